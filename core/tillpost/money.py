@@ -1,0 +1,68 @@
+"""Money: integer minor units of a currency, converted exactly or not at all.
+
+Everywhere in Tillpost an amount is an `int` of the currency's smallest unit (cents, yen, fils) beside a currency
+code. No float comes near it. Adapters for platforms that speak decimals convert with `to_major` and `to_minor`;
+people are shown `format_money`.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+__all__ = ["Amount", "Currency", "SignedAmount", "exponent", "format_money", "to_major", "to_minor"]
+
+Amount = Annotated[int, Field(strict=True, ge=0, le=10**12)]
+"""An amount of money in minor units, 0 or more."""
+
+SignedAmount = Annotated[int, Field(strict=True, ge=-(10**12), le=10**12)]
+"""An amount of money in minor units that may be negative."""
+
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+"""An ISO 4217 code, such as AUD."""
+
+# ISO 4217: the active currencies whose minor unit isn't a hundredth.
+_EXPONENTS = {
+    **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0),
+    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
+    **dict.fromkeys("CLF UYW".split(), 4),
+}
+
+
+def exponent(currency: str) -> int:
+    """Return how many decimal places the currency's minor unit has: JPY 0, AUD 2, KWD 3."""
+    return _EXPONENTS.get(currency, 2)
+
+
+def to_major(amount: int, currency: str) -> Decimal:
+    """Convert minor units to exact major units, with the currency's own number of places.
+
+    >>> to_major(2881, "AUD")
+    Decimal('28.81')
+    >>> to_major(2881, "KWD")
+    Decimal('2.881')
+    """
+    return Decimal(amount).scaleb(-exponent(currency))
+
+
+def to_minor(amount: Decimal, currency: str) -> int:
+    """Convert major units to minor units; raise `ValueError` when a part of a minor unit would be lost.
+
+    >>> to_minor(Decimal("28.81"), "AUD")
+    2881
+    """
+    scaled = amount.scaleb(exponent(currency))
+    if scaled != scaled.to_integral_value():
+        raise ValueError(f"{amount} {currency} isn't a whole number of minor units")
+    return int(scaled)
+
+
+def format_money(amount: int, currency: str) -> str:
+    """Write an amount for people.
+
+    >>> format_money(2881, "AUD"), format_money(500, "JPY")
+    ('28.81 AUD', '500 JPY')
+    """
+    return f"{to_major(amount, currency)} {currency}"
