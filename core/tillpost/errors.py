@@ -190,12 +190,10 @@ class PosError(Exception):
 
     def __repr__(self) -> str:
         """The class with what matters in a log."""
-        shown = {
-            name: value
-            for name in ("platform", "operation", "status_code", "code", "detail", "lines", "outcome", "request_id")
-            if (value := getattr(self, name)) not in ("", None, ())
-        }
-        return f"{type(self).__name__}({', '.join(f'{name}={str(v) if isinstance(v, StrEnum) else v!r}' for name, v in shown.items())})"
+        names = ("platform", "operation", "status_code", "code", "detail", "lines", "outcome", "request_id")
+        shown = {name: getattr(self, name) for name in names}
+        facts = ", ".join(f"{k}={v!s}" if k == "outcome" else f"{k}={v!r}" for k, v in shown.items() if v)
+        return f"{type(self).__name__}({facts})"
 
 
 class MenuError(PosError):

@@ -1,0 +1,155 @@
+"""A conversation with a platform, without any I/O in it: requests go out of a generator, replies come in.
+
+An adapter's operation is an `Exchange`: it yields a `Request` or a `Wait` and is sent a `Reply`. Who sends the request
+over the network, adds the credentials, repeats it or refreshes a token is not its business. A refusal is thrown into it
+as a `PosError`, so that undoing is an `except PosError`.
+
+    made = yield from ask(Request("POST", "/v2/orders", reading(OneOrder), to_body(order=...), Effect.CREATE, key))
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Generic, TypeAlias, TypeVar, cast
+
+from pydantic import BaseModel
+from pydantic_core import to_json
+
+from tillpost.errors import Applied
+
+__all__ = [
+    "Effect",
+    "Exchange",
+    "Fault",
+    "Reply",
+    "Request",
+    "Response",
+    "Wait",
+    "ask",
+    "ask_with_answer",
+    "nothing",
+    "pause",
+    "reading",
+    "to_body",
+]
+
+T = TypeVar("T")
+M = TypeVar("M")
+Model = TypeVar("Model", bound=BaseModel)
+
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class Effect(StrEnum):
+    """What a request does to the order at the platform."""
+
+    NONE = "none"  # a read: may be repeated freely
+    SIDE = "side"  # writes, but not the order: a customer, a token
+    CREATE = "create"  # may bring the order into being
+    ADVANCE = "advance"  # moves on an order that is there: pays it
+    UNDO = "undo"  # takes it away
+
+    @property
+    def counts(self) -> bool:
+        """Whether the request can change what is known of the order."""
+        return self in (Effect.CREATE, Effect.ADVANCE, Effect.UNDO)
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Generic[M]):
+    """One request, without any credential. `read` makes the typed answer of a successful body, or raises.
+
+    `path` begins with a slash, is relative to the adapter's `base_url` and holds the query. `key` is the idempotency
+    key, where the platform honours one; it is in the body or headers already. `private` keeps the bodies out of every
+    transcript (tokens come back in them).
+    """
+
+    method: str
+    path: str
+    read: Callable[[bytes], M]
+    body: bytes = b""
+    effect: Effect = Effect.NONE
+    key: str | None = None
+    headers: Mapping[str, str] = field(default=_NO_HEADERS)
+    private: bool = False
+
+    @property
+    def digest(self) -> str:
+        """A fingerprint of what is sent, to tell whether another body would go out under the same key."""
+        return hashlib.sha256(f"{self.method} {self.path}\n".encode() + self.body).hexdigest()
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether sending it twice does no more than sending it once."""
+        return self.effect is Effect.NONE or self.key is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A pause within a conversation, for a short read-back only. Long waits belong to recovery."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What the platform answered. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What the network did instead of bringing an answer, and what that says of the request. No exception, no frame."""
+
+    applied: Applied
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What an exchange is sent for its request: the typed value, and the answer that it was read from."""
+
+    value: object
+    response: Response
+
+
+Exchange: TypeAlias = Generator[Request[Any] | Wait, Reply, T]
+"""An operation in progress; it ends with its result."""
+
+
+def ask(request: Request[M]) -> Exchange[M]:
+    """Send a request and return its typed answer. A refusal is raised as a `PosError`."""
+    reply = yield request
+    return cast(M, reply.value)
+
+
+def ask_with_answer(request: Request[M]) -> Exchange[tuple[M, Response]]:
+    """Send a request and return its typed answer with the raw one, for adapters that need a header."""
+    reply = yield request
+    return cast(M, reply.value), reply.response
+
+
+def pause(seconds: float) -> Exchange[None]:
+    """Wait for some seconds within the conversation."""
+    yield Wait(seconds)
+
+
+def reading(model: type[Model]) -> Callable[[bytes], Model]:
+    """Return a reader of JSON bodies as `model`, for `Request.read`."""
+    return model.model_validate_json
+
+
+def nothing(_: bytes) -> None:
+    """Read a body that doesn't matter."""
+
+
+def to_body(**content: object) -> bytes:
+    """Write a JSON body. Fields that are None are left out."""
+    return to_json({name: value for name, value in content.items() if value is not None})
