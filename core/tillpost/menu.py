@@ -6,10 +6,10 @@ of `Menu.currency`, and they are the site's own: an override for the location ha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 
 from pydantic import Field
 
@@ -18,6 +18,7 @@ from tillpost.words import Aware, Id, Text, Word
 
 __all__ = [
     "GroupUse",
+    "Index",
     "Item",
     "Menu",
     "ModifierGroup",
@@ -27,6 +28,8 @@ __all__ = [
     "Variation",
     "display_name",
 ]
+
+T = TypeVar("T")
 
 
 class Tax(Word):
@@ -101,6 +104,39 @@ class SetupFault(Word):
     text: Text
 
 
+class Index(Generic[T]):
+    """Things of a menu, found by id, else by SKU, else by exact name and price.
+
+    A SKU, or a name and price, that several things share finds none of them: nobody could say which is meant.
+    `entries` are (id, SKU, name, price in minor units, thing); a thing is never falsy.
+    """
+
+    __slots__ = ("_by_name", "_by_sku", "by_id")
+
+    def __init__(self, entries: Iterable[tuple[str, str, str, int | None, T]]) -> None:
+        known = list(entries)
+        self.by_id: Mapping[str, T] = {id_: thing for id_, _, _, _, thing in known}
+        self._by_sku = _unique((sku, id_, thing) for id_, sku, _, _, thing in known if sku)
+        self._by_name = _unique(((name, price), id_, thing) for id_, _, name, price, thing in known)
+
+    def find(self, id_: str, sku: str, name: str, price: int | None) -> T | None:
+        """Return the thing that goes by these, None when none does."""
+        return self.by_id.get(id_) or self._by_sku.get(sku) or self._by_name.get((name, price))
+
+
+K = TypeVar("K")
+
+
+def _unique(entries: Iterable[tuple[K, str, T]]) -> Mapping[K, T]:
+    """Return the things by key, without the keys under which there are things with different ids."""
+    ids: dict[K, set[str]] = {}
+    found: dict[K, T] = {}
+    for key, id_, thing in entries:
+        ids.setdefault(key, set()).add(id_)
+        found[key] = thing
+    return {key: thing for key, thing in found.items() if len(ids[key]) == 1}
+
+
 class Menu(Word):
     """The whole menu of one site. `version` is the platform's own mark of it, where it has one."""
 
@@ -128,10 +164,29 @@ class Menu(Word):
         """The taxes by id."""
         return {tax.id: tax for tax in self.taxes}
 
+    @cached_property
+    def sold(self) -> Index[tuple[Item, Variation]]:
+        """Every variation with its item, by its id, else its SKU, else its `display_name` and price."""
+        return Index(
+            (v.id, v.sku, display_name(item, v), v.price, (item, v)) for item in self.items for v in item.variations
+        )
+
+    @cached_property
+    def _choices(self) -> dict[str, Index[ModifierOption]]:
+        return {}
+
+    def choices(self, item: Item) -> Index[ModifierOption]:
+        """Every option that may be chosen on the item, by its id, else its SKU, else its name and price."""
+        if item.id not in self._choices:
+            # Filled as items are asked for: an order names a few of a menu's hundreds.
+            used = (self.group_by_id.get(use.group_id) for use in item.groups)
+            options = (option for group in used if group for option in group.options)
+            self._choices[item.id] = Index((o.id, o.sku, o.name, o.price, o) for o in options)
+        return self._choices[item.id]
+
     def options(self, item: Item) -> Mapping[str, ModifierOption]:
         """Every option that may be chosen on the item, by id."""
-        used = (self.group_by_id.get(use.group_id) for use in item.groups)
-        return {option.id: option for group in used if group for option in group.options}
+        return self.choices(item).by_id
 
 
 def display_name(item: Item, variation: Variation) -> str:
