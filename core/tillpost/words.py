@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -16,6 +17,14 @@ class Word(BaseModel):
     """A value that never changes, and that has no field nobody knows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with some fields changed, unchecked. What was worked out from the old fields is left behind."""
+        copied = super().model_copy(update=update, deep=deep)
+        held = vars(copied)
+        for name in held.keys() - type(self).model_fields.keys():
+            del held[name]
+        return copied
 
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=192, strip_whitespace=True)]
