@@ -8,6 +8,7 @@ reads the canonical JSON format; `tillpost schema order` prints its JSON Schema.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Literal, TypeAlias
@@ -34,6 +35,7 @@ __all__ = [
     "PosOrder",
     "PosState",
     "Progress",
+    "describe_lines",
 ]
 
 
@@ -214,6 +216,14 @@ def _total(
 ) -> int:
     added = sum(x.total for x in lines) + sum(c.amount for c in charges)
     return added - sum(d.amount for d in discounts) + tip + tax
+
+
+def describe_lines(order: Order, lines: Iterable[int]) -> tuple[str, ...]:
+    """Name lines for people, who count from 1: "BLT toastie (line 2)".
+
+    `lines` are zero-based indices; one that the order doesn't have is left out.
+    """
+    return tuple(f"{order.lines[i].name} (line {i + 1})" for i in lines if 0 <= i < len(order.lines))
 
 
 class PosState(StrEnum):
