@@ -113,7 +113,7 @@ class PosError(Exception):
         refreshable: a fresh access token would mend it.
         menu_imported: the menu was imported again because of this order, and that didn't mend it.
         pos_order: the order at the platform, where one exists.
-        exchange: a redacted copy of the exchange that failed.
+        exchange: a redacted copy of the exchange that failed; `sends` counts how often its request was sent.
     """
 
     transient: ClassVar[bool] = False
@@ -152,6 +152,7 @@ class PosError(Exception):
         self.outcome = Outcome.NOT_CREATED
         self.menu_imported = False
         self.support_contact = ""
+        self.sends = 1
         self.exchange: Transcript | None = None
 
     @property

@@ -1,0 +1,188 @@
+"""`AsyncTill`: a store's POS, connected, for the tasks of one asyncio loop. It is `Till` with `await`.
+
+    async with AsyncTill.connect("square", location_id="L123", access_token=token) as till:
+        pos_order = await till.submit(order)
+
+The flows and everything they decide are the same; only the loop that carries out their commands differs. A task that is
+cancelled in the middle leaves its doubt in the journal, and the next `submit` of the same order looks or resumes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+import stamina
+
+from tillpost.adapter import Adapter, Credentials
+from tillpost.commands import Announce, Command, Flow, ImportMenu, Pause, Record, Refresh, Reimport, Sending, Transmit
+from tillpost.errors import PosError
+from tillpost.importing import MenuImport, importing
+from tillpost.locks import NamedAsyncLocks
+from tillpost.order import Order, PosOrder
+from tillpost.readiness import Readiness
+from tillpost.recovery import Policy
+from tillpost.repeating import Again, backoff, schedule, worth_repeating
+from tillpost.till import BaseTill, Options, adapter_for
+from tillpost.transport import AsyncLine, Limits
+
+__all__ = ["AsyncTill"]
+
+T = TypeVar("T")
+
+
+class AsyncTill(BaseTill):
+    """A store's POS, for the tasks of one asyncio loop. An async context manager: keep it while the store is served.
+
+    Every operation raises a `PosError` when the platform refuses or can't be reached.
+    """
+
+    def __init__(
+        self,
+        adapter: Adapter[Any],
+        options: Options | None = None,
+        *,
+        http_client: httpx.AsyncClient | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Take an adapter that is set up already. `connect` is the usual way."""
+        super().__init__(adapter, options or Options())
+        self._own_client = http_client is None
+        self._client = http_client or httpx.AsyncClient()
+        self._line = AsyncLine(self._client, adapter, self._limits)
+        self._sleep = sleep
+        self._order_locks = NamedAsyncLocks()
+        self._import_lock = asyncio.Lock()
+        self._refresh_lock = asyncio.Lock()
+
+    @classmethod
+    def connect(
+        cls,
+        platform: str,
+        *,
+        name: str = "",
+        policy: Policy | None = None,
+        limits: Limits | None = None,
+        http_client: httpx.AsyncClient | None = None,
+        hooks: Iterable[object] = (),
+        support_contact: str = "",
+        **settings: object,
+    ) -> Self:
+        """Connect to a store's POS; the arguments are those of `Till.connect`. Not awaited: nothing is sent yet."""
+        options = Options(name, policy or Policy(), limits or Limits(), hooks, support_contact)
+        return cls(adapter_for(platform, settings), options, http_client=http_client)
+
+    async def submit(self, order: Order, *, is_new: bool = False) -> PosOrder:
+        """Bring a paid order to the register, once, and return it as the platform has it.
+
+        Takes until it is there or an error stands, at most about the policy's budget. `is_new` promises that the
+        order was never sent before by anyone; it saves a look on platforms without idempotency keys.
+
+        Raises:
+            PosError: a subclass says what to do; `outcome` says whether the order may be there all the same.
+        """
+        async with self._order_locks.hold(order.id):
+            return await self._run(self._submitting(order, is_new), order.id)
+
+    async def fetch(self, pos_order: PosOrder | str) -> PosOrder:
+        """Return what the platform says of the order (or of the platform's id) now."""
+        return await self._run(self._fetching(pos_order))
+
+    async def cancel(self, pos_order: PosOrder) -> PosOrder:
+        """Withdraw the order at the platform. The same order isn't submitted again after that."""
+        async with self._order_locks.hold(pos_order.reference):
+            return await self._run(self._cancelling(pos_order), pos_order.reference)
+
+    async def quote(self, order: Order) -> int:
+        """Return the total, in minor units, that the platform would compute, without creating anything."""
+        return await self._run(self._quoting(order))
+
+    async def import_menu(self, *, accept: bool = False) -> MenuImport:
+        """Import the store's menu now. `accept` takes one that lacks so much that it would be held."""
+        async with self._import_lock:
+            return await self._run(importing(self._connection, forced=True, accept=accept))
+
+    async def check(self) -> Readiness:
+        """Return whether the store can take an order now, and if not, whose move it is."""
+        return await self._run(self._checking())
+
+    async def aclose(self) -> None:
+        """Close the connections, unless the HTTP client was handed in."""
+        if self._own_client:
+            await self._client.aclose()
+
+    async def __aenter__(self) -> Self:
+        """Return the Till itself."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        await self.aclose()
+
+    async def _run(self, flow: Flow[T], order_id: str = "") -> T:
+        """Carry out a flow's commands until it ends. Dropped in the middle, its journal tells where it was."""
+        result: object = None
+        failure: PosError | None = None
+        try:
+            while True:
+                try:
+                    command = flow.throw(failure) if failure else flow.send(result)
+                except StopIteration as end:
+                    return end.value  # type: ignore[no-any-return]
+                result = failure = None
+                try:
+                    result = await self._carry_out(command, order_id)
+                except PosError as refused:
+                    failure = refused
+        finally:
+            flow.close()
+
+    async def _carry_out(self, command: Command, order_id: str) -> object:
+        match command:
+            case Record(event):
+                self._journal.append(order_id, event)
+            case Transmit():
+                return await self._transmit(command)
+            case Pause(seconds):
+                await self._sleep(max(0.0, seconds))
+            case Announce(hook, facts):
+                await self._hooks.acall(hook, facts)
+            case Reimport():
+                return await self._hooks.acall("reimport_menu", {})
+            case ImportMenu():
+                async with self._import_lock:
+                    return await self._run(importing(self._connection))
+            case Refresh(expired):
+                return await self._refresh(expired)
+        return None
+
+    async def _transmit(self, transmit: Transmit) -> Sending:
+        """Send a request, and again as `repeating` says."""
+        policy, credentials = self._connection.policy, self._credentials
+        verdict, sends = transmit.judge(await self._line.send(transmit.request, credentials)), 1
+        if worth_repeating(transmit, verdict, policy):
+            with suppress(Again):
+                async for attempt in stamina.retry_context(on=backoff, **schedule(transmit, policy)):
+                    with attempt:
+                        if attempt.num > 1:  # the first attempt is the send that failed just now
+                            verdict = transmit.judge(await self._line.send(transmit.request, credentials))
+                            sends = attempt.num
+                        if verdict.error and worth_repeating(transmit, verdict, policy):
+                            raise Again(verdict.error.retry_after)
+        return Sending(verdict, sends, credentials)
+
+    async def _refresh(self, expired: Credentials) -> bool:
+        """Renew the credentials, once for all tasks that found the same ones expired."""
+        async with self._refresh_lock:
+            if self._credentials is expired:
+                try:
+                    self._credentials = await self._run(self._refreshing(expired))
+                except PosError:
+                    return False
+            return True

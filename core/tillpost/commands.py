@@ -1,0 +1,85 @@
+"""What a flow asks of whoever drives it. A flow holds the logic and no I/O; a loop carries these out, sync or async.
+
+`operation` and `submission` yield commands; `Till`, `AsyncTill` and the outbox answer each with the result that its
+docstring names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
+
+from tillpost.adapter import Credentials, Verdict
+from tillpost.exchange import Fault, Request, Response
+from tillpost.journal import Event
+
+__all__ = ["Announce", "Command", "Flow", "ImportMenu", "Pause", "Record", "Refresh", "Reimport", "Sending", "Transmit"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Keep an event of the order at hand before going on. Answered with None."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Transmit:
+    """Send the request, and again while that is safe and worth it. Answered with a `Sending`.
+
+    `retries` and `patience` (seconds) are what is left of the order's budget for trouble.
+    """
+
+    request: Request[Any]
+    judge: Callable[[Response | Fault], Verdict]
+    retries: int
+    patience: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """How a transmission ended, after how many sends, and what it was signed with."""
+
+    verdict: Verdict
+    sends: int
+    signed_with: Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait for some seconds. Answered with None."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """Renew the credentials that have expired, once for all who ask. Answered with whether there are newer ones."""
+
+    expired: Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class ImportMenu:
+    """Import the connection's menu, once for all who ask at the same time. Answered with an `Imported`, or throws."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reimport:
+    """Ask the plugins for a menu. Answered with it, or with None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Tell the plugins, through the named hook. Answered with None."""
+
+    hook: str
+    facts: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+Command: TypeAlias = Record | Transmit | Pause | Refresh | ImportMenu | Reimport | Announce
+Flow: TypeAlias = Generator[Command, Any, T]
+"""A conversation with the loop that drives it; it ends with its result."""

@@ -1,0 +1,34 @@
+"""One store's POS as the flows see it: its adapter, its policy, its menu, a clock. `Till` makes one and drives it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tillpost.adapter import Adapter
+from tillpost.menu import Menu
+from tillpost.recovery import Policy
+
+__all__ = ["Connection", "Shelf"]
+
+
+@dataclass(slots=True)
+class Shelf:
+    """The last imported menu, when the import was made (epoch seconds), and a menu that is held for a person."""
+
+    menu: Menu | None = None
+    imported_at: float = 0.0
+    held: Menu | None = None
+
+
+@dataclass(slots=True)
+class Connection:
+    """What a flow may know of the store. `name` is what plugins are told; `clock` returns epoch seconds."""
+
+    name: str
+    adapter: Adapter[Any]
+    policy: Policy
+    clock: Callable[[], float]
+    shelf: Shelf = field(default_factory=Shelf)
+    support_contact: str = ""

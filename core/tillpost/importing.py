@@ -1,0 +1,49 @@
+"""The menu import as a flow: cooldown, a plugin's importer or the adapter's, brake, announcement.
+
+`submission` asks for it through `ImportMenu`; whoever drives the flows sees to it that one import runs at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tillpost.commands import Announce, Flow, Reimport
+from tillpost.connection import Connection
+from tillpost.menu import Menu
+from tillpost.menu_changes import MenuChanges, compare
+from tillpost.operation import Conduct, drive
+
+__all__ = ["MenuImport", "importing"]
+
+
+@dataclass(frozen=True, slots=True)
+class MenuImport:
+    """How an import ended: the menu in force, what changed, and whether a newer one is `held` because of the brake."""
+
+    menu: Menu | None
+    changes: MenuChanges
+    held: bool = False
+
+
+def importing(connection: Connection, *, forced: bool = False, accept: bool = False) -> Flow[MenuImport]:
+    """Import the menu, unless the one on the shelf is younger than the cooldown. Raises the platform's `PosError`.
+
+    `forced` imports in any case; `accept` lets a menu pass that the brake would hold.
+    """
+    shelf, policy = connection.shelf, connection.policy
+    old = shelf.menu
+    if old and not forced and connection.clock() - shelf.imported_at < policy.import_cooldown:
+        return MenuImport(old, compare(old, old), held=shelf.held is not None)
+    menu: Menu | None = yield Reimport()
+    if menu is None:
+        menu = yield from drive(Conduct(connection, "import_menu"), connection.adapter.import_menu)
+    changes = compare(old, menu)
+    news = {"menu": menu, "changes": changes}
+    shelf.imported_at = connection.clock()
+    if changes.removed_share > policy.import_brake and not accept:
+        shelf.held = menu
+        yield Announce("menu_import_held", news)
+        return MenuImport(old, changes, held=True)
+    shelf.menu, shelf.held = menu, None
+    yield Announce("menu_imported", news)
+    return MenuImport(menu, changes)

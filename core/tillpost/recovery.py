@@ -1,0 +1,272 @@
+"""What has happened to this order, and what next? A fold over its journal, and a decision. Pure: no I/O, no clock.
+
+`fold` makes a `History` of an order's events; `next_step` says what is to be done at a given time. Both are called by
+`submission`, and by whoever shows an order's state to a person. The promises "never twice" and "never half" are kept
+here: a key is reused until its order is proved dead, and without a key nothing is sent again before a look.
+"""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tillpost.errors import Applied, Outcome
+from tillpost.exchange import Effect, Request
+from tillpost.journal import (
+    Asked,
+    Buried,
+    Cancelled,
+    Cleared,
+    Event,
+    Failed,
+    Imported,
+    Intended,
+    Looked,
+    Settled,
+    Submitted,
+)
+from tillpost.order import Draft, PosOrder
+from tillpost.rebinding import PricePolicy
+
+__all__ = ["Do", "History", "Policy", "Sent", "Step", "fold", "next_step"]
+
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+
+
+class Policy(BaseModel):
+    """How a connection deals with trouble. All times are in seconds.
+
+    Attributes:
+        retries: how often a request that failed for a passing reason is sent again; 0 turns retrying off.
+        retry_seconds: no retry begins later than this after `submit` was called; 0 turns retrying off.
+        first_wait, longest_wait: the wait before the first retry, doubled each time, jittered, up to the longest.
+        longest_retry_after: a platform that asks to wait longer than this isn't waited for.
+        prices: what happens to a price that differs from the menu's: `refuse` raises a `MenuError`, `keep_paid` lets
+            the price that the customer paid stand and says so in the order's note.
+        import_cooldown: an import younger than this serves instead of another one.
+        import_brake: an import that would remove more than this share of the menu is held for a person.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    retries: Annotated[int, Field(ge=0, le=100)] = 4
+    retry_seconds: Seconds = 45.0
+    first_wait: Seconds = 0.5
+    longest_wait: Seconds = 8.0
+    longest_retry_after: Seconds = 20.0
+    prices: PricePolicy = "refuse"
+    import_cooldown: Seconds = 60.0
+    import_brake: Annotated[float, Field(ge=0, le=1)] = 0.3
+
+    def wait_before(self, retry: int, order_id: str) -> float:
+        """Return the seconds to wait before the given retry (from 1 on), spread over 50 to 100 % by the order's id."""
+        longest = min(self.longest_wait, self.first_wait * 2.0 ** (retry - 1))
+        spread = zlib.crc32(f"{order_id}/{retry}".encode()) / 2**32
+        return longest * (0.5 + spread / 2)
+
+
+MOST_BURIALS = 8
+"""How many cancelled orders in a row one submission steps over before it asks a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request that could change the order's fate. `applied` is None as long as nobody knows."""
+
+    at: float
+    effect: Effect
+    generation: int
+    key: str | None
+    digest: str
+    earlier: bool = False
+    applied: Applied | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What is known of an order.
+
+    `sent` and `looks` (times) are of all time; `asked_at`, `failure`, `tries`, `imported` (None before an import) and
+    `buried` count since the order was last asked for. `healed`: an import changed something since the failure.
+    `key_spoiled`: another body went out under this generation's key. `stale`: what the failure was about had been made
+    before the last asking, and has been undone.
+    """
+
+    sent: tuple[Sent, ...] = ()
+    looks: tuple[float, ...] = ()
+    found: PosOrder | Draft | None = None
+    done: PosOrder | None = None
+    cancelled: bool = False
+    digest: str = ""
+    is_new: bool = False
+    asked_at: float = 0.0
+    generation: int = 0
+    key_spoiled: bool = False
+    failure: Failed | None = None
+    tries: int = 0
+    imported: Imported | None = None
+    healed: bool = False
+    stale: bool = False
+    buried: int = 0
+
+    @property
+    def doubts(self) -> tuple[Sent, ...]:
+        """The creates of this generation that may have made the order."""
+        return tuple(
+            s
+            for s in self.sent
+            if s.generation == self.generation and s.effect is Effect.CREATE and s.applied is not Applied.NO
+        )
+
+    @property
+    def since(self) -> float | None:
+        """When the order was first sent, in epoch seconds; None when never."""
+        return min((s.at for s in self.sent), default=None)
+
+    def unlooked(self, *, keyed: bool) -> bool:
+        """Whether it has to be looked for although nothing was sent from here: without a key nothing else is safe."""
+        return not keyed and not self.is_new and not self.sent and not self.looks
+
+    def outcome(self, *, keyed: bool) -> Outcome:
+        """What is known of the order before anything more is sent for it."""
+        in_doubt = self.doubts or self.found or self.unlooked(keyed=keyed)
+        return Outcome.UNKNOWN if in_doubt else Outcome.NOT_CREATED
+
+    def may_send(self, request: Request[object]) -> bool:
+        """Whether the request's key has carried no other body that may have worked."""
+        return request.key is None or not any(
+            s.key == request.key and s.digest != request.digest and s.applied is not Applied.NO for s in self.sent
+        )
+
+
+def fold(events: Iterable[Event], history: History | None = None) -> History:
+    """Return what is known after the events, beginning from `history`."""
+    h = history or History()
+    for event in events:
+        h = _after(h, event)
+    return h
+
+
+def _after(h: History, event: Event) -> History:
+    match event:
+        case Asked(at, digest, is_new):
+            kept = h.failure if h.failure and h.failure.error.outcome is Outcome.CREATED else None
+            earlier = tuple(s if s.earlier else replace(s, earlier=True) for s in h.sent)
+            fresh = replace(h, sent=earlier, digest=digest, asked_at=at, failure=kept, tries=0)
+            return replace(fresh, is_new=is_new or h.is_new, imported=None, healed=False, stale=False, buried=0)
+        case Intended(at, effect, generation, key, digest):
+            sent = Sent(at, effect, generation, key, digest)
+            return replace(h, sent=(*h.sent, sent), stale=h.stale and effect is not Effect.CREATE)
+        case Settled(_, applied):
+            last = replace(h.sent[-1], applied=applied)
+            settled = replace(h, sent=(*h.sent[:-1], last))
+            if last.effect is Effect.UNDO and applied is Applied.YES:
+                return replace(_next_generation(settled, stale=_made_earlier(settled)), failure=None)
+            return settled
+        case Looked(at, found):
+            return replace(h, looks=(*h.looks, at), found=found)
+        case Imported(_, changed):
+            return replace(h, imported=event, healed=changed)
+        case Failed(_, error, sends):
+            spoiled = h.key_spoiled or error.kind == "DoubtError"
+            # Only the failure that follows an undo at once is about what was undone.
+            stale = h.stale and h.failure is None
+            tries = h.tries + sends
+            return replace(h, failure=event, tries=tries, key_spoiled=spoiled, found=None, stale=stale, healed=False)
+        case Cleared():
+            return replace(_next_generation(h), failure=None)
+        case Buried():
+            return replace(_next_generation(h), failure=None, buried=h.buried + 1)
+        case Submitted(_, pos_order):
+            return replace(h, done=pos_order)
+        case Cancelled(_, pos_order):
+            return replace(h, done=pos_order, cancelled=True)
+
+
+def _next_generation(h: History, *, stale: bool = False) -> History:
+    return replace(h, generation=h.generation + 1, key_spoiled=False, found=None, stale=stale)
+
+
+def _made_earlier(h: History) -> bool:
+    """Whether what was undone just now had been made before the last asking (or by nobody here)."""
+    creates = [s for s in h.sent if s.effect is Effect.CREATE and s.generation == h.generation]
+    return not creates or creates[0].earlier
+
+
+class Do(StrEnum):
+    """What can be next."""
+
+    SUBMIT = "submit"
+    FINISH = "finish"
+    LOOK = "look"
+    CLEAR = "clear"
+    IMPORT = "import"
+    WAIT = "wait"
+    STOP = "stop"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is next, and for a wait until when, in epoch seconds."""
+
+    do: Do
+    until: float = 0.0
+
+
+def next_step(
+    h: History, now: float, *, order_id: str, keyed: bool, look_after: Sequence[float], policy: Policy
+) -> Step:
+    """Say what is to be done with an order at the time `now` (epoch seconds).
+
+    The order of the rules is the order of their rank: an order that is there ends the matter; then whether giving up is
+    due; then a pause that is due; then what may be there already; and only then sending.
+    """
+    failure = h.failure
+    if h.done or isinstance(h.found, PosOrder):
+        return Step(Do.DONE)
+    if h.buried > MOST_BURIALS or (failure and _final(h, failure, now, policy)):
+        return Step(Do.STOP)
+    if failure and failure.transient:
+        asked_to_wait = failure.error.retry_after or 0.0
+        due = failure.at + max(asked_to_wait, policy.wait_before(h.tries, order_id))
+        if now < due:
+            return Step(Do.WAIT, due)
+    if isinstance(h.found, Draft):
+        return Step(Do.FINISH)
+    if h.doubts and (h.key_spoiled or not keyed):
+        return _look_or_clear(h, now, look_after)
+    if h.unlooked(keyed=keyed):
+        return Step(Do.LOOK)
+    if failure is None or failure.transient or h.stale:
+        return Step(Do.SUBMIT)
+    if h.imported is None:
+        return Step(Do.IMPORT)
+    return Step(Do.SUBMIT if h.healed else Do.STOP)
+
+
+def _final(h: History, failure: Failed, now: float, policy: Policy) -> bool:
+    """Whether a failure ends the attempt: nothing more to gain by waiting, importing or sending."""
+    if failure.error.outcome is Outcome.CREATED:
+        return True
+    if failure.transient:
+        spent = h.tries > policy.retries or now >= h.asked_at + policy.retry_seconds
+        return spent or (failure.error.retry_after or 0.0) > policy.longest_retry_after
+    return not (h.stale or failure.mendable)
+
+
+def _look_or_clear(h: History, now: float, look_after: Sequence[float]) -> Step:
+    """Look on the schedule, counted from the recorded time of sending; only its last look, empty, clears the doubt."""
+    sent = max(s.at for s in h.doubts)
+    schedule = [sent + seconds for seconds in itertools.accumulate(look_after)]
+    last = max((at for at in h.looks if at >= sent), default=None)
+    due = next((at for at in schedule if last is None or at > last), None)
+    if due is None:
+        return Step(Do.CLEAR)
+    return Step(Do.LOOK) if now >= due else Step(Do.WAIT, due)

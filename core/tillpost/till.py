@@ -1,0 +1,316 @@
+"""One store's POS, connected: `Till`, for threads. `AsyncTill` in `async_till` is the same for tasks.
+
+    with Till.connect("square", location_id="L123", access_token=token) as till:
+        pos_order = till.submit(order)
+
+All the logic is in `submission`, `importing` and `operation`; here their commands are carried out. What was done for an
+order stands in a journal in memory, so a second `submit` of the same order, also after an interruption, never makes a
+second one. To survive the process, use an outbox.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+import stamina
+from pydantic import ValidationError
+
+from tillpost.adapter import Adapter, Attempt, Credentials
+from tillpost.commands import (
+    Announce,
+    Command,
+    Flow,
+    ImportMenu,
+    Pause,
+    Record,
+    Refresh,
+    Reimport,
+    Sending,
+    Transmit,
+)
+from tillpost.connection import Connection
+from tillpost.errors import ConfigError, PosError
+from tillpost.importing import MenuImport, importing
+from tillpost.journal import Cancelled, Journal, MemoryJournal
+from tillpost.locks import NamedLocks
+from tillpost.menu import Menu
+from tillpost.operation import Conduct, drive
+from tillpost.order import Order, PosOrder
+from tillpost.plugins import Hooks, adapter_named
+from tillpost.readiness import Readiness
+from tillpost.rebinding import rebind
+from tillpost.recovery import Policy
+from tillpost.repeating import Again, backoff, schedule, worth_repeating
+from tillpost.submission import Submission
+from tillpost.transport import Limits, Line
+from tillpost.words import explain
+
+__all__ = ["BaseTill", "Options", "Till", "adapter_for"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a Till is told beside its adapter's settings; see `Till.connect`. Tests set `clock` and `journal`."""
+
+    name: str = ""
+    policy: Policy = field(default_factory=Policy)
+    limits: Limits = field(default_factory=Limits)
+    hooks: Iterable[object] = ()
+    support_contact: str = ""
+    journal: Journal | None = None
+    clock: Callable[[], float] = time.time
+
+
+class BaseTill:
+    """What both kinds of Till share: the connection, the journal, the credentials, and the flows to be run."""
+
+    def __init__(self, adapter: Adapter[Any], options: Options) -> None:
+        self._connection = Connection(
+            options.name or adapter.platform,
+            adapter,
+            options.policy,
+            options.clock,
+            support_contact=options.support_contact,
+        )
+        self._limits = options.limits
+        self._hooks = Hooks(self._connection.name, options.hooks)
+        self._journal: Journal = options.journal or MemoryJournal()
+        self._credentials: Credentials = adapter.config.credentials()
+
+    @property
+    def platform(self) -> str:
+        """The platform's name, such as "square"."""
+        return self._connection.adapter.platform
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """The operations that the platform's adapter has."""
+        return self._connection.adapter.capabilities()
+
+    @property
+    def menu(self) -> Menu | None:
+        """The menu as it was last imported; set one that was kept, to save the first import."""
+        return self._connection.shelf.menu
+
+    @menu.setter
+    def menu(self, menu: Menu | None) -> None:
+        self._connection.shelf.menu = menu
+        self._connection.shelf.imported_at = menu.imported_at.timestamp() if menu else 0.0
+
+    @property
+    def held_menu(self) -> Menu | None:
+        """A menu that waits for a person because it lacks too much; `import_menu(accept=True)` takes it."""
+        return self._connection.shelf.held
+
+    def _submitting(self, order: Order, is_new: bool) -> Flow[PosOrder]:
+        return Submission(self._connection, order, self._journal.read(order.id)).flow(is_new=is_new)
+
+    def _fetching(self, pos_order: PosOrder | str) -> Flow[PosOrder]:
+        pos_id = pos_order if isinstance(pos_order, str) else pos_order.id
+        return drive(Conduct(self._connection, "fetch"), self._connection.adapter.fetch, pos_id)
+
+    def _checking(self) -> Flow[Readiness]:
+        return drive(Conduct(self._connection, "check"), self._connection.adapter.check)
+
+    def _refreshing(self, expired: Credentials) -> Flow[Credentials]:
+        return drive(Conduct(self._connection, "refresh"), self._connection.adapter.refresh, expired)
+
+    def _cancelling(self, pos_order: PosOrder) -> Flow[PosOrder]:
+        conduct = Conduct(self._connection, "cancel")
+        cancelled = yield from drive(conduct, self._connection.adapter.cancel, pos_order.id)
+        yield Record(Cancelled(self._connection.clock(), cancelled))
+        return cancelled
+
+    def _quoting(self, order: Order) -> Flow[int]:
+        bound = rebind(order, self.menu, self._connection.policy.prices)
+        attempt = Attempt(menu=self.menu, keep_paid=bound.keep_paid, remarks=bound.remarks)
+        return drive(Conduct(self._connection, "quote"), self._connection.adapter.quote, bound.order, attempt)
+
+    def __repr__(self) -> str:
+        """The kind and the connection's name; no settings, since they hold secrets."""
+        return f"<{type(self).__name__} {self._connection.name}>"
+
+
+def adapter_for(platform: str, settings: dict[str, object]) -> Adapter[Any]:
+    """Return the platform's adapter with its settings validated; raise `ConfigError` in one line."""
+    adapter = adapter_named(platform)
+    try:
+        return adapter(adapter.settings.model_validate(settings))
+    except ValidationError as error:
+        raise ConfigError(f"{platform}: {explain(error)}") from None
+
+
+class Till(BaseTill):
+    """A store's POS, for threads. A context manager: keep it for as long as the store is served, since it pools.
+
+    Every operation raises a `PosError` when the platform refuses or can't be reached.
+    """
+
+    def __init__(
+        self,
+        adapter: Adapter[Any],
+        options: Options | None = None,
+        *,
+        http_client: httpx.Client | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Take an adapter that is set up already. `connect` is the usual way."""
+        super().__init__(adapter, options or Options())
+        self._own_client = http_client is None
+        self._client = http_client or httpx.Client()
+        self._line = Line(self._client, adapter, self._limits)
+        self._sleep = sleep
+        self._order_locks = NamedLocks()
+        self._import_lock = threading.Lock()
+        self._refresh_lock = threading.Lock()
+
+    @classmethod
+    def connect(
+        cls,
+        platform: str,
+        *,
+        name: str = "",
+        policy: Policy | None = None,
+        limits: Limits | None = None,
+        http_client: httpx.Client | None = None,
+        hooks: Iterable[object] = (),
+        support_contact: str = "",
+        **settings: object,
+    ) -> Self:
+        """Connect to a store's POS. Nothing is sent yet.
+
+        Args:
+            platform: the adapter's name, such as "square"; `tillpost adapters` lists those installed.
+            name: what plugins are told and logs show; the platform's name by default.
+            policy: how trouble is dealt with: retries, prices, imports.
+            limits: how long and how large an answer may be.
+            http_client: your own httpx client, with your proxies and certificates. It isn't closed here.
+            hooks: objects whose hooks are called beside those of the installed plugins.
+            support_contact: a sentence that every remedy ends with.
+            settings: what the platform needs, such as `access_token` and `location_id`.
+
+        Raises:
+            ConfigError: there is no such adapter, or a setting is wrong.
+        """
+        options = Options(name, policy or Policy(), limits or Limits(), hooks, support_contact)
+        return cls(adapter_for(platform, settings), options, http_client=http_client)
+
+    def submit(self, order: Order, *, is_new: bool = False) -> PosOrder:
+        """Bring a paid order to the register, once, and return it as the platform has it.
+
+        Blocks until it is there or an error stands, at most about the policy's budget. `is_new` promises that the
+        order was never sent before by anyone; it saves a look on platforms without idempotency keys.
+
+        Raises:
+            PosError: a subclass says what to do; `outcome` says whether the order may be there all the same.
+        """
+        with self._order_locks.hold(order.id):
+            return self._run(self._submitting(order, is_new), order.id)
+
+    def fetch(self, pos_order: PosOrder | str) -> PosOrder:
+        """Return what the platform says of the order (or of the platform's id) now."""
+        return self._run(self._fetching(pos_order))
+
+    def cancel(self, pos_order: PosOrder) -> PosOrder:
+        """Withdraw the order at the platform. The same order isn't submitted again after that."""
+        with self._order_locks.hold(pos_order.reference):
+            return self._run(self._cancelling(pos_order), pos_order.reference)
+
+    def quote(self, order: Order) -> int:
+        """Return the total, in minor units, that the platform would compute, without creating anything."""
+        return self._run(self._quoting(order))
+
+    def import_menu(self, *, accept: bool = False) -> MenuImport:
+        """Import the store's menu now. `accept` takes one that lacks so much that it would be held."""
+        with self._import_lock:
+            return self._run(importing(self._connection, forced=True, accept=accept))
+
+    def check(self) -> Readiness:
+        """Return whether the store can take an order now, and if not, whose move it is."""
+        return self._run(self._checking())
+
+    def close(self) -> None:
+        """Close the connections, unless the HTTP client was handed in."""
+        if self._own_client:
+            self._client.close()
+
+    def __enter__(self) -> Self:
+        """Return the Till itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        self.close()
+
+    def _run(self, flow: Flow[T], order_id: str = "") -> T:
+        """Carry out a flow's commands until it ends. Dropped in the middle, its journal tells where it was."""
+        result: object = None
+        failure: PosError | None = None
+        try:
+            while True:
+                try:
+                    command = flow.throw(failure) if failure else flow.send(result)
+                except StopIteration as end:
+                    return end.value  # type: ignore[no-any-return]
+                result = failure = None
+                try:
+                    result = self._carry_out(command, order_id)
+                except PosError as refused:
+                    failure = refused
+        finally:
+            flow.close()
+
+    def _carry_out(self, command: Command, order_id: str) -> object:
+        match command:
+            case Record(event):
+                self._journal.append(order_id, event)
+            case Transmit():
+                return self._transmit(command)
+            case Pause(seconds):
+                self._sleep(max(0.0, seconds))
+            case Announce(hook, facts):
+                self._hooks.call(hook, facts)
+            case Reimport():
+                return self._hooks.call("reimport_menu", {})
+            case ImportMenu():
+                with self._import_lock:
+                    return self._run(importing(self._connection))
+            case Refresh(expired):
+                return self._refresh(expired)
+        return None
+
+    def _transmit(self, transmit: Transmit) -> Sending:
+        """Send a request, and again as `repeating` says."""
+        policy, credentials = self._connection.policy, self._credentials
+        verdict, sends = transmit.judge(self._line.send(transmit.request, credentials)), 1
+        if worth_repeating(transmit, verdict, policy):
+            with suppress(Again):
+                for attempt in stamina.retry_context(on=backoff, **schedule(transmit, policy)):
+                    with attempt:
+                        if attempt.num > 1:  # the first attempt is the send that failed just now
+                            verdict = transmit.judge(self._line.send(transmit.request, credentials))
+                            sends = attempt.num
+                        if verdict.error and worth_repeating(transmit, verdict, policy):
+                            raise Again(verdict.error.retry_after)
+        return Sending(verdict, sends, credentials)
+
+    def _refresh(self, expired: Credentials) -> bool:
+        """Renew the credentials, once for all threads that found the same ones expired."""
+        with self._refresh_lock:
+            if self._credentials is expired:
+                try:
+                    self._credentials = self._run(self._refreshing(expired))
+                except PosError:
+                    return False
+            return True
