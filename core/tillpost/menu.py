@@ -27,6 +27,7 @@ __all__ = [
     "Tax",
     "Variation",
     "display_name",
+    "limits_in_words",
 ]
 
 T = TypeVar("T")
@@ -177,12 +178,18 @@ class Menu(Word):
 
     def choices(self, item: Item) -> Index[ModifierOption]:
         """Every option that may be chosen on the item, by its id, else its SKU, else its name and price."""
-        if item.id not in self._choices:
-            # Filled as items are asked for: an order names a few of a menu's hundreds.
+        found = self._choices.get(item.id)
+        if found is None:
+            # Made when an item is asked for: an order names a few of a menu's hundreds.
             used = (self.group_by_id.get(use.group_id) for use in item.groups)
             options = (option for group in used if group for option in group.options)
-            self._choices[item.id] = Index((o.id, o.sku, o.name, o.price, o) for o in options)
-        return self._choices[item.id]
+            found = self._choices[item.id] = Index((o.id, o.sku, o.name, o.price, o) for o in options)
+        return found
+
+    def taxes_on(self, item: Item) -> tuple[Tax, ...]:
+        """The taxes that apply to the item: known to the menu and enabled."""
+        known = (self.tax_by_id.get(id_) for id_ in dict.fromkeys(item.tax_ids))
+        return tuple(tax for tax in known if tax and tax.enabled)
 
     def options(self, item: Item) -> Mapping[str, ModifierOption]:
         """Every option that may be chosen on the item, by id."""
@@ -192,3 +199,10 @@ class Menu(Word):
 def display_name(item: Item, variation: Variation) -> str:
     """What a customer reads on the menu: "BLT toastie", or "Flat white, regular" where there is a choice."""
     return f"{item.name}, {variation.name}" if variation.name and len(item.variations) > 1 else item.name
+
+
+def limits_in_words(minimum: int, maximum: int | None) -> str:
+    """How many choices are allowed: "exactly 1", "1 to 3", "at least 1", "any number"."""
+    if maximum is None:
+        return f"at least {minimum}" if minimum else "any number"
+    return f"exactly {minimum}" if minimum == maximum else f"{minimum} to {maximum}"

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
-from tillpost.menu import Index, Menu, display_name
+from tillpost.menu import Index, Menu, display_name, limits_in_words
 from tillpost.money import format_money, to_major
 from tillpost.words import Word
 
@@ -134,7 +134,8 @@ def _variations(menu: Menu) -> Iterator[_Row]:
         name = display_name(item, variation)
         uses = ((menu.group_by_id.get(use.group_id), use) for use in item.groups)
         limits = (
-            f"{_limits(use.minimum, use.maximum)} of {group.name if group else use.group_id}" for group, use in uses
+            f"{limits_in_words(use.minimum, use.maximum)} of {group.name if group else use.group_id}"
+            for group, use in uses
         )
         taxes = (tax.name if (tax := menu.tax_by_id.get(id_)) else id_ for id_ in item.tax_ids)
         yield _Row(
@@ -177,7 +178,7 @@ def _options(menu: Menu) -> Iterator[_Row]:
 
 def _groups(menu: Menu) -> Iterator[_Row]:
     for group in menu.groups:
-        facts = {"renamed": group.name, "limits": _limits(group.minimum, group.maximum)}
+        facts = {"renamed": group.name, "limits": limits_in_words(group.minimum, group.maximum)}
         yield _Row(group.id, "", group.name, None, facts)
 
 
@@ -185,10 +186,6 @@ def _taxes(menu: Menu) -> Iterator[_Row]:
     for tax in menu.taxes:
         rate = f"{(tax.rate * 100).normalize():f} % {'included' if tax.included else 'on top'}"
         yield _Row(tax.id, "", tax.name, None, {"renamed": tax.name, "taxes": rate if tax.enabled else "switched off"})
-
-
-def _limits(minimum: int, maximum: int | None) -> str:
-    return f"{minimum} or more" if maximum is None else f"{minimum} to {maximum}"
 
 
 def _price(price: int | None, exact: Decimal | None, currency: str) -> str:
