@@ -13,7 +13,6 @@ import hashlib
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from pydantic import BaseModel
@@ -40,9 +39,6 @@ __all__ = [
 T = TypeVar("T")
 M = TypeVar("M")
 Model = TypeVar("Model", bound=BaseModel)
-
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-
 
 class Effect(StrEnum):
     """What a request does to the order at the platform."""
@@ -74,7 +70,7 @@ class Request(Generic[M]):
     body: bytes = b""
     effect: Effect = Effect.NONE
     key: str | None = None
-    headers: Mapping[str, str] = field(default=_NO_HEADERS)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
     private: bool = False
 
     @property
