@@ -1,0 +1,348 @@
+"""The answers of Square's API, as far as the adapter reads them. What isn't read is ignored.
+
+Field names and types are those of the OpenAPI document of release 2025-08-20. A field that Square may leave out or send
+as null has a default here, because one odd order in a page of a search must not hide all the others: `total_money`, for
+one, is null on an order that only holds returns (developer forum, thread 24765).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from tillpost.words import Id
+
+__all__ = [
+    "Calculated",
+    "CatalogObject",
+    "CatalogPage",
+    "Complaint",
+    "Complaints",
+    "Fulfillment",
+    "Item",
+    "LineItem",
+    "Location",
+    "LocationAnswer",
+    "Modifier",
+    "ModifierList",
+    "ModifierListInfo",
+    "Money",
+    "OneOrder",
+    "OrdersPage",
+    "Page",
+    "Paid",
+    "PricedOrder",
+    "SquareOrder",
+    "Tax",
+    "TokenStatus",
+    "Variation",
+]
+
+T = TypeVar("T")
+
+
+class Wire(BaseModel):
+    """A part of an answer."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+def _none_as_empty(value: object) -> object:
+    return () if value is None else value
+
+
+def _text(value: object) -> object:
+    return value if isinstance(value, str) else ""
+
+
+Many = Annotated[tuple[T, ...], BeforeValidator(_none_as_empty)]
+Said = Annotated[str, BeforeValidator(_text)]
+"""A text that may be left out or null; then it is empty."""
+
+
+class Complaint(Wire):
+    """One entry of `errors`. Whatever isn't text in it is dropped, so that the rest of it is still read."""
+
+    code: Said = ""
+    field: Said = ""
+    detail: Said = ""
+
+
+class Complaints(Wire):
+    """The `errors` of any answer."""
+
+    errors: Many[Complaint] = ()
+
+
+class Money(Wire):
+    """An amount in minor units."""
+
+    amount: Annotated[int, Field(ge=-(10**12), le=10**12)]
+    currency: Said = ""
+
+
+class Page(Wire):
+    """A page of a longer answer; `cursor` asks for the next, and is empty on the last."""
+
+    cursor: Said = ""
+
+
+# Orders ---------------------------------------------------------------------------------------------------------------
+
+
+class AppliedTax(Wire):
+    """A tax as an order carries it."""
+
+    name: Said = ""
+    type: Said = ""
+    applied_money: Money | None = None
+
+
+class LineModifier(Wire):
+    """A modifier as a line carries it, with the price that Square took for it."""
+
+    catalog_object_id: Said = ""
+    base_price_money: Money | None = None
+
+
+class LineItem(Wire):
+    """A line as Square priced it. `uid` is the one that was sent with it."""
+
+    uid: Said = ""
+    base_price_money: Money | None = None
+    modifiers: Many[LineModifier] = ()
+
+
+class Details(Wire):
+    """What the register stamped on a fulfilment. A pickup is accepted, a delivery gets in progress."""
+
+    accepted_at: Said = ""
+    in_progress_at: Said = ""
+
+
+class Fulfillment(Wire):
+    """How an order gets to the customer, and how far it is."""
+
+    uid: Said = ""
+    state: Said = ""
+    pickup_details: Details | None = None
+    delivery_details: Details | None = None
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether the register has stamped it: somebody marked it as in progress."""
+        stamped = self.pickup_details or self.delivery_details
+        return bool(stamped and (stamped.accepted_at or stamped.in_progress_at))
+
+
+class Tender(Wire):
+    """A payment of an order. `amount_money` holds the tip too."""
+
+    amount_money: Money | None = None
+
+
+class SquareOrder(Wire):
+    """An order as Square has it."""
+
+    id: Id
+    state: Said = ""
+    version: int = 1
+    reference_id: Said = ""
+    total_money: Money | None = None
+    line_items: Many[LineItem] = ()
+    taxes: Many[AppliedTax] = ()
+    tenders: Many[Tender] = ()
+    fulfillments: Many[Fulfillment] = ()
+
+
+class PricedOrder(SquareOrder):
+    """An order whose total must be there, because a decision hangs on it."""
+
+    total_money: Money  # pyright: ignore[reportGeneralTypeIssues, reportIncompatibleVariableOverride]
+
+
+class OneOrder(Wire):
+    """The answer of CreateOrder, RetrieveOrder, UpdateOrder and PayOrder."""
+
+    order: PricedOrder
+
+
+class OrdersPage(Page):
+    """A page of SearchOrders. With nothing found, `orders` is left out."""
+
+    orders: Many[SquareOrder] = ()
+
+
+class Calculated(Wire):
+    """The answer of CalculateOrder; its order may have no id."""
+
+    class Total(Wire):
+        """The calculated order."""
+
+        total_money: Money
+
+    order: Total
+
+
+class Payment(Wire):
+    """A payment as Square recorded it."""
+
+    id: Id
+    status: Said = ""
+
+
+class Paid(Wire):
+    """The answer of CreatePayment."""
+
+    payment: Payment
+
+
+# The catalogue --------------------------------------------------------------------------------------------------------
+
+
+class Override(Wire):
+    """What is different at one location."""
+
+    location_id: Said = ""
+    price_money: Money | None = None
+    pricing_type: Said = ""
+    sold_out: bool | None = None
+    sold_out_valid_until: datetime | None = None
+
+
+class Variation(Wire):
+    """`item_variation_data`."""
+
+    name: Said = ""
+    sku: Said = ""
+    ordinal: int | None = None
+    pricing_type: Said = ""
+    price_money: Money | None = None
+    location_overrides: Many[Override] = ()
+    sellable: bool | None = None
+
+
+class ModifierListInfo(Wire):
+    """How one item uses a modifier list; -1 means that the limit isn't set."""
+
+    modifier_list_id: Id
+    min_selected_modifiers: int | None = None
+    max_selected_modifiers: int | None = None
+    enabled: bool | None = None
+    ordinal: int | None = None
+
+
+class Reference(Wire):
+    """The id of another object."""
+
+    id: Said = ""
+
+
+class Item(Wire):
+    """`item_data`."""
+
+    name: Said = ""
+    is_taxable: bool | None = None
+    is_archived: bool | None = None
+    category_id: Said = ""
+    categories: Many[Reference] = ()
+    tax_ids: Many[Id] = ()
+    modifier_list_info: Many[ModifierListInfo] = ()
+    variations: Many[CatalogObject] = ()
+    hidden_online: bool | None = None
+
+
+class Modifier(Wire):
+    """`modifier_data`."""
+
+    name: Said = ""
+    ordinal: int | None = None
+    price_money: Money | None = None
+    location_overrides: Many[Override] = ()
+    hidden_online: bool | None = None
+
+
+class ModifierList(Wire):
+    """`modifier_list_data`."""
+
+    name: Said = ""
+    selection_type: Said = ""
+    modifier_type: Said = ""
+    text_required: bool | None = None
+    min_selected_modifiers: int | None = None
+    max_selected_modifiers: int | None = None
+    modifiers: Many[CatalogObject] = ()
+
+
+class Category(Wire):
+    """`category_data`."""
+
+    name: Said = ""
+
+
+class Tax(Wire):
+    """`tax_data`. `percentage` is a decimal as text: "7.5" is 7.5 per cent."""
+
+    name: Said = ""
+    percentage: Decimal | None = None
+    inclusion_type: Said = ""
+    calculation_phase: Said = ""
+    enabled: bool | None = None
+
+
+class CatalogObject(Wire):
+    """One object of the catalogue, with the data of its type."""
+
+    type: Said = ""
+    id: Id
+    updated_at: Said = ""
+    is_deleted: bool | None = None
+    present_at_all_locations: bool | None = None
+    present_at_location_ids: Many[str] = ()
+    absent_at_location_ids: Many[str] = ()
+    item_data: Item | None = None
+    item_variation_data: Variation | None = None
+    modifier_list_data: ModifierList | None = None
+    modifier_data: Modifier | None = None
+    category_data: Category | None = None
+    tax_data: Tax | None = None
+
+
+class CatalogPage(Page):
+    """A page of ListCatalog or SearchCatalogObjects."""
+
+    objects: Many[CatalogObject] = ()
+    latest_time: Said = ""
+
+
+# The connection -------------------------------------------------------------------------------------------------------
+
+
+class Location(Wire):
+    """A store's location."""
+
+    id: Id
+    name: Said = ""
+    status: Said = ""
+    currency: Said = ""
+    capabilities: Many[str] = ()
+
+
+class LocationAnswer(Wire):
+    """The answer of RetrieveLocation."""
+
+    location: Location
+
+
+class TokenStatus(Wire):
+    """The answer of RetrieveTokenStatus. An empty `expires_at`: never."""
+
+    scopes: Many[str] = ()
+    expires_at: datetime | None = None
+
+
+for _model in (Item, ModifierList, CatalogObject, CatalogPage):
+    _model.model_rebuild()
