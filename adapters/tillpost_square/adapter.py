@@ -1,0 +1,289 @@
+"""The Square adapter: every operation reads top to bottom, and none does any I/O.
+
+An order that staff can see takes two calls, CreateOrder and a payment, because an unpaid order never shows on the
+register. So `submit` creates and `finish` pays, or undoes what was created and raises why. What Square calls things is
+in `wire`, what an order looks like in `translation`, what its errors mean in `table`, what its states mean in `status`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, TypeVar
+from urllib.parse import quote as escaped
+
+from pydantic import BaseModel, ValidationError
+
+from tillpost.adapter import Adapter, Attempt, Credentials, Found, Problem, Row, Signed
+from tillpost.errors import Applied, BuriedError, OrderError, OutageError, PermissionsError, PosError
+from tillpost.exchange import Effect, Exchange, Request, Response, ask, reading, to_body
+from tillpost.menu import Menu
+from tillpost.order import Draft, Order, PosOrder, PosState, Progress
+from tillpost.readiness import Finding, Readiness
+from tillpost_square import wire
+from tillpost_square.catalogue import TYPES, CatalogueChanges, changes_of, menu_of
+from tillpost_square.checks import location_findings, token_findings, unseen
+from tillpost_square.reasons import mismatch
+from tillpost_square.settings import SquareSettings
+from tillpost_square.status import CLOSED, draft_of, is_paid, pos_order
+from tillpost_square.table import STALE_VERSION, TABLE
+from tillpost_square.translation import digest_key, payment, total_due, translate
+
+__all__ = ["Square"]
+
+M = TypeVar("M", bound=BaseModel)
+P = TypeVar("P", bound=wire.Page)
+
+EARLIER = timedelta(hours=1)
+"""How much earlier than it can be an order is looked for, since two clocks never agree."""
+
+MOST_PAGES = 1000
+"""After so many pages an answer counts as one that never ends."""
+
+
+class Square(Adapter[SquareSettings]):
+    """Square: Orders, Payments, Catalog and Locations API, release 2025-08-20."""
+
+    platform = "square"
+    title = "Square"
+    settings = SquareSettings
+    errors: ClassVar[tuple[Row, ...]] = TABLE
+    keyed = True
+    public_fields = frozenset(
+        "uid name location_id location_ids reference_id order_id payment_id payment_ids idempotency_key "
+        "catalog_object_id catalog_version modifier_list_id quantity scope calculation_phase inclusion_type "
+        "percentage pricing_type variation_name item_type sku schedule_type pickup_at deliver_at accepted_at ready_at "
+        "picked_up_at rejected_at canceled_at expired_at placed_at closed_at expires_at start_at end_at begin_time "
+        "sort_field sort_order states object_types scopes capabilities latest_time prep_time_duration".split()
+    )
+    simulator = "tillpost_square.simulator:SquareSimulator"
+
+    def __init__(self, settings: SquareSettings) -> None:
+        super().__init__(settings)
+        self.look_after = settings.look_after
+
+    def sign(self, request: Request[Any], credentials: Credentials) -> Signed:
+        """Put the token and the pinned API version on the request."""
+        headers = super().sign(request, credentials).headers
+        return Signed({**headers, "Square-Version": self.config.square_version})
+
+    def problems(self, response: Response) -> Sequence[Problem]:
+        """Return the entries of `errors`. Bulk endpoints carry them in a 200 too."""
+        if b'"errors"' not in response.body:
+            return ()
+        try:
+            errors = wire.Complaints.model_validate_json(response.body).errors
+        except ValidationError:
+            return ()
+        return [Problem(e.code, e.field, e.detail) for e in errors]
+
+    # Submitting -------------------------------------------------------------------------------------------------------
+
+    def submit(self, order: Order, attempt: Attempt) -> Exchange[PosOrder]:
+        """Create the order, compare totals, and pay it. The key never depends on content or clock."""
+        body, notices = translate(order, attempt, self.config)
+        payment(order, "", self.config)  # what can't be paid isn't created
+        key = f"{order.id}-{attempt.generation}"
+        made = yield from ask(_post("/v2/orders", wire.OneOrder, Effect.CREATE, key, order=body))
+        return (yield from self._pay_or_undo(order, draft_of(made.order), notices))
+
+    def finish(self, order: Order, draft: Draft) -> Exchange[PosOrder]:
+        """Pay an order that was created, or undo it and raise why it can't be paid."""
+        return (yield from self._pay_or_undo(order, draft, translate(order, Attempt(), self.config).notices))
+
+    def _pay_or_undo(self, order: Order, draft: Draft, notices: Sequence[str]) -> Exchange[PosOrder]:
+        refusal: PosError | None = None
+        if draft.total == total_due(order, self.config):
+            try:
+                yield from self._pay(order, draft)
+                return PosOrder(
+                    id=draft.id, reference=order.id, status="OPEN", total=order.total, notices=tuple(notices)
+                )
+            except PosError as error:
+                # Only a refusal that says that nothing was paid, and that waiting can't mend, leads to an undo.
+                if error.applied is not Applied.NO or error.transient or isinstance(error, PermissionsError):
+                    raise
+                refusal = error
+        return (yield from self._settle(order, draft.id, refusal, notices))
+
+    def _pay(self, order: Order, draft: Draft) -> Exchange[None]:
+        """Record the payment. Its key follows from Square's own id of the order, so it changes with the generation."""
+        key = digest_key("pay", draft.id)
+        if draft.total == 0:  # CreatePayment takes no amount of 0 (developer forum, thread 1866)
+            yield from ask(_post(f"{_path(draft.id)}/pay", wire.OneOrder, Effect.ADVANCE, key, payment_ids=[]))
+            return
+        body = payment(order, draft.id, self.config)
+        paid = yield from ask(_post("/v2/payments", wire.Paid, Effect.ADVANCE, key, **body))
+        if paid.payment.status in ("CANCELED", "FAILED"):
+            raise OrderError(f"the payment came back as {paid.payment.status}", code=paid.payment.status)
+
+    def _settle(
+        self, order: Order, square_id: str, refusal: PosError | None, notices: Sequence[str]
+    ) -> Exchange[PosOrder]:
+        """Decide by the order as it is now: the answer to a repeated create, or a draft found earlier, may be old."""
+        stale: PosError | None = None
+        while True:
+            now = (yield from ask(_get(_path(square_id), wire.OneOrder))).order
+            if is_paid(now):
+                return pos_order(now, notices)
+            if now.state == "CANCELED":
+                raise BuriedError("the order made under this key was cancelled before it was paid") from refusal
+            reason = mismatch(order, now, total_due(order, self.config)) or refusal
+            if reason is None:
+                return (yield from self._pay_or_undo(order, draft_of(now), notices))
+            try:
+                gone = (yield from ask(self._cancellation(now))).order
+            except PosError as error:
+                if error.code not in STALE_VERSION:
+                    raise error from reason
+                if stale is not None:
+                    raise OutageError("the order is being changed by somebody else", code=error.code) from reason
+                stale = error
+                continue
+            if gone.state != "CANCELED":
+                raise OutageError("the order wasn't cancelled", applied=Applied.MAYBE) from reason
+            raise reason
+
+    def _cancellation(self, now: wire.SquareOrder) -> Request[wire.OneOrder]:
+        """Cancel the fulfilments with the order: Square refuses the one before the other. A paid order's state stays.
+
+        An UpdateOrder without a new key is answered with a 200 and does nothing (developer documentation: Update
+        orders), so the key is the version's.
+        """
+        changed: dict[str, object] = {
+            "location_id": self.config.location_id,
+            "version": now.version,
+            "fulfillments": [{"uid": f.uid, "state": "CANCELED"} for f in now.fulfillments if f.state not in CLOSED],
+        }
+        if not is_paid(now):
+            changed["state"] = "CANCELED"
+        key = digest_key("undo", now.id, now.version)
+        body = to_body(idempotency_key=key, order=changed)
+        return Request("PUT", _path(now.id), reading(wire.OneOrder), body, Effect.UNDO, key)
+
+    # Looking ----------------------------------------------------------------------------------------------------------
+
+    def find(self, order: Order, since: float | None) -> Exchange[Found]:
+        """Search the location's recent orders: Square can't search by reference, nor by key."""
+        now = datetime.now(UTC)
+        start = datetime.fromtimestamp(since, UTC) if since is not None else min(order.placed_at, now)
+        created = {"start_at": (start - EARLIER).astimezone(UTC).isoformat()}
+        query = {
+            "filter": {"date_time_filter": {"created_at": created}},
+            "sort": {"sort_field": "CREATED_AT", "sort_order": "DESC"},  # must be the field that is filtered by
+        }
+
+        def page(cursor: str | None) -> Request[wire.OrdersPage]:
+            where = [self.config.location_id]
+            return _post(
+                "/v2/orders/search", wire.OrdersPage, location_ids=where, query=query, limit=500, cursor=cursor
+            )
+
+        pages = yield from _pages(page)
+        mine = [o for answer in pages for o in answer.orders if o.reference_id == order.id]
+        paid = next((o for o in mine if is_paid(o)), None)
+        if paid is not None:
+            return pos_order(paid)
+        unpaid = next((o for o in mine if o.state == "OPEN"), None)
+        return draft_of(unpaid) if unpaid is not None else None
+
+    def fetch(self, pos_id: str) -> Exchange[PosOrder]:
+        """Return what Square says of the order now."""
+        return pos_order((yield from ask(_get(_path(pos_id), wire.OneOrder))).order)
+
+    def quote(self, order: Order, attempt: Attempt) -> Exchange[int]:
+        """Return what Square would charge, in minor units, with the tip; nothing is created."""
+        body = translate(order, attempt, self.config).order
+        priced = yield from ask(_post("/v2/orders/calculate", wire.Calculated, order=body))
+        return priced.order.total_money.amount + order.total - total_due(order, self.config)
+
+    def cancel(self, pos_id: str) -> Exchange[PosOrder]:
+        """Cancel what is still to be done of the order. Money isn't paid back: who captured it does that.
+
+        unconfirmed: that cancelling a paid order's fulfilments withdraws it from the register; the spec says only that
+        a cancelled order isn't paid. Cancelling a paid pickup in a sandbox, and looking at a Point of Sale, would tell.
+        """
+        now = (yield from ask(_get(_path(pos_id), wire.OneOrder))).order
+        if now.state == "CANCELED":
+            return pos_order(now)
+        if is_paid(now) and all(f.state in CLOSED for f in now.fulfillments):
+            raise OrderError("nothing of the order is left to be cancelled; refund it at the register")
+        gone = (yield from ask(self._cancellation(now))).order
+        if gone.state != "CANCELED" and not all(f.state in CLOSED for f in gone.fulfillments):
+            raise OutageError("the order wasn't cancelled", applied=Applied.MAYBE)
+        return pos_order(gone).model_copy(update={"state": PosState.CANCELLED, "progress": Progress.CANCELLED})
+
+    # The menu and the store -------------------------------------------------------------------------------------------
+
+    def import_menu(self) -> Exchange[Menu]:
+        """Return the location's whole menu, read page by page."""
+        location = yield from self._location()
+        types = ",".join(TYPES)
+
+        def page(cursor: str | None) -> Request[wire.CatalogPage]:
+            onward = f"&cursor={escaped(cursor, safe='')}" if cursor else ""
+            return _get(f"/v2/catalog/list?types={types}{onward}", wire.CatalogPage)
+
+        pages = yield from _pages(page)
+        return menu_of((o for answer in pages for o in answer.objects), location, datetime.now(UTC))
+
+    def changed_since(self, begin_time: datetime) -> Exchange[CatalogueChanges]:
+        """Return what of the catalogue changed or was deleted after a time (with its offset)."""
+        begin = begin_time.astimezone(UTC).isoformat()
+
+        def page(cursor: str | None) -> Request[wire.CatalogPage]:
+            return _post(
+                "/v2/catalog/search",
+                wire.CatalogPage,
+                object_types=TYPES,
+                include_deleted_objects=True,
+                begin_time=begin,
+                cursor=cursor,
+            )
+
+        pages = yield from _pages(page)
+        return changes_of((o for answer in pages for o in answer.objects), pages[-1].latest_time)
+
+    def check(self) -> Exchange[Readiness]:
+        """Look at the token, its scopes and the location. What can't be looked at is a finding too."""
+        found: list[Finding] = []
+        try:
+            token = yield from ask(_post("/oauth2/token/status", wire.TokenStatus))
+            found += token_findings(token, datetime.now(UTC))
+        except PosError as error:
+            found += unseen("token", error)
+        try:
+            found += location_findings((yield from self._location()))
+        except PosError as error:
+            found += unseen("location", error)
+        return Readiness(findings=tuple(found))
+
+    def _location(self) -> Exchange[wire.Location]:
+        path = f"/v2/locations/{escaped(self.config.location_id, safe='')}"
+        return (yield from ask(_get(path, wire.LocationAnswer))).location
+
+
+def _path(square_id: str) -> str:
+    return f"/v2/orders/{escaped(square_id, safe='')}"
+
+
+def _get(path: str, model: type[M]) -> Request[M]:
+    return Request("GET", path, reading(model))
+
+
+def _post(
+    path: str, model: type[M], effect: Effect = Effect.NONE, key: str | None = None, **content: object
+) -> Request[M]:
+    return Request("POST", path, reading(model), to_body(idempotency_key=key, **content), effect, key)
+
+
+def _pages(page: Callable[[str | None], Request[P]]) -> Exchange[list[P]]:
+    """Ask for page after page, until one has no cursor."""
+    pages: list[P] = []
+    cursor: str | None = None
+    while len(pages) < MOST_PAGES:
+        pages.append((yield from ask(page(cursor))))
+        cursor = pages[-1].cursor
+        if not cursor:
+            return pages
+    raise OutageError(f"the answer didn't end after {MOST_PAGES} pages")
