@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, assert_never
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -187,6 +187,8 @@ def _after(h: History, event: Event) -> History:
             return replace(h, done=pos_order)
         case Cancelled(_, pos_order):
             return replace(h, done=pos_order, cancelled=True)
+        case _ as never:
+            assert_never(never)
 
 
 def _next_generation(h: History, *, stale: bool = False) -> History:

@@ -1,0 +1,170 @@
+"""The fold and the decision, as tables: what is known after which events, and what is next."""
+
+from __future__ import annotations
+
+import pytest
+
+from tillpost.errors import Applied, ErrorRecord, Outcome
+from tillpost.exchange import Effect
+from tillpost.journal import (
+    Asked,
+    Buried,
+    Cancelled,
+    Cleared,
+    Event,
+    Failed,
+    Imported,
+    Intended,
+    Looked,
+    Settled,
+    Submitted,
+)
+from tillpost.order import Draft, PosOrder
+from tillpost.recovery import Do, Policy, Step, fold, next_step
+
+THERE = PosOrder(id="o1")
+DRAFT = Draft(id="o1", total=1000)
+ASKED = Asked(0, "d")
+
+
+def create(at: float = 1, generation: int = 0, key: str | None = "k") -> Intended:
+    return Intended(at, Effect.CREATE, generation, key, "body")
+
+
+def pay(at: float = 2) -> Intended:
+    return Intended(at, Effect.ADVANCE, 0, "p", "body")
+
+
+def undo(at: float = 2, generation: int = 0) -> Intended:
+    return Intended(at, Effect.UNDO, generation, None, "body")
+
+
+def failed(kind: str, at: float = 3, outcome: Outcome = Outcome.NOT_CREATED, **facts: object) -> Failed:
+    return Failed(at, ErrorRecord.model_validate({"kind": kind, "detail": "", "outcome": outcome, **facts}))
+
+
+NO, MAYBE, YES = (Settled(2, applied) for applied in (Applied.NO, Applied.MAYBE, Applied.YES))
+
+OUTCOMES: list[tuple[str, list[Event], Outcome, int]] = [
+    ("nothing was sent", [ASKED], Outcome.NOT_CREATED, 0),
+    ("a create left and nothing came back", [ASKED, create()], Outcome.UNKNOWN, 0),
+    ("a create was refused", [ASKED, create(), NO], Outcome.NOT_CREATED, 0),
+    ("a create may have worked", [ASKED, create(), MAYBE], Outcome.UNKNOWN, 0),
+    ("a second one that never left doesn't clear it", [ASKED, create(), MAYBE, create(), NO], Outcome.UNKNOWN, 0),
+    ("it was created and not paid", [ASKED, create(), YES, pay(), NO], Outcome.UNKNOWN, 0),
+    ("it was undone", [ASKED, create(), YES, undo(), YES], Outcome.NOT_CREATED, 1),
+    ("an undo that may have worked leaves the doubt", [ASKED, create(), YES, undo(), MAYBE], Outcome.UNKNOWN, 0),
+    ("it was looked for to the end", [ASKED, create(), MAYBE, Looked(9, None), Cleared(9)], Outcome.NOT_CREATED, 1),
+    ("it was found cancelled", [ASKED, create(), YES, Buried(3)], Outcome.NOT_CREATED, 1),
+    ("a draft was found", [ASKED, Looked(1, DRAFT)], Outcome.UNKNOWN, 0),
+]
+
+
+@pytest.mark.parametrize(("events", "outcome", "generation"), [o[1:] for o in OUTCOMES], ids=[o[0] for o in OUTCOMES])
+def test_the_outcome_is_a_fold_over_all_that_was_sent(events: list[Event], outcome: Outcome, generation: int) -> None:
+    history = fold(events)
+    assert history.outcome(keyed=True) is outcome
+    assert history.generation == generation
+
+
+def test_without_a_key_an_order_that_isnt_known_to_be_new_may_be_there() -> None:
+    assert fold([Asked(0, "d")]).outcome(keyed=False) is Outcome.UNKNOWN
+    assert fold([Asked(0, "d", is_new=True)]).outcome(keyed=False) is Outcome.NOT_CREATED
+    assert fold([ASKED, Looked(1, None)]).outcome(keyed=False) is Outcome.NOT_CREATED
+
+
+MENU, OUTAGE, TAX = failed("MenuError"), failed("OutageError"), failed("TaxError")
+STEPS: list[tuple[str, list[Event], float, bool, Do]] = [
+    ("a new order is submitted", [ASKED], 0, True, Do.SUBMIT),
+    ("without a key it is looked for first", [ASKED], 0, False, Do.LOOK),
+    ("one that was looked for in vain is submitted", [ASKED, Looked(1, None)], 1, False, Do.SUBMIT),
+    ("one that was found is done", [ASKED, Looked(1, THERE)], 1, False, Do.DONE),
+    ("one that arrived is done", [ASKED, Submitted(1, THERE)], 1, True, Do.DONE),
+    ("one that was cancelled is done", [ASKED, Submitted(1, THERE), Cancelled(2, THERE)], 2, True, Do.DONE),
+    ("a draft is finished", [ASKED, Looked(1, DRAFT)], 1, True, Do.FINISH),
+    ("doubt with a key is resent", [ASKED, create()], 2, True, Do.SUBMIT),
+    ("doubt without a key waits for the schedule", [ASKED, create(1, key=None)], 1.5, False, Do.WAIT),
+    ("doubt without a key is looked into when due", [ASKED, create(1, key=None)], 2.5, False, Do.LOOK),
+    ("after a look the next one is waited for", [ASKED, create(1, key=None), Looked(2.5, None)], 3, False, Do.WAIT),
+    (
+        "a look before the sending doesn't count",
+        [ASKED, Looked(0.5, None), create(1, key=None)],
+        9,
+        False,
+        Do.LOOK,
+    ),
+    (
+        "only the last look of the schedule clears the doubt",
+        [ASKED, create(1, key=None), Looked(2.5, None), Looked(5.5, None)],
+        6,
+        False,
+        Do.CLEAR,
+    ),
+    ("a spoiled key is looked into", [ASKED, create(), failed("DoubtError")], 9, True, Do.LOOK),
+    ("an outage is waited out", [ASKED, OUTAGE], 3, True, Do.WAIT),
+    ("after the wait it is tried again", [ASKED, OUTAGE], 4, True, Do.SUBMIT),
+    ("too many tries stop it", [ASKED, OUTAGE, OUTAGE, OUTAGE], 9, True, Do.STOP),
+    ("after too long a time it stops", [ASKED, OUTAGE], 31, True, Do.STOP),
+    ("a wait that is too long stops it", [ASKED, failed("OutageError", retry_after=99.0)], 4, True, Do.STOP),
+    ("a new asking begins a new budget", [ASKED, OUTAGE, OUTAGE, OUTAGE, Asked(50, "d")], 50, True, Do.SUBMIT),
+    ("a menu error imports", [ASKED, MENU], 4, True, Do.IMPORT),
+    ("a misfit with the known menu imports", [ASKED, failed("TaxError", operation="precheck")], 4, True, Do.IMPORT),
+    ("an import that changed something submits", [ASKED, MENU, Imported(4, changed=True)], 5, True, Do.SUBMIT),
+    ("an import that changed nothing stops", [ASKED, MENU, Imported(4, changed=False)], 5, True, Do.STOP),
+    ("a menu error after healing stops", [ASKED, MENU, Imported(4, changed=True), MENU], 5, True, Do.STOP),
+    ("any other error stops", [ASKED, TAX], 4, True, Do.STOP),
+    ("an error is forgotten when asked again", [ASKED, TAX, Asked(5, "d")], 5, True, Do.SUBMIT),
+    (
+        "an order that is there but wrong stops, asked again or not",
+        [ASKED, failed("TaxError", outcome=Outcome.CREATED), Asked(5, "d")],
+        5,
+        True,
+        Do.STOP,
+    ),
+    ("what was undone just now stops", [ASKED, create(), YES, undo(), YES, TAX], 4, True, Do.STOP),
+    (
+        "what had been made before the asking and is undone now goes once more",
+        [ASKED, create(), Asked(5, "d"), undo(), YES, TAX],
+        6,
+        True,
+        Do.SUBMIT,
+    ),
+    (
+        "once more, and not for ever",
+        [ASKED, create(), Asked(5, "d"), undo(), YES, TAX, TAX],
+        6,
+        True,
+        Do.STOP,
+    ),
+    ("a draft of unknown origin that is undone goes once more", [ASKED, undo(), YES, TAX], 6, True, Do.SUBMIT),
+    ("many cancelled orders under the keys stop it", [ASKED, *[Buried(1)] * 9], 6, True, Do.STOP),
+]
+
+
+@pytest.mark.parametrize(("events", "now", "keyed", "do"), [s[1:] for s in STEPS], ids=[s[0] for s in STEPS])
+def test_what_is_next_follows_from_what_happened(events: list[Event], now: float, keyed: bool, do: Do) -> None:
+    assert decide(events, now, keyed=keyed).do is do
+
+
+def decide(events: list[Event], now: float, *, keyed: bool) -> Step:
+    policy = Policy(retries=2, retry_seconds=30, first_wait=1)
+    return next_step(fold(events), now, order_id="ord_1", keyed=keyed, look_after=(1.0, 3.0), policy=policy)
+
+
+def test_looks_are_counted_from_the_recorded_time_of_the_last_sending() -> None:
+    events: list[Event] = [ASKED, create(10, key=None), MAYBE, create(20, key=None)]
+    assert decide(events, 20, keyed=False) == Step(Do.WAIT, 21)
+
+
+def test_waits_double_up_to_the_longest_and_are_spread_by_the_orders_id() -> None:
+    policy = Policy(first_wait=1, longest_wait=6)
+    for retry, longest in ((1, 1), (2, 2), (3, 4), (4, 6), (9, 6)):
+        waits = {policy.wait_before(retry, f"ord_{n}") for n in range(50)}
+        assert all(longest / 2 <= wait <= longest for wait in waits)
+        assert len(waits) > 40
+    assert policy.wait_before(1, "a") == policy.wait_before(1, "a")
+
+
+def test_since_is_when_the_order_was_first_sent() -> None:
+    assert fold([ASKED]).since is None
+    assert fold([ASKED, create(5), NO, create(9)]).since == 5
