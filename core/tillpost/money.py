@@ -7,7 +7,7 @@ people are shown `format_money`.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -30,6 +30,9 @@ _EXPONENTS = {
     **dict.fromkeys("CLF UYW".split(), 4),
 }
 
+# Decimal rounds to its context's precision in silence; this one refuses, whatever the caller's context does.
+_EXACT = Context(prec=40, traps=[Inexact, InvalidOperation])
+
 
 def exponent(currency: str) -> int:
     """Return how many decimal places the currency's minor unit has: JPY 0, AUD 2, KWD 3."""
@@ -44,7 +47,7 @@ def to_major(amount: int, currency: str) -> Decimal:
     >>> to_major(2881, "KWD")
     Decimal('2.881')
     """
-    return Decimal(amount).scaleb(-exponent(currency))
+    return Decimal(amount).scaleb(-exponent(currency), context=_EXACT)
 
 
 def to_minor(amount: Decimal, currency: str) -> int:
@@ -53,10 +56,11 @@ def to_minor(amount: Decimal, currency: str) -> int:
     >>> to_minor(Decimal("28.81"), "AUD")
     2881
     """
-    scaled = amount.scaleb(exponent(currency))
-    if scaled != scaled.to_integral_value():
-        raise ValueError(f"{amount} {currency} isn't a whole number of minor units")
-    return int(scaled)
+    places = exponent(currency)
+    try:
+        return int(amount.quantize(Decimal(1).scaleb(-places), context=_EXACT).scaleb(places, context=_EXACT))
+    except (ArithmeticError, ValueError):
+        raise ValueError(f"{amount} {currency} isn't a whole number of minor units") from None
 
 
 def format_money(amount: int, currency: str) -> str:
