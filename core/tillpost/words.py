@@ -60,9 +60,15 @@ def explain(error: ValidationError) -> str:
     ...     print(explain(e))
     amount: Input should be a valid integer
     """
-    faults = error.errors(include_url=False, include_input=False, include_context=False)
+    listed = error.errors(include_url=False, include_input=False, include_context=False)
+    # A tuple whose one member is refused is called too short as well, which is no second fault.
+    within = {fault["loc"][:1] for fault in listed if len(fault["loc"]) > 1}
+    faults = [fault for fault in listed if fault["type"] != "too_short" or fault["loc"] not in within]
     first = faults[0]
     path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"]).lstrip(".")
-    text = _PLAIN.get(first["type"], first["msg"].removeprefix("Value error, "))
+    # The one message that repeats the value says so: "Input tag '...' found using 'type' does not match ...".
+    said = first["msg"].removeprefix("Value error, ").rpartition(" found using ")[2]
+    text = _PLAIN.get(first["type"], said)
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-    return f"{path}: {text}{more}" if path else f"{text}{more}"
+    line = f"{path}: {text}{more}" if path else f"{text}{more}"
+    return " ".join(line.split())  # a field's name or tag may come with a line break of its own
