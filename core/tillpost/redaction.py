@@ -34,11 +34,12 @@ def redact(body: bytes, public: Collection[str]) -> str:
     if not body:
         return ""
     try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
+        shown = json.dumps(_masked(json.loads(body), public, shown=False), ensure_ascii=False)
+    except (ValueError, RecursionError):  # nested too deeply for one of the three is as good as unreadable
         kind = "HTML" if re.match(rb"\s*<", body) else "not JSON"
         return f"({kind}, {len(body)} bytes)"
-    return json.dumps(_masked(content, public, shown=False), ensure_ascii=False)[:LONGEST]
+    # JSON may escape half a surrogate pair, which no database and no file could take.
+    return shown[:LONGEST].encode("utf-8", "replace").decode()
 
 
 def _masked(value: object, public: Collection[str], *, shown: bool) -> object:
