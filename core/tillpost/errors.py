@@ -133,9 +133,9 @@ class PosError(Exception):
         refreshable: bool = False,
         pos_order: PosOrder | None = None,
     ) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.code = code
+        self.detail = _storable(detail)
+        super().__init__(self.detail)
+        self.code = _storable(code)
         self.status_code = status_code
         self.lines = tuple(lines)
         self.subjects = tuple(subjects)
@@ -274,6 +274,11 @@ class UnsupportedError(PosError):
 
 class ConfigError(ValueError):
     """A connection can't be made from these settings. The text is one line that names the setting."""
+
+
+def _storable(text: str) -> str:
+    """Return a platform's text without lone surrogates, which JSON may smuggle in and no journal can keep."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def error_named(kind: str) -> type[PosError]:
