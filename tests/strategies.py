@@ -1,0 +1,221 @@
+"""Hypothesis strategies for valid words of the trade: `menus`, `orders`, and `orders_from` a menu.
+
+All ids, SKUs and names within one menu are unique, so that each thing in it can be found in each of the three ways.
+Amounts are minor units. `renumbered` gives a menu new ids, as a store does that rebuilds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+
+from hypothesis import strategies as st
+
+from tillpost.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Tax, Variation, display_name
+from tillpost.order import (
+    Address,
+    Charge,
+    Customer,
+    Delivery,
+    DineIn,
+    Discount,
+    Fulfilment,
+    Line,
+    Modifier,
+    Order,
+    Payment,
+    Pickup,
+)
+
+CURRENCIES = ("AUD", "USD", "EUR", "JPY", "KWD")
+ZONES = tuple(timezone(timedelta(hours=hours)) for hours in (-8, 0, 1, 11))
+
+words = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x24F, exclude_categories=["Cc", "Cs"]), max_size=20)
+names = words.filter(lambda text: bool(text.strip()))
+prices = st.integers(0, 50_000)
+counts = st.integers(1, 20)
+order_ids = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=40)
+currencies = st.sampled_from(CURRENCIES)
+times = st.datetimes(datetime(2026, 1, 1), datetime(2036, 1, 1), timezones=st.sampled_from(ZONES))
+
+
+def addresses() -> st.SearchStrategy[Address]:
+    """Places to deliver to."""
+    return st.builds(Address, line1=names, city=words, postcode=words, country=st.sampled_from(["AU", "US", None]))
+
+
+def fulfilments() -> st.SearchStrategy[Fulfilment]:
+    """Pickup, delivery or dine-in, due at a time or as soon as possible."""
+    due = st.none() | times
+    return st.one_of(
+        st.builds(Pickup, due_at=due),
+        st.builds(Delivery, due_at=due, address=addresses(), instructions=words),
+        st.builds(DineIn, due_at=due, table=names),
+    )
+
+
+def modifiers() -> st.SearchStrategy[Modifier]:
+    """Choices on a line, of no menu."""
+    return st.builds(Modifier, modifier_id=names, sku=words, name=words, quantity=st.integers(1, 3), unit_price=prices)
+
+
+def lines() -> st.SearchStrategy[Line]:
+    """Lines of no menu."""
+    choices = st.lists(modifiers(), max_size=2).map(tuple)
+    return st.builds(
+        Line, item_id=names, sku=words, name=words, quantity=counts, unit_price=prices, modifiers=choices, note=words
+    )
+
+
+@st.composite
+def orders(
+    draw: st.DrawFn,
+    *,
+    currency: str | None = None,
+    prices_include_tax: bool | None = None,
+    sold: st.SearchStrategy[Sequence[Line]] | None = None,
+) -> Order:
+    """Orders that are paid to the last minor unit, in one or two payments; `sold` draws the lines."""
+    bought = tuple(draw(sold or st.lists(lines(), min_size=1, max_size=3)))
+    included = draw(st.booleans()) if prices_include_tax is None else prices_include_tax
+    charges = draw(
+        st.lists(
+            st.builds(Charge, kind=st.sampled_from(["surcharge", "delivery"]), name=names, amount=prices), max_size=1
+        )
+    )
+    off = draw(st.integers(0, sum(line.total for line in bought)))
+    tip, tax = draw(prices), 0 if included else draw(prices)
+    total = sum(line.total for line in bought) + sum(c.amount for c in charges) - off + tip + tax
+    first = draw(st.just(total) | st.integers(0, total))
+    return Order(
+        id=draw(order_ids),
+        code=draw(names),
+        placed_at=draw(times),
+        currency=currency or draw(currencies),
+        prices_include_tax=included,
+        customer=draw(st.none() | st.builds(Customer, name=names, phone=words)),
+        fulfilment=draw(fulfilments()),
+        lines=bought,
+        charges=tuple(charges),
+        discounts=(Discount(name="WELCOME", amount=off),) if off else (),
+        tip=tip,
+        tax=tax,
+        payments=tuple(Payment(method="card", amount=part) for part in (first, total - first) if part),
+        note=draw(words),
+    )
+
+
+@st.composite
+def menus(
+    draw: st.DrawFn, *, currency: str | None = None, tax_included: bool | None = None, skus: bool | None = None
+) -> Menu:
+    """Menus without a fault in them, each item under one tax; `skus` says whether things have any."""
+    labelled = draw(st.booleans()) if skus is None else skus
+    included = draw(st.booleans()) if tax_included is None else tax_included
+    groups = tuple(
+        ModifierGroup(
+            id=f"group-{g}",
+            name=f"Group {g}",
+            options=tuple(
+                ModifierOption(
+                    id=f"option-{g}-{o}",
+                    sku=f"O-{g}-{o}" if labelled else "",
+                    name=f"Option {g}.{o}",
+                    price=draw(prices),
+                )
+                for o in range(draw(st.integers(2, 4)))
+            ),
+        )
+        for g in range(draw(st.integers(0, 2)))
+    )
+    uses = tuple(
+        GroupUse(group_id=group.id, minimum=draw(st.integers(0, 2)), maximum=draw(st.none() | st.integers(2, 4)))
+        for group in groups
+    )
+    items = tuple(
+        Item(
+            id=f"item-{i}",
+            name=f"Item {i}",
+            variations=tuple(
+                Variation(
+                    id=f"variation-{i}-{v}",
+                    sku=f"V-{i}-{v}" if labelled else "",
+                    name=f"Size {v}",
+                    price=draw(prices),
+                )
+                for v in range(draw(st.integers(1, 3)))
+            ),
+            groups=tuple(use for use in uses if draw(st.booleans())),
+            tax_ids=("tax",),
+        )
+        for i in range(draw(st.integers(1, 4)))
+    )
+    return Menu(
+        site="site",
+        currency=currency or draw(currencies),
+        imported_at=datetime(2026, 11, 23, tzinfo=UTC),
+        items=items,
+        groups=groups,
+        taxes=(Tax(id="tax", name="GST", rate=Decimal("0.1"), included=included),),
+    )
+
+
+@st.composite
+def lines_from(draw: st.DrawFn, menu: Menu) -> Sequence[Line]:
+    """Lines that the menu allows, at its prices, as often as its limits ask for."""
+    sold = draw(st.lists(st.sampled_from(list(menu.by_variation.values())), min_size=1, max_size=3))
+    return [
+        Line(
+            item_id=variation.id,
+            sku=variation.sku,
+            name=display_name(item, variation),
+            quantity=draw(counts),
+            unit_price=variation.price or 0,
+            modifiers=tuple(draw(_choices(menu, use)) for use in item.groups if use.minimum or draw(st.booleans())),
+        )
+        for item, variation in sold
+    ]
+
+
+@st.composite
+def _choices(draw: st.DrawFn, menu: Menu, use: GroupUse) -> Modifier:
+    """One option of a group, so many times that the limits are kept."""
+    option = draw(st.sampled_from(menu.group_by_id[use.group_id].options))
+    many = draw(st.integers(max(1, use.minimum), 4 if use.maximum is None else use.maximum))
+    return Modifier(
+        modifier_id=option.id, sku=option.sku, name=option.name, quantity=many, unit_price=option.price or 0
+    )
+
+
+def orders_from(menu: Menu) -> st.SearchStrategy[Order]:
+    """Orders for what the menu has, at its prices, in its currency, and with the tax as its prices hold it."""
+    return orders(
+        currency=menu.currency,
+        prices_include_tax=all(tax.included for tax in menu.taxes),
+        sold=lines_from(menu),
+    )
+
+
+def renumbered(menu: Menu) -> Menu:
+    """The same menu under new ids throughout, names, SKUs and prices as they were."""
+    groups = tuple(
+        group.model_copy(
+            update={
+                "id": f"new-{group.id}",
+                "options": tuple(o.model_copy(update={"id": f"new-{o.id}"}) for o in group.options),
+            }
+        )
+        for group in menu.groups
+    )
+    items = tuple(
+        item.model_copy(
+            update={
+                "id": f"new-{item.id}",
+                "variations": tuple(v.model_copy(update={"id": f"new-{v.id}"}) for v in item.variations),
+                "groups": tuple(u.model_copy(update={"group_id": f"new-{u.group_id}"}) for u in item.groups),
+            }
+        )
+        for item in menu.items
+    )
+    return menu.model_copy(update={"groups": groups, "items": items})
