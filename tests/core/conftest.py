@@ -1,0 +1,65 @@
+"""Fixtures of core's tests: a toy platform over real HTTP, and both kinds of Till over it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, Protocol
+
+import httpx
+import pytest
+
+from tillpost import Policy
+from tillpost.adapter import Adapter
+from tillpost.till import Options
+
+from .both import KINDS, BlockingTill, Kind, blocking
+from .toy import ToyServer
+
+QUICK = Policy(retries=3, retry_seconds=5, first_wait=0.005, longest_wait=0.02)
+"""A policy with waits that a test can afford."""
+
+
+class Opening(Protocol):
+    """Opens a Till of the kind at hand; it is closed after the test."""
+
+    def __call__(
+        self,
+        adapter: Adapter[Any],
+        options: Options | None = None,
+        *,
+        client: httpx.Client | None = None,
+        async_client: httpx.AsyncClient | None = None,
+    ) -> BlockingTill: ...
+
+
+@pytest.fixture
+def server() -> Generator[ToyServer, None, None]:
+    with ToyServer() as running:
+        yield running
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """Runs a test once with Till, once with AsyncTill."""
+    kind: Kind = request.param
+    return kind
+
+
+@pytest.fixture
+def opening(kind: Kind) -> Generator[Opening, None, None]:
+    opened: list[BlockingTill] = []
+
+    def open_it(
+        adapter: Adapter[Any],
+        options: Options | None = None,
+        *,
+        client: httpx.Client | None = None,
+        async_client: httpx.AsyncClient | None = None,
+    ) -> BlockingTill:
+        till = blocking(kind, adapter, options or Options(policy=QUICK), client=client, async_client=async_client)
+        opened.append(till)
+        return till
+
+    yield open_it
+    for till in opened:
+        till.close()
