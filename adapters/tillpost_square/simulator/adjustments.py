@@ -22,7 +22,7 @@ def complete_adjustments(world: World, order: Order) -> None:
         _complete_discount(world, discount, f"order.discounts[{index}]")
     for index, charge in enumerate(order.service_charges or ()):
         _complete_charge(world, charge, f"order.service_charges[{index}]")
-    _drop_automatic_taxes(order)
+    _forget_what_has_gone(order)
     for index, tax in enumerate(order.taxes or ()):
         _complete_tax(world, tax, order.location_id, f"order.taxes[{index}]")
     _check_uids(order)
@@ -118,13 +118,19 @@ def _check_uids(order: Order) -> None:
                     raise bad_request("INVALID_VALUE", f"There is no discount `{taken.discount_uid}`.", field)
 
 
-def _drop_automatic_taxes(order: Order) -> None:
-    """Takes off the taxes that an earlier pricing put on, and every reference to a tax that has gone since."""
+def _forget_what_has_gone(order: Order) -> None:
+    """Takes off the taxes that an earlier pricing put on, and what it wrote of adjustments that have gone since.
+
+    What an earlier pricing wrote bears a uid; what the caller refers to doesn't have to, and stays to be checked.
+    """
     order.taxes = [tax for tax in order.taxes or () if not tax.auto_applied] or None
-    present = {tax.uid for tax in order.taxes or ()}
+    taxes = {tax.uid for tax in order.taxes or ()}
+    discounts = {discount.uid for discount in order.discounts or ()}
     for part in (*(order.line_items or ()), *(order.service_charges or ())):
-        own = [applied for applied in part.applied_taxes or () if applied.uid is None or applied.tax_uid in present]
-        part.applied_taxes = own or None
+        part.applied_taxes = [a for a in part.applied_taxes or () if a.uid is None or a.tax_uid in taxes] or None
+        if isinstance(part, LineItem):
+            taken = [a for a in part.applied_discounts or () if a.uid is None or a.discount_uid in discounts]
+            part.applied_discounts = taken or None
 
 
 def _apply_automatic_taxes(world: World, order: Order) -> None:

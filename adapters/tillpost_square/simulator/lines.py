@@ -7,6 +7,7 @@ brings its own. A line that can't be sold is refused with the path of the field 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 
 from tillpost_square.simulator import catalogue as c
 from tillpost_square.simulator.clock import read_time
@@ -15,9 +16,14 @@ from tillpost_square.simulator.wire import LineItem, Modifier, Order
 from tillpost_square.simulator.world import World
 
 
-def complete_lines(world: World, order: Order) -> None:
-    """Checks every line of `order` and fills in what the catalogue knows of it."""
+def complete_lines(world: World, order: Order, *, settled: Collection[str] = ()) -> None:
+    """Checks every line of `order` and fills in what the catalogue knows of it.
+
+    Lines whose uid is in `settled` are left as they are: the catalogue may have moved on since they were taken.
+    """
     for index, line in enumerate(order.line_items or ()):
+        if line.uid in settled:
+            continue
         path = f"order.line_items[{index}]"
         line.uid = line.uid or world.new_uid()
         world.check_currency(line.base_price_money, f"{path}.base_price_money")

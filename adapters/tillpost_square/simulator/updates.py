@@ -46,7 +46,7 @@ def update_order(world: World, call: Call) -> Answer:
         order = Order.model_validate(wanted)
     except ValidationError as error:
         raise malformed(error, "order") from error
-    _apply(world, stored, order, before)
+    _apply(world, stored, order, before, asked.order)
     answer = Answer.of({"order": stored.order.written()})
     if asked.idempotency_key:
         world.replays[seen] = Replay("", answer)
@@ -67,7 +67,7 @@ def _check_sparse(stored: StoredOrder, sparse: Json) -> None:
         raise bad_request("BAD_REQUEST", "An order's location can't be changed.", "order.location_id")
 
 
-def _apply(world: World, stored: StoredOrder, order: Order, before: Json) -> None:
+def _apply(world: World, stored: StoredOrder, order: Order, before: Json, sparse: Json) -> None:
     """Carries out what the caller wants of the order: first its parts, then its own state."""
     present = stored.order
     state_wanted, order.state = order.state, present.state
@@ -76,11 +76,11 @@ def _apply(world: World, stored: StoredOrder, order: Order, before: Json) -> Non
             # Developer forum 9477, word for word.
             detail = "LineItems cannot be modified for finalized tenders."
             raise bad_request("BAD_REQUEST", detail, "order.line_items")
-        complete_lines(world, order)
+        complete_lines(world, order, settled=_unchanged_lines(present, order))
         complete_adjustments(world, order)
         price(world, order)
         order.net_amount_due_money = order.total_money
-    _move_fulfilments(world, present, order)
+    _move_fulfilments(world, present, order, sparse)
     if state_wanted != present.state:
         _change_state(world, stored, order, state_wanted)
     elif stored.settled and order.fulfillments and all(f.state in TERMINAL for f in order.fulfillments):
@@ -91,10 +91,27 @@ def _apply(world: World, stored: StoredOrder, order: Order, before: Json) -> Non
     stored.order = order
 
 
-def _move_fulfilments(world: World, present: Order, order: Order) -> None:
+def _unchanged_lines(present: Order, order: Order) -> set[str]:
+    """The uids of the lines that are as they were. A changed one is looked up in the catalogue as it is now."""
+    known = {line.uid: line for line in present.line_items or ()}
+    unchanged: set[str] = set()
+    for line in order.line_items or ():
+        old = known.get(line.uid)
+        if old is None or line.uid is None:
+            continue
+        if line.written() == old.written():
+            unchanged.add(line.uid)
+        elif line.catalog_version == old.catalog_version:
+            line.catalog_version = None
+    return unchanged
+
+
+def _move_fulfilments(world: World, present: Order, order: Order, sparse: Json) -> None:
     known = {fulfilment.uid: fulfilment for fulfilment in present.fulfillments or ()}
-    for index, fulfilment in enumerate(order.fulfillments or ()):
-        path = f"order.fulfillments[{index}]"
+    sent = sparse.get("fulfillments")
+    places = [_uid(entry) for entry in cast("list[object]", sent)] if isinstance(sent, list) else []
+    for fulfilment in order.fulfillments or ():
+        path = f"order.fulfillments[{places.index(fulfilment.uid) if fulfilment.uid in places else 0}]"
         old = known.get(fulfilment.uid)
         if old is None:
             # unconfirmed: whether a fulfilment may be added later; the spec only limits creation to one.
