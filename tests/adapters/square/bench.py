@@ -1,0 +1,172 @@
+"""Drives one operation of the Square adapter, without a network: against the simulator, or against scripted answers.
+
+    bench = Bench()
+    pos_order = bench.run(bench.adapter.submit(order, Attempt()), order)
+    bench.sent                                     # the requests, in their order
+
+Every request and every answer is held against Square's OpenAPI document where that is at hand. `spoil` may put another
+answer in the place of the simulator's, before or after its effect.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+from adapters.square.spec import SquareSpec, square_spec
+from tillpost.errors import PosError
+from tillpost.exchange import Exchange, Fault, Request, Response, Wait
+from tillpost.order import Order
+from tillpost.simulator import Call
+from tillpost_square.adapter import Square
+from tillpost_square.settings import SquareSettings
+from tillpost_square.simulator import SquareSimulator, WorldSettings
+
+T = TypeVar("T")
+Spoil = Callable[[Request[Any], Callable[[], Response]], Response | Fault]
+"""Given a request and how to have it carried out: what comes back."""
+
+
+class Bench:
+    """An adapter and a simulator, and what went between them."""
+
+    def __init__(self, world: WorldSettings | None = None, *, spec: SquareSpec | None = None, **settings: Any) -> None:
+        self.simulator = SquareSimulator(world)
+        known = self.simulator.connection_settings("http://127.0.0.1")
+        self.adapter = Square(SquareSettings.model_validate({**known, **settings}))
+        self.routes = [
+            (r.method, re.compile("^" + re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", r.path) + "$"), r.handler)
+            for r in self.simulator.routes()
+        ]
+        self.spec = spec
+        self.sent: list[Request[Any]] = []
+        self.spoil: Spoil | None = None
+
+    def run(self, exchange: Exchange[T], order: Order | None = None) -> T:
+        """Run an operation to its end and return its result; raise its error."""
+        return drive(self.adapter, exchange, self._answer, order)
+
+    def paths(self) -> list[str]:
+        """What was sent: method and path of each, ids left out."""
+        known = "|".join(re.escape(entry.order_id) for entry in self.simulator.ledger().entries)
+        hidden = re.compile(known) if known else re.compile("(?!)")
+        return [f"{r.method} {hidden.sub('*', r.path.partition('?')[0])}" for r in self.sent]
+
+    def bodies(self, path: str) -> list[Any]:
+        """The bodies that were sent to a path."""
+        return [json.loads(r.body) for r in self.sent if r.path == path]
+
+    def _answer(self, request: Request[Any]) -> Response | Fault:
+        self.sent.append(request)
+        if self.spec:
+            self.spec.check_request(request.method, request.path, request.body)
+        return self.spoil(request, lambda: self._carry_out(request)) if self.spoil else self._carry_out(request)
+
+    def _carry_out(self, request: Request[Any]) -> Response:
+        path, _, query = request.path.partition("?")
+        signed = self.adapter.sign(request, self.adapter.config.credentials())
+        for method, pattern, handler in self.routes:
+            hit = pattern.match(path)
+            if hit and method == request.method:
+                call = Call(
+                    method=method,
+                    path=path,
+                    body=request.body,
+                    headers={name.lower(): value for name, value in signed.headers.items()},
+                    query=dict(parse_qsl(query)),
+                    path_values=hit.groupdict(),
+                )
+                answer = handler(call)
+                if self.spec:
+                    self.spec.check_answer(request.method, request.path, answer.status, answer.body)
+                return Response(answer.status, dict(answer.headers), answer.body)
+        raise LookupError(f"no route for {request.method} {path}")
+
+
+def checked_bench(**settings: Any) -> Bench:
+    """A bench that holds everything against the document; the test is skipped without it."""
+    return Bench(spec=square_spec(), **settings)
+
+
+def drive(
+    adapter: Square, exchange: Exchange[T], answer: Callable[[Request[Any]], Response | Fault], order: Order | None
+) -> T:
+    """Run an exchange: each request's answer is judged, and its reply sent in or its error thrown in."""
+    reply: Any = None
+    error: PosError | None = None
+    while True:
+        try:
+            step = exchange.throw(error) if error else exchange.send(reply)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        reply = error = None
+        if not isinstance(step, Wait):
+            verdict = adapter.judge(step, order, answer(step), time.time())
+            reply, error = verdict.reply, verdict.error
+
+
+def scripted(*answers: Response | Fault) -> Callable[[Request[Any]], Response | Fault]:
+    """Answers that come one after the other, whatever is asked."""
+    waiting = iter(answers)
+
+    def answer(_: Request[Any]) -> Response | Fault:
+        return next(waiting)
+
+    return answer
+
+
+def said(content: object, status: int = 200) -> Response:
+    """An answer with a JSON body."""
+    return Response(status, {}, json.dumps(content).encode())
+
+
+def refused(code: str, detail: str = "", field: str = "", status: int = 400) -> Response:
+    """Square's refusal in its own form."""
+    return said(
+        {"errors": [{"category": "INVALID_REQUEST_ERROR", "code": code, "detail": detail, "field": field}]}, status
+    )
+
+
+def an_order(**changes: Any) -> Order:
+    """The sample order with a pickup: 28.81 AUD, two lines, a modifier, a charge, a discount and a tip of 1.00."""
+    return Order.model_validate(SAMPLE | changes)
+
+
+def plain_order(unit_price: int = 1450, **changes: Any) -> Order:
+    """One BLT toastie, paid in full."""
+    lines = [{"item_id": "5312", "name": "BLT toastie", "quantity": 1, "unit_price": unit_price}]
+    paid = [{"method": "card", "amount": unit_price, "reference": "pi_1"}]
+    bare: dict[str, Any] = {"lines": lines, "charges": [], "discounts": [], "tip": 0, "payments": paid}
+    return an_order(**(bare | changes))
+
+
+SAMPLE: dict[str, Any] = {
+    "id": "ord_01JD7Q3W8YB3T6",
+    "code": "B42",
+    "placed_at": "2026-11-23T11:52:07+11:00",
+    "currency": "AUD",
+    "customer": {"name": "Mia Chen", "phone": "+61400111222", "email": "mia@example.com"},
+    "fulfilment": {"type": "pickup"},
+    "lines": [
+        {
+            "item_id": "7302",
+            "sku": "FW-R",
+            "name": "Flat white, regular",
+            "quantity": 2,
+            "unit_price": 550,
+            "modifiers": [{"modifier_id": "228", "name": "Oat milk", "quantity": 1, "unit_price": 80}],
+            "note": "extra hot",
+        },
+        {"item_id": "5312", "sku": "BLT", "name": "BLT toastie", "quantity": 1, "unit_price": 1450},
+    ],
+    "charges": [{"kind": "surcharge", "name": "Weekend surcharge", "amount": 271}],
+    "discounts": [{"name": "WELCOME", "amount": 200}],
+    "tip": 100,
+    "payments": [{"method": "card", "amount": 2881, "reference": "pi_3PabcDEF"}],
+    "note": "Please add cutlery",
+}

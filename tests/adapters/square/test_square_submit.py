@@ -1,0 +1,425 @@
+"""Submitting to Square: create, pay, compare, undo, and every trap on the way; on the simulator, without a network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from adapters.square.bench import Bench, an_order, checked_bench, drive, plain_order, refused, said, scripted
+from tillpost.adapter import Attempt
+from tillpost.errors import (
+    Applied,
+    BuriedError,
+    MenuError,
+    OrderError,
+    OutageError,
+    PermissionsError,
+    PosError,
+    SetupError,
+    TaxError,
+)
+from tillpost.exchange import Effect, Fault, Request, Response
+from tillpost.order import Draft, Order, PosOrder
+
+CREATE, PAY, READ, UNDO = "POST /v2/orders", "POST /v2/payments", "GET /v2/orders/*", "PUT /v2/orders/*"
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return checked_bench()
+
+
+def submit(bench: Bench, order: Order, **attempt: Any) -> PosOrder:
+    return bench.run(bench.adapter.submit(order, Attempt(**attempt)), order)
+
+
+def refusal(bench: Bench, order: Order, **attempt: Any) -> PosError:
+    with pytest.raises(PosError) as caught:
+        submit(bench, order, **attempt)
+    return caught.value
+
+
+def spoiled(nth: int, answer: Response | Fault, *, method: str, path: str, after: bool = False) -> Any:
+    """Put `answer` in the place of the nth (from 1) matching one, after the request's effect or instead of it."""
+    seen = 0
+
+    def spoil(request: Request[Any], carry_out: Callable[[], Response]) -> Response | Fault:
+        nonlocal seen
+        if request.method == method and request.path.startswith(path):
+            seen += 1
+            if seen == nth:
+                if after:
+                    carry_out()
+                return answer
+        return carry_out()
+
+    return spoil
+
+
+def test_an_order_is_created_and_then_paid_so_that_staff_see_it(bench: Bench) -> None:
+    made = submit(bench, an_order())
+
+    (entry,) = bench.simulator.ledger().shown
+    assert bench.paths() == [CREATE, PAY]
+    assert [r.effect for r in bench.sent] == [Effect.CREATE, Effect.ADVANCE]
+    assert (entry.order_id, entry.reference, entry.paid) == (made.id, an_order().id, 2881)
+    assert [line.note for line in entry.lines] == ["extra hot", ""]
+    assert [m.modifier_id for m in entry.lines[0].modifiers] == ["228"]
+    assert (entry.charges[0].amount, entry.discounts[0].amount, entry.tip) == (271, 200, 100)
+    assert made.total == 2881
+    assert made.state == "received"
+
+
+def test_an_order_of_nothing_is_settled_by_pay_order_without_payments(bench: Bench) -> None:
+    water = [{"item_id": "6102", "name": "Tap water", "quantity": 1, "unit_price": 0}]
+
+    submit(bench, plain_order(lines=water, payments=[]))
+
+    (entry,) = bench.simulator.ledger().shown
+    assert entry.paid == 0
+    assert bench.paths() == [CREATE, "POST /v2/orders/*/pay"]
+
+
+def test_a_tip_on_an_order_of_nothing_becomes_a_service_charge_because_square_takes_no_amount_of_zero(
+    bench: Bench,
+) -> None:
+    water = [{"item_id": "6102", "name": "Tap water", "quantity": 1, "unit_price": 0}]
+
+    submit(bench, plain_order(lines=water, tip=100, payments=[{"method": "card", "amount": 100}]))
+
+    (entry,) = bench.simulator.ledger().shown
+    assert ([c.name for c in entry.charges], entry.paid) == (["Tip"], 100)
+
+
+def test_a_tip_is_a_service_charge_when_the_settings_say_so() -> None:
+    bench = checked_bench(tips="service_charge")
+
+    submit(bench, an_order())
+
+    (entry,) = bench.simulator.ledger().shown
+    assert [(c.name, c.amount) for c in entry.charges] == [("Weekend surcharge", 271), ("Tip", 100)]
+    assert (entry.tip, entry.paid) == (0, 2881)
+
+
+def test_several_captured_payments_become_one_with_every_reference_in_its_note(bench: Bench) -> None:
+    paid = [
+        {"method": "card", "amount": 1000, "reference": "pi_1"},
+        {"method": "voucher", "amount": 1881, "reference": "v-2"},
+    ]
+
+    submit(bench, an_order(payments=paid))
+
+    (body,) = bench.bodies("/v2/payments")
+    assert body["amount_money"]["amount"] + body["tip_money"]["amount"] == 2881
+    assert body["note"] == "card 10.00 AUD pi_1; voucher 18.81 AUD v-2"
+    assert body["external_details"]["source_id"] == an_order().id
+
+
+def test_the_payments_key_fits_45_characters_and_follows_from_squares_own_id(bench: Bench) -> None:
+    submit(bench, an_order())
+    submit(bench, an_order(), generation=1)
+
+    keys = [body["idempotency_key"] for body in bench.bodies("/v2/payments")]
+    assert len(set(keys)) == 2
+    assert all(len(key) <= 45 for key in keys)
+
+
+def test_the_same_order_and_attempt_carry_the_same_key_and_the_same_body(bench: Bench) -> None:
+    order = an_order(fulfilment={"type": "dine_in", "table": "7"})
+
+    first, second = submit(bench, order), submit(bench, order)
+
+    creates = [r for r in bench.sent if r.effect is Effect.CREATE]
+    assert creates[0].body == creates[1].body
+    assert creates[0].key == f"{order.id}-0"
+    assert first.id == second.id
+    assert len(bench.simulator.ledger().shown) == 1
+
+
+def test_two_taxes_undo_the_order_before_it_is_paid_and_are_both_named(bench: Bench) -> None:
+    bench.simulator.add_tax("Weekend surcharge", "15")
+
+    error = refusal(bench, plain_order())
+
+    assert isinstance(error, TaxError)
+    assert set(error.subjects) == {"GST", "Weekend surcharge"}
+    assert bench.paths() == [CREATE, READ, UNDO]
+    assert bench.simulator.ledger().entries[0].cancelled
+
+
+def test_one_tax_that_is_added_to_prices_that_hold_it_is_named() -> None:
+    bench = checked_bench()
+    bench.simulator.remove_tax("TAX-GST")
+    bench.simulator.add_tax("Sales tax", "10")
+
+    error = refusal(bench, plain_order())
+
+    assert isinstance(error, TaxError)
+    assert error.subjects == ("Sales tax",)
+    assert "Square adds 1.45 AUD of tax, the order holds 0.00 AUD" in error.detail
+
+
+def test_a_price_that_has_drifted_undoes_the_order_and_names_its_lines(bench: Bench) -> None:
+    bench.simulator.change_price("228", 90)
+
+    error = refusal(bench, an_order())
+
+    assert isinstance(error, MenuError)
+    assert (error.reason, error.lines) == ("price", (0,))
+    assert "line 1: 6.40 AUD, paid 6.30 AUD" in error.detail
+    assert bench.simulator.ledger().half_done == ()
+
+
+def test_two_prices_of_one_line_that_make_up_for_each_other_are_still_drift_when_the_total_differs(
+    bench: Bench,
+) -> None:
+    bench.simulator.change_price("7302", 560)
+    bench.simulator.change_price("228", 70)
+    bench.simulator.change_price("5312", 1500)
+
+    error = refusal(bench, an_order())
+
+    assert error.lines == (0, 1)
+
+
+def test_a_total_that_nothing_explains_is_a_fault_of_the_connection(bench: Bench) -> None:
+    submit(bench, plain_order())
+    known = bench.simulator.ledger().entries[0]
+    now = said({"order": {"id": known.order_id, "state": "OPEN", "version": 1, "total_money": {"amount": 9}}})
+    gone = said({"order": {"id": known.order_id, "state": "CANCELED", "version": 2, "total_money": {"amount": 9}}})
+
+    with pytest.raises(SetupError, match=r"total is 0\.09 AUD, not 14\.50 AUD"):
+        drive(
+            bench.adapter,
+            bench.adapter.finish(plain_order(), Draft(id=known.order_id, total=9)),
+            scripted(now, gone),
+            plain_order(),
+        )
+
+
+def test_what_the_customer_paid_stands_when_the_attempt_keeps_it(bench: Bench) -> None:
+    bench.simulator.change_price("7302", 600)
+    bench.simulator.change_price("228", 90)
+
+    submit(bench, an_order(), keep_paid=True, remarks=("Flat white: paid 5.50 AUD, menu 6.00 AUD",))
+
+    (entry,) = bench.simulator.ledger().shown
+    assert entry.paid == 2881
+    assert "Flat white: paid 5.50 AUD" in entry.note
+
+
+def test_a_price_that_is_keyed_in_at_the_register_is_taken_from_the_order(bench: Bench) -> None:
+    menu = bench.run(bench.adapter.import_menu())
+    cake = [{"item_id": "6103", "name": "Cake of the day", "quantity": 1, "unit_price": 1450}]
+
+    submit(bench, plain_order(lines=cake), menu=menu)
+
+    assert bench.simulator.ledger().shown[0].paid == 1450
+
+
+def test_an_order_cannot_be_cancelled_before_its_fulfilments_so_both_go_in_one_update(bench: Bench) -> None:
+    bench.simulator.change_price("5312", 1500)
+
+    refusal(bench, plain_order())
+
+    (undo,) = [r for r in bench.sent if r.effect is Effect.UNDO]
+    body = json.loads(undo.body)
+    assert body["order"]["state"] == "CANCELED"
+    assert [f["state"] for f in body["order"]["fulfillments"]] == ["CANCELED"]
+    assert body["idempotency_key"] == undo.key  # Square answers an update without a new key with a 200, undone
+
+
+def test_the_answer_to_a_repeated_create_is_old_news_so_the_order_is_read_before_it_is_undone(bench: Bench) -> None:
+    bench.simulator.change_price("5312", 1500)
+    first = refusal(bench, plain_order())
+    bench.simulator.change_price("5312", 1450)
+
+    # The key is used, and its answer says OPEN and 15.00: the order under it is cancelled.
+    second = refusal(bench, plain_order())
+
+    assert isinstance(first, MenuError)
+    assert isinstance(second, BuriedError)
+    assert submit(bench, plain_order(), generation=1).total == 1450
+
+
+def test_an_order_that_turns_out_to_be_paid_is_done_and_not_undone(bench: Bench) -> None:
+    paid = submit(bench, plain_order())
+
+    # Whoever looks with an old draft in hand: another total, as of an earlier menu.
+    again = bench.run(bench.adapter.finish(plain_order(), Draft(id=paid.id, total=1)), plain_order())
+
+    assert again.id == paid.id
+    assert bench.simulator.ledger().shown[0].paid == 1450
+    assert not [r for r in bench.sent if r.effect is Effect.UNDO]
+
+
+def test_an_old_draft_whose_order_has_the_right_total_by_now_is_paid(bench: Bench) -> None:
+    bench.spoil = spoiled(1, Fault(Applied.NO, "refused"), method="POST", path="/v2/payments")
+    refusal(bench, plain_order())
+    (entry,) = bench.simulator.ledger().half_done
+
+    done = bench.run(bench.adapter.finish(plain_order(), Draft(id=entry.order_id, total=1)), plain_order())
+
+    assert done.total == 1450
+    assert bench.simulator.ledger().half_done == ()
+
+
+def test_a_payment_that_is_refused_undoes_the_order_and_says_why(bench: Bench) -> None:
+    no = refused("PAYMENT_LIMIT_EXCEEDED", "too much")
+    bench.spoil = spoiled(1, no, method="POST", path="/v2/payments")
+
+    error = refusal(bench, plain_order())
+
+    assert isinstance(error, OrderError)
+    assert error.code == "PAYMENT_LIMIT_EXCEEDED"
+    assert bench.simulator.ledger().entries[0].cancelled
+
+
+def test_a_payment_that_comes_back_as_failed_undoes_the_order(bench: Bench) -> None:
+    failed = said({"payment": {"id": "P1", "status": "FAILED"}})
+    bench.spoil = spoiled(1, failed, method="POST", path="/v2/payments")
+
+    assert isinstance(refusal(bench, plain_order()), OrderError)
+    assert bench.simulator.ledger().entries[0].cancelled
+
+
+def test_a_refused_total_is_explained_by_the_order_as_it_is_now(bench: Bench) -> None:
+    def drifting(request: Request[Any], carry_out: Callable[[], Response]) -> Response:
+        if request.path == "/v2/payments":
+            return refused("BAD_REQUEST", "The payment total does not match the order total.")
+        if request.method == "GET":
+            answer = json.loads(carry_out().body)
+            answer["order"]["total_money"]["amount"] = 1595
+            answer["order"]["taxes"] = [{"name": "GST"}, {"name": "Surcharge"}]
+            return said(answer)
+        return carry_out()
+
+    bench.spoil = drifting
+    assert isinstance(refusal(bench, plain_order()), TaxError)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (Fault(Applied.MAYBE, "read timed out"), OutageError),
+        (refused("SERVICE_UNAVAILABLE", status=503), OutageError),
+        (refused("UNAUTHORIZED", status=401), PermissionsError),
+        (Response(200, {}, b'{"payment": '), OutageError),
+    ],
+)
+def test_a_payment_in_doubt_is_never_undone(bench: Bench, answer: Response | Fault, kind: type[PosError]) -> None:
+    bench.spoil = spoiled(1, answer, method="POST", path="/v2/payments", after=True)
+
+    assert isinstance(refusal(bench, plain_order()), kind)
+    assert bench.paths() == [CREATE, PAY]
+
+    bench.spoil = None
+    submit(bench, plain_order())  # the same keys again
+    assert [entry.paid for entry in bench.simulator.ledger().entries] == [1450]
+
+
+def test_an_undo_with_an_old_version_reads_the_order_again_and_is_repeated_once(bench: Bench) -> None:
+    bench.simulator.change_price("5312", 1500)
+    stale = refused("VERSION_MISMATCH", "Supplied version 1 does not match", "order.version")
+    bench.spoil = spoiled(1, stale, method="PUT", path="/v2/orders/")
+
+    assert isinstance(refusal(bench, plain_order()), MenuError)
+    assert bench.paths() == [CREATE, READ, UNDO, READ, UNDO]
+    assert bench.simulator.ledger().entries[0].cancelled
+
+
+def test_an_order_that_was_paid_while_it_was_to_be_undone_is_left_alone(bench: Bench) -> None:
+    def meanwhile(request: Request[Any], carry_out: Callable[[], Response]) -> Response | Fault:
+        if request.method == "PUT":
+            entry = bench.simulator.ledger().entries[0]
+            with bench.simulator.lock:
+                bench.simulator.world.orders[entry.order_id].order.state = "COMPLETED"
+            return refused("VERSION_MISMATCH", "Supplied version 1 does not match", "order.version")
+        return carry_out()
+
+    bench.simulator.change_price("5312", 1500)
+    bench.spoil = meanwhile
+    assert submit(bench, plain_order()).status == "PROPOSED"
+
+
+def test_an_order_that_keeps_changing_under_the_undo_is_tried_again_later(bench: Bench) -> None:
+    bench.simulator.change_price("5312", 1500)
+
+    def always_stale(request: Request[Any], carry_out: Callable[[], Response]) -> Response:
+        return refused("VERSION_MISMATCH", "", "order.version") if request.method == "PUT" else carry_out()
+
+    bench.spoil = always_stale
+    assert isinstance(refusal(bench, plain_order()), OutageError)
+
+
+def test_an_undo_that_is_refused_for_another_reason_says_so(bench: Bench) -> None:
+    bench.simulator.change_price("5312", 1500)
+    no = refused("INSUFFICIENT_SCOPES", "ORDERS_WRITE", status=403)
+    bench.spoil = spoiled(1, no, method="PUT", path="/v2/orders/")
+
+    error = refusal(bench, plain_order())
+
+    assert isinstance(error, PermissionsError)
+    assert isinstance(error.__cause__, MenuError)
+
+
+def test_an_undo_that_changes_nothing_is_not_believed(bench: Bench) -> None:
+    bench.simulator.change_price("5312", 1500)
+    still = said({"order": {"id": "x", "state": "OPEN", "version": 1, "total_money": {"amount": 1500}}})
+    bench.spoil = spoiled(1, still, method="PUT", path="/v2/orders/")
+
+    error = refusal(bench, plain_order())
+
+    assert isinstance(error, OutageError)
+    assert error.applied is Applied.MAYBE
+
+
+def test_an_order_of_nothing_that_square_calls_paid_already_is_done(bench: Bench) -> None:
+    order = plain_order(lines=[{"item_id": "6102", "name": "Tap water", "quantity": 1, "unit_price": 0}], payments=[])
+    made = submit(bench, order)
+    bench.spoil = spoiled(1, refused("BAD_REQUEST", "The order is already paid."), method="POST", path="/v2/orders/")
+
+    again = bench.run(bench.adapter.finish(order, Draft(id=made.id, total=0)), order)
+
+    assert again.id == made.id
+    assert not [r for r in bench.sent if r.effect is Effect.UNDO]
+
+
+def test_a_reference_that_is_too_long_is_refused_before_anything_is_sent(bench: Bench) -> None:
+    error = refusal(bench, plain_order(payments=[{"method": "card", "amount": 1450, "reference": "r" * 256}]))
+
+    assert isinstance(error, OrderError)
+    assert "payments[0].reference" in error.detail
+    assert bench.sent == []
+
+
+def test_tax_that_nobody_would_add_is_refused_before_anything_is_sent() -> None:
+    bench = checked_bench(auto_apply_taxes=False)
+    paid = [{"method": "card", "amount": 1595}]
+
+    assert isinstance(refusal(bench, plain_order(prices_include_tax=False, tax=145, payments=paid)), SetupError)
+    assert bench.sent == []
+
+
+def test_a_quote_says_what_square_would_charge_tip_included_and_creates_nothing(bench: Bench) -> None:
+    assert bench.run(bench.adapter.quote(an_order(), Attempt()), an_order()) == 2881
+    assert bench.simulator.ledger().entries == ()
+
+
+def test_the_payment_is_recorded_at_the_orders_location_and_not_at_the_main_one(bench: Bench) -> None:
+    submit(bench, plain_order())
+
+    assert bench.bodies("/v2/payments")[0]["location_id"] == "L-CAFE"
+
+
+def test_every_request_pins_the_api_version_and_carries_no_token(bench: Bench) -> None:
+    submit(bench, plain_order())
+
+    for request in bench.sent:
+        signed = bench.adapter.sign(request, bench.adapter.config.credentials())
+        assert signed.headers["Square-Version"] == "2025-08-20"
+        assert b"not-a-real" not in request.body
+        assert dict(request.headers) == {}

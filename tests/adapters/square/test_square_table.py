@@ -1,0 +1,182 @@
+"""The error table: complete over Square's own list of codes, reachable in every row, and right on the known answers."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.square.bench import Bench, an_order, refused
+from adapters.square.spec import WHERE, square_spec
+from tillpost.adapter import unreachable
+from tillpost.errors import (
+    Applied,
+    DoubtError,
+    MenuError,
+    OrderError,
+    OutageError,
+    PermissionsError,
+    PosError,
+    RateLimitError,
+    SetupError,
+    TaxError,
+    UnknownPosError,
+)
+from tillpost.exchange import Effect, Request, Response, nothing
+from tillpost_square.table import BEYOND_THE_SPEC, TABLE
+
+POST = Request("POST", "/v2/orders", nothing, b"{}", Effect.CREATE, "k")
+
+
+def judged(answer: Response) -> PosError:
+    bench = Bench()
+    error = bench.adapter.judge(POST, an_order(), answer, 0.0).error
+    assert error is not None
+    return error
+
+
+def document() -> Any:
+    square_spec()  # skips where the document isn't at hand
+    beside = Path(__file__).parents[4] / "shared" / "reference" / "square-openapi.json"
+    return json.loads(Path(os.environ.get(WHERE) or beside).read_bytes())
+
+
+def test_every_code_of_the_spec_has_a_row_of_its_own_and_no_other_code_has() -> None:
+    api = document()
+    known = set(api["components"]["schemas"]["ErrorCode"]["enum"])
+    listed = {e["error-code"] for e in api["paths"]["/v2/payments"]["post"]["x-endpoint-errors"]}
+    by_code_alone = set[str]().union(*(row.codes for row in TABLE if not row.field and not row.text))
+    anywhere = set[str]().union(*(row.codes for row in TABLE))
+
+    assert known | listed <= by_code_alone
+    assert anywhere - known == BEYOND_THE_SPEC
+
+
+def test_no_code_stands_in_two_rows_of_codes_alone() -> None:
+    listed = [code for row in TABLE if not row.field and not row.text for code in row.codes]
+
+    assert len(listed) == len(set(listed))
+
+
+def test_no_row_is_unreachable() -> None:
+    assert unreachable(TABLE) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "facts"),
+    [
+        # Verbatim from Square's developer forum.
+        (refused("UNAUTHORIZED", "This request could not be authorized.", status=401), PermissionsError, {}),
+        (
+            refused(
+                "INSUFFICIENT_SCOPES", "The merchant must authorize your application for: [ORDERS_READ]", status=403
+            ),
+            PermissionsError,
+            {"reason": "scopes"},
+        ),
+        (
+            refused("NOT_FOUND", "Item variation with catalog object ID `5312` not found."),
+            MenuError,
+            {"lines": (1,), "reason": "gone"},
+        ),
+        (refused("NOT_FOUND", "Item variation with catalog object ID 228 not found."), MenuError, {"lines": (0,)}),
+        (
+            refused("VERSION_MISMATCH", "Supplied version 0 does not match the current version 4", "order.version"),
+            OrderError,
+            {"transient": False},
+        ),
+        (refused("BAD_REQUEST", "Missing required parameter.", "order.version"), OrderError, {}),
+        (refused("BAD_REQUEST", "The payment total does not match the order total."), SetupError, {}),
+        (
+            refused("BAD_REQUEST", "The total of the requested payments does not match the total of the sale order"),
+            SetupError,
+            {},
+        ),
+        (refused("BAD_REQUEST", "LineItems cannot be modified for finalized tenders."), OrderError, {}),
+        # By field.
+        (
+            refused("NOT_FOUND", "not there", "order.line_items[1].catalog_object_id"),
+            MenuError,
+            {"lines": (1,), "reason": "gone"},
+        ),
+        (
+            refused("INVALID_VALUE", "it is sold out at `L`", "order.line_items[0].catalog_object_id"),
+            MenuError,
+            {"lines": (0,), "reason": "sold_out"},
+        ),
+        (
+            refused("ARRAY_LENGTH_TOO_SHORT", "at least 1", "order.line_items[0].modifiers"),
+            MenuError,
+            {"lines": (0,), "reason": "choices"},
+        ),
+        (
+            refused("VALUE_TOO_HIGH", "only once", "order.line_items[0].modifiers[0].quantity"),
+            MenuError,
+            {"reason": "choices"},
+        ),
+        (
+            refused("MISSING_REQUIRED_PARAMETER", "", "order.line_items[1].base_price_money"),
+            MenuError,
+            {"lines": (1,), "reason": "price"},
+        ),
+        (
+            refused("INVALID_VALUE", "", "order.line_items[1].modifiers[0].catalog_object_id"),
+            MenuError,
+            {"lines": (1,)},
+        ),
+        (
+            refused("CONFLICT", "", "order.line_items[0].catalog_version", status=409),
+            MenuError,
+            {"applied": Applied.NO},
+        ),
+        (refused("INVALID_VALUE", "", "order.discounts[0].catalog_object_id"), MenuError, {}),
+        (refused("VALUE_TOO_LONG", "", "order.line_items[1].note"), OrderError, {"lines": (1,)}),
+        (refused("INVALID_VALUE", "", "order.line_items[9].catalog_object_id"), MenuError, {"lines": ()}),
+        (refused("INVALID_VALUE", "", "order.taxes[0].percentage"), TaxError, {}),
+        (refused("INVALID_VALUE", "", "order.line_items[0].applied_taxes"), TaxError, {}),
+        (refused("NOT_FOUND", "Location `L` not found.", "order.location_id", status=404), SetupError, {}),
+        (refused("NOT_FOUND", "The location L isn't yours", status=404), SetupError, {}),
+        (refused("INVALID_TIME", "", "order.fulfillments[0].pickup_details.pickup_at"), OrderError, {}),
+        # By code alone.
+        (refused("ACCESS_TOKEN_EXPIRED", status=401), PermissionsError, {"refreshable": True}),
+        (refused("RATE_LIMITED", status=429), RateLimitError, {"applied": Applied.NO}),
+        (refused("IDEMPOTENCY_KEY_REUSED"), DoubtError, {"applied": Applied.MAYBE}),
+        (refused("TEMPORARY_ERROR", status=500), OutageError, {"applied": Applied.MAYBE}),
+        (refused("CONFLICT", status=409), OutageError, {"applied": Applied.MAYBE}),
+        (refused("CURRENCY_MISMATCH"), SetupError, {}),
+        (refused("PAYMENT_AMOUNT_MISMATCH"), SetupError, {}),
+        (refused("GENERIC_DECLINE"), OrderError, {}),
+        (refused("REFUND_DECLINED"), UnknownPosError, {"applied": Applied.MAYBE}),
+        # Beyond the table.
+        (refused("SOMETHING_NEW", "what is it?"), UnknownPosError, {"code": "SOMETHING_NEW", "detail": "what is it?"}),
+        (refused("SOMETHING_NEW", status=503), OutageError, {"applied": Applied.MAYBE}),
+        (Response(502, {}, b"<html>Bad gateway</html>"), OutageError, {"applied": Applied.MAYBE}),
+        (Response(400, {}, b'{"errors": 7}'), UnknownPosError, {}),
+        (Response(400, {}, b'{"errors": [{"code": null, "detail": 3}]}'), UnknownPosError, {}),
+    ],
+)
+def test_an_answer_is_the_error_that_says_whose_problem_it_is(
+    answer: Response, kind: type[PosError], facts: dict[str, object]
+) -> None:
+    error = judged(answer)
+
+    assert type(error) is kind
+    assert {name: getattr(error, name) for name in facts} == facts
+
+
+def test_a_bad_token_beside_a_menu_fault_is_a_bad_token_so_that_no_import_follows() -> None:
+    body = {
+        "errors": [
+            {"code": "NOT_FOUND", "field": "order.line_items[0].catalog_object_id"},
+            {"code": "UNAUTHORIZED", "category": "AUTHENTICATION_ERROR"},
+        ]
+    }
+
+    assert isinstance(judged(Response(400, {}, json.dumps(body).encode())), PermissionsError)
+
+
+def test_errors_within_a_success_are_errors() -> None:
+    assert isinstance(judged(refused("RATE_LIMITED", status=200)), RateLimitError)

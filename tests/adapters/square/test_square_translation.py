@@ -1,0 +1,219 @@
+"""An order in Square's words: what staff will see where, and what happens to a text that is too long."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from pydantic import ValidationError
+
+from adapters.square.bench import Bench, an_order, checked_bench, plain_order
+from tillpost.adapter import Attempt
+from tillpost.order import Order
+from tillpost_square.settings import PRODUCTION, SquareSettings
+from tillpost_square.translation import payment, translate
+
+SETTINGS = SquareSettings.model_validate({"access_token": "x", "location_id": "L1"})
+DELIVERY: dict[str, Any] = {
+    "type": "delivery",
+    "due_at": "2036-11-23T19:00:00+11:00",
+    "address": {"line1": "12/8 Wattle St", "city": "Ultimo", "region": "NSW", "postcode": "2007", "country": "AU"},
+    "instructions": "Leave at reception",
+}
+
+
+def body_of(order: Order, settings: SquareSettings = SETTINGS, **attempt: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", translate(order, Attempt(**attempt), settings).order)
+
+
+def pickup_of(order: Order, **attempt: Any) -> dict[str, Any]:
+    (fulfilment,) = body_of(order, **attempt)["fulfillments"]
+    assert fulfilment["type"] == "PICKUP"
+    details: dict[str, Any] = fulfilment["pickup_details"]
+    return details
+
+
+def notices(order: Order) -> tuple[str, ...]:
+    return translate(order, Attempt(), SETTINGS).notices
+
+
+def test_prices_of_the_catalogue_are_left_to_square_so_that_drift_shows() -> None:
+    for line in body_of(an_order())["line_items"]:
+        assert "base_price_money" not in line
+        assert all("base_price_money" not in modifier for modifier in line.get("modifiers", ()))
+
+
+def test_kept_prices_are_sent_with_every_line_and_modifier() -> None:
+    (coffee, _) = body_of(an_order(), keep_paid=True)["line_items"]
+
+    assert coffee["base_price_money"] == {"amount": 550, "currency": "AUD"}
+    assert coffee["modifiers"][0]["base_price_money"] == {"amount": 80, "currency": "AUD"}
+
+
+def test_a_pickup_without_a_time_is_for_as_soon_as_possible() -> None:
+    assert pickup_of(an_order())["schedule_type"] == "ASAP"
+    settings = SETTINGS.model_copy(update={"prep_minutes": 20})
+    details = body_of(an_order(), settings)["fulfillments"][0]["pickup_details"]
+    assert details["prep_time_duration"] == "PT20M"
+
+
+def test_a_due_time_is_sent_as_an_rfc_3339_time_in_utc_whatever_its_offset_was() -> None:
+    details = pickup_of(an_order(fulfilment={"type": "pickup", "due_at": "2036-11-23T19:00:00.5+10:30"}))
+
+    assert (details["schedule_type"], details["pickup_at"]) == ("SCHEDULED", "2036-11-23T08:30:00Z")
+
+
+def test_a_delivery_goes_as_a_pickup_with_the_address_first_in_its_note_because_the_register_hides_deliveries() -> None:
+    order = an_order(fulfilment=DELIVERY)
+
+    details = pickup_of(order, remarks=("Paid price kept",))
+
+    assert details["note"].splitlines() == [
+        "DELIVER TO: 12/8 Wattle St, Ultimo NSW 2007, AU",
+        "Leave at reception",
+        "Paid price kept",
+        "Please add cutlery",
+    ]
+    assert body_of(order)["ticket_name"] == "B42 delivery"
+
+
+def test_a_table_comes_first_in_the_note_and_in_the_ticket_name() -> None:
+    order = an_order(fulfilment={"type": "dine_in", "table": "12"})
+
+    assert pickup_of(order)["note"].startswith("TABLE 12\n")
+    assert body_of(order)["ticket_name"] == "B42 table 12"
+
+
+def test_a_real_delivery_is_sent_where_the_settings_say_so() -> None:
+    bench = checked_bench(delivery_as_pickup=False)
+    order = an_order(fulfilment=DELIVERY)
+
+    bench.run(bench.adapter.submit(order, Attempt()), order)
+
+    (entry,) = bench.simulator.ledger().entries
+    assert (entry.fulfilment, entry.shown) == ("DELIVERY", False)
+    details = bench.bodies("/v2/orders")[0]["order"]["fulfillments"][0]["delivery_details"]
+    assert details["recipient"]["address"]["locality"] == "Ultimo"
+    assert (details["deliver_at"], details["dropoff_notes"]) == ("2036-11-23T08:00:00Z", "Leave at reception")
+
+
+def test_a_real_delivery_as_soon_as_possible_says_how_long_it_takes_because_square_demands_it() -> None:
+    settings = SETTINGS.model_copy(update={"delivery_as_pickup": False})
+    order = an_order(fulfilment=DELIVERY | {"due_at": None, "instructions": ""}, note="")
+
+    details = body_of(order, settings)["fulfillments"][0]["delivery_details"]
+
+    assert (details["schedule_type"], details["prep_time_duration"]) == ("ASAP", "PT30M")
+    assert not {"note", "dropoff_notes"} & set(details)
+
+
+def test_an_order_without_a_customer_is_called_out_by_its_code() -> None:
+    assert pickup_of(an_order(customer=None))["recipient"] == {"display_name": "B42"}
+
+
+@pytest.mark.parametrize("phone", ["0400 111 222 ext. 5", "+61 (0) 400 111 222 333", "call me"])
+def test_a_phone_number_that_square_would_refuse_is_moved_to_the_note_and_never_cut(phone: str) -> None:
+    order = an_order(customer={"name": "Mia", "phone": phone})
+
+    details = pickup_of(order)
+
+    assert "phone_number" not in details["recipient"]
+    assert f"Phone: {phone}" in details["note"]
+    assert any("phone number" in notice for notice in notices(order))
+
+
+def test_an_email_address_that_square_would_refuse_is_left_out_and_said_so() -> None:
+    order = an_order(customer={"name": "Mia", "email": "none"})
+
+    assert "email_address" not in pickup_of(order)["recipient"]
+    assert any("email" in notice for notice in notices(order))
+
+
+def test_texts_that_are_too_long_are_cut_to_squares_limits_and_each_cut_is_said() -> None:
+    sold = [{"item_id": "5312", "name": "BLT", "quantity": 1, "unit_price": 1450, "note": "n" * 2001}]
+    order = plain_order(
+        code="C" * 31,
+        lines=sold,
+        note="o" * 600,
+        customer={"name": "m" * 256},
+        charges=[{"kind": "service", "name": "c" * 513, "amount": 100}],
+        discounts=[{"name": "d" * 256, "amount": 100}],
+    )
+
+    body = body_of(order)
+    details = body["fulfillments"][0]["pickup_details"]
+
+    assert len(body["ticket_name"]) == 30
+    assert len(details["note"]) == 500
+    assert len(details["recipient"]["display_name"]) == 255
+    assert len(body["line_items"][0]["note"]) == 2000
+    assert len(body["service_charges"][0]["name"]) == 512
+    assert len(body["discounts"][0]["name"]) == 255
+    assert "The note of line 1 was cut to 2000 characters" in notices(order)
+    assert len(notices(order)) == 6
+
+
+def test_the_notices_come_back_with_the_order() -> None:
+    bench = Bench()
+    order = plain_order(code="C" * 31)
+
+    made = bench.run(bench.adapter.submit(order, Attempt()), order)
+
+    assert made.notices == ("The ticket name was cut to 30 characters",)
+
+
+def test_nothing_is_said_where_nothing_was_changed() -> None:
+    assert notices(an_order()) == ()
+
+
+def test_charges_come_after_taxes_where_square_cannot_tax_them_and_nothing_of_zero_is_sent() -> None:
+    charges = [
+        {"kind": "service", "name": "Free", "amount": 0},
+        {"kind": "delivery", "name": "Delivery", "amount": 500},
+    ]
+    payments = [{"method": "card", "amount": 1950}]
+
+    body = body_of(plain_order(charges=charges, discounts=[{"name": "None", "amount": 0}], payments=payments))
+
+    assert [(c["name"], c["calculation_phase"]) for c in body["service_charges"]] == [("Delivery", "TOTAL_PHASE")]
+    assert "discounts" not in body
+
+
+def test_a_payments_note_that_is_too_long_is_cut() -> None:
+    parts = [{"method": "voucher", "amount": 145, "reference": "v" * 100} for _ in range(10)]
+
+    note = payment(plain_order(payments=parts), "SQ1", SETTINGS)["note"]
+
+    assert len(cast("str", note)) == 500
+
+
+def test_a_payment_without_a_reference_goes_by_the_orders_id() -> None:
+    details = payment(plain_order(payments=[{"method": "cash", "amount": 1450}]), "SQ1", SETTINGS)["external_details"]
+
+    assert cast("dict[str, str]", details)["source_id"] == an_order().id
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"access_token": " "},
+        {"access_token": None},
+        {"location_id": ""},
+        {"location_id": "two words"},
+        {"source_name": "s" * 256},
+        {"square_version": "latest"},
+        {"look_after": ()},
+        {"tips": "cash"},
+        {"locaton_id": "L1"},
+    ],
+)
+def test_a_wrong_setting_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        SquareSettings.model_validate({"access_token": "x", "location_id": "L1"} | wrong)
+
+
+def test_a_missing_token_is_refused_and_the_rest_has_defaults() -> None:
+    with pytest.raises(ValidationError):
+        SquareSettings.model_validate({"location_id": "L1"})
+    assert SETTINGS.base_url == PRODUCTION
+    assert "x" not in repr(SETTINGS.access_token).replace("SecretStr", "")
