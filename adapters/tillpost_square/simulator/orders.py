@@ -16,7 +16,7 @@ from tillpost_square.simulator.fulfilments import TERMINAL, open_fulfilments
 from tillpost_square.simulator.lines import complete_lines
 from tillpost_square.simulator.pricing import price
 from tillpost_square.simulator.requests import BatchRetrieveOrders, CalculateOrder, CreateOrder, Payment, PayOrder
-from tillpost_square.simulator.wire import Order, Tender, read
+from tillpost_square.simulator.wire import Order, Source, Tender, read
 from tillpost_square.simulator.world import Idempotent, StoredOrder, World
 
 # A caller can't set what Square computes (developer documentation: Update orders).
@@ -35,6 +35,9 @@ READ_ONLY = (
     "total_service_charge_money",
     "net_amount_due_money",
 )
+
+APPLICATION = "Simulated application"
+"""Where an order comes from when it doesn't say."""
 
 OTHER_TOTAL = "The payment total does not match the order total."
 OTHER_SUM = "The total of the requested payments does not match the total of the sale order."
@@ -69,7 +72,7 @@ def drawn_up(world: World, order: Order) -> Order:
         raise bad_request("INVALID_VALUE", "A new order must be OPEN or DRAFT.", "order.state")
     order.state = order.state or "OPEN"
     if order.source is None or not order.source.name:
-        order.source = None
+        order.source = Source(name=APPLICATION)  # spec: OrderSource.name
     complete_lines(world, order)
     complete_adjustments(world, order)
     open_fulfilments(world, order)
