@@ -217,3 +217,7 @@ def test_a_missing_token_is_refused_and_the_rest_has_defaults() -> None:
         SquareSettings.model_validate({"location_id": "L1"})
     assert SETTINGS.base_url == PRODUCTION
     assert "x" not in repr(SETTINGS.access_token).replace("SecretStr", "")
+
+
+def test_the_schedule_of_looks_can_be_set() -> None:
+    assert Bench(look_after=(0.5, 2)).adapter.look_after == (0.5, 2.0)

@@ -1,0 +1,52 @@
+"""Why totals differ, as far as the priced order tells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adapters.square.bench import an_order, plain_order
+from tillpost.errors import MenuError, SetupError, TaxError
+from tillpost_square.reasons import mismatch
+from tillpost_square.wire import PricedOrder
+
+
+def priced(total: int, **parts: Any) -> PricedOrder:
+    return PricedOrder.model_validate({"id": "SQ1", "total_money": {"amount": total}} | parts)
+
+
+def test_a_right_total_needs_no_reason_however_many_taxes_it_holds() -> None:
+    assert mismatch(plain_order(), priced(1450, taxes=[{"name": "GST"}, {"name": "Levy"}]), 1450) is None
+
+
+def test_taxes_are_named_before_prices_because_no_import_mends_them() -> None:
+    drifted = [{"uid": "line-0", "base_price_money": {"amount": 1500}}]
+
+    reason = mismatch(plain_order(), priced(1650, taxes=[{"name": "GST"}, {}], line_items=drifted), 1450)
+
+    assert isinstance(reason, TaxError)
+    assert reason.subjects == ("GST", "an unnamed tax")
+
+
+def test_lines_are_told_apart_by_their_own_mark_whatever_their_sequence() -> None:
+    lines = [
+        {"uid": "line-1", "base_price_money": {"amount": 1500}},
+        {"uid": "line-0", "base_price_money": {"amount": 550}, "modifiers": [{"catalog_object_id": "228"}]},
+    ]
+
+    reason = mismatch(an_order(), priced(2831, line_items=lines), 2781)
+
+    assert isinstance(reason, MenuError)
+    assert reason.lines == (1,)
+
+
+def test_a_line_that_square_names_no_price_for_is_not_blamed() -> None:
+    reason = mismatch(plain_order(), priced(1500, line_items=[{"uid": "line-0"}]), 1450)
+
+    assert isinstance(reason, SetupError)
+
+
+def test_modifiers_that_nobody_ordered_are_not_compared() -> None:
+    extra = [{"catalog_object_id": "999", "base_price_money": {"amount": 50}}]
+    lines = [{"uid": "line-0", "base_price_money": {"amount": 1450}, "modifiers": extra}]
+
+    assert isinstance(mismatch(plain_order(), priced(1500, line_items=lines), 1450), SetupError)
