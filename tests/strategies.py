@@ -77,7 +77,7 @@ def orders(
     sold: st.SearchStrategy[Sequence[Line]] | None = None,
 ) -> Order:
     """Orders that are paid to the last minor unit, in one or two payments; `sold` draws the lines."""
-    bought = tuple(draw(sold or st.lists(lines(), min_size=1, max_size=3)))
+    bought = tuple(draw(st.lists(lines(), min_size=1, max_size=3) if sold is None else sold))
     included = draw(st.booleans()) if prices_include_tax is None else prices_include_tax
     charges = draw(
         st.lists(
