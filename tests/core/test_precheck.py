@@ -1,0 +1,161 @@
+"""What the menu rules out is told at once, all of it, and nothing that the menu allows is refused."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cafe import BLT, BREAD, COFFEE, GONE, GST, MENU, MILK, OAT_MILK, TOASTIE, WHITE, menu_with, order_of
+from strategies import menus, orders_from, renumbered
+from tillpost.errors import MenuError, PosError, TaxError
+from tillpost.menu import GroupUse, Item, Menu, Tax, Variation
+from tillpost.order import Line, Modifier
+from tillpost.precheck import check_order
+from tillpost.rebinding import rebind
+
+SECOND_TAX = Tax(id="wk", name="Weekend surcharge", rate=Decimal("0.15"), included=False)
+
+
+def check(*lines: Line, menu: Menu = MENU) -> list[PosError]:
+    return list(check_order(order_of(*lines), menu, "refuse"))
+
+
+def sole(*lines: Line, menu: Menu = MENU) -> PosError:
+    (error,) = check(*lines, menu=menu)
+    return error
+
+
+def coffee_with(*modifiers: Modifier) -> Line:
+    return COFFEE.model_copy(update={"modifiers": modifiers})
+
+
+@given(st.data())
+def test_an_order_from_the_menu_fits_it(data: st.DataObject) -> None:
+    menu = data.draw(menus())
+    assert check_order(data.draw(orders_from(menu)), menu, "refuse") == ()
+
+
+@given(st.data())
+def test_an_order_fits_a_renumbered_menu_whether_or_not_it_is_rebound_first(data: st.DataObject) -> None:
+    menu = data.draw(menus())
+    order, new = data.draw(orders_from(menu)), renumbered(menu)
+    assert check_order(order, new, "refuse") == ()
+    assert check_order(rebind(order, new, "refuse").order, new, "refuse") == ()
+
+
+def test_what_is_gone_is_told_by_line() -> None:
+    error = sole(BLT, GONE, coffee_with(OAT_MILK.model_copy(update={"modifier_id": "x", "sku": "", "name": "Hemp"})))
+    assert isinstance(error, MenuError)
+    assert error.reason == "gone"
+    assert error.lines == (1, 2)
+    assert error.subjects == ("Pumpkin soup (line 2)", "Hemp on Flat white, regular (line 3)")
+    assert error.detail == "Pumpkin soup isn't on the menu; Hemp on Flat white, regular isn't among its options"
+
+
+def test_what_is_sold_out_is_told_by_line() -> None:
+    toastie = TOASTIE.model_copy(update={"variations": (Variation(id="blt", price=1450, sold_out=True),)})
+    milk = MILK.model_copy(update={"options": tuple(o.model_copy(update={"sold_out": True}) for o in MILK.options)})
+    menu = menu_with(WHITE, toastie, groups=(milk, BREAD))
+    error = sole(coffee_with(OAT_MILK), BLT, menu=menu)
+    assert (type(error), error.reason, error.lines) == (MenuError, "sold_out", (0, 1))
+    assert error.subjects == ("Oat milk on Flat white, regular (line 1)", "BLT toastie (line 2)")
+
+
+def test_prices_that_differ_are_told_by_line() -> None:
+    oat = OAT_MILK.model_copy(update={"unit_price": 60})
+    error = sole(BLT.model_copy(update={"unit_price": 1400}), coffee_with(oat))
+    assert (type(error), error.reason, error.lines) == (MenuError, "price", (0, 1))
+    assert error.detail == (
+        "BLT toastie was paid at 14.00 AUD, the menu says 14.50 AUD; "
+        "Oat milk on Flat white, regular was paid at 0.60 AUD, the menu says 0.80 AUD"
+    )
+
+
+def test_prices_that_are_to_be_kept_are_not_looked_at() -> None:
+    order = order_of(BLT.model_copy(update={"unit_price": 1400}))
+    assert check_order(order, MENU, "keep_paid") == ()
+
+
+def test_a_price_keyed_in_at_the_register_fits_any() -> None:
+    catch = Item(id="c", name="Catch", variations=(Variation(id="blt", price=None),))
+    assert check(BLT, menu=menu_with(catch)) == []
+
+
+@pytest.mark.parametrize(
+    ("minimum", "maximum", "quantities", "complaint"),
+    [
+        (0, None, [], ""),
+        (0, None, [3, 4], ""),
+        (1, 1, [1], ""),
+        (1, 1, [], "has 0 of Milk, the menu asks for exactly 1"),
+        (1, 1, [2], "has 2 of Milk, the menu asks for exactly 1"),
+        (1, 1, [1, 1], "has 2 of Milk, the menu asks for exactly 1"),
+        (2, 3, [1, 1], ""),
+        (2, None, [1], "has 1 of Milk, the menu asks for at least 2"),
+        (0, 3, [2, 2], "has 4 of Milk, the menu asks for 0 to 3"),
+    ],
+)
+def test_choices_are_counted_with_their_quantities(
+    minimum: int, maximum: int | None, quantities: list[int], complaint: str
+) -> None:
+    use = GroupUse(group_id="milk", minimum=minimum, maximum=maximum)
+    menu = menu_with(WHITE.model_copy(update={"groups": (use, GroupUse(group_id="bread"))}))
+    rye = Modifier(modifier_id="rye", name="Rye", unit_price=50)
+    milks = [OAT_MILK.model_copy(update={"quantity": quantity}) for quantity in quantities]
+    found = check(coffee_with(rye, *milks), menu=menu)
+    assert [(e.reason, e.detail) for e in found] == (
+        [("choices", f"Flat white, regular {complaint}")] if complaint else []
+    )
+
+
+def test_choices_are_not_counted_where_one_of_them_is_gone() -> None:
+    use = GroupUse(group_id="milk", minimum=1)
+    menu = menu_with(WHITE.model_copy(update={"groups": (use,)}))
+    hemp = Modifier(modifier_id="hemp", name="Hemp")
+    assert sole(coffee_with(hemp), menu=menu).reason == "gone"
+
+
+def test_a_group_that_the_menu_lost_is_not_the_orders_fault() -> None:
+    use = GroupUse(group_id="lost", minimum=1)
+    assert check(COFFEE, menu=menu_with(WHITE.model_copy(update={"groups": (use,)}))) == []
+
+
+def test_more_than_one_tax_on_an_item_is_told_with_the_taxes() -> None:
+    taxed = WHITE.model_copy(update={"tax_ids": ("gst", "wk")})
+    error = sole(BLT, COFFEE, menu=menu_with(taxed, TOASTIE, taxes=(GST, SECOND_TAX)))
+    assert isinstance(error, TaxError)
+    assert error.lines == (1,)
+    assert error.subjects == ("GST", "Weekend surcharge")
+    assert error.detail == "Flat white, regular is under 2 taxes: GST, Weekend surcharge"
+    assert "GST and Weekend surcharge" in error.remedy.manager
+
+
+def test_a_tax_that_is_switched_off_does_not_count() -> None:
+    taxed = WHITE.model_copy(update={"tax_ids": ("gst", "wk")})
+    off = SECOND_TAX.model_copy(update={"enabled": False})
+    assert check(COFFEE, menu=menu_with(taxed, taxes=(GST, off))) == []
+
+
+def test_all_that_is_wrong_is_told_at_once_and_what_an_import_mends_comes_first() -> None:
+    taxed = WHITE.model_copy(
+        update={"tax_ids": ("gst", "wk"), "groups": (GroupUse(group_id="milk", minimum=1),)},
+    )
+    sold_out = TOASTIE.model_copy(update={"variations": (Variation(id="blt", price=1500, sold_out=True),)})
+    menu = menu_with(taxed, sold_out, taxes=(GST, SECOND_TAX))
+    found = check(COFFEE, BLT, GONE, menu=menu)
+    assert [(type(e), e.reason, e.lines) for e in found] == [
+        (MenuError, "gone", (2,)),
+        (MenuError, "sold_out", (1,)),
+        (MenuError, "choices", (0,)),
+        (MenuError, "price", (1,)),
+        (TaxError, "", (0,)),
+    ]
+
+
+def test_every_complaint_reads_as_a_remedy_for_the_manager() -> None:
+    error = sole(GONE)
+    error.title = "Square"
+    assert error.remedy.manager.startswith("Pumpkin soup (line 1) isn't on Square's menu at this location.")

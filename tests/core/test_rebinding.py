@@ -1,0 +1,179 @@
+"""An order is bound to the menu as it is now; nothing is dropped, no price is changed, and nothing is guessed."""
+
+from __future__ import annotations
+
+import timeit
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cafe import BLT, COFFEE, GONE, MENU, OAT_MILK, TOASTIE, WHITE, menu_with, order_of
+from strategies import menus, orders, orders_from, renumbered
+from tillpost.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Variation
+from tillpost.order import Line, Modifier, Order
+from tillpost.rebinding import PricePolicy, rebind
+
+POLICIES: tuple[PricePolicy, ...] = ("refuse", "keep_paid")
+
+
+def bound(line: Line, menu: Menu = MENU) -> Line:
+    return rebind(order_of(line), menu, "refuse").order.lines[0]
+
+
+@pytest.mark.parametrize("prices", POLICIES)
+@given(data=st.data())
+def test_an_order_that_fits_comes_back_as_the_very_same_order(prices: PricePolicy, data: st.DataObject) -> None:
+    menu = data.draw(menus())
+    order = data.draw(orders_from(menu))
+    binding = rebind(order, menu, prices)
+    assert binding.order is order
+    assert not binding.keep_paid
+    assert binding.remarks == ()
+
+
+@pytest.mark.parametrize("prices", POLICIES)
+@given(order=orders())
+def test_without_a_menu_an_order_stays_as_it_is(prices: PricePolicy, order: Order) -> None:
+    assert rebind(order, None, prices).order is order
+
+
+@given(st.data())
+def test_an_order_follows_a_menu_whose_ids_have_all_changed(data: st.DataObject) -> None:
+    menu = data.draw(menus())
+    order = data.draw(orders_from(menu))
+    binding = rebind(order, renumbered(menu), "keep_paid")
+    for new, old in zip(binding.order.lines, order.lines, strict=True):
+        assert new.item_id == f"new-{old.item_id}"
+        assert [m.modifier_id for m in new.modifiers] == [f"new-{m.modifier_id}" for m in old.modifiers]
+    assert not binding.keep_paid
+
+
+@given(orders(currency="AUD"), menus(currency="AUD"))
+def test_rebinding_drops_no_line_and_changes_nothing_but_ids(order: Order, menu: Menu) -> None:
+    again = rebind(order, menu, "keep_paid").order
+    assert again.total == order.total
+    assert [line.model_dump(exclude={"item_id", "modifiers"}) for line in again.lines] == [
+        line.model_dump(exclude={"item_id", "modifiers"}) for line in order.lines
+    ]
+    assert rebind(again, menu, "keep_paid").order is again
+
+
+@pytest.mark.parametrize(
+    ("changes", "item_id"),
+    [
+        ({}, "fw-r"),
+        ({"item_id": "old"}, "fw-r"),
+        ({"item_id": "old", "sku": ""}, "fw-r"),
+        ({"item_id": "old", "sku": "gone"}, "fw-r"),
+        ({"item_id": "old", "sku": "FW-L"}, "fw-l"),
+        ({"item_id": "fw-l"}, "fw-l"),
+        ({"item_id": "old", "sku": "", "unit_price": 551}, "old"),
+        ({"item_id": "old", "sku": "", "name": "flat white, regular"}, "old"),
+        ({"item_id": "old", "sku": "", "name": "Flat white"}, "old"),
+        ({"item_id": "old", "sku": "", "name": "BLT toastie", "unit_price": 1450}, "blt"),
+    ],
+)
+def test_a_line_is_found_by_id_then_sku_then_exact_name_and_price(changes: dict[str, object], item_id: str) -> None:
+    line = COFFEE.model_copy(update=changes)
+    assert bound(line) == line.model_copy(update={"item_id": item_id})
+
+
+@pytest.mark.parametrize(
+    ("modifier", "modifier_id"),
+    [
+        (Modifier(modifier_id="oat", sku="M-SOY", name="Soy milk", unit_price=80), "oat"),
+        (Modifier(modifier_id="old", sku="M-SOY", name="Oat milk", unit_price=80), "soy"),
+        (Modifier(modifier_id="old", name="Oat milk", unit_price=80), "oat"),
+        (Modifier(modifier_id="old", name="Oat milk", unit_price=70), "old"),
+        # Rye is on the menu, but not among the coffee's options.
+        (Modifier(modifier_id="old", sku="RYE", name="Rye", unit_price=50), "old"),
+    ],
+)
+@pytest.mark.parametrize("item_id", ["fw-r", "old"])
+def test_a_modifier_is_found_among_its_items_options_only(modifier: Modifier, modifier_id: str, item_id: str) -> None:
+    line = bound(COFFEE.model_copy(update={"item_id": item_id, "modifiers": (modifier,)}))
+    assert line.item_id == "fw-r"
+    assert [m.modifier_id for m in line.modifiers] == [modifier_id]
+
+
+def test_modifiers_stay_where_their_item_is_not_found() -> None:
+    line = GONE.model_copy(update={"modifiers": (OAT_MILK.model_copy(update={"modifier_id": "older"}),)})
+    assert bound(line) is line
+
+
+def test_a_sku_that_two_items_share_binds_to_neither() -> None:
+    twin = TOASTIE.model_copy(
+        update={"id": "t2", "variations": (Variation(id="twin", sku="FW-R", price=1450),), "name": "Twin"}
+    )
+    menu = menu_with(WHITE, twin)
+    assert bound(COFFEE.model_copy(update={"item_id": "old", "name": "?"}), menu).item_id == "old"
+
+
+def test_a_rebound_order_has_its_own_fingerprint() -> None:
+    order = order_of(COFFEE.model_copy(update={"item_id": "old"}))
+    before = order.digest
+    assert rebind(order, MENU, "refuse").order.digest != before
+
+
+def test_a_price_kept_against_the_menu_is_told_once_in_the_remarks() -> None:
+    oat = OAT_MILK.model_copy(update={"unit_price": 60})
+    coffee = COFFEE.model_copy(update={"modifiers": (oat,)})
+    toastie = BLT.model_copy(update={"unit_price": 1400})
+    binding = rebind(order_of(toastie, coffee, coffee), MENU, "keep_paid")
+    assert binding.keep_paid
+    assert binding.remarks == (
+        "Price kept as paid: BLT toastie 14.00 AUD (menu 14.50 AUD)",
+        "Price kept as paid: Oat milk 0.60 AUD (menu 0.80 AUD)",
+    )
+
+
+def test_a_price_that_is_to_be_refused_is_not_kept() -> None:
+    binding = rebind(order_of(COFFEE.model_copy(update={"unit_price": 500})), MENU, "refuse")
+    assert not binding.keep_paid
+    assert binding.remarks == ()
+
+
+def test_a_line_that_is_not_on_the_menu_keeps_no_price_against_it() -> None:
+    extra = COFFEE.model_copy(update={"modifiers": (Modifier(modifier_id="old", name="Gone", unit_price=5),)})
+    assert not rebind(order_of(GONE, extra), MENU, "keep_paid").keep_paid
+
+
+def test_a_price_keyed_in_at_the_register_is_never_another() -> None:
+    catch = Item(id="c", name="Catch", variations=(Variation(id="catch", price=None),))
+    menu = menu_with(catch)
+    line = Line(item_id="catch", name="Catch", quantity=1, unit_price=3900)
+    assert not rebind(order_of(line), menu, "keep_paid").keep_paid
+
+
+def test_a_price_with_tax_is_not_held_against_one_without() -> None:
+    order = order_of(COFFEE.model_copy(update={"unit_price": 500}), prices_include_tax=False)
+    assert not rebind(order, MENU, "keep_paid").keep_paid
+
+
+def _fastest(action: Callable[[], object]) -> float:
+    return min(timeit.repeat(action, number=10, repeat=200)) / 10
+
+
+@pytest.mark.parametrize("prices", POLICIES)
+def test_binding_twenty_lines_that_fit_takes_no_time_to_speak_of(prices: PricePolicy) -> None:
+    options = tuple(ModifierOption(id=f"o{i}", name=f"Option {i}", price=50) for i in range(3))
+    group = ModifierGroup(id="g", name="Extras", options=options)
+    items = tuple(
+        Item(
+            id=f"i{i}",
+            name=f"Item {i}",
+            variations=(Variation(id=f"v{i}", price=1000),),
+            groups=(GroupUse(group_id="g"),),
+        )
+        for i in range(20)
+    )
+    menu = menu_with(*items, groups=(group,))
+    chosen = tuple(Modifier(modifier_id=o.id, name=o.name, unit_price=50) for o in options)
+    order = order_of(
+        *(Line(item_id=f"v{i}", name=f"Item {i}", quantity=1, unit_price=1000, modifiers=chosen) for i in range(20))
+    )
+    assert rebind(order, menu, prices).order is order
+    # Well under 50 microseconds on a free processor; the bound here leaves room for a busy one.
+    assert _fastest(lambda: rebind(order, menu, prices)) < 250e-6
