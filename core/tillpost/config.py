@@ -1,0 +1,120 @@
+"""Reads connections from a TOML file: which platform, with which settings, under which policy. Nothing is sent.
+
+    [connections.cafe-42]
+    platform = "square"
+    location_id = "L123"
+    access_token = "env:SQUARE_TOKEN"       # read from the environment when the connection is used
+
+    [connections.cafe-42.policy]
+    prices = "keep_paid"
+
+`load_connections` gives them by name. A connection's repr holds no settings, since those are secrets; and a variable
+that is missing fails the connection that needs it, not the others. All that is wrong raises `ConfigError`, one line.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+from pydantic import ValidationError
+
+from tillpost.errors import ConfigError
+from tillpost.recovery import Policy
+from tillpost.words import explain
+
+__all__ = ["CONFIG_VARIABLE", "DEFAULT_CONFIG", "ConnectionSettings", "config_path", "load_connections"]
+
+CONFIG_VARIABLE = "TILLPOST_CONFIG"
+"""The environment variable that names the file."""
+
+DEFAULT_CONFIG = Path("tillpost.toml")
+"""The file when nothing names one: in the working directory."""
+
+_FROM_ENVIRONMENT = "env:"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSettings:
+    """One `[connections.NAME]` table. What it says is read when it is asked for, and then raises `ConfigError`.
+
+    An adapter is made of it by `till.adapter_for(connection.platform, connection.settings)`.
+    """
+
+    name: str
+    source: Path
+    table: Mapping[str, object] = field(repr=False)
+
+    @property
+    def platform(self) -> str:
+        """The adapter's name."""
+        platform = self._resolved("platform", self.table.get("platform"))
+        if not isinstance(platform, str) or not platform:
+            raise self._wrong("platform is missing; it names the adapter (`tillpost adapters` lists them)")
+        return platform
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """The adapter's own settings, secrets in clear: hand them to it, and keep them nowhere else."""
+        own = {key: value for key, value in self.table.items() if key not in ("platform", "policy")}
+        return {key: self._resolved(key, value) for key, value in own.items()}
+
+    @property
+    def policy(self) -> Policy:
+        """How trouble is dealt with; the default policy where the table says nothing."""
+        try:
+            return Policy.model_validate(self._resolved("policy", self.table.get("policy", {})))
+        except ValidationError as error:
+            raise self._wrong(f"policy: {explain(error)}") from None
+
+    def _resolved(self, key: str, value: object) -> object:
+        """Return the value with every "env:VAR" in it read from the environment."""
+        if isinstance(value, dict):
+            table = cast("dict[str, object]", value)
+            return {name: self._resolved(f"{key}.{name}", inner) for name, inner in table.items()}
+        if isinstance(value, list):
+            return [self._resolved(key, inner) for inner in cast("list[object]", value)]
+        if not isinstance(value, str) or not value.startswith(_FROM_ENVIRONMENT):
+            return value
+        variable = value.removeprefix(_FROM_ENVIRONMENT)
+        if not (found := os.environ.get(variable, "")):
+            raise self._wrong(f"{key} is read from the environment, but {variable or 'a variable'} isn't set there")
+        return found
+
+    def _wrong(self, text: str) -> ConfigError:
+        return ConfigError(f"{self.source}: [connections.{self.name}] {text}")
+
+
+def config_path(path: str | Path | None = None) -> Path:
+    """Return the file to read: the one given, else `TILLPOST_CONFIG`, else `tillpost.toml` in the working directory."""
+    return Path(path or os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG)
+
+
+def load_connections(path: str | Path | None = None) -> Mapping[str, ConnectionSettings]:
+    """Return the file's connections by name, at least one. See `config_path` for which file.
+
+    Other top-level tables are left alone: they belong to somebody else.
+
+    Raises:
+        ConfigError: the file isn't there, can't be read, isn't TOML, or has no connections.
+    """
+    source = config_path(path)
+    try:
+        content: dict[str, object] = tomllib.loads(source.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(f"{source}: {error.strerror or 'cannot be read'} (the file with the connections)") from None
+    except ValueError as error:  # not TOML, or not UTF-8
+        raise ConfigError(f"{source}: not TOML: {' '.join(str(error).split())}") from None
+    tables = content.get("connections")
+    if not isinstance(tables, dict) or not tables:
+        raise ConfigError(f"{source}: there is no [connections.NAME] table")
+    found: dict[str, ConnectionSettings] = {}
+    for name, table in cast("dict[str, object]", tables).items():
+        if not isinstance(table, dict):
+            raise ConfigError(f"{source}: connections.{name} must be a table: [connections.{name}]")
+        found[name] = ConnectionSettings(name, source, cast("dict[str, object]", table))
+    return found

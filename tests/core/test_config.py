@@ -1,0 +1,152 @@
+"""The connections file: what it gives, what comes out of the environment, and that all that is wrong is one line."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from tillpost import ConfigError, Policy
+from tillpost.config import ConnectionSettings, config_path, load_connections
+
+CANARY = "canary-token-4711"
+
+TWO = f"""
+[outbox]
+url = "sqlite:///orders.db"
+
+[connections.cafe-42]
+platform = "square"
+location_id = "L1"
+access_token = "{CANARY}"
+look_after = ["env:LOOK", 3]
+
+[connections.cafe-42.policy]
+prices = "keep_paid"
+retries = "env:RETRIES"
+
+[connections.kiosk]
+platform = "square"
+access_token = "env:KIOSK_TOKEN"
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TILLPOST_CONFIG", raising=False)
+    return tmp_path / "tillpost.toml"
+
+
+def loaded(file: Path, text: str = TWO) -> dict[str, ConnectionSettings]:
+    file.write_text(text)
+    return dict(load_connections(file))
+
+
+def wrong(text: str) -> str:
+    """The text is one line, and names no secret."""
+    assert "\n" not in text
+    assert CANARY not in text
+    return text
+
+
+def test_a_connection_has_its_platform_its_settings_and_its_policy(
+    write: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOOK", "1")
+    monkeypatch.setenv("RETRIES", "2")
+    cafe = loaded(write)["cafe-42"]
+    assert cafe.platform == "square"
+    assert cafe.settings == {"location_id": "L1", "access_token": CANARY, "look_after": ["1", 3]}
+    assert cafe.policy == Policy(prices="keep_paid", retries=2)
+
+
+def test_a_connection_without_a_policy_has_the_default_one(write: Path) -> None:
+    assert loaded(write)["kiosk"].policy == Policy()
+
+
+def test_a_variable_that_is_missing_fails_only_the_connection_that_needs_it(
+    write: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KIOSK_TOKEN", raising=False)
+    connections = loaded(write)
+    assert connections["cafe-42"].platform == "square"
+    with pytest.raises(ConfigError) as caught:
+        _ = connections["kiosk"].settings
+    assert "access_token is read from the environment, but KIOSK_TOKEN isn't set" in wrong(str(caught.value))
+    monkeypatch.setenv("KIOSK_TOKEN", "t")
+    assert connections["kiosk"].settings == {"access_token": "t"}
+
+
+def test_neither_repr_nor_str_shows_a_setting(write: Path) -> None:
+    cafe = loaded(write)["cafe-42"]
+    assert CANARY not in f"{cafe!r} {cafe}"
+    assert "cafe-42" in repr(cafe)
+    assert pickle.loads(pickle.dumps(cafe)) == cafe
+
+
+def test_the_file_is_the_one_given_else_the_environments_else_the_one_in_the_working_directory(
+    write: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert config_path() == Path("tillpost.toml")
+    monkeypatch.setenv("TILLPOST_CONFIG", "elsewhere.toml")
+    assert config_path() == Path("elsewhere.toml")
+    assert config_path("here.toml") == Path("here.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("connections = 3", "there is no [connections.NAME] table"),
+        ("[connection.cafe]\nplatform='square'", "there is no [connections.NAME] table"),
+        ("[connections]", "there is no [connections.NAME] table"),
+        ("[connections]\ncafe = 'square'", "connections.cafe must be a table"),
+        ("[connections.cafe\n", "not TOML"),
+        (f"access_token = '{CANARY}", "not TOML"),
+        ("\x00", "not TOML"),
+    ],
+)
+def test_a_file_that_is_wrong_is_refused_in_one_line(write: Path, text: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        loaded(write, text)
+    assert says in wrong(str(caught.value))
+    assert str(write) in str(caught.value)
+
+
+def test_bytes_that_are_no_text_are_refused_in_one_line(write: Path) -> None:
+    write.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="not TOML"):
+        load_connections()
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ("access_token = 'x'", "platform is missing"),
+        ("platform = 3", "platform is missing"),
+        ("platform = ''", "platform is missing"),
+        ("platform = 'square'\npolicy = 'kind'", "policy: "),
+        ("platform = 'square'\npolicy = {retries = -1}", "policy: retries: "),
+        ("platform = 'square'\npolicy = {retrys = 1}", "policy: retrys: isn't a field of it"),
+        ("platform = 'env:'", "a variable isn't set"),
+    ],
+)
+def test_a_table_that_is_wrong_is_refused_in_one_line_that_names_it(write: Path, table: str, says: str) -> None:
+    cafe = loaded(write, f"[connections.cafe]\n{table}")["cafe"]
+    with pytest.raises(ConfigError) as caught:
+        _ = (cafe.platform, cafe.settings, cafe.policy)
+    assert says in wrong(str(caught.value))
+    assert "[connections.cafe]" in str(caught.value)
+
+
+def test_a_file_that_isnt_there_is_named(write: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^tillpost\.toml: No such file or directory"):
+        load_connections()
+    with pytest.raises(ConfigError, match="directory"):
+        load_connections(write.parent)
+
+
+def test_a_byte_order_mark_does_no_harm(write: Path) -> None:
+    write.write_bytes(b"\xef\xbb\xbf" + TWO.encode())
+    assert set(load_connections(write)) == {"cafe-42", "kiosk"}
