@@ -118,6 +118,7 @@ def _own_limits(data: ModifierList) -> tuple[int, int | None]:
     """How few and how many options of a list must be chosen. No maximum is None.
 
     A list of texts has no options, so a required one can't be satisfied; its minimum of 1 lets that be seen.
+    unconfirmed: that CreateOrder has no place for such a text; a sandbox order for an item with one would tell.
     """
     if data.modifier_type == "TEXT":
         return int(bool(data.text_required)), None

@@ -242,7 +242,11 @@ class Reference(Wire):
 
 
 class Item(Wire):
-    """`item_data`."""
+    """`item_data`.
+
+    unconfirmed: `hidden_online` on an item; the spec has it on modifiers only. An item that is hidden in the dashboard,
+    read from a sandbox, would tell.
+    """
 
     name: Said = ""
     is_taxable: bool | None = None
