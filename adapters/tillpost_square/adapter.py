@@ -56,7 +56,7 @@ class Square(Adapter[SquareSettings]):
         "picked_up_at rejected_at canceled_at expired_at placed_at closed_at expires_at start_at end_at begin_time "
         "sort_field sort_order states object_types scopes capabilities latest_time prep_time_duration".split()
     )
-    # unconfirmed: the header with Square's own mark of a request is left at the usual x-request-id; any answer would tell.
+    # unconfirmed: that the header with Square's own mark of a request is the usual x-request-id; any answer would tell.
     simulator = "tillpost_square.simulator:SquareSimulator"
     demo = "tillpost_square.demo:scenarios"
 
