@@ -80,14 +80,12 @@ def _impossible_choices(menu: Menu) -> Iterator[tuple[str, str]]:
 def _why_impossible(group: ModifierGroup, use: GroupUse) -> str:
     """Say why no choice can keep the limits; nothing when one can."""
     there, left = len(group.options), sum(not option.sold_out for option in group.options)
+    least, most = use.minimum, use.maximum
     reasons = (
-        (
-            use.maximum is not None and use.maximum < use.minimum,
-            f"allows fewer choices than the {use.minimum} it needs",
-        ),
-        (there < use.minimum, f"needs {use.minimum} choices, but has {there} to choose from"),
-        (use.minimum and not left, "needs a choice, but all of its options are sold out"),
-        (left < use.minimum, f"needs {use.minimum} choices, but only {left} of its options can be ordered"),
+        (most is not None and most < least, f"asks for at least {least} of its options, but allows {most} at most"),
+        (there < least, f"asks for {least} of its options, but has {there}"),
+        (least and not left, "asks for one of its options, but all are sold out"),
+        (left < least, f"asks for {least} of its options, but only {left} can be ordered"),
     )
     return next((text for holds, text in reasons if holds), "")
 
