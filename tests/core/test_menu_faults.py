@@ -1,0 +1,129 @@
+"""A faulty setup is found at the import, each fault once, and a sound one is left in peace."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+
+from cafe import BREAD, GST, MENU, MILK, TOASTIE, WHITE, menu_with
+from strategies import menus
+from tillpost.menu import GroupUse, Item, Menu, ModifierGroup, SetupFault, Tax, Variation
+from tillpost.menu_faults import setup_faults
+
+
+def tax(name: str, *, enabled: bool = True) -> Tax:
+    return Tax(id=name, name=name, rate=Decimal("0.1"), included=True, enabled=enabled)
+
+
+def lines(menu: Menu) -> list[str]:
+    return [f"{fault.subject}: {fault.text}" for fault in setup_faults(menu)]
+
+
+def with_milk(minimum: int, maximum: int | None, sold_out: tuple[bool, bool] = (False, False)) -> Menu:
+    options = tuple(o.model_copy(update={"sold_out": s}) for o, s in zip(MILK.options, sold_out, strict=True))
+    use = GroupUse(group_id="milk", minimum=minimum, maximum=maximum)
+    return menu_with(
+        WHITE.model_copy(update={"groups": (use,)}), groups=(MILK.model_copy(update={"options": options}), BREAD)
+    )
+
+
+@given(menus())
+def test_a_sound_menu_has_no_faults(menu: Menu) -> None:
+    assert setup_faults(menu) == ()
+
+
+def test_what_the_adapter_found_comes_first_and_once() -> None:
+    known = SetupFault(subject="Set 5", text="mixes option sets with products as modifiers")
+    unpriced = SetupFault(subject="BLT toastie", text="has no price in the POS")
+    toastie = TOASTIE.model_copy(update={"variations": (Variation(id="blt", price=None),)})
+    menu = menu_with(WHITE, toastie, faults=(known, unpriced))
+    assert setup_faults(menu) == (known, unpriced)
+
+
+def test_items_under_the_same_taxes_share_a_fault() -> None:
+    both = ("gst", "State tax")
+    taxes = (GST, tax("State tax"))
+    taxed = [i.model_copy(update={"tax_ids": both}) for i in (WHITE, TOASTIE)]
+    assert lines(menu_with(*taxed, taxes=taxes)) == [
+        "GST, State tax: more than one tax applies to every item; keep the sales tax alone on an item"
+    ]
+    assert lines(menu_with(WHITE, taxed[1], taxes=taxes)) == [
+        "GST, State tax: more than one tax applies to BLT toastie; keep the sales tax alone on an item"
+    ]
+
+
+def test_many_items_are_counted_and_not_all_named() -> None:
+    taxed = [TOASTIE.model_copy(update={"name": f"Item {i}", "tax_ids": ("gst", "GST 2")}) for i in range(7)]
+    (line,) = lines(menu_with(WHITE, *taxed, taxes=(GST, tax("GST 2"))))
+    assert "applies to Item 0, Item 1, Item 2, Item 3, Item 4 and 2 more;" in line
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Weekend surcharge", "Sunday", "Public Holidays", "Service charge", "Services", "Card fee",
+        "Credit card processing fee", "Gratuity 18%", "Tip", "Delivery Fee", "SURCHARGE",
+    ],
+)  # fmt: skip
+def test_a_tax_that_is_called_like_a_charge_is_a_fault(name: str) -> None:
+    looks = "is set up as a tax, but looks like a surcharge; make it a service charge"
+    assert lines(MENU.model_copy(update={"taxes": (GST, tax(name))})) == [f"{name}: {looks}"]
+    assert lines(MENU.model_copy(update={"taxes": (GST, tax(name, enabled=False))})) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["GST", "Goods and Services Tax", "Service tax", "VAT 20%", "Sales tax", "Multiple rates", "MwSt"]
+)
+def test_a_tax_that_is_called_like_a_tax_is_none(name: str) -> None:
+    assert lines(MENU.model_copy(update={"taxes": (GST, tax(name))})) == []
+
+
+def test_an_item_without_tax_is_a_fault_where_the_others_have_one() -> None:
+    plain = Item(id="w", name="Water", variations=(Variation(id="w", price=300),))
+    assert lines(menu_with(WHITE, TOASTIE, plain)) == ["Water: has no tax, where the other items have one"]
+    assert lines(menu_with(TOASTIE, plain)) == []
+    assert lines(menu_with(plain)) == []
+
+
+def test_a_variation_without_a_price_is_a_fault_under_its_own_name() -> None:
+    sizes = (WHITE.variations[0], Variation(id="fw-l", name="large", price=None))
+    assert lines(menu_with(WHITE.model_copy(update={"variations": sizes}))) == [
+        "Flat white, large: has no price in the POS"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("menu", "text"),
+    [
+        (with_milk(1, 1), ""),
+        (with_milk(2, None), ""),
+        (with_milk(0, None, (True, True)), ""),
+        (with_milk(1, None, (True, False)), ""),
+        (with_milk(3, None), "asks for 3 of its options, but has 2"),
+        (with_milk(2, 1), "asks for at least 2 of its options, but allows 1 at most"),
+        (with_milk(1, 1, (True, True)), "asks for one of its options, but all are sold out"),
+        (with_milk(2, 2, (True, False)), "asks for 2 of its options, but only 1 can be ordered"),
+    ],
+)
+def test_choices_that_no_customer_can_make_are_a_fault(menu: Menu, text: str) -> None:
+    assert lines(menu) == ([f"Milk: {text} (used by Flat white)"] if text else [])
+
+
+def test_a_group_that_the_menu_lacks_is_a_fault() -> None:
+    uses = (GroupUse(group_id="lost"),)
+    menu = menu_with(WHITE.model_copy(update={"groups": uses}), TOASTIE.model_copy(update={"groups": uses}))
+    assert lines(menu) == [
+        "Modifier group lost: isn't among the POS's modifier groups (used by Flat white, BLT toastie)"
+    ]
+
+
+def test_a_group_without_options_is_a_fault_only_where_a_choice_is_needed() -> None:
+    empty = ModifierGroup(id="milk", name="Milk")
+    free = WHITE.model_copy(update={"groups": (GroupUse(group_id="milk"),)})
+    bound = WHITE.model_copy(update={"groups": (GroupUse(group_id="milk", minimum=1),)})
+    assert lines(menu_with(free, groups=(empty,))) == []
+    assert lines(menu_with(bound, groups=(empty,))) == [
+        "Milk: asks for 1 of its options, but has 0 (used by Flat white)"
+    ]
