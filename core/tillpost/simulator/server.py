@@ -53,7 +53,7 @@ def serve_in_thread(simulator: S, host: str = "127.0.0.1", port: int = 0) -> Gen
             async with _listening(simulator, host, port) as url:
                 started.set_result((url, asyncio.get_running_loop(), stop))
                 await stop.wait()
-        except OSError as error:
+        except Exception as error:
             if started.done():
                 raise
             started.set_exception(error)
@@ -81,15 +81,21 @@ async def serve(
     """
     stop = stop or asyncio.Event()
     loop = asyncio.get_running_loop()
+    handled: list[signal.Signals] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         try:
             loop.add_signal_handler(number, stop.set)
         except (NotImplementedError, RuntimeError, ValueError):
             break  # not the main thread, or a system without them: `stop` is what is left
-    async with _listening(simulator, host, port) as url:
-        if ready is not None:
-            ready(url)
-        await stop.wait()
+        handled.append(number)
+    try:
+        async with _listening(simulator, host, port) as url:
+            if ready is not None:
+                ready(url)
+            await stop.wait()
+    finally:
+        for number in handled:
+            loop.remove_signal_handler(number)
 
 
 @asynccontextmanager
