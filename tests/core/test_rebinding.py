@@ -34,9 +34,16 @@ def test_an_order_that_fits_comes_back_as_the_very_same_order(prices: PricePolic
 
 
 @pytest.mark.parametrize("prices", POLICIES)
-@given(order=orders())
-def test_without_a_menu_an_order_stays_as_it_is(prices: PricePolicy, order: Order) -> None:
+def test_without_a_menu_an_order_stays_as_it_is(prices: PricePolicy) -> None:
+    order = order_of(COFFEE, GONE)
     assert rebind(order, None, prices).order is order
+
+
+def test_a_line_that_fits_stays_the_very_same_beside_one_that_moves() -> None:
+    order = order_of(BLT, COFFEE.model_copy(update={"item_id": "old"}))
+    lines = rebind(order, MENU, "refuse").order.lines
+    assert lines[0] is order.lines[0]
+    assert lines[1] == COFFEE
 
 
 @given(st.data())
