@@ -3,13 +3,20 @@
 `Line` is sync, `AsyncLine` is async; both are the same few steps around httpx. What the network did is said in terms of
 the request: a connection that was refused never carried it (`applied` NO), a timeout or a reset after it left may have
 (`MAYBE`). Answers are bounded in size and time, and redirects aren't followed, so no other host ever sees the token.
+
+Answers are unpacked here and not by httpx, which unpacks a whole piece, and packing within packing, before anyone can
+see how large it is: a few kilobytes could fill the memory.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -28,7 +35,8 @@ class Limits:
     """How much an answer may cost. Times are in seconds; `answer_bytes` counts the unpacked body.
 
     `connect` and `read` bound each single wait of the network; `answer` bounds the whole exchange, so that a server
-    that drips can't hold an order up for ever.
+    that drips can't hold an order up for ever. `Till` looks at that clock with each piece of the body; the headers, of
+    which httpx takes some 100 kB, are bounded by `read` alone. `AsyncTill` bounds all of it.
     """
 
     connect: float = 5.0
@@ -38,7 +46,55 @@ class Limits:
 
     def timeout(self) -> httpx.Timeout:
         """Return the bounds that httpx keeps."""
-        return httpx.Timeout(self.read, connect=self.connect)
+        return httpx.Timeout(min(self.read, self.answer), connect=min(self.connect, self.answer))
+
+    @property
+    def too_slow(self) -> Fault:
+        """What an exchange that takes too long comes to."""
+        return Fault(Applied.MAYBE, f"the answer took longer than {self.answer:g} s")
+
+
+class _Body:
+    """An answer's body as it comes in, unpacked, and no larger or later than it may be."""
+
+    def __init__(self, answer: httpx.Response, limits: Limits, until: float) -> None:
+        self._limits = limits
+        self._until = until
+        self._body = bytearray()
+        self._fault: Fault | None = None
+        self._unpacker = None
+        if answer.is_stream_consumed:  # a transport without a network has it ready, and unpacked
+            self.take(answer.content)
+            return
+        packed = answer.headers.get("content-encoding", "identity").strip().lower()
+        if packed in ("gzip", "x-gzip"):
+            self._unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        elif packed not in ("", "identity"):
+            self._fault = Fault(Applied.MAYBE, "the answer is packed in a way that wasn't asked for")
+
+    def take(self, piece: bytes) -> Fault | None:
+        """Add a piece as it came; return why no more is to be read."""
+        most = self._limits.answer_bytes
+        try:
+            if self._unpacker is None:
+                self._body += piece
+            elif not self._unpacker.eof:  # one byte more than allowed is enough to know
+                self._body += self._unpacker.decompress(piece, most + 1 - len(self._body))
+        except zlib.error:
+            self._fault = _NOT_UNPACKED
+        if len(self._body) > most:
+            self._fault = Fault(Applied.MAYBE, f"the answer is larger than {most} bytes")
+        elif time.monotonic() > self._until:
+            self._fault = self._limits.too_slow
+        return self._fault
+
+    def whole(self) -> bytes | Fault:
+        """Return the body, once all of it has come."""
+        cut_off = self._unpacker and self._body and not self._unpacker.eof
+        return self._fault or (_NOT_UNPACKED if cut_off else bytes(self._body))
+
+
+_NOT_UNPACKED = Fault(Applied.MAYBE, "the answer can't be unpacked")
 
 
 class _Wire:
@@ -51,31 +107,39 @@ class _Wire:
 
     def _outgoing(
         self, client: httpx.Client | httpx.AsyncClient, request: Request[Any], credentials: Credentials
-    ) -> httpx.Request:
+    ) -> httpx.Request | Fault:
         """Return the request as it goes on the wire. It alone holds the credentials."""
-        signed = self._adapter.sign(request, credentials)
-        return client.build_request(
-            request.method,
-            self._base_url + request.path,
-            content=request.body if signed.body is None else signed.body,
-            headers={**signed.headers, **request.headers},
-            timeout=self._limits.timeout(),
-        )
+        try:
+            signed = self._adapter.sign(request, credentials)
+            return client.build_request(
+                request.method,
+                self._base_url + request.path,
+                content=request.body if signed.body is None else signed.body,
+                headers={"Accept-Encoding": "gzip", **signed.headers, **request.headers},
+                timeout=self._limits.timeout(),
+            )
+        except Exception as failure:  # noqa: BLE001  a header or an address that can't be written: nothing has left
+            return Fault(Applied.NO, f"the request can't be made ({type(failure).__name__})")
 
-    def _answer(self, request: Request[Any], credentials: Credentials, answer: httpx.Response, body: bytes) -> Response:
+    def _answer(
+        self, request: Request[Any], credentials: Credentials, answer: httpx.Response, body: bytes | Fault
+    ) -> Response | Fault:
         """Return the answer, without any of our secrets that a server may have echoed."""
-        if not request.private:
-            for secret in credentials.secrets():
-                if len(secret) >= SHORTEST_SECRET:
-                    body = body.replace(secret.encode(), b"***")
-        return Response(answer.status_code, answer.headers, body)
+        if isinstance(body, Fault):
+            return body
+        headers = dict(answer.headers.items())
+        if not (request.private and answer.is_success):  # whose very point may be a secret, and the same again
+            for secret in _spellings(credentials):
+                body = body.replace(secret.encode(), b"***")
+                headers = {name: value.replace(secret, "***") for name, value in headers.items()}
+        return Response(answer.status_code, headers, body)
 
-    def _too_much(self, size: int, began: float) -> Fault | None:
-        if size > self._limits.answer_bytes:
-            return Fault(Applied.MAYBE, f"the answer is larger than {self._limits.answer_bytes} bytes")
-        if time.monotonic() - began > self._limits.answer:
-            return Fault(Applied.MAYBE, f"the answer took longer than {self._limits.answer:g} s")
-        return None
+
+def _spellings(credentials: Credentials) -> Iterator[str]:
+    """Return the secrets as a server may echo them: as they are, in a JSON text, in a URL."""
+    for secret in credentials.secrets():
+        if len(secret) >= SHORTEST_SECRET:
+            yield from {secret, secret.replace("/", "\\/"), quote(secret), quote(secret, safe="")}
 
 
 class Line(_Wire):
@@ -97,17 +161,17 @@ class Line(_Wire):
         raise interruption
 
     def _exchange(self, request: Request[Any], credentials: Credentials) -> Response | Fault:
-        began = time.monotonic()
-        answer = self._client.send(
-            self._outgoing(self._client, request, credentials), stream=True, auth=None, follow_redirects=False
-        )
+        outgoing = self._outgoing(self._client, request, credentials)
+        if isinstance(outgoing, Fault):
+            return outgoing
+        until = time.monotonic() + self._limits.answer
+        answer = self._client.send(outgoing, stream=True, auth=None, follow_redirects=False)
         try:
-            body = bytearray()
-            for chunk in answer.iter_bytes():
-                body += chunk
-                if fault := self._too_much(len(body), began):
-                    return fault
-            return self._answer(request, credentials, answer, bytes(body))
+            body = _Body(answer, self._limits, until)
+            for piece in () if answer.is_stream_consumed else answer.iter_raw():
+                if body.take(piece):
+                    break
+            return self._answer(request, credentials, answer, body.whole())
         finally:
             answer.close()
 
@@ -122,26 +186,29 @@ class AsyncLine(_Wire):
     async def send(self, request: Request[Any], credentials: Credentials) -> Response | Fault:
         """Send the request once. A cancellation goes on, stripped of the frames that hold the token."""
         interruption: BaseException
+        bound = asyncio.timeout(self._limits.answer)
         try:
-            return await self._exchange(request, credentials)
+            async with bound:
+                return await self._exchange(request, credentials)
         except Exception as failure:  # noqa: BLE001  whatever a transport raises becomes a value
-            return fault_of(failure)
+            return self._limits.too_slow if bound.expired() else fault_of(failure)
         except BaseException as stop:  # noqa: BLE001  see `_bare`
             interruption = _bare(stop)
         raise interruption
 
     async def _exchange(self, request: Request[Any], credentials: Credentials) -> Response | Fault:
-        began = time.monotonic()
-        answer = await self._client.send(
-            self._outgoing(self._client, request, credentials), stream=True, auth=None, follow_redirects=False
-        )
+        outgoing = self._outgoing(self._client, request, credentials)
+        if isinstance(outgoing, Fault):
+            return outgoing
+        until = time.monotonic() + self._limits.answer
+        answer = await self._client.send(outgoing, stream=True, auth=None, follow_redirects=False)
         try:
-            body = bytearray()
-            async for chunk in answer.aiter_bytes():
-                body += chunk
-                if fault := self._too_much(len(body), began):
-                    return fault
-            return self._answer(request, credentials, answer, bytes(body))
+            body = _Body(answer, self._limits, until)
+            if not answer.is_stream_consumed:
+                async for piece in answer.aiter_raw():
+                    if body.take(piece):
+                        break
+            return self._answer(request, credentials, answer, body.whole())
         finally:
             await answer.aclose()
 
@@ -167,21 +234,33 @@ def fault_of(failure: Exception) -> Fault:
     """Say what a transport's exception means for the request. Its own text is left out: it may quote a header."""
     for kind, applied, text in _FAULTS:
         if isinstance(failure, kind):
-            return Fault(applied, f"{text}{_reason(failure)}")
+            return Fault(Applied.MAYBE if _of_http2(failure) else applied, f"{text}{_reason(failure)}")
     return Fault(Applied.MAYBE, f"the transport failed ({type(failure).__name__})")
+
+
+def _chain(failure: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = failure
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _of_http2(failure: BaseException) -> bool:
+    """Whether HTTP/2 broke down, which httpx calls our error even when the platform broke it and has the request."""
+    return any(type(cause).__module__.startswith("h2.") for cause in _chain(failure))
 
 
 def _reason(failure: BaseException) -> str:
     """Return the operating system's own words for a failure, where it had any (": Connection refused")."""
-    cause: BaseException | None = failure
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            return f": {cause.strerror}"
-        cause = cause.__cause__ or cause.__context__
-    return ""
+    return next(
+        (f": {cause.strerror}" for cause in _chain(failure) if isinstance(cause, OSError) and cause.strerror), ""
+    )
 
 
 def _bare(stop: BaseException) -> BaseException:
     """Return an interruption without its traceback and context, whose frames hold the signed request."""
+    parts: tuple[BaseException, ...] = getattr(stop, "exceptions", ())  # of a group
+    for part in parts:
+        _bare(part)
     stop.__cause__ = stop.__context__ = None
     return stop.with_traceback(None)
