@@ -1,0 +1,39 @@
+"""Options of the whole suite: how many orders the storms send, and with which seed."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+SEED = pytest.StashKey[int]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run be made larger, and be repeated."""
+    parser.addoption("--orders", type=int, default=200, help="orders that a storm sends (200; 2000 for a full run)")
+    parser.addoption("--seed", type=int, default=None, help="seed of the storms (random; the run prints it)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the run's seed."""
+    chosen = config.getoption("--seed")
+    config.stash[SEED] = random.randrange(2**32) if chosen is None else chosen
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Print the seed, so that a storm that fails can be repeated."""
+    return f"storms: --orders {config.getoption('--orders')} --seed {config.stash[SEED]}"
+
+
+@pytest.fixture
+def seed(pytestconfig: pytest.Config) -> int:
+    """The run's seed."""
+    return pytestconfig.stash[SEED]
+
+
+@pytest.fixture
+def orders(pytestconfig: pytest.Config) -> int:
+    """How many orders a storm sends."""
+    count: int = pytestconfig.getoption("--orders")
+    return count
