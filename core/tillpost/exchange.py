@@ -40,6 +40,7 @@ T = TypeVar("T")
 M = TypeVar("M")
 Model = TypeVar("Model", bound=BaseModel)
 
+
 class Effect(StrEnum):
     """What a request does to the order at the platform."""
 
