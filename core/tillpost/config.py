@@ -106,7 +106,8 @@ def load_connections(path: str | Path | None = None) -> Mapping[str, ConnectionS
     try:
         content: dict[str, object] = tomllib.loads(source.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise ConfigError(f"{source}: {error.strerror or 'cannot be read'} (the file with the connections)") from None
+        why = error.strerror or "cannot be read"
+        raise ConfigError(f"{source}: {why} (the file with the connections; {CONFIG_VARIABLE} names another)") from None
     except ValueError as error:  # not TOML, or not UTF-8
         raise ConfigError(f"{source}: not TOML: {' '.join(str(error).split())}") from None
     tables = content.get("connections")
