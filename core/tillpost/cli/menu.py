@@ -1,0 +1,150 @@
+"""`tillpost menu import` and `tillpost menu check`: the store's menu in a file, and what is wrong with it or an order.
+
+With `--json`, import prints {"ok", "connection", "held", "changes", "in_words", "items", "file"}, and check prints
+{"ok", "connection", "faults": [{"subject", "text"}]} or, of an order, {"ok", "connection", "problems": [{"error",
+"remedy", "exit_code"}]}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tillpost.cli.connecting import AsJson, ConfigFile, ConnectionName, chosen, fail, work_on
+from tillpost.cli.exits import NOT_RIGHT, Stop, code_for
+from tillpost.cli.reading import read_if_there, read_model
+from tillpost.cli.showing import ACTORS, error_facts, show_facts, show_json, show_table, tell
+from tillpost.config import ConnectionSettings
+from tillpost.errors import MenuError, PosError
+from tillpost.importing import MenuImport
+from tillpost.menu import Menu
+from tillpost.menu_faults import setup_faults
+from tillpost.order import Order, describe_lines
+from tillpost.plugins import adapter_named
+from tillpost.precheck import check_order
+from tillpost.till import Till
+
+__all__ = ["check", "import_"]
+
+
+def import_(
+    connection: ConnectionName = "",
+    config: ConfigFile = "",
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="Where the menu goes.")] = "menu.json",
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Take a menu that lacks so much of the old one that it would be held.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Import the store's menu into a file, and print what differs from the menu that was in it."""
+    settings = chosen(connection, config)
+    old = read_if_there(Menu, output)
+
+    def work(till: Till) -> MenuImport:
+        till.menu = old
+        result = till.import_menu(accept=accept)
+        new = till.held_menu or till.menu
+        if old and new and old.site != new.site:
+            raise Stop(f"{output} holds the menu of another site, {old.site}; name another file with --output")
+        return result
+
+    result = work_on(settings, work, doing="Importing the menu", failed="The menu wasn't imported", as_json=as_json)
+    if result.held:
+        fail(settings, _held(settings, result), "The menu was held", as_json=as_json)
+    assert result.menu
+    try:
+        Path(output).write_text(result.menu.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise Stop(f"{output}: {error.strerror or 'cannot be written'}") from None
+    words = result.changes.in_words()
+    if as_json:
+        facts = {"changes": result.changes, "in_words": words, "items": len(result.menu.items), "file": output}
+        show_json({"ok": True, "connection": settings.name, "held": False, **facts})
+        return
+    for line in words or ("Nothing has changed.",):
+        tell(line)
+    tell(f"{len(result.menu.items)} items are in {output}.", "bold green")
+
+
+def _held(settings: ConnectionSettings, result: MenuImport) -> PosError:
+    """What an order would be refused with; here it ends the import."""
+    share = f"{result.changes.removed_share:.0%} of the menu would be gone"
+    error = MenuError(f"{share}: {'; '.join(result.changes.in_words())}; --accept takes it all the same", reason="held")
+    return _named(settings, error, "import_menu")
+
+
+def check(
+    order_file: Annotated[
+        str, typer.Argument(metavar="[ORDER.JSON]", help="An order to check against the menu; - reads standard input.")
+    ] = "",
+    connection: ConnectionName = "",
+    config: ConfigFile = "",
+    menu_file: Annotated[
+        str, typer.Option("--menu", metavar="FILE", help="A menu that was imported before; else it is imported now.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Find what will make orders fail, before one does: in the menu's setup, or in an order against the menu."""
+    settings = chosen(connection, config)
+    order = read_model(Order, order_file) if order_file else None
+    menu = read_model(Menu, menu_file) if menu_file else _imported(settings, as_json=as_json)
+    if order is None:
+        _check_setup(settings, menu, as_json=as_json)
+    else:
+        _check_order(settings, menu, order, as_json=as_json)
+
+
+def _imported(settings: ConnectionSettings, *, as_json: bool) -> Menu:
+    result = work_on(
+        settings,
+        lambda till: till.import_menu(),
+        doing="Importing the menu",
+        failed="The menu wasn't imported",
+        as_json=as_json,
+    )
+    assert result.menu  # there was none before that could be kept instead
+    return result.menu
+
+
+def _check_setup(settings: ConnectionSettings, menu: Menu, *, as_json: bool) -> None:
+    faults = setup_faults(menu)
+    if as_json:
+        show_json({"ok": not faults, "connection": settings.name, "faults": faults})
+    elif faults:
+        title = "Faults in the setup: to be mended in the POS; an import can't"
+        show_table(title, ("What", "Fault"), ((fault.subject, fault.text) for fault in faults))
+    else:
+        tell(f"No fault in the setup of {len(menu.items)} items.", "bold green")
+    if faults:
+        raise typer.Exit(NOT_RIGHT)
+
+
+def _check_order(settings: ConnectionSettings, menu: Menu, order: Order, *, as_json: bool) -> None:
+    problems = [_named(settings, error, "check") for error in check_order(order, menu, settings.policy.prices)]
+    if as_json:
+        found = [error_facts(error) for error in problems]
+        show_json({"ok": not problems, "connection": settings.name, "problems": found})
+    elif problems:
+        _show_problems(order, problems)
+    else:
+        tell(f"Order {order.code} fits the menu.", "bold green")
+    if problems:
+        raise typer.Exit(code_for(problems[0]))
+
+
+def _show_problems(order: Order, problems: Sequence[PosError]) -> None:
+    tell(f"Order {order.code} doesn't fit the menu", "bold red")
+    for error in sorted(problems, key=lambda error: error.lines):
+        where = ", ".join(describe_lines(order, error.lines))
+        who = f"{ACTORS[error.remedy.actor]}: {error.remedy.manager}"
+        show_facts((("Where", where), (type(error).__name__, error.detail), ("Who must act", who)))
+
+
+def _named(settings: ConnectionSettings, error: PosError, operation: str) -> PosError:
+    """Fill in what a Till would have."""
+    adapter = adapter_named(settings.platform)
+    error.platform, error.title, error.operation = adapter.platform, adapter.title, operation
+    return error
