@@ -1,0 +1,139 @@
+"""The Typer application: every command with its example, the plugins' commands, and the rule of the one line.
+
+Whatever is wrong with a command's use or input ends as one line on standard error and an exit code from `exits`, never
+as a traceback. A plugin whose commands can't be used loses them, and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from importlib.metadata import version as installed_version
+from typing import Annotated, Any, cast
+
+import typer
+from typer.core import TyperGroup
+
+from tillpost.cli import demo, menu, simulate, store, submit
+from tillpost.cli.exits import BAD_INPUT, CODES, INTERRUPTED, Stop
+from tillpost.cli.showing import complain
+from tillpost.errors import ConfigError
+from tillpost.plugins import Hooks
+
+__all__ = ["build", "run"]
+
+UsageError = cast("type[Exception]", typer.BadParameter.__base__)
+"""Typer's own exception for wrong usage: its home differs from version to version, its place above this one doesn't."""
+
+_EXIT_CODES = "\n".join(["Exit codes:", "", *(f"- {code}: {meaning}" for code, meaning in CODES.items())])
+
+
+class OneLineGroup(TyperGroup):
+    """A group of commands that says what is wrong in one line."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a command and exit with its code."""
+        code: object
+        try:
+            code = super().main(*args, **{**kwargs, "standalone_mode": False})
+        except Stop as stop:
+            complain(str(stop))
+            code = stop.code
+        except ConfigError as error:
+            complain(str(error))
+            code = BAD_INPUT
+        except UsageError as error:
+            complain(_usage(error))
+            code = BAD_INPUT
+        sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Stop("interrupted", INTERRUPTED) from None
+
+
+class OneLineLog(logging.Handler):
+    """Shows Tillpost's own warnings, such as a plugin that can't be loaded, as one line each."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the record, with an exception's kind but not its traceback."""
+        kind = record.exc_info[0] if record.exc_info else None
+        complain(record.getMessage() + (f" ({kind.__name__})" if kind else ""))
+
+
+def run() -> None:
+    """Run the command of this process."""
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="replace")  # a dish's name must not end the command on a terminal without its letters
+    logging.getLogger("tillpost").addHandler(OneLineLog(logging.WARNING))
+    logging.getLogger().addHandler(logging.NullHandler())  # else every library's warnings go to standard error
+    build()()
+
+
+def build() -> typer.Typer:
+    """Return the application, plugins' commands included."""
+    app = typer.Typer(
+        name="tillpost",
+        cls=OneLineGroup,
+        callback=_root,
+        invoke_without_command=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,  # they show locals, and with them tokens
+        rich_markup_mode="markdown",
+        epilog=_EXIT_CODES,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    menus = typer.Typer(name="menu", help="Import the store's menu, and find what is wrong with it.")
+    menus.command("import", epilog=_example("menu import --connection cafe-42 --output menu.json"))(menu.import_)
+    menus.command("check", epilog=_example("menu check order.json --connection cafe-42 --menu menu.json"))(menu.check)
+    app.command("submit", epilog=_example("submit order.json --connection cafe-42"))(submit.submit)
+    app.add_typer(menus)
+    app.command("check", epilog=_example("check --connection cafe-42"))(store.check)
+    app.command("demo", epilog=_example("demo"))(demo.demo)
+    app.command("simulate", epilog=_example("simulate PLATFORM --port 8080 --faults 0.25 --seed 7"))(simulate.simulate)
+    app.command("adapters", epilog=_example("adapters"))(store.adapters)
+    app.command("schema", epilog=_example("schema order"))(store.schema)
+    _add_plugins(app)
+    return app
+
+
+def _root(
+    ctx: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Submit paid online orders to restaurants' point-of-sale platforms: once, or say who must act."""
+    if version:
+        typer.echo(f"tillpost {installed_version('tillpost')}")
+        raise typer.Exit
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
+        raise typer.Exit(BAD_INPUT)
+
+
+def _add_plugins(app: typer.Typer) -> None:
+    plugged = typer.Typer()
+    Hooks("").call("register_commands", {"cli": plugged})
+    if not (plugged.registered_commands or plugged.registered_groups):
+        return
+    try:
+        typer.main.get_command(plugged)
+    except Exception as failure:  # noqa: BLE001  a stranger's command may be wrong in any way
+        complain(f"the plugins' commands can't be used: {type(failure).__name__}: {failure}")
+        return
+    app.registered_commands += plugged.registered_commands
+    app.registered_groups += plugged.registered_groups
+
+
+def _example(command: str) -> str:
+    return f"Example: tillpost {command}"
+
+
+def _usage(error: Exception) -> str:
+    """Typer's words for wrong usage, with the command whose help says more."""
+    words = str(getattr(error, "format_message", error.__str__)())
+    context = getattr(error, "ctx", None)
+    return f"{words.rstrip('.')} (see {context.command_path} --help)" if context else words
