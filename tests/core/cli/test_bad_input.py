@@ -1,0 +1,122 @@
+"""Whatever is wrong with what a person typed or handed in is one line on standard error and exit code 2."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.cli.conftest import Command, write_config
+
+SECRET = "canary-token-4711"
+SETTINGS = {"base_url": "https://pos.invalid", "access_token": SECRET, "location_id": "L1"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("submit",), "Missing argument 'ORDER.JSON' (see tillpost submit --help)"),
+        (("frobnicate",), "No such command 'frobnicate' (see tillpost --help)"),
+        (("chek",), "Did you mean 'check'"),
+        (("--frob",), "No such option: --frob (see tillpost --help)"),
+        (("menu",), "Missing command (see tillpost menu --help)"),
+        (("schema", "pasta"), "'pasta' is not one of 'order', 'menu'"),
+        (("simulate", "square", "--port", "many"), "--port"),
+        (("simulate", "square", "--faults", "2"), "--faults"),
+        (("simulate", "square", "--port", "70000"), "--port"),
+        (("simulate", "pasta"), "no adapter for 'pasta'; installed: "),
+        (("simulate", "square", "--script", "nope.json"), "nope.json: No such file or directory"),
+        (("simulate", "square", "--host", "192.0.2.1"), "can't listen at 192.0.2.1:0"),
+        (("demo", "pasta"), "no adapter for 'pasta'; installed: "),
+        (("check",), "tillpost.toml: No such file or directory"),
+        (("check", "--config", "elsewhere.toml"), "elsewhere.toml: No such file or directory"),
+    ],
+)
+def test_wrong_usage_is_one_line(arguments: tuple[str, ...], says: str, tillpost: Command) -> None:
+    assert says in tillpost(*arguments).complaint
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "Invalid JSON"),
+        (b"{", "Invalid JSON"),
+        (b"\xff\xfe", "Invalid JSON"),
+        (b"[" * 10_000, "Invalid JSON"),
+        (b"null", "Input should be an object"),
+        (b"{}", "id: is missing"),
+        (b'{"id": "Mia Chen"}', "id: "),
+    ],
+)
+def test_an_order_that_cant_be_read_is_one_line(content: bytes, says: str, tillpost: Command) -> None:
+    write_config(cafe=SETTINGS)
+    Path("order.json").write_bytes(content)
+    for complaint in (
+        tillpost("submit", "order.json").complaint.removeprefix("order.json: "),
+        tillpost("submit", "-", input=content).complaint.removeprefix("standard input: "),
+    ):
+        assert complaint.startswith(says)
+        assert "Mia Chen" not in complaint
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"lines": []}, "lines: must not be empty"),
+        ({"tip": 101}, "payments: they add up to 28.81 AUD, but the order's total is 28.82 AUD"),
+        ({"colour": "red"}, "colour: isn't a field of it"),
+        ({"placed_at": "2026-11-23T11:52:07"}, "placed_at: needs an offset"),
+        ({"currency": "dollars"}, "currency: "),
+    ],
+)
+def test_an_invalid_order_is_one_line_that_names_the_field(
+    change: dict[str, Any], says: str, tillpost: Command, lunch: str
+) -> None:
+    write_config(cafe=SETTINGS)
+    Path("order.json").write_text(json.dumps(json.loads(Path(lunch).read_text()) | change))
+    assert f"order.json: {says}" in tillpost("submit", "order.json").complaint
+
+
+def test_an_order_that_isnt_there_or_is_a_folder_is_one_line(tillpost: Command) -> None:
+    write_config(cafe=SETTINGS)
+    assert tillpost("submit", "nope.json").complaint == "nope.json: No such file or directory"
+    assert "directory" in tillpost("submit", ".").complaint
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (SETTINGS | {"platform": "pasta"}, "no adapter for 'pasta'; installed: "),
+        (SETTINGS | {"location": "L1"}, "square: location: isn't a field of it"),
+        (SETTINGS | {"base_url": "http://pos.invalid"}, "square: base_url: must be https"),
+        (SETTINGS | {"access_token": "env:NO_SUCH_VARIABLE"}, "access_token is read from the environment, but NO_SUCH"),
+        ({"access_token": SECRET}, "square: location_id: is missing"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_names_it_and_the_connection(
+    settings: dict[str, object], says: str, tillpost: Command, lunch: str
+) -> None:
+    write_config(cafe=settings)
+    complaint = tillpost("submit", lunch).complaint
+    assert complaint.startswith("tillpost.toml: [connections.cafe] ")
+    assert complaint.count("tillpost.toml") == 1
+    assert says in complaint
+    assert SECRET not in complaint
+
+
+def test_a_file_that_isnt_toml_is_one_line(tillpost: Command) -> None:
+    Path("tillpost.toml").write_text("[connections.cafe\n")
+    assert tillpost("check").complaint.startswith("tillpost.toml: not TOML: ")
+
+
+def test_an_unknown_connection_is_one_line_that_lists_those_there_are(tillpost: Command) -> None:
+    write_config(cafe=SETTINGS, kiosk=SETTINGS)
+    assert tillpost("check", "-c", "bar").complaint == "no connection 'bar'; tillpost.toml has: cafe, kiosk"
+
+
+def test_of_several_connections_one_must_be_named(tillpost: Command) -> None:
+    write_config(cafe=SETTINGS, kiosk=SETTINGS)
+    complaint = tillpost("check").complaint
+    assert complaint == "which connection? Name one with --connection; tillpost.toml has: cafe, kiosk"

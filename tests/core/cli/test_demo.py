@@ -1,0 +1,91 @@
+"""`tillpost demo`: ten orders, each as expected, a ledger that is right, and an exit code that depends on both."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import tillpost_square.demo
+from core.cli.conftest import Command
+from tillpost import MenuError, Outcome, PosError, RegisterOfflineError
+from tillpost.cli.scenarios import Scenario, hop_of
+from tillpost_square.simulator import SquareSimulator
+
+scenarios = tillpost_square.demo.scenarios
+
+
+def test_the_demo_shows_ten_orders_and_ends_by_itself_in_under_ten_seconds(tillpost: Command) -> None:
+    began = time.monotonic()
+    ended = tillpost("demo")
+    assert time.monotonic() - began < 10
+    assert (ended.code, ended.err) == (0, "")
+    assert "Square simulator at http://127.0.0.1:" in ended.out
+    for part in ("Provoked", "What happened", "Which hop", "Who must act"):
+        assert ended.out.count(part) == 10
+    assert ended.out.count("(as expected)") == 10
+    assert "twice: none; half done: none" in ended.out
+
+
+def test_the_demo_tells_a_program_the_same(tillpost: Command) -> None:
+    facts = tillpost("demo", "square", "--json").json
+    (report,) = facts["demos"]
+    assert facts["ok"] is report["ok"] is True
+    assert report["ledger"]["twice"] == report["ledger"]["half_done"] == []
+    orders: list[dict[str, Any]] = report["orders"]
+    assert [order["error"] for order in orders if order["error"]] == [
+        "MenuError",
+        "MenuError",
+        "TaxError",
+        "PermissionsError",
+    ]
+    assert all(order["hop"]["number"] == (2 if order["error"] else None) for order in orders)
+    assert all(bool(order["remedy"]) == bool(order["error"]) for order in orders)
+    assert report["ledger"]["shown"] == 6
+
+
+def test_a_scenario_that_doesnt_go_as_expected_fails_the_demo(
+    tillpost: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    healthy = scenarios()[0]
+    wrong = (healthy, replace(healthy, name="Wrongly expected", error=MenuError))
+
+    def table() -> Sequence[Scenario[SquareSimulator]]:
+        return wrong
+
+    monkeypatch.setattr(tillpost_square.demo, "scenarios", table)
+    ended = tillpost("demo")
+    assert ended.code == 1
+    assert "Wrongly expected (NOT AS EXPECTED)" in ended.out
+    assert "Something went WRONG" in ended.out
+
+
+def test_an_order_left_half_done_fails_the_demo(tillpost: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Leaking(SquareSimulator):
+        def ledger(self) -> Any:
+            found = super().ledger()
+            entries = tuple(entry.model_copy(update={"settled": False}) for entry in found.entries)
+            return found.model_copy(update={"entries": entries})
+
+    def table() -> Sequence[Scenario[SquareSimulator]]:
+        return scenarios()[:1]
+
+    monkeypatch.setattr("tillpost_square.simulator.SquareSimulator", Leaking)
+    monkeypatch.setattr(tillpost_square.demo, "scenarios", table)
+    ended = tillpost("demo")
+    assert ended.code == 1
+    assert "half done: demo-1" in ended.out
+
+
+def test_the_hop_is_the_one_of_the_runbook() -> None:
+    assert hop_of(None, shown=True).number is None
+    assert hop_of(None, shown=False).number == 3
+    assert hop_of(RegisterOfflineError(), shown=False).number == 3
+    assert hop_of(MenuError(), shown=False).number == 2
+    unsent, unsure = MenuError(), PosError()
+    unsent.operation, unsure.outcome = "precheck", Outcome.UNKNOWN
+    texts = {hop_of(error, shown=False).text for error in (unsent, unsure, PosError())}
+    assert len(texts) == 3

@@ -1,0 +1,123 @@
+"""`tillpost menu`: the menu goes into a file, differences are told, and faults are found before an order fails."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.cli.conftest import Command, write_config
+from tillpost import Menu
+from tillpost.simulator import Running
+from tillpost_square.simulator import SquareSimulator
+
+Store = Running[SquareSimulator]
+
+
+def test_the_first_import_writes_the_menu(tillpost: Command, store: Store) -> None:
+    ended = tillpost("menu", "import", "--output", "cafe.json")
+    assert ended.code == 0
+    assert "First import: " in ended.out
+    menu = Menu.model_validate_json(Path("cafe.json").read_bytes())
+    assert menu.by_variation["5312"][1].price == 1450
+
+
+def test_an_import_tells_what_differs_from_the_file(tillpost: Command, store: Store) -> None:
+    tillpost("menu", "import")
+    assert "Nothing has changed." in tillpost("menu", "import").out
+    store.simulator.change_price("5312", 1500)
+    assert "BLT toastie" in tillpost("menu", "import").out
+    store.simulator.sell_out("5312")
+    program = tillpost("menu", "import", "--json").json
+    assert program["in_words"] == ["BLT toastie is sold out"]
+    assert [change["subject"] for change in program["changes"]["sold_out"]] == ["BLT toastie"]
+    assert (program["ok"], program["held"], program["file"]) == (True, False, "menu.json")
+
+
+def test_an_import_that_would_remove_too_much_is_held_until_it_is_accepted(tillpost: Command, store: Store) -> None:
+    tillpost("menu", "import")
+    before = Path("menu.json").read_text()
+    for variation in ("5312", "7302", "7303", "7310", "5320"):
+        store.simulator.remove_variation(variation)
+    held = tillpost("menu", "import")
+    assert held.code == 10
+    assert "of the menu would be gone" in held.out
+    assert "accept" in held.out
+    assert tillpost("menu", "import", "--json").json["error"]["reason"] == "held"
+    assert Path("menu.json").read_text() == before
+    assert tillpost("menu", "import", "--accept").code == 0
+    assert "5312" not in Menu.model_validate_json(Path("menu.json").read_bytes()).by_variation
+
+
+def test_the_menu_of_another_site_isnt_overwritten(tillpost: Command, store: Store) -> None:
+    tillpost("menu", "import")
+    write_config(cafe={**store.settings, "location_id": "L-KIOSK"})
+    complaint = tillpost("menu", "import").complaint
+    assert complaint == "menu.json holds the menu of another site, L-CAFE; name another file with --output"
+
+
+@pytest.mark.parametrize("output", ["no/such/folder/menu.json", "."])
+def test_a_file_that_cant_be_written_is_one_line(output: str, tillpost: Command, store: Store) -> None:
+    assert output in tillpost("menu", "import", "--output", output).complaint
+
+
+def test_a_menu_file_that_isnt_a_menu_is_one_line(tillpost: Command, store: Store, lunch: str) -> None:
+    Path("menu.json").write_text("{}")
+    assert tillpost("menu", "import").complaint.startswith("menu.json: site: is missing")
+    assert tillpost("menu", "check", lunch, "--menu", "menu.json").complaint.startswith("menu.json: site: is missing")
+
+
+def test_an_import_that_the_platform_refuses_has_the_errors_code(tillpost: Command, store: Store) -> None:
+    store.simulator.revoke_token()
+    assert tillpost("menu", "import").code == tillpost("menu", "check").code == 14
+    assert not Path("menu.json").exists()
+
+
+def test_faults_in_the_setup_are_found_before_an_order_fails(tillpost: Command, store: Store) -> None:
+    store.simulator.add_tax("Weekend surcharge", "10")
+    people, program = tillpost("menu", "check"), tillpost("menu", "check", "--json")
+    assert people.code == program.code == 1
+    assert "Weekend surcharge" in people.out
+    assert program.json["ok"] is False
+    assert {"subject", "text"} == set(program.json["faults"][0])
+
+
+def test_a_setup_without_faults_is_said_to_be_so(tillpost: Command, store: Store) -> None:
+    store.simulator.remove_variation("6103")  # the cake without a price
+    assert "No fault in the setup" in tillpost("menu", "check").out
+    assert tillpost("menu", "check", "--json").json["faults"] == []
+
+
+def broken_order(lunch: str) -> str:
+    order: dict[str, Any] = json.loads(Path(lunch).read_text())
+    order["lines"][0] |= {"item_id": "gone", "sku": "", "name": "Cronut"}
+    order["lines"][1] |= {"unit_price": 1400}
+    order["payments"][0]["amount"] -= 50
+    Path("broken.json").write_text(json.dumps(order))
+    return "broken.json"
+
+
+def test_all_that_is_wrong_with_an_order_is_told_at_once_by_line(tillpost: Command, store: Store, lunch: str) -> None:
+    tillpost("menu", "import")
+    order = broken_order(lunch)
+    people, program = (tillpost("menu", "check", order, "--menu", "menu.json", *more) for more in ((), ("--json",)))
+    assert people.code == program.code == 10
+    assert people.out.index("Cronut (line 1)") < people.out.index("BLT toastie (line 2)")
+    reasons = [problem["error"]["reason"] for problem in program.json["problems"]]
+    assert sorted(reasons) == ["gone", "price"]
+    assert all("Square" in problem["remedy"]["manager"] for problem in program.json["problems"])
+
+
+def test_an_order_that_fits_is_said_to_fit(tillpost: Command, store: Store, lunch: str) -> None:
+    assert "Order B42 fits the menu." in tillpost("menu", "check", lunch).out
+    assert tillpost("menu", "check", "-", "--json", input=Path(lunch).read_bytes()).json["problems"] == []
+
+
+def test_the_connections_policy_decides_whether_a_price_matters(tillpost: Command, store: Store, lunch: str) -> None:
+    store.simulator.change_price("5312", 1500)
+    assert tillpost("menu", "check", lunch).code == 10
+    config = Path("tillpost.toml")
+    config.write_text(config.read_text() + 'prices = "keep_paid"\n')
+    assert tillpost("menu", "check", lunch).code == 0
