@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, Generic, TypeVar
 from urllib.parse import urlsplit
@@ -71,6 +72,15 @@ class AdapterSettings(BaseModel):
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("must hold no user, password, query or fragment")
         return url.rstrip("/")
+
+    @field_validator("access_token")
+    @classmethod
+    def _writable(cls, token: SecretStr) -> SecretStr:
+        """A line break from the file that it was kept in is the usual fault; no request could be written with it."""
+        text = token.get_secret_value()
+        if not text.isascii() or not text.isprintable() or " " in text:
+            raise ValueError("holds a space, a line break or another character that no token has")
+        return token
 
     def credentials(self) -> Credentials:
         """Return what requests are signed with."""
@@ -262,7 +272,10 @@ class Adapter(ABC, Generic[S]):
         raise UnsupportedError(f"{self.title}'s adapter can't price an order without creating it")
 
     def refresh(self, credentials: Credentials) -> Exchange[Credentials]:
-        """Return new credentials for expired ones."""
+        """Return new credentials for expired ones.
+
+        As any other request, the one that asks for them holds no secret: `sign` writes its body. Mark it `private`.
+        """
         raise UnsupportedError(f"{self.title}'s adapter can't refresh a token")
 
     @classmethod
@@ -273,27 +286,36 @@ class Adapter(ABC, Generic[S]):
     def retry_after(self, response: Response, now: float) -> float | None:
         """Return how many seconds the platform asks to wait, from `Retry-After` in either of its forms."""
         value = response.headers.get("retry-after", "").strip()
-        if value.isdigit():
+        if re.fullmatch(r"[0-9]{1,9}", value):
             return float(value)
         try:
-            return max(0.0, parsedate_to_datetime(value).timestamp() - now)
-        except ValueError:
+            date = parsedate_to_datetime(value)
+            return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now)
+        except (ValueError, OverflowError):
             return None
 
     def judge(self, request: Request[Any], order: Order | None, answer: Response | Fault, now: float) -> Verdict:
         """Say what an answer, or the lack of one, means. Never raises, whatever the bytes are."""
         if isinstance(answer, Fault):
             return self._refused(request, answer, OutageError(answer.text, applied=answer.applied))
-        problems = self.problems(answer)
-        if 200 <= answer.status < 300 and not problems:
-            try:
-                return Verdict(Applied.YES, Reply(request.read(answer.body), answer))
-            except Exception as unreadable:  # noqa: BLE001  whatever a reader raises, the answer can't be read
+        fine = 200 <= answer.status < 300
+        problems: Sequence[Problem] = ()
+        try:
+            problems = self.problems(answer)
+            if fine and not problems:
+                # What was read is enough of a private answer: its bytes are a secret.
+                shown = replace(answer, body=b"") if request.private else answer
+                return Verdict(Applied.YES, Reply(request.read(answer.body), shown))
+        except Exception as unreadable:  # noqa: BLE001  whatever a reader raises, the answer can't be read
+            if fine:
                 detail = f"the answer can't be read ({type(unreadable).__name__})"
                 error: PosError = OutageError(detail, status_code=answer.status, applied=Applied.MAYBE)
                 return self._refused(request, answer, error)
-        complaints = problems or (Problem(text=_words(answer.body)),)
-        return self._refused(request, answer, self._by_table(answer, complaints, order, now))
+        complaints = problems or (Problem(text="" if request.private else _words(answer.body)),)
+        refusal = self._by_table(answer, complaints, order, now)
+        if not problems and refusal.applied is Applied.NO:
+            refusal.applied = Applied.MAYBE  # not in the platform's own words, so it needn't be the platform's
+        return self._refused(request, answer, refusal)
 
     def _by_table(self, answer: Response, complaints: Sequence[Problem], order: Order | None, now: float) -> PosError:
         """Make the error of the first row that matches any complaint: a row's rank beats a complaint's."""
@@ -347,8 +369,7 @@ def _lines(named: Mapping[str, str], order: Order | None) -> tuple[int, ...]:
     if order is None:
         return ()
     if "line" in named:
-        index = int(named["line"])
-        return (index,) if index < len(order.lines) else ()
+        return tuple(i for i in range(len(order.lines)) if str(i) == named["line"])
     item = named.get("item")
     return tuple(
         i for i, line in enumerate(order.lines) if item in {line.item_id, *(m.modifier_id for m in line.modifiers)}
