@@ -19,11 +19,13 @@ import pluggy
 from tillpost import hookspecs
 from tillpost.adapter import Adapter
 from tillpost.errors import ConfigError
+from tillpost.menu import Menu
 
 __all__ = ["Found", "Hooks", "adapter_named", "adapters", "broken", "installed"]
 
 GROUP = "tillpost"
-_DECISIONS = ("reimport_menu",)
+_DECISIONS = {"reimport_menu": Menu}
+"""The hooks whose first result counts, and what it must be."""
 log = logging.getLogger("tillpost")
 
 
@@ -39,6 +41,7 @@ class Found:
 @dataclass(frozen=True, slots=True)
 class _Loaded:
     manager: pluggy.PluginManager
+    points: Mapping[str, EntryPoint]
     broken: Mapping[str, str]
 
 
@@ -47,14 +50,19 @@ def installed() -> _Loaded:
     """Load every installed plugin, once. One that can't be imported is logged by name and left out."""
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
+    points: dict[str, EntryPoint] = {}
     failures: dict[str, str] = {}
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         try:
-            manager.register(point.load(), name=point.name)
-        except Exception as failure:  # noqa: BLE001  a stranger's module may raise anything at import
-            failures[point.name] = f"{type(failure).__name__}: {failure}"
+            plugin = point.load()
+            if point.name in points:
+                raise ValueError(f"{_package(points[point.name])} has that name already")
+            points[point.name] = point
+            manager.register(plugin, name=point.name)
+        except (Exception, SystemExit) as failure:  # noqa: BLE001  a stranger's module may raise anything at import
+            failures[point.name] = " ".join(f"{type(failure).__name__}: {failure}".split())
             log.warning("plugin %r (%s) can't be loaded: %s", point.name, _package(point), failures[point.name])
-    return _Loaded(manager, failures)
+    return _Loaded(manager, points, failures)
 
 
 def broken() -> Mapping[str, str]:
@@ -63,18 +71,23 @@ def broken() -> Mapping[str, str]:
 
 
 def adapters() -> Mapping[str, Found]:
-    """Return every installed adapter, by platform."""
+    """Return every installed adapter, by platform. Of two for one platform, the plugin first by name has it."""
     found: dict[str, Found] = {}
-    points = {point.name: point for point in entry_points(group=GROUP)}
-    for implementation in installed().manager.hook.tillpost_adapters.get_hookimpls():
-        point = points[implementation.plugin_name]
+    loaded = installed()
+    for implementation in loaded.manager.hook.tillpost_adapters.get_hookimpls():
+        name = implementation.plugin_name
         try:
             brought = cast(Sequence[type[Adapter[Any]]], implementation.function())
+            theirs = {adapter.platform: adapter for adapter in brought}
         except Exception as failure:  # noqa: BLE001  one plugin's failure isn't another's
-            log.warning("plugin %r failed to bring its adapters: %r", point.name, failure)
+            log.warning("plugin %r failed to bring its adapters: %r", name, failure)
             continue
-        for adapter in brought:
-            found[adapter.platform] = Found(adapter, _package(point), point.dist.version if point.dist else "")
+        for platform, adapter in theirs.items():
+            point = loaded.points[name]
+            if platform in found:
+                log.warning("plugin %r brings %r, which %s has brought", name, platform, found[platform].package)
+                continue
+            found[platform] = Found(adapter, _package(point), (point.dist and point.dist.version) or "")
     return dict(sorted(found.items()))
 
 
@@ -98,7 +111,12 @@ class Hooks:
         self._extra = pluggy.PluginManager(GROUP)
         self._extra.add_hookspecs(hookspecs)
         for plugin in extra:
-            self._extra.register(plugin)
+            name = getattr(plugin, "__name__", type(plugin).__name__)
+            taken = self._extra.has_plugin(name)
+            try:
+                self._extra.register(plugin, name=f"{name} at {id(plugin):#x}" if taken else name)
+            except (ValueError, pluggy.PluginValidationError) as failure:
+                raise ConfigError(" ".join(f"hooks: {failure}".split())) from None
 
     def call(self, hook: str, facts: Mapping[str, object]) -> object:
         """Call a hook's implementations, the latest registered first. Of a decision, the first result is returned."""
@@ -108,11 +126,10 @@ class Hooks:
                 if inspect.isawaitable(result):
                     _close(result)
                     raise TypeError("an async hook needs AsyncTill")
+                if _decides(hook, result):
+                    return result
             except Exception:
                 log.exception("hook %s of plugin %r failed", hook, implementation.plugin_name)
-                continue
-            if hook in _DECISIONS and result is not None:
-                return result
         return None
 
     async def acall(self, hook: str, facts: Mapping[str, object]) -> object:
@@ -122,11 +139,10 @@ class Hooks:
                 result = implementation.function(**_wanted(implementation, self._connection, facts))
                 if inspect.isawaitable(result):
                     result = await cast(Awaitable[object], result)
+                if _decides(hook, result):
+                    return result
             except Exception:
                 log.exception("hook %s of plugin %r failed", hook, implementation.plugin_name)
-                continue
-            if hook in _DECISIONS and result is not None:
-                return result
         return None
 
     def _implementations(self, hook: str) -> Iterable[pluggy.HookImpl]:
@@ -135,8 +151,20 @@ class Hooks:
 
 
 def _wanted(implementation: pluggy.HookImpl, connection: str, facts: Mapping[str, object]) -> dict[str, object]:
+    if implementation.wrapper or implementation.hookwrapper:
+        raise TypeError("it is a wrapper, and hooks are called one by one")
     known = {"connection": connection, **facts}
     return {name: known[name] for name in implementation.argnames}
+
+
+def _decides(hook: str, result: object) -> bool:
+    """Whether the result settles a decision; raise when it is nothing that could."""
+    wanted = _DECISIONS.get(hook)
+    if wanted is None or result is None:
+        return False
+    if not isinstance(result, wanted):
+        raise TypeError(f"it returned a {type(result).__name__}, not a {wanted.__name__}")
+    return True
 
 
 def _close(result: object) -> None:
@@ -145,4 +173,4 @@ def _close(result: object) -> None:
 
 
 def _package(point: EntryPoint) -> str:
-    return point.dist.name if point.dist else point.value
+    return (point.dist and point.dist.name) or point.value  # a damaged installation has no name

@@ -38,18 +38,31 @@ REFRESH_TOKEN = "toy-refresh-token-1"
 CLIENT_SECRET = "toy-client-secret-1"
 
 
-def toy_order(order_id: str = "ord-1", *, item: str = "i1", quantity: int = 1, price: int = 1000) -> Order:
-    """A paid order of one line."""
+def toy_order(
+    order_id: str = "ord-1",
+    *,
+    item: str = "i1",
+    sku: str = "S1",
+    name: str = "Toast",
+    quantity: int = 1,
+    price: int = 1000,
+) -> Order:
+    """A paid order of one line; by default it fits the server's menu."""
     return Order.model_validate(
         {
             "id": order_id,
             "code": "B42",
             "placed_at": "2026-11-23T11:52:07+11:00",
             "currency": "AUD",
-            "lines": [{"item_id": item, "sku": "S1", "name": "Toast", "quantity": quantity, "unit_price": price}],
+            "lines": [{"item_id": item, "sku": sku, "name": name, "quantity": quantity, "unit_price": price}],
             "payments": [{"method": "card", "amount": quantity * price}],
         }
     )
+
+
+def lost_order(order_id: str = "ord-1") -> Order:
+    """An order for what no menu has under any id, SKU or name, so that no import can mend it."""
+    return toy_order(order_id, item="i9", sku="S9", name="Waffle")
 
 
 class ToySettings(AdapterSettings):
