@@ -1,0 +1,101 @@
+"""Locks by name: one holder for each name, others unhindered, nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tillpost.locks import NamedAsyncLocks, NamedLocks
+
+
+def test_threads_hold_a_name_one_at_a_time_and_leave_nothing_behind() -> None:
+    locks, inside, most = NamedLocks(), 0, 0
+
+    def work(_: int) -> None:
+        nonlocal inside, most
+        with locks.hold("ord-1"):
+            inside += 1
+            most = max(most, inside)
+            threading.Event().wait(0.002)
+            inside -= 1
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(16)))
+    assert most == 1
+    assert not any(vars(locks)[name] for name in ("_locks", "_wanted"))
+
+
+def test_threads_that_hold_other_names_do_not_wait() -> None:
+    locks, both = NamedLocks(), threading.Barrier(2)
+
+    def work(name: str) -> None:
+        with locks.hold(name):
+            both.wait(5)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(work, ("ord-1", "ord-2")))
+    assert not both.broken
+
+
+def test_a_thread_that_fails_gives_its_name_back() -> None:
+    locks = NamedLocks()
+    with pytest.raises(KeyboardInterrupt), locks.hold("ord-1"):
+        raise KeyboardInterrupt
+    with locks.hold("ord-1"):
+        assert vars(locks)["_locks"]
+    assert not vars(locks)["_locks"]
+
+
+def test_tasks_hold_a_name_one_at_a_time_and_leave_nothing_behind() -> None:
+    locks, inside, most = NamedAsyncLocks(), 0, 0
+
+    async def work() -> None:
+        nonlocal inside, most
+        async with locks.hold("ord-1"):
+            inside += 1
+            most = max(most, inside)
+            await asyncio.sleep(0)
+            inside -= 1
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*(work() for _ in range(16)))
+
+    asyncio.run(all_of_them())
+    assert most == 1
+    assert not any(vars(locks)[name] for name in ("_locks", "_wanted"))
+
+
+def test_tasks_that_hold_other_names_do_not_wait() -> None:
+    locks, both = NamedAsyncLocks(), asyncio.Barrier(2)
+
+    async def work(name: str) -> None:
+        async with locks.hold(name):
+            await asyncio.wait_for(both.wait(), 5)
+
+    async def the_two() -> None:
+        await asyncio.gather(work("ord-1"), work("ord-2"))
+
+    asyncio.run(the_two())
+    assert not both.broken
+
+
+def test_a_task_cancelled_while_it_waits_does_not_disturb_the_others() -> None:
+    locks, done = NamedAsyncLocks(), list[str]()
+
+    async def work(name: str) -> None:
+        async with locks.hold("ord-1"):
+            await asyncio.sleep(0.01)
+            done.append(name)
+
+    async def one_is_cancelled() -> None:
+        tasks = [asyncio.create_task(work(name)) for name in "abc"]
+        await asyncio.sleep(0)
+        tasks[1].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(one_is_cancelled())
+    assert done == ["a", "c"]
+    assert not any(vars(locks)[name] for name in ("_locks", "_wanted"))
