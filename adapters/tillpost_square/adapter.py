@@ -86,7 +86,7 @@ class Square(Adapter[SquareSettings]):
         body, notices = translate(order, attempt, self.config)
         payment(order, "", self.config)  # what can't be paid isn't created
         key = f"{order.id}-{attempt.generation}"
-        made = yield from ask(_post("/v2/orders", wire.OneOrder, Effect.CREATE, key, order=body))
+        made = yield from ask(_post("/v2/orders", wire.OneMade, Effect.CREATE, key, order=body))
         return (yield from self._pay_or_undo(order, draft_of(made.order), notices))
 
     def finish(self, order: Order, draft: Draft) -> Exchange[PosOrder]:
@@ -112,7 +112,7 @@ class Square(Adapter[SquareSettings]):
         """Record the payment. Its key follows from Square's own id of the order, so it changes with the generation."""
         key = digest_key("pay", draft.id)
         if draft.total == 0:  # CreatePayment takes no amount of 0 (developer forum, thread 1866)
-            yield from ask(_post(f"{_path(draft.id)}/pay", wire.OneOrder, Effect.ADVANCE, key, payment_ids=[]))
+            yield from ask(_post(f"{_path(draft.id)}/pay", wire.OneMade, Effect.ADVANCE, key, payment_ids=[]))
             return
         body = payment(order, draft.id, self.config)
         paid = yield from ask(_post("/v2/payments", wire.Paid, Effect.ADVANCE, key, **body))
@@ -134,7 +134,7 @@ class Square(Adapter[SquareSettings]):
             if reason is None:
                 return (yield from self._pay_or_undo(order, draft_of(now), notices))
             try:
-                gone = (yield from ask(self._cancellation(now))).order
+                yield from ask(self._cancellation(now, wire.OneCancelled))
             except PosError as error:
                 if error.code not in STALE_VERSION:
                     raise error from reason
@@ -142,11 +142,9 @@ class Square(Adapter[SquareSettings]):
                     raise OutageError("the order is being changed by somebody else", code=error.code) from reason
                 stale = error
                 continue
-            if gone.state != "CANCELED":
-                raise OutageError("the order wasn't cancelled", applied=Applied.MAYBE) from reason
             raise reason
 
-    def _cancellation(self, now: wire.SquareOrder) -> Request[wire.OneOrder]:
+    def _cancellation(self, now: wire.SquareOrder, answer: type[M]) -> Request[M]:
         """Cancel the fulfilments with the order: Square refuses the one before the other. A paid order's state stays.
 
         An UpdateOrder without a new key is answered with a 200 and does nothing (developer documentation: Update
@@ -161,7 +159,7 @@ class Square(Adapter[SquareSettings]):
             changed["state"] = "CANCELED"
         key = digest_key("undo", now.id, now.version)
         body = to_body(idempotency_key=key, order=changed)
-        return Request("PUT", _path(now.id), reading(wire.OneOrder), body, Effect.UNDO, key)
+        return Request("PUT", _path(now.id), reading(answer), body, Effect.UNDO, key)
 
     # Looking ----------------------------------------------------------------------------------------------------------
 
@@ -210,7 +208,7 @@ class Square(Adapter[SquareSettings]):
             return pos_order(now)
         if is_paid(now) and all(f.state in CLOSED for f in now.fulfillments):
             raise OrderError("nothing of the order is left to be cancelled; refund it at the register")
-        gone = (yield from ask(self._cancellation(now))).order
+        gone = (yield from ask(self._cancellation(now, wire.OneOrder))).order
         if gone.state != "CANCELED" and not all(f.state in CLOSED for f in gone.fulfillments):
             raise OutageError("the order wasn't cancelled", applied=Applied.MAYBE)
         return pos_order(gone).model_copy(update={"state": PosState.CANCELLED, "progress": Progress.CANCELLED})

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tillpost.order import Draft, PosOrder, PosState, Progress
-from tillpost_square.wire import SquareOrder
+from tillpost_square.wire import MadeOrder, SquareOrder
 
 __all__ = ["CLOSED", "draft_of", "is_paid", "pos_order"]
 
@@ -31,7 +31,7 @@ def is_paid(order: SquareOrder) -> bool:
     return bool(order.tenders) or order.state == "COMPLETED" or _shown(order)
 
 
-def draft_of(order: SquareOrder) -> Draft:
+def draft_of(order: SquareOrder | MadeOrder) -> Draft:
     """Return an unpaid order as a draft. A total that Square doesn't say can't match any, so it is looked at again."""
     return Draft(id=order.id, total=order.total_money.amount if order.total_money else -1, version=order.version)
 

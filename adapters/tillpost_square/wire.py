@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -165,9 +165,35 @@ class PricedOrder(SquareOrder):
 
 
 class OneOrder(Wire):
-    """The answer of CreateOrder, RetrieveOrder, UpdateOrder and PayOrder."""
+    """The answer of RetrieveOrder and UpdateOrder."""
 
     order: PricedOrder
+
+
+class MadeOrder(Wire):
+    """An order as far as it must be known to be paid. The answer repeats it whole, and reading all of it costs time."""
+
+    id: Id
+    version: int = 1
+    total_money: Money
+
+
+class OneMade(Wire):
+    """The answer of CreateOrder and PayOrder."""
+
+    order: MadeOrder
+
+
+class CancelledOrder(PricedOrder):
+    """An order that is gone for certain: an answer that shows it otherwise doesn't prove the cancellation."""
+
+    state: Literal["CANCELED"]  # pyright: ignore[reportGeneralTypeIssues, reportIncompatibleVariableOverride]
+
+
+class OneCancelled(Wire):
+    """The answer of the UpdateOrder that cancels an order."""
+
+    order: CancelledOrder
 
 
 class OrdersPage(Page):

@@ -10,9 +10,9 @@ from __future__ import annotations
 import itertools
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, assert_never
+from typing import Annotated, NamedTuple, assert_never
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -75,8 +75,7 @@ MOST_BURIALS = 8
 """How many cancelled orders in a row one submission steps over before it asks a person."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """A request that could change the order's fate. `applied` is None as long as nobody knows."""
 
     at: float
@@ -88,9 +87,8 @@ class Sent:
     applied: Applied | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class History:
-    """What is known of an order.
+class History(NamedTuple):
+    """What is known of an order. A tuple, since a fold makes a new one for each event, and it costs the least.
 
     `sent` and `looks` (times) are of all time; `asked_at`, `failure`, `tries`, `imported` (None before an import) and
     `buried` count since the order was last asked for. `healed`: an import changed something since the failure.
@@ -157,42 +155,42 @@ def _after(h: History, event: Event) -> History:
     match event:
         case Asked(at, digest, is_new):
             kept = h.failure if h.failure and h.failure.error.outcome is Outcome.CREATED else None
-            earlier = tuple(s if s.earlier else replace(s, earlier=True) for s in h.sent)
-            fresh = replace(h, sent=earlier, digest=digest, asked_at=at, failure=kept, tries=0)
-            return replace(fresh, is_new=is_new or h.is_new, imported=None, healed=False, stale=False, buried=0)
+            earlier = tuple(s if s.earlier else s._replace(earlier=True) for s in h.sent)
+            fresh = h._replace(sent=earlier, digest=digest, asked_at=at, failure=kept, tries=0)
+            return fresh._replace(is_new=is_new or h.is_new, imported=None, healed=False, stale=False, buried=0)
         case Intended(at, effect, generation, key, digest):
             sent = Sent(at, effect, generation, key, digest)
-            return replace(h, sent=(*h.sent, sent), stale=h.stale and effect is not Effect.CREATE)
+            return h._replace(sent=(*h.sent, sent), stale=h.stale and effect is not Effect.CREATE)
         case Settled(_, applied):
-            last = replace(h.sent[-1], applied=applied)
-            settled = replace(h, sent=(*h.sent[:-1], last))
+            last = h.sent[-1]._replace(applied=applied)
+            settled = h._replace(sent=(*h.sent[:-1], last))
             if last.effect is Effect.UNDO and applied is Applied.YES:
-                return replace(_next_generation(settled, stale=_made_earlier(settled)), failure=None)
+                return _next_generation(settled, stale=_made_earlier(settled))._replace(failure=None)
             return settled
         case Looked(at, found):
-            return replace(h, looks=(*h.looks, at), found=found)
+            return h._replace(looks=(*h.looks, at), found=found)
         case Imported(_, changed):
-            return replace(h, imported=event, healed=changed)
+            return h._replace(imported=event, healed=changed)
         case Failed(_, error, sends):
             spoiled = h.key_spoiled or error.kind == "DoubtError"
             # Only the failure that follows an undo at once is about what was undone.
             stale = h.stale and h.failure is None
             tries = h.tries + sends
-            return replace(h, failure=event, tries=tries, key_spoiled=spoiled, found=None, stale=stale, healed=False)
+            return h._replace(failure=event, tries=tries, key_spoiled=spoiled, found=None, stale=stale, healed=False)
         case Cleared():
-            return replace(_next_generation(h), failure=None)
+            return _next_generation(h)._replace(failure=None)
         case Buried():
-            return replace(_next_generation(h), failure=None, buried=h.buried + 1)
+            return _next_generation(h)._replace(failure=None, buried=h.buried + 1)
         case Submitted(_, pos_order):
-            return replace(h, done=pos_order)
+            return h._replace(done=pos_order)
         case Cancelled(_, pos_order):
-            return replace(h, done=pos_order, cancelled=True)
+            return h._replace(done=pos_order, cancelled=True)
         case _ as never:
             assert_never(never)
 
 
 def _next_generation(h: History, *, stale: bool = False) -> History:
-    return replace(h, generation=h.generation + 1, key_spoiled=False, found=None, stale=stale)
+    return h._replace(generation=h.generation + 1, key_spoiled=False, found=None, stale=stale)
 
 
 def _made_earlier(h: History) -> bool:

@@ -1,0 +1,131 @@
+"""What Tillpost costs beside what it stands on, as ratios of two things timed in turn in one run.
+
+The machine's speed drops out of a ratio; the median of many interleaved rounds keeps its noise out. The figures
+are printed.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from adapters.in_process import InProcess
+from tillpost import Order, Till
+from tillpost_square.simulator import SquareSimulator
+
+SUBMIT_AT_MOST = 2.5
+IMPORT_AT_MOST = 1.3
+
+
+def big_order(number: int) -> Order:
+    """An order of 20 lines with 3 modifiers each, of the simulator's own shop."""
+    chosen = (("228", "Oat milk", 80), ("231", "Shot", 60), ("232", "Syrup", 70))
+    modifiers = [{"modifier_id": i, "name": name, "unit_price": price} for i, name, price in chosen]
+    line = {"item_id": "7302", "sku": "FW-R", "name": "Flat white, regular", "quantity": 1, "unit_price": 550}
+    lines = [{**line, "modifiers": modifiers}] * 20
+    return Order.model_validate(
+        {
+            "id": f"big_{number:06}",
+            "code": "B1",
+            "placed_at": "2026-11-23T11:52:07+11:00",
+            "currency": "AUD",
+            "customer": {"name": "Mia Chen"},
+            "lines": lines,
+            "payments": [{"method": "card", "amount": 20 * 760, "reference": "pi_1"}],
+        }
+    )
+
+
+class Canned(httpx.BaseTransport):
+    """Gives the same two answers in turn, from memory, and keeps what was sent."""
+
+    def __init__(self, answers: list[bytes]) -> None:
+        self.answers = answers
+        self.sent: list[bytes] = []
+        self.calls = 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if len(self.sent) < 2:
+            self.sent.append(request.read())
+        self.calls += 1
+        body = self.answers[(self.calls - 1) % len(self.answers)]
+        return httpx.Response(200, headers={"Content-Type": "application/json"}, content=body)
+
+
+def real_answers(order: Order) -> list[bytes]:
+    """What the simulator answers to the two calls of a submission."""
+    simulator, answers = SquareSimulator(), list[bytes]()
+
+    def keep(_request: httpx.Request, _number: int, carry_out: Callable[[], httpx.Response]) -> httpx.Response:
+        answer = carry_out()
+        answers.append(answer.content)
+        return answer
+
+    with httpx.Client(transport=InProcess(simulator, keep)) as client:
+        Till.connect("square", http_client=client, **simulator.connection_settings("http://127.0.0.1")).submit(order)
+    return answers
+
+
+def ratio(ours: Callable[[int], object], floor: Callable[[int], object], rounds: int, each: int) -> float:
+    """The median, over interleaved rounds, of the time of ours divided by the floor's."""
+    ratios: list[float] = []
+    number = 0
+    gc.collect()
+    for _ in range(rounds):
+        spent: list[float] = []
+        for run in (floor, ours):
+            began = time.perf_counter()
+            for _ in range(each):
+                number += 1
+                run(number)
+            spent.append(time.perf_counter() - began)
+        ratios.append(spent[1] / spent[0])
+    return statistics.median(ratios)
+
+
+def test_submitting_a_big_order_costs_little_more_than_posting_its_bytes(capsys: pytest.CaptureFixture[str]) -> None:
+    answers = real_answers(big_order(0))
+    assert json.loads(answers[0])["order"]["total_money"]["amount"] == 20 * 760
+    transport = Canned(answers)
+    rounds, each = 60, 5
+    ready = [big_order(number) for number in range(2 * rounds * each + 2)]
+    with httpx.Client(transport=transport) as client:
+        till = Till.connect(
+            "square", http_client=client, base_url="http://127.0.0.1", access_token="t" * 20, location_id="L-CAFE"
+        )
+        till.submit(ready[0])
+        headers = {"Authorization": "Bearer x", "Content-Type": "application/json", "Square-Version": "2025-08-20"}
+        create, pay = transport.sent
+
+        def post_ready_bytes(_: int) -> None:
+            client.post("http://127.0.0.1/v2/orders", content=create, headers=headers).read()
+            client.post("http://127.0.0.1/v2/payments", content=pay, headers=headers).read()
+
+        measured = ratio(lambda number: till.submit(ready[number]), post_ready_bytes, rounds, each)
+    with capsys.disabled():
+        print(f"\nsubmit / two bare posts of its bytes: {measured:.2f} (at most {SUBMIT_AT_MOST})")
+    assert measured <= SUBMIT_AT_MOST
+
+
+def test_importing_tillpost_costs_little_more_than_importing_what_it_stands_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def importing(modules: str) -> Callable[[int], object]:
+        command = [sys.executable, "-c", f"import {modules}"]
+        return lambda _: subprocess.run(command, check=True)
+
+    floor = importing("httpx, pydantic, pluggy, stamina")
+    ours = importing("tillpost")
+    floor(0), ours(0)
+    measured = ratio(ours, floor, rounds=15, each=1)
+    with capsys.disabled():
+        print(f"\nimport tillpost / import its dependencies: {measured:.2f} (at most {IMPORT_AT_MOST})")
+    assert measured <= IMPORT_AT_MOST
