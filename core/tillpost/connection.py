@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tillpost.adapter import Adapter
+from tillpost.errors import ErrorRecord
 from tillpost.menu import Menu
 from tillpost.recovery import Policy
 
@@ -15,11 +16,16 @@ __all__ = ["Connection", "Shelf"]
 
 @dataclass(slots=True)
 class Shelf:
-    """The last imported menu, when the import was made (epoch seconds), and a menu that is held for a person."""
+    """The last imported menu, when the import was made (epoch seconds), and a menu that is held for a person.
+
+    `failure` and `failed_at` are of the last import that failed, for those who were waiting for it.
+    """
 
     menu: Menu | None = None
     imported_at: float = 0.0
     held: Menu | None = None
+    failure: ErrorRecord | None = None
+    failed_at: float = 0.0
 
 
 @dataclass(slots=True)

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from tillpost.commands import Announce, Flow, Reimport
 from tillpost.connection import Connection
+from tillpost.errors import PosError
 from tillpost.menu import Menu
 from tillpost.menu_changes import MenuChanges, compare
 from tillpost.operation import Conduct, drive
@@ -25,18 +27,27 @@ class MenuImport:
     held: bool = False
 
 
-def importing(connection: Connection, *, forced: bool = False, accept: bool = False) -> Flow[MenuImport]:
+def importing(
+    connection: Connection, *, forced: bool = False, accept: bool = False, asked_at: float = math.inf
+) -> Flow[MenuImport]:
     """Import the menu, unless the one on the shelf is younger than the cooldown. Raises the platform's `PosError`.
 
-    `forced` imports in any case; `accept` lets a menu pass that the brake would hold.
+    `forced` imports in any case; `accept` lets a menu pass that the brake would hold. Whoever had to wait for another
+    import says since when (`asked_at`, epoch seconds): how that one ended serves him too, a failure as well.
     """
     shelf, policy = connection.shelf, connection.policy
     old = shelf.menu
-    if old and not forced and connection.clock() - shelf.imported_at < policy.import_cooldown:
+    if old and not forced and (_young(connection) or shelf.imported_at > asked_at):
         return MenuImport(old, compare(old, old), held=shelf.held is not None)
+    if shelf.failure and not forced and shelf.failed_at > asked_at:
+        raise PosError.from_record(shelf.failure)
     menu: Menu | None = yield Reimport()
     if menu is None:
-        menu = yield from drive(Conduct(connection, "import_menu"), connection.adapter.import_menu)
+        try:
+            menu = yield from drive(Conduct(connection, "import_menu"), connection.adapter.import_menu)
+        except PosError as error:
+            shelf.failure, shelf.failed_at = error.record(), connection.clock()
+            raise
     changes = compare(old, menu)
     news = {"menu": menu, "changes": changes}
     shelf.imported_at = connection.clock()
@@ -47,3 +58,7 @@ def importing(connection: Connection, *, forced: bool = False, accept: bool = Fa
     shelf.menu, shelf.held = menu, None
     yield Announce("menu_imported", news)
     return MenuImport(menu, changes)
+
+
+def _young(connection: Connection) -> bool:
+    return connection.clock() - connection.shelf.imported_at < connection.policy.import_cooldown
