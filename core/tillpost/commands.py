@@ -57,7 +57,10 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """Renew the credentials that have expired, once for all who ask. Answered with whether there are newer ones."""
+    """Renew the credentials that have expired, once for all who ask.
+
+    Answered with whether there are newer ones; a failure that will pass is thrown.
+    """
 
     expired: Credentials
 

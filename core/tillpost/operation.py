@@ -128,10 +128,18 @@ def _send(conduct: Conduct, request: Request[Any]) -> Flow[tuple[Reply | None, P
 
 
 def _transmit(conduct: Conduct, request: Request[Any]) -> Generator[Transmit | Refresh, Any, Verdict]:
-    """Send a request; when the token has expired, refresh it once and send the request again."""
+    """Send a request; when the token has expired, refresh it once and send the request again.
+
+    A refresh that is refused isn't refreshed itself: it would wait for itself.
+    """
     transmit = Transmit(request, partial(conduct.judge, request), *conduct.budget())
     sending: Sending = yield transmit
-    if sending.verdict.error and sending.verdict.error.refreshable and (yield Refresh(sending.signed_with)):
-        sending = yield transmit
+    expired = sending.verdict.error and sending.verdict.error.refreshable and conduct.operation != "refresh"
+    try:
+        if expired and (yield Refresh(sending.signed_with)):
+            sending = yield transmit
+    except PosError as unreachable:
+        # Whoever grants tokens is away for now: nobody has to connect the store again.
+        return Verdict(sending.verdict.applied, error=unreachable)
     conduct.sends = sending.sends
     return sending.verdict
