@@ -26,7 +26,7 @@ from tillpost.locks import NamedAsyncLocks
 from tillpost.order import Order, PosOrder
 from tillpost.readiness import Readiness
 from tillpost.recovery import Policy
-from tillpost.repeating import Again, backoff, schedule, worth_repeating
+from tillpost.repeating import Again, Repeating, backoff
 from tillpost.till import BaseTill, Options, adapter_for
 from tillpost.transport import AsyncLine, Limits
 
@@ -150,31 +150,34 @@ class AsyncTill(BaseTill):
             case Transmit():
                 return await self._transmit(command)
             case Pause(seconds):
-                await self._sleep(max(0.0, seconds))
+                if not self._skip(seconds):
+                    await self._sleep(max(0.0, seconds))
             case Announce(hook, facts):
                 await self._hooks.acall(hook, facts)
             case Reimport():
                 return await self._hooks.acall("reimport_menu", {})
             case ImportMenu():
+                asked_at = self._connection.clock()
                 async with self._import_lock:
-                    return await self._run(importing(self._connection))
+                    return await self._run(importing(self._connection, asked_at=asked_at))
             case Refresh(expired):
                 return await self._refresh(expired)
         return None
 
     async def _transmit(self, transmit: Transmit) -> Sending:
         """Send a request, and again as `repeating` says."""
-        policy, credentials = self._connection.policy, self._credentials
+        repeating, credentials = Repeating(transmit, self._connection.policy), self._credentials
         verdict, sends = transmit.judge(await self._line.send(transmit.request, credentials)), 1
-        if worth_repeating(transmit, verdict, policy):
+        if again := repeating.after(verdict, sends):
             with suppress(Again):
-                async for attempt in stamina.retry_context(on=backoff, **schedule(transmit, policy)):
+                async for attempt in stamina.retry_context(on=backoff, attempts=transmit.retries + 1, timeout=None):
                     with attempt:
                         if attempt.num > 1:  # the first attempt is the send that failed just now
                             verdict = transmit.judge(await self._line.send(transmit.request, credentials))
                             sends = attempt.num
-                        if verdict.error and worth_repeating(transmit, verdict, policy):
-                            raise Again(verdict.error.retry_after)
+                            again = repeating.after(verdict, sends)
+                        if again:
+                            raise again
         return Sending(verdict, sends, credentials)
 
     async def _refresh(self, expired: Credentials) -> bool:
@@ -183,6 +186,8 @@ class AsyncTill(BaseTill):
             if self._credentials is expired:
                 try:
                     self._credentials = await self._run(self._refreshing(expired))
-                except PosError:
+                except PosError as refused:
+                    if refused.transient:
+                        raise
                     return False
             return True

@@ -6,56 +6,49 @@ first send costs nothing: stamina's context is entered after a failure only.
 
 from __future__ import annotations
 
-from typing import TypedDict
+import time
 
 from tillpost.adapter import Verdict
 from tillpost.commands import Transmit
 from tillpost.errors import DoubtError
 from tillpost.recovery import Policy
 
-__all__ = ["Again", "schedule", "worth_repeating"]
+__all__ = ["Again", "Repeating", "backoff"]
 
 
 class Again(Exception):
-    """Tells stamina that a request failed in passing."""
+    """Tells stamina that a request failed in passing, and how many seconds to wait."""
 
-    def __init__(self, retry_after: float | None) -> None:
+    def __init__(self, wait: float) -> None:
         super().__init__("a passing failure")
-        self.retry_after = retry_after
+        self.wait = wait
 
 
-class Schedule(TypedDict):
-    """What `stamina.retry_context` is given beside the hook."""
+class Repeating:
+    """One request and what is left of the budget for it, from the moment of its first send on."""
 
-    attempts: int
-    timeout: float
-    wait_initial: float
-    wait_max: float
-    wait_jitter: float
+    def __init__(self, transmit: Transmit, policy: Policy) -> None:
+        self._transmit = transmit
+        self._policy = policy
+        self._began = time.monotonic()
 
+    def after(self, verdict: Verdict, sends: int) -> Again | None:
+        """Return what to raise for another send, None when the verdict stands. `sends` counts those so far.
 
-def worth_repeating(transmit: Transmit, verdict: Verdict, policy: Policy) -> bool:
-    """Say whether the same request is to be sent again at once after that verdict."""
-    error = verdict.error
-    if error is None or not error.transient or isinstance(error, DoubtError) or not transmit.request.repeatable:
-        return False
-    in_budget = transmit.retries > 0 and transmit.patience > 0
-    return in_budget and (error.retry_after or 0.0) <= min(policy.longest_retry_after, transmit.patience)
-
-
-def schedule(transmit: Transmit, policy: Policy) -> Schedule:
-    """Return when stamina is to send again. The first attempt of its context stands for the send that failed."""
-    return Schedule(
-        attempts=transmit.retries + 1,
-        timeout=transmit.patience,
-        wait_initial=policy.first_wait,
-        wait_max=policy.longest_wait,
-        wait_jitter=policy.first_wait,
-    )
+        A wait of our own ends with the budget at the latest; one that the platform asks for is kept whole, or not at
+        all.
+        """
+        error, transmit, policy = verdict.error, self._transmit, self._policy
+        if error is None or not error.transient or isinstance(error, DoubtError) or not transmit.request.repeatable:
+            return None
+        left = self._began + transmit.patience - time.monotonic()
+        if sends > transmit.retries or left <= 0:
+            return None
+        if error.retry_after is None:
+            return Again(min(policy.wait_before(sends, str(self._began)), left))
+        return Again(error.retry_after) if error.retry_after <= min(policy.longest_retry_after, left) else None
 
 
 def backoff(failure: Exception) -> bool | float:
-    """Tell stamina to retry after its own wait, or after exactly what the platform asked for."""
-    if not isinstance(failure, Again):
-        return False
-    return True if failure.retry_after is None else failure.retry_after
+    """Tell stamina how long to wait before it sends again."""
+    return failure.wait if isinstance(failure, Again) else False

@@ -47,7 +47,7 @@ from tillpost.plugins import Hooks, adapter_named
 from tillpost.readiness import Readiness
 from tillpost.rebinding import rebind
 from tillpost.recovery import Policy
-from tillpost.repeating import Again, backoff, schedule, worth_repeating
+from tillpost.repeating import Again, Repeating, backoff
 from tillpost.submission import Submission
 from tillpost.transport import Limits, Line
 from tillpost.words import explain
@@ -74,11 +74,12 @@ class BaseTill:
     """What both kinds of Till share: the connection, the journal, the credentials, and the flows to be run."""
 
     def __init__(self, adapter: Adapter[Any], options: Options) -> None:
+        self._told_time, self._skipped = options.clock, 0.0
         self._connection = Connection(
             options.name or adapter.platform,
             adapter,
             options.policy,
-            options.clock,
+            self._clock,
             support_contact=options.support_contact,
         )
         self._limits = options.limits
@@ -111,6 +112,16 @@ class BaseTill:
         """A menu that waits for a person because it lacks too much; `import_menu(accept=True)` takes it."""
         return self._connection.shelf.held
 
+    def _clock(self) -> float:
+        return self._told_time() + self._skipped
+
+    def _skip(self, seconds: float) -> bool:
+        """Under `stamina.set_testing` move the time on instead of waiting, and say so."""
+        if stamina.is_testing():
+            self._skipped += max(0.0, seconds)
+            return True
+        return False
+
     def _submitting(self, order: Order, is_new: bool) -> Flow[PosOrder]:
         return Submission(self._connection, order, self._journal.read(order.id)).flow(is_new=is_new)
 
@@ -141,12 +152,18 @@ class BaseTill:
 
 
 def adapter_for(platform: str, settings: dict[str, object]) -> Adapter[Any]:
-    """Return the platform's adapter with its settings validated; raise `ConfigError` in one line."""
-    adapter = adapter_named(platform)
+    """Return the platform's adapter with its settings validated; raise `ConfigError` in one line.
+
+    The dictionary is emptied, so that no traceback from here on holds a token in clear.
+    """
     try:
+        adapter = adapter_named(platform)
         return adapter(adapter.settings.model_validate(settings))
     except ValidationError as error:
-        raise ConfigError(f"{platform}: {explain(error)}") from None
+        fault = explain(error)
+    finally:
+        settings.clear()
+    raise ConfigError(f"{platform}: {fault}")  # out here, since the ValidationError holds what it refused
 
 
 class Till(BaseTill):
@@ -278,31 +295,34 @@ class Till(BaseTill):
             case Transmit():
                 return self._transmit(command)
             case Pause(seconds):
-                self._sleep(max(0.0, seconds))
+                if not self._skip(seconds):
+                    self._sleep(max(0.0, seconds))
             case Announce(hook, facts):
                 self._hooks.call(hook, facts)
             case Reimport():
                 return self._hooks.call("reimport_menu", {})
             case ImportMenu():
+                asked_at = self._connection.clock()
                 with self._import_lock:
-                    return self._run(importing(self._connection))
+                    return self._run(importing(self._connection, asked_at=asked_at))
             case Refresh(expired):
                 return self._refresh(expired)
         return None
 
     def _transmit(self, transmit: Transmit) -> Sending:
         """Send a request, and again as `repeating` says."""
-        policy, credentials = self._connection.policy, self._credentials
+        repeating, credentials = Repeating(transmit, self._connection.policy), self._credentials
         verdict, sends = transmit.judge(self._line.send(transmit.request, credentials)), 1
-        if worth_repeating(transmit, verdict, policy):
+        if again := repeating.after(verdict, sends):
             with suppress(Again):
-                for attempt in stamina.retry_context(on=backoff, **schedule(transmit, policy)):
+                for attempt in stamina.retry_context(on=backoff, attempts=transmit.retries + 1, timeout=None):
                     with attempt:
                         if attempt.num > 1:  # the first attempt is the send that failed just now
                             verdict = transmit.judge(self._line.send(transmit.request, credentials))
                             sends = attempt.num
-                        if verdict.error and worth_repeating(transmit, verdict, policy):
-                            raise Again(verdict.error.retry_after)
+                            again = repeating.after(verdict, sends)
+                        if again:
+                            raise again
         return Sending(verdict, sends, credentials)
 
     def _refresh(self, expired: Credentials) -> bool:
@@ -311,6 +331,8 @@ class Till(BaseTill):
             if self._credentials is expired:
                 try:
                     self._credentials = self._run(self._refreshing(expired))
-                except PosError:
+                except PosError as refused:
+                    if refused.transient:
+                        raise
                     return False
             return True
