@@ -1,0 +1,40 @@
+"""A register that the pages' examples submit to, and a reader who follows them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from tillpost.simulator import Running, serve_in_thread
+from tillpost_square.simulator import SquareSimulator
+
+from .pages import ORDERS, Reader
+
+
+@pytest.fixture(scope="session")
+def square() -> Generator[Running[SquareSimulator], None, None]:
+    """One simulator for all pages."""
+    with serve_in_thread(SquareSimulator()) as running:
+        yield running
+
+
+@pytest.fixture
+def reader(
+    square: Running[SquareSimulator], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Generator[Reader, None, None]:
+    """Somebody in a fresh folder, with the example orders, and an account whose location "L123" is the simulator."""
+    square.simulator.reset()
+    for order in ORDERS.glob("*.json"):
+        shutil.copy(order, tmp_path)
+    shutil.copy(ORDERS / "lunch-pickup.json", tmp_path / "order.json")
+    settings = square.settings
+    monkeypatch.setenv("SQUARE_TOKEN", settings["access_token"])
+    monkeypatch.delenv("TILLPOST_CONFIG", raising=False)
+    as_arguments = f'base_url="{square.url}", location_id="{settings["location_id"]}"'
+    as_toml = f'base_url = "{square.url}"\nlocation_id = "{settings["location_id"]}"'
+    follower = Reader(tmp_path, {'location_id="L123"': as_arguments, 'location_id = "L123"': as_toml})
+    yield follower
+    follower.close()

@@ -1,0 +1,202 @@
+"""Runs what a page of the docs shows: its commands and its Python, from top to bottom, as a reader would.
+
+A page's Python is one program: each block goes on where the last ended. A block of `console` holds commands after `$`
+and what they print; a `text` block right after a `python` block is what that printed. In what is expected, `...` stands
+for anything. `python pages.py FOLDER` writes the pages' Python into files, for linters and type checkers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+ORDERS = DOCS / "examples" / "orders"
+
+# What a reader has done already, or does in a fresh folder only.
+_NOT_RUN = ("python3 -m venv", ". .venv/bin/activate", "pip install", "git clone", "export SQUARE_TOKEN")
+
+_FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+class Block(NamedTuple):
+    """A fenced block: its language, its text, and the line where that begins, from 1 on."""
+
+    language: str
+    text: str
+    line: int
+
+
+def blocks(page: Path) -> list[Block]:
+    """Return a page's fenced blocks, in their order."""
+    content = page.read_text(encoding="utf-8")
+    return [Block(hit[1], hit[2], content[: hit.start()].count("\n") + 2) for hit in _FENCE.finditer(content)]
+
+
+def pages() -> list[Path]:
+    """Return every page of the docs, and the README."""
+    found = [page for page in DOCS.rglob("*.md") if "_build" not in page.parts]
+    return [ROOT / "README.md", *sorted(found)]
+
+
+def python_of(page: Path) -> str:
+    """Return a page's Python as one program."""
+    return "\n\n".join(block.text.rstrip("\n") for block in blocks(page) if block.language == "python") + "\n"
+
+
+def fits(expected: str, printed: str) -> bool:
+    """Whether that was printed, where `...` stands for anything and runs of spaces are one."""
+    pattern = ".*".join(re.escape(" ".join(part.split())) for part in expected.split("..."))
+    wanted = pattern.replace(r"\ ", " ").replace(" .*", ".*").replace(".* ", ".*")
+    return re.fullmatch(f"\\s*{wanted}\\s*", " ".join(printed.split()), re.DOTALL) is not None
+
+
+def commands(block: Block) -> Iterator[tuple[str, str]]:
+    """Yield each command of a `console` block with what it is said to print."""
+    for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
+        command, _, printed = re.sub(r"\\\n *", "", part).partition("\n")
+        yield command, printed
+
+
+class Reader:
+    """Somebody who follows a page, in a folder of their own. `replaced` says what stands for what in their account."""
+
+    def __init__(self, folder: Path, replaced: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.replaced = {"8089": str(_free_port()), **replaced}
+        self.namespace: dict[str, object] = {"__name__": "__main__"}
+        self.servers: list[subprocess.Popen[bytes]] = []
+        scripts = str(Path(sys.executable).parent)
+        self.environment = {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "120"}
+        self.environment.pop("TILLPOST_CONFIG", None)
+
+    def follow(self, page: Path) -> None:
+        """Run all that the page shows; raise `AssertionError` with the line where it isn't as the page says."""
+        shown = blocks(page)
+        for block, after in zip(shown, [*shown[1:], Block("", "", 0)], strict=True):
+            where = f"{page.relative_to(ROOT)}, line {block.line}"
+            if block.language == "python":
+                printed = self._python(block, page)
+                if after.language == "text":
+                    self._compare(after.text, printed, where)
+            elif block.language == "console":
+                for command, expected in commands(block):
+                    self._console(command, expected, where)
+
+    def run_python(self, page: Path) -> None:
+        """Run the page's Python alone."""
+        for block in blocks(page):
+            if block.language == "python":
+                self._python(block, page)
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file that the page shows."""
+        (self.folder / name).write_text(self._mine(text), encoding="utf-8")
+
+    def install(self, package: Path) -> None:
+        """Install a package for the commands to come: its modules, and its entry points as pip would write them."""
+        project = tomllib.loads((package / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        info = self.folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n", encoding="utf-8"
+        )
+        groups = "".join(
+            f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in points.items())
+            for group, points in project["entry-points"].items()
+        )
+        (info / "entry_points.txt").write_text(groups, encoding="utf-8")
+        self.environment["PYTHONPATH"] = os.pathsep.join((str(self.folder), str(package)))
+
+    def close(self) -> None:
+        """End the servers that the page started."""
+        for server in self.servers:
+            server.terminate()
+            server.wait(timeout=10)
+
+    def _python(self, block: Block, page: Path) -> str:
+        source = "\n" * (block.line - 1) + self._mine(block.text)
+        printed = io.StringIO()
+        with contextlib.chdir(self.folder), contextlib.redirect_stdout(printed):
+            exec(compile(source, str(page), "exec"), self.namespace)
+        return printed.getvalue()
+
+    def _console(self, command: str, expected: str, where: str) -> None:
+        if command.startswith(_NOT_RUN):
+            return
+        if command.startswith("tillpost simulate"):
+            self._start(self._mine(command), where)
+            return
+        done = subprocess.run(
+            ["bash", "-c", self._mine(command)],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        self._compare(expected, done.stdout, where)
+
+    def _start(self, command: str, where: str) -> None:
+        with (self.folder / "server.log").open("wb") as log:
+            server = subprocess.Popen(
+                ["bash", "-c", f"exec {command}"],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self.servers.append(server)
+        deadline = time.monotonic() + 30
+        while "Ctrl-C ends" not in (said := (self.folder / "server.log").read_text(encoding="utf-8")):
+            assert server.poll() is None, f"{where}: {said}"
+            assert time.monotonic() < deadline, f"{where}: it doesn't begin: {said}"
+            time.sleep(0.05)
+
+    def _compare(self, expected: str, printed: str, where: str) -> None:
+        assert fits(self._mine(expected), printed), f"{where}: the page says\n{expected}\nbut it printed\n{printed}"
+
+    def _mine(self, text: str) -> str:
+        for theirs, mine in self.replaced.items():
+            text = text.replace(theirs, mine)
+        return text
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def write_python(folder: Path) -> None:
+    """Write each page's Python into `programs/`, and each block by itself, as it is formatted, into `blocks/`."""
+    programs, alone = folder / "programs", folder / "blocks"
+    for made in (programs, alone):
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir(parents=True)
+    for page in pages():
+        name = "_".join(page.relative_to(ROOT).with_suffix("").parts).replace("-", "_").lower()
+        shown = [block for block in blocks(page) if block.language == "python"]
+        for block in shown:
+            (alone / f"{name}_line_{block.line}.py").write_text(block.text, encoding="utf-8")
+        if shown:
+            (programs / f"{name}.py").write_text(python_of(page), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_python(Path(sys.argv[1]))
