@@ -47,7 +47,7 @@ T = TypeVar("T")
 class Wire(BaseModel):
     """A part of an answer."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 def _none_as_empty(value: object) -> object:

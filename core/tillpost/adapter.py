@@ -55,7 +55,7 @@ Found = PosOrder | Draft | None
 class AdapterSettings(BaseModel):
     """What a connection needs. Adapters add their own fields; a secret is a `SecretStr`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     base_url: str
     access_token: SecretStr = SecretStr("")
@@ -90,7 +90,7 @@ class AdapterSettings(BaseModel):
 class Credentials(BaseModel):
     """What requests are signed with. Core keeps them, renews them, and hands them to `Adapter.sign` alone."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     access_token: SecretStr
     refresh_token: SecretStr | None = None

@@ -53,7 +53,7 @@ class Policy(BaseModel):
         import_brake: an import that would remove more than this share of the menu is held for a person.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     retries: Annotated[int, Field(ge=0, le=100)] = 4
     retry_seconds: Seconds = 45.0

@@ -16,7 +16,7 @@ __all__ = ["Aware", "Count", "Id", "Text", "Word", "explain"]
 class Word(BaseModel):
     """A value that never changes, and that has no field nobody knows."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with some fields changed, unchecked. What was worked out from the old fields is left behind."""
