@@ -4,6 +4,9 @@
 the request: a connection that was refused never carried it (`applied` NO), a timeout or a reset after it left may have
 (`MAYBE`). Answers are bounded in size and time, and redirects aren't followed, so no other host ever sees the token.
 
+Secrets that an answer echoes are scrubbed from it, not from the log of httpcore, which at DEBUG quotes the head of each
+answer (never of a request).
+
 Answers are unpacked here and not by httpx, which unpacks a whole piece, and packing within packing, before anyone can
 see how large it is: a few kilobytes could fill the memory.
 """
