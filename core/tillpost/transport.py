@@ -107,6 +107,7 @@ class _Wire:
         self._adapter = adapter
         self._base_url: str = adapter.config.base_url
         self._limits = limits
+        self._timeout = limits.timeout()
 
     def _outgoing(
         self, client: httpx.Client | httpx.AsyncClient, request: Request[Any], credentials: Credentials
@@ -119,7 +120,7 @@ class _Wire:
                 self._base_url + request.path,
                 content=request.body if signed.body is None else signed.body,
                 headers={"Accept-Encoding": "gzip", **signed.headers, **request.headers},
-                timeout=self._limits.timeout(),
+                timeout=self._timeout,
             )
         except Exception as failure:  # noqa: BLE001  a header or an address that can't be written: nothing has left
             return Fault(Applied.NO, f"the request can't be made ({type(failure).__name__})")
@@ -130,19 +131,23 @@ class _Wire:
         """Return the answer, without any of our secrets that a server may have echoed."""
         if isinstance(body, Fault):
             return body
-        headers = dict(answer.headers.items())
+        headers = [(name.lower(), value) for name, value in answer.headers.raw]
         if not (request.private and answer.is_success):  # whose very point may be a secret, and the same again
-            for secret in _spellings(credentials):
-                body = body.replace(secret.encode(), b"***")
-                headers = {name: value.replace(secret, "***") for name, value in headers.items()}
-        return Response(answer.status_code, headers, body)
+            for secret in frozenset(_spellings(credentials)):
+                body = body.replace(secret, b"***")
+                headers = [(name, value.replace(secret, b"***")) for name, value in headers]
+        return Response(answer.status_code, {n.decode("latin-1"): v.decode("latin-1") for n, v in headers}, body)
 
 
-def _spellings(credentials: Credentials) -> Iterator[str]:
-    """Return the secrets as a server may echo them: as they are, in a JSON text, in a URL."""
+def _spellings(credentials: Credentials) -> Iterator[bytes]:
+    """Return the secrets as a server may echo them: as they are, in a JSON text, in a URL.
+
+    They are worked out each time: kept anywhere, they would stand in the locals of a traceback.
+    """
     for secret in credentials.secrets():
         if len(secret) >= SHORTEST_SECRET:
-            yield from {secret, secret.replace("/", "\\/"), quote(secret), quote(secret, safe="")}
+            for text in (secret, secret.replace("/", "\\/"), quote(secret), quote(secret, safe="")):
+                yield text.encode()
 
 
 class Line(_Wire):
