@@ -19,7 +19,7 @@ import httpx
 import stamina
 
 from tillpost.adapter import Adapter, Credentials
-from tillpost.commands import Announce, Command, Flow, ImportMenu, Pause, Record, Refresh, Reimport, Sending, Transmit
+from tillpost.commands import Announce, Command, Flow, ImportMenu, Pause, Record, Reimport, Sending, Transmit
 from tillpost.errors import PosError
 from tillpost.importing import MenuImport, importing
 from tillpost.locks import NamedAsyncLocks
@@ -160,8 +160,8 @@ class AsyncTill(BaseTill):
                 asked_at = self._connection.clock()
                 async with self._import_lock:
                     return await self._run(importing(self._connection, asked_at=asked_at))
-            case Refresh(expired):
-                return await self._refresh(expired)
+            case _:
+                return await self._refresh(command.expired)
         return None
 
     async def _transmit(self, transmit: Transmit) -> Sending:

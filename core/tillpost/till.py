@@ -30,7 +30,6 @@ from tillpost.commands import (
     ImportMenu,
     Pause,
     Record,
-    Refresh,
     Reimport,
     Sending,
     Transmit,
@@ -305,8 +304,8 @@ class Till(BaseTill):
                 asked_at = self._connection.clock()
                 with self._import_lock:
                     return self._run(importing(self._connection, asked_at=asked_at))
-            case Refresh(expired):
-                return self._refresh(expired)
+            case _:
+                return self._refresh(command.expired)
         return None
 
     def _transmit(self, transmit: Transmit) -> Sending:
