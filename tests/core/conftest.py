@@ -13,7 +13,8 @@ from tillpost.adapter import Adapter
 from tillpost.till import Options
 
 from .both import KINDS, BlockingTill, Kind, blocking
-from .toy import ToyServer
+from .sending import Sender, sender
+from .toy_server import ToyServer
 
 QUICK = Policy(retries=3, retry_seconds=5, first_wait=0.005, longest_wait=0.02)
 """A policy with waits that a test can afford."""
@@ -43,6 +44,12 @@ def kind(request: pytest.FixtureRequest) -> Kind:
     """Runs a test once with Till, once with AsyncTill."""
     kind: Kind = request.param
     return kind
+
+
+@pytest.fixture
+def send(kind: Kind, server: ToyServer) -> Sender:
+    """Sends one request over a line of the kind at hand."""
+    return sender(kind, server)
 
 
 @pytest.fixture

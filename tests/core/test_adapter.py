@@ -73,6 +73,15 @@ def test_the_bytes_of_a_private_success_are_not_kept(toy: Toy) -> None:
     assert verdict.reply.response.body == b""
 
 
+def test_a_status_that_the_request_names_as_an_answer_is_read_and_not_judged(toy: Toy) -> None:
+    look = Request("GET", "/customer", nothing, answers=frozenset({302, 404}))
+    verdict = judged(toy, refusal("GONE", status=404), look)
+    assert verdict.error is None
+    assert verdict.reply
+    assert verdict.reply.response.status == 404
+    assert judged(toy, refusal("GONE", status=403), look).error
+
+
 @pytest.mark.parametrize("body", [b"", b"{}", b"<html>", MADE[:-3], b'{"id": 1}', b"[]", b"\xff", b"[" * 100_000])
 def test_a_success_that_cannot_be_read_may_have_been_applied(toy: Toy, body: bytes) -> None:
     error = error_of(toy, Response(200, {}, body))

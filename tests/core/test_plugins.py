@@ -19,7 +19,8 @@ from tillpost.till import Options
 
 from .both import Kind, connected
 from .conftest import QUICK, Opening
-from .toy import ToyItem, ToyServer, lost_order, refuse, toy_menu, toy_order
+from .toy import ToyItem, lost_order, toy_menu, toy_order
+from .toy_server import ToyServer, refuse
 
 ADAPTER = """
 import tillpost

@@ -17,7 +17,8 @@ from tillpost.repeating import Again, Repeating, backoff
 from tillpost.till import Options
 
 from .conftest import QUICK, Opening
-from .toy import Act, ToyServer, answer, hang, raw, refuse, reset, toy_order, truncate
+from .toy import toy_order
+from .toy_server import Act, ToyServer, answer, hang, raw, refuse, reset, truncate
 
 
 def after(

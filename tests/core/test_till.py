@@ -32,7 +32,8 @@ from tillpost.till import Options
 
 from .both import Kind
 from .conftest import QUICK, Opening
-from .toy import TOKEN, ToyItem, ToyServer, answer, hang, lost_order, passing, redirect, refuse, toy_menu, toy_order
+from .toy import TOKEN, ToyItem, lost_order, toy_menu, toy_order
+from .toy_server import ToyServer, answer, hang, passing, redirect, refuse
 
 # The operations
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import json
 import logging
 import socket
-import ssl
 import time
-import tracemalloc
-import zlib
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
@@ -23,66 +19,12 @@ from tillpost import Limits
 from tillpost.adapter import Credentials, Signed
 from tillpost.errors import Applied
 from tillpost.exchange import Effect, Fault, Request, Response, nothing
-from tillpost.transport import AsyncLine, Line, fault_of
+from tillpost.transport import AsyncLine, fault_of
 
 from .both import Kind
-from .toy import (
-    TOKEN,
-    Act,
-    Toy,
-    ToyServer,
-    answer,
-    drip,
-    hang,
-    hangup,
-    raw,
-    redirect,
-    reset,
-    truncate,
-)
-
-SHORT = Limits(connect=0.5, read=0.15, answer=0.25, answer_bytes=10_000)
-TRUST = ssl.create_default_context()
-"""Reading the certificates anew for each client is what takes longest."""
-CREDENTIALS = Credentials(access_token=SecretStr(TOKEN))
-
-Sender = Callable[..., Response | Fault]
-
-
-@pytest.fixture
-def send(kind: Kind, server: ToyServer) -> Sender:
-    """Sends one request over a Line of the kind at hand and returns what came of it."""
-
-    def send_it(
-        path: str = "/menu",
-        *,
-        limits: Limits = SHORT,
-        adapter: Toy | None = None,
-        client: Any = None,
-        credentials: Credentials = CREDENTIALS,
-        **more: Any,
-    ) -> Response | Fault:
-        request = Request("GET", path, nothing, **more)
-        adapter = adapter or server.adapter()
-        if kind == "sync":
-            with client or httpx.Client(verify=TRUST) as opened:
-                return Line(opened, adapter, limits).send(request, credentials)
-
-        async def sent() -> Response | Fault:
-            async with client or httpx.AsyncClient(verify=TRUST) as opened:
-                return await AsyncLine(opened, adapter, limits).send(request, credentials)
-
-        return asyncio.run(sent())
-
-    return send_it
-
-
-def client_over(kind: Kind, handler: Callable[[httpx.Request], httpx.Response], **more: Any) -> Any:
-    """A client of that kind whose transport is a function."""
-    transport = httpx.MockTransport(handler)
-    return (
-        httpx.Client(transport=transport, **more) if kind == "sync" else httpx.AsyncClient(transport=transport, **more)
-    )
+from .sending import CREDENTIALS, Sender, client_over
+from .toy import TOKEN, Toy
+from .toy_server import Act, ToyServer, answer, hang, hangup, raw, redirect, reset, truncate
 
 
 def test_an_answer_comes_back_with_its_status_headers_in_lower_case_and_body(send: Sender) -> None:
@@ -250,116 +192,6 @@ def test_a_header_with_a_line_break_is_never_written(send: Sender, server: ToySe
     got = send(headers={"X-Split": "a\r\nX-Injected: b"})
     assert got == Fault(Applied.NO, "the request can't be written as HTTP")
     assert not server.seen
-
-
-# Bounds
-
-
-def test_an_answer_larger_than_allowed_is_not_read_to_its_end(send: Sender, server: ToyServer) -> None:
-    server.on("GET /menu", answer(200, b"x" * 10_001), answer(200, b"x" * 10_000))
-    assert send() == Fault(Applied.MAYBE, "the answer is larger than 10000 bytes")
-    got = send()
-    assert isinstance(got, Response)
-    assert len(got.body) == 10_000
-
-
-def test_the_bound_holds_for_a_transport_that_has_the_whole_answer_ready(send: Sender, kind: Kind) -> None:
-    client = client_over(kind, lambda _: httpx.Response(200, content=b"x" * 10_001))
-    assert send(client=client) == Fault(Applied.MAYBE, "the answer is larger than 10000 bytes")
-
-
-def test_a_packed_answer_is_unpacked(send: Sender, server: ToyServer) -> None:
-    server.on("GET /menu", answer(200, gzip.compress(b'{"items": []}'), content_encoding="GZip"))
-    got = send()
-    assert isinstance(got, Response)
-    assert got.body == b'{"items": []}'
-
-
-def test_what_follows_a_packed_answer_is_ignored(send: Sender, server: ToyServer) -> None:
-    packed = gzip.compress(b"{}")
-    chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (packed, b"rest", b"rest"))
-    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
-    server.on("GET /menu", raw(head + chunks + b"0\r\n\r\n"))
-    got = send()
-    assert isinstance(got, Response)
-    assert got.body == b"{}"
-
-
-@pytest.mark.parametrize("packings", [1, 2])
-def test_a_gzip_bomb_is_stopped_before_it_fills_the_memory(send: Sender, server: ToyServer, packings: int) -> None:
-    bomb = b"\0" * 20_000_000
-    for _ in range(packings):
-        bomb = gzip.compress(bomb)
-    assert len(bomb) < 90_000
-    server.on("GET /menu", answer(200, bomb, content_encoding=", ".join(["gzip"] * packings)))
-    tracemalloc.start()
-    got = send()
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert isinstance(got, Fault)
-    assert got.applied is Applied.MAYBE
-    assert peak < 2_000_000
-
-
-@pytest.mark.parametrize(
-    ("body", "encoding", "text"),
-    [
-        (b"not gzip at all", "gzip", "the answer can't be unpacked"),
-        (gzip.compress(b'{"items": []}' * 9)[:-12], "gzip", "the answer can't be unpacked"),
-        (zlib.compress(b"{}"), "deflate", "the answer is packed in a way that wasn't asked for"),
-        (b"{}", "br", "the answer is packed in a way that wasn't asked for"),
-    ],
-)
-def test_an_answer_that_cannot_be_unpacked_is_a_fault(
-    send: Sender, server: ToyServer, body: bytes, encoding: str, text: str
-) -> None:
-    server.on("GET /menu", answer(200, body, content_encoding=encoding))
-    assert send() == Fault(Applied.MAYBE, text)
-
-
-def test_a_server_that_drips_is_given_up_on_after_the_bound(send: Sender, server: ToyServer) -> None:
-    server.on("GET /menu", drip(every=0.02))
-    began = time.monotonic()
-    assert send() == Fault(Applied.MAYBE, "the answer took longer than 0.25 s")
-    assert time.monotonic() - began < 1
-
-
-def test_a_server_that_drips_packed_bytes_without_content_is_given_up_on_too(send: Sender, server: ToyServer) -> None:
-    nameless = b"\x1f\x8b\x08\x08" + b"\0" * 6 + b"n" * 200  # a gzip header whose file name never ends
-    server.items.clear()
-    server.on("GET /menu", drip_of(nameless))
-    assert send() == Fault(Applied.MAYBE, "the answer took longer than 0.25 s")
-
-
-def drip_of(data: bytes) -> Act:
-    """Send these bytes as a packed body, one by one."""
-
-    async def act(server: ToyServer, seen: Any, writer: asyncio.StreamWriter) -> bool:
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 100000\r\n\r\n")
-        for byte in data:
-            writer.write(bytes([byte]))
-            await writer.drain()
-            await asyncio.sleep(0.02)
-        return False
-
-    return act
-
-
-@pytest.mark.parametrize("kind", ["async"])
-def test_headers_that_drip_are_bounded_too_where_they_can_be(send: Sender, server: ToyServer) -> None:
-    server.on("GET /menu", drip(every=0.02, head=True))
-    began = time.monotonic()
-    assert send() == Fault(Applied.MAYBE, "the answer took longer than 0.25 s")
-    assert time.monotonic() - began < 1
-
-
-def test_a_wait_is_never_longer_than_the_whole_exchange_may_be(send: Sender, server: ToyServer) -> None:
-    server.on("GET /menu", hang())
-    began = time.monotonic()
-    got = send(limits=Limits(answer=0.1))
-    assert isinstance(got, Fault)
-    assert got.applied is Applied.MAYBE
-    assert time.monotonic() - began < 1
 
 
 # Where the token goes

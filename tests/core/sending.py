@@ -1,0 +1,62 @@
+"""Sends one request over a `Line` or an `AsyncLine`, for the tests of the network's edge."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import httpx
+from pydantic import SecretStr
+
+from tillpost import Limits
+from tillpost.adapter import Credentials
+from tillpost.exchange import Fault, Request, Response, nothing
+from tillpost.transport import AsyncLine, Line
+
+from .both import Kind
+from .toy import TOKEN, Toy
+from .toy_server import ToyServer
+
+SHORT = Limits(connect=0.5, read=0.15, answer=0.25, answer_bytes=10_000)
+TRUST = ssl.create_default_context()
+"""Reading the certificates anew for each client is what takes longest."""
+CREDENTIALS = Credentials(access_token=SecretStr(TOKEN))
+
+Sender: TypeAlias = Callable[..., Response | Fault]
+
+
+def sender(kind: Kind, server: ToyServer) -> Sender:
+    """Return what sends one request over a line of the kind and returns what came of it."""
+
+    def send_it(
+        path: str = "/menu",
+        *,
+        limits: Limits = SHORT,
+        adapter: Toy | None = None,
+        client: Any = None,
+        credentials: Credentials = CREDENTIALS,
+        **more: Any,
+    ) -> Response | Fault:
+        request = Request("GET", path, nothing, **more)
+        adapter = adapter or server.adapter()
+        if kind == "sync":
+            with client or httpx.Client(verify=TRUST) as opened:
+                return Line(opened, adapter, limits).send(request, credentials)
+
+        async def sent() -> Response | Fault:
+            async with client or httpx.AsyncClient(verify=TRUST) as opened:
+                return await AsyncLine(opened, adapter, limits).send(request, credentials)
+
+        return asyncio.run(sent())
+
+    return send_it
+
+
+def client_over(kind: Kind, handler: Callable[[httpx.Request], httpx.Response], **more: Any) -> Any:
+    """A client of that kind whose transport is a function."""
+    transport = httpx.MockTransport(handler)
+    return (
+        httpx.Client(transport=transport, **more) if kind == "sync" else httpx.AsyncClient(transport=transport, **more)
+    )
