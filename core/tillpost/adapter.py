@@ -14,16 +14,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, Generic, TypeVar
-from urllib.parse import urlsplit
-
-from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 
 from tillpost.errors import (
     Applied,
     OutageError,
-    PermissionsError,
     PosError,
-    RateLimitError,
     SetupError,
     Transcript,
     UnknownPosError,
@@ -34,11 +29,15 @@ from tillpost.menu import Menu
 from tillpost.order import Draft, Order, PosOrder
 from tillpost.readiness import Readiness
 from tillpost.redaction import PUBLIC_FIELDS, redact, redact_path
+from tillpost.settings import AdapterSettings, AuthorisationRequest, Credentials, Signed
+from tillpost.table import DEFAULT_ROWS, Problem, Row, unreachable
+from tillpost.webhooks import Webhook, WebhookEvent
 
 __all__ = [
     "Adapter",
     "AdapterSettings",
     "Attempt",
+    "AuthorisationRequest",
     "Credentials",
     "Found",
     "Problem",
@@ -50,65 +49,6 @@ __all__ = [
 
 Found = PosOrder | Draft | None
 """What a look can find: the order, a draft that staff can't see, or nothing."""
-
-
-class AdapterSettings(BaseModel):
-    """What a connection needs. Adapters add their own fields; a secret is a `SecretStr`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
-
-    base_url: str
-    access_token: SecretStr = SecretStr("")
-
-    @field_validator("base_url")
-    @classmethod
-    def _encrypted(cls, url: str) -> str:
-        """Plain http would show the token to the network, so it is for this machine only."""
-        parts = urlsplit(url)
-        if parts.scheme not in ("https", "http") or not parts.hostname:
-            raise ValueError("must be an https address")
-        if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
-            raise ValueError("must be https; plain http is for this machine only")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("must hold no user, password, query or fragment")
-        return url.rstrip("/")
-
-    @field_validator("access_token")
-    @classmethod
-    def _writable(cls, token: SecretStr) -> SecretStr:
-        """A line break from the file that it was kept in is the usual fault; no request could be written with it."""
-        text = token.get_secret_value()
-        if not text.isascii() or not text.isprintable() or " " in text:
-            raise ValueError("holds a space, a line break or another character that no token has")
-        return token
-
-    def credentials(self) -> Credentials:
-        """Return what requests are signed with."""
-        return Credentials(access_token=self.access_token)
-
-
-class Credentials(BaseModel):
-    """What requests are signed with. Core keeps them, renews them, and hands them to `Adapter.sign` alone."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-
-    access_token: SecretStr
-    refresh_token: SecretStr | None = None
-    client_id: str = ""
-    client_secret: SecretStr | None = None
-
-    def secrets(self) -> tuple[str, ...]:
-        """Every secret text, to be scrubbed from what a platform sends back."""
-        held = (self.access_token, self.refresh_token, self.client_secret)
-        return tuple(text for secret in held if secret and (text := secret.get_secret_value()))
-
-
-@dataclass(frozen=True, slots=True)
-class Signed:
-    """What goes on the wire beside the request: headers, and a body where signing changes it."""
-
-    headers: Mapping[str, str]
-    body: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,57 +65,6 @@ class Attempt:
     keep_paid: bool = False
     remarks: tuple[str, ...] = ()
     since: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One complaint in a platform's answer."""
-
-    code: str = ""
-    field: str = ""
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of an error table: which complaints it matches, and what they mean.
-
-    All that is given must match: the HTTP `status`, the exact `codes`, and the patterns `field` and `text`, which are
-    searched without regard to case. A pattern's group `line` names a line by its zero-based index, `item` by an id.
-    `applied` is what became of the request that was refused.
-    """
-
-    error: type[PosError]
-    status: Sequence[int] = ()
-    codes: frozenset[str] = frozenset()
-    field: str = ""
-    text: str = ""
-    reason: str = ""
-    applied: Applied = Applied.NO
-    refreshable: bool = False
-
-    def match(self, status: int, problem: Problem) -> Mapping[str, str] | None:
-        """Return the names that the patterns found, or None when the row doesn't match."""
-        if (self.status and status not in self.status) or (self.codes and problem.code not in self.codes):
-            return None
-        named: dict[str, str] = {}
-        for pattern, text in ((self.field, problem.field), (self.text, problem.text)):
-            if pattern:
-                hit = re.search(pattern, text, re.IGNORECASE)
-                if hit is None:
-                    return None
-                named |= {name: value for name, value in hit.groupdict().items() if value is not None}
-        return named
-
-
-DEFAULT_ROWS = (
-    Row(RateLimitError, status=(429,)),
-    Row(PermissionsError, status=(401, 403)),
-    Row(OutageError, status=(408,), applied=Applied.MAYBE),
-    Row(OutageError, status=range(500, 600), applied=Applied.MAYBE),
-    Row(SetupError, status=range(300, 400), applied=Applied.MAYBE),
-)
-"""What holds on any platform, after its own table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +89,12 @@ class Adapter(ABC, Generic[S]):
         keyed: whether the platform honours idempotency keys on the create.
         needs_menu: whether `submit` can't translate an order without an imported menu.
         look_after: when to look for an order that may be there: seconds, each counted from the look before.
+        public_only: whether only public addresses are connected to: for a `base_url` that a stranger may have chosen.
         public_fields: names of JSON fields that may be shown in transcripts.
         request_id_header: the answer's header with the platform's own mark of a request, in lower case.
         simulator: "package.module:factory" of the platform's simulator, empty when there is none. The factory takes
             `faults`, a `FaultPlan`.
+        webhooks_proved: whether a webhook's signature proves what it says; if not, core looks the order up.
         demo: "package.module:function" of the scenarios for `tillpost demo`, empty when there are none.
     """
 
@@ -217,7 +108,9 @@ class Adapter(ABC, Generic[S]):
     request_id_header: ClassVar[str] = "x-request-id"
     simulator: ClassVar[str] = ""
     demo: ClassVar[str] = ""
+    webhooks_proved: ClassVar[bool] = True
     look_after: Sequence[float] = (1.0, 3.0)
+    public_only: bool = False
 
     def __init__(self, settings: S) -> None:
         self.config = settings
@@ -279,9 +172,22 @@ class Adapter(ABC, Generic[S]):
         raise UnsupportedError(f"{self.title}'s adapter can't refresh a token")
 
     @classmethod
+    def authorize_url(cls, base_url: str, request: AuthorisationRequest) -> str:
+        """Return the provider's page on which a store's admin grants us access. Pure."""
+        raise UnsupportedError(f"{cls.title}'s adapter can't ask for an authorisation")
+
+    def exchange_code(self, credentials: Credentials) -> Exchange[Credentials]:
+        """Return the credentials that an authorisation's code stands for. As with `refresh`, `sign` writes the body."""
+        raise UnsupportedError(f"{self.title}'s adapter can't exchange a code")
+
+    def parse_webhook(self, webhook: Webhook, now: float) -> Sequence[WebhookEvent]:
+        """Check the platform's signature and return what the webhook tells; raise `WebhookError` otherwise. Pure."""
+        raise UnsupportedError(f"{self.title}'s adapter reads no webhooks")
+
+    @classmethod
     def capabilities(cls) -> frozenset[str]:
         """Return the operations that this adapter has written."""
-        return frozenset(name for name in _OPERATIONS if getattr(cls, name) is not getattr(Adapter, name))
+        return frozenset(name for name in _OPERATIONS if _function(cls, name) is not _function(Adapter, name))
 
     def retry_after(self, response: Response, now: float) -> float | None:
         """Return how many seconds the platform asks to wait, from `Retry-After` in either of its forms."""
@@ -297,11 +203,13 @@ class Adapter(ABC, Generic[S]):
     def judge(self, request: Request[Any], order: Order | None, answer: Response | Fault, now: float) -> Verdict:
         """Say what an answer, or the lack of one, means. Never raises, whatever the bytes are."""
         if isinstance(answer, Fault):
-            return self._refused(request, answer, OutageError(answer.text, applied=answer.applied))
-        fine = 200 <= answer.status < 300
+            kind = SetupError if answer.barred else OutageError
+            return self._refused(request, answer, kind(answer.text, applied=answer.applied))
+        asked_for = answer.status in request.answers
+        fine = asked_for or 200 <= answer.status < 300
         problems: Sequence[Problem] = ()
         try:
-            problems = self.problems(answer)
+            problems = () if asked_for else self.problems(answer)
             if fine and not problems:
                 # What was read is enough of a private answer: its bytes are a secret.
                 shown = replace(answer, body=b"") if request.private else answer
@@ -327,8 +235,8 @@ class Adapter(ABC, Generic[S]):
                         problem.text or problem.code,
                         code=problem.code,
                         status_code=answer.status,
-                        lines=_lines(named, order),
-                        reason=row.reason,
+                        lines=_lines(problem.lines, named, order),
+                        reason=row.reason or problem.reason,
                         applied=row.applied,
                         refreshable=row.refreshable,
                         retry_after=self.retry_after(answer, now),
@@ -356,7 +264,25 @@ class Adapter(ABC, Generic[S]):
         return Verdict(error.applied, error=error)
 
 
-_OPERATIONS = ("submit", "finish", "find", "fetch", "import_menu", "check", "cancel", "quote", "refresh")
+_OPERATIONS = (
+    "submit",
+    "finish",
+    "find",
+    "fetch",
+    "import_menu",
+    "check",
+    "cancel",
+    "quote",
+    "refresh",
+    "authorize_url",
+    "exchange_code",
+    "parse_webhook",
+)
+
+
+def _function(adapter: type[object], operation: str) -> object:
+    written = getattr(adapter, operation)
+    return getattr(written, "__func__", written)
 
 
 def _words(body: bytes) -> str:
@@ -364,32 +290,15 @@ def _words(body: bytes) -> str:
     return " ".join(body[:300].decode("utf-8", "replace").split())
 
 
-def _lines(named: Mapping[str, str], order: Order | None) -> tuple[int, ...]:
-    """Return the lines that a row's patterns named, by index or by the id of an item or modifier."""
+def _lines(told: Sequence[int], named: Mapping[str, str], order: Order | None) -> tuple[int, ...]:
+    """Return the lines that were told, else those that a row's patterns named, by index or by an id on them."""
     if order is None:
         return ()
+    if told:
+        return tuple(i for i in range(len(order.lines)) if i in told)
     if "line" in named:
         return tuple(i for i in range(len(order.lines)) if str(i) == named["line"])
     item = named.get("item")
     return tuple(
         i for i, line in enumerate(order.lines) if item in {line.item_id, *(m.modifier_id for m in line.modifiers)}
     )
-
-
-def unreachable(table: Sequence[Row]) -> list[Row]:
-    """Return the rows that no answer can ever reach, because the rows before them take everything. For tests.
-
-    A row is reachable when for one of its statuses and codes no earlier row matches without looking at a text or field,
-    or by the very same patterns. Patterns are compared as written, so a pattern that contains another isn't seen.
-    """
-    lost: list[Row] = []
-    for rank, row in enumerate(table):
-        cases = [(status, code) for status in (row.status or (None,)) for code in (row.codes or (None,))]
-        earlier = [r for r in table[:rank] if r.field in ("", row.field) and r.text in ("", row.text)]
-        if all(any(_takes(r, status, code) for r in earlier) for status, code in cases):
-            lost.append(row)
-    return lost
-
-
-def _takes(row: Row, status: int | None, code: str | None) -> bool:
-    return (not row.status or status in row.status) and (not row.codes or code in row.codes)

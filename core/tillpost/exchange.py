@@ -62,7 +62,8 @@ class Request(Generic[M]):
 
     `path` begins with a slash, is relative to the adapter's `base_url` and holds the query. `key` is the idempotency
     key, where the platform honours one; it is in the body or headers already. `private` keeps the bodies out of every
-    transcript (tokens come back in them).
+    transcript (tokens come back in them). `answers` are statuses beyond 2xx that answer the question all the same, such
+    as a 404 that means none, or a redirect whose target is what was asked for: they are read, not judged.
     """
 
     method: str
@@ -73,6 +74,7 @@ class Request(Generic[M]):
     key: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     private: bool = False
+    answers: frozenset[int] = frozenset()
 
     @property
     def digest(self) -> str:
@@ -103,10 +105,14 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What the network did instead of bringing an answer, and what that says of the request. No exception, no frame."""
+    """What the network did instead of bringing an answer, and what that says of the request. No exception, no frame.
+
+    `barred` means that we ourselves wouldn't talk to that address, which no waiting changes.
+    """
 
     applied: Applied
     text: str
+    barred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
