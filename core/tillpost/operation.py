@@ -130,13 +130,17 @@ def _send(conduct: Conduct, request: Request[Any]) -> Flow[tuple[Reply | None, P
 def _transmit(conduct: Conduct, request: Request[Any]) -> Generator[Transmit | Refresh, Any, Verdict]:
     """Send a request; when the token has expired, refresh it once and send the request again.
 
-    A refresh that is refused isn't refreshed itself: it would wait for itself.
+    A refresh that is refused isn't refreshed itself: it would wait for itself. A create without a key isn't sent again
+    when it is only said, and not by the platform's own words, that the token had expired: it may have worked.
     """
     transmit = Transmit(request, partial(conduct.judge, request), *conduct.budget())
     sending: Sending = yield transmit
     expired = sending.verdict.error and sending.verdict.error.refreshable and conduct.operation != "refresh"
     try:
         if expired and (yield Refresh(sending.signed_with)):
+            if sending.verdict.applied is not Applied.NO and not request.repeatable:
+                doubt = DoubtError("the token had expired, by an answer that proves nothing", applied=Applied.MAYBE)
+                return Verdict(sending.verdict.applied, error=doubt)
             sending = yield transmit
     except PosError as unreachable:
         # Whoever grants tokens is away for now: nobody has to connect the store again.

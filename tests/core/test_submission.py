@@ -39,6 +39,7 @@ from tillpost import (
     TaxError,
     UnknownPosError,
 )
+from tillpost.adapter import Row
 from tillpost.errors import Applied
 from tillpost.exchange import Effect, Fault, Request, Response, ask, reading, to_body
 from tillpost.journal import Cancelled, Intended, Submitted
@@ -273,6 +274,21 @@ def test_a_refreshed_token_that_is_refused_again_doesnt_loop() -> None:
     run = Run(Platform(), failing=lambda _r, _n: ("before", refusal(401, "EXPIRED")), refreshes=True)
     assert isinstance(run.attempt(an_order()), PermissionsError)
     assert len(run.requests) == 2
+
+
+class KeylessBehindAGate(Keyless):
+    """Whatever answers 401 may be a gate in front of the platform, which has let the request through."""
+
+    errors = (Row(PermissionsError, status=(401,), refreshable=True),)
+
+
+def test_without_a_key_nothing_is_sent_again_after_a_refresh_that_nobody_asked_for_in_so_many_words() -> None:
+    failing = fail_on("/orders", ("after", Response(401, {}, b"<html>who are you?</html>")))
+    platform = Platform(needs_payment=False)
+    run = Run(platform, adapter=KeylessBehindAGate(StandInSettings()), failing=failing, refreshes=True)
+    assert isinstance(run.attempt(an_order(), is_new=True), PosOrder)
+    assert paths(run) == ["POST /orders", "GET /search/ord_1"]
+    assert len(run.platform.orders) == 1
 
 
 def test_words_that_nobody_knows_stop_and_are_kept() -> None:
