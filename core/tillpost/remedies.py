@@ -105,6 +105,13 @@ REMEDIES: Mapping[str, RemedyText] = {
         "if it is right, accept the import, then send the order again.",
         "{detail}. Till.import_menu(accept=True) takes the menu as it is.",
     ),
+    "menu.created": RemedyText(
+        Action.CHECK_REGISTER,
+        Actor.STORE,
+        "The order is on {platform} already, but not as the customer paid for it ({detail}). Correct it at the "
+        "register; it mustn't be sent again.",
+        "The order was made, and read back it differs: {detail}. It isn't sent again.",
+    ),
     "outage": RemedyText(
         Action.WAIT,
         Actor.OPERATIONS,
@@ -154,6 +161,14 @@ REMEDIES: Mapping[str, RemedyText] = {
         "More tax is set up in {platform} than the order was sold with ({subjects}). Keep the one sales tax; a "
         "surcharge belongs in a service charge, not in a tax. Then send the order again.",
         "{detail}. Nothing was changed at the register; the order can go once the taxes are mended.",
+    ),
+    "tax.created": RemedyText(
+        Action.FIX_TAXES,
+        Actor.STORE,
+        "The order is on {platform} already, but its taxes ({subjects}) make it come to another total than the "
+        "customer paid. Correct the total at the register, then the taxes in {platform}; the order mustn't be sent "
+        "again.",
+        "The order was made, and read back its taxes differ: {detail}. It isn't sent again.",
     ),
     "store_closed": RemedyText(
         Action.REOPEN,
