@@ -10,7 +10,8 @@ cancelled in the middle leaves its doubt in the journal, and the next `submit` o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -29,6 +30,7 @@ from tillpost.recovery import Policy
 from tillpost.repeating import Again, Repeating, backoff
 from tillpost.till import BaseTill, Options, adapter_for
 from tillpost.transport import AsyncLine, Limits
+from tillpost.webhooks import OrderChanged, SeenEvents, WebhookEvent
 
 __all__ = ["AsyncTill"]
 
@@ -52,7 +54,9 @@ class AsyncTill(BaseTill):
         """Take an adapter that is set up already. `connect` is the usual way."""
         super().__init__(adapter, options or Options())
         self._own_client = http_client is None
-        self._client = http_client or httpx.AsyncClient()
+        self._client = http_client or httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport() if adapter.public_only else None
+        )
         self._line = AsyncLine(self._client, adapter, self._limits)
         self._sleep = sleep
         self._order_locks = NamedAsyncLocks()
@@ -70,10 +74,11 @@ class AsyncTill(BaseTill):
         http_client: httpx.AsyncClient | None = None,
         hooks: Iterable[object] = (),
         support_contact: str = "",
+        on_tokens: Callable[[Credentials], object] | None = None,
         **settings: object,
     ) -> Self:
         """Connect to a store's POS; the arguments are those of `Till.connect`. Not awaited: nothing is sent yet."""
-        options = Options(name, policy or Policy(), limits or Limits(), hooks, support_contact)
+        options = Options(name, policy or Policy(), limits or Limits(), hooks, support_contact, on_tokens=on_tokens)
         return cls(adapter_for(platform, settings), options, http_client=http_client)
 
     async def submit(self, order: Order, *, is_new: bool = False) -> PosOrder:
@@ -109,6 +114,26 @@ class AsyncTill(BaseTill):
     async def check(self) -> Readiness:
         """Return whether the store can take an order now, and if not, whose move it is."""
         return await self._run(self._checking())
+
+    async def parse_webhook(
+        self, headers: Mapping[str, str], body: bytes, url: str, *, seen: SeenEvents | None = None
+    ) -> tuple[WebhookEvent, ...]:
+        """Return what a webhook tells, once it is proved to be the platform's; see `Till.parse_webhook`."""
+        events = self._read_webhook(headers, body, url, seen)
+        if self._connection.adapter.webhooks_proved:
+            return events
+        return tuple(
+            [
+                event.model_copy(update={"pos_order": await self.fetch(event.pos_id)})
+                if isinstance(event, OrderChanged)
+                else event
+                for event in events
+            ]
+        )
+
+    async def exchange_code(self) -> Credentials:
+        """Exchange the authorisation code among the credentials; `authorisation.aexchange_code` is the usual way."""
+        return await self._run(self._exchanging())
 
     async def aclose(self) -> None:
         """Close the connections, unless the HTTP client was handed in."""
@@ -185,9 +210,14 @@ class AsyncTill(BaseTill):
         async with self._refresh_lock:
             if self._credentials is expired:
                 try:
-                    self._credentials = await self._run(self._refreshing(expired))
+                    renewed = await self._run(self._refreshing(expired))
                 except PosError as refused:
                     if refused.transient:
                         raise
                     return False
+                if self._on_tokens:
+                    saved = self._on_tokens(renewed)
+                    if inspect.isawaitable(saved):
+                        await saved
+                self._credentials = renewed
             return True

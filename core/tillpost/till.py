@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -49,6 +49,7 @@ from tillpost.recovery import Policy
 from tillpost.repeating import Again, Repeating, backoff
 from tillpost.submission import Submission
 from tillpost.transport import Limits, Line
+from tillpost.webhooks import OrderChanged, SeenEvents, WebhookEvent, read_webhook
 from tillpost.words import explain
 
 __all__ = ["BaseTill", "Options", "Till", "adapter_for"]
@@ -67,6 +68,8 @@ class Options:
     support_contact: str = ""
     journal: Journal | None = None
     clock: Callable[[], float] = time.time
+    credentials: Credentials | None = None
+    on_tokens: Callable[[Credentials], object] | None = None
 
 
 class BaseTill:
@@ -84,7 +87,8 @@ class BaseTill:
         self._limits = options.limits
         self._hooks = Hooks(self._connection.name, options.hooks)
         self._journal: Journal = options.journal or MemoryJournal()
-        self._credentials: Credentials = adapter.config.credentials()
+        self._credentials: Credentials = options.credentials or adapter.config.credentials()
+        self._on_tokens = options.on_tokens
 
     @property
     def platform(self) -> str:
@@ -134,6 +138,17 @@ class BaseTill:
     def _refreshing(self, expired: Credentials) -> Flow[Credentials]:
         return drive(Conduct(self._connection, "refresh"), self._connection.adapter.refresh, expired)
 
+    def _exchanging(self) -> Flow[Credentials]:
+        return drive(
+            Conduct(self._connection, "exchange_code"), self._connection.adapter.exchange_code, self._credentials
+        )
+
+    def _read_webhook(
+        self, headers: Mapping[str, str], body: bytes, url: str, seen: SeenEvents | None
+    ) -> tuple[WebhookEvent, ...]:
+        adapter = self._connection.adapter
+        return read_webhook(adapter.parse_webhook, headers, body, url, self._connection.clock(), seen)
+
     def _cancelling(self, pos_order: PosOrder) -> Flow[PosOrder]:
         conduct = Conduct(self._connection, "cancel")
         cancelled = yield from drive(conduct, self._connection.adapter.cancel, pos_order.id)
@@ -182,7 +197,7 @@ class Till(BaseTill):
         """Take an adapter that is set up already. `connect` is the usual way."""
         super().__init__(adapter, options or Options())
         self._own_client = http_client is None
-        self._client = http_client or httpx.Client()
+        self._client = http_client or httpx.Client(transport=httpx.HTTPTransport() if adapter.public_only else None)
         self._line = Line(self._client, adapter, self._limits)
         self._sleep = sleep
         self._order_locks = NamedLocks()
@@ -200,6 +215,7 @@ class Till(BaseTill):
         http_client: httpx.Client | None = None,
         hooks: Iterable[object] = (),
         support_contact: str = "",
+        on_tokens: Callable[[Credentials], object] | None = None,
         **settings: object,
     ) -> Self:
         """Connect to a store's POS. Nothing is sent yet.
@@ -212,12 +228,13 @@ class Till(BaseTill):
             http_client: your own httpx client, with your proxies and certificates. It isn't closed here.
             hooks: objects whose hooks are called beside those of the installed plugins.
             support_contact: a sentence that every remedy ends with.
+            on_tokens: is handed renewed credentials, to be saved, before they are used.
             settings: what the platform needs, such as `access_token` and `location_id`.
 
         Raises:
             ConfigError: there is no such adapter, or a setting is wrong.
         """
-        options = Options(name, policy or Policy(), limits or Limits(), hooks, support_contact)
+        options = Options(name, policy or Policy(), limits or Limits(), hooks, support_contact, on_tokens=on_tokens)
         return cls(adapter_for(platform, settings), options, http_client=http_client)
 
     def submit(self, order: Order, *, is_new: bool = False) -> PosOrder:
@@ -253,6 +270,33 @@ class Till(BaseTill):
     def check(self) -> Readiness:
         """Return whether the store can take an order now, and if not, whose move it is."""
         return self._run(self._checking())
+
+    def parse_webhook(
+        self, headers: Mapping[str, str], body: bytes, url: str, *, seen: SeenEvents | None = None
+    ) -> tuple[WebhookEvent, ...]:
+        """Return what a webhook tells, once it is proved to be the platform's.
+
+        `url` is the address that the platform called, as it knows it. `seen` remembers event ids, so that a repeated
+        webhook is refused. Where the platform's signature proves little, an order is fetched before its state is
+        believed.
+
+        Raises:
+            WebhookError: it isn't the platform's, or isn't readable; answer it with a 4xx.
+            PosError: the order couldn't be fetched; answer with a 5xx, so that it is sent again.
+        """
+        events = self._read_webhook(headers, body, url, seen)
+        if self._connection.adapter.webhooks_proved:
+            return events
+        return tuple(
+            event.model_copy(update={"pos_order": self.fetch(event.pos_id)})
+            if isinstance(event, OrderChanged)
+            else event
+            for event in events
+        )
+
+    def exchange_code(self) -> Credentials:
+        """Exchange the authorisation code among the credentials; `authorisation.exchange_code` is the usual way."""
+        return self._run(self._exchanging())
 
     def close(self) -> None:
         """Close the connections, unless the HTTP client was handed in."""
@@ -329,9 +373,12 @@ class Till(BaseTill):
         with self._refresh_lock:
             if self._credentials is expired:
                 try:
-                    self._credentials = self._run(self._refreshing(expired))
+                    renewed = self._run(self._refreshing(expired))
                 except PosError as refused:
                     if refused.transient:
                         raise
                     return False
+                if self._on_tokens:
+                    self._on_tokens(renewed)  # before they are used: a rotated token that isn't saved is lost
+                self._credentials = renewed
             return True

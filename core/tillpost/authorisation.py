@@ -1,0 +1,115 @@
+"""Connecting a store: the provider's page, and the code that comes back from it, exchanged for credentials.
+
+    verifier, state = new_verifier(), new_state()
+    url = authorize_url("square", client_id=..., redirect_uri=..., state=state, code_verifier=verifier)
+    # the store's admin opens the url, grants access, and is sent to redirect_uri?code=...&state=...
+    credentials = exchange_code("square", code=code, client_id=..., client_secret=..., redirect_uri=...)
+
+Compare the `state` that comes back with the one that went out: a difference means that somebody planted another code.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+
+from tillpost.adapter import Adapter, AuthorisationRequest, Credentials
+from tillpost.async_till import AsyncTill
+from tillpost.plugins import adapter_named
+from tillpost.till import Options, Till
+
+__all__ = ["aexchange_code", "authorize_url", "exchange_code", "new_state", "new_verifier"]
+
+
+def new_state() -> str:
+    """Return a fresh `state`: kept by you, sent along, and compared when it comes back."""
+    return secrets.token_urlsafe(24)
+
+
+def new_verifier() -> str:
+    """Return a fresh PKCE code verifier: kept by you, and handed in with the code."""
+    return secrets.token_urlsafe(64)
+
+
+def authorize_url(
+    platform: str,
+    *,
+    client_id: str,
+    redirect_uri: str,
+    state: str,
+    scopes: tuple[str, ...] = (),
+    code_verifier: str = "",
+    base_url: str = "",
+) -> str:
+    """Return the address of the provider's page on which a store's admin grants access.
+
+    Without `scopes` the adapter asks for all that its operations need. Raises `ConfigError` for an unknown platform and
+    `UnsupportedError` where the platform has no such page.
+    """
+    adapter = adapter_named(platform)
+    challenge = ""
+    if code_verifier:
+        digest = hashlib.sha256(code_verifier.encode()).digest()
+        challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    request = AuthorisationRequest(client_id, redirect_uri, state, scopes, challenge)
+    return adapter.authorize_url(base_url or _default_url(adapter), request)
+
+
+def exchange_code(
+    platform: str,
+    *,
+    code: str,
+    client_id: str,
+    client_secret: str = "",
+    redirect_uri: str,
+    code_verifier: str = "",
+    base_url: str = "",
+    http_client: httpx.Client | None = None,
+) -> Credentials:
+    """Exchange the code that came back for credentials. Raises a `PosError` when the provider refuses it."""
+    adapter, granted = _granted(platform, base_url, code, client_id, client_secret, redirect_uri, code_verifier)
+    with Till(adapter, Options(credentials=granted), http_client=http_client) as till:
+        return till.exchange_code()
+
+
+async def aexchange_code(
+    platform: str,
+    *,
+    code: str,
+    client_id: str,
+    client_secret: str = "",
+    redirect_uri: str,
+    code_verifier: str = "",
+    base_url: str = "",
+    http_client: httpx.AsyncClient | None = None,
+) -> Credentials:
+    """Do the same with await."""
+    adapter, granted = _granted(platform, base_url, code, client_id, client_secret, redirect_uri, code_verifier)
+    async with AsyncTill(adapter, Options(credentials=granted), http_client=http_client) as till:
+        return await till.exchange_code()
+
+
+def _granted(
+    platform: str, base_url: str, code: str, client_id: str, client_secret: str, redirect_uri: str, verifier: str
+) -> tuple[Adapter[Any], Credentials]:
+    """Return an adapter that knows nothing of a store yet, and what its one request is signed with."""
+    adapter = adapter_named(platform)
+    settings = adapter.settings.model_construct(base_url=(base_url or _default_url(adapter)).rstrip("/"))
+    return adapter(settings), Credentials(
+        access_token=SecretStr(""),
+        client_id=client_id,
+        client_secret=SecretStr(client_secret) if client_secret else None,
+        code=SecretStr(code),
+        code_verifier=SecretStr(verifier) if verifier else None,
+        redirect_uri=redirect_uri,
+    )
+
+
+def _default_url(adapter: type[Adapter[Any]]) -> str:
+    default = adapter.settings.model_fields["base_url"].default
+    return default if isinstance(default, str) else ""
