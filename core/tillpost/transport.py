@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -24,6 +24,7 @@ from urllib.parse import quote
 import httpx
 
 from tillpost.adapter import Adapter, Credentials
+from tillpost.addresses import NOT_PUBLIC, BarredError, guard, guard_async, over_public
 from tillpost.errors import Applied
 from tillpost.exchange import Fault, Request, Response
 
@@ -60,7 +61,7 @@ class Limits:
 class _Body:
     """An answer's body as it comes in, unpacked, and no larger or later than it may be."""
 
-    def __init__(self, answer: httpx.Response, limits: Limits, until: float) -> None:
+    def __init__(self, answer: httpx.Response, limits: Limits, until: float, *, public_only: bool) -> None:
         self._limits = limits
         self._until = until
         self._body = bytearray()
@@ -70,7 +71,9 @@ class _Body:
             self.take(answer.content)
             return
         packed = answer.headers.get("content-encoding", "identity").strip().lower()
-        if packed in ("gzip", "x-gzip"):
+        if public_only and not over_public(answer):
+            self._fault = Fault(Applied.MAYBE, NOT_PUBLIC, barred=True)
+        elif packed in ("gzip", "x-gzip"):
             self._unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
         elif packed not in ("", "identity"):
             self._fault = Fault(Applied.MAYBE, "the answer is packed in a way that wasn't asked for")
@@ -103,9 +106,10 @@ _NOT_UNPACKED = Fault(Applied.MAYBE, "the answer can't be unpacked")
 class _Wire:
     """What both lines share: making the httpx request, reading what came of it."""
 
-    def __init__(self, adapter: Adapter[Any], limits: Limits) -> None:
+    def __init__(self, adapter: Adapter[Any], limits: Limits, trace: Callable[..., object]) -> None:
         self._adapter = adapter
         self._base_url: str = adapter.config.base_url
+        self._extensions = {"trace": trace} if adapter.public_only else {}
         self._limits = limits
         self._timeout = limits.timeout()
 
@@ -121,6 +125,7 @@ class _Wire:
                 content=request.body if signed.body is None else signed.body,
                 headers={"Accept-Encoding": "gzip", **signed.headers, **request.headers},
                 timeout=self._timeout,
+                extensions=self._extensions,
             )
         except Exception as failure:  # noqa: BLE001  a header or an address that can't be written: nothing has left
             return Fault(Applied.NO, f"the request can't be made ({type(failure).__name__})")
@@ -154,7 +159,7 @@ class Line(_Wire):
     """A connection to the platform, for threads. The client is closed by whoever made it."""
 
     def __init__(self, client: httpx.Client, adapter: Adapter[Any], limits: Limits) -> None:
-        super().__init__(adapter, limits)
+        super().__init__(adapter, limits, guard)
         self._client = client
 
     def send(self, request: Request[Any], credentials: Credentials) -> Response | Fault:
@@ -175,7 +180,7 @@ class Line(_Wire):
         until = time.monotonic() + self._limits.answer
         answer = self._client.send(outgoing, stream=True, auth=None, follow_redirects=False)
         try:
-            body = _Body(answer, self._limits, until)
+            body = _Body(answer, self._limits, until, public_only=self._adapter.public_only)
             for piece in () if answer.is_stream_consumed else answer.iter_raw():
                 if body.take(piece):
                     break
@@ -188,7 +193,7 @@ class AsyncLine(_Wire):
     """A connection to the platform, for tasks. The client is closed by whoever made it."""
 
     def __init__(self, client: httpx.AsyncClient, adapter: Adapter[Any], limits: Limits) -> None:
-        super().__init__(adapter, limits)
+        super().__init__(adapter, limits, guard_async)
         self._client = client
 
     async def send(self, request: Request[Any], credentials: Credentials) -> Response | Fault:
@@ -211,7 +216,7 @@ class AsyncLine(_Wire):
         until = time.monotonic() + self._limits.answer
         answer = await self._client.send(outgoing, stream=True, auth=None, follow_redirects=False)
         try:
-            body = _Body(answer, self._limits, until)
+            body = _Body(answer, self._limits, until, public_only=self._adapter.public_only)
             if not answer.is_stream_consumed:
                 async for piece in answer.aiter_raw():
                     if body.take(piece):
@@ -240,6 +245,8 @@ _FAULTS: tuple[tuple[type[Exception], Applied, str], ...] = (
 
 def fault_of(failure: Exception) -> Fault:
     """Say what a transport's exception means for the request. Its own text is left out: it may quote a header."""
+    if isinstance(failure, BarredError):
+        return Fault(Applied.NO, NOT_PUBLIC, barred=True)
     for kind, applied, text in _FAULTS:
         if isinstance(failure, kind):
             return Fault(Applied.MAYBE if _of_http2(failure) else applied, f"{text}{_reason(failure)}")
