@@ -14,13 +14,15 @@ from urllib.parse import quote as escaped
 
 from pydantic import BaseModel, ValidationError
 
-from tillpost.adapter import Adapter, Attempt, Credentials, Found, Problem, Row, Signed
+from tillpost.adapter import Adapter, Attempt, AuthorisationRequest, Credentials, Found, Problem, Row, Signed
 from tillpost.errors import Applied, BuriedError, OrderError, OutageError, PermissionsError, PosError
 from tillpost.exchange import Effect, Exchange, Request, Response, ask, reading, to_body
 from tillpost.menu import Menu
 from tillpost.order import Draft, Order, PosOrder, PosState, Progress
 from tillpost.readiness import Finding, Readiness
+from tillpost.webhooks import Webhook, WebhookEvent
 from tillpost_square import wire
+from tillpost_square.authorisation import TOKEN, authorize_url, renewed, token_body
 from tillpost_square.catalogue import TYPES, CatalogueChanges, changes_of, menu_of
 from tillpost_square.checks import location_findings, token_findings, unseen
 from tillpost_square.reasons import mismatch
@@ -28,6 +30,7 @@ from tillpost_square.settings import SquareSettings
 from tillpost_square.status import CLOSED, draft_of, is_paid, pos_order
 from tillpost_square.table import STALE_VERSION, TABLE
 from tillpost_square.translation import digest_key, payment, total_due, translate
+from tillpost_square.webhooks import read_notification
 
 __all__ = ["Square"]
 
@@ -65,9 +68,12 @@ class Square(Adapter[SquareSettings]):
         self.look_after = settings.look_after
 
     def sign(self, request: Request[Any], credentials: Credentials) -> Signed:
-        """Put the token and the pinned API version on the request."""
-        headers = super().sign(request, credentials).headers
-        return Signed({**headers, "Square-Version": self.config.square_version})
+        """Put the token and the pinned API version on the request; a token request carries its secrets in the body."""
+        version = {"Square-Version": self.config.square_version}
+        if request.path == TOKEN:
+            headers = {"Content-Type": "application/json", "Accept": "application/json"}
+            return Signed(headers | version, token_body(request.body, credentials))
+        return Signed({**super().sign(request, credentials).headers, **version})
 
     def problems(self, response: Response) -> Sequence[Problem]:
         """Return the entries of `errors`. Bulk endpoints carry them in a 200 too."""
@@ -258,6 +264,27 @@ class Square(Adapter[SquareSettings]):
             found += unseen("location", error)
         return Readiness(findings=tuple(found))
 
+    # Access and webhooks ----------------------------------------------------------------------------------------------
+
+    @classmethod
+    def authorize_url(cls, base_url: str, request: AuthorisationRequest) -> str:
+        """Return Square's page on which an admin of the store grants access."""
+        return authorize_url(base_url, request)
+
+    def exchange_code(self, credentials: Credentials) -> Exchange[Credentials]:
+        """Return the credentials that the code of an authorisation stands for."""
+        return renewed(credentials, (yield from ask(_token("authorization_code"))))
+
+    def refresh(self, credentials: Credentials) -> Exchange[Credentials]:
+        """Return a new access token for an expired one. Access tokens last 30 days (developer documentation)."""
+        if credentials.refresh_token is None:
+            raise PermissionsError("the access token has expired, and there is no refresh token")
+        return renewed(credentials, (yield from ask(_token("refresh_token"))))
+
+    def parse_webhook(self, webhook: Webhook, now: float) -> Sequence[WebhookEvent]:
+        """Return what a notification tells of this location."""
+        return read_notification(webhook, self.config.webhook_secret, self.config.location_id, now)
+
     def _location(self) -> Exchange[wire.Location]:
         path = f"/v2/locations/{escaped(self.config.location_id, safe='')}"
         return (yield from ask(_get(path, wire.LocationAnswer))).location
@@ -270,6 +297,11 @@ def _says_paid(refusal: PosError | None) -> bool:
     tell. The key is the same every time, so this matters only once Square has forgotten it.
     """
     return refusal is not None and "already paid" in refusal.detail.lower()
+
+
+def _token(grant_type: str) -> Request[wire.Granted]:
+    body = to_body(grant_type=grant_type)
+    return Request("POST", TOKEN, reading(wire.Granted), body, Effect.SIDE, private=True)
 
 
 def _path(square_id: str) -> str:

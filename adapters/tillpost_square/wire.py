@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from tillpost.words import Id
 
@@ -376,3 +376,47 @@ class TokenStatus(Wire):
 
 for _model in (Item, ModifierList, CatalogObject, CatalogPage):
     _model.model_rebuild()
+
+
+class Granted(Wire):
+    """The answer of ObtainToken."""
+
+    access_token: SecretStr
+    refresh_token: SecretStr | None = None
+    expires_at: AwareDatetime | None = None
+
+
+class ChangedOrder(Wire):
+    """What a notification says of an order."""
+
+    order_id: Said = ""
+    location_id: Said = ""
+
+
+class ChangedObject(Wire):
+    """The object of a notification; each type has its own name for it."""
+
+    order_created: ChangedOrder | None = None
+    order_updated: ChangedOrder | None = None
+    order_fulfillment_updated: ChangedOrder | None = None
+
+    @property
+    def changed(self) -> ChangedOrder | None:
+        """The order, where it is about one."""
+        return self.order_created or self.order_updated or self.order_fulfillment_updated
+
+
+class NotificationData(Wire):
+    """The data of a notification."""
+
+    id: Said = ""
+    object: ChangedObject | None = None
+
+
+class Notification(Wire):
+    """A webhook's body."""
+
+    type: str
+    event_id: Id
+    created_at: AwareDatetime
+    data: NotificationData = NotificationData()

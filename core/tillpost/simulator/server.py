@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from aiohttp import web
 
@@ -34,9 +34,9 @@ class Running(Generic[S]):
     url: str
 
     @property
-    def settings(self) -> Mapping[str, str]:
-        """What a till needs to connect to it."""
-        return self.simulator.connection_settings(self.url)
+    def settings(self) -> dict[str, Any]:
+        """What a till needs to connect to it: `Till.connect(platform, **running.settings)`."""
+        return dict(self.simulator.connection_settings(self.url))
 
 
 @contextmanager

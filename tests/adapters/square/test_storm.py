@@ -49,7 +49,7 @@ def insist_with_tasks(running: Running[SquareSimulator], orders: list[Order]) ->
     async def main() -> None:
         turn = asyncio.Semaphore(AT_ONCE)
         async with AsyncTill.connect(
-            "square", policy=QUICK, limits=SHORT, http_client=None, look_after=LOOK_SOON, **running.settings
+            "square", policy=QUICK, limits=SHORT, look_after=LOOK_SOON, **running.settings
         ) as till:
 
             async def insist(order: Order) -> None:

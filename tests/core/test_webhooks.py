@@ -1,0 +1,134 @@
+"""Webhooks: only what is signed, fresh, new, bounded and readable comes through."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from tillpost.errors import UnsupportedError
+from tillpost.webhooks import (
+    LARGEST,
+    MenuChanged,
+    OrderChanged,
+    Webhook,
+    WebhookError,
+    WebhookEvent,
+    WebhookFault,
+    check_age,
+    read_webhook,
+    verify_hmac,
+)
+
+SECRET = SecretStr("whsec-canary")
+
+
+def signature(message: bytes, encoding: str) -> str:
+    digest = hmac.new(SECRET.get_secret_value().encode(), message, hashlib.sha256).digest()
+    return digest.hex() if encoding == "hex" else base64.b64encode(digest).decode()
+
+
+@pytest.mark.parametrize("encoding", ["hex", "base64"])
+def test_a_signature_over_the_very_message_passes(encoding: str) -> None:
+    assert encoding in ("hex", "base64")
+    verify_hmac(SECRET, signature(b"message", encoding), b"message", "hex" if encoding == "hex" else "base64")
+
+
+@given(message=st.binary(max_size=40), forged=st.text(max_size=90))
+def test_any_other_signature_is_forged(message: bytes, forged: str) -> None:
+    with pytest.raises(WebhookError) as caught:
+        verify_hmac(SECRET, forged or "x", message, "hex")
+    assert caught.value.fault is WebhookFault.FORGED
+    with pytest.raises(WebhookError):
+        verify_hmac(SECRET, forged or "x", message, "base64")
+
+
+def test_without_a_secret_or_a_signature_nothing_is_believed() -> None:
+    for secret in (None, SecretStr("")):
+        with pytest.raises(WebhookError) as caught:
+            verify_hmac(secret, "00", b"", "hex")
+        assert caught.value.fault is WebhookFault.UNCONFIGURED
+    for missing in (None, ""):
+        with pytest.raises(WebhookError) as caught:
+            verify_hmac(SECRET, missing, b"", "hex")
+        assert caught.value.fault is WebhookFault.UNSIGNED
+
+
+def test_the_secret_is_in_no_refusal() -> None:
+    with pytest.raises(WebhookError) as caught:
+        verify_hmac(SECRET, "00", b"", "hex")
+    assert "canary" not in f"{caught.value!r} {caught.value}"
+
+
+@pytest.mark.parametrize("sent_at", [1000 - 301, 1000 + 301])
+def test_an_old_time_and_one_of_the_future_are_stale(sent_at: float) -> None:
+    check_age(1000, 1000)
+    check_age(1000 - 299, 1000)
+    with pytest.raises(WebhookError) as caught:
+        check_age(sent_at, 1000)
+    assert caught.value.fault is WebhookFault.STALE
+
+
+class Seen:
+    def __init__(self) -> None:
+        self.ids: set[str] = set()
+
+    def add(self, event_id: str) -> bool:
+        new = event_id not in self.ids
+        self.ids.add(event_id)
+        return new
+
+
+def parse(*events: WebhookEvent, seen: Seen | None = None, body: bytes = b"{}") -> tuple[WebhookEvent, ...]:
+    return read_webhook(lambda webhook, now: events, {"X-Signature": "s"}, body, "https://shop.example/hook", 0.0, seen)
+
+
+def test_an_event_comes_through_once_where_its_id_is_remembered() -> None:
+    event, seen = MenuChanged(event_id="e1"), Seen()
+    assert parse(event, seen=seen) == (event,)
+    with pytest.raises(WebhookError) as caught:
+        parse(event, seen=seen)
+    assert caught.value.fault is WebhookFault.REPEATED
+
+
+def test_without_a_memory_or_an_id_an_event_comes_through_each_time() -> None:
+    event = OrderChanged(pos_id="o1")
+    seen = Seen()
+    assert parse(event) == parse(event) == parse(event, seen=seen) == parse(event, seen=seen) == (event,)
+
+
+def test_a_huge_body_isnt_even_read() -> None:
+    with pytest.raises(WebhookError) as caught:
+        parse(body=b"x" * (LARGEST + 1))
+    assert caught.value.fault is WebhookFault.TOO_LARGE
+
+
+def test_headers_are_read_without_regard_to_case() -> None:
+    def look(webhook: Webhook, now: float) -> tuple[WebhookEvent, ...]:
+        assert webhook.headers == {"x-signature": "s"}
+        return ()
+
+    assert read_webhook(look, {"X-Signature": "s"}, b"", "", 0.0, None) == ()
+
+
+def test_a_body_that_cant_be_read_is_refused_as_such_and_its_content_isnt_kept() -> None:
+    def fail(webhook: Webhook, now: float) -> tuple[WebhookEvent, ...]:
+        raise KeyError("a customer's name")
+
+    with pytest.raises(WebhookError) as caught:
+        read_webhook(fail, {}, b"", "", 0.0, None)
+    assert caught.value.fault is WebhookFault.UNREADABLE
+    assert "customer" not in str(caught.value)
+
+
+def test_an_adapter_without_webhooks_says_so() -> None:
+    def unsupported(webhook: Webhook, now: float) -> tuple[WebhookEvent, ...]:
+        raise UnsupportedError("reads no webhooks")
+
+    with pytest.raises(UnsupportedError):
+        read_webhook(unsupported, {}, b"", "", 0.0, None)
