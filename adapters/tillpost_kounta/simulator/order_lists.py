@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from operator import eq, ge, gt, le, lt
 from typing import Any
@@ -51,12 +51,12 @@ class Filter:
 
 def list_orders(world: World, call: Call, steps: Sequence[str]) -> Answer:
     """The orders that `steps`, the parts of the path after the company, ask for."""
-    wanted = _read_path(steps)
+    wanted, checks = _read_path(steps), _ranges(world, call)
     now = world.clock.now()
     found = [
         order
         for order in reversed(world.orders.values())
-        if order.visible_at <= now and wanted.matches(order) and _in_ranges(world, order, call)
+        if order.visible_at <= now and wanted.matches(order) and all(check(order) for check in checks)
     ]
     return paged(world, call, found, lambda order: order.id, lambda order: listed_order(world, order), newer=True)
 
@@ -95,19 +95,22 @@ def _read_path(steps: Sequence[str]) -> Filter:
     return wanted
 
 
-def _in_ranges(world: World, order: Order, call: Call) -> bool:
-    """Whether an order was made and is worth what the query asks. `value` is the total with its tax.
+def _ranges(world: World, call: Call) -> list[Callable[[Order], bool]]:
+    """What the query asks of when an order was made and what it is worth. `value` is the total with its tax.
 
     unconfirmed: that `value` includes tax; a search around a real order's total would tell.
     """
-    made = order.created.replace(microsecond=0)  # as it is written: a limit with a fraction is later than its second
+    checks: list[Callable[[Order], bool]] = []
     for suffix, compare in _COMPARE.items():
-        if (day := call.query.get(f"created{suffix}")) is not None and not _compare_time(world, made, day, suffix):
-            return False
-        amount = call.query.get(f"value{suffix}")
-        if amount is not None and not compare(priced(world, order).total, _number(amount, f"value{suffix}")):
-            return False
-    return True
+        if (day := call.query.get(f"created{suffix}")) is not None:
+            checks.append(_made(world, day, suffix))
+        if (amount := call.query.get(f"value{suffix}")) is not None:
+            checks.append(_worth(world, _number(amount, f"value{suffix}"), compare))
+    return checks
+
+
+def _worth(world: World, limit: Decimal, compare: Callable[[Any, Any], bool]) -> Callable[[Order], bool]:
+    return lambda order: compare(priced(world, order).total, limit)
 
 
 def _number(text: str, field: str) -> Decimal:
@@ -120,15 +123,20 @@ def _number(text: str, field: str) -> Decimal:
     return number
 
 
-def _compare_time(world: World, made: datetime, text: str, suffix: str) -> bool:
+def _made(world: World, text: str, suffix: str) -> Callable[[Order], bool]:
     """A date without a time is its first moment, but for `created`, which is the whole day.
 
     unconfirmed: that `created_lte` with a date leaves that day out; a search for today would tell.
     """
     limit = world.clock.read(text, f"created{suffix}")
-    if not suffix and "T" not in text:
-        return limit <= made < limit + timedelta(days=1)
-    return _COMPARE[suffix](made, limit)
+    compare = _COMPARE[suffix]
+    until = limit + timedelta(days=1)
+
+    def check(order: Order) -> bool:
+        made = order.created.replace(microsecond=0)  # as it is written: a limit may lie within that second
+        return limit <= made < until if not suffix and "T" not in text else compare(made, limit)
+
+    return check
 
 
 def _discounted(order: Order) -> bool:

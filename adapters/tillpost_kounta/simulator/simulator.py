@@ -140,6 +140,10 @@ class KountaSimulator(CompanyActions):
         for request in webhooks.due(self._world):
             self.sender.take(request)
 
+    def wait_for_sending(self) -> None:
+        """Waits until what was told by now has been sent. Not for a thread that holds the lock."""
+        self.sender.wait()
+
     def start_afresh(self) -> None:
         """Puts the world back to where it began, or to where `remember` was last called."""
         self._world = copy.deepcopy(self._beginning) if self._beginning else beginning.new_world(self.settings)
