@@ -231,6 +231,7 @@ class Adapter(ABC, Generic[S]):
             for problem in complaints:
                 named = row.match(answer.status, problem)
                 if named is not None:
+                    told = problem.retry_after
                     return row.error(
                         problem.text or problem.code,
                         code=problem.code,
@@ -239,7 +240,7 @@ class Adapter(ABC, Generic[S]):
                         reason=row.reason or problem.reason,
                         applied=row.applied,
                         refreshable=row.refreshable,
-                        retry_after=self.retry_after(answer, now),
+                        retry_after=self.retry_after(answer, now) if told is None else told,
                     )
         first = complaints[0]
         # A refusal in words we don't know: nothing says that the request had no effect.

@@ -19,7 +19,8 @@ __all__ = ["DEFAULT_ROWS", "Problem", "Row", "unreachable"]
 class Problem:
     """One complaint in a platform's answer.
 
-    `lines` (zero-based) and `reason` are for a platform that tells them as such; else a row says or finds them.
+    `lines` (zero-based), `reason` and `retry_after` (seconds) are for a platform that tells them as such; else a row or
+    a header says them.
     """
 
     code: str = ""
@@ -27,6 +28,7 @@ class Problem:
     text: str = ""
     lines: Sequence[int] = ()
     reason: str = ""
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

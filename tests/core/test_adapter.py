@@ -190,6 +190,29 @@ def test_without_an_order_no_line_is_named(toy: Toy) -> None:
     assert verdict.error.lines == ()
 
 
+class Telling(Toy):
+    """A platform that tells the lines, the reason and the wait as such."""
+
+    errors = (Row(MenuError, codes=frozenset({"GONE"})),)
+
+    def problems(self, response: Response) -> Sequence[Problem]:
+        return [Problem("GONE", lines=(7, 1, 0), reason="sold_out", retry_after=3.0)]
+
+
+def test_what_a_platform_tells_as_such_needs_no_pattern() -> None:
+    telling, two_lines = Telling(ToySettings(base_url="http://127.0.0.1")), toy_order()
+    two_lines = two_lines.model_copy(update={"lines": two_lines.lines * 2})
+    error = telling.judge(CREATE, two_lines, refusal("GONE", retry_after="9"), NOW).error
+    assert error
+    assert (error.lines, error.reason, error.retry_after) == ((0, 1), "sold_out", 3.0)
+
+
+def test_a_fault_of_our_own_making_is_one_of_the_setup(toy: Toy) -> None:
+    error = error_of(toy, Fault(Applied.NO, "not there", barred=True))
+    assert isinstance(error, SetupError)
+    assert (error.applied, error.transient) == (Applied.NO, False)
+
+
 def test_a_modifier_that_is_named_names_its_line(toy: Toy) -> None:
     order = toy_order()
     changed = order.model_dump(mode="json")
