@@ -1,0 +1,119 @@
+"""Looks for secrets and people in a cassette, by another way than the one that masked it.
+
+Masking keeps what was declared public; a wrong declaration would let a name through. So this looks at what is there: by
+the names of fields in which a person or a secret stands, by the look of a text (an e-mail address, a phone number, a
+token), and for the very texts that were used while recording (canaries).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from tillpost.redaction import MASK
+from tillpost.testing.files import read_yaml
+
+__all__ = ["Leak", "leaks_in"]
+
+
+class Leak(NamedTuple):
+    """A text that shouldn't be in a cassette: where it stands, what it looks like, and how it begins."""
+
+    where: str
+    looks_like: str
+    begins: str
+
+
+_PERSONAL = re.compile(
+    r"(?:^|_)(?:e?mail|email_address|phone|mobile|fax|phone_number|address(?:_line_?\d)?|line_?[12]|street|suburb|city"
+    r"|town|locality|postcode|zip|postal_code|birthday|birth_date|customer|recipient|buyer|cardholder"
+    r"|(?:display|first|last|given|family|full|middle|nick|customer|recipient|contact|holder|ticket)_?name"
+    r"|notes?|instructions|comments?|remarks?|statement_description)$",
+    re.IGNORECASE,
+)
+_SECRET = re.compile(
+    r"(?:^|_)(?:token|secret|password|passwd|authorization|cookie|api_?key|signing_key|private_key|signature|nonce"
+    r"|fingerprint|bin|last_?4|cvv|pan)$",
+    re.IGNORECASE,
+)
+_LOOKS = {
+    "an e-mail address": re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]*\w"),
+    "a phone number": re.compile(
+        r"(?<![\w-])\+\d[\d ().-]{7,17}\d(?![\w-])|(?<![\w-])\(?0\d(?:[ ().-]{0,2}\d){7,9}(?!\w)"
+    ),
+    "a token": re.compile(
+        r"\bBearer\s+\S{6,}|\bEAAA[\w-]{8,}|\bsq0[a-z]{3}-[\w-]{8,}|\b[sprk]k_(?:live|test)_\w{6,}"
+        r"|\beyJ[\w-]{8,}\.[\w-]{8,}|\bgh[pousr]_\w{16,}|\bAKIA[A-Z0-9]{12,}|-----BEGIN "
+    ),
+    "an address of a machine": re.compile(r"\blocalhost\b|\b127\.0\.0\.1\b|/(?:home|root|Users|tmp)/\w"),
+}
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}(?:T[\d:.]+(?:Z|[+-]\d{2}:\d{2})?)?")
+
+
+def leaks_in(path: Path, *, headers: Collection[str], canaries: Iterable[str] = ()) -> list[Leak]:
+    """Return what looks like a secret or a person in the cassette at `path`.
+
+    `headers` are the only ones that it may hold, in lower case. `canaries` are texts known to have been sent or
+    received while recording; they are searched for in the file as it stands.
+    """
+    text = path.read_text("utf-8")
+    found = [Leak(path.name, "a text that was used while recording", c[:12]) for c in canaries if c and c in text]
+    content = read_yaml(path)
+    for name, value in _texts(content, ""):
+        found += _looked_at(name, value)
+    for place, exchange in enumerate(content["interactions"]):
+        for side in ("request", "response"):
+            kept: Mapping[str, object] = exchange[side]["headers"]
+            found += [
+                Leak(f"interactions.{place}.{side}.headers", "a header that isn't declared", header)
+                for header in kept
+                if header.lower() not in headers
+            ]
+    return found
+
+
+def _looked_at(where: str, text: str) -> Iterator[Leak]:
+    if text in ("", MASK) or _TIME.fullmatch(text):
+        return
+    steps = [step for step in where.split(".") if not step.isdigit()]
+    # Below a person's field (`recipient`, `address`) nothing may stand, however it is called.
+    if any(_PERSONAL.search(step) for step in steps if not where.startswith("metadata")):
+        yield Leak(where, "a person", text[:12])
+    elif any(_SECRET.search(step) for step in steps):
+        yield Leak(where, "a secret", text[:12])
+    for kind, pattern in _LOOKS.items():
+        if pattern.search(text):
+            yield Leak(where, kind, text[:12])
+
+
+def _texts(value: Any, where: str) -> Iterator[tuple[str, str]]:
+    """Every text with the path to it; the texts within a JSON body one by one."""
+    match value:
+        case dict():
+            for name, entry in cast(Mapping[str, object], value).items():
+                yield from _texts(entry, f"{where}.{name}" if where else str(name))
+        case list():
+            for place, entry in enumerate(cast(Sequence[object], value)):
+                yield from _texts(entry, f"{where}.{place}")
+        case str():
+            content = _json(value)
+            if content is None:
+                yield where, value
+            else:
+                yield from _texts(content, where)
+        case _:
+            pass
+
+
+def _json(text: str) -> object:
+    """What a JSON object or array holds; None for any other text."""
+    if not text.lstrip().startswith(("{", "[")):
+        return None
+    try:
+        content: object = json.loads(text)
+    except ValueError:
+        return None
+    return content

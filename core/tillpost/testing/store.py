@@ -1,0 +1,96 @@
+"""One store's POS as a test uses it: a Till or an AsyncTill behind the same blocking face.
+
+`ask` runs an operation of the adapter that no Till shows by itself, such as `find` or `finish`, in the same way as a
+Till runs all others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Coroutine
+from typing import Any, Literal, TypeAlias, TypeVar, cast
+
+from tillpost.async_till import AsyncTill
+from tillpost.commands import Flow
+from tillpost.importing import MenuImport
+from tillpost.operation import Conduct, drive
+from tillpost.order import Order, PosOrder
+from tillpost.readiness import Readiness
+from tillpost.till import BaseTill, Till
+
+__all__ = ["KINDS", "Kind", "OpenAsyncTill", "OpenTill", "Store"]
+
+Kind: TypeAlias = Literal["sync", "async"]
+KINDS: tuple[Kind, ...] = ("sync", "async")
+T = TypeVar("T")
+
+
+class _Asking(BaseTill):
+    def _asking(self, operation: str, order: Order | None, arguments: tuple[object, ...]) -> Flow[Any]:
+        adapter = self._connection.adapter
+        given = arguments if order is None else (order, *arguments)
+        return drive(Conduct(self._connection, operation, order), getattr(adapter, operation), *given)
+
+
+class OpenTill(Till, _Asking):
+    """A Till that runs any operation of its adapter."""
+
+    def ask(self, operation: str, order: Order | None, arguments: tuple[object, ...]) -> Any:
+        """Run the operation and return its result."""
+        return self._run(self._asking(operation, order, arguments))
+
+
+class OpenAsyncTill(AsyncTill, _Asking):
+    """An AsyncTill that runs any operation of its adapter."""
+
+    async def ask(self, operation: str, order: Order | None, arguments: tuple[object, ...]) -> Any:
+        """Run the operation and return its result."""
+        return await self._run(self._asking(operation, order, arguments))
+
+
+class Store:
+    """The face. Every method raises what the Till raises; see there."""
+
+    def __init__(self, till: OpenTill | OpenAsyncTill) -> None:
+        self.till = till
+        self._runner = asyncio.Runner()
+
+    def submit(self, order: Order) -> PosOrder:
+        """Bring a paid order to the register."""
+        return self._done(self.till.submit(order))
+
+    def fetch(self, pos_order: PosOrder | str) -> PosOrder:
+        """Return what the platform says of the order now."""
+        return self._done(self.till.fetch(pos_order))
+
+    def cancel(self, pos_order: PosOrder) -> PosOrder:
+        """Withdraw the order at the platform."""
+        return self._done(self.till.cancel(pos_order))
+
+    def quote(self, order: Order) -> int:
+        """Return the total that the platform would compute, in minor units."""
+        return self._done(self.till.quote(order))
+
+    def import_menu(self) -> MenuImport:
+        """Import the store's menu."""
+        return self._done(self.till.import_menu())
+
+    def check(self) -> Readiness:
+        """Return whether the store can take an order now."""
+        return self._done(self.till.check())
+
+    def ask(self, operation: str, *arguments: object, order: Order | None = None) -> Any:
+        """Run an operation of the adapter by its name; `order` is its first argument and the one it is about."""
+        return self._done(self.till.ask(operation, order, arguments))
+
+    def close(self) -> None:
+        """Close the Till."""
+        if isinstance(self.till, OpenAsyncTill):
+            self._runner.run(self.till.aclose())
+        else:
+            self.till.close()
+        self._runner.close()
+
+    def _done(self, result: T | Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(result) if inspect.iscoroutine(result) else cast(T, result)

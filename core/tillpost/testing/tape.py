@@ -1,0 +1,187 @@
+"""One cassette in use: vcrpy records it or plays it, under stricter rules than its own.
+
+Requests match as `matching` says, both sides masked in the same way before. A request that isn't in the cassette ends
+the test at once; an exchange that wasn't asked for fails it at its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import vcr.cassette  # type: ignore[import-untyped]
+import vcr.filters  # type: ignore[import-untyped]
+from vcr.record_mode import RecordMode  # type: ignore[import-untyped]
+
+from tillpost.plugins import adapter_named
+from tillpost.recovery import Policy
+from tillpost.redaction import PUBLIC_FIELDS
+from tillpost.testing.files import Reader, keep
+from tillpost.testing.masking import Mask
+from tillpost.testing.matching import nearest, same_body, same_call
+from tillpost.testing.network import no_network
+from tillpost.testing.origins import Origin
+from tillpost.testing.provenance import Provenance
+from tillpost.testing.store import Kind, OpenAsyncTill, OpenTill, Store
+
+__all__ = ["Cassettes", "Tape", "UnmatchedRequest"]
+
+HEADERS = frozenset({"accept", "content-type", "retry-after"})
+"""The headers that any cassette keeps."""
+
+_Cassette: Any = vcr.cassette.Cassette
+_filters: Any = vcr.filters
+
+
+class UnmatchedRequest(BaseException):
+    """A request came that the cassette doesn't hold. Not an `Exception`, since a Till turns those into an outage."""
+
+
+@dataclass(frozen=True)
+class Tape:
+    """A cassette while a test runs: the `store` that answers from it. `kept_as` is given while recording."""
+
+    store: Store
+    cassette: Any
+    kept_as: tuple[Path, Provenance] | None = None
+
+    def finish(self) -> None:
+        """Call at the end of a test that went well: keep what was recorded, or check that all was played."""
+        if self.kept_as:
+            path, provenance = self.kept_as
+            keep(path, self.cassette, provenance)
+        elif left := _unplayed(self.cassette):
+            said = ", ".join(f"{request.method} {request.uri}" for request in left)
+            raise AssertionError(f"exchanges of the cassette that weren't asked for: {said}")
+
+
+@dataclass(frozen=True)
+class Cassettes:
+    """A platform's cassettes, and how they are recorded and played.
+
+    Attributes:
+        platform: the adapter's name.
+        folder: where the files are, one for each case.
+        settings: the adapter's settings, but for `base_url`; the credentials are made up.
+        api_version: the version of the platform's API, for the provenance.
+        public_fields: JSON fields whose texts may be kept, beside those that the adapter declares.
+        public_headers: headers that may be kept beside the usual ones, in lower case.
+        public_query: query parameters whose values may be kept.
+    """
+
+    platform: str
+    folder: Path
+    settings: Mapping[str, object]
+    api_version: str = ""
+    public_fields: frozenset[str] = frozenset()
+    public_headers: frozenset[str] = frozenset()
+    public_query: frozenset[str] = frozenset()
+
+    @property
+    def headers(self) -> frozenset[str]:
+        """All headers that a cassette may hold."""
+        return HEADERS | self.public_headers
+
+    @property
+    def host(self) -> str:
+        """What stands for the platform's address; no such host can exist (RFC 2606)."""
+        return f"{self.platform}.invalid"
+
+    @property
+    def mask(self) -> Mask:
+        """What may be kept."""
+        fields = PUBLIC_FIELDS | adapter_named(self.platform).public_fields | self.public_fields
+        return Mask(self.host, fields, self.public_query, self.headers)
+
+    @contextmanager
+    def recording(self, name: str, origin: Origin, policy: Policy) -> Generator[Tape]:
+        """Open a store that answers from `origin`, and a tape that keeps what was said."""
+        path = self.folder / f"{name}.yaml"
+        with origin.open() as opened, self._inserted(path, record=True) as cassette:
+            settings = self._settings(origin, opened.settings)
+            store = Store(OpenTill.connect(self.platform, policy=policy, http_client=opened.client, **settings))
+            with closing(store):
+                yield Tape(store, cassette, (path, self._provenance(origin)))
+
+    @contextmanager
+    def playing(self, name: str, origin: Origin, policy: Policy, kind: Kind) -> Generator[Tape]:
+        """Open a store that answers from the cassette, with the network blocked."""
+        path = self.folder / f"{name}.yaml"
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no cassette {path.name}: record it by calling pytest with --record")
+        with ExitStack() as stack:
+            stack.enter_context(no_network())
+            cassette = stack.enter_context(self._inserted(path, record=False))
+            opener = OpenTill if kind == "sync" else OpenAsyncTill
+            store = Store(opener.connect(self.platform, policy=policy, **self._settings(origin)))
+            stack.callback(store.close)
+            yield Tape(store, cassette)
+
+    def _settings(self, origin: Origin, opened: Mapping[str, object] = MappingProxyType({})) -> dict[str, Any]:
+        """The settings of a case: its own come before the running origin's, and these before the usual ones."""
+        return {"base_url": f"https://{self.host}", **self.settings, **opened, **origin.settings}
+
+    def _provenance(self, origin: Origin) -> Provenance:
+        return Provenance(
+            platform=self.platform,
+            api_version=self.api_version,
+            recorded=datetime.now(UTC).date().isoformat(),
+            source=origin.source,
+            origin=origin.origin,
+            adapted=tuple(origin.adapted),
+            note=origin.note,
+        )
+
+    @contextmanager
+    def _inserted(self, path: Path, *, record: bool) -> Generator[Any]:
+        """Have vcrpy stand between httpx and the network."""
+        mask = self.mask
+
+        def of_request(request: Any) -> Any:
+            request.uri = mask.uri(request.uri)
+            request.headers = mask.allowed(request.headers.items())
+            request.body = mask.body(request.body or b"")
+            return request
+
+        def of_response(response: Any) -> Any:
+            told = _filters.decode_response(response)
+            headers = mask.allowed((name, values[0]) for name, values in told["headers"].items())
+            body = {"string": mask.body(told["body"]["string"] or b"")}
+            return {**told, "headers": {name: [value] for name, value in headers.items()}, "body": body}
+
+        used = _Cassette.use(
+            path=str(path),
+            record_mode=RecordMode.ALL if record else RecordMode.NONE,
+            persister=Reader(empty=record),
+            match_on=(same_call, same_body),
+            before_record_request=of_request,
+            before_record_response=of_response,
+        )
+        with used as cassette:
+            if not record:
+                _make_strict(cassette)
+            yield cassette
+
+
+def _make_strict(cassette: Any) -> None:
+    """Let a request without an answer be told at once; vcrpy's own way is an exception that a Till takes care of."""
+    lenient = cassette.can_play_response_for
+
+    def can_play_response_for(request: Any) -> bool:
+        if not lenient(request):
+            asked = cassette.filter_request(request)
+            raise UnmatchedRequest(
+                f"{asked.method} {asked.uri} isn't in the cassette{nearest(asked, _unplayed(cassette))}"
+            )
+        return True
+
+    cassette.can_play_response_for = can_play_response_for
+
+
+def _unplayed(cassette: Any) -> list[Any]:
+    return [request for place, request in enumerate(cassette.requests) if not cassette.play_counts[place]]
