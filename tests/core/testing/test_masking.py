@@ -1,0 +1,82 @@
+"""What may be kept of an exchange: texts under public names, and nothing else that could be a secret or a person."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, cast
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tillpost.testing import Mask
+
+MASK = Mask("toy.invalid", fields={"id", "tags"}, query={"types"}, headers={"accept"})
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda parts: st.lists(parts) | st.dictionaries(st.sampled_from(["id", "tags", "name", "é"]), parts),
+)
+
+
+def test_texts_stay_under_public_names_alone() -> None:
+    told = {"id": "1", "name": "Ada", "n": 7, "tags": ["a", {"b": "c"}], "empty": "", "no": None, "yes": True}
+
+    kept = json.loads(MASK.body(json.dumps(told).encode()))
+
+    assert kept == told | {"name": "***", "tags": ["a", {"b": "***"}]}
+
+
+def test_what_fits_in_a_line_stands_in_one() -> None:
+    assert MASK.body(b'{ "id":"1" }') == b'{"id": "1"}'
+    long = {"id": "x" * 90, "n": [1, 2]}
+    assert MASK.body(json.dumps(long).encode()).decode().splitlines() == [
+        "{",
+        f'  "id": "{"x" * 90}",',
+        '  "n": [1, 2]',
+        "}",
+    ]
+
+
+def test_a_body_that_is_not_json_is_only_said_to_have_been_there() -> None:
+    assert MASK.body(b" <html>Ada</html>") == b"(HTML, 17 bytes)"
+    assert MASK.body(b"name=Ada") == b"(not JSON, 8 bytes)"
+    assert MASK.body(b"[" * 100_000) == b"(not JSON, 100000 bytes)"
+    assert MASK.body(b"") == b""
+
+
+def test_an_address_keeps_its_path_and_the_public_part_of_its_query() -> None:
+    kept = MASK.uri("http://127.0.0.1:8123/v1/items?types=A,B&phone=%2B61400&empty=")
+
+    assert kept == "https://toy.invalid/v1/items?types=A,B&phone=***&empty=***"
+    assert MASK.uri(kept) == kept
+
+
+def test_headers_are_kept_when_they_are_declared() -> None:
+    assert MASK.allowed([("Authorization", "Bearer x"), ("ACCEPT", "a"), ("X-Id", "1")]) == {"accept": "a"}
+
+
+@given(VALUES)
+def test_masking_twice_is_masking_once(value: Any) -> None:
+    once = MASK.body(json.dumps(value).encode())
+
+    assert MASK.body(once) == once
+
+
+@given(VALUES)
+def test_no_text_stays_that_nobody_declared(value: Any) -> None:
+    kept = json.loads(MASK.body(json.dumps({"name": value}).encode()))
+
+    assert all(text in ("", "***") for text in _undeclared(kept))
+
+
+def _undeclared(value: Any, *, public: bool = False) -> list[str]:
+    match value:
+        case dict():
+            fields = cast("dict[str, Any]", value)
+            return [text for name, part in fields.items() for text in _undeclared(part, public=name in MASK.fields)]
+        case list():
+            return [text for part in cast("Sequence[Any]", value) for text in _undeclared(part, public=public)]
+        case str() if not public:
+            return [value]
+        case _:
+            return []
