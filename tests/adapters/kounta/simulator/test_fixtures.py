@@ -100,8 +100,7 @@ def fields(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
             yield where, kind(member)
             yield from fields(member, where)
     elif isinstance(value, list):
-        items: list[Any] = value
-        for item in items:
+        for item in cast("list[object]", value):
             yield from fields(item, f"{path}[]")
 
 
