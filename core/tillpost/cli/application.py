@@ -14,7 +14,7 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
-from tillpost.cli import demo, menu, simulate, store, submit
+from tillpost.cli import demo, menu, simulate, store, submit, trial
 from tillpost.cli.exits import BAD_INPUT, CODES, INTERRUPTED, Stop
 from tillpost.cli.showing import complain
 from tillpost.errors import ConfigError
@@ -90,9 +90,11 @@ def build() -> typer.Typer:
     menus = typer.Typer(name="menu", help="Import the store's menu, and find what is wrong with it.")
     menus.command("import", epilog=_example("menu import --connection cafe-42 --output menu.json"))(menu.import_)
     menus.command("check", epilog=_example("menu check order.json --connection cafe-42 --menu menu.json"))(menu.check)
+    menus.command("diff", epilog=_example("menu diff monday.json tuesday.json"))(menu.diff)
     app.command("submit", epilog=_example("submit order.json --connection cafe-42"))(submit.submit)
     app.add_typer(menus)
     app.command("check", epilog=_example("check --connection cafe-42"))(store.check)
+    app.command("test-order", epilog=_example("test-order --connection cafe-42"))(trial.send_trial)
     app.command("demo", epilog=_example("demo"))(demo.demo)
     app.command("simulate", epilog=_example("simulate PLATFORM --port 8080 --faults 0.25 --seed 7"))(simulate.simulate)
     app.command("adapters", epilog=_example("adapters"))(store.adapters)

@@ -45,11 +45,15 @@ class Watcher:
         self.imports: list[MenuChanges] = []
         self.status: Status | None = None
 
+    def say(self, text: str) -> None:
+        """Show what is being done now."""
+        if self.status:
+            self.status.update(Text(text))
+
     @hookimpl
     def menu_error(self) -> None:
         """The order and the menu don't fit."""
-        if self.status:
-            self.status.update(Text("The order and the menu don't fit; importing the menu"))
+        self.say("The order and the menu don't fit; importing the menu")
 
     @hookimpl
     def menu_imported(self, changes: MenuChanges) -> None:

@@ -1,8 +1,8 @@
-"""`tillpost menu import` and `tillpost menu check`: the store's menu in a file, and what is wrong with it or an order.
+"""`tillpost menu import`, `check` and `diff`: the menu in a file, what is wrong with it or an order, what changed.
 
 With `--json`, import prints {"ok", "connection", "held", "changes", "in_words", "items", "file"}, and check prints
 {"ok", "connection", "faults": [{"subject", "text"}]} or, of an order, {"ok", "connection", "problems": [{"error",
-"remedy", "exit_code"}]}.
+"remedy", "exit_code"}]}. Diff prints {"ok", "changes", "in_words"}.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from tillpost.config import ConnectionSettings
 from tillpost.errors import MenuError, PosError
 from tillpost.importing import MenuImport
 from tillpost.menu import Menu
+from tillpost.menu_changes import compare
 from tillpost.menu_faults import setup_faults
 from tillpost.order import Order, describe_lines
 from tillpost.plugins import adapter_named
 from tillpost.precheck import check_order
 from tillpost.till import Till
 
-__all__ = ["check", "import_"]
+__all__ = ["check", "diff", "import_"]
 
 
 def import_(
@@ -67,6 +68,21 @@ def import_(
     for line in words or ("Nothing has changed.",):
         tell(line)
     tell(f"{len(result.menu.items)} items are in {output}.", "bold green")
+
+
+def diff(
+    old_file: Annotated[str, typer.Argument(metavar="OLD", help="A menu's file, as `menu import` writes it.")],
+    new_file: Annotated[str, typer.Argument(metavar="NEW", help="Another one, imported later.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say in words what changed from one import of a menu to another."""
+    changes = compare(read_model(Menu, old_file), read_model(Menu, new_file))
+    words = changes.in_words()
+    if as_json:
+        show_json({"ok": True, "changes": changes, "in_words": words})
+        return
+    for line in words or ("Nothing has changed.",):
+        tell(line)
 
 
 def _held(settings: ConnectionSettings, result: MenuImport) -> PosError:
