@@ -98,6 +98,10 @@ class ErrorRecord(Word):
     exchange: Transcript | None = None
 
 
+MOST_NAMED = 5
+"""How many lines or items an error's one line names."""
+
+
 class PosError(Exception):
     """A platform refused, failed or couldn't be reached. Catch a subclass to act on one kind of remedy.
 
@@ -186,7 +190,8 @@ class PosError(Exception):
         """One line that a support person can read."""
         where = " ".join(part for part in (self.title or self.platform, self.operation) if part)
         said = " ".join(str(part) for part in (self.status_code, self.code, self.detail) if part)
-        about = f" [{', '.join(self.subjects)}]" if self.subjects else ""
+        named = [*self.subjects[:MOST_NAMED], *(["..."] if len(self.subjects) > MOST_NAMED else [])]
+        about = f" [{', '.join(named)}]" if named else ""
         return f"{where + ': ' if where else ''}{said or type(self).__name__}{about} (order {self.outcome})"
 
     def __repr__(self) -> str:

@@ -2,7 +2,9 @@
 
 A plugin marks its functions with `@tillpost.hookimpl`, takes the arguments that it wants by name, and registers its
 module under the entry-point group `tillpost` (or hands an object to `Till.connect(hooks=[...])`). A hook that raises is
-logged; it changes neither an order's fate nor another plugin's turn. Under `AsyncTill` a hook may be async.
+logged; it changes neither an order's fate nor another plugin's turn. Under `AsyncTill` a hook may be async. A hook runs
+while its order is being submitted, so it must not submit the same order or import the menu itself: it would wait for
+its own end.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def importing(
     shelf, policy = connection.shelf, connection.policy
     old = shelf.menu
     if old and not forced and (_young(connection) or shelf.imported_at > asked_at):
-        return MenuImport(old, compare(old, old), held=shelf.held is not None)
+        return MenuImport(old, MenuChanges(), held=shelf.held is not None)
     if shelf.failure and not forced and shelf.failed_at > asked_at:
         raise PosError.from_record(shelf.failure)
     menu: Menu | None = yield Reimport()
