@@ -1,0 +1,223 @@
+"""What Square's cassettes are recorded from: the samples in Square's own OpenAPI document, and the simulator.
+
+The document's samples come first, since a recording of our simulator proves nothing about Square. They are all of
+answers that went well: the document has no sample of a refusal, so errors can only come from the simulator.
+
+Whoever stands in the orders here is a canary: none of their texts may be found in any cassette.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+from unittest.mock import patch
+
+import pytest
+
+from adapters.square import spec
+from tillpost.order import Address, Charge, Customer, Delivery, Discount, Line, Modifier, Order, Payment
+from tillpost.simulator import FaultPlan, Running, serve_in_thread
+from tillpost.testing import Cassettes, Origin, Sample, sampled, simulated
+from tillpost_square.settings import SquareSettings
+from tillpost_square.simulator import SquareSimulator, WorldSettings
+
+CANARY_TOKEN = "canary-token-7f3a9c51e2"
+CANARY = Customer(name="Canary Wren", phone="+61455009911", email="canary.wren@aviary.example")
+CANARY_ADDRESS = Address(line1="7 Canary Perch", city="Birdville", region="NSW", postcode="2999", country="AU")
+CANARY_NOTE = "No onions for the canary"
+CANARY_PAYMENT = "pi_canary_5512"
+CANARIES = (
+    CANARY_TOKEN,
+    *CANARY.model_dump().values(),
+    *(text for text in CANARY_ADDRESS.model_dump().values() if text and len(text) > 3),
+    CANARY_NOTE,
+    CANARY_PAYMENT,
+    "Wren",
+)
+PUBLISHED_PEOPLE = ("+1 650-354-7217", "123 Main St", "94114", "sq-1-Hxim77tbdcbGejOejnoAklBVJed2YFLTmirfl8Q5XZzObTc8")
+"""Texts of Square's own samples in the places where a store's and a buyer's stand."""
+
+SQUARE = Cassettes(
+    "square",
+    folder=Path(__file__).parents[3] / "cassettes" / "square",
+    settings={"access_token": CANARY_TOKEN, "location_id": "L-CAFE"},
+    api_version=SquareSettings.model_fields["square_version"].default,
+    public_headers=frozenset({"square-version"}),
+    public_query=frozenset({"types", "cursor"}),
+    public_fields=frozenset(  # ids and Square's own words; nobody stands in them
+        "cursor tax_ids tax_uid discount_uid item_id category_type product_type selection_type modifier_type "
+        "source_type absent_at_location_ids present_at_location_ids square_product delay_action entry_method "
+        "visibility".split()
+    ),
+)
+DOCUMENT = "Square's OpenAPI document, release 2025-08-20 (Apache 2.0)"
+MOMENT = datetime.fromisoformat("2026-11-23T01:00:00+00:00")
+
+
+# The document's samples -----------------------------------------------------------------------------------------------
+
+
+def example(schema: str) -> Any:
+    """Return a copy of a schema's example. The test is skipped where the document isn't at hand."""
+    path = Path(os.environ.get(spec.WHERE) or Path(spec.__file__).parents[4] / "shared/reference/square-openapi.json")
+    if not path.is_file():
+        pytest.skip(f"Square's OpenAPI document is not at hand: set {spec.WHERE} to where it is")
+    return copy.deepcopy(json.loads(path.read_bytes())["components"]["schemas"][schema]["example"])
+
+
+def from_document(
+    samples: Callable[[], Sequence[Sample]], *, of: str, location: str, adapted: Sequence[str] = (), note: str = ""
+) -> Origin:
+    """Return the origin of answers that are the examples `of` these schemas, at the location that they name."""
+    origin = f"{DOCUMENT}: the example of {of}"
+    return sampled(samples, origin=origin, adapted=adapted, note=note, settings={"location_id": location})
+
+
+# The simulator --------------------------------------------------------------------------------------------------------
+
+
+class _Standing(datetime):
+    """A clock that stands, so that recording twice gives the same times."""
+
+    @classmethod
+    def now(cls, tz: Any = None) -> Self:
+        return cls.fromtimestamp(MOMENT.timestamp(), tz)
+
+
+def from_simulator(
+    prepare: Callable[[SquareSimulator], object] | None = None,
+    *,
+    note: str,
+    faults: FaultPlan | None = None,
+    settings: Mapping[str, object] | None = None,
+    **world: Any,
+) -> Origin:
+    """Return the origin of answers that a simulator gives after `prepare`. `world` are settings of the simulator."""
+
+    @contextmanager
+    def serve() -> Generator[Running[SquareSimulator]]:
+        with patch("tillpost_square.simulator.clock.datetime", _Standing):
+            begun = WorldSettings(access_token=CANARY_TOKEN, **world)
+            with serve_in_thread(SquareSimulator(begun, faults)) as running:
+                if prepare:
+                    prepare(running.simulator)
+                yield running
+
+    return simulated(serve, origin="the Square simulator of this repository", note=note, settings=settings)
+
+
+# Orders ---------------------------------------------------------------------------------------------------------------
+
+TOASTIE = Line(item_id="5312", sku="BLT", name="BLT toastie", quantity=1, unit_price=1450)
+FLAT_WHITE = Line(
+    item_id="7302",
+    sku="FW-R",
+    name="Flat white, regular",
+    quantity=2,
+    unit_price=550,
+    modifiers=(Modifier(modifier_id="228", sku="M-OAT", name="Oat milk", unit_price=80),),
+    note=CANARY_NOTE,
+)
+DELIVERED = Delivery(address=CANARY_ADDRESS, instructions=CANARY_NOTE)
+
+
+def order(*lines: Line, **content: Any) -> Order:
+    """Return an order for those lines, by the canary, paid in full. `content` is what differs from the usual."""
+    charges: Sequence[Charge] = content.get("charges", ())
+    discounts: Sequence[Discount] = content.get("discounts", ())
+    total = sum(line.total for line in lines) + sum(c.amount for c in charges) - sum(d.amount for d in discounts)
+    total += content.get("tip", 0) + content.get("tax", 0)
+    return Order.model_validate(
+        {
+            "id": "ord-1",
+            "code": "B42",
+            "placed_at": "2026-11-23T11:52:07+11:00",
+            "currency": "AUD",
+            "customer": CANARY,
+            "lines": lines,
+            "payments": (Payment(method="card", amount=total, reference=CANARY_PAYMENT),),
+            "note": CANARY_NOTE,
+            **content,
+        }
+    )
+
+
+STEAKS = order(
+    Line(item_id="NEW-YORK-STRIP", name="New York Strip Steak", quantity=1, unit_price=1599),
+    Line(
+        item_id="BEMYCSMIJL46OCDV4KYIKXIB",
+        name="New York Steak, Larger",
+        quantity=2,
+        unit_price=2200,
+        modifiers=(Modifier(modifier_id="CHQX7Y4KY6N5KINJKZCFURPZ", name="Well", unit_price=50),),
+    ),
+    id="my-order-001",
+    currency="USD",
+    prices_include_tax=False,
+    discounts=(
+        Discount(name="Labor Day Sale", amount=303),
+        Discount(name="Membership Discount", amount=30),
+        Discount(name="Sale - $1.00 off", amount=100),
+    ),
+    tax=510,
+)
+"""The order of Square's sample of CreateOrder."""
+STEAKS_ID = "CAISENgvlJ6jLWAzERDzjyHVybY"
+STEAKS_AT = "057P5VYJ4A5X1"
+EXTERNALLY = (
+    "the payment's order_id, location_id, reference_id and amounts are those of the order",
+    "the payment is external: source_type and external_details say so, and what belongs to a card, an app's fee and "
+    "a customer's profile is left out",
+)
+
+
+def made() -> Sample:
+    return Sample("POST", "/v2/orders", example("CreateOrderResponse"))
+
+
+def payment_made() -> Sample:
+    """CreatePayment's sample, for the steaks and paid elsewhere."""
+    answer = example("CreatePaymentResponse")
+    payment = answer["payment"]
+    for name in ("card_details", "app_fee_money", "customer_id", "risk_evaluation"):
+        del payment[name]
+    amount = {"amount": STEAKS.total, "currency": "USD"}
+    payment |= dict.fromkeys(("amount_money", "approved_money", "total_money"), amount)
+    payment |= {"order_id": STEAKS_ID, "location_id": STEAKS_AT, "reference_id": STEAKS.id}
+    payment |= {"source_type": "EXTERNAL", "external_details": {"type": "EXTERNAL", "source": "Online order"}}
+    return Sample("POST", "/v2/payments", answer)
+
+
+def now_as(schema: str, **changes: Any) -> Sample:
+    """The order of a schema's sample, as RetrieveOrder gives it, or with changes as UpdateOrder does."""
+    answer = example(schema)
+    answer["order"] |= changes
+    return Sample("PUT" if changes else "GET", f"/v2/orders/{answer['order']['id']}", answer)
+
+
+def location() -> Sample:
+    return Sample("GET", "/v2/locations/18YC4JDH91E1H", example("RetrieveLocationResponse"))
+
+
+def catalogue_pages() -> list[Sample]:
+    """Three pages: a category and a tax; two items; what the items refer to."""
+    drinks = example("BatchRetrieveCatalogObjectsResponse")
+    pages: Sequence[Mapping[str, Any]] = (
+        example("ListCatalogResponse") | {"cursor": "page-2"},
+        {"objects": drinks["objects"], "cursor": "page-3"},
+        {"objects": drinks["related_objects"]},
+    )
+    return [location(), *(Sample("GET", "/v2/catalog/list", page) for page in pages)]
+
+
+def small_shop(square: SquareSimulator) -> None:
+    """Stock an empty shop with what the orders here name, so that an import of its menu is short."""
+    square.add_modifier_list("ML-MILK", "Milk", {"228": ("Oat milk", 80)}, maximum=1)
+    square.add_item("7302", "Flat white", 550, sku="FW-R", variation_name="regular", modifier_list_ids=["ML-MILK"])
+    square.add_item("5312", "BLT toastie", 1450, sku="BLT")

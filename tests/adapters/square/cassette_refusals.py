@@ -1,0 +1,187 @@
+"""How Square refuses: one case for each kind of error that it can give, and why there can be none of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from adapters.square.cassette_origins import CANARY_TOKEN, FLAT_WHITE, TOASTIE, from_simulator, order
+from tillpost.errors import (
+    BuriedError,
+    DoubtError,
+    MenuError,
+    OrderError,
+    OutageError,
+    Outcome,
+    PermissionsError,
+    PosError,
+    RateLimitError,
+    RegisterOfflineError,
+    SetupError,
+    StoreClosedError,
+    TaxError,
+    UnknownPosError,
+    UnsupportedError,
+)
+from tillpost.order import Order, Pickup
+from tillpost.simulator import Call, Fault, FaultKind, FaultPlan, FaultRule
+from tillpost.testing import Case, cases
+from tillpost_square.simulator import SquareSimulator
+
+ONLY_SIMULATED = "The document has no sample of a refusal, so code and text are the simulator's."
+
+
+LUNCH = order(FLAT_WHITE, TOASTIE)
+
+
+def every(fault: Fault) -> FaultPlan:
+    return FaultPlan(rules=(FaultRule(fault=fault, path="^/v2/orders$", times=None),))
+
+
+def use_key(square: SquareSimulator) -> None:
+    """Use up the key of the order's first generation for another body."""
+    body = b'{"idempotency_key": "ord-1-0", "order": {"location_id": "L-CAFE"}}'
+    (create,) = (route for route in square.routes() if (route.method, route.path) == ("POST", "/v2/orders"))
+    headers = {"authorization": f"Bearer {CANARY_TOKEN}", "content-type": "application/json"}
+    create.handler(Call(method="POST", path="/v2/orders", body=body, headers=headers, query={}, path_values={}))
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """How Square refuses an order, as a simulator does after `prepare` or with `faults`, and what is raised then."""
+
+    name: str
+    error: type[PosError]
+    code: str = ""
+    status: int | None = 400
+    lines: tuple[int, ...] = ()
+    reason: str = ""
+    subjects: tuple[str, ...] = ()
+    retry_after: float | None = None
+    outcome: Outcome = Outcome.NOT_CREATED
+    prepare: Callable[[SquareSimulator], object] | None = None
+    faults: FaultPlan | None = None
+    settings: Mapping[str, object] | None = None
+    order: Order = LUNCH
+
+    @property
+    def cases(self) -> Sequence[Case]:
+        """The cassette, played by both kinds of Till."""
+        origin = from_simulator(self.prepare, note=ONLY_SIMULATED, faults=self.faults, settings=self.settings)
+        return cases(self.name, origin)
+
+
+TWO_TAXES = ("GST", "Weekend")
+TOO_EARLY = order(TOASTIE, fulfilment=Pickup(due_at=datetime(2020, 1, 1, tzinfo=UTC)))
+
+REFUSALS = (
+    Refusal(
+        "error-menu-gone",
+        MenuError,
+        "NOT_FOUND",
+        status=404,
+        lines=(1,),
+        reason="gone",
+        subjects=("BLT toastie (line 2)",),
+        prepare=lambda square: square.remove_variation("5312"),
+    ),
+    Refusal(
+        "error-menu-sold-out",
+        MenuError,
+        "INVALID_VALUE",
+        lines=(0,),
+        reason="sold_out",
+        subjects=("Flat white, regular (line 1)",),
+        prepare=lambda square: square.sell_out("7302"),
+    ),
+    Refusal(
+        "error-menu-price",
+        MenuError,
+        status=None,
+        lines=(1,),
+        reason="price",
+        subjects=("BLT toastie (line 2)",),
+        prepare=lambda square: square.change_price("5312", 1500),
+    ),
+    Refusal(
+        "error-tax", TaxError, status=None, subjects=TWO_TAXES, prepare=lambda square: square.add_tax("Weekend", "15")
+    ),
+    Refusal(
+        "error-outage",
+        OutageError,
+        "SERVICE_UNAVAILABLE",
+        503,
+        outcome=Outcome.UNKNOWN,
+        prepare=lambda square: square.set_outage(),
+    ),
+    Refusal(
+        "error-outage-html",
+        OutageError,
+        status=502,
+        outcome=Outcome.UNKNOWN,
+        faults=every(Fault(kind=FaultKind.HTML)),
+    ),
+    Refusal(
+        "error-outage-empty",
+        OutageError,
+        status=200,
+        outcome=Outcome.UNKNOWN,
+        faults=every(Fault(kind=FaultKind.EMPTY)),
+    ),
+    Refusal(
+        "error-rate-limit",
+        RateLimitError,
+        "RATE_LIMITED",
+        429,
+        retry_after=7.0,
+        faults=every(Fault(kind=FaultKind.RATE_LIMITED, retry_after=7)),
+    ),
+    Refusal("error-doubt", DoubtError, "IDEMPOTENCY_KEY_REUSED", outcome=Outcome.UNKNOWN, prepare=use_key),
+    Refusal(
+        "error-permissions-unauthorized",
+        PermissionsError,
+        "UNAUTHORIZED",
+        401,
+        settings={"access_token": f"{CANARY_TOKEN}-of-nobody"},
+    ),
+    Refusal(
+        "error-permissions-revoked",
+        PermissionsError,
+        "ACCESS_TOKEN_REVOKED",
+        401,
+        prepare=lambda square: square.revoke_token(),
+    ),
+    Refusal(
+        "error-permissions-expired",
+        PermissionsError,
+        "ACCESS_TOKEN_EXPIRED",
+        401,
+        prepare=lambda square: square.expire_token(),
+    ),
+    Refusal(
+        "error-permissions-scopes",
+        PermissionsError,
+        "INSUFFICIENT_SCOPES",
+        403,
+        reason="scopes",
+        prepare=lambda square: square.drop_scope("ORDERS_WRITE"),
+    ),
+    Refusal("error-order", OrderError, "INVALID_TIME", order=TOO_EARLY),
+    Refusal("error-setup", SetupError, "NOT_FOUND", 404, settings={"location_id": "L-NOWHERE"}),
+    Refusal(
+        "error-unknown",
+        UnknownPosError,
+        status=418,
+        outcome=Outcome.UNKNOWN,
+        faults=every(Fault(kind=FaultKind.HTML, status=418)),
+    ),
+)
+
+IMPOSSIBLE: Mapping[type[PosError], str] = {
+    StoreClosedError: "Square takes orders at any hour; no code says that a store is closed.",
+    RegisterOfflineError: "Square takes orders whether or not a register is connected, and says nothing of it.",
+    BuriedError: "an adapter's signal to core, which no caller ever sees.",
+    UnsupportedError: "raised before anything is sent.",
+}
+"""Kinds of error of which there can be no cassette, and why."""

@@ -1,0 +1,307 @@
+"""Square's answers, replayed with the network blocked: each operation, and each kind of error that Square can give.
+
+Recorded by: pytest -p tillpost.testing.cassettes tests/adapters/square/test_cassettes.py --record
+What the files must be like is tested in `test_cassette_files`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from adapters.square.cassette_origins import (
+    DELIVERED,
+    EXTERNALLY,
+    FLAT_WHITE,
+    SQUARE,
+    STEAKS,
+    STEAKS_AT,
+    STEAKS_ID,
+    TOASTIE,
+    catalogue_pages,
+    example,
+    from_document,
+    from_simulator,
+    location,
+    made,
+    now_as,
+    order,
+    payment_made,
+    small_shop,
+)
+from adapters.square.cassette_refusals import IMPOSSIBLE, REFUSALS, Refusal
+from tillpost.adapter import Attempt
+from tillpost.errors import MenuError, OrderError, Outcome, PosError, TaxError
+from tillpost.order import Charge, Discount, Draft, Line, PosOrder, PosState
+from tillpost.remedies import Actor
+from tillpost.testing import Cassettes, Sample, Store, plays
+from tillpost_square.catalogue import CatalogueChanges
+from tillpost_square.simulator import SquareSimulator
+
+pytest_plugins = ["tillpost.testing.cassettes"]
+
+
+@pytest.fixture(scope="session")
+def cassettes() -> Cassettes:
+    return SQUARE
+
+
+# Each operation, from Square's own samples ----------------------------------------------------------------------------
+
+
+@plays(
+    "submit",
+    from_document(
+        lambda: [made(), payment_made()],
+        of="CreateOrderResponse and CreatePaymentResponse",
+        location=STEAKS_AT,
+        adapted=EXTERNALLY,
+    ),
+)
+def test_a_paid_order_is_created_and_paid(store: Store) -> None:
+    assert store.submit(STEAKS) == PosOrder(id=STEAKS_ID, reference="my-order-001", status="OPEN", total=6176)
+
+
+@plays(
+    "undo",
+    from_document(
+        lambda: [made(), now_as("CreateOrderResponse"), now_as("CreateOrderResponse", state="CANCELED", version=2)],
+        of="CreateOrderResponse",
+        location=STEAKS_AT,
+        adapted=("RetrieveOrder gives the order as it was created", "UpdateOrder gives it with another state, version"),
+    ),
+)
+def test_an_order_whose_total_differs_by_a_tax_is_undone_before_it_is_paid(store: Store) -> None:
+    paid_without_tax = order(*STEAKS.lines, id=STEAKS.id, currency="USD", discounts=STEAKS.discounts)
+
+    with pytest.raises(TaxError) as caught:
+        store.submit(paid_without_tax)
+
+    assert caught.value.subjects == ("State Sales Tax",)
+    assert "5.10" in caught.value.detail
+    assert caught.value.outcome is Outcome.NOT_CREATED
+
+
+@plays(
+    "finish",
+    from_document(lambda: [payment_made()], of="CreatePaymentResponse", location=STEAKS_AT, adapted=EXTERNALLY),
+)
+def test_an_order_that_was_created_and_not_paid_is_finished(store: Store) -> None:
+    finished = store.ask("finish", Draft(id=STEAKS_ID, total=6176, version=1), order=STEAKS)
+
+    assert finished == PosOrder(id=STEAKS_ID, reference="my-order-001", status="OPEN", total=6176)
+
+
+@plays(
+    "find",
+    from_document(
+        lambda: [Sample("POST", "/v2/orders/search", {"orders": [example("CreateOrderResponse")["order"]]})],
+        of="CreateOrderResponse",
+        location=STEAKS_AT,
+        adapted=("the order stands in the `orders` of SearchOrders",),
+        note="The document's sample of SearchOrders lists entries without orders, which the adapter doesn't ask for.",
+    ),
+)
+def test_an_unpaid_order_is_found_as_a_draft(store: Store) -> None:
+    assert store.ask("find", None, order=STEAKS) == Draft(id=STEAKS_ID, total=6176, version=1)
+
+
+@plays(
+    "fetch",
+    from_document(lambda: [now_as("RetrieveOrderResponse")], of="RetrieveOrderResponse", location="D7AVYMEAPJ3A3"),
+)
+def test_an_order_is_fetched_as_it_is_now(store: Store) -> None:
+    assert store.fetch(STEAKS_ID) == PosOrder(id=STEAKS_ID, status="OPEN", total=550)
+
+
+@plays(
+    "cancel",
+    from_document(
+        lambda: [now_as("UpdateOrderResponse"), now_as("UpdateOrderResponse", state="CANCELED", version=3)],
+        of="UpdateOrderResponse",
+        location="MXVQSVNDGN3C8",
+        adapted=("RetrieveOrder gives the sample's order", "UpdateOrder gives it with another state and version"),
+    ),
+)
+def test_an_order_is_cancelled_under_its_version(store: Store) -> None:
+    cancelled = store.cancel(PosOrder(id="DREk7wJcyXNHqULq8JJ2iPAsluJZY", reference="ord-1"))
+
+    assert (cancelled.state, cancelled.status, cancelled.total) == (PosState.CANCELLED, "CANCELED", 900)
+
+
+@plays(
+    "cancel-completed",
+    from_document(
+        lambda: [now_as("PayOrderResponse")],
+        of="PayOrderResponse",
+        location="P3CCK6HSNDAS7",
+        adapted=("RetrieveOrder gives the sample's order",),
+    ),
+)
+def test_an_order_that_is_completed_is_not_cancelled(store: Store) -> None:
+    with pytest.raises(OrderError, match="nothing of the order is left"):
+        store.cancel(PosOrder(id="lgwOlEityYPJtcuvKTVKT1pA986YY", reference="ord-1"))
+
+
+@plays(
+    "quote",
+    from_document(
+        lambda: [Sample("POST", "/v2/orders/calculate", example("CalculateOrderResponse"))],
+        of="CalculateOrderResponse",
+        location="D7AVYMEAPJ3A3",
+    ),
+)
+def test_an_order_is_priced_without_being_created(store: Store) -> None:
+    items = (
+        Line(item_id="ITEM-1", name="Item 1", quantity=1, unit_price=500),
+        Line(item_id="ITEM-2", name="Item 2", quantity=2, unit_price=300),
+    )
+    half_off = order(*items, currency="USD", discounts=(Discount(name="50% Off", amount=550),), tip=75)
+
+    assert store.quote(half_off) == 550 + 75
+
+
+@plays(
+    "import_menu",
+    from_document(
+        catalogue_pages,
+        of="RetrieveLocationResponse, ListCatalogResponse and BatchRetrieveCatalogObjectsResponse",
+        location="18YC4JDH91E1H",
+        adapted=(
+            "the objects and the related objects of BatchRetrieveCatalogObjects are pages of ListCatalog",
+            "the first two pages have a cursor",
+        ),
+    ),
+)
+def test_a_menu_is_imported_page_by_page(store: Store) -> None:
+    menu = store.import_menu().menu
+    assert menu
+
+    assert (menu.site, menu.currency, menu.version) == ("18YC4JDH91E1H", "USD", "2017-02-21T14:50:26.495Z")
+    sold = {(item.name, v.name): (v.id, v.price) for item in menu.items for v in item.variations}
+    assert sold == {
+        ("Tea", "Mug"): ("2TZFAOHWGG7PAK2QEXWYPZSP", 150),
+        ("Coffee", "Regular"): ("LBTYIHNHU52WOIHWT7SNRIYH", 250),
+        ("Coffee", "Large"): ("PKYIC7HGGKW5CYVSCVDEIMHY", 350),
+    }
+    assert {item.categories for item in menu.items} == {("Beverages",)}
+    assert [item.tax_ids for item in menu.items] == [("HURXQOOAIC4IZSI2BEXQRYFY",)] * 2
+    assert [(str(tax.rate), tax.included) for tax in menu.taxes] == [("0.05", False)] * 2
+
+
+@plays(
+    "changed_since",
+    from_document(
+        lambda: [Sample("POST", "/v2/catalog/search", example("SearchCatalogObjectsResponse"))],
+        of="SearchCatalogObjectsResponse",
+        location="18YC4JDH91E1H",
+    ),
+)
+def test_what_has_changed_in_the_catalogue_since_a_time_is_told(store: Store) -> None:
+    changes = store.ask("changed_since", datetime(2017, 10, 1, tzinfo=UTC))
+
+    assert changes == CatalogueChanges(changed=("X5DZ5NWWAQ44CKBLKIFQGOWK", "NNNEM3LA656Q46NXLWCNI7S5"))
+
+
+@plays(
+    "check",
+    from_document(
+        lambda: [Sample("POST", "/oauth2/token/status", example("RetrieveTokenStatusResponse")), location()],
+        of="RetrieveTokenStatusResponse and RetrieveLocationResponse",
+        location="18YC4JDH91E1H",
+    ),
+)
+def test_a_check_tells_an_expired_token_and_the_scopes_that_are_missing(store: Store) -> None:
+    found = {finding.what: finding for finding in store.check().findings}
+
+    assert [what for what, finding in found.items() if not finding.ok] == ["token", "scopes"]
+    assert found["token"].text == "The access token expired at 2022-10-14 14:44 UTC"
+    assert all(scope in found["scopes"].text for scope in ("ORDERS_WRITE", "ITEMS_READ", "MERCHANT_PROFILE_READ"))
+    assert "PAYMENTS_WRITE" not in found["scopes"].text
+    assert (found["token"].actor, found["scopes"].actor) == (Actor.STORE, Actor.STORE)
+
+
+# What the document has no sample of: a pickup and a delivery whole, a free order, a menu that has drifted -------------
+
+NO_SAMPLE = "The document has no sample of this."
+WEEKEND = (Charge(kind="surcharge", name="Weekend surcharge", amount=271),)
+
+
+@plays("submit-pickup", from_simulator(note=f"{NO_SAMPLE} Its orders have no fulfilment, charge or tip."))
+def test_an_order_with_a_pickup_a_charge_a_discount_and_a_tip_arrives(store: Store) -> None:
+    off = (Discount(name="WELCOME", amount=200),)
+
+    assert store.submit(order(FLAT_WHITE, TOASTIE, charges=WEEKEND, discounts=off, tip=100)).total == 2881
+
+
+@plays("submit-delivery", from_simulator(note=NO_SAMPLE))
+def test_a_scheduled_delivery_arrives(store: Store) -> None:
+    due = DELIVERED.model_copy(update={"due_at": datetime(2036, 11, 23, 8, tzinfo=UTC)})
+    fee = (Charge(kind="delivery", name="Delivery", amount=700),)
+    three = TOASTIE.model_copy(update={"quantity": 3})
+
+    assert store.submit(order(three, fulfilment=due, charges=fee)).total == 5050
+
+
+@plays("submit-free", from_simulator(note=f"{NO_SAMPLE} That of PayOrder is of 20.00 paid in two payments."))
+def test_a_free_order_is_paid_by_pay_order(store: Store) -> None:
+    made = store.submit(order(TOASTIE, discounts=(Discount(name="On the house", amount=1450),)))
+
+    assert (made.total, made.state) == (0, PosState.RECEIVED)
+
+
+def made_again(square: SquareSimulator) -> None:
+    small_shop(square)
+    square.recreate_variation("5312", "5312-NEW")
+
+
+@plays("submit-healed", from_simulator(made_again, note=NO_SAMPLE, stocked=False))
+def test_an_order_for_an_item_with_a_new_id_is_healed_by_an_import(store: Store) -> None:
+    assert store.submit(order(FLAT_WHITE, TOASTIE)).total == 2710
+
+
+def taken_off(square: SquareSimulator) -> None:
+    small_shop(square)
+    square.remove_variation("5312")
+
+
+@plays("submit-not-healed", from_simulator(taken_off, note=NO_SAMPLE, stocked=False))
+def test_an_order_for_an_item_that_an_import_does_not_find_is_refused_with_its_line(store: Store) -> None:
+    with pytest.raises(MenuError) as caught:
+        store.submit(order(FLAT_WHITE, TOASTIE))
+
+    assert (caught.value.lines, caught.value.subjects) == ((1,), ("BLT toastie (line 2)",))
+    assert (caught.value.outcome, caught.value.menu_imported) == (Outcome.NOT_CREATED, True)
+
+
+# Each kind of error ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("store", "refusal"),
+    [pytest.param(case, refusal, id=repr(case)) for refusal in REFUSALS for case in refusal.cases],
+    indirect=["store"],
+)
+def test_a_refusal_is_told_as_its_kind_of_error(store: Store, refusal: Refusal) -> None:
+    menu_kind = issubclass(refusal.error, MenuError)  # a Till would import the menu; here the answer itself is judged
+    with pytest.raises(PosError) as caught:
+        store.ask("submit", Attempt(), order=refusal.order) if menu_kind else store.submit(refusal.order)
+
+    error = caught.value
+    assert type(error) is refusal.error
+    assert (error.code, error.status_code) == (refusal.code, refusal.status)
+    assert (error.lines, error.reason, error.subjects) == (refusal.lines, refusal.reason, refusal.subjects)
+    assert (error.retry_after, error.outcome) == (refusal.retry_after, refusal.outcome)
+
+
+def test_every_kind_of_error_has_a_cassette_or_a_reason_why_there_can_be_none() -> None:
+    assert {refusal.error for refusal in REFUSALS} | set(IMPOSSIBLE) == set(_kinds(PosError))
+
+
+def _kinds(root: type[PosError]) -> Iterator[type[PosError]]:
+    for kind in root.__subclasses__():
+        if kind.__module__ == "tillpost.errors":
+            yield kind
+            yield from _kinds(kind)
