@@ -23,9 +23,6 @@ class CornerSettings(AdapterSettings):
     shop: str
 
 
-# What Corner answers. A body that doesn't fit is an error of the answer, never a KeyError here.
-
-
 class CornerOrder(BaseModel):
     id: str
     reference: str
@@ -77,6 +74,7 @@ class Corner(Adapter[CornerSettings]):
     platform = "corner"
     title = "Corner POS"
     settings = CornerSettings
+    public_fields = frozenset({"shop", "reference", "item", "option", "sku"})
     simulator = "tillpost_corner.simulator:CornerSimulator"
     errors = (
         Row(PermissionsError, codes=frozenset({"BAD_TOKEN"})),
