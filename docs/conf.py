@@ -25,15 +25,10 @@ napoleon_use_ivar = True
 napoleon_custom_sections = [("Class attributes", "Attributes")]
 napoleon_use_rtype = False
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_class_signature = "mixed"
 autodoc_default_options = {"exclude-members": "model_config, model_post_init"}
 add_module_names = False
 python_use_unqualified_type_names = True
-
-# Every link between pages and every class of ours that a page refers to must be there. Names of other projects aren't
-# looked up, since a build needs no network.
-nitpicky = True
-nitpick_ignore_regex = [("py:.*", r"(?!tillpost).*"), ("py:.*", r"tillpost\..*\.([A-Z]|Model)")]  # type variables
-suppress_warnings = ["ref.python"]  # an attribute's name that several classes have

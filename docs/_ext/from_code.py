@@ -160,24 +160,26 @@ def _remarks_in(file: Path, root: Path) -> Iterator[Remark]:
 
 
 def _texts(file: Path) -> Iterator[tuple[int, str]]:
-    """Yield each remark of a file with its line. It ends with the comment, or with the docstring's paragraph."""
-    comments: dict[int, tuple[int, str]] = {}
+    """Yield each remark of a file with its line. It ends with the comment, the paragraph, or at the next remark."""
+    comments: list[tuple[int, int, list[str]]] = []
     with file.open("rb") as lines:
         for token in tokenize.tokenize(lines.readline):
-            if token.type == tokenize.COMMENT:
-                comments[token.start[0]] = (token.start[1], token.string.lstrip("# "))
-            elif token.type == tokenize.STRING and token.string.startswith('"""'):
-                for paragraph in re.finditer(r"^ *(?:# )?unconfirmed: (.*(?:\n[^\n]+)*)", token.string, re.MULTILINE):
-                    before = token.string[: paragraph.start()].count("\n")
-                    yield token.start[0] + before, " ".join(paragraph[1].removesuffix('"""').split())
-    for line, (column, text) in comments.items():
-        if text.startswith("unconfirmed: "):
-            said = [text.removeprefix("unconfirmed: ")]
-            while (following := comments.get(line + len(said))) and following[0] == column:
-                if following[1].startswith("unconfirmed: "):
-                    break
-                said.append(following[1])
-            yield line, " ".join(said)
+            line, column = token.start
+            if token.type == tokenize.STRING and token.string.startswith('"""'):
+                yield from _split(line, token.string.strip('"'))
+            elif token.type == tokenize.COMMENT:
+                said = token.string.removeprefix("#").strip()
+                if comments and comments[-1][1] == column and comments[-1][0] + len(comments[-1][2]) == line:
+                    comments[-1][2].append(said)
+                else:
+                    comments.append((line, column, [said]))
+    for line, _, block in comments:
+        yield from _split(line, "\n".join(block))
+
+
+def _split(line: int, text: str) -> Iterator[tuple[int, str]]:
+    for remark in re.finditer(r"unconfirmed: (.*?)(?=(?:# )?unconfirmed: |\n\s*\n|\Z)", text, re.DOTALL):
+        yield line + text[: remark.start()].count("\n"), " ".join(remark[1].split())
 
 
 def _definitions(tree: ast.Module) -> Iterator[tuple[str, int, int]]:
@@ -315,6 +317,19 @@ class Unconfirmed(FromCode):
         return written
 
 
+def share_out(_app: Sphinx, _what: str, _name: str, _object: object, _options: object, lines: list[str]) -> None:
+    """Give each of several attributes that share a line of a docstring ("platform, title: ...") a line of its own."""
+    for place in reversed(range(len(lines))):
+        if shared := re.fullmatch(r"( +)(\w+(?:, \w+)+): (.*)", lines[place]):
+            end = place + 1
+            while end < len(lines) and lines[end].startswith(shared[1] + " "):
+                end += 1
+            more = lines[place + 1 : end]
+            lines[place:end] = [
+                line for name in shared[2].split(", ") for line in (f"{shared[1]}{name}: {shared[3]}", *more)
+            ]
+
+
 def setup(app: Sphinx) -> dict[str, object]:
     """Tell Sphinx of the directives."""
     app.add_directive("error-classes", ErrorClasses)
@@ -323,4 +338,5 @@ def setup(app: Sphinx) -> dict[str, object]:
     app.add_directive("fields", Fields)
     app.add_directive("format", Format)
     app.add_directive("unconfirmed", Unconfirmed)
+    app.connect("autodoc-process-docstring", share_out, priority=400)  # before napoleon reads the sections
     return {"version": "1", "parallel_read_safe": True}
