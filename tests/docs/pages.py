@@ -80,7 +80,8 @@ class Reader:
         self.servers: list[subprocess.Popen[bytes]] = []
         scripts = str(Path(sys.executable).parent)
         self.environment = {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "120"}
-        self.environment.pop("TILLPOST_CONFIG", None)
+        for mine in ("TILLPOST_CONFIG", "PYTEST_ADDOPTS"):
+            self.environment.pop(mine, None)
 
     def follow(self, page: Path) -> None:
         """Run all that the page shows; raise `AssertionError` with the line where it isn't as the page says."""
@@ -106,7 +107,7 @@ class Reader:
         (self.folder / name).write_text(self._mine(text), encoding="utf-8")
 
     def install(self, package: Path) -> None:
-        """Install a package for the commands to come: its modules, and its entry points as pip would write them."""
+        """Install a package for the commands to come, with its entry points as pip would write them, and its tests."""
         project = tomllib.loads((package / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         info = self.folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
         info.mkdir()
@@ -118,6 +119,8 @@ class Reader:
             for group, points in project["entry-points"].items()
         )
         (info / "entry_points.txt").write_text(groups, encoding="utf-8")
+        for test in package.glob("test_*.py"):
+            shutil.copy(test, self.folder)
         self.environment["PYTHONPATH"] = os.pathsep.join((str(self.folder), str(package)))
 
     def close(self) -> None:
