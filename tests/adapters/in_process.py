@@ -41,7 +41,8 @@ class InProcess(httpx.BaseTransport):
             if method == request.method and (hit := pattern.fullmatch(request.url.path)):
                 headers = {name.lower(): value for name, value in request.headers.items()}
                 query = dict(request.url.params)
-                call = Call(method, request.url.path, request.read(), headers, query, hit.groupdict())
+                target = request.url.raw_path.decode()
+                call = Call(method, request.url.path, request.read(), headers, query, hit.groupdict(), target)
                 with self.simulator.lock:
                     return _response(handler(call))
         return _response(self.simulator.failure(404))

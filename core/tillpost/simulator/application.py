@@ -101,6 +101,7 @@ def _web_handler(simulator: Simulator, handler: Handler) -> WebHandler:
             headers={name.lower(): value for name, value in request.headers.items()},
             query=dict(request.query),
             path_values=dict(request.match_info),
+            target=request.raw_path,
         )
         with simulator.lock:
             return to_web(handler(call))

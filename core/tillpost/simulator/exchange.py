@@ -14,7 +14,10 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, as a handler sees it. Header names are in lower case; `path_values` are the named path parts."""
+    """One request, as a handler sees it. Header names are in lower case; `path_values` are the named path parts.
+
+    `target` is the path with its query as it stood in the request line, which is what some platforms sign.
+    """
 
     method: str
     path: str
@@ -22,6 +25,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     query: Mapping[str, str] = field(default_factory=dict[str, str])
     path_values: Mapping[str, str] = field(default_factory=dict[str, str])
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class Counter(Simulator):
         return self._told()
 
     def _echoed(self, call: Call) -> Answer:
-        return Answer.of([call.path_values["word"], call.query.get("q"), call.headers.get("x-test")])
+        return Answer.of([call.path_values["word"], call.query.get("q"), call.headers.get("x-test"), call.target])
 
     def _broken(self, _: Call) -> Answer:
         raise RuntimeError("broken on purpose")

@@ -30,7 +30,7 @@ def change(running: Running[Counter], **body: object) -> httpx.Response:
 
 def test_a_handler_gets_path_query_and_headers(running: Running[Counter]) -> None:
     answer = httpx.get(f"{running.url}/echo/hi%20you", params={"q": "1"}, headers={"X-Test": "t"})
-    assert answer.json() == ["hi you", "1", "t"]
+    assert answer.json() == ["hi you", "1", "t", "/echo/hi%20you?q=1"]
 
 
 def test_what_a_till_needs_is_told(running: Running[Counter]) -> None:
