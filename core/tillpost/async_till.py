@@ -24,7 +24,7 @@ from tillpost.commands import Announce, Command, Flow, ImportMenu, Pause, Record
 from tillpost.errors import PosError
 from tillpost.importing import MenuImport, importing
 from tillpost.locks import NamedAsyncLocks
-from tillpost.order import Order, PosOrder
+from tillpost.order import Draft, Order, PosOrder
 from tillpost.readiness import Readiness
 from tillpost.recovery import Policy
 from tillpost.repeating import Again, Repeating, backoff
@@ -92,6 +92,10 @@ class AsyncTill(BaseTill):
         """
         async with self._order_locks.hold(order.id):
             return await self._run(self._submitting(order, is_new), order.id)
+
+    async def find(self, order: Order) -> PosOrder | Draft | None:
+        """Look for the order at the platform by its reference: there, there but unseen by staff (a draft), or not."""
+        return await self._run(self._finding(order))
 
     async def fetch(self, pos_order: PosOrder | str) -> PosOrder:
         """Return what the platform says of the order (or of the platform's id) now."""

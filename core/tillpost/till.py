@@ -22,7 +22,7 @@ import httpx
 import stamina
 from pydantic import ValidationError
 
-from tillpost.adapter import Adapter, Attempt, Credentials
+from tillpost.adapter import Adapter, Attempt, Credentials, Found
 from tillpost.commands import (
     Announce,
     Command,
@@ -41,11 +41,11 @@ from tillpost.journal import Cancelled, Journal, MemoryJournal
 from tillpost.locks import NamedLocks
 from tillpost.menu import Menu
 from tillpost.operation import Conduct, drive
-from tillpost.order import Order, PosOrder
+from tillpost.order import Draft, Order, PosOrder
 from tillpost.plugins import Hooks, adapter_named
 from tillpost.readiness import Readiness
 from tillpost.rebinding import rebind
-from tillpost.recovery import Policy
+from tillpost.recovery import Policy, fold
 from tillpost.repeating import Again, Repeating, backoff
 from tillpost.submission import Submission
 from tillpost.transport import Limits, Line
@@ -127,6 +127,11 @@ class BaseTill:
 
     def _submitting(self, order: Order, is_new: bool) -> Flow[PosOrder]:
         return Submission(self._connection, order, self._journal.read(order.id)).flow(is_new=is_new)
+
+    def _finding(self, order: Order) -> Flow[Found]:
+        since = fold(self._journal.read(order.id)).since
+        bound = rebind(order, self.menu, self._connection.policy.prices).order
+        return drive(Conduct(self._connection, "find"), self._connection.adapter.find, bound, since)
 
     def _fetching(self, pos_order: PosOrder | str) -> Flow[PosOrder]:
         pos_id = pos_order if isinstance(pos_order, str) else pos_order.id
@@ -248,6 +253,10 @@ class Till(BaseTill):
         """
         with self._order_locks.hold(order.id):
             return self._run(self._submitting(order, is_new), order.id)
+
+    def find(self, order: Order) -> PosOrder | Draft | None:
+        """Look for the order at the platform by its reference: there, there but unseen by staff (a draft), or not."""
+        return self._run(self._finding(order))
 
     def fetch(self, pos_order: PosOrder | str) -> PosOrder:
         """Return what the platform says of the order (or of the platform's id) now."""

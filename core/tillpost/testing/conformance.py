@@ -1,0 +1,290 @@
+"""The conformance suite: what any adapter must do, whatever its platform. Import it, describe your platform, run it.
+
+    class TestCorner(Conformance):
+        @pytest.fixture
+        def world(self):
+            with serve_in_thread(CornerSimulator()) as running:
+                yield CornerWorld(running)
+
+A `World` says how to connect, which orders to try, and how each kind of trouble is provoked on the platform, or why it
+can't occur there. The suite never looks at a platform's name. Needs the extra `testing`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import pytest
+
+from tillpost.adapter import Adapter
+from tillpost.errors import (
+    MenuError,
+    OrderError,
+    OutageError,
+    Outcome,
+    PermissionsError,
+    PosError,
+    RateLimitError,
+    RegisterOfflineError,
+    SetupError,
+    StoreClosedError,
+    TaxError,
+    UnknownPosError,
+)
+from tillpost.journal import MemoryJournal
+from tillpost.menu import Menu
+from tillpost.order import Draft, Order, PosOrder, PosState
+from tillpost.recovery import Policy
+from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, Running, Simulator
+from tillpost.table import unreachable
+from tillpost.till import Options, Till
+
+__all__ = ["KINDS", "Conformance", "Impossible", "Trouble", "World"]
+
+KINDS: tuple[type[PosError], ...] = (
+    MenuError,
+    OutageError,
+    RateLimitError,
+    RegisterOfflineError,
+    PermissionsError,
+    TaxError,
+    StoreClosedError,
+    OrderError,
+    SetupError,
+    UnknownPosError,
+)
+"""Each kind of remedy that a caller branches on; a world provokes it or says why it can't occur."""
+
+
+S = TypeVar("S", bound=Simulator)
+
+
+class Trouble(NamedTuple):
+    """How a kind of error is provoked: what is done to the platform first, which order is sent, which settings differ.
+
+    `outcome` is what has to be known of the order afterwards.
+    """
+
+    provoke: Callable[[], object] = lambda: None
+    order: Callable[[str], Order] | None = None
+    settings: Mapping[str, object] = {}
+    outcome: Outcome = Outcome.NOT_CREATED
+
+
+class Impossible(NamedTuple):
+    """Why a kind of error can't occur on the platform."""
+
+    reason: str
+
+
+class World(ABC, Generic[S]):
+    """A platform to try an adapter on: its simulator as it runs, and what may be done to it."""
+
+    adapter: type[Adapter[Any]]
+    create_path: str
+    """A pattern for the path of the request that creates an order; its method is POST."""
+    advance_path: str = ""
+    """A pattern for the path of the POST without which staff don't see the order; empty where one call does it all."""
+
+    def __init__(self, running: Running[S]) -> None:
+        self.running = running
+        self.simulator: S = running.simulator
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What a Till is connected with."""
+        return dict(self.running.settings)
+
+    @abstractmethod
+    def order(self, order_id: str) -> Order:
+        """Return an order that the platform takes as it is."""
+
+    @abstractmethod
+    def drifted(self, order_id: str) -> Order:
+        """Return an order that names an item by an id that is gone, and by a SKU that is still there."""
+
+    @abstractmethod
+    def gone(self, order_id: str) -> Order:
+        """Return an order whose last line, and only that, names what isn't on the menu in any way."""
+
+    @abstractmethod
+    def accept(self, pos_order: PosOrder) -> None:
+        """Have the store's staff accept an order at the register."""
+
+    @abstractmethod
+    def troubles(self) -> Mapping[type[PosError], Trouble | Impossible]:
+        """Say for each of `KINDS` how it is provoked."""
+
+
+class Conformance:
+    """The suite. Derive a test class from it, with a fixture `world`."""
+
+    policy = Policy(retries=2, retry_seconds=5, first_wait=0.01, longest_wait=0.05)
+
+    def till(self, world: World[Any], journal: MemoryJournal | None = None, /, **changed: object) -> Till:
+        """Return a Till on the platform, as a new process would have it."""
+        adapter = world.adapter(world.adapter.settings.model_validate({**world.settings, **changed}))
+        adapter.look_after = tuple(0.02 for _ in adapter.look_after)
+        return Till(adapter, Options(policy=self.policy, journal=journal))
+
+    def refusal(self, till: Till, order: Order) -> PosError:
+        """Return the error with which an order is refused."""
+        with pytest.raises(PosError) as caught:
+            till.submit(order)
+        return caught.value
+
+    # What every adapter is
+
+    def test_its_error_table_has_no_row_that_nothing_can_reach(self, world: World[Any]) -> None:
+        assert unreachable(world.adapter.errors) == []
+
+    def test_it_has_the_operations_that_every_adapter_has(self, world: World[Any]) -> None:
+        needed = {"submit", "find", "fetch", "import_menu", "check"}
+        assert needed <= world.adapter.capabilities()
+
+    def test_every_kind_of_error_is_provoked_or_impossible_for_a_reason(self, world: World[Any]) -> None:
+        troubles = world.troubles()
+        assert set(troubles) == set(KINDS)
+        assert all(t.reason for t in troubles.values() if isinstance(t, Impossible))
+
+    # Submitting
+
+    def test_a_healthy_order_is_on_the_register_once_for_what_was_paid(self, world: World[Any]) -> None:
+        order = world.order("conform-1")
+        with self.till(world) as till:
+            there = till.submit(order)
+        (entry,) = world.simulator.ledger().shown
+        assert (entry.reference, entry.order_id, entry.total) == (order.id, there.id, order.total)
+        assert there.reference == order.id
+
+    def test_the_same_order_submitted_again_is_the_same_order(self, world: World[Any]) -> None:
+        with self.till(world) as till:
+            first = till.submit(world.order("conform-1"))
+            assert till.submit(world.order("conform-1")).id == first.id
+        assert len(world.simulator.ledger().shown) == 1
+
+    def test_a_new_process_that_submits_it_again_makes_no_second_one(self, world: World[Any]) -> None:
+        for _ in range(2):
+            with self.till(world) as till:
+                till.submit(world.order("conform-1"))
+        assert len(world.simulator.ledger().shown) == 1
+
+    @pytest.mark.parametrize("when", ["before", "after"])
+    @pytest.mark.parametrize("kind", [FaultKind.LOST_ANSWER, FaultKind.SERVER_ERROR, FaultKind.TRUNCATED])
+    def test_an_answer_that_is_lost_makes_no_second_order_and_loses_none(
+        self, world: World[Any], kind: FaultKind, when: str
+    ) -> None:
+        fault = Fault.model_validate({"kind": kind, "when": when})
+        world.simulator.set_faults(FaultPlan(rules=(FaultRule(fault=fault, method="POST", path=world.create_path),)))
+        with self.till(world) as till:
+            till.submit(world.order("conform-1"))
+        ledger = world.simulator.ledger()
+        assert ([entry.reference for entry in ledger.shown], ledger.half_done) == (["conform-1"], ())
+
+    def test_orders_whose_references_begin_alike_are_told_apart(self, world: World[Any]) -> None:
+        with self.till(world) as till:
+            first, second = (till.submit(world.order(ref)) for ref in ("conform-1", "conform-12"))
+        assert first.id != second.id
+        with self.till(world) as till:
+            assert till.submit(world.order("conform-1")).id == first.id
+
+    # Looking
+
+    def test_an_order_that_is_there_is_found_and_another_isnt(self, world: World[Any]) -> None:
+        with self.till(world) as till:
+            there = till.submit(world.order("conform-1"))
+            found = till.find(world.order("conform-1"))
+            assert isinstance(found, PosOrder)
+            assert found.id == there.id
+            assert till.find(world.order("conform-2")) is None
+
+    def test_an_order_left_half_done_is_found_as_a_draft_and_finished(self, world: World[Any]) -> None:
+        if not world.advance_path:
+            assert "finish" not in world.adapter.capabilities()
+            return
+        lost = FaultRule(fault=Fault(kind=FaultKind.RESET), method="POST", path=world.advance_path, times=None)
+        world.simulator.set_faults(FaultPlan(rules=(lost,)))
+        with self.till(world) as till:
+            assert self.refusal(till, world.order("conform-1")).outcome is Outcome.UNKNOWN
+        assert len(world.simulator.ledger().half_done) == 1
+        world.simulator.set_faults(FaultPlan())
+        with self.till(world) as till:
+            assert isinstance(till.find(world.order("conform-1")), Draft)
+            till.submit(world.order("conform-1"))
+        ledger = world.simulator.ledger()
+        assert ([entry.reference for entry in ledger.shown], ledger.half_done) == (["conform-1"], ())
+
+    def test_an_order_that_is_there_is_fetched_and_accepted_only_on_proof(self, world: World[Any]) -> None:
+        with self.till(world) as till:
+            there = till.submit(world.order("conform-1"))
+            assert till.fetch(there).state is PosState.RECEIVED
+            world.accept(there)
+            assert till.fetch(there).state is PosState.ACCEPTED
+
+    # The menu
+
+    def imported(self, till: Till) -> Menu:
+        """Return the menu."""
+        menu = till.import_menu().menu
+        assert menu
+        return menu
+
+    def test_the_menu_holds_what_the_order_names_at_the_price_that_was_paid(self, world: World[Any]) -> None:
+        order = world.order("conform-1")
+        with self.till(world) as till:
+            menu = self.imported(till)
+        for line in order.lines:
+            item, variation = menu.by_variation[line.item_id]
+            assert variation.price == line.unit_price
+            assert {m.modifier_id for m in line.modifiers} <= set(menu.options(item))
+
+    def test_a_drifted_menu_is_imported_and_the_order_goes_by_itself(self, world: World[Any]) -> None:
+        order = world.drifted("conform-1")
+        with self.till(world) as till:
+            till.submit(order)
+        (entry,) = world.simulator.ledger().shown
+        assert entry.total == order.total
+
+    def test_what_is_gone_for_good_is_refused_and_the_line_is_named(self, world: World[Any]) -> None:
+        order = world.gone("conform-1")
+        with self.till(world) as till:
+            error = self.refusal(till, order)
+        assert isinstance(error, MenuError)
+        assert error.lines == (len(order.lines) - 1,)
+        assert error.outcome is Outcome.NOT_CREATED
+        assert world.simulator.ledger().shown == ()
+
+    def test_a_store_that_is_in_order_is_ready(self, world: World[Any]) -> None:
+        with self.till(world) as till:
+            readiness = till.check()
+        assert readiness.ready, readiness
+
+    # Refusals
+
+    @pytest.mark.parametrize("kind", KINDS, ids=[kind.__name__ for kind in KINDS])
+    def test_each_kind_of_trouble_is_told_for_what_it_is(self, world: World[Any], kind: type[PosError]) -> None:
+        trouble = world.troubles()[kind]
+        if isinstance(trouble, Impossible):
+            return
+        trouble.provoke()
+        order = (trouble.order or world.order)("conform-1")
+        with self.till(world, None, **trouble.settings) as till:
+            error = self.refusal(till, order)
+        assert type(error) is kind, repr(error)
+        assert error.platform == world.adapter.platform
+        assert error.outcome is trouble.outcome, repr(error)
+        assert error.remedy.manager
+        shown = world.simulator.ledger().shown
+        if error.outcome is Outcome.NOT_CREATED:
+            assert shown == ()
+        assert len(shown) <= 1
+
+    def test_a_cancelled_order_is_gone_from_the_register_and_isnt_sent_again(self, world: World[Any]) -> None:
+        with self.till(world) as till:
+            there = till.submit(world.order("conform-1"))
+            if "cancel" not in till.capabilities:
+                return
+            assert till.cancel(there).state is PosState.CANCELLED
+            assert isinstance(self.refusal(till, world.order("conform-1")), OrderError)

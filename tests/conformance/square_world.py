@@ -1,0 +1,75 @@
+"""Square for the conformance suite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, OAT, TOASTIE, paid
+from tillpost import (
+    MenuError,
+    OrderError,
+    OutageError,
+    Outcome,
+    PermissionsError,
+    PosError,
+    RateLimitError,
+    RegisterOfflineError,
+    SetupError,
+    StoreClosedError,
+    TaxError,
+    UnknownPosError,
+)
+from tillpost.order import Order, Pickup, PosOrder
+from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
+from tillpost.testing.conformance import Impossible, Trouble, World
+from tillpost_square.adapter import Square
+from tillpost_square.simulator import SquareSimulator
+
+NOWHERE = TOASTIE.model_copy(update={"item_id": "GONE", "sku": "GONE", "name": "Pavlova"})
+
+
+class SquareWorld(World[SquareSimulator]):
+    adapter = Square
+    create_path = "/v2/orders$"
+    advance_path = "/v2/payments$"
+
+    def order(self, order_id: str) -> Order:
+        white = FLAT_WHITE.model_copy(update={"quantity": 2, "modifiers": (OAT,), "note": "extra hot"})
+        return paid(order_id, [white, TOASTIE], surcharge=271, off=200, tip=100)
+
+    def drifted(self, order_id: str) -> Order:
+        return paid(order_id, [FLAT_WHITE, DRIFTED])
+
+    def gone(self, order_id: str) -> Order:
+        return paid(order_id, [FLAT_WHITE, NOWHERE])
+
+    def accept(self, pos_order: PosOrder) -> None:
+        self.simulator.staff_accept(pos_order.id)
+
+    def troubles(self) -> Mapping[type[PosError], Trouble | Impossible]:
+        simulator = self.simulator
+
+        def always(fault: Fault) -> None:
+            simulator.set_faults(FaultPlan(rules=(FaultRule(fault=fault, path="/v2/", times=None),)))
+
+        def refuse_in_new_words() -> None:
+            always(Fault(kind=FaultKind.HTML, status=418))
+
+        return {
+            MenuError: Trouble(order=self.gone),
+            OutageError: Trouble(lambda: simulator.set_outage(), outcome=Outcome.UNKNOWN),
+            RateLimitError: Trouble(lambda: always(Fault(kind=FaultKind.RATE_LIMITED))),
+            RegisterOfflineError: Impossible("Square doesn't tell whether a register is online"),
+            PermissionsError: Trouble(lambda: simulator.revoke_token()),
+            TaxError: Trouble(lambda: simulator.add_tax("Weekend surcharge", "10")),
+            StoreClosedError: Impossible("Square's Orders API takes orders at any hour; no code says closed"),
+            OrderError: Trouble(order=self.late),
+            SetupError: Trouble(settings={"location_id": "L-NOWHERE"}),
+            UnknownPosError: Trouble(refuse_in_new_words, outcome=Outcome.UNKNOWN),
+        }
+
+    def late(self, order_id: str) -> Order:
+        """An order that was due in the past."""
+        placed: Any = self.order(order_id).placed_at
+        return paid(order_id, [TOASTIE], fulfilment=Pickup(due_at=placed.replace(year=2020)))
