@@ -1,0 +1,22 @@
+"""Generic: Tillpost's own wire format, for a POS whose developer can follow a page (`docs/generic`).
+
+Importing this package is cheap; the adapter itself is loaded when the plugins are asked for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tillpost.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from tillpost_generic.adapter import Generic
+
+
+@hookimpl
+def tillpost_adapters() -> Sequence[type[Generic]]:
+    """Bring the generic adapter."""
+    from tillpost_generic.adapter import Generic
+
+    return [Generic]
