@@ -1,0 +1,177 @@
+"""The generic format as an OpenAPI 3.1 document, made from the adapter's own models, so that it can't differ from them.
+
+    python -m tillpost_generic.openapi > docs/generic/openapi.json
+
+`document` returns it. What a schema can't say (that payments add up to the total, what is signed) is on the page beside
+it. Objects are left open, since a field may be added one day, and either side ignores what it doesn't know. Not so
+the menu's, where a misspelt field would go unseen.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, TypeAlias, cast
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from tillpost.menu import Menu
+from tillpost_generic.adapter import Generic, Health, NewOrder, PosStatus, ProblemDetails
+
+__all__ = ["OPERATIONS", "document", "kinds"]
+
+Json: TypeAlias = dict[str, Any]
+
+_MODELS: tuple[type[BaseModel], ...] = (NewOrder, PosStatus, Menu, Health, ProblemDetails)
+_REF = "#/components/schemas/"
+
+_REFERENCE = {
+    "name": "reference",
+    "in": "query",
+    "required": True,
+    "description": "The order's `id`, as Tillpost sent it.",
+    "schema": {"type": "string", "maxLength": 40},
+}
+_POS_ID = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "description": "Your own id of the order, as you answered it.",
+    "schema": {"type": "string"},
+}
+_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": "The same key and the same body get the same answer, and make nothing new. The same key with "
+    "another body is refused with 409 and the kind DoubtError. Keep keys for 30 days or more.",
+    "schema": {"type": "string", "maxLength": 120},
+}
+_SIGNATURE = (
+    {
+        "name": "Tillpost-Timestamp",
+        "in": "header",
+        "required": True,
+        "description": "When the request was sent, in seconds since 1970. Refuse one that is 300 s or more from now.",
+        "schema": {"type": "string", "pattern": "^[0-9]{1,12}$"},
+    },
+    {
+        "name": "Tillpost-Signature",
+        "in": "header",
+        "required": True,
+        "description": "HMAC-SHA256 over the timestamp, the method, the path with its query as sent, the idempotency "
+        "key (empty where there is none) and the SHA-256 of the body in hexadecimal, joined by line feeds.",
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+    },
+)
+
+
+def _ref(model: type[BaseModel]) -> Json:
+    return {"$ref": f"{_REF}{model.__name__}"}
+
+
+def _operation(
+    operation_id: str, summary: str, answers: Json, *parameters: Json, status: str = "200", body: Json | None = None
+) -> Json:
+    made: Json = {
+        "operationId": operation_id,
+        "summary": summary,
+        "parameters": [*parameters, *_SIGNATURE],
+        "responses": {
+            status: {"description": "Done.", "content": {"application/json": {"schema": answers}}},
+            "default": {"$ref": "#/components/responses/Problem"},
+        },
+    }
+    if body:
+        made["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+    return made
+
+
+_MANY = {"type": "array", "items": _ref(PosStatus)}
+
+OPERATIONS: dict[tuple[str, str], Json] = {
+    ("post", "/orders"): _operation(
+        "createOrder",
+        "Make a paid order, unless it comes to another total than `expected_total`.",
+        _ref(PosStatus),
+        _KEY,
+        status="201",
+        body=_ref(NewOrder),
+    ),
+    ("get", "/orders"): _operation("findOrders", "The orders that carry a reference; none: [].", _MANY, _REFERENCE),
+    ("get", "/orders/{id}"): _operation("getOrder", "An order as it is now.", _ref(PosStatus), _POS_ID),
+    ("post", "/orders/{id}/cancel"): _operation(
+        "cancelOrder",
+        "Withdraw an order. One that is withdrawn already is answered as it is.",
+        _ref(PosStatus),
+        _POS_ID,
+        _KEY,
+    ),
+    ("get", "/menu"): _operation("getMenu", "The store's whole menu, at its own prices.", _ref(Menu)),
+    ("get", "/health"): _operation("getHealth", "Whether an order could be taken now.", _ref(Health)),
+}
+
+
+def kinds() -> tuple[str, ...]:
+    """Return the kinds of problem that there are: the codes of the adapter's table."""
+    return tuple(sorted(code for row in Generic.errors for code in row.codes))
+
+
+def document() -> Json:
+    """Return the whole document."""
+    schemas, closed = _schemas(*_MODELS), _schemas(Menu)
+    for name, schema in schemas.items():
+        _tidy(schema, closed=name in closed)
+    schemas["ProblemDetails"]["properties"]["kind"]["examples"] = list(kinds())
+    paths: Json = {}
+    for (method, path), operation in OPERATIONS.items():
+        paths.setdefault(path, {})[method] = operation
+    problem = {"description": "Refused.", "content": {"application/problem+json": {"schema": _ref(ProblemDetails)}}}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Tillpost: the generic POS",
+            "version": "1",
+            "description": "What a POS serves so that Tillpost can bring it paid online orders. All amounts are "
+            "integers in the currency's minor unit; all times carry an offset.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "https://pos.example/tillpost"}],
+        "security": [{"bearer": []}, {"basic": []}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "responses": {"Problem": problem},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "basic": {"type": "http", "scheme": "basic"},
+            },
+        },
+    }
+
+
+def _schemas(*models: type[BaseModel]) -> dict[str, Json]:
+    """Return the models' schemas, and those of all that they hold, by name."""
+    _, made = models_json_schema([(model, "validation") for model in models], ref_template=_REF + "{model}")
+    return cast("dict[str, Json]", made["$defs"])
+
+
+def _tidy(schema: Json, *, closed: bool) -> None:
+    """Take away, at every depth, the titles that pydantic makes up and, unless `closed`, its word on other fields."""
+    schema.pop("title", None)
+    if not closed:
+        schema.pop("additionalProperties", None)
+    inner: list[Json] = [schema["items"]] if "items" in schema else []
+    for part in (*inner, *schema.get("anyOf", ()), *schema.get("oneOf", ()), *schema.get("properties", {}).values()):
+        _tidy(part, closed=closed)
+
+
+def main() -> None:
+    """Print the document."""
+    json.dump(document(), sys.stdout, indent=2)
+    sys.stdout.write("\n")
+
+
+if __name__ == "__main__":
+    main()
