@@ -175,7 +175,8 @@ class AsyncTill(BaseTill):
     async def _carry_out(self, command: Command, order_id: str) -> object:
         match command:
             case Record(event):
-                self._journal.append(order_id, event)
+                if order_id:  # an order that names no reference isn't one of ours
+                    self._journal.append(order_id, event)
             case Transmit():
                 return await self._transmit(command)
             case Pause(seconds):

@@ -35,7 +35,7 @@ from tillpost.commands import (
     Transmit,
 )
 from tillpost.connection import Connection
-from tillpost.errors import ConfigError, PosError
+from tillpost.errors import Applied, ConfigError, Outcome, PosError
 from tillpost.importing import MenuImport, importing
 from tillpost.journal import Cancelled, Journal, MemoryJournal
 from tillpost.locks import NamedLocks
@@ -156,7 +156,12 @@ class BaseTill:
 
     def _cancelling(self, pos_order: PosOrder) -> Flow[PosOrder]:
         conduct = Conduct(self._connection, "cancel")
-        cancelled = yield from drive(conduct, self._connection.adapter.cancel, pos_order.id)
+        try:
+            cancelled = yield from drive(conduct, self._connection.adapter.cancel, pos_order.id)
+        except PosError as error:  # the order was there before
+            error.pos_order = error.pos_order or pos_order
+            error.outcome = Outcome.UNKNOWN if error.applied is Applied.MAYBE else Outcome.CREATED
+            raise
         yield Record(Cancelled(self._connection.clock(), cancelled))
         return cancelled
 
@@ -343,7 +348,8 @@ class Till(BaseTill):
     def _carry_out(self, command: Command, order_id: str) -> object:
         match command:
             case Record(event):
-                self._journal.append(order_id, event)
+                if order_id:  # an order that names no reference isn't one of ours
+                    self._journal.append(order_id, event)
             case Transmit():
                 return self._transmit(command)
             case Pause(seconds):
