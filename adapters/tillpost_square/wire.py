@@ -419,4 +419,4 @@ class Notification(Wire):
     type: str
     event_id: Id
     created_at: AwareDatetime
-    data: NotificationData = NotificationData()
+    data: NotificationData = Field(default_factory=NotificationData)

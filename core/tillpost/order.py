@@ -153,7 +153,7 @@ class Order(Word):
     currency: Currency
     prices_include_tax: bool = True
     customer: Customer | None = None
-    fulfilment: Fulfilment = Pickup()
+    fulfilment: Fulfilment = Field(default_factory=Pickup)
     lines: Annotated[tuple[Line, ...], Field(min_length=1)]
     charges: tuple[Charge, ...] = ()
     discounts: tuple[Discount, ...] = ()
