@@ -10,15 +10,19 @@ as a `PosError`, so that undoing is an `except PosError`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator, Mapping
+import json
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
+from functools import cache
+from types import GenericAlias
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic_core import to_json
 
-from tillpost.errors import Applied
+from tillpost.errors import Applied, OutageError, PosError
 
 __all__ = [
     "Effect",
@@ -29,16 +33,23 @@ __all__ = [
     "Response",
     "Wait",
     "ask",
+    "ask_all",
+    "ask_when_there",
     "ask_with_answer",
     "nothing",
     "pause",
     "reading",
+    "reading_list",
     "to_body",
+    "to_exact_body",
 ]
 
 T = TypeVar("T")
 M = TypeVar("M")
 Model = TypeVar("Model", bound=BaseModel)
+
+MOST_PAGES = 1000
+"""After so many pages a list counts as one that never ends."""
 
 
 class Effect(StrEnum):
@@ -139,6 +150,34 @@ def ask_with_answer(request: Request[M]) -> Exchange[tuple[M, Response]]:
     return cast(M, reply.value), reply.response
 
 
+def ask_when_there(request: Request[M], pauses: Sequence[float]) -> Exchange[M]:
+    """Ask for something that was made just now and may be a 404 for a moment: once more after each pause (seconds)."""
+    for seconds in pauses:
+        try:
+            return (yield from ask(request))
+        except PosError as error:
+            if error.status_code != 404:
+                raise
+        yield from pause(seconds)
+    return (yield from ask(request))
+
+
+def ask_all(
+    first: Request[Sequence[M]], following: Callable[[Response, int], Request[Sequence[M]] | None]
+) -> Exchange[list[M]]:
+    """Read a list to its end. `following` is given each answer and how many pages have come: what is asked next?"""
+    found: list[M] = []
+    request = first
+    for pages in range(1, MOST_PAGES + 1):
+        rows, answer = yield from ask_with_answer(request)
+        found += rows
+        onward = following(answer, pages)
+        if onward is None:
+            return found
+        request = onward
+    raise OutageError(f"the list didn't end after {MOST_PAGES} pages")
+
+
 def pause(seconds: float) -> Exchange[None]:
     """Wait for some seconds within the conversation."""
     yield Wait(seconds)
@@ -149,6 +188,19 @@ def reading(model: type[Model]) -> Callable[[bytes], Model]:
     return model.model_validate_json
 
 
+def reading_list(model: type[Model]) -> Callable[[bytes], Sequence[Model]]:
+    """Return a reader of JSON lists of `model`, for `Request.read`."""
+    reader: TypeAdapter[tuple[Model, ...]] = _list_reader(model)
+    return reader.validate_json
+
+
+@cache
+def _list_reader(model: Any) -> TypeAdapter[Any]:
+    members: Any = GenericAlias(tuple, (model, ...))
+    reader: TypeAdapter[Any] = TypeAdapter(members)
+    return reader
+
+
 def nothing(_: bytes) -> None:
     """Read a body that doesn't matter."""
 
@@ -156,3 +208,24 @@ def nothing(_: bytes) -> None:
 def to_body(**content: object) -> bytes:
     """Write a JSON body. Fields that are None are left out."""
     return to_json({name: value for name, value in content.items() if value is not None})
+
+
+def to_exact_body(**content: object) -> bytes:
+    """Write a JSON body in which a Decimal is the number that it is, to the last digit.
+
+    Fields that are None are left out, at any depth. For platforms whose amounts are decimals: a float would round them.
+    """
+    return _written(content).encode()
+
+
+def _written(value: object) -> str:
+    match value:
+        case Decimal():
+            return format(value, "f")
+        case dict():
+            members = cast(dict[str, object], value).items()
+            return "{" + ", ".join(f"{json.dumps(k)}: {_written(v)}" for k, v in members if v is not None) + "}"
+        case list() | tuple():
+            return "[" + ", ".join(map(_written, cast("list[object]", value))) + "]"
+        case _:
+            return json.dumps(value)

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import cast
 
 import pytest
 from pydantic import ValidationError
 
+from tillpost.errors import OutageError, SetupError
 from tillpost.exchange import (
+    MOST_PAGES,
     Effect,
     Reply,
     Request,
     Response,
     Wait,
     ask,
+    ask_all,
+    ask_when_there,
     ask_with_answer,
     nothing,
     pause,
     reading,
+    reading_list,
     to_body,
+    to_exact_body,
 )
 
 from .toy import ToyStatus
@@ -97,3 +104,66 @@ def test_fields_that_are_none_stay_out_of_a_body() -> None:
     assert to_body(a=1, b=None, c="\N{SNOWMAN}", d=ToyStatus(open=True)) == (
         '{"a":1,"c":"\N{SNOWMAN}","d":{"open":true}}'.encode()
     )
+
+
+def test_an_exact_body_keeps_every_digit_and_leaves_out_none_at_any_depth() -> None:
+    body = to_exact_body(a=Decimal("13.18180"), b=None, c=[{"d": Decimal("1E-7"), "e": None}], f="x", g=(True, 2))
+    assert body == b'{"a": 13.18180, "c": [{"d": 0.0000001}], "f": "x", "g": [true, 2]}'
+
+
+PAGE = Request("GET", "/list", reading_list(ToyStatus))
+
+
+def page(*opens: bool) -> Reply:
+    return Reply([ToyStatus(open=each) for each in opens], ANSWER)
+
+
+def test_a_list_is_read_to_its_end() -> None:
+    asked: list[int] = []
+
+    def following(_: Response, pages: int) -> Request[Sequence[ToyStatus]] | None:
+        asked.append(pages)
+        return PAGE if pages < 3 else None
+
+    exchange = ask_all(PAGE, following)
+    next(exchange)
+    exchange.send(page(True))
+    exchange.send(page())
+    with pytest.raises(StopIteration) as end:
+        exchange.send(page(False, True))
+    assert [status.open for status in end.value.value] == [True, False, True]
+    assert asked == [1, 2, 3]
+
+
+def test_a_list_that_never_ends_is_an_outage() -> None:
+    exchange = ask_all(PAGE, lambda _answer, _pages: PAGE)
+    next(exchange)
+    for _ in range(MOST_PAGES - 1):
+        exchange.send(page())
+    with pytest.raises(OutageError, match="didn't end"):
+        exchange.send(page())
+
+
+def test_a_list_reads_as_its_members_and_nothing_else_as_a_list() -> None:
+    assert reading_list(ToyStatus)(b'[{"open": true}]') == (ToyStatus(open=True),)
+    for body in (b"null", b"{}", b'[{"open": "perhaps"}]'):
+        with pytest.raises(ValidationError):
+            reading_list(ToyStatus)(body)
+
+
+def test_what_isnt_there_yet_is_asked_for_again_after_each_pause() -> None:
+    exchange = ask_when_there(STATUS, (0.5, 1.0))
+    assert next(exchange) == STATUS
+    assert exchange.throw(SetupError("Not Found", status_code=404)) == Wait(0.5)
+    assert exchange.send(cast(Reply, None)) == STATUS
+    assert exchange.throw(SetupError("Not Found", status_code=404)) == Wait(1.0)
+    exchange.send(cast(Reply, None))
+    with pytest.raises(SetupError):
+        exchange.throw(SetupError("Not Found", status_code=404))
+
+
+def test_only_a_404_is_waited_for() -> None:
+    exchange = ask_when_there(STATUS, (0.5,))
+    next(exchange)
+    with pytest.raises(OutageError):
+        exchange.throw(OutageError("down", status_code=503))
