@@ -76,6 +76,9 @@ class Verdict:
     error: PosError | None = field(default=None)
 
 
+LITTLE_LEFT = 30
+"""With fewer requests left than this, a menu import goes slower still."""
+
 S = TypeVar("S", bound=AdapterSettings)
 
 
@@ -89,6 +92,7 @@ class Adapter(ABC, Generic[S]):
         keyed: whether the platform honours idempotency keys on the create.
         needs_menu: whether `submit` can't translate an order without an imported menu.
         look_after: when to look for an order that may be there: seconds, each counted from the look before.
+        import_pace: seconds to wait after each answer to a menu import, where the rate of requests is limited.
         public_only: whether only public addresses are connected to: for a `base_url` that a stranger may have chosen.
         public_fields: names of JSON fields that may be shown in transcripts.
         request_id_header: the answer's header with the platform's own mark of a request, in lower case.
@@ -110,6 +114,7 @@ class Adapter(ABC, Generic[S]):
     demo: ClassVar[str] = ""
     webhooks_proved: ClassVar[bool] = True
     look_after: Sequence[float] = (1.0, 3.0)
+    import_pace: float = 0.0
     public_only: bool = False
 
     def __init__(self, settings: S) -> None:
@@ -190,15 +195,31 @@ class Adapter(ABC, Generic[S]):
         return frozenset(name for name in _OPERATIONS if _function(cls, name) is not _function(Adapter, name))
 
     def retry_after(self, response: Response, now: float) -> float | None:
-        """Return how many seconds the platform asks to wait, from `Retry-After` in either of its forms."""
+        """Return how many seconds the platform asks to wait, from `Retry-After` in either of its forms.
+
+        A 429 without it may tell when its minute ends, in `X-RateLimit-Reset`: as epoch seconds, or in so many seconds.
+        """
         value = response.headers.get("retry-after", "").strip()
         if re.fullmatch(r"[0-9]{1,9}", value):
             return float(value)
+        reset = response.headers.get("x-ratelimit-reset", "").strip()
+        if not value and response.status == 429 and re.fullmatch(r"[0-9]{1,12}", reset):
+            return max(0.0, float(reset) - now) if len(reset) > 9 else float(reset)
         try:
             date = parsedate_to_datetime(value)
             return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now)
         except (ValueError, OverflowError):
             return None
+
+    def import_pause(self, response: Response) -> float:
+        """Return how many seconds to wait after an answer to a menu import, so that orders keep their share.
+
+        The rate budget is the token's. When `X-RateLimit-Remaining` says that little of it is left, it is eight times
+        `import_pace`.
+        """
+        left = response.headers.get("x-ratelimit-remaining", "").strip()
+        short = re.fullmatch(r"[0-9]{1,9}", left) and int(left) < LITTLE_LEFT
+        return self.import_pace * (8 if short else 1)
 
     def judge(self, request: Request[Any], order: Order | None, answer: Response | Fault, now: float) -> Verdict:
         """Say what an answer, or the lack of one, means. Never raises, whatever the bytes are."""

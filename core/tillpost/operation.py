@@ -108,6 +108,9 @@ def drive(conduct: Conduct, operation: Callable[P, Exchange[T]], *args: P.args, 
                 reply = error = None
             else:
                 reply, error = yield from _send(conduct, step)
+                pace = conduct.connection.adapter.import_pause
+                if reply and conduct.operation == "import_menu" and (seconds := pace(reply.response)):
+                    yield Pause(seconds)
     finally:
         if exchange:
             exchange.close()

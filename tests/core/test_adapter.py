@@ -249,6 +249,33 @@ def test_retry_after_is_read_in_both_of_its_forms(toy: Toy, value: str, seconds:
     assert error_of(toy, Response(429, {"retry-after": value}, b"")).retry_after == seconds
 
 
+@pytest.mark.parametrize(
+    ("status", "headers", "seconds"),
+    [
+        (429, {"x-ratelimit-reset": str(int(NOW) + 40)}, 40.0),
+        (429, {"x-ratelimit-reset": str(int(NOW) - 40)}, 0.0),
+        (429, {"x-ratelimit-reset": "25"}, 25.0),
+        (429, {"x-ratelimit-reset": "25", "retry-after": "3"}, 3.0),
+        (429, {"x-ratelimit-reset": "soon"}, None),
+        (503, {"x-ratelimit-reset": "25"}, None),
+    ],
+)
+def test_a_429_may_tell_when_its_minute_ends(
+    toy: Toy, status: int, headers: dict[str, str], seconds: float | None
+) -> None:
+    assert toy.retry_after(Response(status, headers, b""), NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("left", "seconds"), [({}, 0.5), ({"x-ratelimit-remaining": "30"}, 0.5), ({"x-ratelimit-remaining": "29"}, 4.0)]
+)
+def test_an_import_goes_slower_when_little_of_the_budget_is_left(left: dict[str, str], seconds: float) -> None:
+    toy = Toy(ToySettings(base_url="http://127.0.0.1"))
+    assert toy.import_pause(Response(200, left, b"")) == 0
+    toy.import_pace = 0.5
+    assert toy.import_pause(Response(200, left, b"")) == seconds
+
+
 def test_the_transcript_masks_what_nobody_declared_public(toy: Toy) -> None:
     error = error_of(toy, refusal("CLOSED", "until nine", status=409, x_request_id="req-2"))
     shown = error.exchange
