@@ -7,12 +7,12 @@ people are shown `format_money`.
 
 from __future__ import annotations
 
-from decimal import Context, Decimal, Inexact, InvalidOperation
+from decimal import ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-__all__ = ["Amount", "Currency", "SignedAmount", "exponent", "format_money", "to_major", "to_minor"]
+__all__ = ["Amount", "Currency", "SignedAmount", "exponent", "format_money", "nearest_minor", "to_major", "to_minor"]
 
 Amount = Annotated[int, Field(strict=True, ge=0, le=10**12)]
 """An amount of money in minor units, 0 or more."""
@@ -61,6 +61,15 @@ def to_minor(amount: Decimal, currency: str) -> int:
         return int(amount.quantize(Decimal(1).scaleb(-places), context=_EXACT).scaleb(places, context=_EXACT))
     except (ArithmeticError, ValueError):
         raise ValueError(f"{amount} {currency} isn't a whole number of minor units") from None
+
+
+def nearest_minor(amount: Decimal, currency: str) -> int:
+    """Round major units to whole minor units, halves away from zero: for a price that has more decimals than money.
+
+    >>> nearest_minor(Decimal("13.1818") * Decimal("1.1"), "AUD")
+    1450
+    """
+    return int(amount.scaleb(exponent(currency)).to_integral_value(ROUND_HALF_UP))
 
 
 def format_money(amount: int, currency: str) -> str:
