@@ -1,0 +1,177 @@
+"""An order as nothing but products: nothing is dropped, every line has a price, and what was billed is compared."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tillpost import MenuError, Order, SetupError, TaxError
+from tillpost.itemising import Billed, Itemised, StandIns, billed_total, in_words, itemise, misbilled
+from tillpost.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Tax, Variation
+
+GST = Tax(id="gst", name="GST", rate=Decimal("0.1"), included=True)
+LEVY = Tax(id="levy", name="Levy", rate=Decimal("0.05"), included=True)
+STAND_INS = StandIns(charge_products={"surcharge": "sur", "Bag": "bag"}, tip_product="tip", discount_product="off")
+
+
+def product(product_id: str, price: str, *taxes: Tax, groups: tuple[GroupUse, ...] = ()) -> Item:
+    exact = Decimal(price)
+    variation = Variation(id=product_id, price=round(exact * 110), exact_price=exact)
+    tax_ids = tuple(tax.id for tax in taxes)
+    return Item(id=product_id, name=product_id.title(), variations=(variation,), tax_ids=tax_ids, groups=groups)
+
+
+MILKS = ModifierGroup(id="milks", name="Milk", options=(
+    ModifierOption(id="oat", name="Oat milk", price=80, exact_price=Decimal("0.7273")),
+    ModifierOption(id="-sugar", name="No sugar"),
+))  # fmt: skip
+MENU = Menu(
+    site="s", currency="AUD", imported_at=datetime(2026, 11, 23, tzinfo=UTC), groups=(MILKS,), taxes=(GST, LEVY),
+    items=(product("white", "5", GST, groups=(GroupUse(group_id="milks"),)), product("toastie", "13.1818", GST),
+           product("oat", "0.7273", GST), product("sur", "0", GST), product("bag", "0"), product("tip", "0"),
+           product("off", "0", GST), product("loaf", "8")),
+)  # fmt: skip
+WHITE = {"item_id": "white", "name": "Flat white", "quantity": 2, "unit_price": 550, "note": "hot"}
+OAT = {"modifier_id": "oat", "name": "Oat milk", "unit_price": 80}
+
+
+def an_order(total: int, **parts: Any) -> Order:
+    bare: dict[str, Any] = {
+        "id": "ord_1", "code": "B42", "placed_at": "2026-11-23T11:52:07+11:00", "currency": "AUD",
+        "lines": [WHITE], "payments": [{"method": "card", "amount": total, "reference": "pi_1"}],
+    }  # fmt: skip
+    return Order.model_validate(bare | parts)
+
+
+def gross(line: Itemised, rate: str = "0.1") -> Decimal:
+    return line.quantity * line.price * (1 + Decimal(rate))
+
+
+def test_every_part_of_an_order_is_a_line() -> None:
+    charges = [
+        {"kind": "surcharge", "name": "Weekend", "amount": 100},
+        {"kind": "service", "name": "Bag", "amount": 20},
+    ]
+    order = an_order(1250, charges=charges, discounts=[{"name": "HI", "amount": 20}], tip=50)
+    assert itemise(order, MENU, STAND_INS) == [
+        Itemised("white", 2, Decimal(5), "hot", (), None),
+        Itemised("sur", 1, Decimal("0.9091"), "Weekend", (), None),
+        Itemised("bag", 1, Decimal("0.2000"), "Bag", (), None),
+        Itemised("off", 1, Decimal("-0.1818"), "HI", (), None),
+        Itemised("tip", 1, Decimal("0.5000"), "Tip", (), None),
+    ]
+
+
+def test_a_modifiers_own_price_is_left_out_of_the_lines() -> None:
+    twice = OAT | {"quantity": 2}
+    (line,) = itemise(an_order(1420, lines=[WHITE | {"modifiers": [twice]}]), MENU, STAND_INS)
+    assert line.modifiers == ("oat", "oat")
+    assert round(line.price, 3) == Decimal("5.000")
+
+
+def test_what_is_taken_off_goes_by_its_id_with_a_minus_and_costs_nothing() -> None:
+    without = {"modifier_id": "-sugar", "name": "No sugar"}
+    (line,) = itemise(an_order(1100, lines=[WHITE | {"modifiers": [without]}]), MENU, STAND_INS)
+    assert (line.modifiers, line.price) == (("-sugar",), Decimal(5))
+
+
+def test_a_price_that_was_kept_is_sent_instead_of_the_menus() -> None:
+    (line,) = itemise(an_order(1200, lines=[WHITE | {"unit_price": 600}]), MENU, STAND_INS)
+    assert gross(line).quantize(Decimal("0.01")) == 12
+
+
+def test_a_discount_as_a_multiplier_is_shared_by_the_lines() -> None:
+    toastie = {"item_id": "toastie", "name": "BLT toastie", "quantity": 1, "unit_price": 1450}
+    order = an_order(2295, lines=[WHITE, toastie], discounts=[{"name": "TENTH", "amount": 255}])
+    lines = itemise(order, MENU, StandIns(discounts="multiplier"))
+    assert [line.price for line in lines] == [Decimal(5), Decimal("13.1818")]
+    assert [line.multiplier and gross(line) * line.multiplier for line in lines] == [
+        pytest.approx(Decimal("9.90"), abs=Decimal("0.001")), pytest.approx(Decimal("13.05"), abs=Decimal("0.001")),
+    ]  # fmt: skip
+
+
+def test_an_order_may_be_free_by_its_multiplier() -> None:
+    order = an_order(0, discounts=[{"name": "FREE", "amount": 1100}])
+    (line,) = itemise(order, MENU, StandIns(discounts="multiplier"))
+    assert (line.price, line.multiplier) == (Decimal(5), Decimal(0))
+
+
+def test_tax_that_was_added_is_what_the_platform_adds() -> None:
+    lines = [WHITE | {"unit_price": 500}, {"item_id": "loaf", "name": "Loaf", "quantity": 1, "unit_price": 800}]
+    order = an_order(1950, lines=lines, prices_include_tax=False, tax=100, tip=50)
+    assert [line.price for line in itemise(order, MENU, STAND_INS)] == [5, 8, Decimal("0.5000")]
+
+
+def test_tax_that_no_tax_explains_is_refused_by_name() -> None:
+    order = an_order(1150, lines=[WHITE | {"unit_price": 500}], prices_include_tax=False, tax=150)
+    with pytest.raises(TaxError, match=r"holds 1\.50 AUD of tax, GST asks for 1\.00 AUD") as caught:
+        itemise(order, MENU, STAND_INS)
+    assert caught.value.subjects == ("GST",)
+
+
+@pytest.mark.parametrize(("parts", "setting"), [
+    ({"charges": [{"kind": "delivery", "name": "Van", "amount": 100}]}, "charge_products"),
+    ({"tip": 100}, "tip_product"),
+])  # fmt: skip
+def test_what_has_no_product_is_refused_by_the_name_of_the_setting(parts: dict[str, Any], setting: str) -> None:
+    with pytest.raises(SetupError, match=setting):
+        itemise(an_order(1200, **parts), MENU, StandIns())
+
+
+def test_parts_of_nothing_need_no_product() -> None:
+    free = [{"kind": "delivery", "name": "Van", "amount": 0}]
+    assert len(itemise(an_order(1100, charges=free), MENU, StandIns())) == 1
+
+
+def test_a_product_that_isnt_on_the_menu_is_a_menu_error() -> None:
+    with pytest.raises(MenuError) as caught:
+        itemise(an_order(1150, tip=50), MENU, StandIns(tip_product="gone"))
+    assert (caught.value.subjects, caught.value.reason) == (("Tip",), "gone")
+
+
+def billed(net: str, tax: str) -> Billed:
+    return Billed("white", Decimal(net), Decimal(tax))
+
+
+def test_what_comes_to_the_paid_total_is_right() -> None:
+    assert misbilled(an_order(1100), STAND_INS, [billed("10", "1")], MENU) is None
+    assert billed_total([billed("10", "1.004")], "AUD") == 1100
+
+
+def test_a_total_that_isnt_told_isnt_compared() -> None:
+    assert misbilled(an_order(1100), STAND_INS, [Billed("white", None, None)], MENU) is None
+    assert billed_total([Billed("white", None, None)], "AUD") is None
+
+
+@pytest.mark.parametrize(("line", "menu", "kind"), [
+    (billed("10", "1.5"), MENU, TaxError),  # another tax
+    (billed("10", "1.01"), MENU, TaxError),  # a rounding
+    (billed("10", "1.01"), None, TaxError),
+    (billed("12", "1.2"), MENU, MenuError),  # another price
+    (billed("12", "1.2"), None, MenuError),
+])  # fmt: skip
+def test_a_difference_is_one_of_taxes_where_these_explain_it(line: Billed, menu: Menu | None, kind: type) -> None:
+    error = misbilled(an_order(1100), STAND_INS, [line], menu)
+    assert type(error) is kind
+    assert error
+    assert error.reason == "created"
+    assert "paid 11.00 AUD" in error.detail
+    assert error.subjects == (("GST",) if menu and kind is TaxError else ())
+
+
+def test_a_missing_line_is_told() -> None:
+    error = misbilled(an_order(1100), STAND_INS, [], MENU)
+    assert isinstance(error, MenuError)
+    assert error.detail == "it has 0 lines there, not 1"
+
+
+def test_staff_read_whom_it_is_for_where_it_goes_and_what_is_paid() -> None:
+    address = {"line1": "12/8 Wattle St", "city": "Ultimo"}
+    delivery = {"type": "delivery", "address": address, "instructions": "Ring twice"}
+    assert in_words(an_order(1100, fulfilment=delivery, customer={"name": "Mia Chen", "phone": "+61400"})) == [
+        "B42 Mia Chen +61400", "DELIVER TO: 12/8 Wattle St, Ultimo", "Ring twice", "PAID: card 11.00 AUD pi_1",
+    ]  # fmt: skip
+    assert in_words(an_order(1100, fulfilment={"type": "dine_in", "table": "7"}))[:2] == ["B42", "TABLE 7"]
