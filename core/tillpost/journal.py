@@ -95,8 +95,12 @@ class Failed:
 
     @property
     def mendable(self) -> bool:
-        """Whether a menu import may mend it: the platform's menu error, or a misfit with the menu as we know it."""
-        return issubclass(error_named(self.error.kind), MenuError) or self.error.operation == "precheck"
+        """Whether a menu import may mend it: the platform's menu error, or a misfit with the menu as we know it.
+
+        An import that is itself refused so isn't: it would be tried for ever.
+        """
+        about_menu = issubclass(error_named(self.error.kind), MenuError)
+        return (about_menu and self.error.operation != "import_menu") or self.error.operation == "precheck"
 
 
 @dataclass(frozen=True, slots=True)

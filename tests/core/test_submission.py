@@ -310,6 +310,15 @@ def test_an_import_that_fails_leaves_the_order_in_doubt_when_it_was() -> None:
     assert error.outcome is Outcome.UNKNOWN
 
 
+def test_an_import_that_is_refused_as_an_order_would_be_is_not_tried_for_ever() -> None:
+    failing: Failing = lambda _request, number: ("before", refusal(400, "GONE", "line 0")) if number < 50 else None  # noqa: E731
+    run = Run(Platform(), failing=failing)
+    error = run.attempt(an_order())
+    assert isinstance(error, MenuError)
+    assert error.operation == "import_menu"
+    assert len(paths(run)) == 2
+
+
 def test_an_adapter_that_fails_in_its_own_code_raises_a_pos_error() -> None:
     class Broken(Keyed):
         def submit(self, order: Any, attempt: Any) -> Any:
