@@ -318,8 +318,7 @@ class ToyServer:
         started.set_result(server.sockets[0].getsockname()[1])
         await self.stopping.wait()
         server.close()
-        for _ in range(3):  # a connection that was accepted just now gets its task, which closes it
-            await asyncio.sleep(0)
+        await asyncio.sleep(0.01)  # a connection that was accepted just now gets its task, which closes it
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
