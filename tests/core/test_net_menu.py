@@ -1,0 +1,64 @@
+"""A menu of products at prices without tax: prices with it, exact prices kept, and options that aren't sold here."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from tillpost.menu import SetupFault, Tax
+from tillpost.net_menu import Choice, ChoiceSet, Product, menu_of_products
+
+GST = Tax(id="gst", name="GST", rate=Decimal("0.1"), included=True)
+LEVY = Tax(id="levy", name="Levy", rate=Decimal("0.05"), included=True)
+
+
+def product(
+    product_id: str, net: str | None, *taxes: Tax, sets: tuple[ChoiceSet, ...] = (), gone: bool = False
+) -> Product:
+    price = None if net is None else Decimal(net)
+    return Product(product_id, product_id.title(), f"SKU-{product_id}", price, taxes, ["Food"], sets, gone, online=True)
+
+
+@pytest.mark.parametrize(("net", "taxes", "price"), [
+    ("13.1818", (GST,), 1450), ("13.1818", (GST.model_copy(update={"included": False}),), 1318), ("8", (), 800),
+    ("10", (GST, LEVY), 1150), ("0.005", (), 1), (None, (GST,), None),
+])  # fmt: skip
+def test_a_price_holds_the_taxes_that_are_included_and_keeps_its_decimals(
+    net: str | None, taxes: tuple[Tax, ...], price: int | None
+) -> None:
+    menu = menu_of_products([product("blt", net, *taxes)], site="s", currency="AUD")
+    (variation,) = menu.items[0].variations
+    assert (variation.price, variation.exact_price) == (price, Decimal(net) if net else None)
+    assert set(menu.taxes) == set(taxes)
+
+
+def test_an_option_is_a_product_of_the_site_with_its_own_price_and_tax() -> None:
+    milks = ChoiceSet("milks", "Milk", [Choice("oat"), Choice("soy", "Soya", Decimal("0.5"))], 1, 2)
+    products = [
+        product("white", "5", GST, sets=(milks,)),
+        product("oat", "0.7273", GST, gone=True),
+        product("soy", "1"),
+    ]
+    menu = menu_of_products(products, site="s", currency="AUD")
+    oat, soy = menu.group_by_id["milks"].options
+    assert (oat.name, oat.price, oat.sku, oat.sold_out) == ("Oat", 80, "SKU-oat", True)
+    assert (soy.name, soy.price, soy.exact_price) == ("Soya", 50, Decimal("0.5"))
+    (use,) = menu.items[0].groups
+    assert (use.minimum, use.maximum) == (1, 2)
+
+
+def test_what_can_be_removed_has_an_id_with_a_minus_and_costs_nothing() -> None:
+    extras = ChoiceSet("extras", "Extras", [Choice("oat")], removable=True)
+    menu = menu_of_products([product("white", "5", sets=(extras,)), product("oat", "1")], site="s", currency="AUD")
+    options = menu.options(menu.items[0])
+    assert (options["-oat"].name, options["-oat"].price) == ("No Oat", 0)
+
+
+def test_an_option_that_isnt_sold_at_the_site_is_left_out_and_told_once() -> None:
+    sauces = ChoiceSet("sauces", "Sauces", [Choice("chilli", "Chilli sauce")])
+    products = [product("burger", "10", sets=(sauces,)), product("wrap", "9", sets=(sauces,))]
+    known = SetupFault(subject="Wrap", text="is odd")
+    menu = menu_of_products(products, site="s", currency="AUD", faults=[known])
+    assert [fault.subject for fault in menu.faults] == ["Wrap", "Chilli sauce"]
+    assert menu.groups[0].options == ()
