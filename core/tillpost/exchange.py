@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -36,6 +37,7 @@ __all__ = [
     "ask_all",
     "ask_when_there",
     "ask_with_answer",
+    "id_in_location",
     "nothing",
     "pause",
     "reading",
@@ -199,6 +201,12 @@ def _list_reader(model: Any) -> TypeAdapter[Any]:
     members: Any = GenericAlias(tuple, (model, ...))
     reader: TypeAdapter[Any] = TypeAdapter(members)
     return reader
+
+
+def id_in_location(answer: Response, kind: str) -> str:
+    """Return the id after `kind` in the answer's Location ("/v1/orders/7.json" names 7), or nothing."""
+    hit = re.search(rf"/{re.escape(kind)}/([\w-]+)", answer.headers.get("location", ""))
+    return hit[1] if hit else ""
 
 
 def nothing(_: bytes) -> None:

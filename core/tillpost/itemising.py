@@ -17,9 +17,9 @@ from tillpost.errors import MenuError, PosError, SetupError, TaxError
 from tillpost.menu import Menu, Tax
 from tillpost.money import exponent, format_money, nearest_minor
 from tillpost.netting import NetLine, net_values, shares
-from tillpost.order import Delivery, DineIn, Modifier, Order
+from tillpost.order import Delivery, DineIn, Modifier, Order, PosOrder, PosState
 
-__all__ = ["Billed", "Itemised", "ProductId", "StandIns", "billed_total", "in_words", "itemise", "misbilled"]
+__all__ = ["Billed", "Itemised", "ProductId", "StandIns", "in_words", "itemise", "misbilled", "proved"]
 
 ProductId = Annotated[str, Field(min_length=1, max_length=192, coerce_numbers_to_str=True)]
 
@@ -107,7 +107,21 @@ def itemise(order: Order, menu: Menu, stand_ins: StandIns) -> list[Itemised]:
     ]
 
 
-def billed_total(billed: Sequence[Billed], currency: str) -> int | None:
+def proved(order: Order, stand_ins: StandIns, billed: Sequence[Billed], menu: Menu | None, found: PosOrder) -> PosOrder:
+    """Return the order as it was found, with the total that the platform computed; raise what is wrong with it.
+
+    What staff have refused or deleted is no longer compared.
+    """
+    total = _total(billed, order.currency)
+    wrong = misbilled(order, stand_ins, billed, menu)
+    if wrong and found.state in (PosState.RECEIVED, PosState.ACCEPTED):
+        wrong.pos_order = found
+        raise wrong
+    untold = () if total is not None else ("The POS doesn't say what the order comes to, so its total isn't proved",)
+    return found.model_copy(update={"total": total, "notices": (*found.notices, *untold)})
+
+
+def _total(billed: Sequence[Billed], currency: str) -> int | None:
     """Return what the platform's lines come to, in minor units; None when it doesn't say of each."""
     sums = [line.net + line.tax for line in billed if line.net is not None and line.tax is not None]
     return nearest_minor(sum(sums, Decimal(0)), currency) if len(sums) == len(billed) else None
@@ -122,7 +136,7 @@ def misbilled(order: Order, stand_ins: StandIns, billed: Sequence[Billed], menu:
     expected, scale = len(_items(order, stand_ins)), Decimal(10) ** exponent(order.currency)
     if len(billed) != expected:
         return MenuError(f"it has {len(billed)} lines there, not {expected}", reason="created")
-    total = billed_total(billed, order.currency)
+    total = _total(billed, order.currency)
     if total is None or total == order.total:
         return None
     sums = [(x.product_id, x.net * scale, x.tax * scale) for x in billed if x.net is not None and x.tax is not None]

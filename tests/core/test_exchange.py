@@ -21,6 +21,7 @@ from tillpost.exchange import (
     ask_all,
     ask_when_there,
     ask_with_answer,
+    id_in_location,
     nothing,
     pause,
     reading,
@@ -167,3 +168,17 @@ def test_only_a_404_is_waited_for() -> None:
     next(exchange)
     with pytest.raises(OutageError):
         exchange.throw(OutageError("down", status_code=503))
+
+
+@pytest.mark.parametrize(
+    ("location", "found"),
+    [
+        ("https://pos.example/v1/companies/5/orders/93824701.json", "93824701"),
+        ("/orders/a-1", "a-1"),
+        ("/customers/7", ""),
+        ("", ""),
+    ],
+)
+def test_a_location_names_what_was_made(location: str, found: str) -> None:
+    assert id_in_location(Response(201, {"location": location}, b"null"), "orders") == found
+    assert id_in_location(Response(201, {}, b"null"), "orders") == ""

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tillpost import MenuError, Order, SetupError, TaxError
-from tillpost.itemising import Billed, Itemised, StandIns, billed_total, in_words, itemise, misbilled
+from tillpost import MenuError, Order, PosOrder, SetupError, TaxError
+from tillpost.itemising import Billed, Itemised, StandIns, in_words, itemise, misbilled, proved
 from tillpost.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Tax, Variation
+from tillpost.order import PosState
 
 GST = Tax(id="gst", name="GST", rate=Decimal("0.1"), included=True)
 LEVY = Tax(id="levy", name="Levy", rate=Decimal("0.05"), included=True)
@@ -34,6 +35,7 @@ MENU = Menu(
            product("oat", "0.7273", GST), product("sur", "0", GST), product("bag", "0"), product("tip", "0"),
            product("off", "0", GST), product("loaf", "8")),
 )  # fmt: skip
+FOUND = PosOrder(id="o1", reference="ord_1")
 WHITE = {"item_id": "white", "name": "Flat white", "quantity": 2, "unit_price": 550, "note": "hot"}
 OAT = {"modifier_id": "oat", "name": "Oat milk", "unit_price": 80}
 
@@ -138,12 +140,24 @@ def billed(net: str, tax: str) -> Billed:
 
 def test_what_comes_to_the_paid_total_is_right() -> None:
     assert misbilled(an_order(1100), STAND_INS, [billed("10", "1")], MENU) is None
-    assert billed_total([billed("10", "1.004")], "AUD") == 1100
+    assert proved(an_order(1100), STAND_INS, [billed("10", "1.004")], MENU, FOUND).total == 1100
 
 
 def test_a_total_that_isnt_told_isnt_compared() -> None:
     assert misbilled(an_order(1100), STAND_INS, [Billed("white", None, None)], MENU) is None
-    assert billed_total([Billed("white", None, None)], "AUD") is None
+    there = proved(an_order(1100), STAND_INS, [Billed("white", None, None)], MENU, FOUND)
+    assert (there.total, len(there.notices)) == (None, 1)
+
+
+def test_what_is_wrong_is_raised_with_the_order_that_is_there() -> None:
+    with pytest.raises(TaxError) as caught:
+        proved(an_order(1100), STAND_INS, [billed("10", "1.5")], MENU, FOUND)
+    assert caught.value.pos_order == FOUND
+
+
+def test_what_staff_have_refused_isnt_compared() -> None:
+    refused = FOUND.model_copy(update={"state": PosState.REJECTED})
+    assert proved(an_order(1100), STAND_INS, [billed("10", "1.5")], MENU, refused).total == 1150
 
 
 @pytest.mark.parametrize(("line", "menu", "kind"), [
