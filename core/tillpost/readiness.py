@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tillpost.errors import PosError
 from tillpost.remedies import Actor
 from tillpost.words import Word
 
@@ -15,6 +16,16 @@ class Finding(Word):
     ok: bool
     text: str
     actor: Actor | None = None
+
+    @classmethod
+    def of(cls, what: str, ok: bool, text: str, actor: Actor) -> Finding:
+        """Return the finding, with the actor when it isn't `ok`."""
+        return cls(what=what, ok=ok, text=text, actor=None if ok else actor)
+
+    @classmethod
+    def unseen(cls, what: str, error: PosError) -> Finding:
+        """Return the finding that something can't be looked at, in the error's own words."""
+        return cls(what=what, ok=False, text=error.detail or type(error).__name__, actor=error.remedy.actor)
 
 
 class Readiness(Word):
