@@ -1,0 +1,222 @@
+"""The Kounta adapter: every operation reads top to bottom, and none does any I/O.
+
+Kounta takes no key, so core keeps the promise "never twice": it looks with `find`, on `look_after`, before it sends
+anything again. Kounta checks little, so an order is read back, and one that comes to another total is told as such.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+from tillpost import exchange
+from tillpost.adapter import Adapter, Attempt, Found
+from tillpost.errors import Applied, DoubtError, OutageError, PosError, RegisterOfflineError, StoreClosedError
+from tillpost.exchange import Effect, Exchange, Request, Response, ask, ask_with_answer, nothing, reading
+from tillpost.itemising import Billed, in_words, itemise, proved
+from tillpost.lenient import texts_in
+from tillpost.menu import Menu
+from tillpost.money import to_major
+from tillpost.net_menu import Product, menu_of_products
+from tillpost.order import Order, PosOrder, PosState, Progress
+from tillpost.readiness import Finding, Readiness
+from tillpost.remedies import Actor
+from tillpost.table import Problem, Row
+from tillpost_kounta import wire
+from tillpost_kounta.settings import KountaSettings
+from tillpost_kounta.table import TABLE
+
+__all__ = ["Kounta"]
+
+M = TypeVar("M", bound=wire.Thing)
+_FIELDS = "categories,option_sets,availability,unit_price,unit_price_ex_tax,unit_tax,variants"
+_PRINTING = "pass_thru_printing_register"
+_EARLIER = timedelta(hours=1)  # since two clocks never agree
+_READ_BACK = (0.5, 1.0, 2.0)  # seconds for which a new order may be a 404
+# Staff accept or reject (vendor's page). A 201, SUBMITTED, ON_HOLD and PENDING only say that the cloud has it.
+_DONE, _GONE = (PosState.ACCEPTED, Progress.COMPLETED), (PosState.CANCELLED, Progress.CANCELLED)
+_REFUSED, _TAKEN = (PosState.REJECTED, Progress.CANCELLED), (PosState.ACCEPTED, Progress.ACCEPTED)
+_DECIDED = {"ACCEPTED": _TAKEN, "COMPLETE": _DONE, "COMPLETED": _DONE, "REJECTED": _REFUSED, "DELETED": _GONE}
+
+
+class Kounta(Adapter[KountaSettings]):
+    """Lightspeed Restaurant O-Series, formerly Kounta: REST API v1."""
+
+    platform = "kounta"
+    title = "Kounta"
+    settings = KountaSettings
+    errors: ClassVar[tuple[Row, ...]] = TABLE
+    needs_menu = True
+    public_fields = frozenset("sale_number order_type placed_at fulfil_at id_str rate code".split())
+    simulator = "tillpost_kounta.simulator:KountaSimulator"
+
+    def __init__(self, settings: KountaSettings) -> None:
+        super().__init__(settings)
+        self.look_after, self.import_pace = settings.look_after, settings.import_pace
+        self._company = f"/v1/companies/{settings.company_id}"
+        self._site = f"{self._company}/sites/{settings.site_id}"
+
+    def problems(self, response: Response) -> Sequence[Problem]:
+        """Return the first text in any of the places where one was seen. A success may hold an error, too."""
+        fine = response.status < 300
+        said = {} if fine and b'"error' not in response.body else texts_in(response.body)
+        places = ("error_description", "error_message", *(() if fine else ("message",)), "error")
+        return [Problem(text=said[place]) for place in places if place in said][:1]
+
+    def submit(self, order: Order, attempt: Attempt) -> Exchange[PosOrder]:
+        """Make the order and read it back. A success that names no order leaves the doubt to core."""
+        assert attempt.menu is not None  # see needs_menu
+        body = self._body(order, attempt.menu, attempt.remarks)
+        if self.config.check_first:
+            status = yield from ask(self._status())
+            if status.get("online_ordering") == "offline":
+                raise StoreClosedError("online ordering is switched off at the site, or for this connection")
+            if self.config.pass_thru_printing and status.get(_PRINTING) == "offline":
+                raise RegisterOfflineError("the site's register for pass-through printing is offline")
+        customer_id, notices = yield from self._customer(order)
+        content = exchange.to_exact_body(**body, customer_id=customer_id)
+        post = Request("POST", f"{self._company}/orders.json", nothing, content, Effect.CREATE)
+        pos_id = exchange.id_in_location((yield from ask_with_answer(post))[1], "orders")
+        if not pos_id:
+            raise DoubtError("the answer names no order", applied=Applied.MAYBE)
+        there = wire.Order(id=pos_id, sale_number=order.id, status=self.config.status)
+        return (yield from self._proved(order, there, attempt.menu, notices))
+
+    def _body(self, order: Order, menu: Menu, remarks: Sequence[str]) -> dict[str, object]:
+        """unconfirmed: the words of order_type but "Dine in", and how long notes may be; that modifiers, and choices
+        from option sets among them, add their own price and tax to unit_price, and that price_variation counts for all
+        of it; how Kounta rounds. Real orders with each of these, at odd prices and read back, would tell.
+        """
+        paid = [to_major(payment.amount, order.currency) for payment in order.payments if payment.amount]
+        method, lines = int(self.config.payment_method_id), itemise(order, menu, self.config)
+        return {
+            "site_id": int(self.config.site_id),
+            "status": self.config.status,
+            "sale_number": order.id,
+            "order_type": order.fulfilment.type.replace("_", " ").capitalize(),
+            "notes": "\n".join(filter(None, (f"Ref: {order.id}", *in_words(order), *remarks, order.note))),
+            "lines": [
+                {"product_id": int(line.product_id), "quantity": line.quantity, "unit_price": line.price,
+                 "price_variation": line.multiplier, "modifiers": [int(m) for m in line.modifiers] or None,
+                 "notes": line.note or None}
+                for line in lines
+            ],
+            "payments": [{"method_id": method, "amount": amount, "ref": order.id} for amount in paid],
+            "complete_when_paid": False,
+            "pass_thru_printing": self.config.pass_thru_printing,
+            "callback_uri": self.config.callback_uri,
+            "placed_at": order.placed_at.isoformat(timespec="seconds"),
+            "fulfil_at": order.due_at.isoformat(timespec="seconds") if order.due_at else None,
+        }  # fmt: skip
+
+    def _customer(self, order: Order) -> Exchange[tuple[int | None, Sequence[str]]]:
+        """Look the customer up, by email or by name and phone, or create it. No order fails for it."""
+        who, path = order.customer, f"{self._company}/customers.json"
+        if who is None or not (who.email or who.phone):
+            return None, ()
+        first, _, last = who.name.partition(" ")
+        named = {"first_name": first, "last_name": last or "-", "phone": who.phone}
+        query = urlencode({"email": who.email} if who.email else named)
+        look = Request("GET", f"{path}?{query}", nothing, answers=frozenset({302, 404}))
+        make = Request("POST", path, nothing, exchange.to_exact_body(**named, email=who.email), Effect.SIDE)
+        try:
+            for request in (look, make):  # one that is there is found by a redirect to it (vendor's page)
+                _, answer = yield from ask_with_answer(request)
+                if customer_id := exchange.id_in_location(answer, "customers"):
+                    return int(customer_id), ()
+        except PosError:
+            pass
+        return None, ("The customer isn't linked in Kounta; name and phone are in the order's notes",)
+
+    def _proved(self, order: Order, there: wire.Order, menu: Menu | None, notices: Sequence[str]) -> Exchange[PosOrder]:
+        """Read the order back and raise what is wrong with it. One that can't be read is there all the same."""
+        try:
+            seen = yield from exchange.ask_when_there(self._order(there.id), _READ_BACK)
+        except PosError as error:
+            return _pos_order(there, *notices, f"Kounta's total isn't proved: {error.detail}")
+        billed = [Billed(x.product.id if x.product else "", x.line_total_ex_tax, x.line_total_tax) for x in seen.lines]
+        return proved(order, self.config, billed, menu, _pos_order(seen, *notices))
+
+    def find(self, order: Order, since: float | None) -> Exchange[Found]:
+        """Search the site's recent orders around the total: far around it, since Kounta's may have come out wrong.
+
+        The reference must stand whole in the sale number, a payment or the notes' first line. unconfirmed: that `value`
+        is the total with its tax. /orders/saleid isn't asked: whether it knows our number is unknown.
+        """
+        start = datetime.fromtimestamp(since, UTC) if since is not None else min(order.placed_at, datetime.now(UTC))
+        paid = to_major(order.total, order.currency)
+        created = (start - _EARLIER).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        window = urlencode({"created_gte": created, "value_gte": paid / 2 - 1, "value_lte": paid * 2 + 1})
+        for seen in (yield from self._all(f"{self._site}/orders.json?{window}", wire.Order)):
+            first = seen.notes.partition("\n")[0].strip()
+            if order.id in (seen.sale_number, *(p.ref for p in seen.payments)) or first == f"Ref: {order.id}":
+                return (yield from self._proved(order, seen, None, ()))
+        return None
+
+    def fetch(self, pos_id: str) -> Exchange[PosOrder]:
+        """Return what Kounta says of the order now. One that was deleted at the register may be in that list alone."""
+        try:
+            return _pos_order((yield from ask(self._order(pos_id))))
+        except PosError as error:
+            if error.status_code == 404:
+                for seen in (yield from self._all(f"{self._site}/orders/deleted.json", wire.Order)):
+                    if seen.id == pos_id:
+                        return _pos_order(seen.model_copy(update={"deleted": True}))
+            raise
+
+    def import_menu(self) -> Exchange[Menu]:
+        """Return the site's menu. Taxes and modifiers that no list tells are asked for product by product."""
+        company = yield from ask(Request("GET", f"{self._company}.json", texts_in))
+        taxes = yield from self._all(f"{self._company}/taxes.json", wire.Thing)
+        listed = yield from self._all(f"{self._site}/products.json?fields={_FIELDS}", wire.Product)
+        products: list[Product] = []
+        for product in (each for each in listed if not each.variants):  # a template can't be ordered (vendor's page)
+            known = wire.taxes_of(product, taxes)
+            if known is None:
+                alone = Request("GET", f"{self._site}/products/{product.id}.json", reading(wire.Product))
+                known = (yield from ask(alone)).taxes or ()
+            modifiers = yield from self._all(f"{self._company}/products/{product.id}/modifiers.json", wire.Product)
+            products.append(wire.sold(product, known, modifiers, included=self.config.prices_include_tax))
+        site, currency = self.config.site_id, company["currency"]
+        return menu_of_products(products, site=site, currency=currency, faults=wire.mixed(products))
+
+    def check(self) -> Exchange[Readiness]:
+        """Look at the site: is a device in use, is online ordering on, does the printing register get dockets?"""
+        try:
+            status = yield from ask(self._status())
+        except PosError as error:
+            return Readiness(findings=(Finding.unseen("connection", error),))
+        words = {"devices": status.get("status", ""), "online ordering": status.get("online_ordering", "")}
+        words |= {"pass-through printing register": status[_PRINTING]} if _PRINTING in status else {}
+        said = {what: f"The site's {what}: {word or 'not told'}" for what, word in words.items()}
+        return Readiness(findings=tuple(Finding.of(w, words[w] == "online", said[w], Actor.STORE) for w in words))
+
+    def _order(self, pos_id: str) -> Request[wire.Order]:
+        return Request("GET", f"{self._company}/orders/{pos_id}.json", reading(wire.Order))
+
+    def _status(self) -> Request[dict[str, str]]:
+        # unconfirmed: that the printing register's status is a plain word as the others are; an answer would tell.
+        return Request("GET", f"{self._site}/status.json", texts_in)
+
+    def _all(self, path: str, model: type[M]) -> Exchange[list[M]]:
+        """Read a list to its end: newer ones name the next page, older ones say how many there are (third parties)."""
+        first: Request[Sequence[M]] = Request("GET", path, exchange.reading_list(model))
+
+        def following(answer: Response, pages: int) -> Request[Sequence[M]] | None:
+            onward, count = urlsplit(answer.headers.get("x-next-page", "")), answer.headers.get("x-pages", "")
+            if onward.netloc not in ("", urlsplit(self.config.base_url).netloc):
+                raise OutageError("the next page is said to be on another host")
+            if onward.path:
+                return replace(first, path=f"{onward.path}?{onward.query}")
+            return replace(first, headers={"X-Page": str(pages)}) if count.isdecimal() and pages < int(count) else None
+
+        return exchange.ask_all(first, following)
+
+
+def _pos_order(seen: wire.Order, *notices: str) -> PosOrder:
+    status, reference = "DELETED" if seen.deleted else seen.status, seen.sale_number
+    state, progress = _DECIDED.get(status, (PosState.RECEIVED, Progress.NEW))
+    return PosOrder(id=seen.id, reference=reference, state=state, progress=progress, status=status, notices=notices)

@@ -1,0 +1,44 @@
+"""What a connection to one Kounta site needs. `Till.connect("kounta", ...)` takes these fields."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr
+
+from tillpost.itemising import StandIns
+from tillpost.settings import AdapterSettings
+
+__all__ = ["KountaSettings"]
+
+KountaId = Annotated[str, Field(pattern=r"^[0-9]{1,20}$", coerce_numbers_to_str=True)]
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+
+
+class KountaSettings(StandIns, AdapterSettings):
+    """The settings of a Kounta connection, beside the products of `StandIns` for charges, discounts and tips.
+
+    Attributes:
+        payment_method_id: the company's payment method that stands for "paid online".
+        attention_product: a product without a price, for a ticket that spells out an order which can't go in.
+        prices_include_tax: whether the menu's prices hold the tax, as the orders' do; Kounta's own never do.
+        status: how orders arrive. SUBMITTED chimes, and staff accept or reject; ON_HOLD and PENDING are quiet.
+        pass_thru_printing: print dockets without a touch, for which the site's printing register must be online.
+        callback_uri: where Kounta is to tell that an order's status has changed.
+        check_first: ask whether the site takes orders before each one; costs a request of the token's rate budget.
+        import_pace, look_after: as in `Adapter`. An import needs one or two requests for each product.
+    """
+
+    base_url: str = "https://api.kounta.com"
+    access_token: SecretStr = Field(default=SecretStr(""), min_length=1, validate_default=True)
+    company_id: KountaId
+    site_id: KountaId
+    payment_method_id: KountaId
+    attention_product: KountaId | None = None
+    prices_include_tax: bool = True
+    status: Literal["SUBMITTED", "ON_HOLD", "PENDING"] = "SUBMITTED"
+    pass_thru_printing: bool = False
+    callback_uri: str | None = None
+    check_first: bool = True
+    import_pace: Seconds = 0.25
+    look_after: Annotated[tuple[Seconds, ...], Field(min_length=1)] = (5.0, 3.0, 3.0, 5.0)

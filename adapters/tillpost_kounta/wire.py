@@ -1,0 +1,103 @@
+"""Kounta's JSON, as far as it is read, and its products as the menu has them.
+
+Field names are those of the vendor's samples and pages; ids are texts. A site's products carry its own prices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import combinations
+from typing import Annotated
+
+from pydantic import AliasChoices, AliasPath, Field
+
+from tillpost.lenient import Lenient, Many, Said
+from tillpost.menu import SetupFault, Tax
+from tillpost.net_menu import Choice, ChoiceSet
+from tillpost.net_menu import Product as Sold
+
+__all__ = ["Line", "Order", "Product", "Thing", "mixed", "sold", "taxes_of"]
+
+_PRICES = AliasChoices("price_ex_tax", "unit_price_ex_tax", "unit_price")
+
+
+class Thing(Lenient):
+    """Anything with an id or a name: a tax and its rate, a category, a payment's `ref`."""
+
+    id: Said = Field("", validation_alias=AliasChoices("product_id", "id_str", "id"))
+    name: Said = ""
+    rate: Decimal = Decimal(0)
+    ref: Said = ""
+
+
+class Product(Thing):
+    """A product, which an option and a modifier are, too; or an option set with its options.
+
+    unconfirmed: that unit_price holds no tax where unit_price_ex_tax isn't sent; what is inside "availability"; how a
+    product names the limits of its option sets, which are min_selection and max_selection at /optionsets. One product
+    with all of `fields` would tell.
+    """
+
+    price: Annotated[Decimal | None, Field(validation_alias=_PRICES)] = None
+    code: Said = ""
+    unit_tax: Decimal | None = None
+    taxes: tuple[Thing, ...] | None = None
+    categories: Many[Thing] = ()
+    variants: Many[Thing] = ()
+    show_online: bool | None = None
+    is_available: bool | None = Field(None, validation_alias=AliasPath("availability", "is_available"))
+    option_sets: Many[Product] = ()
+    options: Many[Product] = ()
+    least: int | None = Field(None, validation_alias=AliasChoices("min_selection", "min"))
+    most: int | None = Field(None, validation_alias=AliasChoices("max_selection", "max"))
+
+
+class Line(Lenient):
+    """A line as Kounta priced it; lists leave the totals out."""
+
+    product: Thing | None = None
+    line_total_ex_tax: Decimal | None = None
+    line_total_tax: Decimal | None = None
+
+
+class Order(Thing):
+    """An order."""
+
+    status: Said = ""
+    deleted: bool | None = None
+    sale_number: Said = ""
+    notes: Said = ""
+    payments: Many[Thing] = ()
+    lines: Many[Line] = ()
+
+
+def taxes_of(product: Product, taxes: Sequence[Thing]) -> Sequence[Thing] | None:
+    """Return the taxes on a product of a list, which tells their sum alone; None when only its own page can tell."""
+    if product.taxes is not None or not product.price or product.unit_tax is None:
+        return product.taxes
+    known = (some for count in range(3) for some in combinations(taxes, count))
+    fits = [some for some in known if round(product.price * sum(t.rate for t in some), 2) == round(product.unit_tax, 2)]
+    return fits[0] if len(fits) == 1 else None
+
+
+def sold(product: Product, taxes: Sequence[Thing], modifiers: Sequence[Product], *, included: bool) -> Sold:
+    """Return the product with its option sets and modifiers."""
+
+    def choices(options: Sequence[Product]) -> list[Choice]:
+        return [Choice(option.id, option.name, option.price) for option in options]
+
+    of = product.option_sets
+    sets = [ChoiceSet(f"optionset-{s.id}", s.name, choices(s.options), s.least or 0, s.most or None) for s in of]
+    if modifiers:
+        sets.append(ChoiceSet(f"modifiers-{product.id}", "Modifiers", choices(modifiers), removable=True))
+    own = [Tax(id=tax.id, name=tax.name, rate=tax.rate, included=included) for tax in taxes]
+    gone, online = product.is_available is False, product.show_online is not False
+    names = [category.name for category in product.categories]
+    return Sold(product.id, product.name, product.code, product.price, own, names, sets, sold_out=gone, online=online)
+
+
+def mixed(products: Sequence[Sold]) -> list[SetupFault]:
+    """Return the products that no order can go in with, though each of their options could."""
+    text = "has option sets and modifiers at once, a setup that can't be ordered online; keep one of the two"
+    return [SetupFault(subject=p.name, text=text) for p in products if len({s.removable for s in p.sets}) > 1]
