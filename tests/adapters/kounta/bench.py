@@ -1,0 +1,155 @@
+"""A Till over the Kounta simulator without a network, on the simulator's own clock; and answers that a test writes.
+
+    bench = Bench()
+    bench.till.submit(an_order())
+    bench.sent                                     # the requests, in their order
+    bench.answer = lambda request, carry_out: ...  # another answer, before or after the effect
+
+Waits move the clock on instead of passing, so orders that show late and looks on the schedule cost no time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import httpx
+
+from adapters.in_process import InProcess
+from tillpost import Order, Policy, PosError, PosOrder, Till
+from tillpost.journal import Journal
+from tillpost.till import Options
+from tillpost_kounta.adapter import Kounta
+from tillpost_kounta.settings import KountaSettings
+from tillpost_kounta.simulator import KountaSettings as World
+from tillpost_kounta.simulator import KountaSimulator
+
+QUICK = Policy(first_wait=0.001, longest_wait=0.001, retry_seconds=600, import_cooldown=0)
+STAND_INS: Mapping[str, Any] = {
+    "charge_products": {"surcharge": 9001, "delivery": 9002},
+    "tip_product": 9003,
+    "discount_product": 9004,
+}
+URL = "http://127.0.0.1"
+Spoil = Callable[[httpx.Request, Callable[[], httpx.Response]], httpx.Response]
+
+
+class Bench:
+    """A shop at Kounta, and a Till connected to it."""
+
+    def __init__(
+        self, world: World | None = None, *, policy: Policy = QUICK, journal: Journal | None = None, **settings: Any
+    ) -> None:
+        self.simulator = KountaSimulator(world or World(oauth_limit=100_000))
+        self.sent: list[httpx.Request] = []
+        self.waits: list[float] = []
+        self.answer: Spoil = lambda _, carry_out: carry_out()
+        self.policy = policy
+        self.settings = settings
+        self.till = self.connect(journal)
+
+    def connect(self, journal: Journal | None = None, kind: type[Till] = Till) -> Any:
+        """Connect another process to the same shop."""
+        known = {**self.simulator.connection_settings(URL), "import_pace": 0.0, **STAND_INS, **self.settings}
+        options = Options(policy=self.policy, journal=journal, clock=self.now)
+        client = httpx.Client(transport=InProcess(self.simulator, self._twist))
+        return kind(Kounta(KountaSettings.model_validate(known)), options, http_client=client, sleep=self.wait)
+
+    def now(self) -> float:
+        """The simulator's time, in epoch seconds."""
+        return self.simulator.world.clock.now().timestamp()
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self.waits.append(seconds)
+        self.simulator.world.clock.advance(seconds)
+
+    def attempt(self, order: Order, **how: Any) -> PosOrder | PosError:
+        """Submit, and return the error if there is one."""
+        try:
+            submitted: PosOrder = self.till.submit(order, **how)
+            return submitted
+        except PosError as error:
+            return error
+
+    def refused(self, order: Order, **how: Any) -> PosError:
+        """Submit what has to be refused."""
+        error = self.attempt(order, **how)
+        assert isinstance(error, PosError), error
+        return error
+
+    def paths(self, contains: str = "") -> list[str]:
+        """Method and path of what was sent, without its query."""
+        made = [f"{r.method} {r.url.path.removeprefix('/v1/companies/5678')}" for r in self.sent]
+        return [path for path in made if contains in path]
+
+    def creates(self) -> list[dict[str, Any]]:
+        """The bodies of the orders that were sent."""
+        return [json.loads(r.content) for r in self.sent if is_create(r)]
+
+    def _twist(self, request: httpx.Request, _: int, carry_out: Callable[[], httpx.Response]) -> httpx.Response:
+        self.sent.append(request)
+        return self.answer(request, carry_out)
+
+
+def is_create(request: httpx.Request) -> bool:
+    """Whether the request makes an order."""
+    return request.method == "POST" and request.url.path.endswith("/orders.json")
+
+
+def on_create(first: httpx.Response | Exception, *, done: bool) -> Spoil:
+    """Answer the first create so; `done` says whether Kounta has made the order all the same."""
+    left = [first]
+
+    def spoil(request: httpx.Request, carry_out: Callable[[], httpx.Response]) -> httpx.Response:
+        if not (left and is_create(request)):
+            return carry_out()
+        if done:
+            carry_out()
+        instead = left.pop()
+        if isinstance(instead, Exception):
+            raise instead
+        return instead
+
+    return spoil
+
+
+def an_order(**changes: Any) -> Order:
+    """The sample order with a pickup: 28.81 AUD, two lines, a modifier, a charge, a discount and a tip of 1.00."""
+    return Order.model_validate(SAMPLE | changes)
+
+
+def plain_order(order_id: str = "ord_1", unit_price: int = 1450, **changes: Any) -> Order:
+    """One BLT toastie, paid in full."""
+    lines = [{"item_id": "5312", "name": "BLT toastie", "quantity": 1, "unit_price": unit_price}]
+    paid = [{"method": "card", "amount": unit_price, "reference": "pi_1"}]
+    bare: dict[str, Any] = {"id": order_id, "lines": lines, "charges": [], "discounts": [], "tip": 0, "payments": paid}
+    return an_order(**(bare | changes))
+
+
+SAMPLE: dict[str, Any] = {
+    "id": "ord_01JD7Q3W8YB3T6",
+    "code": "B42",
+    "placed_at": "2026-11-23T11:52:07+11:00",
+    "currency": "AUD",
+    "customer": {"name": "Mia Chen", "phone": "+61400111222", "email": "mia@example.com"},
+    "fulfilment": {"type": "pickup"},
+    "lines": [
+        {
+            "item_id": "7302",
+            "sku": "FW-R",
+            "name": "Flat white, regular",
+            "quantity": 2,
+            "unit_price": 550,
+            "modifiers": [{"modifier_id": "228", "name": "Oat milk", "quantity": 1, "unit_price": 80}],
+            "note": "extra hot",
+        },
+        {"item_id": "5312", "sku": "BLT", "name": "BLT toastie", "quantity": 1, "unit_price": 1450},
+    ],
+    "charges": [{"kind": "surcharge", "name": "Weekend surcharge", "amount": 271}],
+    "discounts": [{"name": "WELCOME", "amount": 200}],
+    "tip": 100,
+    "payments": [{"method": "card", "amount": 2881, "reference": "pi_3PabcDEF"}],
+    "note": "Please add cutlery",
+}
