@@ -14,6 +14,7 @@ import re
 import tokenize
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
+from itertools import groupby
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import ClassVar, NamedTuple
@@ -307,11 +308,11 @@ class Unconfirmed(FromCode):
     def run(self) -> list[nodes.Node]:
         """Write a section for each file."""
         written: list[nodes.Node] = []
-        for file in dict.fromkeys(remark.file for remark in remarks()):
+        for file, within in groupby(remarks(), key=lambda remark: remark.file):
             self.env.note_dependency(str(ROOT / "adapters" / file))
             section = nodes.section(ids=[nodes.make_id(file)], names=[file])
             section += nodes.title("", file)
-            rows = ((f"`{r.within or 'module'}`", r.text) for r in remarks() if r.file == file)
+            rows = ((f"`{remark.within or 'module'}`", remark.text) for remark in within)
             section += self.table(("In", "What isn't confirmed, and what would tell"), (20, 80), rows)
             written.append(section)
         return written
