@@ -18,6 +18,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -121,7 +122,7 @@ class _Wire:
             signed = self._adapter.sign(request, credentials)
             return client.build_request(
                 request.method,
-                self._base_url + request.path,
+                _address(self._base_url + request.path),
                 content=request.body if signed.body is None else signed.body,
                 headers={"Accept-Encoding": "gzip", **signed.headers, **request.headers},
                 timeout=self._timeout,
@@ -142,6 +143,12 @@ class _Wire:
                 body = body.replace(secret, b"***")
                 headers = [(name, value.replace(secret, b"***")) for name, value in headers]
         return Response(answer.status_code, {n.decode("latin-1"): v.decode("latin-1") for n, v in headers}, body)
+
+
+@lru_cache(256)
+def _address(url: str) -> httpx.URL:
+    """Parse an address once: most requests go to a few, and parsing costs as much as all else in making a request."""
+    return httpx.URL(url)
 
 
 def _spellings(credentials: Credentials) -> Iterator[bytes]:
