@@ -34,22 +34,21 @@ class GenericSettings(AdapterSettings):
     Attributes:
         base_url: where the POS serves the format, without `/orders` and the like.
         access_token: is sent as a bearer token, or with `username` as the password of basic authentication.
-        signing_key: the secret, of 16 characters or more, that requests and webhooks are signed with.
+        signing_key: the secret that requests and webhooks are signed with; take 32 random characters or more.
         allow_private: connect to addresses that aren't public too; only for an address that you chose yourself.
         look_after: when to look for an order that may be there, in seconds, each counted from the look before.
     """
 
     access_token: Annotated[SecretStr, Field(min_length=1, validate_default=True)] = SecretStr("")
     username: Annotated[str, Field(pattern=r"^[^:]*$")] = ""
-    signing_key: Annotated[SecretStr, Field(min_length=16)]
+    signing_key: Annotated[SecretStr, Field(min_length=1)]
     allow_private: bool = False
     look_after: Annotated[tuple[Annotated[float, Field(ge=0, le=86_400)], ...], Field(min_length=1)] = (1.0, 3.0)
 
     def credentials(self) -> Credentials:
         """Return what requests are signed with: the token as it is sent, and the secret that is shared with the POS."""
-        pair = b64encode(f"{self.username}:{self.access_token.get_secret_value()}".encode()).decode()
-        token = SecretStr(pair) if self.username else self.access_token
-        return Credentials(access_token=token, client_secret=self.signing_key)
+        basic = SecretStr(b64encode(f"{self.username}:{self.access_token.get_secret_value()}".encode()).decode())
+        return Credentials(access_token=basic if self.username else self.access_token, client_secret=self.signing_key)
 
 
 class NewOrder(BaseModel):
@@ -187,7 +186,8 @@ class Generic(Adapter[GenericSettings]):
         text = signed_text(sent_at, "POST", target, "", webhook.body)
         verify_hmac(self.config.signing_key, webhook.headers.get("tillpost-signature"), text, "hex")
         check_age(float(sent_at), now)
-        return (TypeAdapter[WebhookEvent](WebhookEvent).validate_json(webhook.body),)
+        event = TypeAdapter[WebhookEvent](Annotated[WebhookEvent, Field(discriminator="kind")])
+        return (event.validate_json(webhook.body),)
 
 
 def pos_order(found: PosStatus, order: Order | None = None) -> PosOrder:
