@@ -162,6 +162,8 @@ def _tidy(schema: Json, *, closed: bool) -> None:
     schema.pop("title", None)
     if not closed:
         schema.pop("additionalProperties", None)
+    if isinstance(schema.get("default"), dict):  # there or not, as pydantic has built the default's own model or not
+        del schema["default"]
     inner: list[Json] = [schema["items"]] if "items" in schema else []
     for part in (*inner, *schema.get("anyOf", ()), *schema.get("oneOf", ()), *schema.get("properties", {}).values()):
         _tidy(part, closed=closed)
