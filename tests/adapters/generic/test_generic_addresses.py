@@ -1,0 +1,56 @@
+"""A POS's address may come from a stranger: nothing but public addresses is connected to, unless that is allowed."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import pytest
+
+from adapters.generic.store import ONCE, adapter_for
+from adapters.square.shop_orders import TOASTIE, paid
+from tillpost import SetupError, Till
+from tillpost.errors import Outcome
+from tillpost.simulator import serve_in_thread
+from tillpost.till import Options
+from tillpost_generic.adapter import Generic, GenericSettings
+from tillpost_generic.simulator import GenericSimulator
+
+ORDER = paid("ord_1", [TOASTIE])
+
+
+def test_a_private_address_is_connected_to_only_when_that_is_allowed() -> None:
+    with serve_in_thread(GenericSimulator()) as running:
+        stranger = adapter_for(running.simulator, running.url, allow_private=False)
+        with Till(stranger, Options(policy=ONCE)) as till:
+            with pytest.raises(SetupError, match="isn't a public one") as raised:
+                till.submit(ORDER)
+            assert raised.value.outcome is Outcome.NOT_CREATED
+            assert not till.check().ready
+        assert running.simulator.requests == ()
+        with Till(adapter_for(running.simulator, running.url), Options(policy=ONCE)) as till:
+            assert till.submit(ORDER).total == ORDER.total
+
+
+@pytest.mark.parametrize("private", ["127.0.0.1", "::ffff:127.0.0.1"])
+def test_a_public_name_that_leads_to_this_machine_is_refused(monkeypatch: pytest.MonkeyPatch, private: str) -> None:
+    real = socket.getaddrinfo
+
+    def rebound(host: Any, *more: Any, **named: Any) -> Any:
+        return real(private if host in ("pos.example", b"pos.example") else host, *more, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebound)
+    with serve_in_thread(GenericSimulator()) as running:
+        port = running.url.rpartition(":")[2]
+        stranger = adapter_for(running.simulator, f"https://pos.example:{port}", allow_private=False)
+        with Till(stranger, Options(policy=ONCE)) as till, pytest.raises(SetupError, match="isn't a public one"):
+            till.submit(ORDER)
+        assert running.simulator.requests == ()
+
+
+def test_strangers_are_kept_out_unless_somebody_says_otherwise() -> None:
+    simulator = GenericSimulator()
+    known: dict[str, Any] = dict(simulator.connection_settings("https://pos.example"))
+    del known["allow_private"]
+    assert not adapter_for(simulator).public_only
+    assert Generic(GenericSettings.model_validate(known)).public_only

@@ -1,0 +1,115 @@
+"""What a POS says in a problem becomes our error: kind, lines, item, reason and wait, and what became of the order."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from adapters.generic.store import ONCE, Store, always
+from adapters.square.shop_orders import FLAT_WHITE, OAT, TOASTIE, paid
+from tillpost import errors
+from tillpost.adapter import unreachable
+from tillpost.errors import Outcome, PosError
+from tillpost.exchange import Request, Response, nothing
+from tillpost_generic.adapter import Generic
+from tillpost_generic.openapi import kinds
+
+ORDER = paid("ord_1", [FLAT_WHITE.model_copy(update={"modifiers": (OAT,)}), TOASTIE])
+
+
+def refused(**problem: Any) -> PosError:
+    store = Store(policy=ONCE)
+    store.simulator.refuse_orders(**problem)
+    return store.refused(ORDER)
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_each_kind_of_problem_is_the_error_of_that_name(kind: str) -> None:
+    error = refused(kind=kind, detail="no such luck")
+    assert type(error).__name__ == kind
+    assert (error.detail, error.code, error.platform) == ("no such luck", kind, "generic")
+    assert error.outcome is (Outcome.UNKNOWN if kind in ("OutageError", "DoubtError") else Outcome.NOT_CREATED)
+    assert error.remedy.manager
+
+
+def test_the_kinds_are_the_errors_that_a_caller_branches_on() -> None:
+    ours = {"PosError", "BuriedError", "UnsupportedError"}  # what no POS can say
+    classes = [found for name in errors.__all__ if isinstance(found := getattr(errors, name), type)]
+    assert set(kinds()) == {kind.__name__ for kind in classes if issubclass(kind, PosError)} - ours
+
+
+def test_no_row_is_out_of_reach() -> None:
+    assert unreachable(Generic.errors) == []
+
+
+def test_lines_and_a_reason_are_told_as_such() -> None:
+    error = refused(kind="MenuError", lines=(1, 0, 7), reason="sold_out")
+    assert (error.lines, error.reason) == ((0, 1), "sold_out")
+    assert error.subjects == ("Flat white, regular (line 1)", "BLT toastie (line 2)")
+    assert "sold out" in error.remedy.manager
+
+
+@pytest.mark.parametrize(("item", "lines"), [("5312", (1,)), ("228", (0,)), ("nothing", ())])
+def test_an_item_or_an_option_names_its_lines(item: str, lines: tuple[int, ...]) -> None:
+    assert refused(kind="MenuError", item=item, reason="gone").lines == lines
+
+
+def test_a_scope_that_is_missing_is_told_from_a_bad_token() -> None:
+    assert "isn't allowed" in refused(kind="PermissionsError", reason="scopes").remedy.manager
+
+
+def test_a_wait_is_read_from_the_problem() -> None:
+    assert refused(kind="RateLimitError", retry_after=7.5).retry_after == 7.5
+    assert refused(kind="RateLimitError").retry_after is None
+
+
+def test_a_wait_is_read_from_the_header_when_the_problem_has_none() -> None:
+    asked = Request("GET", "/health", nothing)
+    answer = Response(429, {"retry-after": "12"}, b'{"kind": "RateLimitError"}')
+    error = Store().adapter.judge(asked, None, answer, 0).error
+    assert error
+    assert error.retry_after == 12
+
+
+def test_a_kind_that_is_not_ours_is_unknown_and_its_words_are_kept() -> None:
+    error = refused(kind="PrinterOnFireError", detail="please hurry")
+    assert type(error) is errors.UnknownPosError
+    assert (error.code, error.detail, error.outcome) == ("PrinterOnFireError", "please hurry", Outcome.UNKNOWN)
+    assert error.exchange
+    assert "please hurry" in error.exchange.response_body
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (422, b"<html>Unprocessable</html>", errors.UnknownPosError),
+        (422, b'{"kind": 7}', errors.UnknownPosError),
+        (422, b'{"kind": "MenuError", "lines": ["0"]}', errors.MenuError),
+        (422, b'{"kind": "MenuError", "lines": [-1]}', errors.UnknownPosError),
+        (422, b'{"kind": "MenuError", "reason": "held"}', errors.UnknownPosError),
+        (422, b"[]", errors.UnknownPosError),
+        (401, b"", errors.PermissionsError),
+        (403, b"{}", errors.PermissionsError),
+        (429, b"", errors.RateLimitError),
+        (500, b"", errors.OutageError),
+        (503, b'{"kind": "Unheard"}', errors.OutageError),
+        (307, b"", errors.SetupError),
+        (200, b'{"kind": "MenuError"}', errors.OutageError),
+    ],
+)
+def test_a_refusal_that_is_no_problem_of_ours_goes_by_its_status(
+    status: int, body: bytes, kind: type[PosError]
+) -> None:
+    store = Store(policy=ONCE, twist=always(status, body))
+    error = store.refused(ORDER)
+    assert type(error) is kind
+    assert error.outcome is (Outcome.NOT_CREATED if kind is errors.MenuError else Outcome.UNKNOWN)
+
+
+def test_every_refusal_of_the_simulated_store_names_its_kind() -> None:
+    for status in (404, 405, 413, 429, 500, 502, 503, 504):
+        answer = Store().simulator.failure(status, retry_after=3)
+        assert (answer.status, answer.content_type) == (status, "application/problem+json")
+        assert json.loads(answer.body)["kind"] in kinds()

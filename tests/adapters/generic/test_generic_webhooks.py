@@ -1,0 +1,69 @@
+"""What a POS tells by itself: signed as our requests are, and read into the events that every platform shares."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+from typing import Any
+
+import pytest
+
+from adapters.generic.store import Store
+from tillpost.webhooks import AvailabilityChanged, MenuChanged, OrderChanged, OrderRefused, WebhookError, WebhookFault
+from tillpost_generic.simulator import WorldSettings
+
+URL = "https://orders.example/hooks/pos?store=1"
+EVENT: dict[str, Any] = {
+    "kind": "order_changed",
+    "event_id": "e1",
+    "pos_id": "G00001",
+    "reference": "ord_1",
+    "pos_order": {"id": "G00001", "reference": "ord_1", "state": "accepted", "progress": "accepted"},
+}
+
+
+def signed(body: bytes, *, at: float | None = None, target: str = "/hooks/pos?store=1") -> dict[str, str]:
+    """The headers with which a POS sends a body."""
+    stamp = str(int(time.time() if at is None else at))
+    text = "\n".join((stamp, "POST", target, "", hashlib.sha256(body).hexdigest()))
+    made = hmac.new(WorldSettings().signing_key.encode(), text.encode(), hashlib.sha256).hexdigest()
+    return {"Tillpost-Timestamp": stamp, "Tillpost-Signature": made}
+
+
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [
+        (EVENT, OrderChanged),
+        (
+            {"kind": "order_refused", "pos_id": "G1", "error": {"kind": "MenuError", "detail": "gone"}},
+            OrderRefused,
+        ),
+        ({"kind": "menu_changed"}, MenuChanged),
+        ({"kind": "availability_changed", "takes_orders": False}, AvailabilityChanged),
+    ],
+)
+def test_an_event_that_is_signed_is_believed(event: dict[str, Any], kind: type[object]) -> None:
+    body = json.dumps(event).encode()
+    (told,) = Store().till.parse_webhook(signed(body), body, URL)
+    assert type(told) is kind
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "url", "fault"),
+    [
+        (b"{}", {}, URL, WebhookFault.UNSIGNED),
+        (b"{}", signed(b"{} "), URL, WebhookFault.FORGED),
+        (b"{}", signed(b"{}"), "https://orders.example/hooks/other", WebhookFault.FORGED),
+        (b"{}", signed(b"{}") | {"Tillpost-Timestamp": "1"}, URL, WebhookFault.FORGED),
+        (b"{}", signed(b"{}", at=1.0), URL, WebhookFault.STALE),
+        (b"{}", signed(b"{}"), URL, WebhookFault.UNREADABLE),
+        (b'{"kind": "sale"}', signed(b'{"kind": "sale"}'), URL, WebhookFault.UNREADABLE),
+        (b"\xff", signed(b"\xff"), URL, WebhookFault.UNREADABLE),
+    ],
+)
+def test_anything_else_is_refused(body: bytes, headers: dict[str, str], url: str, fault: WebhookFault) -> None:
+    with pytest.raises(WebhookError) as raised:
+        Store().till.parse_webhook(headers, body, url)
+    assert raised.value.fault is fault
