@@ -1,0 +1,362 @@
+"""Orders to a store that serves the generic format: made once, for what was paid, with all that staff need to see."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from adapters.generic.store import ONCE, Change, Store, always
+from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, OAT, TOASTIE, paid
+from tillpost import (
+    MenuError,
+    Order,
+    OrderError,
+    OutageError,
+    Policy,
+    PosError,
+    PosOrder,
+    RegisterOfflineError,
+    SetupError,
+    StoreClosedError,
+    TaxError,
+)
+from tillpost.errors import Outcome
+from tillpost.order import Delivery, DineIn, Line, Payment, Pickup, PosState, Progress
+from tillpost_generic.simulator import GenericSimulator, WorldSettings
+
+OATS = FLAT_WHITE.model_copy(update={"modifiers": (OAT,), "quantity": 2, "note": "extra hot"})
+HEMP = OAT.model_copy(update={"modifier_id": "999", "sku": "GONE", "name": "Hemp milk"})
+ORDER = paid("ord_1", [OATS, TOASTIE], surcharge=271, off=200, tip=100)
+KEEPING = Policy(retries=0, import_cooldown=0, prices="keep_paid")
+
+
+def line(item_id: str, price: int, name: str = "") -> Line:
+    return Line(item_id=item_id, name=name or item_id, quantity=1, unit_price=price)
+
+
+def without_tax(tax: int, *lines: Line) -> Order:
+    """An order whose prices leave the tax out, with so much of it on top."""
+    order = paid("ord_1", list(lines))
+    payments = (Payment(method="card", amount=order.total + tax),)
+    held = order.model_dump() | {"prices_include_tax": False, "tax": tax, "payments": payments}
+    return Order.model_validate(held)
+
+
+def test_an_order_is_made_by_one_call_and_staff_see_all_of_it() -> None:
+    store = Store()
+    made = store.submit(ORDER)
+    assert store.paths == ["POST /orders"]
+    (entry,) = store.simulator.ledger().shown
+    assert made == PosOrder(id=entry.order_id, reference="ord_1", status="new", total=2881)
+    assert (entry.total, entry.paid, entry.tip) == (2881, 2881, 100)
+    assert [(x.name, int(x.quantity), x.note, len(x.modifiers)) for x in entry.lines] == [
+        ("Flat white, regular", 2, "extra hot", 1),
+        ("BLT toastie", 1, "", 0),
+    ]
+    assert [c.amount for c in entry.charges] == [271]
+    assert [d.amount for d in entry.discounts] == [200]
+    assert entry.ticket_name == "B42 Mia Chen"
+
+
+@pytest.mark.parametrize(
+    ("fulfilment", "note"),
+    [
+        (DineIn(table="12"), "TABLE 12"),
+        (
+            Delivery.model_validate({"address": {"line1": "1 High St"}, "instructions": "ring"}),
+            "DELIVER TO: 1 High St\nring",
+        ),
+    ],
+)
+def test_where_it_goes_is_on_the_docket(fulfilment: DineIn | Delivery, note: str) -> None:
+    store = Store()
+    store.submit(paid("ord_1", [TOASTIE], fulfilment=fulfilment))
+    assert store.simulator.ledger().shown[0].note == note
+
+
+def test_a_new_process_gets_the_same_order_by_its_key() -> None:
+    simulator = GenericSimulator()
+    first, second = (Store(simulator=simulator).submit(ORDER) for _ in range(2))
+    assert first == second
+    assert len(simulator.ledger().entries) == 1
+
+
+def test_an_item_that_was_given_another_id_is_found_by_its_sku() -> None:
+    store = Store()
+    store.submit(paid("ord_1", [DRIFTED]))
+    assert store.paths == ["POST /orders", "GET /menu", "POST /orders"]
+    assert store.simulator.ledger().shown[0].lines[0].item_id == "5312"
+
+
+def test_another_body_under_a_key_that_worked_is_looked_for_and_found() -> None:
+    simulator = GenericSimulator()
+    made = Store(simulator=simulator).submit(ORDER)
+    other = Store(simulator=simulator)
+    assert other.submit(ORDER.model_copy(update={"note": "another"})) == made
+    assert other.paths == ["POST /orders", "GET /orders?reference=ord_1"]
+
+
+def test_a_reference_that_is_there_under_another_key_makes_no_second_order() -> None:
+    simulator = GenericSimulator()
+    made = Store(simulator=simulator).submit(ORDER)
+    simulator.world.replays.clear()  # a POS that has forgotten its keys
+    other = Store(simulator=simulator)
+    assert other.submit(ORDER) == made
+    assert len(simulator.ledger().entries) == 1
+
+
+# ---------------------------------------------------------------- what the store's POS refuses
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason", "at_fault"),
+    [
+        ([TOASTIE, line("9999", 100, "Pavlova")], "gone", (1,)),
+        ([FLAT_WHITE.model_copy(update={"modifiers": (HEMP,)})], "gone", (0,)),
+        ([TOASTIE, line("6101", 600), line("6101", 600)], "sold_out", (1, 2)),
+        ([line("5320", 1900)], "choices", (0,)),
+        ([TOASTIE.model_copy(update={"unit_price": 1400})], "price", (0,)),
+    ],
+)
+def test_what_does_not_fit_the_menu_is_named_by_line_and_nothing_is_made(
+    lines: list[Line], reason: str, at_fault: tuple[int, ...]
+) -> None:
+    store = Store()
+    error = store.refused(paid("ord_1", lines))
+    assert isinstance(error, MenuError)
+    assert (error.reason, error.lines, error.outcome) == (reason, at_fault, Outcome.NOT_CREATED)
+    assert store.simulator.ledger().entries == ()
+
+
+def test_a_price_that_is_kept_stands_and_is_said_on_the_docket() -> None:
+    store = Store(policy=KEEPING)
+    store.simulator.change_price("5312", 1600)
+    store.do(lambda till: till.import_menu())
+    made = store.submit(paid("ord_1", [TOASTIE]))
+    assert made.total == 1450
+    assert made.notices == ("Price kept as paid: BLT toastie 14.50 AUD (menu 16.00 AUD)",)
+    assert "Price kept" in store.simulator.ledger().shown[0].note
+
+
+def test_more_than_one_tax_is_named() -> None:
+    store = Store()
+    store.simulator.add_tax("Surcharge", "10")
+    error = store.refused(paid("ord_1", [TOASTIE]))
+    assert isinstance(error, TaxError)
+    assert (error.outcome, error.lines) == (Outcome.NOT_CREATED, (0,))
+    assert "Surcharge" in error.detail
+
+
+@pytest.mark.parametrize("inclusive", [True, False])
+def test_a_tax_that_is_in_the_prices_at_one_side_only_is_told(inclusive: bool) -> None:
+    store = Store(WorldSettings(tax_inclusive=inclusive), policy=ONCE)
+    order = without_tax(145, TOASTIE) if inclusive else paid("ord_1", [TOASTIE])
+    assert isinstance(store.refused(order), TaxError)
+
+
+@pytest.mark.parametrize(("tax", "fits"), [(145, True), (146, True), (144, True), (147, False), (0, False)])
+def test_a_tax_that_is_added_may_differ_by_rounding_and_no_more(tax: int, fits: bool) -> None:
+    store = Store(WorldSettings(tax_inclusive=False), policy=ONCE)
+    order = without_tax(tax, TOASTIE)
+    if fits:
+        assert store.submit(order).total == order.total
+    else:
+        assert isinstance(store.refused(order), TaxError)
+        assert store.simulator.ledger().entries == ()
+
+
+def close(simulator: GenericSimulator) -> None:
+    simulator.open_store(is_open=False)
+
+
+def disconnect(simulator: GenericSimulator) -> None:
+    simulator.connect_register(online=False)
+
+
+@pytest.mark.parametrize(("happens", "kind"), [(close, StoreClosedError), (disconnect, RegisterOfflineError)])
+def test_a_store_that_takes_no_orders_says_why(happens: Change, kind: type[PosError]) -> None:
+    store = Store(policy=ONCE)
+    happens(store.simulator)
+    error = store.refused(ORDER)
+    assert (type(error), error.outcome) == (kind, Outcome.NOT_CREATED)
+
+
+def test_an_order_that_is_due_before_it_was_placed_is_refused() -> None:
+    past = paid("ord_1", [TOASTIE], fulfilment=Pickup.model_validate({"due_at": "2020-01-01T12:00:00Z"}))
+    assert isinstance(Store().refused(past), OrderError)
+
+
+def test_another_currency_is_a_matter_of_the_setup() -> None:
+    assert isinstance(Store(WorldSettings(currency="NZD")).refused(ORDER), SetupError)
+
+
+# ---------------------------------------------------------------- a POS that doesn't keep to the page
+
+
+def answering(**changed: Any) -> Store:
+    """A store whose POS makes the order and answers with something else."""
+
+    def twist(_request: httpx.Request, _number: int, carry_out: Callable[[], httpx.Response]) -> httpx.Response:
+        real: Any = carry_out().json()
+        single = "id" in real
+        many: list[dict[str, Any]] = [real] if single else real
+        spoilt = [one | changed for one in many]
+        return httpx.Response(200, json=spoilt[0] if single else spoilt)
+
+    return Store(policy=ONCE, twist=twist)
+
+
+def test_an_order_with_another_total_is_there_and_is_told_for_what_staff_correct() -> None:
+    store = answering(total=2880)
+    for _ in range(2):
+        error = store.refused(ORDER)
+        assert isinstance(error, MenuError)
+        assert (error.outcome, error.reason) == (Outcome.CREATED, "created")
+        assert error.pos_order
+        assert "28.80 AUD" in error.detail
+        assert "28.81 AUD" in error.detail
+    assert store.paths == ["POST /orders"]  # never a second time
+
+
+def test_an_order_without_its_tax_is_a_matter_of_taxes() -> None:
+    simulator = GenericSimulator(WorldSettings(tax_inclusive=False))
+
+    def forgets(_request: httpx.Request, _number: int, carry_out: Callable[[], httpx.Response]) -> httpx.Response:
+        return httpx.Response(201, json=carry_out().json() | {"total": 1450})
+
+    error = Store(simulator=simulator, policy=ONCE, twist=forgets).refused(without_tax(145, TOASTIE))
+    assert isinstance(error, TaxError)
+    assert error.outcome is Outcome.CREATED
+
+
+def test_an_order_that_is_found_with_another_total_is_told_too() -> None:
+    error = answering(total=1).refusal(lambda till: (till.submit(ORDER), till.find(ORDER)))
+    assert error.outcome is Outcome.CREATED
+
+
+def test_an_answer_about_another_order_proves_nothing() -> None:
+    error = answering(reference="ord_2").refused(ORDER)
+    assert isinstance(error, OutageError)
+    assert error.outcome is Outcome.UNKNOWN
+
+
+def test_a_pos_that_ignores_the_reference_finds_nothing() -> None:
+    store = answering(reference="ord_2")
+    Store(simulator=store.simulator).submit(ORDER)
+    assert store.do(lambda till: till.find(ORDER)) is None
+
+
+@pytest.mark.parametrize("pos_id", ["", "..", "a/b", "a b", "ö", "x" * 101])
+def test_an_id_that_could_not_stand_in_a_path_cannot_be_read(pos_id: str) -> None:
+    assert isinstance(answering(id=pos_id).refused(ORDER), OutageError)
+
+
+def test_what_a_pos_adds_of_its_own_is_ignored() -> None:
+    assert answering(ticket=7, total=2881).submit(ORDER).total == 2881
+
+
+# ---------------------------------------------------------------- after it is there
+
+
+def test_its_status_follows_staff() -> None:
+    store = Store()
+    made = store.submit(ORDER)
+    simulator = store.simulator
+    for move, state, progress in (
+        (simulator.staff_accept, PosState.ACCEPTED, Progress.ACCEPTED),
+        (simulator.staff_prepare, PosState.ACCEPTED, Progress.READY),
+        (simulator.staff_complete, PosState.ACCEPTED, Progress.COMPLETED),
+        (simulator.staff_reject, PosState.REJECTED, Progress.CANCELLED),
+    ):
+        move(made.reference)
+        now = store.do(lambda till: till.fetch(made))
+        assert (now.state, now.progress) == (state, progress)
+
+
+def test_it_is_withdrawn_once_and_for_all() -> None:
+    store = Store()
+    made = store.submit(ORDER)
+    for _ in range(2):
+        assert store.do(lambda till: till.cancel(made)).state is PosState.CANCELLED
+    assert store.simulator.ledger().shown == ()
+    assert isinstance(store.refused(ORDER), OrderError)
+
+
+def test_what_is_handed_over_is_not_withdrawn() -> None:
+    store = Store()
+    made = store.submit(ORDER)
+    store.simulator.staff_complete(made.id)
+    assert isinstance(store.refusal(lambda till: till.cancel(made)), OrderError)
+
+
+def test_a_withdrawal_that_the_answer_does_not_show_may_not_have_been() -> None:
+    store = answering(state="accepted")
+    made = store.submit(ORDER)
+    error = store.refusal(lambda till: till.cancel(made))
+    assert isinstance(error, OutageError)
+    assert not store.simulator.ledger().shown
+
+
+def test_of_two_orders_with_the_reference_the_one_that_was_not_withdrawn_counts() -> None:
+    store = Store()
+    first = store.submit(ORDER)
+    store.do(lambda till: till.cancel(first))
+    withdrawn = store.do(lambda till: till.find(ORDER))
+    assert isinstance(withdrawn, PosOrder)
+    assert withdrawn.state is PosState.CANCELLED
+    store.simulator.world.replays.clear()
+    second = Store(simulator=store.simulator).submit(ORDER)
+    assert store.do(lambda till: till.find(ORDER)) == second
+
+
+def test_an_order_that_is_not_there_is_told() -> None:
+    assert isinstance(Store().refusal(lambda till: till.fetch("G1")), OrderError)
+
+
+def test_the_whole_menu_comes_as_the_store_has_it() -> None:
+    store = Store()
+    menu = store.do(lambda till: till.import_menu()).menu
+    assert menu == store.simulator.world.menu
+
+
+SPOILT: dict[str, Callable[[dict[str, Any]], object]] = {
+    "misspelt": lambda menu: menu["items"][0].update(prize=1),
+    "a price in words": lambda menu: menu["items"][0]["variations"][0].update(price="5.50"),
+    "incomplete": lambda menu: menu.pop("currency"),
+}
+
+
+@pytest.mark.parametrize("how", SPOILT)
+def test_a_menu_that_does_not_fit_the_format_is_refused_whole(how: str) -> None:
+    def twist(_request: httpx.Request, _number: int, carry_out: Callable[[], httpx.Response]) -> httpx.Response:
+        menu = json.loads(carry_out().content)
+        SPOILT[how](menu)
+        return httpx.Response(200, json=menu)
+
+    error = Store(policy=ONCE, twist=twist).refusal(lambda till: till.import_menu())
+    assert "can't be read" in error.detail
+
+
+def revoke(simulator: GenericSimulator) -> None:
+    simulator.revoke_token()
+
+
+@pytest.mark.parametrize(
+    ("happens", "what"), [(close, "store open"), (disconnect, "register online"), (revoke, "connection")]
+)
+def test_a_check_says_what_is_missing_and_whose_move_it_is(happens: Change, what: str) -> None:
+    store = Store(policy=ONCE)
+    assert store.do(lambda till: till.check()).ready
+    happens(store.simulator)
+    readiness = store.do(lambda till: till.check())
+    assert [(f.what, f.actor) for f in readiness.findings if not f.ok] == [(what, "store")]
+    assert not readiness.ready
+
+
+def test_a_check_of_a_pos_that_is_down_says_so() -> None:
+    readiness = Store(policy=ONCE, twist=always(503)).till.check()
+    assert [(f.what, f.ok, f.actor) for f in readiness.findings] == [("connection", False, "operations")]
