@@ -17,7 +17,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the run's seed."""
-    chosen = config.getoption("--seed")
+    chosen: int | None = config.getoption("--seed")
     config.stash[SEED] = random.randrange(2**32) if chosen is None else chosen
 
 
@@ -35,5 +35,4 @@ def seed(pytestconfig: pytest.Config) -> int:
 @pytest.fixture
 def orders(pytestconfig: pytest.Config) -> int:
     """How many orders a storm sends."""
-    count: int = pytestconfig.getoption("--orders")
-    return count
+    return int(pytestconfig.getoption("--orders") or 0)

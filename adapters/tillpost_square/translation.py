@@ -96,6 +96,7 @@ def _payment_tip(order: Order, settings: SquareSettings) -> int:
     """The tip that goes on the payment. When nothing else is to be paid it becomes a service charge in any case.
 
     unconfirmed: whether CreatePayment takes an amount of 0 with a tip; the forum says both (threads 1866 and 21523).
+    Such a payment in a sandbox would tell.
     """
     return order.tip if settings.tips == "payment" and order.tip < order.total else 0
 

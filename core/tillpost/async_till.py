@@ -13,6 +13,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -28,7 +29,7 @@ from tillpost.order import Draft, Order, PosOrder
 from tillpost.readiness import Readiness
 from tillpost.recovery import Policy
 from tillpost.repeating import Again, Repeating, backoff
-from tillpost.till import BaseTill, Options, adapter_for
+from tillpost.till import BaseTill, Options, adapter_for, configured
 from tillpost.transport import AsyncLine, Limits
 from tillpost.webhooks import OrderChanged, SeenEvents, WebhookEvent
 
@@ -80,6 +81,13 @@ class AsyncTill(BaseTill):
         """Connect to a store's POS; the arguments are those of `Till.connect`. Not awaited: nothing is sent yet."""
         options = Options(name, policy or Policy(), limits or Limits(), hooks, support_contact, on_tokens=on_tokens)
         return cls(adapter_for(platform, settings), options, http_client=http_client)
+
+    @classmethod
+    def from_config(
+        cls, name: str, path: str | Path | None = None, *, http_client: httpx.AsyncClient | None = None
+    ) -> Self:
+        """Connect by a name of the TOML file; see `Till.from_config`."""
+        return cls(*configured(name, path), http_client=http_client)
 
     async def submit(self, order: Order, *, is_new: bool = False) -> PosOrder:
         """Bring a paid order to the register, once, and return it as the platform has it.

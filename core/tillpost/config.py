@@ -19,7 +19,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -58,7 +58,7 @@ class ConnectionSettings:
         return platform
 
     @property
-    def settings(self) -> dict[str, object]:
+    def settings(self) -> dict[str, Any]:
         """The adapter's own settings, secrets in clear: hand them to it, and keep them nowhere else."""
         own = {key: value for key, value in self.table.items() if key not in ("platform", "policy")}
         return {key: self._resolved(key, value) for key, value in own.items()}

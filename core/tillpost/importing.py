@@ -20,11 +20,15 @@ __all__ = ["MenuImport", "importing"]
 
 @dataclass(frozen=True, slots=True)
 class MenuImport:
-    """How an import ended: the menu in force, what changed, and whether a newer one is `held` because of the brake."""
+    """How an import ended: the menu in force, what changed, and whether a newer one is `held` because of the brake.
+
+    `fresh` is false when an earlier import served, because it was young enough.
+    """
 
     menu: Menu | None
     changes: MenuChanges
     held: bool = False
+    fresh: bool = True
 
 
 def importing(
@@ -38,7 +42,7 @@ def importing(
     shelf, policy = connection.shelf, connection.policy
     old = shelf.menu
     if old and not forced and (_young(connection) or shelf.imported_at > asked_at):
-        return MenuImport(old, MenuChanges(), held=shelf.held is not None)
+        return MenuImport(old, MenuChanges(), held=shelf.held is not None, fresh=False)
     if shelf.failure and not forced and shelf.failed_at > asked_at:
         raise PosError.from_record(shelf.failure)
     menu: Menu | None = yield Reimport()

@@ -72,12 +72,14 @@ class Looked:
 class Imported:
     """The menu was imported because of this order.
 
-    `changed`: the order is bound to it, or fits it, otherwise than before. `held`: the brake held the import.
+    `changed`: the order is bound to it, or fits it, otherwise than before. `held`: the brake held the import. `fresh`:
+    it was really imported; else an earlier import was young enough to serve.
     """
 
     at: float
     changed: bool
     held: bool = False
+    fresh: bool = True
 
 
 @dataclass(frozen=True, slots=True)

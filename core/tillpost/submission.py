@@ -122,7 +122,7 @@ class Submission:
         result: MenuImport = yield ImportMenu()
         after = self._bound()
         changed = after != before or [str(fault) for fault in self._misfits(after)] != misfits
-        yield self._record(Imported(self.connection.clock(), changed, result.held))
+        yield self._record(Imported(self.connection.clock(), changed, result.held, result.fresh))
 
     def _bound(self) -> Binding:
         return rebind(self.order, self.connection.shelf.menu, self.connection.policy.prices)
@@ -170,7 +170,7 @@ class Submission:
         else:
             error = self.error or PosError.from_record(failure.error)
         if imported := self.history.imported:
-            error.menu_imported = True
+            error.menu_imported = imported.fresh
             error.reason = "held" if imported.held and isinstance(error, MenuError) else error.reason
         yield Announce("order_failed", {"order": self.order, "error": error})
         if isinstance(error, PermissionsError):

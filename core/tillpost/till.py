@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -34,6 +35,7 @@ from tillpost.commands import (
     Sending,
     Transmit,
 )
+from tillpost.config import config_path, load_connections
 from tillpost.connection import Connection
 from tillpost.errors import Applied, ConfigError, Outcome, PosError
 from tillpost.importing import MenuImport, importing
@@ -52,7 +54,7 @@ from tillpost.transport import Limits, Line
 from tillpost.webhooks import OrderChanged, SeenEvents, WebhookEvent, read_webhook
 from tillpost.words import explain
 
-__all__ = ["BaseTill", "Options", "Till", "adapter_for"]
+__all__ = ["BaseTill", "Options", "Till", "adapter_for", "configured"]
 
 T = TypeVar("T")
 
@@ -190,6 +192,15 @@ def adapter_for(platform: str, settings: dict[str, object]) -> Adapter[Any]:
     raise ConfigError(f"{platform}: {fault}")  # out here, since the ValidationError holds what it refused
 
 
+def configured(name: str, path: str | Path | None) -> tuple[Adapter[Any], Options]:
+    """Return the adapter and the options of a connection in the TOML file."""
+    connections = load_connections(path)
+    if name not in connections:
+        raise ConfigError(f"no connection {name!r}; {config_path(path)} has: {', '.join(connections)}")
+    found = connections[name]
+    return adapter_for(found.platform, found.settings), Options(name=name, policy=found.policy)
+
+
 class Till(BaseTill):
     """A store's POS, for threads. A context manager: keep it for as long as the store is served, since it pools.
 
@@ -246,6 +257,14 @@ class Till(BaseTill):
         """
         options = Options(name, policy or Policy(), limits or Limits(), hooks, support_contact, on_tokens=on_tokens)
         return cls(adapter_for(platform, settings), options, http_client=http_client)
+
+    @classmethod
+    def from_config(cls, name: str, path: str | Path | None = None, *, http_client: httpx.Client | None = None) -> Self:
+        """Connect by a name of the TOML file (`TILLPOST_CONFIG`, else `tillpost.toml`), its policy included.
+
+        Raises `ConfigError`: the file or the name isn't there, or a setting is wrong.
+        """
+        return cls(*configured(name, path), http_client=http_client)
 
     def submit(self, order: Order, *, is_new: bool = False) -> PosOrder:
         """Bring a paid order to the register, once, and return it as the platform has it.

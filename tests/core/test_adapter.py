@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tillpost import explain
-from tillpost.adapter import DEFAULT_ROWS, Adapter, AdapterSettings, Attempt, Problem, Row, Verdict, unreachable
+from tillpost.adapter import Adapter, AdapterSettings, Attempt, Problem, Row, Verdict, unreachable
 from tillpost.errors import (
     Applied,
     MenuError,
@@ -30,6 +30,7 @@ from tillpost.errors import (
 )
 from tillpost.exchange import Effect, Fault, Request, Response, nothing, reading
 from tillpost.order import Draft
+from tillpost.table import DEFAULT_ROWS
 
 from .toy import Toy, ToyMade, ToySettings, toy_order
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tillpost import OutageError, Outcome, PosError, UnsupportedError
+from tillpost import AsyncTill, ConfigError, OutageError, Outcome, PosError, Till, UnsupportedError
 from tillpost.adapter import Credentials
 from tillpost.order import PosOrder
 from tillpost.till import Options
@@ -69,7 +70,10 @@ class Proved(Told):
 
 
 def parsed(till: Any) -> Sequence[WebhookEvent]:
-    events: Sequence[WebhookEvent] = till.do(lambda t: t.parse_webhook({}, b"{}", "https://shop.example/hook"))
+    def parse(t: Any) -> Any:
+        return t.parse_webhook({}, b"{}", "https://shop.example/hook")
+
+    events: Sequence[WebhookEvent] = till.do(parse)
     return events
 
 
@@ -110,3 +114,16 @@ def test_new_tokens_that_cant_be_saved_arent_used(opening: Opening, server: ToyS
 def test_a_platform_that_isnt_asked_for_codes_says_so() -> None:
     with pytest.raises(UnsupportedError):
         Toy.authorize_url("https://toy.example", request=None)  # type: ignore[arg-type]
+
+
+def test_a_till_is_made_by_its_name_in_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "tillpost.toml"
+    file.write_text(
+        '[connections.cafe]\nplatform = "square"\naccess_token = "token"\nlocation_id = "L"\n'
+        "[connections.cafe.policy]\nretries = 0\n"
+    )
+    with Till.from_config("cafe", file) as till:
+        assert repr(till) == "<Till cafe>"
+    assert repr(AsyncTill.from_config("cafe", file)) == "<AsyncTill cafe>"
+    with pytest.raises(ConfigError, match=r"no connection 'bar'; .* has: cafe"):
+        Till.from_config("bar", file)

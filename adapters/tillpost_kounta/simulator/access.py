@@ -31,7 +31,7 @@ def check_access(world: World, call: Call) -> dict[str, str]:
         return _count(world, "basic", world.settings.basic_limit)
     token = world.tokens.get(secret.strip()) if scheme.lower() == "bearer" else None
     if token is None or token.revoked:
-        # unconfirmed: the text; `invalid_token` was seen, the rest of that answer wasn't.
+        # unconfirmed: the text; `invalid_token` was seen, a request with a revoked token would tell the rest.
         raise of_status(401)
     if token.expires_at <= world.clock.now():
         raise Refusal(world.settings.expired_token_status, EXPIRED, "invalid_token")

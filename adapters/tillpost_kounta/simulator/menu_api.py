@@ -155,7 +155,7 @@ def single(world: World, product: Product, site: Site | None) -> Json:
     body = listed(world, product, site, {"categories", "option_sets"})
     body |= {"barcode": product.barcode, "taxes": _taxes(world, product)}
     if site is None:
-        # unconfirmed: what `sites` holds; third-party code reads `id` and `stock` of each.
+        # unconfirmed: what `sites` holds; third-party code reads `id` and `stock` of each, a real product would tell.
         body["sites"] = [{"id": site_id, "stock": at.stock or 0} for site_id, at in product.sites.items()]
     return body
 
@@ -191,7 +191,7 @@ def _fields(world: World, product: Product, site: Site | None, fields: set[str])
 def _option_set(world: World, product: Product, each: OptionSet, site: Site | None) -> Json:
     """unconfirmed: every field but `options`, whose fields are those of an order's `options` (third-party code).
 
-    The limits' names are ours. A product with an option set, read from a real site, would tell.
+    The limits' names are ours. A product with an option set, read from a real site, would tell them.
     """
     at = site or next(iter(world.sites.values()))
     options = [world.products[option.product_id] for option in each.options if world.find(option.product_id)]
@@ -232,7 +232,7 @@ def _price(world: World, product: Product, site: Site | None) -> Decimal:
 
 
 def _stock(product: Product, site: Site | None) -> Decimal:
-    # unconfirmed: what the company's own answer says of stock; we add the sites up.
+    # unconfirmed: what the company's own answer says of stock; we add the sites up, a company with two would tell.
     sites: Iterable[Decimal | None] = (at.stock for key, at in product.sites.items() if site is None or key == site.id)
     return sum((stock for stock in sites if stock is not None), ZERO)
 

@@ -114,7 +114,8 @@ def _move_fulfilments(world: World, present: Order, order: Order, sparse: Json) 
         path = f"order.fulfillments[{places.index(fulfilment.uid) if fulfilment.uid in places else 0}]"
         old = known.get(fulfilment.uid)
         if old is None:
-            # unconfirmed: whether a fulfilment may be added later; the spec only limits creation to one.
+            # unconfirmed: whether a fulfilment may be added later; the spec only limits creation to one, and an
+            # UpdateOrder that adds one in a sandbox would tell.
             raise bad_request("INVALID_VALUE", f"There is no fulfillment `{fulfilment.uid}`.", f"{path}.uid")
         wanted, fulfilment.state = fulfilment.state, old.state
         if _differs(fulfilment, old):

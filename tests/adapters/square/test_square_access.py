@@ -52,7 +52,7 @@ def renewable(running: Running[SquareSimulator]) -> dict[str, Any]:
     }
 
 
-def connected(running: Running[SquareSimulator], saved: list[Credentials] | None = None, **changed: str) -> Till:
+def connected(running: Running[SquareSimulator], saved: list[Credentials] | None = None, **changed: Any) -> Till:
     save = None if saved is None else saved.append
     return Till.connect("square", on_tokens=save, **{**renewable(running), **changed})
 
@@ -77,7 +77,7 @@ def test_an_expired_token_is_renewed_once_saved_before_its_use_and_the_order_arr
 def test_many_threads_that_find_the_token_expired_refresh_it_once(running: Running[SquareSimulator]) -> None:
     running.simulator.expire_token()
     with connected(running) as till, ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda n: till.submit(paid(f"ord_{n}", [TOASTIE])), range(8)))
+        list(pool.map(till.submit, [paid(f"ord_{n}", [TOASTIE]) for n in range(8)]))
     assert running.simulator.count("POST", "/oauth2/token") == 1
     assert len(running.simulator.ledger().shown) == 8
 
@@ -278,10 +278,11 @@ def test_async_tills_read_them_as_well() -> None:
 
 
 def test_no_secret_of_an_authorisation_is_in_an_error_or_a_transcript(running: Running[SquareSimulator]) -> None:
-    secrets = {"refresh_token": "CANARY-refresh", "client_secret": "CANARY-client", "webhook_secret": "CANARY-hook"}
+    names = ("refresh_token", "client_secret", "webhook_secret")
+    secrets: dict[str, Any] = {**renewable(running), **{name: f"CANARY-{name}" for name in names}}
     running.simulator.expire_token()
     with httpx.Client() as client:
-        till = Till.connect("square", http_client=client, **{**renewable(running), **secrets})
+        till = Till.connect("square", http_client=client, **secrets)
         with pytest.raises(PermissionsError) as caught:
             till.submit(paid("ord_1", [TOASTIE]))
         assert "CANARY" not in f"{till!r} {caught.value!r} {caught.value} {caught.value.record()!r}"
