@@ -6,9 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from conformance.generic_world import GenericWorld
+from conformance.kounta_world import KountaWorld
 from conformance.square_world import SquareWorld
 from tillpost.simulator import serve_in_thread
 from tillpost.testing.conformance import Conformance
+from tillpost_generic.simulator import GenericSimulator
+from tillpost_kounta.simulator import KountaSettings, KountaSimulator
 from tillpost_square.simulator import SquareSimulator
 
 
@@ -17,3 +21,17 @@ class TestSquare(Conformance):
     def world(self) -> Iterator[SquareWorld]:
         with serve_in_thread(SquareSimulator()) as running:
             yield SquareWorld(running)
+
+
+class TestKounta(Conformance):
+    @pytest.fixture
+    def world(self) -> Iterator[KountaWorld]:
+        with serve_in_thread(KountaSimulator(KountaSettings(oauth_limit=100_000))) as running:
+            yield KountaWorld(running)
+
+
+class TestGeneric(Conformance):
+    @pytest.fixture
+    def world(self) -> Iterator[GenericWorld]:
+        with serve_in_thread(GenericSimulator()) as running:
+            yield GenericWorld(running)

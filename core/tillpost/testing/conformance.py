@@ -64,13 +64,15 @@ S = TypeVar("S", bound=Simulator)
 class Trouble(NamedTuple):
     """How a kind of error is provoked: what is done to the platform first, which order is sent, which settings differ.
 
-    `outcome` is what has to be known of the order afterwards.
+    `outcome` is what has to be known of the order afterwards. `after_import`: the menu is imported before it happens, so
+    that the platform changes behind our back.
     """
 
     provoke: Callable[[], object] = lambda: None
     order: Callable[[str], Order] | None = None
     settings: Mapping[str, object] = {}
     outcome: Outcome = Outcome.NOT_CREATED
+    after_import: bool = False
 
 
 class Impossible(NamedTuple):
@@ -268,9 +270,11 @@ class Conformance:
         trouble = world.troubles()[kind]
         if isinstance(trouble, Impossible):
             return
-        trouble.provoke()
         order = (trouble.order or world.order)("conform-1")
         with self.till(world, None, **trouble.settings) as till:
+            if trouble.after_import:
+                till.import_menu()
+            trouble.provoke()
             error = self.refusal(till, order)
         assert type(error) is kind, repr(error)
         assert error.platform == world.adapter.platform

@@ -1,0 +1,48 @@
+"""A POS that serves our own format, for the conformance suite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, OAT, TOASTIE, paid
+from tillpost import OutageError, Outcome, PermissionsError, PosError, UnknownPosError
+from tillpost.order import Order, PosOrder
+from tillpost.testing.conformance import KINDS, Impossible, Trouble, World
+from tillpost_generic.adapter import Generic
+from tillpost_generic.simulator import GenericSimulator
+
+NOWHERE = TOASTIE.model_copy(update={"item_id": "GONE", "sku": "GONE", "name": "Pavlova"})
+
+
+class GenericWorld(World[GenericSimulator]):
+    adapter = Generic
+    create_path = "/orders$"
+
+    def order(self, order_id: str) -> Order:
+        white = FLAT_WHITE.model_copy(update={"quantity": 2, "modifiers": (OAT,), "note": "extra hot"})
+        return paid(order_id, [white, TOASTIE], surcharge=271, off=200, tip=100)
+
+    def drifted(self, order_id: str) -> Order:
+        return paid(order_id, [FLAT_WHITE, DRIFTED])
+
+    def gone(self, order_id: str) -> Order:
+        return paid(order_id, [FLAT_WHITE, NOWHERE])
+
+    def accept(self, pos_order: PosOrder) -> None:
+        self.simulator.staff_accept(pos_order.id)
+
+    def troubles(self) -> Mapping[type[PosError], Trouble | Impossible]:
+        simulator = self.simulator
+
+        def named(kind: type[PosError]) -> Trouble:
+            # The POS names our classes itself; each is refused as the page says.
+            return Trouble(lambda: simulator.refuse_orders(kind.__name__), outcome=Outcome.NOT_CREATED)
+
+        return {
+            **{kind: named(kind) for kind in KINDS},
+            OutageError: Trouble(lambda: simulator.set_outage(), outcome=Outcome.UNKNOWN),
+            PermissionsError: Trouble(lambda: simulator.change_signing_key("another-key-of-16-characters")),
+            UnknownPosError: Trouble(
+                lambda: simulator.refuse_orders("TeapotError", status=418), outcome=Outcome.UNKNOWN
+            ),
+        }

@@ -1,0 +1,83 @@
+"""Lightspeed Kounta for the conformance suite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, OAT, TOASTIE, paid
+from tillpost import (
+    MenuError,
+    OrderError,
+    OutageError,
+    Outcome,
+    PermissionsError,
+    PosError,
+    RateLimitError,
+    RegisterOfflineError,
+    SetupError,
+    StoreClosedError,
+    TaxError,
+    UnknownPosError,
+)
+from tillpost.order import Order, PosOrder
+from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
+from tillpost.testing.conformance import Impossible, Trouble, World
+from tillpost_kounta.adapter import Kounta
+from tillpost_kounta.simulator import KountaSimulator
+
+NOWHERE = TOASTIE.model_copy(update={"item_id": "999", "sku": "GONE", "name": "Pavlova"})
+STAND_INS = {
+    "charge_products": {"surcharge": "9001", "delivery": "9002"},
+    "tip_product": "9003",
+    "discount_product": "9004",
+}
+
+
+class KountaWorld(World[KountaSimulator]):
+    adapter = Kounta
+    create_path = "/orders.json$"
+
+    @property
+    def settings(self) -> dict[str, object]:
+        return {**self.running.settings, **STAND_INS, "import_pace": 0}
+
+    def order(self, order_id: str) -> Order:
+        white = FLAT_WHITE.model_copy(update={"quantity": 2, "modifiers": (OAT,), "note": "extra hot"})
+        return paid(order_id, [white, TOASTIE], surcharge=271, off=200, tip=100)
+
+    def drifted(self, order_id: str) -> Order:
+        return paid(order_id, [FLAT_WHITE, DRIFTED])
+
+    def gone(self, order_id: str) -> Order:
+        return paid(order_id, [FLAT_WHITE, NOWHERE])
+
+    def accept(self, pos_order: PosOrder) -> None:
+        self.simulator.staff_accept(pos_order.id)
+
+    def troubles(self) -> Mapping[type[PosError], Trouble | Impossible]:
+        simulator = self.simulator
+
+        def create_answered(fault: Fault) -> None:
+            rule = FaultRule(fault=fault, method="POST", path=self.create_path, times=None)
+            simulator.set_faults(FaultPlan(rules=(rule,)))
+
+        def surcharge_as_a_tax() -> None:
+            simulator.add_tax("Weekend surcharge", Decimal("0.1"))
+
+        return {
+            MenuError: Trouble(order=self.gone),
+            OutageError: Trouble(lambda: simulator.set_outage(), outcome=Outcome.UNKNOWN),
+            RateLimitError: Trouble(lambda: create_answered(Fault(kind=FaultKind.RATE_LIMITED, retry_after=3600))),
+            RegisterOfflineError: Trouble(
+                lambda: simulator.switch_register(online=False), settings={"pass_thru_printing": True}
+            ),
+            PermissionsError: Trouble(lambda: simulator.revoke_token(), outcome=Outcome.UNKNOWN),
+            TaxError: Trouble(surcharge_as_a_tax, outcome=Outcome.CREATED, after_import=True),
+            StoreClosedError: Trouble(lambda: simulator.switch_ordering(online=False)),
+            OrderError: Impossible("no refusal of an order's own content is known; an unknown one keeps its words"),
+            SetupError: Trouble(settings={"tip_product": None}),
+            UnknownPosError: Trouble(
+                lambda: create_answered(Fault(kind=FaultKind.HTML, status=418)), outcome=Outcome.UNKNOWN
+            ),
+        }
