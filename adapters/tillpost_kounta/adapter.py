@@ -137,7 +137,10 @@ class Kounta(Adapter[KountaSettings]):
             seen = yield from exchange.ask_when_there(self._order(there.id), _READ_BACK)
         except PosError as error:
             return _pos_order(there, *notices, f"Kounta's total isn't proved: {error.detail}")
-        billed = [Billed(x.product.id if x.product else "", x.line_total_ex_tax, x.line_total_tax) for x in seen.lines]
+        billed = [
+            Billed(x.product.id if x.product else "", x.line_total_ex_tax, x.line_total_tax, [t.name for t in x.taxes])
+            for x in seen.lines
+        ]
         return proved(order, self.config, billed, menu, _pos_order(seen, *notices))
 
     def find(self, order: Order, since: float | None) -> Exchange[Found]:

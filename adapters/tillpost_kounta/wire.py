@@ -59,6 +59,7 @@ class Line(Lenient):
     product: Thing | None = None
     line_total_ex_tax: Decimal | None = None
     line_total_tax: Decimal | None = None
+    taxes: Many[Thing] = ()
 
 
 class Order(Thing):

@@ -55,11 +55,12 @@ class Itemised(NamedTuple):
 
 
 class Billed(NamedTuple):
-    """What the platform computed for a line, in major units; None where it doesn't say."""
+    """What the platform computed for a line, in major units, None where it doesn't say; `taxes` by their names."""
 
     product_id: str
     net: Decimal | None
     tax: Decimal | None
+    taxes: Sequence[str] = ()
 
 
 class _Item(NamedTuple):
@@ -130,8 +131,9 @@ def _total(billed: Sequence[Billed], currency: str) -> int | None:
 def misbilled(order: Order, stand_ins: StandIns, billed: Sequence[Billed], menu: Menu | None) -> PosError | None:
     """Return what is wrong with an order as the platform computed it; None when it comes to what was paid.
 
-    The error says that the order was created. It is one of taxes, naming the menu's, when these on the platform's own
-    prices come to what was paid, or when only a rounding is left. A total that the platform doesn't say isn't compared.
+    The error says that the order was created. It is one of taxes, and names them, when the menu's taxes on the
+    platform's own prices come to what was paid, when the platform puts more than one on a line, or when only a rounding
+    is left. A total that the platform doesn't say isn't compared.
     """
     expected, scale = len(_items(order, stand_ins)), Decimal(10) ** exponent(order.currency)
     if len(billed) != expected:
@@ -144,8 +146,9 @@ def misbilled(order: Order, stand_ins: StandIns, billed: Sequence[Billed], menu:
     taxes = [menu.taxes_on(menu.by_variation[p][0]) if menu and p in menu.by_variation else () for p, _, _ in sums]
     right = sum((net * (1 + _rate(of)) for (_, net, _), of in zip(sums, taxes, strict=True)), Decimal(0))
     tax = format_money(round(sum(tax for _, _, tax in sums)), order.currency)
-    if abs(total - order.total) <= expected or abs(right - order.total) <= expected:
-        names = _names(taxes)
+    several = any(len(line.taxes) > 1 for line in billed)
+    if several or abs(total - order.total) <= expected or abs(right - order.total) <= expected:
+        names = tuple(dict.fromkeys(name for line in billed for name in line.taxes)) or _names(taxes)
         return TaxError(f"{said}, {tax} of it tax ({', '.join(names)})", subjects=names, reason="created")
     return MenuError(f"{said}, {tax} of it tax", reason="created")
 

@@ -176,6 +176,14 @@ def test_a_difference_is_one_of_taxes_where_these_explain_it(line: Billed, menu:
     assert error.subjects == (("GST",) if menu and kind is TaxError else ())
 
 
+def test_the_taxes_that_the_platform_names_are_those_that_are_told() -> None:
+    line = Billed("white", Decimal(10), Decimal("1.5"), ("GST", "Surcharge"))
+    for menu in (MENU, None):
+        error = misbilled(an_order(1100), STAND_INS, [line], menu)
+        assert isinstance(error, TaxError)
+        assert error.subjects == ("GST", "Surcharge")
+
+
 def test_a_missing_line_is_told() -> None:
     error = misbilled(an_order(1100), STAND_INS, [], MENU)
     assert isinstance(error, MenuError)

@@ -239,7 +239,8 @@ def test_a_total_that_came_out_wrong_doesnt_hide_the_order_from_a_look() -> None
     bench.simulator.add_tax("Surcharge", Decimal("0.5"))
     bench.answer = on_create(httpx.ReadTimeout("late"), done=True)
     error = bench.refused(plain_order(), is_new=True)
-    assert error.outcome is Outcome.CREATED
+    assert isinstance(error, TaxError)
+    assert (error.outcome, error.subjects) == (Outcome.CREATED, ("GST", "Surcharge"))
     assert len(bench.simulator.ledger().entries) == 1
 
 
@@ -292,7 +293,7 @@ def test_a_second_tax_is_a_tax_error_of_an_order_that_is_there_and_is_never_sent
     error = bench.refused(plain_order(), is_new=True)
     assert isinstance(error, TaxError)
     assert error.detail.startswith("it comes to 15.16 AUD there, paid 14.50 AUD")
-    assert error.subjects == ("GST",)
+    assert error.subjects == ("GST", "Surcharge")
     assert (error.outcome, error.pos_order and error.pos_order.id) == (Outcome.CREATED, "93824701")
     assert "mustn't be sent again" in error.remedy.manager
     assert bench.refused(plain_order()).detail == error.detail
