@@ -56,6 +56,12 @@ class Bench:
         client = httpx.Client(transport=InProcess(self.simulator, self._twist))
         return kind(Kounta(KountaSettings.model_validate(known)), options, http_client=client, sleep=self.wait)
 
+    def connect_with_menu(self) -> Any:
+        """Connect another process that has the menu already."""
+        till = self.connect()
+        till.menu = self.till.menu
+        return till
+
     def now(self) -> float:
         """The simulator's time, in epoch seconds."""
         return self.simulator.world.clock.now().timestamp()
