@@ -110,6 +110,7 @@ class Schema(BaseModel):
 
 _TYPES = {
     ("string", ""): "text",
+    ("object", ""): "table of names and values",
     ("string", "date-time"): "time with offset",
     ("string", "password"): "secret text",
     ("integer", ""): "whole number",
