@@ -189,9 +189,9 @@ def _fields(world: World, product: Product, site: Site | None, fields: set[str])
 
 
 def _option_set(world: World, product: Product, each: OptionSet, site: Site | None) -> Json:
-    """unconfirmed: every field but `options`, whose fields are those of an order's `options` (third-party code).
+    """An option set as a product shows it. `options` has the fields of an order's (third-party code), the rest is ours.
 
-    The limits' names are ours. A product with an option set, read from a real site, would tell them.
+    unconfirmed: every other field; a product with an option set, read from a real site, would tell.
     """
     at = site or next(iter(world.sites.values()))
     options = [world.products[option.product_id] for option in each.options if world.find(option.product_id)]
