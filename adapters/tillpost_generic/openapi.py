@@ -71,15 +71,13 @@ def _ref(model: type[BaseModel]) -> Json:
     return {"$ref": f"{_REF}{model.__name__}"}
 
 
-def _operation(
-    operation_id: str, summary: str, answers: Json, *parameters: Json, status: str = "200", body: Json | None = None
-) -> Json:
+def _operation(operation_id: str, summary: str, answers: Json, *parameters: Json, body: Json | None = None) -> Json:
     made: Json = {
         "operationId": operation_id,
         "summary": summary,
         "parameters": [*parameters, *_SIGNATURE],
         "responses": {
-            status: {"description": "Done.", "content": {"application/json": {"schema": answers}}},
+            "200": {"description": "Done.", "content": {"application/json": {"schema": answers}}},
             "default": {"$ref": "#/components/responses/Problem"},
         },
     }
@@ -96,7 +94,6 @@ OPERATIONS: dict[tuple[str, str], Json] = {
         "Make a paid order, unless it comes to another total than `expected_total`.",
         _ref(PosStatus),
         _KEY,
-        status="201",
         body=_ref(NewOrder),
     ),
     ("get", "/orders"): _operation("findOrders", "The orders that carry a reference; none: [].", _MANY, _REFERENCE),

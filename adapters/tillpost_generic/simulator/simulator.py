@@ -141,17 +141,17 @@ class GenericSimulator(StoreActions):
         world = self._world
         if world.refusal:
             raise world.refusal
+        if any(o.order.id == new.order.id and o.state is not PosState.CANCELLED for o in world.orders.values()):
+            raise Refusal(DoubtError, "an order with that reference is there, under another key")
         if not world.store_open:
             raise Refusal(StoreClosedError, "the store takes no online orders now")
         if not world.register_online:
             raise Refusal(RegisterOfflineError, "the register isn't connected")
-        if any(o.order.id == new.order.id and o.state is not PosState.CANCELLED for o in world.orders.values()):
-            raise Refusal(DoubtError, "an order with that reference is there, under another key")
         bill = price(world.menu, new)
         world.made += 1
         stored = StoredOrder(f"G{world.made:05}", new, bill.total, bill.tax)
         world.orders[stored.id] = stored
-        return _said(stored.answer(), 201)
+        return _said(stored.answer())
 
     def _find(self, call: Call) -> Answer:
         reference = call.query.get("reference")
@@ -185,8 +185,8 @@ class GenericSimulator(StoreActions):
         return _said(Health(store_open=world.store_open, register_online=world.register_online, message=message))
 
 
-def _said(value: BaseModel, status: int = 200) -> Answer:
-    return Answer(status, value.model_dump_json().encode())
+def _said(value: BaseModel) -> Answer:
+    return Answer(body=value.model_dump_json().encode())
 
 
 def _same(given: str, wanted: str) -> bool:

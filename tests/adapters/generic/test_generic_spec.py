@@ -86,6 +86,6 @@ def test_the_judge_finds_what_is_missing_misspelt_or_of_another_type() -> None:
         with pytest.raises(AssertionError):
             check_request(httpx.Request("POST", good.url, headers=headers, content=body))
     with pytest.raises(AssertionError):
-        check_answer(good, httpx.Response(201, json={"id": "G1"}))
+        check_answer(good, httpx.Response(200, json={"id": "G1"}))
     with pytest.raises(AssertionError):
         check_answer(good, httpx.Response(422, json={"kind": "MenuError"}))  # not as application/problem+json
