@@ -1,0 +1,132 @@
+"""The reference server of the docs, run as a reader would run it: the adapter gets on with what the page says."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from adapters.generic.spec import PUBLISHED, check_answer, check_request
+from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, OAT, TOASTIE, paid
+from tillpost import MenuError, Order, OrderError, PermissionsError, Policy, TaxError, Till
+from tillpost.order import Line, Payment, PosState
+from tillpost.till import Options
+from tillpost_generic.adapter import Generic, GenericSettings
+
+SERVER = PUBLISHED.with_name("server.py")
+ORDER = paid("ord_1", [FLAT_WHITE.model_copy(update={"modifiers": (OAT,)}), TOASTIE], surcharge=271, off=200, tip=100)
+PAVLOVA = Line(item_id="9999", name="Pavlova", quantity=1, unit_price=1200)
+QUICK = Policy(retries=0, import_cooldown=0)
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    """Where the server listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    server = subprocess.Popen([sys.executable, str(SERVER), str(port)], stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                assert server.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def till(url: str, policy: Policy = QUICK, **changed: Any) -> Till:
+    """A Till on the server, that holds every exchange against the published document."""
+    known = {"base_url": url, "access_token": "not-a-real-token", "signing_key": "not-a-real-signing-key"}
+    chosen: dict[str, Any] = known | {"allow_private": True, "look_after": (0.01,)} | changed
+
+    def judge(response: httpx.Response) -> None:
+        response.read()
+        check_request(response.request)
+        check_answer(response.request, response)
+
+    client = httpx.Client(event_hooks={"response": [judge]})
+    return Till(Generic(GenericSettings.model_validate(chosen)), Options(policy=policy), http_client=client)
+
+
+def test_it_is_as_short_as_it_is_said_to_be() -> None:
+    assert len(SERVER.read_text(encoding="utf-8").splitlines()) <= 80
+
+
+def test_an_order_goes_its_whole_way(url: str) -> None:
+    pos = till(url)
+    made = pos.submit(ORDER)
+    assert (made.reference, made.total, made.state) == ("ord_1", ORDER.total, PosState.RECEIVED)
+    assert pos.find(ORDER) == made
+    assert pos.find(paid("ord_11", [TOASTIE])) is None
+    assert pos.fetch(made) == made
+    assert pos.check().ready
+    assert pos.cancel(made).state is PosState.CANCELLED
+    assert isinstance(refusal(pos, ORDER), OrderError)
+
+
+def test_the_same_order_by_another_process_is_the_same_order(url: str) -> None:
+    first, second = till(url).submit(ORDER), till(url).submit(ORDER)
+    assert first == second
+
+
+def test_another_content_under_the_same_id_finds_the_order_that_is_there(url: str) -> None:
+    first = till(url).submit(ORDER)
+    assert till(url, Policy(first_wait=0)).submit(ORDER.model_copy(update={"note": "other"})) == first
+
+
+def test_an_item_that_is_not_on_the_menu_is_named_by_line(url: str) -> None:
+    error = refusal(till(url), paid("ord_1", [TOASTIE, PAVLOVA]))
+    assert isinstance(error, MenuError)
+    assert (error.lines, error.reason) == ((1,), "gone")
+    assert till(url).find(ORDER) is None
+
+
+def test_a_drifted_item_is_found_by_its_sku_in_the_menu(url: str) -> None:
+    pos = till(url)
+    assert pos.submit(paid("ord_1", [DRIFTED])).total == 1450
+    assert pos.menu
+    assert set(pos.menu.by_variation) == {"7302", "7303", "5312"}
+
+
+def test_another_total_is_refused_and_nothing_is_made(url: str) -> None:
+    cheap = paid("ord_1", [TOASTIE.model_copy(update={"unit_price": 1400})])
+    assert isinstance(refusal(till(url), cheap), MenuError)
+    kept = till(url, Policy(retries=0, prices="keep_paid"))
+    kept.import_menu()
+    assert kept.submit(cheap).total == 1400
+
+
+def test_a_tax_that_is_added_to_prices_that_hold_it_is_told(url: str) -> None:
+    payments = (Payment(method="card", amount=1595),)
+    added = paid("ord_1", [TOASTIE]).model_dump() | {"prices_include_tax": False, "tax": 145, "payments": payments}
+    assert isinstance(refusal(till(url), Order.model_validate(added)), TaxError)
+
+
+@pytest.mark.parametrize("changed", [{"signing_key": "another-signing-key"}, {"access_token": "another"}])
+def test_a_wrong_secret_is_refused(url: str, changed: dict[str, Any]) -> None:
+    assert isinstance(refusal(till(url, **changed), ORDER), PermissionsError)
+
+
+def test_an_order_that_is_not_there_is_told(url: str) -> None:
+    with pytest.raises(OrderError):
+        till(url).fetch("P99")
+
+
+def refusal(pos: Till, order: Order) -> Exception:
+    with pytest.raises(Exception, match="Generic POS") as raised:
+        pos.submit(order)
+    return raised.value
