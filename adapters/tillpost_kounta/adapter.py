@@ -147,7 +147,7 @@ class Kounta(Adapter[KountaSettings]):
         """Search the site's recent orders around the total: far around it, since Kounta's may have come out wrong.
 
         The reference must stand whole in the sale number, a payment or the notes' first line. unconfirmed: that `value`
-        is the total with its tax, and whether /orders/saleid, which isn't asked, knows our number; one order would tell.
+        is the total with its tax; whether /orders/saleid, which isn't asked, knows our number. One order would tell.
         """
         start = datetime.fromtimestamp(since, UTC) if since is not None else min(order.placed_at, datetime.now(UTC))
         paid = to_major(order.total, order.currency)

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from tillpost.adapter import Adapter, Attempt, AuthorisationRequest, Credentials, Found, Problem, Row, Signed
 from tillpost.errors import Applied, BuriedError, OrderError, OutageError, PermissionsError, PosError
-from tillpost.exchange import Effect, Exchange, Request, Response, ask, reading, to_body
+from tillpost.exchange import Effect, Exchange, Request, Response, ask, ask_with_answer, reading, to_body
 from tillpost.menu import Menu
 from tillpost.order import Draft, Order, PosOrder, PosState, Progress
 from tillpost.readiness import Finding, Readiness
@@ -27,7 +27,7 @@ from tillpost_square.catalogue import TYPES, CatalogueChanges, changes_of, menu_
 from tillpost_square.checks import location_findings, token_findings, unseen
 from tillpost_square.reasons import mismatch
 from tillpost_square.settings import SquareSettings
-from tillpost_square.status import CLOSED, draft_of, is_paid, pos_order
+from tillpost_square.status import CLOSED, draft_of, is_paid, is_replayed, pos_order
 from tillpost_square.table import STALE_VERSION, TABLE
 from tillpost_square.translation import digest_key, payment, total_due, translate
 from tillpost_square.webhooks import read_notification
@@ -92,7 +92,9 @@ class Square(Adapter[SquareSettings]):
         body, notices = translate(order, attempt, self.config)
         payment(order, "", self.config)  # what can't be paid isn't created
         key = f"{order.id}-{attempt.generation}"
-        made = yield from ask(_post("/v2/orders", wire.OneMade, Effect.CREATE, key, order=body))
+        made, answer = yield from ask_with_answer(_post("/v2/orders", wire.OneMade, Effect.CREATE, key, order=body))
+        if is_replayed(made.order, answer):  # what has become of it since, only the order itself can tell
+            return (yield from self._settle(order, made.order.id, None, notices))
         return (yield from self._pay_or_undo(order, draft_of(made.order), notices))
 
     def finish(self, order: Order, draft: Draft) -> Exchange[PosOrder]:

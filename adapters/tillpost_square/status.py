@@ -8,7 +8,10 @@ FulfillmentState and FulfillmentPickupDetails.accepted_at.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 
+from tillpost.exchange import Response
 from tillpost.order import Draft, PosOrder, PosState, Progress
 from tillpost_square.wire import MadeOrder, SquareOrder
 
@@ -31,9 +34,25 @@ def is_paid(order: SquareOrder) -> bool:
     return bool(order.tenders) or order.state == "COMPLETED" or _shown(order)
 
 
+FRESH = timedelta(seconds=10)
+"""How old a new order may be by the time that its answer is dated."""
+
+
 def draft_of(order: SquareOrder | MadeOrder) -> Draft:
     """Return an unpaid order as a draft. A total that Square doesn't say can't match any, so it is looked at again."""
     return Draft(id=order.id, total=order.total_money.amount if order.total_money else -1, version=order.version)
+
+
+def is_replayed(order: MadeOrder, answer: Response) -> bool:
+    """Whether a create was answered with an order that is older than the answer itself: the key had been used before.
+
+    Both times are Square's own, so no two clocks have to agree. Without either it counts as new.
+    """
+    try:
+        created = datetime.fromisoformat(order.created_at)
+        return parsedate_to_datetime(answer.headers.get("date", "")) - created > FRESH
+    except (ValueError, TypeError):
+        return False
 
 
 def pos_order(order: SquareOrder, notices: Sequence[str] = ()) -> PosOrder:

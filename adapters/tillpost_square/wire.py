@@ -176,6 +176,7 @@ class MadeOrder(Wire):
     id: Id
     version: int = 1
     total_money: Money
+    created_at: Said = ""
 
 
 class OneMade(Wire):

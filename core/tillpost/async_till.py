@@ -54,6 +54,8 @@ class AsyncTill(BaseTill):
     ) -> None:
         """Take an adapter that is set up already. `connect` is the usual way."""
         super().__init__(adapter, options or Options())
+        if not isinstance(http_client, httpx.AsyncClient | None):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"{type(self).__name__} needs an httpx.AsyncClient, not {type(http_client).__name__}")
         self._own_client = http_client is None
         self._client = http_client or httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport() if adapter.public_only else None
@@ -79,7 +81,9 @@ class AsyncTill(BaseTill):
         **settings: object,
     ) -> Self:
         """Connect to a store's POS; the arguments are those of `Till.connect`. Not awaited: nothing is sent yet."""
-        options = Options(name, policy or Policy(), limits or Limits(), hooks, support_contact, on_tokens=on_tokens)
+        options = Options(
+            name, Policy.model_validate(policy or {}), limits or Limits(), hooks, support_contact, on_tokens=on_tokens
+        )
         return cls(adapter_for(platform, settings), options, http_client=http_client)
 
     @classmethod
@@ -164,6 +168,9 @@ class AsyncTill(BaseTill):
 
     async def _run(self, flow: Flow[T], order_id: str = "") -> T:
         """Carry out a flow's commands until it ends. Dropped in the middle, its journal tells where it was."""
+        if self._client.is_closed:
+            flow.close()
+            raise RuntimeError(f"{self!r} is closed")
         result: object = None
         failure: PosError | None = None
         try:

@@ -148,7 +148,7 @@ class Order(Word):
     """
 
     id: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,40}$")]
-    code: Annotated[Text, Field(min_length=1)]
+    code: Annotated[Text, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$")]
     placed_at: Aware
     currency: Currency
     prices_include_tax: bool = True

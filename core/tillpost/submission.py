@@ -16,6 +16,7 @@ from tillpost.errors import BuriedError, DoubtError, MenuError, OrderError, Outc
 from tillpost.exchange import Exchange
 from tillpost.importing import MenuImport
 from tillpost.journal import Asked, Buried, Cleared, Event, Failed, Imported, Looked, Submitted
+from tillpost.money import format_money
 from tillpost.operation import Conduct, drive
 from tillpost.order import Draft, Order, PosOrder
 from tillpost.precheck import check_order
@@ -70,6 +71,15 @@ class Submission:
         if why:
             raise Conduct(self.connection, "submit", self.order, known).stamp(OrderError(why, pos_order=known.done))
 
+    def _refuse_another_total(self, found: PosOrder | Draft | None) -> None:
+        """Raise when an order that a look found comes to another total, so isn't what was paid for. It is there."""
+        order = self.order
+        if not isinstance(found, PosOrder) or found.total in (None, order.total, order.total - order.tip):
+            return
+        there, paid = format_money(found.total or 0, order.currency), format_money(order.total, order.currency)
+        why = f"under this order's id there is one of {there} at the platform, paid was {paid}"
+        raise Conduct(self.connection, "submit", order, self.history).stamp(OrderError(why, pos_order=found))
+
     def _next(self) -> Step:
         return next_step(
             self.history,
@@ -91,6 +101,7 @@ class Submission:
             case Do.LOOK:
                 found = yield from self._drive("find", adapter.find, self._bound().order, self.history.since)
                 yield self._record(Looked(clock(), found))
+                self._refuse_another_total(found)
             case Do.IMPORT:
                 yield from self._import()
             case Do.FINISH:

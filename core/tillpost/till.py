@@ -217,6 +217,8 @@ class Till(BaseTill):
     ) -> None:
         """Take an adapter that is set up already. `connect` is the usual way."""
         super().__init__(adapter, options or Options())
+        if not isinstance(http_client, httpx.Client | None):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"{type(self).__name__} needs an httpx.Client, not {type(http_client).__name__}")
         self._own_client = http_client is None
         self._client = http_client or httpx.Client(transport=httpx.HTTPTransport() if adapter.public_only else None)
         self._line = Line(self._client, adapter, self._limits)
@@ -255,7 +257,9 @@ class Till(BaseTill):
         Raises:
             ConfigError: there is no such adapter, or a setting is wrong.
         """
-        options = Options(name, policy or Policy(), limits or Limits(), hooks, support_contact, on_tokens=on_tokens)
+        options = Options(
+            name, Policy.model_validate(policy or {}), limits or Limits(), hooks, support_contact, on_tokens=on_tokens
+        )
         return cls(adapter_for(platform, settings), options, http_client=http_client)
 
     @classmethod
@@ -348,6 +352,9 @@ class Till(BaseTill):
 
     def _run(self, flow: Flow[T], order_id: str = "") -> T:
         """Carry out a flow's commands until it ends. Dropped in the middle, its journal tells where it was."""
+        if self._client.is_closed:
+            flow.close()
+            raise RuntimeError(f"{self!r} is closed")
         result: object = None
         failure: PosError | None = None
         try:

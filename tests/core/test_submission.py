@@ -361,6 +361,16 @@ def test_a_new_process_on_a_platform_with_keys_makes_no_second_order() -> None:
     assert len(platform.orders) == 1
 
 
+def test_a_new_process_with_another_content_under_the_same_id_is_told_what_is_there() -> None:
+    platform = Platform()
+    Run(platform).submit(an_order())
+    error = Run(platform).attempt(an_order(count=2))
+    assert isinstance(error, OrderError)
+    assert error.outcome is Outcome.CREATED
+    assert "there is one of 10.00 AUD" in str(error)
+    assert len(platform.orders) == 1
+
+
 def test_a_new_process_steps_over_an_order_that_was_undone() -> None:
     platform = Platform(two_taxes=True)
     Run(platform).attempt(an_order())

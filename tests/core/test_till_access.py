@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tillpost import AsyncTill, ConfigError, OutageError, Outcome, PosError, Till, UnsupportedError
@@ -127,3 +128,21 @@ def test_a_till_is_made_by_its_name_in_the_file(tmp_path: Path) -> None:
     assert repr(AsyncTill.from_config("cafe", file)) == "<AsyncTill cafe>"
     with pytest.raises(ConfigError, match=r"no connection 'bar'; .* has: cafe"):
         Till.from_config("bar", file)
+
+
+def test_a_till_that_is_closed_says_so_at_once(server: ToyServer) -> None:
+    with Till(server.adapter()) as till:
+        pass
+    with pytest.raises(RuntimeError, match="is closed"):
+        till.submit(toy_order())
+
+
+def test_a_client_of_the_other_kind_is_refused_when_it_is_handed_in() -> None:
+    settings: dict[str, Any] = {"access_token": "token", "location_id": "L"}
+    wrong: Any = httpx.AsyncClient()
+    with pytest.raises(TypeError, match=r"Till needs an httpx\.Client, not AsyncClient"):
+        Till.connect("square", http_client=wrong, **settings)
+    with httpx.Client() as sync:
+        wrong = sync
+        with pytest.raises(TypeError, match=r"AsyncTill needs an httpx\.AsyncClient, not Client"):
+            AsyncTill.connect("square", http_client=wrong, **settings)

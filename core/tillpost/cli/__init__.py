@@ -17,6 +17,10 @@ def main() -> None:
     if not (find_spec("typer") and find_spec("rich")):
         sys.stderr.write("tillpost: the command needs an extra: pip install 'tillpost[cli]'\n")
         raise SystemExit(2)
-    from tillpost.cli.application import run
+    try:
+        from tillpost.cli.application import run
 
-    run()
+        run()
+    except KeyboardInterrupt:  # before a command could say more about it
+        sys.stderr.write("tillpost: interrupted\n")
+        raise SystemExit(130) from None

@@ -64,8 +64,8 @@ S = TypeVar("S", bound=Simulator)
 class Trouble(NamedTuple):
     """How a kind of error is provoked: what is done to the platform first, which order is sent, which settings differ.
 
-    `outcome` is what has to be known of the order afterwards. `after_import`: the menu is imported before it happens, so
-    that the platform changes behind our back.
+    `outcome` is what has to be known of the order afterwards. `after_import`: the menu is imported before it
+    happens, so that the platform changes behind our back.
     """
 
     provoke: Callable[[], object] = lambda: None
