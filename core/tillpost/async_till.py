@@ -21,7 +21,7 @@ import httpx
 import stamina
 
 from tillpost.adapter import Adapter, Credentials
-from tillpost.commands import Announce, Command, Flow, ImportMenu, Pause, Record, Reimport, Sending, Transmit
+from tillpost.commands import Announce, Command, Flow, ImportMenu, Pause, Record, Reimport, Rest, Sending, Transmit
 from tillpost.errors import PosError
 from tillpost.importing import MenuImport, importing
 from tillpost.locks import NamedAsyncLocks
@@ -194,7 +194,7 @@ class AsyncTill(BaseTill):
                     self._journal.append(order_id, event)
             case Transmit():
                 return await self._transmit(command)
-            case Pause(seconds):
+            case Pause(seconds) | Rest(seconds):
                 if not self._skip(seconds):
                     await self._sleep(max(0.0, seconds))
             case Announce(hook, facts):

@@ -32,6 +32,7 @@ from tillpost.commands import (
     Pause,
     Record,
     Reimport,
+    Rest,
     Sending,
     Transmit,
 )
@@ -378,7 +379,7 @@ class Till(BaseTill):
                     self._journal.append(order_id, event)
             case Transmit():
                 return self._transmit(command)
-            case Pause(seconds):
+            case Pause(seconds) | Rest(seconds):
                 if not self._skip(seconds):
                     self._sleep(max(0.0, seconds))
             case Announce(hook, facts):
