@@ -269,7 +269,8 @@ class Adapter(ABC, Generic[S]):
             first.text or first.code, code=first.code, status_code=answer.status, applied=Applied.MAYBE
         )
 
-    def _refused(self, request: Request[Any], answer: Response | Fault, error: PosError) -> Verdict:
+    def transcript(self, request: Request[Any], answer: Response | Fault) -> Transcript:
+        """Return a redacted copy of an exchange, to be kept and shown."""
         public = PUBLIC_FIELDS | self.public_fields
         copy = Transcript(
             method=request.method,
@@ -277,12 +278,14 @@ class Adapter(ABC, Generic[S]):
             request_body="" if request.private else redact(request.body, public),
         )
         if isinstance(answer, Fault):
-            error.exchange = copy.model_copy(update={"fault": answer.text})
-        else:
-            error.request_id = answer.headers.get(self.request_id_header, "")
-            seen = {"status_code": answer.status, "request_id": error.request_id}
-            body = "" if request.private else redact(answer.body, public)
-            error.exchange = copy.model_copy(update=seen | {"response_body": body})
+            return copy.model_copy(update={"fault": answer.text})
+        seen = {"status_code": answer.status, "request_id": answer.headers.get(self.request_id_header, "")}
+        body = "" if request.private else redact(answer.body, public)
+        return copy.model_copy(update=seen | {"response_body": body})
+
+    def _refused(self, request: Request[Any], answer: Response | Fault, error: PosError) -> Verdict:
+        error.exchange = self.transcript(request, answer)
+        error.request_id = error.exchange.request_id
         return Verdict(error.applied, error=error)
 
 

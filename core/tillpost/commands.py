@@ -14,7 +14,19 @@ from tillpost.adapter import Credentials, Verdict
 from tillpost.exchange import Fault, Request, Response
 from tillpost.journal import Event
 
-__all__ = ["Announce", "Command", "Flow", "ImportMenu", "Pause", "Record", "Refresh", "Reimport", "Rest", "Sending", "Transmit"]
+__all__ = [
+    "Announce",
+    "Command",
+    "Flow",
+    "ImportMenu",
+    "Pause",
+    "Record",
+    "Refresh",
+    "Reimport",
+    "Rest",
+    "Sending",
+    "Transmit",
+]
 
 T = TypeVar("T")
 
@@ -57,7 +69,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """Nothing is due for the order for some seconds. Answered with None, or the flow is dropped and begun again then."""
+    """Nothing is due for the order for some seconds. Answered with None, or the flow is dropped and begun anew then."""
 
     seconds: float
 

@@ -38,17 +38,19 @@ class Submission:
         self.history = fold(events)
         self.error: PosError | None = None
 
-    def flow(self, *, is_new: bool = False, resumed: bool = False) -> Flow[PosOrder]:
+    def flow(self, *, is_new: bool = False, resumed: bool = False, asked_at: float | None = None) -> Flow[PosOrder]:
         """Bring the order to the register; return it as the platform has it, or raise the `PosError` that stands.
 
         `is_new` promises that nobody sent the order before, which saves a first look where there is no key. `resumed`
-        goes on with what was asked for last, within its budget, instead of asking anew.
+        goes on with what was asked for last, within its budget, instead of asking anew. `asked_at` (epoch seconds) is
+        when it was asked for, if not now.
         """
         self._refuse_other_content()
         if self.history.done:
             return self.history.done
         if not (resumed and self.history.digest):
-            yield self._record(Asked(self.connection.clock(), self.order.digest, is_new))
+            now = self.connection.clock() if asked_at is None else asked_at
+            yield self._record(Asked(now, self.order.digest, is_new))
         while True:
             step = self._next()
             if step.do is Do.DONE:
@@ -174,7 +176,9 @@ class Submission:
         if error.outcome is Outcome.NOT_CREATED:  # an import knows nothing of the order's doubt
             error.outcome = self.history.outcome(keyed=self.connection.adapter.keyed)
         self.error = error
-        yield self._record(Failed(self.connection.clock(), error.record(), error.sends, self.connection.shelf.imported_at))
+        yield self._record(
+            Failed(self.connection.clock(), error.record(), error.sends, self.connection.shelf.imported_at)
+        )
         if isinstance(error, MenuError) and self.history.imported is None:
             yield Announce("menu_error", {"order": self.order, "error": error})
 

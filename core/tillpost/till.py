@@ -353,6 +353,10 @@ class Till(BaseTill):
 
     def _run(self, flow: Flow[T], order_id: str = "") -> T:
         """Carry out a flow's commands until it ends. Dropped in the middle, its journal tells where it was."""
+        return self._conduct(flow, lambda command: self._carry_out(command, order_id))
+
+    def _conduct(self, flow: Flow[T], carry_out: Callable[[Command], object]) -> T:
+        """Drive a flow to its end: `carry_out` answers its commands, and what that raises is thrown into it."""
         if self._client.is_closed:
             flow.close()
             raise RuntimeError(f"{self!r} is closed")
@@ -366,7 +370,7 @@ class Till(BaseTill):
                     return end.value  # type: ignore[no-any-return]
                 result = failure = None
                 try:
-                    result = self._carry_out(command, order_id)
+                    result = carry_out(command)
                 except PosError as refused:
                     failure = refused
         finally:
