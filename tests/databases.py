@@ -58,7 +58,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start, and return once it takes connections, recovery after an immediate stop included."""
-        assert self._process is None, "the server runs already"
+        assert not self.running, "the server runs already"
         sockets = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
