@@ -16,8 +16,10 @@ from tillpost.outbox.orders import OrderState, StoredOrder, WaitsFor, stored_ord
 
 __all__ = ["add_order"]
 
-_ADD = {"sqlite": sqlite.insert(t.orders), "postgresql": postgresql.insert(t.orders)}
-_ADD_ONCE = {name: add.on_conflict_do_nothing(index_elements=["id"]) for name, add in _ADD.items()}
+_ADD_ONCE = {
+    "sqlite": sqlite.insert(t.orders).on_conflict_do_nothing(index_elements=["id"]),
+    "postgresql": postgresql.insert(t.orders).on_conflict_do_nothing(index_elements=["id"]),
+}
 
 
 def add_order(db: Connection, order: Order, connection: str, *, is_new: bool, lead: float) -> tuple[StoredOrder, bool]:

@@ -7,11 +7,11 @@ once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from pydantic import TypeAdapter
+from sqlalchemy import RowMapping
 
 from tillpost.errors import Applied, ErrorRecord
 from tillpost.outages import Outage, Sample, Whose
@@ -39,7 +39,7 @@ class Circuit:
     evidence: tuple[Sample, ...] = ()
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Circuit:
+    def of(cls, row: RowMapping) -> Circuit:
         """Return the circuit that stands in a connection's row."""
         told = _SAMPLES.validate_json(row["evidence"]) if row["evidence"] else ()
         return cls(row["failures"], row["opened_at"], row["probe_at"], row["probes"], row["ramp"], told)

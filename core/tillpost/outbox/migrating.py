@@ -52,7 +52,8 @@ def migrate(db: Connection, engine: Engine) -> bool:
 def _version(db: Connection) -> str | None:
     if not inspect(db).has_table(VERSION_TABLE):
         return None
-    return db.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608  the name is ours
+    version: str | None = db.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608  the name is ours
+    return version
 
 
 def _other_version(version: str | None) -> str:

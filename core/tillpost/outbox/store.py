@@ -15,9 +15,8 @@ import uuid
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tillpost.errors import Transcript
@@ -182,7 +181,7 @@ class Store:
             rows = {row["id"]: row for row in db.execute(taken).mappings()}
             return [self._claimed(db, rows[name], worker, place["menu_at"]) for name in names]
 
-    def _claimed(self, db: Connection, row: Mapping[str, Any], worker: str, menu_at: float) -> Claim:
+    def _claimed(self, db: Connection, row: RowMapping, worker: str, menu_at: float) -> Claim:
         kept = self.journal(db, row["id"])
         return Claim(
             order=Order.model_validate_json(row["content"]),
@@ -239,7 +238,7 @@ class Store:
 
     # ------------------------------------------------------------------ connections
 
-    def place(self, db: Connection, connection: str) -> Mapping[str, Any]:
+    def place(self, db: Connection, connection: str) -> RowMapping:
         """Return the connection's row, locked to the end of the transaction; it is made when it isn't there yet."""
         c = t.connections.c
         locked = select(t.connections).where(c.name == connection).with_for_update()
