@@ -13,7 +13,7 @@ from sqlalchemy import Connection, inspect, text
 from tillpost.outbox.engine import Engine
 from tillpost.outbox.trouble import StoreError
 
-__all__ = ["HEAD", "VERSIONS", "migrate", "prepare"]
+__all__ = ["HEAD", "VERSIONS", "is_ready", "migrate", "prepare"]
 
 VERSION_TABLE = "tillpost_version"
 
@@ -33,6 +33,11 @@ def prepare(db: Connection, engine: Engine) -> None:
         migrate(db, engine)
     elif version != HEAD:
         raise StoreError(_other_version(version))
+
+
+def is_ready(db: Connection) -> bool:
+    """Whether the tables are there, in this version."""
+    return _version(db) == HEAD
 
 
 def migrate(db: Connection, engine: Engine) -> bool:

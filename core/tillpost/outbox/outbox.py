@@ -27,7 +27,7 @@ from tillpost.outbox.adding import add_order
 from tillpost.outbox.database import Database, told
 from tillpost.outbox.engine import Engine
 from tillpost.outbox.engines import engine_named
-from tillpost.outbox.migrating import prepare
+from tillpost.outbox.migrating import is_ready, prepare
 from tillpost.outbox.orders import OrderState, StoredOrder, WaitsFor, stored_order
 from tillpost.outbox.settings import OutboxSettings
 from tillpost.outbox.store import Store
@@ -98,11 +98,15 @@ class Outbox:
         return session.run_sync(self._join, order, connection, is_new)
 
     def _join(self, session: Session | Connection, order: Order, connection: str, is_new: bool) -> StoredOrder:
-        """Add within somebody else's transaction, in which a new database is made ready too."""
+        """Add within somebody else's transaction. A new database is made ready in one of ours, before.
+
+        Not in theirs: on SQLite, drivers leave tables standing that a rolled back transaction made.
+        """
         with told():
             db = session.connection() if isinstance(session, Session) else session
-            if not self._ready:
-                prepare(db, self.engine)
+            if not self._ready and not is_ready(db):
+                self.prepare()
+            self._ready = True
             return self._add(db, order, connection, is_new)
 
     def _add(self, db: Connection, order: Order, connection: str, is_new: bool) -> StoredOrder:
@@ -162,7 +166,11 @@ class Outbox:
     # ------------------------------------------------------------------ the database itself
 
     def prepare(self) -> None:
-        """Make a new database ready, and see that a known one is of this version. Raises `StoreError`."""
+        """Make a new database ready, and see that a known one is of this version. Raises `StoreError`.
+
+        Every use does so by itself. Call it when your program starts if the first use may come within a transaction of
+        your own on SQLite: once that has written, nobody else can.
+        """
         if self._ready:
             return
         with self._preparing, self.database.writing() as db:
