@@ -66,7 +66,7 @@ class Processor:
         self._lock = threading.Lock()
         self._in_hand = 0
         self._alone = False
-        self._unfinished: list[Claim] = []
+        self._unfinished: list[tuple[Claim, float, int]] = []
 
     def __enter__(self) -> Self:
         """Make the database ready, and enlist as a worker. Raises `StoreError`."""
@@ -132,13 +132,15 @@ class Processor:
         try:
             self._handle(claim)
         except LeaseLostError:
-            log.warning("order %s is somebody else's by now", claim.order.id)
+            # A worker whose sign of life was late may still be the holder, and then nobody else would free the order.
+            log.warning("order %s is somebody else's by now, or may soon be", claim.order.id)
+            self._unfinished.append((claim, NO_ROOM, 0))
         except StoreError as trouble:
             log.error("order %s: %s", claim.order.id, trouble)
-            self._unfinished.append(claim)
+            self._unfinished.append((claim, AFTER_A_BUG, 1))
         except Exception:
             log.exception("order %s couldn't be handled", claim.order.id)
-            self._unfinished.append(claim)
+            self._unfinished.append((claim, AFTER_A_BUG, 1))
         finally:
             with self._lock:
                 self._in_hand -= 1
@@ -148,11 +150,11 @@ class Processor:
     def lay_down_unfinished(self) -> None:
         """Free the orders that couldn't be written down to an end, once the store works again."""
         while self._unfinished:
-            claim = self._unfinished.pop()
+            claim, rest, deaths = self._unfinished.pop()
             try:
-                self.store.free(claim, self.clock(), rest=AFTER_A_BUG, deaths=1)
+                self.store.free(claim, self.clock(), rest=rest, deaths=deaths)
             except StoreError:
-                self._unfinished.append(claim)
+                self._unfinished.append((claim, rest, deaths))
                 return
 
     # ------------------------------------------------------------------ one order
