@@ -149,7 +149,7 @@ class Store:
         run alone, else only others. A worker that was taken for dead takes none: nobody would free them again.
         """
         with self.database.writing() as db:
-            if not self._is_enlisted(db, worker):
+            if not self.is_enlisted(db, worker):
                 return []
             place = self.place(db, connection)
             if place["paused"] or now < place["not_before"]:
@@ -183,7 +183,7 @@ class Store:
             rows = {row["id"]: row for row in db.execute(taken).mappings()}
             return [self._claimed(db, rows[name], worker, place["menu_at"]) for name in names]
 
-    def _is_enlisted(self, db: Connection, worker: str) -> bool:
+    def is_enlisted(self, db: Connection, worker: str) -> bool:
         """Whether nobody has buried the worker, and nobody can to the end of the transaction."""
         alive = select(t.workers.c.id).where(t.workers.c.id == worker).with_for_update(read=True, key_share=True)
         return db.execute(alive).first() is not None

@@ -10,7 +10,10 @@ import pytest
 from sqlalchemy import text
 
 from adapters.square.shop_orders import TOASTIE, paid
+from tillpost.connection import Shelf
 from tillpost.outbox import Outbox, Processor
+from tillpost.outbox.handling import Busy
+from tillpost.outbox.menus import Menus
 
 
 def an_outbox(url: str) -> Outbox:
@@ -33,6 +36,18 @@ def test_a_buried_worker_takes_no_order_in_hand(tmp_path: Path) -> None:
 
         assert outbox.store.claim("cafe", worker, time.time(), limit=4, most=1) == []
         assert held_by(outbox) is None
+
+
+def test_a_buried_worker_begins_no_import_for_which_others_would_wait(tmp_path: Path) -> None:
+    with an_outbox(f"sqlite:///{tmp_path / 'orders.db'}") as outbox:
+        worker = outbox.store.enlist(time.time())
+        outbox.store.bury(worker, 0, time.time())
+
+        with pytest.raises(Busy):
+            Menus(outbox.store, time.time).importing("cafe", worker, Shelf(), lambda: pytest.fail("it has begun"))
+
+        with outbox.database.writing() as db:
+            assert outbox.store.place(db, "cafe")["importer"] is None
 
 
 def test_a_processor_takes_no_order_in_hand_after_its_end(tmp_path: Path) -> None:
