@@ -146,9 +146,11 @@ class Store:
         """Take up to `most` orders of a connection in hand, those first that are due first, as far as it has room.
 
         `limit` bounds how many of its orders are in hand at once, over all workers. `alone` takes only such as have to
-        run alone, else only others.
+        run alone, else only others. A worker that was taken for dead takes none: nobody would free them again.
         """
         with self.database.writing() as db:
+            if not self.is_enlisted(db, worker):
+                return []
             place = self.place(db, connection)
             if place["paused"] or now < place["not_before"]:
                 return []
@@ -180,6 +182,11 @@ class Store:
             )
             rows = {row["id"]: row for row in db.execute(taken).mappings()}
             return [self._claimed(db, rows[name], worker, place["menu_at"]) for name in names]
+
+    def is_enlisted(self, db: Connection, worker: str) -> bool:
+        """Whether nobody has buried the worker, and nobody can to the end of the transaction."""
+        alive = select(t.workers.c.id).where(t.workers.c.id == worker).with_for_update(read=True, key_share=True)
+        return db.execute(alive).first() is not None
 
     def _claimed(self, db: Connection, row: RowMapping, worker: str, menu_at: float) -> Claim:
         kept = self.journal(db, row["id"])
