@@ -42,6 +42,6 @@ def test_orders_that_a_worker_lost_for_a_moment_go_on_though_it_never_died(tmp_p
             is_idle = not working.is_alive()
             worker.stop()
             working.join()
-        states = {order.state.value for order in outbox.orders()}
-        assert (is_idle, states) == (True, {"received"})
+        states = {(order.state.value, order.error.detail if order.error else "") for order in outbox.orders()}
+        assert (is_idle, states) == (True, {("received", "")})
         assert running.simulator.ledger().twice == ()
