@@ -68,8 +68,8 @@ def test_nobody_is_buried_for_being_silent_while_the_store_was_down(
     postgres: PostgresServer, postgres_url: str
 ) -> None:
     with ExitStack() as workers:
+        outbox = workers.enter_context(Outbox(postgres_url, settings=OutboxSettings(lease=2)))
         for _ in range(4):
-            outbox = workers.enter_context(Outbox(postgres_url, settings=OutboxSettings(lease=2)))
             workers.enter_context(Processor(outbox))
         time.sleep(1)
         before = set(outbox.store.beats())
