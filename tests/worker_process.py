@@ -15,7 +15,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -87,7 +86,7 @@ def main() -> None:
         Processor(outbox, connections=from_mapping({"cafe": cafe})) as processor,
     ):
         worker = outbox.engine.worker(processor)
-        signal.signal(signal.SIGTERM, lambda *_: worker.stop())
+        signal.signal(signal.SIGTERM, lambda number, frame: worker.stop())
         worker.run(until_idle=asked.until_idle)
 
 

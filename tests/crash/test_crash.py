@@ -45,9 +45,9 @@ def test_whenever_workers_are_killed_each_order_ends_once_and_as_it_must(
     settings = OutboxSettings(
         db=address,
         engine=engine,
-        threads=8,
-        concurrency=8,
-        lease=1.5,
+        threads=6,
+        concurrency=16,
+        lease=4.0,
         first_wait=0.05,
         longest_wait=0.5,
         lead=LEAD,

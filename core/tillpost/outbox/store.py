@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -242,6 +242,12 @@ class Store:
             own = {"of": claim.order.id, "holder": claim.worker, "at_fence": claim.fence}
             again = {"worker": None, "due_at": now + rest, "updated_at": now, "deaths": _ORDER.deaths + deaths}
             db.execute(update(t.orders).where(*_MINE).values(**again), own)
+
+    def free_others(self, worker: str, known: Collection[str], now: float) -> None:
+        """Free the orders in a worker's hands but for those that it knows of."""
+        with self.database.writing() as db:
+            unheard = update(t.orders).where(_ORDER.worker == worker, _ORDER.id.not_in(known))
+            db.execute(unheard.values(worker=None, due_at=now, updated_at=now))
 
     # ------------------------------------------------------------------ connections
 
