@@ -6,12 +6,13 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 PROGRAM = Path(__file__).with_name("worker.py")
 TAIL = 6_000  # characters
+MOSTLY = 0.8
 
 
 class Gang:
@@ -33,9 +34,11 @@ class Gang:
             self._running.append(process)
             self.started += 1
 
-    def kill_one(self, draw: random.Random) -> int:
-        """Kill one as no worker can see coming; return its process id."""
-        victim = self._running.pop(draw.randrange(len(self._running)))
+    def kill_one(self, draw: random.Random, at_work: Collection[int]) -> int:
+        """Kill one as no worker can see coming, mostly one of those `at_work`; return its process id."""
+        busy = [process for process in self._running if process.pid in at_work]
+        victim = draw.choice(busy if busy and draw.random() < MOSTLY else self._running)
+        self._running.remove(victim)
         victim.kill()
         victim.wait()
         return victim.pid
