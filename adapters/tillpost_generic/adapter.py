@@ -87,7 +87,7 @@ class ProblemDetails(BaseModel):
     detail: str = ""
     lines: tuple[Annotated[int, Field(ge=0)], ...] = ()
     item: str = ""
-    reason: Literal["", "gone", "sold_out", "price", "choices", "scopes"] = ""
+    reason: Literal["", "gone", "sold_out", "price", "choices", "quantity", "table", "scopes"] = ""
     retry_after: Annotated[float, Field(ge=0, le=10**9)] | None = None
 
 
@@ -105,7 +105,7 @@ class Generic(Adapter[GenericSettings]):
     """Any POS that serves Tillpost's own format."""
 
     platform, title, settings, keyed = "generic", "Generic POS", GenericSettings, True
-    simulator = "tillpost_generic.simulator:GenericSimulator"
+    simulator, demo = "tillpost_generic.simulator:GenericSimulator", "tillpost_generic.demo:scenarios"
     public_fields = frozenset("reference item_id modifier_id sku item reason progress due_at placed_at".split())
     errors = (
         *map(kind, (e.PermissionsError, e.RateLimitError, e.RegisterOfflineError, e.StoreClosedError, e.TaxError)),

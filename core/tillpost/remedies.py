@@ -98,6 +98,20 @@ REMEDIES: Mapping[str, RemedyText] = {
         "and maximum in {platform}, or ask the customer, then send the order again.",
         "{detail}.{imported} The site lets customers choose what the POS doesn't allow.",
     ),
+    "menu.quantity": RemedyText(
+        Action.FIX_MENU,
+        Actor.STORE,
+        "The order has more of {subjects} than {platform} allows in one order.{imported} Raise the limit in {platform}, "
+        "or ask the customer, then send the order again.",
+        "{detail}.{imported} The site lets customers order more than the POS allows.",
+    ),
+    "menu.table": RemedyText(
+        Action.FIX_MENU,
+        Actor.STORE,
+        "{subjects} isn't among the tables in {platform}.{imported} Put the table back in {platform}, or ask the "
+        "customer where they sit and correct the order's table, then send the order again.",
+        "{detail} in the imported menu's `tables`.{imported} Take the tables that customers choose from out of the menu.",
+    ),
     "menu.held": RemedyText(
         Action.FIX_MENU,
         Actor.STORE,

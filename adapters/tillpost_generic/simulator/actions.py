@@ -92,6 +92,24 @@ class StoreActions(Simulator):
         self._set(items=tuple(changed if one is item else one for one in self.world.menu.items))
 
     @action
+    def limit_quantity(self, variation_id: str, maximum: int | None) -> None:
+        """Sets how many of a variation one order may have; None is no limit."""
+        self._on_variation(variation_id, lambda found: found.model_copy(update={"maximum": maximum}))
+
+    @action
+    def add_table(self, name: str) -> None:
+        """Adds a table."""
+        self._set(tables=(*(self.world.menu.tables or ()), name))
+
+    @action
+    def remove_table(self, name: str) -> None:
+        """Takes a table away."""
+        tables = self.world.menu.tables or ()
+        if name not in tables:
+            raise LookupError(f"no table {name!r}")
+        self._set(tables=tuple(table for table in tables if table != name))
+
+    @action
     def add_tax(self, name: str, percentage: str, *, inclusive: bool = False, tax_id: str = "") -> str:
         """Adds a tax to every item: a surcharge in disguise. Returns its id."""
         made = Tax(id=tax_id or f"TAX-{name}", name=name, rate=Decimal(percentage) / 100, included=inclusive)

@@ -154,7 +154,7 @@ def _check_order(settings: ConnectionSettings, menu: Menu, order: Order, *, as_j
 def _show_problems(order: Order, problems: Sequence[PosError]) -> None:
     tell(f"Order {order.code} doesn't fit the menu", "bold red")
     for error in sorted(problems, key=lambda error: error.lines):
-        where = ", ".join(describe_lines(order, error.lines))
+        where = ", ".join(describe_lines(order, error.lines)) or "the whole order"
         who = f"{ACTORS[error.remedy.actor]}: {error.remedy.manager}"
         show_facts((("Where", where), (type(error).__name__, error.detail), ("Who must act", who)))
 
