@@ -31,7 +31,8 @@ class MenuChanges(Word):
     """All that differs, by kind; true when anything does.
 
     Besides the items' variations, the modifier options, their groups, the taxes and the tables are listed.
-    `removed_share` is the share of the old menu's variations that vanish, from 0 to 1. `first` says that there was no menu before.
+    `removed_share` is the share of the old menu's variations that vanish, from 0 to 1. `first` says that there was no
+    menu before.
     """
 
     added: tuple[Change, ...] = ()

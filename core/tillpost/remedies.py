@@ -101,8 +101,8 @@ REMEDIES: Mapping[str, RemedyText] = {
     "menu.quantity": RemedyText(
         Action.FIX_MENU,
         Actor.STORE,
-        "The order has more of {subjects} than {platform} allows in one order.{imported} Raise the limit in {platform}, "
-        "or ask the customer, then send the order again.",
+        "The order has more of {subjects} than {platform} allows in one order.{imported} Raise the limit in "
+        "{platform}, or ask the customer, then send the order again.",
         "{detail}.{imported} The site lets customers order more than the POS allows.",
     ),
     "menu.table": RemedyText(
@@ -110,7 +110,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         Actor.STORE,
         "{subjects} isn't among the tables in {platform}.{imported} Put the table back in {platform}, or ask the "
         "customer where they sit and correct the order's table, then send the order again.",
-        "{detail} in the imported menu's `tables`.{imported} Take the tables that customers choose from out of the menu.",
+        "{detail} in the imported menu's `tables`.{imported} Let customers choose from the menu's tables.",
     ),
     "menu.held": RemedyText(
         Action.FIX_MENU,
