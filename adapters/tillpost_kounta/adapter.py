@@ -52,6 +52,7 @@ class Kounta(Adapter[KountaSettings]):
     needs_menu = True
     public_fields = frozenset("sale_number order_type placed_at fulfil_at id_str rate code".split())
     simulator = "tillpost_kounta.simulator:KountaSimulator"
+    demo = "tillpost_kounta.demo:scenarios"
 
     def __init__(self, settings: KountaSettings) -> None:
         super().__init__(settings)

@@ -1,4 +1,8 @@
-"""The company, its sites and registers, and whether they are online (vendor's pages: Companies, Sites)."""
+"""The company, its sites and registers, and whether they are online (vendor's pages: Companies, Sites).
+
+unconfirmed: that a site's tables can be asked for. An integrator's page lists tables of this platform's sites, but no
+vendor's page with their address is known; such a page would tell.
+"""
 
 from __future__ import annotations
 
