@@ -21,6 +21,7 @@ __all__ = ["Mask"]
 WIDTH = 100
 """How long a line of a body becomes, in characters, before it is broken."""
 
+_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 _STAND_IN = re.compile(rb"\((?:HTML|not JSON), \d+ bytes\)")
 
 
@@ -55,8 +56,9 @@ class Mask:
         return f"https://{self.host}{parts.path}{'?' + query if query else ''}"
 
     def allowed(self, headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-        """Return the headers that may be kept, sorted, their names in lower case."""
-        return dict(sorted((name.lower(), value) for name, value in headers if name.lower() in self.headers))
+        """Return the headers that may be kept, sorted, their names in lower case; an address in one as `uri` has it."""
+        kept = ((name.lower(), value) for name, value in headers if name.lower() in self.headers)
+        return dict(sorted((name, self.uri(value) if _ADDRESS.match(value) else value) for name, value in kept))
 
 
 def _written(value: object, indent: str = "") -> str:
