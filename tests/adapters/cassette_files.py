@@ -39,7 +39,7 @@ def but_for_masks(misfit: type[Exception]) -> Generator[None]:
     try:
         yield
     except misfit as error:
-        if misfits := [said for said in str(error).split(" | ") if f"'{MASK}' " not in said]:
+        if misfits := [said for said in str(error).split(" | ") if f"'{MASK}' is" not in said]:
             raise misfit(" | ".join(misfits)) from error
 
 

@@ -65,9 +65,9 @@ def assert_refused(store: Store, refusal: Refusal[Any], menu: Menu | None = None
     assert (error.retry_after, error.outcome) == (refusal.retry_after, refusal.outcome)
 
 
-def on_create(path: str, fault: Fault) -> FaultPlan:
-    """Every POST to the path meets the fault."""
-    return FaultPlan(rules=(FaultRule(method="POST", fault=fault, path=path, times=None),))
+def on_create(path: str, fault: Fault, times: int | None = None) -> FaultPlan:
+    """Every POST to the path meets the fault, or so many of them."""
+    return FaultPlan(rules=(FaultRule(method="POST", fault=fault, path=path, times=times),))
 
 
 def kinds(root: type[PosError] = PosError) -> Iterator[type[PosError]]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from tillpost.redaction import MASK
+from tillpost.redaction import MASK, masked
 
 __all__ = ["Mask"]
 
@@ -46,7 +46,7 @@ class Mask:
         except (ValueError, RecursionError):
             kind = "HTML" if body.lstrip().startswith(b"<") else "not JSON"
             return f"({kind}, {len(body)} bytes)".encode()
-        return _written(_masked(content, self.fields, public=False)).encode("utf-8", "replace")
+        return _written(masked(content, self.fields)).encode("utf-8", "replace")
 
     def uri(self, uri: str) -> str:
         """Return an address at the stand-in host, with the values of its query masked."""
@@ -74,16 +74,3 @@ def _written(value: object, indent: str = "") -> str:
         parts = [_written(entry, deeper) for entry in cast(Sequence[object], value)]
     opened, closed = "{}" if isinstance(value, dict) else "[]"
     return f"{opened}\n" + ",\n".join(deeper + part for part in parts) + f"\n{indent}{closed}"
-
-
-def _masked(value: object, public_fields: Collection[str], *, public: bool) -> object:
-    match value:
-        case dict():
-            entries = cast(Mapping[str, object], value).items()
-            return {name: _masked(entry, public_fields, public=name in public_fields) for name, entry in entries}
-        case list():
-            return [_masked(entry, public_fields, public=public) for entry in cast(Sequence[object], value)]
-        case str() if value and not public:
-            return MASK
-        case _:
-            return value

@@ -5,7 +5,7 @@ The format is our own, so no vendor has a sample of it. What a POS says is held 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ GENERIC = Cassettes(
     "generic",
     folder=Path(__file__).parents[3] / "cassettes" / "generic",
     settings={"access_token": CANARY_TOKEN, "signing_key": CANARY_KEY, "allow_private": True, "look_after": (0.0,)},
-    public_fields=frozenset("group_id tax_ids imported_at rate retry_after".split()),  # and no name: customers have one
+    public_fields=frozenset("group_id tax_ids imported_at rate name tables categories site".split()),
 )
 NO_SAMPLE = "The format is our own, so there is no sample of a vendor's."
 
@@ -59,32 +59,32 @@ def with_another_under_the_same_id(pos: GenericSimulator) -> None:
     pos.refuse_orders("DoubtError", "an order with that reference is there, under another key")
 
 
-def menu_fault(name: str, reason: str, line: str = "BLT toastie (line 2)", **how: Any) -> Refusal[GenericSimulator]:
+def menu_fault(
+    name: str, reason: str, prepare: Callable[[GenericSimulator], object], line: str = "BLT toastie (line 2)"
+) -> Refusal[GenericSimulator]:
     """A refusal for what the menu says of a line."""
     place = int(line.rpartition(" ")[2].rstrip(")")) - 1
-    return Refusal(
-        name, MenuError, "MenuError", status=422, lines=(place,), reason=reason, subjects=(line,), **how
-    )  # fmt: skip
+    return Refusal(name, MenuError, "MenuError", 422, (place,), reason, (line,), prepare=prepare)
 
 
 TOO_EARLY = order(TOASTIE, fulfilment=Pickup(due_at=LUNCH.placed_at.replace(year=2020)))
 AT_TABLE = order(TOASTIE, fulfilment=DineIn(table="7"))
 
 REFUSALS: Sequence[Refusal[GenericSimulator]] = (
-    menu_fault("error-menu-gone", "gone", prepare=lambda pos: pos.remove_variation("5312")),
-    menu_fault("error-menu-sold-out", "sold_out", prepare=lambda pos: pos.sell_out("5312")),
-    menu_fault("error-menu-price", "price", prepare=lambda pos: pos.change_price("5312", 1500)),
+    menu_fault("error-menu-gone", "gone", lambda pos: pos.remove_variation("5312")),
+    menu_fault("error-menu-sold-out", "sold_out", lambda pos: pos.sell_out("5312")),
+    menu_fault("error-menu-price", "price", lambda pos: pos.change_price("5312", 1500)),
     menu_fault(
         "error-menu-choices",
         "choices",
+        lambda pos: pos.set_modifier_limits("7302", "MILK", 0, 0),
         "Flat white, regular (line 1)",
-        prepare=lambda pos: pos.limit_choices("7302", "MILK", 0, 0),
     ),
     menu_fault(
         "error-menu-quantity",
         "quantity",
+        lambda pos: pos.limit_quantity("7302", 1),
         "Flat white, regular (line 1)",
-        prepare=lambda pos: pos.limit_quantity("7302", 1),
     ),
     Refusal(
         "error-menu-table",
@@ -95,13 +95,19 @@ REFUSALS: Sequence[Refusal[GenericSimulator]] = (
         prepare=lambda pos: pos.remove_table("7"),
         order=AT_TABLE,
     ),
-    Refusal("error-tax", TaxError, "TaxError", 422, (0, 1), prepare=lambda pos: pos.add_tax("Weekend", "15")),
+    Refusal(
+        "error-tax",
+        TaxError,
+        "TaxError",
+        422,
+        (0, 1),
+        subjects=("Flat white, regular (line 1)", "BLT toastie (line 2)"),
+        prepare=lambda pos: pos.add_tax("Weekend", "15"),
+    ),
     Refusal(
         "error-outage", OutageError, "OutageError", 503, outcome=Outcome.UNKNOWN, prepare=lambda pos: pos.set_outage()
     ),
-    Refusal(
-        "error-outage-html", OutageError, status=502, outcome=Outcome.UNKNOWN, faults=every(FaultKind.HTML)
-    ),  # fmt: skip
+    Refusal("error-outage-html", OutageError, status=502, outcome=Outcome.UNKNOWN, faults=every(FaultKind.HTML)),
     Refusal("error-outage-empty", OutageError, status=200, outcome=Outcome.UNKNOWN, faults=every(FaultKind.EMPTY)),
     Refusal(
         "error-rate-limit",

@@ -62,6 +62,13 @@ def test_an_address_in_a_header_is_kept_as_an_address_of_a_request_is() -> None:
     assert mask.allowed(kept.items()) == kept
 
 
+def test_below_a_person_and_their_payments_nothing_is_public() -> None:
+    told = {"id": "1", "customer": {"id": "Ada", "n": 7}, "payments": [{"tags": ["pi_1"], "id": {"id": "pi_1"}}]}
+    kept = {"id": "1", "customer": {"id": "***", "n": 7}, "payments": [{"tags": ["***"], "id": {"id": "***"}}]}
+
+    assert json.loads(MASK.body(json.dumps(told).encode())) == kept
+
+
 @given(VALUES)
 def test_masking_twice_is_masking_once(value: Any) -> None:
     once = MASK.body(json.dumps(value).encode())
