@@ -37,12 +37,15 @@ CANARIES = (
 MOMENT = datetime.fromisoformat("2026-11-23T01:00:00+00:00")
 
 
-class _Standing(datetime):
+def _standing_at(moment: datetime) -> type[datetime]:
     """A clock that stands, so that recording twice gives the same times."""
 
-    @classmethod
-    def now(cls, tz: Any = None) -> Self:
-        return cls.fromtimestamp(MOMENT.timestamp(), tz)
+    class Standing(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Self:
+            return cls.fromtimestamp(moment.timestamp(), tz)
+
+    return Standing
 
 
 class _Make(Protocol[T]):
@@ -53,12 +56,13 @@ class _Make(Protocol[T]):
 class Simulated(Generic[S]):
     """A platform's simulator, to record from. `make` takes its settings by name; `clocks` are where it reads the time.
 
-    Each clock is a module in which `datetime` is made to stand.
+    Each clock is a module in which `datetime` is made to stand at the `moment`.
     """
 
     title: str
     make: _Make[S]
     clocks: Sequence[str]
+    moment: datetime = MOMENT
 
     def __call__(
         self,
@@ -75,7 +79,7 @@ class Simulated(Generic[S]):
         def serve() -> Generator[Running[S]]:
             with ExitStack() as stack:
                 for module in self.clocks:
-                    stack.enter_context(patch(f"{module}.datetime", _Standing))
+                    stack.enter_context(patch(f"{module}.datetime", _standing_at(self.moment)))
                 running = stack.enter_context(serve_in_thread(self.make(faults, **world)))
                 if prepare:
                     prepare(running.simulator)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Generic
 
 import pytest
@@ -50,13 +51,16 @@ def played(refusals: Sequence[Refusal[S]], simulator: Simulated[S], note: str, *
 
 
 def assert_refused(store: Store, refusal: Refusal[Any], menu: Menu | None = None) -> None:
-    """Submit the order, and see that it is refused as it should be. With a `menu` the adapter alone is asked.
+    """Submit the order, and see that it is refused as it should be.
 
-    So it is for every menu error, too: a Till would import the menu, and here the answer itself is judged.
+    A Till would import the menu after a menu error, and here the answer itself is judged: so the adapter alone is
+    asked, or the Till has a `menu` that was imported just now. Then the order is new, and isn't looked for before.
     """
-    alone = menu is not None or issubclass(refusal.error, MenuError)
+    if menu:
+        store.till.menu = menu.model_copy(update={"imported_at": datetime.now(UTC)})
+    alone = menu is None and issubclass(refusal.error, MenuError)
     with pytest.raises(PosError) as caught:
-        store.ask("submit", Attempt(menu=menu), order=refusal.order) if alone else store.submit(refusal.order)
+        store.ask("submit", Attempt(), order=refusal.order) if alone else store.submit(refusal.order, is_new=bool(menu))
 
     error = caught.value
     assert type(error) is refusal.error
