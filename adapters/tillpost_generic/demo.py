@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tillpost import MenuError, PermissionsError, Policy, RegisterOfflineError, StoreClosedError
-from tillpost.cli.scenarios import Scenario, paid, post_fault
-from tillpost.order import DineIn, Line
+from tillpost.cli.scenarios import Scenario, drifted, paid, post_fault, sold_out
+from tillpost.order import DineIn
 from tillpost.simulator import FaultKind
 from tillpost_generic.simulator import GenericSimulator
 
 __all__ = ["scenarios"]
 
-_LONG_BLACK, _MUFFIN, _BLT = "7310", "6105", "5312"
+_BLT = "5312"
 _CREATE = r"/orders$"
 
 
@@ -37,14 +37,7 @@ def scenarios() -> Sequence[Scenario[GenericSimulator]]:
             order=paid(2),
             faults=(post_fault(FaultKind.LOST_ANSWER, _CREATE),),
         ),
-        Scenario(
-            name="A menu that has drifted",
-            provoked="The store makes its long black anew, so the id that the order names is gone.",
-            expected="The menu is imported, the line is bound to the new id, and the order is sent once more.",
-            order=paid(3, (Line(item_id=_LONG_BLACK, sku="LB-R", name="Long black", quantity=1, unit_price=500),)),
-            provoke=lambda pos: pos.recreate_variation(_LONG_BLACK),
-            tells=("Long black",),
-        ),
+        drifted(3, lambda pos: pos.recreate_variation("7310")),
         Scenario(
             name="A total that differs",
             provoked="The toastie costs more at the store than the customer paid.",
@@ -55,17 +48,7 @@ def scenarios() -> Sequence[Scenario[GenericSimulator]]:
             error=MenuError,
             tells=("BLT toastie (line 2)",),
         ),
-        Scenario(
-            name="Something sold out",
-            provoked="The store marks its muffins as sold out.",
-            expected="The order isn't sent, and a MenuError names the muffin.",
-            order=paid(5, (Line(item_id=_MUFFIN, name="Blueberry muffin", quantity=1, unit_price=520),)),
-            provoke=lambda pos: pos.sell_out(_MUFFIN),
-            mend=lambda pos: pos.sell_out(_MUFFIN, sold_out=False),
-            menu_first=True,
-            error=MenuError,
-            tells=("Blueberry muffin (line 1)", "sold out"),
-        ),
+        sold_out(5, lambda pos, out: pos.sell_out("6105", out)),
         Scenario(
             name="A table that is gone",
             provoked="The store takes table 7 away.",

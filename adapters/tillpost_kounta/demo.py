@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from tillpost import MenuError, PermissionsError, Policy, RegisterOfflineError, StoreClosedError, TaxError
-from tillpost.cli.scenarios import Scenario, paid
+from tillpost.cli.scenarios import Scenario, drifted, paid
 from tillpost.order import Charge, Discount, Line
 from tillpost_kounta.simulator import KountaSimulator
 
 __all__ = ["scenarios"]
 
-_LONG_BLACK, _MUFFIN, _BLT, _GST, _OTHER_TAX = 7310, 6105, 5312, 829, 844
+_MUFFIN, _BLT, _GST, _OTHER_TAX = 6105, 5312, 829, 844
 _SETTINGS: Mapping[str, object] = {
     "charge_products": {"surcharge": "9001", "delivery": "9002"},
     "tip_product": "9003",
@@ -51,15 +51,12 @@ def scenarios() -> Sequence[Scenario[KountaSimulator]]:
             provoke=_say_nothing,
             mend=lambda kounta: kounta.set_lag(),
         ),
-        scenario(
-            name="A menu that has drifted",
-            provoked="The store makes its long black anew, so the product that the order names is at no site.",
-            expected="The menu is imported, the line is bound to the new product, and the order is sent once more.",
-            order=paid(3, (Line(item_id=str(_LONG_BLACK), sku="LB-R", name="Long black", quantity=1, unit_price=500),)),
-            provoke=lambda kounta: kounta.recreate_product(_LONG_BLACK),
+        drifted(
+            3,
+            lambda kounta: kounta.recreate_product(7310),
+            settings=_SETTINGS,
             mend=_let_a_minute_pass,
             policy=_HEALING,
-            tells=("Long black",),
         ),
         scenario(
             name="A product taken off the site",

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from tillpost import MenuError, PermissionsError, Policy, TaxError
-from tillpost.cli.scenarios import Scenario, paid, post_fault
-from tillpost.order import Address, Charge, Delivery, Line
+from tillpost.cli.scenarios import Scenario, drifted, paid, post_fault, sold_out
+from tillpost.order import Address, Charge, Delivery
 from tillpost.simulator import FaultKind
 from tillpost_square.simulator import SquareSimulator
 
 __all__ = ["scenarios"]
 
-_LONG_BLACK, _BLT, _MUFFIN = "7310", "5312", "6105"
+_BLT = "5312"
 _SECOND_TAX = "TAX-SURCHARGE"
 _ADDRESS = Address(line1="12/8 Wattle St", city="Ultimo", region="NSW", postcode="2007", country="AU")
 _CREATE, _PAY = r"/v2/orders$", r"/v2/payments$"
@@ -43,16 +43,7 @@ def scenarios() -> Sequence[Scenario[SquareSimulator]]:
             ),
             tells=(str(_ADDRESS),),
         ),
-        Scenario(
-            name="A menu that has drifted",
-            provoked="The store makes its long black anew, so the id that the order names is gone.",
-            expected="The menu is imported, the line is bound to the new id, and the order is sent once more.",
-            order=paid(
-                3, lines=(Line(item_id=_LONG_BLACK, sku="LB-R", name="Long black", quantity=1, unit_price=500),)
-            ),
-            provoke=lambda square: square.recreate_variation(_LONG_BLACK),
-            tells=("Long black",),
-        ),
+        drifted(3, lambda square: square.recreate_variation("7310")),
         Scenario(
             name="A lost answer",
             provoked="Square makes the order and takes the payment, but both answers are lost on the way back.",
@@ -88,17 +79,7 @@ def scenarios() -> Sequence[Scenario[SquareSimulator]]:
             policy=Policy(prices="keep_paid"),
             tells=("Price kept as paid",),
         ),
-        Scenario(
-            name="Something sold out",
-            provoked="The store marks its muffins as sold out.",
-            expected="The order isn't sent, and a MenuError names the muffin.",
-            order=paid(8, lines=(Line(item_id=_MUFFIN, name="Blueberry muffin", quantity=1, unit_price=520),)),
-            provoke=lambda square: square.sell_out(_MUFFIN),
-            mend=lambda square: square.sell_out(_MUFFIN, sold_out=False),
-            menu_first=True,
-            error=MenuError,
-            tells=("Blueberry muffin (line 1)", "sold out"),
-        ),
+        sold_out(8, lambda square, out: square.sell_out("6105", out)),
         Scenario(
             name="A second tax",
             provoked="The store sets up its weekend surcharge as a tax on every item.",

@@ -11,7 +11,7 @@ import pytest
 
 from adapters.cassette_orders import LUNCH, S, Simulated
 from tillpost.adapter import Attempt
-from tillpost.errors import MenuError, Outcome, PosError
+from tillpost.errors import BuriedError, MenuError, Outcome, PosError, UnsupportedError
 from tillpost.menu import Menu
 from tillpost.order import Order
 from tillpost.simulator import Fault, FaultPlan, FaultRule
@@ -35,6 +35,13 @@ class Refusal(Generic[S]):
     faults: FaultPlan | None = None
     settings: Mapping[str, object] | None = None
     order: Order = LUNCH
+
+
+NEVER: Mapping[type[PosError], str] = {
+    BuriedError: "an adapter's signal to core, which no caller ever sees.",
+    UnsupportedError: "raised before anything is sent.",
+}
+"""Kinds of error of which no platform can have a cassette, and why."""
 
 
 def played(refusals: Sequence[Refusal[S]], simulator: Simulated[S], note: str, **world: Any) -> pytest.MarkDecorator:

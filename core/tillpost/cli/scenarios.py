@@ -2,8 +2,8 @@
 
 An adapter names a function that returns its table in `Adapter.demo` ("package.module:function"). A scenario says what
 is provoked and what is expected; `play` submits its order through a real Till over HTTP, looks at the simulator's
-ledger, and tells what happened, at which hop, and who must act. Nothing here is about any one platform; `paid` makes
-the orders, of what every simulated café sells.
+ledger, and tells what happened, at which hop, and who must act. Nothing here is about any one platform. `paid` makes
+the orders, of what every simulated café sells; `drifted` and `sold_out` are the scenarios that are the same everywhere.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from tillpost.adapter import Adapter
 from tillpost.cli.connecting import Watcher
 from tillpost.cli.showing import ACTORS
-from tillpost.errors import Outcome, PosError, RegisterOfflineError
+from tillpost.errors import MenuError, Outcome, PosError, RegisterOfflineError
 from tillpost.menu import Menu
 from tillpost.money import format_money
 from tillpost.order import Customer, Line, Modifier, Order, Payment, PosOrder
@@ -26,7 +26,7 @@ from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, LedgerEnt
 from tillpost.till import Options, Till
 from tillpost.words import Word
 
-__all__ = ["LUNCH", "Hop", "Played", "Scenario", "hop_of", "paid", "play", "post_fault"]
+__all__ = ["LUNCH", "Hop", "Played", "Scenario", "drifted", "hop_of", "paid", "play", "post_fault", "sold_out"]
 
 S = TypeVar("S", bound=Simulator)
 
@@ -215,6 +215,34 @@ def paid(number: int, lines: tuple[Line, ...] = LUNCH, **more: Any) -> Order:
         lines=lines,
         payments=(Payment(method="card", amount=sum(line.total for line in lines) + added - off),),
         **more,
+    )
+
+
+def drifted(number: int, provoke: Callable[[S], object], **more: Any) -> Scenario[S]:
+    """Return the scenario in which the store makes its long black anew, as `provoke` does; `more` are other fields."""
+    return Scenario(
+        name="A menu that has drifted",
+        provoked="The store makes its long black anew, so the id that the order names is gone.",
+        expected="The menu is imported, the line is bound to the new id, and the order is sent once more.",
+        order=paid(number, (Line(item_id="7310", sku="LB-R", name="Long black", quantity=1, unit_price=500),)),
+        provoke=provoke,
+        tells=("Long black",),
+        **more,
+    )
+
+
+def sold_out(number: int, sell_out: Callable[[S, bool], object]) -> Scenario[S]:
+    """Return the scenario in which muffins are sold out, as `sell_out` has it, and then available again."""
+    return Scenario(
+        name="Something sold out",
+        provoked="The store marks its muffins as sold out.",
+        expected="The order isn't sent, and a MenuError names the muffin.",
+        order=paid(number, (Line(item_id="6105", name="Blueberry muffin", quantity=1, unit_price=520),)),
+        provoke=lambda simulator: sell_out(simulator, True),
+        mend=lambda simulator: sell_out(simulator, False),
+        menu_first=True,
+        error=MenuError,
+        tells=("Blueberry muffin (line 1)", "sold out"),
     )
 
 

@@ -5,28 +5,25 @@ The format is our own, so no vendor has a sample of it. What a POS says is held 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from adapters.cassette_orders import CANARY_KEY, CANARY_TOKEN, LUNCH, TOASTIE, Simulated, order
 from adapters.cassette_refusals import Refusal, on_create
 from tillpost.errors import (
-    BuriedError,
     DoubtError,
     MenuError,
     OrderError,
     OutageError,
     Outcome,
     PermissionsError,
-    PosError,
     RateLimitError,
     RegisterOfflineError,
     SetupError,
     StoreClosedError,
     TaxError,
     UnknownPosError,
-    UnsupportedError,
 )
 from tillpost.order import DineIn, Pickup
 from tillpost.simulator import Fault, FaultKind, FaultPlan
@@ -165,9 +162,3 @@ REFUSALS: Sequence[Refusal[GenericSimulator]] = (
         prepare=with_another_under_the_same_id,
     ),
 )
-
-IMPOSSIBLE: Mapping[type[PosError], str] = {
-    BuriedError: "an adapter's signal to core, which no caller ever sees.",
-    UnsupportedError: "raised before anything is sent.",
-}
-"""Kinds of error of which there can be no cassette, and why."""

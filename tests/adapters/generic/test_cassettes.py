@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 import pytest
 
 from adapters.cassette_orders import CANARY_ADDRESS, DELIVERED, LUNCH, TOASTIE, WEEKEND, WELCOME, order
-from adapters.cassette_refusals import Refusal, assert_refused, kinds, on_create, played
-from adapters.generic.cassette_origins import GENERIC, IMPOSSIBLE, NO_SAMPLE, REFUSALS, from_simulator
+from adapters.cassette_refusals import NEVER, Refusal, assert_refused, kinds, on_create, played
+from adapters.generic.cassette_origins import GENERIC, NO_SAMPLE, REFUSALS, from_simulator
 from tillpost.adapter import Attempt
 from tillpost.errors import MenuError, Outcome
 from tillpost.order import DineIn, PosOrder, PosState, Progress
@@ -122,4 +122,4 @@ def test_a_refusal_is_told_as_its_kind_of_error(store: Store, refusal: Refusal[G
 
 
 def test_every_kind_of_error_has_a_cassette_or_a_reason_why_there_can_be_none() -> None:
-    assert {refusal.error for refusal in REFUSALS} | set(IMPOSSIBLE) == set(kinds())
+    assert {refusal.error for refusal in REFUSALS} | set(NEVER) == set(kinds())

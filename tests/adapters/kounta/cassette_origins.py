@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from adapters.cassette_orders import CANARY_TOKEN, FLAT_WHITE, MOMENT, TOASTIE, Simulated, order
-from adapters.cassette_refusals import Refusal, on_create
+from adapters.cassette_refusals import NEVER, Refusal, on_create
 from adapters.kounta.fixtures import sample
 from tillpost.errors import (
-    BuriedError,
     DoubtError,
     MenuError,
     OrderError,
@@ -31,7 +30,6 @@ from tillpost.errors import (
     StoreClosedError,
     TaxError,
     UnknownPosError,
-    UnsupportedError,
 )
 from tillpost.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Tax, Variation
 from tillpost.order import Line
@@ -278,7 +276,6 @@ REFUSALS: Sequence[Refusal[KountaSimulator]] = (
 
 IMPOSSIBLE: Mapping[type[PosError], str] = {
     OrderError: "no refusal of an order's own content is known; the table's row for one goes by guesses.",
-    BuriedError: "an adapter's signal to core, which no caller ever sees.",
-    UnsupportedError: "raised before anything is sent.",
+    **NEVER,
 }
 """Kinds of error of which there can be no cassette, and why."""

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from adapters.cassette_orders import CANARY_TOKEN, TOASTIE, order
-from adapters.cassette_refusals import Refusal, on_create
+from adapters.cassette_refusals import NEVER, Refusal, on_create
 from tillpost.errors import (
-    BuriedError,
     DoubtError,
     MenuError,
     OrderError,
@@ -22,7 +21,6 @@ from tillpost.errors import (
     StoreClosedError,
     TaxError,
     UnknownPosError,
-    UnsupportedError,
 )
 from tillpost.order import Pickup
 from tillpost.simulator import Call, Fault, FaultKind, FaultPlan
@@ -152,7 +150,6 @@ REFUSALS: Sequence[Refusal[SquareSimulator]] = (
 IMPOSSIBLE: Mapping[type[PosError], str] = {
     StoreClosedError: "Square takes orders at any hour; no code says that a store is closed.",
     RegisterOfflineError: "Square takes orders whether or not a register is connected, and says nothing of it.",
-    BuriedError: "an adapter's signal to core, which no caller ever sees.",
-    UnsupportedError: "raised before anything is sent.",
+    **NEVER,
 }
 """Kinds of error of which there can be no cassette, and why."""
