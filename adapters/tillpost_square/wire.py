@@ -258,6 +258,7 @@ class ModifierListInfo(Wire):
     modifier_list_id: Id
     min_selected_modifiers: int | None = None
     max_selected_modifiers: int | None = None
+    allow_quantities: Said = ""
     enabled: bool | None = None
     ordinal: int | None = None
 
@@ -305,6 +306,7 @@ class ModifierList(Wire):
     text_required: bool | None = None
     min_selected_modifiers: int | None = None
     max_selected_modifiers: int | None = None
+    allow_quantities: bool | None = None
     modifiers: Many[CatalogObject] = ()
 
 

@@ -55,13 +55,14 @@ class ModifierOption(Word):
 
 
 class ModifierGroup(Word):
-    """Choices that belong together: "Milk", "Extras". No `maximum` means no limit."""
+    """Choices that belong together: "Milk", "Extras". No `maximum` means no limit; `once`, none of them twice."""
 
     id: Id
     name: Text
     options: tuple[ModifierOption, ...] = ()
     minimum: Annotated[int, Field(ge=0)] = 0
     maximum: int | None = None
+    once: bool = False
 
 
 class GroupUse(Word):
@@ -70,6 +71,7 @@ class GroupUse(Word):
     group_id: Id
     minimum: Annotated[int, Field(ge=0)] = 0
     maximum: int | None = None
+    once: bool = False
 
 
 class Variation(Word):

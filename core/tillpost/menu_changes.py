@@ -138,6 +138,7 @@ def _variations(menu: Menu) -> Iterator[_Row]:
         uses = ((menu.group_by_id.get(use.group_id), use) for use in item.groups)
         limits = tuple(
             f"{limits_in_words(use.minimum, use.maximum)} of {group.name if group else use.group_id}"
+            f"{', none of them twice' if use.once else ''}"
             for group, use in uses
         )
         if variation.maximum is not None:

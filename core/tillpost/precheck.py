@@ -8,7 +8,7 @@ item whose id alone changed isn't gone. What fits here may still be refused by t
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -103,19 +103,26 @@ def _choices(checked: _Checked) -> Iterator[_Misfit]:
     for index, found in enumerate(checked.fits):
         # With an option that isn't there, nobody knows which group's count it belongs to.
         if found.sold and None not in found.options:
-            for group, count, limits in _miscounts(found, found.sold[0], checked.menu):
-                yield _misfit(checked.order, index, None, f"has {count} of {group}, the menu asks for {limits}")
+            for fault in _miscounts(found, found.sold[0], checked.menu):
+                yield _misfit(checked.order, index, None, fault)
 
 
-def _miscounts(found: Fit, item: Item, menu: Menu) -> Iterator[tuple[str, int, str]]:
-    """Yield each group whose limits on the item aren't kept: its name, how many were chosen, the limits in words."""
+def _miscounts(found: Fit, item: Item, menu: Menu) -> Iterator[str]:
+    """Say of each group whose limits on the item aren't kept how many were chosen, and how many may be."""
     for use in item.groups:
         group = menu.group_by_id.get(use.group_id)
         if group:  # else it is a fault in the setup, and not in the order
-            ids = {option.id for option in group.options}
-            count = sum(modifier.quantity for modifier, option in _chosen(found) if option and option.id in ids)
+            names = {option.id: option.name for option in group.options}
+            counts = Counter[str]()
+            for modifier, option in _chosen(found):
+                if option and option.id in names:
+                    counts[option.id] += modifier.quantity
+            count = counts.total()
             if count < use.minimum or (use.maximum is not None and count > use.maximum):
-                yield group.name, count, limits_in_words(use.minimum, use.maximum)
+                yield f"has {count} of {group.name}, the menu asks for {limits_in_words(use.minimum, use.maximum)}"
+            if use.once:
+                twice = (f"has {n} of {names[id_]}, the menu allows one" for id_, n in counts.items() if n > 1)
+                yield from twice
 
 
 def _quantities(checked: _Checked) -> Iterator[_Misfit]:

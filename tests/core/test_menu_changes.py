@@ -67,6 +67,12 @@ def test_tables_that_only_one_import_tells_of_are_no_change(
     assert not compare(old, new)
 
 
+def test_that_nothing_may_be_chosen_twice_any_more_is_told_in_words() -> None:
+    white = WHITE.model_copy(update={"groups": (GroupUse(group_id="milk", maximum=1, once=True),)})
+    said = compare(MENU, menu_with(white, TOASTIE)).in_words()
+    assert said[0] == "Flat white, regular takes 0 to 1 of Milk, none of them twice, before 0 to 1 of Milk"
+
+
 def test_a_limit_on_an_order_is_told_in_words() -> None:
     assert compare(MENU, toastie(maximum=5)).in_words() == (
         "BLT toastie takes at most 5 in an order, before no choices",

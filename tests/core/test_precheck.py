@@ -111,6 +111,17 @@ def test_choices_are_counted_with_their_quantities(
     )
 
 
+def test_an_option_chosen_twice_is_told_where_each_may_be_chosen_once() -> None:
+    menu = menu_with(WHITE.model_copy(update={"groups": (GroupUse(group_id="milk", once=True),)}))
+    twice = coffee_with(OAT_MILK, OAT_MILK)
+    double = coffee_with(OAT_MILK.model_copy(update={"quantity": 2}))
+    assert check(coffee_with(OAT_MILK), menu=menu) == []
+    for line in (twice, double):
+        error = sole(line, menu=menu)
+        assert (error.reason, error.lines) == ("choices", (0,))
+        assert error.detail == "Flat white, regular has 2 of Oat milk, the menu allows one"
+
+
 def test_choices_are_not_counted_where_one_of_them_is_gone() -> None:
     use = GroupUse(group_id="milk", minimum=1)
     menu = menu_with(WHITE.model_copy(update={"groups": (use,)}))

@@ -83,10 +83,12 @@ class StoreActions(Simulator):
         self._on_either(object_id, sold_out=sold_out)
 
     @action
-    def set_modifier_limits(self, variation_id: str, group_id: str, minimum: int, maximum: int | None = None) -> None:
+    def set_modifier_limits(
+        self, variation_id: str, group_id: str, minimum: int, maximum: int | None = None, *, once: bool = False
+    ) -> None:
         """Sets how many of a group must and may be chosen on the item of a variation. No maximum is no limit."""
         item, _ = self._variation(variation_id)
-        use = GroupUse(group_id=group_id, minimum=minimum, maximum=maximum)
+        use = GroupUse(group_id=group_id, minimum=minimum, maximum=maximum, once=once)
         groups = (*(other for other in item.groups if other.group_id != group_id), use)
         changed = item.model_copy(update={"groups": groups})
         self._set(items=tuple(changed if one is item else one for one in self.world.menu.items))

@@ -80,8 +80,13 @@ def _choices(menu: Menu, _: NewOrder, line: Line) -> str:
     assert sold
     offered = _options(menu, sold[0])
     for use in sold[0].groups:
-        count = sum(m.quantity for m in line.modifiers if offered[m.modifier_id][0] is use)
+        counts = Counter[str]()
+        for m in line.modifiers:
+            counts[m.modifier_id] += m.quantity if offered[m.modifier_id][0] is use else 0
+        count = counts.total()
         if count < use.minimum or (use.maximum is not None and count > use.maximum):
+            return line.item_id
+        if use.once and max(counts.values(), default=0) > 1:
             return line.item_id
     return ""
 

@@ -25,7 +25,7 @@ from tillpost import (
     TaxError,
 )
 from tillpost.errors import Outcome
-from tillpost.order import Delivery, DineIn, Line, Payment, Pickup, PosState, Progress
+from tillpost.order import Delivery, DineIn, Line, Modifier, Payment, Pickup, PosState, Progress
 from tillpost_generic.simulator import GenericSimulator, WorldSettings
 
 OATS = FLAT_WHITE.model_copy(update={"modifiers": (OAT,), "quantity": 2, "note": "extra hot"})
@@ -139,6 +139,15 @@ def test_more_than_the_store_allows_in_an_order_is_refused_with_its_lines() -> N
     error = store.refused(paid("ord_1", [TOASTIE, FLAT_WHITE, two]))
     assert (type(error), error.reason, error.lines) == (MenuError, "quantity", (0, 2))
     assert store.submit(paid("ord_2", [FLAT_WHITE, two])).reference == "ord_2"
+
+
+def test_an_option_chosen_twice_is_refused_where_each_may_be_chosen_once() -> None:
+    store = Store()
+    store.simulator.set_modifier_limits("7302", "EXTRAS", 0, once=True)
+    shot = Modifier(modifier_id="231", name="Extra shot", unit_price=60)
+    error = store.refused(paid("ord_1", [FLAT_WHITE.model_copy(update={"modifiers": (shot, shot)})]))
+    assert (type(error), error.reason, error.lines) == (MenuError, "choices", (0,))
+    assert store.submit(paid("ord_2", [FLAT_WHITE.model_copy(update={"modifiers": (shot,)})])).reference == "ord_2"
 
 
 def test_a_table_that_is_gone_is_found_before_sending_once_the_menu_says_so() -> None:
