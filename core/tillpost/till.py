@@ -42,6 +42,7 @@ from tillpost.importing import MenuImport, importing
 from tillpost.journal import Cancelled, Journal, MemoryJournal
 from tillpost.locks import NamedLocks
 from tillpost.menu import Menu
+from tillpost.menu_faults import menu_finding
 from tillpost.operation import Conduct, drive
 from tillpost.order import Draft, Order, PosOrder
 from tillpost.plugins import Hooks, adapter_named
@@ -140,7 +141,9 @@ class BaseTill:
         return drive(Conduct(self._connection, "fetch"), self._connection.adapter.fetch, pos_id)
 
     def _checking(self) -> Flow[Readiness]:
-        return drive(Conduct(self._connection, "check"), self._connection.adapter.check)
+        readiness = yield from drive(Conduct(self._connection, "check"), self._connection.adapter.check)
+        menu = (menu_finding(self.menu),) if self.menu else ()
+        return Readiness(findings=(*readiness.findings, *menu))
 
     def _refreshing(self, expired: Credentials) -> Flow[Credentials]:
         return drive(Conduct(self._connection, "refresh"), self._connection.adapter.refresh, expired)
@@ -274,7 +277,8 @@ class Till(BaseTill):
         """Bring a paid order to the register, once, and return it as the platform has it.
 
         Blocks until it is there or an error stands, at most about the policy's budget. `is_new` promises that the
-        order was never sent before by anyone; it saves a look on platforms without idempotency keys.
+        order was never sent before by anyone; it saves a look on platforms without idempotency keys. If it was sent all
+        the same, such a platform may cook it twice.
 
         Raises:
             PosError: a subclass says what to do; `outcome` says whether the order may be there all the same.
@@ -305,7 +309,10 @@ class Till(BaseTill):
             return self._run(importing(self._connection, forced=True, accept=accept))
 
     def check(self) -> Readiness:
-        """Return whether the store can take an order now, and if not, whose move it is."""
+        """Return whether the store can take an order now, and if not, whose move it is.
+
+        A menu that was imported is looked at too: nothing on it can be ordered, or its setup has faults.
+        """
         return self._run(self._checking())
 
     def parse_webhook(

@@ -10,6 +10,7 @@ from textwrap import dedent
 import pytest
 
 from tillpost.config import load_connections
+from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
 from tillpost.till import adapter_for
 
 from .pages import DOCS, ROOT, Block, Reader, blocks, commands, fits, pages, python_of
@@ -53,6 +54,16 @@ def test_every_connection_shown_is_valid(monkeypatch: pytest.MonkeyPatch, tmp_pa
         for connection in load_connections(file).values():
             adapter_for(connection.platform, connection.settings)
             assert connection.policy
+
+
+def test_the_script_of_faults_shown_is_valid_and_every_field_and_kind_is_told() -> None:
+    """What `simulate --script` takes."""
+    page = DOCS / "how-to" / "testing.md"
+    (script,) = (block.text for block in blocks(page) if block.language == "json")
+    assert len(FaultPlan.model_validate_json(script).rules) == 2
+    told = page.read_text(encoding="utf-8")
+    for name in (*FaultPlan.model_fields, *FaultRule.model_fields, *Fault.model_fields, *FaultKind):
+        assert f"`{name}`" in told or f'"{name}"' in told, name
 
 
 def test_every_entry_point_shown_is_in_the_group_that_tillpost_reads() -> None:
