@@ -42,7 +42,6 @@ from tillpost.importing import MenuImport, importing
 from tillpost.journal import Cancelled, Journal, MemoryJournal
 from tillpost.locks import NamedLocks
 from tillpost.menu import Menu
-from tillpost.menu_faults import menu_finding
 from tillpost.operation import Conduct, drive
 from tillpost.order import Draft, Order, PosOrder
 from tillpost.plugins import Hooks, adapter_named
@@ -141,6 +140,8 @@ class BaseTill:
         return drive(Conduct(self._connection, "fetch"), self._connection.adapter.fetch, pos_id)
 
     def _checking(self) -> Flow[Readiness]:
+        from tillpost.menu_faults import menu_finding  # here, since most programs never check
+
         readiness = yield from drive(Conduct(self._connection, "check"), self._connection.adapter.check)
         menu = (menu_finding(self.menu),) if self.menu else ()
         return Readiness(findings=(*readiness.findings, *menu))
