@@ -186,7 +186,10 @@ class Adapter(ABC, Generic[S]):
         raise UnsupportedError(f"{self.title}'s adapter can't exchange a code")
 
     def parse_webhook(self, webhook: Webhook, now: float) -> Sequence[WebhookEvent]:
-        """Check the platform's signature and return what the webhook tells; raise `WebhookError` otherwise. Pure."""
+        """Check the platform's signature and return what the webhook tells; raise `WebhookError` otherwise. Pure.
+
+        An order in another state is an `OrderChanged`: core makes a refusal of one that staff have turned down.
+        """
         raise UnsupportedError(f"{self.title}'s adapter reads no webhooks")
 
     @classmethod
