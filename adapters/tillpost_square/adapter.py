@@ -8,14 +8,24 @@ in `wire`, what an order looks like in `translation`, what its errors mean in `t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote as escaped
 
 from pydantic import BaseModel, ValidationError
 
 from tillpost import oauth
-from tillpost.adapter import Adapter, Attempt, AuthorisationRequest, Credentials, Found, Problem, Row, Signed
+from tillpost.adapter import (
+    Adapter,
+    Attempt,
+    AuthorisationRequest,
+    Credentials,
+    Found,
+    Problem,
+    Row,
+    Signed,
+    searched_from,
+)
 from tillpost.errors import Applied, BuriedError, OrderError, OutageError, PermissionsError, PosError
 from tillpost.exchange import Effect, Exchange, Request, Response, ask, ask_with_answer, reading, to_body
 from tillpost.menu import Menu
@@ -37,9 +47,6 @@ __all__ = ["Square"]
 
 M = TypeVar("M", bound=BaseModel)
 P = TypeVar("P", bound=wire.Page)
-
-EARLIER = timedelta(hours=1)
-"""How much earlier than it can be an order is looked for, since two clocks never agree."""
 
 MOST_PAGES = 1000
 """After so many pages an answer counts as one that never ends."""
@@ -174,9 +181,7 @@ class Square(Adapter[SquareSettings]):
 
     def find(self, order: Order, since: float | None) -> Exchange[Found]:
         """Search the location's recent orders: Square can't search by reference, nor by key."""
-        now = datetime.now(UTC)
-        start = datetime.fromtimestamp(since, UTC) if since is not None else min(order.placed_at, now)
-        created = {"start_at": (start - EARLIER).astimezone(UTC).isoformat()}
+        created = {"start_at": searched_from(order, since).isoformat()}
         query = {
             "filter": {"date_time_filter": {"created_at": created}},
             "sort": {"sort_field": "CREATED_AT", "sort_order": "DESC"},  # must be the field that is filtered by
