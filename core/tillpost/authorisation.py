@@ -99,7 +99,9 @@ def _granted(
 ) -> tuple[Adapter[Any], Credentials]:
     """Return an adapter that knows nothing of a store yet, and what its one request is signed with."""
     adapter = adapter_named(platform)
-    settings = adapter.settings.model_construct(base_url=(base_url or _default_url(adapter)).rstrip("/"))
+    unknown: dict[str, Any] = {name: "" for name, field in adapter.settings.model_fields.items() if field.is_required()}
+    at = (base_url or _default_url(adapter)).rstrip("/")
+    settings = adapter.settings.model_construct(**unknown | {"base_url": at})
     return adapter(settings), Credentials(
         access_token=SecretStr(""),
         client_id=client_id,
