@@ -106,7 +106,7 @@ def test_tasks_refresh_it_once_too_and_an_async_save_is_awaited(running: Running
 
 @pytest.mark.parametrize("wrong", [{}, {"client_secret": "another"}, {"refresh_token": "another"}])
 def test_a_refused_refresh_is_a_permissions_error_and_never_a_loop(
-    running: Running[KountaSimulator], wrong: dict[str, str]
+    running: Running[KountaSimulator], wrong: dict[str, Any]
 ) -> None:
     if not wrong:
         running.simulator.revoke_authorisation()
