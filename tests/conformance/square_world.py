@@ -31,7 +31,6 @@ from tillpost.testing.world import Delivery, Impossible, Trouble, World
 from tillpost_square.adapter import Square
 from tillpost_square.simulator import SquareSimulator
 
-WEBHOOK_SECRET = "not-a-real-webhook-secret"
 NOWHERE = TOASTIE.model_copy(update={"item_id": "GONE", "sku": "GONE", "name": "Pavlova"})
 
 
@@ -54,6 +53,7 @@ class SquareWorld(World[SquareSimulator]):
         self.simulator.staff_accept(pos_order.id)
 
     token_path = "/oauth2/token"
+    webhook_secret = "not-a-real-webhook-secret"
 
     def renewal(self) -> dict[str, object]:
         chosen = self.simulator.settings
@@ -72,11 +72,11 @@ class SquareWorld(World[SquareSimulator]):
         return {"code": self.simulator.new_authorisation_code(), "redirect_uri": chosen.redirect_url, **client}
 
     def webhook_settings(self) -> dict[str, object]:
-        return {"webhook_secret": WEBHOOK_SECRET}
+        return {"webhook_secret": self.webhook_secret}
 
     def signed(self, body: bytes, at: float) -> Delivery:
         sent = Delivery({}, body)
-        digest = hmac.new(WEBHOOK_SECRET.encode(), sent.url.encode() + body, hashlib.sha256).digest()
+        digest = hmac.new(self.webhook_secret.encode(), sent.url.encode() + body, hashlib.sha256).digest()
         return sent._replace(headers={"X-Square-HmacSha256-Signature": b64encode(digest).decode()})
 
     def about(self, pos_order: PosOrder, at: float) -> bytes:

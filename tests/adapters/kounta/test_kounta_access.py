@@ -189,7 +189,7 @@ def test_an_admin_who_agrees_leads_to_credentials_that_work(running: Running[Kou
 
 @pytest.mark.parametrize("wrong", [{"code": "another"}, {"client_secret": "another"}, {"redirect_uri": "https://evil"}])
 def test_a_code_that_isnt_right_is_a_permissions_error(
-    running: Running[KountaSimulator], wrong: dict[str, str]
+    running: Running[KountaSimulator], wrong: dict[str, Any]
 ) -> None:
     granted: dict[str, Any] = {
         "code": running.simulator.new_authorisation_code(),
@@ -199,7 +199,7 @@ def test_a_code_that_isnt_right_is_a_permissions_error(
         "base_url": running.url,
     }
     with pytest.raises(PermissionsError) as caught:
-        exchange_code("kounta", **{**granted, **wrong})
+        exchange_code("kounta", **(granted | wrong))
     assert renewals(running) == 1
     assert granted["code"] not in f"{caught.value!r} {caught.value.record()}"
 
