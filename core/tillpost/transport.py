@@ -138,10 +138,10 @@ class _Wire:
         if isinstance(body, Fault):
             return body
         headers = [(name.lower(), value) for name, value in answer.headers.raw]
-        if not (request.private and answer.is_success):  # whose very point may be a secret, and the same again
-            for secret in frozenset(_spellings(credentials)):
-                body = body.replace(secret, b"***")
-                headers = [(name, value.replace(secret, b"***")) for name, value in headers]
+        granted = request.private and answer.is_success  # its very point may be a secret, and the same again
+        for secret in frozenset(_spellings(credentials)):
+            body = body if granted else body.replace(secret, b"***")
+            headers = [(name, value.replace(secret, b"***")) for name, value in headers]
         return Response(answer.status_code, {n.decode("latin-1"): v.decode("latin-1") for n, v in headers}, body)
 
 
