@@ -217,6 +217,16 @@ def test_a_client_that_was_handed_in_adds_its_own_headers_but_not_its_own_creden
     send(client=httpx.Client(**arguments) if kind == "sync" else httpx.AsyncClient(**arguments))
     (seen,) = server.seen
     assert (seen.headers["authorization"], seen.headers["x-trace"]) == (f"Bearer {TOKEN}", "t1")
+    assert (seen.headers["accept"], seen.headers["accept-encoding"]) == ("application/json", "gzip")
+
+
+def test_a_client_that_was_handed_in_adds_its_own_cookies_and_parameters(
+    send: Sender, server: ToyServer, kind: Kind
+) -> None:
+    arguments: Any = {"cookies": {"lane": "2"}, "params": {"tenant": "t1"}}
+    send(client=httpx.Client(**arguments) if kind == "sync" else httpx.AsyncClient(**arguments))
+    (seen,) = server.seen
+    assert (seen.headers["cookie"], seen.path) == ("lane=2", "/menu?tenant=t1")
 
 
 def test_credentials_of_a_netrc_file_are_not_sent(
