@@ -196,7 +196,7 @@ class Order(Word):
         """When it is due; None means as soon as possible."""
         return self.fulfilment.due_at
 
-    @property
+    @cached_property
     def total(self) -> int:
         """What the customer paid, in minor units: lines, charges and tip, less discounts, plus tax added on top.
 
