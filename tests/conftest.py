@@ -8,6 +8,8 @@ import pytest
 
 SEED = pytest.StashKey[int]()
 
+pytest_plugins = ["databases"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a run be made larger, and be repeated."""

@@ -18,7 +18,7 @@ import httpx
 from pydantic import BaseModel, Field, SecretStr, TypeAdapter, ValidationError
 
 from tillpost import errors as e
-from tillpost.adapter import Adapter, AdapterSettings, Attempt, Credentials, Found, Problem, Row, Signed
+from tillpost.adapter import Adapter, AdapterSettings, Attempt, Credentials, Found, Looks, Problem, Row, Signed
 from tillpost.exchange import Effect, Exchange, Request, Response, ask, reading
 from tillpost.menu import Menu
 from tillpost.money import Amount, format_money
@@ -43,7 +43,7 @@ class GenericSettings(AdapterSettings):
     username: Annotated[str, Field(pattern=r"^[^:]*$")] = ""
     signing_key: Annotated[SecretStr, Field(min_length=1)]
     allow_private: bool = False
-    look_after: Annotated[tuple[Annotated[float, Field(ge=0, le=86_400)], ...], Field(min_length=1)] = (1.0, 3.0)
+    look_after: Looks = (1.0, 3.0)
 
     def credentials(self) -> Credentials:
         """Return what requests are signed with: the token as it is sent, and the secret that is shared with the POS."""

@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from tillpost.words import Id
 
@@ -377,14 +377,6 @@ class TokenStatus(Wire):
 
 for _model in (Item, ModifierList, CatalogObject, CatalogPage):
     _model.model_rebuild()
-
-
-class Granted(Wire):
-    """The answer of ObtainToken."""
-
-    access_token: SecretStr
-    refresh_token: SecretStr | None = None
-    expires_at: AwareDatetime | None = None
 
 
 class ChangedOrder(Wire):

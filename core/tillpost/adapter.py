@@ -11,7 +11,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
@@ -29,7 +29,7 @@ from tillpost.menu import Menu
 from tillpost.order import Draft, Order, PosOrder
 from tillpost.readiness import Readiness
 from tillpost.redaction import PUBLIC_FIELDS, redact, redact_path
-from tillpost.settings import AdapterSettings, AuthorisationRequest, Credentials, Signed
+from tillpost.settings import AdapterSettings, AuthorisationRequest, Credentials, Looks, Signed
 from tillpost.table import DEFAULT_ROWS, Problem, Row, unreachable
 from tillpost.webhooks import Webhook, WebhookEvent
 
@@ -40,10 +40,12 @@ __all__ = [
     "AuthorisationRequest",
     "Credentials",
     "Found",
+    "Looks",
     "Problem",
     "Row",
     "Signed",
     "Verdict",
+    "searched_from",
     "unreachable",
 ]
 
@@ -73,6 +75,16 @@ class Verdict(NamedTuple):
     applied: Applied
     reply: Reply | None = None
     error: PosError | None = None
+
+
+EARLIER = timedelta(hours=1)
+"""How much earlier than it can be an order is looked for, since two clocks never agree."""
+
+
+def searched_from(order: Order, since: float | None) -> datetime:
+    """Return, in UTC, since when a platform's orders are to be searched for this one; `since` is that of `find`."""
+    sent = min(order.placed_at, datetime.now(UTC)) if since is None else datetime.fromtimestamp(since, UTC)
+    return (sent - EARLIER).astimezone(UTC)
 
 
 LITTLE_LEFT = 30
@@ -185,7 +197,10 @@ class Adapter(ABC, Generic[S]):
         raise UnsupportedError(f"{self.title}'s adapter can't exchange a code")
 
     def parse_webhook(self, webhook: Webhook, now: float) -> Sequence[WebhookEvent]:
-        """Check the platform's signature and return what the webhook tells; raise `WebhookError` otherwise. Pure."""
+        """Check the platform's signature and return what the webhook tells; raise `WebhookError` otherwise. Pure.
+
+        An order in another state is an `OrderChanged`: core makes a refusal of one that staff have turned down.
+        """
         raise UnsupportedError(f"{self.title}'s adapter reads no webhooks")
 
     @classmethod
@@ -268,7 +283,8 @@ class Adapter(ABC, Generic[S]):
             first.text or first.code, code=first.code, status_code=answer.status, applied=Applied.MAYBE
         )
 
-    def _refused(self, request: Request[Any], answer: Response | Fault, error: PosError) -> Verdict:
+    def transcript(self, request: Request[Any], answer: Response | Fault) -> Transcript:
+        """Return a redacted copy of an exchange, to be kept and shown."""
         public = PUBLIC_FIELDS | self.public_fields
         copy = Transcript(
             method=request.method,
@@ -276,12 +292,14 @@ class Adapter(ABC, Generic[S]):
             request_body="" if request.private else redact(request.body, public),
         )
         if isinstance(answer, Fault):
-            error.exchange = copy.model_copy(update={"fault": answer.text})
-        else:
-            error.request_id = answer.headers.get(self.request_id_header, "")
-            seen = {"status_code": answer.status, "request_id": error.request_id}
-            body = "" if request.private else redact(answer.body, public)
-            error.exchange = copy.model_copy(update=seen | {"response_body": body})
+            return copy.model_copy(update={"fault": answer.text})
+        seen = {"status_code": answer.status, "request_id": answer.headers.get(self.request_id_header, "")}
+        body = "" if request.private else redact(answer.body, public)
+        return copy.model_copy(update=seen | {"response_body": body})
+
+    def _refused(self, request: Request[Any], answer: Response | Fault, error: PosError) -> Verdict:
+        error.exchange = self.transcript(request, answer)
+        error.request_id = error.exchange.request_id
         return Verdict(error.applied, error=error)
 
 

@@ -14,7 +14,19 @@ from tillpost.adapter import Credentials, Verdict
 from tillpost.exchange import Fault, Request, Response
 from tillpost.journal import Event
 
-__all__ = ["Announce", "Command", "Flow", "ImportMenu", "Pause", "Record", "Refresh", "Reimport", "Sending", "Transmit"]
+__all__ = [
+    "Announce",
+    "Command",
+    "Flow",
+    "ImportMenu",
+    "Pause",
+    "Record",
+    "Refresh",
+    "Reimport",
+    "Rest",
+    "Sending",
+    "Transmit",
+]
 
 T = TypeVar("T")
 
@@ -46,7 +58,13 @@ class Sending(NamedTuple):
 
 
 class Pause(NamedTuple):
-    """Wait for some seconds. Answered with None."""
+    """Wait for some seconds within an operation. Answered with None."""
+
+    seconds: float
+
+
+class Rest(NamedTuple):
+    """Nothing is due for the order for some seconds. Answered with None, or the flow is dropped and begun anew then."""
 
     seconds: float
 
@@ -77,6 +95,6 @@ class Announce(NamedTuple):
     facts: Mapping[str, object]
 
 
-Command: TypeAlias = Record | Transmit | Pause | Refresh | ImportMenu | Reimport | Announce
+Command: TypeAlias = Record | Transmit | Pause | Rest | Refresh | ImportMenu | Reimport | Announce
 Flow: TypeAlias = Generator[Command, Any, T]
 """A conversation with the loop that drives it; it ends with its result."""

@@ -60,7 +60,7 @@ class ConnectionSettings:
     @property
     def settings(self) -> dict[str, Any]:
         """The adapter's own settings, secrets in clear: hand them to it, and keep them nowhere else."""
-        own = {key: value for key, value in self.table.items() if key not in ("platform", "policy")}
+        own = {key: value for key, value in self.table.items() if key not in ("platform", "policy", "outbox")}
         return {key: self._resolved(key, value) for key, value in own.items()}
 
     @property
@@ -70,6 +70,14 @@ class ConnectionSettings:
             return Policy.model_validate(self._resolved("policy", self.table.get("policy", {})))
         except ValidationError as error:
             raise self._wrong(f"policy: {explain(error)}") from None
+
+    @property
+    def outbox(self) -> Mapping[str, object]:
+        """How the outbox treats the connection's orders, as the file has it."""
+        table = self._resolved("outbox", self.table.get("outbox", {}))
+        if not isinstance(table, dict):
+            raise self._wrong("outbox must be a table: [connections.NAME.outbox]")
+        return cast("dict[str, object]", table)
 
     def _resolved(self, key: str, value: object) -> object:
         """Return the value with every "env:VAR" in it read from the environment."""

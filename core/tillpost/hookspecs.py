@@ -9,7 +9,7 @@ its own end.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pluggy
@@ -19,6 +19,7 @@ from tillpost.errors import PosError
 from tillpost.menu import Menu
 from tillpost.menu_changes import MenuChanges
 from tillpost.order import Order, PosOrder
+from tillpost.outages import Outage
 
 __all__ = ["hookimpl", "hookspec"]
 
@@ -34,6 +35,11 @@ def tillpost_adapters() -> Sequence[type[Adapter[Any]]]:  # type: ignore[empty-b
 @hookspec
 def register_commands(cli: object) -> None:
     """Add commands to the `tillpost` command; `cli` is its Typer application."""
+
+
+@hookspec
+def outbox_engines() -> Mapping[str, Callable[[], object]]:  # type: ignore[empty-body]
+    """Return what makes each outbox engine that this plugin brings, by name (see `tillpost.outbox.engine.Engine`)."""
 
 
 @hookspec
@@ -64,6 +70,26 @@ def menu_imported(connection: str, menu: Menu, changes: MenuChanges) -> None:
 @hookspec
 def menu_import_held(connection: str, menu: Menu, changes: MenuChanges) -> None:
     """An import would have removed so much that it waits for a person."""
+
+
+@hookspec
+def outage_began(connection: str, outage: Outage) -> None:
+    """Orders of this connection fail in a row because of an outage; `outage` says whose it is, with the evidence."""
+
+
+@hookspec
+def outage_ended(connection: str, outage: Outage) -> None:
+    """The outage is over; the orders that waited go now."""
+
+
+@hookspec
+def order_parked(connection: str, order: Order, error: PosError) -> None:
+    """The order waits for a person: to connect the store again, or to look at an order that workers died with."""
+
+
+@hookspec
+def connection_restored(connection: str) -> None:
+    """The connection works again, and its orders go on."""
 
 
 @hookspec

@@ -84,11 +84,15 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An attempt failed. `sends` counts how often the request that failed was sent."""
+    """An attempt failed. `sends` counts how often the request that failed was sent.
+
+    `menu_at` says with which menu: when that was imported, 0 for none.
+    """
 
     at: float
     error: ErrorRecord
     sends: int = 1
+    menu_at: float = 0.0
 
     @property
     def transient(self) -> bool:

@@ -29,6 +29,7 @@ class Action(StrEnum):
     LOOK = "look"
     WAIT = "wait"
     READ_ANSWER = "read_answer"
+    REFUND = "refund"
 
 
 class Actor(StrEnum):
@@ -182,6 +183,12 @@ REMEDIES: Mapping[str, RemedyText] = {
         Actor.DEVELOPER,
         "{platform} refuses this order as it was written. The ordering site's support has to correct it.",
         "{platform} refused the order itself: {detail}. Correct it and submit it again under the same id.",
+    ),
+    "order.rejected": RemedyText(
+        Action.REFUND,
+        Actor.STORE,
+        "Your staff turned this order down, so nobody will make it. Pay the customer back.",
+        "{detail}. Tell the customer, and pay back what was paid; don't submit the order again.",
     ),
     "setup": RemedyText(
         Action.FIX_CONNECTION,

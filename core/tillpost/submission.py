@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
 from tillpost.adapter import Attempt
-from tillpost.commands import Announce, Flow, ImportMenu, Pause, Record
+from tillpost.commands import Announce, Flow, ImportMenu, Record, Rest
 from tillpost.connection import Connection
 from tillpost.errors import BuriedError, DoubtError, MenuError, OrderError, Outcome, PermissionsError, PosError
 from tillpost.exchange import Exchange
@@ -38,15 +38,19 @@ class Submission:
         self.history = fold(events)
         self.error: PosError | None = None
 
-    def flow(self, *, is_new: bool = False) -> Flow[PosOrder]:
+    def flow(self, *, is_new: bool = False, resumed: bool = False, asked_at: float | None = None) -> Flow[PosOrder]:
         """Bring the order to the register; return it as the platform has it, or raise the `PosError` that stands.
 
-        `is_new` promises that nobody sent the order before, which saves a first look where there is no key.
+        `is_new` promises that nobody sent the order before, which saves a first look where there is no key. `resumed`
+        goes on with what was asked for last, within its budget, instead of asking anew. `asked_at` (epoch seconds) is
+        when it was asked for, if not now.
         """
         self._refuse_other_content()
         if self.history.done:
             return self.history.done
-        yield self._record(Asked(self.connection.clock(), self.order.digest, is_new))
+        if not (resumed and self.history.digest):
+            now = self.connection.clock() if asked_at is None else asked_at
+            yield self._record(Asked(now, self.order.digest, is_new))
         while True:
             step = self._next()
             if step.do is Do.DONE:
@@ -95,7 +99,7 @@ class Submission:
         clock, adapter = self.connection.clock, self.connection.adapter
         match step.do:
             case Do.WAIT:
-                yield Pause(step.until - clock())
+                yield Rest(step.until - clock())
             case Do.CLEAR:
                 yield self._record(Cleared(clock()))
             case Do.LOOK:
@@ -127,12 +131,16 @@ class Submission:
         yield self._record(Submitted(self.connection.clock(), pos_order))
 
     def _import(self) -> Flow[None]:
-        """Import the menu, and note whether that changes how the order is bound to it, or how it fits."""
-        before = self._bound()
+        """Import the menu, and note whether that changes how the order is bound to it, or how it fits.
+
+        It counts as a change, too, when the order failed with an older menu than the one that is here by now.
+        """
+        before, failure = self._bound(), self.history.failure
+        newer = failure is not None and failure.menu_at < self.connection.shelf.imported_at
         misfits = [str(fault) for fault in self._misfits(before)]
         result: MenuImport = yield ImportMenu()
         after = self._bound()
-        changed = after != before or [str(fault) for fault in self._misfits(after)] != misfits
+        changed = newer or after != before or [str(fault) for fault in self._misfits(after)] != misfits
         yield self._record(Imported(self.connection.clock(), changed, result.held, result.fresh))
 
     def _bound(self) -> Binding:
@@ -168,7 +176,9 @@ class Submission:
         if error.outcome is Outcome.NOT_CREATED:  # an import knows nothing of the order's doubt
             error.outcome = self.history.outcome(keyed=self.connection.adapter.keyed)
         self.error = error
-        yield self._record(Failed(self.connection.clock(), error.record(), error.sends))
+        yield self._record(
+            Failed(self.connection.clock(), error.record(), error.sends, self.connection.shelf.imported_at)
+        )
         if isinstance(error, MenuError) and self.history.imported is None:
             yield Announce("menu_error", {"order": self.order, "error": error})
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +32,7 @@ from tillpost.commands import (
     Pause,
     Record,
     Reimport,
+    Rest,
     Sending,
     Transmit,
 )
@@ -51,7 +52,7 @@ from tillpost.recovery import Policy, fold
 from tillpost.repeating import Again, Repeating, backoff
 from tillpost.submission import Submission
 from tillpost.transport import Limits, Line
-from tillpost.webhooks import OrderChanged, SeenEvents, WebhookEvent, read_webhook
+from tillpost.webhooks import OrderChanged, SeenEvents, WebhookEvent, read_webhook, settled
 from tillpost.words import explain
 
 __all__ = ["BaseTill", "Options", "Till", "adapter_for", "configured"]
@@ -150,11 +151,18 @@ class BaseTill:
             Conduct(self._connection, "exchange_code"), self._connection.adapter.exchange_code, self._credentials
         )
 
-    def _read_webhook(
-        self, headers: Mapping[str, str], body: bytes, url: str, seen: SeenEvents | None
+    def _read_webhook(self, headers: Mapping[str, str], body: bytes, url: str) -> tuple[WebhookEvent, ...]:
+        return read_webhook(self._connection.adapter.parse_webhook, headers, body, url, self._connection.clock())
+
+    def _to_look_up(self, events: Iterable[WebhookEvent]) -> set[str]:
+        """The platform's ids of orders whose state the signature of a webhook doesn't prove."""
+        proved = self._connection.adapter.webhooks_proved
+        return {event.pos_id for event in events if isinstance(event, OrderChanged) and not proved}
+
+    def _settled(
+        self, events: Sequence[WebhookEvent], found: Mapping[str, PosOrder], seen: SeenEvents | None
     ) -> tuple[WebhookEvent, ...]:
-        adapter = self._connection.adapter
-        return read_webhook(adapter.parse_webhook, headers, body, url, self._connection.clock(), seen)
+        return settled(events, found, seen, Conduct(self._connection, "parse_webhook").stamp)
 
     def _cancelling(self, pos_order: PosOrder) -> Flow[PosOrder]:
         conduct = Conduct(self._connection, "cancel")
@@ -315,21 +323,15 @@ class Till(BaseTill):
 
         `url` is the address that the platform called, as it knows it. `seen` remembers event ids, so that a repeated
         webhook is refused. Where the platform's signature proves little, an order is fetched before its state is
-        believed.
+        believed. An order that staff have turned down comes as `OrderRefused`.
 
         Raises:
             WebhookError: it isn't the platform's, or isn't readable; answer it with a 4xx.
             PosError: the order couldn't be fetched; answer with a 5xx, so that it is sent again.
         """
-        events = self._read_webhook(headers, body, url, seen)
-        if self._connection.adapter.webhooks_proved:
-            return events
-        return tuple(
-            event.model_copy(update={"pos_order": self.fetch(event.pos_id)})
-            if isinstance(event, OrderChanged)
-            else event
-            for event in events
-        )
+        events = self._read_webhook(headers, body, url)
+        found = {pos_id: self.fetch(pos_id) for pos_id in self._to_look_up(events)}
+        return self._settled(events, found, seen)
 
     def exchange_code(self) -> Credentials:
         """Exchange the authorisation code among the credentials; `authorisation.exchange_code` is the usual way."""
@@ -352,6 +354,10 @@ class Till(BaseTill):
 
     def _run(self, flow: Flow[T], order_id: str = "") -> T:
         """Carry out a flow's commands until it ends. Dropped in the middle, its journal tells where it was."""
+        return self._conduct(flow, lambda command: self._carry_out(command, order_id))
+
+    def _conduct(self, flow: Flow[T], carry_out: Callable[[Command], object]) -> T:
+        """Drive a flow to its end: `carry_out` answers its commands, and what that raises is thrown into it."""
         if self._client.is_closed:
             flow.close()
             raise RuntimeError(f"{self!r} is closed")
@@ -365,7 +371,7 @@ class Till(BaseTill):
                     return end.value  # type: ignore[no-any-return]
                 result = failure = None
                 try:
-                    result = self._carry_out(command, order_id)
+                    result = carry_out(command)
                 except PosError as refused:
                     failure = refused
         finally:
@@ -378,7 +384,7 @@ class Till(BaseTill):
                     self._journal.append(order_id, command.event)
             case Transmit():
                 return self._transmit(command)
-            case Pause(seconds):
+            case Pause(seconds) | Rest(seconds):
                 if not self._skip(seconds):
                     self._sleep(max(0.0, seconds))
             case Announce(hook, facts):

@@ -336,7 +336,7 @@ class Run:
                         self.journal.append(order_id, event)
                     case commands.Transmit():
                         result = commands.Sending(command.judge(self.send(command.request)), 1, NOBODY)
-                    case commands.Pause(seconds):
+                    case commands.Pause(seconds) | commands.Rest(seconds):
                         self.now += seconds
                     case commands.ImportMenu():
                         try:

@@ -42,9 +42,11 @@ from tillpost import (
 from tillpost.adapter import Row
 from tillpost.errors import Applied
 from tillpost.exchange import Effect, Fault, Request, Response, ask, reading, to_body
-from tillpost.journal import Cancelled, Intended, Submitted
+from tillpost.importing import importing
+from tillpost.journal import Cancelled, Failed, Intended, Submitted
 from tillpost.operation import Conduct, drive
 from tillpost.order import Draft
+from tillpost.submission import Submission
 
 KEYLESS = Keyless(StandInSettings())
 
@@ -606,3 +608,37 @@ def test_the_journal_of_an_order_that_arrived_keeps_only_what_tells_so() -> None
     assert [type(e).__name__ for e in kept] == ["Asked", "Submitted"]
     assert isinstance(kept[-1], Submitted)
     assert not any(isinstance(e, Intended) for e in kept)
+
+
+# ---------------------------------------------------------------- going on instead of asking anew
+
+
+def test_a_flow_that_goes_on_keeps_the_budget_of_the_one_before() -> None:
+    run = Run(Platform(), failing=lambda _r, _n: ("before", BROKEN), policy=Policy(retries=2))
+    assert isinstance(run.attempt(an_order()), OutageError)
+    sent = len(run.requests)
+    resumed = Submission(run.connection, an_order(), run.journal.read("ord_1")).flow(resumed=True)
+    with pytest.raises(OutageError):
+        run.drive(resumed, "ord_1")
+    assert len(run.requests) == sent
+    run.attempt(an_order())
+    assert len(run.requests) == 2 * sent
+
+
+def test_a_flow_that_was_never_asked_for_asks_even_if_it_is_to_go_on() -> None:
+    run = Run(Platform())
+    there = run.drive(Submission(run.connection, an_order(), ()).flow(resumed=True), "ord_1")
+    assert there == PosOrder(id="o1", reference="ord_1", total=1000)
+
+
+def test_an_order_that_failed_with_an_older_menu_goes_once_more_although_another_imported_the_new_one() -> None:
+    run = Run(Platform(items={"i9": ("S1", 1000)}))
+    run.drop_at = 7  # in the order's own import
+    with pytest.raises(Dropped):
+        run.submit(an_order())
+    assert isinstance(run.journal.read("ord_1")[-1], Failed)
+    run.drop_at = None
+    run.drive(importing(run.connection))
+    there = run.drive(Submission(run.connection, an_order(), run.journal.read("ord_1")).flow(resumed=True), "ord_1")
+    assert there.reference == "ord_1"
+    assert paths(run).count("GET /menu") == 1

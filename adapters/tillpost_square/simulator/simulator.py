@@ -14,6 +14,7 @@ import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from email.utils import format_datetime
 from typing import NamedTuple, TypeAlias, cast
 
 from tillpost.simulator import Answer, Call, FaultPlan, Ledger, Route
@@ -153,7 +154,8 @@ class SquareSimulator(MerchantActions):
                 answer = operation.handler(self._world, call)
             except Refusal as refusal:
                 return self._refused(operation, call, refusal)
-            return replace(answer, headers={**answer.headers, "Square-Version": version})
+            told = format_datetime(self._world.clock.now(), usegmt=True)  # the one clock of all that it says
+            return replace(answer, headers={**answer.headers, "Square-Version": version, "Date": told})
 
         return enter
 

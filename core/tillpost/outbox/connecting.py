@@ -1,0 +1,133 @@
+"""The connections of whoever processes: a Till for each name, made when it is first needed.
+
+They come from the TOML file, or are made in code.
+
+A file that was changed is read again, so a new token or another setting counts from the next order on.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from pydantic import ValidationError
+
+from tillpost.adapter import Adapter
+from tillpost.config import config_path, load_connections
+from tillpost.errors import ConfigError
+from tillpost.outbox.handling import OutboxTill
+from tillpost.outbox.settings import ConnectionOptions, OutboxSettings
+from tillpost.till import Options, adapter_for
+from tillpost.words import explain
+
+__all__ = ["Connected", "FromFile", "Source", "Tills", "from_mapping"]
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """What is known of one connection: its adapter, a Till's options, and how the outbox treats its orders."""
+
+    adapter: Adapter[Any]
+    options: Options = field(default_factory=Options)
+    outbox: ConnectionOptions | None = None
+
+
+Source: TypeAlias = Callable[[str], Connected]
+"""Returns a connection by its name; raises `ConfigError` when there is none, or when it is wrong."""
+
+
+class FromFile:
+    """The connections of the TOML file. `marks` says by what a change of the file is seen."""
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        self._path = path
+
+    def __call__(self, name: str) -> Connected:
+        """Return the connection of that name."""
+        known = load_connections(self._path)
+        if name not in known:
+            raise ConfigError(f"no connection {name!r}; {config_path(self._path)} has: {', '.join(known)}")
+        found = known[name]
+        try:
+            outbox = ConnectionOptions.model_validate(found.outbox) if found.outbox else None
+        except ValidationError as error:
+            raise ConfigError(f"{found.source}: [connections.{name}.outbox] {explain(error)}") from None
+        return Connected(adapter_for(found.platform, found.settings), Options(policy=found.policy), outbox)
+
+    def mark(self) -> object:
+        """Return what changes when the file does."""
+        try:
+            status = config_path(self._path).stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+class Tills:
+    """A Till for each connection, kept while its source says the same. Safe for threads."""
+
+    def __init__(self, source: Source, settings: OutboxSettings, hooks: Iterable[object] = ()) -> None:
+        self._source = source
+        self._settings = settings
+        self._hooks = tuple(hooks)
+        self._tills: dict[str, OutboxTill] = {}
+        self._outbox: dict[str, ConnectionOptions] = {}
+        self._mark: object = None
+        self._lock = threading.Lock()
+
+    def __getitem__(self, name: str) -> OutboxTill:
+        """Return the connection's Till. Raises `ConfigError`."""
+        with self._lock:
+            self._forget_if_changed()
+            if name not in self._tills:
+                found = self._source(name)
+                policy = self._settings.policy(found.options.policy)
+                options = replace(found.options, name=name, policy=policy, hooks=(*found.options.hooks, *self._hooks))
+                self._tills[name] = OutboxTill(found.adapter, options)
+                self._outbox[name] = found.outbox or self._by_default()
+            return self._tills[name]
+
+    def options(self, name: str) -> ConnectionOptions:
+        """Return how the connection's orders go; one that can't be made has the defaults."""
+        try:
+            self[name]
+        except ConfigError:
+            return self._by_default()
+        return self._outbox[name]
+
+    def fingerprint(self, name: str) -> str:
+        """Return a mark of the connection's credentials, by which new ones are told from those that were refused."""
+        try:
+            return self[name].fingerprint()
+        except ConfigError:
+            return ""
+
+    def close(self) -> None:
+        """Close all connections."""
+        for till in self._tills.values():
+            till.close()
+        self._tills.clear()
+
+    def _by_default(self) -> ConnectionOptions:
+        return ConnectionOptions(concurrency=self._settings.concurrency, lead=self._settings.lead)
+
+    def _forget_if_changed(self) -> None:
+        mark = self._source.mark() if isinstance(self._source, FromFile) else None
+        if mark != self._mark:
+            # Orders in hand keep the Till that they have; it is closed by nobody, and ends with them.
+            self._tills.clear()
+            self._mark = mark
+
+
+def from_mapping(known: Mapping[str, Connected]) -> Source:
+    """Return a source of connections that are made in code."""
+
+    def found(name: str) -> Connected:
+        if name not in known:
+            raise ConfigError(f"no connection {name!r}; there are: {', '.join(known) or 'none'}")
+        return known[name]
+
+    return found

