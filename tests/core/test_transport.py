@@ -254,6 +254,13 @@ def test_a_secret_that_a_server_echoes_is_scrubbed_from_body_and_headers(
     assert (got.body, got.headers["x-request-id"]) == (b"you sent ***!", "id-***")
 
 
+def test_a_secret_that_is_spelled_the_same_everywhere_is_scrubbed_too(send: Sender, server: ToyServer) -> None:
+    server.on("GET /menu", answer(400, b"you sent abcdef789!"))
+    got = send(credentials=Credentials(access_token=SecretStr("abcdef789")))
+    assert isinstance(got, Response)
+    assert got.body == b"you sent ***!"
+
+
 def test_a_short_secret_is_not_scrubbed_since_that_would_spoil_the_answer(send: Sender) -> None:
     got = send(credentials=Credentials(access_token=SecretStr("items")))
     assert isinstance(got, Response)
