@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from tillpost.errors import (
     Applied,
@@ -69,13 +69,12 @@ class Attempt:
     since: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What an answer means: a reply or an error, and what became of the request."""
 
     applied: Applied
     reply: Reply | None = None
-    error: PosError | None = field(default=None)
+    error: PosError | None = None
 
 
 EARLIER = timedelta(hours=1)

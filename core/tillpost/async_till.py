@@ -181,9 +181,9 @@ class AsyncTill(BaseTill):
 
     async def _carry_out(self, command: Command, order_id: str) -> object:
         match command:
-            case Record(event):
+            case Record():
                 if order_id:  # an order that names no reference isn't one of ours
-                    self._journal.append(order_id, event)
+                    self._journal.append(order_id, command.event)
             case Transmit():
                 return await self._transmit(command)
             case Pause(seconds) | Rest(seconds):

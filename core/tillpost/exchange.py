@@ -18,7 +18,7 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import cache
 from types import GenericAlias
-from typing import Any, Generic, TypeAlias, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, TypeAdapter
@@ -131,8 +131,7 @@ class Fault:
     barred: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What an exchange is sent for its request: the typed value, and the answer that it was read from."""
 
     value: object
