@@ -16,7 +16,7 @@ from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import Connection, RowMapping, and_, bindparam, delete, func, insert, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tillpost.errors import Transcript
@@ -133,10 +133,13 @@ class Store:
             return {row.name: row.due_at for row in db.execute(_WAITING)}
 
     def deadly_due(self, now: float) -> bool:
-        """Whether an order is due that has to run alone."""
+        """Whether an order is due that has to run alone. One whose connection takes none now holds up no others."""
+        c = t.connections.c
+        closed = or_(c.paused != "", c.not_before > now, and_(c.opened_at.is_not(None), c.probe_at > now))
         found = select(_ORDER.id).where(
             _ORDER.worker.is_(None), _ORDER.due_at.is_not(None), _ORDER.deaths >= ALONE_AFTER, _ORDER.due_at <= now
         )
+        found = found.where(_ORDER.connection.not_in(select(c.name).where(closed)))
         with self.database.reading() as db:
             return db.execute(found.limit(1)).first() is not None
 
