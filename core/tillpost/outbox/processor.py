@@ -153,7 +153,7 @@ class Processor:
             self._unfinished.append((claim, NO_ROOM, 0))
         except StoreError as trouble:
             log.error("order %s: %s", claim.order.id, trouble)
-            self._unfinished.append((claim, AFTER_A_BUG, 1))
+            self._unfinished.append((claim, AFTER_A_BUG, 0))  # the store's fault, not the order's
         except Exception:
             log.exception("order %s couldn't be handled", claim.order.id)
             self._unfinished.append((claim, AFTER_A_BUG, 1))
@@ -165,8 +165,11 @@ class Processor:
 
     def lay_down_unfinished(self) -> None:
         """Free orders that couldn't be laid down, or were taken in hand unheard, once the store works again."""
-        while self._unfinished:
-            claim, rest, deaths = self._unfinished.pop()
+        while True:
+            try:
+                claim, rest, deaths = self._unfinished.pop()
+            except IndexError:  # another thread was quicker
+                break
             try:
                 self.store.free(claim, self.clock(), rest=rest, deaths=deaths)
             except StoreError:
