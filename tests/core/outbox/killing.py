@@ -6,24 +6,29 @@
 
 A step is a moment at which a process can die so that it shows: before and after each transaction that writes, before
 each request and after the platform has carried it out. Once it has ended, a life writes and sends nothing more.
-Waits move the clock on, the shop's as well, instead of passing.
+Waits move the clock on, the shop's as well, instead of passing. A plugin of the suite: see `conftest`.
 """
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
+from pydantic import SecretStr
 from sqlalchemy import Connection, event
 
 from adapters.in_process import InProcess, Twist, untouched
+from core.stand_in import BROKEN, Keyed, Keyless, Platform, StandInSettings, refusal
 from tillpost import Order, Policy
 from tillpost.adapter import Adapter
+from tillpost.exchange import Request, Response, nothing
 from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor
 from tillpost.outbox.database import Database
 from tillpost.outbox.store import Store
@@ -119,7 +124,7 @@ class Shop:
     answering: Callable[[], httpx.BaseTransport]
     adapter: Callable[[], Adapter[Any]]
     clock: Clock = field(default_factory=Clock)
-    policy: Policy = field(default_factory=Policy)
+    policy: Policy = field(default_factory=lambda: Policy(import_cooldown=0))
     settings: OutboxSettings = field(default_factory=lambda: OutboxSettings(lease=3600.0))
 
     def connected(self, life: Life) -> Connected:
@@ -148,12 +153,22 @@ class Site:
     Its steps count from when it has taken up work and has buried all others.
     """
 
-    def __init__(self, database: Database, shop: Shop, life: Life, connection: str = "cafe") -> None:
+    def __init__(
+        self,
+        database: Database,
+        shop: Shop,
+        life: Life | None = None,
+        connection: str = "cafe",
+        hooks: Iterable[object] = (),
+    ) -> None:
+        life = life or Life()
         self.shop, self.connection, self.clock = shop, connection, shop.clock
         self.database = MortalDatabase(database, Life())
         self.outbox = Outbox("sqlite:///nowhere.db", settings=shop.settings)
         self.outbox.database, self.outbox.store = self.database, Store(self.database, shop.settings)
-        self.processor = Processor(self.outbox, connections=lambda _: shop.connected(life), clock=self.clock)
+        self.processor = Processor(
+            self.outbox, connections=lambda _: shop.connected(life), clock=self.clock, hooks=hooks
+        )
         self.processor.__enter__()
         self.bury_others()
         self.database.life = life
@@ -175,7 +190,7 @@ class Site:
                 return
             on_wait()
             # One that is due already waits for its connection's circuit.
-            self.clock.advance(wait if (wait := due_at - self.clock()) > 0 else 1.0)
+            self.clock.advance(wait if (wait := due_at - self.clock()) > 0 else 3.0)
         raise AssertionError("the order never comes to an end")
 
     def bury_others(self) -> int:
@@ -212,3 +227,64 @@ def until_stopped(act: Callable[[], object], *then: Callable[[], object]) -> Non
             each()
     except Stopped:
         return
+
+
+@dataclass
+class Counter:
+    """The platform in memory of `stand_in`, behind httpx.
+
+    `down`: it answers 503; `tokens`: those that it honours; `instead`: what it answers first, having done nothing.
+    """
+
+    platform: Platform = field(default_factory=Platform)
+    tokens: set[str] = field(default_factory=lambda: {"token-0"})
+    down: bool = False
+    instead: list[Response] = field(default_factory=list[Response])
+    requests: list[str] = field(default_factory=list[str])
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        """Answer as the platform does."""
+        self.requests.append(f"{request.method} {request.url.path}")
+        if self.instead:
+            return _http(self.instead.pop(0))
+        if self.down:
+            return _http(BROKEN)
+        if request.headers["Authorization"].removeprefix("Bearer ") not in self.tokens:
+            return _http(refusal(401, "REVOKED"))
+        return _http(self.platform.answer(Request(request.method, request.url.path, nothing, request.read())))
+
+    def shop(self, kind: type[Keyed] = Keyed, *, token: str = "token-0", **more: Any) -> Shop:
+        """Return the shop that this platform serves, as an adapter of that kind sees it."""
+        adapter = lambda: kind(StandInSettings(access_token=SecretStr(token)))  # noqa: E731
+        self.platform.needs_payment = kind is not Keyless
+        return Shop(lambda: httpx.MockTransport(self.answer), adapter, **more)
+
+
+def _http(answer: Response) -> httpx.Response:
+    return httpx.Response(answer.status, headers=dict(answer.headers), content=answer.body)
+
+
+def ready(url: str) -> Database:
+    """Make a store ready, and return it."""
+    with Outbox(url) as outbox:
+        outbox.prepare()
+    return unsynced(url)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """An empty store in a SQLite file."""
+    opened = ready(f"sqlite:///{tmp_path / 'orders.db'}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """An empty store, once in a SQLite file and once in PostgreSQL."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("database")
+        return
+    opened = ready(request.getfixturevalue("postgres_url"))
+    yield opened
+    opened.close()

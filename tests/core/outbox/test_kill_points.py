@@ -5,11 +5,10 @@ Every step is tried, none is sampled: before and after each transaction, before 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,9 +20,9 @@ from adapters.kounta.bench import STAND_INS
 from adapters.kounta.bench import an_order as kounta_order
 from adapters.kounta.bench import plain_order as kounta_plain
 from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, TOASTIE, paid
-from core.outbox.killing import Life, Shop, Site, every_step, shop_of, unsynced, until_stopped
-from tillpost import Order, Outcome, Policy
-from tillpost.outbox import OrderState, Outbox, OutboxSettings
+from core.outbox.killing import Life, Shop, Site, every_step, ready, shop_of, until_stopped
+from tillpost import Order, Outcome
+from tillpost.outbox import OrderState, OutboxSettings
 from tillpost.outbox import schema as t
 from tillpost.outbox.database import Database
 from tillpost.outbox.orders import stored_order
@@ -133,9 +132,8 @@ def kounta_shop(case: Case) -> tuple[Simulator, Shop]:
     for product_id in simulator.world.products.keys() - case.sold:
         del simulator.world.products[product_id]
     known = {**simulator.connection_settings(URL), "import_pace": 0.0, **STAND_INS}
-    policy = Policy(import_cooldown=0)
     adapter = lambda: adapter_for("kounta", {**known})  # noqa: E731
-    return simulator, shop_of(simulator, adapter, case.twist(), settings=SETTINGS, policy=policy)
+    return simulator, shop_of(simulator, adapter, case.twist(), settings=SETTINGS)
 
 
 SHOPS = {"square": square_shop, "kounta": kounta_shop}
@@ -207,19 +205,6 @@ class Bench:
             assert len(ledger.entries) == 1, where
         else:
             assert (ledger.shown, ledger.half_done) == ((), ()), where
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = ready(f"sqlite:///{tmp_path / 'orders.db'}")
-    yield opened
-    opened.close()
-
-
-def ready(url: str) -> Database:
-    with Outbox(url) as outbox:
-        outbox.prepare()
-    return unsynced(url)
 
 
 @pytest.mark.parametrize("case", CASES)
