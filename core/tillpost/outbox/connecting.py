@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import httpx
 from pydantic import ValidationError
 
 from tillpost.adapter import Adapter
@@ -28,11 +29,15 @@ __all__ = ["Connected", "FromFile", "Source", "Tills", "from_mapping"]
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """What is known of one connection: its adapter, a Till's options, and how the outbox treats its orders."""
+    """What is known of one connection: its adapter, a Till's options, and how the outbox treats its orders.
+
+    `http_client` is your own httpx client, with your proxies and certificates. It isn't closed here.
+    """
 
     adapter: Adapter[Any]
     options: Options = field(default_factory=Options)
     outbox: ConnectionOptions | None = None
+    http_client: httpx.Client | None = None
 
 
 Source: TypeAlias = Callable[[str], Connected]
@@ -86,7 +91,7 @@ class Tills:
                 found = self._source(name)
                 policy = self._settings.policy(found.options.policy)
                 options = replace(found.options, name=name, policy=policy, hooks=(*found.options.hooks, *self._hooks))
-                self._tills[name] = OutboxTill(found.adapter, options)
+                self._tills[name] = OutboxTill(found.adapter, options, http_client=found.http_client)
                 self._outbox[name] = found.outbox or self._by_default()
             return self._tills[name]
 

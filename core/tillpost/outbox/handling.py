@@ -148,7 +148,9 @@ class OutboxTill(Till):
         flow = submission.flow(is_new=claim.is_new, resumed=not claim.to_ask, asked_at=claim.begin_at)
         try:
             if claim.deaths >= SET_ASIDE_AFTER:
-                raise Conduct(connection, "submit", claim.order, submission.history).stamp(_deadly(claim))
+                deadly = Conduct(connection, "submit", claim.order, submission.history).stamp(_deadly(claim))
+                work.announced.append(("order_failed", {"order": claim.order, "error": deadly}))
+                raise deadly
             there = self._conduct(flow, lambda command: self._carry_out_for(work, command))
             ending = Ending(state_of(there), pos_order=there)
         except _Resting as rest:

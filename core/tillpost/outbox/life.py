@@ -57,6 +57,7 @@ class Life:
         """Retire: what is still in hand is free at once."""
         self._stop.set()
         self._thread.join()
+        self._sure_until = 0.0  # before others may take over what a thread that hangs still has in hand
         try:
             self._store.retire(self.worker, self._clock())
         except StoreError as trouble:
@@ -79,6 +80,7 @@ class Life:
                 self._bury_the_dead()
             except StoreError as trouble:
                 log.warning("no sign of life could be given: %s", trouble)
+                self._seen = {}  # nor could others give one: how long they are silent counts from the next look on
 
     def _beat(self) -> None:
         before = time.monotonic()

@@ -16,7 +16,7 @@ from tillpost.outbox import schema as t
 from tillpost.outbox.circuits import Circuit, Reach, is_unreached, whose_fault
 from tillpost.outbox.handling import Ending, OutboxTill
 from tillpost.outbox.orders import WaitsFor
-from tillpost.outbox.settings import OutboxSettings
+from tillpost.outbox.settings import LONGEST_RETRY_AFTER, OutboxSettings
 from tillpost.outbox.store import Store
 
 __all__ = ["Told", "tell_place"]
@@ -61,7 +61,7 @@ def tell_place(
             outage = before.outage(Whose(place["whose"] or Whose.UNKNOWN), now)
             told.append(("outage_ended", {"outage": outage}))
     if ending.hold:
-        store.set_place(db, connection, {"not_before": now + ending.hold})
+        store.set_place(db, connection, {"not_before": now + min(ending.hold, LONGEST_RETRY_AFTER)})
     if ending.pause and ending.error:
         error = PosError.from_record(ending.error)
         if not store.place(db, connection)["paused"]:

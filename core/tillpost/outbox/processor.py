@@ -64,9 +64,11 @@ class Processor:
         self.menus = Menus(self.store, clock)
         self._life = Life(self.store, outbox.settings.lease, clock)
         self._lock = threading.Lock()
-        self._in_hand = 0
+        self._in_hand: set[tuple[str, int]] = set()
+        self._unsure = False
         self._alone = False
-        self._unfinished: list[Claim] = []
+        self._takes_more = True
+        self._unfinished: list[tuple[Claim, float, int]] = []
 
     def __enter__(self) -> Self:
         """Make the database ready, and enlist as a worker. Raises `StoreError`."""
@@ -78,13 +80,14 @@ class Processor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Retire, and close the connections."""
+        self.take_no_more()
         self._life.__exit__(kind, error, trace)
         self.tills.close()
 
     @property
     def in_hand(self) -> int:
         """How many orders are in hand here now."""
-        return self._in_hand
+        return len(self._in_hand)
 
     # ------------------------------------------------------------------ for engines
 
@@ -108,11 +111,11 @@ class Processor:
     def claim(self, most: int, connection: str = "") -> list[Claim]:
         """Take up to `most` due orders in hand, of all connections or of one. Each has to be handed to `handle`.
 
-        None are taken while an order runs alone, and no others while one waits to.
+        None are taken while an order runs alone, and no others while one waits to. Raises `StoreError`.
         """
         now, taken = self.clock(), list[Claim]()
         with self._lock:
-            if self._alone:
+            if self._alone or not self._takes_more:
                 return taken
             alone = self.store.deadly_due(now)
             if alone and self._in_hand:
@@ -122,38 +125,67 @@ class Processor:
                 room = (1 if alone else most) - len(taken)
                 if room > 0 and connection in ("", name):
                     limit = self.tills.options(name).concurrency
-                    taken += self.store.claim(name, self._life.worker, now, limit=limit, most=room, alone=alone)
-            self._in_hand += len(taken)
+                    try:
+                        taken += self.store.claim(name, self._life.worker, now, limit=limit, most=room, alone=alone)
+                    except StoreError:
+                        self._unsure = True
+                        if not taken:
+                            raise
+                        break
+            self._in_hand |= {(claim.order.id, claim.fence) for claim in taken}
             self._alone = alone and bool(taken)
         return taken
+
+    def take_no_more(self) -> None:
+        """Take no further order in hand: `process` returns once the one that it has in hand is laid down.
+
+        Safe in a signal handler and from any thread.
+        """
+        self._takes_more = False
 
     def handle(self, claim: Claim) -> None:
         """Carry an order as far as it goes now, and write how it stands then."""
         try:
             self._handle(claim)
         except LeaseLostError:
-            log.warning("order %s is somebody else's by now", claim.order.id)
+            # A worker whose sign of life was late may still be the holder, and then nobody else would free the order.
+            log.warning("order %s is somebody else's by now, or may soon be", claim.order.id)
+            self._unfinished.append((claim, NO_ROOM, 0))
         except StoreError as trouble:
             log.error("order %s: %s", claim.order.id, trouble)
-            self._unfinished.append(claim)
+            self._unfinished.append((claim, AFTER_A_BUG, 0))  # the store's fault, not the order's
         except Exception:
             log.exception("order %s couldn't be handled", claim.order.id)
-            self._unfinished.append(claim)
+            self._unfinished.append((claim, AFTER_A_BUG, 1))
         finally:
             with self._lock:
-                self._in_hand -= 1
+                self._in_hand.discard((claim.order.id, claim.fence))
                 self._alone = False
             self.lay_down_unfinished()
 
     def lay_down_unfinished(self) -> None:
-        """Free the orders that couldn't be written down to an end, once the store works again."""
-        while self._unfinished:
-            claim = self._unfinished.pop()
+        """Free orders that couldn't be laid down, or were taken in hand unheard, once the store works again."""
+        while True:
             try:
-                self.store.free(claim, self.clock(), rest=AFTER_A_BUG, deaths=1)
+                claim, rest, deaths = self._unfinished.pop()
+            except IndexError:  # another thread was quicker
+                break
+            try:
+                self.store.free(claim, self.clock(), rest=rest, deaths=deaths)
             except StoreError:
-                self._unfinished.append(claim)
+                self._unfinished.append((claim, rest, deaths))
                 return
+        if self._unsure:
+            self._free_unheard()
+
+    def _free_unheard(self) -> None:
+        """Free orders whose claim the store has, although it failed before it could say so."""
+        with self._lock:
+            try:
+                self.store.free_others(self._life.worker, {order_id for order_id, _ in self._in_hand}, self.clock())
+            except StoreError:
+                return
+            self._unsure = False
 
     # ------------------------------------------------------------------ one order
 

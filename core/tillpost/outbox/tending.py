@@ -30,7 +30,8 @@ _ORDER, _PLACE = t.orders.c, t.connections.c
 _SHORT = tuple(w.value for w in (WaitsFor.RETRY, WaitsFor.LOOK, WaitsFor.IMPORT, WaitsFor.OPENING))
 _BY_ITSELF = ("", *(w.value for w in (WaitsFor.RETRY, WaitsFor.LOOK, WaitsFor.IMPORT)))
 LONGEST_WAIT = LONGEST_RETRY_AFTER + 60.0
-"""No order waits longer for a retry or a look; one that seems to has met a clock that was set back."""
+"""No order waits longer for a retry or a look, and no connection for a platform; what seems to has met a clock that was
+set back."""
 
 
 class Tending:
@@ -109,6 +110,8 @@ class Tending:
         endless = (_ORDER.worker.is_(None), _ORDER.due_at > now + LONGEST_WAIT, _ORDER.waits_for.in_(_SHORT))
         with self._processor.store.database.writing() as db:
             db.execute(update(t.orders).where(*endless).values(due_at=now))
+            for until in (_PLACE.not_before, _PLACE.probe_at):
+                db.execute(update(t.connections).where(until > now + LONGEST_WAIT).values({until: now}))
 
     def _erase(self) -> None:
         settings, outbox = self._processor.outbox.settings, self._processor.outbox
