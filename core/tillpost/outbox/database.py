@@ -11,6 +11,7 @@ defaults do the same.
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -25,6 +26,7 @@ __all__ = ["BUSY_SECONDS", "Database"]
 BUSY_SECONDS = 15.0
 """How long a writer waits for another program that has the SQLite file locked."""
 
+
 class Database:
     """The outbox's database. Safe for threads; a process that forks opens its own."""
 
@@ -36,11 +38,9 @@ class Database:
             raise StoreError(f"not a database URL that is known: {_without_password(url)}") from None
         except ModuleNotFoundError as missing:
             raise StoreError(f"the database's driver isn't installed: pip install '{_extra(missing)}'") from None
-
-    @property
-    def is_sqlite(self) -> bool:
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
         """Whether it is SQLite: one writer at a time, all on this machine."""
-        return self.engine.dialect.name == "sqlite"
+        self._writer = threading.Lock()
 
     @contextmanager
     def writing(self) -> Generator[Connection]:
@@ -48,7 +48,7 @@ class Database:
 
         Raises `StoreError` for whatever the database can't do: it is full, locked, read-only, or gone.
         """
-        with told(), self.engine.begin() as connection:
+        with told(), self._turn(), self.engine.begin() as connection:
             self._begin(connection, "BEGIN IMMEDIATE")
             yield connection
 
@@ -58,6 +58,19 @@ class Database:
         with told(), self.engine.connect() as connection:
             self._begin(connection, "BEGIN")
             yield connection
+
+    @contextmanager
+    def _turn(self) -> Generator[None]:
+        """Wait for this program's other writers on SQLite, which itself would look for its turn only now and then."""
+        if not self.is_sqlite:
+            yield
+        elif self._writer.acquire(timeout=BUSY_SECONDS):
+            try:
+                yield
+            finally:
+                self._writer.release()
+        else:
+            raise StoreError("the store failed: database is locked", passing=True)
 
     def _begin(self, connection: Connection, how: str) -> None:
         """Begin a transaction on SQLite, where the driver is told to leave that to us; another's does so by itself.
