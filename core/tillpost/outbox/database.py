@@ -140,8 +140,12 @@ def _is_passing(error: BaseException | None) -> bool:
     code = getattr(error, "sqlite_errorcode", None)
     if code is not None:
         return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-    state = getattr(error, "sqlstate", None)  # of PostgreSQL: none means that the connection broke
-    return state is None or state[:2] in ("08", "40", "53", "57")
+    state = getattr(error, "sqlstate", None)  # of PostgreSQL; what never reached the server has none
+    return (
+        state[:2] in ("08", "40", "53", "57")
+        if state
+        else type(error).__name__ in ("OperationalError", "InterfaceError")
+    )
 
 
 def _without_password(url: str) -> str:
