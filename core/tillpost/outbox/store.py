@@ -16,7 +16,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tillpost.errors import Transcript
@@ -78,7 +78,18 @@ _ORDER, _PLACE = t.orders.c, t.connections.c
 # What is run for every order is written once, here: SQLAlchemy takes longer to put a statement together than to run it.
 _FREE = (_ORDER.worker.is_(None), _ORDER.due_at.is_not(None))
 _ALONE = text(f"deaths >= {ALONE_AFTER}")  # as a literal, so that the index for these orders is found to fit
-_DEADLY = select(_ORDER.id).where(*_FREE, _ALONE, _ORDER.due_at <= bindparam("now")).limit(1)
+_HELD_BACK = select(_PLACE.name).where(
+    or_(
+        _PLACE.paused != "",
+        _PLACE.not_before > bindparam("now"),
+        _PLACE.opened_at.is_not(None) & (_PLACE.probe_at > bindparam("now")),
+    )
+)
+_DEADLY = (
+    select(_ORDER.id)
+    .where(*_FREE, _ALONE, _ORDER.due_at <= bindparam("now"), _ORDER.connection.not_in(_HELD_BACK))
+    .limit(1)
+)
 _HELD = select(func.count()).where(_ORDER.connection == bindparam("of"), _ORDER.worker.is_not(None))
 _DUE = (
     select(_ORDER.id)
@@ -162,7 +173,7 @@ class Store:
             return {row.name: row.due_at for row in db.execute(_WAITING)}
 
     def deadly_due(self, now: float) -> bool:
-        """Whether an order is due that has to run alone."""
+        """Whether an order is due that has to run alone, and may go: one that can't go now holds up no others."""
         with self.database.reading() as db:
             return db.execute(_DEADLY, {"now": now}).first() is not None
 
