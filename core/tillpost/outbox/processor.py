@@ -171,6 +171,8 @@ class Processor:
     def _finish(self, claim: Claim, ending: Ending, till: OutboxTill | None) -> None:
         now = self.clock()
         due_at = None if ending.rest is None else now + ending.rest
+        if ending.pause:
+            due_at = claim.begin_at  # when it goes on, it comes before those that fell due after it
         changes: dict[str, object] = {
             "state": ending.state.value,
             "waits_for": ending.waits_for.value,
