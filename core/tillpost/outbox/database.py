@@ -141,11 +141,9 @@ def _is_passing(error: BaseException | None) -> bool:
     if code is not None:
         return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
     state = getattr(error, "sqlstate", None)  # of PostgreSQL; what never reached the server has none
-    return (
-        state[:2] in ("08", "40", "53", "57")
-        if state
-        else type(error).__name__ in ("OperationalError", "InterfaceError")
-    )
+    if state is None:
+        return type(error).__name__ in ("OperationalError", "InterfaceError")
+    return state[:2] in ("08", "40", "53", "57")
 
 
 def _without_password(url: str) -> str:
