@@ -1,9 +1,9 @@
 """What keeping orders on disk costs beside doing without, as ratios of two things timed in turn in one run.
 
-Adding beside a bare insert of the same row with the same durability; draining beside bare `AsyncTill.submit` at the same
-concurrency, against a Square simulator in a process of its own, so that it shares no interpreter with either; claiming
-the next order among many stored ones beside claiming it among few. Printed beside their bars, and fail no run:
-`pytest tests/benchmarks`, which the suite leaves out.
+Adding beside a bare insert of the same row with the same durability; draining beside bare `AsyncTill.submit` at the
+same concurrency, against a Square simulator in a process of its own, so that it shares no interpreter with either;
+claiming the next order among many stored ones beside claiming it among few. Printed beside their bars, and fail no
+run: `pytest tests/benchmarks`, which the suite leaves out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who has an order in hand: one worker, in due order, as many as there is room for; what the dead held is free again."""
+"""Who has an order in hand: one worker, in due order, as many as there is room for; what the dead held is free."""
 
 from __future__ import annotations
 
