@@ -8,7 +8,7 @@ import pytest
 
 SEED = pytest.StashKey[int]()
 
-pytest_plugins = ["databases", "core.outbox.killing"]
+pytest_plugins = ["databases", "core.outbox.killing", "core.outbox.stores"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

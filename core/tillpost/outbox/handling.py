@@ -43,6 +43,9 @@ __all__ = ["Busy", "Ending", "Hands", "OutboxTill"]
 HOLD_OPEN = 300.0
 """A scheduled order that a closed store refuses is tried again so many seconds later, until it is due."""
 
+REPEATS, PATIENCE = 2, 10.0
+"""So often, and for so many seconds, a request that isn't the order's own (a menu's page, a refresh) is repeated."""
+
 IMPORT_AGAIN = 1.0
 """An order that waits for another worker's import looks again after so many seconds."""
 
@@ -171,6 +174,11 @@ class OutboxTill(Till):
         """Import the menu onto the shelf, unless the one there is young enough."""
         with self._import_lock:
             return self._run(importing(self._connection))
+
+    def _transmit(self, transmit: Transmit) -> Sending:
+        """Send a request that isn't the order's own, and again a few times: nobody sleeps through an outage here."""
+        retries, patience = min(transmit.retries, REPEATS), min(transmit.patience, PATIENCE)
+        return super()._transmit(Transmit(transmit.request, transmit.judge, retries, patience))
 
     def tell(self, hook: str, facts: Mapping[str, object]) -> None:
         """Call the plugins' hooks."""

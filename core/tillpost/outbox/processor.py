@@ -196,13 +196,15 @@ class Processor:
             self._finish(claim, _unconnected(claim, wrong), None)
             return
         shelf = till.shelf
-        if shelf.imported_at != claim.menu_at:
+        if shelf.imported_at < claim.menu_at:  # while it's the other way, this worker's import is being kept
             self.menus.refresh(claim.connection, shelf)
         self._finish(claim, till.handle(claim, self, self.clock), till)
 
     def _finish(self, claim: Claim, ending: Ending, till: OutboxTill | None) -> None:
         now = self.clock()
         due_at = None if ending.rest is None else now + ending.rest
+        if ending.pause:
+            due_at = claim.begin_at  # when it goes on, it comes before those that fell due after it
         changes: dict[str, object] = {
             "state": ending.state.value,
             "waits_for": ending.waits_for.value,
