@@ -137,6 +137,8 @@ class Kounta(Adapter[KountaSettings]):
         """Read the order back and raise what is wrong with it. One that can't be read is there all the same."""
         try:
             seen = yield from exchange.ask_when_there(self._order(there.id), _READ_BACK)
+            if seen.id != there.id:
+                raise OutageError("the answer isn't about this order")
         except PosError as error:
             return _pos_order(there, *notices, f"Kounta's total isn't proved: {error.detail}")
         billed = [
@@ -171,7 +173,7 @@ class Kounta(Adapter[KountaSettings]):
 
     def import_menu(self) -> Exchange[Menu]:
         """Return the site's menu. Taxes and modifiers that no list tells are asked for product by product."""
-        company = yield from ask(Request("GET", f"{self._company}.json", texts_in))
+        company = yield from ask(Request("GET", f"{self._company}.json", reading(wire.Company)))
         taxes = yield from self._all(f"{self._company}/taxes.json", wire.Thing)
         listed = yield from self._all(f"{self._site}/products.json?fields={_FIELDS}", wire.Product)
         products: list[Product] = []
@@ -179,10 +181,13 @@ class Kounta(Adapter[KountaSettings]):
             known = wire.taxes_of(product, taxes)
             if known is None:
                 alone = Request("GET", f"{self._site}/products/{product.id}.json", reading(wire.Product))
-                known = (yield from ask(alone)).taxes or ()
+                told = yield from ask(alone)
+                if told.id != product.id:
+                    raise OutageError("the answer isn't about this product")
+                known = told.taxes or ()
             modifiers = yield from self._all(f"{self._company}/products/{product.id}/modifiers.json", wire.Product)
             products.append(wire.sold(product, known, modifiers, included=self.config.prices_include_tax))
-        site, currency = self.config.site_id, company["currency"]
+        site, currency = self.config.site_id, company.currency
         return menu_of_products(products, site=site, currency=currency, faults=wire.mixed(products))
 
     def check(self) -> Exchange[Readiness]:

@@ -13,10 +13,11 @@ from pydantic import AliasChoices, AliasPath, Field
 
 from tillpost.lenient import Lenient, Many, Said
 from tillpost.menu import SetupFault, Tax
+from tillpost.money import Currency
 from tillpost.net_menu import Choice, ChoiceSet, taxes_that_come_to
 from tillpost.net_menu import Product as Sold
 
-__all__ = ["Line", "Order", "Product", "Thing", "mixed", "sold", "taxes_of"]
+__all__ = ["Company", "Line", "Order", "Product", "Thing", "mixed", "sold", "taxes_of"]
 
 _PRICES = AliasChoices("price_ex_tax", "unit_price_ex_tax", "unit_price")
 
@@ -28,6 +29,12 @@ class Thing(Lenient):
     name: Said = ""
     rate: Decimal = Decimal(0)
     ref: Said = ""
+
+
+class Company(Lenient):
+    """The company; the currency is told nowhere else, so without it this is no answer."""
+
+    currency: Currency
 
 
 class Product(Thing):
