@@ -1,4 +1,4 @@
-"""The outbox's settings come from the call, the environment and the TOML file; a wrong one is one line that names it."""
+"""The outbox's settings come from the call, the environment and the TOML file; a wrong one is one line."""
 
 from __future__ import annotations
 
