@@ -30,6 +30,7 @@ def orders(shop: Shop, shop_outbox: Outbox) -> Outbox:
         "charges": (),
         "discounts": (),
         "tip": 0,
+        "customer": Customer(name="Ann"),
         "payments": (Payment(method="card", amount=900),),
     }
     shop_outbox.add(lunch("ord-1", code="B42", customer=Customer(name="Mia Chen")), connection="cafe")
