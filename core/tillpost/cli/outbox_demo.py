@@ -208,8 +208,9 @@ class _Play:
         """Run `tillpost worker` in a process of its own, and keep what it says."""
         program = (sys.executable, "-c", "from tillpost.cli import main; main()")
         command = [*program, "worker", "--json", "--config", str(self._config), *more, "--db", self._database]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        with subprocess.Popen(command, **pipes, text=True) as worker:  # noqa: S603  the command is our own
+        with subprocess.Popen(  # noqa: S603  the command is our own
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as worker:
             assert worker.stdout
             hearing = threading.Thread(target=self._hear, args=(worker.stdout,), daemon=True)
             hearing.start()

@@ -26,7 +26,7 @@ import typer
 
 from tillpost.cli.connecting import AsJson, ConfigFile
 from tillpost.cli.exits import INTERRUPTED, NOT_RIGHT
-from tillpost.cli.outboxes import DatabaseUrl, name_of, opened
+from tillpost.cli.outboxes import DatabaseUrl, name_of, need_outbox, opened
 from tillpost.cli.showing import complain, one_line, tell
 from tillpost.config import load_connections
 from tillpost.errors import ConfigError
@@ -59,6 +59,7 @@ def worker(
     Run as many as you like, on one machine with SQLite, on many with PostgreSQL. Orders in hand are carried to an end
     before it stops, for up to eight seconds.
     """
+    need_outbox()
     connections = load_connections(config or None)
     with opened(db, config, engine=engine, new=True) as outbox, _logging(as_json) as told:
         from tillpost.outbox import Processor

@@ -40,7 +40,7 @@ def test_an_order_that_the_register_lost_fails_the_demo(tillpost: Command, monke
     assert ended.code == 1
     facts = ended.json
     assert facts["ok"] is False
-    assert facts["ledger"]["lost"] == ["outbox-1"]
+    assert len(facts["ledger"]["lost"]) == 1
     assert facts["states"] == {"received": 20}
     begun = [event for event in facts["events"] if event["event"] == "begun"]
     assert len({event["process"] for event in begun}) == 3
