@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 from tillpost import exchange, oauth
 from tillpost.adapter import Adapter, Attempt, AuthorisationRequest, Credentials, Found, Signed, searched_from
-from tillpost.errors import Applied, DoubtError, PosError, RegisterOfflineError, StoreClosedError
+from tillpost.errors import Applied, DoubtError, OutageError, PosError, RegisterOfflineError, StoreClosedError
 from tillpost.exchange import Effect, Exchange, Request, Response, ask, ask_with_answer, nothing, reading
 from tillpost.itemising import Billed, as_note, itemise, proved, reference_in
 from tillpost.lenient import texts_in

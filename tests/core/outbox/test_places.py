@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from core.outbox.stores import Clock, Heard, Opening, processing, work_off
 from core.toy import TOKEN, KeylessToy, Toy, ToySettings, toy_order
 from core.toy_server import ToyServer, answer, refuse
-from tillpost import Policy
+from tillpost import Order, Policy
 from tillpost.errors import ErrorRecord, Transcript
 from tillpost.order import Pickup
 from tillpost.outages import Whose
@@ -202,14 +202,14 @@ def test_resume_says_whether_there_was_a_pause(outbox: Outbox) -> None:
 # ---------------------------------------------------------------------- a closed store
 
 
-def scheduled(ahead: float) -> Callable[[str], object]:
+def scheduled(ahead: float) -> Callable[[str], Order]:
     due = datetime.now(UTC) + timedelta(seconds=ahead)
     return lambda name: toy_order(name).model_copy(update={"fulfilment": Pickup(due_at=due)})
 
 
 def test_a_closed_store_is_tried_again_until_the_order_is_due(open_outbox: Opening, server: ToyServer) -> None:
     outbox, clock = open_outbox(lead=1800), Clock()
-    outbox.add(scheduled(1200)("ord-1"), connection="cafe")  # type: ignore[arg-type]
+    outbox.add(scheduled(1200)("ord-1"), connection="cafe")
     server.on("POST /orders", refuse("CLOSED"), refuse("CLOSED"))
     with processing(outbox, server, clock=clock) as processor:
         work_off(processor)
@@ -226,7 +226,7 @@ def test_a_store_that_is_still_closed_when_the_order_is_due_becomes_a_persons(
     open_outbox: Opening, server: ToyServer
 ) -> None:
     outbox, clock = open_outbox(lead=1800), Clock()
-    outbox.add(scheduled(400)("ord-1"), connection="cafe")  # type: ignore[arg-type]
+    outbox.add(scheduled(400)("ord-1"), connection="cafe")
     server.always("POST /orders", refuse("CLOSED"))
     with processing(outbox, server, clock=clock) as processor:
         for _ in range(6):
