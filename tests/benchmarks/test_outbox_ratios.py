@@ -163,12 +163,14 @@ def fill(outbox: Outbox, count: int, *, done: bool) -> None:
     outbox.add(small_order("o-sample"), connection="cafe")
     now = time.time()
     with outbox.database.writing() as db:
-        sample = dict(db.execute(select(t.orders)).mappings().one())
+        sample: dict[str, Any] = {str(k): v for k, v in db.execute(select(t.orders)).mappings().one().items()}
         db.execute(t.orders.delete())
         stood: dict[str, object] = {"state": "received", "due_at": None} if done else {"due_at": now - 60}
         for some in range(0, count, 5_000):
             numbers = range(some, min(some + 5_000, count))
-            rows = [{**sample, **stood, "id": f"o-{i:06}", "added_at": now - count + i} for i in numbers]
+            rows: list[dict[str, Any]] = [
+                {**sample, **stood, "id": f"o-{i:06}", "added_at": now - count + i} for i in numbers
+            ]
             named = [{**row, "content": row["content"].replace("o-sample", row["id"])} for row in rows]
             db.execute(insert(t.orders), named)
 

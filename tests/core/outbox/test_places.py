@@ -164,7 +164,11 @@ def test_refused_permissions_pause_the_connection_are_told_once_and_new_ones_let
     url: str, outbox: Outbox, server: ToyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tillpost.plugins.adapters", dict)
-    monkeypatch.setattr("tillpost.outbox.connecting.adapter_for", lambda _, settings: Toy(server.settings(**settings)))
+
+    def toy_for(_platform: str, settings: dict[str, object]) -> Toy:
+        return Toy(server.settings(**settings))
+
+    monkeypatch.setattr("tillpost.outbox.connecting.adapter_for", toy_for)
     file, heard = tmp_path / "tillpost.toml", Heard()
     server.token, server.refresh_token = "a-new-token-1", "another"
     write = '[connections.cafe]\nplatform = "toy"\naccess_token = "{}"\n'
