@@ -64,12 +64,13 @@ def settle(store: Store, db: Connection, connection: str, *, accept: bool) -> St
     Raises `StoreError` while the menu is being imported: what that brings would undo the decision.
     """
     place = store.place(db, connection)
-    if place["held"] is None:
+    held = db.scalar(select(t.connections.c.held).where(t.connections.c.name == connection))
+    if held is None:
         return None
     if place["importer"] is not None:
         raise StoreError(f"the menu of {connection} is being imported now: try again in a moment", passing=True)
     changes: Mapping[str, object] = {"held": None, "menu_at": math.nextafter(place["menu_at"], math.inf)}
-    store.set_place(db, connection, {**changes, "menu": place["held"]} if accept else changes)
+    store.set_place(db, connection, {**changes, "menu": held} if accept else changes)
     return _settled(db, connection, "accepted" if accept else "discarded")
 
 
