@@ -8,7 +8,7 @@ import pytest
 
 SEED = pytest.StashKey[int]()
 
-pytest_plugins = ["databases"]
+pytest_plugins = ["databases", "core.outbox.killing", "core.outbox.stores"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,10 +48,10 @@ def orders(pytestconfig: pytest.Config) -> int:
 @pytest.fixture
 def crash_orders(pytestconfig: pytest.Config) -> int:
     """How many orders the crash test sends."""
-    return int(pytestconfig.getoption("--crash-orders"))
+    return int(pytestconfig.getoption("--crash-orders") or 0)
 
 
 @pytest.fixture
 def kills(pytestconfig: pytest.Config) -> int:
     """How many workers the crash test kills."""
-    return int(pytestconfig.getoption("--kills"))
+    return int(pytestconfig.getoption("--kills") or 0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -109,7 +109,7 @@ class World:
 
 
 @contextmanager
-def serving(seed: int) -> Iterator[World]:
+def serving(seed: int) -> Generator[World]:
     """Serve the world until the block ends."""
     stores: dict[str, Store] = {}
     with ExitStack() as stack:
