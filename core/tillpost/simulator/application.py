@@ -157,12 +157,18 @@ def _wrong_type(body: bytes) -> object:
     return [7]
 
 
+def _begun(answered: web.Response | None, length: int) -> web.StreamResponse:
+    """An answer that is written piece by piece, with the status and the headers of the whole one."""
+    headers = answered.headers if answered else {"Content-Type": "application/json"}
+    response = web.StreamResponse(status=answered.status if answered else 200, headers=headers)
+    response.content_length = length
+    return response
+
+
 async def _truncated(request: web.Request, answered: web.Response | None) -> web.StreamResponse:
     """Promises more than it sends, then closes."""
     body = _body(answered) or b'{"cut": "short"}'
-    response = web.StreamResponse(status=answered.status if answered else 200)
-    response.content_type = "application/json"
-    response.content_length = len(body)
+    response = _begun(answered, len(body))
     await response.prepare(request)
     await response.write(body[: len(body) // 2])
     _close(request)
@@ -172,9 +178,7 @@ async def _truncated(request: web.Request, answered: web.Response | None) -> web
 async def _drip(request: web.Request, answered: web.Response | None, seconds: float) -> web.StreamResponse:
     """Sends the whole answer, slowly. Before the effect there is no answer to send, so spaces and an empty object."""
     body = _body(answered) or b" " * 20 + b"{}"
-    response = web.StreamResponse(status=answered.status if answered else 200)
-    response.content_type = "application/json"
-    response.content_length = len(body)
+    response = _begun(answered, len(body))
     await response.prepare(request)
     pieces = min(len(body), 20)
     size = -(-len(body) // pieces)

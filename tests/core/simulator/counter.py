@@ -46,7 +46,7 @@ class Counter(Simulator):
         return value
 
     def _told(self) -> Answer:
-        return Answer.of({"value": self.value})
+        return Answer.of({"value": self.value}, headers={"X-Next": "/count"})
 
     def _raised(self, _: Call) -> Answer:
         self.value += 1

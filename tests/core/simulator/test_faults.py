@@ -78,9 +78,11 @@ def test_valid_json_of_the_wrong_type_keeps_the_keys(running: Running[Counter]) 
     assert strike(running, Fault(kind=FaultKind.WRONG_TYPE, when="before")).json() == [7]
 
 
-def test_a_slow_answer_arrives_whole(running: Running[Counter]) -> None:
+def test_a_slow_answer_arrives_whole_with_its_headers(running: Running[Counter]) -> None:
     began = time.monotonic()
-    assert strike(running, Fault(kind=FaultKind.SLOW_DRIP, drip_seconds=0.2)).json() == {"value": 1}
+    answer = strike(running, Fault(kind=FaultKind.SLOW_DRIP, drip_seconds=0.2))
+    assert answer.json() == {"value": 1}
+    assert (answer.headers["x-next"], answer.headers["content-type"]) == ("/count", "application/json")
     assert time.monotonic() - began >= 0.15
 
 
