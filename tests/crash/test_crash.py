@@ -1,4 +1,4 @@
-"""Orders for six stores on three platforms that fail on one request in five, carried by workers that are killed.
+"""Orders for stores on three platforms that fail on one request in five, carried by workers that are killed.
 
 Each order has to end as it must, once, with the store and the registers in agreement. `--crash-orders 10000 --kills
 300` makes it a long one; `--seed` repeats a run's orders, faults and choice of victims, though not its timing.
@@ -6,6 +6,7 @@ Each order has to end as it must, once, with the store and the registers in agre
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -40,8 +41,15 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     ("address", "engine"), [("sqlite", "embedded"), ("postgresql", "procrastinate")], indirect=["address"]
 )
 def test_whenever_workers_are_killed_each_order_ends_once_and_as_it_must(
-    address: str, engine: str, crash_orders: int, kills: int, seed: int, tmp_path: Path
+    address: str,
+    engine: str,
+    crash_orders: int,
+    kills: int,
+    seed: int,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.CRITICAL, "aiohttp.server")  # it logs each client that was killed
     settings = OutboxSettings(
         db=address,
         engine=engine,
@@ -54,7 +62,7 @@ def test_whenever_workers_are_killed_each_order_ends_once_and_as_it_must(
     )
     program, log = tmp_path / "world.json", tmp_path / "workers.log"
     began = time.monotonic()
-    with serving(seed) as world, Outbox(settings=settings) as outbox:
+    with serving(seed, crash_orders) as world, Outbox(settings=settings) as outbox:
         world.write(program, settings)
         with working(program, log, WORKERS) as gang:
             run = Run(world, outbox, gang, seed)

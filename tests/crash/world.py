@@ -1,4 +1,4 @@
-"""The world of the crash test: two stores on each platform, all failing on one request in five, and orders for them.
+"""The world of the crash test: stores on each platform, all failing on one request in five, and orders for them.
 
 Each order's end is known when it is made: it arrives, or it can't, since what it asks for isn't sold. Halfway the
 flat white gets another id at every store, so whoever sells it by the old one has to import the menu.
@@ -21,15 +21,16 @@ from adapters.kounta.bench import STAND_INS
 from adapters.square.shop_orders import FLAT_WHITE, OAT, TOASTIE, paid
 from tillpost.order import Line, Order, Pickup
 from tillpost.outbox import OutboxSettings
-from tillpost.simulator import FaultPlan, Ledger, Simulator, serve_in_thread
-from tillpost.simulator.faults import FaultKind, every_kind
+from tillpost.simulator import Fault, FaultKind, FaultPlan, Ledger, Simulator, serve_in_thread
+from tillpost.simulator.faults import every_kind
 from tillpost_generic.simulator import GenericSimulator
 from tillpost_kounta.simulator import KountaSettings, KountaSimulator
 from tillpost_square.simulator import SquareSimulator, WorldSettings
 
 FAULT_RATE = 0.2
-STORES_EACH = 2
 LEAD = 1800.0
+ORDERS_A_STORE = 500
+"""More are spread over more stores: few have as many in an hour, and all of the last hour's are looked through."""
 
 DRIFTED = TOASTIE.model_copy(update={"item_id": "995312"})
 """A toastie sold from an older menu, in which it had another id."""
@@ -39,12 +40,7 @@ SOLD_OUT = Line(item_id="6101", sku="LAM", name="Lamington", quantity=1, unit_pr
 POLICY: Mapping[str, Any] = {"import_cooldown": 0}
 LIMITS: Mapping[str, float] = {"connect": 2, "read": 0.4, "answer": 2}
 
-FAULTS = tuple(
-    fault
-    for fault in every_kind(hang_seconds=0.5, drip_seconds=0.05)
-    # Kounta's says when the minute ends, so nothing would go there for as long.
-    if fault.kind is not FaultKind.RATE_LIMITED or fault.retry_after is not None
-)
+FAULTS = every_kind(hang_seconds=0.5, drip_seconds=0.05)
 
 
 class End(StrEnum):
@@ -109,24 +105,32 @@ class World:
 
 
 @contextmanager
-def serving(seed: int) -> Generator[World]:
-    """Serve the world until the block ends."""
+def serving(seed: int, orders: int) -> Generator[World]:
+    """Serve a world for so many orders until the block ends: two stores on each platform, or more."""
     stores: dict[str, Store] = {}
     with ExitStack() as stack:
-        for number in range(STORES_EACH):
+        for number in range(max(2, orders // (len(_STORES) * ORDERS_A_STORE))):
             for platform, open_store in _STORES.items():
-                plan = FaultPlan(rate=FAULT_RATE, seed=seed + number, faults=FAULTS)
-                stores[f"{platform}-{number}"] = open_store(stack, plan)
+                stores[f"{platform}-{number}"] = open_store(stack, seed + number)
         yield World(stores)
 
 
-def _square(stack: ExitStack, faults: FaultPlan) -> Store:
+def _failing(seed: int, unfair: Callable[[Fault], bool] = lambda _: False) -> FaultPlan:
+    faults = tuple(fault for fault in FAULTS if not unfair(fault))
+    return FaultPlan(rate=FAULT_RATE, seed=seed, faults=faults)
+
+
+def _square(stack: ExitStack, seed: int) -> Store:
+    # Square answers a search that finds nothing with an empty object, so nobody could see through one that is made up.
+    faults = _failing(seed, lambda fault: fault.kind is FaultKind.SLOW_DRIP and fault.moment == "before")
     simulator = SquareSimulator(WorldSettings(search_lag_seconds=0.05), faults)
     settings = {**stack.enter_context(serve_in_thread(simulator)).settings, "look_after": (0.1, 0.2)}
     return Store(simulator, "square", settings, lambda: simulator.recreate_variation("7302"))
 
 
-def _kounta(stack: ExitStack, faults: FaultPlan) -> Store:
+def _kounta(stack: ExitStack, seed: int) -> Store:
+    # Kounta says when its minute ends, so nothing would go there for as long.
+    faults = _failing(seed, lambda fault: fault.kind is FaultKind.RATE_LIMITED and fault.retry_after is None)
     lag = KountaSettings(order_lag_seconds=0.1, get_lag_seconds=0.02, oauth_limit=10**9, token_lasts_seconds=10**8)
     simulator = KountaSimulator(lag, faults)
     for number in range(7401, 7421):  # an import asks for each product by itself
@@ -136,13 +140,13 @@ def _kounta(stack: ExitStack, faults: FaultPlan) -> Store:
     return Store(simulator, "kounta", settings, lambda: simulator.recreate_product(7302))
 
 
-def _generic(stack: ExitStack, faults: FaultPlan) -> Store:
-    simulator = GenericSimulator(faults=faults)
+def _generic(stack: ExitStack, seed: int) -> Store:
+    simulator = GenericSimulator(faults=_failing(seed))
     settings = {**stack.enter_context(serve_in_thread(simulator)).settings, "look_after": (0.05, 0.1)}
     return Store(simulator, "generic", settings, lambda: simulator.recreate_variation("7302"))
 
 
-_STORES: Mapping[str, Callable[[ExitStack, FaultPlan], Store]] = {
+_STORES: Mapping[str, Callable[[ExitStack, int], Store]] = {
     "square": _square,
     "kounta": _kounta,
     "generic": _generic,
