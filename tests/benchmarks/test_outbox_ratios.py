@@ -31,7 +31,6 @@ ADD_AT_LEAST = 0.5
 DRAIN_AT_LEAST = 0.4
 CLAIM_AT_MOST = 1.5
 
-CONCURRENCY = 16
 FEW, MANY = 1_000, 100_000
 
 SIMULATOR = """
@@ -119,10 +118,11 @@ def square() -> Generator[dict[str, Any]]:
             process.kill()
 
 
+@pytest.mark.parametrize("at_once", [4, 16])
 def test_draining_the_outbox_costs_little_more_than_bare_submitting(
-    square: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    at_once: int, square: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = OutboxSettings(threads=CONCURRENCY, concurrency=CONCURRENCY)
+    settings = OutboxSettings(threads=at_once, concurrency=at_once)
     source = from_mapping({"cafe": Connected(adapter_for("square", dict(square)))})
     rounds, size = 7, 200
 
@@ -138,7 +138,7 @@ def test_draining_the_outbox_costs_little_more_than_bare_submitting(
                 for order in waiting:
                     await till.submit(order)
 
-            await asyncio.gather(*(submit_some() for _ in range(CONCURRENCY)))
+            await asyncio.gather(*(submit_some() for _ in range(at_once)))
 
     spent = (list[float](), list[float]())
     with Outbox(f"sqlite:///{tmp_path}/outbox.db", settings=settings) as outbox:
@@ -152,7 +152,7 @@ def test_draining_the_outbox_costs_little_more_than_bare_submitting(
             assert set(db.execute(select(t.orders.c.state)).scalars()) == {"received"}
     ours, floor = map(statistics.median, spent)
     rate = f"{size / ours:.0f} a second"
-    tell(capsys, f"orders drained / submitted, at {CONCURRENCY} at once ({rate})", floor / ours, f"{DRAIN_AT_LEAST}")
+    tell(capsys, f"orders drained / submitted, {at_once} at once ({rate})", floor / ours, f"{DRAIN_AT_LEAST}")
 
 
 # ---------------------------------------------------------------------- claiming
