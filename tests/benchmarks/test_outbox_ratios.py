@@ -165,12 +165,16 @@ def fill(outbox: Outbox, count: int, *, done: bool) -> None:
     with outbox.database.writing() as db:
         sample = dict(db.execute(select(t.orders)).mappings().one())
         db.execute(t.orders.delete())
-        stood: dict[str, object] = {"state": "received", "due_at": None} if done else {"due_at": now - 60}
+        stood = {"state": "received", "due_at": None} if done else {"due_at": now - 60}
+        content = str(sample["content"])
         for some in range(0, count, 5_000):
             numbers = range(some, min(some + 5_000, count))
-            rows = [{**sample, **stood, "id": f"o-{i:06}", "added_at": now - count + i} for i in numbers]
-            named = [{**row, "content": row["content"].replace("o-sample", row["id"])} for row in rows]
-            db.execute(insert(t.orders), named)
+            named = {f"o-{number:06}": now - count + number for number in numbers}
+            rows = [
+                {**sample, **stood, "id": name, "added_at": at, "content": content.replace("o-sample", name)}
+                for name, at in named.items()
+            ]
+            db.execute(insert(t.orders), rows)
 
 
 def time_of_claiming(outbox: Outbox, *, done: bool) -> float:

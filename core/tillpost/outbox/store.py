@@ -107,8 +107,9 @@ _TAKE = (
 _MINE = (_ORDER.id == bindparam("of"), _ORDER.worker == bindparam("holder"), _ORDER.fence == bindparam("at_fence"))
 _CHANGE = update(t.orders).where(*_MINE)
 _KEEP = insert(t.events)
-_JOURNAL = select(t.events.c.kind, t.events.c.body).where(t.events.c.order_id == bindparam("of"))
-_JOURNAL = _JOURNAL.order_by(t.events.c.number)
+_JOURNAL = (
+    select(t.events.c.kind, t.events.c.body).where(t.events.c.order_id == bindparam("of")).order_by(t.events.c.number)
+)
 _LOCKED = (
     select(*(column for column in _PLACE if column.name not in ("menu", "held")))  # menus are long
     .where(_PLACE.name == bindparam("of"))

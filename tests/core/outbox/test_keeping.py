@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
@@ -215,13 +216,14 @@ def test_a_store_of_a_newer_version_is_left_alone_with_one_line(open_outbox: Ope
     before.add(toy_order(), connection="cafe")
     set_version(before, "9999")
     said = f"the store is of a newer version (9999) than this Tillpost knows ({HEAD}): update Tillpost"
-    for use in (
+    uses: list[Callable[[Outbox], object]] = [
         lambda outbox: outbox.add(toy_order("ord-2"), connection="cafe"),
         lambda outbox: outbox.get("ord-1"),
         lambda outbox: outbox.orders(),
         lambda outbox: outbox.resume("cafe"),
         lambda outbox: Processor(outbox).__enter__(),
-    ):
+    ]
+    for use in uses:
         with pytest.raises(StoreError) as refused:
             use(open_outbox())
         assert str(refused.value) == said

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 
 from core.outbox.stores import Clock, processing, work_off
 from core.toy import toy_order
@@ -93,7 +94,11 @@ def fill_disk(outbox: Outbox, pages: int) -> None:
     with outbox.database.reading() as db:
         now: int = db.execute(sa.text("PRAGMA page_count")).scalar_one()
     limit = now + pages if pages else 2**31 - 2
-    sa.event.listen(outbox.database.engine, "connect", lambda raw, _: raw.execute(f"PRAGMA max_page_count = {limit}"))
+
+    def bound(connection: Any, _: object) -> None:
+        connection.execute(f"PRAGMA max_page_count = {limit}")
+
+    event.listen(outbox.database.engine, "connect", bound)
     outbox.close()
 
 
