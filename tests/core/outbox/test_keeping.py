@@ -184,7 +184,11 @@ def test_the_tables_that_the_steps_make_have_the_very_defaults_and_indexes_that_
 
 
 DESCRIBED = {
-    "sqlite": "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND tbl_name LIKE 'tillpost%'",
+    "sqlite": """
+        SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND tbl_name LIKE 'tillpost%'
+        UNION ALL SELECT m.name || ' ' || c.name || ' ' || c.type || c."notnull" || ifnull(c.dflt_value, '') || c.pk
+        FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name LIKE 'tillpost%'
+    """,
     "postgresql": """
         SELECT indexdef FROM pg_indexes WHERE tablename LIKE 'tillpost%'
         UNION ALL SELECT concat_ws(' ', table_name, column_name, data_type, is_nullable, column_default)
