@@ -135,7 +135,6 @@ def next_sync(options: ConnectionOptions, now: float) -> float | None:
     zone = ZoneInfo(options.time_zone)
     hour, minute = map(int, options.sync_at.split(":"))
     today = datetime.fromtimestamp(now, UTC).astimezone(zone).replace(hour=hour, minute=minute, second=0, microsecond=0)
-    today = today.replace(fold=0)  # a time that the end of summer time brings twice is taken the first time
     for days in range(3):
         at = (today + timedelta(days=days)).timestamp()
         if at > now:
