@@ -104,7 +104,7 @@ def told() -> Generator[None]:
         trouble = StoreError(f"the store failed: {' '.join(str(error).split())[:200]}", passing=True)
     else:
         return
-    raise trouble
+    raise trouble from None  # PostgreSQL quotes rows
 
 
 def _engine(url: str) -> Engine:
