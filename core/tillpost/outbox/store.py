@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -28,7 +29,7 @@ from tillpost.outbox.database import Database
 from tillpost.outbox.orders import event_of, event_row
 from tillpost.outbox.settings import OutboxSettings
 
-__all__ = ["ALONE_AFTER", "SET_ASIDE_AFTER", "Claim", "LeaseLostError", "Store"]
+__all__ = ["ALONE_AFTER", "SET_ASIDE_AFTER", "Claim", "LeaseLostError", "Standing", "Store"]
 
 ALONE_AFTER = 2
 """An order with which so many workers in a row died runs alone, so that it can't take others with it."""
@@ -57,6 +58,14 @@ class Claim:
     menu_at: float = 0.0
     events: Sequence[Event] = ()
     number: int = 0
+
+
+class Standing(NamedTuple):
+    """Whose an order is, and when something is to be done for it."""
+
+    connection: str
+    worker: str | None
+    due_at: float | None
 
 
 # The connections that have an order waiting, each found by one step in the index, however many orders there are.
@@ -131,6 +140,13 @@ class Store:
         """Return the connections that have orders waiting, with the time at which the first of each is due."""
         with self.database.reading() as db:
             return {row.name: row.due_at for row in db.execute(_WAITING)}
+
+    def standing(self, order_id: str) -> Standing | None:
+        """Return how an order stands; None when it isn't there."""
+        wanted = select(_ORDER.connection, _ORDER.worker, _ORDER.due_at).where(_ORDER.id == order_id)
+        with self.database.reading() as db:
+            row = db.execute(wanted).one_or_none()
+        return Standing(*row) if row else None
 
     def deadly_due(self, now: float) -> bool:
         """Whether an order is due that has to run alone."""

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -35,8 +36,8 @@ def add(outbox: Outbox, numbers: Iterable[int]) -> None:
         outbox.add(paid(f"A-{number}", [TOASTIE]), connection="cafe", is_new=True)
 
 
-def a_worker(url: str, square: Square, **settings: Any) -> WorkerProcess:
-    return WorkerProcess(url, square.settings, engine="procrastinate", **{"lease": SHORT, **settings})
+def a_worker(url: str, square: Square, lease: float = SHORT, **options: Any) -> WorkerProcess:
+    return WorkerProcess(url, square.settings, engine="procrastinate", lease=lease, **options)
 
 
 def slow(seconds: float, times: int | None = None) -> FaultPlan:
@@ -47,6 +48,10 @@ def slow(seconds: float, times: int | None = None) -> FaultPlan:
 
 def arrived(square: Square) -> int:
     return len(square.simulator.ledger().shown)
+
+
+def has_more_than(square: Square, orders: int) -> bool:
+    return arrived(square) > orders
 
 
 def states(outbox: Outbox) -> set[str]:
@@ -85,7 +90,7 @@ def test_an_order_is_carried_by_its_job_before_anybody_looks(square: Square, pos
         waits = list[float]()
         for number in range(1, 6):
             add(outbox, [number])
-            waits.append(until(lambda n=number: arrived(square) == n + 1, 15, "the order"))
+            waits.append(until(partial(has_more_than, square, number), 15, "the order"))
 
     assert min(waits) < 0.9
 
@@ -229,7 +234,7 @@ def until_woken(outbox: Outbox, square: Square) -> None:
     for number in range(100, 200):
         before = arrived(square)
         add(outbox, [number])
-        if until(lambda b=before: arrived(square) > b, 20, "the order") < 0.9:
+        if until(partial(has_more_than, square, before), 20, "the order") < 0.9:
             return
         assert time.monotonic() < deadline, "no worker listens any more"
 
