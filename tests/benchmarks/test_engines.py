@@ -23,8 +23,8 @@ from tillpost.simulator import Fault, FaultKind, FaultPlan, Running, serve_in_th
 from tillpost_square.simulator import SquareSimulator
 from worker_process import WorkerProcess, until
 
-ORDERS = 120
-ROUNDS = 2
+ORDERS = 200
+ROUNDS = 3
 SINGLES = 15
 SETUPS = (("sqlite", "embedded"), ("postgresql", "embedded"), ("postgresql", "procrastinate"))
 AT_ONCE = FaultPlan()
