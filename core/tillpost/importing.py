@@ -54,12 +54,11 @@ def importing(
             raise
     changes = compare(old, menu)
     news = {"menu": menu, "changes": changes}
-    shelf.imported_at = connection.clock()
     if changes.removed_share > policy.import_brake and not accept:
-        shelf.held = menu
+        shelf.held, shelf.imported_at = menu, connection.clock()
         yield Announce("menu_import_held", news)
         return MenuImport(old, changes, held=True)
-    shelf.menu, shelf.held = menu, None
+    shelf.menu, shelf.held, shelf.imported_at = menu, None, connection.clock()  # its time last: see `Submission._bound`
     yield Announce("menu_imported", news)
     return MenuImport(menu, changes)
 

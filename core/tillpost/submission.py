@@ -37,6 +37,7 @@ class Submission:
         self.order = order
         self.history = fold(events)
         self.error: PosError | None = None
+        self._menu_at = connection.shelf.imported_at
 
     def flow(self, *, is_new: bool = False, resumed: bool = False, asked_at: float | None = None) -> Flow[PosOrder]:
         """Bring the order to the register; return it as the platform has it, or raise the `PosError` that stands.
@@ -144,7 +145,10 @@ class Submission:
         yield self._record(Imported(self.connection.clock(), changed, result.held, result.fresh))
 
     def _bound(self) -> Binding:
-        return rebind(self.order, self.connection.shelf.menu, self.connection.policy.prices)
+        """Bind the order to the menu that is here now. The time is read first: one that comes in between is newer."""
+        shelf = self.connection.shelf
+        self._menu_at = shelf.imported_at
+        return rebind(self.order, shelf.menu, self.connection.policy.prices)
 
     def _misfits(self, bound: Binding) -> Sequence[PosError]:
         menu = self.connection.shelf.menu
@@ -176,9 +180,7 @@ class Submission:
         if error.outcome is Outcome.NOT_CREATED:  # an import knows nothing of the order's doubt
             error.outcome = self.history.outcome(keyed=self.connection.adapter.keyed)
         self.error = error
-        yield self._record(
-            Failed(self.connection.clock(), error.record(), error.sends, self.connection.shelf.imported_at)
-        )
+        yield self._record(Failed(self.connection.clock(), error.record(), error.sends, self._menu_at))
         if isinstance(error, MenuError) and self.history.imported is None:
             yield Announce("menu_error", {"order": self.order, "error": error})
 

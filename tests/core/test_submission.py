@@ -642,3 +642,15 @@ def test_an_order_that_failed_with_an_older_menu_goes_once_more_although_another
     there = run.drive(Submission(run.connection, an_order(), run.journal.read("ord_1")).flow(resumed=True), "ord_1")
     assert there.reference == "ord_1"
     assert paths(run).count("GET /menu") == 1
+
+
+def test_an_order_that_is_refused_while_another_imports_the_menu_goes_once_more() -> None:
+    run = Run(Platform(items={"i9": ("S1", 1000)}), policy=Policy(import_cooldown=600))
+
+    def failing(request: Request[Any], _: int) -> None:
+        if request.path == "/orders" and run.connection.shelf.menu is None:
+            run.drive(importing(run.connection))
+
+    run.failing = failing
+    assert run.submit(an_order()).reference == "ord_1"
+    assert paths(run).count("GET /menu") == 1

@@ -20,6 +20,7 @@ from tillpost.errors import ConfigError, Outcome, PosError, SetupError, Transcri
 from tillpost.importing import MenuImport
 from tillpost.journal import Event
 from tillpost.outbox.connecting import FromFile, Source, Tills
+from tillpost.outbox.decisions import decided, error_in_short
 from tillpost.outbox.handling import Ending, OutboxTill
 from tillpost.outbox.life import Life
 from tillpost.outbox.menus import Menus
@@ -60,7 +61,7 @@ class Processor:
         self.clock = clock
         self.store = outbox.store
         self._hooks = tuple(hooks)
-        self.tills = Tills(connections or FromFile(), outbox.settings, self._hooks)
+        self.tills = Tills(connections or FromFile(outbox.config), outbox.settings, self._hooks)
         self.menus = Menus(self.store, clock)
         self._life = Life(self.store, outbox.settings.lease, clock)
         self._lock = threading.Lock()
@@ -68,7 +69,7 @@ class Processor:
         self._unsure = False
         self._alone = False
         self._takes_more = True
-        self._unfinished: list[Claim] = []
+        self._unfinished: list[tuple[Claim, float, int]] = []
 
     def __enter__(self) -> Self:
         """Make the database ready, and enlist as a worker. Raises `StoreError`."""
@@ -150,13 +151,15 @@ class Processor:
         try:
             self._handle(claim)
         except LeaseLostError:
-            log.warning("order %s is somebody else's by now", claim.order.id)
+            # A worker whose sign of life was late may still be the holder, and then nobody else would free the order.
+            log.warning("order %s is somebody else's by now, or may soon be", claim.order.id)
+            self._unfinished.append((claim, NO_ROOM, 0))
         except StoreError as trouble:
             log.error("order %s: %s", claim.order.id, trouble)
-            self._unfinished.append(claim)
+            self._unfinished.append((claim, AFTER_A_BUG, 0))  # the store's fault, not the order's
         except Exception:
             log.exception("order %s couldn't be handled", claim.order.id)
-            self._unfinished.append(claim)
+            self._unfinished.append((claim, AFTER_A_BUG, 1))
         finally:
             with self._lock:
                 self._in_hand.discard((claim.order.id, claim.fence))
@@ -165,12 +168,15 @@ class Processor:
 
     def lay_down_unfinished(self) -> None:
         """Free orders that couldn't be laid down, or were taken in hand unheard, once the store works again."""
-        while self._unfinished:
-            claim = self._unfinished.pop()
+        while True:
             try:
-                self.store.free(claim, self.clock(), rest=AFTER_A_BUG, deaths=1)
+                claim, rest, deaths = self._unfinished.pop()
+            except IndexError:  # another thread was quicker
+                break
+            try:
+                self.store.free(claim, self.clock(), rest=rest, deaths=deaths)
             except StoreError:
-                self._unfinished.append(claim)
+                self._unfinished.append((claim, rest, deaths))
                 return
         if self._unsure:
             self._free_unheard()
@@ -193,13 +199,15 @@ class Processor:
             self._finish(claim, _unconnected(claim, wrong), None)
             return
         shelf = till.shelf
-        if shelf.imported_at != claim.menu_at:
+        if shelf.imported_at < claim.menu_at:  # while it's the other way, this worker's import is being kept
             self.menus.refresh(claim.connection, shelf)
         self._finish(claim, till.handle(claim, self, self.clock), till)
 
     def _finish(self, claim: Claim, ending: Ending, till: OutboxTill | None) -> None:
         now = self.clock()
         due_at = None if ending.rest is None else now + ending.rest
+        if ending.pause:
+            due_at = claim.begin_at  # when it goes on, it comes before those that fell due after it
         changes: dict[str, object] = {
             "state": ending.state.value,
             "waits_for": ending.waits_for.value,
@@ -220,6 +228,7 @@ class Processor:
                 told = tell_place(self.store, db, claim.connection, till, ending, now, self.outbox.settings)
             if due_at is not None and ending.waits_for is not WaitsFor.AUTHORISATION:
                 self.outbox.engine.wake(db, claim.order.id, due_at)
+        _log(claim, ending, told)
         tell = till.tell if till else Hooks(claim.connection, self._hooks).call
         for hook, facts in (*ending.announced, *told):
             tell(hook, facts)
@@ -239,7 +248,9 @@ class Processor:
     def import_menu(self, claim: Claim) -> MenuImport:
         """Import the connection's menu, once for all workers."""
         till = self.tills[claim.connection]
-        return self.menus.importing(claim.connection, claim.worker, till.shelf, till.import_once)
+        return _logged(
+            claim.connection, self.menus.importing(claim.connection, claim.worker, till.shelf, till.import_once)
+        )
 
     def import_now(self, connection: str) -> MenuImport:
         """Import a connection's menu now, however young the last one is.
@@ -247,7 +258,7 @@ class Processor:
         Raises `ConfigError`, the platform's `PosError`, or `Busy` when another worker is importing it.
         """
         till = self.tills[connection]
-        return self.menus.importing(connection, self._life.worker, till.shelf, till.import_menu)
+        return _logged(connection, self.menus.importing(connection, self._life.worker, till.shelf, till.import_menu))
 
 
 def _unconnected(claim: Claim, wrong: ConfigError) -> Ending:
@@ -257,3 +268,24 @@ def _unconnected(claim: Claim, wrong: ConfigError) -> Ending:
     record = error.record()
     told: Sequence[tuple[str, Mapping[str, object]]] = [("order_failed", {"order": claim.order, "error": error})]
     return Ending(OrderState.ERROR, error=record, announced=told)
+
+
+def _log(claim: Claim, ending: Ending, told: Sequence[Told]) -> None:
+    for event, _ in told:
+        decided(event, connection=claim.connection)
+    decided(
+        "order",
+        id=claim.order.id,
+        connection=claim.connection,
+        state=ending.state.value,
+        waits_for=ending.waits_for.value,
+        due_in=None if ending.rest is None else round(ending.rest, 1),
+        pos_order=ending.pos_order.id if ending.pos_order else "",
+        **error_in_short(ending.error),
+    )
+
+
+def _logged(connection: str, result: MenuImport) -> MenuImport:
+    if result.fresh:
+        decided("menu_import_held" if result.held else "menu_imported", connection=connection)
+    return result

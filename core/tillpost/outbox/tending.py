@@ -16,6 +16,7 @@ from sqlalchemy import or_, select, update
 
 from tillpost.errors import PosError
 from tillpost.outbox import schema as t
+from tillpost.outbox.decisions import decided
 from tillpost.outbox.erasing import erase, prune
 from tillpost.outbox.handling import Busy
 from tillpost.outbox.orders import WaitsFor
@@ -30,7 +31,8 @@ _ORDER, _PLACE = t.orders.c, t.connections.c
 _SHORT = tuple(w.value for w in (WaitsFor.RETRY, WaitsFor.LOOK, WaitsFor.IMPORT, WaitsFor.OPENING))
 _BY_ITSELF = ("", *(w.value for w in (WaitsFor.RETRY, WaitsFor.LOOK, WaitsFor.IMPORT)))
 LONGEST_WAIT = LONGEST_RETRY_AFTER + 60.0
-"""No order waits longer for a retry or a look; one that seems to has met a clock that was set back."""
+"""No order waits longer for a retry or a look, and no connection for a platform; what seems to has met a clock that was
+set back."""
 
 
 class Tending:
@@ -75,7 +77,7 @@ class Tending:
         for name, refused in paused:
             known = self._processor.tills.fingerprint(name)
             if known and known != refused and self._processor.outbox.resume(name):
-                log.info("connection %s has new credentials, and its orders go on", name)
+                decided("connection_restored", connection=name)
                 self._processor.tills[name].tell("connection_restored", {})
 
     def _sync_menus(self) -> None:
@@ -109,6 +111,8 @@ class Tending:
         endless = (_ORDER.worker.is_(None), _ORDER.due_at > now + LONGEST_WAIT, _ORDER.waits_for.in_(_SHORT))
         with self._processor.store.database.writing() as db:
             db.execute(update(t.orders).where(*endless).values(due_at=now))
+            for until in (_PLACE.not_before, _PLACE.probe_at):
+                db.execute(update(t.connections).where(until > now + LONGEST_WAIT).values({until: now}))
 
     def _erase(self) -> None:
         settings, outbox = self._processor.outbox.settings, self._processor.outbox
@@ -130,6 +134,7 @@ def next_sync(options: ConnectionOptions, now: float) -> float | None:
     zone = ZoneInfo(options.time_zone)
     hour, minute = map(int, options.sync_at.split(":"))
     today = datetime.fromtimestamp(now, UTC).astimezone(zone).replace(hour=hour, minute=minute, second=0, microsecond=0)
+    today = today.replace(fold=0)  # a time that the end of summer time brings twice is taken the first time
     for days in range(3):
         at = (today + timedelta(days=days)).timestamp()
         if at > now:

@@ -1,0 +1,241 @@
+"""Wherever its process is stopped, an order ends right: on the register once, or undone and told; never half done.
+
+Every step is tried, none is sampled: before and after each transaction, before each request and after its effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache, partial
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+
+from adapters.in_process import Twist, untouched
+from adapters.kounta.bench import STAND_INS
+from adapters.kounta.bench import an_order as kounta_order
+from adapters.kounta.bench import plain_order as kounta_plain
+from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, TOASTIE, paid
+from core.outbox.killing import Life, Shop, Site, every_step, ready, shop_of, until_stopped
+from tillpost import Order, Outcome
+from tillpost.outbox import OrderState, OutboxSettings
+from tillpost.outbox import schema as t
+from tillpost.outbox.database import Database
+from tillpost.outbox.orders import stored_order
+from tillpost.outbox.store import Store
+from tillpost.simulator import Ledger, Simulator
+from tillpost.till import Till, adapter_for
+from tillpost_kounta.simulator import KountaSettings, KountaSimulator
+from tillpost_square.simulator import SquareSimulator
+
+URL = "http://127.0.0.1"
+KEPT = frozenset({7302, 228, 229, 231, 3091, 5312, 9001, 9003, 9004})
+"""The products at Kounta that the orders need."""
+
+TOASTIES = frozenset({5312, 9001})
+"""A shop with so little to sell that its import is short: a worker is stopped at each of its requests."""
+
+SETTINGS = OutboxSettings(lease=3600.0, outage_after=1)
+"""A circuit that opens at the first failure, so that an outage goes through all of its turns."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A shop in some state, an order, how it has to end, and what comes to pass while the worker waits."""
+
+    platform: str
+    order: Callable[[str], Order]
+    set_up: Callable[[Any], object] = lambda simulator: None
+    meanwhile: Callable[[Any], object] = lambda simulator: None
+    twist: Callable[[], Twist] = lambda: untouched
+    refused: str = ""
+    outcome: Outcome = Outcome.NOT_CREATED
+    has_menu: bool = True
+    sold: frozenset[int] = TOASTIES
+
+
+def lost(path: str) -> Callable[[], Twist]:
+    """Lose the answer to the first request to a path, after its effect."""
+
+    def fresh() -> Twist:
+        left = [path]
+
+        def twist(request: httpx.Request, _: int, carry_out: Callable[[], httpx.Response]) -> httpx.Response:
+            answer = carry_out()
+            if left and request.method == "POST" and request.url.path.endswith(path):
+                left.pop()
+                raise httpx.ReadTimeout("late")
+            return answer
+
+        return twist
+
+    return fresh
+
+
+def down(simulator: Any) -> None:
+    simulator.set_outage()
+
+
+def up(simulator: Any) -> None:
+    simulator.set_outage(down=False)
+
+
+def kounta_toastie(ref: str) -> Order:
+    return kounta_plain(
+        ref, lines=[{"item_id": "5312", "sku": "BLT", "name": "BLT", "quantity": 1, "unit_price": 1450}]
+    )
+
+
+CASES = {
+    "square, healthy": Case("square", lambda ref: paid(ref, [FLAT_WHITE, TOASTIE], surcharge=100, off=50, tip=20)),
+    "square, healed": Case("square", lambda ref: paid(ref, [DRIFTED, FLAT_WHITE])),
+    "square, undone": Case(
+        "square",
+        lambda ref: paid(ref, [TOASTIE]),
+        set_up=lambda simulator: simulator.add_tax("Surcharge", "10", tax_id="EXTRA"),
+        refused="TaxError",
+    ),
+    "square, an outage": Case("square", lambda ref: paid(ref, [TOASTIE]), set_up=down, meanwhile=up),
+    "square, an answer to the create that is lost": Case(
+        "square", lambda ref: paid(ref, [TOASTIE]), twist=lost("/v2/orders")
+    ),
+    "square, an answer to the payment that is lost": Case(
+        "square", lambda ref: paid(ref, [TOASTIE]), twist=lost("/v2/payments")
+    ),
+    "kounta, healthy": Case("kounta", lambda ref: kounta_order(id=ref), sold=KEPT),
+    "kounta, healthy, and the menu not there yet": Case("kounta", kounta_toastie, has_menu=False),
+    "kounta, healed": Case("kounta", kounta_toastie, set_up=lambda simulator: simulator.recreate_product(5312)),
+    "kounta, wrong at the register": Case(
+        "kounta",
+        kounta_toastie,
+        set_up=lambda simulator: simulator.add_tax("Surcharge", Decimal("0.05")),
+        refused="TaxError",
+        outcome=Outcome.CREATED,
+    ),
+    "kounta, an outage": Case("kounta", kounta_toastie, set_up=down, meanwhile=up),
+    "kounta, an answer that is lost": Case("kounta", kounta_toastie, twist=lost("/orders.json")),
+}
+
+
+def square_shop(case: Case) -> tuple[Simulator, Shop]:
+    simulator = SquareSimulator()
+    known = dict(simulator.connection_settings(URL))
+    return simulator, shop_of(simulator, lambda: adapter_for("square", {**known}), case.twist(), settings=SETTINGS)
+
+
+def kounta_shop(case: Case) -> tuple[Simulator, Shop]:
+    simulator = KountaSimulator(KountaSettings(oauth_limit=10**9))
+    for product_id in simulator.world.products.keys() - case.sold:
+        del simulator.world.products[product_id]
+    known = {**simulator.connection_settings(URL), "import_pace": 0.0, **STAND_INS}
+    adapter = lambda: adapter_for("kounta", {**known})  # noqa: E731
+    return simulator, shop_of(simulator, adapter, case.twist(), settings=SETTINGS)
+
+
+SHOPS = {"square": square_shop, "kounta": kounta_shop}
+
+
+@cache
+def kounta_menu(sold: frozenset[int]) -> str:
+    """A Kounta shop's menu as it was imported before, as JSON."""
+    _, shop = kounta_shop(Case("kounta", kounta_toastie, sold=sold))
+    with httpx.Client(transport=shop.answering(), trust_env=False) as client:
+        menu = Till(shop.adapter(), http_client=client).import_menu().menu
+    assert menu
+    return menu.model_dump_json()
+
+
+def give_menu(database: Database, connection: str, menu: str, at: float) -> None:
+    """Let the store have a menu that was imported at some time."""
+    store = Store(database, SETTINGS)
+    with database.writing() as db:
+        store.place(db, connection)
+        store.set_place(db, connection, {"menu": menu, "menu_at": at})
+
+
+@dataclass
+class Bench:
+    """Where a case is tried: a store, and the menu that it begins with."""
+
+    database: Database
+    case: Case
+
+    def try_with(self, *lives: Life, number: str) -> None:
+        """Let processes go on with an order one after the other, then one that lives, and see how it ends."""
+        case, name = self.case, f"cafe-{number}"
+        simulator, shop = SHOPS[case.platform](case)
+        case.set_up(simulator)
+        order = case.order(f"ord_{number}")
+        for life in (*lives, Life()):
+            site = Site(self.database, shop, life, name)
+            if life is lives[0] and case.platform == "kounta" and case.has_menu:
+                give_menu(self.database, name, kounta_menu(case.sold), shop.clock() - 3600)
+            until_stopped(
+                partial(site.add, order), partial(site.work, on_wait=partial(case.meanwhile, simulator)), site.end
+            )
+            site.end()
+        self.check(order, simulator.ledger(), lives[-1])
+
+    def check(self, order: Order, ledger: Ledger, life: Life) -> None:
+        """See that the store and the register agree, and that both are right."""
+        case, where = self.case, life.names[-1:]
+        with self.database.reading() as db:
+            row = db.execute(select(t.orders).where(t.orders.c.id == order.id)).mappings().one()
+            in_hand = db.scalar(select(func.count()).where(t.orders.c.worker.is_not(None)))
+        stored = stored_order(row)
+        assert in_hand == 0, where
+        assert (stored.due_at, stored.deaths) == (None, 0), where
+        assert ledger.twice == (), where
+        if not case.refused:
+            assert ledger.half_done == (), where
+            assert [entry.total for entry in ledger.shown] == [order.total], where
+            assert (stored.state, stored.error) == (OrderState.RECEIVED, None), where
+            assert stored.pos_order, where
+            assert stored.pos_order.id == ledger.shown[0].order_id, where
+            return
+        assert stored.state is OrderState.ERROR, where
+        assert stored.error, where
+        assert (stored.error.kind, stored.error.outcome) == (case.refused, case.outcome), where
+        assert stored.remedy, where
+        if case.outcome is Outcome.CREATED:
+            assert len(ledger.entries) == 1, where
+        else:
+            assert (ledger.shown, ledger.half_done) == ((), ()), where
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_stopped_at_any_step_an_order_is_brought_to_its_end_by_the_next_process(case: str, database: Database) -> None:
+    bench = Bench(database, CASES[case])
+    steps = every_step(lambda life, number: bench.try_with(life, number=str(number)))
+    assert steps > 12
+
+
+@pytest.mark.parametrize("case", ["square, healed", "kounta, an answer that is lost"])
+def test_stopped_on_postgresql_too_it_is_brought_to_its_end(case: str, postgres_url: str) -> None:
+    database = ready(postgres_url)
+    bench = Bench(database, CASES[case])
+    every_step(lambda life, number: bench.try_with(life, number=str(number)))
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("case", "made"),
+    [
+        ("square, healthy", "after POST /v2/orders"),
+        ("square, undone", "after POST /v2/orders"),
+        ("kounta, healthy", "after POST /v1/companies/5678/orders.json"),
+        ("kounta, wrong at the register", "after POST /v1/companies/5678/orders.json"),
+    ],
+)
+def test_a_second_process_that_is_stopped_as_well_leaves_it_to_a_third(
+    case: str, made: str, database: Database
+) -> None:
+    """The first ends at the worst moment: the platform has the order, and nobody has read that."""
+    bench, whole = Bench(database, CASES[case]), Life()
+    bench.try_with(whole, number="whole")
+    worst = whole.names.index(made)
+    every_step(lambda life, number: bench.try_with(Life(at=worst), life, number=str(number)))

@@ -1,0 +1,78 @@
+"""The workers of a crash test: so many processes at a time, killed by SIGKILL one by one, and replaced at once."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+PROGRAM = Path(__file__).with_name("worker.py")
+TAIL = 6_000  # characters
+
+
+class Gang:
+    """Processes of `worker.py`. One that ends by itself has found nothing more to do."""
+
+    def __init__(self, world: Path, log: Path, size: int) -> None:
+        self._world = world
+        self._log = log
+        self._size = size
+        self._running: list[subprocess.Popen[bytes]] = []
+        self.started = 0
+
+    def fill(self) -> None:
+        """Start as many as are missing."""
+        self._running = [process for process in self._running if not self._ended(process)]
+        while len(self._running) < self._size:
+            with self._log.open("ab") as log:
+                process = subprocess.Popen([sys.executable, PROGRAM, self._world], stdout=log, stderr=log)
+            self._running.append(process)
+            self.started += 1
+
+    def kill_one(self, draw: random.Random) -> int:
+        """Kill one as no worker can see coming; return its process id."""
+        victim = self._running.pop(draw.randrange(len(self._running)))
+        victim.kill()
+        victim.wait()
+        return victim.pid
+
+    def wait(self, seconds: float) -> None:
+        """Wait until all have ended by themselves."""
+        until = time.monotonic() + seconds
+        for process in self._running:
+            try:
+                process.wait(max(0.1, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                raise AssertionError(f"a worker isn't idle after {seconds:.0f} s\n{self.said()}") from None
+            self._ended(process)
+        self._running = []
+
+    def end(self) -> None:
+        """Kill what is left."""
+        for process in self._running:
+            process.kill()
+            process.wait()
+
+    def said(self) -> str:
+        """Return the end of what the workers logged."""
+        return self._log.read_text(errors="replace")[-TAIL:] if self._log.exists() else ""
+
+    def _ended(self, process: subprocess.Popen[bytes]) -> bool:
+        code = process.poll()
+        assert code in (None, 0), f"a worker ended with {code}\n{self.said()}"
+        return code is not None
+
+
+@contextmanager
+def working(world: Path, log: Path, size: int) -> Generator[Gang]:
+    """Have a gang at work, and nothing of it left after the block."""
+    gang = Gang(world, log, size)
+    try:
+        gang.fill()
+        yield gang
+    finally:
+        gang.end()

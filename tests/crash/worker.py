@@ -1,0 +1,39 @@
+"""One worker as a process of its own: `python worker.py WORLD.json`. It ends when nothing is left to do, or is killed.
+
+The file says what `World.write` put into it: the outbox's settings, and each connection with its platform's settings.
+Its connections wait a third of a second for an answer, so that a platform that hangs doesn't stretch the test.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor, from_mapping
+from tillpost.recovery import Policy
+from tillpost.till import Options, adapter_for
+from tillpost.transport import Limits
+
+
+def connected(known: dict[str, Any]) -> Connected:
+    """Make a connection of its part of the file."""
+    options = Options(policy=Policy.model_validate(known["policy"]), limits=Limits(**known["limits"]))
+    return Connected(adapter_for(known["platform"], known["settings"]), options)
+
+
+def main(world: Path) -> None:
+    """Work until idle."""
+    told: dict[str, Any] = json.loads(world.read_text())
+    settings = OutboxSettings.model_validate(told["outbox"])
+    connections = from_mapping({name: connected(known) for name, known in told["connections"].items()})
+    with Outbox(settings=settings) as outbox, Processor(outbox, connections=connections) as processor:
+        outbox.engine.worker(processor).run(until_idle=True)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(process)d %(message)s")
+    logging.getLogger("stamina").setLevel(logging.ERROR)
+    main(Path(sys.argv[1]))

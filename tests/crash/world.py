@@ -1,0 +1,173 @@
+"""The world of the crash test: two stores on each platform, all failing on one request in five, and orders for them.
+
+Each order's end is known when it is made: it arrives, or it can't, since what it asks for isn't sold. Halfway the
+flat white gets another id at every store, so whoever sells it by the old one has to import the menu.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from adapters.kounta.bench import STAND_INS
+from adapters.square.shop_orders import FLAT_WHITE, OAT, TOASTIE, paid
+from tillpost.order import Line, Order, Pickup
+from tillpost.outbox import OutboxSettings
+from tillpost.simulator import FaultPlan, Ledger, Simulator, serve_in_thread
+from tillpost.simulator.faults import FaultKind, every_kind
+from tillpost_generic.simulator import GenericSimulator
+from tillpost_kounta.simulator import KountaSettings, KountaSimulator
+from tillpost_square.simulator import SquareSimulator, WorldSettings
+
+FAULT_RATE = 0.2
+STORES_EACH = 2
+LEAD = 1800.0
+
+DRIFTED = TOASTIE.model_copy(update={"item_id": "995312"})
+"""A toastie sold from an older menu, in which it had another id."""
+GONE = Line(item_id="999999", sku="SOUP", name="Pumpkin soup", quantity=1, unit_price=1200)
+SOLD_OUT = Line(item_id="6101", sku="LAM", name="Lamington", quantity=1, unit_price=600)
+
+POLICY: Mapping[str, Any] = {"import_cooldown": 0}
+LIMITS: Mapping[str, float] = {"connect": 2, "read": 0.4, "answer": 2}
+
+FAULTS = tuple(
+    fault
+    for fault in every_kind(hang_seconds=0.5, drip_seconds=0.05)
+    # Kounta's says when the minute ends, so nothing would go there for as long.
+    if fault.kind is not FaultKind.RATE_LIMITED or fault.retry_after is not None
+)
+
+
+class End(StrEnum):
+    """How an order has to end."""
+
+    ARRIVES = "arrives"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An order, the store that it is for, and how it has to end. `is_new` as in `Outbox.add`."""
+
+    order: Order
+    store: str
+    end: End
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One store: its simulator, what a worker needs to connect to it, and how its menu drifts."""
+
+    simulator: Simulator
+    platform: str
+    settings: Mapping[str, Any]
+    drift: Callable[[], object]
+
+    def ledger(self) -> Ledger:
+        """What its staff see now."""
+        return self.simulator.ledger()
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """All stores, by the names of their connections."""
+
+    stores: Mapping[str, Store]
+
+    def write(self, path: Path, outbox: OutboxSettings) -> None:
+        """Write what a worker has to know."""
+        told = {
+            name: {"platform": store.platform, "settings": store.settings, "policy": POLICY, "limits": LIMITS}
+            for name, store in self.stores.items()
+        }
+        path.write_text(json.dumps({"outbox": outbox.model_dump(mode="json"), "connections": told}))
+
+    def drift(self) -> None:
+        """Give the flat white another id everywhere."""
+        for store in self.stores.values():
+            store.drift()
+
+    @property
+    def struck(self) -> int:
+        """How many requests failed."""
+        return sum(len(store.simulator.faults) for store in self.stores.values())
+
+    @property
+    def requests(self) -> int:
+        """How many requests there were."""
+        return sum(len(store.simulator.requests) for store in self.stores.values())
+
+
+@contextmanager
+def serving(seed: int) -> Generator[World]:
+    """Serve the world until the block ends."""
+    stores: dict[str, Store] = {}
+    with ExitStack() as stack:
+        for number in range(STORES_EACH):
+            for platform, open_store in _STORES.items():
+                plan = FaultPlan(rate=FAULT_RATE, seed=seed + number, faults=FAULTS)
+                stores[f"{platform}-{number}"] = open_store(stack, plan)
+        yield World(stores)
+
+
+def _square(stack: ExitStack, faults: FaultPlan) -> Store:
+    simulator = SquareSimulator(WorldSettings(search_lag_seconds=0.05), faults)
+    settings = {**stack.enter_context(serve_in_thread(simulator)).settings, "look_after": (0.1, 0.2)}
+    return Store(simulator, "square", settings, lambda: simulator.recreate_variation("7302"))
+
+
+def _kounta(stack: ExitStack, faults: FaultPlan) -> Store:
+    lag = KountaSettings(order_lag_seconds=0.1, get_lag_seconds=0.02, oauth_limit=10**9, token_lasts_seconds=10**8)
+    simulator = KountaSimulator(lag, faults)
+    for number in range(7401, 7421):  # an import asks for each product by itself
+        simulator.remove_product(number)
+    known = {**STAND_INS, "import_pace": 0, "look_after": (0.1, 0.1, 0.2, 0.5)}
+    settings = {**stack.enter_context(serve_in_thread(simulator)).settings, **known}
+    return Store(simulator, "kounta", settings, lambda: simulator.recreate_product(7302))
+
+
+def _generic(stack: ExitStack, faults: FaultPlan) -> Store:
+    simulator = GenericSimulator(faults=faults)
+    settings = {**stack.enter_context(serve_in_thread(simulator)).settings, "look_after": (0.05, 0.1)}
+    return Store(simulator, "generic", settings, lambda: simulator.recreate_variation("7302"))
+
+
+_STORES: Mapping[str, Callable[[ExitStack, FaultPlan], Store]] = {
+    "square": _square,
+    "kounta": _kounta,
+    "generic": _generic,
+}
+
+
+def place(number: int, seed: int, stores: Sequence[str]) -> Placed:
+    """Return an order of one of the stores: the same each time, but for when it is due."""
+    draw = random.Random(f"{seed}/{number}")
+    with_oat = FLAT_WHITE.model_copy(update={"modifiers": (OAT,)})
+    lines = [
+        draw.choice((FLAT_WHITE, with_oat, TOASTIE, DRIFTED)).model_copy(update={"quantity": draw.randint(1, 3)})
+        for _ in range(draw.randint(1, 3))
+    ]
+    luck, end = draw.random(), End.ARRIVES
+    if luck < 0.05:
+        lines.append(draw.choice((GONE, SOLD_OUT)))
+        end = End.REFUSED
+    later = Pickup(due_at=datetime.fromtimestamp(time.time() + LEAD + draw.uniform(1, 8), UTC))
+    order = paid(
+        f"ord_{seed}_{number:05}",
+        lines,
+        fulfilment=later if draw.random() < 0.05 else Pickup(),
+        surcharge=draw.choice((0, 271)),
+        off=draw.choice((0, 200)),
+        tip=draw.choice((0, 150)),
+    )
+    return Placed(order, stores[number % len(stores)], end, is_new=draw.random() < 0.5)
