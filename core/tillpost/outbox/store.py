@@ -116,6 +116,7 @@ _TAKE = (
 _MINE = (_ORDER.id == bindparam("of"), _ORDER.worker == bindparam("holder"), _ORDER.fence == bindparam("at_fence"))
 _CHANGE = update(t.orders).where(*_MINE)
 _KEEP = insert(t.events)
+_WAIT_BRIEFLY = text("SET LOCAL lock_timeout = '500ms'")
 _JOURNAL = (
     select(t.events.c.kind, t.events.c.body).where(t.events.c.order_id == bindparam("of")).order_by(t.events.c.number)
 )
@@ -157,8 +158,13 @@ class Store:
             return {row.id: row.beat for row in db.execute(select(t.workers.c.id, t.workers.c.beat))}
 
     def bury(self, worker: str, beat: int, now: float) -> int:
-        """Free the orders of a dead worker, unless it has given a sign of life; return how many there were."""
+        """Free the orders of a dead worker, unless it has given a sign of life; return how many there were.
+
+        Raises `StoreError` when it is paused within a transaction, which keeps its rows locked for a while yet.
+        """
         with self.database.writing() as db:
+            if not self.database.is_sqlite:
+                db.execute(_WAIT_BRIEFLY)  # whoever buries has to give signs of life itself
             dead = delete(t.workers).where(t.workers.c.id == worker, t.workers.c.beat == beat)
             if db.execute(dead).rowcount == 0:
                 return 0
@@ -267,8 +273,8 @@ class Store:
             if db.execute(_CHANGE, {"updated_at": now, **changes, **own}).rowcount == 0:
                 raise LeaseLostError(claim.order.id)
             rows = [self._event(claim, claim.number + i, *each) for i, each in enumerate(happened)]
-            if rows:
-                db.execute(_KEEP, rows)
+            for row in rows:  # one by one: PostgreSQL ends no transaction amid what a driver sends for many rows
+                db.execute(_KEEP, row)
             yield db
         claim.number += len(rows)
 
