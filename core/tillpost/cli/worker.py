@@ -57,7 +57,7 @@ def worker(
     """Bring the outbox's orders to their registers, until Ctrl-C or SIGTERM.
 
     Run as many as you like, on one machine with SQLite, on many with PostgreSQL. Orders in hand are carried to an end
-    before it stops, for up to eight seconds.
+    before it stops, for a few seconds at most.
     """
     need_outbox()
     connections = load_connections(config or None)

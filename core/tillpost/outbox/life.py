@@ -99,5 +99,9 @@ class Life:
         }
         for worker, (beat, since) in self._seen.items():
             if now - since >= self._lease:
-                freed = self._store.bury(worker, beat, self._clock())
+                try:
+                    freed = self._store.bury(worker, beat, self._clock())
+                except StoreError as trouble:
+                    log.warning("worker %s gives no sign of life, and can't be buried yet: %s", worker, trouble)
+                    return
                 log.warning("worker %s gave no sign of life for %.0f s; %d orders are free", worker, now - since, freed)

@@ -99,12 +99,14 @@ class Processor:
         happens to the order is in the store, so nothing is raised for it. Raises `StoreError` when the store fails.
         """
         while True:
-            stored = self.outbox.get(order_id)
-            if stored is None or stored.due_at is None:
+            stands = self.store.standing(order_id)
+            if stands is None or stands.due_at is None:
                 return None
-            if stored.worker or stored.due_at > self.clock():
-                return max(stored.due_at, self.clock() + NO_ROOM) if stored.worker else stored.due_at
-            claims = self.claim(1, stored.connection)
+            if stands.worker:
+                return max(stands.due_at, self.clock() + NO_ROOM)
+            if stands.due_at > self.clock():
+                return stands.due_at
+            claims = self.claim(1, stands.connection)
             if not claims:
                 return self.clock() + NO_ROOM
             self.handle(claims[0])

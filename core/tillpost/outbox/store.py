@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -28,7 +29,7 @@ from tillpost.outbox.database import Database
 from tillpost.outbox.orders import event_of, event_row
 from tillpost.outbox.settings import OutboxSettings
 
-__all__ = ["ALONE_AFTER", "SET_ASIDE_AFTER", "Claim", "LeaseLostError", "Store"]
+__all__ = ["ALONE_AFTER", "SET_ASIDE_AFTER", "Claim", "LeaseLostError", "Standing", "Store"]
 
 ALONE_AFTER = 2
 """An order with which so many workers in a row died runs alone, so that it can't take others with it."""
@@ -57,6 +58,14 @@ class Claim:
     menu_at: float = 0.0
     events: Sequence[Event] = ()
     number: int = 0
+
+
+class Standing(NamedTuple):
+    """Whose an order is, and when something is to be done for it."""
+
+    connection: str
+    worker: str | None
+    due_at: float | None
 
 
 # The connections that have an order waiting, each found by one step in the index, however many orders there are.
@@ -107,6 +116,7 @@ _TAKE = (
 _MINE = (_ORDER.id == bindparam("of"), _ORDER.worker == bindparam("holder"), _ORDER.fence == bindparam("at_fence"))
 _CHANGE = update(t.orders).where(*_MINE)
 _KEEP = insert(t.events)
+_WAIT_BRIEFLY = text("SET LOCAL lock_timeout = '500ms'")
 _JOURNAL = (
     select(t.events.c.kind, t.events.c.body).where(t.events.c.order_id == bindparam("of")).order_by(t.events.c.number)
 )
@@ -148,8 +158,13 @@ class Store:
             return {row.id: row.beat for row in db.execute(select(t.workers.c.id, t.workers.c.beat))}
 
     def bury(self, worker: str, beat: int, now: float) -> int:
-        """Free the orders of a dead worker, unless it has given a sign of life; return how many there were."""
+        """Free the orders of a dead worker, unless it has given a sign of life; return how many there were.
+
+        Raises `StoreError` when it is paused within a transaction, which keeps its rows locked for a while yet.
+        """
         with self.database.writing() as db:
+            if not self.database.is_sqlite:
+                db.execute(_WAIT_BRIEFLY)  # whoever buries has to give signs of life itself
             dead = delete(t.workers).where(t.workers.c.id == worker, t.workers.c.beat == beat)
             if db.execute(dead).rowcount == 0:
                 return 0
@@ -172,6 +187,13 @@ class Store:
         """Return the connections that have orders waiting, with the time at which the first of each is due."""
         with self.database.reading() as db:
             return {row.name: row.due_at for row in db.execute(_WAITING)}
+
+    def standing(self, order_id: str) -> Standing | None:
+        """Return how an order stands; None when it isn't there."""
+        wanted = select(_ORDER.connection, _ORDER.worker, _ORDER.due_at).where(_ORDER.id == order_id)
+        with self.database.reading() as db:
+            row = db.execute(wanted).one_or_none()
+        return Standing(*row) if row else None
 
     def deadly_due(self, now: float) -> bool:
         """Whether an order is due that has to run alone, and may go: one that can't go now holds up no others."""
@@ -251,8 +273,8 @@ class Store:
             if db.execute(_CHANGE, {"updated_at": now, **changes, **own}).rowcount == 0:
                 raise LeaseLostError(claim.order.id)
             rows = [self._event(claim, claim.number + i, *each) for i, each in enumerate(happened)]
-            if rows:
-                db.execute(_KEEP, rows)
+            for row in rows:  # one by one: PostgreSQL ends no transaction amid what a driver sends for many rows
+                db.execute(_KEEP, row)
             yield db
         claim.number += len(rows)
 
