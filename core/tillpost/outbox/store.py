@@ -122,6 +122,8 @@ class Store:
 
     def _free(self, db: Connection, worker: str, now: float, deaths: int) -> int:
         db.execute(update(t.connections).where(t.connections.c.importer == worker).values(importer=None))
+        mine = t.credentials.c.refresher == worker
+        db.execute(update(t.credentials).where(mine).values(refresher=None))
         freed = update(t.orders).where(_ORDER.worker == worker)
         return db.execute(freed.values(worker=None, due_at=now, updated_at=now, deaths=_ORDER.deaths + deaths)).rowcount
 
