@@ -93,13 +93,18 @@ class Tills:
         self._tills: dict[str, OutboxTill] = {}
         self._outbox: dict[str, ConnectionOptions] = {}
         self._marks: dict[str, object] = {}
-        self._at_once = False
         self._lock = threading.Lock()
 
     def __getitem__(self, name: str) -> OutboxTill:
         """Return the connection's Till. Raises `ConfigError`."""
+        return self.of(name)
+
+    def of(self, name: str, version: int = 0) -> OutboxTill:
+        """Return the connection's Till, with credentials of the database's `version` or later. Raises `ConfigError`."""
         with self._lock:
-            self._forget_if_changed(name)
+            known = self._tills.get(name)
+            stale = known is not None and known.version is not None and known.version < version
+            self._forget_if_changed(name, now=stale)
             if name not in self._tills:
                 found = self._source(name)
                 policy = self._settings.policy(found.options.policy)
@@ -107,10 +112,6 @@ class Tills:
                 self._tills[name] = OutboxTill(found.adapter, options, found.renewal)
                 self._outbox[name] = self._settings.of(found.outbox)
             return self._tills[name]
-
-    def look_again(self) -> None:
-        """See at once what has changed, at the next use."""
-        self._at_once = True
 
     def options(self, name: str) -> ConnectionOptions:
         """Return how the connection's orders go; one that can't be made has the defaults."""
@@ -133,9 +134,8 @@ class Tills:
             till.close()
         self._tills.clear()
 
-    def _forget_if_changed(self, name: str) -> None:
-        mark = self._source.mark(name, now=self._at_once) if isinstance(self._source, Changing) else None
-        self._at_once = False
+    def _forget_if_changed(self, name: str, *, now: bool) -> None:
+        mark = self._source.mark(name, now=now) if isinstance(self._source, Changing) else None
         if mark != self._marks.get(name):
             # Orders in hand keep the Till that they have; it is closed by nobody, and ends with them.
             self._tills.pop(name, None)

@@ -163,7 +163,7 @@ class Processor:
 
     def _handle(self, claim: Claim) -> None:
         try:
-            till = self.tills[claim.connection]
+            till = self.tills.of(claim.connection, claim.credentials)
         except ConfigError as wrong:
             self._finish(claim, _unconnected(claim, wrong), None)
             return
@@ -197,8 +197,6 @@ class Processor:
             paused = ending.pause and bool(self.store.place(db, claim.connection)["paused"])
             if due_at is not None and not paused:
                 self.outbox.engine.wake(db, claim.order.id, due_at)
-        if ending.pause and not paused:
-            self.tills.look_again()
         _log(claim, ending, told)
         tell = till.tell if till else Hooks(claim.connection, self._hooks).call
         for hook, facts in (*ending.announced, *told):

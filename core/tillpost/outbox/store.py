@@ -43,7 +43,10 @@ class LeaseLostError(Exception):
 
 @dataclass(slots=True)
 class Claim:
-    """An order in a worker's hands. `number` is that of its journal's next event; `menu_at`, of the menu in force."""
+    """An order in a worker's hands. `number` is that of its journal's next event; `menu_at`, of the menu in force.
+
+    `credentials` is the version of the connection's row in the database, 0 where it has none.
+    """
 
     order: Order
     connection: str
@@ -55,6 +58,7 @@ class Claim:
     is_new: bool
     deaths: int
     menu_at: float = 0.0
+    credentials: int = 0
     events: Sequence[Event] = ()
     number: int = 0
 
@@ -181,9 +185,10 @@ class Store:
                 .returning(*t.orders.c)
             )
             rows = {row["id"]: row for row in db.execute(taken).mappings()}
-            return [self._claimed(db, rows[name], worker, place["menu_at"]) for name in names]
+            version = self.credentials_version(db, connection)
+            return [self._claimed(db, rows[name], worker, place["menu_at"], version) for name in names]
 
-    def _claimed(self, db: Connection, row: RowMapping, worker: str, menu_at: float) -> Claim:
+    def _claimed(self, db: Connection, row: RowMapping, worker: str, menu_at: float, version: int) -> Claim:
         kept = self.journal(db, row["id"])
         return Claim(
             order=Order.model_validate_json(row["content"]),
@@ -196,6 +201,7 @@ class Store:
             is_new=row["is_new"],
             deaths=row["deaths"],
             menu_at=menu_at,
+            credentials=version,
             events=kept,
             number=len(kept),
         )
@@ -250,6 +256,11 @@ class Store:
             db.execute(new)
             found = db.execute(locked).mappings().one()
         return found
+
+    def credentials_version(self, db: Connection, connection: str) -> int:
+        """Return the version of the connection's credentials in the database, 0 where it has none there."""
+        row = t.credentials.c
+        return db.scalar(select(row.version).where(row.connection == connection, row.sealed != "")) or 0
 
     def set_place(self, db: Connection, connection: str, values: Mapping[str, object]) -> None:
         """Change the connection's row."""
