@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from tillpost.money import Amount, Currency, format_money
 from tillpost.words import Aware, Count, Id, Text, Word
@@ -146,6 +146,8 @@ class Order(Word):
     `id` is the reference at the POS and the root of every idempotency key: one order, one id, for ever. `code` is what
     people say to each other ("B42"). With `prices_include_tax` false, `tax` is what the site added on top.
     """
+
+    model_config = ConfigDict(defer_build=False)  # FastAPI warns of a handler's argument whose build was deferred
 
     id: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,40}$")]
     code: Annotated[Text, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$")]

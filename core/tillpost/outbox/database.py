@@ -135,4 +135,4 @@ def _without_password(url: str) -> str:
 
 
 def _extra(missing: ModuleNotFoundError) -> str:
-    return "psycopg[binary]" if missing.name == "psycopg" else str(missing.name)
+    return "tillpost[postgres]" if missing.name == "psycopg" else str(missing.name)

@@ -292,7 +292,7 @@ def _database(url: str, settings: OutboxSettings) -> Database:
     try:
         return Database(first)
     except StoreError as wrong:
-        raise StoreError(f"{where}: {wrong}") from None if where else wrong
+        raise StoreError(f"{where}: {wrong}" if where else str(wrong)) from None
 
 
 def _options(path: str | Path | None) -> Mapping[str, ConnectionOptions]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from core.outbox.corner_shop import connected, lunch, work_off
@@ -16,10 +18,8 @@ Shop = Running[SquareSimulator]
 WAFFLE = Line(item_id="none", name="Waffle", quantity=1, unit_price=900)
 
 
-def ids(orders: object) -> list[str]:
-    assert isinstance(orders, list)
-    found: list[StoredOrder] = orders
-    return [order.id for order in found]
+def ids(orders: Sequence[StoredOrder]) -> list[str]:
+    return [order.id for order in orders]
 
 
 @pytest.fixture
