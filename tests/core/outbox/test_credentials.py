@@ -48,9 +48,15 @@ def vault(shop_outbox: Outbox) -> Vault:
 
 
 @pytest.fixture
-def tills(vault: Vault, shop_outbox: Outbox) -> Iterator[Tills]:
+def source(vault: Vault) -> FromFileAndDatabase:
+    """The connections as a worker sees them."""
+    return FromFileAndDatabase(vault, None, lambda: "worker-1")
+
+
+@pytest.fixture
+def tills(source: FromFileAndDatabase, shop_outbox: Outbox) -> Iterator[Tills]:
     """The Tills of a worker."""
-    known = Tills(FromFileAndDatabase(vault, None, lambda: "worker-1"), shop_outbox.settings)
+    known = Tills(source, shop_outbox.settings)
     yield known
     known.close()
 
@@ -66,9 +72,10 @@ def bytes_of(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(folder.glob("orders.db*")))
 
 
-def token_of(tills: Tills) -> str:
+def token_of(source: FromFileAndDatabase) -> str:
     """The access token that the connection's requests are signed with."""
-    return tills["cafe-42"]._credentials.access_token.get_secret_value()
+    token: SecretStr = source("cafe-42").adapter.config.access_token
+    return token.get_secret_value()
 
 
 # Sealing
@@ -151,25 +158,28 @@ def test_a_connection_of_the_database_works_without_a_file(
     assert tills["cafe-42"].check().ready
 
 
-def test_a_sealed_token_wins_over_the_files_and_the_file_has_the_rest(vault: Vault, tills: Tills) -> None:
+def test_a_sealed_token_wins_over_the_files_and_the_file_has_the_rest(
+    vault: Vault, source: FromFileAndDatabase
+) -> None:
     write_file(location_id="L-file", access_token="of-the-file", refresh_token="old", client_id="old", tips="payment")
     vault.keep("cafe-42", "square", {"access_token": "sealed", "client_id": "new", "location_id": "L-db"}, Grant())
-    till = tills["cafe-42"]
-    assert token_of(tills) == "sealed"
-    assert till._credentials.refresh_token is None
-    assert till._connection.adapter.config.location_id == "L-file"
-    assert till._connection.adapter.config.client_id == "new"
+    used = source("cafe-42").adapter.config
+    assert token_of(source) == "sealed"
+    assert used.refresh_token is None
+    assert (used.location_id, used.client_id) == ("L-file", "new")
 
 
-def test_tokens_renewed_from_the_files_count_until_the_file_has_others(vault: Vault, tills: Tills) -> None:
+def test_tokens_renewed_from_the_files_count_until_the_file_has_others(
+    vault: Vault, source: FromFileAndDatabase
+) -> None:
     write_file(location_id="L1", access_token="of-the-file", refresh_token="r1")
     follows = tokens_mark({"access_token": "of-the-file", "refresh_token": "r1"})
     with vault.database.writing() as db:
         row = replace(vault.locked(db, "cafe-42"), platform="square", follows=follows)
         vault.write(db, row, TOKENS, vault.keyring())
-    assert token_of(tills) == "CANARY-access"
+    assert token_of(source) == "CANARY-access"
     write_file(location_id="L1", access_token="put-in-by-hand", refresh_token="r1")
-    assert token_of(tills) == "put-in-by-hand"
+    assert token_of(source) == "put-in-by-hand"
 
 
 def test_another_platform_under_the_same_name_is_said(vault: Vault, tills: Tills) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,7 +50,7 @@ class Heard:
 
 
 @contextmanager
-def working(outbox: Outbox, *hooks: object) -> Iterator[None]:
+def working(outbox: Outbox, *hooks: object) -> Generator[None]:
     """Run a worker beside the block."""
     with Processor(outbox, hooks=hooks) as processor:
         worker = Worker(processor)
