@@ -1,8 +1,9 @@
 """Runs what a page of the docs shows: its commands and its Python, from top to bottom, as a reader would.
 
-A page's Python is one program: each block goes on where the last ended. A block of `console` holds commands after `$`
-and what they print; a `text` block right after a `python` block is what that printed. In what is expected, `...` stands
-for anything. A block of Python that begins with a file's name in a comment is in that file too. `python pages.py FOLDER` writes the pages' Python into files, for linters and type checkers.
+A page's Python is one program: each block goes on where the last ended. One that begins with a file's name in a
+comment is in that file too. A block of `console` holds commands after `$` and what they print; a `text` block right
+after a `python` block is what that printed. In what is expected, `...` stands for anything. `python pages.py FOLDER`
+writes the pages' Python into files, for linters and type checkers.
 """
 
 from __future__ import annotations
