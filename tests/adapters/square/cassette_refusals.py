@@ -150,6 +150,7 @@ REFUSALS = (
         PermissionsError,
         "ACCESS_TOKEN_REVOKED",
         401,
+        reason="withdrawn",
         prepare=lambda square: square.revoke_token(),
     ),
     Refusal(
@@ -157,6 +158,7 @@ REFUSALS = (
         PermissionsError,
         "ACCESS_TOKEN_EXPIRED",
         401,
+        reason="expired",
         prepare=lambda square: square.expire_token(),
     ),
     Refusal(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import Counter
@@ -88,8 +89,9 @@ def new_token(shop: Running[SquareSimulator]) -> str:
 
 @pytest.mark.parametrize("concurrency", [1, 4])
 def test_a_token_revoked_in_a_rush_is_told_once_and_no_order_is_lost_or_doubled(
-    concurrency: int, shop: Running[SquareSimulator], tmp_path: Path
+    concurrency: int, shop: Running[SquareSimulator], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.DEBUG)
     settings = OutboxSettings(first_wait=0.05, longest_wait=0.2, lease=2.0, concurrency=concurrency)
     heard = Heard()
     ids = [f"ord-{number:03}" for number in range(MANY)]
@@ -120,3 +122,9 @@ def test_a_token_revoked_in_a_rush_is_told_once_and_no_order_is_lost_or_doubled(
         assert heard.told["order_failed"] <= concurrency  # those that were in hand; the others don't try
         assert {outbox.get(order_id).state for order_id in ids} == {OrderState.RECEIVED}  # type: ignore[union-attr]
         assert known.states()[0].healthy
+        told = [repr(entry) for order_id in ids[::20] for entry in outbox.entries(order_id)]
+    on_disk = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
+    assert b"cafe-42" in on_disk
+    for token in shop.simulator.world.tokens:
+        assert token.encode() not in on_disk
+        assert token not in f"{caplog.text} {told}"
