@@ -43,11 +43,26 @@ def kounta(request: pytest.FixtureRequest) -> Iterator[Running[KountaSimulator]]
         yield running
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either_outbox(request: pytest.FixtureRequest) -> Iterator[Outbox]:
+    """An outbox on each kind of database."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("shop_outbox")
+        return
+    with Outbox(request.getfixturevalue("postgres_url"), settings=QUICK) as outbox:
+        yield outbox
+
+
 @pytest.fixture
 def vault(shop_outbox: Outbox, kounta: Running[KountaSimulator]) -> Vault:
     """The connections of an outbox: the one to the company, whose access token has expired."""
-    shop_outbox.prepare()
-    vault = Vault(shop_outbox.database)
+    return expired_at(kounta, shop_outbox)
+
+
+def expired_at(kounta: Running[KountaSimulator], outbox: Outbox) -> Vault:
+    """Keep the connection to the company in an outbox, and let its token expire."""
+    outbox.prepare()
+    vault = Vault(outbox.database)
     app = kounta.simulator.settings
     client = {"client_id": app.client_id, "client_secret": app.client_secret, "refresh_token": app.refresh_token}
     vault.keep("cafe-42", "kounta", {**kounta.settings, **client}, Grant("Mia Chen"))
@@ -56,12 +71,12 @@ def vault(shop_outbox: Outbox, kounta: Running[KountaSimulator]) -> Vault:
 
 
 @pytest.fixture
-def process(shop_outbox: Outbox, tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+def process(tmp_path: Path) -> Iterator[Callable[[Outbox], subprocess.Popen[str]]]:
     """Starts a worker's process that begins once the file `start` is there."""
     started: list[subprocess.Popen[str]] = []
-    url = shop_outbox.database.engine.url.render_as_string()
 
-    def start() -> subprocess.Popen[str]:
+    def start(outbox: Outbox) -> subprocess.Popen[str]:
+        url = outbox.database.engine.url.render_as_string()
         command = [sys.executable, "-m", "core.outbox.renewing_worker", url, "cafe-42", str(tmp_path / "start")]
         started.append(subprocess.Popen(command, cwd=TESTS, stdout=subprocess.PIPE, text=True))
         assert started[-1].stdout is not None
@@ -75,12 +90,13 @@ def process(shop_outbox: Outbox, tmp_path: Path) -> Iterator[Callable[[], subpro
 
 
 def test_two_processes_that_find_it_expired_renew_it_once_and_both_go_on(
-    vault: Vault,
+    either_outbox: Outbox,
     kounta: Running[KountaSimulator],
-    process: Callable[[], subprocess.Popen[str]],
+    process: Callable[[Outbox], subprocess.Popen[str]],
     tmp_path: Path,
 ) -> None:
-    two = [process(), process()]
+    vault = expired_at(kounta, either_outbox)
+    two = [process(either_outbox), process(either_outbox)]
     (tmp_path / "start").touch()
     assert [one.communicate(timeout=30)[0].strip() for one in two] == ["ready", "ready"]
     assert kounta.simulator.count("POST", TOKEN) == 1
@@ -93,13 +109,14 @@ def test_two_processes_that_find_it_expired_renew_it_once_and_both_go_on(
 
 def test_a_process_killed_in_the_middle_leaves_a_connection_that_works_or_must_be_reconnected(
     vault: Vault,
+    shop_outbox: Outbox,
     kounta: Running[KountaSimulator],
-    process: Callable[[], subprocess.Popen[str]],
+    process: Callable[[Outbox], subprocess.Popen[str]],
     tmp_path: Path,
 ) -> None:
     slow = Fault.model_validate({"kind": "slow_drip", "drip_seconds": 5.0})
     kounta.simulator.set_faults(FaultPlan(rules=(FaultRule(path=TOKEN, fault=slow),)))
-    victim = process()
+    victim = process(shop_outbox)
     (tmp_path / "start").touch()
     give_up_at = time.monotonic() + 20
     while len(kounta.simulator.world.tokens) < 2:  # the provider has renewed it, and is telling so
@@ -111,7 +128,7 @@ def test_a_process_killed_in_the_middle_leaves_a_connection_that_works_or_must_b
     assert stored is not None
     assert stored.refresher is not None  # nobody is told yet that its worker is dead
 
-    said = process().communicate(timeout=30)[0].strip()
+    said = process(shop_outbox).communicate(timeout=30)[0].strip()
 
     if kounta.simulator.settings.rotates_refresh_tokens:
         assert said != "ready"
