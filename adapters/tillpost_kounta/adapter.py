@@ -11,7 +11,17 @@ from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote, urlencode
 
 from tillpost import exchange, oauth
-from tillpost.adapter import Adapter, Attempt, AuthorisationRequest, Credentials, Found, Signed, searched_from
+from tillpost.adapter import (
+    Account,
+    Adapter,
+    Attempt,
+    AuthorisationRequest,
+    Choice,
+    Credentials,
+    Found,
+    Signed,
+    searched_from,
+)
 from tillpost.errors import Applied, DoubtError, OutageError, PosError, RegisterOfflineError, StoreClosedError
 from tillpost.exchange import Effect, Exchange, Request, Response, ask, ask_with_answer, nothing, reading
 from tillpost.itemising import Billed, as_note, itemise, proved, reference_in
@@ -214,6 +224,15 @@ class Kounta(Adapter[KountaSettings]):
     def refresh(self, credentials: Credentials) -> Exchange[Credentials]:
         """Return a new access token for an expired one; they last an hour (third-party code)."""
         return oauth.refresh(_TOKEN, credentials)
+
+    def account(self) -> Exchange[Account]:
+        """Return the company that let us in, its sites and its payment methods."""
+        company = yield from ask(Request("GET", "/v1/companies/me.json", reading(wire.Thing)))
+        found = {"company_id": [company]}
+        for setting, listed in ("site_id", "sites"), ("payment_method_id", "payment_methods"):
+            found[setting] = yield from self._all(f"/v1/companies/{company.id}/{listed}.json", wire.Thing)
+        choices = {name: tuple(Choice(value=t.id, name=t.name) for t in things) for name, things in found.items()}
+        return Account(name=company.name, choices=choices)
 
     def parse_webhook(self, webhook: Webhook, now: float) -> Sequence[WebhookEvent]:
         """Return what a webhook, or the callback of an order, tells of this site, by the object that is its body.

@@ -19,12 +19,14 @@ from typing import Self
 from tillpost.errors import ConfigError, Outcome, PosError, SetupError, Transcript
 from tillpost.importing import MenuImport
 from tillpost.journal import Event
-from tillpost.outbox.connecting import FromFile, Source, Tills
+from tillpost.outbox.connecting import Source, Tills
+from tillpost.outbox.credentials import Vault
 from tillpost.outbox.decisions import decided, error_in_short
 from tillpost.outbox.handling import Ending, OutboxTill
 from tillpost.outbox.life import Life
 from tillpost.outbox.menus import Menus
-from tillpost.outbox.orders import OrderState, WaitsFor
+from tillpost.outbox.merging import FromFileAndDatabase
+from tillpost.outbox.orders import OrderState
 from tillpost.outbox.outbox import Outbox
 from tillpost.outbox.places import Told, tell_place
 from tillpost.outbox.store import Claim, LeaseLostError
@@ -45,8 +47,8 @@ AFTER_A_BUG = 10.0
 class Processor:
     """Processes the orders of an outbox. A context manager: it is a worker, alive while the block lasts.
 
-    `connections` gives a connection by its name; the TOML file does by default. `hooks` are objects whose hooks are
-    called beside the plugins'. `clock` returns epoch seconds.
+    `connections` gives a connection by its name; the TOML file and the database do by default. `hooks` are objects
+    whose hooks are called beside the plugins'. `clock` returns epoch seconds.
     """
 
     def __init__(
@@ -61,7 +63,8 @@ class Processor:
         self.clock = clock
         self.store = outbox.store
         self._hooks = tuple(hooks)
-        self.tills = Tills(connections or FromFile(outbox.config), outbox.settings, self._hooks)
+        known = connections or FromFileAndDatabase(Vault(self.store.database), outbox.config, lambda: self._life.worker)
+        self.tills = Tills(known, outbox.settings, self._hooks)
         self.menus = Menus(self.store, clock)
         self._life = Life(self.store, outbox.settings.lease, clock)
         self._lock = threading.Lock()
@@ -194,7 +197,7 @@ class Processor:
 
     def _handle(self, claim: Claim) -> None:
         try:
-            till = self.tills[claim.connection]
+            till = self.tills.of(claim.connection, claim.credentials)
         except ConfigError as wrong:
             self._finish(claim, _unconnected(claim, wrong), None)
             return
@@ -211,13 +214,14 @@ class Processor:
         changes: dict[str, object] = {
             "state": ending.state.value,
             "waits_for": ending.waits_for.value,
-            "due_at": due_at,
             "resume_at": ending.resume_at,
             "to_ask": ending.to_ask,
             "error": ending.error.model_dump_json() if ending.error else None,
             "worker": None,
             "deaths": 0,
         }
+        if not ending.pause:  # an order that waits for the store to be connected again keeps its turn
+            changes["due_at"] = due_at
         if ending.pos_order:
             changes |= {"pos_order": ending.pos_order.model_dump_json(), "progress": ending.pos_order.progress.value}
         if ending.to_ask and due_at:
@@ -226,7 +230,8 @@ class Processor:
         with self.store.keeping(claim, ending.happened, now, **changes) as db:
             if till:
                 told = tell_place(self.store, db, claim.connection, till, ending, now, self.outbox.settings)
-            if due_at is not None and ending.waits_for is not WaitsFor.AUTHORISATION:
+            paused = ending.pause and bool(self.store.place(db, claim.connection)["paused"])
+            if due_at is not None and not paused:
                 self.outbox.engine.wake(db, claim.order.id, due_at)
         _log(claim, ending, told)
         tell = till.tell if till else Hooks(claim.connection, self._hooks).call

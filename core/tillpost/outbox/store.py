@@ -44,7 +44,10 @@ class LeaseLostError(Exception):
 
 @dataclass(slots=True)
 class Claim:
-    """An order in a worker's hands. `number` is that of its journal's next event; `menu_at`, of the menu in force."""
+    """An order in a worker's hands. `number` is that of its journal's next event; `menu_at`, of the menu in force.
+
+    `credentials` is the version of the connection's row in the database, 0 where it has none.
+    """
 
     order: Order
     connection: str
@@ -56,6 +59,7 @@ class Claim:
     is_new: bool
     deaths: int
     menu_at: float = 0.0
+    credentials: int = 0
     events: Sequence[Event] = ()
     number: int = 0
 
@@ -178,6 +182,8 @@ class Store:
 
     def _free(self, db: Connection, worker: str, now: float, deaths: int) -> int:
         db.execute(update(t.connections).where(t.connections.c.importer == worker).values(importer=None))
+        mine = t.credentials.c.refresher == worker
+        db.execute(update(t.credentials).where(mine).values(refresher=None))
         freed = update(t.orders).where(_ORDER.worker == worker)
         return db.execute(freed.values(worker=None, due_at=now, updated_at=now, deaths=_ORDER.deaths + deaths)).rowcount
 
@@ -230,14 +236,15 @@ class Store:
                 self.set_place(db, connection, probing.values())
             taken = db.execute(_TAKE, {"names": names, "holder": worker, "now": now})
             rows = {row["id"]: row for row in taken.mappings()}
-            return [self._claimed(db, rows[name], worker, place["menu_at"]) for name in names]
+            version = self.credentials_version(db, connection)
+            return [self._claimed(db, rows[name], worker, place["menu_at"], version) for name in names]
 
     def is_enlisted(self, db: Connection, worker: str) -> bool:
         """Whether nobody has buried the worker, and nobody can to the end of the transaction."""
         alive = select(t.workers.c.id).where(t.workers.c.id == worker).with_for_update(read=True, key_share=True)
         return db.execute(alive).first() is not None
 
-    def _claimed(self, db: Connection, row: RowMapping, worker: str, menu_at: float) -> Claim:
+    def _claimed(self, db: Connection, row: RowMapping, worker: str, menu_at: float, version: int) -> Claim:
         kept = self.journal(db, row["id"])
         return Claim(
             order=Order.model_validate_json(row["content"]),
@@ -250,6 +257,7 @@ class Store:
             is_new=row["is_new"],
             deaths=row["deaths"],
             menu_at=menu_at,
+            credentials=version,
             events=kept,
             number=len(kept),
         )
@@ -309,6 +317,11 @@ class Store:
             db.execute(new)
             found = db.execute(_LOCKED, {"of": connection}).mappings().one()
         return found
+
+    def credentials_version(self, db: Connection, connection: str) -> int:
+        """Return the version of the connection's credentials in the database, 0 where it has none there."""
+        row = t.credentials.c
+        return db.scalar(select(row.version).where(row.connection == connection, row.sealed != "")) or 0
 
     def set_place(self, db: Connection, connection: str, values: Mapping[str, object]) -> None:
         """Change the connection's row."""
