@@ -17,6 +17,7 @@ import typer
 from tillpost.adapter import Adapter
 from tillpost.cli.connecting import AsJson
 from tillpost.cli.exits import NOT_RIGHT, Stop
+from tillpost.cli.outbox_demo import outbox_demo
 from tillpost.cli.showing import ACTORS, progress, show_facts, show_json, tell
 from tillpost.cli.simulate import make_simulator, need_simulators
 from tillpost.plugins import adapter_named, adapters
@@ -46,10 +47,19 @@ class LedgerFacts(Word):
 
 def demo(
     platform: Annotated[str, typer.Argument(metavar="[PLATFORM]", help="One platform only.")] = "",
+    outbox: Annotated[
+        bool,
+        typer.Option("--outbox", help="The outbox: a worker is killed, and the platform fails for a while."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run ten orders against a simulator: the healthy way, and each kind of trouble. Takes a few seconds."""
     need_simulators()
+    if outbox:
+        outbox_demo(
+            min(_chosen(platform), key=lambda adapter: (adapter.needs_menu, not adapter.keyed)), as_json=as_json
+        )
+        return
     began = time.monotonic()
     reports = [_report(adapter, as_json=as_json) for adapter in _chosen(platform)]
     seconds = round(time.monotonic() - began, 1)

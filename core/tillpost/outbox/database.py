@@ -35,7 +35,7 @@ class Database:
         """Take the database's URL. Nothing is opened yet. Raises `StoreError` for a URL that can't be one."""
         try:
             self.engine = _engine(url)
-        except (ArgumentError, NoSuchModuleError):
+        except (ArgumentError, NoSuchModuleError, ValueError):
             raise StoreError(f"not a database URL that is known: {_without_password(url)}") from None
         except ModuleNotFoundError as missing:
             raise StoreError(f"the database's driver isn't installed: pip install '{_extra(missing)}'") from None
@@ -128,9 +128,11 @@ def _busy(error: DBAPIError) -> bool:
 def _without_password(url: str) -> str:
     try:
         return repr(make_url(url))
+    except ValueError:
+        return "its port isn't a number"
     except ArgumentError:
         return "it has no scheme, as in sqlite:///orders.db"
 
 
 def _extra(missing: ModuleNotFoundError) -> str:
-    return "psycopg[binary]" if missing.name == "psycopg" else str(missing.name)
+    return "tillpost[postgres]" if missing.name == "psycopg" else str(missing.name)

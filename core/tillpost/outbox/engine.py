@@ -6,11 +6,26 @@ Leases, limits and the order of the orders are the store's, so an engine can be 
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import Connection
 
-__all__ = ["Embedded", "Engine"]
+if TYPE_CHECKING:
+    from tillpost.outbox.processor import Processor
+
+__all__ = ["Embedded", "Engine", "Runs"]
+
+
+class Runs(Protocol):
+    """What an engine's worker is for whoever starts it: `tillpost worker`, or a program of your own."""
+
+    def run(self, *, until_idle: bool = False) -> None:
+        """Process orders until told to stop or, with `until_idle`, until nothing is left that soon becomes due."""
+        ...
+
+    def stop(self) -> None:
+        """Ask it to end soon: orders in hand are carried on for a few seconds. Called from another thread."""
+        ...
 
 
 class Engine(Protocol):
@@ -24,6 +39,10 @@ class Engine(Protocol):
         """Have `Processor.process(order_id)` called at a time (epoch seconds), if the transaction is committed."""
         ...
 
+    def worker(self, processor: Processor) -> Runs:
+        """Return what processes the orders in this process when it is run. The processor is open by then."""
+        ...
+
 
 class Embedded:
     """The engine of `worker`: it looks into the store every so often, so nobody has to be woken."""
@@ -33,3 +52,9 @@ class Embedded:
 
     def wake(self, db: Connection, order_id: str, at: float) -> None:
         """Do nothing: the worker will look."""
+
+    def worker(self, processor: Processor) -> Runs:
+        """Return the bundled worker."""
+        from tillpost.outbox.worker import Worker  # it stands on the processor, which stands on the engine
+
+        return Worker(processor)

@@ -155,6 +155,8 @@ class OutboxTill(Till):
             ending = _resting(submission.history, rest, work.clock())
         except PosError as error:
             ending = _stopped(claim, error, now())
+            if ending.pause or claim.deaths >= SET_ASIDE_AFTER:
+                work.announced.append(("order_parked", {"order": claim.order, "error": error}))
         ending.happened, ending.announced = work.happened, work.announced
         if work.last:
             _tell_of_platform(ending, work.last.error)

@@ -57,6 +57,7 @@ class Life:
         """Retire: what is still in hand is free at once."""
         self._stop.set()
         self._thread.join()
+        self._sure_until = 0.0  # before others may take over what a thread that hangs still has in hand
         try:
             self._store.retire(self.worker, self._clock())
         except StoreError as trouble:

@@ -16,6 +16,7 @@ from sqlalchemy import or_, select, update
 
 from tillpost.errors import PosError
 from tillpost.outbox import schema as t
+from tillpost.outbox.decisions import decided
 from tillpost.outbox.erasing import erase, prune
 from tillpost.outbox.handling import Busy
 from tillpost.outbox.orders import WaitsFor
@@ -75,7 +76,7 @@ class Tending:
         for name, refused in paused:
             known = self._processor.tills.fingerprint(name)
             if known and known != refused and self._processor.outbox.resume(name):
-                log.info("connection %s has new credentials, and its orders go on", name)
+                decided("connection_restored", connection=name)
                 self._processor.tills[name].tell("connection_restored", {})
 
     def _sync_menus(self) -> None:
