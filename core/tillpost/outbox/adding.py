@@ -16,9 +16,13 @@ from tillpost.outbox.orders import OrderState, StoredOrder, WaitsFor, stored_ord
 
 __all__ = ["add_order"]
 
+_COUNTED = {"preserve_rowcount": True}  # SQLAlchemy doesn't count inserted rows unless it is asked to
+
 _ADD_ONCE = {
-    "sqlite": sqlite.insert(t.orders).on_conflict_do_nothing(index_elements=["id"]),
-    "postgresql": postgresql.insert(t.orders).on_conflict_do_nothing(index_elements=["id"]),
+    "sqlite": sqlite.insert(t.orders).on_conflict_do_nothing(index_elements=["id"]).execution_options(**_COUNTED),
+    "postgresql": postgresql.insert(t.orders)
+    .on_conflict_do_nothing(index_elements=["id"])
+    .execution_options(**_COUNTED),
 }
 
 

@@ -17,22 +17,29 @@ __all__ = ["Embedded", "Engine", "Runs"]
 
 
 class Runs(Protocol):
-    """What an engine's worker is for whoever starts it: `tillpost worker`, or a program of your own."""
+    """A worker: what `tillpost worker` runs."""
 
     def run(self, *, until_idle: bool = False) -> None:
-        """Process orders until told to stop or, with `until_idle`, until nothing is left that soon becomes due."""
+        """Work until stopped, or until nothing is left that would become due by itself soon."""
         ...
 
     def stop(self) -> None:
-        """Ask it to end soon: orders in hand are carried on for a few seconds. Called from another thread."""
+        """Ask `run` to end, within 10 seconds. Safe in a signal handler and from any thread."""
         ...
 
 
 class Engine(Protocol):
     """Wakes whoever processes."""
 
+    def is_ready(self, db: Connection) -> bool:
+        """Whether the database has what the engine needs. Cheap. Raises `ConfigError` when it never can."""
+        ...
+
     def prepare(self, db: Connection) -> None:
-        """Make a new database ready for the engine's own needs. Called with the store's own first use."""
+        """Make what the engine needs in a database that isn't ready, within the transaction that is given.
+
+        One program at a time does so. It isn't called again once `is_ready`.
+        """
         ...
 
     def wake(self, db: Connection, order_id: str, at: float) -> None:
@@ -40,21 +47,25 @@ class Engine(Protocol):
         ...
 
     def worker(self, processor: Processor) -> Runs:
-        """Return what processes the orders in this process when it is run. The processor is open by then."""
+        """Return what processes in this program. The processor is entered while it runs, and not by it."""
         ...
 
 
 class Embedded:
     """The engine of `worker`: it looks into the store every so often, so nobody has to be woken."""
 
+    def is_ready(self, db: Connection) -> bool:
+        """Say yes: the store's tables are all it needs."""
+        return True
+
     def prepare(self, db: Connection) -> None:
-        """Do nothing: the store's tables are all it needs."""
+        """Do nothing."""
 
     def wake(self, db: Connection, order_id: str, at: float) -> None:
         """Do nothing: the worker will look."""
 
     def worker(self, processor: Processor) -> Runs:
         """Return the bundled worker."""
-        from tillpost.outbox.worker import Worker  # it stands on the processor, which stands on the engine
+        from tillpost.outbox.worker import Worker  # here, since it stands on all of the outbox
 
         return Worker(processor)

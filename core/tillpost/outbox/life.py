@@ -80,6 +80,7 @@ class Life:
                 self._bury_the_dead()
             except StoreError as trouble:
                 log.warning("no sign of life could be given: %s", trouble)
+                self._seen = {}  # nor could others give one: how long they are silent counts from the next look on
 
     def _beat(self) -> None:
         before = time.monotonic()

@@ -50,9 +50,11 @@ class Menus:
         """Run an import of the connection's menu, alone among all workers, and keep what it brings.
 
         `run` works on the shelf, which holds what the store has when it begins. Raises `Busy` when another worker is
-        importing, and whatever `run` raises.
+        importing, or others have taken this one for dead; and whatever `run` raises.
         """
         with self.store.database.writing() as db:
+            if not self.store.is_enlisted(db, worker):
+                raise Busy
             if self.store.place(db, connection)["importer"] not in (None, worker):
                 raise Busy
             self.store.set_place(db, connection, {"importer": worker})

@@ -27,31 +27,34 @@ _LOCK = 0x7111_9057
 
 
 def prepare(db: Connection, engine: Engine) -> None:
-    """Make a new database ready; raise `StoreError` for one of another version."""
+    """Make a new database ready, and one that another engine had; raise `StoreError` for one of another version."""
     version = _version(db)
-    if version is None:
+    if version in (None, HEAD):
         migrate(db, engine)
-    elif version != HEAD:
+    else:
         raise StoreError(_other_version(version))
 
 
-def is_ready(db: Connection) -> bool:
-    """Whether the tables are there, in this version."""
-    return _version(db) == HEAD
+def is_ready(db: Connection, engine: Engine) -> bool:
+    """Whether the tables are there, in this version, and what the engine needs."""
+    return _version(db) == HEAD and engine.is_ready(db)
 
 
 def migrate(db: Connection, engine: Engine) -> bool:
-    """Bring the tables to this version; return whether there was anything to do."""
+    """Bring the tables to this version, and what the engine needs; return whether there was anything to do."""
+    if is_ready(db, engine):
+        return False
     if db.dialect.name == "postgresql":
         db.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     version = _version(db)
-    if version == HEAD:
-        return False
     if version not in (None, *VERSIONS):
         raise StoreError(_other_version(version))
-    _upgrade(db)
-    engine.prepare(db)
-    return True
+    unready = not engine.is_ready(db)
+    if version != HEAD:
+        _upgrade(db)
+    if unready:
+        engine.prepare(db)
+    return unready or version != HEAD
 
 
 def _version(db: Connection) -> str | None:

@@ -140,7 +140,7 @@ class Outbox:
         """
         with told():
             db = session.connection() if isinstance(session, Session) else session
-            if not self._ready and not is_ready(db):
+            if not self._ready and not is_ready(db, self.engine):
                 self.prepare()
             self._ready = True
             return self._add(db, order, connection, is_new)

@@ -65,8 +65,10 @@ class Processor:
         self.menus = Menus(self.store, clock)
         self._life = Life(self.store, outbox.settings.lease, clock)
         self._lock = threading.Lock()
-        self._in_hand = 0
+        self._in_hand: set[tuple[str, int]] = set()
+        self._unsure = False
         self._alone = False
+        self._takes_more = True
         self._unfinished: list[Claim] = []
 
     def __enter__(self) -> Self:
@@ -79,13 +81,14 @@ class Processor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Retire, and close the connections."""
+        self.take_no_more()
         self._life.__exit__(kind, error, trace)
         self.tills.close()
 
     @property
     def in_hand(self) -> int:
         """How many orders are in hand here now."""
-        return self._in_hand
+        return len(self._in_hand)
 
     # ------------------------------------------------------------------ for engines
 
@@ -109,11 +112,11 @@ class Processor:
     def claim(self, most: int, connection: str = "") -> list[Claim]:
         """Take up to `most` due orders in hand, of all connections or of one. Each has to be handed to `handle`.
 
-        None are taken while an order runs alone, and no others while one waits to.
+        None are taken while an order runs alone, and no others while one waits to. Raises `StoreError`.
         """
         now, taken = self.clock(), list[Claim]()
         with self._lock:
-            if self._alone:
+            if self._alone or not self._takes_more:
                 return taken
             alone = self.store.deadly_due(now)
             if alone and self._in_hand:
@@ -123,10 +126,23 @@ class Processor:
                 room = (1 if alone else most) - len(taken)
                 if room > 0 and connection in ("", name):
                     limit = self.tills.options(name).concurrency
-                    taken += self.store.claim(name, self._life.worker, now, limit=limit, most=room, alone=alone)
-            self._in_hand += len(taken)
+                    try:
+                        taken += self.store.claim(name, self._life.worker, now, limit=limit, most=room, alone=alone)
+                    except StoreError:
+                        self._unsure = True
+                        if not taken:
+                            raise
+                        break
+            self._in_hand |= {(claim.order.id, claim.fence) for claim in taken}
             self._alone = alone and bool(taken)
         return taken
+
+    def take_no_more(self) -> None:
+        """Take no further order in hand: `process` returns once the one that it has in hand is laid down.
+
+        Safe in a signal handler and from any thread.
+        """
+        self._takes_more = False
 
     def handle(self, claim: Claim) -> None:
         """Carry an order as far as it goes now, and write how it stands then."""
@@ -142,12 +158,12 @@ class Processor:
             self._unfinished.append(claim)
         finally:
             with self._lock:
-                self._in_hand -= 1
+                self._in_hand.discard((claim.order.id, claim.fence))
                 self._alone = False
             self.lay_down_unfinished()
 
     def lay_down_unfinished(self) -> None:
-        """Free the orders that couldn't be written down to an end, once the store works again."""
+        """Free orders that couldn't be laid down, or were taken in hand unheard, once the store works again."""
         while self._unfinished:
             claim = self._unfinished.pop()
             try:
@@ -155,6 +171,17 @@ class Processor:
             except StoreError:
                 self._unfinished.append(claim)
                 return
+        if self._unsure:
+            self._free_unheard()
+
+    def _free_unheard(self) -> None:
+        """Free orders whose claim the store has, although it failed before it could say so."""
+        with self._lock:
+            try:
+                self.store.free_others(self._life.worker, {order_id for order_id, _ in self._in_hand}, self.clock())
+            except StoreError:
+                return
+            self._unsure = False
 
     # ------------------------------------------------------------------ one order
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -146,9 +146,11 @@ class Store:
         """Take up to `most` orders of a connection in hand, those first that are due first, as far as it has room.
 
         `limit` bounds how many of its orders are in hand at once, over all workers. `alone` takes only such as have to
-        run alone, else only others.
+        run alone, else only others. A worker that was taken for dead takes none: nobody would free them again.
         """
         with self.database.writing() as db:
+            if not self.is_enlisted(db, worker):
+                return []
             place = self.place(db, connection)
             if place["paused"] or now < place["not_before"]:
                 return []
@@ -180,6 +182,11 @@ class Store:
             )
             rows = {row["id"]: row for row in db.execute(taken).mappings()}
             return [self._claimed(db, rows[name], worker, place["menu_at"]) for name in names]
+
+    def is_enlisted(self, db: Connection, worker: str) -> bool:
+        """Whether nobody has buried the worker, and nobody can to the end of the transaction."""
+        alive = select(t.workers.c.id).where(t.workers.c.id == worker).with_for_update(read=True, key_share=True)
+        return db.execute(alive).first() is not None
 
     def _claimed(self, db: Connection, row: RowMapping, worker: str, menu_at: float) -> Claim:
         kept = self.journal(db, row["id"])
@@ -235,6 +242,12 @@ class Store:
             own = {"of": claim.order.id, "holder": claim.worker, "at_fence": claim.fence}
             again = {"worker": None, "due_at": now + rest, "updated_at": now, "deaths": _ORDER.deaths + deaths}
             db.execute(update(t.orders).where(*_MINE).values(**again), own)
+
+    def free_others(self, worker: str, known: Collection[str], now: float) -> None:
+        """Free the orders in a worker's hands but for those that it knows of."""
+        with self.database.writing() as db:
+            unheard = update(t.orders).where(_ORDER.worker == worker, _ORDER.id.not_in(known))
+            db.execute(unheard.values(worker=None, due_at=now, updated_at=now))
 
     # ------------------------------------------------------------------ connections
 

@@ -7,10 +7,10 @@ or, with `until_idle`, when nothing is left that would become due by itself soon
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 
+from tillpost.outbox.crew import Crew
 from tillpost.outbox.processor import Processor
 from tillpost.outbox.tending import Tending
 from tillpost.outbox.trouble import StoreError
@@ -22,7 +22,7 @@ log = logging.getLogger("tillpost.outbox")
 LOOK_EVERY = 0.2
 """How often the store is asked for due orders, in seconds, while there are none."""
 
-GRACE = 8.0
+GRACE = 7.0
 """How long a worker that was told to stop waits for the orders in hand, in seconds."""
 
 STORE_AGAIN = 1.0
@@ -35,43 +35,41 @@ class Worker:
     def __init__(self, processor: Processor) -> None:
         self._processor = processor
         self._threads = processor.outbox.settings.threads
-        self._stop = threading.Event()
+        self._stopped = False  # and no Event, whose lock a signal handler could find held by the thread that it is in
         self._tending = Tending(processor)
 
     def stop(self) -> None:
         """Ask the worker to stop. Safe in a signal handler and from any thread."""
-        self._stop.set()
+        self._stopped = True
 
     def run(self, *, until_idle: bool = False) -> None:
         """Work until stopped, or until idle. Store failures are logged and waited out."""
-        pool = ThreadPoolExecutor(self._threads, thread_name_prefix="tillpost-order")
-        busy: set[Future[None]] = set()
+        crew = Crew(self._threads, "tillpost-order")
         try:
-            while not self._stop.is_set():
-                busy = {future for future in busy if not future.done()}
+            while not self._stopped:
                 try:
                     self._tending.tend()
-                    claims = self._processor.claim(self._threads - len(busy)) if len(busy) < self._threads else []
-                    if until_idle and not claims and not busy and self._tending.idle():
+                    claims = self._processor.claim(crew.spare) if crew.spare > 0 else []
+                    if until_idle and not claims and not crew.busy and self._tending.idle():
                         return
                 except StoreError as trouble:
                     log.warning("%s", trouble)
-                    self._stop.wait(STORE_AGAIN)
+                    time.sleep(STORE_AGAIN)
                     continue
-                busy |= {pool.submit(self._processor.handle, claim) for claim in claims}
+                for claim in claims:
+                    crew.submit(partial(self._processor.handle, claim))
                 if not claims:
-                    self._pause(busy)
+                    self._pause(crew)
         finally:
-            wait(busy, GRACE)
-            pool.shutdown(wait=False, cancel_futures=True)
+            crew.wait(GRACE)
+            crew.dismiss()
 
-    def _pause(self, busy: set[Future[None]]) -> None:
+    def _pause(self, crew: Crew) -> None:
         """Wait until something is in hand no more, or for a moment."""
-        if busy and len(busy) >= self._threads:
-            wait(busy, LOOK_EVERY, return_when="FIRST_COMPLETED")
-        elif busy:
-            done, _ = wait(busy, LOOK_EVERY / 10, return_when="FIRST_COMPLETED")
-            if not done:
+        if crew.spare <= 0:
+            crew.wait(LOOK_EVERY, for_one=True)
+        elif crew.busy:
+            if not crew.wait(LOOK_EVERY / 10, for_one=True):
                 time.sleep(LOOK_EVERY / 10)
         else:
-            self._stop.wait(LOOK_EVERY)
+            time.sleep(LOOK_EVERY)

@@ -1,0 +1,82 @@
+"""The database goes away in the middle and comes back: no order stays in the hands of a worker that doesn't know of it,
+and no worker is taken for dead because nobody could see it live."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.square.shop_orders import TOASTIE, paid
+from databases import PostgresServer
+from tillpost.outbox import Outbox, OutboxSettings, Processor, StoreError
+
+
+@contextmanager
+def broken(outbox: Outbox, *, after: int, committed: bool) -> Generator[None]:
+    """Break the connection at a commit, after so many that go well; whether that one is on disk nobody is told."""
+    dialect: Any = outbox.database.engine.dialect
+    commit, left = dialect.do_commit, [after]
+
+    def commit_or_break(connection: object) -> None:
+        left[0] -= 1
+        if left[0] >= 0 or committed:
+            commit(connection)
+        if left[0] < 0:
+            raise sqlite3.OperationalError("the connection was lost")
+
+    dialect.do_commit = commit_or_break
+    try:
+        yield
+    finally:
+        dialect.do_commit = commit
+
+
+def test_orders_that_were_claimed_before_the_store_failed_are_handed_out(tmp_path: Path) -> None:
+    with Outbox(f"sqlite:///{tmp_path / 'orders.db'}") as outbox, Processor(outbox) as processor:
+        outbox.add(paid("A-1", [TOASTIE]), connection="cafe")
+        outbox.add(paid("B-1", [TOASTIE]), connection="bar")
+
+        with broken(outbox, after=1, committed=False):
+            claims = processor.claim(2)
+
+        assert [claim.order.id for claim in claims] == ["A-1"]
+        assert processor.in_hand == 1
+
+
+def test_an_order_whose_claim_was_committed_unheard_is_free_again(tmp_path: Path) -> None:
+    with Outbox(f"sqlite:///{tmp_path / 'orders.db'}") as outbox, Processor(outbox) as processor:
+        outbox.add(paid("A-1", [TOASTIE]), connection="cafe")
+        (claim,) = processor.claim(1)
+        outbox.add(paid("A-2", [TOASTIE]), connection="cafe")
+        with broken(outbox, after=0, committed=True), pytest.raises(StoreError):
+            processor.claim(1)
+        assert outbox.orders()[0].worker
+
+        processor.lay_down_unfinished()
+
+        held = {stored.id: stored.worker for stored in outbox.orders()}
+        assert held == {"A-2": None, "A-1": claim.worker}
+
+
+def test_nobody_is_buried_for_being_silent_while_the_store_was_down(
+    postgres: PostgresServer, postgres_url: str
+) -> None:
+    with ExitStack() as workers:
+        outbox = workers.enter_context(Outbox(postgres_url, settings=OutboxSettings(lease=2)))
+        for _ in range(4):
+            workers.enter_context(Processor(outbox))
+        time.sleep(1)
+        before = set(outbox.store.beats())
+
+        postgres.stop()
+        time.sleep(4)
+        postgres.start()
+        time.sleep(3)
+
+        assert set(outbox.store.beats()) == before

@@ -1,0 +1,17 @@
+"""A register to submit to."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+
+from tillpost.simulator import Running, serve_in_thread
+from tillpost_square.simulator import SquareSimulator
+
+
+@pytest.fixture
+def square() -> Generator[Running[SquareSimulator]]:
+    """A Square of its own for each test."""
+    with serve_in_thread(SquareSimulator()) as running:
+        yield running
