@@ -19,6 +19,7 @@ from typing import Self
 from tillpost.errors import ConfigError, Outcome, PosError, SetupError, Transcript
 from tillpost.importing import MenuImport
 from tillpost.journal import Event
+from tillpost.order import PosOrder
 from tillpost.outbox.connecting import FromFile, Source, Tills
 from tillpost.outbox.decisions import decided, error_in_short
 from tillpost.outbox.handling import Ending, OutboxTill
@@ -27,6 +28,7 @@ from tillpost.outbox.menus import Menus
 from tillpost.outbox.orders import OrderState, WaitsFor
 from tillpost.outbox.outbox import Outbox
 from tillpost.outbox.places import Told, tell_place
+from tillpost.outbox.problems import problem_columns
 from tillpost.outbox.store import Claim, LeaseLostError
 from tillpost.outbox.trouble import StoreError
 from tillpost.plugins import Hooks
@@ -183,6 +185,25 @@ class Processor:
                 return
             self._unsure = False
 
+    # ------------------------------------------------------------------ for what people do
+
+    def take(self, order_id: str) -> Claim | None:
+        """Take an order in hand that nobody has, to act on it and lay it down with `store.keeping`; else None."""
+        return self.store.take(order_id, self._life.worker, self.clock())
+
+    def withdraw(self, claim: Claim, pos_order: PosOrder) -> bool:
+        """Withdraw an order in hand at the platform; return whether it says that it is gone."""
+        try:
+            till = self.tills[claim.connection]
+            if "cancel" not in till.capabilities:
+                return False
+            self.keep(claim, till.withdraw(claim, self, self.clock, pos_order))
+        except (ConfigError, PosError) as trouble:
+            why = type(trouble).__name__
+            decided("withdraw_failed", id=claim.order.id, connection=claim.connection, error=why)
+            return False
+        return True
+
     # ------------------------------------------------------------------ one order
 
     def _handle(self, claim: Claim) -> None:
@@ -208,6 +229,7 @@ class Processor:
             "error": ending.error.model_dump_json() if ending.error else None,
             "worker": None,
             "deaths": 0,
+            **problem_columns(ending.state, ending.waits_for, now, self.outbox.settings.escalate_after),
         }
         if ending.pos_order:
             changes |= {"pos_order": ending.pos_order.model_dump_json(), "progress": ending.pos_order.progress.value}
