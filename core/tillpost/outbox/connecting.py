@@ -112,9 +112,7 @@ class Tills:
                 found = self._source(name)
                 policy = self._settings.policy(found.options.policy)
                 options = replace(found.options, name=name, policy=policy, hooks=(*found.options.hooks, *self._hooks))
-                self._tills[name] = OutboxTill(
-                    found.adapter, options, found.renewal, http_client=found.http_client
-                )
+                self._tills[name] = OutboxTill(found.adapter, options, found.renewal, http_client=found.http_client)
                 self._outbox[name] = self._settings.of(found.outbox)
             return self._tills[name]
 

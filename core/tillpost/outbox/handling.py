@@ -187,6 +187,14 @@ class OutboxTill(Till):
             _tell_of_platform(ending, work.last.error)
         return ending
 
+    def withdraw(
+        self, claim: Claim, hands: Hands, now: Callable[[], float], pos_order: PosOrder
+    ) -> Sequence[tuple[Event, Transcript | None]]:
+        """Withdraw an order at the platform; return what is still to be kept. Raises the platform's `PosError`."""
+        work = _Handling(claim, hands, flow_clock(claim, now))
+        self._conduct(self._cancelling(pos_order), lambda command: self._carry_out_for(work, command))
+        return work.happened
+
     @property
     def shelf(self) -> Shelf:
         """The menu as this process knows it."""

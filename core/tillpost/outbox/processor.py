@@ -19,6 +19,7 @@ from typing import Self
 from tillpost.errors import ConfigError, Outcome, PosError, SetupError, Transcript
 from tillpost.importing import MenuImport
 from tillpost.journal import Event
+from tillpost.order import PosOrder
 from tillpost.outbox.connecting import Source, Tills
 from tillpost.outbox.credentials import Vault
 from tillpost.outbox.decisions import decided, error_in_short
@@ -29,6 +30,7 @@ from tillpost.outbox.merging import FromFileAndDatabase
 from tillpost.outbox.orders import OrderState
 from tillpost.outbox.outbox import Outbox
 from tillpost.outbox.places import Told, tell_place
+from tillpost.outbox.problems import problem_columns
 from tillpost.outbox.store import Claim, LeaseLostError
 from tillpost.outbox.trouble import StoreError
 from tillpost.plugins import Hooks
@@ -193,6 +195,25 @@ class Processor:
                 return
             self._unsure = False
 
+    # ------------------------------------------------------------------ for what people do
+
+    def take(self, order_id: str) -> Claim | None:
+        """Take an order in hand that nobody has, to act on it and lay it down with `store.keeping`; else None."""
+        return self.store.take(order_id, self._life.worker, self.clock())
+
+    def withdraw(self, claim: Claim, pos_order: PosOrder) -> bool:
+        """Withdraw an order in hand at the platform; return whether it says that it is gone."""
+        try:
+            till = self.tills[claim.connection]
+            if "cancel" not in till.capabilities:
+                return False
+            self.keep(claim, till.withdraw(claim, self, self.clock, pos_order))
+        except (ConfigError, PosError) as trouble:
+            why = type(trouble).__name__
+            decided("withdraw_failed", id=claim.order.id, connection=claim.connection, error=why)
+            return False
+        return True
+
     # ------------------------------------------------------------------ one order
 
     def _handle(self, claim: Claim) -> None:
@@ -219,6 +240,7 @@ class Processor:
             "error": ending.error.model_dump_json() if ending.error else None,
             "worker": None,
             "deaths": 0,
+            **problem_columns(ending.state, ending.waits_for, now, self.outbox.settings.escalate_after),
         }
         if not ending.pause:  # an order that waits for the store to be connected again keeps its turn
             changes["due_at"] = due_at

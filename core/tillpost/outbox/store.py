@@ -239,6 +239,18 @@ class Store:
             version = self.credentials_version(db, connection)
             return [self._claimed(db, rows[name], worker, place["menu_at"], version) for name in names]
 
+    def take(self, order_id: str, worker: str, now: float) -> Claim | None:
+        """Take an order in hand that nobody has, due or not, for what a person does with it; None when one has."""
+        with self.database.writing() as db:
+            if not self.is_enlisted(db, worker):
+                return None
+            free = (_ORDER.id == order_id, _ORDER.worker.is_(None), _ORDER.content.is_not(None))
+            taken = update(t.orders).where(*free).values(worker=worker, fence=_ORDER.fence + 1)
+            row = db.execute(taken.returning(*t.orders.c)).mappings().one_or_none()
+            if row is None:
+                return None
+            return self._claimed(db, row, worker, 0.0, self.credentials_version(db, row["connection"]))
+
     def is_enlisted(self, db: Connection, worker: str) -> bool:
         """Whether nobody has buried the worker, and nobody can to the end of the transaction."""
         alive = select(t.workers.c.id).where(t.workers.c.id == worker).with_for_update(read=True, key_share=True)
