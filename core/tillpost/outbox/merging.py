@@ -93,7 +93,7 @@ class FromFileAndDatabase:
             return Connected(adapter, warning, outbox)
         version = stored.version if stored else 0
         renewal = Renewal(self._known.vault, name, platform, follows, version, self._worker)
-        return Connected(adapter, options, outbox, renewal)
+        return Connected(adapter, options, outbox, renewal=renewal)
 
     def mark(self, name: str, *, now: bool = False) -> object:
         """Return what changes when the file or the connection's row does."""

@@ -97,7 +97,7 @@ def test_people_who_press_resubmit_at_once_make_one_order(
     stuck(shop, shop_outbox, known)
     shop.simulator.reset()
     with ThreadPoolExecutor(8) as pool:
-        states = {stored.state for stored in pool.map(lambda _: desk.resubmit("ord-1"), range(8))}
+        states = {stored.state for stored in pool.map(desk.resubmit, ["ord-1"] * 8)}
         work_off(shop_outbox, known)
     assert states <= {OrderState.DUE, OrderState.SENDING}
     assert len(shop.simulator.ledger().entries) == 1
