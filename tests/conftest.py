@@ -8,13 +8,15 @@ import pytest
 
 SEED = pytest.StashKey[int]()
 
-pytest_plugins = ["databases", "core.outbox.killing"]
+pytest_plugins = ["databases", "core.outbox.killing", "core.outbox.stores"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a run be made larger, and be repeated."""
     parser.addoption("--orders", type=int, default=200, help="orders that a storm sends (200; 2000 for a full run)")
-    parser.addoption("--crash-orders", type=int, default=300, help="orders of the crash test (300; 10000 for a full run)")
+    parser.addoption(
+        "--crash-orders", type=int, default=300, help="orders of the crash test (300; 10000 for a full run)"
+    )
     parser.addoption("--kills", type=int, default=20, help="workers that it kills (20; 300 for a full run)")
     parser.addoption("--seed", type=int, default=None, help="seed of the storms (random; the run prints it)")
 
@@ -46,10 +48,10 @@ def orders(pytestconfig: pytest.Config) -> int:
 @pytest.fixture
 def crash_orders(pytestconfig: pytest.Config) -> int:
     """How many orders the crash test sends."""
-    return int(pytestconfig.getoption("--crash-orders"))
+    return int(pytestconfig.getoption("--crash-orders") or 0)
 
 
 @pytest.fixture
 def kills(pytestconfig: pytest.Config) -> int:
     """How many workers the crash test kills."""
-    return int(pytestconfig.getoption("--kills"))
+    return int(pytestconfig.getoption("--kills") or 0)

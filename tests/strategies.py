@@ -35,6 +35,8 @@ words = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x24F, exclude_c
 names = words.filter(lambda text: bool(text.strip()))
 prices = st.integers(0, 50_000)
 counts = st.integers(1, 20)
+MOST_OF_ONE = 60
+"""What a menu's limit for an order is, where it has one: three lines of the same, as many as `counts` draws."""
 order_ids = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=40)
 currencies = st.sampled_from(CURRENCIES)
 times = st.datetimes(datetime(2026, 1, 1), datetime(2036, 1, 1), timezones=st.sampled_from(ZONES))
@@ -45,14 +47,12 @@ def addresses() -> st.SearchStrategy[Address]:
     return st.builds(Address, line1=names, city=words, postcode=words, country=st.sampled_from(["AU", "US", None]))
 
 
-def fulfilments() -> st.SearchStrategy[Fulfilment]:
-    """Pickup, delivery or dine-in, due at a time or as soon as possible."""
+def fulfilments(tables: Sequence[str] | None = None) -> st.SearchStrategy[Fulfilment]:
+    """Pickup, delivery or dine-in, due at a time or as soon as possible; at any table, or at one of `tables`."""
     due = st.none() | times
-    return st.one_of(
-        st.builds(Pickup, due_at=due),
-        st.builds(Delivery, due_at=due, address=addresses(), instructions=words),
-        st.builds(DineIn, due_at=due, table=names),
-    )
+    ways = [st.builds(Pickup, due_at=due), st.builds(Delivery, due_at=due, address=addresses(), instructions=words)]
+    named = names if tables is None else st.sampled_from(tables) if tables else st.nothing()
+    return st.one_of(*ways, st.builds(DineIn, due_at=due, table=named))
 
 
 def modifiers() -> st.SearchStrategy[Modifier]:
@@ -75,8 +75,12 @@ def orders(
     currency: str | None = None,
     prices_include_tax: bool | None = None,
     sold: st.SearchStrategy[Sequence[Line]] | None = None,
+    tables: Sequence[str] | None = None,
 ) -> Order:
-    """Orders that are paid to the last minor unit, in one or two payments; `sold` draws the lines."""
+    """Orders that are paid to the last minor unit, in one or two payments; `sold` draws the lines.
+
+    With `tables`, those who dine in sit at one of them.
+    """
     bought = tuple(draw(st.lists(lines(), min_size=1, max_size=3) if sold is None else sold))
     included = draw(st.booleans()) if prices_include_tax is None else prices_include_tax
     charges = draw(
@@ -95,7 +99,7 @@ def orders(
         currency=currency or draw(currencies),
         prices_include_tax=included,
         customer=draw(st.none() | st.builds(Customer, name=names, phone=words)),
-        fulfilment=draw(fulfilments()),
+        fulfilment=draw(fulfilments(tables)),
         lines=bought,
         charges=tuple(charges),
         discounts=(Discount(name="WELCOME", amount=off),) if off else (),
@@ -143,6 +147,7 @@ def menus(
                     sku=f"V-{i}-{v}" if labelled else "",
                     name=f"Size {v}",
                     price=draw(prices),
+                    maximum=draw(st.none() | st.just(MOST_OF_ONE)),
                 )
                 for v in range(draw(st.integers(1, 3)))
             ),
@@ -158,6 +163,7 @@ def menus(
         items=items,
         groups=groups,
         taxes=(Tax(id="tax", name="GST", rate=Decimal("0.1"), included=included),),
+        tables=draw(st.none() | st.lists(names, max_size=3).map(tuple)),
     )
 
 
@@ -194,6 +200,7 @@ def orders_from(menu: Menu) -> st.SearchStrategy[Order]:
         currency=menu.currency,
         prices_include_tax=all(tax.included for tax in menu.taxes),
         sold=lines_from(menu),
+        tables=menu.tables,
     )
 
 

@@ -18,7 +18,7 @@ import httpx
 from pydantic import BaseModel, Field, SecretStr, TypeAdapter, ValidationError
 
 from tillpost import errors as e
-from tillpost.adapter import Adapter, AdapterSettings, Attempt, Credentials, Found, Problem, Row, Signed
+from tillpost.adapter import Adapter, AdapterSettings, Attempt, Credentials, Found, Looks, Problem, Row, Signed
 from tillpost.exchange import Effect, Exchange, Request, Response, ask, reading
 from tillpost.menu import Menu
 from tillpost.money import Amount, format_money
@@ -43,7 +43,7 @@ class GenericSettings(AdapterSettings):
     username: Annotated[str, Field(pattern=r"^[^:]*$")] = ""
     signing_key: Annotated[SecretStr, Field(min_length=1)]
     allow_private: bool = False
-    look_after: Annotated[tuple[Annotated[float, Field(ge=0, le=86_400)], ...], Field(min_length=1)] = (1.0, 3.0)
+    look_after: Looks = (1.0, 3.0)
 
     def credentials(self) -> Credentials:
         """Return what requests are signed with: the token as it is sent, and the secret that is shared with the POS."""
@@ -87,7 +87,7 @@ class ProblemDetails(BaseModel):
     detail: str = ""
     lines: tuple[Annotated[int, Field(ge=0)], ...] = ()
     item: str = ""
-    reason: Literal["", "gone", "sold_out", "price", "choices", "scopes"] = ""
+    reason: Literal["", "gone", "sold_out", "price", "choices", "quantity", "table", "scopes"] = ""
     retry_after: Annotated[float, Field(ge=0, le=10**9)] | None = None
 
 
@@ -105,7 +105,7 @@ class Generic(Adapter[GenericSettings]):
     """Any POS that serves Tillpost's own format."""
 
     platform, title, settings, keyed = "generic", "Generic POS", GenericSettings, True
-    simulator = "tillpost_generic.simulator:GenericSimulator"
+    simulator, demo = "tillpost_generic.simulator:GenericSimulator", "tillpost_generic.demo:scenarios"
     public_fields = frozenset("reference item_id modifier_id sku item reason progress due_at placed_at".split())
     errors = (
         *map(kind, (e.PermissionsError, e.RateLimitError, e.RegisterOfflineError, e.StoreClosedError, e.TaxError)),

@@ -7,16 +7,14 @@ anything again. Kounta checks little, so an order is read back, and one that com
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import ClassVar, TypeVar
-from urllib.parse import urlencode, urlsplit
+from typing import Any, ClassVar, TypeVar
+from urllib.parse import quote, urlencode
 
-from tillpost import exchange
-from tillpost.adapter import Adapter, Attempt, Found
+from tillpost import exchange, oauth
+from tillpost.adapter import Adapter, Attempt, AuthorisationRequest, Credentials, Found, Signed, searched_from
 from tillpost.errors import Applied, DoubtError, OutageError, PosError, RegisterOfflineError, StoreClosedError
 from tillpost.exchange import Effect, Exchange, Request, Response, ask, ask_with_answer, nothing, reading
-from tillpost.itemising import Billed, in_words, itemise, proved
+from tillpost.itemising import Billed, as_note, itemise, proved, reference_in
 from tillpost.lenient import texts_in
 from tillpost.menu import Menu
 from tillpost.money import to_major
@@ -25,16 +23,18 @@ from tillpost.order import Order, PosOrder, PosState, Progress
 from tillpost.readiness import Finding, Readiness
 from tillpost.remedies import Actor
 from tillpost.table import Problem, Row
+from tillpost.webhooks import AvailabilityChanged, OrderChanged, Webhook, WebhookEvent, verify_hmac
 from tillpost_kounta import wire
 from tillpost_kounta.settings import KountaSettings
 from tillpost_kounta.table import TABLE
 
 __all__ = ["Kounta"]
 
+_TOKEN = "/v1/token"  # noqa: S105  an address
 M = TypeVar("M", bound=wire.Thing)
 _FIELDS = "categories,option_sets,availability,unit_price,unit_price_ex_tax,unit_tax,variants"
+_PAGES = exchange.PageHeaders(onward="x-next-page", count="x-pages", number="x-page")
 _PRINTING = "pass_thru_printing_register"
-_EARLIER = timedelta(hours=1)  # since two clocks never agree
 _READ_BACK = (0.5, 1.0, 2.0)  # seconds for which a new order may be a 404
 # Staff accept or reject (vendor's page). A 201, SUBMITTED, ON_HOLD and PENDING only say that the cloud has it.
 _DONE, _GONE = (PosState.ACCEPTED, Progress.COMPLETED), (PosState.CANCELLED, Progress.CANCELLED)
@@ -50,8 +50,10 @@ class Kounta(Adapter[KountaSettings]):
     settings = KountaSettings
     errors: ClassVar[tuple[Row, ...]] = TABLE
     needs_menu = True
+    webhooks_proved = False
     public_fields = frozenset("sale_number order_type placed_at fulfil_at id_str rate code".split())
     simulator = "tillpost_kounta.simulator:KountaSimulator"
+    demo = "tillpost_kounta.demo:scenarios"
 
     def __init__(self, settings: KountaSettings) -> None:
         super().__init__(settings)
@@ -59,12 +61,16 @@ class Kounta(Adapter[KountaSettings]):
         self._company = f"/v1/companies/{settings.company_id}"
         self._site = f"{self._company}/sites/{settings.site_id}"
 
+    def sign(self, request: Request[Any], credentials: Credentials) -> Signed:
+        """Put the token on the request, or the client's secrets into a request for a token."""
+        return oauth.signed_form(request, credentials) if request.path == _TOKEN else super().sign(request, credentials)
+
     def problems(self, response: Response) -> Sequence[Problem]:
         """Return the first text in any of the places where one was seen. A success may hold an error, too."""
         fine = response.status < 300
         said = {} if fine and b'"error' not in response.body else texts_in(response.body)
         places = ("error_description", "error_message", *(() if fine else ("message",)), "error")
-        return [Problem(text=said[place]) for place in places if place in said][:1]
+        return [Problem(said.get("error", ""), text=said[place]) for place in places if place in said][:1]
 
     def submit(self, order: Order, attempt: Attempt) -> Exchange[PosOrder]:
         """Make the order and read it back. A success that names no order leaves the doubt to core."""
@@ -97,7 +103,7 @@ class Kounta(Adapter[KountaSettings]):
             "status": self.config.status,
             "sale_number": order.id,
             "order_type": order.fulfilment.type.replace("_", " ").capitalize(),
-            "notes": "\n".join(filter(None, (f"Ref: {order.id}", *in_words(order), *remarks, order.note))),
+            "notes": as_note(order, remarks),
             "lines": [
                 {"product_id": int(line.product_id), "quantity": line.quantity, "unit_price": line.price,
                  "price_variation": line.multiplier, "modifiers": [int(m) for m in line.modifiers] or None,
@@ -113,7 +119,7 @@ class Kounta(Adapter[KountaSettings]):
         }  # fmt: skip
 
     def _customer(self, order: Order) -> Exchange[tuple[int | None, Sequence[str]]]:
-        """Look the customer up, by email or by name and phone, or create it. No order fails for it."""
+        """Find the customer, which redirects to it (vendor's page), or make it. No order fails for it."""
         who, path = order.customer, f"{self._company}/customers.json"
         if who is None or not (who.email or who.phone):
             return None, ()
@@ -122,24 +128,21 @@ class Kounta(Adapter[KountaSettings]):
         query = urlencode({"email": who.email} if who.email else named)
         look = Request("GET", f"{path}?{query}", nothing, answers=frozenset({302, 404}))
         make = Request("POST", path, nothing, exchange.to_exact_body(**named, email=who.email), Effect.SIDE)
-        try:
-            for request in (look, make):  # one that is there is found by a redirect to it (vendor's page)
-                _, answer = yield from ask_with_answer(request)
-                if customer_id := exchange.id_in_location(answer, "customers"):
-                    return int(customer_id), ()
-        except PosError:
-            pass
+        found = yield from exchange.find_or_make("customers", look, make)
+        if found.isdecimal():
+            return int(found), ()
         return None, ("The customer isn't linked in Kounta; name and phone are in the order's notes",)
 
     def _proved(self, order: Order, there: wire.Order, menu: Menu | None, notices: Sequence[str]) -> Exchange[PosOrder]:
         """Read the order back and raise what is wrong with it. One that can't be read is there all the same."""
         try:
             seen = yield from exchange.ask_when_there(self._order(there.id), _READ_BACK)
+            if seen.id != there.id:
+                raise OutageError("the answer isn't about this order")
         except PosError as error:
             return _pos_order(there, *notices, f"Kounta's total isn't proved: {error.detail}")
         billed = [
-            Billed(x.product.id if x.product else "", x.line_total_ex_tax, x.line_total_tax, [t.name for t in x.taxes])
-            for x in seen.lines
+            Billed(x.product, x.line_total_ex_tax, x.line_total_tax, [t.name for t in x.taxes]) for x in seen.lines
         ]
         return proved(order, self.config, billed, menu, _pos_order(seen, *notices))
 
@@ -149,13 +152,11 @@ class Kounta(Adapter[KountaSettings]):
         The reference must stand whole in the sale number, a payment or the notes' first line. unconfirmed: that `value`
         is the total with its tax; whether /orders/saleid, which isn't asked, knows our number. One order would tell.
         """
-        start = datetime.fromtimestamp(since, UTC) if since is not None else min(order.placed_at, datetime.now(UTC))
         paid = to_major(order.total, order.currency)
-        created = (start - _EARLIER).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        created = searched_from(order, since).strftime("%Y-%m-%dT%H:%M:%SZ")
         window = urlencode({"created_gte": created, "value_gte": paid / 2 - 1, "value_lte": paid * 2 + 1})
         for seen in (yield from self._all(f"{self._site}/orders.json?{window}", wire.Order)):
-            first = seen.notes.partition("\n")[0].strip()
-            if order.id in (seen.sale_number, *(p.ref for p in seen.payments)) or first == f"Ref: {order.id}":
+            if order.id in (seen.sale_number, reference_in(seen.notes), *(p.ref for p in seen.payments)):
                 return (yield from self._proved(order, seen, None, ()))
         return None
 
@@ -172,7 +173,7 @@ class Kounta(Adapter[KountaSettings]):
 
     def import_menu(self) -> Exchange[Menu]:
         """Return the site's menu. Taxes and modifiers that no list tells are asked for product by product."""
-        company = yield from ask(Request("GET", f"{self._company}.json", texts_in))
+        company = yield from ask(Request("GET", f"{self._company}.json", reading(wire.Company)))
         taxes = yield from self._all(f"{self._company}/taxes.json", wire.Thing)
         listed = yield from self._all(f"{self._site}/products.json?fields={_FIELDS}", wire.Product)
         products: list[Product] = []
@@ -180,10 +181,13 @@ class Kounta(Adapter[KountaSettings]):
             known = wire.taxes_of(product, taxes)
             if known is None:
                 alone = Request("GET", f"{self._site}/products/{product.id}.json", reading(wire.Product))
-                known = (yield from ask(alone)).taxes or ()
+                told = yield from ask(alone)
+                if told.id != product.id:
+                    raise OutageError("the answer isn't about this product")
+                known = told.taxes or ()
             modifiers = yield from self._all(f"{self._company}/products/{product.id}/modifiers.json", wire.Product)
             products.append(wire.sold(product, known, modifiers, included=self.config.prices_include_tax))
-        site, currency = self.config.site_id, company["currency"]
+        site, currency = self.config.site_id, company.currency
         return menu_of_products(products, site=site, currency=currency, faults=wire.mixed(products))
 
     def check(self) -> Exchange[Readiness]:
@@ -197,8 +201,36 @@ class Kounta(Adapter[KountaSettings]):
         said = {what: f"The site's {what}: {word or 'not told'}" for what, word in words.items()}
         return Readiness(findings=tuple(Finding.of(w, words[w] == "online", said[w], Actor.STORE) for w in words))
 
+    @classmethod
+    def authorize_url(cls, base_url: str, request: AuthorisationRequest) -> str:
+        """Return Kounta's page, which isn't on the API's host as a simulator's is. No PKCE is known (vendor's page)."""
+        page = f"{base_url.replace('://api.', '://my.', 1)}/authorize"
+        return oauth.authorisation_page(page, request, response_type="code")
+
+    def exchange_code(self, credentials: Credentials) -> Exchange[Credentials]:
+        """Return the credentials that the code of an authorisation stands for."""
+        return oauth.exchange_code(_TOKEN, credentials)
+
+    def refresh(self, credentials: Credentials) -> Exchange[Credentials]:
+        """Return a new access token for an expired one; they last an hour (third-party code)."""
+        return oauth.refresh(_TOKEN, credentials)
+
+    def parse_webhook(self, webhook: Webhook, now: float) -> Sequence[WebhookEvent]:
+        """Return what a webhook, or the callback of an order, tells of this site, by the object that is its body.
+
+        unconfirmed: the key of the signature; that the body is the bare order or site, and names no topic; that no
+        topic tells of the menu. One delivery of each topic would tell. No time is signed, so core looks orders up.
+        """
+        verify_hmac(self.config.webhook_secret, webhook.headers.get("x-kounta-signature"), webhook.body, "hex")
+        told = wire.Order.model_validate_json(webhook.body)
+        if (told.site_id or told.id) != self.config.site_id:
+            return ()
+        if not told.site_id:  # a site, whose changes all look alike: `check` says what has changed
+            return (AvailabilityChanged(),)
+        return (OrderChanged(event_id=webhook.digest, pos_id=told.id),)
+
     def _order(self, pos_id: str) -> Request[wire.Order]:
-        return Request("GET", f"{self._company}/orders/{pos_id}.json", reading(wire.Order))
+        return Request("GET", f"{self._company}/orders/{quote(pos_id, safe='')}.json", reading(wire.Order))
 
     def _status(self) -> Request[dict[str, str]]:
         # unconfirmed: that the printing register's status is a plain word as the others are; an answer would tell.
@@ -206,17 +238,7 @@ class Kounta(Adapter[KountaSettings]):
 
     def _all(self, path: str, model: type[M]) -> Exchange[list[M]]:
         """Read a list to its end: newer ones name the next page, older ones say how many there are (third parties)."""
-        first: Request[Sequence[M]] = Request("GET", path, exchange.reading_list(model))
-
-        def following(answer: Response, pages: int) -> Request[Sequence[M]] | None:
-            onward, count = urlsplit(answer.headers.get("x-next-page", "")), answer.headers.get("x-pages", "")
-            if onward.netloc not in ("", urlsplit(self.config.base_url).netloc):
-                raise OutageError("the next page is said to be on another host")
-            if onward.path:
-                return replace(first, path=f"{onward.path}?{onward.query}")
-            return replace(first, headers={"X-Page": str(pages)}) if count.isdecimal() and pages < int(count) else None
-
-        return exchange.ask_all(first, following)
+        return exchange.ask_pages(Request("GET", path, exchange.reading_list(model)), _PAGES, self.config.base_url)
 
 
 def _pos_order(seen: wire.Order, *notices: str) -> PosOrder:

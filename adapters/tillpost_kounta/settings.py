@@ -7,12 +7,11 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 
 from tillpost.itemising import StandIns
-from tillpost.settings import AdapterSettings
+from tillpost.settings import AdapterSettings, Looks, Seconds
 
 __all__ = ["KountaSettings"]
 
 KountaId = Annotated[str, Field(pattern=r"^[0-9]{1,20}$", coerce_numbers_to_str=True)]
-Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
 
 class KountaSettings(StandIns, AdapterSettings):
@@ -41,4 +40,4 @@ class KountaSettings(StandIns, AdapterSettings):
     callback_uri: str | None = None
     check_first: bool = True
     import_pace: Seconds = 0.25
-    look_after: Annotated[tuple[Seconds, ...], Field(min_length=1)] = (5.0, 3.0, 3.0, 5.0)
+    look_after: Looks = (5.0, 3.0, 3.0, 5.0)

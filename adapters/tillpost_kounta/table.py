@@ -25,6 +25,7 @@ _OF_ORDER = r"\b(?:customers?|guests|payments?|amount|sale_number|quantity|notes
 TABLE = (
     Row(errors.RateLimitError, status=(429,)),
     Row(PermissionsError, status=_SAID, text=r"\bscopes?\b|\binsufficient_scope\b", reason="scopes"),
+    Row(PermissionsError, codes=frozenset({"invalid_grant", "invalid_client", "unauthorized_client"})),
     Row(PermissionsError, status=_SAID, text=r"\binvalid_(?:grant|client)\b"),
     Row(PermissionsError, status=_SAID, text=_EXPIRED, refreshable=True),
     Row(PermissionsError, status=(401,), refreshable=True),

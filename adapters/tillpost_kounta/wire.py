@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from itertools import combinations
 from typing import Annotated
 
 from pydantic import AliasChoices, AliasPath, Field
 
 from tillpost.lenient import Lenient, Many, Said
 from tillpost.menu import SetupFault, Tax
-from tillpost.net_menu import Choice, ChoiceSet
+from tillpost.money import Currency
+from tillpost.net_menu import Choice, ChoiceSet, taxes_that_come_to
 from tillpost.net_menu import Product as Sold
 
-__all__ = ["Line", "Order", "Product", "Thing", "mixed", "sold", "taxes_of"]
+__all__ = ["Company", "Line", "Order", "Product", "Thing", "mixed", "sold", "taxes_of"]
 
 _PRICES = AliasChoices("price_ex_tax", "unit_price_ex_tax", "unit_price")
 
@@ -29,6 +29,12 @@ class Thing(Lenient):
     name: Said = ""
     rate: Decimal = Decimal(0)
     ref: Said = ""
+
+
+class Company(Lenient):
+    """The company; the currency is told nowhere else, so without it this is no answer."""
+
+    currency: Currency
 
 
 class Product(Thing):
@@ -56,7 +62,7 @@ class Product(Thing):
 class Line(Lenient):
     """A line as Kounta priced it; lists leave the totals out."""
 
-    product: Thing | None = None
+    product: Said = Field("", validation_alias=AliasPath("product", "id"))
     line_total_ex_tax: Decimal | None = None
     line_total_tax: Decimal | None = None
     taxes: Many[Thing] = ()
@@ -65,6 +71,7 @@ class Line(Lenient):
 class Order(Thing):
     """An order."""
 
+    site_id: Said = ""
     status: Said = ""
     deleted: bool | None = None
     sale_number: Said = ""
@@ -77,9 +84,7 @@ def taxes_of(product: Product, taxes: Sequence[Thing]) -> Sequence[Thing] | None
     """Return the taxes on a product of a list, which tells their sum alone; None when only its own page can tell."""
     if product.taxes is not None or not product.price or product.unit_tax is None:
         return product.taxes
-    known = (some for count in range(3) for some in combinations(taxes, count))
-    fits = [some for some in known if round(product.price * sum(t.rate for t in some), 2) == round(product.unit_tax, 2)]
-    return fits[0] if len(fits) == 1 else None
+    return taxes_that_come_to(product.unit_tax, product.price, taxes)
 
 
 def sold(product: Product, taxes: Sequence[Thing], modifiers: Sequence[Product], *, included: bool) -> Sold:

@@ -99,7 +99,8 @@ def _group(o: CatalogObject, data: ModifierList, site: _Site) -> m.ModifierGroup
     offered = (option for option in data.modifiers if option.modifier_data and _present(option, site))
     ordered = sorted(offered, key=lambda option: (option.modifier_data and option.modifier_data.ordinal) or 0)
     options = tuple(_option(option, site) for option in ordered)
-    return m.ModifierGroup(id=o.id, name=data.name, options=options, minimum=minimum, maximum=maximum)
+    once = data.allow_quantities is False
+    return m.ModifierGroup(id=o.id, name=data.name, options=options, minimum=minimum, maximum=maximum, once=once)
 
 
 def _option(o: CatalogObject, site: _Site) -> m.ModifierOption:
@@ -139,11 +140,11 @@ def _maximum(value: int | None) -> int | None:
 
 def _use(info: ModifierListInfo, group: m.ModifierGroup) -> m.GroupUse:
     """The item's own limits; the list's hold where the item sets neither."""
-    unset = {None, -1}
+    unset, once = {None, -1}, {"YES": False, "NO": True}.get(info.allow_quantities, group.once)
     if info.min_selected_modifiers in unset and info.max_selected_modifiers in unset:
-        return m.GroupUse(group_id=group.id, minimum=group.minimum, maximum=group.maximum)
+        return m.GroupUse(group_id=group.id, minimum=group.minimum, maximum=group.maximum, once=once)
     minimum, maximum = _minimum(info.min_selected_modifiers), _maximum(info.max_selected_modifiers)
-    return m.GroupUse(group_id=group.id, minimum=minimum, maximum=maximum)
+    return m.GroupUse(group_id=group.id, minimum=minimum, maximum=maximum, once=once)
 
 
 def _item(o: CatalogObject, data: Item, known: _Known, site: _Site) -> m.Item:

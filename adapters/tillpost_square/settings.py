@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, StringConstraints, field_validator
 
-from tillpost.adapter import AdapterSettings
+from tillpost.adapter import AdapterSettings, Looks
 
 __all__ = ["PRODUCTION", "SANDBOX", "SquareSettings"]
 
@@ -45,7 +45,7 @@ class SquareSettings(AdapterSettings):
     tips: Literal["payment", "service_charge"] = "payment"
     auto_apply_taxes: bool = True
     prep_minutes: Annotated[int, Field(ge=1, le=10_080)] | None = None
-    look_after: tuple[Annotated[float, Field(ge=0, le=86_400)], ...] = (1.0, 3.0, 10.0)
+    look_after: Looks = (1.0, 3.0, 10.0)
 
     @field_validator("access_token")
     @classmethod
@@ -53,10 +53,3 @@ class SquareSettings(AdapterSettings):
         if not token.get_secret_value().strip():
             raise ValueError("must not be empty")
         return token
-
-    @field_validator("look_after")
-    @classmethod
-    def _looks(cls, schedule: tuple[float, ...]) -> tuple[float, ...]:
-        if not schedule:
-            raise ValueError("must hold at least one wait, since a doubt is only cleared by a look")
-        return schedule

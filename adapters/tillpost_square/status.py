@@ -48,9 +48,11 @@ def is_replayed(order: MadeOrder, answer: Response) -> bool:
 
     Both times are Square's own, so no two clocks have to agree. Without either it counts as new.
     """
+    answered = answer.headers.get("date", "")
+    if not (answered and order.created_at):
+        return False
     try:
-        created = datetime.fromisoformat(order.created_at)
-        return parsedate_to_datetime(answer.headers.get("date", "")) - created > FRESH
+        return parsedate_to_datetime(answered) - datetime.fromisoformat(order.created_at) > FRESH
     except (ValueError, TypeError):
         return False
 

@@ -22,7 +22,7 @@ from tillpost_square import limits
 from tillpost_square.limits import Trimming, intact
 from tillpost_square.settings import SquareSettings
 
-__all__ = ["Translated", "digest_key", "payment", "total_due", "translate"]
+__all__ = ["Translated", "check_payable", "digest_key", "payment", "total_due", "translate"]
 
 Body: TypeAlias = dict[str, object]
 
@@ -63,14 +63,19 @@ def total_due(order: Order, settings: SquareSettings) -> int:
     return order.total - _payment_tip(order, settings)
 
 
+def check_payable(order: Order) -> None:
+    """Raise the `OrderError` that `payment` would raise."""
+    for index, part in enumerate(order.payments):
+        intact(limits.PAYMENT_REFERENCE, part.reference, index)
+
+
 def payment(order: Order, square_id: str, settings: SquareSettings) -> Body:
     """Return the body of CreatePayment that records what the ordering site has captured.
 
     Several captured payments become one external payment of their sum, with every reference in its note: more than one
     would need PayOrder with payments that Square itself has authorised.
     """
-    for index, part in enumerate(order.payments):
-        intact(limits.PAYMENT_REFERENCE, part.reference, index)
+    check_payable(order)
     only = order.payments[0].reference if len(order.payments) == 1 else ""
     said = (f"{p.method} {format_money(p.amount, order.currency)} {p.reference}".strip() for p in order.payments)
     body: Body = {
@@ -119,12 +124,12 @@ def _lines(order: Order, attempt: Attempt, trimming: Trimming) -> list[Body]:
         if keep_paid or (menu is not None and _has_no_price(line, menu)):
             item["base_price_money"] = _money(line.unit_price, currency)
         if line.modifiers:
-            modifiers: list[Body] = []
-            for chosen in line.modifiers:
-                modifier: Body = {"catalog_object_id": chosen.modifier_id, "quantity": str(chosen.quantity)}
-                if keep_paid:
+            modifiers: list[Body] = [
+                {"catalog_object_id": m.modifier_id, "quantity": str(m.quantity)} for m in line.modifiers
+            ]
+            if keep_paid:
+                for modifier, chosen in zip(modifiers, line.modifiers, strict=True):
                     modifier["base_price_money"] = _money(chosen.unit_price, currency)
-                modifiers.append(modifier)
             item["modifiers"] = modifiers
         if line.note:
             item["note"] = trimming.cut(limits.LINE_NOTE, line.note, index + 1)

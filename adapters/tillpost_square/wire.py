@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from tillpost.words import Id
 
@@ -258,6 +258,7 @@ class ModifierListInfo(Wire):
     modifier_list_id: Id
     min_selected_modifiers: int | None = None
     max_selected_modifiers: int | None = None
+    allow_quantities: Said = ""
     enabled: bool | None = None
     ordinal: int | None = None
 
@@ -305,6 +306,7 @@ class ModifierList(Wire):
     text_required: bool | None = None
     min_selected_modifiers: int | None = None
     max_selected_modifiers: int | None = None
+    allow_quantities: bool | None = None
     modifiers: Many[CatalogObject] = ()
 
 
@@ -377,14 +379,6 @@ class TokenStatus(Wire):
 
 for _model in (Item, ModifierList, CatalogObject, CatalogPage):
     _model.model_rebuild()
-
-
-class Granted(Wire):
-    """The answer of ObtainToken."""
-
-    access_token: SecretStr
-    refresh_token: SecretStr | None = None
-    expires_at: AwareDatetime | None = None
 
 
 class ChangedOrder(Wire):

@@ -6,7 +6,13 @@
         pos_order = till.submit(order)      # or raises MenuError, OutageError, PermissionsError, TaxError, ...
 
 Every refusal is a `PosError` whose class says what kind of remedy helps and whose `remedy` says who acts, and how.
+
+`Outbox` needs the extra `outbox`. It is loaded when it is first asked for, so it isn't in `__all__`.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from tillpost.async_till import AsyncTill
 from tillpost.errors import (
@@ -34,6 +40,9 @@ from tillpost.till import Till
 from tillpost.transport import Limits
 from tillpost.words import explain
 
+if TYPE_CHECKING:
+    from tillpost.outbox import Outbox as Outbox
+
 __all__ = [
     "AsyncTill",
     "ConfigError",
@@ -60,3 +69,12 @@ __all__ = [
     "explain",
     "hookimpl",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Load what needs an extra; without that, it raises `ModuleNotFoundError` that says what to install."""
+    if name == "Outbox":
+        from tillpost.outbox import Outbox
+
+        return Outbox
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from tillpost.errors import (
     Applied,
@@ -29,7 +29,7 @@ from tillpost.menu import Menu
 from tillpost.order import Draft, Order, PosOrder
 from tillpost.readiness import Readiness
 from tillpost.redaction import PUBLIC_FIELDS, redact, redact_path
-from tillpost.settings import AdapterSettings, AuthorisationRequest, Credentials, Signed
+from tillpost.settings import AdapterSettings, AuthorisationRequest, Credentials, Looks, Signed
 from tillpost.table import DEFAULT_ROWS, Problem, Row, unreachable
 from tillpost.webhooks import Webhook, WebhookEvent
 
@@ -40,10 +40,12 @@ __all__ = [
     "AuthorisationRequest",
     "Credentials",
     "Found",
+    "Looks",
     "Problem",
     "Row",
     "Signed",
     "Verdict",
+    "searched_from",
     "unreachable",
 ]
 
@@ -67,13 +69,22 @@ class Attempt:
     since: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What an answer means: a reply or an error, and what became of the request."""
 
     applied: Applied
     reply: Reply | None = None
-    error: PosError | None = field(default=None)
+    error: PosError | None = None
+
+
+EARLIER = timedelta(hours=1)
+"""How much earlier than it can be an order is looked for, since two clocks never agree."""
+
+
+def searched_from(order: Order, since: float | None) -> datetime:
+    """Return, in UTC, since when a platform's orders are to be searched for this one; `since` is that of `find`."""
+    sent = min(order.placed_at, datetime.now(UTC)) if since is None else datetime.fromtimestamp(since, UTC)
+    return (sent - EARLIER).astimezone(UTC)
 
 
 LITTLE_LEFT = 30
@@ -186,7 +197,10 @@ class Adapter(ABC, Generic[S]):
         raise UnsupportedError(f"{self.title}'s adapter can't exchange a code")
 
     def parse_webhook(self, webhook: Webhook, now: float) -> Sequence[WebhookEvent]:
-        """Check the platform's signature and return what the webhook tells; raise `WebhookError` otherwise. Pure."""
+        """Check the platform's signature and return what the webhook tells; raise `WebhookError` otherwise. Pure.
+
+        An order in another state is an `OrderChanged`: core makes a refusal of one that staff have turned down.
+        """
         raise UnsupportedError(f"{self.title}'s adapter reads no webhooks")
 
     @classmethod

@@ -31,7 +31,7 @@ from tillpost.recovery import Policy
 from tillpost.repeating import Again, Repeating, backoff
 from tillpost.till import BaseTill, Options, adapter_for, configured
 from tillpost.transport import AsyncLine, Limits
-from tillpost.webhooks import OrderChanged, SeenEvents, WebhookEvent
+from tillpost.webhooks import SeenEvents, WebhookEvent
 
 __all__ = ["AsyncTill"]
 
@@ -135,17 +135,9 @@ class AsyncTill(BaseTill):
         self, headers: Mapping[str, str], body: bytes, url: str, *, seen: SeenEvents | None = None
     ) -> tuple[WebhookEvent, ...]:
         """Return what a webhook tells, once it is proved to be the platform's; see `Till.parse_webhook`."""
-        events = self._read_webhook(headers, body, url, seen)
-        if self._connection.adapter.webhooks_proved:
-            return events
-        return tuple(
-            [
-                event.model_copy(update={"pos_order": await self.fetch(event.pos_id)})
-                if isinstance(event, OrderChanged)
-                else event
-                for event in events
-            ]
-        )
+        events = self._read_webhook(headers, body, url)
+        found = {pos_id: await self.fetch(pos_id) for pos_id in self._to_look_up(events)}
+        return self._settled(events, found, seen)
 
     async def exchange_code(self) -> Credentials:
         """Exchange the authorisation code among the credentials; `authorisation.aexchange_code` is the usual way."""
@@ -189,9 +181,9 @@ class AsyncTill(BaseTill):
 
     async def _carry_out(self, command: Command, order_id: str) -> object:
         match command:
-            case Record(event):
+            case Record():
                 if order_id:  # an order that names no reference isn't one of ours
-                    self._journal.append(order_id, event)
+                    self._journal.append(order_id, command.event)
             case Transmit():
                 return await self._transmit(command)
             case Pause(seconds) | Rest(seconds):

@@ -51,11 +51,10 @@ def authorize_url(
     Without `scopes` the adapter asks for all that its operations need. Raises `ConfigError` for an unknown platform and
     `UnsupportedError` where the platform has no such page.
     """
+    digest = hashlib.sha256(code_verifier.encode()).digest()
+    challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode() if code_verifier else ""
+    del code_verifier  # so that no traceback from here on holds it
     adapter = adapter_named(platform)
-    challenge = ""
-    if code_verifier:
-        digest = hashlib.sha256(code_verifier.encode()).digest()
-        challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
     request = AuthorisationRequest(client_id, redirect_uri, state, scopes, challenge)
     return adapter.authorize_url(base_url or _default_url(adapter), request)
 
@@ -72,7 +71,9 @@ def exchange_code(
     http_client: httpx.Client | None = None,
 ) -> Credentials:
     """Exchange the code that came back for credentials. Raises a `PosError` when the provider refuses it."""
-    adapter, granted = _granted(platform, base_url, code, client_id, client_secret, redirect_uri, code_verifier)
+    granted = _granted(code, client_id, client_secret, redirect_uri, code_verifier)
+    del code, client_secret, code_verifier  # so that no traceback from here on holds them
+    adapter = _adapter(platform, base_url)
     with Till(adapter, Options(credentials=granted), http_client=http_client) as till:
         return till.exchange_code()
 
@@ -89,18 +90,16 @@ async def aexchange_code(
     http_client: httpx.AsyncClient | None = None,
 ) -> Credentials:
     """Do the same with await."""
-    adapter, granted = _granted(platform, base_url, code, client_id, client_secret, redirect_uri, code_verifier)
+    granted = _granted(code, client_id, client_secret, redirect_uri, code_verifier)
+    del code, client_secret, code_verifier  # so that no traceback from here on holds them
+    adapter = _adapter(platform, base_url)
     async with AsyncTill(adapter, Options(credentials=granted), http_client=http_client) as till:
         return await till.exchange_code()
 
 
-def _granted(
-    platform: str, base_url: str, code: str, client_id: str, client_secret: str, redirect_uri: str, verifier: str
-) -> tuple[Adapter[Any], Credentials]:
-    """Return an adapter that knows nothing of a store yet, and what its one request is signed with."""
-    adapter = adapter_named(platform)
-    settings = adapter.settings.model_construct(base_url=(base_url or _default_url(adapter)).rstrip("/"))
-    return adapter(settings), Credentials(
+def _granted(code: str, client_id: str, client_secret: str, redirect_uri: str, verifier: str) -> Credentials:
+    """Return what the one request is signed with."""
+    return Credentials(
         access_token=SecretStr(""),
         client_id=client_id,
         client_secret=SecretStr(client_secret) if client_secret else None,
@@ -108,6 +107,14 @@ def _granted(
         code_verifier=SecretStr(verifier) if verifier else None,
         redirect_uri=redirect_uri,
     )
+
+
+def _adapter(platform: str, base_url: str) -> Adapter[Any]:
+    """Return an adapter that knows nothing of a store yet: what its settings require is empty."""
+    adapter = adapter_named(platform)
+    known: dict[str, Any] = {name: "" for name, field in adapter.settings.model_fields.items() if field.is_required()}
+    known["base_url"] = (base_url or _default_url(adapter)).rstrip("/")
+    return adapter(adapter.settings.model_construct(None, **known))
 
 
 def _default_url(adapter: type[Adapter[Any]]) -> str:

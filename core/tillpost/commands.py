@@ -1,14 +1,14 @@
 """What a flow asks of whoever drives it. A flow holds the logic and no I/O; a loop carries these out, sync or async.
 
 `operation` and `submission` yield commands; `Till`, `AsyncTill` and the outbox answer each with the result that its
-docstring names.
+docstring names. Those that say something are tuples, which cost the least to make.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from tillpost.adapter import Credentials, Verdict
 from tillpost.exchange import Fault, Request, Response
@@ -31,15 +31,13 @@ __all__ = [
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """Keep an event of the order at hand before going on. Answered with None."""
 
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
-class Transmit:
+class Transmit(NamedTuple):
     """Send the request, and again while that is safe and worth it. Answered with a `Sending`.
 
     `retries` and `patience` (seconds) are what is left of the order's budget for trouble.
@@ -51,8 +49,7 @@ class Transmit:
     patience: float
 
 
-@dataclass(frozen=True, slots=True)
-class Sending:
+class Sending(NamedTuple):
     """How a transmission ended, after how many sends, and what it was signed with."""
 
     verdict: Verdict
@@ -60,22 +57,19 @@ class Sending:
     signed_with: Credentials
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(NamedTuple):
     """Wait for some seconds within an operation. Answered with None."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Rest:
+class Rest(NamedTuple):
     """Nothing is due for the order for some seconds. Answered with None, or the flow is dropped and begun anew then."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Refresh:
+class Refresh(NamedTuple):
     """Renew the credentials that have expired, once for all who ask.
 
     Answered with whether there are newer ones; a failure that will pass is thrown.
@@ -94,12 +88,11 @@ class Reimport:
     """Ask the plugins for a menu. Answered with it, or with None."""
 
 
-@dataclass(frozen=True, slots=True)
-class Announce:
+class Announce(NamedTuple):
     """Tell the plugins, through the named hook. Answered with None."""
 
     hook: str
-    facts: Mapping[str, object] = field(default_factory=dict[str, object])
+    facts: Mapping[str, object]
 
 
 Command: TypeAlias = Record | Transmit | Pause | Rest | Refresh | ImportMenu | Reimport | Announce

@@ -8,8 +8,9 @@
     [connections.cafe-42.policy]
     prices = "keep_paid"
 
-`load_connections` gives them by name. A connection's repr holds no settings, since those are secrets; and a variable
-that is missing fails the connection that needs it, not the others. All that is wrong raises `ConfigError`, one line.
+`load_connections` gives them by name; `load_table` gives another table of the file, such as `[outbox]`. A connection's
+repr holds no settings, since those are secrets; and a variable that is missing fails the connection that needs it, not
+the others. All that is wrong raises `ConfigError`, one line.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from tillpost.errors import ConfigError
 from tillpost.recovery import Policy
 from tillpost.words import explain
 
-__all__ = ["CONFIG_VARIABLE", "DEFAULT_CONFIG", "ConnectionSettings", "config_path", "load_connections"]
+__all__ = ["CONFIG_VARIABLE", "DEFAULT_CONFIG", "ConnectionSettings", "config_path", "load_connections", "load_table"]
 
 CONFIG_VARIABLE = "TILLPOST_CONFIG"
 """The environment variable that names the file."""
@@ -80,21 +81,26 @@ class ConnectionSettings:
         return cast("dict[str, object]", table)
 
     def _resolved(self, key: str, value: object) -> object:
-        """Return the value with every "env:VAR" in it read from the environment."""
-        if isinstance(value, dict):
-            table = cast("dict[str, object]", value)
-            return {name: self._resolved(f"{key}.{name}", inner) for name, inner in table.items()}
-        if isinstance(value, list):
-            return [self._resolved(key, inner) for inner in cast("list[object]", value)]
-        if not isinstance(value, str) or not value.startswith(_FROM_ENVIRONMENT):
-            return value
-        variable = value.removeprefix(_FROM_ENVIRONMENT)
-        if not (found := os.environ.get(variable, "")):
-            raise self._wrong(f"{key} is read from the environment, but {variable or 'a variable'} isn't set there")
-        return found
+        return _resolved(f"{self.source}: [connections.{self.name}]", key, value)
 
     def _wrong(self, text: str) -> ConfigError:
         return ConfigError(f"{self.source}: [connections.{self.name}] {text}")
+
+
+def _resolved(where: str, key: str, value: object) -> object:
+    """Return the value with every "env:VAR" in it read from the environment."""
+    if isinstance(value, dict):
+        table = cast("dict[str, object]", value)
+        return {name: _resolved(where, f"{key}.{name}", inner) for name, inner in table.items()}
+    if isinstance(value, list):
+        return [_resolved(where, key, inner) for inner in cast("list[object]", value)]
+    if not isinstance(value, str) or not value.startswith(_FROM_ENVIRONMENT):
+        return value
+    variable = value.removeprefix(_FROM_ENVIRONMENT)
+    if not (found := os.environ.get(variable, "")):
+        what = f"{key} is read from the environment, but {variable or 'a variable'} isn't set there"
+        raise ConfigError(f"{where} {what}")
+    return found
 
 
 def config_path(path: str | Path | None = None) -> Path:
@@ -111,14 +117,7 @@ def load_connections(path: str | Path | None = None) -> Mapping[str, ConnectionS
         ConfigError: the file isn't there, can't be read, isn't TOML, or has no connections.
     """
     source = config_path(path)
-    try:
-        content: dict[str, object] = tomllib.loads(source.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        why = error.strerror or "cannot be read"
-        raise ConfigError(f"{source}: {why} (the file with the connections; {CONFIG_VARIABLE} names another)") from None
-    except ValueError as error:  # not TOML, or not UTF-8
-        raise ConfigError(f"{source}: not TOML: {' '.join(str(error).split())}") from None
-    tables = content.get("connections")
+    tables = _content(source).get("connections")
     if not isinstance(tables, dict) or not tables:
         raise ConfigError(f"{source}: there is no [connections.NAME] table")
     found: dict[str, ConnectionSettings] = {}
@@ -127,3 +126,28 @@ def load_connections(path: str | Path | None = None) -> Mapping[str, ConnectionS
             raise ConfigError(f"{source}: connections.{name} must be a table: [connections.{name}]")
         found[name] = ConnectionSettings(name, source, cast("dict[str, object]", table))
     return found
+
+
+def load_table(name: str, path: str | Path | None = None) -> Mapping[str, object]:
+    """Return a top-level table of the file; an empty one when there is none, or no file and none was named.
+
+    Raises `ConfigError` as `load_connections` does, and for a variable of the environment that is missing.
+    """
+    source = config_path(path)
+    if source == DEFAULT_CONFIG and not source.exists():
+        return {}
+    table = _content(source).get(name, {})
+    if not isinstance(table, dict):
+        raise ConfigError(f"{source}: {name} must be a table: [{name}]")
+    where = f"{source}: [{name}]"
+    return {key: _resolved(where, key, value) for key, value in cast("dict[str, object]", table).items()}
+
+
+def _content(source: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(source.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        why = error.strerror or "cannot be read"
+        raise ConfigError(f"{source}: {why} (the file with the connections; {CONFIG_VARIABLE} names another)") from None
+    except ValueError as error:  # not TOML, or not UTF-8
+        raise ConfigError(f"{source}: not TOML: {' '.join(str(error).split())}") from None

@@ -13,12 +13,13 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
 from types import GenericAlias
-from typing import Any, Generic, TypeAlias, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import to_json
@@ -29,14 +30,16 @@ __all__ = [
     "Effect",
     "Exchange",
     "Fault",
+    "PageHeaders",
     "Reply",
     "Request",
     "Response",
     "Wait",
     "ask",
-    "ask_all",
+    "ask_pages",
     "ask_when_there",
     "ask_with_answer",
+    "find_or_make",
     "id_in_location",
     "nothing",
     "pause",
@@ -128,8 +131,7 @@ class Fault:
     barred: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What an exchange is sent for its request: the typed value, and the answer that it was read from."""
 
     value: object
@@ -164,20 +166,51 @@ def ask_when_there(request: Request[M], pauses: Sequence[float]) -> Exchange[M]:
     return (yield from ask(request))
 
 
-def ask_all(
-    first: Request[Sequence[M]], following: Callable[[Response, int], Request[Sequence[M]] | None]
-) -> Exchange[list[M]]:
-    """Read a list to its end. `following` is given each answer and how many pages have come: what is asked next?"""
+@dataclass(frozen=True, slots=True)
+class PageHeaders:
+    """The names, in lower case, of the headers by which a platform pages: some lists one way, some the other.
+
+    `onward` holds the whole address of the next page. Or `count` says how many pages there are, of which the request's
+    own header `number` asks for one, from 0 on.
+    """
+
+    onward: str
+    count: str
+    number: str
+
+
+def ask_pages(first: Request[Sequence[M]], headers: PageHeaders, base_url: str) -> Exchange[list[M]]:
+    """Read a list to its end. No page is asked for at another host than `base_url`'s."""
     found: list[M] = []
     request = first
     for pages in range(1, MOST_PAGES + 1):
         rows, answer = yield from ask_with_answer(request)
         found += rows
-        onward = following(answer, pages)
-        if onward is None:
+        onward, count = urlsplit(answer.headers.get(headers.onward, "")), answer.headers.get(headers.count, "")
+        if onward.netloc not in ("", urlsplit(base_url).netloc):
+            raise OutageError("the next page is said to be on another host")
+        if onward.path:
+            request = replace(first, path=f"{onward.path}?{onward.query}")
+        elif count.isdecimal() and pages < int(count):
+            request = replace(first, headers={headers.number: str(pages)})
+        else:
             return found
-        request = onward
     raise OutageError(f"the list didn't end after {MOST_PAGES} pages")
+
+
+def find_or_make(kind: str, *requests: Request[None]) -> Exchange[str]:
+    """Send one request after the other until the Location of an answer names a thing of that kind; return its id.
+
+    For what an order can do without: when none names one, or one is refused, the id is empty.
+    """
+    for request in requests:
+        try:
+            _, answer = yield from ask_with_answer(request)
+        except PosError:
+            return ""
+        if found := id_in_location(answer, kind):
+            return found
+    return ""
 
 
 def pause(seconds: float) -> Exchange[None]:

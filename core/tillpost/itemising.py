@@ -19,7 +19,18 @@ from tillpost.money import exponent, format_money, nearest_minor
 from tillpost.netting import NetLine, net_values, shares
 from tillpost.order import Delivery, DineIn, Modifier, Order, PosOrder, PosState
 
-__all__ = ["Billed", "Itemised", "ProductId", "StandIns", "in_words", "itemise", "misbilled", "proved"]
+__all__ = [
+    "Billed",
+    "Itemised",
+    "ProductId",
+    "StandIns",
+    "as_note",
+    "in_words",
+    "itemise",
+    "misbilled",
+    "proved",
+    "reference_in",
+]
 
 ProductId = Annotated[str, Field(min_length=1, max_length=192, coerce_numbers_to_str=True)]
 
@@ -166,6 +177,17 @@ def in_words(order: Order) -> list[str]:
         said.append(f"TABLE {how.table}")
     said += [f"PAID: {p.method} {format_money(p.amount, order.currency)} {p.reference}" for p in order.payments]
     return [line.strip() for line in said if line]
+
+
+def as_note(order: Order, remarks: Sequence[str] = ()) -> str:
+    """Return all that goes into an order's free text, a line each, the reference first; `reference_in` reads it."""
+    return "\n".join(filter(None, (f"Ref: {order.id}", *in_words(order), *remarks, order.note)))
+
+
+def reference_in(note: str) -> str:
+    """Return the whole reference that a note begins with, empty when it begins otherwise."""
+    first = note.partition("\n")[0].strip()
+    return first.removeprefix("Ref: ") if first.startswith("Ref: ") else ""
 
 
 def _items(order: Order, stand_ins: StandIns) -> list[_Item]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import Counter
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -16,15 +16,15 @@ class NamedLocks:
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._locks: dict[str, threading.Lock] = {}
-        self._wanted: Counter[str] = Counter()
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._wanted: defaultdict[str, int] = defaultdict(int)
 
     @contextmanager
     def hold(self, name: str) -> Generator[None, None, None]:
         """Hold the lock of that name."""
         with self._guard:
             self._wanted[name] += 1
-            lock = self._locks.setdefault(name, threading.Lock())
+            lock = self._locks[name]
         try:
             with lock:
                 yield
@@ -39,14 +39,14 @@ class NamedAsyncLocks:
     """Locks for the tasks of one event loop."""
 
     def __init__(self) -> None:
-        self._locks: dict[str, asyncio.Lock] = {}
-        self._wanted: Counter[str] = Counter()
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._wanted: defaultdict[str, int] = defaultdict(int)
 
     @asynccontextmanager
     async def hold(self, name: str) -> AsyncGenerator[None, None]:
         """Hold the lock of that name."""
         self._wanted[name] += 1
-        lock = self._locks.setdefault(name, asyncio.Lock())
+        lock = self._locks[name]
         try:
             async with lock:
                 yield

@@ -55,13 +55,14 @@ class ModifierOption(Word):
 
 
 class ModifierGroup(Word):
-    """Choices that belong together: "Milk", "Extras". No `maximum` means no limit."""
+    """Choices that belong together: "Milk", "Extras". No `maximum` means no limit; `once`, none of them twice."""
 
     id: Id
     name: Text
     options: tuple[ModifierOption, ...] = ()
     minimum: Annotated[int, Field(ge=0)] = 0
     maximum: int | None = None
+    once: bool = False
 
 
 class GroupUse(Word):
@@ -70,12 +71,14 @@ class GroupUse(Word):
     group_id: Id
     minimum: Annotated[int, Field(ge=0)] = 0
     maximum: int | None = None
+    once: bool = False
 
 
 class Variation(Word):
     """What a line names: one size or kind of an item. A `price` of None is keyed in at the register.
 
-    `exact_price` is the platform's own unrounded decimal, in major units, where it has one.
+    `exact_price` is the platform's own unrounded decimal, in major units, where it has one. `maximum` is how many one
+    order may have of it; None is no limit.
     """
 
     id: Id
@@ -84,6 +87,7 @@ class Variation(Word):
     price: SignedAmount | None
     exact_price: Decimal | None = None
     sold_out: bool = False
+    maximum: Annotated[int, Field(ge=1)] | None = None
 
 
 class Item(Word):
@@ -139,7 +143,11 @@ def _unique(entries: Iterable[tuple[K, str, T]]) -> Mapping[K, T]:
 
 
 class Menu(Word):
-    """The whole menu of one site. `version` is the platform's own mark of it, where it has one."""
+    """The whole menu of one site. `version` is the platform's own mark of it, where it has one.
+
+    `tables` are those that an order can be brought to, by the names that staff know them by; None where the platform
+    doesn't tell. No table at all, and nobody can dine in.
+    """
 
     site: Id
     currency: Currency
@@ -148,6 +156,7 @@ class Menu(Word):
     items: tuple[Item, ...] = ()
     groups: tuple[ModifierGroup, ...] = ()
     taxes: tuple[Tax, ...] = ()
+    tables: tuple[Text, ...] | None = None
     faults: tuple[SetupFault, ...] = ()
 
     @cached_property
@@ -164,6 +173,10 @@ class Menu(Word):
     def tax_by_id(self) -> Mapping[str, Tax]:
         """The taxes by id."""
         return {tax.id: tax for tax in self.taxes}
+
+    def has_table(self, name: str) -> bool:
+        """Whether an order can be brought to the table; capitals and spaces around don't count."""
+        return self.tables is None or _plain(name) in map(_plain, self.tables)
 
     @cached_property
     def sold(self) -> Index[tuple[Item, Variation]]:
@@ -194,6 +207,10 @@ class Menu(Word):
     def options(self, item: Item) -> Mapping[str, ModifierOption]:
         """Every option that may be chosen on the item, by id."""
         return self.choices(item).by_id
+
+
+def _plain(name: str) -> str:
+    return name.strip().casefold()
 
 
 def display_name(item: Item, variation: Variation) -> str:

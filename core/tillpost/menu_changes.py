@@ -30,8 +30,9 @@ class Change(Word):
 class MenuChanges(Word):
     """All that differs, by kind; true when anything does.
 
-    Besides the items' variations, the modifier options, their groups and the taxes are listed. `removed_share` is the
-    share of the old menu's variations that vanish, from 0 to 1. `first` says that there was no menu before.
+    Besides the items' variations, the modifier options, their groups, the taxes and the tables are listed.
+    `removed_share` is the share of the old menu's variations that vanish, from 0 to 1. `first` says that there was no
+    menu before.
     """
 
     added: tuple[Change, ...] = ()
@@ -56,7 +57,7 @@ class MenuChanges(Word):
     def in_words(self) -> tuple[str, ...]:
         """Return a line for each change; a first import is one line."""
         if self.first:
-            return (f"First import: {len(self.added)} items, options, groups and taxes",)
+            return (f"First import: {len(self.added)} items, options, groups, taxes and tables",)
         return tuple(
             line.format_map(dict(change)).strip() for kind, line in _LINES.items() for change in getattr(self, kind)
         )
@@ -93,6 +94,8 @@ class _Row(NamedTuple):
 def compare(old: Menu | None, new: Menu) -> MenuChanges:
     """Return what differs in `new` from `old`; with no old menu, all of it is new."""
     tables = [_differences(read(old) if old else (), read(new)) for read in (_variations, _options, _groups, _taxes)]
+    if old is None or None not in (old.tables, new.tables):  # where one of the two doesn't tell, nothing is known
+        tables.append(_differences(_tables(old) if old else (), _tables(new)))
     vanished = sum(kind == "removed" for kind, _ in tables[0])
     had = len(old.by_variation) if old else 0
     found: dict[str, tuple[Change, ...]] = {
@@ -133,10 +136,13 @@ def _variations(menu: Menu) -> Iterator[_Row]:
     for item, variation in menu.by_variation.values():
         name = display_name(item, variation)
         uses = ((menu.group_by_id.get(use.group_id), use) for use in item.groups)
-        limits = (
+        limits = tuple(
             f"{limits_in_words(use.minimum, use.maximum)} of {group.name if group else use.group_id}"
+            f"{', none of them twice' if use.once else ''}"
             for group, use in uses
         )
+        if variation.maximum is not None:
+            limits = (*limits, f"at most {variation.maximum} in an order")
         taxes = (tax.name if (tax := menu.tax_by_id.get(id_)) else id_ for id_ in item.tax_ids)
         yield _Row(
             variation.id,
@@ -186,6 +192,11 @@ def _taxes(menu: Menu) -> Iterator[_Row]:
     for tax in menu.taxes:
         rate = f"{(tax.rate * 100).normalize():f} % {'included' if tax.included else 'on top'}"
         yield _Row(tax.id, "", tax.name, None, {"renamed": tax.name, "taxes": rate if tax.enabled else "switched off"})
+
+
+def _tables(menu: Menu) -> Iterator[_Row]:
+    for name in menu.tables or ():
+        yield _Row(name, "", f"Table {name}", None, {})
 
 
 def _price(price: int | None, exact: Decimal | None, currency: str) -> str:

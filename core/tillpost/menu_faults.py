@@ -2,6 +2,7 @@
 
 `setup_faults` tells what will make orders fail and no import can mend: taxes that overlap or serve as a surcharge,
 items without a tax or a price, choices that can't be made. Staff read "subject: text", and mend it in the POS.
+`menu_finding` says whether any order could go in at all.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ import re
 from collections.abc import Iterator, Sequence
 
 from tillpost.menu import GroupUse, Menu, ModifierGroup, SetupFault, Tax, display_name
+from tillpost.readiness import Finding
+from tillpost.remedies import Actor
 
-__all__ = ["setup_faults"]
+__all__ = ["menu_finding", "setup_faults"]
 
 # What a tax is called that is really a charge. "Goods and Services Tax" and a "Service tax" are taxes.
 _CHARGE_NAMES = (
@@ -32,6 +35,20 @@ def setup_faults(menu: Menu) -> tuple[SetupFault, ...]:
     """Return the faults in the setup, each once: those that the adapter found itself, then those of the menu."""
     found = (SetupFault(subject=subject, text=text) for find in _FINDERS for subject, text in find(menu))
     return tuple(dict.fromkeys((*menu.faults, *found)))
+
+
+def menu_finding(menu: Menu) -> Finding:
+    """Return what the menu says of taking orders: `ok` while anything on it can be ordered, with its setup's faults.
+
+    What is sold out, hidden or under more than one tax can't be ordered.
+    """
+    sells = any(
+        item.online and not variation.sold_out and len(menu.taxes_on(item)) < 2
+        for item, variation in menu.by_variation.values()
+    )
+    said = "The menu has something to order" if sells else "Nothing on the menu can be ordered"
+    faults = "; ".join(f"{fault.subject} {fault.text}" for fault in setup_faults(menu))
+    return Finding.of("menu", sells, f"{said}; faults in its setup: {faults}" if faults else said, Actor.STORE)
 
 
 def _overlapping_taxes(menu: Menu) -> Iterator[tuple[str, str]]:

@@ -9,14 +9,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import NamedTuple
+from itertools import combinations
+from typing import NamedTuple, Protocol, TypeVar
 
 from tillpost.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, SetupFault, Tax, Variation
 from tillpost.money import nearest_minor
 
-__all__ = ["Choice", "ChoiceSet", "Product", "menu_of_products"]
+__all__ = ["Choice", "ChoiceSet", "Product", "menu_of_products", "taxes_that_come_to"]
 
 _NOT_HERE = "is offered as an option, but isn't sold at this site, so an order with it would be refused"
+
+
+class Rated(Protocol):
+    """Anything with the rate of a tax: 0.1 is ten per cent."""
+
+    @property
+    def rate(self) -> Decimal:
+        """The rate."""
+        ...
+
+
+R = TypeVar("R", bound=Rated)
 
 
 class Choice(NamedTuple):
@@ -76,6 +89,16 @@ def menu_of_products(
         taxes=tuple({tax.id: tax for product in products for tax in product.taxes}.values()),
         faults=tuple(found),
     )
+
+
+def taxes_that_come_to(tax: Decimal, net: Decimal, taxes: Sequence[R]) -> Sequence[R] | None:
+    """Return those taxes (at most two) that come to `tax` on a price; None when no set of them does, or several do.
+
+    For a platform whose lists tell the taxes on a product as a sum.
+    """
+    few = (some for count in range(3) for some in combinations(taxes, count))
+    fits = [some for some in few if round(net * sum(one.rate for one in some), 2) == round(tax, 2)]
+    return fits[0] if len(fits) == 1 else None
 
 
 def _item(product: Product, currency: str) -> Item:

@@ -13,7 +13,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import to_json
 
 from tillpost.money import Amount, Currency, format_money
 from tillpost.words import Aware, Count, Id, Text, Word
@@ -147,6 +148,8 @@ class Order(Word):
     people say to each other ("B42"). With `prices_include_tax` false, `tax` is what the site added on top.
     """
 
+    model_config = ConfigDict(defer_build=False)  # FastAPI warns of a handler's argument whose build was deferred
+
     id: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,40}$")]
     code: Annotated[Text, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$")]
     placed_at: Aware
@@ -182,7 +185,7 @@ class Order(Word):
     def _paid_in_full(cls, payments: tuple[Payment, ...], info: ValidationInfo) -> tuple[Payment, ...]:
         known = info.data
         if all(name in known for name in ("currency", "lines", "charges", "discounts", "tip", "tax")):
-            paid, total = sum(p.amount for p in payments), _total(**known)
+            paid, total = sum(p.amount for p in payments), _owed(**known)
             if paid != total:
                 raise ValueError(
                     f"they add up to {format_money(paid, known['currency'])}, "
@@ -197,16 +200,19 @@ class Order(Word):
 
     @cached_property
     def total(self) -> int:
-        """What the customer paid, in minor units: lines, charges and tip, less discounts, plus tax added on top."""
-        return _total(self.lines, self.charges, self.discounts, self.tip, self.tax)
+        """What the customer paid, in minor units: lines, charges and tip, less discounts, plus tax added on top.
+
+        That the payments come to it was seen to when the order came into being.
+        """
+        return sum(p.amount for p in self.payments)
 
     @cached_property
     def digest(self) -> str:
         """A fingerprint of the whole content: the same order handed in again has the same."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        return hashlib.sha256(to_json(self)).hexdigest()
 
 
-def _total(
+def _owed(
     lines: tuple[Line, ...],
     charges: tuple[Charge, ...],
     discounts: tuple[Discount, ...],

@@ -9,7 +9,6 @@ is sent. All amounts are minor units.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 from tillpost.menu import Item, Menu, ModifierOption, Variation
@@ -22,8 +21,7 @@ PricePolicy: TypeAlias = Literal["refuse", "keep_paid"]
 """What to do when the menu's price isn't the one that was paid: refuse the order, or keep the paid price and say so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(NamedTuple):
     """The order with the menu's ids. `keep_paid` says that its prices must stand against the menu's; `remarks` name
     them for the order's note, such as "Price kept as paid: BLT toastie 14.50 AUD (menu 15.00 AUD)".
     """

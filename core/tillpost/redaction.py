@@ -1,16 +1,18 @@
 """Makes exchanges fit to be shown: texts that nobody declared public are masked. Errors and cassettes use it.
 
 It works by allow-list: of a JSON body, numbers, booleans and the texts under public field names stay, every other text
-becomes `***`. A new field with a name or a token in it is therefore masked before anyone has thought of it.
+becomes `***`. A new field with a name or a token in it is therefore masked before anyone has thought of it. Below a
+person and their payments nothing is public, however it is called.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from typing import cast
 
-__all__ = ["MASK", "PUBLIC_FIELDS", "redact", "redact_path"]
+__all__ = ["MASK", "PUBLIC_FIELDS", "masked", "redact", "redact_path"]
 
 MASK = "***"
 LONGEST = 20_000
@@ -21,6 +23,9 @@ PUBLIC_FIELDS = frozenset(
     "error_message error_description created_at updated_at".split()
 )
 """What no platform keeps a secret or a person in. Adapters add their own."""
+
+_PRIVATE = frozenset({"customer", "payments"})
+"""What has a `name` or a `reference` in it that is somebody's, though other things' may be public."""
 
 
 def redact(body: bytes, public: Collection[str]) -> str:
@@ -34,7 +39,7 @@ def redact(body: bytes, public: Collection[str]) -> str:
     if not body:
         return ""
     try:
-        shown = json.dumps(_masked(json.loads(body), public, shown=False), ensure_ascii=False)
+        shown = json.dumps(masked(json.loads(body), public), ensure_ascii=False)
     except (ValueError, RecursionError):  # nested too deeply for one of the three is as good as unreadable
         kind = "HTML" if re.match(rb"\s*<", body) else "not JSON"
         return f"({kind}, {len(body)} bytes)"
@@ -42,16 +47,25 @@ def redact(body: bytes, public: Collection[str]) -> str:
     return shown[:LONGEST].encode("utf-8", "replace").decode()
 
 
-def _masked(value: object, public: Collection[str], *, shown: bool) -> object:
+def masked(value: object, public: Collection[str], *, shown: bool = False) -> object:
+    """Return a JSON value with every text masked that isn't under one of the `public` field names.
+
+    `shown` says whether a text is that has no name of its own. Masking twice is masking once.
+    """
     match value:
         case dict():
-            return {str(k): _masked(v, public, shown=k in public) for k, v in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+            entries = cast(Mapping[str, object], value).items()
+            return {name: _below(name, entry, public) for name, entry in entries}
         case list():
-            return [_masked(v, public, shown=shown) for v in value]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-        case str():
-            return value if shown or not value else MASK
+            return [masked(entry, public, shown=shown) for entry in cast(Sequence[object], value)]
+        case str() if value and not shown:
+            return MASK
         case _:
             return value
+
+
+def _below(name: str, entry: object, public: Collection[str]) -> object:
+    return masked(entry, ()) if name in _PRIVATE else masked(entry, public, shown=name in public)
 
 
 def redact_path(path: str) -> str:

@@ -29,6 +29,7 @@ class Action(StrEnum):
     LOOK = "look"
     WAIT = "wait"
     READ_ANSWER = "read_answer"
+    REFUND = "refund"
 
 
 class Actor(StrEnum):
@@ -97,6 +98,20 @@ REMEDIES: Mapping[str, RemedyText] = {
         "The choices made for {subjects} don't fit its options in {platform}.{imported} Correct the options' minimum "
         "and maximum in {platform}, or ask the customer, then send the order again.",
         "{detail}.{imported} The site lets customers choose what the POS doesn't allow.",
+    ),
+    "menu.quantity": RemedyText(
+        Action.FIX_MENU,
+        Actor.STORE,
+        "The order has more of {subjects} than {platform} allows in one order.{imported} Raise the limit in "
+        "{platform}, or ask the customer, then send the order again.",
+        "{detail}.{imported} The site lets customers order more than the POS allows.",
+    ),
+    "menu.table": RemedyText(
+        Action.FIX_MENU,
+        Actor.STORE,
+        "{subjects} isn't among the tables in {platform}.{imported} Put the table back in {platform}, or ask the "
+        "customer where they sit and correct the order's table, then send the order again.",
+        "{detail} in the imported menu's `tables`.{imported} Let customers choose from the menu's tables.",
     ),
     "menu.held": RemedyText(
         Action.FIX_MENU,
@@ -182,6 +197,12 @@ REMEDIES: Mapping[str, RemedyText] = {
         Actor.DEVELOPER,
         "{platform} refuses this order as it was written. The ordering site's support has to correct it.",
         "{platform} refused the order itself: {detail}. Correct it and submit it again under the same id.",
+    ),
+    "order.rejected": RemedyText(
+        Action.REFUND,
+        Actor.STORE,
+        "Your staff turned this order down, so nobody will make it. Pay the customer back.",
+        "{detail}. Tell the customer, and pay back what was paid; don't submit the order again.",
     ),
     "setup": RemedyText(
         Action.FIX_CONNECTION,

@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from tillpost.words import Aware
 
-__all__ = ["AdapterSettings", "AuthorisationRequest", "Credentials", "Signed"]
+__all__ = ["AdapterSettings", "AuthorisationRequest", "Credentials", "Looks", "Seconds", "Signed"]
+
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+"""A time to wait, as a setting."""
+
+Looks = Annotated[tuple[Seconds, ...], Field(min_length=1)]
+"""When to look for an order that may be there, as a setting: each counted from the look before. A doubt needs one."""
 
 
 class AdapterSettings(BaseModel):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,7 +52,7 @@ from tillpost.recovery import Policy, fold
 from tillpost.repeating import Again, Repeating, backoff
 from tillpost.submission import Submission
 from tillpost.transport import Limits, Line
-from tillpost.webhooks import OrderChanged, SeenEvents, WebhookEvent, read_webhook
+from tillpost.webhooks import OrderChanged, SeenEvents, WebhookEvent, read_webhook, settled
 from tillpost.words import explain
 
 __all__ = ["BaseTill", "Options", "Till", "adapter_for", "configured"]
@@ -141,7 +141,11 @@ class BaseTill:
         return drive(Conduct(self._connection, "fetch"), self._connection.adapter.fetch, pos_id)
 
     def _checking(self) -> Flow[Readiness]:
-        return drive(Conduct(self._connection, "check"), self._connection.adapter.check)
+        from tillpost.menu_faults import menu_finding  # here, since most programs never check
+
+        readiness = yield from drive(Conduct(self._connection, "check"), self._connection.adapter.check)
+        menu = (menu_finding(self.menu),) if self.menu else ()
+        return Readiness(findings=(*readiness.findings, *menu))
 
     def _refreshing(self, expired: Credentials) -> Flow[Credentials]:
         return drive(Conduct(self._connection, "refresh"), self._connection.adapter.refresh, expired)
@@ -151,11 +155,18 @@ class BaseTill:
             Conduct(self._connection, "exchange_code"), self._connection.adapter.exchange_code, self._credentials
         )
 
-    def _read_webhook(
-        self, headers: Mapping[str, str], body: bytes, url: str, seen: SeenEvents | None
+    def _read_webhook(self, headers: Mapping[str, str], body: bytes, url: str) -> tuple[WebhookEvent, ...]:
+        return read_webhook(self._connection.adapter.parse_webhook, headers, body, url, self._connection.clock())
+
+    def _to_look_up(self, events: Iterable[WebhookEvent]) -> set[str]:
+        """The platform's ids of orders whose state the signature of a webhook doesn't prove."""
+        proved = self._connection.adapter.webhooks_proved
+        return {event.pos_id for event in events if isinstance(event, OrderChanged) and not proved}
+
+    def _settled(
+        self, events: Sequence[WebhookEvent], found: Mapping[str, PosOrder], seen: SeenEvents | None
     ) -> tuple[WebhookEvent, ...]:
-        adapter = self._connection.adapter
-        return read_webhook(adapter.parse_webhook, headers, body, url, self._connection.clock(), seen)
+        return settled(events, found, seen, Conduct(self._connection, "parse_webhook").stamp)
 
     def _cancelling(self, pos_order: PosOrder) -> Flow[PosOrder]:
         conduct = Conduct(self._connection, "cancel")
@@ -275,7 +286,8 @@ class Till(BaseTill):
         """Bring a paid order to the register, once, and return it as the platform has it.
 
         Blocks until it is there or an error stands, at most about the policy's budget. `is_new` promises that the
-        order was never sent before by anyone; it saves a look on platforms without idempotency keys.
+        order was never sent before by anyone; it saves a look on platforms without idempotency keys. If it was sent all
+        the same, such a platform may cook it twice.
 
         Raises:
             PosError: a subclass says what to do; `outcome` says whether the order may be there all the same.
@@ -306,7 +318,10 @@ class Till(BaseTill):
             return self._run(importing(self._connection, forced=True, accept=accept))
 
     def check(self) -> Readiness:
-        """Return whether the store can take an order now, and if not, whose move it is."""
+        """Return whether the store can take an order now, and if not, whose move it is.
+
+        A menu that was imported is looked at too: nothing on it can be ordered, or its setup has faults.
+        """
         return self._run(self._checking())
 
     def parse_webhook(
@@ -316,21 +331,15 @@ class Till(BaseTill):
 
         `url` is the address that the platform called, as it knows it. `seen` remembers event ids, so that a repeated
         webhook is refused. Where the platform's signature proves little, an order is fetched before its state is
-        believed.
+        believed. An order that staff have turned down comes as `OrderRefused`.
 
         Raises:
             WebhookError: it isn't the platform's, or isn't readable; answer it with a 4xx.
             PosError: the order couldn't be fetched; answer with a 5xx, so that it is sent again.
         """
-        events = self._read_webhook(headers, body, url, seen)
-        if self._connection.adapter.webhooks_proved:
-            return events
-        return tuple(
-            event.model_copy(update={"pos_order": self.fetch(event.pos_id)})
-            if isinstance(event, OrderChanged)
-            else event
-            for event in events
-        )
+        events = self._read_webhook(headers, body, url)
+        found = {pos_id: self.fetch(pos_id) for pos_id in self._to_look_up(events)}
+        return self._settled(events, found, seen)
 
     def exchange_code(self) -> Credentials:
         """Exchange the authorisation code among the credentials; `authorisation.exchange_code` is the usual way."""
@@ -378,9 +387,9 @@ class Till(BaseTill):
 
     def _carry_out(self, command: Command, order_id: str) -> object:
         match command:
-            case Record(event):
+            case Record():
                 if order_id:  # an order that names no reference isn't one of ours
-                    self._journal.append(order_id, event)
+                    self._journal.append(order_id, command.event)
             case Transmit():
                 return self._transmit(command)
             case Pause(seconds) | Rest(seconds):

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -65,11 +65,12 @@ class _Body:
     def __init__(self, answer: httpx.Response, limits: Limits, until: float, *, public_only: bool) -> None:
         self._limits = limits
         self._until = until
-        self._body = bytearray()
+        self._body: bytes | bytearray = bytearray()
         self._fault: Fault | None = None
         self._unpacker = None
         if answer.is_stream_consumed:  # a transport without a network has it ready, and unpacked
-            self.take(answer.content)
+            self._body = answer.content
+            self._bounded()
             return
         packed = answer.headers.get("content-encoding", "identity").strip().lower()
         if public_only and not over_public(answer):
@@ -81,14 +82,17 @@ class _Body:
 
     def take(self, piece: bytes) -> Fault | None:
         """Add a piece as it came; return why no more is to be read."""
-        most = self._limits.answer_bytes
         try:
             if self._unpacker is None:
                 self._body += piece
             elif not self._unpacker.eof:  # one byte more than allowed is enough to know
-                self._body += self._unpacker.decompress(piece, most + 1 - len(self._body))
+                self._body += self._unpacker.decompress(piece, self._limits.answer_bytes + 1 - len(self._body))
         except zlib.error:
             self._fault = _NOT_UNPACKED
+        return self._bounded()
+
+    def _bounded(self) -> Fault | None:
+        most = self._limits.answer_bytes
         if len(self._body) > most:
             self._fault = Fault(Applied.MAYBE, f"the answer is larger than {most} bytes")
         elif time.monotonic() > self._until:
@@ -104,15 +108,20 @@ class _Body:
 _NOT_UNPACKED = Fault(Applied.MAYBE, "the answer can't be unpacked")
 
 
+_SIGNED = httpx.Auth()
+"""Adds nothing to a request, which is signed already, whatever the client's own credentials are."""
+
+
 class _Wire:
     """What both lines share: making the httpx request, reading what came of it."""
 
     def __init__(self, adapter: Adapter[Any], limits: Limits, trace: Callable[..., object]) -> None:
         self._adapter = adapter
         self._base_url: str = adapter.config.base_url
-        self._extensions = {"trace": trace} if adapter.public_only else {}
         self._limits = limits
-        self._timeout = limits.timeout()
+        self._extensions: dict[str, object] = {"timeout": limits.timeout().as_dict()}
+        if adapter.public_only:
+            self._extensions["trace"] = trace
 
     def _outgoing(
         self, client: httpx.Client | httpx.AsyncClient, request: Request[Any], credentials: Credentials
@@ -120,12 +129,14 @@ class _Wire:
         """Return the request as it goes on the wire. It alone holds the credentials."""
         try:
             signed = self._adapter.sign(request, credentials)
-            return client.build_request(
+            headers = {"Accept-Encoding": "gzip", **signed.headers, **request.headers}
+            return httpx.Request(
                 request.method,
                 _address(self._base_url + request.path),
+                params=client.params or None,
+                cookies=client.cookies,
                 content=request.body if signed.body is None else signed.body,
-                headers={"Accept-Encoding": "gzip", **signed.headers, **request.headers},
-                timeout=self._timeout,
+                headers=_over(client.headers, headers),
                 extensions=self._extensions,
             )
         except Exception as failure:  # noqa: BLE001  a header or an address that can't be written: nothing has left
@@ -137,12 +148,23 @@ class _Wire:
         """Return the answer, without any of our secrets that a server may have echoed."""
         if isinstance(body, Fault):
             return body
-        headers = [(name.lower(), value) for name, value in answer.headers.raw]
-        if not (request.private and answer.is_success):  # whose very point may be a secret, and the same again
-            for secret in frozenset(_spellings(credentials)):
+        granted = request.private and answer.is_success  # its very point may be a secret, and the same again
+        headers = answer.headers.raw
+        for secret in _spellings(credentials):
+            # Looking backwards takes a quarter of the time that `replace` takes to look.
+            if not granted and body.rfind(secret) >= 0:
                 body = body.replace(secret, b"***")
-                headers = [(name, value.replace(secret, b"***")) for name, value in headers]
-        return Response(answer.status_code, {n.decode("latin-1"): v.decode("latin-1") for n, v in headers}, body)
+            headers = [(name, value.replace(secret, b"***")) for name, value in headers]
+        return Response(
+            answer.status_code, {n.lower().decode("latin-1"): v.decode("latin-1") for n, v in headers}, body
+        )
+
+
+def _over(theirs: httpx.Headers, ours: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Return the client's own headers with ours over them, as `build_request` would, in half of its time."""
+    written = [(name.encode("ascii"), value.encode("ascii")) for name, value in ours.items()]
+    named = {name.lower() for name, _ in written}
+    return [*[header for header in theirs.raw if header[0].lower() not in named], *written]
 
 
 @lru_cache(256)
@@ -158,8 +180,10 @@ def _spellings(credentials: Credentials) -> Iterator[bytes]:
     """
     for secret in credentials.secrets():
         if len(secret) >= SHORTEST_SECRET:
-            for text in (secret, secret.replace("/", "\\/"), quote(secret), quote(secret, safe="")):
-                yield text.encode()
+            yield secret.encode()
+            if not (secret.isascii() and secret.isalnum()):
+                for text in {secret.replace("/", "\\/"), quote(secret), quote(secret, safe="")} - {secret}:
+                    yield text.encode()
 
 
 class Line(_Wire):
@@ -185,7 +209,7 @@ class Line(_Wire):
         if isinstance(outgoing, Fault):
             return outgoing
         until = time.monotonic() + self._limits.answer
-        answer = self._client.send(outgoing, stream=True, auth=None, follow_redirects=False)
+        answer = self._client.send(outgoing, stream=True, auth=_SIGNED, follow_redirects=False)
         try:
             body = _Body(answer, self._limits, until, public_only=self._adapter.public_only)
             for piece in () if answer.is_stream_consumed else answer.iter_raw():
@@ -221,7 +245,7 @@ class AsyncLine(_Wire):
         if isinstance(outgoing, Fault):
             return outgoing
         until = time.monotonic() + self._limits.answer
-        answer = await self._client.send(outgoing, stream=True, auth=None, follow_redirects=False)
+        answer = await self._client.send(outgoing, stream=True, auth=_SIGNED, follow_redirects=False)
         try:
             body = _Body(answer, self._limits, until, public_only=self._adapter.public_only)
             if not answer.is_stream_consumed:

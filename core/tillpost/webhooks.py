@@ -17,8 +17,8 @@ from typing import Literal, Protocol, TypeAlias
 
 from pydantic import SecretStr
 
-from tillpost.errors import ErrorRecord, PosError
-from tillpost.order import PosOrder
+from tillpost.errors import ErrorRecord, OrderError, PosError
+from tillpost.order import PosOrder, PosState
 from tillpost.words import Aware, Word
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "WebhookFault",
     "check_age",
     "read_webhook",
+    "settled",
     "verify_hmac",
 ]
 
@@ -69,6 +70,11 @@ class Webhook:
     body: bytes
     url: str
 
+    @property
+    def digest(self) -> str:
+        """A fingerprint of the body: an event's id where the platform gives none and no two bodies are alike."""
+        return hashlib.sha256(self.body).hexdigest()
+
 
 class _Event(Word):
     """What every event has: the platform's own id of it, empty where it gives none, and when it happened."""
@@ -87,7 +93,10 @@ class OrderChanged(_Event):
 
 
 class OrderRefused(_Event):
-    """The platform refuses an order that it had taken. `error` went through the adapter's table as any other."""
+    """An order that had been taken is refused after all, by the platform or by the store's staff.
+
+    A platform's own words went through the adapter's table as any other; `error.pos_order` is the order as it is there.
+    """
 
     kind: Literal["order_refused"] = "order_refused"
     pos_id: str
@@ -131,22 +140,47 @@ def read_webhook(
     body: bytes,
     url: str,
     now: float,
-    seen: SeenEvents | None,
 ) -> tuple[WebhookEvent, ...]:
-    """Bound a request, have the adapter's `parse` check and read it, and refuse what was seen before."""
+    """Bound a request, and have the adapter's `parse` check and read it."""
     if len(body) > LARGEST:
         raise WebhookError(WebhookFault.TOO_LARGE, f"the webhook is larger than {LARGEST} bytes")
     try:
-        events = tuple(parse(Webhook({name.lower(): value for name, value in headers.items()}, body, url), now))
+        return tuple(parse(Webhook({name.lower(): value for name, value in headers.items()}, body, url), now))
     except (WebhookError, PosError):
         raise
     except Exception as unreadable:  # noqa: BLE001  whatever a parser raises, the webhook can't be read
         text = f"the webhook can't be read ({type(unreadable).__name__})"
         raise WebhookError(WebhookFault.UNREADABLE, text) from None
-    for event in events:
+
+
+def settled(
+    events: Sequence[WebhookEvent],
+    found: Mapping[str, PosOrder],
+    seen: SeenEvents | None,
+    stamp: Callable[[PosError], PosError],
+) -> tuple[WebhookEvent, ...]:
+    """Return the events with the orders that were `found` under their ids, and refuse what has come before.
+
+    An order that staff have turned down is told as refused; `stamp` fills its error in. Events are remembered last, so
+    that one whose order couldn't be fetched comes through when the platform sends it again.
+    """
+    believed = tuple(_settled(event, found, stamp) for event in events)
+    for event in believed:
         if seen is not None and event.event_id and not seen.add(event.event_id):
             raise WebhookError(WebhookFault.REPEATED, "the webhook has come before")
-    return events
+    return believed
+
+
+def _settled(event: WebhookEvent, found: Mapping[str, PosOrder], stamp: Callable[[PosError], PosError]) -> WebhookEvent:
+    order = found.get(event.pos_id, event.pos_order) if isinstance(event, OrderChanged) else None
+    if order is None or not isinstance(event, OrderChanged):
+        return event
+    reference = order.reference or event.reference
+    if order.state is not PosState.REJECTED:
+        return event.model_copy(update={"reference": reference, "pos_order": order})
+    error = stamp(OrderError("staff turned the order down at the register", reason="rejected", pos_order=order))
+    same = {"event_id": event.event_id, "at": event.at, "pos_id": event.pos_id, "reference": reference}
+    return OrderRefused.model_validate(same | {"error": error.record()})
 
 
 def verify_hmac(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Mapping
 
 from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, OAT, TOASTIE, paid
 from tillpost import OutageError, Outcome, PermissionsError, PosError, UnknownPosError
 from tillpost.order import Order, PosOrder
-from tillpost.testing.conformance import KINDS, Impossible, Trouble, World
-from tillpost_generic.adapter import Generic
+from tillpost.testing.world import KINDS, Delivery, Impossible, Trouble, World
+from tillpost.webhooks import OrderChanged
+from tillpost_generic.adapter import Generic, signed_text
 from tillpost_generic.simulator import GenericSimulator
 
 NOWHERE = TOASTIE.model_copy(update={"item_id": "GONE", "sku": "GONE", "name": "Pavlova"})
@@ -30,6 +33,18 @@ class GenericWorld(World[GenericSimulator]):
 
     def accept(self, pos_order: PosOrder) -> None:
         self.simulator.staff_accept(pos_order.id)
+
+    def signed(self, body: bytes, at: float) -> Delivery:
+        stamp, target = str(int(at)), "/hooks/pos"
+        text = signed_text(stamp, "POST", target, "", body)
+        signature = hmac.new(self.simulator.settings.signing_key.encode(), text, hashlib.sha256).hexdigest()
+        headers = {"Tillpost-Timestamp": stamp, "Tillpost-Signature": signature}
+        return Delivery(headers, body, f"https://shop.example{target}")
+
+    def about(self, pos_order: PosOrder, at: float) -> bytes:
+        now = PosOrder.model_validate(self.simulator.world.named(pos_order.id).answer().model_dump())
+        told = OrderChanged(event_id="e1", pos_id=pos_order.id, reference=pos_order.reference, pos_order=now)
+        return told.model_dump_json().encode()
 
     def troubles(self) -> Mapping[type[PosError], Trouble | Impossible]:
         simulator = self.simulator

@@ -22,9 +22,12 @@ from tillpost import (
 )
 from tillpost.order import Order, PosOrder
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
-from tillpost.testing.conformance import Impossible, Trouble, World
+from tillpost.testing.world import Delivery, Impossible, Trouble, World
 from tillpost_kounta.adapter import Kounta
 from tillpost_kounta.simulator import KountaSimulator
+from tillpost_kounta.simulator.order_json import single_order
+from tillpost_kounta.simulator.webhooks import sent
+from tillpost_kounta.simulator.wire import to_json
 
 NOWHERE = TOASTIE.model_copy(update={"item_id": "999", "sku": "GONE", "name": "Pavlova"})
 STAND_INS = {
@@ -54,6 +57,35 @@ class KountaWorld(World[KountaSimulator]):
 
     def accept(self, pos_order: PosOrder) -> None:
         self.simulator.staff_accept(pos_order.id)
+
+    token_path = "/v1/token"
+    signs_time = False
+
+    def renewal(self) -> dict[str, object]:
+        chosen = self.simulator.settings
+        client = {"client_id": chosen.client_id, "client_secret": chosen.client_secret}
+        return {"refresh_token": chosen.refresh_token, **client}
+
+    def expire_token(self) -> None:
+        self.simulator.expire_token()
+
+    def withdraw(self) -> None:
+        self.simulator.revoke_authorisation()
+
+    def granted(self) -> dict[str, str]:
+        chosen = self.simulator.settings
+        client = {"client_id": chosen.client_id, "client_secret": chosen.client_secret}
+        return {"code": self.simulator.new_authorisation_code(), "redirect_uri": chosen.redirect_uri, **client}
+
+    def webhook_settings(self) -> dict[str, object]:
+        return {"webhook_secret": self.simulator.settings.webhook_secret}
+
+    def signed(self, body: bytes, at: float) -> Delivery:
+        return Delivery(dict(sent(self.simulator.world, "", "", body).headers), body)
+
+    def about(self, pos_order: PosOrder, at: float) -> bytes:
+        world = self.simulator.world
+        return to_json(single_order(world, world.orders[int(pos_order.id)])).encode()
 
     def troubles(self) -> Mapping[type[PosError], Trouble | Impossible]:
         simulator = self.simulator

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
+from base64 import b64encode
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, OAT, TOASTIE, paid
@@ -22,7 +27,7 @@ from tillpost import (
 )
 from tillpost.order import Order, Pickup, PosOrder
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
-from tillpost.testing.conformance import Impossible, Trouble, World
+from tillpost.testing.world import Delivery, Impossible, Trouble, World
 from tillpost_square.adapter import Square
 from tillpost_square.simulator import SquareSimulator
 
@@ -46,6 +51,43 @@ class SquareWorld(World[SquareSimulator]):
 
     def accept(self, pos_order: PosOrder) -> None:
         self.simulator.staff_accept(pos_order.id)
+
+    token_path = "/oauth2/token"
+    webhook_secret = "not-a-real-webhook-secret"
+
+    def renewal(self) -> dict[str, object]:
+        chosen = self.simulator.settings
+        client = {"client_id": chosen.client_id, "client_secret": chosen.client_secret}
+        return {"refresh_token": chosen.refresh_token, **client}
+
+    def expire_token(self) -> None:
+        self.simulator.expire_token()
+
+    def withdraw(self) -> None:
+        self.simulator.revoke_authorisation()
+
+    def granted(self) -> dict[str, str]:
+        chosen = self.simulator.settings
+        client = {"client_id": chosen.client_id, "client_secret": chosen.client_secret}
+        return {"code": self.simulator.new_authorisation_code(), "redirect_uri": chosen.redirect_url, **client}
+
+    def webhook_settings(self) -> dict[str, object]:
+        return {"webhook_secret": self.webhook_secret}
+
+    def signed(self, body: bytes, at: float) -> Delivery:
+        sent = Delivery({}, body)
+        digest = hmac.new(self.webhook_secret.encode(), sent.url.encode() + body, hashlib.sha256).digest()
+        return sent._replace(headers={"X-Square-HmacSha256-Signature": b64encode(digest).decode()})
+
+    def about(self, pos_order: PosOrder, at: float) -> bytes:
+        changed = {"order_id": pos_order.id, "location_id": self.settings["location_id"], "state": "OPEN", "version": 2}
+        told = {
+            "type": "order.updated",
+            "event_id": "e1",
+            "created_at": datetime.fromtimestamp(at, UTC).isoformat(),
+            "data": {"type": "order", "id": pos_order.id, "object": {"order_updated": changed}},
+        }
+        return json.dumps(told).encode()
 
     def troubles(self) -> Mapping[type[PosError], Trouble | Impossible]:
         simulator = self.simulator

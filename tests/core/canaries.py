@@ -25,6 +25,9 @@ ACCESS = "CANARY-access-91c2"
 REFRESH = "CANARY-refresh-77aa"
 CLIENT = "CANARY-client-5d0e"
 RENEWED = "CANARY-renewed-e811"
+HOOK = "CANARY-hook-3b6f"
+CODE = "CANARY-code-a04d"
+VERIFIER = "CANARY-verifier-c7e5"
 CORE = str(Path(tillpost.__file__).parent)
 
 OPAQUE = (

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from decimal import Decimal
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from pydantic import ValidationError
 
-from tillpost.errors import OutageError, SetupError
+from tillpost.errors import OutageError, PosError, SetupError
 from tillpost.exchange import (
     MOST_PAGES,
     Effect,
+    PageHeaders,
     Reply,
     Request,
     Response,
     Wait,
     ask,
-    ask_all,
+    ask_pages,
     ask_when_there,
     ask_with_answer,
+    find_or_make,
     id_in_location,
     nothing,
     pause,
@@ -115,34 +117,83 @@ def test_an_exact_body_keeps_every_digit_and_leaves_out_none_at_any_depth() -> N
 PAGE = Request("GET", "/list", reading_list(ToyStatus))
 
 
-def page(*opens: bool) -> Reply:
-    return Reply([ToyStatus(open=each) for each in opens], ANSWER)
+HEADERS = PageHeaders(onward="x-next", count="x-count", number="x-page")
+HERE = "https://pos.example"
 
 
-def test_a_list_is_read_to_its_end() -> None:
-    asked: list[int] = []
+def page(*opens: bool, **headers: str) -> Reply:
+    told = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply([ToyStatus(open=each) for each in opens], Response(200, told, b""))
 
-    def following(_: Response, pages: int) -> Request[Sequence[ToyStatus]] | None:
-        asked.append(pages)
-        return PAGE if pages < 3 else None
 
-    exchange = ask_all(PAGE, following)
-    next(exchange)
-    exchange.send(page(True))
-    exchange.send(page())
-    with pytest.raises(StopIteration) as end:
-        exchange.send(page(False, True))
-    assert [status.open for status in end.value.value] == [True, False, True]
-    assert asked == [1, 2, 3]
+def read(*pages: Reply) -> tuple[list[Request[Any]], list[bool]]:
+    """What is asked for, and what is found, when these are the answers."""
+    exchange, asked, answers = ask_pages(PAGE, HEADERS, HERE), list[Request[Any]](), iter(pages)
+    step = next(exchange)
+    while True:
+        assert isinstance(step, Request)
+        asked.append(step)
+        try:
+            step = exchange.send(next(answers))
+        except StopIteration as end:
+            return asked, [status.open for status in end.value]
+
+
+def test_a_list_of_one_page_is_read_at_once() -> None:
+    assert read(page(True, False)) == ([PAGE], [True, False])
+    assert read(page(True, x_count="1")) == ([PAGE], [True])
+    assert read(page(True, x_count="many")) == ([PAGE], [True])
+
+
+def test_a_list_is_read_on_at_the_addresses_that_its_answers_name() -> None:
+    first, second = page(True, x_next=f"{HERE}/list?page=2"), page(x_next="/list?page=3")
+    asked, found = read(first, second, page(False, True))
+    assert [request.path for request in asked] == ["/list", "/list?page=2", "/list?page=3"]
+    assert found == [True, False, True]
+
+
+def test_a_list_is_read_on_by_the_number_of_its_pages() -> None:
+    asked, found = read(page(True, x_count="2"), page(False, x_count="2"))
+    assert [dict(request.headers) for request in asked] == [{}, {"x-page": "1"}]
+    assert found == [True, False]
+
+
+def test_no_page_is_asked_for_at_another_host() -> None:
+    with pytest.raises(OutageError, match="another host"):
+        read(page(True, x_next="https://evil.example/list?page=2"))
 
 
 def test_a_list_that_never_ends_is_an_outage() -> None:
-    exchange = ask_all(PAGE, lambda _answer, _pages: PAGE)
-    next(exchange)
-    for _ in range(MOST_PAGES - 1):
-        exchange.send(page())
     with pytest.raises(OutageError, match="didn't end"):
-        exchange.send(page())
+        read(*(page(x_next="/list?page=2") for _ in range(MOST_PAGES)))
+
+
+FIND, MAKE = Request("GET", "/people?q=1", nothing), Request("POST", "/people", nothing, effect=Effect.SIDE)
+MADE = Reply(None, Response(201, {"location": "/v1/people/7.json"}, b""))
+NONE = Reply(None, Response(404, {}, b""))
+
+
+@pytest.mark.parametrize(
+    ("replies", "found", "asked"),
+    [
+        ([MADE], "7", 1),
+        ([NONE, MADE], "7", 2),
+        ([NONE, NONE], "", 2),
+        ([NONE, SetupError("no")], "", 2),
+        ([OutageError("gone")], "", 1),
+    ],
+)
+def test_a_thing_is_found_or_made_or_done_without(replies: list[Reply | PosError], found: str, asked: int) -> None:
+    exchange, steps = find_or_make("people", FIND, MAKE), list[object]()
+
+    def run() -> None:
+        steps.append(next(exchange))
+        for reply in replies:
+            steps.append(exchange.throw(reply) if isinstance(reply, PosError) else exchange.send(reply))
+
+    with pytest.raises(StopIteration) as end:
+        run()
+    assert (end.value.value, steps) == (found, [FIND, MAKE][:asked])
 
 
 def test_a_list_reads_as_its_members_and_nothing_else_as_a_list() -> None:

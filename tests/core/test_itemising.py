@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tillpost import MenuError, Order, PosOrder, SetupError, TaxError
-from tillpost.itemising import Billed, Itemised, StandIns, in_words, itemise, misbilled, proved
+from tillpost.itemising import Billed, Itemised, StandIns, as_note, in_words, itemise, misbilled, proved, reference_in
 from tillpost.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Tax, Variation
 from tillpost.order import PosState
 
@@ -197,3 +197,12 @@ def test_staff_read_whom_it_is_for_where_it_goes_and_what_is_paid() -> None:
         "B42 Mia Chen +61400", "DELIVER TO: 12/8 Wattle St, Ultimo", "Ring twice", "PAID: card 11.00 AUD pi_1",
     ]  # fmt: skip
     assert in_words(an_order(1100, fulfilment={"type": "dine_in", "table": "7"}))[:2] == ["B42", "TABLE 7"]
+
+
+def test_a_note_begins_with_the_whole_reference_and_ends_with_the_customers_own_words() -> None:
+    order = an_order(1100, note="no cutlery")
+    lines = as_note(order, ["NEW ITEM"]).splitlines()
+    assert (lines[0], lines[-2:]) == (f"Ref: {order.id}", ["NEW ITEM", "no cutlery"])
+    assert reference_in(as_note(order)) == order.id
+    assert reference_in(" Ref: ord_12 \nRef: ord_1") == "ord_12"
+    assert [reference_in(text) for text in ("", "ord_1", "about Ref: ord_1", "x\nRef: ord_1")] == [""] * 4

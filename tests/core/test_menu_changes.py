@@ -46,12 +46,37 @@ def test_a_renumbered_menu_has_lost_nothing(menu: Menu) -> None:
 
 @given(menus())
 def test_what_an_emptied_menu_had_is_all_gone(menu: Menu) -> None:
-    empty = menu.model_copy(update={"items": (), "groups": (), "taxes": ()})
+    empty = menu.model_copy(update={"items": (), "groups": (), "taxes": (), "tables": menu.tables and ()})
     changes = compare(menu, empty)
     assert changes.removed_share == 1
     assert len(changes.in_words()) == len(changes.removed)
     assert compare(empty, menu).added == compare(None, menu).added
     assert compare(empty, menu).removed_share == 0
+
+
+def test_tables_that_went_and_came_are_told_in_words() -> None:
+    old, new = (MENU.model_copy(update={"tables": tables}) for tables in (("7", "8"), ("8", "Garden")))
+    assert compare(old, new).in_words() == ("Gone: Table 7", "New: Table Garden")
+
+
+@pytest.mark.parametrize("tables", [((), None), (None, ("7",)), (("7",), None)])
+def test_tables_that_only_one_import_tells_of_are_no_change(
+    tables: tuple[tuple[str, ...] | None, tuple[str, ...] | None],
+) -> None:
+    old, new = (MENU.model_copy(update={"tables": told}) for told in tables)
+    assert not compare(old, new)
+
+
+def test_that_nothing_may_be_chosen_twice_any_more_is_told_in_words() -> None:
+    white = WHITE.model_copy(update={"groups": (GroupUse(group_id="milk", maximum=1, once=True),)})
+    said = compare(MENU, menu_with(white, TOASTIE)).in_words()
+    assert said[0] == "Flat white, regular takes 0 to 1 of Milk, none of them twice, before 0 to 1 of Milk"
+
+
+def test_a_limit_on_an_order_is_told_in_words() -> None:
+    assert compare(MENU, toastie(maximum=5)).in_words() == (
+        "BLT toastie takes at most 5 in an order, before no choices",
+    )
 
 
 @given(menus())
@@ -64,7 +89,7 @@ def test_a_first_import_is_told_in_one_line() -> None:
     changes = compare(None, MENU)
     assert changes
     assert changes.first
-    assert changes.in_words() == ("First import: 9 items, options, groups and taxes",)
+    assert changes.in_words() == ("First import: 9 items, options, groups, taxes and tables",)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import given
 from cafe import BREAD, GST, MENU, MILK, TOASTIE, WHITE, menu_with
 from strategies import menus
 from tillpost.menu import GroupUse, Item, Menu, ModifierGroup, SetupFault, Tax, Variation
-from tillpost.menu_faults import setup_faults
+from tillpost.menu_faults import menu_finding, setup_faults
 
 
 def tax(name: str, *, enabled: bool = True) -> Tax:
@@ -27,6 +27,34 @@ def with_milk(minimum: int, maximum: int | None, sold_out: tuple[bool, bool] = (
     return menu_with(
         WHITE.model_copy(update={"groups": (use,)}), groups=(MILK.model_copy(update={"options": options}), BREAD)
     )
+
+
+@given(menus())
+def test_with_a_sound_menu_an_order_can_be_taken(menu: Menu) -> None:
+    finding = menu_finding(menu)
+    assert (finding.ok, finding.actor) == (True, None)
+    assert finding.text == "The menu has something to order"
+
+
+def test_a_fault_that_leaves_something_to_order_is_told_and_no_more() -> None:
+    white = WHITE.model_copy(update={"tax_ids": ("gst", "s")})
+    finding = menu_finding(menu_with(white, TOASTIE, taxes=(GST, tax("Service charge").model_copy(update={"id": "s"}))))
+    assert finding.ok
+    assert "GST, Service charge more than one tax applies to Flat white" in finding.text
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        TOASTIE.model_copy(update={"online": False}),
+        TOASTIE.model_copy(update={"tax_ids": ("gst", "vat")}),
+        TOASTIE.model_copy(update={"variations": (TOASTIE.variations[0].model_copy(update={"sold_out": True}),)}),
+    ],
+)
+def test_a_menu_with_nothing_to_order_is_the_stores_to_mend(item: Item) -> None:
+    finding = menu_finding(menu_with(item, taxes=(GST, GST.model_copy(update={"id": "vat", "name": "VAT"}))))
+    assert (finding.ok, finding.actor) == (False, "store")
+    assert finding.text.startswith("Nothing on the menu can be ordered")
 
 
 @given(menus())

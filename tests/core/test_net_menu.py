@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from tillpost.menu import SetupFault, Tax
-from tillpost.net_menu import Choice, ChoiceSet, Product, menu_of_products
+from tillpost.net_menu import Choice, ChoiceSet, Product, menu_of_products, taxes_that_come_to
 
 GST = Tax(id="gst", name="GST", rate=Decimal("0.1"), included=True)
 LEVY = Tax(id="levy", name="Levy", rate=Decimal("0.05"), included=True)
@@ -62,3 +62,24 @@ def test_an_option_that_isnt_sold_at_the_site_is_left_out_and_told_once() -> Non
     menu = menu_of_products(products, site="s", currency="AUD", faults=[known])
     assert [fault.subject for fault in menu.faults] == ["Wrap", "Chilli sauce"]
     assert menu.groups[0].options == ()
+
+
+SALES = Tax(id="1", name="GST", rate=Decimal("0.1"), included=False)
+CITY = Tax(id="2", name="City", rate=Decimal("0.02"), included=False)
+SAME = Tax(id="3", name="VAT", rate=Decimal("0.1"), included=False)
+
+
+@pytest.mark.parametrize(
+    ("tax", "taxes", "found"),
+    [
+        ("1.00", [SALES, CITY], (SALES,)),
+        ("1.20", [SALES, CITY], (SALES, CITY)),
+        ("0", [SALES, CITY], ()),
+        ("1.50", [SALES, CITY], None),
+        ("1.00", [SALES, SAME], None),
+    ],
+)
+def test_taxes_are_told_from_their_sum_where_only_one_set_of_them_comes_to_it(
+    tax: str, taxes: list[Tax], found: tuple[Tax, ...] | None
+) -> None:
+    assert taxes_that_come_to(Decimal(tax), Decimal(10), taxes) == found

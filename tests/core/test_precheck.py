@@ -12,7 +12,7 @@ from cafe import BLT, BREAD, COFFEE, GONE, GST, MENU, MILK, OAT_MILK, TOASTIE, W
 from strategies import menus, orders_from, renumbered
 from tillpost.errors import MenuError, PosError, TaxError
 from tillpost.menu import GroupUse, Item, Menu, Tax, Variation
-from tillpost.order import Line, Modifier
+from tillpost.order import DineIn, Line, Modifier
 from tillpost.precheck import check_order
 from tillpost.rebinding import rebind
 
@@ -111,6 +111,17 @@ def test_choices_are_counted_with_their_quantities(
     )
 
 
+def test_an_option_chosen_twice_is_told_where_each_may_be_chosen_once() -> None:
+    menu = menu_with(WHITE.model_copy(update={"groups": (GroupUse(group_id="milk", once=True),)}))
+    twice = coffee_with(OAT_MILK, OAT_MILK)
+    double = coffee_with(OAT_MILK.model_copy(update={"quantity": 2}))
+    assert check(coffee_with(OAT_MILK), menu=menu) == []
+    for line in (twice, double):
+        error = sole(line, menu=menu)
+        assert (error.reason, error.lines) == ("choices", (0,))
+        assert error.detail == "Flat white, regular has 2 of Oat milk, the menu allows one"
+
+
 def test_choices_are_not_counted_where_one_of_them_is_gone() -> None:
     use = GroupUse(group_id="milk", minimum=1)
     menu = menu_with(WHITE.model_copy(update={"groups": (use,)}))
@@ -121,6 +132,48 @@ def test_choices_are_not_counted_where_one_of_them_is_gone() -> None:
 def test_a_group_that_the_menu_lost_is_not_the_orders_fault() -> None:
     use = GroupUse(group_id="lost", minimum=1)
     assert check(COFFEE, menu=menu_with(WHITE.model_copy(update={"groups": (use,)}))) == []
+
+
+def limited(most: int) -> Menu:
+    """A menu that allows so many flat whites in an order."""
+    first = WHITE.variations[0].model_copy(update={"maximum": most})
+    return menu_with(WHITE.model_copy(update={"variations": (first, *WHITE.variations[1:])}), TOASTIE)
+
+
+def test_as_many_as_the_menu_allows_in_an_order_fit() -> None:
+    assert check(COFFEE, BLT, coffee_with(OAT_MILK), menu=limited(4)) == []
+
+
+def test_more_than_the_menu_allows_in_an_order_is_told_with_all_lines_that_have_it() -> None:
+    error = sole(COFFEE, BLT, coffee_with(OAT_MILK), menu=limited(3))
+    assert (type(error), error.reason, error.lines) == (MenuError, "quantity", (0, 2))
+    assert error.detail == "Flat white, regular is ordered 4 times, the menu allows 3 in an order"
+    assert "Flat white, regular (line 1) and Flat white, regular (line 3)" in error.remedy.manager
+
+
+def at_table(table: str, tables: tuple[str, ...] | None) -> tuple[PosError, ...]:
+    order = order_of(BLT).model_copy(update={"fulfilment": DineIn(table=table)})
+    return check_order(order, MENU.model_copy(update={"tables": tables}), "refuse")
+
+
+@pytest.mark.parametrize("tables", [None, ("7",), ("12", " Garden 7 ", "GARDEN 8", "7")])
+def test_a_table_that_is_there_fits_and_so_does_any_where_the_platform_tells_none(
+    tables: tuple[str, ...] | None,
+) -> None:
+    assert at_table("7", tables) == ()
+
+
+def test_capitals_and_spaces_around_a_tables_name_do_not_count() -> None:
+    assert at_table("garden 7", ("12", " Garden 7 ")) == ()
+
+
+@pytest.mark.parametrize("tables", [(), ("17", "70", "Garden 7")])
+def test_a_table_that_is_gone_is_told_before_anything_is_sent(tables: tuple[str, ...]) -> None:
+    (error,) = at_table("7", tables)
+    assert (type(error), error.reason, error.lines, error.subjects) == (MenuError, "table", (), ("Table 7",))
+    assert error.detail == "there is no table 7"
+    assert error.remedy.manager.startswith("Table 7 isn't among the tables in")
+    assert error.remedy.actor == "store"
 
 
 def test_more_than_one_tax_on_an_item_is_told_with_the_taxes() -> None:

@@ -13,7 +13,7 @@ from tillpost import AsyncTill, ConfigError, OutageError, Outcome, PosError, Til
 from tillpost.adapter import Credentials
 from tillpost.order import PosOrder
 from tillpost.till import Options
-from tillpost.webhooks import MenuChanged, OrderChanged, Webhook, WebhookEvent
+from tillpost.webhooks import MenuChanged, OrderChanged, Webhook, WebhookError, WebhookEvent
 
 from .conftest import QUICK, Opening
 from .toy import Toy, toy_order
@@ -54,6 +54,18 @@ def test_an_order_of_somebody_elses_can_be_cancelled_too(opening: Opening, serve
     assert till.cancel(nameless).status == "CANCELLED"
 
 
+class Seen:
+    """A memory of events."""
+
+    def __init__(self) -> None:
+        self.ids: set[str] = set()
+
+    def add(self, event_id: str) -> bool:
+        new = event_id not in self.ids
+        self.ids.add(event_id)
+        return new
+
+
 class Told(Toy):
     """A toy that reads webhooks whose signature proves little."""
 
@@ -85,6 +97,23 @@ def test_what_a_weak_signature_claims_is_looked_up_before_it_is_believed(opening
     assert isinstance(order, OrderChanged)
     assert order.pos_order == made
     assert isinstance(menu, MenuChanged)
+
+
+def test_a_webhook_whose_order_cant_be_fetched_comes_through_when_it_is_sent_again(
+    opening: Opening, server: ToyServer
+) -> None:
+    seen, till = Seen(), opening(Told(server.adapter().config), Options(policy=QUICK.model_copy(update={"retries": 0})))
+    till.submit(toy_order())
+
+    def parse(t: Any) -> Any:
+        return t.parse_webhook({}, b"{}", "https://shop.example/hook", seen=seen)
+
+    server.on("GET /orders/o1", hangup())
+    with pytest.raises(OutageError):
+        till.do(parse)
+    assert len(till.do(parse)) == 2
+    with pytest.raises(WebhookError):
+        till.do(parse)
 
 
 def test_what_a_strong_signature_says_is_believed(opening: Opening, server: ToyServer) -> None:

@@ -217,6 +217,16 @@ def test_a_client_that_was_handed_in_adds_its_own_headers_but_not_its_own_creden
     send(client=httpx.Client(**arguments) if kind == "sync" else httpx.AsyncClient(**arguments))
     (seen,) = server.seen
     assert (seen.headers["authorization"], seen.headers["x-trace"]) == (f"Bearer {TOKEN}", "t1")
+    assert (seen.headers["accept"], seen.headers["accept-encoding"]) == ("application/json", "gzip")
+
+
+def test_a_client_that_was_handed_in_adds_its_own_cookies_and_parameters(
+    send: Sender, server: ToyServer, kind: Kind
+) -> None:
+    arguments: Any = {"cookies": {"lane": "2"}, "params": {"tenant": "t1"}}
+    send(client=httpx.Client(**arguments) if kind == "sync" else httpx.AsyncClient(**arguments))
+    (seen,) = server.seen
+    assert (seen.headers["cookie"], seen.path) == ("lane=2", "/menu?tenant=t1")
 
 
 def test_credentials_of_a_netrc_file_are_not_sent(
@@ -242,6 +252,13 @@ def test_a_secret_that_a_server_echoes_is_scrubbed_from_body_and_headers(
     got = send(credentials=credentials)
     assert isinstance(got, Response)
     assert (got.body, got.headers["x-request-id"]) == (b"you sent ***!", "id-***")
+
+
+def test_a_secret_that_is_spelled_the_same_everywhere_is_scrubbed_too(send: Sender, server: ToyServer) -> None:
+    server.on("GET /menu", answer(400, b"you sent abcdef789!"))
+    got = send(credentials=Credentials(access_token=SecretStr("abcdef789")))
+    assert isinstance(got, Response)
+    assert got.body == b"you sent ***!"
 
 
 def test_a_short_secret_is_not_scrubbed_since_that_would_spoil_the_answer(send: Sender) -> None:

@@ -5,23 +5,28 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from tillpost.errors import UnsupportedError
+from tillpost.errors import OrderError, PosError, UnsupportedError
+from tillpost.order import PosOrder, PosState
+from tillpost.remedies import Action
 from tillpost.webhooks import (
     LARGEST,
     MenuChanged,
     OrderChanged,
+    OrderRefused,
     Webhook,
     WebhookError,
     WebhookEvent,
     WebhookFault,
     check_age,
     read_webhook,
+    settled,
     verify_hmac,
 )
 
@@ -84,8 +89,16 @@ class Seen:
         return new
 
 
-def parse(*events: WebhookEvent, seen: Seen | None = None, body: bytes = b"{}") -> tuple[WebhookEvent, ...]:
-    return read_webhook(lambda webhook, now: events, {"X-Signature": "s"}, body, "https://shop.example/hook", 0.0, seen)
+def stamped(error: PosError) -> PosError:
+    error.platform = "toy"
+    return error
+
+
+def parse(
+    *events: WebhookEvent, seen: Seen | None = None, body: bytes = b"{}", found: Mapping[str, PosOrder] | None = None
+) -> tuple[WebhookEvent, ...]:
+    told = read_webhook(lambda webhook, now: events, {"X-Signature": "s"}, body, "https://shop.example/hook", 0.0)
+    return settled(told, found or {}, seen, stamped)
 
 
 def test_an_event_comes_through_once_where_its_id_is_remembered() -> None:
@@ -102,6 +115,30 @@ def test_without_a_memory_or_an_id_an_event_comes_through_each_time() -> None:
     assert parse(event) == parse(event) == parse(event, seen=seen) == parse(event, seen=seen) == (event,)
 
 
+def test_an_order_that_was_looked_up_is_told_as_it_was_found_not_as_it_was_claimed() -> None:
+    claimed = OrderChanged(pos_id="o1", reference="x", pos_order=PosOrder(id="o1", state=PosState.REJECTED))
+    found = PosOrder(id="o1", reference="ord_1", state=PosState.ACCEPTED)
+    (event,) = parse(claimed, found={"o1": found})
+    assert event == OrderChanged(pos_id="o1", reference="ord_1", pos_order=found)
+
+
+@pytest.mark.parametrize("proved", [True, False])
+def test_an_order_that_staff_turned_down_is_refused_and_a_person_is_told_to_refund(proved: bool) -> None:
+    order = PosOrder(id="o1", reference="ord_1", state=PosState.REJECTED)
+    told = OrderChanged(event_id="e1", pos_id="o1", pos_order=order if proved else None)
+    (event,) = parse(told, found={} if proved else {"o1": order})
+    assert isinstance(event, OrderRefused)
+    assert (event.event_id, event.pos_id, event.reference) == ("e1", "o1", "ord_1")
+    error = PosError.from_record(event.error)
+    assert isinstance(error, OrderError)
+    assert (error.platform, error.pos_order, error.remedy.action) == ("toy", order, Action.REFUND)
+
+
+def test_a_body_has_one_digest_and_another_body_another() -> None:
+    one, other = (Webhook({}, body, "").digest for body in (b"a", b"b"))
+    assert len({one, other, Webhook({"x": "y"}, b"a", "z").digest}) == 2
+
+
 def test_a_huge_body_isnt_even_read() -> None:
     with pytest.raises(WebhookError) as caught:
         parse(body=b"x" * (LARGEST + 1))
@@ -113,7 +150,7 @@ def test_headers_are_read_without_regard_to_case() -> None:
         assert webhook.headers == {"x-signature": "s"}
         return ()
 
-    assert read_webhook(look, {"X-Signature": "s"}, b"", "", 0.0, None) == ()
+    assert read_webhook(look, {"X-Signature": "s"}, b"", "", 0.0) == ()
 
 
 def test_a_body_that_cant_be_read_is_refused_as_such_and_its_content_isnt_kept() -> None:
@@ -121,7 +158,7 @@ def test_a_body_that_cant_be_read_is_refused_as_such_and_its_content_isnt_kept()
         raise KeyError("a customer's name")
 
     with pytest.raises(WebhookError) as caught:
-        read_webhook(fail, {}, b"", "", 0.0, None)
+        read_webhook(fail, {}, b"", "", 0.0)
     assert caught.value.fault is WebhookFault.UNREADABLE
     assert "customer" not in str(caught.value)
 
@@ -131,4 +168,4 @@ def test_an_adapter_without_webhooks_says_so() -> None:
         raise UnsupportedError("reads no webhooks")
 
     with pytest.raises(UnsupportedError):
-        read_webhook(unsupported, {}, b"", "", 0.0, None)
+        read_webhook(unsupported, {}, b"", "", 0.0)

@@ -6,7 +6,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -68,7 +68,7 @@ class Gang:
 
 
 @contextmanager
-def working(world: Path, log: Path, size: int) -> Iterator[Gang]:
+def working(world: Path, log: Path, size: int) -> Generator[Gang]:
     """Have a gang at work, and nothing of it left after the block."""
     gang = Gang(world, log, size)
     try:

@@ -37,7 +37,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize(
-    ("address", "engine"), [("sqlite", "embedded"), ("postgresql", "embedded")], indirect=["address"]
+    ("address", "engine"), [("sqlite", "embedded"), ("postgresql", "procrastinate")], indirect=["address"]
 )
 def test_whenever_workers_are_killed_each_order_ends_once_and_as_it_must(
     address: str, engine: str, crash_orders: int, kills: int, seed: int, tmp_path: Path

@@ -1,8 +1,9 @@
 """Runs what a page of the docs shows: its commands and its Python, from top to bottom, as a reader would.
 
-A page's Python is one program: each block goes on where the last ended. A block of `console` holds commands after `$`
-and what they print; a `text` block right after a `python` block is what that printed. In what is expected, `...` stands
-for anything. `python pages.py FOLDER` writes the pages' Python into files, for linters and type checkers.
+A page's Python is one program: each block goes on where the last ended. One that begins with a file's name in a
+comment is in that file too. A block of `console` holds commands after `$` and what they print; a `text` block right
+after a `python` block is what that printed. In what is expected, `...` stands for anything. `python pages.py FOLDER`
+writes the pages' Python into files, for linters and type checkers.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ ORDERS = DOCS / "examples" / "orders"
 
 # What a reader has done already, or does in a fresh folder only.
 _NOT_RUN = ("python3 -m venv", ". .venv/bin/activate", "pip install", "git clone", "export SQUARE_TOKEN")
+
+# Servers, by the command that starts one, with what each says once it listens.
+_SERVERS = {"tillpost simulate": "Ctrl-C ends", "uvicorn": "Uvicorn running"}
 
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -75,7 +79,7 @@ class Reader:
 
     def __init__(self, folder: Path, replaced: Mapping[str, str]) -> None:
         self.folder = folder
-        self.replaced = {"8089": str(_free_port()), **replaced}
+        self.replaced = {"8089": str(_free_port()), "8000": str(_free_port()), "8001": str(_free_port()), **replaced}
         self.namespace: dict[str, object] = {"__name__": "__main__"}
         self.servers: list[subprocess.Popen[bytes]] = []
         scripts = str(Path(sys.executable).parent)
@@ -130,17 +134,19 @@ class Reader:
             server.wait(timeout=10)
 
     def _python(self, block: Block, page: Path) -> str:
+        if named := re.match(r"# (\w+\.py)\n", block.text):
+            self.write(named[1], block.text)
         source = "\n" * (block.line - 1) + self._mine(block.text)
         printed = io.StringIO()
         with contextlib.chdir(self.folder), contextlib.redirect_stdout(printed):
-            exec(compile(source, str(page), "exec"), self.namespace)
+            exec(compile(source, str(page), "exec", dont_inherit=True), self.namespace)
         return printed.getvalue()
 
     def _console(self, command: str, expected: str, where: str) -> None:
         if command.startswith(_NOT_RUN):
             return
-        if command.startswith("tillpost simulate"):
-            self._start(self._mine(command), where)
+        if command.startswith(tuple(_SERVERS)):
+            self.start(self._mine(command), where)
             return
         done = subprocess.run(
             ["bash", "-c", self._mine(command)],
@@ -154,8 +160,11 @@ class Reader:
         )
         self._compare(expected, done.stdout, where)
 
-    def _start(self, command: str, where: str) -> None:
-        with (self.folder / "server.log").open("wb") as log:
+    def start(self, command: str, where: str) -> None:
+        """Start a server, and return once it listens."""
+        output = self.folder / f"server-{len(self.servers)}.log"
+        ready = next(said for server, said in _SERVERS.items() if command.startswith(server))
+        with output.open("wb") as log:
             server = subprocess.Popen(
                 ["bash", "-c", f"exec {command}"],
                 cwd=self.folder,
@@ -165,7 +174,7 @@ class Reader:
             )
         self.servers.append(server)
         deadline = time.monotonic() + 30
-        while "Ctrl-C ends" not in (said := (self.folder / "server.log").read_text(encoding="utf-8")):
+        while ready not in (said := output.read_text(encoding="utf-8")):
             assert server.poll() is None, f"{where}: {said}"
             assert time.monotonic() < deadline, f"{where}: it doesn't begin: {said}"
             time.sleep(0.05)

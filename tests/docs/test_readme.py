@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+
+import httpx
 
 from tillpost import errors
 from tillpost.errors import BuriedError, PosError
 from tillpost.remedies import REMEDIES
 
-from .pages import ROOT, blocks, commands
+from .pages import DOCS, ROOT, Reader, blocks, commands
 
 README = ROOT / "README.md"
 
@@ -51,3 +55,30 @@ def test_the_readme_leads_to_pages_that_are_there() -> None:
     """Sphinx checks the links between the pages of the site; the README isn't one of them."""
     for target in re.findall(r"\]\(([^)]+)\)", README.read_text(encoding="utf-8")):
         assert (ROOT / target).is_file(), target
+
+
+def test_the_readmes_shop_brings_an_order_from_its_handler_to_the_simulators_register(reader: Reader) -> None:
+    """What it says to type is typed, in its order; `curl` alone is stood in for, since not every machine has it."""
+    (shop,) = [block.text for block in blocks(README) if block.text.startswith("# shop.py\n")]
+    (typed,) = [block.text for block in blocks(README) if block.language == "sh"]
+    install, simulate, serve, order, work, show = typed.replace(".venv/bin/", "").splitlines()
+    assert install.startswith("pip install ")
+    shutil.copytree(DOCS / "examples", reader.folder / "docs" / "examples")
+    reader.write("shop.py", shop)
+    port = reader.replaced["8000"]
+    reader.start(simulate, "README.md")
+    reader.start(serve.replace("8000", port), "README.md")
+    asked = re.fullmatch(r"curl -H '(.+): (.+)' -d @(\S+) (http\S+)", order.replace("8000", port))
+    assert asked
+    answer = httpx.post(
+        asked[4], content=(reader.folder / asked[3]).read_bytes(), headers={asked[1]: asked[2]}, timeout=30
+    )
+    assert (answer.status_code, answer.json()) == (200, "due")
+    said = [
+        subprocess.run(
+            command.split(), cwd=reader.folder, env=reader.environment, capture_output=True, text=True, check=True
+        ).stdout
+        for command in (work, show)
+    ]
+    assert "Orders that arrived: 1." in said[0]
+    assert "Order B42: the platform has it" in said[1]

@@ -13,9 +13,11 @@ import pytest
 from pydantic import BaseModel
 
 import tillpost
-from tillpost import Menu, Order, Policy
+import tillpost.outbox
+from tillpost import Menu, Order, Policy, hookspecs
 from tillpost.cli.exits import CODES
 from tillpost.journal import Event
+from tillpost.outbox import ConnectionOptions, OutboxSettings
 from tillpost.remedies import REMEDIES
 from tillpost_square.checks import SCOPES
 from tillpost_square.settings import SquareSettings
@@ -56,6 +58,17 @@ def test_every_public_name_is_in_the_reference(site: Path) -> None:
     ]
     shown = {text(name).removeprefix("@tillpost.") for name in named}
     assert set(tillpost.__all__) <= shown
+    assert {"Outbox", *tillpost.outbox.__all__} <= shown
+
+
+def test_every_hook_and_every_setting_of_the_outbox_is_shown(site: Path) -> None:
+    """What can be plugged in and set is found there, with what it means."""
+    shown = {text(name) for name in page(site, "reference/hooks").iter("desc_name")}
+    specs = {name for name, thing in vars(hookspecs).items() if hasattr(thing, "tillpost_spec")}
+    assert {"outage_began", "order_parked"} <= specs
+    assert specs <= shown
+    fields = first_cells(page(site, "reference/outbox"))
+    assert {*OutboxSettings.model_fields, *ConnectionOptions.model_fields} <= set(fields)
 
 
 def test_every_remedy_exit_code_and_setting_is_shown(site: Path) -> None:

@@ -83,13 +83,33 @@ class StoreActions(Simulator):
         self._on_either(object_id, sold_out=sold_out)
 
     @action
-    def set_modifier_limits(self, variation_id: str, group_id: str, minimum: int, maximum: int | None = None) -> None:
+    def set_modifier_limits(
+        self, variation_id: str, group_id: str, minimum: int, maximum: int | None = None, *, once: bool = False
+    ) -> None:
         """Sets how many of a group must and may be chosen on the item of a variation. No maximum is no limit."""
         item, _ = self._variation(variation_id)
-        use = GroupUse(group_id=group_id, minimum=minimum, maximum=maximum)
+        use = GroupUse(group_id=group_id, minimum=minimum, maximum=maximum, once=once)
         groups = (*(other for other in item.groups if other.group_id != group_id), use)
         changed = item.model_copy(update={"groups": groups})
         self._set(items=tuple(changed if one is item else one for one in self.world.menu.items))
+
+    @action
+    def limit_quantity(self, variation_id: str, maximum: int | None) -> None:
+        """Sets how many of a variation one order may have; None is no limit."""
+        self._on_variation(variation_id, lambda found: found.model_copy(update={"maximum": maximum}))
+
+    @action
+    def add_table(self, name: str) -> None:
+        """Adds a table."""
+        self._set(tables=(*(self.world.menu.tables or ()), name))
+
+    @action
+    def remove_table(self, name: str) -> None:
+        """Takes a table away."""
+        tables = self.world.menu.tables or ()
+        if name not in tables:
+            raise LookupError(f"no table {name!r}")
+        self._set(tables=tuple(table for table in tables if table != name))
 
     @action
     def add_tax(self, name: str, percentage: str, *, inclusive: bool = False, tax_id: str = "") -> str:

@@ -7,6 +7,7 @@ each line is a matter of rounding, by line or by order, and the tax that was pai
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple
@@ -41,6 +42,8 @@ def price(menu: Menu, new: NewOrder) -> Bill:
             names = ", ".join(order.lines[number].name for number in found)
             item = next(iter(found.values()))
             raise Refusal(MenuError, f"{reason}: {names}", lines=tuple(found), item=item, reason=reason)
+    if isinstance(order.fulfilment, DineIn) and not menu.has_table(order.fulfilment.table):
+        raise Refusal(MenuError, f"there is no table {order.fulfilment.table}", reason="table")
     return _bill(menu, new)
 
 
@@ -77,10 +80,25 @@ def _choices(menu: Menu, _: NewOrder, line: Line) -> str:
     assert sold
     offered = _options(menu, sold[0])
     for use in sold[0].groups:
-        count = sum(m.quantity for m in line.modifiers if offered[m.modifier_id][0] is use)
+        counts = Counter[str]()
+        for m in line.modifiers:
+            counts[m.modifier_id] += m.quantity if offered[m.modifier_id][0] is use else 0
+        count = counts.total()
         if count < use.minimum or (use.maximum is not None and count > use.maximum):
             return line.item_id
+        if use.once and max(counts.values(), default=0) > 1:
+            return line.item_id
     return ""
+
+
+def _quantity(menu: Menu, new: NewOrder, line: Line) -> str:
+    sold = _sold(menu, line)
+    assert sold
+    counts = Counter[str]()
+    for one in new.order.lines:
+        counts[one.item_id] += one.quantity
+    most = sold[1].maximum
+    return line.item_id if most is not None and counts[line.item_id] > most else ""
 
 
 def _price(menu: Menu, new: NewOrder, line: Line) -> str:
@@ -97,6 +115,7 @@ _FAULTS: tuple[tuple[str, Callable[[Menu, NewOrder, Line], str]], ...] = (
     ("gone", _gone),
     ("sold_out", _sold_out),
     ("choices", _choices),
+    ("quantity", _quantity),
     ("price", _price),
 )
 

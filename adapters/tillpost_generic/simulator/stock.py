@@ -1,7 +1,7 @@
 """The menu that the simulated store begins with: a small café with one of each kind of oddity. Prices are minor units.
 
 It fits the sample orders: a flat white (7302, with oat milk 228) and a BLT toastie (5312). Beside them there is
-something sold out, something free, something priced at the register, and a burger that wants a choice made.
+something sold out, something free, something priced at the register, a burger that wants a choice made, and 20 tables.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ def stocked_menu(setup: _Setup) -> Menu:
         items=_ITEMS,
         groups=_GROUPS,
         taxes=(Tax(id=TAX_ID, name="GST", rate=rate, included=setup.tax_inclusive),),
+        tables=tuple(str(number) for number in range(1, 21)),
     )
 
 

@@ -18,7 +18,19 @@ from tillpost_kounta.simulator.access import grant_code
 from tillpost_kounta.simulator.orders import delete, set_status
 from tillpost_kounta.simulator.register import deliver, on_register
 from tillpost_kounta.simulator.settings import CreatedBody, ErrorStyle
-from tillpost_kounta.simulator.world import AtSite, Choice, OptionSet, Order, Product, Register, Site, Tax, Token, World
+from tillpost_kounta.simulator.world import (
+    AtSite,
+    Choice,
+    Event,
+    OptionSet,
+    Order,
+    Product,
+    Register,
+    Site,
+    Tax,
+    Token,
+    World,
+)
 
 T = TypeVar("T")
 
@@ -241,7 +253,10 @@ class CompanyActions(Simulator):
     @action
     def switch_ordering(self, online: bool, site_id: int | None = None) -> None:
         """Lets a site (the till's own) switch online ordering off, as when it is overwhelmed, or on."""
-        self._site(site_id).ordering = online
+        site = self._site(site_id)
+        site.ordering = online
+        self.world.events.append(Event("sites/updated", site.id))
+        self.tell()
 
     @action
     def set_pass_thru(self, register_id: int | None, site_id: int | None = None) -> None:

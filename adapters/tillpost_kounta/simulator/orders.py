@@ -67,7 +67,7 @@ def create_order(world: World, call: Call) -> Answer:
     else:
         set_status(world, order, status)
         if status == "COMPLETE":
-            world.events.append(Event(order.id, "orders/completed"))
+            world.events.append(Event("orders/completed", order.site_id, order.id))
     deliver(world)
     path = f"/v1/companies/{world.settings.company_id}/orders/{order.id}"
     return created(world, call, path, single_order(world, order))
@@ -112,7 +112,7 @@ def delete(world: World, order: Order) -> None:
     order.deleted = True
     order.updated = world.clock.now()
     _return_stock(world, order)
-    world.events.append(Event(order.id, "orders/deleted"))
+    world.events.append(Event("orders/deleted", order.site_id, order.id))
 
 
 def set_status(world: World, order: Order, status: str) -> None:
@@ -125,7 +125,8 @@ def set_status(world: World, order: Order, status: str) -> None:
     elif status == "REJECTED":
         _return_stock(world, order)
     if changed:
-        world.events.append(Event(order.id, "orders/completed" if status == "COMPLETE" else "orders/updated"))
+        topic = "orders/completed" if status == "COMPLETE" else "orders/updated"
+        world.events.append(Event(topic, order.site_id, order.id))
 
 
 def _return_stock(world: World, order: Order) -> None:

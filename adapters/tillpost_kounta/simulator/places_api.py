@@ -1,4 +1,8 @@
-"""The company, its sites and registers, and whether they are online (vendor's pages: Companies, Sites)."""
+"""The company, its sites and registers, and whether they are online (vendor's pages: Companies, Sites).
+
+unconfirmed: that a site's tables can be asked for. An integrator's page lists tables of this platform's sites, but no
+vendor's page with their address is known; such a page would tell.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +48,7 @@ def get_company(world: World, _: Call) -> Answer:
 
 def list_sites(world: World, call: Call) -> Answer:
     """The company's sites."""
-    return paged(world, call, list(world.sites.values()), lambda site: site.id, lambda site: _site(world, site))
+    return paged(world, call, list(world.sites.values()), lambda site: site.id, lambda site: site_json(world, site))
 
 
 def get_site(world: World, call: Call) -> Answer:
@@ -52,7 +56,7 @@ def get_site(world: World, call: Call) -> Answer:
     site = find_site(world, call)
     prices = world.price_lists.get(site.price_list_id or 0)
     price_list = {"id": prices.id, "name": prices.name} if prices else None
-    return json_answer(_site(world, site) | {"price_list": price_list})
+    return json_answer(site_json(world, site) | {"price_list": price_list})
 
 
 def list_registers(world: World, call: Call) -> Answer:
@@ -108,7 +112,8 @@ def _word(online: bool) -> str:
     return "online" if online else "offline"
 
 
-def _site(world: World, site: Site) -> Json:
+def site_json(world: World, site: Site) -> Json:
+    """A site as lists and webhooks have it."""
     return {"company_id": world.settings.company_id, "id": site.id, "name": site.name, "code": site.code}
 
 

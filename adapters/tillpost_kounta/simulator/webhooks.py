@@ -3,7 +3,9 @@
 `X-Kounta-Signature` is the hex HMAC-SHA256 of the raw body (third-party code that cites the vendor's page).
 
 unconfirmed: which secret is the key, what a `callback_uri` is sent and whether that is signed. Here both kinds get the
-whole order, signed with `webhook_secret`. One callback of a real order would tell.
+whole order, and webhooks of sites the site, signed with `webhook_secret`. One callback of a real order would tell.
+
+unconfirmed: that a site is `sites/updated` when online ordering is switched; doing so in a trial account would tell.
 """
 
 from __future__ import annotations
@@ -24,8 +26,9 @@ from tillpost_kounta.simulator.created import created
 from tillpost_kounta.simulator.errors import bad_request, not_found
 from tillpost_kounta.simulator.order_json import single_order
 from tillpost_kounta.simulator.paging import paged
+from tillpost_kounta.simulator.places_api import site_json
 from tillpost_kounta.simulator.wire import Json, WebhookBody, json_answer, read, to_json
-from tillpost_kounta.simulator.world import Event, Order, Webhook, World
+from tillpost_kounta.simulator.world import Webhook, World
 
 log = logging.getLogger("tillpost_kounta.simulator")
 
@@ -47,19 +50,15 @@ def due(world: World) -> Iterator[Sent]:
     """What is to be sent for all that has happened, which is then forgotten."""
     events, world.events = world.events, []
     for event in events:
-        order = world.orders.get(event.order_id)
-        if order is not None:
-            yield from _for_event(world, event, order)
-
-
-def _for_event(world: World, event: Event, order: Order) -> Iterator[Sent]:
-    body = to_json(single_order(world, order)).encode()
-    if order.callback_uri is not None:
-        yield sent(world, order.callback_uri, "", body)
-    for hook in world.webhooks.values():
-        sites = hook.filter.get("site_ids")
-        if hook.topic == event.topic and (not sites or order.site_id in sites):
-            yield sent(world, hook.address, hook.topic, body, hook.headers)
+        order = world.orders[event.order_id] if event.order_id is not None else None
+        about = single_order(world, order) if order else site_json(world, world.sites[event.site_id])
+        body = to_json(about).encode()
+        if order is not None and order.callback_uri is not None:
+            yield sent(world, order.callback_uri, "", body)
+        for hook in world.webhooks.values():
+            sites = hook.filter.get("site_ids")
+            if hook.topic == event.topic and (not sites or event.site_id in sites):
+                yield sent(world, hook.address, hook.topic, body, hook.headers)
 
 
 def sent(world: World, url: str, topic: str, body: bytes, headers: dict[str, str] | None = None) -> Sent:

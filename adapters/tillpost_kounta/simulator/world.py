@@ -220,10 +220,11 @@ class Webhook:
 
 @dataclass
 class Event:
-    """Something that has happened to an order, not yet told to anyone."""
+    """Something that has happened to an order, or to a site, not yet told to anyone."""
 
-    order_id: int
     topic: str
+    site_id: int
+    order_id: int | None = None
 
 
 @dataclass

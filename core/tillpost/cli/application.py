@@ -14,7 +14,7 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
-from tillpost.cli import demo, menu, simulate, store, submit, trial
+from tillpost.cli import demo, held_menus, menu, orders, outbox, simulate, store, submit, trial, worker
 from tillpost.cli.exits import BAD_INPUT, CODES, INTERRUPTED, Stop
 from tillpost.cli.showing import complain
 from tillpost.errors import ConfigError
@@ -91,8 +91,22 @@ def build() -> typer.Typer:
     menus.command("import", epilog=_example("menu import --connection cafe-42 --output menu.json"))(menu.import_)
     menus.command("check", epilog=_example("menu check order.json --connection cafe-42 --menu menu.json"))(menu.check)
     menus.command("diff", epilog=_example("menu diff monday.json tuesday.json"))(menu.diff)
+    menus.command("imports", epilog=_example("menu imports --connection cafe-42"))(held_menus.imports)
+    menus.command("accept", epilog=_example("menu accept --connection cafe-42"))(held_menus.accept)
+    menus.command("discard", epilog=_example("menu discard --connection cafe-42"))(held_menus.discard)
+    outboxes = typer.Typer(name="outbox", help="Add an order to the outbox, and care for its database.")
+    outboxes.command("add", epilog=_example("outbox add order.json --connection cafe-42"))(outbox.add)
+    outboxes.command("migrate", epilog=_example("outbox migrate --db sqlite:///orders.db"))(outbox.migrate)
+    outboxes.command("erase", epilog=_example("outbox erase --days 30"))(outbox.erase)
+    outboxes.command("prune", epilog=_example("outbox prune --days 90"))(outbox.prune)
+    listed = typer.Typer(name="orders", help="Find the outbox's orders, and see what happened to one.")
+    listed.command("list", epilog=_example("orders list --problem"))(orders.list_)
+    listed.command("show", epilog=_example("orders show B42"))(orders.show)
     app.command("submit", epilog=_example("submit order.json --connection cafe-42"))(submit.submit)
     app.add_typer(menus)
+    app.command("worker", epilog=_example("worker --db sqlite:///orders.db"))(worker.worker)
+    app.add_typer(outboxes)
+    app.add_typer(listed)
     app.command("check", epilog=_example("check --connection cafe-42"))(store.check)
     app.command("test-order", epilog=_example("test-order --connection cafe-42"))(trial.send_trial)
     app.command("demo", epilog=_example("demo"))(demo.demo)

@@ -1,4 +1,4 @@
-"""`tillpost demo`: each platform's simulator in this process, over real HTTP, and ten orders that show what happens.
+"""`tillpost demo`: each platform's simulator in this process, over real HTTP, and orders that show what happens.
 
 It exits with 0 only if every order went as expected and the ledger is right: none twice, none half done. With `--json`:
 {"ok", "seconds", "demos": [{"platform", "simulator", "orders": [...], "ledger": {"orders", "shown", "twice",
@@ -17,7 +17,8 @@ import typer
 from tillpost.adapter import Adapter
 from tillpost.cli.connecting import AsJson
 from tillpost.cli.exits import NOT_RIGHT, Stop
-from tillpost.cli.showing import ACTORS, progress, show_facts, show_json, tell
+from tillpost.cli.outbox_demo import outbox_demo
+from tillpost.cli.showing import progress, show_facts, show_json, tell
 from tillpost.cli.simulate import make_simulator, need_simulators
 from tillpost.plugins import adapter_named, adapters
 from tillpost.words import Word
@@ -46,10 +47,19 @@ class LedgerFacts(Word):
 
 def demo(
     platform: Annotated[str, typer.Argument(metavar="[PLATFORM]", help="One platform only.")] = "",
+    outbox: Annotated[
+        bool,
+        typer.Option("--outbox", help="The outbox: a worker is killed, and the platform fails for a while."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run ten orders against a simulator: the healthy way, and each kind of trouble. Takes a few seconds."""
+    """Run orders against each platform's simulator: the healthy way, and each kind of trouble. Takes seconds."""
     need_simulators()
+    if outbox:
+        outbox_demo(
+            min(_chosen(platform), key=lambda adapter: (adapter.needs_menu, not adapter.keyed)), as_json=as_json
+        )
+        return
     began = time.monotonic()
     reports = [_report(adapter, as_json=as_json) for adapter in _chosen(platform)]
     seconds = round(time.monotonic() - began, 1)
@@ -111,7 +121,7 @@ def _facts(ledger: Ledger) -> LedgerFacts:
     return LedgerFacts(
         orders=len(ledger.entries),
         shown=len(ledger.shown),
-        withdrawn=sum(entry.cancelled for entry in ledger.entries),
+        withdrawn=sum(entry.cancelled and not entry.shown for entry in ledger.entries),
         twice=ledger.twice,
         half_done=tuple(entry.reference or entry.order_id for entry in ledger.half_done),
     )
@@ -121,13 +131,12 @@ def _show(number: int, story: Played) -> None:
     right = ("as expected", "green") if story.as_expected else ("NOT AS EXPECTED", "bold red")
     tell("")
     tell(f"{number}. {story.name} ({right[0]})", right[1])
-    remedy = story.remedy
     show_facts(
         (
             ("Provoked", story.provoked),
             ("Expected", story.expected),
             ("What happened", story.happened),
             ("Which hop", story.hop.text),
-            ("Who must act", f"{ACTORS[remedy.actor]}: {remedy.manager}" if remedy else "nobody"),
+            ("Who must act", story.acts),
         )
     )

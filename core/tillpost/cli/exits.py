@@ -23,11 +23,12 @@ from tillpost.errors import (
     UnsupportedError,
 )
 
-__all__ = ["BAD_INPUT", "CODES", "INTERRUPTED", "NOT_RIGHT", "OK", "Stop", "code_for"]
+__all__ = ["BAD_INPUT", "CODES", "INTERRUPTED", "NOT_RIGHT", "OK", "STORE", "Stop", "code_for"]
 
 OK = 0
 NOT_RIGHT = 1
 BAD_INPUT = 2
+STORE = 3
 INTERRUPTED = 130
 
 _ERRORS: Mapping[type[PosError], tuple[int, str]] = {
@@ -49,6 +50,7 @@ CODES: Mapping[int, str] = {
     OK: "done",
     NOT_RIGHT: "done, and the answer is no: not ready, faults found, a demo that went wrong",
     BAD_INPUT: "bad usage or input; nothing was sent",
+    STORE: "the outbox's database can't be opened, read or written",
     **dict(_ERRORS.values()),
     INTERRUPTED: "interrupted",
 }

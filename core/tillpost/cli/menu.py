@@ -2,7 +2,8 @@
 
 With `--json`, import prints {"ok", "connection", "held", "changes", "in_words", "items", "file"}, and check prints
 {"ok", "connection", "faults": [{"subject", "text"}]} or, of an order, {"ok", "connection", "problems": [{"error",
-"remedy", "exit_code"}]}. Diff prints {"ok", "changes", "in_words"}.
+"remedy", "exit_code"}], "findings": [{"what", "ok", "text", "actor"}]}; the findings are what keeps the store from
+taking any order. Diff prints {"ok", "changes", "in_words"}.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from tillpost.menu_faults import setup_faults
 from tillpost.order import Order, describe_lines
 from tillpost.plugins import adapter_named
 from tillpost.precheck import check_order
+from tillpost.readiness import Finding
 from tillpost.till import Till
 
 __all__ = ["check", "diff", "import_"]
@@ -103,26 +105,33 @@ def check(
     ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Find what will make orders fail, before one does: in the menu's setup, or in an order against the menu."""
+    """Find what will make orders fail, before one does: in the menu's setup, or in an order against the menu.
+
+    With the menu of a file nothing is sent, so whether the store is open isn't looked at.
+    """
     settings = chosen(connection, config)
     order = read_model(Order, order_file) if order_file else None
-    menu = read_model(Menu, menu_file) if menu_file else _imported(settings, as_json=as_json)
+    findings: Sequence[Finding] = ()
+    if menu_file:
+        menu = read_model(Menu, menu_file)
+    else:
+        menu, findings = _asked(settings, as_json=as_json, about_order=order is not None)
     if order is None:
         _check_setup(settings, menu, as_json=as_json)
     else:
-        _check_order(settings, menu, order, as_json=as_json)
+        _check_order(settings, menu, findings, order, as_json=as_json)
 
 
-def _imported(settings: ConnectionSettings, *, as_json: bool) -> Menu:
-    result = work_on(
-        settings,
-        lambda till: till.import_menu(),
-        doing="Importing the menu",
-        failed="The menu wasn't imported",
-        as_json=as_json,
-    )
-    assert result.menu  # there was none before that could be kept instead
-    return result.menu
+def _asked(settings: ConnectionSettings, *, as_json: bool, about_order: bool) -> tuple[Menu, Sequence[Finding]]:
+    """Return the menu as it is now and, for an order, what keeps the store from taking any."""
+
+    def work(till: Till) -> tuple[Menu, Sequence[Finding]]:
+        menu = till.import_menu().menu
+        assert menu  # there was none before that could be kept instead
+        return menu, [finding for finding in till.check().findings if not finding.ok] if about_order else ()
+
+    doing, failed = "Importing the menu", "The menu wasn't imported"
+    return work_on(settings, work, doing=doing, failed=failed, as_json=as_json)
 
 
 def _check_setup(settings: ConnectionSettings, menu: Menu, *, as_json: bool) -> None:
@@ -138,25 +147,38 @@ def _check_setup(settings: ConnectionSettings, menu: Menu, *, as_json: bool) -> 
         raise typer.Exit(NOT_RIGHT)
 
 
-def _check_order(settings: ConnectionSettings, menu: Menu, order: Order, *, as_json: bool) -> None:
+def _check_order(
+    settings: ConnectionSettings, menu: Menu, findings: Sequence[Finding], order: Order, *, as_json: bool
+) -> None:
     problems = [_named(settings, error, "check") for error in check_order(order, menu, settings.policy.prices)]
     if as_json:
         found = [error_facts(error) for error in problems]
-        show_json({"ok": not problems, "connection": settings.name, "problems": found})
-    elif problems:
-        _show_problems(order, problems)
+        facts = {"problems": found, "findings": findings}
+        show_json({"ok": not (problems or findings), "connection": settings.name, **facts})
     else:
-        tell(f"Order {order.code} fits the menu.", "bold green")
-    if problems:
-        raise typer.Exit(code_for(problems[0]))
+        _show_problems(order, problems)
+        _show_findings(findings)
+    if problems or findings:
+        raise typer.Exit(code_for(problems[0]) if problems else NOT_RIGHT)
 
 
 def _show_problems(order: Order, problems: Sequence[PosError]) -> None:
+    if not problems:
+        tell(f"Order {order.code} fits the menu.", "bold green")
+        return
     tell(f"Order {order.code} doesn't fit the menu", "bold red")
     for error in sorted(problems, key=lambda error: error.lines):
-        where = ", ".join(describe_lines(order, error.lines))
+        where = ", ".join(describe_lines(order, error.lines)) or "the whole order"
         who = f"{ACTORS[error.remedy.actor]}: {error.remedy.manager}"
         show_facts((("Where", where), (type(error).__name__, error.detail), ("Who must act", who)))
+
+
+def _show_findings(findings: Sequence[Finding]) -> None:
+    if findings:
+        tell("The store can't take any order now", "bold red")
+    for finding in findings:
+        actor = ACTORS[finding.actor] if finding.actor else "nobody"
+        show_facts((("What", finding.what), ("Finding", finding.text), ("Who must act", actor)))
 
 
 def _named(settings: ConnectionSettings, error: PosError, operation: str) -> PosError:

@@ -18,16 +18,31 @@ from tillpost.menu import Menu
 from tillpost.order import Order
 from tillpost.plugins import adapters as installed_adapters
 from tillpost.plugins import broken
+from tillpost.readiness import Readiness
+from tillpost.till import Till
 
 __all__ = ["adapters", "check", "schema"]
 
 
-def check(connection: ConnectionName = "", config: ConfigFile = "", as_json: AsJson = False) -> None:
+def check(
+    connection: ConnectionName = "",
+    config: ConfigFile = "",
+    import_menu: Annotated[
+        bool, typer.Option("--import-menu", help="Import the menu too, and look for faults in its setup.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Say whether the store can take an order now, and if not, whose move it is."""
     settings = chosen(connection, config)
+
+    def work(till: Till) -> Readiness:
+        if import_menu:
+            till.import_menu()
+        return till.check()
+
     readiness = work_on(
         settings,
-        lambda till: till.check(),
+        work,
         doing="Checking the connection, the store and the register",
         failed="It can't be checked",
         as_json=as_json,

@@ -34,14 +34,18 @@ def submit(
     config: ConfigFile = "",
     is_new: Annotated[
         bool,
-        typer.Option("--new", help="Promise that this order was never sent before; it can save a look for it."),
+        typer.Option(
+            "--new",
+            help="Promise that this order was never sent before; it saves a look for it where the platform takes no "
+            "keys. If it was sent all the same, such a platform may cook it twice.",
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Bring a paid order to the register, once.
 
-    Submitting the same order again never makes a second one. When it can't be delivered, what happened is printed, and
-    who must act.
+    Submitting the same order again, without --new, never makes a second one. When it can't be delivered, what happened
+    is printed, and who must act.
     """
     settings = chosen(connection, config)
     order = read_model(Order, order_file)

@@ -11,6 +11,9 @@ for _needed in ("sqlalchemy", "alembic"):
         raise ModuleNotFoundError(f"the outbox needs {_needed}: pip install 'tillpost[outbox]'")
 
 from tillpost.outbox.connecting import Connected, FromFile, from_mapping
+from tillpost.outbox.engine import Engine, Runs
+from tillpost.outbox.held import StoredImport
+from tillpost.outbox.looking import JournalEntry
 from tillpost.outbox.orders import OrderState, StoredOrder, WaitsFor
 from tillpost.outbox.outbox import Outbox
 from tillpost.outbox.processor import Processor
@@ -21,12 +24,16 @@ from tillpost.outbox.worker import Worker
 __all__ = [
     "Connected",
     "ConnectionOptions",
+    "Engine",
     "FromFile",
+    "JournalEntry",
     "OrderState",
     "Outbox",
     "OutboxSettings",
     "Processor",
+    "Runs",
     "StoreError",
+    "StoredImport",
     "StoredOrder",
     "WaitsFor",
     "Worker",

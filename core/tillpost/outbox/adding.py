@@ -52,7 +52,7 @@ def _row(order: Order, connection: str, *, is_new: bool, lead: float) -> Mapping
         "content": order.model_dump_json(),
         "digest": order.digest,
         "code": order.code,
-        "customer": order.customer.name if order.customer else "",
+        "customer": order.customer.name.replace("\0", "") if order.customer else "",  # PostgreSQL's text can't hold it
         "added_at": now,
         "begin_at": begin_at,
         "is_new": is_new,

@@ -17,14 +17,14 @@ import httpx
 from pydantic import ValidationError
 
 from tillpost.adapter import Adapter
-from tillpost.config import config_path, load_connections
+from tillpost.config import ConnectionSettings, config_path, load_connections
 from tillpost.errors import ConfigError
 from tillpost.outbox.handling import OutboxTill
 from tillpost.outbox.settings import ConnectionOptions, OutboxSettings
 from tillpost.till import Options, adapter_for
 from tillpost.words import explain
 
-__all__ = ["Connected", "FromFile", "Source", "Tills", "from_mapping"]
+__all__ = ["Connected", "FromFile", "Source", "Tills", "from_mapping", "options_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,7 @@ class FromFile:
         if name not in known:
             raise ConfigError(f"no connection {name!r}; {config_path(self._path)} has: {', '.join(known)}")
         found = known[name]
-        try:
-            outbox = ConnectionOptions.model_validate(found.outbox) if found.outbox else None
-        except ValidationError as error:
-            raise ConfigError(f"{found.source}: [connections.{name}.outbox] {explain(error)}") from None
-        return Connected(adapter_for(found.platform, found.settings), Options(policy=found.policy), outbox)
+        return Connected(adapter_for(found.platform, found.settings), Options(policy=found.policy), options_of(found))
 
     def mark(self) -> object:
         """Return what changes when the file does."""
@@ -69,6 +65,14 @@ class FromFile:
         except OSError:
             return None
         return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def options_of(found: ConnectionSettings) -> ConnectionOptions | None:
+    """Return what a connection's table says for the outbox, None when it says nothing. Raises `ConfigError`."""
+    try:
+        return ConnectionOptions.model_validate(found.outbox) if found.outbox else None
+    except ValidationError as error:
+        raise ConfigError(f"{found.source}: [connections.{found.name}.outbox] {explain(error)}") from None
 
 
 class Tills:
@@ -92,7 +96,7 @@ class Tills:
                 policy = self._settings.policy(found.options.policy)
                 options = replace(found.options, name=name, policy=policy, hooks=(*found.options.hooks, *self._hooks))
                 self._tills[name] = OutboxTill(found.adapter, options, http_client=found.http_client)
-                self._outbox[name] = found.outbox or self._by_default()
+                self._outbox[name] = self._settings.of(found.outbox)
             return self._tills[name]
 
     def options(self, name: str) -> ConnectionOptions:
@@ -100,7 +104,7 @@ class Tills:
         try:
             self[name]
         except ConfigError:
-            return self._by_default()
+            return self._settings.of(None)
         return self._outbox[name]
 
     def fingerprint(self, name: str) -> str:
@@ -115,9 +119,6 @@ class Tills:
         for till in self._tills.values():
             till.close()
         self._tills.clear()
-
-    def _by_default(self) -> ConnectionOptions:
-        return ConnectionOptions(concurrency=self._settings.concurrency, lead=self._settings.lead)
 
     def _forget_if_changed(self) -> None:
         mark = self._source.mark() if isinstance(self._source, FromFile) else None

@@ -11,6 +11,7 @@ defaults do the same.
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -25,8 +26,6 @@ __all__ = ["BUSY_SECONDS", "Database"]
 BUSY_SECONDS = 15.0
 """How long a writer waits for another program that has the SQLite file locked."""
 
-_READ_ONLY = {"tillpost_reading": True}
-
 
 class Database:
     """The outbox's database. Safe for threads; a process that forks opens its own."""
@@ -35,15 +34,13 @@ class Database:
         """Take the database's URL. Nothing is opened yet. Raises `StoreError` for a URL that can't be one."""
         try:
             self.engine = _engine(url)
-        except (ArgumentError, NoSuchModuleError):
+        except (ArgumentError, NoSuchModuleError, ValueError):
             raise StoreError(f"not a database URL that is known: {_without_password(url)}") from None
         except ModuleNotFoundError as missing:
             raise StoreError(f"the database's driver isn't installed: pip install '{_extra(missing)}'") from None
-
-    @property
-    def is_sqlite(self) -> bool:
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
         """Whether it is SQLite: one writer at a time, all on this machine."""
-        return self.engine.dialect.name == "sqlite"
+        self._writer = threading.Lock()
 
     @contextmanager
     def writing(self) -> Generator[Connection]:
@@ -51,14 +48,38 @@ class Database:
 
         Raises `StoreError` for whatever the database can't do: it is full, locked, read-only, or gone.
         """
-        with told(), self.engine.begin() as connection:
+        with told(), self._turn(), self.engine.begin() as connection:
+            self._begin(connection, "BEGIN IMMEDIATE")
             yield connection
 
     @contextmanager
     def reading(self) -> Generator[Connection]:
         """Give a transaction to read in."""
-        with told(), self.engine.connect().execution_options(**_READ_ONLY) as connection:
+        with told(), self.engine.connect() as connection:
+            self._begin(connection, "BEGIN")
             yield connection
+
+    @contextmanager
+    def _turn(self) -> Generator[None]:
+        """Wait for this program's other writers on SQLite, which itself would look for its turn only now and then."""
+        if not self.is_sqlite:
+            yield
+        elif self._writer.acquire(timeout=BUSY_SECONDS):
+            try:
+                yield
+            finally:
+                self._writer.release()
+        else:
+            raise StoreError("the store failed: database is locked", passing=True)
+
+    def _begin(self, connection: Connection, how: str) -> None:
+        """Begin a transaction on SQLite, where the driver is told to leave that to us; another's does so by itself.
+
+        Past SQLAlchemy, since its event for this makes every statement slower.
+        """
+        if self.is_sqlite:
+            driver: Any = connection.connection.dbapi_connection
+            driver.execute(how)
 
     def close(self) -> None:
         """Close the connections that are open."""
@@ -75,7 +96,10 @@ def told() -> Generator[None]:
     try:
         yield
     except DBAPIError as error:
-        trouble = StoreError(f"the store failed: {_words(error)}", passing=error.connection_invalidated or _busy(error))
+        passing = error.connection_invalidated or _is_passing(error.orig)
+        trouble = StoreError(f"the store failed: {_words(error.orig)}", passing=passing)
+    except sqlite3.Error as error:
+        trouble = StoreError(f"the store failed: {_words(error)}", passing=_is_passing(error))
     except SQLAlchemyError as error:  # such as a pool with no connection left
         trouble = StoreError(f"the store failed: {' '.join(str(error).split())[:200]}", passing=True)
     else:
@@ -90,7 +114,6 @@ def _engine(url: str) -> Engine:
             raise StoreError("a store in memory loses its orders: name a file, as in sqlite:///orders.db")
         engine = create_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS})
         event.listen(engine, "connect", _tune_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
         return engine
     if parsed.get_backend_name() != "postgresql":
         raise StoreError(f"the store is SQLite or PostgreSQL, not {parsed.get_backend_name()}")
@@ -106,31 +129,31 @@ def _tune_sqlite(connection: Any, _: object) -> None:
         connection.execute(f"PRAGMA {setting}")
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    reading = connection.get_execution_options().get("tillpost_reading")
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
-
-
-def _words(error: DBAPIError) -> str:
+def _words(error: BaseException | None) -> str:
     """Return the database's own words, in one line. They name tables and files, not values."""
-    first = str(error.orig).strip().partition("\n")[0]
-    return first or type(error.orig).__name__
+    first = str(error).strip().partition("\n")[0]
+    return first or type(error).__name__
 
 
-def _busy(error: DBAPIError) -> bool:
-    code = getattr(error.orig, "sqlite_errorcode", None)
+def _is_passing(error: BaseException | None) -> bool:
+    """Whether it may work in a moment."""
+    code = getattr(error, "sqlite_errorcode", None)
     if code is not None:
         return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-    state = getattr(error.orig, "sqlstate", None)  # of PostgreSQL: none means that the connection broke
-    return state is None or state[:2] in ("08", "40", "53", "57")
+    state = getattr(error, "sqlstate", None)  # of PostgreSQL; what never reached the server has none
+    if state is None:
+        return type(error).__name__ in ("OperationalError", "InterfaceError")
+    return state[:2] in ("08", "40", "53", "57")
 
 
 def _without_password(url: str) -> str:
     try:
         return repr(make_url(url))
+    except ValueError:
+        return "its port isn't a number"
     except ArgumentError:
         return "it has no scheme, as in sqlite:///orders.db"
 
 
 def _extra(missing: ModuleNotFoundError) -> str:
-    return "psycopg[binary]" if missing.name == "psycopg" else str(missing.name)
+    return "tillpost[postgres]" if missing.name == "psycopg" else str(missing.name)

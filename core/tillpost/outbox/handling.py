@@ -43,6 +43,9 @@ __all__ = ["Busy", "Ending", "Hands", "OutboxTill"]
 HOLD_OPEN = 300.0
 """A scheduled order that a closed store refuses is tried again so many seconds later, until it is due."""
 
+REPEATS, PATIENCE = 2, 10.0
+"""So often, and for so many seconds, a request that isn't the order's own (a menu's page, a refresh) is repeated."""
+
 IMPORT_AGAIN = 1.0
 """An order that waits for another worker's import looks again after so many seconds."""
 
@@ -157,6 +160,8 @@ class OutboxTill(Till):
             ending = _resting(submission.history, rest, work.clock())
         except PosError as error:
             ending = _stopped(claim, error, now())
+            if ending.pause or claim.deaths >= SET_ASIDE_AFTER:
+                work.announced.append(("order_parked", {"order": claim.order, "error": error}))
         ending.happened, ending.announced = work.happened, work.announced
         if work.last:
             _tell_of_platform(ending, work.last.error)
@@ -171,6 +176,11 @@ class OutboxTill(Till):
         """Import the menu onto the shelf, unless the one there is young enough."""
         with self._import_lock:
             return self._run(importing(self._connection))
+
+    def _transmit(self, transmit: Transmit) -> Sending:
+        """Send a request that isn't the order's own, and again a few times: nobody sleeps through an outage here."""
+        retries, patience = min(transmit.retries, REPEATS), min(transmit.patience, PATIENCE)
+        return super()._transmit(Transmit(transmit.request, transmit.judge, retries, patience))
 
     def tell(self, hook: str, facts: Mapping[str, object]) -> None:
         """Call the plugins' hooks."""

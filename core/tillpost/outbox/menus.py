@@ -7,13 +7,14 @@ done, its menu serves.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, insert, select, update
 
 from tillpost.connection import Shelf
 from tillpost.errors import ErrorRecord, PosError
 from tillpost.importing import MenuImport
+from tillpost.locks import NamedLocks
 from tillpost.menu import Menu
 from tillpost.outbox import schema as t
 from tillpost.outbox.handling import Busy
@@ -30,6 +31,7 @@ class Menus:
 
     store: Store
     clock: Callable[[], float]
+    _turns: NamedLocks = field(default_factory=NamedLocks)
 
     def refresh(self, connection: str, shelf: Shelf) -> None:
         """Put on the shelf what the store has."""
@@ -52,6 +54,11 @@ class Menus:
         `run` works on the shelf, which holds what the store has when it begins. Raises `Busy` when another worker is
         importing, or others have taken this one for dead; and whatever `run` raises.
         """
+        with self._turns.hold(connection):
+            return self._importing(connection, worker, shelf, run)
+
+    def _importing(self, connection: str, worker: str, shelf: Shelf, run: Callable[[], MenuImport]) -> MenuImport:
+        """Do so while no other thread of this worker does: they share the shelf."""
         with self.store.database.writing() as db:
             if not self.store.is_enlisted(db, worker):
                 raise Busy

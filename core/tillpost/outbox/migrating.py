@@ -17,7 +17,7 @@ __all__ = ["HEAD", "VERSIONS", "is_ready", "migrate", "prepare"]
 
 VERSION_TABLE = "tillpost_version"
 
-VERSIONS = ("0001",)
+VERSIONS = ("0001", "0002")
 """The versions of the tables, oldest first."""
 
 HEAD = VERSIONS[-1]

@@ -13,24 +13,34 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, overload
 
 from sqlalchemy import Connection, select, update
 from sqlalchemy.orm import Session
 
+from tillpost.config import load_connections
+from tillpost.errors import ConfigError
 from tillpost.journal import Event
+from tillpost.menu import Menu
 from tillpost.order import Order
+from tillpost.outbox import held
 from tillpost.outbox import schema as t
 from tillpost.outbox.adding import add_order
+from tillpost.outbox.connecting import options_of
 from tillpost.outbox.database import Database, told
 from tillpost.outbox.engine import Engine
 from tillpost.outbox.engines import engine_named
-from tillpost.outbox.migrating import is_ready, prepare
+from tillpost.outbox.held import StoredImport
+from tillpost.outbox.looking import JournalEntry, Wanted, find_orders, read_entries
+from tillpost.outbox.migrating import is_ready, migrate, prepare
 from tillpost.outbox.orders import OrderState, StoredOrder, WaitsFor, stored_order
-from tillpost.outbox.settings import OutboxSettings
+from tillpost.outbox.settings import ConnectionOptions, OutboxSettings, load_settings
 from tillpost.outbox.store import Store
+from tillpost.outbox.trouble import StoreError
+from tillpost.plugins import Hooks
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
@@ -47,16 +57,42 @@ class Outbox:
     """Orders that survive a crash, in a database. Safe for threads.
 
     `url` is the database's: `TILLPOST_DB` when it is left out, else the settings' own. `settings` say how workers go
-    about their work; who only adds needs none. `engine` names what wakes the workers.
+    about their work, and `connections` what differs for some; who only adds needs neither. `engine` names what wakes
+    the workers. `from_config` takes all of it from the TOML file.
     """
 
-    def __init__(self, url: str = "", *, settings: OutboxSettings | None = None, engine: str = "") -> None:
+    def __init__(
+        self,
+        url: str = "",
+        *,
+        settings: OutboxSettings | None = None,
+        connections: Mapping[str, ConnectionOptions] | None = None,
+        engine: str = "",
+    ) -> None:
         self.settings = settings or OutboxSettings()
-        self.database = Database(url or os.environ.get(DB_VARIABLE, "") or self.settings.db)
+        self.config: str | Path | None = None
+        self._connections = connections or {}
+        self.database = _database(url, self.settings)
         self.store = Store(self.database, self.settings)
         self.engine: Engine = engine_named(engine or self.settings.engine)
         self._ready = False
         self._preparing = threading.Lock()
+
+    @classmethod
+    def from_config(cls, path: str | Path | None = None, *, url: str = "", engine: str = "") -> Self:
+        """Return the outbox that the TOML file describes, in `[outbox]` and the connections' own `outbox` tables.
+
+        `path` is as in `config.config_path`; a file that isn't there by default isn't needed. `url` comes before
+        `TILLPOST_DB`, and that before `[outbox] db`. A `Processor` of it has the file's connections.
+
+        Raises:
+            ConfigError: a setting is wrong; its one line names it.
+            StoreError: the database's URL can't be one; its one line says where that stands.
+        """
+        settings = load_settings(path)
+        outbox = cls(url, settings=settings, connections=_options(path), engine=engine)
+        outbox.config = path
+        return outbox
 
     # ------------------------------------------------------------------ adding
 
@@ -110,7 +146,8 @@ class Outbox:
             return self._add(db, order, connection, is_new)
 
     def _add(self, db: Connection, order: Order, connection: str, is_new: bool) -> StoredOrder:
-        stored, came_in = add_order(db, order, connection, is_new=is_new, lead=self.settings.lead)
+        lead = self.settings.of(self._connections.get(connection)).lead
+        stored, came_in = add_order(db, order, connection, is_new=is_new, lead=lead)
         if came_in and stored.due_at is not None:
             self.engine.wake(db, order.id, stored.due_at)
         return stored
@@ -125,25 +162,54 @@ class Outbox:
         return stored_order(row) if row else None
 
     def orders(
-        self, *, states: Sequence[OrderState] = (), connection: str = "", most: int = 100
+        self,
+        *,
+        states: Sequence[OrderState] = (),
+        connection: str = "",
+        search: str = "",
+        problem: bool = False,
+        new: bool = False,
+        most: int = 100,
     ) -> Sequence[StoredOrder]:
-        """Return orders, the newest first: all, or those in one of the `states`, or of one connection."""
+        """Return orders, the newest first: all, or such as fit everything that is asked for.
+
+        Those in one of the `states`; of one `connection`; whose code or customer holds what somebody typed (`search`;
+        an id is typed whole); with a `problem` that a person has to act on; `new`, which nobody in the store has begun.
+        """
         self.prepare()
-        wanted = select(t.orders).order_by(_ORDER.added_at.desc()).limit(most)
-        if states:
-            held = _ORDER.worker.is_not(None)
-            kept = _ORDER.state.in_([state.value for state in states]) & _ORDER.worker.is_(None)
-            wanted = wanted.where(kept | held if OrderState.SENDING in states else kept)
-        if connection:
-            wanted = wanted.where(_ORDER.connection == connection)
+        wanted = Wanted(states, connection, search, problem, new)
         with self.database.reading() as db:
-            return [stored_order(row) for row in db.execute(wanted).mappings()]
+            return find_orders(db, wanted, most)
 
     def journal(self, order_id: str) -> Sequence[Event]:
         """Return what happened to an order, oldest first."""
         self.prepare()
         with self.database.reading() as db:
             return self.store.journal(db, order_id)
+
+    def entries(self, order_id: str) -> Sequence[JournalEntry]:
+        """Return an order's journal, oldest first, with what went out and came back (redacted)."""
+        self.prepare()
+        with self.database.reading() as db:
+            return read_entries(db, order_id)
+
+    def imports(self, connection: str = "", *, most: int = 20) -> Sequence[StoredImport]:
+        """Return what the menu imports of a connection, or of all, have changed, the latest first."""
+        self.prepare()
+        with self.database.reading() as db:
+            return held.read_imports(db, connection, most)
+
+    def held_menu(self, connection: str) -> Menu | None:
+        """Return the menu that waits for a person to accept or discard it; None when none does."""
+        self.prepare()
+        with self.database.reading() as db:
+            return held.held_menu(db, connection)
+
+    def held_connections(self) -> Sequence[str]:
+        """Return the names of the connections whose menu waits for a person."""
+        self.prepare()
+        with self.database.reading() as db:
+            return held.held_connections(db)
 
     # ------------------------------------------------------------------ acting
 
@@ -163,6 +229,26 @@ class Outbox:
                 self.engine.wake(db, order_id, now)
         return True
 
+    def accept_menu(self, connection: str) -> StoredImport | None:
+        """Put the connection's held menu in force for all workers; return its import, None when no menu is held.
+
+        Raises `StoreError` while the menu is being imported.
+        """
+        menu, settled = self._settle(connection, accept=True)
+        if settled:
+            Hooks(connection).call("menu_imported", {"menu": menu, "changes": settled.changes})
+        return settled
+
+    def discard_menu(self, connection: str) -> StoredImport | None:
+        """Let the connection's held menu go: the one before stays in force. Return and raise as `accept_menu`."""
+        _, settled = self._settle(connection, accept=False)
+        return settled
+
+    def _settle(self, connection: str, *, accept: bool) -> tuple[Menu | None, StoredImport | None]:
+        self.prepare()
+        with self.database.writing() as db:
+            return held.held_menu(db, connection), held.settle(self.store, db, connection, accept=accept)
+
     # ------------------------------------------------------------------ the database itself
 
     def prepare(self) -> None:
@@ -177,6 +263,13 @@ class Outbox:
             prepare(db, self.engine)
         self._ready = True
 
+    def migrate(self) -> bool:
+        """Bring an old database, or a new one, to this version; return whether there was anything to do."""
+        with self._preparing, self.database.writing() as db:
+            changed = migrate(db, self.engine)
+        self._ready = True
+        return changed
+
     def close(self) -> None:
         """Close the database."""
         self.database.close()
@@ -190,3 +283,22 @@ class Outbox:
     ) -> None:
         """Close the database."""
         self.close()
+
+
+def _database(url: str, settings: OutboxSettings) -> Database:
+    """Open the database that is named first, and say of a wrong URL where it stands."""
+    named = {"": url, DB_VARIABLE: os.environ.get(DB_VARIABLE, ""), "[outbox] db": settings.db}
+    where, first = next((where, known) for where, known in named.items() if known)
+    try:
+        return Database(first)
+    except StoreError as wrong:
+        raise StoreError(f"{where}: {wrong}" if where else str(wrong)) from None
+
+
+def _options(path: str | Path | None) -> Mapping[str, ConnectionOptions]:
+    """Return what the file's connections say for the outbox. Who only adds needs no connections, nor a file."""
+    try:
+        known = load_connections(path)
+    except ConfigError:  # the file has been read for its settings, so it has no connections, or isn't there
+        return {}
+    return {name: options for name, found in known.items() if (options := options_of(found))}

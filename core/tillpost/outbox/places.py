@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from tillpost.errors import PosError
 from tillpost.outages import Whose
@@ -28,6 +28,7 @@ REACHED_EVERY = 10.0
 """A platform that answers is noted so often, in seconds."""
 
 _PLACE = t.connections.c
+_CALM = select(_PLACE.failures, _PLACE.opened_at, _PLACE.ramp, _PLACE.reached_at).where(_PLACE.name == bindparam("of"))
 
 
 def tell_place(
@@ -73,9 +74,7 @@ def tell_place(
 
 def _known_to_answer(db: Connection, connection: str, now: float) -> bool:
     """Whether there is nothing to write of a platform that answers, which is nearly always so."""
-    row = db.execute(
-        select(_PLACE.failures, _PLACE.opened_at, _PLACE.ramp, _PLACE.reached_at).where(_PLACE.name == connection)
-    ).one_or_none()
+    row = db.execute(_CALM, {"of": connection}).one_or_none()
     calm = row and not row.failures and row.opened_at is None and not row.ramp
     return bool(calm) and row is not None and row.reached_at > now - REACHED_EVERY
 

@@ -20,6 +20,7 @@ from tillpost.errors import ConfigError, Outcome, PosError, SetupError, Transcri
 from tillpost.importing import MenuImport
 from tillpost.journal import Event
 from tillpost.outbox.connecting import FromFile, Source, Tills
+from tillpost.outbox.decisions import decided, error_in_short
 from tillpost.outbox.handling import Ending, OutboxTill
 from tillpost.outbox.life import Life
 from tillpost.outbox.menus import Menus
@@ -60,7 +61,7 @@ class Processor:
         self.clock = clock
         self.store = outbox.store
         self._hooks = tuple(hooks)
-        self.tills = Tills(connections or FromFile(), outbox.settings, self._hooks)
+        self.tills = Tills(connections or FromFile(outbox.config), outbox.settings, self._hooks)
         self.menus = Menus(self.store, clock)
         self._life = Life(self.store, outbox.settings.lease, clock)
         self._lock = threading.Lock()
@@ -196,13 +197,15 @@ class Processor:
             self._finish(claim, _unconnected(claim, wrong), None)
             return
         shelf = till.shelf
-        if shelf.imported_at != claim.menu_at:
+        if shelf.imported_at < claim.menu_at:  # while it's the other way, this worker's import is being kept
             self.menus.refresh(claim.connection, shelf)
         self._finish(claim, till.handle(claim, self, self.clock), till)
 
     def _finish(self, claim: Claim, ending: Ending, till: OutboxTill | None) -> None:
         now = self.clock()
         due_at = None if ending.rest is None else now + ending.rest
+        if ending.pause:
+            due_at = claim.begin_at  # when it goes on, it comes before those that fell due after it
         changes: dict[str, object] = {
             "state": ending.state.value,
             "waits_for": ending.waits_for.value,
@@ -223,6 +226,7 @@ class Processor:
                 told = tell_place(self.store, db, claim.connection, till, ending, now, self.outbox.settings)
             if due_at is not None and ending.waits_for is not WaitsFor.AUTHORISATION:
                 self.outbox.engine.wake(db, claim.order.id, due_at)
+        _log(claim, ending, told)
         tell = till.tell if till else Hooks(claim.connection, self._hooks).call
         for hook, facts in (*ending.announced, *told):
             tell(hook, facts)
@@ -242,7 +246,9 @@ class Processor:
     def import_menu(self, claim: Claim) -> MenuImport:
         """Import the connection's menu, once for all workers."""
         till = self.tills[claim.connection]
-        return self.menus.importing(claim.connection, claim.worker, till.shelf, till.import_once)
+        return _logged(
+            claim.connection, self.menus.importing(claim.connection, claim.worker, till.shelf, till.import_once)
+        )
 
     def import_now(self, connection: str) -> MenuImport:
         """Import a connection's menu now, however young the last one is.
@@ -250,7 +256,7 @@ class Processor:
         Raises `ConfigError`, the platform's `PosError`, or `Busy` when another worker is importing it.
         """
         till = self.tills[connection]
-        return self.menus.importing(connection, self._life.worker, till.shelf, till.import_menu)
+        return _logged(connection, self.menus.importing(connection, self._life.worker, till.shelf, till.import_menu))
 
 
 def _unconnected(claim: Claim, wrong: ConfigError) -> Ending:
@@ -260,3 +266,24 @@ def _unconnected(claim: Claim, wrong: ConfigError) -> Ending:
     record = error.record()
     told: Sequence[tuple[str, Mapping[str, object]]] = [("order_failed", {"order": claim.order, "error": error})]
     return Ending(OrderState.ERROR, error=record, announced=told)
+
+
+def _log(claim: Claim, ending: Ending, told: Sequence[Told]) -> None:
+    for event, _ in told:
+        decided(event, connection=claim.connection)
+    decided(
+        "order",
+        id=claim.order.id,
+        connection=claim.connection,
+        state=ending.state.value,
+        waits_for=ending.waits_for.value,
+        due_in=None if ending.rest is None else round(ending.rest, 1),
+        pos_order=ending.pos_order.id if ending.pos_order else "",
+        **error_in_short(ending.error),
+    )
+
+
+def _logged(connection: str, result: MenuImport) -> MenuImport:
+    if result.fresh:
+        decided("menu_import_held" if result.held else "menu_imported", connection=connection)
+    return result

@@ -22,7 +22,17 @@ from sqlalchemy import (
     text,
 )
 
-__all__ = ["connections", "events", "imports", "metadata", "orders", "webhooks", "workers"]
+__all__ = [
+    "acts",
+    "connections",
+    "credentials",
+    "events",
+    "imports",
+    "metadata",
+    "orders",
+    "webhooks",
+    "workers",
+]
 
 metadata = MetaData()
 
@@ -53,6 +63,13 @@ orders = Table(
     Column("error", Text),  # an ErrorRecord as JSON
     Column("pos_order", Text),  # a PosOrder as JSON
     Column("updated_at", Double, nullable=False),
+    Column("problem_at", Double),  # since when a person has to act; None: nobody has to
+    Column("escalate_at", Double),  # when that is next told to somebody else
+    Column("escalations", Integer, nullable=False, server_default="0"),
+    Column("watch_at", Double),  # when the platform is next asked how it stands; None: it isn't
+    Column("proved_at", Double),  # when the register or its staff first showed that they have it
+    Column("unseen_at", Double),  # when it was told that they hadn't
+    Column("ticket", Text),  # the attention ticket at the platform, a PosOrder as JSON
     Index(
         "tillpost_orders_due",
         "connection",
@@ -73,6 +90,18 @@ orders = Table(
         "due_at",
         sqlite_where=text("worker IS NULL AND due_at IS NOT NULL AND deaths >= 2"),
         postgresql_where=text("worker IS NULL AND due_at IS NOT NULL AND deaths >= 2"),
+    ),
+    Index(
+        "tillpost_orders_watched",
+        "watch_at",
+        sqlite_where=text("watch_at IS NOT NULL"),
+        postgresql_where=text("watch_at IS NOT NULL"),
+    ),
+    Index(
+        "tillpost_orders_escalated",
+        "escalate_at",
+        sqlite_where=text("escalate_at IS NOT NULL"),
+        postgresql_where=text("escalate_at IS NOT NULL"),
     ),
     Index("tillpost_orders_added", "added_at"),
     Index("tillpost_orders_state", "state", "added_at"),
@@ -128,6 +157,11 @@ connections = Table(
     Column("import_failed_at", Double, nullable=False),
     Column("import_failure", Text),
     Column("sync_at", Double),  # when the daily import is next due
+    # Whether it takes orders now, as it was last seen.
+    Column("readiness", Text),  # a Readiness as JSON
+    Column("check_at", Double, nullable=False, server_default="0"),  # when it is next asked
+    Column("takes_orders", Boolean),  # as it was last told; None: it never was
+    Column("takes_since", Double),
 )
 """One row a connection that orders were added for: may its orders go, and with which menu?"""
 
@@ -152,3 +186,34 @@ webhooks = Table(
     Column("at", Double, nullable=False),
 )
 """Which webhooks have come in."""
+
+credentials = Table(
+    "tillpost_credentials",
+    metadata,
+    Column("connection", _NAME, primary_key=True),
+    Column("platform", String(100), nullable=False),
+    Column("settings", Text, nullable=False),  # the adapter's settings that are no secrets, as JSON
+    Column("sealed", Text, nullable=False),  # its secrets, sealed with the key
+    Column("sealed_with", String(64), nullable=False),  # a mark of that key
+    Column("granted_by", Text, nullable=False),  # the person or account at the provider that connected the store
+    Column("scopes", Text, nullable=False),
+    Column("expires_at", Double),
+    Column("connected_at", Double, nullable=False),
+    Column("version", Integer, nullable=False),  # rises whenever the row is written
+    Column("refresher", String(36)),  # the worker that is renewing the token now
+)
+"""The connections that were made here, and the tokens of all, sealed."""
+
+acts = Table(
+    "tillpost_acts",
+    metadata,
+    Column("id", _COUNTER, primary_key=True, autoincrement=True),
+    Column("at", Double, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("what", String(40), nullable=False),
+    Column("connection", _NAME, nullable=False),
+    Column("order_id", String(40)),  # None: it was done to the connection
+    Column("note", Text, nullable=False),
+    Index("tillpost_acts_order", "order_id", "at"),
+)
+"""Who did what, and when."""

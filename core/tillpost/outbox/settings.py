@@ -12,14 +12,18 @@ time_zone = "Australia/Sydney"
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from tillpost.config import config_path, load_table
+from tillpost.errors import ConfigError
 from tillpost.recovery import Policy
+from tillpost.words import explain
 
-__all__ = ["ConnectionOptions", "OutboxSettings"]
+__all__ = ["ConnectionOptions", "OutboxSettings", "load_settings"]
 
 Seconds = Annotated[float, Field(gt=0, le=7 * 86_400)]
 
@@ -75,7 +79,7 @@ class OutboxSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, hide_input_in_errors=True)
 
-    db: str = "sqlite:///tillpost.db"
+    db: Annotated[str, Field(repr=False)] = "sqlite:///tillpost.db"  # it may hold a password
     engine: str = "embedded"
     threads: Annotated[int, Field(ge=1, le=1000)] = 16
     lease: Seconds = 10.0
@@ -87,6 +91,13 @@ class OutboxSettings(BaseModel):
     prune_after_days: Annotated[float, Field(ge=0)] | None = None
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 4
     lead: Annotated[float, Field(ge=0, le=7 * 86_400)] = 1800.0
+
+    def of(self, own: ConnectionOptions | None) -> ConnectionOptions:
+        """Return how a connection's orders go: what it says itself, and what is said here for all that say nothing."""
+        said = {"concurrency": self.concurrency, "lead": self.lead}
+        if own is not None:
+            said = {name: value for name, value in said.items() if name not in own.model_fields_set}
+        return (own or ConnectionOptions()).model_copy(update=said)
 
     def policy(self, policy: Policy) -> Policy:
         """Return a connection's policy as an outbox keeps it: it can wait for hours, since it doesn't sleep."""
@@ -106,3 +117,12 @@ MANY = 1_000_000
 
 LONGEST_RETRY_AFTER = 900.0
 """A platform that asks to wait longer isn't waited for: a person should know."""
+
+
+def load_settings(path: str | Path | None = None) -> OutboxSettings:
+    """Return what the file's `[outbox]` table says; the defaults when it says nothing. Raises `ConfigError`."""
+    table = load_table("outbox", path)
+    try:
+        return OutboxSettings.model_validate(table)
+    except ValidationError as error:
+        raise ConfigError(f"{config_path(path)}: [outbox] {explain(error)}") from None

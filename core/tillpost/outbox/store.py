@@ -16,7 +16,7 @@ from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, RowMapping, and_, bindparam, delete, func, insert, or_, select, text, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tillpost.errors import Transcript
@@ -73,8 +73,49 @@ _WAITING = text("""
     FROM names WHERE name IS NOT NULL
 """)
 
-_ORDER = t.orders.c
+_ORDER, _PLACE = t.orders.c, t.connections.c
+
+# What is run for every order is written once, here: SQLAlchemy takes longer to put a statement together than to run it.
+_FREE = (_ORDER.worker.is_(None), _ORDER.due_at.is_not(None))
+_ALONE = text(f"deaths >= {ALONE_AFTER}")  # as a literal, so that the index for these orders is found to fit
+_HELD_BACK = select(_PLACE.name).where(
+    or_(
+        _PLACE.paused != "",
+        _PLACE.not_before > bindparam("now"),
+        _PLACE.opened_at.is_not(None) & (_PLACE.probe_at > bindparam("now")),
+    )
+)
+_DEADLY = (
+    select(_ORDER.id)
+    .where(*_FREE, _ALONE, _ORDER.due_at <= bindparam("now"), _ORDER.connection.not_in(_HELD_BACK))
+    .limit(1)
+)
+_HELD = select(func.count()).where(_ORDER.connection == bindparam("of"), _ORDER.worker.is_not(None))
+_DUE = (
+    select(_ORDER.id)
+    .where(_ORDER.connection == bindparam("of"), *_FREE, _ORDER.due_at <= bindparam("since"))
+    .order_by(_ORDER.due_at, _ORDER.added_at)
+    .limit(bindparam("room"))
+)
+_DUE_ALONE, _DUE_AMONG_OTHERS = _DUE.where(_ALONE), _DUE.where(_ORDER.deaths < ALONE_AFTER)
+_TAKE = (
+    update(t.orders)
+    .where(_ORDER.id.in_(bindparam("names", expanding=True)))
+    .values(worker=bindparam("holder"), fence=_ORDER.fence + 1, updated_at=bindparam("now"))
+    .returning(*t.orders.c)
+)
 _MINE = (_ORDER.id == bindparam("of"), _ORDER.worker == bindparam("holder"), _ORDER.fence == bindparam("at_fence"))
+_CHANGE = update(t.orders).where(*_MINE)
+_KEEP = insert(t.events)
+_JOURNAL = (
+    select(t.events.c.kind, t.events.c.body).where(t.events.c.order_id == bindparam("of")).order_by(t.events.c.number)
+)
+_LOCKED = (
+    select(*(column for column in _PLACE if column.name not in ("menu", "held")))  # menus are long
+    .where(_PLACE.name == bindparam("of"))
+    .with_for_update()
+)
+_SET = update(t.connections).where(_PLACE.name == bindparam("of"))
 
 
 class Store:
@@ -133,15 +174,9 @@ class Store:
             return {row.name: row.due_at for row in db.execute(_WAITING)}
 
     def deadly_due(self, now: float) -> bool:
-        """Whether an order is due that has to run alone. One whose connection takes none now holds up no others."""
-        c = t.connections.c
-        closed = or_(c.paused != "", c.not_before > now, and_(c.opened_at.is_not(None), c.probe_at > now))
-        found = select(_ORDER.id).where(
-            _ORDER.worker.is_(None), _ORDER.due_at.is_not(None), _ORDER.deaths >= ALONE_AFTER, _ORDER.due_at <= now
-        )
-        found = found.where(_ORDER.connection.not_in(select(c.name).where(closed)))
+        """Whether an order is due that has to run alone, and may go: one that can't go now holds up no others."""
         with self.database.reading() as db:
-            return db.execute(found.limit(1)).first() is not None
+            return db.execute(_DEADLY, {"now": now}).first() is not None
 
     def claim(
         self, connection: str, worker: str, now: float, *, limit: int, most: int, alone: bool = False
@@ -158,32 +193,21 @@ class Store:
             if place["paused"] or now < place["not_before"]:
                 return []
             circuit, since = Circuit.of(place), now
-            held = db.scalar(select(func.count()).where(_ORDER.connection == connection, _ORDER.worker.is_not(None)))
-            room = min(most, circuit.room(limit, now) - (held or 0))
+            held: int = db.execute(_HELD, {"of": connection}).scalar_one()
+            room = min(most, circuit.room(limit, now) - held)
             if room <= 0 and circuit.opened_at is not None:
                 room, since = most, now - self._settings.give_up_after  # those that have waited too long go to a person
             if room <= 0:
                 return []
-            due = (
-                select(_ORDER.id)
-                .where(_ORDER.connection == connection, _ORDER.worker.is_(None), _ORDER.due_at.is_not(None))
-                .where(_ORDER.due_at <= since, _ORDER.deaths >= ALONE_AFTER if alone else _ORDER.deaths < ALONE_AFTER)
-                .order_by(_ORDER.due_at, _ORDER.added_at)
-                .limit(room)
-            )
-            names = list(db.scalars(due))
+            due = _DUE_ALONE if alone else _DUE_AMONG_OTHERS
+            names = list(db.scalars(due, {"of": connection, "since": since, "room": room}))
             if not names:
                 return []
             if circuit.opened_at is not None and since == now:
                 probing = circuit.probing(now, self._settings.first_wait, self._settings.longest_wait)
                 self.set_place(db, connection, probing.values())
-            taken = (
-                update(t.orders)
-                .where(_ORDER.id.in_(names))
-                .values(worker=worker, fence=_ORDER.fence + 1, updated_at=now)
-                .returning(*t.orders.c)
-            )
-            rows = {row["id"]: row for row in db.execute(taken).mappings()}
+            taken = db.execute(_TAKE, {"names": names, "holder": worker, "now": now})
+            rows = {row["id"]: row for row in taken.mappings()}
             return [self._claimed(db, rows[name], worker, place["menu_at"]) for name in names]
 
     def is_enlisted(self, db: Connection, worker: str) -> bool:
@@ -210,9 +234,7 @@ class Store:
 
     def journal(self, db: Connection, order_id: str) -> list[Event]:
         """Return the order's events, oldest first."""
-        e = t.events.c
-        rows = db.execute(select(e.kind, e.body).where(e.order_id == order_id).order_by(e.number))
-        return [event_of(row.kind, row.body) for row in rows]
+        return [event_of(row.kind, row.body) for row in db.execute(_JOURNAL, {"of": order_id})]
 
     # ------------------------------------------------------------------ what is written of an order in hand
 
@@ -226,11 +248,11 @@ class Store:
         """
         with self.database.writing() as db:
             own = {"of": claim.order.id, "holder": claim.worker, "at_fence": claim.fence}
-            if db.execute(update(t.orders).where(*_MINE).values(updated_at=now, **changes), own).rowcount == 0:
+            if db.execute(_CHANGE, {"updated_at": now, **changes, **own}).rowcount == 0:
                 raise LeaseLostError(claim.order.id)
             rows = [self._event(claim, claim.number + i, *each) for i, each in enumerate(happened)]
             if rows:
-                db.execute(insert(t.events), rows)
+                db.execute(_KEEP, rows)
             yield db
         claim.number += len(rows)
 
@@ -255,19 +277,20 @@ class Store:
     # ------------------------------------------------------------------ connections
 
     def place(self, db: Connection, connection: str) -> RowMapping:
-        """Return the connection's row, locked to the end of the transaction; it is made when it isn't there yet."""
-        c = t.connections.c
-        locked = select(t.connections).where(c.name == connection).with_for_update()
-        found = db.execute(locked).mappings().one_or_none()
+        """Return the connection's row but for its menus, locked to the end of the transaction.
+
+        It is made when it isn't there yet.
+        """
+        found = db.execute(_LOCKED, {"of": connection}).mappings().one_or_none()
         if found is None:
             new = self._insert(t.connections).values(name=connection, **_NEW_PLACE).on_conflict_do_nothing()
             db.execute(new)
-            found = db.execute(locked).mappings().one()
+            found = db.execute(_LOCKED, {"of": connection}).mappings().one()
         return found
 
     def set_place(self, db: Connection, connection: str, values: Mapping[str, object]) -> None:
         """Change the connection's row."""
-        db.execute(update(t.connections).where(t.connections.c.name == connection).values(**values))
+        db.execute(_SET, {"of": connection, **values})
 
 
 _NEW_PLACE: Mapping[str, object] = {

@@ -16,6 +16,7 @@ from sqlalchemy import or_, select, update
 
 from tillpost.errors import PosError
 from tillpost.outbox import schema as t
+from tillpost.outbox.decisions import decided
 from tillpost.outbox.erasing import erase, prune
 from tillpost.outbox.handling import Busy
 from tillpost.outbox.orders import WaitsFor
@@ -76,7 +77,7 @@ class Tending:
         for name, refused in paused:
             known = self._processor.tills.fingerprint(name)
             if known and known != refused and self._processor.outbox.resume(name):
-                log.info("connection %s has new credentials, and its orders go on", name)
+                decided("connection_restored", connection=name)
                 self._processor.tills[name].tell("connection_restored", {})
 
     def _sync_menus(self) -> None:
@@ -133,6 +134,7 @@ def next_sync(options: ConnectionOptions, now: float) -> float | None:
     zone = ZoneInfo(options.time_zone)
     hour, minute = map(int, options.sync_at.split(":"))
     today = datetime.fromtimestamp(now, UTC).astimezone(zone).replace(hour=hour, minute=minute, second=0, microsecond=0)
+    today = today.replace(fold=0)  # a time that the end of summer time brings twice is taken the first time
     for days in range(3):
         at = (today + timedelta(days=days)).timestamp()
         if at > now:

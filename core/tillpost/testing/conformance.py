@@ -12,130 +12,24 @@ can't occur there. The suite never looks at a platform's name. Needs the extra `
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any
 
 import pytest
 
-from tillpost.adapter import Adapter
-from tillpost.errors import (
-    MenuError,
-    OrderError,
-    OutageError,
-    Outcome,
-    PermissionsError,
-    PosError,
-    RateLimitError,
-    RegisterOfflineError,
-    SetupError,
-    StoreClosedError,
-    TaxError,
-    UnknownPosError,
-)
-from tillpost.journal import MemoryJournal
+from tillpost.errors import MenuError, OrderError, Outcome, PosError
 from tillpost.menu import Menu
-from tillpost.order import Draft, Order, PosOrder, PosState
-from tillpost.recovery import Policy
-from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, Running, Simulator
+from tillpost.order import Draft, PosOrder, PosState
+from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
 from tillpost.table import unreachable
-from tillpost.till import Options, Till
+from tillpost.testing.access import AccessConformance
+from tillpost.testing.world import KINDS, Impossible, Trouble, World
+from tillpost.till import Till
 
 __all__ = ["KINDS", "Conformance", "Impossible", "Trouble", "World"]
 
-KINDS: tuple[type[PosError], ...] = (
-    MenuError,
-    OutageError,
-    RateLimitError,
-    RegisterOfflineError,
-    PermissionsError,
-    TaxError,
-    StoreClosedError,
-    OrderError,
-    SetupError,
-    UnknownPosError,
-)
-"""Each kind of remedy that a caller branches on; a world provokes it or says why it can't occur."""
 
-
-S = TypeVar("S", bound=Simulator)
-
-
-class Trouble(NamedTuple):
-    """How a kind of error is provoked: what is done to the platform first, which order is sent, which settings differ.
-
-    `outcome` is what has to be known of the order afterwards. `after_import`: the menu is imported before it
-    happens, so that the platform changes behind our back.
-    """
-
-    provoke: Callable[[], object] = lambda: None
-    order: Callable[[str], Order] | None = None
-    settings: Mapping[str, object] = {}
-    outcome: Outcome = Outcome.NOT_CREATED
-    after_import: bool = False
-
-
-class Impossible(NamedTuple):
-    """Why a kind of error can't occur on the platform."""
-
-    reason: str
-
-
-class World(ABC, Generic[S]):
-    """A platform to try an adapter on: its simulator as it runs, and what may be done to it."""
-
-    adapter: type[Adapter[Any]]
-    create_path: str
-    """A pattern for the path of the request that creates an order; its method is POST."""
-    advance_path: str = ""
-    """A pattern for the path of the POST without which staff don't see the order; empty where one call does it all."""
-
-    def __init__(self, running: Running[S]) -> None:
-        self.running = running
-        self.simulator: S = running.simulator
-
-    @property
-    def settings(self) -> dict[str, object]:
-        """What a Till is connected with."""
-        return dict(self.running.settings)
-
-    @abstractmethod
-    def order(self, order_id: str) -> Order:
-        """Return an order that the platform takes as it is."""
-
-    @abstractmethod
-    def drifted(self, order_id: str) -> Order:
-        """Return an order that names an item by an id that is gone, and by a SKU that is still there."""
-
-    @abstractmethod
-    def gone(self, order_id: str) -> Order:
-        """Return an order whose last line, and only that, names what isn't on the menu in any way."""
-
-    @abstractmethod
-    def accept(self, pos_order: PosOrder) -> None:
-        """Have the store's staff accept an order at the register."""
-
-    @abstractmethod
-    def troubles(self) -> Mapping[type[PosError], Trouble | Impossible]:
-        """Say for each of `KINDS` how it is provoked."""
-
-
-class Conformance:
+class Conformance(AccessConformance):
     """The suite. Derive a test class from it, with a fixture `world`."""
-
-    policy = Policy(retries=2, retry_seconds=5, first_wait=0.01, longest_wait=0.05)
-
-    def till(self, world: World[Any], journal: MemoryJournal | None = None, /, **changed: object) -> Till:
-        """Return a Till on the platform, as a new process would have it."""
-        adapter = world.adapter(world.adapter.settings.model_validate({**world.settings, **changed}))
-        adapter.look_after = tuple(0.02 for _ in adapter.look_after)
-        return Till(adapter, Options(policy=self.policy, journal=journal))
-
-    def refusal(self, till: Till, order: Order) -> PosError:
-        """Return the error with which an order is refused."""
-        with pytest.raises(PosError) as caught:
-            till.submit(order)
-        return caught.value
 
     # What every adapter is
 
@@ -271,7 +165,7 @@ class Conformance:
         if isinstance(trouble, Impossible):
             return
         order = (trouble.order or world.order)("conform-1")
-        with self.till(world, None, **trouble.settings) as till:
+        with self.till(world, None, None, **trouble.settings) as till:
             if trouble.after_import:
                 till.import_menu()
             trouble.provoke()

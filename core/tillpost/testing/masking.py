@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from tillpost.redaction import MASK
+from tillpost.redaction import MASK, masked
 
 __all__ = ["Mask"]
 
 WIDTH = 100
 """How long a line of a body becomes, in characters, before it is broken."""
 
+_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 _STAND_IN = re.compile(rb"\((?:HTML|not JSON), \d+ bytes\)")
 
 
@@ -45,7 +46,7 @@ class Mask:
         except (ValueError, RecursionError):
             kind = "HTML" if body.lstrip().startswith(b"<") else "not JSON"
             return f"({kind}, {len(body)} bytes)".encode()
-        return _written(_masked(content, self.fields, public=False)).encode("utf-8", "replace")
+        return _written(masked(content, self.fields)).encode("utf-8", "replace")
 
     def uri(self, uri: str) -> str:
         """Return an address at the stand-in host, with the values of its query masked."""
@@ -55,8 +56,9 @@ class Mask:
         return f"https://{self.host}{parts.path}{'?' + query if query else ''}"
 
     def allowed(self, headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-        """Return the headers that may be kept, sorted, their names in lower case."""
-        return dict(sorted((name.lower(), value) for name, value in headers if name.lower() in self.headers))
+        """Return the headers that may be kept, sorted, their names in lower case; an address in one as `uri` has it."""
+        kept = ((name.lower(), value) for name, value in headers if name.lower() in self.headers)
+        return dict(sorted((name, self.uri(value) if _ADDRESS.match(value) else value) for name, value in kept))
 
 
 def _written(value: object, indent: str = "") -> str:
@@ -72,16 +74,3 @@ def _written(value: object, indent: str = "") -> str:
         parts = [_written(entry, deeper) for entry in cast(Sequence[object], value)]
     opened, closed = "{}" if isinstance(value, dict) else "[]"
     return f"{opened}\n" + ",\n".join(deeper + part for part in parts) + f"\n{indent}{closed}"
-
-
-def _masked(value: object, public_fields: Collection[str], *, public: bool) -> object:
-    match value:
-        case dict():
-            entries = cast(Mapping[str, object], value).items()
-            return {name: _masked(entry, public_fields, public=name in public_fields) for name, entry in entries}
-        case list():
-            return [_masked(entry, public_fields, public=public) for entry in cast(Sequence[object], value)]
-        case str() if value and not public:
-            return MASK
-        case _:
-            return value

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import httpx
@@ -43,12 +44,13 @@ class Origin:
 
 
 class Sample(NamedTuple):
-    """A vendor's sample of an answer, and the request that it answers. `path` is without its query."""
+    """A vendor's sample of an answer, as JSON, and the request that it answers. `path` is without its query."""
 
     method: str
     path: str
-    answer: Mapping[str, Any]
+    answer: Mapping[str, Any] | Sequence[Any] | None
     status: int = 200
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 class _WrongSample(BaseException):
@@ -94,8 +96,8 @@ def sampled(
             if not waiting or waiting[0][:2] != asked:
                 raise _WrongSample(f"{asked} came, but the samples left are {[sample[:2] for sample in waiting]}")
             sample = waiting.pop(0)
-            content = json.dumps(sample.answer).encode()
-            return httpx.Response(sample.status, headers={"Content-Type": "application/json"}, content=content)
+            headers = {"Content-Type": "application/json", **sample.headers}
+            return httpx.Response(sample.status, headers=headers, content=json.dumps(sample.answer).encode())
 
         with httpx.Client(transport=httpx.MockTransport(answer)) as client:
             yield Opened({}, client)

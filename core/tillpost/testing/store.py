@@ -56,9 +56,9 @@ class Store:
         self.till = till
         self._runner = asyncio.Runner()
 
-    def submit(self, order: Order) -> PosOrder:
+    def submit(self, order: Order, *, is_new: bool = False) -> PosOrder:
         """Bring a paid order to the register."""
-        return self._done(self.till.submit(order))
+        return self._done(self.till.submit(order, is_new=is_new))
 
     def fetch(self, pos_order: PosOrder | str) -> PosOrder:
         """Return what the platform says of the order now."""

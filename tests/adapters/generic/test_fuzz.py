@@ -33,7 +33,7 @@ problems = st.fixed_dictionaries(
         "detail": st.text(max_size=40) | json_values,
         "lines": st.lists(st.integers(-1, 3), max_size=3) | json_values,
         "item": st.sampled_from(["5312", "7302", ""]) | json_values,
-        "reason": st.sampled_from(["gone", "sold_out", "price", "choices", "scopes", "other"]),
+        "reason": st.sampled_from(["gone", "sold_out", "price", "choices", "quantity", "table", "scopes", "other"]),
         "retry_after": st.floats(allow_nan=False, allow_infinity=False) | st.integers() | json_values,
     },
 )

@@ -25,7 +25,7 @@ from tillpost import (
     TaxError,
 )
 from tillpost.errors import Outcome
-from tillpost.order import Delivery, DineIn, Line, Payment, Pickup, PosState, Progress
+from tillpost.order import Delivery, DineIn, Line, Modifier, Payment, Pickup, PosState, Progress
 from tillpost_generic.simulator import GenericSimulator, WorldSettings
 
 OATS = FLAT_WHITE.model_copy(update={"modifiers": (OAT,), "quantity": 2, "note": "extra hot"})
@@ -130,6 +130,51 @@ def test_what_does_not_fit_the_menu_is_named_by_line_and_nothing_is_made(
     assert isinstance(error, MenuError)
     assert (error.reason, error.lines, error.outcome) == (reason, at_fault, Outcome.NOT_CREATED)
     assert store.simulator.ledger().entries == ()
+
+
+def test_more_than_the_store_allows_in_an_order_is_refused_with_its_lines() -> None:
+    store = Store()
+    store.simulator.limit_quantity("5312", 2)
+    two = TOASTIE.model_copy(update={"quantity": 2})
+    error = store.refused(paid("ord_1", [TOASTIE, FLAT_WHITE, two]))
+    assert (type(error), error.reason, error.lines) == (MenuError, "quantity", (0, 2))
+    assert store.submit(paid("ord_2", [FLAT_WHITE, two])).reference == "ord_2"
+
+
+def test_an_option_chosen_twice_is_refused_where_each_may_be_chosen_once() -> None:
+    store = Store()
+    store.simulator.set_modifier_limits("7302", "EXTRAS", 0, once=True)
+    shot = Modifier(modifier_id="231", name="Extra shot", unit_price=60)
+    error = store.refused(paid("ord_1", [FLAT_WHITE.model_copy(update={"modifiers": (shot, shot)})]))
+    assert (type(error), error.reason, error.lines) == (MenuError, "choices", (0,))
+    assert store.submit(paid("ord_2", [FLAT_WHITE.model_copy(update={"modifiers": (shot,)})])).reference == "ord_2"
+
+
+def test_a_table_that_is_gone_is_found_before_sending_once_the_menu_says_so() -> None:
+    store, dine_in = Store(), paid("ord_1", [TOASTIE], fulfilment=DineIn(table="7"))
+    store.simulator.remove_table("7")
+    store.do(lambda till: till.import_menu())
+    store.sent.clear()
+    error = store.refused(dine_in)
+    assert (type(error), error.reason, error.operation) == (MenuError, "table", "precheck")
+    assert (error.subjects, error.menu_imported) == (("Table 7",), True)
+    assert "POST /orders" not in store.paths
+
+
+def test_the_pos_itself_refuses_a_table_that_is_gone_and_an_import_shows_why() -> None:
+    store, dine_in = Store(), paid("ord_1", [TOASTIE], fulfilment=DineIn(table="7"))
+    store.simulator.remove_table("7")
+    error = store.refused(dine_in)
+    assert (error.reason, error.subjects, error.outcome) == ("table", ("Table 7",), Outcome.NOT_CREATED)
+    assert [path for path in store.paths if path == "POST /orders"] == ["POST /orders"]
+
+
+def test_an_import_heals_an_order_for_a_table_that_is_back() -> None:
+    store, dine_in = Store(), paid("ord_1", [TOASTIE], fulfilment=DineIn(table="Garden 1"))
+    store.do(lambda till: till.import_menu())
+    store.simulator.add_table("Garden 1")
+    assert store.submit(dine_in).reference == "ord_1"
+    assert store.paths.count("GET /menu") == 2
 
 
 def test_a_price_that_is_kept_stands_and_is_said_on_the_docket() -> None:

@@ -77,4 +77,4 @@ def test_in_a_storm_each_order_is_on_the_register_once_for_what_was_paid(
     assert Counter(entry.reference for entry in ledger.shown) == Counter(order.id for order in sent)
     assert ledger.twice == ()
     assert {entry.reference: entry.total for entry in ledger.shown} == {order.id: order.total for order in sent}
-    assert struck > orders / 4
+    assert struck > orders / 8  # a fault on one request in four, and each order takes one at least

@@ -2,8 +2,6 @@
 
 The document's samples come first, since a recording of our simulator proves nothing about Square. They are all of
 answers that went well: the document has no sample of a refusal, so errors can only come from the simulator.
-
-Whoever stands in the orders here is a canary: none of their texts may be found in any cassette.
 """
 
 from __future__ import annotations
@@ -11,35 +9,20 @@ from __future__ import annotations
 import copy
 import json
 import os
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
-from unittest.mock import patch
+from typing import Any
 
 import pytest
 
+from adapters.cassette_orders import CANARY_TOKEN, Simulated, order
 from adapters.square import spec
-from tillpost.order import Address, Charge, Customer, Delivery, Discount, Line, Modifier, Order, Payment
-from tillpost.simulator import FaultPlan, Running, serve_in_thread
-from tillpost.testing import Cassettes, Origin, Sample, sampled, simulated
+from tillpost.order import Discount, Line, Modifier
+from tillpost.simulator import FaultPlan
+from tillpost.testing import Cassettes, Origin, Sample, sampled
 from tillpost_square.settings import SquareSettings
 from tillpost_square.simulator import SquareSimulator, WorldSettings
 
-CANARY_TOKEN = "canary-token-7f3a9c51e2"
-CANARY = Customer(name="Canary Wren", phone="+61455009911", email="canary.wren@aviary.example")
-CANARY_ADDRESS = Address(line1="7 Canary Perch", city="Birdville", region="NSW", postcode="2999", country="AU")
-CANARY_NOTE = "No onions for the canary"
-CANARY_PAYMENT = "pi_canary_5512"
-CANARIES = (
-    CANARY_TOKEN,
-    *CANARY.model_dump().values(),
-    *(text for text in CANARY_ADDRESS.model_dump().values() if text and len(text) > 3),
-    CANARY_NOTE,
-    CANARY_PAYMENT,
-    "Wren",
-)
 PUBLISHED_PEOPLE = ("+1 650-354-7217", "123 Main St", "94114", "sq-1-Hxim77tbdcbGejOejnoAklBVJed2YFLTmirfl8Q5XZzObTc8")
 """Texts of Square's own samples in the places where a store's and a buyer's stand."""
 
@@ -57,7 +40,6 @@ SQUARE = Cassettes(
     ),
 )
 DOCUMENT = "Square's OpenAPI document, release 2025-08-20 (Apache 2.0)"
-MOMENT = datetime.fromisoformat("2026-11-23T01:00:00+00:00")
 
 
 # The document's samples -----------------------------------------------------------------------------------------------
@@ -79,74 +61,14 @@ def from_document(
     return sampled(samples, origin=origin, adapted=adapted, note=note, settings={"location_id": location})
 
 
-# The simulator --------------------------------------------------------------------------------------------------------
+# The simulator, and an order ------------------------------------------------------------------------------------------
 
 
-class _Standing(datetime):
-    """A clock that stands, so that recording twice gives the same times."""
-
-    @classmethod
-    def now(cls, tz: Any = None) -> Self:
-        return cls.fromtimestamp(MOMENT.timestamp(), tz)
+def _simulator(faults: FaultPlan | None, **world: Any) -> SquareSimulator:
+    return SquareSimulator(WorldSettings(access_token=CANARY_TOKEN, **world), faults)
 
 
-def from_simulator(
-    prepare: Callable[[SquareSimulator], object] | None = None,
-    *,
-    note: str,
-    faults: FaultPlan | None = None,
-    settings: Mapping[str, object] | None = None,
-    **world: Any,
-) -> Origin:
-    """Return the origin of answers that a simulator gives after `prepare`. `world` are settings of the simulator."""
-
-    @contextmanager
-    def serve() -> Generator[Running[SquareSimulator]]:
-        with patch("tillpost_square.simulator.clock.datetime", _Standing):
-            begun = WorldSettings(access_token=CANARY_TOKEN, **world)
-            with serve_in_thread(SquareSimulator(begun, faults)) as running:
-                if prepare:
-                    prepare(running.simulator)
-                yield running
-
-    return simulated(serve, origin="the Square simulator of this repository", note=note, settings=settings)
-
-
-# Orders ---------------------------------------------------------------------------------------------------------------
-
-TOASTIE = Line(item_id="5312", sku="BLT", name="BLT toastie", quantity=1, unit_price=1450)
-FLAT_WHITE = Line(
-    item_id="7302",
-    sku="FW-R",
-    name="Flat white, regular",
-    quantity=2,
-    unit_price=550,
-    modifiers=(Modifier(modifier_id="228", sku="M-OAT", name="Oat milk", unit_price=80),),
-    note=CANARY_NOTE,
-)
-DELIVERED = Delivery(address=CANARY_ADDRESS, instructions=CANARY_NOTE)
-
-
-def order(*lines: Line, **content: Any) -> Order:
-    """Return an order for those lines, by the canary, paid in full. `content` is what differs from the usual."""
-    charges: Sequence[Charge] = content.get("charges", ())
-    discounts: Sequence[Discount] = content.get("discounts", ())
-    total = sum(line.total for line in lines) + sum(c.amount for c in charges) - sum(d.amount for d in discounts)
-    total += content.get("tip", 0) + content.get("tax", 0)
-    return Order.model_validate(
-        {
-            "id": "ord-1",
-            "code": "B42",
-            "placed_at": "2026-11-23T11:52:07+11:00",
-            "currency": "AUD",
-            "customer": CANARY,
-            "lines": lines,
-            "payments": (Payment(method="card", amount=total, reference=CANARY_PAYMENT),),
-            "note": CANARY_NOTE,
-            **content,
-        }
-    )
-
+from_simulator = Simulated("Square", _simulator, clocks=["tillpost_square.simulator.clock"])
 
 STEAKS = order(
     Line(item_id="NEW-YORK-STRIP", name="New York Strip Steak", quantity=1, unit_price=1599),

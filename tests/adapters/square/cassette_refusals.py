@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from adapters.square.cassette_origins import CANARY_TOKEN, FLAT_WHITE, TOASTIE, from_simulator, order
+from adapters.cassette_orders import CANARY_TOKEN, TOASTIE, order
+from adapters.cassette_refusals import NEVER, Refusal, on_create
 from tillpost.errors import (
-    BuriedError,
     DoubtError,
     MenuError,
     OrderError,
@@ -22,21 +21,16 @@ from tillpost.errors import (
     StoreClosedError,
     TaxError,
     UnknownPosError,
-    UnsupportedError,
 )
-from tillpost.order import Order, Pickup
-from tillpost.simulator import Call, Fault, FaultKind, FaultPlan, FaultRule
-from tillpost.testing import Case, cases
+from tillpost.order import Pickup
+from tillpost.simulator import Call, Fault, FaultKind, FaultPlan
 from tillpost_square.simulator import SquareSimulator
 
 ONLY_SIMULATED = "The document has no sample of a refusal, so code and text are the simulator's."
 
 
-LUNCH = order(FLAT_WHITE, TOASTIE)
-
-
 def every(fault: Fault) -> FaultPlan:
-    return FaultPlan(rules=(FaultRule(fault=fault, path="^/v2/orders$", times=None),))
+    return on_create("^/v2/orders$", fault)
 
 
 def use_key(square: SquareSimulator) -> None:
@@ -47,35 +41,10 @@ def use_key(square: SquareSimulator) -> None:
     create.handler(Call(method="POST", path="/v2/orders", body=body, headers=headers, query={}, path_values={}))
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """How Square refuses an order, as a simulator does after `prepare` or with `faults`, and what is raised then."""
-
-    name: str
-    error: type[PosError]
-    code: str = ""
-    status: int | None = 400
-    lines: tuple[int, ...] = ()
-    reason: str = ""
-    subjects: tuple[str, ...] = ()
-    retry_after: float | None = None
-    outcome: Outcome = Outcome.NOT_CREATED
-    prepare: Callable[[SquareSimulator], object] | None = None
-    faults: FaultPlan | None = None
-    settings: Mapping[str, object] | None = None
-    order: Order = LUNCH
-
-    @property
-    def cases(self) -> Sequence[Case]:
-        """The cassette, played by both kinds of Till."""
-        origin = from_simulator(self.prepare, note=ONLY_SIMULATED, faults=self.faults, settings=self.settings)
-        return cases(self.name, origin)
-
-
 TWO_TAXES = ("GST", "Weekend")
 TOO_EARLY = order(TOASTIE, fulfilment=Pickup(due_at=datetime(2020, 1, 1, tzinfo=UTC)))
 
-REFUSALS = (
+REFUSALS: Sequence[Refusal[SquareSimulator]] = (
     Refusal(
         "error-menu-gone",
         MenuError,
@@ -181,7 +150,6 @@ REFUSALS = (
 IMPOSSIBLE: Mapping[type[PosError], str] = {
     StoreClosedError: "Square takes orders at any hour; no code says that a store is closed.",
     RegisterOfflineError: "Square takes orders whether or not a register is connected, and says nothing of it.",
-    BuriedError: "an adapter's signal to core, which no caller ever sees.",
-    UnsupportedError: "raised before anything is sent.",
+    **NEVER,
 }
 """Kinds of error of which there can be no cassette, and why."""

@@ -6,20 +6,18 @@ What the files must be like is tested in `test_cassette_files`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 
+from adapters.cassette_orders import DELIVERED, FLAT_WHITE, LUNCH, TOASTIE, WEEKEND, WELCOME, order
+from adapters.cassette_refusals import Refusal, assert_refused, kinds, played
 from adapters.square.cassette_origins import (
-    DELIVERED,
     EXTERNALLY,
-    FLAT_WHITE,
     SQUARE,
     STEAKS,
     STEAKS_AT,
     STEAKS_ID,
-    TOASTIE,
     catalogue_pages,
     example,
     from_document,
@@ -27,13 +25,11 @@ from adapters.square.cassette_origins import (
     location,
     made,
     now_as,
-    order,
     payment_made,
     small_shop,
 )
-from adapters.square.cassette_refusals import IMPOSSIBLE, REFUSALS, Refusal
-from tillpost.adapter import Attempt
-from tillpost.errors import MenuError, OrderError, Outcome, PosError, TaxError
+from adapters.square.cassette_refusals import IMPOSSIBLE, ONLY_SIMULATED, REFUSALS
+from tillpost.errors import MenuError, OrderError, Outcome, TaxError
 from tillpost.order import Charge, Discount, Draft, Line, PosOrder, PosState
 from tillpost.remedies import Actor
 from tillpost.testing import Cassettes, Sample, Store, plays
@@ -226,14 +222,11 @@ def test_a_check_tells_an_expired_token_and_the_scopes_that_are_missing(store: S
 # What the document has no sample of: a pickup and a delivery whole, a free order, a menu that has drifted -------------
 
 NO_SAMPLE = "The document has no sample of this."
-WEEKEND = (Charge(kind="surcharge", name="Weekend surcharge", amount=271),)
 
 
 @plays("submit-pickup", from_simulator(note=f"{NO_SAMPLE} Its orders have no fulfilment, charge or tip."))
 def test_an_order_with_a_pickup_a_charge_a_discount_and_a_tip_arrives(store: Store) -> None:
-    off = (Discount(name="WELCOME", amount=200),)
-
-    assert store.submit(order(FLAT_WHITE, TOASTIE, charges=WEEKEND, discounts=off, tip=100)).total == 2881
+    assert store.submit(order(FLAT_WHITE, TOASTIE, charges=WEEKEND, discounts=WELCOME, tip=100)).total == 2881
 
 
 @plays("submit-delivery", from_simulator(note=NO_SAMPLE))
@@ -259,7 +252,7 @@ def made_again(square: SquareSimulator) -> None:
 
 @plays("submit-healed", from_simulator(made_again, note=NO_SAMPLE, stocked=False))
 def test_an_order_for_an_item_with_a_new_id_is_healed_by_an_import(store: Store) -> None:
-    assert store.submit(order(FLAT_WHITE, TOASTIE)).total == 2710
+    assert store.submit(LUNCH).total == 2710
 
 
 def taken_off(square: SquareSimulator) -> None:
@@ -270,7 +263,7 @@ def taken_off(square: SquareSimulator) -> None:
 @plays("submit-not-healed", from_simulator(taken_off, note=NO_SAMPLE, stocked=False))
 def test_an_order_for_an_item_that_an_import_does_not_find_is_refused_with_its_line(store: Store) -> None:
     with pytest.raises(MenuError) as caught:
-        store.submit(order(FLAT_WHITE, TOASTIE))
+        store.submit(LUNCH)
 
     assert (caught.value.lines, caught.value.subjects) == ((1,), ("BLT toastie (line 2)",))
     assert (caught.value.outcome, caught.value.menu_imported) == (Outcome.NOT_CREATED, True)
@@ -279,29 +272,10 @@ def test_an_order_for_an_item_that_an_import_does_not_find_is_refused_with_its_l
 # Each kind of error ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("store", "refusal"),
-    [pytest.param(case, refusal, id=repr(case)) for refusal in REFUSALS for case in refusal.cases],
-    indirect=["store"],
-)
-def test_a_refusal_is_told_as_its_kind_of_error(store: Store, refusal: Refusal) -> None:
-    menu_kind = issubclass(refusal.error, MenuError)  # a Till would import the menu; here the answer itself is judged
-    with pytest.raises(PosError) as caught:
-        store.ask("submit", Attempt(), order=refusal.order) if menu_kind else store.submit(refusal.order)
-
-    error = caught.value
-    assert type(error) is refusal.error
-    assert (error.code, error.status_code) == (refusal.code, refusal.status)
-    assert (error.lines, error.reason, error.subjects) == (refusal.lines, refusal.reason, refusal.subjects)
-    assert (error.retry_after, error.outcome) == (refusal.retry_after, refusal.outcome)
+@played(REFUSALS, from_simulator, ONLY_SIMULATED)
+def test_a_refusal_is_told_as_its_kind_of_error(store: Store, refusal: Refusal[SquareSimulator]) -> None:
+    assert_refused(store, refusal)
 
 
 def test_every_kind_of_error_has_a_cassette_or_a_reason_why_there_can_be_none() -> None:
-    assert {refusal.error for refusal in REFUSALS} | set(IMPOSSIBLE) == set(_kinds(PosError))
-
-
-def _kinds(root: type[PosError]) -> Iterator[type[PosError]]:
-    for kind in root.__subclasses__():
-        if kind.__module__ == "tillpost.errors":
-            yield kind
-            yield from _kinds(kind)
+    assert {refusal.error for refusal in REFUSALS} | set(IMPOSSIBLE) == set(kinds())

@@ -154,6 +154,27 @@ def test_an_items_limits_are_its_own_or_else_the_lists(
     assert [(g.minimum, g.maximum) for g in sold.groups] == [limits]
 
 
+@pytest.mark.parametrize(
+    ("own", "on_item", "once"),
+    [
+        ({}, {}, False),  # not told, so nothing is refused for it
+        ({"allow_quantities": True}, {"allow_quantities": "NOT_SET"}, False),
+        ({"allow_quantities": False}, {}, True),
+        ({"allow_quantities": False}, {"allow_quantities": "NOT_SET"}, True),
+        ({"allow_quantities": False}, {"allow_quantities": "YES"}, False),
+        ({"allow_quantities": True}, {"allow_quantities": "NO"}, True),
+    ],
+)
+def test_whether_an_option_may_be_chosen_twice_is_the_items_word_or_else_the_lists(
+    own: dict[str, Any], on_item: dict[str, Any], once: bool
+) -> None:
+    use = {"modifier_list_id": "ML"} | on_item
+
+    (sold,) = menu(modifier_list(**own), item(modifier_list_info=[use])).items
+
+    assert [g.once for g in sold.groups] == [once]
+
+
 def test_a_list_that_is_switched_off_or_elsewhere_is_not_offered() -> None:
     uses = [{"modifier_list_id": "ML", "enabled": False}, {"modifier_list_id": "GONE"}]
 

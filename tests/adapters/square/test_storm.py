@@ -86,4 +86,4 @@ def test_in_a_storm_each_order_is_on_the_register_once_and_none_is_half_done(
     assert ledger.twice == ()
     assert ledger.half_done == ()
     assert {entry.reference: entry.total for entry in ledger.shown} == {order.id: order.total for order in sent}
-    assert struck > orders / 4
+    assert struck > orders / 8  # a fault on one request in four, and each order takes one at least

@@ -115,6 +115,30 @@ def test_an_order_that_fits_is_said_to_fit(tillpost: Command, store: Store, lunc
     assert tillpost("menu", "check", "-", "--json", input=Path(lunch).read_bytes()).json["problems"] == []
 
 
+def test_a_store_that_takes_no_order_is_told_with_an_order_that_fits(
+    tillpost: Command, store: Store, lunch: str
+) -> None:
+    store.simulator.activate_location(False)
+    people, program = tillpost("menu", "check", lunch), tillpost("menu", "check", lunch, "--json")
+    assert people.code == program.code == 1
+    assert "fits the menu" in people.out
+    assert "The store can't take any order now" in people.out
+    assert (program.json["ok"], program.json["problems"]) == (False, [])
+    assert all(finding["actor"] == "store" for finding in program.json["findings"])
+
+
+def test_a_table_that_is_gone_is_told_of_the_whole_order(tillpost: Command, store: Store, lunch: str) -> None:
+    tillpost("menu", "import")
+    menu: dict[str, Any] = json.loads(Path("menu.json").read_text())
+    Path("menu.json").write_text(json.dumps(menu | {"tables": ["8", "9"]}))
+    order: dict[str, Any] = json.loads(Path(lunch).read_text())
+    Path("dine-in.json").write_text(json.dumps(order | {"fulfilment": {"type": "dine_in", "table": "7"}}))
+    ended = tillpost("menu", "check", "dine-in.json", "--menu", "menu.json")
+    assert ended.code == 10
+    assert "the whole order" in ended.out
+    assert "there is no table 7" in ended.out
+
+
 def test_the_connections_policy_decides_whether_a_price_matters(tillpost: Command, store: Store, lunch: str) -> None:
     store.simulator.change_price("5312", 1500)
     assert tillpost("menu", "check", lunch).code == 10

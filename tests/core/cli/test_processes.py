@@ -194,6 +194,10 @@ main()
         (["rich"], ["--version"], "pip install 'tillpost[cli]'"),
         (["aiohttp"], ["demo"], "pip install 'tillpost[simulator]'"),
         (["aiohttp"], ["simulate", "square"], "pip install 'tillpost[simulator]'"),
+        (["sqlalchemy"], ["worker"], "pip install 'tillpost[outbox]'"),
+        (["alembic"], ["orders", "list"], "pip install 'tillpost[outbox]'"),
+        (["sqlalchemy"], ["outbox", "add", "order.json"], "pip install 'tillpost[outbox]'"),
+        (["sqlalchemy"], ["demo", "--outbox"], "pip install 'tillpost[outbox]'"),
     ],
 )
 def test_a_missing_extra_is_one_line_that_says_what_to_install(
@@ -212,7 +216,7 @@ def test_importing_tillpost_loads_nothing_of_the_extras_that_httpx_doesnt_load_i
 import sys, httpx
 before = set(sys.modules)
 import tillpost, tillpost.config, tillpost.cli
-print(*({"typer", "rich", "aiohttp"} & (set(sys.modules) - before)))
+print(*({"typer", "rich", "aiohttp", "sqlalchemy", "alembic"} & (set(sys.modules) - before)))
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert ended.stdout.strip() == ""

@@ -33,6 +33,17 @@ def test_a_store_that_isnt_ready_is_told_whose_move_it_is(tillpost: Command, sto
     assert program.json["ok"] is False
 
 
+def test_a_store_on_whose_menu_every_item_is_under_two_taxes_isnt_ready(tillpost: Command, store: Store) -> None:
+    store.simulator.add_tax("Weekend surcharge", "10")
+    assert tillpost("check").code == 0  # which looks at no menu
+    people, program = tillpost("check", "--import-menu"), tillpost("check", "--import-menu", "--json")
+    assert people.code == program.code == 1
+    assert "Not ready for orders" in people.out
+    (menu,) = (finding for finding in program.json["findings"] if finding["what"] == "menu")
+    assert (menu["ok"], menu["actor"]) == (False, "store")
+    assert menu["text"].startswith("Nothing on the menu can be ordered; faults in its setup: GST, Weekend surcharge")
+
+
 def test_a_platform_that_is_down_is_told_too(tillpost: Command, store: Store) -> None:
     store.simulator.set_outage()
     ended = tillpost("check")

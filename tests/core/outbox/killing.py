@@ -75,7 +75,7 @@ class MortalDatabase(Database):
     """A database whose user may end before and after each transaction. It shares the connections of another one."""
 
     def __init__(self, database: Database, life: Life) -> None:
-        self.engine = database.engine
+        vars(self).update(vars(database))
         self.life = life
 
     @contextmanager

@@ -55,6 +55,20 @@ def test_headers_are_kept_when_they_are_declared() -> None:
     assert MASK.allowed([("Authorization", "Bearer x"), ("ACCEPT", "a"), ("X-Id", "1")]) == {"accept": "a"}
 
 
+def test_an_address_in_a_header_is_kept_as_an_address_of_a_request_is() -> None:
+    mask = Mask("toy.invalid", fields=(), query={"page"}, headers={"location"})
+    kept = mask.allowed([("Location", "http://127.0.0.1:8123/v1/items/7?page=2&phone=%2B61400")])
+    assert kept == {"location": "https://toy.invalid/v1/items/7?page=2&phone=***"}
+    assert mask.allowed(kept.items()) == kept
+
+
+def test_below_a_person_and_their_payments_nothing_is_public() -> None:
+    told = {"id": "1", "customer": {"id": "Ada", "n": 7}, "payments": [{"tags": ["pi_1"], "id": {"id": "pi_1"}}]}
+    kept = {"id": "1", "customer": {"id": "***", "n": 7}, "payments": [{"tags": ["***"], "id": {"id": "***"}}]}
+
+    assert json.loads(MASK.body(json.dumps(told).encode())) == kept
+
+
 @given(VALUES)
 def test_masking_twice_is_masking_once(value: Any) -> None:
     once = MASK.body(json.dumps(value).encode())

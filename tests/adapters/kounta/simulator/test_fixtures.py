@@ -5,18 +5,13 @@ A field that a sample has and we never answer is a lack, and one that we answer 
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from adapters.kounta.fixtures import fixtures, sample
 from adapters.kounta.simulator.caller import Caller, line
-
-WHERE = "TILLPOST_FIXTURES"
-BESIDE = Path(__file__).parents[5] / "shared" / "reference" / "fixtures"
 
 VENDOR_TEXT = "[C] the vendor's pages, in words"
 CLIENTS = "[T] third-party client code"
@@ -63,21 +58,6 @@ OURS: dict[str, dict[str, str]] = {
 
 NOT_OURS: dict[str, set[str]] = {}
 """What a sample has and we never answer."""
-
-
-def fixtures() -> Path:
-    """Where the samples are. Skips the test when they aren't at hand; in CI that is a failure."""
-    where = Path(os.environ.get(WHERE, BESIDE)) / "kounta"
-    if not where.is_dir():
-        message = f"the vendor's samples aren't at hand (set {WHERE})"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return where
-
-
-def sample(name: str) -> Any:
-    return json.loads((fixtures() / f"{name}.json").read_text())
 
 
 def kind(value: object) -> str:

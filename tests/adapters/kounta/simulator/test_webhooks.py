@@ -75,6 +75,20 @@ def test_a_webhook_gets_completed_orders_of_its_sites(cafe: Caller, mailbox: Mai
     assert (path, headers["Authorization"], json.loads(body)["sale_number"]) == ("/hook", "letmein", "here")
 
 
+def test_a_webhook_is_told_when_a_site_of_its_switches_online_ordering(cafe: Caller) -> None:
+    hook = {
+        "topic": "sites/updated",
+        "address": "http://127.0.0.1:9/",
+        "format": "json",
+        "filter": {"site_ids": [2301]},
+    }
+    cafe.post("webhooks", hook)
+    cafe.simulator.switch_ordering(online=False)
+    cafe.simulator.switch_ordering(online=False, site_id=985)
+    (sent,) = cafe.simulator.sent
+    assert (sent.topic, json.loads(sent.body)["id"]) == ("sites/updated", 2301)
+
+
 def test_what_would_be_sent_is_recorded_and_goes_to_the_loopback_only(cafe: Caller) -> None:
     cafe.place(callback_uri="http://third-party.example/callback")
     cafe.simulator.staff_reject("ord-1")

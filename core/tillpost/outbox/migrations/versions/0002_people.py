@@ -1,0 +1,63 @@
+"""What people do: connections made here, acts, problems, and orders that are watched."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+_NAME = sa.String(200)
+_COUNTER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def upgrade() -> None:
+    """Add to the tables, and make the new ones."""
+    for column in (
+        sa.Column("problem_at", sa.Double),
+        sa.Column("escalate_at", sa.Double),
+        sa.Column("escalations", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("watch_at", sa.Double),
+        sa.Column("proved_at", sa.Double),
+        sa.Column("unseen_at", sa.Double),
+        sa.Column("ticket", sa.Text),
+    ):
+        op.add_column("tillpost_orders", column)
+    for name, when in (("watched", "watch_at"), ("escalated", "escalate_at")):
+        there = sa.text(f"{when} IS NOT NULL")
+        op.create_index(
+            f"tillpost_orders_{name}", "tillpost_orders", [when], sqlite_where=there, postgresql_where=there
+        )
+    for column in (
+        sa.Column("readiness", sa.Text),
+        sa.Column("check_at", sa.Double, nullable=False, server_default="0"),
+        sa.Column("takes_orders", sa.Boolean),
+        sa.Column("takes_since", sa.Double),
+    ):
+        op.add_column("tillpost_connections", column)
+    op.create_table(
+        "tillpost_credentials",
+        sa.Column("connection", _NAME, primary_key=True),
+        sa.Column("platform", sa.String(100), nullable=False),
+        sa.Column("settings", sa.Text, nullable=False),
+        sa.Column("sealed", sa.Text, nullable=False),
+        sa.Column("sealed_with", sa.String(64), nullable=False),
+        sa.Column("granted_by", sa.Text, nullable=False),
+        sa.Column("scopes", sa.Text, nullable=False),
+        sa.Column("expires_at", sa.Double),
+        sa.Column("connected_at", sa.Double, nullable=False),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("refresher", sa.String(36)),
+    )
+    op.create_table(
+        "tillpost_acts",
+        sa.Column("id", _COUNTER, primary_key=True, autoincrement=True),
+        sa.Column("at", sa.Double, nullable=False),
+        sa.Column("who", sa.Text, nullable=False),
+        sa.Column("what", sa.String(40), nullable=False),
+        sa.Column("connection", _NAME, nullable=False),
+        sa.Column("order_id", sa.String(40)),
+        sa.Column("note", sa.Text, nullable=False),
+    )
+    op.create_index("tillpost_acts_order", "tillpost_acts", ["order_id", "at"])

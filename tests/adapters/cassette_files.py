@@ -1,0 +1,135 @@
+"""What every platform's cassettes must be like: of known origin, small, without a secret or a person.
+
+And recording them again gives the same files. A platform's own test extends `CassetteFiles`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from adapters.cassette_orders import CANARIES, CANARY
+from tillpost.plugins import adapter_named
+from tillpost.redaction import MASK
+from tillpost.testing import Cassettes, Source, leaks_in, read_provenance
+from tillpost.testing.files import read_yaml
+
+SAMPLES_OF_PEOPLE = ("Mia Chen", "+61400111222", "mia@example.com", "Tom O'Neil", "+61400333444", "Wattle St")
+"""Who stands in the example orders of this repository."""
+
+UNRECORDED = frozenset({"authorize_url", "parse_webhook", "exchange_code", "refresh"})
+"""The first two send nothing; of what the others send and get, masking leaves nothing to be played."""
+
+
+def exchanges(path: Path) -> list[tuple[Any, Any]]:
+    """Return the requests of a cassette, each with its response."""
+    return [(exchange["request"], exchange["response"]) for exchange in read_yaml(path)["interactions"]]
+
+
+@contextmanager
+def but_for_masks(misfit: type[Exception]) -> Generator[None]:
+    """Let a text pass that misfits a document because it is masked: it isn't a country any more."""
+    try:
+        yield
+    except misfit as error:
+        if misfits := [said for said in str(error).split(" | ") if f"'{MASK}' is" not in said]:
+            raise misfit(" | ".join(misfits)) from error
+
+
+class CassetteFiles:
+    """The tests. `cassettes` are the platform's; `recorded_by` is the file that plays and records them.
+
+    `documents` are how an origin begins that is a vendor's sample, `people` who stands in such samples. `operations`
+    have a cassette beside those that the adapter has. `name` is a text in `submit.yaml` under a public field, `person`
+    a field of it in which a person stands.
+    """
+
+    cassettes: ClassVar[Cassettes]
+    recorded_by: ClassVar[Path]
+    documents: ClassVar[tuple[str, ...]] = ()
+    people: ClassVar[tuple[str, ...]] = ()
+    operations: ClassVar[frozenset[str]] = frozenset()
+    name: ClassVar[str]
+    person: ClassVar[str]
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Run what asks for a `path` for each cassette."""
+        if "path" in metafunc.fixturenames:
+            files = sorted(self.cassettes.folder.glob("*.yaml"))
+            metafunc.parametrize("path", [pytest.param(path, id=path.stem) for path in files])
+
+    def test_it_says_where_it_comes_from(self, path: Path) -> None:
+        said = read_provenance(path)
+
+        assert (said.platform, said.api_version) == (self.cassettes.platform, self.cassettes.api_version)
+        assert date.fromisoformat(said.recorded)
+        if said.source is Source.VENDOR_SAMPLE:
+            assert said.origin.startswith(self.documents)
+        else:
+            assert "no sample" in said.note
+
+    def test_it_holds_no_secret_and_no_person(self, path: Path) -> None:
+        used = (*CANARIES, *self.people, *SAMPLES_OF_PEOPLE)
+
+        assert leaks_in(path, headers=self.cassettes.headers, canaries=used) == []
+
+    def test_masking_it_again_changes_nothing(self, path: Path) -> None:
+        mask = self.cassettes.mask
+        for request, response in exchanges(path):
+            for body in (request["body"] or "", response["body"]["string"]):
+                assert mask.body(body.encode()).decode() == body
+            assert mask.uri(request["uri"]) == request["uri"]
+
+    def test_it_is_small_enough_to_be_read(self, path: Path) -> None:
+        assert path.stat().st_size < 25_000
+
+    @pytest.mark.parametrize("planted", [CANARIES[0], CANARY.phone, "ada@lovelace.example"])
+    def test_a_secret_or_a_person_planted_under_a_public_name_is_found(self, tmp_path: Path, planted: str) -> None:
+        spoilt = self._spoilt(tmp_path, self.name, planted)
+
+        assert leaks_in(spoilt, headers=self.cassettes.headers, canaries=CANARIES)
+
+    def test_a_person_in_a_field_that_was_declared_public_by_mistake_is_found(self, tmp_path: Path) -> None:
+        spoilt = self._spoilt(tmp_path, f'"{self.person}": "{MASK}"', f'"{self.person}": "Ada"')
+
+        assert {leak.looks_like for leak in leaks_in(spoilt, headers=self.cassettes.headers)} == {"a person"}
+
+    def _spoilt(self, folder: Path, text: str, instead: str) -> Path:
+        """Return `submit.yaml` with another text in it."""
+        (one,) = self.cassettes.folder.glob("submit.yaml")
+        before = one.read_text("utf-8")
+        assert text in before
+        spoilt = folder / one.name
+        spoilt.write_text(before.replace(text, instead), "utf-8")
+        return spoilt
+
+    def test_every_operation_has_a_cassette(self) -> None:
+        wanted = adapter_named(self.cassettes.platform).capabilities() - UNRECORDED | self.operations
+
+        assert wanted <= {path.stem for path in self.cassettes.folder.glob("*.yaml")}
+
+    def test_recording_again_gives_the_same_files(self, tmp_path: Path) -> None:
+        """In a process of its own, as a person would; another day may stand in them."""
+        self.need_samples()
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "tillpost.testing.cassettes", "-p", "no:cacheprovider"]
+        options = [str(self.recorded_by), "-k", "sync and not async", "--record", "--cassettes", str(tmp_path)]
+        run = subprocess.run([*command, *options], capture_output=True, text=True, timeout=120)
+        assert run.returncode == 0, run.stdout
+        assert _undated(tmp_path) == _undated(self.cassettes.folder)
+
+    def need_samples(self) -> None:
+        """Skip the test where the vendor's samples aren't at hand."""
+
+
+def _undated(folder: Path) -> dict[str, list[str]]:
+    return {
+        path.name: [line for line in path.read_text("utf-8").splitlines() if not line.startswith("  recorded:")]
+        for path in folder.glob("*.yaml")
+    }

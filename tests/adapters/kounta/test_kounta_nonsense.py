@@ -1,0 +1,48 @@
+"""Answers that are well formed and say nothing: each is a failure in passing, and no order is given up for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from adapters.kounta.bench import Bench, Spoil, plain_order
+from tillpost.order import PosOrder
+
+EMPTY = b"{}"
+SEVENS = b'{"id": 7, "currency": 7, "status": 7, "lines": null, "payments": null, "taxes": null}'
+
+
+def once(path: str, body: bytes) -> Spoil:
+    """Answer the first GET of a path so."""
+    left = [body]
+
+    def spoil(request: httpx.Request, carry_out: Callable[[], httpx.Response]) -> httpx.Response:
+        if left and request.method == "GET" and request.url.path.startswith(f"/v1/companies/5678{path}"):
+            return httpx.Response(200, content=left.pop())
+        return carry_out()
+
+    return spoil
+
+
+@pytest.mark.parametrize("body", [EMPTY, SEVENS])
+@pytest.mark.parametrize("path", [".json", "/sites/2301/products/", "/sites/2301/products.json", "/taxes.json"])
+def test_an_import_that_is_told_nothing_is_tried_again(path: str, body: bytes) -> None:
+    bench = Bench()
+    bench.answer = once(path, body)
+    assert isinstance(bench.attempt(plain_order()), PosOrder)
+    assert bench.till.menu == Bench().till.import_menu().menu.model_copy(
+        update={"imported_at": bench.till.menu.imported_at}
+    )
+
+
+@pytest.mark.parametrize("body", [EMPTY, SEVENS])
+def test_an_order_whose_read_back_says_nothing_of_it_is_there_all_the_same(body: bytes) -> None:
+    bench = Bench()
+    bench.till.import_menu()
+    bench.answer = once("/orders/", body)
+    there = bench.attempt(plain_order())
+    assert isinstance(there, PosOrder)
+    assert [entry.order_id for entry in bench.simulator.ledger().shown] == [there.id]
+    assert "isn't proved" in there.notices[-1]

@@ -1,0 +1,208 @@
+"""What keeping orders on disk costs beside doing without, as ratios of two things timed in turn in one run.
+
+Adding beside a bare insert of the same row with the same durability; draining beside bare `AsyncTill.submit` at the
+same concurrency, against a Square simulator in a process of its own, so that it shares no interpreter with either;
+claiming the next order among many stored ones beside claiming it among few. Printed beside their bars, and fail no
+run: `pytest tests/benchmarks`, which the suite leaves out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select
+
+from tillpost import AsyncTill, Order
+from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor, Worker, from_mapping
+from tillpost.outbox import schema as t
+from tillpost.till import adapter_for
+
+ADD_AT_LEAST = 0.5
+DRAIN_AT_LEAST = 0.4
+CLAIM_AT_MOST = 1.5
+
+CONCURRENCY = 16
+FEW, MANY = 1_000, 100_000
+
+SIMULATOR = """
+import asyncio, json
+from tillpost.simulator import serve
+from tillpost_square.simulator import SquareSimulator
+simulator = SquareSimulator()
+asyncio.run(serve(simulator, ready=lambda url: print(json.dumps(simulator.connection_settings(url)), flush=True)))
+"""
+
+
+def small_order(name: str) -> Order:
+    """A coffee and another, as most orders are."""
+    milk = {"modifier_id": "228", "name": "Oat milk", "unit_price": 80}
+    line = {"item_id": "7302", "sku": "FW-R", "name": "Flat white, regular", "quantity": 1, "unit_price": 550}
+    return Order.model_validate(
+        {
+            "id": name,
+            "code": "B1",
+            "placed_at": "2026-11-23T11:52:07+11:00",
+            "currency": "AUD",
+            "customer": {"name": "Mia Chen"},
+            "lines": [{**line, "modifiers": [milk]}] * 2,
+            "payments": [{"method": "card", "amount": 1260, "reference": "pi_1"}],
+        }
+    )
+
+
+def small_orders(name: str, count: int) -> list[Order]:
+    return [small_order(f"{name}-{number:06}") for number in range(count)]
+
+
+def seconds(run: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
+
+
+def tell(capsys: pytest.CaptureFixture[str], what: str, measured: float, bar: str) -> None:
+    with capsys.disabled():
+        print(f"\n{what}: {measured:.2f} (the bar is {bar})")
+
+
+# ---------------------------------------------------------------------- adding
+
+
+def test_adding_costs_little_more_than_a_bare_insert_with_the_same_durability(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    orders, spent = small_orders("add", 2_000), (list[float](), list[float]())
+    with Outbox(f"sqlite:///{tmp_path}/ours.db") as outbox, Outbox(f"sqlite:///{tmp_path}/bare.db") as same_tables:
+        same_tables.prepare()
+        outbox.add(small_order("first"), connection="cafe")
+        with outbox.database.reading() as db:
+            row = list(db.execute(select(t.orders)).one())
+        bare = sqlite3.connect(tmp_path / "bare.db", isolation_level=None)
+        for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            bare.execute(f"PRAGMA {setting}")
+        statement = f"INSERT INTO tillpost_orders VALUES ({', '.join('?' * len(row))})"
+
+        def bare_insert(order: Order) -> None:
+            bare.execute("BEGIN IMMEDIATE")
+            bare.execute(statement, (order.id, *row[1:]))
+            bare.execute("COMMIT")
+
+        for order in orders:
+            spent[0].append(seconds(lambda order=order: outbox.add(order, connection="cafe")))  # type: ignore[misc]
+            spent[1].append(seconds(lambda order=order: bare_insert(order)))  # type: ignore[misc]
+        bare.close()
+    ours, floor = map(statistics.median, spent)
+    tell(capsys, f"adds a second / bare inserts a second ({ours * 1e6:.0f} us)", floor / ours, f"{ADD_AT_LEAST}")
+
+
+# ---------------------------------------------------------------------- draining
+
+
+@pytest.fixture
+def square() -> Generator[dict[str, Any]]:
+    """A Square simulator in a process of its own: the settings to connect to it with."""
+    with subprocess.Popen([sys.executable, "-c", SIMULATOR], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            yield json.loads(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+def test_draining_the_outbox_costs_little_more_than_bare_submitting(
+    square: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = OutboxSettings(threads=CONCURRENCY, concurrency=CONCURRENCY)
+    source = from_mapping({"cafe": Connected(adapter_for("square", dict(square)))})
+    rounds, size = 7, 200
+
+    def drain(outbox: Outbox) -> None:
+        with Processor(outbox, connections=source) as processor:
+            Worker(processor).run(until_idle=True)
+
+    async def submit_all(orders: Iterable[Order]) -> None:
+        async with AsyncTill.connect("square", **square) as till:
+            waiting = iter(orders)
+
+            async def submit_some() -> None:
+                for order in waiting:
+                    await till.submit(order)
+
+            await asyncio.gather(*(submit_some() for _ in range(CONCURRENCY)))
+
+    spent = (list[float](), list[float]())
+    with Outbox(f"sqlite:///{tmp_path}/outbox.db", settings=settings) as outbox:
+        for number in range(rounds):
+            orders = small_orders(f"bare-{number}", size)
+            spent[1].append(seconds(lambda orders=orders: asyncio.run(submit_all(orders))))  # type: ignore[misc]
+            for order in small_orders(f"drain-{number}", size):
+                outbox.add(order, connection="cafe")
+            spent[0].append(seconds(lambda: drain(outbox)))
+        with outbox.database.reading() as db:
+            assert set(db.execute(select(t.orders.c.state)).scalars()) == {"received"}
+    ours, floor = map(statistics.median, spent)
+    rate = f"{size / ours:.0f} a second"
+    tell(capsys, f"orders drained / submitted, at {CONCURRENCY} at once ({rate})", floor / ours, f"{DRAIN_AT_LEAST}")
+
+
+# ---------------------------------------------------------------------- claiming
+
+
+def fill(outbox: Outbox, count: int, *, done: bool) -> None:
+    """Store orders past `add`, as years of use would: done ones, or such as wait for their time, and are due now."""
+    outbox.add(small_order("o-sample"), connection="cafe")
+    now = time.time()
+    with outbox.database.writing() as db:
+        sample: dict[str, Any] = {str(k): v for k, v in db.execute(select(t.orders)).mappings().one().items()}
+        db.execute(t.orders.delete())
+        stood: dict[str, object] = {"state": "received", "due_at": None} if done else {"due_at": now - 60}
+        for some in range(0, count, 5_000):
+            numbers = range(some, min(some + 5_000, count))
+            rows: list[dict[str, Any]] = [
+                {**sample, **stood, "id": f"o-{i:06}", "added_at": now - count + i} for i in numbers
+            ]
+            named = [{**row, "content": row["content"].replace("o-sample", row["id"])} for row in rows]
+            db.execute(insert(t.orders), named)
+
+
+def time_of_claiming(outbox: Outbox, *, done: bool) -> float:
+    """The median time that it takes to find and to take the next order, in seconds."""
+    spent = list[float]()
+    with Processor(outbox, connections=from_mapping({})) as processor:
+        for number in range(300):
+            if done:
+                outbox.add(small_order(f"next-{number}"), connection="cafe")
+            began = time.perf_counter()
+            (claim,) = processor.claim(1)
+            spent.append(time.perf_counter() - began)
+            outbox.store.free(claim, time.time(), rest=1e6, deaths=0)
+    return statistics.median(spent)
+
+
+@pytest.mark.parametrize("done", [True, False], ids=["mostly done", "all waiting"])
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_claiming_the_next_order_costs_the_same_among_many_as_among_few(
+    database: str, done: bool, tmp_path: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = list[float]()
+    for count in (FEW, MANY):
+        if database == "sqlite":
+            url = f"sqlite:///{tmp_path}/{count}.db"
+        else:
+            server = request.getfixturevalue("postgres")
+            url = server.url(server.create_database())
+        with Outbox(url) as outbox:
+            fill(outbox, count, done=done)
+            found.append(time_of_claiming(outbox, done=done))
+    what = f"claiming among {MANY} / among {FEW}, {'mostly done' if done else 'all waiting'}, on {database}"
+    tell(capsys, f"{what} ({found[0] * 1e3:.2f} ms)", found[1] / found[0], f"{CLAIM_AT_MOST}")

@@ -1,0 +1,271 @@
+"""The outbox's commands: orders are added, brought to the register and found again; all that is wrong is one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy
+
+from core.cli.conftest import EXAMPLES, Command, write_config
+from tillpost import Outbox
+from tillpost.simulator import Running
+from tillpost_square.simulator import SquareSimulator
+
+Store = Running[SquareSimulator]
+
+
+@pytest.fixture(autouse=True)
+def no_database_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test has the database of its own folder."""
+    monkeypatch.delenv("TILLPOST_DB", raising=False)
+
+
+def write_order(order_id: str, **changes: Any) -> str:
+    """Write an order into a file of the working directory, and return the file's name."""
+    order = json.loads((EXAMPLES / "lunch-pickup.json").read_text())
+    Path(f"{order_id}.json").write_text(json.dumps({**order, "id": order_id, **changes}))
+    return f"{order_id}.json"
+
+
+def waffles(order_id: str) -> str:
+    """Write an order for what the store doesn't sell."""
+    line = {"item_id": "none", "name": "Waffle", "quantity": 1, "unit_price": 900}
+    payments = [{"method": "card", "amount": 900}]
+    return write_order(order_id, lines=[line], charges=[], discounts=[], tip=0, payments=payments)
+
+
+def test_an_order_goes_from_a_file_into_the_outbox_and_to_the_register(tillpost: Command, store: Store) -> None:
+    added = tillpost("outbox", "add", write_order("ord-1"))
+    assert (added.code, added.err) == (0, "")
+    for said in ("Order B42 is in the outbox", "cafe", "28.81 AUD", "waits to be sent", "sqlite:///tillpost.db"):
+        assert said in added.out
+    worked = tillpost("worker", "--until-idle")
+    assert worked.code == 0
+    assert "The worker has begun, on sqlite:///tillpost.db with the engine embedded." in worked.out
+    assert "The worker has ended, since nothing is left to do. Orders that arrived: 1." in worked.out
+    (decision,) = worked.err.splitlines()
+    assert " info order id=ord-1 connection=cafe state=received pos_order=" in decision
+    assert "Mia" not in worked.err
+    (entry,) = store.simulator.ledger().shown
+    assert (entry.reference, entry.paid) == ("ord-1", 2881)
+
+
+def test_the_same_order_added_again_is_the_same_and_another_content_is_refused(tillpost: Command, store: Store) -> None:
+    facts = tillpost("outbox", "add", write_order("ord-1"), "--json").json
+    assert (facts["ok"], facts["connection"], facts["order"]["state"]) == (True, "cafe", "due")
+    assert tillpost("outbox", "add", "ord-1.json", "--json").json == facts
+    refused = tillpost("outbox", "add", write_order("ord-1", note="No cutlery"))
+    assert refused.code == 17
+    assert "another content stands in the outbox" in refused.out
+    assert tillpost("outbox", "add", "ord-1.json", "--json").json["exit_code"] == 17
+
+
+def test_a_worker_tells_programs_the_same_a_line_each(tillpost: Command, store: Store) -> None:
+    tillpost("outbox", "add", write_order("ord-1"))
+    tillpost("outbox", "add", waffles("ord-2"))
+    worked = tillpost("worker", "--until-idle", "--json")
+    assert worked.err == ""
+    said = [json.loads(line) for line in worked.out.splitlines()]
+    assert (said[0]["event"], said[0]["engine"], said[0]["db"]) == ("begun", "embedded", "sqlite:///tillpost.db")
+    last = {"event": "ended", "why": "nothing is left to do", "arrived": 1, "stopped": 1}
+    assert {name: said[-1][name] for name in last} == last
+    by_order = {line["id"]: line for line in said if line["event"] == "order"}
+    assert by_order["ord-1"]["state"] == "received"
+    assert (by_order["ord-2"]["state"], by_order["ord-2"]["error"]) == ("error", "MenuError")
+    assert all(line["at"] and line["level"] for line in said)
+
+
+def test_a_worker_says_who_needs_a_person_and_orders_show_what_to_do(tillpost: Command, store: Store) -> None:
+    tillpost("outbox", "add", waffles("ord-1"))
+    assert "1 need a person: tillpost orders list --problem" in tillpost("worker", "--until-idle").out
+    listed = tillpost("orders", "list", "--problem").out
+    for said in ("ord-1", "B42", "Mia Chen", "cafe", "error", "MenuError"):
+        assert said in listed
+    shown = tillpost("orders", "show", "ord-1").out
+    for said in ("stopped: a person has to act", "MenuError", "Waffle (line 1)", "Who must act", "the store"):
+        assert said in shown
+    facts = tillpost("orders", "show", "ord-1", "--json").json
+    assert facts["order"]["error"]["kind"] == "MenuError"
+    assert facts["order"]["remedy"]["actor"] == "store"
+
+
+def test_an_order_is_shown_with_what_went_out_and_came_back_without_the_customer(
+    tillpost: Command, store: Store
+) -> None:
+    tillpost("outbox", "add", write_order("ord-1"))
+    tillpost("worker", "--until-idle")
+    shown = tillpost("orders", "show", "B42")
+    assert shown.code == 0
+    for said in ("the platform has it", "a request is about to leave", "POST /v2/orders", "200", "characters more"):
+        assert said in shown.out
+    assert shown.out.count("Mia") == 1  # whose order it is
+    facts = tillpost("orders", "show", "B42", "--json").json
+    events = [entry["event"] for entry in facts["journal"]]
+    assert events == ["Asked", "Intended", "Settled", "Intended", "Settled", "Submitted"]
+    exchanges = [entry["exchange"] for entry in facts["journal"] if entry["exchange"]]
+    assert [exchange["status_code"] for exchange in exchanges] == [200, 200]
+    assert "Mia" not in json.dumps(facts["journal"])
+
+
+KEYS = "id connection state waits_for progress code customer added_at due_at updated_at pos_order error remedy".split()
+
+
+def test_orders_are_listed_and_narrowed(tillpost: Command, store: Store) -> None:
+    write_config(cafe=store.settings, kiosk=store.settings)
+    tillpost("outbox", "add", write_order("ord-1"), "-c", "cafe")
+    tillpost("outbox", "add", write_order("ord-2", code="K7", customer={"name": "Ann"}), "-c", "kiosk")
+
+    def ids(*asked: str) -> list[str]:
+        facts = tillpost("orders", "list", *asked, "--json").json
+        assert all(list(order) == KEYS for order in facts["orders"])
+        return [order["id"] for order in facts["orders"]]
+
+    assert ids() == ["ord-2", "ord-1"]
+    assert ids("--most", "1") == ["ord-2"]
+    assert ids("--connection", "cafe") == ["ord-1"]
+    assert ids("--search", "mia") == ["ord-1"]
+    assert ids("--state", "due", "--state", "error", "--search", "K7") == ["ord-2"]
+    assert ids("--problem") == []
+    assert ids("--new") == ["ord-2", "ord-1"]
+    assert "No such order." in tillpost("orders", "list", "--problem").out
+    assert "waits to be sent" in tillpost("orders", "list").out
+
+
+def test_orders_that_wait_say_for_what(tillpost: Command, store: Store) -> None:
+    scheduled = {"type": "pickup", "due_at": "2099-11-23T19:00:00+11:00"}
+    tillpost("outbox", "add", write_order("ord-1", fulfilment=scheduled))
+    tillpost("outbox", "add", write_order("ord-2"))
+    store.simulator.revoke_token()
+    tillpost("worker", "--until-idle")
+    assert "scheduled; it goes at 2099-11-23" in tillpost("orders", "show", "ord-1").out
+    shown = tillpost("orders", "show", "ord-2").out
+    assert "somebody has to connect the store again" in shown
+    assert "PermissionsError" in shown
+
+
+def test_a_held_menu_is_looked_at_and_accepted_or_discarded(tillpost: Command, store: Store) -> None:
+    def held() -> None:
+        """Let a worker's import be held."""
+        with Outbox.from_config() as outbox:
+            from tillpost.outbox import Processor
+
+            with Processor(outbox) as processor:
+                assert processor.import_now("cafe").held
+
+    tillpost("outbox", "add", waffles("ord-1"))
+    tillpost("worker", "--until-idle")
+    for variation in ("5312", "7302", "7303", "7310", "5320"):
+        store.simulator.remove_variation(variation)
+    held()
+    shown = tillpost("menu", "imports")
+    assert "cafe: held" in shown.out
+    assert "BLT toastie" in shown.out
+    assert "tillpost menu accept, or discard, --connection cafe" in shown.out
+    assert tillpost("menu", "accept", "--connection", "kiosk").complaint == "no menu of kiosk is held"
+    discarded = tillpost("menu", "discard", "--json").json
+    assert (discarded["ok"], discarded["connection"], discarded["settled"]) == (True, "cafe", "discarded")
+    assert tillpost("menu", "accept").complaint == "no menu is held"
+    held()
+    accepted = tillpost("menu", "accept", "--connection", "cafe")
+    assert (accepted.code, "The held menu of cafe is in force." in accepted.out) == (0, True)
+    told = tillpost("menu", "imports", "--json").json["imports"]
+    assert [one["settled"] for one in told] == ["accepted", "discarded", ""]
+    assert told[0]["in_words"]
+
+
+def test_customers_data_is_erased_and_journals_are_pruned(tillpost: Command, store: Store) -> None:
+    tillpost("outbox", "add", write_order("ord-1"))
+    tillpost("worker", "--until-idle")
+    assert tillpost("outbox", "erase", "--days", "1", "--json").json["orders"] == 0
+    assert "erased from 1 orders" in tillpost("outbox", "erase", "--days", "0").out
+    assert "Mia" not in tillpost("orders", "show", "ord-1").out
+    assert tillpost("outbox", "add", "ord-1.json").code == 0  # still known as the same
+    assert tillpost("outbox", "prune", "--days", "0", "--json").json["events"] == 6
+    assert "No journal" in tillpost("orders", "show", "ord-1").out
+    assert "0 events were deleted" in tillpost("outbox", "prune", "--days", "0").out
+    assert len(store.simulator.ledger().shown) == 1
+
+
+def test_a_database_is_brought_to_this_version_when_a_person_says_so(tillpost: Command, store: Store) -> None:
+    assert tillpost("outbox", "migrate", "--db", "sqlite:///new.db", "--json").json == {
+        "ok": True,
+        "db": "sqlite:///new.db",
+        "changed": True,
+    }
+    assert "was already of this version" in tillpost("outbox", "migrate", "--db", "sqlite:///new.db").out
+    newer = sqlalchemy.create_engine("sqlite:///new.db")
+    with newer.begin() as db:
+        db.execute(sqlalchemy.text("UPDATE tillpost_version SET version_num = '9999'"))
+    newer.dispose()
+    for command in (("outbox", "migrate"), ("orders", "list"), ("worker", "--until-idle")):
+        ended = tillpost(*command, "--db", "sqlite:///new.db")
+        assert (ended.code, ended.err.count("\n")) == (3, 1)
+        assert "newer version (9999)" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        (("orders", "list"), 3, "no outbox at tillpost.db: "),
+        (("menu", "accept"), 3, "no outbox at tillpost.db: "),
+        (("outbox", "erase", "--days", "3"), 3, "no outbox at tillpost.db: "),
+        (("orders", "list", "--db", "nonsense"), 3, "--db: not a database URL that is known: "),
+        (("worker", "--db", "mysql://cafe:hush@h/x"), 3, "--db: the store is SQLite or PostgreSQL, not mysql"),
+        (("worker", "--db", "sqlite:////nowhere/at/all.db"), 3, "the store failed: unable to open database file"),
+        (("worker", "--engine", "steam"), 2, "no outbox engine 'steam'; there are: embedded"),
+        (("worker", "--config", "other.toml"), 2, "other.toml: No such file or directory"),
+        (("outbox", "add", "none.json"), 2, "none.json: No such file or directory"),
+        (("outbox", "add", "none.json", "-c", "bar"), 2, "no connection 'bar'; tillpost.toml has: cafe"),
+        (("outbox", "erase"), 2, "Missing option '--days'"),
+        (("outbox", "erase", "--days", "-1"), 2, "Invalid value for '--days'"),
+        (("orders", "list", "--state", "lost"), 2, "no state 'lost'; there are: due, sending, "),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_an_exit_code(
+    tillpost: Command, store: Store, arguments: tuple[str, ...], code: int, line: str
+) -> None:
+    ended = tillpost(*arguments)
+    assert (ended.code, ended.out, ended.err.count("\n")) == (code, "", 1), ended
+    assert ended.err.startswith(f"tillpost: {line}")
+    assert "hush" not in ended.err
+    assert not Path("tillpost.db").exists()
+
+
+def test_an_order_that_isnt_there_or_not_the_only_one_is_one_line(tillpost: Command, store: Store) -> None:
+    tillpost("outbox", "add", write_order("ord-1"))
+    tillpost("outbox", "add", write_order("ord-2"))
+    assert tillpost("orders", "show", "ord-3").complaint.startswith("no order 'ord-3': ")
+    assert tillpost("orders", "show", "B42").complaint == "several orders have the code 'B42': ord-2, ord-1"
+
+
+def test_a_wrong_setting_and_a_wrong_database_of_the_file_are_named(
+    tillpost: Command, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Path("tillpost.toml").read_text()
+    Path("tillpost.toml").write_text(f"[outbox]\nthreds = 3\n{whole}")
+    assert tillpost("worker").complaint == "tillpost.toml: [outbox] threds: isn't a field of it"
+    Path("tillpost.toml").write_text(f'[outbox]\ndb = "nonsense"\n{whole}')
+    ended = tillpost("worker")
+    assert (ended.code, ended.err.partition(" that ")[0]) == (3, "tillpost: [outbox] db: not a database URL")
+    monkeypatch.setenv("TILLPOST_DB", "sqlite:///environment.db")
+    assert tillpost("outbox", "migrate", "--json").json["db"] == "sqlite:///environment.db"
+    assert tillpost("outbox", "migrate", "--db", "sqlite:///call.db", "--json").json["db"] == "sqlite:///call.db"
+
+
+def test_a_connection_that_cant_be_used_is_told_and_holds_no_other_up(tillpost: Command, store: Store) -> None:
+    Path("tillpost.toml").write_text(Path("tillpost.toml").read_text() + '[connections.bar]\nplatform = "abacus"\n')
+    tillpost("outbox", "add", write_order("ord-1"), "-c", "cafe")
+    worked = tillpost("worker", "--until-idle")
+    assert worked.code == 0
+    assert "connection bar can't be used, and its orders will need a person: " in worked.err
+    assert len(store.simulator.ledger().shown) == 1
+
+
+def test_a_persons_help_shows_an_example_of_each_command(tillpost: Command) -> None:
+    for command in ("worker", "outbox add", "outbox migrate", "outbox erase", "outbox prune", "orders list"):
+        assert f"Example: tillpost {command}" in tillpost(*command.split(), "--help").out
+    for command in ("orders show", "menu imports", "menu accept", "menu discard"):
+        assert f"Example: tillpost {command}" in tillpost(*command.split(), "--help").out

@@ -1,0 +1,46 @@
+"""`tillpost demo --outbox`: a worker is killed and the platform fails, and the ledger shows every order once."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from core.cli.conftest import Command
+from tillpost_square.simulator import SquareSimulator
+
+
+def test_the_demo_kills_a_worker_sees_an_outage_through_and_ends_by_itself(tillpost: Command) -> None:
+    began = time.monotonic()
+    ended = tillpost("demo", "square", "--outbox")
+    assert time.monotonic() - began < 20
+    assert (ended.code, ended.err) == (0, "")
+    for said in ("(SIGKILL)", "an outage has begun, told once", "has ended, told once", "None lost, none twice"):
+        assert ended.out.count(said) == 1
+    ledger = dict(line.strip().split("  ", 1) for line in ended.out.splitlines() if line.startswith("  "))
+    assert {name: fact.strip() for name, fact in ledger.items()} == {
+        "Orders added": "20",
+        "In the outbox": "20 received",
+        "On the register": "20",
+        "Lost": "none",
+        "Twice": "none",
+        "Half done": "none",
+    }
+
+
+def test_an_order_that_the_register_lost_fails_the_demo(tillpost: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Losing(SquareSimulator):
+        def ledger(self) -> Any:
+            found = super().ledger()
+            return found.model_copy(update={"entries": found.entries[1:]})
+
+    monkeypatch.setattr("tillpost_square.simulator.SquareSimulator", Losing)
+    ended = tillpost("demo", "square", "--outbox", "--json")
+    assert ended.code == 1
+    facts = ended.json
+    assert facts["ok"] is False
+    assert len(facts["ledger"]["lost"]) == 1
+    assert facts["states"] == {"received": 20}
+    begun = [event for event in facts["events"] if event["event"] == "begun"]
+    assert len({event["process"] for event in begun}) == 3

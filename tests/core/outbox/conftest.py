@@ -1,0 +1,27 @@
+"""A simulated store, and an outbox in a SQLite file of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.outbox.corner_shop import QUICK
+from tillpost.outbox import Outbox
+from tillpost.simulator import Running, serve_in_thread
+from tillpost_square.simulator import SquareSimulator
+
+
+@pytest.fixture
+def shop() -> Iterator[Running[SquareSimulator]]:
+    """A store's platform and register."""
+    with serve_in_thread(SquareSimulator()) as running:
+        yield running
+
+
+@pytest.fixture
+def shop_outbox(tmp_path: Path) -> Iterator[Outbox]:
+    """An outbox that waits no longer than a test may."""
+    with Outbox(f"sqlite:///{tmp_path / 'orders.db'}", settings=QUICK) as outbox:
+        yield outbox

@@ -1,0 +1,37 @@
+"""A simulated Square store and its orders, for tests of the outbox: real HTTP, a real SQLite file, a real worker.
+
+Nothing waits longer here than a test may: the first retry comes after a moment, and a lease is short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tillpost import Order
+from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor, Worker, from_mapping
+from tillpost.simulator import Running
+from tillpost.till import Options, adapter_for
+from tillpost_square.simulator import SquareSimulator
+
+QUICK = OutboxSettings(first_wait=0.05, longest_wait=0.2, lease=2.0, outage_after=2)
+
+_LUNCH = Path(__file__).parents[3] / "docs" / "examples" / "orders" / "lunch-pickup.json"
+
+
+def lunch(order_id: str = "ord-1", **changes: Any) -> Order:
+    """A paid order that the simulated store takes: 28.81 AUD, as soon as possible."""
+    order = Order.model_validate_json(_LUNCH.read_text())
+    return order.model_copy(update={"id": order_id, **changes})
+
+
+def connected(running: Running[SquareSimulator], **changes: object) -> Connected:
+    """The connection to the store."""
+    return Connected(adapter_for("square", {**running.settings, **changes}), Options())
+
+
+def work_off(outbox: Outbox, known: Mapping[str, Connected], *hooks: object) -> None:
+    """Run a worker until it is idle."""
+    with Processor(outbox, connections=from_mapping(known), hooks=hooks) as processor:
+        Worker(processor).run(until_idle=True)

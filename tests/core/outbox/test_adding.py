@@ -1,0 +1,189 @@
+"""An order that was handed over is on disk, once, whoever hands it over and in whose transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.orm import Session
+
+from core.outbox.stores import Opening
+from core.toy import toy_order
+from tillpost import Order, OrderError
+from tillpost.order import Customer, Pickup
+from tillpost.outbox import OrderState, Outbox, WaitsFor
+
+
+def ids(outbox: Outbox) -> set[str]:
+    return {stored.id for stored in outbox.orders()}
+
+
+@pytest.fixture
+def engine(url: str) -> Generator[sa.Engine]:
+    """An embedder's own engine, with the driver's defaults."""
+    engine = sa.create_engine(url)
+    yield engine
+    engine.dispose()
+
+
+def async_url(url: str) -> str:
+    return url.replace("sqlite:", "sqlite+aiosqlite:")
+
+
+def test_an_order_that_was_added_stands_there_for_another_program(open_outbox: Opening) -> None:
+    order = toy_order()
+    stored = open_outbox().add(order, connection="cafe")
+
+    there = open_outbox().get("ord-1")
+    assert there == stored
+    assert (stored.state, stored.waits_for, stored.order) == (OrderState.DUE, WaitsFor.NOTHING, order)
+    assert stored.due_at == pytest.approx(time.time(), abs=5)
+
+
+def test_the_same_order_added_again_is_the_one_that_is_there(outbox: Outbox) -> None:
+    first = outbox.add(toy_order(), connection="cafe")
+    assert outbox.add(toy_order(), connection="cafe") == first
+    assert ids(outbox) == {"ord-1"}
+
+
+def test_another_content_under_an_id_is_refused(outbox: Outbox) -> None:
+    outbox.add(toy_order(), connection="cafe")
+    with pytest.raises(OrderError, match="another content stands in the outbox under this order's id"):
+        outbox.add(toy_order(quantity=2), connection="cafe")
+
+
+def test_another_connection_for_an_order_is_refused(outbox: Outbox) -> None:
+    outbox.add(toy_order(), connection="cafe")
+    with pytest.raises(OrderError, match="for the connection 'cafe'"):
+        outbox.add(toy_order(), connection="bar")
+
+
+def test_any_name_that_a_customer_may_have_is_kept(outbox: Outbox) -> None:
+    for number, name in enumerate(("Zoë 🥑", "'); DROP TABLE tillpost_orders; --", "a\x00b", "\\u0000")):
+        order = toy_order(f"ord-{number}").model_copy(update={"customer": Customer(name=name)})
+        outbox.add(order, connection="cafe")
+        there = outbox.get(order.id)
+        assert there
+        assert there.order == order
+
+
+def test_a_scheduled_order_is_due_some_time_before(open_outbox: Opening) -> None:
+    outbox = open_outbox(lead=600)
+    due = datetime.now(UTC) + timedelta(hours=2)
+    stored = outbox.add(toy_order().model_copy(update={"fulfilment": Pickup(due_at=due)}), connection="cafe")
+    assert stored.due_at == pytest.approx(due.timestamp() - 600, abs=0.001)
+    assert stored.waits_for is WaitsFor.ITS_TIME
+
+
+def test_a_scheduled_order_that_is_late_is_due_now(outbox: Outbox) -> None:
+    due = datetime.now(UTC) + timedelta(minutes=5)
+    stored = outbox.add(toy_order().model_copy(update={"fulfilment": Pickup(due_at=due)}), connection="cafe")
+    assert stored.due_at == pytest.approx(time.time(), abs=5)
+    assert stored.waits_for is WaitsFor.NOTHING
+
+
+def in_session(engine: sa.Engine, outbox: Outbox, order: Order, *, commit: bool) -> None:
+    with Session(engine) as session:
+        outbox.add(order, connection="cafe", session=session)
+        (session.commit if commit else session.rollback)()
+
+
+def in_connection(engine: sa.Engine, outbox: Outbox, order: Order, *, commit: bool) -> None:
+    with engine.connect() as connection:
+        outbox.add(order, connection="cafe", session=connection)
+        (connection.commit if commit else connection.rollback)()
+
+
+def in_async_session(engine: sa.Engine, outbox: Outbox, order: Order, *, commit: bool) -> None:
+    async def add() -> None:
+        opened = create_async_engine(async_url(engine.url.render_as_string(hide_password=False)))
+        async with AsyncSession(opened) as session:
+            await outbox.add(order, connection="cafe", session=session)
+            await (session.commit if commit else session.rollback)()
+        await opened.dispose()
+
+    asyncio.run(add())
+
+
+def in_async_connection(engine: sa.Engine, outbox: Outbox, order: Order, *, commit: bool) -> None:
+    async def add() -> None:
+        opened = create_async_engine(async_url(engine.url.render_as_string(hide_password=False)))
+        async with opened.connect() as connection:
+            await outbox.add(order, connection="cafe", session=connection)
+            await (connection.commit if commit else connection.rollback)()
+        await opened.dispose()
+
+    asyncio.run(add())
+
+
+@pytest.mark.parametrize("new", [True, False], ids=["new database", "known database"])
+@pytest.mark.parametrize("join", [in_session, in_connection, in_async_session, in_async_connection])
+def test_an_order_in_the_callers_transaction_is_there_if_and_when_they_commit(
+    join: Callable[..., None], new: bool, outbox: Outbox, engine: sa.Engine
+) -> None:
+    if not new:
+        outbox.prepare()
+    join(engine, outbox, toy_order("rolled-back"), commit=False)
+    assert ids(outbox) == set()
+    join(engine, outbox, toy_order("committed"), commit=True)
+    join(engine, outbox, toy_order("committed"), commit=True)
+    assert ids(outbox) == {"committed"}
+
+
+def test_a_savepoint_of_the_caller_takes_the_order_back_alone(outbox: Outbox, engine: sa.Engine) -> None:
+    outbox.prepare()
+    with engine.begin() as connection:
+        outbox.add(toy_order("kept"), connection="cafe", session=connection)
+        with connection.begin_nested() as savepoint:
+            outbox.add(toy_order("taken-back"), connection="cafe", session=connection)
+            savepoint.rollback()
+    assert ids(outbox) == {"kept"}
+
+
+def test_a_refusal_leaves_the_callers_transaction_usable(outbox: Outbox, engine: sa.Engine) -> None:
+    outbox.add(toy_order(), connection="cafe")
+    with engine.begin() as connection:
+        with pytest.raises(OrderError):
+            outbox.add(toy_order(quantity=2), connection="cafe", session=connection)
+        outbox.add(toy_order("ord-2"), connection="cafe", session=connection)
+    assert ids(outbox) == {"ord-1", "ord-2"}
+
+
+ADDING = """
+import sys
+from core.toy import toy_order
+from tillpost.outbox import Outbox
+sys.stdin.readline()
+with Outbox(sys.argv[1]) as outbox:
+    for number in range(20):
+        outbox.add(toy_order(f"{sys.argv[2]}-{number}"), connection="cafe")
+        outbox.add(toy_order(f"shared-{number}"), connection="cafe")
+"""
+
+
+def test_programs_that_meet_at_a_new_database_all_add_to_it(url: str, outbox: Outbox) -> None:
+    programs = [
+        subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", ADDING, url, str(number)],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={"PYTHONPATH": "tests"},
+        )
+        for number in range(4)
+    ]
+    for program in programs:
+        assert program.stdin
+        program.stdin.write("go\n")
+        program.stdin.flush()
+    for program in programs:
+        _, said = program.communicate(timeout=60)
+        assert (program.returncode, said) == (0, "")
+    assert len(outbox.orders(most=1000)) == 4 * 20 + 20

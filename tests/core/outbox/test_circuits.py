@@ -1,0 +1,140 @@
+"""A connection's circuit, and whose an outage is: pure, for any course of failures and answers."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tillpost.errors import Applied, ErrorRecord, OutageError
+from tillpost.outages import Whose
+from tillpost.outbox.circuits import MOST_EVIDENCE, RAMPED_UP, Circuit, Reach, is_unreached, whose_fault
+
+NOW = 1_000_000.0
+FIRST, LONGEST, THRESHOLD = 1.0, 60.0, 5
+
+
+def failure(number: int = 0, status: int | None = 503) -> ErrorRecord:
+    error = OutageError("down", status_code=status, applied=Applied.MAYBE)
+    error.request_id = f"req-{number}"
+    return error.record()
+
+
+def opened(now: float = NOW) -> Circuit:
+    circuit = Circuit()
+    for number in range(THRESHOLD):
+        circuit = circuit.failed(failure(number), now, THRESHOLD, FIRST)
+    return circuit
+
+
+def test_it_opens_at_as_many_failures_in_a_row_as_it_should() -> None:
+    circuit = Circuit()
+    for number in range(THRESHOLD - 1):
+        circuit = circuit.failed(failure(number), NOW, THRESHOLD, FIRST)
+        assert circuit.room(4, NOW) == 4
+    circuit = circuit.failed(failure(), NOW, THRESHOLD, FIRST)
+    assert (circuit.opened_at, circuit.room(4, NOW)) == (NOW, 0)
+    assert circuit.room(4, NOW + FIRST) == 1
+
+
+def test_an_answer_in_between_begins_the_count_anew() -> None:
+    circuit = Circuit()
+    for number in range(THRESHOLD * 3):
+        circuit = circuit.failed(failure(), NOW, THRESHOLD, FIRST)
+        if number % (THRESHOLD - 1) == 0:
+            circuit = circuit.passed()
+        assert circuit.opened_at is None
+
+
+def test_probes_come_ever_more_seldom_up_to_the_longest_wait() -> None:
+    circuit, now, waits = opened(), NOW, list[float]()
+    for _ in range(9):
+        now = circuit.probe_at
+        circuit = circuit.probing(now, FIRST, LONGEST)
+        assert circuit.room(4, now) == 0
+        waits.append(circuit.probe_at - now)
+    assert waits == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0, 60.0]
+
+
+def test_after_an_outage_the_orders_go_one_by_one_at_first() -> None:
+    circuit, rooms = opened().passed(), list[int]()
+    for _ in range(6):
+        rooms.append(circuit.room(4, NOW))
+        circuit = circuit.passed()
+    assert rooms == [1, 2, 3, 4, 4, 4]
+    for _ in range(RAMPED_UP):
+        circuit = circuit.passed()
+    assert circuit == Circuit()
+
+
+def test_the_evidence_tells_what_the_provider_needs_and_is_bounded() -> None:
+    circuit = Circuit()
+    for number in range(MOST_EVIDENCE + 5):
+        circuit = circuit.failed(failure(number), NOW + number, THRESHOLD, FIRST)
+    last = circuit.outage().evidence[-1]
+    assert len(circuit.evidence) == MOST_EVIDENCE
+    assert (last.at, last.kind, last.status_code, last.request_id) == (NOW + 24, "OutageError", 503, "req-24")
+
+
+courses = st.lists(st.tuples(st.sampled_from(["failed", "passed", "probing"]), st.floats(0, 100)), max_size=60)
+
+
+@given(courses, st.integers(1, 10), st.integers(1, 50))
+def test_whatever_happens_it_keeps_its_bounds_and_survives_the_store(
+    course: list[tuple[str, float]], threshold: int, limit: int
+) -> None:
+    circuit, now, in_a_row = Circuit(), NOW, 0
+    for what, later in course:
+        now += later
+        was_open = circuit.opened_at is not None
+        if what == "failed":
+            circuit, in_a_row = circuit.failed(failure(), now, threshold, FIRST), in_a_row + 1
+        elif what == "passed":
+            circuit, in_a_row = circuit.passed(), 0
+        elif was_open:
+            circuit = circuit.probing(now, FIRST, LONGEST)
+        assert (circuit.opened_at is not None) == (in_a_row >= threshold)
+        assert 0 <= circuit.room(limit, now) <= limit
+        assert circuit.room(limit, now + LONGEST) >= 1
+        assert circuit.probe_at <= now + LONGEST
+        assert Circuit.of(circuit.values()) == circuit  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("status", "applied", "unreached"),
+    [(None, Applied.NO, True), (None, Applied.MAYBE, False), (503, Applied.NO, False), (503, Applied.MAYBE, False)],
+)
+def test_a_platform_is_unreached_when_no_connection_came_about(
+    status: int | None, applied: Applied, unreached: bool
+) -> None:
+    assert is_unreached(OutageError("x", status_code=status, applied=applied).record()) is unreached
+
+
+HERE = Reach("square", 0.0, NOW)
+LATELY, LONG_AGO = NOW - 10, NOW - 1000
+
+
+@pytest.mark.parametrize(
+    ("others", "whose"),
+    [
+        ((), Whose.UNKNOWN),
+        ((Reach("kounta", LONG_AGO, LONG_AGO),), Whose.UNKNOWN),  # not in use now, so it tells nothing
+        ((Reach("square", 0.0, LATELY),), Whose.UNKNOWN),  # another store of the same platform
+        ((Reach("square", LATELY, 0.0),), Whose.PLATFORM),  # the platform answers others: it isn't our network
+        ((Reach("kounta", LATELY, 0.0),), Whose.PLATFORM),
+        ((Reach("kounta", 0.0, LATELY),), Whose.OURS),
+        ((Reach("kounta", LONG_AGO, LATELY),), Whose.OURS),
+        ((Reach("kounta", LATELY - 5, LATELY),), Whose.OURS),  # it answered, and then failed too
+        ((Reach("kounta", LATELY, LATELY - 5),), Whose.PLATFORM),  # it failed, and then answered again
+        ((Reach("kounta", 0.0, LATELY), Reach("generic", LATELY, 0.0)), Whose.PLATFORM),
+        ((Reach("kounta", 0.0, LATELY), Reach("generic", 0.0, LATELY)), Whose.OURS),
+    ],
+)
+def test_it_is_our_own_network_when_all_platforms_fail_to_connect_at_the_same_time(
+    others: tuple[Reach, ...], whose: Whose
+) -> None:
+    assert whose_fault(True, (HERE, *others), NOW) is whose
+
+
+def test_a_platform_that_answers_with_a_failure_is_at_fault_itself() -> None:
+    assert whose_fault(False, (Reach("kounta", 0.0, LATELY),), NOW) is Whose.PLATFORM

@@ -1,0 +1,111 @@
+"""What a worker decides is logged, one line a decision, without personal data; hooks tell who waits for people."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from core.outbox.corner_shop import QUICK, connected, lunch, work_off
+from tillpost import Order, PermissionsError, PosError, hookimpl
+from tillpost.outbox import Outbox
+from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, Running
+from tillpost_square.simulator import SquareSimulator
+
+Shop = Running[SquareSimulator]
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if hasattr(record, "decision")]
+
+
+@pytest.fixture(autouse=True)
+def at_info(caplog: pytest.LogCaptureFixture) -> None:
+    """Keep the decisions."""
+    caplog.set_level(logging.INFO, "tillpost.outbox")
+
+
+def test_an_order_that_arrives_is_one_line(shop: Shop, shop_outbox: Outbox, caplog: pytest.LogCaptureFixture) -> None:
+    shop_outbox.add(lunch(), connection="cafe")
+    work_off(shop_outbox, {"cafe": connected(shop)})
+    (line,) = lines(caplog)
+    stored = shop_outbox.get("ord-1")
+    assert stored
+    assert stored.pos_order
+    assert line == f"order id=ord-1 connection=cafe state=received pos_order={stored.pos_order.id}"
+
+
+def test_an_outage_and_its_end_are_told_once_each_among_the_orders_that_wait(
+    shop: Shop, shop_outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    down = Fault(kind=FaultKind.SERVER_ERROR, status=503)
+    shop.simulator.set_faults(FaultPlan(rules=(FaultRule(fault=down, times=QUICK.outage_after + 1),)))
+    for number in range(4):
+        shop_outbox.add(lunch(f"ord-{number}"), connection="the corner cafe")
+    work_off(shop_outbox, {"the corner cafe": connected(shop)})
+    said = lines(caplog)
+    assert said.count('outage_began connection="the corner cafe"') == 1
+    assert said.count('outage_ended connection="the corner cafe"') == 1
+    assert any("state=due waits_for=retry due_in=" in line and "error=OutageError" in line for line in said)
+
+
+def test_no_line_holds_what_a_customer_wrote(shop: Shop, shop_outbox: Outbox, caplog: pytest.LogCaptureFixture) -> None:
+    order = lunch()
+    shop.simulator.remove_variation("5312")
+    shop_outbox.add(order, connection="cafe")
+    work_off(shop_outbox, {"cafe": connected(shop)})
+    told = "\n".join(lines(caplog)) + json.dumps([getattr(record, "decision", None) for record in caplog.records])
+    assert "error=MenuError" in told
+    assert "menu_imported connection=cafe" in told
+    customer = order.customer
+    assert customer
+    for secret in (customer.name, order.code, "toastie"):
+        assert secret not in told
+
+
+class Listening:
+    """Keeps what the hooks say."""
+
+    def __init__(self) -> None:
+        self.parked: list[tuple[str, str, PosError]] = []
+        self.restored: list[str] = []
+
+    @hookimpl
+    def order_parked(self, connection: str, order: Order, error: PosError) -> None:
+        self.parked.append((connection, order.id, error))
+
+    @hookimpl
+    def connection_restored(self, connection: str) -> None:
+        self.restored.append(connection)
+
+
+def test_an_order_that_waits_for_its_connection_is_told_as_parked_and_then_as_restored(
+    shop: Shop, shop_outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    listening = Listening()
+    shop_outbox.add(lunch(), connection="cafe")
+    work_off(shop_outbox, {"cafe": connected(shop, access_token="revoked-long-ago")}, listening)
+    ((connection, order_id, error),) = listening.parked
+    assert (connection, order_id, type(error)) == ("cafe", "ord-1", PermissionsError)
+    assert lines(caplog)[0] == "reauthorisation_needed connection=cafe"
+    work_off(shop_outbox, {"cafe": connected(shop)}, listening)
+    assert listening.restored == ["cafe"]
+    assert "connection_restored connection=cafe" in lines(caplog)
+    assert len(shop.simulator.ledger().shown) == 1
+
+
+def test_an_order_that_workers_died_with_is_told_as_parked(shop: Shop, shop_outbox: Outbox) -> None:
+    listening = Listening()
+    shop_outbox.add(lunch(), connection="cafe")
+    for _ in range(5):
+        worker = shop_outbox.store.enlist(0.0)
+        (claim,) = shop_outbox.store.claim(
+            "cafe", worker, 9e9, limit=1, most=1, alone=shop_outbox.store.deadly_due(9e9)
+        )
+        assert claim.order.id == "ord-1"
+        assert shop_outbox.store.bury(worker, 0, 0.0) == 1
+    work_off(shop_outbox, {"cafe": connected(shop)}, listening)
+    ((_, order_id, error),) = listening.parked
+    assert order_id == "ord-1"
+    assert "5 workers in a row died" in error.detail

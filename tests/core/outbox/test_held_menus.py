@@ -1,0 +1,122 @@
+"""A menu import that would remove too much waits for a person, and what they decide holds for every worker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from core.outbox.corner_shop import connected, lunch
+from tillpost import Menu, hookimpl
+from tillpost.outbox import Outbox, Processor, StoreError, Worker, from_mapping
+from tillpost.simulator import Running
+from tillpost_square.simulator import SquareSimulator
+
+Shop = Running[SquareSimulator]
+
+MOST = ("5312", "7302", "7303", "7310", "5320")
+
+
+@pytest.fixture
+def holding(shop: Shop, shop_outbox: Outbox) -> Outbox:
+    """An outbox whose last import of the menu of "cafe" lacks five items, and is held."""
+    with Processor(shop_outbox, connections=from_mapping({"cafe": connected(shop)})) as processor:
+        assert not processor.import_now("cafe").held
+        for variation in MOST:
+            shop.simulator.remove_variation(variation)
+        assert processor.import_now("cafe").held
+    return shop_outbox
+
+
+def test_a_held_menu_can_be_looked_at(holding: Outbox) -> None:
+    held = holding.held_menu("cafe")
+    assert isinstance(held, Menu)
+    assert "5312" not in held.by_variation
+    assert holding.held_connections() == ["cafe"]
+    last, first = holding.imports("cafe")
+    assert (last.held, last.settled, first.held) == (True, "", False)
+    assert "BLT toastie" in " ".join(last.changes.in_words())
+    assert holding.imports() == [last, first]
+    assert holding.imports(most=1) == [last]
+    assert holding.imports("kiosk") == []
+
+
+def test_an_accepted_menu_is_in_force_for_a_worker_that_runs(shop: Shop, holding: Outbox) -> None:
+    with Processor(holding, connections=from_mapping({"cafe": connected(shop)})) as processor:
+        processor.menus.refresh("cafe", processor.tills["cafe"].shelf)
+        before = processor.tills["cafe"].shelf.menu
+        settled = holding.accept_menu("cafe")
+        assert settled
+        assert (settled.settled, settled.connection) == ("accepted", "cafe")
+        holding.add(lunch(), connection="cafe")
+        Worker(processor).run(until_idle=True)
+        shelf = processor.tills["cafe"].shelf
+    assert before
+    assert "5312" in before.by_variation
+    assert shelf.menu
+    assert shelf.held is None
+    assert "5312" not in shelf.menu.by_variation
+    assert holding.held_menu("cafe") is None
+    assert holding.imports("cafe", most=1)[0].settled == "accepted"
+
+
+def test_a_discarded_menu_leaves_the_one_before_in_force(shop: Shop, holding: Outbox) -> None:
+    settled = holding.discard_menu("cafe")
+    assert settled
+    assert settled.settled == "discarded"
+    assert holding.held_menu("cafe") is None
+    with Processor(holding, connections=from_mapping({"cafe": connected(shop)})) as processor:
+        shelf = processor.tills["cafe"].shelf
+        processor.menus.refresh("cafe", shelf)
+        assert shelf.menu
+        assert "5312" in shelf.menu.by_variation
+
+
+def test_an_earlier_held_import_that_nobody_settled_is_superseded(shop: Shop, holding: Outbox) -> None:
+    with Processor(holding, connections=from_mapping({"cafe": connected(shop)})) as processor:
+        assert processor.import_now("cafe").held
+    assert holding.accept_menu("cafe")
+    assert [one.settled for one in holding.imports("cafe")] == ["accepted", "superseded", ""]
+
+
+def test_nothing_is_settled_where_nothing_is_held(shop_outbox: Outbox) -> None:
+    assert shop_outbox.accept_menu("cafe") is None
+    assert shop_outbox.discard_menu("cafe") is None
+    assert shop_outbox.held_menu("cafe") is None
+
+
+def test_a_decision_waits_for_an_import_that_is_under_way(shop: Shop, holding: Outbox) -> None:
+    class Deciding:
+        said = ""
+
+        @hookimpl
+        def reimport_menu(self, connection: str) -> None:
+            with pytest.raises(StoreError) as refused:
+                holding.accept_menu(connection)
+            self.said = str(refused.value)
+
+    deciding = Deciding()
+    source = from_mapping({"cafe": connected(shop)})
+    with Processor(holding, connections=source, hooks=[deciding]) as processor:
+        processor.import_now("cafe")
+    assert deciding.said == "the menu of cafe is being imported now: try again in a moment"
+    assert holding.accept_menu("cafe")
+
+
+def test_plugins_hear_of_an_accepted_menu_as_of_any_other(holding: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[Any] = []
+
+    class Listening:
+        @hookimpl
+        def menu_imported(self, connection: str, menu: Menu) -> None:
+            heard.append((connection, "5312" in menu.by_variation))
+
+    from tillpost.plugins import installed
+
+    manager, listening = installed().manager, Listening()
+    manager.register(listening)
+    try:
+        holding.accept_menu("cafe")
+    finally:
+        manager.unregister(listening)
+    assert heard == [("cafe", False)]

@@ -1,0 +1,96 @@
+"""People find orders by what they know of them, and read what happened to one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from core.outbox.corner_shop import connected, lunch, work_off
+from tillpost.journal import Intended, Submitted
+from tillpost.order import Customer, Line, Payment
+from tillpost.outbox import OrderState, Outbox, StoredOrder, WaitsFor
+from tillpost.simulator import Running
+from tillpost_square.simulator import SquareSimulator
+
+Shop = Running[SquareSimulator]
+
+WAFFLE = Line(item_id="none", name="Waffle", quantity=1, unit_price=900)
+
+
+def ids(orders: Sequence[StoredOrder]) -> list[str]:
+    return [order.id for order in orders]
+
+
+@pytest.fixture
+def orders(shop: Shop, shop_outbox: Outbox) -> Outbox:
+    """Two orders that have arrived, one that doesn't fit the menu, and one of another connection that waits."""
+    unfit = {
+        "lines": (WAFFLE,),
+        "charges": (),
+        "discounts": (),
+        "tip": 0,
+        "customer": Customer(name="Ann"),
+        "payments": (Payment(method="card", amount=900),),
+    }
+    shop_outbox.add(lunch("ord-1", code="B42", customer=Customer(name="Mia Chen")), connection="cafe")
+    shop_outbox.add(lunch("ord-2", code="B43", customer=Customer(name="Zoë_Ng")), connection="cafe")
+    shop_outbox.add(lunch("ord-3", code="100%", **unfit), connection="cafe")
+    work_off(shop_outbox, {"cafe": connected(shop)})
+    shop_outbox.add(lunch("ord-4", code="K1", customer=Customer(name="Mia Park")), connection="kiosk")
+    return shop_outbox
+
+
+def test_all_orders_are_listed_the_newest_first(orders: Outbox) -> None:
+    assert ids(orders.orders()) == ["ord-4", "ord-3", "ord-2", "ord-1"]
+    assert ids(orders.orders(most=1)) == ["ord-4"]
+
+
+def test_orders_are_found_by_state_by_connection_and_by_what_a_person_must_do(orders: Outbox) -> None:
+    assert ids(orders.orders(states=[OrderState.ERROR])) == ["ord-3"]
+    assert ids(orders.orders(connection="kiosk")) == ["ord-4"]
+    assert ids(orders.orders(problem=True)) == ["ord-3"]
+    assert ids(orders.orders(new=True)) == ["ord-4", "ord-2", "ord-1"]
+    assert ids(orders.orders(new=True, connection="cafe", states=[OrderState.RECEIVED])) == ["ord-2", "ord-1"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("mia", ["ord-4", "ord-1"]),
+        ("MIA CH", ["ord-1"]),
+        (" b4 ", ["ord-2", "ord-1"]),
+        ("Zoë", ["ord-2"]),
+        ("ord-3", ["ord-3"]),
+        ("ord", []),
+        ("%", ["ord-3"]),
+        ("_", ["ord-2"]),
+        ("nobody", []),
+    ],
+)
+def test_orders_are_found_by_what_somebody_types(orders: Outbox, typed: str, found: list[str]) -> None:
+    assert ids(orders.orders(search=typed)) == found
+
+
+def test_orders_that_wait_for_a_connection_are_a_problem(shop: Shop, shop_outbox: Outbox) -> None:
+    shop.simulator.revoke_token()
+    shop_outbox.add(lunch(), connection="cafe")
+    work_off(shop_outbox, {"cafe": connected(shop)})
+    (waiting,) = shop_outbox.orders(problem=True)
+    assert (waiting.state, waiting.waits_for) == (OrderState.DUE, WaitsFor.AUTHORISATION)
+    assert waiting.remedy
+    assert waiting.remedy.actor == "store"
+    assert shop_outbox.orders(new=True) == []
+
+
+def test_a_journal_tells_what_went_out_and_came_back_without_the_customer(orders: Outbox) -> None:
+    entries = orders.entries("ord-1")
+    assert [entry.number for entry in entries] == list(range(len(entries)))
+    assert [entry.event for entry in entries] == orders.journal("ord-1")
+    kinds = [type(entry.event) for entry in entries]
+    assert Intended in kinds
+    assert kinds[-1] is Submitted
+    told = [entry.exchange for entry in entries if entry.exchange]
+    assert [(exchange.method, exchange.path) for exchange in told] == [("POST", "/v2/orders"), ("POST", "/v2/payments")]
+    assert all("Mia" not in exchange.request_body + exchange.response_body for exchange in told)
+    assert orders.entries("nobody's") == []

@@ -1,0 +1,17 @@
+"""A worker that has retired acts for no order any more, not even in a thread that hung when it was stopped."""
+
+from __future__ import annotations
+
+import pytest
+
+from tillpost.outbox import Outbox
+from tillpost.outbox.life import Life
+from tillpost.outbox.store import LeaseLostError
+
+
+def test_who_has_retired_may_not_act(shop_outbox: Outbox) -> None:
+    shop_outbox.prepare()
+    with Life(shop_outbox.store, lease=600) as life:
+        life.check(life.worker)
+    with pytest.raises(LeaseLostError):
+        life.check(life.worker)
