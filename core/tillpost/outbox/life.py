@@ -2,9 +2,9 @@
 
 `Life` runs in a thread of its own beside the work. Nothing here depends on the time of day: a beat that stands still
 for a lease, by the observer's own steady clock, means death, and a worker whose own last beat is that old believes the
-same of itself. So a worker that was paused, or whose machine was suspended, or whose clock was set, stops before another
-takes its orders over; but for a pause between its last look at the clock and the sending of a request, which nothing
-can close.
+same of itself. So a worker that was paused, or whose machine slept, or whose clock was set, stops before another takes
+its orders over; but for a pause between its last look at the clock and the sending of a request, which nothing can
+close.
 """
 
 from __future__ import annotations
