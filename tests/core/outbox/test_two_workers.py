@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ LATER = (0.2, 12.0)
 
 
 @contextmanager
-def shop(platform: str, look_after: tuple[float, ...]) -> Iterator[tuple[Running[Any], Mapping[str, object], Order]]:
+def shop(platform: str, look_after: tuple[float, ...]) -> Generator[tuple[Running[Any], Mapping[str, object], Order]]:
     """A platform, how to connect to it, and an order for it."""
     if platform == "square":
         with serve_in_thread(SquareSimulator()) as square:
