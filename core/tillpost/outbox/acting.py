@@ -149,7 +149,7 @@ class Desk:
     def resubmit(self, order_id: str) -> StoredOrder:
         """Send an order again that stands in error, or at once one that waits. Pressed twice, it goes once."""
         stored = self._find(order_id)
-        if stored.state is OrderState.SENDING:
+        if stored.state is OrderState.SENDING or _goes_now(stored, self._clock()):
             return stored
         why = {**_OVER, **_THERE}.get(stored.state, "")
         if stored.error and stored.error.outcome is Outcome.CREATED:
@@ -313,6 +313,12 @@ class Desk:
 
     def _tell(self, stored: StoredOrder, hook: str, facts: Mapping[str, object]) -> None:
         Hooks(stored.connection).call(hook, facts)
+
+
+def _goes_now(stored: StoredOrder, now: float) -> bool:
+    """Whether an order is on its way by itself: nothing more comes of sending it again."""
+    due = stored.due_at is not None and stored.due_at <= now
+    return stored.state is OrderState.DUE and stored.waits_for is WaitsFor.NOTHING and due
 
 
 def _has_copy(stored: StoredOrder) -> bool:
