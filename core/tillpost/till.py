@@ -24,18 +24,7 @@ import stamina
 from pydantic import ValidationError
 
 from tillpost.adapter import Account, Adapter, Attempt, Credentials, Found
-from tillpost.commands import (
-    Announce,
-    Command,
-    Flow,
-    ImportMenu,
-    Pause,
-    Record,
-    Reimport,
-    Rest,
-    Sending,
-    Transmit,
-)
+from tillpost.commands import Announce, Command, Flow, ImportMenu, Pause, Record, Reimport, Rest, Sending, Transmit
 from tillpost.config import config_path, load_connections
 from tillpost.connection import Connection
 from tillpost.errors import Applied, ConfigError, Outcome, PosError
