@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from tillpost.cli import (
+    acts,
     connections,
     demo,
     held_menus,
@@ -112,9 +113,15 @@ def build() -> typer.Typer:
     outboxes.command("migrate", epilog=_example("outbox migrate --db sqlite:///orders.db"))(outbox.migrate)
     outboxes.command("erase", epilog=_example("outbox erase --days 30"))(outbox.erase)
     outboxes.command("prune", epilog=_example("outbox prune --days 90"))(outbox.prune)
-    listed = typer.Typer(name="orders", help="Find the outbox's orders, and see what happened to one.")
+    listed = typer.Typer(name="orders", help="Find the outbox's orders, see what happened to one, and act on it.")
     listed.command("list", epilog=_example("orders list --problem"))(orders.list_)
     listed.command("show", epilog=_example("orders show B42"))(orders.show)
+    listed.command("accept", epilog=_example("orders accept B42"))(acts.accept)
+    listed.command("advance", epilog=_example("orders advance B42 --to ready"))(acts.advance)
+    listed.command("resubmit", epilog=_example("orders resubmit B42"))(acts.resubmit)
+    listed.command("manual", epilog=_example("orders manual B42 > docket.txt"))(acts.manual)
+    listed.command("cancel", epilog=_example("orders cancel B42"))(acts.cancel)
+    listed.command("export", epilog=_example("orders export B42 > for-support.json"))(acts.export)
     keyring = typer.Typer(name="key", help="The key that the tokens in the outbox's database are sealed with.")
     keyring.command("new", epilog=_example("key new"))(keys.new)
     keyring.command("rotate", epilog=_example("key rotate"))(keys.rotate)
