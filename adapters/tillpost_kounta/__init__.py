@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from tillpost.hookspecs import hookimpl
 
-if TYPE_CHECKING:
-    from tillpost_kounta.adapter import Kounta
-
 
 @hookimpl
-def tillpost_adapters() -> Sequence[type[Kounta]]:
+def tillpost_adapters() -> Sequence[type[object]]:
     """Bring the Kounta adapter, which is loaded only now: importing this package is cheap."""
     from tillpost_kounta.adapter import Kounta
 

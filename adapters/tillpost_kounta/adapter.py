@@ -11,17 +11,18 @@ from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote, urlencode
 
 from tillpost import exchange, oauth
-from tillpost.adapter import Adapter, Attempt, AuthorisationRequest, Credentials, Found, Signed, searched_from
-from tillpost.errors import Applied, DoubtError, OutageError, PosError, RegisterOfflineError, StoreClosedError
+from tillpost.adapter import Account, Adapter, Attempt, Choice, Found, searched_from
+from tillpost.errors import Applied, DoubtError, PosError, RegisterOfflineError, StoreClosedError
 from tillpost.exchange import Effect, Exchange, Request, Response, ask, ask_with_answer, nothing, reading
 from tillpost.itemising import Billed, as_note, itemise, proved, reference_in
 from tillpost.lenient import texts_in
 from tillpost.menu import Menu
 from tillpost.money import to_major
-from tillpost.net_menu import Product, menu_of_products
+from tillpost.net_menu import Product, menu_of_products, mixed
 from tillpost.order import Order, PosOrder, PosState, Progress
 from tillpost.readiness import Finding, Readiness
 from tillpost.remedies import Actor
+from tillpost.settings import AuthorisationRequest, Credentials, Signed
 from tillpost.table import Problem, Row
 from tillpost.webhooks import AvailabilityChanged, OrderChanged, Webhook, WebhookEvent, verify_hmac
 from tillpost_kounta import wire
@@ -30,7 +31,6 @@ from tillpost_kounta.table import TABLE
 
 __all__ = ["Kounta"]
 
-_TOKEN = "/v1/token"  # noqa: S105  an address
 M = TypeVar("M", bound=wire.Thing)
 _FIELDS = "categories,option_sets,availability,unit_price,unit_price_ex_tax,unit_tax,variants"
 _PAGES = exchange.PageHeaders(onward="x-next-page", count="x-pages", number="x-page")
@@ -42,7 +42,7 @@ _REFUSED, _TAKEN = (PosState.REJECTED, Progress.CANCELLED), (PosState.ACCEPTED, 
 _DECIDED = {"ACCEPTED": _TAKEN, "COMPLETE": _DONE, "COMPLETED": _DONE, "REJECTED": _REFUSED, "DELETED": _GONE}
 
 
-class Kounta(Adapter[KountaSettings]):
+class Kounta(oauth.Tokens, Adapter[KountaSettings]):
     """Lightspeed Restaurant O-Series, formerly Kounta: REST API v1."""
 
     platform = "kounta"
@@ -51,6 +51,7 @@ class Kounta(Adapter[KountaSettings]):
     errors: ClassVar[tuple[Row, ...]] = TABLE
     needs_menu = True
     webhooks_proved = False
+    token_path = "/v1/token"  # noqa: S105  an address; its tokens last an hour (third-party code)
     public_fields = frozenset("sale_number order_type placed_at fulfil_at id_str rate code".split())
     simulator = "tillpost_kounta.simulator:KountaSimulator"
     demo = "tillpost_kounta.demo:scenarios"
@@ -63,7 +64,8 @@ class Kounta(Adapter[KountaSettings]):
 
     def sign(self, request: Request[Any], credentials: Credentials) -> Signed:
         """Put the token on the request, or the client's secrets into a request for a token."""
-        return oauth.signed_form(request, credentials) if request.path == _TOKEN else super().sign(request, credentials)
+        of_token = request.path == self.token_path
+        return oauth.signed_form(request, credentials) if of_token else super().sign(request, credentials)
 
     def problems(self, response: Response) -> Sequence[Problem]:
         """Return the first text in any of the places where one was seen. A success may hold an error, too."""
@@ -137,14 +139,10 @@ class Kounta(Adapter[KountaSettings]):
         """Read the order back and raise what is wrong with it. One that can't be read is there all the same."""
         try:
             seen = yield from exchange.ask_when_there(self._order(there.id), _READ_BACK)
-            if seen.id != there.id:
-                raise OutageError("the answer isn't about this order")
         except PosError as error:
             return _pos_order(there, *notices, f"Kounta's total isn't proved: {error.detail}")
-        billed = [
-            Billed(x.product, x.line_total_ex_tax, x.line_total_tax, [t.name for t in x.taxes]) for x in seen.lines
-        ]
-        return proved(order, self.config, billed, menu, _pos_order(seen, *notices))
+        bill = [Billed(x.product, x.line_total_ex_tax, x.line_total_tax, [t.name for t in x.taxes]) for x in seen.lines]
+        return proved(order, self.config, bill, menu, _pos_order(seen, *notices))
 
     def find(self, order: Order, since: float | None) -> Exchange[Found]:
         """Search the site's recent orders around the total: far around it, since Kounta's may have come out wrong.
@@ -173,22 +171,19 @@ class Kounta(Adapter[KountaSettings]):
 
     def import_menu(self) -> Exchange[Menu]:
         """Return the site's menu. Taxes and modifiers that no list tells are asked for product by product."""
-        company = yield from ask(Request("GET", f"{self._company}.json", reading(wire.Company)))
+        currency = yield from ask(Request("GET", f"{self._company}.json", wire.currency))
         taxes = yield from self._all(f"{self._company}/taxes.json", wire.Thing)
         listed = yield from self._all(f"{self._site}/products.json?fields={_FIELDS}", wire.Product)
         products: list[Product] = []
         for product in (each for each in listed if not each.variants):  # a template can't be ordered (vendor's page)
             known = wire.taxes_of(product, taxes)
             if known is None:
-                alone = Request("GET", f"{self._site}/products/{product.id}.json", reading(wire.Product))
-                told = yield from ask(alone)
-                if told.id != product.id:
-                    raise OutageError("the answer isn't about this product")
-                known = told.taxes or ()
+                read = exchange.reading_about(wire.Product, product.id)
+                alone = yield from ask(Request("GET", f"{self._site}/products/{product.id}.json", read))
+                known = alone.taxes or ()
             modifiers = yield from self._all(f"{self._company}/products/{product.id}/modifiers.json", wire.Product)
             products.append(wire.sold(product, known, modifiers, included=self.config.prices_include_tax))
-        site, currency = self.config.site_id, company.currency
-        return menu_of_products(products, site=site, currency=currency, faults=wire.mixed(products))
+        return menu_of_products(products, site=self.config.site_id, currency=currency, faults=mixed(products))
 
     def check(self) -> Exchange[Readiness]:
         """Look at the site: is a device in use, is online ordering on, does the printing register get dockets?"""
@@ -207,13 +202,14 @@ class Kounta(Adapter[KountaSettings]):
         page = f"{base_url.replace('://api.', '://my.', 1)}/authorize"
         return oauth.authorisation_page(page, request, response_type="code")
 
-    def exchange_code(self, credentials: Credentials) -> Exchange[Credentials]:
-        """Return the credentials that the code of an authorisation stands for."""
-        return oauth.exchange_code(_TOKEN, credentials)
-
-    def refresh(self, credentials: Credentials) -> Exchange[Credentials]:
-        """Return a new access token for an expired one; they last an hour (third-party code)."""
-        return oauth.refresh(_TOKEN, credentials)
+    def account(self) -> Exchange[Account]:
+        """Return the company that let us in, its sites and its payment methods."""
+        company = yield from ask(Request("GET", "/v1/companies/me.json", reading(wire.Thing)))
+        found = {"company_id": [company]}
+        for setting, listed in ("site_id", "sites"), ("payment_method_id", "payment_methods"):
+            found[setting] = yield from self._all(f"/v1/companies/{company.id}/{listed}.json", wire.Thing)
+        choices = {name: tuple(Choice(value=t.id, name=t.name) for t in things) for name, things in found.items()}
+        return Account(name=company.name, choices=choices)
 
     def parse_webhook(self, webhook: Webhook, now: float) -> Sequence[WebhookEvent]:
         """Return what a webhook, or the callback of an order, tells of this site, by the object that is its body.
@@ -223,14 +219,13 @@ class Kounta(Adapter[KountaSettings]):
         """
         verify_hmac(self.config.webhook_secret, webhook.headers.get("x-kounta-signature"), webhook.body, "hex")
         told = wire.Order.model_validate_json(webhook.body)
-        if (told.site_id or told.id) != self.config.site_id:
-            return ()
-        if not told.site_id:  # a site, whose changes all look alike: `check` says what has changed
-            return (AvailabilityChanged(),)
-        return (OrderChanged(event_id=webhook.digest, pos_id=told.id),)
+        # The changes of a site all look alike: `check` says what has changed.
+        event = OrderChanged(event_id=webhook.digest, pos_id=told.id) if told.site_id else AvailabilityChanged()
+        return (event,) if (told.site_id or told.id) == self.config.site_id else ()
 
     def _order(self, pos_id: str) -> Request[wire.Order]:
-        return Request("GET", f"{self._company}/orders/{quote(pos_id, safe='')}.json", reading(wire.Order))
+        path = f"{self._company}/orders/{quote(pos_id, safe='')}.json"
+        return Request("GET", path, exchange.reading_about(wire.Order, pos_id))
 
     def _status(self) -> Request[dict[str, str]]:
         # unconfirmed: that the printing register's status is a plain word as the others are; an answer would tell.

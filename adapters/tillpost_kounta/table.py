@@ -14,7 +14,8 @@ from tillpost.table import Row
 __all__ = ["TABLE"]
 
 _SAID = (*range(200, 300), *range(400, 500))
-_EXPIRED = r"\btoken\b.*\b(?:expired|invalid)\b|_token\b"
+_EXPIRED = r"\btoken\b.*\bexpired\b"
+_INVALID = r"\btoken\b.*\binvalid\b|_token\b"
 _DENIED = r"\bunauthori[sz]ed|\b(?:access|permission)\b.*\bdenied\b|\bpermissions?\b|\bnot (?:allowed|authori[sz]ed)\b"
 _ITEM = r"\b(?:product|modifier|option)s?(?: id)?\W{0,4}(?P<item>[0-9]{1,20})\b"
 _GONE = _ITEM + r".*\b(?:not available|not found|not exist|invalid)\b"
@@ -25,12 +26,15 @@ _OF_ORDER = r"\b(?:customers?|guests|payments?|amount|sale_number|quantity|notes
 TABLE = (
     Row(errors.RateLimitError, status=(429,)),
     Row(PermissionsError, status=_SAID, text=r"\bscopes?\b|\binsufficient_scope\b", reason="scopes"),
-    Row(PermissionsError, codes=frozenset({"invalid_grant", "invalid_client", "unauthorized_client"})),
-    Row(PermissionsError, status=_SAID, text=r"\binvalid_(?:grant|client)\b"),
-    Row(PermissionsError, status=_SAID, text=_EXPIRED, refreshable=True),
+    Row(PermissionsError, codes=frozenset({"invalid_grant"}), reason="withdrawn"),
+    Row(PermissionsError, codes=frozenset({"invalid_client", "unauthorized_client"})),
+    Row(PermissionsError, status=_SAID, text=r"\binvalid_grant\b", reason="withdrawn"),
+    Row(PermissionsError, status=_SAID, text=r"\binvalid_client\b"),
+    Row(PermissionsError, status=_SAID, text=_EXPIRED, reason="expired", refreshable=True),
+    Row(PermissionsError, status=_SAID, text=_INVALID, refreshable=True),
     Row(PermissionsError, status=(401,), refreshable=True),
-    Row(PermissionsError, status=_SAID, text=_DENIED),
-    Row(PermissionsError, status=(403,)),
+    Row(PermissionsError, status=_SAID, text=_DENIED, reason="demoted"),
+    Row(PermissionsError, status=(403,), reason="demoted"),
     Row(errors.RegisterOfflineError, status=_SAID, text=r"\bregister\b.*\boffline\b"),
     Row(errors.StoreClosedError, status=_SAID, text=r"\bonline ordering\b|\bsite\b.*\b(?:closed|offline)\b"),
     Row(MenuError, status=_SAID, text=_ITEM + r".*\b(?:sold out|out of stock)\b", reason="sold_out"),

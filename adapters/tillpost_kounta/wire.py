@@ -11,13 +11,12 @@ from typing import Annotated
 
 from pydantic import AliasChoices, AliasPath, Field
 
-from tillpost.lenient import Lenient, Many, Said
-from tillpost.menu import SetupFault, Tax
-from tillpost.money import Currency
+from tillpost.lenient import Lenient, Many, Said, texts_in
+from tillpost.menu import Tax
 from tillpost.net_menu import Choice, ChoiceSet, taxes_that_come_to
 from tillpost.net_menu import Product as Sold
 
-__all__ = ["Company", "Line", "Order", "Product", "Thing", "mixed", "sold", "taxes_of"]
+__all__ = ["Line", "Order", "Product", "Thing", "currency", "sold", "taxes_of"]
 
 _PRICES = AliasChoices("price_ex_tax", "unit_price_ex_tax", "unit_price")
 
@@ -29,12 +28,6 @@ class Thing(Lenient):
     name: Said = ""
     rate: Decimal = Decimal(0)
     ref: Said = ""
-
-
-class Company(Lenient):
-    """The company; the currency is told nowhere else, so without it this is no answer."""
-
-    currency: Currency
 
 
 class Product(Thing):
@@ -80,6 +73,11 @@ class Order(Thing):
     lines: Many[Line] = ()
 
 
+def currency(body: bytes) -> str:
+    """Read the company's currency, which nothing else tells: without it this is no answer."""
+    return texts_in(body)["currency"]
+
+
 def taxes_of(product: Product, taxes: Sequence[Thing]) -> Sequence[Thing] | None:
     """Return the taxes on a product of a list, which tells their sum alone; None when only its own page can tell."""
     if product.taxes is not None or not product.price or product.unit_tax is None:
@@ -101,9 +99,3 @@ def sold(product: Product, taxes: Sequence[Thing], modifiers: Sequence[Product],
     gone, online = product.is_available is False, product.show_online is not False
     names = [category.name for category in product.categories]
     return Sold(product.id, product.name, product.code, product.price, own, names, sets, sold_out=gone, online=online)
-
-
-def mixed(products: Sequence[Sold]) -> list[SetupFault]:
-    """Return the products that no order can go in with, though each of their options could."""
-    text = "has option sets and modifiers at once, a setup that can't be ordered online; keep one of the two"
-    return [SetupFault(subject=p.name, text=text) for p in products if len({s.removable for s in p.sets}) > 1]

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from tillpost import oauth
 from tillpost.adapter import (
+    Account,
     Adapter,
     Attempt,
     AuthorisationRequest,
@@ -32,8 +33,8 @@ from tillpost.menu import Menu
 from tillpost.order import Draft, Order, PosOrder, PosState, Progress
 from tillpost.readiness import Finding, Readiness
 from tillpost.webhooks import Webhook, WebhookEvent
-from tillpost_square import wire
-from tillpost_square.authorisation import TOKEN, authorize_url
+from tillpost_square import authorisation, wire
+from tillpost_square.authorisation import REVOKE, TOKEN, authorize_url
 from tillpost_square.catalogue import TYPES, CatalogueChanges, changes_of, menu_of
 from tillpost_square.checks import location_findings, token_findings, unseen
 from tillpost_square.reasons import mismatch
@@ -81,6 +82,11 @@ class Square(Adapter[SquareSettings]):
         if request.path == TOKEN:
             headers = {"Content-Type": "application/json", "Accept": "application/json"}
             return Signed(headers | version, to_body(**oauth.token_fields(request, credentials)))
+        if request.path == REVOKE and credentials.client_secret:
+            headers = {"Content-Type": "application/json", "Accept": "application/json"}
+            headers["Authorization"] = f"Client {credentials.client_secret.get_secret_value()}"
+            named = {"client_id": credentials.client_id, "access_token": credentials.access_token.get_secret_value()}
+            return Signed(headers | version, to_body(**named))
         return Signed({**super().sign(request, credentials).headers, **version})
 
     def problems(self, response: Response) -> Sequence[Problem]:
@@ -286,6 +292,14 @@ class Square(Adapter[SquareSettings]):
     def refresh(self, credentials: Credentials) -> Exchange[Credentials]:
         """Return a new access token for an expired one. Access tokens last 30 days (developer documentation)."""
         return oauth.refresh(TOKEN, credentials)
+
+    def account(self) -> Exchange[Account]:
+        """Return the merchant that let us in, the scopes that were granted, and the locations."""
+        return authorisation.account()
+
+    def revoke(self, credentials: Credentials) -> Exchange[None]:
+        """Revoke all that the merchant has granted to the application."""
+        return authorisation.revoke(credentials)
 
     def parse_webhook(self, webhook: Webhook, now: float) -> Sequence[WebhookEvent]:
         """Return what a notification tells of this location."""

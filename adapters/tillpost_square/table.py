@@ -35,8 +35,7 @@ STALE_VERSION = frozenset({"VERSION_MISMATCH", "CONFLICT"})
 """Codes of an UpdateOrder whose order has moved on meanwhile."""
 
 _PERMISSIONS = frozenset(
-    "UNAUTHORIZED ACCESS_TOKEN_REVOKED CLIENT_DISABLED FORBIDDEN APPLICATION_DISABLED V1_ACCESS_TOKEN "
-    "INSUFFICIENT_PERMISSIONS MERCHANT_SUBSCRIPTION_NOT_FOUND".split()
+    "UNAUTHORIZED CLIENT_DISABLED APPLICATION_DISABLED V1_ACCESS_TOKEN MERCHANT_SUBSCRIPTION_NOT_FOUND".split()
 )
 _OUTAGE = frozenset(
     "INTERNAL_SERVER_ERROR NOT_IMPLEMENTED BAD_GATEWAY SERVICE_UNAVAILABLE GATEWAY_TIMEOUT REQUEST_TIMEOUT "
@@ -101,8 +100,10 @@ _LOCATION = r"\blocation(?:_id)?\b"
 _MISMATCH = r"total .{0,60}does(?: not|n't) match"
 
 TABLE = (
-    Row(PermissionsError, codes=frozenset({"ACCESS_TOKEN_EXPIRED"}), refreshable=True),
+    Row(PermissionsError, codes=frozenset({"ACCESS_TOKEN_EXPIRED"}), reason="expired", refreshable=True),
     Row(PermissionsError, codes=frozenset({"INSUFFICIENT_SCOPES"}), reason="scopes"),
+    Row(PermissionsError, codes=frozenset({"ACCESS_TOKEN_REVOKED"}), reason="withdrawn"),
+    Row(PermissionsError, codes=frozenset({"INSUFFICIENT_PERMISSIONS", "FORBIDDEN"}), reason="demoted"),
     Row(PermissionsError, codes=_PERMISSIONS),
     Row(RateLimitError, codes=frozenset({"RATE_LIMITED", "PLAID_ERROR_RATE_LIMIT"})),
     # The key has been used, for another body: whatever was made with it may be there.

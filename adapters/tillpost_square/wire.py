@@ -370,6 +370,25 @@ class LocationAnswer(Wire):
     location: Location
 
 
+class LocationsAnswer(Wire):
+    """The answer of ListLocations."""
+
+    locations: Many[Location] = ()
+
+
+class Merchant(Wire):
+    """The business that a token belongs to."""
+
+    id: Id
+    business_name: Said = ""
+
+
+class MerchantAnswer(Wire):
+    """The answer of RetrieveMerchant."""
+
+    merchant: Merchant
+
+
 class TokenStatus(Wire):
     """The answer of RetrieveTokenStatus. An empty `expires_at`: never."""
 

@@ -29,15 +29,17 @@ from tillpost.menu import Menu
 from tillpost.order import Draft, Order, PosOrder
 from tillpost.readiness import Readiness
 from tillpost.redaction import PUBLIC_FIELDS, redact, redact_path
-from tillpost.settings import AdapterSettings, AuthorisationRequest, Credentials, Looks, Signed
+from tillpost.settings import Account, AdapterSettings, AuthorisationRequest, Choice, Credentials, Looks, Signed
 from tillpost.table import DEFAULT_ROWS, Problem, Row, unreachable
 from tillpost.webhooks import Webhook, WebhookEvent
 
 __all__ = [
+    "Account",
     "Adapter",
     "AdapterSettings",
     "Attempt",
     "AuthorisationRequest",
+    "Choice",
     "Credentials",
     "Found",
     "Looks",
@@ -196,6 +198,14 @@ class Adapter(ABC, Generic[S]):
         """Return the credentials that an authorisation's code stands for. As with `refresh`, `sign` writes the body."""
         raise UnsupportedError(f"{self.title}'s adapter can't exchange a code")
 
+    def account(self) -> Exchange[Account]:
+        """Return who let us in, and what they let us see. It needs credentials only: no other setting is known yet."""
+        raise UnsupportedError(f"{self.title}'s adapter can't tell whose account it is")
+
+    def revoke(self, credentials: Credentials) -> Exchange[None]:
+        """Give the access back that was granted. As with `refresh`, `sign` puts the secrets on the request."""
+        raise UnsupportedError(f"{self.title}'s adapter can't give access back")
+
     def parse_webhook(self, webhook: Webhook, now: float) -> Sequence[WebhookEvent]:
         """Check the platform's signature and return what the webhook tells; raise `WebhookError` otherwise. Pure.
 
@@ -315,6 +325,8 @@ _OPERATIONS = (
     "refresh",
     "authorize_url",
     "exchange_code",
+    "account",
+    "revoke",
     "parse_webhook",
 )
 

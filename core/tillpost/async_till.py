@@ -20,7 +20,7 @@ from typing import Any, Self, TypeVar
 import httpx
 import stamina
 
-from tillpost.adapter import Adapter, Credentials
+from tillpost.adapter import Account, Adapter, Credentials
 from tillpost.commands import Announce, Command, Flow, ImportMenu, Pause, Record, Reimport, Rest, Sending, Transmit
 from tillpost.errors import PosError
 from tillpost.importing import MenuImport, importing
@@ -142,6 +142,14 @@ class AsyncTill(BaseTill):
     async def exchange_code(self) -> Credentials:
         """Exchange the authorisation code among the credentials; `authorisation.aexchange_code` is the usual way."""
         return await self._run(self._exchanging())
+
+    async def account(self) -> Account:
+        """Return who let us in, and what may be chosen there: locations, payment methods."""
+        return await self._run(self._seeing_account())
+
+    async def revoke(self) -> None:
+        """Give back the access that the store granted: nothing works until it is connected again."""
+        await self._run(self._revoking())
 
     async def aclose(self) -> None:
         """Close the connections, unless the HTTP client was handed in."""

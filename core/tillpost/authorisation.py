@@ -4,6 +4,7 @@
     url = authorize_url("square", client_id=..., redirect_uri=..., state=state, code_verifier=verifier)
     # the store's admin opens the url, grants access, and is sent to redirect_uri?code=...&state=...
     credentials = exchange_code("square", code=code, client_id=..., client_secret=..., redirect_uri=...)
+    account("square", credentials)                          # whose it is, and the locations to choose from
 
 Compare the `state` that comes back with the one that went out: a difference means that somebody planted another code.
 """
@@ -18,12 +19,12 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from tillpost.adapter import Adapter, AuthorisationRequest, Credentials
+from tillpost.adapter import Account, Adapter, AuthorisationRequest, Credentials
 from tillpost.async_till import AsyncTill
 from tillpost.plugins import adapter_named
 from tillpost.till import Options, Till
 
-__all__ = ["aexchange_code", "authorize_url", "exchange_code", "new_state", "new_verifier"]
+__all__ = ["account", "aexchange_code", "authorize_url", "exchange_code", "new_state", "new_verifier", "revoke"]
 
 
 def new_state() -> str:
@@ -95,6 +96,21 @@ async def aexchange_code(
     adapter = _adapter(platform, base_url)
     async with AsyncTill(adapter, Options(credentials=granted), http_client=http_client) as till:
         return await till.exchange_code()
+
+
+def account(platform: str, credentials: Credentials, *, base_url: str = "") -> Account:
+    """Return whose account the credentials are of, and what its connection's settings can be.
+
+    Raises `UnsupportedError` where the platform's adapter can't tell, and the platform's `PosError`.
+    """
+    with Till(_adapter(platform, base_url), Options(credentials=credentials)) as till:
+        return till.account()
+
+
+def revoke(platform: str, credentials: Credentials, *, base_url: str = "") -> None:
+    """Give back the access that these credentials stand for. Raises as `account` does."""
+    with Till(_adapter(platform, base_url), Options(credentials=credentials)) as till:
+        till.revoke()
 
 
 def _granted(code: str, client_id: str, client_secret: str, redirect_uri: str, verifier: str) -> Credentials:

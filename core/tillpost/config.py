@@ -108,8 +108,10 @@ def config_path(path: str | Path | None = None) -> Path:
     return Path(path or os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG)
 
 
-def load_connections(path: str | Path | None = None) -> Mapping[str, ConnectionSettings]:
+def load_connections(path: str | Path | None = None, *, needed: bool = True) -> Mapping[str, ConnectionSettings]:
     """Return the file's connections by name, at least one. See `config_path` for which file.
+
+    Where none is `needed`, a file without any is fine, and so is no file, unless one was named.
 
     Other top-level tables are left alone: they belong to somebody else.
 
@@ -117,7 +119,11 @@ def load_connections(path: str | Path | None = None) -> Mapping[str, ConnectionS
         ConfigError: the file isn't there, can't be read, isn't TOML, or has no connections.
     """
     source = config_path(path)
+    if not needed and source == DEFAULT_CONFIG and not source.exists():
+        return {}
     tables = _content(source).get("connections")
+    if not needed and tables is None:
+        return {}
     if not isinstance(tables, dict) or not tables:
         raise ConfigError(f"{source}: there is no [connections.NAME] table")
     found: dict[str, ConnectionSettings] = {}

@@ -30,7 +30,10 @@ class Shelf:
 
 @dataclass(slots=True)
 class Connection:
-    """What a flow may know of the store. `name` is what plugins are told; `clock` returns epoch seconds."""
+    """What a flow may know of the store. `name` is what plugins are told; `clock` returns epoch seconds.
+
+    `granted_by` is the person or account at the provider that let us in, where that is known.
+    """
 
     name: str
     adapter: Adapter[Any]
@@ -38,3 +41,4 @@ class Connection:
     clock: Callable[[], float]
     shelf: Shelf = field(default_factory=Shelf)
     support_contact: str = ""
+    granted_by: str = ""

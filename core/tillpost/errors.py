@@ -94,6 +94,7 @@ class ErrorRecord(Word):
     refreshable: bool = False
     menu_imported: bool = False
     support_contact: str = ""
+    granted_by: str = ""
     pos_order: PosOrder | None = None
     exchange: Transcript | None = None
 
@@ -115,6 +116,7 @@ class PosError(Exception):
         applied: what became of the request that failed; `outcome`: what is known of the order. Core sets the latter.
         transient: worth trying again unchanged. `retry_after`: how many seconds the platform asked to wait.
         refreshable: a fresh access token would mend it.
+        granted_by: who let us in at the platform, where that is known.
         menu_imported: the menu was imported again because of this order, and that didn't mend it.
         pos_order: the order at the platform, where one exists.
         exchange: a redacted copy of the exchange that failed; `sends` counts how often its request was sent.
@@ -156,6 +158,7 @@ class PosError(Exception):
         self.outcome = Outcome.NOT_CREATED
         self.menu_imported = False
         self.support_contact = ""
+        self.granted_by = ""
         self.sends = 1
         self.exchange: Transcript | None = None
 
@@ -170,6 +173,7 @@ class PosError(Exception):
             detail=self.detail,
             imported=MENU_IMPORTED if self.menu_imported else "",
             contact=self.support_contact,
+            granted_by=self.granted_by,
         )
 
     def record(self) -> ErrorRecord:

@@ -44,6 +44,7 @@ __all__ = [
     "nothing",
     "pause",
     "reading",
+    "reading_about",
     "reading_list",
     "to_body",
     "to_exact_body",
@@ -221,6 +222,18 @@ def pause(seconds: float) -> Exchange[None]:
 def reading(model: type[Model]) -> Callable[[bytes], Model]:
     """Return a reader of JSON bodies as `model`, for `Request.read`."""
     return model.model_validate_json
+
+
+def reading_about(model: type[Model], thing_id: str) -> Callable[[bytes], Model]:
+    """Return a reader as `reading` does, of what is asked for by its id: an answer about another is no answer."""
+
+    def read(body: bytes) -> Model:
+        told = model.model_validate_json(body)
+        if getattr(told, "id", None) != thing_id:
+            raise ValueError("it is about something else")
+        return told
+
+    return read
 
 
 def reading_list(model: type[Model]) -> Callable[[bytes], Sequence[Model]]:

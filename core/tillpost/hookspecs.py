@@ -15,10 +15,11 @@ from typing import Any
 import pluggy
 
 from tillpost.adapter import Adapter
+from tillpost.availability import Availability
 from tillpost.errors import PosError
 from tillpost.menu import Menu
 from tillpost.menu_changes import MenuChanges
-from tillpost.order import Order, PosOrder
+from tillpost.order import Order, PosOrder, Progress
 from tillpost.outages import Outage
 
 __all__ = ["hookimpl", "hookspec"]
@@ -85,6 +86,31 @@ def outage_ended(connection: str, outage: Outage) -> None:
 @hookspec
 def order_parked(connection: str, order: Order, error: PosError) -> None:
     """The order waits for a person: to connect the store again, or to look at an order that workers died with."""
+
+
+@hookspec
+def order_status_changed(connection: str, order: Order | None, state: str, progress: Progress) -> None:
+    """The order stands elsewhere at the POS, or the customer may be told something new. `order` is None once erased."""
+
+
+@hookspec
+def order_rejected(connection: str, order: Order | None, pos_order: PosOrder) -> None:
+    """Staff turned the order down at the register: the customer's money has to go back."""
+
+
+@hookspec
+def order_unseen(connection: str, order: Order | None, pos_order: PosOrder) -> None:
+    """The platform has had the order for a while, and the register has shown no sign of it."""
+
+
+@hookspec
+def order_escalated(connection: str, order: Order | None, error: PosError | None, times: int) -> None:
+    """Nobody has acted on the order's problem; it is told for the given time, from 1 on."""
+
+
+@hookspec
+def store_availability_changed(connection: str, availability: Availability) -> None:
+    """The store takes online orders now, or takes none any more."""
 
 
 @hookspec

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from tillpost.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, SetupFault, Tax, Variation
 from tillpost.money import nearest_minor
 
-__all__ = ["Choice", "ChoiceSet", "Product", "menu_of_products", "taxes_that_come_to"]
+__all__ = ["Choice", "ChoiceSet", "Product", "menu_of_products", "mixed", "taxes_that_come_to"]
 
 _NOT_HERE = "is offered as an option, but isn't sold at this site, so an order with it would be refused"
 
@@ -137,3 +137,9 @@ def _price(product: Product, net: Decimal | None, currency: str) -> int | None:
     if net is None:
         return None
     return nearest_minor(net * (1 + sum(tax.rate for tax in product.taxes if tax.included)), currency)
+
+
+def mixed(products: Sequence[Product]) -> list[SetupFault]:
+    """Return the products that no order can go in with where the two ways of choosing don't go together."""
+    text = "has option sets and modifiers at once, a setup that can't be ordered online; keep one of the two"
+    return [SetupFault(subject=p.name, text=text) for p in products if len({s.removable for s in p.sets}) > 1]

@@ -1,10 +1,11 @@
 """OAuth 2.0 as platforms share it (RFC 6749): the admin's page, and the two requests that bring credentials. No I/O.
 
-    def refresh(self, credentials):
-        return oauth.refresh(TOKEN, credentials)
+    class Corner(oauth.Tokens, Adapter[CornerSettings]):
+        token_path = "/oauth/token"
 
-    def sign(self, request, credentials):
-        return oauth.signed_form(request, credentials) if request.path == TOKEN else super().sign(request, credentials)
+        def sign(self, request, credentials):
+            of_token = request.path == self.token_path
+            return oauth.signed_form(request, credentials) if of_token else super().sign(request, credentials)
 
 A token request says which grant it is for and nothing else; `token_fields` adds the secrets when it is signed.
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from urllib.parse import urlencode
 
 from pydantic import Field, SecretStr
@@ -25,7 +26,7 @@ from tillpost.lenient import Lenient
 from tillpost.settings import AuthorisationRequest, Credentials, Signed
 from tillpost.words import Aware
 
-__all__ = ["authorisation_page", "exchange_code", "refresh", "signed_form", "token_fields"]
+__all__ = ["Tokens", "authorisation_page", "exchange_code", "refresh", "signed_form", "token_fields"]
 
 _SECRETS = {"authorization_code": ("code", "code_verifier"), "refresh_token": ("refresh_token",)}
 """What each kind of grant sends, beside the client's own id and secret."""
@@ -68,6 +69,20 @@ def refresh(path: str, credentials: Credentials) -> Exchange[Credentials]:
     if credentials.refresh_token is None:
         raise PermissionsError("the access token has expired, and there is no refresh token")
     return (yield from _granted(path, "refresh_token", credentials))
+
+
+class Tokens:
+    """The two token requests as an adapter's operations: derive from this before `Adapter`, and name the address."""
+
+    token_path: ClassVar[str]
+
+    def exchange_code(self, credentials: Credentials) -> Exchange[Credentials]:
+        """Return the credentials that an authorisation's code stands for."""
+        return exchange_code(self.token_path, credentials)
+
+    def refresh(self, credentials: Credentials) -> Exchange[Credentials]:
+        """Return new credentials for expired ones."""
+        return refresh(self.token_path, credentials)
 
 
 def token_fields(request: Request[Any], credentials: Credentials) -> Mapping[str, str]:

@@ -78,6 +78,7 @@ class Conduct:
         adapter = self.connection.adapter
         error.platform, error.title, error.operation = adapter.platform, adapter.title, self.operation
         error.support_contact = self.connection.support_contact
+        error.granted_by = self.connection.granted_by
         error.sends = self.sends
         error.outcome = Outcome.CREATED if error.pos_order else self.outcome
         if self.order and error.lines and not error.subjects:
@@ -138,13 +139,16 @@ def _transmit(conduct: Conduct, request: Request[Any]) -> Generator[Transmit | R
     """
     transmit = Transmit(request, partial(conduct.judge, request), *conduct.budget())
     sending: Sending = yield transmit
-    expired = sending.verdict.error and sending.verdict.error.refreshable and conduct.operation != "refresh"
+    refused = sending.verdict.error
+    expired = refused if refused and refused.refreshable and conduct.operation != "refresh" else None
     try:
         if expired and (yield Refresh(sending.signed_with)):
             if sending.verdict.applied is not Applied.NO and not request.repeatable:
                 doubt = DoubtError("the token had expired, by an answer that proves nothing", applied=Applied.MAYBE)
                 return Verdict(sending.verdict.applied, error=doubt)
             sending = yield transmit
+        elif expired and sending.signed_with.refresh_token:
+            expired.reason = "withdrawn"  # whoever grants tokens grants none any more
     except PosError as unreachable:
         # Whoever grants tokens is away for now: nobody has to connect the store again.
         return Verdict(sending.verdict.applied, error=unreachable)

@@ -1,8 +1,8 @@
 """What to do about each kind of trouble, as a table of texts: `errors` picks a row and fills in the names.
 
 A key is an error's kind, or `kind.reason` where one kind has several remedies. In the texts, `{platform}` is the
-platform's name, `{subjects}` the lines, items or taxes at fault, `{detail}` the platform's words, and `{imported}` a
-sentence that says so when the menu was imported again in vain.
+platform's name, `{subjects}` the lines, items or taxes at fault, `{detail}` the platform's words, `{who}` whoever let
+us in, and `{imported}` a sentence that says so when the menu was imported again in vain.
 """
 
 from __future__ import annotations
@@ -158,10 +158,34 @@ REMEDIES: Mapping[str, RemedyText] = {
     "permissions": RemedyText(
         Action.RECONNECT,
         Actor.STORE,
-        "{platform} no longer lets online orders in, most often because the person who connected it was removed or "
-        "lost admin rights. Another person with admin rights in {platform} has to connect it again.",
+        "{platform} no longer lets online orders in, most often because {who} was removed or lost admin rights. "
+        "Another person with admin rights in {platform} has to connect it again.",
         "{platform} refused the credentials: {detail}. Connect again with another admin's authorisation; orders can "
         "then be sent again.",
+    ),
+    "permissions.expired": RemedyText(
+        Action.RECONNECT,
+        Actor.STORE,
+        "Access to {platform} has run out, and it can't be renewed by itself. That doesn't mean that anybody was "
+        "removed: {who} may connect it again, or another person with admin rights in {platform}.",
+        "The token has expired, and there is none to renew it with: {detail}. Connect again; orders can then be sent "
+        "again.",
+    ),
+    "permissions.withdrawn": RemedyText(
+        Action.RECONNECT,
+        Actor.STORE,
+        "Access to {platform} was withdrawn, most often because {who} was removed there or took it back. Another "
+        "person with admin rights in {platform} has to connect it again.",
+        "The authorisation itself is gone, not only the token: {detail}. Connect again with another admin's "
+        "authorisation; orders can then be sent again.",
+    ),
+    "permissions.demoted": RemedyText(
+        Action.RECONNECT,
+        Actor.STORE,
+        "In {platform}, {who} may no longer do what online orders need, most often because of lost admin rights. "
+        "Another person with admin rights in {platform} has to connect it again.",
+        "The token is valid, but its user may not do this: {detail}. Connect again with another admin's authorisation; "
+        "orders can then be sent again.",
     ),
     "permissions.scopes": RemedyText(
         Action.RECONNECT,
@@ -227,7 +251,14 @@ REMEDIES: Mapping[str, RemedyText] = {
 
 
 def fill(
-    text: RemedyText, *, platform: str, subjects: Sequence[str], detail: str, imported: str, contact: str
+    text: RemedyText,
+    *,
+    platform: str,
+    subjects: Sequence[str],
+    detail: str,
+    imported: str,
+    contact: str,
+    granted_by: str = "",
 ) -> Remedy:
     """Return the row's remedy with the names filled in, ending with the support contact where there is one."""
     names = {
@@ -235,6 +266,7 @@ def fill(
         "subjects": _listed(subjects),
         "detail": detail.rstrip(".") or "no detail given",
         "imported": imported,
+        "who": f"{granted_by}, who connected it," if granted_by else "the person who connected it",
     }
     ending = f" {contact}" if contact else ""
     return Remedy(

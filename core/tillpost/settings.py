@@ -1,4 +1,4 @@
-"""What a connection needs, what its requests are signed with, and what is asked of a store's admin.
+"""What a connection needs, what its requests are signed with, what is asked of a store's admin, and what they granted.
 
 An adapter derives its settings from `AdapterSettings`; `Till.connect` validates by them. `Credentials` are what core
 keeps of them, renews, and hands to `Adapter.sign` alone.
@@ -13,9 +13,18 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from tillpost.words import Aware
+from tillpost.words import Aware, Word
 
-__all__ = ["AdapterSettings", "AuthorisationRequest", "Credentials", "Looks", "Seconds", "Signed"]
+__all__ = [
+    "Account",
+    "AdapterSettings",
+    "AuthorisationRequest",
+    "Choice",
+    "Credentials",
+    "Looks",
+    "Seconds",
+    "Signed",
+]
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 """A time to wait, as a setting."""
@@ -112,3 +121,23 @@ class Signed:
 
     headers: Mapping[str, str]
     body: bytes | None = None
+
+
+class Choice(Word):
+    """One value that a setting can have, such as a location's id, and its name for people."""
+
+    value: str
+    name: str = ""
+
+
+class Account(Word):
+    """Who let us in, and what the credentials let us see.
+
+    `name` is the business at the provider. `choices` are the values that settings can have, by the settings' names:
+    `{"location_id": (Choice(value="L123", name="Cafe 42"),)}`.
+    """
+
+    name: str = ""
+    scopes: tuple[str, ...] = ()
+    expires_at: Aware | None = None
+    choices: Mapping[str, tuple[Choice, ...]] = {}

@@ -23,19 +23,8 @@ import httpx
 import stamina
 from pydantic import ValidationError
 
-from tillpost.adapter import Adapter, Attempt, Credentials, Found
-from tillpost.commands import (
-    Announce,
-    Command,
-    Flow,
-    ImportMenu,
-    Pause,
-    Record,
-    Reimport,
-    Rest,
-    Sending,
-    Transmit,
-)
+from tillpost.adapter import Account, Adapter, Attempt, Credentials, Found
+from tillpost.commands import Announce, Command, Flow, ImportMenu, Pause, Record, Reimport, Rest, Sending, Transmit
 from tillpost.config import config_path, load_connections
 from tillpost.connection import Connection
 from tillpost.errors import Applied, ConfigError, Outcome, PosError
@@ -69,6 +58,7 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     hooks: Iterable[object] = ()
     support_contact: str = ""
+    granted_by: str = ""
     journal: Journal | None = None
     clock: Callable[[], float] = time.time
     credentials: Credentials | None = None
@@ -86,6 +76,7 @@ class BaseTill:
             options.policy,
             self._clock,
             support_contact=options.support_contact,
+            granted_by=options.granted_by,
         )
         self._limits = options.limits
         self._hooks = Hooks(self._connection.name, options.hooks)
@@ -154,6 +145,12 @@ class BaseTill:
         return drive(
             Conduct(self._connection, "exchange_code"), self._connection.adapter.exchange_code, self._credentials
         )
+
+    def _seeing_account(self) -> Flow[Account]:
+        return drive(Conduct(self._connection, "account"), self._connection.adapter.account)
+
+    def _revoking(self) -> Flow[None]:
+        return drive(Conduct(self._connection, "revoke"), self._connection.adapter.revoke, self._credentials)
 
     def _read_webhook(self, headers: Mapping[str, str], body: bytes, url: str) -> tuple[WebhookEvent, ...]:
         return read_webhook(self._connection.adapter.parse_webhook, headers, body, url, self._connection.clock())
@@ -344,6 +341,14 @@ class Till(BaseTill):
     def exchange_code(self) -> Credentials:
         """Exchange the authorisation code among the credentials; `authorisation.exchange_code` is the usual way."""
         return self._run(self._exchanging())
+
+    def account(self) -> Account:
+        """Return who let us in, and what may be chosen there: locations, payment methods."""
+        return self._run(self._seeing_account())
+
+    def revoke(self) -> None:
+        """Give back the access that the store granted: nothing works until it is connected again."""
+        self._run(self._revoking())
 
     def close(self) -> None:
         """Close the connections, unless the HTTP client was handed in."""

@@ -24,8 +24,9 @@ from tillpost.testing.files import read_yaml
 SAMPLES_OF_PEOPLE = ("Mia Chen", "+61400111222", "mia@example.com", "Tom O'Neil", "+61400333444", "Wattle St")
 """Who stands in the example orders of this repository."""
 
-UNRECORDED = frozenset({"authorize_url", "parse_webhook", "exchange_code", "refresh"})
-"""The first two send nothing; of what the others send and get, masking leaves nothing to be played."""
+UNRECORDED = frozenset({"authorize_url", "parse_webhook", "exchange_code", "refresh", "revoke", "account"})
+"""The first two send nothing; of what the next send and get, masking leaves nothing to be played. `account` isn't about
+orders, and is asked once, when a store is connected."""
 
 
 def exchanges(path: Path) -> list[tuple[Any, Any]]:

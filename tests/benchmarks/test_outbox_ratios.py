@@ -31,7 +31,6 @@ ADD_AT_LEAST = 0.5
 DRAIN_AT_LEAST = 0.4
 CLAIM_AT_MOST = 1.5
 
-CONCURRENCY = 16
 FEW, MANY = 1_000, 100_000
 
 SIMULATOR = """
@@ -119,10 +118,11 @@ def square() -> Generator[dict[str, Any]]:
             process.kill()
 
 
+@pytest.mark.parametrize("at_once", [4, 16])
 def test_draining_the_outbox_costs_little_more_than_bare_submitting(
-    square: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    at_once: int, square: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = OutboxSettings(threads=CONCURRENCY, concurrency=CONCURRENCY)
+    settings = OutboxSettings(threads=at_once, concurrency=at_once)
     source = from_mapping({"cafe": Connected(adapter_for("square", dict(square)))})
     rounds, size = 7, 200
 
@@ -138,7 +138,7 @@ def test_draining_the_outbox_costs_little_more_than_bare_submitting(
                 for order in waiting:
                     await till.submit(order)
 
-            await asyncio.gather(*(submit_some() for _ in range(CONCURRENCY)))
+            await asyncio.gather(*(submit_some() for _ in range(at_once)))
 
     spent = (list[float](), list[float]())
     with Outbox(f"sqlite:///{tmp_path}/outbox.db", settings=settings) as outbox:
@@ -152,7 +152,7 @@ def test_draining_the_outbox_costs_little_more_than_bare_submitting(
             assert set(db.execute(select(t.orders.c.state)).scalars()) == {"received"}
     ours, floor = map(statistics.median, spent)
     rate = f"{size / ours:.0f} a second"
-    tell(capsys, f"orders drained / submitted, at {CONCURRENCY} at once ({rate})", floor / ours, f"{DRAIN_AT_LEAST}")
+    tell(capsys, f"orders drained / submitted, {at_once} at once ({rate})", floor / ours, f"{DRAIN_AT_LEAST}")
 
 
 # ---------------------------------------------------------------------- claiming
@@ -163,16 +163,18 @@ def fill(outbox: Outbox, count: int, *, done: bool) -> None:
     outbox.add(small_order("o-sample"), connection="cafe")
     now = time.time()
     with outbox.database.writing() as db:
-        sample: dict[str, Any] = {str(k): v for k, v in db.execute(select(t.orders)).mappings().one().items()}
+        sample = dict(db.execute(select(t.orders)).mappings().one())
         db.execute(t.orders.delete())
-        stood: dict[str, object] = {"state": "received", "due_at": None} if done else {"due_at": now - 60}
+        stood = {"state": "received", "due_at": None} if done else {"due_at": now - 60}
+        content = str(sample["content"])
         for some in range(0, count, 5_000):
             numbers = range(some, min(some + 5_000, count))
-            rows: list[dict[str, Any]] = [
-                {**sample, **stood, "id": f"o-{i:06}", "added_at": now - count + i} for i in numbers
+            named = {f"o-{number:06}": now - count + number for number in numbers}
+            rows = [
+                {**sample, **stood, "id": name, "added_at": at, "content": content.replace("o-sample", name)}
+                for name, at in named.items()
             ]
-            named = [{**row, "content": row["content"].replace("o-sample", row["id"])} for row in rows]
-            db.execute(insert(t.orders), named)
+            db.execute(insert(t.orders), rows)
 
 
 def time_of_claiming(outbox: Outbox, *, done: bool) -> float:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, cast
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from tillpost.errors import OutageError, PosError, SetupError
 from tillpost.exchange import (
@@ -27,6 +27,7 @@ from tillpost.exchange import (
     nothing,
     pause,
     reading,
+    reading_about,
     reading_list,
     to_body,
     to_exact_body,
@@ -233,3 +234,14 @@ def test_only_a_404_is_waited_for() -> None:
 def test_a_location_names_what_was_made(location: str, found: str) -> None:
     assert id_in_location(Response(201, {"location": location}, b"null"), "orders") == found
     assert id_in_location(Response(201, {}, b"null"), "orders") == ""
+
+
+class Told(BaseModel):
+    id: str
+
+
+def test_an_answer_about_something_else_is_no_answer() -> None:
+    read = reading_about(Told, "7")
+    assert read(b'{"id": "7"}') == Told(id="7")
+    with pytest.raises(ValueError, match="about something else"):
+        read(b'{"id": "8"}')

@@ -15,9 +15,10 @@ MOST_SHOWN = 5
 
 @dataclass(slots=True)
 class Tally:
-    """What is wrong, by kind, with a line for each order. All well: `wrong` is empty."""
+    """What is wrong, by kind, with a line for each order; all well: nothing. `suspects` are the orders' ids."""
 
     states: Counter[str] = field(default_factory=Counter[str])
+    suspects: list[str] = field(default_factory=list[str])
     wrong: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict[str, list[str]](list))
 
     def count(self, kind: str) -> int:
@@ -49,6 +50,7 @@ def tally(world: World, outbox: Outbox, placed: Sequence[Placed]) -> Tally:
         there = shown[each.store].get(each.order.id, [])
         for kind, text in _judged(each, stored.get(each.order.id), there):
             told.wrong[kind].append(f"{each.store} {each.order.id}: {text}")
+            told.suspects.append(each.order.id)
     told.states.update(each.state.value for each in stored.values())
     if extra := set(stored) - {each.order.id for each in placed}:
         told.wrong["never added"].extend(sorted(extra))

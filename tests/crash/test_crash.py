@@ -73,9 +73,16 @@ def test_whenever_workers_are_killed_each_order_ends_once_and_as_it_must(
             f"\n--seed {seed}: {crash_orders} orders, {kills} kills of {gang.started} workers with {run.in_hand} orders"
             f" in hand, {world.struck} of {world.requests} requests failed, {time.monotonic() - began:.0f} s\n{told}"
         )
-        assert not told.wrong, f"--seed {seed}: {told}\n{gang.said()}"
+        assert not told.wrong, f"--seed {seed}: {told}\n{journals(outbox, told.suspects)}\n{gang.said()}"
     assert run.in_hand > 0
     assert world.struck > world.requests / 8
+
+
+def journals(outbox: Outbox, order_ids: Sequence[str]) -> str:
+    """Return what happened to the orders that ended wrong, an event a line."""
+    told = [f"{order_id}: {event}" for order_id in order_ids for event in outbox.journal(order_id)]
+    menus = [f"import of {each.connection} at {each.at}: {each.changes.in_words()}" for each in outbox.imports(most=60)]
+    return "\n".join((*told, *menus) if told else ())
 
 
 class Run:

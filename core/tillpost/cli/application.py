@@ -14,7 +14,21 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
-from tillpost.cli import demo, held_menus, menu, orders, outbox, simulate, store, submit, trial, worker
+from tillpost.cli import (
+    acts,
+    connections,
+    demo,
+    held_menus,
+    keys,
+    menu,
+    orders,
+    outbox,
+    simulate,
+    store,
+    submit,
+    trial,
+    worker,
+)
 from tillpost.cli.exits import BAD_INPUT, CODES, INTERRUPTED, Stop
 from tillpost.cli.showing import complain
 from tillpost.errors import ConfigError
@@ -99,14 +113,28 @@ def build() -> typer.Typer:
     outboxes.command("migrate", epilog=_example("outbox migrate --db sqlite:///orders.db"))(outbox.migrate)
     outboxes.command("erase", epilog=_example("outbox erase --days 30"))(outbox.erase)
     outboxes.command("prune", epilog=_example("outbox prune --days 90"))(outbox.prune)
-    listed = typer.Typer(name="orders", help="Find the outbox's orders, and see what happened to one.")
+    listed = typer.Typer(name="orders", help="Find the outbox's orders, see what happened to one, and act on it.")
     listed.command("list", epilog=_example("orders list --problem"))(orders.list_)
     listed.command("show", epilog=_example("orders show B42"))(orders.show)
+    listed.command("accept", epilog=_example("orders accept B42"))(acts.accept)
+    listed.command("advance", epilog=_example("orders advance B42 --to ready"))(acts.advance)
+    listed.command("resubmit", epilog=_example("orders resubmit B42"))(acts.resubmit)
+    listed.command("manual", epilog=_example("orders manual B42 > docket.txt"))(acts.manual)
+    listed.command("cancel", epilog=_example("orders cancel B42"))(acts.cancel)
+    listed.command("export", epilog=_example("orders export B42 > for-support.json"))(acts.export)
+    keyring = typer.Typer(name="key", help="The key that the tokens in the outbox's database are sealed with.")
+    keyring.command("new", epilog=_example("key new"))(keys.new)
+    keyring.command("rotate", epilog=_example("key rotate"))(keys.rotate)
     app.command("submit", epilog=_example("submit order.json --connection cafe-42"))(submit.submit)
     app.add_typer(menus)
     app.command("worker", epilog=_example("worker --db sqlite:///orders.db"))(worker.worker)
     app.add_typer(outboxes)
     app.add_typer(listed)
+    app.command("connect", epilog=_example("connect square --name cafe-42"))(connections.connect)
+    app.command("reconnect", epilog=_example("reconnect cafe-42"))(connections.reconnect)
+    app.command("connections", epilog=_example("connections"))(connections.connections)
+    app.command("disconnect", epilog=_example("disconnect cafe-42"))(connections.disconnect)
+    app.add_typer(keyring)
     app.command("check", epilog=_example("check --connection cafe-42"))(store.check)
     app.command("test-order", epilog=_example("test-order --connection cafe-42"))(trial.send_trial)
     app.command("demo", epilog=_example("demo"))(demo.demo)

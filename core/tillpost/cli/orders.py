@@ -37,7 +37,7 @@ from tillpost.order import Draft, describe_lines
 if TYPE_CHECKING:
     from tillpost.outbox import JournalEntry, Outbox, StoredOrder
 
-__all__ = ["list_", "order_facts", "show", "state_in_words"]
+__all__ = ["find_one", "list_", "order_facts", "show", "state_in_words"]
 
 MOST_OF_A_BODY = 600
 """So many characters of a request or an answer are shown to people; `--json` has all."""
@@ -91,7 +91,7 @@ def list_(
         tell("No such order." if states or connection or search or problem or new else "No orders.")
     else:
         columns = ("Added", "Order", "Code", "Customer", "Connection", "State", "Why")
-        show_table("", columns, (_row(order) for order in found))
+        show_table("", columns, (_row(order) for order in found), red=[needs_person(order) for order in found])
 
 
 def show(
@@ -102,12 +102,12 @@ def show(
 ) -> None:
     """Show where an order is, why, who must act, and its journal: what was sent for it and came back (redacted)."""
     with opened(db, config) as outbox:
-        found = _the_one(outbox, order)
+        found = find_one(outbox, order)
         entries = outbox.entries(found.id)
     if as_json:
         show_json({"ok": True, "order": order_facts(found), "journal": [_entry_facts(entry) for entry in entries]})
         return
-    tell(f"Order {found.code or found.id}: {state_in_words(found)}", "bold red" if _needs_person(found) else "bold")
+    tell(f"Order {found.code or found.id}: {state_in_words(found)}", "bold red" if needs_person(found) else "bold")
     show_facts(_facts(found))
     tell("Journal" if entries else "No journal: nothing was done for it yet, or it was pruned.", "bold")
     for entry in entries:
@@ -128,7 +128,8 @@ def state_in_words(order: StoredOrder) -> str:
     return _STATES[order.state.value]
 
 
-def _the_one(outbox: Outbox, typed: str) -> StoredOrder:
+def find_one(outbox: Outbox, typed: str) -> StoredOrder:
+    """Return the order of that id, or the only one with that code; raise `Stop` that says what helps."""
     if by_id := outbox.get(typed):
         return by_id
     having = [order for order in outbox.orders(search=typed) if order.code == typed]
@@ -139,7 +140,8 @@ def _the_one(outbox: Outbox, typed: str) -> StoredOrder:
     return having[0]
 
 
-def _needs_person(order: StoredOrder) -> bool:
+def needs_person(order: StoredOrder) -> bool:
+    """Whether a person has to act on the order."""
     return order.state.value in ("error", "rejected") or order.waits_for.value == "authorisation"
 
 

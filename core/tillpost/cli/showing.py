@@ -89,13 +89,14 @@ def show_facts(facts: Iterable[tuple[str, str]]) -> None:
     _out().print(grid)
 
 
-def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table for a person."""
+def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, red: Sequence[bool] = ()) -> None:
+    """Print a table for a person; the rows that `red` says are printed so."""
     table = Table(title=title or None, title_justify="left", title_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(one_line(cell)) for cell in row))
+    for number, row in enumerate(rows):
+        style = "bold red" if number < len(red) and red[number] else None
+        table.add_row(*(Text(one_line(cell)) for cell in row), style=style)
     _out().print(table)
 
 

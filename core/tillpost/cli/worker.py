@@ -25,12 +25,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tillpost.cli.connecting import AsJson, ConfigFile
-from tillpost.cli.exits import INTERRUPTED, NOT_RIGHT
+from tillpost.cli.exits import INTERRUPTED, NOT_RIGHT, Stop
 from tillpost.cli.outboxes import DatabaseUrl, name_of, need_outbox, opened
 from tillpost.cli.showing import complain, one_line, tell
-from tillpost.config import load_connections
-from tillpost.errors import ConfigError
-from tillpost.till import adapter_for
 
 if TYPE_CHECKING:
     from tillpost.outbox import Outbox, Runs
@@ -57,18 +54,18 @@ def worker(
     """Bring the outbox's orders to their registers, until Ctrl-C or SIGTERM.
 
     Run as many as you like, on one machine with SQLite, on many with PostgreSQL. Orders in hand are carried to an end
-    before it stops, for up to eight seconds.
+    before it stops, for a few seconds at most.
     """
     need_outbox()
-    connections = load_connections(config or None)
     with opened(db, config, engine=engine, new=True) as outbox, _logging(as_json) as told:
         from tillpost.outbox import Processor
+        from tillpost.outbox.connections import Connections
 
-        for name, found in connections.items():
-            try:
-                adapter_for(found.platform, found.settings)
-            except ConfigError as wrong:
-                log.warning("connection %s can't be used, and its orders will need a person: %s", name, wrong)
+        known = Connections(outbox).states()
+        if not known:
+            raise Stop("there are no connections: tillpost connect makes one, and so does a TOML file")
+        for state in (state for state in known if state.fault):
+            log.warning("connection %s can't be used, and its orders will need a person: %s", state.name, state.fault)
         with _stopping() as stopping, Processor(outbox) as processor:
             runs = stopping.runs = outbox.engine.worker(processor)
             told.begun(outbox, engine or outbox.settings.engine)

@@ -18,6 +18,7 @@ from tillpost.outbox.orders import OrderState, StoredOrder, WaitsFor
 from tillpost.outbox.outbox import Outbox
 from tillpost.outbox.processor import Processor
 from tillpost.outbox.settings import ConnectionOptions, OutboxSettings
+from tillpost.outbox.tending import Tending
 from tillpost.outbox.trouble import StoreError
 from tillpost.outbox.worker import Worker
 
@@ -35,6 +36,7 @@ __all__ = [
     "StoreError",
     "StoredImport",
     "StoredOrder",
+    "Tending",
     "WaitsFor",
     "Worker",
     "from_mapping",

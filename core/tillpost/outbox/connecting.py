@@ -1,8 +1,7 @@
 """The connections of whoever processes: a Till for each name, made when it is first needed.
 
-They come from the TOML file, or are made in code.
-
-A file that was changed is read again, so a new token or another setting counts from the next order on.
+They come from the TOML file and the database (see `merging`), or are made in code. One whose source says something else
+is made again, so a new token or another setting counts from the next order on.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import httpx
 from pydantic import ValidationError
@@ -20,11 +19,12 @@ from tillpost.adapter import Adapter
 from tillpost.config import ConnectionSettings, config_path, load_connections
 from tillpost.errors import ConfigError
 from tillpost.outbox.handling import OutboxTill
+from tillpost.outbox.renewing import Renewal
 from tillpost.outbox.settings import ConnectionOptions, OutboxSettings
 from tillpost.till import Options, adapter_for
 from tillpost.words import explain
 
-__all__ = ["Connected", "FromFile", "Source", "Tills", "from_mapping", "options_of"]
+__all__ = ["Changing", "Connected", "FromFile", "Source", "Tills", "from_mapping", "options_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +32,31 @@ class Connected:
     """What is known of one connection: its adapter, a Till's options, and how the outbox treats its orders.
 
     `http_client` is your own httpx client, with your proxies and certificates. It isn't closed here.
+    `renewal` renews its tokens for all workers of the database, where that can keep them.
     """
 
     adapter: Adapter[Any]
     options: Options = field(default_factory=Options)
     outbox: ConnectionOptions | None = None
     http_client: httpx.Client | None = None
+    renewal: Renewal | None = None
 
 
 Source: TypeAlias = Callable[[str], Connected]
 """Returns a connection by its name; raises `ConfigError` when there is none, or when it is wrong."""
 
 
+@runtime_checkable
+class Changing(Protocol):
+    """A source whose connections may change while a worker runs."""
+
+    def mark(self, name: str, *, now: bool = False) -> object:
+        """Return what changes when the connection does. It may be a moment old, unless it is asked for as of `now`."""
+        ...
+
+
 class FromFile:
-    """The connections of the TOML file. `marks` says by what a change of the file is seen."""
+    """The connections of the TOML file alone."""
 
     def __init__(self, path: str | Path | None = None) -> None:
         self._path = path
@@ -58,7 +69,7 @@ class FromFile:
         found = known[name]
         return Connected(adapter_for(found.platform, found.settings), Options(policy=found.policy), options_of(found))
 
-    def mark(self) -> object:
+    def mark(self, name: str, *, now: bool = False) -> object:
         """Return what changes when the file does."""
         try:
             status = config_path(self._path).stat()
@@ -84,18 +95,24 @@ class Tills:
         self._hooks = tuple(hooks)
         self._tills: dict[str, OutboxTill] = {}
         self._outbox: dict[str, ConnectionOptions] = {}
-        self._mark: object = None
+        self._marks: dict[str, object] = {}
         self._lock = threading.Lock()
 
     def __getitem__(self, name: str) -> OutboxTill:
         """Return the connection's Till. Raises `ConfigError`."""
+        return self.of(name)
+
+    def of(self, name: str, version: int = 0) -> OutboxTill:
+        """Return the connection's Till, with credentials of the database's `version` or later. Raises `ConfigError`."""
         with self._lock:
-            self._forget_if_changed()
+            known = self._tills.get(name)
+            stale = known is not None and known.version is not None and known.version < version
+            self._forget_if_changed(name, now=stale)
             if name not in self._tills:
                 found = self._source(name)
                 policy = self._settings.policy(found.options.policy)
                 options = replace(found.options, name=name, policy=policy, hooks=(*found.options.hooks, *self._hooks))
-                self._tills[name] = OutboxTill(found.adapter, options, http_client=found.http_client)
+                self._tills[name] = OutboxTill(found.adapter, options, found.renewal, http_client=found.http_client)
                 self._outbox[name] = self._settings.of(found.outbox)
             return self._tills[name]
 
@@ -120,12 +137,12 @@ class Tills:
             till.close()
         self._tills.clear()
 
-    def _forget_if_changed(self) -> None:
-        mark = self._source.mark() if isinstance(self._source, FromFile) else None
-        if mark != self._mark:
+    def _forget_if_changed(self, name: str, *, now: bool) -> None:
+        mark = self._source.mark(name, now=now) if isinstance(self._source, Changing) else None
+        if mark != self._marks.get(name):
             # Orders in hand keep the Till that they have; it is closed by nobody, and ends with them.
-            self._tills.clear()
-            self._mark = mark
+            self._tills.pop(name, None)
+            self._marks[name] = mark
 
 
 def from_mapping(known: Mapping[str, Connected]) -> Source:

@@ -26,6 +26,10 @@ __all__ = ["BUSY_SECONDS", "Database"]
 BUSY_SECONDS = 15.0
 """How long a writer waits for another program that has the SQLite file locked."""
 
+IDLE_SECONDS = 5.0
+"""PostgreSQL ends a transaction that does nothing for so long: a paused worker, or one that the network has lost, keeps
+its locks no longer, and others can take its orders over."""
+
 
 class Database:
     """The outbox's database. Safe for threads; a process that forks opens its own."""
@@ -104,7 +108,7 @@ def told() -> Generator[None]:
         trouble = StoreError(f"the store failed: {' '.join(str(error).split())[:200]}", passing=True)
     else:
         return
-    raise trouble
+    raise trouble from None  # PostgreSQL quotes rows
 
 
 def _engine(url: str) -> Engine:
@@ -119,7 +123,16 @@ def _engine(url: str) -> Engine:
         raise StoreError(f"the store is SQLite or PostgreSQL, not {parsed.get_backend_name()}")
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
-    return create_engine(parsed, hide_parameters=True, pool_size=10, max_overflow=20, pool_pre_ping=True)
+    engine = create_engine(parsed, hide_parameters=True, pool_size=10, max_overflow=20, pool_pre_ping=True)
+    event.listen(engine, "connect", _tune_postgresql)
+    return engine
+
+
+def _tune_postgresql(connection: Any, _: object) -> None:
+    """Set up a new connection. Within a transaction, since settings made in one that is rolled back are gone."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET idle_in_transaction_session_timeout = {int(IDLE_SECONDS * 1000)}")
+    connection.commit()
 
 
 def _tune_sqlite(connection: Any, _: object) -> None:

@@ -12,9 +12,11 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
-from tillpost.adapter import Verdict
+import httpx
+
+from tillpost.adapter import Adapter, Credentials, Verdict
 from tillpost.commands import Announce, Command, ImportMenu, Record, Rest, Sending, Transmit
 from tillpost.connection import Shelf
 from tillpost.errors import (
@@ -33,10 +35,11 @@ from tillpost.journal import Event, Intended
 from tillpost.operation import Conduct
 from tillpost.order import PosOrder
 from tillpost.outbox.orders import OrderState, WaitsFor, state_of
+from tillpost.outbox.renewing import Renewal
 from tillpost.outbox.store import SET_ASIDE_AFTER, Claim
 from tillpost.recovery import History, Policy
 from tillpost.submission import Submission
-from tillpost.till import Till
+from tillpost.till import Options, Till
 
 __all__ = ["Busy", "Ending", "Hands", "OutboxTill"]
 
@@ -141,7 +144,24 @@ def flow_clock(claim: Claim, now: Callable[[], float]) -> Callable[[], float]:
 
 
 class OutboxTill(Till):
-    """A store's POS whose orders' journals stand in the outbox's database."""
+    """A store's POS whose orders' journals stand in the outbox's database, and its tokens, where there is a key."""
+
+    def __init__(
+        self,
+        adapter: Adapter[Any],
+        options: Options,
+        renewal: Renewal | None = None,
+        *,
+        http_client: httpx.Client | None = None,
+    ) -> None:
+        """Take an adapter that is set up already, and what renews its tokens for all workers."""
+        super().__init__(adapter, options, http_client=http_client)
+        self._renewal = renewal
+
+    @property
+    def version(self) -> int | None:
+        """Which version of the connection's row in the database the credentials are of; None when they are of none."""
+        return self._renewal.version if self._renewal else None
 
     def handle(self, claim: Claim, hands: Hands, now: Callable[[], float]) -> Ending:
         """Go on with an order until it has arrived, stands in error, or wants to rest."""
@@ -167,6 +187,14 @@ class OutboxTill(Till):
             _tell_of_platform(ending, work.last.error)
         return ending
 
+    def withdraw(
+        self, claim: Claim, hands: Hands, now: Callable[[], float], pos_order: PosOrder
+    ) -> Sequence[tuple[Event, Transcript | None]]:
+        """Withdraw an order at the platform; return what is still to be kept. Raises the platform's `PosError`."""
+        work = _Handling(claim, hands, flow_clock(claim, now))
+        self._conduct(self._cancelling(pos_order), lambda command: self._carry_out_for(work, command))
+        return work.happened
+
     @property
     def shelf(self) -> Shelf:
         """The menu as this process knows it."""
@@ -189,6 +217,20 @@ class OutboxTill(Till):
     def fingerprint(self) -> str:
         """Return a mark of the credentials that says nothing of them but whether they are the same."""
         return hashlib.sha256("\n".join(self._credentials.secrets()).encode()).hexdigest()
+
+    def _refresh(self, expired: Credentials) -> bool:
+        """Renew the credentials, once for all workers that found the same ones expired."""
+        if self._renewal is None:
+            return super()._refresh(expired)
+        with self._refresh_lock:
+            if self._credentials is expired:
+                try:
+                    self._credentials = self._renewal.renewed(expired, lambda: self._run(self._refreshing(expired)))
+                except PosError as refused:
+                    if refused.transient:
+                        raise
+                    return False
+            return True
 
     def _patience(self, claim: Claim) -> Policy:
         """Return the policy with which the order goes: it is tried at least until it is due."""

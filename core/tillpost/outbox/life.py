@@ -2,13 +2,15 @@
 
 `Life` runs in a thread of its own beside the work. Nothing here depends on the time of day: a beat that stands still
 for a lease, by the observer's own steady clock, means death, and a worker whose own last beat is that old believes the
-same of itself. So a worker that was paused, or whose clock was set, stops before another takes its orders over; but for
-a pause between its last look at the clock and the sending of a request, which nothing can close.
+same of itself. So a worker that was paused, or whose machine slept, or whose clock was set, stops before another takes
+its orders over; but for a pause between its last look at the clock and the sending of a request, which nothing can
+close.
 """
 
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -18,7 +20,7 @@ from typing import Self
 from tillpost.outbox.store import LeaseLostError, Store
 from tillpost.outbox.trouble import StoreError
 
-__all__ = ["Life"]
+__all__ = ["Life", "steady"]
 
 log = logging.getLogger("tillpost.outbox")
 
@@ -27,6 +29,14 @@ BEATS_A_LEASE = 5
 
 SAFE_SHARE = 0.7
 """A worker acts within this share of its lease, counted from its last sign of life; the rest is for the request."""
+
+
+def steady() -> float:
+    """Return seconds that pass steadily, also while the machine is suspended where its system (Linux) counts those.
+
+    `time.monotonic` stands still then, so a worker would wake up sure of a lease that had run out long ago.
+    """
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if sys.platform == "linux" else time.monotonic()
 
 
 class Life:
@@ -65,11 +75,11 @@ class Life:
 
     def check(self, worker: str) -> None:
         """Raise `LeaseLostError` unless the worker of that name is surely taken for alive by everybody."""
-        if worker != self.worker or time.monotonic() >= self._sure_until:
+        if worker != self.worker or steady() >= self._sure_until:
             raise LeaseLostError(worker)
 
     def _enlist(self) -> None:
-        before = time.monotonic()
+        before = steady()
         self.worker = self._store.enlist(self._clock())
         self._sure_until = before + self._lease * SAFE_SHARE
 
@@ -81,9 +91,11 @@ class Life:
             except StoreError as trouble:
                 log.warning("no sign of life could be given: %s", trouble)
                 self._seen = {}  # nor could others give one: how long they are silent counts from the next look on
+            except Exception:
+                log.exception("no sign of life could be given")
 
     def _beat(self) -> None:
-        before = time.monotonic()
+        before = steady()
         if self._store.beat(self.worker):
             self._sure_until = before + self._lease * SAFE_SHARE
         else:
@@ -91,7 +103,7 @@ class Life:
             self._enlist()
 
     def _bury_the_dead(self) -> None:
-        now, seen = time.monotonic(), self._seen
+        now, seen = steady(), self._seen
         self._seen = {
             worker: seen[worker] if worker in seen and seen[worker][0] == beat else (beat, now)
             for worker, beat in self._store.beats().items()
@@ -99,5 +111,9 @@ class Life:
         }
         for worker, (beat, since) in self._seen.items():
             if now - since >= self._lease:
-                freed = self._store.bury(worker, beat, self._clock())
+                try:
+                    freed = self._store.bury(worker, beat, self._clock())
+                except StoreError as trouble:
+                    log.warning("worker %s gives no sign of life, and can't be buried yet: %s", worker, trouble)
+                    return
                 log.warning("worker %s gave no sign of life for %.0f s; %d orders are free", worker, now - since, freed)

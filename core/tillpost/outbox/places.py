@@ -65,11 +65,19 @@ def tell_place(
         store.set_place(db, connection, {"not_before": now + min(ending.hold, LONGEST_RETRY_AFTER)})
     if ending.pause and ending.error:
         error = PosError.from_record(ending.error)
-        if not store.place(db, connection)["paused"]:
+        if not store.place(db, connection)["paused"] and not _reconnected(store, db, connection, till):
             paused = {"paused": WaitsFor.AUTHORISATION.value, "paused_at": now, "paused_with": till.fingerprint()}
             store.set_place(db, connection, {**paused, "platform": till.platform})
             told.append(("reauthorisation_needed", {"error": error}))
     return told
+
+
+def _reconnected(store: Store, db: Connection, connection: str, till: OutboxTill) -> bool:
+    """Whether the connection has other credentials by now than those that were refused.
+
+    To be asked once the connection's row is locked: who reconnects writes the credentials before that row.
+    """
+    return till.version is not None and store.credentials_version(db, connection) > till.version
 
 
 def _known_to_answer(db: Connection, connection: str, now: float) -> bool:

@@ -19,14 +19,18 @@ from typing import Self
 from tillpost.errors import ConfigError, Outcome, PosError, SetupError, Transcript
 from tillpost.importing import MenuImport
 from tillpost.journal import Event
-from tillpost.outbox.connecting import FromFile, Source, Tills
+from tillpost.order import PosOrder
+from tillpost.outbox.connecting import Source, Tills
+from tillpost.outbox.credentials import Vault
 from tillpost.outbox.decisions import decided, error_in_short
 from tillpost.outbox.handling import Ending, OutboxTill
 from tillpost.outbox.life import Life
 from tillpost.outbox.menus import Menus
-from tillpost.outbox.orders import OrderState, WaitsFor
+from tillpost.outbox.merging import FromFileAndDatabase
+from tillpost.outbox.orders import OrderState
 from tillpost.outbox.outbox import Outbox
 from tillpost.outbox.places import Told, tell_place
+from tillpost.outbox.problems import problem_columns
 from tillpost.outbox.store import Claim, LeaseLostError
 from tillpost.outbox.trouble import StoreError
 from tillpost.plugins import Hooks
@@ -45,8 +49,8 @@ AFTER_A_BUG = 10.0
 class Processor:
     """Processes the orders of an outbox. A context manager: it is a worker, alive while the block lasts.
 
-    `connections` gives a connection by its name; the TOML file does by default. `hooks` are objects whose hooks are
-    called beside the plugins'. `clock` returns epoch seconds.
+    `connections` gives a connection by its name; the TOML file and the database do by default. `hooks` are objects
+    whose hooks are called beside the plugins'. `clock` returns epoch seconds.
     """
 
     def __init__(
@@ -61,7 +65,8 @@ class Processor:
         self.clock = clock
         self.store = outbox.store
         self._hooks = tuple(hooks)
-        self.tills = Tills(connections or FromFile(outbox.config), outbox.settings, self._hooks)
+        known = connections or FromFileAndDatabase(Vault(self.store.database), outbox.config, lambda: self._life.worker)
+        self.tills = Tills(known, outbox.settings, self._hooks)
         self.menus = Menus(self.store, clock)
         self._life = Life(self.store, outbox.settings.lease, clock)
         self._lock = threading.Lock()
@@ -99,12 +104,14 @@ class Processor:
         happens to the order is in the store, so nothing is raised for it. Raises `StoreError` when the store fails.
         """
         while True:
-            stored = self.outbox.get(order_id)
-            if stored is None or stored.due_at is None:
+            stands = self.store.standing(order_id)
+            if stands is None or stands.due_at is None:
                 return None
-            if stored.worker or stored.due_at > self.clock():
-                return max(stored.due_at, self.clock() + NO_ROOM) if stored.worker else stored.due_at
-            claims = self.claim(1, stored.connection)
+            if stands.worker:
+                return max(stands.due_at, self.clock() + NO_ROOM)
+            if stands.due_at > self.clock():
+                return stands.due_at
+            claims = self.claim(1, stands.connection)
             if not claims:
                 return self.clock() + NO_ROOM
             self.handle(claims[0])
@@ -188,11 +195,30 @@ class Processor:
                 return
             self._unsure = False
 
+    # ------------------------------------------------------------------ for what people do
+
+    def take(self, order_id: str) -> Claim | None:
+        """Take an order in hand that nobody has, to act on it and lay it down with `store.keeping`; else None."""
+        return self.store.take(order_id, self._life.worker, self.clock())
+
+    def withdraw(self, claim: Claim, pos_order: PosOrder) -> bool:
+        """Withdraw an order in hand at the platform; return whether it says that it is gone."""
+        try:
+            till = self.tills[claim.connection]
+            if "cancel" not in till.capabilities:
+                return False
+            self.keep(claim, till.withdraw(claim, self, self.clock, pos_order))
+        except (ConfigError, PosError) as trouble:
+            why = type(trouble).__name__
+            decided("withdraw_failed", id=claim.order.id, connection=claim.connection, error=why)
+            return False
+        return True
+
     # ------------------------------------------------------------------ one order
 
     def _handle(self, claim: Claim) -> None:
         try:
-            till = self.tills[claim.connection]
+            till = self.tills.of(claim.connection, claim.credentials)
         except ConfigError as wrong:
             self._finish(claim, _unconnected(claim, wrong), None)
             return
@@ -209,13 +235,15 @@ class Processor:
         changes: dict[str, object] = {
             "state": ending.state.value,
             "waits_for": ending.waits_for.value,
-            "due_at": due_at,
             "resume_at": ending.resume_at,
             "to_ask": ending.to_ask,
             "error": ending.error.model_dump_json() if ending.error else None,
             "worker": None,
             "deaths": 0,
+            **problem_columns(ending.state, ending.waits_for, now, self.outbox.settings.escalate_after),
         }
+        if not ending.pause:  # an order that waits for the store to be connected again keeps its turn
+            changes["due_at"] = due_at
         if ending.pos_order:
             changes |= {"pos_order": ending.pos_order.model_dump_json(), "progress": ending.pos_order.progress.value}
         if ending.to_ask and due_at:
@@ -224,7 +252,8 @@ class Processor:
         with self.store.keeping(claim, ending.happened, now, **changes) as db:
             if till:
                 told = tell_place(self.store, db, claim.connection, till, ending, now, self.outbox.settings)
-            if due_at is not None and ending.waits_for is not WaitsFor.AUTHORISATION:
+            paused = ending.pause and bool(self.store.place(db, claim.connection)["paused"])
+            if due_at is not None and not paused:
                 self.outbox.engine.wake(db, claim.order.id, due_at)
         _log(claim, ending, told)
         tell = till.tell if till else Hooks(claim.connection, self._hooks).call

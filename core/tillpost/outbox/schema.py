@@ -200,6 +200,8 @@ credentials = Table(
     Column("expires_at", Double),
     Column("connected_at", Double, nullable=False),
     Column("version", Integer, nullable=False),  # rises whenever the row is written
+    Column("follows", String(64), nullable=False),  # of the TOML file's tokens, a fingerprint: these
+    # were renewed from them, and count for as long as the file has the same; empty: a person connected the store here
     Column("refresher", String(36)),  # the worker that is renewing the token now
 )
 """The connections that were made here, and the tokens of all, sealed."""

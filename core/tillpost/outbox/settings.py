@@ -71,6 +71,8 @@ class OutboxSettings(BaseModel):
         lease: a worker that gives no sign of life for so long is taken for dead, and its orders are taken over.
         first_wait, longest_wait: the wait before the first retry, doubled each time, jittered, up to the longest.
         give_up_after: an order that an outage holds up for so long, and beyond its due time, becomes a person's.
+        escalate_after: a problem that nobody acts on is told to somebody else after so long, and again after as long.
+        unseen_after: an order that the register has shown no sign of for so long is told.
         outage_after: so many orders in a row that fail open a connection's circuit: an outage has begun.
         erase_after_days: customers' data is erased from orders that are done, so many days after they came.
         prune_after_days: journals of such orders are pruned.
@@ -86,6 +88,8 @@ class OutboxSettings(BaseModel):
     first_wait: Seconds = 1.0
     longest_wait: Annotated[float, Field(gt=0, le=900)] = 60.0
     give_up_after: Seconds = 7200.0
+    escalate_after: Seconds = 300.0
+    unseen_after: Seconds = 300.0
     outage_after: Annotated[int, Field(ge=1, le=1000)] = 5
     erase_after_days: Annotated[float, Field(ge=0)] | None = None
     prune_after_days: Annotated[float, Field(ge=0)] | None = None

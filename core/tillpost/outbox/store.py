@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -28,7 +29,7 @@ from tillpost.outbox.database import Database
 from tillpost.outbox.orders import event_of, event_row
 from tillpost.outbox.settings import OutboxSettings
 
-__all__ = ["ALONE_AFTER", "SET_ASIDE_AFTER", "Claim", "LeaseLostError", "Store"]
+__all__ = ["ALONE_AFTER", "SET_ASIDE_AFTER", "Claim", "LeaseLostError", "Standing", "Store"]
 
 ALONE_AFTER = 2
 """An order with which so many workers in a row died runs alone, so that it can't take others with it."""
@@ -43,7 +44,10 @@ class LeaseLostError(Exception):
 
 @dataclass(slots=True)
 class Claim:
-    """An order in a worker's hands. `number` is that of its journal's next event; `menu_at`, of the menu in force."""
+    """An order in a worker's hands. `number` is that of its journal's next event; `menu_at`, of the menu in force.
+
+    `credentials` is the version of the connection's row in the database, 0 where it has none.
+    """
 
     order: Order
     connection: str
@@ -55,8 +59,17 @@ class Claim:
     is_new: bool
     deaths: int
     menu_at: float = 0.0
+    credentials: int = 0
     events: Sequence[Event] = ()
     number: int = 0
+
+
+class Standing(NamedTuple):
+    """Whose an order is, and when something is to be done for it."""
+
+    connection: str
+    worker: str | None
+    due_at: float | None
 
 
 # The connections that have an order waiting, each found by one step in the index, however many orders there are.
@@ -107,6 +120,7 @@ _TAKE = (
 _MINE = (_ORDER.id == bindparam("of"), _ORDER.worker == bindparam("holder"), _ORDER.fence == bindparam("at_fence"))
 _CHANGE = update(t.orders).where(*_MINE)
 _KEEP = insert(t.events)
+_WAIT_BRIEFLY = text("SET LOCAL lock_timeout = '500ms'")
 _JOURNAL = (
     select(t.events.c.kind, t.events.c.body).where(t.events.c.order_id == bindparam("of")).order_by(t.events.c.number)
 )
@@ -148,8 +162,13 @@ class Store:
             return {row.id: row.beat for row in db.execute(select(t.workers.c.id, t.workers.c.beat))}
 
     def bury(self, worker: str, beat: int, now: float) -> int:
-        """Free the orders of a dead worker, unless it has given a sign of life; return how many there were."""
+        """Free the orders of a dead worker, unless it has given a sign of life; return how many there were.
+
+        Raises `StoreError` when it is paused within a transaction, which keeps its rows locked for a while yet.
+        """
         with self.database.writing() as db:
+            if not self.database.is_sqlite:
+                db.execute(_WAIT_BRIEFLY)  # whoever buries has to give signs of life itself
             dead = delete(t.workers).where(t.workers.c.id == worker, t.workers.c.beat == beat)
             if db.execute(dead).rowcount == 0:
                 return 0
@@ -163,6 +182,8 @@ class Store:
 
     def _free(self, db: Connection, worker: str, now: float, deaths: int) -> int:
         db.execute(update(t.connections).where(t.connections.c.importer == worker).values(importer=None))
+        mine = t.credentials.c.refresher == worker
+        db.execute(update(t.credentials).where(mine).values(refresher=None))
         freed = update(t.orders).where(_ORDER.worker == worker)
         return db.execute(freed.values(worker=None, due_at=now, updated_at=now, deaths=_ORDER.deaths + deaths)).rowcount
 
@@ -172,6 +193,13 @@ class Store:
         """Return the connections that have orders waiting, with the time at which the first of each is due."""
         with self.database.reading() as db:
             return {row.name: row.due_at for row in db.execute(_WAITING)}
+
+    def standing(self, order_id: str) -> Standing | None:
+        """Return how an order stands; None when it isn't there."""
+        wanted = select(_ORDER.connection, _ORDER.worker, _ORDER.due_at).where(_ORDER.id == order_id)
+        with self.database.reading() as db:
+            row = db.execute(wanted).one_or_none()
+        return Standing(*row) if row else None
 
     def deadly_due(self, now: float) -> bool:
         """Whether an order is due that has to run alone, and may go: one that can't go now holds up no others."""
@@ -208,14 +236,27 @@ class Store:
                 self.set_place(db, connection, probing.values())
             taken = db.execute(_TAKE, {"names": names, "holder": worker, "now": now})
             rows = {row["id"]: row for row in taken.mappings()}
-            return [self._claimed(db, rows[name], worker, place["menu_at"]) for name in names]
+            version = self.credentials_version(db, connection)
+            return [self._claimed(db, rows[name], worker, place["menu_at"], version) for name in names]
+
+    def take(self, order_id: str, worker: str, now: float) -> Claim | None:
+        """Take an order in hand that nobody has, due or not, for what a person does with it; None when one has."""
+        with self.database.writing() as db:
+            if not self.is_enlisted(db, worker):
+                return None
+            free = (_ORDER.id == order_id, _ORDER.worker.is_(None), _ORDER.content.is_not(None))
+            taken = update(t.orders).where(*free).values(worker=worker, fence=_ORDER.fence + 1)
+            row = db.execute(taken.returning(*t.orders.c)).mappings().one_or_none()
+            if row is None:
+                return None
+            return self._claimed(db, row, worker, 0.0, self.credentials_version(db, row["connection"]))
 
     def is_enlisted(self, db: Connection, worker: str) -> bool:
         """Whether nobody has buried the worker, and nobody can to the end of the transaction."""
         alive = select(t.workers.c.id).where(t.workers.c.id == worker).with_for_update(read=True, key_share=True)
         return db.execute(alive).first() is not None
 
-    def _claimed(self, db: Connection, row: RowMapping, worker: str, menu_at: float) -> Claim:
+    def _claimed(self, db: Connection, row: RowMapping, worker: str, menu_at: float, version: int) -> Claim:
         kept = self.journal(db, row["id"])
         return Claim(
             order=Order.model_validate_json(row["content"]),
@@ -228,6 +269,7 @@ class Store:
             is_new=row["is_new"],
             deaths=row["deaths"],
             menu_at=menu_at,
+            credentials=version,
             events=kept,
             number=len(kept),
         )
@@ -251,8 +293,8 @@ class Store:
             if db.execute(_CHANGE, {"updated_at": now, **changes, **own}).rowcount == 0:
                 raise LeaseLostError(claim.order.id)
             rows = [self._event(claim, claim.number + i, *each) for i, each in enumerate(happened)]
-            if rows:
-                db.execute(_KEEP, rows)
+            for row in rows:  # one by one: PostgreSQL ends no transaction amid what a driver sends for many rows
+                db.execute(_KEEP, row)
             yield db
         claim.number += len(rows)
 
@@ -287,6 +329,11 @@ class Store:
             db.execute(new)
             found = db.execute(_LOCKED, {"of": connection}).mappings().one()
         return found
+
+    def credentials_version(self, db: Connection, connection: str) -> int:
+        """Return the version of the connection's credentials in the database, 0 where it has none there."""
+        row = t.credentials.c
+        return db.scalar(select(row.version).where(row.connection == connection, row.sealed != "")) or 0
 
     def set_place(self, db: Connection, connection: str, values: Mapping[str, object]) -> None:
         """Change the connection's row."""

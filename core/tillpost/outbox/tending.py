@@ -34,6 +34,9 @@ LONGEST_WAIT = LONGEST_RETRY_AFTER + 60.0
 """No order waits longer for a retry or a look, and no connection for a platform; what seems to has met a clock that was
 set back."""
 
+LAID_DOWN = 60.0
+"""Nor does an order that waits for nothing: it was laid down for some seconds, or a clock that was ahead put it off."""
+
 
 class Tending:
     """The chores of one worker. `tend` is called in its loop, and does each chore when its time has come."""
@@ -108,7 +111,9 @@ class Tending:
 
     def _end_endless_waits(self) -> None:
         now = self._processor.clock()
-        endless = (_ORDER.worker.is_(None), _ORDER.due_at > now + LONGEST_WAIT, _ORDER.waits_for.in_(_SHORT))
+        too_long = (_ORDER.due_at > now + LONGEST_WAIT) & _ORDER.waits_for.in_(_SHORT)
+        for_nothing = (_ORDER.due_at > now + LAID_DOWN) & (_ORDER.waits_for == WaitsFor.NOTHING.value)
+        endless = (_ORDER.worker.is_(None), too_long | for_nothing)
         with self._processor.store.database.writing() as db:
             db.execute(update(t.orders).where(*endless).values(due_at=now))
             for until in (_PLACE.not_before, _PLACE.probe_at):
@@ -134,7 +139,6 @@ def next_sync(options: ConnectionOptions, now: float) -> float | None:
     zone = ZoneInfo(options.time_zone)
     hour, minute = map(int, options.sync_at.split(":"))
     today = datetime.fromtimestamp(now, UTC).astimezone(zone).replace(hour=hour, minute=minute, second=0, microsecond=0)
-    today = today.replace(fold=0)  # a time that the end of summer time brings twice is taken the first time
     for days in range(3):
         at = (today + timedelta(days=days)).timestamp()
         if at > now:

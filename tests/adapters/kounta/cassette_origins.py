@@ -271,6 +271,7 @@ REFUSALS: Sequence[Refusal[KountaSimulator]] = (
         PermissionsError,
         "invalid_token",
         status=400,
+        reason="expired",
         prepare=lambda kounta: kounta.expire_token(),
     ),
     refused(
@@ -285,6 +286,7 @@ REFUSALS: Sequence[Refusal[KountaSimulator]] = (
         PermissionsError,
         "insufficient_permissions",
         status=403,
+        reason="demoted",
         prepare=lambda kounta: kounta.take_permission(),
     ),
     refused("error-setup", SetupError, "invalid_request", settings={"payment_method_id": "99"}),

@@ -119,6 +119,7 @@ REFUSALS: Sequence[Refusal[SquareSimulator]] = (
         PermissionsError,
         "ACCESS_TOKEN_REVOKED",
         401,
+        reason="withdrawn",
         prepare=lambda square: square.revoke_token(),
     ),
     Refusal(
@@ -126,6 +127,7 @@ REFUSALS: Sequence[Refusal[SquareSimulator]] = (
         PermissionsError,
         "ACCESS_TOKEN_EXPIRED",
         401,
+        reason="expired",
         prepare=lambda square: square.expire_token(),
     ),
     Refusal(

@@ -25,7 +25,7 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, event
 
 from adapters.in_process import InProcess, Twist, untouched
-from core.stand_in import BROKEN, Keyed, Keyless, Platform, StandInSettings, refusal
+from core.stand_in import BROKEN, Keyed, Platform, StandInSettings, refusal, success
 from tillpost import Order, Policy
 from tillpost.adapter import Adapter
 from tillpost.exchange import Request, Response, nothing
@@ -234,12 +234,15 @@ class Counter:
     """The platform in memory of `stand_in`, behind httpx.
 
     `down`: it answers 503; `tokens`: those that it honours; `instead`: what it answers first, having done nothing.
+    `loses`: so many answers to what changes something get lost; `hides`: a search finds nothing yet.
     """
 
     platform: Platform = field(default_factory=Platform)
     tokens: set[str] = field(default_factory=lambda: {"token-0"})
     down: bool = False
     instead: list[Response] = field(default_factory=list[Response])
+    loses: int = 0
+    hides: bool = False
     requests: list[str] = field(default_factory=list[str])
 
     def answer(self, request: httpx.Request) -> httpx.Response:
@@ -251,12 +254,18 @@ class Counter:
             return _http(BROKEN)
         if request.headers["Authorization"].removeprefix("Bearer ") not in self.tokens:
             return _http(refusal(401, "REVOKED"))
-        return _http(self.platform.answer(Request(request.method, request.url.path, nothing, request.read())))
+        if self.hides and request.url.path.startswith("/search/"):
+            return _http(success({"orders": []}))
+        answer = self.platform.answer(Request(request.method, request.url.path, nothing, request.read()))
+        if self.loses and request.method == "POST":
+            self.loses -= 1
+            raise httpx.ReadTimeout("late")
+        return _http(answer)
 
     def shop(self, kind: type[Keyed] = Keyed, *, token: str = "token-0", **more: Any) -> Shop:
         """Return the shop that this platform serves, as an adapter of that kind sees it."""
         adapter = lambda: kind(StandInSettings(access_token=SecretStr(token)))  # noqa: E731
-        self.platform.needs_payment = kind is not Keyless
+        self.platform.needs_payment = kind.keyed
         return Shop(lambda: httpx.MockTransport(self.answer), adapter, **more)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
@@ -175,7 +176,7 @@ def test_programs_that_meet_at_a_new_database_all_add_to_it(url: str, outbox: Ou
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={"PYTHONPATH": "tests"},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         )
         for number in range(4)
     ]

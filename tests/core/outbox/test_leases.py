@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from core.outbox.killing import Counter, Life, Shop, Site, Stopped
+from core.outbox.killing import Counter, Shop, Site, Stopped
+from core.outbox.killing import Life as Mortal
 from core.stand_in import Keyed, Keyless, an_order
 from tillpost import Outcome
 from tillpost.errors import Applied
@@ -16,7 +19,8 @@ from tillpost.hookspecs import hookimpl
 from tillpost.journal import Failed, Intended
 from tillpost.outbox import OrderState, OutboxSettings, StoredOrder, WaitsFor
 from tillpost.outbox.database import Database
-from tillpost.outbox.store import ALONE_AFTER, SET_ASIDE_AFTER, LeaseLostError
+from tillpost.outbox.life import Life, steady
+from tillpost.outbox.store import ALONE_AFTER, SET_ASIDE_AFTER, LeaseLostError, Store
 
 INTENT = Intended(1.0, Effect.CREATE, 0, "key", "digest")
 
@@ -30,12 +34,12 @@ def stored(site: Site, order_id: str = "ord_1") -> StoredOrder:
 def die_with(database: Database, shop: Shop, deaths: int, connection: str = "cafe") -> None:
     """Let workers die, one after the other, just before they send the first request of what is due."""
     for _ in range(deaths):
-        site = Site(database, shop, Life(), connection)
+        site = Site(database, shop, Mortal(), connection)
         site.database.life.at = 2  # a claim is one write: before and after
         with pytest.raises(Stopped):
             site.work()
         site.end()
-    Site(database, shop, Life(), connection).end()
+    Site(database, shop, Mortal(), connection).end()
 
 
 def test_a_worker_that_lost_its_order_writes_nothing_over_the_new_owners(either: Database) -> None:
@@ -101,6 +105,34 @@ def test_beyond_its_deadline_a_worker_sends_nothing_and_the_order_stays_due(eith
     assert (order.state, order.worker, order.deaths) == (OrderState.DUE, None, 0)
     assert order.due_at is not None
     site.end()
+
+
+def test_the_clock_of_leases_counts_while_the_machine_is_suspended() -> None:
+    """No machine is suspended for a test: so it is held against the clock that stands still meanwhile."""
+    first, since = steady(), time.monotonic()
+    time.sleep(0.05)
+    assert steady() - first >= time.monotonic() - since - 0.01
+    assert sys.platform != "linux" or steady() >= since
+
+
+class Stumbling(Store):
+    """A store over which a worker's life stumbles once, for a reason that nobody thought of."""
+
+    stumbles = 1
+
+    def beats(self) -> Mapping[str, int]:
+        if self.stumbles:
+            self.stumbles -= 1
+            raise RuntimeError("nobody thought of this")
+        return super().beats()
+
+
+def test_a_worker_lives_on_when_its_sign_of_life_stumbles(database: Database) -> None:
+    store = Stumbling(database, OutboxSettings())
+    with Life(store, lease=0.5) as life:
+        time.sleep(1.0)
+        life.check(life.worker)
+    assert store.stumbles == 0
 
 
 def test_a_worker_that_has_retired_sends_nothing_more(database: Database) -> None:
@@ -216,7 +248,7 @@ def test_what_the_platform_did_for_an_order_is_known_after_a_worker_died(databas
     """Between the intent and the answer: the new owner knows that it may be there."""
     counter = Counter()
     shop = counter.shop(Keyless)
-    life = Life()
+    life = Mortal()
     site = Site(database, shop, life)
     site.add(an_order(), is_new=True)
     life.at = life.steps + 5  # the claim, the intent, and before the create; then after it

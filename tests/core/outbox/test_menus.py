@@ -213,7 +213,7 @@ def test_the_daily_import_comes_once_on_every_day_of_the_store(zone: str, sync_a
         upcoming = next_sync(options, at)
         assert upcoming is not None
         assert at < upcoming <= at + 25.5 * 3600
-        assert {next_sync(options, at + (upcoming - at) * part) for part in (0.1, 0.4, 0.6, 0.9)} == {upcoming}
+        assert {next_sync(options, at + (upcoming - at) * part) for part in (0.02, 0.03, 0.1, 0.5, 0.9)} == {upcoming}
         at = upcoming
         days.append(datetime.fromtimestamp(at, ZoneInfo(zone)))
     assert [day.date() for day in days] == [days[0].date() + timedelta(days=n) for n in range(4)]

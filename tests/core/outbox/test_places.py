@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from tillpost.outbox import Connected, FromFile, OrderState, Outbox, OutboxSetti
 from tillpost.outbox import schema as t
 from tillpost.outbox.processor import AFTER_A_BUG
 from tillpost.outbox.tending import Tending
+from tillpost.simulator import serve_in_thread
+from tillpost_square.simulator import SquareSimulator
 
 
 def add(outbox: Outbox, count: int, *, first: int = 0, connection: str = "cafe") -> None:
@@ -160,33 +162,37 @@ def test_a_platform_that_asks_for_patience_gets_it_from_all_orders_of_the_connec
 # ---------------------------------------------------------------------- permissions
 
 
+def coffee(name: str) -> Order:
+    """An order that fits the Square simulator's menu."""
+    return toy_order(name, item="7302", sku="FW-R", name="Flat white, regular", price=550)
+
+
 def test_refused_permissions_pause_the_connection_are_told_once_and_new_ones_let_its_orders_go_on_in_due_order(
-    url: str, outbox: Outbox, server: ToyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    outbox: Outbox, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("tillpost.plugins.adapters", dict)
-
-    def toy_for(_platform: str, settings: dict[str, object]) -> Toy:
-        return Toy(server.settings(**settings))
-
-    monkeypatch.setattr("tillpost.outbox.connecting.adapter_for", toy_for)
     file, heard = tmp_path / "tillpost.toml", Heard()
-    server.token, server.refresh_token = "a-new-token-1", "another"
-    write = '[connections.cafe]\nplatform = "toy"\naccess_token = "{}"\n'
-    file.write_text(write.format("an-old-token-1"))
-    add(outbox, 5)
-    with Processor(outbox, connections=FromFile(file), hooks=(heard,)) as processor:
-        tending = Tending(processor)
-        claims = processor.claim(3)
-        for claim in reversed(claims):
-            processor.handle(claim)
-        assert work_off(processor) == []
-        tending.tend()
-        assert work_off(processor) == [], "the credentials are still those that were refused"
-        assert tending.idle(), "a person has to act"
+    for number in range(5):
+        outbox.add(coffee(f"cafe-{number}"), connection="cafe")
+    with serve_in_thread(SquareSimulator()) as square:
 
-        file.write_text(write.format("a-new-token-1") + "# changed\n")
-        Tending(processor).tend()
-        assert work_off(processor) == [f"cafe-{n}" for n in range(5)]
+        def write(token: str) -> None:
+            table = {**square.settings, "access_token": token}
+            lines = ("[connections.cafe]", 'platform = "square"', *(f"{k} = {json.dumps(v)}" for k, v in table.items()))
+            file.write_text("\n".join(lines))
+
+        write("a-token-that-was-revoked")
+        with Processor(outbox, connections=FromFile(file), hooks=(heard,)) as processor:
+            for claim in reversed(processor.claim(3)):
+                processor.handle(claim)
+            assert work_off(processor) == []
+            Tending(processor).tend()
+            assert work_off(processor) == [], "the credentials are still those that were refused"
+            assert Tending(processor).idle(), "a person has to act"
+
+            write(square.settings["access_token"])
+            Tending(processor).tend()
+            assert work_off(processor) == [f"cafe-{n}" for n in range(5)]
+        assert len(square.simulator.ledger().entries) == 5
     assert set(stands(outbox).values()) == {RECEIVED}
     (told,) = heard.named("reauthorisation_needed")
     assert told["connection"] == "cafe"
@@ -206,14 +212,14 @@ def test_resume_says_whether_there_was_a_pause(outbox: Outbox) -> None:
 # ---------------------------------------------------------------------- a closed store
 
 
-def scheduled(ahead: float) -> Callable[[str], Order]:
+def scheduled(ahead: float) -> Order:
     due = datetime.now(UTC) + timedelta(seconds=ahead)
-    return lambda name: toy_order(name).model_copy(update={"fulfilment": Pickup(due_at=due)})
+    return toy_order().model_copy(update={"fulfilment": Pickup(due_at=due)})
 
 
 def test_a_closed_store_is_tried_again_until_the_order_is_due(open_outbox: Opening, server: ToyServer) -> None:
     outbox, clock = open_outbox(lead=1800), Clock()
-    outbox.add(scheduled(1200)("ord-1"), connection="cafe")
+    outbox.add(scheduled(1200), connection="cafe")
     server.on("POST /orders", refuse("CLOSED"), refuse("CLOSED"))
     with processing(outbox, server, clock=clock) as processor:
         work_off(processor)
@@ -230,7 +236,7 @@ def test_a_store_that_is_still_closed_when_the_order_is_due_becomes_a_persons(
     open_outbox: Opening, server: ToyServer
 ) -> None:
     outbox, clock = open_outbox(lead=1800), Clock()
-    outbox.add(scheduled(400)("ord-1"), connection="cafe")
+    outbox.add(scheduled(400), connection="cafe")
     server.always("POST /orders", refuse("CLOSED"))
     with processing(outbox, server, clock=clock) as processor:
         for _ in range(6):

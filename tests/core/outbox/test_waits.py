@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from core.outbox.killing import Counter, Site
-from core.stand_in import an_order
+from core.stand_in import Keyless, an_order
 from tillpost.exchange import Response
 from tillpost.outbox import OrderState, OutboxSettings
 from tillpost.outbox.database import Database
@@ -53,4 +55,24 @@ def test_a_clock_set_back_by_an_hour_keeps_no_connection_closed_for_an_hour(data
 
     assert state(site, "ord_1") is OrderState.RECEIVED
     assert site.clock() - began < QUARTER_OF_AN_HOUR
+    site.end()
+
+
+@pytest.mark.parametrize("jump", [0.0, 3600.0], ids=["a clock that is left alone", "a clock that is set forward"])
+def test_what_remains_open_a_clock_set_forward_while_a_look_is_due_cuts_the_schedule_short(
+    jump: float, database: Database
+) -> None:
+    """The order shows after 9 seconds. See "What remains open" in docs/explanation/never-twice.md."""
+    counter = Counter(loses=1, hides=True)
+    shop = counter.shop(Keyless)
+    shown_at = shop.clock() + 9.0
+    site = Site(database, shop)
+    site.add(an_order(), is_new=True)
+    (claim,) = site.processor.claim(1)
+    site.processor.handle(claim)
+
+    shop.clock.ahead += jump
+    site.work(lambda: setattr(counter, "hides", shop.clock() - jump < shown_at))
+
+    assert len(counter.platform.shown("ord_1")) == (2 if jump else 1)
     site.end()

@@ -48,6 +48,7 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.Double),
         sa.Column("connected_at", sa.Double, nullable=False),
         sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("follows", sa.String(64), nullable=False),
         sa.Column("refresher", sa.String(36)),
     )
     op.create_table(

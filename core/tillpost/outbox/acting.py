@@ -1,0 +1,332 @@
+"""What people do with an order: accept it, move it on, send it again, take it over by hand, cancel it, export it.
+
+    desk = Desk(outbox, who="mia")
+    desk.resubmit("ord_1")
+    print(desk.manual("ord_2").docket)
+
+Each act is kept, with who did it and when. An act that doesn't fit where the order stands is refused with `ActError`,
+whose one line says why and what helps. Two people who do the same at once do it once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from tillpost.docket import docket
+from tillpost.errors import ConfigError, ErrorRecord, MenuError, Outcome, PosError
+from tillpost.order import Delivery, Order, Progress
+from tillpost.outbox import schema as t
+from tillpost.outbox.connecting import Source
+from tillpost.outbox.credentials import Vault
+from tillpost.outbox.decisions import decided
+from tillpost.outbox.merging import FromFileAndDatabase
+from tillpost.outbox.orders import OrderState, StoredOrder, WaitsFor
+from tillpost.outbox.outbox import Outbox
+from tillpost.outbox.problems import handled, problem_columns
+from tillpost.outbox.processor import Processor
+from tillpost.outbox.store import ALONE_AFTER
+from tillpost.plugins import Hooks
+from tillpost.recovery import fold
+
+__all__ = ["Act", "ActError", "Desk", "TakenOver", "next_progress"]
+
+_ORDER = t.orders.c
+
+STALE = 1.0
+"""An import of that time (epoch seconds) is too old to serve."""
+
+
+class ActError(ValueError):
+    """The act doesn't fit where the order stands. The text is one line that says why, and what helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something that a person did. `at` is in epoch seconds."""
+
+    at: float
+    who: str
+    what: str
+    connection: str
+    order_id: str | None
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOver:
+    """An order that was taken over by hand: its docket, and whether a copy may still appear at the register."""
+
+    order: StoredOrder
+    docket: str
+    copy_may_appear: bool
+
+
+_STEPS = (Progress.NEW, Progress.ACCEPTED, Progress.PREPARING, Progress.READY, Progress.COMPLETED)
+_DELIVERED = (*_STEPS[:-1], Progress.ON_BOARD, Progress.COMPLETED)
+_OVER = {
+    OrderState.CANCELLED: "it is cancelled",
+    OrderState.REJECTED: "staff turned it down at the register; the customer has to be paid back",
+}
+_THERE = {
+    OrderState.RECEIVED: "the platform has it",
+    OrderState.ACCEPTED: "the register has it",
+    OrderState.MANUAL: "it was taken over by hand",
+}
+
+
+def next_progress(now: Progress, order: Order | None) -> Progress | None:
+    """Return what comes next for an order; only a delivery goes on board. None when nothing does.
+
+    >>> next_progress(Progress.READY, None)
+    <Progress.COMPLETED: 'completed'>
+    """
+    steps = _DELIVERED if order and isinstance(order.fulfilment, Delivery) else _STEPS
+    return steps[steps.index(now) + 1] if now in steps[:-1] else None
+
+
+class Desk:
+    """Where people act on the outbox's orders. `who` is kept with each act.
+
+    `connections` gives a connection by its name, for what has to be withdrawn at a platform; by default those of the
+    TOML file and the database.
+    Every method raises `ActError` when there is no such order, or the act doesn't fit; `StoreError` as the outbox does.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        who: str,
+        *,
+        connections: Source | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._outbox = outbox
+        self._who = who
+        self._connections = connections
+        self._clock = clock
+
+    # ------------------------------------------------------------------ what the customer is told
+
+    def accept(self, order_id: str) -> StoredOrder:
+        """Accept an order, so that the customer knows, also while it isn't on the register. Doing it again is fine."""
+        stored = self._find(order_id)
+        if stored.progress is not Progress.NEW and stored.state not in _OVER:
+            return stored
+        return self._progress(stored, Progress.ACCEPTED, "accept")
+
+    def advance(self, order_id: str, to: Progress | None = None) -> StoredOrder:
+        """Move an order on: to what comes next, or to a later step. Never backwards."""
+        stored = self._find(order_id)
+        steps = _DELIVERED if stored.order and isinstance(stored.order.fulfilment, Delivery) else _STEPS
+        wanted = to or next_progress(stored.progress, stored.order)
+        if wanted is None:
+            raise ActError(f"{order_id} is {stored.progress.value}: nothing comes after that")
+        if wanted not in steps:
+            raise ActError(f"{wanted.value} isn't a step of this order; there are: {', '.join(s.value for s in steps)}")
+        if stored.progress not in steps or steps.index(wanted) < steps.index(stored.progress):
+            raise ActError(f"{order_id} is {stored.progress.value} already; it doesn't go back to {wanted.value}")
+        return self._progress(stored, wanted, "advance")
+
+    def _progress(self, stored: StoredOrder, wanted: Progress, what: str) -> StoredOrder:
+        if stored.state in _OVER:
+            raise ActError(f"{stored.id} can't be moved on: {_OVER[stored.state]}")
+        with self._outbox.database.writing() as db:
+            moved = update(t.orders).where(_ORDER.id == stored.id, _ORDER.progress == stored.progress.value)
+            values = {"progress": wanted.value, "updated_at": self._clock(), **handled()}
+            if db.execute(moved.values(**values)).rowcount:
+                self._note(db, what, stored.connection, stored.id, wanted.value)
+        now = self._find(stored.id)
+        self._tell(now, "order_status_changed", {"order": now.order, "state": now.state, "progress": now.progress})
+        return now
+
+    # ------------------------------------------------------------------ sending again
+
+    def resubmit(self, order_id: str) -> StoredOrder:
+        """Send an order again that stands in error, or at once one that waits. Pressed twice, it goes once."""
+        stored = self._find(order_id)
+        if stored.state is OrderState.SENDING or _goes_now(stored, self._clock()):
+            return stored
+        why = {**_OVER, **_THERE}.get(stored.state, "")
+        if stored.error and stored.error.outcome is Outcome.CREATED:
+            why = "the platform has it, though not as it was paid for: correct it at the register"
+        if why:
+            raise ActError(f"{order_id} can't be sent again: {why}")
+        now = self._clock()
+        again = {
+            "state": OrderState.DUE.value,
+            "waits_for": WaitsFor.NOTHING.value,
+            "due_at": now,
+            "begin_at": now,
+            "to_ask": True,
+            "deaths": min(stored.deaths, ALONE_AFTER),
+            "updated_at": now,
+            **problem_columns(OrderState.DUE, WaitsFor.NOTHING, now, 0.0),
+        }
+        with self._outbox.database.writing() as db:
+            if stored.error and stored.error.kind == MenuError.__name__:
+                # Somebody may have mended the menu since the last import, however young that is.
+                self._outbox.store.set_place(db, stored.connection, {"menu_at": STALE})
+            # One who was faster, a worker or a person, has moved the order on: that it is sent again is done then.
+            as_seen = (_ORDER.id == order_id, _ORDER.worker.is_(None), _ORDER.updated_at == stored.updated_at)
+            if db.execute(update(t.orders).where(*as_seen).values(**again)).rowcount:
+                self._note(db, "resubmit", stored.connection, order_id, "")
+                self._outbox.engine.wake(db, order_id, now)
+        return self._find(order_id)
+
+    # ------------------------------------------------------------------ taking over, and taking back
+
+    def manual(self, order_id: str, *, even_in_doubt: bool = False) -> TakenOver:
+        """Take an order over by hand: it is sent no more, a copy at the platform is withdrawn, and it gets a docket.
+
+        While it isn't certain whether the platform has it, it is refused unless `even_in_doubt`. Where a copy can't be
+        withdrawn, the docket says that one may still appear.
+        """
+        stored = self._find(order_id)
+        if stored.state is OrderState.MANUAL:
+            return self._taken_over(stored, copy_may_appear=_has_copy(stored))
+        self._refuse_over(stored, "taken over")
+        in_doubt = self._in_doubt(stored)
+        if in_doubt and not even_in_doubt:
+            why = f"it isn't certain whether the platform has {order_id}"
+            raise ActError(f"{why}: look at the register first, or say --even-in-doubt")
+        gone = self._withdraw(stored, OrderState.MANUAL, "manual")
+        return self._taken_over(self._find(order_id), copy_may_appear=in_doubt or not gone)
+
+    def cancel(self, order_id: str) -> StoredOrder:
+        """Cancel an order: it isn't sent any more, and withdrawn at the platform. The money is paid back elsewhere.
+
+        Refused where the platform has it and can't withdraw it, and while it isn't certain whether it has it.
+        """
+        stored = self._find(order_id)
+        if stored.state is OrderState.CANCELLED:
+            return stored
+        self._refuse_over(stored, "cancelled")
+        if self._in_doubt(stored):
+            raise ActError(
+                f"it isn't certain whether the platform has {order_id}: it can be cancelled once that is known"
+            )
+        if not self._withdraw(stored, OrderState.CANCELLED, "cancel", must=True):
+            raise ActError(f"{order_id} can't be withdrawn through the connection: cancel it at the register")
+        return self._find(order_id)
+
+    def _refuse_over(self, stored: StoredOrder, what: str) -> None:
+        if stored.state is OrderState.SENDING:
+            raise ActError(f"{stored.id} is being sent at this moment: try again in some seconds")
+        if stored.state in _OVER:
+            raise ActError(f"{stored.id} can't be {what}: {_OVER[stored.state]}")
+
+    def _in_doubt(self, stored: StoredOrder) -> bool:
+        """Whether an earlier request may have made the order at the platform."""
+        if stored.pos_order or stored.state is OrderState.MANUAL:
+            return False
+        history = fold(self._outbox.journal(stored.id))
+        return bool(history.doubts or history.found)
+
+    def _withdraw(self, stored: StoredOrder, ends: OrderState, what: str, *, must: bool = False) -> bool:
+        """Take the order in hand, withdraw a copy at the platform, lay it down as ended; return whether none is left.
+
+        `must`: without that it is laid down as it was.
+        """
+        with Processor(self._outbox, connections=self._connections, clock=self._clock) as processor:
+            claim = processor.take(stored.id)
+            if claim is None:
+                raise ActError(f"{stored.id} is being sent at this moment: try again in some seconds")
+            gone = processor.withdraw(claim, stored.pos_order) if stored.pos_order else True
+            if gone or not must:
+                kept = {"state": ends.value, "waits_for": "", "due_at": None, "error": None}
+                end = {**kept, **problem_columns(ends, WaitsFor.NOTHING, self._clock(), 0.0)}
+                if ends is OrderState.CANCELLED:
+                    end["progress"] = Progress.CANCELLED.value
+            else:
+                end = {"due_at": stored.due_at}
+            with self._outbox.store.keeping(claim, (), self._clock(), worker=None, **end) as db:
+                if gone or not must:
+                    self._note(db, what, stored.connection, stored.id, "" if gone else "a copy may still appear")
+        return gone
+
+    def _taken_over(self, stored: StoredOrder, *, copy_may_appear: bool) -> TakenOver:
+        if stored.order is None:
+            raise ActError(f"the content of {stored.id} was erased")
+        title = self._title(stored.connection)
+        text = docket(stored.order, platform=title, copy_may_appear=copy_may_appear)
+        return TakenOver(stored, text, copy_may_appear)
+
+    # ------------------------------------------------------------------ handing over
+
+    def export(self, order_id: str) -> Mapping[str, object]:
+        """Return what the provider's support needs, without the customer: ids, error and journal, redacted."""
+        stored = self._find(order_id)
+        entries = self._outbox.entries(order_id)
+        with self._outbox.database.writing() as db:
+            self._note(db, "export", stored.connection, order_id, "")
+        return {
+            "order": stored.id,
+            "connection": stored.connection,
+            "state": stored.state.value,
+            "added_at": stored.added_at,
+            "pos_order": stored.pos_order.model_dump(mode="json", exclude={"notices"}) if stored.pos_order else None,
+            "error": _told(stored.error),
+            "journal": [
+                {
+                    "number": entry.number,
+                    "event": type(entry.event).__name__,
+                    "at": entry.event.at,
+                    "exchange": entry.exchange.model_dump(mode="json") if entry.exchange else None,
+                }
+                for entry in entries
+            ],
+        }
+
+    def acts(self, order_id: str) -> list[Act]:
+        """Return what people did with an order, oldest first."""
+        a = t.acts.c
+        with self._outbox.database.reading() as db:
+            rows = db.execute(select(t.acts).where(a.order_id == order_id).order_by(a.id)).mappings()
+            return [Act(**{name: row[name] for name in Act.__slots__}) for row in rows]
+
+    # ------------------------------------------------------------------ parts
+
+    def _find(self, order_id: str) -> StoredOrder:
+        stored = self._outbox.get(order_id)
+        if stored is None:
+            raise ActError(f"no order {order_id!r} in the outbox")
+        return stored
+
+    def _note(self, db: Connection, what: str, connection: str, order_id: str, note: str) -> None:
+        act = {"at": self._clock(), "who": self._who, "what": what, "connection": connection, "order_id": order_id}
+        db.execute(insert(t.acts).values(note=note, **act))
+        decided("act", what=what, id=order_id, connection=connection, note=note)
+
+    def _title(self, connection: str) -> str:
+        try:
+            known = self._connections or FromFileAndDatabase(
+                Vault(self._outbox.database), self._outbox.config, lambda: ""
+            )
+            return known(connection).adapter.title
+        except ConfigError:
+            return "the POS"
+
+    def _tell(self, stored: StoredOrder, hook: str, facts: Mapping[str, object]) -> None:
+        Hooks(stored.connection).call(hook, facts)
+
+
+def _goes_now(stored: StoredOrder, now: float) -> bool:
+    """Whether an order is on its way by itself: nothing more comes of sending it again."""
+    due = stored.due_at is not None and stored.due_at <= now
+    return stored.state is OrderState.DUE and stored.waits_for is WaitsFor.NOTHING and due
+
+
+def _has_copy(stored: StoredOrder) -> bool:
+    return stored.pos_order is not None and stored.pos_order.progress is not Progress.CANCELLED
+
+
+def _told(error: ErrorRecord | None) -> dict[str, Any] | None:
+    if error is None:
+        return None
+    told = error.model_dump(mode="json", exclude={"pos_order", "subjects"})
+    return {**told, "remedy": PosError.from_record(error).remedy.developer}

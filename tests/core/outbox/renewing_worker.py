@@ -1,0 +1,34 @@
+"""A worker's process for the tests of renewing: it asks the platform once whether the store is ready, and says so.
+
+    python -m core.outbox.renewing_worker DATABASE_URL CONNECTION START_FILE
+
+It waits until the file is there, so that several begin at the same moment.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from tillpost import PosError
+from tillpost.outbox import Outbox, OutboxSettings, Processor
+
+
+def main(url: str, connection: str, start: str) -> None:
+    """Check the connection, as a worker."""
+    with Outbox(url, settings=OutboxSettings(lease=2.0)) as outbox, Processor(outbox) as processor:
+        till = processor.tills[connection]
+        print("up", flush=True)
+        while not Path(start).exists():
+            time.sleep(0.002)
+        try:
+            readiness = till.check()
+        except PosError as error:
+            print(type(error).__name__, flush=True)
+        else:
+            print("ready" if readiness.ready else "; ".join(f.text for f in readiness.findings if not f.ok), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,44 @@
+"""The docket of an order that is keyed in by hand: nothing of the order is missing, and nobody takes money twice."""
+
+from __future__ import annotations
+
+from hypothesis import given
+
+from strategies import orders
+from tillpost.docket import WIDTH, docket
+from tillpost.money import to_major
+from tillpost.order import Delivery, Order
+
+
+def flat(text: str) -> str:
+    return "".join(text.split())
+
+
+@given(orders())
+def test_whatever_was_ordered_stands_on_the_docket(order: Order) -> None:
+    text = docket(order, platform="Square")
+    said = flat(text)
+    for line in order.lines:
+        assert flat(f"{line.quantity} x {line.name}") in said
+        assert flat(line.note) in said
+        assert all(flat(modifier.name) in said for modifier in line.modifiers)
+    assert flat(order.code) in said
+    assert flat(order.note) in said
+    assert str(to_major(order.total, order.currency)) in said
+    if order.customer:
+        assert flat(order.customer.name) in said
+    if isinstance(order.fulfilment, Delivery):
+        assert flat(str(order.fulfilment.address)) in said
+
+
+@given(orders())
+def test_no_line_is_wider_than_the_printers_paper_and_it_says_that_it_is_paid(order: Order) -> None:
+    text = docket(order, platform="Square")
+    assert max(len(line) for line in text.splitlines()) <= WIDTH
+    assert "PAID ONLINE - TAKE NO MONEY" in text
+
+
+@given(orders())
+def test_a_copy_that_may_appear_is_warned_of_only_then(order: Order) -> None:
+    assert "COOK IT ONCE" not in docket(order, platform="Square")
+    assert "COOK IT ONCE" in docket(order, platform="Square", copy_may_appear=True)
