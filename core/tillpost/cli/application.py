@@ -24,6 +24,7 @@ from tillpost.cli import (
     orders,
     outbox,
     simulate,
+    status,
     store,
     submit,
     trial,
@@ -128,6 +129,7 @@ def build() -> typer.Typer:
     app.command("submit", epilog=_example("submit order.json --connection cafe-42"))(submit.submit)
     app.add_typer(menus)
     app.command("worker", epilog=_example("worker --db sqlite:///orders.db"))(worker.worker)
+    app.command("status", epilog=_example("status"))(status.status)
     app.add_typer(outboxes)
     app.add_typer(listed)
     app.command("connect", epilog=_example("connect square --name cafe-42"))(connections.connect)

@@ -142,7 +142,9 @@ def find_one(outbox: Outbox, typed: str) -> StoredOrder:
 
 def needs_person(order: StoredOrder) -> bool:
     """Whether a person has to act on the order."""
-    return order.state.value in ("error", "rejected") or order.waits_for.value == "authorisation"
+    from tillpost.outbox.problems import is_open
+
+    return is_open(order)
 
 
 def _row(order: StoredOrder) -> tuple[str, ...]:

@@ -16,20 +16,26 @@ from tillpost.order import Progress
 from tillpost.outbox import schema as t
 from tillpost.outbox.orders import OrderState, StoredOrder, WaitsFor, event_of, stored_order
 
-__all__ = ["JournalEntry", "Wanted", "find_orders", "read_entries"]
+__all__ = ["OPEN_PROBLEM", "JournalEntry", "Wanted", "find_orders", "read_entries"]
 
 _ORDER = t.orders.c
 
-_PROBLEM = or_(
-    _ORDER.state.in_([OrderState.ERROR.value, OrderState.REJECTED.value]),
-    _ORDER.waits_for == WaitsFor.AUTHORISATION.value,
+OPEN_PROBLEM = and_(
+    or_(
+        _ORDER.state.in_([OrderState.ERROR.value, OrderState.REJECTED.value]),
+        _ORDER.waits_for == WaitsFor.AUTHORISATION.value,
+    ),
+    _ORDER.progress.not_in([Progress.COMPLETED.value, Progress.CANCELLED.value]),
 )
-"""Orders that don't reach the register unless a person acts, and those that staff turned down."""
+"""Orders that don't reach the register unless a person acts, and those that staff turned down: see `problems`.
+
+Once the customer has had the order without the register, or the money back, nobody has to act any more.
+"""
 
 _NEW = and_(
     _ORDER.progress == Progress.NEW.value,
     _ORDER.state.not_in([OrderState.MANUAL.value, OrderState.CANCELLED.value]),
-    not_(_PROBLEM),
+    not_(OPEN_PROBLEM),
 )
 """Orders that nobody in the store has begun."""
 
@@ -63,7 +69,7 @@ class Wanted:
         if typed := self.search.strip():
             yield _named(typed)
         if self.problem:
-            yield _PROBLEM
+            yield OPEN_PROBLEM
         if self.new:
             yield _NEW
 

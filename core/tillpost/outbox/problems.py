@@ -5,9 +5,10 @@ Whoever writes where an order stands writes these columns with it; `watching` es
 
 from __future__ import annotations
 
-from tillpost.outbox.orders import OrderState, WaitsFor
+from tillpost.order import Progress
+from tillpost.outbox.orders import OrderState, StoredOrder, WaitsFor
 
-__all__ = ["handled", "is_problem", "problem_columns"]
+__all__ = ["handled", "is_open", "is_problem", "problem_columns"]
 
 
 def is_problem(state: OrderState, waits_for: WaitsFor) -> bool:
@@ -17,6 +18,12 @@ def is_problem(state: OrderState, waits_for: WaitsFor) -> bool:
     (True, False)
     """
     return state in (OrderState.ERROR, OrderState.REJECTED) or waits_for is WaitsFor.AUTHORISATION
+
+
+def is_open(order: StoredOrder) -> bool:
+    """Whether a person still has to act: not once the customer has had the order, or the money back."""
+    over = order.progress in (Progress.COMPLETED, Progress.CANCELLED)
+    return not over and is_problem(order.state, order.waits_for)
 
 
 def problem_columns(state: OrderState, waits_for: WaitsFor, now: float, first: float) -> dict[str, object]:
