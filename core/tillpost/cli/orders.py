@@ -2,7 +2,7 @@
 
 With `--json`, list prints {"ok", "orders"}, and show {"ok", "order", "journal": [{"number", "event", "facts",
 "exchange"}]}. An order is {"id", "connection", "state", "waits_for", "progress", "code", "customer", "added_at",
-"due_at", "updated_at", "pos_order", "error", "remedy"}, times in epoch seconds.
+"due_at", "updated_at", "problem_at", "pos_order", "error", "remedy"}, times in epoch seconds.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def show(
 def order_facts(order: StoredOrder) -> dict[str, object]:
     """Return what programs are told of an order."""
     names = ("id", "connection", "state", "waits_for", "progress", "code", "customer", "added_at", "due_at")
-    more = ("updated_at", "pos_order", "error", "remedy")
+    more = ("updated_at", "problem_at", "pos_order", "error", "remedy")
     return {name: getattr(order, name) for name in (*names, *more)}
 
 
@@ -142,9 +142,7 @@ def find_one(outbox: Outbox, typed: str) -> StoredOrder:
 
 def needs_person(order: StoredOrder) -> bool:
     """Whether a person has to act on the order."""
-    from tillpost.outbox.problems import is_open
-
-    return is_open(order)
+    return order.problem_at is not None
 
 
 def _row(order: StoredOrder) -> tuple[str, ...]:

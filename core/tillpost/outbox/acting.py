@@ -27,7 +27,7 @@ from tillpost.outbox.decisions import decided
 from tillpost.outbox.merging import FromFileAndDatabase
 from tillpost.outbox.orders import OrderState, StoredOrder, WaitsFor
 from tillpost.outbox.outbox import Outbox
-from tillpost.outbox.problems import handled, problem_columns
+from tillpost.outbox.problems import handled, problem_columns, solved
 from tillpost.outbox.processor import Processor
 from tillpost.outbox.store import ALONE_AFTER
 from tillpost.plugins import Hooks
@@ -70,7 +70,7 @@ _STEPS = (Progress.NEW, Progress.ACCEPTED, Progress.PREPARING, Progress.READY, P
 _DELIVERED = (*_STEPS[:-1], Progress.ON_BOARD, Progress.COMPLETED)
 _OVER = {
     OrderState.CANCELLED: "it is cancelled",
-    OrderState.REJECTED: "staff turned it down at the register; the customer has to be paid back",
+    OrderState.REJECTED: "staff turned it down at the register; pay the customer back, and close it with `cancel`",
 }
 _THERE = {
     OrderState.RECEIVED: "the platform has it",
@@ -137,7 +137,8 @@ class Desk:
             raise ActError(f"{stored.id} can't be moved on: {_OVER[stored.state]}")
         with self._outbox.database.writing() as db:
             moved = update(t.orders).where(_ORDER.id == stored.id, _ORDER.progress == stored.progress.value)
-            values = {"progress": wanted.value, "updated_at": self._clock(), **handled()}
+            acted = solved() if wanted is Progress.COMPLETED else handled()
+            values = {"progress": wanted.value, "updated_at": self._clock(), **acted}
             if db.execute(moved.values(**values)).rowcount:
                 self._note(db, what, stored.connection, stored.id, wanted.value)
         now = self._find(stored.id)
@@ -200,11 +201,14 @@ class Desk:
     def cancel(self, order_id: str) -> StoredOrder:
         """Cancel an order: it isn't sent any more, and withdrawn at the platform. The money is paid back elsewhere.
 
-        Refused where the platform has it and can't withdraw it, and while it isn't certain whether it has it.
+        Refused where the platform has it and can't withdraw it, and while it isn't certain whether it has it. An order
+        that staff turned down stays so; cancelling it says that the customer was told, and paid back.
         """
         stored = self._find(order_id)
         if stored.state is OrderState.CANCELLED:
             return stored
+        if stored.state is OrderState.REJECTED:
+            return self._closed(stored)
         self._refuse_over(stored, "cancelled")
         if self._in_doubt(stored):
             raise ActError(
@@ -213,6 +217,15 @@ class Desk:
         if not self._withdraw(stored, OrderState.CANCELLED, "cancel", must=True):
             raise ActError(f"{order_id} can't be withdrawn through the connection: cancel it at the register")
         return self._find(order_id)
+
+    def _closed(self, stored: StoredOrder) -> StoredOrder:
+        """Note that nobody has to do anything more about an order that staff turned down."""
+        with self._outbox.database.writing() as db:
+            open_yet = (_ORDER.id == stored.id, _ORDER.problem_at.is_not(None))
+            over = {"progress": Progress.CANCELLED.value, "updated_at": self._clock(), **solved()}
+            if db.execute(update(t.orders).where(*open_yet).values(**over)).rowcount:
+                self._note(db, "cancel", stored.connection, stored.id, "")
+        return self._find(stored.id)
 
     def _refuse_over(self, stored: StoredOrder, what: str) -> None:
         if stored.state is OrderState.SENDING:

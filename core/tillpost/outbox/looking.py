@@ -14,23 +14,14 @@ from tillpost.errors import Transcript
 from tillpost.journal import Event
 from tillpost.order import Progress
 from tillpost.outbox import schema as t
-from tillpost.outbox.orders import OrderState, StoredOrder, WaitsFor, event_of, stored_order
+from tillpost.outbox.orders import OrderState, StoredOrder, event_of, stored_order
 
 __all__ = ["OPEN_PROBLEM", "JournalEntry", "Wanted", "find_orders", "read_entries"]
 
 _ORDER = t.orders.c
 
-OPEN_PROBLEM = and_(
-    or_(
-        _ORDER.state.in_([OrderState.ERROR.value, OrderState.REJECTED.value]),
-        _ORDER.waits_for == WaitsFor.AUTHORISATION.value,
-    ),
-    _ORDER.progress.not_in([Progress.COMPLETED.value, Progress.CANCELLED.value]),
-)
-"""Orders that don't reach the register unless a person acts, and those that staff turned down: see `problems`.
-
-Once the customer has had the order without the register, or the money back, nobody has to act any more.
-"""
+OPEN_PROBLEM = _ORDER.problem_at.is_not(None)
+"""Orders that a person has to act on: see `problems`."""
 
 _NEW = and_(
     _ORDER.progress == Progress.NEW.value,

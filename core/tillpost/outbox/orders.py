@@ -56,7 +56,8 @@ class StoredOrder(Word):
 
     `due_at` (epoch seconds) is when something is to be done for it by itself; None when nothing is. `error` is why it
     isn't on the register, with what to do in `remedy`. `order` is None once the customer's data was erased. `deaths`
-    counts the workers that died in a row with it in hand.
+    counts the workers that died in a row with it in hand. `problem_at` is since when a person has to act; None when
+    nobody has to.
     """
 
     id: str
@@ -71,6 +72,7 @@ class StoredOrder(Word):
     waits_for: WaitsFor
     updated_at: float
     deaths: int = 0
+    problem_at: float | None = None
     worker: str | None = None
     error: ErrorRecord | None = None
     pos_order: PosOrder | None = None
@@ -101,6 +103,7 @@ def stored_order(row: RowMapping | Mapping[str, Any], order: Order | None = None
         waits_for=WaitsFor(row["waits_for"]),
         updated_at=row["updated_at"],
         deaths=row["deaths"],
+        problem_at=row.get("problem_at"),
         worker=row["worker"],
         error=ErrorRecord.model_validate_json(row["error"]) if row["error"] else None,
         pos_order=PosOrder.model_validate_json(row["pos_order"]) if row["pos_order"] else None,

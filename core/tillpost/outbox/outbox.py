@@ -37,6 +37,7 @@ from tillpost.outbox.held import StoredImport
 from tillpost.outbox.looking import JournalEntry, Wanted, find_orders, read_entries
 from tillpost.outbox.migrating import is_ready, migrate, prepare
 from tillpost.outbox.orders import OrderState, StoredOrder, WaitsFor, stored_order
+from tillpost.outbox.problems import solved
 from tillpost.outbox.settings import ConnectionOptions, OutboxSettings, load_settings
 from tillpost.outbox.store import Store
 from tillpost.outbox.trouble import StoreError
@@ -222,7 +223,7 @@ class Outbox:
                 return False
             self.store.set_place(db, connection, {"paused": "", "paused_at": None, "paused_with": ""})
             waiting = (_ORDER.connection == connection, _ORDER.waits_for == WaitsFor.AUTHORISATION.value)
-            again = {"waits_for": WaitsFor.NOTHING.value, "to_ask": True, "begin_at": now}
+            again = {"waits_for": WaitsFor.NOTHING.value, "to_ask": True, "begin_at": now, **solved()}
             db.execute(update(t.orders).where(*waiting).values(**again))
             due = select(_ORDER.id).where(_ORDER.connection == connection, _ORDER.due_at <= now)
             for order_id in db.scalars(due):

@@ -5,10 +5,9 @@ Whoever writes where an order stands writes these columns with it; `watching` es
 
 from __future__ import annotations
 
-from tillpost.order import Progress
-from tillpost.outbox.orders import OrderState, StoredOrder, WaitsFor
+from tillpost.outbox.orders import OrderState, WaitsFor
 
-__all__ = ["handled", "is_open", "is_problem", "problem_columns"]
+__all__ = ["handled", "is_problem", "problem_columns", "solved"]
 
 
 def is_problem(state: OrderState, waits_for: WaitsFor) -> bool:
@@ -20,12 +19,6 @@ def is_problem(state: OrderState, waits_for: WaitsFor) -> bool:
     return state in (OrderState.ERROR, OrderState.REJECTED) or waits_for is WaitsFor.AUTHORISATION
 
 
-def is_open(order: StoredOrder) -> bool:
-    """Whether a person still has to act: not once the customer has had the order, or the money back."""
-    over = order.progress in (Progress.COMPLETED, Progress.CANCELLED)
-    return not over and is_problem(order.state, order.waits_for)
-
-
 def problem_columns(state: OrderState, waits_for: WaitsFor, now: float, first: float) -> dict[str, object]:
     """Return what is written beside an order's state: a problem begins now (epoch seconds), or there is none.
 
@@ -33,6 +26,11 @@ def problem_columns(state: OrderState, waits_for: WaitsFor, now: float, first: f
     """
     if is_problem(state, waits_for):
         return {"problem_at": now, "escalate_at": now + first, "escalations": 0}
+    return solved()
+
+
+def solved() -> dict[str, object]:
+    """Return what is written when nobody has to act any more: say, the customer has had it without the register."""
     return {"problem_at": None, "escalate_at": None, "escalations": 0}
 
 

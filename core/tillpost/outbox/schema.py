@@ -92,6 +92,12 @@ orders = Table(
         postgresql_where=text("worker IS NULL AND due_at IS NOT NULL AND deaths >= 2"),
     ),
     Index(
+        "tillpost_orders_problem",
+        "problem_at",
+        sqlite_where=text("problem_at IS NOT NULL"),
+        postgresql_where=text("problem_at IS NOT NULL"),
+    ),
+    Index(
         "tillpost_orders_watched",
         "watch_at",
         sqlite_where=text("watch_at IS NOT NULL"),

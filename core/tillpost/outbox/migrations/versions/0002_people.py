@@ -24,11 +24,15 @@ def upgrade() -> None:
         sa.Column("ticket", sa.Text),
     ):
         op.add_column("tillpost_orders", column)
-    for name, when in (("watched", "watch_at"), ("escalated", "escalate_at")):
+    for name, when in (("problem", "problem_at"), ("watched", "watch_at"), ("escalated", "escalate_at")):
         there = sa.text(f"{when} IS NOT NULL")
         op.create_index(
             f"tillpost_orders_{name}", "tillpost_orders", [when], sqlite_where=there, postgresql_where=there
         )
+    # Orders that stood in error before have waited for a person since then.
+    op.execute(
+        "UPDATE tillpost_orders SET problem_at = updated_at WHERE state = 'error' OR waits_for = 'authorisation'"
+    )
     for column in (
         sa.Column("readiness", sa.Text),
         sa.Column("check_at", sa.Double, nullable=False, server_default="0"),
