@@ -19,6 +19,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from tillpost.docket import docket
 from tillpost.errors import ConfigError, ErrorRecord, MenuError, Outcome, PosError
+from tillpost.journal import Cancelled
 from tillpost.order import Delivery, Order, Progress
 from tillpost.outbox import schema as t
 from tillpost.outbox.connecting import Source
@@ -189,7 +190,7 @@ class Desk:
         """
         stored = self._find(order_id)
         if stored.state is OrderState.MANUAL:
-            return self._taken_over(stored, copy_may_appear=_has_copy(stored))
+            return self._taken_over(stored, copy_may_appear=self._may_have_copy(stored))
         self._refuse_over(stored, "taken over")
         in_doubt = self._in_doubt(stored)
         if in_doubt and not even_in_doubt:
@@ -239,6 +240,13 @@ class Desk:
             return False
         history = fold(self._outbox.journal(stored.id))
         return bool(history.doubts or history.found)
+
+    def _may_have_copy(self, stored: StoredOrder) -> bool:
+        """Whether the platform has, or may have, an order that was taken over."""
+        events = self._outbox.journal(stored.id)
+        history = fold(events)
+        there = bool(stored.pos_order or history.doubts or history.found)
+        return there and not any(isinstance(event, Cancelled) for event in events)
 
     def _withdraw(self, stored: StoredOrder, ends: OrderState, what: str, *, must: bool = False) -> bool:
         """Take the order in hand, withdraw a copy at the platform, lay it down as ended; return whether none is left.
@@ -332,10 +340,6 @@ def _goes_now(stored: StoredOrder, now: float) -> bool:
     """Whether an order is on its way by itself: nothing more comes of sending it again."""
     due = stored.due_at is not None and stored.due_at <= now
     return stored.state is OrderState.DUE and stored.waits_for is WaitsFor.NOTHING and due
-
-
-def _has_copy(stored: StoredOrder) -> bool:
-    return stored.pos_order is not None and stored.pos_order.progress is not Progress.CANCELLED
 
 
 def _told(error: ErrorRecord | None) -> dict[str, Any] | None:

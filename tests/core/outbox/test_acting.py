@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from core.outbox.corner_shop import connected, lunch, work_off
 from tillpost.order import Address, Delivery, Progress
-from tillpost.outbox import Connected, OrderState, Outbox, WaitsFor, from_mapping
+from tillpost.outbox import Connected, OrderState, Outbox, Processor, WaitsFor, from_mapping
 from tillpost.outbox import schema as t
 from tillpost.outbox.acting import ActError, Desk
 from tillpost.outbox.problems import problem_columns
@@ -132,6 +132,20 @@ def test_where_a_copy_cant_be_withdrawn_the_docket_says_that_one_may_appear(
     assert taken.copy_may_appear
     assert "MAY STILL APPEAR ON SQUARE" in " ".join(taken.docket.split())
     assert [act.note for act in desk.acts("ord-1")] == ["a copy may still appear"]
+
+
+def test_a_docket_that_is_printed_again_says_the_same(
+    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: Desk
+) -> None:
+    lost = FaultRule(method="POST", path="^/v2/orders$", fault=Fault(kind=FaultKind.LOST_ANSWER), times=None)
+    shop.simulator.set_faults(FaultPlan(rules=(lost,)))
+    shop_outbox.add(lunch(), connection="cafe")
+    with Processor(shop_outbox, connections=from_mapping(known)) as processor:
+        assert processor.process("ord-1")
+    first = desk.manual("ord-1", even_in_doubt=True)
+    assert first.copy_may_appear
+    again = desk.manual("ord-1")
+    assert (again.docket, again.copy_may_appear) == (first.docket, True)
 
 
 def test_in_doubt_an_order_is_taken_over_only_when_that_is_said(
