@@ -17,7 +17,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from sqlalchemy import RowMapping, exists, or_, select, update
+from sqlalchemy import Exists, RowMapping, exists, or_, select, update
 
 from tillpost.availability import Availability, Reason
 from tillpost.errors import ConfigError
@@ -143,10 +143,13 @@ class Checks:
     def _due(self, most: int) -> Sequence[str]:
         """Return the connections whose check is due, none of which another worker begins too."""
         now, mine = self._processor.clock(), list[str]()
-        late = or_(
-            _PLACE.check_at <= now, _PLACE.check_at > now + self._every + LONGEST_RETRY_AFTER
-        )  # a clock set back
-        due = (_PLACE.check_at > 0, late, _PLACE.paused == "", _PLACE.not_before <= now)
+        clock_set_back = _PLACE.check_at > now + self._every + LONGEST_RETRY_AFTER
+        due = (
+            _PLACE.check_at > 0,
+            (_PLACE.check_at <= now) | clock_set_back,
+            _PLACE.paused == "",
+            _PLACE.not_before <= now,
+        )
         wanted = select(_PLACE.name, _PLACE.check_at).where(*due).order_by(_PLACE.check_at).limit(most)
         with self._store.database.reading() as db:
             found = list(db.execute(wanted))
@@ -182,7 +185,7 @@ def _changed(row: RowMapping, now: float) -> Availability | None:
     return None if nobody_knows or known.takes_orders == row["takes_orders"] else known
 
 
-def _to_try(name: str, now: float) -> exists:
+def _to_try(name: str, now: float) -> Exists:
     """Whether an order of the connection is in hand, or will soon be sent and so try whether an outage is over."""
     soon = or_(_ORDER.worker.is_not(None), _ORDER.due_at <= now + LONGEST_RETRY_AFTER)
     return exists().where(_ORDER.connection == name, soon)
