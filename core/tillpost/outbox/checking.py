@@ -24,7 +24,7 @@ from tillpost.errors import ConfigError
 from tillpost.outbox import schema as t
 from tillpost.outbox.crew import Crew
 from tillpost.outbox.decisions import decided
-from tillpost.outbox.handling import Ending, Looked
+from tillpost.outbox.handling import Ending, Look
 from tillpost.outbox.opening import COLUMNS, Seen, availability_of, seen_now
 from tillpost.outbox.orders import OrderState
 from tillpost.outbox.places import Told, tell_place
@@ -101,13 +101,13 @@ class Checks:
 
     def look(self, name: str) -> None:
         """Check a store now, and keep what was seen. Raises `StoreError`."""
-        till, looked = None, Looked(Readiness(findings=()))
+        till, looked = None, Look(Readiness(findings=()))
         try:
             till = self._processor.tills[name]
             looked = till.look()
         except ConfigError as wrong:
             unmade = Finding.of("connection", False, str(wrong), Actor.DEVELOPER, Reason.UNCONNECTED)
-            looked = Looked(Readiness(findings=(unmade,)))
+            looked = Look(Readiness(findings=(unmade,)))
         now, told = self._processor.clock(), list[Told]()
         with self._store.database.writing() as db:
             place = self._store.place(db, name)

@@ -43,7 +43,7 @@ from tillpost.recovery import History, Policy
 from tillpost.submission import Submission
 from tillpost.till import Options, Till
 
-__all__ = ["Busy", "Ending", "Hands", "Looked", "OutboxTill"]
+__all__ = ["Busy", "Ending", "Hands", "Look", "OutboxTill"]
 
 HOLD_OPEN = 300.0
 """A scheduled order that a closed store refuses is tried again so many seconds later, until it is due."""
@@ -101,7 +101,7 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class Look:
     """What a look at a store found. `refused`: the platform doesn't let us in. `hold` is as in `Ending`."""
 
     readiness: Readiness
@@ -225,7 +225,7 @@ class OutboxTill(Till):
         """Call the plugins' hooks."""
         self._hooks.call(hook, facts)
 
-    def look(self) -> Looked:
+    def look(self) -> Look:
         """Look whether the store can take orders now. Nothing is raised, and no hook is called, for what is found."""
         conduct, errors = Conduct(self._connection, "check"), list[PosError]()
 
@@ -242,7 +242,7 @@ class OutboxTill(Till):
         shut_out = readiness.stop is not None and readiness.stop.stops is Reason.UNAUTHORISED
         refused = next((conduct.stamp(error) for error in errors if isinstance(error, PermissionsError)), None)
         hold = max((error.retry_after or 0.0 for error in errors if isinstance(error, RateLimitError)), default=0.0)
-        return Looked(readiness, refused if shut_out else None, hold)
+        return Look(readiness, refused if shut_out else None, hold)
 
     def fingerprint(self) -> str:
         """Return a mark of the credentials that says nothing of them but whether they are the same."""

@@ -1,7 +1,8 @@
 """What has to be done beside the orders, now and then, by whichever worker comes first.
 
 Connections with new credentials go on, stores are checked, menus are imported at the store's time of day, waits that a
-clock set back has made endless are ended, and customers' data is erased in time. Each is claimed in the store, so that one worker does it.
+clock set back has made endless are ended, and customers' data is erased in time. Each is claimed in the store, so that
+one worker does it.
 """
 
 from __future__ import annotations
