@@ -116,7 +116,8 @@ class Checks:
             away = seen.stop is not None and seen.stop.stops in _AWAY
             values: dict[str, object] = {"readiness": seen.model_dump_json()}
             if away:
-                values["check_at"] = min(place["check_at"] or now, now + min(SOONER, self._every))
+                soon = now + min(SOONER, self._every)
+                values["check_at"] = min(place["check_at"] or soon, soon)
             if till:
                 values["reached_at" if seen.unreached_since is None else "unreached_at"] = now
                 nobody_tries = place["opened_at"] is not None and not db.scalar(select(_to_try(name, now)))

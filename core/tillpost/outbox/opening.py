@@ -8,6 +8,7 @@ that it takes wrongly waits in the outbox, where people see it; a sale that is r
 
 from __future__ import annotations
 
+from pydantic import ValidationError
 from sqlalchemy import RowMapping
 
 from tillpost.availability import Availability, Reason
@@ -44,8 +45,11 @@ class Seen(Readiness):
 
     @classmethod
     def of(cls, row: RowMapping) -> Seen | None:
-        """Return what stands in a connection's row."""
-        return cls.model_validate_json(row["readiness"]) if row["readiness"] else None
+        """Return what stands in a connection's row; None too for what another version of Tillpost wrote there."""
+        try:
+            return cls.model_validate_json(row["readiness"]) if row["readiness"] else None
+        except ValidationError:
+            return None
 
 
 def seen_now(readiness: Readiness, before: Seen | None, now: float, reached_elsewhere: float) -> Seen:

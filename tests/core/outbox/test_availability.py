@@ -47,6 +47,7 @@ def look(processor: Processor, *names: str) -> None:
 
 
 def set_row(outbox: Outbox, name: str = "cafe", **values: Any) -> None:
+    outbox.prepare()
     with outbox.database.writing() as db:
         outbox.store.place(db, name)
         outbox.store.set_place(db, name, values)
@@ -388,7 +389,9 @@ def test_what_was_seen_long_ago_isnt_passed_off_as_known(outbox: Outbox, server:
     with processing(outbox, server) as processor:
         look(processor)
     assert not outbox.availability("cafe").takes_orders
-    set_row(outbox, check_at=time.time() - 2 * OVERDUE, readiness=row_of(outbox).readiness.replace('"at":1', '"at":0'))
+    long_ago = time.time() - 2 * OVERDUE
+    kept = {**json.loads(row_of(outbox).readiness), "at": long_ago}
+    set_row(outbox, check_at=long_ago, readiness=json.dumps(kept))
     known = outbox.availability("cafe")
     assert known.takes_orders
     assert "for a while" in known.text

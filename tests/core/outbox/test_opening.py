@@ -96,7 +96,9 @@ def test_what_was_seen_counts_until_the_next_check_is_long_overdue_and_then_nobo
 
 
 def test_a_store_that_nobody_has_looked_at_takes_orders_and_the_text_says_that_nobody_knows() -> None:
-    for told in (availability_of("cafe", None, NOW), asked(readiness=None, check_at=0.0)):
+    of_another_version = '{"findings": [], "at": 1.0, "mood": "fine"}'
+    unread = (asked(readiness=text, check_at=0.0) for text in (None, of_another_version))
+    for told in (availability_of("cafe", None, NOW), *unread):
         assert told.takes_orders
         assert "yet" in told.text
         assert told.since is told.until is None
