@@ -80,7 +80,7 @@ class Checks:
         """Begin the checks that are due, as far as there are threads for them."""
         if self._crew.spare <= 0:
             return
-        for name in self._due(self._crew.spare):
+        for name in self.due(self._crew.spare):
             self._crew.submit(partial(self._look, name))
 
     def tell(self) -> None:
@@ -141,7 +141,7 @@ class Checks:
         except Exception:
             log.exception("the check of %s broke down", name)
 
-    def _due(self, most: int) -> Sequence[str]:
+    def due(self, most: int) -> Sequence[str]:
         """Return the connections whose check is due, none of which another worker begins too."""
         now, mine = self._processor.clock(), list[str]()
         clock_set_back = _PLACE.check_at > now + self._every + LONGEST_RETRY_AFTER

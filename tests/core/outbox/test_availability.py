@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 
 from core.outbox.stores import Clock, Heard, Opening, processing, work_off
 from core.toy import TOKEN, KeylessToy, Toy, ToySettings, toy_order
@@ -62,7 +63,7 @@ def row_of(outbox: Outbox, name: str = "cafe") -> sa.Row[Any]:
 
 
 @contextmanager
-def at_platform(outbox: Outbox, simulator: Simulator[Any], platform: str, **changes: object) -> Generator[Any]:
+def at_platform(outbox: Outbox, simulator: Simulator, platform: str, **changes: object) -> Generator[Any]:
     """A worker whose `cafe` is the simulated store. Gives it with the simulator and what it hears."""
     heard = Heard()
     with serve_in_thread(simulator) as running:
@@ -138,7 +139,7 @@ def test_a_check_that_isnt_let_in_pauses_the_connection_and_calls_for_help_once(
         assert row_of(outbox).paused == "authorisation"
         assert [facts["error"].operation for facts in heard.named("reauthorisation_needed")] == ["check"]
         assert told(heard) == [(False, Reason.UNAUTHORISED)]
-        assert Checks(processor)._due(9) == [], "nobody is let in, so nobody asks"
+        assert Checks(processor).due(9) == [], "nobody is let in, so nobody asks"
 
 
 def test_square_locations_that_cant_be_read_for_want_of_a_scope_still_take_orders(outbox: Outbox) -> None:
@@ -229,7 +230,7 @@ def test_when_our_own_network_fails_no_provider_is_accused(outbox: Outbox, serve
 
 
 def due(processor: Processor) -> list[str]:
-    return list(Checks(processor)._due(9))
+    return list(Checks(processor).due(9))
 
 
 def test_a_store_is_first_checked_a_while_after_it_is_known_then_every_so_often_and_by_one_worker(
@@ -376,7 +377,11 @@ def test_asking_reads_one_row_and_sends_nothing(outbox: Outbox, server: ToyServe
     with processing(outbox, server) as processor:
         look(processor)
     sent, statements = len(server.seen), list[str]()
-    sa.event.listen(outbox.database.engine, "before_cursor_execute", lambda *facts: statements.append(facts[2]))
+
+    def note(*facts: Any) -> None:
+        statements.append(facts[2])
+
+    event.listen(outbox.database.engine, "before_cursor_execute", note)
     for _ in range(3):
         assert outbox.availability("cafe").takes_orders
     assert len(server.seen) == sent
