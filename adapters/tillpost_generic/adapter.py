@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field, SecretStr, TypeAdapter, ValidationError
 
 from tillpost import errors as e
 from tillpost.adapter import Adapter, AdapterSettings, Attempt, Credentials, Found, Looks, Problem, Row, Signed
+from tillpost.availability import Reason
 from tillpost.exchange import Effect, Exchange, Request, Response, ask, reading
 from tillpost.menu import Menu
 from tillpost.money import Amount, format_money
@@ -173,11 +174,14 @@ class Generic(Adapter[GenericSettings]):
         try:
             health = yield from ask(Request("GET", "/health", reading(Health)))
         except e.PosError as why:
-            return Readiness(findings=(Finding(what="connection", ok=False, text=why.detail, actor=why.remedy.actor),))
+            return Readiness(findings=(Finding.unseen("connection", why),))
         found = [Finding(what="connection", ok=True, text="the POS answers and accepts the signature")]
-        for what, ok in ("store open", health.store_open), ("register online", health.register_online):
+        for what, ok, reason in (
+            ("store open", health.store_open, Reason.CLOSED),
+            ("register online", health.register_online, Reason.REGISTER_OFFLINE),
+        ):
             said = f"{what}: {'yes' if ok else health.message or 'no'}"
-            found.append(Finding(what=what, ok=ok, text=said, actor=None if ok else Actor.STORE))
+            found.append(Finding.of(what, ok, said, Actor.STORE, reason))
         return Readiness(findings=tuple(found))
 
     def parse_webhook(self, webhook: Webhook, now: float) -> Sequence[WebhookEvent]:

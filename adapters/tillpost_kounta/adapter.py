@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 
 from tillpost import exchange, oauth
 from tillpost.adapter import Account, Adapter, Attempt, Choice, Found, searched_from
+from tillpost.availability import Reason
 from tillpost.errors import Applied, DoubtError, PosError, RegisterOfflineError, StoreClosedError
 from tillpost.exchange import Effect, Exchange, Request, Response, ask, ask_with_answer, nothing, reading
 from tillpost.itemising import Billed, as_note, itemise, proved, reference_in
@@ -193,8 +194,15 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
             return Readiness(findings=(Finding.unseen("connection", error),))
         words = {"devices": status.get("status", ""), "online ordering": status.get("online_ordering", "")}
         words |= {"pass-through printing register": status[_PRINTING]} if _PRINTING in status else {}
-        said = {what: f"The site's {what}: {word or 'not told'}" for what, word in words.items()}
-        return Readiness(findings=tuple(Finding.of(w, words[w] == "online", said[w], Actor.STORE) for w in words))
+        stops = {"devices": Reason.REGISTER_OFFLINE, "online ordering": Reason.CLOSED}
+        stops |= {"pass-through printing register": Reason.REGISTER_OFFLINE} if self.config.pass_thru_printing else {}
+        found = (
+            # What isn't told, or isn't printed on, is in no order's way.
+            Finding.of(what, word == "online", f"The site's {what}: {word or 'not told'}", Actor.STORE,
+                       stops.get(what, Reason.OPEN) if word else Reason.OPEN)
+            for what, word in words.items()
+        )  # fmt: skip
+        return Readiness(findings=tuple(found))
 
     @classmethod
     def authorize_url(cls, base_url: str, request: AuthorisationRequest) -> str:
