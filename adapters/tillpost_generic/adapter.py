@@ -19,12 +19,11 @@ from pydantic import BaseModel, Field, SecretStr, TypeAdapter, ValidationError
 
 from tillpost import errors as e
 from tillpost.adapter import Adapter, AdapterSettings, Attempt, Credentials, Found, Looks, Problem, Row, Signed
-from tillpost.availability import Reason
 from tillpost.exchange import Effect, Exchange, Request, Response, ask, reading
 from tillpost.menu import Menu
 from tillpost.money import Amount, format_money
 from tillpost.order import Order, PosOrder, PosState, Progress
-from tillpost.readiness import Finding, Readiness
+from tillpost.readiness import Finding, Readiness, Reason
 from tillpost.remedies import Actor
 from tillpost.webhooks import Webhook, WebhookEvent, check_age, verify_hmac
 
@@ -111,8 +110,7 @@ class Generic(Adapter[GenericSettings]):
     errors = (
         *map(kind, (e.PermissionsError, e.RateLimitError, e.RegisterOfflineError, e.StoreClosedError, e.TaxError)),
         *map(kind, (e.MenuError, e.OrderError, e.SetupError, e.UnknownPosError)),
-        kind(e.OutageError, e.Applied.MAYBE),
-        kind(e.DoubtError, e.Applied.MAYBE),
+        *(kind(error, e.Applied.MAYBE) for error in (e.OutageError, e.DoubtError)),
     )
 
     def __init__(self, settings: GenericSettings) -> None:
@@ -176,10 +174,8 @@ class Generic(Adapter[GenericSettings]):
         except e.PosError as why:
             return Readiness(findings=(Finding.unseen("connection", why),))
         found = [Finding(what="connection", ok=True, text="the POS answers and accepts the signature")]
-        for what, ok, reason in (
-            ("store open", health.store_open, Reason.CLOSED),
-            ("register online", health.register_online, Reason.REGISTER_OFFLINE),
-        ):
+        stops = {"store open": Reason.CLOSED, "register online": Reason.REGISTER_OFFLINE}
+        for (what, reason), ok in zip(stops.items(), (health.store_open, health.register_online), strict=True):
             said = f"{what}: {'yes' if ok else health.message or 'no'}"
             found.append(Finding.of(what, ok, said, Actor.STORE, reason))
         return Readiness(findings=tuple(found))

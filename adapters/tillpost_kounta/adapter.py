@@ -12,7 +12,6 @@ from urllib.parse import quote, urlencode
 
 from tillpost import exchange, oauth
 from tillpost.adapter import Account, Adapter, Attempt, Choice, Found, searched_from
-from tillpost.availability import Reason
 from tillpost.errors import Applied, DoubtError, PosError, RegisterOfflineError, StoreClosedError
 from tillpost.exchange import Effect, Exchange, Request, Response, ask, ask_with_answer, nothing, reading
 from tillpost.itemising import Billed, as_note, itemise, proved, reference_in
@@ -21,7 +20,7 @@ from tillpost.menu import Menu
 from tillpost.money import to_major
 from tillpost.net_menu import Product, menu_of_products, mixed
 from tillpost.order import Order, PosOrder, PosState, Progress
-from tillpost.readiness import Finding, Readiness
+from tillpost.readiness import Finding, Readiness, Reason
 from tillpost.remedies import Actor
 from tillpost.settings import AuthorisationRequest, Credentials, Signed
 from tillpost.table import Problem, Row

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from tillpost.availability import Reason
 from tillpost.errors import PermissionsError, PosError
-from tillpost.readiness import Finding
+from tillpost.readiness import Finding, Reason
 from tillpost.remedies import Actor
 from tillpost_square.wire import Location, TokenStatus
 

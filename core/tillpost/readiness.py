@@ -16,7 +16,7 @@ from tillpost.errors import (
 from tillpost.remedies import Actor
 from tillpost.words import Word
 
-__all__ = ["Finding", "Readiness"]
+__all__ = ["Finding", "Readiness", "Reason"]
 
 
 class Finding(Word):
