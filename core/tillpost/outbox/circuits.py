@@ -16,7 +16,7 @@ from sqlalchemy import RowMapping
 from tillpost.errors import Applied, ErrorRecord
 from tillpost.outages import Outage, Sample, Whose
 
-__all__ = ["Circuit", "Reach", "is_unreached", "whose_fault"]
+__all__ = ["Circuit", "Reach", "is_unreached", "whose_fault", "whose_still"]
 
 MOST_EVIDENCE = 20
 RAMPED_UP = 64
@@ -122,3 +122,17 @@ def whose_fault(unreached: bool, reaches: Iterable[Reach], now: float) -> Whose:
         return Whose.PLATFORM
     platforms = {r.platform for r in lately if r.unreached_at >= now - SAME_TIME}
     return Whose.OURS if len(platforms) > 1 else Whose.UNKNOWN
+
+
+def whose_still(here: Reach, since: float, others: Iterable[Reach]) -> Whose:
+    """Say whose an outage is that has lasted since a time, by what is known now.
+
+    Nobody is accused on the word of a platform that answered before that: our own network may have failed meanwhile.
+    """
+    if here.unreached_at <= here.reached_at:
+        return Whose.PLATFORM
+    known = list(others)
+    if any(r.reached_at > max(since, r.unreached_at) for r in known):
+        return Whose.PLATFORM
+    failing = {r.platform for r in known if r.unreached_at > r.reached_at and r.unreached_at >= since - SAME_TIME}
+    return Whose.OURS if failing - {here.platform} else Whose.UNKNOWN
