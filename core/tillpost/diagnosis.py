@@ -341,7 +341,13 @@ _ROWS: tuple[_Row, ...] = (
         _register_refused,
     ),
     _Row(_is_kind("PermissionsError"), Hop.PLATFORM, "{title} doesn't let us in.", _locked_out),
-    _Row(_is("error"), Hop.PLATFORM, "{title} doesn't have it, or not for certain.", _refused),
+    _Row(
+        lambda facts: facts.state == "error" and facts.in_doubt,
+        Hop.PLATFORM,
+        "It isn't certain whether {title} has it.",
+        _refused,
+    ),
+    _Row(_is("error"), Hop.PLATFORM, "{title} hasn't taken it, so it can't be on the register.", _refused),
     _Row(
         lambda facts: facts.paused,
         Hop.PLATFORM,

@@ -24,7 +24,7 @@ def test_an_order_for_what_isnt_on_the_menu_failed_at_the_platform(tillpost: Com
     told = tillpost("diagnose", "B42")
     assert told.code == 1
     head, *lines = told.out.splitlines()
-    assert head == "Order B42: Square doesn't have it, or not for certain. (MenuError)"
+    assert head == "Order B42: Square hasn't taken it, so it can't be on the register. (MenuError)"
     assert [line.strip() for line in lines[:3]] == [
         "1. Captured, and sent on: done",
         "2. Taken by Square: failed here",

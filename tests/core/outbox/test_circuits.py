@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tillpost.errors import Applied, ErrorRecord, OutageError
 from tillpost.outages import Whose
-from tillpost.outbox.circuits import MOST_EVIDENCE, RAMPED_UP, Circuit, Reach, is_unreached, whose_fault
+from tillpost.outbox.circuits import MOST_EVIDENCE, RAMPED_UP, Circuit, Reach, is_unreached, whose_fault, whose_still
 
 NOW = 1_000_000.0
 FIRST, LONGEST, THRESHOLD = 1.0, 60.0, 5
@@ -138,3 +138,31 @@ def test_it_is_our_own_network_when_all_platforms_fail_to_connect_at_the_same_ti
 
 def test_a_platform_that_answers_with_a_failure_is_at_fault_itself() -> None:
     assert whose_fault(False, (Reach("kounta", 0.0, LATELY),), NOW) is Whose.PLATFORM
+
+
+SINCE = NOW - 300
+
+
+@pytest.mark.parametrize(
+    ("others", "whose"),
+    [
+        ((), Whose.UNKNOWN),
+        ((Reach("square", 0.0, NOW),), Whose.UNKNOWN),  # another store of the same platform
+        ((Reach("kounta", SINCE - 1, 0.0),), Whose.UNKNOWN),  # our own network may have failed since
+        ((Reach("kounta", SINCE + 1, 0.0),), Whose.PLATFORM),
+        ((Reach("square", SINCE + 1, 0.0),), Whose.PLATFORM),
+        ((Reach("kounta", SINCE - 9, SINCE - 5),), Whose.OURS),  # it has failed since just before
+        ((Reach("kounta", SINCE - 9, SINCE - 1000),), Whose.UNKNOWN),
+        ((Reach("kounta", 0.0, NOW),), Whose.OURS),
+        ((Reach("kounta", SINCE + 1, NOW),), Whose.OURS),  # it answered, and then failed too
+        ((Reach("kounta", 0.0, NOW), Reach("generic", NOW, 0.0)), Whose.PLATFORM),
+    ],
+)
+def test_while_an_outage_lasts_nobody_is_accused_by_what_was_so_before_it(
+    others: tuple[Reach, ...], whose: Whose
+) -> None:
+    assert whose_still(Reach("square", 0.0, NOW), SINCE, others) is whose
+
+
+def test_a_platform_that_has_answered_meanwhile_is_at_fault_itself() -> None:
+    assert whose_still(Reach("square", NOW, NOW - 1), SINCE, [Reach("kounta", 0.0, NOW)]) is Whose.PLATFORM
