@@ -23,6 +23,7 @@ from tillpost.menu import Menu
 from tillpost.order import Pickup
 from tillpost.outages import Whose
 from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor, from_mapping
+from tillpost.outbox.connecting import Source
 from tillpost.outbox.diagnosing import gather_facts
 from tillpost.simulator import FaultPlan, Running, serve_in_thread
 from tillpost.till import Options, adapter_for
@@ -133,14 +134,14 @@ class Stage:
 
     def _played(self, situation: Situation, outbox: Outbox) -> Facts:
         self._outbox = outbox
-        plugged = from_mapping({name: self._connected(name, situation) for name in self._running})
-        with Processor(outbox, connections=plugged, clock=self.now) as processor:
-            for platform in situation.earlier:
-                _add(outbox, toastie(f"earlier_{platform}"), platform)
-                _work(processor)
-            situation.before(self)
-        now_plugged = from_mapping({name: self._connected(name, situation, late=True) for name in self._running})
-        with Processor(outbox, connections=now_plugged, clock=self.now) as processor:
+        if situation.earlier:
+            with Processor(outbox, connections=self._source(situation), clock=self.now) as processor:
+                for platform in situation.earlier:
+                    _add(outbox, toastie(f"earlier_{platform}"), platform)
+                    _work(processor)
+        situation.before(self)
+        source = self._source(situation, late=True)
+        with Processor(outbox, connections=source, clock=self.now) as processor:
             if situation.fresh_menu:
                 processor.import_now(situation.platform)
             connection = situation.connection or situation.platform
@@ -154,8 +155,11 @@ class Stage:
                 _work(processor)
             situation.after(self)
             if situation.worker:  # who asks while a worker is there
-                return gather_facts(outbox, ID, connections=now_plugged, clock=self.now)
-        return gather_facts(outbox, ID, connections=now_plugged, clock=self.now)
+                return gather_facts(outbox, ID, connections=source, clock=self.now)
+        return gather_facts(outbox, ID, connections=source, clock=self.now)
+
+    def _source(self, situation: Situation, *, late: bool = False) -> Source:
+        return from_mapping({name: self._connected(name, situation, late=late) for name in self._running})
 
     def _connected(self, platform: str, situation: Situation, *, late: bool = False) -> Connected:
         known = {**self._running[platform].settings, **OWN[platform]}
