@@ -16,7 +16,7 @@ from sqlalchemy import RowMapping
 from tillpost.errors import Applied, ErrorRecord
 from tillpost.outages import Outage, Sample, Whose
 
-__all__ = ["Circuit", "Reach", "is_unreached", "whose_fault", "whose_still"]
+__all__ = ["Circuit", "Reach", "is_unreached", "whose_fault"]
 
 MOST_EVIDENCE = 20
 RAMPED_UP = 64
@@ -109,25 +109,12 @@ class Reach:
     unreached_at: float
 
 
-def whose_fault(unreached: bool, reaches: Iterable[Reach], now: float) -> Whose:
-    """Say whose an outage is that begins now: when every platform fails to connect at the same time, it is ours.
+def whose_fault(here: Reach, since: float, others: Iterable[Reach]) -> Whose:
+    """Say whose an outage is that has lasted since a time (epoch seconds), by what is known now of it and of others.
 
-    `unreached` says of the failing connection that it can't be connected to. While only one platform is in use, nobody
-    could tell.
-    """
-    if not unreached:
-        return Whose.PLATFORM
-    lately = [r for r in reaches if max(r.reached_at, r.unreached_at) >= now - SAME_TIME]
-    if any(r.reached_at >= now - SAME_TIME and r.reached_at > r.unreached_at for r in lately):
-        return Whose.PLATFORM
-    platforms = {r.platform for r in lately if r.unreached_at >= now - SAME_TIME}
-    return Whose.OURS if len(platforms) > 1 else Whose.UNKNOWN
-
-
-def whose_still(here: Reach, since: float, others: Iterable[Reach]) -> Whose:
-    """Say whose an outage is that has lasted since a time, by what is known now.
-
-    Nobody is accused on the word of a platform that answered before that: our own network may have failed meanwhile.
+    Who answers with a failure is at fault itself. Who can't be connected to is at fault if another has answered since;
+    one that answered before proves nothing, since our own network may have failed meanwhile. When other platforms fail
+    to connect too, it is ours.
     """
     if here.unreached_at <= here.reached_at:
         return Whose.PLATFORM

@@ -23,7 +23,7 @@ from tillpost.errors import ConfigError, OutageError, PosError, SetupError
 from tillpost.order import PosOrder
 from tillpost.outages import Outage
 from tillpost.outbox import schema as t
-from tillpost.outbox.circuits import Circuit, Reach, whose_still
+from tillpost.outbox.circuits import Circuit, Reach, whose_fault
 from tillpost.outbox.connecting import Source
 from tillpost.outbox.credentials import Vault
 from tillpost.outbox.life import BEATS_A_LEASE
@@ -101,7 +101,7 @@ def _outage(place: RowMapping, stored: StoredOrder, others: list[Reach]) -> Outa
     if circuit.opened_at is None and not met:
         return None
     began_at = min(at for at in (circuit.opened_at, *(x.at for x in circuit.evidence)) if at is not None)
-    whose = whose_still(_reach(place), began_at, others)
+    whose = whose_fault(_reach(place), began_at, others)
     return Outage(began_at=began_at, whose=whose, evidence=circuit.evidence)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tillpost.errors import Applied, ErrorRecord, OutageError
 from tillpost.outages import Whose
-from tillpost.outbox.circuits import MOST_EVIDENCE, RAMPED_UP, Circuit, Reach, is_unreached, whose_fault, whose_still
+from tillpost.outbox.circuits import MOST_EVIDENCE, RAMPED_UP, Circuit, Reach, is_unreached, whose_fault
 
 NOW = 1_000_000.0
 FIRST, LONGEST, THRESHOLD = 1.0, 60.0, 5
@@ -110,36 +110,6 @@ def test_a_platform_is_unreached_when_no_connection_came_about(
     assert is_unreached(OutageError("x", status_code=status, applied=applied).record()) is unreached
 
 
-HERE = Reach("square", 0.0, NOW)
-LATELY, LONG_AGO = NOW - 10, NOW - 1000
-
-
-@pytest.mark.parametrize(
-    ("others", "whose"),
-    [
-        ((), Whose.UNKNOWN),
-        ((Reach("kounta", LONG_AGO, LONG_AGO),), Whose.UNKNOWN),  # not in use now, so it tells nothing
-        ((Reach("square", 0.0, LATELY),), Whose.UNKNOWN),  # another store of the same platform
-        ((Reach("square", LATELY, 0.0),), Whose.PLATFORM),  # the platform answers others: it isn't our network
-        ((Reach("kounta", LATELY, 0.0),), Whose.PLATFORM),
-        ((Reach("kounta", 0.0, LATELY),), Whose.OURS),
-        ((Reach("kounta", LONG_AGO, LATELY),), Whose.OURS),
-        ((Reach("kounta", LATELY - 5, LATELY),), Whose.OURS),  # it answered, and then failed too
-        ((Reach("kounta", LATELY, LATELY - 5),), Whose.PLATFORM),  # it failed, and then answered again
-        ((Reach("kounta", 0.0, LATELY), Reach("generic", LATELY, 0.0)), Whose.PLATFORM),
-        ((Reach("kounta", 0.0, LATELY), Reach("generic", 0.0, LATELY)), Whose.OURS),
-    ],
-)
-def test_it_is_our_own_network_when_all_platforms_fail_to_connect_at_the_same_time(
-    others: tuple[Reach, ...], whose: Whose
-) -> None:
-    assert whose_fault(True, (HERE, *others), NOW) is whose
-
-
-def test_a_platform_that_answers_with_a_failure_is_at_fault_itself() -> None:
-    assert whose_fault(False, (Reach("kounta", 0.0, LATELY),), NOW) is Whose.PLATFORM
-
-
 SINCE = NOW - 300
 
 
@@ -161,8 +131,8 @@ SINCE = NOW - 300
 def test_while_an_outage_lasts_nobody_is_accused_by_what_was_so_before_it(
     others: tuple[Reach, ...], whose: Whose
 ) -> None:
-    assert whose_still(Reach("square", 0.0, NOW), SINCE, others) is whose
+    assert whose_fault(Reach("square", 0.0, NOW), SINCE, others) is whose
 
 
 def test_a_platform_that_has_answered_meanwhile_is_at_fault_itself() -> None:
-    assert whose_still(Reach("square", NOW, NOW - 1), SINCE, [Reach("kounta", 0.0, NOW)]) is Whose.PLATFORM
+    assert whose_fault(Reach("square", NOW, NOW - 1), SINCE, [Reach("kounta", 0.0, NOW)]) is Whose.PLATFORM
