@@ -17,7 +17,7 @@ from typing import Any
 
 from adapters.kounta.bench import STAND_INS
 from adapters.square.shop_orders import FLAT_WHITE, OAT, TOASTIE, paid
-from tillpost import Order, Policy, Till
+from tillpost import Order, Till
 from tillpost.diagnosis import Facts, Hop
 from tillpost.menu import Menu
 from tillpost.order import Pickup
@@ -36,7 +36,6 @@ SQUARE, KOUNTA, GENERIC = "square", "kounta", "generic"
 ID = "ord_1"
 
 QUICK = OutboxSettings(first_wait=0.05, longest_wait=0.1, lease=2.0, outage_after=2, give_up_after=600)
-LIMITS = Limits(connect=2.0, read=0.3, answer=2.0)
 OWN: Mapping[str, Mapping[str, Any]] = {
     SQUARE: {"look_after": (0.01, 0.01)},
     KOUNTA: {**STAND_INS, "import_pace": 0, "look_after": (30.0,)},
@@ -72,7 +71,8 @@ class Situation:
     `before` happens ahead of the first attempt, `after` once the worker has laid the order down. `settings` differ from
     the connection's usual ones. `also` are other platforms that get an order each afterwards, `earlier` before all
     else. `unplugged` platforms can't be connected to by then. `fresh_menu` imports the menu after `before`. `times` is
-    how many orders the connection gets, for an outage that all of them meet.
+    how many orders the connection gets, for an outage that all of them meet; `read` is how many seconds an answer is
+    waited for.
     """
 
     name: str
@@ -92,6 +92,7 @@ class Situation:
     nowhere: str = ""
     fresh_menu: bool = False
     worker: bool = True
+    read: float = 10.0
 
     def __str__(self) -> str:
         """Its name, with the platform's."""
@@ -167,7 +168,7 @@ class Stage:
             known |= situation.settings
         if late and platform in situation.unplugged:
             known["base_url"] = situation.nowhere
-        return Connected(adapter_for(platform, known), Options(limits=LIMITS, policy=Policy()))
+        return Connected(adapter_for(platform, known), Options(limits=Limits(read=situation.read)))
 
     def _keep_menu(self, outbox: Outbox) -> None:
         """Let Kounta's menu, without which nothing can go, be that of an hour ago."""
