@@ -37,7 +37,6 @@ def diagnose_(
         from tillpost.outbox.diagnosing import gather_facts
 
         found = find_one(outbox, order)
-        outbox.prepare()
         with nullcontext() if offline else progress("Asking the platform of the order, and of the store"):
             facts = gather_facts(outbox, found.id, live=not offline)
     diagnosis = diagnose(facts)
@@ -60,4 +59,4 @@ def _show(diagnosis: Diagnosis, hops: Sequence[HopState], name: str) -> None:
     tell("What to do" if diagnosis.steps else "Nothing is to be done.", "bold")
     for step in diagnosis.steps:
         tell(f"  {step.number}. {ACTORS[step.who]}: {step.do}")
-        show_facts((("    then", step.see),))
+        show_facts((("    you should see", step.see),))
