@@ -30,7 +30,13 @@ def test_an_order_for_what_isnt_on_the_menu_failed_at_the_platform(tillpost: Com
         "2. Taken by Square: failed here",
         "3. Shown on the register: unknown",
     ]
-    for said in ("1. the store: Find the order", "you should see", "orders resubmit ord-1", "as PAID", "orders export ord-1"):
+    for said in (
+        "1. the store: Find the order",
+        "you should see",
+        "orders resubmit ord-1",
+        "as PAID",
+        "orders export ord-1",
+    ):
         assert said in told.out
 
 
