@@ -26,7 +26,7 @@ from tillpost.settings import AuthorisationRequest, Credentials, Signed
 from tillpost.table import Problem, Row
 from tillpost.webhooks import AvailabilityChanged, OrderChanged, Webhook, WebhookEvent, verify_hmac
 from tillpost_kounta import wire
-from tillpost_kounta.settings import KountaSettings
+from tillpost_kounta.settings import REGISTER_STEPS, KountaSettings
 from tillpost_kounta.table import TABLE
 
 __all__ = ["Kounta"]
@@ -55,6 +55,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
     public_fields = frozenset("sale_number order_type placed_at fulfil_at id_str rate code".split())
     simulator = "tillpost_kounta.simulator:KountaSimulator"
     demo = "tillpost_kounta.demo:scenarios"
+    register_steps = REGISTER_STEPS
 
     def __init__(self, settings: KountaSettings) -> None:
         super().__init__(settings)

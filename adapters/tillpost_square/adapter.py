@@ -36,7 +36,7 @@ from tillpost.webhooks import Webhook, WebhookEvent
 from tillpost_square import authorisation, wire
 from tillpost_square.authorisation import REVOKE, TOKEN, authorize_url
 from tillpost_square.catalogue import TYPES, CatalogueChanges, changes_of, menu_of
-from tillpost_square.checks import location_findings, token_findings, unseen_location
+from tillpost_square.checks import REGISTER_STEPS, location_findings, token_findings, unseen_location
 from tillpost_square.reasons import mismatch
 from tillpost_square.settings import SquareSettings
 from tillpost_square.status import CLOSED, draft_of, is_paid, is_replayed, pos_order
@@ -71,6 +71,7 @@ class Square(Adapter[SquareSettings]):
     # unconfirmed: that the header with Square's own mark of a request is the usual x-request-id; any answer would tell.
     simulator = "tillpost_square.simulator:SquareSimulator"
     demo = "tillpost_square.demo:scenarios"
+    register_steps = REGISTER_STEPS
 
     def __init__(self, settings: SquareSettings) -> None:
         super().__init__(settings)

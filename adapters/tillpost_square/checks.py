@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from tillpost.errors import PermissionsError, PosError
 from tillpost.readiness import Finding, Reason
 from tillpost.remedies import Actor
+from tillpost.runbook import StepText
 from tillpost_square.wire import Location, TokenStatus
 
-__all__ = ["SCOPES", "location_findings", "token_findings", "unseen_location"]
+__all__ = ["REGISTER_STEPS", "SCOPES", "location_findings", "token_findings", "unseen_location"]
 
 SCOPES = {
     "ORDERS_WRITE": "create orders",
@@ -22,6 +23,32 @@ SCOPES = {
 
 _TO_SUBMIT = frozenset({"ORDERS_WRITE", "PAYMENTS_WRITE"})
 """Without these no order goes in."""
+
+
+REGISTER_STEPS = (
+    # unconfirmed: that a device shows the orders of its own location alone; an order for another location, looked for
+    # on a device, would tell.
+    StepText(
+        Actor.STORE,
+        "See in the Square app's settings that this device is signed in to the location that the order is for.",
+        "The app names the location that customers order from.",
+    ),
+    StepText(
+        Actor.STORE,
+        "Open Orders in the Square app, and clear its filters: an order that is scheduled, or new, may be under "
+        "another heading than the one in front.",
+        "The order is in the list, under the customer's name.",
+    ),
+    # unconfirmed: what the switches are called, which differs from app to app (Point of Sale, Restaurants); the app's
+    # own settings would tell. That there are such settings is the vendor's (help page: pickup orders on Point of Sale).
+    StepText(
+        Actor.STORE,
+        "See in the Square app's settings for orders that this device tells of new online orders, and prints their "
+        "tickets by itself.",
+        "The next online order makes a sound, and its ticket comes out.",
+    ),
+)
+"""Beside the common checklist: what is set on the device."""
 
 
 def token_findings(token: TokenStatus, now: datetime) -> list[Finding]:

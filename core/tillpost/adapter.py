@@ -29,6 +29,7 @@ from tillpost.menu import Menu
 from tillpost.order import Draft, Order, PosOrder
 from tillpost.readiness import Readiness
 from tillpost.redaction import PUBLIC_FIELDS, redact, redact_path
+from tillpost.runbook import StepText
 from tillpost.settings import Account, AdapterSettings, AuthorisationRequest, Choice, Credentials, Looks, Signed
 from tillpost.table import DEFAULT_ROWS, Problem, Row, unreachable
 from tillpost.webhooks import Webhook, WebhookEvent
@@ -113,6 +114,8 @@ class Adapter(ABC, Generic[S]):
             `faults`, a `FaultPlan`.
         webhooks_proved: whether a webhook's signature proves what it says; if not, core looks the order up.
         demo: "package.module:function" of the scenarios for `tillpost demo`, empty when there are none.
+        register_steps: what staff do at this platform's register, beside the common checklist, when it doesn't show an
+            order that the platform has.
     """
 
     platform: ClassVar[str]
@@ -126,6 +129,7 @@ class Adapter(ABC, Generic[S]):
     simulator: ClassVar[str] = ""
     demo: ClassVar[str] = ""
     webhooks_proved: ClassVar[bool] = True
+    register_steps: ClassVar[tuple[StepText, ...]] = ()
     look_after: Sequence[float] = (1.0, 3.0)
     import_pace: float = 0.0
     public_only: bool = False

@@ -18,6 +18,7 @@ from tillpost.cli import (
     acts,
     connections,
     demo,
+    diagnose,
     held_menus,
     keys,
     menu,
@@ -132,6 +133,7 @@ def build() -> typer.Typer:
     app.command("status", epilog=_example("status"))(status.status)
     app.add_typer(outboxes)
     app.add_typer(listed)
+    app.command("diagnose", epilog=_example("diagnose B42"))(diagnose.diagnose_)
     app.command("connect", epilog=_example("connect square --name cafe-42"))(connections.connect)
     app.command("reconnect", epilog=_example("reconnect cafe-42"))(connections.reconnect)
     app.command("connections", epilog=_example("connections"))(connections.connections)

@@ -16,7 +16,8 @@ import typer
 from tillpost.cli.connecting import AsJson, ConfigFile
 from tillpost.cli.exits import Stop
 from tillpost.cli.outboxes import DatabaseUrl, moment, opened
-from tillpost.cli.showing import ACTORS, show_facts, show_json, show_table, tell
+from tillpost.cli.showing import ACTORS, show_facts, show_hops, show_json, show_table, tell
+from tillpost.diagnosis import three_hops
 from tillpost.errors import PosError, Transcript
 from tillpost.journal import (
     Asked,
@@ -102,12 +103,16 @@ def show(
 ) -> None:
     """Show where an order is, why, who must act, and its journal: what was sent for it and came back (redacted)."""
     with opened(db, config) as outbox:
+        from tillpost.outbox.diagnosing import gather_facts
+
         found = find_one(outbox, order)
         entries = outbox.entries(found.id)
+        hops = () if as_json else three_hops(gather_facts(outbox, found.id, live=False))
     if as_json:
         show_json({"ok": True, "order": order_facts(found), "journal": [_entry_facts(entry) for entry in entries]})
         return
     tell(f"Order {found.code or found.id}: {state_in_words(found)}", "bold red" if needs_person(found) else "bold")
+    show_hops(hops)
     show_facts(_facts(found))
     tell("Journal" if entries else "No journal: nothing was done for it yet, or it was pruned.", "bold")
     for entry in entries:

@@ -52,8 +52,8 @@ def tell_place(
         unreached = is_unreached(ending.outage)
         values = {**after.values(), "platform": till.platform, "unreached_at" if unreached else "reached_at": now}
         if before.opened_at is None and after.opened_at is not None:
-            here = Reach(till.platform, 0.0, now if unreached else 0.0)
-            whose = whose_fault(unreached, (here, *_reaches(db, connection)), now)
+            here = Reach(till.platform, *((0.0, now) if unreached else (now, 0.0)))
+            whose = whose_fault(here, after.evidence[0].at, _reaches(db, connection))
             values["whose"] = whose.value
             told.append(("outage_began", {"outage": after.outage(whose)}))
         store.set_place(db, connection, values)

@@ -19,6 +19,7 @@ import pytest
 from tillpost.errors import MenuError, OrderError, Outcome, PosError
 from tillpost.menu import Menu
 from tillpost.order import Draft, PosOrder, PosState
+from tillpost.runbook import numbered
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
 from tillpost.table import unreachable
 from tillpost.testing.access import AccessConformance
@@ -44,6 +45,15 @@ class Conformance(AccessConformance):
         troubles = world.troubles()
         assert set(troubles) == set(KINDS)
         assert all(t.reason for t in troubles.values() if isinstance(t, Impossible))
+
+    def test_its_register_steps_say_who_does_what_and_what_they_see(self, world: World[Any]) -> None:
+        told = world.adapter.register_steps
+        steps = numbered(told, platform=world.adapter.title, order="conform-1", connection="cafe")
+        assert [step.number for step in steps] == list(range(1, len(told) + 1))
+        for step in steps:
+            assert step.do.strip(), step
+            assert step.see.strip(), step
+            assert not set("{}") & set(step.do + step.see), step
 
     # Submitting
 
