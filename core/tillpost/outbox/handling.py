@@ -31,14 +31,15 @@ from tillpost.errors import (
     UnknownPosError,
 )
 from tillpost.importing import MenuImport, importing
-from tillpost.journal import Event, Intended
+from tillpost.journal import Event, Intended, OfTicket
 from tillpost.operation import Conduct
 from tillpost.order import PosOrder
 from tillpost.outbox.orders import OrderState, WaitsFor, state_of
 from tillpost.outbox.renewing import Renewal
 from tillpost.outbox.store import SET_ASIDE_AFTER, Claim
-from tillpost.recovery import History, Policy
+from tillpost.recovery import History, Policy, fold
 from tillpost.submission import Submission
+from tillpost.ticketing import Ticketing
 from tillpost.till import Options, Till
 
 __all__ = ["Busy", "Ending", "Hands", "OutboxTill"]
@@ -80,7 +81,8 @@ class Ending:
     `rest` is in how many seconds it is due again, None when nothing is due by itself. `resume_at` is the same on the
     flow's own clock. `outage` is how the last request failed, if that was the platform's failure as a whole, and
     `answered` says that it was answered; `hold` keeps all of the connection's orders back for so many seconds. `pause`:
-    the platform doesn't let us in. `announced` are the hooks to be called once this is on disk.
+    the platform doesn't let us in. `ticket` is the attention ticket that stands at the platform. `announced` are the
+    hooks to be called once this is on disk.
     """
 
     state: OrderState
@@ -94,6 +96,7 @@ class Ending:
     answered: bool = False
     hold: float = 0.0
     pause: bool = False
+    ticket: PosOrder | None = None
     happened: Sequence[tuple[Event, Transcript | None]] = ()
     announced: Sequence[tuple[str, Mapping[str, object]]] = ()
 
@@ -123,7 +126,7 @@ class _Handling:
         """Take note of an event; one that announces a request with an effect is written, with all before it."""
         self.happened.append((event, self.exchange))
         self.exchange = None
-        if isinstance(event, Intended):
+        if isinstance(event.event if isinstance(event, OfTicket) else event, Intended):
             self.write()
 
     def write(self) -> None:
@@ -183,6 +186,7 @@ class OutboxTill(Till):
             if ending.pause or claim.deaths >= SET_ASIDE_AFTER:
                 work.announced.append(("order_parked", {"order": claim.order, "error": error}))
         ending.happened, ending.announced = work.happened, work.announced
+        ending.ticket = submission.history.ticket and submission.history.ticket.done
         if work.last:
             _tell_of_platform(ending, work.last.error)
         return ending
@@ -194,6 +198,17 @@ class OutboxTill(Till):
         work = _Handling(claim, hands, flow_clock(claim, now))
         self._conduct(self._cancelling(pos_order), lambda command: self._carry_out_for(work, command))
         return work.happened
+
+    def withdraw_ticket(self, claim: Claim, hands: Hands, now: Callable[[], float]) -> bool:
+        """Withdraw the order's attention ticket; return whether none is left, as far as is known."""
+        work = _Handling(claim, hands, flow_clock(claim, now))
+        connection = replace(self._connection, clock=work.clock)
+        ticketing = Ticketing(connection, claim.order, fold(claim.events).ticket)
+        gone = self._conduct(ticketing.withdraw(), lambda command: self._carry_out_for(work, command))
+        work.write()
+        for hook, facts in work.announced:
+            self.tell(hook, facts)
+        return gone
 
     @property
     def shelf(self) -> Shelf:
