@@ -108,7 +108,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         if not (product := self.config.attention_product):
             raise SetupError("the setting attention_product names no product that the ticket could go in as")
         mark, created = ticket_reference(order), searched_from(order, None).strftime("%Y-%m-%dT%H:%M:%SZ")
-        for seen in (yield from self._all(f"{self._site}/orders.json?created_gte={created}", wire.Order)):
+        for seen in (yield from self._all(f"{self._site}/orders.json?created_gte={created}&value_lte=1", wire.Order)):
             if seen.sale_number == mark:
                 return _pos_order(seen)
         line = {"product_id": int(product), "quantity": 1, "unit_price": 0}

@@ -34,7 +34,7 @@ from tillpost.journal import (
 from tillpost.order import Draft, PosOrder
 from tillpost.rebinding import PricePolicy
 
-__all__ = ["NO_TICKET", "Do", "History", "Policy", "Sent", "Step", "fold", "next_step"]
+__all__ = ["NO_TICKET", "Do", "History", "Policy", "Sent", "Step", "fold", "next_step", "ticket_after"]
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
@@ -205,7 +205,7 @@ def _after(h: History, event: Event) -> History:
         case Cancelled(_, pos_order):
             return h._replace(done=pos_order, cancelled=True)
         case OfTicket():
-            return h._replace(ticket=_ticket_after(h.ticket or NO_TICKET, event.event))
+            return h._replace(ticket=ticket_after(h.ticket or NO_TICKET, event.event))
         case _ as never:
             assert_never(never)
 
@@ -214,8 +214,8 @@ NO_TICKET = History(is_new=True)
 """What is known of a ticket before anything was done for it. It is new: an adapter that takes no key looks first."""
 
 
-def _ticket_after(ticket: History, event: Event) -> History:
-    """A ticket that was withdrawn makes room for another one, under another key."""
+def ticket_after(ticket: History, event: Event) -> History:
+    """Return what is known of a ticket after one event more. One that was withdrawn makes room for another."""
     if isinstance(event, Cancelled):
         return NO_TICKET._replace(sent=ticket.sent, generation=ticket.generation + 1)
     return _after(ticket, event)

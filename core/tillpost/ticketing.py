@@ -15,7 +15,7 @@ from tillpost.errors import Outcome, PermissionsError, PosError, StoreClosedErro
 from tillpost.journal import Cancelled, Event, Failed, OfTicket, OrderEvent, Submitted
 from tillpost.operation import Conduct, drive
 from tillpost.order import Order, PosOrder
-from tillpost.recovery import NO_TICKET, History
+from tillpost.recovery import NO_TICKET, History, ticket_after
 
 __all__ = ["LEFT", "Ticketing"]
 
@@ -27,8 +27,8 @@ class _TicketConduct(Conduct):
     """Keeps what happens to the ticket apart from what happens to the order."""
 
     def record(self, event: Event) -> Record:
-        super().record(event)
         assert not isinstance(event, OfTicket)
+        self.history = ticket_after(self.history, event)
         return Record(OfTicket(event))
 
 
