@@ -12,11 +12,9 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Protocol
 
-import httpx
-
-from tillpost.adapter import Adapter, Credentials, Verdict
+from tillpost.adapter import Verdict
 from tillpost.commands import Announce, Command, ImportMenu, Record, Rest, Sending, Transmit
 from tillpost.connection import Shelf
 from tillpost.errors import (
@@ -35,12 +33,11 @@ from tillpost.journal import Event, Intended, OfTicket
 from tillpost.operation import Conduct
 from tillpost.order import PosOrder
 from tillpost.outbox.orders import OrderState, WaitsFor, state_of
-from tillpost.outbox.renewing import Renewal
+from tillpost.outbox.renewing import RenewedTill
 from tillpost.outbox.store import SET_ASIDE_AFTER, Claim
 from tillpost.recovery import History, Policy, fold
 from tillpost.submission import Submission
 from tillpost.ticketing import Ticketing
-from tillpost.till import Options, Till
 
 __all__ = ["Busy", "Ending", "Hands", "OutboxTill"]
 
@@ -146,25 +143,8 @@ def flow_clock(claim: Claim, now: Callable[[], float]) -> Callable[[], float]:
     return lambda: begun + time.monotonic() - start
 
 
-class OutboxTill(Till):
+class OutboxTill(RenewedTill):
     """A store's POS whose orders' journals stand in the outbox's database, and its tokens, where there is a key."""
-
-    def __init__(
-        self,
-        adapter: Adapter[Any],
-        options: Options,
-        renewal: Renewal | None = None,
-        *,
-        http_client: httpx.Client | None = None,
-    ) -> None:
-        """Take an adapter that is set up already, and what renews its tokens for all workers."""
-        super().__init__(adapter, options, http_client=http_client)
-        self._renewal = renewal
-
-    @property
-    def version(self) -> int | None:
-        """Which version of the connection's row in the database the credentials are of; None when they are of none."""
-        return self._renewal.version if self._renewal else None
 
     def handle(self, claim: Claim, hands: Hands, now: Callable[[], float]) -> Ending:
         """Go on with an order until it has arrived, stands in error, or wants to rest."""
@@ -232,20 +212,6 @@ class OutboxTill(Till):
     def fingerprint(self) -> str:
         """Return a mark of the credentials that says nothing of them but whether they are the same."""
         return hashlib.sha256("\n".join(self._credentials.secrets()).encode()).hexdigest()
-
-    def _refresh(self, expired: Credentials) -> bool:
-        """Renew the credentials, once for all workers that found the same ones expired."""
-        if self._renewal is None:
-            return super()._refresh(expired)
-        with self._refresh_lock:
-            if self._credentials is expired:
-                try:
-                    self._credentials = self._renewal.renewed(expired, lambda: self._run(self._refreshing(expired)))
-                except PosError as refused:
-                    if refused.transient:
-                        raise
-                    return False
-            return True
 
     def _patience(self, claim: Claim) -> Policy:
         """Return the policy with which the order goes: it is tried at least until it is due."""
