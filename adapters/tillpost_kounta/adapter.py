@@ -222,7 +222,11 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         return oauth.authorisation_page(page, request, response_type="code")
 
     def account(self) -> Exchange[Account]:
-        """Return the company that let us in, its sites and its payment methods."""
+        """Return the company that let us in, its sites and its payment methods.
+
+        unconfirmed: that companies/me is the company of the token; that all three take these paths. An answer of each
+        would tell.
+        """
         company = yield from ask(Request("GET", "/v1/companies/me.json", reading(wire.Thing)))
         found = {"company_id": [company]}
         for setting, listed in ("site_id", "sites"), ("payment_method_id", "payment_methods"):
