@@ -318,6 +318,7 @@ def _log(claim: Claim, ending: Ending, told: Sequence[Told]) -> None:
         waits_for=ending.waits_for.value,
         due_in=None if ending.rest is None else round(ending.rest, 1),
         pos_order=ending.pos_order.id if ending.pos_order else "",
+        ticket=ending.ticket.id if ending.ticket else "",
         **error_in_short(ending.error),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -13,7 +14,7 @@ from sqlalchemy import select
 from adapters.kounta.bench import STAND_INS
 from adapters.square.shop_orders import TOASTIE, paid
 from core.outbox.corner_shop import connected, lunch, work_off
-from core.outbox.killing import Life, Shop, Site, every_step, shop_of, until_stopped
+from core.outbox.killing import Life, Shop, Site, every_step, ready, shop_of, until_stopped
 from core.outbox.test_kill_points import TOASTIES
 from tillpost import Order, Policy
 from tillpost.hookspecs import hookimpl
@@ -84,13 +85,19 @@ def is_gone(shop: Running[SquareSimulator]) -> bool:
 
 
 def test_an_order_in_error_keeps_its_ticket_and_the_plugins_are_told(
-    shop: Running[SquareSimulator], shop_outbox: Outbox, known: dict[str, Connected], told: Told
+    shop: Running[SquareSimulator],
+    shop_outbox: Outbox,
+    known: dict[str, Connected],
+    told: Told,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.INFO, "tillpost.outbox")
     ticket = stuck(shop, shop_outbox, known)
     (entry,) = shop.simulator.ledger().shown
     assert (entry.order_id, entry.reference, entry.total) == (ticket, TICKET, 0)
     assert told.hooks == [("made", ticket)]
     assert any(entry.of_ticket for entry in shop_outbox.entries("ord-1"))
+    assert any(f"state=error ticket={ticket} " in record.getMessage() for record in caplog.records)
 
 
 def test_sent_again_and_refused_again_it_keeps_that_one(
@@ -229,6 +236,17 @@ def checked(database: Database, ledger: Ledger, order: Order) -> tuple[str, int]
 @pytest.mark.parametrize("platform", SHOPS)
 def test_wherever_its_process_ends_a_refused_order_has_never_two_tickets(platform: str, database: Database) -> None:
     """On a platform that takes keys it has one in the end; without keys, one in doubt isn't sent again."""
+    refused_wherever_it_ends(platform, database)
+
+
+def test_on_postgresql_too_it_has_never_two_tickets(postgres_url: str) -> None:
+    database = ready(postgres_url)
+    refused_wherever_it_ends("square", database)
+    database.close()
+
+
+def refused_wherever_it_ends(platform: str, database: Database) -> None:
+    """End a process at each of its steps, let another one go on, and see how many tickets there are."""
     ended: list[tuple[str, int]] = []
 
     def run(life: Life, number: int) -> None:
