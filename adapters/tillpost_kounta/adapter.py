@@ -11,8 +11,9 @@ from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote, urlencode
 
 from tillpost import exchange, oauth
-from tillpost.adapter import Account, Adapter, Attempt, Choice, Found, searched_from
-from tillpost.errors import Applied, DoubtError, PosError, RegisterOfflineError, StoreClosedError
+from tillpost.adapter import Account, Adapter, Attempt, Choice, Found, searched_from, ticket_reference
+from tillpost.docket import spelled_out
+from tillpost.errors import Applied, DoubtError, PosError, RegisterOfflineError, SetupError, StoreClosedError
 from tillpost.exchange import Effect, Exchange, Request, Response, ask, ask_with_answer, nothing, reading
 from tillpost.itemising import Billed, as_note, itemise, proved, reference_in
 from tillpost.lenient import texts_in
@@ -35,6 +36,7 @@ M = TypeVar("M", bound=wire.Thing)
 _FIELDS = "categories,option_sets,availability,unit_price,unit_price_ex_tax,unit_tax,variants"
 _PAGES = exchange.PageHeaders(onward="x-next-page", count="x-pages", number="x-page")
 _PRINTING = "pass_thru_printing_register"
+_MOST_NOTES = 2000
 _READ_BACK = (0.5, 1.0, 2.0)  # seconds for which a new order may be a 404
 # Staff accept or reject (vendor's page). A 201, SUBMITTED, ON_HOLD and PENDING only say that the cloud has it.
 _DONE, _GONE = (PosState.ACCEPTED, Progress.COMPLETED), (PosState.CANCELLED, Progress.CANCELLED)
@@ -86,13 +88,33 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
             if self.config.pass_thru_printing and status.get(_PRINTING) == "offline":
                 raise RegisterOfflineError("the site's register for pass-through printing is offline")
         customer_id, notices = yield from self._customer(order)
-        content = exchange.to_exact_body(**body, customer_id=customer_id)
-        post = Request("POST", f"{self._company}/orders.json", nothing, content, Effect.CREATE)
+        there = yield from self._make(order.id, **body, customer_id=customer_id)
+        return (yield from self._proved(order, there, attempt.menu, notices))
+
+    def _make(self, reference: str, **content: object) -> Exchange[wire.Order]:
+        basis = {"site_id": int(self.config.site_id), "status": self.config.status, "sale_number": reference}
+        body = exchange.to_exact_body(**basis, **content)
+        post = Request("POST", f"{self._company}/orders.json", nothing, body, Effect.CREATE)
         pos_id = exchange.id_in_location((yield from ask_with_answer(post))[1], "orders")
         if not pos_id:
             raise DoubtError("the answer names no order", applied=Applied.MAYBE)
-        there = wire.Order(id=pos_id, sale_number=order.id, status=self.config.status)
-        return (yield from self._proved(order, there, attempt.menu, notices))
+        return wire.Order(id=pos_id, sale_number=reference, status=self.config.status)
+
+    def attention(self, order: Order, number: int) -> Exchange[PosOrder]:
+        """Make a ticket of the product that stands for it, unless there is one: Kounta takes no key.
+
+        unconfirmed: that an order of 0 needs no payment, how long its notes may be, and that they are printed. One
+        such order would tell.
+        """
+        if not (product := self.config.attention_product):
+            raise SetupError("the setting attention_product names no product that the ticket could go in as")
+        mark, created = ticket_reference(order), searched_from(order, None).strftime("%Y-%m-%dT%H:%M:%SZ")
+        for seen in (yield from self._all(f"{self._site}/orders.json?created_gte={created}&value_lte=1", wire.Order)):
+            if seen.sale_number == mark:
+                return _pos_order(seen)
+        line = {"product_id": int(product), "quantity": 1, "unit_price": 0}
+        note = f"ORDER ATTENTION REQUIRED\n{spelled_out(order, platform=self.title, most=_MOST_NOTES)}"
+        return _pos_order((yield from self._make(mark, notes=note, lines=[line])))
 
     def _body(self, order: Order, menu: Menu, remarks: Sequence[str]) -> dict[str, object]:
         """unconfirmed: the words of order_type but "Dine in", and how long notes may be; that modifiers, and choices
@@ -102,9 +124,6 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         paid = [to_major(payment.amount, order.currency) for payment in order.payments if payment.amount]
         method, lines = int(self.config.payment_method_id), itemise(order, menu, self.config)
         return {
-            "site_id": int(self.config.site_id),
-            "status": self.config.status,
-            "sale_number": order.id,
             "order_type": order.fulfilment.type.replace("_", " ").capitalize(),
             "notes": as_note(order, remarks),
             "lines": [
@@ -211,7 +230,11 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         return oauth.authorisation_page(page, request, response_type="code")
 
     def account(self) -> Exchange[Account]:
-        """Return the company that let us in, its sites and its payment methods."""
+        """Return the company that let us in, its sites and its payment methods.
+
+        unconfirmed: that companies/me is the company of the token; that all three take these paths. An answer of each
+        would tell.
+        """
         company = yield from ask(Request("GET", "/v1/companies/me.json", reading(wire.Thing)))
         found = {"company_id": [company]}
         for setting, listed in ("site_id", "sites"), ("payment_method_id", "payment_methods"):

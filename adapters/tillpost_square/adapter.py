@@ -26,6 +26,7 @@ from tillpost.adapter import (
     Row,
     Signed,
     searched_from,
+    ticket_reference,
 )
 from tillpost.errors import Applied, BuriedError, OrderError, OutageError, PermissionsError, PosError
 from tillpost.exchange import Effect, Exchange, Request, Response, ask, ask_with_answer, reading, to_body
@@ -41,7 +42,7 @@ from tillpost_square.reasons import mismatch
 from tillpost_square.settings import SquareSettings
 from tillpost_square.status import CLOSED, draft_of, is_paid, is_replayed, pos_order
 from tillpost_square.table import STALE_VERSION, TABLE
-from tillpost_square.translation import check_payable, digest_key, payment, total_due, translate
+from tillpost_square.translation import attention_ticket, check_payable, digest_key, payment, total_due, translate
 from tillpost_square.webhooks import read_notification
 
 __all__ = ["Square"]
@@ -233,6 +234,26 @@ class Square(Adapter[SquareSettings]):
         if gone.state != "CANCELED" and not all(f.state in CLOSED for f in gone.fulfillments):
             raise OutageError("the order wasn't cancelled", applied=Applied.MAYBE)
         return pos_order(gone).model_copy(update={"state": PosState.CANCELLED, "progress": Progress.CANCELLED})
+
+    def attention(self, order: Order, number: int) -> Exchange[PosOrder]:
+        """Create a ticket of one ad-hoc line at a price of 0, and mark it as paid, or undo it and raise why.
+
+        unconfirmed: that the Point of Sale shows, and prints, an order of 0 that PayOrder has marked as paid, and the
+        note of its line; one in a sandbox, and a look at a Point of Sale, would tell.
+        """
+        body, key = attention_ticket(order, self.config), f"{order.id}-{number}-ticket"
+        made = (yield from ask(_post("/v2/orders", wire.OneMade, Effect.CREATE, key, order=body))).order
+        draft = draft_of(made)
+        try:
+            if draft.total:
+                raise OrderError("the attention ticket comes to a price")
+            yield from self._pay(order, draft)
+        except PosError as error:
+            if error.applied is Applied.NO and not error.transient and not _says_paid(error):
+                yield from self.cancel(draft.id)
+            if not _says_paid(error):
+                raise
+        return PosOrder(id=draft.id, reference=ticket_reference(order), status="OPEN", total=0)
 
     # The menu and the store -------------------------------------------------------------------------------------------
 

@@ -49,6 +49,7 @@ __all__ = [
     "Signed",
     "Verdict",
     "searched_from",
+    "ticket_reference",
     "unreachable",
 ]
 
@@ -88,6 +89,11 @@ def searched_from(order: Order, since: float | None) -> datetime:
     """Return, in UTC, since when a platform's orders are to be searched for this one; `since` is that of `find`."""
     sent = min(order.placed_at, datetime.now(UTC)) if since is None else datetime.fromtimestamp(since, UTC)
     return (sent - EARLIER).astimezone(UTC)
+
+
+def ticket_reference(order: Order) -> str:
+    """Return the reference of an order's attention ticket. No order has it as its id, which never holds a space."""
+    return f"ticket {order.id}"
 
 
 LITTLE_LEFT = 30
@@ -181,6 +187,15 @@ class Adapter(ABC, Generic[S]):
     def cancel(self, pos_id: str) -> Exchange[PosOrder]:
         """Withdraw the order at the platform."""
         raise UnsupportedError(f"{self.title}'s adapter can't cancel")
+
+    def attention(self, order: Order, number: int) -> Exchange[PosOrder]:
+        """Make a ticket of a zero price whose note spells out an order that is refused, and return it.
+
+        `docket.spelled_out` gives the text. Its reference is none that an order could have (`ticket_reference`), so
+        that `find` never takes it for the order. With a key that follows from the order's id and `number`, which rises
+        once a ticket was withdrawn; without keys it is looked for before it is made, and core sends nothing twice.
+        """
+        raise UnsupportedError(f"{self.title}'s adapter makes no attention tickets")
 
     def quote(self, order: Order, attempt: Attempt) -> Exchange[int]:
         """Return the total, in minor units, that the platform would compute, without creating anything."""
@@ -325,6 +340,7 @@ _OPERATIONS = (
     "import_menu",
     "check",
     "cancel",
+    "attention",
     "quote",
     "refresh",
     "authorize_url",

@@ -185,25 +185,28 @@ class Desk:
     def manual(self, order_id: str, *, even_in_doubt: bool = False) -> TakenOver:
         """Take an order over by hand: it is sent no more, a copy at the platform is withdrawn, and it gets a docket.
 
-        While it isn't certain whether the platform has it, it is refused unless `even_in_doubt`. Where a copy can't be
-        withdrawn, the docket says that one may still appear.
+        While it isn't certain whether the platform has it, it is refused unless `even_in_doubt`. Where a copy, or the
+        attention ticket, can't be withdrawn, the docket says that one may still appear.
         """
         stored = self._find(order_id)
         if stored.state is OrderState.MANUAL:
-            return self._taken_over(stored, copy_may_appear=self._may_have_copy(stored))
+            left = self._may_have_copy(stored) or self._has_ticket(order_id)
+            return self._taken_over(stored, copy_may_appear=left)
         self._refuse_over(stored, "taken over")
         in_doubt = self._in_doubt(stored)
         if in_doubt and not even_in_doubt:
             why = f"it isn't certain whether the platform has {order_id}"
             raise ActError(f"{why}: look at the register first, or say --even-in-doubt")
         gone = self._withdraw(stored, OrderState.MANUAL, "manual")
-        return self._taken_over(self._find(order_id), copy_may_appear=in_doubt or not gone)
+        left = in_doubt or not gone or self._has_ticket(order_id)
+        return self._taken_over(self._find(order_id), copy_may_appear=left)
 
     def cancel(self, order_id: str) -> StoredOrder:
         """Cancel an order: it isn't sent any more, and withdrawn at the platform. The money is paid back elsewhere.
 
-        Refused where the platform has it and can't withdraw it, and while it isn't certain whether it has it. An order
-        that staff turned down stays so; cancelling it says that the customer was told, and paid back.
+        Its attention ticket is withdrawn too; the hook `ticket_left` tells of one that can't be. Refused where the
+        platform has it and can't withdraw it, and while it isn't certain whether it has it. An order that the store
+        said no to stays so; cancelling it says that the customer was told, and paid back.
         """
         stored = self._find(order_id)
         if stored.state is OrderState.CANCELLED:
@@ -248,6 +251,11 @@ class Desk:
         there = bool(stored.pos_order or history.doubts or history.found)
         return there and not any(isinstance(event, Cancelled) for event in events)
 
+    def _has_ticket(self, order_id: str) -> bool:
+        """Whether an attention ticket for the order is at the platform, or may be."""
+        ticket = fold(self._outbox.journal(order_id)).ticket
+        return ticket is not None and bool(ticket.done or ticket.doubts)
+
     def _withdraw(self, stored: StoredOrder, ends: OrderState, what: str, *, must: bool = False) -> bool:
         """Take the order in hand, withdraw a copy at the platform, lay it down as ended; return whether none is left.
 
@@ -260,6 +268,7 @@ class Desk:
             gone = processor.withdraw(claim, stored.pos_order) if stored.pos_order else True
             if gone or not must:
                 kept = {"state": ends.value, "waits_for": "", "due_at": None, "error": None}
+                kept |= {"ticket": None} if processor.withdraw_ticket(claim) else {}
                 end = {**kept, **problem_columns(ends, WaitsFor.NOTHING, self._clock(), 0.0)}
                 if ends is OrderState.CANCELLED:
                     end["progress"] = Progress.CANCELLED.value
@@ -291,11 +300,13 @@ class Desk:
             "state": stored.state.value,
             "added_at": stored.added_at,
             "pos_order": stored.pos_order.model_dump(mode="json", exclude={"notices"}) if stored.pos_order else None,
+            "ticket": stored.ticket.model_dump(mode="json", exclude={"notices"}) if stored.ticket else None,
             "error": _told(stored.error),
             "journal": [
                 {
                     "number": entry.number,
-                    "event": type(entry.event).__name__,
+                    "event": type(entry.happened).__name__,
+                    "of_ticket": entry.of_ticket,
                     "at": entry.event.at,
                     "exchange": entry.exchange.model_dump(mode="json") if entry.exchange else None,
                 }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, and_, func, not_, or_, select
 
 from tillpost.errors import Transcript
-from tillpost.journal import Event
+from tillpost.journal import Event, OfTicket, OrderEvent
 from tillpost.order import Progress
 from tillpost.outbox import schema as t
 from tillpost.outbox.orders import OrderState, StoredOrder, event_of, stored_order
@@ -38,6 +38,16 @@ class JournalEntry:
     number: int
     event: Event
     exchange: Transcript | None = None
+
+    @property
+    def of_ticket(self) -> bool:
+        """Whether it happened to the order's attention ticket, and not to the order."""
+        return isinstance(self.event, OfTicket)
+
+    @property
+    def happened(self) -> OrderEvent:
+        """What happened, to whichever of the two."""
+        return self.event.event if isinstance(self.event, OfTicket) else self.event
 
 
 @dataclass(frozen=True, slots=True)
