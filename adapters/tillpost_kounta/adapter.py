@@ -20,7 +20,7 @@ from tillpost.menu import Menu
 from tillpost.money import to_major
 from tillpost.net_menu import Product, menu_of_products, mixed
 from tillpost.order import Order, PosOrder, PosState, Progress
-from tillpost.readiness import Finding, Readiness
+from tillpost.readiness import Finding, Readiness, Reason
 from tillpost.remedies import Actor
 from tillpost.settings import AuthorisationRequest, Credentials, Signed
 from tillpost.table import Problem, Row
@@ -193,8 +193,15 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
             return Readiness(findings=(Finding.unseen("connection", error),))
         words = {"devices": status.get("status", ""), "online ordering": status.get("online_ordering", "")}
         words |= {"pass-through printing register": status[_PRINTING]} if _PRINTING in status else {}
-        said = {what: f"The site's {what}: {word or 'not told'}" for what, word in words.items()}
-        return Readiness(findings=tuple(Finding.of(w, words[w] == "online", said[w], Actor.STORE) for w in words))
+        stops = {"devices": Reason.REGISTER_OFFLINE, "online ordering": Reason.CLOSED}
+        stops |= {"pass-through printing register": Reason.REGISTER_OFFLINE} if self.config.pass_thru_printing else {}
+        found = (
+            # What isn't told, or isn't printed on, is in no order's way.
+            Finding.of(what, word == "online", f"The site's {what}: {word or 'not told'}", Actor.STORE,
+                       stops.get(what, Reason.OPEN) if word else Reason.OPEN)
+            for what, word in words.items()
+        )  # fmt: skip
+        return Readiness(findings=tuple(found))
 
     @classmethod
     def authorize_url(cls, base_url: str, request: AuthorisationRequest) -> str:

@@ -36,7 +36,7 @@ from tillpost.webhooks import Webhook, WebhookEvent
 from tillpost_square import authorisation, wire
 from tillpost_square.authorisation import REVOKE, TOKEN, authorize_url
 from tillpost_square.catalogue import TYPES, CatalogueChanges, changes_of, menu_of
-from tillpost_square.checks import location_findings, token_findings, unseen
+from tillpost_square.checks import location_findings, token_findings, unseen_location
 from tillpost_square.reasons import mismatch
 from tillpost_square.settings import SquareSettings
 from tillpost_square.status import CLOSED, draft_of, is_paid, is_replayed, pos_order
@@ -271,11 +271,11 @@ class Square(Adapter[SquareSettings]):
             token = yield from ask(_post("/oauth2/token/status", wire.TokenStatus))
             found += token_findings(token, datetime.now(UTC))
         except PosError as error:
-            found += unseen("token", error)
+            found.append(Finding.unseen("token", error))
         try:
             found += location_findings((yield from self._location()))
         except PosError as error:
-            found += unseen("location", error)
+            found.append(unseen_location(error, let_in=found[0].ok))
         return Readiness(findings=tuple(found))
 
     # Access and webhooks ----------------------------------------------------------------------------------------------

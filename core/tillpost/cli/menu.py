@@ -2,8 +2,8 @@
 
 With `--json`, import prints {"ok", "connection", "held", "changes", "in_words", "items", "file"}, and check prints
 {"ok", "connection", "faults": [{"subject", "text"}]} or, of an order, {"ok", "connection", "problems": [{"error",
-"remedy", "exit_code"}], "findings": [{"what", "ok", "text", "actor"}]}; the findings are what keeps the store from
-taking any order. Diff prints {"ok", "changes", "in_words"}.
+"remedy", "exit_code"}], "findings": [{"what", "ok", "text", "actor", "reason"}]}; the findings are what keeps the store
+from taking any order. Diff prints {"ok", "changes", "in_words"}.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """`tillpost check`, `tillpost adapters` and `tillpost schema`: can the store take orders, what is installed, what an
 order or a menu looks like in JSON.
 
-With `--json`, check prints {"ok", "connection", "findings": [{"what", "ok", "text", "actor"}]}, and adapters prints
-{"adapters": [{"platform", "title", "package", "version", "capabilities", "simulator", "demo"}], "broken": {name: why}}.
+With `--json`, check prints {"ok", "connection", "findings": [{"what", "ok", "text", "actor", "reason"}]}, and adapters
+prints {"adapters": [{"platform", "title", "package", "version", "capabilities", "simulator", "demo"}], "broken": {name:
+why}}.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import httpx
 
 from tillpost.adapter import Adapter, Credentials, Verdict
+from tillpost.availability import Reason
 from tillpost.commands import Announce, Command, ImportMenu, Record, Rest, Sending, Transmit
 from tillpost.connection import Shelf
 from tillpost.errors import (
@@ -32,16 +33,17 @@ from tillpost.errors import (
 )
 from tillpost.importing import MenuImport, importing
 from tillpost.journal import Event, Intended
-from tillpost.operation import Conduct
+from tillpost.operation import Conduct, drive
 from tillpost.order import PosOrder
 from tillpost.outbox.orders import OrderState, WaitsFor, state_of
 from tillpost.outbox.renewing import Renewal
 from tillpost.outbox.store import SET_ASIDE_AFTER, Claim
+from tillpost.readiness import Finding, Readiness
 from tillpost.recovery import History, Policy
 from tillpost.submission import Submission
 from tillpost.till import Options, Till
 
-__all__ = ["Busy", "Ending", "Hands", "OutboxTill"]
+__all__ = ["Busy", "Ending", "Hands", "Look", "OutboxTill"]
 
 HOLD_OPEN = 300.0
 """A scheduled order that a closed store refuses is tried again so many seconds later, until it is due."""
@@ -96,6 +98,15 @@ class Ending:
     pause: bool = False
     happened: Sequence[tuple[Event, Transcript | None]] = ()
     announced: Sequence[tuple[str, Mapping[str, object]]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look at a store found. `refused`: the platform doesn't let us in. `hold` is as in `Ending`."""
+
+    readiness: Readiness
+    refused: PosError | None = None
+    hold: float = 0.0
 
 
 class _Resting(Exception):
@@ -213,6 +224,25 @@ class OutboxTill(Till):
     def tell(self, hook: str, facts: Mapping[str, object]) -> None:
         """Call the plugins' hooks."""
         self._hooks.call(hook, facts)
+
+    def look(self) -> Look:
+        """Look whether the store can take orders now. Nothing is raised, and no hook is called, for what is found."""
+        conduct, errors = Conduct(self._connection, "check"), list[PosError]()
+
+        def carry_out(command: Command) -> object:
+            result = self._carry_out(command, "")
+            if isinstance(result, Sending) and result.verdict.error:
+                errors.append(result.verdict.error)
+            return result
+
+        try:
+            readiness = self._conduct(drive(conduct, self._connection.adapter.check), carry_out)
+        except PosError as error:
+            readiness = Readiness(findings=(Finding.unseen("connection", error),))
+        shut_out = readiness.stop is not None and readiness.stop.stops is Reason.UNAUTHORISED
+        refused = next((conduct.stamp(error) for error in errors if isinstance(error, PermissionsError)), None)
+        hold = max((error.retry_after or 0.0 for error in errors if isinstance(error, RateLimitError)), default=0.0)
+        return Look(readiness, refused if shut_out else None, hold)
 
     def fingerprint(self) -> str:
         """Return a mark of the credentials that says nothing of them but whether they are the same."""

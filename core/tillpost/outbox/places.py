@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection, bindparam, select
 
-from tillpost.errors import PosError
+from tillpost.errors import PosError, RegisterOfflineError, StoreClosedError
 from tillpost.outages import Whose
 from tillpost.outbox import schema as t
 from tillpost.outbox.circuits import Circuit, Reach, is_unreached, whose_fault
@@ -26,6 +26,9 @@ Told: TypeAlias = tuple[str, Mapping[str, object]]
 
 REACHED_EVERY = 10.0
 """A platform that answers is noted so often, in seconds."""
+
+_CLOSED = (StoreClosedError.__name__, RegisterOfflineError.__name__)
+"""Refusals that say something of the store: it is checked at once."""
 
 _PLACE = t.connections.c
 _CALM = select(_PLACE.failures, _PLACE.opened_at, _PLACE.ramp, _PLACE.reached_at).where(_PLACE.name == bindparam("of"))
@@ -69,6 +72,8 @@ def tell_place(
             paused = {"paused": WaitsFor.AUTHORISATION.value, "paused_at": now, "paused_with": till.fingerprint()}
             store.set_place(db, connection, {**paused, "platform": till.platform})
             told.append(("reauthorisation_needed", {"error": error}))
+    if ending.error and ending.error.kind in _CLOSED and not _is_closed(db, connection):
+        store.set_place(db, connection, {"check_at": now})
     return told
 
 
@@ -78,6 +83,11 @@ def _reconnected(store: Store, db: Connection, connection: str, till: OutboxTill
     To be asked once the connection's row is locked: who reconnects writes the credentials before that row.
     """
     return till.version is not None and store.credentials_version(db, connection) > till.version
+
+
+def _is_closed(db: Connection, connection: str) -> bool:
+    """Whether the store is known to take no orders: then a refusal says nothing new."""
+    return db.scalar(select(_PLACE.takes_orders).where(_PLACE.name == connection)) is False
 
 
 def _known_to_answer(db: Connection, connection: str, now: float) -> bool:

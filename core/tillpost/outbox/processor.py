@@ -279,6 +279,14 @@ class Processor:
             claim.connection, self.menus.importing(claim.connection, claim.worker, till.shelf, till.import_once)
         )
 
+    def tell(self, connection: str, hook: str, facts: Mapping[str, object]) -> None:
+        """Call the hooks of a connection, even of one that can't be made."""
+        try:
+            call = self.tills[connection].tell
+        except ConfigError:
+            call = Hooks(connection, self._hooks).call  # type: ignore[assignment]
+        call(hook, facts)
+
     def import_now(self, connection: str) -> MenuImport:
         """Import a connection's menu now, however young the last one is.
 

@@ -164,12 +164,12 @@ connections = Table(
     Column("import_failure", Text),
     Column("sync_at", Double),  # when the daily import is next due
     # Whether it takes orders now, as it was last seen.
-    Column("readiness", Text),  # a Readiness as JSON
-    Column("check_at", Double, nullable=False, server_default="0"),  # when it is next asked
+    Column("readiness", Text),  # what the last check saw, a Seen as JSON
+    Column("check_at", Double, nullable=False, server_default="0"),  # when it is next asked; 0: nobody has said yet
     Column("takes_orders", Boolean),  # as it was last told; None: it never was
     Column("takes_since", Double),
 )
-"""One row a connection that orders were added for: may its orders go, and with which menu?"""
+"""One row a connection that a worker has met: may its orders go, with which menu, and does it take more?"""
 
 imports = Table(
     "tillpost_imports",
