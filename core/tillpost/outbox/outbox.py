@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, overload
@@ -79,6 +79,7 @@ class Outbox:
         self.engine: Engine = engine_named(engine or self.settings.engine)
         self._ready = False
         self._preparing = threading.Lock()
+        self._hearing = threading.Lock()
         self._receiver: Receiver | None = None
 
     @classmethod
@@ -267,16 +268,22 @@ class Outbox:
             PosError: the platform couldn't be asked what is true; answer with a 503, so that it is sent again.
             StoreError: the store failed, or somebody has the order in hand; the same.
         """
-        self.prepare()
-        with self._preparing:
+        with self._hearing:
             if self._receiver is None:
                 self._receiver = self.receiver()
         return self._receiver.receive(connection, headers, body, url)
 
-    def receiver(self, *, connections: Source | None = None, hooks: Iterable[object] = ()) -> Receiver:
+    def receiver(
+        self,
+        *,
+        connections: Source | None = None,
+        hooks: Iterable[object] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> Receiver:
         """Return what receives webhooks for other connections, or with hooks beside the plugins'. Close it yourself."""
+        self.prepare()
         kept = (self.store, self.engine, self.settings)
-        return Receiver(*kept, connections=connections, config=self.config, hooks=hooks)
+        return Receiver(*kept, connections=connections, config=self.config, hooks=hooks, clock=clock)
 
     # ------------------------------------------------------------------ the database itself
 
