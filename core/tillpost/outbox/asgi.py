@@ -120,7 +120,8 @@ async def _body(headers: Mapping[str, str], receive: Receive) -> bytes | None:
 async def _say(send: Send, status: int, fault: str) -> None:
     told = json.dumps({"fault": fault} if fault else {}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(told)).encode())]
-    more = {405: (b"allow", b"POST"), 503: (b"retry-after", str(AGAIN_AFTER).encode())}
+    # Whoever sends too much is hung up on: else the server reads all of it, and throws it away.
+    more = {405: (b"allow", b"POST"), 413: (b"connection", b"close"), 503: (b"retry-after", str(AGAIN_AFTER).encode())}
     headers += [more[status]] if status in more else []
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": told})

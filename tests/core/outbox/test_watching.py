@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Iterator
@@ -108,7 +109,7 @@ def test_it_is_asked_for_ever_more_rarely_and_no_longer_once_it_is_long_due(outb
         times.append(clock.ahead)
         with square.processing(outbox, clock=clock) as processor:
             Watching(processor).look()
-    pauses = [after - earlier for earlier, after in zip(times, times[1:], strict=False)]
+    pauses = [after - earlier for earlier, after in itertools.pairwise(times)]
     assert times[0] == pytest.approx(30, abs=5)
     assert pauses[0] == pytest.approx(30, abs=2)
     assert pauses[-1] == pytest.approx(300, abs=2)
