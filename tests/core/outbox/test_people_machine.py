@@ -6,7 +6,8 @@ the desk who accept, move on, send again, take over and cancel, twice at once, a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -18,11 +19,14 @@ from core.outbox.test_outbox_machine import BOUNDS, Machine, template
 from core.stand_in import Hits, Keyed, Keyless, Made
 from tillpost import Order
 from tillpost.adapter import Found
-from tillpost.errors import Outcome
+from tillpost.errors import Outcome, PosError
 from tillpost.exchange import Effect, Exchange, Request, ask, reading, to_body
 from tillpost.order import Draft, PosOrder, PosState, Progress
-from tillpost.outbox import OrderState, StoredOrder
+from tillpost.outbox import OrderState, StoredOrder, StoreError
 from tillpost.outbox.acting import ActError, Desk, TakenOver
+from tillpost.outbox.receiving import Receiver
+from tillpost.outbox.watching import Watching
+from tillpost.webhooks import OrderChanged, Webhook, WebhookError, WebhookEvent
 
 __all__ = ["template"]
 
@@ -68,13 +72,21 @@ class Seen:
                 return told_of(made) if seen else Draft(id=made.id, total=made.total)
         return None
 
+    def parse_webhook(self, webhook: Webhook, now: float) -> Sequence[WebhookEvent]:
+        """Read a webhook, which nobody has to sign here."""
+        body = json.loads(webhook.body)
+        there = told_of(Made.model_validate(body["order"]))
+        return [OrderChanged(event_id=body["event"], pos_id=there.id, reference=there.reference, pos_order=there)]
+
 
 class KeyedSeen(Seen, Keyed):
-    """With keys."""
+    """With keys, and webhooks that prove what they say, be it long past."""
 
 
 class KeylessSeen(Seen, Keyless):
-    """Without."""
+    """Without keys, and what its webhooks say is looked up."""
+
+    webhooks_proved = False
 
 
 class PeopleMachine(Machine):
@@ -85,6 +97,7 @@ class PeopleMachine(Machine):
 
     def __init__(self) -> None:
         super().__init__()
+        self.webhooks: list[bytes] = []
         self.before: dict[str, StoredOrder] = {}
         self.acted: set[str] = set()
 
@@ -160,6 +173,7 @@ class PeopleMachine(Machine):
     def staff_move_it_on(self, data: st.DataObject) -> None:
         made = data.draw(st.sampled_from(self.on_the_register()), label="made")
         made["state"] = STEPS[min(STEPS.index(made["state"]) + 1, len(STEPS) - 1)]
+        self.tell_of(made)
 
     @precondition(lambda self: self.on_the_register())
     @rule(data=st.data())
@@ -167,6 +181,44 @@ class PeopleMachine(Machine):
         made = data.draw(st.sampled_from(self.on_the_register()), label="made")
         if made["state"] != "DONE":
             made["state"] = "REFUSED"
+            self.tell_of(made)
+
+    # ------------------------------------------------------------------ what the platform tells, and is asked
+
+    def tell_of(self, made: dict[str, Any]) -> None:
+        """Let the platform have something to tell. It comes when it comes."""
+        self.webhooks.append(json.dumps({"event": f"e{len(self.webhooks)}", "order": made}).encode())
+
+    @precondition(lambda self: self.webhooks)
+    @rule(data=st.data(), steps=st.none() | st.integers(0, 4))
+    def a_webhook_comes(self, data: st.DataObject, steps: int | None) -> None:
+        """Late, or again, or in another sequence; the platform is told when it has to send it once more."""
+        body = data.draw(st.sampled_from(self.webhooks), label="webhook")
+        connected = self.shop.connected(self.life)
+        outbox = self.site.outbox
+        receiver = Receiver(
+            outbox.store, outbox.engine, outbox.settings, connections=lambda _: connected, clock=self.shop.clock
+        )
+        self.life.at = None if steps is None else self.life.steps + steps
+        try:
+            receiver.receive("cafe", {}, body, "http://127.0.0.1/cafe")
+        except (WebhookError, PosError, StoreError):
+            pass  # it has come before, or the platform couldn't be asked
+        except Stopped:
+            self.die()
+        self.life.at = None
+
+    @rule(steps=st.none() | st.integers(0, 6))
+    def watch(self, steps: int | None) -> None:
+        """Do what is due of watching."""
+        self.life.at = None if steps is None else self.life.steps + steps
+        watching = Watching(self.site.processor)
+        try:
+            for chore in (watching.look, watching.tell_unseen, watching.escalate):
+                chore()
+        except Stopped:
+            self.die()
+        self.life.at = None
 
     # ------------------------------------------------------------------ the promises
 
