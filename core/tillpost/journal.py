@@ -88,6 +88,8 @@ class Imported:
 class Failed:
     """An attempt failed. `sends` counts how often the request that failed was sent.
 
+    After `Submitted` it says that what had arrived was refused after all; `sends` is 0 then.
+
     `menu_at` says with which menu: when that was imported, 0 for none.
     """
 

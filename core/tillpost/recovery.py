@@ -192,7 +192,8 @@ def _after(h: History, event: Event) -> History:
             return h._replace(looks=(*h.looks, at), found=found)
         case Imported(_, changed):
             return h._replace(imported=event, healed=changed)
-        case Failed(_, error, sends):
+        case Failed(at, error, sends):
+            h = _taken_back(h, at, error.outcome) if h.done and not h.cancelled else h
             spoiled = h.key_spoiled or error.kind == "DoubtError"
             # Only the failure that follows an undo at once is about what was undone.
             stale = h.stale and h.failure is None
@@ -219,6 +220,17 @@ def ticket_after(ticket: History, event: Event) -> History:
     if isinstance(event, Cancelled):
         return NO_TICKET._replace(sent=ticket.sent, generation=ticket.generation + 1)
     return _after(ticket, event)
+
+
+def _taken_back(h: History, at: float, outcome: Outcome) -> History:
+    """Return what is known of an order that had arrived and is refused after all, before that failure counts.
+
+    It is tried anew, with a budget of its own, but for one that is there all the same.
+    """
+    if outcome is Outcome.CREATED:
+        return h
+    back = h._replace(done=None, asked_at=at, tries=0)
+    return _next_generation(back) if outcome is Outcome.NOT_CREATED else back
 
 
 def _next_generation(h: History, *, stale: bool = False) -> History:

@@ -43,6 +43,7 @@ def failed(kind: str, at: float = 3, outcome: Outcome = Outcome.NOT_CREATED, **f
     return Failed(at, ErrorRecord.model_validate({"kind": kind, "detail": "", "outcome": outcome, **facts}))
 
 
+ARRIVED = Submitted(2, THERE)
 NO, MAYBE, YES = (Settled(2, applied) for applied in (Applied.NO, Applied.MAYBE, Applied.YES))
 
 OUTCOMES: list[tuple[str, list[Event], Outcome, int]] = [
@@ -57,6 +58,18 @@ OUTCOMES: list[tuple[str, list[Event], Outcome, int]] = [
     ("it was looked for to the end", [ASKED, create(), MAYBE, Looked(9, None), Cleared(9)], Outcome.NOT_CREATED, 1),
     ("it was found cancelled", [ASKED, create(), YES, Buried(3)], Outcome.NOT_CREATED, 1),
     ("a draft was found", [ASKED, Looked(1, DRAFT)], Outcome.UNKNOWN, 0),
+    (
+        "it had arrived, and was refused late",
+        [ASKED, create(), YES, ARRIVED, failed("MenuError")],
+        Outcome.NOT_CREATED,
+        1,
+    ),
+    (
+        "it was refused late, and may be there",
+        [ASKED, create(), YES, ARRIVED, failed("MenuError", outcome=Outcome.UNKNOWN)],
+        Outcome.UNKNOWN,
+        0,
+    ),
 ]
 
 
@@ -73,6 +86,7 @@ def test_without_a_key_an_order_that_isnt_known_to_be_new_may_be_there() -> None
     assert fold([ASKED, Looked(1, None)]).outcome(keyed=False) is Outcome.NOT_CREATED
 
 
+LATE = failed("MenuError", 100)
 MENU, OUTAGE, TAX = failed("MenuError"), failed("OutageError"), failed("TaxError")
 STEPS: list[tuple[str, list[Event], float, bool, Do]] = [
     ("a new order is submitted", [ASKED], 0, True, Do.SUBMIT),
@@ -111,6 +125,38 @@ STEPS: list[tuple[str, list[Event], float, bool, Do]] = [
     ("a misfit with the known menu imports", [ASKED, failed("TaxError", operation="precheck")], 4, True, Do.IMPORT),
     ("an import that changed something submits", [ASKED, MENU, Imported(4, changed=True)], 5, True, Do.SUBMIT),
     ("an import that changed nothing stops", [ASKED, MENU, Imported(4, changed=False)], 5, True, Do.STOP),
+    ("a menu error that comes late imports", [ASKED, create(), YES, ARRIVED, MENU], 4, True, Do.IMPORT),
+    (
+        "one that comes late after healing stops",
+        [ASKED, MENU, Imported(4, changed=True), create(), YES, ARRIVED, MENU],
+        5,
+        True,
+        Do.STOP,
+    ),
+    (
+        "one that comes late has a budget of its own",
+        [
+            ASKED,
+            OUTAGE,
+            OUTAGE,
+            create(),
+            YES,
+            ARRIVED,
+            failed("MenuError", 100),
+            Imported(101, changed=True),
+            failed("OutageError", 102),
+        ],
+        103.9,
+        True,
+        Do.SUBMIT,
+    ),
+    (
+        "what is refused late and is there all the same is done",
+        [ASKED, create(), YES, ARRIVED, failed("TaxError", outcome=Outcome.CREATED)],
+        9,
+        True,
+        Do.DONE,
+    ),
     ("a menu error after healing stops", [ASKED, MENU, Imported(4, changed=True), MENU], 5, True, Do.STOP),
     ("any other error stops", [ASKED, TAX], 4, True, Do.STOP),
     ("an error is forgotten when asked again", [ASKED, TAX, Asked(5, "d")], 5, True, Do.SUBMIT),

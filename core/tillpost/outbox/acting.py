@@ -209,9 +209,7 @@ class Desk:
         said no to stays so; cancelling it says that the customer was told, and paid back.
         """
         stored = self._find(order_id)
-        if stored.state is OrderState.CANCELLED:
-            return stored
-        if stored.state is OrderState.REJECTED:
+        if stored.state in _OVER:
             return self._closed(stored)
         self._refuse_over(stored, "cancelled")
         if self._in_doubt(stored):
@@ -223,7 +221,7 @@ class Desk:
         return self._find(order_id)
 
     def _closed(self, stored: StoredOrder) -> StoredOrder:
-        """Note that nobody has to do anything more about an order that staff turned down."""
+        """Note that nobody has to do anything more about an order that the store said no to."""
         with self._outbox.database.writing() as db:
             open_yet = (_ORDER.id == stored.id, _ORDER.problem_at.is_not(None))
             over = {"progress": Progress.CANCELLED.value, "updated_at": self._clock(), **solved()}

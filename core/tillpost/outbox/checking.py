@@ -174,9 +174,9 @@ class Checks:
         self._announce(name, [("store_availability_changed", {"availability": changed})], facts)
 
     def _announce(self, name: str, told: Sequence[Told], facts: Mapping[str, object] | None = None) -> None:
-        for hook, said in told:
+        for hook, _ in told:
             decided(hook, connection=name, **(facts or {}))
-            self._processor.tell(name, hook, said)
+        self._processor.tell(name, told)
 
 
 def _changed(row: RowMapping, now: float) -> Availability | None:

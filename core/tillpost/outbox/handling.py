@@ -40,6 +40,8 @@ from tillpost.readiness import Finding, Readiness
 from tillpost.recovery import History, Policy, fold
 from tillpost.submission import Submission
 from tillpost.ticketing import Ticketing
+from tillpost.transport import Limits, Line
+from tillpost.webhooks import WebhookEvent
 
 __all__ = ["Busy", "Ending", "Hands", "Look", "OutboxTill"]
 
@@ -48,6 +50,9 @@ HOLD_OPEN = 300.0
 
 REPEATS, PATIENCE = 2, 10.0
 """So often, and for so many seconds, a request that isn't the order's own (a menu's page, a refresh) is repeated."""
+
+BRIEFLY = Limits(connect=2.0, read=4.0, answer=5.0)
+"""How long the answer to a look at an order may take; who asked goes on to other things then."""
 
 IMPORT_AGAIN = 1.0
 """An order that waits for another worker's import looks again after so many seconds."""
@@ -200,6 +205,38 @@ class OutboxTill(RenewedTill):
         for hook, facts in work.announced:
             self.tell(hook, facts)
         return gone
+
+    @property
+    def title(self) -> str:
+        """The platform's name for people."""
+        return self._connection.adapter.title
+
+    @property
+    def proves_webhooks(self) -> bool:
+        """Whether a webhook's signature proves what it says of an order."""
+        return self._connection.adapter.webhooks_proved
+
+    def claims_of(self, headers: Mapping[str, str], body: bytes, url: str) -> tuple[WebhookEvent, ...]:
+        """Return what a webhook claims, once it is proved to be the platform's. Raises `WebhookError`."""
+        return self._read_webhook(headers, body, url)
+
+    def believed(self, claims: Sequence[WebhookEvent], found: Mapping[str, PosOrder]) -> tuple[WebhookEvent, ...]:
+        """Return what is told of orders as they were `found`, by the platform's ids: one turned down, as refused."""
+        return self._settled(claims, found, None)
+
+    def stamped(self, error: PosError, operation: str) -> PosError:
+        """Fill in whose an error is that was made here."""
+        return Conduct(self._connection, operation).stamp(error)
+
+    def fetch_once(self, pos_id: str) -> PosOrder:
+        """Return what the platform says of an order now: asked once, and briefly, since others wait meanwhile."""
+        return self._conduct(self._fetching(pos_id), self._carry_out_briefly)
+
+    def _carry_out_briefly(self, command: Command) -> object:
+        if not isinstance(command, Transmit):
+            return self._carry_out(command, "")
+        credentials, line = self._credentials, Line(self._client, self._connection.adapter, BRIEFLY)
+        return Sending(command.judge(line.send(command.request, credentials)), 1, credentials)
 
     @property
     def shelf(self) -> Shelf:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, overload
@@ -30,7 +30,7 @@ from tillpost.order import Order
 from tillpost.outbox import held
 from tillpost.outbox import schema as t
 from tillpost.outbox.adding import add_order
-from tillpost.outbox.connecting import options_of
+from tillpost.outbox.connecting import Source, options_of
 from tillpost.outbox.credentials import Vault
 from tillpost.outbox.database import Database, told
 from tillpost.outbox.engine import Engine
@@ -41,10 +41,12 @@ from tillpost.outbox.migrating import is_ready, migrate, prepare
 from tillpost.outbox.opening import COLUMNS, availability_of, unconnected
 from tillpost.outbox.orders import OrderState, StoredOrder, WaitsFor, stored_order
 from tillpost.outbox.problems import solved
+from tillpost.outbox.receiving import Receiver
 from tillpost.outbox.settings import ConnectionOptions, OutboxSettings, load_settings
 from tillpost.outbox.store import Store
 from tillpost.outbox.trouble import StoreError
 from tillpost.plugins import Hooks
+from tillpost.webhooks import WebhookEvent
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
@@ -82,6 +84,8 @@ class Outbox:
         self.engine: Engine = engine_named(engine or self.settings.engine)
         self._ready = False
         self._preparing = threading.Lock()
+        self._hearing = threading.Lock()
+        self._receiver: Receiver | None = None
 
     @classmethod
     def from_config(cls, path: str | Path | None = None, *, url: str = "", engine: str = "") -> Self:
@@ -279,6 +283,38 @@ class Outbox:
         with self.database.writing() as db:
             return held.held_menu(db, connection), held.settle(self.store, db, connection, accept=accept)
 
+    # ------------------------------------------------------------------ hearing from platforms
+
+    def receive(self, connection: str, headers: Mapping[str, str], body: bytes, url: str) -> Sequence[WebhookEvent]:
+        """Take a webhook of a connection, and do what it asks for; return what it told. Each event counts once.
+
+        `body` is as it came, and `url` the address that the platform called, as it knows it. `asgi.webhooks_app` is
+        this behind HTTP. Other `connections` than those of the TOML file and the database, or hooks of your own, are
+        for a `receiving.Receiver`.
+
+        Raises:
+            WebhookError: it isn't the platform's, or has come before; answer the latter with a 200, else with a 4xx.
+            ConfigError: there is no such connection, or it is wrong.
+            PosError: the platform couldn't be asked what is true; answer with a 503, so that it is sent again.
+            StoreError: the store failed, or somebody has the order in hand; the same.
+        """
+        with self._hearing:
+            if self._receiver is None:
+                self._receiver = self.receiver()
+        return self._receiver.receive(connection, headers, body, url)
+
+    def receiver(
+        self,
+        *,
+        connections: Source | None = None,
+        hooks: Iterable[object] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> Receiver:
+        """Return what receives webhooks for other connections, or with hooks beside the plugins'. Close it yourself."""
+        self.prepare()
+        kept = (self.store, self.engine, self.settings)
+        return Receiver(*kept, connections=connections, config=self.config, hooks=hooks, clock=clock)
+
     # ------------------------------------------------------------------ the database itself
 
     def prepare(self) -> None:
@@ -302,6 +338,8 @@ class Outbox:
 
     def close(self) -> None:
         """Close the database."""
+        if self._receiver:
+            self._receiver.close()
         self.database.close()
 
     def __enter__(self) -> Self:

@@ -19,7 +19,7 @@ from tillpost.outbox.orders import WaitsFor
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER, OutboxSettings
 from tillpost.outbox.store import Store
 
-__all__ = ["Told", "tell_place"]
+__all__ = ["Told", "pause_place", "tell_place"]
 
 Told: TypeAlias = tuple[str, Mapping[str, object]]
 """A hook to be called, with its facts."""
@@ -67,14 +67,21 @@ def tell_place(
     if ending.hold:
         store.set_place(db, connection, {"not_before": now + min(ending.hold, LONGEST_RETRY_AFTER)})
     if ending.pause and ending.error:
-        error = PosError.from_record(ending.error)
-        if not store.place(db, connection)["paused"] and not _reconnected(store, db, connection, till):
-            paused = {"paused": WaitsFor.AUTHORISATION.value, "paused_at": now, "paused_with": till.fingerprint()}
-            store.set_place(db, connection, {**paused, "platform": till.platform})
-            told.append(("reauthorisation_needed", {"error": error}))
+        told += pause_place(store, db, connection, till, PosError.from_record(ending.error), now)
     if ending.error and ending.error.kind in _CLOSED and not _is_closed(db, connection):
         store.set_place(db, connection, {"check_at": now})
     return told
+
+
+def pause_place(
+    store: Store, db: Connection, connection: str, till: OutboxTill, error: PosError, now: float
+) -> Sequence[Told]:
+    """Hold a connection's orders back until it has other credentials; return the hooks to be called: none if it was."""
+    if store.place(db, connection)["paused"] or _reconnected(store, db, connection, till):
+        return ()
+    paused = {"paused": WaitsFor.AUTHORISATION.value, "paused_at": now, "paused_with": till.fingerprint()}
+    store.set_place(db, connection, {**paused, "platform": till.platform})
+    return (("reauthorisation_needed", {"error": error}),)
 
 
 def _reconnected(store: Store, db: Connection, connection: str, till: OutboxTill) -> bool:

@@ -19,7 +19,7 @@ from typing import Self
 from tillpost.errors import ConfigError, Outcome, PosError, SetupError, Transcript
 from tillpost.importing import MenuImport
 from tillpost.journal import Event, OfTicket
-from tillpost.order import PosOrder
+from tillpost.order import PosOrder, Progress
 from tillpost.outbox.connecting import Source, Tills
 from tillpost.outbox.credentials import Vault
 from tillpost.outbox.decisions import decided, error_in_short
@@ -27,6 +27,7 @@ from tillpost.outbox.handling import Ending, OutboxTill
 from tillpost.outbox.life import Life
 from tillpost.outbox.menus import Menus
 from tillpost.outbox.merging import FromFileAndDatabase
+from tillpost.outbox.observing import arrived, lower_than, refusal, told_by
 from tillpost.outbox.orders import OrderState
 from tillpost.outbox.outbox import Outbox
 from tillpost.outbox.places import Told, tell_place
@@ -223,6 +224,12 @@ class Processor:
         except ConfigError:
             return False
 
+    def tell(self, connection: str, told: Iterable[Told]) -> None:
+        """Call the plugins' hooks, and those that were handed in."""
+        hooks = Hooks(connection, self._hooks)
+        for hook, facts in told:
+            hooks.call(hook, facts)
+
     # ------------------------------------------------------------------ one order
 
     def _handle(self, claim: Claim) -> None:
@@ -254,12 +261,15 @@ class Processor:
         }
         if not ending.pause:  # an order that waits for the store to be connected again keeps its turn
             changes["due_at"] = due_at
-        if ending.pos_order:
-            changes |= {"pos_order": ending.pos_order.model_dump_json(), "progress": ending.pos_order.progress.value}
+        if there := ending.pos_order:
+            changes["pos_order"] = there.model_dump_json()
+            changes |= arrived(there, claim.order, ending.state, now, self.outbox.settings)
         if ending.to_ask and due_at:
             changes["begin_at"] = due_at
         told: Sequence[Told] = ()
         with self.store.keeping(claim, ending.happened, now, **changes) as db:
+            if there and (further := told_by(there)) is not Progress.NEW:
+                self.store.move_on(db, claim.order.id, lower_than(further), further)
             if till:
                 told = tell_place(self.store, db, claim.connection, till, ending, now, self.outbox.settings)
             paused = ending.pause and bool(self.store.place(db, claim.connection)["paused"])
@@ -267,7 +277,7 @@ class Processor:
                 self.outbox.engine.wake(db, claim.order.id, due_at)
         _log(claim, ending, told)
         tell = till.tell if till else Hooks(claim.connection, self._hooks).call
-        for hook, facts in (*ending.announced, *told):
+        for hook, facts in (*ending.announced, *refusal(claim.order, ending.state, there), *told):
             tell(hook, facts)
 
     # ------------------------------------------------------------------ what a handling needs: see `Hands`
@@ -288,14 +298,6 @@ class Processor:
         return _logged(
             claim.connection, self.menus.importing(claim.connection, claim.worker, till.shelf, till.import_once)
         )
-
-    def tell(self, connection: str, hook: str, facts: Mapping[str, object]) -> None:
-        """Call the hooks of a connection, even of one that can't be made."""
-        try:
-            call = self.tills[connection].tell
-        except ConfigError:
-            call = Hooks(connection, self._hooks).call  # type: ignore[assignment]
-        call(hook, facts)
 
     def import_now(self, connection: str) -> MenuImport:
         """Import a connection's menu now, however young the last one is.

@@ -66,7 +66,10 @@ orders = Table(
     Column("problem_at", Double),  # since when a person has to act; None: nobody has to
     Column("escalate_at", Double),  # when that is next told to somebody else
     Column("escalations", Integer, nullable=False, server_default="0"),
+    Column("pos_id", _NAME),  # the platform's id of it, by which webhooks name it
+    Column("received_at", Double),  # when the platform was first known to have it
     Column("watch_at", Double),  # when the platform is next asked how it stands; None: it isn't
+    Column("expect_at", Double),  # by when the register should have shown that it has it; None: that is settled or told
     Column("proved_at", Double),  # when the register or its staff first showed that they have it
     Column("unseen_at", Double),  # when it was told that they hadn't
     Column("ticket", Text),  # the attention ticket at the platform, a PosOrder as JSON
@@ -109,7 +112,14 @@ orders = Table(
         sqlite_where=text("escalate_at IS NOT NULL"),
         postgresql_where=text("escalate_at IS NOT NULL"),
     ),
+    Index(
+        "tillpost_orders_expected",
+        "expect_at",
+        sqlite_where=text("expect_at IS NOT NULL"),
+        postgresql_where=text("expect_at IS NOT NULL"),
+    ),
     Index("tillpost_orders_added", "added_at"),
+    Index("tillpost_orders_pos_id", "pos_id", "connection"),
     Index("tillpost_orders_state", "state", "added_at"),
 )
 """One row an order: where it stands, and when something is to be done for it."""
@@ -163,6 +173,7 @@ connections = Table(
     Column("import_failed_at", Double, nullable=False),
     Column("import_failure", Text),
     Column("sync_at", Double),  # when the daily import is next due
+    Column("import_at", Double),  # when one is due because the platform told of a change; None: it told of none
     # Whether it takes orders now, as it was last seen.
     Column("readiness", Text),  # what the last check saw, a Seen as JSON
     Column("check_at", Double, nullable=False, server_default="0"),  # when it is next asked; 0: nobody has said yet

@@ -22,14 +22,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from tillpost.errors import Transcript
 from tillpost.journal import Event
-from tillpost.order import Order
+from tillpost.order import Order, Progress
 from tillpost.outbox import schema as t
 from tillpost.outbox.circuits import Circuit
 from tillpost.outbox.database import Database
 from tillpost.outbox.orders import event_of, event_row
 from tillpost.outbox.settings import OutboxSettings
 
-__all__ = ["ALONE_AFTER", "SET_ASIDE_AFTER", "Claim", "LeaseLostError", "Standing", "Store"]
+__all__ = ["ALONE_AFTER", "HELD_BACK", "SET_ASIDE_AFTER", "Claim", "LeaseLostError", "Standing", "Store"]
 
 ALONE_AFTER = 2
 """An order with which so many workers in a row died runs alone, so that it can't take others with it."""
@@ -91,7 +91,7 @@ _ORDER, _PLACE = t.orders.c, t.connections.c
 # What is run for every order is written once, here: SQLAlchemy takes longer to put a statement together than to run it.
 _FREE = (_ORDER.worker.is_(None), _ORDER.due_at.is_not(None))
 _ALONE = text(f"deaths >= {ALONE_AFTER}")  # as a literal, so that the index for these orders is found to fit
-_HELD_BACK = select(_PLACE.name).where(
+HELD_BACK = select(_PLACE.name).where(
     or_(
         _PLACE.paused != "",
         _PLACE.not_before > bindparam("now"),
@@ -100,7 +100,7 @@ _HELD_BACK = select(_PLACE.name).where(
 )
 _DEADLY = (
     select(_ORDER.id)
-    .where(*_FREE, _ALONE, _ORDER.due_at <= bindparam("now"), _ORDER.connection.not_in(_HELD_BACK))
+    .where(*_FREE, _ALONE, _ORDER.due_at <= bindparam("now"), _ORDER.connection.not_in(HELD_BACK))
     .limit(1)
 )
 _HELD = select(func.count()).where(_ORDER.connection == bindparam("of"), _ORDER.worker.is_not(None))
@@ -297,6 +297,11 @@ class Store:
                 db.execute(_KEEP, row)
             yield db
         claim.number += len(rows)
+
+    def move_on(self, db: Connection, order_id: str, below: Sequence[Progress], to: Progress) -> None:
+        """Let the customer be told a further step, unless a person has moved the order on at least as far."""
+        behind = (_ORDER.id == order_id, _ORDER.progress.in_([step.value for step in below]))
+        db.execute(update(t.orders).where(*behind).values(progress=to.value))
 
     def _event(self, claim: Claim, number: int, event: Event, exchange: Transcript | None) -> dict[str, object]:
         kind, body = event_row(event)

@@ -1,8 +1,8 @@
 """What has to be done beside the orders, now and then, by whichever worker comes first.
 
 Connections with new credentials go on, stores are checked, menus are imported at the store's time of day, waits that a
-clock set back has made endless are ended, and customers' data is erased in time. Each is claimed in the store, so that
-one worker does it.
+clock set back has made endless are ended, customers' data is erased in time, and orders are watched (`watching`). Each
+is claimed in the store, so that one worker does it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from tillpost.outbox.handling import Busy
 from tillpost.outbox.orders import WaitsFor
 from tillpost.outbox.processor import Processor
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER, ConnectionOptions
+from tillpost.outbox.watching import Watching
 
 __all__ = ["Tending", "next_sync"]
 
@@ -55,6 +56,7 @@ class Tending:
             (5.0, self._sync_menus),
             (30.0, self._end_endless_waits),
             (3600.0, self._erase),
+            *Watching(processor).chores,
         )
         self._next = [0.0] * len(self._chores)
 

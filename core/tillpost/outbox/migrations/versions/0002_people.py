@@ -18,13 +18,22 @@ def upgrade() -> None:
         sa.Column("problem_at", sa.Double),
         sa.Column("escalate_at", sa.Double),
         sa.Column("escalations", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("pos_id", _NAME),
+        sa.Column("received_at", sa.Double),
         sa.Column("watch_at", sa.Double),
+        sa.Column("expect_at", sa.Double),
         sa.Column("proved_at", sa.Double),
         sa.Column("unseen_at", sa.Double),
         sa.Column("ticket", sa.Text),
     ):
         op.add_column("tillpost_orders", column)
-    for name, when in (("problem", "problem_at"), ("watched", "watch_at"), ("escalated", "escalate_at")):
+    indexed = (
+        ("problem", "problem_at"),
+        ("watched", "watch_at"),
+        ("escalated", "escalate_at"),
+        ("expected", "expect_at"),
+    )
+    for name, when in indexed:
         there = sa.text(f"{when} IS NOT NULL")
         op.create_index(
             f"tillpost_orders_{name}", "tillpost_orders", [when], sqlite_where=there, postgresql_where=there
@@ -33,7 +42,13 @@ def upgrade() -> None:
     op.execute(
         "UPDATE tillpost_orders SET problem_at = updated_at WHERE state = 'error' OR waits_for = 'authorisation'"
     )
+    op.create_index("tillpost_orders_pos_id", "tillpost_orders", ["pos_id", "connection"])
+    of_json = (
+        "json_extract(pos_order, '$.id')" if op.get_bind().dialect.name == "sqlite" else "pos_order::json ->> 'id'"
+    )
+    op.execute(f"UPDATE tillpost_orders SET pos_id = {of_json} WHERE pos_order IS NOT NULL")  # noqa: S608  our own text
     for column in (
+        sa.Column("import_at", sa.Double),
         sa.Column("readiness", sa.Text),
         sa.Column("check_at", sa.Double, nullable=False, server_default="0"),
         sa.Column("takes_orders", sa.Boolean),

@@ -1,0 +1,228 @@
+"""Simulated stores whose platforms tell by webhooks, signed as each platform signs them, for tests of the outbox.
+
+`Square` and `Kounta` are driven alike: an order is brought there, staff do something, and `told` gives the webhook that
+the platform sends of it, as the arguments of `Outbox.receive` after the connection's name.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from adapters.square.shop_orders import FLAT_WHITE, TOASTIE, paid
+from core.outbox.corner_shop import lunch
+from tillpost import Order, Policy, hookimpl
+from tillpost.outbox import Connected, Outbox, Processor, from_mapping
+from tillpost.outbox.receiving import Receiver
+from tillpost.simulator import serve_in_thread
+from tillpost.till import Options, adapter_for
+from tillpost_generic.simulator import GenericSimulator
+from tillpost_kounta.simulator import KountaSettings, KountaSimulator
+from tillpost_kounta.simulator.order_json import single_order
+from tillpost_kounta.simulator.webhooks import sent
+from tillpost_kounta.simulator.wire import to_json
+from tillpost_square.simulator import SquareSimulator
+
+Delivery: TypeAlias = tuple[Mapping[str, str], bytes, str]
+"""A webhook: its headers, its body, and the address that was called."""
+
+HOOK = "https://shop.example/hooks/cafe"
+
+
+class Heard:
+    """Hooks that keep what they are told: each one's name, with its facts."""
+
+    def __init__(self) -> None:
+        self.all: list[tuple[str, Mapping[str, Any]]] = []
+
+    @property
+    def names(self) -> list[str]:
+        """What was told, in its order."""
+        return [name for name, _ in self.all]
+
+    def named(self, hook: str) -> list[Mapping[str, Any]]:
+        """What one hook was told."""
+        return [facts for name, facts in self.all if name == hook]
+
+    @hookimpl
+    def order_submitted(self, order: Order) -> None:
+        self.all.append(("order_submitted", {"order": order}))
+
+    @hookimpl
+    def order_status_changed(self, order: Order | None, state: str, progress: str) -> None:
+        self.all.append(("order_status_changed", {"order": order, "state": state, "progress": progress}))
+
+    @hookimpl
+    def order_rejected(self, order: Order | None, pos_order: object) -> None:
+        self.all.append(("order_rejected", {"order": order, "pos_order": pos_order}))
+
+    @hookimpl
+    def order_failed(self, order: Order, error: object) -> None:
+        self.all.append(("order_failed", {"order": order, "error": error}))
+
+    @hookimpl
+    def order_unseen(self, order: Order | None, pos_order: object) -> None:
+        self.all.append(("order_unseen", {"order": order, "pos_order": pos_order}))
+
+    @hookimpl
+    def order_escalated(self, order: Order | None, error: object, times: int) -> None:
+        self.all.append(("order_escalated", {"order": order, "error": error, "times": times}))
+
+    @hookimpl
+    def menu_error(self, order: Order, error: object) -> None:
+        self.all.append(("menu_error", {"order": order, "error": error}))
+
+    @hookimpl
+    def menu_imported(self, connection: str) -> None:
+        self.all.append(("menu_imported", {"connection": connection}))
+
+    @hookimpl
+    def reauthorisation_needed(self, error: object) -> None:
+        self.all.append(("reauthorisation_needed", {"error": error}))
+
+
+class Store(ABC):
+    """A simulated store, and its connection "cafe"."""
+
+    simulator: Any
+    settings: Mapping[str, Any]
+
+    def __init__(self, simulator: Any, platform: str, **settings: Any) -> None:
+        self._open = ExitStack()
+        self.simulator = simulator
+        self.platform_name = platform
+        running = self._open.enter_context(serve_in_thread(simulator))
+        self.settings = {**running.settings, **settings}
+
+    def close(self) -> None:
+        """Close the store."""
+        self._open.close()
+
+    def connected(self, policy: Policy | None = None) -> Connected:
+        """The connection to the store."""
+        return Connected(adapter_for(self.platform_name, dict(self.settings)), Options(policy=policy or Policy()))
+
+    def processing(
+        self, outbox: Outbox, heard: Heard | None = None, clock: Callable[[], float] = time.time
+    ) -> Processor:
+        """A worker that knows the store as "cafe"."""
+        hooks = (heard,) if heard else ()
+        return Processor(outbox, connections=from_mapping({"cafe": self.connected()}), hooks=hooks, clock=clock)
+
+    def receiver(self, outbox: Outbox, heard: Heard | None = None, clock: Callable[[], float] = time.time) -> Receiver:
+        """What receives the store's webhooks."""
+        hooks, known = (heard,) if heard else (), from_mapping({"cafe": self.connected()})
+        made = outbox.receiver(connections=known, hooks=hooks, clock=clock)
+        self._open.callback(made.close)
+        return made
+
+    def bring(self, outbox: Outbox, order_id: str = "ord-1", **changes: Any) -> str:
+        """Bring an order to the platform, and return the platform's id of it."""
+        outbox.add(self.order(order_id, **changes), connection="cafe", is_new=True)
+        with self.processing(outbox) as processor:
+            for claim in processor.claim(9):
+                processor.handle(claim)
+        stored = outbox.get(order_id)
+        assert stored
+        assert stored.state == "received", stored
+        assert stored.pos_order
+        return stored.pos_order.id
+
+    @abstractmethod
+    def order(self, order_id: str, **changes: Any) -> Order:
+        """A paid order that the store takes."""
+
+    @abstractmethod
+    def told(self, pos_id: str, *, event_id: str = "e1", url: str = HOOK) -> Delivery:
+        """What the platform sends of an order now."""
+
+    @abstractmethod
+    def signed(self, body: bytes, url: str = HOOK) -> Delivery:
+        """Any body, signed as the platform signs."""
+
+
+class Square(Store):
+    """A store at Square."""
+
+    secret = "whsec"
+
+    def __init__(self) -> None:
+        super().__init__(SquareSimulator(), "square", webhook_secret=self.secret)
+
+    def order(self, order_id: str, **changes: Any) -> Order:
+        return lunch(order_id, **changes)
+
+    def told(self, pos_id: str, *, event_id: str = "e1", url: str = HOOK, kind: str = "order.updated") -> Delivery:
+        return self.event(kind, event_id=event_id, url=url, pos_id=pos_id)
+
+    def event(
+        self, kind: str, *, event_id: str = "e1", url: str = HOOK, pos_id: str = "", at: float | None = None
+    ) -> Delivery:
+        """Any notification. `at` is when it was made, in epoch seconds."""
+        made = datetime.fromtimestamp(time.time() if at is None else at, UTC).isoformat()
+        about = {"order_updated": {"order_id": pos_id, "location_id": self.simulator.settings.location_id}}
+        data = {"type": "order", "id": pos_id, "object": about if pos_id else {}}
+        told = {"merchant_id": "M", "type": kind, "event_id": event_id, "created_at": made, "data": data}
+        return self.signed(json.dumps(told).encode(), url)
+
+    def signed(self, body: bytes, url: str = HOOK) -> Delivery:
+        digest = hmac.new(self.secret.encode(), url.encode() + body, hashlib.sha256).digest()
+        return {"X-Square-HmacSha256-Signature": base64.b64encode(digest).decode()}, body, url
+
+
+class Kounta(Store):
+    """A store at Kounta."""
+
+    def __init__(self) -> None:
+        simulator = KountaSimulator(KountaSettings(oauth_limit=100_000))
+        stand_ins = {"charge_products": {"surcharge": 9001, "delivery": 9002}, "tip_product": 9003}
+        secret = simulator.settings.webhook_secret
+        super().__init__(
+            simulator, "kounta", import_pace=0, webhook_secret=secret, look_after=(0.01, 0.02), **stand_ins
+        )
+
+    def order(self, order_id: str, **changes: Any) -> Order:
+        return paid(order_id, [FLAT_WHITE, TOASTIE]).model_copy(update=changes)
+
+    def told(self, pos_id: str, *, event_id: str = "e1", url: str = HOOK) -> Delivery:
+        world = self.simulator.world
+        return self.signed(to_json(single_order(world, world.orders[int(pos_id)])).encode(), url)
+
+    def signed(self, body: bytes, url: str = HOOK) -> Delivery:
+        return dict(sent(self.simulator.world, url, "", body).headers), body, url
+
+
+class Generic(Store):
+    """A store with a POS that serves the generic format, and refuses orders late."""
+
+    def __init__(self) -> None:
+        super().__init__(GenericSimulator(), "generic", allow_private=True, look_after=(0.01, 0.02))
+
+    def order(self, order_id: str, **changes: Any) -> Order:
+        return paid(order_id, [FLAT_WHITE, TOASTIE]).model_copy(update=changes)
+
+    def told(self, pos_id: str, *, event_id: str = "e1", url: str = HOOK) -> Delivery:
+        stored = self.simulator.world.named(pos_id)
+        there = {"id": pos_id, "reference": stored.order.id, "state": stored.state, "progress": stored.progress}
+        told = {"kind": "order_changed", "event_id": event_id, "pos_id": pos_id, "pos_order": there}
+        return self.signed(json.dumps(told).encode(), url)
+
+    def refused(self, pos_id: str, kind: str, detail: str = "no longer sold", event_id: str = "e1") -> Delivery:
+        """The POS refuses an order that it had taken."""
+        error = {"kind": kind, "detail": detail}
+        told = {"kind": "order_refused", "event_id": event_id, "pos_id": pos_id, "error": error}
+        return self.signed(json.dumps(told).encode())
+
+    def signed(self, body: bytes, url: str = HOOK) -> Delivery:
+        stamp, target = str(int(time.time())), url.removeprefix("https://shop.example")
+        text = "\n".join((stamp, "POST", target, "", hashlib.sha256(body).hexdigest()))
+        made = hmac.new(self.simulator.settings.signing_key.encode(), text.encode(), hashlib.sha256).hexdigest()
+        return {"Tillpost-Timestamp": stamp, "Tillpost-Signature": made}, body, url

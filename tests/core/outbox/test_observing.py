@@ -1,0 +1,214 @@
+"""Whatever a platform says of an order in whatever sequence, nothing goes backwards, and each turn is told once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.outbox.corner_shop import lunch
+from tillpost.errors import Applied, ErrorRecord, Outcome
+from tillpost.exchange import Effect
+from tillpost.journal import Asked, Event, Failed, Imported, Intended, Settled, Submitted
+from tillpost.order import PosOrder, PosState, Progress
+from tillpost.outbox import OrderState, OutboxSettings, StoredOrder, WaitsFor
+from tillpost.outbox.observing import (
+    WATCH_FOR,
+    Change,
+    Known,
+    arrived,
+    expected_by,
+    further,
+    lower_than,
+    observed,
+    refused,
+    watch_again,
+)
+from tillpost.recovery import fold
+
+SETTINGS = OutboxSettings()
+ORDER = lunch()
+OVER = (OrderState.REJECTED, OrderState.CANCELLED, OrderState.MANUAL)
+RANK = {OrderState.RECEIVED: 0, OrderState.ACCEPTED: 1, OrderState.REJECTED: 2, OrderState.CANCELLED: 2}
+SENT: tuple[Event, ...] = (
+    Asked(1, "d"),
+    Intended(2, Effect.CREATE, 0, "k", "b"),
+    Settled(3, Applied.YES),
+    Submitted(4, PosOrder(id="p1")),
+)
+
+
+def known(state: OrderState = OrderState.RECEIVED, progress: Progress = Progress.NEW, **more: Any) -> Known:
+    there = PosOrder(id="p1", reference="ord-1") if state not in (OrderState.DUE, OrderState.MANUAL) else None
+    facts: dict[str, Any] = {
+        "id": "ord-1",
+        "connection": "cafe",
+        "state": state,
+        "progress": progress,
+        "code": "B42",
+        "customer": "Mia",
+        "added_at": 0.0,
+        "begin_at": 0.0,
+        "due_at": None,
+        "waits_for": WaitsFor.NOTHING,
+        "updated_at": 0.0,
+        "pos_order": there,
+        "order": ORDER,
+        **more,
+    }
+    return Known(StoredOrder.model_construct(**facts), received_at=0.0)
+
+
+def after(before: Known, change: Change) -> Known:
+    """What the outbox has once a change was written."""
+    v: Mapping[str, Any] = change.values
+    facts: dict[str, Any] = {"state": OrderState(v["state"])} if "state" in v else {}
+    facts |= {"progress": Progress(v["progress"])} if "progress" in v else {}
+    if "pos_order" in v:
+        facts["pos_order"] = PosOrder.model_validate_json(v["pos_order"]) if v["pos_order"] else None
+    if "error" in v:
+        facts["error"] = ErrorRecord.model_validate_json(v["error"]) if v["error"] else None
+    stored = before.stored.model_copy(update=facts)
+    return replace(before, stored=stored, proved_at=v.get("proved_at", before.proved_at))
+
+
+seen = st.builds(
+    PosOrder,
+    id=st.just("p1"),
+    reference=st.sampled_from(["", "ord-1"]),
+    state=st.sampled_from(PosState),
+    progress=st.sampled_from(Progress),
+    total=st.sampled_from([None, ORDER.total]),
+)
+
+
+@given(
+    start=st.sampled_from(OrderState),
+    progress=st.sampled_from(Progress),
+    sightings=st.lists(seen, max_size=12),
+)
+def test_no_sequence_of_sightings_takes_an_order_back(
+    start: OrderState, progress: Progress, sightings: Sequence[PosOrder]
+) -> None:
+    now, told = known(start, progress), list[str]()
+    for number, there in enumerate(sightings):
+        before, change = now.stored, observed(now, there, float(number), SETTINGS)
+        now = after(now, change)
+        stored = now.stored
+        if before.state in (*OVER, OrderState.DUE, OrderState.SENDING):
+            assert (stored.state, stored.progress) == (before.state, before.progress)
+        if before.state in RANK:
+            assert RANK[stored.state] >= RANK[before.state]
+        if stored.progress is not before.progress:
+            assert before.progress in lower_than(stored.progress)
+        if stored.state is OrderState.ACCEPTED:
+            assert now.proved_at is not None or start is OrderState.ACCEPTED
+        if before.pos_order and stored.pos_order and stored.state in RANK:
+            ranks = [RANK[OrderState(p.state.value)] for p in (before.pos_order, stored.pos_order)]
+            assert ranks == sorted(ranks)
+            assert further(before.pos_order.progress, stored.pos_order.progress) == stored.pos_order.progress
+        changed = (stored.state, stored.progress) != (before.state, before.progress)
+        hooks = [name for name, _ in change.told]
+        assert ("order_status_changed" in hooks) is changed
+        told += hooks
+        assert not observed(now, there, float(number), SETTINGS).told, "told again, it says nothing new"
+    assert told.count("order_rejected") <= 1
+    assert (now.stored.state in (OrderState.REJECTED, OrderState.CANCELLED)) is (
+        "order_rejected" in told or start in (OrderState.REJECTED, OrderState.CANCELLED)
+    )
+
+
+@given(sightings=st.lists(seen.filter(lambda there: there.state is PosState.RECEIVED), max_size=6))
+def test_what_the_platform_says_alone_is_never_the_registers_proof(sightings: Sequence[PosOrder]) -> None:
+    now = known()
+    for there in sightings:
+        now = after(now, observed(now, there, 1.0, SETTINGS))
+    assert now.stored.state is OrderState.RECEIVED
+    assert now.proved_at is None
+
+
+def test_the_registers_sign_alone_lets_the_customer_be_told_and_a_person_is_never_overruled() -> None:
+    there = PosOrder(id="p1", state=PosState.ACCEPTED)
+    assert after(known(), observed(known(), there, 1, SETTINGS)).stored.progress is Progress.ACCEPTED
+    moved = known(progress=Progress.READY)
+    assert after(moved, observed(moved, there, 1, SETTINGS)).stored.progress is Progress.READY
+
+
+def test_notices_and_a_total_that_the_platform_doesnt_repeat_are_kept() -> None:
+    first = PosOrder(id="p1", total=2881, notices=("the note was cut",))
+    now = known(pos_order=first)
+    there = after(now, observed(now, PosOrder(id="p1", state=PosState.ACCEPTED), 1, SETTINGS)).stored.pos_order
+    assert there
+    assert (there.total, there.notices, there.state) == (2881, ("the note was cut",), "accepted")
+
+
+def error(kind: str, outcome: Outcome = Outcome.NOT_CREATED, there: PosOrder | None = None) -> ErrorRecord:
+    return ErrorRecord(kind=kind, detail="no", outcome=outcome, pos_order=there)
+
+
+CASES: list[tuple[str, Known, ErrorRecord, Sequence[Event], OrderState]] = [
+    ("a menu error is mended", known(), error("MenuError"), SENT, OrderState.DUE),
+    ("also after staff had seen it", known(OrderState.ACCEPTED), error("MenuError"), SENT, OrderState.DUE),
+    ("but not in doubt", known(), error("MenuError", Outcome.UNKNOWN), SENT, OrderState.ERROR),
+    ("nor while it is there", known(), error("MenuError", there=PosOrder(id="p1")), SENT, OrderState.ERROR),
+    ("nor twice", known(), error("MenuError"), (*SENT[:1], Imported(1, True), *SENT[1:]), OrderState.ERROR),
+    ("nor once its content was erased", known(order=None), error("MenuError"), SENT, OrderState.ERROR),
+    ("nor once its journal was pruned", known(), error("MenuError"), (), OrderState.ERROR),
+    ("another error is a person's", known(), error("TaxError"), SENT, OrderState.ERROR),
+    ("an outage too", known(), error("OutageError"), SENT, OrderState.ERROR),
+    ("what is sent stays so", known(OrderState.DUE), error("MenuError"), SENT, OrderState.DUE),
+    ("what a person settled stays so", known(OrderState.MANUAL), error("MenuError"), SENT, OrderState.MANUAL),
+    ("a refusal stays", known(OrderState.REJECTED), error("TaxError"), SENT, OrderState.REJECTED),
+]
+
+
+@pytest.mark.parametrize(("now", "why", "journal", "ends"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
+def test_a_refusal_that_comes_late(now: Known, why: ErrorRecord, journal: Sequence[Event], ends: OrderState) -> None:
+    change = refused(now, why, journal, 10.0, SETTINGS)
+    assert after(now, change).stored.state is ends
+    assert change.due is (ends is OrderState.DUE and now.stored.state is not OrderState.DUE)
+    history = fold((*journal, *change.events))
+    if change.due:
+        assert (history.done, history.generation, history.asked_at) == (None, 1, 10.0)
+        assert change.events == (Failed(10.0, why, sends=0, menu_at=2),)
+        assert change.values["to_ask"] is False
+
+
+def test_staff_who_turn_an_order_down_end_it() -> None:
+    there = PosOrder(id="p1", state=PosState.REJECTED, progress=Progress.CANCELLED)
+    change = refused(known(), error("OrderError", Outcome.CREATED, there), SENT, 1.0, SETTINGS)
+    assert [name for name, _ in change.told] == ["order_status_changed", "order_rejected"]
+    assert change.values["escalate_at"] == 1.0 + SETTINGS.escalate_after
+
+
+@given(
+    now=st.floats(0, 1e6), ago=st.floats(0, 1e5), due=st.none() | st.floats(0, 2e6), state=st.sampled_from(OrderState)
+)
+def test_an_order_is_watched_at_most_every_half_minute_and_not_for_ever(
+    now: float, ago: float, due: float | None, state: OrderState
+) -> None:
+    at = watch_again(state, Progress.NEW, now - ago, due, now)
+    if state not in (OrderState.RECEIVED, OrderState.ACCEPTED):
+        assert at is None
+    if at is not None:
+        assert at - now + 1e-6 >= 30
+        assert at - now <= 300 + 1e-6
+        assert at <= max(now - ago, due or 0) + WATCH_FOR
+
+
+def test_a_sign_is_expected_five_minutes_after_the_register_can_show_it() -> None:
+    assert expected_by(1000.0, None, SETTINGS) == 1300.0
+    assert expected_by(1000.0, 1200.0, SETTINGS) == 1300.0
+    assert expected_by(1000.0, 10_000.0, SETTINGS) == 8500.0
+
+
+def test_an_order_that_arrives_turned_down_is_a_problem_at_once() -> None:
+    there = PosOrder(id="p1", state=PosState.REJECTED)
+    values = arrived(there, ORDER, OrderState.REJECTED, 1.0, SETTINGS)
+    assert (values["problem_at"], values["watch_at"], values["expect_at"]) == (1.0, None, None)
+    proved = arrived(PosOrder(id="p1", state=PosState.ACCEPTED), ORDER, OrderState.ACCEPTED, 1.0, SETTINGS)
+    assert (proved["proved_at"], proved["expect_at"]) == (1.0, None)
