@@ -189,21 +189,31 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
                         return _pos_order(seen.model_copy(update={"deleted": True}))
             raise
 
-    def import_menu(self) -> Exchange[Menu]:
-        """Return the site's menu. Taxes and modifiers that no list tells are asked for product by product."""
+    def import_menu(self, anew: int = 2) -> Exchange[Menu]:
+        """Return the site's menu. Taxes and modifiers that no list tells are asked for product by product.
+
+        A product that is gone by then may be there under another id, so all is read `anew`, so often at most.
+        """
         currency = yield from ask(Request("GET", f"{self._company}.json", wire.currency))
         taxes = yield from self._all(f"{self._company}/taxes.json", wire.Thing)
         listed = yield from self._all(f"{self._site}/products.json?fields={_FIELDS}", wire.Product)
         products: list[Product] = []
         for product in (each for each in listed if not each.variants):  # a template can't be ordered (vendor's page)
-            known = wire.taxes_of(product, taxes)
-            if known is None:
-                read = exchange.reading_about(wire.Product, product.id)
-                alone = yield from ask(Request("GET", f"{self._site}/products/{product.id}.json", read))
-                known = alone.taxes or ()
-            modifiers = yield from self._all(f"{self._company}/products/{product.id}/modifiers.json", wire.Product)
-            products.append(wire.sold(product, known, modifiers, included=self.config.prices_include_tax))
+            try:
+                products.append((yield from self._sold(product, taxes)))
+            except PosError as error:
+                if error.status_code != 404 or not anew:
+                    raise
+                return (yield from self.import_menu(anew - 1))
         return menu_of_products(products, site=self.config.site_id, currency=currency, faults=mixed(products))
+
+    def _sold(self, product: wire.Product, taxes: Sequence[wire.Thing]) -> Exchange[Product]:
+        known = wire.taxes_of(product, taxes)
+        if known is None:
+            read = exchange.reading_about(wire.Product, product.id)
+            known = (yield from ask(Request("GET", f"{self._site}/products/{product.id}.json", read))).taxes or ()
+        modifiers = yield from self._all(f"{self._company}/products/{product.id}/modifiers.json", wire.Product)
+        return wire.sold(product, known, modifiers, included=self.config.prices_include_tax)
 
     def check(self) -> Exchange[Readiness]:
         """Look at the site: is a device in use, is online ordering on, does the printing register get dockets?"""
