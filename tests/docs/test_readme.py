@@ -60,7 +60,7 @@ def test_the_readme_leads_to_pages_that_are_there() -> None:
 def test_the_readmes_shop_brings_an_order_from_its_handler_to_the_simulators_register(reader: Reader) -> None:
     """What it says to type is typed, in its order; `curl` alone is stood in for, since not every machine has it."""
     (shop,) = [block.text for block in blocks(README) if block.text.startswith("# shop.py\n")]
-    (typed,) = [block.text for block in blocks(README) if block.language == "sh"]
+    (typed,) = [block.text for block in blocks(README) if block.language == "sh" and "uvicorn" in block.text]
     install, simulate, serve, order, work, show = typed.replace(".venv/bin/", "").splitlines()
     assert install.startswith("pip install ")
     shutil.copytree(DOCS / "examples", reader.folder / "docs" / "examples")
