@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -148,7 +148,7 @@ def test_what_is_forged_unsigned_huge_or_unreadable_is_refused_and_changes_nothi
     store.simulator.staff_accept("ord-1")
     headers, body, url = store.told(pos_id)
     receiver = store.receiver(outbox)
-    cases = [
+    cases: list[tuple[Mapping[str, str], bytes, WebhookFault]] = [
         (headers, body + b" ", WebhookFault.FORGED),
         ({}, body, WebhookFault.UNSIGNED),
         (headers, b"x" * (LARGEST + 1), WebhookFault.TOO_LARGE),
@@ -467,6 +467,52 @@ def test_an_order_that_was_given_up_in_doubt_and_turns_up_has_arrived(outbox: Ou
     with store.processing(outbox) as processor:
         assert processor.claim(9) == []
     assert len(store.simulator.world.orders) == 1
+    store.close()
+
+
+def test_an_order_that_a_person_moved_on_isnt_taken_back_when_it_arrives(outbox: Outbox, square: Square) -> None:
+    square.simulator.remove_variation("5312")
+    outbox.add(square.order("ord-1"), connection="cafe")
+    known, desk = from_mapping({"cafe": square.connected()}), Desk(outbox, "mia")
+    with Processor(outbox, connections=known) as processor:
+        for claim in processor.claim(1):
+            processor.handle(claim)
+        desk.accept("ord-1")
+        desk.advance("ord-1", Progress.READY)
+        square.simulator.reset()
+        desk.resubmit("ord-1")
+        for claim in processor.claim(1):
+            processor.handle(claim)
+    now = stored(outbox)
+    assert (now.state, now.progress) == (OrderState.RECEIVED, Progress.READY)
+    assert now.pos_order
+    square.simulator.staff_accept("ord-1")
+    square.receiver(outbox).receive("cafe", *square.told(now.pos_order.id))
+    now = stored(outbox)
+    assert (now.state, now.progress) == (OrderState.ACCEPTED, Progress.READY)
+
+
+def test_an_order_that_staff_turned_down_before_it_was_known_to_be_there_is_told(outbox: Outbox) -> None:
+    """Its answer was lost, staff were faster than the look."""
+    store, heard = Kounta(), Heard()
+    lost = FaultRule(method="POST", path="/orders.json$", fault=Fault(kind=FaultKind.LOST_ANSWER), times=1)
+    store.simulator.set_faults(FaultPlan(rules=(lost,)))
+    outbox.add(store.order("ord-1"), connection="cafe", is_new=True)
+    clock = Clock()
+    with store.processing(outbox, heard, clock) as processor:
+        for claim in processor.claim(1):
+            processor.handle(claim)
+        store.simulator.staff_reject("ord-1")
+        for _ in range(4):
+            clock.ahead += 5
+            for claim in processor.claim(1):
+                processor.handle(claim)
+    now = stored(outbox)
+    assert (now.state, now.progress) == (OrderState.REJECTED, Progress.CANCELLED)
+    assert now.remedy
+    assert now.remedy.action == "refund"
+    assert "order_rejected" in heard.names
+    assert column(outbox, "problem_at") is not None
     store.close()
 
 
