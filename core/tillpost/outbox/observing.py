@@ -24,6 +24,7 @@ __all__ = [
     "Change",
     "Known",
     "arrived",
+    "due_of",
     "expected_by",
     "further",
     "lower_than",
@@ -117,7 +118,7 @@ def _copy_of_manual(stored: StoredOrder, seen: PosOrder) -> Change:
 
 def _moved_on(known: Known, seen: PosOrder, now: float, settings: OutboxSettings, error: ErrorRecord | None) -> Change:
     stored, there = known.stored, _merged(known.stored.pos_order, seen)
-    gone, due = there.state in _REFUSED, _due(stored.order)
+    gone, due = there.state in _REFUSED, due_of(stored.order)
     state = state_of(there) if gone or stored.state is not OrderState.ERROR else OrderState.ERROR
     state = stored.state if stored.state is OrderState.ACCEPTED and state is OrderState.RECEIVED else state
     progress = further(stored.progress, told_by(there))
@@ -277,8 +278,8 @@ def arrived(
         "received_at": now,
         "proved_at": proved,
         "unseen_at": None,
-        "watch_at": watch_again(state, there.progress, now, _due(order), now),
-        "expect_at": expected_by(now, _due(order), settings) if state is OrderState.RECEIVED else None,
+        "watch_at": watch_again(state, there.progress, now, due_of(order), now),
+        "expect_at": expected_by(now, due_of(order), settings) if state is OrderState.RECEIVED else None,
         **(_turned_down(there, now, settings) if state in _OVER else {}),
     }
 
@@ -313,5 +314,6 @@ def expected_by(received_at: float, due: float | None, settings: OutboxSettings)
     return max(received_at, (due or 0.0) - NOTICE) + settings.unseen_after
 
 
-def _due(order: Order | None) -> float | None:
+def due_of(order: Order | None) -> float | None:
+    """Return when an order is due, in epoch seconds; None for as soon as possible, and once it was erased."""
     return order.due_at.timestamp() if order and order.due_at else None
