@@ -105,7 +105,7 @@ def order_rejected(connection: str, order: Order | None, pos_order: PosOrder) ->
 def order_unseen(connection: str, order: Order | None, pos_order: PosOrder) -> None:
     """The platform has had the order for `[outbox] unseen_after`, and the register has shown no sign of it. Once.
 
-    Of a scheduled order that is counted from 30 minutes before it is due, since no register shows it much earlier.
+    Of a scheduled order that is counted from 30 minutes before it is due, since it may not be shown any earlier.
     """
 
 

@@ -42,8 +42,10 @@ times; one that was accepted isn't asked for more often than that. In seconds.""
 WATCH_FOR = 4 * 3600.0
 """So long after it was received, and after it was due, an order is watched."""
 
+# unconfirmed: how early a register shows a scheduled order differs by platform and setting (Square has a preparation
+# time); a pickup scheduled for tomorrow at a real register would tell.
 NOTICE = 1800.0
-"""So long before it is due, the register shows an order that was scheduled."""
+"""So long before it is due, the register is expected to show an order that was scheduled."""
 
 _STEPS = (
     Progress.NEW,
@@ -309,7 +311,7 @@ def watch_again(
 def expected_by(received_at: float, due: float | None, settings: OutboxSettings) -> float:
     """Return by when the register should have shown that it has an order (epoch seconds).
 
-    Of a scheduled one that is counted from 30 minutes before it is due, since no register shows it much earlier.
+    Of a scheduled one that is counted from 30 minutes before it is due, since it may not be shown any earlier.
     """
     return max(received_at, (due or 0.0) - NOTICE) + settings.unseen_after
 
