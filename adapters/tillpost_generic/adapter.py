@@ -23,7 +23,7 @@ from tillpost.exchange import Effect, Exchange, Request, Response, ask, reading
 from tillpost.menu import Menu
 from tillpost.money import Amount, format_money
 from tillpost.order import Order, PosOrder, PosState, Progress
-from tillpost.readiness import Finding, Readiness
+from tillpost.readiness import Finding, Readiness, Reason
 from tillpost.remedies import Actor
 from tillpost.webhooks import Webhook, WebhookEvent, check_age, verify_hmac
 
@@ -110,8 +110,7 @@ class Generic(Adapter[GenericSettings]):
     errors = (
         *map(kind, (e.PermissionsError, e.RateLimitError, e.RegisterOfflineError, e.StoreClosedError, e.TaxError)),
         *map(kind, (e.MenuError, e.OrderError, e.SetupError, e.UnknownPosError)),
-        kind(e.OutageError, e.Applied.MAYBE),
-        kind(e.DoubtError, e.Applied.MAYBE),
+        *(kind(error, e.Applied.MAYBE) for error in (e.OutageError, e.DoubtError)),
     )
 
     def __init__(self, settings: GenericSettings) -> None:
@@ -173,11 +172,12 @@ class Generic(Adapter[GenericSettings]):
         try:
             health = yield from ask(Request("GET", "/health", reading(Health)))
         except e.PosError as why:
-            return Readiness(findings=(Finding(what="connection", ok=False, text=why.detail, actor=why.remedy.actor),))
+            return Readiness(findings=(Finding.unseen("connection", why),))
         found = [Finding(what="connection", ok=True, text="the POS answers and accepts the signature")]
-        for what, ok in ("store open", health.store_open), ("register online", health.register_online):
+        stops = {"store open": Reason.CLOSED, "register online": Reason.REGISTER_OFFLINE}
+        for (what, reason), ok in zip(stops.items(), (health.store_open, health.register_online), strict=True):
             said = f"{what}: {'yes' if ok else health.message or 'no'}"
-            found.append(Finding(what=what, ok=ok, text=said, actor=None if ok else Actor.STORE))
+            found.append(Finding.of(what, ok, said, Actor.STORE, reason))
         return Readiness(findings=tuple(found))
 
     def parse_webhook(self, webhook: Webhook, now: float) -> Sequence[WebhookEvent]:

@@ -11,8 +11,9 @@ from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote, urlencode
 
 from tillpost import exchange, oauth
-from tillpost.adapter import Account, Adapter, Attempt, Choice, Found, searched_from
-from tillpost.errors import Applied, DoubtError, PosError, RegisterOfflineError, StoreClosedError
+from tillpost.adapter import Account, Adapter, Attempt, Choice, Found, searched_from, ticket_reference
+from tillpost.docket import spelled_out
+from tillpost.errors import Applied, DoubtError, PosError, RegisterOfflineError, SetupError, StoreClosedError
 from tillpost.exchange import Effect, Exchange, Request, Response, ask, ask_with_answer, nothing, reading
 from tillpost.itemising import Billed, as_note, itemise, proved, reference_in
 from tillpost.lenient import texts_in
@@ -20,13 +21,13 @@ from tillpost.menu import Menu
 from tillpost.money import to_major
 from tillpost.net_menu import Product, menu_of_products, mixed
 from tillpost.order import Order, PosOrder, PosState, Progress
-from tillpost.readiness import Finding, Readiness
+from tillpost.readiness import Finding, Readiness, Reason
 from tillpost.remedies import Actor
 from tillpost.settings import AuthorisationRequest, Credentials, Signed
 from tillpost.table import Problem, Row
 from tillpost.webhooks import AvailabilityChanged, OrderChanged, Webhook, WebhookEvent, verify_hmac
 from tillpost_kounta import wire
-from tillpost_kounta.settings import KountaSettings
+from tillpost_kounta.settings import REGISTER_STEPS, KountaSettings
 from tillpost_kounta.table import TABLE
 
 __all__ = ["Kounta"]
@@ -35,6 +36,7 @@ M = TypeVar("M", bound=wire.Thing)
 _FIELDS = "categories,option_sets,availability,unit_price,unit_price_ex_tax,unit_tax,variants"
 _PAGES = exchange.PageHeaders(onward="x-next-page", count="x-pages", number="x-page")
 _PRINTING = "pass_thru_printing_register"
+_MOST_NOTES = 2000
 _READ_BACK = (0.5, 1.0, 2.0)  # seconds for which a new order may be a 404
 # Staff accept or reject (vendor's page). A 201, SUBMITTED, ON_HOLD and PENDING only say that the cloud has it.
 _DONE, _GONE = (PosState.ACCEPTED, Progress.COMPLETED), (PosState.CANCELLED, Progress.CANCELLED)
@@ -55,6 +57,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
     public_fields = frozenset("sale_number order_type placed_at fulfil_at id_str rate code".split())
     simulator = "tillpost_kounta.simulator:KountaSimulator"
     demo = "tillpost_kounta.demo:scenarios"
+    register_steps = REGISTER_STEPS
 
     def __init__(self, settings: KountaSettings) -> None:
         super().__init__(settings)
@@ -85,13 +88,33 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
             if self.config.pass_thru_printing and status.get(_PRINTING) == "offline":
                 raise RegisterOfflineError("the site's register for pass-through printing is offline")
         customer_id, notices = yield from self._customer(order)
-        content = exchange.to_exact_body(**body, customer_id=customer_id)
-        post = Request("POST", f"{self._company}/orders.json", nothing, content, Effect.CREATE)
+        there = yield from self._make(order.id, **body, customer_id=customer_id)
+        return (yield from self._proved(order, there, attempt.menu, notices))
+
+    def _make(self, reference: str, **content: object) -> Exchange[wire.Order]:
+        basis = {"site_id": int(self.config.site_id), "status": self.config.status, "sale_number": reference}
+        body = exchange.to_exact_body(**basis, **content)
+        post = Request("POST", f"{self._company}/orders.json", nothing, body, Effect.CREATE)
         pos_id = exchange.id_in_location((yield from ask_with_answer(post))[1], "orders")
         if not pos_id:
             raise DoubtError("the answer names no order", applied=Applied.MAYBE)
-        there = wire.Order(id=pos_id, sale_number=order.id, status=self.config.status)
-        return (yield from self._proved(order, there, attempt.menu, notices))
+        return wire.Order(id=pos_id, sale_number=reference, status=self.config.status)
+
+    def attention(self, order: Order, number: int) -> Exchange[PosOrder]:
+        """Make a ticket of the product that stands for it, unless there is one: Kounta takes no key.
+
+        unconfirmed: that an order of 0 needs no payment, how long its notes may be, and that they are printed. One
+        such order would tell.
+        """
+        if not (product := self.config.attention_product):
+            raise SetupError("the setting attention_product names no product that the ticket could go in as")
+        mark, created = ticket_reference(order), searched_from(order, None).strftime("%Y-%m-%dT%H:%M:%SZ")
+        for seen in (yield from self._all(f"{self._site}/orders.json?created_gte={created}&value_lte=1", wire.Order)):
+            if seen.sale_number == mark:
+                return _pos_order(seen)
+        line = {"product_id": int(product), "quantity": 1, "unit_price": 0}
+        note = f"ORDER ATTENTION REQUIRED\n{spelled_out(order, platform=self.title, most=_MOST_NOTES)}"
+        return _pos_order((yield from self._make(mark, notes=note, lines=[line])))
 
     def _body(self, order: Order, menu: Menu, remarks: Sequence[str]) -> dict[str, object]:
         """unconfirmed: the words of order_type but "Dine in", and how long notes may be; that modifiers, and choices
@@ -101,9 +124,6 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         paid = [to_major(payment.amount, order.currency) for payment in order.payments if payment.amount]
         method, lines = int(self.config.payment_method_id), itemise(order, menu, self.config)
         return {
-            "site_id": int(self.config.site_id),
-            "status": self.config.status,
-            "sale_number": order.id,
             "order_type": order.fulfilment.type.replace("_", " ").capitalize(),
             "notes": as_note(order, remarks),
             "lines": [
@@ -169,21 +189,31 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
                         return _pos_order(seen.model_copy(update={"deleted": True}))
             raise
 
-    def import_menu(self) -> Exchange[Menu]:
-        """Return the site's menu. Taxes and modifiers that no list tells are asked for product by product."""
+    def import_menu(self, anew: int = 2) -> Exchange[Menu]:
+        """Return the site's menu. Taxes and modifiers that no list tells are asked for product by product.
+
+        A product that is gone by then may be there under another id, so all is read `anew`, so often at most.
+        """
         currency = yield from ask(Request("GET", f"{self._company}.json", wire.currency))
         taxes = yield from self._all(f"{self._company}/taxes.json", wire.Thing)
         listed = yield from self._all(f"{self._site}/products.json?fields={_FIELDS}", wire.Product)
         products: list[Product] = []
         for product in (each for each in listed if not each.variants):  # a template can't be ordered (vendor's page)
-            known = wire.taxes_of(product, taxes)
-            if known is None:
-                read = exchange.reading_about(wire.Product, product.id)
-                alone = yield from ask(Request("GET", f"{self._site}/products/{product.id}.json", read))
-                known = alone.taxes or ()
-            modifiers = yield from self._all(f"{self._company}/products/{product.id}/modifiers.json", wire.Product)
-            products.append(wire.sold(product, known, modifiers, included=self.config.prices_include_tax))
+            try:
+                products.append((yield from self._sold(product, taxes)))
+            except PosError as error:
+                if error.status_code != 404 or not anew:
+                    raise
+                return (yield from self.import_menu(anew - 1))
         return menu_of_products(products, site=self.config.site_id, currency=currency, faults=mixed(products))
+
+    def _sold(self, product: wire.Product, taxes: Sequence[wire.Thing]) -> Exchange[Product]:
+        known = wire.taxes_of(product, taxes)
+        if known is None:
+            read = exchange.reading_about(wire.Product, product.id)
+            known = (yield from ask(Request("GET", f"{self._site}/products/{product.id}.json", read))).taxes or ()
+        modifiers = yield from self._all(f"{self._company}/products/{product.id}/modifiers.json", wire.Product)
+        return wire.sold(product, known, modifiers, included=self.config.prices_include_tax)
 
     def check(self) -> Exchange[Readiness]:
         """Look at the site: is a device in use, is online ordering on, does the printing register get dockets?"""
@@ -193,8 +223,15 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
             return Readiness(findings=(Finding.unseen("connection", error),))
         words = {"devices": status.get("status", ""), "online ordering": status.get("online_ordering", "")}
         words |= {"pass-through printing register": status[_PRINTING]} if _PRINTING in status else {}
-        said = {what: f"The site's {what}: {word or 'not told'}" for what, word in words.items()}
-        return Readiness(findings=tuple(Finding.of(w, words[w] == "online", said[w], Actor.STORE) for w in words))
+        stops = {"devices": Reason.REGISTER_OFFLINE, "online ordering": Reason.CLOSED}
+        stops |= {"pass-through printing register": Reason.REGISTER_OFFLINE} if self.config.pass_thru_printing else {}
+        found = (
+            # What isn't told, or isn't printed on, is in no order's way.
+            Finding.of(what, word == "online", f"The site's {what}: {word or 'not told'}", Actor.STORE,
+                       stops.get(what, Reason.OPEN) if word else Reason.OPEN)
+            for what, word in words.items()
+        )  # fmt: skip
+        return Readiness(findings=tuple(found))
 
     @classmethod
     def authorize_url(cls, base_url: str, request: AuthorisationRequest) -> str:
@@ -203,7 +240,11 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         return oauth.authorisation_page(page, request, response_type="code")
 
     def account(self) -> Exchange[Account]:
-        """Return the company that let us in, its sites and its payment methods."""
+        """Return the company that let us in, its sites and its payment methods.
+
+        unconfirmed: that companies/me is the company of the token; that all three take these paths. An answer of each
+        would tell.
+        """
         company = yield from ask(Request("GET", "/v1/companies/me.json", reading(wire.Thing)))
         found = {"company_id": [company]}
         for setting, listed in ("site_id", "sites"), ("payment_method_id", "payment_methods"):

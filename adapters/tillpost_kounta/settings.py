@@ -7,9 +7,11 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 
 from tillpost.itemising import StandIns
+from tillpost.remedies import Actor
+from tillpost.runbook import StepText
 from tillpost.settings import AdapterSettings, Looks, Seconds
 
-__all__ = ["KountaSettings"]
+__all__ = ["REGISTER_STEPS", "KountaSettings"]
 
 KountaId = Annotated[str, Field(pattern=r"^[0-9]{1,20}$", coerce_numbers_to_str=True)]
 
@@ -41,3 +43,30 @@ class KountaSettings(StandIns, AdapterSettings):
     check_first: bool = True
     import_pace: Seconds = 0.25
     look_after: Looks = (5.0, 3.0, 3.0, 5.0)
+
+
+REGISTER_STEPS = (
+    StepText(
+        Actor.STORE,
+        "On an iPad the Kounta app is known to stop fetching online orders while it looks fine. Force a sync from the "
+        "Back Office: Sites, Devices, then sync the register, while no sale is under way on it.",
+        "The register is shown as online, with a sync time of just now, and the order appears.",
+    ),
+    StepText(
+        Actor.STORE,
+        "If it stops again, update the Kounta app on every device at the site, not only on this one.",
+        "All devices at the site show the same, newest version of the app.",
+    ),
+    StepText(
+        Actor.SUPPORT,
+        "If it lasts even so, ask Lightspeed's support to review the site's connectivity: the app keeps a websocket "
+        "open, by which it hears of new orders, and that is what breaks.",
+        "They confirm that the site's devices stay connected.",
+    ),
+)
+"""Beside the common checklist. That registers are synced from the Back Office's page of devices, only while they aren't
+in use, is the vendor's own (help page: Sync Registers from Back Office); the fault itself is known from other sites.
+
+unconfirmed: that such a sync makes an app that has lost its websocket fetch online orders too; trying it at a site with
+the fault would tell.
+"""

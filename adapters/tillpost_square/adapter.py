@@ -26,6 +26,7 @@ from tillpost.adapter import (
     Row,
     Signed,
     searched_from,
+    ticket_reference,
 )
 from tillpost.errors import Applied, BuriedError, OrderError, OutageError, PermissionsError, PosError
 from tillpost.exchange import Effect, Exchange, Request, Response, ask, ask_with_answer, reading, to_body
@@ -36,12 +37,12 @@ from tillpost.webhooks import Webhook, WebhookEvent
 from tillpost_square import authorisation, wire
 from tillpost_square.authorisation import REVOKE, TOKEN, authorize_url
 from tillpost_square.catalogue import TYPES, CatalogueChanges, changes_of, menu_of
-from tillpost_square.checks import location_findings, token_findings, unseen
+from tillpost_square.checks import REGISTER_STEPS, location_findings, token_findings, unseen_location
 from tillpost_square.reasons import mismatch
 from tillpost_square.settings import SquareSettings
 from tillpost_square.status import CLOSED, draft_of, is_paid, is_replayed, pos_order
 from tillpost_square.table import STALE_VERSION, TABLE
-from tillpost_square.translation import check_payable, digest_key, payment, total_due, translate
+from tillpost_square.translation import attention_ticket, check_payable, digest_key, payment, total_due, translate
 from tillpost_square.webhooks import read_notification
 
 __all__ = ["Square"]
@@ -71,6 +72,7 @@ class Square(Adapter[SquareSettings]):
     # unconfirmed: that the header with Square's own mark of a request is the usual x-request-id; any answer would tell.
     simulator = "tillpost_square.simulator:SquareSimulator"
     demo = "tillpost_square.demo:scenarios"
+    register_steps = REGISTER_STEPS
 
     def __init__(self, settings: SquareSettings) -> None:
         super().__init__(settings)
@@ -233,6 +235,26 @@ class Square(Adapter[SquareSettings]):
             raise OutageError("the order wasn't cancelled", applied=Applied.MAYBE)
         return pos_order(gone).model_copy(update={"state": PosState.CANCELLED, "progress": Progress.CANCELLED})
 
+    def attention(self, order: Order, number: int) -> Exchange[PosOrder]:
+        """Create a ticket of one ad-hoc line at a price of 0, and mark it as paid, or undo it and raise why.
+
+        unconfirmed: that the Point of Sale shows, and prints, an order of 0 that PayOrder has marked as paid, and the
+        note of its line; one in a sandbox, and a look at a Point of Sale, would tell.
+        """
+        body, key = attention_ticket(order, self.config), f"{order.id}-{number}-ticket"
+        made = (yield from ask(_post("/v2/orders", wire.OneMade, Effect.CREATE, key, order=body))).order
+        draft = draft_of(made)
+        try:
+            if draft.total:
+                raise OrderError("the attention ticket comes to a price")
+            yield from self._pay(order, draft)
+        except PosError as error:
+            if error.applied is Applied.NO and not error.transient and not _says_paid(error):
+                yield from self.cancel(draft.id)
+            if not _says_paid(error):
+                raise
+        return PosOrder(id=draft.id, reference=ticket_reference(order), status="OPEN", total=0)
+
     # The menu and the store -------------------------------------------------------------------------------------------
 
     def import_menu(self) -> Exchange[Menu]:
@@ -271,11 +293,11 @@ class Square(Adapter[SquareSettings]):
             token = yield from ask(_post("/oauth2/token/status", wire.TokenStatus))
             found += token_findings(token, datetime.now(UTC))
         except PosError as error:
-            found += unseen("token", error)
+            found.append(Finding.unseen("token", error))
         try:
             found += location_findings((yield from self._location()))
         except PosError as error:
-            found += unseen("location", error)
+            found.append(unseen_location(error, let_in=found[0].ok))
         return Readiness(findings=tuple(found))
 
     # Access and webhooks ----------------------------------------------------------------------------------------------

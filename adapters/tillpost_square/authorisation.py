@@ -2,6 +2,10 @@
 
 Sources: developer documentation (OAuth API, code flow and PKCE flow), and `ObtainToken` in the OpenAPI document. A
 refresh token of the code flow stays as it is.
+
+unconfirmed: that a code is exchanged with the application's secret and PKCE's verifier together, which the document
+describes as two flows, and whose refresh token comes of it: the code flow's, which doesn't expire, or PKCE's, which is
+used once and does. Whichever comes is kept. One such authorisation in a sandbox, renewed twice, would tell.
 """
 
 from __future__ import annotations

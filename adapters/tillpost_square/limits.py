@@ -22,6 +22,7 @@ __all__ = [
     "PAYMENT_REFERENCE",
     "PHONE",
     "PICKUP_NOTE",
+    "REFERENCE",
     "TICKET_NAME",
     "Limit",
     "Trimming",
@@ -39,6 +40,7 @@ class Limit(NamedTuple):
     characters: int
 
 
+REFERENCE = Limit("reference", 40)
 TICKET_NAME = Limit("ticket name", 30)
 PICKUP_NOTE = Limit("pickup note", 500)
 DELIVERY_NOTE = Limit("delivery note", 550)

@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeAlias
 
-from tillpost.adapter import Attempt
+from tillpost.adapter import Attempt, ticket_reference
+from tillpost.docket import spelled_out
 from tillpost.errors import SetupError
 from tillpost.menu import Menu
 from tillpost.money import format_money
@@ -22,7 +23,7 @@ from tillpost_square import limits
 from tillpost_square.limits import Trimming, intact
 from tillpost_square.settings import SquareSettings
 
-__all__ = ["Translated", "check_payable", "digest_key", "payment", "total_due", "translate"]
+__all__ = ["Translated", "attention_ticket", "check_payable", "digest_key", "payment", "total_due", "translate"]
 
 Body: TypeAlias = dict[str, object]
 
@@ -90,6 +91,33 @@ def payment(order: Order, square_id: str, settings: SquareSettings) -> Body:
     if tip := _payment_tip(order, settings):
         body["tip_money"] = _money(tip, order.currency)
     return body
+
+
+def attention_ticket(order: Order, settings: SquareSettings) -> Body:
+    """Return the `order` of a CreateOrder that spells out another order, which was refused, on one line of no price.
+
+    Nothing else of the order is in it: what it was refused for could be any of that. It is for now, whenever the order
+    is due, since the kitchen is to know now.
+    """
+    code = Trimming().cut(limits.TICKET_NAME, f"ATTENTION {order.code}")
+    said = "The ordering site couldn't send this order. The line's note has all of it."
+    line: Body = {
+        "uid": "line-0",
+        "name": "ORDER ATTENTION REQUIRED",
+        "quantity": "1",
+        "base_price_money": _money(0, order.currency),
+        "note": spelled_out(order, platform="Square", most=limits.LINE_NOTE.characters),
+    }
+    details: Body = {"recipient": {"display_name": code}, "schedule_type": "ASAP", "note": said}
+    return {
+        "location_id": settings.location_id,
+        # Only staff read it: Square is asked for the ticket by its own id.
+        "reference_id": ticket_reference(order)[: limits.REFERENCE.characters],
+        "source": {"name": settings.source_name},
+        "ticket_name": code,
+        "line_items": [line],
+        "fulfillments": [{"type": "PICKUP", "state": "PROPOSED", "pickup_details": details}],
+    }
 
 
 def digest_key(purpose: str, *parts: object) -> str:

@@ -29,6 +29,7 @@ from tillpost.menu import Menu
 from tillpost.order import Draft, Order, PosOrder
 from tillpost.readiness import Readiness
 from tillpost.redaction import PUBLIC_FIELDS, redact, redact_path
+from tillpost.runbook import StepText
 from tillpost.settings import Account, AdapterSettings, AuthorisationRequest, Choice, Credentials, Looks, Signed
 from tillpost.table import DEFAULT_ROWS, Problem, Row, unreachable
 from tillpost.webhooks import Webhook, WebhookEvent
@@ -48,6 +49,7 @@ __all__ = [
     "Signed",
     "Verdict",
     "searched_from",
+    "ticket_reference",
     "unreachable",
 ]
 
@@ -89,6 +91,11 @@ def searched_from(order: Order, since: float | None) -> datetime:
     return (sent - EARLIER).astimezone(UTC)
 
 
+def ticket_reference(order: Order) -> str:
+    """Return the reference of an order's attention ticket. No order has it as its id, which never holds a space."""
+    return f"ticket {order.id}"
+
+
 LITTLE_LEFT = 30
 """With fewer requests left than this, a menu import goes slower still."""
 
@@ -113,6 +120,8 @@ class Adapter(ABC, Generic[S]):
             `faults`, a `FaultPlan`.
         webhooks_proved: whether a webhook's signature proves what it says; if not, core looks the order up.
         demo: "package.module:function" of the scenarios for `tillpost demo`, empty when there are none.
+        register_steps: what staff do at this platform's register, beside the common checklist, when it doesn't show an
+            order that the platform has.
     """
 
     platform: ClassVar[str]
@@ -126,6 +135,7 @@ class Adapter(ABC, Generic[S]):
     simulator: ClassVar[str] = ""
     demo: ClassVar[str] = ""
     webhooks_proved: ClassVar[bool] = True
+    register_steps: ClassVar[tuple[StepText, ...]] = ()
     look_after: Sequence[float] = (1.0, 3.0)
     import_pace: float = 0.0
     public_only: bool = False
@@ -177,6 +187,15 @@ class Adapter(ABC, Generic[S]):
     def cancel(self, pos_id: str) -> Exchange[PosOrder]:
         """Withdraw the order at the platform."""
         raise UnsupportedError(f"{self.title}'s adapter can't cancel")
+
+    def attention(self, order: Order, number: int) -> Exchange[PosOrder]:
+        """Make a ticket of a zero price whose note spells out an order that is refused, and return it.
+
+        `docket.spelled_out` gives the text. Its reference is none that an order could have (`ticket_reference`), so
+        that `find` never takes it for the order. With a key that follows from the order's id and `number`, which rises
+        once a ticket was withdrawn; without keys it is looked for before it is made, and core sends nothing twice.
+        """
+        raise UnsupportedError(f"{self.title}'s adapter makes no attention tickets")
 
     def quote(self, order: Order, attempt: Attempt) -> Exchange[int]:
         """Return the total, in minor units, that the platform would compute, without creating anything."""
@@ -321,6 +340,7 @@ _OPERATIONS = (
     "import_menu",
     "check",
     "cancel",
+    "attention",
     "quote",
     "refresh",
     "authorize_url",

@@ -15,7 +15,7 @@ class Reason(StrEnum):
     OPEN = ""
     UNAUTHORISED = "unauthorised"  # somebody has to connect the store again
     OUTAGE = "outage"  # the platform is failing
-    UNREACHED = "unreached"  # our own network is at fault
+    UNREACHED = "unreached"  # the platform can't be reached, and our own network may be at fault
     REGISTER_OFFLINE = "register_offline"
     CLOSED = "closed"  # the store is closed, too busy, or has switched online ordering off
     UNCONNECTED = "unconnected"  # there is no such connection, or it is set up wrongly
@@ -25,7 +25,7 @@ class Availability(Word):
     """Whether a store takes orders now.
 
     `since` is when that began, `until` when it is next looked at (both epoch seconds, None where nobody knows); `text`
-    says in a sentence why it doesn't.
+    says in a sentence, for staff, why it doesn't. A store that takes orders has a text only while nobody knows.
     """
 
     connection: str

@@ -3,7 +3,8 @@
     print(docket(order, platform="Square"))
 
 It is marked PAID, since the customer has paid online: whoever keys it in takes no money. `copy_may_appear` adds that
-the platform may still bring a copy of it to the register. Pure: an order in, lines of text out.
+the platform may still bring a copy of it to the register. `spelled_out` is the same for a platform's note, where space
+is short. Pure: an order in, lines of text out.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from tillpost.money import to_major
 from tillpost.order import Delivery, DineIn, Order
 
-__all__ = ["WIDTH", "docket"]
+__all__ = ["CUT", "WIDTH", "docket", "spelled_out"]
 
 WIDTH = 42
 """How many characters a docket's line has: those of an 80 mm printer's usual font."""
@@ -23,6 +24,26 @@ WIDTH = 42
 def docket(order: Order, *, platform: str, copy_may_appear: bool = False, width: int = WIDTH) -> str:
     """Return the order as a docket, its lines at most `width` characters long."""
     return "\n".join(_lines(order, platform, copy_may_appear, width)) + "\n"
+
+
+CUT = "(CUT HERE: the rest of the order is at the ordering site)"
+"""What a text ends with that is too long for where it goes."""
+
+_ONE_LINE = 10_000
+
+
+def spelled_out(order: Order, *, platform: str, most: int) -> str:
+    """Return the whole order as a note of at most `most` characters (100 at least), for a ticket that stands for it.
+
+    What doesn't fit is left out from the end on, in whole lines where possible, and `CUT` says so.
+    """
+    lines = docket(order, platform=platform, copy_may_appear=True, width=_ONE_LINE).splitlines()
+    rules = ("=" * _ONE_LINE, "-" * _ONE_LINE)
+    text = "\n".join(" ".join(line.split()) for line in lines if line not in rules)
+    if len(text) <= most:
+        return text
+    kept = text[: most - len(CUT)]
+    return (kept[: kept.rfind("\n") + 1] or kept) + CUT
 
 
 def _lines(order: Order, platform: str, copy_may_appear: bool, width: int) -> Iterator[str]:

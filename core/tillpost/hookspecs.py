@@ -97,6 +97,19 @@ def order_status_changed(connection: str, order: Order | None, state: str, progr
 
 
 @hookspec
+def ticket_made(connection: str, order: Order, ticket: PosOrder) -> None:
+    """An attention ticket at the register spells out an order that can't be delivered. The order stays in error."""
+
+
+@hookspec
+def ticket_left(connection: str, order: Order, ticket: PosOrder | None) -> None:
+    """The order's ticket isn't needed any more and couldn't be withdrawn: staff see to it that it is cooked once.
+
+    `ticket` is None when it isn't known whether it was made.
+    """
+
+
+@hookspec
 def order_rejected(connection: str, order: Order | None, pos_order: PosOrder) -> None:
     """Staff turned the order down at the register, or cancelled it there: the customer's money has to go back."""
 

@@ -27,6 +27,8 @@ __all__ = [
     "Journal",
     "Looked",
     "MemoryJournal",
+    "OfTicket",
+    "OrderEvent",
     "Settled",
     "Submitted",
 ]
@@ -141,7 +143,25 @@ class Cancelled:
     pos_order: PosOrder
 
 
-Event: TypeAlias = Asked | Intended | Settled | Looked | Imported | Failed | Cleared | Buried | Submitted | Cancelled
+OrderEvent: TypeAlias = (
+    Asked | Intended | Settled | Looked | Imported | Failed | Cleared | Buried | Submitted | Cancelled
+)
+"""What happens to an order."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfTicket:
+    """Something happened to the order's attention ticket (see `ticketing`), and nothing to the order itself."""
+
+    event: OrderEvent
+
+    @property
+    def at(self) -> float:
+        """When it happened."""
+        return self.event.at
+
+
+Event: TypeAlias = OrderEvent | OfTicket
 
 
 class Journal(Protocol):

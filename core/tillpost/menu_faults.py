@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from tillpost.availability import Reason
 from tillpost.menu import GroupUse, Menu, ModifierGroup, SetupFault, Tax, display_name
 from tillpost.readiness import Finding
 from tillpost.remedies import Actor
@@ -40,7 +41,7 @@ def setup_faults(menu: Menu) -> tuple[SetupFault, ...]:
 def menu_finding(menu: Menu) -> Finding:
     """Return what the menu says of taking orders: `ok` while anything on it can be ordered, with its setup's faults.
 
-    What is sold out, hidden or under more than one tax can't be ordered.
+    What is sold out, hidden or under more than one tax can't be ordered. The store itself takes orders all the same.
     """
     sells = any(
         item.online and not variation.sold_out and len(menu.taxes_on(item)) < 2
@@ -48,7 +49,9 @@ def menu_finding(menu: Menu) -> Finding:
     )
     said = "The menu has something to order" if sells else "Nothing on the menu can be ordered"
     faults = "; ".join(f"{fault.subject} {fault.text}" for fault in setup_faults(menu))
-    return Finding.of("menu", sells, f"{said}; faults in its setup: {faults}" if faults else said, Actor.STORE)
+    return Finding.of(
+        "menu", sells, f"{said}; faults in its setup: {faults}" if faults else said, Actor.STORE, Reason.OPEN
+    )
 
 
 def _overlapping_taxes(menu: Menu) -> Iterator[tuple[str, str]]:

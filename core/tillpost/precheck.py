@@ -95,8 +95,15 @@ def _price(checked: _Checked) -> Iterator[_Misfit]:
     order, menu = checked.order, checked.menu
     if checked.prices == "refuse":
         for x in price_differences(order, menu, checked.fits):
+            if _taxes_in_price(checked, x.line) > 1:
+                continue  # then the price is wrong because of the taxes, which are told
             paid, asked = format_money(x.paid, order.currency), format_money(x.asked, menu.currency)
             yield _misfit(order, x.line, x.modifier, f"was paid at {paid}, the menu says {asked}")
+
+
+def _taxes_in_price(checked: _Checked, line: int) -> int:
+    sold = checked.fits[line].sold
+    return sum(tax.included for tax in checked.menu.taxes_on(sold[0])) if sold else 0
 
 
 def _choices(checked: _Checked) -> Iterator[_Misfit]:

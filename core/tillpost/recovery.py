@@ -27,13 +27,14 @@ from tillpost.journal import (
     Imported,
     Intended,
     Looked,
+    OfTicket,
     Settled,
     Submitted,
 )
 from tillpost.order import Draft, PosOrder
 from tillpost.rebinding import PricePolicy
 
-__all__ = ["Do", "History", "Policy", "Sent", "Step", "fold", "next_step"]
+__all__ = ["NO_TICKET", "Do", "History", "Policy", "Sent", "Step", "fold", "next_step", "ticket_after"]
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
@@ -50,6 +51,8 @@ class Policy(BaseModel):
             the price that the customer paid stand and says so in the order's note.
         import_cooldown: an import younger than this serves instead of another one.
         import_brake: an import that would remove more than this share of the menu is held for a person.
+        attention_ticket: an order that is refused for good, and surely isn't at the POS, goes there as a ticket of a
+            zero price whose note spells it out, where the platform takes one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -62,6 +65,7 @@ class Policy(BaseModel):
     prices: PricePolicy = "refuse"
     import_cooldown: Seconds = 60.0
     import_brake: Annotated[float, Field(ge=0, le=1)] = 0.3
+    attention_ticket: bool = False
 
     def wait_before(self, retry: int, order_id: str) -> float:
         """Return the seconds to wait before the given retry (from 1 on), spread over 50 to 100 % by the order's id."""
@@ -92,7 +96,8 @@ class History(NamedTuple):
     `sent` and `looks` (times) are of all time; `asked_at`, `failure`, `tries`, `imported` (None before an import) and
     `buried` count since the order was last asked for. `healed`: an import changed something since the failure.
     `key_spoiled`: another body went out under this generation's key. `stale`: what the failure was about had been made
-    before the last asking, and has been undone.
+    before the last asking, and has been undone. `ticket` is what is known of the order's attention ticket, whose `done`
+    is the ticket that stands at the platform; it is `stale` when it spells out what the order was before.
     """
 
     sent: tuple[Sent, ...] = ()
@@ -111,6 +116,7 @@ class History(NamedTuple):
     healed: bool = False
     stale: bool = False
     buried: int = 0
+    ticket: History | None = None
 
     @property
     def doubts(self) -> tuple[Sent, ...]:
@@ -169,6 +175,7 @@ def _after(h: History, event: Event) -> History:
                 healed=False,
                 stale=False,
                 buried=0,
+                ticket=h.ticket and h.ticket._replace(stale=h.ticket.stale or event.digest != h.digest),
             )
         case Intended():
             sent = Sent(event.at, event.effect, event.generation, event.key, event.digest)
@@ -198,8 +205,21 @@ def _after(h: History, event: Event) -> History:
             return _next_generation(h)._replace(failure=None, buried=h.buried + 1)
         case Cancelled(_, pos_order):
             return h._replace(done=pos_order, cancelled=True)
+        case OfTicket():
+            return h._replace(ticket=ticket_after(h.ticket or NO_TICKET, event.event))
         case _ as never:
             assert_never(never)
+
+
+NO_TICKET = History(is_new=True)
+"""What is known of a ticket before anything was done for it. It is new: an adapter that takes no key looks first."""
+
+
+def ticket_after(ticket: History, event: Event) -> History:
+    """Return what is known of a ticket after one event more. One that was withdrawn makes room for another."""
+    if isinstance(event, Cancelled):
+        return NO_TICKET._replace(sent=ticket.sent, generation=ticket.generation + 1)
+    return _after(ticket, event)
 
 
 def _taken_back(h: History, at: float, outcome: Outcome) -> History:

@@ -18,10 +18,14 @@ __all__ = [
     "HANDLE_HERE",
     "KITCHEN",
     "OWN_NETWORK",
+    "PROVIDER",
+    "RECONNECT",
     "REFUND",
     "REGISTER",
     "RESUBMIT",
     "SUPPORT",
+    "UNREACHED",
+    "WITHDRAWN",
     "WORKER",
     "Step",
     "StepText",
@@ -39,7 +43,10 @@ class Step(Word):
 
 
 class StepText(NamedTuple):
-    """A row of a table. In the texts, `{platform}` is the platform's name and `{order}` the order's id."""
+    """A row of a table.
+
+    In the texts, `{platform}` is the platform's name, `{order}` the order's id, and `{connection}` the store's name.
+    """
 
     who: Actor
     do: str
@@ -142,6 +149,45 @@ REFUND: tuple[StepText, ...] = (
     ),
 )
 
+WITHDRAWN: tuple[StepText, ...] = (
+    StepText(
+        Actor.STORE,
+        "Somebody withdrew the order at the register or in {platform}, and the customer has paid. If it is to be made "
+        "all the same, take it over by hand (`tillpost orders manual {order}`); else tell the customer, and pay the "
+        "money back.",
+        "The order is being made, or the payment shows as refunded.",
+    ),
+)
+
+RECONNECT = StepText(
+    Actor.STORE,
+    "Connect the store again, best by another person with admin rights in {platform} "
+    "(`tillpost reconnect {connection}`).",
+    "All its waiting orders go by themselves.",
+)
+
+PROVIDER = StepText(
+    Actor.OPERATIONS,
+    "Tell {platform} at once that it is failing: once, not for each order. What was sent and came back stands in "
+    "`tillpost orders export {order}`.",
+    "They say that they know of it, and by when it ends.",
+)
+
+UNREACHED: tuple[StepText, ...] = (
+    StepText(
+        Actor.OPERATIONS,
+        "{platform} can't be reached from here, and nothing tells yet whether that is its fault or our own network's. "
+        "See whether this machine reaches any other site.",
+        "A page of another provider opens.",
+    ),
+    StepText(
+        Actor.OPERATIONS,
+        "If others open, ask {platform} whether it is up. If none opens, it is our own network: mend that.",
+        "`tillpost check` answers.",
+    ),
+)
+"""It isn't known whose fault it is that no connection comes about: nobody is accused."""
+
 OWN_NETWORK: tuple[StepText, ...] = (
     StepText(
         Actor.OPERATIONS,
@@ -165,9 +211,9 @@ WORKER: tuple[StepText, ...] = (
 )
 
 
-def numbered(texts: Iterable[StepText], *, platform: str, order: str) -> tuple[Step, ...]:
+def numbered(texts: Iterable[StepText], *, platform: str, order: str, connection: str) -> tuple[Step, ...]:
     """Return the steps with the names filled in, numbered from 1."""
-    names = {"platform": platform, "order": order}
+    names = {"platform": platform, "order": order, "connection": connection}
     return tuple(
         Step(number=number, who=text.who, do=text.do.format_map(names), see=text.see.format_map(names))
         for number, text in enumerate(texts, 1)

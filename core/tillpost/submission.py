@@ -1,5 +1,7 @@
 """One order's way to the register, as one flow of commands: look, finish, submit, import, wait, until done or stopped.
 
+An order that is given up may leave an attention ticket at the register, which is withdrawn when it arrives after all.
+
 The flow keeps nothing that matters to itself: each round it asks `recovery.next_step` what the journal says, and does
 that. So it can be dropped at any command and begun again, by the same loop, another process or another machine.
 """
@@ -22,6 +24,7 @@ from tillpost.order import Draft, Order, PosOrder
 from tillpost.precheck import check_order
 from tillpost.rebinding import Binding, rebind
 from tillpost.recovery import Do, Step, fold, next_step
+from tillpost.ticketing import LEFT, Ticketing
 
 __all__ = ["Submission"]
 
@@ -128,8 +131,7 @@ class Submission:
         yield from self._submit(self.connection.adapter.submit, bound.order, attempt)
 
     def _submit(self, operation: Callable[P, Exchange[PosOrder]], *args: P.args, **kwargs: P.kwargs) -> Flow[None]:
-        pos_order = yield from self._drive("submit", operation, *args, **kwargs)
-        yield self._record(Submitted(self.connection.clock(), pos_order))
+        yield from self._there((yield from self._drive("submit", operation, *args, **kwargs)))
 
     def _import(self) -> Flow[None]:
         """Import the menu, and note whether that changes how the order is bound to it, or how it fits.
@@ -168,12 +170,21 @@ class Submission:
 
     def _arrived(self) -> Flow[PosOrder]:
         """Note the order as submitted, unless it is noted already, and tell the plugins."""
-        there = self.history.done or self.history.found
-        assert isinstance(there, PosOrder)
-        if not self.history.done:
-            yield self._record(Submitted(self.connection.clock(), there))
+        if isinstance(self.history.found, PosOrder) and not self.history.done:
+            yield from self._there(self.history.found)
+        there = self.history.done
+        assert there
         yield Announce("order_submitted", {"order": self.order, "pos_order": there})
         return there
+
+    def _there(self, pos_order: PosOrder) -> Flow[None]:
+        """Withdraw the order's attention ticket, now that the order is there, and note the order as submitted."""
+        if self.history.ticket:
+            ticketing = Ticketing(self.connection, self.order, self.history.ticket)
+            if not (yield from ticketing.withdraw()):
+                pos_order = pos_order.model_copy(update={"notices": (*pos_order.notices, LEFT)})
+            self.history = self.history._replace(ticket=ticketing.history)
+        yield self._record(Submitted(self.connection.clock(), pos_order))
 
     def _failed(self, error: PosError) -> Flow[None]:
         """Keep the failure, and tell the plugins of the first menu error, since an import follows."""
@@ -185,7 +196,7 @@ class Submission:
             yield Announce("menu_error", {"order": self.order, "error": error})
 
     def _stopped(self) -> Flow[PosError]:
-        """Return the error to raise, with what the import showed, and tell the plugins."""
+        """Return the error to raise, with what the import showed; tell the plugins, and the kitchen by a ticket."""
         failure = self.history.failure
         if failure is None:
             error: PosError = DoubtError("one cancelled order after the other was found under its keys")
@@ -196,6 +207,9 @@ class Submission:
             error.menu_imported = imported.fresh
             error.reason = "held" if imported.held and isinstance(error, MenuError) else error.reason
         yield Announce("order_failed", {"order": self.order, "error": error})
+        ticketing = Ticketing(self.connection, self.order, self.history.ticket)
+        yield from ticketing.attend(error)
+        self.history = self.history._replace(ticket=ticketing.history)
         if isinstance(error, PermissionsError):
             yield Announce("reauthorisation_needed", {"error": error})
         return error

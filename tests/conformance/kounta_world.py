@@ -43,7 +43,7 @@ class KountaWorld(World[KountaSimulator]):
 
     @property
     def settings(self) -> dict[str, object]:
-        return {**self.running.settings, **STAND_INS, "import_pace": 0}
+        return {**self.running.settings, **STAND_INS, "attention_product": "9005", "import_pace": 0}
 
     def order(self, order_id: str) -> Order:
         white = FLAT_WHITE.model_copy(update={"quantity": 2, "modifiers": (OAT,), "note": "extra hot"})

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from hypothesis import given
+from hypothesis import strategies as st
 
 from strategies import orders
-from tillpost.docket import WIDTH, docket
+from tillpost.docket import CUT, WIDTH, docket, spelled_out
 from tillpost.money import to_major
 from tillpost.order import Delivery, Order
 
@@ -42,3 +43,18 @@ def test_no_line_is_wider_than_the_printers_paper_and_it_says_that_it_is_paid(or
 def test_a_copy_that_may_appear_is_warned_of_only_then(order: Order) -> None:
     assert "COOK IT ONCE" not in docket(order, platform="Square")
     assert "COOK IT ONCE" in docket(order, platform="Square", copy_may_appear=True)
+
+
+@given(orders())
+def test_a_note_that_is_long_enough_says_all_that_the_docket_says(order: Order) -> None:
+    note = spelled_out(order, platform="Square", most=100_000)
+    told = flat(docket(order, platform="Square", copy_may_appear=True)).replace("=", "").replace("-", "")
+    assert flat(note).replace("=", "").replace("-", "") == told
+    assert CUT not in note
+
+
+@given(orders(), st.integers(100, 2000))
+def test_a_note_that_is_too_long_is_cut_and_says_so(order: Order, most: int) -> None:
+    whole, note = spelled_out(order, platform="Square", most=100_000), spelled_out(order, platform="Square", most=most)
+    assert len(note) <= most
+    assert note == whole or (note.endswith(CUT) and whole.startswith(note.removesuffix(CUT)))

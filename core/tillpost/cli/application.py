@@ -18,12 +18,14 @@ from tillpost.cli import (
     acts,
     connections,
     demo,
+    diagnose,
     held_menus,
     keys,
     menu,
     orders,
     outbox,
     simulate,
+    status,
     store,
     submit,
     trial,
@@ -128,8 +130,10 @@ def build() -> typer.Typer:
     app.command("submit", epilog=_example("submit order.json --connection cafe-42"))(submit.submit)
     app.add_typer(menus)
     app.command("worker", epilog=_example("worker --db sqlite:///orders.db"))(worker.worker)
+    app.command("status", epilog=_example("status"))(status.status)
     app.add_typer(outboxes)
     app.add_typer(listed)
+    app.command("diagnose", epilog=_example("diagnose B42"))(diagnose.diagnose_)
     app.command("connect", epilog=_example("connect square --name cafe-42"))(connections.connect)
     app.command("reconnect", epilog=_example("reconnect cafe-42"))(connections.reconnect)
     app.command("connections", epilog=_example("connections"))(connections.connections)

@@ -1,12 +1,16 @@
 """The connection that a command works on: which one, opened as a Till, and how its trouble is shown.
 
+It stands in the TOML file, or in the outbox's database where there is one, or in both: see `kept`.
+
 `work_on` is the one way there: it shows that something is under way, and turns what a platform refuses into a text or
 JSON with the right exit code. The option types that several commands take are here too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Annotated, NoReturn, TypeVar
 
 import typer
@@ -14,14 +18,16 @@ from rich.status import Status
 from rich.text import Text
 
 from tillpost.cli.exits import INTERRUPTED, Stop, code_for
+from tillpost.cli.kept import kept_platforms, kept_till
 from tillpost.cli.showing import error_facts, progress, show_error, show_json
 from tillpost.config import ConnectionSettings, config_path, load_connections
 from tillpost.errors import ConfigError, PosError
 from tillpost.hookspecs import hookimpl
 from tillpost.menu_changes import MenuChanges
+from tillpost.recovery import Policy
 from tillpost.till import Options, Till, adapter_for
 
-__all__ = ["AsJson", "ConfigFile", "ConnectionName", "Watcher", "chosen", "fail", "work_on"]
+__all__ = ["AsJson", "Chosen", "ConfigFile", "ConnectionName", "Watcher", "chosen", "fail", "work_on"]
 
 T = TypeVar("T")
 
@@ -61,21 +67,69 @@ class Watcher:
         self.imports.append(changes)
 
 
-def chosen(name: str, config: str) -> ConnectionSettings:
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The connection that a command works on. `of_file` is what the TOML file says of it, None when that is nothing.
+
+    `kept` says that there is a database, which may know it too; then `db` and `config` are as the command was given
+    them.
+    """
+
+    name: str
+    of_file: ConnectionSettings | None
+    kept_platform: str
+    kept: bool
+    db: str
+    config: str
+
+    @property
+    def platform(self) -> str:
+        """The adapter's name."""
+        return self.of_file.platform if self.of_file else self.kept_platform
+
+    @property
+    def policy(self) -> Policy:
+        """How trouble is dealt with."""
+        return self.of_file.policy if self.of_file else Policy()
+
+    @contextmanager
+    def opened(self, watcher: Watcher) -> Generator[Till]:
+        """Open it. Raises `Stop` when it can't be made."""
+        with ExitStack() as stack:
+            try:
+                if self.kept:
+                    till = stack.enter_context(kept_till(self.name, self.db, self.config, [watcher]))
+                else:
+                    till = stack.enter_context(self._till_of_file(watcher))
+            except ConfigError as error:
+                where = f"{self.of_file.source}: [connections.{self.name}] " if self.of_file else ""
+                raise Stop(where + str(error).removeprefix(where)) from None
+            yield till
+
+    def _till_of_file(self, watcher: Watcher) -> Till:
+        assert self.of_file
+        options = Options(name=self.name, policy=self.policy, hooks=[watcher])
+        return Till(adapter_for(self.platform, self.of_file.settings), options)
+
+
+def chosen(name: str, config: str, db: str) -> Chosen:
     """Return the connection of that name, or the only one there is; raise `Stop` that lists those there are."""
-    connections = load_connections(config or None)
-    there = f"{config_path(config)} has: {', '.join(connections)}"
-    if not name and len(connections) == 1:
-        return next(iter(connections.values()))
-    if not name:
+    kept = kept_platforms(db, config)
+    of_file = load_connections(config or None, needed=not kept)
+    names = list(dict.fromkeys((*of_file, *(kept or ()))))
+    there = f"{config_path(config)} has: {', '.join(of_file) or 'none'}"
+    if kept:
+        there += f"; the database has: {', '.join(kept)}"
+    if not name and len(names) > 1:
         raise Stop(f"which connection? Name one with --connection; {there}")
-    if name not in connections:
+    if name and name not in names:
         raise Stop(f"no connection {name!r}; {there}")
-    return connections[name]
+    name = name or names[0]
+    return Chosen(name, of_file.get(name), (kept or {}).get(name, ""), kept is not None, db, config)
 
 
 def work_on(
-    connection: ConnectionSettings,
+    connection: Chosen,
     work: Callable[[Till], T],
     *,
     doing: str,
@@ -91,14 +145,8 @@ def work_on(
     `about_order` says that an order's fate is to be told with an error.
     """
     watcher = watcher or Watcher()
-    platform, settings = connection.platform, connection.settings
     try:
-        adapter = adapter_for(platform, settings)
-    except ConfigError as error:
-        raise Stop(f"{connection.source}: [connections.{connection.name}] {error}") from None
-    options = Options(name=connection.name, policy=connection.policy, hooks=[watcher])
-    try:
-        with progress(doing) as watcher.status, Till(adapter, options) as till:
+        with connection.opened(watcher) as till, progress(doing) as watcher.status:
             return work(till)
     except KeyboardInterrupt:
         raise Stop(interrupted, INTERRUPTED) from None
@@ -106,9 +154,7 @@ def work_on(
         fail(connection, error, failed, as_json=as_json, about_order=about_order)
 
 
-def fail(
-    connection: ConnectionSettings, error: PosError, failed: str, *, as_json: bool, about_order: bool = False
-) -> NoReturn:
+def fail(connection: Chosen, error: PosError, failed: str, *, as_json: bool, about_order: bool = False) -> NoReturn:
     """Show an error, and end the command with its exit code."""
     if as_json:
         show_json({"ok": False, "connection": connection.name, **error_facts(error)})

@@ -282,7 +282,9 @@ def health(state: ConnectionState) -> str:
         return f"must be reconnected{since}: tillpost reconnect {state.name}{who}"
     if state.outage_since:
         return f"the platform can't be reached or fails since {state.outage_since.astimezone():%Y-%m-%d %H:%M}"
-    return "takes no orders now" if state.takes_orders is False else "well"
+    if state.takes_orders is False:
+        return state.closed_for or "takes no orders now"
+    return "well"
 
 
 def _expiry(state: ConnectionState) -> str:

@@ -2,8 +2,8 @@
 
 With `--json`, import prints {"ok", "connection", "held", "changes", "in_words", "items", "file"}, and check prints
 {"ok", "connection", "faults": [{"subject", "text"}]} or, of an order, {"ok", "connection", "problems": [{"error",
-"remedy", "exit_code"}], "findings": [{"what", "ok", "text", "actor"}]}; the findings are what keeps the store from
-taking any order. Diff prints {"ok", "changes", "in_words"}.
+"remedy", "exit_code"}], "findings": [{"what", "ok", "text", "actor", "reason"}]}; the findings are what keeps the store
+from taking any order. Diff prints {"ok", "changes", "in_words"}.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Annotated
 
 import typer
 
-from tillpost.cli.connecting import AsJson, ConfigFile, ConnectionName, chosen, fail, work_on
+from tillpost.cli.connecting import AsJson, Chosen, ConfigFile, ConnectionName, chosen, fail, work_on
 from tillpost.cli.exits import NOT_RIGHT, Stop, code_for
+from tillpost.cli.outboxes import DatabaseUrl
 from tillpost.cli.reading import read_if_there, read_model
 from tillpost.cli.showing import ACTORS, error_facts, show_facts, show_json, show_table, tell
-from tillpost.config import ConnectionSettings
 from tillpost.errors import MenuError, PosError
 from tillpost.importing import MenuImport
 from tillpost.menu import Menu
@@ -35,6 +35,7 @@ __all__ = ["check", "diff", "import_"]
 
 def import_(
     connection: ConnectionName = "",
+    db: DatabaseUrl = "",
     config: ConfigFile = "",
     output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="Where the menu goes.")] = "menu.json",
     accept: Annotated[
@@ -43,7 +44,7 @@ def import_(
     as_json: AsJson = False,
 ) -> None:
     """Import the store's menu into a file, and print what differs from the menu that was in it."""
-    settings = chosen(connection, config)
+    settings = chosen(connection, config, db)
     old = read_if_there(Menu, output)
 
     def work(till: Till) -> MenuImport:
@@ -87,7 +88,7 @@ def diff(
         tell(line)
 
 
-def _held(settings: ConnectionSettings, result: MenuImport) -> PosError:
+def _held(settings: Chosen, result: MenuImport) -> PosError:
     """What an order would be refused with; here it ends the import."""
     share = f"{result.changes.removed_share:.0%} of the menu would be gone"
     error = MenuError(f"{share}: {'; '.join(result.changes.in_words())}; --accept takes it all the same", reason="held")
@@ -99,6 +100,7 @@ def check(
         str, typer.Argument(metavar="[ORDER.JSON]", help="An order to check against the menu; - reads standard input.")
     ] = "",
     connection: ConnectionName = "",
+    db: DatabaseUrl = "",
     config: ConfigFile = "",
     menu_file: Annotated[
         str, typer.Option("--menu", metavar="FILE", help="A menu that was imported before; else it is imported now.")
@@ -109,7 +111,7 @@ def check(
 
     With the menu of a file nothing is sent, so whether the store is open isn't looked at.
     """
-    settings = chosen(connection, config)
+    settings = chosen(connection, config, db)
     order = read_model(Order, order_file) if order_file else None
     findings: Sequence[Finding] = ()
     if menu_file:
@@ -122,7 +124,7 @@ def check(
         _check_order(settings, menu, findings, order, as_json=as_json)
 
 
-def _asked(settings: ConnectionSettings, *, as_json: bool, about_order: bool) -> tuple[Menu, Sequence[Finding]]:
+def _asked(settings: Chosen, *, as_json: bool, about_order: bool) -> tuple[Menu, Sequence[Finding]]:
     """Return the menu as it is now and, for an order, what keeps the store from taking any."""
 
     def work(till: Till) -> tuple[Menu, Sequence[Finding]]:
@@ -134,7 +136,7 @@ def _asked(settings: ConnectionSettings, *, as_json: bool, about_order: bool) ->
     return work_on(settings, work, doing=doing, failed=failed, as_json=as_json)
 
 
-def _check_setup(settings: ConnectionSettings, menu: Menu, *, as_json: bool) -> None:
+def _check_setup(settings: Chosen, menu: Menu, *, as_json: bool) -> None:
     faults = setup_faults(menu)
     if as_json:
         show_json({"ok": not faults, "connection": settings.name, "faults": faults})
@@ -147,9 +149,7 @@ def _check_setup(settings: ConnectionSettings, menu: Menu, *, as_json: bool) -> 
         raise typer.Exit(NOT_RIGHT)
 
 
-def _check_order(
-    settings: ConnectionSettings, menu: Menu, findings: Sequence[Finding], order: Order, *, as_json: bool
-) -> None:
+def _check_order(settings: Chosen, menu: Menu, findings: Sequence[Finding], order: Order, *, as_json: bool) -> None:
     problems = [_named(settings, error, "check") for error in check_order(order, menu, settings.policy.prices)]
     if as_json:
         found = [error_facts(error) for error in problems]
@@ -181,7 +181,7 @@ def _show_findings(findings: Sequence[Finding]) -> None:
         show_facts((("What", finding.what), ("Finding", finding.text), ("Who must act", actor)))
 
 
-def _named(settings: ConnectionSettings, error: PosError, operation: str) -> PosError:
+def _named(settings: Chosen, error: PosError, operation: str) -> PosError:
     """Fill in what a Till would have."""
     adapter = adapter_named(settings.platform)
     error.platform, error.title, error.operation = adapter.platform, adapter.title, operation

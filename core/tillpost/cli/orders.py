@@ -1,8 +1,8 @@
 """`tillpost orders list` and `show`: where the outbox's orders are, why one isn't on the register, and what was sent.
 
-With `--json`, list prints {"ok", "orders"}, and show {"ok", "order", "journal": [{"number", "event", "facts",
-"exchange"}]}. An order is {"id", "connection", "state", "waits_for", "progress", "code", "customer", "added_at",
-"due_at", "updated_at", "pos_order", "error", "remedy"}, times in epoch seconds.
+With `--json`, list prints {"ok", "orders"}, and show {"ok", "order", "journal": [{"number", "event", "of_ticket",
+"facts", "exchange"}]}. An order is {"id", "connection", "state", "waits_for", "progress", "code", "customer",
+"added_at", "due_at", "updated_at", "problem_at", "pos_order", "ticket", "error", "remedy"}, times in epoch seconds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import typer
 from tillpost.cli.connecting import AsJson, ConfigFile
 from tillpost.cli.exits import Stop
 from tillpost.cli.outboxes import DatabaseUrl, moment, opened
-from tillpost.cli.showing import ACTORS, show_facts, show_json, show_table, tell
+from tillpost.cli.showing import ACTORS, show_facts, show_hops, show_json, show_table, tell
+from tillpost.diagnosis import three_hops
 from tillpost.errors import PosError, Transcript
 from tillpost.journal import (
     Asked,
@@ -28,6 +29,7 @@ from tillpost.journal import (
     Imported,
     Intended,
     Looked,
+    OfTicket,
     Settled,
     Submitted,
 )
@@ -102,12 +104,16 @@ def show(
 ) -> None:
     """Show where an order is, why, who must act, and its journal: what was sent for it and came back (redacted)."""
     with opened(db, config) as outbox:
+        from tillpost.outbox.diagnosing import gather_facts
+
         found = find_one(outbox, order)
         entries = outbox.entries(found.id)
+        hops = () if as_json else three_hops(gather_facts(outbox, found.id, live=False))
     if as_json:
         show_json({"ok": True, "order": order_facts(found), "journal": [_entry_facts(entry) for entry in entries]})
         return
     tell(f"Order {found.code or found.id}: {state_in_words(found)}", "bold red" if needs_person(found) else "bold")
+    show_hops(hops)
     show_facts(_facts(found))
     tell("Journal" if entries else "No journal: nothing was done for it yet, or it was pruned.", "bold")
     for entry in entries:
@@ -117,7 +123,7 @@ def show(
 def order_facts(order: StoredOrder) -> dict[str, object]:
     """Return what programs are told of an order."""
     names = ("id", "connection", "state", "waits_for", "progress", "code", "customer", "added_at", "due_at")
-    more = ("updated_at", "pos_order", "error", "remedy")
+    more = ("updated_at", "problem_at", "pos_order", "ticket", "error", "remedy")
     return {name: getattr(order, name) for name in (*names, *more)}
 
 
@@ -142,7 +148,7 @@ def find_one(outbox: Outbox, typed: str) -> StoredOrder:
 
 def needs_person(order: StoredOrder) -> bool:
     """Whether a person has to act on the order."""
-    return order.state.value in ("error", "rejected") or order.waits_for.value == "authorisation"
+    return order.problem_at is not None
 
 
 def _row(order: StoredOrder) -> tuple[str, ...]:
@@ -169,6 +175,7 @@ def _facts(order: StoredOrder) -> tuple[tuple[str, str], ...]:
         ("Total", format_money(content.total, content.currency) if content else ""),
         ("Added", moment(order.added_at)),
         ("At the POS", order.pos_order.id if order.pos_order else ""),
+        ("Ticket there", order.ticket.id if order.ticket else ""),
         ("Error", f"{type(error).__name__}: {error}" if error else ""),
         ("Lines", ", ".join(describe_lines(content, error.lines)) if content and error else ""),
         ("Who must act", f"{ACTORS[remedy.actor]}: {remedy.manager}" if remedy else ""),
@@ -179,13 +186,16 @@ def _facts(order: StoredOrder) -> tuple[tuple[str, str], ...]:
 
 
 def _entry_facts(entry: JournalEntry) -> dict[str, object]:
-    facts = {"number": entry.number, "event": type(entry.event).__name__, "facts": asdict(entry.event)}
+    event, of_ticket = entry.happened, entry.of_ticket
+    facts = {"number": entry.number, "event": type(event).__name__, "of_ticket": of_ticket, "facts": asdict(event)}
     return {**facts, "exchange": entry.exchange}
 
 
 def _in_words(event: Event, order: StoredOrder) -> str:
     """Say what an event of a journal means."""
     match event:
+        case OfTicket(of_ticket):
+            return f"of its attention ticket: {_in_words(of_ticket, order)}"
         case Asked():
             return "it was asked for"
         case Intended():

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tillpost.outbox import Outbox
     from tillpost.outbox.database import Database
 
-__all__ = ["DatabaseUrl", "moment", "name_of", "need_outbox", "opened"]
+__all__ = ["DatabaseUrl", "moment", "name_of", "need_outbox", "opened", "opened_if_there"]
 
 DatabaseUrl = Annotated[
     str,
@@ -32,7 +32,7 @@ DatabaseUrl = Annotated[
 
 def need_outbox() -> None:
     """Raise `Stop` that says what to install when the extra for the outbox is missing."""
-    if not (find_spec("sqlalchemy") and find_spec("alembic")):
+    if not _has_extra():
         raise Stop("the outbox needs an extra: pip install 'tillpost[outbox]'")
 
 
@@ -59,6 +59,27 @@ def opened(db: str, config: str, *, engine: str = "", new: bool = False) -> Gene
         raise Stop(str(error), STORE) from None
 
 
+@contextmanager
+def opened_if_there(db: str, config: str) -> Generator[Outbox | None]:
+    """Open the outbox as `opened` does, or give None where none was ever made: nothing is made here.
+
+    One that `--db` names has to be there.
+    """
+    if not db and not _has_extra():
+        yield None
+        return
+    with opened(db, config, new=not db) as outbox:
+        from tillpost.outbox.migrating import is_made
+
+        there = not _missing_file(outbox.database)
+        if there:
+            with outbox.database.reading() as tables:
+                there = is_made(tables)
+        if there:
+            outbox.prepare()  # which says so when they are of another version
+        yield outbox if there else None
+
+
 def name_of(database: Database) -> str:
     """Return the database's URL without its password."""
     return database.engine.url.render_as_string()
@@ -69,7 +90,16 @@ def moment(at: float) -> str:
     return f"{datetime.fromtimestamp(at).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
+def _has_extra() -> bool:
+    return bool(find_spec("sqlalchemy") and find_spec("alembic"))
+
+
 def _must_be_there(database: Database) -> None:
-    file = database.engine.url.database or ""
-    if database.is_sqlite and not file.startswith("file:") and not Path(file).exists():
+    if file := _missing_file(database):
         raise Stop(f"no outbox at {file}: --db or TILLPOST_DB names another; the first order added makes one", STORE)
+
+
+def _missing_file(database: Database) -> str:
+    """Return the path of a SQLite file that isn't there; empty where there is one, or where it isn't SQLite."""
+    file = database.engine.url.database or ""
+    return file if database.is_sqlite and not file.startswith("file:") and not Path(file).exists() else ""

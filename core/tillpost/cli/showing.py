@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tillpost.cli.exits import code_for
+from tillpost.diagnosis import HopState, HopStatus
 from tillpost.errors import Outcome, PosError
 from tillpost.remedies import Actor
 
@@ -29,6 +30,7 @@ __all__ = [
     "progress",
     "show_error",
     "show_facts",
+    "show_hops",
     "show_json",
     "show_table",
     "tell",
@@ -48,6 +50,13 @@ _OUTCOMES = {
     Outcome.NOT_CREATED: "isn't at the POS",
     Outcome.CREATED: "is at the POS; don't send or key it in again",
     Outcome.UNKNOWN: "may be at the POS: look before keying it in; submitting it again is safe",
+}
+
+
+_STATUSES = {
+    HopStatus.DONE: ("done", "green"),
+    HopStatus.FAILED: ("failed here", "bold red"),
+    HopStatus.UNKNOWN: ("unknown", ""),
 }
 
 
@@ -87,6 +96,13 @@ def show_facts(facts: Iterable[tuple[str, str]]) -> None:
     for label, text in known:
         grid.add_row(Text(label, "dim"), Text(text))
     _out().print(grid)
+
+
+def show_hops(hops: Sequence[HopState]) -> None:
+    """Print the three hops as steps: done, failed here, or unknown."""
+    for number, hop in enumerate(hops, 1):
+        said, style = _STATUSES[hop.status]
+        tell(f"  {number}. {hop.text}: {said}", style)
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, red: Sequence[bool] = ()) -> None:

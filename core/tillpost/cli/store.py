@@ -1,8 +1,9 @@
 """`tillpost check`, `tillpost adapters` and `tillpost schema`: can the store take orders, what is installed, what an
 order or a menu looks like in JSON.
 
-With `--json`, check prints {"ok", "connection", "findings": [{"what", "ok", "text", "actor"}]}, and adapters prints
-{"adapters": [{"platform", "title", "package", "version", "capabilities", "simulator", "demo"}], "broken": {name: why}}.
+With `--json`, check prints {"ok", "connection", "findings": [{"what", "ok", "text", "actor", "reason"}]}, and adapters
+prints {"adapters": [{"platform", "title", "package", "version", "capabilities", "simulator", "demo"}], "broken": {name:
+why}}.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import typer
 
 from tillpost.cli.connecting import AsJson, ConfigFile, ConnectionName, chosen, work_on
 from tillpost.cli.exits import NOT_RIGHT
+from tillpost.cli.outboxes import DatabaseUrl
 from tillpost.cli.showing import ACTORS, show_json, show_table, tell
 from tillpost.menu import Menu
 from tillpost.order import Order
@@ -26,6 +28,7 @@ __all__ = ["adapters", "check", "schema"]
 
 def check(
     connection: ConnectionName = "",
+    db: DatabaseUrl = "",
     config: ConfigFile = "",
     import_menu: Annotated[
         bool, typer.Option("--import-menu", help="Import the menu too, and look for faults in its setup.")
@@ -33,7 +36,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Say whether the store can take an order now, and if not, whose move it is."""
-    settings = chosen(connection, config)
+    settings = chosen(connection, config, db)
 
     def work(till: Till) -> Readiness:
         if import_menu:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from tillpost.cli.connecting import AsJson, ConfigFile, ConnectionName, Watcher, chosen, work_on
+from tillpost.cli.outboxes import DatabaseUrl
 from tillpost.cli.reading import read_model
 from tillpost.cli.showing import show_facts, show_json, tell
 from tillpost.money import format_money
@@ -31,6 +32,7 @@ INTERRUPTED = "interrupted; the order may be there: submit it again to find out"
 def submit(
     order_file: Annotated[str, typer.Argument(metavar="ORDER.JSON", help="The order; - reads standard input.")],
     connection: ConnectionName = "",
+    db: DatabaseUrl = "",
     config: ConfigFile = "",
     is_new: Annotated[
         bool,
@@ -47,7 +49,7 @@ def submit(
     Submitting the same order again, without --new, never makes a second one. When it can't be delivered, what happened
     is printed, and who must act.
     """
-    settings = chosen(connection, config)
+    settings = chosen(connection, config, db)
     order = read_model(Order, order_file)
     watcher = Watcher()
     pos_order = work_on(

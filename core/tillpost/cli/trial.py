@@ -12,6 +12,7 @@ import typer
 
 from tillpost.cli.connecting import AsJson, ConfigFile, ConnectionName, Watcher, chosen, work_on
 from tillpost.cli.exits import NOT_RIGHT
+from tillpost.cli.outboxes import DatabaseUrl
 from tillpost.cli.showing import show_facts, show_json, tell
 from tillpost.trial import run_trial
 
@@ -22,6 +23,7 @@ _REACHED = {"platform": "2: the platform has it; the register hasn't shown it", 
 
 def send_trial(
     connection: ConnectionName = "",
+    db: DatabaseUrl = "",
     config: ConfigFile = "",
     seconds: Annotated[
         float, typer.Option("--seconds", min=0, max=600, help="How long to wait for a sign of the register.")
@@ -29,7 +31,7 @@ def send_trial(
     as_json: AsJson = False,
 ) -> None:
     """Send one order marked TEST, follow it to the register, say which hop it reached, and withdraw it."""
-    settings = chosen(connection, config)
+    settings = chosen(connection, config, db)
     watcher = Watcher()
     report = work_on(
         settings,

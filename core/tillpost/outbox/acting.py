@@ -19,6 +19,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from tillpost.docket import docket
 from tillpost.errors import ConfigError, ErrorRecord, MenuError, Outcome, PosError
+from tillpost.journal import Cancelled
 from tillpost.order import Delivery, Order, Progress
 from tillpost.outbox import schema as t
 from tillpost.outbox.connecting import Source
@@ -27,7 +28,7 @@ from tillpost.outbox.decisions import decided
 from tillpost.outbox.merging import FromFileAndDatabase
 from tillpost.outbox.orders import OrderState, StoredOrder, WaitsFor
 from tillpost.outbox.outbox import Outbox
-from tillpost.outbox.problems import handled, problem_columns
+from tillpost.outbox.problems import handled, problem_columns, solved
 from tillpost.outbox.processor import Processor
 from tillpost.outbox.store import ALONE_AFTER
 from tillpost.plugins import Hooks
@@ -70,7 +71,7 @@ _STEPS = (Progress.NEW, Progress.ACCEPTED, Progress.PREPARING, Progress.READY, P
 _DELIVERED = (*_STEPS[:-1], Progress.ON_BOARD, Progress.COMPLETED)
 _OVER = {
     OrderState.CANCELLED: "it is cancelled",
-    OrderState.REJECTED: "staff turned it down at the register; the customer has to be paid back",
+    OrderState.REJECTED: "staff turned it down at the register; pay the customer back, and close it with `cancel`",
 }
 _THERE = {
     OrderState.RECEIVED: "the platform has it",
@@ -137,7 +138,8 @@ class Desk:
             raise ActError(f"{stored.id} can't be moved on: {_OVER[stored.state]}")
         with self._outbox.database.writing() as db:
             moved = update(t.orders).where(_ORDER.id == stored.id, _ORDER.progress == stored.progress.value)
-            values = {"progress": wanted.value, "updated_at": self._clock(), **handled()}
+            acted = solved() if wanted is Progress.COMPLETED else handled()
+            values = {"progress": wanted.value, "updated_at": self._clock(), **acted}
             if db.execute(moved.values(**values)).rowcount:
                 self._note(db, what, stored.connection, stored.id, wanted.value)
         now = self._find(stored.id)
@@ -183,28 +185,32 @@ class Desk:
     def manual(self, order_id: str, *, even_in_doubt: bool = False) -> TakenOver:
         """Take an order over by hand: it is sent no more, a copy at the platform is withdrawn, and it gets a docket.
 
-        While it isn't certain whether the platform has it, it is refused unless `even_in_doubt`. Where a copy can't be
-        withdrawn, the docket says that one may still appear.
+        While it isn't certain whether the platform has it, it is refused unless `even_in_doubt`. Where a copy, or the
+        attention ticket, can't be withdrawn, the docket says that one may still appear.
         """
         stored = self._find(order_id)
         if stored.state is OrderState.MANUAL:
-            return self._taken_over(stored, copy_may_appear=_has_copy(stored))
+            left = self._may_have_copy(stored) or self._has_ticket(order_id)
+            return self._taken_over(stored, copy_may_appear=left)
         self._refuse_over(stored, "taken over")
         in_doubt = self._in_doubt(stored)
         if in_doubt and not even_in_doubt:
             why = f"it isn't certain whether the platform has {order_id}"
             raise ActError(f"{why}: look at the register first, or say --even-in-doubt")
         gone = self._withdraw(stored, OrderState.MANUAL, "manual")
-        return self._taken_over(self._find(order_id), copy_may_appear=in_doubt or not gone)
+        left = in_doubt or not gone or self._has_ticket(order_id)
+        return self._taken_over(self._find(order_id), copy_may_appear=left)
 
     def cancel(self, order_id: str) -> StoredOrder:
         """Cancel an order: it isn't sent any more, and withdrawn at the platform. The money is paid back elsewhere.
 
-        Refused where the platform has it and can't withdraw it, and while it isn't certain whether it has it.
+        Its attention ticket is withdrawn too; the hook `ticket_left` tells of one that can't be. Refused where the
+        platform has it and can't withdraw it, and while it isn't certain whether it has it. An order that the store
+        said no to stays so; cancelling it says that the customer was told, and paid back.
         """
         stored = self._find(order_id)
-        if stored.state is OrderState.CANCELLED:
-            return stored
+        if stored.state in _OVER:
+            return self._closed(stored)
         self._refuse_over(stored, "cancelled")
         if self._in_doubt(stored):
             raise ActError(
@@ -213,6 +219,15 @@ class Desk:
         if not self._withdraw(stored, OrderState.CANCELLED, "cancel", must=True):
             raise ActError(f"{order_id} can't be withdrawn through the connection: cancel it at the register")
         return self._find(order_id)
+
+    def _closed(self, stored: StoredOrder) -> StoredOrder:
+        """Note that nobody has to do anything more about an order that the store said no to."""
+        with self._outbox.database.writing() as db:
+            open_yet = (_ORDER.id == stored.id, _ORDER.problem_at.is_not(None))
+            over = {"progress": Progress.CANCELLED.value, "updated_at": self._clock(), **solved()}
+            if db.execute(update(t.orders).where(*open_yet).values(**over)).rowcount:
+                self._note(db, "cancel", stored.connection, stored.id, "")
+        return self._find(stored.id)
 
     def _refuse_over(self, stored: StoredOrder, what: str) -> None:
         if stored.state is OrderState.SENDING:
@@ -227,6 +242,18 @@ class Desk:
         history = fold(self._outbox.journal(stored.id))
         return bool(history.doubts or history.found)
 
+    def _may_have_copy(self, stored: StoredOrder) -> bool:
+        """Whether the platform has, or may have, an order that was taken over."""
+        events = self._outbox.journal(stored.id)
+        history = fold(events)
+        there = bool(stored.pos_order or history.doubts or history.found)
+        return there and not any(isinstance(event, Cancelled) for event in events)
+
+    def _has_ticket(self, order_id: str) -> bool:
+        """Whether an attention ticket for the order is at the platform, or may be."""
+        ticket = fold(self._outbox.journal(order_id)).ticket
+        return ticket is not None and bool(ticket.done or ticket.doubts)
+
     def _withdraw(self, stored: StoredOrder, ends: OrderState, what: str, *, must: bool = False) -> bool:
         """Take the order in hand, withdraw a copy at the platform, lay it down as ended; return whether none is left.
 
@@ -239,6 +266,7 @@ class Desk:
             gone = processor.withdraw(claim, stored.pos_order) if stored.pos_order else True
             if gone or not must:
                 kept = {"state": ends.value, "waits_for": "", "due_at": None, "error": None}
+                kept |= {"ticket": None} if processor.withdraw_ticket(claim) else {}
                 end = {**kept, **problem_columns(ends, WaitsFor.NOTHING, self._clock(), 0.0)}
                 if ends is OrderState.CANCELLED:
                     end["progress"] = Progress.CANCELLED.value
@@ -270,11 +298,13 @@ class Desk:
             "state": stored.state.value,
             "added_at": stored.added_at,
             "pos_order": stored.pos_order.model_dump(mode="json", exclude={"notices"}) if stored.pos_order else None,
+            "ticket": stored.ticket.model_dump(mode="json", exclude={"notices"}) if stored.ticket else None,
             "error": _told(stored.error),
             "journal": [
                 {
                     "number": entry.number,
-                    "event": type(entry.event).__name__,
+                    "event": type(entry.happened).__name__,
+                    "of_ticket": entry.of_ticket,
                     "at": entry.event.at,
                     "exchange": entry.exchange.model_dump(mode="json") if entry.exchange else None,
                 }
@@ -319,10 +349,6 @@ def _goes_now(stored: StoredOrder, now: float) -> bool:
     """Whether an order is on its way by itself: nothing more comes of sending it again."""
     due = stored.due_at is not None and stored.due_at <= now
     return stored.state is OrderState.DUE and stored.waits_for is WaitsFor.NOTHING and due
-
-
-def _has_copy(stored: StoredOrder) -> bool:
-    return stored.pos_order is not None and stored.pos_order.progress is not Progress.CANCELLED
 
 
 def _told(error: ErrorRecord | None) -> dict[str, Any] | None:

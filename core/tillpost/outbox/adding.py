@@ -67,6 +67,7 @@ def _row(order: Order, connection: str, *, is_new: bool, lead: float) -> Mapping
         "deaths": 0,
         "error": None,
         "pos_order": None,
+        "ticket": None,
         "updated_at": now,
     }
 

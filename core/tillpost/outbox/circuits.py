@@ -109,16 +109,17 @@ class Reach:
     unreached_at: float
 
 
-def whose_fault(unreached: bool, reaches: Iterable[Reach], now: float) -> Whose:
-    """Say whose an outage is that begins now: when every platform fails to connect at the same time, it is ours.
+def whose_fault(here: Reach, since: float, others: Iterable[Reach]) -> Whose:
+    """Say whose an outage is that has lasted since a time (epoch seconds), by what is known now of it and of others.
 
-    `unreached` says of the failing connection that it can't be connected to. While only one platform is in use, nobody
-    could tell.
+    Who answers with a failure is at fault itself. Who can't be connected to is at fault if another has answered since;
+    one that answered before proves nothing, since our own network may have failed meanwhile. When other platforms fail
+    to connect too, it is ours.
     """
-    if not unreached:
+    if here.unreached_at <= here.reached_at:
         return Whose.PLATFORM
-    lately = [r for r in reaches if max(r.reached_at, r.unreached_at) >= now - SAME_TIME]
-    if any(r.reached_at >= now - SAME_TIME and r.reached_at > r.unreached_at for r in lately):
+    known = list(others)
+    if any(r.reached_at > max(since, r.unreached_at) for r in known):
         return Whose.PLATFORM
-    platforms = {r.platform for r in lately if r.unreached_at >= now - SAME_TIME}
-    return Whose.OURS if len(platforms) > 1 else Whose.UNKNOWN
+    failing = {r.platform for r in known if r.unreached_at > r.reached_at and r.unreached_at >= since - SAME_TIME}
+    return Whose.OURS if failing - {here.platform} else Whose.UNKNOWN

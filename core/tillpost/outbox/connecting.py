@@ -7,7 +7,7 @@ is made again, so a new token or another setting counts from the next order on.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
@@ -24,7 +24,7 @@ from tillpost.outbox.settings import ConnectionOptions, OutboxSettings
 from tillpost.till import Options, adapter_for
 from tillpost.words import explain
 
-__all__ = ["Changing", "Connected", "FromFile", "Source", "Tills", "from_mapping", "options_of"]
+__all__ = ["Changing", "Connected", "FromFile", "Listing", "Source", "Tills", "from_mapping", "options_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,15 @@ class Changing(Protocol):
         ...
 
 
+@runtime_checkable
+class Listing(Protocol):
+    """A source that can say which connections there are."""
+
+    def names(self) -> Collection[str]:
+        """Return the names of all connections. Raises `ConfigError`."""
+        ...
+
+
 class FromFile:
     """The connections of the TOML file alone."""
 
@@ -68,6 +77,10 @@ class FromFile:
             raise ConfigError(f"no connection {name!r}; {config_path(self._path)} has: {', '.join(known)}")
         found = known[name]
         return Connected(adapter_for(found.platform, found.settings), Options(policy=found.policy), options_of(found))
+
+    def names(self) -> Collection[str]:
+        """Return the names of the file's connections."""
+        return load_connections(self._path).keys()
 
     def mark(self, name: str, *, now: bool = False) -> object:
         """Return what changes when the file does."""
@@ -131,6 +144,13 @@ class Tills:
         except ConfigError:
             return ""
 
+    def names(self) -> Collection[str]:
+        """Return the names of all connections, as far as the source can list them."""
+        try:
+            return self._source.names() if isinstance(self._source, Listing) else ()
+        except ConfigError:
+            return ()
+
     def close(self) -> None:
         """Close all connections."""
         for till in self._tills.values():
@@ -147,10 +167,17 @@ class Tills:
 
 def from_mapping(known: Mapping[str, Connected]) -> Source:
     """Return a source of connections that are made in code."""
+    return _FromMapping(known)
 
-    def found(name: str) -> Connected:
-        if name not in known:
-            raise ConfigError(f"no connection {name!r}; there are: {', '.join(known) or 'none'}")
-        return known[name]
 
-    return found
+class _FromMapping:
+    def __init__(self, known: Mapping[str, Connected]) -> None:
+        self._known = known
+
+    def __call__(self, name: str) -> Connected:
+        if name not in self._known:
+            raise ConfigError(f"no connection {name!r}; there are: {', '.join(self._known) or 'none'}")
+        return self._known[name]
+
+    def names(self) -> Collection[str]:
+        return self._known.keys()

@@ -9,6 +9,7 @@ The command line is a thin layer over this, and a page could be. Nothing here is
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal
@@ -20,6 +21,7 @@ from tillpost.errors import ConfigError
 from tillpost.outbox import schema as t
 from tillpost.outbox.credentials import Grant, StoredConnection, Vault
 from tillpost.outbox.merging import Known
+from tillpost.outbox.opening import COLUMNS, availability_of
 from tillpost.outbox.outbox import Outbox
 from tillpost.plugins import Hooks
 from tillpost.till import adapter_for
@@ -27,7 +29,7 @@ from tillpost.words import Aware, Word
 
 __all__ = ["ConnectionState", "Connections"]
 
-_PLACE, _ORDER = t.connections.c, t.orders.c
+_ORDER = t.orders.c
 
 
 class ConnectionState(Word):
@@ -35,7 +37,8 @@ class ConnectionState(Word):
 
     `of` says who knows it. `fault` is why no Till can be made of it: a setting or a key that is missing or wrong.
     `paused` since `paused_at` means that the platform doesn't let us in; `waiting` counts the orders that will go by
-    themselves. `takes_orders` is what was last seen of the store, None when nobody has looked.
+    themselves. `takes_orders` is what was last told of the store, None when nobody has looked; `closed_for` says why it
+    takes none now.
     """
 
     name: str
@@ -52,6 +55,7 @@ class ConnectionState(Word):
     outage_since: Aware | None = None
     waiting: int = 0
     takes_orders: bool | None = None
+    closed_for: str = ""
 
     @property
     def expired(self) -> bool:
@@ -99,9 +103,8 @@ class Connections:
 
     def _places(self) -> tuple[Mapping[str, RowMapping], Mapping[str, int]]:
         due = select(_ORDER.connection, func.count()).where(_ORDER.due_at.is_not(None)).group_by(_ORDER.connection)
-        wanted = (_PLACE.name, _PLACE.paused, _PLACE.paused_at, _PLACE.opened_at, _PLACE.takes_orders)
         with self.outbox.database.reading() as db:
-            places = {row["name"]: row for row in db.execute(select(*wanted)).mappings()}
+            places = {row["name"]: row for row in db.execute(select(*COLUMNS)).mappings()}
             return places, {row[0]: row[1] for row in db.execute(due)}
 
     def _state(
@@ -114,6 +117,7 @@ class Connections:
     ) -> ConnectionState:
         grant = stored.grant if stored else Grant()
         platform, renews, fault = self._made(of_file, stored)
+        asked = availability_of(name, place, time.time())
         return ConnectionState(
             name=name,
             platform=platform,
@@ -129,6 +133,7 @@ class Connections:
             outage_since=_time(place["opened_at"]) if place else None,
             waiting=waiting,
             takes_orders=place["takes_orders"] if place else None,
+            closed_for=asked.text if asked.reason else "",
         )
 
     def _made(self, of_file: ConnectionSettings | None, stored: StoredConnection | None) -> tuple[str, bool, str]:

@@ -12,11 +12,10 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Protocol
 
-import httpx
-
-from tillpost.adapter import Adapter, Credentials, Verdict
+from tillpost.adapter import Verdict
+from tillpost.availability import Reason
 from tillpost.commands import Announce, Command, ImportMenu, Record, Rest, Sending, Transmit
 from tillpost.connection import Shelf
 from tillpost.errors import (
@@ -31,19 +30,20 @@ from tillpost.errors import (
     UnknownPosError,
 )
 from tillpost.importing import MenuImport, importing
-from tillpost.journal import Event, Intended
-from tillpost.operation import Conduct
+from tillpost.journal import Event, Intended, OfTicket
+from tillpost.operation import Conduct, drive
 from tillpost.order import PosOrder
 from tillpost.outbox.orders import OrderState, WaitsFor, state_of
-from tillpost.outbox.renewing import Renewal
+from tillpost.outbox.renewing import RenewedTill
 from tillpost.outbox.store import SET_ASIDE_AFTER, Claim
-from tillpost.recovery import History, Policy
+from tillpost.readiness import Finding, Readiness
+from tillpost.recovery import History, Policy, fold
 from tillpost.submission import Submission
-from tillpost.till import Options, Till
+from tillpost.ticketing import Ticketing
 from tillpost.transport import Limits, Line
 from tillpost.webhooks import WebhookEvent
 
-__all__ = ["Busy", "Ending", "Hands", "OutboxTill"]
+__all__ = ["Busy", "Ending", "Hands", "Look", "OutboxTill"]
 
 HOLD_OPEN = 300.0
 """A scheduled order that a closed store refuses is tried again so many seconds later, until it is due."""
@@ -85,7 +85,8 @@ class Ending:
     `rest` is in how many seconds it is due again, None when nothing is due by itself. `resume_at` is the same on the
     flow's own clock. `outage` is how the last request failed, if that was the platform's failure as a whole, and
     `answered` says that it was answered; `hold` keeps all of the connection's orders back for so many seconds. `pause`:
-    the platform doesn't let us in. `announced` are the hooks to be called once this is on disk.
+    the platform doesn't let us in. `ticket` is the attention ticket that stands at the platform. `announced` are the
+    hooks to be called once this is on disk.
     """
 
     state: OrderState
@@ -99,8 +100,18 @@ class Ending:
     answered: bool = False
     hold: float = 0.0
     pause: bool = False
+    ticket: PosOrder | None = None
     happened: Sequence[tuple[Event, Transcript | None]] = ()
     announced: Sequence[tuple[str, Mapping[str, object]]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look at a store found. `refused`: the platform doesn't let us in. `hold` is as in `Ending`."""
+
+    readiness: Readiness
+    refused: PosError | None = None
+    hold: float = 0.0
 
 
 class _Resting(Exception):
@@ -128,7 +139,7 @@ class _Handling:
         """Take note of an event; one that announces a request with an effect is written, with all before it."""
         self.happened.append((event, self.exchange))
         self.exchange = None
-        if isinstance(event, Intended):
+        if isinstance(event.event if isinstance(event, OfTicket) else event, Intended):
             self.write()
 
     def write(self) -> None:
@@ -148,26 +159,8 @@ def flow_clock(claim: Claim, now: Callable[[], float]) -> Callable[[], float]:
     return lambda: begun + time.monotonic() - start
 
 
-class OutboxTill(Till):
+class OutboxTill(RenewedTill):
     """A store's POS whose orders' journals stand in the outbox's database, and its tokens, where there is a key."""
-
-    def __init__(
-        self,
-        adapter: Adapter[Any],
-        options: Options,
-        renewal: Renewal | None = None,
-        *,
-        http_client: httpx.Client | None = None,
-    ) -> None:
-        """Take an adapter that is set up already, and what renews its tokens for all workers."""
-        super().__init__(adapter, options, http_client=http_client)
-        self._renewal = renewal
-        self._brief_line = Line(self._client, adapter, BRIEFLY)
-
-    @property
-    def version(self) -> int | None:
-        """Which version of the connection's row in the database the credentials are of; None when they are of none."""
-        return self._renewal.version if self._renewal else None
 
     def handle(self, claim: Claim, hands: Hands, now: Callable[[], float]) -> Ending:
         """Go on with an order until it has arrived, stands in error, or wants to rest."""
@@ -189,6 +182,7 @@ class OutboxTill(Till):
             if ending.pause or claim.deaths >= SET_ASIDE_AFTER:
                 work.announced.append(("order_parked", {"order": claim.order, "error": error}))
         ending.happened, ending.announced = work.happened, work.announced
+        ending.ticket = submission.history.ticket and submission.history.ticket.done
         if work.last:
             _tell_of_platform(ending, work.last.error)
         return ending
@@ -200,6 +194,17 @@ class OutboxTill(Till):
         work = _Handling(claim, hands, flow_clock(claim, now))
         self._conduct(self._cancelling(pos_order), lambda command: self._carry_out_for(work, command))
         return work.happened
+
+    def withdraw_ticket(self, claim: Claim, hands: Hands, now: Callable[[], float]) -> bool:
+        """Withdraw the order's attention ticket; return whether none is left, as far as is known."""
+        work = _Handling(claim, hands, flow_clock(claim, now))
+        connection = replace(self._connection, clock=work.clock)
+        ticketing = Ticketing(connection, claim.order, fold(claim.events).ticket)
+        gone = self._conduct(ticketing.withdraw(), lambda command: self._carry_out_for(work, command))
+        work.write()
+        for hook, facts in work.announced:
+            self.tell(hook, facts)
+        return gone
 
     @property
     def title(self) -> str:
@@ -230,8 +235,8 @@ class OutboxTill(Till):
     def _carry_out_briefly(self, command: Command) -> object:
         if not isinstance(command, Transmit):
             return self._carry_out(command, "")
-        credentials = self._credentials
-        return Sending(command.judge(self._brief_line.send(command.request, credentials)), 1, credentials)
+        credentials, line = self._credentials, Line(self._client, self._connection.adapter, BRIEFLY)
+        return Sending(command.judge(line.send(command.request, credentials)), 1, credentials)
 
     @property
     def shelf(self) -> Shelf:
@@ -252,23 +257,28 @@ class OutboxTill(Till):
         """Call the plugins' hooks."""
         self._hooks.call(hook, facts)
 
+    def look(self) -> Look:
+        """Look whether the store can take orders now. Nothing is raised, and no hook is called, for what is found."""
+        conduct, errors = Conduct(self._connection, "check"), list[PosError]()
+
+        def carry_out(command: Command) -> object:
+            result = self._carry_out(command, "")
+            if isinstance(result, Sending) and result.verdict.error:
+                errors.append(result.verdict.error)
+            return result
+
+        try:
+            readiness = self._conduct(drive(conduct, self._connection.adapter.check), carry_out)
+        except PosError as error:
+            readiness = Readiness(findings=(Finding.unseen("connection", error),))
+        shut_out = readiness.stop is not None and readiness.stop.stops is Reason.UNAUTHORISED
+        refused = next((conduct.stamp(error) for error in errors if isinstance(error, PermissionsError)), None)
+        hold = max((error.retry_after or 0.0 for error in errors if isinstance(error, RateLimitError)), default=0.0)
+        return Look(readiness, refused if shut_out else None, hold)
+
     def fingerprint(self) -> str:
         """Return a mark of the credentials that says nothing of them but whether they are the same."""
         return hashlib.sha256("\n".join(self._credentials.secrets()).encode()).hexdigest()
-
-    def _refresh(self, expired: Credentials) -> bool:
-        """Renew the credentials, once for all workers that found the same ones expired."""
-        if self._renewal is None:
-            return super()._refresh(expired)
-        with self._refresh_lock:
-            if self._credentials is expired:
-                try:
-                    self._credentials = self._renewal.renewed(expired, lambda: self._run(self._refreshing(expired)))
-                except PosError as refused:
-                    if refused.transient:
-                        raise
-                    return False
-            return True
 
     def _patience(self, claim: Claim) -> Policy:
         """Return the policy with which the order goes: it is tried at least until it is due."""

@@ -11,25 +11,22 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, and_, func, not_, or_, select
 
 from tillpost.errors import Transcript
-from tillpost.journal import Event
+from tillpost.journal import Event, OfTicket, OrderEvent
 from tillpost.order import Progress
 from tillpost.outbox import schema as t
-from tillpost.outbox.orders import OrderState, StoredOrder, WaitsFor, event_of, stored_order
+from tillpost.outbox.orders import OrderState, StoredOrder, event_of, stored_order
 
-__all__ = ["JournalEntry", "Wanted", "find_orders", "read_entries"]
+__all__ = ["OPEN_PROBLEM", "JournalEntry", "Wanted", "find_orders", "read_entries"]
 
 _ORDER = t.orders.c
 
-_PROBLEM = or_(
-    _ORDER.state.in_([OrderState.ERROR.value, OrderState.REJECTED.value]),
-    _ORDER.waits_for == WaitsFor.AUTHORISATION.value,
-)
-"""Orders that don't reach the register unless a person acts, and those that staff turned down."""
+OPEN_PROBLEM = _ORDER.problem_at.is_not(None)
+"""Orders that a person has to act on: see `problems`."""
 
 _NEW = and_(
     _ORDER.progress == Progress.NEW.value,
     _ORDER.state.not_in([OrderState.MANUAL.value, OrderState.CANCELLED.value]),
-    not_(_PROBLEM),
+    not_(OPEN_PROBLEM),
 )
 """Orders that nobody in the store has begun."""
 
@@ -41,6 +38,16 @@ class JournalEntry:
     number: int
     event: Event
     exchange: Transcript | None = None
+
+    @property
+    def of_ticket(self) -> bool:
+        """Whether it happened to the order's attention ticket, and not to the order."""
+        return isinstance(self.event, OfTicket)
+
+    @property
+    def happened(self) -> OrderEvent:
+        """What happened, to whichever of the two."""
+        return self.event.event if isinstance(self.event, OfTicket) else self.event
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,7 @@ class Wanted:
         if typed := self.search.strip():
             yield _named(typed)
         if self.problem:
-            yield _PROBLEM
+            yield OPEN_PROBLEM
         if self.new:
             yield _NEW
 

@@ -11,7 +11,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,6 +94,10 @@ class FromFileAndDatabase:
         version = stored.version if stored else 0
         renewal = Renewal(self._known.vault, name, platform, follows, version, self._worker)
         return Connected(adapter, options, outbox, renewal=renewal)
+
+    def names(self) -> Collection[str]:
+        """Return the names of all connections. Raises `ConfigError`."""
+        return self._known.all().keys()
 
     def mark(self, name: str, *, now: bool = False) -> object:
         """Return what changes when the file or the connection's row does."""

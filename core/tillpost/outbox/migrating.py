@@ -13,7 +13,7 @@ from sqlalchemy import Connection, inspect, text
 from tillpost.outbox.engine import Engine
 from tillpost.outbox.trouble import StoreError
 
-__all__ = ["HEAD", "VERSIONS", "is_ready", "migrate", "prepare"]
+__all__ = ["HEAD", "VERSIONS", "is_made", "is_ready", "migrate", "prepare"]
 
 VERSION_TABLE = "tillpost_version"
 
@@ -33,6 +33,11 @@ def prepare(db: Connection, engine: Engine) -> None:
         migrate(db, engine)
     else:
         raise StoreError(_other_version(version))
+
+
+def is_made(db: Connection) -> bool:
+    """Whether the tables are there, in whichever version."""
+    return _version(db) is not None
 
 
 def is_ready(db: Connection, engine: Engine) -> bool:

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import RowMapping
 
 from tillpost.errors import ErrorRecord, PosError
-from tillpost.journal import Event
+from tillpost.journal import Event, OfTicket, OrderEvent
 from tillpost.order import Order, PosOrder, PosState, Progress
 from tillpost.remedies import Remedy
 from tillpost.words import Word
@@ -56,7 +56,8 @@ class StoredOrder(Word):
 
     `due_at` (epoch seconds) is when something is to be done for it by itself; None when nothing is. `error` is why it
     isn't on the register, with what to do in `remedy`. `order` is None once the customer's data was erased. `deaths`
-    counts the workers that died in a row with it in hand.
+    counts the workers that died in a row with it in hand. `problem_at` is since when a person has to act; None when
+    nobody has to. `ticket` is its attention ticket at the register.
     """
 
     id: str
@@ -71,9 +72,11 @@ class StoredOrder(Word):
     waits_for: WaitsFor
     updated_at: float
     deaths: int = 0
+    problem_at: float | None = None
     worker: str | None = None
     error: ErrorRecord | None = None
     pos_order: PosOrder | None = None
+    ticket: PosOrder | None = None
     order: Order | None = None
 
     @property
@@ -101,9 +104,11 @@ def stored_order(row: RowMapping | Mapping[str, Any], order: Order | None = None
         waits_for=WaitsFor(row["waits_for"]),
         updated_at=row["updated_at"],
         deaths=row["deaths"],
+        problem_at=row.get("problem_at"),
         worker=row["worker"],
         error=ErrorRecord.model_validate_json(row["error"]) if row["error"] else None,
         pos_order=PosOrder.model_validate_json(row["pos_order"]) if row["pos_order"] else None,
+        ticket=PosOrder.model_validate_json(row["ticket"]) if row["ticket"] else None,
         order=order or (Order.model_validate_json(row["content"]) if row["content"] else None),
     )
 
@@ -121,17 +126,23 @@ def state_of(pos_order: PosOrder) -> OrderState:
     return _STATES[pos_order.state]
 
 
+_OF_TICKET = "ticket:"
+"""What the kind of an event begins with that happened to the order's attention ticket."""
+
+
 @cache
-def _kinds() -> Mapping[str, TypeAdapter[Event]]:
-    return {kind.__name__: TypeAdapter(cast(type[Event], kind)) for kind in get_args(Event)}
+def _kinds() -> Mapping[str, TypeAdapter[OrderEvent]]:
+    return {kind.__name__: TypeAdapter(cast(type[OrderEvent], kind)) for kind in get_args(OrderEvent)}
 
 
 def event_row(event: Event) -> tuple[str, str]:
     """Return an event's kind and body, as they are kept."""
-    kind = type(event).__name__
-    return kind, _kinds()[kind].dump_json(event).decode()
+    of_order, mark = (event.event, _OF_TICKET) if isinstance(event, OfTicket) else (event, "")
+    kind = type(of_order).__name__
+    return mark + kind, _kinds()[kind].dump_json(of_order).decode()
 
 
 def event_of(kind: str, body: str) -> Event:
     """Return the event that was kept."""
-    return _kinds()[kind].validate_json(body)
+    event = _kinds()[kind.removeprefix(_OF_TICKET)].validate_json(body)
+    return OfTicket(event) if kind.startswith(_OF_TICKET) else event

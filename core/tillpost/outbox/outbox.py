@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Self, overload
 from sqlalchemy import Connection, select, update
 from sqlalchemy.orm import Session
 
+from tillpost.availability import Availability
 from tillpost.config import load_connections
 from tillpost.errors import ConfigError
 from tillpost.journal import Event
@@ -30,13 +31,16 @@ from tillpost.outbox import held
 from tillpost.outbox import schema as t
 from tillpost.outbox.adding import add_order
 from tillpost.outbox.connecting import Source, options_of
+from tillpost.outbox.credentials import Vault
 from tillpost.outbox.database import Database, told
 from tillpost.outbox.engine import Engine
 from tillpost.outbox.engines import engine_named
 from tillpost.outbox.held import StoredImport
 from tillpost.outbox.looking import JournalEntry, Wanted, find_orders, read_entries
 from tillpost.outbox.migrating import is_ready, migrate, prepare
+from tillpost.outbox.opening import COLUMNS, availability_of, unconnected
 from tillpost.outbox.orders import OrderState, StoredOrder, WaitsFor, stored_order
+from tillpost.outbox.problems import solved
 from tillpost.outbox.receiving import Receiver
 from tillpost.outbox.settings import ConnectionOptions, OutboxSettings, load_settings
 from tillpost.outbox.store import Store
@@ -73,6 +77,7 @@ class Outbox:
     ) -> None:
         self.settings = settings or OutboxSettings()
         self.config: str | Path | None = None
+        self._knows_file = False
         self._connections = connections or {}
         self.database = _database(url, self.settings)
         self.store = Store(self.database, self.settings)
@@ -95,7 +100,7 @@ class Outbox:
         """
         settings = load_settings(path)
         outbox = cls(url, settings=settings, connections=_options(path), engine=engine)
-        outbox.config = path
+        outbox.config, outbox._knows_file = path, True
         return outbox
 
     # ------------------------------------------------------------------ adding
@@ -197,6 +202,30 @@ class Outbox:
         with self.database.reading() as db:
             return read_entries(db, order_id)
 
+    def availability(self, connection: str) -> Availability:
+        """Return whether a store takes orders now, as workers know it: what a checkout asks before it takes money.
+
+        One row is read, and nothing is sent to anybody, so that each page may ask. A store that no worker has looked at
+        (lately) is taken to be open; the text says so. A name that nobody knows is `Reason.UNCONNECTED`; only an outbox
+        that was made `from_config` can tell.
+        """
+        self.prepare()
+        with self.database.reading() as db:
+            row = db.execute(select(*COLUMNS).where(t.connections.c.name == connection)).mappings().one_or_none()
+        if row is None and self._knows_file and not self._is_known(connection):
+            return unconnected(connection)
+        return availability_of(connection, row, time.time())
+
+    def _is_known(self, connection: str) -> bool:
+        """Whether the file or the database has the connection, or the file can't be read here."""
+        from tillpost.outbox.merging import Known  # here, since who only adds needs no connections
+
+        try:
+            known = Known(Vault(self.database), self.config).all()
+        except ConfigError:
+            return True
+        return not known or connection in known  # where there are none, they are made in code
+
     def imports(self, connection: str = "", *, most: int = 20) -> Sequence[StoredImport]:
         """Return what the menu imports of a connection, or of all, have changed, the latest first."""
         self.prepare()
@@ -224,9 +253,10 @@ class Outbox:
         with self.database.writing() as db:
             if not self.store.place(db, connection)["paused"]:
                 return False
-            self.store.set_place(db, connection, {"paused": "", "paused_at": None, "paused_with": ""})
+            unpaused = {"paused": "", "paused_at": None, "paused_with": "", "check_at": now}
+            self.store.set_place(db, connection, unpaused)
             waiting = (_ORDER.connection == connection, _ORDER.waits_for == WaitsFor.AUTHORISATION.value)
-            again = {"waits_for": WaitsFor.NOTHING.value, "to_ask": True, "begin_at": now}
+            again = {"waits_for": WaitsFor.NOTHING.value, "to_ask": True, "begin_at": now, **solved()}
             db.execute(update(t.orders).where(*waiting).values(**again))
             due = select(_ORDER.id).where(_ORDER.connection == connection, _ORDER.due_at <= now)
             for order_id in db.scalars(due):

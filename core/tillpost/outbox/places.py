@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection, bindparam, select
 
-from tillpost.errors import PosError
+from tillpost.errors import PosError, RegisterOfflineError, StoreClosedError
 from tillpost.outages import Whose
 from tillpost.outbox import schema as t
 from tillpost.outbox.circuits import Circuit, Reach, is_unreached, whose_fault
@@ -26,6 +26,9 @@ Told: TypeAlias = tuple[str, Mapping[str, object]]
 
 REACHED_EVERY = 10.0
 """A platform that answers is noted so often, in seconds."""
+
+_CLOSED = (StoreClosedError.__name__, RegisterOfflineError.__name__)
+"""Refusals that say something of the store: it is checked at once."""
 
 _PLACE = t.connections.c
 _CALM = select(_PLACE.failures, _PLACE.opened_at, _PLACE.ramp, _PLACE.reached_at).where(_PLACE.name == bindparam("of"))
@@ -49,8 +52,8 @@ def tell_place(
         unreached = is_unreached(ending.outage)
         values = {**after.values(), "platform": till.platform, "unreached_at" if unreached else "reached_at": now}
         if before.opened_at is None and after.opened_at is not None:
-            here = Reach(till.platform, 0.0, now if unreached else 0.0)
-            whose = whose_fault(unreached, (here, *_reaches(db, connection)), now)
+            here = Reach(till.platform, *((0.0, now) if unreached else (now, 0.0)))
+            whose = whose_fault(here, after.evidence[0].at, _reaches(db, connection))
             values["whose"] = whose.value
             told.append(("outage_began", {"outage": after.outage(whose)}))
         store.set_place(db, connection, values)
@@ -65,6 +68,8 @@ def tell_place(
         store.set_place(db, connection, {"not_before": now + min(ending.hold, LONGEST_RETRY_AFTER)})
     if ending.pause and ending.error:
         told += pause_place(store, db, connection, till, PosError.from_record(ending.error), now)
+    if ending.error and ending.error.kind in _CLOSED and not _is_closed(db, connection):
+        store.set_place(db, connection, {"check_at": now})
     return told
 
 
@@ -85,6 +90,11 @@ def _reconnected(store: Store, db: Connection, connection: str, till: OutboxTill
     To be asked once the connection's row is locked: who reconnects writes the credentials before that row.
     """
     return till.version is not None and store.credentials_version(db, connection) > till.version
+
+
+def _is_closed(db: Connection, connection: str) -> bool:
+    """Whether the store is known to take no orders: then a refusal says nothing new."""
+    return db.scalar(select(_PLACE.takes_orders).where(_PLACE.name == connection)) is False
 
 
 def _known_to_answer(db: Connection, connection: str, now: float) -> bool:

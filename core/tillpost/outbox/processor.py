@@ -18,7 +18,7 @@ from typing import Self
 
 from tillpost.errors import ConfigError, Outcome, PosError, SetupError, Transcript
 from tillpost.importing import MenuImport
-from tillpost.journal import Event
+from tillpost.journal import Event, OfTicket
 from tillpost.order import PosOrder, Progress
 from tillpost.outbox.connecting import Source, Tills
 from tillpost.outbox.credentials import Vault
@@ -215,6 +215,15 @@ class Processor:
             return False
         return True
 
+    def withdraw_ticket(self, claim: Claim) -> bool:
+        """Withdraw the attention ticket of an order in hand; return whether none is left, as far as is known."""
+        if not any(isinstance(event, OfTicket) for event in claim.events):
+            return True
+        try:
+            return self.tills[claim.connection].withdraw_ticket(claim, self, self.clock)
+        except ConfigError:
+            return False
+
     def tell(self, connection: str, told: Iterable[Told]) -> None:
         """Call the plugins' hooks, and those that were handed in."""
         hooks = Hooks(connection, self._hooks)
@@ -245,6 +254,7 @@ class Processor:
             "resume_at": ending.resume_at,
             "to_ask": ending.to_ask,
             "error": ending.error.model_dump_json() if ending.error else None,
+            "ticket": ending.ticket.model_dump_json() if ending.ticket else None,
             "worker": None,
             "deaths": 0,
             **problem_columns(ending.state, ending.waits_for, now, self.outbox.settings.escalate_after),
@@ -318,6 +328,7 @@ def _log(claim: Claim, ending: Ending, told: Sequence[Told]) -> None:
         waits_for=ending.waits_for.value,
         due_in=None if ending.rest is None else round(ending.rest, 1),
         pos_order=ending.pos_order.id if ending.pos_order else "",
+        ticket=ending.ticket.id if ending.ticket else "",
         **error_in_short(ending.error),
     )
 

@@ -1,8 +1,9 @@
 """An expired token is renewed once, by one of all the workers of a database; the others take what that one got.
 
-`Renewal` belongs to one connection. Whoever renews takes the connection's place first; it is freed when its worker is
-buried. A renewed token is on disk, sealed, before it is used. Killed before that, a process leaves the old one: where
-the provider's refresh tokens can be used again the connection goes on, else it says that it must be reconnected.
+`RenewedTill` is a Till whose tokens are renewed so. `Renewal` belongs to one connection. Whoever renews takes the
+connection's place first; it is freed when its worker is buried. A renewed token is on disk, sealed, before it is used.
+Killed before that, a process leaves the old one: where the provider's refresh tokens can be used again the connection
+goes on, else it says that it must be reconnected.
 """
 
 from __future__ import annotations
@@ -11,14 +12,18 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
+import httpx
 from pydantic import SecretStr
 
+from tillpost.adapter import Adapter
 from tillpost.errors import OutageError, PosError
 from tillpost.outbox.credentials import StoredConnection, Vault
 from tillpost.settings import Credentials
+from tillpost.till import Options, Till
 
-__all__ = ["Renewal", "not_kept"]
+__all__ = ["Renewal", "RenewedTill", "not_kept"]
 
 log = logging.getLogger("tillpost.outbox")
 
@@ -127,6 +132,41 @@ class Renewal:
             grant=replace(stored.grant, expires_at=expires_at),
             follows=stored.follows if stored.counts_with(self.follows) else self.follows,
         )
+
+
+class RenewedTill(Till):
+    """A Till whose tokens are renewed once for all workers of a database, and kept there. Without a renewal: a Till."""
+
+    def __init__(
+        self,
+        adapter: Adapter[Any],
+        options: Options,
+        renewal: Renewal | None = None,
+        *,
+        http_client: httpx.Client | None = None,
+    ) -> None:
+        """Take an adapter that is set up already, and what renews its tokens for all workers."""
+        super().__init__(adapter, options, http_client=http_client)
+        self._renewal = renewal
+
+    @property
+    def version(self) -> int | None:
+        """Which version of the connection's row in the database the credentials are of; None when they are of none."""
+        return self._renewal.version if self._renewal else None
+
+    def _refresh(self, expired: Credentials) -> bool:
+        """Renew the credentials, once for all workers that found the same ones expired."""
+        if self._renewal is None:
+            return super()._refresh(expired)
+        with self._refresh_lock:
+            if self._credentials is expired:
+                try:
+                    self._credentials = self._renewal.renewed(expired, lambda: self._run(self._refreshing(expired)))
+                except PosError as refused:
+                    if refused.transient:
+                        raise
+                    return False
+            return True
 
 
 def not_kept(name: str, old: Credentials) -> Callable[[Credentials], None]:

@@ -95,6 +95,12 @@ orders = Table(
         postgresql_where=text("worker IS NULL AND due_at IS NOT NULL AND deaths >= 2"),
     ),
     Index(
+        "tillpost_orders_problem",
+        "problem_at",
+        sqlite_where=text("problem_at IS NOT NULL"),
+        postgresql_where=text("problem_at IS NOT NULL"),
+    ),
+    Index(
         "tillpost_orders_watched",
         "watch_at",
         sqlite_where=text("watch_at IS NOT NULL"),
@@ -169,12 +175,12 @@ connections = Table(
     Column("sync_at", Double),  # when the daily import is next due
     Column("import_at", Double),  # when one is due because the platform told of a change; None: it told of none
     # Whether it takes orders now, as it was last seen.
-    Column("readiness", Text),  # a Readiness as JSON
-    Column("check_at", Double, nullable=False, server_default="0"),  # when it is next asked
+    Column("readiness", Text),  # what the last check saw, a Seen as JSON
+    Column("check_at", Double, nullable=False, server_default="0"),  # when it is next asked; 0: nobody has said yet
     Column("takes_orders", Boolean),  # as it was last told; None: it never was
     Column("takes_since", Double),
 )
-"""One row a connection that orders were added for: may its orders go, and with which menu?"""
+"""One row a connection that a worker has met: may its orders go, with which menu, and does it take more?"""
 
 imports = Table(
     "tillpost_imports",

@@ -73,6 +73,7 @@ class OutboxSettings(BaseModel):
         give_up_after: an order that an outage holds up for so long, and beyond its due time, becomes a person's.
         escalate_after: a problem that nobody acts on is told to somebody else after so long, and again after as long.
         unseen_after: an order that the register has shown no sign of for so long is told.
+        check_every: each store is asked so often whether it can take orders.
         outage_after: so many orders in a row that fail open a connection's circuit: an outage has begun.
         erase_after_days: customers' data is erased from orders that are done, so many days after they came.
         prune_after_days: journals of such orders are pruned.
@@ -90,6 +91,7 @@ class OutboxSettings(BaseModel):
     give_up_after: Seconds = 7200.0
     escalate_after: Seconds = 300.0
     unseen_after: Seconds = 300.0
+    check_every: Seconds = 60.0
     outage_after: Annotated[int, Field(ge=1, le=1000)] = 5
     erase_after_days: Annotated[float, Field(ge=0)] | None = None
     prune_after_days: Annotated[float, Field(ge=0)] | None = None

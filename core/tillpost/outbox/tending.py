@@ -1,8 +1,8 @@
 """What has to be done beside the orders, now and then, by whichever worker comes first.
 
-Connections with new credentials go on, menus are imported at the store's time of day, waits that a clock set back has
-made endless are ended, customers' data is erased in time, and orders are watched (`watching`). Each is claimed in the
-store, so that one worker does it.
+Connections with new credentials go on, stores are checked, menus are imported at the store's time of day, waits that a
+clock set back has made endless are ended, customers' data is erased in time, and orders are watched (`watching`). Each
+is claimed in the store, so that one worker does it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from sqlalchemy import or_, select, update
 
 from tillpost.errors import PosError
 from tillpost.outbox import schema as t
+from tillpost.outbox.checking import Checks
 from tillpost.outbox.decisions import decided
 from tillpost.outbox.erasing import erase, prune
 from tillpost.outbox.handling import Busy
@@ -45,9 +46,13 @@ class Tending:
 
     def __init__(self, processor: Processor) -> None:
         self._processor = processor
+        self._checks = Checks(processor)
         self._chores: Sequence[tuple[float, Callable[[], None]]] = (
             (1.0, processor.lay_down_unfinished),
             (2.0, self._resume),
+            (10.0, self._checks.meet),
+            (1.0, self._checks.begin),
+            (1.0, self._checks.tell),
             (5.0, self._sync_menus),
             (30.0, self._end_endless_waits),
             (3600.0, self._erase),
@@ -62,6 +67,10 @@ class Tending:
             if now >= self._next[number]:
                 self._next[number] = now + every
                 chore()
+
+    def close(self) -> None:
+        """End what is done in threads of its own: the checks."""
+        self._checks.close()
 
     def idle(self) -> bool:
         """Whether nothing is in hand anywhere, due, or waiting for a retry, a look, an import or a circuit.

@@ -63,6 +63,7 @@ class Worker:
         finally:
             crew.wait(GRACE)
             crew.dismiss()
+            self._tending.close()
 
     def _pause(self, crew: Crew) -> None:
         """Wait until something is in hand no more, or for a moment."""

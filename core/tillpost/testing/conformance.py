@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 
 from tillpost.errors import MenuError, OrderError, Outcome, PosError
+from tillpost.journal import MemoryJournal
 from tillpost.menu import Menu
 from tillpost.order import Draft, PosOrder, PosState
+from tillpost.runbook import numbered
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
 from tillpost.table import unreachable
 from tillpost.testing.access import AccessConformance
@@ -44,6 +46,15 @@ class Conformance(AccessConformance):
         troubles = world.troubles()
         assert set(troubles) == set(KINDS)
         assert all(t.reason for t in troubles.values() if isinstance(t, Impossible))
+
+    def test_its_register_steps_say_who_does_what_and_what_they_see(self, world: World[Any]) -> None:
+        told = world.adapter.register_steps
+        steps = numbered(told, platform=world.adapter.title, order="conform-1", connection="cafe")
+        assert [step.number for step in steps] == list(range(1, len(told) + 1))
+        for step in steps:
+            assert step.do.strip(), step
+            assert step.see.strip(), step
+            assert not set("{}") & set(step.do + step.see), step
 
     # Submitting
 
@@ -178,6 +189,28 @@ class Conformance(AccessConformance):
         if error.outcome is Outcome.NOT_CREATED:
             assert shown == ()
         assert len(shown) <= 1
+
+    def test_a_refused_order_goes_to_the_register_as_one_ticket_that_is_never_taken_for_it(
+        self, world: World[Any]
+    ) -> None:
+        if "attention" not in world.adapter.capabilities():
+            return
+        self.policy = self.policy.model_copy(update={"attention_ticket": True})
+        order, journal = world.gone("conform-1"), MemoryJournal()
+        for kept in (MemoryJournal(), journal):  # in two processes that know nothing of each other
+            with self.till(world, kept) as till:
+                assert self.refusal(till, order).outcome is Outcome.NOT_CREATED
+                assert till.find(order) is None
+        (ticket,) = world.simulator.ledger().shown
+        said = "\n".join((ticket.note, *(line.note for line in ticket.lines)))
+        wanted = ("TAKE NO MONEY", order.code, *(line.name for line in order.lines))
+        assert (ticket.total, [text for text in wanted if text not in said]) == (0, [])
+        with self.till(world, journal) as till:
+            there = till.submit(world.order("conform-1"))
+            withdrawn = "cancel" in till.capabilities
+            assert (till.fetch(ticket.order_id).state is PosState.CANCELLED) == withdrawn
+        assert bool(there.notices) == (not withdrawn)
+        assert [entry.order_id for entry in world.simulator.ledger().for_reference("conform-1")] == [there.id]
 
     def test_a_cancelled_order_is_gone_from_the_register_and_isnt_sent_again(self, world: World[Any]) -> None:
         with self.till(world) as till:

@@ -17,6 +17,7 @@ from tillpost.importing import MenuImport
 from tillpost.operation import Conduct, drive
 from tillpost.order import Order, PosOrder
 from tillpost.readiness import Readiness
+from tillpost.recovery import NO_TICKET
 from tillpost.till import BaseTill, Till
 
 __all__ = ["KINDS", "Kind", "OpenAsyncTill", "OpenTill", "Store"]
@@ -30,7 +31,9 @@ class _Asking(BaseTill):
     def _asking(self, operation: str, order: Order | None, arguments: tuple[object, ...]) -> Flow[Any]:
         adapter = self._connection.adapter
         given = arguments if order is None else (order, *arguments)
-        return drive(Conduct(self._connection, operation, order), getattr(adapter, operation), *given)
+        # A ticket is known to be new: its adapter looks for it where there is no key.
+        known = NO_TICKET if operation == "attention" else None
+        return drive(Conduct(self._connection, operation, order, known), getattr(adapter, operation), *given)
 
 
 class OpenTill(Till, _Asking):

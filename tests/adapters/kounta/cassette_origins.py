@@ -50,6 +50,7 @@ KOUNTA = Cassettes(
         "charge_products": {"surcharge": "9001", "delivery": "9002"},
         "tip_product": "9003",
         "discount_product": "9004",
+        "attention_product": "9005",
         "import_pace": 0,
         "look_after": (0.0,),
         "check_first": False,

@@ -210,6 +210,19 @@ def test_an_order_that_staff_delete_is_cancelled(store: Store) -> None:
     assert (there.state, there.progress, there.status) == (PosState.CANCELLED, Progress.CANCELLED, "DELETED")
 
 
+def has_one_of_another(kounta: KountaSimulator) -> None:
+    small_shop(kounta)
+    kounta.add_product(9005, "Order needs attention", Decimal(0), tax_ids=[])
+    place(kounta)
+
+
+@plays("attention", from_simulator(has_one_of_another, note=NO_SAMPLE, stocked=False))
+def test_a_ticket_that_spells_out_an_order_is_looked_for_and_made(store: Store) -> None:
+    ticket = store.ask("attention", 0, order=LUNCH)
+
+    assert (ticket.reference, ticket.status, ticket.state) == ("ticket ord-1", "SUBMITTED", PosState.RECEIVED)
+
+
 @played(REFUSALS, from_simulator, ONLY_SIMULATED)
 def test_a_refusal_is_told_as_its_kind_of_error(store: Store, refusal: Refusal[KountaSimulator]) -> None:
     assert_refused(store, refusal, MENU)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +10,7 @@ import httpx
 import pytest
 
 from adapters.kounta.bench import Bench, plain_order
-from tillpost import MenuError, OutageError, PosError, RateLimitError, TaxError
+from tillpost import MenuError, OutageError, PosError, RateLimitError, SetupError, TaxError
 from tillpost.menu import Menu
 from tillpost.menu_faults import setup_faults
 from tillpost.order import PosState, Progress
@@ -224,3 +225,29 @@ def test_a_status_that_says_nothing_isnt_ready() -> None:
     bench = Bench()
     bench.answer = lambda request, carry_out: httpx.Response(200, content=b"null")
     assert found(bench) == {"devices": False, "online ordering": False}
+
+
+def test_an_item_that_gets_another_id_while_the_menu_is_read_is_on_it() -> None:
+    bench = Bench()
+    new: list[str] = []
+
+    def recreated_meanwhile(request: httpx.Request, carry_out: Callable[[], httpx.Response]) -> httpx.Response:
+        if request.url.path.endswith("/products/7302/modifiers.json") and not new:
+            new.append(str(bench.simulator.actions()["recreate_product"](product_id=7302)))
+        return carry_out()
+
+    bench.answer = recreated_meanwhile
+    menu = bench.till.import_menu().menu
+    assert menu.by_variation[new[0]][0].name == "Flat white, regular"
+    assert "7302" not in menu.by_variation
+
+
+def test_a_menu_that_never_holds_still_is_a_refusal_and_not_half_a_menu() -> None:
+    bench = Bench()
+    bench.answer = lambda request, carry_out: (
+        httpx.Response(404, json={"error": "not_found"})
+        if request.url.path.endswith("/modifiers.json")
+        else carry_out()
+    )
+    with pytest.raises(SetupError):
+        bench.till.import_menu()

@@ -245,6 +245,13 @@ def test_a_free_order_is_paid_by_pay_order(store: Store) -> None:
     assert (made.total, made.state) == (0, PosState.RECEIVED)
 
 
+@plays("attention", from_simulator(note=f"{NO_SAMPLE} That of PayOrder is of 20.00 paid in two payments."))
+def test_a_ticket_that_spells_out_an_order_is_made_at_no_price(store: Store) -> None:
+    ticket = store.ask("attention", 0, order=LUNCH)
+
+    assert (ticket.reference, ticket.total, ticket.state) == ("ticket ord-1", 0, PosState.RECEIVED)
+
+
 def made_again(square: SquareSimulator) -> None:
     small_shop(square)
     square.recreate_variation("5312", "5312-NEW")

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from core.cli.conftest import Command, write_config
 from tillpost import Order, Outbox
@@ -325,3 +327,116 @@ def test_a_key_is_made_and_rotated(
     monkeypatch.setenv("TILLPOST_KEY", key)
     wrong = tillpost("connections", "--json").json["connections"][0]
     assert "isn't the key that the tokens in the database were sealed with" in wrong["fault"]
+
+
+# ---------------------------------------------------------------- commands that work on one without the outbox
+
+ON_ONE = {
+    "check": ("check",),
+    "submit": ("submit", "{lunch}"),
+    "menu import": ("menu", "import"),
+    "menu check": ("menu", "check", "{lunch}"),
+    "test-order": ("test-order", "--seconds", "0"),
+    "add": ("outbox", "add", "{lunch}"),
+}
+
+
+def connected_in_the_database(
+    tillpost: Command, running: Running[SquareSimulator], *more: str, name: str = "cafe"
+) -> None:
+    """Connect a store by its token: no file knows of it."""
+    named = [f"base_url={running.url}", f"location_id={running.settings['location_id']}", *more]
+    options = [option for setting in named for option in ("--set", setting)]
+    token = str(running.settings["access_token"])
+    ended = tillpost("connect", "square", "--name", name, *options, "--access-token-stdin", "--by", "Mia", input=token)
+    assert ended.code == 0, ended.err
+
+
+@pytest.mark.parametrize("command", ON_ONE)
+def test_a_connection_that_only_the_database_knows_works_in_every_command(
+    command: str, tillpost: Command, square: Running[SquareSimulator], lunch: str
+) -> None:
+    connected_in_the_database(tillpost, square)
+    ended = tillpost(*(word.format(lunch=lunch) for word in ON_ONE[command]))
+    assert ended.code == 0, ended.err
+
+
+@pytest.mark.parametrize("command", ON_ONE)
+def test_it_is_found_in_the_database_that_the_option_names(
+    command: str, tillpost: Command, square: Running[SquareSimulator], lunch: str, folder: Path
+) -> None:
+    connected_in_the_database(tillpost, square)
+    (folder / "tillpost.db").rename(folder / "elsewhere.db")
+    words = [word.format(lunch=lunch) for word in ON_ONE[command]]
+    assert tillpost(*words).code == 2
+    ended = tillpost(*words, "--db", f"sqlite:///{folder / 'elsewhere.db'}", "--connection", "cafe")
+    assert ended.code == 0, ended.err
+
+
+def test_with_several_connections_all_are_named_and_where_they_are(
+    tillpost: Command, square: Running[SquareSimulator]
+) -> None:
+    connected_in_the_database(tillpost, square)
+    write_config(bar=square.settings)
+    assert "tillpost.toml has: bar; the database has: cafe" in tillpost("check").complaint
+    assert "tillpost.toml has: bar; the database has: cafe" in tillpost("check", "-c", "pub").complaint
+    assert tillpost("check", "-c", "bar").code == tillpost("check", "-c", "cafe").code == 0
+
+
+def test_the_databases_token_wins_over_the_files(tillpost: Command, square: Running[SquareSimulator]) -> None:
+    write_config(cafe={**square.settings, "access_token": "revoked-long-ago"})
+    assert tillpost("check").code != 0
+    token = str(square.settings["access_token"])
+    assert tillpost("reconnect", "cafe", "--access-token-stdin", "--by", "Mia", input=token).code == 0
+    assert tillpost("check").code == 0
+
+
+@pytest.mark.parametrize("command", ["check", "submit", "menu import"])
+@pytest.mark.parametrize("named", [False, True], ids=["by default", "in the file"])
+def test_no_database_is_made_by_looking_for_one(
+    command: str, named: bool, tillpost: Command, square: Running[SquareSimulator], lunch: str, folder: Path
+) -> None:
+    write_config(cafe=square.settings)
+    if named:
+        config = folder / "tillpost.toml"
+        config.write_text('[outbox]\ndb = "sqlite:///orders.db"\n' + config.read_text())
+    assert tillpost(*(word.format(lunch=lunch) for word in ON_ONE[command])).code == 0
+    assert list(folder.glob("*.db")) == []
+
+
+def test_a_database_without_the_outboxs_tables_is_left_as_it_is(
+    tillpost: Command, square: Running[SquareSimulator], folder: Path
+) -> None:
+    write_config(cafe=square.settings)
+    with sqlite3.connect(folder / "shop.db") as theirs:
+        theirs.execute("CREATE TABLE carts (id INTEGER)")
+    assert tillpost("check", "--db", f"sqlite:///{folder / 'shop.db'}").code == 0
+    with sqlite3.connect(folder / "shop.db") as theirs:
+        assert [row[0] for row in theirs.execute("SELECT name FROM sqlite_master")] == ["carts"]
+
+
+def test_a_database_that_the_option_names_has_to_be_there(
+    tillpost: Command, square: Running[SquareSimulator], folder: Path
+) -> None:
+    write_config(cafe=square.settings)
+    ended = tillpost("check", "--db", f"sqlite:///{folder / 'nowhere.db'}")
+    assert ended.code != 0
+    assert "no outbox at" in ended.err
+
+
+def test_a_token_that_a_command_renews_is_kept_for_all_others(
+    tillpost: Command, square: Running[SquareSimulator], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = square.simulator.settings
+    monkeypatch.setenv("SQUARE_REFRESH", world.refresh_token)
+    monkeypatch.setenv("SQUARE_SECRET", world.client_secret)
+    client = [f"client_id={world.client_id}", "client_secret=env:SQUARE_SECRET", "refresh_token=env:SQUARE_REFRESH"]
+    connected_in_the_database(tillpost, square, *client)
+    square.simulator.expire_token()
+    before = square.simulator.count("POST", "/oauth2/token")
+    assert tillpost("menu", "import").code == 0
+    assert tillpost("check").code == 0
+    assert square.simulator.count("POST", "/oauth2/token") == before + 1
+    with Outbox("sqlite:///tillpost.db") as outbox, outbox.database.reading() as db:
+        assert db.execute(text("SELECT count(*) FROM tillpost_workers")).scalar() == 0
+        assert db.execute(text("SELECT refresher FROM tillpost_credentials")).scalar() is None

@@ -110,7 +110,10 @@ def test_an_order_is_shown_with_what_went_out_and_came_back_without_the_customer
     assert "Mia" not in json.dumps(facts["journal"])
 
 
-KEYS = "id connection state waits_for progress code customer added_at due_at updated_at pos_order error remedy".split()
+KEYS = [
+    *"id connection state waits_for progress code customer added_at due_at updated_at problem_at".split(),
+    *"pos_order ticket error remedy".split(),
+]
 
 
 def test_orders_are_listed_and_narrowed(tillpost: Command, store: Store) -> None:

@@ -21,7 +21,7 @@ def test_a_store_that_is_ready_is_said_to_be(tillpost: Command, store: Store) ->
     assert "Ready for orders" in tillpost("check").out
     program = tillpost("check", "--json")
     assert (program.code, program.json["ok"]) == (0, True)
-    assert {"what", "ok", "text", "actor"} == set(program.json["findings"][0])
+    assert {"what", "ok", "text", "actor", "reason"} == set(program.json["findings"][0])
 
 
 def test_a_store_that_isnt_ready_is_told_whose_move_it_is(tillpost: Command, store: Store) -> None:

@@ -83,6 +83,10 @@ class Heard:
         self.all.append(("connection_restored", {"connection": connection}))
 
     @hookimpl
+    def store_availability_changed(self, connection: str, availability: object) -> None:
+        self.all.append(("store_availability_changed", {"connection": connection, "availability": availability}))
+
+    @hookimpl
     def order_failed(self, connection: str, order: object, error: object) -> None:
         self.all.append(("order_failed", {"connection": connection, "order": order, "error": error}))
 

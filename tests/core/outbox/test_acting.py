@@ -6,11 +6,14 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import update
 
 from core.outbox.corner_shop import connected, lunch, work_off
 from tillpost.order import Address, Delivery, Progress
-from tillpost.outbox import Connected, OrderState, Outbox, from_mapping
+from tillpost.outbox import Connected, OrderState, Outbox, Processor, WaitsFor, from_mapping
+from tillpost.outbox import schema as t
 from tillpost.outbox.acting import ActError, Desk
+from tillpost.outbox.problems import problem_columns
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, Running
 from tillpost_square.simulator import SquareSimulator
 
@@ -131,6 +134,20 @@ def test_where_a_copy_cant_be_withdrawn_the_docket_says_that_one_may_appear(
     assert [act.note for act in desk.acts("ord-1")] == ["a copy may still appear"]
 
 
+def test_a_docket_that_is_printed_again_says_the_same(
+    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: Desk
+) -> None:
+    lost = FaultRule(method="POST", path="^/v2/orders$", fault=Fault(kind=FaultKind.LOST_ANSWER), times=None)
+    shop.simulator.set_faults(FaultPlan(rules=(lost,)))
+    shop_outbox.add(lunch(), connection="cafe")
+    with Processor(shop_outbox, connections=from_mapping(known)) as processor:
+        assert processor.process("ord-1")
+    first = desk.manual("ord-1", even_in_doubt=True)
+    assert first.copy_may_appear
+    again = desk.manual("ord-1")
+    assert (again.docket, again.copy_may_appear) == (first.docket, True)
+
+
 def test_in_doubt_an_order_is_taken_over_only_when_that_is_said(
     shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: Desk
 ) -> None:
@@ -168,6 +185,28 @@ def test_an_order_that_the_platform_has_is_cancelled_there(
     assert desk.cancel("ord-1").state is OrderState.CANCELLED
     (entry,) = shop.simulator.ledger().entries
     assert entry.fulfilment_state == "CANCELED"
+
+
+def test_an_order_that_staff_turned_down_is_a_problem_until_somebody_says_that_the_customer_was_paid_back(
+    shop_outbox: Outbox, desk: Desk
+) -> None:
+    shop_outbox.add(lunch(), connection="cafe")
+    turned_down = {
+        "state": "rejected",
+        "due_at": None,
+        **problem_columns(OrderState.REJECTED, WaitsFor.NOTHING, 1.0, 9.0),
+    }
+    with shop_outbox.database.writing() as db:
+        db.execute(update(t.orders).values(**turned_down))
+    assert [order.id for order in shop_outbox.orders(problem=True)] == ["ord-1"]
+    for act in (desk.accept, desk.resubmit, desk.manual):
+        with pytest.raises(ActError, match="turned it down"):
+            act("ord-1")
+    for _ in range(2):
+        closed = desk.cancel("ord-1")
+        assert (closed.state, closed.progress) == (OrderState.REJECTED, Progress.CANCELLED)
+        assert not shop_outbox.orders(problem=True)
+    assert [act.what for act in desk.acts("ord-1")] == ["cancel"]
 
 
 def test_an_order_that_cant_be_withdrawn_isnt_cancelled(

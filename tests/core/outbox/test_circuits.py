@@ -110,31 +110,29 @@ def test_a_platform_is_unreached_when_no_connection_came_about(
     assert is_unreached(OutageError("x", status_code=status, applied=applied).record()) is unreached
 
 
-HERE = Reach("square", 0.0, NOW)
-LATELY, LONG_AGO = NOW - 10, NOW - 1000
+SINCE = NOW - 300
 
 
 @pytest.mark.parametrize(
     ("others", "whose"),
     [
         ((), Whose.UNKNOWN),
-        ((Reach("kounta", LONG_AGO, LONG_AGO),), Whose.UNKNOWN),  # not in use now, so it tells nothing
-        ((Reach("square", 0.0, LATELY),), Whose.UNKNOWN),  # another store of the same platform
-        ((Reach("square", LATELY, 0.0),), Whose.PLATFORM),  # the platform answers others: it isn't our network
-        ((Reach("kounta", LATELY, 0.0),), Whose.PLATFORM),
-        ((Reach("kounta", 0.0, LATELY),), Whose.OURS),
-        ((Reach("kounta", LONG_AGO, LATELY),), Whose.OURS),
-        ((Reach("kounta", LATELY - 5, LATELY),), Whose.OURS),  # it answered, and then failed too
-        ((Reach("kounta", LATELY, LATELY - 5),), Whose.PLATFORM),  # it failed, and then answered again
-        ((Reach("kounta", 0.0, LATELY), Reach("generic", LATELY, 0.0)), Whose.PLATFORM),
-        ((Reach("kounta", 0.0, LATELY), Reach("generic", 0.0, LATELY)), Whose.OURS),
+        ((Reach("square", 0.0, NOW),), Whose.UNKNOWN),  # another store of the same platform
+        ((Reach("kounta", SINCE - 1, 0.0),), Whose.UNKNOWN),  # our own network may have failed since
+        ((Reach("kounta", SINCE + 1, 0.0),), Whose.PLATFORM),
+        ((Reach("square", SINCE + 1, 0.0),), Whose.PLATFORM),
+        ((Reach("kounta", SINCE - 9, SINCE - 5),), Whose.OURS),  # it has failed since just before
+        ((Reach("kounta", SINCE - 9, SINCE - 1000),), Whose.UNKNOWN),
+        ((Reach("kounta", 0.0, NOW),), Whose.OURS),
+        ((Reach("kounta", SINCE + 1, NOW),), Whose.OURS),  # it answered, and then failed too
+        ((Reach("kounta", 0.0, NOW), Reach("generic", NOW, 0.0)), Whose.PLATFORM),
     ],
 )
-def test_it_is_our_own_network_when_all_platforms_fail_to_connect_at_the_same_time(
+def test_while_an_outage_lasts_nobody_is_accused_by_what_was_so_before_it(
     others: tuple[Reach, ...], whose: Whose
 ) -> None:
-    assert whose_fault(True, (HERE, *others), NOW) is whose
+    assert whose_fault(Reach("square", 0.0, NOW), SINCE, others) is whose
 
 
-def test_a_platform_that_answers_with_a_failure_is_at_fault_itself() -> None:
-    assert whose_fault(False, (Reach("kounta", 0.0, LATELY),), NOW) is Whose.PLATFORM
+def test_a_platform_that_has_answered_meanwhile_is_at_fault_itself() -> None:
+    assert whose_fault(Reach("square", NOW, NOW - 1), SINCE, [Reach("kounta", 0.0, NOW)]) is Whose.PLATFORM

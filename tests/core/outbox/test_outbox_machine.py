@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,6 @@ SETTINGS = OutboxSettings(lease=7 * 86_400.0, outage_after=2, give_up_after=7 * 
 """Nobody dies by the clock here, and no outage lasts so long that an order is given up."""
 
 POLICY = Policy(import_cooldown=30.0)
-DONE = (OrderState.RECEIVED, OrderState.ERROR)
 
 
 class KeylessWithTotals(Keyless):
@@ -51,6 +51,7 @@ class Machine(RuleBasedStateMachine):
     """A site, a store and a worker that is started anew whenever it dies."""
 
     kind: type[Keyed] = Keyed
+    ends: Collection[OrderState] = (OrderState.RECEIVED, OrderState.ERROR)
     template: Path
 
     def __init__(self) -> None:
@@ -313,7 +314,7 @@ class Machine(RuleBasedStateMachine):
         for order_id in self.orders:
             stored = self.site.outbox.get(order_id)
             assert stored
-            assert stored.state in DONE, stored
+            assert stored.state in self.ends, stored
             assert stored.due_at is None
         self.never_twice()
         self.never_lost_never_half_never_silently()

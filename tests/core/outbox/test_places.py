@@ -130,6 +130,25 @@ def test_when_no_platform_can_be_connected_to_our_own_network_is_at_fault(open_o
     assert set(stands(outbox).values()) == {(OrderState.DUE, WaitsFor.RETRY)}
 
 
+def test_nobody_is_accused_because_another_platform_answered_before_our_network_failed(open_outbox: Opening) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    settings = ToySettings.model_validate({"base_url": nobody, "access_token": TOKEN})
+    outbox, heard, clock = open_outbox(outage_after=2), Heard(), Clock()
+    add(outbox, 1)
+    with ToyServer() as server, processing(outbox, server, heard=heard, clock=clock) as processor:
+        work_off(processor)  # cafe answers, and then nothing does
+    add(outbox, 2, connection="bar")
+    with (
+        ToyServer() as server,
+        processing(outbox, server, heard=heard, clock=clock, bar=Connected(KeylessToy(settings))) as processor,
+    ):
+        for _ in range(2):
+            work_off(processor)
+            clock.ahead += 2
+    assert [facts["outage"].whose for facts in heard.named("outage_began")] == [Whose.UNKNOWN]
+
+
 def test_orders_that_an_outage_holds_up_too_long_become_a_persons(open_outbox: Opening, server: ToyServer) -> None:
     outbox, clock, heard = open_outbox(outage_after=2, give_up_after=600), Clock(), Heard()
     server.always("POST /orders", answer(503))

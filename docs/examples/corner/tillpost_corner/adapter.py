@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from tillpost import MenuError, Order, OrderError, PermissionsError, PosOrder, RegisterOfflineError, StoreClosedError
 from tillpost.adapter import Adapter, AdapterSettings, Attempt, Found, Problem, Row
+from tillpost.availability import Reason
 from tillpost.exchange import Effect, Exchange, Request, Response, ask, reading, to_body
 from tillpost.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Variation
 from tillpost.order import Delivery, DineIn, PosState, Progress
@@ -141,7 +142,8 @@ class Corner(Adapter[CornerSettings]):
     def check(self) -> Exchange[Readiness]:
         """Corner tells whether the shop is open and whether its register is connected."""
         shop = yield from ask(Request("GET", f"/shops/{quote(self.config.shop)}", reading(CornerShop)))
-        return Readiness(findings=(finding("shop open", shop.open), finding("register online", shop.register_online)))
+        is_open = finding("shop open", shop.open, Reason.CLOSED)
+        return Readiness(findings=(is_open, finding("register online", shop.register_online, Reason.REGISTER_OFFLINE)))
 
 
 def translate(order: Order, attempt: Attempt) -> dict[str, object]:
@@ -193,6 +195,6 @@ def pos_order(o: CornerOrder) -> PosOrder:
     return PosOrder(id=o.id, reference=o.reference, state=state, progress=progress, status=o.status, total=o.total)
 
 
-def finding(what: str, ok: bool) -> Finding:
-    """Return one thing that was looked at."""
-    return Finding(what=what, ok=ok, text="yes" if ok else "no", actor=None if ok else Actor.STORE)
+def finding(what: str, ok: bool, reason: Reason) -> Finding:
+    """Return one thing that was looked at, with who has to move, and why the shop takes no orders, when it isn't ok."""
+    return Finding.of(what, ok, "yes" if ok else "no", Actor.STORE, reason)

@@ -27,11 +27,21 @@ def upgrade() -> None:
         sa.Column("ticket", sa.Text),
     ):
         op.add_column("tillpost_orders", column)
-    for name, when in (("watched", "watch_at"), ("escalated", "escalate_at"), ("expected", "expect_at")):
+    indexed = (
+        ("problem", "problem_at"),
+        ("watched", "watch_at"),
+        ("escalated", "escalate_at"),
+        ("expected", "expect_at"),
+    )
+    for name, when in indexed:
         there = sa.text(f"{when} IS NOT NULL")
         op.create_index(
             f"tillpost_orders_{name}", "tillpost_orders", [when], sqlite_where=there, postgresql_where=there
         )
+    # Orders that stood in error before have waited for a person since then.
+    op.execute(
+        "UPDATE tillpost_orders SET problem_at = updated_at WHERE state = 'error' OR waits_for = 'authorisation'"
+    )
     op.create_index("tillpost_orders_pos_id", "tillpost_orders", ["pos_id", "connection"])
     of_json = (
         "json_extract(pos_order, '$.id')" if op.get_bind().dialect.name == "sqlite" else "pos_order::json ->> 'id'"

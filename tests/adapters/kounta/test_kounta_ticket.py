@@ -1,0 +1,111 @@
+"""Kounta's attention ticket: the product that stands for it, at no price; looked for first, since there is no key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from adapters.kounta.bench import QUICK, Bench, is_create, plain_order
+from tillpost import MenuError, Order, Outcome
+from tillpost.docket import CUT
+from tillpost.journal import MemoryJournal
+from tillpost.ticketing import LEFT
+from tillpost_kounta.simulator import KountaSettings as World
+
+ON = QUICK.model_copy(update={"attention_ticket": True})
+GONE = {"item_id": "999", "sku": "GONE", "name": "Pavlova", "quantity": 1, "unit_price": 1450}
+
+
+def shop(world: World | None = None, **more: Any) -> Bench:
+    """A shop that has a product for tickets."""
+    settings: dict[str, Any] = {"policy": ON, "attention_product": "9005", **more}
+    return Bench(world, **settings)
+
+
+def lost(order_id: str = "ord_1", **changes: Any) -> Order:
+    """An order for what is on no menu."""
+    return plain_order(order_id, lines=[GONE], **changes)
+
+
+def test_a_refused_order_is_spelled_out_in_the_notes_of_a_ticket_without_a_price() -> None:
+    bench = shop()
+    error = bench.refused(lost(note="Ring the bell"))
+    assert isinstance(error, MenuError)
+    assert error.outcome is Outcome.NOT_CREATED
+    (entry,) = bench.simulator.ledger().shown
+    assert (entry.reference, entry.total, entry.lines[0].item_id) == ("ticket ord_1", 0, "9005")
+    wanted = ("ORDER ATTENTION REQUIRED", "PAID ONLINE", "Pavlova", "Ring the bell", "COOK IT ONCE")
+    assert [text for text in wanted if text not in entry.note] == []
+
+
+def test_without_a_product_for_it_none_is_made_and_the_error_is_the_orders() -> None:
+    bench = shop(attention_product=None)
+    assert isinstance(bench.refused(lost()), MenuError)
+    assert bench.simulator.ledger().entries == ()
+
+
+def test_a_long_order_is_cut_and_the_ticket_says_so() -> None:
+    bench = shop()
+    bench.refused(lost(note="No nuts. " * 400))
+    (entry,) = bench.simulator.ledger().shown
+    assert entry.note.endswith(CUT)
+
+
+def test_it_is_never_found_as_the_order_even_if_that_costs_next_to_nothing() -> None:
+    bench = shop()
+    cheap = plain_order("ord_1", 1, lines=[{**GONE, "unit_price": 1}])
+    bench.refused(cheap)
+    assert bench.till.find(cheap) is None
+
+
+@pytest.mark.parametrize("made", [True, False], ids=["made", "not made"])
+def test_one_whose_answer_is_lost_is_looked_for_and_not_sent_again(made: bool) -> None:
+    journal = MemoryJournal()
+    bench = shop(journal=journal)
+    left = ["once"]
+
+    def lose(request: httpx.Request, carry_out: Callable[[], httpx.Response]) -> httpx.Response:
+        if left and is_create(request):
+            left.pop()
+            if made:
+                carry_out()
+            raise httpx.ReadTimeout("late")
+        return carry_out()
+
+    bench.answer = lose
+    bench.refused(lost())
+    bench.refused(lost())
+    assert len(bench.creates()) == 1
+    assert len(bench.simulator.ledger().shown) == int(made)
+
+
+def test_another_process_finds_the_one_that_is_there() -> None:
+    bench = shop()
+    bench.refused(lost())
+    bench.till = bench.connect()
+    bench.refused(lost())
+    assert len(bench.creates()) == 1
+
+
+def test_of_two_processes_without_a_common_journal_one_that_comes_before_kounta_shows_it_makes_another() -> None:
+    """What stays open, and how far: the docs say so."""
+    bench = shop(World(oauth_limit=100_000, order_lag_seconds=9))
+    bench.refused(lost())
+    bench.till = bench.connect()
+    bench.refused(lost())
+    assert len(bench.creates()) == 2
+    bench.wait(9)
+    bench.till = bench.connect()
+    bench.refused(lost())
+    assert len(bench.creates()) == 2
+
+
+def test_when_the_order_arrives_after_all_it_says_that_the_ticket_may_be_there_still() -> None:
+    bench = shop()
+    bench.refused(lost())
+    there = bench.till.submit(plain_order("ord_1"))
+    assert LEFT in there.notices
+    assert [entry.reference for entry in bench.simulator.ledger().shown] == ["ticket ord_1", "ord_1"]

@@ -1,0 +1,86 @@
+"""The runbook's page: every test and every situation that it names is there, and so is every command."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+import typer
+
+from diagnosis.situations import SITUATIONS
+from tillpost.cli.application import build
+
+from .pages import DOCS, ROOT
+
+TESTS = ROOT / "tests"
+SITUATION = {str(situation) for situation in SITUATIONS}
+WHO = ("by itself", "a person")
+
+
+class Row(NamedTuple):
+    """A row of the page's table."""
+
+    cause: str
+    who: str
+    does: str
+    command: str
+    shown_by: str
+
+
+def rows() -> Iterator[Row]:
+    """Yield the rows of the long table, its headings left out."""
+    text = (DOCS / "explanation" / "runbook.md").read_text(encoding="utf-8")
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("| ") and len(cells) == len(Row._fields) and cells[0] != "Cause or step":
+            row = Row(*cells)
+            if not (row.cause.startswith("**") or set(row.cause) <= {"-"}):
+                yield row
+
+
+def named(cell: str) -> list[str]:
+    """Return what is written as code in a cell."""
+    return re.findall(r"`([^`]+)`", cell)
+
+
+ROWS = list(rows())
+
+
+def test_the_table_is_there() -> None:
+    assert len(ROWS) > 50
+    assert len({row.cause for row in ROWS}) == len(ROWS)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.cause)
+def test_a_row_says_who_acts_and_what_shows_it(row: Row) -> None:
+    assert row.who in WHO
+    assert row.does
+    proofs = named(row.shown_by)
+    assert proofs
+    for proof in proofs:
+        assert proof in SITUATION or is_a_test(proof), proof
+    for command in named(row.command):
+        assert is_a_command(command), command
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.who == "a person"], ids=lambda row: row.cause)
+def test_what_only_a_person_can_do_names_where_the_person_reads_it(row: Row) -> None:
+    assert named(row.command), "a person has to be told, by some command"
+
+
+def is_a_test(name: str) -> bool:
+    """Whether there is such a test: a file under `tests`, and a function in it."""
+    file, _, function = name.partition("::")
+    path = TESTS / file
+    return path.is_file() and re.search(rf"^ *def {re.escape(function)}\(", path.read_text(), re.MULTILINE) is not None
+
+
+def is_a_command(written: str) -> bool:
+    """Whether `tillpost ...` is a command as it is written."""
+    program, *words = written.split()
+    found: object = typer.main.get_command(build())
+    for word in words:
+        found = getattr(found, "commands", {}).get(word)
+    return program == "tillpost" and found is not None
