@@ -90,7 +90,10 @@ def order_parked(connection: str, order: Order, error: PosError) -> None:
 
 @hookspec
 def order_status_changed(connection: str, order: Order | None, state: str, progress: Progress) -> None:
-    """The order stands elsewhere at the POS, or the customer may be told something new. `order` is None once erased."""
+    """The order stands elsewhere at the POS, or the customer may be told something new. `order` is None once erased.
+
+    `state` is an `OrderState`'s word. Called by whoever learns it: by a person's act, a webhook or a look.
+    """
 
 
 @hookspec
@@ -108,17 +111,20 @@ def ticket_left(connection: str, order: Order, ticket: PosOrder | None) -> None:
 
 @hookspec
 def order_rejected(connection: str, order: Order | None, pos_order: PosOrder) -> None:
-    """Staff turned the order down at the register: the customer's money has to go back."""
+    """Staff turned the order down at the register, or cancelled it there: the customer's money has to go back."""
 
 
 @hookspec
 def order_unseen(connection: str, order: Order | None, pos_order: PosOrder) -> None:
-    """The platform has had the order for a while, and the register has shown no sign of it."""
+    """The platform has had the order for `[outbox] unseen_after`, and the register has shown no sign of it. Once.
+
+    Of a scheduled order that is counted from 30 minutes before it is due, since it may not be shown any earlier.
+    """
 
 
 @hookspec
 def order_escalated(connection: str, order: Order | None, error: PosError | None, times: int) -> None:
-    """Nobody has acted on the order's problem; it is told for the given time, from 1 on."""
+    """Nobody has acted on the order's problem for `[outbox] escalate_after` (`times` 1), or for twice as long (2)."""
 
 
 @hookspec

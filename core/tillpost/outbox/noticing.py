@@ -6,8 +6,7 @@ at again right after that. The hooks that come of it are for the caller to call,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
@@ -18,17 +17,15 @@ from tillpost.outbox.decisions import decided
 from tillpost.outbox.engine import Engine
 from tillpost.outbox.observing import Change, Known, observed, refused
 from tillpost.outbox.orders import OrderState, event_row, stored_order
+from tillpost.outbox.places import Told
 from tillpost.outbox.settings import OutboxSettings
 from tillpost.outbox.store import Store
 from tillpost.outbox.trouble import StoreError
 
-__all__ = ["Noticing", "Told"]
+__all__ = ["Noticing"]
 
 _ORDER = t.orders.c
 _UNPLACED = (OrderState.DUE.value, OrderState.ERROR.value, OrderState.MANUAL.value)
-
-Told: TypeAlias = tuple[str, Mapping[str, object]]
-"""A hook to be called, with its facts."""
 
 
 class Noticing:
@@ -45,11 +42,6 @@ class Noticing:
             return True
         unplaced = (_ORDER.connection == connection, _ORDER.pos_id.is_(None), _ORDER.state.in_(_UNPLACED))
         return not reference and db.execute(select(_ORDER.id).where(*unplaced).limit(1)).first() is not None
-
-    def has_open(self, db: Connection, connection: str, pos_id: str, reference: str) -> bool:
-        """Whether an order of ours is there under this id, as far as is known."""
-        row = self._find(db, connection, pos_id, reference)
-        return row is not None and row["state"] in (OrderState.RECEIVED.value, OrderState.ACCEPTED.value)
 
     def seen(
         self, db: Connection, connection: str, there: PosOrder, now: float, reference: str = "", how: str = "webhook"

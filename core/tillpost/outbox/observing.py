@@ -24,6 +24,7 @@ __all__ = [
     "Change",
     "Known",
     "arrived",
+    "due_of",
     "expected_by",
     "further",
     "lower_than",
@@ -41,8 +42,10 @@ times; one that was accepted isn't asked for more often than that. In seconds.""
 WATCH_FOR = 4 * 3600.0
 """So long after it was received, and after it was due, an order is watched."""
 
+# unconfirmed: how early a register shows a scheduled order differs by platform and setting (Square has a preparation
+# time); a pickup scheduled for tomorrow at a real register would tell.
 NOTICE = 1800.0
-"""So long before it is due, the register shows an order that was scheduled."""
+"""So long before it is due, the register is expected to show an order that was scheduled."""
 
 _STEPS = (
     Progress.NEW,
@@ -117,7 +120,7 @@ def _copy_of_manual(stored: StoredOrder, seen: PosOrder) -> Change:
 
 def _moved_on(known: Known, seen: PosOrder, now: float, settings: OutboxSettings, error: ErrorRecord | None) -> Change:
     stored, there = known.stored, _merged(known.stored.pos_order, seen)
-    gone, due = there.state in _REFUSED, _due(stored.order)
+    gone, due = there.state in _REFUSED, due_of(stored.order)
     state = state_of(there) if gone or stored.state is not OrderState.ERROR else OrderState.ERROR
     state = stored.state if stored.state is OrderState.ACCEPTED and state is OrderState.RECEIVED else state
     progress = further(stored.progress, told_by(there))
@@ -277,8 +280,8 @@ def arrived(
         "received_at": now,
         "proved_at": proved,
         "unseen_at": None,
-        "watch_at": watch_again(state, there.progress, now, _due(order), now),
-        "expect_at": expected_by(now, _due(order), settings) if state is OrderState.RECEIVED else None,
+        "watch_at": watch_again(state, there.progress, now, due_of(order), now),
+        "expect_at": expected_by(now, due_of(order), settings) if state is OrderState.RECEIVED else None,
         **(_turned_down(there, now, settings) if state in _OVER else {}),
     }
 
@@ -308,10 +311,11 @@ def watch_again(
 def expected_by(received_at: float, due: float | None, settings: OutboxSettings) -> float:
     """Return by when the register should have shown that it has an order (epoch seconds).
 
-    Of a scheduled one that is counted from 30 minutes before it is due, since no register shows it much earlier.
+    Of a scheduled one that is counted from 30 minutes before it is due, since it may not be shown any earlier.
     """
     return max(received_at, (due or 0.0) - NOTICE) + settings.unseen_after
 
 
-def _due(order: Order | None) -> float | None:
+def due_of(order: Order | None) -> float | None:
+    """Return when an order is due, in epoch seconds; None for as soon as possible, and once it was erased."""
     return order.due_at.timestamp() if order and order.due_at else None

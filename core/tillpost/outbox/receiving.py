@@ -26,8 +26,8 @@ from tillpost.outbox.engine import Engine
 from tillpost.outbox.handling import OutboxTill
 from tillpost.outbox.life import Life
 from tillpost.outbox.merging import FromFileAndDatabase
-from tillpost.outbox.noticing import Noticing, Told
-from tillpost.outbox.places import pause_place
+from tillpost.outbox.noticing import Noticing
+from tillpost.outbox.places import Told, pause_place
 from tillpost.outbox.settings import OutboxSettings
 from tillpost.outbox.store import Store
 from tillpost.webhooks import (
@@ -143,11 +143,10 @@ class Receiver:
         bare = [claim if till.proves_webhooks else _unproved(claim) for claim in claims]
         found: dict[str, PosOrder] = {}
         for claim in bare:
-            if isinstance(claim, OrderChanged) and claim.pos_order is None and claim.pos_id not in found:
-                with self._store.database.reading() as db:
-                    ours = self._orders.may_have(db, connection, claim.pos_id, claim.reference)
-                if ours:
-                    found[claim.pos_id] = till.fetch_once(claim.pos_id)
+            if not isinstance(claim, OrderChanged) or claim.pos_order or claim.pos_id in found:
+                continue
+            if self._may_be_ours(connection, claim):
+                found[claim.pos_id] = till.fetch_once(claim.pos_id)
         return [self._looked_up(connection, till, event) for event in till.believed(bare, found)]
 
     def _looked_up(self, connection: str, till: OutboxTill, event: WebhookEvent) -> WebhookEvent:
@@ -157,13 +156,13 @@ class Receiver:
         told = {"platform": till.platform, "title": till.title, "operation": "parse_webhook"}
         error = event.error.model_copy(update=told)
         on_its_word = error.pos_order is None and error.outcome is Outcome.NOT_CREATED
-        if on_its_word and self._has_open(connection, event) and (there := _still_there(till, event.pos_id)):
+        if on_its_word and self._may_be_ours(connection, event) and (there := _still_there(till, event.pos_id)):
             error = error.model_copy(update={"outcome": Outcome.CREATED, "pos_order": there})
         return event.model_copy(update={"error": error})
 
-    def _has_open(self, connection: str, event: OrderRefused) -> bool:
+    def _may_be_ours(self, connection: str, event: OrderChanged | OrderRefused) -> bool:
         with self._store.database.reading() as db:
-            return self._orders.has_open(db, connection, event.pos_id, event.reference)
+            return self._orders.may_have(db, connection, event.pos_id, event.reference)
 
     # ------------------------------------------------------------------ what comes of it
 

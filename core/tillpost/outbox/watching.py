@@ -13,14 +13,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from sqlalchemy import Column, ColumnElement, Connection, RowMapping, select, update
+from sqlalchemy import Column, ColumnElement, Connection, RowMapping, func, select, update
 
 from tillpost.errors import ConfigError, PosError, RateLimitError
 from tillpost.outbox import schema as t
 from tillpost.outbox.decisions import decided
 from tillpost.outbox.handling import Busy
-from tillpost.outbox.noticing import Noticing, Told
+from tillpost.outbox.noticing import Noticing
+from tillpost.outbox.observing import due_of, watch_again
 from tillpost.outbox.orders import OrderState, StoredOrder, stored_order
+from tillpost.outbox.places import Told
 from tillpost.outbox.problems import is_problem
 from tillpost.outbox.processor import Processor
 from tillpost.outbox.receiving import forget_old
@@ -76,26 +78,28 @@ class Watching:
         """Ask the platforms for the orders whose time has come."""
         now, give_over_at = self._processor.clock(), time.monotonic() + SECONDS
         free = (_ORDER.watch_at <= now, _ORDER.worker.is_(None), _ORDER.connection.not_in(HELD_BACK))
-        wanted = select(_ORDER.id, _ORDER.connection, _ORDER.watch_at).where(*free)
+        first = select(_ORDER.connection, func.min(_ORDER.watch_at).label("at")).where(*free)
         with self._database.reading() as db:
-            rows = db.execute(wanted.order_by(_ORDER.watch_at).limit(MOST), {"now": now}).all()
-        first = {row.connection: row for row in reversed(rows)}
-        for row in sorted(first.values(), key=lambda row: row.watch_at)[:LOOKS]:
+            waiting = db.execute(first.group_by(_ORDER.connection).order_by("at").limit(LOOKS), {"now": now}).all()
+        for connection, at in waiting:
             if time.monotonic() < give_over_at:
-                self._look_at(row.id, row.watch_at)
+                self._look_at(_ORDER.connection == connection, _ORDER.watch_at == at)
 
-    def _look_at(self, order_id: str, seen: float) -> None:
+    def _look_at(self, *which: ColumnElement[bool]) -> None:
         """Ask for one order, unless another worker does, and write what comes of it."""
         now = self._processor.clock()
         with self._database.writing() as db:
-            row = _locked(db, order_id, _ORDER.watch_at == seen)
+            row = _locked(db, *which)
             if row is None:
                 return
-            is_open = row["pos_id"] and row["state"] in (OrderState.RECEIVED.value, OrderState.ACCEPTED.value)
-            again = now + PUT_OFF if is_open else None
-            db.execute(update(t.orders).where(_ORDER.id == order_id).values(watch_at=again))
+            stored, since = stored_order(row), row["received_at"] or row["added_at"]
+            again = watch_again(stored.state, stored.progress, since, due_of(stored.order), now)
+            is_open = row["pos_id"] and stored.state in (OrderState.RECEIVED, OrderState.ACCEPTED)
+            # Should this worker die, or the platform not answer.
+            at = max(again, now + PUT_OFF) if is_open and again else None
+            db.execute(update(t.orders).where(_ORDER.id == row["id"]).values(watch_at=at))
         if is_open:
-            self._ask(row["connection"], order_id, row["pos_id"])
+            self._ask(row["connection"], row["id"], row["pos_id"])
 
     def _ask(self, connection: str, order_id: str, pos_id: str) -> None:
         try:
@@ -137,7 +141,7 @@ class Watching:
         give_over_at = time.monotonic() + SECONDS
         for order_id in self._come(_ORDER.expect_at):
             if (watch_at := self._may_look(order_id)) is not None and time.monotonic() < give_over_at:
-                self._look_at(order_id, watch_at)
+                self._look_at(_ORDER.id == order_id, _ORDER.watch_at == watch_at)
             self._tell(order_id, _ORDER.expect_at, self._unseen)
 
     def _may_look(self, order_id: str) -> float | None:
@@ -178,7 +182,7 @@ class Watching:
         """Write what is decided of an order, unless another worker was faster, and tell it."""
         now = self._processor.clock()
         with self._database.writing() as db:
-            row = _locked(db, order_id, when <= now)
+            row = _locked(db, _ORDER.id == order_id, when <= now)
             if row is None:
                 return
             values, told = decide(row, stored_order(row), now)
@@ -218,9 +222,9 @@ class Watching:
             forget_old(db, self._processor.clock())
 
 
-def _locked(db: Connection, order_id: str, still: ColumnElement[bool]) -> RowMapping | None:
-    """Return an order that nobody has in hand, locked, if that is still so of it."""
-    mine = select(t.orders).where(_ORDER.id == order_id, _ORDER.worker.is_(None), still).with_for_update()
+def _locked(db: Connection, *which: ColumnElement[bool]) -> RowMapping | None:
+    """Return an order of which that is so, and that nobody has in hand, locked."""
+    mine = select(t.orders).where(*which, _ORDER.worker.is_(None)).limit(1).with_for_update()
     return db.execute(mine).mappings().one_or_none()
 
 

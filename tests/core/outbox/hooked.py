@@ -17,10 +17,13 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
+import sqlalchemy as sa
+
 from adapters.square.shop_orders import FLAT_WHITE, TOASTIE, paid
 from core.outbox.corner_shop import lunch
 from tillpost import Order, Policy, hookimpl
-from tillpost.outbox import Connected, Outbox, Processor, from_mapping
+from tillpost.outbox import Connected, Outbox, Processor, StoredOrder, from_mapping
+from tillpost.outbox import schema as t
 from tillpost.outbox.receiving import Receiver
 from tillpost.simulator import serve_in_thread
 from tillpost.till import Options, adapter_for
@@ -226,3 +229,24 @@ class Generic(Store):
         text = "\n".join((stamp, "POST", target, "", hashlib.sha256(body).hexdigest()))
         made = hmac.new(self.simulator.settings.signing_key.encode(), text.encode(), hashlib.sha256).hexdigest()
         return {"Tillpost-Timestamp": stamp, "Tillpost-Signature": made}, body, url
+
+
+def stored(outbox: Outbox, order_id: str = "ord-1") -> StoredOrder:
+    found = outbox.get(order_id)
+    assert found
+    return found
+
+
+def remembered(outbox: Outbox) -> int:
+    with outbox.database.reading() as db:
+        return int(db.scalar(sa.select(sa.func.count()).select_from(t.webhooks)) or 0)
+
+
+def column(outbox: Outbox, name: str, order_id: str = "ord-1") -> object:
+    with outbox.database.reading() as db:
+        return db.scalar(sa.select(t.orders.c[name]).where(t.orders.c.id == order_id))
+
+
+def of_place(outbox: Outbox, name: str) -> object:
+    with outbox.database.reading() as db:
+        return db.scalar(sa.select(t.connections.c[name]).where(t.connections.c.name == "cafe"))

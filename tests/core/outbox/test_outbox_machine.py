@@ -28,6 +28,7 @@ from tillpost.outbox import OrderState, OutboxSettings
 from tillpost.outbox.database import Database
 from tillpost.outbox.store import Claim
 from tillpost.outbox.tending import Tending
+from tillpost.outbox.watching import Watching
 
 ITEMS = {"i1": ("S1", 1000), "i2": ("S2", 1234), "i3": ("S3", 777), "i4": ("S4", 50)}
 """What is sold at first. No two sums of few items are the same, so a total tells what was made."""
@@ -173,6 +174,18 @@ class Machine(RuleBasedStateMachine):
             site.processor.handle(claim)
         except Stopped:
             return  # it died meanwhile
+
+    @rule(steps=st.none() | st.integers(0, 6))
+    def watch(self, steps: int | None) -> None:
+        """Ask the platform for orders whose time has come, and tell of what nobody sees; perhaps die at it."""
+        self.life.at = None if steps is None else self.life.steps + steps
+        watching = Watching(self.site.processor)
+        try:
+            for chore in (watching.look, watching.tell_unseen, watching.escalate):
+                chore()
+        except Stopped:
+            self.die()
+        self.life.at = None
 
     # ------------------------------------------------------------------ the platform
 

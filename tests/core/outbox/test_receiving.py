@@ -5,25 +5,23 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from core.outbox.hooked import HOOK, Generic, Heard, Kounta, Square, Store
-from core.outbox.stores import Clock, Opening
+from core.outbox.hooked import HOOK, Generic, Heard, Kounta, Square, Store, column, remembered, stored
+from core.outbox.stores import Opening
 from tillpost.errors import ConfigError, OutageError, Outcome
 from tillpost.order import Progress
-from tillpost.outbox import OrderState, Outbox, Processor, StoredOrder, StoreError, WaitsFor, from_mapping
+from tillpost.outbox import OrderState, Outbox, Processor, StoreError, from_mapping
 from tillpost.outbox import schema as t
-from tillpost.outbox.acting import Desk
 from tillpost.outbox.credentials import Grant, Vault
 from tillpost.outbox.keyring import new_key
-from tillpost.outbox.receiving import APART, KEPT_FOR, SETTLES, forget_old
-from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
-from tillpost.webhooks import LARGEST, MenuChanged, OrderChanged, OrderRefused, WebhookError, WebhookFault
+from tillpost.outbox.receiving import KEPT_FOR, forget_old
+from tillpost.webhooks import LARGEST, OrderChanged, OrderRefused, WebhookError, WebhookFault
 
 
 @pytest.fixture(params=[Square, Kounta], ids=["square", "kounta"])
@@ -45,27 +43,6 @@ def generic() -> Iterator[Generic]:
     made = Generic()
     yield made
     made.close()
-
-
-def stored(outbox: Outbox, order_id: str = "ord-1") -> StoredOrder:
-    found = outbox.get(order_id)
-    assert found
-    return found
-
-
-def remembered(outbox: Outbox) -> int:
-    with outbox.database.reading() as db:
-        return int(db.scalar(sa.select(sa.func.count()).select_from(t.webhooks)) or 0)
-
-
-def column(outbox: Outbox, name: str, order_id: str = "ord-1") -> object:
-    with outbox.database.reading() as db:
-        return db.scalar(sa.select(t.orders.c[name]).where(t.orders.c.id == order_id))
-
-
-def of_place(outbox: Outbox, name: str) -> object:
-    with outbox.database.reading() as db:
-        return db.scalar(sa.select(t.connections.c[name]).where(t.connections.c.name == "cafe"))
 
 
 # ---------------------------------------------------------------------- what staff do
@@ -148,7 +125,7 @@ def test_what_is_forged_unsigned_huge_or_unreadable_is_refused_and_changes_nothi
     store.simulator.staff_accept("ord-1")
     headers, body, url = store.told(pos_id)
     receiver = store.receiver(outbox)
-    cases = [
+    cases: list[tuple[Mapping[str, str], bytes, WebhookFault]] = [
         (headers, body + b" ", WebhookFault.FORGED),
         ({}, body, WebhookFault.UNSIGNED),
         (headers, b"x" * (LARGEST + 1), WebhookFault.TOO_LARGE),
@@ -324,211 +301,6 @@ def test_a_late_refusal_of_an_order_in_hand_is_to_be_sent_again(outbox: Outbox, 
     assert remembered(outbox) == 0
     receiver.receive("cafe", *told)
     assert stored(outbox).state is OrderState.ERROR
-
-
-# ---------------------------------------------------------------------- refusals that come late
-
-
-def test_a_menu_error_that_comes_late_is_mended_as_one_in_the_answer(outbox: Outbox, generic: Generic) -> None:
-    heard, pos_id = Heard(), generic.bring(outbox)
-    generic.simulator.recreate_variation("5312")
-    del generic.simulator.world.orders[pos_id]
-    (event,) = generic.receiver(outbox, heard).receive("cafe", *generic.refused(pos_id, "MenuError"))
-    assert isinstance(event, OrderRefused)
-    now = stored(outbox)
-    assert (now.state, now.waits_for, now.pos_order) == (OrderState.DUE, WaitsFor.NOTHING, None)
-    assert heard.names == ["menu_error", "order_status_changed"]
-    with generic.processing(outbox, heard) as processor:
-        for claim in processor.claim(9):
-            processor.handle(claim)
-    now = stored(outbox)
-    assert now.state is OrderState.RECEIVED, now.error
-    assert [entry.reference for entry in generic.simulator.ledger().shown] == ["ord-1"]
-    assert heard.names[2:] == ["menu_imported", "order_submitted"]
-
-
-def test_a_menu_error_that_an_import_cant_mend_ends_as_a_persons(outbox: Outbox, generic: Generic) -> None:
-    """The order goes once more at most, however often it is refused late."""
-    pos_id = generic.bring(outbox)
-    del generic.simulator.world.orders[pos_id]
-    receiver = generic.receiver(outbox)
-    receiver.receive("cafe", *generic.refused(pos_id, "MenuError"))
-    made = generic.simulator.count("POST", "/orders")
-    with generic.processing(outbox) as processor:
-        for claim in processor.claim(9):
-            processor.handle(claim)
-    now = stored(outbox)
-    assert now.state is OrderState.ERROR
-    assert now.error
-    assert (now.error.kind, now.error.detail) == ("MenuError", "no longer sold")
-    assert generic.simulator.count("POST", "/orders") == made
-
-
-def test_an_order_is_mended_late_once(outbox: Outbox, generic: Generic) -> None:
-    pos_id = generic.bring(outbox)
-    receiver = generic.receiver(outbox)
-    for number in range(2):
-        generic.simulator.recreate_variation("5312" + "-NEW" * number)
-        del generic.simulator.world.orders[pos_id]
-        receiver.receive("cafe", *generic.refused(pos_id, "MenuError", event_id=f"e{number}"))
-        with generic.processing(outbox) as processor:
-            for claim in processor.claim(9):
-                processor.handle(claim)
-        again = stored(outbox)
-        if again.pos_order:
-            pos_id = again.pos_order.id
-    assert stored(outbox).state is OrderState.ERROR
-
-
-@pytest.mark.parametrize("kind", ["MenuError", "TaxError"])
-def test_an_order_that_is_refused_in_words_only_and_is_there_is_never_sent_again(
-    kind: str, outbox: Outbox, generic: Generic
-) -> None:
-    heard, pos_id = Heard(), generic.bring(outbox)
-    generic.receiver(outbox, heard).receive("cafe", *generic.refused(pos_id, kind))
-    now = stored(outbox)
-    assert now.state is OrderState.ERROR
-    assert now.error
-    assert now.error.outcome is Outcome.CREATED
-    assert heard.names == ["order_failed", "order_status_changed"]
-    with generic.processing(outbox) as processor:
-        assert processor.claim(9) == []
-    assert len(generic.simulator.ledger().shown) == 1
-
-
-@pytest.mark.parametrize("kind", ["TaxError", "OutageError", "OrderError", "StoreClosedError", "Strange"])
-def test_any_other_refusal_that_comes_late_is_a_persons(kind: str, outbox: Outbox, generic: Generic) -> None:
-    heard, pos_id = Heard(), generic.bring(outbox)
-    del generic.simulator.world.orders[pos_id]
-    generic.receiver(outbox, heard).receive("cafe", *generic.refused(pos_id, kind))
-    now = stored(outbox)
-    assert now.state is OrderState.ERROR
-    assert now.remedy
-    assert now.due_at is None
-    assert heard.names == ["order_failed", "order_status_changed"]
-
-
-def test_what_is_said_of_an_older_copy_doesnt_touch_the_new_one(outbox: Outbox, generic: Generic) -> None:
-    old = generic.bring(outbox)
-    generic.simulator.recreate_variation("5312")
-    del generic.simulator.world.orders[old]
-    receiver = generic.receiver(outbox)
-    receiver.receive("cafe", *generic.refused(old, "MenuError"))
-    with generic.processing(outbox) as processor:
-        for claim in processor.claim(9):
-            processor.handle(claim)
-    there = {"id": old, "reference": "ord-1", "state": "rejected", "progress": "cancelled"}
-    told = {"kind": "order_changed", "event_id": "e9", "pos_id": old, "reference": "ord-1", "pos_order": there}
-    receiver.receive("cafe", *generic.signed(json.dumps(told).encode()))
-    assert stored(outbox).state is OrderState.RECEIVED
-
-
-# ---------------------------------------------------------------------- what people settled
-
-
-def test_an_order_that_was_taken_over_stays_so_and_a_copy_that_appears_is_noted(outbox: Outbox) -> None:
-    store = Kounta()
-    lost = FaultRule(method="POST", path="/orders.json$", fault=Fault(kind=FaultKind.LOST_ANSWER), times=None)
-    store.simulator.set_faults(FaultPlan(rules=(lost,)))
-    outbox.add(store.order("ord-1"), connection="cafe", is_new=True)
-    with store.processing(outbox) as processor:
-        for claim in processor.claim(9):
-            processor.handle(claim)
-    known = from_mapping({"cafe": store.connected()})
-    Desk(outbox, "mia", connections=known).manual("ord-1", even_in_doubt=True)
-    assert stored(outbox).pos_order is None
-    (made,) = store.simulator.world.orders
-    store.receiver(outbox).receive("cafe", *store.told(str(made)))
-    now = stored(outbox)
-    assert now.state is OrderState.MANUAL
-    assert now.pos_order
-    assert now.pos_order.id == str(made)
-    store.close()
-
-
-def test_an_order_that_was_given_up_in_doubt_and_turns_up_has_arrived(outbox: Outbox) -> None:
-    store, heard = Kounta(), Heard()
-    lost = FaultRule(method="POST", path="/orders.json$", fault=Fault(kind=FaultKind.LOST_ANSWER), times=None)
-    store.simulator.set_faults(FaultPlan(rules=(lost,)))
-    outbox.add(store.order("ord-1"), connection="cafe", is_new=True)
-    with store.processing(outbox) as processor:
-        for claim in processor.claim(9):
-            processor.handle(claim)
-    doubt = {"kind": "DoubtError", "detail": "given up", "outcome": "unknown"}
-    with outbox.database.writing() as db:
-        given_up = {"state": "error", "due_at": None, "error": json.dumps(doubt), "waits_for": ""}
-        db.execute(sa.update(t.orders).values(**given_up))
-    (made,) = store.simulator.world.orders
-    store.receiver(outbox, heard).receive("cafe", *store.told(str(made)))
-    now = stored(outbox)
-    assert (now.state, now.error) == (OrderState.RECEIVED, None)
-    assert heard.names == ["order_submitted", "order_status_changed"]
-    Desk(outbox, "mia").accept("ord-1")
-    with store.processing(outbox) as processor:
-        assert processor.claim(9) == []
-    assert len(store.simulator.world.orders) == 1
-    store.close()
-
-
-# ---------------------------------------------------------------------- what is told of the store
-
-
-def test_a_changed_menu_is_imported_a_little_later_once_for_a_burst(outbox: Outbox, square: Square) -> None:
-    clock = Clock()
-    square.bring(outbox)
-    receiver = square.receiver(outbox, clock=clock)
-    (event,) = receiver.receive("cafe", *square.event("catalog.version.updated", event_id="e1"))
-    assert isinstance(event, MenuChanged)
-    first = of_place(outbox, "import_at")
-    assert first == pytest.approx(clock() + SETTLES, abs=2)
-    clock.ahead += 5
-    receiver.receive("cafe", *square.event("catalog.version.updated", event_id="e2"))
-    assert of_place(outbox, "import_at") == first
-
-
-def test_a_menu_that_was_just_imported_is_imported_again_a_minute_later(outbox: Outbox, square: Square) -> None:
-    square.bring(outbox)
-    with square.processing(outbox) as processor:
-        processor.import_now("cafe")
-    square.receiver(outbox).receive("cafe", *square.event("catalog.version.updated"))
-    assert of_place(outbox, "import_at") == pytest.approx(time.time() + APART, abs=5)
-
-
-def test_a_store_that_takes_its_authorisation_back_is_paused_and_told_once(outbox: Outbox, square: Square) -> None:
-    heard = Heard()
-    receiver = square.receiver(outbox, heard)
-    for number in range(2):
-        receiver.receive("cafe", *square.event("oauth.authorization.revoked", event_id=f"e{number}"))
-    assert heard.names == ["reauthorisation_needed"]
-    error = heard.all[0][1]["error"]
-    assert (error.remedy.action, error.platform) == ("reconnect", "square")
-    assert of_place(outbox, "paused") == "authorisation"
-    outbox.add(square.order("ord-1"), connection="cafe")
-    with square.processing(outbox) as processor:
-        assert processor.claim(9) == []
-    assert outbox.resume("cafe")
-
-
-def test_a_revocation_from_before_the_store_was_connected_again_pauses_nothing(
-    outbox: Outbox, square: Square, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("TILLPOST_KEY", new_key())
-    outbox.prepare()
-    Vault(outbox.database).keep("cafe", "square", dict(square.settings), Grant("Mia Chen"))
-    heard = Heard()
-    late = square.event("oauth.authorization.revoked", at=time.time() - 600)
-    square.receiver(outbox, heard).receive("cafe", *late)
-    assert heard.names == []
-    assert not of_place(outbox, "paused")
-
-
-def test_a_store_that_opens_or_closes_is_checked_soon(outbox: Outbox, store: Store) -> None:
-    if isinstance(store, Square):
-        told = store.event("location.updated")
-    else:
-        told = store.signed(json.dumps({"id": 2301, "name": "Café"}).encode())
-    store.receiver(outbox).receive("cafe", *told)
-    assert of_place(outbox, "check_at") == pytest.approx(time.time(), abs=5)
 
 
 # ---------------------------------------------------------------------- the outbox's own way in

@@ -7,16 +7,15 @@ import logging
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from core.outbox.hooked import Heard, Kounta, Square, Store
+from core.outbox.hooked import Heard, Kounta, Square, Store, column, stored
 from core.outbox.stores import Clock
 from tillpost.errors import Outcome
 from tillpost.order import Pickup, Progress
-from tillpost.outbox import OrderState, Outbox, StoredOrder, Tending, Worker
+from tillpost.outbox import OrderState, Outbox, Tending, Worker
 from tillpost.outbox import schema as t
 from tillpost.outbox.acting import Desk
 from tillpost.outbox.receiving import SETTLES
@@ -36,17 +35,6 @@ def square() -> Iterator[Square]:
     made = Square()
     yield made
     made.close()
-
-
-def stored(outbox: Outbox, order_id: str = "ord-1") -> StoredOrder:
-    found = outbox.get(order_id)
-    assert found
-    return found
-
-
-def column(outbox: Outbox, name: str, order_id: str = "ord-1") -> Any:
-    with outbox.database.reading() as db:
-        return db.scalar(sa.select(t.orders.c[name]).where(t.orders.c.id == order_id))
 
 
 def fetches(store: Store) -> int:
@@ -105,6 +93,7 @@ def test_it_is_asked_for_ever_more_rarely_and_no_longer_once_it_is_long_due(outb
         at = column(outbox, "watch_at")
         if at is None:
             break
+        assert isinstance(at, float)
         clock.ahead = at - time.time() + 0.5
         times.append(clock.ahead)
         with square.processing(outbox, clock=clock) as processor:
