@@ -119,7 +119,13 @@ orders = Table(
         postgresql_where=text("expect_at IS NOT NULL"),
     ),
     Index("tillpost_orders_added", "added_at"),
-    Index("tillpost_orders_pos_id", "pos_id", "connection"),
+    Index(
+        "tillpost_orders_pos_id",
+        "pos_id",
+        "connection",
+        sqlite_where=text("pos_id IS NOT NULL"),
+        postgresql_where=text("pos_id IS NOT NULL"),
+    ),
     Index("tillpost_orders_state", "state", "added_at"),
 )
 """One row an order: where it stands, and when something is to be done for it."""

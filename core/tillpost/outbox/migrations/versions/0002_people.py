@@ -42,7 +42,9 @@ def upgrade() -> None:
     op.execute(
         "UPDATE tillpost_orders SET problem_at = updated_at WHERE state = 'error' OR waits_for = 'authorisation'"
     )
-    op.create_index("tillpost_orders_pos_id", "tillpost_orders", ["pos_id", "connection"])
+    there = sa.text("pos_id IS NOT NULL")
+    both = ["pos_id", "connection"]
+    op.create_index("tillpost_orders_pos_id", "tillpost_orders", both, sqlite_where=there, postgresql_where=there)
     of_json = (
         "json_extract(pos_order, '$.id')" if op.get_bind().dialect.name == "sqlite" else "pos_order::json ->> 'id'"
     )
