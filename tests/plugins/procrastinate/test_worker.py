@@ -113,9 +113,10 @@ def test_a_full_connection_is_drained_although_its_jobs_found_no_room(square: Sq
 
 
 def test_a_scheduled_order_goes_at_its_time(square: Square, postgres_url: str) -> None:
-    due = datetime.now(ZoneInfo("Australia/Sydney")) + timedelta(seconds=1806)
-    order = paid("A-1", [TOASTIE], fulfilment=Pickup(due_at=due))
     with the_outbox(postgres_url) as outbox, a_worker(postgres_url, square):
+        outbox.prepare()
+        due = datetime.now(ZoneInfo("Australia/Sydney")) + timedelta(seconds=1806)
+        order = paid("A-1", [TOASTIE], fulfilment=Pickup(due_at=due))
         begin_at = outbox.add(order, connection="cafe", is_new=True).begin_at
         assert begin_at > time.time() + 4
         until(lambda: arrived(square) == 1, 20, "the order")
