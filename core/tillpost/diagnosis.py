@@ -25,6 +25,7 @@ from tillpost.runbook import (
     HANDLE_HERE,
     KITCHEN,
     OWN_NETWORK,
+    PAID_BACK,
     PROVIDER,
     RECONNECT,
     REFUND,
@@ -287,7 +288,7 @@ _ROWS: tuple[_Row, ...] = (
         _either(_is("rejected"), _state(PosState.REJECTED)),
         Hop.NONE,
         "Staff turned it down at the register.",
-        lambda _: REFUND,
+        lambda facts: (*REFUND, PAID_BACK) if facts.state == "rejected" else REFUND,
         _REJECTED,
     ),
     _Row(

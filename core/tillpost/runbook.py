@@ -18,6 +18,7 @@ __all__ = [
     "HANDLE_HERE",
     "KITCHEN",
     "OWN_NETWORK",
+    "PAID_BACK",
     "PROVIDER",
     "RECONNECT",
     "REFUND",
@@ -148,6 +149,13 @@ REFUND: tuple[StepText, ...] = (
         "The payment shows as refunded.",
     ),
 )
+
+PAID_BACK = StepText(
+    Actor.STORE,
+    "Then say that this is done (`tillpost orders cancel {order}`): it closes the order.",
+    "`tillpost orders list --problem` doesn't show the order any more.",
+)
+"""After `REFUND`, once the outbox knows that staff said no."""
 
 WITHDRAWN: tuple[StepText, ...] = (
     StepText(

@@ -81,6 +81,13 @@ def test_nothing_is_said_to_go_on_by_itself_while_its_connection_is_paused() -> 
     assert not any("by itself" in said for said in diagnose(paused).evidence)
 
 
+def test_an_order_that_staff_turned_down_is_paid_back_and_then_closed_once_the_outbox_knows() -> None:
+    said_no = PosOrder(id="1", reference="ord_1", status="REJECTED", state=PosState.REJECTED)
+    follow(steps_of(facts("rejected", pos_order=said_no)), "pay the money back", "tillpost orders cancel ord_1")
+    (only,) = steps_of(facts("received", live=said_no))
+    assert "pay the money back" in only.do
+
+
 def test_without_a_docket_the_kitchens_steps_are_routing_printer_schedule_and_app() -> None:
     there = PosOrder(id="1", reference="ord_1", status="ACCEPTED", state=PosState.ACCEPTED)
     steps = steps_of(facts("accepted", pos_order=there))
