@@ -25,6 +25,7 @@ from tillpost.runbook import (
     HANDLE_HERE,
     KITCHEN,
     OWN_NETWORK,
+    PAID_BACK,
     PROVIDER,
     RECONNECT,
     REFUND,
@@ -287,7 +288,7 @@ _ROWS: tuple[_Row, ...] = (
         _either(_is("rejected"), _state(PosState.REJECTED)),
         Hop.NONE,
         "Staff turned it down at the register.",
-        lambda _: REFUND,
+        lambda facts: (*REFUND, PAID_BACK) if facts.state == "rejected" else REFUND,
         _REJECTED,
     ),
     _Row(
@@ -390,11 +391,12 @@ def _evidence(facts: Facts) -> tuple[str, ...]:
         said.append("No worker gives a sign of life")
     if facts.outage:
         said.append(f"Its orders have failed for want of an answer since {_time(facts.outage.began_at)}")
-    if facts.due_at is not None:
-        said.append(f"Something is due for it by itself at {_time(facts.due_at)}")
+    if facts.due_at is not None and not facts.paused:
+        said.append(f"It goes on by itself at {_time(facts.due_at)}")
     said.append(f"It was captured at {_time(facts.added_at)}")
     return tuple(said)
 
 
 def _time(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+    """Say a time as people here have it on their clocks, with its zone: who reads it may be elsewhere."""
+    return datetime.fromtimestamp(at, UTC).astimezone().isoformat(sep=" ", timespec="seconds")

@@ -18,6 +18,7 @@ __all__ = [
     "HANDLE_HERE",
     "KITCHEN",
     "OWN_NETWORK",
+    "PAID_BACK",
     "PROVIDER",
     "RECONNECT",
     "REFUND",
@@ -108,15 +109,15 @@ KITCHEN: tuple[StepText, ...] = (
 
 FIND_AND_ACCEPT = StepText(
     Actor.STORE,
-    "Find the order (`tillpost orders list --search`, by the customer's name or the order's code), and accept it "
-    "(`tillpost orders accept {order}`).",
+    "Find the order (`tillpost orders list --search NAME`, by the customer's name or the order's code), and accept it "
+    "(`tillpost orders accept {order}`): it needn't be on the register for that.",
     "The customer has been told that the order is accepted.",
 )
 
 RESUBMIT = StepText(
     Actor.STORE,
     "Send it again (`tillpost orders resubmit {order}`). While the cause isn't mended it fails again.",
-    "The order is on the register.",
+    "The order is on the register; `tillpost diagnose {order}` says how far it has come.",
 )
 
 BY_HAND: tuple[StepText, ...] = (
@@ -136,7 +137,7 @@ BY_HAND: tuple[StepText, ...] = (
 
 SUPPORT = StepText(
     Actor.SUPPORT,
-    "Ask {platform}'s support, and hand them the exchange (`tillpost orders export {order}`).",
+    "Ask {platform}'s support, and hand them what was sent and came back (`tillpost orders export {order}`).",
     "They find the request by its time and its id.",
 )
 """The last step, always."""
@@ -148,6 +149,13 @@ REFUND: tuple[StepText, ...] = (
         "The payment shows as refunded.",
     ),
 )
+
+PAID_BACK = StepText(
+    Actor.STORE,
+    "Then say that this is done (`tillpost orders cancel {order}`): it closes the order.",
+    "`tillpost orders list --problem` doesn't show the order any more.",
+)
+"""After `REFUND`, once the outbox knows that staff said no."""
 
 WITHDRAWN: tuple[StepText, ...] = (
     StepText(

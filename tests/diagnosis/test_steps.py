@@ -74,6 +74,20 @@ def test_a_paused_connection_is_connected_again_by_another_admin(error: PosError
     assert diagnose(facts("due", paused=True)).error == "PermissionsError"
 
 
+def test_nothing_is_said_to_go_on_by_itself_while_its_connection_is_paused() -> None:
+    waits = facts("due", due_at=1.0, now=0.0)
+    assert any("goes on by itself" in said for said in diagnose(waits).evidence)
+    paused = facts("due", waits_for="authorisation", paused=True, due_at=1.0, now=0.0)
+    assert not any("by itself" in said for said in diagnose(paused).evidence)
+
+
+def test_an_order_that_staff_turned_down_is_paid_back_and_then_closed_once_the_outbox_knows() -> None:
+    said_no = PosOrder(id="1", reference="ord_1", status="REJECTED", state=PosState.REJECTED)
+    follow(steps_of(facts("rejected", pos_order=said_no)), "pay the money back", "tillpost orders cancel ord_1")
+    (only,) = steps_of(facts("received", live=said_no))
+    assert "pay the money back" in only.do
+
+
 def test_without_a_docket_the_kitchens_steps_are_routing_printer_schedule_and_app() -> None:
     there = PosOrder(id="1", reference="ord_1", status="ACCEPTED", state=PosState.ACCEPTED)
     steps = steps_of(facts("accepted", pos_order=there))

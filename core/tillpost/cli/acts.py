@@ -15,7 +15,7 @@ import typer
 
 from tillpost.cli.connecting import AsJson, ConfigFile
 from tillpost.cli.exits import NOT_RIGHT, Stop
-from tillpost.cli.orders import find_one, order_facts, state_in_words
+from tillpost.cli.orders import OrderName, find_one, order_facts, state_in_words
 from tillpost.cli.outboxes import DatabaseUrl, opened
 from tillpost.cli.showing import progress, show_json, tell
 from tillpost.order import Progress
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["accept", "advance", "cancel", "export", "manual", "resubmit"]
 
-OrderName = Annotated[str, typer.Argument(metavar="ORDER", help="Its id, or its code if only one has it.")]
+_STEPS = [step.value for step in Progress if step not in (Progress.NEW, Progress.CANCELLED)]
+
 By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who does it; by default who is logged in here.")]
 
 
@@ -41,17 +42,22 @@ def accept(
 
 def advance(
     order: OrderName,
-    to: Annotated[str, typer.Option("--to", metavar="STEP", help="A later step than the next one.")] = "",
+    to: Annotated[
+        str, typer.Option("--to", metavar="STEP", help=f"A later step than the next one: {', '.join(_STEPS)}.")
+    ] = "",
     by: By = "",
     db: DatabaseUrl = "",
     config: ConfigFile = "",
     as_json: AsJson = False,
 ) -> None:
-    """Move an order on: accepted, preparing, ready, on board (of a delivery), completed. Never backwards."""
-    if to and to not in [step.value for step in Progress]:
-        raise Stop(f"no step {to!r}; there are: {', '.join(step.value for step in Progress)}")
+    """Move an order on to its next step, so that the customer knows: accepted, preparing, ready, on board (only a
+    delivery), completed. Never backwards.
+    """
+    step = to.strip().lower().replace(" ", "_").replace("-", "_")
+    if step and step not in _STEPS:
+        raise Stop(f"no step {to!r}; there are: {', '.join(_STEPS)}")
     with _desk(order, by, db, config) as (desk, order_id):
-        done = desk.advance(order_id, Progress(to) if to else None)
+        done = desk.advance(order_id, Progress(step) if step else None)
     _show(done, f"{_name(done)} is {done.progress.value}.", as_json=as_json)
 
 

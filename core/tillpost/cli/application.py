@@ -44,6 +44,12 @@ UsageError = cast("type[Exception]", typer.BadParameter.__base__)
 _EXIT_CODES = "\n".join(["Exit codes:", "", *(f"- {code}: {meaning}" for code, meaning in CODES.items())])
 
 
+_ORDERS = """Find the outbox's orders, see what happened to one, and act on it.
+
+Begin with list, by the customer's name; then tillpost diagnose says why an order isn't on the register, and what to do.
+"""
+
+
 class OneLineGroup(TyperGroup):
     """A group of commands that says what is wrong in one line."""
 
@@ -115,7 +121,7 @@ def build() -> typer.Typer:
     outboxes.command("migrate", epilog=_example("outbox migrate --db sqlite:///orders.db"))(outbox.migrate)
     outboxes.command("erase", epilog=_example("outbox erase --days 30"))(outbox.erase)
     outboxes.command("prune", epilog=_example("outbox prune --days 90"))(outbox.prune)
-    listed = typer.Typer(name="orders", help="Find the outbox's orders, see what happened to one, and act on it.")
+    listed = typer.Typer(name="orders", help=_ORDERS)
     listed.command("list", epilog=_example("orders list --problem"))(orders.list_)
     listed.command("show", epilog=_example("orders show B42"))(orders.show)
     listed.command("accept", epilog=_example("orders accept B42"))(acts.accept)
@@ -153,7 +159,11 @@ def _root(
     ctx: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    """Submit paid online orders to restaurants' point-of-sale platforms: once, or say who must act."""
+    """Submit paid online orders to restaurants' point-of-sale platforms: once, or say who must act.
+
+    An order isn't on the register? `tillpost orders list --search NAME` finds it by its customer's name, and
+    `tillpost diagnose ORDER` says why, and what to do, step by step.
+    """
     if version:
         typer.echo(f"tillpost {installed_version('tillpost')}")
         raise typer.Exit

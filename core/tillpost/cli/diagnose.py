@@ -15,7 +15,7 @@ import typer
 
 from tillpost.cli.connecting import AsJson, ConfigFile
 from tillpost.cli.exits import NOT_RIGHT
-from tillpost.cli.orders import find_one
+from tillpost.cli.orders import OrderName, find_one
 from tillpost.cli.outboxes import DatabaseUrl, opened
 from tillpost.cli.showing import ACTORS, progress, show_facts, show_hops, show_json, tell
 from tillpost.diagnosis import Diagnosis, HopState, diagnose, three_hops
@@ -24,7 +24,7 @@ __all__ = ["diagnose_"]
 
 
 def diagnose_(
-    order: Annotated[str, typer.Argument(metavar="ORDER", help="Its id, or its code if only one has it.")],
+    order: OrderName,
     offline: Annotated[
         bool, typer.Option("--offline", help="Don't ask the platform; say what is known here already.")
     ] = False,

@@ -7,7 +7,7 @@ With `--json`, list prints {"ok", "orders"}, and show {"ok", "order", "journal":
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,8 +38,16 @@ from tillpost.order import Draft, describe_lines
 
 if TYPE_CHECKING:
     from tillpost.outbox import JournalEntry, Outbox, StoredOrder
+    from tillpost.outbox.acting import Act
 
-__all__ = ["find_one", "list_", "order_facts", "show", "state_in_words"]
+__all__ = ["OrderName", "find_one", "list_", "order_facts", "show", "state_in_words"]
+
+OrderName = Annotated[
+    str, typer.Argument(metavar="ORDER", help="Its id, or its code if only one has it; orders list shows both.")
+]
+
+MOST_ALIKE = 3
+"""So many orders that may be meant are named when no order has the id or code that was typed."""
 
 MOST_OF_A_BODY = 600
 """So many characters of a request or an answer are shown to people; `--json` has all."""
@@ -94,30 +102,44 @@ def list_(
     else:
         columns = ("Added", "Order", "Code", "Customer", "Connection", "State", "Why")
         show_table("", columns, (_row(order) for order in found), red=[needs_person(order) for order in found])
+        if first := next((order for order in found if needs_person(order)), None):
+            tell(f"Why, and what to do, step by step: tillpost diagnose ORDER, such as {first.id}")
 
 
 def show(
-    order: Annotated[str, typer.Argument(metavar="ORDER", help="Its id, or its code if only one has it.")],
+    order: OrderName,
+    full: Annotated[
+        bool, typer.Option("--full", help="Also what was sent and came back (redacted), and a word to developers.")
+    ] = False,
     db: DatabaseUrl = "",
     config: ConfigFile = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show where an order is, why, who must act, and its journal: what was sent for it and came back (redacted)."""
+    """Show where an order is, why, who must act, and its journal: what happened to it, one line each.
+
+    What to do about it, step by step, says tillpost diagnose.
+    """
     with opened(db, config) as outbox:
+        from tillpost.outbox.acting import Desk
         from tillpost.outbox.diagnosing import gather_facts
 
         found = find_one(outbox, order)
         entries = outbox.entries(found.id)
         hops = () if as_json else three_hops(gather_facts(outbox, found.id, live=False))
+        acts = () if as_json else Desk(outbox, "").acts(found.id)
     if as_json:
         show_json({"ok": True, "order": order_facts(found), "journal": [_entry_facts(entry) for entry in entries]})
         return
     tell(f"Order {found.code or found.id}: {state_in_words(found)}", "bold red" if needs_person(found) else "bold")
     show_hops(hops)
-    show_facts(_facts(found))
+    show_facts((*_facts(found, full=full), *(("By a person", _act(act)) for act in acts)))
+    if needs_person(found):
+        tell(f"What to do, step by step: tillpost diagnose {found.id}", "bold")
     tell("Journal" if entries else "No journal: nothing was done for it yet, or it was pruned.", "bold")
     for entry in entries:
-        show_facts(((moment(entry.event.at), _in_words(entry.event, found)), *_exchange(entry.exchange)))
+        show_facts(
+            ((moment(entry.event.at), _in_words(entry.event, found)), *(_exchange(entry.exchange) if full else ()))
+        )
 
 
 def order_facts(order: StoredOrder) -> dict[str, object]:
@@ -135,15 +157,27 @@ def state_in_words(order: StoredOrder) -> str:
 
 
 def find_one(outbox: Outbox, typed: str) -> StoredOrder:
-    """Return the order of that id, or the only one with that code; raise `Stop` that says what helps."""
+    """Return the order of that id, or the only one with that code; raise `Stop` that says what helps.
+
+    A customer's name finds no order to act on: it names those that it may be.
+    """
     if by_id := outbox.get(typed):
         return by_id
-    having = [order for order in outbox.orders(search=typed) if order.code == typed]
+    alike = outbox.orders(search=typed)
+    having = [order for order in alike if order.code == typed]
+    having = having or [order for order in alike if order.code.casefold() == typed.casefold()]
     if not having:
-        raise Stop(f"no order {typed!r}: `tillpost orders list --search` finds one by its customer's name or code")
+        raise Stop(f"no order {typed!r}: {_instead(alike)}")
     if len(having) > 1:
         raise Stop(f"several orders have the code {typed!r}: {', '.join(order.id for order in having)}")
     return having[0]
+
+
+def _instead(alike: Sequence[StoredOrder]) -> str:
+    if not alike:
+        return "`tillpost orders list --search NAME` finds one by its customer's name or a part of its code"
+    first = ", ".join(f"{order.id} ({order.customer or order.code})" for order in alike[:MOST_ALIKE])
+    return f"name it by its id or code; is it {first}{' or another' if len(alike) > MOST_ALIKE else ''}?"
 
 
 def needs_person(order: StoredOrder) -> bool:
@@ -165,7 +199,7 @@ def _row(order: StoredOrder) -> tuple[str, ...]:
     )
 
 
-def _facts(order: StoredOrder) -> tuple[tuple[str, str], ...]:
+def _facts(order: StoredOrder, *, full: bool) -> tuple[tuple[str, str], ...]:
     remedy, content = order.remedy, order.order
     error = PosError.from_record(order.error) if order.error else None
     return (
@@ -174,15 +208,20 @@ def _facts(order: StoredOrder) -> tuple[tuple[str, str], ...]:
         ("Connection", order.connection),
         ("Total", format_money(content.total, content.currency) if content else ""),
         ("Added", moment(order.added_at)),
+        ("Progress", order.progress.value),
         ("At the POS", order.pos_order.id if order.pos_order else ""),
         ("Ticket there", order.ticket.id if order.ticket else ""),
         ("Error", f"{type(error).__name__}: {error}" if error else ""),
         ("Lines", ", ".join(describe_lines(content, error.lines)) if content and error else ""),
         ("Who must act", f"{ACTORS[remedy.actor]}: {remedy.manager}" if remedy else ""),
-        ("For developers", remedy.developer if remedy else ""),
+        ("For developers", remedy.developer if remedy and full else ""),
         ("Workers died", f"{order.deaths} in a row, with it in hand" if order.deaths else ""),
         *(("Notice", notice) for notice in (order.pos_order.notices if order.pos_order else ())),
     )
+
+
+def _act(act: Act) -> str:
+    return f"{moment(act.at)} {act.who}: {act.what}{f' ({act.note})' if act.note else ''}"
 
 
 def _entry_facts(entry: JournalEntry) -> dict[str, object]:

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tillpost.cli.exits import code_for
-from tillpost.diagnosis import HopState, HopStatus
+from tillpost.diagnosis import Hop, HopState, HopStatus
 from tillpost.errors import Outcome, PosError
 from tillpost.remedies import Actor
 
@@ -75,8 +75,15 @@ def complain(line: str) -> None:
 
 
 def tell(text: str, style: str = "") -> None:
-    """Print one line for a person."""
-    _out().print(Text(one_line(text), style), soft_wrap=True)
+    """Print one line for a person. It stays indented as it is; on a terminal an indented one is wrapped so."""
+    out, line = _out(), Text(one_line(text), style)
+    indent = " " * (len(text) - len(text.lstrip(" ")))
+    if indent and out.is_terminal:
+        grid = Table.grid()
+        grid.add_row(indent, line)
+        out.print(grid)
+    else:
+        out.print(Text(indent) + line, soft_wrap=True)
 
 
 def show_json(value: object) -> None:
@@ -102,6 +109,8 @@ def show_hops(hops: Sequence[HopState]) -> None:
     """Print the three hops as steps: done, failed here, or unknown."""
     for number, hop in enumerate(hops, 1):
         said, style = _STATUSES[hop.status]
+        if (hop.hop, hop.status) == (Hop.REGISTER, HopStatus.FAILED):
+            said += ", it has given no sign yet"  # of an order that came a moment ago this is no failure
         tell(f"  {number}. {hop.text}: {said}", style)
 
 

@@ -42,7 +42,7 @@ def _show(known: Overview) -> None:
     show_facts(
         (
             ("Problems", _problems(known)),
-            ("Outages", ", ".join(state.name for state in known.outages)),
+            ("Outages", ", ".join(f"{s.name} (tillpost check --connection {s.name})" for s in known.outages)),
             ("To reconnect", ", ".join(f"{s.name} (tillpost reconnect {s.name})" for s in known.to_reconnect)),
             ("Held menus", _held(known)),
             ("Late", f"{known.late}, due for over a minute: is a worker running (tillpost worker)?" * bool(known.late)),
@@ -50,7 +50,7 @@ def _show(known: Overview) -> None:
             ("Waiting", str(known.waiting or "")),
             ("Oldest", _oldest(known)),
             ("Scheduled", str(known.scheduled or "")),
-            ("Workers", str(known.workers or "none")),
+            ("Workers", _workers(known)),
         )
     )
     if known.connections:
@@ -67,6 +67,11 @@ def _show(known: Overview) -> None:
 def _problems(known: Overview) -> str:
     counts = ", ".join(f"{count} {kind}" for kind, count in known.problems.items())
     return f"{counts} (tillpost orders list --problem)" if counts else ""
+
+
+def _workers(known: Overview) -> str:
+    waits = known.waiting and not known.workers
+    return "none: nothing is sent until one runs (tillpost worker)" if waits else str(known.workers or "none")
 
 
 def _held(known: Overview) -> str:

@@ -59,7 +59,10 @@ class Keyring:
         """Return the keyring of `TILLPOST_KEY`. Raises `ConfigError` when it isn't set."""
         keys = os.environ.get(KEY_VARIABLE, "")
         if not keys.strip():
-            raise ConfigError(f"{KEY_VARIABLE} isn't set: make a key with `tillpost key new`, and keep it safe")
+            raise ConfigError(
+                f"{KEY_VARIABLE} isn't set: set it to the key of this outbox; if there never was one, make it with "
+                "`tillpost key new`, and keep it safe"
+            )
         return cls.of(keys)
 
     @property

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
-from core.cli.conftest import Command
+from core.cli.conftest import EXAMPLES, Command
 from core.cli.test_outbox import waffles, write_order
 from tillpost.simulator import Running
 from tillpost_square.simulator import SquareSimulator
@@ -73,6 +74,32 @@ def test_an_order_that_isnt_there_is_one_line(tillpost: Command, stuck: str, act
     missing = tillpost("orders", act, "nowhere")
     assert missing.code == 2
     assert "no order 'nowhere'" in missing.err
+
+
+def test_an_order_is_never_acted_on_by_a_customers_name_which_only_names_it(tillpost: Command, stuck: str) -> None:
+    missing = tillpost("orders", "cancel", "mia")
+    assert "no order 'mia': name it by its id or code; is it ord-1 (Mia Chen)?" in missing.complaint
+    for number in range(2, 6):
+        tillpost("outbox", "add", write_order(f"ord-{number}"))
+    assert tillpost("orders", "cancel", "mia").complaint.endswith(", ord-3 (Mia Chen) or another?")
+
+
+def test_an_orders_code_is_typed_in_either_case(tillpost: Command, stuck: str) -> None:
+    assert tillpost("orders", "accept", "b42").out == "Order B42 is accepted.\n"
+
+
+def test_who_did_what_stands_with_the_order(tillpost: Command, stuck: str) -> None:
+    tillpost("orders", "accept", stuck, "--by", "Sam")
+    shown = tillpost("orders", "show", stuck).out
+    assert " Sam: accept (accepted)\n" in shown
+    assert "  Progress      accepted\n" in shown
+
+
+def test_a_delivery_goes_on_board_as_the_help_writes_it(tillpost: Command, store: Store) -> None:
+    order = json.loads((EXAMPLES / "scheduled-delivery.json").read_text())
+    Path("delivery.json").write_text(json.dumps({**order, "id": "ord-9", "code": "D9"}))
+    tillpost("outbox", "add", "delivery.json")
+    assert tillpost("orders", "advance", "D9", "--to", "on board").out == "Order D9 is on_board.\n"
 
 
 def test_a_step_that_isnt_one_is_one_line(tillpost: Command, stuck: str) -> None:

@@ -241,7 +241,10 @@ def test_without_a_key_nothing_is_asked_and_the_line_says_what_to_do(
 ) -> None:
     monkeypatch.delenv("TILLPOST_KEY")
     ran = tillpost("connect", "square", "--name", "cafe-42", *application(square, monkeypatch))
-    assert ran.complaint == "TILLPOST_KEY isn't set: make a key with `tillpost key new`, and keep it safe"
+    assert ran.complaint == (
+        "TILLPOST_KEY isn't set: set it to the key of this outbox; if there never was one, make it with "
+        "`tillpost key new`, and keep it safe"
+    )
 
 
 def test_what_is_missing_is_said_with_the_choices_that_there_are(

@@ -25,10 +25,10 @@ def test_an_order_for_what_isnt_on_the_menu_failed_at_the_platform(tillpost: Com
     assert told.code == 1
     head, *lines = told.out.splitlines()
     assert head == "Order B42: Square hasn't taken it, so it can't be on the register. (MenuError)"
-    assert [line.strip() for line in lines[:3]] == [
-        "1. Captured, and sent on: done",
-        "2. Taken by Square: failed here",
-        "3. Shown on the register: unknown",
+    assert lines[:3] == [
+        "  1. Captured, and sent on: done",
+        "  2. Taken by Square: failed here",
+        "  3. Shown on the register: unknown",
     ]
     for said in (
         "1. the store: Find the order",
@@ -83,6 +83,19 @@ def test_orders_show_tells_the_three_hops(tillpost: Command, store: Store) -> No
     there = tillpost("orders", "show", "ord-1")
     assert "2. Taken by Square: done" in there.out
     assert "3. Shown on the register: failed here" in there.out
+
+
+def test_on_a_terminal_a_step_is_wrapped_between_words_and_stays_indented(
+    tillpost: Command, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tillpost("outbox", "add", waffles("ord-1"))
+    tillpost("worker", "--until-idle")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")  # 80 columns, and no bold letters that would hide the margin
+    lines = tillpost("diagnose", "ord-1", "--offline").out.splitlines()
+    steps = lines[lines.index("What to do") + 1 :]
+    assert max(map(len, steps)) <= 80
+    assert all(line.startswith("  ") for line in steps)
 
 
 def test_an_order_that_isnt_there_is_one_line(tillpost: Command, store: Store) -> None:

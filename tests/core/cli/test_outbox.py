@@ -87,6 +87,9 @@ def test_a_worker_says_who_needs_a_person_and_orders_show_what_to_do(tillpost: C
     shown = tillpost("orders", "show", "ord-1").out
     for said in ("stopped: a person has to act", "MenuError", "Waffle (line 1)", "Who must act", "the store"):
         assert said in shown
+    assert "step by step: tillpost diagnose ord-1" in shown
+    assert "For developers" not in shown
+    assert "For developers" in tillpost("orders", "show", "ord-1", "--full").out
     facts = tillpost("orders", "show", "ord-1", "--json").json
     assert facts["order"]["error"]["kind"] == "MenuError"
     assert facts["order"]["remedy"]["actor"] == "store"
@@ -97,7 +100,9 @@ def test_an_order_is_shown_with_what_went_out_and_came_back_without_the_customer
 ) -> None:
     tillpost("outbox", "add", write_order("ord-1"))
     tillpost("worker", "--until-idle")
-    shown = tillpost("orders", "show", "B42")
+    brief = tillpost("orders", "show", "B42")
+    assert (brief.code, "the platform has it" in brief.out, "POST" in brief.out) == (0, True, False)
+    shown = tillpost("orders", "show", "B42", "--full")
     assert shown.code == 0
     for said in ("the platform has it", "a request is about to leave", "POST /v2/orders", "200", "characters more"):
         assert said in shown.out

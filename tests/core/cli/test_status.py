@@ -41,6 +41,15 @@ def test_a_problem_is_told_by_kind_with_the_command_that_shows_it_and_the_code_i
     assert (facts.code, facts.json["ok"], facts.json["problems"]) == (1, False, {"MenuError": 1})
 
 
+def test_while_an_order_waits_and_no_worker_is_there_it_says_that_nothing_is_sent(
+    tillpost: Command, store: Store
+) -> None:
+    tillpost("outbox", "add", write_order("ord-1"))
+    assert "none: nothing is sent until one runs (tillpost worker)" in tillpost("status").out
+    tillpost("worker", "--until-idle")
+    assert "nothing is sent" not in tillpost("status").out
+
+
 def test_a_store_to_be_connected_again_is_named(tillpost: Command, store: Store) -> None:
     store.simulator.revoke_authorisation()
     tillpost("outbox", "add", write_order("ord-1"))
