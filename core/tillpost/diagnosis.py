@@ -91,7 +91,7 @@ class Facts:
     `state` and `waits_for` are the outbox's words for where the order stands and what it waits for. `live` is what the
     platform says of it now, `live_error` why it couldn't be asked; `readiness` likewise of the store. `outage` stops
     the connection's orders, or this one. `paused`: the connection waits for an authorisation. `workers`: how many give
-    signs of life.
+    signs of life. `settled`: nobody has to act on the order any more.
     """
 
     order_id: str
@@ -110,6 +110,7 @@ class Facts:
     outage: Outage | None = None
     paused: bool = False
     workers: int = 1
+    settled: bool = False
     register_steps: Sequence[StepText] = ()
 
     @property
@@ -188,6 +189,10 @@ def _state(*states: PosState) -> Callable[[Facts], bool]:
 
 def _is(*states: str) -> Callable[[Facts], bool]:
     return lambda facts: facts.state in states
+
+
+def _settled(state: str) -> Callable[[Facts], bool]:
+    return lambda facts: facts.settled and facts.state == state
 
 
 def _waits(*reasons: str) -> Callable[[Facts], bool]:
@@ -283,7 +288,10 @@ _REJECTED = _named("OrderError")
 
 _ROWS: tuple[_Row, ...] = (
     _Row(_is("manual"), Hop.NONE, "It was taken over by hand.", _none),
-    _Row(_is("cancelled"), Hop.NONE, "It was withdrawn.", _none, _named("")),
+    _Row(_settled("cancelled"), Hop.NONE, "It was withdrawn.", _none, _named("")),
+    _Row(
+        _settled("rejected"), Hop.NONE, "Staff turned it down; the customer was told, and paid back.", _none, _named("")
+    ),
     _Row(
         _either(_is("rejected"), _state(PosState.REJECTED)),
         Hop.NONE,
@@ -292,10 +300,10 @@ _ROWS: tuple[_Row, ...] = (
         _REJECTED,
     ),
     _Row(
-        _state(PosState.CANCELLED),
+        _either(_is("cancelled"), _state(PosState.CANCELLED)),
         Hop.NONE,
         "It was withdrawn at {title}, and not by us.",
-        lambda _: WITHDRAWN,
+        lambda facts: (*WITHDRAWN, PAID_BACK) if facts.state == "cancelled" else WITHDRAWN,
         _REJECTED,
     ),
     _Row(_created_wrong, Hop.NONE, "{title} has it, but not as the customer paid for it.", _correct),

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, insert, select, update
 from tillpost.docket import docket
 from tillpost.errors import ConfigError, ErrorRecord, MenuError, Outcome, PosError
 from tillpost.journal import Cancelled
-from tillpost.order import Delivery, Order, Progress
+from tillpost.order import Delivery, Order, PosState, Progress
 from tillpost.outbox import schema as t
 from tillpost.outbox.connecting import Source
 from tillpost.outbox.credentials import Vault
@@ -186,13 +186,15 @@ class Desk:
         """Take an order over by hand: it is sent no more, a copy at the platform is withdrawn, and it gets a docket.
 
         While it isn't certain whether the platform has it, it is refused unless `even_in_doubt`. Where a copy, or the
-        attention ticket, can't be withdrawn, the docket says that one may still appear.
+        attention ticket, can't be withdrawn, the docket says that one may still appear. An order that somebody at the
+        store withdrew can be made all the same so: the customer's order is accepted again.
         """
         stored = self._find(order_id)
         if stored.state is OrderState.MANUAL:
             left = self._may_have_copy(stored) or self._has_ticket(order_id)
             return self._taken_over(stored, copy_may_appear=left)
-        self._refuse_over(stored, "taken over")
+        if not _was_withdrawn_there(stored):
+            self._refuse_over(stored, "taken over")
         in_doubt = self._in_doubt(stored)
         if in_doubt and not even_in_doubt:
             why = f"it isn't certain whether the platform has {order_id}"
@@ -246,7 +248,7 @@ class Desk:
         """Whether the platform has, or may have, an order that was taken over."""
         events = self._outbox.journal(stored.id)
         history = fold(events)
-        there = bool(stored.pos_order or history.doubts or history.found)
+        there = _is_there(stored) or (not stored.pos_order and bool(history.doubts or history.found))
         return there and not any(isinstance(event, Cancelled) for event in events)
 
     def _has_ticket(self, order_id: str) -> bool:
@@ -263,13 +265,16 @@ class Desk:
             claim = processor.take(stored.id)
             if claim is None:
                 raise ActError(f"{stored.id} is being sent at this moment: try again in some seconds")
-            gone = processor.withdraw(claim, stored.pos_order) if stored.pos_order else True
+            there = stored.pos_order if _is_there(stored) else None
+            gone = processor.withdraw(claim, there) if there else True
             if gone or not must:
                 kept = {"state": ends.value, "waits_for": "", "due_at": None, "error": None}
                 kept |= {"ticket": None} if processor.withdraw_ticket(claim) else {}
                 end = {**kept, **problem_columns(ends, WaitsFor.NOTHING, self._clock(), 0.0)}
                 if ends is OrderState.CANCELLED:
                     end["progress"] = Progress.CANCELLED.value
+                elif _was_withdrawn_there(stored):
+                    end["progress"] = Progress.ACCEPTED.value
             else:
                 end = {"due_at": stored.due_at}
             with self._outbox.store.keeping(claim, (), self._clock(), worker=None, **end) as db:
@@ -343,6 +348,16 @@ class Desk:
 
     def _tell(self, stored: StoredOrder, hook: str, facts: Mapping[str, object]) -> None:
         Hooks(stored.connection).call(hook, facts)
+
+
+def _is_there(stored: StoredOrder) -> bool:
+    """Whether the platform has the order, as far as is known, so that there is something to withdraw."""
+    return stored.pos_order is not None and stored.pos_order.state in (PosState.RECEIVED, PosState.ACCEPTED)
+
+
+def _was_withdrawn_there(stored: StoredOrder) -> bool:
+    """Whether somebody withdrew the order at the store or the platform, and nobody here has settled that."""
+    return stored.state is OrderState.CANCELLED and stored.problem_at is not None
 
 
 def _goes_now(stored: StoredOrder, now: float) -> bool:

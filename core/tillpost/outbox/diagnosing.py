@@ -76,6 +76,7 @@ def gather_facts(
         now=now,
         error=stored.error,
         pos_order=stored.pos_order,
+        settled=stored.problem_at is None,
         workers=_workers(outbox, stored, now),
         register_steps=adapter.register_steps if adapter else (),
     )
