@@ -19,6 +19,7 @@ from tillpost.errors import ErrorRecord, Outcome, PosError
 from tillpost.order import PosOrder, PosState
 from tillpost.outages import Outage, Whose
 from tillpost.readiness import Readiness, Reason
+from tillpost.remedies import Actor
 from tillpost.runbook import (
     BY_HAND,
     FIND_AND_ACCEPT,
@@ -205,7 +206,8 @@ def _none(_: Facts) -> Sequence[StepText]:
 
 def _refused(facts: Facts) -> Sequence[StepText]:
     """The runbook for a POS error: accept it, mend the cause, send it again, else by hand, else support."""
-    return (FIND_AND_ACCEPT, *_mend(facts, "The cause is mended."), RESUBMIT, *BY_HAND, SUPPORT)
+    mend = (*_found_by_check(facts), *_mend(facts, "The cause is mended."))
+    return (FIND_AND_ACCEPT, *mend, RESUBMIT, *BY_HAND, SUPPORT)
 
 
 def _waiting(facts: Facts) -> Sequence[StepText]:
@@ -248,6 +250,15 @@ def _mend(facts: Facts, seen: str) -> Sequence[StepText]:
         return ()
     remedy = PosError.from_record(facts.error).remedy
     return (StepText(remedy.actor, _literal(remedy.manager), seen),)
+
+
+def _found_by_check(facts: Facts) -> Sequence[StepText]:
+    """Return what the store has to mend by the look that was taken now: a refusal may say less of its cause."""
+    stop = facts.readiness.stop if facts.readiness else None
+    if stop is None or stop.actor is not Actor.STORE:
+        return ()
+    text = f"Mend what a check of the store finds: {stop.text}."
+    return (StepText(Actor.STORE, _literal(text), "`tillpost check` finds nothing wrong any more."),)
 
 
 def _literal(text: str) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tillpost.diagnosis import Facts, diagnose
-from tillpost.errors import MenuError, OutageError, PermissionsError, PosError
+from tillpost.errors import MenuError, OutageError, PermissionsError, PosError, SetupError
 from tillpost.order import PosOrder, PosState
 from tillpost.outages import Outage
+from tillpost.readiness import Finding, Readiness, Reason
 from tillpost.remedies import Actor
 from tillpost.runbook import Step, StepText
 from tillpost_kounta.adapter import Kounta
@@ -30,6 +31,13 @@ def follow(steps: tuple[Step, ...], *beginnings: str) -> None:
         found = [number for number, step in enumerate(steps[at:], at) if beginning in step.do]
         assert found, f"{beginning!r} isn't in {[step.do for step in steps[at:]]}"
         at = found[0] + 1
+
+
+def test_what_a_check_of_the_store_finds_is_mended_before_a_developer_is_asked() -> None:
+    inactive = Finding(what="status", ok=False, text="Cafe is inactive", actor=Actor.STORE, reason=Reason.CLOSED)
+    steps = steps_of(facts("error", error=SetupError("INVALID_LOCATION"), readiness=Readiness(findings=(inactive,))))
+    follow(steps, "accept it", "Cafe is inactive", "Send it again")
+    assert [step.who for step in steps[1:3]] == [Actor.STORE, Actor.DEVELOPER]
 
 
 RECEIVED = facts("received", pos_order=PosOrder(id="1", reference="ord_1", status="SUBMITTED"))
