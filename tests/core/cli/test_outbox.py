@@ -53,6 +53,14 @@ def test_an_order_goes_from_a_file_into_the_outbox_and_to_the_register(tillpost:
     assert (entry.reference, entry.paid) == ("ord-1", 2881)
 
 
+def test_the_first_order_makes_the_database_that_the_option_names(tillpost: Command, store: Store) -> None:
+    refused = tillpost("outbox", "add", write_order("ord-1"), "--connection", "nobody", "--db", "sqlite:///new.db")
+    assert refused.complaint.startswith("no connection 'nobody'")
+    assert not Path("new.db").exists()
+    assert tillpost("outbox", "add", "ord-1.json", "--db", "sqlite:///new.db").code == 0
+    assert "ord-1" in tillpost("orders", "list", "--db", "sqlite:///new.db").out
+
+
 def test_the_same_order_added_again_is_the_same_and_another_content_is_refused(tillpost: Command, store: Store) -> None:
     facts = tillpost("outbox", "add", write_order("ord-1"), "--json").json
     assert (facts["ok"], facts["connection"], facts["order"]["state"]) == (True, "cafe", "due")
