@@ -59,7 +59,8 @@ class Keyring:
         """Return the keyring of `TILLPOST_KEY`. Raises `ConfigError` when it isn't set."""
         keys = os.environ.get(KEY_VARIABLE, "")
         if not keys.strip():
-            raise ConfigError(f"{KEY_VARIABLE} isn't set: make a key with `tillpost key new`, and keep it safe")
+            what = "it holds the key that tokens are sealed with; `tillpost key new` makes the first one"
+            raise ConfigError(f"{KEY_VARIABLE} isn't set: {what}")
         return cls.of(keys)
 
     @property

@@ -247,7 +247,9 @@ def test_without_a_key_nothing_is_asked_and_the_line_says_what_to_do(
 ) -> None:
     monkeypatch.delenv("TILLPOST_KEY")
     ran = tillpost("connect", "square", "--name", "cafe-42", *application(square, monkeypatch))
-    assert ran.complaint == "TILLPOST_KEY isn't set: make a key with `tillpost key new`, and keep it safe"
+    assert ran.complaint == (
+        "TILLPOST_KEY isn't set: it holds the key that tokens are sealed with; `tillpost key new` makes the first one"
+    )
 
 
 def test_what_is_missing_is_said_with_the_choices_that_there_are(
@@ -313,6 +315,17 @@ def test_disconnecting_revokes_at_the_provider_and_deletes_the_tokens(
     assert ran.json == {"ok": True, "connection": "cafe-42", "revoked": True}
     assert all(token.revoked for token in square.simulator.world.tokens.values())
     assert tillpost("connections", "--json").json["connections"] == []
+
+
+def test_a_code_that_the_provider_refuses_is_told_without_a_word_of_an_order(
+    square: Running[SquareSimulator], monkeypatch: pytest.MonkeyPatch, tillpost: Command
+) -> None:
+    options = application(square, monkeypatch)
+    arguments = ("connect", "square", "--name", "cafe-42", "--redirect-uri", "https://shop.example/back", *options)
+    ran = tillpost(*arguments, "--no-browser", input="nonsense\n")
+    assert ran.code == 14
+    assert "Authorization code not found" in ran.out + ran.err
+    assert "not_created" not in ran.out + ran.err
 
 
 def test_ctrl_c_at_a_question_is_an_interruption(
