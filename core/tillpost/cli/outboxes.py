@@ -56,7 +56,7 @@ def opened(db: str, config: str, *, engine: str = "", new: bool = False) -> Gene
                 _must_be_there(outbox.database)
             yield outbox
     except StoreError as error:
-        raise Stop(str(error), STORE) from None
+        raise Stop(f"{name_of(outbox.database)}: {error}", STORE) from None
 
 
 @contextmanager
