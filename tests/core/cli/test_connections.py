@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import socket
 import sqlite3
 import subprocess
@@ -20,7 +19,6 @@ from sqlalchemy import text
 
 from core.cli.conftest import Command, write_config
 from tillpost import Order, Outbox
-from tillpost.cli.linking import REDIRECT
 from tillpost.outbox import Processor, Worker
 from tillpost.outbox.keyring import new_key
 from tillpost.simulator import Running, serve_in_thread
@@ -86,10 +84,6 @@ def waiting(options: list[str], url: str) -> tuple[subprocess.Popen[str], str]:
     while not (found := re.search(r"http://\S+/oauth2/authorize\S+", running.stderr.readline())):
         assert running.poll() is None
     return running, found.group()
-
-
-def test_the_simulators_send_the_admin_to_where_connect_waits_by_itself() -> None:
-    assert WorldSettings().redirect_url == KountaSettings().redirect_uri == REDIRECT
 
 
 # Connecting
@@ -315,29 +309,6 @@ def test_disconnecting_revokes_at_the_provider_and_deletes_the_tokens(
     assert ran.json == {"ok": True, "connection": "cafe-42", "revoked": True}
     assert all(token.revoked for token in square.simulator.world.tokens.values())
     assert tillpost("connections", "--json").json["connections"] == []
-
-
-def test_a_code_that_the_provider_refuses_is_told_without_a_word_of_an_order(
-    square: Running[SquareSimulator], monkeypatch: pytest.MonkeyPatch, tillpost: Command
-) -> None:
-    options = application(square, monkeypatch)
-    arguments = ("connect", "square", "--name", "cafe-42", "--redirect-uri", "https://shop.example/back", *options)
-    ran = tillpost(*arguments, "--no-browser", input="nonsense\n")
-    assert ran.code == 14
-    assert "Authorization code not found" in ran.out + ran.err
-    assert "not_created" not in ran.out + ran.err
-
-
-def test_ctrl_c_at_a_question_is_an_interruption(
-    square: Running[SquareSimulator], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    running, _ = waiting(application(square, monkeypatch), "https://shop.example/back")
-    assert running.stderr is not None
-    while "Paste the address" not in running.stderr.read(1) + os.read(running.stderr.fileno(), 1000).decode():
-        assert running.poll() is None
-    running.send_signal(signal.SIGINT)
-    assert running.communicate(timeout=10)[1].strip() == "tillpost: interrupted"
-    assert running.returncode == 130
 
 
 def test_what_stands_in_the_file_alone_isnt_disconnected(store: Running[SquareSimulator], tillpost: Command) -> None:
