@@ -33,7 +33,7 @@ class KountaSettings:
     refresh_token: str = "not-a-real-kounta-refresh-token"  # noqa: S105 - fake on purpose
     client_id: str = "simulated-client"
     client_secret: str = "not-a-real-client-secret"  # noqa: S105 - fake on purpose
-    redirect_uri: str = "http://127.0.0.1/oauth/callback"
+    redirect_uri: str = "http://localhost:8765/callback"
     webhook_secret: str = "not-a-real-webhook-secret"  # noqa: S105 - fake on purpose
     stocked: bool = True
     first_order_id: int = 93824701

@@ -164,6 +164,10 @@ class KountaSimulator(CompanyActions):
             "payment_method_id": str(self.settings.payment_method_id),
         }
 
+    def application(self) -> Mapping[str, str]:
+        """What `tillpost connect` is tried with."""
+        return {"client_id": self.settings.client_id, "client_secret": self.settings.client_secret}
+
     def failure(self, status: int, retry_after: int | None = None) -> Answer:
         """Kounta's words for a status that no operation chose. A 429 tells when the minute ends."""
         headers: dict[str, str] = {}

@@ -135,6 +135,10 @@ class SquareSimulator(MerchantActions):
             "location_id": self.settings.location_id,
         }
 
+    def application(self) -> Mapping[str, str]:
+        """What `tillpost connect` is tried with."""
+        return {"client_id": self.settings.client_id, "client_secret": self.settings.client_secret}
+
     def failure(self, status: int, retry_after: int | None = None) -> Answer:
         """Square's own words for a status that no operation chose."""
         answer = of_status(status).answer()

@@ -46,7 +46,7 @@ class WorldSettings:
     refresh_token: str = "not-a-real-refresh-token"  # noqa: S105 - fake on purpose
     client_id: str = "sq0idp-simulator"
     client_secret: str = "sq0csp-not-a-real-secret"  # noqa: S105 - fake on purpose
-    redirect_url: str = "http://127.0.0.1/oauth/callback"
+    redirect_url: str = "http://localhost:8765/callback"
     merchant_id: str = "M-SIMULATOR"
     stocked: bool = True
     page_size: int = 100

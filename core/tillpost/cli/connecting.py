@@ -112,9 +112,12 @@ class Chosen:
         return Till(adapter_for(self.platform, self.of_file.settings), options)
 
 
-def chosen(name: str, config: str, db: str) -> Chosen:
-    """Return the connection of that name, or the only one there is; raise `Stop` that lists those there are."""
-    kept = kept_platforms(db, config)
+def chosen(name: str, config: str, db: str, *, new: bool = False) -> Chosen:
+    """Return the connection of that name, or the only one there is; raise `Stop` that lists those there are.
+
+    `new` says that the command may be the first to use the database.
+    """
+    kept = kept_platforms(db, config, new=new)
     of_file = load_connections(config or None, needed=not kept)
     names = list(dict.fromkeys((*of_file, *(kept or ()))))
     there = f"{config_path(config)} has: {', '.join(of_file) or 'none'}"

@@ -56,8 +56,8 @@ RedirectUri = Annotated[
     typer.Option(
         "--redirect-uri",
         metavar="URL",
-        help=f"The address that the application is registered with; the code is caught there if it is on this "
-        f"machine, and pasted otherwise. [{REDIRECT}]",
+        help="The address that the application is registered with; the code is caught there if it is on this "
+        "machine, and pasted otherwise.",
     ),
 ]
 NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Only print the provider's page, don't open it.")]

@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 import typer
 
 from tillpost.authorisation import authorize_url, exchange_code, new_state, new_verifier
-from tillpost.cli.exits import Stop
+from tillpost.cli.exits import INTERRUPTED, Stop
 from tillpost.cli.showing import complain, one_line
 from tillpost.settings import Credentials
 
@@ -72,8 +72,10 @@ def ask(label: str, missing: str, *, hidden: bool = False, default: str | None =
     """Ask the person at the terminal; without one, take the default, or raise `Stop` that says what is `missing`."""
     try:
         answer: str = typer.prompt(label, hide_input=hidden, default=default, err=True, show_default=bool(default))
-    except typer.Abort:
+    except typer.Abort as aborted:  # Ctrl-C, or nothing more to read
         typer.echo(err=True)
+        if isinstance(aborted.__context__, KeyboardInterrupt):
+            raise Stop("interrupted", INTERRUPTED) from None
         if default is None:
             raise Stop(missing) from None
         return default

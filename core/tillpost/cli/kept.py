@@ -16,9 +16,12 @@ from tillpost.till import Till
 __all__ = ["kept_platforms", "kept_till"]
 
 
-def kept_platforms(db: str, config: str) -> Mapping[str, str] | None:
-    """Return the platforms of the connections in the database, by the connections' names; None without a database."""
-    with opened_if_there(db, config) as outbox:
+def kept_platforms(db: str, config: str, *, new: bool = False) -> Mapping[str, str] | None:
+    """Return the platforms of the connections in the database, by the connections' names; None without a database.
+
+    A database that `--db` names has to be there, unless it may be `new`.
+    """
+    with opened_if_there(db, config, new=new) as outbox:
         if outbox is None:
             return None
         from tillpost.outbox.credentials import Vault

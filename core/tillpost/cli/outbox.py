@@ -42,7 +42,7 @@ def add(
     need_outbox()
     from tillpost.cli.orders import order_facts, state_in_words
 
-    settings = chosen(connection, config, db)
+    settings = chosen(connection, config, db, new=True)
     order = read_model(Order, order_file)
     with opened(db, config, new=True) as outbox:
         try:

@@ -56,19 +56,19 @@ def opened(db: str, config: str, *, engine: str = "", new: bool = False) -> Gene
                 _must_be_there(outbox.database)
             yield outbox
     except StoreError as error:
-        raise Stop(str(error), STORE) from None
+        raise Stop(f"{name_of(outbox.database)}: {error}", STORE) from None
 
 
 @contextmanager
-def opened_if_there(db: str, config: str) -> Generator[Outbox | None]:
+def opened_if_there(db: str, config: str, *, new: bool = False) -> Generator[Outbox | None]:
     """Open the outbox as `opened` does, or give None where none was ever made: nothing is made here.
 
-    One that `--db` names has to be there.
+    One that `--db` names has to be there, unless it may be `new`.
     """
     if not db and not _has_extra():
         yield None
         return
-    with opened(db, config, new=not db) as outbox:
+    with opened(db, config, new=new or not db) as outbox:
         from tillpost.outbox.migrating import is_made
 
         there = not _missing_file(outbox.database)

@@ -127,7 +127,8 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
 
 def show_error(error: PosError, headline: str, *, outcome: bool = True) -> None:
     """Print an error for people: what happened, what became of the order (`outcome`), who acts, and how."""
-    tell(f"{headline}: {error}", "bold red")
+    said = str(error) if outcome else str(error).removesuffix(f" (order {error.outcome})")
+    tell(f"{headline}: {said}", "bold red")
     remedy = error.remedy
     show_facts(
         (

@@ -1,8 +1,8 @@
 """`tillpost simulate PLATFORM`: a platform's simulator as a real HTTP server, until Ctrl-C.
 
 It prints where it listens, and a connection ready for the TOML file. With `--json` that is one object, printed once it
-listens: {"platform", "url", "control", "ledger", "name", "connection", "seed"}. What it prints are the simulator's own
-tokens, made up; it accepts no others.
+listens: {"platform", "url", "control", "ledger", "name", "connection", "application", "seed"}. What it prints are the
+simulator's own tokens and secrets, made up; it accepts no others.
 """
 
 from __future__ import annotations
@@ -71,12 +71,16 @@ def simulate(
         if as_json:
             where = {"url": url, "control": control, "ledger": f"{control}ledger", "seed": plan.seed}
             connection = {"platform": platform, **settings}
-            show_json({"platform": platform, **where, "name": name, "connection": connection})
+            whose = {"connection": connection, "application": simulator.application()}
+            show_json({"platform": platform, **where, "name": name, **whose})
             return
         tell(f"{adapter.title} simulator at {url} (a simulator: nothing leaves this machine)", "bold green")
         show_facts((("Ledger", f"{control}ledger"), ("Control", control), ("Faults", _describe(plan))))
         tell(f"Connect to it by this in {write_config or 'tillpost.toml'}:")
         typer.echo(f"\n{toml}")
+        if application := simulator.application():
+            named = ", ".join(f"{setting} {value}" for setting, value in application.items())
+            tell(f"Its OAuth application, for tillpost connect: {named}.")
         tell(f"Then: tillpost submit order.json --connection {shlex.quote(name)}. Ctrl-C ends the simulator.")
 
     try:

@@ -74,7 +74,7 @@ class Database:
             finally:
                 self._writer.release()
         else:
-            raise StoreError("the store failed: database is locked", passing=True)
+            raise StoreError("the database failed: database is locked", passing=True)
 
     def _begin(self, connection: Connection, how: str) -> None:
         """Begin a transaction on SQLite, where the driver is told to leave that to us; another's does so by itself.
@@ -101,11 +101,11 @@ def told() -> Generator[None]:
         yield
     except DBAPIError as error:
         passing = error.connection_invalidated or _is_passing(error.orig)
-        trouble = StoreError(f"the store failed: {_words(error.orig)}", passing=passing)
+        trouble = StoreError(f"the database failed: {_words(error.orig)}", passing=passing)
     except sqlite3.Error as error:
-        trouble = StoreError(f"the store failed: {_words(error)}", passing=_is_passing(error))
+        trouble = StoreError(f"the database failed: {_words(error)}", passing=_is_passing(error))
     except SQLAlchemyError as error:  # such as a pool with no connection left
-        trouble = StoreError(f"the store failed: {' '.join(str(error).split())[:200]}", passing=True)
+        trouble = StoreError(f"the database failed: {' '.join(str(error).split())[:200]}", passing=True)
     else:
         return
     raise trouble from None  # PostgreSQL quotes rows

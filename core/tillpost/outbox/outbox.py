@@ -296,7 +296,7 @@ class Outbox:
             WebhookError: it isn't the platform's, or has come before; answer the latter with a 200, else with a 4xx.
             ConfigError: there is no such connection, or it is wrong.
             PosError: the platform couldn't be asked what is true; answer with a 503, so that it is sent again.
-            StoreError: the store failed, or somebody has the order in hand; the same.
+            StoreError: the database failed, or somebody has the order in hand; the same.
         """
         with self._hearing:
             if self._receiver is None:

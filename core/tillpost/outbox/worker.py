@@ -26,7 +26,7 @@ GRACE = 7.0
 """How long a worker that was told to stop waits for the orders in hand, in seconds."""
 
 STORE_AGAIN = 1.0
-"""After the store failed it is asked again in so many seconds."""
+"""After the database failed it is asked again in so many seconds."""
 
 
 class Worker:

@@ -79,6 +79,10 @@ class Simulator(ABC):
     def connection_settings(self, url: str) -> Mapping[str, str]:
         """The settings with which a till connects to this simulator at `url`: addresses, tokens, ids."""
 
+    def application(self) -> Mapping[str, str]:
+        """The OAuth application that it knows, `client_id` and `client_secret`: nothing where there is no OAuth."""
+        return {}
+
     @abstractmethod
     def failure(self, status: int, retry_after: int | None = None) -> Answer:
         """The platform's own answer for a status that no handler chose: 404, 405, 429 or 5xx.

@@ -53,6 +53,14 @@ def test_an_order_goes_from_a_file_into_the_outbox_and_to_the_register(tillpost:
     assert (entry.reference, entry.paid) == ("ord-1", 2881)
 
 
+def test_the_first_order_makes_the_database_that_the_option_names(tillpost: Command, store: Store) -> None:
+    refused = tillpost("outbox", "add", write_order("ord-1"), "--connection", "nobody", "--db", "sqlite:///new.db")
+    assert refused.complaint.startswith("no connection 'nobody'")
+    assert not Path("new.db").exists()
+    assert tillpost("outbox", "add", "ord-1.json", "--db", "sqlite:///new.db").code == 0
+    assert "ord-1" in tillpost("orders", "list", "--db", "sqlite:///new.db").out
+
+
 def test_the_same_order_added_again_is_the_same_and_another_content_is_refused(tillpost: Command, store: Store) -> None:
     facts = tillpost("outbox", "add", write_order("ord-1"), "--json").json
     assert (facts["ok"], facts["connection"], facts["order"]["state"]) == (True, "cafe", "due")
@@ -222,7 +230,11 @@ def test_a_database_is_brought_to_this_version_when_a_person_says_so(tillpost: C
         (("outbox", "erase", "--days", "3"), 3, "no outbox at tillpost.db: "),
         (("orders", "list", "--db", "nonsense"), 3, "--db: not a database URL that is known: "),
         (("worker", "--db", "mysql://cafe:hush@h/x"), 3, "--db: the store is SQLite or PostgreSQL, not mysql"),
-        (("worker", "--db", "sqlite:////nowhere/at/all.db"), 3, "the store failed: unable to open database file"),
+        (
+            ("worker", "--db", "sqlite:////no/x.db"),
+            3,
+            "sqlite:////no/x.db: the database failed: unable to open database file",
+        ),
         (("worker", "--engine", "steam"), 2, "no outbox engine 'steam'; there are: embedded"),
         (("worker", "--config", "other.toml"), 2, "other.toml: No such file or directory"),
         (("outbox", "add", "none.json"), 2, "none.json: No such file or directory"),

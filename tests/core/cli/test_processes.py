@@ -100,8 +100,9 @@ def test_a_person_is_told_where_the_simulator_is_and_how_to_connect(folder: Path
     assert "Square simulator at http://127.0.0.1:" in told
     assert "/_simulator/ledger" in told
     assert "25% of requests, seed 3" in told
-    snippet = told[told.index("[connections") : told.index("Then: ")]
+    snippet = told[told.index("[connections") : told.index("Its OAuth application")]
     assert tomllib.loads(snippet)["connections"]["my cafe"]["location_id"] == "L-CAFE"
+    assert "for tillpost connect: client_id sq0idp-simulator, client_secret sq0csp-not-a-real-secret." in told
     assert "0 orders" in ending
 
 

@@ -110,7 +110,7 @@ def test_a_full_disk_refuses_orders_with_one_line_and_keeps_all_that_it_took(on_
         for number in range(1000):
             on_disk.add(toy_order(f"ord-{number}"), connection="cafe")
             taken.add(f"ord-{number}")
-    assert str(refused.value) == "the store failed: database or disk is full"
+    assert str(refused.value) == "the database failed: database or disk is full"
     assert taken
     with Outbox(f"sqlite:///{path}") as other:
         assert names(other) == taken
@@ -166,7 +166,7 @@ def test_a_store_that_another_program_has_locked_refuses_with_one_line_and_may_b
         with pytest.raises(StoreError) as refused:
             impatient.add(toy_order(), connection="cafe")
         assert impatient.get("ord-1") is None, "reading goes on"
-    assert str(refused.value) == "the store failed: database is locked"
+    assert str(refused.value) == "the database failed: database is locked"
     assert refused.value.passing
     impatient.add(toy_order(), connection="cafe")
     assert names(impatient) == {"ord-1"}
@@ -187,7 +187,7 @@ def test_threads_that_wait_for_a_lock_give_up_too(impatient: Outbox, path: Path)
             thread.start()
         for thread in threads:
             thread.join(5)
-    assert refused == ["the store failed: database is locked"] * 4
+    assert refused == ["the database failed: database is locked"] * 4
 
 
 def test_a_worker_waits_out_a_lock_and_sends_nothing_twice(impatient: Outbox, path: Path, server: ToyServer) -> None:
@@ -374,7 +374,7 @@ def read_only() -> Generator[Path]:
 def test_a_new_store_in_a_read_only_directory_is_refused_with_one_line(read_only: Path) -> None:
     with anybody(), Outbox(f"sqlite:///{read_only}/orders.db") as outbox, pytest.raises(StoreError) as refused:
         outbox.add(toy_order(), connection="cafe")
-    assert str(refused.value) == "the store failed: unable to open database file"
+    assert str(refused.value) == "the database failed: unable to open database file"
     assert not refused.value.passing
 
 
@@ -404,14 +404,14 @@ def test_a_place_that_cant_be_is_refused_with_one_line(where: str, said: str, tm
     (tmp_path / "file").write_text("")
     with Outbox(f"sqlite:///{tmp_path / where}") as outbox, pytest.raises(StoreError) as refused:
         outbox.orders()
-    assert str(refused.value) == f"the store failed: {said}"
+    assert str(refused.value) == f"the database failed: {said}"
 
 
 def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path: Path) -> None:
     path.write_text("my shopping list\n" * 100)
     with Outbox(f"sqlite:///{path}") as outbox, pytest.raises(StoreError) as refused:
         outbox.add(toy_order(), connection="cafe")
-    assert str(refused.value) == "the store failed: file is not a database"
+    assert str(refused.value) == "the database failed: file is not a database"
     assert path.read_text() == "my shopping list\n" * 100
 
 

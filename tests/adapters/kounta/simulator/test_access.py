@@ -11,7 +11,7 @@ from tillpost.simulator.faults import FaultKind
 from tillpost_kounta.simulator import KountaSettings
 
 CLIENT = {"client_id": "simulated-client", "client_secret": "not-a-real-client-secret"}
-BACK = "http://127.0.0.1/oauth/callback"
+BACK = "http://localhost:8765/callback"
 REFRESH = CLIENT | {"grant_type": "refresh_token", "refresh_token": "not-a-real-kounta-refresh-token"}
 
 
