@@ -92,7 +92,8 @@ class Facts:
     `state` and `waits_for` are the outbox's words for where the order stands and what it waits for. `live` is what the
     platform says of it now, `live_error` why it couldn't be asked; `readiness` likewise of the store. `outage` stops
     the connection's orders, or this one. `paused`: the connection waits for an authorisation. `workers`: how many give
-    signs of life. `settled`: nobody has to act on the order any more.
+    signs of life. `settled`: nobody has to act on the order any more. `expected_at` is by when its register should show
+    it; None when that has passed, or isn't known.
     """
 
     order_id: str
@@ -112,6 +113,7 @@ class Facts:
     paused: bool = False
     workers: int = 1
     settled: bool = False
+    expected_at: float | None = None
     register_steps: Sequence[StepText] = ()
 
     @property
@@ -125,6 +127,11 @@ class Facts:
         return self.there is None and (
             self.waits_for == "look" or (self.error is not None and self.error.outcome is Outcome.UNKNOWN)
         )
+
+    @property
+    def is_early(self) -> bool:
+        """Whether the register needn't show it yet."""
+        return self.expected_at is not None and self.now < self.expected_at and not self.register_offline
 
     @property
     def register_offline(self) -> bool:
@@ -159,7 +166,7 @@ def three_hops(facts: Facts) -> tuple[HopState, HopState, HopState]:
     return (
         _hop(Hop.CAPTURED, "Captured, and sent on", failed=stuck is Hop.CAPTURED, done=stuck is not Hop.CAPTURED),
         _hop(Hop.PLATFORM, f"Taken by {facts.title}", failed=failed_there, done=there is not None or shown),
-        _hop(Hop.REGISTER, "Shown on the register", failed=stuck is Hop.REGISTER, done=shown),
+        _hop(Hop.REGISTER, "Shown on the register", failed=stuck is Hop.REGISTER and not facts.is_early, done=shown),
     )
 
 
@@ -324,6 +331,12 @@ _ROWS: tuple[_Row, ...] = (
         "The register has shown that it has it.",
         lambda _: KITCHEN,
         _named(""),
+    ),
+    _Row(
+        lambda facts: facts.is_early and _either(_is("received"), _state(PosState.RECEIVED))(facts),
+        Hop.REGISTER,
+        "{title} has it; the register hasn't shown it yet, which may take some minutes.",
+        _at_the_register,
     ),
     _Row(
         _either(_is("received"), _state(PosState.RECEIVED)),

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tillpost.cli.exits import code_for
-from tillpost.diagnosis import Hop, HopState, HopStatus
+from tillpost.diagnosis import HopState, HopStatus
 from tillpost.errors import Outcome, PosError
 from tillpost.remedies import Actor
 
@@ -109,8 +109,6 @@ def show_hops(hops: Sequence[HopState]) -> None:
     """Print the three hops as steps: done, failed here, or unknown."""
     for number, hop in enumerate(hops, 1):
         said, style = _STATUSES[hop.status]
-        if (hop.hop, hop.status) == (Hop.REGISTER, HopStatus.FAILED):
-            said += ", it has given no sign yet"  # of an order that came a moment ago this is no failure
         tell(f"  {number}. {hop.text}: {said}", style)
 
 
