@@ -29,7 +29,7 @@ from tillpost_square.simulator import SquareSimulator, WorldSettings
 
 FAULT_RATE = 0.2
 LEAD = 1800.0
-ORDERS_A_STORE = 500
+ORDERS_A_STORE = 200
 """More are spread over more stores: few have as many in an hour, and all of the last hour's are looked through."""
 
 DRIFTED = TOASTIE.model_copy(update={"item_id": "995312"})
