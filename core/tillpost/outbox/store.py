@@ -17,7 +17,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tillpost.errors import Transcript
@@ -132,6 +145,11 @@ _LOCKED = (
 _SET = update(t.connections).where(_PLACE.name == bindparam("of"))
 
 
+def _due_at_once(now: float) -> ColumnElement[float | None]:
+    """When an order is due that its holder lost: now, unless a person had it in hand for whom nothing was due."""
+    return case((_ORDER.due_at.is_not(None), now), else_=None)
+
+
 class Store:
     """The tables, in the transactions that the promises need."""
 
@@ -185,7 +203,8 @@ class Store:
         mine = t.credentials.c.refresher == worker
         db.execute(update(t.credentials).where(mine).values(refresher=None))
         freed = update(t.orders).where(_ORDER.worker == worker)
-        return db.execute(freed.values(worker=None, due_at=now, updated_at=now, deaths=_ORDER.deaths + deaths)).rowcount
+        again = {"worker": None, "due_at": _due_at_once(now), "updated_at": now}
+        return db.execute(freed.values(**again, deaths=_ORDER.deaths + deaths)).rowcount
 
     # ------------------------------------------------------------------ claims
 
@@ -319,7 +338,7 @@ class Store:
         """Free the orders in a worker's hands but for those that it knows of."""
         with self.database.writing() as db:
             unheard = update(t.orders).where(_ORDER.worker == worker, _ORDER.id.not_in(known))
-            db.execute(unheard.values(worker=None, due_at=now, updated_at=now))
+            db.execute(unheard.values(worker=None, due_at=_due_at_once(now), updated_at=now))
 
     # ------------------------------------------------------------------ connections
 
