@@ -20,7 +20,7 @@ from sqlalchemy import Connection, insert, select, update
 from tillpost.docket import docket
 from tillpost.errors import ConfigError, ErrorRecord, MenuError, Outcome, PosError
 from tillpost.journal import Cancelled
-from tillpost.order import Delivery, Order, PosState, Progress
+from tillpost.order import Delivery, Order, PosOrder, PosState, Progress
 from tillpost.outbox import schema as t
 from tillpost.outbox.connecting import Source
 from tillpost.outbox.credentials import Vault
@@ -185,23 +185,20 @@ class Desk:
     def manual(self, order_id: str, *, even_in_doubt: bool = False) -> TakenOver:
         """Take an order over by hand: it is sent no more, a copy at the platform is withdrawn, and it gets a docket.
 
-        While it isn't certain whether the platform has it, it is refused unless `even_in_doubt`. Where a copy, or the
-        attention ticket, can't be withdrawn, the docket says that one may still appear. An order that somebody at the
-        store withdrew can be made all the same so: the customer's order is accepted again.
+        While it isn't certain whether the platform has it, it is refused unless `even_in_doubt`; then it is looked for,
+        and withdrawn if it is found. Where a copy, or the attention ticket, can't be, the docket says that one may
+        still appear. One that somebody at the store withdrew can be made all the same so: it is accepted again.
         """
         stored = self._find(order_id)
         if stored.state is OrderState.MANUAL:
-            left = self._may_have_copy(stored) or self._has_ticket(order_id)
-            return self._taken_over(stored, copy_may_appear=left)
+            return self._taken_over(stored)
         if not _was_withdrawn_there(stored):
             self._refuse_over(stored, "taken over")
-        in_doubt = self._in_doubt(stored)
-        if in_doubt and not even_in_doubt:
+        if self._in_doubt(stored) and not even_in_doubt:
             why = f"it isn't certain whether the platform has {order_id}"
             raise ActError(f"{why}: look at the register first, or say --even-in-doubt")
-        gone = self._withdraw(stored, OrderState.MANUAL, "manual")
-        left = in_doubt or not gone or self._has_ticket(order_id)
-        return self._taken_over(self._find(order_id), copy_may_appear=left)
+        self._withdraw(stored, OrderState.MANUAL, "manual")
+        return self._taken_over(self._find(order_id))
 
     def cancel(self, order_id: str) -> StoredOrder:
         """Cancel an order: it isn't sent any more, and withdrawn at the platform. The money is paid back elsewhere.
@@ -248,7 +245,7 @@ class Desk:
         """Whether the platform has, or may have, an order that was taken over."""
         events = self._outbox.journal(stored.id)
         history = fold(events)
-        there = _is_there(stored) or (not stored.pos_order and bool(history.doubts or history.found))
+        there = _is_there(stored.pos_order) or (not stored.pos_order and bool(history.doubts or history.found))
         return there and not any(isinstance(event, Cancelled) for event in events)
 
     def _has_ticket(self, order_id: str) -> bool:
@@ -265,8 +262,8 @@ class Desk:
             claim = processor.take(stored.id)
             if claim is None:
                 raise ActError(f"{stored.id} is being sent at this moment: try again in some seconds")
-            there = stored.pos_order if _is_there(stored) else None
-            gone = processor.withdraw(claim, there) if there else True
+            there = processor.seek(claim) if self._in_doubt(stored) else stored.pos_order
+            gone = processor.withdraw(claim, there) if there and _is_there(there) else True
             if gone or not must:
                 kept = {"state": ends.value, "waits_for": "", "due_at": None, "error": None}
                 kept |= {"ticket": None} if processor.withdraw_ticket(claim) else {}
@@ -276,15 +273,17 @@ class Desk:
                 elif _was_withdrawn_there(stored):
                     end["progress"] = Progress.ACCEPTED.value
             else:
-                end = {"due_at": stored.due_at}
+                # It may have been withdrawn without our hearing of it: the next look at the platform tells.
+                end = {"due_at": stored.due_at, "watch_at": self._clock()}
             with self._outbox.store.keeping(claim, (), self._clock(), worker=None, **end) as db:
                 if gone or not must:
                     self._note(db, what, stored.connection, stored.id, "" if gone else "a copy may still appear")
         return gone
 
-    def _taken_over(self, stored: StoredOrder, *, copy_may_appear: bool) -> TakenOver:
+    def _taken_over(self, stored: StoredOrder) -> TakenOver:
         if stored.order is None:
             raise ActError(f"the content of {stored.id} was erased")
+        copy_may_appear = self._may_have_copy(stored) or self._has_ticket(stored.id)
         title = self._title(stored.connection)
         text = docket(stored.order, platform=title, copy_may_appear=copy_may_appear)
         return TakenOver(stored, text, copy_may_appear)
@@ -350,9 +349,9 @@ class Desk:
         Hooks(stored.connection).call(hook, facts)
 
 
-def _is_there(stored: StoredOrder) -> bool:
+def _is_there(known: PosOrder | None) -> bool:
     """Whether the platform has the order, as far as is known, so that there is something to withdraw."""
-    return stored.pos_order is not None and stored.pos_order.state in (PosState.RECEIVED, PosState.ACCEPTED)
+    return known is not None and known.state in (PosState.RECEIVED, PosState.ACCEPTED)
 
 
 def _was_withdrawn_there(stored: StoredOrder) -> bool:

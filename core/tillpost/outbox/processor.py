@@ -19,7 +19,7 @@ from typing import Self
 from tillpost.errors import ConfigError, Outcome, PosError, SetupError, Transcript
 from tillpost.importing import MenuImport
 from tillpost.journal import Event, OfTicket
-from tillpost.order import PosOrder, Progress
+from tillpost.order import Draft, PosOrder, Progress
 from tillpost.outbox.connecting import Source, Tills
 from tillpost.outbox.credentials import Vault
 from tillpost.outbox.decisions import decided, error_in_short
@@ -201,6 +201,15 @@ class Processor:
     def take(self, order_id: str) -> Claim | None:
         """Take an order in hand that nobody has, to act on it and lay it down with `store.keeping`; else None."""
         return self.store.take(order_id, self._life.worker, self.clock())
+
+    def seek(self, claim: Claim) -> PosOrder | None:
+        """Look for an order in hand, also where staff can't see it; None when it isn't found or can't be looked for."""
+        try:
+            found = self.tills[claim.connection].find(claim.order)
+        except (ConfigError, PosError) as trouble:
+            decided("look_failed", id=claim.order.id, connection=claim.connection, error=type(trouble).__name__)
+            return None
+        return PosOrder(id=found.id, reference=claim.order.id) if isinstance(found, Draft) else found
 
     def withdraw(self, claim: Claim, pos_order: PosOrder) -> bool:
         """Withdraw an order in hand at the platform; return whether it says that it is gone."""

@@ -19,6 +19,8 @@ from tillpost_square.simulator import SquareSimulator
 
 Shop = Running[SquareSimulator]
 BLT = "5312"
+UNFOUND = FaultRule(path="/orders/search$", fault=Fault(kind=FaultKind.SERVER_ERROR), times=None)
+"""Nothing can be looked for."""
 
 
 @pytest.fixture
@@ -142,6 +144,7 @@ def test_a_docket_that_is_printed_again_says_the_same(
     shop_outbox.add(lunch(), connection="cafe")
     with Processor(shop_outbox, connections=from_mapping(known)) as processor:
         assert processor.process("ord-1")
+    shop.simulator.set_faults(FaultPlan(rules=(lost, UNFOUND)))
     first = desk.manual("ord-1", even_in_doubt=True)
     assert first.copy_may_appear
     again = desk.manual("ord-1")
@@ -161,8 +164,24 @@ def test_in_doubt_an_order_is_taken_over_only_when_that_is_said(
         desk.manual("ord-1")
     with pytest.raises(ActError, match="can be cancelled once that is known"):
         desk.cancel("ord-1")
+    shop.simulator.set_faults(FaultPlan(rules=(lost, UNFOUND)))
     taken = desk.manual("ord-1", even_in_doubt=True)
     assert taken.copy_may_appear
+
+
+def test_what_is_found_of_an_order_in_doubt_is_withdrawn_when_it_is_taken_over(
+    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: Desk
+) -> None:
+    lost = FaultRule(method="POST", path="^/v2/orders$", fault=Fault(kind=FaultKind.LOST_ANSWER), times=1)
+    shop.simulator.set_faults(FaultPlan(rules=(lost,)))
+    shop_outbox.add(lunch(), connection="cafe")
+    with Processor(shop_outbox, connections=from_mapping(known)) as processor:
+        assert processor.process("ord-1")
+    (there,) = shop.simulator.ledger().entries
+    assert there.state == "OPEN"
+    assert not desk.manual("ord-1", even_in_doubt=True).copy_may_appear
+    (there,) = shop.simulator.ledger().entries
+    assert there.state == "CANCELED"
 
 
 def test_an_order_that_was_never_sent_is_cancelled_without_a_request(

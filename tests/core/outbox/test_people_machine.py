@@ -98,6 +98,7 @@ class PeopleMachine(Machine):
     def __init__(self) -> None:
         super().__init__()
         self.webhooks: list[bytes] = []
+        self.withdrawing: set[str] = set()
         self.before: dict[str, StoredOrder] = {}
         self.acted: set[str] = set()
 
@@ -145,6 +146,7 @@ class PeopleMachine(Machine):
     @rule(data=st.data(), even_in_doubt=st.booleans(), steps=st.none() | st.integers(0, 6))
     def manual(self, data: st.DataObject, even_in_doubt: bool, steps: int | None) -> None:
         order_id = self.an_id(data)
+        self.withdrawing.add(order_id)
         self.life.at = None if steps is None else self.life.steps + steps
         taken = self.act(lambda: self.desk.manual(order_id, even_in_doubt=even_in_doubt), order_id)
         self.life.at = None
@@ -156,6 +158,7 @@ class PeopleMachine(Machine):
     @rule(data=st.data(), steps=st.none() | st.integers(0, 6))
     def cancel(self, data: st.DataObject, steps: int | None) -> None:
         order_id = self.an_id(data)
+        self.withdrawing.add(order_id)
         self.life.at = None if steps is None else self.life.steps + steps
         self.act(lambda: self.desk.cancel(order_id), order_id)
         self.life.at = None
@@ -239,6 +242,8 @@ class PeopleMachine(Machine):
     def fits(self, order: Order, stored: StoredOrder, made: list[dict[str, Any]]) -> None:
         """Where it stands is what the platform has, as far as it was told."""
         match stored.state:
+            case OrderState.RECEIVED | OrderState.ACCEPTED if not made:
+                assert order.id in self.withdrawing, "a person withdrew it, and nobody has heard that it worked"
             case OrderState.RECEIVED | OrderState.ACCEPTED | OrderState.REJECTED:
                 (there,) = made
                 assert there["total"] == order.total
@@ -262,6 +267,13 @@ class PeopleMachine(Machine):
                 assert stored.due_at is not None
                 assert (stored.worker is not None) is (stored.state is OrderState.SENDING)
 
+    def half_done(self) -> list[dict[str, Any]]:
+        """What staff can't see, but for what a docket warns of: it was taken over while it couldn't be looked for."""
+        half = super().half_done()
+        stored = {made["ref"]: self.site.outbox.get(made["ref"]) for made in half}
+        manual = {ref for ref, order in stored.items() if order and order.state is OrderState.MANUAL}
+        return [made for made in half if made["ref"] not in manual or not self.desk.manual(made["ref"]).copy_may_appear]
+
     def isnt_backwards(self, before: StoredOrder | None, now: StoredOrder) -> None:
         """What the customer was told isn't taken back, and where an order is neither, but by a person."""
         if before is None or now.id in self.acted:
@@ -276,6 +288,11 @@ class PeopleMachine(Machine):
         """All troubles end; an order ends where it belongs, or with a person."""
         self.acted = set(self.orders)
         super().end_well()
+        self.shop.clock.advance(86_400.0)
+        for _ in self.orders:
+            Watching(self.site.processor).look()
+        self.withdrawing.clear()
+        self.never_lost_never_half_never_silently()
 
 
 class KeylessPeopleMachine(PeopleMachine):
