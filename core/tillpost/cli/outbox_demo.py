@@ -121,9 +121,7 @@ class _Play:
             worker.kill()
             worker.wait()
         there = len(self._simulator.ledger().shown)
-        self.say(
-            f"   The worker is dead (SIGKILL). {there} orders are on the register; one request had been carried out"
-        )
+        self.say(f"The worker is dead (SIGKILL). {there} orders are on the register; one request had been carried out")
         self.say("but not yet answered. The outbox knows that it left, and not what became of it.")
         self._simulator.set_faults(FaultPlan())
         with self._worker("--until-idle") as worker:
