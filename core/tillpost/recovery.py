@@ -93,11 +93,12 @@ class Sent(NamedTuple):
 class History(NamedTuple):
     """What is known of an order. A tuple, since a fold makes a new one for each event, and it costs the least.
 
-    `sent` and `looks` (times) are of all time; `asked_at`, `failure`, `tries`, `imported` (None before an import) and
-    `buried` count since the order was last asked for. `healed`: an import changed something since the failure.
-    `key_spoiled`: another body went out under this generation's key. `stale`: what the failure was about had been made
-    before the last asking, and has been undone. `ticket` is what is known of the order's attention ticket, whose `done`
-    is the ticket that stands at the platform; it is `stale` when it spells out what the order was before.
+    `sent` and `looks` (the times of those that found nothing) are of all time; `asked_at`, `failure`, `tries`,
+    `imported` (None before an import) and `buried` count since the order was last asked for. `healed`: an import
+    changed something since the failure. `key_spoiled`: another body went out under this generation's key. `stale`: what
+    the failure was about had been made before the last asking, and has been undone. `ticket` is what is known of the
+    order's attention ticket, whose `done` is the ticket that stands at the platform; it is `stale` when it spells out
+    what the order was before.
     """
 
     sent: tuple[Sent, ...] = ()
@@ -134,7 +135,8 @@ class History(NamedTuple):
 
     def unlooked(self, *, keyed: bool) -> bool:
         """Whether it has to be looked for although nothing was sent from here: without a key nothing else is safe."""
-        return not keyed and not self.is_new and not self.sent and not self.looks
+        created = any(s.effect is Effect.CREATE for s in self.sent)
+        return not keyed and not self.is_new and not created and not self.looks
 
     def outcome(self, *, keyed: bool) -> Outcome:
         """What is known of the order before anything more is sent for it."""
@@ -189,7 +191,7 @@ def _after(h: History, event: Event) -> History:
         case Submitted():
             return h._replace(done=event.pos_order)
         case Looked(at, found):
-            return h._replace(looks=(*h.looks, at), found=found)
+            return h._replace(looks=h.looks if found else (*h.looks, at), found=found)
         case Imported(_, changed):
             return h._replace(imported=event, healed=changed)
         case Failed(at, error, sends):

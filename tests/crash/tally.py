@@ -44,7 +44,8 @@ def tally(world: World, outbox: Outbox, placed: Sequence[Placed]) -> Tally:
         for reference in ledger.twice:
             told.wrong["twice"].append(f"{name} {reference}")
         for entry in ledger.half_done:
-            told.wrong["half done"].append(f"{name} {entry.reference} ({entry.state})")
+            told.wrong["half done"].append(f"{name} {entry.reference} ({entry.state}, {entry.order_id})")
+            told.suspects.append(entry.reference)
     shown = {name: _shown(ledger) for name, ledger in ledgers.items()}
     for each in placed:
         there = shown[each.store].get(each.order.id, [])
