@@ -259,9 +259,10 @@ class Desk:
         `must`: without that it is laid down as it was.
         """
         with Processor(self._outbox, connections=self._connections, clock=self._clock) as processor:
-            claim = processor.take(stored.id)
+            claim = processor.take(stored.id, stored.updated_at)
             if claim is None:
-                raise ActError(f"{stored.id} is being sent at this moment: try again in some seconds")
+                self._refuse_over(self._find(stored.id), "acted on")
+                raise ActError(f"{stored.id} has gone on meanwhile: see where it stands now, and try again")
             there = processor.seek(claim) if self._in_doubt(stored) else stored.pos_order
             gone = processor.withdraw(claim, there) if there and _is_there(there) else True
             if gone or not must:

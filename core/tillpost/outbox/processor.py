@@ -198,9 +198,12 @@ class Processor:
 
     # ------------------------------------------------------------------ for what people do
 
-    def take(self, order_id: str) -> Claim | None:
-        """Take an order in hand that nobody has, to act on it and lay it down with `store.keeping`; else None."""
-        return self.store.take(order_id, self._life.worker, self.clock())
+    def take(self, order_id: str, seen: float | None = None) -> Claim | None:
+        """Take an order in hand that nobody has, to act on it and lay it down with `store.keeping`; else None.
+
+        None too when it has changed since it was `seen`: that is its `updated_at` then.
+        """
+        return self.store.take(order_id, self._life.worker, seen)
 
     def seek(self, claim: Claim) -> PosOrder | None:
         """Look for an order in hand, also where staff can't see it; None when it isn't found or can't be looked for."""

@@ -258,13 +258,17 @@ class Store:
             version = self.credentials_version(db, connection)
             return [self._claimed(db, rows[name], worker, place["menu_at"], version) for name in names]
 
-    def take(self, order_id: str, worker: str, now: float) -> Claim | None:
-        """Take an order in hand that nobody has, due or not, for what a person does with it; None when one has."""
+    def take(self, order_id: str, worker: str, seen: float | None = None) -> Claim | None:
+        """Take an order in hand that nobody has, due or not, for what a person does with it; None when one has.
+
+        None too when it has changed since it was `seen`: that is its `updated_at` then.
+        """
         with self.database.writing() as db:
             if not self.is_enlisted(db, worker):
                 return None
             free = (_ORDER.id == order_id, _ORDER.worker.is_(None), _ORDER.content.is_not(None))
-            taken = update(t.orders).where(*free).values(worker=worker, fence=_ORDER.fence + 1)
+            as_seen = (_ORDER.updated_at == seen,) if seen is not None else ()
+            taken = update(t.orders).where(*free, *as_seen).values(worker=worker, fence=_ORDER.fence + 1)
             row = db.execute(taken.returning(*t.orders.c)).mappings().one_or_none()
             if row is None:
                 return None

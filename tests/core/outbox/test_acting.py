@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -202,6 +203,28 @@ def test_an_order_that_the_platform_has_is_cancelled_there(
 ) -> None:
     brought(shop_outbox, known)
     assert desk.cancel("ord-1").state is OrderState.CANCELLED
+    (entry,) = shop.simulator.ledger().entries
+    assert entry.fulfilment_state == "CANCELED"
+
+
+@pytest.mark.parametrize("act", ["cancel", "manual"])
+def test_an_order_that_a_worker_sends_between_the_look_at_it_and_the_act_isnt_settled_as_if_it_had_never_been_sent(
+    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], act: str
+) -> None:
+    shop_outbox.add(lunch(), connection="cafe")
+
+    def while_a_worker_is_faster() -> float:
+        if not shop.simulator.ledger().entries:
+            work_off(shop_outbox, known)
+        return time.time()
+
+    desk = Desk(shop_outbox, "mia", connections=from_mapping(known), clock=while_a_worker_is_faster)
+    with pytest.raises(ActError, match="has gone on meanwhile"):
+        getattr(desk, act)("ord-1")
+    stored = shop_outbox.get("ord-1")
+    assert stored
+    assert (stored.state, stored.worker) == (OrderState.RECEIVED, None)
+    getattr(desk, act)("ord-1")
     (entry,) = shop.simulator.ledger().entries
     assert entry.fulfilment_state == "CANCELED"
 
