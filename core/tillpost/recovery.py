@@ -129,6 +129,11 @@ class History(NamedTuple):
         )
 
     @property
+    def may_be_there(self) -> bool:
+        """Whether it was made, or may have been, as far as is known from what was sent."""
+        return bool(self.done or self.doubts)
+
+    @property
     def since(self) -> float | None:
         """When the order was first sent, in epoch seconds; None when never."""
         return min((s.at for s in self.sent), default=None)

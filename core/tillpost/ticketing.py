@@ -62,7 +62,7 @@ class Ticketing:
     def withdraw(self) -> Flow[bool]:
         """Withdraw the ticket; return whether none is left, as far as is known."""
         ticket, clock = self.history, self._connection.clock
-        if ticket is None or not (ticket.done or ticket.doubts):
+        if ticket is None or not ticket.may_be_there:
             return True
         adapter = self._connection.adapter
         there: PosOrder | None = None

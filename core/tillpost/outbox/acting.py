@@ -11,7 +11,7 @@ whose one line says why and what helps. Two people who do the same at once do it
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,20 +19,20 @@ from sqlalchemy import Connection, insert, select, update
 
 from tillpost.docket import docket
 from tillpost.errors import ConfigError, ErrorRecord, MenuError, Outcome, PosError
-from tillpost.journal import Cancelled
 from tillpost.order import Delivery, Order, PosOrder, PosState, Progress
 from tillpost.outbox import schema as t
 from tillpost.outbox.connecting import Source
 from tillpost.outbox.credentials import Vault
 from tillpost.outbox.decisions import decided
 from tillpost.outbox.merging import FromFileAndDatabase
+from tillpost.outbox.observing import STEPS
 from tillpost.outbox.orders import OrderState, StoredOrder, WaitsFor
 from tillpost.outbox.outbox import Outbox
 from tillpost.outbox.problems import handled, problem_columns, solved
 from tillpost.outbox.processor import Processor
 from tillpost.outbox.store import ALONE_AFTER
 from tillpost.plugins import Hooks
-from tillpost.recovery import fold
+from tillpost.recovery import History, fold
 
 __all__ = ["Act", "ActError", "Desk", "TakenOver", "next_progress"]
 
@@ -67,8 +67,6 @@ class TakenOver:
     copy_may_appear: bool
 
 
-_STEPS = (Progress.NEW, Progress.ACCEPTED, Progress.PREPARING, Progress.READY, Progress.COMPLETED)
-_DELIVERED = (*_STEPS[:-1], Progress.ON_BOARD, Progress.COMPLETED)
 _OVER = {
     OrderState.CANCELLED: "it is cancelled",
     OrderState.REJECTED: "staff turned it down at the register; pay the customer back, and close it with `cancel`",
@@ -80,13 +78,18 @@ _THERE = {
 }
 
 
+def _steps_of(order: Order | None) -> Sequence[Progress]:
+    delivered = order is not None and isinstance(order.fulfilment, Delivery)
+    return [step for step in STEPS if delivered or step is not Progress.ON_BOARD]
+
+
 def next_progress(now: Progress, order: Order | None) -> Progress | None:
     """Return what comes next for an order; only a delivery goes on board. None when nothing does.
 
     >>> next_progress(Progress.READY, None)
     <Progress.COMPLETED: 'completed'>
     """
-    steps = _DELIVERED if order and isinstance(order.fulfilment, Delivery) else _STEPS
+    steps = _steps_of(order)
     return steps[steps.index(now) + 1] if now in steps[:-1] else None
 
 
@@ -123,7 +126,7 @@ class Desk:
     def advance(self, order_id: str, to: Progress | None = None) -> StoredOrder:
         """Move an order on: to what comes next, or to a later step. Never backwards."""
         stored = self._find(order_id)
-        steps = _DELIVERED if stored.order and isinstance(stored.order.fulfilment, Delivery) else _STEPS
+        steps = _steps_of(stored.order)
         wanted = to or next_progress(stored.progress, stored.order)
         if wanted is None:
             raise ActError(f"{order_id} is {stored.progress.value}: nothing comes after that")
@@ -194,7 +197,7 @@ class Desk:
             return self._taken_over(stored)
         if not _was_withdrawn_there(stored):
             self._refuse_over(stored, "taken over")
-        if self._in_doubt(stored) and not even_in_doubt:
+        if _in_doubt(stored, self._history(stored)) and not even_in_doubt:
             why = f"it isn't certain whether the platform has {order_id}"
             raise ActError(f"{why}: look at the register first, or say --even-in-doubt")
         self._withdraw(stored, OrderState.MANUAL, "manual")
@@ -211,7 +214,7 @@ class Desk:
         if stored.state in _OVER:
             return self._closed(stored)
         self._refuse_over(stored, "cancelled")
-        if self._in_doubt(stored):
+        if _in_doubt(stored, self._history(stored)):
             raise ActError(
                 f"it isn't certain whether the platform has {order_id}: it can be cancelled once that is known"
             )
@@ -234,24 +237,8 @@ class Desk:
         if stored.state in _OVER:
             raise ActError(f"{stored.id} can't be {what}: {_OVER[stored.state]}")
 
-    def _in_doubt(self, stored: StoredOrder) -> bool:
-        """Whether an earlier request may have made the order at the platform."""
-        if stored.pos_order or stored.state is OrderState.MANUAL:
-            return False
-        history = fold(self._outbox.journal(stored.id))
-        return bool(history.doubts or history.found)
-
-    def _may_have_copy(self, stored: StoredOrder) -> bool:
-        """Whether the platform has, or may have, an order that was taken over."""
-        events = self._outbox.journal(stored.id)
-        history = fold(events)
-        there = _is_there(stored.pos_order) or (not stored.pos_order and bool(history.doubts or history.found))
-        return there and not any(isinstance(event, Cancelled) for event in events)
-
-    def _has_ticket(self, order_id: str) -> bool:
-        """Whether an attention ticket for the order is at the platform, or may be."""
-        ticket = fold(self._outbox.journal(order_id)).ticket
-        return ticket is not None and bool(ticket.done or ticket.doubts)
+    def _history(self, stored: StoredOrder) -> History:
+        return fold(self._outbox.journal(stored.id))
 
     def _withdraw(self, stored: StoredOrder, ends: OrderState, what: str, *, must: bool = False) -> bool:
         """Take the order in hand, withdraw a copy at the platform, lay it down as ended; return whether none is left.
@@ -263,7 +250,7 @@ class Desk:
             if claim is None:
                 self._refuse_over(self._find(stored.id), "acted on")
                 raise ActError(f"{stored.id} has gone on meanwhile: see where it stands now, and try again")
-            there = processor.seek(claim) if self._in_doubt(stored) else stored.pos_order
+            there = processor.seek(claim) if _in_doubt(stored, fold(claim.events)) else stored.pos_order
             gone = processor.withdraw(claim, there) if there and _is_there(there) else True
             if gone or not must:
                 kept = {"state": ends.value, "waits_for": "", "due_at": None, "error": None}
@@ -284,7 +271,7 @@ class Desk:
     def _taken_over(self, stored: StoredOrder) -> TakenOver:
         if stored.order is None:
             raise ActError(f"the content of {stored.id} was erased")
-        copy_may_appear = self._may_have_copy(stored) or self._has_ticket(stored.id)
+        copy_may_appear = _may_appear(stored, self._history(stored))
         title = self._title(stored.connection)
         text = docket(stored.order, platform=title, copy_may_appear=copy_may_appear)
         return TakenOver(stored, text, copy_may_appear)
@@ -353,6 +340,19 @@ class Desk:
 def _is_there(known: PosOrder | None) -> bool:
     """Whether the platform has the order, as far as is known, so that there is something to withdraw."""
     return known is not None and known.state in (PosState.RECEIVED, PosState.ACCEPTED)
+
+
+def _in_doubt(stored: StoredOrder, history: History) -> bool:
+    """Whether an earlier request may have made the order at the platform, and nobody knows."""
+    known = stored.pos_order is not None or stored.state is OrderState.MANUAL
+    return not known and bool(history.doubts or history.found)
+
+
+def _may_appear(stored: StoredOrder, history: History) -> bool:
+    """Whether the platform has, or may have, an order that was taken over, or its attention ticket."""
+    unknown = stored.pos_order is None and bool(history.doubts or history.found)
+    copy = (_is_there(stored.pos_order) or unknown) and not history.cancelled
+    return copy or (history.ticket is not None and history.ticket.may_be_there)
 
 
 def _was_withdrawn_there(stored: StoredOrder) -> bool:

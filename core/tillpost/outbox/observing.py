@@ -21,6 +21,7 @@ from tillpost.outbox.settings import OutboxSettings
 from tillpost.recovery import History, fold
 
 __all__ = [
+    "STEPS",
     "Change",
     "Known",
     "arrived",
@@ -47,7 +48,7 @@ WATCH_FOR = 4 * 3600.0
 NOTICE = 1800.0
 """So long before it is due, the register is expected to show an order that was scheduled."""
 
-_STEPS = (
+STEPS = (
     Progress.NEW,
     Progress.ACCEPTED,
     Progress.PREPARING,
@@ -55,6 +56,8 @@ _STEPS = (
     Progress.ON_BOARD,
     Progress.COMPLETED,
 )
+"""What the customer of an order that goes well is told, in this sequence; only a delivery goes on board."""
+
 _REFUSED = (PosState.REJECTED, PosState.CANCELLED)
 _RANK = {PosState.RECEIVED: 0, PosState.ACCEPTED: 1, PosState.REJECTED: 2, PosState.CANCELLED: 2}
 _OPEN = (OrderState.RECEIVED, OrderState.ACCEPTED)
@@ -94,7 +97,7 @@ def further(known: Progress, said: Progress) -> Progress:
 
 def lower_than(said: Progress) -> Sequence[Progress]:
     """Return from which steps an order moves on to this one."""
-    return _STEPS[:-1] if said is Progress.CANCELLED else _STEPS[: _STEPS.index(said)]
+    return STEPS[:-1] if said is Progress.CANCELLED else STEPS[: STEPS.index(said)]
 
 
 def observed(
