@@ -23,7 +23,6 @@ from tillpost.outbox.noticing import Noticing
 from tillpost.outbox.observing import due_of, watch_again
 from tillpost.outbox.orders import OrderState, StoredOrder, stored_order
 from tillpost.outbox.places import Told
-from tillpost.outbox.problems import is_problem
 from tillpost.outbox.processor import Processor
 from tillpost.outbox.receiving import forget_old
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
@@ -162,7 +161,7 @@ class Watching:
             self._tell(order_id, _ORDER.escalate_at, self._escalated)
 
     def _escalated(self, row: RowMapping, stored: StoredOrder, now: float) -> _Outcome:
-        if row["problem_at"] is None or not _still_is_one(stored):
+        if row["problem_at"] is None:
             return {"escalate_at": None}, ()
         times = row["escalations"] + 1
         again = now + self._settings.escalate_after if times < ESCALATIONS else None
@@ -226,8 +225,3 @@ def _locked(db: Connection, *which: ColumnElement[bool]) -> RowMapping | None:
     """Return an order of which that is so, and that nobody has in hand, locked."""
     mine = select(t.orders).where(*which, _ORDER.worker.is_(None)).limit(1).with_for_update()
     return db.execute(mine).mappings().one_or_none()
-
-
-def _still_is_one(stored: StoredOrder) -> bool:
-    """Whether a problem stands: one that the store cancelled is one too, since the customer has paid."""
-    return is_problem(stored.state, stored.waits_for) or stored.state is OrderState.CANCELLED
