@@ -300,6 +300,8 @@ def _named(kind: str) -> Callable[[Facts], str]:
     return lambda _: kind
 
 
+_received = _either(_is("received"), _state(PosState.RECEIVED))
+
 _PERMISSIONS = _named("PermissionsError")
 _OUTAGE = _named("OutageError")
 _REJECTED = _named("OrderError")
@@ -333,13 +335,13 @@ _ROWS: tuple[_Row, ...] = (
         _named(""),
     ),
     _Row(
-        lambda facts: facts.is_early and _either(_is("received"), _state(PosState.RECEIVED))(facts),
+        lambda facts: facts.is_early and _received(facts),
         Hop.REGISTER,
         "{title} has it; the register hasn't shown it yet, which may take some minutes.",
         _at_the_register,
     ),
     _Row(
-        _either(_is("received"), _state(PosState.RECEIVED)),
+        _received,
         Hop.REGISTER,
         "{title} has it; the register has shown no sign of it.",
         _at_the_register,

@@ -77,13 +77,12 @@ def gather_facts(
         error=stored.error,
         pos_order=stored.pos_order,
         settled=stored.problem_at is None,
+        expected_at=stored.expected_at,
         workers=_workers(outbox, stored, now),
         register_steps=adapter.register_steps if adapter else (),
     )
     with outbox.database.reading() as db:
-        expected_at = db.scalar(select(t.orders.c.expect_at).where(t.orders.c.id == order_id))
         places = {row["name"]: row for row in db.execute(select(*_COLUMNS)).mappings()}
-    facts = replace(facts, expected_at=expected_at)
     if place := places.pop(stored.connection, None):
         others = [_reach(row) for row in places.values()]
         facts = replace(facts, paused=bool(place["paused"]), outage=_outage(place, stored, others))

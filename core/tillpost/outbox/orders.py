@@ -57,7 +57,8 @@ class StoredOrder(Word):
     `due_at` (epoch seconds) is when something is to be done for it by itself; None when nothing is. `error` is why it
     isn't on the register, with what to do in `remedy`. `order` is None once the customer's data was erased. `deaths`
     counts the workers that died in a row with it in hand. `problem_at` is since when a person has to act; None when
-    nobody has to. `ticket` is its attention ticket at the register.
+    nobody has to. `expected_at` is by when its register should have shown it; None once it has, or that was told.
+    `ticket` is its attention ticket at the register.
     """
 
     id: str
@@ -73,6 +74,7 @@ class StoredOrder(Word):
     updated_at: float
     deaths: int = 0
     problem_at: float | None = None
+    expected_at: float | None = None
     worker: str | None = None
     error: ErrorRecord | None = None
     pos_order: PosOrder | None = None
@@ -105,6 +107,7 @@ def stored_order(row: RowMapping | Mapping[str, Any], order: Order | None = None
         updated_at=row["updated_at"],
         deaths=row["deaths"],
         problem_at=row.get("problem_at"),
+        expected_at=row.get("expect_at"),
         worker=row["worker"],
         error=ErrorRecord.model_validate_json(row["error"]) if row["error"] else None,
         pos_order=PosOrder.model_validate_json(row["pos_order"]) if row["pos_order"] else None,

@@ -37,6 +37,7 @@ from tillpost.outbox.engine import Engine
 from tillpost.outbox.engines import engine_named
 from tillpost.outbox.held import StoredImport
 from tillpost.outbox.looking import JournalEntry, Wanted, find_orders, read_entries
+from tillpost.outbox.merging import Known
 from tillpost.outbox.migrating import is_ready, migrate, prepare
 from tillpost.outbox.opening import COLUMNS, availability_of, unconnected
 from tillpost.outbox.orders import OrderState, StoredOrder, WaitsFor, stored_order
@@ -218,8 +219,6 @@ class Outbox:
 
     def _is_known(self, connection: str) -> bool:
         """Whether the file or the database has the connection, or the file can't be read here."""
-        from tillpost.outbox.merging import Known  # here, since who only adds needs no connections
-
         try:
             known = Known(Vault(self.database), self.config).all()
         except ConfigError:
