@@ -192,11 +192,16 @@ class PosError(Exception):
 
     def __str__(self) -> str:
         """One line that a support person can read."""
+        return f"{self.said} (order {self.outcome})"
+
+    @property
+    def said(self) -> str:
+        """The same line without what became of the order, for what isn't about one."""
         where = " ".join(part for part in (self.title or self.platform, self.operation) if part)
         said = " ".join(str(part) for part in (self.status_code, self.code, self.detail) if part)
         named = [*self.subjects[:MOST_NAMED], *(["..."] if len(self.subjects) > MOST_NAMED else [])]
         about = f" [{', '.join(named)}]" if named else ""
-        return f"{where + ': ' if where else ''}{said or type(self).__name__}{about} (order {self.outcome})"
+        return f"{where + ': ' if where else ''}{said or type(self).__name__}{about}"
 
     def __repr__(self) -> str:
         """The class with what matters in a log."""

@@ -125,8 +125,7 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
 
 def show_error(error: PosError, headline: str, *, outcome: bool = True) -> None:
     """Print an error for people: what happened, what became of the order (`outcome`), who acts, and how."""
-    said = str(error) if outcome else str(error).removesuffix(f" (order {error.outcome})")
-    tell(f"{headline}: {said}", "bold red")
+    tell(f"{headline}: {error if outcome else error.said}", "bold red")
     remedy = error.remedy
     show_facts(
         (
