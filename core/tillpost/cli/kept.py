@@ -40,13 +40,8 @@ def kept_till(name: str, db: str, config: str, hooks: Iterable[object]) -> Gener
         from tillpost.outbox.renewing import RenewedTill
 
         life = Life(outbox.store, outbox.settings.lease)
-
-        def worker() -> str:
-            """Whoever renews a token is a worker, who is buried when it dies at that."""
-            if not life.worker:
-                stack.enter_context(life)
-            return life.worker
-
-        found = FromFileAndDatabase(Vault(outbox.database), outbox.config, worker)(name)
+        stack.push(life)
+        # Whoever renews a token is a worker, who is buried when it dies at that.
+        found = FromFileAndDatabase(Vault(outbox.database), outbox.config, life.enlisted)(name)
         options = replace(found.options, name=name, hooks=tuple(hooks))
         yield stack.enter_context(RenewedTill(found.adapter, options, found.renewal))

@@ -53,7 +53,15 @@ class Life:
         self._sure_until = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._live, name="tillpost-life", daemon=True)
+        self._beginning = threading.Lock()
         self.worker = ""
+
+    def enlisted(self) -> str:
+        """Return the worker's name; it enlists first if it hasn't yet. For who may never need one. Safe for threads."""
+        with self._beginning:
+            if not self.worker:
+                self.__enter__()
+            return self.worker
 
     def __enter__(self) -> Self:
         """Enlist. Raises `StoreError` when the store can't be written."""
@@ -64,7 +72,9 @@ class Life:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Retire: what is still in hand is free at once."""
+        """Retire: what is still in hand is free at once. Who never enlisted has nothing to do."""
+        if not self.worker:
+            return
         self._stop.set()
         self._thread.join()
         self._sure_until = 0.0  # before others may take over what a thread that hangs still has in hand

@@ -8,7 +8,6 @@ acts.
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -78,10 +77,9 @@ class Receiver:
         self._store = store
         self._settings = settings
         self._clock = clock
-        self._life: Life | None = None
-        self._lock = threading.Lock()
+        self._life = Life(store, settings.lease, clock)  # who waits for a token must see whether this process lives
         self._orders = Noticing(store, engine, settings)
-        known = connections or FromFileAndDatabase(Vault(store.database), config, self._worker)
+        known = connections or FromFileAndDatabase(Vault(store.database), config, self._life.enlisted)
         self._tills = Tills(known, settings, hooks)
 
     def receive(self, connection: str, headers: Mapping[str, str], body: bytes, url: str) -> Sequence[WebhookEvent]:
@@ -111,18 +109,7 @@ class Receiver:
     def close(self) -> None:
         """Close the connections."""
         self._tills.close()
-        with self._lock:
-            if self._life:
-                self._life.__exit__(None, None, None)
-            self._life = None
-
-    def _worker(self) -> str:
-        """Return under which name tokens are renewed: whoever waits for it must see whether this process lives."""
-        with self._lock:
-            if self._life is None:
-                self._life = Life(self._store, self._settings.lease, self._clock)
-                self._life.__enter__()
-            return self._life.worker
+        self._life.__exit__(None, None, None)
 
     # ------------------------------------------------------------------ what is to be believed
 
