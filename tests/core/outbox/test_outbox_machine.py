@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from tillpost.adapter import Found
 from tillpost.errors import Outcome
 from tillpost.exchange import Exchange, Request, ask, reading
 from tillpost.order import PosOrder
-from tillpost.outbox import OrderState, OutboxSettings
+from tillpost.outbox import OrderState, OutboxSettings, StoredOrder
 from tillpost.outbox.database import Database
 from tillpost.outbox.store import Claim
 from tillpost.outbox.tending import Tending
@@ -86,6 +87,16 @@ class Machine(RuleBasedStateMachine):
         self.life.over = True
         self.site.end()
         self.site = self.begin()
+
+    @contextmanager
+    def dying_after(self, steps: int | None) -> Generator[None]:
+        """Let the process die after so many steps of the block; None: it doesn't, unless it is dead already."""
+        self.life.at = None if steps is None else self.life.steps + steps
+        try:
+            yield
+        except Stopped:
+            self.die()
+        self.life.at = None
 
     def go_on(self, most: int) -> None:
         """Handle what is due, up to the death of the worker."""
@@ -178,14 +189,10 @@ class Machine(RuleBasedStateMachine):
     @rule(steps=st.none() | st.integers(0, 6))
     def watch(self, steps: int | None) -> None:
         """Ask the platform for orders whose time has come, and tell of what nobody sees; perhaps die at it."""
-        self.life.at = None if steps is None else self.life.steps + steps
         watching = Watching(self.site.processor)
-        try:
+        with self.dying_after(steps):
             for chore in (watching.look, watching.tell_unseen, watching.escalate):
                 chore()
-        except Stopped:
-            self.die()
-        self.life.at = None
 
     # ------------------------------------------------------------------ the platform
 
@@ -284,15 +291,19 @@ class Machine(RuleBasedStateMachine):
                 assert stored.pos_order.id == made["id"]
                 assert stored.error is None
             elif stored.state is OrderState.ERROR:
-                assert stored.error
-                assert stored.remedy
-                assert stored.error.detail or stored.error.code or stored.error.reason
-                there = {Outcome.CREATED: 1, Outcome.NOT_CREATED: 0}.get(stored.error.outcome)
-                assert there in (None, len(self.made(order))), stored.error
+                self.explains(order, stored)
             else:
                 assert stored.state in (OrderState.DUE, OrderState.SENDING)
                 assert stored.due_at is not None
                 assert (stored.worker is not None) is (stored.state is OrderState.SENDING)
+
+    def explains(self, order: Order, stored: StoredOrder) -> None:
+        """Its error says why, what helps, and truly whether the platform has it."""
+        assert stored.error
+        assert stored.remedy
+        assert stored.error.detail or stored.error.code or stored.error.reason
+        there = {Outcome.CREATED: 1, Outcome.NOT_CREATED: 0}.get(stored.error.outcome)
+        assert there in (None, len(self.made(order))), stored.error
 
     def teardown(self) -> None:
         """All troubles end, and then each order comes to its end by itself."""

@@ -14,12 +14,11 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 
-from core.outbox.killing import Stopped
 from core.outbox.test_outbox_machine import BOUNDS, Machine, template
 from core.stand_in import Hits, Keyed, Keyless, Made
 from tillpost import Order
 from tillpost.adapter import Found
-from tillpost.errors import Outcome, PosError
+from tillpost.errors import PosError
 from tillpost.exchange import Effect, Exchange, Request, ask, reading, to_body
 from tillpost.order import Draft, PosOrder, PosState, Progress
 from tillpost.outbox import OrderState, StoredOrder, StoreError
@@ -108,14 +107,11 @@ class PeopleMachine(Machine):
         connected = self.shop.connected(self.life)
         return Desk(self.site.outbox, "mia", connections=lambda _: connected, clock=self.shop.clock)
 
-    def act(self, act: Callable[[], object], order_id: str) -> object:
-        """Do something as a person, who may be refused, and whose process may die amid it."""
+    def act(self, act: Callable[[], object], order_id: str, steps: int | None = None) -> object:
+        """Do something as a person, who may be refused, and whose process may die after so many steps."""
         self.acted.add(order_id)
-        with suppress(ActError):
-            try:
-                return act()
-            except Stopped:
-                self.die()
+        with self.dying_after(steps), suppress(ActError):
+            return act()
         return None
 
     def an_id(self, data: st.DataObject) -> str:
@@ -147,9 +143,7 @@ class PeopleMachine(Machine):
     def manual(self, data: st.DataObject, even_in_doubt: bool, steps: int | None) -> None:
         order_id = self.an_id(data)
         self.withdrawing.add(order_id)
-        self.life.at = None if steps is None else self.life.steps + steps
-        taken = self.act(lambda: self.desk.manual(order_id, even_in_doubt=even_in_doubt), order_id)
-        self.life.at = None
+        taken = self.act(lambda: self.desk.manual(order_id, even_in_doubt=even_in_doubt), order_id, steps)
         if isinstance(taken, TakenOver):
             assert "PAID" in taken.docket
             assert ("MAY STILL APPEAR" in taken.docket) is taken.copy_may_appear
@@ -159,9 +153,7 @@ class PeopleMachine(Machine):
     def cancel(self, data: st.DataObject, steps: int | None) -> None:
         order_id = self.an_id(data)
         self.withdrawing.add(order_id)
-        self.life.at = None if steps is None else self.life.steps + steps
-        self.act(lambda: self.desk.cancel(order_id), order_id)
-        self.life.at = None
+        self.act(lambda: self.desk.cancel(order_id), order_id, steps)
 
     # ------------------------------------------------------------------ staff at the register
 
@@ -202,26 +194,9 @@ class PeopleMachine(Machine):
         receiver = Receiver(
             outbox.store, outbox.engine, outbox.settings, connections=lambda _: connected, clock=self.shop.clock
         )
-        self.life.at = None if steps is None else self.life.steps + steps
-        try:
+        # It may have come before, or the platform can't be asked.
+        with self.dying_after(steps), suppress(WebhookError, PosError, StoreError):
             receiver.receive("cafe", {}, body, "http://127.0.0.1/cafe")
-        except (WebhookError, PosError, StoreError):
-            pass  # it has come before, or the platform couldn't be asked
-        except Stopped:
-            self.die()
-        self.life.at = None
-
-    @rule(steps=st.none() | st.integers(0, 6))
-    def watch(self, steps: int | None) -> None:
-        """Do what is due of watching."""
-        self.life.at = None if steps is None else self.life.steps + steps
-        watching = Watching(self.site.processor)
-        try:
-            for chore in (watching.look, watching.tell_unseen, watching.escalate):
-                chore()
-        except Stopped:
-            self.die()
-        self.life.at = None
 
     # ------------------------------------------------------------------ the promises
 
@@ -251,10 +226,7 @@ class PeopleMachine(Machine):
                 assert stored.pos_order.id == there["id"]
                 assert stored.error is None or stored.state is OrderState.REJECTED
             case OrderState.ERROR:
-                assert stored.error
-                assert stored.remedy
-                there_is = {Outcome.CREATED: 1, Outcome.NOT_CREATED: 0}.get(stored.error.outcome)
-                assert there_is in (None, len(made)), stored.error
+                self.explains(order, stored)
                 assert stored.problem_at is not None or stored.progress is Progress.COMPLETED
             case OrderState.MANUAL:
                 assert stored.due_at is None
