@@ -72,10 +72,15 @@ class SquareSpec:
 
 
 def square_spec() -> SquareSpec:
-    """The document. Where there is none the test is skipped, or fails when CI is set."""
+    """The document; see `document` for where there is none."""
+    return _loaded(document())
+
+
+def document() -> Path:
+    """Where the document is. Where there is none the test is skipped, or fails when CI is set."""
     path = Path(os.environ.get(WHERE) or Path(__file__).parents[4] / "shared" / "reference" / "square-openapi.json")
     if path.is_file():
-        return _loaded(path)
+        return path
     reason = f"Square's OpenAPI document is not at hand: set {WHERE} to where it is"
     if os.environ.get("CI"):
         pytest.fail(reason)
