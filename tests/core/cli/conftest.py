@@ -47,9 +47,10 @@ Command = Callable[..., Ended]
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory of its own."""
+    """A working directory of its own, with the database in it that a command makes there."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TILLPOST_CONFIG", raising=False)
+    monkeypatch.delenv("TILLPOST_DB", raising=False)
     monkeypatch.setenv("NO_COLOR", "1")
     return tmp_path
 

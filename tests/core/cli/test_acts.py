@@ -15,12 +15,6 @@ from tillpost_square.simulator import SquareSimulator
 Store = Running[SquareSimulator]
 
 
-@pytest.fixture(autouse=True)
-def no_database_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test has the database of its own folder."""
-    monkeypatch.delenv("TILLPOST_DB", raising=False)
-
-
 @pytest.fixture
 def stuck(tillpost: Command, store: Store) -> str:
     """An order for what the store doesn't sell, which stands in error."""

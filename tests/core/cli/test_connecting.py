@@ -21,7 +21,6 @@ from tillpost_square.simulator import SquareSimulator, WorldSettings
 def connect(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The arguments that connect a store whose admin's browser ends at an address elsewhere."""
     monkeypatch.setenv("TILLPOST_KEY", new_key())
-    monkeypatch.delenv("TILLPOST_DB", raising=False)
     with serve_in_thread(SquareSimulator()) as running:
         app = running.simulator.application()
         monkeypatch.setenv("SQUARE_SECRET", app["client_secret"])

@@ -40,8 +40,7 @@ def free_port() -> int:
 
 @pytest.fixture(autouse=True)
 def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A key, and no database but the folder's own."""
-    monkeypatch.delenv("TILLPOST_DB", raising=False)
+    """A key."""
     made = new_key()
     monkeypatch.setenv("TILLPOST_KEY", made)
     return made

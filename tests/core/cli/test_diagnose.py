@@ -17,12 +17,6 @@ from tillpost_square.simulator import SquareSimulator
 Store = Running[SquareSimulator]
 
 
-@pytest.fixture(autouse=True)
-def no_database_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test has the database of its own folder."""
-    monkeypatch.delenv("TILLPOST_DB", raising=False)
-
-
 def test_an_order_for_what_isnt_on_the_menu_failed_at_the_platform(tillpost: Command, store: Store) -> None:
     tillpost("outbox", "add", waffles("ord-1"))
     tillpost("worker", "--until-idle")

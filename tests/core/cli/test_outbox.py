@@ -17,12 +17,6 @@ from tillpost_square.simulator import SquareSimulator
 Store = Running[SquareSimulator]
 
 
-@pytest.fixture(autouse=True)
-def no_database_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test has the database of its own folder."""
-    monkeypatch.delenv("TILLPOST_DB", raising=False)
-
-
 def write_order(order_id: str, **changes: Any) -> str:
     """Write an order into a file of the working directory, and return the file's name."""
     order = json.loads((EXAMPLES / "lunch-pickup.json").read_text())

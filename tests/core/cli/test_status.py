@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-
 from core.cli.conftest import Command
 from core.cli.test_outbox import waffles, write_order
 from tillpost.simulator import Running
 from tillpost_square.simulator import SquareSimulator
 
 Store = Running[SquareSimulator]
-
-
-@pytest.fixture(autouse=True)
-def no_database_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test has the database of its own folder."""
-    monkeypatch.delenv("TILLPOST_DB", raising=False)
 
 
 def test_while_all_is_well_the_code_is_0(tillpost: Command, store: Store) -> None:

@@ -1,4 +1,4 @@
-"""A simulated store, and an outbox in a SQLite file of its own."""
+"""Simulated stores, and an outbox in a SQLite file of its own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.outbox.corner_shop import QUICK
+from core.outbox.hooked import Generic, Kounta, Square, Store
 from tillpost.outbox import Outbox
 from tillpost.simulator import Running, serve_in_thread
 from tillpost_square.simulator import SquareSimulator
@@ -25,3 +26,27 @@ def shop_outbox(tmp_path: Path) -> Iterator[Outbox]:
     """An outbox that waits no longer than a test may."""
     with Outbox(f"sqlite:///{tmp_path / 'orders.db'}", settings=QUICK) as outbox:
         yield outbox
+
+
+@pytest.fixture(params=[Square, Kounta], ids=["square", "kounta"])
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """A store on each platform whose webhooks are signed."""
+    made: Store = request.param()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def square() -> Iterator[Square]:
+    """A store at Square, which tells by webhooks."""
+    made = Square()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def generic() -> Iterator[Generic]:
+    """A store of the generic format, which tells by webhooks."""
+    made = Generic()
+    yield made
+    made.close()

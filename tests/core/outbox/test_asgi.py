@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from core.outbox.hooked import Delivery, Kounta, Square, Store
+from core.outbox.hooked import Delivery, Square, Store
 from tillpost.outbox import OrderState, Outbox
 from tillpost.outbox.asgi import webhooks_app
 from tillpost.outbox.receiving import Receiver
@@ -40,13 +40,6 @@ def served(app: Any) -> Generator[str]:
         finally:
             server.should_exit = True
             running.join()
-
-
-@pytest.fixture(params=[Square, Kounta], ids=["square", "kounta"])
-def store(request: pytest.FixtureRequest) -> Iterator[Store]:
-    made: Store = request.param()
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
 
-from core.outbox.hooked import Generic, Heard, Kounta, Square, Store, column, stored
+from core.outbox.hooked import Generic, Heard, Kounta, Square, column, stored
 from core.outbox.stores import Clock
 from tillpost.errors import Outcome
 from tillpost.order import Progress
@@ -17,28 +16,6 @@ from tillpost.outbox import schema as t
 from tillpost.outbox.acting import Desk
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
 from tillpost.webhooks import OrderRefused
-
-
-@pytest.fixture(params=[Square, Kounta], ids=["square", "kounta"])
-def store(request: pytest.FixtureRequest) -> Iterator[Store]:
-    made: Store = request.param()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def square() -> Iterator[Square]:
-    made = Square()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def generic() -> Iterator[Generic]:
-    made = Generic()
-    yield made
-    made.close()
-
 
 # ---------------------------------------------------------------------- refusals that come late
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,28 +22,6 @@ from tillpost.outbox.credentials import Grant, Vault
 from tillpost.outbox.keyring import new_key
 from tillpost.outbox.receiving import KEPT_FOR, forget_old
 from tillpost.webhooks import LARGEST, OrderChanged, OrderRefused, WebhookError, WebhookFault
-
-
-@pytest.fixture(params=[Square, Kounta], ids=["square", "kounta"])
-def store(request: pytest.FixtureRequest) -> Iterator[Store]:
-    made: Store = request.param()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def square() -> Iterator[Square]:
-    made = Square()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def generic() -> Iterator[Generic]:
-    made = Generic()
-    yield made
-    made.close()
-
 
 # ---------------------------------------------------------------------- what staff do
 

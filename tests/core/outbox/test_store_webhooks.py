@@ -4,40 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from core.outbox.hooked import Generic, Heard, Kounta, Square, Store, of_place
+from core.outbox.hooked import Heard, Square, Store, of_place
 from core.outbox.stores import Clock
 from tillpost.outbox import Outbox
 from tillpost.outbox.credentials import Grant, Vault
 from tillpost.outbox.keyring import new_key
 from tillpost.outbox.receiving import APART, SETTLES
 from tillpost.webhooks import MenuChanged
-
-
-@pytest.fixture(params=[Square, Kounta], ids=["square", "kounta"])
-def store(request: pytest.FixtureRequest) -> Iterator[Store]:
-    made: Store = request.param()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def square() -> Iterator[Square]:
-    made = Square()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def generic() -> Iterator[Generic]:
-    made = Generic()
-    yield made
-    made.close()
-
 
 # ---------------------------------------------------------------------- what is told of the store
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 
-from core.outbox.hooked import Heard, Kounta, Square, Store, column, stored
+from core.outbox.hooked import Heard, Square, Store, column, stored
 from core.outbox.stores import Clock
 from tillpost.errors import Outcome
 from tillpost.order import Pickup, Progress
@@ -21,20 +20,6 @@ from tillpost.outbox.acting import Desk
 from tillpost.outbox.receiving import SETTLES
 from tillpost.outbox.watching import IMPORT_AGAIN, PUT_OFF, Watching
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
-
-
-@pytest.fixture(params=[Square, Kounta], ids=["square", "kounta"])
-def store(request: pytest.FixtureRequest) -> Iterator[Store]:
-    made: Store = request.param()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def square() -> Iterator[Square]:
-    made = Square()
-    yield made
-    made.close()
 
 
 def fetches(store: Store) -> int:
