@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from tillpost.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Tax, Variation
-from tillpost.order import Line, Modifier, Order, Payment
+from tillpost.models.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Tax, Variation
+from tillpost.models.order import Line, Modifier, Order, Payment
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 OAT = ModifierOption(id="oat", sku="M-OAT", name="Oat milk", price=80)

@@ -12,8 +12,8 @@ from decimal import Decimal
 
 from hypothesis import strategies as st
 
-from tillpost.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Tax, Variation, display_name
-from tillpost.order import (
+from tillpost.models.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Tax, Variation, display_name
+from tillpost.models.order import (
     Address,
     Charge,
     Customer,

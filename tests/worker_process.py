@@ -18,8 +18,8 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from tillpost.outbox import Connected, ConnectionOptions, Outbox, OutboxSettings, Processor, from_mapping
-from tillpost.till import adapter_for
+from tillpost.client.base import adapter_for
+from tillpost.outbox import Connected, ConnectionOptions, Outbox, OutboxSettings, Processor, from_mapping, worker_for
 
 
 class WorkerProcess:
@@ -85,7 +85,7 @@ def main() -> None:
         Outbox(told["url"], settings=OutboxSettings.model_validate(told["settings"])) as outbox,
         Processor(outbox, connections=from_mapping({"cafe": cafe})) as processor,
     ):
-        worker = outbox.engine.worker(processor)
+        worker = worker_for(processor)
         signal.signal(signal.SIGTERM, lambda number, frame: worker.stop())
         worker.run(until_idle=asked.until_idle)
 

@@ -17,15 +17,39 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, Field, SecretStr, TypeAdapter, ValidationError
 
-from tillpost import errors as e
-from tillpost.adapter import Adapter, AdapterSettings, Attempt, Credentials, Found, Looks, Problem, Row, Signed
-from tillpost.exchange import Effect, Exchange, Request, Response, ask, reading
-from tillpost.menu import Menu
-from tillpost.money import Amount, format_money
-from tillpost.order import Order, PosOrder, PosState, Progress
-from tillpost.readiness import Finding, Readiness, Reason
-from tillpost.remedies import Actor
-from tillpost.webhooks import Webhook, WebhookEvent, check_age, verify_hmac
+from tillpost.adapter import (
+    Actor,
+    Adapter,
+    AdapterSettings,
+    Amount,
+    Attempt,
+    Credentials,
+    Effect,
+    Exchange,
+    Finding,
+    Found,
+    Looks,
+    Menu,
+    Order,
+    PosOrder,
+    PosState,
+    Problem,
+    Progress,
+    Readiness,
+    Reason,
+    Request,
+    Response,
+    Row,
+    Signed,
+    Webhook,
+    WebhookEvent,
+    ask,
+    check_age,
+    format_money,
+    reading,
+    verify_hmac,
+)
+from tillpost.adapter import errors as e
 
 
 class GenericSettings(AdapterSettings):
@@ -105,7 +129,6 @@ class Generic(Adapter[GenericSettings]):
     """Any POS that serves Tillpost's own format."""
 
     platform, title, settings, keyed = "generic", "Generic POS", GenericSettings, True
-    simulator, demo = "tillpost_generic.simulator:GenericSimulator", "tillpost_generic.demo:scenarios"
     public_fields = frozenset("reference item_id modifier_id sku item reason progress due_at placed_at".split())
     errors = (
         *map(kind, (e.PermissionsError, e.RateLimitError, e.RegisterOfflineError, e.StoreClosedError, e.TaxError)),

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, cast
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from tillpost.menu import Menu
+from tillpost.adapter import Menu
 from tillpost_generic.adapter import Generic, Health, NewOrder, PosStatus, ProblemDetails
 
 __all__ = ["OPERATIONS", "document", "kinds"]

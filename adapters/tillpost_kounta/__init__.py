@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tillpost.hookspecs import hookimpl
+from tillpost.adapter import hookimpl
 
 
 @hookimpl

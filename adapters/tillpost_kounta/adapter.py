@@ -10,22 +10,68 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote, urlencode
 
-from tillpost import exchange, oauth
-from tillpost.adapter import Account, Adapter, Attempt, Choice, Found, searched_from, ticket_reference
-from tillpost.docket import spelled_out
-from tillpost.errors import Applied, DoubtError, PosError, RegisterOfflineError, SetupError, StoreClosedError
-from tillpost.exchange import Effect, Exchange, Request, Response, ask, ask_with_answer, nothing, reading
-from tillpost.itemising import Billed, as_note, itemise, proved, reference_in
-from tillpost.lenient import texts_in
-from tillpost.menu import Menu
-from tillpost.money import to_major
-from tillpost.net_menu import Product, menu_of_products, mixed
-from tillpost.order import Order, PosOrder, PosState, Progress
-from tillpost.readiness import Finding, Readiness, Reason
-from tillpost.remedies import Actor
-from tillpost.settings import AuthorisationRequest, Credentials, Signed
-from tillpost.table import Problem, Row
-from tillpost.webhooks import AvailabilityChanged, OrderChanged, Webhook, WebhookEvent, verify_hmac
+from tillpost.adapter import (
+    Account,
+    Actor,
+    Adapter,
+    Applied,
+    Attempt,
+    AuthorisationRequest,
+    AvailabilityChanged,
+    Billed,
+    Choice,
+    Credentials,
+    DoubtError,
+    Effect,
+    Exchange,
+    Finding,
+    Found,
+    Menu,
+    Order,
+    OrderChanged,
+    PageHeaders,
+    PosError,
+    PosOrder,
+    PosState,
+    Problem,
+    Product,
+    Progress,
+    Readiness,
+    Reason,
+    RegisterOfflineError,
+    Request,
+    Response,
+    Row,
+    SetupError,
+    Signed,
+    StoreClosedError,
+    Webhook,
+    WebhookEvent,
+    as_note,
+    ask,
+    ask_pages,
+    ask_when_there,
+    ask_with_answer,
+    find_or_make,
+    id_in_location,
+    itemise,
+    menu_of_products,
+    mixed,
+    nothing,
+    oauth,
+    proved,
+    reading,
+    reading_about,
+    reading_list,
+    reference_in,
+    searched_from,
+    spelled_out,
+    texts_in,
+    ticket_reference,
+    to_exact_body,
+    to_major,
+    verify_hmac,
+)
 from tillpost_kounta import wire
 from tillpost_kounta.settings import REGISTER_STEPS, KountaSettings
 from tillpost_kounta.table import TABLE
@@ -34,7 +80,7 @@ __all__ = ["Kounta"]
 
 M = TypeVar("M", bound=wire.Thing)
 _FIELDS = "categories,option_sets,availability,unit_price,unit_price_ex_tax,unit_tax,variants"
-_PAGES = exchange.PageHeaders(onward="x-next-page", count="x-pages", number="x-page")
+_PAGES = PageHeaders(onward="x-next-page", count="x-pages", number="x-page")
 _PRINTING = "pass_thru_printing_register"
 _MOST_NOTES = 2000
 _READ_BACK = (0.5, 1.0, 2.0)  # seconds for which a new order may be a 404
@@ -55,8 +101,6 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
     webhooks_proved = False
     token_path = "/v1/token"  # noqa: S105  an address; its tokens last an hour (third-party code)
     public_fields = frozenset("sale_number order_type placed_at fulfil_at id_str rate code".split())
-    simulator = "tillpost_kounta.simulator:KountaSimulator"
-    demo = "tillpost_kounta.demo:scenarios"
     register_steps = REGISTER_STEPS
 
     def __init__(self, settings: KountaSettings) -> None:
@@ -93,9 +137,9 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
 
     def _make(self, reference: str, **content: object) -> Exchange[wire.Order]:
         basis = {"site_id": int(self.config.site_id), "status": self.config.status, "sale_number": reference}
-        body = exchange.to_exact_body(**basis, **content)
+        body = to_exact_body(**basis, **content)
         post = Request("POST", f"{self._company}/orders.json", nothing, body, Effect.CREATE)
-        pos_id = exchange.id_in_location((yield from ask_with_answer(post))[1], "orders")
+        pos_id = id_in_location((yield from ask_with_answer(post))[1], "orders")
         if not pos_id:
             raise DoubtError("the answer names no order", applied=Applied.MAYBE)
         return wire.Order(id=pos_id, sale_number=reference, status=self.config.status)
@@ -149,8 +193,8 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         named = {"first_name": first, "last_name": last or "-", "phone": who.phone}
         query = urlencode({"email": who.email} if who.email else named)
         look = Request("GET", f"{path}?{query}", nothing, answers=frozenset({302, 404}))
-        make = Request("POST", path, nothing, exchange.to_exact_body(**named, email=who.email), Effect.SIDE)
-        found = yield from exchange.find_or_make("customers", look, make)
+        make = Request("POST", path, nothing, to_exact_body(**named, email=who.email), Effect.SIDE)
+        found = yield from find_or_make("customers", look, make)
         if found.isdecimal():
             return int(found), ()
         return None, ("The customer isn't linked in Kounta; name and phone are in the order's notes",)
@@ -158,7 +202,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
     def _proved(self, order: Order, there: wire.Order, menu: Menu | None, notices: Sequence[str]) -> Exchange[PosOrder]:
         """Read the order back and raise what is wrong with it. One that can't be read is there all the same."""
         try:
-            seen = yield from exchange.ask_when_there(self._order(there.id), _READ_BACK)
+            seen = yield from ask_when_there(self._order(there.id), _READ_BACK)
         except PosError as error:
             return _pos_order(there, *notices, f"Kounta's total isn't proved: {error.detail}")
         bill = [Billed(x.product, x.line_total_ex_tax, x.line_total_tax, [t.name for t in x.taxes]) for x in seen.lines]
@@ -210,7 +254,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
     def _sold(self, product: wire.Product, taxes: Sequence[wire.Thing]) -> Exchange[Product]:
         known = wire.taxes_of(product, taxes)
         if known is None:
-            read = exchange.reading_about(wire.Product, product.id)
+            read = reading_about(wire.Product, product.id)
             known = (yield from ask(Request("GET", f"{self._site}/products/{product.id}.json", read))).taxes or ()
         modifiers = yield from self._all(f"{self._company}/products/{product.id}/modifiers.json", wire.Product)
         return wire.sold(product, known, modifiers, included=self.config.prices_include_tax)
@@ -266,7 +310,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
 
     def _order(self, pos_id: str) -> Request[wire.Order]:
         path = f"{self._company}/orders/{quote(pos_id, safe='')}.json"
-        return Request("GET", path, exchange.reading_about(wire.Order, pos_id))
+        return Request("GET", path, reading_about(wire.Order, pos_id))
 
     def _status(self) -> Request[dict[str, str]]:
         # unconfirmed: that the printing register's status is a plain word as the others are; an answer would tell.
@@ -274,7 +318,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
 
     def _all(self, path: str, model: type[M]) -> Exchange[list[M]]:
         """Read a list to its end: newer ones name the next page, older ones say how many there are (third parties)."""
-        return exchange.ask_pages(Request("GET", path, exchange.reading_list(model)), _PAGES, self.config.base_url)
+        return ask_pages(Request("GET", path, reading_list(model)), _PAGES, self.config.base_url)
 
 
 def _pos_order(seen: wire.Order, *notices: str) -> PosOrder:

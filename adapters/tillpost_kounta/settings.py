@@ -6,10 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
-from tillpost.itemising import StandIns
-from tillpost.remedies import Actor
-from tillpost.runbook import StepText
-from tillpost.settings import AdapterSettings, Looks, Seconds
+from tillpost.adapter import Actor, AdapterSettings, Looks, Seconds, StandIns, StepText
 
 __all__ = ["REGISTER_STEPS", "KountaSettings"]
 

@@ -7,9 +7,7 @@ tell. A 5xx is an outage whatever its words, since it proves nothing.
 
 from __future__ import annotations
 
-from tillpost import errors
-from tillpost.errors import MenuError, PermissionsError
-from tillpost.table import Row
+from tillpost.adapter import MenuError, PermissionsError, Row, errors
 
 __all__ = ["TABLE"]
 

@@ -11,10 +11,8 @@ from typing import Annotated
 
 from pydantic import AliasChoices, AliasPath, Field
 
-from tillpost.lenient import Lenient, Many, Said, texts_in
-from tillpost.menu import Tax
-from tillpost.net_menu import Choice, ChoiceSet, taxes_that_come_to
-from tillpost.net_menu import Product as Sold
+from tillpost.adapter import Lenient, Many, ProductOption, ProductOptionSet, Said, Tax, taxes_that_come_to, texts_in
+from tillpost.adapter import Product as Sold
 
 __all__ = ["Line", "Order", "Product", "Thing", "currency", "sold", "taxes_of"]
 
@@ -88,13 +86,13 @@ def taxes_of(product: Product, taxes: Sequence[Thing]) -> Sequence[Thing] | None
 def sold(product: Product, taxes: Sequence[Thing], modifiers: Sequence[Product], *, included: bool) -> Sold:
     """Return the product with its option sets and modifiers."""
 
-    def choices(options: Sequence[Product]) -> list[Choice]:
-        return [Choice(option.id, option.name, option.price) for option in options]
+    def choices(options: Sequence[Product]) -> list[ProductOption]:
+        return [ProductOption(option.id, option.name, option.price) for option in options]
 
     of = product.option_sets
-    sets = [ChoiceSet(f"optionset-{s.id}", s.name, choices(s.options), s.least or 0, s.most or None) for s in of]
+    sets = [ProductOptionSet(f"optionset-{s.id}", s.name, choices(s.options), s.least or 0, s.most or None) for s in of]
     if modifiers:
-        sets.append(ChoiceSet(f"modifiers-{product.id}", "Modifiers", choices(modifiers), removable=True))
+        sets.append(ProductOptionSet(f"modifiers-{product.id}", "Modifiers", choices(modifiers), removable=True))
     own = [Tax(id=tax.id, name=tax.name, rate=tax.rate, included=included) for tax in taxes]
     gone, online = product.is_available is False, product.show_online is not False
     names = [category.name for category in product.categories]

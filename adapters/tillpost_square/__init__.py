@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tillpost.hookspecs import hookimpl
+from tillpost.adapter import hookimpl
 
 if TYPE_CHECKING:
     from tillpost_square.adapter import Square

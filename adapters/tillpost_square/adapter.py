@@ -14,26 +14,44 @@ from urllib.parse import quote as escaped
 
 from pydantic import BaseModel, ValidationError
 
-from tillpost import oauth
 from tillpost.adapter import (
     Account,
     Adapter,
+    Applied,
     Attempt,
     AuthorisationRequest,
+    BuriedError,
     Credentials,
+    Draft,
+    Effect,
+    Exchange,
+    Finding,
     Found,
+    Menu,
+    Order,
+    OrderError,
+    OutageError,
+    PermissionsError,
+    PosError,
+    PosOrder,
+    PosState,
     Problem,
+    Progress,
+    Readiness,
+    Request,
+    Response,
     Row,
     Signed,
+    Webhook,
+    WebhookEvent,
+    ask,
+    ask_with_answer,
+    oauth,
+    reading,
     searched_from,
     ticket_reference,
+    to_body,
 )
-from tillpost.errors import Applied, BuriedError, OrderError, OutageError, PermissionsError, PosError
-from tillpost.exchange import Effect, Exchange, Request, Response, ask, ask_with_answer, reading, to_body
-from tillpost.menu import Menu
-from tillpost.order import Draft, Order, PosOrder, PosState, Progress
-from tillpost.readiness import Finding, Readiness
-from tillpost.webhooks import Webhook, WebhookEvent
 from tillpost_square import authorisation, wire
 from tillpost_square.authorisation import REVOKE, TOKEN, authorize_url
 from tillpost_square.catalogue import TYPES, CatalogueChanges, changes_of, menu_of
@@ -70,8 +88,6 @@ class Square(Adapter[SquareSettings]):
         "sort_field sort_order states object_types scopes capabilities latest_time prep_time_duration".split()
     )
     # unconfirmed: that the header with Square's own mark of a request is the usual x-request-id; any answer would tell.
-    simulator = "tillpost_square.simulator:SquareSimulator"
-    demo = "tillpost_square.demo:scenarios"
     register_steps = REGISTER_STEPS
 
     def __init__(self, settings: SquareSettings) -> None:

@@ -12,10 +12,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tillpost import oauth
-from tillpost.adapter import Account, AuthorisationRequest, Choice, Credentials
-from tillpost.errors import PermissionsError
-from tillpost.exchange import Effect, Exchange, Request, ask, nothing, reading, to_body
+from tillpost.adapter import (
+    Account,
+    AuthorisationRequest,
+    Choice,
+    Credentials,
+    Effect,
+    Exchange,
+    PermissionsError,
+    Request,
+    ask,
+    nothing,
+    oauth,
+    reading,
+    to_body,
+)
 from tillpost_square import wire
 
 __all__ = ["REVOKE", "SCOPES", "TOKEN", "account", "authorize_url", "revoke"]

@@ -12,8 +12,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from tillpost import menu as m
-from tillpost.words import Id, Word
+from tillpost.adapter import Id, Word
+from tillpost.adapter import menu as m
 from tillpost_square.wire import CatalogObject, Item, Location, ModifierList, ModifierListInfo, Override, Variation
 
 __all__ = ["TYPES", "CatalogueChanges", "changes_of", "menu_of"]

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from tillpost.errors import PermissionsError, PosError
-from tillpost.readiness import Finding, Reason
-from tillpost.remedies import Actor
-from tillpost.runbook import StepText
+from tillpost.adapter import Actor, Finding, PermissionsError, PosError, Reason, StepText
 from tillpost_square.wire import Location, TokenStatus
 
 __all__ = ["REGISTER_STEPS", "SCOPES", "location_findings", "token_findings", "unseen_location"]

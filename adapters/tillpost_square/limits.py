@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tillpost.errors import OrderError
+from tillpost.adapter import OrderError
 
 __all__ = [
     "CHARGE_NAME",

@@ -5,9 +5,7 @@ Called with the order as Square has priced it, before it is undone; all amounts 
 
 from __future__ import annotations
 
-from tillpost.errors import MenuError, PosError, SetupError, TaxError
-from tillpost.money import format_money
-from tillpost.order import Line, Order
+from tillpost.adapter import Line, MenuError, Order, PosError, SetupError, TaxError, format_money
 from tillpost_square.wire import LineItem, PricedOrder
 
 __all__ = ["mismatch"]

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from tillpost.exchange import Response
-from tillpost.order import Draft, PosOrder, PosState, Progress
+from tillpost.adapter import Draft, PosOrder, PosState, Progress, Response
 from tillpost_square.wire import MadeOrder, SquareOrder
 
 __all__ = ["CLOSED", "draft_of", "is_paid", "pos_order"]

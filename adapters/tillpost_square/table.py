@@ -8,8 +8,7 @@ causes a menu import. `applied` says what became of the request: Square's 4xx an
 
 from __future__ import annotations
 
-from tillpost.adapter import Row
-from tillpost.errors import (
+from tillpost.adapter import (
     Applied,
     DoubtError,
     MenuError,
@@ -17,6 +16,7 @@ from tillpost.errors import (
     OutageError,
     PermissionsError,
     RateLimitError,
+    Row,
     SetupError,
     TaxError,
     UnknownPosError,

@@ -13,12 +13,20 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeAlias
 
-from tillpost.adapter import Attempt, ticket_reference
-from tillpost.docket import spelled_out
-from tillpost.errors import SetupError
-from tillpost.menu import Menu
-from tillpost.money import format_money
-from tillpost.order import Address, Customer, Delivery, DineIn, Line, Order
+from tillpost.adapter import (
+    Address,
+    Attempt,
+    Customer,
+    Delivery,
+    DineIn,
+    Line,
+    Menu,
+    Order,
+    SetupError,
+    format_money,
+    spelled_out,
+    ticket_reference,
+)
 from tillpost_square import limits
 from tillpost_square.limits import Trimming, intact
 from tillpost_square.settings import SquareSettings

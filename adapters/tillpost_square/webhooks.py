@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from pydantic import SecretStr
 
-from tillpost.webhooks import (
+from tillpost.adapter import (
     AuthorisationRevoked,
     AvailabilityChanged,
     MenuChanged,

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-from tillpost.words import Id
+from tillpost.adapter import Id
 
 __all__ = [
     "Calculated",

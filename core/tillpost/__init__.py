@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tillpost.async_till import AsyncTill
+from tillpost.client.aio import AsyncTill
+from tillpost.client.sync import Till
 from tillpost.errors import (
     ConfigError,
     DoubtError,
@@ -32,13 +33,12 @@ from tillpost.errors import (
     UnknownPosError,
     UnsupportedError,
 )
-from tillpost.hookspecs import hookimpl
-from tillpost.menu import Menu
-from tillpost.order import Order, PosOrder
-from tillpost.recovery import Policy
-from tillpost.till import Till
-from tillpost.transport import Limits
-from tillpost.words import explain
+from tillpost.models.base import explain
+from tillpost.models.menu import Menu
+from tillpost.models.order import Order, PosOrder
+from tillpost.plugins.hookspecs import hookimpl
+from tillpost.submission.policy import Policy
+from tillpost.transport.http import Limits
 
 if TYPE_CHECKING:
     from tillpost.outbox import Outbox as Outbox

@@ -25,8 +25,8 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from tillpost.errors import ConfigError
-from tillpost.recovery import Policy
-from tillpost.words import explain
+from tillpost.models.base import explain
+from tillpost.submission.policy import Policy
 
 __all__ = ["CONFIG_VARIABLE", "DEFAULT_CONFIG", "ConnectionSettings", "config_path", "load_connections", "load_table"]
 

@@ -26,9 +26,9 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from tillpost import errors
-from tillpost.cli.exits import CODES, code_for
+from tillpost.cli.exit_codes import CODES, code_for
 from tillpost.errors import PosError
-from tillpost.remedies import REMEDIES
+from tillpost.errors.remedies import REMEDIES
 
 ROOT = Path(__file__).parents[2]
 

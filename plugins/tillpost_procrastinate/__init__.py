@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from tillpost.hookspecs import hookimpl
+from tillpost.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from tillpost_procrastinate.engine import Procrastinate

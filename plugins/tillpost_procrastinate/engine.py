@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Double, Text, bindparam, text
 
 from tillpost.errors import ConfigError
+from tillpost_procrastinate.names import QUEUE, TASK
 
 if TYPE_CHECKING:
     from tillpost.outbox import Processor
@@ -22,11 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["QUEUE", "TASK", "Procrastinate"]
 
-QUEUE = "tillpost"
-"""The queue of the jobs. Workers of yours that share the database take other queues."""
-
-TASK = "tillpost.process"
-"""The name of the jobs' task."""
 
 _DEFER = text(f"""
     SELECT procrastinate_defer_jobs_v1(ARRAY[

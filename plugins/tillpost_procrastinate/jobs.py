@@ -21,7 +21,7 @@ from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import DeleteJobCondition, Status
 from sqlalchemy import URL
 
-from tillpost_procrastinate.engine import QUEUE, TASK
+from tillpost_procrastinate.names import QUEUE, TASK
 
 __all__ = ["Jobs"]
 

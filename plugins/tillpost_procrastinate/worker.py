@@ -13,9 +13,9 @@ from concurrent.futures import Future
 from functools import partial
 
 from tillpost.outbox import Processor, StoreError
-from tillpost.outbox.crew import Crew
-from tillpost.outbox.store import Claim
-from tillpost.outbox.tending import Tending
+from tillpost.outbox.orders.claims import Claim
+from tillpost.outbox.thread_pool import Crew
+from tillpost.outbox.worker.maintenance import Tending
 from tillpost_procrastinate.jobs import Jobs
 
 __all__ = ["ProcrastinateWorker"]

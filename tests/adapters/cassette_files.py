@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 import pytest
 
 from adapters.cassette_orders import CANARIES, CANARY
-from tillpost.plugins import adapter_named
-from tillpost.redaction import MASK
+from tillpost.adapter.redaction import MASK
+from tillpost.plugins.manager import adapter_named
 from tillpost.testing import Cassettes, Source, leaks_in, read_provenance
 from tillpost.testing.files import read_yaml
 

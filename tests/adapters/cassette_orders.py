@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Generic, Protocol, Self, TypeVar
 from unittest.mock import patch
 
-from tillpost.order import Address, Charge, Customer, Delivery, Discount, Line, Modifier, Order, Payment
+from tillpost.models.order import Address, Charge, Customer, Delivery, Discount, Line, Modifier, Order, Payment
 from tillpost.simulator import FaultPlan, Running, Simulator, serve_in_thread
 from tillpost.testing import Origin, simulated
 

@@ -10,10 +10,10 @@ from typing import Any, Generic
 import pytest
 
 from adapters.cassette_orders import LUNCH, S, Simulated
-from tillpost.adapter import Attempt
+from tillpost.adapter.base import Attempt
 from tillpost.errors import BuriedError, MenuError, Outcome, PosError, UnsupportedError
-from tillpost.menu import Menu
-from tillpost.order import Order
+from tillpost.models.menu import Menu
+from tillpost.models.order import Order
 from tillpost.simulator import Fault, FaultPlan, FaultRule
 from tillpost.testing import Store, cases
 

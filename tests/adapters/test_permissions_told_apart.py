@@ -10,12 +10,12 @@ import pytest
 from pydantic import SecretStr
 
 from tillpost import AsyncTill, PermissionsError, Till, UnsupportedError
-from tillpost.authorisation import account, revoke
-from tillpost.settings import Account, Credentials
+from tillpost.adapter.settings import Account, Credentials
+from tillpost.authorization import account, revoke
+from tillpost.client.base import Options, adapter_for
 from tillpost.simulator import Running, serve_in_thread
-from tillpost.till import Options, adapter_for
-from tillpost_kounta.simulator import KountaSimulator
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.kounta import KountaSimulator
+from tillpost_simulators.square import SquareSimulator
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from adapters.square.shop_orders import TOASTIE, paid
 from databases import PostgresServer
 from tillpost.outbox import Outbox
 from tillpost.simulator import Fault, FaultKind, FaultPlan, Running, serve_in_thread
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 from worker_process import WorkerProcess, until
 
 ORDERS = 200

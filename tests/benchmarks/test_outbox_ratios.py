@@ -23,9 +23,9 @@ import pytest
 from sqlalchemy import insert, select
 
 from tillpost import AsyncTill, Order
+from tillpost.client.base import adapter_for
 from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor, Worker, from_mapping
-from tillpost.outbox import schema as t
-from tillpost.till import adapter_for
+from tillpost.outbox.db import schema as t
 
 ADD_AT_LEAST = 0.5
 DRAIN_AT_LEAST = 0.4
@@ -36,7 +36,7 @@ FEW, MANY = 1_000, 100_000
 SIMULATOR = """
 import asyncio, json
 from tillpost.simulator import serve
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 simulator = SquareSimulator()
 asyncio.run(serve(simulator, ready=lambda url: print(json.dumps(simulator.connection_settings(url)), flush=True)))
 """

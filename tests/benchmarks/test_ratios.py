@@ -26,7 +26,7 @@ import pytest
 
 from adapters.in_process import InProcess
 from tillpost import Order, Till
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 T = TypeVar("T")
 

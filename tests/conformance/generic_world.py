@@ -8,11 +8,11 @@ from collections.abc import Mapping
 
 from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, OAT, TOASTIE, paid
 from tillpost import OutageError, Outcome, PermissionsError, PosError, UnknownPosError
-from tillpost.order import Order, PosOrder
+from tillpost.adapter.webhooks import OrderChanged
+from tillpost.models.order import Order, PosOrder
 from tillpost.testing.world import KINDS, Delivery, Impossible, Trouble, World
-from tillpost.webhooks import OrderChanged
 from tillpost_generic.adapter import Generic, signed_text
-from tillpost_generic.simulator import GenericSimulator
+from tillpost_simulators.generic import GenericSimulator
 
 NOWHERE = TOASTIE.model_copy(update={"item_id": "GONE", "sku": "GONE", "name": "Pavlova"})
 

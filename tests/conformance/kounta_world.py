@@ -20,14 +20,14 @@ from tillpost import (
     TaxError,
     UnknownPosError,
 )
-from tillpost.order import Order, PosOrder
+from tillpost.models.order import Order, PosOrder
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
 from tillpost.testing.world import Delivery, Impossible, Trouble, World
 from tillpost_kounta.adapter import Kounta
-from tillpost_kounta.simulator import KountaSimulator
-from tillpost_kounta.simulator.order_json import single_order
-from tillpost_kounta.simulator.webhooks import sent
-from tillpost_kounta.simulator.wire import to_json
+from tillpost_simulators.kounta import KountaSimulator
+from tillpost_simulators.kounta.order_json import single_order
+from tillpost_simulators.kounta.webhooks import sent
+from tillpost_simulators.kounta.wire import to_json
 
 NOWHERE = TOASTIE.model_copy(update={"item_id": "999", "sku": "GONE", "name": "Pavlova"})
 STAND_INS = {

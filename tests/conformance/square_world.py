@@ -25,11 +25,11 @@ from tillpost import (
     TaxError,
     UnknownPosError,
 )
-from tillpost.order import Order, Pickup, PosOrder
+from tillpost.models.order import Order, Pickup, PosOrder
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
 from tillpost.testing.world import Delivery, Impossible, Trouble, World
+from tillpost_simulators.square import SquareSimulator
 from tillpost_square.adapter import Square
-from tillpost_square.simulator import SquareSimulator
 
 NOWHERE = TOASTIE.model_copy(update={"item_id": "GONE", "sku": "GONE", "name": "Pavlova"})
 

@@ -11,9 +11,9 @@ from conformance.kounta_world import KountaWorld
 from conformance.square_world import SquareWorld
 from tillpost.simulator import serve_in_thread
 from tillpost.testing.conformance import Conformance
-from tillpost_generic.simulator import GenericSimulator
-from tillpost_kounta.simulator import KountaSettings, KountaSimulator
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.generic import GenericSimulator
+from tillpost_simulators.kounta import KountaSettings, KountaSimulator
+from tillpost_simulators.square import SquareSimulator
 
 
 class TestSquare(Conformance):

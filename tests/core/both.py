@@ -20,11 +20,11 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast
 import httpx
 
 from tillpost import AsyncTill, Till
-from tillpost.adapter import Adapter
-from tillpost.importing import MenuImport
-from tillpost.order import Order, PosOrder
-from tillpost.readiness import Readiness
-from tillpost.till import Options
+from tillpost.adapter.base import Adapter
+from tillpost.adapter.readiness import Readiness
+from tillpost.client.base import Options
+from tillpost.models.order import Order, PosOrder
+from tillpost.submission.menu_import import MenuImport
 
 Kind: TypeAlias = Literal["sync", "async"]
 KINDS: tuple[Kind, ...] = ("sync", "async")

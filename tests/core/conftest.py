@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from tillpost import Policy
-from tillpost.adapter import Adapter
-from tillpost.till import Options
+from tillpost.adapter.base import Adapter
+from tillpost.client.base import Options
 
 from .both import KINDS, BlockingTill, Kind, blocking
 from .sending import Sender, sender

@@ -11,9 +11,9 @@ import httpx
 from pydantic import SecretStr
 
 from tillpost import Limits
-from tillpost.adapter import Credentials
-from tillpost.exchange import Fault, Request, Response, nothing
-from tillpost.transport import AsyncLine, Line
+from tillpost.adapter.base import Credentials
+from tillpost.adapter.exchange import Fault, Request, Response, nothing
+from tillpost.transport.http import AsyncLine, Line
 
 from .both import Kind
 from .toy import TOKEN, Toy

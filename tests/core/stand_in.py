@@ -14,10 +14,9 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from tillpost import commands
-from tillpost.adapter import Adapter, AdapterSettings, Attempt, Found, Problem, Row
-from tillpost.commands import Flow
-from tillpost.connection import Connection
+from tillpost.adapter.base import Adapter, AdapterSettings, Attempt, Found, Problem, Row
+from tillpost.adapter.exchange import Effect, Exchange, Fault, Request, Response, ask, pause, reading, to_body
+from tillpost.adapter.readiness import Readiness
 from tillpost.errors import (
     Applied,
     BuriedError,
@@ -28,14 +27,15 @@ from tillpost.errors import (
     PosError,
     TaxError,
 )
-from tillpost.exchange import Effect, Exchange, Fault, Request, Response, ask, pause, reading, to_body
-from tillpost.importing import importing
-from tillpost.journal import MemoryJournal
-from tillpost.menu import Item, Menu, Variation
-from tillpost.order import Draft, Order, PosOrder
-from tillpost.readiness import Readiness
-from tillpost.recovery import Policy
-from tillpost.submission import Submission
+from tillpost.models.menu import Item, Menu, Variation
+from tillpost.models.order import Draft, Order, PosOrder
+from tillpost.submission import commands
+from tillpost.submission.commands import Flow
+from tillpost.submission.context import Connection
+from tillpost.submission.flow import Submission
+from tillpost.submission.journal import MemoryJournal
+from tillpost.submission.menu_import import importing
+from tillpost.submission.policy import Policy
 
 Failing = Callable[[Request[Any], int], "tuple[str, Response | Fault] | None"]
 """Given a request and its number: None, or ("before" | "after" its effect, what comes back instead)."""

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tillpost import explain
-from tillpost.adapter import Adapter, AdapterSettings, Attempt, Problem, Row, Verdict, unreachable
+from tillpost.adapter.base import Adapter, AdapterSettings, Attempt, Problem, Row, Verdict, unreachable
+from tillpost.adapter.error_table import DEFAULT_ROWS
+from tillpost.adapter.exchange import Effect, Fault, Request, Response, nothing, reading
 from tillpost.errors import (
     Applied,
     MenuError,
@@ -28,9 +30,7 @@ from tillpost.errors import (
     UnknownPosError,
     UnsupportedError,
 )
-from tillpost.exchange import Effect, Fault, Request, Response, nothing, reading
-from tillpost.order import Draft
-from tillpost.table import DEFAULT_ROWS
+from tillpost.models.order import Draft
 
 from .toy import Toy, ToyMade, ToySettings, toy_order
 

@@ -13,12 +13,13 @@ from typing import Any
 import httpx
 import pytest
 
-from tillpost import Limits, OutageError, Policy, SetupError, addresses
-from tillpost.addresses import NOT_PUBLIC, BarredError, guard, guard_async, is_public
+from tillpost import Limits, OutageError, Policy, SetupError
+from tillpost.adapter.exchange import Fault, Request, Response, nothing
+from tillpost.client.base import Options
 from tillpost.errors import Applied, Outcome
-from tillpost.exchange import Fault, Request, Response, nothing
-from tillpost.till import Options
-from tillpost.transport import AsyncLine, Line
+from tillpost.transport import address_guard as addresses
+from tillpost.transport.address_guard import NOT_PUBLIC, BarredError, guard, guard_async, is_public
+from tillpost.transport.http import AsyncLine, Line
 
 from .both import Kind
 from .conftest import Opening

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies import orders
-from tillpost.docket import CUT, WIDTH, docket, spelled_out
-from tillpost.money import to_major
-from tillpost.order import Delivery, Order
+from tillpost.models.docket import CUT, WIDTH, docket, spelled_out
+from tillpost.models.money import to_major
+from tillpost.models.order import Delivery, Order
 
 
 def flat(text: str) -> str:

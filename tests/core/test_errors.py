@@ -31,8 +31,8 @@ from tillpost.errors import (
     UnsupportedError,
     error_named,
 )
-from tillpost.order import PosOrder
-from tillpost.remedies import Actor
+from tillpost.errors.remedies import Actor
+from tillpost.models.order import PosOrder
 
 TRANSIENT: dict[type[PosError], bool] = {
     MenuError: False,

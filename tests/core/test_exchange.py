@@ -9,8 +9,7 @@ from typing import Any, cast
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from tillpost.errors import OutageError, PosError, SetupError
-from tillpost.exchange import (
+from tillpost.adapter.exchange import (
     MOST_PAGES,
     Effect,
     PageHeaders,
@@ -32,6 +31,7 @@ from tillpost.exchange import (
     to_body,
     to_exact_body,
 )
+from tillpost.errors import OutageError, PosError, SetupError
 
 from .toy import ToyStatus
 

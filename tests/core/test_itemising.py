@@ -9,9 +9,19 @@ from typing import Any
 import pytest
 
 from tillpost import MenuError, Order, PosOrder, SetupError, TaxError
-from tillpost.itemising import Billed, Itemised, StandIns, as_note, in_words, itemise, misbilled, proved, reference_in
-from tillpost.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Tax, Variation
-from tillpost.order import PosState
+from tillpost.adapter.net_order import (
+    Billed,
+    Itemised,
+    StandIns,
+    as_note,
+    in_words,
+    itemise,
+    misbilled,
+    proved,
+    reference_in,
+)
+from tillpost.models.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Tax, Variation
+from tillpost.models.order import PosState
 
 GST = Tax(id="gst", name="GST", rate=Decimal("0.1"), included=True)
 LEVY = Tax(id="levy", name="Levy", rate=Decimal("0.05"), included=True)

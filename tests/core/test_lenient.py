@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from tillpost.lenient import Lenient, Many, Said, texts_in
+from tillpost.adapter.fields import Lenient, Many, Said, texts_in
 
 
 class Thing(Lenient):

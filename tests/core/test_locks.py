@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tillpost.locks import NamedAsyncLocks, NamedLocks
+from tillpost.client.locks import NamedAsyncLocks, NamedLocks
 
 
 def test_threads_hold_a_name_one_at_a_time_and_leave_nothing_behind() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from strategies import menus
-from tillpost.menu import (
+from tillpost.models.menu import (
     GroupUse,
     Index,
     Item,

@@ -10,8 +10,8 @@ from hypothesis import given
 
 from cafe import BREAD, GST, MENU, MILK, OAT, SOY, TOASTIE, WHITE, menu_with
 from strategies import menus, renumbered
-from tillpost.menu import GroupUse, Menu, Variation
-from tillpost.menu_changes import MenuChanges, compare
+from tillpost.menus.diff import MenuChanges, compare
+from tillpost.models.menu import GroupUse, Menu, Variation
 
 BLT = TOASTIE.variations[0]
 

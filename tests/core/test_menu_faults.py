@@ -9,8 +9,8 @@ from hypothesis import given
 
 from cafe import BREAD, GST, MENU, MILK, TOASTIE, WHITE, menu_with
 from strategies import menus
-from tillpost.menu import GroupUse, Item, Menu, ModifierGroup, SetupFault, Tax, Variation
-from tillpost.menu_faults import menu_finding, setup_faults
+from tillpost.menus.lint import menu_finding, setup_faults
+from tillpost.models.menu import GroupUse, Item, Menu, ModifierGroup, SetupFault, Tax, Variation
 
 
 def tax(name: str, *, enabled: bool = True) -> Tax:

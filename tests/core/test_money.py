@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from strategies import currencies
-from tillpost.money import Amount, Currency, SignedAmount, exponent, format_money, to_major, to_minor
+from tillpost.models.money import Amount, Currency, SignedAmount, exponent, format_money, to_major, to_minor
 
 amounts = st.integers(-(10**12), 10**12)
 

@@ -6,15 +6,15 @@ from decimal import Decimal
 
 import pytest
 
-from tillpost.menu import SetupFault, Tax
-from tillpost.net_menu import Choice, ChoiceSet, Product, menu_of_products, taxes_that_come_to
+from tillpost.adapter.net_menu import Product, ProductOption, ProductOptionSet, menu_of_products, taxes_that_come_to
+from tillpost.models.menu import SetupFault, Tax
 
 GST = Tax(id="gst", name="GST", rate=Decimal("0.1"), included=True)
 LEVY = Tax(id="levy", name="Levy", rate=Decimal("0.05"), included=True)
 
 
 def product(
-    product_id: str, net: str | None, *taxes: Tax, sets: tuple[ChoiceSet, ...] = (), gone: bool = False
+    product_id: str, net: str | None, *taxes: Tax, sets: tuple[ProductOptionSet, ...] = (), gone: bool = False
 ) -> Product:
     price = None if net is None else Decimal(net)
     return Product(product_id, product_id.title(), f"SKU-{product_id}", price, taxes, ["Food"], sets, gone, online=True)
@@ -34,7 +34,9 @@ def test_a_price_holds_the_taxes_that_are_included_and_keeps_its_decimals(
 
 
 def test_an_option_is_a_product_of_the_site_with_its_own_price_and_tax() -> None:
-    milks = ChoiceSet("milks", "Milk", [Choice("oat"), Choice("soy", "Soya", Decimal("0.5"))], 1, 2)
+    milks = ProductOptionSet(
+        "milks", "Milk", [ProductOption("oat"), ProductOption("soy", "Soya", Decimal("0.5"))], 1, 2
+    )
     products = [
         product("white", "5", GST, sets=(milks,)),
         product("oat", "0.7273", GST, gone=True),
@@ -49,14 +51,14 @@ def test_an_option_is_a_product_of_the_site_with_its_own_price_and_tax() -> None
 
 
 def test_what_can_be_removed_has_an_id_with_a_minus_and_costs_nothing() -> None:
-    extras = ChoiceSet("extras", "Extras", [Choice("oat")], removable=True)
+    extras = ProductOptionSet("extras", "Extras", [ProductOption("oat")], removable=True)
     menu = menu_of_products([product("white", "5", sets=(extras,)), product("oat", "1")], site="s", currency="AUD")
     options = menu.options(menu.items[0])
     assert (options["-oat"].name, options["-oat"].price) == ("No Oat", 0)
 
 
 def test_an_option_that_isnt_sold_at_the_site_is_left_out_and_told_once() -> None:
-    sauces = ChoiceSet("sauces", "Sauces", [Choice("chilli", "Chilli sauce")])
+    sauces = ProductOptionSet("sauces", "Sauces", [ProductOption("chilli", "Chilli sauce")])
     products = [product("burger", "10", sets=(sauces,)), product("wrap", "9", sets=(sauces,))]
     known = SetupFault(subject="Wrap", text="is odd")
     menu = menu_of_products(products, site="s", currency="AUD", faults=[known])

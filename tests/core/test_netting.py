@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tillpost.netting import NetLine, net_values, shares
+from tillpost.adapter.net_prices import NetLine, net_values, shares
 
 RATES = ("0.1", "0.15", "0.08875", "0")
 CENT = Decimal(1)

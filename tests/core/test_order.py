@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from strategies import orders
-from tillpost.order import Address, Order, describe_lines
-from tillpost.words import explain
+from tillpost.models.base import explain
+from tillpost.models.order import Address, Order, describe_lines
 
 EXAMPLES = Path(__file__).parents[2] / "docs/examples/orders"
 LUNCH: dict[str, Any] = json.loads((EXAMPLES / "lunch-pickup.json").read_text())

@@ -16,18 +16,18 @@ from conformance.generic_world import GenericWorld
 from conformance.kounta_world import KountaWorld
 from conformance.square_world import SquareWorld
 from tillpost import ConfigError, Policy, PosError, Till
-from tillpost.adapter import Adapter, Credentials
-from tillpost.authorisation import authorize_url, exchange_code
-from tillpost.plugins import adapter_named
+from tillpost.adapter.base import Adapter, Credentials
+from tillpost.adapter.webhooks import WebhookError
+from tillpost.authorization import authorize_url, exchange_code
+from tillpost.client.base import Options
+from tillpost.plugins.manager import adapter_named
 from tillpost.simulator import serve_in_thread
 from tillpost.testing import Cassettes, Opened, Origin, Source
 from tillpost.testing.world import World
-from tillpost.till import Options
-from tillpost.webhooks import WebhookError
-from tillpost_generic.simulator import GenericSimulator, WorldSettings
-from tillpost_kounta.simulator import KountaSettings, KountaSimulator
-from tillpost_square.simulator import SquareSimulator
-from tillpost_square.simulator import WorldSettings as SquareSettings
+from tillpost_simulators.generic import GenericSimulator, WorldSettings
+from tillpost_simulators.kounta import KountaSettings, KountaSimulator
+from tillpost_simulators.square import SquareSimulator
+from tillpost_simulators.square import WorldSettings as SquareSettings
 
 from .canaries import ACCESS, CLIENT, CODE, HOOK, REFRESH, RENEWED, VERIFIER, leaks
 from .test_secrets import logged as logged  # a fixture

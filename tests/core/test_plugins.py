@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from tillpost import AsyncTill, ConfigError, Menu, MenuError, Order, PosError, PosOrder, Till, hookimpl
-from tillpost.menu_changes import MenuChanges
-from tillpost.plugins import Hooks, adapter_named, adapters, broken, installed
-from tillpost.till import Options
+from tillpost.client.base import Options
+from tillpost.menus.diff import MenuChanges
+from tillpost.plugins.manager import Hooks, adapter_named, adapters, broken, installed
 
 from .both import Kind, connected
 from .conftest import QUICK, Opening

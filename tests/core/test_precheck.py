@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from cafe import BLT, BREAD, COFFEE, GONE, GST, MENU, MILK, OAT_MILK, TOASTIE, WHITE, menu_with, order_of
 from strategies import menus, orders_from, renumbered
 from tillpost.errors import MenuError, PosError, TaxError
-from tillpost.menu import GroupUse, Item, Menu, Tax, Variation
-from tillpost.order import DineIn, Line, Modifier
-from tillpost.precheck import check_order
-from tillpost.rebinding import rebind
+from tillpost.menus.matching import rebind
+from tillpost.menus.validation import check_order
+from tillpost.models.menu import GroupUse, Item, Menu, Tax, Variation
+from tillpost.models.order import DineIn, Line, Modifier
 
 SECOND_TAX = Tax(id="wk", name="Weekend surcharge", rate=Decimal("0.15"), included=False)
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from cafe import BLT, COFFEE, GONE, MENU, OAT_MILK, TOASTIE, WHITE, menu_with, order_of
 from strategies import menus, orders, orders_from, renumbered
-from tillpost.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Variation
-from tillpost.order import Line, Modifier, Order
-from tillpost.rebinding import PricePolicy, rebind
+from tillpost.menus.matching import PricePolicy, rebind
+from tillpost.models.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Variation
+from tillpost.models.order import Line, Modifier, Order
 
 POLICIES: tuple[PricePolicy, ...] = ("refuse", "keep_paid")
 

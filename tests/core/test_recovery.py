@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tillpost.adapter.exchange import Effect
 from tillpost.errors import Applied, ErrorRecord, Outcome
-from tillpost.exchange import Effect
-from tillpost.journal import (
+from tillpost.models.order import Draft, PosOrder
+from tillpost.submission.history import Do, Step, fold, next_step
+from tillpost.submission.journal import (
     Asked,
     Buried,
     Cancelled,
@@ -19,8 +21,7 @@ from tillpost.journal import (
     Settled,
     Submitted,
 )
-from tillpost.order import Draft, PosOrder
-from tillpost.recovery import Do, Policy, Step, fold, next_step
+from tillpost.submission.policy import Policy
 
 THERE = PosOrder(id="o1")
 DRAFT = Draft(id="o1", total=1000)

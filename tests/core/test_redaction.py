@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tillpost.redaction import LONGEST, MASK, PUBLIC_FIELDS, redact, redact_path
+from tillpost.adapter.redaction import LONGEST, MASK, PUBLIC_FIELDS, redact, redact_path
 
 SECRET = "EAAA-secret"
 values = st.recursive(

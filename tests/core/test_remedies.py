@@ -23,7 +23,7 @@ from tillpost.errors import (
     UnknownPosError,
     UnsupportedError,
 )
-from tillpost.remedies import MENU_IMPORTED, REMEDIES, Action, fill
+from tillpost.errors.remedies import MENU_IMPORTED, REMEDIES, Action, fill
 
 KINDS = (
     BuriedError, DoubtError, MenuError, OrderError, OutageError, PermissionsError, PosError, RateLimitError,

@@ -9,12 +9,12 @@ import pytest
 import stamina
 
 from tillpost import Limits, OutageError, Policy, PosError, RateLimitError
-from tillpost.adapter import Verdict
-from tillpost.commands import Transmit
+from tillpost.adapter.base import Verdict
+from tillpost.adapter.exchange import Effect, Fault, Request, Response, nothing
+from tillpost.client.base import Options
+from tillpost.client.retry import Again, Repeating, backoff
 from tillpost.errors import Applied, DoubtError, MenuError, Outcome
-from tillpost.exchange import Effect, Fault, Request, Response, nothing
-from tillpost.repeating import Again, Repeating, backoff
-from tillpost.till import Options
+from tillpost.submission.commands import Transmit
 
 from .conftest import QUICK, Opening
 from .toy import toy_order

@@ -16,10 +16,10 @@ from pydantic import SecretStr
 
 import tillpost
 from tillpost import AsyncTill, ConfigError, Order, OutageError, Policy, PosError, Till, hookimpl
-from tillpost.adapter import Attempt
-from tillpost.exchange import Effect, Exchange, Request, ask, nothing
-from tillpost.order import PosOrder
-from tillpost.till import BaseTill, Options, adapter_for
+from tillpost.adapter.base import Attempt
+from tillpost.adapter.exchange import Effect, Exchange, Request, ask, nothing
+from tillpost.client.base import BaseTill, Options, adapter_for
+from tillpost.models.order import PosOrder
 
 from .both import KINDS, Kind, blocking
 from .canaries import ACCESS, CLIENT, REFRESH, RENEWED, Search, leaks

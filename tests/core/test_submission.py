@@ -39,14 +39,14 @@ from tillpost import (
     TaxError,
     UnknownPosError,
 )
-from tillpost.adapter import Row
+from tillpost.adapter.base import Row
+from tillpost.adapter.exchange import Effect, Fault, Request, Response, ask, reading, to_body
 from tillpost.errors import Applied
-from tillpost.exchange import Effect, Fault, Request, Response, ask, reading, to_body
-from tillpost.importing import importing
-from tillpost.journal import Cancelled, Failed, Intended, Submitted
-from tillpost.operation import Conduct, drive
-from tillpost.order import Draft
-from tillpost.submission import Submission
+from tillpost.models.order import Draft
+from tillpost.submission.flow import Submission
+from tillpost.submission.journal import Cancelled, Failed, Intended, Submitted
+from tillpost.submission.menu_import import importing
+from tillpost.submission.operation import Conduct, drive
 
 KEYLESS = Keyless(StandInSettings())
 

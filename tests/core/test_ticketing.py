@@ -28,13 +28,13 @@ from core.stand_in import (
     refusal,
 )
 from tillpost import MenuError, OrderError, Outcome, Policy, PosError, PosOrder
-from tillpost.adapter import ticket_reference
+from tillpost.adapter.base import ticket_reference
+from tillpost.adapter.exchange import Effect, Exchange, Fault, Request, Response, ask, reading, to_body
 from tillpost.errors import StoreClosedError
-from tillpost.exchange import Effect, Exchange, Fault, Request, Response, ask, reading, to_body
-from tillpost.journal import OfTicket
-from tillpost.order import Order
-from tillpost.recovery import fold
-from tillpost.ticketing import LEFT
+from tillpost.models.order import Order
+from tillpost.submission.attention_ticket import LEFT
+from tillpost.submission.history import fold
+from tillpost.submission.journal import OfTicket
 
 ON = Policy(attention_ticket=True, import_cooldown=0)
 TICKET = ticket_reference(an_order())

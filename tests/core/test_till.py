@@ -27,8 +27,8 @@ from tillpost import (
     PosOrder,
     Till,
 )
-from tillpost.journal import Intended, MemoryJournal, Settled
-from tillpost.till import Options
+from tillpost.client.base import Options
+from tillpost.submission.journal import Intended, MemoryJournal, Settled
 
 from .both import Kind
 from .conftest import QUICK, Opening
@@ -393,7 +393,7 @@ def test_a_task_that_waits_for_another_submit_can_be_cancelled_without_harm(serv
 INTERRUPTED = """
 import sys
 from tillpost import Till
-from tillpost.till import Options
+from tillpost.client.base import Options
 sys.path.insert(0, {tests!r})
 from tests.core.toy import Toy, ToySettings, toy_order
 

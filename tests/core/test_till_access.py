@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from tillpost import AsyncTill, ConfigError, OutageError, Outcome, PosError, Till, UnsupportedError
-from tillpost.adapter import Credentials
-from tillpost.order import PosOrder
-from tillpost.till import Options
-from tillpost.webhooks import MenuChanged, OrderChanged, Webhook, WebhookError, WebhookEvent
+from tillpost.adapter.base import Credentials
+from tillpost.adapter.webhooks import MenuChanged, OrderChanged, Webhook, WebhookError, WebhookEvent
+from tillpost.client.base import Options
+from tillpost.models.order import PosOrder
 
 from .conftest import QUICK, Opening
 from .toy import Toy, toy_order

@@ -16,10 +16,10 @@ import pytest
 from pydantic import SecretStr
 
 from tillpost import Limits
-from tillpost.adapter import Credentials, Signed
+from tillpost.adapter.base import Credentials, Signed
+from tillpost.adapter.exchange import Effect, Fault, Request, Response, nothing
 from tillpost.errors import Applied
-from tillpost.exchange import Effect, Fault, Request, Response, nothing
-from tillpost.transport import AsyncLine, fault_of
+from tillpost.transport.http import AsyncLine, fault_of
 
 from .both import Kind
 from .sending import CREDENTIALS, Sender, client_over

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from tillpost import Limits
+from tillpost.adapter.exchange import Fault, Response
 from tillpost.errors import Applied
-from tillpost.exchange import Fault, Response
 
 from .both import Kind
 from .sending import Sender, client_over

@@ -13,14 +13,14 @@ from typer.testing import CliRunner
 
 from strategies import menus
 from tillpost import MenuError, OutageError, PermissionsError, PosOrder, Till
-from tillpost.cli.application import build
-from tillpost.menu import Item, Menu, Tax, Variation
-from tillpost.menu_faults import setup_faults
-from tillpost.order import PosState
-from tillpost.precheck import check_order
+from tillpost.cli.app import build
+from tillpost.menus.lint import setup_faults
+from tillpost.menus.validation import check_order
+from tillpost.models.menu import Item, Menu, Tax, Variation
+from tillpost.models.order import PosState
 from tillpost.simulator import Running, serve_in_thread
-from tillpost.trial import run_trial, trial_order
-from tillpost_square.simulator import SquareSimulator
+from tillpost.support.test_order import run_trial, trial_order
+from tillpost_simulators.square import SquareSimulator
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

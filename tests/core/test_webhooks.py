@@ -12,10 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from tillpost.errors import OrderError, PosError, UnsupportedError
-from tillpost.order import PosOrder, PosState
-from tillpost.remedies import Action
-from tillpost.webhooks import (
+from tillpost.adapter.webhooks import (
     LARGEST,
     MenuChanged,
     OrderChanged,
@@ -29,6 +26,9 @@ from tillpost.webhooks import (
     settled,
     verify_hmac,
 )
+from tillpost.errors import OrderError, PosError, UnsupportedError
+from tillpost.errors.remedies import Action
+from tillpost.models.order import PosOrder, PosState
 
 SECRET = SecretStr("whsec-canary")
 

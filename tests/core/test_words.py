@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError, model_validator
 
-from tillpost.order import Delivery, Fulfilment, Order, Payment
-from tillpost.words import Count, Text, Word, explain
+from tillpost.models.base import Count, Text, Word, explain
+from tillpost.models.order import Delivery, Fulfilment, Order, Payment
 
 
 class Pair(Word):

@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, SecretStr
 
-from tillpost.adapter import Adapter, AdapterSettings, Attempt, Credentials, Found, Problem, Row, Signed
+from tillpost.adapter.base import Adapter, AdapterSettings, Attempt, Credentials, Found, Problem, Row, Signed
+from tillpost.adapter.exchange import Effect, Exchange, Request, Response, ask, reading, to_body
+from tillpost.adapter.readiness import Finding, Readiness
 from tillpost.errors import MenuError, OrderError, PermissionsError, StoreClosedError
-from tillpost.exchange import Effect, Exchange, Request, Response, ask, reading, to_body
-from tillpost.menu import Item, Menu, Variation
-from tillpost.order import Order, PosOrder
-from tillpost.readiness import Finding, Readiness
+from tillpost.models.menu import Item, Menu, Variation
+from tillpost.models.order import Order, PosOrder
 
 TOKEN = "toy-access-token-1"
 REFRESH_TOKEN = "toy-refresh-token-1"

@@ -19,8 +19,8 @@ from crash.gang import Gang, working
 from crash.tally import tally
 from crash.world import LEAD, Placed, World, place, serving
 from tillpost.outbox import Outbox, OutboxSettings
-from tillpost.outbox import schema as t
-from tillpost.outbox.store import SET_ASIDE_AFTER
+from tillpost.outbox.db import schema as t
+from tillpost.outbox.orders.claims import SET_ASIDE_AFTER
 
 WORKERS = 3
 BACKLOG = 60

@@ -12,10 +12,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor, from_mapping
-from tillpost.recovery import Policy
-from tillpost.till import Options, adapter_for
-from tillpost.transport import Limits
+from tillpost.client.base import Options, adapter_for
+from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor, from_mapping, worker_for
+from tillpost.submission.policy import Policy
+from tillpost.transport.http import Limits
 
 
 def connected(known: dict[str, Any]) -> Connected:
@@ -30,7 +30,7 @@ def main(world: Path) -> None:
     settings = OutboxSettings.model_validate(told["outbox"])
     connections = from_mapping({name: connected(known) for name, known in told["connections"].items()})
     with Outbox(settings=settings) as outbox, Processor(outbox, connections=connections) as processor:
-        outbox.engine.worker(processor).run(until_idle=True)
+        worker_for(processor).run(until_idle=True)
 
 
 if __name__ == "__main__":

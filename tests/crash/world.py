@@ -19,13 +19,13 @@ from typing import Any
 
 from adapters.kounta.bench import STAND_INS
 from adapters.square.shop_orders import FLAT_WHITE, OAT, TOASTIE, paid
-from tillpost.order import Line, Order, Pickup
+from tillpost.models.order import Line, Order, Pickup
 from tillpost.outbox import OutboxSettings
 from tillpost.simulator import Fault, FaultKind, FaultPlan, Ledger, Simulator, serve_in_thread
 from tillpost.simulator.faults import every_kind
-from tillpost_generic.simulator import GenericSimulator
-from tillpost_kounta.simulator import KountaSettings, KountaSimulator
-from tillpost_square.simulator import SquareSimulator, WorldSettings
+from tillpost_simulators.generic import GenericSimulator
+from tillpost_simulators.kounta import KountaSettings, KountaSimulator
+from tillpost_simulators.square import SquareSimulator, WorldSettings
 
 FAULT_RATE = 0.2
 LEAD = 1800.0

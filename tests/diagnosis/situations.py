@@ -14,10 +14,10 @@ from typing import Any
 from adapters.square.shop_orders import FLAT_WHITE, TOASTIE, paid
 from diagnosis.stage import GENERIC, ID, KOUNTA, SQUARE, Situation, Stage, due_at, lunch, nothing, toastie
 from tillpost import Order
-from tillpost.diagnosis import Hop
-from tillpost.order import DineIn, Line
-from tillpost.outages import Whose
+from tillpost.models.order import DineIn, Line
+from tillpost.models.outage import Whose
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
+from tillpost.support.diagnosis import Hop
 
 __all__ = ["SITUATIONS"]
 

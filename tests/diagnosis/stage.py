@@ -18,19 +18,19 @@ from typing import Any
 from adapters.kounta.bench import STAND_INS
 from adapters.square.shop_orders import FLAT_WHITE, OAT, TOASTIE, paid
 from tillpost import Order, Till
-from tillpost.diagnosis import Facts, Hop
-from tillpost.menu import Menu
-from tillpost.order import Pickup
-from tillpost.outages import Whose
+from tillpost.client.base import Options, adapter_for
+from tillpost.models.menu import Menu
+from tillpost.models.order import Pickup
+from tillpost.models.outage import Whose
 from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor, from_mapping
-from tillpost.outbox.connecting import Source
-from tillpost.outbox.diagnosing import gather_facts
+from tillpost.outbox.delivery.tills import Source
+from tillpost.outbox.operations.diagnosis import gather_facts
 from tillpost.simulator import FaultPlan, Running, serve_in_thread
-from tillpost.till import Options, adapter_for
-from tillpost.transport import Limits
-from tillpost_generic.simulator import GenericSimulator
-from tillpost_kounta.simulator import KountaSettings, KountaSimulator
-from tillpost_square.simulator import SquareSimulator
+from tillpost.support.diagnosis import Facts, Hop
+from tillpost.transport.http import Limits
+from tillpost_simulators.generic import GenericSimulator
+from tillpost_simulators.kounta import KountaSettings, KountaSimulator
+from tillpost_simulators.square import SquareSimulator
 
 SQUARE, KOUNTA, GENERIC = "square", "kounta", "generic"
 ID = "ord_1"

@@ -10,9 +10,9 @@ import pytest
 
 from diagnosis.situations import SITUATIONS
 from diagnosis.stage import Situation, Stage, nobody_listens, staged
-from tillpost.diagnosis import HopStatus, diagnose, three_hops
-from tillpost.outages import Whose
-from tillpost.runbook import PROVIDER
+from tillpost.models.outage import Whose
+from tillpost.support.diagnosis import HopStatus, diagnose, three_hops
+from tillpost.support.runbook import PROVIDER
 
 
 @pytest.fixture(scope="module")

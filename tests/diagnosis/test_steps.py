@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tillpost.diagnosis import Facts, diagnose
+from tillpost.adapter.readiness import Finding, Readiness, Reason
 from tillpost.errors import MenuError, OutageError, PermissionsError, PosError, SetupError
-from tillpost.order import PosOrder, PosState
-from tillpost.outages import Outage
-from tillpost.readiness import Finding, Readiness, Reason
-from tillpost.remedies import Actor
-from tillpost.runbook import Step, StepText
+from tillpost.errors.remedies import Actor, StepText
+from tillpost.models.order import PosOrder, PosState
+from tillpost.models.outage import Outage
+from tillpost.support.diagnosis import Facts, diagnose
+from tillpost.support.runbook import Step
 from tillpost_kounta.adapter import Kounta
 from tillpost_square.adapter import Square
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tillpost.simulator import Running, serve_in_thread
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 from .pages import ORDERS, Reader
 

@@ -9,9 +9,9 @@ from textwrap import dedent
 
 import pytest
 
+from tillpost.client.base import adapter_for
 from tillpost.config import load_connections
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
-from tillpost.till import adapter_for
 
 from .pages import DOCS, ROOT, Block, Reader, blocks, commands, fits, pages
 

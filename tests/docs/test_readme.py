@@ -10,7 +10,7 @@ import httpx
 
 from tillpost import errors
 from tillpost.errors import BuriedError, PosError
-from tillpost.remedies import REMEDIES
+from tillpost.errors.remedies import REMEDIES
 
 from .pages import DOCS, ROOT, Reader, blocks, commands
 

@@ -14,11 +14,12 @@ from pydantic import BaseModel
 
 import tillpost
 import tillpost.outbox
-from tillpost import Menu, Order, Policy, hookspecs
-from tillpost.cli.exits import CODES
-from tillpost.journal import Event
+from tillpost import Menu, Order, Policy
+from tillpost.cli.exit_codes import CODES
+from tillpost.errors.remedies import REMEDIES
 from tillpost.outbox import ConnectionOptions, OutboxSettings
-from tillpost.remedies import REMEDIES
+from tillpost.plugins import hookspecs
+from tillpost.submission.journal import Event
 from tillpost_square.checks import SCOPES
 from tillpost_square.settings import SquareSettings
 

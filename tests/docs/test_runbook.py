@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from diagnosis.situations import SITUATIONS
-from tillpost.cli.application import build
+from tillpost.cli.app import build
 
 from .pages import DOCS, ROOT
 

@@ -18,7 +18,7 @@ def main() -> None:
         sys.stderr.write("tillpost: the command needs an extra: pip install 'tillpost[cli]'\n")
         raise SystemExit(2)
     try:
-        from tillpost.cli.application import run
+        from tillpost.cli.app import run
 
         run()
     except KeyboardInterrupt:  # before a command could say more about it

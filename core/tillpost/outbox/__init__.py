@@ -10,17 +10,17 @@ for _needed in ("sqlalchemy", "alembic"):
     if find_spec(_needed) is None:
         raise ModuleNotFoundError(f"the outbox needs {_needed}: pip install 'tillpost[outbox]'")
 
-from tillpost.outbox.connecting import Connected, FromFile, from_mapping
-from tillpost.outbox.engine import Engine, Runs
-from tillpost.outbox.held import StoredImport
-from tillpost.outbox.looking import JournalEntry
-from tillpost.outbox.orders import OrderState, StoredOrder, WaitsFor
+from tillpost.outbox.delivery.tills import Connected, FromFile, from_mapping
+from tillpost.outbox.engine import Engine
+from tillpost.outbox.exceptions import StoreError
+from tillpost.outbox.menus.held import StoredImport
+from tillpost.outbox.orders.models import OrderState, StoredOrder, WaitsFor
+from tillpost.outbox.orders.queries import JournalEntry
 from tillpost.outbox.outbox import Outbox
-from tillpost.outbox.processor import Processor
 from tillpost.outbox.settings import ConnectionOptions, OutboxSettings
-from tillpost.outbox.tending import Tending
-from tillpost.outbox.trouble import StoreError
-from tillpost.outbox.worker import Worker
+from tillpost.outbox.worker.maintenance import Tending
+from tillpost.outbox.worker.processor import Processor
+from tillpost.outbox.worker.worker import OwnWorkers, Runs, Worker, worker_for
 
 __all__ = [
     "Connected",
@@ -31,6 +31,7 @@ __all__ = [
     "OrderState",
     "Outbox",
     "OutboxSettings",
+    "OwnWorkers",
     "Processor",
     "Runs",
     "StoreError",
@@ -40,4 +41,5 @@ __all__ = [
     "WaitsFor",
     "Worker",
     "from_mapping",
+    "worker_for",
 ]

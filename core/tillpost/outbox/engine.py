@@ -6,26 +6,15 @@ Leases, limits and the order of the orders are the store's, so an engine can be 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping
+from typing import Protocol, cast
 
 from sqlalchemy import Connection
 
-if TYPE_CHECKING:
-    from tillpost.outbox.processor import Processor
+from tillpost.errors.exceptions import ConfigError
+from tillpost.plugins.manager import factories
 
-__all__ = ["Embedded", "Engine", "Runs"]
-
-
-class Runs(Protocol):
-    """A worker: what `tillpost worker` runs."""
-
-    def run(self, *, until_idle: bool = False) -> None:
-        """Work until stopped, or until nothing is left that would become due by itself soon."""
-        ...
-
-    def stop(self) -> None:
-        """Ask `run` to end, within 10 seconds. Safe in a signal handler and from any thread."""
-        ...
+__all__ = ["Embedded", "Engine", "engine_named", "engines"]
 
 
 class Engine(Protocol):
@@ -46,10 +35,6 @@ class Engine(Protocol):
         """Have `Processor.process(order_id)` called at a time (epoch seconds), if the transaction is committed."""
         ...
 
-    def worker(self, processor: Processor) -> Runs:
-        """Return what processes in this program. The processor is entered while it runs, and not by it."""
-        ...
-
 
 class Embedded:
     """The engine of `worker`: it looks into the store every so often, so nobody has to be woken."""
@@ -64,8 +49,18 @@ class Embedded:
     def wake(self, db: Connection, order_id: str, at: float) -> None:
         """Do nothing: the worker will look."""
 
-    def worker(self, processor: Processor) -> Runs:
-        """Return the bundled worker."""
-        from tillpost.outbox.worker import Worker  # here, since it stands on all of the outbox
 
-        return Worker(processor)
+def engines() -> Mapping[str, Callable[[], Engine]]:
+    """Return what makes each engine, by name."""
+    brought = cast("Mapping[str, Callable[[], Engine]]", factories("outbox_engines"))
+    return {**brought, "embedded": Embedded}
+
+
+def engine_named(name: str) -> Engine:
+    """Return the engine of that name; raise `ConfigError` that lists those there are."""
+    if name == "embedded":
+        return Embedded()
+    known = engines()
+    if name not in known:
+        raise ConfigError(f"no outbox engine {name!r}; there are: {', '.join(sorted(known))}")
+    return known[name]()

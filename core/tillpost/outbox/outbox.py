@@ -21,33 +21,32 @@ from typing import TYPE_CHECKING, Self, overload
 from sqlalchemy import Connection, select, update
 from sqlalchemy.orm import Session
 
-from tillpost.availability import Availability
+from tillpost.adapter.webhooks import WebhookEvent
 from tillpost.config import load_connections
 from tillpost.errors import ConfigError
-from tillpost.journal import Event
-from tillpost.menu import Menu
-from tillpost.order import Order
-from tillpost.outbox import held
-from tillpost.outbox import schema as t
-from tillpost.outbox.adding import add_order
-from tillpost.outbox.connecting import Source, options_of
-from tillpost.outbox.credentials import Vault
-from tillpost.outbox.database import Database, told
-from tillpost.outbox.engine import Engine
-from tillpost.outbox.engines import engine_named
-from tillpost.outbox.held import StoredImport
-from tillpost.outbox.looking import JournalEntry, Wanted, find_orders, read_entries
-from tillpost.outbox.merging import Known
-from tillpost.outbox.migrating import is_ready, migrate, prepare
-from tillpost.outbox.opening import COLUMNS, availability_of, unconnected
-from tillpost.outbox.orders import OrderState, StoredOrder, WaitsFor, stored_order
-from tillpost.outbox.problems import solved
-from tillpost.outbox.receiving import Receiver
+from tillpost.models.availability import Availability
+from tillpost.models.menu import Menu
+from tillpost.models.order import Order
+from tillpost.outbox.connections.availability import COLUMNS, availability_of, unconnected
+from tillpost.outbox.connections.credentials import Vault
+from tillpost.outbox.db import schema as t
+from tillpost.outbox.db.database import Database, told
+from tillpost.outbox.db.migrate import is_ready, migrate, prepare
+from tillpost.outbox.delivery.sources import Known
+from tillpost.outbox.delivery.tills import Source, options_of
+from tillpost.outbox.engine import Engine, engine_named
+from tillpost.outbox.exceptions import StoreError
+from tillpost.outbox.menus import held
+from tillpost.outbox.menus.held import StoredImport
+from tillpost.outbox.orders.claims import Store
+from tillpost.outbox.orders.insert import add_order
+from tillpost.outbox.orders.models import OrderState, StoredOrder, WaitsFor, stored_order
+from tillpost.outbox.orders.problems import solved
+from tillpost.outbox.orders.queries import JournalEntry, Wanted, find_orders, read_entries
 from tillpost.outbox.settings import ConnectionOptions, OutboxSettings, load_settings
-from tillpost.outbox.store import Store
-from tillpost.outbox.trouble import StoreError
-from tillpost.plugins import Hooks
-from tillpost.webhooks import WebhookEvent
+from tillpost.outbox.webhooks.receiver import Receiver
+from tillpost.plugins.manager import Hooks
+from tillpost.submission.journal import Event
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession

@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from tillpost.config import config_path, load_table
 from tillpost.errors import ConfigError
-from tillpost.recovery import Policy
-from tillpost.words import explain
+from tillpost.models.base import explain
+from tillpost.submission.policy import Policy
 
 __all__ = ["ConnectionOptions", "OutboxSettings", "load_settings"]
 

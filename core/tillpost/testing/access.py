@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from tillpost.authorisation import authorize_url, exchange_code
+from tillpost.adapter.settings import Credentials
+from tillpost.adapter.webhooks import LARGEST, OrderChanged, WebhookError, WebhookEvent, WebhookFault
+from tillpost.authorization import authorize_url, exchange_code
+from tillpost.client.sync import Till
 from tillpost.errors import PermissionsError
-from tillpost.order import PosOrder, PosState
-from tillpost.settings import Credentials
+from tillpost.models.order import PosOrder, PosState
 from tillpost.testing.world import Delivery, Suite, World
-from tillpost.till import Till
-from tillpost.webhooks import LARGEST, OrderChanged, WebhookError, WebhookEvent, WebhookFault
 
 __all__ = ["AccessConformance"]
 

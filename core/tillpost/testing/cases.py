@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tillpost.recovery import Policy
+from tillpost.submission.policy import Policy
 from tillpost.testing.origins import Origin
 from tillpost.testing.store import KINDS, Kind
 

@@ -16,16 +16,16 @@ from typing import Any
 
 import pytest
 
+from tillpost.adapter.error_table import unreachable
+from tillpost.client.sync import Till
 from tillpost.errors import MenuError, OrderError, Outcome, PosError
-from tillpost.journal import MemoryJournal
-from tillpost.menu import Menu
-from tillpost.order import Draft, PosOrder, PosState
-from tillpost.runbook import numbered
+from tillpost.models.menu import Menu
+from tillpost.models.order import Draft, PosOrder, PosState
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
-from tillpost.table import unreachable
+from tillpost.submission.journal import MemoryJournal
+from tillpost.support.runbook import numbered
 from tillpost.testing.access import AccessConformance
 from tillpost.testing.world import KINDS, Impossible, Trouble, World
-from tillpost.till import Till
 
 __all__ = ["KINDS", "Conformance", "Impossible", "Trouble", "World"]
 

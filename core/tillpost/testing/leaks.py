@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from tillpost.redaction import MASK
+from tillpost.adapter.redaction import MASK
 from tillpost.testing.files import read_yaml
 
 __all__ = ["Leak", "leaks_in"]

@@ -1,6 +1,6 @@
 """Makes an exchange fit to be kept in a file: what nobody declared public is masked, in requests and answers alike.
 
-It works by allow-list, as `tillpost.redaction` does for transcripts, so a field that a platform adds tomorrow is masked
+It works by allow-list, as `tillpost.adapter.redaction` does for transcripts, so a field that a platform adds tomorrow is masked
 before anyone has thought of it. Of a JSON body, names, numbers and booleans stay; a text stays under a public field
 name alone. Masking twice is masking once, which lets a masked request be compared with a recorded one.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from tillpost.redaction import MASK, masked
+from tillpost.adapter.redaction import MASK, masked
 
 __all__ = ["Mask"]
 

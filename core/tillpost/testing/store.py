@@ -11,14 +11,15 @@ import inspect
 from collections.abc import Coroutine
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 
-from tillpost.async_till import AsyncTill
-from tillpost.commands import Flow
-from tillpost.importing import MenuImport
-from tillpost.operation import Conduct, drive
-from tillpost.order import Order, PosOrder
-from tillpost.readiness import Readiness
-from tillpost.recovery import NO_TICKET
-from tillpost.till import BaseTill, Till
+from tillpost.adapter.readiness import Readiness
+from tillpost.client.aio import AsyncTill
+from tillpost.client.base import BaseTill
+from tillpost.client.sync import Till
+from tillpost.models.order import Order, PosOrder
+from tillpost.submission.commands import Flow
+from tillpost.submission.history import NO_TICKET
+from tillpost.submission.menu_import import MenuImport
+from tillpost.submission.operation import Conduct, drive
 
 __all__ = ["KINDS", "Kind", "OpenAsyncTill", "OpenTill", "Store"]
 

@@ -18,9 +18,9 @@ import vcr.cassette  # type: ignore[import-untyped]
 import vcr.filters  # type: ignore[import-untyped]
 from vcr.record_mode import RecordMode  # type: ignore[import-untyped]
 
-from tillpost.plugins import adapter_named
-from tillpost.recovery import Policy
-from tillpost.redaction import PUBLIC_FIELDS
+from tillpost.adapter.redaction import PUBLIC_FIELDS
+from tillpost.plugins.manager import adapter_named
+from tillpost.submission.policy import Policy
 from tillpost.testing.files import Reader, keep
 from tillpost.testing.masking import Mask
 from tillpost.testing.matching import nearest, same_body, same_call

@@ -12,7 +12,10 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import pytest
 
-from tillpost.adapter import Adapter
+from tillpost.adapter.base import Adapter
+from tillpost.adapter.settings import Credentials
+from tillpost.client.base import Options
+from tillpost.client.sync import Till
 from tillpost.errors import (
     MenuError,
     OrderError,
@@ -27,12 +30,10 @@ from tillpost.errors import (
     TaxError,
     UnknownPosError,
 )
-from tillpost.journal import MemoryJournal
-from tillpost.order import Order, PosOrder
-from tillpost.recovery import Policy
-from tillpost.settings import Credentials
+from tillpost.models.order import Order, PosOrder
 from tillpost.simulator import Running, Simulator
-from tillpost.till import Options, Till
+from tillpost.submission.journal import MemoryJournal
+from tillpost.submission.policy import Policy
 
 __all__ = ["KINDS", "Delivery", "Impossible", "Suite", "Trouble", "World"]
 

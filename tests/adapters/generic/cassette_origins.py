@@ -25,10 +25,10 @@ from tillpost.errors import (
     TaxError,
     UnknownPosError,
 )
-from tillpost.order import DineIn, Pickup
+from tillpost.models.order import DineIn, Pickup
 from tillpost.simulator import Fault, FaultKind, FaultPlan
 from tillpost.testing import Cassettes
-from tillpost_generic.simulator import GenericSimulator, WorldSettings
+from tillpost_simulators.generic import GenericSimulator, WorldSettings
 
 GENERIC = Cassettes(
     "generic",
@@ -43,7 +43,7 @@ def _simulator(faults: FaultPlan | None, **world: Any) -> GenericSimulator:
     return GenericSimulator(WorldSettings(access_token=CANARY_TOKEN, signing_key=CANARY_KEY, **world), faults)
 
 
-from_simulator = Simulated("generic", _simulator, clocks=["tillpost_generic.simulator.stock"])
+from_simulator = Simulated("generic", _simulator, clocks=["tillpost_simulators.generic.stock"])
 
 
 def every(kind: FaultKind, **more: Any) -> FaultPlan:

@@ -11,11 +11,11 @@ import httpx
 from adapters.generic.spec import judged
 from adapters.in_process import InProcess, Twist
 from tillpost import Order, Policy, PosError, PosOrder, Till
-from tillpost.journal import MemoryJournal
+from tillpost.client.base import Options
 from tillpost.simulator import Running
-from tillpost.till import Options
+from tillpost.submission.journal import MemoryJournal
 from tillpost_generic.adapter import Generic, GenericSettings
-from tillpost_generic.simulator import GenericSimulator, WorldSettings
+from tillpost_simulators.generic import GenericSimulator, WorldSettings
 
 T = TypeVar("T")
 Change = Callable[[GenericSimulator], object]

@@ -13,13 +13,13 @@ import pytest
 from adapters.cassette_orders import CANARY_ADDRESS, DELIVERED, LUNCH, TOASTIE, WEEKEND, WELCOME, order
 from adapters.cassette_refusals import NEVER, Refusal, assert_refused, kinds, on_create, played
 from adapters.generic.cassette_origins import GENERIC, NO_SAMPLE, REFUSALS, from_simulator
-from tillpost.adapter import Attempt
+from tillpost.adapter.base import Attempt
 from tillpost.errors import MenuError, Outcome
-from tillpost.order import DineIn, PosOrder, PosState, Progress
-from tillpost.recovery import Policy
+from tillpost.models.order import DineIn, PosOrder, PosState, Progress
 from tillpost.simulator import Fault, FaultKind
+from tillpost.submission.policy import Policy
 from tillpost.testing import Cassettes, Store, plays
-from tillpost_generic.simulator import GenericSimulator
+from tillpost_simulators.generic import GenericSimulator
 
 pytest_plugins = ["tillpost.testing.cassettes"]
 

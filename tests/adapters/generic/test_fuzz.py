@@ -16,7 +16,7 @@ from adapters.generic.store import ONCE, Store
 from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, TOASTIE, paid
 from tillpost import Outcome, PosError, PosOrder, Till
 from tillpost_generic.openapi import kinds
-from tillpost_generic.simulator import GenericSimulator
+from tillpost_simulators.generic import GenericSimulator
 
 FUZZED = 200 if os.environ.get("CI") else 40
 """Answers at each step: the full number in CI, where nobody waits."""

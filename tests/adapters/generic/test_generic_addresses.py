@@ -10,11 +10,11 @@ import pytest
 from adapters.generic.store import ONCE, adapter_for
 from adapters.square.shop_orders import TOASTIE, paid
 from tillpost import SetupError, Till
+from tillpost.client.base import Options
 from tillpost.errors import Outcome
 from tillpost.simulator import serve_in_thread
-from tillpost.till import Options
 from tillpost_generic.adapter import Generic, GenericSettings
-from tillpost_generic.simulator import GenericSimulator
+from tillpost_simulators.generic import GenericSimulator
 
 ORDER = paid("ord_1", [TOASTIE])
 

@@ -13,9 +13,9 @@ import pytest
 from pydantic import SecretStr, TypeAdapter
 
 from adapters.generic.spec import PUBLISHED
-from tillpost.menu import Menu
-from tillpost.order import PosState, Progress
-from tillpost.webhooks import WebhookEvent
+from tillpost.adapter.webhooks import WebhookEvent
+from tillpost.models.menu import Menu
+from tillpost.models.order import PosState, Progress
 from tillpost_generic.adapter import GenericSettings, Health, NewOrder, PosStatus, ProblemDetails, signed_text
 from tillpost_generic.openapi import OPERATIONS, kinds
 

@@ -10,9 +10,9 @@ import pytest
 from adapters.generic.store import ONCE, Store, always
 from adapters.square.shop_orders import FLAT_WHITE, OAT, TOASTIE, paid
 from tillpost import errors
-from tillpost.adapter import unreachable
+from tillpost.adapter.base import unreachable
+from tillpost.adapter.exchange import Request, Response, nothing
 from tillpost.errors import Outcome, PosError
-from tillpost.exchange import Request, Response, nothing
 from tillpost_generic.adapter import Generic
 from tillpost_generic.openapi import kinds
 

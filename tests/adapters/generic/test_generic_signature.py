@@ -18,9 +18,9 @@ from adapters.square.shop_orders import TOASTIE, paid
 from tillpost import MenuError, PermissionsError, explain
 from tillpost.errors import Outcome
 from tillpost.simulator import serve_in_thread
-from tillpost.transport import Limits, Line
+from tillpost.transport.http import Limits, Line
 from tillpost_generic.adapter import Generic, GenericSettings
-from tillpost_generic.simulator import GenericSimulator, WorldSettings
+from tillpost_simulators.generic import GenericSimulator, WorldSettings
 
 ORDER = paid("ord_1", [TOASTIE])
 KEY = WorldSettings().signing_key

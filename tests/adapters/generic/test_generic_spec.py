@@ -14,9 +14,9 @@ from openapi_spec_validator import validate
 from adapters.generic.spec import PUBLISHED, check_answer, check_request
 from adapters.generic.store import Store
 from adapters.square.shop_orders import FLAT_WHITE, OAT, TOASTIE, paid
-from tillpost.order import Delivery, DineIn, Order, Pickup
+from tillpost.models.order import Delivery, DineIn, Order, Pickup
 from tillpost_generic.openapi import OPERATIONS, document, kinds, main
-from tillpost_generic.simulator import GenericSimulator
+from tillpost_simulators.generic import GenericSimulator
 
 FULL = FLAT_WHITE.model_copy(update={"modifiers": (OAT,), "note": "hot"})
 

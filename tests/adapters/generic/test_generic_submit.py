@@ -25,8 +25,8 @@ from tillpost import (
     TaxError,
 )
 from tillpost.errors import Outcome
-from tillpost.order import Delivery, DineIn, Line, Modifier, Payment, Pickup, PosState, Progress
-from tillpost_generic.simulator import GenericSimulator, WorldSettings
+from tillpost.models.order import Delivery, DineIn, Line, Modifier, Payment, Pickup, PosState, Progress
+from tillpost_simulators.generic import GenericSimulator, WorldSettings
 
 OATS = FLAT_WHITE.model_copy(update={"modifiers": (OAT,), "quantity": 2, "note": "extra hot"})
 HEMP = OAT.model_copy(update={"modifier_id": "999", "sku": "GONE", "name": "Hemp milk"})

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from adapters.generic.store import ONCE, Store
 from adapters.in_process import untouched
-from tillpost.order import Charge, Discount, Line, Modifier, Order, Payment
-from tillpost_generic.simulator import WorldSettings
+from tillpost.models.order import Charge, Discount, Line, Modifier, Order, Payment
+from tillpost_simulators.generic import WorldSettings
 
 TRIED = 340 if os.environ.get("CI") else 60
 """Orders for each rate and way of tax: in CI over 2,000 in all."""

@@ -11,8 +11,15 @@ from typing import Any
 import pytest
 
 from adapters.generic.store import Store
-from tillpost.webhooks import AvailabilityChanged, MenuChanged, OrderChanged, OrderRefused, WebhookError, WebhookFault
-from tillpost_generic.simulator import WorldSettings
+from tillpost.adapter.webhooks import (
+    AvailabilityChanged,
+    MenuChanged,
+    OrderChanged,
+    OrderRefused,
+    WebhookError,
+    WebhookFault,
+)
+from tillpost_simulators.generic import WorldSettings
 
 URL = "https://orders.example/hooks/pos?store=1"
 EVENT: dict[str, Any] = {

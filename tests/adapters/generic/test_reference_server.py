@@ -15,8 +15,8 @@ import pytest
 from adapters.generic.spec import PUBLISHED, check_answer, check_request
 from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, OAT, TOASTIE, paid
 from tillpost import MenuError, Order, OrderError, PermissionsError, Policy, TaxError, Till
-from tillpost.order import Line, Payment, PosState
-from tillpost.till import Options
+from tillpost.client.base import Options
+from tillpost.models.order import Line, Payment, PosState
 from tillpost_generic.adapter import Generic, GenericSettings
 
 SERVER = PUBLISHED.with_name("server.py")

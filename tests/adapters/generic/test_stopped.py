@@ -12,10 +12,10 @@ from adapters.generic.store import NO_WAIT, adapter_for
 from adapters.in_process import InProcess
 from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, TOASTIE, paid
 from tillpost import Order, Outcome, Policy, PosError, PosOrder, TaxError, Till
-from tillpost.commands import Command
-from tillpost.journal import MemoryJournal
-from tillpost.till import Options
-from tillpost_generic.simulator import GenericSimulator
+from tillpost.client.base import Options
+from tillpost.submission.commands import Command
+from tillpost.submission.journal import MemoryJournal
+from tillpost_simulators.generic import GenericSimulator
 
 KEEPING = Policy(first_wait=0, longest_wait=0, import_cooldown=0, prices="keep_paid")
 

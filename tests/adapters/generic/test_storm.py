@@ -11,10 +11,10 @@ import pytest
 from adapters.generic.store import adapter_for
 from adapters.square.shop_orders import shop_order
 from tillpost import AsyncTill, Limits, Order, Policy, PosError, Till
+from tillpost.client.base import Options
 from tillpost.simulator import FaultPlan, Running, serve_in_thread
 from tillpost.simulator.faults import every_kind
-from tillpost.till import Options
-from tillpost_generic.simulator import GenericSimulator
+from tillpost_simulators.generic import GenericSimulator
 
 AT_ONCE = 16
 OPTIONS = Options(

@@ -18,12 +18,12 @@ import httpx
 
 from adapters.in_process import InProcess
 from tillpost import Order, Policy, PosError, PosOrder, Till
-from tillpost.journal import Journal
-from tillpost.till import Options
+from tillpost.client.base import Options
+from tillpost.submission.journal import Journal
 from tillpost_kounta.adapter import Kounta
 from tillpost_kounta.settings import KountaSettings
-from tillpost_kounta.simulator import KountaSettings as World
-from tillpost_kounta.simulator import KountaSimulator
+from tillpost_simulators.kounta import KountaSettings as World
+from tillpost_simulators.kounta import KountaSimulator
 
 QUICK = Policy(first_wait=0.001, longest_wait=0.001, retry_seconds=600, import_cooldown=0)
 STAND_INS: Mapping[str, Any] = {

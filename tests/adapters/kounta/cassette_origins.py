@@ -31,13 +31,13 @@ from tillpost.errors import (
     TaxError,
     UnknownPosError,
 )
-from tillpost.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Tax, Variation
-from tillpost.order import Line
+from tillpost.models.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Tax, Variation
+from tillpost.models.order import Line
 from tillpost.simulator import Call, Fault, FaultKind, FaultPlan
 from tillpost.testing import Cassettes, Origin, Sample, sampled
-from tillpost_kounta.simulator import KountaSettings as World
-from tillpost_kounta.simulator import KountaSimulator
-from tillpost_kounta.simulator.orders import create_order
+from tillpost_simulators.kounta import KountaSettings as World
+from tillpost_simulators.kounta import KountaSimulator
+from tillpost_simulators.kounta.orders import create_order
 
 KOUNTA = Cassettes(
     "kounta",
@@ -122,7 +122,7 @@ def _simulator(faults: FaultPlan | None, **world: Any) -> KountaSimulator:
 
 
 # In the years to come, or an order made now would be older than the time from which it is looked for.
-from_simulator = Simulated("Kounta", _simulator, ["tillpost_kounta.simulator.clock"], MOMENT.replace(year=2036))
+from_simulator = Simulated("Kounta", _simulator, ["tillpost_simulators.kounta.clock"], MOMENT.replace(year=2036))
 
 
 def small_shop(kounta: KountaSimulator) -> None:

@@ -34,11 +34,11 @@ from adapters.kounta.cassette_origins import (
     the_orders,
 )
 from tillpost.errors import MenuError, Outcome
-from tillpost.menu import Menu
-from tillpost.order import Charge, Order, PosOrder, PosState, Progress
-from tillpost.recovery import Policy
+from tillpost.models.menu import Menu
+from tillpost.models.order import Charge, Order, PosOrder, PosState, Progress
+from tillpost.submission.policy import Policy
 from tillpost.testing import Cassettes, Store, plays
-from tillpost_kounta.simulator import KountaSimulator
+from tillpost_simulators.kounta import KountaSimulator
 
 pytest_plugins = ["tillpost.testing.cassettes"]
 

@@ -17,12 +17,12 @@ import pytest
 
 from adapters.kounta.bench import Bench, plain_order
 from tillpost import AsyncTill, PermissionsError, PosError, PosOrder, Till
-from tillpost.adapter import Credentials
-from tillpost.authorisation import aexchange_code, authorize_url, exchange_code, new_state, new_verifier
-from tillpost.order import PosState
+from tillpost.adapter.base import Credentials
+from tillpost.adapter.webhooks import AvailabilityChanged, OrderChanged, OrderRefused, WebhookError, WebhookFault
+from tillpost.authorization import aexchange_code, authorize_url, exchange_code, new_state, new_verifier
+from tillpost.models.order import PosState
 from tillpost.simulator import Running, serve_in_thread
-from tillpost.webhooks import AvailabilityChanged, OrderChanged, OrderRefused, WebhookError, WebhookFault
-from tillpost_kounta.simulator import KountaSettings, KountaSimulator, Sent
+from tillpost_simulators.kounta import KountaSettings, KountaSimulator, Sent
 
 HOOK = "https://shop.example/kounta"
 WORLD = KountaSettings(oauth_limit=100_000)

@@ -11,10 +11,10 @@ import pytest
 
 from adapters.kounta.bench import Bench, plain_order
 from tillpost import MenuError, OutageError, PosError, RateLimitError, SetupError, TaxError
-from tillpost.menu import Menu
-from tillpost.menu_faults import setup_faults
-from tillpost.order import PosState, Progress
-from tillpost_kounta.simulator import KountaSettings as World
+from tillpost.menus.lint import setup_faults
+from tillpost.models.menu import Menu
+from tillpost.models.order import PosState, Progress
+from tillpost_simulators.kounta import KountaSettings as World
 
 
 def imported(world: World | None = None, **settings: Any) -> Menu:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from adapters.kounta.bench import Bench, Spoil, plain_order
-from tillpost.order import PosOrder
+from tillpost.models.order import PosOrder
 
 EMPTY = b"{}"
 SEVENS = b'{"id": 7, "currency": 7, "status": 7, "lines": null, "payments": null, "taxes": null}'

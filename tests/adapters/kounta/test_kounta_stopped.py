@@ -11,9 +11,9 @@ import pytest
 
 from adapters.kounta.bench import QUICK, Bench, an_order, on_create, plain_order
 from tillpost import Order, Outcome, PosError, PosOrder, TaxError, Till
-from tillpost.commands import Command
-from tillpost.journal import MemoryJournal
-from tillpost_kounta.simulator import KountaSettings as World
+from tillpost.submission.commands import Command
+from tillpost.submission.journal import MemoryJournal
+from tillpost_simulators.kounta import KountaSettings as World
 
 TOASTIE = {"item_id": "5312", "sku": "BLT", "name": "BLT toastie", "quantity": 1, "unit_price": 1450}
 

@@ -15,14 +15,14 @@ import pytest
 from adapters.kounta.bench import STAND_INS, Bench
 from adapters.square.shop_orders import FLAT_WHITE, OAT, TOASTIE, paid
 from tillpost import Limits, Order, Policy, PosError, Till
-from tillpost.order import Line
+from tillpost.client.base import Options
+from tillpost.models.order import Line
 from tillpost.simulator import FaultPlan, serve_in_thread
 from tillpost.simulator.faults import every_kind
-from tillpost.till import Options
 from tillpost_kounta.adapter import Kounta
 from tillpost_kounta.settings import KountaSettings
-from tillpost_kounta.simulator import KountaSettings as World
-from tillpost_kounta.simulator import KountaSimulator
+from tillpost_simulators.kounta import KountaSettings as World
+from tillpost_simulators.kounta import KountaSimulator
 
 TRIES = 100
 

@@ -20,8 +20,8 @@ from tillpost import (
     StoreClosedError,
     TaxError,
 )
-from tillpost.remedies import Action
-from tillpost_kounta.simulator import KountaSettings as World
+from tillpost.errors.remedies import Action
+from tillpost_simulators.kounta import KountaSettings as World
 
 
 def test_an_order_arrives_whole() -> None:

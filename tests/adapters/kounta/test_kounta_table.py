@@ -21,9 +21,9 @@ from tillpost import (
     TaxError,
     UnknownPosError,
 )
+from tillpost.adapter.error_table import unreachable
+from tillpost.adapter.exchange import Effect, Request, Response, nothing
 from tillpost.errors import Applied
-from tillpost.exchange import Effect, Request, Response, nothing
-from tillpost.table import unreachable
 from tillpost_kounta.adapter import Kounta
 from tillpost_kounta.settings import KountaSettings
 from tillpost_kounta.table import TABLE

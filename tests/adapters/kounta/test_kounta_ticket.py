@@ -10,10 +10,10 @@ import pytest
 
 from adapters.kounta.bench import QUICK, Bench, is_create, plain_order
 from tillpost import MenuError, Order, Outcome
-from tillpost.docket import CUT
-from tillpost.journal import MemoryJournal
-from tillpost.ticketing import LEFT
-from tillpost_kounta.simulator import KountaSettings as World
+from tillpost.models.docket import CUT
+from tillpost.submission.attention_ticket import LEFT
+from tillpost.submission.journal import MemoryJournal
+from tillpost_simulators.kounta import KountaSettings as World
 
 ON = QUICK.model_copy(update={"attention_ticket": True})
 GONE = {"item_id": "999", "sku": "GONE", "name": "Pavlova", "quantity": 1, "unit_price": 1450}

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from adapters.kounta.bench import Bench
 from tillpost import Order, PosError, PosOrder
-from tillpost.netting import shares
-from tillpost_kounta.simulator import KountaSettings as World
+from tillpost.adapter.net_prices import shares
+from tillpost_simulators.kounta import KountaSettings as World
 
 RATES = ("0.1", "0.15", "0.08875")
 ITEMS = ("5312", "7310", "6105", "7401", "7402", "7403", "6103")

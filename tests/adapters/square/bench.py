@@ -18,13 +18,13 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from adapters.square.spec import SquareSpec, square_spec
+from tillpost.adapter.exchange import Exchange, Fault, Request, Response, Wait
 from tillpost.errors import PosError
-from tillpost.exchange import Exchange, Fault, Request, Response, Wait
-from tillpost.order import Order
+from tillpost.models.order import Order
 from tillpost.simulator import Call
+from tillpost_simulators.square import SquareSimulator, WorldSettings
 from tillpost_square.adapter import Square
 from tillpost_square.settings import SquareSettings
-from tillpost_square.simulator import SquareSimulator, WorldSettings
 
 T = TypeVar("T")
 Spoil = Callable[[Request[Any], Callable[[], Response]], Response | Fault]

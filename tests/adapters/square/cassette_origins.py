@@ -13,11 +13,11 @@ from typing import Any
 
 from adapters.cassette_orders import CANARY_TOKEN, Simulated, order
 from adapters.square import spec
-from tillpost.order import Discount, Line, Modifier
+from tillpost.models.order import Discount, Line, Modifier
 from tillpost.simulator import FaultPlan
 from tillpost.testing import Cassettes, Origin, Sample, sampled
+from tillpost_simulators.square import SquareSimulator, WorldSettings
 from tillpost_square.settings import SquareSettings
-from tillpost_square.simulator import SquareSimulator, WorldSettings
 
 PUBLISHED_PEOPLE = ("+1 650-354-7217", "123 Main St", "94114", "sq-1-Hxim77tbdcbGejOejnoAklBVJed2YFLTmirfl8Q5XZzObTc8")
 """Texts of Square's own samples in the places where a store's and a buyer's stand."""
@@ -61,7 +61,7 @@ def _simulator(faults: FaultPlan | None, **world: Any) -> SquareSimulator:
     return SquareSimulator(WorldSettings(access_token=CANARY_TOKEN, **world), faults)
 
 
-from_simulator = Simulated("Square", _simulator, clocks=["tillpost_square.simulator.clock"])
+from_simulator = Simulated("Square", _simulator, clocks=["tillpost_simulators.square.clock"])
 
 STEAKS = order(
     Line(item_id="NEW-YORK-STRIP", name="New York Strip Steak", quantity=1, unit_price=1599),

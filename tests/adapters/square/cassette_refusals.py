@@ -22,9 +22,9 @@ from tillpost.errors import (
     TaxError,
     UnknownPosError,
 )
-from tillpost.order import Pickup
+from tillpost.models.order import Pickup
 from tillpost.simulator import Call, Fault, FaultKind, FaultPlan
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 ONLY_SIMULATED = "The document has no sample of a refusal, so code and text are the simulator's."
 

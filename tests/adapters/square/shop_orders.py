@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from tillpost.order import Charge, Customer, DineIn, Discount, Fulfilment, Line, Modifier, Order, Payment, Pickup
+from tillpost.models.order import Charge, Customer, DineIn, Discount, Fulfilment, Line, Modifier, Order, Payment, Pickup
 
 OAT = Modifier(modifier_id="228", sku="M-OAT", name="Oat milk", unit_price=80)
 FLAT_WHITE = Line(item_id="7302", sku="FW-R", name="Flat white, regular", quantity=1, unit_price=550)

@@ -30,11 +30,11 @@ from adapters.square.cassette_origins import (
 )
 from adapters.square.cassette_refusals import IMPOSSIBLE, ONLY_SIMULATED, REFUSALS
 from tillpost.errors import MenuError, OrderError, Outcome, TaxError
-from tillpost.order import Charge, Discount, Draft, Line, PosOrder, PosState
-from tillpost.remedies import Actor
+from tillpost.errors.remedies import Actor
+from tillpost.models.order import Charge, Discount, Draft, Line, PosOrder, PosState
 from tillpost.testing import Cassettes, Sample, Store, plays
+from tillpost_simulators.square import SquareSimulator
 from tillpost_square.catalogue import CatalogueChanges
-from tillpost_square.simulator import SquareSimulator
 
 pytest_plugins = ["tillpost.testing.cassettes"]
 

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from adapters.in_process import InProcess
 from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, TOASTIE, free_order, paid
 from tillpost import Order, Outcome, Policy, PosError, Till
-from tillpost.operation import Conduct, drive
-from tillpost.order import Draft, PosOrder
-from tillpost.till import Options
+from tillpost.client.base import Options
+from tillpost.models.order import Draft, PosOrder
+from tillpost.submission.operation import Conduct, drive
+from tillpost_simulators.square import SquareSimulator
 from tillpost_square.adapter import Square
 from tillpost_square.settings import SquareSettings
-from tillpost_square.simulator import SquareSimulator
 from tillpost_square.table import TABLE
 
 FUZZED = 500 if os.environ.get("CI") else 60

@@ -19,10 +19,8 @@ import pytest
 
 from adapters.square.shop_orders import TOASTIE, paid
 from tillpost import AsyncTill, ConfigError, PermissionsError, PosOrder, Till
-from tillpost.adapter import Credentials
-from tillpost.authorisation import aexchange_code, authorize_url, exchange_code, new_state, new_verifier
-from tillpost.simulator import Running, serve_in_thread
-from tillpost.webhooks import (
+from tillpost.adapter.base import Credentials
+from tillpost.adapter.webhooks import (
     AuthorisationRevoked,
     AvailabilityChanged,
     MenuChanged,
@@ -30,7 +28,9 @@ from tillpost.webhooks import (
     WebhookError,
     WebhookFault,
 )
-from tillpost_square.simulator import SquareSimulator
+from tillpost.authorization import aexchange_code, authorize_url, exchange_code, new_state, new_verifier
+from tillpost.simulator import Running, serve_in_thread
+from tillpost_simulators.square import SquareSimulator
 
 HOOK = "https://shop.example/square"
 

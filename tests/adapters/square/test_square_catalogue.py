@@ -10,9 +10,9 @@ import pytest
 
 from adapters.square.bench import Bench, checked_bench, drive, said, scripted
 from adapters.square.spec import square_spec
-from tillpost.menu import Menu
+from tillpost.models.menu import Menu
+from tillpost_simulators.square import WorldSettings
 from tillpost_square.catalogue import menu_of
-from tillpost_square.simulator import WorldSettings
 from tillpost_square.wire import CatalogObject, Location
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

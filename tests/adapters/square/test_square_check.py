@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from adapters.square.bench import Bench, checked_bench, drive, said, scripted
-from tillpost.readiness import Finding, Readiness
-from tillpost.remedies import Actor
+from tillpost.adapter.readiness import Finding, Readiness
+from tillpost.errors.remedies import Actor
 from tillpost_square.checks import SCOPES, location_findings, token_findings
 from tillpost_square.wire import Location, TokenStatus
 

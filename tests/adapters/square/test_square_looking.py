@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from adapters.square.bench import Bench, an_order, checked_bench, drive, plain_order, refused, said, scripted
-from tillpost.adapter import Attempt
+from tillpost.adapter.base import Attempt
+from tillpost.adapter.exchange import Fault
 from tillpost.errors import Applied, OrderError, OutageError, PosError
-from tillpost.exchange import Fault
-from tillpost.order import Draft, PosOrder, PosState, Progress
-from tillpost_square.simulator import WorldSettings
+from tillpost.models.order import Draft, PosOrder, PosState, Progress
+from tillpost_simulators.square import WorldSettings
 from tillpost_square.status import pos_order
 from tillpost_square.wire import SquareOrder
 

@@ -10,7 +10,7 @@ import pytest
 from adapters.square.bench import an_order, plain_order
 from tillpost import MenuError, Policy, TaxError, Till
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, Running, serve_in_thread
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 NO_WAIT = Policy(first_wait=0, longest_wait=0)
 

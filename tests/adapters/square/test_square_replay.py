@@ -13,9 +13,9 @@ import pytest
 from adapters.in_process import InProcess
 from adapters.square.shop_orders import TOASTIE, paid
 from tillpost import Till
-from tillpost.exchange import Response
-from tillpost.order import PosState
-from tillpost_square.simulator import SquareSimulator
+from tillpost.adapter.exchange import Response
+from tillpost.models.order import PosState
+from tillpost_simulators.square import SquareSimulator
 from tillpost_square.status import is_replayed
 from tillpost_square.wire import MadeOrder, Money
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from adapters.square.bench import Bench, an_order, checked_bench, drive, plain_order, refused, said, scripted
-from tillpost.adapter import Attempt
+from tillpost.adapter.base import Attempt
+from tillpost.adapter.exchange import Effect, Fault, Request, Response
 from tillpost.errors import (
     Applied,
     BuriedError,
@@ -21,8 +22,7 @@ from tillpost.errors import (
     SetupError,
     TaxError,
 )
-from tillpost.exchange import Effect, Fault, Request, Response
-from tillpost.order import Draft, Order, PosOrder
+from tillpost.models.order import Draft, Order, PosOrder
 
 CREATE, PAY, READ, UNDO = "POST /v2/orders", "POST /v2/payments", "GET /v2/orders/*", "PUT /v2/orders/*"
 

@@ -11,7 +11,8 @@ import pytest
 
 from adapters.square.bench import Bench, an_order, refused
 from adapters.square.spec import WHERE, square_spec
-from tillpost.adapter import unreachable
+from tillpost.adapter.base import unreachable
+from tillpost.adapter.exchange import Effect, Request, Response, nothing
 from tillpost.errors import (
     Applied,
     DoubtError,
@@ -25,7 +26,6 @@ from tillpost.errors import (
     TaxError,
     UnknownPosError,
 )
-from tillpost.exchange import Effect, Request, Response, nothing
 from tillpost_square.table import BEYOND_THE_SPEC, TABLE
 
 POST = Request("POST", "/v2/orders", nothing, b"{}", Effect.CREATE, "k")

@@ -10,10 +10,10 @@ import pytest
 
 from adapters.square.bench import Bench, checked_bench, plain_order, refused, said
 from adapters.square.test_square_submit import spoiled
-from tillpost.docket import CUT
+from tillpost.adapter.exchange import Fault, Request, Response
 from tillpost.errors import Applied, OrderError, OutageError, PosError
-from tillpost.exchange import Fault, Request, Response
-from tillpost.order import Customer, Order, Pickup, PosOrder, PosState
+from tillpost.models.docket import CUT
+from tillpost.models.order import Customer, Order, Pickup, PosOrder, PosState
 from tillpost_square.limits import LINE_NOTE
 
 

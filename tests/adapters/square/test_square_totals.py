@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.square.bench import Bench
-from tillpost.adapter import Attempt
-from tillpost.order import Line, Modifier, Order, PosOrder
-from tillpost_square.simulator import WorldSettings
+from tillpost.adapter.base import Attempt
+from tillpost.models.order import Line, Modifier, Order, PosOrder
+from tillpost_simulators.square import WorldSettings
 
 TRIED = 170 if os.environ.get("CI") else 30
 """Orders for each tax, included and added: over 1,000 in CI."""

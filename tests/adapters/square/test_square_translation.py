@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from adapters.square.bench import Bench, an_order, checked_bench, plain_order
-from tillpost.adapter import Attempt
-from tillpost.order import Order
+from tillpost.adapter.base import Attempt
+from tillpost.models.order import Order
 from tillpost_square.settings import PRODUCTION, SquareSettings
 from tillpost_square.translation import payment, translate
 

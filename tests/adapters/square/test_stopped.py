@@ -10,11 +10,11 @@ import pytest
 
 from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, TOASTIE, free_order, paid
 from tillpost import Order, Outcome, Policy, PosError, PosOrder, TaxError, Till
-from tillpost.commands import Command
-from tillpost.journal import MemoryJournal
+from tillpost.client.base import Options, adapter_for
 from tillpost.simulator import Running, serve_in_thread
-from tillpost.till import Options, adapter_for
-from tillpost_square.simulator import SquareSimulator
+from tillpost.submission.commands import Command
+from tillpost.submission.journal import MemoryJournal
+from tillpost_simulators.square import SquareSimulator
 
 
 class Stopped(BaseException):

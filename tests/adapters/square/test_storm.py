@@ -13,7 +13,7 @@ from adapters.square.shop_orders import shop_order
 from tillpost import AsyncTill, Limits, Order, Policy, PosError, Till
 from tillpost.simulator import FaultPlan, Running, serve_in_thread
 from tillpost.simulator.faults import every_kind
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 AT_ONCE = 16
 QUICK = Policy(retries=3, retry_seconds=3, first_wait=0.002, longest_wait=0.02)

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from tillpost.cli.application import build
+from tillpost.cli.app import build
 from tillpost.simulator import Running, serve_in_thread
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples" / "orders"
 

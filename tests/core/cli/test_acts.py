@@ -10,7 +10,7 @@ import pytest
 from core.cli.conftest import EXAMPLES, Command
 from core.cli.test_outbox import waffles, write_order
 from tillpost.simulator import Running
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 Store = Running[SquareSimulator]
 

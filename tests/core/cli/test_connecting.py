@@ -10,11 +10,11 @@ from collections.abc import Iterator
 import pytest
 
 from core.cli.conftest import Command
-from tillpost.cli.linking import REDIRECT
-from tillpost.outbox.keyring import new_key
+from tillpost.cli.commands.connect_settings import REDIRECT
+from tillpost.outbox.connections.encryption import new_key
 from tillpost.simulator import serve_in_thread
-from tillpost_kounta.simulator import KountaSettings
-from tillpost_square.simulator import SquareSimulator, WorldSettings
+from tillpost_simulators.kounta import KountaSettings
+from tillpost_simulators.square import SquareSimulator, WorldSettings
 
 
 @pytest.fixture

@@ -20,12 +20,12 @@ from sqlalchemy import text
 from core.cli.conftest import Command, write_config
 from tillpost import Order, Outbox
 from tillpost.outbox import Processor, Worker
-from tillpost.outbox.keyring import new_key
+from tillpost.outbox.connections.encryption import new_key
 from tillpost.simulator import Running, serve_in_thread
-from tillpost_generic.simulator import GenericSimulator
-from tillpost_kounta.simulator import KountaSettings, KountaSimulator
-from tillpost_square.simulator import SquareSimulator
-from tillpost_square.simulator.world import WorldSettings
+from tillpost_simulators.generic import GenericSimulator
+from tillpost_simulators.kounta import KountaSettings, KountaSimulator
+from tillpost_simulators.square import SquareSimulator
+from tillpost_simulators.square.world import WorldSettings
 
 COMMAND = [sys.executable, "-c", "from tillpost.cli import main; main()"]
 

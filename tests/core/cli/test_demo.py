@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-import tillpost_generic.demo
-import tillpost_kounta.demo
-import tillpost_square.demo
+import tillpost_simulators.generic.demo
+import tillpost_simulators.kounta.demo
+import tillpost_simulators.square.demo
 from core.cli.conftest import Command
 from tillpost import MenuError, Outcome, PosError, RegisterOfflineError
-from tillpost.cli.scenarios import Scenario, hop_of
-from tillpost_square.simulator import SquareSimulator
+from tillpost.demo.scenarios import Scenario, hop_of
+from tillpost_simulators.square import SquareSimulator
 
-scenarios = tillpost_square.demo.scenarios
+scenarios = tillpost_simulators.square.demo.scenarios
 
 ERRORS: Mapping[str, Sequence[str]] = {
     "square": ("MenuError", "MenuError", "TaxError", "PermissionsError"),
@@ -33,7 +33,7 @@ def test_the_demo_shows_every_platform_and_ends_by_itself_in_under_fifteen_secon
     ended = tillpost("demo")
     assert time.monotonic() - began < 15
     assert (ended.code, ended.err) == (0, "")
-    tables = (scenarios, tillpost_kounta.demo.scenarios, tillpost_generic.demo.scenarios)
+    tables = (scenarios, tillpost_simulators.kounta.demo.scenarios, tillpost_simulators.generic.demo.scenarios)
     orders = sum(len(table()) for table in tables)
     for platform in ("Square", "Kounta", "Generic POS"):
         assert f"{platform} simulator at http://127.0.0.1:" in ended.out
@@ -71,7 +71,7 @@ def test_a_scenario_that_doesnt_go_as_expected_fails_the_demo(
     def table() -> Sequence[Scenario[SquareSimulator]]:
         return wrong
 
-    monkeypatch.setattr(tillpost_square.demo, "scenarios", table)
+    monkeypatch.setattr(tillpost_simulators.square.demo, "scenarios", table)
     ended = tillpost("demo", "square")
     assert ended.code == 1
     assert "Wrongly expected (NOT AS EXPECTED)" in ended.out
@@ -88,8 +88,8 @@ def test_an_order_left_half_done_fails_the_demo(tillpost: Command, monkeypatch: 
     def table() -> Sequence[Scenario[SquareSimulator]]:
         return scenarios()[:1]
 
-    monkeypatch.setattr("tillpost_square.simulator.SquareSimulator", Leaking)
-    monkeypatch.setattr(tillpost_square.demo, "scenarios", table)
+    monkeypatch.setattr("tillpost_simulators.square.SquareSimulator", Leaking)
+    monkeypatch.setattr(tillpost_simulators.square.demo, "scenarios", table)
     ended = tillpost("demo", "square")
     assert ended.code == 1
     assert "half done: demo-1" in ended.out

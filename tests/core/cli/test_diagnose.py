@@ -10,9 +10,9 @@ from sqlalchemy import update
 from core.cli.conftest import Command, write_config
 from core.cli.test_outbox import waffles, write_order
 from tillpost import Outbox
-from tillpost.outbox import schema as t
+from tillpost.outbox.db import schema as t
 from tillpost.simulator import Running
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 Store = Running[SquareSimulator]
 

@@ -6,7 +6,7 @@ import pytest
 
 from core.cli.conftest import Command, write_config
 from tillpost import PosError, Till, errors
-from tillpost.cli.exits import CODES, code_for
+from tillpost.cli.exit_codes import CODES, code_for
 
 SETTINGS = {"access_token": "t", "location_id": "L1"}
 

@@ -11,7 +11,7 @@ import pytest
 from core.cli.conftest import Command, write_config
 from tillpost import Menu
 from tillpost.simulator import Running
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 Store = Running[SquareSimulator]
 

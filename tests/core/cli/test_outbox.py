@@ -12,7 +12,7 @@ import sqlalchemy
 from core.cli.conftest import EXAMPLES, Command, write_config
 from tillpost import Outbox
 from tillpost.simulator import Running
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 Store = Running[SquareSimulator]
 

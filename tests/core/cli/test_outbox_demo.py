@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from core.cli.conftest import Command
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 
 def test_the_demo_kills_a_worker_sees_an_outage_through_and_ends_by_itself(tillpost: Command) -> None:
@@ -35,7 +35,7 @@ def test_an_order_that_the_register_lost_fails_the_demo(tillpost: Command, monke
             found = super().ledger()
             return found.model_copy(update={"entries": found.entries[1:]})
 
-    monkeypatch.setattr("tillpost_square.simulator.SquareSimulator", Losing)
+    monkeypatch.setattr("tillpost_simulators.square.SquareSimulator", Losing)
     ended = tillpost("demo", "square", "--outbox", "--json")
     assert ended.code == 1
     facts = ended.json

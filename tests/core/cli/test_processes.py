@@ -19,7 +19,7 @@ import pytest
 
 from core.cli.conftest import EXAMPLES
 from tillpost.simulator import Running, serve_in_thread
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 MAIN = (sys.executable, "-c", "from tillpost.cli import main; main()")
 

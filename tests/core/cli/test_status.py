@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.cli.conftest import Command
 from core.cli.test_outbox import waffles, write_order
 from tillpost.simulator import Running
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 Store = Running[SquareSimulator]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from core.cli.conftest import Command
-from tillpost.order import Order
+from tillpost.models.order import Order
 from tillpost.simulator import Running
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 Store = Running[SquareSimulator]
 

@@ -10,7 +10,7 @@ import pytest
 from core.cli.conftest import Command, write_config
 from tillpost import Till
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, Running
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 Store = Running[SquareSimulator]
 

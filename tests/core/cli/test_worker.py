@@ -17,7 +17,7 @@ import pytest
 from core.cli.conftest import EXAMPLES, write_config
 from tillpost import Order, Outbox
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, Running
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 Store = Running[SquareSimulator]
 

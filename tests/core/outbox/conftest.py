@@ -11,7 +11,7 @@ from core.outbox.corner_shop import QUICK
 from core.outbox.hooked import Generic, Kounta, Square, Store
 from tillpost.outbox import Outbox
 from tillpost.simulator import Running, serve_in_thread
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 
 @pytest.fixture

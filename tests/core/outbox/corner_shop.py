@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from tillpost import Order
+from tillpost.client.base import Options, adapter_for
 from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor, Worker, from_mapping
 from tillpost.simulator import Running
-from tillpost.till import Options, adapter_for
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 QUICK = OutboxSettings(first_wait=0.05, longest_wait=0.2, lease=2.0, outage_after=2)
 

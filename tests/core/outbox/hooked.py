@@ -22,17 +22,17 @@ import sqlalchemy as sa
 from adapters.square.shop_orders import FLAT_WHITE, TOASTIE, paid
 from core.outbox.corner_shop import lunch
 from tillpost import Order, Policy, hookimpl
+from tillpost.client.base import Options, adapter_for
 from tillpost.outbox import Connected, Outbox, Processor, StoredOrder, from_mapping
-from tillpost.outbox import schema as t
-from tillpost.outbox.receiving import Receiver
+from tillpost.outbox.db import schema as t
+from tillpost.outbox.webhooks.receiver import Receiver
 from tillpost.simulator import serve_in_thread
-from tillpost.till import Options, adapter_for
-from tillpost_generic.simulator import GenericSimulator
-from tillpost_kounta.simulator import KountaSettings, KountaSimulator
-from tillpost_kounta.simulator.order_json import single_order
-from tillpost_kounta.simulator.webhooks import sent
-from tillpost_kounta.simulator.wire import to_json
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.generic import GenericSimulator
+from tillpost_simulators.kounta import KountaSettings, KountaSimulator
+from tillpost_simulators.kounta.order_json import single_order
+from tillpost_simulators.kounta.webhooks import sent
+from tillpost_simulators.kounta.wire import to_json
+from tillpost_simulators.square import SquareSimulator
 
 Delivery: TypeAlias = tuple[Mapping[str, str], bytes, str]
 """A webhook: its headers, its body, and the address that was called."""

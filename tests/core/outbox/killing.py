@@ -27,13 +27,13 @@ from sqlalchemy import Connection, event
 from adapters.in_process import InProcess, Twist, untouched
 from core.stand_in import BROKEN, Keyed, Platform, StandInSettings, refusal, success
 from tillpost import Order, Policy
-from tillpost.adapter import Adapter
-from tillpost.exchange import Request, Response, nothing
+from tillpost.adapter.base import Adapter
+from tillpost.adapter.exchange import Request, Response, nothing
+from tillpost.client.base import Options
 from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor
-from tillpost.outbox.database import Database
-from tillpost.outbox.store import Store
+from tillpost.outbox.db.database import Database
+from tillpost.outbox.orders.claims import Store
 from tillpost.simulator import Simulator
-from tillpost.till import Options
 
 
 class Stopped(BaseException):

@@ -15,12 +15,12 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tillpost.adapter.exchange import Effect
+from tillpost.client.base import adapter_for
 from tillpost.errors import Transcript
-from tillpost.exchange import Effect
-from tillpost.journal import Event, Intended
 from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor, Worker
-from tillpost.outbox.store import Claim
-from tillpost.till import adapter_for
+from tillpost.outbox.orders.claims import Claim
+from tillpost.submission.journal import Event, Intended
 
 LEASE = 1.0
 """In seconds: so long after a worker was paused another takes its orders over."""

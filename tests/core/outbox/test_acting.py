@@ -10,13 +10,13 @@ import pytest
 from sqlalchemy import update
 
 from core.outbox.corner_shop import connected, lunch, work_off
-from tillpost.order import Address, Delivery, Progress
+from tillpost.models.order import Address, Delivery, Progress
 from tillpost.outbox import Connected, OrderState, Outbox, Processor, WaitsFor, from_mapping
-from tillpost.outbox import schema as t
-from tillpost.outbox.acting import ActError, Desk
-from tillpost.outbox.problems import problem_columns
+from tillpost.outbox.db import schema as t
+from tillpost.outbox.operations.orders import ActError, Desk
+from tillpost.outbox.orders.problems import problem_columns
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, Running
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 Shop = Running[SquareSimulator]
 BLT = "5312"

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from core.outbox.stores import Opening
 from core.toy import toy_order
 from tillpost import Order, OrderError
-from tillpost.order import Customer, Pickup
+from tillpost.models.order import Customer, Pickup
 from tillpost.outbox import OrderState, Outbox, WaitsFor
 
 

@@ -16,10 +16,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from core.outbox.hooked import Delivery, Square, Store
+from tillpost.adapter.webhooks import LARGEST
 from tillpost.outbox import OrderState, Outbox
-from tillpost.outbox.asgi import webhooks_app
-from tillpost.outbox.receiving import Receiver
-from tillpost.webhooks import LARGEST
+from tillpost.outbox.webhooks.asgi import webhooks_app
+from tillpost.outbox.webhooks.receiver import Receiver
 
 BASE = "https://shop.example/hooks"
 

@@ -18,17 +18,17 @@ from sqlalchemy import event
 from core.outbox.stores import Clock, Heard, Opening, processing, work_off
 from core.toy import TOKEN, KeylessToy, Toy, ToySettings, toy_order
 from core.toy_server import ToyServer, answer, refuse
-from tillpost.availability import Availability, Reason
-from tillpost.outages import Whose
+from tillpost.client.base import adapter_for
+from tillpost.models.availability import Availability, Reason
+from tillpost.models.outage import Whose
 from tillpost.outbox import Connected, FromFile, Outbox, Processor, Worker, from_mapping
-from tillpost.outbox import schema as t
-from tillpost.outbox.checking import SOONER, Checks
-from tillpost.outbox.opening import OVERDUE
+from tillpost.outbox.connections.availability import OVERDUE
+from tillpost.outbox.db import schema as t
+from tillpost.outbox.worker.store_monitor import SOONER, Checks
 from tillpost.simulator import Simulator, serve_in_thread
-from tillpost.till import adapter_for
-from tillpost_generic.simulator import GenericSimulator
-from tillpost_kounta.simulator import KountaSimulator
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.generic import GenericSimulator
+from tillpost_simulators.kounta import KountaSimulator
+from tillpost_simulators.square import SquareSimulator
 
 CHECK = "GET /status"
 

@@ -9,9 +9,9 @@ from itertools import pairwise
 from sqlalchemy import Connection, event, text
 
 from adapters.square.shop_orders import TOASTIE, paid
-from tillpost.journal import Asked, Event
 from tillpost.outbox import Outbox, OutboxSettings, Processor
-from tillpost.outbox.store import Claim
+from tillpost.outbox.orders.claims import Claim
+from tillpost.submission.journal import Asked, Event
 
 LEASE = 2.0
 

@@ -16,16 +16,16 @@ from core.canaries import ACCESS, CLIENT, HOOK, REFRESH
 from core.outbox.corner_shop import QUICK, lunch
 from core.test_platform_secrets import OPENERS
 from tillpost import Outbox
+from tillpost.adapter.webhooks import WebhookError
 from tillpost.outbox import Processor, Worker
-from tillpost.outbox.acting import ActError, Desk
-from tillpost.outbox.connections import Connections
-from tillpost.outbox.credentials import Grant
-from tillpost.outbox.diagnosing import diagnose_order
-from tillpost.outbox.keyring import new_key
-from tillpost.outbox.overview import overview
+from tillpost.outbox.connections.credentials import Grant
+from tillpost.outbox.connections.encryption import new_key
+from tillpost.outbox.operations.connections import Connections
+from tillpost.outbox.operations.diagnosis import diagnose_order
+from tillpost.outbox.operations.orders import ActError, Desk
+from tillpost.outbox.operations.status import overview
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
 from tillpost.testing.world import World
-from tillpost.webhooks import WebhookError
 
 SECRETS = (ACCESS, REFRESH, CLIENT, HOOK)
 Opener = Callable[[], AbstractContextManager[World[Any]]]

@@ -7,8 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tillpost.errors import Applied, ErrorRecord, OutageError
-from tillpost.outages import Whose
-from tillpost.outbox.circuits import MOST_EVIDENCE, RAMPED_UP, Circuit, Reach, is_unreached, whose_fault
+from tillpost.models.outage import Whose
+from tillpost.outbox.circuit_breaker import (
+    MOST_EVIDENCE,
+    RAMPED_UP,
+    Circuit,
+    Reach,
+    is_unreached,
+    whose_fault,
+)
 
 NOW = 1_000_000.0
 FIRST, LONGEST, THRESHOLD = 1.0, 60.0, 5

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from core.outbox.stores import Clock, Opening, processing, work_off
 from core.toy import toy_order
 from core.toy_server import ToyServer, answer
-from tillpost.journal import Asked
 from tillpost.outbox import Connected, ConnectionOptions, OrderState, Outbox, WaitsFor
-from tillpost.outbox import schema as t
-from tillpost.outbox.store import ALONE_AFTER, SET_ASIDE_AFTER, Claim, LeaseLostError, Store
+from tillpost.outbox.db import schema as t
+from tillpost.outbox.orders.claims import ALONE_AFTER, SET_ASIDE_AFTER, Claim, LeaseLostError, Store
+from tillpost.submission.journal import Asked
 
 
 def add(outbox: Outbox, *names: str, connection: str = "cafe") -> None:

@@ -18,13 +18,13 @@ from core.canaries import leaks
 from core.outbox.corner_shop import lunch
 from tillpost import ConfigError, Outbox
 from tillpost.outbox import OrderState, Processor, Worker
-from tillpost.outbox.connecting import Tills
-from tillpost.outbox.credentials import Grant, Vault
-from tillpost.outbox.keyring import Keyring, new_key
-from tillpost.outbox.merging import FromFileAndDatabase, merged, tokens_mark
+from tillpost.outbox.connections.credentials import Grant, Vault
+from tillpost.outbox.connections.encryption import Keyring, new_key
+from tillpost.outbox.delivery.sources import FromFileAndDatabase, merged, tokens_mark
+from tillpost.outbox.delivery.tills import Tills
 from tillpost.simulator import Running, serve_in_thread
-from tillpost_kounta.simulator import KountaSimulator
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.kounta import KountaSimulator
+from tillpost_simulators.square import SquareSimulator
 
 TOKENS = {"access_token": SecretStr("CANARY-access"), "refresh_token": SecretStr("CANARY-refresh")}
 

@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import text
 
 from adapters.square.shop_orders import TOASTIE, paid
-from tillpost.connection import Shelf
 from tillpost.outbox import Outbox, Processor
-from tillpost.outbox.handling import Busy
-from tillpost.outbox.menus import Menus
+from tillpost.outbox.exceptions import Busy
+from tillpost.outbox.menus.shared import Menus
+from tillpost.submission.context import Shelf
 
 
 def an_outbox(url: str) -> Outbox:

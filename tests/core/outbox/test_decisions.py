@@ -11,7 +11,7 @@ from core.outbox.corner_shop import QUICK, connected, lunch, work_off
 from tillpost import Order, PermissionsError, PosError, hookimpl
 from tillpost.outbox import Outbox
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, Running
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 Shop = Running[SquareSimulator]
 

@@ -8,8 +8,8 @@ from core.outbox.killing import Counter, Life, Site, every_step, until_stopped
 from core.outbox.test_people_machine import KeyedSeen, KeylessSeen
 from core.stand_in import Keyed, an_order
 from tillpost.outbox import OrderState
-from tillpost.outbox.acting import Desk
-from tillpost.outbox.database import Database
+from tillpost.outbox.db.database import Database
+from tillpost.outbox.operations.orders import Desk
 
 SETTLED = (OrderState.MANUAL, OrderState.CANCELLED)
 

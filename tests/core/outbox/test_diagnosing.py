@@ -8,15 +8,15 @@ import pytest
 import sqlalchemy as sa
 
 from core.outbox.corner_shop import connected, lunch, work_off
-from tillpost.diagnosis import Diagnosis, Facts, Hop, HopStatus, diagnose, three_hops
 from tillpost.errors import OutageError, Outcome
-from tillpost.outages import Outage, Whose
+from tillpost.models.outage import Outage, Whose
 from tillpost.outbox import Outbox, Processor, from_mapping
-from tillpost.outbox import schema as t
-from tillpost.outbox.acting import Desk
-from tillpost.outbox.diagnosing import diagnose_order, gather_facts
+from tillpost.outbox.db import schema as t
+from tillpost.outbox.operations.diagnosis import diagnose_order, gather_facts
+from tillpost.outbox.operations.orders import Desk
 from tillpost.simulator import Running
-from tillpost_square.simulator import SquareSimulator
+from tillpost.support.diagnosis import Diagnosis, Facts, Hop, HopStatus, diagnose, three_hops
+from tillpost_simulators.square import SquareSimulator
 
 Shop = Running[SquareSimulator]
 

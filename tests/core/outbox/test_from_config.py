@@ -11,9 +11,9 @@ import pytest
 
 from core.outbox.corner_shop import lunch
 from tillpost import ConfigError, Outbox
-from tillpost.order import Pickup
+from tillpost.models.order import Pickup
 from tillpost.outbox import ConnectionOptions, OutboxSettings, StoreError
-from tillpost.outbox.connecting import FromFile, Tills
+from tillpost.outbox.delivery.tills import FromFile, Tills
 from tillpost.outbox.settings import load_settings
 
 

@@ -10,7 +10,7 @@ from core.outbox.corner_shop import connected, lunch
 from tillpost import Menu, hookimpl
 from tillpost.outbox import Outbox, Processor, StoreError, Worker, from_mapping
 from tillpost.simulator import Running
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 Shop = Running[SquareSimulator]
 
@@ -111,7 +111,7 @@ def test_plugins_hear_of_an_accepted_menu_as_of_any_other(holding: Outbox, monke
         def menu_imported(self, connection: str, menu: Menu) -> None:
             heard.append((connection, "5312" in menu.by_variation))
 
-    from tillpost.plugins import installed
+    from tillpost.plugins.manager import installed
 
     manager, listening = installed().manager, Listening()
     manager.register(listening)

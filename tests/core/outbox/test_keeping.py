@@ -19,9 +19,15 @@ from core.outbox.stores import Opening, processing, work_off
 from core.toy import lost_order, toy_order
 from core.toy_server import ToyServer
 from tillpost import OrderError
+from tillpost.adapter.exchange import Effect
 from tillpost.errors import Applied, ErrorRecord, Outcome, Transcript
-from tillpost.exchange import Effect
-from tillpost.journal import (
+from tillpost.models.order import Customer, Draft, PosOrder, PosState, Progress
+from tillpost.outbox import OrderState, Outbox, Processor, StoreError
+from tillpost.outbox.db import schema as t
+from tillpost.outbox.db.migrate import HEAD, VERSION_TABLE, VERSIONS, migrate
+from tillpost.outbox.orders.models import event_of, event_row
+from tillpost.outbox.worker.retention import erase, prune
+from tillpost.submission.journal import (
     Asked,
     Buried,
     Cancelled,
@@ -34,12 +40,6 @@ from tillpost.journal import (
     Settled,
     Submitted,
 )
-from tillpost.order import Customer, Draft, PosOrder, PosState, Progress
-from tillpost.outbox import OrderState, Outbox, Processor, StoreError
-from tillpost.outbox import schema as t
-from tillpost.outbox.erasing import erase, prune
-from tillpost.outbox.migrating import HEAD, VERSION_TABLE, VERSIONS, migrate
-from tillpost.outbox.orders import event_of, event_row
 
 # ---------------------------------------------------------------------- events
 
@@ -243,8 +243,8 @@ def test_a_store_of_an_older_version_says_which_command_brings_it_up(
     open_outbox: Opening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_version(open_outbox(), "0001")
-    monkeypatch.setattr("tillpost.outbox.migrating.VERSIONS", ("0001", "0002"))
-    monkeypatch.setattr("tillpost.outbox.migrating.HEAD", "0002")
+    monkeypatch.setattr("tillpost.outbox.db.migrate.VERSIONS", ("0001", "0002"))
+    monkeypatch.setattr("tillpost.outbox.db.migrate.HEAD", "0002")
     with pytest.raises(StoreError, match=r"^the store is of an older version \(0001\): run `tillpost outbox migrate`$"):
         open_outbox().orders()
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from tillpost import ConfigError
-from tillpost.outbox.keyring import KEY_VARIABLE, Keyring, new_key
+from tillpost.outbox.connections.encryption import KEY_VARIABLE, Keyring, new_key
 
 TOKEN = "canary-of-the-keyring"
 

@@ -22,15 +22,16 @@ from adapters.kounta.bench import plain_order as kounta_plain
 from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, TOASTIE, paid
 from core.outbox.killing import Life, Shop, Site, every_step, ready, shop_of, until_stopped
 from tillpost import Order, Outcome
+from tillpost.client.base import adapter_for
+from tillpost.client.sync import Till
 from tillpost.outbox import OrderState, OutboxSettings
-from tillpost.outbox import schema as t
-from tillpost.outbox.database import Database
-from tillpost.outbox.orders import stored_order
-from tillpost.outbox.store import Store
+from tillpost.outbox.db import schema as t
+from tillpost.outbox.db.database import Database
+from tillpost.outbox.orders.claims import Store
+from tillpost.outbox.orders.models import stored_order
 from tillpost.simulator import Ledger, Simulator
-from tillpost.till import Till, adapter_for
-from tillpost_kounta.simulator import KountaSettings, KountaSimulator
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.kounta import KountaSettings, KountaSimulator
+from tillpost_simulators.square import SquareSimulator
 
 URL = "http://127.0.0.1"
 KEPT = frozenset({7302, 228, 229, 231, 3091, 5312, 9001, 9003, 9004})

@@ -9,10 +9,10 @@ from pathlib import Path
 from threading import Thread
 
 from adapters.square.shop_orders import shop_order
+from tillpost.client.base import adapter_for
 from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor, Worker, from_mapping
 from tillpost.simulator import serve_in_thread
-from tillpost.till import adapter_for
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 LEASE = 0.5
 ORDERS = 12

@@ -9,13 +9,13 @@ import sqlalchemy as sa
 
 from core.outbox.hooked import Generic, Heard, Kounta, Square, column, stored
 from core.outbox.stores import Clock
+from tillpost.adapter.webhooks import OrderRefused
 from tillpost.errors import Outcome
-from tillpost.order import Progress
+from tillpost.models.order import Progress
 from tillpost.outbox import OrderState, Outbox, Processor, WaitsFor, from_mapping
-from tillpost.outbox import schema as t
-from tillpost.outbox.acting import Desk
+from tillpost.outbox.db import schema as t
+from tillpost.outbox.operations.orders import Desk
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
-from tillpost.webhooks import OrderRefused
 
 # ---------------------------------------------------------------------- refusals that come late
 

@@ -13,14 +13,14 @@ from core.outbox.killing import Counter, Shop, Site, Stopped
 from core.outbox.killing import Life as Mortal
 from core.stand_in import Keyed, Keyless, an_order
 from tillpost import Outcome
+from tillpost.adapter.exchange import Effect
 from tillpost.errors import Applied
-from tillpost.exchange import Effect
-from tillpost.hookspecs import hookimpl
-from tillpost.journal import Failed, Intended
 from tillpost.outbox import OrderState, OutboxSettings, StoredOrder, WaitsFor
-from tillpost.outbox.database import Database
-from tillpost.outbox.life import Life, steady
-from tillpost.outbox.store import ALONE_AFTER, SET_ASIDE_AFTER, LeaseLostError, Store
+from tillpost.outbox.db.database import Database
+from tillpost.outbox.orders.claims import ALONE_AFTER, SET_ASIDE_AFTER, LeaseLostError, Store
+from tillpost.outbox.orders.heartbeat import Life, steady
+from tillpost.plugins.hookspecs import hookimpl
+from tillpost.submission.journal import Failed, Intended
 
 INTENT = Intended(1.0, Effect.CREATE, 0, "key", "digest")
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import pytest
 
 from core.outbox.corner_shop import connected, lunch, work_off
-from tillpost.journal import Intended, Submitted
-from tillpost.order import Customer, Line, Payment
+from tillpost.models.order import Customer, Line, Payment
 from tillpost.outbox import OrderState, Outbox, StoredOrder, WaitsFor
 from tillpost.simulator import Running
-from tillpost_square.simulator import SquareSimulator
+from tillpost.submission.journal import Intended, Submitted
+from tillpost_simulators.square import SquareSimulator
 
 Shop = Running[SquareSimulator]
 

@@ -25,13 +25,13 @@ from core.outbox.stores import Clock, processing, work_off
 from core.toy import toy_order
 from core.toy_server import ToyServer, answer, passing
 from databases import PostgresServer
-from tillpost.journal import Asked
-from tillpost.order import Pickup
+from tillpost.models.order import Pickup
 from tillpost.outbox import OrderState, Outbox, OutboxSettings, Processor, StoreError, WaitsFor, Worker
-from tillpost.outbox import schema as t
-from tillpost.outbox.handling import flow_clock
-from tillpost.outbox.store import Claim
-from tillpost.outbox.tending import Tending
+from tillpost.outbox.db import schema as t
+from tillpost.outbox.delivery.runner import flow_clock
+from tillpost.outbox.orders.claims import Claim
+from tillpost.outbox.worker.maintenance import Tending
+from tillpost.submission.journal import Asked
 
 SOON = 60.0
 
@@ -153,7 +153,7 @@ def locked(path: Path) -> Generator[None]:
 
 @pytest.fixture
 def impatient(path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Outbox]:
-    monkeypatch.setattr("tillpost.outbox.database.BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("tillpost.outbox.db.database.BUSY_SECONDS", 0.2)
     with Outbox(f"sqlite:///{path}", settings=OutboxSettings(first_wait=0.05)) as outbox:
         outbox.prepare()
         yield outbox

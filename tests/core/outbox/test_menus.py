@@ -16,11 +16,11 @@ from core.outbox.stores import Clock, Heard, Opening, processing, work_off
 from core.toy import ToyItem, lost_order, toy_order
 from core.toy_server import ToyServer, answer, passing
 from tillpost import OutageError
-from tillpost.menu_changes import MenuChanges
+from tillpost.menus.diff import MenuChanges
 from tillpost.outbox import Connected, ConnectionOptions, OrderState, Outbox, Processor, WaitsFor
-from tillpost.outbox import schema as t
-from tillpost.outbox.handling import Busy
-from tillpost.outbox.tending import Tending, next_sync
+from tillpost.outbox.db import schema as t
+from tillpost.outbox.exceptions import Busy
+from tillpost.outbox.worker.maintenance import Tending, next_sync
 
 
 def place(outbox: Outbox, connection: str = "cafe") -> sa.RowMapping:

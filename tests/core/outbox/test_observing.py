@@ -11,12 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.outbox.corner_shop import lunch
+from tillpost.adapter.exchange import Effect
 from tillpost.errors import Applied, ErrorRecord, Outcome
-from tillpost.exchange import Effect
-from tillpost.journal import Asked, Event, Failed, Imported, Intended, Settled, Submitted
-from tillpost.order import PosOrder, PosState, Progress
+from tillpost.models.order import PosOrder, PosState, Progress
 from tillpost.outbox import OrderState, OutboxSettings, StoredOrder, WaitsFor
-from tillpost.outbox.observing import (
+from tillpost.outbox.orders.transitions import (
     WATCH_FOR,
     Change,
     Known,
@@ -28,7 +27,8 @@ from tillpost.outbox.observing import (
     refused,
     watch_again,
 )
-from tillpost.recovery import fold
+from tillpost.submission.history import fold
+from tillpost.submission.journal import Asked, Event, Failed, Imported, Intended, Settled, Submitted
 
 SETTINGS = OutboxSettings()
 ORDER = lunch()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import RowMapping
 
-from tillpost.availability import Availability, Reason
+from tillpost.adapter.readiness import Finding, Readiness
 from tillpost.errors import (
     Applied,
     MenuError,
@@ -23,10 +23,10 @@ from tillpost.errors import (
     TaxError,
     UnknownPosError,
 )
-from tillpost.outages import Whose
-from tillpost.outbox.opening import OVERDUE, Seen, availability_of, seen_now
-from tillpost.readiness import Finding, Readiness
-from tillpost.remedies import Actor
+from tillpost.errors.remedies import Actor
+from tillpost.models.availability import Availability, Reason
+from tillpost.models.outage import Whose
+from tillpost.outbox.connections.availability import OVERDUE, Seen, availability_of, seen_now
 
 NOW = 1_000_000.0
 FINE = Finding(what="store", ok=True, text="open")

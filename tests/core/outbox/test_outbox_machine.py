@@ -21,15 +21,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from core.outbox.killing import Counter, Life, Site, Stopped, ready, unsynced
 from core.stand_in import Hits, Keyed, Keyless, StandInSettings, an_order
 from tillpost import Order, OrderError, Policy
-from tillpost.adapter import Found
+from tillpost.adapter.base import Found
+from tillpost.adapter.exchange import Exchange, Request, ask, reading
 from tillpost.errors import Outcome
-from tillpost.exchange import Exchange, Request, ask, reading
-from tillpost.order import PosOrder
+from tillpost.models.order import PosOrder
 from tillpost.outbox import OrderState, OutboxSettings, StoredOrder
-from tillpost.outbox.database import Database
-from tillpost.outbox.store import Claim
-from tillpost.outbox.tending import Tending
-from tillpost.outbox.watching import Watching
+from tillpost.outbox.db.database import Database
+from tillpost.outbox.orders.claims import Claim
+from tillpost.outbox.worker.maintenance import Tending
+from tillpost.outbox.worker.order_monitor import Watching
 
 ITEMS = {"i1": ("S1", 1000), "i2": ("S2", 1234), "i3": ("S3", 777), "i4": ("S4", 50)}
 """What is sold at first. No two sums of few items are the same, so a total tells what was made."""

@@ -10,12 +10,12 @@ import pytest
 
 from core.outbox.corner_shop import QUICK, connected, lunch, work_off
 from tillpost import Outbox
-from tillpost.order import Pickup, Progress
+from tillpost.models.order import Pickup, Progress
 from tillpost.outbox import Processor, from_mapping
-from tillpost.outbox.acting import Desk
-from tillpost.outbox.overview import LATE, overview
+from tillpost.outbox.operations.orders import Desk
+from tillpost.outbox.operations.status import LATE, overview
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, Running
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 Shop = Running[SquareSimulator]
 

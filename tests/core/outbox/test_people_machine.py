@@ -17,15 +17,15 @@ from hypothesis.stateful import invariant, precondition, rule
 from core.outbox.test_outbox_machine import BOUNDS, Machine, template
 from core.stand_in import Hits, Keyed, Keyless, Made
 from tillpost import Order
-from tillpost.adapter import Found
+from tillpost.adapter.base import Found
+from tillpost.adapter.exchange import Effect, Exchange, Request, ask, reading, to_body
+from tillpost.adapter.webhooks import OrderChanged, Webhook, WebhookError, WebhookEvent
 from tillpost.errors import PosError
-from tillpost.exchange import Effect, Exchange, Request, ask, reading, to_body
-from tillpost.order import Draft, PosOrder, PosState, Progress
+from tillpost.models.order import Draft, PosOrder, PosState, Progress
 from tillpost.outbox import OrderState, StoredOrder, StoreError
-from tillpost.outbox.acting import ActError, Desk, TakenOver
-from tillpost.outbox.receiving import Receiver
-from tillpost.outbox.watching import Watching
-from tillpost.webhooks import OrderChanged, Webhook, WebhookError, WebhookEvent
+from tillpost.outbox.operations.orders import ActError, Desk, TakenOver
+from tillpost.outbox.webhooks.receiver import Receiver
+from tillpost.outbox.worker.order_monitor import Watching
 
 __all__ = ["template"]
 

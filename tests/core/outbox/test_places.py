@@ -16,14 +16,14 @@ from core.toy import TOKEN, KeylessToy, Toy, ToySettings, toy_order
 from core.toy_server import ToyServer, answer, refuse
 from tillpost import Order, Policy
 from tillpost.errors import ErrorRecord, Transcript
-from tillpost.order import Pickup
-from tillpost.outages import Whose
+from tillpost.models.order import Pickup
+from tillpost.models.outage import Whose
 from tillpost.outbox import Connected, FromFile, OrderState, Outbox, OutboxSettings, Processor, WaitsFor
-from tillpost.outbox import schema as t
-from tillpost.outbox.processor import AFTER_A_BUG
-from tillpost.outbox.tending import Tending
+from tillpost.outbox.db import schema as t
+from tillpost.outbox.worker.maintenance import Tending
+from tillpost.outbox.worker.processor import AFTER_A_BUG
 from tillpost.simulator import serve_in_thread
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 
 def add(outbox: Outbox, count: int, *, first: int = 0, connection: str = "cafe") -> None:

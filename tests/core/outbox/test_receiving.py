@@ -14,14 +14,14 @@ import sqlalchemy as sa
 
 from core.outbox.hooked import HOOK, Generic, Heard, Kounta, Square, Store, column, remembered, stored
 from core.outbox.stores import Opening
+from tillpost.adapter.webhooks import LARGEST, OrderChanged, OrderRefused, WebhookError, WebhookFault
 from tillpost.errors import ConfigError, OutageError, Outcome
-from tillpost.order import Progress
+from tillpost.models.order import Progress
 from tillpost.outbox import OrderState, Outbox, Processor, StoreError, from_mapping
-from tillpost.outbox import schema as t
-from tillpost.outbox.credentials import Grant, Vault
-from tillpost.outbox.keyring import new_key
-from tillpost.outbox.receiving import KEPT_FOR, forget_old
-from tillpost.webhooks import LARGEST, OrderChanged, OrderRefused, WebhookError, WebhookFault
+from tillpost.outbox.connections.credentials import Grant, Vault
+from tillpost.outbox.connections.encryption import new_key
+from tillpost.outbox.db import schema as t
+from tillpost.outbox.webhooks.receiver import KEPT_FOR, forget_old
 
 # ---------------------------------------------------------------------- what staff do
 
@@ -240,7 +240,7 @@ def test_an_event_is_remembered_together_with_its_effect_or_not_at_all(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("tillpost.outbox.noticing.observed", dies)
+        patched.setattr("tillpost.outbox.orders.updates.observed", dies)
         with pytest.raises(KeyboardInterrupt):
             receiver.receive("cafe", *told)
     assert remembered(outbox) == 0

@@ -14,13 +14,13 @@ import pytest
 
 from core.outbox.corner_shop import lunch
 from tillpost import Outbox, hookimpl
-from tillpost.authorisation import exchange_code
+from tillpost.authorization import exchange_code
 from tillpost.outbox import OrderState, OutboxSettings, Processor, Worker
-from tillpost.outbox.connections import Connections
-from tillpost.outbox.credentials import Grant
-from tillpost.outbox.keyring import new_key
+from tillpost.outbox.connections.credentials import Grant
+from tillpost.outbox.connections.encryption import new_key
+from tillpost.outbox.operations.connections import Connections
 from tillpost.simulator import Running
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 MANY = 200
 

@@ -14,14 +14,14 @@ from pydantic import SecretStr
 
 from core.outbox.corner_shop import QUICK
 from tillpost import Outbox, PermissionsError, PosError
+from tillpost.adapter.settings import Credentials
 from tillpost.outbox import Processor, StoreError
-from tillpost.outbox.credentials import Grant, Vault
-from tillpost.outbox.keyring import new_key
-from tillpost.outbox.renewing import Renewal
-from tillpost.settings import Credentials
+from tillpost.outbox.connections.credentials import Grant, Vault
+from tillpost.outbox.connections.encryption import new_key
+from tillpost.outbox.connections.token_refresh import Renewal
 from tillpost.simulator import FaultPlan, FaultRule, Running, serve_in_thread
 from tillpost.simulator.faults import Fault
-from tillpost_kounta.simulator import KountaSettings, KountaSimulator
+from tillpost_simulators.kounta import KountaSettings, KountaSimulator
 
 TESTS = Path(__file__).parents[2]
 TOKEN = "/v1/token"
@@ -248,7 +248,7 @@ def test_tokens_of_the_file_are_renewed_and_kept_too(
 def test_who_waits_for_another_worker_for_too_long_tries_again_later(
     vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tillpost.outbox.renewing.PATIENCE", 0.3)
+    monkeypatch.setattr("tillpost.outbox.connections.token_refresh.PATIENCE", 0.3)
     with vault.database.writing() as db:
         vault.set_refresher(db, "cafe-42", "another worker")
     expired = Credentials(access_token=SecretStr("not-a-real-kounta-token"), refresh_token=SecretStr("r"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tillpost.outbox import Outbox
-from tillpost.outbox.life import Life
-from tillpost.outbox.store import LeaseLostError
+from tillpost.outbox.orders.claims import LeaseLostError
+from tillpost.outbox.orders.heartbeat import Life
 
 
 def test_who_has_retired_may_not_act(shop_outbox: Outbox) -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from core.outbox.hooked import Kounta
 from tillpost import Outbox
-from tillpost.order import Progress
+from tillpost.models.order import Progress
 from tillpost.outbox import OrderState, from_mapping
-from tillpost.outbox.acting import ActError, Desk
-from tillpost.outbox.diagnosing import diagnose_order
+from tillpost.outbox.operations.diagnosis import diagnose_order
+from tillpost.outbox.operations.orders import ActError, Desk
 
 
 @pytest.fixture

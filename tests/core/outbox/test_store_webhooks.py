@@ -10,11 +10,11 @@ import pytest
 
 from core.outbox.hooked import Heard, Square, Store, of_place
 from core.outbox.stores import Clock
+from tillpost.adapter.webhooks import MenuChanged
 from tillpost.outbox import Outbox
-from tillpost.outbox.credentials import Grant, Vault
-from tillpost.outbox.keyring import new_key
-from tillpost.outbox.receiving import APART, SETTLES
-from tillpost.webhooks import MenuChanged
+from tillpost.outbox.connections.credentials import Grant, Vault
+from tillpost.outbox.connections.encryption import new_key
+from tillpost.outbox.webhooks.receiver import APART, SETTLES
 
 # ---------------------------------------------------------------------- what is told of the store
 

@@ -17,19 +17,19 @@ from core.outbox.corner_shop import connected, lunch, work_off
 from core.outbox.killing import Life, Shop, Site, every_step, ready, shop_of, until_stopped
 from core.outbox.test_kill_points import TOASTIES
 from tillpost import Order, Policy
-from tillpost.hookspecs import hookimpl
-from tillpost.journal import OfTicket
-from tillpost.order import PosOrder
+from tillpost.client.base import Options, adapter_for
+from tillpost.models.order import PosOrder
 from tillpost.outbox import Connected, OrderState, Outbox, OutboxSettings, from_mapping
-from tillpost.outbox import schema as t
-from tillpost.outbox.acting import Desk
-from tillpost.outbox.database import Database
-from tillpost.outbox.orders import event_of, event_row, stored_order
+from tillpost.outbox.db import schema as t
+from tillpost.outbox.db.database import Database
+from tillpost.outbox.operations.orders import Desk
+from tillpost.outbox.orders.models import event_of, event_row, stored_order
+from tillpost.plugins.hookspecs import hookimpl
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, Ledger, Running, Simulator
-from tillpost.ticketing import LEFT
-from tillpost.till import Options, adapter_for
-from tillpost_kounta.simulator import KountaSettings, KountaSimulator
-from tillpost_square.simulator import SquareSimulator
+from tillpost.submission.attention_ticket import LEFT
+from tillpost.submission.journal import OfTicket
+from tillpost_simulators.kounta import KountaSettings, KountaSimulator
+from tillpost_simulators.square import SquareSimulator
 
 BLT = "5312"
 ON = Policy(attention_ticket=True)

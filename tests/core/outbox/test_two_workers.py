@@ -19,11 +19,11 @@ from adapters.kounta.bench import STAND_INS, plain_order
 from adapters.square.shop_orders import TOASTIE, paid
 from core.outbox.pausing_worker import start, wait_until_stopped
 from tillpost import Order
-from tillpost.journal import Looked
 from tillpost.outbox import OrderState, Outbox
 from tillpost.simulator import Ledger, Running, serve_in_thread
-from tillpost_kounta.simulator import KountaSettings, KountaSimulator
-from tillpost_square.simulator import SquareSimulator
+from tillpost.submission.journal import Looked
+from tillpost_simulators.kounta import KountaSettings, KountaSimulator
+from tillpost_simulators.square import SquareSimulator
 
 SOON = (0.2, 0.2)
 """A look-up schedule that is over before a paused worker goes on."""

@@ -6,10 +6,10 @@ import pytest
 
 from core.outbox.killing import Counter, Site
 from core.stand_in import Keyless, an_order
-from tillpost.exchange import Response
+from tillpost.adapter.exchange import Response
 from tillpost.outbox import OrderState, OutboxSettings
-from tillpost.outbox.database import Database
-from tillpost.outbox.tending import Tending
+from tillpost.outbox.db.database import Database
+from tillpost.outbox.worker.maintenance import Tending
 
 A_DAY = Response(429, {"retry-after": "86400"}, b"")
 QUARTER_OF_AN_HOUR = 900.0

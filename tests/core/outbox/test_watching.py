@@ -13,12 +13,12 @@ import sqlalchemy as sa
 from core.outbox.hooked import Heard, Square, Store, column, stored
 from core.outbox.stores import Clock
 from tillpost.errors import Outcome
-from tillpost.order import Pickup, Progress
+from tillpost.models.order import Pickup, Progress
 from tillpost.outbox import OrderState, Outbox, Tending, Worker
-from tillpost.outbox import schema as t
-from tillpost.outbox.acting import Desk
-from tillpost.outbox.receiving import SETTLES
-from tillpost.outbox.watching import IMPORT_AGAIN, PUT_OFF, Watching
+from tillpost.outbox.db import schema as t
+from tillpost.outbox.operations.orders import Desk
+from tillpost.outbox.webhooks.receiver import SETTLES
+from tillpost.outbox.worker.order_monitor import IMPORT_AGAIN, PUT_OFF, Watching
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from adapters.square.shop_orders import TOASTIE, paid
 from tillpost.outbox import Outbox
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, serve_in_thread
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 from worker_process import WorkerProcess, until
 
 HANGS = FaultRule(fault=Fault(kind=FaultKind.TIMEOUT, hang_seconds=60), method="POST", path="/v2/orders$", times=None)

@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from core.toy import TOKEN, Toy, toy_order
-from tillpost import plugins
 from tillpost.errors import OrderError
-from tillpost.recovery import Policy
+from tillpost.plugins import manager as plugins
+from tillpost.submission.policy import Policy
 from tillpost.testing import (
     Cassettes,
     NetworkUsed,

@@ -7,7 +7,7 @@ from collections.abc import Generator
 import pytest
 
 from tillpost.simulator import Running, serve_in_thread
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 
 @pytest.fixture

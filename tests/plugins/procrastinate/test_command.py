@@ -11,7 +11,7 @@ import pytest
 from adapters.square.shop_orders import TOASTIE, paid
 from tillpost import Outbox
 from tillpost.simulator import Running
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 
 @pytest.fixture

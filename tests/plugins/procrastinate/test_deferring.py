@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 from adapters.square.shop_orders import TOASTIE, paid
 from tillpost import Order
 from tillpost.errors import ConfigError
-from tillpost.order import Pickup
+from tillpost.models.order import Pickup
 from tillpost.outbox import Outbox, StoreError
-from tillpost.outbox.engines import engines
+from tillpost.outbox.engine import engines
 
 
 def jobs(outbox: Outbox) -> Sequence[tuple[str, bool]]:

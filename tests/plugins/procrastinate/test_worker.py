@@ -16,10 +16,10 @@ from sqlalchemy import text
 
 from adapters.square.shop_orders import TOASTIE, paid
 from databases import PostgresServer
-from tillpost.order import Pickup
+from tillpost.models.order import Pickup
 from tillpost.outbox import Outbox
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, Running
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 from worker_process import WorkerProcess, until
 
 Square = Running[SquareSimulator]

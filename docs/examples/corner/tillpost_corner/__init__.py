@@ -1,8 +1,8 @@
 """Corner POS, a made-up platform, for Tillpost. The entry point names this module."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from tillpost import hookimpl
+from tillpost.adapter import hookimpl
 from tillpost_corner.adapter import Corner
 
 
@@ -10,3 +10,11 @@ from tillpost_corner.adapter import Corner
 def tillpost_adapters() -> Sequence[type[Corner]]:
     """Bring the Corner adapter."""
     return [Corner]
+
+
+@hookimpl
+def platform_simulators() -> Mapping[str, Callable[..., object]]:
+    """Bring its simulator, for tests and `tillpost simulate corner`."""
+    from tillpost_corner.simulator import CornerSimulator
+
+    return {"corner": CornerSimulator}

@@ -8,14 +8,14 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 
-from tillpost import MenuError, Order, OrderError, PermissionsError, PosOrder, RegisterOfflineError, StoreClosedError
+from tillpost.adapter import MenuError, Order, OrderError, PermissionsError, PosOrder, RegisterOfflineError, StoreClosedError
 from tillpost.adapter import Adapter, AdapterSettings, Attempt, Found, Problem, Row
-from tillpost.availability import Reason
-from tillpost.exchange import Effect, Exchange, Request, Response, ask, reading, to_body
-from tillpost.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Variation
-from tillpost.order import Delivery, DineIn, PosState, Progress
-from tillpost.readiness import Finding, Readiness
-from tillpost.remedies import Actor
+from tillpost.adapter import Reason
+from tillpost.adapter import Effect, Exchange, Request, Response, ask, reading, to_body
+from tillpost.adapter import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Variation
+from tillpost.adapter import Delivery, DineIn, PosState, Progress
+from tillpost.adapter import Finding, Readiness
+from tillpost.adapter import Actor
 
 
 class CornerSettings(AdapterSettings):
@@ -76,7 +76,6 @@ class Corner(Adapter[CornerSettings]):
     title = "Corner POS"
     settings = CornerSettings
     public_fields = frozenset({"shop", "reference", "item", "option", "sku"})
-    simulator = "tillpost_corner.simulator:CornerSimulator"
     errors = (
         Row(PermissionsError, codes=frozenset({"BAD_TOKEN"})),
         Row(MenuError, codes=frozenset({"NO_SUCH_ITEM"}), text=r"line (?P<line>\d+)", reason="gone"),

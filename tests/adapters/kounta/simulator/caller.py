@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, cast
 import httpx
 
 from tillpost.simulator import Running
-from tillpost_kounta.simulator import KountaSettings, KountaSimulator
+from tillpost_simulators.kounta import KountaSettings, KountaSimulator
 
 Json: TypeAlias = dict[str, Any]
 COMPANY = "/v1/companies/5678"

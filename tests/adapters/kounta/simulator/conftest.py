@@ -7,7 +7,7 @@ import pytest
 
 from adapters.kounta.simulator.caller import Caller, Start
 from tillpost.simulator import serve_in_thread
-from tillpost_kounta.simulator import KountaSettings, KountaSimulator
+from tillpost_simulators.kounta import KountaSettings, KountaSimulator
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import pytest
 from adapters.kounta.simulator.caller import COMPANY, Caller, Json, Start
 from tillpost.simulator import Fault, FaultPlan, FaultRule
 from tillpost.simulator.faults import FaultKind
-from tillpost_kounta.simulator import KountaSettings
+from tillpost_simulators.kounta import KountaSettings
 
 CLIENT = {"client_id": "simulated-client", "client_secret": "not-a-real-client-secret"}
 BACK = "http://localhost:8765/callback"

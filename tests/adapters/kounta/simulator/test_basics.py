@@ -5,7 +5,7 @@ import pytest
 
 from adapters.in_process import InProcess
 from adapters.kounta.simulator.caller import COMPANY, Caller, Start, order_of
-from tillpost_kounta.simulator import KountaSettings, KountaSimulator
+from tillpost_simulators.kounta import KountaSettings, KountaSimulator
 
 JSON = {"Accept": "application/json"}
 

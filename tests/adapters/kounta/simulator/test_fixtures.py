@@ -144,7 +144,7 @@ def test_every_sample_is_compared() -> None:
 
 
 def test_the_sample_of_a_new_order_holds_no_field_that_the_simulator_does_not_read() -> None:
-    from tillpost_kounta.simulator.wire import LineBody, OrderBody, PaymentBody
+    from tillpost_simulators.kounta.wire import LineBody, OrderBody, PaymentBody
 
     body = sample("create_order_request")
     unread = body.keys() - OrderBody.model_fields.keys()

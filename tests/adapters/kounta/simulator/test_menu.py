@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from adapters.kounta.simulator.caller import Caller, Json, Start, line
-from tillpost_kounta.simulator import KountaSettings
+from tillpost_simulators.kounta import KountaSettings
 
 
 def everything(cafe: Caller, path: str, **query: str) -> list[Json]:

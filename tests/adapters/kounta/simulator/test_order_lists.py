@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from adapters.kounta.simulator.caller import COMPANY, Caller, Start, line
-from tillpost_kounta.simulator import KountaSettings
+from tillpost_simulators.kounta import KountaSettings
 
 
 def numbers(cafe: Caller, path: str = "orders", **query: str | float) -> list[str]:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from adapters.kounta.simulator.caller import Caller, Start, line, order_of
-from tillpost_kounta.simulator import KountaSettings
+from tillpost_simulators.kounta import KountaSettings
 
 
 def test_an_order_reads_back_with_all_that_was_sent(cafe: Caller) -> None:

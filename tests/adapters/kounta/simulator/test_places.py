@@ -3,7 +3,7 @@ from __future__ import annotations
 import httpx
 
 from adapters.kounta.simulator.caller import Caller, Start, line
-from tillpost_kounta.simulator import KountaSettings
+from tillpost_simulators.kounta import KountaSettings
 
 
 def test_a_site_is_online_while_a_device_is_in_use(cafe: Caller) -> None:

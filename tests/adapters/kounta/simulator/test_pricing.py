@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from adapters.kounta.simulator.caller import Caller, Start, line
-from tillpost_kounta.simulator import KountaSettings
+from tillpost_simulators.kounta import KountaSettings
 
 
 def total(cafe: Caller) -> float:

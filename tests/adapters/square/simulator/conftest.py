@@ -7,7 +7,7 @@ import pytest
 from adapters.square.simulator.shop import Shop
 from adapters.square.spec import SquareSpec, square_spec
 from tillpost.simulator import serve_in_thread
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import httpx
 
 from adapters.square.spec import SquareSpec
 from tillpost.simulator import Running
-from tillpost_square.simulator import SquareSimulator
+from tillpost_simulators.square import SquareSimulator
 
 Json: TypeAlias = dict[str, Any]
 

@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from adapters.square.simulator.shop import Json, Reply, Shop, pickup
-from tillpost_square.simulator import WorldSettings
+from tillpost_simulators.square import WorldSettings
 
 DEFAULTS = WorldSettings()
 CLIENT: Json = {"client_id": DEFAULTS.client_id, "client_secret": DEFAULTS.client_secret}

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 from adapters.square.simulator.shop import Json, Shop, aud, line, pickup
 from tillpost.simulator import serve_in_thread
-from tillpost_square.simulator import SquareSimulator, WorldSettings
+from tillpost_simulators.square import SquareSimulator, WorldSettings
 
 
 def listed(shop: Shop, **query: str) -> list[Json]:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from adapters.square.simulator.shop import Json, Shop, ad_hoc, aud, line, order_of, pickup
 from tillpost.simulator import serve_in_thread
-from tillpost_square.simulator import SquareSimulator, WorldSettings
-from tillpost_square.simulator.pricing import shared
+from tillpost_simulators.square import SquareSimulator, WorldSettings
+from tillpost_simulators.square.pricing import shared
 
 
 @pytest.fixture

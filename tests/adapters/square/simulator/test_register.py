@@ -8,7 +8,7 @@ import pytest
 
 from adapters.square.simulator.shop import Shop, pickup
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, serve_in_thread
-from tillpost_square.simulator import SquareSimulator, WorldSettings
+from tillpost_simulators.square import SquareSimulator, WorldSettings
 
 
 def test_staff_accept_prepare_and_complete_an_order(shop: Shop) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from adapters.square.simulator.shop import Json, Shop, pickup
 from tillpost.simulator import serve_in_thread
-from tillpost_square.simulator import SquareSimulator, WorldSettings
+from tillpost_simulators.square import SquareSimulator, WorldSettings
 
 HERE: Json = {"location_ids": ["L-CAFE"]}
 

@@ -9,8 +9,8 @@ import pytest
 from adapters.square.simulator.shop import Json, Shop, aud, line, pickup
 from adapters.square.spec import SpecError, SquareSpec, square_spec
 from tillpost.simulator import serve_in_thread
-from tillpost_square.simulator import SquareSimulator
-from tillpost_square.simulator.simulator import OPERATIONS
+from tillpost_simulators.square import SquareSimulator
+from tillpost_simulators.square.simulator import OPERATIONS
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,10 @@
+"""The marker with which a package registers its adapter, or any other hook."""
+
+from __future__ import annotations
+
+import pluggy
+
+__all__ = ["hookimpl"]
+
+hookimpl = pluggy.HookimplMarker("tillpost")
+"""Marks a function as the implementation of a hook: `plugins.hookspecs` lists them."""

@@ -1,0 +1,1 @@
+"""The commands of `tillpost`, one file each."""

@@ -1,0 +1,63 @@
+"""`tillpost diagnose`: which hop of an order failed, on what evidence, and what to do, step by step.
+
+With `--json` it prints {"order", "hop": "captured|platform|register|none", "error", "evidence": [...], "steps":
+[{"number", "who", "do", "see"}]}: `error` is the kind of error, empty for none. The code is 1 while somebody has to do
+something about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Annotated
+
+import typer
+
+from tillpost.cli.commands.orders import OrderName, find_one
+from tillpost.cli.connection_option import AsJson, ConfigFile
+from tillpost.cli.exit_codes import NOT_RIGHT
+from tillpost.cli.outbox_option import DatabaseUrl, opened
+from tillpost.cli.output import progress, show_facts, show_hops, show_json, tell
+from tillpost.errors.remedies import ACTORS
+from tillpost.support.diagnosis import Diagnosis, HopState, diagnose, three_hops
+
+__all__ = ["diagnose_"]
+
+
+def diagnose_(
+    order: OrderName,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Don't ask the platform; say what is known here already.")
+    ] = False,
+    db: DatabaseUrl = "",
+    config: ConfigFile = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say why an order isn't on the register, and what to do about it, step by step. It changes nothing."""
+    with opened(db, config) as outbox:
+        from tillpost.outbox.operations.diagnosis import gather_facts
+
+        found = find_one(outbox, order)
+        with nullcontext() if offline else progress("Asking the platform of the order, and of the store"):
+            facts = gather_facts(outbox, found.id, live=not offline)
+    diagnosis = diagnose(facts)
+    if as_json:
+        show_json(diagnosis)
+    else:
+        _show(diagnosis, three_hops(facts), found.code or found.id)
+    if not diagnosis.well:
+        raise typer.Exit(NOT_RIGHT)
+
+
+def _show(diagnosis: Diagnosis, hops: Sequence[HopState], name: str) -> None:
+    where, *evidence = diagnosis.evidence
+    kind = f" ({diagnosis.error})" if diagnosis.error else ""
+    tell(f"Order {name}: {where}{kind}", "bold green" if diagnosis.well else "bold red")
+    show_hops(hops)
+    tell("What is known", "bold")
+    for sentence in evidence:
+        tell(f"  {sentence}")
+    tell("What to do" if diagnosis.steps else "Nothing is to be done.", "bold")
+    for step in diagnosis.steps:
+        tell(f"  {step.number}. {ACTORS[step.who]}: {step.do}")
+        show_facts((("    you should see", step.see),))

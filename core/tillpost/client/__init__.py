@@ -1,0 +1,1 @@
+"""`Till` and `AsyncTill`: one store's POS, connected. Two thin loops over one flow."""

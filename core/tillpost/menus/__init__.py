@@ -1,0 +1,1 @@
+"""Menus compared, checked, and matched with orders. Pure functions, no I/O."""

@@ -1,0 +1,1 @@
+"""The words of the trade: money, orders, menus, as frozen pydantic models."""

@@ -1,0 +1,1 @@
+"""The outbox's connections: sealed credentials, circuit breakers, availability."""

@@ -1,0 +1,1 @@
+"""The outbox's database: engine, schema, migrations."""

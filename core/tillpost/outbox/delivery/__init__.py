@@ -1,0 +1,1 @@
+"""Delivers one claimed order to its POS."""

@@ -1,0 +1,1 @@
+"""Menus that all workers share, and those that wait for a review."""

@@ -1,0 +1,110 @@
+"""The menus in the store: one import of a connection's menu at a time, over all workers, and one menu in force for all.
+
+`Menus` belongs to a processor. A worker that wants to import while another does is told so by `Busy`; when that one is
+done, its menu serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, insert, select, update
+
+from tillpost.client.locks import NamedLocks
+from tillpost.errors import ErrorRecord, PosError
+from tillpost.models.menu import Menu
+from tillpost.outbox.db import schema as t
+from tillpost.outbox.exceptions import Busy
+from tillpost.outbox.orders.claims import Store
+from tillpost.submission.context import Shelf
+from tillpost.submission.menu_import import MenuImport
+
+__all__ = ["Menus"]
+
+_PLACE = t.connections.c
+
+
+@dataclass(frozen=True, slots=True)
+class Menus:
+    """The menus of all connections, as one worker uses them."""
+
+    store: Store
+    clock: Callable[[], float]
+    _turns: NamedLocks = field(default_factory=NamedLocks)
+
+    def refresh(self, connection: str, shelf: Shelf) -> None:
+        """Put on the shelf what the store has."""
+        wanted = select(_PLACE.menu, _PLACE.menu_at, _PLACE.held, _PLACE.import_failure, _PLACE.import_failed_at).where(
+            _PLACE.name == connection
+        )
+        with self.store.database.reading() as db:
+            row = db.execute(wanted).one_or_none()
+        if row is None:
+            return
+        shelf.menu = Menu.model_validate_json(row.menu) if row.menu else None
+        shelf.held = Menu.model_validate_json(row.held) if row.held else None
+        shelf.imported_at = row.menu_at
+        shelf.failure = ErrorRecord.model_validate_json(row.import_failure) if row.import_failure else None
+        shelf.failed_at = row.import_failed_at
+
+    def importing(self, connection: str, worker: str, shelf: Shelf, run: Callable[[], MenuImport]) -> MenuImport:
+        """Run an import of the connection's menu, alone among all workers, and keep what it brings.
+
+        `run` works on the shelf, which holds what the store has when it begins. Raises `Busy` when another worker is
+        importing, or others have taken this one for dead; and whatever `run` raises.
+        """
+        with self._turns.hold(connection):
+            return self._importing(connection, worker, shelf, run)
+
+    def _importing(self, connection: str, worker: str, shelf: Shelf, run: Callable[[], MenuImport]) -> MenuImport:
+        """Do so while no other thread of this worker does: they share the shelf."""
+        with self.store.database.writing() as db:
+            if not self.store.is_enlisted(db, worker):
+                raise Busy
+            if self.store.place(db, connection)["importer"] not in (None, worker):
+                raise Busy
+            self.store.set_place(db, connection, {"importer": worker})
+        try:
+            self.refresh(connection, shelf)
+            result = run()
+        except PosError:
+            self._keep(connection, worker, shelf, None)
+            raise
+        except BaseException:
+            self._let_go(connection, worker)
+            raise
+        self._keep(connection, worker, shelf, result)
+        return result
+
+    def _keep(self, connection: str, worker: str, shelf: Shelf, result: MenuImport | None) -> None:
+        """Write what an import brought, and let the next one begin. A worker that was taken for dead writes nothing."""
+        with self.store.database.writing() as db:
+            if self.store.place(db, connection)["importer"] != worker:
+                return
+            brought: dict[str, object] = {"importer": None}
+            if result is None:
+                failure = shelf.failure.model_dump_json() if shelf.failure else None
+                brought |= {"import_failed_at": shelf.failed_at, "import_failure": failure}
+            elif result.fresh:
+                brought |= {
+                    "menu": shelf.menu.model_dump_json() if shelf.menu else None,
+                    "menu_at": shelf.imported_at,
+                    "held": shelf.held.model_dump_json() if shelf.held else None,
+                }
+                self._log(db, connection, result)
+            self.store.set_place(db, connection, brought)
+
+    def _log(self, db: Connection, connection: str, result: MenuImport) -> None:
+        told = {
+            "connection": connection,
+            "at": self.clock(),
+            "changes": result.changes.model_dump_json(),
+            "held": result.held,
+        }
+        db.execute(insert(t.imports).values(**told))
+
+    def _let_go(self, connection: str, worker: str) -> None:
+        with self.store.database.writing() as db:
+            mine = (_PLACE.name == connection, _PLACE.importer == worker)
+            db.execute(update(t.connections).where(*mine).values(importer=None))

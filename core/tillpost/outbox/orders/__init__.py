@@ -1,0 +1,1 @@
+"""Orders in the database: insert, claim, query, change of state."""

@@ -1,0 +1,1 @@
+"""Webhooks received: verified, applied, served over ASGI."""

@@ -1,0 +1,1 @@
+"""The processor, the bundled worker, and the work that recurs."""

@@ -1,0 +1,1 @@
+"""What can be plugged in (`hookspecs`), and how it is found and called (`manager`)."""

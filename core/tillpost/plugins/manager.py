@@ -1,0 +1,191 @@
+"""Finds plugins and calls their hooks, so that one that fails harms nothing but itself.
+
+Adapters, the bundled ones too, are found under the entry-point group `tillpost`. `Till.connect` asks for a platform by
+name; the `tillpost` command lists them all.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, cast
+
+import pluggy
+
+from tillpost.adapter.base import Adapter
+from tillpost.errors import ConfigError
+from tillpost.models.menu import Menu
+from tillpost.plugins import hookspecs
+
+__all__ = ["Found", "Hooks", "adapter_named", "adapters", "broken", "factories", "installed"]
+
+GROUP = "tillpost"
+_DECISIONS = {"reimport_menu": Menu}
+"""The hooks whose first result counts, and what it must be."""
+log = logging.getLogger("tillpost")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An adapter with the distribution that brought it."""
+
+    adapter: type[Adapter[Any]]
+    package: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    manager: pluggy.PluginManager
+    points: Mapping[str, EntryPoint]
+    broken: Mapping[str, str]
+
+
+@cache
+def installed() -> _Loaded:
+    """Load every installed plugin, once. One that can't be imported is logged by name and left out."""
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(hookspecs)
+    points: dict[str, EntryPoint] = {}
+    failures: dict[str, str] = {}
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        try:
+            plugin = point.load()
+            if point.name in points:
+                raise ValueError(f"{_package(points[point.name])} has that name already")
+            points[point.name] = point
+            manager.register(plugin, name=point.name)
+        except (Exception, SystemExit) as failure:  # noqa: BLE001  a stranger's module may raise anything at import
+            failures[point.name] = " ".join(f"{type(failure).__name__}: {failure}".split())
+            log.warning("plugin %r (%s) can't be loaded: %s", point.name, _package(point), failures[point.name])
+    return _Loaded(manager, points, failures)
+
+
+def broken() -> Mapping[str, str]:
+    """Return why plugins couldn't be loaded, by name."""
+    return installed().broken
+
+
+def adapters() -> Mapping[str, Found]:
+    """Return every installed adapter, by platform. Of two for one platform, the plugin first by name has it."""
+    found: dict[str, Found] = {}
+    loaded = installed()
+    for implementation in loaded.manager.hook.tillpost_adapters.get_hookimpls():
+        name = implementation.plugin_name
+        try:
+            brought = cast(Sequence[type[Adapter[Any]]], implementation.function())
+            theirs = {adapter.platform: adapter for adapter in brought}
+        except Exception as failure:  # noqa: BLE001  one plugin's failure isn't another's
+            log.warning("plugin %r failed to bring its adapters: %r", name, failure)
+            continue
+        for platform, adapter in theirs.items():
+            point = loaded.points[name]
+            if platform in found:
+                log.warning("plugin %r brings %r, which %s has brought", name, platform, found[platform].package)
+                continue
+            found[platform] = Found(adapter, _package(point), (point.dist and point.dist.version) or "")
+    return dict(sorted(found.items()))
+
+
+def adapter_named(platform: str) -> type[Adapter[Any]]:
+    """Return the platform's adapter class; raise `ConfigError` that lists those installed when there is none."""
+    known = adapters()
+    if platform not in known:
+        unloaded = f"; plugins that can't be loaded: {', '.join(broken())}" if broken() else ""
+        raise ConfigError(f"no adapter for {platform!r}; installed: {', '.join(known) or 'none'}{unloaded}")
+    return known[platform].adapter
+
+
+def factories(hook: str) -> Mapping[str, Callable[..., object]]:
+    """Return what the plugins bring under a hook that returns a mapping, by name.
+
+    Of two with one name, the plugin first by name has it.
+    """
+    found: dict[str, Callable[..., object]] = {}
+    for implementation in reversed(getattr(installed().manager.hook, hook).get_hookimpls()):
+        try:
+            brought = cast("Mapping[str, Callable[..., object]]", implementation.function())
+            found |= dict(brought)
+        except Exception as failure:  # noqa: BLE001  one plugin's failure isn't another's
+            log.warning("plugin %r: hook %s failed: %r", implementation.plugin_name, hook, failure)
+    return found
+
+
+class Hooks:
+    """Calls hooks, one implementation at a time: pluggy itself stops at the first that raises.
+
+    Implementations come from the installed plugins and from `extra`, objects that an embedder hands in.
+    """
+
+    def __init__(self, connection: str, extra: Iterable[object] = ()) -> None:
+        self._connection = connection
+        self._extra = pluggy.PluginManager(GROUP)
+        self._extra.add_hookspecs(hookspecs)
+        for plugin in extra:
+            name = getattr(plugin, "__name__", type(plugin).__name__)
+            taken = self._extra.has_plugin(name)
+            try:
+                self._extra.register(plugin, name=f"{name} at {id(plugin):#x}" if taken else name)
+            except (ValueError, pluggy.PluginValidationError) as failure:
+                raise ConfigError(" ".join(f"hooks: {failure}".split())) from None
+
+    def call(self, hook: str, facts: Mapping[str, object]) -> object:
+        """Call a hook's implementations, the latest registered first. Of a decision, the first result is returned."""
+        for implementation in self._implementations(hook):
+            try:
+                result = implementation.function(**_wanted(implementation, self._connection, facts))
+                if inspect.isawaitable(result):
+                    _close(result)
+                    raise TypeError("an async hook needs AsyncTill")
+                if _decides(hook, result):
+                    return result
+            except Exception:
+                log.exception("hook %s of plugin %r failed", hook, implementation.plugin_name)
+        return None
+
+    async def acall(self, hook: str, facts: Mapping[str, object]) -> object:
+        """Do the same, and await what is async."""
+        for implementation in self._implementations(hook):
+            try:
+                result = implementation.function(**_wanted(implementation, self._connection, facts))
+                if inspect.isawaitable(result):
+                    result = await cast(Awaitable[object], result)
+                if _decides(hook, result):
+                    return result
+            except Exception:
+                log.exception("hook %s of plugin %r failed", hook, implementation.plugin_name)
+        return None
+
+    def _implementations(self, hook: str) -> Iterable[pluggy.HookImpl]:
+        managers = (self._extra, installed().manager)
+        return [impl for manager in managers for impl in reversed(getattr(manager.hook, hook).get_hookimpls())]
+
+
+def _wanted(implementation: pluggy.HookImpl, connection: str, facts: Mapping[str, object]) -> dict[str, object]:
+    if implementation.wrapper or implementation.hookwrapper:
+        raise TypeError("it is a wrapper, and hooks are called one by one")
+    known = {"connection": connection, **facts}
+    return {name: known[name] for name in implementation.argnames}
+
+
+def _decides(hook: str, result: object) -> bool:
+    """Whether the result settles a decision; raise when it is nothing that could."""
+    wanted = _DECISIONS.get(hook)
+    if wanted is None or result is None:
+        return False
+    if not isinstance(result, wanted):
+        raise TypeError(f"it returned a {type(result).__name__}, not a {wanted.__name__}")
+    return True
+
+
+def _close(result: object) -> None:
+    if inspect.iscoroutine(result):
+        result.close()
+
+
+def _package(point: EntryPoint) -> str:
+    return (point.dist and point.dist.name) or point.value  # a damaged installation has no name

@@ -1,0 +1,1 @@
+"""One order's way to the register, as a flow of commands without I/O."""

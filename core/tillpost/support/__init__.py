@@ -1,0 +1,1 @@
+"""For an order that isn't on the register: diagnosis, runbook, test order."""

@@ -1,0 +1,1 @@
+"""Carries requests over httpx, and classifies what the network did."""

@@ -1,0 +1,217 @@
+"""The catalogue: items with their variations, modifier lists with their modifiers, taxes and categories.
+
+Each change raises the version of what it touched, as Square does, so that a search by time finds it. A deleted object
+stays, marked, since a search may ask for those too. Prices are in the currency's minor unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar, TypeVar
+
+from tillpost_simulators.square.clock import Clock, written
+
+
+@dataclass
+class Entry:
+    """What all catalogue objects have: an id, a version, and where they are present (spec: CatalogObject)."""
+
+    type: ClassVar[str] = ""
+
+    id: str
+    version: int = 0
+    updated_at: str = ""
+    is_deleted: bool = False
+    present_at_all_locations: bool = True
+    present_at: set[str] = field(default_factory=set[str])
+    absent_at: set[str] = field(default_factory=set[str])
+
+    def is_at(self, location_id: str) -> bool:
+        """Whether the object is at a location: everywhere but for exceptions, or nowhere but for exceptions."""
+        if self.is_deleted:
+            return False
+        return location_id not in self.absent_at if self.present_at_all_locations else location_id in self.present_at
+
+
+@dataclass
+class Override:
+    """What differs at one location. `price` None means as elsewhere."""
+
+    price: int | None = None
+    sold_out: bool = False
+    sold_out_until: str | None = None
+
+
+@dataclass
+class ModifierLimits:
+    """A modifier list as an item offers it (spec: CatalogItemModifierListInfo). -1 twice: the list's own hold."""
+
+    modifier_list_id: str
+    minimum: int = -1
+    maximum: int = -1
+    enabled: bool = True
+
+
+@dataclass
+class Category(Entry):
+    """A category."""
+
+    type: ClassVar[str] = "CATEGORY"
+    name: str = ""
+
+
+@dataclass
+class Tax(Entry):
+    """A tax. `percentage` is a decimal in a string: "10" is ten per cent."""
+
+    type: ClassVar[str] = "TAX"
+    name: str = ""
+    percentage: str = "0"
+    inclusive: bool = True
+    enabled: bool = True
+    on_custom_amounts: bool = True
+
+
+@dataclass
+class Modifier(Entry):
+    """A modifier. Square gives modifiers no SKU."""
+
+    type: ClassVar[str] = "MODIFIER"
+    name: str = ""
+    price: int = 0
+    modifier_list_id: str = ""
+    ordinal: int = 0
+    on_by_default: bool = False
+    hidden_online: bool = False
+    overrides: dict[str, Override] = field(default_factory=dict[str, Override])
+
+
+@dataclass
+class ModifierList(Entry):
+    """A modifier list with its limits: 0 or -1 for none."""
+
+    type: ClassVar[str] = "MODIFIER_LIST"
+    name: str = ""
+    modifier_ids: list[str] = field(default_factory=list[str])
+    minimum: int = 0
+    maximum: int = 0
+    allow_quantities: bool = False
+
+
+@dataclass
+class Variation(Entry):
+    """A variation of an item: what an order's line names. `price` None: it is entered at the time of sale."""
+
+    type: ClassVar[str] = "ITEM_VARIATION"
+    item_id: str = ""
+    name: str = ""
+    sku: str = ""
+    price: int | None = 0
+    sellable: bool = True
+    ordinal: int = 0
+    overrides: dict[str, Override] = field(default_factory=dict[str, Override])
+
+    def price_at(self, location_id: str) -> int | None:
+        """The price at a location, or None when it is entered at the time of sale."""
+        override = self.overrides.get(location_id)
+        return override.price if override is not None and override.price is not None else self.price
+
+
+@dataclass
+class Item(Entry):
+    """An item: variations, and the taxes, categories and modifier lists that go with all of them."""
+
+    type: ClassVar[str] = "ITEM"
+    name: str = ""
+    description: str = ""
+    variation_ids: list[str] = field(default_factory=list[str])
+    tax_ids: list[str] = field(default_factory=list[str])
+    category_ids: list[str] = field(default_factory=list[str])
+    modifier_limits: list[ModifierLimits] = field(default_factory=list[ModifierLimits])
+    is_taxable: bool = True
+    is_archived: bool = False
+
+
+E = TypeVar("E", bound=Entry)
+
+
+class Catalogue:
+    """All objects by id, the deleted ones too."""
+
+    def __init__(self, currency: str, clock: Clock) -> None:
+        self.currency = currency
+        self.objects: dict[str, Entry] = {}
+        self._clock = clock
+        self.latest_time = written(clock.tick())
+
+    def add(self, entry: E) -> E:
+        """Puts an object in under its id, which must be new, and gives it a version."""
+        if entry.id in self.objects:
+            raise ValueError(f"there is an object {entry.id!r} already")
+        self.objects[entry.id] = entry
+        self.touch(entry)
+        return entry
+
+    def touch(self, *entries: Entry) -> None:
+        """Notes that objects have changed: one new version and time for all of them, and for what holds them."""
+        now = self._clock.tick()
+        self.latest_time = written(now)
+        holders = (holder for entry in entries for holder in self._holders(entry))
+        for entry in (*entries, *holders):
+            entry.version = int(now.timestamp() * 1000)
+            entry.updated_at = self.latest_time
+
+    def delete(self, entry: Entry) -> None:
+        """Marks an object as deleted, and takes it out of what refers to it. An item's variations go with it."""
+        entry.is_deleted = True
+        if isinstance(entry, Item):
+            for variation in self.variations_of(entry):
+                variation.is_deleted = True
+                self.touch(variation)
+        for item in self.of(Item):
+            listed = len(item.tax_ids) + len(item.modifier_limits)
+            item.tax_ids = [tax_id for tax_id in item.tax_ids if tax_id != entry.id]
+            item.modifier_limits = [limits for limits in item.modifier_limits if limits.modifier_list_id != entry.id]
+            if listed != len(item.tax_ids) + len(item.modifier_limits):
+                self.touch(item)
+        self.touch(entry)
+
+    def find(self, kind: type[E], object_id: str) -> E | None:
+        """The object of this kind under this id that isn't deleted, or None."""
+        entry = self.objects.get(object_id)
+        return entry if isinstance(entry, kind) and not entry.is_deleted else None
+
+    def get(self, kind: type[E], object_id: str) -> E:
+        """Like `find`, but raises LookupError: for a person who changes the catalogue, not for a request."""
+        entry = self.find(kind, object_id)
+        if entry is None:
+            raise LookupError(f"no {kind.__name__.lower()} {object_id!r} in the catalogue")
+        return entry
+
+    def of(self, kind: type[E]) -> Iterator[E]:
+        """All objects of a kind that aren't deleted, oldest first."""
+        return (entry for entry in self.objects.values() if isinstance(entry, kind) and not entry.is_deleted)
+
+    def variations_of(self, item: Item) -> list[Variation]:
+        """An item's variations, in their order."""
+        found = (self.find(Variation, variation_id) for variation_id in item.variation_ids)
+        return [variation for variation in found if variation is not None]
+
+    def modifiers_of(self, modifier_list: ModifierList) -> list[Modifier]:
+        """A list's modifiers, in their order."""
+        found = (self.find(Modifier, modifier_id) for modifier_id in modifier_list.modifier_ids)
+        return [modifier for modifier in found if modifier is not None]
+
+    def variation_by_sku(self, sku: str) -> Variation | None:
+        """The first variation with this SKU, or None."""
+        return next((variation for variation in self.of(Variation) if variation.sku == sku), None)
+
+    def _holders(self, entry: Entry) -> list[Entry]:
+        """The object that contains this one, since it is read as part of it."""
+        holder: Entry | None = None
+        if isinstance(entry, Variation):
+            holder = self.objects.get(entry.item_id)
+        elif isinstance(entry, Modifier):
+            holder = self.objects.get(entry.modifier_list_id)
+        return [] if holder is None else [holder]

@@ -1,0 +1,186 @@
+"""The state of one simulated merchant, and how it is set up.
+
+Everything that a request can see or change hangs on `World`; a reset makes a new one from the same `WorldSettings`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tillpost.simulator import Answer
+from tillpost_simulators.square.catalogue import Catalogue
+from tillpost_simulators.square.clock import Clock
+from tillpost_simulators.square.errors import Problem, Refusal, bad_request
+from tillpost_simulators.square.requests import Payment
+from tillpost_simulators.square.wire import Money, Order
+
+ALL_SCOPES = (
+    "ORDERS_READ",
+    "ORDERS_WRITE",
+    "PAYMENTS_READ",
+    "PAYMENTS_WRITE",
+    "ITEMS_READ",
+    "MERCHANT_PROFILE_READ",
+)
+
+_INCLUSIVE_DEDUCTED_IN = frozenset({"USD", "CAD", "JPY"})
+
+
+@dataclass(frozen=True, slots=True)
+class WorldSettings:
+    """How the world begins, and how it behaves where Square leaves room.
+
+    `page_size` caps catalogue pages, `orders_page_size` those of an order search. `search_lag_seconds` keeps a new
+    order out of searches for that long. `refusals_burn_keys` makes an idempotency key count as used even when the
+    request was refused; Square doesn't say. `delivery_partner` lets the register show DELIVERY fulfilments.
+    """
+
+    currency: str = "AUD"
+    tax_inclusive: bool = True
+    tax_percentage: str = "10"
+    location_id: str = "L-CAFE"
+    access_token: str = "not-a-real-square-token"  # noqa: S105 - fake on purpose
+    refresh_token: str = "not-a-real-refresh-token"  # noqa: S105 - fake on purpose
+    client_id: str = "sq0idp-simulator"
+    client_secret: str = "sq0csp-not-a-real-secret"  # noqa: S105 - fake on purpose
+    redirect_url: str = "http://localhost:8765/callback"
+    merchant_id: str = "M-SIMULATOR"
+    stocked: bool = True
+    page_size: int = 100
+    orders_page_size: int = 500
+    search_lag_seconds: float = 0.0
+    refusals_burn_keys: bool = False
+    delivery_partner: bool = False
+
+
+@dataclass
+class Location:
+    """A location of the merchant (spec: Location)."""
+
+    id: str
+    name: str
+    active: bool = True
+
+
+@dataclass
+class Token:
+    """An access token and what it may do. `refresh_token` groups the tokens of one authorisation."""
+
+    scopes: set[str]
+    expires_at: datetime
+    refresh_token: str
+    short_lived: bool = False
+    revoked: bool = False
+
+
+@dataclass
+class StoredOrder:
+    """An order, and what its JSON doesn't tell. `paid` is what was collected, tips included."""
+
+    order: Order
+    number: int
+    created: datetime
+    settled: bool = False
+    paid: int = 0
+
+    @property
+    def id(self) -> str:
+        """The order's id at Square."""
+        assert self.order.id is not None
+        return self.order.id
+
+
+@dataclass
+class Replay:
+    """What an idempotency key was used for: the request's digest, and the answer it got."""
+
+    digest: str
+    answer: Answer
+
+
+@dataclass
+class World:
+    """One merchant at Square."""
+
+    settings: WorldSettings
+    clock: Clock
+    catalogue: Catalogue
+    locations: dict[str, Location]
+    tokens: dict[str, Token] = field(default_factory=dict[str, Token])
+    codes: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    revoked_refresh_tokens: set[str] = field(default_factory=set[str])
+    orders: dict[str, StoredOrder] = field(default_factory=dict[str, StoredOrder])
+    payments: dict[str, Payment] = field(default_factory=dict[str, Payment])
+    payment_keys: dict[str, str] = field(default_factory=dict[str, str])
+    replays: dict[tuple[str, str], Replay] = field(default_factory=dict[tuple[str, str], Replay])
+    outage: bool = False
+    made: int = 0
+
+    def money(self, amount: int) -> Money:
+        """An amount in the merchant's currency."""
+        return Money(amount=amount, currency=self.settings.currency)
+
+    def new_id(self, kind: str, length: int = 29) -> str:
+        """A new id, as long as Square's are, and the same in every run."""
+        self.made += 1
+        digest = hashlib.sha256(f"{kind}-{self.made}".encode()).hexdigest()
+        return f"{digest[: length - 2]}YY"
+
+    def new_uid(self) -> str:
+        """A new id within an order."""
+        return self.new_id("uid", 22)
+
+    @property
+    def deducts_inclusive_tax(self) -> bool:
+        """Whether gross sales leave inclusive tax out (spec: OrderLineItem.gross_sales_money: US, Canada, Japan)."""
+        return self.settings.currency in _INCLUSIVE_DEDUCTED_IN
+
+    def check_currency(self, money: Money | None, field: str) -> None:
+        """Refuses an amount in another currency than the merchant's."""
+        if money is not None and money.currency != self.settings.currency:
+            # unconfirmed: the exact code and text for an order's line; a sandbox call in a second currency would tell.
+            detail = f"The currency {money.currency} doesn't match the location's, {self.settings.currency}."
+            raise bad_request("CURRENCY_MISMATCH", detail, f"{field}.currency")
+
+
+def digest_of(body: bytes) -> str:
+    """What tells two request bodies apart: their JSON, whatever its order and spacing."""
+    return hashlib.sha256(json.dumps(json.loads(body), sort_keys=True).encode()).hexdigest()
+
+
+class Idempotent:
+    """One use of an idempotency key by an operation.
+
+        once = Idempotent(world, "CreateOrder", key, call.body)
+        if (first := once.replay()) is not None:
+            return first
+        return once.keep(answer)
+
+    The answer replayed is the first, word for word, however the order has changed since (developer documentation on
+    CreatePayment). Another body under the same key is refused. Without a key nothing is kept.
+    """
+
+    def __init__(self, world: World, operation: str, key: str | None, body: bytes) -> None:
+        self._replays = world.replays
+        self._key = (operation, key) if key else None
+        self._body = body
+
+    def replay(self) -> Answer | None:
+        """The first answer under this key, or None when it is new. Refuses another body."""
+        kept = self._replays.get(self._key) if self._key else None
+        if kept is None:
+            return None
+        if kept.digest != digest_of(self._body):
+            # unconfirmed: the text is CreatePayment's; whether orders say the same, a sandbox call would tell.
+            detail = "The idempotency key can only be retried with the same request data."
+            raise Refusal(400, Problem("IDEMPOTENCY_KEY_REUSED", detail, "idempotency_key"))
+        return kept.answer
+
+    def keep(self, answer: Answer) -> Answer:
+        """Keeps the answer for the next time, and gives it back."""
+        if self._key:
+            self._replays[self._key] = Replay(digest_of(self._body), answer)
+        return answer
