@@ -17,9 +17,8 @@ from pathlib import Path
 from pydantic import SecretStr
 
 import tillpost
+from core.toy_server import ToyServer
 from tillpost import PosError
-
-from .toy_server import ToyServer
 
 ACCESS = "CANARY-access-91c2"
 REFRESH = "CANARY-refresh-77aa"

@@ -8,13 +8,12 @@ from typing import Any, Protocol
 import httpx
 import pytest
 
+from core.both import KINDS, BlockingTill, Kind, blocking
+from core.sending import Sender, sender
+from core.toy_server import ToyServer
 from tillpost import Policy
 from tillpost.adapter.base import Adapter
 from tillpost.client.base import Options
-
-from .both import KINDS, BlockingTill, Kind, blocking
-from .sending import Sender, sender
-from .toy_server import ToyServer
 
 QUICK = Policy(retries=3, retry_seconds=5, first_wait=0.005, longest_wait=0.02)
 """A policy with waits that a test can afford."""

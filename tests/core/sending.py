@@ -10,14 +10,13 @@ from typing import Any, TypeAlias
 import httpx
 from pydantic import SecretStr
 
+from core.both import Kind
+from core.toy import TOKEN, Toy
+from core.toy_server import ToyServer
 from tillpost import Limits
 from tillpost.adapter.base import Credentials
 from tillpost.adapter.exchange import Fault, Request, Response, nothing
 from tillpost.transport.http import AsyncLine, Line
-
-from .both import Kind
-from .toy import TOKEN, Toy
-from .toy_server import ToyServer
 
 SHORT = Limits(connect=0.5, read=0.15, answer=0.25, answer_bytes=10_000)
 TRUST = ssl.create_default_context()

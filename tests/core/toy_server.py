@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-from .toy import CLIENT_SECRET, REFRESH_TOKEN, TOKEN, KeylessToy, Toy, ToyItem, ToyMade, ToySettings
+from core.toy import CLIENT_SECRET, REFRESH_TOKEN, TOKEN, KeylessToy, Toy, ToyItem, ToyMade, ToySettings
 
 
 @dataclass(frozen=True)

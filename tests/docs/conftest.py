@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from docs.pages import ORDERS, Reader
 from tillpost.simulator import Running, serve_in_thread
 from tillpost_simulators.square import SquareSimulator
-
-from .pages import ORDERS, Reader
 
 
 @pytest.fixture(scope="session")

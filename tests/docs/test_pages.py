@@ -9,11 +9,10 @@ from textwrap import dedent
 
 import pytest
 
+from docs.pages import DOCS, ROOT, Block, Reader, blocks, commands, fits, pages
 from tillpost.client.base import adapter_for
 from tillpost.config import load_connections
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
-
-from .pages import DOCS, ROOT, Block, Reader, blocks, commands, fits, pages
 
 RUN = [page for page in pages() if any(block.language in ("python", "console") for block in blocks(page))]
 OWN_REGISTER = DOCS / "adapters.md"

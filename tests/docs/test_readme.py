@@ -8,11 +8,10 @@ import subprocess
 
 import httpx
 
+from docs.pages import DOCS, ROOT, Reader, blocks, commands
 from tillpost import errors
 from tillpost.errors import BuriedError, PosError
 from tillpost.errors.remedies import REMEDIES
-
-from .pages import DOCS, ROOT, Reader, blocks, commands
 
 README = ROOT / "README.md"
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 import tillpost
 import tillpost.outbox
+from docs.pages import DOCS, ROOT
 from tillpost import Menu, Order, Policy
 from tillpost.cli.exit_codes import CODES
 from tillpost.errors.remedies import REMEDIES
@@ -22,8 +23,6 @@ from tillpost.plugins import hookspecs
 from tillpost.submission.journal import Event
 from tillpost_square.checks import SCOPES
 from tillpost_square.settings import SquareSettings
-
-from .pages import DOCS, ROOT
 
 
 @pytest.fixture(scope="module")

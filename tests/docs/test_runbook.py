@@ -10,9 +10,8 @@ import pytest
 import typer
 
 from diagnosis.situations import SITUATIONS
+from docs.pages import DOCS, ROOT
 from tillpost.cli.app import build
-
-from .pages import DOCS, ROOT
 
 TESTS = ROOT / "tests"
 SITUATION = {str(situation) for situation in SITUATIONS}

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from core.canaries import ACCESS, CLIENT, HOOK, REFRESH
+from core.client.test_platform_secrets import OPENERS
 from core.outbox.corner_shop import QUICK, lunch
-from core.test_platform_secrets import OPENERS
 from tillpost import Outbox
 from tillpost.adapter.webhooks import WebhookError
 from tillpost.outbox import Processor, Worker

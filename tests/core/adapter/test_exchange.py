@@ -1,0 +1,246 @@
+"""The words of a conversation: requests and their fingerprints, and the small generators that adapters are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, cast
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from core.toy import ToyStatus
+from tillpost.adapter.exchange import (
+    MOST_PAGES,
+    Effect,
+    PageHeaders,
+    Reply,
+    Request,
+    Response,
+    Wait,
+    ask,
+    ask_pages,
+    ask_when_there,
+    ask_with_answer,
+    find_or_make,
+    id_in_location,
+    nothing,
+    pause,
+    reading,
+    reading_about,
+    reading_list,
+    to_body,
+    to_exact_body,
+)
+from tillpost.errors import OutageError, PosError, SetupError
+
+STATUS = Request("GET", "/status", reading(ToyStatus))
+ANSWER = Response(200, {"etag": "7"}, b'{"open": true}')
+
+
+@pytest.mark.parametrize(
+    ("effect", "counts"),
+    [
+        (Effect.NONE, False),
+        (Effect.SIDE, False),
+        (Effect.CREATE, True),
+        (Effect.ADVANCE, True),
+        (Effect.UNDO, True),
+    ],
+)
+def test_an_effect_counts_when_it_can_change_what_is_known_of_the_order(effect: Effect, counts: bool) -> None:
+    assert effect.counts is counts
+
+
+@pytest.mark.parametrize("effect", list(Effect))
+def test_a_request_is_repeatable_when_it_reads_or_has_a_key(effect: Effect) -> None:
+    assert Request("POST", "/", nothing, effect=effect).repeatable is (effect is Effect.NONE)
+    assert Request("POST", "/", nothing, effect=effect, key="k").repeatable
+
+
+def test_the_digest_tells_requests_apart_by_method_path_and_body_alone() -> None:
+    first = Request("POST", "/orders", nothing, b"{}", Effect.CREATE, "k")
+    assert first.digest == Request("POST", "/orders", nothing, b"{}", headers={"X": "y"}).digest
+    others = [
+        Request("PUT", "/orders", nothing, b"{}"),
+        Request("POST", "/order", nothing, b"{}"),
+        Request("POST", "/orders", nothing, b"{ }"),
+    ]
+    assert len({first.digest, *(other.digest for other in others)}) == 4
+
+
+def test_asking_yields_the_request_and_returns_the_typed_value() -> None:
+    exchange = ask(STATUS)
+    assert next(exchange) is STATUS
+    with pytest.raises(StopIteration) as end:
+        exchange.send(Reply(STATUS.read(ANSWER.body), ANSWER))
+    assert end.value.value == ToyStatus(open=True)
+
+
+def test_asking_with_the_answer_returns_that_too() -> None:
+    exchange = ask_with_answer(STATUS)
+    assert next(exchange) is STATUS
+    with pytest.raises(StopIteration) as end:
+        exchange.send(Reply(STATUS.read(ANSWER.body), ANSWER))
+    assert end.value.value == (ToyStatus(open=True), ANSWER)
+
+
+def test_a_pause_yields_a_wait_and_returns_nothing() -> None:
+    exchange = pause(0.5)
+    assert next(exchange) == Wait(0.5)
+    with pytest.raises(StopIteration) as end:
+        exchange.send(cast(Reply, None))
+    assert end.value.value is None
+
+
+def test_a_body_that_does_not_fit_its_model_is_an_error_of_the_reader() -> None:
+    with pytest.raises(ValidationError):
+        reading(ToyStatus)(b'{"open": "perhaps"}')
+
+
+def test_a_body_that_does_not_matter_reads_as_nothing() -> None:
+    read: Callable[[bytes], object] = nothing
+    assert read(b"\xff") is None
+
+
+def test_fields_that_are_none_stay_out_of_a_body() -> None:
+    assert to_body(a=1, b=None, c="\N{SNOWMAN}", d=ToyStatus(open=True)) == (
+        '{"a":1,"c":"\N{SNOWMAN}","d":{"open":true}}'.encode()
+    )
+
+
+def test_an_exact_body_keeps_every_digit_and_leaves_out_none_at_any_depth() -> None:
+    body = to_exact_body(a=Decimal("13.18180"), b=None, c=[{"d": Decimal("1E-7"), "e": None}], f="x", g=(True, 2))
+    assert body == b'{"a": 13.18180, "c": [{"d": 0.0000001}], "f": "x", "g": [true, 2]}'
+
+
+PAGE = Request("GET", "/list", reading_list(ToyStatus))
+
+
+HEADERS = PageHeaders(onward="x-next", count="x-count", number="x-page")
+HERE = "https://pos.example"
+
+
+def page(*opens: bool, **headers: str) -> Reply:
+    told = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply([ToyStatus(open=each) for each in opens], Response(200, told, b""))
+
+
+def read(*pages: Reply) -> tuple[list[Request[Any]], list[bool]]:
+    """What is asked for, and what is found, when these are the answers."""
+    exchange, asked, answers = ask_pages(PAGE, HEADERS, HERE), list[Request[Any]](), iter(pages)
+    step = next(exchange)
+    while True:
+        assert isinstance(step, Request)
+        asked.append(step)
+        try:
+            step = exchange.send(next(answers))
+        except StopIteration as end:
+            return asked, [status.open for status in end.value]
+
+
+def test_a_list_of_one_page_is_read_at_once() -> None:
+    assert read(page(True, False)) == ([PAGE], [True, False])
+    assert read(page(True, x_count="1")) == ([PAGE], [True])
+    assert read(page(True, x_count="many")) == ([PAGE], [True])
+
+
+def test_a_list_is_read_on_at_the_addresses_that_its_answers_name() -> None:
+    first, second = page(True, x_next=f"{HERE}/list?page=2"), page(x_next="/list?page=3")
+    asked, found = read(first, second, page(False, True))
+    assert [request.path for request in asked] == ["/list", "/list?page=2", "/list?page=3"]
+    assert found == [True, False, True]
+
+
+def test_a_list_is_read_on_by_the_number_of_its_pages() -> None:
+    asked, found = read(page(True, x_count="2"), page(False, x_count="2"))
+    assert [dict(request.headers) for request in asked] == [{}, {"x-page": "1"}]
+    assert found == [True, False]
+
+
+def test_no_page_is_asked_for_at_another_host() -> None:
+    with pytest.raises(OutageError, match="another host"):
+        read(page(True, x_next="https://evil.example/list?page=2"))
+
+
+def test_a_list_that_never_ends_is_an_outage() -> None:
+    with pytest.raises(OutageError, match="didn't end"):
+        read(*(page(x_next="/list?page=2") for _ in range(MOST_PAGES)))
+
+
+FIND, MAKE = Request("GET", "/people?q=1", nothing), Request("POST", "/people", nothing, effect=Effect.SIDE)
+MADE = Reply(None, Response(201, {"location": "/v1/people/7.json"}, b""))
+NONE = Reply(None, Response(404, {}, b""))
+
+
+@pytest.mark.parametrize(
+    ("replies", "found", "asked"),
+    [
+        ([MADE], "7", 1),
+        ([NONE, MADE], "7", 2),
+        ([NONE, NONE], "", 2),
+        ([NONE, SetupError("no")], "", 2),
+        ([OutageError("gone")], "", 1),
+    ],
+)
+def test_a_thing_is_found_or_made_or_done_without(replies: list[Reply | PosError], found: str, asked: int) -> None:
+    exchange, steps = find_or_make("people", FIND, MAKE), list[object]()
+
+    def run() -> None:
+        steps.append(next(exchange))
+        for reply in replies:
+            steps.append(exchange.throw(reply) if isinstance(reply, PosError) else exchange.send(reply))
+
+    with pytest.raises(StopIteration) as end:
+        run()
+    assert (end.value.value, steps) == (found, [FIND, MAKE][:asked])
+
+
+def test_a_list_reads_as_its_members_and_nothing_else_as_a_list() -> None:
+    assert reading_list(ToyStatus)(b'[{"open": true}]') == (ToyStatus(open=True),)
+    for body in (b"null", b"{}", b'[{"open": "perhaps"}]'):
+        with pytest.raises(ValidationError):
+            reading_list(ToyStatus)(body)
+
+
+def test_what_isnt_there_yet_is_asked_for_again_after_each_pause() -> None:
+    exchange = ask_when_there(STATUS, (0.5, 1.0))
+    assert next(exchange) == STATUS
+    assert exchange.throw(SetupError("Not Found", status_code=404)) == Wait(0.5)
+    assert exchange.send(cast(Reply, None)) == STATUS
+    assert exchange.throw(SetupError("Not Found", status_code=404)) == Wait(1.0)
+    exchange.send(cast(Reply, None))
+    with pytest.raises(SetupError):
+        exchange.throw(SetupError("Not Found", status_code=404))
+
+
+def test_only_a_404_is_waited_for() -> None:
+    exchange = ask_when_there(STATUS, (0.5,))
+    next(exchange)
+    with pytest.raises(OutageError):
+        exchange.throw(OutageError("down", status_code=503))
+
+
+@pytest.mark.parametrize(
+    ("location", "found"),
+    [
+        ("https://pos.example/v1/companies/5/orders/93824701.json", "93824701"),
+        ("/orders/a-1", "a-1"),
+        ("/customers/7", ""),
+        ("", ""),
+    ],
+)
+def test_a_location_names_what_was_made(location: str, found: str) -> None:
+    assert id_in_location(Response(201, {"location": location}, b"null"), "orders") == found
+    assert id_in_location(Response(201, {}, b"null"), "orders") == ""
+
+
+class Told(BaseModel):
+    id: str
+
+
+def test_an_answer_about_something_else_is_no_answer() -> None:
+    read = reading_about(Told, "7")
+    assert read(b'{"id": "7"}') == Told(id="7")
+    with pytest.raises(ValueError, match="about something else"):
+        read(b'{"id": "8"}')

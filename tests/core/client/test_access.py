@@ -1,0 +1,176 @@
+"""What a Till does around submitting: look for an order, withdraw it, read webhooks, keep new tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from core.conftest import QUICK, Opening
+from core.toy import Toy, toy_order
+from core.toy_server import ToyServer, hangup, refuse
+from tillpost import AsyncTill, ConfigError, OutageError, Outcome, PosError, Till, UnsupportedError
+from tillpost.adapter.base import Credentials
+from tillpost.adapter.webhooks import MenuChanged, OrderChanged, Webhook, WebhookError, WebhookEvent
+from tillpost.client.base import Options
+from tillpost.models.order import PosOrder
+
+
+def test_an_order_is_found_where_it_is_and_only_there(opening: Opening, server: ToyServer) -> None:
+    till = opening(server.adapter())
+    made = till.submit(toy_order())
+    found = till.do(lambda t: t.find(toy_order()))
+    assert isinstance(found, PosOrder)
+    assert found.id == made.id
+    assert till.do(lambda t: t.find(toy_order("ord_2"))) is None
+
+
+def test_a_cancellation_that_is_refused_leaves_the_order_there(opening: Opening, server: ToyServer) -> None:
+    till = opening(server.adapter())
+    made = till.submit(toy_order())
+    server.on("DELETE /orders/o1", refuse("LATE", "too late", status=422))
+    with pytest.raises(PosError) as caught:
+        till.cancel(made)
+    assert (caught.value.outcome, caught.value.pos_order) == (Outcome.CREATED, made)
+
+
+def test_a_cancellation_whose_answer_is_lost_leaves_a_doubt(opening: Opening, server: ToyServer) -> None:
+    till = opening(server.adapter(), Options(policy=QUICK.model_copy(update={"retries": 0})))
+    made = till.submit(toy_order())
+    server.on("DELETE /orders/o1", hangup())
+    with pytest.raises(OutageError) as caught:
+        till.cancel(made)
+    assert caught.value.outcome is Outcome.UNKNOWN
+
+
+def test_an_order_of_somebody_elses_can_be_cancelled_too(opening: Opening, server: ToyServer) -> None:
+    till = opening(server.adapter())
+    made = till.submit(toy_order())
+    nameless = made.model_copy(update={"reference": ""})
+    assert till.cancel(nameless).status == "CANCELLED"
+
+
+class Seen:
+    """A memory of events."""
+
+    def __init__(self) -> None:
+        self.ids: set[str] = set()
+
+    def add(self, event_id: str) -> bool:
+        new = event_id not in self.ids
+        self.ids.add(event_id)
+        return new
+
+
+class Told(Toy):
+    """A toy that reads webhooks whose signature proves little."""
+
+    webhooks_proved = False
+
+    def parse_webhook(self, webhook: Webhook, now: float) -> Sequence[WebhookEvent]:
+        claimed = PosOrder(id="o1", status="CLAIMED")
+        return (OrderChanged(pos_id="o1", pos_order=claimed), MenuChanged(event_id="e1"))
+
+
+class Proved(Told):
+    """One whose signature proves what it says."""
+
+    webhooks_proved = True
+
+
+def parsed(till: Any) -> Sequence[WebhookEvent]:
+    def parse(t: Any) -> Any:
+        return t.parse_webhook({}, b"{}", "https://shop.example/hook")
+
+    events: Sequence[WebhookEvent] = till.do(parse)
+    return events
+
+
+def test_what_a_weak_signature_claims_is_looked_up_before_it_is_believed(opening: Opening, server: ToyServer) -> None:
+    till = opening(Told(server.adapter().config))
+    made = till.submit(toy_order())
+    order, menu = parsed(till)
+    assert isinstance(order, OrderChanged)
+    assert order.pos_order == made
+    assert isinstance(menu, MenuChanged)
+
+
+def test_a_webhook_whose_order_cant_be_fetched_comes_through_when_it_is_sent_again(
+    opening: Opening, server: ToyServer
+) -> None:
+    seen, till = Seen(), opening(Told(server.adapter().config), Options(policy=QUICK.model_copy(update={"retries": 0})))
+    till.submit(toy_order())
+
+    def parse(t: Any) -> Any:
+        return t.parse_webhook({}, b"{}", "https://shop.example/hook", seen=seen)
+
+    server.on("GET /orders/o1", hangup())
+    with pytest.raises(OutageError):
+        till.do(parse)
+    assert len(till.do(parse)) == 2
+    with pytest.raises(WebhookError):
+        till.do(parse)
+
+
+def test_what_a_strong_signature_says_is_believed(opening: Opening, server: ToyServer) -> None:
+    order, _ = parsed(opening(Proved(server.adapter().config)))
+    assert isinstance(order, OrderChanged)
+    assert order.pos_order
+    assert order.pos_order.status == "CLAIMED"
+
+
+def test_what_an_adapter_doesnt_have_says_so(opening: Opening, server: ToyServer) -> None:
+    till = opening(server.adapter())
+    with pytest.raises(UnsupportedError):
+        till.do(lambda t: t.exchange_code())
+    with pytest.raises(UnsupportedError):
+        till.do(lambda t: t.parse_webhook({}, b"{}", ""))
+
+
+def test_new_tokens_that_cant_be_saved_arent_used(opening: Opening, server: ToyServer) -> None:
+    def full(_: Credentials) -> None:
+        raise OSError("the disk is full")
+
+    server.on("POST /orders", refuse("EXPIRED", status=401))
+    till = opening(server.adapter(), Options(policy=QUICK, on_tokens=full))
+    with pytest.raises(OSError, match="disk is full"):
+        till.submit(toy_order())
+
+
+def test_a_platform_that_isnt_asked_for_codes_says_so() -> None:
+    with pytest.raises(UnsupportedError):
+        Toy.authorize_url("https://toy.example", request=None)  # type: ignore[arg-type]
+
+
+def test_a_till_is_made_by_its_name_in_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "tillpost.toml"
+    file.write_text(
+        '[connections.cafe]\nplatform = "square"\naccess_token = "token"\nlocation_id = "L"\n'
+        "[connections.cafe.policy]\nretries = 0\n"
+    )
+    with Till.from_config("cafe", file) as till:
+        assert repr(till) == "<Till cafe>"
+    assert repr(AsyncTill.from_config("cafe", file)) == "<AsyncTill cafe>"
+    with pytest.raises(ConfigError, match=r"no connection 'bar'; .* has: cafe"):
+        Till.from_config("bar", file)
+
+
+def test_a_till_that_is_closed_says_so_at_once(server: ToyServer) -> None:
+    with Till(server.adapter()) as till:
+        pass
+    with pytest.raises(RuntimeError, match="is closed"):
+        till.submit(toy_order())
+
+
+def test_a_client_of_the_other_kind_is_refused_when_it_is_handed_in() -> None:
+    settings: dict[str, Any] = {"access_token": "token", "location_id": "L"}
+    wrong: Any = httpx.AsyncClient()
+    with pytest.raises(TypeError, match=r"Till needs an httpx\.Client, not AsyncClient"):
+        Till.connect("square", http_client=wrong, **settings)
+    with httpx.Client() as sync:
+        wrong = sync
+        with pytest.raises(TypeError, match=r"AsyncTill needs an httpx\.AsyncClient, not Client"):
+            AsyncTill.connect("square", http_client=wrong, **settings)

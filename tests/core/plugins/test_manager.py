@@ -1,0 +1,417 @@
+"""Finding plugins as they are really installed, and calling hooks so that one that fails harms nothing but itself."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import sys
+from collections.abc import Callable, Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.both import Kind, connected
+from core.conftest import QUICK, Opening
+from core.toy import ToyItem, lost_order, toy_menu, toy_order
+from core.toy_server import ToyServer, refuse
+from tillpost import AsyncTill, ConfigError, Menu, MenuError, Order, PosError, PosOrder, Till, hookimpl
+from tillpost.client.base import Options
+from tillpost.menus.diff import MenuChanges
+from tillpost.plugins.manager import Hooks, adapter_named, adapters, broken, installed
+
+ADAPTER = """
+import tillpost
+from tests.core.toy import Toy
+
+class Bistro(Toy):
+    platform = "bistro"
+    title = "Bistro"
+
+@tillpost.hookimpl
+def tillpost_adapters():
+    return [Bistro]
+"""
+
+Install = Callable[..., None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Install, None, None]:
+    """Installs a distribution with one plugin, just as pip would leave it; it is gone after the test."""
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    modules = set(sys.modules)
+
+    def install_it(name: str, source: str, *, package: str = "", metadata: bool = True) -> None:
+        module = f"plugin_{name}"
+        (tmp_path / f"{module}.py").write_text(source)
+        info = tmp_path / f"{(package or module).replace('-', '_')}-1.2.dist-info"
+        info.mkdir()
+        (info / "entry_points.txt").write_text(f"[tillpost]\n{name} = {module}\n")
+        if metadata:
+            (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package or module}\nVersion: 1.2\n")
+        importlib.invalidate_caches()
+        installed.cache_clear()
+
+    installed.cache_clear()
+    yield install_it
+    installed.cache_clear()
+    for fresh in set(sys.modules) - modules:
+        if fresh.startswith("plugin_"):
+            del sys.modules[fresh]
+
+
+# Finding
+
+
+def test_a_strangers_adapter_is_found_in_the_very_way_that_the_bundled_ones_are(
+    install: Install, server: ToyServer, kind: Kind
+) -> None:
+    install("bistro", ADAPTER, package="tillpost-bistro")
+    found = adapters()
+    assert (found["bistro"].package, found["bistro"].version) == ("tillpost-bistro", "1.2")
+    assert found["square"].package == "tillpost"
+    till = connected(kind, "bistro", base_url=server.url, access_token="toy-access-token-1", policy=QUICK)
+    assert till.submit(toy_order()).id == "o1"
+    assert till.till.platform == "bistro"
+    assert "cancel" in till.till.capabilities
+    till.close()
+
+
+def test_an_unknown_platform_lists_those_installed_in_one_line(install: Install) -> None:
+    install("bistro", ADAPTER)
+    with pytest.raises(ConfigError) as caught:
+        Till.connect("sqaure")
+    text = str(caught.value)
+    assert text.startswith("no adapter for 'sqaure'; installed: bistro, ")
+    assert "square" in text
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("import no_such_module_at_all", "ModuleNotFoundError: No module named 'no_such_module_at_all'"),
+        ("raise RuntimeError('two\\nlines')", "RuntimeError: two lines"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("def (", "SyntaxError: "),
+        (
+            "import tillpost\n@tillpost.hookimpl\ndef order_submitted(no_such_argument): pass",
+            "PluginValidationError: Plugin 'broken'",
+        ),
+    ],
+)
+def test_a_plugin_that_cannot_be_loaded_is_reported_by_name_and_stops_no_other(
+    install: Install, caplog: pytest.LogCaptureFixture, source: str, why: str
+) -> None:
+    install("broken", source)
+    install("bistro", ADAPTER)
+    assert {"bistro", "square"} <= set(adapters())
+    assert broken()["broken"].startswith(why)
+    assert "\n" not in broken()["broken"]
+    (record,) = [record for record in caplog.records if record.name == "tillpost"]
+    assert record.getMessage().startswith("plugin 'broken' (plugin_broken) can't be loaded: " + why)
+    with pytest.raises(ConfigError, match=r"; plugins that can't be loaded: broken$"):
+        adapter_named("nowhere")
+
+
+def test_a_damaged_installation_is_reported_by_its_module(install: Install, caplog: pytest.LogCaptureFixture) -> None:
+    install("broken", "raise ValueError", metadata=False)
+    assert "square" in adapters()
+    assert "plugin 'broken' (plugin_broken) can't be loaded" in caplog.text
+
+
+@pytest.mark.parametrize("body", ["raise ValueError('no')", "return None", "return 7", "return ['bistro']"])
+def test_a_plugin_that_fails_to_bring_its_adapters_stops_no_other(
+    install: Install, caplog: pytest.LogCaptureFixture, body: str
+) -> None:
+    install("broken", f"import tillpost\n@tillpost.hookimpl\ndef tillpost_adapters():\n    {body}")
+    install("bistro", ADAPTER)
+    assert {"bistro", "square"} <= set(adapters())
+    assert "plugin 'broken' failed to bring its adapters" in caplog.text
+
+
+def test_of_two_adapters_for_a_platform_the_first_plugin_by_name_has_it(
+    install: Install, caplog: pytest.LogCaptureFixture
+) -> None:
+    install("bistro", ADAPTER)
+    install("another", ADAPTER)
+    assert adapters()["bistro"].package == "plugin_another"
+    assert "plugin 'bistro' brings 'bistro', which plugin_another has brought" in caplog.text
+
+
+def test_of_two_plugins_of_one_name_the_second_is_reported(install: Install) -> None:
+    install("bistro", ADAPTER)
+    install("bistro", ADAPTER, package="other")
+    assert adapters()["bistro"].version == "1.2"
+    assert "has that name already" in broken()["bistro"]
+
+
+def test_a_plugin_that_is_removed_while_the_program_runs_stays_until_it_ends(install: Install, tmp_path: Path) -> None:
+    install("bistro", ADAPTER)
+    assert "bistro" in adapters()
+    (tmp_path / "plugin_bistro-1.2.dist-info" / "entry_points.txt").unlink()
+    assert "bistro" in adapters()
+
+
+@pytest.mark.parametrize("connect", [Till.connect, AsyncTill.connect])
+def test_a_wrong_setting_is_named_in_one_line_without_its_value(
+    install: Install, connect: Callable[..., object]
+) -> None:
+    install("bistro", ADAPTER)
+    with pytest.raises(ConfigError) as caught:
+        connect("bistro", base_url="https://pos.example", acess_token="CANARY-secret")
+    assert str(caught.value) == "bistro: acess_token: isn't a field of it"
+    with pytest.raises(ConfigError, match=r"^bistro: base_url: must be an https address$"):
+        connect("bistro", base_url="CANARY", access_token="CANARY-secret")
+
+
+# Calling hooks
+
+
+class Listener:
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, Mapping[str, object]]] = []
+
+    @hookimpl
+    def order_submitted(self, connection: str, order: Order, pos_order: PosOrder) -> None:
+        self.told.append(("order_submitted", {"connection": connection, "order": order, "pos_order": pos_order}))
+
+    @hookimpl
+    def order_failed(self, error: PosError) -> None:
+        self.told.append(("order_failed", {"error": error}))
+
+    @hookimpl
+    def menu_error(self, error: PosError) -> None:
+        self.told.append(("menu_error", {"error": error}))
+
+    @hookimpl
+    def menu_imported(self, menu: Menu, changes: MenuChanges) -> None:
+        self.told.append(("menu_imported", {"menu": menu, "changes": changes}))
+
+    @hookimpl
+    def reauthorisation_needed(self, connection: str) -> None:
+        self.told.append(("reauthorisation_needed", {"connection": connection}))
+
+
+class AsyncListener:
+    """Notes what it is told, after a while."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    @hookimpl
+    async def order_submitted(self, order: Order) -> None:
+        await asyncio.sleep(0.001)
+        self.told.append(order.id)
+
+
+class Failing:
+    """Fails whatever it is told."""
+
+    @hookimpl
+    def order_submitted(self) -> None:
+        raise ValueError("a hook's own trouble")
+
+    @hookimpl
+    def order_failed(self) -> None:
+        raise ValueError("a hook's own trouble")
+
+    @hookimpl
+    def menu_error(self) -> None:
+        raise ValueError("a hook's own trouble")
+
+    @hookimpl
+    def reimport_menu(self) -> None:
+        raise ValueError("a hook's own trouble")
+
+
+def options(*hooks: object, name: str = "cafe-42") -> Options:
+    return Options(name=name, policy=QUICK, hooks=hooks)
+
+
+def test_hooks_are_told_what_happened_in_the_words_that_they_ask_for(opening: Opening, server: ToyServer) -> None:
+    listener = Listener()
+    pos_order = opening(server.adapter(), options(listener)).submit(toy_order())
+    assert listener.told == [
+        ("order_submitted", {"connection": "cafe-42", "order": toy_order(), "pos_order": pos_order})
+    ]
+
+
+def test_a_connection_without_a_name_goes_by_its_platform(opening: Opening, server: ToyServer) -> None:
+    listener = Listener()
+    opening(server.adapter(), options(listener, name="")).submit(toy_order())
+    assert listener.told[0][1]["connection"] == "toy"
+
+
+def test_a_hook_that_raises_is_logged_and_changes_nothing_and_the_others_still_run(
+    opening: Opening, server: ToyServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    before, after = Listener(), Listener()
+    till = opening(server.adapter(), options(before, Failing(), after))
+    assert till.submit(toy_order()).id == "o1"
+    with pytest.raises(MenuError):
+        till.submit(lost_order("ord-2"))
+    for listener in (before, after):
+        happened = [what for what, _ in listener.told]
+        assert happened == ["order_submitted", "menu_error", "menu_imported", "order_failed"]
+    logged = [record for record in caplog.records if record.name == "tillpost"]
+    assert [record.getMessage() for record in logged] == [
+        f"hook {hook} of plugin 'Failing' failed"
+        for hook in ("order_submitted", "menu_error", "reimport_menu", "order_failed")
+    ]
+    assert all(record.exc_info for record in logged)
+
+
+def test_a_plugins_hook_is_called_beside_those_handed_in(
+    install: Install, opening: Opening, server: ToyServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    install(
+        "alerts",
+        "import logging\nimport tillpost\n"
+        "@tillpost.hookimpl\ndef order_submitted(order): logging.getLogger('alerts').warning(order.id)",
+    )
+    listener = Listener()
+    opening(server.adapter(), options(listener)).submit(toy_order())
+    assert len(listener.told) == 1
+    assert [record.getMessage() for record in caplog.records if record.name == "alerts"] == ["ord-1"]
+
+
+@pytest.mark.parametrize("kind", ["async"])
+def test_an_async_hook_is_awaited_under_async_till(opening: Opening, server: ToyServer) -> None:
+    listener = AsyncListener()
+    opening(server.adapter(), options(listener)).submit(toy_order())
+    assert listener.told == ["ord-1"]
+
+
+@pytest.mark.parametrize("kind", ["sync"])
+def test_an_async_hook_is_refused_under_till_with_a_line_in_the_log(
+    opening: Opening, server: ToyServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    listener, plain = AsyncListener(), Listener()
+    opening(server.adapter(), options(plain, listener)).submit(toy_order())
+    assert not listener.told
+    assert len(plain.told) == 1
+    assert "an async hook needs AsyncTill" in caplog.text
+
+
+def test_an_awaitable_that_is_no_coroutine_is_refused_under_till_too(caplog: pytest.LogCaptureFixture) -> None:
+    class Later:
+        def __await__(self) -> Generator[None, None, None]:
+            yield
+
+    class Promising:
+        @hookimpl
+        def order_submitted(self) -> object:
+            return Later()
+
+    Hooks("cafe-42", [Promising()]).call("order_submitted", {})
+    assert "an async hook needs AsyncTill" in caplog.text
+
+
+def test_a_wrapper_is_refused_with_a_line_in_the_log(
+    opening: Opening, server: ToyServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Wrapping:
+        @hookimpl(wrapper=True)
+        def order_submitted(self) -> Generator[None, None, None]:
+            yield
+
+    opening(server.adapter(), options(Wrapping())).submit(toy_order())
+    assert "it is a wrapper" in caplog.text
+
+
+@pytest.mark.parametrize("hooks", [[AsyncTill], [Listener(), 7]])
+def test_an_object_without_hooks_is_no_harm(server: ToyServer, hooks: list[Any]) -> None:
+    assert repr(Till(server.adapter(), options(*hooks))) == "<Till cafe-42>"
+
+
+def test_a_hook_with_a_wrong_argument_is_named_when_it_is_handed_in(server: ToyServer) -> None:
+    class Wrong:
+        @hookimpl
+        def order_submitted(self, odrer: Order) -> None: ...
+
+    with pytest.raises(ConfigError, match=r"^hooks: .*odrer") as caught:
+        Till(server.adapter(), options(Wrong()))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_object_handed_in_twice_is_named(server: ToyServer) -> None:
+    listener = Listener()
+    with pytest.raises(ConfigError, match=r"^hooks: "):
+        Till(server.adapter(), options(listener, listener))
+
+
+# The decision
+
+
+class Importer:
+    """An embedder's own importer."""
+
+    def __init__(self, menu: object) -> None:
+        self.menu = menu
+        self.asked: list[str] = []
+
+    @hookimpl
+    def reimport_menu(self, connection: str) -> object:
+        self.asked.append(connection)
+        return self.menu
+
+
+class AsyncImporter(Importer):
+    """The same, after a while."""
+
+    @hookimpl
+    async def reimport_menu(self, connection: str) -> object:
+        self.asked.append(connection)
+        return self.menu
+
+
+NEW = toy_menu([ToyItem(id="i2", sku="S1", name="Toast", price=1000)])
+
+
+def test_an_embedders_import_replaces_the_adapters(opening: Opening, server: ToyServer) -> None:
+    server.items[0].id = "i2"
+    importer, second = Importer(NEW), Importer(None)
+    till = opening(server.adapter(), options(importer, second, Failing()))
+    assert till.submit(toy_order()).total == 1000
+    assert server.count("GET /menu") == 0
+    assert till.till.menu == NEW
+    assert (importer.asked, second.asked) == (["cafe-42"], ["cafe-42"])
+
+
+def test_the_first_menu_counts_and_nobody_is_asked_after_it(opening: Opening, server: ToyServer) -> None:
+    late, early = Importer(None), Importer(NEW)
+    till = opening(server.adapter(), options(late, early))
+    assert till.import_menu().menu == NEW
+    assert (early.asked, late.asked) == (["cafe-42"], [])
+
+
+@pytest.mark.parametrize("kind", ["async"])
+def test_an_embedders_import_may_be_async(opening: Opening, server: ToyServer) -> None:
+    assert opening(server.adapter(), options(AsyncImporter(NEW))).import_menu().menu == NEW
+    assert server.count("GET /menu") == 0
+
+
+@pytest.mark.parametrize("menu", [None, {"items": []}, "menu", 0])
+def test_what_is_no_menu_leaves_the_import_to_the_adapter(
+    opening: Opening, server: ToyServer, caplog: pytest.LogCaptureFixture, menu: object
+) -> None:
+    till = opening(server.adapter(), options(Importer(menu)))
+    assert till.import_menu().menu == toy_menu(server.items)
+    assert server.count("GET /menu") == 1
+    assert ("not a Menu" in caplog.text) == (menu is not None)
+
+
+def test_a_lost_permission_is_told_to_whoever_can_ask_for_a_new_one(
+    opening: Opening, server: ToyServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    listener = Listener()
+    server.on("POST /orders", refuse("REVOKED", status=401))
+    with pytest.raises(PosError):
+        opening(server.adapter(), options(listener)).submit(toy_order())
+    assert [what for what, _ in listener.told] == ["order_failed", "reauthorisation_needed"]

@@ -1,0 +1,277 @@
+"""A connection kept to public addresses: judged by the address that is really connected to, whatever DNS said."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from core.both import Kind
+from core.conftest import Opening
+from core.sending import TRUST
+from core.toy import Toy, toy_order
+from core.toy_server import ToyServer
+from tillpost import Limits, OutageError, Policy, SetupError
+from tillpost.adapter.exchange import Fault, Request, Response, nothing
+from tillpost.client.base import Options
+from tillpost.errors import Applied, Outcome
+from tillpost.transport import address_guard as addresses
+from tillpost.transport.address_guard import NOT_PUBLIC, BarredError, guard, guard_async, is_public
+from tillpost.transport.http import AsyncLine, Line
+
+SHORT = Limits(connect=2, read=2, answer=2)
+BARRED = Fault(Applied.NO, NOT_PUBLIC, barred=True)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "127.255.0.1",
+        "10.0.0.1",
+        "172.16.0.1",
+        "192.168.1.1",
+        "100.64.0.1",
+        "169.254.169.254",
+        "0.0.0.0",
+        "0.1.2.3",
+        "224.0.0.1",
+        "239.255.255.250",
+        "240.0.0.1",
+        "255.255.255.255",
+        "192.0.2.1",
+        "::1",
+        "::",
+        "fd00::1",
+        "fc00::1",
+        "fe80::1",
+        "fe80::1%eth0",
+        "fec0::1",
+        "ff02::1",
+        "2001:db8::1",
+        "2001::1",
+        "::ffff:10.0.0.1",
+        "::ffff:127.0.0.1",
+        "::127.0.0.1",
+        "2002:0a00:0001::1",
+        "64:ff9b::a9fe:a9fe",
+        "localhost",
+        "",
+    ],
+)
+def test_an_address_that_is_not_of_the_public_internet_is_told(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["93.184.215.14", "1.1.1.1", "2606:4700::1111", "::ffff:1.1.1.1", "2002:0101:0101::1", "64:ff9b::101:101"],
+)
+def test_a_public_address_is_told(address: str) -> None:
+    assert is_public(address)
+
+
+@contextmanager
+def listening(host: str = "127.0.0.1") -> Generator[tuple[int, list[bytes]], None, None]:
+    """A port, and all that anybody ever wrote to it."""
+    heard: list[bytes] = []
+    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as server:
+
+        def hear() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.settimeout(0.3)
+                    try:
+                        while piece := connection.recv(1000):
+                            heard.append(piece)
+                    except OSError:
+                        pass
+
+        thread = threading.Thread(target=hear, daemon=True)
+        thread.start()
+        yield server.getsockname()[1], heard
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, *answers: str) -> list[object]:
+    """Let the name pos.example lead to one address after the other. Returns the list of who asked, as it grows."""
+    asked: list[object] = []
+    real = socket.getaddrinfo
+
+    def look_up(host: Any, port: Any, *more: Any, **named: Any) -> Any:
+        if host in ("pos.example", b"pos.example"):
+            host = answers[min(len(asked), len(answers) - 1)]
+            asked.append(host)
+        return real(host, port, *more, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    return asked
+
+
+def sent(kind: Kind, adapter: Toy, client: Any = None) -> Response | Fault:
+    """Send one request over a line of that kind; the client is closed."""
+    request, credentials = Request("GET", "/menu", nothing), adapter.config.credentials()
+    if kind == "sync":
+        with client or httpx.Client(verify=TRUST) as opened:
+            return Line(opened, adapter, SHORT).send(request, credentials)
+
+    async def main() -> Response | Fault:
+        async with client or httpx.AsyncClient(verify=TRUST) as opened:
+            return await AsyncLine(opened, adapter, SHORT).send(request, credentials)
+
+    return asyncio.run(main())
+
+
+def guarded(server: ToyServer, **settings: Any) -> Toy:
+    adapter = server.adapter(**settings)
+    adapter.public_only = True
+    return adapter
+
+
+def test_nothing_is_written_to_a_private_address(kind: Kind, server: ToyServer) -> None:
+    with listening() as (port, heard):
+        assert sent(kind, guarded(server, base_url=f"http://127.0.0.1:{port}")) == BARRED
+        assert sent(kind, guarded(server, base_url=f"https://127.0.0.1:{port}")) == BARRED
+    assert heard == []
+
+
+def test_nothing_is_written_to_a_private_address_of_ipv6(kind: Kind, server: ToyServer) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no IPv6 here")
+    with listening("::1") as (port, heard):
+        assert sent(kind, guarded(server, base_url=f"https://[::1]:{port}")) == BARRED
+    assert heard == []
+
+
+def test_a_name_that_led_elsewhere_before_is_judged_by_where_it_leads_now(
+    kind: Kind, server: ToyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = answering(monkeypatch, "127.0.0.1")
+    with listening() as (port, heard):
+        assert sent(kind, guarded(server, base_url=f"https://pos.example:{port}")) == BARRED
+    assert heard == []
+    assert len(asked) == 1  # a second look-up is what rebinding lives on
+
+
+def test_an_address_counts_by_itself_and_not_by_its_name(
+    kind: Kind, server: ToyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[str] = []
+
+    def public(address: str) -> bool:
+        judged.append(address)
+        return True
+
+    monkeypatch.setattr(addresses, "is_public", public)
+    assert isinstance(sent(kind, guarded(server)), Response)
+    assert set(judged) == {"127.0.0.1"}
+    assert len(judged) == 2  # when the connection stood, and when the answer began
+
+
+def test_an_adapter_that_asks_for_no_guard_has_none(kind: Kind, server: ToyServer) -> None:
+    assert isinstance(sent(kind, server.adapter()), Response)
+
+
+def test_an_answer_over_a_connection_that_was_there_before_is_not_read(kind: Kind, server: ToyServer) -> None:
+    unguarded, adapter = server.adapter(), guarded(server)
+    if kind == "sync":
+        with httpx.Client(verify=TRUST) as client:
+            request, credentials = Request("GET", "/menu", nothing), adapter.config.credentials()
+            Line(client, unguarded, SHORT).send(request, credentials)
+            got = Line(client, adapter, SHORT).send(request, credentials)
+    else:
+
+        async def main() -> Response | Fault:
+            async with httpx.AsyncClient(verify=TRUST) as client:
+                request, credentials = Request("GET", "/menu", nothing), adapter.config.credentials()
+                await AsyncLine(client, unguarded, SHORT).send(request, credentials)
+                return await AsyncLine(client, adapter, SHORT).send(request, credentials)
+
+        got = asyncio.run(main())
+    assert got == Fault(Applied.MAYBE, NOT_PUBLIC, barred=True)
+
+
+def test_a_unix_socket_is_no_public_address(kind: Kind, server: ToyServer, tmp_path: Path) -> None:
+    path = str(tmp_path / "pos.sock")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        client: Any = (
+            httpx.Client(transport=httpx.HTTPTransport(uds=path))
+            if kind == "sync"
+            else httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=path))
+        )
+        assert sent(kind, guarded(server), client) == BARRED
+
+
+def test_a_transport_without_a_network_is_left_alone(kind: Kind, server: ToyServer) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json={}))
+    client: Any = httpx.Client(transport=transport) if kind == "sync" else httpx.AsyncClient(transport=transport)
+    assert isinstance(sent(kind, guarded(server), client), Response)
+
+
+class Gone:
+    """A connection that is reset in the moment in which it stands."""
+
+    closed = False
+
+    def get_extra_info(self, _: str) -> object:
+        raise OSError(107, "Transport endpoint is not connected")
+
+    def close(self) -> None:
+        self.closed = True
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+def broken_at_once(kind: Kind, stream: Gone) -> None:
+    event, info = "connection.connect_tcp.complete", {"return_value": stream}
+    if kind == "sync":
+        guard(event, info)
+    else:
+        asyncio.run(guard_async(event, info))
+
+
+def test_a_connection_that_breaks_at_once_is_an_outage_and_not_a_private_address(kind: Kind) -> None:
+    stream = Gone()
+    with pytest.raises(httpx.ConnectError) as raised:
+        broken_at_once(kind, stream)
+    assert not isinstance(raised.value, BarredError)
+    assert stream.closed
+
+
+def test_an_order_is_refused_as_a_fault_of_the_setup_and_was_not_created(server: ToyServer, opening: Opening) -> None:
+    with pytest.raises(SetupError, match="isn't a public one") as raised:
+        opening(guarded(server)).submit(toy_order(), is_new=True)
+    assert raised.value.outcome is Outcome.NOT_CREATED
+    assert not raised.value.transient
+    assert "127.0.0.1" not in str(raised.value)
+    assert not server.seen
+
+
+def test_its_own_client_takes_no_proxy_from_the_environment_since_that_would_choose_the_address(
+    server: ToyServer, opening: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with listening() as (proxy, heard), listening() as (port, _):
+        monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{proxy}")
+        monkeypatch.setattr(addresses, "is_public", bool)
+        answering(monkeypatch, "127.0.0.1")
+        adapter = guarded(server, base_url=f"https://pos.example:{port}")
+        with pytest.raises(OutageError):  # nobody there speaks TLS
+            opening(adapter, Options(policy=Policy(retries=0), limits=SHORT)).submit(toy_order(), is_new=True)
+    assert heard == []

@@ -1,0 +1,127 @@
+"""An answer is bounded in size, packed or not, and in time."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import time
+import tracemalloc
+import zlib
+from typing import Any
+
+import httpx
+import pytest
+
+from core.both import Kind
+from core.sending import Sender, client_over
+from core.toy_server import Act, ToyServer, answer, drip, hang, raw
+from tillpost import Limits
+from tillpost.adapter.exchange import Fault, Response
+from tillpost.errors import Applied
+
+
+def test_an_answer_larger_than_allowed_is_not_read_to_its_end(send: Sender, server: ToyServer) -> None:
+    server.on("GET /menu", answer(200, b"x" * 10_001), answer(200, b"x" * 10_000))
+    assert send() == Fault(Applied.MAYBE, "the answer is larger than 10000 bytes")
+    got = send()
+    assert isinstance(got, Response)
+    assert len(got.body) == 10_000
+
+
+def test_the_bound_holds_for_a_transport_that_has_the_whole_answer_ready(send: Sender, kind: Kind) -> None:
+    client = client_over(kind, lambda _: httpx.Response(200, content=b"x" * 10_001))
+    assert send(client=client) == Fault(Applied.MAYBE, "the answer is larger than 10000 bytes")
+
+
+def test_a_packed_answer_is_unpacked(send: Sender, server: ToyServer) -> None:
+    server.on("GET /menu", answer(200, gzip.compress(b'{"items": []}'), content_encoding="GZip"))
+    got = send()
+    assert isinstance(got, Response)
+    assert got.body == b'{"items": []}'
+
+
+def test_what_follows_a_packed_answer_is_ignored(send: Sender, server: ToyServer) -> None:
+    packed = gzip.compress(b"{}")
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (packed, b"rest", b"rest"))
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+    server.on("GET /menu", raw(head + chunks + b"0\r\n\r\n"))
+    got = send()
+    assert isinstance(got, Response)
+    assert got.body == b"{}"
+
+
+@pytest.mark.parametrize("packings", [1, 2])
+def test_a_gzip_bomb_is_stopped_before_it_fills_the_memory(send: Sender, server: ToyServer, packings: int) -> None:
+    bomb = b"\0" * 20_000_000
+    for _ in range(packings):
+        bomb = gzip.compress(bomb)
+    assert len(bomb) < 90_000
+    server.on("GET /menu", answer(200, bomb, content_encoding=", ".join(["gzip"] * packings)))
+    tracemalloc.start()
+    got = send()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert isinstance(got, Fault)
+    assert got.applied is Applied.MAYBE
+    assert peak < 2_000_000
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "text"),
+    [
+        (b"not gzip at all", "gzip", "the answer can't be unpacked"),
+        (gzip.compress(b'{"items": []}' * 9, mtime=0)[:-12], "gzip", "the answer can't be unpacked"),
+        (zlib.compress(b"{}"), "deflate", "the answer is packed in a way that wasn't asked for"),
+        (b"{}", "br", "the answer is packed in a way that wasn't asked for"),
+    ],
+)
+def test_an_answer_that_cannot_be_unpacked_is_a_fault(
+    send: Sender, server: ToyServer, body: bytes, encoding: str, text: str
+) -> None:
+    server.on("GET /menu", answer(200, body, content_encoding=encoding))
+    assert send() == Fault(Applied.MAYBE, text)
+
+
+def test_a_server_that_drips_is_given_up_on_after_the_bound(send: Sender, server: ToyServer) -> None:
+    server.on("GET /menu", drip(every=0.02))
+    began = time.monotonic()
+    assert send() == Fault(Applied.MAYBE, "the answer took longer than 0.25 s")
+    assert time.monotonic() - began < 1
+
+
+def test_a_server_that_drips_packed_bytes_without_content_is_given_up_on_too(send: Sender, server: ToyServer) -> None:
+    nameless = b"\x1f\x8b\x08\x08" + b"\0" * 6 + b"n" * 200  # a gzip header whose file name never ends
+    server.items.clear()
+    server.on("GET /menu", drip_of(nameless))
+    assert send() == Fault(Applied.MAYBE, "the answer took longer than 0.25 s")
+
+
+def drip_of(data: bytes) -> Act:
+    """Send these bytes as a packed body, one by one."""
+
+    async def act(server: ToyServer, seen: Any, writer: asyncio.StreamWriter) -> bool:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 100000\r\n\r\n")
+        for byte in data:
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(0.02)
+        return False
+
+    return act
+
+
+@pytest.mark.parametrize("kind", ["async"])
+def test_headers_that_drip_are_bounded_too_where_they_can_be(send: Sender, server: ToyServer) -> None:
+    server.on("GET /menu", drip(every=0.02, head=True))
+    began = time.monotonic()
+    assert send() == Fault(Applied.MAYBE, "the answer took longer than 0.25 s")
+    assert time.monotonic() - began < 1
+
+
+def test_a_wait_is_never_longer_than_the_whole_exchange_may_be(send: Sender, server: ToyServer) -> None:
+    server.on("GET /menu", hang())
+    began = time.monotonic()
+    got = send(limits=Limits(answer=0.1))
+    assert isinstance(got, Fault)
+    assert got.applied is Applied.MAYBE
+    assert time.monotonic() - began < 1

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from plugins.simulators.square.shop import Shop, pickup
+from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, serve_in_thread
+from tillpost_simulators.square import SquareSimulator, WorldSettings
+
+
+def test_staff_accept_prepare_and_complete_an_order(shop: Shop) -> None:
+    paid = shop.paid()
+    shop.simulator.staff_accept("ord-1")
+    fulfilment = shop.fetch(paid["id"])["fulfillments"][0]
+    assert (fulfilment["state"], bool(fulfilment["pickup_details"]["accepted_at"])) == ("RESERVED", True)
+    shop.simulator.staff_prepare(paid["id"])
+    assert shop.fetch(paid["id"])["fulfillments"][0]["pickup_details"]["ready_at"]
+    shop.simulator.staff_complete("ord-1")
+    done = shop.fetch(paid["id"])
+    assert (done["state"], done["fulfillments"][0]["state"], "closed_at" in done) == ("COMPLETED", "COMPLETED", True)
+    assert done["version"] == paid["version"] + 3
+
+
+def test_staff_reject_an_order(shop: Shop) -> None:
+    paid = shop.paid()
+    shop.simulator.staff_reject("ord-1")
+    fulfilment = shop.fetch(paid["id"])["fulfillments"][0]
+    assert (fulfilment["state"], bool(fulfilment["pickup_details"]["rejected_at"])) == ("FAILED", True)
+
+
+def test_staff_can_not_touch_what_they_can_not_see(shop: Shop) -> None:
+    shop.create(pickup())
+    with pytest.raises(LookupError, match="doesn't show"):
+        shop.simulator.staff_accept("ord-1")
+    with pytest.raises(LookupError, match="no order"):
+        shop.simulator.staff_accept("ord-2")
+
+
+def test_a_reset_puts_everything_back_to_where_it_began(shop: Shop) -> None:
+    shop.simulator.add_item("9001", "Pie", 900)
+    shop.simulator.remember()
+    shop.paid()
+    shop.simulator.remove_variation("9001")
+    shop.simulator.reset()
+    assert shop.simulator.ledger().entries == ()
+    assert shop.get("/v2/catalog/object/9001").status == 200
+
+
+def test_every_action_can_be_had_by_name_on_the_control_address(shop: Shop) -> None:
+    answer = shop.ask("POST", "/_simulator/change", {"action": "add_tax", "name": "Surcharge", "percentage": "2"})
+    tax_id = answer.body["result"]
+    assert shop.get(f"/v2/catalog/object/{tax_id}").body["object"]["tax_data"]["name"] == "Surcharge"
+    assert shop.ask("POST", "/_simulator/change", {"action": "remove_tax", "tax_id": tax_id}).status == 200
+    assert shop.ask("POST", "/_simulator/change", {"action": "remove_tax", "tax_id": "none"}).status == 400
+    assert shop.ask("POST", "/_simulator/change", {"action": "sell_out"}).status == 400
+
+
+def test_nothing_of_people_or_tokens_is_in_the_log(shop: Shop) -> None:
+    shop.paid()
+    log = json.dumps(shop.get("/_simulator/requests").body)
+    assert "POST /v2/payments" in log
+    assert "Mia" not in log
+    assert shop.settings["access_token"] not in log
+
+
+def test_a_payment_whose_answer_is_lost_is_made_and_a_repeat_is_told_so(shop: Shop) -> None:
+    lost = FaultRule(method="POST", path="/v2/payments$", fault=Fault(kind=FaultKind.LOST_ANSWER))
+    made = shop.create(pickup()).order
+    shop.simulator.set_faults(FaultPlan(rules=(lost,)))
+    with pytest.raises(Exception, match="disconnected"):
+        shop.pay(made, key="k")
+    assert len(shop.simulator.ledger().shown) == 1
+    assert shop.pay(made, key="k").status == 200
+    assert shop.simulator.ledger().twice == ()
+
+
+def test_a_fault_speaks_as_square_does(shop: Shop) -> None:
+    shop.simulator.set_faults(FaultPlan(rules=(FaultRule(fault=Fault(kind=FaultKind.RATE_LIMITED, retry_after=3)),)))
+    answer = shop.client.get("/v2/locations")
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "3")
+    assert answer.json()["errors"][0]["category"] == "RATE_LIMIT_ERROR"
+
+
+def test_a_refusal_can_be_made_to_burn_its_key() -> None:
+    with serve_in_thread(SquareSimulator(WorldSettings(refusals_burn_keys=True))) as running:
+        shop = Shop(running)
+        refused = shop.create(pickup(reference="x" * 41), key="k")
+        assert shop.create(pickup(reference="x" * 41), key="k") == refused
+        assert shop.create(pickup(), key="k").error[0] == "IDEMPOTENCY_KEY_REUSED"
+        shop.client.close()
+
+
+def test_many_callers_at_once_are_each_served_and_one_key_makes_one_order(shop: Shop) -> None:
+    start = threading.Barrier(16)
+
+    def call(number: int) -> str:
+        start.wait()
+        made = shop.create(pickup(reference=f"o{number % 4}"), key=f"k{number % 4}").order
+        return str(made["id"])
+
+    with ThreadPoolExecutor(16) as pool:
+        ids = set(pool.map(call, range(16)))
+    assert len(ids) == len(shop.simulator.ledger().entries) == 4

@@ -1,0 +1,104 @@
+"""Every operation is asked once at least, and its answers, good and bad, are judged by Square's own document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from adapters.square.spec import SpecError, SquareSpec, square_spec
+from plugins.simulators.square.shop import Json, Shop, aud, line, pickup
+from tillpost.simulator import serve_in_thread
+from tillpost_simulators.square import SquareSimulator
+from tillpost_simulators.square.simulator import OPERATIONS
+
+
+@pytest.fixture(scope="module")
+def spec() -> SquareSpec:
+    return square_spec()
+
+
+@pytest.fixture
+def judged(spec: SquareSpec) -> Iterator[Shop]:
+    with serve_in_thread(SquareSimulator()) as running:
+        caller = Shop(running, spec)
+        yield caller
+        caller.client.close()
+
+
+def test_the_simulator_has_every_operation_of_the_document(spec: SquareSpec) -> None:
+    simulated = {(operation.method, operation.path): operation.name for operation in OPERATIONS}
+    del simulated["GET", "/oauth2/authorize"]  # a page for people, which the document leaves out
+    assert simulated == spec.operations
+
+
+def test_every_operation_answers_as_the_document_says(judged: Shop) -> None:
+    shop = judged
+    modifier = {"catalog_object_id": "228"}
+    full = pickup(
+        line("7302", "2", modifiers=[modifier], note="hot", metadata={"k": "v"}),
+        {"name": "Special", "quantity": "1", "base_price_money": aud(500)},
+        service_charges=[{"name": "C", "percentage": "10", "calculation_phase": "SUBTOTAL_PHASE", "taxable": True}],
+        discounts=[{"name": "W", "amount_money": aud(100), "scope": "ORDER"}],
+        taxes=[{"name": "T", "percentage": "1.5", "scope": "ORDER", "type": "ADDITIVE"}],
+        source={"name": "Our site"},
+        metadata={"k": "v"},
+    )
+    shop.simulator.sell_out("5320", until="2036-01-01T00:00:00Z")
+    assert shop.post("/v2/orders/calculate", {"order": full}).status == 200
+    made = shop.create(full, key="k").order
+    body = {"ticket_name": "B43", "version": 1}
+    assert shop.update(made["id"], body).status == 200
+    paid = shop.pay(made, tip=10, note="paid online").body["payment"]
+    shop.simulator.staff_accept("ord-1")
+    for path in (
+        f"/v2/orders/{made['id']}",
+        f"/v2/payments/{paid['id']}",
+        "/v2/payments",
+        "/v2/catalog/list",
+        "/v2/catalog/info",
+        "/v2/catalog/object/7302",
+        "/v2/locations",
+        "/v2/locations/main",
+        "/v2/merchants/me",
+    ):
+        assert shop.get(path).status == 200, path
+    assert shop.get("/v2/catalog/list", types="ITEM_VARIATION,MODIFIER").status == 200
+    searches: dict[str, Json] = {
+        "/v2/orders/search": {"location_ids": ["L-CAFE"]},
+        "/v2/orders/batch-retrieve": {"order_ids": [made["id"]]},
+        "/v2/catalog/search": {"include_deleted_objects": True, "include_related_objects": False},
+        "/v2/catalog/batch-retrieve": {"object_ids": ["7302", "228", "TAX-GST"], "include_related_objects": True},
+        "/v2/payments/cancel": {"idempotency_key": "unheard of"},
+    }
+    for path, asked in searches.items():
+        assert shop.post(path, asked).status == 200, path
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 413, 429, 500, 502, 503, 504])
+def test_an_answer_that_no_operation_chose_fits_the_document_too(spec: SquareSpec, status: int) -> None:
+    answer = SquareSimulator().failure(status)
+    spec.check_answer("GET", "/v2/locations", answer.status, answer.body)
+
+
+def test_the_judge_finds_a_misspelt_field_and_a_wrong_type(spec: SquareSpec) -> None:
+    good = b'{"order": {"location_id": "L", "line_items": [{"quantity": "1"}]}}'
+    spec.check_request("POST", "/v2/orders", good)
+    with pytest.raises(SpecError, match="lineitems"):
+        spec.check_request("POST", "/v2/orders", good.replace(b"line_items", b"lineitems"))
+    with pytest.raises(SpecError, match="order/line_items/0/quantity"):
+        spec.check_request("POST", "/v2/orders", good.replace(b'"1"', b"1"))
+    with pytest.raises(SpecError, match="not found"):
+        spec.check_request("POST", "/v2/nowhere", good)
+    with pytest.raises(SpecError, match="payment"):
+        spec.check_answer("POST", "/v2/payments", 200, b'{"payment": 7}')
+
+
+def test_the_judge_skips_where_there_is_no_document_and_fails_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TILLPOST_SQUARE_SPEC", "/nowhere/square-openapi.json")
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception):
+        square_spec()
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception):
+        square_spec()

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from plugins.simulators.square.shop import Json, Shop, ad_hoc, aud, line, order_of, pickup
+
+
+def ended(order: Json, **more: object) -> Json:
+    """What cancels an order and its fulfilments in one call."""
+    fulfilments = [{"uid": fulfilment["uid"], "state": "CANCELED"} for fulfilment in order["fulfillments"]]
+    return {"version": order["version"], "state": "CANCELED", "fulfillments": fulfilments, **more}
+
+
+def test_an_order_is_cancelled_with_its_fulfilments_in_one_call(shop: Shop) -> None:
+    made = shop.create(pickup()).order
+    cancelled = shop.update(made["id"], ended(made, location_id="L-CAFE")).order
+    assert cancelled["state"] == "CANCELED"
+    assert cancelled["fulfillments"][0]["pickup_details"]["canceled_at"]
+    assert (cancelled["version"], shop.simulator.ledger().half_done) == (2, ())
+
+
+def test_an_order_is_cancelled_after_its_fulfilments(shop: Shop) -> None:
+    made = shop.create(pickup()).order
+    only_fulfilments = ended(made)
+    del only_fulfilments["state"]
+    assert shop.update(made["id"], only_fulfilments).order["version"] == 2
+    assert shop.update(made["id"], {"version": 2, "state": "CANCELED"}).order["state"] == "CANCELED"
+
+
+def test_an_order_is_not_cancelled_before_its_fulfilments(shop: Shop) -> None:
+    made = shop.create(pickup()).order
+    assert shop.update(made["id"], {"version": 1, "state": "CANCELED"}).error == ("BAD_REQUEST", "order.state")
+
+
+def test_a_paid_order_is_not_cancelled(shop: Shop) -> None:
+    paid = shop.paid()
+    assert shop.update(paid["id"], ended(paid)).error == ("BAD_REQUEST", "order.state")
+    assert shop.fetch(paid["id"]) == paid
+
+
+def test_an_update_names_the_present_version(shop: Shop) -> None:
+    made = shop.create(pickup()).order
+    missing = shop.update(made["id"], {"ticket_name": "B43"})
+    assert missing.error == ("BAD_REQUEST", "order.version")
+    stale = shop.update(made["id"], {"version": 7, "ticket_name": "B43"})
+    assert stale.error == ("VERSION_MISMATCH", "order.version")
+    assert stale.body["errors"][0]["detail"] == (
+        f"Supplied version 7 does not match the current version 1 of order {made['id']}."
+    )
+    assert shop.update(made["id"], {"version": 1, "ticket_name": "B43"}).order["ticket_name"] == "B43"
+
+
+def test_an_update_that_changes_nothing_leaves_the_version(shop: Shop) -> None:
+    made = shop.create(pickup()).order
+    assert shop.update(made["id"], {"version": 1, "ticket_name": "B42"}).order == made
+
+
+def test_a_repeated_key_changes_nothing_and_brings_the_latest_order(shop: Shop) -> None:
+    made = shop.create(pickup()).order
+    shop.update(made["id"], {"version": 1, "ticket_name": "A"}, key="u")
+    shop.update(made["id"], {"version": 2, "ticket_name": "B"}, key="v")
+    assert shop.update(made["id"], {"version": 3, "ticket_name": "C"}, key="u").order["ticket_name"] == "B"
+
+
+def test_the_lines_of_an_open_order_change_and_it_is_priced_again(shop: Shop) -> None:
+    made = shop.create(pickup(discounts=[{"name": "W", "amount_money": aud(50), "scope": "ORDER"}])).order
+    uid = made["line_items"][0]["uid"]
+    more = shop.update(made["id"], {"version": 1, "line_items": [{"uid": uid, "quantity": "2"}, ad_hoc(price=10)]})
+    assert more.order["total_money"] == aud(2 * 1450 + 10 - 50)
+    assert more.order["line_items"][0]["catalog_object_id"] == "5312"
+    assert len(more.order["taxes"]) == 1
+    fewer = shop.update(made["id"], {"version": 2}, clear=[f"line_items[{uid}]", "discounts"])
+    assert fewer.order["total_money"] == aud(10)
+
+
+def test_the_lines_of_a_paid_order_do_not_change(shop: Shop) -> None:
+    paid = shop.paid()
+    refused = shop.update(paid["id"], {"version": paid["version"], "line_items": [line()]})
+    assert refused.error == ("BAD_REQUEST", "order.line_items")
+    assert refused.body["errors"][0]["detail"] == "LineItems cannot be modified for finalized tenders."
+
+
+def test_a_closed_order_takes_no_update(shop: Shop) -> None:
+    paid = shop.paid(order_of(ad_hoc()))
+    assert shop.update(paid["id"], {"version": paid["version"], "ticket_name": "x"}).error[0] == "BAD_REQUEST"
+
+
+def test_limits_hold_in_updates_too(shop: Shop) -> None:
+    made = shop.create(pickup()).order
+    assert shop.update(made["id"], {"version": 1, "ticket_name": "x" * 31}).error == (
+        "VALUE_TOO_LONG",
+        "order.ticket_name",
+    )
+    stray = shop.update(made["id"], {"version": 1, "fulfillments": [{"uid": "nobody", "state": "CANCELED"}]})
+    assert stray.error == ("INVALID_VALUE", "order.fulfillments[0].uid")
+
+
+def test_an_order_can_be_cancelled_after_it_was_due(shop: Shop) -> None:
+    order = pickup()
+    order["fulfillments"][0]["pickup_details"] |= {"schedule_type": "SCHEDULED", "pickup_at": "2036-01-01T00:00:00Z"}
+    made = shop.create(order).order
+    shop.simulator.advance_clock(20 * 365 * 86400)
+    shop.simulator.revoke_token(revoked=False)
+    with shop.simulator.lock:
+        token = next(iter(shop.simulator.world.tokens.values()))
+        token.expires_at = token.expires_at.replace(year=9000)
+    assert shop.update(made["id"], ended(made)).order["state"] == "CANCELED"
+
+
+def test_a_fulfilment_does_not_go_back(shop: Shop) -> None:
+    paid = shop.paid()
+    shop.simulator.staff_prepare("ord-1")
+    uid = paid["fulfillments"][0]["uid"]
+    back = {"version": paid["version"] + 1, "fulfillments": [{"uid": uid, "state": "PROPOSED"}]}
+    assert shop.update(paid["id"], back).error == ("BAD_REQUEST", "order.fulfillments[0].state")
