@@ -12,7 +12,9 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 OAT = ModifierOption(id="oat", sku="M-OAT", name="Oat milk", price=80)
 SOY = ModifierOption(id="soy", sku="M-SOY", name="Soy milk", price=80)
 MILK = ModifierGroup(id="milk", name="Milk", options=(OAT, SOY))
-BREAD = ModifierGroup(id="bread", name="Bread", options=(ModifierOption(id="rye", sku="RYE", name="Rye", price=50),))
+BREAD = ModifierGroup(
+    id="bread", name="Bread", options=(ModifierOption(id="rye", sku="RYE", name="Rye", price=50),)
+)
 GST = Tax(id="gst", name="GST", rate=Decimal("0.1"), included=True)
 WHITE = Item(
     id="white",
@@ -24,8 +26,20 @@ WHITE = Item(
     groups=(GroupUse(group_id="milk", maximum=1),),
     tax_ids=("gst",),
 )
-TOASTIE = Item(id="toastie", name="BLT toastie", variations=(Variation(id="blt", price=1450),), tax_ids=("gst",))
-MENU = Menu(site="cafe", currency="AUD", imported_at=NOON, items=(WHITE, TOASTIE), groups=(MILK, BREAD), taxes=(GST,))
+TOASTIE = Item(
+    id="toastie",
+    name="BLT toastie",
+    variations=(Variation(id="blt", price=1450),),
+    tax_ids=("gst",),
+)
+MENU = Menu(
+    site="cafe",
+    currency="AUD",
+    imported_at=NOON,
+    items=(WHITE, TOASTIE),
+    groups=(MILK, BREAD),
+    taxes=(GST,),
+)
 
 COFFEE = Line(item_id="fw-r", sku="FW-R", name="Flat white, regular", quantity=2, unit_price=550)
 BLT = Line(item_id="blt", name="BLT toastie", quantity=1, unit_price=1450)

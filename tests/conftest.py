@@ -13,12 +13,24 @@ pytest_plugins = ["databases", "core.outbox.killing", "core.outbox.stores"]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a run be made larger, and be repeated."""
-    parser.addoption("--orders", type=int, default=200, help="orders that a storm sends (200; 2000 for a full run)")
     parser.addoption(
-        "--crash-orders", type=int, default=300, help="orders of the crash test (300; 10000 for a full run)"
+        "--orders",
+        type=int,
+        default=200,
+        help="orders that a storm sends (200; 2000 for a full run)",
     )
-    parser.addoption("--kills", type=int, default=20, help="workers that it kills (20; 300 for a full run)")
-    parser.addoption("--seed", type=int, default=None, help="seed of the storms (random; the run prints it)")
+    parser.addoption(
+        "--crash-orders",
+        type=int,
+        default=300,
+        help="orders of the crash test (300; 10000 for a full run)",
+    )
+    parser.addoption(
+        "--kills", type=int, default=20, help="workers that it kills (20; 300 for a full run)"
+    )
+    parser.addoption(
+        "--seed", type=int, default=None, help="seed of the storms (random; the run prints it)"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

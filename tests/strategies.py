@@ -1,8 +1,8 @@
 """Hypothesis strategies for valid words of the trade: `menus`, `orders`, and `orders_from` a menu.
 
-All ids, SKUs and names within one menu are unique, so that each thing in it can be found in each of the three ways.
-Amounts are minor units. `renumbered` gives a menu new ids, as a store does that rebuilds it.
-"""
+All ids, SKUs and names within one menu are unique, so that each thing in it can be found in each of
+the three ways. Amounts are minor units. `renumbered` gives a menu new ids, as a store does that
+rebuilds it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ from decimal import Decimal
 
 from hypothesis import strategies as st
 
-from tillpost.models.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Tax, Variation, display_name
+from tillpost.models.menu import (
+    GroupUse,
+    Item,
+    Menu,
+    ModifierGroup,
+    ModifierOption,
+    Tax,
+    Variation,
+    display_name,
+)
 from tillpost.models.order import (
     Address,
     Charge,
@@ -31,7 +40,10 @@ from tillpost.models.order import (
 CURRENCIES = ("AUD", "USD", "EUR", "JPY", "KWD")
 ZONES = tuple(timezone(timedelta(hours=hours)) for hours in (-8, 0, 1, 11))
 
-words = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x24F, exclude_categories=["Cc", "Cs"]), max_size=20)
+words = st.text(
+    st.characters(min_codepoint=0x20, max_codepoint=0x24F, exclude_categories=["Cc", "Cs"]),
+    max_size=20,
+)
 names = words.filter(lambda text: bool(text.strip()))
 prices = st.integers(0, 50_000)
 counts = st.integers(1, 20)
@@ -44,27 +56,50 @@ times = st.datetimes(datetime(2026, 1, 1), datetime(2036, 1, 1), timezones=st.sa
 
 def addresses() -> st.SearchStrategy[Address]:
     """Places to deliver to."""
-    return st.builds(Address, line1=names, city=words, postcode=words, country=st.sampled_from(["AU", "US", None]))
+    return st.builds(
+        Address,
+        line1=names,
+        city=words,
+        postcode=words,
+        country=st.sampled_from(["AU", "US", None]),
+    )
 
 
 def fulfilments(tables: Sequence[str] | None = None) -> st.SearchStrategy[Fulfilment]:
     """Pickup, delivery or dine-in, due at a time or as soon as possible; at any table, or at one of `tables`."""
     due = st.none() | times
-    ways = [st.builds(Pickup, due_at=due), st.builds(Delivery, due_at=due, address=addresses(), instructions=words)]
+    ways = [
+        st.builds(Pickup, due_at=due),
+        st.builds(Delivery, due_at=due, address=addresses(), instructions=words),
+    ]
     named = names if tables is None else st.sampled_from(tables) if tables else st.nothing()
     return st.one_of(*ways, st.builds(DineIn, due_at=due, table=named))
 
 
 def modifiers() -> st.SearchStrategy[Modifier]:
     """Choices on a line, of no menu."""
-    return st.builds(Modifier, modifier_id=names, sku=words, name=words, quantity=st.integers(1, 3), unit_price=prices)
+    return st.builds(
+        Modifier,
+        modifier_id=names,
+        sku=words,
+        name=words,
+        quantity=st.integers(1, 3),
+        unit_price=prices,
+    )
 
 
 def lines() -> st.SearchStrategy[Line]:
     """Lines of no menu."""
     choices = st.lists(modifiers(), max_size=2).map(tuple)
     return st.builds(
-        Line, item_id=names, sku=words, name=words, quantity=counts, unit_price=prices, modifiers=choices, note=words
+        Line,
+        item_id=names,
+        sku=words,
+        name=words,
+        quantity=counts,
+        unit_price=prices,
+        modifiers=choices,
+        note=words,
     )
 
 
@@ -85,7 +120,10 @@ def orders(
     included = draw(st.booleans()) if prices_include_tax is None else prices_include_tax
     charges = draw(
         st.lists(
-            st.builds(Charge, kind=st.sampled_from(["surcharge", "delivery"]), name=names, amount=prices), max_size=1
+            st.builds(
+                Charge, kind=st.sampled_from(["surcharge", "delivery"]), name=names, amount=prices
+            ),
+            max_size=1,
         )
     )
     off = draw(st.integers(0, sum(line.total for line in bought)))
@@ -105,14 +143,20 @@ def orders(
         discounts=(Discount(name="WELCOME", amount=off),) if off else (),
         tip=tip,
         tax=tax,
-        payments=tuple(Payment(method="card", amount=part) for part in (first, total - first) if part),
+        payments=tuple(
+            Payment(method="card", amount=part) for part in (first, total - first) if part
+        ),
         note=draw(words),
     )
 
 
 @st.composite
 def menus(
-    draw: st.DrawFn, *, currency: str | None = None, tax_included: bool | None = None, skus: bool | None = None
+    draw: st.DrawFn,
+    *,
+    currency: str | None = None,
+    tax_included: bool | None = None,
+    skus: bool | None = None,
 ) -> Menu:
     """Menus without a fault in them, each item under one tax; `skus` says whether things have any."""
     labelled = draw(st.booleans()) if skus is None else skus
@@ -134,7 +178,11 @@ def menus(
         for g in range(draw(st.integers(0, 2)))
     )
     uses = tuple(
-        GroupUse(group_id=group.id, minimum=draw(st.integers(0, 2)), maximum=draw(st.none() | st.integers(2, 4)))
+        GroupUse(
+            group_id=group.id,
+            minimum=draw(st.integers(0, 2)),
+            maximum=draw(st.none() | st.integers(2, 4)),
+        )
         for group in groups
     )
     items = tuple(
@@ -178,7 +226,11 @@ def lines_from(draw: st.DrawFn, menu: Menu) -> Sequence[Line]:
             name=display_name(item, variation),
             quantity=draw(counts),
             unit_price=variation.price or 0,
-            modifiers=tuple(draw(_choices(menu, use)) for use in item.groups if use.minimum or draw(st.booleans())),
+            modifiers=tuple(
+                draw(_choices(menu, use))
+                for use in item.groups
+                if use.minimum or draw(st.booleans())
+            ),
         )
         for item, variation in sold
     ]
@@ -190,7 +242,11 @@ def _choices(draw: st.DrawFn, menu: Menu, use: GroupUse) -> Modifier:
     option = draw(st.sampled_from(menu.group_by_id[use.group_id].options))
     many = draw(st.integers(max(1, use.minimum), 4 if use.maximum is None else use.maximum))
     return Modifier(
-        modifier_id=option.id, sku=option.sku, name=option.name, quantity=many, unit_price=option.price or 0
+        modifier_id=option.id,
+        sku=option.sku,
+        name=option.name,
+        quantity=many,
+        unit_price=option.price or 0,
     )
 
 
@@ -219,8 +275,12 @@ def renumbered(menu: Menu) -> Menu:
         item.model_copy(
             update={
                 "id": f"new-{item.id}",
-                "variations": tuple(v.model_copy(update={"id": f"new-{v.id}"}) for v in item.variations),
-                "groups": tuple(u.model_copy(update={"group_id": f"new-{u.group_id}"}) for u in item.groups),
+                "variations": tuple(
+                    v.model_copy(update={"id": f"new-{v.id}"}) for v in item.variations
+                ),
+                "groups": tuple(
+                    u.model_copy(update={"group_id": f"new-{u.group_id}"}) for u in item.groups
+                ),
             }
         )
         for item in menu.items

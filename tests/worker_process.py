@@ -19,7 +19,15 @@ from types import TracebackType
 from typing import Any, Self
 
 from tillpost.client.base import adapter_for
-from tillpost.outbox import Connected, ConnectionOptions, Outbox, OutboxSettings, Processor, from_mapping, worker_for
+from tillpost.outbox import (
+    Connected,
+    ConnectionOptions,
+    Outbox,
+    OutboxSettings,
+    Processor,
+    from_mapping,
+    worker_for,
+)
 
 
 class WorkerProcess:
@@ -38,7 +46,9 @@ class WorkerProcess:
         told = {"url": url, "square": dict(square), "settings": {"engine": engine, **settings}}
         command = [sys.executable, __file__, "--concurrency", str(concurrency)]
         environment = {**os.environ, "WORKER": json.dumps(told)}
-        self.process = subprocess.Popen([*command, *(["--until-idle"] if until_idle else [])], env=environment)
+        self.process = subprocess.Popen(
+            [*command, *(["--until-idle"] if until_idle else [])], env=environment
+        )
 
     def stop(self) -> float:
         """Ask it to end; return after how many seconds it did, properly."""
@@ -57,7 +67,10 @@ class WorkerProcess:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self.process.poll() is None:
             self.kill()
@@ -78,9 +91,14 @@ def main() -> None:
     parser.add_argument("--until-idle", action="store_true")
     parser.add_argument("--concurrency", type=int, required=True)
     asked = parser.parse_args()
-    logging.basicConfig(level=os.environ.get("LOGGED", "WARNING"), format="%(asctime)s %(name)s %(message)s")
+    logging.basicConfig(
+        level=os.environ.get("LOGGED", "WARNING"), format="%(asctime)s %(name)s %(message)s"
+    )
     told: dict[str, Any] = json.loads(os.environ["WORKER"])
-    cafe = Connected(adapter_for("square", told["square"]), outbox=ConnectionOptions(concurrency=asked.concurrency))
+    cafe = Connected(
+        adapter_for("square", told["square"]),
+        outbox=ConnectionOptions(concurrency=asked.concurrency),
+    )
     with (
         Outbox(told["url"], settings=OutboxSettings.model_validate(told["settings"])) as outbox,
         Processor(outbox, connections=from_mapping({"cafe": cafe})) as processor,

@@ -1,7 +1,8 @@
 """The generic adapter, whole: our own wire format, for a POS whose developer follows one page (`docs/generic`).
 
-Orders and menus travel as they are. The POS compares totals before it makes anything, and its refusals name our error
-classes. For a POS with an API of its own, a mapping file could one day stand in for the models up to `ProblemDetails`.
+Orders and menus travel as they are. The POS compares totals before it makes anything, and its
+refusals name our error classes. For a POS with an API of its own, a mapping file could one day
+stand in for the models up to `ProblemDetails`.
 """
 
 from __future__ import annotations
@@ -55,12 +56,12 @@ from tillpost.adapter import errors as e
 class GenericSettings(AdapterSettings):
     """The settings of a generic connection.
 
-    Attributes:
-        base_url: where the POS serves the format, without `/orders` and the like.
-        access_token: is sent as a bearer token, or with `username` as the password of basic authentication.
-        signing_key: the secret that requests and webhooks are signed with; take 32 random characters or more.
-        allow_private: connect to addresses that aren't public too; only for an address that you chose yourself.
-        look_after: when to look for an order that may be there, in seconds, each counted from the look before.
+    Attributes: base_url: where the POS serves the format, without `/orders` and the like.
+        access_token: is sent as a bearer token, or with `username` as the password of basic
+        authentication. signing_key: the secret that requests and webhooks are signed with; take 32
+        random characters or more. allow_private: connect to addresses that aren't public too; only
+        for an address that you chose yourself. look_after: when to look for an order that may be
+        there, in seconds, each counted from the look before.
     """
 
     access_token: Annotated[SecretStr, Field(min_length=1, validate_default=True)] = SecretStr("")
@@ -71,8 +72,13 @@ class GenericSettings(AdapterSettings):
 
     def credentials(self) -> Credentials:
         """Return what requests are signed with: the token as it is sent, and the secret that is shared with the POS."""
-        basic = SecretStr(b64encode(f"{self.username}:{self.access_token.get_secret_value()}".encode()).decode())
-        return Credentials(access_token=basic if self.username else self.access_token, client_secret=self.signing_key)
+        basic = SecretStr(
+            b64encode(f"{self.username}:{self.access_token.get_secret_value()}".encode()).decode()
+        )
+        return Credentials(
+            access_token=basic if self.username else self.access_token,
+            client_secret=self.signing_key,
+        )
 
 
 class NewOrder(BaseModel):
@@ -129,9 +135,20 @@ class Generic(Adapter[GenericSettings]):
     """Any POS that serves Tillpost's own format."""
 
     platform, title, settings, keyed = "generic", "Generic POS", GenericSettings, True
-    public_fields = frozenset("reference item_id modifier_id sku item reason progress due_at placed_at".split())
+    public_fields = frozenset(
+        "reference item_id modifier_id sku item reason progress due_at placed_at".split()
+    )
     errors = (
-        *map(kind, (e.PermissionsError, e.RateLimitError, e.RegisterOfflineError, e.StoreClosedError, e.TaxError)),
+        *map(
+            kind,
+            (
+                e.PermissionsError,
+                e.RateLimitError,
+                e.RegisterOfflineError,
+                e.StoreClosedError,
+                e.TaxError,
+            ),
+        ),
         *map(kind, (e.MenuError, e.OrderError, e.SetupError, e.UnknownPosError)),
         *(kind(error, e.Applied.MAYBE) for error in (e.OutageError, e.DoubtError)),
     )
@@ -142,27 +159,48 @@ class Generic(Adapter[GenericSettings]):
 
     def sign(self, request: Request[Any], credentials: Credentials) -> Signed:
         """Sign the request as it goes on the wire, at this time."""
-        now, target = str(int(time.time())), httpx.URL(self.config.base_url + request.path).raw_path.decode()
+        now, target = (
+            str(int(time.time())),
+            httpx.URL(self.config.base_url + request.path).raw_path.decode(),
+        )
         text = signed_text(now, request.method, target, request.key or "", request.body)
-        signature = hmac.new(self.config.signing_key.get_secret_value().encode(), text, "sha256").hexdigest()
+        signature = hmac.new(
+            self.config.signing_key.get_secret_value().encode(), text, "sha256"
+        ).hexdigest()
         headers = {**super().sign(request, credentials).headers, "Tillpost-Timestamp": now}
-        headers |= {"Tillpost-Signature": signature} | ({"Idempotency-Key": request.key} if request.key else {})
+        headers |= {"Tillpost-Signature": signature} | (
+            {"Idempotency-Key": request.key} if request.key else {}
+        )
         basic = {"Authorization": f"Basic {credentials.access_token.get_secret_value()}"}
         return Signed(headers | (basic if self.config.username else {}))
 
     def problems(self, response: Response) -> Sequence[Problem]:
         """Return the problem in a refusal; none when it isn't in our words."""
         try:
-            told = ProblemDetails.model_validate_json(response.body if response.status >= 400 else b"")
+            told = ProblemDetails.model_validate_json(
+                response.body if response.status >= 400 else b""
+            )
         except ValidationError:
             return ()
-        return [Problem(told.kind, told.item, told.detail, told.lines, told.reason, told.retry_after)]
+        return [
+            Problem(told.kind, told.item, told.detail, told.lines, told.reason, told.retry_after)
+        ]
 
     def submit(self, order: Order, attempt: Attempt) -> Exchange[PosOrder]:
         """Make the order: one call, since it is paid. The POS refuses it when it comes to another total."""
-        new = NewOrder(order=order, expected_total=order.total, keep_paid=attempt.keep_paid, remarks=attempt.remarks)
-        key, body = f"{order.id}-{attempt.generation}", new.model_dump_json(exclude_none=True).encode()
-        made = yield from ask(Request("POST", "/orders", reading(PosStatus), body, Effect.CREATE, key))
+        new = NewOrder(
+            order=order,
+            expected_total=order.total,
+            keep_paid=attempt.keep_paid,
+            remarks=attempt.remarks,
+        )
+        key, body = (
+            f"{order.id}-{attempt.generation}",
+            new.model_dump_json(exclude_none=True).encode(),
+        )
+        made = yield from ask(
+            Request("POST", "/orders", reading(PosStatus), body, Effect.CREATE, key)
+        )
         if made.reference != order.id:
             raise e.OutageError("the POS answered about another order", applied=e.Applied.MAYBE)
         return pos_order(made, order)
@@ -170,18 +208,31 @@ class Generic(Adapter[GenericSettings]):
     def find(self, order: Order, since: float | None) -> Exchange[Found]:
         """Look for the order by its reference. One that was withdrawn counts only when there is no other."""
         path = f"/orders?reference={quote(order.id, safe='')}"
-        found = yield from ask(Request("GET", path, TypeAdapter(tuple[PosStatus, ...]).validate_json))
-        mine = sorted((o for o in found if o.reference == order.id), key=lambda o: o.state is PosState.CANCELLED)
+        found = yield from ask(
+            Request("GET", path, TypeAdapter(tuple[PosStatus, ...]).validate_json)
+        )
+        mine = sorted(
+            (o for o in found if o.reference == order.id),
+            key=lambda o: o.state is PosState.CANCELLED,
+        )
         return pos_order(mine[0], order) if mine else None
 
     def fetch(self, pos_id: str) -> Exchange[PosOrder]:
         """Return what the POS says of the order now."""
-        return pos_order((yield from ask(Request("GET", f"/orders/{quote(pos_id, safe='')}", reading(PosStatus)))))
+        return pos_order(
+            (
+                yield from ask(
+                    Request("GET", f"/orders/{quote(pos_id, safe='')}", reading(PosStatus))
+                )
+            )
+        )
 
     def cancel(self, pos_id: str) -> Exchange[PosOrder]:
         """Withdraw the order at the POS."""
         path, key = f"/orders/{quote(pos_id, safe='')}/cancel", f"cancel-{pos_id}"
-        gone = yield from ask(Request("POST", path, reading(PosStatus), effect=Effect.UNDO, key=key))
+        gone = yield from ask(
+            Request("POST", path, reading(PosStatus), effect=Effect.UNDO, key=key)
+        )
         if gone.state is not PosState.CANCELLED:
             raise e.OutageError("the order wasn't cancelled", applied=e.Applied.MAYBE)
         return pos_order(gone)
@@ -196,16 +247,23 @@ class Generic(Adapter[GenericSettings]):
             health = yield from ask(Request("GET", "/health", reading(Health)))
         except e.PosError as why:
             return Readiness(findings=(Finding.unseen("connection", why),))
-        found = [Finding(what="connection", ok=True, text="the POS answers and accepts the signature")]
+        found = [
+            Finding(what="connection", ok=True, text="the POS answers and accepts the signature")
+        ]
         stops = {"store open": Reason.CLOSED, "register online": Reason.REGISTER_OFFLINE}
-        for (what, reason), ok in zip(stops.items(), (health.store_open, health.register_online), strict=True):
+        for (what, reason), ok in zip(
+            stops.items(), (health.store_open, health.register_online), strict=True
+        ):
             said = f"{what}: {'yes' if ok else health.message or 'no'}"
             found.append(Finding.of(what, ok, said, Actor.STORE, reason))
         return Readiness(findings=tuple(found))
 
     def parse_webhook(self, webhook: Webhook, now: float) -> Sequence[WebhookEvent]:
         """Return the one event that a webhook holds. It is signed as our requests are."""
-        sent_at, target = webhook.headers.get("tillpost-timestamp", ""), httpx.URL(webhook.url).raw_path.decode()
+        sent_at, target = (
+            webhook.headers.get("tillpost-timestamp", ""),
+            httpx.URL(webhook.url).raw_path.decode(),
+        )
         text = signed_text(sent_at, "POST", target, "", webhook.body)
         verify_hmac(self.config.signing_key, webhook.headers.get("tillpost-signature"), text, "hex")
         check_age(float(sent_at), now)
@@ -220,4 +278,6 @@ def pos_order(found: PosStatus, order: Order | None = None) -> PosOrder:
         return there
     had, paid = format_money(found.total, order.currency), format_money(order.total, order.currency)
     wrong = e.TaxError if order.tax and found.total == order.total - order.tax else e.MenuError
-    raise wrong(f"the POS has the order at {had}, paid was {paid}", reason="created", pos_order=there)
+    raise wrong(
+        f"the POS has the order at {had}, paid was {paid}", reason="created", pos_order=there
+    )

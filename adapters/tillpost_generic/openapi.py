@@ -2,9 +2,9 @@
 
     python -m tillpost_generic.openapi > docs/generic/openapi.json
 
-`document` returns it. What a schema can't say (that payments add up to the total, what is signed) is on the page beside
-it. Objects are left open, since a field may be added one day, and either side ignores what it doesn't know. Not so
-the menu's, where a misspelt field would go unseen.
+`document` returns it. What a schema can't say (that payments add up to the total, what is signed)
+is on the page beside it. Objects are left open, since a field may be added one day, and either side
+ignores what it doesn't know. Not so the menu's, where a misspelt field would go unseen.
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ def _ref(model: type[BaseModel]) -> Json:
     return {"$ref": f"{_REF}{model.__name__}"}
 
 
-def _operation(operation_id: str, summary: str, answers: Json, *parameters: Json, body: Json | None = None) -> Json:
+def _operation(
+    operation_id: str, summary: str, answers: Json, *parameters: Json, body: Json | None = None
+) -> Json:
     made: Json = {
         "operationId": operation_id,
         "summary": summary,
@@ -96,8 +98,12 @@ OPERATIONS: dict[tuple[str, str], Json] = {
         _KEY,
         body=_ref(NewOrder),
     ),
-    ("get", "/orders"): _operation("findOrders", "The orders that carry a reference; none: [].", _MANY, _REFERENCE),
-    ("get", "/orders/{id}"): _operation("getOrder", "An order as it is now.", _ref(PosStatus), _POS_ID),
+    ("get", "/orders"): _operation(
+        "findOrders", "The orders that carry a reference; none: [].", _MANY, _REFERENCE
+    ),
+    ("get", "/orders/{id}"): _operation(
+        "getOrder", "An order as it is now.", _ref(PosStatus), _POS_ID
+    ),
     ("post", "/orders/{id}/cancel"): _operation(
         "cancelOrder",
         "Withdraw an order. One that is withdrawn already is answered as it is.",
@@ -105,8 +111,12 @@ OPERATIONS: dict[tuple[str, str], Json] = {
         _POS_ID,
         _KEY,
     ),
-    ("get", "/menu"): _operation("getMenu", "The store's whole menu, at its own prices.", _ref(Menu)),
-    ("get", "/health"): _operation("getHealth", "Whether an order could be taken now.", _ref(Health)),
+    ("get", "/menu"): _operation(
+        "getMenu", "The store's whole menu, at its own prices.", _ref(Menu)
+    ),
+    ("get", "/health"): _operation(
+        "getHealth", "Whether an order could be taken now.", _ref(Health)
+    ),
 }
 
 
@@ -124,7 +134,10 @@ def document() -> Json:
     paths: Json = {}
     for (method, path), operation in OPERATIONS.items():
         paths.setdefault(path, {})[method] = operation
-    problem = {"description": "Refused.", "content": {"application/problem+json": {"schema": _ref(ProblemDetails)}}}
+    problem = {
+        "description": "Refused.",
+        "content": {"application/problem+json": {"schema": _ref(ProblemDetails)}},
+    }
     return {
         "openapi": "3.1.0",
         "info": {
@@ -150,7 +163,9 @@ def document() -> Json:
 
 def _schemas(*models: type[BaseModel]) -> dict[str, Json]:
     """Return the models' schemas, and those of all that they hold, by name."""
-    _, made = models_json_schema([(model, "validation") for model in models], ref_template=_REF + "{model}")
+    _, made = models_json_schema(
+        [(model, "validation") for model in models], ref_template=_REF + "{model}"
+    )
     return cast("dict[str, Json]", made["$defs"])
 
 
@@ -159,10 +174,17 @@ def _tidy(schema: Json, *, closed: bool) -> None:
     schema.pop("title", None)
     if not closed:
         schema.pop("additionalProperties", None)
-    if isinstance(schema.get("default"), dict):  # there or not, as pydantic has built the default's own model or not
+    if isinstance(
+        schema.get("default"), dict
+    ):  # there or not, as pydantic has built the default's own model or not
         del schema["default"]
     inner: list[Json] = [schema["items"]] if "items" in schema else []
-    for part in (*inner, *schema.get("anyOf", ()), *schema.get("oneOf", ()), *schema.get("properties", {}).values()):
+    for part in (
+        *inner,
+        *schema.get("anyOf", ()),
+        *schema.get("oneOf", ()),
+        *schema.get("properties", {}).values(),
+    ):
         _tidy(part, closed=closed)
 
 

@@ -6,25 +6,25 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
-from tillpost.adapter import Actor, AdapterSettings, Looks, Seconds, StandIns, StepText
+from tillpost.adapter import Actor, AdapterSettings, Looks, Seconds, StepText, SubstituteProducts
 
 __all__ = ["REGISTER_STEPS", "KountaSettings"]
 
 KountaId = Annotated[str, Field(pattern=r"^[0-9]{1,20}$", coerce_numbers_to_str=True)]
 
 
-class KountaSettings(StandIns, AdapterSettings):
-    """The settings of a Kounta connection, beside the products of `StandIns` for charges, discounts and tips.
+class KountaSettings(SubstituteProducts, AdapterSettings):
+    """The settings of a Kounta connection, beside the products of `SubstituteProducts` for charges, discounts and tips.
 
-    Attributes:
-        payment_method_id: the company's payment method that stands for "paid online".
-        attention_product: a product without a price, for a ticket that spells out an order which can't go in.
-        prices_include_tax: whether the menu's prices hold the tax, as the orders' do; Kounta's own never do.
-        status: how orders arrive. SUBMITTED chimes, and staff accept or reject; ON_HOLD and PENDING are quiet.
-        pass_thru_printing: print dockets without a touch, for which the site's printing register must be online.
-        callback_uri: where Kounta is to tell that an order's status has changed.
-        check_first: ask whether the site takes orders before each one; costs a request of the token's rate budget.
-        import_pace, look_after: as in `Adapter`. An import needs one or two requests for each product.
+    Attributes: payment_method_id: the company's payment method that stands for "paid online".
+        attention_product: a product without a price, for a ticket that spells out an order which
+        can't go in. prices_include_tax: whether the menu's prices hold the tax, as the orders' do;
+        Kounta's own never do. status: how orders arrive. SUBMITTED chimes, and staff accept or
+        reject; ON_HOLD and PENDING are quiet. pass_thru_printing: print dockets without a touch,
+        for which the site's printing register must be online. callback_uri: where Kounta is to tell
+        that an order's status has changed. check_first: ask whether the site takes orders before
+        each one; costs a request of the token's rate budget. import_pace, look_after: as in
+        `Adapter`. An import needs one or two requests for each product.
     """
 
     base_url: str = "https://api.kounta.com"
@@ -64,6 +64,5 @@ REGISTER_STEPS = (
 """Beside the common checklist. That registers are synced from the Back Office's page of devices, only while they aren't
 in use, is the vendor's own (help page: Sync Registers from Back Office); the fault itself is known from other sites.
 
-unconfirmed: that such a sync makes an app that has lost its websocket fetch online orders too; trying it at a site with
-the fault would tell.
-"""
+unconfirmed: that such a sync makes an app that has lost its websocket fetch online orders too;
+trying it at a site with the fault would tell. """

@@ -1,8 +1,9 @@
 """What Kounta's errors mean: they are free text, so the table goes by words. The first row that matches wins.
 
-unconfirmed: the words of all but "not available at that site", "Pass-thru register ... is offline", "The access token
-provided has expired", "invalid_token" and "Not Found", and the status of most; a recorded refusal of each kind would
-tell. A 5xx is an outage whatever its words, since it proves nothing.
+unconfirmed: the words of all but "not available at that site", "Pass-thru register ... is offline",
+"The access token provided has expired", "invalid_token" and "Not Found", and the status of most; a
+recorded refusal of each kind would tell. A 5xx is an outage whatever its words, since it proves
+nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ _OF_ORDER = r"\b(?:customers?|guests|payments?|amount|sale_number|quantity|notes
 
 TABLE = (
     Row(errors.RateLimitError, status=(429,)),
-    Row(PermissionsError, status=_SAID, text=r"\bscopes?\b|\binsufficient_scope\b", reason="scopes"),
+    Row(
+        PermissionsError, status=_SAID, text=r"\bscopes?\b|\binsufficient_scope\b", reason="scopes"
+    ),
     Row(PermissionsError, codes=frozenset({"invalid_grant"}), reason="withdrawn"),
     Row(PermissionsError, codes=frozenset({"invalid_client", "unauthorized_client"})),
     Row(PermissionsError, status=_SAID, text=r"\binvalid_grant\b", reason="withdrawn"),
@@ -34,8 +37,14 @@ TABLE = (
     Row(PermissionsError, status=_SAID, text=_DENIED, reason="demoted"),
     Row(PermissionsError, status=(403,), reason="demoted"),
     Row(errors.RegisterOfflineError, status=_SAID, text=r"\bregister\b.*\boffline\b"),
-    Row(errors.StoreClosedError, status=_SAID, text=r"\bonline ordering\b|\bsite\b.*\b(?:closed|offline)\b"),
-    Row(MenuError, status=_SAID, text=_ITEM + r".*\b(?:sold out|out of stock)\b", reason="sold_out"),
+    Row(
+        errors.StoreClosedError,
+        status=_SAID,
+        text=r"\bonline ordering\b|\bsite\b.*\b(?:closed|offline)\b",
+    ),
+    Row(
+        MenuError, status=_SAID, text=_ITEM + r".*\b(?:sold out|out of stock)\b", reason="sold_out"
+    ),
     Row(MenuError, status=_SAID, text=_GONE, reason="gone"),
     Row(errors.TaxError, status=_SAID, text=r"\btax(?:es)?\b"),
     Row(MenuError, status=_SAID, text=_ITEM),

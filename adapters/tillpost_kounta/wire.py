@@ -1,6 +1,7 @@
 """Kounta's JSON, as far as it is read, and its products as the menu has them.
 
-Field names are those of the vendor's samples and pages; ids are texts. A site's products carry its own prices.
+Field names are those of the vendor's samples and pages; ids are texts. A site's products carry its
+own prices.
 """
 
 from __future__ import annotations
@@ -11,7 +12,16 @@ from typing import Annotated
 
 from pydantic import AliasChoices, AliasPath, Field
 
-from tillpost.adapter import Lenient, Many, ProductOption, ProductOptionSet, Said, Tax, taxes_that_come_to, texts_in
+from tillpost.adapter import (
+    OptionalList,
+    OptionalText,
+    ProductOption,
+    ProductOptionSet,
+    ResponseModel,
+    Tax,
+    taxes_that_come_to,
+    texts_in,
+)
 from tillpost.adapter import Product as Sold
 
 __all__ = ["Line", "Order", "Product", "Thing", "currency", "sold", "taxes_of"]
@@ -19,56 +29,58 @@ __all__ = ["Line", "Order", "Product", "Thing", "currency", "sold", "taxes_of"]
 _PRICES = AliasChoices("price_ex_tax", "unit_price_ex_tax", "unit_price")
 
 
-class Thing(Lenient):
+class Thing(ResponseModel):
     """Anything with an id or a name: a tax and its rate, a category, a payment's `ref`."""
 
-    id: Said = Field("", validation_alias=AliasChoices("product_id", "id_str", "id"))
-    name: Said = ""
+    id: OptionalText = Field("", validation_alias=AliasChoices("product_id", "id_str", "id"))
+    name: OptionalText = ""
     rate: Decimal = Decimal(0)
-    ref: Said = ""
+    ref: OptionalText = ""
 
 
 class Product(Thing):
     """A product, which an option and a modifier are, too; or an option set with its options.
 
-    unconfirmed: that unit_price holds no tax where unit_price_ex_tax isn't sent; what is inside "availability"; how a
-    product names the limits of its option sets, which are min_selection and max_selection at /optionsets. One product
-    with all of `fields` would tell.
+    unconfirmed: that unit_price holds no tax where unit_price_ex_tax isn't sent; what is inside
+    "availability"; how a product names the limits of its option sets, which are min_selection and
+    max_selection at /optionsets. One product with all of `fields` would tell.
     """
 
     price: Annotated[Decimal | None, Field(validation_alias=_PRICES)] = None
-    code: Said = ""
+    code: OptionalText = ""
     unit_tax: Decimal | None = None
     taxes: tuple[Thing, ...] | None = None
-    categories: Many[Thing] = ()
-    variants: Many[Thing] = ()
+    categories: OptionalList[Thing] = ()
+    variants: OptionalList[Thing] = ()
     show_online: bool | None = None
-    is_available: bool | None = Field(None, validation_alias=AliasPath("availability", "is_available"))
-    option_sets: Many[Product] = ()
-    options: Many[Product] = ()
+    is_available: bool | None = Field(
+        None, validation_alias=AliasPath("availability", "is_available")
+    )
+    option_sets: OptionalList[Product] = ()
+    options: OptionalList[Product] = ()
     least: int | None = Field(None, validation_alias=AliasChoices("min_selection", "min"))
     most: int | None = Field(None, validation_alias=AliasChoices("max_selection", "max"))
 
 
-class Line(Lenient):
+class Line(ResponseModel):
     """A line as Kounta priced it; lists leave the totals out."""
 
-    product: Said = Field("", validation_alias=AliasPath("product", "id"))
+    product: OptionalText = Field("", validation_alias=AliasPath("product", "id"))
     line_total_ex_tax: Decimal | None = None
     line_total_tax: Decimal | None = None
-    taxes: Many[Thing] = ()
+    taxes: OptionalList[Thing] = ()
 
 
 class Order(Thing):
     """An order."""
 
-    site_id: Said = ""
-    status: Said = ""
+    site_id: OptionalText = ""
+    status: OptionalText = ""
     deleted: bool | None = None
-    sale_number: Said = ""
-    notes: Said = ""
-    payments: Many[Thing] = ()
-    lines: Many[Line] = ()
+    sale_number: OptionalText = ""
+    notes: OptionalText = ""
+    payments: OptionalList[Thing] = ()
+    lines: OptionalList[Line] = ()
 
 
 def currency(body: bytes) -> str:
@@ -83,17 +95,38 @@ def taxes_of(product: Product, taxes: Sequence[Thing]) -> Sequence[Thing] | None
     return taxes_that_come_to(product.unit_tax, product.price, taxes)
 
 
-def sold(product: Product, taxes: Sequence[Thing], modifiers: Sequence[Product], *, included: bool) -> Sold:
+def sold(
+    product: Product, taxes: Sequence[Thing], modifiers: Sequence[Product], *, included: bool
+) -> Sold:
     """Return the product with its option sets and modifiers."""
 
     def choices(options: Sequence[Product]) -> list[ProductOption]:
         return [ProductOption(option.id, option.name, option.price) for option in options]
 
     of = product.option_sets
-    sets = [ProductOptionSet(f"optionset-{s.id}", s.name, choices(s.options), s.least or 0, s.most or None) for s in of]
+    sets = [
+        ProductOptionSet(
+            f"optionset-{s.id}", s.name, choices(s.options), s.least or 0, s.most or None
+        )
+        for s in of
+    ]
     if modifiers:
-        sets.append(ProductOptionSet(f"modifiers-{product.id}", "Modifiers", choices(modifiers), removable=True))
+        sets.append(
+            ProductOptionSet(
+                f"modifiers-{product.id}", "Modifiers", choices(modifiers), removable=True
+            )
+        )
     own = [Tax(id=tax.id, name=tax.name, rate=tax.rate, included=included) for tax in taxes]
     gone, online = product.is_available is False, product.show_online is not False
     names = [category.name for category in product.categories]
-    return Sold(product.id, product.name, product.code, product.price, own, names, sets, sold_out=gone, online=online)
+    return Sold(
+        product.id,
+        product.name,
+        product.code,
+        product.price,
+        own,
+        names,
+        sets,
+        sold_out=gone,
+        online=online,
+    )

@@ -1,8 +1,9 @@
 """The Square adapter: every operation reads top to bottom, and none does any I/O.
 
-An order that staff can see takes two calls, CreateOrder and a payment, because an unpaid order never shows on the
-register. So `submit` creates and `finish` pays, or undoes what was created and raises why. What Square calls things is
-in `wire`, what an order looks like in `translation`, what its errors mean in `table`, what its states mean in `status`.
+An order that staff can see takes two calls, CreateOrder and a payment, because an unpaid order
+never shows on the register. So `submit` creates and `finish` pays, or undoes what was created and
+raises why. What Square calls things is in `wire`, what an order looks like in `translation`, what
+its errors mean in `table`, what its states mean in `status`.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from tillpost.adapter import (
     Applied,
     Attempt,
     AuthorisationRequest,
-    BuriedError,
     Credentials,
     Draft,
     Effect,
     Exchange,
     Finding,
     Found,
+    KeyRetiredError,
     Menu,
     Order,
     OrderError,
@@ -55,12 +56,24 @@ from tillpost.adapter import (
 from tillpost_square import authorisation, wire
 from tillpost_square.authorisation import REVOKE, TOKEN, authorize_url
 from tillpost_square.catalogue import TYPES, CatalogueChanges, changes_of, menu_of
-from tillpost_square.checks import REGISTER_STEPS, location_findings, token_findings, unseen_location
+from tillpost_square.checks import (
+    REGISTER_STEPS,
+    location_findings,
+    token_findings,
+    unseen_location,
+)
 from tillpost_square.reasons import mismatch
 from tillpost_square.settings import SquareSettings
 from tillpost_square.status import CLOSED, draft_of, is_paid, is_replayed, pos_order
 from tillpost_square.table import STALE_VERSION, TABLE
-from tillpost_square.translation import attention_ticket, check_payable, digest_key, payment, total_due, translate
+from tillpost_square.translation import (
+    attention_ticket,
+    check_payable,
+    digest_key,
+    payment,
+    total_due,
+    translate,
+)
 from tillpost_square.webhooks import read_notification
 
 __all__ = ["Square"]
@@ -87,7 +100,8 @@ class Square(Adapter[SquareSettings]):
         "picked_up_at rejected_at canceled_at expired_at placed_at closed_at expires_at start_at end_at begin_time "
         "sort_field sort_order states object_types scopes capabilities latest_time prep_time_duration".split()
     )
-    # unconfirmed: that the header with Square's own mark of a request is the usual x-request-id; any answer would tell.
+    # unconfirmed: that the header with Square's own mark of a request is the usual x-request-id;
+    # any answer would tell.
     register_steps = REGISTER_STEPS
 
     def __init__(self, settings: SquareSettings) -> None:
@@ -103,47 +117,72 @@ class Square(Adapter[SquareSettings]):
         if request.path == REVOKE and credentials.client_secret:
             headers = {"Content-Type": "application/json", "Accept": "application/json"}
             headers["Authorization"] = f"Client {credentials.client_secret.get_secret_value()}"
-            named = {"client_id": credentials.client_id, "access_token": credentials.access_token.get_secret_value()}
+            named = {
+                "client_id": credentials.client_id,
+                "access_token": credentials.access_token.get_secret_value(),
+            }
             return Signed(headers | version, to_body(**named))
         return Signed({**super().sign(request, credentials).headers, **version})
 
     def problems(self, response: Response) -> Sequence[Problem]:
         """Return the entries of `errors`. Bulk endpoints carry them in a 200 too."""
-        if response.body.rfind(b'"errors"') < 0:  # backwards, which takes a third of the time that `in` takes
+        if (
+            response.body.rfind(b'"errors"') < 0
+        ):  # backwards, which takes a third of the time that `in` takes
             return ()
         try:
-            errors = wire.Complaints.model_validate_json(response.body).errors
+            errors = wire.ErrorBody.model_validate_json(response.body).errors
         except ValidationError:
             return ()
         return [Problem(e.code, e.field, e.detail) for e in errors]
 
-    # Submitting -------------------------------------------------------------------------------------------------------
+    # Submitting
+    # -------------------------------------------------------------------------------------------------------
 
     def submit(self, order: Order, attempt: Attempt) -> Exchange[PosOrder]:
         """Create the order, compare totals, and pay it. The key never depends on content or clock."""
         body, notices = translate(order, attempt, self.config)
         check_payable(order)  # what can't be paid isn't created
         key = f"{order.id}-{attempt.generation}"
-        made, answer = yield from ask_with_answer(_post("/v2/orders", wire.OneMade, Effect.CREATE, key, order=body))
-        if is_replayed(made.order, answer):  # what has become of it since, only the order itself can tell
+        made, answer = yield from ask_with_answer(
+            _post("/v2/orders", wire.OneMade, Effect.CREATE, key, order=body)
+        )
+        if is_replayed(
+            made.order, answer
+        ):  # what has become of it since, only the order itself can tell
             return (yield from self._settle(order, made.order.id, None, notices))
         return (yield from self._pay_or_undo(order, draft_of(made.order), notices))
 
     def finish(self, order: Order, draft: Draft) -> Exchange[PosOrder]:
         """Pay an order that was created, or undo it and raise why it can't be paid."""
-        return (yield from self._pay_or_undo(order, draft, translate(order, Attempt(), self.config).notices))
+        return (
+            yield from self._pay_or_undo(
+                order, draft, translate(order, Attempt(), self.config).notices
+            )
+        )
 
-    def _pay_or_undo(self, order: Order, draft: Draft, notices: Sequence[str]) -> Exchange[PosOrder]:
+    def _pay_or_undo(
+        self, order: Order, draft: Draft, notices: Sequence[str]
+    ) -> Exchange[PosOrder]:
         refusal: PosError | None = None
         if draft.total == total_due(order, self.config):
             try:
                 yield from self._pay(order, draft)
                 return PosOrder(
-                    id=draft.id, reference=order.id, status="OPEN", total=order.total, notices=tuple(notices)
+                    id=draft.id,
+                    reference=order.id,
+                    status="OPEN",
+                    total=order.total,
+                    notices=tuple(notices),
                 )
             except PosError as error:
-                # Only a refusal that says that nothing was paid, and that waiting can't mend, leads to an undo.
-                if error.applied is not Applied.NO or error.transient or isinstance(error, PermissionsError):
+                # Only a refusal that says that nothing was paid, and that waiting can't mend, leads
+                # to an undo.
+                if (
+                    error.applied is not Applied.NO
+                    or error.transient
+                    or isinstance(error, PermissionsError)
+                ):
                     raise
                 refusal = error
         return (yield from self._settle(order, draft.id, refusal, notices))
@@ -152,12 +191,16 @@ class Square(Adapter[SquareSettings]):
         """Record the payment. Its key follows from Square's own id of the order, so it changes with the generation."""
         key = digest_key("pay", draft.id)
         if draft.total == 0:  # CreatePayment takes no amount of 0 (developer forum, thread 1866)
-            yield from ask(_post(f"{_path(draft.id)}/pay", wire.OneMade, Effect.ADVANCE, key, payment_ids=[]))
+            yield from ask(
+                _post(f"{_path(draft.id)}/pay", wire.OneMade, Effect.ADVANCE, key, payment_ids=[])
+            )
             return
         body = payment(order, draft.id, self.config)
         paid = yield from ask(_post("/v2/payments", wire.Paid, Effect.ADVANCE, key, **body))
         if paid.payment.status in ("CANCELED", "FAILED"):
-            raise OrderError(f"the payment came back as {paid.payment.status}", code=paid.payment.status)
+            raise OrderError(
+                f"the payment came back as {paid.payment.status}", code=paid.payment.status
+            )
 
     def _settle(
         self, order: Order, square_id: str, refusal: PosError | None, notices: Sequence[str]
@@ -169,7 +212,9 @@ class Square(Adapter[SquareSettings]):
             if is_paid(now) or _says_paid(refusal):
                 return pos_order(now, notices)
             if now.state == "CANCELED":
-                raise BuriedError("the order made under this key was cancelled before it was paid") from refusal
+                raise KeyRetiredError(
+                    "the order made under this key was cancelled before it was paid"
+                ) from refusal
             reason = mismatch(order, now, total_due(order, self.config)) or refusal
             if reason is None:
                 return (yield from self._pay_or_undo(order, draft_of(now), notices))
@@ -179,7 +224,9 @@ class Square(Adapter[SquareSettings]):
                 if error.code not in STALE_VERSION:
                     raise error from reason
                 if stale is not None:
-                    raise OutageError("the order is being changed by somebody else", code=error.code) from reason
+                    raise OutageError(
+                        "the order is being changed by somebody else", code=error.code
+                    ) from reason
                 stale = error
                 continue
             raise reason
@@ -187,13 +234,17 @@ class Square(Adapter[SquareSettings]):
     def _cancellation(self, now: wire.SquareOrder, answer: type[M]) -> Request[M]:
         """Cancel the fulfilments with the order: Square refuses the one before the other. A paid order's state stays.
 
-        An UpdateOrder without a new key is answered with a 200 and does nothing (developer documentation: Update
-        orders), so the key is the version's.
+        An UpdateOrder without a new key is answered with a 200 and does nothing (developer
+        documentation: Update orders), so the key is the version's.
         """
         changed: dict[str, object] = {
             "location_id": self.config.location_id,
             "version": now.version,
-            "fulfillments": [{"uid": f.uid, "state": "CANCELED"} for f in now.fulfillments if f.state not in CLOSED],
+            "fulfillments": [
+                {"uid": f.uid, "state": "CANCELED"}
+                for f in now.fulfillments
+                if f.state not in CLOSED
+            ],
         }
         if not is_paid(now):
             changed["state"] = "CANCELED"
@@ -201,20 +252,29 @@ class Square(Adapter[SquareSettings]):
         body = to_body(idempotency_key=key, order=changed)
         return Request("PUT", _path(now.id), reading(answer), body, Effect.UNDO, key)
 
-    # Looking ----------------------------------------------------------------------------------------------------------
+    # Looking
+    # ----------------------------------------------------------------------------------------------------------
 
     def find(self, order: Order, since: float | None) -> Exchange[Found]:
         """Search the location's recent orders: Square can't search by reference, nor by key."""
         created = {"start_at": searched_from(order, since).isoformat()}
         query = {
             "filter": {"date_time_filter": {"created_at": created}},
-            "sort": {"sort_field": "CREATED_AT", "sort_order": "DESC"},  # must be the field that is filtered by
+            "sort": {
+                "sort_field": "CREATED_AT",
+                "sort_order": "DESC",
+            },  # must be the field that is filtered by
         }
 
         def page(cursor: str | None) -> Request[wire.OrdersPage]:
             where = [self.config.location_id]
             return _post(
-                "/v2/orders/search", wire.OrdersPage, location_ids=where, query=query, limit=500, cursor=cursor
+                "/v2/orders/search",
+                wire.OrdersPage,
+                location_ids=where,
+                query=query,
+                limit=500,
+                cursor=cursor,
             )
 
         pages = yield from _pages(page)
@@ -238,27 +298,35 @@ class Square(Adapter[SquareSettings]):
     def cancel(self, pos_id: str) -> Exchange[PosOrder]:
         """Cancel what is still to be done of the order. Money isn't paid back: who captured it does that.
 
-        unconfirmed: that cancelling a paid order's fulfilments withdraws it from the register; the spec says only that
-        a cancelled order isn't paid. Cancelling a paid pickup in a sandbox, and looking at a Point of Sale, would tell.
+        unconfirmed: that cancelling a paid order's fulfilments withdraws it from the register; the
+        spec says only that a cancelled order isn't paid. Cancelling a paid pickup in a sandbox, and
+        looking at a Point of Sale, would tell.
         """
         now = (yield from ask(_get(_path(pos_id), wire.OneOrder))).order
         if now.state == "CANCELED":
             return pos_order(now)
         if is_paid(now) and all(f.state in CLOSED for f in now.fulfillments):
-            raise OrderError("nothing of the order is left to be cancelled; refund it at the register")
+            raise OrderError(
+                "nothing of the order is left to be cancelled; refund it at the register"
+            )
         gone = (yield from ask(self._cancellation(now, wire.OneOrder))).order
         if gone.state != "CANCELED" and not all(f.state in CLOSED for f in gone.fulfillments):
             raise OutageError("the order wasn't cancelled", applied=Applied.MAYBE)
-        return pos_order(gone).model_copy(update={"state": PosState.CANCELLED, "progress": Progress.CANCELLED})
+        return pos_order(gone).model_copy(
+            update={"state": PosState.CANCELLED, "progress": Progress.CANCELLED}
+        )
 
     def attention(self, order: Order, number: int) -> Exchange[PosOrder]:
         """Create a ticket of one ad-hoc line at a price of 0, and mark it as paid, or undo it and raise why.
 
-        unconfirmed: that the Point of Sale shows, and prints, an order of 0 that PayOrder has marked as paid, and the
-        note of its line; one in a sandbox, and a look at a Point of Sale, would tell.
+        unconfirmed: that the Point of Sale shows, and prints, an order of 0 that PayOrder has
+        marked as paid, and the note of its line; one in a sandbox, and a look at a Point of Sale,
+        would tell.
         """
         body, key = attention_ticket(order, self.config), f"{order.id}-{number}-ticket"
-        made = (yield from ask(_post("/v2/orders", wire.OneMade, Effect.CREATE, key, order=body))).order
+        made = (
+            yield from ask(_post("/v2/orders", wire.OneMade, Effect.CREATE, key, order=body))
+        ).order
         draft = draft_of(made)
         try:
             if draft.total:
@@ -271,7 +339,8 @@ class Square(Adapter[SquareSettings]):
                 raise
         return PosOrder(id=draft.id, reference=ticket_reference(order), status="OPEN", total=0)
 
-    # The menu and the store -------------------------------------------------------------------------------------------
+    # The menu and the store
+    # -------------------------------------------------------------------------------------------
 
     def import_menu(self) -> Exchange[Menu]:
         """Return the location's whole menu, read page by page."""
@@ -316,7 +385,8 @@ class Square(Adapter[SquareSettings]):
             found.append(unseen_location(error, let_in=found[0].ok))
         return Readiness(findings=tuple(found))
 
-    # Access and webhooks ----------------------------------------------------------------------------------------------
+    # Access and webhooks
+    # ----------------------------------------------------------------------------------------------
 
     @classmethod
     def authorize_url(cls, base_url: str, request: AuthorisationRequest) -> str:
@@ -351,8 +421,9 @@ class Square(Adapter[SquareSettings]):
 def _says_paid(refusal: PosError | None) -> bool:
     """Whether a payment was refused because there was one before: an order of 0 doesn't show that in any field.
 
-    unconfirmed: the words, which the simulator shares; paying an order of 0 twice in a sandbox, under two keys, would
-    tell. The key is the same every time, so this matters only once Square has forgotten it.
+    unconfirmed: the words, which the simulator shares; paying an order of 0 twice in a sandbox,
+    under two keys, would tell. The key is the same every time, so this matters only once Square has
+    forgotten it.
     """
     return refusal is not None and "already paid" in refusal.detail.lower()
 
@@ -366,9 +437,15 @@ def _get(path: str, model: type[M]) -> Request[M]:
 
 
 def _post(
-    path: str, model: type[M], effect: Effect = Effect.NONE, key: str | None = None, **content: object
+    path: str,
+    model: type[M],
+    effect: Effect = Effect.NONE,
+    key: str | None = None,
+    **content: object,
 ) -> Request[M]:
-    return Request("POST", path, reading(model), to_body(idempotency_key=key, **content), effect, key)
+    return Request(
+        "POST", path, reading(model), to_body(idempotency_key=key, **content), effect, key
+    )
 
 
 def _pages(page: Callable[[str | None], Request[P]]) -> Exchange[list[P]]:

@@ -1,8 +1,9 @@
 """Square's catalogue as a menu: what one location sells, at its own prices, with its own limits and taxes.
 
-The rules are those of the spec (CatalogObject, ItemVariationLocationOverrides, CatalogItemModifierListInfo): an object
-is at a location by its presence fields, an override of the location replaces price and availability, and a limit of -1
-isn't set. What isn't at the location, is archived, or isn't sellable isn't on the menu.
+The rules are those of the spec (CatalogObject, ItemVariationLocationOverrides,
+CatalogItemModifierListInfo): an object is at a location by its presence fields, an override of the
+location replaces price and availability, and a limit of -1 isn't set. What isn't at the location,
+is archived, or isn't sellable isn't on the menu.
 """
 
 from __future__ import annotations
@@ -12,9 +13,17 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from tillpost.adapter import Id, Word
+from tillpost.adapter import FrozenModel, Id
 from tillpost.adapter import menu as m
-from tillpost_square.wire import CatalogObject, Item, Location, ModifierList, ModifierListInfo, Override, Variation
+from tillpost_square.wire import (
+    CatalogObject,
+    Item,
+    Location,
+    ModifierList,
+    ModifierListInfo,
+    Override,
+    Variation,
+)
 
 __all__ = ["TYPES", "CatalogueChanges", "changes_of", "menu_of"]
 
@@ -22,7 +31,7 @@ TYPES = ("ITEM", "MODIFIER_LIST", "CATEGORY", "TAX")
 """The types of objects that a menu is made of."""
 
 
-class CatalogueChanges(Word):
+class CatalogueChanges(FrozenModel):
     """What of the catalogue changed since a time. `until` is when Square's catalogue changed last, as it says it."""
 
     changed: tuple[Id, ...] = ()
@@ -43,8 +52,16 @@ def menu_of(objects: Iterable[CatalogObject], location: Location, now: datetime)
     here = [o for o in objects if _present(o, site)]
     taxes = tuple(_tax(o) for o in here if o.tax_data)
     groups = {o.id: _group(o, o.modifier_list_data, site) for o in here if o.modifier_list_data}
-    known = _Known({o.id: o.category_data.name for o in here if o.category_data}, groups, {tax.id for tax in taxes})
-    items = (_item(o, o.item_data, known, site) for o in here if o.item_data and not o.item_data.is_archived)
+    known = _Known(
+        {o.id: o.category_data.name for o in here if o.category_data},
+        groups,
+        {tax.id for tax in taxes},
+    )
+    items = (
+        _item(o, o.item_data, known, site)
+        for o in here
+        if o.item_data and not o.item_data.is_archived
+    )
     return m.Menu(
         site=location.id,
         currency=location.currency,
@@ -75,7 +92,8 @@ class _Known(NamedTuple):
 def _present(o: CatalogObject, site: _Site) -> bool:
     """Whether the object is at the location. Left out, `present_at_all_locations` counts as true, as in Square's UI.
 
-    unconfirmed: that default; an object created without the field and read back from a sandbox would tell.
+    unconfirmed: that default; an object created without the field and read back from a sandbox
+    would tell.
     """
     if o.is_deleted:
         return False
@@ -96,11 +114,17 @@ def _tax(o: CatalogObject) -> m.Tax:
 
 def _group(o: CatalogObject, data: ModifierList, site: _Site) -> m.ModifierGroup:
     minimum, maximum = _own_limits(data)
-    offered = (option for option in data.modifiers if option.modifier_data and _present(option, site))
-    ordered = sorted(offered, key=lambda option: (option.modifier_data and option.modifier_data.ordinal) or 0)
+    offered = (
+        option for option in data.modifiers if option.modifier_data and _present(option, site)
+    )
+    ordered = sorted(
+        offered, key=lambda option: (option.modifier_data and option.modifier_data.ordinal) or 0
+    )
     options = tuple(_option(option, site) for option in ordered)
     once = data.allow_quantities is False
-    return m.ModifierGroup(id=o.id, name=data.name, options=options, minimum=minimum, maximum=maximum, once=once)
+    return m.ModifierGroup(
+        id=o.id, name=data.name, options=options, minimum=minimum, maximum=maximum, once=once
+    )
 
 
 def _option(o: CatalogObject, site: _Site) -> m.ModifierOption:
@@ -110,7 +134,9 @@ def _option(o: CatalogObject, site: _Site) -> m.ModifierOption:
     return m.ModifierOption(
         id=o.id,
         name=o.modifier_data.name,
-        price=price.amount if price else 0,  # the spec: a modifier without a price is free of charge
+        price=price.amount
+        if price
+        else 0,  # the spec: a modifier without a price is free of charge
         sold_out=_sold_out(override, site),
     )
 
@@ -118,14 +144,17 @@ def _option(o: CatalogObject, site: _Site) -> m.ModifierOption:
 def _own_limits(data: ModifierList) -> tuple[int, int | None]:
     """How few and how many options of a list must be chosen. No maximum is None.
 
-    A list of texts has no options, so a required one can't be satisfied; its minimum of 1 lets that be seen.
-    unconfirmed: that CreateOrder has no place for such a text; a sandbox order for an item with one would tell.
+    A list of texts has no options, so a required one can't be satisfied; its minimum of 1 lets that
+    be seen. unconfirmed: that CreateOrder has no place for such a text; a sandbox order for an item
+    with one would tell.
     """
     if data.modifier_type == "TEXT":
         return int(bool(data.text_required)), None
     unset = data.max_selected_modifiers in (None, -1)
     if data.selection_type == "SINGLE" and unset:
-        return _minimum(data.min_selected_modifiers), 1  # how lists were limited before they had figures
+        return _minimum(
+            data.min_selected_modifiers
+        ), 1  # how lists were limited before they had figures
     return _minimum(data.min_selected_modifiers), _maximum(data.max_selected_modifiers)
 
 
@@ -142,7 +171,9 @@ def _use(info: ModifierListInfo, group: m.ModifierGroup) -> m.GroupUse:
     """The item's own limits; the list's hold where the item sets neither."""
     unset, once = {None, -1}, {"YES": False, "NO": True}.get(info.allow_quantities, group.once)
     if info.min_selected_modifiers in unset and info.max_selected_modifiers in unset:
-        return m.GroupUse(group_id=group.id, minimum=group.minimum, maximum=group.maximum, once=once)
+        return m.GroupUse(
+            group_id=group.id, minimum=group.minimum, maximum=group.maximum, once=once
+        )
     minimum, maximum = _minimum(info.min_selected_modifiers), _maximum(info.max_selected_modifiers)
     return m.GroupUse(group_id=group.id, minimum=minimum, maximum=maximum, once=once)
 
@@ -163,9 +194,13 @@ def _item(o: CatalogObject, data: Item, known: _Known, site: _Site) -> m.Item:
             if v.item_variation_data and v.item_variation_data.sellable is not False
         ),
         groups=tuple(
-            _use(info, known.groups[info.modifier_list_id]) for info in used if info.modifier_list_id in known.groups
+            _use(info, known.groups[info.modifier_list_id])
+            for info in used
+            if info.modifier_list_id in known.groups
         ),
-        tax_ids=() if data.is_taxable is False else tuple(i for i in data.tax_ids if i in known.tax_ids),
+        tax_ids=()
+        if data.is_taxable is False
+        else tuple(i for i in data.tax_ids if i in known.tax_ids),
         online=not data.hidden_online,
     )
 

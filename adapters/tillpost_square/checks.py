@@ -23,8 +23,8 @@ _TO_SUBMIT = frozenset({"ORDERS_WRITE", "PAYMENTS_WRITE"})
 
 
 REGISTER_STEPS = (
-    # unconfirmed: that a device shows the orders of its own location alone; an order for another location, looked for
-    # on a device, would tell.
+    # unconfirmed: that a device shows the orders of its own location alone; an order for another
+    # location, looked for on a device, would tell.
     StepText(
         Actor.STORE,
         "See in the Square app's settings that this device is signed in to the location that the order is for.",
@@ -36,8 +36,9 @@ REGISTER_STEPS = (
         "another heading than the one in front.",
         "The order is in the list, under the customer's name.",
     ),
-    # unconfirmed: what the switches are called, which differs from app to app (Point of Sale, Restaurants); the app's
-    # own settings would tell. That there are such settings is the vendor's (help page: pickup orders on Point of Sale).
+    # unconfirmed: what the switches are called, which differs from app to app (Point of Sale,
+    # Restaurants); the app's own settings would tell. That there are such settings is the vendor's
+    # (help page: pickup orders on Point of Sale).
     StepText(
         Actor.STORE,
         "See in the Square app's settings for orders that this device tells of new online orders, and prints their "
@@ -57,10 +58,16 @@ def token_findings(token: TokenStatus, now: datetime) -> list[Finding]:
         expired = f"The access token expired at {ends:%Y-%m-%d %H:%M} UTC"
         valid = _wrong("token", expired, Actor.STORE, Reason.UNAUTHORISED)
     else:
-        valid = _right("token", f"The access token is valid until {ends:%Y-%m-%d}" if ends else "The token is valid")
+        valid = _right(
+            "token",
+            f"The access token is valid until {ends:%Y-%m-%d}" if ends else "The token is valid",
+        )
     if missing:
         stops = Reason.OPEN if set(token.scopes) >= _TO_SUBMIT else Reason.UNAUTHORISED
-        return [valid, _wrong("scopes", f"The store hasn't granted {', '.join(missing)}", Actor.STORE, stops)]
+        return [
+            valid,
+            _wrong("scopes", f"The store hasn't granted {', '.join(missing)}", Actor.STORE, stops),
+        ]
     return [valid, _right("scopes", "The store has granted every scope that is needed")]
 
 
@@ -72,17 +79,22 @@ def location_findings(location: Location) -> list[Finding]:
         found.append(_right("status", f"{name} is active"))
     else:
         said = f"{name} is {location.status.lower() or 'of no known status'}"
-        found.append(_wrong("status", said, Actor.STORE, Reason.CLOSED if location.status else Reason.OPEN))
+        found.append(
+            _wrong("status", said, Actor.STORE, Reason.CLOSED if location.status else Reason.OPEN)
+        )
     if location.currency:
         found.append(_right("currency", f"{name} takes {location.currency}"))
     else:
         found.append(_wrong("currency", f"{name} names no currency", Actor.STORE, Reason.OPEN))
-    # unconfirmed: whether an external payment needs it too. Square lists CARD_PROCESSING_NOT_ENABLED for CreatePayment;
-    # an external payment at a location without the capability would tell.
+    # unconfirmed: whether an external payment needs it too. Square lists
+    # CARD_PROCESSING_NOT_ENABLED for CreatePayment; an external payment at a location without the
+    # capability would tell.
     if "CREDIT_CARD_PROCESSING" in location.capabilities:
         found.append(_right("payments", f"{name} may take payments"))
     else:
-        said = f"{name} isn't activated for card payments, so Square may refuse to record any payment"
+        said = (
+            f"{name} isn't activated for card payments, so Square may refuse to record any payment"
+        )
         found.append(_wrong("payments", said, Actor.STORE, Reason.OPEN))
     return found
 
@@ -90,10 +102,15 @@ def location_findings(location: Location) -> list[Finding]:
 def unseen_location(error: PosError, *, let_in: bool) -> Finding:
     """Return the finding that the location can't be looked at.
 
-    `let_in` says that the token is good. Then it may lack the scope to read the location, which no order needs.
+    `let_in` says that the token is good. Then it may lack the scope to read the location, which no
+    order needs.
     """
     seen = Finding.unseen("location", error)
-    return seen.model_copy(update={"reason": Reason.OPEN}) if let_in and isinstance(error, PermissionsError) else seen
+    return (
+        seen.model_copy(update={"reason": Reason.OPEN})
+        if let_in and isinstance(error, PermissionsError)
+        else seen
+    )
 
 
 def _right(what: str, text: str) -> Finding:

@@ -1,7 +1,8 @@
 """How long Square lets each text be, and what happens to a longer one: cut where that is harmless, refused elsewhere.
 
-The figures are the `maxLength`s of the OpenAPI document of release 2025-08-20. Notes and names for people are cut, and
-a notice says so; a reference that was cut would point at nothing, so it is refused before anything is sent.
+The figures are the `maxLength`s of the OpenAPI document of release 2025-08-20. Notes and names for
+people are cut, and a notice says so; a reference that was cut would point at nothing, so it is
+refused before anything is sent.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ __all__ = [
 class Limit(NamedTuple):
     """A text's name for people, and how many characters Square takes.
 
-    unconfirmed: that Square counts characters, not bytes. A ticket name of 30 umlauts, sent to a sandbox, would tell.
+    unconfirmed: that Square counts characters, not bytes. A ticket name of 30 umlauts, sent to a
+    sandbox, would tell.
     """
 
     what: str
@@ -66,12 +68,16 @@ class Trimming:
         """Return the text, no longer than the limit. `number` fills in which one it is, for people."""
         if len(text) <= limit.characters:
             return text
-        self.notices.append(f"The {limit.what.format(number)} was cut to {limit.characters} characters")
+        self.notices.append(
+            f"The {limit.what.format(number)} was cut to {limit.characters} characters"
+        )
         return text[: limit.characters - 1].rstrip() + "…"
 
 
 def intact(limit: Limit, text: str, index: int = 0) -> str:
     """Return the text, or raise an `OrderError` that names the field when Square would refuse it."""
     if len(text) > limit.characters:
-        raise OrderError(f"{limit.what.format(index)} is longer than Square's {limit.characters} characters")
+        raise OrderError(
+            f"{limit.what.format(index)} is longer than Square's {limit.characters} characters"
+        )
     return text

@@ -19,15 +19,23 @@ def mismatch(order: Order, priced: PricedOrder, due: int) -> PosError | None:
     totals = f"Square's total is {format_money(total, order.currency)}, not {format_money(due, order.currency)}"
     taxes = tuple(tax.name or "an unnamed tax" for tax in priced.taxes)
     if len(taxes) > 1:
-        return TaxError(f"{totals}: more than one tax applies, {' and '.join(taxes)}", subjects=taxes)
+        return TaxError(
+            f"{totals}: more than one tax applies, {' and '.join(taxes)}", subjects=taxes
+        )
     drifted = _drifted(order, priced)
     if drifted:
         prices = "; ".join(f"line {index + 1}: {text}" for index, text in drifted.items())
         return MenuError(f"{totals}: {prices}", lines=tuple(drifted), reason="price")
-    added = sum(tax.applied_money.amount for tax in priced.taxes if tax.type == "ADDITIVE" and tax.applied_money)
+    added = sum(
+        tax.applied_money.amount
+        for tax in priced.taxes
+        if tax.type == "ADDITIVE" and tax.applied_money
+    )
     if added != order.tax:
         said = f"Square adds {format_money(added, order.currency)} of tax, the order holds"
-        return TaxError(f"{totals}: {said} {format_money(order.tax, order.currency)}", subjects=taxes)
+        return TaxError(
+            f"{totals}: {said} {format_money(order.tax, order.currency)}", subjects=taxes
+        )
     return SetupError(f"{totals}, though neither taxes nor prices differ")
 
 
@@ -39,7 +47,9 @@ def _drifted(order: Order, priced: PricedOrder) -> dict[int, str]:
         item = by_uid.get(f"line-{index}")
         if item is not None and (differing := _differing(line, item)):
             there, paid = differing
-            found[index] = f"{format_money(there, order.currency)}, paid {format_money(paid, order.currency)}"
+            found[index] = (
+                f"{format_money(there, order.currency)}, paid {format_money(paid, order.currency)}"
+            )
     return found
 
 

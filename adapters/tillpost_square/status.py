@@ -1,8 +1,8 @@
 """What an order's state at Square means: where it is, and what the customer may be told.
 
-An order that is paid is with Square, which is all that `received` says. `accepted` needs proof that the register or its
-staff has it: a fulfilment that was moved on, or stamped as accepted. Sources: the spec's descriptions of OrderState,
-FulfillmentState and FulfillmentPickupDetails.accepted_at.
+An order that is paid is with Square, which is all that `received` says. `accepted` needs proof that
+the register or its staff has it: a fulfilment that was moved on, or stamped as accepted. Sources:
+the spec's descriptions of OrderState, FulfillmentState and FulfillmentPickupDetails.accepted_at.
 """
 
 from __future__ import annotations
@@ -20,15 +20,26 @@ CLOSED = frozenset({"COMPLETED", "CANCELED", "FAILED"})
 """States in which a fulfilment can't be cancelled any more."""
 
 _REFUSED = frozenset({"CANCELED", "FAILED"})
-_MOVED_ON = {"RESERVED": Progress.PREPARING, "PREPARED": Progress.READY, "COMPLETED": Progress.COMPLETED}
-_EARLIEST_FIRST = (Progress.NEW, Progress.ACCEPTED, Progress.PREPARING, Progress.READY, Progress.COMPLETED)
+_MOVED_ON = {
+    "RESERVED": Progress.PREPARING,
+    "PREPARED": Progress.READY,
+    "COMPLETED": Progress.COMPLETED,
+}
+_EARLIEST_FIRST = (
+    Progress.NEW,
+    Progress.ACCEPTED,
+    Progress.PREPARING,
+    Progress.READY,
+    Progress.COMPLETED,
+)
 
 
 def is_paid(order: SquareOrder) -> bool:
     """Whether staff can see the order. Only paid orders show at the register, so one that was moved on is paid.
 
-    An order with a total of 0 that was paid by PayOrder has no tenders and stays OPEN (developer forum, thread 11715):
-    it can't be told from an unpaid one here, and paying it again under the same key does no harm.
+    An order with a total of 0 that was paid by PayOrder has no tenders and stays OPEN (developer
+    forum, thread 11715): it can't be told from an unpaid one here, and paying it again under the
+    same key does no harm.
     """
     return bool(order.tenders) or order.state == "COMPLETED" or _shown(order)
 
@@ -39,7 +50,11 @@ FRESH = timedelta(seconds=10)
 
 def draft_of(order: SquareOrder | MadeOrder) -> Draft:
     """Return an unpaid order as a draft. A total that Square doesn't say can't match any, so it is looked at again."""
-    return Draft(id=order.id, total=order.total_money.amount if order.total_money else -1, version=order.version)
+    return Draft(
+        id=order.id,
+        total=order.total_money.amount if order.total_money else -1,
+        version=order.version,
+    )
 
 
 def is_replayed(order: MadeOrder, answer: Response) -> bool:
@@ -65,7 +80,9 @@ def pos_order(order: SquareOrder, notices: Sequence[str] = ()) -> PosOrder:
         reference=order.reference_id,
         state=state,
         progress=progress,
-        status=next(iter(states)) if len(states) == 1 and order.state != "CANCELED" else order.state,
+        status=next(iter(states))
+        if len(states) == 1 and order.state != "CANCELED"
+        else order.state,
         total=_total(order),
         notices=tuple(notices),
     )
@@ -77,7 +94,11 @@ def _state(order: SquareOrder) -> tuple[PosState, Progress]:
     states = [f.state for f in order.fulfillments]
     if states and _REFUSED.issuperset(states):
         return PosState.REJECTED, Progress.CANCELLED
-    reached = [_progress(f.state, acknowledged=f.acknowledged) for f in order.fulfillments if f.state not in _REFUSED]
+    reached = [
+        _progress(f.state, acknowledged=f.acknowledged)
+        for f in order.fulfillments
+        if f.state not in _REFUSED
+    ]
     slowest = min(reached, key=_EARLIEST_FIRST.index, default=Progress.NEW)
     return (PosState.ACCEPTED if _shown(order) else PosState.RECEIVED), slowest
 

@@ -1,9 +1,10 @@
 """What Square's errors mean: the table that the adapter is judged by. The first row that matches wins.
 
-Every value of `ErrorCode` in the OpenAPI document of release 2025-08-20 stands in a row, in a class chosen on purpose;
-a test holds the table against the spec. Rows that also look at the field or the text come before the rows of the codes
-alone, because `NOT_FOUND` or `BAD_REQUEST` says little by itself. Permissions come first, so that a bad token never
-causes a menu import. `applied` says what became of the request: Square's 4xx answers mean that nothing was done.
+Every value of `ErrorCode` in the OpenAPI document of release 2025-08-20 stands in a row, in a class
+chosen on purpose; a test holds the table against the spec. Rows that also look at the field or the
+text come before the rows of the codes alone, because `NOT_FOUND` or `BAD_REQUEST` says little by
+itself. Permissions come first, so that a bad token never causes a menu import. `applied` says what
+became of the request: Square's 4xx answers mean that nothing was done.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ __all__ = ["BEYOND_THE_SPEC", "STALE_VERSION", "TABLE"]
 BEYOND_THE_SPEC = frozenset({"VERSION_MISMATCH", "ISSUER_INSTALLMENT_ERROR"})
 """Codes that `ErrorCode` lacks and Square sends or names all the same.
 
-VERSION_MISMATCH answers an UpdateOrder with an old version, its field is `order.version` (developer forum, thread 855);
-ISSUER_INSTALLMENT_ERROR is listed by the spec among CreatePayment's own errors.
+VERSION_MISMATCH answers an UpdateOrder with an old version, its field is `order.version` (developer
+forum, thread 855); ISSUER_INSTALLMENT_ERROR is listed by the spec among CreatePayment's own errors.
 """
 
 STALE_VERSION = frozenset({"VERSION_MISMATCH", "CONFLICT"})
@@ -41,7 +42,8 @@ _OUTAGE = frozenset(
     "INTERNAL_SERVER_ERROR NOT_IMPLEMENTED BAD_GATEWAY SERVICE_UNAVAILABLE GATEWAY_TIMEOUT REQUEST_TIMEOUT "
     "TEMPORARY_ERROR".split()
 )
-# The connection or our own program: the location, the currency, the API version, the shape of a request.
+# The connection or our own program: the location, the currency, the API version, the shape of a
+# request.
 _SETUP = frozenset(
     "INVALID_LOCATION LOCATION_MISMATCH CURRENCY_MISMATCH UNSUPPORTED_CURRENCY UNSUPPORTED_COUNTRY "
     "SANDBOX_NOT_SUPPORTED API_VERSION_INCOMPATIBLE INVALID_SQUARE_VERSION_FORMAT V1_APPLICATION "
@@ -62,7 +64,8 @@ _ORDER = frozenset(
     "CUSTOMER_MISSING_EMAIL ONE_INSTRUMENT_EXPECTED AMOUNT_TOO_HIGH TRANSACTION_LIMIT PAYMENT_LIMIT_EXCEEDED "
     "CHECKOUT_EXPIRED".split()
 )
-# A card or bank said no. External payments carry neither, so this can only be about the payment of this order.
+# A card or bank said no. External payments carry neither, so this can only be about the payment of
+# this order.
 _DECLINED = frozenset(
     "APPLE_TTP_PIN_TOKEN CARD_EXPIRED INVALID_EXPIRATION INVALID_EXPIRATION_YEAR INVALID_EXPIRATION_DATE "
     "BAD_EXPIRATION UNSUPPORTED_CARD_BRAND UNSUPPORTED_ENTRY_METHOD INVALID_ENCRYPTED_CARD INVALID_CARD "
@@ -76,8 +79,8 @@ _DECLINED = frozenset(
     "DELAYED_TRANSACTION_CAPTURED DELAYED_TRANSACTION_FAILED ISSUER_INSTALLMENT_ERROR PLAID_ERROR "
     "PLAID_ERROR_ITEM_LOGIN_REQUIRED".split()
 )
-# Of operations that the adapter never calls: refunds, subscriptions, loyalty, Apple Pay. Nothing says what they would
-# mean here, so a person reads the answer.
+# Of operations that the adapter never calls: refunds, subscriptions, loyalty, Apple Pay. Nothing
+# says what they would mean here, so a person reads the answer.
 _ELSEWHERE = frozenset(
     "REFUND_AMOUNT_INVALID REFUND_ALREADY_PENDING PAYMENT_NOT_REFUNDABLE PAYMENT_NOT_REFUNDABLE_DUE_TO_DISPUTE "
     "REFUND_ERROR_PAYMENT_NEEDS_COMPLETION REFUND_DECLINED INSUFFICIENT_PERMISSIONS_FOR_REFUND RESERVATION_DECLINED "
@@ -93,41 +96,61 @@ _REFUSED = frozenset(
     "ARRAY_LENGTH_TOO_LONG ARRAY_LENGTH_TOO_SHORT".split()
 )
 _LINE = r"\bline_items\[(?P<line>\d{1,6})\]"
-_NAMED = (
-    r"(?:item|variation|modifier|catalog)[^`'\"]{0,60}?[`'\"]?(?P<item>[A-Z0-9#_-]{1,192})[`'\"]? (?:was )?not found"
-)
+_NAMED = r"(?:item|variation|modifier|catalog)[^`'\"]{0,60}?[`'\"]?(?P<item>[A-Z0-9#_-]{1,192})[`'\"]? (?:was )?not found"
 _LOCATION = r"\blocation(?:_id)?\b"
 _MISMATCH = r"total .{0,60}does(?: not|n't) match"
 
 TABLE = (
-    Row(PermissionsError, codes=frozenset({"ACCESS_TOKEN_EXPIRED"}), reason="expired", refreshable=True),
+    Row(
+        PermissionsError,
+        codes=frozenset({"ACCESS_TOKEN_EXPIRED"}),
+        reason="expired",
+        refreshable=True,
+    ),
     Row(PermissionsError, codes=frozenset({"INSUFFICIENT_SCOPES"}), reason="scopes"),
     Row(PermissionsError, codes=frozenset({"ACCESS_TOKEN_REVOKED"}), reason="withdrawn"),
-    Row(PermissionsError, codes=frozenset({"INSUFFICIENT_PERMISSIONS", "FORBIDDEN"}), reason="demoted"),
+    Row(
+        PermissionsError,
+        codes=frozenset({"INSUFFICIENT_PERMISSIONS", "FORBIDDEN"}),
+        reason="demoted",
+    ),
     Row(PermissionsError, codes=_PERMISSIONS),
     Row(RateLimitError, codes=frozenset({"RATE_LIMITED", "PLAID_ERROR_RATE_LIMIT"})),
     # The key has been used, for another body: whatever was made with it may be there.
     Row(DoubtError, codes=frozenset({"IDEMPOTENCY_KEY_REUSED"}), applied=Applied.MAYBE),
     Row(OutageError, codes=_OUTAGE, applied=Applied.MAYBE),
-    # An UpdateOrder with an old version. It isn't transient: the same request would be refused again.
-    Row(OrderError, codes=STALE_VERSION | {"BAD_REQUEST", "INVALID_VALUE"}, field=r"^(?:order\.)?version$"),
+    # An UpdateOrder with an old version. It isn't transient: the same request would be refused
+    # again.
+    Row(
+        OrderError,
+        codes=STALE_VERSION | {"BAD_REQUEST", "INVALID_VALUE"},
+        field=r"^(?:order\.)?version$",
+    ),
     Row(TaxError, field=r"\b(?:applied_)?taxes\b"),
     # On a line: what the customer wrote is the order's; the rest is the menu's.
     Row(OrderError, field=_LINE + r"\.(?:note|quantity|name|uid|metadata)"),
     Row(MenuError, codes=_REFUSED, field=_LINE + r".*base_price_money", reason="price"),
     Row(MenuError, codes=_REFUSED, field=_LINE, text=r"\bsold out\b", reason="sold_out"),
     Row(MenuError, codes=frozenset({"NOT_FOUND", "GONE"}), field=_LINE, reason="gone"),
-    Row(MenuError, codes=_REFUSED, field=_LINE + r"\.modifiers(?:\[\d+\]\.quantity)?$", reason="choices"),
+    Row(
+        MenuError,
+        codes=_REFUSED,
+        field=_LINE + r"\.modifiers(?:\[\d+\]\.quantity)?$",
+        reason="choices",
+    ),
     Row(MenuError, codes=_REFUSED, field=_LINE),
-    # "Item variation with catalog object ID `X` not found.", with no field at all (forum, threads 1078 and 1204).
+    # "Item variation with catalog object ID `X` not found.", with no field at all (forum, threads
+    # 1078 and 1204).
     Row(MenuError, codes=_REFUSED, text=_NAMED, reason="gone"),
     Row(MenuError, codes=_REFUSED, field=r"\bcatalog_(?:object_id|version)$"),
     Row(SetupError, codes=_REFUSED, field=_LOCATION),
     Row(SetupError, codes=_REFUSED, text=_LOCATION),
-    # "The payment total does not match the order total." (developer forum). `finish` looks for the reason behind it.
+    # "The payment total does not match the order total." (developer forum). `finish` looks for the
+    # reason behind it.
     Row(SetupError, codes=_REFUSED, text=_MISMATCH),
-    # unconfirmed: what a bare CONFLICT means. Two requests under one key at the same time are the likely cause, so it
-    # is waited for. Sending CreateOrder twice at once with one key to a sandbox would tell.
+    # unconfirmed: what a bare CONFLICT means. Two requests under one key at the same time are the
+    # likely cause, so it is waited for. Sending CreateOrder twice at once with one key to a sandbox
+    # would tell.
     Row(OutageError, codes=STALE_VERSION, applied=Applied.MAYBE),
     Row(SetupError, codes=_SETUP),
     Row(OrderError, codes=_ORDER),

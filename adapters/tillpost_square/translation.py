@@ -1,8 +1,9 @@
 """An order in Square's words: the bodies of CreateOrder and of the payment. Pure functions, and no clock.
 
-The same order and attempt always give the same body, since a repeated create must carry the same body under its key.
-Prices of the catalogue are left to Square, so that a price that has drifted shows as a total that differs; only an
-attempt with `keep_paid` sends what the customer paid. Field names are those of the OpenAPI document, 2025-08-20.
+The same order and attempt always give the same body, since a repeated create must carry the same
+body under its key. Prices of the catalogue are left to Square, so that a price that has drifted
+shows as a total that differs; only an attempt with `keep_paid` sends what the customer paid. Field
+names are those of the OpenAPI document, 2025-08-20.
 """
 
 from __future__ import annotations
@@ -31,7 +32,15 @@ from tillpost_square import limits
 from tillpost_square.limits import Trimming, intact
 from tillpost_square.settings import SquareSettings
 
-__all__ = ["Translated", "attention_ticket", "check_payable", "digest_key", "payment", "total_due", "translate"]
+__all__ = [
+    "Translated",
+    "attention_ticket",
+    "check_payable",
+    "digest_key",
+    "payment",
+    "total_due",
+    "translate",
+]
 
 Body: TypeAlias = dict[str, object]
 
@@ -49,7 +58,9 @@ def translate(order: Order, attempt: Attempt, settings: SquareSettings) -> Trans
     Raises `OrderError` or `SetupError` for what Square would refuse and no cut could mend.
     """
     if order.tax and not settings.auto_apply_taxes:
-        raise SetupError("auto_apply_taxes is off, but the order's prices leave the tax to be added")
+        raise SetupError(
+            "auto_apply_taxes is off, but the order's prices leave the tax to be added"
+        )
     trimming = Trimming()
     body: Body = {
         "location_id": settings.location_id,
@@ -81,19 +92,26 @@ def check_payable(order: Order) -> None:
 def payment(order: Order, square_id: str, settings: SquareSettings) -> Body:
     """Return the body of CreatePayment that records what the ordering site has captured.
 
-    Several captured payments become one external payment of their sum, with every reference in its note: more than one
-    would need PayOrder with payments that Square itself has authorised.
+    Several captured payments become one external payment of their sum, with every reference in its
+    note: more than one would need PayOrder with payments that Square itself has authorised.
     """
     check_payable(order)
     only = order.payments[0].reference if len(order.payments) == 1 else ""
-    said = (f"{p.method} {format_money(p.amount, order.currency)} {p.reference}".strip() for p in order.payments)
+    said = (
+        f"{p.method} {format_money(p.amount, order.currency)} {p.reference}".strip()
+        for p in order.payments
+    )
     body: Body = {
         "source_id": "EXTERNAL",
         "order_id": square_id,
         "location_id": settings.location_id,  # else Square takes the main location, which may be another one
         "reference_id": order.id,
         "amount_money": _money(total_due(order, settings), order.currency),
-        "external_details": {"type": "EXTERNAL", "source": settings.source_name, "source_id": only or order.id},
+        "external_details": {
+            "type": "EXTERNAL",
+            "source": settings.source_name,
+            "source_id": only or order.id,
+        },
         "note": Trimming().cut(limits.PAYMENT_NOTE, "; ".join(said)),
     }
     if tip := _payment_tip(order, settings):
@@ -104,8 +122,8 @@ def payment(order: Order, square_id: str, settings: SquareSettings) -> Body:
 def attention_ticket(order: Order, settings: SquareSettings) -> Body:
     """Return the `order` of a CreateOrder that spells out another order, which was refused, on one line of no price.
 
-    Nothing else of the order is in it: what it was refused for could be any of that. It is for now, whenever the order
-    is due, since the kitchen is to know now.
+    Nothing else of the order is in it: what it was refused for could be any of that. It is for now,
+    whenever the order is due, since the kitchen is to know now.
     """
     code = Trimming().cut(limits.TICKET_NAME, f"ATTENTION {order.code}")
     said = "The ordering site couldn't send this order. The line's note has all of it."
@@ -136,8 +154,8 @@ def digest_key(purpose: str, *parts: object) -> str:
 def _payment_tip(order: Order, settings: SquareSettings) -> int:
     """The tip that goes on the payment. When nothing else is to be paid it becomes a service charge in any case.
 
-    unconfirmed: whether CreatePayment takes an amount of 0 with a tip; the forum says both (threads 1866 and 21523).
-    Such a payment in a sandbox would tell.
+    unconfirmed: whether CreatePayment takes an amount of 0 with a tip; the forum says both (threads
+    1866 and 21523). Such a payment in a sandbox would tell.
     """
     return order.tip if settings.tips == "payment" and order.tip < order.total else 0
 
@@ -155,13 +173,14 @@ def _lines(order: Order, attempt: Attempt, trimming: Trimming) -> list[Body]:
             "catalog_object_id": line.item_id,
             "quantity": str(line.quantity),
         }
-        # unconfirmed: that base_price_money overrides the price of a line from the catalogue. The spec says so of
-        # modifiers, and older reference pages of lines; a sandbox order would tell.
+        # unconfirmed: that base_price_money overrides the price of a line from the catalogue. The
+        # spec says so of modifiers, and older reference pages of lines; a sandbox order would tell.
         if keep_paid or (menu is not None and _has_no_price(line, menu)):
             item["base_price_money"] = _money(line.unit_price, currency)
         if line.modifiers:
             modifiers: list[Body] = [
-                {"catalog_object_id": m.modifier_id, "quantity": str(m.quantity)} for m in line.modifiers
+                {"catalog_object_id": m.modifier_id, "quantity": str(m.quantity)}
+                for m in line.modifiers
             ]
             if keep_paid:
                 for modifier, chosen in zip(modifiers, line.modifiers, strict=True):
@@ -218,14 +237,19 @@ def _ticket_name(order: Order) -> str:
             return order.code
 
 
-def _fulfilment(order: Order, attempt: Attempt, settings: SquareSettings, trimming: Trimming) -> Body:
+def _fulfilment(
+    order: Order, attempt: Attempt, settings: SquareSettings, trimming: Trimming
+) -> Body:
     """How the order gets to the customer. Square has no dine-in, and doesn't show deliveries (see `SquareSettings`)."""
     how = order.fulfilment
     recipient, unsent = _recipient(order, trimming)
     said = (*unsent, *attempt.remarks, order.note)
     if isinstance(how, Delivery) and not settings.delivery_as_pickup:
         recipient["address"] = _address(how.address)
-        details = {"recipient": recipient, **_schedule(how.due_at, "deliver_at", settings.prep_minutes or 30)}
+        details = {
+            "recipient": recipient,
+            **_schedule(how.due_at, "deliver_at", settings.prep_minutes or 30),
+        }
         if note := _note(said):
             details["note"] = trimming.cut(limits.DELIVERY_NOTE, note)
         if how.instructions:
@@ -260,7 +284,8 @@ def _schedule(due_at: datetime | None, field: str, prep_minutes: int | None) -> 
 def _recipient(order: Order, trimming: Trimming) -> tuple[Body, list[str]]:
     """Who gets the order, and what of it must go into the note because Square would refuse it as a field.
 
-    Square demands a display name; without a customer the order's code serves. A phone number is never cut.
+    Square demands a display name; without a customer the order's code serves. A phone number is
+    never cut.
     """
     customer = order.customer or Customer(name=order.code)
     recipient: Body = {"display_name": trimming.cut(limits.DISPLAY_NAME, customer.name)}
@@ -275,12 +300,15 @@ def _recipient(order: Order, trimming: Trimming) -> tuple[Body, list[str]]:
     if _EMAIL.fullmatch(customer.email) and len(customer.email) <= limits.EMAIL.characters:
         recipient["email_address"] = customer.email
     elif customer.email:
-        trimming.notices.append("The customer's email address was left out, since Square doesn't take one of that form")
+        trimming.notices.append(
+            "The customer's email address was left out, since Square doesn't take one of that form"
+        )
     return recipient, unsent
 
 
-# unconfirmed: which forms Square takes here. The spec gives the form of a payment's buyer_phone_number: digits, spaces
-# and ( ) - . after an optional plus, 9 to 16 digits. Numbers of other forms, sent to a sandbox, would tell.
+# unconfirmed: which forms Square takes here. The spec gives the form of a payment's
+# buyer_phone_number: digits, spaces and ( ) - . after an optional plus, 9 to 16 digits. Numbers of
+# other forms, sent to a sandbox, would tell.
 _PHONE = re.compile(r"\+?(?:[ ().-]*[0-9]){9,16}[ ().-]*", re.ASCII)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 

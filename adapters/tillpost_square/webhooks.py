@@ -1,7 +1,8 @@
 """Square's webhooks: the signature, and what each type of event tells.
 
-The signature is base64 HMAC-SHA256 over the notification URL and the raw body (developer documentation: Validate
-notifications). An event that is delivered again keeps its `event_id`, for up to 24 hours after the first try.
+The signature is base64 HMAC-SHA256 over the notification URL and the raw body (developer
+documentation: Validate notifications). An event that is delivered again keeps its `event_id`, for
+up to 24 hours after the first try.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ def read_notification(
 
     Raises `WebhookError` for whatever Square didn't send to `webhook.url`.
     """
-    verify_hmac(secret, webhook.headers.get(SIGNATURE), webhook.url.encode() + webhook.body, "base64")
+    verify_hmac(
+        secret, webhook.headers.get(SIGNATURE), webhook.url.encode() + webhook.body, "base64"
+    )
     told = Notification.model_validate_json(webhook.body)
     check_age(told.created_at.timestamp(), now, tolerance=OLDEST)
     changed = told.data.object.changed if told.data.object else None

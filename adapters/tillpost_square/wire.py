@@ -1,8 +1,9 @@
 """The answers of Square's API, as far as the adapter reads them. What isn't read is ignored.
 
-Field names and types are those of the OpenAPI document of release 2025-08-20. A field that Square may leave out or send
-as null has a default here, because one odd order in a page of a search must not hide all the others: `total_money`, for
-one, is null on an order that only holds returns (developer forum, thread 24765).
+Field names and types are those of the OpenAPI document of release 2025-08-20. A field that Square
+may leave out or send as null has a default here, because one odd order in a page of a search must
+not hide all the others: `total_money`, for one, is null on an order that only holds returns
+(developer forum, thread 24765).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ __all__ = [
     "CatalogObject",
     "CatalogPage",
     "Complaint",
-    "Complaints",
+    "ErrorBody",
     "Fulfillment",
     "Item",
     "LineItem",
@@ -58,76 +59,77 @@ def _text(value: object) -> object:
     return value if isinstance(value, str) else ""
 
 
-Many = Annotated[tuple[T, ...], BeforeValidator(_none_as_empty)]
-Said = Annotated[str, BeforeValidator(_text)]
+OptionalList = Annotated[tuple[T, ...], BeforeValidator(_none_as_empty)]
+OptionalText = Annotated[str, BeforeValidator(_text)]
 """A text that may be left out or null; then it is empty."""
 
 
 class Complaint(Wire):
     """One entry of `errors`. Whatever isn't text in it is dropped, so that the rest of it is still read."""
 
-    code: Said = ""
-    field: Said = ""
-    detail: Said = ""
+    code: OptionalText = ""
+    field: OptionalText = ""
+    detail: OptionalText = ""
 
 
-class Complaints(Wire):
+class ErrorBody(Wire):
     """The `errors` of any answer."""
 
-    errors: Many[Complaint] = ()
+    errors: OptionalList[Complaint] = ()
 
 
 class Money(Wire):
     """An amount in minor units."""
 
     amount: Annotated[int, Field(ge=-(10**12), le=10**12)]
-    currency: Said = ""
+    currency: OptionalText = ""
 
 
 class Page(Wire):
     """A page of a longer answer; `cursor` asks for the next, and is empty on the last."""
 
-    cursor: Said = ""
+    cursor: OptionalText = ""
 
 
-# Orders ---------------------------------------------------------------------------------------------------------------
+# Orders
+# ---------------------------------------------------------------------------------------------------------------
 
 
 class AppliedTax(Wire):
     """A tax as an order carries it."""
 
-    name: Said = ""
-    type: Said = ""
+    name: OptionalText = ""
+    type: OptionalText = ""
     applied_money: Money | None = None
 
 
 class LineModifier(Wire):
     """A modifier as a line carries it, with the price that Square took for it."""
 
-    catalog_object_id: Said = ""
+    catalog_object_id: OptionalText = ""
     base_price_money: Money | None = None
 
 
 class LineItem(Wire):
     """A line as Square priced it. `uid` is the one that was sent with it."""
 
-    uid: Said = ""
+    uid: OptionalText = ""
     base_price_money: Money | None = None
-    modifiers: Many[LineModifier] = ()
+    modifiers: OptionalList[LineModifier] = ()
 
 
 class Details(Wire):
     """What the register stamped on a fulfilment. A pickup is accepted, a delivery gets in progress."""
 
-    accepted_at: Said = ""
-    in_progress_at: Said = ""
+    accepted_at: OptionalText = ""
+    in_progress_at: OptionalText = ""
 
 
 class Fulfillment(Wire):
     """How an order gets to the customer, and how far it is."""
 
-    uid: Said = ""
-    state: Said = ""
+    uid: OptionalText = ""
+    state: OptionalText = ""
     pickup_details: Details | None = None
     delivery_details: Details | None = None
 
@@ -148,14 +150,14 @@ class SquareOrder(Wire):
     """An order as Square has it."""
 
     id: Id
-    state: Said = ""
+    state: OptionalText = ""
     version: int = 1
-    reference_id: Said = ""
+    reference_id: OptionalText = ""
     total_money: Money | None = None
-    line_items: Many[LineItem] = ()
-    taxes: Many[AppliedTax] = ()
-    tenders: Many[Tender] = ()
-    fulfillments: Many[Fulfillment] = ()
+    line_items: OptionalList[LineItem] = ()
+    taxes: OptionalList[AppliedTax] = ()
+    tenders: OptionalList[Tender] = ()
+    fulfillments: OptionalList[Fulfillment] = ()
 
 
 class PricedOrder(SquareOrder):
@@ -176,7 +178,7 @@ class MadeOrder(Wire):
     id: Id
     version: int = 1
     total_money: Money
-    created_at: Said = ""
+    created_at: OptionalText = ""
 
 
 class OneMade(Wire):
@@ -200,7 +202,7 @@ class OneCancelled(Wire):
 class OrdersPage(Page):
     """A page of SearchOrders. With nothing found, `orders` is left out."""
 
-    orders: Many[SquareOrder] = ()
+    orders: OptionalList[SquareOrder] = ()
 
 
 class Calculated(Wire):
@@ -218,7 +220,7 @@ class Payment(Wire):
     """A payment as Square recorded it."""
 
     id: Id
-    status: Said = ""
+    status: OptionalText = ""
 
 
 class Paid(Wire):
@@ -227,15 +229,16 @@ class Paid(Wire):
     payment: Payment
 
 
-# The catalogue --------------------------------------------------------------------------------------------------------
+# The catalogue
+# --------------------------------------------------------------------------------------------------------
 
 
 class Override(Wire):
     """What is different at one location."""
 
-    location_id: Said = ""
+    location_id: OptionalText = ""
     price_money: Money | None = None
-    pricing_type: Said = ""
+    pricing_type: OptionalText = ""
     sold_out: bool | None = None
     sold_out_valid_until: datetime | None = None
 
@@ -243,12 +246,12 @@ class Override(Wire):
 class Variation(Wire):
     """`item_variation_data`."""
 
-    name: Said = ""
-    sku: Said = ""
+    name: OptionalText = ""
+    sku: OptionalText = ""
     ordinal: int | None = None
-    pricing_type: Said = ""
+    pricing_type: OptionalText = ""
     price_money: Money | None = None
-    location_overrides: Many[Override] = ()
+    location_overrides: OptionalList[Override] = ()
     sellable: bool | None = None
 
 
@@ -258,7 +261,7 @@ class ModifierListInfo(Wire):
     modifier_list_id: Id
     min_selected_modifiers: int | None = None
     max_selected_modifiers: int | None = None
-    allow_quantities: Said = ""
+    allow_quantities: OptionalText = ""
     enabled: bool | None = None
     ordinal: int | None = None
 
@@ -266,76 +269,76 @@ class ModifierListInfo(Wire):
 class Reference(Wire):
     """The id of another object."""
 
-    id: Said = ""
+    id: OptionalText = ""
 
 
 class Item(Wire):
     """`item_data`.
 
-    unconfirmed: `hidden_online` on an item; the spec has it on modifiers only. An item that is hidden in the dashboard,
-    read from a sandbox, would tell.
+    unconfirmed: `hidden_online` on an item; the spec has it on modifiers only. An item that is
+    hidden in the dashboard, read from a sandbox, would tell.
     """
 
-    name: Said = ""
+    name: OptionalText = ""
     is_taxable: bool | None = None
     is_archived: bool | None = None
-    category_id: Said = ""
-    categories: Many[Reference] = ()
-    tax_ids: Many[Id] = ()
-    modifier_list_info: Many[ModifierListInfo] = ()
-    variations: Many[CatalogObject] = ()
+    category_id: OptionalText = ""
+    categories: OptionalList[Reference] = ()
+    tax_ids: OptionalList[Id] = ()
+    modifier_list_info: OptionalList[ModifierListInfo] = ()
+    variations: OptionalList[CatalogObject] = ()
     hidden_online: bool | None = None
 
 
 class Modifier(Wire):
     """`modifier_data`."""
 
-    name: Said = ""
+    name: OptionalText = ""
     ordinal: int | None = None
     price_money: Money | None = None
-    location_overrides: Many[Override] = ()
+    location_overrides: OptionalList[Override] = ()
     hidden_online: bool | None = None
 
 
 class ModifierList(Wire):
     """`modifier_list_data`."""
 
-    name: Said = ""
-    selection_type: Said = ""
-    modifier_type: Said = ""
+    name: OptionalText = ""
+    selection_type: OptionalText = ""
+    modifier_type: OptionalText = ""
     text_required: bool | None = None
     min_selected_modifiers: int | None = None
     max_selected_modifiers: int | None = None
     allow_quantities: bool | None = None
-    modifiers: Many[CatalogObject] = ()
+    modifiers: OptionalList[CatalogObject] = ()
 
 
 class Category(Wire):
     """`category_data`."""
 
-    name: Said = ""
+    name: OptionalText = ""
 
 
 class Tax(Wire):
     """`tax_data`. `percentage` is a decimal as text: "7.5" is 7.5 per cent."""
 
-    name: Said = ""
+    name: OptionalText = ""
     percentage: Decimal | None = None
-    inclusion_type: Said = ""
-    calculation_phase: Said = ""
+    inclusion_type: OptionalText = ""
+    calculation_phase: OptionalText = ""
     enabled: bool | None = None
 
 
 class CatalogObject(Wire):
     """One object of the catalogue, with the data of its type."""
 
-    type: Said = ""
+    type: OptionalText = ""
     id: Id
-    updated_at: Said = ""
+    updated_at: OptionalText = ""
     is_deleted: bool | None = None
     present_at_all_locations: bool | None = None
-    present_at_location_ids: Many[str] = ()
-    absent_at_location_ids: Many[str] = ()
+    present_at_location_ids: OptionalList[str] = ()
+    absent_at_location_ids: OptionalList[str] = ()
     item_data: Item | None = None
     item_variation_data: Variation | None = None
     modifier_list_data: ModifierList | None = None
@@ -347,21 +350,22 @@ class CatalogObject(Wire):
 class CatalogPage(Page):
     """A page of ListCatalog or SearchCatalogObjects."""
 
-    objects: Many[CatalogObject] = ()
-    latest_time: Said = ""
+    objects: OptionalList[CatalogObject] = ()
+    latest_time: OptionalText = ""
 
 
-# The connection -------------------------------------------------------------------------------------------------------
+# The connection
+# -------------------------------------------------------------------------------------------------------
 
 
 class Location(Wire):
     """A store's location."""
 
     id: Id
-    name: Said = ""
-    status: Said = ""
-    currency: Said = ""
-    capabilities: Many[str] = ()
+    name: OptionalText = ""
+    status: OptionalText = ""
+    currency: OptionalText = ""
+    capabilities: OptionalList[str] = ()
 
 
 class LocationAnswer(Wire):
@@ -373,14 +377,14 @@ class LocationAnswer(Wire):
 class LocationsAnswer(Wire):
     """The answer of ListLocations."""
 
-    locations: Many[Location] = ()
+    locations: OptionalList[Location] = ()
 
 
 class Merchant(Wire):
     """The business that a token belongs to."""
 
     id: Id
-    business_name: Said = ""
+    business_name: OptionalText = ""
 
 
 class MerchantAnswer(Wire):
@@ -392,7 +396,7 @@ class MerchantAnswer(Wire):
 class TokenStatus(Wire):
     """The answer of RetrieveTokenStatus. An empty `expires_at`: never."""
 
-    scopes: Many[str] = ()
+    scopes: OptionalList[str] = ()
     expires_at: datetime | None = None
 
 
@@ -403,8 +407,8 @@ for _model in (Item, ModifierList, CatalogObject, CatalogPage):
 class ChangedOrder(Wire):
     """What a notification says of an order."""
 
-    order_id: Said = ""
-    location_id: Said = ""
+    order_id: OptionalText = ""
+    location_id: OptionalText = ""
 
 
 class ChangedObject(Wire):
@@ -423,7 +427,7 @@ class ChangedObject(Wire):
 class NotificationData(Wire):
     """The data of a notification."""
 
-    id: Said = ""
+    id: OptionalText = ""
     object: ChangedObject | None = None
 
 

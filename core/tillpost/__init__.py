@@ -2,12 +2,14 @@
 
     from tillpost import Order, Till
 
-    with Till.connect("square", location_id="L123", access_token=token) as till:
-        pos_order = till.submit(order)      # or raises MenuError, OutageError, PermissionsError, TaxError, ...
+    with Till.connect("square", location_id="L123", access_token=token) as till: pos_order =
+        till.submit(order)      # or raises MenuError, OutageError, PermissionsError, TaxError, ...
 
-Every refusal is a `PosError` whose class says what kind of remedy helps and whose `remedy` says who acts, and how.
+Every refusal is a `PosError` whose class says what kind of remedy helps and whose `remedy` says who
+acts, and how.
 
-`Outbox` needs the extra `outbox`. It is loaded when it is first asked for, so it isn't in `__all__`.
+`Outbox` needs the extra `outbox`. It is loaded when it is first asked for, so it isn't in
+`__all__`.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """Connecting a store: the provider's page, and the code that comes back from it, exchanged for credentials.
 
-    verifier, state = new_verifier(), new_state()
-    url = authorize_url("square", client_id=..., redirect_uri=..., state=state, code_verifier=verifier)
-    # the store's admin opens the url, grants access, and is sent to redirect_uri?code=...&state=...
-    credentials = exchange_code("square", code=code, client_id=..., client_secret=..., redirect_uri=...)
-    account("square", credentials)                          # whose it is, and the locations to choose from
+    verifier, state = new_verifier(), new_state() url = authorize_url("square", client_id=...,
+    redirect_uri=..., state=state, code_verifier=verifier) # the store's admin opens the url, grants
+    access, and is sent to redirect_uri?code=...&state=... credentials = exchange_code("square",
+    code=code, client_id=..., client_secret=..., redirect_uri=...) account("square", credentials)
+    # whose it is, and the locations to choose from
 
-Compare the `state` that comes back with the one that went out: a difference means that somebody planted another code.
+Compare the `state` that comes back with the one that went out: a difference means that somebody
+planted another code.
 """
 
 from __future__ import annotations
@@ -25,7 +26,15 @@ from tillpost.client.base import Options
 from tillpost.client.sync import Till
 from tillpost.plugins.manager import adapter_named
 
-__all__ = ["account", "aexchange_code", "authorize_url", "exchange_code", "new_state", "new_verifier", "revoke"]
+__all__ = [
+    "account",
+    "aexchange_code",
+    "authorize_url",
+    "exchange_code",
+    "new_state",
+    "new_verifier",
+    "revoke",
+]
 
 
 def new_state() -> str:
@@ -50,8 +59,8 @@ def authorize_url(
 ) -> str:
     """Return the address of the provider's page on which a store's admin grants access.
 
-    Without `scopes` the adapter asks for all that its operations need. Raises `ConfigError` for an unknown platform and
-    `UnsupportedError` where the platform has no such page.
+    Without `scopes` the adapter asks for all that its operations need. Raises `ConfigError` for an
+    unknown platform and `UnsupportedError` where the platform has no such page.
     """
     digest = hashlib.sha256(code_verifier.encode()).digest()
     challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode() if code_verifier else ""
@@ -102,7 +111,8 @@ async def aexchange_code(
 def account(platform: str, credentials: Credentials, *, base_url: str = "") -> Account:
     """Return whose account the credentials are of, and what its connection's settings can be.
 
-    Raises `UnsupportedError` where the platform's adapter can't tell, and the platform's `PosError`.
+    Raises `UnsupportedError` where the platform's adapter can't tell, and the platform's
+    `PosError`.
     """
     with Till(_adapter(platform, base_url), Options(credentials=credentials)) as till:
         return till.account()
@@ -114,7 +124,9 @@ def revoke(platform: str, credentials: Credentials, *, base_url: str = "") -> No
         till.revoke()
 
 
-def _granted(code: str, client_id: str, client_secret: str, redirect_uri: str, verifier: str) -> Credentials:
+def _granted(
+    code: str, client_id: str, client_secret: str, redirect_uri: str, verifier: str
+) -> Credentials:
     """Return what the one request is signed with."""
     return Credentials(
         access_token=SecretStr(""),
@@ -129,7 +141,9 @@ def _granted(code: str, client_id: str, client_secret: str, redirect_uri: str, v
 def _adapter(platform: str, base_url: str) -> Adapter[Any]:
     """Return an adapter that knows nothing of a store yet: what its settings require is empty."""
     adapter = adapter_named(platform)
-    known: dict[str, Any] = {name: "" for name, field in adapter.settings.model_fields.items() if field.is_required()}
+    known: dict[str, Any] = {
+        name: "" for name, field in adapter.settings.model_fields.items() if field.is_required()
+    }
     known["base_url"] = (base_url or _default_url(adapter)).rstrip("/")
     return adapter(adapter.settings.model_construct(None, **known))
 

@@ -8,9 +8,10 @@
     [connections.cafe-42.policy]
     prices = "keep_paid"
 
-`load_connections` gives them by name; `load_table` gives another table of the file, such as `[outbox]`. A connection's
-repr holds no settings, since those are secrets; and a variable that is missing fails the connection that needs it, not
-the others. All that is wrong raises `ConfigError`, one line.
+`load_connections` gives them by name; `load_table` gives another table of the file, such as
+`[outbox]`. A connection's repr holds no settings, since those are secrets; and a variable that is
+missing fails the connection that needs it, not the others. All that is wrong raises `ConfigError`,
+one line.
 """
 
 from __future__ import annotations
@@ -28,7 +29,14 @@ from tillpost.errors import ConfigError
 from tillpost.models.base import explain
 from tillpost.submission.policy import Policy
 
-__all__ = ["CONFIG_VARIABLE", "DEFAULT_CONFIG", "ConnectionSettings", "config_path", "load_connections", "load_table"]
+__all__ = [
+    "CONFIG_VARIABLE",
+    "DEFAULT_CONFIG",
+    "ConnectionSettings",
+    "config_path",
+    "load_connections",
+    "load_table",
+]
 
 CONFIG_VARIABLE = "TILLPOST_CONFIG"
 """The environment variable that names the file."""
@@ -55,13 +63,19 @@ class ConnectionSettings:
         """The adapter's name."""
         platform = self._resolved("platform", self.table.get("platform"))
         if not isinstance(platform, str) or not platform:
-            raise self._wrong("platform is missing; it names the adapter (`tillpost adapters` lists them)")
+            raise self._wrong(
+                "platform is missing; it names the adapter (`tillpost adapters` lists them)"
+            )
         return platform
 
     @property
     def settings(self) -> dict[str, Any]:
         """The adapter's own settings, secrets in clear: hand them to it, and keep them nowhere else."""
-        own = {key: value for key, value in self.table.items() if key not in ("platform", "policy", "outbox")}
+        own = {
+            key: value
+            for key, value in self.table.items()
+            if key not in ("platform", "policy", "outbox")
+        }
         return {key: self._resolved(key, value) for key, value in own.items()}
 
     @property
@@ -108,7 +122,9 @@ def config_path(path: str | Path | None = None) -> Path:
     return Path(path or os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG)
 
 
-def load_connections(path: str | Path | None = None, *, needed: bool = True) -> Mapping[str, ConnectionSettings]:
+def load_connections(
+    path: str | Path | None = None, *, needed: bool = True
+) -> Mapping[str, ConnectionSettings]:
     """Return the file's connections by name, at least one. See `config_path` for which file.
 
     Where none is `needed`, a file without any is fine, and so is no file, unless one was named.
@@ -137,7 +153,8 @@ def load_connections(path: str | Path | None = None, *, needed: bool = True) -> 
 def load_table(name: str, path: str | Path | None = None) -> Mapping[str, object]:
     """Return a top-level table of the file; an empty one when there is none, or no file and none was named.
 
-    Raises `ConfigError` as `load_connections` does, and for a variable of the environment that is missing.
+    Raises `ConfigError` as `load_connections` does, and for a variable of the environment that is
+    missing.
     """
     source = config_path(path)
     if source == DEFAULT_CONFIG and not source.exists():
@@ -146,7 +163,9 @@ def load_table(name: str, path: str | Path | None = None) -> Mapping[str, object
     if not isinstance(table, dict):
         raise ConfigError(f"{source}: {name} must be a table: [{name}]")
     where = f"{source}: [{name}]"
-    return {key: _resolved(where, key, value) for key, value in cast("dict[str, object]", table).items()}
+    return {
+        key: _resolved(where, key, value) for key, value in cast("dict[str, object]", table).items()
+    }
 
 
 def _content(source: Path) -> dict[str, object]:
@@ -154,6 +173,8 @@ def _content(source: Path) -> dict[str, object]:
         return tomllib.loads(source.read_text(encoding="utf-8-sig"))
     except OSError as error:
         why = error.strerror or "cannot be read"
-        raise ConfigError(f"{source}: {why} (the file with the connections; {CONFIG_VARIABLE} names another)") from None
+        raise ConfigError(
+            f"{source}: {why} (the file with the connections; {CONFIG_VARIABLE} names another)"
+        ) from None
     except ValueError as error:  # not TOML, or not UTF-8
         raise ConfigError(f"{source}: not TOML: {' '.join(str(error).split())}") from None

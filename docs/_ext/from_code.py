@@ -1,9 +1,8 @@
 """Directives that write parts of the reference from the code itself, so that no table can go stale.
 
-`{error-classes}` and `{remedies}` show the errors, `{exit-codes}` the command's, `{fields} MODEL` a pydantic model's
-fields, `{format} MODEL` a whole JSON format, and `{unconfirmed}` every remark of the adapters on a claim that no
-vendor's page confirms.
-"""
+`{error-classes}` and `{remedies}` show the errors, `{exit-codes}` the command's, `{fields} MODEL` a
+pydantic model's fields, `{format} MODEL` a whole JSON format, and `{unconfirmed}` every remark of
+the adapters on a claim that no vendor's page confirms. """
 
 from __future__ import annotations
 
@@ -39,7 +38,7 @@ def public_errors() -> list[type[PosError]]:
     """Return every error class that a caller can catch, as they stand in the module."""
     found = (getattr(errors, name) for name in errors.__all__)
     kinds = [kind for kind in found if isinstance(kind, type) and issubclass(kind, PosError)]
-    kinds = [kind for kind in kinds if kind not in (PosError, errors.BuriedError)]
+    kinds = [kind for kind in kinds if kind not in (PosError, errors.KeyRetiredError)]
     return sorted(kinds, key=lambda kind: inspect.getsourcelines(kind)[1])
 
 

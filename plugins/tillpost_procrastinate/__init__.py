@@ -4,8 +4,9 @@
     db = "postgresql+psycopg://..."
     engine = "procrastinate"
 
-A job is deferred in the same transaction as the order, so it is there if and only if the order is. It only wakes: who
-has an order in hand, and how many at once, stands in the outbox's own tables. Needs the extra `procrastinate`.
+A job is deferred in the same transaction as the order, so it is there if and only if the order is.
+It only wakes: who has an order in hand, and how many at once, stands in the outbox's own tables.
+Needs the extra `procrastinate`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ def outbox_engines() -> Mapping[str, Callable[[], Procrastinate]]:
 
 
 def _make() -> Procrastinate:
-    from tillpost_procrastinate.engine import Procrastinate  # here, so that looking for plugins stays cheap
+    from tillpost_procrastinate.engine import (
+        Procrastinate,
+    )  # here, so that looking for plugins stays cheap
 
     return Procrastinate()

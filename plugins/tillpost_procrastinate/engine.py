@@ -1,8 +1,9 @@
 """The engine that core knows: it makes Procrastinate's tables, defers jobs in the outbox's transactions, and works.
 
-A job is deferred by calling Procrastinate's own function in plain SQL, on whatever connection the order is added with:
-sync or async, a Session of the caller's or ours. Jobs have no lock and no queueing lock: one would outlive a killed
-worker, the other would make a caller's transaction wait for another's or fail. Two jobs for one order do no harm.
+A job is deferred by calling Procrastinate's own function in plain SQL, on whatever connection the
+order is added with: sync or async, a Session of the caller's or ours. Jobs have no lock and no
+queueing lock: one would outlive a killed worker, the other would make a caller's transaction wait
+for another's or fail. Two jobs for one order do no harm.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ class Procrastinate:
     def __init__(self) -> None:
         """Raise `ConfigError` when Procrastinate isn't installed."""
         if find_spec("procrastinate") is None:
-            raise ConfigError("the engine procrastinate isn't installed: pip install 'tillpost[procrastinate]'")
+            raise ConfigError(
+                "the engine procrastinate isn't installed: pip install 'tillpost[procrastinate]'"
+            )
 
     def is_ready(self, db: Connection) -> bool:
         """Whether Procrastinate's tables are there; raise `ConfigError` where they can't be used, or can't be."""
@@ -64,11 +67,15 @@ class Procrastinate:
 
         raw = db.connection.driver_connection
         assert raw is not None
-        raw.execute(SchemaManager.get_schema())  # as it stands: it holds several statements, and percent signs
+        raw.execute(
+            SchemaManager.get_schema()
+        )  # as it stands: it holds several statements, and percent signs
 
     def wake(self, db: Connection, order_id: str, at: float) -> None:
         """Defer a job for the order, in the transaction that is given."""
-        later = at if at > time.time() else None  # now, whatever the time is on the database's machine
+        later = (
+            at if at > time.time() else None
+        )  # now, whatever the time is on the database's machine
         db.execute(_DEFER, {"args": json.dumps({"order_id": order_id}), "at": later})
 
     def worker(self, processor: Processor) -> ProcrastinateWorker:

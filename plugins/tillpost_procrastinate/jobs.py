@@ -1,7 +1,8 @@
 """Takes Procrastinate's jobs in a thread of its own, and goes on doing so whatever becomes of the database meanwhile.
 
-Procrastinate's worker doesn't notice when its listening connection breaks, so a connection beside it is watched, and
-when that breaks all is made anew. What is missed meanwhile the outbox's own looking finds.
+Procrastinate's worker doesn't notice when its listening connection breaks, so a connection beside
+it is watched, and when that breaks all is made anew. What is missed meanwhile the outbox's own
+looking finds.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ class Jobs:
     `grace` is for how many seconds jobs under way are waited for at the end.
     """
 
-    def __init__(self, url: URL, concurrency: int, grace: float, carry_out: Callable[[str], Future[None]]) -> None:
+    def __init__(
+        self, url: URL, concurrency: int, grace: float, carry_out: Callable[[str], Future[None]]
+    ) -> None:
         self._address = _address(url)
         self._concurrency = concurrency
         self._grace = grace
@@ -72,7 +75,10 @@ class Jobs:
 
     def _run(self) -> None:
         # psycopg needs this kind of loop, which isn't every system's own.
-        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner, suppress(asyncio.CancelledError):
+        with (
+            asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner,
+            suppress(asyncio.CancelledError),
+        ):
             runner.run(self._take())
 
     async def _take(self) -> None:
@@ -85,16 +91,26 @@ class Jobs:
             try:
                 await self._take_while_connected()
             except Exception as trouble:  # noqa: BLE001  whatever ended it, it begins again
-                log.warning("jobs can't be taken, and due orders are looked for: %s", " ".join(str(trouble).split()))
+                log.warning(
+                    "jobs can't be taken, and due orders are looked for: %s",
+                    " ".join(str(trouble).split()),
+                )
             await asyncio.sleep(AGAIN_AFTER)
 
     async def _take_while_connected(self) -> None:
         connector = procrastinate.PsycopgConnector(
-            kwargs=self._address, min_size=1, max_size=4, timeout=ANSWERS_WITHIN, reconnect_timeout=ANSWERS_WITHIN
+            kwargs=self._address,
+            min_size=1,
+            max_size=4,
+            timeout=ANSWERS_WITHIN,
+            reconnect_timeout=ANSWERS_WITHIN,
         )
         app = procrastinate.App(connector=connector)
         app.task(name=TASK, queue=QUEUE)(self._carry_out_job)
-        async with await psycopg.AsyncConnection.connect(**self._address, autocommit=True) as watched, app.open_async():
+        async with (
+            await psycopg.AsyncConnection.connect(**self._address, autocommit=True) as watched,
+            app.open_async(),
+        ):
             both = (
                 asyncio.create_task(self._work(app)),
                 asyncio.create_task(self._watch(watched, app)),
@@ -123,7 +139,9 @@ class Jobs:
     async def _carry_out_job(self, order_id: str) -> None:
         await asyncio.wrap_future(self._carry_out(order_id))
 
-    async def _watch(self, connection: psycopg.AsyncConnection[Any], app: procrastinate.App) -> None:
+    async def _watch(
+        self, connection: psycopg.AsyncConnection[Any], app: procrastinate.App
+    ) -> None:
         """Return only by raising: the database doesn't answer."""
         clear_at = time.monotonic()
         while True:
@@ -144,6 +162,9 @@ class Jobs:
 
 def _address(url: URL) -> dict[str, Any]:
     """Return the database's address as psycopg takes it."""
-    several = {name: ",".join(value) if isinstance(value, tuple) else value for name, value in url.query.items()}
+    several = {
+        name: ",".join(value) if isinstance(value, tuple) else value
+        for name, value in url.query.items()
+    }
     bounds = {"connect_timeout": str(int(ANSWERS_WITHIN)), **several}
     return {**url.translate_connect_args(username="user", database="dbname"), **bounds}

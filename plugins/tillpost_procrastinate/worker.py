@@ -1,8 +1,9 @@
 """A worker that Procrastinate's jobs wake, and that looks into the store besides: a lost job costs time, not an order.
 
-A job has its order processed, and then whatever else is due. So do orders that have been due for a moment without
-anybody having taken them: those of dead workers, of jobs that were lost, of a connection that was full or comes back
-from an outage, and such as were added under another engine. Jobs aren't deferred for these, so no queue can grow.
+A job has its order processed, and then whatever else is due. So do orders that have been due for a
+moment without anybody having taken them: those of dead workers, of jobs that were lost, of a
+connection that was full or comes back from an outage, and such as were added under another engine.
+Jobs aren't deferred for these, so no queue can grow.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ import time
 from concurrent.futures import Future
 from functools import partial
 
-from tillpost.outbox import Processor, StoreError
+from tillpost.outbox import DatabaseError, Processor
 from tillpost.outbox.orders.claims import Claim
-from tillpost.outbox.thread_pool import Crew
-from tillpost.outbox.worker.maintenance import Tending
+from tillpost.outbox.thread_pool import DaemonThreadPool
+from tillpost.outbox.worker.maintenance import Maintenance
 from tillpost_procrastinate.jobs import Jobs
 
 __all__ = ["ProcrastinateWorker"]
@@ -39,9 +40,9 @@ class ProcrastinateWorker:
 
     def __init__(self, processor: Processor) -> None:
         self._processor = processor
-        self._tending = Tending(processor)
+        self._tending = Maintenance(processor)
         self._threads = processor.outbox.settings.threads
-        self._crew = Crew(self._threads, "tillpost-order")
+        self._crew = DaemonThreadPool(self._threads, "tillpost-order")
         self._stopped = False
 
     def stop(self) -> None:
@@ -51,7 +52,7 @@ class ProcrastinateWorker:
 
     def run(self, *, until_idle: bool = False) -> None:
         """Work until stopped, or until idle. Store failures are logged and waited out."""
-        self._crew = Crew(self._threads, "tillpost-order")
+        self._crew = DaemonThreadPool(self._threads, "tillpost-order")
         jobs = Jobs(self._processor.store.database.engine.url, self._threads, GRACE, self._woken)
         jobs.start()
         try:
@@ -61,7 +62,7 @@ class ProcrastinateWorker:
                     self._take_late_ones()
                     if until_idle and not self._crew.busy and self._tending.idle():
                         return
-                except StoreError as trouble:
+                except DatabaseError as trouble:
                     log.warning("%s", trouble)
                     time.sleep(STORE_AGAIN)
                     continue
@@ -79,12 +80,14 @@ class ProcrastinateWorker:
         try:
             self._processor.process(order_id)
             self._go_on()
-        except StoreError as trouble:
+        except DatabaseError as trouble:
             log.warning("order %s is looked for again: %s", order_id, trouble)
 
     def _take_late_ones(self) -> None:
         late = self._processor.clock() - LATE
-        if self._crew.spare > 0 and any(due_at <= late for due_at in self._processor.store.waiting().values()):
+        if self._crew.spare > 0 and any(
+            due_at <= late for due_at in self._processor.store.waiting().values()
+        ):
             for claim in self._processor.claim(self._crew.spare):
                 self._crew.submit(partial(self._handle, claim))
 
@@ -92,7 +95,7 @@ class ProcrastinateWorker:
         try:
             self._processor.handle(claim)
             self._go_on()
-        except StoreError as trouble:
+        except DatabaseError as trouble:
             log.warning("%s", trouble)
 
     def _go_on(self) -> None:

@@ -1,6 +1,7 @@
 """Simulators of the bundled platforms, and the scenarios that `tillpost demo` plays on them.
 
-Each is a real HTTP server with state, a ledger and faults. Needs the extra `simulator`; importing this package doesn't.
+Each is a real HTTP server with state, a ledger and faults. Needs the extra `simulator`; importing
+this package doesn't.
 """
 
 from __future__ import annotations

@@ -21,17 +21,28 @@ from tillpost.plugins.manager import adapter_named
 from tillpost.testing import Cassettes, Source, leaks_in, read_provenance
 from tillpost.testing.files import read_yaml
 
-SAMPLES_OF_PEOPLE = ("Mia Chen", "+61400111222", "mia@example.com", "Tom O'Neil", "+61400333444", "Wattle St")
+SAMPLES_OF_PEOPLE = (
+    "Mia Chen",
+    "+61400111222",
+    "mia@example.com",
+    "Tom O'Neil",
+    "+61400333444",
+    "Wattle St",
+)
 """Who stands in the example orders of this repository."""
 
-UNRECORDED = frozenset({"authorize_url", "parse_webhook", "exchange_code", "refresh", "revoke", "account"})
+UNRECORDED = frozenset(
+    {"authorize_url", "parse_webhook", "exchange_code", "refresh", "revoke", "account"}
+)
 """The first two send nothing; of what the next send and get, masking leaves nothing to be played. `account` isn't about
 orders, and is asked once, when a store is connected."""
 
 
 def exchanges(path: Path) -> list[tuple[Any, Any]]:
     """Return the requests of a cassette, each with its response."""
-    return [(exchange["request"], exchange["response"]) for exchange in read_yaml(path)["interactions"]]
+    return [
+        (exchange["request"], exchange["response"]) for exchange in read_yaml(path)["interactions"]
+    ]
 
 
 @contextmanager
@@ -47,10 +58,9 @@ def but_for_masks(misfit: type[Exception]) -> Generator[None]:
 class CassetteFiles:
     """The tests. `cassettes` are the platform's; `recorded_by` is the file that plays and records them.
 
-    `documents` are how an origin begins that is a vendor's sample, `people` who stands in such samples. `operations`
-    have a cassette beside those that the adapter has. `name` is a text in `submit.yaml` under a public field, `person`
-    a field of it in which a person stands.
-    """
+    `documents` are how an origin begins that is a vendor's sample, `people` who stands in such
+    samples. `operations` have a cassette beside those that the adapter has. `name` is a text in
+    `submit.yaml` under a public field, `person` a field of it in which a person stands."""
 
     cassettes: ClassVar[Cassettes]
     recorded_by: ClassVar[Path]
@@ -69,7 +79,10 @@ class CassetteFiles:
     def test_it_says_where_it_comes_from(self, path: Path) -> None:
         said = read_provenance(path)
 
-        assert (said.platform, said.api_version) == (self.cassettes.platform, self.cassettes.api_version)
+        assert (said.platform, said.api_version) == (
+            self.cassettes.platform,
+            self.cassettes.api_version,
+        )
         assert date.fromisoformat(said.recorded)
         if said.source is Source.VENDOR_SAMPLE:
             assert said.origin.startswith(self.documents)
@@ -92,15 +105,21 @@ class CassetteFiles:
         assert path.stat().st_size < 25_000
 
     @pytest.mark.parametrize("planted", [CANARIES[0], CANARY.phone, "ada@lovelace.example"])
-    def test_a_secret_or_a_person_planted_under_a_public_name_is_found(self, tmp_path: Path, planted: str) -> None:
+    def test_a_secret_or_a_person_planted_under_a_public_name_is_found(
+        self, tmp_path: Path, planted: str
+    ) -> None:
         spoilt = self._spoilt(tmp_path, self.name, planted)
 
         assert leaks_in(spoilt, headers=self.cassettes.headers, canaries=CANARIES)
 
-    def test_a_person_in_a_field_that_was_declared_public_by_mistake_is_found(self, tmp_path: Path) -> None:
+    def test_a_person_in_a_field_that_was_declared_public_by_mistake_is_found(
+        self, tmp_path: Path
+    ) -> None:
         spoilt = self._spoilt(tmp_path, f'"{self.person}": "{MASK}"', f'"{self.person}": "Ada"')
 
-        assert {leak.looks_like for leak in leaks_in(spoilt, headers=self.cassettes.headers)} == {"a person"}
+        assert {leak.looks_like for leak in leaks_in(spoilt, headers=self.cassettes.headers)} == {
+            "a person"
+        }
 
     def _spoilt(self, folder: Path, text: str, instead: str) -> Path:
         """Return `submit.yaml` with another text in it."""
@@ -112,15 +131,33 @@ class CassetteFiles:
         return spoilt
 
     def test_every_operation_has_a_cassette(self) -> None:
-        wanted = adapter_named(self.cassettes.platform).capabilities() - UNRECORDED | self.operations
+        wanted = (
+            adapter_named(self.cassettes.platform).capabilities() - UNRECORDED | self.operations
+        )
 
         assert wanted <= {path.stem for path in self.cassettes.folder.glob("*.yaml")}
 
     def test_recording_again_gives_the_same_files(self, tmp_path: Path) -> None:
         """In a process of its own, as a person would; another day may stand in them."""
         self.need_samples()
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "tillpost.testing.cassettes", "-p", "no:cacheprovider"]
-        options = [str(self.recorded_by), "-k", "sync and not async", "--record", "--cassettes", str(tmp_path)]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "tillpost.testing.cassettes",
+            "-p",
+            "no:cacheprovider",
+        ]
+        options = [
+            str(self.recorded_by),
+            "-k",
+            "sync and not async",
+            "--record",
+            "--cassettes",
+            str(tmp_path),
+        ]
         run = subprocess.run([*command, *options], capture_output=True, text=True, timeout=120)
         assert run.returncode == 0, run.stdout
         assert _undated(tmp_path) == _undated(self.cassettes.folder)
@@ -131,6 +168,10 @@ class CassetteFiles:
 
 def _undated(folder: Path) -> dict[str, list[str]]:
     return {
-        path.name: [line for line in path.read_text("utf-8").splitlines() if not line.startswith("  recorded:")]
+        path.name: [
+            line
+            for line in path.read_text("utf-8").splitlines()
+            if not line.startswith("  recorded:")
+        ]
         for path in folder.glob("*.yaml")
     }

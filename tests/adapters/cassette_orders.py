@@ -12,7 +12,17 @@ from datetime import datetime
 from typing import Any, Generic, Protocol, Self, TypeVar
 from unittest.mock import patch
 
-from tillpost.models.order import Address, Charge, Customer, Delivery, Discount, Line, Modifier, Order, Payment
+from tillpost.models.order import (
+    Address,
+    Charge,
+    Customer,
+    Delivery,
+    Discount,
+    Line,
+    Modifier,
+    Order,
+    Payment,
+)
 from tillpost.simulator import FaultPlan, Running, Simulator, serve_in_thread
 from tillpost.testing import Origin, simulated
 
@@ -22,7 +32,9 @@ T = TypeVar("T", bound=Simulator, covariant=True)
 CANARY_TOKEN = "canary-token-7f3a9c51e2"
 CANARY_KEY = "canary-signing-key-b81d40c6"
 CANARY = Customer(name="Canary Wren", phone="+61455009911", email="canary.wren@aviary.example")
-CANARY_ADDRESS = Address(line1="7 Canary Perch", city="Birdville", region="NSW", postcode="2999", country="AU")
+CANARY_ADDRESS = Address(
+    line1="7 Canary Perch", city="Birdville", region="NSW", postcode="2999", country="AU"
+)
 CANARY_NOTE = "No onions for the canary"
 CANARY_PAYMENT = "pi_canary_5512"
 CANARIES = (
@@ -85,7 +97,12 @@ class Simulated(Generic[S]):
                     prepare(running.simulator)
                 yield running
 
-        return simulated(serve, origin=f"the {self.title} simulator of this repository", note=note, settings=settings)
+        return simulated(
+            serve,
+            origin=f"the {self.title} simulator of this repository",
+            note=note,
+            settings=settings,
+        )
 
 
 TOASTIE = Line(item_id="5312", sku="BLT", name="BLT toastie", quantity=1, unit_price=1450)
@@ -107,7 +124,11 @@ def order(*lines: Line, **content: Any) -> Order:
     """Return an order for those lines, by the canary, paid in full. `content` is what differs from the usual."""
     charges: Sequence[Charge] = content.get("charges", ())
     discounts: Sequence[Discount] = content.get("discounts", ())
-    total = sum(line.total for line in lines) + sum(c.amount for c in charges) - sum(d.amount for d in discounts)
+    total = (
+        sum(line.total for line in lines)
+        + sum(c.amount for c in charges)
+        - sum(d.amount for d in discounts)
+    )
     total += content.get("tip", 0) + content.get("tax", 0)
     return Order.model_validate(
         {

@@ -11,7 +11,7 @@ import pytest
 
 from adapters.cassette_orders import LUNCH, S, Simulated
 from tillpost.adapter.base import Attempt
-from tillpost.errors import BuriedError, MenuError, Outcome, PosError, UnsupportedError
+from tillpost.errors import KeyRetiredError, MenuError, Outcome, PosError, UnsupportedError
 from tillpost.models.menu import Menu
 from tillpost.models.order import Order
 from tillpost.simulator import Fault, FaultPlan, FaultRule
@@ -38,20 +38,28 @@ class Refusal(Generic[S]):
 
 
 NEVER: Mapping[type[PosError], str] = {
-    BuriedError: "an adapter's signal to core, which no caller ever sees.",
+    KeyRetiredError: "an adapter's signal to core, which no caller ever sees.",
     UnsupportedError: "raised before anything is sent.",
 }
 """Kinds of error of which no platform can have a cassette, and why."""
 
 
-def played(refusals: Sequence[Refusal[S]], simulator: Simulated[S], note: str, **world: Any) -> pytest.MarkDecorator:
+def played(
+    refusals: Sequence[Refusal[S]], simulator: Simulated[S], note: str, **world: Any
+) -> pytest.MarkDecorator:
     """Let a test of `store` and `refusal` run for each, its cassette played by both kinds of Till."""
     params = [
         pytest.param(case, refusal, id=repr(case))
         for refusal in refusals
         for case in cases(
             refusal.name,
-            simulator(refusal.prepare, note=note, faults=refusal.faults, settings=refusal.settings, **world),
+            simulator(
+                refusal.prepare,
+                note=note,
+                faults=refusal.faults,
+                settings=refusal.settings,
+                **world,
+            ),
         )
     ]
     return pytest.mark.parametrize(("store", "refusal"), params, indirect=["store"])
@@ -60,19 +68,25 @@ def played(refusals: Sequence[Refusal[S]], simulator: Simulated[S], note: str, *
 def assert_refused(store: Store, refusal: Refusal[Any], menu: Menu | None = None) -> None:
     """Submit the order, and see that it is refused as it should be.
 
-    A Till would import the menu after a menu error, and here the answer itself is judged: so the adapter alone is
-    asked, or the Till has a `menu` that was imported just now. Then the order is new, and isn't looked for before.
-    """
+    A Till would import the menu after a menu error, and here the answer itself is judged: so the
+    adapter alone is asked, or the Till has a `menu` that was imported just now. Then the order is
+    new, and isn't looked for before."""
     if menu:
         store.till.menu = menu.model_copy(update={"imported_at": datetime.now(UTC)})
     alone = menu is None and issubclass(refusal.error, MenuError)
     with pytest.raises(PosError) as caught:
-        store.ask("submit", Attempt(), order=refusal.order) if alone else store.submit(refusal.order, is_new=bool(menu))
+        store.ask("submit", Attempt(), order=refusal.order) if alone else store.submit(
+            refusal.order, is_new=bool(menu)
+        )
 
     error = caught.value
     assert type(error) is refusal.error
     assert (error.code, error.status_code) == (refusal.code, refusal.status)
-    assert (error.lines, error.reason, error.subjects) == (refusal.lines, refusal.reason, refusal.subjects)
+    assert (error.lines, error.reason, error.subjects) == (
+        refusal.lines,
+        refusal.reason,
+        refusal.subjects,
+    )
     assert (error.retry_after, error.outcome) == (refusal.retry_after, refusal.outcome)
 
 

@@ -14,7 +14,9 @@ Twist = Callable[[httpx.Request, int, Callable[[], httpx.Response]], httpx.Respo
 """Given a request, its number from 0, and a function that carries it out: what comes back."""
 
 
-def untouched(_request: httpx.Request, _number: int, carry_out: Callable[[], httpx.Response]) -> httpx.Response:
+def untouched(
+    _request: httpx.Request, _number: int, carry_out: Callable[[], httpx.Response]
+) -> httpx.Response:
     """Change nothing."""
     return carry_out()
 
@@ -27,7 +29,11 @@ class InProcess(httpx.BaseTransport):
         self.twist = twist
         self.requests = 0
         self._routes = [
-            (route.method, re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", route.path)), route.handler)
+            (
+                route.method,
+                re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", route.path)),
+                route.handler,
+            )
             for route in simulator.routes()
         ]
 
@@ -42,7 +48,15 @@ class InProcess(httpx.BaseTransport):
                 headers = {name.lower(): value for name, value in request.headers.items()}
                 query = dict(request.url.params)
                 target = request.url.raw_path.decode()
-                call = Call(method, request.url.path, request.read(), headers, query, hit.groupdict(), target)
+                call = Call(
+                    method,
+                    request.url.path,
+                    request.read(),
+                    headers,
+                    query,
+                    hit.groupdict(),
+                    target,
+                )
                 with self.simulator.lock:
                     return _response(handler(call))
         return _response(self.simulator.failure(404))

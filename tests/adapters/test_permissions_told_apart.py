@@ -32,7 +32,9 @@ def kounta() -> Iterator[Running[KountaSimulator]]:
         yield running
 
 
-def refusal(platform: str, settings: dict[str, Any], granted_by: str = "Mia Chen") -> PermissionsError:
+def refusal(
+    platform: str, settings: dict[str, Any], granted_by: str = "Mia Chen"
+) -> PermissionsError:
     """Return how a menu import is refused."""
     with (
         Till(adapter_for(platform, settings), Options(granted_by=granted_by)) as till,
@@ -55,13 +57,20 @@ AT_SQUARE: list[tuple[Callable[[SquareSimulator], None], str, str]] = [
 
 AT_KOUNTA: list[tuple[Callable[[KountaSimulator], None], str, str]] = [
     (lambda s: s.expire_token(), "expired", "or another person with admin rights in Kounta"),
-    (lambda s: s.take_permission(), "demoted", "In Kounta, Mia Chen, who connected it, may no longer do"),
+    (
+        lambda s: s.take_permission(),
+        "demoted",
+        "In Kounta, Mia Chen, who connected it, may no longer do",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("provoke", "reason", "says"), AT_SQUARE)
 def test_square_says_whether_an_access_ran_out_or_was_withdrawn(
-    square: Running[SquareSimulator], provoke: Callable[[SquareSimulator], None], reason: str, says: str
+    square: Running[SquareSimulator],
+    provoke: Callable[[SquareSimulator], None],
+    reason: str,
+    says: str,
 ) -> None:
     provoke(square.simulator)
     error = refusal("square", square.settings)
@@ -71,7 +80,10 @@ def test_square_says_whether_an_access_ran_out_or_was_withdrawn(
 
 @pytest.mark.parametrize(("provoke", "reason", "says"), AT_KOUNTA)
 def test_kounta_says_whether_an_access_ran_out_or_its_admin_was_demoted(
-    kounta: Running[KountaSimulator], provoke: Callable[[KountaSimulator], None], reason: str, says: str
+    kounta: Running[KountaSimulator],
+    provoke: Callable[[KountaSimulator], None],
+    reason: str,
+    says: str,
 ) -> None:
     provoke(kounta.simulator)
     error = refusal("kounta", kounta.settings)
@@ -79,15 +91,23 @@ def test_kounta_says_whether_an_access_ran_out_or_its_admin_was_demoted(
     assert says in error.remedy.manager
 
 
-def test_a_token_that_cant_be_renewed_any_more_was_withdrawn(kounta: Running[KountaSimulator]) -> None:
+def test_a_token_that_cant_be_renewed_any_more_was_withdrawn(
+    kounta: Running[KountaSimulator],
+) -> None:
     app = kounta.simulator.settings
     kounta.simulator.expire_token()
     kounta.simulator.revoke_authorisation()
-    client = {"client_id": app.client_id, "client_secret": app.client_secret, "refresh_token": app.refresh_token}
+    client = {
+        "client_id": app.client_id,
+        "client_secret": app.client_secret,
+        "refresh_token": app.refresh_token,
+    }
     error = refusal("kounta", {**kounta.settings, **client}, granted_by="")
     assert error.reason == "withdrawn"
     assert "because the person who connected it was removed there" in error.remedy.manager
-    assert "Another person with admin rights in Kounta has to connect it again" in error.remedy.manager
+    assert (
+        "Another person with admin rights in Kounta has to connect it again" in error.remedy.manager
+    )
 
 
 def test_an_access_shows_whose_it_is_and_what_can_be_chosen(
@@ -104,11 +124,17 @@ def test_an_access_shows_whose_it_is_and_what_can_be_chosen(
         assert kounta.settings[setting] in [choice.value for choice in choices]
 
 
-def test_an_access_is_given_back_by_the_application_that_was_granted_it(square: Running[SquareSimulator]) -> None:
+def test_an_access_is_given_back_by_the_application_that_was_granted_it(
+    square: Running[SquareSimulator],
+) -> None:
     app = square.simulator.settings
     with pytest.raises(PermissionsError, match="only the application"):
         revoke("square", held(square), base_url=square.url)
-    revoke("square", held(square, client_id=app.client_id, client_secret=app.client_secret), base_url=square.url)
+    revoke(
+        "square",
+        held(square, client_id=app.client_id, client_secret=app.client_secret),
+        base_url=square.url,
+    )
     assert refusal("square", square.settings).reason == "withdrawn"
 
 

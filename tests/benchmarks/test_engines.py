@@ -1,8 +1,8 @@
 """How fast one and two workers drain a backlog under each engine and database, and how soon a single order goes.
 
-All is timed in turn in one run, and printed as ratios to one embedded worker on SQLite, because the machine's speed
-drops out of those: `pytest tests/benchmarks/test_engines.py`. The workers share the machine with the simulator.
-"""
+All is timed in turn in one run, and printed as ratios to one embedded worker on SQLite, because the
+machine's speed drops out of those: `pytest tests/benchmarks/test_engines.py`. The workers share the
+machine with the simulator."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ ROUNDS = 3
 SINGLES = 15
 SETUPS = (("sqlite", "embedded"), ("postgresql", "embedded"), ("postgresql", "procrastinate"))
 AT_ONCE = FaultPlan()
-AFTER_A_WHILE = FaultPlan(rate=1, method="POST", faults=(Fault(kind=FaultKind.SLOW_DRIP, drip_seconds=0.15),))
+AFTER_A_WHILE = FaultPlan(
+    rate=1, method="POST", faults=(Fault(kind=FaultKind.SLOW_DRIP, drip_seconds=0.15),)
+)
 
 
 @pytest.fixture
@@ -54,7 +56,8 @@ def drained(square: Running[SquareSimulator], url: str, engine: str, workers: in
         for number in range(ORDERS):
             outbox.add(paid(f"A-{number}", [TOASTIE]), connection="cafe", is_new=True)
         running = [
-            WorkerProcess(url, square.settings, engine=engine, concurrency=64, until_idle=True) for _ in range(workers)
+            WorkerProcess(url, square.settings, engine=engine, concurrency=64, until_idle=True)
+            for _ in range(workers)
         ]
         for worker in running:
             assert worker.process.wait(300) == 0
@@ -86,20 +89,30 @@ def test_how_fast_a_backlog_is_drained(
                 rates[database, engine, workers].append(drained(square, url, engine, workers))
     floor = statistics.median(rates["sqlite", "embedded", 1])
     with capsys.disabled():
-        print(f"\na backlog of {ORDERS}, the platform answers {answers}; one embedded worker on SQLite: {floor:.0f}/s")
+        print(
+            f"\na backlog of {ORDERS}, the platform answers {answers}; one embedded worker on SQLite: {floor:.0f}/s"
+        )
         for (database, engine, workers), each in rates.items():
-            print(f"  {database:10} {engine:13} {workers} workers: {statistics.median(each) / floor:.2f} of that")
+            print(
+                f"  {database:10} {engine:13} {workers} workers: {statistics.median(each) / floor:.2f} of that"
+            )
 
 
 @pytest.mark.timeout(600)
 def test_how_soon_a_single_order_goes(
-    square: Running[SquareSimulator], postgres: PostgresServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    square: Running[SquareSimulator],
+    postgres: PostgresServer,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     waits = defaultdict[tuple[str, str], list[float]](list)
     for database, engine in SETUPS:
         square.simulator.reset()
         url = fresh(database, postgres, tmp_path)
-        with Outbox(url, engine=engine) as outbox, WorkerProcess(url, square.settings, engine=engine):
+        with (
+            Outbox(url, engine=engine) as outbox,
+            WorkerProcess(url, square.settings, engine=engine),
+        ):
             for number in range(SINGLES + 1):
                 outbox.add(paid(f"A-{number}", [TOASTIE]), connection="cafe", is_new=True)
                 took = until(partial(has_more_than, square, number), 30, "the order")
@@ -109,4 +122,6 @@ def test_how_soon_a_single_order_goes(
     with capsys.disabled():
         print("\nfrom the commit of a single order to the register, median:")
         for (database, engine), each in waits.items():
-            print(f"  {database:10} {engine:13} {statistics.median(each):.2f} s (at most {max(each):.2f} s)")
+            print(
+                f"  {database:10} {engine:13} {statistics.median(each):.2f} s (at most {max(each):.2f} s)"
+            )

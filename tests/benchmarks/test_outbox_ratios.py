@@ -1,10 +1,10 @@
 """What keeping orders on disk costs beside doing without, as ratios of two things timed in turn in one run.
 
-Adding beside a bare insert of the same row with the same durability; draining beside bare `AsyncTill.submit` at the
-same concurrency, against a Square simulator in a process of its own, so that it shares no interpreter with either;
-claiming the next order among many stored ones beside claiming it among few. Printed beside their bars, and fail no
-run: `pytest tests/benchmarks`, which the suite leaves out.
-"""
+Adding beside a bare insert of the same row with the same durability; draining beside bare
+`AsyncTill.submit` at the same concurrency, against a Square simulator in a process of its own, so
+that it shares no interpreter with either; claiming the next order among many stored ones beside
+claiming it among few. Printed beside their bars, and fail no run: `pytest tests/benchmarks`, which
+the suite leaves out."""
 
 from __future__ import annotations
 
@@ -45,7 +45,13 @@ asyncio.run(serve(simulator, ready=lambda url: print(json.dumps(simulator.connec
 def small_order(name: str) -> Order:
     """A coffee and another, as most orders are."""
     milk = {"modifier_id": "228", "name": "Oat milk", "unit_price": 80}
-    line = {"item_id": "7302", "sku": "FW-R", "name": "Flat white, regular", "quantity": 1, "unit_price": 550}
+    line = {
+        "item_id": "7302",
+        "sku": "FW-R",
+        "name": "Flat white, regular",
+        "quantity": 1,
+        "unit_price": 550,
+    }
     return Order.model_validate(
         {
             "id": name,
@@ -81,7 +87,10 @@ def test_adding_costs_little_more_than_a_bare_insert_with_the_same_durability(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     orders, spent = small_orders("add", 2_000), (list[float](), list[float]())
-    with Outbox(f"sqlite:///{tmp_path}/ours.db") as outbox, Outbox(f"sqlite:///{tmp_path}/bare.db") as same_tables:
+    with (
+        Outbox(f"sqlite:///{tmp_path}/ours.db") as outbox,
+        Outbox(f"sqlite:///{tmp_path}/bare.db") as same_tables,
+    ):
         same_tables.prepare()
         outbox.add(small_order("first"), connection="cafe")
         with outbox.database.reading() as db:
@@ -101,7 +110,12 @@ def test_adding_costs_little_more_than_a_bare_insert_with_the_same_durability(
             spent[1].append(seconds(lambda order=order: bare_insert(order)))  # type: ignore[misc]
         bare.close()
     ours, floor = map(statistics.median, spent)
-    tell(capsys, f"adds a second / bare inserts a second ({ours * 1e6:.0f} us)", floor / ours, f"{ADD_AT_LEAST}")
+    tell(
+        capsys,
+        f"adds a second / bare inserts a second ({ours * 1e6:.0f} us)",
+        floor / ours,
+        f"{ADD_AT_LEAST}",
+    )
 
 
 # ---------------------------------------------------------------------- draining
@@ -110,7 +124,9 @@ def test_adding_costs_little_more_than_a_bare_insert_with_the_same_durability(
 @pytest.fixture
 def square() -> Generator[dict[str, Any]]:
     """A Square simulator in a process of its own: the settings to connect to it with."""
-    with subprocess.Popen([sys.executable, "-c", SIMULATOR], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", SIMULATOR], stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             assert process.stdout
             yield json.loads(process.stdout.readline())
@@ -152,7 +168,12 @@ def test_draining_the_outbox_costs_little_more_than_bare_submitting(
             assert set(db.execute(select(t.orders.c.state)).scalars()) == {"received"}
     ours, floor = map(statistics.median, spent)
     rate = f"{size / ours:.0f} a second"
-    tell(capsys, f"orders drained / submitted, {at_once} at once ({rate})", floor / ours, f"{DRAIN_AT_LEAST}")
+    tell(
+        capsys,
+        f"orders drained / submitted, {at_once} at once ({rate})",
+        floor / ours,
+        f"{DRAIN_AT_LEAST}",
+    )
 
 
 # ---------------------------------------------------------------------- claiming
@@ -171,7 +192,13 @@ def fill(outbox: Outbox, count: int, *, done: bool) -> None:
             numbers = range(some, min(some + 5_000, count))
             named = {f"o-{number:06}": now - count + number for number in numbers}
             rows = [
-                {**sample, **stood, "id": name, "added_at": at, "content": content.replace("o-sample", name)}
+                {
+                    **sample,
+                    **stood,
+                    "id": name,
+                    "added_at": at,
+                    "content": content.replace("o-sample", name),
+                }
                 for name, at in named.items()
             ]
             db.execute(insert(t.orders), rows)
@@ -187,14 +214,18 @@ def time_of_claiming(outbox: Outbox, *, done: bool) -> float:
             began = time.perf_counter()
             (claim,) = processor.claim(1)
             spent.append(time.perf_counter() - began)
-            outbox.store.free(claim, time.time(), rest=1e6, deaths=0)
+            outbox.store.free(claim, time.time(), rest=1e6, crash_count=0)
     return statistics.median(spent)
 
 
 @pytest.mark.parametrize("done", [True, False], ids=["mostly done", "all waiting"])
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_claiming_the_next_order_costs_the_same_among_many_as_among_few(
-    database: str, done: bool, tmp_path: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+    database: str,
+    done: bool,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     found = list[float]()
     for count in (FEW, MANY):

@@ -1,9 +1,13 @@
 """What Tillpost costs beside what it stands on, as ratios of two things timed in turn in one run.
 
-The machine's speed drops out of a ratio of many interleaved rounds. Two are printed: of the least times, which say what
-the code itself takes, and of the medians, which hold what neighbours on the machine took from it too. That is more for
-the longer of two runs, since the neighbours empty its caches: medians of one code were seen from 2.4 to 2.8.
-The figures are printed beside their bars, and fail no run, because the machines that run this are shared:
+The machine's speed drops out of a ratio of many interleaved rounds. Two are printed: of the least
+    times, which say what
+the code itself takes, and of the medians, which hold what neighbours on the machine took from it
+    too. That is more for
+the longer of two runs, since the neighbours empty its caches: medians of one code were seen from
+    2.4 to 2.8.
+The figures are printed beside their bars, and fail no run, because the machines that run this are
+    shared:
 `pytest tests/benchmarks`, which the suite leaves out.
 """
 
@@ -38,7 +42,13 @@ def big_order(number: int) -> Order:
     """An order of 20 lines with 3 modifiers each, of the simulator's own shop."""
     chosen = (("228", "Oat milk", 80), ("231", "Shot", 60), ("232", "Syrup", 70))
     modifiers = [{"modifier_id": i, "name": name, "unit_price": price} for i, name, price in chosen]
-    line = {"item_id": "7302", "sku": "FW-R", "name": "Flat white, regular", "quantity": 1, "unit_price": 550}
+    line = {
+        "item_id": "7302",
+        "sku": "FW-R",
+        "name": "Flat white, regular",
+        "quantity": 1,
+        "unit_price": 550,
+    }
     lines = [{**line, "modifiers": modifiers}] * 20
     return Order.model_validate(
         {
@@ -73,7 +83,9 @@ def real_answers(order: Order) -> list[bytes]:
     """What the simulator answers to the two calls of a submission."""
     simulator, answers = SquareSimulator(), list[bytes]()
 
-    def keep(_request: httpx.Request, _number: int, carry_out: Callable[[], httpx.Response]) -> httpx.Response:
+    def keep(
+        _request: httpx.Request, _number: int, carry_out: Callable[[], httpx.Response]
+    ) -> httpx.Response:
         answer = carry_out()
         answers.append(answer.content)
         return answer
@@ -112,23 +124,35 @@ def ratio(
     return f"{least:.2f} at their least, {middle:.2f} in the middle"
 
 
-def test_submitting_a_big_order_costs_little_more_than_posting_its_bytes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_submitting_a_big_order_costs_little_more_than_posting_its_bytes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     answers = real_answers(big_order(0))
     assert json.loads(answers[0])["order"]["total_money"]["amount"] == 20 * 760
     transport = Canned(answers)
     with httpx.Client(transport=transport) as client:
         till = Till.connect(
-            "square", http_client=client, base_url="http://127.0.0.1", access_token="t" * 20, location_id="L-CAFE"
+            "square",
+            http_client=client,
+            base_url="http://127.0.0.1",
+            access_token="t" * 20,
+            location_id="L-CAFE",
         )
         till.submit(big_order(-1))
-        headers = {"Authorization": "Bearer x", "Content-Type": "application/json", "Square-Version": "2025-08-20"}
+        headers = {
+            "Authorization": "Bearer x",
+            "Content-Type": "application/json",
+            "Square-Version": "2025-08-20",
+        }
         create, pay = transport.sent
 
         def post_ready_bytes(_: Order) -> None:
             client.post("http://127.0.0.1/v2/orders", content=create, headers=headers).read()
             client.post("http://127.0.0.1/v2/payments", content=pay, headers=headers).read()
 
-        measured = ratio(till.submit, post_ready_bytes, big_order, rounds=400, clock=time.thread_time)
+        measured = ratio(
+            till.submit, post_ready_bytes, big_order, rounds=400, clock=time.thread_time
+        )
     with capsys.disabled():
         print(f"\nsubmit / two bare posts of its bytes: {measured} (the bar is {SUBMIT_AT_MOST})")
 
@@ -136,21 +160,24 @@ def test_submitting_a_big_order_costs_little_more_than_posting_its_bytes(capsys:
 def test_importing_tillpost_costs_little_more_than_importing_what_it_stands_on(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    # pip compiles what it installs, and nobody has compiled what runs from its source: the warm-up does so for both.
+    # pip compiles what it installs, and nobody has compiled what runs from its source: the warm-up
+    # does so for both.
     compiled = os.environ | {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path)}
 
     def importing(modules: str) -> Callable[[None], object]:
         command = [sys.executable, "-c", f"import {modules}"]
         return lambda _: subprocess.run(command, check=True, env=compiled)
 
-    listing = (
-        "import sys, tillpost; print(*(m for m in sys.modules if not m.startswith(('tillpost', '_', 'encodings'))))"
-    )
-    loaded = subprocess.run([sys.executable, "-c", listing], check=True, capture_output=True, text=True).stdout.split()
+    listing = "import sys, tillpost; print(*(m for m in sys.modules if not m.startswith(('tillpost', '_', 'encodings'))))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", listing], check=True, capture_output=True, text=True
+    ).stdout.split()
     floor = importing(", ".join(loaded))
     ours = importing("tillpost")
     for warm_up in (floor, ours):
         warm_up(None)
     measured = ratio(ours, floor, lambda _: None, rounds=21, clock=childrens_time)
     with capsys.disabled():
-        print(f"\nimport tillpost / import its dependencies: {measured} (the bar is {IMPORT_AT_MOST})")
+        print(
+            f"\nimport tillpost / import its dependencies: {measured} (the bar is {IMPORT_AT_MOST})"
+        )

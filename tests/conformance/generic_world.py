@@ -22,7 +22,9 @@ class GenericWorld(World[GenericSimulator]):
     create_path = "/orders$"
 
     def order(self, order_id: str) -> Order:
-        white = FLAT_WHITE.model_copy(update={"quantity": 2, "modifiers": (OAT,), "note": "extra hot"})
+        white = FLAT_WHITE.model_copy(
+            update={"quantity": 2, "modifiers": (OAT,), "note": "extra hot"}
+        )
         return paid(order_id, [white, TOASTIE], surcharge=271, off=200, tip=100)
 
     def drifted(self, order_id: str) -> Order:
@@ -37,13 +39,19 @@ class GenericWorld(World[GenericSimulator]):
     def signed(self, body: bytes, at: float) -> Delivery:
         stamp, target = str(int(at)), "/hooks/pos"
         text = signed_text(stamp, "POST", target, "", body)
-        signature = hmac.new(self.simulator.settings.signing_key.encode(), text, hashlib.sha256).hexdigest()
+        signature = hmac.new(
+            self.simulator.settings.signing_key.encode(), text, hashlib.sha256
+        ).hexdigest()
         headers = {"Tillpost-Timestamp": stamp, "Tillpost-Signature": signature}
         return Delivery(headers, body, f"https://shop.example{target}")
 
     def about(self, pos_order: PosOrder, at: float) -> bytes:
-        now = PosOrder.model_validate(self.simulator.world.named(pos_order.id).answer().model_dump())
-        told = OrderChanged(event_id="e1", pos_id=pos_order.id, reference=pos_order.reference, pos_order=now)
+        now = PosOrder.model_validate(
+            self.simulator.world.named(pos_order.id).answer().model_dump()
+        )
+        told = OrderChanged(
+            event_id="e1", pos_id=pos_order.id, reference=pos_order.reference, pos_order=now
+        )
         return told.model_dump_json().encode()
 
     def troubles(self) -> Mapping[type[PosError], Trouble | Impossible]:
@@ -51,12 +59,16 @@ class GenericWorld(World[GenericSimulator]):
 
         def named(kind: type[PosError]) -> Trouble:
             # The POS names our classes itself; each is refused as the page says.
-            return Trouble(lambda: simulator.refuse_orders(kind.__name__), outcome=Outcome.NOT_CREATED)
+            return Trouble(
+                lambda: simulator.refuse_orders(kind.__name__), outcome=Outcome.NOT_CREATED
+            )
 
         return {
             **{kind: named(kind) for kind in KINDS},
             OutageError: Trouble(lambda: simulator.set_outage(), outcome=Outcome.UNKNOWN),
-            PermissionsError: Trouble(lambda: simulator.change_signing_key("another-key-of-16-characters")),
+            PermissionsError: Trouble(
+                lambda: simulator.change_signing_key("another-key-of-16-characters")
+            ),
             UnknownPosError: Trouble(
                 lambda: simulator.refuse_orders("TeapotError", status=418), outcome=Outcome.UNKNOWN
             ),

@@ -46,7 +46,9 @@ class KountaWorld(World[KountaSimulator]):
         return {**self.running.settings, **STAND_INS, "attention_product": "9005", "import_pace": 0}
 
     def order(self, order_id: str) -> Order:
-        white = FLAT_WHITE.model_copy(update={"quantity": 2, "modifiers": (OAT,), "note": "extra hot"})
+        white = FLAT_WHITE.model_copy(
+            update={"quantity": 2, "modifiers": (OAT,), "note": "extra hot"}
+        )
         return paid(order_id, [white, TOASTIE], surcharge=271, off=200, tip=100)
 
     def drifted(self, order_id: str) -> Order:
@@ -75,7 +77,11 @@ class KountaWorld(World[KountaSimulator]):
     def granted(self) -> dict[str, str]:
         chosen = self.simulator.settings
         client = {"client_id": chosen.client_id, "client_secret": chosen.client_secret}
-        return {"code": self.simulator.new_authorisation_code(), "redirect_uri": chosen.redirect_uri, **client}
+        return {
+            "code": self.simulator.new_authorisation_code(),
+            "redirect_uri": chosen.redirect_uri,
+            **client,
+        }
 
     def webhook_settings(self) -> dict[str, object]:
         return {"webhook_secret": self.simulator.settings.webhook_secret}
@@ -100,16 +106,22 @@ class KountaWorld(World[KountaSimulator]):
         return {
             MenuError: Trouble(order=self.gone),
             OutageError: Trouble(lambda: simulator.set_outage(), outcome=Outcome.UNKNOWN),
-            RateLimitError: Trouble(lambda: create_answered(Fault(kind=FaultKind.RATE_LIMITED, retry_after=3600))),
+            RateLimitError: Trouble(
+                lambda: create_answered(Fault(kind=FaultKind.RATE_LIMITED, retry_after=3600))
+            ),
             RegisterOfflineError: Trouble(
-                lambda: simulator.switch_register(online=False), settings={"pass_thru_printing": True}
+                lambda: simulator.switch_register(online=False),
+                settings={"pass_thru_printing": True},
             ),
             PermissionsError: Trouble(lambda: simulator.revoke_token(), outcome=Outcome.UNKNOWN),
             TaxError: Trouble(surcharge_as_a_tax, outcome=Outcome.CREATED, after_import=True),
             StoreClosedError: Trouble(lambda: simulator.switch_ordering(online=False)),
-            OrderError: Impossible("no refusal of an order's own content is known; an unknown one keeps its words"),
+            OrderError: Impossible(
+                "no refusal of an order's own content is known; an unknown one keeps its words"
+            ),
             SetupError: Trouble(settings={"tip_product": None}),
             UnknownPosError: Trouble(
-                lambda: create_answered(Fault(kind=FaultKind.HTML, status=418)), outcome=Outcome.UNKNOWN
+                lambda: create_answered(Fault(kind=FaultKind.HTML, status=418)),
+                outcome=Outcome.UNKNOWN,
             ),
         }

@@ -40,7 +40,9 @@ class SquareWorld(World[SquareSimulator]):
     advance_path = "/v2/payments$"
 
     def order(self, order_id: str) -> Order:
-        white = FLAT_WHITE.model_copy(update={"quantity": 2, "modifiers": (OAT,), "note": "extra hot"})
+        white = FLAT_WHITE.model_copy(
+            update={"quantity": 2, "modifiers": (OAT,), "note": "extra hot"}
+        )
         return paid(order_id, [white, TOASTIE], surcharge=271, off=200, tip=100)
 
     def drifted(self, order_id: str) -> Order:
@@ -69,18 +71,29 @@ class SquareWorld(World[SquareSimulator]):
     def granted(self) -> dict[str, str]:
         chosen = self.simulator.settings
         client = {"client_id": chosen.client_id, "client_secret": chosen.client_secret}
-        return {"code": self.simulator.new_authorisation_code(), "redirect_uri": chosen.redirect_url, **client}
+        return {
+            "code": self.simulator.new_authorisation_code(),
+            "redirect_uri": chosen.redirect_url,
+            **client,
+        }
 
     def webhook_settings(self) -> dict[str, object]:
         return {"webhook_secret": self.webhook_secret}
 
     def signed(self, body: bytes, at: float) -> Delivery:
         sent = Delivery({}, body)
-        digest = hmac.new(self.webhook_secret.encode(), sent.url.encode() + body, hashlib.sha256).digest()
+        digest = hmac.new(
+            self.webhook_secret.encode(), sent.url.encode() + body, hashlib.sha256
+        ).digest()
         return sent._replace(headers={"X-Square-HmacSha256-Signature": b64encode(digest).decode()})
 
     def about(self, pos_order: PosOrder, at: float) -> bytes:
-        changed = {"order_id": pos_order.id, "location_id": self.settings["location_id"], "state": "OPEN", "version": 2}
+        changed = {
+            "order_id": pos_order.id,
+            "location_id": self.settings["location_id"],
+            "state": "OPEN",
+            "version": 2,
+        }
         told = {
             "type": "order.updated",
             "event_id": "e1",
@@ -93,7 +106,9 @@ class SquareWorld(World[SquareSimulator]):
         simulator = self.simulator
 
         def always(fault: Fault) -> None:
-            simulator.set_faults(FaultPlan(rules=(FaultRule(fault=fault, path="/v2/", times=None),)))
+            simulator.set_faults(
+                FaultPlan(rules=(FaultRule(fault=fault, path="/v2/", times=None),))
+            )
 
         def refuse_in_new_words() -> None:
             always(Fault(kind=FaultKind.HTML, status=418))
@@ -105,7 +120,9 @@ class SquareWorld(World[SquareSimulator]):
             RegisterOfflineError: Impossible("Square doesn't tell whether a register is online"),
             PermissionsError: Trouble(lambda: simulator.revoke_token()),
             TaxError: Trouble(lambda: simulator.add_tax("Weekend surcharge", "10")),
-            StoreClosedError: Impossible("Square's Orders API takes orders at any hour; no code says closed"),
+            StoreClosedError: Impossible(
+                "Square's Orders API takes orders at any hour; no code says closed"
+            ),
             OrderError: Trouble(order=self.late),
             SetupError: Trouble(settings={"location_id": "L-NOWHERE"}),
             UnknownPosError: Trouble(refuse_in_new_words, outcome=Outcome.UNKNOWN),

@@ -4,8 +4,8 @@
     till.submit(order)
     till.together(lambda t: t.submit(order), 8)      # in 8 threads, or in 8 tasks
 
-A call that is awaited under AsyncTill runs in an event loop of its own thread; errors come out as they were raised.
-"""
+A call that is awaited under AsyncTill runs in an event loop of its own thread; errors come out as
+they were raised."""
 
 from __future__ import annotations
 
@@ -115,7 +115,9 @@ class BlockingAsync(BlockingTill):
 
     def together(self, work: Work, times: int) -> list[Any]:
         async def all_of_them() -> Sequence[Any]:
-            return await asyncio.gather(*(_awaited(work, self.till) for _ in range(times)), return_exceptions=True)
+            return await asyncio.gather(
+                *(_awaited(work, self.till) for _ in range(times)), return_exceptions=True
+            )
 
         return list(self.wait(all_of_them()))
 

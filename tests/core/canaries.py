@@ -1,8 +1,8 @@
 """Canaries: secrets that must show up nowhere, and the search for them.
 
-`leaks` looks into everything that an exception holds: its texts, its record, and from Tillpost's frames down each local
-of each traceback, through containers, objects, closures and half-run generators. A `SecretStr` is safe by design.
-"""
+`leaks` looks into everything that an exception holds: its texts, its record, and from Tillpost's
+frames down each local of each traceback, through containers, objects, closures and half-run
+generators. A `SecretStr` is safe by design."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def leaks(error: BaseException) -> list[str]:
 
 def _in_texts(error: BaseException) -> Iterator[str]:
     for link in _chain(error):
-        yield from (f"{name} of {type(link).__name__}" for name, text in _texts(link) if "CANARY" in text)
+        yield from (
+            f"{name} of {type(link).__name__}" for name, text in _texts(link) if "CANARY" in text
+        )
 
 
 def _texts(error: BaseException) -> Iterator[tuple[str, str]]:
@@ -115,11 +117,17 @@ def _held(value: object) -> Iterator[tuple[str, object]]:
     elif isinstance(value, types.GeneratorType) and value.gi_frame:
         yield from value.gi_frame.f_locals.items()
     elif isinstance(value, types.FunctionType):
-        yield from (("closure", cell.cell_contents) for cell in value.__closure__ or () if _filled(cell))
+        yield from (
+            ("closure", cell.cell_contents) for cell in value.__closure__ or () if _filled(cell)
+        )
         yield "defaults", value.__defaults__
     else:
         # What the collector knows reaches into slots and extension types too.
-        yield from (("held", inner) for inner in gc.get_referents(value) if not isinstance(inner, types.FrameType))
+        yield from (
+            ("held", inner)
+            for inner in gc.get_referents(value)
+            if not isinstance(inner, types.FrameType)
+        )
 
 
 def _filled(cell: types.CellType) -> bool:

@@ -62,7 +62,13 @@ def opening(kind: Kind) -> Generator[Opening, None, None]:
         client: httpx.Client | None = None,
         async_client: httpx.AsyncClient | None = None,
     ) -> BlockingTill:
-        till = blocking(kind, adapter, options or Options(policy=QUICK), client=client, async_client=async_client)
+        till = blocking(
+            kind,
+            adapter,
+            options or Options(policy=QUICK),
+            client=client,
+            async_client=async_client,
+        )
         opened.append(till)
         return till
 

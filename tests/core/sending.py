@@ -1,4 +1,4 @@
-"""Sends one request over a `Line` or an `AsyncLine`, for the tests of the network's edge."""
+"""Sends one request over a `HttpTransport` or an `AsyncHttpTransport`, for the tests of the network's edge."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from core.toy_server import ToyServer
 from tillpost import Limits
 from tillpost.adapter.base import Credentials
 from tillpost.adapter.exchange import Fault, Request, Response, nothing
-from tillpost.transport.http import AsyncLine, Line
+from tillpost.transport.http import AsyncHttpTransport, HttpTransport
 
 SHORT = Limits(connect=0.5, read=0.15, answer=0.25, answer_bytes=10_000)
 TRUST = ssl.create_default_context()
@@ -42,11 +42,11 @@ def sender(kind: Kind, server: ToyServer) -> Sender:
         adapter = adapter or server.adapter()
         if kind == "sync":
             with client or httpx.Client(verify=TRUST) as opened:
-                return Line(opened, adapter, limits).send(request, credentials)
+                return HttpTransport(opened, adapter, limits).send(request, credentials)
 
         async def sent() -> Response | Fault:
             async with client or httpx.AsyncClient(verify=TRUST) as opened:
-                return await AsyncLine(opened, adapter, limits).send(request, credentials)
+                return await AsyncHttpTransport(opened, adapter, limits).send(request, credentials)
 
         return asyncio.run(sent())
 
@@ -57,5 +57,7 @@ def client_over(kind: Kind, handler: Callable[[httpx.Request], httpx.Response], 
     """A client of that kind whose transport is a function."""
     transport = httpx.MockTransport(handler)
     return (
-        httpx.Client(transport=transport, **more) if kind == "sync" else httpx.AsyncClient(transport=transport, **more)
+        httpx.Client(transport=transport, **more)
+        if kind == "sync"
+        else httpx.AsyncClient(transport=transport, **more)
     )

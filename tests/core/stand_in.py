@@ -1,8 +1,8 @@
 """A platform in memory, and two adapters for it: one with keys and drafts, one with neither. For tests of the flows.
 
-`Platform.answer` is a pure function of its state and a request; `run` drives a submission over it on a clock that the
-test moves, can make any request fail before or after its effect, and can drop the flow at any command.
-"""
+`Platform.answer` is a pure function of its state and a request; `run` drives a submission over it
+on a clock that the test moves, can make any request fail before or after its effect, and can drop
+the flow at any command."""
 
 from __future__ import annotations
 
@@ -15,12 +15,22 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from tillpost.adapter.base import Adapter, AdapterSettings, Attempt, Found, Problem, Row
-from tillpost.adapter.exchange import Effect, Exchange, Fault, Request, Response, ask, pause, reading, to_body
+from tillpost.adapter.exchange import (
+    Effect,
+    Exchange,
+    Fault,
+    Request,
+    Response,
+    ask,
+    pause,
+    reading,
+    to_body,
+)
 from tillpost.adapter.readiness import Readiness
 from tillpost.errors import (
     Applied,
-    BuriedError,
     DoubtError,
+    KeyRetiredError,
     MenuError,
     OrderError,
     PermissionsError,
@@ -84,7 +94,11 @@ class Platform:
 
     def half_done(self) -> list[dict[str, Any]]:
         """The orders that are there and can't be seen."""
-        return [o for o in self.orders.values() if o["state"] == "OPEN" and not o["paid"] and self.needs_payment]
+        return [
+            o
+            for o in self.orders.values()
+            if o["state"] == "OPEN" and not o["paid"] and self.needs_payment
+        ]
 
     def answer(self, request: Request[Any]) -> Response:
         """Do what the request asks, once for each key."""
@@ -103,7 +117,9 @@ class Platform:
         gone = [i for i, item in enumerate(body["items"]) if item not in self.items]
         if gone:
             return refusal(400, "GONE", f"line {gone[0]}")
-        total = sum(self.items[i][1] * n for i, n in zip(body["items"], body["counts"], strict=True))
+        total = sum(
+            self.items[i][1] * n for i, n in zip(body["items"], body["counts"], strict=True)
+        )
         total = total + total // 10 if self.two_taxes else total
         if body.get("prices"):
             total = sum(p * n for p, n in zip(body["prices"], body["counts"], strict=True))
@@ -177,7 +193,11 @@ class Keyed(Adapter[StandInSettings]):
             said = json.loads(response.body)
         except ValueError:
             return ()
-        return (Problem(said["error"], "", said["text"]),) if isinstance(said, dict) and "error" in said else ()  # pyright: ignore[reportUnknownArgumentType]
+        return (
+            (Problem(said["error"], "", said["text"]),)
+            if isinstance(said, dict) and "error" in said
+            else ()
+        )  # pyright: ignore[reportUnknownArgumentType]
 
     def submit(self, order: Order, attempt: Attempt) -> Exchange[PosOrder]:
         key = f"{order.id}-{attempt.generation}" if self.keyed else None
@@ -196,8 +216,10 @@ class Keyed(Adapter[StandInSettings]):
         if draft.total != order.total:
             now = yield from ask(Request("GET", f"/orders/{draft.id}", reading(Made)))
             if now.state == "DEAD":
-                raise BuriedError("it was undone")
-            yield from ask(Request("POST", f"/cancel/{draft.id}", reading(Made), effect=Effect.UNDO))
+                raise KeyRetiredError("it was undone")
+            yield from ask(
+                Request("POST", f"/cancel/{draft.id}", reading(Made), effect=Effect.UNDO)
+            )
             if draft.total * 10 == order.total * 11:
                 raise TaxError("two taxes")
             raise MenuError("the price differs", reason="price", lines=[0])
@@ -208,7 +230,7 @@ class Keyed(Adapter[StandInSettings]):
         try:
             paid = yield from ask(pay)
         except OrderError:
-            raise BuriedError("it was undone") from None
+            raise KeyRetiredError("it was undone") from None
         return PosOrder(id=paid.id, reference=order.id, total=paid.total)
 
     def find(self, order: Order, since: float | None) -> Exchange[Found]:
@@ -225,7 +247,9 @@ class Keyed(Adapter[StandInSettings]):
 
     def import_menu(self) -> Exchange[Menu]:
         answer = yield from ask(Request("GET", "/menu", reading(MenuAnswer)))
-        return menu_of({i: (v.split("/")[0], int(v.split("/")[1])) for i, v in answer.items.items()})
+        return menu_of(
+            {i: (v.split("/")[0], int(v.split("/")[1])) for i, v in answer.items.items()}
+        )
 
     def check(self) -> Exchange[Readiness]:
         yield from pause(0.1)
@@ -265,7 +289,9 @@ def menu_of(items: dict[str, tuple[str, int]]) -> Menu:
     )
 
 
-def an_order(order_id: str = "ord_1", *, item: str = "i1", sku: str = "S1", price: int = 1000, count: int = 1) -> Order:
+def an_order(
+    order_id: str = "ord_1", *, item: str = "i1", sku: str = "S1", price: int = 1000, count: int = 1
+) -> Order:
     """An order of one line."""
     line = {"item_id": item, "sku": sku, "name": sku, "quantity": count, "unit_price": price}
     return Order.model_validate(
@@ -335,8 +361,10 @@ class Run:
                     case commands.Record(event):
                         self.journal.append(order_id, event)
                     case commands.Transmit():
-                        result = commands.Sending(command.judge(self.send(command.request)), 1, NOBODY)
-                    case commands.Pause(seconds) | commands.Rest(seconds):
+                        result = commands.Sending(
+                            command.judge(self.send(command.request)), 1, NOBODY
+                        )
+                    case commands.Pause(seconds) | commands.Suspend(seconds):
                         self.now += seconds
                     case commands.ImportMenu():
                         try:

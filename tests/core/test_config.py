@@ -74,7 +74,9 @@ def test_a_variable_that_is_missing_fails_only_the_connection_that_needs_it(
     assert connections["cafe-42"].platform == "square"
     with pytest.raises(ConfigError) as caught:
         _ = connections["kiosk"].settings
-    assert "access_token is read from the environment, but KIOSK_TOKEN isn't set" in wrong(str(caught.value))
+    assert "access_token is read from the environment, but KIOSK_TOKEN isn't set" in wrong(
+        str(caught.value)
+    )
     monkeypatch.setenv("KIOSK_TOKEN", "t")
     assert connections["kiosk"].settings == {"access_token": "t"}
 
@@ -132,7 +134,9 @@ def test_bytes_that_are_no_text_are_refused_in_one_line(write: Path) -> None:
         ("platform = 'env:'", "a variable isn't set"),
     ],
 )
-def test_a_table_that_is_wrong_is_refused_in_one_line_that_names_it(write: Path, table: str, says: str) -> None:
+def test_a_table_that_is_wrong_is_refused_in_one_line_that_names_it(
+    write: Path, table: str, says: str
+) -> None:
     cafe = loaded(write, f"[connections.cafe]\n{table}")["cafe"]
     with pytest.raises(ConfigError) as caught:
         _ = (cafe.platform, cafe.settings, cafe.policy)

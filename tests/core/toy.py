@@ -11,7 +11,16 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, SecretStr
 
-from tillpost.adapter.base import Adapter, AdapterSettings, Attempt, Credentials, Found, Problem, Row, Signed
+from tillpost.adapter.base import (
+    Adapter,
+    AdapterSettings,
+    Attempt,
+    Credentials,
+    Found,
+    Problem,
+    Row,
+    Signed,
+)
 from tillpost.adapter.exchange import Effect, Exchange, Request, Response, ask, reading, to_body
 from tillpost.adapter.readiness import Finding, Readiness
 from tillpost.errors import MenuError, OrderError, PermissionsError, StoreClosedError
@@ -39,7 +48,15 @@ def toy_order(
             "code": "B42",
             "placed_at": "2026-11-23T11:52:07+11:00",
             "currency": "AUD",
-            "lines": [{"item_id": item, "sku": sku, "name": name, "quantity": quantity, "unit_price": price}],
+            "lines": [
+                {
+                    "item_id": item,
+                    "sku": sku,
+                    "name": name,
+                    "quantity": quantity,
+                    "unit_price": price,
+                }
+            ],
             "payments": [{"method": "card", "amount": quantity * price}],
         }
     )
@@ -144,11 +161,18 @@ class Toy(Adapter[ToySettings]):
 
     def sign(self, request: Request[Any], credentials: Credentials) -> Signed:
         signed = super().sign(request, credentials)
-        if request.path == "/token":  # a request holds no credential, so what asks for a new one is filled in here
-            asks = {"refresh_token": credentials.refresh_token, "client_secret": credentials.client_secret}
+        if (
+            request.path == "/token"
+        ):  # a request holds no credential, so what asks for a new one is filled in here
+            asks = {
+                "refresh_token": credentials.refresh_token,
+                "client_secret": credentials.client_secret,
+            }
             return Signed(
                 {"Content-Type": "application/json"},
-                to_body(**{name: secret.get_secret_value() for name, secret in asks.items() if secret}),
+                to_body(
+                    **{name: secret.get_secret_value() for name, secret in asks.items() if secret}
+                ),
             )
         return signed
 
@@ -165,7 +189,9 @@ class Toy(Adapter[ToySettings]):
                 "POST",
                 "/orders",
                 reading(ToyMade),
-                to_body(ref=order.id, items=[line.item_id for line in order.lines], total=order.total),
+                to_body(
+                    ref=order.id, items=[line.item_id for line in order.lines], total=order.total
+                ),
                 Effect.CREATE,
                 key,
                 headers={"Idempotency-Key": key} if key else {},
@@ -181,12 +207,16 @@ class Toy(Adapter[ToySettings]):
         return _pos_order((yield from ask(Request("GET", f"/orders/{pos_id}", reading(ToyMade)))))
 
     def cancel(self, pos_id: str) -> Exchange[PosOrder]:
-        made = yield from ask(Request("DELETE", f"/orders/{pos_id}", reading(ToyMade), effect=Effect.UNDO))
+        made = yield from ask(
+            Request("DELETE", f"/orders/{pos_id}", reading(ToyMade), effect=Effect.UNDO)
+        )
         return _pos_order(made)
 
     def quote(self, order: Order, attempt: Attempt) -> Exchange[int]:
         menu = yield from self.import_menu()
-        return sum(line.quantity * (menu.by_variation[line.item_id][1].price or 0) for line in order.lines)
+        return sum(
+            line.quantity * (menu.by_variation[line.item_id][1].price or 0) for line in order.lines
+        )
 
     def import_menu(self) -> Exchange[Menu]:
         menu = yield from ask(Request("GET", "/menu", reading(ToyMenu)))
@@ -194,7 +224,11 @@ class Toy(Adapter[ToySettings]):
 
     def check(self) -> Exchange[Readiness]:
         status = yield from ask(Request("GET", "/status", reading(ToyStatus)))
-        return Readiness(findings=(Finding(what="store", ok=status.open, text="open" if status.open else "closed"),))
+        return Readiness(
+            findings=(
+                Finding(what="store", ok=status.open, text="open" if status.open else "closed"),
+            )
+        )
 
     def refresh(self, credentials: Credentials) -> Exchange[Credentials]:
         asks = Request("POST", "/token", reading(ToyTokens), effect=Effect.SIDE, private=True)
@@ -218,7 +252,11 @@ def toy_menu(items: Iterable[ToyItem]) -> Menu:
         currency="AUD",
         imported_at=datetime(2026, 11, 23, tzinfo=UTC),
         items=tuple(
-            Item(id=f"item-{x.id}", name=x.name, variations=(Variation(id=x.id, sku=x.sku, price=x.price),))
+            Item(
+                id=f"item-{x.id}",
+                name=x.name,
+                variations=(Variation(id=x.id, sku=x.sku, price=x.price),),
+            )
             for x in items
         ),
     )

@@ -23,7 +23,16 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-from core.toy import CLIENT_SECRET, REFRESH_TOKEN, TOKEN, KeylessToy, Toy, ToyItem, ToyMade, ToySettings
+from core.toy import (
+    CLIENT_SECRET,
+    REFRESH_TOKEN,
+    TOKEN,
+    KeylessToy,
+    Toy,
+    ToyItem,
+    ToyMade,
+    ToySettings,
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,9 @@ def passing(*, delay: float = 0.0) -> Act:
     return act
 
 
-def answer(status: int = 200, content: object = b"", *, effect: bool = False, **headers: str) -> Act:
+def answer(
+    status: int = 200, content: object = b"", *, effect: bool = False, **headers: str
+) -> Act:
     """Answer with this, whatever was asked; `content` that isn't bytes is sent as JSON. `effect`: do it all the same.
 
     Header names are given with underscores: `retry_after="1"`.
@@ -89,7 +100,9 @@ def answer(status: int = 200, content: object = b"", *, effect: bool = False, **
     return act
 
 
-def refuse(code: str, text: str = "", *, status: int = 400, field: str = "", effect: bool = False) -> Act:
+def refuse(
+    code: str, text: str = "", *, status: int = 400, field: str = "", effect: bool = False
+) -> Act:
     """Refuse in the toy platform's own form."""
     return answer(status, {"errors": [{"code": code, "text": text, "field": field}]}, effect=effect)
 
@@ -193,13 +206,14 @@ def meet(barrier: asyncio.Barrier, then: Act) -> Act:
 class ToyServer:
     """The toy platform over HTTP on the loopback, in a thread of its own. A context manager.
 
-    Attributes:
-        items: the menu; `orders`: by platform id, in the order in which they were made; `keys`: answers given.
-        token, refresh_token: what is accepted now; None accepts anything.
+    Attributes: items: the menu; `orders`: by platform id, in the order in which they were made;
+        `keys`: answers given. token, refresh_token: what is accepted now; None accepts anything.
         seen: every request that came. `hanging` is set once a request hangs.
     """
 
-    items: list[ToyItem] = field(default_factory=lambda: [ToyItem(id="i1", sku="S1", name="Toast", price=1000)])
+    items: list[ToyItem] = field(
+        default_factory=lambda: [ToyItem(id="i1", sku="S1", name="Toast", price=1000)]
+    )
     token: str | None = None
     refresh_token: str = REFRESH_TOKEN
     open: bool = True
@@ -208,7 +222,9 @@ class ToyServer:
     seen: list[Seen] = field(default_factory=list[Seen])
     hanging: threading.Event = field(default_factory=threading.Event)
     port: int = 0
-    _script: defaultdict[str, list[Act]] = field(default_factory=lambda: defaultdict[str, list[Act]](list))
+    _script: defaultdict[str, list[Act]] = field(
+        default_factory=lambda: defaultdict[str, list[Act]](list)
+    )
 
     def on(self, what: str, *acts: Act) -> None:
         """Do these with the next requests of that method and path (without query), one each; then behave again."""
@@ -289,7 +305,9 @@ class ToyServer:
             if item not in known:
                 return _refused("GONE", 400, f"line {index}")
         pos_id = f"o{len(self.orders) + 1}"
-        self.orders[pos_id] = ToyMade(id=pos_id, ref=asked["ref"], total=asked["total"], status="OPEN")
+        self.orders[pos_id] = ToyMade(
+            id=pos_id, ref=asked["ref"], total=asked["total"], status="OPEN"
+        )
         return _ok(self.orders[pos_id].model_dump())
 
     def _refresh(self, asked: dict[str, Any]) -> Answered:
@@ -300,13 +318,18 @@ class ToyServer:
 
     def __enter__(self) -> Self:
         started: Future[int] = Future()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(started)), daemon=True)
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._serve(started)), daemon=True
+        )
         self._thread.start()
         self.port = started.result(10)
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._loop.call_soon_threadsafe(self.stopping.set)
         self._thread.join(10)
@@ -318,7 +341,9 @@ class ToyServer:
         started.set_result(server.sockets[0].getsockname()[1])
         await self.stopping.wait()
         server.close()
-        await asyncio.sleep(0.01)  # a connection that was accepted just now gets its task, which closes it
+        await asyncio.sleep(
+            0.01
+        )  # a connection that was accepted just now gets its task, which closes it
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -341,7 +366,10 @@ class ToyServer:
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         method, path, _ = head[0].split(" ")
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
+        headers = {
+            name.lower(): value.strip()
+            for name, _, value in (line.partition(":") for line in head[1:] if line)
+        }
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         seen = Seen(method, path, headers, body)
         self.seen.append(seen)
@@ -357,7 +385,11 @@ def _what(seen: Seen) -> str:
 
 
 def _ok(content: object) -> Answered:
-    return Answered(200, {"Content-Type": "application/json", "X-Request-Id": "req-1"}, json.dumps(content).encode())
+    return Answered(
+        200,
+        {"Content-Type": "application/json", "X-Request-Id": "req-1"},
+        json.dumps(content).encode(),
+    )
 
 
 def _refused(code: str, status: int, text: str = "") -> Answered:

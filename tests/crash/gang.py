@@ -30,7 +30,9 @@ class Gang:
         self._running = [process for process in self._running if not self._ended(process)]
         while len(self._running) < self._size:
             with self._log.open("ab") as log:
-                process = subprocess.Popen([sys.executable, PROGRAM, self._world], stdout=log, stderr=log)
+                process = subprocess.Popen(
+                    [sys.executable, PROGRAM, self._world], stdout=log, stderr=log
+                )
             self._running.append(process)
             self.started += 1
 
@@ -50,7 +52,9 @@ class Gang:
             try:
                 process.wait(max(0.1, until - time.monotonic()))
             except subprocess.TimeoutExpired:
-                raise AssertionError(f"a worker isn't idle after {seconds:.0f} s\n{self.said()}") from None
+                raise AssertionError(
+                    f"a worker isn't idle after {seconds:.0f} s\n{self.said()}"
+                ) from None
             self._ended(process)
         self._running = []
 

@@ -19,7 +19,9 @@ class Tally:
 
     states: Counter[str] = field(default_factory=Counter[str])
     suspects: list[str] = field(default_factory=list[str])
-    wrong: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict[str, list[str]](list))
+    wrong: defaultdict[str, list[str]] = field(
+        default_factory=lambda: defaultdict[str, list[str]](list)
+    )
 
     def count(self, kind: str) -> int:
         """Return how many orders are wrong in that way."""
@@ -27,7 +29,9 @@ class Tally:
 
     def __str__(self) -> str:
         """The figures, and some of what is wrong."""
-        zeros = ", ".join(f"{self.count(kind)} {kind}" for kind in ("lost", "twice", "half done", "in sending"))
+        zeros = ", ".join(
+            f"{self.count(kind)} {kind}" for kind in ("lost", "twice", "half done", "in sending")
+        )
         ends = ", ".join(f"{count} {state}" for state, count in sorted(self.states.items()))
         lines = [f"{zeros}; states: {ends}"]
         for kind, orders in self.wrong.items():
@@ -44,7 +48,9 @@ def tally(world: World, outbox: Outbox, placed: Sequence[Placed]) -> Tally:
         for reference in ledger.twice:
             told.wrong["twice"].append(f"{name} {reference}")
         for entry in ledger.half_done:
-            told.wrong["half done"].append(f"{name} {entry.reference} ({entry.state}, {entry.order_id})")
+            told.wrong["half done"].append(
+                f"{name} {entry.reference} ({entry.state}, {entry.order_id})"
+            )
             told.suspects.append(entry.reference)
     shown = {name: _shown(ledger) for name, ledger in ledgers.items()}
     for each in placed:
@@ -65,19 +71,26 @@ def _shown(ledger: Ledger) -> Mapping[str, list[tuple[str, int]]]:
     return found
 
 
-def _judged(placed: Placed, stored: StoredOrder | None, there: Sequence[tuple[str, int]]) -> Iterable[tuple[str, str]]:
+def _judged(
+    placed: Placed, stored: StoredOrder | None, there: Sequence[tuple[str, int]]
+) -> Iterable[tuple[str, str]]:
     """Yield what is wrong with one order. `there` is what the register shows of it: id and total."""
     if stored is None:
         yield "lost", "it isn't in the store"
         return
-    said = f"{stored.state} {stored.error.kind + ': ' + stored.error.detail if stored.error else ''}"
+    said = (
+        f"{stored.state} {stored.error.kind + ': ' + stored.error.detail if stored.error else ''}"
+    )
     if stored.state is OrderState.SENDING:
         yield "in sending", f"in the hands of {stored.worker}"
         return
     if placed.end is End.ARRIVES:
         if not there:
             yield "lost", f"the register doesn't show it, the store says: {said}"
-        elif stored.state not in (OrderState.RECEIVED, OrderState.ACCEPTED) or stored.due_at is not None:
+        elif (
+            stored.state not in (OrderState.RECEIVED, OrderState.ACCEPTED)
+            or stored.due_at is not None
+        ):
             yield "told apart", f"the register shows it, the store says: {said}"
         elif stored.pos_order is None or stored.pos_order.id not in [pos_id for pos_id, _ in there]:
             yield "told apart", "the store has another order of the platform than the register"
@@ -85,5 +98,9 @@ def _judged(placed: Placed, stored: StoredOrder | None, there: Sequence[tuple[st
             yield "another total", f"{there} instead of {placed.order.total}"
     elif there:
         yield "told apart", "it couldn't be sold, and is on the register"
-    elif stored.state is not OrderState.ERROR or stored.error is None or stored.error.kind != "MenuError":
+    elif (
+        stored.state is not OrderState.ERROR
+        or stored.error is None
+        or stored.error.kind != "MenuError"
+    ):
         yield "told apart", f"it couldn't be sold, the store says: {said}"

@@ -1,8 +1,8 @@
 """Orders for stores on three platforms that fail on one request in five, carried by workers that are killed.
 
-Each order has to end as it must, once, with the store and the registers in agreement. `--crash-orders 10000 --kills
-300` makes it a long one; `--seed` repeats a run's orders, faults and choice of victims, though not its timing.
-"""
+Each order has to end as it must, once, with the store and the registers in agreement.
+`--crash-orders 10000 --kills 300` makes it a long one; `--seed` repeats a run's orders, faults and
+choice of victims, though not its timing."""
 
 from __future__ import annotations
 
@@ -33,12 +33,18 @@ STUCK_AFTER = 120.0  # seconds
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of an empty database of the kind that the test asks for."""
     kind: str = request.param
-    return f"sqlite:///{tmp_path}/orders.db" if kind == "sqlite" else request.getfixturevalue("postgres_url")
+    return (
+        f"sqlite:///{tmp_path}/orders.db"
+        if kind == "sqlite"
+        else request.getfixturevalue("postgres_url")
+    )
 
 
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize(
-    ("address", "engine"), [("sqlite", "embedded"), ("postgresql", "procrastinate")], indirect=["address"]
+    ("address", "engine"),
+    [("sqlite", "embedded"), ("postgresql", "procrastinate")],
+    indirect=["address"],
 )
 def test_whenever_workers_are_killed_each_order_ends_once_and_as_it_must(
     address: str,
@@ -70,18 +76,23 @@ def test_whenever_workers_are_killed_each_order_ends_once_and_as_it_must(
             run.drain()
         told = tally(world, outbox, run.placed)
         print(
-            f"\n--seed {seed}: {crash_orders} orders, {kills} kills of {gang.started} workers with {run.in_hand} orders"
+            f"\n--seed {seed}: {crash_orders} orders, {kills} kills of {gang.started} workers with {run.in_flight} orders"
             f" in hand, {world.struck} of {world.requests} requests failed, {time.monotonic() - began:.0f} s\n{told}"
         )
-        assert not told.wrong, f"--seed {seed}: {told}\n{journals(outbox, told.suspects)}\n{gang.said()}"
-    assert run.in_hand > 0
+        assert not told.wrong, (
+            f"--seed {seed}: {told}\n{journals(outbox, told.suspects)}\n{gang.said()}"
+        )
+    assert run.in_flight > 0
     assert world.struck > world.requests / 8
 
 
 def journals(outbox: Outbox, order_ids: Sequence[str]) -> str:
     """Return what happened to the orders that ended wrong, an event a line."""
     told = [f"{order_id}: {event}" for order_id in order_ids for event in outbox.journal(order_id)]
-    menus = [f"import of {each.connection} at {each.at}: {each.changes.in_words()}" for each in outbox.imports(most=60)]
+    menus = [
+        f"import of {each.connection} at {each.at}: {each.changes.in_words()}"
+        for each in outbox.imports(most=60)
+    ]
     return "\n".join((*told, *menus) if told else ())
 
 
@@ -95,7 +106,7 @@ class Run:
         self._seed = seed
         self._draw = random.Random(seed)
         self.placed: list[Placed] = []
-        self.in_hand = 0
+        self.in_flight = 0
 
     def storm(self, orders: int, kills: int) -> None:
         """Add the orders, a share before each kill, and kill at random."""
@@ -107,12 +118,14 @@ class Run:
             self._pause(self._draw.uniform(0.05, 0.8))
             # One more death, and an order would rightly be a person's.
             self._wait_for(lambda: self._worst() < SET_ASIDE_AFTER - 1)
-            self.in_hand += self._held_by(self._gang.kill_one(self._draw, self._at_work()))
+            self.in_flight += self._held_by(self._gang.kill_one(self._draw, self._at_work()))
             self._gang.fill()
 
     def drain(self) -> None:
         """Let the workers go on until nothing is left."""
-        latest = max(each.order.due_at.timestamp() - LEAD for each in self.placed if each.order.due_at)
+        latest = max(
+            each.order.due_at.timestamp() - LEAD for each in self.placed if each.order.due_at
+        )
         self._wait_for(lambda: time.time() > latest)
         self._wait_for(lambda: self._due() == 0)
         self._gang.wait(STUCK_AFTER)
@@ -135,7 +148,9 @@ class Run:
             time.sleep(0.05)
             if left != (left := self._left()):
                 since = time.monotonic()
-            assert time.monotonic() - since < STUCK_AFTER, f"nothing goes on: {self._unfinished()}\n{self._gang.said()}"
+            assert time.monotonic() - since < STUCK_AFTER, (
+                f"nothing goes on: {self._unfinished()}\n{self._gang.said()}"
+            )
 
     def _left(self) -> int:
         return self._count(t.orders.c.due_at.is_not(None))
@@ -145,12 +160,14 @@ class Run:
 
     def _worst(self) -> int:
         with self._outbox.database.reading() as db:
-            return db.scalar(select(func.max(t.orders.c.deaths))) or 0
+            return db.scalar(select(func.max(t.orders.c.crash_count))) or 0
 
     def _at_work(self) -> Collection[int]:
         """Return the processes that have begun to work, the dead of the last seconds among them."""
         with self._outbox.database.reading() as db:
-            return {int(about.rpartition(" ")[2]) for about in db.scalars(select(t.workers.c.about))}
+            return {
+                int(about.rpartition(" ")[2]) for about in db.scalars(select(t.workers.c.about))
+            }
 
     def _held_by(self, process: int) -> int:
         its = select(t.workers.c.id).where(t.workers.c.about.endswith(f" {process}"))
@@ -161,6 +178,8 @@ class Run:
             return db.scalar(select(func.count()).select_from(t.orders).where(which)) or 0
 
     def _unfinished(self) -> Sequence[str]:
-        left = select(t.orders.c.id, t.orders.c.worker, t.orders.c.waits_for).where(t.orders.c.due_at.is_not(None))
+        left = select(t.orders.c.id, t.orders.c.worker, t.orders.c.waits_for).where(
+            t.orders.c.due_at.is_not(None)
+        )
         with self._outbox.database.reading() as db:
             return [f"{row.id} {row.worker} {row.waits_for}" for row in db.execute(left.limit(10))]

@@ -1,8 +1,8 @@
 """One worker as a process of its own: `python worker.py WORLD.json`. It ends when nothing is left to do, or is killed.
 
-The file says what `World.write` put into it: the outbox's settings, and each connection with its platform's settings.
-Its connections wait a third of a second for an answer, so that a platform that hangs doesn't stretch the test.
-"""
+The file says what `World.write` put into it: the outbox's settings, and each connection with its
+platform's settings. Its connections wait a third of a second for an answer, so that a platform that
+hangs doesn't stretch the test."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from tillpost.transport.http import Limits
 
 def connected(known: dict[str, Any]) -> Connected:
     """Make a connection of its part of the file."""
-    options = Options(policy=Policy.model_validate(known["policy"]), limits=Limits(**known["limits"]))
+    options = Options(
+        policy=Policy.model_validate(known["policy"]), limits=Limits(**known["limits"])
+    )
     return Connected(adapter_for(known["platform"], known["settings"]), options)
 
 
@@ -28,8 +30,13 @@ def main(world: Path) -> None:
     """Work until idle."""
     told: dict[str, Any] = json.loads(world.read_text())
     settings = OutboxSettings.model_validate(told["outbox"])
-    connections = from_mapping({name: connected(known) for name, known in told["connections"].items()})
-    with Outbox(settings=settings) as outbox, Processor(outbox, connections=connections) as processor:
+    connections = from_mapping(
+        {name: connected(known) for name, known in told["connections"].items()}
+    )
+    with (
+        Outbox(settings=settings) as outbox,
+        Processor(outbox, connections=connections) as processor,
+    ):
         worker_for(processor).run(until_idle=True)
 
 

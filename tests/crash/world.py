@@ -1,8 +1,8 @@
 """The world of the crash test: stores on each platform, all failing on one request in five, and orders for them.
 
-Each order's end is known when it is made: it arrives, or it can't, since what it asks for isn't sold. Halfway the
-flat white gets another id at every store, so whoever sells it by the old one has to import the menu.
-"""
+Each order's end is known when it is made: it arrives, or it can't, since what it asks for isn't
+sold. Halfway the flat white gets another id at every store, so whoever sells it by the old one has
+to import the menu."""
 
 from __future__ import annotations
 
@@ -83,7 +83,12 @@ class World:
     def write(self, path: Path, outbox: OutboxSettings) -> None:
         """Write what a worker has to know."""
         told = {
-            name: {"platform": store.platform, "settings": store.settings, "policy": POLICY, "limits": LIMITS}
+            name: {
+                "platform": store.platform,
+                "settings": store.settings,
+                "policy": POLICY,
+                "limits": LIMITS,
+            }
             for name, store in self.stores.items()
         }
         path.write_text(json.dumps({"outbox": outbox.model_dump(mode="json"), "connections": told}))
@@ -121,17 +126,27 @@ def _failing(seed: int, unfair: Callable[[Fault], bool] = lambda _: False) -> Fa
 
 
 def _square(stack: ExitStack, seed: int) -> Store:
-    # Square answers a search that finds nothing with an empty object, so nobody could see through one that is made up.
-    faults = _failing(seed, lambda fault: fault.kind is FaultKind.SLOW_DRIP and fault.moment == "before")
+    # Square answers a search that finds nothing with an empty object, so nobody could see through
+    # one that is made up.
+    faults = _failing(
+        seed, lambda fault: fault.kind is FaultKind.SLOW_DRIP and fault.moment == "before"
+    )
     simulator = SquareSimulator(WorldSettings(search_lag_seconds=0.05), faults)
-    settings = {**stack.enter_context(serve_in_thread(simulator)).settings, "look_after": (0.1, 0.2)}
+    settings = {
+        **stack.enter_context(serve_in_thread(simulator)).settings,
+        "look_after": (0.1, 0.2),
+    }
     return Store(simulator, "square", settings, lambda: simulator.recreate_variation("7302"))
 
 
 def _kounta(stack: ExitStack, seed: int) -> Store:
     # Kounta says when its minute ends, so nothing would go there for as long.
-    faults = _failing(seed, lambda fault: fault.kind is FaultKind.RATE_LIMITED and fault.retry_after is None)
-    lag = KountaSettings(order_lag_seconds=0.1, get_lag_seconds=0.02, oauth_limit=10**9, token_lasts_seconds=10**8)
+    faults = _failing(
+        seed, lambda fault: fault.kind is FaultKind.RATE_LIMITED and fault.retry_after is None
+    )
+    lag = KountaSettings(
+        order_lag_seconds=0.1, get_lag_seconds=0.02, oauth_limit=10**9, token_lasts_seconds=10**8
+    )
     simulator = KountaSimulator(lag, faults)
     for number in range(7401, 7421):  # an import asks for each product by itself
         simulator.remove_product(number)
@@ -142,7 +157,10 @@ def _kounta(stack: ExitStack, seed: int) -> Store:
 
 def _generic(stack: ExitStack, seed: int) -> Store:
     simulator = GenericSimulator(faults=_failing(seed))
-    settings = {**stack.enter_context(serve_in_thread(simulator)).settings, "look_after": (0.05, 0.1)}
+    settings = {
+        **stack.enter_context(serve_in_thread(simulator)).settings,
+        "look_after": (0.05, 0.1),
+    }
     return Store(simulator, "generic", settings, lambda: simulator.recreate_variation("7302"))
 
 
@@ -158,7 +176,9 @@ def place(number: int, seed: int, stores: Sequence[str]) -> Placed:
     draw = random.Random(f"{seed}/{number}")
     with_oat = FLAT_WHITE.model_copy(update={"modifiers": (OAT,)})
     lines = [
-        draw.choice((FLAT_WHITE, with_oat, TOASTIE, DRIFTED)).model_copy(update={"quantity": draw.randint(1, 3)})
+        draw.choice((FLAT_WHITE, with_oat, TOASTIE, DRIFTED)).model_copy(
+            update={"quantity": draw.randint(1, 3)}
+        )
         for _ in range(draw.randint(1, 3))
     ]
     luck, end = draw.random(), End.ARRIVES

@@ -1,8 +1,8 @@
 """Where situations are provoked: the real simulators over HTTP, an outbox in SQLite, and a worker over it.
 
-A `Situation` is one row of the table in `situations`. `Stage.play` provokes it and returns what is then known of the
-order, by a live look at the platform. All situations share one simulator for each platform, which is put back first.
-"""
+A `Situation` is one row of the table in `situations`. `Stage.play` provokes it and returns what is
+then known of the order, by a live look at the platform. All situations share one simulator for each
+platform, which is put back first."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ from tillpost_simulators.square import SquareSimulator
 SQUARE, KOUNTA, GENERIC = "square", "kounta", "generic"
 ID = "ord_1"
 
-QUICK = OutboxSettings(first_wait=0.05, longest_wait=0.1, lease=2.0, outage_after=2, give_up_after=600)
+QUICK = OutboxSettings(
+    first_wait=0.05, longest_wait=0.1, lease=2.0, outage_after=2, give_up_after=600
+)
 OWN: Mapping[str, Mapping[str, Any]] = {
     SQUARE: {"look_after": (0.01, 0.01)},
     KOUNTA: {**STAND_INS, "import_pace": 0, "look_after": (30.0,)},
@@ -68,12 +70,11 @@ def nothing(_: Stage) -> None:
 class Situation:
     """One situation: what is provoked, and what has to be said of it.
 
-    `before` happens ahead of the first attempt, `after` once the worker has laid the order down. `settings` differ from
-    the connection's usual ones. `also` are other platforms that get an order each afterwards, `earlier` before all
-    else. `unplugged` platforms can't be connected to by then. `fresh_menu` imports the menu after `before`. `times` is
-    how many orders the connection gets, for an outage that all of them meet; `read` is how many seconds an answer is
-    waited for.
-    """
+    `before` happens ahead of the first attempt, `after` once the worker has laid the order down.
+    `settings` differ from the connection's usual ones. `also` are other platforms that get an order
+    each afterwards, `earlier` before all else. `unplugged` platforms can't be connected to by then.
+    `fresh_menu` imports the menu after `before`. `times` is how many orders the connection gets,
+    for an outage that all of them meet; `read` is how many seconds an answer is waited for."""
 
     name: str
     platform: str
@@ -136,7 +137,9 @@ class Stage:
     def _played(self, situation: Situation, outbox: Outbox) -> Facts:
         self._outbox = outbox
         if situation.earlier:
-            with Processor(outbox, connections=self._source(situation), clock=self.now) as processor:
+            with Processor(
+                outbox, connections=self._source(situation), clock=self.now
+            ) as processor:
                 for platform in situation.earlier:
                     _add(outbox, toastie(f"earlier_{platform}"), platform)
                     _work(processor)
@@ -160,7 +163,9 @@ class Stage:
         return gather_facts(outbox, ID, connections=source, clock=self.now)
 
     def _source(self, situation: Situation, *, late: bool = False) -> Source:
-        return from_mapping({name: self._connected(name, situation, late=late) for name in self._running})
+        return from_mapping(
+            {name: self._connected(name, situation, late=late) for name in self._running}
+        )
 
     def _connected(self, platform: str, situation: Situation, *, late: bool = False) -> Connected:
         known = {**self._running[platform].settings, **OWN[platform]}
@@ -175,7 +180,13 @@ class Stage:
         with outbox.database.writing() as db:
             outbox.store.place(db, KOUNTA)
             outbox.store.set_place(
-                db, KOUNTA, {"menu": self._menu.model_dump_json(), "menu_at": time.time() - 3600, "platform": KOUNTA}
+                db,
+                KOUNTA,
+                {
+                    "menu": self._menu.model_dump_json(),
+                    "menu_at": time.time() - 3600,
+                    "platform": KOUNTA,
+                },
             )
 
 
@@ -195,7 +206,9 @@ def staged(folder: Path) -> Generator[Stage]:
     with ExitStack() as stack:
         running: dict[str, Running[Any]] = {
             SQUARE: stack.enter_context(serve_in_thread(SquareSimulator())),
-            KOUNTA: stack.enter_context(serve_in_thread(KountaSimulator(KountaSettings(oauth_limit=100_000)))),
+            KOUNTA: stack.enter_context(
+                serve_in_thread(KountaSimulator(KountaSettings(oauth_limit=100_000)))
+            ),
             GENERIC: stack.enter_context(serve_in_thread(GenericSimulator())),
         }
         with Till(adapter_for(KOUNTA, {**running[KOUNTA].settings, **OWN[KOUNTA]})) as till:

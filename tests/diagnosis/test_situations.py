@@ -39,7 +39,9 @@ def test_the_hop_and_the_kind_are_right_and_nobody_is_accused_wrongly(
     whose = facts.outage.whose if facts.outage and found.error == "OutageError" else None
     assert whose is situation.whose, told
 
-    accuses = "is failing" in found.evidence[0] or any(s.do.startswith(PROVIDER.do[:8]) for s in found.steps)
+    accuses = "is failing" in found.evidence[0] or any(
+        s.do.startswith(PROVIDER.do[:8]) for s in found.steps
+    )
     assert not accuses or situation.whose is Whose.PLATFORM, told
     failed = [hop.hop for hop in three_hops(facts) if hop.status is HopStatus.FAILED]
     assert failed in ([found.hop], []), told
@@ -48,5 +50,10 @@ def test_the_hop_and_the_kind_are_right_and_nobody_is_accused_wrongly(
 def test_there_are_enough_situations_on_each_platform_and_of_each_kind() -> None:
     assert len(SITUATIONS) == len({str(situation) for situation in SITUATIONS}) >= 40
     assert {situation.platform for situation in SITUATIONS} == {"square", "kounta", "generic"}
-    assert {situation.hop for situation in SITUATIONS} == {"captured", "platform", "register", "none"}
+    assert {situation.hop for situation in SITUATIONS} == {
+        "captured",
+        "platform",
+        "register",
+        "none",
+    }
     assert {situation.whose for situation in SITUATIONS} == {None, *Whose}

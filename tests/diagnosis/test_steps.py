@@ -15,8 +15,15 @@ from tillpost_kounta.adapter import Kounta
 from tillpost_square.adapter import Square
 
 
-def facts(state: str, *, error: PosError | None = None, steps: tuple[StepText, ...] = (), **more: object) -> Facts:
-    known = {"connection": "cafe-42", "error": error.record() if error else None, "register_steps": steps, **more}
+def facts(
+    state: str, *, error: PosError | None = None, steps: tuple[StepText, ...] = (), **more: object
+) -> Facts:
+    known = {
+        "connection": "cafe-42",
+        "error": error.record() if error else None,
+        "register_steps": steps,
+        **more,
+    }
     return Facts("ord_1", "Kounta", state, **known)  # type: ignore[arg-type]
 
 
@@ -34,8 +41,14 @@ def follow(steps: tuple[Step, ...], *beginnings: str) -> None:
 
 
 def test_what_a_check_of_the_store_finds_is_mended_before_a_developer_is_asked() -> None:
-    inactive = Finding(what="status", ok=False, text="Cafe is inactive", actor=Actor.STORE, reason=Reason.CLOSED)
-    steps = steps_of(facts("error", error=SetupError("INVALID_LOCATION"), readiness=Readiness(findings=(inactive,))))
+    inactive = Finding(
+        what="status", ok=False, text="Cafe is inactive", actor=Actor.STORE, reason=Reason.CLOSED
+    )
+    steps = steps_of(
+        facts(
+            "error", error=SetupError("INVALID_LOCATION"), readiness=Readiness(findings=(inactive,))
+        )
+    )
     follow(steps, "accept it", "Cafe is inactive", "Send it again")
     assert [step.who for step in steps[1:3]] == [Actor.STORE, Actor.DEVELOPER]
 
@@ -44,21 +57,45 @@ RECEIVED = facts("received", pos_order=PosOrder(id="1", reference="ord_1", statu
 
 
 def test_at_the_register_the_steps_come_in_the_runbooks_order() -> None:
-    follow(steps_of(RECEIVED), "switched on, unlocked", "Open a web page", "Choose Sync", "accept the order", "support")
+    follow(
+        steps_of(RECEIVED),
+        "switched on, unlocked",
+        "Open a web page",
+        "Choose Sync",
+        "accept the order",
+        "support",
+    )
 
 
 def test_kountas_steps_force_a_sync_then_update_every_device_then_ask_lightspeed() -> None:
     steps = steps_of(facts("received", steps=Kounta.register_steps))
-    follow(steps, "Choose Sync", "Force a sync", "update the Kounta app on every device", "Lightspeed", "accept")
+    follow(
+        steps,
+        "Choose Sync",
+        "Force a sync",
+        "update the Kounta app on every device",
+        "Lightspeed",
+        "accept",
+    )
     assert any("websocket" in step.do for step in steps)
 
 
 def test_squares_steps_look_at_the_devices_settings() -> None:
-    follow(steps_of(facts("received", steps=Square.register_steps)), "Choose Sync", "location", "filters", "new online")
+    follow(
+        steps_of(facts("received", steps=Square.register_steps)),
+        "Choose Sync",
+        "location",
+        "filters",
+        "new online",
+    )
 
 
 def test_the_last_step_is_the_providers_support_with_the_export() -> None:
-    for known in (RECEIVED, facts("error", error=MenuError("gone")), facts("due", waits_for="look")):
+    for known in (
+        RECEIVED,
+        facts("error", error=MenuError("gone")),
+        facts("due", waits_for="look"),
+    ):
         last = steps_of(known)[-1]
         assert last.who is Actor.SUPPORT
         assert "tillpost orders export ord_1" in last.do
@@ -66,18 +103,30 @@ def test_the_last_step_is_the_providers_support_with_the_export() -> None:
 
 def test_a_refused_order_is_accepted_mended_sent_again_and_else_keyed_in_as_paid() -> None:
     steps = steps_of(facts("error", error=MenuError("gone", reason="gone", subjects=("BLT",))))
-    follow(steps, "Find the order", "BLT", "Send it again", "without the register", "as PAID", "support")
+    follow(
+        steps,
+        "Find the order",
+        "BLT",
+        "Send it again",
+        "without the register",
+        "as PAID",
+        "support",
+    )
 
 
 def test_of_an_outage_operations_tell_the_provider_at_once() -> None:
-    steps = steps_of(facts("due", waits_for="retry", error=OutageError("503"), outage=Outage(began_at=1.0)))
+    steps = steps_of(
+        facts("due", waits_for="retry", error=OutageError("503"), outage=Outage(began_at=1.0))
+    )
     assert [step.who for step in steps[:2]] == [Actor.STORE, Actor.OPERATIONS]
     follow(steps, "Find the order", "Tell Kounta at once", "as PAID")
 
 
 @pytest.mark.parametrize("error", [PermissionsError("revoked", reason="withdrawn"), None])
 def test_a_paused_connection_is_connected_again_by_another_admin(error: PosError | None) -> None:
-    steps = steps_of(facts("due", waits_for="authorisation" if error else "", paused=True, error=error))
+    steps = steps_of(
+        facts("due", waits_for="authorisation" if error else "", paused=True, error=error)
+    )
     follow(steps, "Find the order", "tillpost reconnect cafe-42", "as PAID", "support")
     assert diagnose(facts("due", paused=True)).error == "PermissionsError"
 
@@ -89,9 +138,15 @@ def test_nothing_is_said_to_go_on_by_itself_while_its_connection_is_paused() -> 
     assert not any("by itself" in said for said in diagnose(paused).evidence)
 
 
-def test_an_order_that_staff_turned_down_is_paid_back_and_then_closed_once_the_outbox_knows() -> None:
+def test_an_order_that_staff_turned_down_is_paid_back_and_then_closed_once_the_outbox_knows() -> (
+    None
+):
     said_no = PosOrder(id="1", reference="ord_1", status="REJECTED", state=PosState.REJECTED)
-    follow(steps_of(facts("rejected", pos_order=said_no)), "pay the money back", "tillpost orders cancel ord_1")
+    follow(
+        steps_of(facts("rejected", pos_order=said_no)),
+        "pay the money back",
+        "tillpost orders cancel ord_1",
+    )
     (only,) = steps_of(facts("received", live=said_no))
     assert "pay the money back" in only.do
 
@@ -99,7 +154,9 @@ def test_an_order_that_staff_turned_down_is_paid_back_and_then_closed_once_the_o
 def test_without_a_docket_the_kitchens_steps_are_routing_printer_schedule_and_app() -> None:
     there = PosOrder(id="1", reference="ord_1", status="ACCEPTED", state=PosState.ACCEPTED)
     steps = steps_of(facts("accepted", pos_order=there))
-    follow(steps, "routed to the kitchen's printer", "switched on, online", "scheduled", "to the front")
+    follow(
+        steps, "routed to the kitchen's printer", "switched on, online", "scheduled", "to the front"
+    )
     assert {step.who for step in steps} == {Actor.STORE}
 
 
@@ -107,8 +164,15 @@ def test_without_a_docket_the_kitchens_steps_are_routing_printer_schedule_and_ap
     "state", ["due", "sending", "received", "accepted", "rejected", "error", "manual", "cancelled"]
 )
 def test_whatever_is_known_every_step_is_numbered_and_filled_in(state: str) -> None:
-    for error in (None, MenuError("{brace}", subjects=("a {dish}",)), OutageError("x"), PermissionsError("y")):
-        for number, step in enumerate(steps_of(facts(state, error=error, steps=Kounta.register_steps)), 1):
+    for error in (
+        None,
+        MenuError("{brace}", subjects=("a {dish}",)),
+        OutageError("x"),
+        PermissionsError("y"),
+    ):
+        for number, step in enumerate(
+            steps_of(facts(state, error=error, steps=Kounta.register_steps)), 1
+        ):
             assert step.number == number
             assert "{platform}" not in step.do + step.see
             assert "{order}" not in step.do + step.see

@@ -34,6 +34,8 @@ def reader(
     monkeypatch.delenv("TILLPOST_CONFIG", raising=False)
     as_arguments = f'base_url="{square.url}", location_id="{settings["location_id"]}"'
     as_toml = f'base_url = "{square.url}"\nlocation_id = "{settings["location_id"]}"'
-    follower = Reader(tmp_path, {'location_id="L123"': as_arguments, 'location_id = "L123"': as_toml})
+    follower = Reader(
+        tmp_path, {'location_id="L123"': as_arguments, 'location_id = "L123"': as_toml}
+    )
     yield follower
     follower.close()

@@ -1,10 +1,10 @@
 """Runs what a page of the docs shows: its commands and its Python, from top to bottom, as a reader would.
 
-A page's Python is one program: each block goes on where the last ended. One that begins with a file's name in a
-comment is in that file too. A block of `console` holds commands after `$` and what they print; a `text` block right
-after a `python` block is what that printed. In what is expected, `...` stands for anything. `python pages.py FOLDER`
-writes the pages' Python into files, for linters and type checkers.
-"""
+A page's Python is one program: each block goes on where the last ended. One that begins with a
+file's name in a comment is in that file too. A block of `console` holds commands after `$` and what
+they print; a `text` block right after a `python` block is what that printed. In what is expected,
+`...` stands for anything. `python pages.py FOLDER` writes the pages' Python into files, for linters
+and type checkers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,13 @@ DOCS = ROOT / "docs"
 ORDERS = DOCS / "examples" / "orders"
 
 # What a reader has done already, or does in a fresh folder only.
-_NOT_RUN = ("python3 -m venv", ". .venv/bin/activate", "pip install", "git clone", "export SQUARE_TOKEN")
+_NOT_RUN = (
+    "python3 -m venv",
+    ". .venv/bin/activate",
+    "pip install",
+    "git clone",
+    "export SQUARE_TOKEN",
+)
 
 # Servers, by the command that starts one, with what each says once it listens.
 _SERVERS = {"tillpost simulate": "Ctrl-C ends", "uvicorn": "Uvicorn running"}
@@ -46,7 +52,10 @@ class Block(NamedTuple):
 def blocks(page: Path) -> list[Block]:
     """Return a page's fenced blocks, in their order."""
     content = page.read_text(encoding="utf-8")
-    return [Block(hit[1], hit[2], content[: hit.start()].count("\n") + 2) for hit in _FENCE.finditer(content)]
+    return [
+        Block(hit[1], hit[2], content[: hit.start()].count("\n") + 2)
+        for hit in _FENCE.finditer(content)
+    ]
 
 
 def pages() -> list[Path]:
@@ -57,7 +66,10 @@ def pages() -> list[Path]:
 
 def python_of(page: Path) -> str:
     """Return a page's Python as one program."""
-    return "\n\n".join(block.text.rstrip("\n") for block in blocks(page) if block.language == "python") + "\n"
+    return (
+        "\n\n".join(block.text.rstrip("\n") for block in blocks(page) if block.language == "python")
+        + "\n"
+    )
 
 
 def fits(expected: str, printed: str) -> bool:
@@ -79,11 +91,20 @@ class Reader:
 
     def __init__(self, folder: Path, replaced: Mapping[str, str]) -> None:
         self.folder = folder
-        self.replaced = {"8089": str(_free_port()), "8000": str(_free_port()), "8001": str(_free_port()), **replaced}
+        self.replaced = {
+            "8089": str(_free_port()),
+            "8000": str(_free_port()),
+            "8001": str(_free_port()),
+            **replaced,
+        }
         self.namespace: dict[str, object] = {"__name__": "__main__"}
         self.servers: list[subprocess.Popen[bytes]] = []
         scripts = str(Path(sys.executable).parent)
-        self.environment = {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "120"}
+        self.environment = {
+            **os.environ,
+            "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
+            "COLUMNS": "120",
+        }
         for mine in ("TILLPOST_CONFIG", "PYTEST_ADDOPTS"):
             self.environment.pop(mine, None)
 
@@ -116,7 +137,8 @@ class Reader:
         info = self.folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n", encoding="utf-8"
+            f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n",
+            encoding="utf-8",
         )
         groups = "".join(
             f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in points.items())
@@ -180,7 +202,9 @@ class Reader:
             time.sleep(0.05)
 
     def _compare(self, expected: str, printed: str, where: str) -> None:
-        assert fits(self._mine(expected), printed), f"{where}: the page says\n{expected}\nbut it printed\n{printed}"
+        assert fits(self._mine(expected), printed), (
+            f"{where}: the page says\n{expected}\nbut it printed\n{printed}"
+        )
 
     def _mine(self, text: str) -> str:
         for theirs, mine in self.replaced.items():

@@ -14,11 +14,17 @@ from tillpost.client.base import adapter_for
 from tillpost.config import load_connections
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
 
-RUN = [page for page in pages() if any(block.language in ("python", "console") for block in blocks(page))]
+RUN = [
+    page
+    for page in pages()
+    if any(block.language in ("python", "console") for block in blocks(page))
+]
 OWN_REGISTER = DOCS / "adapters.md"
 
 
-@pytest.mark.parametrize("page", [page for page in RUN if page != OWN_REGISTER], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [page for page in RUN if page != OWN_REGISTER], ids=lambda page: page.stem
+)
 def test_a_page_does_what_it_shows(page: Path, reader: Reader) -> None:
     """Each block of Python and each command runs, in the page's order, and prints what stands under it."""
     for block in blocks(page):
@@ -30,7 +36,9 @@ def test_a_page_does_what_it_shows(page: Path, reader: Reader) -> None:
         reader.run_python(page)
 
 
-def test_the_example_adapter_runs_as_an_installed_plugin(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_adapter_runs_as_an_installed_plugin(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its package is found by its own entry point, its simulator is served, and an order arrives there."""
     package = DOCS / "examples" / "corner"
     reader.install(package)
@@ -45,7 +53,12 @@ def test_the_example_adapter_runs_as_an_installed_plugin(reader: Reader, monkeyp
 def test_every_connection_shown_is_valid(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A TOML file of connections can be read, and its adapter takes the settings."""
     monkeypatch.setenv("SQUARE_TOKEN", "not-a-real-token")
-    shown = [b.text for page in pages() for b in blocks(page) if b.language == "toml" and "[connections." in b.text]
+    shown = [
+        b.text
+        for page in pages()
+        for b in blocks(page)
+        if b.language == "toml" and "[connections." in b.text
+    ]
     assert shown
     for text in shown:
         file = tmp_path / "tillpost.toml"
@@ -67,7 +80,12 @@ def test_the_script_of_faults_shown_is_valid_and_every_field_and_kind_is_told() 
 
 def test_every_entry_point_shown_is_in_the_group_that_tillpost_reads() -> None:
     """The group's name is `tillpost` in the examples as in the project's own file."""
-    shown = [b.text for page in pages() for b in blocks(page) if b.language == "toml" and "entry-points" in b.text]
+    shown = [
+        b.text
+        for page in pages()
+        for b in blocks(page)
+        if b.language == "toml" and "entry-points" in b.text
+    ]
     assert shown
     assert all("[project.entry-points.tillpost]" in text for text in shown)
     assert EntryPoint("square", "tillpost_square", "tillpost").load()

@@ -29,7 +29,18 @@ from tillpost_square.settings import SquareSettings
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built as XML; any warning ends the build."""
     built = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "xml", str(DOCS), str(built)]
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-q",
+        "-W",
+        "--keep-going",
+        "-b",
+        "xml",
+        str(DOCS),
+        str(built),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return built
@@ -52,9 +63,15 @@ def first_cells(element: Element) -> list[str]:
 
 def test_every_public_name_is_in_the_reference(site: Path) -> None:
     """What `tillpost` exports can be looked up."""
-    files = [file.relative_to(site).with_suffix("").as_posix() for file in (site / "reference").glob("*.xml")]
+    files = [
+        file.relative_to(site).with_suffix("").as_posix()
+        for file in (site / "reference").glob("*.xml")
+    ]
     named = [
-        name for file in files for kind in ("desc_name", "title", "literal") for name in page(site, file).iter(kind)
+        name
+        for file in files
+        for kind in ("desc_name", "title", "literal")
+        for name in page(site, file).iter(kind)
     ]
     shown = {text(name).removeprefix("@tillpost.") for name in named}
     assert set(tillpost.__all__) <= shown
@@ -84,7 +101,10 @@ def test_every_remedy_exit_code_and_setting_is_shown(site: Path) -> None:
 @pytest.mark.parametrize(("name", "model"), [("order", Order), ("menu", Menu)])
 def test_every_field_of_a_format_is_shown(site: Path, name: str, model: type[BaseModel]) -> None:
     """The format's page has what its JSON Schema has, part by part."""
-    shown = {text(section[0]): first_cells(section) for section in page(site, f"reference/{name}").iter("section")}
+    shown = {
+        text(section[0]): first_cells(section)
+        for section in page(site, f"reference/{name}").iter("section")
+    }
     schema = model.model_json_schema()
     assert shown[model.__name__] == list(schema["properties"])
     for part, definition in schema["$defs"].items():
@@ -111,7 +131,9 @@ def test_every_unconfirmed_remark_is_listed_under_its_file(site: Path) -> None:
     listed = {text(section[0]): len(first_cells(section)) for section in sections}
     listed.pop("What nobody has confirmed")
     there = {
-        file.relative_to(ROOT / "adapters").as_posix(): file.read_text(encoding="utf-8").count("unconfirmed: ")
+        file.relative_to(ROOT / "adapters").as_posix(): file.read_text(encoding="utf-8").count(
+            "unconfirmed: "
+        )
         for file in (ROOT / "adapters").rglob("*.py")
     }
     assert listed == {file: count for file, count in there.items() if count}
@@ -119,6 +141,8 @@ def test_every_unconfirmed_remark_is_listed_under_its_file(site: Path) -> None:
 
 def test_every_unconfirmed_remark_says_what_would_settle_it(site: Path) -> None:
     """A doubt that nobody knows how to settle stays for ever."""
-    remarks = [tuple(text(cell).strip() for cell in row) for row in page(site, "unconfirmed").iter("row")]
+    remarks = [
+        tuple(text(cell).strip() for cell in row) for row in page(site, "unconfirmed").iter("row")
+    ]
     settled = re.compile(r"\bwould\b|; see _\w+\.$")
     assert [remark for remark in remarks if not settled.search(remark[1])] == []

@@ -64,7 +64,9 @@ def test_a_row_says_who_acts_and_what_shows_it(row: Row) -> None:
         assert is_a_command(command), command
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.who == "a person"], ids=lambda row: row.cause)
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if row.who == "a person"], ids=lambda row: row.cause
+)
 def test_what_only_a_person_can_do_names_where_the_person_reads_it(row: Row) -> None:
     assert named(row.command), "a person has to be told, by some command"
 
@@ -73,7 +75,11 @@ def is_a_test(name: str) -> bool:
     """Whether there is such a test: a file under `tests`, and a function in it."""
     file, _, function = name.partition("::")
     path = TESTS / file
-    return path.is_file() and re.search(rf"^ *def {re.escape(function)}\(", path.read_text(), re.MULTILINE) is not None
+    return (
+        path.is_file()
+        and re.search(rf"^ *def {re.escape(function)}\(", path.read_text(), re.MULTILINE)
+        is not None
+    )
 
 
 def is_a_command(written: str) -> bool:

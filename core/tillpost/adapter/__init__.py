@@ -2,7 +2,8 @@
 
     from tillpost.adapter import Adapter, Attempt, Exchange, PosOrder, Row, ask, hookimpl
 
-`Adapter` is the class to extend; the rest are the models, errors and helpers that its operations use.
+`Adapter` is the class to extend; the rest are the models, errors and helpers that its operations
+use.
 """
 
 from tillpost import errors
@@ -32,7 +33,7 @@ from tillpost.adapter.exchange import (
     to_body,
     to_exact_body,
 )
-from tillpost.adapter.fields import Lenient, Many, Said, texts_in
+from tillpost.adapter.fields import OptionalList, OptionalText, ResponseModel, texts_in
 from tillpost.adapter.net_menu import (
     Product,
     ProductOption,
@@ -45,7 +46,7 @@ from tillpost.adapter.net_order import (
     Billed,
     Itemised,
     ProductId,
-    StandIns,
+    SubstituteProducts,
     as_note,
     in_words,
     itemise,
@@ -78,8 +79,8 @@ from tillpost.adapter.webhooks import (
 )
 from tillpost.errors.exceptions import (
     Applied,
-    BuriedError,
     DoubtError,
+    KeyRetiredError,
     MenuError,
     OrderError,
     OutageError,
@@ -96,7 +97,7 @@ from tillpost.errors.exceptions import (
 from tillpost.errors.remedies import Actor, StepText
 from tillpost.models import menu
 from tillpost.models.availability import Reason
-from tillpost.models.base import Id, Word
+from tillpost.models.base import FrozenModel, Id
 from tillpost.models.docket import spelled_out
 from tillpost.models.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Tax, Variation
 from tillpost.models.money import Amount, format_money, to_major, to_minor
@@ -131,7 +132,6 @@ __all__ = [
     "AuthorisationRevoked",
     "AvailabilityChanged",
     "Billed",
-    "BuriedError",
     "Charge",
     "Choice",
     "Credentials",
@@ -146,20 +146,22 @@ __all__ = [
     "Fault",
     "Finding",
     "Found",
+    "FrozenModel",
     "GroupUse",
     "Id",
     "Item",
     "Itemised",
-    "Lenient",
+    "KeyRetiredError",
     "Line",
     "Looks",
-    "Many",
     "Menu",
     "MenuChanged",
     "MenuError",
     "Modifier",
     "ModifierGroup",
     "ModifierOption",
+    "OptionalList",
+    "OptionalText",
     "Order",
     "OrderChanged",
     "OrderError",
@@ -184,14 +186,14 @@ __all__ = [
     "Reply",
     "Request",
     "Response",
+    "ResponseModel",
     "Row",
-    "Said",
     "Seconds",
     "SetupError",
     "Signed",
-    "StandIns",
     "StepText",
     "StoreClosedError",
+    "SubstituteProducts",
     "Tax",
     "TaxError",
     "UnknownPosError",
@@ -201,7 +203,6 @@ __all__ = [
     "Webhook",
     "WebhookError",
     "WebhookEvent",
-    "Word",
     "as_note",
     "ask",
     "ask_pages",

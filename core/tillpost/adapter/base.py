@@ -1,8 +1,9 @@
 """What an adapter is: a platform's operations without I/O, and its error table. Core drives it, a plugin registers it.
 
-To add a platform, derive from `Adapter`: say how credentials are put on a request (`sign`), how the platform words its
-complaints (`problems`), what they mean (`errors`), and write the operations as exchanges. An optional operation is
-declared by writing it. `judge` is core's half: it turns any answer, or the lack of one, into a typed value or error.
+To add a platform, derive from `Adapter`: say how credentials are put on a request (`sign`), how the
+platform words its complaints (`problems`), what they mean (`errors`), and write the operations as
+exchanges. An optional operation is declared by writing it. `judge` is core's half: it turns any
+answer, or the lack of one, into a typed value or error.
 """
 
 from __future__ import annotations
@@ -19,7 +20,15 @@ from tillpost.adapter.error_table import DEFAULT_ROWS, Problem, Row, unreachable
 from tillpost.adapter.exchange import Exchange, Fault, Reply, Request, Response
 from tillpost.adapter.readiness import Readiness
 from tillpost.adapter.redaction import PUBLIC_FIELDS, redact, redact_path
-from tillpost.adapter.settings import Account, AdapterSettings, AuthorisationRequest, Choice, Credentials, Looks, Signed
+from tillpost.adapter.settings import (
+    Account,
+    AdapterSettings,
+    AuthorisationRequest,
+    Choice,
+    Credentials,
+    Looks,
+    Signed,
+)
 from tillpost.adapter.webhooks import Webhook, WebhookEvent
 from tillpost.errors import (
     Applied,
@@ -61,9 +70,10 @@ Found = PosOrder | Draft | None
 class Attempt:
     """What `submit` may know besides the order.
 
-    `generation` rises only past an order that is proved dead; it and the order's id make the idempotency key. `menu` is
-    the last import. `keep_paid` asks for the customer's prices instead of the menu's, and `remarks` are to be said in
-    the order's note. `since` is when the order was first sent, as epoch seconds, None when never.
+    `generation` rises only past an order that is proved dead; it and the order's id make the
+    idempotency key. `menu` is the last import. `keep_paid` asks for the customer's prices instead
+    of the menu's, and `remarks` are to be said in the order's note. `since` is when the order was
+    first sent, as epoch seconds, None when never.
     """
 
     generation: int = 0
@@ -87,7 +97,11 @@ EARLIER = timedelta(hours=1)
 
 def searched_from(order: Order, since: float | None) -> datetime:
     """Return, in UTC, since when a platform's orders are to be searched for this one; `since` is that of `find`."""
-    sent = min(order.placed_at, datetime.now(UTC)) if since is None else datetime.fromtimestamp(since, UTC)
+    sent = (
+        min(order.placed_at, datetime.now(UTC))
+        if since is None
+        else datetime.fromtimestamp(since, UTC)
+    )
     return (sent - EARLIER).astimezone(UTC)
 
 
@@ -105,20 +119,19 @@ S = TypeVar("S", bound=AdapterSettings)
 class Adapter(ABC, Generic[S]):
     """A platform's operations. Construct it with its settings; it holds no state and does no I/O.
 
-    Class attributes:
-        platform, title: the name in code and the name for people.
-        settings: the model of its settings; `Till.connect(platform, **settings)` validates by it.
-        errors: the error table; the first row that matches any complaint wins.
-        keyed: whether the platform honours idempotency keys on the create.
-        needs_menu: whether `submit` can't translate an order without an imported menu.
-        look_after: when to look for an order that may be there: seconds, each counted from the look before.
-        import_pace: seconds to wait after each answer to a menu import, where the rate of requests is limited.
-        public_only: whether only public addresses are connected to: for a `base_url` that a stranger may have chosen.
-        public_fields: names of JSON fields that may be shown in transcripts.
-        request_id_header: the answer's header with the platform's own mark of a request, in lower case.
-        webhooks_proved: whether a webhook's signature proves what it says; if not, core looks the order up.
-        register_steps: what staff do at this platform's register, beside the common checklist, when it doesn't show an
-            order that the platform has.
+    Class attributes: platform, title: the name in code and the name for people. settings: the model
+        of its settings; `Till.connect(platform, **settings)` validates by it. errors: the error
+        table; the first row that matches any complaint wins. keyed: whether the platform honours
+        idempotency keys on the create. needs_menu: whether `submit` can't translate an order
+        without an imported menu. look_after: when to look for an order that may be there: seconds,
+        each counted from the look before. import_pace: seconds to wait after each answer to a menu
+        import, where the rate of requests is limited. public_only: whether only public addresses
+        are connected to: for a `base_url` that a stranger may have chosen. public_fields: names of
+        JSON fields that may be shown in transcripts. request_id_header: the answer's header with
+        the platform's own mark of a request, in lower case. webhooks_proved: whether a webhook's
+        signature proves what it says; if not, core looks the order up. register_steps: what staff
+        do at this platform's register, beside the common checklist, when it doesn't show an order
+        that the platform has.
     """
 
     platform: ClassVar[str]
@@ -152,7 +165,8 @@ class Adapter(ABC, Generic[S]):
     def problems(self, response: Response) -> Sequence[Problem]:
         """Return the platform's complaints in an answer, most telling first. None in an answer without any.
 
-        It is asked of successes too, since some platforms complain within a 200: make that check cheap.
+        It is asked of successes too, since some platforms complain within a 200: make that check
+        cheap.
         """
 
     @abstractmethod
@@ -186,9 +200,10 @@ class Adapter(ABC, Generic[S]):
     def attention(self, order: Order, number: int) -> Exchange[PosOrder]:
         """Make a ticket of a zero price whose note spells out an order that is refused, and return it.
 
-        `docket.spelled_out` gives the text. Its reference is none that an order could have (`ticket_reference`), so
-        that `find` never takes it for the order. With a key that follows from the order's id and `number`, which rises
-        once a ticket was withdrawn; without keys it is looked for before it is made, and core sends nothing twice.
+        `docket.spelled_out` gives the text. Its reference is none that an order could have
+        (`ticket_reference`), so that `find` never takes it for the order. With a key that follows
+        from the order's id and `number`, which rises once a ticket was withdrawn; without keys it
+        is looked for before it is made, and core sends nothing twice.
         """
         raise UnsupportedError(f"{self.title}'s adapter makes no attention tickets")
 
@@ -199,7 +214,8 @@ class Adapter(ABC, Generic[S]):
     def refresh(self, credentials: Credentials) -> Exchange[Credentials]:
         """Return new credentials for expired ones.
 
-        As any other request, the one that asks for them holds no secret: `sign` writes its body. Mark it `private`.
+        As any other request, the one that asks for them holds no secret: `sign` writes its body.
+        Mark it `private`.
         """
         raise UnsupportedError(f"{self.title}'s adapter can't refresh a token")
 
@@ -223,19 +239,23 @@ class Adapter(ABC, Generic[S]):
     def parse_webhook(self, webhook: Webhook, now: float) -> Sequence[WebhookEvent]:
         """Check the platform's signature and return what the webhook tells; raise `WebhookError` otherwise. Pure.
 
-        An order in another state is an `OrderChanged`: core makes a refusal of one that staff have turned down.
+        An order in another state is an `OrderChanged`: core makes a refusal of one that staff have
+        turned down.
         """
         raise UnsupportedError(f"{self.title}'s adapter reads no webhooks")
 
     @classmethod
     def capabilities(cls) -> frozenset[str]:
         """Return the operations that this adapter has written."""
-        return frozenset(name for name in _OPERATIONS if _function(cls, name) is not _function(Adapter, name))
+        return frozenset(
+            name for name in _OPERATIONS if _function(cls, name) is not _function(Adapter, name)
+        )
 
     def retry_after(self, response: Response, now: float) -> float | None:
         """Return how many seconds the platform asks to wait, from `Retry-After` in either of its forms.
 
-        A 429 without it may tell when its minute ends, in `X-RateLimit-Reset`: as epoch seconds, or in so many seconds.
+        A 429 without it may tell when its minute ends, in `X-RateLimit-Reset`: as epoch seconds, or
+        in so many seconds.
         """
         value = response.headers.get("retry-after", "").strip()
         if re.fullmatch(r"[0-9]{1,9}", value):
@@ -252,14 +272,16 @@ class Adapter(ABC, Generic[S]):
     def import_pause(self, response: Response) -> float:
         """Return how many seconds to wait after an answer to a menu import, so that orders keep their share.
 
-        The rate budget is the token's. When `X-RateLimit-Remaining` says that little of it is left, it is eight times
-        `import_pace`.
+        The rate budget is the token's. When `X-RateLimit-Remaining` says that little of it is left,
+        it is eight times `import_pace`.
         """
         left = response.headers.get("x-ratelimit-remaining", "").strip()
         short = re.fullmatch(r"[0-9]{1,9}", left) and int(left) < LITTLE_LEFT
         return self.import_pace * (8 if short else 1)
 
-    def judge(self, request: Request[Any], order: Order | None, answer: Response | Fault, now: float) -> Verdict:
+    def judge(
+        self, request: Request[Any], order: Order | None, answer: Response | Fault, now: float
+    ) -> Verdict:
         """Say what an answer, or the lack of one, means. Never raises, whatever the bytes are."""
         if isinstance(answer, Fault):
             kind = SetupError if answer.barred else OutageError
@@ -276,15 +298,21 @@ class Adapter(ABC, Generic[S]):
         except Exception as unreadable:  # noqa: BLE001  whatever a reader raises, the answer can't be read
             if fine:
                 detail = f"the answer can't be read ({type(unreadable).__name__})"
-                error: PosError = OutageError(detail, status_code=answer.status, applied=Applied.MAYBE)
+                error: PosError = OutageError(
+                    detail, status_code=answer.status, applied=Applied.MAYBE
+                )
                 return self._refused(request, answer, error)
         complaints = problems or (Problem(text="" if request.private else _words(answer.body)),)
         refusal = self._by_table(answer, complaints, order, now)
         if not problems and refusal.applied is Applied.NO:
-            refusal.applied = Applied.MAYBE  # not in the platform's own words, so it needn't be the platform's
+            refusal.applied = (
+                Applied.MAYBE
+            )  # not in the platform's own words, so it needn't be the platform's
         return self._refused(request, answer, refusal)
 
-    def _by_table(self, answer: Response, complaints: Sequence[Problem], order: Order | None, now: float) -> PosError:
+    def _by_table(
+        self, answer: Response, complaints: Sequence[Problem], order: Order | None, now: float
+    ) -> PosError:
         """Make the error of the first row that matches any complaint: a row's rank beats a complaint's."""
         for row in (*self.errors, *DEFAULT_ROWS):
             for problem in complaints:
@@ -304,7 +332,10 @@ class Adapter(ABC, Generic[S]):
         first = complaints[0]
         # A refusal in words we don't know: nothing says that the request had no effect.
         return UnknownPosError(
-            first.text or first.code, code=first.code, status_code=answer.status, applied=Applied.MAYBE
+            first.text or first.code,
+            code=first.code,
+            status_code=answer.status,
+            applied=Applied.MAYBE,
         )
 
     def transcript(self, request: Request[Any], answer: Response | Fault) -> Transcript:
@@ -317,7 +348,10 @@ class Adapter(ABC, Generic[S]):
         )
         if isinstance(answer, Fault):
             return copy.model_copy(update={"fault": answer.text})
-        seen = {"status_code": answer.status, "request_id": answer.headers.get(self.request_id_header, "")}
+        seen = {
+            "status_code": answer.status,
+            "request_id": answer.headers.get(self.request_id_header, ""),
+        }
         body = "" if request.private else redact(answer.body, public)
         return copy.model_copy(update=seen | {"response_body": body})
 
@@ -366,5 +400,7 @@ def _lines(told: Sequence[int], named: Mapping[str, str], order: Order | None) -
         return tuple(i for i in range(len(order.lines)) if str(i) == named["line"])
     item = named.get("item")
     return tuple(
-        i for i, line in enumerate(order.lines) if item in {line.item_id, *(m.modifier_id for m in line.modifiers)}
+        i
+        for i, line in enumerate(order.lines)
+        if item in {line.item_id, *(m.modifier_id for m in line.modifiers)}
     )

@@ -1,7 +1,7 @@
 """An error table: rows that say what a platform's complaints mean. Adapters write theirs, `Adapter.judge` reads it.
 
-The first row that matches any complaint of an answer wins, so a row's rank beats a complaint's. A test asks
-`unreachable` whether the rows before one take everything from it.
+The first row that matches any complaint of an answer wins, so a row's rank beats a complaint's. A
+test asks `unreachable` whether the rows before one take everything from it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tillpost.errors import Applied, OutageError, PermissionsError, PosError, RateLimitError, SetupError
+from tillpost.errors import (
+    Applied,
+    OutageError,
+    PermissionsError,
+    PosError,
+    RateLimitError,
+    SetupError,
+)
 
 __all__ = ["DEFAULT_ROWS", "Problem", "Row", "unreachable"]
 
@@ -19,8 +26,8 @@ __all__ = ["DEFAULT_ROWS", "Problem", "Row", "unreachable"]
 class Problem:
     """One complaint in a platform's answer.
 
-    `lines` (zero-based), `reason` and `retry_after` (seconds) are for a platform that tells them as such; else a row or
-    a header says them.
+    `lines` (zero-based), `reason` and `retry_after` (seconds) are for a platform that tells them as
+    such; else a row or a header says them.
     """
 
     code: str = ""
@@ -35,9 +42,9 @@ class Problem:
 class Row:
     """One row of an error table: which complaints it matches, and what they mean.
 
-    All that is given must match: the HTTP `status`, the exact `codes`, and the patterns `field` and `text`, which are
-    searched without regard to case. A pattern's group `line` names a line by its zero-based index, `item` by an id.
-    `applied` is what became of the request that was refused.
+    All that is given must match: the HTTP `status`, the exact `codes`, and the patterns `field` and
+    `text`, which are searched without regard to case. A pattern's group `line` names a line by its
+    zero-based index, `item` by an id. `applied` is what became of the request that was refused.
     """
 
     error: type[PosError]
@@ -51,7 +58,9 @@ class Row:
 
     def match(self, status: int, problem: Problem) -> Mapping[str, str] | None:
         """Return the names that the patterns found, or None when the row doesn't match."""
-        if (self.status and status not in self.status) or (self.codes and problem.code not in self.codes):
+        if (self.status and status not in self.status) or (
+            self.codes and problem.code not in self.codes
+        ):
             return None
         named: dict[str, str] = {}
         for pattern, text in ((self.field, problem.field), (self.text, problem.text)):
@@ -59,7 +68,9 @@ class Row:
                 hit = re.search(pattern, text, re.IGNORECASE)
                 if hit is None:
                     return None
-                named |= {name: value for name, value in hit.groupdict().items() if value is not None}
+                named |= {
+                    name: value for name, value in hit.groupdict().items() if value is not None
+                }
         return named
 
 
@@ -76,13 +87,18 @@ DEFAULT_ROWS = (
 def unreachable(table: Sequence[Row]) -> list[Row]:
     """Return the rows that no answer can ever reach, because the rows before them take everything. For tests.
 
-    A row is reachable when for one of its statuses and codes no earlier row matches without looking at a text or field,
-    or by the very same patterns. Patterns are compared as written, so a pattern that contains another isn't seen.
+    A row is reachable when for one of its statuses and codes no earlier row matches without looking
+    at a text or field, or by the very same patterns. Patterns are compared as written, so a pattern
+    that contains another isn't seen.
     """
     lost: list[Row] = []
     for rank, row in enumerate(table):
-        cases = [(status, code) for status in (row.status or (None,)) for code in (row.codes or (None,))]
-        earlier = [r for r in table[:rank] if r.field in ("", row.field) and r.text in ("", row.text)]
+        cases = [
+            (status, code) for status in (row.status or (None,)) for code in (row.codes or (None,))
+        ]
+        earlier = [
+            r for r in table[:rank] if r.field in ("", row.field) and r.text in ("", row.text)
+        ]
         if all(any(_takes(r, status, code) for r in earlier) for status, code in cases):
             lost.append(row)
     return lost

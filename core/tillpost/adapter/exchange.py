@@ -1,10 +1,11 @@
 """A conversation with a platform, without any I/O in it: requests go out of a generator, replies come in.
 
-An adapter's operation is an `Exchange`: it yields a `Request` or a `Wait` and is sent a `Reply`. Who sends the request
-over the network, adds the credentials, repeats it or refreshes a token is not its business. A refusal is thrown into it
-as a `PosError`, so that undoing is an `except PosError`.
+An adapter's operation is an `Exchange`: it yields a `Request` or a `Wait` and is sent a `Reply`.
+Who sends the request over the network, adds the credentials, repeats it or refreshes a token is not
+its business. A refusal is thrown into it as a `PosError`, so that undoing is an `except PosError`.
 
-    made = yield from ask(Request("POST", "/v2/orders", reading(OneOrder), to_body(order=...), Effect.CREATE, key))
+    made = yield from ask(Request("POST", "/v2/orders", reading(OneOrder), to_body(order=...),
+        Effect.CREATE, key))
 """
 
 from __future__ import annotations
@@ -77,10 +78,11 @@ class Effect(StrEnum):
 class Request(Generic[M]):
     """One request, without any credential. `read` makes the typed answer of a successful body, or raises.
 
-    `path` begins with a slash, is relative to the adapter's `base_url` and holds the query. `key` is the idempotency
-    key, where the platform honours one; it is in the body or headers already. `private` keeps the bodies out of every
-    transcript (tokens come back in them). `answers` are statuses beyond 2xx that answer the question all the same, such
-    as a 404 that means none, or a redirect whose target is what was asked for: they are read, not judged.
+    `path` begins with a slash, is relative to the adapter's `base_url` and holds the query. `key`
+    is the idempotency key, where the platform honours one; it is in the body or headers already.
+    `private` keeps the bodies out of every transcript (tokens come back in them). `answers` are
+    statuses beyond 2xx that answer the question all the same, such as a 404 that means none, or a
+    redirect whose target is what was asked for: they are read, not judged.
     """
 
     method: str
@@ -171,8 +173,8 @@ def ask_when_there(request: Request[M], pauses: Sequence[float]) -> Exchange[M]:
 class PageHeaders:
     """The names, in lower case, of the headers by which a platform pages: some lists one way, some the other.
 
-    `onward` holds the whole address of the next page. Or `count` says how many pages there are, of which the request's
-    own header `number` asks for one, from 0 on.
+    `onward` holds the whole address of the next page. Or `count` says how many pages there are, of
+    which the request's own header `number` asks for one, from 0 on.
     """
 
     onward: str
@@ -180,14 +182,19 @@ class PageHeaders:
     number: str
 
 
-def ask_pages(first: Request[Sequence[M]], headers: PageHeaders, base_url: str) -> Exchange[list[M]]:
+def ask_pages(
+    first: Request[Sequence[M]], headers: PageHeaders, base_url: str
+) -> Exchange[list[M]]:
     """Read a list to its end. No page is asked for at another host than `base_url`'s."""
     found: list[M] = []
     request = first
     for pages in range(1, MOST_PAGES + 1):
         rows, answer = yield from ask_with_answer(request)
         found += rows
-        onward, count = urlsplit(answer.headers.get(headers.onward, "")), answer.headers.get(headers.count, "")
+        onward, count = (
+            urlsplit(answer.headers.get(headers.onward, "")),
+            answer.headers.get(headers.count, ""),
+        )
         if onward.netloc not in ("", urlsplit(base_url).netloc):
             raise OutageError("the next page is said to be on another host")
         if onward.path:
@@ -267,7 +274,8 @@ def to_body(**content: object) -> bytes:
 def to_exact_body(**content: object) -> bytes:
     """Write a JSON body in which a Decimal is the number that it is, to the last digit.
 
-    Fields that are None are left out, at any depth. For platforms whose amounts are decimals: a float would round them.
+    Fields that are None are left out, at any depth. For platforms whose amounts are decimals: a
+    float would round them.
     """
     return _written(content).encode()
 
@@ -278,7 +286,11 @@ def _written(value: object) -> str:
             return format(value, "f")
         case dict():
             members = cast(dict[str, object], value).items()
-            return "{" + ", ".join(f"{json.dumps(k)}: {_written(v)}" for k, v in members if v is not None) + "}"
+            return (
+                "{"
+                + ", ".join(f"{json.dumps(k)}: {_written(v)}" for k, v in members if v is not None)
+                + "}"
+            )
         case list() | tuple():
             return "[" + ", ".join(map(_written, cast("list[object]", value))) + "]"
         case _:

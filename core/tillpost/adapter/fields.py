@@ -11,7 +11,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
-__all__ = ["Lenient", "Many", "Said", "texts_in"]
+__all__ = ["OptionalList", "OptionalText", "ResponseModel", "texts_in"]
 
 T = TypeVar("T")
 
@@ -24,14 +24,14 @@ def _as_list(value: object) -> object:
     return () if value is None else value
 
 
-Said = Annotated[str, BeforeValidator(_as_text)]
+OptionalText = Annotated[str, BeforeValidator(_as_text)]
 """A text that may be null, or a number: an id of 64 bits is one to the last digit."""
 
-Many = Annotated[tuple[T, ...], BeforeValidator(_as_list)]
+OptionalList = Annotated[tuple[T, ...], BeforeValidator(_as_list)]
 """A list that may be null."""
 
 
-class Lenient(BaseModel):
+class ResponseModel(BaseModel):
     """A part of an answer. What isn't read of it is ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")

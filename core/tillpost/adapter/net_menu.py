@@ -1,7 +1,8 @@
 """A menu of products at prices without tax, for platforms that sell nothing else: the counterpart of `itemising`.
 
-There an option is a product, too, and a product may be sold at one site and not at another: an option that isn't sold
-at the site is left out, and told as a fault. `exact_price` keeps the platform's decimals, without tax.
+There an option is a product, too, and a product may be sold at one site and not at another: an
+option that isn't sold at the site is left out, and told as a fault. `exact_price` keeps the
+platform's decimals, without tax.
 """
 
 from __future__ import annotations
@@ -12,12 +13,30 @@ from decimal import Decimal
 from itertools import combinations
 from typing import NamedTuple, Protocol, TypeVar
 
-from tillpost.models.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, SetupFault, Tax, Variation
+from tillpost.models.menu import (
+    GroupUse,
+    Item,
+    Menu,
+    ModifierGroup,
+    ModifierOption,
+    SetupFault,
+    Tax,
+    Variation,
+)
 from tillpost.models.money import nearest_minor
 
-__all__ = ["Product", "ProductOption", "ProductOptionSet", "menu_of_products", "mixed", "taxes_that_come_to"]
+__all__ = [
+    "Product",
+    "ProductOption",
+    "ProductOptionSet",
+    "menu_of_products",
+    "mixed",
+    "taxes_that_come_to",
+]
 
-_NOT_HERE = "is offered as an option, but isn't sold at this site, so an order with it would be refused"
+_NOT_HERE = (
+    "is offered as an option, but isn't sold at this site, so an order with it would be refused"
+)
 
 
 class Rated(Protocol):
@@ -75,10 +94,15 @@ def menu_of_products(
     for given in (each for product in products for each in product.sets):
         here = [choice for choice in given.choices if choice.product_id in by_id]
         away = [choice for choice in given.choices if choice.product_id not in by_id]
-        found |= {SetupFault(subject=choice.name or choice.product_id, text=_NOT_HERE): None for choice in away}
+        found |= {
+            SetupFault(subject=choice.name or choice.product_id, text=_NOT_HERE): None
+            for choice in away
+        }
         options = [_option(choice, by_id, currency) for choice in here]
         if given.removable:
-            options += [ModifierOption(id=f"-{option.id}", name=f"No {option.name}") for option in options]
+            options += [
+                ModifierOption(id=f"-{option.id}", name=f"No {option.name}") for option in options
+            ]
         groups[given.id] = ModifierGroup(id=given.id, name=given.name, options=tuple(options))
     return Menu(
         site=site,
@@ -114,7 +138,9 @@ def _item(product: Product, currency: str) -> Item:
         name=product.name,
         categories=tuple(product.categories),
         variations=(sold,),
-        groups=tuple(GroupUse(group_id=s.id, minimum=s.minimum, maximum=s.maximum) for s in product.sets),
+        groups=tuple(
+            GroupUse(group_id=s.id, minimum=s.minimum, maximum=s.maximum) for s in product.sets
+        ),
         tax_ids=tuple(tax.id for tax in product.taxes),
         online=product.online,
     )
@@ -136,10 +162,16 @@ def _option(choice: ProductOption, by_id: Mapping[str, Product], currency: str) 
 def _price(product: Product, net: Decimal | None, currency: str) -> int | None:
     if net is None:
         return None
-    return nearest_minor(net * (1 + sum(tax.rate for tax in product.taxes if tax.included)), currency)
+    return nearest_minor(
+        net * (1 + sum(tax.rate for tax in product.taxes if tax.included)), currency
+    )
 
 
 def mixed(products: Sequence[Product]) -> list[SetupFault]:
     """Return the products that no order can go in with where the two ways of choosing don't go together."""
     text = "has option sets and modifiers at once, a setup that can't be ordered online; keep one of the two"
-    return [SetupFault(subject=p.name, text=text) for p in products if len({s.removable for s in p.sets}) > 1]
+    return [
+        SetupFault(subject=p.name, text=text)
+        for p in products
+        if len({s.removable for s in p.sets}) > 1
+    ]

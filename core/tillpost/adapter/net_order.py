@@ -1,8 +1,9 @@
 """An order as nothing but products at prices without tax, for platforms that know nothing else.
 
-Such a platform has no field for a charge, a discount or a tip: each goes in as a product that a setting names
-(`StandIns`). `itemise` returns all lines, with prices from which the platform computes what the customer paid;
-`misbilled` compares what it did compute. Nothing is dropped: what no product is named for is a `SetupError`.
+Such a platform has no field for a charge, a discount or a tip: each goes in as a product that a
+setting names (`SubstituteProducts`). `itemise` returns all lines, with prices from which the
+platform computes what the customer paid; `misbilled` compares what it did compute. Nothing is
+dropped: what no product is named for is a `SetupError`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ __all__ = [
     "Billed",
     "Itemised",
     "ProductId",
-    "StandIns",
+    "SubstituteProducts",
     "as_note",
     "in_words",
     "itemise",
@@ -35,14 +36,13 @@ __all__ = [
 ProductId = Annotated[str, Field(min_length=1, max_length=192, coerce_numbers_to_str=True)]
 
 
-class StandIns(BaseModel):
+class SubstituteProducts(BaseModel):
     """Settings that name the products which stand for what a platform has no field for.
 
-    Attributes:
-        charge_products: the product that a charge goes in as, by the charge's name or, for all others, by its kind.
-        tip_product: the product that a tip goes in as.
-        discount_product: the product that a discount goes in as, at a negative price.
-        discounts: `product` as above; `multiplier` lowers the lines by a factor instead.
+    Attributes: charge_products: the product that a charge goes in as, by the charge's name or, for
+        all others, by its kind. tip_product: the product that a tip goes in as. discount_product:
+        the product that a discount goes in as, at a negative price. discounts: `product` as above;
+        `multiplier` lowers the lines by a factor instead.
     """
 
     charge_products: dict[str, ProductId] = {}
@@ -54,7 +54,8 @@ class StandIns(BaseModel):
 class Itemised(NamedTuple):
     """A line of one product. `price` is for one, in major units, without tax and without the modifiers' own prices.
 
-    `modifiers` are their ids, repeated by quantity; `multiplier` is what the line is lowered by, None for nothing.
+    `modifiers` are their ids, repeated by quantity; `multiplier` is what the line is lowered by,
+    None for nothing.
     """
 
     product_id: str
@@ -87,11 +88,12 @@ class _Item(NamedTuple):
     is_tip: bool = False
 
 
-def itemise(order: Order, menu: Menu, stand_ins: StandIns) -> list[Itemised]:
+def itemise(order: Order, menu: Menu, stand_ins: SubstituteProducts) -> list[Itemised]:
     """Return every line of the order: its own lines first, then charges, discounts and the tip.
 
-    Raises `SetupError` for what no product is named for, `MenuError` for a product that isn't on the menu, and
-    `TaxError` when the tax that was added to the prices isn't what the menu's taxes come to.
+    Raises `SetupError` for what no product is named for, `MenuError` for a product that isn't on
+    the menu, and `TaxError` when the tax that was added to the prices isn't what the menu's taxes
+    come to.
     """
     items, scale = _items(order, stand_ins), Decimal(10) ** exponent(order.currency)
     taxes = [_taxes(menu, item.product_id, item.name) for item in items]
@@ -103,8 +105,14 @@ def itemise(order: Order, menu: Menu, stand_ins: StandIns) -> list[Itemised]:
         chosen = [options[m.modifier_id] for m in item.modifiers for _ in range(m.quantity)]
         times = item.quantity * scale
         added = [(times * (o.exact_price or 0), _option_rate(menu, o.id, rate)) for o in chosen]
-        net, tax = sum((p for p, _ in added), Decimal(0)), sum((p * r for p, r in added), Decimal(0))
-        equation, price = NetLine(due, (net, times), (tax, times * rate), variation.exact_price), Decimal(0)
+        net, tax = (
+            sum((p for p, _ in added), Decimal(0)),
+            sum((p * r for p, r in added), Decimal(0)),
+        )
+        equation, price = (
+            NetLine(due, (net, times), (tax, times * rate), variation.exact_price),
+            Decimal(0),
+        )
         if item.off:  # the price as it was, and a factor that takes the discount off
             before = due + round(item.off * (1 if order.prices_include_tax else 1 + rate))
             (price,) = net_values([equation._replace(due=before)])
@@ -119,7 +127,13 @@ def itemise(order: Order, menu: Menu, stand_ins: StandIns) -> list[Itemised]:
     ]
 
 
-def proved(order: Order, stand_ins: StandIns, billed: Sequence[Billed], menu: Menu | None, found: PosOrder) -> PosOrder:
+def proved(
+    order: Order,
+    stand_ins: SubstituteProducts,
+    billed: Sequence[Billed],
+    menu: Menu | None,
+    found: PosOrder,
+) -> PosOrder:
     """Return the order as it was found, with the total that the platform computed; raise what is wrong with it.
 
     What staff have refused or deleted is no longer compared.
@@ -129,7 +143,11 @@ def proved(order: Order, stand_ins: StandIns, billed: Sequence[Billed], menu: Me
     if wrong and found.state in (PosState.RECEIVED, PosState.ACCEPTED):
         wrong.pos_order = found
         raise wrong
-    untold = () if total is not None else ("The POS doesn't say what the order comes to, so its total isn't proved",)
+    untold = (
+        ()
+        if total is not None
+        else ("The POS doesn't say what the order comes to, so its total isn't proved",)
+    )
     return found.model_copy(update={"total": total, "notices": (*found.notices, *untold)})
 
 
@@ -139,12 +157,15 @@ def _total(billed: Sequence[Billed], currency: str) -> int | None:
     return nearest_minor(sum(sums, Decimal(0)), currency) if len(sums) == len(billed) else None
 
 
-def misbilled(order: Order, stand_ins: StandIns, billed: Sequence[Billed], menu: Menu | None) -> PosError | None:
+def misbilled(
+    order: Order, stand_ins: SubstituteProducts, billed: Sequence[Billed], menu: Menu | None
+) -> PosError | None:
     """Return what is wrong with an order as the platform computed it; None when it comes to what was paid.
 
-    The error says that the order was created. It is one of taxes, and names them, when the menu's taxes on the
-    platform's own prices come to what was paid, when the platform puts more than one on a line, or when only a rounding
-    is left. A total that the platform doesn't say isn't compared.
+    The error says that the order was created. It is one of taxes, and names them, when the menu's
+    taxes on the platform's own prices come to what was paid, when the platform puts more than one
+    on a line, or when only a rounding is left. A total that the platform doesn't say isn't
+    compared.
     """
     expected, scale = len(_items(order, stand_ins)), Decimal(10) ** exponent(order.currency)
     if len(billed) != expected:
@@ -152,15 +173,28 @@ def misbilled(order: Order, stand_ins: StandIns, billed: Sequence[Billed], menu:
     total = _total(billed, order.currency)
     if total is None or total == order.total:
         return None
-    sums = [(x.product_id, x.net * scale, x.tax * scale) for x in billed if x.net is not None and x.tax is not None]
+    sums = [
+        (x.product_id, x.net * scale, x.tax * scale)
+        for x in billed
+        if x.net is not None and x.tax is not None
+    ]
     said = f"it comes to {format_money(total, order.currency)} there, paid {format_money(order.total, order.currency)}"
-    taxes = [menu.taxes_on(menu.by_variation[p][0]) if menu and p in menu.by_variation else () for p, _, _ in sums]
-    right = sum((net * (1 + _rate(of)) for (_, net, _), of in zip(sums, taxes, strict=True)), Decimal(0))
+    taxes = [
+        menu.taxes_on(menu.by_variation[p][0]) if menu and p in menu.by_variation else ()
+        for p, _, _ in sums
+    ]
+    right = sum(
+        (net * (1 + _rate(of)) for (_, net, _), of in zip(sums, taxes, strict=True)), Decimal(0)
+    )
     tax = format_money(round(sum(tax for _, _, tax in sums)), order.currency)
     several = any(len(line.taxes) > 1 for line in billed)
     if several or abs(total - order.total) <= expected or abs(right - order.total) <= expected:
-        names = tuple(dict.fromkeys(name for line in billed for name in line.taxes)) or _names(taxes)
-        return TaxError(f"{said}, {tax} of it tax ({', '.join(names)})", subjects=names, reason="created")
+        names = tuple(dict.fromkeys(name for line in billed for name in line.taxes)) or _names(
+            taxes
+        )
+        return TaxError(
+            f"{said}, {tax} of it tax ({', '.join(names)})", subjects=names, reason="created"
+        )
     return MenuError(f"{said}, {tax} of it tax", reason="created")
 
 
@@ -170,12 +204,17 @@ def in_words(order: Order) -> list[str]:
     A payment's own reference is said, since it finds the payment at its provider.
     """
     who, how = order.customer, order.fulfilment
-    said = [" ".join(part for part in (order.code, who.name, who.phone) if part) if who else order.code]
+    said = [
+        " ".join(part for part in (order.code, who.name, who.phone) if part) if who else order.code
+    ]
     if isinstance(how, Delivery):
         said += [f"DELIVER TO: {how.address}", how.instructions]
     if isinstance(how, DineIn):
         said.append(f"TABLE {how.table}")
-    said += [f"PAID: {p.method} {format_money(p.amount, order.currency)} {p.reference}" for p in order.payments]
+    said += [
+        f"PAID: {p.method} {format_money(p.amount, order.currency)} {p.reference}"
+        for p in order.payments
+    ]
     return [line.strip() for line in said if line]
 
 
@@ -190,18 +229,32 @@ def reference_in(note: str) -> str:
     return first.removeprefix("Ref: ") if first.startswith("Ref: ") else ""
 
 
-def _items(order: Order, stand_ins: StandIns) -> list[_Item]:
+def _items(order: Order, stand_ins: SubstituteProducts) -> list[_Item]:
     off = sum(d.amount for d in order.discounts) if stand_ins.discounts == "multiplier" else 0
     items = [
-        _Item(line.item_id, line.quantity, line.total - share, line.name, line.note, line.modifiers, share)
-        for line, share in zip(order.lines, shares(off, [line.total for line in order.lines]), strict=True)
+        _Item(
+            line.item_id,
+            line.quantity,
+            line.total - share,
+            line.name,
+            line.note,
+            line.modifiers,
+            share,
+        )
+        for line, share in zip(
+            order.lines, shares(off, [line.total for line in order.lines]), strict=True
+        )
     ]
     products = stand_ins.charge_products
     extras = [
-        (products.get(c.name) or products.get(c.kind), "charge_products", c.name, c.amount) for c in order.charges
+        (products.get(c.name) or products.get(c.kind), "charge_products", c.name, c.amount)
+        for c in order.charges
     ]
     if stand_ins.discounts == "product":
-        extras += [(stand_ins.discount_product, "discount_product", d.name, -d.amount) for d in order.discounts]
+        extras += [
+            (stand_ins.discount_product, "discount_product", d.name, -d.amount)
+            for d in order.discounts
+        ]
     extras.append((stand_ins.tip_product, "tip_product", "Tip", order.tip))
     for product_id, setting, name, amount in extras:
         if amount and product_id is None:
@@ -239,13 +292,14 @@ def _dues(order: Order, items: Sequence[_Item], taxes: Sequence[Sequence[Tax]]) 
     """What each line comes to with its tax. A tip stays as it is; on the others the tax of the order is spread."""
     if order.prices_include_tax:
         return [item.paid for item in items]
-    exact = [item.paid * (Decimal(0) if item.is_tip else _rate(of)) for item, of in zip(items, taxes, strict=True)]
+    exact = [
+        item.paid * (Decimal(0) if item.is_tip else _rate(of))
+        for item, of in zip(items, taxes, strict=True)
+    ]
     asked = sum(exact, Decimal(0))
     if abs(order.tax - asked) > Decimal(len(items) + 1) / 2:
         names = _names(taxes)
         charged = format_money(round(asked), order.currency)
-        said = (
-            f"the order holds {format_money(order.tax, order.currency)} of tax, {', '.join(names) or 'the menu'} asks"
-        )
+        said = f"the order holds {format_money(order.tax, order.currency)} of tax, {', '.join(names) or 'the menu'} asks"
         raise TaxError(f"{said} for {charged}", subjects=names)
     return [item.paid + share for item, share in zip(items, shares(order.tax, exact), strict=True)]

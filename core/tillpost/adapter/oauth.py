@@ -3,11 +3,12 @@
     class Corner(oauth.Tokens, Adapter[CornerSettings]):
         token_path = "/oauth/token"
 
-        def sign(self, request, credentials):
-            of_token = request.path == self.token_path
-            return oauth.signed_form(request, credentials) if of_token else super().sign(request, credentials)
+        def sign(self, request, credentials): of_token = request.path == self.token_path return
+            oauth.signed_form(request, credentials) if of_token else super().sign(request,
+            credentials)
 
-A token request says which grant it is for and nothing else; `token_fields` adds the secrets when it is signed.
+A token request says which grant it is for and nothing else; `token_fields` adds the secrets when it
+is signed.
 """
 
 from __future__ import annotations
@@ -21,12 +22,19 @@ from urllib.parse import urlencode
 from pydantic import Field, SecretStr
 
 from tillpost.adapter.exchange import Effect, Exchange, Request, ask, reading, to_body
-from tillpost.adapter.fields import Lenient
+from tillpost.adapter.fields import ResponseModel
 from tillpost.adapter.settings import AuthorisationRequest, Credentials, Signed
 from tillpost.errors import PermissionsError
 from tillpost.models.base import Aware
 
-__all__ = ["Tokens", "authorisation_page", "exchange_code", "refresh", "signed_form", "token_fields"]
+__all__ = [
+    "Tokens",
+    "authorisation_page",
+    "exchange_code",
+    "refresh",
+    "signed_form",
+    "token_fields",
+]
 
 _SECRETS = {"authorization_code": ("code", "code_verifier"), "refresh_token": ("refresh_token",)}
 """What each kind of grant sends, beside the client's own id and secret."""
@@ -35,7 +43,7 @@ _LONGEST = 10**9
 """Seconds. A token that is said to last longer is held to expire then."""
 
 
-class _Granted(Lenient):
+class _Granted(ResponseModel):
     """The answer to a token request. `expires_in` is in seconds (section 5.1); some say `expires_at` instead."""
 
     access_token: Annotated[SecretStr, Field(min_length=1)]
@@ -88,9 +96,15 @@ class Tokens:
 def token_fields(request: Request[Any], credentials: Credentials) -> Mapping[str, str]:
     """Return all that a token request sends, its secrets among it. For `Adapter.sign` alone."""
     grant_type: str = json.loads(request.body)["grant_type"]
-    secrets = {name: getattr(credentials, name) for name in ("client_secret", *_SECRETS[grant_type])}
+    secrets = {
+        name: getattr(credentials, name) for name in ("client_secret", *_SECRETS[grant_type])
+    }
     known = {name: secret.get_secret_value() for name, secret in secrets.items() if secret}
-    fields = {"grant_type": grant_type, "client_id": credentials.client_id, "redirect_uri": credentials.redirect_uri}
+    fields = {
+        "grant_type": grant_type,
+        "client_id": credentials.client_id,
+        "redirect_uri": credentials.redirect_uri,
+    }
     return {name: text for name, text in (fields | known).items() if text}
 
 
@@ -104,7 +118,9 @@ def _granted(path: str, grant_type: str, old: Credentials) -> Exchange[Credentia
     body = to_body(grant_type=grant_type)
     new = yield from ask(Request("POST", path, reading(_Granted), body, Effect.SIDE, private=True))
     lasts = None if new.expires_in is None else timedelta(seconds=min(new.expires_in, _LONGEST))
-    rotated = new.refresh_token if new.refresh_token and new.refresh_token.get_secret_value() else None
+    rotated = (
+        new.refresh_token if new.refresh_token and new.refresh_token.get_secret_value() else None
+    )
     return Credentials(
         access_token=new.access_token,
         refresh_token=rotated or old.refresh_token,

@@ -14,16 +14,16 @@ from tillpost.errors import (
 )
 from tillpost.errors.remedies import Actor
 from tillpost.models.availability import Reason
-from tillpost.models.base import Word
+from tillpost.models.base import FrozenModel
 
 __all__ = ["Finding", "Readiness", "Reason"]
 
 
-class Finding(Word):
+class Finding(FrozenModel):
     """One thing that was looked at. `actor` is who has to move when it isn't `ok`.
 
-    `reason` is why the store takes no orders then; `Reason.OPEN` when it takes them all the same. Where it is left out,
-    `actor` decides: `stops` has what counts.
+    `reason` is why the store takes no orders then; `Reason.OPEN` when it takes them all the same.
+    Where it is left out, `actor` decides: `stops` has what counts.
     """
 
     what: str
@@ -33,15 +33,21 @@ class Finding(Word):
     reason: Reason | None = None
 
     @classmethod
-    def of(cls, what: str, ok: bool, text: str, actor: Actor, reason: Reason | None = None) -> Finding:
+    def of(
+        cls, what: str, ok: bool, text: str, actor: Actor, reason: Reason | None = None
+    ) -> Finding:
         """Return the finding, with the actor and the reason when it isn't `ok`."""
-        return cls(what=what, ok=ok, text=text, actor=None if ok else actor, reason=None if ok else reason)
+        return cls(
+            what=what, ok=ok, text=text, actor=None if ok else actor, reason=None if ok else reason
+        )
 
     @classmethod
     def unseen(cls, what: str, error: PosError) -> Finding:
         """Return the finding that something can't be looked at, in the error's own words."""
         said = error.detail or error.code or type(error).__name__
-        return cls(what=what, ok=False, text=said, actor=error.remedy.actor, reason=_reason_of(error))
+        return cls(
+            what=what, ok=False, text=said, actor=error.remedy.actor, reason=_reason_of(error)
+        )
 
     @property
     def stops(self) -> Reason:
@@ -51,7 +57,7 @@ class Finding(Word):
         return _BY_ACTOR.get(self.actor, Reason.CLOSED) if self.reason is None else self.reason
 
 
-class Readiness(Word):
+class Readiness(FrozenModel):
     """All that was looked at, in the order in which it should be mended."""
 
     findings: tuple[Finding, ...]
@@ -87,5 +93,7 @@ _BY_ERROR: tuple[tuple[type[PosError], Reason], ...] = (
 
 def _reason_of(error: PosError) -> Reason:
     reason = next((reason for kind, reason in _BY_ERROR if isinstance(error, kind)), Reason.OPEN)
-    nobody_there = reason is Reason.OUTAGE and error.status_code is None and error.applied is Applied.NO
+    nobody_there = (
+        reason is Reason.OUTAGE and error.status_code is None and error.applied is Applied.NO
+    )
     return Reason.UNREACHED if nobody_there else reason

@@ -1,8 +1,9 @@
 """Makes exchanges fit to be shown: texts that nobody declared public are masked. Errors and cassettes use it.
 
-It works by allow-list: of a JSON body, numbers, booleans and the texts under public field names stay, every other text
-becomes `***`. A new field with a name or a token in it is therefore masked before anyone has thought of it. Below a
-person and their payments nothing is public, however it is called.
+It works by allow-list: of a JSON body, numbers, booleans and the texts under public field names
+stay, every other text becomes `***`. A new field with a name or a token in it is therefore masked
+before anyone has thought of it. Below a person and their payments nothing is public, however it is
+called.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ _PRIVATE = frozenset({"customer", "payments"})
 def redact(body: bytes, public: Collection[str]) -> str:
     """Return the body with every text masked that isn't under one of the `public` field names.
 
-    A body that isn't JSON is reported by its size and its first words' shape only, since nobody knows what is in it.
+    A body that isn't JSON is reported by its size and its first words' shape only, since nobody
+    knows what is in it.
 
     >>> redact(b'{"id": "1", "customer": {"name": "Mia"}}', {"id"})
     '{"id": "1", "customer": {"name": "***"}}'
@@ -40,7 +42,10 @@ def redact(body: bytes, public: Collection[str]) -> str:
         return ""
     try:
         shown = json.dumps(masked(json.loads(body), public), ensure_ascii=False)
-    except (ValueError, RecursionError):  # nested too deeply for one of the three is as good as unreadable
+    except (
+        ValueError,
+        RecursionError,
+    ):  # nested too deeply for one of the three is as good as unreadable
         kind = "HTML" if re.match(rb"\s*<", body) else "not JSON"
         return f"({kind}, {len(body)} bytes)"
     # JSON may escape half a surrogate pair, which no database and no file could take.

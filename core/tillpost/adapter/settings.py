@@ -1,7 +1,7 @@
 """What a connection needs, what its requests are signed with, what is asked of a store's admin, and what they granted.
 
-An adapter derives its settings from `AdapterSettings`; `Till.connect` validates by them. `Credentials` are what core
-keeps of them, renews, and hands to `Adapter.sign` alone.
+An adapter derives its settings from `AdapterSettings`; `Till.connect` validates by them.
+`Credentials` are what core keeps of them, renews, and hands to `Adapter.sign` alone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from tillpost.models.base import Aware, Word
+from tillpost.models.base import Aware, FrozenModel
 
 __all__ = [
     "Account",
@@ -36,11 +36,13 @@ Looks = Annotated[tuple[Seconds, ...], Field(min_length=1)]
 class AdapterSettings(BaseModel):
     """What a connection needs. Adapters add their own fields; a secret is a `SecretStr`.
 
-    With `refresh_token`, `client_id` and `client_secret` an expired access token is renewed by itself, where the
-    adapter can. `webhook_secret` is what the platform signs its webhooks with.
+    With `refresh_token`, `client_id` and `client_secret` an expired access token is renewed by
+    itself, where the adapter can. `webhook_secret` is what the platform signs its webhooks with.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
+    )
 
     base_url: str
     access_token: SecretStr = SecretStr("")
@@ -84,7 +86,8 @@ class AdapterSettings(BaseModel):
 class Credentials(BaseModel):
     """What requests are signed with. Core keeps them, renews them, and hands them to `Adapter.sign` alone.
 
-    `code`, `code_verifier` and `redirect_uri` are there only while an authorisation's code is exchanged.
+    `code`, `code_verifier` and `redirect_uri` are there only while an authorisation's code is
+    exchanged.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -100,7 +103,13 @@ class Credentials(BaseModel):
 
     def secrets(self) -> tuple[str, ...]:
         """Every secret text, to be scrubbed from what a platform sends back."""
-        held = (self.access_token, self.refresh_token, self.client_secret, self.code, self.code_verifier)
+        held = (
+            self.access_token,
+            self.refresh_token,
+            self.client_secret,
+            self.code,
+            self.code_verifier,
+        )
         return tuple(text for secret in held if secret and (text := secret.get_secret_value()))
 
 
@@ -123,18 +132,18 @@ class Signed:
     body: bytes | None = None
 
 
-class Choice(Word):
+class Choice(FrozenModel):
     """One value that a setting can have, such as a location's id, and its name for people."""
 
     value: str
     name: str = ""
 
 
-class Account(Word):
+class Account(FrozenModel):
     """Who let us in, and what the credentials let us see.
 
-    `name` is the business at the provider. `choices` are the values that settings can have, by the settings' names:
-    `{"location_id": (Choice(value="L123", name="Cafe 42"),)}`.
+    `name` is the business at the provider. `choices` are the values that settings can have, by the
+    settings' names: `{"location_id": (Choice(value="L123", name="Cafe 42"),)}`.
     """
 
     name: str = ""

@@ -1,7 +1,8 @@
 """What a platform tells by itself: webhooks, verified, bounded, and read into typed events. No I/O.
 
-`Till.parse_webhook` is what embedders call; an adapter's `parse_webhook` checks its platform's signature with
-`verify_hmac` and says what the body means. Whatever isn't a proper webhook is refused with a `WebhookError`.
+`Till.parse_webhook` is what embedders call; an adapter's `parse_webhook` checks its platform's
+signature with `verify_hmac` and says what the body means. Whatever isn't a proper webhook is
+refused with a `WebhookError`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Literal, Protocol, TypeAlias
 from pydantic import SecretStr
 
 from tillpost.errors import ErrorRecord, OrderError, PosError
-from tillpost.models.base import Aware, Word
+from tillpost.models.base import Aware, FrozenModel
 from tillpost.models.order import PosOrder, PosState
 
 __all__ = [
@@ -76,7 +77,7 @@ class Webhook:
         return hashlib.sha256(self.body).hexdigest()
 
 
-class _Event(Word):
+class _Event(FrozenModel):
     """What every event has: the platform's own id of it, empty where it gives none, and when it happened."""
 
     event_id: str = ""
@@ -95,7 +96,8 @@ class OrderChanged(_Event):
 class OrderRefused(_Event):
     """An order that had been taken is refused after all, by the platform or by the store's staff.
 
-    A platform's own words went through the adapter's table as any other; `error.pos_order` is the order as it is there.
+    A platform's own words went through the adapter's table as any other; `error.pos_order` is the
+    order as it is there.
     """
 
     kind: Literal["order_refused"] = "order_refused"
@@ -123,7 +125,9 @@ class AvailabilityChanged(_Event):
     takes_orders: bool | None = None
 
 
-WebhookEvent: TypeAlias = OrderChanged | OrderRefused | MenuChanged | AuthorisationRevoked | AvailabilityChanged
+WebhookEvent: TypeAlias = (
+    OrderChanged | OrderRefused | MenuChanged | AuthorisationRevoked | AvailabilityChanged
+)
 
 
 class SeenEvents(Protocol):
@@ -145,7 +149,9 @@ def read_webhook(
     if len(body) > LARGEST:
         raise WebhookError(WebhookFault.TOO_LARGE, f"the webhook is larger than {LARGEST} bytes")
     try:
-        return tuple(parse(Webhook({name.lower(): value for name, value in headers.items()}, body, url), now))
+        return tuple(
+            parse(Webhook({name.lower(): value for name, value in headers.items()}, body, url), now)
+        )
     except (WebhookError, PosError):
         raise
     except Exception as unreadable:  # noqa: BLE001  whatever a parser raises, the webhook can't be read
@@ -161,8 +167,9 @@ def settled(
 ) -> tuple[WebhookEvent, ...]:
     """Return the events with the orders that were `found` under their ids, and refuse what has come before.
 
-    An order that staff have turned down is told as refused; `stamp` fills its error in. Events are remembered last, so
-    that one whose order couldn't be fetched comes through when the platform sends it again.
+    An order that staff have turned down is told as refused; `stamp` fills its error in. Events are
+    remembered last, so that one whose order couldn't be fetched comes through when the platform
+    sends it again.
     """
     believed = tuple(_settled(event, found, stamp) for event in events)
     for event in believed:
@@ -171,29 +178,49 @@ def settled(
     return believed
 
 
-def _settled(event: WebhookEvent, found: Mapping[str, PosOrder], stamp: Callable[[PosError], PosError]) -> WebhookEvent:
+def _settled(
+    event: WebhookEvent, found: Mapping[str, PosOrder], stamp: Callable[[PosError], PosError]
+) -> WebhookEvent:
     order = found.get(event.pos_id, event.pos_order) if isinstance(event, OrderChanged) else None
     if order is None or not isinstance(event, OrderChanged):
         return event
     reference = order.reference or event.reference
     if order.state is not PosState.REJECTED:
         return event.model_copy(update={"reference": reference, "pos_order": order})
-    error = stamp(OrderError("staff turned the order down at the register", reason="rejected", pos_order=order))
-    same = {"event_id": event.event_id, "at": event.at, "pos_id": event.pos_id, "reference": reference}
+    error = stamp(
+        OrderError(
+            "staff turned the order down at the register", reason="rejected", pos_order=order
+        )
+    )
+    same = {
+        "event_id": event.event_id,
+        "at": event.at,
+        "pos_id": event.pos_id,
+        "reference": reference,
+    }
     return OrderRefused.model_validate(same | {"error": error.record()})
 
 
 def verify_hmac(
-    secret: SecretStr | None, signature: str | None, message: bytes, encoding: Literal["hex", "base64"]
+    secret: SecretStr | None,
+    signature: str | None,
+    message: bytes,
+    encoding: Literal["hex", "base64"],
 ) -> None:
     """Raise `WebhookError` unless `signature` is the HMAC-SHA256 of the message. Compares in constant time."""
     if secret is None or not secret.get_secret_value():
-        raise WebhookError(WebhookFault.UNCONFIGURED, "the connection has no secret to check webhooks by")
+        raise WebhookError(
+            WebhookFault.UNCONFIGURED, "the connection has no secret to check webhooks by"
+        )
     if not signature:
         raise WebhookError(WebhookFault.UNSIGNED, "the webhook isn't signed")
     expected = hmac.new(secret.get_secret_value().encode(), message, hashlib.sha256).digest()
     try:
-        given = bytes.fromhex(signature) if encoding == "hex" else base64.b64decode(signature, validate=True)
+        given = (
+            bytes.fromhex(signature)
+            if encoding == "hex"
+            else base64.b64decode(signature, validate=True)
+        )
     except (ValueError, binascii.Error):
         given = b""
     if not hmac.compare_digest(given, expected):

@@ -1,7 +1,8 @@
 """The `tillpost` command. Its parts need the extra `tillpost[cli]`; without it, `main` says so in one line.
 
-`exits` has the exit codes, `reading` what comes in, `showing` what goes out, `connecting` the connection in between;
-the other modules are the commands. `scenarios` is what an adapter's demo is made of.
+`exits` has the exit codes, `reading` what comes in, `showing` what goes out, `connecting` the
+connection in between; the other modules are the commands. `scenarios` is what an adapter's demo is
+made of.
 """
 
 from __future__ import annotations

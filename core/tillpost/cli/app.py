@@ -1,7 +1,8 @@
 """The Typer application: every command with its example, the plugins' commands, and the rule of the one line.
 
-Whatever is wrong with a command's use or input ends as one line on standard error and an exit code from `exits`, never
-as a traceback. A plugin whose commands can't be used loses them, and nothing else.
+Whatever is wrong with a command's use or input ends as one line on standard error and an exit code
+from `exits`, never as a traceback. A plugin whose commands can't be used loses them, and nothing
+else.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from tillpost.cli.commands import (
     test_order,
     worker,
 )
-from tillpost.cli.exit_codes import BAD_INPUT, CODES, INTERRUPTED, Stop
+from tillpost.cli.exit_codes import BAD_INPUT, CODES, INTERRUPTED, CliError
 from tillpost.cli.output import complain
 from tillpost.errors import ConfigError
 from tillpost.plugins.manager import Hooks
@@ -41,7 +42,9 @@ __all__ = ["build", "run"]
 UsageError = cast("type[Exception]", typer.BadParameter.__base__)
 """Typer's own exception for wrong usage: its home differs from version to version, its place above this one doesn't."""
 
-_EXIT_CODES = "\n".join(["Exit codes:", "", *(f"- {code}: {meaning}" for code, meaning in CODES.items())])
+_EXIT_CODES = "\n".join(
+    ["Exit codes:", "", *(f"- {code}: {meaning}" for code, meaning in CODES.items())]
+)
 
 
 _ORDERS = """Find the outbox's orders, see what happened to one, and act on it.
@@ -58,7 +61,7 @@ class OneLineGroup(TyperGroup):
         code: object
         try:
             code = super().main(*args, **{**kwargs, "standalone_mode": False})
-        except Stop as stop:
+        except CliError as stop:
             complain(str(stop))
             code = stop.code
         except ConfigError as error:
@@ -74,7 +77,7 @@ class OneLineGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            raise Stop("interrupted", INTERRUPTED) from None
+            raise CliError("interrupted", INTERRUPTED) from None
 
 
 class OneLineLog(logging.Handler):
@@ -90,9 +93,13 @@ def run() -> None:
     """Run the command of this process."""
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
-            reconfigure(errors="replace")  # a dish's name must not end the command on a terminal without its letters
+            reconfigure(
+                errors="replace"
+            )  # a dish's name must not end the command on a terminal without its letters
     logging.getLogger("tillpost").addHandler(OneLineLog(logging.WARNING))
-    logging.getLogger().addHandler(logging.NullHandler())  # else every library's warnings go to standard error
+    logging.getLogger().addHandler(
+        logging.NullHandler()
+    )  # else every library's warnings go to standard error
     build()()
 
 
@@ -109,28 +116,52 @@ def build() -> typer.Typer:
         epilog=_EXIT_CODES,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    menus = typer.Typer(name="menu", help="Import the store's menu, and find what is wrong with it.")
-    menus.command("import", epilog=_example("menu import --connection cafe-42 --output menu.json"))(menu.import_)
-    menus.command("check", epilog=_example("menu check order.json --connection cafe-42 --menu menu.json"))(menu.check)
+    menus = typer.Typer(
+        name="menu", help="Import the store's menu, and find what is wrong with it."
+    )
+    menus.command("import", epilog=_example("menu import --connection cafe-42 --output menu.json"))(
+        menu.import_
+    )
+    menus.command(
+        "check", epilog=_example("menu check order.json --connection cafe-42 --menu menu.json")
+    )(menu.check)
     menus.command("diff", epilog=_example("menu diff monday.json tuesday.json"))(menu.diff)
-    menus.command("imports", epilog=_example("menu imports --connection cafe-42"))(menu_review.imports)
+    menus.command("imports", epilog=_example("menu imports --connection cafe-42"))(
+        menu_review.imports
+    )
     menus.command("accept", epilog=_example("menu accept --connection cafe-42"))(menu_review.accept)
-    menus.command("discard", epilog=_example("menu discard --connection cafe-42"))(menu_review.discard)
-    outboxes = typer.Typer(name="outbox", help="Add an order to the outbox, and care for its database.")
-    outboxes.command("add", epilog=_example("outbox add order.json --connection cafe-42"))(outbox.add)
-    outboxes.command("migrate", epilog=_example("outbox migrate --db sqlite:///orders.db"))(outbox.migrate)
+    menus.command("discard", epilog=_example("menu discard --connection cafe-42"))(
+        menu_review.discard
+    )
+    outboxes = typer.Typer(
+        name="outbox", help="Add an order to the outbox, and care for its database."
+    )
+    outboxes.command("add", epilog=_example("outbox add order.json --connection cafe-42"))(
+        outbox.add
+    )
+    outboxes.command("migrate", epilog=_example("outbox migrate --db sqlite:///orders.db"))(
+        outbox.migrate
+    )
     outboxes.command("erase", epilog=_example("outbox erase --days 30"))(outbox.erase)
     outboxes.command("prune", epilog=_example("outbox prune --days 90"))(outbox.prune)
     listed = typer.Typer(name="orders", help=_ORDERS)
     listed.command("list", epilog=_example("orders list --problem"))(orders.list_)
     listed.command("show", epilog=_example("orders show B42"))(orders.show)
     listed.command("accept", epilog=_example("orders accept B42"))(order_actions.accept)
-    listed.command("advance", epilog=_example("orders advance B42 --to ready"))(order_actions.advance)
+    listed.command("advance", epilog=_example("orders advance B42 --to ready"))(
+        order_actions.advance
+    )
     listed.command("resubmit", epilog=_example("orders resubmit B42"))(order_actions.resubmit)
-    listed.command("manual", epilog=_example("orders manual B42 > docket.txt"))(order_actions.manual)
+    listed.command("manual", epilog=_example("orders manual B42 > docket.txt"))(
+        order_actions.manual
+    )
     listed.command("cancel", epilog=_example("orders cancel B42"))(order_actions.cancel)
-    listed.command("export", epilog=_example("orders export B42 > for-support.json"))(order_actions.export)
-    keyring = typer.Typer(name="key", help="The key that the tokens in the outbox's database are sealed with.")
+    listed.command("export", epilog=_example("orders export B42 > for-support.json"))(
+        order_actions.export
+    )
+    keyring = typer.Typer(
+        name="key", help="The key that the tokens in the outbox's database are sealed with."
+    )
     keyring.command("new", epilog=_example("key new"))(keys.new)
     keyring.command("rotate", epilog=_example("key rotate"))(keys.rotate)
     app.command("submit", epilog=_example("submit order.json --connection cafe-42"))(submit.submit)
@@ -146,9 +177,13 @@ def build() -> typer.Typer:
     app.command("disconnect", epilog=_example("disconnect cafe-42"))(connections.disconnect)
     app.add_typer(keyring)
     app.command("check", epilog=_example("check --connection cafe-42"))(check.check)
-    app.command("test-order", epilog=_example("test-order --connection cafe-42"))(test_order.send_trial)
+    app.command("test-order", epilog=_example("test-order --connection cafe-42"))(
+        test_order.send_trial
+    )
     app.command("demo", epilog=_example("demo"))(demo.demo)
-    app.command("simulate", epilog=_example("simulate PLATFORM --port 8080 --faults 0.25 --seed 7"))(simulate.simulate)
+    app.command(
+        "simulate", epilog=_example("simulate PLATFORM --port 8080 --faults 0.25 --seed 7")
+    )(simulate.simulate)
     app.command("adapters", epilog=_example("adapters"))(check.adapters)
     app.command("schema", epilog=_example("schema order"))(check.schema)
     _add_plugins(app)
@@ -161,8 +196,8 @@ def _root(
 ) -> None:
     """Submit paid online orders to restaurants' point-of-sale platforms: once, or say who must act.
 
-    An order isn't on the register? `tillpost orders list --search NAME` finds it by its customer's name, and
-    `tillpost diagnose ORDER` says why, and what to do, step by step.
+    An order isn't on the register? `tillpost orders list --search NAME` finds it by its customer's
+    name, and `tillpost diagnose ORDER` says why, and what to do, step by step.
     """
     if version:
         typer.echo(f"tillpost {installed_version('tillpost')}")

@@ -2,8 +2,9 @@
 
 It stands in the TOML file, or in the outbox's database where there is one, or in both: see `kept`.
 
-`work_on` is the one way there: it shows that something is under way, and turns what a platform refuses into a text or
-JSON with the right exit code. The option types that several commands take are here too.
+`work_on` is the one way there: it shows that something is under way, and turns what a platform
+refuses into a text or JSON with the right exit code. The option types that several commands take
+are here too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Annotated, NoReturn, TypeVar
 
 import typer
 
-from tillpost.cli.exit_codes import INTERRUPTED, Stop, code_for
+from tillpost.cli.exit_codes import INTERRUPTED, CliError, code_for
 from tillpost.cli.output import error_facts, progress, show_error, show_json
 from tillpost.cli.stored_connections import kept_platforms, kept_till
 from tillpost.client.base import Options, adapter_for
@@ -25,18 +26,34 @@ from tillpost.config import ConnectionSettings, config_path, load_connections
 from tillpost.errors import ConfigError, PosError
 from tillpost.submission.policy import Policy
 
-__all__ = ["AsJson", "Chosen", "ConfigFile", "ConnectionName", "Watcher", "chosen", "fail", "work_on"]
+__all__ = [
+    "AsJson",
+    "Chosen",
+    "ConfigFile",
+    "ConnectionName",
+    "Watcher",
+    "chosen",
+    "fail",
+    "work_on",
+]
 
 T = TypeVar("T")
 
 ConnectionName = Annotated[
     str,
-    typer.Option("--connection", "-c", metavar="NAME", help="Which connection; may be left out when there is one."),
+    typer.Option(
+        "--connection",
+        "-c",
+        metavar="NAME",
+        help="Which connection; may be left out when there is one.",
+    ),
 ]
 ConfigFile = Annotated[
     str,
     typer.Option(
-        "--config", metavar="FILE", help="The TOML file with the connections. [TILLPOST_CONFIG, tillpost.toml]"
+        "--config",
+        metavar="FILE",
+        help="The TOML file with the connections. [TILLPOST_CONFIG, tillpost.toml]",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON with stable keys, for programs.")]
@@ -46,8 +63,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON with stable key
 class Chosen:
     """The connection that a command works on. `of_file` is what the TOML file says of it, None when that is nothing.
 
-    `kept` says that there is a database, which may know it too; then `db` and `config` are as the command was given
-    them.
+    `kept` says that there is a database, which may know it too; then `db` and `config` are as the
+    command was given them.
     """
 
     name: str
@@ -69,16 +86,18 @@ class Chosen:
 
     @contextmanager
     def opened(self, watcher: Watcher) -> Generator[Till]:
-        """Open it. Raises `Stop` when it can't be made."""
+        """Open it. Raises `CliError` when it can't be made."""
         with ExitStack() as stack:
             try:
                 if self.kept:
-                    till = stack.enter_context(kept_till(self.name, self.db, self.config, [watcher]))
+                    till = stack.enter_context(
+                        kept_till(self.name, self.db, self.config, [watcher])
+                    )
                 else:
                     till = stack.enter_context(self._till_of_file(watcher))
             except ConfigError as error:
                 where = f"{self.of_file.source}: [connections.{self.name}] " if self.of_file else ""
-                raise Stop(where + str(error).removeprefix(where)) from None
+                raise CliError(where + str(error).removeprefix(where)) from None
             yield till
 
     def _till_of_file(self, watcher: Watcher) -> Till:
@@ -88,7 +107,7 @@ class Chosen:
 
 
 def chosen(name: str, config: str, db: str, *, new: bool = False) -> Chosen:
-    """Return the connection of that name, or the only one there is; raise `Stop` that lists those there are.
+    """Return the connection of that name, or the only one there is; raise `CliError` that lists those there are.
 
     `new` says that the command may be the first to use the database.
     """
@@ -99,9 +118,9 @@ def chosen(name: str, config: str, db: str, *, new: bool = False) -> Chosen:
     if kept:
         there += f"; the database has: {', '.join(kept)}"
     if not name and len(names) > 1:
-        raise Stop(f"which connection? Name one with --connection; {there}")
+        raise CliError(f"which connection? Name one with --connection; {there}")
     if name and name not in names:
-        raise Stop(f"no connection {name!r}; {there}")
+        raise CliError(f"no connection {name!r}; {there}")
     name = name or names[0]
     return Chosen(name, of_file.get(name), (kept or {}).get(name, ""), kept is not None, db, config)
 
@@ -119,20 +138,22 @@ def work_on(
 ) -> T:
     """Open the connection, do the work and return its result; show a `PosError` and exit with its code.
 
-    `doing` and `failed` say in words what is under way, and that it went wrong; `interrupted` is the line for Ctrl-C.
-    `about_order` says that an order's fate is to be told with an error.
+    `doing` and `failed` say in words what is under way, and that it went wrong; `interrupted` is
+    the line for Ctrl-C. `about_order` says that an order's fate is to be told with an error.
     """
     watcher = watcher or Watcher()
     try:
         with connection.opened(watcher) as till, progress(doing) as watcher.status:
             return work(till)
     except KeyboardInterrupt:
-        raise Stop(interrupted, INTERRUPTED) from None
+        raise CliError(interrupted, INTERRUPTED) from None
     except PosError as error:
         fail(connection, error, failed, as_json=as_json, about_order=about_order)
 
 
-def fail(connection: Chosen, error: PosError, failed: str, *, as_json: bool, about_order: bool = False) -> NoReturn:
+def fail(
+    connection: Chosen, error: PosError, failed: str, *, as_json: bool, about_order: bool = False
+) -> NoReturn:
     """Show an error, and end the command with its exit code."""
     if as_json:
         show_json({"ok": False, "connection": connection.name, **error_facts(error)})

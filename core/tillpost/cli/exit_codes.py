@@ -23,7 +23,7 @@ from tillpost.errors import (
     UnsupportedError,
 )
 
-__all__ = ["BAD_INPUT", "CODES", "INTERRUPTED", "NOT_RIGHT", "OK", "STORE", "Stop", "code_for"]
+__all__ = ["BAD_INPUT", "CODES", "INTERRUPTED", "NOT_RIGHT", "OK", "STORE", "CliError", "code_for"]
 
 OK = 0
 NOT_RIGHT = 1
@@ -57,7 +57,7 @@ CODES: Mapping[int, str] = {
 """What each exit code means."""
 
 
-class Stop(Exception):
+class CliError(Exception):
     """Ends the command with one line on standard error, and an exit code."""
 
     def __init__(self, line: str, code: int = BAD_INPUT) -> None:

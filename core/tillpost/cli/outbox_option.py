@@ -1,6 +1,7 @@
 """The outbox that a command works on: opened by `--db`, TILLPOST_DB or the TOML file, its trouble told in one line.
 
-Nothing of the outbox is imported before a command needs it, so that the others go without its extra.
+Nothing of the outbox is imported before a command needs it, so that the others go without its
+extra.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tillpost.cli.exit_codes import STORE, Stop
+from tillpost.cli.exit_codes import STORE, CliError
 
 if TYPE_CHECKING:
     from tillpost.outbox import Outbox
@@ -25,38 +26,40 @@ __all__ = ["DatabaseUrl", "moment", "name_of", "need_outbox", "opened", "opened_
 DatabaseUrl = Annotated[
     str,
     typer.Option(
-        "--db", metavar="URL", help="The outbox's database. [TILLPOST_DB, [outbox] db, sqlite:///tillpost.db]"
+        "--db",
+        metavar="URL",
+        help="The outbox's database. [TILLPOST_DB, [outbox] db, sqlite:///tillpost.db]",
     ),
 ]
 
 
 def need_outbox() -> None:
-    """Raise `Stop` that says what to install when the extra for the outbox is missing."""
+    """Raise `CliError` that says what to install when the extra for the outbox is missing."""
     if not _has_extra():
-        raise Stop("the outbox needs an extra: pip install 'tillpost[outbox]'")
+        raise CliError("the outbox needs an extra: pip install 'tillpost[outbox]'")
 
 
 @contextmanager
 def opened(db: str, config: str, *, engine: str = "", new: bool = False) -> Generator[Outbox]:
-    """Open the outbox, and close it after the block. Whatever its database can't do raises `Stop`.
+    """Open the outbox, and close it after the block. Whatever its database can't do raises `CliError`.
 
-    A SQLite file that isn't there is made only if the outbox may be `new`: to look into a new one by mistake would say
-    that there are no orders.
+    A SQLite file that isn't there is made only if the outbox may be `new`: to look into a new one
+    by mistake would say that there are no orders.
     """
     need_outbox()
-    from tillpost.outbox import Outbox, StoreError
+    from tillpost.outbox import DatabaseError, Outbox
 
     try:
         outbox = Outbox.from_config(config or None, url=db, engine=engine)
-    except StoreError as error:
-        raise Stop(f"--db: {error}" if db else str(error), STORE) from None
+    except DatabaseError as error:
+        raise CliError(f"--db: {error}" if db else str(error), STORE) from None
     try:
         with outbox:
             if not new:
                 _must_be_there(outbox.database)
             yield outbox
-    except StoreError as error:
-        raise Stop(f"{name_of(outbox.database)}: {error}", STORE) from None
+    except DatabaseError as error:
+        raise CliError(f"{name_of(outbox.database)}: {error}", STORE) from None
 
 
 @contextmanager
@@ -96,10 +99,17 @@ def _has_extra() -> bool:
 
 def _must_be_there(database: Database) -> None:
     if file := _missing_file(database):
-        raise Stop(f"no outbox at {file}: --db or TILLPOST_DB names another; the first order added makes one", STORE)
+        raise CliError(
+            f"no outbox at {file}: --db or TILLPOST_DB names another; the first order added makes one",
+            STORE,
+        )
 
 
 def _missing_file(database: Database) -> str:
     """Return the path of a SQLite file that isn't there; empty where there is one, or where it isn't SQLite."""
     file = database.engine.url.database or ""
-    return file if database.is_sqlite and not file.startswith("file:") and not Path(file).exists() else ""
+    return (
+        file
+        if database.is_sqlite and not file.startswith("file:") and not Path(file).exists()
+        else ""
+    )

@@ -1,7 +1,8 @@
 """What the command prints: Rich for people, JSON for programs, one plain line for what went wrong before it began.
 
-Results go to standard output, progress and complaints to standard error. A platform's texts are never read as markup,
-and lose their control characters. Where the output isn't a terminal, no line is wrapped, so that it can be searched.
+Results go to standard output, progress and complaints to standard error. A platform's texts are
+never read as markup, and lose their control characters. Where the output isn't a terminal, no line
+is wrapped, so that it can be searched.
 """
 
 from __future__ import annotations
@@ -105,7 +106,9 @@ def show_hops(hops: Sequence[HopState]) -> None:
         tell(f"  {number}. {hop.text}: {said}", style)
 
 
-def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, red: Sequence[bool] = ()) -> None:
+def show_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, red: Sequence[bool] = ()
+) -> None:
     """Print a table for a person; the rows that `red` says are printed so."""
     table = Table(title=title or None, title_justify="left", title_style="bold")
     for column in columns:
@@ -125,7 +128,10 @@ def show_error(error: PosError, headline: str, *, outcome: bool = True) -> None:
             ("The order", _OUTCOMES[error.outcome] if outcome else ""),
             ("Who must act", f"{ACTORS[remedy.actor]}: {remedy.manager}"),
             ("For developers", f"{type(error).__name__}: {remedy.developer}"),
-            ("Asked to wait", f"{error.retry_after:g} seconds" if error.retry_after is not None else ""),
+            (
+                "Asked to wait",
+                f"{error.retry_after:g} seconds" if error.retry_after is not None else "",
+            ),
             ("Request", error.request_id),
         )
     )
@@ -145,4 +151,6 @@ def progress(text: str) -> Generator[Status]:
 
 def _out() -> Console:
     console = Console(highlight=False, markup=False)
-    return console if console.is_terminal else Console(highlight=False, markup=False, width=_UNWRAPPED)
+    return (
+        console if console.is_terminal else Console(highlight=False, markup=False, width=_UNWRAPPED)
+    )

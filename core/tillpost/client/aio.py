@@ -3,8 +3,9 @@
     async with AsyncTill.connect("square", location_id="L123", access_token=token) as till:
         pos_order = await till.submit(order)
 
-The flows and everything they decide are the same; only the loop that carries out their commands differs. A task that is
-cancelled in the middle leaves its doubt in the journal, and the next `submit` of the same order looks or resumes.
+The flows and everything they decide are the same; only the loop that carries out their commands
+differs. A task that is cancelled in the middle leaves its doubt in the journal, and the next
+`submit` of the same order looks or resumes.
 """
 
 from __future__ import annotations
@@ -36,13 +37,13 @@ from tillpost.submission.commands import (
     Pause,
     Record,
     Reimport,
-    Rest,
     Sending,
+    Suspend,
     Transmit,
 )
 from tillpost.submission.menu_import import MenuImport, importing
 from tillpost.submission.policy import Policy
-from tillpost.transport.http import AsyncLine, Limits
+from tillpost.transport.http import AsyncHttpTransport, Limits
 
 __all__ = ["AsyncTill"]
 
@@ -66,12 +67,14 @@ class AsyncTill(BaseTill):
         """Take an adapter that is set up already. `connect` is the usual way."""
         super().__init__(adapter, options or Options())
         if not isinstance(http_client, httpx.AsyncClient | None):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"{type(self).__name__} needs an httpx.AsyncClient, not {type(http_client).__name__}")
+            raise TypeError(
+                f"{type(self).__name__} needs an httpx.AsyncClient, not {type(http_client).__name__}"
+            )
         self._own_client = http_client is None
         self._client = http_client or httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport() if adapter.public_only else None
         )
-        self._line = AsyncLine(self._client, adapter, self._limits)
+        self._line = AsyncHttpTransport(self._client, adapter, self._limits)
         self._sleep = sleep
         self._order_locks = NamedAsyncLocks()
         self._import_lock = asyncio.Lock()
@@ -93,13 +96,22 @@ class AsyncTill(BaseTill):
     ) -> Self:
         """Connect to a store's POS; the arguments are those of `Till.connect`. Not awaited: nothing is sent yet."""
         options = Options(
-            name, Policy.model_validate(policy or {}), limits or Limits(), hooks, support_contact, on_tokens=on_tokens
+            name,
+            Policy.model_validate(policy or {}),
+            limits or Limits(),
+            hooks,
+            support_contact,
+            on_tokens=on_tokens,
         )
         return cls(adapter_for(platform, settings), options, http_client=http_client)
 
     @classmethod
     def from_config(
-        cls, name: str, path: str | Path | None = None, *, http_client: httpx.AsyncClient | None = None
+        cls,
+        name: str,
+        path: str | Path | None = None,
+        *,
+        http_client: httpx.AsyncClient | None = None,
     ) -> Self:
         """Connect by a name of the TOML file; see `Till.from_config`."""
         return cls(*configured(name, path), http_client=http_client)
@@ -107,11 +119,12 @@ class AsyncTill(BaseTill):
     async def submit(self, order: Order, *, is_new: bool = False) -> PosOrder:
         """Bring a paid order to the register, once, and return it as the platform has it.
 
-        Takes until it is there or an error stands, at most about the policy's budget. `is_new` promises that the
-        order was never sent before by anyone; it saves a look on platforms without idempotency keys.
+        Takes until it is there or an error stands, at most about the policy's budget. `is_new`
+        promises that the order was never sent before by anyone; it saves a look on platforms
+        without idempotency keys.
 
-        Raises:
-            PosError: a subclass says what to do; `outcome` says whether the order may be there all the same.
+        Raises: PosError: a subclass says what to do; `outcome` says whether the order may be there
+            all the same.
         """
         async with self._order_locks.hold(order.id):
             return await self._run(self._submitting(order, is_new), order.id)
@@ -172,7 +185,10 @@ class AsyncTill(BaseTill):
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """Close the connections."""
         await self.aclose()
@@ -205,7 +221,7 @@ class AsyncTill(BaseTill):
                     self._journal.append(order_id, command.event)
             case Transmit():
                 return await self._transmit(command)
-            case Pause(seconds) | Rest(seconds):
+            case Pause(seconds) | Suspend(seconds):
                 if not self._skip(seconds):
                     await self._sleep(max(0.0, seconds))
             case Announce(hook, facts):
@@ -226,10 +242,14 @@ class AsyncTill(BaseTill):
         verdict, sends = transmit.judge(await self._line.send(transmit.request, credentials)), 1
         if again := repeating.after(verdict, sends):
             with suppress(Again):
-                async for attempt in stamina.retry_context(on=backoff, attempts=transmit.retries + 1, timeout=None):
+                async for attempt in stamina.retry_context(
+                    on=backoff, attempts=transmit.retries + 1, timeout=None
+                ):
                     with attempt:
                         if attempt.num > 1:  # the first attempt is the send that failed just now
-                            verdict = transmit.judge(await self._line.send(transmit.request, credentials))
+                            verdict = transmit.judge(
+                                await self._line.send(transmit.request, credentials)
+                            )
                             sends = attempt.num
                             again = repeating.after(verdict, sends)
                         if again:

@@ -27,7 +27,7 @@ from tillpost.submission.context import Connection
 from tillpost.submission.flow import Submission
 from tillpost.submission.history import fold
 from tillpost.submission.journal import Cancelled, Journal, MemoryJournal
-from tillpost.submission.operation import Conduct, drive
+from tillpost.submission.operation import OperationContext, drive
 from tillpost.submission.policy import Policy
 from tillpost.transport.http import Limits
 
@@ -80,17 +80,17 @@ class BaseTill:
     @property
     def menu(self) -> Menu | None:
         """The menu as it was last imported; set one that was kept, to save the first import."""
-        return self._connection.shelf.menu
+        return self._connection.menu_cache.menu
 
     @menu.setter
     def menu(self, menu: Menu | None) -> None:
-        self._connection.shelf.menu = menu
-        self._connection.shelf.imported_at = menu.imported_at.timestamp() if menu else 0.0
+        self._connection.menu_cache.menu = menu
+        self._connection.menu_cache.imported_at = menu.imported_at.timestamp() if menu else 0.0
 
     @property
     def held_menu(self) -> Menu | None:
         """A menu that waits for a person because it lacks too much; `import_menu(accept=True)` takes it."""
-        return self._connection.shelf.held
+        return self._connection.menu_cache.held
 
     def _clock(self) -> float:
         return self._told_time() + self._skipped
@@ -108,35 +108,55 @@ class BaseTill:
     def _finding(self, order: Order) -> Flow[Found]:
         since = fold(self._journal.read(order.id)).since
         bound = rebind(order, self.menu, self._connection.policy.prices).order
-        return drive(Conduct(self._connection, "find"), self._connection.adapter.find, bound, since)
+        return drive(
+            OperationContext(self._connection, "find"), self._connection.adapter.find, bound, since
+        )
 
     def _fetching(self, pos_order: PosOrder | str) -> Flow[PosOrder]:
         pos_id = pos_order if isinstance(pos_order, str) else pos_order.id
-        return drive(Conduct(self._connection, "fetch"), self._connection.adapter.fetch, pos_id)
+        return drive(
+            OperationContext(self._connection, "fetch"), self._connection.adapter.fetch, pos_id
+        )
 
     def _checking(self) -> Flow[Readiness]:
         from tillpost.menus.lint import menu_finding  # here, since most programs never check
 
-        readiness = yield from drive(Conduct(self._connection, "check"), self._connection.adapter.check)
+        readiness = yield from drive(
+            OperationContext(self._connection, "check"), self._connection.adapter.check
+        )
         menu = (menu_finding(self.menu),) if self.menu else ()
         return Readiness(findings=(*readiness.findings, *menu))
 
     def _refreshing(self, expired: Credentials) -> Flow[Credentials]:
-        return drive(Conduct(self._connection, "refresh"), self._connection.adapter.refresh, expired)
+        return drive(
+            OperationContext(self._connection, "refresh"), self._connection.adapter.refresh, expired
+        )
 
     def _exchanging(self) -> Flow[Credentials]:
         return drive(
-            Conduct(self._connection, "exchange_code"), self._connection.adapter.exchange_code, self._credentials
+            OperationContext(self._connection, "exchange_code"),
+            self._connection.adapter.exchange_code,
+            self._credentials,
         )
 
     def _seeing_account(self) -> Flow[Account]:
-        return drive(Conduct(self._connection, "account"), self._connection.adapter.account)
+        return drive(
+            OperationContext(self._connection, "account"), self._connection.adapter.account
+        )
 
     def _revoking(self) -> Flow[None]:
-        return drive(Conduct(self._connection, "revoke"), self._connection.adapter.revoke, self._credentials)
+        return drive(
+            OperationContext(self._connection, "revoke"),
+            self._connection.adapter.revoke,
+            self._credentials,
+        )
 
-    def _read_webhook(self, headers: Mapping[str, str], body: bytes, url: str) -> tuple[WebhookEvent, ...]:
-        return read_webhook(self._connection.adapter.parse_webhook, headers, body, url, self._connection.clock())
+    def _read_webhook(
+        self, headers: Mapping[str, str], body: bytes, url: str
+    ) -> tuple[WebhookEvent, ...]:
+        return read_webhook(
+            self._connection.adapter.parse_webhook, headers, body, url, self._connection.clock()
+        )
 
     def _to_look_up(self, events: Iterable[WebhookEvent]) -> set[str]:
         """The platform's ids of orders whose state the signature of a webhook doesn't prove."""
@@ -146,12 +166,14 @@ class BaseTill:
     def _settled(
         self, events: Sequence[WebhookEvent], found: Mapping[str, PosOrder], seen: SeenEvents | None
     ) -> tuple[WebhookEvent, ...]:
-        return settled(events, found, seen, Conduct(self._connection, "parse_webhook").stamp)
+        return settled(
+            events, found, seen, OperationContext(self._connection, "parse_webhook").stamp
+        )
 
     def _cancelling(self, pos_order: PosOrder) -> Flow[PosOrder]:
-        conduct = Conduct(self._connection, "cancel")
+        context = OperationContext(self._connection, "cancel")
         try:
-            cancelled = yield from drive(conduct, self._connection.adapter.cancel, pos_order.id)
+            cancelled = yield from drive(context, self._connection.adapter.cancel, pos_order.id)
         except PosError as error:  # the order was there before
             error.pos_order = error.pos_order or pos_order
             error.outcome = Outcome.UNKNOWN if error.applied is Applied.MAYBE else Outcome.CREATED
@@ -162,7 +184,12 @@ class BaseTill:
     def _quoting(self, order: Order) -> Flow[int]:
         bound = rebind(order, self.menu, self._connection.policy.prices)
         attempt = Attempt(menu=self.menu, keep_paid=bound.keep_paid, remarks=bound.remarks)
-        return drive(Conduct(self._connection, "quote"), self._connection.adapter.quote, bound.order, attempt)
+        return drive(
+            OperationContext(self._connection, "quote"),
+            self._connection.adapter.quote,
+            bound.order,
+            attempt,
+        )
 
     def __repr__(self) -> str:
         """The kind and the connection's name; no settings, since they hold secrets."""
@@ -181,13 +208,17 @@ def adapter_for(platform: str, settings: dict[str, object]) -> Adapter[Any]:
         fault = explain(error)
     finally:
         settings.clear()
-    raise ConfigError(f"{platform}: {fault}")  # out here, since the ValidationError holds what it refused
+    raise ConfigError(
+        f"{platform}: {fault}"
+    )  # out here, since the ValidationError holds what it refused
 
 
 def configured(name: str, path: str | Path | None) -> tuple[Adapter[Any], Options]:
     """Return the adapter and the options of a connection in the TOML file."""
     connections = load_connections(path)
     if name not in connections:
-        raise ConfigError(f"no connection {name!r}; {config_path(path)} has: {', '.join(connections)}")
+        raise ConfigError(
+            f"no connection {name!r}; {config_path(path)} has: {', '.join(connections)}"
+        )
     found = connections[name]
     return adapter_for(found.platform, found.settings), Options(name=name, policy=found.policy)

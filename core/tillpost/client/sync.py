@@ -3,9 +3,9 @@
     with Till.connect("square", location_id="L123", access_token=token) as till:
         pos_order = till.submit(order)
 
-All the logic is in `submission`, `importing` and `operation`; here their commands are carried out. What was done for an
-order stands in a journal in memory, so a second `submit` of the same order, also after an interruption, never makes a
-second one. To survive the process, use an outbox.
+All the logic is in `submission`, `importing` and `operation`; here their commands are carried out.
+What was done for an order stands in a journal in memory, so a second `submit` of the same order,
+also after an interruption, never makes a second one. To survive the process, use an outbox.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from tillpost.submission.commands import (
     Pause,
     Record,
     Reimport,
-    Rest,
     Sending,
+    Suspend,
     Transmit,
 )
 from tillpost.submission.menu_import import MenuImport, importing
 from tillpost.submission.policy import Policy
-from tillpost.transport.http import Limits, Line
+from tillpost.transport.http import HttpTransport, Limits
 
 __all__ = ["BaseTill", "Options", "Till", "adapter_for", "configured"]
 
@@ -67,10 +67,14 @@ class Till(BaseTill):
         """Take an adapter that is set up already. `connect` is the usual way."""
         super().__init__(adapter, options or Options())
         if not isinstance(http_client, httpx.Client | None):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"{type(self).__name__} needs an httpx.Client, not {type(http_client).__name__}")
+            raise TypeError(
+                f"{type(self).__name__} needs an httpx.Client, not {type(http_client).__name__}"
+            )
         self._own_client = http_client is None
-        self._client = http_client or httpx.Client(transport=httpx.HTTPTransport() if adapter.public_only else None)
-        self._line = Line(self._client, adapter, self._limits)
+        self._client = http_client or httpx.Client(
+            transport=httpx.HTTPTransport() if adapter.public_only else None
+        )
+        self._line = HttpTransport(self._client, adapter, self._limits)
         self._sleep = sleep
         self._order_locks = NamedLocks()
         self._import_lock = threading.Lock()
@@ -92,27 +96,32 @@ class Till(BaseTill):
     ) -> Self:
         """Connect to a store's POS. Nothing is sent yet.
 
-        Args:
-            platform: the adapter's name, such as "square"; `tillpost adapters` lists those installed.
-            name: what plugins are told and logs show; the platform's name by default.
-            policy: how trouble is dealt with: retries, prices, imports.
-            limits: how long and how large an answer may be.
-            http_client: your own httpx client, with your proxies and certificates. It isn't closed here.
-            hooks: objects whose hooks are called beside those of the installed plugins.
-            support_contact: a sentence that every remedy ends with.
-            on_tokens: is handed renewed credentials, to be saved, before they are used.
-            settings: what the platform needs, such as `access_token` and `location_id`.
+        Args: platform: the adapter's name, such as "square"; `tillpost adapters` lists those
+            installed. name: what plugins are told and logs show; the platform's name by default.
+            policy: how trouble is dealt with: retries, prices, imports. limits: how long and how
+            large an answer may be. http_client: your own httpx client, with your proxies and
+            certificates. It isn't closed here. hooks: objects whose hooks are called beside those
+            of the installed plugins. support_contact: a sentence that every remedy ends with.
+            on_tokens: is handed renewed credentials, to be saved, before they are used. settings:
+            what the platform needs, such as `access_token` and `location_id`.
 
         Raises:
             ConfigError: there is no such adapter, or a setting is wrong.
         """
         options = Options(
-            name, Policy.model_validate(policy or {}), limits or Limits(), hooks, support_contact, on_tokens=on_tokens
+            name,
+            Policy.model_validate(policy or {}),
+            limits or Limits(),
+            hooks,
+            support_contact,
+            on_tokens=on_tokens,
         )
         return cls(adapter_for(platform, settings), options, http_client=http_client)
 
     @classmethod
-    def from_config(cls, name: str, path: str | Path | None = None, *, http_client: httpx.Client | None = None) -> Self:
+    def from_config(
+        cls, name: str, path: str | Path | None = None, *, http_client: httpx.Client | None = None
+    ) -> Self:
         """Connect by a name of the TOML file (`TILLPOST_CONFIG`, else `tillpost.toml`), its policy included.
 
         Raises `ConfigError`: the file or the name isn't there, or a setting is wrong.
@@ -122,12 +131,12 @@ class Till(BaseTill):
     def submit(self, order: Order, *, is_new: bool = False) -> PosOrder:
         """Bring a paid order to the register, once, and return it as the platform has it.
 
-        Blocks until it is there or an error stands, at most about the policy's budget. `is_new` promises that the
-        order was never sent before by anyone; it saves a look on platforms without idempotency keys. If it was sent all
-        the same, such a platform may cook it twice.
+        Blocks until it is there or an error stands, at most about the policy's budget. `is_new`
+        promises that the order was never sent before by anyone; it saves a look on platforms
+        without idempotency keys. If it was sent all the same, such a platform may cook it twice.
 
-        Raises:
-            PosError: a subclass says what to do; `outcome` says whether the order may be there all the same.
+        Raises: PosError: a subclass says what to do; `outcome` says whether the order may be there
+            all the same.
         """
         with self._order_locks.hold(order.id):
             return self._run(self._submitting(order, is_new), order.id)
@@ -157,7 +166,8 @@ class Till(BaseTill):
     def check(self) -> Readiness:
         """Return whether the store can take an order now, and if not, whose move it is.
 
-        A menu that was imported is looked at too: nothing on it can be ordered, or its setup has faults.
+        A menu that was imported is looked at too: nothing on it can be ordered, or its setup has
+        faults.
         """
         return self._run(self._checking())
 
@@ -166,9 +176,10 @@ class Till(BaseTill):
     ) -> tuple[WebhookEvent, ...]:
         """Return what a webhook tells, once it is proved to be the platform's.
 
-        `url` is the address that the platform called, as it knows it. `seen` remembers event ids, so that a repeated
-        webhook is refused. Where the platform's signature proves little, an order is fetched before its state is
-        believed. An order that staff have turned down comes as `OrderRefused`.
+        `url` is the address that the platform called, as it knows it. `seen` remembers event ids,
+        so that a repeated webhook is refused. Where the platform's signature proves little, an
+        order is fetched before its state is believed. An order that staff have turned down comes as
+        `OrderRefused`.
 
         Raises:
             WebhookError: it isn't the platform's, or isn't readable; answer it with a 4xx.
@@ -200,7 +211,10 @@ class Till(BaseTill):
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """Close the connections."""
         self.close()
@@ -237,7 +251,7 @@ class Till(BaseTill):
                     self._journal.append(order_id, command.event)
             case Transmit():
                 return self._transmit(command)
-            case Pause(seconds) | Rest(seconds):
+            case Pause(seconds) | Suspend(seconds):
                 if not self._skip(seconds):
                     self._sleep(max(0.0, seconds))
             case Announce(hook, facts):
@@ -258,7 +272,9 @@ class Till(BaseTill):
         verdict, sends = transmit.judge(self._line.send(transmit.request, credentials)), 1
         if again := repeating.after(verdict, sends):
             with suppress(Again):
-                for attempt in stamina.retry_context(on=backoff, attempts=transmit.retries + 1, timeout=None):
+                for attempt in stamina.retry_context(
+                    on=backoff, attempts=transmit.retries + 1, timeout=None
+                ):
                     with attempt:
                         if attempt.num > 1:  # the first attempt is the send that failed just now
                             verdict = transmit.judge(self._line.send(transmit.request, credentials))
@@ -279,6 +295,8 @@ class Till(BaseTill):
                         raise
                     return False
                 if self._on_tokens:
-                    self._on_tokens(renewed)  # before they are used: a rotated token that isn't saved is lost
+                    self._on_tokens(
+                        renewed
+                    )  # before they are used: a rotated token that isn't saved is lost
                 self._credentials = renewed
             return True

@@ -1,9 +1,10 @@
 """What an adapter's demo is made of: a table of scenarios, and the loop that plays them on the platform's simulator.
 
-An adapter names a function that returns its table in `Adapter.demo` ("package.module:function"). A scenario says what
-is provoked and what is expected; `play` submits its order through a real Till over HTTP, looks at the simulator's
-ledger, and tells what happened, at which hop, and who must act. Nothing here is about any one platform. `paid` makes
-the orders, of what every simulated café sells; `drifted` and `sold_out` are the scenarios that are the same everywhere.
+An adapter names a function that returns its table in `Adapter.demo` ("package.module:function"). A
+scenario says what is provoked and what is expected; `play` submits its order through a real Till
+over HTTP, looks at the simulator's ledger, and tells what happened, at which hop, and who must act.
+Nothing here is about any one platform. `paid` makes the orders, of what every simulated café sells;
+`drifted` and `sold_out` are the scenarios that are the same everywhere.
 """
 
 from __future__ import annotations
@@ -19,14 +20,33 @@ from tillpost.client.hooks import Watcher
 from tillpost.client.sync import Till
 from tillpost.errors import MenuError, Outcome, PosError, RegisterOfflineError
 from tillpost.errors.remedies import ACTORS, Remedy
-from tillpost.models.base import Word
+from tillpost.models.base import FrozenModel
 from tillpost.models.menu import Menu
 from tillpost.models.money import format_money
 from tillpost.models.order import Customer, Line, Modifier, Order, Payment, PosOrder
-from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, LedgerEntry, Running, Simulator
+from tillpost.simulator import (
+    Fault,
+    FaultKind,
+    FaultPlan,
+    FaultRule,
+    LedgerEntry,
+    Running,
+    Simulator,
+)
 from tillpost.submission.policy import Policy
 
-__all__ = ["LUNCH", "Hop", "Played", "Scenario", "drifted", "hop_of", "paid", "play", "post_fault", "sold_out"]
+__all__ = [
+    "LUNCH",
+    "Hop",
+    "Played",
+    "Scenario",
+    "drifted",
+    "hop_of",
+    "paid",
+    "play",
+    "post_fault",
+    "sold_out",
+]
 
 S = TypeVar("S", bound=Simulator)
 
@@ -39,12 +59,13 @@ def _nothing(_: Any) -> None:
 class Scenario(Generic[S]):
     """One order and the trouble on its way.
 
-    `provoked` and `expected` are sentences. `provoke` brings the trouble about, `menu_first` has the menu imported
-    after that, `faults` strike the order's requests, `staff` is what people do with the order once it was sent, and
-    `mend` ends what the next order shouldn't meet. Without an `error` the order has to arrive; `shown` says whether the
-    register shows it in the end, where that doesn't follow. `tells` are words that staff must be able to read: on the
-    order or in the remedy; or the platform's own word for the order's status. `acts` says who must act where there is
-    no error to say so. `settings` differ from the usual ones.
+    `provoked` and `expected` are sentences. `provoke` brings the trouble about, `menu_first` has
+    the menu imported after that, `faults` strike the order's requests, `staff` is what people do
+    with the order once it was sent, and `mend` ends what the next order shouldn't meet. Without an
+    `error` the order has to arrive; `shown` says whether the register shows it in the end, where
+    that doesn't follow. `tells` are words that staff must be able to read: on the order or in the
+    remedy; or the platform's own word for the order's status. `acts` says who must act where there
+    is no error to say so. `settings` differ from the usual ones.
     """
 
     name: str
@@ -64,7 +85,7 @@ class Scenario(Generic[S]):
     acts: str = "nobody"
 
 
-class Hop(Word):
+class Hop(FrozenModel):
     """Where an order is stuck: 1 on the site, 2 from the site to the platform, 3 from the platform to the register.
 
     `number` is None when it isn't stuck.
@@ -74,7 +95,7 @@ class Hop(Word):
     text: str
 
 
-class Played(Word):
+class Played(FrozenModel):
     """How a scenario went. `error` is the kind of error, empty for none; `remedy` and `acts` say who must act."""
 
     name: str
@@ -97,16 +118,23 @@ def hop_of(error: PosError | None, *, shown: bool) -> Hop:
     if error is None:
         return Hop(number=3, text="3: the platform has it, the register doesn't show it")
     if error.operation == "precheck":
-        return Hop(number=2, text="2: it doesn't fit the platform's menu, so it isn't on the register")
+        return Hop(
+            number=2, text="2: it doesn't fit the platform's menu, so it isn't on the register"
+        )
     if error.outcome is Outcome.NOT_CREATED:
         return Hop(number=2, text="2: the platform doesn't have it, so it can't be on the register")
-    return Hop(number=2, text="2: it isn't certain that the platform has it; the register doesn't show it")
+    return Hop(
+        number=2, text="2: it isn't certain that the platform has it; the register doesn't show it"
+    )
 
 
-def play(adapter: type[Adapter[Any]], running: Running[S], scenarios: Sequence[Scenario[S]]) -> Iterator[Played]:
+def play(
+    adapter: type[Adapter[Any]], running: Running[S], scenarios: Sequence[Scenario[S]]
+) -> Iterator[Played]:
     """Play the scenarios one after the other, all in the same simulated store.
 
-    An adapter that needs a menu for every order is handed the one that was imported last, as a site would keep it.
+    An adapter that needs a menu for every order is handed the one that was imported last, as a site
+    would keep it.
     """
     kept: Menu | None = None
     for scenario in scenarios:
@@ -157,8 +185,12 @@ def _played(
         _ending(error, shown),
         f"{struck} of {sent} requests went wrong" if struck else "",
         "the menu was imported again by itself" if watcher.imports else "",
-        "what had been made was withdrawn" if any(entry.cancelled and not entry.shown for entry in entries) else "",
-        f"staff act, and its status is then {pos_order.status}" if pos_order and scenario.staff else "",
+        "what had been made was withdrawn"
+        if any(entry.cancelled and not entry.shown for entry in entries)
+        else "",
+        f"staff act, and its status is then {pos_order.status}"
+        if pos_order and scenario.staff
+        else "",
         *(pos_order.notices if pos_order else ()),
     )
     told = Played(
@@ -177,15 +209,28 @@ def _played(
 
 def _ending(error: PosError | None, shown: Sequence[LedgerEntry]) -> str:
     there = ", ".join(f"{format_money(entry.paid, entry.currency)} paid" for entry in shown)
-    times = f"On the register {'once' if len(shown) == 1 else f'{len(shown)} times'}, {there}" if shown else ""
-    return "; ".join(part for part in (times, str(error) if error else "") if part) or "Not on the register"
+    times = (
+        f"On the register {'once' if len(shown) == 1 else f'{len(shown)} times'}, {there}"
+        if shown
+        else ""
+    )
+    return (
+        "; ".join(part for part in (times, str(error) if error else "") if part)
+        or "Not on the register"
+    )
 
 
-def _for_staff(shown: Sequence[LedgerEntry], error: PosError | None, pos_order: PosOrder | None) -> str:
+def _for_staff(
+    shown: Sequence[LedgerEntry], error: PosError | None, pos_order: PosOrder | None
+) -> str:
     on_order = [
-        text for entry in shown for text in (entry.ticket_name, entry.note, *(line.name for line in entry.lines))
+        text
+        for entry in shown
+        for text in (entry.ticket_name, entry.note, *(line.name for line in entry.lines))
     ]
-    return "\n".join((*on_order, error.remedy.manager if error else "", pos_order.status if pos_order else ""))
+    return "\n".join(
+        (*on_order, error.remedy.manager if error else "", pos_order.status if pos_order else "")
+    )
 
 
 LUNCH = (
@@ -224,7 +269,10 @@ def drifted(number: int, provoke: Callable[[S], object], **more: Any) -> Scenari
         name="A menu that has drifted",
         provoked="The store makes its long black anew, so the id that the order names is gone.",
         expected="The menu is imported, the line is bound to the new id, and the order is sent once more.",
-        order=paid(number, (Line(item_id="7310", sku="LB-R", name="Long black", quantity=1, unit_price=500),)),
+        order=paid(
+            number,
+            (Line(item_id="7310", sku="LB-R", name="Long black", quantity=1, unit_price=500),),
+        ),
         provoke=provoke,
         tells=("Long black",),
         **more,
@@ -237,7 +285,9 @@ def sold_out(number: int, sell_out: Callable[[S, bool], object]) -> Scenario[S]:
         name="Something sold out",
         provoked="The store marks its muffins as sold out.",
         expected="The order isn't sent, and a MenuError names the muffin.",
-        order=paid(number, (Line(item_id="6105", name="Blueberry muffin", quantity=1, unit_price=520),)),
+        order=paid(
+            number, (Line(item_id="6105", name="Blueberry muffin", quantity=1, unit_price=520),)
+        ),
         provoke=lambda simulator: sell_out(simulator, True),
         mend=lambda simulator: sell_out(simulator, False),
         menu_first=True,

@@ -2,10 +2,10 @@
 
 from tillpost.errors.exceptions import (
     Applied,
-    BuriedError,
     ConfigError,
     DoubtError,
     ErrorRecord,
+    KeyRetiredError,
     MenuError,
     OrderError,
     OutageError,
@@ -41,10 +41,10 @@ __all__ = [
     "Action",
     "Actor",
     "Applied",
-    "BuriedError",
     "ConfigError",
     "DoubtError",
     "ErrorRecord",
+    "KeyRetiredError",
     "MenuError",
     "OrderError",
     "OutageError",

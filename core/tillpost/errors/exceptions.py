@@ -1,8 +1,9 @@
 """Every refusal as a typed error that says who must act, and how.
 
-Each class is one kind of remedy, because that is what a caller branches on. An adapter (or its error table) says what
-the platform said; core fills in the rest: which order, which operation, and above all `outcome`, what is known of the
-order after all that was sent for it. Nothing here holds a credential.
+Each class is one kind of remedy, because that is what a caller branches on. An adapter (or its
+error table) says what the platform said; core fills in the rest: which order, which operation, and
+above all `outcome`, what is known of the order after all that was sent for it. Nothing here holds a
+credential.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ from enum import StrEnum
 from typing import ClassVar
 
 from tillpost.errors.remedies import MENU_IMPORTED, REMEDIES, Remedy, fill
-from tillpost.models.base import Word
+from tillpost.models.base import FrozenModel
 from tillpost.models.order import PosOrder
 
 __all__ = [
     "Applied",
-    "BuriedError",
     "ConfigError",
     "DoubtError",
     "ErrorRecord",
+    "KeyRetiredError",
     "MenuError",
     "OrderError",
     "OutageError",
@@ -50,8 +51,8 @@ class Applied(StrEnum):
 class Outcome(StrEnum):
     """What is known of the order, over everything that was sent for it.
 
-    `UNKNOWN` covers an order that may be there and one that is there half done. `CREATED` means that it is there, and
-    must not be sent again.
+    `UNKNOWN` covers an order that may be there and one that is there half done. `CREATED` means
+    that it is there, and must not be sent again.
     """
 
     NOT_CREATED = "not_created"
@@ -59,7 +60,7 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Transcript(Word):
+class Transcript(FrozenModel):
     """A redacted copy of one exchange, to hand to the provider's support desk.
 
     Every text that the adapter hasn't declared public is masked; credentials were never in it.
@@ -74,7 +75,7 @@ class Transcript(Word):
     fault: str = ""
 
 
-class ErrorRecord(Word):
+class ErrorRecord(FrozenModel):
     """A `PosError` as plain data: what a journal keeps and `--json` prints. `PosError.from_record` gives it back."""
 
     kind: str
@@ -106,20 +107,19 @@ MOST_NAMED = 5
 class PosError(Exception):
     """A platform refused, failed or couldn't be reached. Catch a subclass to act on one kind of remedy.
 
-    Attributes:
-        platform, title: the platform's name in code ("square") and for people ("Square").
-        operation: what was being done ("submit", "import_menu", ...).
-        code, detail: as the platform gave them; `status_code` is the HTTP status, None when nothing came back.
-        lines: zero-based indices of the order's lines at fault; `subjects` name them for people, counting from 1.
+    Attributes: platform, title: the platform's name in code ("square") and for people ("Square").
+        operation: what was being done ("submit", "import_menu", ...). code, detail: as the platform
+        gave them; `status_code` is the HTTP status, None when nothing came back. lines: zero-based
+        indices of the order's lines at fault; `subjects` name them for people, counting from 1.
         reason: which of the class's remedies applies ("sold_out", ...); empty for the general one.
-        request_id: the platform's own mark of the request, for its support desk.
-        applied: what became of the request that failed; `outcome`: what is known of the order. Core sets the latter.
-        transient: worth trying again unchanged. `retry_after`: how many seconds the platform asked to wait.
-        refreshable: a fresh access token would mend it.
-        granted_by: who let us in at the platform, where that is known.
-        menu_imported: the menu was imported again because of this order, and that didn't mend it.
-        pos_order: the order at the platform, where one exists.
-        exchange: a redacted copy of the exchange that failed; `sends` counts how often its request was sent.
+        request_id: the platform's own mark of the request, for its support desk. applied: what
+        became of the request that failed; `outcome`: what is known of the order. Core sets the
+        latter. transient: worth trying again unchanged. `retry_after`: how many seconds the
+        platform asked to wait. refreshable: a fresh access token would mend it. granted_by: who let
+        us in at the platform, where that is known. menu_imported: the menu was imported again
+        because of this order, and that didn't mend it. pos_order: the order at the platform, where
+        one exists. exchange: a redacted copy of the exchange that failed; `sends` counts how often
+        its request was sent.
     """
 
     transient: ClassVar[bool] = False
@@ -165,7 +165,9 @@ class PosError(Exception):
     @property
     def remedy(self) -> Remedy:
         """What to do about it and who does it, in a sentence for a restaurant manager and one for a developer."""
-        pattern = REMEDIES.get(f"{self.default_remedy}.{self.reason}") or REMEDIES[self.default_remedy]
+        pattern = (
+            REMEDIES.get(f"{self.default_remedy}.{self.reason}") or REMEDIES[self.default_remedy]
+        )
         return fill(
             pattern,
             platform=self.title or self.platform or "the POS",
@@ -205,9 +207,20 @@ class PosError(Exception):
 
     def __repr__(self) -> str:
         """The class with what matters in a log."""
-        names = ("platform", "operation", "status_code", "code", "detail", "lines", "outcome", "request_id")
+        names = (
+            "platform",
+            "operation",
+            "status_code",
+            "code",
+            "detail",
+            "lines",
+            "outcome",
+            "request_id",
+        )
         shown = {name: getattr(self, name) for name in names}
-        facts = ", ".join(f"{k}={v!s}" if k == "outcome" else f"{k}={v!r}" for k, v in shown.items() if v)
+        facts = ", ".join(
+            f"{k}={v!s}" if k == "outcome" else f"{k}={v!r}" for k, v in shown.items() if v
+        )
         return f"{type(self).__name__}({facts})"
 
 
@@ -276,7 +289,7 @@ class UnknownPosError(PosError):
     """None of the kinds we know. The platform's words are kept."""
 
 
-class BuriedError(PosError):
+class KeyRetiredError(PosError):
     """An adapter's signal to core: the order made under this attempt's key is cancelled for good; use a new key."""
 
 
@@ -315,7 +328,7 @@ _KINDS: dict[str, type[PosError]] = {
         OrderError,
         SetupError,
         UnknownPosError,
-        BuriedError,
+        KeyRetiredError,
         UnsupportedError,
     )
 }

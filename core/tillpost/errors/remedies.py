@@ -1,8 +1,9 @@
 """What to do about each kind of trouble, as a table of texts: `errors` picks a row and fills in the names.
 
-A key is an error's kind, or `kind.reason` where one kind has several remedies. In the texts, `{platform}` is the
-platform's name, `{subjects}` the lines, items or taxes at fault, `{detail}` the platform's words, `{who}` whoever let
-us in, and `{imported}` a sentence that says so when the menu was imported again in vain.
+A key is an error's kind, or `kind.reason` where one kind has several remedies. In the texts,
+`{platform}` is the platform's name, `{subjects}` the lines, items or taxes at fault, `{detail}` the
+platform's words, `{who}` whoever let us in, and `{imported}` a sentence that says so when the menu
+was imported again in vain.
 """
 
 from __future__ import annotations
@@ -11,9 +12,19 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from tillpost.models.base import Word
+from tillpost.models.base import FrozenModel
 
-__all__ = ["ACTORS", "MENU_IMPORTED", "REMEDIES", "Action", "Actor", "Remedy", "RemedyText", "StepText", "fill"]
+__all__ = [
+    "ACTORS",
+    "MENU_IMPORTED",
+    "REMEDIES",
+    "Action",
+    "Actor",
+    "Remedy",
+    "RemedyText",
+    "StepText",
+    "fill",
+]
 
 
 class Action(StrEnum):
@@ -41,7 +52,7 @@ class Actor(StrEnum):
     SUPPORT = "support"
 
 
-class Remedy(Word):
+class Remedy(FrozenModel):
     """An action, who acts, and how to say it: `manager` for a restaurant manager, `developer` for a developer."""
 
     action: Action
@@ -300,7 +311,8 @@ ACTORS = {
 class StepText(NamedTuple):
     """A row of a table.
 
-    In the texts, `{platform}` is the platform's name, `{order}` the order's id, and `{connection}` the store's name.
+    In the texts, `{platform}` is the platform's name, `{order}` the order's id, and `{connection}`
+    the store's name.
     """
 
     who: Actor

@@ -1,8 +1,9 @@
 """What differs between two imports of a store's menu, for people and for the brake on imports that lose too much.
 
-`compare` puts both menus into rows of facts and lists each fact that differs. Something whose id alone changed is
-`renumbered`, not removed: it is found again by its SKU, or by its exact name and price, as `rebinding` would find it.
-Nothing here asks a platform; the menus' own `faults` aren't compared.
+`compare` puts both menus into rows of facts and lists each fact that differs. Something whose id
+alone changed is `renumbered`, not removed: it is found again by its SKU, or by its exact name and
+price, as `rebinding` would find it. Nothing here asks a platform; the menus' own `faults` aren't
+compared.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
-from tillpost.models.base import Word
+from tillpost.models.base import FrozenModel
 from tillpost.models.menu import Index, Menu, display_name, limits_in_words
 from tillpost.models.money import format_money, to_major
 
 __all__ = ["Change", "MenuChanges", "compare"]
 
 
-class Change(Word):
+class Change(FrozenModel):
     """One difference: what it is about, its id now (or as it was, when it is gone), and the fact before and after."""
 
     subject: str
@@ -27,12 +28,12 @@ class Change(Word):
     after: str = ""
 
 
-class MenuChanges(Word):
+class MenuChanges(FrozenModel):
     """All that differs, by kind; true when anything does.
 
-    Besides the items' variations, the modifier options, their groups, the taxes and the tables are listed.
-    `removed_share` is the share of the old menu's variations that vanish, from 0 to 1. `first` says that there was no
-    menu before.
+    Besides the items' variations, the modifier options, their groups, the taxes and the tables are
+    listed. `removed_share` is the share of the old menu's variations that vanish, from 0 to 1.
+    `first` says that there was no menu before.
     """
 
     added: tuple[Change, ...] = ()
@@ -59,7 +60,9 @@ class MenuChanges(Word):
         if self.first:
             return (f"First import: {len(self.added)} items, options, groups, taxes and tables",)
         return tuple(
-            line.format_map(dict(change)).strip() for kind, line in _LINES.items() for change in getattr(self, kind)
+            line.format_map(dict(change)).strip()
+            for kind, line in _LINES.items()
+            for change in getattr(self, kind)
         )
 
 
@@ -93,13 +96,20 @@ class _Row(NamedTuple):
 
 def compare(old: Menu | None, new: Menu) -> MenuChanges:
     """Return what differs in `new` from `old`; with no old menu, all of it is new."""
-    tables = [_differences(read(old) if old else (), read(new)) for read in (_variations, _options, _groups, _taxes)]
-    if old is None or None not in (old.tables, new.tables):  # where one of the two doesn't tell, nothing is known
+    tables = [
+        _differences(read(old) if old else (), read(new))
+        for read in (_variations, _options, _groups, _taxes)
+    ]
+    if old is None or None not in (
+        old.tables,
+        new.tables,
+    ):  # where one of the two doesn't tell, nothing is known
         tables.append(_differences(_tables(old) if old else (), _tables(new)))
     vanished = sum(kind == "removed" for kind, _ in tables[0])
     had = len(old.by_variation) if old else 0
     found: dict[str, tuple[Change, ...]] = {
-        kind: tuple(change for table in tables for k, change in table if k == kind) for kind in _LINES
+        kind: tuple(change for table in tables for k, change in table if k == kind)
+        for kind in _LINES
     }
     return MenuChanges(removed_share=vanished / had if had else 0.0, first=old is None, **found)
 
@@ -107,13 +117,18 @@ def compare(old: Menu | None, new: Menu) -> MenuChanges:
 def _differences(old: Iterable[_Row], new: Iterable[_Row]) -> list[tuple[str, Change]]:
     """Return the changes between two tables of rows, each with its kind."""
     before, after = {row.id: row for row in old}, {row.id: row for row in new}
-    # Only an id that wasn't there can be another's new id: of two that were alike, one may really be gone.
+    # Only an id that wasn't there can be another's new id: of two that were alike, one may really
+    # be gone.
     fresh = Index((*row[:4], row) for row in after.values() if row.id not in before)
     pairs = [(row, after.get(row.id) or fresh.find(*row[:4])) for row in before.values()]
     kept = {row.id for _, row in pairs if row}
     return [
         *(change for was, now in pairs for change in _between(was, now)),
-        *(("added", Change(subject=r.name, id=r.id, after=_cost(r))) for r in after.values() if r.id not in kept),
+        *(
+            ("added", Change(subject=r.name, id=r.id, after=_cost(r)))
+            for r in after.values()
+            if r.id not in kept
+        ),
     ]
 
 
@@ -125,7 +140,10 @@ def _between(was: _Row, now: _Row | None) -> Iterator[tuple[str, Change]]:
         yield "renumbered", Change(subject=now.name, id=now.id, before=was.id, after=now.id)
     for kind, fact in now.facts.items():
         if was.facts.get(kind) != fact:
-            yield kind, Change(subject=now.name, id=now.id, before=was.facts.get(kind, ""), after=fact)
+            yield (
+                kind,
+                Change(subject=now.name, id=now.id, before=was.facts.get(kind, ""), after=fact),
+            )
 
 
 def _cost(row: _Row) -> str:
@@ -153,7 +171,8 @@ def _variations(menu: Menu) -> Iterator[_Row]:
                 "relabelled": variation.sku or "none",
                 "renamed": name,
                 "repriced": _price(variation.price, variation.exact_price, menu.currency),
-                # One of a pair: the fact that appears is the change, the one that disappears says nothing more.
+                # One of a pair: the fact that appears is the change, the one that disappears says
+                # nothing more.
                 "sold_out" if variation.sold_out else "back": "yes",
                 "shown" if item.online else "hidden": "yes",
                 "moved": ", ".join(item.categories) or "no category",
@@ -191,7 +210,13 @@ def _groups(menu: Menu) -> Iterator[_Row]:
 def _taxes(menu: Menu) -> Iterator[_Row]:
     for tax in menu.taxes:
         rate = f"{(tax.rate * 100).normalize():f} % {'included' if tax.included else 'on top'}"
-        yield _Row(tax.id, "", tax.name, None, {"renamed": tax.name, "taxes": rate if tax.enabled else "switched off"})
+        yield _Row(
+            tax.id,
+            "",
+            tax.name,
+            None,
+            {"renamed": tax.name, "taxes": rate if tax.enabled else "switched off"},
+        )
 
 
 def _tables(menu: Menu) -> Iterator[_Row]:

@@ -1,9 +1,9 @@
 """Binds an order's lines to the store's menu as it is now, by id, else by SKU, else by exact name and price.
 
-Ids change when a store rebuilds its menu; an order sold from the older menu then names things that are gone. `rebind`
-gives it the new ids. It drops nothing and changes no price: a line that can't be found stays as it is, and a price kept
-against the menu's is told in a remark. `precheck` shares `fit` and `price_differences`, so that what is checked is what
-is sent. All amounts are minor units.
+Ids change when a store rebuilds its menu; an order sold from the older menu then names things that
+are gone. `rebind` gives it the new ids. It drops nothing and changes no price: a line that can't be
+found stays as it is, and a price kept against the menu's is told in a remark. `precheck` shares
+`fit` and `price_differences`, so that what is checked is what is sent. All amounts are minor units.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Binding(NamedTuple):
 class Fit(NamedTuple):
     """A line beside what it names on the menu: the item and variation, and an option for each of its modifiers.
 
-    None stands for what isn't on the menu. The options of an item that isn't there aren't known either. `moved` says
-    that something was found under another id than the order's.
+    None stands for what isn't on the menu. The options of an item that isn't there aren't known
+    either. `moved` says that something was found under another id than the order's.
     """
 
     line: Line
@@ -94,7 +94,9 @@ def _search(line: Line, menu: Menu) -> Fit:
     options = tuple(find(m.modifier_id, m.sku, m.name, m.unit_price) for m in line.modifiers)
     ids = (line.item_id, *(m.modifier_id for m in line.modifiers))
     found = (sold[1], *options)
-    return Fit(line, sold, options, moved=any(x and x.id != id_ for x, id_ in zip(found, ids, strict=True)))
+    return Fit(
+        line, sold, options, moved=any(x and x.id != id_ for x, id_ in zip(found, ids, strict=True))
+    )
 
 
 def _bound(found: Fit) -> Line:
@@ -112,8 +114,8 @@ def _bound(found: Fit) -> Line:
 def price_differences(order: Order, menu: Menu, fits: Sequence[Fit]) -> Iterator[PriceDifference]:
     """Yield each price that the menu knows and that isn't the one paid, line by line.
 
-    A price keyed in at the register is known to nobody. Nor can a price that holds the tax be held against one that
-    doesn't: an item taxed in the other way than the order was sold isn't compared.
+    A price keyed in at the register is known to nobody. Nor can a price that holds the tax be held
+    against one that doesn't: an item taxed in the other way than the order was sold isn't compared.
     """
     for index, (line, sold, options, _) in enumerate(fits):
         if sold is None:

@@ -1,9 +1,10 @@
 """Checks an order against the store's imported menu before anything is sent: no network, nothing changed.
 
-`check_order` finds all that is wrong at once: items and options that are gone or sold out, prices that differ, choices
-that don't fit an item's limits, more of an item than an order may have, items under more than one tax, and a table that
-isn't there. It looks things up just as `rebinding` does, so an
-item whose id alone changed isn't gone. What fits here may still be refused by the platform; what doesn't would be.
+`check_order` finds all that is wrong at once: items and options that are gone or sold out, prices
+that differ, choices that don't fit an item's limits, more of an item than an order may have, items
+under more than one tax, and a table that isn't there. It looks things up just as `rebinding` does,
+so an item whose id alone changed isn't gone. What fits here may still be refused by the platform;
+what doesn't would be.
 """
 
 from __future__ import annotations
@@ -42,9 +43,10 @@ class _Checked(NamedTuple):
 def check_order(order: Order, menu: Menu, prices: PricePolicy) -> tuple[PosError, ...]:
     """Return what is wrong with the order by this menu, an error for each kind of remedy; nothing when all fits.
 
-    A `MenuError` has the reason "gone", "sold_out", "choices", "quantity", "price" or "table". Each error names all the
-    lines that it is about, and its subjects are the items and options by name, the taxes for a `TaxError`, or the
-    table, which is on no line. Prices are looked at only when they are to be refused.
+    A `MenuError` has the reason "gone", "sold_out", "choices", "quantity", "price" or "table". Each
+    error names all the lines that it is about, and its subjects are the items and options by name,
+    the taxes for a `TaxError`, or the table, which is on no line. Prices are looked at only when
+    they are to be refused.
     """
     checked = _Checked(order, menu, prices, fit(order, menu))
     found = ((kind, reason, list(check(checked))) for kind, reason, check in _CHECKS)
@@ -65,7 +67,9 @@ def _misfit(order: Order, index: int, modifier: Modifier | None, fault: str) -> 
     (line,) = describe_lines(order, [index])
     if modifier is None:
         return _Misfit(index, line, f"{order.lines[index].name} {fault}")
-    return _Misfit(index, f"{modifier.name} on {line}", f"{modifier.name} on {order.lines[index].name} {fault}")
+    return _Misfit(
+        index, f"{modifier.name} on {line}", f"{modifier.name} on {order.lines[index].name} {fault}"
+    )
 
 
 def _chosen(found: Fit) -> Iterator[tuple[Modifier, ModifierOption | None]]:
@@ -128,7 +132,11 @@ def _miscounts(found: Fit, item: Item, menu: Menu) -> Iterator[str]:
             if count < use.minimum or (use.maximum is not None and count > use.maximum):
                 yield f"has {count} of {group.name}, the menu asks for {limits_in_words(use.minimum, use.maximum)}"
             if use.once:
-                twice = (f"has {n} of {names[id_]}, the menu allows one" for id_, n in counts.items() if n > 1)
+                twice = (
+                    f"has {n} of {names[id_]}, the menu allows one"
+                    for id_, n in counts.items()
+                    if n > 1
+                )
                 yield from twice
 
 

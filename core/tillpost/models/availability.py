@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from tillpost.models.base import Word
+from tillpost.models.base import FrozenModel
 
 __all__ = ["Availability", "Reason"]
 
@@ -21,11 +21,12 @@ class Reason(StrEnum):
     UNCONNECTED = "unconnected"  # there is no such connection, or it is set up wrongly
 
 
-class Availability(Word):
+class Availability(FrozenModel):
     """Whether a store takes orders now.
 
-    `since` is when that began, `until` when it is next looked at (both epoch seconds, None where nobody knows); `text`
-    says in a sentence, for staff, why it doesn't. A store that takes orders has a text only while nobody knows.
+    `since` is when that began, `until` when it is next looked at (both epoch seconds, None where
+    nobody knows); `text` says in a sentence, for staff, why it doesn't. A store that takes orders
+    has a text only while nobody knows.
     """
 
     connection: str

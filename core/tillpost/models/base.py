@@ -1,6 +1,7 @@
 """The base of every word of the trade: a frozen pydantic model, refused in one line when it is wrong.
 
-`Order`, `Menu` and their parts derive from `Word`. Whoever shows a refusal to a person calls `explain`.
+`Order`, `Menu` and their parts derive from `FrozenModel`. Whoever shows a refusal to a person calls
+`explain`.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-__all__ = ["Aware", "Count", "Id", "Text", "Word", "explain"]
+__all__ = ["Aware", "Count", "FrozenModel", "Id", "Text", "explain"]
 
 
-class Word(BaseModel):
+class FrozenModel(BaseModel):
     """A value that never changes, and that has no field nobody knows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -63,10 +64,15 @@ def explain(error: ValidationError) -> str:
     listed = error.errors(include_url=False, include_input=False, include_context=False)
     # A tuple whose one member is refused is called too short as well, which is no second fault.
     within = {fault["loc"][:1] for fault in listed if len(fault["loc"]) > 1}
-    faults = [fault for fault in listed if fault["type"] != "too_short" or fault["loc"] not in within]
+    faults = [
+        fault for fault in listed if fault["type"] != "too_short" or fault["loc"] not in within
+    ]
     first = faults[0]
-    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"]).lstrip(".")
-    # The one message that repeats the value says so: "Input tag '...' found using 'type' does not match ...".
+    path = "".join(
+        f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"]
+    ).lstrip(".")
+    # The one message that repeats the value says so: "Input tag '...' found using 'type' does not
+    # match ...".
     said = first["msg"].removeprefix("Value error, ").rpartition(" found using ")[2]
     text = _PLAIN.get(first["type"], said)
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""

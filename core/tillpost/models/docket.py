@@ -2,9 +2,9 @@
 
     print(docket(order, platform="Square"))
 
-It is marked PAID, since the customer has paid online: whoever keys it in takes no money. `copy_may_appear` adds that
-the platform may still bring a copy of it to the register. `spelled_out` is the same for a platform's note, where space
-is short. Pure: an order in, lines of text out.
+It is marked PAID, since the customer has paid online: whoever keys it in takes no money.
+`copy_may_appear` adds that the platform may still bring a copy of it to the register. `spelled_out`
+is the same for a platform's note, where space is short. Pure: an order in, lines of text out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ WIDTH = 42
 """How many characters a docket's line has: those of an 80 mm printer's usual font."""
 
 
-def docket(order: Order, *, platform: str, copy_may_appear: bool = False, width: int = WIDTH) -> str:
+def docket(
+    order: Order, *, platform: str, copy_may_appear: bool = False, width: int = WIDTH
+) -> str:
     """Return the order as a docket, its lines at most `width` characters long."""
     return "\n".join(_lines(order, platform, copy_may_appear, width)) + "\n"
 
@@ -51,17 +53,23 @@ def _lines(order: Order, platform: str, copy_may_appear: bool, width: int) -> It
     yield "PAID ONLINE - TAKE NO MONEY".center(width).rstrip()
     yield "=" * width
     if copy_may_appear:
-        yield from _wrapped(f"A COPY OF THIS ORDER MAY STILL APPEAR ON {platform.upper()}. COOK IT ONCE.", width)
+        yield from _wrapped(
+            f"A COPY OF THIS ORDER MAY STILL APPEAR ON {platform.upper()}. COOK IT ONCE.", width
+        )
         yield "-" * width
     yield from _wrapped(f"Order {order.code}   ({order.id})", width)
     if order.customer:
-        yield from _wrapped(" ".join(part for part in (order.customer.name, order.customer.phone) if part), width)
+        yield from _wrapped(
+            " ".join(part for part in (order.customer.name, order.customer.phone) if part), width
+        )
     yield from _wrapped(_how(order), width)
     yield "-" * width
     for line in order.lines:
         yield from _priced(f"{line.quantity} x {line.name}", line.total, order.currency, width)
         for modifier in line.modifiers:
-            yield from _wrapped(f"+ {_count(modifier.quantity)}{modifier.name}", width, indent="    ")
+            yield from _wrapped(
+                f"+ {_count(modifier.quantity)}{modifier.name}", width, indent="    "
+            )
         if line.note:
             yield from _wrapped(f"NOTE: {line.note}", width, indent="    ")
     yield "-" * width
@@ -104,4 +112,6 @@ def _priced(text: str, amount: int, currency: str, width: int) -> Iterator[str]:
 
 
 def _wrapped(text: str, width: int, indent: str = "") -> Iterator[str]:
-    yield from textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent) or [indent]
+    yield from textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent) or [
+        indent
+    ]

@@ -1,7 +1,8 @@
 """A store's menu as its POS has it, at one site: what may be ordered there, at what price, with which taxes.
 
-An adapter's `import_menu` builds a `Menu`; `rebinding`, `precheck` and `menu_changes` read it. Prices are minor units
-of `Menu.currency`, and they are the site's own: an override for the location has been applied already.
+An adapter's `import_menu` builds a `Menu`; `rebinding`, `precheck` and `menu_changes` read it.
+Prices are minor units of `Menu.currency`, and they are the site's own: an override for the location
+has been applied already.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Annotated, Generic, TypeVar
 
 from pydantic import Field
 
-from tillpost.models.base import Aware, Id, Text, Word
+from tillpost.models.base import Aware, FrozenModel, Id, Text
 from tillpost.models.money import Currency, SignedAmount
 
 __all__ = [
@@ -33,7 +34,7 @@ __all__ = [
 T = TypeVar("T")
 
 
-class Tax(Word):
+class Tax(FrozenModel):
     """A tax of the store. `rate` is a fraction: 0.1 is ten per cent."""
 
     id: Id
@@ -43,7 +44,7 @@ class Tax(Word):
     enabled: bool = True
 
 
-class ModifierOption(Word):
+class ModifierOption(FrozenModel):
     """One choice of a group. `exact_price` is the platform's own unrounded price in major units, where it has one."""
 
     id: Id
@@ -54,7 +55,7 @@ class ModifierOption(Word):
     sold_out: bool = False
 
 
-class ModifierGroup(Word):
+class ModifierGroup(FrozenModel):
     """Choices that belong together: "Milk", "Extras". No `maximum` means no limit; `once`, none of them twice."""
 
     id: Id
@@ -65,7 +66,7 @@ class ModifierGroup(Word):
     once: bool = False
 
 
-class GroupUse(Word):
+class GroupUse(FrozenModel):
     """A group as one item uses it, with the item's own limits."""
 
     group_id: Id
@@ -74,11 +75,11 @@ class GroupUse(Word):
     once: bool = False
 
 
-class Variation(Word):
+class Variation(FrozenModel):
     """What a line names: one size or kind of an item. A `price` of None is keyed in at the register.
 
-    `exact_price` is the platform's own unrounded decimal, in major units, where it has one. `maximum` is how many one
-    order may have of it; None is no limit.
+    `exact_price` is the platform's own unrounded decimal, in major units, where it has one.
+    `maximum` is how many one order may have of it; None is no limit.
     """
 
     id: Id
@@ -90,7 +91,7 @@ class Variation(Word):
     maximum: Annotated[int, Field(ge=1)] | None = None
 
 
-class Item(Word):
+class Item(FrozenModel):
     """A thing on the menu, in one or more variations. `online` is the store's wish to sell it there."""
 
     id: Id
@@ -102,7 +103,7 @@ class Item(Word):
     online: bool = True
 
 
-class SetupFault(Word):
+class SetupFault(FrozenModel):
     """Something in the POS's setup that will make orders fail, and that no import can mend."""
 
     subject: Text
@@ -112,8 +113,8 @@ class SetupFault(Word):
 class Index(Generic[T]):
     """Things of a menu, found by id, else by SKU, else by exact name and price.
 
-    A SKU, or a name and price, that several things share finds none of them: nobody could say which is meant.
-    `entries` are (id, SKU, name, price in minor units, thing); a thing is never falsy.
+    A SKU, or a name and price, that several things share finds none of them: nobody could say which
+    is meant. `entries` are (id, SKU, name, price in minor units, thing); a thing is never falsy.
     """
 
     __slots__ = ("_by_name", "_by_sku", "by_id")
@@ -142,11 +143,11 @@ def _unique(entries: Iterable[tuple[K, str, T]]) -> Mapping[K, T]:
     return {key: thing for key, thing in found.items() if len(ids[key]) == 1}
 
 
-class Menu(Word):
+class Menu(FrozenModel):
     """The whole menu of one site. `version` is the platform's own mark of it, where it has one.
 
-    `tables` are those that an order can be brought to, by the names that staff know them by; None where the platform
-    doesn't tell. No table at all, and nobody can dine in.
+    `tables` are those that an order can be brought to, by the names that staff know them by; None
+    where the platform doesn't tell. No table at all, and nobody can dine in.
     """
 
     site: Id
@@ -182,7 +183,9 @@ class Menu(Word):
     def sold(self) -> Index[tuple[Item, Variation]]:
         """Every variation with its item, by its id, else its SKU, else its `display_name` and price."""
         return Index(
-            (v.id, v.sku, display_name(item, v), v.price, (item, v)) for item in self.items for v in item.variations
+            (v.id, v.sku, display_name(item, v), v.price, (item, v))
+            for item in self.items
+            for v in item.variations
         )
 
     @cached_property
@@ -196,7 +199,9 @@ class Menu(Word):
             # Made when an item is asked for: an order names a few of a menu's hundreds.
             used = (self.group_by_id.get(use.group_id) for use in item.groups)
             options = (option for group in used if group for option in group.options)
-            found = self._choices[item.id] = Index((o.id, o.sku, o.name, o.price, o) for o in options)
+            found = self._choices[item.id] = Index(
+                (o.id, o.sku, o.name, o.price, o) for o in options
+            )
         return found
 
     def taxes_on(self, item: Item) -> tuple[Tax, ...]:
@@ -215,7 +220,11 @@ def _plain(name: str) -> str:
 
 def display_name(item: Item, variation: Variation) -> str:
     """What a customer reads on the menu: "BLT toastie", or "Flat white, regular" where there is a choice."""
-    return f"{item.name}, {variation.name}" if variation.name and len(item.variations) > 1 else item.name
+    return (
+        f"{item.name}, {variation.name}"
+        if variation.name and len(item.variations) > 1
+        else item.name
+    )
 
 
 def limits_in_words(minimum: int, maximum: int | None) -> str:

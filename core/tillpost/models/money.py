@@ -1,8 +1,8 @@
 """Money: integer minor units of a currency, converted exactly or not at all.
 
-Everywhere in Tillpost an amount is an `int` of the currency's smallest unit (cents, yen, fils) beside a currency
-code. No float comes near it. Adapters for platforms that speak decimals convert with `to_major` and `to_minor`;
-people are shown `format_money`.
+Everywhere in Tillpost an amount is an `int` of the currency's smallest unit (cents, yen, fils)
+beside a currency code. No float comes near it. Adapters for platforms that speak decimals convert
+with `to_major` and `to_minor`; people are shown `format_money`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,16 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-__all__ = ["Amount", "Currency", "SignedAmount", "exponent", "format_money", "nearest_minor", "to_major", "to_minor"]
+__all__ = [
+    "Amount",
+    "Currency",
+    "SignedAmount",
+    "exponent",
+    "format_money",
+    "nearest_minor",
+    "to_major",
+    "to_minor",
+]
 
 Amount = Annotated[int, Field(strict=True, ge=0, le=10**12)]
 """An amount of money in minor units, 0 or more."""
@@ -25,12 +34,15 @@ Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 
 # ISO 4217: the active currencies whose minor unit isn't a hundredth.
 _EXPONENTS = {
-    **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0),
+    **dict.fromkeys(
+        "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0
+    ),
     **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
     **dict.fromkeys("CLF UYW".split(), 4),
 }
 
-# Decimal rounds to its context's precision in silence; this one refuses, whatever the caller's context does.
+# Decimal rounds to its context's precision in silence; this one refuses, whatever the caller's
+# context does.
 _EXACT = Context(prec=40, traps=[Inexact, InvalidOperation])
 
 
@@ -58,7 +70,11 @@ def to_minor(amount: Decimal, currency: str) -> int:
     """
     places = exponent(currency)
     try:
-        return int(amount.quantize(Decimal(1).scaleb(-places), context=_EXACT).scaleb(places, context=_EXACT))
+        return int(
+            amount.quantize(Decimal(1).scaleb(-places), context=_EXACT).scaleb(
+                places, context=_EXACT
+            )
+        )
     except (ArithmeticError, ValueError):
         raise ValueError(f"{amount} {currency} isn't a whole number of minor units") from None
 

@@ -1,8 +1,9 @@
 """The order that a customer has paid, and what a platform makes of it: `Order` in, `PosOrder` out.
 
-An `Order` is complete and consistent once it exists: its payments add up to its total, its times carry offsets, it
-has at least one line. All amounts are minor units of `Order.currency` (see `money`). `Order.model_validate(json)`
-reads the canonical JSON format; `tillpost schema order` prints its JSON Schema.
+An `Order` is complete and consistent once it exists: its payments add up to its total, its times
+carry offsets, it has at least one line. All amounts are minor units of `Order.currency` (see
+`money`). `Order.model_validate(json)` reads the canonical JSON format; `tillpost schema order`
+prints its JSON Schema.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import to_json
 
-from tillpost.models.base import Aware, Count, Id, Text, Word
+from tillpost.models.base import Aware, Count, FrozenModel, Id, Text
 from tillpost.models.money import Amount, Currency, format_money
 
 __all__ = [
@@ -40,7 +41,7 @@ __all__ = [
 ]
 
 
-class Modifier(Word):
+class Modifier(FrozenModel):
     """A choice made on a line: oat milk, no onion, extra cheese. `quantity` is for one piece of the line."""
 
     modifier_id: Id
@@ -50,7 +51,7 @@ class Modifier(Word):
     unit_price: Amount = 0
 
 
-class Line(Word):
+class Line(FrozenModel):
     """One line of the order. `item_id` is what the platform sells: Square's item variation, Kounta's product."""
 
     item_id: Id
@@ -64,10 +65,12 @@ class Line(Word):
     @property
     def total(self) -> int:
         """What the line costs with its modifiers, in minor units."""
-        return self.quantity * (self.unit_price + sum(m.quantity * m.unit_price for m in self.modifiers))
+        return self.quantity * (
+            self.unit_price + sum(m.quantity * m.unit_price for m in self.modifiers)
+        )
 
 
-class Address(Word):
+class Address(FrozenModel):
     """Where a delivery goes."""
 
     line1: Text
@@ -83,14 +86,14 @@ class Address(Word):
         return ", ".join(part for part in (self.line1, self.line2, town, self.country) if part)
 
 
-class Pickup(Word):
+class Pickup(FrozenModel):
     """The customer fetches it. No `due_at` means as soon as possible."""
 
     type: Literal["pickup"] = "pickup"
     due_at: Aware | None = None
 
 
-class Delivery(Word):
+class Delivery(FrozenModel):
     """A courier takes it to `address`. No `due_at` means as soon as possible."""
 
     type: Literal["delivery"] = "delivery"
@@ -99,7 +102,7 @@ class Delivery(Word):
     instructions: Text = ""
 
 
-class DineIn(Word):
+class DineIn(FrozenModel):
     """It is brought to `table`. No `due_at` means as soon as possible."""
 
     type: Literal["dine_in"] = "dine_in"
@@ -110,7 +113,7 @@ class DineIn(Word):
 Fulfilment: TypeAlias = Annotated[Pickup | Delivery | DineIn, Field(discriminator="type")]
 
 
-class Customer(Word):
+class Customer(FrozenModel):
     """Who ordered. Staff call out the name."""
 
     name: Annotated[Text, Field(min_length=1)]
@@ -118,7 +121,7 @@ class Customer(Word):
     email: Text = ""
 
 
-class Charge(Word):
+class Charge(FrozenModel):
     """Something charged beside the lines."""
 
     kind: Literal["surcharge", "delivery", "service"]
@@ -126,14 +129,14 @@ class Charge(Word):
     amount: Amount
 
 
-class Discount(Word):
+class Discount(FrozenModel):
     """Something taken off the lines. `amount` is positive."""
 
     name: Annotated[Text, Field(min_length=1)]
     amount: Amount
 
 
-class Payment(Word):
+class Payment(FrozenModel):
     """Money that the ordering site has captured already. `reference` finds it at the payment provider."""
 
     method: Annotated[Text, Field(min_length=1)]
@@ -141,14 +144,17 @@ class Payment(Word):
     reference: Text = ""
 
 
-class Order(Word):
+class Order(FrozenModel):
     """A paid online order, as the ordering site captured it.
 
-    `id` is the reference at the POS and the root of every idempotency key: one order, one id, for ever. `code` is what
-    people say to each other ("B42"). With `prices_include_tax` false, `tax` is what the site added on top.
+    `id` is the reference at the POS and the root of every idempotency key: one order, one id, for
+    ever. `code` is what people say to each other ("B42"). With `prices_include_tax` false, `tax` is
+    what the site added on top.
     """
 
-    model_config = ConfigDict(defer_build=False)  # FastAPI warns of a handler's argument whose build was deferred
+    model_config = ConfigDict(
+        defer_build=False
+    )  # FastAPI warns of a handler's argument whose build was deferred
 
     id: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,40}$")]
     code: Annotated[Text, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -167,9 +173,14 @@ class Order(Word):
 
     @field_validator("discounts")
     @classmethod
-    def _not_below_zero(cls, discounts: tuple[Discount, ...], info: ValidationInfo) -> tuple[Discount, ...]:
-        # Platforms spread a discount over the lines and cap it there; more would change the total in silence.
-        if "lines" in info.data and sum(d.amount for d in discounts) > sum(x.total for x in info.data["lines"]):
+    def _not_below_zero(
+        cls, discounts: tuple[Discount, ...], info: ValidationInfo
+    ) -> tuple[Discount, ...]:
+        # Platforms spread a discount over the lines and cap it there; more would change the total
+        # in silence.
+        if "lines" in info.data and sum(d.amount for d in discounts) > sum(
+            x.total for x in info.data["lines"]
+        ):
             raise ValueError("together they take off more than the lines cost")
         return discounts
 
@@ -177,14 +188,20 @@ class Order(Word):
     @classmethod
     def _tax_once(cls, tax: int, info: ValidationInfo) -> int:
         if tax and info.data.get("prices_include_tax"):
-            raise ValueError("goes only with prices_include_tax false; here the prices hold the tax already")
+            raise ValueError(
+                "goes only with prices_include_tax false; here the prices hold the tax already"
+            )
         return tax
 
     @field_validator("payments")
     @classmethod
-    def _paid_in_full(cls, payments: tuple[Payment, ...], info: ValidationInfo) -> tuple[Payment, ...]:
+    def _paid_in_full(
+        cls, payments: tuple[Payment, ...], info: ValidationInfo
+    ) -> tuple[Payment, ...]:
         known = info.data
-        if all(name in known for name in ("currency", "lines", "charges", "discounts", "tip", "tax")):
+        if all(
+            name in known for name in ("currency", "lines", "charges", "discounts", "tip", "tax")
+        ):
             paid, total = sum(p.amount for p in payments), _owed(**known)
             if paid != total:
                 raise ValueError(
@@ -229,13 +246,16 @@ def describe_lines(order: Order, lines: Iterable[int]) -> tuple[str, ...]:
 
     `lines` are zero-based indices; one that the order doesn't have is left out.
     """
-    return tuple(f"{order.lines[i].name} (line {i + 1})" for i in lines if 0 <= i < len(order.lines))
+    return tuple(
+        f"{order.lines[i].name} (line {i + 1})" for i in lines if 0 <= i < len(order.lines)
+    )
 
 
 class PosState(StrEnum):
     """Where the order is at the POS, once the platform has it.
 
-    `RECEIVED` is the cloud's word alone; `ACCEPTED` means that the register or its staff has shown that they have it.
+    `RECEIVED` is the cloud's word alone; `ACCEPTED` means that the register or its staff has shown
+    that they have it.
     """
 
     RECEIVED = "received"
@@ -256,11 +276,12 @@ class Progress(StrEnum):
     CANCELLED = "cancelled"
 
 
-class PosOrder(Word):
+class PosOrder(FrozenModel):
     """The order as the platform has it.
 
-    `status` is the platform's own word. `total` is what the platform computed, in minor units, where it says.
-    `notices` tell what was changed on the way in (a text cut to the platform's limit, a price kept as it was paid).
+    `status` is the platform's own word. `total` is what the platform computed, in minor units,
+    where it says. `notices` tell what was changed on the way in (a text cut to the platform's
+    limit, a price kept as it was paid).
     """
 
     id: Id
@@ -272,7 +293,7 @@ class PosOrder(Word):
     notices: tuple[str, ...] = ()
 
 
-class Draft(Word):
+class Draft(FrozenModel):
     """An order that is at the platform where staff can't see it (created, not paid): finish it or undo it."""
 
     id: Id

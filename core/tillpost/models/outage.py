@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from tillpost.models.base import Word
+from tillpost.models.base import FrozenModel
 
 __all__ = ["Outage", "Sample", "Whose"]
 
@@ -17,7 +17,7 @@ class Whose(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Sample(Word):
+class Sample(FrozenModel):
     """One failure, as evidence for the provider. `at` is in epoch seconds."""
 
     at: float
@@ -28,7 +28,7 @@ class Sample(Word):
     request_id: str = ""
 
 
-class Outage(Word):
+class Outage(FrozenModel):
     """An outage of a connection: since when, until when (epoch seconds), whose it is, and what was seen of it."""
 
     began_at: float

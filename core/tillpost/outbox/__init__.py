@@ -1,7 +1,7 @@
 """The outbox: orders that survive a crash, in SQLite or PostgreSQL, and the worker that brings them to the register.
 
-`Outbox` is what a site adds orders to; `Processor` carries them, under the bundled `Worker` or an engine of your own.
-Needs the extra `outbox`.
+`Outbox` is what a site adds orders to; `Processor` carries them, under the bundled `Worker` or an
+engine of your own. Needs the extra `outbox`.
 """
 
 from importlib.util import find_spec
@@ -12,32 +12,32 @@ for _needed in ("sqlalchemy", "alembic"):
 
 from tillpost.outbox.delivery.tills import Connected, FromFile, from_mapping
 from tillpost.outbox.engine import Engine
-from tillpost.outbox.exceptions import StoreError
+from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.menus.held import StoredImport
 from tillpost.outbox.orders.models import OrderState, StoredOrder, WaitsFor
 from tillpost.outbox.orders.queries import JournalEntry
 from tillpost.outbox.outbox import Outbox
 from tillpost.outbox.settings import ConnectionOptions, OutboxSettings
-from tillpost.outbox.worker.maintenance import Tending
+from tillpost.outbox.worker.maintenance import Maintenance
 from tillpost.outbox.worker.processor import Processor
 from tillpost.outbox.worker.worker import OwnWorkers, Runs, Worker, worker_for
 
 __all__ = [
     "Connected",
     "ConnectionOptions",
+    "DatabaseError",
     "Engine",
     "FromFile",
     "JournalEntry",
+    "Maintenance",
     "OrderState",
     "Outbox",
     "OutboxSettings",
     "OwnWorkers",
     "Processor",
     "Runs",
-    "StoreError",
     "StoredImport",
     "StoredOrder",
-    "Tending",
     "WaitsFor",
     "Worker",
     "from_mapping",

@@ -1,8 +1,8 @@
 """One circuit for each connection: after so many orders in a row that an outage stopped, no more are sent but a probe.
 
-Pure: a `Circuit` is read from the connection's row, and each method returns what becomes of it. `store` keeps it, so
-all workers share it. After an outage the orders go one by one at first, and each that gets through lets one more go at
-once.
+Pure: a `Circuit` is read from the connection's row, and each method returns what becomes of it.
+`store` keeps it, so all workers share it. After an outage the orders go one by one at first, and
+each that gets through lets one more go at once.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ class Circuit:
     def of(cls, row: RowMapping) -> Circuit:
         """Return the circuit that stands in a connection's row."""
         told = _SAMPLES.validate_json(row["evidence"]) if row["evidence"] else ()
-        return cls(row["failures"], row["opened_at"], row["probe_at"], row["probes"], row["ramp"], told)
+        return cls(
+            row["failures"], row["opened_at"], row["probe_at"], row["probes"], row["ramp"], told
+        )
 
     def values(self) -> dict[str, object]:
         """Return what is to stand in the connection's row."""
@@ -64,7 +66,11 @@ class Circuit:
 
     def probing(self, now: float, first: float, longest: float) -> Circuit:
         """Return the circuit after an order was taken to try whether the outage is over."""
-        return replace(self, probe_at=now + min(longest, first * 2.0**self.probes), probes=min(self.probes + 1, 30))
+        return replace(
+            self,
+            probe_at=now + min(longest, first * 2.0**self.probes),
+            probes=min(self.probes + 1, 30),
+        )
 
     def failed(self, error: ErrorRecord, now: float, threshold: int, first: float) -> Circuit:
         """Return the circuit after an order that an outage stopped."""
@@ -76,7 +82,9 @@ class Circuit:
             code=error.code,
             request_id=error.request_id,
         )
-        seen = replace(self, failures=self.failures + 1, evidence=(*self.evidence, sample)[-MOST_EVIDENCE:])
+        seen = replace(
+            self, failures=self.failures + 1, evidence=(*self.evidence, sample)[-MOST_EVIDENCE:]
+        )
         if self.opened_at is None and seen.failures >= threshold:
             return replace(seen, opened_at=now, probe_at=now + first, probes=1, ramp=0)
         return seen
@@ -89,7 +97,9 @@ class Circuit:
 
     def outage(self, whose: Whose = Whose.PLATFORM, ended_at: float | None = None) -> Outage:
         """Return the outage as plugins are told of it."""
-        return Outage(began_at=self.opened_at or 0.0, ended_at=ended_at, whose=whose, evidence=self.evidence)
+        return Outage(
+            began_at=self.opened_at or 0.0, ended_at=ended_at, whose=whose, evidence=self.evidence
+        )
 
 
 _SAMPLES: TypeAdapter[tuple[Sample, ...]] = TypeAdapter(tuple[Sample, ...])
@@ -112,14 +122,18 @@ class Reach:
 def whose_fault(here: Reach, since: float, others: Iterable[Reach]) -> Whose:
     """Say whose an outage is that has lasted since a time (epoch seconds), by what is known now of it and of others.
 
-    Who answers with a failure is at fault itself. Who can't be connected to is at fault if another has answered since;
-    one that answered before proves nothing, since our own network may have failed meanwhile. When other platforms fail
-    to connect too, it is ours.
+    Who answers with a failure is at fault itself. Who can't be connected to is at fault if another
+    has answered since; one that answered before proves nothing, since our own network may have
+    failed meanwhile. When other platforms fail to connect too, it is ours.
     """
     if here.unreached_at <= here.reached_at:
         return Whose.PLATFORM
     known = list(others)
     if any(r.reached_at > max(since, r.unreached_at) for r in known):
         return Whose.PLATFORM
-    failing = {r.platform for r in known if r.unreached_at > r.reached_at and r.unreached_at >= since - SAME_TIME}
+    failing = {
+        r.platform
+        for r in known
+        if r.unreached_at > r.reached_at and r.unreached_at >= since - SAME_TIME
+    }
     return Whose.OURS if failing - {here.platform} else Whose.UNKNOWN

@@ -1,7 +1,8 @@
 """Who wakes the workers when an order falls due: the least that an engine is. The bundled one asks the store by itself.
 
-A plugin brings another through the hook `outbox_engines`, and is chosen by `[outbox] engine`, or `Outbox(engine=...)`.
-Leases, limits and the order of the orders are the store's, so an engine can be late or wake twice, and no harm is done.
+A plugin brings another through the hook `outbox_engines`, and is chosen by `[outbox] engine`, or
+`Outbox(engine=...)`. Leases, limits and the order of the orders are the store's, so an engine can
+be late or wake twice, and no harm is done.
 """
 
 from __future__ import annotations

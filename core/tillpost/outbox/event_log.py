@@ -1,7 +1,8 @@
 """What a worker decides, as log lines: one a decision, with ids and kinds, and no personal data.
 
-A line reads `order id=ord_1 connection=cafe-42 state=received`. A handler that writes JSON finds the same as a mapping
-in the record's `decision`. Platforms' own texts stay out: they may repeat what the customer wrote.
+A line reads `order id=ord_1 connection=cafe-42 state=received`. A handler that writes JSON finds
+the same as a mapping in the record's `decision`. Platforms' own texts stay out: they may repeat
+what the customer wrote.
 """
 
 from __future__ import annotations
@@ -29,7 +30,12 @@ def error_in_short(error: ErrorRecord | None) -> Mapping[str, object]:
     """Return what a log may say of an error: its kind, the platform's code, and what became of the order."""
     if error is None:
         return {}
-    return {"error": error.kind, "reason": error.reason, "code": error.code, "outcome": error.outcome.value}
+    return {
+        "error": error.kind,
+        "reason": error.reason,
+        "code": error.code,
+        "outcome": error.outcome.value,
+    }
 
 
 def _plain(fact: object) -> str:
@@ -37,5 +43,5 @@ def _plain(fact: object) -> str:
     return text if text.isprintable() and not any(c in text for c in ' "=') else json.dumps(text)
 
 
-Told: TypeAlias = tuple[str, Mapping[str, object]]
+HookCall: TypeAlias = tuple[str, Mapping[str, object]]
 """A hook to be called, with its facts."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["StoreError"]
+__all__ = ["DatabaseError"]
 
 
-class StoreError(RuntimeError):
+class DatabaseError(RuntimeError):
     """The store can't be opened, read or written: it is full, locked, read-only, gone, or of another version.
 
-    The text is one line. `passing`: it may work in a moment (locked, restarted), so a worker tries again.
+    The text is one line. `passing`: it may work in a moment (locked, restarted), so a worker tries
+    again.
     """
 
     def __init__(self, text: str, *, passing: bool = False) -> None:
@@ -16,5 +17,5 @@ class StoreError(RuntimeError):
         self.passing = passing
 
 
-class Busy(Exception):
+class MenuImportRunning(Exception):
     """Another worker is importing this connection's menu."""

@@ -1,11 +1,12 @@
 """The outbox: hand an order over, and it reaches the register once, or ends where a person sees it, with the reason.
 
-    outbox = Outbox("sqlite:///orders.db")                              # or postgresql+psycopg://...
-    outbox.add(order, connection="cafe-42")                             # on disk when it returns
-    outbox.add(order, connection="cafe-42", session=their_session)      # on disk when they commit
+    outbox = Outbox("sqlite:///orders.db")                              # or
+    postgresql+psycopg://... outbox.add(order, connection="cafe-42")                             #
+    on disk when it returns outbox.add(order, connection="cafe-42", session=their_session)      # on
+    disk when they commit
 
-A worker brings the orders to the register (`tillpost worker`, or a `Processor` in an engine of yours). A new database
-is made ready at its first use; nothing else is needed for adding.
+A worker brings the orders to the register (`tillpost worker`, or a `Processor` in an engine of
+yours). A new database is made ready at its first use; nothing else is needed for adding.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ from tillpost.models.availability import Availability
 from tillpost.models.menu import Menu
 from tillpost.models.order import Order
 from tillpost.outbox.connections.availability import COLUMNS, availability_of, unconnected
-from tillpost.outbox.connections.credentials import Vault
+from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.database import Database, told
 from tillpost.outbox.db.migrate import is_ready, migrate, prepare
 from tillpost.outbox.delivery.sources import Known
 from tillpost.outbox.delivery.tills import Source, options_of
 from tillpost.outbox.engine import Engine, engine_named
-from tillpost.outbox.exceptions import StoreError
+from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.menus import held
 from tillpost.outbox.menus.held import StoredImport
 from tillpost.outbox.orders.claims import Store
@@ -62,9 +63,10 @@ _ORDER = t.orders.c
 class Outbox:
     """Orders that survive a crash, in a database. Safe for threads.
 
-    `url` is the database's: `TILLPOST_DB` when it is left out, else the settings' own. `settings` say how workers go
-    about their work, and `connections` what differs for some; who only adds needs neither. `engine` names what wakes
-    the workers. `from_config` takes all of it from the TOML file.
+    `url` is the database's: `TILLPOST_DB` when it is left out, else the settings' own. `settings`
+    say how workers go about their work, and `connections` what differs for some; who only adds
+    needs neither. `engine` names what wakes the workers. `from_config` takes all of it from the
+    TOML file.
     """
 
     def __init__(
@@ -88,11 +90,14 @@ class Outbox:
         self._receiver: Receiver | None = None
 
     @classmethod
-    def from_config(cls, path: str | Path | None = None, *, url: str = "", engine: str = "") -> Self:
+    def from_config(
+        cls, path: str | Path | None = None, *, url: str = "", engine: str = ""
+    ) -> Self:
         """Return the outbox that the TOML file describes, in `[outbox]` and the connections' own `outbox` tables.
 
-        `path` is as in `config.config_path`; a file that isn't there by default isn't needed. `url` comes before
-        `TILLPOST_DB`, and that before `[outbox] db`. A `Processor` of it has the file's connections.
+        `path` is as in `config.config_path`; a file that isn't there by default isn't needed. `url`
+        comes before `TILLPOST_DB`, and that before `[outbox] db`. A `Processor` of it has the
+        file's connections.
 
         Raises:
             ConfigError: a setting is wrong; its one line names it.
@@ -107,12 +112,22 @@ class Outbox:
 
     @overload
     def add(
-        self, order: Order, *, connection: str, session: Session | Connection | None = None, is_new: bool = False
+        self,
+        order: Order,
+        *,
+        connection: str,
+        session: Session | Connection | None = None,
+        is_new: bool = False,
     ) -> StoredOrder: ...
 
     @overload
     def add(
-        self, order: Order, *, connection: str, session: AsyncSession | AsyncConnection, is_new: bool = False
+        self,
+        order: Order,
+        *,
+        connection: str,
+        session: AsyncSession | AsyncConnection,
+        is_new: bool = False,
     ) -> Awaitable[StoredOrder]: ...
 
     def add(
@@ -125,10 +140,10 @@ class Outbox:
     ) -> StoredOrder | Awaitable[StoredOrder]:
         """Hand a paid order over to the connection of that name; return how it stands. It is on disk then.
 
-        With a `session` of your own (a SQLAlchemy Session or Connection, sync or async; with an async one await the
-        result) it joins your transaction instead, and is there if and when you commit. The same order added again is
-        the same order. `is_new` promises that it was never sent before by anyone, which saves a look on platforms
-        without idempotency keys.
+        With a `session` of your own (a SQLAlchemy Session or Connection, sync or async; with an
+        async one await the result) it joins your transaction instead, and is there if and when you
+        commit. The same order added again is the same order. `is_new` promises that it was never
+        sent before by anyone, which saves a look on platforms without idempotency keys.
 
         Raises:
             OrderError: another content stands under the order's id.
@@ -142,7 +157,9 @@ class Outbox:
             return self._join(session, order, connection, is_new)
         return session.run_sync(self._join, order, connection, is_new)
 
-    def _join(self, session: Session | Connection, order: Order, connection: str, is_new: bool) -> StoredOrder:
+    def _join(
+        self, session: Session | Connection, order: Order, connection: str, is_new: bool
+    ) -> StoredOrder:
         """Add within somebody else's transaction. A new database is made ready in one of ours, before.
 
         Not in theirs: on SQLite, drivers leave tables standing that a rolled back transaction made.
@@ -182,8 +199,9 @@ class Outbox:
     ) -> Sequence[StoredOrder]:
         """Return orders, the newest first: all, or such as fit everything that is asked for.
 
-        Those in one of the `states`; of one `connection`; whose code or customer holds what somebody typed (`search`;
-        an id is typed whole); with a `problem` that a person has to act on; `new`, which nobody in the store has begun.
+        Those in one of the `states`; of one `connection`; whose code or customer holds what
+        somebody typed (`search`; an id is typed whole); with a `problem` that a person has to act
+        on; `new`, which nobody in the store has begun.
         """
         self.prepare()
         wanted = Wanted(states, connection, search, problem, new)
@@ -205,13 +223,17 @@ class Outbox:
     def availability(self, connection: str) -> Availability:
         """Return whether a store takes orders now, as workers know it: what a checkout asks before it takes money.
 
-        One row is read, and nothing is sent to anybody, so that each page may ask. A store that no worker has looked at
-        (lately) is taken to be open; the text says so. A name that nobody knows is `Reason.UNCONNECTED`; only an outbox
-        that was made `from_config` can tell.
+        One row is read, and nothing is sent to anybody, so that each page may ask. A store that no
+        worker has looked at (lately) is taken to be open; the text says so. A name that nobody
+        knows is `Reason.UNCONNECTED`; only an outbox that was made `from_config` can tell.
         """
         self.prepare()
         with self.database.reading() as db:
-            row = db.execute(select(*COLUMNS).where(t.connections.c.name == connection)).mappings().one_or_none()
+            row = (
+                db.execute(select(*COLUMNS).where(t.connections.c.name == connection))
+                .mappings()
+                .one_or_none()
+            )
         if row is None and self._knows_file and not self._is_known(connection):
             return unconnected(connection)
         return availability_of(connection, row, time.time())
@@ -219,7 +241,7 @@ class Outbox:
     def _is_known(self, connection: str) -> bool:
         """Whether the file or the database has the connection, or the file can't be read here."""
         try:
-            known = Known(Vault(self.database), self.config).all()
+            known = Known(CredentialStore(self.database), self.config).all()
         except ConfigError:
             return True
         return not known or connection in known  # where there are none, they are made in code
@@ -253,8 +275,16 @@ class Outbox:
                 return False
             unpaused = {"paused": "", "paused_at": None, "paused_with": "", "check_at": now}
             self.store.set_place(db, connection, unpaused)
-            waiting = (_ORDER.connection == connection, _ORDER.waits_for == WaitsFor.AUTHORISATION.value)
-            again = {"waits_for": WaitsFor.NOTHING.value, "to_ask": True, "begin_at": now, **solved()}
+            waiting = (
+                _ORDER.connection == connection,
+                _ORDER.waits_for == WaitsFor.AUTHORISATION.value,
+            )
+            again = {
+                "waits_for": WaitsFor.NOTHING.value,
+                "to_ask": True,
+                "begin_at": now,
+                **solved(),
+            }
             db.execute(update(t.orders).where(*waiting).values(**again))
             due = select(_ORDER.id).where(_ORDER.connection == connection, _ORDER.due_at <= now)
             for order_id in db.scalars(due):
@@ -264,7 +294,7 @@ class Outbox:
     def accept_menu(self, connection: str) -> StoredImport | None:
         """Put the connection's held menu in force for all workers; return its import, None when no menu is held.
 
-        Raises `StoreError` while the menu is being imported.
+        Raises `DatabaseError` while the menu is being imported.
         """
         menu, settled = self._settle(connection, accept=True)
         if settled:
@@ -279,22 +309,26 @@ class Outbox:
     def _settle(self, connection: str, *, accept: bool) -> tuple[Menu | None, StoredImport | None]:
         self.prepare()
         with self.database.writing() as db:
-            return held.held_menu(db, connection), held.settle(self.store, db, connection, accept=accept)
+            return held.held_menu(db, connection), held.settle(
+                self.store, db, connection, accept=accept
+            )
 
     # ------------------------------------------------------------------ hearing from platforms
 
-    def receive(self, connection: str, headers: Mapping[str, str], body: bytes, url: str) -> Sequence[WebhookEvent]:
+    def receive(
+        self, connection: str, headers: Mapping[str, str], body: bytes, url: str
+    ) -> Sequence[WebhookEvent]:
         """Take a webhook of a connection, and do what it asks for; return what it told. Each event counts once.
 
-        `body` is as it came, and `url` the address that the platform called, as it knows it. `asgi.webhooks_app` is
-        this behind HTTP. Other `connections` than those of the TOML file and the database, or hooks of your own, are
-        for a `receiving.Receiver`.
+        `body` is as it came, and `url` the address that the platform called, as it knows it.
+        `asgi.webhooks_app` is this behind HTTP. Other `connections` than those of the TOML file and
+        the database, or hooks of your own, are for a `receiving.Receiver`.
 
-        Raises:
-            WebhookError: it isn't the platform's, or has come before; answer the latter with a 200, else with a 4xx.
-            ConfigError: there is no such connection, or it is wrong.
-            PosError: the platform couldn't be asked what is true; answer with a 503, so that it is sent again.
-            StoreError: the database failed, or somebody has the order in hand; the same.
+        Raises: WebhookError: it isn't the platform's, or has come before; answer the latter with a
+            200, else with a 4xx. ConfigError: there is no such connection, or it is wrong.
+            PosError: the platform couldn't be asked what is true; answer with a 503, so that it is
+            sent again. StoreError: the database failed, or somebody has the order in hand; the
+            same.
         """
         with self._hearing:
             if self._receiver is None:
@@ -311,15 +345,17 @@ class Outbox:
         """Return what receives webhooks for other connections, or with hooks beside the plugins'. Close it yourself."""
         self.prepare()
         kept = (self.store, self.engine, self.settings)
-        return Receiver(*kept, connections=connections, config=self.config, hooks=hooks, clock=clock)
+        return Receiver(
+            *kept, connections=connections, config=self.config, hooks=hooks, clock=clock
+        )
 
     # ------------------------------------------------------------------ the database itself
 
     def prepare(self) -> None:
-        """Make a new database ready, and see that a known one is of this version. Raises `StoreError`.
+        """Make a new database ready, and see that a known one is of this version. Raises `DatabaseError`.
 
-        Every use does so by itself. Call it when your program starts if the first use may come within a transaction of
-        your own on SQLite: once that has written, nobody else can.
+        Every use does so by itself. Call it when your program starts if the first use may come
+        within a transaction of your own on SQLite: once that has written, nobody else can.
         """
         if self._ready:
             return
@@ -345,7 +381,10 @@ class Outbox:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """Close the database."""
         self.close()
@@ -357,14 +396,16 @@ def _database(url: str, settings: OutboxSettings) -> Database:
     where, first = next((where, known) for where, known in named.items() if known)
     try:
         return Database(first)
-    except StoreError as wrong:
-        raise StoreError(f"{where}: {wrong}" if where else str(wrong)) from None
+    except DatabaseError as wrong:
+        raise DatabaseError(f"{where}: {wrong}" if where else str(wrong)) from None
 
 
 def _options(path: str | Path | None) -> Mapping[str, ConnectionOptions]:
     """Return what the file's connections say for the outbox. Who only adds needs no connections, nor a file."""
     try:
         known = load_connections(path)
-    except ConfigError:  # the file has been read for its settings, so it has no connections, or isn't there
+    except (
+        ConfigError
+    ):  # the file has been read for its settings, so it has no connections, or isn't there
         return {}
     return {name: options for name, found in known.items() if (options := options_of(found))}

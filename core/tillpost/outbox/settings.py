@@ -31,10 +31,9 @@ Seconds = Annotated[float, Field(gt=0, le=7 * 86_400)]
 class ConnectionOptions(BaseModel):
     """How the orders of one connection go.
 
-    Attributes:
-        concurrency: how many of its orders are in hand at once, over all workers.
-        lead: a scheduled order goes this long before it is due.
-        sync_at, time_zone: the time of day at which the menu is imported, in the store's own time zone.
+    Attributes: concurrency: how many of its orders are in hand at once, over all workers. lead: a
+        scheduled order goes this long before it is due. sync_at, time_zone: the time of day at
+        which the menu is imported, in the store's own time zone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -64,23 +63,24 @@ class ConnectionOptions(BaseModel):
 class OutboxSettings(BaseModel):
     """How an outbox and its workers go about their work.
 
-    Attributes:
-        db: the database's URL.
-        engine: what wakes the workers: `embedded`, or a plugin's.
-        threads: how many orders one worker has in hand at once.
-        lease: a worker that gives no sign of life for so long is taken for dead, and its orders are taken over.
-        first_wait, longest_wait: the wait before the first retry, doubled each time, jittered, up to the longest.
-        give_up_after: an order that an outage holds up for so long, and beyond its due time, becomes a person's.
-        escalate_after: a problem that nobody acts on is told to somebody else after so long, and again after as long.
-        unseen_after: an order that the register has shown no sign of for so long is told.
-        check_every: each store is asked so often whether it can take orders.
-        outage_after: so many orders in a row that fail open a connection's circuit: an outage has begun.
-        erase_after_days: customers' data is erased from orders that are done, so many days after they came.
-        prune_after_days: journals of such orders are pruned.
-        concurrency, lead: as in `ConnectionOptions`, for every connection that doesn't say otherwise.
+    Attributes: db: the database's URL. engine: what wakes the workers: `embedded`, or a plugin's.
+        threads: how many orders one worker has in hand at once. lease: a worker that gives no sign
+        of life for so long is taken for dead, and its orders are taken over. first_wait,
+        longest_wait: the wait before the first retry, doubled each time, jittered, up to the
+        longest. give_up_after: an order that an outage holds up for so long, and beyond its due
+        time, becomes a person's. escalate_after: a problem that nobody acts on is told to somebody
+        else after so long, and again after as long. unseen_after: an order that the register has
+        shown no sign of for so long is told. check_every: each store is asked so often whether it
+        can take orders. outage_after: so many orders in a row that fail open a connection's
+        circuit: an outage has begun. erase_after_days: customers' data is erased from orders that
+        are done, so many days after they came. prune_after_days: journals of such orders are
+        pruned. concurrency, lead: as in `ConnectionOptions`, for every connection that doesn't say
+        otherwise.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", defer_build=True, hide_input_in_errors=True
+    )
 
     db: Annotated[str, Field(repr=False)] = "sqlite:///tillpost.db"  # it may hold a password
     engine: str = "embedded"

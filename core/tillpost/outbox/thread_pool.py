@@ -8,15 +8,16 @@ from concurrent.futures import Future, wait
 from queue import SimpleQueue
 from typing import TypeAlias
 
-__all__ = ["Crew"]
+__all__ = ["DaemonThreadPool"]
 
 _Task: TypeAlias = tuple["Future[None]", Callable[[], object]]
 
 
-class Crew:
+class DaemonThreadPool:
     """Up to `size` threads, started as they are needed.
 
-    They are daemons, unlike those of `concurrent.futures`, for which Python waits when it ends, however long that is.
+    They are daemons, unlike those of `concurrent.futures`, for which Python waits when it ends,
+    however long that is.
     """
 
     def __init__(self, size: int, name: str) -> None:
@@ -44,7 +45,9 @@ class Crew:
             self._left.add(done)
             if self._started < min(self.size, len(self._left)):
                 self._started += 1
-                threading.Thread(target=self._work, name=f"{self._name}-{self._started}", daemon=True).start()
+                threading.Thread(
+                    target=self._work, name=f"{self._name}-{self._started}", daemon=True
+                ).start()
         self._tasks.put((done, task))
         return done
 
@@ -52,7 +55,9 @@ class Crew:
         """Wait until all tasks are done, or one of them is; return whether that was so within the time."""
         with self._lock:
             left = set(self._left)
-        done, undone = wait(left, seconds, return_when="FIRST_COMPLETED" if for_one else "ALL_COMPLETED")
+        done, undone = wait(
+            left, seconds, return_when="FIRST_COMPLETED" if for_one else "ALL_COMPLETED"
+        )
         return bool(done) if for_one else not undone
 
     def dismiss(self) -> None:

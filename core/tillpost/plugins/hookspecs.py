@@ -1,10 +1,11 @@
 """What can be plugged into Tillpost, readable in a minute.
 
-A plugin marks its functions with `@tillpost.hookimpl`, takes the arguments that it wants by name, and registers its
-module under the entry-point group `tillpost` (or hands an object to `Till.connect(hooks=[...])`). A hook that raises is
-logged; it changes neither an order's fate nor another plugin's turn. Under `AsyncTill` a hook may be async. A hook runs
-while its order is being submitted, so it must not submit the same order or import the menu itself: it would wait for
-its own end.
+A plugin marks its functions with `@tillpost.hookimpl`, takes the arguments that it wants by name,
+and registers its module under the entry-point group `tillpost` (or hands an object to
+`Till.connect(hooks=[...])`). A hook that raises is logged; it changes neither an order's fate nor
+another plugin's turn. Under `AsyncTill` a hook may be async. A hook runs while its order is being
+submitted, so it must not submit the same order or import the menu itself: it would wait for its own
+end.
 """
 
 from __future__ import annotations
@@ -105,10 +106,13 @@ def order_parked(connection: str, order: Order, error: PosError) -> None:
 
 
 @hookspec
-def order_status_changed(connection: str, order: Order | None, state: str, progress: Progress) -> None:
+def order_status_changed(
+    connection: str, order: Order | None, state: str, progress: Progress
+) -> None:
     """The order stands elsewhere at the POS, or the customer may be told something new. `order` is None once erased.
 
-    `state` is an `OrderState`'s word. Called by whoever learns it: by a person's act, a webhook or a look.
+    `state` is an `OrderState`'s word. Called by whoever learns it: by a person's act, a webhook or
+    a look.
     """
 
 
@@ -134,12 +138,15 @@ def order_rejected(connection: str, order: Order | None, pos_order: PosOrder) ->
 def order_unseen(connection: str, order: Order | None, pos_order: PosOrder) -> None:
     """The platform has had the order for `[outbox] unseen_after`, and the register has shown no sign of it. Once.
 
-    Of a scheduled order that is counted from 30 minutes before it is due, since it may not be shown any earlier.
+    Of a scheduled order that is counted from 30 minutes before it is due, since it may not be shown
+    any earlier.
     """
 
 
 @hookspec
-def order_escalated(connection: str, order: Order | None, error: PosError | None, times: int) -> None:
+def order_escalated(
+    connection: str, order: Order | None, error: PosError | None, times: int
+) -> None:
     """Nobody has acted on the order's problem for `[outbox] escalate_after` (`times` 1), or for twice as long (2)."""
 
 

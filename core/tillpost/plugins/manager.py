@@ -1,7 +1,7 @@
 """Finds plugins and calls their hooks, so that one that fails harms nothing but itself.
 
-Adapters, the bundled ones too, are found under the entry-point group `tillpost`. `Till.connect` asks for a platform by
-name; the `tillpost` command lists them all.
+Adapters, the bundled ones too, are found under the entry-point group `tillpost`. `Till.connect`
+asks for a platform by name; the `tillpost` command lists them all.
 """
 
 from __future__ import annotations
@@ -61,7 +61,12 @@ def installed() -> _Loaded:
             manager.register(plugin, name=point.name)
         except (Exception, SystemExit) as failure:  # noqa: BLE001  a stranger's module may raise anything at import
             failures[point.name] = " ".join(f"{type(failure).__name__}: {failure}".split())
-            log.warning("plugin %r (%s) can't be loaded: %s", point.name, _package(point), failures[point.name])
+            log.warning(
+                "plugin %r (%s) can't be loaded: %s",
+                point.name,
+                _package(point),
+                failures[point.name],
+            )
     return _Loaded(manager, points, failures)
 
 
@@ -85,9 +90,16 @@ def adapters() -> Mapping[str, Found]:
         for platform, adapter in theirs.items():
             point = loaded.points[name]
             if platform in found:
-                log.warning("plugin %r brings %r, which %s has brought", name, platform, found[platform].package)
+                log.warning(
+                    "plugin %r brings %r, which %s has brought",
+                    name,
+                    platform,
+                    found[platform].package,
+                )
                 continue
-            found[platform] = Found(adapter, _package(point), (point.dist and point.dist.version) or "")
+            found[platform] = Found(
+                adapter, _package(point), (point.dist and point.dist.version) or ""
+            )
     return dict(sorted(found.items()))
 
 
@@ -96,7 +108,9 @@ def adapter_named(platform: str) -> type[Adapter[Any]]:
     known = adapters()
     if platform not in known:
         unloaded = f"; plugins that can't be loaded: {', '.join(broken())}" if broken() else ""
-        raise ConfigError(f"no adapter for {platform!r}; installed: {', '.join(known) or 'none'}{unloaded}")
+        raise ConfigError(
+            f"no adapter for {platform!r}; installed: {', '.join(known) or 'none'}{unloaded}"
+        )
     return known[platform].adapter
 
 
@@ -118,7 +132,8 @@ def factories(hook: str) -> Mapping[str, Callable[..., object]]:
 class Hooks:
     """Calls hooks, one implementation at a time: pluggy itself stops at the first that raises.
 
-    Implementations come from the installed plugins and from `extra`, objects that an embedder hands in.
+    Implementations come from the installed plugins and from `extra`, objects that an embedder hands
+    in.
     """
 
     def __init__(self, connection: str, extra: Iterable[object] = ()) -> None:
@@ -162,10 +177,16 @@ class Hooks:
 
     def _implementations(self, hook: str) -> Iterable[pluggy.HookImpl]:
         managers = (self._extra, installed().manager)
-        return [impl for manager in managers for impl in reversed(getattr(manager.hook, hook).get_hookimpls())]
+        return [
+            impl
+            for manager in managers
+            for impl in reversed(getattr(manager.hook, hook).get_hookimpls())
+        ]
 
 
-def _wanted(implementation: pluggy.HookImpl, connection: str, facts: Mapping[str, object]) -> dict[str, object]:
+def _wanted(
+    implementation: pluggy.HookImpl, connection: str, facts: Mapping[str, object]
+) -> dict[str, object]:
     if implementation.wrapper or implementation.hookwrapper:
         raise TypeError("it is a wrapper, and hooks are called one by one")
     known = {"connection": connection, **facts}

@@ -1,7 +1,8 @@
 """What every platform's simulator stands on: a server, faults, a ledger and a control address.
 
-A simulator is a real HTTP server with the state of one merchant at one platform. This package holds the half that
-doesn't depend on the platform; an adapter's own package holds the rest, as a subclass of `Simulator`.
+A simulator is a real HTTP server with the state of one merchant at one platform. This package holds
+the half that doesn't depend on the platform; an adapter's own package holds the rest, as a subclass
+of `Simulator`.
 
     class OurSimulator(Simulator):
         def routes(self): ...        # the platform's addresses, as functions from Call to Answer

@@ -1,7 +1,7 @@
 """The web application of a simulator: the platform's routes, the faults round them, and the control address beside.
 
-Order of things for a request: is it for the control address? which fault strikes it? then the platform's handler,
-under the lock; then the fault has its way with the answer; then the log.
+Order of things for a request: is it for the control address? which fault strikes it? then the
+platform's handler, under the lock; then the fault has its way with the answer; then the log.
 """
 
 from __future__ import annotations
@@ -73,11 +73,15 @@ def to_web(answer: Answer) -> web.Response:
 async def _control(request: web.Request, handler: WebHandler) -> web.StreamResponse:
     """The control address answers the loopback only: it can change everything and asks for no credential."""
     if not ipaddress.ip_address(request.remote or "0.0.0.0").is_loopback:  # noqa: S104 - not bound to, only compared
-        return web.json_response({"error": "the control address answers the loopback only"}, status=403)
+        return web.json_response(
+            {"error": "the control address answers the loopback only"}, status=403
+        )
     return await handler(request)
 
 
-async def _platform(simulator: Simulator, request: web.Request, handler: WebHandler) -> web.Response:
+async def _platform(
+    simulator: Simulator, request: web.Request, handler: WebHandler
+) -> web.Response:
     """The platform's answer to a request, whatever becomes of it afterwards."""
     with simulator.lock:
         outage = simulator.down()
@@ -175,7 +179,9 @@ async def _truncated(request: web.Request, answered: web.Response | None) -> web
     return response
 
 
-async def _drip(request: web.Request, answered: web.Response | None, seconds: float) -> web.StreamResponse:
+async def _drip(
+    request: web.Request, answered: web.Response | None, seconds: float
+) -> web.StreamResponse:
     """Sends the whole answer, slowly. Before the effect there is no answer to send, so spaces and an empty object."""
     body = _body(answered) or b" " * 20 + b"{}"
     response = _begun(answered, len(body))
@@ -200,5 +206,7 @@ def _reset(request: web.Request) -> None:
     if request.transport is not None:
         raw: object = request.transport.get_extra_info("socket")
         if raw is not None:
-            cast("socket.socket", raw).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            cast("socket.socket", raw).setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
         request.transport.abort()

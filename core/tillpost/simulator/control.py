@@ -1,12 +1,10 @@
 """The control address: what a person or a test may ask of a running simulator, under `/_simulator/`.
 
-GET  /_simulator/            what there is to ask, and the actions by name
-GET  /_simulator/ledger      the ledger
-GET  /_simulator/requests    the log of requests, and how many there were of each
-GET  /_simulator/faults      the faults that struck
-POST /_simulator/faults      a fault plan, replacing the last
-POST /_simulator/reset       begin again
-POST /_simulator/change      {"action": "...", ...}: one of the platform's actions, its arguments beside its name
+GET  /_simulator/            what there is to ask, and the actions by name GET  /_simulator/ledger
+the ledger GET  /_simulator/requests    the log of requests, and how many there were of each GET
+/_simulator/faults      the faults that struck POST /_simulator/faults      a fault plan, replacing
+the last POST /_simulator/reset       begin again POST /_simulator/change      {"action": "...",
+...}: one of the platform's actions, its arguments beside its name
 """
 
 from __future__ import annotations
@@ -30,14 +28,26 @@ def control_routes(simulator: Simulator) -> Sequence[web.AbstractRouteDef]:
 
     async def overview(_: web.Request) -> web.Response:
         actions = {name: str(inspect.signature(act)) for name, act in simulator.actions().items()}
-        return _json({"ledger": simulator.ledger().summary(), "requests": len(simulator.requests), "actions": actions})
+        return _json(
+            {
+                "ledger": simulator.ledger().summary(),
+                "requests": len(simulator.requests),
+                "actions": actions,
+            }
+        )
 
     async def ledger(_: web.Request) -> web.Response:
         with simulator.lock:
             return _json(simulator.ledger())
 
     async def requests(_: web.Request) -> web.Response:
-        return _json({"count": len(simulator.requests), "counts": simulator.counts(), "log": simulator.requests})
+        return _json(
+            {
+                "count": len(simulator.requests),
+                "counts": simulator.counts(),
+                "log": simulator.requests,
+            }
+        )
 
     async def faults(_: web.Request) -> web.Response:
         return _json({"count": len(simulator.faults), "faults": simulator.faults})
@@ -62,7 +72,9 @@ def control_routes(simulator: Simulator) -> Sequence[web.AbstractRouteDef]:
         name = arguments.pop("action", None)
         act = simulator.actions().get(name) if isinstance(name, str) else None
         if act is None:
-            return _json({"error": f"no action {name!r}", "actions": list(simulator.actions())}, status=404)
+            return _json(
+                {"error": f"no action {name!r}", "actions": list(simulator.actions())}, status=404
+            )
         try:
             return _json({"ok": True, "result": validate_call(act)(**arguments)})
         except (ValidationError, LookupError, ValueError) as error:
@@ -81,7 +93,9 @@ def control_routes(simulator: Simulator) -> Sequence[web.AbstractRouteDef]:
 
 
 def _json(value: object, status: int = 200) -> web.Response:
-    plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else to_jsonable_python(value)
+    plain = (
+        value.model_dump(mode="json") if isinstance(value, BaseModel) else to_jsonable_python(value)
+    )
     return web.json_response(plain, status=status)
 
 

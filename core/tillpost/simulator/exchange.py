@@ -1,7 +1,8 @@
 """What goes into a platform's handler and what comes out of it.
 
-A handler is an ordinary function from `Call` to `Answer`. It knows nothing of the web server, so it can be read, and
-called, without one; and since it never waits, one lock round it keeps a simulator's state whole.
+A handler is an ordinary function from `Call` to `Answer`. It knows nothing of the web server, so it
+can be read, and called, without one; and since it never waits, one lock round it keeps a
+simulator's state whole.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import TypeAlias
 class Call:
     """One request, as a handler sees it. Header names are in lower case; `path_values` are the named path parts.
 
-    `target` is the path with its query as it stood in the request line, which is what some platforms sign.
+    `target` is the path with its query as it stood in the request line, which is what some
+    platforms sign.
     """
 
     method: str
@@ -38,7 +40,9 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @classmethod
-    def of(cls, value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+    def of(
+        cls, value: object, status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> Answer:
         """An answer whose body is `value` written as JSON."""
         return cls(status=status, body=json.dumps(value).encode(), headers=headers or {})
 

@@ -1,12 +1,14 @@
 """Faults: what networks and servers do to a request, on purpose and on schedule.
 
-A `FaultPlan` says which requests are hit. By rate: each request is hit with a given chance, drawn from a seeded
-generator, so the same requests in the same order meet the same faults. By script: rules that say "the second POST to
-this path loses its answer". A fault strikes `before` the platform has done anything, or `after`, when the effect is
-there and only the answer suffers. The platform's own handlers know nothing of any of this.
+A `FaultPlan` says which requests are hit. By rate: each request is hit with a given chance, drawn
+from a seeded generator, so the same requests in the same order meet the same faults. By script:
+rules that say "the second POST to this path loses its answer". A fault strikes `before` the
+platform has done anything, or `after`, when the effect is there and only the answer suffers. The
+platform's own handlers know nothing of any of this.
 
     FaultPlan(rate=0.25, seed=7)
-    FaultPlan(rules=[FaultRule(method="POST", path="/v2/orders$", skip=1, fault=Fault(kind="lost_answer"))])
+    FaultPlan(rules=[FaultRule(method="POST", path="/v2/orders$", skip=1,
+        fault=Fault(kind="lost_answer"))])
 """
 
 from __future__ import annotations
@@ -49,7 +51,13 @@ class FaultKind(StrEnum):
 
 
 _AFTER_BY_DEFAULT = frozenset(
-    {FaultKind.LOST_ANSWER, FaultKind.TRUNCATED, FaultKind.SLOW_DRIP, FaultKind.WRONG_TYPE, FaultKind.EMPTY}
+    {
+        FaultKind.LOST_ANSWER,
+        FaultKind.TRUNCATED,
+        FaultKind.SLOW_DRIP,
+        FaultKind.WRONG_TYPE,
+        FaultKind.EMPTY,
+    }
 )
 _STATUS_BY_DEFAULT = {FaultKind.SERVER_ERROR: 500, FaultKind.HTML: 502, FaultKind.RATE_LIMITED: 429}
 
@@ -57,8 +65,9 @@ _STATUS_BY_DEFAULT = {FaultKind.SERVER_ERROR: 500, FaultKind.HTML: 502, FaultKin
 class Fault(BaseModel):
     """One thing that goes wrong, once.
 
-    `when` and `status` have a default for each kind (see `moment` and `code`). `hang_seconds` and `drip_seconds` bound
-    how long a fault may take; `retry_after` is in seconds and is sent as it stands.
+    `when` and `status` have a default for each kind (see `moment` and `code`). `hang_seconds` and
+    `drip_seconds` bound how long a fault may take; `retry_after` is in seconds and is sent as it
+    stands.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -84,8 +93,9 @@ class Fault(BaseModel):
 class FaultRule(BaseModel):
     """A line of a script: which requests, and what happens to them.
 
-    `path` is a regular expression searched for in the request's path; `method` is exact, and any when not given. The
-    first `skip` requests that match are let through; the next `times` are hit (all of them when `times` is None).
+    `path` is a regular expression searched for in the request's path; `method` is exact, and any
+    when not given. The first `skip` requests that match are let through; the next `times` are hit
+    (all of them when `times` is None).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -98,14 +108,17 @@ class FaultRule(BaseModel):
 
     def matches(self, method: str, path: str) -> bool:
         """Whether a request is one that this rule counts."""
-        return (self.method is None or self.method.upper() == method) and re.search(self.path, path) is not None
+        return (self.method is None or self.method.upper() == method) and re.search(
+            self.path, path
+        ) is not None
 
 
 def every_kind(*, hang_seconds: float = 0.5, drip_seconds: float = 0.2) -> tuple[Fault, ...]:
     """One fault of each kind at each moment that makes sense: what a plan by rate draws from unless told otherwise.
 
-    Both bounds are in seconds, and short, so that a run with a thousand faults ends. A 429 strikes only before: it is a
-    plain refusal, and a server that sends one after doing the work can't be seen through by anyone. A script may.
+    Both bounds are in seconds, and short, so that a run with a thousand faults ends. A 429 strikes
+    only before: it is a plain refusal, and a server that sends one after doing the work can't be
+    seen through by anyone. A script may.
     """
     both: tuple[When, ...] = ("before", "after")
     drawn = [
@@ -114,16 +127,23 @@ def every_kind(*, hang_seconds: float = 0.5, drip_seconds: float = 0.2) -> tuple
         for when in both
         if (kind, when) != (FaultKind.RATE_LIMITED, "after")
     ]
-    drawn += [Fault(kind=FaultKind.SERVER_ERROR, when=when, status=status) for status in (502, 503) for when in both]
-    drawn += [Fault(kind=FaultKind.RATE_LIMITED, retry_after=0), Fault(kind=FaultKind.HTML, status=200)]
+    drawn += [
+        Fault(kind=FaultKind.SERVER_ERROR, when=when, status=status)
+        for status in (502, 503)
+        for when in both
+    ]
+    drawn += [
+        Fault(kind=FaultKind.RATE_LIMITED, retry_after=0),
+        Fault(kind=FaultKind.HTML, status=200),
+    ]
     return tuple(drawn)
 
 
 class FaultPlan(BaseModel):
     """Which requests are hit, and by what.
 
-    Rules are asked first, in order; the first that is due hits. Otherwise, when `rate` is above 0, a request that
-    matches `method` and `path` is hit with that chance by one of `faults`.
+    Rules are asked first, in order; the first that is due hits. Otherwise, when `rate` is above 0,
+    a request that matches `method` and `path` is hit with that chance by one of `faults`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -193,8 +213,13 @@ class FaultInjector:
 
     def _from_rate(self, method: str, path: str) -> Fault | None:
         plan = self.plan
-        if not plan.rate or (plan.method and plan.method.upper() != method) or not re.search(plan.path, path):
+        if (
+            not plan.rate
+            or (plan.method and plan.method.upper() != method)
+            or not re.search(plan.path, path)
+        ):
             return None
-        # Both are drawn each time, so that one request's luck doesn't depend on how many were hit before it.
+        # Both are drawn each time, so that one request's luck doesn't depend on how many were hit
+        # before it.
         luck, choice = self._random.random(), self._random.randrange(len(plan.faults) or 1)
         return plan.faults[choice] if luck < plan.rate and plan.faults else None

@@ -1,7 +1,8 @@
 """The ledger: what staff would see, in words that every platform shares.
 
-A test asks it the questions that matter after the storm: is each order on the register once, is anything left half
-done, did the kitchen get the notes? Amounts are integers in the currency's minor unit.
+A test asks it the questions that matter after the storm: is each order on the register once, is
+anything left half done, did the kitchen get the notes? Amounts are integers in the currency's minor
+unit.
 """
 
 from __future__ import annotations
@@ -48,9 +49,10 @@ class LedgerLine(LedgerModel):
 class LedgerEntry(LedgerModel):
     """One order at the platform.
 
-    `reference` is the caller's own, `order_id` the platform's. `shown` says whether the register shows it to staff;
-    `settled` whether it has been paid for (an order of 0 can be settled with `paid` at 0); `cancelled` whether it is
-    dead. `state` and `fulfilment` are the platform's own words. `note` is all the text that staff see beside the lines.
+    `reference` is the caller's own, `order_id` the platform's. `shown` says whether the register
+    shows it to staff; `settled` whether it has been paid for (an order of 0 can be settled with
+    `paid` at 0); `cancelled` whether it is dead. `state` and `fulfilment` are the platform's own
+    words. `note` is all the text that staff see beside the lines.
     """
 
     reference: str
@@ -108,6 +110,9 @@ class Ledger(LedgerModel):
     def summary(self) -> str:
         """A few lines for a person: how many orders, and what is wrong with them."""
         lines = [f"{len(self.entries)} orders, {len(self.shown)} on the register"]
-        lines += [f"half done: {entry.reference or '-'} ({entry.order_id}, {entry.state})" for entry in self.half_done]
+        lines += [
+            f"half done: {entry.reference or '-'} ({entry.order_id}, {entry.state})"
+            for entry in self.half_done
+        ]
         lines += [f"twice: {reference}" for reference in self.twice]
         return "\n".join(lines)

@@ -1,7 +1,8 @@
 """The class that a platform's simulator extends: routes, ledger, actions, and a log of what was asked.
 
-State is guarded by one lock. The server holds it while a handler runs, and each `@action` holds it while it changes
-something, so a test may change the world from its own thread while requests are under way.
+State is guarded by one lock. The server holds it while a handler runs, and each `@action` holds it
+while it changes something, so a test may change the world from its own thread while requests are
+under way.
 """
 
 from __future__ import annotations
@@ -120,7 +121,11 @@ class Simulator(ABC):
 
     def count(self, method: str | None = None, path: str | None = None) -> int:
         """How many requests there were, for a method, an exact path, both or neither."""
-        return sum(1 for seen in self.requests if method in (None, seen.method) and path in (None, seen.path))
+        return sum(
+            1
+            for seen in self.requests
+            if method in (None, seen.method) and path in (None, seen.path)
+        )
 
     def counts(self) -> dict[str, int]:
         """How many requests there were, by method and path."""

@@ -1,10 +1,11 @@
 """The attention ticket of an order that can't be delivered: a zero-price order at the POS whose note spells it out.
 
-It is made for an order that is refused for good and surely isn't at the platform, where the connection's policy says
-so, and withdrawn once the order arrives or a person has taken it over. An order has one ticket at a time, whose journal
-is its own within the order's (`OfTicket`), so it is known like an order: an intent is kept before its request leaves,
-and while it isn't certain whether it was made it is sent again only under the same key. What goes wrong with a ticket
-changes nothing for the order.
+It is made for an order that is refused for good and surely isn't at the platform, where the
+connection's policy says so, and withdrawn once the order arrives or a person has taken it over. An
+order has one ticket at a time, whose journal is its own within the order's (`OfTicket`), so it is
+known like an order: an intent is kept before its request leaves, and while it isn't certain whether
+it was made it is sent again only under the same key. What goes wrong with a ticket changes nothing
+for the order.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from tillpost.submission.commands import Announce, Flow, Record
 from tillpost.submission.context import Connection
 from tillpost.submission.history import NO_TICKET, History, ticket_after
 from tillpost.submission.journal import Cancelled, Event, Failed, OfTicket, OrderEvent, Submitted
-from tillpost.submission.operation import Conduct, drive
+from tillpost.submission.operation import OperationContext, drive
 
 __all__ = ["LEFT", "Ticketing"]
 
@@ -23,7 +24,7 @@ LEFT = "An attention ticket for this order may still be on the register: cook th
 """What is said of an order whose ticket couldn't be withdrawn."""
 
 
-class _TicketConduct(Conduct):
+class _TicketContext(OperationContext):
     """Keeps what happens to the ticket apart from what happens to the order."""
 
     def record(self, event: Event) -> Record:
@@ -43,8 +44,8 @@ class Ticketing:
     def attend(self, error: PosError) -> Flow[None]:
         """Make the ticket, unless it is there or `error`, with which the order was given up, is none for it.
 
-        None is made for what waiting or connecting the store again mends, nor for a store that takes no orders. An
-        order that is there, though not as it was paid for, needs none any more.
+        None is made for what waiting or connecting the store again mends, nor for a store that
+        takes no orders. An order that is there, though not as it was paid for, needs none any more.
         """
         if error.outcome is Outcome.CREATED:
             yield from self.withdraw()
@@ -70,35 +71,37 @@ class Ticketing:
             # Made under the same key again, a ticket that may be there is the same one.
             there = ticket.done or ((yield from self._make()) if adapter.keyed else None)
         if there:
-            conduct = self._conduct("cancel")
+            context = self._conduct("cancel")
             try:
-                gone = yield from drive(conduct, adapter.cancel, there.id)
+                gone = yield from drive(context, adapter.cancel, there.id)
             except PosError as error:
-                yield self._failed(conduct, error)
+                yield self._failed(context, error)
             else:
-                yield self._record(conduct, Cancelled(clock(), gone))
+                yield self._record(context, Cancelled(clock(), gone))
                 return True
         yield Announce("ticket_left", {"order": self._order, "ticket": there})
         return False
 
     def _make(self) -> Flow[PosOrder | None]:
-        conduct = self._conduct("attention")
-        number = conduct.history.generation
+        context = self._conduct("attention")
+        number = context.history.generation
         try:
-            made = yield from drive(conduct, self._connection.adapter.attention, self._order, number)
+            made = yield from drive(
+                context, self._connection.adapter.attention, self._order, number
+            )
         except PosError as error:
-            yield self._failed(conduct, error)
+            yield self._failed(context, error)
             return None
-        yield self._record(conduct, Submitted(self._connection.clock(), made))
+        yield self._record(context, Submitted(self._connection.clock(), made))
         return made
 
-    def _conduct(self, operation: str) -> _TicketConduct:
-        return _TicketConduct(self._connection, operation, self._order, self.history or NO_TICKET)
+    def _conduct(self, operation: str) -> _TicketContext:
+        return _TicketContext(self._connection, operation, self._order, self.history or NO_TICKET)
 
-    def _failed(self, conduct: Conduct, error: PosError) -> Record:
-        return self._record(conduct, Failed(self._connection.clock(), error.record(), error.sends))
+    def _failed(self, context: OperationContext, error: PosError) -> Record:
+        return self._record(context, Failed(self._connection.clock(), error.record(), error.sends))
 
-    def _record(self, conduct: Conduct, event: OrderEvent) -> Record:
-        record = conduct.record(event)
-        self.history = conduct.history
+    def _record(self, context: OperationContext, event: OrderEvent) -> Record:
+        record = context.record(event)
+        self.history = context.history
         return record

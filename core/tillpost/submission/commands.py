@@ -1,7 +1,7 @@
 """What a flow asks of whoever drives it. A flow holds the logic and no I/O; a loop carries these out, sync or async.
 
-`operation` and `submission` yield commands; `Till`, `AsyncTill` and the outbox answer each with the result that its
-docstring names. Those that say something are tuples, which cost the least to make.
+`operation` and `submission` yield commands; `Till`, `AsyncTill` and the outbox answer each with the
+result that its docstring names. Those that say something are tuples, which cost the least to make.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ __all__ = [
     "Record",
     "Refresh",
     "Reimport",
-    "Rest",
     "Sending",
+    "Suspend",
     "Transmit",
 ]
 
@@ -63,7 +63,7 @@ class Pause(NamedTuple):
     seconds: float
 
 
-class Rest(NamedTuple):
+class Suspend(NamedTuple):
     """Nothing is due for the order for some seconds. Answered with None, or the flow is dropped and begun anew then."""
 
     seconds: float
@@ -95,6 +95,8 @@ class Announce(NamedTuple):
     facts: Mapping[str, object]
 
 
-Command: TypeAlias = Record | Transmit | Pause | Rest | Refresh | ImportMenu | Reimport | Announce
+Command: TypeAlias = (
+    Record | Transmit | Pause | Suspend | Refresh | ImportMenu | Reimport | Announce
+)
 Flow: TypeAlias = Generator[Command, Any, T]
 """A conversation with the loop that drives it; it ends with its result."""

@@ -11,11 +11,11 @@ from tillpost.errors import ErrorRecord
 from tillpost.models.menu import Menu
 from tillpost.submission.policy import Policy
 
-__all__ = ["Connection", "Shelf"]
+__all__ = ["Connection", "MenuCache"]
 
 
 @dataclass(slots=True)
-class Shelf:
+class MenuCache:
     """The last imported menu, when the import was made (epoch seconds), and a menu that is held for a person.
 
     `failure` and `failed_at` are of the last import that failed, for those who were waiting for it.
@@ -39,6 +39,6 @@ class Connection:
     adapter: Adapter[Any]
     policy: Policy
     clock: Callable[[], float]
-    shelf: Shelf = field(default_factory=Shelf)
+    menu_cache: MenuCache = field(default_factory=MenuCache)
     support_contact: str = ""
     granted_by: str = ""

@@ -1,9 +1,11 @@
 """One order's way to the register, as one flow of commands: look, finish, submit, import, wait, until done or stopped.
 
-An order that is given up may leave an attention ticket at the register, which is withdrawn when it arrives after all.
+An order that is given up may leave an attention ticket at the register, which is withdrawn when it
+arrives after all.
 
-The flow keeps nothing that matters to itself: each round it asks `recovery.next_step` what the journal says, and does
-that. So it can be dropped at any command and begun again, by the same loop, another process or another machine.
+The flow keeps nothing that matters to itself: each round it asks `recovery.next_step` what the
+journal says, and does that. So it can be dropped at any command and begun again, by the same loop,
+another process or another machine.
 """
 
 from __future__ import annotations
@@ -13,18 +15,35 @@ from typing import ParamSpec, TypeVar
 
 from tillpost.adapter.base import Attempt
 from tillpost.adapter.exchange import Exchange
-from tillpost.errors import BuriedError, DoubtError, MenuError, OrderError, Outcome, PermissionsError, PosError
+from tillpost.errors import (
+    DoubtError,
+    KeyRetiredError,
+    MenuError,
+    OrderError,
+    Outcome,
+    PermissionsError,
+    PosError,
+)
 from tillpost.menus.matching import Binding, rebind
 from tillpost.menus.validation import check_order
 from tillpost.models.money import format_money
 from tillpost.models.order import Draft, Order, PosOrder
 from tillpost.submission.attention_ticket import LEFT, Ticketing
-from tillpost.submission.commands import Announce, Flow, ImportMenu, Record, Rest
+from tillpost.submission.commands import Announce, Flow, ImportMenu, Record, Suspend
 from tillpost.submission.context import Connection
 from tillpost.submission.history import Do, Step, fold, next_step
-from tillpost.submission.journal import Asked, Buried, Cleared, Event, Failed, Imported, Looked, Submitted
+from tillpost.submission.journal import (
+    DoubtResolved,
+    Event,
+    Failed,
+    Imported,
+    KeyRetired,
+    LookedUp,
+    SubmissionRequested,
+    Submitted,
+)
 from tillpost.submission.menu_import import MenuImport
-from tillpost.submission.operation import Conduct, drive
+from tillpost.submission.operation import OperationContext, drive
 
 __all__ = ["Submission"]
 
@@ -40,21 +59,23 @@ class Submission:
         self.order = order
         self.history = fold(events)
         self.error: PosError | None = None
-        self._menu_at = connection.shelf.imported_at
+        self._menu_at = connection.menu_cache.imported_at
 
-    def flow(self, *, is_new: bool = False, resumed: bool = False, asked_at: float | None = None) -> Flow[PosOrder]:
+    def flow(
+        self, *, is_new: bool = False, resumed: bool = False, asked_at: float | None = None
+    ) -> Flow[PosOrder]:
         """Bring the order to the register; return it as the platform has it, or raise the `PosError` that stands.
 
-        `is_new` promises that nobody sent the order before, which saves a first look where there is no key. `resumed`
-        goes on with what was asked for last, within its budget, instead of asking anew. `asked_at` (epoch seconds) is
-        when it was asked for, if not now.
+        `is_new` promises that nobody sent the order before, which saves a first look where there is
+        no key. `resumed` goes on with what was asked for last, within its budget, instead of asking
+        anew. `asked_at` (epoch seconds) is when it was asked for, if not now.
         """
         self._refuse_other_content()
         if self.history.done:
             return self.history.done
         if not (resumed and self.history.digest):
             now = self.connection.clock() if asked_at is None else asked_at
-            yield self._record(Asked(now, self.order.digest, is_new))
+            yield self._record(SubmissionRequested(now, self.order.digest, is_new))
         while True:
             step = self._next()
             if step.do is Do.DONE:
@@ -63,8 +84,8 @@ class Submission:
                 raise (yield from self._stopped())
             try:
                 yield from self._take(step)
-            except BuriedError:
-                yield self._record(Buried(self.connection.clock()))
+            except KeyRetiredError:
+                yield self._record(KeyRetired(self.connection.clock()))
             except PosError as error:
                 yield from self._failed(error)
 
@@ -75,18 +96,31 @@ class Submission:
         if known.cancelled:
             why = "the order was cancelled; a new order needs a new id"
         elif known.digest not in ("", self.order.digest) and (known.done or known.doubts):
-            why = "another content was sent under this order's id; submit that again, or use a new id"
+            why = (
+                "another content was sent under this order's id; submit that again, or use a new id"
+            )
         if why:
-            raise Conduct(self.connection, "submit", self.order, known).stamp(OrderError(why, pos_order=known.done))
+            raise OperationContext(self.connection, "submit", self.order, known).stamp(
+                OrderError(why, pos_order=known.done)
+            )
 
     def _refuse_another_total(self, found: PosOrder | Draft | None) -> None:
         """Raise when an order that a look found comes to another total, so isn't what was paid for. It is there."""
         order = self.order
-        if not isinstance(found, PosOrder) or found.total in (None, order.total, order.total - order.tip):
+        if not isinstance(found, PosOrder) or found.total in (
+            None,
+            order.total,
+            order.total - order.tip,
+        ):
             return
-        there, paid = format_money(found.total or 0, order.currency), format_money(order.total, order.currency)
+        there, paid = (
+            format_money(found.total or 0, order.currency),
+            format_money(order.total, order.currency),
+        )
         why = f"under this order's id there is one of {there} at the platform, paid was {paid}"
-        raise Conduct(self.connection, "submit", order, self.history).stamp(OrderError(why, pos_order=found))
+        raise OperationContext(self.connection, "submit", order, self.history).stamp(
+            OrderError(why, pos_order=found)
+        )
 
     def _next(self) -> Step:
         return next_step(
@@ -103,12 +137,14 @@ class Submission:
         clock, adapter = self.connection.clock, self.connection.adapter
         match step.do:
             case Do.WAIT:
-                yield Rest(step.until - clock())
+                yield Suspend(step.until - clock())
             case Do.CLEAR:
-                yield self._record(Cleared(clock()))
+                yield self._record(DoubtResolved(clock()))
             case Do.LOOK:
-                found = yield from self._drive("find", adapter.find, self._bound().order, self.history.since)
-                yield self._record(Looked(clock(), found))
+                found = yield from self._drive(
+                    "find", adapter.find, self._bound().order, self.history.since
+                )
+                yield self._record(LookedUp(clock(), found))
                 self._refuse_another_total(found)
             case Do.IMPORT:
                 yield from self._import()
@@ -120,49 +156,58 @@ class Submission:
 
     def _send(self) -> Flow[None]:
         """Send the order, once it fits the menu. While in doubt it isn't checked: the very same bytes must go out."""
-        if self.connection.adapter.needs_menu and self.connection.shelf.menu is None:
+        if self.connection.adapter.needs_menu and self.connection.menu_cache.menu is None:
             yield ImportMenu()
         history, bound = self.history, self._bound()
         if not history.doubts:
             for fault in self._misfits(bound):
-                raise Conduct(self.connection, "precheck", self.order, history).stamp(fault)
-        menu = self.connection.shelf.menu
+                raise OperationContext(self.connection, "precheck", self.order, history).stamp(
+                    fault
+                )
+        menu = self.connection.menu_cache.menu
         attempt = Attempt(history.generation, menu, bound.keep_paid, bound.remarks, history.since)
         yield from self._submit(self.connection.adapter.submit, bound.order, attempt)
 
-    def _submit(self, operation: Callable[P, Exchange[PosOrder]], *args: P.args, **kwargs: P.kwargs) -> Flow[None]:
+    def _submit(
+        self, operation: Callable[P, Exchange[PosOrder]], *args: P.args, **kwargs: P.kwargs
+    ) -> Flow[None]:
         yield from self._there((yield from self._drive("submit", operation, *args, **kwargs)))
 
     def _import(self) -> Flow[None]:
         """Import the menu, and note whether that changes how the order is bound to it, or how it fits.
 
-        It counts as a change, too, when the order failed with an older menu than the one that is here by now.
+        It counts as a change, too, when the order failed with an older menu than the one that is
+        here by now.
         """
         before, failure = self._bound(), self.history.failure
-        newer = failure is not None and failure.menu_at < self.connection.shelf.imported_at
+        newer = failure is not None and failure.menu_at < self.connection.menu_cache.imported_at
         misfits = [str(fault) for fault in self._misfits(before)]
         result: MenuImport = yield ImportMenu()
         after = self._bound()
-        changed = newer or after != before or [str(fault) for fault in self._misfits(after)] != misfits
+        changed = (
+            newer or after != before or [str(fault) for fault in self._misfits(after)] != misfits
+        )
         yield self._record(Imported(self.connection.clock(), changed, result.held, result.fresh))
 
     def _bound(self) -> Binding:
         """Bind the order to the menu that is here now. The time is read first: one that comes in between is newer."""
-        shelf = self.connection.shelf
-        self._menu_at = shelf.imported_at
-        return rebind(self.order, shelf.menu, self.connection.policy.prices)
+        menu_cache = self.connection.menu_cache
+        self._menu_at = menu_cache.imported_at
+        return rebind(self.order, menu_cache.menu, self.connection.policy.prices)
 
     def _misfits(self, bound: Binding) -> Sequence[PosError]:
-        menu = self.connection.shelf.menu
+        menu = self.connection.menu_cache.menu
         return check_order(bound.order, menu, self.connection.policy.prices) if menu else ()
 
-    def _drive(self, name: str, operation: Callable[P, Exchange[T]], *args: P.args, **kwargs: P.kwargs) -> Flow[T]:
+    def _drive(
+        self, name: str, operation: Callable[P, Exchange[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> Flow[T]:
         """Run an operation, and take over what it learnt of the order, however it ends."""
-        conduct = Conduct(self.connection, name, self.order, self.history)
+        context = OperationContext(self.connection, name, self.order, self.history)
         try:
-            return (yield from drive(conduct, operation, *args, **kwargs))
+            return (yield from drive(context, operation, *args, **kwargs))
         finally:
-            self.history = conduct.history
+            self.history = context.history
 
     def _record(self, event: Event) -> Record:
         self.history = fold((event,), self.history)
@@ -191,7 +236,9 @@ class Submission:
         if error.outcome is Outcome.NOT_CREATED:  # an import knows nothing of the order's doubt
             error.outcome = self.history.outcome(keyed=self.connection.adapter.keyed)
         self.error = error
-        yield self._record(Failed(self.connection.clock(), error.record(), error.sends, self._menu_at))
+        yield self._record(
+            Failed(self.connection.clock(), error.record(), error.sends, self._menu_at)
+        )
         if isinstance(error, MenuError) and self.history.imported is None:
             yield Announce("menu_error", {"order": self.order, "error": error})
 
@@ -199,13 +246,17 @@ class Submission:
         """Return the error to raise, with what the import showed; tell the plugins, and the kitchen by a ticket."""
         failure = self.history.failure
         if failure is None:
-            error: PosError = DoubtError("one cancelled order after the other was found under its keys")
-            Conduct(self.connection, "submit", self.order, self.history).stamp(error)
+            error: PosError = DoubtError(
+                "one cancelled order after the other was found under its keys"
+            )
+            OperationContext(self.connection, "submit", self.order, self.history).stamp(error)
         else:
             error = self.error or PosError.from_record(failure.error)
         if imported := self.history.imported:
             error.menu_imported = imported.fresh
-            error.reason = "held" if imported.held and isinstance(error, MenuError) else error.reason
+            error.reason = (
+                "held" if imported.held and isinstance(error, MenuError) else error.reason
+            )
         yield Announce("order_failed", {"order": self.order, "error": error})
         ticketing = Ticketing(self.connection, self.order, self.history.ticket)
         yield from ticketing.attend(error)

@@ -1,8 +1,9 @@
 """What has happened to this order, and what next? A fold over its journal, and a decision. Pure: no I/O, no clock.
 
-`fold` makes a `History` of an order's events; `next_step` says what is to be done at a given time. Both are called by
-`submission`, and by whoever shows an order's state to a person. The promises "never twice" and "never half" are kept
-here: a key is reused until its order is proved dead, and without a key nothing is sent again before a look.
+`fold` makes a `History` of an order's events; `next_step` says what is to be done at a given time.
+Both are called by `submission`, and by whoever shows an order's state to a person. The promises
+"never twice" and "never half" are kept here: a key is reused until its order is proved dead, and
+without a key nothing is sent again before a look.
 """
 
 from __future__ import annotations
@@ -16,25 +17,35 @@ from tillpost.adapter.exchange import Effect, Request
 from tillpost.errors import Applied, Outcome
 from tillpost.models.order import Draft, PosOrder
 from tillpost.submission.journal import (
-    Asked,
-    Buried,
     Cancelled,
-    Cleared,
+    DoubtResolved,
     Event,
     Failed,
     Imported,
     Intended,
-    Looked,
+    KeyRetired,
+    LookedUp,
     OfTicket,
     Settled,
+    SubmissionRequested,
     Submitted,
 )
 from tillpost.submission.policy import Policy
 
-__all__ = ["NO_TICKET", "Do", "History", "Policy", "Sent", "Step", "fold", "next_step", "ticket_after"]
+__all__ = [
+    "NO_TICKET",
+    "Do",
+    "History",
+    "Policy",
+    "Sent",
+    "Step",
+    "fold",
+    "next_step",
+    "ticket_after",
+]
 
 
-MOST_BURIALS = 8
+MOST_RETIRED_KEYS = 8
 """How many cancelled orders in a row one submission steps over before it asks a person."""
 
 
@@ -53,12 +64,13 @@ class Sent(NamedTuple):
 class History(NamedTuple):
     """What is known of an order. A tuple, since a fold makes a new one for each event, and it costs the least.
 
-    `sent` and `looks` (the times of those that found nothing) are of all time; `asked_at`, `failure`, `tries`,
-    `imported` (None before an import) and `buried` count since the order was last asked for. `healed`: an import
-    changed something since the failure. `key_spoiled`: another body went out under this generation's key. `stale`: what
-    the failure was about had been made before the last asking, and has been undone. `ticket` is what is known of the
-    order's attention ticket, whose `done` is the ticket that stands at the platform; it is `stale` when it spells out
-    what the order was before.
+    `sent` and `looks` (the times of those that found nothing) are of all time; `asked_at`,
+    `failure`, `tries`, `imported` (None before an import) and `retired_keys` count since the order
+    was last asked for. `healed`: an import changed something since the failure. `key_spoiled`:
+    another body went out under this generation's key. `stale`: what the failure was about had been
+    made before the last asking, and has been undone. `ticket` is what is known of the order's
+    attention ticket, whose `done` is the ticket that stands at the platform; it is `stale` when it
+    spells out what the order was before.
     """
 
     sent: tuple[Sent, ...] = ()
@@ -76,7 +88,7 @@ class History(NamedTuple):
     imported: Imported | None = None
     healed: bool = False
     stale: bool = False
-    buried: int = 0
+    retired_keys: int = 0
     ticket: History | None = None
 
     @property
@@ -85,7 +97,9 @@ class History(NamedTuple):
         return tuple(
             s
             for s in self.sent
-            if s.generation == self.generation and s.effect is Effect.CREATE and s.applied is not Applied.NO
+            if s.generation == self.generation
+            and s.effect is Effect.CREATE
+            and s.applied is not Applied.NO
         )
 
     @property
@@ -111,7 +125,8 @@ class History(NamedTuple):
     def may_send(self, request: Request[object]) -> bool:
         """Whether the request's key has carried no other body that may have worked."""
         return request.key is None or not any(
-            s.key == request.key and s.digest != request.digest and s.applied is not Applied.NO for s in self.sent
+            s.key == request.key and s.digest != request.digest and s.applied is not Applied.NO
+            for s in self.sent
         )
 
 
@@ -128,7 +143,7 @@ def _after(h: History, event: Event) -> History:
     pattern that takes a class apart costs four times as much as one that only tells it.
     """
     match event:
-        case Asked():
+        case SubmissionRequested():
             kept = h.failure if h.failure and h.failure.error.outcome is Outcome.CREATED else None
             earlier = tuple(s if s.earlier else s._replace(earlier=True) for s in h.sent)
             return h._replace(
@@ -141,21 +156,26 @@ def _after(h: History, event: Event) -> History:
                 imported=None,
                 healed=False,
                 stale=False,
-                buried=0,
-                ticket=h.ticket and h.ticket._replace(stale=h.ticket.stale or event.digest != h.digest),
+                retired_keys=0,
+                ticket=h.ticket
+                and h.ticket._replace(stale=h.ticket.stale or event.digest != h.digest),
             )
         case Intended():
             sent = Sent(event.at, event.effect, event.generation, event.key, event.digest)
-            return h._replace(sent=(*h.sent, sent), stale=h.stale and event.effect is not Effect.CREATE)
+            return h._replace(
+                sent=(*h.sent, sent), stale=h.stale and event.effect is not Effect.CREATE
+            )
         case Settled():
             last = h.sent[-1]._replace(applied=event.applied)
             settled = h._replace(sent=(*h.sent[:-1], last))
             if last.effect is Effect.UNDO and last.applied is Applied.YES:
-                return _next_generation(settled, stale=_made_earlier(settled))._replace(failure=None)
+                return _next_generation(settled, stale=_made_earlier(settled))._replace(
+                    failure=None
+                )
             return settled
         case Submitted():
             return h._replace(done=event.pos_order)
-        case Looked(at, found):
+        case LookedUp(at, found):
             return h._replace(looks=h.looks if found else (*h.looks, at), found=found)
         case Imported(_, changed):
             return h._replace(imported=event, healed=changed)
@@ -165,11 +185,18 @@ def _after(h: History, event: Event) -> History:
             # Only the failure that follows an undo at once is about what was undone.
             stale = h.stale and h.failure is None
             tries = h.tries + sends
-            return h._replace(failure=event, tries=tries, key_spoiled=spoiled, found=None, stale=stale, healed=False)
-        case Cleared():
+            return h._replace(
+                failure=event,
+                tries=tries,
+                key_spoiled=spoiled,
+                found=None,
+                stale=stale,
+                healed=False,
+            )
+        case DoubtResolved():
             return _next_generation(h)._replace(failure=None)
-        case Buried():
-            return _next_generation(h)._replace(failure=None, buried=h.buried + 1)
+        case KeyRetired():
+            return _next_generation(h)._replace(failure=None, retired_keys=h.retired_keys + 1)
         case Cancelled(_, pos_order):
             return h._replace(done=pos_order, cancelled=True)
         case OfTicket():
@@ -231,17 +258,24 @@ class Step(NamedTuple):
 
 
 def next_step(
-    h: History, now: float, *, order_id: str, keyed: bool, look_after: Sequence[float], policy: Policy
+    h: History,
+    now: float,
+    *,
+    order_id: str,
+    keyed: bool,
+    look_after: Sequence[float],
+    policy: Policy,
 ) -> Step:
     """Say what is to be done with an order at the time `now` (epoch seconds).
 
-    The order of the rules is the order of their rank: an order that is there ends the matter; then whether giving up is
-    due; then a pause that is due; then what may be there already; and only then sending.
+    The order of the rules is the order of their rank: an order that is there ends the matter; then
+    whether giving up is due; then a pause that is due; then what may be there already; and only
+    then sending.
     """
     failure = h.failure
     if h.done or isinstance(h.found, PosOrder):
         return Step(Do.DONE)
-    if h.buried > MOST_BURIALS or (failure and _final(h, failure, now, policy)):
+    if h.retired_keys > MOST_RETIRED_KEYS or (failure and _final(h, failure, now, policy)):
         return Step(Do.STOP)
     if failure and failure.transient:
         asked_to_wait = failure.error.retry_after or 0.0

@@ -1,7 +1,8 @@
 """What happened to an order, as events in the order in which they happened. Everything else is derived from them.
 
-The flow of a submission records an event before it does anything that can't be taken back, so it can be dropped at any
-point and begun again over the same journal. `recovery.fold` turns events into a `History`.
+The flow of a submission records an event before it does anything that can't be taken back, so it
+can be dropped at any point and begun again over the same journal. `recovery.fold` turns events into
+a `History`.
 """
 
 from __future__ import annotations
@@ -16,26 +17,26 @@ from tillpost.errors import Applied, ErrorRecord, MenuError, error_named
 from tillpost.models.order import Draft, PosOrder
 
 __all__ = [
-    "Asked",
-    "Buried",
     "Cancelled",
-    "Cleared",
+    "DoubtResolved",
     "Event",
     "Failed",
     "Imported",
     "Intended",
     "Journal",
-    "Looked",
+    "KeyRetired",
+    "LookedUp",
     "MemoryJournal",
     "OfTicket",
     "OrderEvent",
     "Settled",
+    "SubmissionRequested",
     "Submitted",
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SubmissionRequested:
     """Somebody asked for the order to be submitted. `digest` is its content's; `is_new`: nobody sent it before."""
 
     at: float
@@ -63,7 +64,7 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class LookedUp:
     """The platform was searched for the order."""
 
     at: float
@@ -74,8 +75,8 @@ class Looked:
 class Imported:
     """The menu was imported because of this order.
 
-    `changed`: the order is bound to it, or fits it, otherwise than before. `held`: the brake held the import. `fresh`:
-    it was really imported; else an earlier import was young enough to serve.
+    `changed`: the order is bound to it, or fits it, otherwise than before. `held`: the brake held
+    the import. `fresh`: it was really imported; else an earlier import was young enough to serve.
     """
 
     at: float
@@ -110,18 +111,20 @@ class Failed:
         An import that is itself refused so isn't: it would be tried for ever.
         """
         about_menu = issubclass(error_named(self.error.kind), MenuError)
-        return (about_menu and self.error.operation != "import_menu") or self.error.operation == "precheck"
+        return (
+            about_menu and self.error.operation != "import_menu"
+        ) or self.error.operation == "precheck"
 
 
 @dataclass(frozen=True, slots=True)
-class Cleared:
+class DoubtResolved:
     """The order was looked for to the end of the schedule and isn't there."""
 
     at: float
 
 
 @dataclass(frozen=True, slots=True)
-class Buried:
+class KeyRetired:
     """The order made under this generation's key was found cancelled for good."""
 
     at: float
@@ -144,7 +147,16 @@ class Cancelled:
 
 
 OrderEvent: TypeAlias = (
-    Asked | Intended | Settled | Looked | Imported | Failed | Cleared | Buried | Submitted | Cancelled
+    SubmissionRequested
+    | Intended
+    | Settled
+    | LookedUp
+    | Imported
+    | Failed
+    | DoubtResolved
+    | KeyRetired
+    | Submitted
+    | Cancelled
 )
 """What happens to an order."""
 
@@ -186,7 +198,7 @@ class MemoryJournal:
         """Keep an event. Of an order that has arrived, only what tells so is kept, so that memory grows slowly."""
         events = self._events[order_id]
         if isinstance(event, Submitted):
-            events[:] = [e for e in events if isinstance(e, Asked)][-1:]
+            events[:] = [e for e in events if isinstance(e, SubmissionRequested)][-1:]
         events.append(event)
 
     def read(self, order_id: str) -> Sequence[Event]:

@@ -1,8 +1,9 @@
 """Runs one operation of an adapter as a flow of commands: judges each answer, records what became of the order.
 
-This is where promise 1 is held, by core and not by an adapter's care: the intent is recorded before a request with an
-effect leaves, no other body goes out under a key that may have worked, and a create without a key is refused while the
-outcome is unknown. An adapter that fails in its own code raises an `UnknownPosError` like any other trouble.
+This is where promise 1 is held, by core and not by an adapter's care: the intent is recorded before
+a request with an effect leaves, no other body goes out under a key that may have worked, and a
+create without a key is refused while the outcome is unknown. An adapter that fails in its own code
+raises an `UnknownPosError` like any other trouble.
 """
 
 from __future__ import annotations
@@ -20,21 +21,25 @@ from tillpost.submission.context import Connection
 from tillpost.submission.history import History, fold
 from tillpost.submission.journal import Event, Intended, Settled
 
-__all__ = ["Conduct", "drive"]
+__all__ = ["OperationContext", "drive"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
 
-class Conduct:
+class OperationContext:
     """One operation in progress: whose it is, and what is known of the order so far.
 
-    `history` grows with each event recorded, so the outcome is always a fold over all that was sent. `sends` counts how
-    often the last request went out.
+    `history` grows with each event recorded, so the outcome is always a fold over all that was
+    sent. `sends` counts how often the last request went out.
     """
 
     def __init__(
-        self, connection: Connection, operation: str, order: Order | None = None, history: History | None = None
+        self,
+        connection: Connection,
+        operation: str,
+        order: Order | None = None,
+        history: History | None = None,
     ) -> None:
         self.connection = connection
         self.operation = operation
@@ -54,7 +59,10 @@ class Conduct:
         policy, history = self.connection.policy, self.history
         if self.order is None:
             return policy.retries, policy.retry_seconds
-        return policy.retries - history.tries, history.asked_at + policy.retry_seconds - self.connection.clock()
+        return (
+            policy.retries - history.tries,
+            history.asked_at + policy.retry_seconds - self.connection.clock(),
+        )
 
     def judge(self, request: Request[Any], answer: Response | Fault) -> Verdict:
         """Say what the answer means, as of now."""
@@ -67,16 +75,28 @@ class Conduct:
 
     def refusal(self, request: Request[Any]) -> DoubtError | None:
         """Return why a request must not leave, or None: promise 1."""
-        if request.effect is Effect.CREATE and request.key is None and self.outcome is Outcome.UNKNOWN:
-            return DoubtError("nothing more is sent before a look for what may be there", applied=Applied.MAYBE)
+        if (
+            request.effect is Effect.CREATE
+            and request.key is None
+            and self.outcome is Outcome.UNKNOWN
+        ):
+            return DoubtError(
+                "nothing more is sent before a look for what may be there", applied=Applied.MAYBE
+            )
         if not self.history.may_send(request):
-            return DoubtError("another body went out under this key, and may have worked", applied=Applied.MAYBE)
+            return DoubtError(
+                "another body went out under this key, and may have worked", applied=Applied.MAYBE
+            )
         return None
 
     def stamp(self, error: PosError) -> PosError:
         """Fill in what core knows: the platform, the operation, the lines' names, and the order's outcome."""
         adapter = self.connection.adapter
-        error.platform, error.title, error.operation = adapter.platform, adapter.title, self.operation
+        error.platform, error.title, error.operation = (
+            adapter.platform,
+            adapter.title,
+            self.operation,
+        )
         error.support_contact = self.connection.support_contact
         error.granted_by = self.connection.granted_by
         error.sends = self.sends
@@ -86,7 +106,12 @@ class Conduct:
         return error
 
 
-def drive(conduct: Conduct, operation: Callable[P, Exchange[T]], *args: P.args, **kwargs: P.kwargs) -> Flow[T]:
+def drive(
+    context: OperationContext,
+    operation: Callable[P, Exchange[T]],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> Flow[T]:
     """Run an adapter's operation to its end and return its result; raise its `PosError` with the outcome filled in."""
     exchange: Exchange[T] | None = None
     reply: Reply | None = None
@@ -99,52 +124,67 @@ def drive(conduct: Conduct, operation: Callable[P, Exchange[T]], *args: P.args, 
             except StopIteration as end:
                 return cast(T, end.value)
             except PosError as refused:
-                conduct.stamp(refused)
+                context.stamp(refused)
                 raise
-            except Exception as broken:  # promise 7: whatever an adapter raises comes out as a PosError
+            except (
+                Exception
+            ) as broken:  # promise 7: whatever an adapter raises comes out as a PosError
                 detail = f"the adapter failed: {type(broken).__name__}"
-                raise conduct.stamp(UnknownPosError(detail, applied=Applied.MAYBE)) from broken
+                raise context.stamp(UnknownPosError(detail, applied=Applied.MAYBE)) from broken
             if isinstance(step, Wait):
                 yield Pause(step.seconds)
                 reply = error = None
             else:
-                reply, error = yield from _send(conduct, step)
-                pace = conduct.connection.adapter.import_pause
-                if reply and conduct.operation == "import_menu" and (seconds := pace(reply.response)):
+                reply, error = yield from _send(context, step)
+                pace = context.connection.adapter.import_pause
+                if (
+                    reply
+                    and context.operation == "import_menu"
+                    and (seconds := pace(reply.response))
+                ):
                     yield Pause(seconds)
     finally:
         if exchange:
             exchange.close()
 
 
-def _send(conduct: Conduct, request: Request[Any]) -> Flow[tuple[Reply | None, PosError | None]]:
+def _send(
+    context: OperationContext, request: Request[Any]
+) -> Flow[tuple[Reply | None, PosError | None]]:
     """Send one request and return its reply or its error, having recorded what it does to the order."""
     counts = request.effect.counts
     if counts:
-        if refusal := conduct.refusal(request):
+        if refusal := context.refusal(request):
             return None, refusal
-        now, generation = conduct.connection.clock(), conduct.history.generation
-        yield conduct.record(Intended(now, request.effect, generation, request.key, request.digest))
-    verdict = yield from _transmit(conduct, request)
+        now, generation = context.connection.clock(), context.history.generation
+        yield context.record(Intended(now, request.effect, generation, request.key, request.digest))
+    verdict = yield from _transmit(context, request)
     if counts:
-        yield conduct.record(Settled(conduct.connection.clock(), verdict.applied))
+        yield context.record(Settled(context.connection.clock(), verdict.applied))
     return verdict.reply, verdict.error
 
 
-def _transmit(conduct: Conduct, request: Request[Any]) -> Generator[Transmit | Refresh, Any, Verdict]:
+def _transmit(
+    context: OperationContext, request: Request[Any]
+) -> Generator[Transmit | Refresh, Any, Verdict]:
     """Send a request; when the token has expired, refresh it once and send the request again.
 
-    A refresh that is refused isn't refreshed itself: it would wait for itself. A create without a key isn't sent again
-    when it is only said, and not by the platform's own words, that the token had expired: it may have worked.
+    A refresh that is refused isn't refreshed itself: it would wait for itself. A create without a
+    key isn't sent again when it is only said, and not by the platform's own words, that the token
+    had expired: it may have worked.
     """
-    transmit = Transmit(request, partial(conduct.judge, request), *conduct.budget())
+    transmit = Transmit(request, partial(context.judge, request), *context.budget())
     sending: Sending = yield transmit
     refused = sending.verdict.error
-    expired = refused if refused and refused.refreshable and conduct.operation != "refresh" else None
+    expired = (
+        refused if refused and refused.refreshable and context.operation != "refresh" else None
+    )
     try:
         if expired and (yield Refresh(sending.signed_with)):
             if sending.verdict.applied is not Applied.NO and not request.repeatable:
-                doubt = DoubtError("the token had expired, by an answer that proves nothing", applied=Applied.MAYBE)
+                doubt = DoubtError(
+                    "the token had expired, by an answer that proves nothing", applied=Applied.MAYBE
+                )
                 return Verdict(sending.verdict.applied, error=doubt)
             sending = yield transmit
         elif expired and sending.signed_with.refresh_token:
@@ -152,5 +192,5 @@ def _transmit(conduct: Conduct, request: Request[Any]) -> Generator[Transmit | R
     except PosError as unreachable:
         # Whoever grants tokens is away for now: nobody has to connect the store again.
         return Verdict(sending.verdict.applied, error=unreachable)
-    conduct.sends = sending.sends
+    context.sends = sending.sends
     return sending.verdict

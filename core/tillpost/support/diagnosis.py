@@ -1,11 +1,13 @@
 """The order isn't on the register: which hop failed, and what to do? A pure function over what is known.
 
-An order makes three hops: the site captures it, the platform takes it, the register shows it. `diagnose` says at which
-it is stuck, on what evidence, and lists the runbook's steps, each with who does it and what they should see. Who asks
-gathers the facts first: the outbox's journal, a live `fetch`, a `check`, the connection's own state.
+An order makes three hops: the site captures it, the platform takes it, the register shows it.
+`diagnose` says at which it is stuck, on what evidence, and lists the runbook's steps, each with who
+does it and what they should see. Who asks gathers the facts first: the outbox's journal, a live
+`fetch`, a `check`, the connection's own state.
 
-The platform's 201 is not the register's: an order that the platform has is at hop 3 until the register has shown it.
-Nor is a provider accused of what may be our own network's fault. `three_hops` is the same answer as three steps.
+The platform's 201 is not the register's: an order that the platform has is at hop 3 until the
+register has shown it. Nor is a provider accused of what may be our own network's fault.
+`three_hops` is the same answer as three steps.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from enum import StrEnum
 from tillpost.adapter.readiness import Readiness, Reason
 from tillpost.errors import ErrorRecord, Outcome, PosError
 from tillpost.errors.remedies import Actor, StepText
-from tillpost.models.base import Word
+from tillpost.models.base import FrozenModel
 from tillpost.models.order import PosOrder, PosState
 from tillpost.models.outage import Outage, Whose
 from tillpost.support.runbook import (
@@ -53,7 +55,7 @@ class Hop(StrEnum):
     NONE = "none"
 
 
-class Diagnosis(Word):
+class Diagnosis(FrozenModel):
     """Which hop failed, with which kind of error (empty for none), on what evidence, and what to do, in order."""
 
     order: str
@@ -76,7 +78,7 @@ class HopStatus(StrEnum):
     UNKNOWN = "unknown"
 
 
-class HopState(Word):
+class HopState(FrozenModel):
     """One of the three hops, in words for people, and what is known of it."""
 
     hop: Hop
@@ -88,11 +90,12 @@ class HopState(Word):
 class Facts:
     """What is known of an order and its connection. Times are epoch seconds.
 
-    `state` and `waits_for` are the outbox's words for where the order stands and what it waits for. `live` is what the
-    platform says of it now, `live_error` why it couldn't be asked; `readiness` likewise of the store. `outage` stops
-    the connection's orders, or this one. `paused`: the connection waits for an authorisation. `workers`: how many give
-    signs of life. `settled`: nobody has to act on the order any more. `expected_at` is by when its register should show
-    it; None when that has passed, or isn't known.
+    `state` and `waits_for` are the outbox's words for where the order stands and what it waits for.
+    `live` is what the platform says of it now, `live_error` why it couldn't be asked; `readiness`
+    likewise of the store. `outage` stops the connection's orders, or this one. `paused`: the
+    connection waits for an authorisation. `workers`: how many give signs of life. `settled`: nobody
+    has to act on the order any more. `expected_at` is by when its register should show it; None
+    when that has passed, or isn't known.
     """
 
     order_id: str
@@ -124,13 +127,18 @@ class Facts:
     def in_doubt(self) -> bool:
         """Whether nobody knows if the platform has it: a request may have made it."""
         return self.there is None and (
-            self.waits_for == "look" or (self.error is not None and self.error.outcome is Outcome.UNKNOWN)
+            self.waits_for == "look"
+            or (self.error is not None and self.error.outcome is Outcome.UNKNOWN)
         )
 
     @property
     def is_early(self) -> bool:
         """Whether the register needn't show it yet."""
-        return self.expected_at is not None and self.now < self.expected_at and not self.register_offline
+        return (
+            self.expected_at is not None
+            and self.now < self.expected_at
+            and not self.register_offline
+        )
 
     @property
     def register_offline(self) -> bool:
@@ -140,7 +148,9 @@ class Facts:
 
     def stopped_by(self, whose: Whose) -> bool:
         """Whether an outage that is so-and-so's keeps the order from going."""
-        failed = self.state == "error" and self.error is not None and self.error.kind == "OutageError"
+        failed = (
+            self.state == "error" and self.error is not None and self.error.kind == "OutageError"
+        )
         held_up = self.state == "due" and not self.paused
         return (failed or held_up) and self.outage is not None and self.outage.whose is whose
 
@@ -153,7 +163,12 @@ def diagnose(facts: Facts) -> Diagnosis:
         hop=row.hop,
         error=row.error(facts),
         evidence=(row.says.format(title=facts.title), *_evidence(facts)),
-        steps=numbered(row.steps(facts), platform=facts.title, order=facts.order_id, connection=facts.connection),
+        steps=numbered(
+            row.steps(facts),
+            platform=facts.title,
+            order=facts.order_id,
+            connection=facts.connection,
+        ),
     )
 
 
@@ -163,9 +178,24 @@ def three_hops(facts: Facts) -> tuple[HopState, HopState, HopState]:
     shown = facts.state in ("accepted", "rejected") or (there is not None and there.state in _SHOWN)
     failed_there = stuck is Hop.PLATFORM and not facts.in_doubt
     return (
-        _hop(Hop.CAPTURED, "Captured, and sent on", failed=stuck is Hop.CAPTURED, done=stuck is not Hop.CAPTURED),
-        _hop(Hop.PLATFORM, f"Taken by {facts.title}", failed=failed_there, done=there is not None or shown),
-        _hop(Hop.REGISTER, "Shown on the register", failed=stuck is Hop.REGISTER and not facts.is_early, done=shown),
+        _hop(
+            Hop.CAPTURED,
+            "Captured, and sent on",
+            failed=stuck is Hop.CAPTURED,
+            done=stuck is not Hop.CAPTURED,
+        ),
+        _hop(
+            Hop.PLATFORM,
+            f"Taken by {facts.title}",
+            failed=failed_there,
+            done=there is not None or shown,
+        ),
+        _hop(
+            Hop.REGISTER,
+            "Shown on the register",
+            failed=stuck is Hop.REGISTER and not facts.is_early,
+            done=shown,
+        ),
     )
 
 
@@ -222,11 +252,23 @@ def _waiting(facts: Facts) -> Sequence[StepText]:
 
 
 def _locked_out(facts: Facts) -> Sequence[StepText]:
-    return (FIND_AND_ACCEPT, *_mend(facts, "It is clear who connects the store again."), RECONNECT, *BY_HAND, SUPPORT)
+    return (
+        FIND_AND_ACCEPT,
+        *_mend(facts, "It is clear who connects the store again."),
+        RECONNECT,
+        *BY_HAND,
+        SUPPORT,
+    )
 
 
 def _failing(facts: Facts) -> Sequence[StepText]:
-    return (FIND_AND_ACCEPT, PROVIDER, *_mend(facts, "The order goes by itself."), *BY_HAND, SUPPORT)
+    return (
+        FIND_AND_ACCEPT,
+        PROVIDER,
+        *_mend(facts, "The order goes by itself."),
+        *BY_HAND,
+        SUPPORT,
+    )
 
 
 def _unreached(_: Facts) -> Sequence[StepText]:
@@ -264,7 +306,9 @@ def _found_by_check(facts: Facts) -> Sequence[StepText]:
     if stop is None or stop.actor is not Actor.STORE:
         return ()
     text = f"Mend what a check of the store finds: {stop.text}."
-    return (StepText(Actor.STORE, _literal(text), "`tillpost check` finds nothing wrong any more."),)
+    return (
+        StepText(Actor.STORE, _literal(text), "`tillpost check` finds nothing wrong any more."),
+    )
 
 
 def _literal(text: str) -> str:
@@ -273,7 +317,11 @@ def _literal(text: str) -> str:
 
 
 def _created_wrong(facts: Facts) -> bool:
-    return facts.state == "error" and facts.error is not None and facts.error.outcome is Outcome.CREATED
+    return (
+        facts.state == "error"
+        and facts.error is not None
+        and facts.error.outcome is Outcome.CREATED
+    )
 
 
 def _never_left(facts: Facts) -> bool:
@@ -288,7 +336,9 @@ def _unsent(facts: Facts) -> bool:
 
 
 def _is_kind(kind: str) -> Callable[[Facts], bool]:
-    return lambda facts: facts.state in ("due", "error") and facts.error is not None and facts.error.kind == kind
+    return lambda facts: (
+        facts.state in ("due", "error") and facts.error is not None and facts.error.kind == kind
+    )
 
 
 def _either(*fits: Callable[[Facts], bool]) -> Callable[[Facts], bool]:
@@ -309,7 +359,11 @@ _ROWS: tuple[_Row, ...] = (
     _Row(_is("manual"), Hop.NONE, "It was taken over by hand.", _none),
     _Row(_settled("cancelled"), Hop.NONE, "It was withdrawn.", _none, _named("")),
     _Row(
-        _settled("rejected"), Hop.NONE, "Staff turned it down; the customer was told, and paid back.", _none, _named("")
+        _settled("rejected"),
+        Hop.NONE,
+        "Staff turned it down; the customer was told, and paid back.",
+        _none,
+        _named(""),
     ),
     _Row(
         _either(_is("rejected"), _state(PosState.REJECTED)),
@@ -325,7 +379,9 @@ _ROWS: tuple[_Row, ...] = (
         lambda facts: (*WITHDRAWN, PAID_BACK) if facts.state == "cancelled" else WITHDRAWN,
         _REJECTED,
     ),
-    _Row(_created_wrong, Hop.NONE, "{title} has it, but not as the customer paid for it.", _correct),
+    _Row(
+        _created_wrong, Hop.NONE, "{title} has it, but not as the customer paid for it.", _correct
+    ),
     _Row(
         _either(_is("accepted"), _state(PosState.ACCEPTED)),
         Hop.NONE,
@@ -346,7 +402,12 @@ _ROWS: tuple[_Row, ...] = (
         _at_the_register,
         lambda facts: "RegisterOfflineError" if facts.register_offline else "",
     ),
-    _Row(_unsent, Hop.CAPTURED, "It was captured, and nobody is sending it: no worker is at work.", lambda _: WORKER),
+    _Row(
+        _unsent,
+        Hop.CAPTURED,
+        "It was captured, and nobody is sending it: no worker is at work.",
+        lambda _: WORKER,
+    ),
     _Row(_is("sending"), Hop.NONE, "It is being sent at this moment.", _none, _named("")),
     _Row(_never_left, Hop.CAPTURED, "It never left: the connection can't be made here.", _refused),
     _Row(_waits("time"), Hop.NONE, "It is scheduled, and goes before it is due.", _none),
@@ -377,7 +438,12 @@ _ROWS: tuple[_Row, ...] = (
         "It isn't certain whether {title} has it.",
         _refused,
     ),
-    _Row(_is("error"), Hop.PLATFORM, "{title} hasn't taken it, so it can't be on the register.", _refused),
+    _Row(
+        _is("error"),
+        Hop.PLATFORM,
+        "{title} hasn't taken it, so it can't be on the register.",
+        _refused,
+    ),
     _Row(
         lambda facts: facts.paused,
         Hop.PLATFORM,
@@ -405,7 +471,12 @@ _ROWS: tuple[_Row, ...] = (
         "It waits for the menu, which another worker is importing.",
         _none,
     ),
-    _Row(_waits("retry", "opening", "import"), Hop.PLATFORM, "{title} didn't take it; it is tried again.", _waiting),
+    _Row(
+        _waits("retry", "opening", "import"),
+        Hop.PLATFORM,
+        "{title} didn't take it; it is tried again.",
+        _waiting,
+    ),
     _Row(lambda _: True, Hop.CAPTURED, "It was captured, and its turn hasn't come yet.", _none),
 )
 
@@ -423,7 +494,9 @@ def _evidence(facts: Facts) -> tuple[str, ...]:
     if facts.state == "due" and facts.workers == 0:
         said.append("No worker gives a sign of life")
     if facts.outage:
-        said.append(f"Its orders have failed for want of an answer since {_time(facts.outage.began_at)}")
+        said.append(
+            f"Its orders have failed for want of an answer since {_time(facts.outage.began_at)}"
+        )
     if facts.due_at is not None and not facts.paused:
         said.append(f"It goes on by itself at {_time(facts.due_at)}")
     said.append(f"It was captured at {_time(facts.added_at)}")

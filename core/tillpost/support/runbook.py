@@ -1,7 +1,8 @@
 """The runbook's steps, as tables: what a person does about an order that isn't on the register, in which order.
 
-`diagnosis` chooses among them, fills in the names, and numbers them. An adapter adds what is special to its register
-in `Adapter.register_steps`. A step says who does it, what they do, and what they should see when it has worked.
+`diagnosis` chooses among them, fills in the names, and numbers them. An adapter adds what is
+special to its register in `Adapter.register_steps`. A step says who does it, what they do, and what
+they should see when it has worked.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tillpost.errors.remedies import Actor, StepText
-from tillpost.models.base import Word
+from tillpost.models.base import FrozenModel
 
 __all__ = [
     "BY_HAND",
@@ -33,7 +34,7 @@ __all__ = [
 ]
 
 
-class Step(Word):
+class Step(FrozenModel):
     """One thing to do: its number, who does it, what they do, and what they should see."""
 
     number: int
@@ -207,10 +208,17 @@ WORKER: tuple[StepText, ...] = (
 )
 
 
-def numbered(texts: Iterable[StepText], *, platform: str, order: str, connection: str) -> tuple[Step, ...]:
+def numbered(
+    texts: Iterable[StepText], *, platform: str, order: str, connection: str
+) -> tuple[Step, ...]:
     """Return the steps with the names filled in, numbered from 1."""
     names = {"platform": platform, "order": order, "connection": connection}
     return tuple(
-        Step(number=number, who=text.who, do=text.do.format_map(names), see=text.see.format_map(names))
+        Step(
+            number=number,
+            who=text.who,
+            do=text.do.format_map(names),
+            see=text.see.format_map(names),
+        )
         for number, text in enumerate(texts, 1)
     )

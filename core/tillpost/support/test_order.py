@@ -1,7 +1,7 @@
 """A test order: sent to a store, followed to its register, and withdrawn. For a store that was never tried.
 
-`run_trial` is what `tillpost test-order` calls. The order is the cheapest thing on the imported menu, and its code, its
-customer and its note all say TEST, so that nobody cooks it.
+`run_trial` is what `tillpost test-order` calls. The order is the cheapest thing on the imported
+menu, and its code, its customer and its note all say TEST, so that nobody cooks it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Literal
 
 from tillpost.client.sync import Till
 from tillpost.errors import MenuError, PosError
-from tillpost.models.base import Word
+from tillpost.models.base import FrozenModel
 from tillpost.models.menu import GroupUse, Item, Menu, ModifierOption, Variation, display_name
 from tillpost.models.order import Customer, Line, Modifier, Order, Payment, PosOrder, PosState
 
@@ -23,11 +23,11 @@ __all__ = ["TrialReport", "run_trial", "trial_order"]
 NOTE = "TEST ORDER from the ordering site: please don't prepare it"
 
 
-class TrialReport(Word):
+class TrialReport(FrozenModel):
     """How far a test order came.
 
-    `reached` is the last hop that is proved: the platform's cloud, or the register. `withdrawn`: the platform says that
-    it is gone; if not, `text` says what staff have to do.
+    `reached` is the last hop that is proved: the platform's cloud, or the register. `withdrawn`:
+    the platform says that it is gone; if not, `text` says what staff have to do.
     """
 
     order: Order
@@ -73,7 +73,8 @@ def _line(menu: Menu, item: Item, variation: Variation) -> Line | None:
         if chosen is None:
             return None
         modifiers += [
-            Modifier(modifier_id=o.id, sku=o.sku, name=o.name or o.id, unit_price=o.price or 0) for o in chosen
+            Modifier(modifier_id=o.id, sku=o.sku, name=o.name or o.id, unit_price=o.price or 0)
+            for o in chosen
         ]
     name = display_name(item, variation)
     return Line(
@@ -90,7 +91,11 @@ def _line(menu: Menu, item: Item, variation: Variation) -> Line | None:
 def _least(menu: Menu, use: GroupUse) -> list[ModifierOption] | None:
     """Return the cheapest options that satisfy a group, or None when it can't be satisfied."""
     group = menu.group_by_id.get(use.group_id)
-    there = [o for o in (group.options if group else ()) if not o.sold_out and o.price is not None and o.price >= 0]
+    there = [
+        o
+        for o in (group.options if group else ())
+        if not o.sold_out and o.price is not None and o.price >= 0
+    ]
     if len(there) < use.minimum:
         return None
     return sorted(there, key=lambda option: (option.price, option.id))[: use.minimum]
@@ -107,14 +112,17 @@ def run_trial(
 ) -> TrialReport:
     """Send a test order, follow it for some seconds, and withdraw it. `say` is told what is being done.
 
-    Raises a `PosError` when the platform refuses it: then it stopped at the hop from the site to the platform.
+    Raises a `PosError` when the platform refuses it: then it stopped at the hop from the site to
+    the platform.
     """
     say("Importing the menu")
     imported = till.import_menu()
     menu = imported.menu or till.held_menu
     assert menu
     began = clock()
-    order = trial_order(menu, now=datetime.fromtimestamp(began, UTC), order_id=f"TEST-{int(began * 1000):x}")
+    order = trial_order(
+        menu, now=datetime.fromtimestamp(began, UTC), order_id=f"TEST-{int(began * 1000):x}"
+    )
     say(f"Sending one {order.lines[0].name}, marked TEST")
     there = till.submit(order, is_new=True)
     say("The platform has it; waiting for the register to show that it has it too")
@@ -124,7 +132,11 @@ def run_trial(
     say("Withdrawing it")
     withdrawn, how = _withdrawn(till, there)
     at_register = there.state in (PosState.ACCEPTED, PosState.REJECTED)
-    proof = "The register has shown that it has the order." if at_register else _UNPROVED.format(seconds=seconds)
+    proof = (
+        "The register has shown that it has the order."
+        if at_register
+        else _UNPROVED.format(seconds=seconds)
+    )
     return TrialReport(
         order=order,
         pos_order=there,

@@ -1,13 +1,15 @@
 """Tools for whoever writes an adapter: cassettes, which replay a platform's recorded answers without any network.
 
-`tillpost.testing.cassettes` is a pytest plugin: it gives a test a `store` that plays from a cassette, and records the
-cassette when pytest is called with `--record`. What it promises:
+`tillpost.testing.cassettes` is a pytest plugin: it gives a test a `store` that plays from a
+cassette, and records the cassette when pytest is called with `--record`. What it promises:
 
-- a request that the cassette doesn't hold fails the test, and so does an exchange of the cassette that isn't asked for;
+- a request that the cassette doesn't hold fails the test, and so does an exchange of the cassette
+    that isn't asked for;
 - while a cassette plays, nothing can reach the network;
-- nothing is written but what was declared public: every other text, header and query value is masked (`masking`);
-- each cassette says where it comes from (`provenance`), and recording it again changes nothing unless something has
-  changed.
+- nothing is written but what was declared public: every other text, header and query value is
+    masked (`masking`);
+- each cassette says where it comes from (`provenance`), and recording it again changes nothing
+  unless something has changed.
 
 Needs the extra `testing`: pip install 'tillpost[testing]'.
 """

@@ -1,7 +1,7 @@
 """The conformance suite's part on access: tokens that expire, codes that are exchanged, and webhooks that come in.
 
-Each test asks whether the adapter has the operation, and ends at once where it hasn't; `World` says what the platform
-does. Needs the extra `testing`.
+Each test asks whether the adapter has the operation, and ends at once where it hasn't; `World` says
+what the platform does. Needs the extra `testing`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,13 @@ from typing import Any
 import pytest
 
 from tillpost.adapter.settings import Credentials
-from tillpost.adapter.webhooks import LARGEST, OrderChanged, WebhookError, WebhookEvent, WebhookFault
+from tillpost.adapter.webhooks import (
+    LARGEST,
+    OrderChanged,
+    WebhookError,
+    WebhookEvent,
+    WebhookFault,
+)
 from tillpost.authorization import authorize_url, exchange_code
 from tillpost.client.sync import Till
 from tillpost.errors import PermissionsError
@@ -40,7 +46,9 @@ class AccessConformance(Suite):
 
     # Tokens
 
-    def test_an_expired_token_is_renewed_once_saved_and_the_order_arrives(self, world: World[Any]) -> None:
+    def test_an_expired_token_is_renewed_once_saved_and_the_order_arrives(
+        self, world: World[Any]
+    ) -> None:
         if "refresh" not in world.adapter.capabilities():
             return
         world.expire_token()
@@ -50,7 +58,10 @@ class AccessConformance(Suite):
                 till.submit(world.order(reference))
         assert (len(saved), world.simulator.count("POST", world.token_path)) == (1, 1)
         assert saved[0].access_token.get_secret_value() != world.settings["access_token"]
-        assert [entry.reference for entry in world.simulator.ledger().shown] == ["conform-1", "conform-2"]
+        assert [entry.reference for entry in world.simulator.ledger().shown] == [
+            "conform-1",
+            "conform-2",
+        ]
 
     def test_saved_credentials_connect_a_new_process(self, world: World[Any]) -> None:
         if "refresh" not in world.adapter.capabilities():
@@ -81,7 +92,9 @@ class AccessConformance(Suite):
         assert (saved, world.simulator.ledger().shown) == ([], ())
         assert world.simulator.count("POST", world.token_path) <= 1
 
-    def test_without_a_refresh_token_an_expired_one_is_a_permissions_error(self, world: World[Any]) -> None:
+    def test_without_a_refresh_token_an_expired_one_is_a_permissions_error(
+        self, world: World[Any]
+    ) -> None:
         if "refresh" not in world.adapter.capabilities():
             return
         world.expire_token()
@@ -94,7 +107,11 @@ class AccessConformance(Suite):
             return
         granted: dict[str, Any] = {**world.granted(), "base_url": world.running.url}
         credentials = exchange_code(world.adapter.platform, **granted)
-        assert (credentials.code, credentials.code_verifier, credentials.redirect_uri) == (None, None, "")
+        assert (credentials.code, credentials.code_verifier, credentials.redirect_uri) == (
+            None,
+            None,
+            "",
+        )
         with self.till(world, None, None, access_token=credentials.access_token) as till:
             assert till.submit(world.order("conform-1")).reference == "conform-1"
         with pytest.raises(PermissionsError) as caught:
@@ -127,7 +144,9 @@ class AccessConformance(Suite):
         world.accept(there)
         return till, there
 
-    def told(self, till: Till, sent: Delivery, seen: Memory | None = None) -> tuple[WebhookEvent, ...]:
+    def told(
+        self, till: Till, sent: Delivery, seen: Memory | None = None
+    ) -> tuple[WebhookEvent, ...]:
         """Return what the Till makes of a webhook."""
         return till.parse_webhook(sent.headers, sent.body, sent.url, seen=seen)
 
@@ -137,7 +156,9 @@ class AccessConformance(Suite):
             self.told(till, sent, seen)
         return caught.value.fault
 
-    def test_a_webhook_tells_which_order_has_changed_and_nothing_that_isnt_so(self, world: World[Any]) -> None:
+    def test_a_webhook_tells_which_order_has_changed_and_nothing_that_isnt_so(
+        self, world: World[Any]
+    ) -> None:
         if not (ready := self.listening(world)):
             return
         till, there = ready
@@ -167,15 +188,21 @@ class AccessConformance(Suite):
             assert self.fault(till, wrong[forged]) in (WebhookFault.FORGED, WebhookFault.UNSIGNED)
             assert len(world.simulator.requests) == asked
 
-    def test_a_webhook_of_another_time_is_stale_where_its_time_is_signed(self, world: World[Any]) -> None:
+    def test_a_webhook_of_another_time_is_stale_where_its_time_is_signed(
+        self, world: World[Any]
+    ) -> None:
         if not world.signs_time or not (ready := self.listening(world)):
             return
         till, there = ready
         with till:
             for at in (time.time() - 3 * 86_400, time.time() + 3 * 86_400):
-                assert self.fault(till, world.signed(world.about(there, at), at)) is WebhookFault.STALE
+                assert (
+                    self.fault(till, world.signed(world.about(there, at), at)) is WebhookFault.STALE
+                )
 
-    def test_a_webhook_that_comes_again_is_refused_where_events_are_remembered(self, world: World[Any]) -> None:
+    def test_a_webhook_that_comes_again_is_refused_where_events_are_remembered(
+        self, world: World[Any]
+    ) -> None:
         if not (ready := self.listening(world)):
             return
         till, there = ready
@@ -187,7 +214,9 @@ class AccessConformance(Suite):
             assert self.told(till, sent)
 
     @pytest.mark.parametrize("body", [b"", b"null", b"[]", b"{", b"\xff\xfe"])
-    def test_a_webhook_that_is_signed_and_cant_be_read_is_unreadable(self, world: World[Any], body: bytes) -> None:
+    def test_a_webhook_that_is_signed_and_cant_be_read_is_unreadable(
+        self, world: World[Any], body: bytes
+    ) -> None:
         if not (ready := self.listening(world)):
             return
         with ready[0] as till:
@@ -197,7 +226,10 @@ class AccessConformance(Suite):
         if not (ready := self.listening(world)):
             return
         with ready[0] as till:
-            assert self.fault(till, world.signed(b" " * (LARGEST + 1), time.time())) is WebhookFault.TOO_LARGE
+            assert (
+                self.fault(till, world.signed(b" " * (LARGEST + 1), time.time()))
+                is WebhookFault.TOO_LARGE
+            )
 
     def test_without_a_secret_no_webhook_is_believed(self, world: World[Any]) -> None:
         if not world.webhook_settings() or not (ready := self.listening(world)):

@@ -5,16 +5,16 @@
 
     # test_cassettes.py
     @pytest.fixture(scope="session")
-    def cassettes() -> Cassettes:
-        return Cassettes("corner", folder=Path("cassettes/corner"), settings={"access_token": "made-up"})
+    def cassettes() -> Cassettes: return Cassettes("corner", folder=Path("cassettes/corner"),
+        settings={"access_token": "made-up"})
 
     @plays("fetch", ORIGIN)
     def test_an_order_is_fetched(store: Store) -> None:
         assert store.fetch("77").state == "received"
 
-Every such test runs twice, with Till and with AsyncTill. With `--record` the first of the two records from the origin
-(see `origins`), and the file is written if the test goes well; the second plays it at once. `--cassettes DIR` reads and
-writes the files in another folder.
+Every such test runs twice, with Till and with AsyncTill. With `--record` the first of the two
+records from the origin (see `origins`), and the file is written if the test goes well; the second
+plays it at once. `--cassettes DIR` reads and writes the files in another folder.
 """
 
 from __future__ import annotations
@@ -37,8 +37,15 @@ _TAPE = pytest.StashKey[Tape]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
     group = parser.getgroup("cassettes")
-    group.addoption("--record", action="store_true", help="record the cassettes of the tests that run")
-    group.addoption("--cassettes", type=Path, default=None, help="read and write cassettes in this folder instead")
+    group.addoption(
+        "--record", action="store_true", help="record the cassettes of the tests that run"
+    )
+    group.addoption(
+        "--cassettes",
+        type=Path,
+        default=None,
+        help="read and write cassettes in this folder instead",
+    )
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@
             with serve_in_thread(CornerSimulator()) as running:
                 yield CornerWorld(running)
 
-A `World` says how to connect, which orders to try, and how each kind of trouble is provoked on the platform, or why it
-can't occur there. The suite never looks at a platform's name. Needs the extra `testing`.
+A `World` says how to connect, which orders to try, and how each kind of trouble is provoked on the
+platform, or why it can't occur there. The suite never looks at a platform's name. Needs the extra
+`testing`.
 """
 
 from __future__ import annotations
@@ -42,12 +43,16 @@ class Conformance(AccessConformance):
         needed = {"submit", "find", "fetch", "import_menu", "check"}
         assert needed <= world.adapter.capabilities()
 
-    def test_every_kind_of_error_is_provoked_or_impossible_for_a_reason(self, world: World[Any]) -> None:
+    def test_every_kind_of_error_is_provoked_or_impossible_for_a_reason(
+        self, world: World[Any]
+    ) -> None:
         troubles = world.troubles()
         assert set(troubles) == set(KINDS)
         assert all(t.reason for t in troubles.values() if isinstance(t, Impossible))
 
-    def test_its_register_steps_say_who_does_what_and_what_they_see(self, world: World[Any]) -> None:
+    def test_its_register_steps_say_who_does_what_and_what_they_see(
+        self, world: World[Any]
+    ) -> None:
         told = world.adapter.register_steps
         steps = numbered(told, platform=world.adapter.title, order="conform-1", connection="cafe")
         assert [step.number for step in steps] == list(range(1, len(told) + 1))
@@ -58,7 +63,9 @@ class Conformance(AccessConformance):
 
     # Submitting
 
-    def test_a_healthy_order_is_on_the_register_once_for_what_was_paid(self, world: World[Any]) -> None:
+    def test_a_healthy_order_is_on_the_register_once_for_what_was_paid(
+        self, world: World[Any]
+    ) -> None:
         order = world.order("conform-1")
         with self.till(world) as till:
             there = till.submit(order)
@@ -72,23 +79,32 @@ class Conformance(AccessConformance):
             assert till.submit(world.order("conform-1")).id == first.id
         assert len(world.simulator.ledger().shown) == 1
 
-    def test_a_new_process_that_submits_it_again_makes_no_second_one(self, world: World[Any]) -> None:
+    def test_a_new_process_that_submits_it_again_makes_no_second_one(
+        self, world: World[Any]
+    ) -> None:
         for _ in range(2):
             with self.till(world) as till:
                 till.submit(world.order("conform-1"))
         assert len(world.simulator.ledger().shown) == 1
 
     @pytest.mark.parametrize("when", ["before", "after"])
-    @pytest.mark.parametrize("kind", [FaultKind.LOST_ANSWER, FaultKind.SERVER_ERROR, FaultKind.TRUNCATED])
+    @pytest.mark.parametrize(
+        "kind", [FaultKind.LOST_ANSWER, FaultKind.SERVER_ERROR, FaultKind.TRUNCATED]
+    )
     def test_an_answer_that_is_lost_makes_no_second_order_and_loses_none(
         self, world: World[Any], kind: FaultKind, when: str
     ) -> None:
         fault = Fault.model_validate({"kind": kind, "when": when})
-        world.simulator.set_faults(FaultPlan(rules=(FaultRule(fault=fault, method="POST", path=world.create_path),)))
+        world.simulator.set_faults(
+            FaultPlan(rules=(FaultRule(fault=fault, method="POST", path=world.create_path),))
+        )
         with self.till(world) as till:
             till.submit(world.order("conform-1"))
         ledger = world.simulator.ledger()
-        assert ([entry.reference for entry in ledger.shown], ledger.half_done) == (["conform-1"], ())
+        assert ([entry.reference for entry in ledger.shown], ledger.half_done) == (
+            ["conform-1"],
+            (),
+        )
 
     def test_orders_whose_references_begin_alike_are_told_apart(self, world: World[Any]) -> None:
         with self.till(world) as till:
@@ -107,11 +123,15 @@ class Conformance(AccessConformance):
             assert found.id == there.id
             assert till.find(world.order("conform-2")) is None
 
-    def test_an_order_left_half_done_is_found_as_a_draft_and_finished(self, world: World[Any]) -> None:
+    def test_an_order_left_half_done_is_found_as_a_draft_and_finished(
+        self, world: World[Any]
+    ) -> None:
         if not world.advance_path:
             assert "finish" not in world.adapter.capabilities()
             return
-        lost = FaultRule(fault=Fault(kind=FaultKind.RESET), method="POST", path=world.advance_path, times=None)
+        lost = FaultRule(
+            fault=Fault(kind=FaultKind.RESET), method="POST", path=world.advance_path, times=None
+        )
         world.simulator.set_faults(FaultPlan(rules=(lost,)))
         with self.till(world) as till:
             assert self.refusal(till, world.order("conform-1")).outcome is Outcome.UNKNOWN
@@ -121,9 +141,14 @@ class Conformance(AccessConformance):
             assert isinstance(till.find(world.order("conform-1")), Draft)
             till.submit(world.order("conform-1"))
         ledger = world.simulator.ledger()
-        assert ([entry.reference for entry in ledger.shown], ledger.half_done) == (["conform-1"], ())
+        assert ([entry.reference for entry in ledger.shown], ledger.half_done) == (
+            ["conform-1"],
+            (),
+        )
 
-    def test_an_order_that_is_there_is_fetched_and_accepted_only_on_proof(self, world: World[Any]) -> None:
+    def test_an_order_that_is_there_is_fetched_and_accepted_only_on_proof(
+        self, world: World[Any]
+    ) -> None:
         with self.till(world) as till:
             there = till.submit(world.order("conform-1"))
             assert till.fetch(there).state is PosState.RECEIVED
@@ -138,7 +163,9 @@ class Conformance(AccessConformance):
         assert menu
         return menu
 
-    def test_the_menu_holds_what_the_order_names_at_the_price_that_was_paid(self, world: World[Any]) -> None:
+    def test_the_menu_holds_what_the_order_names_at_the_price_that_was_paid(
+        self, world: World[Any]
+    ) -> None:
         order = world.order("conform-1")
         with self.till(world) as till:
             menu = self.imported(till)
@@ -147,14 +174,18 @@ class Conformance(AccessConformance):
             assert variation.price == line.unit_price
             assert {m.modifier_id for m in line.modifiers} <= set(menu.options(item))
 
-    def test_a_drifted_menu_is_imported_and_the_order_goes_by_itself(self, world: World[Any]) -> None:
+    def test_a_drifted_menu_is_imported_and_the_order_goes_by_itself(
+        self, world: World[Any]
+    ) -> None:
         order = world.drifted("conform-1")
         with self.till(world) as till:
             till.submit(order)
         (entry,) = world.simulator.ledger().shown
         assert entry.total == order.total
 
-    def test_what_is_gone_for_good_is_refused_and_the_line_is_named(self, world: World[Any]) -> None:
+    def test_what_is_gone_for_good_is_refused_and_the_line_is_named(
+        self, world: World[Any]
+    ) -> None:
         order = world.gone("conform-1")
         with self.till(world) as till:
             error = self.refusal(till, order)
@@ -171,7 +202,9 @@ class Conformance(AccessConformance):
     # Refusals
 
     @pytest.mark.parametrize("kind", KINDS, ids=[kind.__name__ for kind in KINDS])
-    def test_each_kind_of_trouble_is_told_for_what_it_is(self, world: World[Any], kind: type[PosError]) -> None:
+    def test_each_kind_of_trouble_is_told_for_what_it_is(
+        self, world: World[Any], kind: type[PosError]
+    ) -> None:
         trouble = world.troubles()[kind]
         if isinstance(trouble, Impossible):
             return
@@ -210,9 +243,13 @@ class Conformance(AccessConformance):
             withdrawn = "cancel" in till.capabilities
             assert (till.fetch(ticket.order_id).state is PosState.CANCELLED) == withdrawn
         assert bool(there.notices) == (not withdrawn)
-        assert [entry.order_id for entry in world.simulator.ledger().for_reference("conform-1")] == [there.id]
+        assert [
+            entry.order_id for entry in world.simulator.ledger().for_reference("conform-1")
+        ] == [there.id]
 
-    def test_a_cancelled_order_is_gone_from_the_register_and_isnt_sent_again(self, world: World[Any]) -> None:
+    def test_a_cancelled_order_is_gone_from_the_register_and_isnt_sent_again(
+        self, world: World[Any]
+    ) -> None:
         with self.till(world) as till:
             there = till.submit(world.order("conform-1"))
             if "cancel" not in till.capabilities:

@@ -1,6 +1,7 @@
 """Cassettes as files, in vcrpy's format, written so that they are the same on every machine and read by people.
 
-UTF-8, fields in their order, bodies as indented text, and the provenance at the top, where vcrpy keeps `metadata`.
+UTF-8, fields in their order, bodies as indented text, and the provenance at the top, where vcrpy
+keeps `metadata`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,11 @@ def read_provenance(path: Path) -> Provenance:
 def keep(path: Path, cassette: Any, provenance: Provenance) -> None:
     """Write what vcrpy's `cassette` has recorded, unless the file says the same already, but for its day."""
     told = {"requests": cassette.requests, "responses": cassette.responses}
-    text = str(_vcr.serialize({**told, "metadata": provenance.model_dump(mode="json", exclude_defaults=True)}, _Format))
+    text = str(
+        _vcr.serialize(
+            {**told, "metadata": provenance.model_dump(mode="json", exclude_defaults=True)}, _Format
+        )
+    )
     before = path.read_text("utf-8") if path.is_file() else ""
     if _undated(before) != _undated(text):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +69,9 @@ class _Format:
     @staticmethod
     def serialize(content: Mapping[str, Any]) -> str:
         first = {"metadata": content["metadata"], "version": content["version"]}
-        written = _yaml.dump({**first, **content}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+        written = _yaml.dump(
+            {**first, **content}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120
+        )
         return str(written)
 
     @staticmethod
@@ -80,7 +87,9 @@ class _Dumper(yaml.SafeDumper):  # type: ignore[misc, unused-ignore]
 
 
 def _block(dumper: Any, text: str) -> Any:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    return dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style="|" if "\n" in text else None
+    )
 
 
 _yaml.add_representer(str, _block, Dumper=_Dumper)

@@ -1,8 +1,9 @@
 """Looks for secrets and people in a cassette, by another way than the one that masked it.
 
-Masking keeps what was declared public; a wrong declaration would let a name through. So this looks at what is there: by
-the names of fields in which a person or a secret stands, by the look of a text (an e-mail address, a phone number, a
-token), and for the very texts that were used while recording (canaries).
+Masking keeps what was declared public; a wrong declaration would let a name through. So this looks
+at what is there: by the names of fields in which a person or a secret stands, by the look of a text
+(an e-mail address, a phone number, a token), and for the very texts that were used while recording
+(canaries).
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ _LOOKS = {
         r"\bBearer\s+\S{6,}|\bEAAA[\w-]{8,}|\bsq0[a-z]{3}-[\w-]{8,}|\b[sprk]k_(?:live|test)_\w{6,}"
         r"|\beyJ[\w-]{8,}\.[\w-]{8,}|\bgh[pousr]_\w{16,}|\bAKIA[A-Z0-9]{12,}|-----BEGIN "
     ),
-    "an address of a machine": re.compile(r"\blocalhost\b|\b127\.0\.0\.1\b|/(?:home|root|Users|tmp)/\w"),
+    "an address of a machine": re.compile(
+        r"\blocalhost\b|\b127\.0\.0\.1\b|/(?:home|root|Users|tmp)/\w"
+    ),
 }
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}(?:T[\d:.]+(?:Z|[+-]\d{2}:\d{2})?)?")
 
@@ -56,11 +59,15 @@ _TIME = re.compile(r"\d{4}-\d{2}-\d{2}(?:T[\d:.]+(?:Z|[+-]\d{2}:\d{2})?)?")
 def leaks_in(path: Path, *, headers: Collection[str], canaries: Iterable[str] = ()) -> list[Leak]:
     """Return what looks like a secret or a person in the cassette at `path`.
 
-    `headers` are the only ones that it may hold, in lower case. `canaries` are texts known to have been sent or
-    received while recording; they are searched for in the file as it stands.
+    `headers` are the only ones that it may hold, in lower case. `canaries` are texts known to have
+    been sent or received while recording; they are searched for in the file as it stands.
     """
     text = path.read_text("utf-8")
-    found = [Leak(path.name, "a text that was used while recording", c[:12]) for c in canaries if c and c in text]
+    found = [
+        Leak(path.name, "a text that was used while recording", c[:12])
+        for c in canaries
+        if c and c in text
+    ]
     content = read_yaml(path)
     for name, value in _texts(content, ""):
         found += _looked_at(name, value)

@@ -1,8 +1,9 @@
 """Makes an exchange fit to be kept in a file: what nobody declared public is masked, in requests and answers alike.
 
-It works by allow-list, as `tillpost.adapter.redaction` does for transcripts, so a field that a platform adds tomorrow is masked
-before anyone has thought of it. Of a JSON body, names, numbers and booleans stay; a text stays under a public field
-name alone. Masking twice is masking once, which lets a masked request be compared with a recorded one.
+It works by allow-list, as `tillpost.adapter.redaction` does for transcripts, so a field that a
+platform adds tomorrow is masked before anyone has thought of it. Of a JSON body, names, numbers and
+booleans stay; a text stays under a public field name alone. Masking twice is masking once, which
+lets a masked request be compared with a recorded one.
 """
 
 from __future__ import annotations
@@ -52,13 +53,19 @@ class Mask:
         """Return an address at the stand-in host, with the values of its query masked."""
         parts = urlsplit(uri)
         pairs = parse_qsl(parts.query, keep_blank_values=True)
-        query = urlencode([(name, value if name in self.query else MASK) for name, value in pairs], safe=",:*")
+        query = urlencode(
+            [(name, value if name in self.query else MASK) for name, value in pairs], safe=",:*"
+        )
         return f"https://{self.host}{parts.path}{'?' + query if query else ''}"
 
     def allowed(self, headers: Iterable[tuple[str, str]]) -> dict[str, str]:
         """Return the headers that may be kept, sorted, their names in lower case; an address in one as `uri` has it."""
         kept = ((name.lower(), value) for name, value in headers if name.lower() in self.headers)
-        return dict(sorted((name, self.uri(value) if _ADDRESS.match(value) else value) for name, value in kept))
+        return dict(
+            sorted(
+                (name, self.uri(value) if _ADDRESS.match(value) else value) for name, value in kept
+            )
+        )
 
 
 def _written(value: object, indent: str = "") -> str:
@@ -69,7 +76,10 @@ def _written(value: object, indent: str = "") -> str:
     deeper = indent + "  "
     if isinstance(value, dict):
         fields = cast(Mapping[str, object], value).items()
-        parts = [f"{json.dumps(name, ensure_ascii=False)}: {_written(entry, deeper)}" for name, entry in fields]
+        parts = [
+            f"{json.dumps(name, ensure_ascii=False)}: {_written(entry, deeper)}"
+            for name, entry in fields
+        ]
     else:
         parts = [_written(entry, deeper) for entry in cast(Sequence[object], value)]
     opened, closed = "{}" if isinstance(value, dict) else "[]"

@@ -94,10 +94,14 @@ def sampled(
         def answer(request: httpx.Request) -> httpx.Response:
             asked = (request.method, request.url.path)
             if not waiting or waiting[0][:2] != asked:
-                raise _WrongSample(f"{asked} came, but the samples left are {[sample[:2] for sample in waiting]}")
+                raise _WrongSample(
+                    f"{asked} came, but the samples left are {[sample[:2] for sample in waiting]}"
+                )
             sample = waiting.pop(0)
             headers = {"Content-Type": "application/json", **sample.headers}
-            return httpx.Response(sample.status, headers=headers, content=json.dumps(sample.answer).encode())
+            return httpx.Response(
+                sample.status, headers=headers, content=json.dumps(sample.answer).encode()
+            )
 
         with httpx.Client(transport=httpx.MockTransport(answer)) as client:
             yield Opened({}, client)

@@ -1,7 +1,7 @@
 """One store's POS as a test uses it: a Till or an AsyncTill behind the same blocking face.
 
-`ask` runs an operation of the adapter that no Till shows by itself, such as `find` or `finish`, in the same way as a
-Till runs all others.
+`ask` runs an operation of the adapter that no Till shows by itself, such as `find` or `finish`, in
+the same way as a Till runs all others.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tillpost.models.order import Order, PosOrder
 from tillpost.submission.commands import Flow
 from tillpost.submission.history import NO_TICKET
 from tillpost.submission.menu_import import MenuImport
-from tillpost.submission.operation import Conduct, drive
+from tillpost.submission.operation import OperationContext, drive
 
 __all__ = ["KINDS", "Kind", "OpenAsyncTill", "OpenTill", "Store"]
 
@@ -29,12 +29,18 @@ T = TypeVar("T")
 
 
 class _Asking(BaseTill):
-    def _asking(self, operation: str, order: Order | None, arguments: tuple[object, ...]) -> Flow[Any]:
+    def _asking(
+        self, operation: str, order: Order | None, arguments: tuple[object, ...]
+    ) -> Flow[Any]:
         adapter = self._connection.adapter
         given = arguments if order is None else (order, *arguments)
         # A ticket is known to be new: its adapter looks for it where there is no key.
         known = NO_TICKET if operation == "attention" else None
-        return drive(Conduct(self._connection, operation, order, known), getattr(adapter, operation), *given)
+        return drive(
+            OperationContext(self._connection, operation, order, known),
+            getattr(adapter, operation),
+            *given,
+        )
 
 
 class OpenTill(Till, _Asking):

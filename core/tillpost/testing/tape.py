@@ -1,7 +1,7 @@
 """One cassette in use: vcrpy records it or plays it, under stricter rules than its own.
 
-Requests match as `matching` says, both sides masked in the same way before. A request that isn't in the cassette ends
-the test at once; an exchange that wasn't asked for fails it at its end.
+Requests match as `matching` says, both sides masked in the same way before. A request that isn't in
+the cassette ends the test at once; an exchange that wasn't asked for fails it at its end.
 """
 
 from __future__ import annotations
@@ -104,7 +104,11 @@ class Cassettes:
         path = self.folder / f"{name}.yaml"
         with origin.open() as opened, self._inserted(path, record=True) as cassette:
             settings = self._settings(origin, opened.settings)
-            store = Store(OpenTill.connect(self.platform, policy=policy, http_client=opened.client, **settings))
+            store = Store(
+                OpenTill.connect(
+                    self.platform, policy=policy, http_client=opened.client, **settings
+                )
+            )
             with closing(store):
                 yield Tape(store, cassette, (path, self._provenance(origin)))
 
@@ -113,7 +117,9 @@ class Cassettes:
         """Open a store that answers from the cassette, with the network blocked."""
         path = self.folder / f"{name}.yaml"
         if not path.is_file():
-            raise FileNotFoundError(f"there is no cassette {path.name}: record it by calling pytest with --record")
+            raise FileNotFoundError(
+                f"there is no cassette {path.name}: record it by calling pytest with --record"
+            )
         with ExitStack() as stack:
             stack.enter_context(no_network())
             cassette = stack.enter_context(self._inserted(path, record=False))
@@ -122,7 +128,9 @@ class Cassettes:
             stack.callback(store.close)
             yield Tape(store, cassette)
 
-    def _settings(self, origin: Origin, opened: Mapping[str, object] = MappingProxyType({})) -> dict[str, Any]:
+    def _settings(
+        self, origin: Origin, opened: Mapping[str, object] = MappingProxyType({})
+    ) -> dict[str, Any]:
         """The settings of a case: its own come before the running origin's, and these before the usual ones."""
         return {"base_url": f"https://{self.host}", **self.settings, **opened, **origin.settings}
 
@@ -152,7 +160,11 @@ class Cassettes:
             told = _filters.decode_response(response)
             headers = mask.allowed((name, values[0]) for name, values in told["headers"].items())
             body = {"string": mask.body(told["body"]["string"] or b"")}
-            return {**told, "headers": {name: [value] for name, value in headers.items()}, "body": body}
+            return {
+                **told,
+                "headers": {name: [value] for name, value in headers.items()},
+                "body": body,
+            }
 
         used = _Cassette.use(
             path=str(path),
@@ -184,4 +196,8 @@ def _make_strict(cassette: Any) -> None:
 
 
 def _unplayed(cassette: Any) -> list[Any]:
-    return [request for place, request in enumerate(cassette.requests) if not cassette.play_counts[place]]
+    return [
+        request
+        for place, request in enumerate(cassette.requests)
+        if not cassette.play_counts[place]
+    ]

@@ -1,7 +1,8 @@
 """What the conformance suite is told of a platform: a `World`, which each adapter's author writes.
 
-It says how to connect, which orders to try, and how each kind of trouble is provoked, or why it can't occur there; and
-where the adapter has the operations, how tokens expire and what a webhook looks like. Needs the extra `testing`.
+It says how to connect, which orders to try, and how each kind of trouble is provoked, or why it
+can't occur there; and where the adapter has the operations, how tokens expire and what a webhook
+looks like. Needs the extra `testing`.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ S = TypeVar("S", bound=Simulator)
 class Trouble(NamedTuple):
     """How a kind of error is provoked: what is done to the platform first, which order is sent, which settings differ.
 
-    `outcome` is what has to be known of the order afterwards. `after_import`: the menu is imported before it
-    happens, so that the platform changes behind our back.
+    `outcome` is what has to be known of the order afterwards. `after_import`: the menu is imported
+    before it happens, so that the platform changes behind our back.
     """
 
     provoke: Callable[[], object] = lambda: None
@@ -174,7 +175,9 @@ class Suite:
         **changed: object,
     ) -> Till:
         """Return a Till on the platform, as a new process would have it."""
-        adapter = world.adapter(world.adapter.settings.model_validate({**world.settings, **changed}))
+        adapter = world.adapter(
+            world.adapter.settings.model_validate({**world.settings, **changed})
+        )
         adapter.look_after = tuple(0.02 for _ in adapter.look_after)
         return Till(adapter, Options(policy=self.policy, journal=journal, on_tokens=on_tokens))
 

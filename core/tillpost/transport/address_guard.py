@@ -1,10 +1,11 @@
 """Keeps a connection whose address a stranger may have chosen out of private networks.
 
-The check is of the address that is really connected to, as soon as the connection stands and before a byte is written
-on it. No name is looked up a second time, so DNS can't show the check one address and the connection another. It rides
-on httpx's `trace` extension of the request, and so it holds for a client that was handed in as well; there, with a
-proxy, the address is the proxy's, and the proxy has to keep the rule. The names of those events are httpcore's, so the
-address is looked at once more when an answer begins: nothing that a private address says is ever read.
+The check is of the address that is really connected to, as soon as the connection stands and before
+a byte is written on it. No name is looked up a second time, so DNS can't show the check one address
+and the connection another. It rides on httpx's `trace` extension of the request, and so it holds
+for a client that was handed in as well; there, with a proxy, the address is the proxy's, and the
+proxy has to keep the rule. The names of those events are httpcore's, so the address is looked at
+once more when an answer begins: nothing that a private address says is ever read.
 
 An adapter asks for it with `public_only`.
 """
@@ -33,7 +34,8 @@ class BarredError(httpx.ConnectError):
 def is_public(address: str) -> bool:
     """Whether an IP address belongs to the public internet; False for what isn't an address.
 
-    An IPv6 address that carries an IPv4 one (mapped, 6to4, NAT64) leads there, so it is judged by that.
+    An IPv6 address that carries an IPv4 one (mapped, 6to4, NAT64) leads there, so it is judged by
+    that.
 
     >>> is_public("93.184.215.14"), is_public("169.254.169.254"), is_public("::ffff:10.0.0.1")
     (True, False, False)
@@ -43,12 +45,16 @@ def is_public(address: str) -> bool:
     except ValueError:
         return False
     if isinstance(ip, IPv6Address):
-        carried = IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else ip.ipv4_mapped or ip.sixtofour
+        carried = (
+            IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else ip.ipv4_mapped or ip.sixtofour
+        )
         if carried:
             return is_public(str(carried))
         if ip.is_site_local:
             return False
-    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_link_local or ip.is_unspecified)
+    return ip.is_global and not (
+        ip.is_multicast or ip.is_reserved or ip.is_link_local or ip.is_unspecified
+    )
 
 
 def guard(event: str, info: Mapping[str, Any]) -> None:

@@ -1,14 +1,15 @@
 """Carries a request out over httpx and brings back an answer or a fault: never an exception, never a token's frame.
 
-`Line` is sync, `AsyncLine` is async; both are the same few steps around httpx. What the network did is said in terms of
-the request: a connection that was refused never carried it (`applied` NO), a timeout or a reset after it left may have
-(`MAYBE`). Answers are bounded in size and time, and redirects aren't followed, so no other host ever sees the token.
+`HttpTransport` is sync, `AsyncHttpTransport` is async; both are the same few steps around httpx.
+What the network did is said in terms of the request: a connection that was refused never carried it
+(`applied` NO), a timeout or a reset after it left may have (`MAYBE`). Answers are bounded in size
+and time, and redirects aren't followed, so no other host ever sees the token.
 
-Secrets that an answer echoes are scrubbed from it, not from the log of httpcore, which at DEBUG quotes the head of each
-answer (never of a request).
+Secrets that an answer echoes are scrubbed from it, not from the log of httpcore, which at DEBUG
+quotes the head of each answer (never of a request).
 
-Answers are unpacked here and not by httpx, which unpacks a whole piece, and packing within packing, before anyone can
-see how large it is: a few kilobytes could fill the memory.
+Answers are unpacked here and not by httpx, which unpacks a whole piece, and packing within packing,
+before anyone can see how large it is: a few kilobytes could fill the memory.
 """
 
 from __future__ import annotations
@@ -27,9 +28,15 @@ import httpx
 from tillpost.adapter.base import Adapter, Credentials
 from tillpost.adapter.exchange import Fault, Request, Response
 from tillpost.errors import Applied
-from tillpost.transport.address_guard import NOT_PUBLIC, BarredError, guard, guard_async, over_public
+from tillpost.transport.address_guard import (
+    NOT_PUBLIC,
+    BarredError,
+    guard,
+    guard_async,
+    over_public,
+)
 
-__all__ = ["AsyncLine", "Limits", "Line"]
+__all__ = ["AsyncHttpTransport", "HttpTransport", "Limits"]
 
 SHORTEST_SECRET = 8
 """Scrubbing a shorter text out of answers would spoil what has nothing to do with it."""
@@ -39,9 +46,10 @@ SHORTEST_SECRET = 8
 class Limits:
     """How much an answer may cost. Times are in seconds; `answer_bytes` counts the unpacked body.
 
-    `connect` and `read` bound each single wait of the network; `answer` bounds the whole exchange, so that a server
-    that drips can't hold an order up for ever. `Till` looks at that clock with each piece of the body; the headers, of
-    which httpx takes some 100 kB, are bounded by `read` alone. `AsyncTill` bounds all of it.
+    `connect` and `read` bound each single wait of the network; `answer` bounds the whole exchange,
+    so that a server that drips can't hold an order up for ever. `Till` looks at that clock with
+    each piece of the body; the headers, of which httpx takes some 100 kB, are bounded by `read`
+    alone. `AsyncTill` bounds all of it.
     """
 
     connect: float = 5.0
@@ -62,7 +70,9 @@ class Limits:
 class _Body:
     """An answer's body as it comes in, unpacked, and no larger or later than it may be."""
 
-    def __init__(self, answer: httpx.Response, limits: Limits, until: float, *, public_only: bool) -> None:
+    def __init__(
+        self, answer: httpx.Response, limits: Limits, until: float, *, public_only: bool
+    ) -> None:
         self._limits = limits
         self._until = until
         self._body: bytes | bytearray = bytearray()
@@ -78,7 +88,9 @@ class _Body:
         elif packed in ("gzip", "x-gzip"):
             self._unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
         elif packed not in ("", "identity"):
-            self._fault = Fault(Applied.MAYBE, "the answer is packed in a way that wasn't asked for")
+            self._fault = Fault(
+                Applied.MAYBE, "the answer is packed in a way that wasn't asked for"
+            )
 
     def take(self, piece: bytes) -> Fault | None:
         """Add a piece as it came; return why no more is to be read."""
@@ -86,7 +98,9 @@ class _Body:
             if self._unpacker is None:
                 self._body += piece
             elif not self._unpacker.eof:  # one byte more than allowed is enough to know
-                self._body += self._unpacker.decompress(piece, self._limits.answer_bytes + 1 - len(self._body))
+                self._body += self._unpacker.decompress(
+                    piece, self._limits.answer_bytes + 1 - len(self._body)
+                )
         except zlib.error:
             self._fault = _NOT_UNPACKED
         return self._bounded()
@@ -124,7 +138,10 @@ class _Wire:
             self._extensions["trace"] = trace
 
     def _outgoing(
-        self, client: httpx.Client | httpx.AsyncClient, request: Request[Any], credentials: Credentials
+        self,
+        client: httpx.Client | httpx.AsyncClient,
+        request: Request[Any],
+        credentials: Credentials,
     ) -> httpx.Request | Fault:
         """Return the request as it goes on the wire. It alone holds the credentials."""
         try:
@@ -143,12 +160,18 @@ class _Wire:
             return Fault(Applied.NO, f"the request can't be made ({type(failure).__name__})")
 
     def _answer(
-        self, request: Request[Any], credentials: Credentials, answer: httpx.Response, body: bytes | Fault
+        self,
+        request: Request[Any],
+        credentials: Credentials,
+        answer: httpx.Response,
+        body: bytes | Fault,
     ) -> Response | Fault:
         """Return the answer, without any of our secrets that a server may have echoed."""
         if isinstance(body, Fault):
             return body
-        granted = request.private and answer.is_success  # its very point may be a secret, and the same again
+        granted = (
+            request.private and answer.is_success
+        )  # its very point may be a secret, and the same again
         headers = answer.headers.raw
         for secret in _spellings(credentials):
             # Looking backwards takes a quarter of the time that `replace` takes to look.
@@ -156,7 +179,9 @@ class _Wire:
                 body = body.replace(secret, b"***")
             headers = [(name, value.replace(secret, b"***")) for name, value in headers]
         return Response(
-            answer.status_code, {n.lower().decode("latin-1"): v.decode("latin-1") for n, v in headers}, body
+            answer.status_code,
+            {n.lower().decode("latin-1"): v.decode("latin-1") for n, v in headers},
+            body,
         )
 
 
@@ -182,11 +207,13 @@ def _spellings(credentials: Credentials) -> Iterator[bytes]:
         if len(secret) >= SHORTEST_SECRET:
             yield secret.encode()
             if not (secret.isascii() and secret.isalnum()):
-                for text in {secret.replace("/", "\\/"), quote(secret), quote(secret, safe="")} - {secret}:
+                for text in {secret.replace("/", "\\/"), quote(secret), quote(secret, safe="")} - {
+                    secret
+                }:
                     yield text.encode()
 
 
-class Line(_Wire):
+class HttpTransport(_Wire):
     """A connection to the platform, for threads. The client is closed by whoever made it."""
 
     def __init__(self, client: httpx.Client, adapter: Adapter[Any], limits: Limits) -> None:
@@ -220,7 +247,7 @@ class Line(_Wire):
             answer.close()
 
 
-class AsyncLine(_Wire):
+class AsyncHttpTransport(_Wire):
     """A connection to the platform, for tasks. The client is closed by whoever made it."""
 
     def __init__(self, client: httpx.AsyncClient, adapter: Adapter[Any], limits: Limits) -> None:
@@ -245,7 +272,9 @@ class AsyncLine(_Wire):
         if isinstance(outgoing, Fault):
             return outgoing
         until = time.monotonic() + self._limits.answer
-        answer = await self._client.send(outgoing, stream=True, auth=_SIGNED, follow_redirects=False)
+        answer = await self._client.send(
+            outgoing, stream=True, auth=_SIGNED, follow_redirects=False
+        )
         try:
             body = _Body(answer, self._limits, until, public_only=self._adapter.public_only)
             if not answer.is_stream_consumed:
@@ -257,7 +286,8 @@ class AsyncLine(_Wire):
             await answer.aclose()
 
 
-# What each exception of httpx says of the request, most special first. What isn't listed may have carried it.
+# What each exception of httpx says of the request, most special first. What isn't listed may have
+# carried it.
 _FAULTS: tuple[tuple[type[Exception], Applied, str], ...] = (
     (httpx.ConnectTimeout, Applied.NO, "no connection in time"),
     (httpx.PoolTimeout, Applied.NO, "no free connection in time"),
@@ -280,7 +310,9 @@ def fault_of(failure: Exception) -> Fault:
         return Fault(Applied.NO, NOT_PUBLIC, barred=True)
     for kind, applied, text in _FAULTS:
         if isinstance(failure, kind):
-            return Fault(Applied.MAYBE if _of_http2(failure) else applied, f"{text}{_reason(failure)}")
+            return Fault(
+                Applied.MAYBE if _of_http2(failure) else applied, f"{text}{_reason(failure)}"
+            )
     return Fault(Applied.MAYBE, f"the transport failed ({type(failure).__name__})")
 
 
@@ -299,7 +331,12 @@ def _of_http2(failure: BaseException) -> bool:
 def _reason(failure: BaseException) -> str:
     """Return the operating system's own words for a failure, where it had any (": Connection refused")."""
     return next(
-        (f": {cause.strerror}" for cause in _chain(failure) if isinstance(cause, OSError) and cause.strerror), ""
+        (
+            f": {cause.strerror}"
+            for cause in _chain(failure)
+            if isinstance(cause, OSError) and cause.strerror
+        ),
+        "",
     )
 
 

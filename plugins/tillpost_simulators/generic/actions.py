@@ -1,8 +1,8 @@
 """What can happen to a store between two requests: the menu drifts, staff act, access goes.
 
-Every action can be called on the simulator in a test, and by name on its control address. Variations, options and taxes
-are named by their id, orders by their id or by the caller's reference. Prices are in minor units. An id that isn't
-known raises LookupError.
+Every action can be called on the simulator in a test, and by name on its control address.
+Variations, options and taxes are named by their id, orders by their id or by the caller's
+reference. Prices are in minor units. An id that isn't known raises LookupError.
 """
 
 from __future__ import annotations
@@ -84,7 +84,13 @@ class StoreActions(Simulator):
 
     @action
     def set_modifier_limits(
-        self, variation_id: str, group_id: str, minimum: int, maximum: int | None = None, *, once: bool = False
+        self,
+        variation_id: str,
+        group_id: str,
+        minimum: int,
+        maximum: int | None = None,
+        *,
+        once: bool = False,
     ) -> None:
         """Sets how many of a group must and may be chosen on the item of a variation. No maximum is no limit."""
         item, _ = self._variation(variation_id)
@@ -96,7 +102,9 @@ class StoreActions(Simulator):
     @action
     def limit_quantity(self, variation_id: str, maximum: int | None) -> None:
         """Sets how many of a variation one order may have; None is no limit."""
-        self._on_variation(variation_id, lambda found: found.model_copy(update={"maximum": maximum}))
+        self._on_variation(
+            variation_id, lambda found: found.model_copy(update={"maximum": maximum})
+        )
 
     @action
     def add_table(self, name: str) -> None:
@@ -112,11 +120,20 @@ class StoreActions(Simulator):
         self._set(tables=tuple(table for table in tables if table != name))
 
     @action
-    def add_tax(self, name: str, percentage: str, *, inclusive: bool = False, tax_id: str = "") -> str:
+    def add_tax(
+        self, name: str, percentage: str, *, inclusive: bool = False, tax_id: str = ""
+    ) -> str:
         """Adds a tax to every item: a surcharge in disguise. Returns its id."""
-        made = Tax(id=tax_id or f"TAX-{name}", name=name, rate=Decimal(percentage) / 100, included=inclusive)
+        made = Tax(
+            id=tax_id or f"TAX-{name}",
+            name=name,
+            rate=Decimal(percentage) / 100,
+            included=inclusive,
+        )
         menu = self.world.menu
-        items = tuple(item.model_copy(update={"tax_ids": (*item.tax_ids, made.id)}) for item in menu.items)
+        items = tuple(
+            item.model_copy(update={"tax_ids": (*item.tax_ids, made.id)}) for item in menu.items
+        )
         self._set(taxes=(*menu.taxes, made), items=items)
         return made.id
 
@@ -137,7 +154,9 @@ class StoreActions(Simulator):
             raise LookupError(f"no variation {variation_id!r}")
         return found
 
-    def _on_variation(self, variation_id: str, change: Callable[[Variation], Variation | None]) -> None:
+    def _on_variation(
+        self, variation_id: str, change: Callable[[Variation], Variation | None]
+    ) -> None:
         item, found = self._variation(variation_id)
         kept = (change(v) if v is found else v for v in item.variations)
         variations = tuple(v for v in kept if v)
@@ -145,7 +164,9 @@ class StoreActions(Simulator):
         items = tuple(changed if one is item else one for one in self.world.menu.items)
         self._set(items=tuple(one for one in items if one.variations))
 
-    def _on_option(self, option_id: str, change: Callable[[ModifierOption], ModifierOption | None]) -> None:
+    def _on_option(
+        self, option_id: str, change: Callable[[ModifierOption], ModifierOption | None]
+    ) -> None:
         groups = self.world.menu.groups
         if not any(option.id == option_id for group in groups for option in group.options):
             raise LookupError(f"no variation or option {option_id!r}")
@@ -153,7 +174,9 @@ class StoreActions(Simulator):
             group.model_copy(
                 update={
                     "options": tuple(
-                        new for o in group.options if (new := change(o) if o.id == option_id else o) is not None
+                        new
+                        for o in group.options
+                        if (new := change(o) if o.id == option_id else o) is not None
                     )
                 }
             )
@@ -208,7 +231,9 @@ class StoreActions(Simulator):
     ) -> None:
         """Answers every new order with this problem, of any kind; an empty kind ends it."""
         more: dict[str, Any] = {"status": status, "lines": lines, "item": item, "reason": reason}
-        self.world.refusal = Refusal(kind, detail, retry_after=retry_after, **more) if kind else None
+        self.world.refusal = (
+            Refusal(kind, detail, retry_after=retry_after, **more) if kind else None
+        )
 
     # --- staff ---
 

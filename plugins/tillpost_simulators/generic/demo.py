@@ -1,6 +1,7 @@
 """The demo of `tillpost demo`, for the generic format: orders played on its simulator by `tillpost.demo.scenarios`.
 
-Each row says what is provoked and what is expected. The orders come out of the simulator's own menu.
+Each row says what is provoked and what is expected. The orders come out of the simulator's own
+menu.
 """
 
 from __future__ import annotations

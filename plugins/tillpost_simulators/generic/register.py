@@ -1,8 +1,9 @@
 """What the register makes of an order: does it fit the menu, what does it come to, and what do staff see?
 
-The rules are those of the page (`docs/generic`): all that is wrong with an order of one kind is told at once, with the
-lines; and the total is the store's own. Where prices leave tax out, a tax that differs by no more than a minor unit for
-each line is a matter of rounding, by line or by order, and the tax that was paid stands.
+The rules are those of the page (`docs/generic`): all that is wrong with an order of one kind is
+told at once, with the lines; and the total is the store's own. Where prices leave tax out, a tax
+that differs by no more than a minor unit for each line is a matter of rounding, by line or by
+order, and the tax that was paid stands.
 """
 
 from __future__ import annotations
@@ -37,11 +38,17 @@ def price(menu: Menu, new: NewOrder) -> Bill:
     if order.due_at and order.due_at < order.placed_at:
         raise Refusal(OrderError, "it is due before it was placed")
     for reason, fault in _FAULTS:
-        found = {number: item for number, line in enumerate(order.lines) if (item := fault(menu, new, line))}
+        found = {
+            number: item
+            for number, line in enumerate(order.lines)
+            if (item := fault(menu, new, line))
+        }
         if found:
             names = ", ".join(order.lines[number].name for number in found)
             item = next(iter(found.values()))
-            raise Refusal(MenuError, f"{reason}: {names}", lines=tuple(found), item=item, reason=reason)
+            raise Refusal(
+                MenuError, f"{reason}: {names}", lines=tuple(found), item=item, reason=reason
+            )
     if isinstance(order.fulfilment, DineIn) and not menu.has_table(order.fulfilment.table):
         raise Refusal(MenuError, f"there is no table {order.fulfilment.table}", reason="table")
     return _bill(menu, new)
@@ -54,7 +61,12 @@ def _sold(menu: Menu, line: Line) -> tuple[Item, Variation] | None:
 def _options(menu: Menu, item: Item) -> dict[str, tuple[GroupUse, ModifierOption]]:
     """Return what may be chosen on the item, by id, with the group's limits there."""
     groups = {group.id: group for group in menu.groups}
-    return {o.id: (use, o) for use in item.groups if use.group_id in groups for o in groups[use.group_id].options}
+    return {
+        o.id: (use, o)
+        for use in item.groups
+        if use.group_id in groups
+        for o in groups[use.group_id].options
+    }
 
 
 # Each returns the id at fault, or nothing. Those after `_gone` know that all is there.
@@ -128,12 +140,16 @@ def _bill(menu: Menu, new: NewOrder) -> Bill:
     left = Decimal(goods) / gross if gross else Decimal(0)  # discounts are spread over the lines
     taxed = [(line.total * left, tax) for line, tax in zip(order.lines, taxes, strict=True) if tax]
     added = _rounded(sum(amount * tax.rate for amount, tax in taxed if not tax.included))
-    held = _rounded(sum(amount * tax.rate / (1 + tax.rate) for amount, tax in taxed if tax.included))
+    held = _rounded(
+        sum(amount * tax.rate / (1 + tax.rate) for amount, tax in taxed if tax.included)
+    )
     if abs(added - order.tax) > (len(order.lines) if added else 0):
         raise Refusal(TaxError, f"this store adds {added} of tax, the order holds {order.tax}")
     total = goods + sum(charge.amount for charge in order.charges) + order.tip + order.tax
     if total != new.expected_total:
-        raise Refusal(MenuError, f"it comes to {total}, not to {new.expected_total}", reason="price")
+        raise Refusal(
+            MenuError, f"it comes to {total}, not to {new.expected_total}", reason="price"
+        )
     return Bill(total, held + order.tax)
 
 
@@ -148,7 +164,11 @@ def _taxes(menu: Menu, order: Order) -> list[Tax | None]:
     if several:
         names = ", ".join(dict.fromkeys(tax.name for taxes in several.values() for tax in taxes))
         raise Refusal(TaxError, f"more than one tax applies: {names}", lines=tuple(several))
-    wrong = [n for n, taxes in enumerate(on_lines) if taxes and taxes[0].included != order.prices_include_tax]
+    wrong = [
+        n
+        for n, taxes in enumerate(on_lines)
+        if taxes and taxes[0].included != order.prices_include_tax
+    ]
     if wrong:
         here = "leave the tax out" if order.prices_include_tax else "hold the tax"
         raise Refusal(TaxError, f"this store's prices {here}, the order's don't", lines=wrong)
@@ -210,7 +230,10 @@ def _line(line: Line) -> LedgerLine:
         unit_price=line.unit_price,
         modifiers=tuple(
             LedgerModifier(
-                name=m.name, quantity=Decimal(m.quantity), unit_price=m.unit_price, modifier_id=m.modifier_id
+                name=m.name,
+                quantity=Decimal(m.quantity),
+                unit_price=m.unit_price,
+                modifier_id=m.modifier_id,
             )
             for m in line.modifiers
         ),

@@ -3,8 +3,8 @@
     with serve_in_thread(GenericSimulator()) as running:
         Till.connect("generic", **running.settings)
 
-A request passes these, in order: the credential, the timestamp and the signature; then its operation. A refusal
-anywhere leaves the world as it was, and burns no key.
+A request passes these, in order: the credential, the timestamp and the signature; then its
+operation. A refusal anywhere leaves the world as it was, and burns no key.
 """
 
 from __future__ import annotations
@@ -34,7 +34,14 @@ from tillpost.simulator import Answer, Call, FaultPlan, Ledger, Route
 from tillpost_generic.adapter import Health, NewOrder, signed_text
 from tillpost_simulators.generic.actions import StoreActions
 from tillpost_simulators.generic.register import ledger, price
-from tillpost_simulators.generic.world import Refusal, Replay, StoredOrder, World, WorldSettings, new_world
+from tillpost_simulators.generic.world import (
+    Refusal,
+    Replay,
+    StoredOrder,
+    World,
+    WorldSettings,
+    new_world,
+)
 
 __all__ = ["GenericSimulator"]
 
@@ -47,7 +54,9 @@ class GenericSimulator(StoreActions):
     `settings` says how the store begins; `faults` is the fault plan to begin with.
     """
 
-    def __init__(self, settings: WorldSettings | None = None, faults: FaultPlan | None = None) -> None:
+    def __init__(
+        self, settings: WorldSettings | None = None, faults: FaultPlan | None = None
+    ) -> None:
         super().__init__(faults)
         self.settings = settings or WorldSettings()
         self._world = new_world(self.settings)
@@ -67,7 +76,9 @@ class GenericSimulator(StoreActions):
             ("GET", "/menu", self._menu),
             ("GET", "/health", self._health),
         )
-        return [Route(method, path, self._entrance(operation)) for method, path, operation in operations]
+        return [
+            Route(method, path, self._entrance(operation)) for method, path, operation in operations
+        ]
 
     def ledger(self) -> Ledger:
         """What staff would see now."""
@@ -81,7 +92,10 @@ class GenericSimulator(StoreActions):
     def connection_settings(self, url: str) -> Mapping[str, str]:
         """What a till needs. A simulator is on this machine, which the guard of addresses has to be told to allow."""
         named = {"username": self.settings.username} if self.settings.username else {}
-        secrets = {"access_token": self.settings.access_token, "signing_key": self.settings.signing_key}
+        secrets = {
+            "access_token": self.settings.access_token,
+            "signing_key": self.settings.signing_key,
+        }
         return {"base_url": url, **named, **secrets, "allow_private": "true"}
 
     def failure(self, status: int, retry_after: int | None = None) -> Answer:
@@ -141,7 +155,10 @@ class GenericSimulator(StoreActions):
         world = self._world
         if world.refusal:
             raise world.refusal
-        if any(o.order.id == new.order.id and o.state is not PosState.CANCELLED for o in world.orders.values()):
+        if any(
+            o.order.id == new.order.id and o.state is not PosState.CANCELLED
+            for o in world.orders.values()
+        ):
             raise Refusal(DoubtError, "an order with that reference is there, under another key")
         if not world.store_open:
             raise Refusal(StoreClosedError, "the store takes no online orders now")
@@ -157,7 +174,11 @@ class GenericSimulator(StoreActions):
         reference = call.query.get("reference")
         if reference is None:
             raise Refusal(SetupError, "a search needs a reference")
-        found = [stored.answer() for stored in self._world.orders.values() if stored.order.id == reference]
+        found = [
+            stored.answer()
+            for stored in self._world.orders.values()
+            if stored.order.id == reference
+        ]
         return Answer(body=to_json(found))
 
     def _fetch(self, call: Call) -> Answer:
@@ -167,7 +188,11 @@ class GenericSimulator(StoreActions):
         stored = self._named(call)
         if stored.progress is Progress.COMPLETED or stored.state is PosState.REJECTED:
             raise Refusal(OrderError, f"it can't be withdrawn any more: {stored.status}")
-        stored.state, stored.progress, stored.status = PosState.CANCELLED, Progress.CANCELLED, "withdrawn"
+        stored.state, stored.progress, stored.status = (
+            PosState.CANCELLED,
+            Progress.CANCELLED,
+            "withdrawn",
+        )
         return _said(stored.answer())
 
     def _named(self, call: Call) -> StoredOrder:
@@ -182,7 +207,11 @@ class GenericSimulator(StoreActions):
     def _health(self, _: Call) -> Answer:
         world = self._world
         message = "" if world.store_open and world.register_online else "see the register"
-        return _said(Health(store_open=world.store_open, register_online=world.register_online, message=message))
+        return _said(
+            Health(
+                store_open=world.store_open, register_online=world.register_online, message=message
+            )
+        )
 
 
 def _said(value: BaseModel) -> Answer:

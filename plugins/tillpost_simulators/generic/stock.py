@@ -1,7 +1,8 @@
 """The menu that the simulated store begins with: a small café with one of each kind of oddity. Prices are minor units.
 
-It fits the sample orders: a flat white (7302, with oat milk 228) and a BLT toastie (5312). Beside them there is
-something sold out, something free, something priced at the register, a burger that wants a choice made, and 20 tables.
+It fits the sample orders: a flat white (7302, with oat milk 228) and a BLT toastie (5312). Beside
+them there is something sold out, something free, something priced at the register, a burger that
+wants a choice made, and 20 tables.
 """
 
 from __future__ import annotations
@@ -42,15 +43,32 @@ def stocked_menu(setup: _Setup) -> Menu:
     )
 
 
-def _item(item_id: str, name: str, category: str, *variations: Variation, groups: tuple[GroupUse, ...] = ()) -> Item:
-    return Item(id=item_id, name=name, categories=(category,), variations=variations, groups=groups, tax_ids=(TAX_ID,))
+def _item(
+    item_id: str,
+    name: str,
+    category: str,
+    *variations: Variation,
+    groups: tuple[GroupUse, ...] = (),
+) -> Item:
+    return Item(
+        id=item_id,
+        name=name,
+        categories=(category,),
+        variations=variations,
+        groups=groups,
+        tax_ids=(TAX_ID,),
+    )
 
 
-def _one(variation_id: str, sku: str, price: int | None, *, name: str = "Regular", sold_out: bool = False) -> Variation:
+def _one(
+    variation_id: str, sku: str, price: int | None, *, name: str = "Regular", sold_out: bool = False
+) -> Variation:
     return Variation(id=variation_id, sku=sku, name=name, price=price, sold_out=sold_out)
 
 
-def _option(option_id: str, name: str, price: int, *, sku: str = "", sold_out: bool = False) -> ModifierOption:
+def _option(
+    option_id: str, name: str, price: int, *, sku: str = "", sold_out: bool = False
+) -> ModifierOption:
     return ModifierOption(id=option_id, sku=sku, name=name, price=price, sold_out=sold_out)
 
 
@@ -109,7 +127,10 @@ _ITEMS = (
         "Cheeseburger",
         "Food",
         _one("5320", "CB", 1900),
-        groups=(GroupUse(group_id="COOKING", minimum=1, maximum=1), GroupUse(group_id="SAUCES", maximum=2)),
+        groups=(
+            GroupUse(group_id="COOKING", minimum=1, maximum=1),
+            GroupUse(group_id="SAUCES", maximum=2),
+        ),
     ),
     _item("LAMINGTON", "Lamington", "Food", _one("6101", "LAM", 600, sold_out=True)),
     _item("WATER", "Tap water", "Other", _one("6102", "WATER", 0, name="Glass")),

@@ -1,6 +1,7 @@
 """The state of one simulated store, how it is set up, and how it refuses.
 
-Everything that a request can see or change hangs on `World`; a reset makes a new one from the same `WorldSettings`.
+Everything that a request can see or change hangs on `World`; a reset makes a new one from the same
+`WorldSettings`.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ __all__ = ["Refusal", "Replay", "StoredOrder", "World", "WorldSettings", "new_wo
 class WorldSettings:
     """How the store begins. With a `username`, basic authentication is asked for instead of a bearer token.
 
-    `tax_percentage` and `tax_inclusive` are of the one tax that every item is under. `clock` gives epoch seconds, by
-    which a request's timestamp is judged; requests further than `tolerance` seconds from it are refused.
+    `tax_percentage` and `tax_inclusive` are of the one tax that every item is under. `clock` gives
+    epoch seconds, by which a request's timestamp is judged; requests further than `tolerance`
+    seconds from it are refused.
     """
 
     currency: str = "AUD"
@@ -120,7 +122,13 @@ class Refusal(Exception):
     ) -> None:
         super().__init__(detail)
         name = kind if isinstance(kind, str) else kind.__name__
-        told = {"kind": name, "detail": detail, "lines": list(lines), "item": item, "reason": reason}
+        told = {
+            "kind": name,
+            "detail": detail,
+            "lines": list(lines),
+            "item": item,
+            "reason": reason,
+        }
         self.status = status or _STATUS.get(name, 422)
         self.problem = told | ({} if retry_after is None else {"retry_after": retry_after})
         ProblemDetails.model_validate(self.problem)

@@ -8,9 +8,9 @@
         running.simulator.recreate_product(7302)
         running.simulator.ledger().shown
 
-No specification of Kounta is public in machine-readable form. What the vendor's pages leave out is read from samples
-and third-party code, and where these are silent too a comment `# unconfirmed:` says what would settle it; most of it
-can be set in `KountaSettings`.
+No specification of Kounta is public in machine-readable form. What the vendor's pages leave out is
+read from samples and third-party code, and where these are silent too a comment `# unconfirmed:`
+says what would settle it; most of it can be set in `KountaSettings`.
 """
 
 from tillpost_simulators.kounta.settings import KountaSettings

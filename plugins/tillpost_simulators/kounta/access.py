@@ -1,6 +1,7 @@
 """Who may ask: the token or the client's own credentials, how often; and the OAuth operations.
 
-The budget of requests belongs to the token (third-party code): 60 a minute with Basic, 180 with OAuth.
+The budget of requests belongs to the token (third-party code): 60 a minute with Basic, 180 with
+OAuth.
 """
 
 from __future__ import annotations
@@ -31,14 +32,18 @@ def check_access(world: World, call: Call) -> dict[str, str]:
         return _count(world, "basic", world.settings.basic_limit)
     token = world.tokens.get(secret.strip()) if scheme.lower() == "bearer" else None
     if token is None or token.revoked:
-        # unconfirmed: the text; `invalid_token` was seen, a request with a revoked token would tell the rest.
+        # unconfirmed: the text; `invalid_token` was seen, a request with a revoked token would tell
+        # the rest.
         raise of_status(401)
     if token.expires_at <= world.clock.now():
         raise Refusal(world.settings.expired_token_status, EXPIRED, "invalid_token")
     headers = _count(world, secret, world.settings.oauth_limit)
     if not token.permitted:
-        # unconfirmed: status and text; a call with a user whose permissions were taken away would tell.
-        raise Refusal(403, "You do not have permission to access this resource.", "insufficient_permissions")
+        # unconfirmed: status and text; a call with a user whose permissions were taken away would
+        # tell.
+        raise Refusal(
+            403, "You do not have permission to access this resource.", "insufficient_permissions"
+        )
     return headers
 
 
@@ -63,15 +68,17 @@ def budget(world: World, window: Window, limit: int) -> dict[str, str]:
 def _count(world: World, who: str, limit: int) -> dict[str, str]:
     now = world.clock.now()
     window = world.windows.get(who)
-    # unconfirmed: that the minute is a fixed one which starts with the first request, not a sliding one; a burst
-    # that watches the headers would tell.
+    # unconfirmed: that the minute is a fixed one which starts with the first request, not a sliding
+    # one; a burst that watches the headers would tell.
     if window is None or now - window.started >= _MINUTE:
         window = world.windows[who] = Window(now)
     window.count += 1
     headers = budget(world, window, limit)
     if window.count > limit:
         if world.settings.sends_retry_after:
-            headers["Retry-After"] = str(math.ceil((window.started + _MINUTE - now).total_seconds()))
+            headers["Retry-After"] = str(
+                math.ceil((window.started + _MINUTE - now).total_seconds())
+            )
         raise of_status(429, headers)
     return headers
 
@@ -89,7 +96,10 @@ def authorize(world: World, call: Call) -> Answer:
     """The page where a person agrees, who here agrees at once: back to `redirect_uri` with a code and the state."""
     settings = world.settings
     asked = call.query
-    if asked.get("client_id") != settings.client_id or asked.get("redirect_uri") != settings.redirect_uri:
+    if (
+        asked.get("client_id") != settings.client_id
+        or asked.get("redirect_uri") != settings.redirect_uri
+    ):
         raise _oauth("invalid_client", "The client is unknown, or its redirect_uri is another.")
     if asked.get("response_type") != "code":
         raise _oauth("unsupported_response_type", "Only the response type code is known here.")
@@ -107,14 +117,19 @@ def grant_code(world: World) -> str:
 def obtain_token(world: World, call: Call) -> Answer:
     """The token endpoint: a form with a code or a refresh token (vendor's page; its fields from third-party code).
 
-    unconfirmed: statuses and texts of the refusals, and that a refresh token is good for one use; a call with a wrong
-    secret, a wrong code and a used refresh token would tell.
+    unconfirmed: statuses and texts of the refusals, and that a refresh token is good for one use; a
+    call with a wrong secret, a wrong code and a used refresh token would tell.
     """
     settings = world.settings
     if not call.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         raise _oauth("invalid_request", "The request must be a form.")
-    form = {name: values[0] for name, values in parse_qs(call.body.decode(errors="replace")).items()}
-    if form.get("client_id") != settings.client_id or form.get("client_secret") != settings.client_secret:
+    form = {
+        name: values[0] for name, values in parse_qs(call.body.decode(errors="replace")).items()
+    }
+    if (
+        form.get("client_id") != settings.client_id
+        or form.get("client_secret") != settings.client_secret
+    ):
         raise _oauth("invalid_client", "The client credentials are invalid.")
     if form.get("grant_type") == "authorization_code":
         if form.get("code") not in world.codes or form.get("redirect_uri") != settings.redirect_uri:

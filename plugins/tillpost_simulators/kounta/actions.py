@@ -1,7 +1,8 @@
 """What can happen to a company at Kounta between two requests: the menu drifts, staff act, devices stop.
 
-Every action can be called on the simulator in a test, and by name on its control address. Orders are named by their id
-or by the caller's reference; prices are decimal and exclude tax. A name or id that isn't known raises LookupError.
+Every action can be called on the simulator in a test, and by name on its control address. Orders
+are named by their id or by the caller's reference; prices are decimal and exclude tax. A name or id
+that isn't known raises LookupError.
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ class CompanyActions(Simulator):
         """Adds a product, at the till's own site and with the company's tax unless told otherwise."""
         if self.world.find(product_id):
             raise ValueError(f"there is a product {product_id} already")
-        stock.add_product(self.world, product_id, name, price, code, sites=site_ids, tax_ids=tax_ids)
+        stock.add_product(
+            self.world, product_id, name, price, code, sites=site_ids, tax_ids=tax_ids
+        )
 
     @action
     def remove_product(self, product_id: int) -> None:
@@ -74,7 +77,11 @@ class CompanyActions(Simulator):
     def recreate_product(self, product_id: int, new_id: int | None = None) -> int:
         """Deletes a product and makes it again with the same code, name and price: the drift. Returns its new id."""
         old, world = self._product(product_id), self.world
-        new = replace(old, id=new_id or world.new_id(), sites={key: replace(at) for key, at in old.sites.items()})
+        new = replace(
+            old,
+            id=new_id or world.new_id(),
+            sites={key: replace(at) for key, at in old.sites.items()},
+        )
         old.deleted, world.products[new.id] = True, new
         for prices in world.price_lists.values():
             if old.id in prices.prices:
@@ -91,7 +98,9 @@ class CompanyActions(Simulator):
         self._product(product_id).name = name
 
     @action
-    def change_price(self, product_id: int, price: Decimal, price_list_id: int | None = None) -> None:
+    def change_price(
+        self, product_id: int, price: Decimal, price_list_id: int | None = None
+    ) -> None:
         """Changes a product's own price, or that in a price list."""
         product = self._product(product_id)
         if price_list_id is None:
@@ -119,29 +128,40 @@ class CompanyActions(Simulator):
         self._at(product_id, site_id).show_online = not hidden
 
     @action
-    def set_stock(self, product_id: int, quantity: Decimal | None, site_id: int | None = None) -> None:
+    def set_stock(
+        self, product_id: int, quantity: Decimal | None, site_id: int | None = None
+    ) -> None:
         """Sets what a site has of a product; None: it isn't counted."""
         self._at(product_id, site_id).stock = quantity
 
     @action
-    def add_option_set(self, set_id: int, name: str, options: list[int], minimum: int = 0, maximum: int = 0) -> None:
+    def add_option_set(
+        self, set_id: int, name: str, options: list[int], minimum: int = 0, maximum: int = 0
+    ) -> None:
         """Adds an option set of products. A maximum of 0 is none."""
         choices = [Choice(self._product(product_id).id) for product_id in options]
         self.world.option_sets[set_id] = OptionSet(set_id, name, minimum, maximum, choices)
 
     @action
     def set_options_of(
-        self, product_id: int, option_set_ids: list[int] | None = None, modifier_ids: list[int] | None = None
+        self,
+        product_id: int,
+        option_set_ids: list[int] | None = None,
+        modifier_ids: list[int] | None = None,
     ) -> None:
         """Sets a product's option sets, its modifiers, or both, which is a setup that Kounta doesn't support."""
         product = self._product(product_id)
         if option_set_ids is not None:
-            product.option_set_ids = [_of(self.world.option_sets, each, "option set").id for each in option_set_ids]
+            product.option_set_ids = [
+                _of(self.world.option_sets, each, "option set").id for each in option_set_ids
+            ]
         if modifier_ids is not None:
             product.modifiers = [Choice(self._product(each).id) for each in modifier_ids]
 
     @action
-    def add_tax(self, name: str, rate: Decimal, on_every_product: bool = True, tax_id: int | None = None) -> int:
+    def add_tax(
+        self, name: str, rate: Decimal, on_every_product: bool = True, tax_id: int | None = None
+    ) -> int:
         """Adds a tax, by default to every product as well: a surcharge in disguise. Returns its id."""
         tax = Tax(tax_id or self.world.new_id(), name.upper()[:8], name, rate)
         self.world.taxes[tax.id] = tax
@@ -153,7 +173,9 @@ class CompanyActions(Simulator):
     @action
     def set_taxes_of(self, product_id: int, tax_ids: list[int]) -> None:
         """Sets a product's taxes; none at all is a fault of setup."""
-        self._product(product_id).tax_ids = [_of(self.world.taxes, tax_id, "tax").id for tax_id in tax_ids]
+        self._product(product_id).tax_ids = [
+            _of(self.world.taxes, tax_id, "tax").id for tax_id in tax_ids
+        ]
 
     # --- access ---
 
@@ -266,9 +288,13 @@ class CompanyActions(Simulator):
         self._site(site_id).pass_thru_register_id = register_id
 
     @action
-    def add_register(self, register_id: int, name: str, code: str = "", site_id: int | None = None) -> None:
+    def add_register(
+        self, register_id: int, name: str, code: str = "", site_id: int | None = None
+    ) -> None:
         """Adds a register to a site."""
-        self.world.registers[register_id] = Register(register_id, code, name, self._site(site_id).id)
+        self.world.registers[register_id] = Register(
+            register_id, code, name, self._site(site_id).id
+        )
 
     # --- staff ---
 
@@ -314,7 +340,9 @@ class CompanyActions(Simulator):
         return _of(self.world.sites, site_id or self.world.settings.site_id, "site")
 
     def _at(self, product_id: int, site_id: int | None) -> AtSite:
-        return _of(self._product(product_id).sites, self._site(site_id).id, f"product {product_id} at site")
+        return _of(
+            self._product(product_id).sites, self._site(site_id).id, f"product {product_id} at site"
+        )
 
     def _token(self, access_token: str | None) -> Token:
         token = self.world.tokens.get(access_token or self.world.settings.access_token)

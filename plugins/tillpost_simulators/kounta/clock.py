@@ -29,7 +29,8 @@ class Clock:
     def read(self, text: str, field: str) -> datetime:
         """Reads a date or a date with a time; without an offset it is the company's own time. Refuses anything else.
 
-        A `Z` is UTC, as ISO 8601 says: put after a local time it moves an order by hours (third-party code).
+        A `Z` is UTC, as ISO 8601 says: put after a local time it moves an order by hours
+        (third-party code).
         """
         try:
             moment = datetime.fromisoformat(text)

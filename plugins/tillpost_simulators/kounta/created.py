@@ -1,7 +1,7 @@
 """What Kounta answers once it has made something: 201, a `Location`, and a body that may say nothing.
 
-The vendor's page promises the status and the header. A shop's plugin in production reads the body `null` after orders
-that were made.
+The vendor's page promises the status and the header. A shop's plugin in production reads the body
+`null` after orders that were made.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from tillpost_simulators.kounta.world import World
 def created(world: World, call: Call, path: str, resource: Json) -> Answer:
     """The answer for a new resource at `path`, which begins with a slash."""
     behaviour = world.behaviour
-    headers = {"Location": f"{base_url(call)}{path}{'.json' if call.path.endswith('.json') else ''}"}
+    headers = {
+        "Location": f"{base_url(call)}{path}{'.json' if call.path.endswith('.json') else ''}"
+    }
     if behaviour.location_missing_once:
         behaviour.location_missing_once -= 1
         headers = {}

@@ -22,7 +22,11 @@ def list_customers(world: World, call: Call) -> Answer:
         return _one(world, call, [who for who in everyone if who.email == query["email"]])
     if {"first_name", "last_name", "phone"} <= query.keys():
         wanted = (query["first_name"], query["last_name"], query["phone"])
-        return _one(world, call, [who for who in everyone if (who.first_name, who.last_name, who.phone) == wanted])
+        return _one(
+            world,
+            call,
+            [who for who in everyone if (who.first_name, who.last_name, who.phone) == wanted],
+        )
     if "reference_id" in query:
         everyone = [who for who in everyone if who.reference_id == query["reference_id"]]
     return paged(world, call, everyone, lambda who: who.id, lambda who: _listed(world, who))
@@ -36,8 +40,8 @@ def get_customer(world: World, call: Call) -> Answer:
 def create_customer(world: World, call: Call) -> Answer:
     """Makes a customer: a first name, and an email or a phone at least (vendor's page).
 
-    unconfirmed: that a second customer with the same email is made too, and the refusal's text; two real calls would
-    tell.
+    unconfirmed: that a second customer with the same email is made too, and the refusal's text; two
+    real calls would tell.
     """
     asked = read(CustomerBody, call.body)
     if not asked.first_name or not (asked.email or asked.phone):
@@ -86,7 +90,9 @@ def _listed(world: World, customer: Customer) -> Json:
 
 
 def _single(world: World, customer: Customer) -> Json:
-    now = world.clock.written(world.clock.now())  # always the present, the vendor's page says: the real one isn't kept
+    now = world.clock.written(
+        world.clock.now()
+    )  # always the present, the vendor's page says: the real one isn't kept
     return _listed(world, customer) | {
         "reference_id": customer.reference_id,
         "email_addresses": [customer.email] if customer.email else [],

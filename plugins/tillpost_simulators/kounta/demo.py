@@ -1,7 +1,8 @@
 """The demo of `tillpost demo`, for Kounta: orders played on the Kounta simulator by `tillpost.demo.scenarios`.
 
-Each row says what is provoked and what is expected. The orders come out of the simulator's own menu. The schedule by
-which an order is looked for is shorter here than a real connection's, so that the demo ends soon.
+Each row says what is provoked and what is expected. The orders come out of the simulator's own
+menu. The schedule by which an order is looked for is shorter here than a real connection's, so that
+the demo ends soon.
 """
 
 from __future__ import annotations
@@ -9,7 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from tillpost import MenuError, PermissionsError, Policy, RegisterOfflineError, StoreClosedError, TaxError
+from tillpost import (
+    MenuError,
+    PermissionsError,
+    Policy,
+    RegisterOfflineError,
+    StoreClosedError,
+    TaxError,
+)
 from tillpost.demo.scenarios import Scenario, drifted, paid
 from tillpost.models.order import Charge, Discount, Line
 from tillpost_simulators.kounta import KountaSimulator
@@ -62,7 +70,10 @@ def scenarios() -> Sequence[Scenario[KountaSimulator]]:
             name="A product taken off the site",
             provoked="The store takes its muffins off this site; they are on the company's menu still.",
             expected="Kounta refuses the product, an import doesn't find it, and a MenuError names the muffin.",
-            order=paid(4, (Line(item_id=str(_MUFFIN), name="Blueberry muffin", quantity=1, unit_price=520),)),
+            order=paid(
+                4,
+                (Line(item_id=str(_MUFFIN), name="Blueberry muffin", quantity=1, unit_price=520),),
+            ),
             provoke=lambda kounta: kounta.withdraw(_MUFFIN),
             mend=_let_a_minute_pass,
             policy=_HEALING,

@@ -1,7 +1,8 @@
 """Kounta's errors: free text, without codes that a caller could rely on.
 
-Where the text sits differs from one third-party client to the next, so every place they look at can be set
-(`ErrorStyle`). Texts that were seen are marked so where they are raised; the others are ours, and say so.
+Where the text sits differs from one third-party client to the next, so every place they look at can
+be set (`ErrorStyle`). Texts that were seen are marked so where they are raised; the others are
+ours, and say so.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ NOT_FOUND = "Not Found"
 class Refusal(Exception):
     """Raised by a handler to refuse a request. Nothing that the request asked for has been done.
 
-    `code` is the short word that OAuth's errors have beside the text. `style` overrides the world's.
+    `code` is the short word that OAuth's errors have beside the text. `style` overrides the
+    world's.
     """
 
     def __init__(
@@ -54,8 +56,8 @@ class Refusal(Exception):
 def bad_request(text: str) -> Refusal:
     """A 400.
 
-    unconfirmed: that Kounta refuses orders with 400; no status of a refused order was seen, and one real refusal
-    would tell.
+    unconfirmed: that Kounta refuses orders with 400; no status of a refused order was seen, and one
+    real refusal would tell.
     """
     return Refusal(400, text)
 
@@ -87,5 +89,7 @@ def of_status(status: int, headers: Mapping[str, str] | None = None) -> Refusal:
 
     unconfirmed: all these texts but "Not Found"; a real answer of each status would tell.
     """
-    text, code = _OF_STATUS.get(status, ("Bad Request" if status < 500 else "Internal Server Error", "error"))
+    text, code = _OF_STATUS.get(
+        status, ("Bad Request" if status < 500 else "Internal Server Error", "error")
+    )
     return Refusal(status, text, code, headers=headers)

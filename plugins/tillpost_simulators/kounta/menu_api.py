@@ -1,7 +1,7 @@
 """The menu: products, what goes with them, categories, taxes, price lists and payment methods (vendor's pages).
 
-Lists are abridged: a product's code and taxes are surely in the single product only. With a site in the path the
-answer is that site's (vendor's page); without one it is the company's.
+Lists are abridged: a product's code and taxes are surely in the single product only. With a site in
+the path the answer is that site's (vendor's page); without one it is the company's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,16 @@ from tillpost_simulators.kounta.order_json import IMAGE
 from tillpost_simulators.kounta.paging import paged
 from tillpost_simulators.kounta.pricing import cents
 from tillpost_simulators.kounta.wire import Json, json_answer
-from tillpost_simulators.kounta.world import ZERO, Choice, OptionSet, PriceList, Product, Site, Tax, World
+from tillpost_simulators.kounta.world import (
+    ZERO,
+    Choice,
+    OptionSet,
+    PriceList,
+    Product,
+    Site,
+    Tax,
+    World,
+)
 
 
 def list_products(world: World, call: Call) -> Answer:
@@ -32,7 +41,14 @@ def list_products(world: World, call: Call) -> Answer:
         and _asked_for(product, site, call)
     ]
     newer = site is not None
-    return paged(world, call, found, lambda item: item.id, lambda item: listed(world, item, site, fields), newer=newer)
+    return paged(
+        world,
+        call,
+        found,
+        lambda item: item.id,
+        lambda item: listed(world, item, site, fields),
+        newer=newer,
+    )
 
 
 def get_product(world: World, call: Call) -> Answer:
@@ -46,8 +62,8 @@ def get_product(world: World, call: Call) -> Answer:
 def list_modifiers(world: World, call: Call) -> Answer:
     """The products that can modify another.
 
-    unconfirmed: which fields a modifier has there; the vendor's page only says that the prices are those of pop-up
-    modifiers. A real answer would tell.
+    unconfirmed: which fields a modifier has there; the vendor's page only says that the prices are
+    those of pop-up modifiers. A real answer would tell.
     """
     product, site = _product(world, call), next(iter(world.sites.values()))
     found = [choice for choice in product.modifiers if world.find(choice.product_id)]
@@ -55,7 +71,12 @@ def list_modifiers(world: World, call: Call) -> Answer:
     def write(choice: Choice) -> Json:
         modifier = world.products[choice.product_id]
         price = world.choice_price(product, modifier, site)
-        return {"id": modifier.id, "name": modifier.name, "code": modifier.code, "unit_price": price}
+        return {
+            "id": modifier.id,
+            "name": modifier.name,
+            "code": modifier.code,
+            "unit_price": price,
+        }
 
     return paged(world, call, found, lambda choice: choice.product_id, write)
 
@@ -90,7 +111,9 @@ def list_taxes(world: World, call: Call) -> Answer:
 
 def list_price_lists(world: World, call: Call) -> Answer:
     """The price lists, without their prices."""
-    return paged(world, call, list(world.price_lists.values()), lambda prices: prices.id, _price_list)
+    return paged(
+        world, call, list(world.price_lists.values()), lambda prices: prices.id, _price_list
+    )
 
 
 def get_price_list(world: World, call: Call) -> Answer:
@@ -114,7 +137,13 @@ def list_payment_methods(world: World, call: Call) -> Answer:
     unconfirmed: whether there are more; a real answer would tell.
     """
     found = list(world.payment_methods.items())
-    return paged(world, call, found, lambda method: method[0], lambda method: {"id": method[0], "name": method[1]})
+    return paged(
+        world,
+        call,
+        found,
+        lambda method: method[0],
+        lambda method: {"id": method[0], "name": method[1]},
+    )
 
 
 def list_inventory(world: World, call: Call) -> Answer:
@@ -124,9 +153,13 @@ def list_inventory(world: World, call: Call) -> Answer:
     found = [
         (product.id, stock)
         for product in world.products.values()
-        if not product.deleted and site.id in product.sites and (stock := product.sites[site.id].stock) is not None
+        if not product.deleted
+        and site.id in product.sites
+        and (stock := product.sites[site.id].stock) is not None
     ]
-    return paged(world, call, found, lambda item: item[0], lambda item: {"id": item[0], "stock": item[1]})
+    return paged(
+        world, call, found, lambda item: item[0], lambda item: {"id": item[0], "stock": item[1]}
+    )
 
 
 def listed(world: World, product: Product, site: Site | None, fields: set[str]) -> Json:
@@ -155,26 +188,32 @@ def single(world: World, product: Product, site: Site | None) -> Json:
     body = listed(world, product, site, {"categories", "option_sets"})
     body |= {"barcode": product.barcode, "taxes": _taxes(world, product)}
     if site is None:
-        # unconfirmed: what `sites` holds; third-party code reads `id` and `stock` of each, a real product would tell.
-        body["sites"] = [{"id": site_id, "stock": at.stock or 0} for site_id, at in product.sites.items()]
+        # unconfirmed: what `sites` holds; third-party code reads `id` and `stock` of each, a real
+        # product would tell.
+        body["sites"] = [
+            {"id": site_id, "stock": at.stock or 0} for site_id, at in product.sites.items()
+        ]
     return body
 
 
 def _fields(world: World, product: Product, site: Site | None, fields: set[str]) -> Json:
     """The fields that the vendor's page lists for `fields`, and that a product here has.
 
-    unconfirmed: what is inside each but for `unit_price_ex_tax` and `unit_tax`, whose names tell; one answer with all
-    of them would tell.
+    unconfirmed: what is inside each but for `unit_price_ex_tax` and `unit_tax`, whose names tell;
+    one answer with all of them would tell.
     """
     price = _price(world, product, site)
     rate = sum((tax.rate for tax in world.taxes_of(product)), ZERO)
     made: Json = {}
     if "categories" in fields:
         made["categories"] = [
-            {"id": category_id, "name": world.categories[category_id]} for category_id in product.category_ids
+            {"id": category_id, "name": world.categories[category_id]}
+            for category_id in product.category_ids
         ]
     if "option_sets" in fields:
-        made["option_sets"] = [_option_set(world, product, each, site) for each in world.sets_of(product)]
+        made["option_sets"] = [
+            _option_set(world, product, each, site) for each in world.sets_of(product)
+        ]
     if "availability" in fields and site is not None:
         made["availability"] = {"is_available": product.sites[site.id].is_available}
     if "unit_price_ex_tax" in fields:
@@ -194,7 +233,11 @@ def _option_set(world: World, product: Product, each: OptionSet, site: Site | No
     unconfirmed: every other field; a product with an option set, read from a real site, would tell.
     """
     at = site or next(iter(world.sites.values()))
-    options = [world.products[option.product_id] for option in each.options if world.find(option.product_id)]
+    options = [
+        world.products[option.product_id]
+        for option in each.options
+        if world.find(option.product_id)
+    ]
     return {
         "id": each.id,
         "name": each.name,
@@ -223,7 +266,11 @@ def _asked_for(product: Product, site: Site | None, call: Call) -> bool:
         and query.get("sku", product.code) == product.code
         and ("tag" not in query or query["tag"] in product.tags)
         and (not ids or str(product.id) in ids.split(","))
-        and ("is_available" not in query or at is None or at.is_available == (query["is_available"] == "true"))
+        and (
+            "is_available" not in query
+            or at is None
+            or at.is_available == (query["is_available"] == "true")
+        )
     )
 
 
@@ -232,8 +279,11 @@ def _price(world: World, product: Product, site: Site | None) -> Decimal:
 
 
 def _stock(product: Product, site: Site | None) -> Decimal:
-    # unconfirmed: what the company's own answer says of stock; we add the sites up, a company with two would tell.
-    sites: Iterable[Decimal | None] = (at.stock for key, at in product.sites.items() if site is None or key == site.id)
+    # unconfirmed: what the company's own answer says of stock; we add the sites up, a company with
+    # two would tell.
+    sites: Iterable[Decimal | None] = (
+        at.stock for key, at in product.sites.items() if site is None or key == site.id
+    )
     return sum((stock for stock in sites if stock is not None), ZERO)
 
 
@@ -246,7 +296,11 @@ def _tax(tax: Tax) -> Json:
 
 
 def _category(world: World, category_id: int) -> Json:
-    return {"id": category_id, "company_id": world.settings.company_id, "name": world.categories[category_id]}
+    return {
+        "id": category_id,
+        "company_id": world.settings.company_id,
+        "name": world.categories[category_id],
+    }
 
 
 def _price_list(prices: PriceList) -> Json:

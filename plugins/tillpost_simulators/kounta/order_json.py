@@ -1,8 +1,9 @@
 """Orders as Kounta writes them: whole one by one, abridged in lists.
 
-Field names are those of the vendor's samples; beside those `sale_number`, `total_tax`, `paid`, `tips`, `taxes`,
-`line_total_ex_tax`, `line_total_tax`, `part_of_option_set` and a payment's `number` are from third-party code, and
-`id_str` from the vendor's text. `total` is in lists, and missing from the single order (third-party code).
+Field names are those of the vendor's samples; beside those `sale_number`, `total_tax`, `paid`,
+`tips`, `taxes`, `line_total_ex_tax`, `line_total_tax`, `part_of_option_set` and a payment's
+`number` are from third-party code, and `id_str` from the vendor's text. `total` is in lists, and
+missing from the single order (third-party code).
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ def single_order(world: World, order: Order) -> Json:
             **_line(line, amount),
             "line_total_ex_tax": amount.total_ex_tax,
             "line_total_tax": amount.total_tax,
-            "taxes": [{"id": tax.id, "name": tax.name, "rate": tax.rate} for tax, _ in amount.taxes],
+            "taxes": [
+                {"id": tax.id, "name": tax.name, "rate": tax.rate} for tax, _ in amount.taxes
+            ],
             "modifiers": line.modifiers,
             "part_of_option_set": False,
         }

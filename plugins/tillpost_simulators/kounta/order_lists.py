@@ -1,7 +1,8 @@
 """Lists of orders: filters combine in the path, ranges in the query (vendor's page: Orders).
 
-`/companies/5678/sites/823/registers/16/orders/complete?created_gte=2019-03-01&value_lt=100`. Orders of every status are
-listed unless the path says otherwise, the newest first (third-party code), the deleted ones only under `deleted`.
+`/companies/5678/sites/823/registers/16/orders/complete?created_gte=2019-03-01&value_lt=100`. Orders
+of every status are listed unless the path says otherwise, the newest first (third-party code), the
+deleted ones only under `deleted`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,13 @@ from tillpost_simulators.kounta.pricing import priced
 from tillpost_simulators.kounta.wire import json_answer
 from tillpost_simulators.kounta.world import Order, World
 
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {"": eq, "_lt": lt, "_lte": le, "_gt": gt, "_gte": ge}
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "": eq,
+    "_lt": lt,
+    "_lte": le,
+    "_gt": gt,
+    "_gte": ge,
+}
 _PAIRS = ("sites", "registers", "staff", "customers")
 _WORDS = {status.lower(): status for status in STATUSES}
 
@@ -39,7 +46,11 @@ class Filter:
 
     def matches(self, order: Order) -> bool:
         """Whether an order is one of these."""
-        own = {"sites": order.site_id, "registers": order.register_id, "customers": order.customer_id}
+        own = {
+            "sites": order.site_id,
+            "registers": order.register_id,
+            "customers": order.customer_id,
+        }
         return (
             order.deleted == self.deleted
             and all(own.get(kind) == wanted for kind, wanted in self.ids.items())
@@ -56,16 +67,25 @@ def list_orders(world: World, call: Call, steps: Sequence[str]) -> Answer:
     found = [
         order
         for order in reversed(world.orders.values())
-        if order.visible_at <= now and wanted.matches(order) and all(check(order) for check in checks)
+        if order.visible_at <= now
+        and wanted.matches(order)
+        and all(check(order) for check in checks)
     ]
-    return paged(world, call, found, lambda order: order.id, lambda order: listed_order(world, order), newer=True)
+    return paged(
+        world,
+        call,
+        found,
+        lambda order: order.id,
+        lambda order: listed_order(world, order),
+        newer=True,
+    )
 
 
 def by_sale_id(world: World, call: Call) -> Answer:
     """One order by its sale id.
 
-    unconfirmed: whether that is the caller's `sale_number`; the sample is `tj4ds8n3`. `sale_id_is_sale_number` has it
-    both ways; a real order looked up by its number would tell.
+    unconfirmed: whether that is the caller's `sale_number`; the sample is `tj4ds8n3`.
+    `sale_id_is_sale_number` has it both ways; a real order looked up by its number would tell.
     """
     asked = call.path_values["sale_id"]
     for order in reversed(world.orders.values()):
@@ -109,7 +129,9 @@ def _ranges(world: World, call: Call) -> list[Callable[[Order], bool]]:
     return checks
 
 
-def _worth(world: World, limit: Decimal, compare: Callable[[Any, Any], bool]) -> Callable[[Order], bool]:
+def _worth(
+    world: World, limit: Decimal, compare: Callable[[Any, Any], bool]
+) -> Callable[[Order], bool]:
     return lambda order: compare(priced(world, order).total, limit)
 
 
@@ -133,7 +155,9 @@ def _made(world: World, text: str, suffix: str) -> Callable[[Order], bool]:
     until = limit + timedelta(days=1)
 
     def check(order: Order) -> bool:
-        made = order.created.replace(microsecond=0)  # as it is written: a limit may lie within that second
+        made = order.created.replace(
+            microsecond=0
+        )  # as it is written: a limit may lie within that second
         return limit <= made < until if not suffix and "T" not in text else compare(made, limit)
 
     return check

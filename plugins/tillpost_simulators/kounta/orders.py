@@ -1,7 +1,7 @@
 """Orders: make, read, change and delete (vendor's page: Orders).
 
-There is no idempotency key: the same body sent twice makes two orders. A new order can stay out of lists, and even out
-of its own address, for a while (third-party code: "eventual consistency").
+There is no idempotency key: the same body sent twice makes two orders. A new order can stay out of
+lists, and even out of its own address, for a while (third-party code: "eventual consistency").
 """
 
 from __future__ import annotations
@@ -17,7 +17,14 @@ from tillpost_simulators.kounta.errors import bad_request, not_at_site, not_foun
 from tillpost_simulators.kounta.order_json import single_order
 from tillpost_simulators.kounta.pricing import priced
 from tillpost_simulators.kounta.register import deliver
-from tillpost_simulators.kounta.wire import LineBody, OrderBody, OrderChange, PaymentBody, json_answer, read
+from tillpost_simulators.kounta.wire import (
+    LineBody,
+    OrderBody,
+    OrderChange,
+    PaymentBody,
+    json_answer,
+    read,
+)
 from tillpost_simulators.kounta.world import Event, Line, Order, Payment, Product, Site, World
 
 STATUSES = ("SUBMITTED", "ON_HOLD", "PENDING", "ACCEPTED", "REJECTED", "COMPLETE")
@@ -97,8 +104,8 @@ def update_order(world: World, call: Call) -> Answer:
 def delete_order(world: World, call: Call) -> Answer:
     """Deletes an order.
 
-    unconfirmed: that an order can be deleted through the API; the vendor's page lists orders that were deleted at the
-    register, and has DELETE among its patterns. A real call would tell.
+    unconfirmed: that an order can be deleted through the API; the vendor's page lists orders that
+    were deleted at the register, and has DELETE among its patterns. A real call would tell.
     """
     order = _gettable(world, call)
     if order.deleted:
@@ -138,8 +145,15 @@ def _return_stock(world: World, order: Order) -> None:
 def _move_stock(world: World, order: Order, sign: int) -> None:
     """Stock may fall below 0: the register sold it first, and nobody refuses what a customer has paid for."""
     for line in order.lines:
-        for product_id in (line.product.id, *(modifier for modifier in line.modifiers if modifier > 0)):
-            at = world.products[product_id].sites.get(order.site_id) if product_id in world.products else None
+        for product_id in (
+            line.product.id,
+            *(modifier for modifier in line.modifiers if modifier > 0),
+        ):
+            at = (
+                world.products[product_id].sites.get(order.site_id)
+                if product_id in world.products
+                else None
+            )
             if at is not None and at.stock is not None:
                 at.stock += sign * line.quantity
 
@@ -147,7 +161,8 @@ def _move_stock(world: World, order: Order, sign: int) -> None:
 def _check(world: World, asked: OrderBody, site: Site, status: str) -> None:
     """Refuses what can't be an order at this site.
 
-    unconfirmed: all texts but the product's and the register's, which were seen; a real refusal of each would tell.
+    unconfirmed: all texts but the product's and the register's, which were seen; a real refusal of
+    each would tell.
     """
     if status not in STATUSES:
         raise bad_request(f"{status} is not a valid status.")
@@ -175,7 +190,11 @@ def sold_at(world: World, product_id: int, site: Site) -> Product:
     """A product that can be sold at a site. Refuses the rest, and does not tell gone from never there."""
     product = world.find(product_id)
     at = product.sites.get(site.id) if product else None
-    if product is None or at is None or (world.settings.refuses_unavailable and not at.is_available):
+    if (
+        product is None
+        or at is None
+        or (world.settings.refuses_unavailable and not at.is_available)
+    ):
         raise not_at_site(product_id)
     return product
 
@@ -185,8 +204,11 @@ def _check_choices(world: World, product: Product, modifiers: Sequence[int]) -> 
         ids = {option.product_id for option in each.options}
         chosen = sum(1 for modifier in modifiers if modifier in ids)
         if chosen < each.minimum or (each.maximum and chosen > each.maximum):
-            # unconfirmed: whether Kounta counts choices at all, and this text; an order without a choice would tell.
-            raise bad_request(f"Option set {each.name} of product #{product.id} has {chosen} options selected.")
+            # unconfirmed: whether Kounta counts choices at all, and this text; an order without a
+            # choice would tell.
+            raise bad_request(
+                f"Option set {each.name} of product #{product.id} has {chosen} options selected."
+            )
 
 
 def _line(world: World, site: Site, body: LineBody, number: int) -> Line:

@@ -1,7 +1,7 @@
 """Lists in pages, in both of Kounta's styles (third-party code).
 
-Newer lists carry `X-Next-Page`, the whole URL of the next page, and the last page has none. Older ones take a request
-header `X-Page`, from 0, and answer `X-Pages`, how many there are.
+Newer lists carry `X-Next-Page`, the whole URL of the next page, and the last page has none. Older
+ones take a request header `X-Page`, from 0, and answer `X-Pages`, how many there are.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ def paged(
 
 def base_url(call: Call) -> str:
     """The address that the caller called, without a path."""
-    return f"{call.headers.get('x-forwarded-proto', 'http')}://{call.headers.get('host', 'localhost')}"
+    return (
+        f"{call.headers.get('x-forwarded-proto', 'http')}://{call.headers.get('host', 'localhost')}"
+    )
 
 
 def _start(call: Call, items: Sequence[T], key: Callable[[T], int]) -> int:
@@ -59,7 +61,9 @@ def _start(call: Call, items: Sequence[T], key: Callable[[T], int]) -> int:
     if CURSOR not in call.query:
         return 0
     after = call.query[CURSOR]
-    return next((place + 1 for place, item in enumerate(items) if str(key(item)) == after), len(items))
+    return next(
+        (place + 1 for place, item in enumerate(items) if str(key(item)) == after), len(items)
+    )
 
 
 def _number(call: Call) -> int:

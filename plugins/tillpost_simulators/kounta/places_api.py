@@ -1,7 +1,7 @@
 """The company, its sites and registers, and whether they are online (vendor's pages: Companies, Sites).
 
-unconfirmed: that a site's tables can be asked for. An integrator's page lists tables of this platform's sites, but no
-vendor's page with their address is known; such a page would tell.
+unconfirmed: that a site's tables can be asked for. An integrator's page lists tables of this
+platform's sites, but no vendor's page with their address is known; such a page would tell.
 """
 
 from __future__ import annotations
@@ -33,7 +33,12 @@ def get_company(world: World, _: Call) -> Answer:
         },
         "addresses": {"count": 1, "updated_at": _SINCE},
         "business_number": "00 000 000 000",
-        "contact_staff_member": {"id": 92402, "first_name": "Ari", "last_name": "Owner", "email": "ari@example.com"},
+        "contact_staff_member": {
+            "id": 92402,
+            "first_name": "Ari",
+            "last_name": "Owner",
+            "email": "ari@example.com",
+        },
         "image": IMAGE,
         "website": "http://127.0.0.1/cafe",
         "currency": world.settings.currency,
@@ -48,7 +53,13 @@ def get_company(world: World, _: Call) -> Answer:
 
 def list_sites(world: World, call: Call) -> Answer:
     """The company's sites."""
-    return paged(world, call, list(world.sites.values()), lambda site: site.id, lambda site: site_json(world, site))
+    return paged(
+        world,
+        call,
+        list(world.sites.values()),
+        lambda site: site.id,
+        lambda site: site_json(world, site),
+    )
 
 
 def get_site(world: World, call: Call) -> Answer:
@@ -62,7 +73,9 @@ def get_site(world: World, call: Call) -> Answer:
 def list_registers(world: World, call: Call) -> Answer:
     """The registers, of the company or of a site."""
     wanted = find_site(world, call).id if "site" in call.path_values else None
-    found = [register for register in world.registers.values() if wanted in (None, register.site_id)]
+    found = [
+        register for register in world.registers.values() if wanted in (None, register.site_id)
+    ]
     return paged(world, call, found, lambda register: register.id, _register)
 
 
@@ -74,16 +87,19 @@ def site_status(world: World, call: Call) -> Answer:
 def company_status(world: World, call: Call) -> Answer:
     """The status of all the company's sites.
 
-    unconfirmed: that it is a list, with `site_id` beside the site's own status; a real answer would tell.
+    unconfirmed: that it is a list, with `site_id` beside the site's own status; a real answer would
+    tell.
     """
-    return json_answer([{"site_id": site.id} | status_of(world, site) for site in world.sites.values()])
+    return json_answer(
+        [{"site_id": site.id} | status_of(world, site) for site in world.sites.values()]
+    )
 
 
 def sites_status(world: World, call: Call) -> Answer:
     """The status of every site that the client can reach.
 
-    unconfirmed: the shape. "A site ID will be shown as online" (vendor's page) may mean an object from id to status;
-    this is the company's answer once more. A real answer would tell.
+    unconfirmed: the shape. "A site ID will be shown as online" (vendor's page) may mean an object
+    from id to status; this is the company's answer once more. A real answer would tell.
     """
     return company_status(world, call)
 
@@ -92,7 +108,8 @@ def status_of(world: World, site: Site) -> Json:
     """A site's status: `online` when a device is in use, `online_ordering` unless it was switched off, and the
     pass-through register's where such printing is enabled (vendor's page).
 
-    unconfirmed: that the last is the word `online` or `offline`, as the others are; a real answer would tell.
+    unconfirmed: that the last is the word `online` or `offline`, as the others are; a real answer
+    would tell.
     """
     body: Json = {"status": _word(world.in_use(site.id)), "online_ordering": _word(site.ordering)}
     register = world.registers.get(site.pass_thru_register_id or 0)
@@ -114,8 +131,18 @@ def _word(online: bool) -> str:
 
 def site_json(world: World, site: Site) -> Json:
     """A site as lists and webhooks have it."""
-    return {"company_id": world.settings.company_id, "id": site.id, "name": site.name, "code": site.code}
+    return {
+        "company_id": world.settings.company_id,
+        "id": site.id,
+        "name": site.name,
+        "code": site.code,
+    }
 
 
 def _register(register: Register) -> Json:
-    return {"id": register.id, "code": register.code, "name": register.name, "site_id": register.site_id}
+    return {
+        "id": register.id,
+        "code": register.code,
+        "name": register.name,
+        "site_id": register.site_id,
+    }

@@ -1,9 +1,10 @@
 """What an order comes to: prices without tax, times quantity and variations, and the tax on top.
 
-unconfirmed: all of this is our reading of samples. They show that prices exclude tax, that a line's price and tax read
-back for one, to the cent and without its variation (1.3636 as 1.36), and which fields there are; not how sums are
-rounded, nor that modifiers add to a line's total and the order's variation to every line's. A handful of real orders
-with odd prices, modifiers and variations would settle it.
+unconfirmed: all of this is our reading of samples. They show that prices exclude tax, that a line's
+price and tax read back for one, to the cent and without its variation (1.3636 as 1.36), and which
+fields there are; not how sums are rounded, nor that modifiers add to a line's total and the order's
+variation to every line's. A handful of real orders with odd prices, modifiers and variations would
+settle it.
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ def priced(world: World, order: Order) -> PricedOrder:
     else:
         total_tax = cents(sum(by_name.values(), ZERO))
         ex_tax = cents(sum((amount for amount, _ in exact), ZERO))
-    return PricedOrder(lines, total_tax, ex_tax + total_tax, {name: cents(tax) for name, tax in by_name.items()})
+    return PricedOrder(
+        lines, total_tax, ex_tax + total_tax, {name: cents(tax) for name, tax in by_name.items()}
+    )
 
 
 def _exact(
@@ -79,9 +82,12 @@ def _exact(
     times = line.quantity * variation * order_variation
     parts = [(line.product, line.unit_price)]
     if not (line.price_sent and world.settings.unit_price_covers_modifiers):
-        # unconfirmed: that taking something off (a negative id) changes no price; a real order would tell.
+        # unconfirmed: that taking something off (a negative id) changes no price; a real order
+        # would tell.
         added = [world.products[product_id] for product_id in line.modifiers if product_id > 0]
-        parts += [(modifier, world.choice_price(line.product, modifier, site)) for modifier in added]
+        parts += [
+            (modifier, world.choice_price(line.product, modifier, site)) for modifier in added
+        ]
     taxes: dict[int, tuple[Tax, Decimal]] = {}
     for product, price in parts:
         for tax in world.taxes_of(product):

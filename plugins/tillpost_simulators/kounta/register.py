@@ -1,7 +1,8 @@
 """The registers: which orders staff see, what they read there, and what they do with them.
 
-An order in the cloud isn't on a register: a device must be in use at the site, and fetch it. On iOS the app is known to
-stop fetching; the order then stays as it was, in sight of nobody (vendor's help page).
+An order in the cloud isn't on a register: a device must be in use at the site, and fetch it. On iOS
+the app is known to stop fetching; the order then stays as it was, in sight of nobody (vendor's help
+page).
 """
 
 from __future__ import annotations
@@ -17,7 +18,12 @@ def deliver(world: World) -> None:
     """Lets every site whose devices are in use and fetch orders have those that wait for it."""
     for order in world.orders.values():
         site = world.sites[order.site_id]
-        if not order.deleted and order.status != "REJECTED" and site.syncing and world.in_use(site.id):
+        if (
+            not order.deleted
+            and order.status != "REJECTED"
+            and site.syncing
+            and world.in_use(site.id)
+        ):
             order.reached = True
 
 
@@ -55,7 +61,9 @@ def _entry(world: World, order: Order) -> LedgerEntry:
         lines=tuple(_line(world, site, line) for line in order.lines),
         charges=charges,
         discounts=discounts,
-        taxes=tuple(LedgerAmount(name=name, amount=_minor(tax)) for name, tax in amounts.taxes.items()),
+        taxes=tuple(
+            LedgerAmount(name=name, amount=_minor(tax)) for name, tax in amounts.taxes.items()
+        ),
         note=_note(world, order),
         fulfilment=order.order_type or "",
         fulfilment_state=order.status,
@@ -63,7 +71,9 @@ def _entry(world: World, order: Order) -> LedgerEntry:
     )
 
 
-def _variation(world: World, order: Order) -> tuple[tuple[LedgerAmount, ...], tuple[LedgerAmount, ...]]:
+def _variation(
+    world: World, order: Order
+) -> tuple[tuple[LedgerAmount, ...], tuple[LedgerAmount, ...]]:
     """What the order's own multiplier adds or takes off."""
     variation = order.price_variation
     if variation is None or variation in (0, 1):
@@ -108,7 +118,9 @@ def _note(world: World, order: Order) -> str:
     """What staff read beside the lines: the notes, the customer, and the payments' references."""
     customer = world.customers.get(order.customer_id or 0)
     who = f"{customer.first_name} {customer.last_name} {customer.phone}".strip() if customer else ""
-    return "\n".join(part for part in (order.notes, who, *(payment.ref for payment in order.payments)) if part)
+    return "\n".join(
+        part for part in (order.notes, who, *(payment.ref for payment in order.payments)) if part
+    )
 
 
 def _minor(amount: Decimal) -> int:

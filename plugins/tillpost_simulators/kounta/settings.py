@@ -1,6 +1,7 @@
 """How the simulated company begins, and how Kounta behaves where its documents leave room.
 
-Everything here can be set, and nothing changes while a simulator runs: what changes then is an action.
+Everything here can be set, and nothing changes while a simulator runs: what changes then is an
+action.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ ErrorStyle = Literal["error_description", "error_message", "message", "error", "
 class KountaSettings:
     """The world at its beginning.
 
-    Limits are requests a minute and token; lags and lifetimes are seconds; `utc_offset_hours` is that of the dates
-    that Kounta writes.
+    Limits are requests a minute and token; lags and lifetimes are seconds; `utc_offset_hours` is
+    that of the dates that Kounta writes.
     """
 
     currency: str = "AUD"

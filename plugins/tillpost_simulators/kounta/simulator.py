@@ -4,9 +4,9 @@
     with serve_in_thread(simulator) as running:
         Till.connect("kounta", **running.settings)
 
-A request passes these, in order: is there such an address, does it say that it wants JSON, does its body say that it is
-JSON, whose is it, is there budget left, is the company its own; then its operation. A refusal anywhere leaves the world
-as it was.
+A request passes these, in order: is there such an address, does it say that it wants JSON, does its
+body say that it is JSON, whose is it, is there budget left, is the company its own; then its
+operation. A refusal anywhere leaves the world as it was.
 """
 
 from __future__ import annotations
@@ -18,7 +18,15 @@ from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
 from tillpost.simulator import Answer, Call, FaultPlan, Ledger, Route
-from tillpost_simulators.kounta import access, customers_api, menu_api, order_lists, orders, places_api, webhooks
+from tillpost_simulators.kounta import (
+    access,
+    customers_api,
+    menu_api,
+    order_lists,
+    orders,
+    places_api,
+    webhooks,
+)
 from tillpost_simulators.kounta import stock as beginning
 from tillpost_simulators.kounta.actions import CompanyActions
 from tillpost_simulators.kounta.errors import Refusal, bad_request, of_status
@@ -51,13 +59,17 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", f"{_COMPANY}/sites/{{site}}/products", menu_api.list_products),
     Operation("GET", f"{_COMPANY}/sites/{{site}}/products/{{product}}", menu_api.get_product),
     Operation("GET", f"{_COMPANY}/sites/{{site}}/categories", menu_api.list_categories),
-    Operation("GET", f"{_COMPANY}/sites/{{site}}/categories/{{category}}/products", menu_api.list_products),
+    Operation(
+        "GET", f"{_COMPANY}/sites/{{site}}/categories/{{category}}/products", menu_api.list_products
+    ),
     Operation("GET", f"{_COMPANY}/sites/{{site}}/inventory", menu_api.list_inventory),
     Operation("GET", f"{_COMPANY}/registers", places_api.list_registers),
     Operation("GET", f"{_COMPANY}/products", menu_api.list_products),
     Operation("GET", f"{_COMPANY}/products/{{product}}", menu_api.get_product),
     Operation("GET", f"{_COMPANY}/products/{{product}}/modifiers", menu_api.list_modifiers),
-    Operation("GET", f"{_COMPANY}/products/{{product}}/categories", menu_api.list_product_categories),
+    Operation(
+        "GET", f"{_COMPANY}/products/{{product}}/categories", menu_api.list_product_categories
+    ),
     Operation("GET", f"{_COMPANY}/categories", menu_api.list_categories),
     Operation("GET", f"{_COMPANY}/categories/{{category}}/products", menu_api.list_products),
     Operation("GET", f"{_COMPANY}/taxes", menu_api.list_taxes),
@@ -95,10 +107,13 @@ _PATTERNS = tuple((operation, _pattern(operation.path)) for operation in OPERATI
 class KountaSimulator(CompanyActions):
     """One company at Kounta, on a server of its own.
 
-    `settings` says how the world begins, and what Kounta leaves open; `faults` is the fault plan to begin with.
+    `settings` says how the world begins, and what Kounta leaves open; `faults` is the fault plan to
+    begin with.
     """
 
-    def __init__(self, settings: KountaSettings | None = None, faults: FaultPlan | None = None) -> None:
+    def __init__(
+        self, settings: KountaSettings | None = None, faults: FaultPlan | None = None
+    ) -> None:
         super().__init__(faults)
         self.settings = settings or KountaSettings()
         self.sender = webhooks.Sender()
@@ -146,7 +161,11 @@ class KountaSimulator(CompanyActions):
 
     def start_afresh(self) -> None:
         """Puts the world back to where it began, or to where `remember` was last called."""
-        self._world = copy.deepcopy(self._beginning) if self._beginning else beginning.new_world(self.settings)
+        self._world = (
+            copy.deepcopy(self._beginning)
+            if self._beginning
+            else beginning.new_world(self.settings)
+        )
         self.sender.forget()
 
     def remember(self) -> None:
@@ -172,8 +191,12 @@ class KountaSimulator(CompanyActions):
         """Kounta's words for a status that no operation chose. A 429 tells when the minute ends."""
         headers: dict[str, str] = {}
         if status == 429:
-            window = self._world.windows.get(self.settings.access_token) or Window(self._world.clock.now())
-            headers = access.budget(self._world, window, self.settings.oauth_limit) | {"X-Ratelimit-Remaining": "0"}
+            window = self._world.windows.get(self.settings.access_token) or Window(
+                self._world.clock.now()
+            )
+            headers = access.budget(self._world, window, self.settings.oauth_limit) | {
+                "X-Ratelimit-Remaining": "0"
+            }
         if retry_after is not None:
             headers["Retry-After"] = str(retry_after)
         return of_status(status, headers).answer(self._world.behaviour.error_style)
@@ -222,13 +245,17 @@ class KountaSimulator(CompanyActions):
 
 def _find(method: str, path: str) -> tuple[Handler, dict[str, str]]:
     """The operation at an address. Refuses an address that there isn't, and a method that it doesn't have."""
-    hits = [(operation, hit) for operation, pattern in _PATTERNS if (hit := pattern.fullmatch(path))]
+    hits = [
+        (operation, hit) for operation, pattern in _PATTERNS if (hit := pattern.fullmatch(path))
+    ]
     for operation, hit in hits:
         if operation.method == method:
             return operation.handler, hit.groupdict()
     steps = path.split("/")
     if method == "GET" and steps[0] == "companies" and "orders" in steps[2:]:
-        return lambda world, call: order_lists.list_orders(world, call, steps[2:]), {"company": steps[1]}
+        return lambda world, call: order_lists.list_orders(world, call, steps[2:]), {
+            "company": steps[1]
+        }
     raise of_status(405 if hits else 404)
 
 

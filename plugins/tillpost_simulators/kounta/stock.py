@@ -1,9 +1,10 @@
 """The world as it begins: one company, two sites, a token, and a menu with one of each kind of oddity.
 
-The menu fits the sample orders: a flat white (7302, with oat milk 228) and a BLT toastie (5312). Beside them there are
-products for charges, tips and discounts, one that is at no site, one at another site only, one hidden online, one
-unavailable, one without stock, one without a tax, an option set that wants a choice, a product that mixes option sets
-with modifiers, and enough small things for a second page. Prices exclude tax.
+The menu fits the sample orders: a flat white (7302, with oat milk 228) and a BLT toastie (5312).
+Beside them there are products for charges, tips and discounts, one that is at no site, one at
+another site only, one hidden online, one unavailable, one without stock, one without a tax, an
+option set that wants a choice, a product that mixes option sets with modifiers, and enough small
+things for a second page. Prices exclude tax.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ def new_world(settings: KountaSettings) -> World:
     )
     world = World(settings, clock, behaviour)
     here = settings.site_id
-    world.sites[here] = Site(here, "Cafe", "CAFE", price_list_id=236, pass_thru_register_id=REGISTER_ID)
+    world.sites[here] = Site(
+        here, "Cafe", "CAFE", price_list_id=236, pass_thru_register_id=REGISTER_ID
+    )
     world.sites[OTHER_SITE_ID] = Site(OTHER_SITE_ID, "Kiosk", "KIOSK", price_list_id=201)
     for register in (
         Register(REGISTER_ID, "P1", "POS 1", here),
@@ -66,7 +69,9 @@ def new_world(settings: KountaSettings) -> World:
     world.tokens[settings.access_token] = Token(expires_at, settings.refresh_token)
     world.price_lists[201] = PriceList(201, "Store Prices")
     world.price_lists[236] = PriceList(236, "Online Prices", parent_id=201)
-    world.customers[389427] = Customer(389427, "Jamie", "McDonald", "jamie@example.com", "+61287654321")
+    world.customers[389427] = Customer(
+        389427, "Jamie", "McDonald", "jamie@example.com", "+61287654321"
+    )
     if settings.stocked:
         _stock(world, here)
     return world
@@ -102,8 +107,12 @@ def _stock(world: World, here: int) -> None:
     world.categories |= {_COFFEE: "Coffee", _FOOD: "Food", _OTHER: "Other", _EXTRAS: "Extras"}
     world.taxes[OTHER_TAX_ID] = Tax(OTHER_TAX_ID, "WET", "Wine Equalisation Tax", Decimal("0.29"))
     both = [here, OTHER_SITE_ID]
-    white = add_product(world, 7302, "Flat white, regular", "5", "FW-R", category=_COFFEE, sites=both)
-    large = add_product(world, 7303, "Flat white, large", "5.9091", "FW-L", category=_COFFEE, sites=both)
+    white = add_product(
+        world, 7302, "Flat white, regular", "5", "FW-R", category=_COFFEE, sites=both
+    )
+    large = add_product(
+        world, 7303, "Flat white, large", "5.9091", "FW-L", category=_COFFEE, sites=both
+    )
     add_product(world, 7310, "Long black", "4.5455", "LB-R", category=_COFFEE, sites=both)
     add_product(world, 5312, "BLT toastie", "13.1818", "BLT", category=_FOOD)
     add_product(world, 6105, "Blueberry muffin", "4.5455", "MUF", category=_FOOD)
@@ -114,7 +123,14 @@ def _stock(world: World, here: int) -> None:
     _stock_amounts(world)
     for number in range(1, 21):
         price = Decimal(200 + 5 * number) / 110
-        add_product(world, 7400 + number, f"Tea no. {number}", round(price, 4), f"TEA-{number}", category=_OTHER)
+        add_product(
+            world,
+            7400 + number,
+            f"Tea no. {number}",
+            round(price, 4),
+            f"TEA-{number}",
+            category=_OTHER,
+        )
 
 
 def _stock_modifiers(world: World, *coffees: Product) -> None:
@@ -139,16 +155,29 @@ def _stock_option_sets(world: World) -> None:
     ):
         add_product(world, product_id, name, price, code, category=_EXTRAS)
     world.option_sets[61] = OptionSet(61, "How cooked", 1, 1, [Choice(240), Choice(241)])
-    world.option_sets[62] = OptionSet(62, "Sauces", 0, 2, [Choice(250), Choice(251), Choice(252, Decimal("0.4545"))])
+    world.option_sets[62] = OptionSet(
+        62, "Sauces", 0, 2, [Choice(250), Choice(251), Choice(252, Decimal("0.4545"))]
+    )
     burger = add_product(world, BURGER_ID, "Cheeseburger", "17.2727", "CB", category=_FOOD)
     burger.option_set_ids = [61, 62]
     mixed = add_product(world, MIXED_ID, "Chicken burger", "18.1818", "CHB", category=_FOOD)
-    mixed.option_set_ids, mixed.modifiers = [62], [Choice(231)]  # a setup that Kounta doesn't support
+    mixed.option_set_ids, mixed.modifiers = (
+        [62],
+        [Choice(231)],
+    )  # a setup that Kounta doesn't support
 
 
 def _stock_oddities(world: World, here: int) -> None:
     add_product(world, NOWHERE_ID, "Christmas pudding", "8.1818", "PUD", category=_FOOD, sites=[])
-    add_product(world, ELSEWHERE_ID, "Avocado toast", "14.5455", "AVO", category=_FOOD, sites=[OTHER_SITE_ID])
+    add_product(
+        world,
+        ELSEWHERE_ID,
+        "Avocado toast",
+        "14.5455",
+        "AVO",
+        category=_FOOD,
+        sites=[OTHER_SITE_ID],
+    )
     hidden = add_product(world, HIDDEN_ID, "Staff meal", "5", "STAFF", category=_FOOD)
     hidden.sites[here].show_online = False
     unavailable = add_product(world, UNAVAILABLE_ID, "Lamington", "5.4545", "LAM", category=_FOOD)
@@ -157,7 +186,9 @@ def _stock_oddities(world: World, here: int) -> None:
     none_left.sites[here].stock = Decimal(0)
     add_product(world, NO_TAX_ID, "Bread loaf", "8", "LOAF", category=_FOOD, tax_ids=[])
     taxes = [TAX_ID, OTHER_TAX_ID]
-    add_product(world, TWO_TAXES_ID, "Gruner Veltliner", "50", "WINE", category=_OTHER, tax_ids=taxes)
+    add_product(
+        world, TWO_TAXES_ID, "Gruner Veltliner", "50", "WINE", category=_OTHER, tax_ids=taxes
+    )
 
 
 def _stock_amounts(world: World) -> None:
@@ -166,4 +197,6 @@ def _stock_amounts(world: World) -> None:
     add_product(world, DELIVERY_ID, "Delivery", "0", "X-DEL", category=_OTHER)
     add_product(world, TIP_ID, "Tip", "0", "X-TIP", category=_OTHER, tax_ids=[])
     add_product(world, DISCOUNT_ID, "Online discount", "0", "X-DIS", category=_OTHER)
-    add_product(world, TICKET_ID, "Order needs attention", "0", "X-ATT", category=_OTHER, tax_ids=[])
+    add_product(
+        world, TICKET_ID, "Order needs attention", "0", "X-ATT", category=_OTHER, tax_ids=[]
+    )

@@ -1,11 +1,14 @@
 """What Kounta tells by itself: subscriptions, and the sending of signed requests.
 
-`X-Kounta-Signature` is the hex HMAC-SHA256 of the raw body (third-party code that cites the vendor's page).
+`X-Kounta-Signature` is the hex HMAC-SHA256 of the raw body (third-party code that cites the
+vendor's page).
 
-unconfirmed: which secret is the key, what a `callback_uri` is sent and whether that is signed. Here both kinds get the
-whole order, and webhooks of sites the site, signed with `webhook_secret`. One callback of a real order would tell.
+unconfirmed: which secret is the key, what a `callback_uri` is sent and whether that is signed. Here
+both kinds get the whole order, and webhooks of sites the site, signed with `webhook_secret`. One
+callback of a real order would tell.
 
-unconfirmed: that a site is `sites/updated` when online ordering is switched; doing so in a trial account would tell.
+unconfirmed: that a site is `sites/updated` when online ordering is switched; doing so in a trial
+account would tell.
 """
 
 from __future__ import annotations
@@ -51,7 +54,9 @@ def due(world: World) -> Iterator[Sent]:
     events, world.events = world.events, []
     for event in events:
         order = world.orders[event.order_id] if event.order_id is not None else None
-        about = single_order(world, order) if order else site_json(world, world.sites[event.site_id])
+        about = (
+            single_order(world, order) if order else site_json(world, world.sites[event.site_id])
+        )
         body = to_json(about).encode()
         if order is not None and order.callback_uri is not None:
             yield sent(world, order.callback_uri, "", body)
@@ -61,7 +66,9 @@ def due(world: World) -> Iterator[Sent]:
                 yield sent(world, hook.address, hook.topic, body, hook.headers)
 
 
-def sent(world: World, url: str, topic: str, body: bytes, headers: dict[str, str] | None = None) -> Sent:
+def sent(
+    world: World, url: str, topic: str, body: bytes, headers: dict[str, str] | None = None
+) -> Sent:
     """A request, signed."""
     signature = hmac.new(world.settings.webhook_secret.encode(), body, hashlib.sha256).hexdigest()
     all_headers = {**(headers or {}), "Content-Type": "application/json", SIGNATURE: signature}
@@ -103,14 +110,26 @@ def _on_loopback(url: str) -> bool:
 
 def _post(request: Sent) -> None:
     try:
-        httpx.post(request.url, content=request.body, headers=dict(request.headers), timeout=5, trust_env=False)
+        httpx.post(
+            request.url,
+            content=request.body,
+            headers=dict(request.headers),
+            timeout=5,
+            trust_env=False,
+        )
     except httpx.HTTPError as error:
         log.warning("a webhook could not be sent to %s: %s", request.url, type(error).__name__)
 
 
 def list_webhooks(world: World, call: Call) -> Answer:
     """The subscriptions."""
-    return paged(world, call, list(world.webhooks.values()), lambda hook: hook.id, lambda hook: _written(world, hook))
+    return paged(
+        world,
+        call,
+        list(world.webhooks.values()),
+        lambda hook: hook.id,
+        lambda hook: _written(world, hook),
+    )
 
 
 def get_webhook(world: World, call: Call) -> Answer:
@@ -126,7 +145,14 @@ def create_webhook(world: World, call: Call) -> Answer:
     _check_headers(asked.headers)
     now = world.clock.now()
     hook = Webhook(
-        world.new_id(), asked.topic, asked.address, asked.format, now, now, asked.filter or {}, asked.headers or {}
+        world.new_id(),
+        asked.topic,
+        asked.address,
+        asked.format,
+        now,
+        now,
+        asked.filter or {},
+        asked.headers or {},
     )
     world.webhooks[hook.id] = hook
     path = f"/v1/companies/{world.settings.company_id}/webhooks/{hook.id}"

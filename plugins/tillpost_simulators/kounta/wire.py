@@ -25,14 +25,20 @@ def to_json(value: object) -> str:
             return (plain.rstrip("0").rstrip(".") or "0") if "." in plain else plain
         case dict():
             members = cast("dict[str, object]", value).items()
-            return "{" + ", ".join(f"{json.dumps(name)}: {to_json(member)}" for name, member in members) + "}"
+            return (
+                "{"
+                + ", ".join(f"{json.dumps(name)}: {to_json(member)}" for name, member in members)
+                + "}"
+            )
         case list() | tuple():
             return "[" + ", ".join(to_json(item) for item in cast("list[object]", value)) + "]"
         case _:
             return json.dumps(value)
 
 
-def json_answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+def json_answer(
+    value: object, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Answer:
     """An answer whose body is `value` as JSON."""
     return Answer(status, to_json(value).encode(), headers=headers or {})
 

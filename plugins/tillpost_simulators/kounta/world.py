@@ -294,14 +294,21 @@ class World:
 
     def choice_price(self, product: Product, modifier: Product, site: Site) -> Decimal:
         """What a modifier costs with a product: what the product or its option sets say, else the modifier's own."""
-        for choice in (*product.modifiers, *(option for each in self.sets_of(product) for option in each.options)):
+        for choice in (
+            *product.modifiers,
+            *(option for each in self.sets_of(product) for option in each.options),
+        ):
             if choice.product_id == modifier.id and choice.unit_price is not None:
                 return choice.unit_price
         return self.price_of(modifier, site)
 
     def sets_of(self, product: Product) -> list[OptionSet]:
         """A product's option sets."""
-        return [self.option_sets[set_id] for set_id in product.option_set_ids if set_id in self.option_sets]
+        return [
+            self.option_sets[set_id]
+            for set_id in product.option_set_ids
+            if set_id in self.option_sets
+        ]
 
     def registers_of(self, site_id: int) -> Iterator[Register]:
         """A site's registers."""

@@ -8,8 +8,9 @@
         running.simulator.recreate_variation("7302")
         running.simulator.ledger().shown
 
-Where Square's documents are silent it does the strictest plausible thing, and a comment `# unconfirmed:` says so.
-Webhooks, refunds, card payments, shipments and discounts from the catalogue are not simulated.
+Where Square's documents are silent it does the strictest plausible thing, and a comment `#
+unconfirmed:` says so. Webhooks, refunds, card payments, shipments and discounts from the catalogue
+are not simulated.
 """
 
 from tillpost_simulators.square.simulator import SquareSimulator

@@ -36,9 +36,13 @@ def check_version(call: Call) -> str:
     except ValueError:
         known = False
     if not known:
-        raise bad_request("INVALID_SQUARE_VERSION_FORMAT", f"`{version}` is not a valid Square-Version.")
+        raise bad_request(
+            "INVALID_SQUARE_VERSION_FORMAT", f"`{version}` is not a valid Square-Version."
+        )
     if version > API_VERSION:
-        raise bad_request("API_VERSION_INCOMPATIBLE", f"The simulator knows Square as of {API_VERSION}.")
+        raise bad_request(
+            "API_VERSION_INCOMPATIBLE", f"The simulator knows Square as of {API_VERSION}."
+        )
     return version
 
 
@@ -49,9 +53,13 @@ def check_access(world: World, call: Call, scopes: Sequence[str]) -> Token:
     if token is None:
         raise Refusal(401, Problem("UNAUTHORIZED", "This request could not be authorized."))
     if token.revoked:
-        raise Refusal(401, Problem("ACCESS_TOKEN_REVOKED", "The provided access token has been revoked."))
+        raise Refusal(
+            401, Problem("ACCESS_TOKEN_REVOKED", "The provided access token has been revoked.")
+        )
     if token.expires_at <= world.clock.now():
-        raise Refusal(401, Problem("ACCESS_TOKEN_EXPIRED", "The provided access token has expired."))
+        raise Refusal(
+            401, Problem("ACCESS_TOKEN_EXPIRED", "The provided access token has expired.")
+        )
     lacking = [scope for scope in scopes if scope not in token.scopes]
     if lacking:
         detail = (
@@ -67,7 +75,9 @@ def token_status(world: World, call: Call) -> Answer:
     try:
         token = check_access(world, call, ())
     except Refusal as refusal:
-        raise Refusal(401, Problem("UNAUTHORIZED", "This request could not be authorized.")) from refusal
+        raise Refusal(
+            401, Problem("UNAUTHORIZED", "This request could not be authorized.")
+        ) from refusal
     return Answer.of(
         {
             "scopes": sorted(token.scopes),
@@ -81,10 +91,16 @@ def token_status(world: World, call: Call) -> Answer:
 def authorize(world: World, call: Call) -> Answer:
     """The page where a seller agrees, who here agrees at once: back to the redirect URL with a code."""
     if call.query.get("client_id") != world.settings.client_id:
-        raise Refusal(400, Problem("BAD_REQUEST", "No application with this client_id.", "client_id"))
+        raise Refusal(
+            400, Problem("BAD_REQUEST", "No application with this client_id.", "client_id")
+        )
     code = grant_code(world, call.query.get("scope", "").replace("+", " ").split())
-    back = {"code": code, "response_type": "code"} | ({"state": call.query["state"]} if "state" in call.query else {})
-    return Answer(status=302, headers={"Location": f"{world.settings.redirect_url}?{urlencode(back)}"})
+    back = {"code": code, "response_type": "code"} | (
+        {"state": call.query["state"]} if "state" in call.query else {}
+    )
+    return Answer(
+        status=302, headers={"Location": f"{world.settings.redirect_url}?{urlencode(back)}"}
+    )
 
 
 def grant_code(world: World, scopes: Sequence[str]) -> str:
@@ -97,17 +113,26 @@ def grant_code(world: World, scopes: Sequence[str]) -> str:
 def obtain_token(world: World, call: Call) -> Answer:
     """spec: ObtainToken, for the code flow: authorization_code and refresh_token.
 
-    unconfirmed: the codes and texts of the refusals; calls with a wrong secret, code and refresh token would tell.
+    unconfirmed: the codes and texts of the refusals; calls with a wrong secret, code and refresh
+    token would tell.
     """
     asked = read(ObtainToken, call.body)
-    if asked.client_id != world.settings.client_id or asked.client_secret != world.settings.client_secret:
-        raise Refusal(401, Problem("UNAUTHORIZED", "Not authorized: client_id or client_secret is wrong."))
+    if (
+        asked.client_id != world.settings.client_id
+        or asked.client_secret != world.settings.client_secret
+    ):
+        raise Refusal(
+            401, Problem("UNAUTHORIZED", "Not authorized: client_id or client_secret is wrong.")
+        )
     if asked.grant_type == "authorization_code":
         if asked.code is None:
             raise missing("code")
         granted = world.codes.pop(asked.code, None)
         if granted is None:
-            raise Refusal(401, Problem("UNAUTHORIZED", "Authorization code not found or already used.", "code"))
+            raise Refusal(
+                401,
+                Problem("UNAUTHORIZED", "Authorization code not found or already used.", "code"),
+            )
         refresh_token = f"refresh-{world.new_id('refresh', 40)}"
     elif asked.grant_type == "refresh_token":
         if asked.refresh_token is None:
@@ -115,7 +140,9 @@ def obtain_token(world: World, call: Call) -> Answer:
         refresh_token = asked.refresh_token
         granted = _granted(world, refresh_token)
     else:
-        raise bad_request("INVALID_VALUE", f"`{asked.grant_type}` is not a grant type.", "grant_type")
+        raise bad_request(
+            "INVALID_VALUE", f"`{asked.grant_type}` is not a grant type.", "grant_type"
+        )
     scopes = granted & set(asked.scopes) if asked.scopes else granted
     return _issue(world, scopes, refresh_token, short_lived=bool(asked.short_lived))
 
@@ -124,7 +151,9 @@ def _granted(world: World, refresh_token: str) -> set[str]:
     """The scopes that the seller agreed to, unless that has been withdrawn."""
     issued = [token for token in world.tokens.values() if token.refresh_token == refresh_token]
     if not issued or refresh_token in world.revoked_refresh_tokens:
-        raise Refusal(401, Problem("UNAUTHORIZED", "The refresh token is not valid.", "refresh_token"))
+        raise Refusal(
+            401, Problem("UNAUTHORIZED", "The refresh token is not valid.", "refresh_token")
+        )
     return set(issued[-1].scopes)
 
 
@@ -150,7 +179,9 @@ def revoke_token(world: World, call: Call) -> Answer:
         raise Refusal(401, Problem("UNAUTHORIZED", "This request could not be authorized."))
     asked = read(RevokeToken, call.body)
     if (asked.access_token is None) == (asked.merchant_id is None):
-        raise bad_request("BAD_REQUEST", "Exactly one of `access_token` and `merchant_id` must be set.")
+        raise bad_request(
+            "BAD_REQUEST", "Exactly one of `access_token` and `merchant_id` must be set."
+        )
     if asked.client_id != world.settings.client_id:
         raise bad_request("INVALID_VALUE", "No application with this client_id.", "client_id")
     named = world.tokens.get(asked.access_token or "")

@@ -1,8 +1,8 @@
 """What can happen to a merchant at Square between two requests: the menu drifts, staff act, a token goes.
 
-Every action can be called on the simulator in a test, and by name on its control address. Variations, modifiers and
-taxes are named by their id, orders by their id or by the caller's reference. Prices are in minor units. An id that
-isn't known raises LookupError.
+Every action can be called on the simulator in a test, and by name on its control address.
+Variations, modifiers and taxes are named by their id, orders by their id or by the caller's
+reference. Prices are in minor units. An id that isn't known raises LookupError.
 """
 
 from __future__ import annotations
@@ -52,16 +52,30 @@ class MerchantActions(Simulator):
             tax_ids=[tax.id for tax in catalogue.of(c.Tax)] if tax_ids is None else tax_ids,
             modifier_limits=[c.ModifierLimits(list_id) for list_id in modifier_list_ids or ()],
         )
-        return add_item(catalogue, item, c.Variation(variation_id, name=variation_name, sku=sku, price=price)).id
+        return add_item(
+            catalogue, item, c.Variation(variation_id, name=variation_name, sku=sku, price=price)
+        ).id
 
     @action
-    def add_variation(self, item_id: str, variation_id: str, name: str, price: int | None, sku: str = "") -> None:
+    def add_variation(
+        self, item_id: str, variation_id: str, name: str, price: int | None, sku: str = ""
+    ) -> None:
         """Adds a variation to an item."""
         item = self.world.catalogue.get(c.Item, item_id)
         item.variation_ids.append(variation_id)
         ordinal = len(item.variation_ids) - 1
         self.world.catalogue.add(
-            c.Variation(variation_id, 0, "", False, item_id=item_id, name=name, sku=sku, price=price, ordinal=ordinal)
+            c.Variation(
+                variation_id,
+                0,
+                "",
+                False,
+                item_id=item_id,
+                name=name,
+                sku=sku,
+                price=price,
+                ordinal=ordinal,
+            )
         )
 
     @action
@@ -76,8 +90,13 @@ class MerchantActions(Simulator):
         allow_quantities: bool = False,
     ) -> None:
         """Adds a modifier list: `modifiers` maps each id to a name and a price. A limit of 0 is none."""
-        made = [c.Modifier(modifier_id, name=label, price=price) for modifier_id, (label, price) in modifiers.items()]
-        new = c.ModifierList(list_id, name=name, minimum=minimum, maximum=maximum, allow_quantities=allow_quantities)
+        made = [
+            c.Modifier(modifier_id, name=label, price=price)
+            for modifier_id, (label, price) in modifiers.items()
+        ]
+        new = c.ModifierList(
+            list_id, name=name, minimum=minimum, maximum=maximum, allow_quantities=allow_quantities
+        )
         add_modifier_list(self.world.catalogue, new, *made)
 
     @action
@@ -96,7 +115,9 @@ class MerchantActions(Simulator):
         catalogue = self.world.catalogue
         old = catalogue.get(c.Variation, variation_id)
         item = catalogue.get(c.Item, old.item_id)
-        new = replace(old, id=new_id or self.world.new_id("variation", 24), overrides=dict(old.overrides))
+        new = replace(
+            old, id=new_id or self.world.new_id("variation", 24), overrides=dict(old.overrides)
+        )
         item.variation_ids[item.variation_ids.index(old.id)] = new.id
         catalogue.add(new)
         catalogue.delete(old)
@@ -113,7 +134,9 @@ class MerchantActions(Simulator):
         catalogue = self.world.catalogue
         old = catalogue.get(c.Modifier, modifier_id)
         modifier_list = catalogue.get(c.ModifierList, old.modifier_list_id)
-        new = replace(old, id=new_id or self.world.new_id("modifier", 24), overrides=dict(old.overrides))
+        new = replace(
+            old, id=new_id or self.world.new_id("modifier", 24), overrides=dict(old.overrides)
+        )
         modifier_list.modifier_ids[modifier_list.modifier_ids.index(old.id)] = new.id
         catalogue.add(new)
         catalogue.delete(old)
@@ -140,19 +163,27 @@ class MerchantActions(Simulator):
 
     @action
     def sell_out(
-        self, object_id: str, sold_out: bool = True, until: str | None = None, location_id: str | None = None
+        self,
+        object_id: str,
+        sold_out: bool = True,
+        until: str | None = None,
+        location_id: str | None = None,
     ) -> None:
         """Marks a variation or a modifier as sold out at a location (the till's own), or as back.
 
         `until` is the RFC 3339 time when it is back by itself; a modifier has none.
         """
         entry = self._variation_or_modifier(object_id)
-        override = entry.overrides.setdefault(location_id or self.world.settings.location_id, c.Override())
+        override = entry.overrides.setdefault(
+            location_id or self.world.settings.location_id, c.Override()
+        )
         override.sold_out, override.sold_out_until = sold_out, until
         self.world.catalogue.touch(entry)
 
     @action
-    def withdraw(self, object_id: str, withdrawn: bool = True, location_id: str | None = None) -> None:
+    def withdraw(
+        self, object_id: str, withdrawn: bool = True, location_id: str | None = None
+    ) -> None:
         """Takes any catalogue object off a location (the till's own), or puts it back."""
         entry = self.world.catalogue.get(c.Entry, object_id)
         here = location_id or self.world.settings.location_id
@@ -172,7 +203,9 @@ class MerchantActions(Simulator):
         self.world.catalogue.touch(item)
 
     @action
-    def set_modifier_limits(self, list_id: str, minimum: int, maximum: int, item_id: str | None = None) -> None:
+    def set_modifier_limits(
+        self, list_id: str, minimum: int, maximum: int, item_id: str | None = None
+    ) -> None:
         """Sets a modifier list's limits, or those of one item for it. A maximum of 0 is none."""
         catalogue = self.world.catalogue
         if item_id is None:
@@ -321,8 +354,14 @@ class MerchantActions(Simulator):
         """The order under an id, or the latest on the register that carries a reference."""
         stored = self.world.orders.get(order)
         if stored is None:
-            named = [stored for stored in self.world.orders.values() if stored.order.reference_id == order]
-            stored = next((one for one in reversed(named) if one.settled), named[-1] if named else None)
+            named = [
+                stored
+                for stored in self.world.orders.values()
+                if stored.order.reference_id == order
+            ]
+            stored = next(
+                (one for one in reversed(named) if one.settled), named[-1] if named else None
+            )
         if stored is None:
             raise LookupError(f"no order {order!r}")
         return stored

@@ -1,8 +1,8 @@
 """An order's discounts, service charges and taxes before they are priced: complete, consistent, and the automatic ones.
 
-With `pricing_options.auto_apply_taxes`, a catalogue line gets the taxes of its item, and an ad hoc line those that
-apply to custom amounts (developer documentation: Apply catalog taxes). Taxes that the request lists come on top, even
-the same one a second time; that too is documented.
+With `pricing_options.auto_apply_taxes`, a catalogue line gets the taxes of its item, and an ad hoc
+line those that apply to custom amounts (developer documentation: Apply catalog taxes). Taxes that
+the request lists come on top, even the same one a second time; that too is documented.
 """
 
 from __future__ import annotations
@@ -12,7 +12,15 @@ from typing import Literal
 
 from tillpost_simulators.square import catalogue as c
 from tillpost_simulators.square.errors import bad_request, missing, not_found
-from tillpost_simulators.square.wire import AppliedTax, Discount, LineItem, Money, Order, ServiceCharge, Tax
+from tillpost_simulators.square.wire import (
+    AppliedTax,
+    Discount,
+    LineItem,
+    Money,
+    Order,
+    ServiceCharge,
+    Tax,
+)
 from tillpost_simulators.square.world import World
 
 
@@ -38,9 +46,13 @@ def _complete_discount(world: World, discount: Discount, path: str) -> None:
     if not discount.name:
         raise missing(f"{path}.name")
     _check_one_of(world, discount.percentage, discount.amount_money, path)
-    kind: Literal["FIXED_PERCENTAGE", "FIXED_AMOUNT"] = "FIXED_PERCENTAGE" if discount.percentage else "FIXED_AMOUNT"
+    kind: Literal["FIXED_PERCENTAGE", "FIXED_AMOUNT"] = (
+        "FIXED_PERCENTAGE" if discount.percentage else "FIXED_AMOUNT"
+    )
     if discount.type not in (None, kind):
-        raise bad_request("INVALID_VALUE", f"A discount of this kind has the type {kind}.", f"{path}.type")
+        raise bad_request(
+            "INVALID_VALUE", f"A discount of this kind has the type {kind}.", f"{path}.type"
+        )
     discount.type = kind
     discount.uid = discount.uid or world.new_uid()
     # unconfirmed: the scope of a discount or a tax that names none; a sandbox order would tell.
@@ -58,10 +70,15 @@ def _complete_charge(world: World, charge: ServiceCharge, path: str) -> None:
     if charge.calculation_phase is None:
         raise missing(f"{path}.calculation_phase")
     if charge.calculation_phase == "TOTAL_PHASE" and charge.taxable:
-        raise bad_request("INVALID_VALUE", "A service charge of the TOTAL_PHASE can't be taxable.", f"{path}.taxable")
+        raise bad_request(
+            "INVALID_VALUE",
+            "A service charge of the TOTAL_PHASE can't be taxable.",
+            f"{path}.taxable",
+        )
     apportioned = charge.calculation_phase.startswith("APPORTIONED")
     if apportioned != (charge.treatment_type == "APPORTIONED_TREATMENT"):
-        # unconfirmed: whether the phase alone is enough for an apportioned charge; a sandbox order would tell.
+        # unconfirmed: whether the phase alone is enough for an apportioned charge; a sandbox order
+        # would tell.
         detail = "The treatment type doesn't fit the calculation phase."
         raise bad_request("INVALID_VALUE", detail, f"{path}.treatment_type")
     charge.uid = charge.uid or world.new_uid()
@@ -78,7 +95,9 @@ def _check_one_of(world: World, percentage: str | None, amount: Money | None, pa
         raise bad_request("BAD_REQUEST", detail, f"{path}.amount_money")
     world.check_currency(amount, f"{path}.amount_money")
     if amount is not None and amount.amount < 0:
-        raise bad_request("VALUE_TOO_LOW", "The amount must not be negative.", f"{path}.amount_money.amount")
+        raise bad_request(
+            "VALUE_TOO_LOW", "The amount must not be negative.", f"{path}.amount_money.amount"
+        )
 
 
 def _complete_tax(world: World, tax: Tax, location_id: str, path: str) -> None:
@@ -103,8 +122,14 @@ def _check_uids(order: Order) -> None:
     taxes = {tax.uid for tax in order.taxes or ()}
     discounts = {discount.uid for discount in order.discounts or ()}
     parts: Sequence[tuple[str, LineItem | ServiceCharge]] = [
-        *((f"order.line_items[{index}]", line) for index, line in enumerate(order.line_items or ())),
-        *((f"order.service_charges[{index}]", charge) for index, charge in enumerate(order.service_charges or ())),
+        *(
+            (f"order.line_items[{index}]", line)
+            for index, line in enumerate(order.line_items or ())
+        ),
+        *(
+            (f"order.service_charges[{index}]", charge)
+            for index, charge in enumerate(order.service_charges or ())
+        ),
     ]
     for path, part in parts:
         for place, applied in enumerate(part.applied_taxes or ()):
@@ -115,21 +140,30 @@ def _check_uids(order: Order) -> None:
             for place, taken in enumerate(part.applied_discounts or ()):
                 if taken.discount_uid not in discounts:
                     field = f"{path}.applied_discounts[{place}].discount_uid"
-                    raise bad_request("INVALID_VALUE", f"There is no discount `{taken.discount_uid}`.", field)
+                    raise bad_request(
+                        "INVALID_VALUE", f"There is no discount `{taken.discount_uid}`.", field
+                    )
 
 
 def _forget_what_has_gone(order: Order) -> None:
     """Takes off the taxes that an earlier pricing put on, and what it wrote of adjustments that have gone since.
 
-    What an earlier pricing wrote bears a uid; what the caller refers to doesn't have to, and stays to be checked.
+    What an earlier pricing wrote bears a uid; what the caller refers to doesn't have to, and stays
+    to be checked.
     """
     order.taxes = [tax for tax in order.taxes or () if not tax.auto_applied] or None
     taxes = {tax.uid for tax in order.taxes or ()}
     discounts = {discount.uid for discount in order.discounts or ()}
     for part in (*(order.line_items or ()), *(order.service_charges or ())):
-        part.applied_taxes = [a for a in part.applied_taxes or () if a.uid is None or a.tax_uid in taxes] or None
+        part.applied_taxes = [
+            a for a in part.applied_taxes or () if a.uid is None or a.tax_uid in taxes
+        ] or None
         if isinstance(part, LineItem):
-            taken = [a for a in part.applied_discounts or () if a.uid is None or a.discount_uid in discounts]
+            taken = [
+                a
+                for a in part.applied_discounts or ()
+                if a.uid is None or a.discount_uid in discounts
+            ]
             part.applied_discounts = taken or None
 
 
@@ -144,8 +178,9 @@ def _apply_automatic_taxes(world: World, order: Order) -> None:
             uid = added[known.id].uid
             assert uid is not None
             line.applied_taxes = [*(line.applied_taxes or []), AppliedTax(tax_uid=uid)]
-    # unconfirmed: whether automatic taxes join a taxable service charge. The spec says so of ORDER-scoped taxes only,
-    # and these are scoped to lines; an order to the sandbox with a taxable charge would tell.
+    # unconfirmed: whether automatic taxes join a taxable service charge. The spec says so of
+    # ORDER-scoped taxes only, and these are scoped to lines; an order to the sandbox with a taxable
+    # charge would tell.
     order.taxes = [*(order.taxes or []), *added.values()] or None
 
 

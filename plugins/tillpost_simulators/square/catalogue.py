@@ -1,7 +1,8 @@
 """The catalogue: items with their variations, modifier lists with their modifiers, taxes and categories.
 
-Each change raises the version of what it touched, as Square does, so that a search by time finds it. A deleted object
-stays, marked, since a search may ask for those too. Prices are in the currency's minor unit.
+Each change raises the version of what it touched, as Square does, so that a search by time finds
+it. A deleted object stays, marked, since a search may ask for those too. Prices are in the
+currency's minor unit.
 """
 
 from __future__ import annotations
@@ -31,7 +32,11 @@ class Entry:
         """Whether the object is at a location: everywhere but for exceptions, or nowhere but for exceptions."""
         if self.is_deleted:
             return False
-        return location_id not in self.absent_at if self.present_at_all_locations else location_id in self.present_at
+        return (
+            location_id not in self.absent_at
+            if self.present_at_all_locations
+            else location_id in self.present_at
+        )
 
 
 @dataclass
@@ -172,7 +177,9 @@ class Catalogue:
         for item in self.of(Item):
             listed = len(item.tax_ids) + len(item.modifier_limits)
             item.tax_ids = [tax_id for tax_id in item.tax_ids if tax_id != entry.id]
-            item.modifier_limits = [limits for limits in item.modifier_limits if limits.modifier_list_id != entry.id]
+            item.modifier_limits = [
+                limits for limits in item.modifier_limits if limits.modifier_list_id != entry.id
+            ]
             if listed != len(item.tax_ids) + len(item.modifier_limits):
                 self.touch(item)
         self.touch(entry)
@@ -191,7 +198,11 @@ class Catalogue:
 
     def of(self, kind: type[E]) -> Iterator[E]:
         """All objects of a kind that aren't deleted, oldest first."""
-        return (entry for entry in self.objects.values() if isinstance(entry, kind) and not entry.is_deleted)
+        return (
+            entry
+            for entry in self.objects.values()
+            if isinstance(entry, kind) and not entry.is_deleted
+        )
 
     def variations_of(self, item: Item) -> list[Variation]:
         """An item's variations, in their order."""

@@ -1,6 +1,7 @@
 """Reading the catalogue: list, search, retrieve and info (spec: the operations under /v2/catalog).
 
-A listing gives no deleted objects; a search gives them when it is asked to. Searching by attribute is not simulated.
+A listing gives no deleted objects; a search gives them when it is asked to. Searching by attribute
+is not simulated.
 """
 
 from __future__ import annotations
@@ -29,17 +30,31 @@ _MOST = 1000
 
 def list_catalog(world: World, call: Call) -> Answer:
     """spec: ListCatalog. `types` in any case, separated by commas; all top-level types when it isn't given."""
-    named = [name.strip().upper() for name in call.query.get("types", "").split(",") if name.strip()]
+    named = [
+        name.strip().upper() for name in call.query.get("types", "").split(",") if name.strip()
+    ]
     types = _checked(named, "types") or _TOP_LEVEL
-    found = [entry for entry in world.catalogue.objects.values() if entry.type in types and not entry.is_deleted]
-    return _page(world, found, call.query.get("cursor"), "list " + ",".join(sorted(types)), world.settings.page_size)
+    found = [
+        entry
+        for entry in world.catalogue.objects.values()
+        if entry.type in types and not entry.is_deleted
+    ]
+    return _page(
+        world,
+        found,
+        call.query.get("cursor"),
+        "list " + ",".join(sorted(types)),
+        world.settings.page_size,
+    )
 
 
 def search_catalog(world: World, call: Call) -> Answer:
     """spec: SearchCatalogObjects. What changed after `begin_time`, deleted objects too where they are asked for."""
     asked = read(SearchCatalog, call.body)
     if asked.query is not None:
-        raise Refusal(501, Problem("NOT_IMPLEMENTED", "The simulator doesn't search by attribute.", "query"))
+        raise Refusal(
+            501, Problem("NOT_IMPLEMENTED", "The simulator doesn't search by attribute.", "query")
+        )
     if asked.include_deleted_objects and asked.include_category_path_to_root:
         detail = "Deleted objects and the category path can't be asked for together."
         raise bad_request("CONFLICTING_PARAMETERS", detail, "include_category_path_to_root")
@@ -48,20 +63,26 @@ def search_catalog(world: World, call: Call) -> Answer:
     found = [
         entry
         for entry in world.catalogue.objects.values()
-        if entry.type in types and entry.updated_at > begin and (asked.include_deleted_objects or not entry.is_deleted)
+        if entry.type in types
+        and entry.updated_at > begin
+        and (asked.include_deleted_objects or not entry.is_deleted)
     ]
     # A limit out of range is ignored (spec: SearchCatalogObjectsRequest.limit).
     wanted = asked.limit if asked.limit is not None and 0 < asked.limit <= _MOST else _MOST
     query = f"search {','.join(sorted(types))} {begin} {asked.include_deleted_objects}"
     size = min(wanted, world.settings.page_size)
     extra: Json = {"latest_time": world.catalogue.latest_time}
-    return _page(world, found, asked.cursor, query, size, extra, related=bool(asked.include_related_objects))
+    return _page(
+        world, found, asked.cursor, query, size, extra, related=bool(asked.include_related_objects)
+    )
 
 
 def _checked(types: Sequence[str], field: str) -> frozenset[str]:
     for name in types:
         if name not in _TYPES:
-            raise bad_request("INVALID_ENUM_VALUE", f"`{name}` is not a valid enum value for `{field}`.", field)
+            raise bad_request(
+                "INVALID_ENUM_VALUE", f"`{name}` is not a valid enum value for `{field}`.", field
+            )
     return frozenset(types)
 
 
@@ -113,7 +134,9 @@ def _related(world: World, entries: Iterable[c.Entry]) -> list[c.Entry]:
         elif isinstance(item, c.Modifier):
             ids[item.modifier_list_id] = None
     present = {entry.id for entry in given}
-    return [world.catalogue.objects[i] for i in ids if i in world.catalogue.objects and i not in present]
+    return [
+        world.catalogue.objects[i] for i in ids if i in world.catalogue.objects and i not in present
+    ]
 
 
 def retrieve_object(world: World, call: Call) -> Answer:

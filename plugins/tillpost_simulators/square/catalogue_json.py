@@ -52,14 +52,18 @@ def _item(catalogue: c.Catalogue, item: c.Item) -> Json:
         "is_taxable": item.is_taxable,
         "is_archived": item.is_archived,
         "product_type": "FOOD_AND_BEV",
-        "variations": [written(catalogue, variation) for variation in catalogue.variations_of(item)],
+        "variations": [
+            written(catalogue, variation) for variation in catalogue.variations_of(item)
+        ],
     }
     if item.description:
         data["description"] = item.description
     if item.tax_ids:
         data["tax_ids"] = list(item.tax_ids)
     if item.category_ids:
-        data["categories"] = [{"id": category_id, "ordinal": 0} for category_id in item.category_ids]
+        data["categories"] = [
+            {"id": category_id, "ordinal": 0} for category_id in item.category_ids
+        ]
         data["reporting_category"] = {"id": item.category_ids[0], "ordinal": 0}
     if item.modifier_limits:
         data["modifier_list_info"] = [
@@ -93,7 +97,9 @@ def _variation(catalogue: c.Catalogue, variation: c.Variation) -> Json:
     return data
 
 
-def _overrides(catalogue: c.Catalogue, overrides: Mapping[str, c.Override], *, fixed: bool) -> list[Json]:
+def _overrides(
+    catalogue: c.Catalogue, overrides: Mapping[str, c.Override], *, fixed: bool
+) -> list[Json]:
     listed: list[Json] = []
     for location_id, override in sorted(overrides.items()):
         entry: Json = {"location_id": location_id}
@@ -117,7 +123,9 @@ def _modifier_list(catalogue: c.Catalogue, modifier_list: c.ModifierList) -> Jso
         "allow_quantities": modifier_list.allow_quantities,
         "min_selected_modifiers": modifier_list.minimum,
         "max_selected_modifiers": modifier_list.maximum,
-        "modifiers": [written(catalogue, modifier) for modifier in catalogue.modifiers_of(modifier_list)],
+        "modifiers": [
+            written(catalogue, modifier) for modifier in catalogue.modifiers_of(modifier_list)
+        ],
     }
 
 

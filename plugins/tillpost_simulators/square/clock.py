@@ -37,7 +37,9 @@ class Clock:
 
 def written(moment: datetime) -> str:
     """A time as Square writes it: `2026-11-23T00:52:07.123Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return (
+        moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    )
 
 
 def read_time(text: str, field: str) -> datetime:

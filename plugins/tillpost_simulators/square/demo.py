@@ -1,6 +1,7 @@
 """The demo of `tillpost demo`, for Square: ten orders, played on the Square simulator by `tillpost.demo.scenarios`.
 
-Each row says what is provoked and what is expected. The orders come out of the simulator's own menu.
+Each row says what is provoked and what is expected. The orders come out of the simulator's own
+menu.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ __all__ = ["scenarios"]
 
 _BLT = "5312"
 _SECOND_TAX = "TAX-SURCHARGE"
-_ADDRESS = Address(line1="12/8 Wattle St", city="Ultimo", region="NSW", postcode="2007", country="AU")
+_ADDRESS = Address(
+    line1="12/8 Wattle St", city="Ultimo", region="NSW", postcode="2007", country="AU"
+)
 _CREATE, _PAY = r"/v2/orders$", r"/v2/payments$"
 
 
@@ -38,7 +41,9 @@ def scenarios() -> Sequence[Scenario[SquareSimulator]]:
             expected="It is on the register, with the address where staff see it.",
             order=paid(
                 2,
-                fulfilment=Delivery(due_at=datetime.now(UTC) + timedelta(hours=2), address=_ADDRESS),
+                fulfilment=Delivery(
+                    due_at=datetime.now(UTC) + timedelta(hours=2), address=_ADDRESS
+                ),
                 charges=(Charge(kind="delivery", name="Delivery", amount=700),),
             ),
             tells=(str(_ADDRESS),),
@@ -49,7 +54,10 @@ def scenarios() -> Sequence[Scenario[SquareSimulator]]:
             provoked="Square makes the order and takes the payment, but both answers are lost on the way back.",
             expected="The requests are sent again under the same keys: the order is there once.",
             order=paid(4),
-            faults=(post_fault(FaultKind.LOST_ANSWER, _CREATE), post_fault(FaultKind.LOST_ANSWER, _PAY)),
+            faults=(
+                post_fault(FaultKind.LOST_ANSWER, _CREATE),
+                post_fault(FaultKind.LOST_ANSWER, _PAY),
+            ),
         ),
         Scenario(
             name="An outage that passes",

@@ -1,7 +1,8 @@
 """Square's errors: a refusal with its code, its text and the path of the field at fault.
 
-Every refusal leaves as `{"errors": [{category, code, detail, field}]}`, and the HTTP status is that of the first
-(developer documentation: Handling errors). The category of a code is the spec's (`ErrorCode`, `error-category`).
+Every refusal leaves as `{"errors": [{category, code, detail, field}]}`, and the HTTP status is that
+of the first (developer documentation: Handling errors). The category of a code is the spec's
+(`ErrorCode`, `error-category`).
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ class Refusal(Exception):
 
     def answer(self) -> Answer:
         """The refusal as it is sent."""
-        return Answer.of({"errors": [_written(problem) for problem in self.problems]}, status=self.status)
+        return Answer.of(
+            {"errors": [_written(problem) for problem in self.problems]}, status=self.status
+        )
 
 
 _AUTHENTICATION = {
@@ -44,7 +47,13 @@ _AUTHENTICATION = {
     "FORBIDDEN",
     "INSUFFICIENT_SCOPES",
 }
-_API = {"INTERNAL_SERVER_ERROR", "NOT_IMPLEMENTED", "BAD_GATEWAY", "SERVICE_UNAVAILABLE", "GATEWAY_TIMEOUT"}
+_API = {
+    "INTERNAL_SERVER_ERROR",
+    "NOT_IMPLEMENTED",
+    "BAD_GATEWAY",
+    "SERVICE_UNAVAILABLE",
+    "GATEWAY_TIMEOUT",
+}
 _PAYMENT_METHOD = {"CURRENCY_MISMATCH", "INVALID_LOCATION", "TEMPORARY_ERROR"}
 
 
@@ -80,7 +89,10 @@ _OF_STATUS = {
     405: ("METHOD_NOT_ALLOWED", "Method not allowed."),
     413: ("REQUEST_ENTITY_TOO_LARGE", "The request is too large."),
     429: ("RATE_LIMITED", "Your request rate is too high. Try again later."),
-    500: ("INTERNAL_SERVER_ERROR", "An internal error has occurred, and the API was unable to service your request."),
+    500: (
+        "INTERNAL_SERVER_ERROR",
+        "An internal error has occurred, and the API was unable to service your request.",
+    ),
     502: ("BAD_GATEWAY", "Bad gateway."),
     503: ("SERVICE_UNAVAILABLE", "The service is unavailable."),
     504: ("GATEWAY_TIMEOUT", "Gateway timeout."),
@@ -89,7 +101,9 @@ _OF_STATUS = {
 
 def of_status(status: int) -> Refusal:
     """The refusal for a status that no handler chose."""
-    code, detail = _OF_STATUS.get(status, ("BAD_REQUEST" if status < 500 else "INTERNAL_SERVER_ERROR", "Failed."))
+    code, detail = _OF_STATUS.get(
+        status, ("BAD_REQUEST" if status < 500 else "INTERNAL_SERVER_ERROR", "Failed.")
+    )
     return Refusal(status, Problem(code, detail))
 
 
@@ -118,13 +132,19 @@ def _problem(detail: ErrorDetails, under: str) -> Problem:
     in_map_key = bool(location) and location[-1] == "[key]"
     field = path_of(location[:-2] if in_map_key else location, under)
     if in_map_key:
-        return Problem("MAP_KEY_LENGTH_TOO_LONG", "A key is too long or holds a character that isn't allowed.", field)
+        return Problem(
+            "MAP_KEY_LENGTH_TOO_LONG",
+            "A key is too long or holds a character that isn't allowed.",
+            field,
+        )
     match kind:
         case "missing":
             return Problem("MISSING_REQUIRED_PARAMETER", "Missing required parameter.", field)
         case "string_too_long":
             return Problem(
-                "VALUE_TOO_LONG", f"Field must not be greater than {context.get('max_length')} in length", field
+                "VALUE_TOO_LONG",
+                f"Field must not be greater than {context.get('max_length')} in length",
+                field,
             )
         case "string_too_short":
             return Problem("VALUE_EMPTY", "Field must not be blank", field)
@@ -139,14 +159,24 @@ def _problem(detail: ErrorDetails, under: str) -> Problem:
         case "model_type" | "dict_type" | "model_attributes_type":
             return Problem("EXPECTED_OBJECT", "Expected an object.", field)
         case "too_long":
-            many = "TOO_MANY_MAP_ENTRIES" if context.get("field_type") == "Dictionary" else "ARRAY_LENGTH_TOO_LONG"
+            many = (
+                "TOO_MANY_MAP_ENTRIES"
+                if context.get("field_type") == "Dictionary"
+                else "ARRAY_LENGTH_TOO_LONG"
+            )
             return Problem(many, f"At most {context.get('max_length')} entries are allowed.", field)
         case "too_short":
             return Problem("ARRAY_EMPTY", "The array must not be empty.", field)
         case "literal_error":
-            return Problem("INVALID_ENUM_VALUE", f"`{detail['input']}` is not a valid enum value for `{field}`.", field)
+            return Problem(
+                "INVALID_ENUM_VALUE",
+                f"`{detail['input']}` is not a valid enum value for `{field}`.",
+                field,
+            )
         case "string_pattern_mismatch":
-            return Problem("INVALID_VALUE", f"`{detail['input']}` is not a valid value for `{field}`.", field)
+            return Problem(
+                "INVALID_VALUE", f"`{detail['input']}` is not a valid value for `{field}`.", field
+            )
         case "greater_than_equal":
             return Problem("VALUE_TOO_LOW", f"Must be at least {context.get('ge')}.", field)
         case "less_than_equal":

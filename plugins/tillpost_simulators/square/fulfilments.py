@@ -27,7 +27,8 @@ _PHONE = re.compile(r"^\+?[\d ().-]+$")
 _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+$")
 _PROGRESS: tuple[FulfilmentState, ...] = ("PROPOSED", "RESERVED", "PREPARED", "COMPLETED")
 
-# Which time is set when a fulfilment reaches a state (spec: FulfillmentPickupDetails, FulfillmentDeliveryDetails).
+# Which time is set when a fulfilment reaches a state (spec: FulfillmentPickupDetails,
+# FulfillmentDeliveryDetails).
 _PICKUP_TIMES = {
     "RESERVED": "accepted_at",
     "PREPARED": "ready_at",
@@ -53,8 +54,11 @@ def open_fulfilments(world: World, order: Order) -> None:
     for index, fulfilment in enumerate(fulfilments):
         path = f"order.fulfillments[{index}]"
         if fulfilment.state not in (None, "PROPOSED"):
-            # unconfirmed: whether an order may be made with a fulfilment under way; a sandbox order would tell.
-            raise bad_request("INVALID_VALUE", "A new fulfillment must be PROPOSED.", f"{path}.state")
+            # unconfirmed: whether an order may be made with a fulfilment under way; a sandbox order
+            # would tell.
+            raise bad_request(
+                "INVALID_VALUE", "A new fulfillment must be PROPOSED.", f"{path}.state"
+            )
         fulfilment.uid = fulfilment.uid or world.new_uid()
         fulfilment.state = "PROPOSED"
         check_fulfilment(world, fulfilment, path)
@@ -105,13 +109,18 @@ def _check_delivery(world: World, details: DeliveryDetails, path: str) -> None:
         raise missing(f"{path}.deliver_at")
     else:
         _check_ahead(world, details.deliver_at, f"{path}.deliver_at")
-    for name in ("prep_time_duration", "delivery_window_duration", "courier_pickup_window_duration"):
+    for name in (
+        "prep_time_duration",
+        "delivery_window_duration",
+        "courier_pickup_window_duration",
+    ):
         if (duration := getattr(details, name)) is not None:
             read_duration(duration, f"{path}.{name}")
 
 
 def _check_ahead(world: World, text: str, field: str) -> None:
-    # unconfirmed: whether a time in the past is refused, and by how much it may lie back; a sandbox order would tell.
+    # unconfirmed: whether a time in the past is refused, and by how much it may lie back; a sandbox
+    # order would tell.
     if read_time(text, field) < world.clock.now():
         raise bad_request("INVALID_TIME", f"`{text}` is in the past.", field)
 
@@ -119,7 +128,8 @@ def _check_ahead(world: World, text: str, field: str) -> None:
 def _check_recipient(recipient: Recipient | None, path: str, *, address: bool) -> None:
     """spec: FulfillmentRecipient. A name is needed; a delivery needs a phone number and an address as well.
 
-    unconfirmed: how closely phone numbers and addresses of e-mail are checked; sandbox orders would tell.
+    unconfirmed: how closely phone numbers and addresses of e-mail are checked; sandbox orders would
+    tell.
     """
     if recipient is None:
         raise missing(path)
@@ -144,7 +154,11 @@ def _start(world: World, fulfilment: Fulfilment) -> None:
         pickup.placed_at = written(now)
         pickup.schedule_type = pickup.schedule_type or "SCHEDULED"
         if pickup.schedule_type == "ASAP":
-            preparation = read_duration(pickup.prep_time_duration, "") if pickup.prep_time_duration else timedelta()
+            preparation = (
+                read_duration(pickup.prep_time_duration, "")
+                if pickup.prep_time_duration
+                else timedelta()
+            )
             pickup.pickup_at = written(now + preparation)
     if (delivery := fulfilment.delivery_details) is not None:
         delivery.placed_at = written(now)

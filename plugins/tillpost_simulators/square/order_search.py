@@ -1,6 +1,7 @@
 """Searching orders (spec: SearchOrders): by location, state, time, fulfilment, source and customer, in pages.
 
-There is no filter by `reference_id`: who looks for an order of theirs reads the location's recent ones and compares.
+There is no filter by `reference_id`: who looks for an order of theirs reads the location's recent
+ones and compares.
 """
 
 from __future__ import annotations
@@ -16,7 +17,13 @@ from pydantic import TypeAdapter, ValidationError
 from tillpost.simulator import Answer, Call
 from tillpost_simulators.square.clock import read_time, written
 from tillpost_simulators.square.errors import bad_request
-from tillpost_simulators.square.requests import OrdersFilter, OrdersQuery, SearchOrders, SortField, TimeRange
+from tillpost_simulators.square.requests import (
+    OrdersFilter,
+    OrdersQuery,
+    SearchOrders,
+    SortField,
+    TimeRange,
+)
 from tillpost_simulators.square.wire import read
 from tillpost_simulators.square.world import StoredOrder, World, digest_of
 
@@ -40,9 +47,14 @@ def search_orders(world: World, call: Call) -> Answer:
     time_range = _time_range(query, sort_field)
     for index, location_id in enumerate(asked.location_ids):
         if location_id not in world.locations:
-            # unconfirmed: how a location that isn't the merchant's is refused; a sandbox search would tell.
-            raise bad_request("INVALID_VALUE", f"Location `{location_id}` not found.", f"location_ids[{index}]")
-    same = digest_of(json.dumps(asked.model_dump(exclude={"cursor", "limit"}, mode="json")).encode())
+            # unconfirmed: how a location that isn't the merchant's is refused; a sandbox search
+            # would tell.
+            raise bad_request(
+                "INVALID_VALUE", f"Location `{location_id}` not found.", f"location_ids[{index}]"
+            )
+    same = digest_of(
+        json.dumps(asked.model_dump(exclude={"cursor", "limit"}, mode="json")).encode()
+    )
     place = _read_cursor(asked.cursor, same) if asked.cursor else None
     until = place.until if place else written(world.clock.now())
 
@@ -53,14 +65,19 @@ def search_orders(world: World, call: Call) -> Answer:
         stored
         for stored in world.orders.values()
         if stored.order.location_id in asked.location_ids
-        and stored.created + timedelta(seconds=world.settings.search_lag_seconds) <= world.clock.now()
+        and stored.created + timedelta(seconds=world.settings.search_lag_seconds)
+        <= world.clock.now()
         and _matches(stored, query.filter or OrdersFilter())
         and _within(key(stored)[0], time_range, until)
     ]
     found.sort(key=key, reverse=descending)
     if place is not None:
         after = (place.key, place.number)
-        found = [stored for stored in found if (key(stored) < after if descending else key(stored) > after)]
+        found = [
+            stored
+            for stored in found
+            if (key(stored) < after if descending else key(stored) > after)
+        ]
     size = min(asked.limit or 500, world.settings.orders_page_size)
     page = found[:size]
     body: dict[str, object] = _page(page, entries=bool(asked.return_entries))
@@ -75,7 +92,11 @@ def _page(page: Iterable[StoredOrder], *, entries: bool) -> dict[str, object]:
         orders = [stored.order.written() for stored in page]
         return {"orders": orders} if orders else {}
     listed = [
-        {"order_id": stored.id, "version": stored.order.version, "location_id": stored.order.location_id}
+        {
+            "order_id": stored.id,
+            "version": stored.order.version,
+            "location_id": stored.order.location_id,
+        }
         for stored in page
     ]
     return {"order_entries": listed} if listed else {}
@@ -112,7 +133,9 @@ def _time_range(query: OrdersQuery, sort_field: SortField) -> TimeRange | None:
 def _within(moment: str, asked: TimeRange | None, until: str) -> bool:
     """Both ends are inside; without an end, it is the time of the first request for the cursor."""
     field = "query.filter.date_time_filter"
-    start = written(read_time(asked.start_at, f"{field}.start_at")) if asked and asked.start_at else ""
+    start = (
+        written(read_time(asked.start_at, f"{field}.start_at")) if asked and asked.start_at else ""
+    )
     end = written(read_time(asked.end_at, f"{field}.end_at")) if asked and asked.end_at else until
     if end < start:
         raise bad_request("INVALID_TIME_RANGE", "The time range ends before it starts.", field)
@@ -121,7 +144,11 @@ def _within(moment: str, asked: TimeRange | None, until: str) -> bool:
 
 def _time_of(stored: StoredOrder, field: SortField) -> str:
     order = stored.order
-    times = {"CREATED_AT": order.created_at, "UPDATED_AT": order.updated_at, "CLOSED_AT": order.closed_at}
+    times = {
+        "CREATED_AT": order.created_at,
+        "UPDATED_AT": order.updated_at,
+        "CLOSED_AT": order.closed_at,
+    }
     return times[field] or ""
 
 

@@ -1,7 +1,7 @@
 """Orders: create, calculate, retrieve, pay and update (spec: the operations under /v2/orders, but for search).
 
-An order that has been made and not paid for is OPEN and out of the staff's sight. Paying settles it; an order without
-a fulfilment then completes by itself (developer forum).
+An order that has been made and not paid for is OPEN and out of the staff's sight. Paying settles
+it; an order without a fulfilment then completes by itself (developer forum).
 """
 
 from __future__ import annotations
@@ -15,7 +15,13 @@ from tillpost_simulators.square.errors import bad_request, not_found
 from tillpost_simulators.square.fulfilments import TERMINAL, open_fulfilments
 from tillpost_simulators.square.lines import complete_lines
 from tillpost_simulators.square.pricing import price
-from tillpost_simulators.square.requests import BatchRetrieveOrders, CalculateOrder, CreateOrder, Payment, PayOrder
+from tillpost_simulators.square.requests import (
+    BatchRetrieveOrders,
+    CalculateOrder,
+    CreateOrder,
+    Payment,
+    PayOrder,
+)
 from tillpost_simulators.square.wire import Order, Source, Tender, read
 from tillpost_simulators.square.world import Idempotent, StoredOrder, World
 
@@ -84,7 +90,8 @@ def drawn_up(world: World, order: Order) -> Order:
 def check_location(world: World, location_id: str, field: str) -> None:
     """Refuses a location that isn't the merchant's, or isn't open for business.
 
-    unconfirmed: the codes of both; a sandbox order for a foreign and for an inactive location would tell.
+    unconfirmed: the codes of both; a sandbox order for a foreign and for an inactive location would
+    tell.
     """
     location = world.locations.get(location_id)
     if location is None:
@@ -109,7 +116,9 @@ def retrieve_order(world: World, call: Call) -> Answer:
 def batch_retrieve_orders(world: World, call: Call) -> Answer:
     """spec: BatchRetrieveOrders. Ids that aren't known are left out."""
     asked = read(BatchRetrieveOrders, call.body)
-    found = [world.orders[order_id].order for order_id in asked.order_ids if order_id in world.orders]
+    found = [
+        world.orders[order_id].order for order_id in asked.order_ids if order_id in world.orders
+    ]
     if asked.location_id is not None:
         found = [order for order in found if order.location_id == asked.location_id]
     return Answer.of({"orders": [order.written() for order in found]} if found else {})
@@ -141,7 +150,9 @@ def _approved(world: World, stored: StoredOrder, payment_id: str) -> Payment:
     if payment is None or payment.order_id != stored.id:
         raise not_found(f"The order does not contain the payment {payment_id}.", "payment_ids")
     if payment.status != "APPROVED":
-        raise bad_request("BAD_REQUEST", f"The payment {payment_id} is {payment.status}.", "payment_ids")
+        raise bad_request(
+            "BAD_REQUEST", f"The payment {payment_id} is {payment.status}.", "payment_ids"
+        )
     return payment
 
 
@@ -153,7 +164,9 @@ def check_payable(stored: StoredOrder) -> None:
     if stored.settled:
         raise bad_request("BAD_REQUEST", f"The order {stored.id} is already paid.", "order_id")
     if stored.order.state != "OPEN":
-        raise bad_request("BAD_REQUEST", f"The order {stored.id} is {stored.order.state}.", "order_id")
+        raise bad_request(
+            "BAD_REQUEST", f"The order {stored.id} is {stored.order.state}.", "order_id"
+        )
 
 
 def check_total(stored: StoredOrder, amount: int) -> None:
@@ -170,7 +183,8 @@ def _due(stored: StoredOrder) -> int:
 def settle(world: World, stored: StoredOrder, payments: list[Payment]) -> None:
     """Notes that an order is paid for. A payment's tip joins the order's total; lines of quantity 0 go.
 
-    An order of 0 that was settled without a payment shows no tender and stays as it was (developer forum 11715).
+    An order of 0 that was settled without a payment shows no tender and stays as it was (developer
+    forum 11715).
     """
     order = stored.order
     order.line_items = [line for line in order.line_items or () if Decimal(line.quantity)] or None
@@ -186,8 +200,8 @@ def settle(world: World, stored: StoredOrder, payments: list[Payment]) -> None:
 
 
 def _tender(world: World, stored: StoredOrder, payment: Payment) -> Tender:
-    # unconfirmed: the tender type of an external payment. OTHER is the spec's word for what fits no other; an
-    # external payment in the sandbox would tell.
+    # unconfirmed: the tender type of an external payment. OTHER is the spec's word for what fits no
+    # other; an external payment in the sandbox would tell.
     return Tender(
         id=payment.id,
         location_id=stored.order.location_id,

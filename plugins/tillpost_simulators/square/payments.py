@@ -1,7 +1,7 @@
 """Payments that were taken elsewhere: EXTERNAL and CASH (spec: the operations under /v2/payments).
 
-A payment for an order must come to the order's total as Square computed it, tips aside; then the order is settled.
-Card payments through Square are not simulated.
+A payment for an order must come to the order's total as Square computed it, tips aside; then the
+order is settled. Card payments through Square are not simulated.
 """
 
 from __future__ import annotations
@@ -9,7 +9,13 @@ from __future__ import annotations
 from tillpost.simulator import Answer, Call
 from tillpost_simulators.square.clock import read_time, written
 from tillpost_simulators.square.errors import bad_request, missing, not_found
-from tillpost_simulators.square.orders import check_location, check_payable, check_total, find_order, settle
+from tillpost_simulators.square.orders import (
+    check_location,
+    check_payable,
+    check_total,
+    find_order,
+    settle,
+)
 from tillpost_simulators.square.requests import CancelPayment, CreatePayment, Payment
 from tillpost_simulators.square.wire import read
 from tillpost_simulators.square.world import Idempotent, StoredOrder, World
@@ -37,7 +43,8 @@ def create_payment(world: World, call: Call) -> Answer:
         tip_money=asked.tip_money,
         total_money=world.money(total),
         approved_money=world.money(total),
-        # unconfirmed: that an external payment can be held for PayOrder; a sandbox payment would tell.
+        # unconfirmed: that an external payment can be held for PayOrder; a sandbox payment would
+        # tell.
         status="APPROVED" if asked.autocomplete is False else "COMPLETED",
         source_type="CASH" if asked.source_id == "CASH" else "EXTERNAL",
         location_id=location_id,
@@ -71,7 +78,9 @@ def _check_source(asked: CreatePayment) -> None:
 
 def _location(world: World, asked: CreatePayment, stored: StoredOrder | None) -> str:
     """The order's location; the one asked for; the main one. An order's can't be contradicted."""
-    location_id = asked.location_id or (stored.order.location_id if stored else next(iter(world.locations)))
+    location_id = asked.location_id or (
+        stored.order.location_id if stored else next(iter(world.locations))
+    )
     check_location(world, location_id, "location_id")
     if stored is not None and location_id != stored.order.location_id:
         detail = f"The order belongs to location `{stored.order.location_id}`."
@@ -98,14 +107,22 @@ def get_payment(world: World, call: Call) -> Answer:
     """spec: GetPayment."""
     payment = world.payments.get(call.path_values["payment_id"])
     if payment is None:
-        raise not_found(f"Could not find payment with id: {call.path_values['payment_id']}", "payment_id")
+        raise not_found(
+            f"Could not find payment with id: {call.path_values['payment_id']}", "payment_id"
+        )
     return Answer.of({"payment": payment.written()})
 
 
 def list_payments(world: World, call: Call) -> Answer:
     """spec: ListPayments. Newest first unless `sort_order` is ASC; the cursor is the number already given."""
-    begin = written(read_time(call.query["begin_time"], "begin_time")) if "begin_time" in call.query else ""
-    end = written(read_time(call.query["end_time"], "end_time")) if "end_time" in call.query else "9"
+    begin = (
+        written(read_time(call.query["begin_time"], "begin_time"))
+        if "begin_time" in call.query
+        else ""
+    )
+    end = (
+        written(read_time(call.query["end_time"], "end_time")) if "end_time" in call.query else "9"
+    )
     location_id = call.query.get("location_id")
     order = call.query.get("sort_order", "DESC")
     if order not in ("ASC", "DESC"):

@@ -7,7 +7,12 @@ from tillpost_simulators.square.errors import not_found
 from tillpost_simulators.square.world import Location, World
 
 _COUNTRIES = {"AUD": "AU", "USD": "US", "CAD": "CA", "JPY": "JP", "GBP": "GB", "EUR": "IE"}
-_TIMEZONES = {"AU": "Australia/Sydney", "US": "America/New_York", "JP": "Asia/Tokyo", "GB": "Europe/London"}
+_TIMEZONES = {
+    "AU": "Australia/Sydney",
+    "US": "America/New_York",
+    "JP": "Asia/Tokyo",
+    "GB": "Europe/London",
+}
 _SINCE = "2024-01-01T00:00:00Z"
 
 
@@ -20,7 +25,9 @@ def list_locations(world: World, _: Call) -> Answer:
 def retrieve_location(world: World, call: Call) -> Answer:
     """spec: RetrieveLocation. "main" is the first location."""
     asked = call.path_values["location_id"]
-    location = next(iter(world.locations.values())) if asked == "main" else world.locations.get(asked)
+    location = (
+        next(iter(world.locations.values())) if asked == "main" else world.locations.get(asked)
+    )
     if location is None:
         raise not_found(f"Location `{asked}` not found.", "location_id")
     return Answer.of({"location": _location(world, location)})

@@ -1,10 +1,11 @@
 """What an order comes to: discounts, service charges and taxes, in the sequence that Square documents.
 
-In: an order whose lines have their base prices. Out: the same order with every computed amount filled in. All amounts
-are integers; percentages are decimals, and every rounding is half to even (developer documentation: Order price
-adjustments). The sequence of discounts is documented too: by percentage on lines, by percentage on the order, by amount
-on lines, by amount on the order, each on what the one before has left. An order-level adjustment is rounded once, on
-the order, and shared out over the lines in proportion: the spec's example of CreateOrderResponse comes out only so.
+In: an order whose lines have their base prices. Out: the same order with every computed amount
+filled in. All amounts are integers; percentages are decimals, and every rounding is half to even
+(developer documentation: Order price adjustments). The sequence of discounts is documented too: by
+percentage on lines, by percentage on the order, by amount on lines, by amount on the order, each on
+what the one before has left. An order-level adjustment is rounded once, on the order, and shared
+out over the lines in proportion: the spec's example of CreateOrderResponse comes out only so.
 """
 
 from __future__ import annotations
@@ -69,7 +70,11 @@ def price(world: World, order: Order, tip: int = 0) -> None:
     for part in charges:
         _finish_charge(world, part)
     tax_total = sum(part.tax for part in (*lines, *charges))
-    charge_total = sum(charge.applied_money.amount for charge in order.service_charges or () if charge.applied_money)
+    charge_total = sum(
+        charge.applied_money.amount
+        for charge in order.service_charges or ()
+        if charge.applied_money
+    )
     order.total_money = world.money(total + tip)
     order.total_tax_money = world.money(tax_total)
     order.total_discount_money = world.money(discount_total)
@@ -86,10 +91,14 @@ def price(world: World, order: Order, tip: int = 0) -> None:
 
 def _forget(order: Order) -> None:
     """Drops what an earlier pricing put on the lines for adjustments of the whole order."""
-    discounts = {discount.uid for discount in order.discounts or () if discount.scope == "LINE_ITEM"}
+    discounts = {
+        discount.uid for discount in order.discounts or () if discount.scope == "LINE_ITEM"
+    }
     charges = {charge.uid for charge in order.service_charges or () if charge.scope == "LINE_ITEM"}
     for line in order.line_items or ():
-        line.applied_discounts = [a for a in line.applied_discounts or () if a.discount_uid in discounts]
+        line.applied_discounts = [
+            a for a in line.applied_discounts or () if a.discount_uid in discounts
+        ]
         line.applied_service_charges = [
             a for a in line.applied_service_charges or () if a.service_charge_uid in charges
         ]
@@ -123,7 +132,11 @@ def _discount(world: World, order: Order, lines: list[Priced]) -> int:
     for discount in sorted(discounts, key=turn):
         on = _lines_of(discount, lines)
         base = sum(line.left for line in on)
-        wanted = rounded(base * Decimal(discount.percentage) / 100) if discount.percentage else _amount(discount)
+        wanted = (
+            rounded(base * Decimal(discount.percentage) / 100)
+            if discount.percentage
+            else _amount(discount)
+        )
         taken = min(wanted, base)  # a line never costs less than nothing
         for line, share in zip(on, shared(taken, [line.left for line in on]), strict=True):
             _take(world, line, discount, share)
@@ -147,7 +160,9 @@ def _take(world: World, line: Priced, discount: Discount, share: int) -> None:
     assert isinstance(target, LineItem)
     assert discount.uid is not None
     assert target.total_discount_money is not None
-    applied = next((a for a in target.applied_discounts or () if a.discount_uid == discount.uid), None)
+    applied = next(
+        (a for a in target.applied_discounts or () if a.discount_uid == discount.uid), None
+    )
     if applied is None:
         applied = AppliedDiscount(discount_uid=discount.uid)
         target.applied_discounts = [*(target.applied_discounts or []), applied]
@@ -170,13 +185,21 @@ def _subtotal_charges(world: World, order: Order, lines: list[Priced]) -> list[P
         if phase == "TOTAL_PHASE":
             continue
         base = sum(line.left for line in lines) if phase != "SUBTOTAL_PHASE" else subtotal
-        amount = rounded(base * Decimal(charge.percentage) / 100) if charge.percentage else _amount(charge)
+        amount = (
+            rounded(base * Decimal(charge.percentage) / 100)
+            if charge.percentage
+            else _amount(charge)
+        )
         charge.applied_money = world.money(amount)
         if phase == "SUBTOTAL_PHASE":
             beside.append(Priced(charge, amount))
             continue
         charge.total_money, charge.total_tax_money = world.money(amount), world.money(0)
-        on = lines if charge.scope == "ORDER" else [line for line in lines if charge.uid in _charge_uids(line)]
+        on = (
+            lines
+            if charge.scope == "ORDER"
+            else [line for line in lines if charge.uid in _charge_uids(line)]
+        )
         for line, share in zip(on, shared(amount, [line.left for line in on]), strict=True):
             _add(world, line, charge, share)
     return beside
@@ -194,9 +217,13 @@ def _add(world: World, line: Priced, charge: ServiceCharge, share: int) -> None:
     assert target.total_service_charge_money is not None
     target.applied_service_charges = [
         *(a for a in target.applied_service_charges or () if a.service_charge_uid != charge.uid),
-        AppliedServiceCharge(uid=world.new_uid(), service_charge_uid=charge.uid, applied_money=world.money(share)),
+        AppliedServiceCharge(
+            uid=world.new_uid(), service_charge_uid=charge.uid, applied_money=world.money(share)
+        ),
     ]
-    target.total_service_charge_money = world.money(target.total_service_charge_money.amount + share)
+    target.total_service_charge_money = world.money(
+        target.total_service_charge_money.amount + share
+    )
     line.left += share
 
 
@@ -206,7 +233,11 @@ def _total_charges(world: World, order: Order, total: int) -> int:
     for charge in order.service_charges or ():
         if charge.calculation_phase != "TOTAL_PHASE":
             continue
-        amount = rounded(total * Decimal(charge.percentage) / 100) if charge.percentage else _amount(charge)
+        amount = (
+            rounded(total * Decimal(charge.percentage) / 100)
+            if charge.percentage
+            else _amount(charge)
+        )
         charge.applied_money = charge.total_money = world.money(amount)
         charge.total_tax_money = world.money(0)
         added += amount
@@ -216,20 +247,25 @@ def _total_charges(world: World, order: Order, total: int) -> int:
 def _tax(world: World, order: Order, parts: list[Priced]) -> None:
     """Computes each tax on all that it applies to, rounds it once, and shares it out.
 
-    unconfirmed: that taxes are rounded on the order, as order-level discounts are in the spec's example, and not on
-    each line; and that an additive tax beside an inclusive one is computed on the price without the latter. Two lines
-    whose taxes each end in half a cent, sent to a sandbox, would tell the first; a mixed order the second.
+    unconfirmed: that taxes are rounded on the order, as order-level discounts are in the spec's
+    example, and not on each line; and that an additive tax beside an inclusive one is computed on
+    the price without the latter. Two lines whose taxes each end in half a cent, sent to a sandbox,
+    would tell the first; a mixed order the second.
     """
     taxes = order.taxes or []
     inclusive = [tax for tax in taxes if tax.type == "INCLUSIVE"]
-    included = {id(part): _rate([tax for tax in inclusive if _applies(tax, part)]) for part in parts}
+    included = {
+        id(part): _rate([tax for tax in inclusive if _applies(tax, part)]) for part in parts
+    }
     for tax in taxes:
         on = [part for part in parts if _applies(tax, part) and part.left]
         bases = [Decimal(part.left) / (1 + included[id(part)]) for part in on]
         amount = rounded(sum(bases, Decimal(0)) * _rate([tax]))
         for part, share in zip(on, shared(amount, [part.left for part in on]), strict=True):
             assert tax.uid is not None
-            part.taxes.append(AppliedTax(uid=world.new_uid(), tax_uid=tax.uid, applied_money=world.money(share)))
+            part.taxes.append(
+                AppliedTax(uid=world.new_uid(), tax_uid=tax.uid, applied_money=world.money(share))
+            )
             part.tax += share
             part.additive += 0 if tax.type == "INCLUSIVE" else share
         tax.applied_money = world.money(amount)
@@ -258,7 +294,9 @@ def _finish_line(world: World, part: Priced) -> None:
     line.total_tax_money = world.money(part.tax)
     line.total_money = world.money(part.left + part.additive)
     if world.deducts_inclusive_tax:
-        line.gross_sales_money = world.money(line.gross_sales_money.amount - (part.tax - part.additive))
+        line.gross_sales_money = world.money(
+            line.gross_sales_money.amount - (part.tax - part.additive)
+        )
 
 
 def _finish_charge(world: World, part: Priced) -> None:

@@ -1,7 +1,7 @@
 """The register: which orders staff see, what they read there, and what they do with them.
 
-An order with a fulfilment appears only once it is paid for, and a DELIVERY only for a formal partner of Square
-(developer documentation).
+An order with a fulfilment appears only once it is paid for, and a DELIVERY only for a formal
+partner of Square (developer documentation).
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ def ledger(world: World) -> Ledger:
 def is_shown(world: World, stored: StoredOrder) -> bool:
     """Whether the register shows an order.
 
-    unconfirmed: that an unpaid order without a fulfilment isn't shown either, and that an order whose fulfilment was
-    cancelled stays on view; a look at a register would tell.
+    unconfirmed: that an unpaid order without a fulfilment isn't shown either, and that an order
+    whose fulfilment was cancelled stays on view; a look at a register would tell.
     """
     if not stored.settled:
         return False
-    deliveries = any(fulfilment.type == "DELIVERY" for fulfilment in stored.order.fulfillments or ())
+    deliveries = any(
+        fulfilment.type == "DELIVERY" for fulfilment in stored.order.fulfillments or ()
+    )
     return world.settings.delivery_partner or not deliveries
 
 
@@ -43,7 +45,8 @@ def staff_move(world: World, stored: StoredOrder, state: FulfilmentState) -> Non
     for index, fulfilment in enumerate(order.fulfillments or ()):
         move(world, fulfilment, state, f"order.fulfillments[{index}]")
     if state in TERMINAL and order.state == "OPEN":
-        # unconfirmed: that a rejected order which was paid for completes; a look at a register would tell.
+        # unconfirmed: that a rejected order which was paid for completes; a look at a register
+        # would tell.
         close(world, order, "COMPLETED")
     changed(world, order)
 
@@ -62,8 +65,12 @@ def _entry(world: World, stored: StoredOrder) -> LedgerEntry:
         paid=stored.paid,
         currency=world.settings.currency,
         lines=tuple(_line(line) for line in order.line_items or ()),
-        charges=tuple(_applied(charge.name, charge.applied_money) for charge in order.service_charges or ()),
-        discounts=tuple(_applied(discount.name, discount.applied_money) for discount in order.discounts or ()),
+        charges=tuple(
+            _applied(charge.name, charge.applied_money) for charge in order.service_charges or ()
+        ),
+        discounts=tuple(
+            _applied(discount.name, discount.applied_money) for discount in order.discounts or ()
+        ),
         taxes=tuple(_applied(tax.name, tax.applied_money) for tax in order.taxes or ()),
         tip=_amount(order.total_tip_money),
         ticket_name=order.ticket_name or "",

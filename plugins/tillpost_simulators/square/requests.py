@@ -86,9 +86,9 @@ class FulfilmentFilter(Wire):
     """spec: SearchOrdersFulfillmentFilter."""
 
     fulfillment_types: list[Literal["PICKUP", "SHIPMENT", "DELIVERY"]] | None = None
-    fulfillment_states: list[Literal["PROPOSED", "RESERVED", "PREPARED", "COMPLETED", "CANCELED", "FAILED"]] | None = (
-        None
-    )
+    fulfillment_states: (
+        list[Literal["PROPOSED", "RESERVED", "PREPARED", "COMPLETED", "CANCELED", "FAILED"]] | None
+    ) = None
 
 
 class SourceFilter(Wire):

@@ -1,8 +1,9 @@
 """The world as it begins: one merchant, two locations, a token, and a small menu with one of each kind of oddity.
 
-The menu fits the sample orders: a flat white (7302, with oat milk 228) and a BLT toastie (5312). Beside them there is
-something sold out, something free, something priced at the till, something that the location doesn't sell, something
-archived, and a burger that wants a choice made. Prices are in minor units.
+The menu fits the sample orders: a flat white (7302, with oat milk 228) and a BLT toastie (5312).
+Beside them there is something sold out, something free, something priced at the till, something
+that the location doesn't sell, something archived, and a burger that wants a choice made. Prices
+are in minor units.
 """
 
 from __future__ import annotations
@@ -32,7 +33,13 @@ def new_world(settings: WorldSettings) -> World:
     expires_at = clock.now() + _TOKEN_LASTS
     world.tokens[settings.access_token] = Token(set(ALL_SCOPES), expires_at, settings.refresh_token)
     catalogue.add(
-        c.Tax(TAX_ID, name="GST", percentage=settings.tax_percentage, inclusive=settings.tax_inclusive, enabled=True)
+        c.Tax(
+            TAX_ID,
+            name="GST",
+            percentage=settings.tax_percentage,
+            inclusive=settings.tax_inclusive,
+            enabled=True,
+        )
     )
     if settings.stocked:
         _stock(catalogue, settings.location_id)
@@ -52,7 +59,9 @@ def add_item(
     return catalogue.add(item)
 
 
-def add_modifier_list(catalogue: Catalogue, modifier_list: c.ModifierList, *modifiers: c.Modifier) -> c.ModifierList:
+def add_modifier_list(
+    catalogue: Catalogue, modifier_list: c.ModifierList, *modifiers: c.Modifier
+) -> c.ModifierList:
     """Puts a modifier list and its modifiers in, and ties them together."""
     for ordinal, modifier in enumerate(modifiers):
         modifier.modifier_list_id, modifier.ordinal = modifier_list.id, ordinal
@@ -62,7 +71,11 @@ def add_modifier_list(catalogue: Catalogue, modifier_list: c.ModifierList, *modi
 
 
 def _stock(catalogue: Catalogue, here: str) -> None:
-    for category_id, name in (("CAT-COFFEE", "Coffee"), ("CAT-FOOD", "Food"), ("CAT-OTHER", "Other")):
+    for category_id, name in (
+        ("CAT-COFFEE", "Coffee"),
+        ("CAT-FOOD", "Food"),
+        ("CAT-OTHER", "Other"),
+    ):
         catalogue.add(c.Category(category_id, name=name))
     _stock_modifiers(catalogue, here)
     milk, extras = c.ModifierLimits("ML-MILK"), c.ModifierLimits("ML-EXTRAS")
@@ -83,7 +96,13 @@ def _stock(catalogue: Catalogue, here: str) -> None:
         c.Variation("7310", name="regular", sku="LB-R", price=500),
         limits=[extras],
     )
-    _sell(catalogue, "ITEM-BLT", "BLT toastie", "CAT-FOOD", c.Variation("5312", name="Regular", sku="BLT", price=1450))
+    _sell(
+        catalogue,
+        "ITEM-BLT",
+        "BLT toastie",
+        "CAT-FOOD",
+        c.Variation("5312", name="Regular", sku="BLT", price=1450),
+    )
     _sell(
         catalogue,
         "ITEM-BURGER",
@@ -92,12 +111,22 @@ def _stock(catalogue: Catalogue, here: str) -> None:
         c.Variation("5320", name="Regular", sku="CB", price=1900),
         limits=[c.ModifierLimits("ML-COOKING", 1, 1), c.ModifierLimits("ML-SAUCES")],
     )
-    sold_out = c.Variation("6101", name="Regular", sku="LAM", price=600, overrides={here: c.Override(sold_out=True)})
+    sold_out = c.Variation(
+        "6101", name="Regular", sku="LAM", price=600, overrides={here: c.Override(sold_out=True)}
+    )
     _sell(catalogue, "ITEM-LAMINGTON", "Lamington", "CAT-FOOD", sold_out)
-    _sell(catalogue, "ITEM-WATER", "Tap water", "CAT-OTHER", c.Variation("6102", name="Glass", sku="WATER", price=0))
+    _sell(
+        catalogue,
+        "ITEM-WATER",
+        "Tap water",
+        "CAT-OTHER",
+        c.Variation("6102", name="Glass", sku="WATER", price=0),
+    )
     by_weight = c.Variation("6103", name="Whole", sku="CAKE", price=None)
     _sell(catalogue, "ITEM-CAKE", "Cake of the day", "CAT-FOOD", by_weight)
-    dearer_here = c.Variation("6105", name="Regular", sku="MUF", price=500, overrides={here: c.Override(price=520)})
+    dearer_here = c.Variation(
+        "6105", name="Regular", sku="MUF", price=500, overrides={here: c.Override(price=520)}
+    )
     _sell(catalogue, "ITEM-MUFFIN", "Blueberry muffin", "CAT-FOOD", dearer_here)
     elsewhere = c.Variation("6104", name="Regular", sku="AVO", price=1600, absent_at={here})
     _sell(catalogue, "ITEM-AVO", "Avocado toast", "CAT-FOOD", elsewhere).absent_at.add(here)
@@ -111,7 +140,9 @@ def _stock_modifiers(catalogue: Catalogue, here: str) -> None:
         c.ModifierList("ML-MILK", name="Milk", minimum=0, maximum=1),
         c.Modifier("228", name="Oat milk", price=80),
         c.Modifier("229", name="Soy milk", price=70),
-        c.Modifier("230", name="Almond milk", price=80, overrides={here: c.Override(sold_out=True)}),
+        c.Modifier(
+            "230", name="Almond milk", price=80, overrides={here: c.Override(sold_out=True)}
+        ),
     )
     add_modifier_list(
         catalogue,
@@ -142,5 +173,11 @@ def _sell(
     *variations: c.Variation,
     limits: list[c.ModifierLimits] | None = None,
 ) -> c.Item:
-    item = c.Item(item_id, name=name, tax_ids=[TAX_ID], category_ids=[category_id], modifier_limits=limits or [])
+    item = c.Item(
+        item_id,
+        name=name,
+        tax_ids=[TAX_ID],
+        category_ids=[category_id],
+        modifier_limits=limits or [],
+    )
     return add_item(catalogue, item, *variations)

@@ -1,8 +1,8 @@
 """Updating an order: a sparse order laid over the stored one (spec: UpdateOrder; documentation: Update orders).
 
-Entries of a list are matched by `uid`; those without a match are added. `fields_to_clear` holds paths such as
-`discounts` or `line_items[uid].note`. A repeated key is answered with the latest version of the order and changes
-nothing, whatever its body says (the same pages).
+Entries of a list are matched by `uid`; those without a match are added. `fields_to_clear` holds
+paths such as `discounts` or `line_items[uid].note`. A repeated key is answered with the latest
+version of the order and changes nothing, whatever its body says (the same pages).
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ def update_order(world: World, call: Call) -> Answer:
         return Answer.of({"order": stored.order.written()})
     _check_sparse(stored, asked.order)
     before = stored.order.written()
-    wanted = _laid_over(before, {name: value for name, value in asked.order.items() if name not in _FIXED})
+    wanted = _laid_over(
+        before, {name: value for name, value in asked.order.items() if name not in _FIXED}
+    )
     for path in asked.fields_to_clear or ():
         _clear(wanted, path)
     try:
@@ -56,15 +58,21 @@ def update_order(world: World, call: Call) -> Answer:
 def _check_sparse(stored: StoredOrder, sparse: Json) -> None:
     version = sparse.get("version")
     if version is None:
-        raise bad_request("BAD_REQUEST", "Missing required parameter.", "order.version")  # developer forum 13601
+        raise bad_request(
+            "BAD_REQUEST", "Missing required parameter.", "order.version"
+        )  # developer forum 13601
     if not isinstance(version, int) or isinstance(version, bool):
         raise bad_request("EXPECTED_INTEGER", "Expected an integer value.", "order.version")
     check_version(stored, version, "order.version")
     if stored.order.state in ("COMPLETED", "CANCELED"):
         # unconfirmed: the text; a sandbox update of a closed order would tell.
-        raise bad_request("BAD_REQUEST", f"Order is already in state {stored.order.state}.", "order.state")
+        raise bad_request(
+            "BAD_REQUEST", f"Order is already in state {stored.order.state}.", "order.state"
+        )
     if sparse.get("location_id", stored.order.location_id) != stored.order.location_id:
-        raise bad_request("BAD_REQUEST", "An order's location can't be changed.", "order.location_id")
+        raise bad_request(
+            "BAD_REQUEST", "An order's location can't be changed.", "order.location_id"
+        )
 
 
 def _apply(world: World, stored: StoredOrder, order: Order, before: Json, sparse: Json) -> None:
@@ -83,8 +91,13 @@ def _apply(world: World, stored: StoredOrder, order: Order, before: Json, sparse
     _move_fulfilments(world, present, order, sparse)
     if state_wanted != present.state:
         _change_state(world, stored, order, state_wanted)
-    elif stored.settled and order.fulfillments and all(f.state in TERMINAL for f in order.fulfillments):
-        # unconfirmed: that a paid order closes with its last fulfilment; a sandbox update would tell.
+    elif (
+        stored.settled
+        and order.fulfillments
+        and all(f.state in TERMINAL for f in order.fulfillments)
+    ):
+        # unconfirmed: that a paid order closes with its last fulfilment; a sandbox update would
+        # tell.
         close(world, order, "COMPLETED")
     if order.written() != before:
         changed(world, order)
@@ -111,12 +124,16 @@ def _move_fulfilments(world: World, present: Order, order: Order, sparse: Json) 
     sent = sparse.get("fulfillments")
     places = [_uid(entry) for entry in cast("list[object]", sent)] if isinstance(sent, list) else []
     for fulfilment in order.fulfillments or ():
-        path = f"order.fulfillments[{places.index(fulfilment.uid) if fulfilment.uid in places else 0}]"
+        path = (
+            f"order.fulfillments[{places.index(fulfilment.uid) if fulfilment.uid in places else 0}]"
+        )
         old = known.get(fulfilment.uid)
         if old is None:
-            # unconfirmed: whether a fulfilment may be added later; the spec only limits creation to one, and an
-            # UpdateOrder that adds one in a sandbox would tell.
-            raise bad_request("INVALID_VALUE", f"There is no fulfillment `{fulfilment.uid}`.", f"{path}.uid")
+            # unconfirmed: whether a fulfilment may be added later; the spec only limits creation to
+            # one, and an UpdateOrder that adds one in a sandbox would tell.
+            raise bad_request(
+                "INVALID_VALUE", f"There is no fulfillment `{fulfilment.uid}`.", f"{path}.uid"
+            )
         wanted, fulfilment.state = fulfilment.state, old.state
         if _differs(fulfilment, old):
             check_fulfilment(world, fulfilment, path)
@@ -131,10 +148,17 @@ def _differs(fulfilment: Fulfilment, old: Fulfilment) -> bool:
 def _change_state(world: World, stored: StoredOrder, order: Order, wanted: str | None) -> None:
     """OPEN to COMPLETED when paid for, OPEN to CANCELED when not; in both cases with every fulfilment at its end.
 
-    unconfirmed: the texts, and whether a paid order can be cancelled without a refund; sandbox updates would tell.
+    unconfirmed: the texts, and whether a paid order can be cancelled without a refund; sandbox
+    updates would tell.
     """
-    if wanted not in ("COMPLETED", "CANCELED", "OPEN") or (wanted == "OPEN" and stored.order.state != "DRAFT"):
-        raise bad_request("INVALID_VALUE", f"An order can't go from {stored.order.state} to {wanted}.", "order.state")
+    if wanted not in ("COMPLETED", "CANCELED", "OPEN") or (
+        wanted == "OPEN" and stored.order.state != "DRAFT"
+    ):
+        raise bad_request(
+            "INVALID_VALUE",
+            f"An order can't go from {stored.order.state} to {wanted}.",
+            "order.state",
+        )
     if wanted == "OPEN":
         order.state = "OPEN"
         return
@@ -142,7 +166,9 @@ def _change_state(world: World, stored: StoredOrder, order: Order, wanted: str |
         detail = f"An order can't be {wanted} while it has fulfillments that are under way."
         raise bad_request("BAD_REQUEST", detail, "order.state")
     if wanted == "COMPLETED" and not stored.settled:
-        raise bad_request("BAD_REQUEST", "An order can't be COMPLETED before it is paid for.", "order.state")
+        raise bad_request(
+            "BAD_REQUEST", "An order can't be COMPLETED before it is paid for.", "order.state"
+        )
     if wanted == "CANCELED" and stored.settled and stored.paid:
         raise bad_request("BAD_REQUEST", "A paid order can't be CANCELED.", "order.state")
     close(world, order, wanted)
@@ -167,7 +193,14 @@ def _laid_over(stored: Json, sparse: Json) -> Json:
 def _entries_over(stored: list[object], sparse: list[object]) -> list[object]:
     result = list(stored)
     for entry in sparse:
-        place = next((i for i, old in enumerate(result) if _uid(old) is not None and _uid(old) == _uid(entry)), None)
+        place = next(
+            (
+                i
+                for i, old in enumerate(result)
+                if _uid(old) is not None and _uid(old) == _uid(entry)
+            ),
+            None,
+        )
         if place is None:
             result.append(entry)
         else:
@@ -193,12 +226,16 @@ def _clear(order: Json, path: str) -> None:
         return
     entries = inside.get(match["name"])
     if isinstance(entries, list):
-        inside[match["name"]] = [entry for entry in cast("list[object]", entries) if _uid(entry) != match["uid"]]
+        inside[match["name"]] = [
+            entry for entry in cast("list[object]", entries) if _uid(entry) != match["uid"]
+        ]
 
 
 def _step(inside: Json | None, step: str) -> Json | None:
     match = _STEP.match(step)
     value = inside.get(match["name"]) if inside is not None and match is not None else None
     if match is not None and match["uid"] is not None and isinstance(value, list):
-        value = next((entry for entry in cast("list[object]", value) if _uid(entry) == match["uid"]), None)
+        value = next(
+            (entry for entry in cast("list[object]", value) if _uid(entry) == match["uid"]), None
+        )
     return cast("Json", value) if isinstance(value, dict) else None

@@ -1,8 +1,9 @@
 """Square's objects as they travel: orders, payments and the bodies of requests, with the spec's limits on each field.
 
-The same classes read a request, hold the simulator's state and write an answer. Names are the spec's. A field that
-isn't listed is dropped on the way in: Square ignores what it doesn't know (developer forum 1259: a misspelt
-`fulfillment` was answered with 200 and no change). Amounts are in the currency's minor unit.
+The same classes read a request, hold the simulator's state and write an answer. Names are the
+spec's. A field that isn't listed is dropped on the way in: Square ignores what it doesn't know
+(developer forum 1259: a misspelt `fulfillment` was answered with 200 and no change). Amounts are in
+the currency's minor unit.
 """
 
 from __future__ import annotations
@@ -112,8 +113,11 @@ class LineItem(Wire):
 
     uid: Uid | None = None
     name: Annotated[str, StringConstraints(max_length=512)] | None = None
-    # unconfirmed: whether a sign, an exponent or more than five decimals is let through; a sandbox call would tell.
-    quantity: Annotated[str, StringConstraints(min_length=1, max_length=12, pattern=r"^\d+(\.\d{1,5})?$")]
+    # unconfirmed: whether a sign, an exponent or more than five decimals is let through; a sandbox
+    # call would tell.
+    quantity: Annotated[
+        str, StringConstraints(min_length=1, max_length=12, pattern=r"^\d+(\.\d{1,5})?$")
+    ]
     quantity_unit: dict[str, object] | None = None
     note: Annotated[str, StringConstraints(max_length=2000)] | None = None
     catalog_object_id: ObjectId | None = None
@@ -157,7 +161,9 @@ class Discount(Wire):
     catalog_object_id: ObjectId | None = None
     catalog_version: int | None = None
     name: Str255 | None = None
-    type: Literal["FIXED_PERCENTAGE", "FIXED_AMOUNT", "VARIABLE_PERCENTAGE", "VARIABLE_AMOUNT"] | None = None
+    type: (
+        Literal["FIXED_PERCENTAGE", "FIXED_AMOUNT", "VARIABLE_PERCENTAGE", "VARIABLE_AMOUNT"] | None
+    ) = None
     percentage: Percentage | None = None
     amount_money: Money | None = None
     applied_money: Money | None = None
@@ -178,7 +184,13 @@ class ServiceCharge(Wire):
     total_money: Money | None = None
     total_tax_money: Money | None = None
     calculation_phase: (
-        Literal["SUBTOTAL_PHASE", "TOTAL_PHASE", "APPORTIONED_PERCENTAGE_PHASE", "APPORTIONED_AMOUNT_PHASE"] | None
+        Literal[
+            "SUBTOTAL_PHASE",
+            "TOTAL_PHASE",
+            "APPORTIONED_PERCENTAGE_PHASE",
+            "APPORTIONED_AMOUNT_PHASE",
+        ]
+        | None
     ) = None
     taxable: bool | None = None
     applied_taxes: list[AppliedTax] | None = None
@@ -271,7 +283,9 @@ class DeliveryDetails(Wire):
     managed_delivery: bool | None = None
 
 
-FulfilmentState: TypeAlias = Literal["PROPOSED", "RESERVED", "PREPARED", "COMPLETED", "CANCELED", "FAILED"]
+FulfilmentState: TypeAlias = Literal[
+    "PROPOSED", "RESERVED", "PREPARED", "COMPLETED", "CANCELED", "FAILED"
+]
 
 
 class Fulfilment(Wire):

@@ -1,6 +1,7 @@
 """The state of one simulated merchant, and how it is set up.
 
-Everything that a request can see or change hangs on `World`; a reset makes a new one from the same `WorldSettings`.
+Everything that a request can see or change hangs on `World`; a reset makes a new one from the same
+`WorldSettings`.
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ _INCLUSIVE_DEDUCTED_IN = frozenset({"USD", "CAD", "JPY"})
 class WorldSettings:
     """How the world begins, and how it behaves where Square leaves room.
 
-    `page_size` caps catalogue pages, `orders_page_size` those of an order search. `search_lag_seconds` keeps a new
-    order out of searches for that long. `refusals_burn_keys` makes an idempotency key count as used even when the
-    request was refused; Square doesn't say. `delivery_partner` lets the register show DELIVERY fulfilments.
+    `page_size` caps catalogue pages, `orders_page_size` those of an order search.
+    `search_lag_seconds` keeps a new order out of searches for that long. `refusals_burn_keys` makes
+    an idempotency key count as used even when the request was refused; Square doesn't say.
+    `delivery_partner` lets the register show DELIVERY fulfilments.
     """
 
     currency: str = "AUD"
@@ -141,7 +143,8 @@ class World:
     def check_currency(self, money: Money | None, field: str) -> None:
         """Refuses an amount in another currency than the merchant's."""
         if money is not None and money.currency != self.settings.currency:
-            # unconfirmed: the exact code and text for an order's line; a sandbox call in a second currency would tell.
+            # unconfirmed: the exact code and text for an order's line; a sandbox call in a second
+            # currency would tell.
             detail = f"The currency {money.currency} doesn't match the location's, {self.settings.currency}."
             raise bad_request("CURRENCY_MISMATCH", detail, f"{field}.currency")
 
@@ -159,8 +162,9 @@ class Idempotent:
             return first
         return once.keep(answer)
 
-    The answer replayed is the first, word for word, however the order has changed since (developer documentation on
-    CreatePayment). Another body under the same key is refused. Without a key nothing is kept.
+    The answer replayed is the first, word for word, however the order has changed since (developer
+    documentation on CreatePayment). Another body under the same key is refused. Without a key
+    nothing is kept.
     """
 
     def __init__(self, world: World, operation: str, key: str | None, body: bytes) -> None:
@@ -174,7 +178,8 @@ class Idempotent:
         if kept is None:
             return None
         if kept.digest != digest_of(self._body):
-            # unconfirmed: the text is CreatePayment's; whether orders say the same, a sandbox call would tell.
+            # unconfirmed: the text is CreatePayment's; whether orders say the same, a sandbox call
+            # would tell.
             detail = "The idempotency key can only be retried with the same request data."
             raise Refusal(400, Problem("IDEMPOTENCY_KEY_REUSED", detail, "idempotency_key"))
         return kept.answer

@@ -1,7 +1,7 @@
 """What the generic format's cassettes are recorded from: its simulator alone, and how that refuses an order.
 
-The format is our own, so no vendor has a sample of it. What a POS says is held against the published document.
-"""
+The format is our own, so no vendor has a sample of it. What a POS says is held against the
+published document."""
 
 from __future__ import annotations
 
@@ -33,14 +33,23 @@ from tillpost_simulators.generic import GenericSimulator, WorldSettings
 GENERIC = Cassettes(
     "generic",
     folder=Path(__file__).parents[3] / "cassettes" / "generic",
-    settings={"access_token": CANARY_TOKEN, "signing_key": CANARY_KEY, "allow_private": True, "look_after": (0.0,)},
-    public_fields=frozenset("group_id tax_ids imported_at rate name tables categories site".split()),
+    settings={
+        "access_token": CANARY_TOKEN,
+        "signing_key": CANARY_KEY,
+        "allow_private": True,
+        "look_after": (0.0,),
+    },
+    public_fields=frozenset(
+        "group_id tax_ids imported_at rate name tables categories site".split()
+    ),
 )
 NO_SAMPLE = "The format is our own, so there is no sample of a vendor's."
 
 
 def _simulator(faults: FaultPlan | None, **world: Any) -> GenericSimulator:
-    return GenericSimulator(WorldSettings(access_token=CANARY_TOKEN, signing_key=CANARY_KEY, **world), faults)
+    return GenericSimulator(
+        WorldSettings(access_token=CANARY_TOKEN, signing_key=CANARY_KEY, **world), faults
+    )
 
 
 from_simulator = Simulated("generic", _simulator, clocks=["tillpost_simulators.generic.stock"])
@@ -57,7 +66,10 @@ def with_another_under_the_same_id(pos: GenericSimulator) -> None:
 
 
 def menu_fault(
-    name: str, reason: str, prepare: Callable[[GenericSimulator], object], line: str = "BLT toastie (line 2)"
+    name: str,
+    reason: str,
+    prepare: Callable[[GenericSimulator], object],
+    line: str = "BLT toastie (line 2)",
 ) -> Refusal[GenericSimulator]:
     """A refusal for what the menu says of a line."""
     place = int(line.rpartition(" ")[2].rstrip(")")) - 1
@@ -102,10 +114,27 @@ REFUSALS: Sequence[Refusal[GenericSimulator]] = (
         prepare=lambda pos: pos.add_tax("Weekend", "15"),
     ),
     Refusal(
-        "error-outage", OutageError, "OutageError", 503, outcome=Outcome.UNKNOWN, prepare=lambda pos: pos.set_outage()
+        "error-outage",
+        OutageError,
+        "OutageError",
+        503,
+        outcome=Outcome.UNKNOWN,
+        prepare=lambda pos: pos.set_outage(),
     ),
-    Refusal("error-outage-html", OutageError, status=502, outcome=Outcome.UNKNOWN, faults=every(FaultKind.HTML)),
-    Refusal("error-outage-empty", OutageError, status=200, outcome=Outcome.UNKNOWN, faults=every(FaultKind.EMPTY)),
+    Refusal(
+        "error-outage-html",
+        OutageError,
+        status=502,
+        outcome=Outcome.UNKNOWN,
+        faults=every(FaultKind.HTML),
+    ),
+    Refusal(
+        "error-outage-empty",
+        OutageError,
+        status=200,
+        outcome=Outcome.UNKNOWN,
+        faults=every(FaultKind.EMPTY),
+    ),
     Refusal(
         "error-rate-limit",
         RateLimitError,
@@ -141,7 +170,9 @@ REFUSALS: Sequence[Refusal[GenericSimulator]] = (
         "PermissionsError",
         403,
         reason="scopes",
-        prepare=lambda pos: pos.refuse_orders("PermissionsError", "it may only read", status=403, reason="scopes"),
+        prepare=lambda pos: pos.refuse_orders(
+            "PermissionsError", "it may only read", status=403, reason="scopes"
+        ),
     ),
     Refusal("error-order", OrderError, "OrderError", 422, order=TOO_EARLY),
     Refusal("error-setup", SetupError, "SetupError", 400, order=order(TOASTIE, currency="NZD")),

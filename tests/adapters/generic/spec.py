@@ -1,7 +1,7 @@
 """The published OpenAPI document of the generic format, as a judge of requests and answers.
 
-It is read more strictly than it is written: a property that it doesn't list is an error, so a misspelt field is found.
-"""
+It is read more strictly than it is written: a property that it doesn't list is an error, so a
+misspelt field is found."""
 
 from __future__ import annotations
 
@@ -36,18 +36,25 @@ def strict_api() -> OpenAPI:
 
 def check_request(request: httpx.Request) -> None:
     """Raise AssertionError unless the request is one that the document describes, its headers included."""
-    _judge(lambda: strict_api().validate_request(_mock(request)), f"{request.method} {request.url.path}")
+    _judge(
+        lambda: strict_api().validate_request(_mock(request)),
+        f"{request.method} {request.url.path}",
+    )
 
 
 def check_answer(request: httpx.Request, response: httpx.Response) -> None:
     """Raise AssertionError unless the answer is one that the document allows."""
     content_type = response.headers["content-type"].partition(";")[0]
-    answer = MockResponse(data=response.read(), status_code=response.status_code, content_type=content_type)
+    answer = MockResponse(
+        data=response.read(), status_code=response.status_code, content_type=content_type
+    )
     about = f"{response.status_code} to {request.method} {request.url.path}: {response.text[:300]}"
     _judge(lambda: strict_api().validate_response(_mock(request), answer), about)
 
 
-def judged(request: httpx.Request, _number: int, carry_out: Callable[[], httpx.Response]) -> httpx.Response:
+def judged(
+    request: httpx.Request, _number: int, carry_out: Callable[[], httpx.Response]
+) -> httpx.Response:
     """A twist for `InProcess` that changes nothing, and holds every exchange against the document."""
     check_request(request)
     response = carry_out()
@@ -79,6 +86,8 @@ def _why(error: BaseException) -> list[str]:
     link: BaseException | None = error
     while link is not None:
         misfits: list[Any] = list(getattr(link, "schema_errors", ()))
-        texts += [f"{'/'.join(map(str, m.absolute_path))}: {m.message}"[:400] for m in misfits] or [str(link)[:200]]
+        texts += [f"{'/'.join(map(str, m.absolute_path))}: {m.message}"[:400] for m in misfits] or [
+            str(link)[:200]
+        ]
         link = link.__cause__
     return texts

@@ -59,7 +59,12 @@ class Store:
 
         self.adapter = adapter_for(self.simulator, **changed)
         client = httpx.Client(transport=InProcess(self.simulator, noted), verify=False)
-        self.till = Till(self.adapter, Options(policy=policy, journal=journal), http_client=client, sleep=_no_sleep)
+        self.till = Till(
+            self.adapter,
+            Options(policy=policy, journal=journal),
+            http_client=client,
+            sleep=_no_sleep,
+        )
 
     def do(self, work: Callable[[Till], T]) -> T:
         """Do something with the Till, and see that all that was said is as the document says."""
@@ -93,7 +98,9 @@ class Store:
 def always(status: int, body: bytes = b"") -> Twist:
     """A POS that answers everything with this."""
 
-    def twist(_request: httpx.Request, _number: int, _carry_out: Callable[[], httpx.Response]) -> httpx.Response:
+    def twist(
+        _request: httpx.Request, _number: int, _carry_out: Callable[[], httpx.Response]
+    ) -> httpx.Response:
         return httpx.Response(status, content=body)
 
     return twist
@@ -108,5 +115,7 @@ def till_over_http(
     running: Running[GenericSimulator], policy: Policy = NO_WAIT, **changed: Any
 ) -> Generator[Till, None, None]:
     """A Till on a simulator that is served."""
-    with Till(adapter_for(running.simulator, running.url, **changed), Options(policy=NO_WAIT)) as till:
+    with Till(
+        adapter_for(running.simulator, running.url, **changed), Options(policy=NO_WAIT)
+    ) as till:
         yield till

@@ -26,9 +26,13 @@ class TestFiles(CassetteFiles):
     def test_its_requests_and_answers_are_such_as_the_document_describes(self, path: Path) -> None:
         for asked, answered in exchanges(path):
             uri = asked["uri"].replace(f"https://{GENERIC.host}", HOST)
-            request = httpx.Request(asked["method"], uri, headers=HEADERS, content=asked["body"] or "")
+            request = httpx.Request(
+                asked["method"], uri, headers=HEADERS, content=asked["body"] or ""
+            )
             check_request(request)
             body, status = answered["body"]["string"], answered["status"]["code"]
             if body.startswith(("{", "[")):  # a fault of the network is no answer of the POS
                 kind = "application/json" if status < 400 else PROBLEM
-                check_answer(request, httpx.Response(status, headers={"Content-Type": kind}, content=body))
+                check_answer(
+                    request, httpx.Response(status, headers={"Content-Type": kind}, content=body)
+                )

@@ -10,7 +10,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from adapters.cassette_orders import CANARY_ADDRESS, DELIVERED, LUNCH, TOASTIE, WEEKEND, WELCOME, order
+from adapters.cassette_orders import (
+    CANARY_ADDRESS,
+    DELIVERED,
+    LUNCH,
+    TOASTIE,
+    WEEKEND,
+    WELCOME,
+    order,
+)
 from adapters.cassette_refusals import NEVER, Refusal, assert_refused, kinds, on_create, played
 from adapters.generic.cassette_origins import GENERIC, NO_SAMPLE, REFUSALS, from_simulator
 from tillpost.adapter.base import Attempt
@@ -40,15 +48,21 @@ def test_a_paid_order_is_made_in_one_call(store: Store) -> None:
 
 @plays("submit-extras", from_simulator(note=NO_SAMPLE))
 def test_a_charge_a_discount_and_a_tip_arrive(store: Store) -> None:
-    whole = order(*LUNCH.lines, charges=WEEKEND, discounts=WELCOME, tip=100, fulfilment=DineIn(table="7"))
+    whole = order(
+        *LUNCH.lines, charges=WEEKEND, discounts=WELCOME, tip=100, fulfilment=DineIn(table="7")
+    )
 
     assert store.submit(whole).total == 2881
 
 
 @plays("submit-delivery", from_simulator(note=NO_SAMPLE))
 def test_a_scheduled_delivery_arrives(store: Store) -> None:
-    address = CANARY_ADDRESS.model_copy(update={"country": None})  # a masked one would be no country any more
-    due = DELIVERED.model_copy(update={"due_at": datetime(2036, 11, 23, 8, tzinfo=UTC), "address": address})
+    address = CANARY_ADDRESS.model_copy(
+        update={"country": None}
+    )  # a masked one would be no country any more
+    due = DELIVERED.model_copy(
+        update={"due_at": datetime(2036, 11, 23, 8, tzinfo=UTC), "address": address}
+    )
 
     assert store.submit(order(TOASTIE, fulfilment=due)).total == 1450
 
@@ -67,8 +81,12 @@ def test_an_order_for_an_item_with_a_new_id_is_healed_by_an_import(store: Store)
     assert store.submit(LUNCH) == THERE
 
 
-@plays("submit-not-healed", from_simulator(lambda pos: pos.remove_variation("5312"), note=NO_SAMPLE))
-def test_an_order_for_an_item_that_an_import_does_not_find_is_refused_with_its_line(store: Store) -> None:
+@plays(
+    "submit-not-healed", from_simulator(lambda pos: pos.remove_variation("5312"), note=NO_SAMPLE)
+)
+def test_an_order_for_an_item_that_an_import_does_not_find_is_refused_with_its_line(
+    store: Store,
+) -> None:
     with pytest.raises(MenuError) as caught:
         store.submit(LUNCH)
 
@@ -93,7 +111,11 @@ def test_an_order_is_fetched_as_it_is_now(store: Store) -> None:
 def test_an_order_is_withdrawn(store: Store) -> None:
     gone = store.cancel(store.submit(LUNCH))
 
-    assert (gone.state, gone.progress, gone.status) == (PosState.CANCELLED, Progress.CANCELLED, "withdrawn")
+    assert (gone.state, gone.progress, gone.status) == (
+        PosState.CANCELLED,
+        Progress.CANCELLED,
+        "withdrawn",
+    )
 
 
 @plays("import_menu", from_simulator(note=NO_SAMPLE))
@@ -117,7 +139,9 @@ def test_a_check_tells_what_is_wrong_at_the_store(store: Store) -> None:
 
 
 @played(REFUSALS, from_simulator, NO_SAMPLE)
-def test_a_refusal_is_told_as_its_kind_of_error(store: Store, refusal: Refusal[GenericSimulator]) -> None:
+def test_a_refusal_is_told_as_its_kind_of_error(
+    store: Store, refusal: Refusal[GenericSimulator]
+) -> None:
     assert_refused(store, refusal)
 
 

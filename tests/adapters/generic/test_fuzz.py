@@ -23,8 +23,14 @@ FUZZED = 200 if os.environ.get("CI") else 40
 
 numbers = itertools.count()
 json_values: st.SearchStrategy[object] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 problems = st.fixed_dictionaries(
@@ -33,11 +39,17 @@ problems = st.fixed_dictionaries(
         "detail": st.text(max_size=40) | json_values,
         "lines": st.lists(st.integers(-1, 3), max_size=3) | json_values,
         "item": st.sampled_from(["5312", "7302", ""]) | json_values,
-        "reason": st.sampled_from(["gone", "sold_out", "price", "choices", "quantity", "table", "scopes", "other"]),
-        "retry_after": st.floats(allow_nan=False, allow_infinity=False) | st.integers() | json_values,
+        "reason": st.sampled_from(
+            ["gone", "sold_out", "price", "choices", "quantity", "table", "scopes", "other"]
+        ),
+        "retry_after": st.floats(allow_nan=False, allow_infinity=False)
+        | st.integers()
+        | json_values,
     },
 )
-statuses = st.sampled_from([200, 200, 200, 201, 204, 302, 400, 401, 403, 404, 409, 418, 422, 429, 500, 503, 599])
+statuses = st.sampled_from(
+    [200, 200, 200, 201, 204, 302, 400, 401, 403, 404, 409, 418, 422, 429, 500, 503, 599]
+)
 broken_connections = st.sampled_from(
     [httpx.ReadTimeout, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError, RuntimeError]
 )
@@ -53,7 +65,10 @@ OPERATIONS: dict[str, tuple[int, Run]] = {
     "submit": (1, lambda till, ref: till.submit(paid(ref, [FLAT_WHITE, TOASTIE], tip=50))),
     "submit and heal": (3, lambda till, ref: till.submit(paid(ref, [DRIFTED]))),
     "find": (1, lambda till, ref: till.find(paid(ref, [TOASTIE]))),
-    "find what is there": (2, lambda till, ref: (till.submit(paid(ref, [TOASTIE])), till.find(paid(ref, [TOASTIE])))),
+    "find what is there": (
+        2,
+        lambda till, ref: (till.submit(paid(ref, [TOASTIE])), till.find(paid(ref, [TOASTIE]))),
+    ),
     "fetch": (2, after_submitting(lambda till, there: till.fetch(there))),
     "cancel": (2, after_submitting(lambda till, there: till.cancel(there))),
     "import_menu": (1, lambda till, ref: till.import_menu()),
@@ -62,15 +77,21 @@ OPERATIONS: dict[str, tuple[int, Run]] = {
 STEPS = [(name, step) for name, (steps, _) in OPERATIONS.items() for step in range(steps)]
 
 
-@pytest.mark.parametrize(("operation", "step"), STEPS, ids=[f"{name}-{step}" for name, step in STEPS])
+@pytest.mark.parametrize(
+    ("operation", "step"), STEPS, ids=[f"{name}-{step}" for name, step in STEPS]
+)
 @settings(max_examples=FUZZED, deadline=None)
 @given(data=st.data())
-def test_whatever_comes_back_only_a_pos_error_comes_out(operation: str, step: int, data: st.DataObject) -> None:
+def test_whatever_comes_back_only_a_pos_error_comes_out(
+    operation: str, step: int, data: st.DataObject
+) -> None:
     _, run = OPERATIONS[operation]
     simulator = GenericSimulator()
     refused_after_the_effect = False
 
-    def spoil(_request: httpx.Request, number: int, carry_out: Callable[[], httpx.Response]) -> httpx.Response:
+    def spoil(
+        _request: httpx.Request, number: int, carry_out: Callable[[], httpx.Response]
+    ) -> httpx.Response:
         nonlocal refused_after_the_effect
         if number != step:
             return carry_out()
@@ -78,7 +99,9 @@ def test_whatever_comes_back_only_a_pos_error_comes_out(operation: str, step: in
         real = carry_out() if done else None
         kind = data.draw(st.sampled_from(["bytes", "json", "problem", "network", "altered"]))
         if kind == "network":
-            raise data.draw(broken_connections if done else st.just(httpx.ConnectError) | broken_connections)("spoilt")
+            raise data.draw(
+                broken_connections if done else st.just(httpx.ConnectError) | broken_connections
+            )("spoilt")
         status = data.draw(statuses)
         if kind == "problem":
             refused_after_the_effect = done
@@ -97,7 +120,9 @@ def test_whatever_comes_back_only_a_pos_error_comes_out(operation: str, step: in
         assert error.platform == "generic"
         denied = error.operation in ("submit", "precheck") and error.outcome is Outcome.NOT_CREATED
         if denied and not refused_after_the_effect:
-            assert [entry for entry in simulator.ledger().for_reference(ref) if not entry.cancelled] == []
+            assert [
+                entry for entry in simulator.ledger().for_reference(ref) if not entry.cancelled
+            ] == []
 
 
 def refusal_of(run: Run, till: Till, ref: str) -> PosError | None:

@@ -33,7 +33,9 @@ def test_a_private_address_is_connected_to_only_when_that_is_allowed() -> None:
 
 
 @pytest.mark.parametrize("private", ["127.0.0.1", "::ffff:127.0.0.1"])
-def test_a_public_name_that_leads_to_this_machine_is_refused(monkeypatch: pytest.MonkeyPatch, private: str) -> None:
+def test_a_public_name_that_leads_to_this_machine_is_refused(
+    monkeypatch: pytest.MonkeyPatch, private: str
+) -> None:
     real = socket.getaddrinfo
 
     def rebound(host: Any, *more: Any, **named: Any) -> Any:
@@ -42,8 +44,13 @@ def test_a_public_name_that_leads_to_this_machine_is_refused(monkeypatch: pytest
     monkeypatch.setattr(socket, "getaddrinfo", rebound)
     with serve_in_thread(GenericSimulator()) as running:
         port = running.url.rpartition(":")[2]
-        stranger = adapter_for(running.simulator, f"https://pos.example:{port}", allow_private=False)
-        with Till(stranger, Options(policy=ONCE)) as till, pytest.raises(SetupError, match="isn't a public one"):
+        stranger = adapter_for(
+            running.simulator, f"https://pos.example:{port}", allow_private=False
+        )
+        with (
+            Till(stranger, Options(policy=ONCE)) as till,
+            pytest.raises(SetupError, match="isn't a public one"),
+        ):
             till.submit(ORDER)
         assert running.simulator.requests == ()
 

@@ -16,11 +16,20 @@ from adapters.generic.spec import PUBLISHED
 from tillpost.adapter.webhooks import WebhookEvent
 from tillpost.models.menu import Menu
 from tillpost.models.order import PosState, Progress
-from tillpost_generic.adapter import GenericSettings, Health, NewOrder, PosStatus, ProblemDetails, signed_text
+from tillpost_generic.adapter import (
+    GenericSettings,
+    Health,
+    NewOrder,
+    PosStatus,
+    ProblemDetails,
+    signed_text,
+)
 from tillpost_generic.openapi import OPERATIONS, kinds
 
 PAGE = PUBLISHED.with_name("index.md").read_text(encoding="utf-8")
-EXAMPLES: list[dict[str, Any]] = [json.loads(text) for text in re.findall(r"^```json\n(.*?)^```", PAGE, re.M | re.S)]
+EXAMPLES: list[dict[str, Any]] = [
+    json.loads(text) for text in re.findall(r"^```json\n(.*?)^```", PAGE, re.M | re.S)
+]
 
 
 def test_every_operation_is_on_the_page() -> None:
@@ -39,7 +48,9 @@ def test_every_state_is_on_the_page(words: type[PosState] | type[Progress]) -> N
 
 
 @pytest.mark.parametrize("model", [PosStatus, ProblemDetails, Health])
-def test_every_field_of_an_answer_is_on_the_page(model: type[PosStatus] | type[ProblemDetails] | type[Health]) -> None:
+def test_every_field_of_an_answer_is_on_the_page(
+    model: type[PosStatus] | type[ProblemDetails] | type[Health],
+) -> None:
     assert all(f"`{name}`" in PAGE or f'"{name}"' in PAGE for name in model.model_fields)
 
 

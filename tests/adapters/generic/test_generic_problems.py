@@ -30,12 +30,14 @@ def test_each_kind_of_problem_is_the_error_of_that_name(kind: str) -> None:
     error = refused(kind=kind, detail="no such luck")
     assert type(error).__name__ == kind
     assert (error.detail, error.code, error.platform) == ("no such luck", kind, "generic")
-    assert error.outcome is (Outcome.UNKNOWN if kind in ("OutageError", "DoubtError") else Outcome.NOT_CREATED)
+    assert error.outcome is (
+        Outcome.UNKNOWN if kind in ("OutageError", "DoubtError") else Outcome.NOT_CREATED
+    )
     assert error.remedy.manager
 
 
 def test_the_kinds_are_the_errors_that_a_caller_branches_on() -> None:
-    ours = {"PosError", "BuriedError", "UnsupportedError"}  # what no POS can say
+    ours = {"PosError", "KeyRetiredError", "UnsupportedError"}  # what no POS can say
     classes = [found for name in errors.__all__ if isinstance(found := getattr(errors, name), type)]
     assert set(kinds()) == {kind.__name__ for kind in classes if issubclass(kind, PosError)} - ours
 
@@ -76,7 +78,11 @@ def test_a_wait_is_read_from_the_header_when_the_problem_has_none() -> None:
 def test_a_kind_that_is_not_ours_is_unknown_and_its_words_are_kept() -> None:
     error = refused(kind="PrinterOnFireError", detail="please hurry")
     assert type(error) is errors.UnknownPosError
-    assert (error.code, error.detail, error.outcome) == ("PrinterOnFireError", "please hurry", Outcome.UNKNOWN)
+    assert (error.code, error.detail, error.outcome) == (
+        "PrinterOnFireError",
+        "please hurry",
+        Outcome.UNKNOWN,
+    )
     assert error.exchange
     assert "please hurry" in error.exchange.response_body
 

@@ -18,14 +18,18 @@ from adapters.square.shop_orders import TOASTIE, paid
 from tillpost import MenuError, PermissionsError, explain
 from tillpost.errors import Outcome
 from tillpost.simulator import serve_in_thread
-from tillpost.transport.http import Limits, Line
+from tillpost.transport.http import HttpTransport, Limits
 from tillpost_generic.adapter import Generic, GenericSettings
 from tillpost_simulators.generic import GenericSimulator, WorldSettings
 
 ORDER = paid("ord_1", [TOASTIE])
 KEY = WorldSettings().signing_key
 TOKEN = WorldSettings().access_token
-GOOD: dict[str, Any] = {"base_url": "https://pos.example", "access_token": TOKEN, "signing_key": KEY}
+GOOD: dict[str, Any] = {
+    "base_url": "https://pos.example",
+    "access_token": TOKEN,
+    "signing_key": KEY,
+}
 
 
 def sent(store: Store) -> httpx.Request:
@@ -38,7 +42,10 @@ def test_the_signature_is_over_time_method_target_key_and_body() -> None:
     stamp = request.headers["tillpost-timestamp"]
     body = hashlib.sha256(request.read()).hexdigest()
     text = f"{stamp}\nPOST\n/orders\n{ORDER.id}-0\n{body}"
-    assert request.headers["tillpost-signature"] == hmac.new(KEY.encode(), text.encode(), hashlib.sha256).hexdigest()
+    assert (
+        request.headers["tillpost-signature"]
+        == hmac.new(KEY.encode(), text.encode(), hashlib.sha256).hexdigest()
+    )
     assert request.headers["idempotency-key"] == f"{ORDER.id}-0"
     assert abs(int(stamp) - time.time()) < 5
 
@@ -61,7 +68,9 @@ def test_with_a_user_name_the_token_goes_along_as_basic_authentication() -> None
         ({"username": "somebody"}, "the credential isn't valid here"),
     ],
 )
-def test_the_wrong_secrets_are_a_matter_of_permissions_and_of_no_order(changed: dict[str, Any], why: str) -> None:
+def test_the_wrong_secrets_are_a_matter_of_permissions_and_of_no_order(
+    changed: dict[str, Any], why: str
+) -> None:
     store = Store(**changed)
     error = store.refused(ORDER)
     assert isinstance(error, PermissionsError)
@@ -89,7 +98,11 @@ CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
 def test_a_request_that_was_changed_on_its_way_is_refused(change: str) -> None:
     request = sent(Store())
     with serve_in_thread(GenericSimulator()) as running:
-        headers = {name: value for name, value in request.headers.items() if name not in ("host", "content-length")}
+        headers = {
+            name: value
+            for name, value in request.headers.items()
+            if name not in ("host", "content-length")
+        }
         changed: dict[str, Any] = {
             "method": "POST",
             "url": f"{running.url}/orders",
@@ -115,12 +128,17 @@ def test_the_path_of_the_base_url_and_the_query_are_signed_as_they_are_sent() ->
     strange = paid("a/b?c=d&e#f%20", [TOASTIE])
     with httpx.Client(transport=httpx.MockTransport(answer)) as client:
         asked = next(adapter.find(strange, None))
-        Line(client, adapter, Limits()).send(asked, adapter.config.credentials())  # type: ignore[arg-type]
+        HttpTransport(client, adapter, Limits()).send(asked, adapter.config.credentials())  # type: ignore[arg-type]
     (request,) = seen
     target = request.url.raw_path.decode()
     assert target == "/shop%201/v1/orders?reference=a%2Fb%3Fc%3Dd%26e%23f%2520"
-    text = "\n".join((request.headers["tillpost-timestamp"], "GET", target, "", hashlib.sha256(b"").hexdigest()))
-    assert request.headers["tillpost-signature"] == hmac.new(KEY.encode(), text.encode(), hashlib.sha256).hexdigest()
+    text = "\n".join(
+        (request.headers["tillpost-timestamp"], "GET", target, "", hashlib.sha256(b"").hexdigest())
+    )
+    assert (
+        request.headers["tillpost-signature"]
+        == hmac.new(KEY.encode(), text.encode(), hashlib.sha256).hexdigest()
+    )
 
 
 @pytest.mark.parametrize("order_id", ["a/b?c=d&e#f%20", "..", "ord:1;2", "~!$'()*,=@[]"])
@@ -137,7 +155,9 @@ def test_secrets_that_a_pos_echoes_do_not_come_through() -> None:
 
         def echo(request: httpx.Request, _number: int, _carry_out: object) -> httpx.Response:
             said = f"{request.headers['authorization']} {KEY}"
-            return httpx.Response(422, json={"kind": "MenuError", "detail": said}, headers={"x-request-id": said})
+            return httpx.Response(
+                422, json={"kind": "MenuError", "detail": said}, headers={"x-request-id": said}
+            )
 
         error = Store(settings, policy=ONCE, twist=echo).refused(ORDER)
         assert isinstance(error, MenuError)
@@ -175,5 +195,7 @@ def test_a_wrong_setting_is_named(changed: dict[str, Any], why: str) -> None:
 def test_a_setting_that_is_missing_is_named() -> None:
     for name in ("base_url", "access_token", "signing_key"):
         with pytest.raises(ValidationError) as raised:
-            GenericSettings.model_validate({key: value for key, value in GOOD.items() if key != name})
+            GenericSettings.model_validate(
+                {key: value for key, value in GOOD.items() if key != name}
+            )
         assert explain(raised.value).startswith(f"{name}: ")

@@ -30,7 +30,10 @@ def test_the_published_document_is_a_valid_one_of_openapi_3_1() -> None:
 def test_the_published_document_is_what_the_code_says() -> None:
     with redirect_stdout(io.StringIO()) as printed:
         main()
-    published, now = json.loads(PUBLISHED.read_text(encoding="utf-8")), json.loads(printed.getvalue())
+    published, now = (
+        json.loads(PUBLISHED.read_text(encoding="utf-8")),
+        json.loads(printed.getvalue()),
+    )
     assert published == now, "run: python -m tillpost_generic.openapi > docs/generic/openapi.json"
 
 
@@ -42,7 +45,16 @@ def test_the_simulator_has_every_operation_of_the_document_and_no_other() -> Non
 def test_the_menus_objects_are_closed_and_all_others_are_open() -> None:
     schemas: dict[str, Any] = document()["components"]["schemas"]
     closed = {name for name, schema in schemas.items() if "additionalProperties" in schema}
-    menu = {"Menu", "Item", "Variation", "ModifierGroup", "ModifierOption", "GroupUse", "Tax", "SetupFault"}
+    menu = {
+        "Menu",
+        "Item",
+        "Variation",
+        "ModifierGroup",
+        "ModifierOption",
+        "GroupUse",
+        "Tax",
+        "SetupFault",
+    }
     assert closed == menu
 
 
@@ -51,12 +63,18 @@ def test_the_menus_objects_are_closed_and_all_others_are_open() -> None:
     [
         Pickup.model_validate({"due_at": "2036-11-23T12:30:00+11:00"}),
         DineIn(table="12"),
-        Delivery.model_validate({"address": {"line1": "1 High St", "country": "AU"}, "instructions": "ring"}),
+        Delivery.model_validate(
+            {"address": {"line1": "1 High St", "country": "AU"}, "instructions": "ring"}
+        ),
     ],
 )
-def test_every_operation_is_as_the_document_says_whatever_the_order(fulfilment: Pickup | DineIn | Delivery) -> None:
+def test_every_operation_is_as_the_document_says_whatever_the_order(
+    fulfilment: Pickup | DineIn | Delivery,
+) -> None:
     store = Store()
-    order: Order = paid("ord_1", [FULL, TOASTIE], fulfilment=fulfilment, surcharge=100, off=50, tip=20)
+    order: Order = paid(
+        "ord_1", [FULL, TOASTIE], fulfilment=fulfilment, surcharge=100, off=50, tip=20
+    )
     made = store.submit(order)
     store.do(lambda till: till.fetch(made))
     store.do(lambda till: till.find(order))
@@ -88,4 +106,6 @@ def test_the_judge_finds_what_is_missing_misspelt_or_of_another_type() -> None:
     with pytest.raises(AssertionError):
         check_answer(good, httpx.Response(200, json={"id": "G1"}))
     with pytest.raises(AssertionError):
-        check_answer(good, httpx.Response(422, json={"kind": "MenuError"}))  # not as application/problem+json
+        check_answer(
+            good, httpx.Response(422, json={"kind": "MenuError"})
+        )  # not as application/problem+json

@@ -25,7 +25,16 @@ from tillpost import (
     TaxError,
 )
 from tillpost.errors import Outcome
-from tillpost.models.order import Delivery, DineIn, Line, Modifier, Payment, Pickup, PosState, Progress
+from tillpost.models.order import (
+    Delivery,
+    DineIn,
+    Line,
+    Modifier,
+    Payment,
+    Pickup,
+    PosState,
+    Progress,
+)
 from tillpost_simulators.generic import GenericSimulator, WorldSettings
 
 OATS = FLAT_WHITE.model_copy(update={"modifiers": (OAT,), "quantity": 2, "note": "extra hot"})
@@ -145,9 +154,16 @@ def test_an_option_chosen_twice_is_refused_where_each_may_be_chosen_once() -> No
     store = Store()
     store.simulator.set_modifier_limits("7302", "EXTRAS", 0, once=True)
     shot = Modifier(modifier_id="231", name="Extra shot", unit_price=60)
-    error = store.refused(paid("ord_1", [FLAT_WHITE.model_copy(update={"modifiers": (shot, shot)})]))
+    error = store.refused(
+        paid("ord_1", [FLAT_WHITE.model_copy(update={"modifiers": (shot, shot)})])
+    )
     assert (type(error), error.reason, error.lines) == (MenuError, "choices", (0,))
-    assert store.submit(paid("ord_2", [FLAT_WHITE.model_copy(update={"modifiers": (shot,)})])).reference == "ord_2"
+    assert (
+        store.submit(
+            paid("ord_2", [FLAT_WHITE.model_copy(update={"modifiers": (shot,)})])
+        ).reference
+        == "ord_2"
+    )
 
 
 def test_a_table_that_is_gone_is_found_before_sending_once_the_menu_says_so() -> None:
@@ -165,7 +181,11 @@ def test_the_pos_itself_refuses_a_table_that_is_gone_and_an_import_shows_why() -
     store, dine_in = Store(), paid("ord_1", [TOASTIE], fulfilment=DineIn(table="7"))
     store.simulator.remove_table("7")
     error = store.refused(dine_in)
-    assert (error.reason, error.subjects, error.outcome) == ("table", ("Table 7",), Outcome.NOT_CREATED)
+    assert (error.reason, error.subjects, error.outcome) == (
+        "table",
+        ("Table 7",),
+        Outcome.NOT_CREATED,
+    )
     assert [path for path in store.paths if path == "POST /orders"] == ["POST /orders"]
 
 
@@ -203,7 +223,9 @@ def test_a_tax_that_is_in_the_prices_at_one_side_only_is_told(inclusive: bool) -
     assert isinstance(store.refused(order), TaxError)
 
 
-@pytest.mark.parametrize(("tax", "fits"), [(145, True), (146, True), (144, True), (147, False), (0, False)])
+@pytest.mark.parametrize(
+    ("tax", "fits"), [(145, True), (146, True), (144, True), (147, False), (0, False)]
+)
 def test_a_tax_that_is_added_may_differ_by_rounding_and_no_more(tax: int, fits: bool) -> None:
     store = Store(WorldSettings(tax_inclusive=False), policy=ONCE)
     order = without_tax(tax, TOASTIE)
@@ -222,7 +244,9 @@ def disconnect(simulator: GenericSimulator) -> None:
     simulator.connect_register(online=False)
 
 
-@pytest.mark.parametrize(("happens", "kind"), [(close, StoreClosedError), (disconnect, RegisterOfflineError)])
+@pytest.mark.parametrize(
+    ("happens", "kind"), [(close, StoreClosedError), (disconnect, RegisterOfflineError)]
+)
 def test_a_store_that_takes_no_orders_says_why(happens: Change, kind: type[PosError]) -> None:
     store = Store(policy=ONCE)
     happens(store.simulator)
@@ -231,7 +255,9 @@ def test_a_store_that_takes_no_orders_says_why(happens: Change, kind: type[PosEr
 
 
 def test_an_order_that_is_due_before_it_was_placed_is_refused() -> None:
-    past = paid("ord_1", [TOASTIE], fulfilment=Pickup.model_validate({"due_at": "2020-01-01T12:00:00Z"}))
+    past = paid(
+        "ord_1", [TOASTIE], fulfilment=Pickup.model_validate({"due_at": "2020-01-01T12:00:00Z"})
+    )
     assert isinstance(Store().refused(past), OrderError)
 
 
@@ -239,13 +265,16 @@ def test_another_currency_is_a_matter_of_the_setup() -> None:
     assert isinstance(Store(WorldSettings(currency="NZD")).refused(ORDER), SetupError)
 
 
-# ---------------------------------------------------------------- a POS that doesn't keep to the page
+# ---------------------------------------------------------------- a POS that doesn't keep to the
+# page
 
 
 def answering(**changed: Any) -> Store:
     """A store whose POS makes the order and answers with something else."""
 
-    def twist(_request: httpx.Request, _number: int, carry_out: Callable[[], httpx.Response]) -> httpx.Response:
+    def twist(
+        _request: httpx.Request, _number: int, carry_out: Callable[[], httpx.Response]
+    ) -> httpx.Response:
         real: Any = carry_out().json()
         single = "id" in real
         many: list[dict[str, Any]] = [real] if single else real
@@ -270,10 +299,14 @@ def test_an_order_with_another_total_is_there_and_is_told_for_what_staff_correct
 def test_an_order_without_its_tax_is_a_matter_of_taxes() -> None:
     simulator = GenericSimulator(WorldSettings(tax_inclusive=False))
 
-    def forgets(_request: httpx.Request, _number: int, carry_out: Callable[[], httpx.Response]) -> httpx.Response:
+    def forgets(
+        _request: httpx.Request, _number: int, carry_out: Callable[[], httpx.Response]
+    ) -> httpx.Response:
         return httpx.Response(201, json=carry_out().json() | {"total": 1450})
 
-    error = Store(simulator=simulator, policy=ONCE, twist=forgets).refused(without_tax(145, TOASTIE))
+    error = Store(simulator=simulator, policy=ONCE, twist=forgets).refused(
+        without_tax(145, TOASTIE)
+    )
     assert isinstance(error, TaxError)
     assert error.outcome is Outcome.CREATED
 
@@ -377,7 +410,9 @@ SPOILT: dict[str, Callable[[dict[str, Any]], object]] = {
 
 @pytest.mark.parametrize("how", SPOILT)
 def test_a_menu_that_does_not_fit_the_format_is_refused_whole(how: str) -> None:
-    def twist(_request: httpx.Request, _number: int, carry_out: Callable[[], httpx.Response]) -> httpx.Response:
+    def twist(
+        _request: httpx.Request, _number: int, carry_out: Callable[[], httpx.Response]
+    ) -> httpx.Response:
         menu = json.loads(carry_out().content)
         SPOILT[how](menu)
         return httpx.Response(200, json=menu)
@@ -391,7 +426,8 @@ def revoke(simulator: GenericSimulator) -> None:
 
 
 @pytest.mark.parametrize(
-    ("happens", "what"), [(close, "store open"), (disconnect, "register online"), (revoke, "connection")]
+    ("happens", "what"),
+    [(close, "store open"), (disconnect, "register online"), (revoke, "connection")],
 )
 def test_a_check_says_what_is_missing_and_whose_move_it_is(happens: Change, what: str) -> None:
     store = Store(policy=ONCE)
@@ -404,4 +440,6 @@ def test_a_check_says_what_is_missing_and_whose_move_it_is(happens: Change, what
 
 def test_a_check_of_a_pos_that_is_down_says_so() -> None:
     readiness = Store(policy=ONCE, twist=always(503)).till.check()
-    assert [(f.what, f.ok, f.actor) for f in readiness.findings] == [("connection", False, "operations")]
+    assert [(f.what, f.ok, f.actor) for f in readiness.findings] == [
+        ("connection", False, "operations")
+    ]

@@ -18,10 +18,16 @@ TRIED = 340 if os.environ.get("CI") else 60
 """Orders for each rate and way of tax: in CI over 2,000 in all."""
 
 PRICES = {"7302": 550, "7303": 650, "7310": 500, "5312": 1450, "6102": 0, "6103": 700, "6105": 520}
-EXTRAS = {"7302": {"228": 80, "229": 70, "231": 60}, "7303": {"228": 80}, "7310": {"231": 60, "232": 70}}
+EXTRAS = {
+    "7302": {"228": 80, "229": 70, "231": 60},
+    "7303": {"228": 80},
+    "7310": {"231": 60, "232": 70},
+}
 texts = st.text(max_size=60)
 named = texts.filter(lambda text: bool(text.strip()))
-codes = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=60).filter(lambda text: bool(text.strip()))
+codes = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=60).filter(
+    lambda text: bool(text.strip())
+)
 
 
 @st.composite
@@ -63,11 +69,16 @@ def orders(draw: st.DrawFn, percentage: str, included: bool) -> Order:
             "currency": "AUD",
             "prices_include_tax": included,
             "lines": bought,
-            "charges": [Charge(kind="service", name="Service", amount=amount) for amount in charges],
+            "charges": [
+                Charge(kind="service", name="Service", amount=amount) for amount in charges
+            ],
             "discounts": [Discount(name="WELCOME", amount=off)] if off else [],
             "tip": tip,
             "tax": tax,
-            "payments": [Payment(method="card", amount=first), Payment(method="gift", amount=total - first)],
+            "payments": [
+                Payment(method="card", amount=first),
+                Payment(method="gift", amount=total - first),
+            ],
             "note": draw(texts),
         }
     )
@@ -77,9 +88,15 @@ def orders(draw: st.DrawFn, percentage: str, included: bool) -> Order:
 @pytest.mark.parametrize("percentage", ["10", "15", "8.875"])
 @settings(max_examples=TRIED, deadline=None)
 @given(data=st.data())
-def test_for_any_order_the_total_is_what_was_paid(percentage: str, included: bool, data: st.DataObject) -> None:
+def test_for_any_order_the_total_is_what_was_paid(
+    percentage: str, included: bool, data: st.DataObject
+) -> None:
     order = data.draw(orders(percentage, included))
-    store = Store(WorldSettings(tax_percentage=percentage, tax_inclusive=included), policy=ONCE, twist=untouched)
+    store = Store(
+        WorldSettings(tax_percentage=percentage, tax_inclusive=included),
+        policy=ONCE,
+        twist=untouched,
+    )
     made = store.submit(order)
     (entry,) = store.simulator.ledger().shown
     assert made.total == entry.total == entry.paid == order.total

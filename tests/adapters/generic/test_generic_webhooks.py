@@ -27,11 +27,18 @@ EVENT: dict[str, Any] = {
     "event_id": "e1",
     "pos_id": "G00001",
     "reference": "ord_1",
-    "pos_order": {"id": "G00001", "reference": "ord_1", "state": "accepted", "progress": "accepted"},
+    "pos_order": {
+        "id": "G00001",
+        "reference": "ord_1",
+        "state": "accepted",
+        "progress": "accepted",
+    },
 }
 
 
-def signed(body: bytes, *, at: float | None = None, target: str = "/hooks/pos?store=1") -> dict[str, str]:
+def signed(
+    body: bytes, *, at: float | None = None, target: str = "/hooks/pos?store=1"
+) -> dict[str, str]:
     """The headers with which a POS sends a body."""
     stamp = str(int(time.time() if at is None else at))
     text = "\n".join((stamp, "POST", target, "", hashlib.sha256(body).hexdigest()))
@@ -44,7 +51,11 @@ def signed(body: bytes, *, at: float | None = None, target: str = "/hooks/pos?st
     [
         (EVENT, OrderChanged),
         (
-            {"kind": "order_refused", "pos_id": "G1", "error": {"kind": "MenuError", "detail": "gone"}},
+            {
+                "kind": "order_refused",
+                "pos_id": "G1",
+                "error": {"kind": "MenuError", "detail": "gone"},
+            },
             OrderRefused,
         ),
         ({"kind": "menu_changed"}, MenuChanged),
@@ -70,7 +81,9 @@ def test_an_event_that_is_signed_is_believed(event: dict[str, Any], kind: type[o
         (b"\xff", signed(b"\xff"), URL, WebhookFault.UNREADABLE),
     ],
 )
-def test_anything_else_is_refused(body: bytes, headers: dict[str, str], url: str, fault: WebhookFault) -> None:
+def test_anything_else_is_refused(
+    body: bytes, headers: dict[str, str], url: str, fault: WebhookFault
+) -> None:
     with pytest.raises(WebhookError) as raised:
         Store().till.parse_webhook(headers, body, url)
     assert raised.value.fault is fault

@@ -20,7 +20,13 @@ from tillpost.models.order import Line, Payment, PosState
 from tillpost_generic.adapter import Generic, GenericSettings
 
 SERVER = PUBLISHED.with_name("server.py")
-ORDER = paid("ord_1", [FLAT_WHITE.model_copy(update={"modifiers": (OAT,)}), TOASTIE], surcharge=271, off=200, tip=100)
+ORDER = paid(
+    "ord_1",
+    [FLAT_WHITE.model_copy(update={"modifiers": (OAT,)}), TOASTIE],
+    surcharge=271,
+    off=200,
+    tip=100,
+)
 PAVLOVA = Line(item_id="9999", name="Pavlova", quantity=1, unit_price=1200)
 QUICK = Policy(retries=0, import_cooldown=0)
 
@@ -50,7 +56,11 @@ def url() -> Iterator[str]:
 
 def till(url: str, policy: Policy = QUICK, **changed: Any) -> Till:
     """A Till on the server, that holds every exchange against the published document."""
-    known = {"base_url": url, "access_token": "not-a-real-token", "signing_key": "not-a-real-signing-key"}
+    known = {
+        "base_url": url,
+        "access_token": "not-a-real-token",
+        "signing_key": "not-a-real-signing-key",
+    }
     chosen: dict[str, Any] = known | {"allow_private": True, "look_after": (0.01,)} | changed
 
     def judge(response: httpx.Response) -> None:
@@ -59,7 +69,9 @@ def till(url: str, policy: Policy = QUICK, **changed: Any) -> Till:
         check_answer(response.request, response)
 
     client = httpx.Client(event_hooks={"response": [judge]})
-    return Till(Generic(GenericSettings.model_validate(chosen)), Options(policy=policy), http_client=client)
+    return Till(
+        Generic(GenericSettings.model_validate(chosen)), Options(policy=policy), http_client=client
+    )
 
 
 def test_it_is_as_short_as_it_is_said_to_be() -> None:
@@ -85,7 +97,9 @@ def test_the_same_order_by_another_process_is_the_same_order(url: str) -> None:
 
 def test_another_content_under_the_same_id_finds_the_order_that_is_there(url: str) -> None:
     first = till(url).submit(ORDER)
-    assert till(url, Policy(first_wait=0)).submit(ORDER.model_copy(update={"note": "other"})) == first
+    assert (
+        till(url, Policy(first_wait=0)).submit(ORDER.model_copy(update={"note": "other"})) == first
+    )
 
 
 def test_an_item_that_is_not_on_the_menu_is_named_by_line(url: str) -> None:
@@ -112,11 +126,17 @@ def test_another_total_is_refused_and_nothing_is_made(url: str) -> None:
 
 def test_a_tax_that_is_added_to_prices_that_hold_it_is_told(url: str) -> None:
     payments = (Payment(method="card", amount=1595),)
-    added = paid("ord_1", [TOASTIE]).model_dump() | {"prices_include_tax": False, "tax": 145, "payments": payments}
+    added = paid("ord_1", [TOASTIE]).model_dump() | {
+        "prices_include_tax": False,
+        "tax": 145,
+        "payments": payments,
+    }
     assert isinstance(refusal(till(url), Order.model_validate(added)), TaxError)
 
 
-@pytest.mark.parametrize("changed", [{"signing_key": "another-signing-key"}, {"access_token": "another"}])
+@pytest.mark.parametrize(
+    "changed", [{"signing_key": "another-signing-key"}, {"access_token": "another"}]
+)
 def test_a_wrong_secret_is_refused(url: str, changed: dict[str, Any]) -> None:
     assert isinstance(refusal(till(url, **changed), ORDER), PermissionsError)
 

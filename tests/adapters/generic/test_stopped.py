@@ -57,16 +57,22 @@ CASES = {
     "healed": Case(lambda ref: paid(ref, [DRIFTED, FLAT_WHITE])),
     "two taxes": Case(lambda ref: paid(ref, [TOASTIE]), set_up=two_taxes, ends=TaxError),
     "two taxes, mended meanwhile": Case(
-        lambda ref: paid(ref, [TOASTIE]), set_up=two_taxes, mend=lambda simulator: simulator.remove_tax("EXTRA")
+        lambda ref: paid(ref, [TOASTIE]),
+        set_up=two_taxes,
+        mend=lambda simulator: simulator.remove_tax("EXTRA"),
     ),
     "nothing to pay": Case(lambda ref: paid(ref, [TOASTIE], off=1450)),
     "a price that was kept": Case(
-        lambda ref: paid(ref, [TOASTIE]), set_up=lambda simulator: simulator.change_price("5312", 1600), policy=KEEPING
+        lambda ref: paid(ref, [TOASTIE]),
+        set_up=lambda simulator: simulator.change_price("5312", 1600),
+        policy=KEEPING,
     ),
 }
 
 
-def mortal(simulator: GenericSimulator, journal: MemoryJournal, policy: Policy, dies_at: int | None = None) -> Mortal:
+def mortal(
+    simulator: GenericSimulator, journal: MemoryJournal, policy: Policy, dies_at: int | None = None
+) -> Mortal:
     client = httpx.Client(transport=InProcess(simulator), verify=False)
     options = Options(policy=policy, journal=journal)
     till = Mortal(adapter_for(simulator), options, http_client=client, sleep=lambda _: None)
@@ -74,9 +80,13 @@ def mortal(simulator: GenericSimulator, journal: MemoryJournal, policy: Policy, 
     return till
 
 
-@pytest.mark.parametrize("same_journal", [True, False], ids=["over its journal", "by a new process without one"])
+@pytest.mark.parametrize(
+    "same_journal", [True, False], ids=["over its journal", "by a new process without one"]
+)
 @pytest.mark.parametrize("name", CASES)
-def test_stopped_anywhere_and_begun_again_an_order_ends_right(name: str, same_journal: bool) -> None:
+def test_stopped_anywhere_and_begun_again_an_order_ends_right(
+    name: str, same_journal: bool
+) -> None:
     case, simulator = CASES[name], GenericSimulator()
     point, finished = 0, False
     while not finished:

@@ -29,7 +29,10 @@ def storm(seed: int) -> GenericSimulator:
 
 
 def insist_with_threads(running: Running[GenericSimulator], orders: list[Order]) -> None:
-    with Till(adapter_for(running.simulator, running.url), OPTIONS) as till, ThreadPoolExecutor(AT_ONCE) as pool:
+    with (
+        Till(adapter_for(running.simulator, running.url), OPTIONS) as till,
+        ThreadPoolExecutor(AT_ONCE) as pool,
+    ):
 
         def insist(order: Order) -> None:
             for _ in range(100):
@@ -76,5 +79,7 @@ def test_in_a_storm_each_order_is_on_the_register_once_for_what_was_paid(
         struck = len(running.simulator.faults)
     assert Counter(entry.reference for entry in ledger.shown) == Counter(order.id for order in sent)
     assert ledger.twice == ()
-    assert {entry.reference: entry.total for entry in ledger.shown} == {order.id: order.total for order in sent}
+    assert {entry.reference: entry.total for entry in ledger.shown} == {
+        order.id: order.total for order in sent
+    }
     assert struck > orders / 8  # a fault on one request in four, and each order takes one at least

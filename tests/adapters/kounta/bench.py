@@ -5,8 +5,8 @@
     bench.sent                                     # the requests, in their order
     bench.answer = lambda request, carry_out: ...  # another answer, before or after the effect
 
-Waits move the clock on instead of passing, so orders that show late and looks on the schedule cost no time.
-"""
+Waits move the clock on instead of passing, so orders that show late and looks on the schedule cost
+no time."""
 
 from __future__ import annotations
 
@@ -39,7 +39,12 @@ class Bench:
     """A shop at Kounta, and a Till connected to it."""
 
     def __init__(
-        self, world: World | None = None, *, policy: Policy = QUICK, journal: Journal | None = None, **settings: Any
+        self,
+        world: World | None = None,
+        *,
+        policy: Policy = QUICK,
+        journal: Journal | None = None,
+        **settings: Any,
     ) -> None:
         self.simulator = KountaSimulator(world or World(oauth_limit=100_000))
         self.sent: list[httpx.Request] = []
@@ -51,10 +56,20 @@ class Bench:
 
     def connect(self, journal: Journal | None = None, kind: type[Till] = Till) -> Any:
         """Connect another process to the same shop."""
-        known = {**self.simulator.connection_settings(URL), "import_pace": 0.0, **STAND_INS, **self.settings}
+        known = {
+            **self.simulator.connection_settings(URL),
+            "import_pace": 0.0,
+            **STAND_INS,
+            **self.settings,
+        }
         options = Options(policy=self.policy, journal=journal, clock=self.now)
         client = httpx.Client(transport=InProcess(self.simulator, self._twist))
-        return kind(Kounta(KountaSettings.model_validate(known)), options, http_client=client, sleep=self.wait)
+        return kind(
+            Kounta(KountaSettings.model_validate(known)),
+            options,
+            http_client=client,
+            sleep=self.wait,
+        )
 
     def connect_with_menu(self) -> Any:
         """Connect another process that has the menu already."""
@@ -94,7 +109,9 @@ class Bench:
         """The bodies of the orders that were sent."""
         return [json.loads(r.content) for r in self.sent if is_create(r)]
 
-    def _twist(self, request: httpx.Request, _: int, carry_out: Callable[[], httpx.Response]) -> httpx.Response:
+    def _twist(
+        self, request: httpx.Request, _: int, carry_out: Callable[[], httpx.Response]
+    ) -> httpx.Response:
         self.sent.append(request)
         return self.answer(request, carry_out)
 
@@ -130,7 +147,14 @@ def plain_order(order_id: str = "ord_1", unit_price: int = 1450, **changes: Any)
     """One BLT toastie, paid in full."""
     lines = [{"item_id": "5312", "name": "BLT toastie", "quantity": 1, "unit_price": unit_price}]
     paid = [{"method": "card", "amount": unit_price, "reference": "pi_1"}]
-    bare: dict[str, Any] = {"id": order_id, "lines": lines, "charges": [], "discounts": [], "tip": 0, "payments": paid}
+    bare: dict[str, Any] = {
+        "id": order_id,
+        "lines": lines,
+        "charges": [],
+        "discounts": [],
+        "tip": 0,
+        "payments": paid,
+    }
     return an_order(**(bare | changes))
 
 
@@ -148,7 +172,9 @@ SAMPLE: dict[str, Any] = {
             "name": "Flat white, regular",
             "quantity": 2,
             "unit_price": 550,
-            "modifiers": [{"modifier_id": "228", "name": "Oat milk", "quantity": 1, "unit_price": 80}],
+            "modifiers": [
+                {"modifier_id": "228", "name": "Oat milk", "quantity": 1, "unit_price": 80}
+            ],
             "note": "extra hot",
         },
         {"item_id": "5312", "sku": "BLT", "name": "BLT toastie", "quantity": 1, "unit_price": 1450},

@@ -1,9 +1,9 @@
 """What Kounta's cassettes are recorded from: the vendor's samples, and the simulator where there is none.
 
-The samples come first, since a recording of our simulator proves nothing about Kounta. They are answers that went well:
-no sample of a refusal, of a site's status or of a customer's look-up is known. What the adapter doesn't ask for, such
-as lists of categories and price lists, can't stand in a cassette.
-"""
+The samples come first, since a recording of our simulator proves nothing about Kounta. They are
+answers that went well: no sample of a refusal, of a site's status or of a customer's look-up is
+known. What the adapter doesn't ask for, such as lists of categories and price lists, can't stand in
+a cassette."""
 
 from __future__ import annotations
 
@@ -61,13 +61,22 @@ KOUNTA = Cassettes(
     public_fields=frozenset("name online_ordering pass_thru_printing_register".split()),
 )
 DOCUMENT = "Lightspeed's API documentation of Kounta: the sample of"
-PUBLISHED_PEOPLE = ("Lucy", "Lavender", "lucy@kounta.com", "Ricky", "McDonald", "rocky@rara.kom", "Mutton Street")
+PUBLISHED_PEOPLE = (
+    "Lucy",
+    "Lavender",
+    "lucy@kounta.com",
+    "Ricky",
+    "McDonald",
+    "rocky@rara.kom",
+    "Mutton Street",
+)
 """Texts of the vendor's samples in the places where people stand."""
 NO_SAMPLE = "There is no sample of this."
 ONLY_SIMULATED = "There is no sample of a refusal. The texts for product, register and token were seen by others."
 
 
-# The vendor's samples -------------------------------------------------------------------------------------------------
+# The vendor's samples
+# -------------------------------------------------------------------------------------------------
 
 
 def from_samples(
@@ -75,7 +84,9 @@ def from_samples(
 ) -> Origin:
     """Return the origin of answers that are the vendor's samples `of` this, in its own company and site."""
     settings = {"company_id": "162", "site_id": "2301"}
-    return sampled(samples, origin=f"{DOCUMENT} {of}", adapted=adapted, note=note, settings=settings)
+    return sampled(
+        samples, origin=f"{DOCUMENT} {of}", adapted=adapted, note=note, settings=settings
+    )
 
 
 COMPANY, SITE = "/v1/companies/162", "/v1/companies/162/sites/2301"
@@ -114,15 +125,19 @@ def a_menu() -> list[Sample]:
     ]
 
 
-# The simulator --------------------------------------------------------------------------------------------------------
+# The simulator
+# --------------------------------------------------------------------------------------------------------
 
 
 def _simulator(faults: FaultPlan | None, **world: Any) -> KountaSimulator:
     return KountaSimulator(World(access_token=CANARY_TOKEN, **world), faults)
 
 
-# In the years to come, or an order made now would be older than the time from which it is looked for.
-from_simulator = Simulated("Kounta", _simulator, ["tillpost_simulators.kounta.clock"], MOMENT.replace(year=2036))
+# In the years to come, or an order made now would be older than the time from which it is looked
+# for.
+from_simulator = Simulated(
+    "Kounta", _simulator, ["tillpost_simulators.kounta.clock"], MOMENT.replace(year=2036)
+)
 
 
 def small_shop(kounta: KountaSimulator) -> None:
@@ -139,11 +154,20 @@ def place(kounta: KountaSimulator) -> None:
     path = "/v1/companies/5678/orders"
     headers = {"content-type": "application/json", "authorization": f"Bearer {CANARY_TOKEN}"}
     with kounta.lock:
-        create_order(kounta.world, Call(method="POST", path=path, body=body, headers=headers, query={}, path_values={}))
+        create_order(
+            kounta.world,
+            Call(method="POST", path=path, body=body, headers=headers, query={}, path_values={}),
+        )
 
 
 def sold(
-    product_id: str, name: str, price: int, exact: str, *, sku: str = "", groups: tuple[GroupUse, ...] = ()
+    product_id: str,
+    name: str,
+    price: int,
+    exact: str,
+    *,
+    sku: str = "",
+    groups: tuple[GroupUse, ...] = (),
 ) -> Item:
     """A product of a menu."""
     variation = Variation(id=product_id, sku=sku, price=price, exact_price=Decimal(exact))
@@ -153,7 +177,9 @@ def sold(
 
 def menu_of(*items: Item) -> Menu:
     """A menu of the site, imported long ago."""
-    oat = ModifierOption(id="228", sku="M-OAT", name="Oat milk", price=80, exact_price=Decimal("0.7273"))
+    oat = ModifierOption(
+        id="228", sku="M-OAT", name="Oat milk", price=80, exact_price=Decimal("0.7273")
+    )
     return Menu(
         site="2301",
         currency="AUD",
@@ -165,7 +191,14 @@ def menu_of(*items: Item) -> Menu:
 
 
 SMALL_MENU = menu_of(
-    sold("7302", "Flat white, regular", 550, "5", sku="FW-R", groups=(GroupUse(group_id="modifiers-7302"),)),
+    sold(
+        "7302",
+        "Flat white, regular",
+        550,
+        "5",
+        sku="FW-R",
+        groups=(GroupUse(group_id="modifiers-7302"),),
+    ),
     sold("228", "Oat milk", 80, "0.7273", sku="M-OAT"),
     sold("5312", "BLT toastie", 1450, "13.1818", sku="BLT"),
 )
@@ -177,10 +210,13 @@ MENU = menu_of(
     sold("9004", "Online discount", 0, "0"),
 )
 """The menu of the simulator's shop, as an import has it; a Till that is handed it imports none."""
-LATTE_MENU = menu_of(sold("7302", "Caffé Latte", 150, "1.3636"), sold("5312", "Salmon Sandwich", 900, "8.1818"))
+LATTE_MENU = menu_of(
+    sold("7302", "Caffé Latte", 150, "1.3636"), sold("5312", "Salmon Sandwich", 900, "8.1818")
+)
 
 
-# How it refuses -------------------------------------------------------------------------------------------------------
+# How it refuses
+# -------------------------------------------------------------------------------------------------------
 
 refused = partial(Refusal[KountaSimulator], order=order(FLAT_WHITE, TOASTIE, customer=None))
 _UNKNOWN, _CREATED = Outcome.UNKNOWN, Outcome.CREATED
@@ -192,7 +228,9 @@ def every(kind: FaultKind, **more: Any) -> FaultPlan:
 
 
 def with_two_taxes(kounta: KountaSimulator) -> None:
-    kounta.set_taxes_of(5312, [829, kounta.add_tax("Weekend", Decimal("0.15"), on_every_product=False)])
+    kounta.set_taxes_of(
+        5312, [829, kounta.add_tax("Weekend", Decimal("0.15"), on_every_product=False)]
+    )
 
 
 REFUSALS: Sequence[Refusal[KountaSimulator]] = (
@@ -230,7 +268,9 @@ REFUSALS: Sequence[Refusal[KountaSimulator]] = (
         outcome=_UNKNOWN,
         prepare=lambda kounta: kounta.set_outage(),
     ),
-    refused("error-outage-html", OutageError, status=502, outcome=_UNKNOWN, faults=every(FaultKind.HTML)),
+    refused(
+        "error-outage-html", OutageError, status=502, outcome=_UNKNOWN, faults=every(FaultKind.HTML)
+    ),
     refused(
         "error-rate-limit",
         RateLimitError,

@@ -54,7 +54,8 @@ def submitted(store: Store, paid: Order, menu: Menu = MENU) -> PosOrder:
     return store.submit(paid)
 
 
-# Each operation, from the vendor's samples where there are any --------------------------------------------------------
+# Each operation, from the vendor's samples where there are any
+# --------------------------------------------------------
 
 UNPROVED = "The POS doesn't say what the order comes to, so its total isn't proved"
 
@@ -64,7 +65,9 @@ UNPROVED = "The POS doesn't say what the order comes to, so its total isn't prov
     from_samples(
         lambda: [the_orders(), made(), the_order()],
         of="one order and of a list of orders",
-        adapted=("a new order is answered with `null` and its Location: the page has no sample of that answer",),
+        adapted=(
+            "a new order is answered with `null` and its Location: the page has no sample of that answer",
+        ),
     ),
 )
 def test_an_order_is_looked_for_made_and_read_back(store: Store) -> None:
@@ -85,7 +88,9 @@ def test_an_order_is_looked_for_made_and_read_back(store: Store) -> None:
     ),
 )
 def test_an_order_is_found_by_its_sale_number(store: Store) -> None:
-    assert store.ask("find", None, order=LATTES) == PosOrder(id="912387093", status="ON_HOLD", notices=(UNPROVED,))
+    assert store.ask("find", None, order=LATTES) == PosOrder(
+        id="912387093", status="ON_HOLD", notices=(UNPROVED,)
+    )
 
 
 @plays("find-nothing", from_samples(lambda: [the_orders()], of="a list of orders"))
@@ -95,7 +100,9 @@ def test_orders_of_others_are_not_taken_for_ours(store: Store) -> None:
 
 @plays("fetch", from_samples(lambda: [the_order()], of="one order"))
 def test_an_order_on_hold_is_received_and_no_more(store: Store) -> None:
-    assert store.fetch(LATTES_ID) == PosOrder(id=LATTES_ID, status="ON_HOLD", state=PosState.RECEIVED)
+    assert store.fetch(LATTES_ID) == PosOrder(
+        id=LATTES_ID, status="ON_HOLD", state=PosState.RECEIVED
+    )
 
 
 @plays(
@@ -123,14 +130,21 @@ def test_a_menu_is_imported_with_the_taxes_that_only_the_product_itself_tells(st
 def test_a_check_tells_that_online_ordering_is_switched_off(store: Store) -> None:
     found = {finding.what: finding.ok for finding in store.check().findings}
 
-    assert found == {"devices": True, "online ordering": False, "pass-through printing register": True}
+    assert found == {
+        "devices": True,
+        "online ordering": False,
+        "pass-through printing register": True,
+    }
 
 
-# What there is no sample of: charges, a customer, a delivery, an answer that says nothing, what staff do --------------
+# What there is no sample of: charges, a customer, a delivery, an answer that says nothing, what
+# staff do --------------
 
 
 @plays("submit-pickup", from_simulator(note=NO_SAMPLE))
-def test_an_order_by_a_new_customer_with_a_charge_a_discount_and_a_tip_arrives(store: Store) -> None:
+def test_an_order_by_a_new_customer_with_a_charge_a_discount_and_a_tip_arrives(
+    store: Store,
+) -> None:
     whole = order(*LUNCH.lines, charges=WEEKEND, discounts=WELCOME, tip=100)
 
     assert submitted(store, whole).total == 2881
@@ -144,11 +158,19 @@ def test_a_scheduled_delivery_arrives(store: Store) -> None:
     assert submitted(store, order(TOASTIE, fulfilment=due, charges=fee)).total == 2150
 
 
-@plays("submit-null", from_simulator(lambda kounta: kounta.leave_location_out(), note=NO_SAMPLE), Policy())
+@plays(
+    "submit-null",
+    from_simulator(lambda kounta: kounta.leave_location_out(), note=NO_SAMPLE),
+    Policy(),
+)
 def test_an_order_whose_answer_says_nothing_is_looked_for_and_not_sent_twice(store: Store) -> None:
     there = submitted(store, order(*LUNCH.lines, customer=None))
 
-    assert (there.id, there.reference, there.total) == ("93824701", "ord-1", 2710)  # the first that there ever was
+    assert (there.id, there.reference, there.total) == (
+        "93824701",
+        "ord-1",
+        2710,
+    )  # the first that there ever was
 
 
 def made_again(kounta: KountaSimulator) -> None:
@@ -167,7 +189,9 @@ def taken_off(kounta: KountaSimulator) -> None:
 
 
 @plays("submit-not-healed", from_simulator(taken_off, note=NO_SAMPLE, stocked=False))
-def test_an_order_for_a_product_that_is_not_at_the_site_is_refused_with_its_line(store: Store) -> None:
+def test_an_order_for_a_product_that_is_not_at_the_site_is_refused_with_its_line(
+    store: Store,
+) -> None:
     with pytest.raises(MenuError) as caught:
         submitted(store, LUNCH, SMALL_MENU)
 
@@ -200,14 +224,22 @@ def deleted(kounta: KountaSimulator) -> None:
 def test_an_order_that_staff_turn_down_is_rejected(store: Store) -> None:
     there = store.fetch("93824701")
 
-    assert (there.state, there.progress, there.status) == (PosState.REJECTED, Progress.CANCELLED, "REJECTED")
+    assert (there.state, there.progress, there.status) == (
+        PosState.REJECTED,
+        Progress.CANCELLED,
+        "REJECTED",
+    )
 
 
 @plays("fetch-deleted", from_simulator(deleted, note=NO_SAMPLE))
 def test_an_order_that_staff_delete_is_cancelled(store: Store) -> None:
     there = store.fetch("93824701")
 
-    assert (there.state, there.progress, there.status) == (PosState.CANCELLED, Progress.CANCELLED, "DELETED")
+    assert (there.state, there.progress, there.status) == (
+        PosState.CANCELLED,
+        Progress.CANCELLED,
+        "DELETED",
+    )
 
 
 def has_one_of_another(kounta: KountaSimulator) -> None:
@@ -220,11 +252,17 @@ def has_one_of_another(kounta: KountaSimulator) -> None:
 def test_a_ticket_that_spells_out_an_order_is_looked_for_and_made(store: Store) -> None:
     ticket = store.ask("attention", 0, order=LUNCH)
 
-    assert (ticket.reference, ticket.status, ticket.state) == ("ticket ord-1", "SUBMITTED", PosState.RECEIVED)
+    assert (ticket.reference, ticket.status, ticket.state) == (
+        "ticket ord-1",
+        "SUBMITTED",
+        PosState.RECEIVED,
+    )
 
 
 @played(REFUSALS, from_simulator, ONLY_SIMULATED)
-def test_a_refusal_is_told_as_its_kind_of_error(store: Store, refusal: Refusal[KountaSimulator]) -> None:
+def test_a_refusal_is_told_as_its_kind_of_error(
+    store: Store, refusal: Refusal[KountaSimulator]
+) -> None:
     assert_refused(store, refusal, MENU)
 
 

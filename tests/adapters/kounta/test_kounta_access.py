@@ -18,8 +18,20 @@ import pytest
 from adapters.kounta.bench import Bench, plain_order
 from tillpost import AsyncTill, PermissionsError, PosError, PosOrder, Till
 from tillpost.adapter.base import Credentials
-from tillpost.adapter.webhooks import AvailabilityChanged, OrderChanged, OrderRefused, WebhookError, WebhookFault
-from tillpost.authorization import aexchange_code, authorize_url, exchange_code, new_state, new_verifier
+from tillpost.adapter.webhooks import (
+    AvailabilityChanged,
+    OrderChanged,
+    OrderRefused,
+    WebhookError,
+    WebhookFault,
+)
+from tillpost.authorization import (
+    aexchange_code,
+    authorize_url,
+    exchange_code,
+    new_state,
+    new_verifier,
+)
 from tillpost.models.order import PosState
 from tillpost.simulator import Running, serve_in_thread
 from tillpost_simulators.kounta import KountaSettings, KountaSimulator, Sent
@@ -39,7 +51,9 @@ def running() -> Iterator[Running[KountaSimulator]]:
         yield running
 
 
-def connected(running: Running[KountaSimulator], saved: list[Credentials] | None = None, **changed: Any) -> Till:
+def connected(
+    running: Running[KountaSimulator], saved: list[Credentials] | None = None, **changed: Any
+) -> Till:
     save = None if saved is None else saved.append
     settings: dict[str, Any] = {**running.settings, "import_pace": 0, **RENEWAL, **changed}
     return Till.connect("kounta", on_tokens=save, **settings)
@@ -53,7 +67,9 @@ def renewals(running: Running[KountaSimulator]) -> int:
 
 
 @pytest.mark.parametrize("status", [400, 401])
-def test_an_expired_token_is_renewed_once_saved_before_its_use_and_the_order_arrives(status: int) -> None:
+def test_an_expired_token_is_renewed_once_saved_before_its_use_and_the_order_arrives(
+    status: int,
+) -> None:
     world = KountaSettings(oauth_limit=100_000, expired_token_status=status)
     with serve_in_thread(KountaSimulator(world)) as running:
         running.simulator.expire_token()
@@ -66,7 +82,11 @@ def test_an_expired_token_is_renewed_once_saved_before_its_use_and_the_order_arr
         assert credentials.refresh_token
         assert credentials.refresh_token.get_secret_value() != world.refresh_token
         assert credentials.expires_at
-        assert timedelta(minutes=59) < credentials.expires_at - datetime.now(UTC) <= timedelta(minutes=60)
+        assert (
+            timedelta(minutes=59)
+            < credentials.expires_at - datetime.now(UTC)
+            <= timedelta(minutes=60)
+        )
 
 
 def test_a_rotated_refresh_token_is_used_the_next_time(running: Running[KountaSimulator]) -> None:
@@ -79,7 +99,9 @@ def test_a_rotated_refresh_token_is_used_the_next_time(running: Running[KountaSi
     assert len({credentials.refresh_token for credentials in saved}) == 3
 
 
-def test_many_threads_that_find_the_token_expired_refresh_it_once(running: Running[KountaSimulator]) -> None:
+def test_many_threads_that_find_the_token_expired_refresh_it_once(
+    running: Running[KountaSimulator],
+) -> None:
     running.simulator.expire_token()
     with connected(running) as till, ThreadPoolExecutor(8) as pool:
         list(pool.map(till.submit, [plain_order(f"ord_{n}") for n in range(8)]))
@@ -87,7 +109,9 @@ def test_many_threads_that_find_the_token_expired_refresh_it_once(running: Runni
     assert len(running.simulator.ledger().shown) == 8
 
 
-def test_tasks_refresh_it_once_too_and_an_async_save_is_awaited(running: Running[KountaSimulator]) -> None:
+def test_tasks_refresh_it_once_too_and_an_async_save_is_awaited(
+    running: Running[KountaSimulator],
+) -> None:
     running.simulator.expire_token()
     saved: list[Credentials] = []
 
@@ -117,7 +141,9 @@ def test_a_refused_refresh_is_a_permissions_error_and_never_a_loop(
     assert renewals(running) == 1
 
 
-def test_without_a_refresh_token_an_expired_one_is_a_permissions_error(running: Running[KountaSimulator]) -> None:
+def test_without_a_refresh_token_an_expired_one_is_a_permissions_error(
+    running: Running[KountaSimulator],
+) -> None:
     running.simulator.expire_token()
     with connected(running, refresh_token=None) as till, pytest.raises(PermissionsError) as caught:
         till.submit(plain_order())
@@ -125,14 +151,18 @@ def test_without_a_refresh_token_an_expired_one_is_a_permissions_error(running: 
     assert renewals(running) == 0
 
 
-def test_missing_permissions_are_told_apart_from_an_expired_token(running: Running[KountaSimulator]) -> None:
+def test_missing_permissions_are_told_apart_from_an_expired_token(
+    running: Running[KountaSimulator],
+) -> None:
     running.simulator.take_permission()
     with connected(running) as till, pytest.raises(PermissionsError):
         till.submit(plain_order())
     assert renewals(running) == 0
 
 
-@pytest.mark.parametrize("granted", [{}, {"access_token": ""}, {"access_token": "t", "expires_in": -1}, None])
+@pytest.mark.parametrize(
+    "granted", [{}, {"access_token": ""}, {"access_token": "t", "expires_in": -1}, None]
+)
 def test_an_answer_that_grants_nothing_renews_nothing(granted: dict[str, object] | None) -> None:
     bench = Bench(**RENEWAL)
     bench.simulator.expire_token()
@@ -150,7 +180,9 @@ def test_an_answer_that_grants_nothing_renews_nothing(granted: dict[str, object]
 
 def test_the_admins_page_is_on_another_host_than_the_api() -> None:
     state = new_state()
-    url = authorize_url("kounta", client_id="app", redirect_uri="https://shop.example/cb", state=state)
+    url = authorize_url(
+        "kounta", client_id="app", redirect_uri="https://shop.example/cb", state=state
+    )
     assert url.startswith("https://my.kounta.com/authorize?")
     assert parse_qs(urlsplit(url).query) == {
         "client_id": ["app"],
@@ -162,14 +194,22 @@ def test_the_admins_page_is_on_another_host_than_the_api() -> None:
 
 def test_a_verifier_is_of_no_use_there_and_doesnt_go_out() -> None:
     verifier = new_verifier()
-    url = authorize_url("kounta", client_id="a", redirect_uri="https://s.example", state="s", code_verifier=verifier)
+    url = authorize_url(
+        "kounta", client_id="a", redirect_uri="https://s.example", state="s", code_verifier=verifier
+    )
     assert "code_challenge" not in url
     assert verifier not in url
 
 
-def test_an_admin_who_agrees_leads_to_credentials_that_work(running: Running[KountaSimulator]) -> None:
+def test_an_admin_who_agrees_leads_to_credentials_that_work(
+    running: Running[KountaSimulator],
+) -> None:
     url = authorize_url(
-        "kounta", client_id=WORLD.client_id, redirect_uri=WORLD.redirect_uri, state="s1", base_url=running.url
+        "kounta",
+        client_id=WORLD.client_id,
+        redirect_uri=WORLD.redirect_uri,
+        state="s1",
+        base_url=running.url,
     )
     back = parse_qs(urlsplit(httpx.get(url).headers["location"]).query)
     assert back["state"] == ["s1"]
@@ -181,13 +221,17 @@ def test_an_admin_who_agrees_leads_to_credentials_that_work(running: Running[Kou
     }
     credentials = exchange_code("kounta", code=back["code"][0], **granted)
     assert (credentials.code, credentials.refresh_token is None) == (None, False)
-    again = asyncio.run(aexchange_code("kounta", code=running.simulator.new_authorisation_code(), **granted))
+    again = asyncio.run(
+        aexchange_code("kounta", code=running.simulator.new_authorisation_code(), **granted)
+    )
     for each in (credentials, again):
         with connected(running, access_token=each.access_token.get_secret_value()) as till:
             assert till.check().ready
 
 
-@pytest.mark.parametrize("wrong", [{"code": "another"}, {"client_secret": "another"}, {"redirect_uri": "https://evil"}])
+@pytest.mark.parametrize(
+    "wrong", [{"code": "another"}, {"client_secret": "another"}, {"redirect_uri": "https://evil"}]
+)
 def test_a_code_that_isnt_right_is_a_permissions_error(
     running: Running[KountaSimulator], wrong: dict[str, Any]
 ) -> None:
@@ -217,7 +261,11 @@ def told(bench: Bench, sent: Sent, till: Till | None = None) -> tuple[Any, ...]:
 
 
 def signed(body: bytes) -> dict[str, str]:
-    return {"X-Kounta-Signature": hmac.new(WORLD.webhook_secret.encode(), body, hashlib.sha256).hexdigest()}
+    return {
+        "X-Kounta-Signature": hmac.new(
+            WORLD.webhook_secret.encode(), body, hashlib.sha256
+        ).hexdigest()
+    }
 
 
 def test_what_staff_decide_is_told_and_looked_up(bench: Bench) -> None:
@@ -229,7 +277,11 @@ def test_what_staff_decide_is_told_and_looked_up(bench: Bench) -> None:
     for (event,) in (accepted, completed):
         assert isinstance(event, OrderChanged)
         assert event.pos_order
-        assert (event.pos_id, event.reference, event.pos_order.status) == (order.id, "ord_1", "COMPLETE")
+        assert (event.pos_id, event.reference, event.pos_order.status) == (
+            order.id,
+            "ord_1",
+            "COMPLETE",
+        )
     assert accepted[0].event_id != completed[0].event_id
 
 
@@ -240,7 +292,11 @@ def test_an_order_that_staff_reject_is_refused_late(bench: Bench) -> None:
     assert isinstance(event, OrderRefused)
     error = PosError.from_record(event.error)
     assert error.pos_order
-    assert (error.pos_order.state, error.outcome, error.remedy.action) == (PosState.REJECTED, "created", "refund")
+    assert (error.pos_order.state, error.outcome, error.remedy.action) == (
+        PosState.REJECTED,
+        "created",
+        "refund",
+    )
 
 
 def test_what_a_webhook_claims_isnt_believed_when_kounta_says_otherwise(bench: Bench) -> None:
@@ -264,7 +320,9 @@ def test_a_site_that_switches_online_ordering_is_told_as_available_or_not(bench:
     hook = {"topic": "sites/updated", "address": HOOK, "format": "json"}
     asked = {"Authorization": f"Bearer {WORLD.access_token}", "Content-Type": "application/json"}
     with serve_in_thread(bench.simulator) as running:
-        httpx.post(f"{running.url}/v1/companies/5678/webhooks.json", json=hook, headers=asked).raise_for_status()
+        httpx.post(
+            f"{running.url}/v1/companies/5678/webhooks.json", json=hook, headers=asked
+        ).raise_for_status()
     bench.simulator.switch_ordering(online=False)
     bench.simulator.switch_ordering(online=False, site_id=985)
     ours, others = bench.simulator.sent
@@ -282,9 +340,9 @@ def test_an_id_that_would_lead_elsewhere_stays_an_id(bench: Bench) -> None:
     body = json.dumps({"id": "../customers/1", "site_id": 2301}).encode()
     with pytest.raises(PosError):
         bench.till.parse_webhook(signed(body), body, HOOK)
-    assert {request.url.raw_path for request in bench.sent if "deleted" not in request.url.path} == {
-        b"/v1/companies/5678/orders/..%2Fcustomers%2F1.json"
-    }
+    assert {
+        request.url.raw_path for request in bench.sent if "deleted" not in request.url.path
+    } == {b"/v1/companies/5678/orders/..%2Fcustomers%2F1.json"}
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b"\xff", b'"x"', b'{"id": {}}'])

@@ -30,7 +30,12 @@ def menu() -> Menu:
 
 def test_products_are_items_with_their_ids_as_texts_and_codes_as_skus(menu: Menu) -> None:
     item, variation = menu.by_variation["7302"]
-    assert (item.id, item.name, item.categories, variation.sku) == ("7302", "Flat white, regular", ("Coffee",), "FW-R")
+    assert (item.id, item.name, item.categories, variation.sku) == (
+        "7302",
+        "Flat white, regular",
+        ("Coffee",),
+        "FW-R",
+    )
     assert [tax.name for tax in menu.taxes_on(item)] == ["GST"]
 
 
@@ -51,11 +56,18 @@ def test_the_price_is_that_of_the_sites_own_price_list(menu: Menu) -> None:
 
 def test_modifiers_and_option_sets_are_groups(menu: Menu) -> None:
     white = menu.options(menu.by_variation["7302"][0])
-    assert (white["228"].name, white["228"].price, white["228"].exact_price) == ("Oat milk", 80, Decimal("0.7273"))
+    assert (white["228"].name, white["228"].price, white["228"].exact_price) == (
+        "Oat milk",
+        80,
+        Decimal("0.7273"),
+    )
     assert white["-3091"].name == "No Sugar"
     burger = menu.by_variation["5320"][0]
     assert [(use.minimum, use.maximum) for use in burger.groups] == [(1, 1), (0, 2)]
-    assert [menu.group_by_id[use.group_id].name for use in burger.groups] == ["How cooked", "Sauces"]
+    assert [menu.group_by_id[use.group_id].name for use in burger.groups] == [
+        "How cooked",
+        "Sauces",
+    ]
     assert menu.options(burger)["252"].price == 50
 
 
@@ -94,7 +106,9 @@ def test_an_option_that_isnt_sold_at_the_site_is_a_fault() -> None:
 def test_an_item_under_two_taxes_is_refused_before_it_is_sent() -> None:
     bench = Bench()
     line = {"item_id": "6108", "name": "Gruner Veltliner", "quantity": 1, "unit_price": 6950}
-    error = bench.refused(plain_order(lines=[line], payments=[{"method": "card", "amount": 6950}]), is_new=True)
+    error = bench.refused(
+        plain_order(lines=[line], payments=[{"method": "card", "amount": 6950}]), is_new=True
+    )
     assert isinstance(error, TaxError)
     assert error.subjects == ("GST", "Wine Equalisation Tax")
     assert bench.creates() == []
@@ -106,7 +120,9 @@ def test_both_styles_of_pages_give_the_whole_menu(menu: Menu, paging: Any) -> No
     assert again.items == menu.items
 
 
-def test_taxes_are_taken_from_the_list_where_it_tells_them_and_else_from_the_products_page(menu: Menu) -> None:
+def test_taxes_are_taken_from_the_list_where_it_tells_them_and_else_from_the_products_page(
+    menu: Menu,
+) -> None:
     bench = Bench(World(taxes_in_lists=True, oauth_limit=10_000))
     assert bench.till.import_menu().menu.taxes == menu.taxes
     assert bench.paths("sites/2301/products/") == []
@@ -160,7 +176,13 @@ def test_only_staff_prove_that_the_register_has_an_order(
     if act:
         getattr(bench.simulator, act)(there.id)
     now = bench.till.fetch(there)
-    assert (now.id, now.reference, now.state, now.progress, now.status) == (there.id, "ord_1", state, progress, status)
+    assert (now.id, now.reference, now.state, now.progress, now.status) == (
+        there.id,
+        "ord_1",
+        state,
+        progress,
+        status,
+    )
 
 
 @pytest.mark.parametrize("status", ["ON_HOLD", "PENDING"])
@@ -175,7 +197,9 @@ def test_an_order_that_is_in_the_list_of_the_deleted_alone_is_cancelled() -> Non
     there = bench.till.submit(plain_order(), is_new=True)
     bench.simulator.staff_delete(there.id)
     gone = httpx.Response(404, json={"error": "not_found", "error_description": "Not Found"})
-    bench.answer = lambda r, carry_out: gone if r.url.path.endswith(f"/{there.id}.json") else carry_out()
+    bench.answer = lambda r, carry_out: (
+        gone if r.url.path.endswith(f"/{there.id}.json") else carry_out()
+    )
     assert bench.till.fetch(there).state is PosState.CANCELLED
 
 
@@ -195,21 +219,33 @@ def found(bench: Bench) -> dict[str, bool]:
 def test_a_site_in_use_can_take_orders() -> None:
     bench = Bench()
     assert bench.till.check().ready
-    assert found(bench) == {"devices": True, "online ordering": True, "pass-through printing register": True}
+    assert found(bench) == {
+        "devices": True,
+        "online ordering": True,
+        "pass-through printing register": True,
+    }
 
 
 def test_a_site_whose_devices_are_off_is_the_stores_move() -> None:
     bench = Bench()
     bench.simulator.switch_site(online=False)
     (finding,) = [each for each in bench.till.check().findings if each.what == "devices"]
-    assert (finding.ok, finding.text, finding.actor) == (False, "The site's devices: offline", "store")
+    assert (finding.ok, finding.text, finding.actor) == (
+        False,
+        "The site's devices: offline",
+        "store",
+    )
 
 
 def test_online_ordering_and_the_printing_register_are_looked_at() -> None:
     bench = Bench()
     bench.simulator.switch_ordering(online=False)
     bench.simulator.switch_register(online=False, register_id=1133132)
-    assert found(bench) == {"devices": True, "online ordering": False, "pass-through printing register": False}
+    assert found(bench) == {
+        "devices": True,
+        "online ordering": False,
+        "pass-through printing register": False,
+    }
     bench.simulator.set_pass_thru(None)
     assert "pass-through printing register" not in found(bench)
 
@@ -231,7 +267,9 @@ def test_an_item_that_gets_another_id_while_the_menu_is_read_is_on_it() -> None:
     bench = Bench()
     new: list[str] = []
 
-    def recreated_meanwhile(request: httpx.Request, carry_out: Callable[[], httpx.Response]) -> httpx.Response:
+    def recreated_meanwhile(
+        request: httpx.Request, carry_out: Callable[[], httpx.Response]
+    ) -> httpx.Response:
         if request.url.path.endswith("/products/7302/modifiers.json") and not new:
             new.append(str(bench.simulator.actions()["recreate_product"](product_id=7302)))
         return carry_out()

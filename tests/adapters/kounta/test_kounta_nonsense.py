@@ -19,7 +19,11 @@ def said(path: str, body: bytes, times: int = 1) -> Spoil:
     left = [body] * times
 
     def spoil(request: httpx.Request, carry_out: Callable[[], httpx.Response]) -> httpx.Response:
-        if left and request.method == "GET" and request.url.path.startswith(f"/v1/companies/5678{path}"):
+        if (
+            left
+            and request.method == "GET"
+            and request.url.path.startswith(f"/v1/companies/5678{path}")
+        ):
             return httpx.Response(200, content=left.pop())
         return carry_out()
 
@@ -27,7 +31,9 @@ def said(path: str, body: bytes, times: int = 1) -> Spoil:
 
 
 @pytest.mark.parametrize("body", [EMPTY, SEVENS])
-@pytest.mark.parametrize("path", [".json", "/sites/2301/products/", "/sites/2301/products.json", "/taxes.json"])
+@pytest.mark.parametrize(
+    "path", [".json", "/sites/2301/products/", "/sites/2301/products.json", "/taxes.json"]
+)
 def test_an_import_that_is_told_nothing_is_tried_again(path: str, body: bytes) -> None:
     bench = Bench()
     bench.answer = said(path, body)

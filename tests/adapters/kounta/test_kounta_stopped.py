@@ -15,7 +15,13 @@ from tillpost.submission.commands import Command
 from tillpost.submission.journal import MemoryJournal
 from tillpost_simulators.kounta import KountaSettings as World
 
-TOASTIE = {"item_id": "5312", "sku": "BLT", "name": "BLT toastie", "quantity": 1, "unit_price": 1450}
+TOASTIE = {
+    "item_id": "5312",
+    "sku": "BLT",
+    "name": "BLT toastie",
+    "quantity": 1,
+    "unit_price": 1450,
+}
 
 
 class Stopped(BaseException):
@@ -51,7 +57,9 @@ class Case:
     ends: type[PosOrder] | type[PosError] = PosOrder
 
 
-def spoiled(answer: Callable[[], httpx.Response | Exception], *, done: bool) -> Callable[[Bench], object]:
+def spoiled(
+    answer: Callable[[], httpx.Response | Exception], *, done: bool
+) -> Callable[[Bench], object]:
     return lambda bench: setattr(bench, "answer", on_create(answer(), done=done))
 
 
@@ -62,7 +70,8 @@ def null() -> httpx.Response:
 CASES = {
     "healthy": Case(),
     "healed": Case(
-        lambda ref: plain_order(ref, lines=[TOASTIE]), set_up=lambda bench: bench.simulator.recreate_product(5312)
+        lambda ref: plain_order(ref, lines=[TOASTIE]),
+        set_up=lambda bench: bench.simulator.recreate_product(5312),
     ),
     "answered with null": Case(set_up=spoiled(null, done=True)),
     "answered with null, and not made": Case(set_up=spoiled(null, done=False)),
@@ -91,7 +100,11 @@ def test_stopped_anywhere_and_begun_again_an_order_is_there_once(case: str, is_n
     world = CASES[case]
     point, finished = 0, False
     while not finished:
-        bench, order, journal = small_shop(world.world), world.order(f"ord_{point}"), MemoryJournal()
+        bench, order, journal = (
+            small_shop(world.world),
+            world.order(f"ord_{point}"),
+            MemoryJournal(),
+        )
         world.set_up(bench)
         mortal = bench.connect(journal, Mortal)
         mortal.menu, mortal.dies_at = MENU, point

@@ -32,7 +32,9 @@ def shop_order(number: int, seed: int) -> Order:
     draw = random.Random(f"{seed}/{number // 2}")
     lines: list[Line] = []
     for _ in range(draw.randint(1, 3)):
-        line = draw.choice((FLAT_WHITE, TOASTIE, FLAT_WHITE.model_copy(update={"modifiers": (OAT,)})))
+        line = draw.choice(
+            (FLAT_WHITE, TOASTIE, FLAT_WHITE.model_copy(update={"modifiers": (OAT,)}))
+        )
         lines.append(line.model_copy(update={"quantity": draw.randint(1, 3)}))
     surcharge, off, tip = draw.choice((0, 271)), draw.choice((0, 200)), draw.choice((0, 150))
     return paid(f"ord_{seed}_{number}", lines, surcharge=surcharge, off=off, tip=tip)
@@ -51,10 +53,14 @@ def insist(till: Till, order: Order, *, is_new: bool) -> None:
 
 def check(simulator: KountaSimulator, sent: list[Order]) -> None:
     ledger = simulator.ledger()
-    assert Counter(entry.reference for entry in ledger.entries) == Counter(order.id for order in sent)
+    assert Counter(entry.reference for entry in ledger.entries) == Counter(
+        order.id for order in sent
+    )
     assert ledger.twice == ()
     assert ledger.half_done == ()
-    assert {entry.reference: entry.total for entry in ledger.shown} == {order.id: order.total for order in sent}
+    assert {entry.reference: entry.total for entry in ledger.shown} == {
+        order.id: order.total for order in sent
+    }
 
 
 NOTHING_SAID: tuple[Callable[[], httpx.Response], ...] = (
@@ -96,8 +102,12 @@ class Weather:
 
 
 @pytest.mark.timeout(900)
-def test_in_a_storm_each_of_300_orders_is_there_once_by_a_clock_that_the_test_moves(seed: int) -> None:
-    policy = Policy(retries=3, retry_seconds=60, first_wait=0.001, longest_wait=0.002, import_cooldown=0)
+def test_in_a_storm_each_of_300_orders_is_there_once_by_a_clock_that_the_test_moves(
+    seed: int,
+) -> None:
+    policy = Policy(
+        retries=3, retry_seconds=60, first_wait=0.001, longest_wait=0.002, import_cooldown=0
+    )
     bench = Bench(World(oauth_limit=10**9, token_lasts_seconds=10**9), policy=policy)
     bench.till.import_menu()
     bench.answer = weather = Weather(bench, seed)
@@ -110,12 +120,19 @@ def test_in_a_storm_each_of_300_orders_is_there_once_by_a_clock_that_the_test_mo
 
 @pytest.mark.timeout(900)
 def test_in_a_storm_each_of_40_orders_is_there_once_in_real_time_over_http(seed: int) -> None:
-    world = World(order_lag_seconds=0.1, get_lag_seconds=0.02, oauth_limit=10**9, tax_rate=Decimal("0.1"))
+    world = World(
+        order_lag_seconds=0.1, get_lag_seconds=0.02, oauth_limit=10**9, tax_rate=Decimal("0.1")
+    )
     faults = FaultPlan(rate=0.25, seed=seed, faults=every_kind(hang_seconds=0.3, drip_seconds=0.05))
     policy = Policy(retries=3, retry_seconds=5, first_wait=0.002, longest_wait=0.02)
     sent = [shop_order(number, seed) for number in range(40)]
     with serve_in_thread(KountaSimulator(world, faults)) as running, httpx.Client() as client:
-        known: dict[str, Any] = {**running.settings, **STAND_INS, "import_pace": 0, "look_after": (0.1, 0.1, 0.2, 0.5)}
+        known: dict[str, Any] = {
+            **running.settings,
+            **STAND_INS,
+            "import_pace": 0,
+            "look_after": (0.1, 0.1, 0.2, 0.5),
+        }
         limits = Limits(connect=2, read=0.25, answer=2)
         adapter = Kounta(KountaSettings.model_validate(known))
         till = Till(adapter, Options(policy=policy, limits=limits), http_client=client)

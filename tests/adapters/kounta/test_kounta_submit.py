@@ -28,8 +28,18 @@ def test_an_order_arrives_whole() -> None:
     bench = Bench()
     there = bench.till.submit(an_order(), is_new=True)
     (shown,) = bench.simulator.ledger().shown
-    assert (there.id, there.status, there.total, there.notices) == ("93824701", "SUBMITTED", 2881, ())
-    assert (shown.reference, shown.total, shown.paid, shown.settled) == ("ord_01JD7Q3W8YB3T6", 2881, 2881, True)
+    assert (there.id, there.status, there.total, there.notices) == (
+        "93824701",
+        "SUBMITTED",
+        2881,
+        (),
+    )
+    assert (shown.reference, shown.total, shown.paid, shown.settled) == (
+        "ord_01JD7Q3W8YB3T6",
+        2881,
+        2881,
+        True,
+    )
     assert [(line.name, line.note) for line in shown.lines] == [
         ("Flat white, regular", "extra hot"), ("BLT toastie", ""), ("Weekend surcharge", "Weekend surcharge"),
         ("Online discount", "WELCOME"), ("Tip", "Tip"),
@@ -81,7 +91,9 @@ def test_a_modifier_goes_in_once_for_each_piece_and_a_removal_with_a_minus() -> 
         {"modifier_id": "-3091", "name": "No Sugar", "quantity": 1, "unit_price": 0},
     ]
     paid = [{"method": "card", "amount": 670}]
-    bench.till.submit(plain_order(lines=[white | {"modifiers": extras}], payments=paid), is_new=True)
+    bench.till.submit(
+        plain_order(lines=[white | {"modifiers": extras}], payments=paid), is_new=True
+    )
     assert bench.creates()[0]["lines"][0]["modifiers"] == [231, 231, -3091]
     assert bench.simulator.ledger().shown[0].total == 670
 
@@ -92,8 +104,16 @@ def test_a_choice_from_an_option_set_goes_in_at_its_own_price() -> None:
         {"modifier_id": "240", "name": "Medium", "unit_price": 0},
         {"modifier_id": "252", "name": "Chilli sauce", "unit_price": 50},
     ]
-    burger = {"item_id": "5320", "name": "Cheeseburger", "quantity": 1, "unit_price": 1900, "modifiers": choices}
-    bench.till.submit(plain_order(lines=[burger], payments=[{"method": "card", "amount": 1950}]), is_new=True)
+    burger = {
+        "item_id": "5320",
+        "name": "Cheeseburger",
+        "quantity": 1,
+        "unit_price": 1900,
+        "modifiers": choices,
+    }
+    bench.till.submit(
+        plain_order(lines=[burger], payments=[{"method": "card", "amount": 1950}]), is_new=True
+    )
     assert bench.creates()[0]["lines"][0]["modifiers"] == [240, 252]
     assert bench.simulator.ledger().shown[0].total == 1950
 
@@ -103,10 +123,14 @@ def test_a_choice_from_an_option_set_goes_in_at_its_own_price() -> None:
     ({"discounts": [{"name": "WELCOME", "amount": 20}]}, "discount_product"),
     ({"tip": 20}, "tip_product"),
 ])  # fmt: skip
-def test_what_no_product_is_named_for_is_refused_before_anything_is_sent(part: dict[str, Any], setting: str) -> None:
+def test_what_no_product_is_named_for_is_refused_before_anything_is_sent(
+    part: dict[str, Any], setting: str
+) -> None:
     bench = Bench(charge_products={}, discount_product=None, tip_product=None)
     total = 1430 if "discounts" in part else 1470
-    error = bench.refused(plain_order(**part, payments=[{"method": "card", "amount": total}]), is_new=True)
+    error = bench.refused(
+        plain_order(**part, payments=[{"method": "card", "amount": total}]), is_new=True
+    )
     assert isinstance(error, SetupError)
     assert setting in error.detail
     assert error.outcome is Outcome.NOT_CREATED
@@ -116,13 +140,17 @@ def test_what_no_product_is_named_for_is_refused_before_anything_is_sent(part: d
 def test_a_charge_goes_in_by_its_name_before_its_kind() -> None:
     bench = Bench(charge_products={"Bag fee": "9002", "service": "9001"})
     bag = [{"kind": "service", "name": "Bag fee", "amount": 20}]
-    bench.till.submit(plain_order(charges=bag, payments=[{"method": "card", "amount": 1470}]), is_new=True)
+    bench.till.submit(
+        plain_order(charges=bag, payments=[{"method": "card", "amount": 1470}]), is_new=True
+    )
     assert [line["product_id"] for line in bench.creates()[0]["lines"]] == [5312, 9002]
 
 
 def test_a_stand_in_that_isnt_at_the_site_is_a_menu_error() -> None:
     bench = Bench(tip_product="8196213")
-    error = bench.refused(plain_order(tip=20, payments=[{"method": "card", "amount": 1470}]), is_new=True)
+    error = bench.refused(
+        plain_order(tip=20, payments=[{"method": "card", "amount": 1470}]), is_new=True
+    )
     assert isinstance(error, MenuError)
     assert error.subjects == ("Tip",)
     assert bench.creates() == []
@@ -134,7 +162,10 @@ def test_a_discount_may_lower_the_lines_by_a_multiplier() -> None:
     (shown,) = bench.simulator.ledger().shown
     assert shown.total == 2881
     lines = bench.creates()[0]["lines"]
-    assert [("price_variation" in line, line["unit_price"]) for line in lines[:2]] == [(True, 5), (True, 13.1818)]
+    assert [("price_variation" in line, line["unit_price"]) for line in lines[:2]] == [
+        (True, 5),
+        (True, 13.1818),
+    ]
     assert len(lines) == 4
 
 
@@ -160,7 +191,9 @@ SAYS_NOTHING = [
 
 
 @pytest.mark.parametrize("answer", SAYS_NOTHING, ids=str)
-def test_after_an_answer_that_says_nothing_the_order_is_found_and_not_sent_again(answer: Any) -> None:
+def test_after_an_answer_that_says_nothing_the_order_is_found_and_not_sent_again(
+    answer: Any,
+) -> None:
     bench = Bench()
     bench.answer = on_create(answer, done=True)
     assert bench.till.submit(plain_order(), is_new=True).id == "93824701"
@@ -342,7 +375,10 @@ def test_an_order_that_staff_have_rejected_already_is_told_as_such() -> None:
 
 
 def customers(bench: Bench) -> list[tuple[str, str, str]]:
-    return [(c.first_name, c.last_name, c.email or c.phone) for c in bench.simulator.world.customers.values()]
+    return [
+        (c.first_name, c.last_name, c.email or c.phone)
+        for c in bench.simulator.world.customers.values()
+    ]
 
 
 def test_a_customer_is_created_once_and_found_the_next_time() -> None:
@@ -358,7 +394,9 @@ def test_a_customer_is_created_once_and_found_the_next_time() -> None:
 def test_without_an_email_a_customer_goes_by_name_and_phone(name: str) -> None:
     bench = Bench()
     for order_id in "ab":
-        bench.till.submit(plain_order(order_id, customer={"name": name, "phone": "+61400"}), is_new=True)
+        bench.till.submit(
+            plain_order(order_id, customer={"name": name, "phone": "+61400"}), is_new=True
+        )
     assert len(customers(bench)) == 2
 
 
@@ -374,12 +412,16 @@ def test_no_order_fails_for_its_customer() -> None:
     bench = Bench()
 
     def answer(request: httpx.Request, carry_out: Any) -> httpx.Response:
-        refused = httpx.Response(400, json={"error": "invalid", "error_description": "email is not valid"})
+        refused = httpx.Response(
+            400, json={"error": "invalid", "error_description": "email is not valid"}
+        )
         return refused if "customers" in request.url.path else carry_out()
 
     bench.answer = answer
     there = bench.till.submit(plain_order(), is_new=True)
-    assert there.notices == ("The customer isn't linked in Kounta; name and phone are in the order's notes",)
+    assert there.notices == (
+        "The customer isn't linked in Kounta; name and phone are in the order's notes",
+    )
 
 
 def test_nothing_is_sold_to_a_site_that_has_switched_online_ordering_off() -> None:
@@ -403,7 +445,11 @@ def test_a_printing_register_that_is_offline_matters_to_orders_that_print_by_the
 
 
 def test_kountas_own_refusal_names_the_register() -> None:
-    bench = Bench(pass_thru_printing=True, check_first=False, policy=Bench().policy.model_copy(update={"retries": 0}))
+    bench = Bench(
+        pass_thru_printing=True,
+        check_first=False,
+        policy=Bench().policy.model_copy(update={"retries": 0}),
+    )
     bench.simulator.switch_register(online=False, register_id=1133132)
     error = bench.refused(plain_order(), is_new=True)
     assert isinstance(error, RegisterOfflineError)
@@ -423,7 +469,13 @@ def test_a_product_made_anew_is_imported_and_the_order_sent_once() -> None:
     bench = Bench()
     bench.till.import_menu()
     new = bench.simulator.recreate_product(5312)
-    line = {"item_id": "5312", "sku": "BLT", "name": "BLT toastie", "quantity": 1, "unit_price": 1450}
+    line = {
+        "item_id": "5312",
+        "sku": "BLT",
+        "name": "BLT toastie",
+        "quantity": 1,
+        "unit_price": 1450,
+    }
     assert isinstance(bench.attempt(plain_order(lines=[line]), is_new=True), PosOrder)
     assert [body["lines"][0]["product_id"] for body in bench.creates()][-1] == new
     assert len(bench.simulator.ledger().shown) == 1
@@ -434,7 +486,9 @@ def test_a_price_kept_as_paid_is_sent_and_said() -> None:
     bench.simulator.change_price(5312, Decimal(15))
     assert isinstance(bench.attempt(plain_order(), is_new=True), PosOrder)
     assert bench.simulator.ledger().shown[0].total == 1450
-    assert "Price kept as paid: BLT toastie 14.50 AUD (menu 16.50 AUD)" in bench.creates()[0]["notes"]
+    assert (
+        "Price kept as paid: BLT toastie 14.50 AUD (menu 16.50 AUD)" in bench.creates()[0]["notes"]
+    )
 
 
 def test_the_next_page_is_only_asked_of_the_same_host() -> None:
@@ -443,7 +497,9 @@ def test_the_next_page_is_only_asked_of_the_same_host() -> None:
     def elsewhere(request: httpx.Request, carry_out: Any) -> httpx.Response:
         if "products" not in request.url.path:
             return carry_out()  # type: ignore[no-any-return]
-        return httpx.Response(200, content=b"[]", headers={"X-Next-Page": "https://evil.example/v1/products"})
+        return httpx.Response(
+            200, content=b"[]", headers={"X-Next-Page": "https://evil.example/v1/products"}
+        )
 
     bench.answer = elsewhere
     error = bench.refused(plain_order(), is_new=True)

@@ -29,7 +29,9 @@ from tillpost_kounta.settings import KountaSettings
 from tillpost_kounta.table import TABLE
 
 KOUNTA = Kounta(
-    KountaSettings.model_validate({"access_token": "t", "company_id": 5678, "site_id": 2301, "payment_method_id": 12})
+    KountaSettings.model_validate(
+        {"access_token": "t", "company_id": 5678, "site_id": 2301, "payment_method_id": 12}
+    )
 )
 CREATE = Request("POST", "/v1/companies/5678/orders.json", nothing, b"{}", Effect.CREATE)
 NOW = 1_795_000_000.0
@@ -37,7 +39,9 @@ NOW = 1_795_000_000.0
 
 def judged(status: int, content: object, **headers: str) -> PosError:
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    answer = Response(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+    answer = Response(
+        status, {name.replace("_", "-"): value for name, value in headers.items()}, body
+    )
     error = KOUNTA.judge(CREATE, an_order(), answer, NOW).error
     assert error
     return error
@@ -77,18 +81,29 @@ LIKELY: list[tuple[int, str, type[PosError]]] = [
 
 @pytest.mark.parametrize("place", ["error_description", "error_message", "message", "error"])
 @pytest.mark.parametrize(("status", "text", "kind"), SEEN + LIKELY)
-def test_a_text_has_its_class_wherever_it_stands(place: str, status: int, text: str, kind: type[PosError]) -> None:
+def test_a_text_has_its_class_wherever_it_stands(
+    place: str, status: int, text: str, kind: type[PosError]
+) -> None:
     error = judged(status, {place: text})
     assert type(error) is kind
     assert error.detail == text
-    assert error.applied is (Applied.MAYBE if kind in (OutageError, UnknownPosError) else Applied.NO)
+    assert error.applied is (
+        Applied.MAYBE if kind in (OutageError, UnknownPosError) else Applied.NO
+    )
 
 
 def test_the_most_telling_place_is_read_first() -> None:
-    body = {"error": "invalid_request", "message": "no", "error_message": "hm", "error_description": "a tax is odd"}
+    body = {
+        "error": "invalid_request",
+        "message": "no",
+        "error_message": "hm",
+        "error_description": "a tax is odd",
+    }
     assert judged(400, body).detail == "a tax is odd"
     assert judged(400, {"error": {"code": 7}, "message": "a tax is odd"}).detail == "a tax is odd"
-    assert judged(400, {"error_description": None, "error": "a tax is odd"}).detail == "a tax is odd"
+    assert (
+        judged(400, {"error_description": None, "error": "a tax is odd"}).detail == "a tax is odd"
+    )
 
 
 @pytest.mark.parametrize(("status", "text", "refreshable"), [
@@ -96,14 +111,22 @@ def test_the_most_telling_place_is_read_first() -> None:
     (401, "unauthorized", True), (401, "insufficient_scope", False), (400, "invalid_grant", False),
     (403, "You do not have permission", False),
 ])  # fmt: skip
-def test_an_expired_token_is_told_from_one_that_may_do_too_little(status: int, text: str, refreshable: bool) -> None:
+def test_an_expired_token_is_told_from_one_that_may_do_too_little(
+    status: int, text: str, refreshable: bool
+) -> None:
     assert judged(status, {"error": text}).refreshable is refreshable
 
 
 def test_a_product_that_is_named_names_its_line() -> None:
-    assert judged(400, {"error_description": "Product #5312 is not available at that site."}).lines == (1,)
-    assert judged(400, {"error_description": "Product #228 is not available at that site."}).lines == (0,)
-    assert judged(400, {"error_description": "Product #53 is not available at that site."}).lines == ()
+    assert judged(
+        400, {"error_description": "Product #5312 is not available at that site."}
+    ).lines == (1,)
+    assert judged(
+        400, {"error_description": "Product #228 is not available at that site."}
+    ).lines == (0,)
+    assert (
+        judged(400, {"error_description": "Product #53 is not available at that site."}).lines == ()
+    )
 
 
 @pytest.mark.parametrize("body", [b"null", b"", b"<html>Forbidden</html>", b'"no"', b"[]", b"\xff"])
@@ -122,10 +145,22 @@ def test_an_unknown_text_keeps_its_words_and_isnt_tried_again() -> None:
 
 
 def test_a_success_may_hold_an_error() -> None:
-    error = judged(200, {"error": "bad", "error_description": "Product #5312 is not available at that site."})
+    error = judged(
+        200, {"error": "bad", "error_description": "Product #5312 is not available at that site."}
+    )
     assert isinstance(error, MenuError)
-    assert KOUNTA.judge(CREATE, None, Response(200, {}, b'[{"notes": "an \\"error\\" of ours"}]'), NOW).error is None
-    assert KOUNTA.judge(CREATE, None, Response(200, {}, b'{"message": "made", "notes": "\\"error"}'), NOW).error is None
+    assert (
+        KOUNTA.judge(
+            CREATE, None, Response(200, {}, b'[{"notes": "an \\"error\\" of ours"}]'), NOW
+        ).error
+        is None
+    )
+    assert (
+        KOUNTA.judge(
+            CREATE, None, Response(200, {}, b'{"message": "made", "notes": "\\"error"}'), NOW
+        ).error
+        is None
+    )
 
 
 def test_a_429_tells_when_its_minute_ends() -> None:
@@ -138,10 +173,16 @@ def test_no_row_is_out_of_reach() -> None:
     assert unreachable(TABLE) == []
 
 
-@pytest.mark.parametrize("name", ["notes", "first_name", "last_name", "name", "email", "phone", "callback_uri", "ref"])
+@pytest.mark.parametrize(
+    "name", ["notes", "first_name", "last_name", "name", "email", "phone", "callback_uri", "ref"]
+)
 def test_a_transcript_shows_no_text_that_may_be_a_persons(name: str) -> None:
-    secret = json.dumps({name: "Mia Chen", "lines": [{name: "Mia Chen"}], "sale_number": "ord_1"}).encode()
-    request: Request[Any] = Request("POST", "/v1/companies/5678/customers.json?email=mia", nothing, secret, Effect.SIDE)
+    secret = json.dumps(
+        {name: "Mia Chen", "lines": [{name: "Mia Chen"}], "sale_number": "ord_1"}
+    ).encode()
+    request: Request[Any] = Request(
+        "POST", "/v1/companies/5678/customers.json?email=mia", nothing, secret, Effect.SIDE
+    )
     error = KOUNTA.judge(request, None, Response(400, {}, secret), NOW).error
     assert error
     assert error.exchange

@@ -90,7 +90,9 @@ def test_another_process_finds_the_one_that_is_there() -> None:
     assert len(bench.creates()) == 1
 
 
-def test_of_two_processes_without_a_common_journal_one_that_comes_before_kounta_shows_it_makes_another() -> None:
+def test_of_two_processes_without_a_common_journal_one_that_comes_before_kounta_shows_it_makes_another() -> (
+    None
+):
     """What stays open, and how far: the docs say so."""
     bench = shop(World(oauth_limit=100_000, order_lag_seconds=9))
     bench.refused(lost())
@@ -108,4 +110,7 @@ def test_when_the_order_arrives_after_all_it_says_that_the_ticket_may_be_there_s
     bench.refused(lost())
     there = bench.till.submit(plain_order("ord_1"))
     assert LEFT in there.notices
-    assert [entry.reference for entry in bench.simulator.ledger().shown] == ["ticket ord_1", "ord_1"]
+    assert [entry.reference for entry in bench.simulator.ledger().shown] == [
+        "ticket ord_1",
+        "ord_1",
+    ]

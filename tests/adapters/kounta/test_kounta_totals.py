@@ -1,8 +1,7 @@
 """Whatever an order holds, Kounta's simulator computes what was paid: by line and by order, on three rates of tax.
 
-How Kounta rounds is our reading of it; where the reading is wrong, the order is refused with the reason, never in
-silence.
-"""
+How Kounta rounds is our reading of it; where the reading is wrong, the order is refused with the
+reason, never in silence."""
 
 from __future__ import annotations
 
@@ -26,7 +25,9 @@ MILKS = ("228", "229", "231")
 SLOW = (HealthCheck.too_slow, HealthCheck.differing_executors)
 
 
-def bench_for(rate: str, rounding: Literal["line", "order"], *, included: bool, discounts: str) -> Bench:
+def bench_for(
+    rate: str, rounding: Literal["line", "order"], *, included: bool, discounts: str
+) -> Bench:
     world = World(tax_rate=Decimal(rate), tax_rounding=rounding, oauth_limit=10**9)
     bench = Bench(world, prices_include_tax=included, discounts=discounts, check_first=False)
     bench.till.import_menu()
@@ -38,18 +39,36 @@ def orders(draw: st.DrawFn, bench: Bench, *, included: bool) -> Order:
     """An order at the menu's prices, with everything that an order can have."""
     menu = bench.till.menu
     lines: list[dict[str, Any]] = []
-    for item_id in draw(st.lists(st.sampled_from((*ITEMS, "7302", "7303")), min_size=1, max_size=6)):
+    for item_id in draw(
+        st.lists(st.sampled_from((*ITEMS, "7302", "7303")), min_size=1, max_size=6)
+    ):
         item, variation = menu.by_variation[item_id]
         options = menu.options(item)
-        chosen = draw(st.lists(st.sampled_from(MILKS), max_size=2, unique=True)) if item_id in ("7302", "7303") else []
+        chosen = (
+            draw(st.lists(st.sampled_from(MILKS), max_size=2, unique=True))
+            if item_id in ("7302", "7303")
+            else []
+        )
         modifiers = [
-            {"modifier_id": m, "name": options[m].name, "unit_price": options[m].price, "quantity": draw(COUNTS)}
+            {
+                "modifier_id": m,
+                "name": options[m].name,
+                "unit_price": options[m].price,
+                "quantity": draw(COUNTS),
+            }
             for m in chosen
         ]
-        line = {"item_id": item_id, "name": item.name, "quantity": draw(QUANTITIES), "unit_price": variation.price}
+        line = {
+            "item_id": item_id,
+            "name": item.name,
+            "quantity": draw(QUANTITIES),
+            "unit_price": variation.price,
+        }
         lines.append(line | {"modifiers": modifiers})
     sums = [
-        x["quantity"] * (x["unit_price"] + sum(m["quantity"] * m["unit_price"] for m in x["modifiers"])) for x in lines
+        x["quantity"]
+        * (x["unit_price"] + sum(m["quantity"] * m["unit_price"] for m in x["modifiers"]))
+        for x in lines
     ]
     charge, tip = draw(st.integers(0, 700)), draw(st.integers(0, 500))
     off = draw(st.integers(0, sum(sums)) | st.just(0))
@@ -75,15 +94,21 @@ def _tax(bench: Bench, lines: list[dict[str, Any]], sums: list[int], charge: int
     of = [Decimal(0) if line["item_id"] == "6103" else rate for line in lines]
     if bench.settings["discounts"] == "multiplier":
         nets = [total - share for total, share in zip(sums, shares(off, sums), strict=True)]
-        return round(sum((net * r for net, r in zip(nets, of, strict=True)), Decimal(0)) + charge * rate)
-    return round(sum((net * r for net, r in zip(sums, of, strict=True)), Decimal(0)) + (charge - off) * rate)
+        return round(
+            sum((net * r for net, r in zip(nets, of, strict=True)), Decimal(0)) + charge * rate
+        )
+    return round(
+        sum((net * r for net, r in zip(sums, of, strict=True)), Decimal(0)) + (charge - off) * rate
+    )
 
 
 @pytest.mark.parametrize("discounts", ["product", "multiplier"])
 @pytest.mark.parametrize("included", [True, False], ids=["tax included", "tax added"])
 @pytest.mark.parametrize("rounding", ["line", "order"])
 @pytest.mark.parametrize("rate", RATES)
-def test_kountas_total_is_what_was_paid(rate: str, rounding: Any, included: bool, discounts: str) -> None:
+def test_kountas_total_is_what_was_paid(
+    rate: str, rounding: Any, included: bool, discounts: str
+) -> None:
     bench = bench_for(rate, rounding, included=included, discounts=discounts)
 
     @settings(max_examples=45, deadline=None, suppress_health_check=SLOW)
@@ -92,7 +117,12 @@ def test_kountas_total_is_what_was_paid(rate: str, rounding: Any, included: bool
         bench.simulator.world.orders.clear()
         there = bench.connect_with_menu().submit(order, is_new=True)
         (shown,) = bench.simulator.ledger().shown
-        assert (shown.total, shown.paid, there.total, there.notices) == (order.total, order.total, order.total, ())
+        assert (shown.total, shown.paid, there.total, there.notices) == (
+            order.total,
+            order.total,
+            order.total,
+            (),
+        )
 
     check()
 
@@ -102,7 +132,9 @@ def test_where_kounta_keeps_fewer_decimals_the_total_is_right_or_the_order_is_re
     decimals: int,
 ) -> None:
     bench = bench_for("0.08875", "line", included=True, discounts="product")
-    bench.simulator.world.settings = World(tax_rate=Decimal("0.08875"), unit_price_decimals=decimals, oauth_limit=10**9)
+    bench.simulator.world.settings = World(
+        tax_rate=Decimal("0.08875"), unit_price_decimals=decimals, oauth_limit=10**9
+    )
 
     @settings(max_examples=60, deadline=None, suppress_health_check=SLOW)
     @given(orders(bench, included=True))

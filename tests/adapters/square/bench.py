@@ -4,9 +4,8 @@
     pos_order = bench.run(bench.adapter.submit(order, Attempt()), order)
     bench.sent                                     # the requests, in their order
 
-Every request and every answer is held against Square's OpenAPI document where that is at hand. `spoil` may put another
-answer in the place of the simulator's, before or after its effect.
-"""
+Every request and every answer is held against Square's OpenAPI document where that is at hand.
+`spoil` may put another answer in the place of the simulator's, before or after its effect."""
 
 from __future__ import annotations
 
@@ -34,12 +33,18 @@ Spoil = Callable[[Request[Any], Callable[[], Response]], Response | Fault]
 class Bench:
     """An adapter and a simulator, and what went between them."""
 
-    def __init__(self, world: WorldSettings | None = None, *, spec: SquareSpec | None = None, **settings: Any) -> None:
+    def __init__(
+        self, world: WorldSettings | None = None, *, spec: SquareSpec | None = None, **settings: Any
+    ) -> None:
         self.simulator = SquareSimulator(world)
         known = self.simulator.connection_settings("http://127.0.0.1")
         self.adapter = Square(SquareSettings.model_validate({**known, **settings}))
         self.routes = [
-            (r.method, re.compile("^" + re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", r.path) + "$"), r.handler)
+            (
+                r.method,
+                re.compile("^" + re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", r.path) + "$"),
+                r.handler,
+            )
             for r in self.simulator.routes()
         ]
         self.spec = spec
@@ -64,7 +69,11 @@ class Bench:
         self.sent.append(request)
         if self.spec:
             self.spec.check_request(request.method, request.path, request.body)
-        return self.spoil(request, lambda: self._carry_out(request)) if self.spoil else self._carry_out(request)
+        return (
+            self.spoil(request, lambda: self._carry_out(request))
+            if self.spoil
+            else self._carry_out(request)
+        )
 
     def _carry_out(self, request: Request[Any]) -> Response:
         path, _, query = request.path.partition("?")
@@ -93,7 +102,10 @@ def checked_bench(**settings: Any) -> Bench:
 
 
 def drive(
-    adapter: Square, exchange: Exchange[T], answer: Callable[[Request[Any]], Response | Fault], order: Order | None
+    adapter: Square,
+    exchange: Exchange[T],
+    answer: Callable[[Request[Any]], Response | Fault],
+    order: Order | None,
 ) -> T:
     """Run an exchange: each request's answer is judged, and its reply sent in or its error thrown in."""
     reply: Any = None
@@ -128,7 +140,17 @@ def said(content: object, status: int = 200) -> Response:
 def refused(code: str, detail: str = "", field: str = "", status: int = 400) -> Response:
     """Square's refusal in its own form."""
     return said(
-        {"errors": [{"category": "INVALID_REQUEST_ERROR", "code": code, "detail": detail, "field": field}]}, status
+        {
+            "errors": [
+                {
+                    "category": "INVALID_REQUEST_ERROR",
+                    "code": code,
+                    "detail": detail,
+                    "field": field,
+                }
+            ]
+        },
+        status,
     )
 
 
@@ -141,7 +163,13 @@ def plain_order(unit_price: int = 1450, **changes: Any) -> Order:
     """One BLT toastie, paid in full."""
     lines = [{"item_id": "5312", "name": "BLT toastie", "quantity": 1, "unit_price": unit_price}]
     paid = [{"method": "card", "amount": unit_price, "reference": "pi_1"}]
-    bare: dict[str, Any] = {"lines": lines, "charges": [], "discounts": [], "tip": 0, "payments": paid}
+    bare: dict[str, Any] = {
+        "lines": lines,
+        "charges": [],
+        "discounts": [],
+        "tip": 0,
+        "payments": paid,
+    }
     return an_order(**(bare | changes))
 
 
@@ -159,7 +187,9 @@ SAMPLE: dict[str, Any] = {
             "name": "Flat white, regular",
             "quantity": 2,
             "unit_price": 550,
-            "modifiers": [{"modifier_id": "228", "name": "Oat milk", "quantity": 1, "unit_price": 80}],
+            "modifiers": [
+                {"modifier_id": "228", "name": "Oat milk", "quantity": 1, "unit_price": 80}
+            ],
             "note": "extra hot",
         },
         {"item_id": "5312", "sku": "BLT", "name": "BLT toastie", "quantity": 1, "unit_price": 1450},

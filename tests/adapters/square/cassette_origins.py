@@ -1,8 +1,8 @@
 """What Square's cassettes are recorded from: the samples in Square's own OpenAPI document, and the simulator.
 
-The document's samples come first, since a recording of our simulator proves nothing about Square. They are all of
-answers that went well: the document has no sample of a refusal, so errors can only come from the simulator.
-"""
+The document's samples come first, since a recording of our simulator proves nothing about Square.
+They are all of answers that went well: the document has no sample of a refusal, so errors can only
+come from the simulator."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ from tillpost.testing import Cassettes, Origin, Sample, sampled
 from tillpost_simulators.square import SquareSimulator, WorldSettings
 from tillpost_square.settings import SquareSettings
 
-PUBLISHED_PEOPLE = ("+1 650-354-7217", "123 Main St", "94114", "sq-1-Hxim77tbdcbGejOejnoAklBVJed2YFLTmirfl8Q5XZzObTc8")
+PUBLISHED_PEOPLE = (
+    "+1 650-354-7217",
+    "123 Main St",
+    "94114",
+    "sq-1-Hxim77tbdcbGejOejnoAklBVJed2YFLTmirfl8Q5XZzObTc8",
+)
 """Texts of Square's own samples in the places where a store's and a buyer's stand."""
 
 SQUARE = Cassettes(
@@ -38,7 +43,8 @@ SQUARE = Cassettes(
 DOCUMENT = "Square's OpenAPI document, release 2025-08-20 (Apache 2.0)"
 
 
-# The document's samples -----------------------------------------------------------------------------------------------
+# The document's samples
+# -----------------------------------------------------------------------------------------------
 
 
 def example(schema: str) -> Any:
@@ -47,14 +53,22 @@ def example(schema: str) -> Any:
 
 
 def from_document(
-    samples: Callable[[], Sequence[Sample]], *, of: str, location: str, adapted: Sequence[str] = (), note: str = ""
+    samples: Callable[[], Sequence[Sample]],
+    *,
+    of: str,
+    location: str,
+    adapted: Sequence[str] = (),
+    note: str = "",
 ) -> Origin:
     """Return the origin of answers that are the examples `of` these schemas, at the location that they name."""
     origin = f"{DOCUMENT}: the example of {of}"
-    return sampled(samples, origin=origin, adapted=adapted, note=note, settings={"location_id": location})
+    return sampled(
+        samples, origin=origin, adapted=adapted, note=note, settings={"location_id": location}
+    )
 
 
-# The simulator, and an order ------------------------------------------------------------------------------------------
+# The simulator, and an order
+# ------------------------------------------------------------------------------------------
 
 
 def _simulator(faults: FaultPlan | None, **world: Any) -> SquareSimulator:
@@ -105,7 +119,10 @@ def payment_made() -> Sample:
     amount = {"amount": STEAKS.total, "currency": "USD"}
     payment |= dict.fromkeys(("amount_money", "approved_money", "total_money"), amount)
     payment |= {"order_id": STEAKS_ID, "location_id": STEAKS_AT, "reference_id": STEAKS.id}
-    payment |= {"source_type": "EXTERNAL", "external_details": {"type": "EXTERNAL", "source": "Online order"}}
+    payment |= {
+        "source_type": "EXTERNAL",
+        "external_details": {"type": "EXTERNAL", "source": "Online order"},
+    }
     return Sample("POST", "/v2/payments", answer)
 
 
@@ -134,5 +151,12 @@ def catalogue_pages() -> list[Sample]:
 def small_shop(square: SquareSimulator) -> None:
     """Stock an empty shop with what the orders here name, so that an import of its menu is short."""
     square.add_modifier_list("ML-MILK", "Milk", {"228": ("Oat milk", 80)}, maximum=1)
-    square.add_item("7302", "Flat white", 550, sku="FW-R", variation_name="regular", modifier_list_ids=["ML-MILK"])
+    square.add_item(
+        "7302",
+        "Flat white",
+        550,
+        sku="FW-R",
+        variation_name="regular",
+        modifier_list_ids=["ML-MILK"],
+    )
     square.add_item("5312", "BLT toastie", 1450, sku="BLT")

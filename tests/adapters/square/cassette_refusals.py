@@ -36,9 +36,13 @@ def every(fault: Fault) -> FaultPlan:
 def use_key(square: SquareSimulator) -> None:
     """Use up the key of the order's first generation for another body."""
     body = b'{"idempotency_key": "ord-1-0", "order": {"location_id": "L-CAFE"}}'
-    (create,) = (route for route in square.routes() if (route.method, route.path) == ("POST", "/v2/orders"))
+    (create,) = (
+        route for route in square.routes() if (route.method, route.path) == ("POST", "/v2/orders")
+    )
     headers = {"authorization": f"Bearer {CANARY_TOKEN}", "content-type": "application/json"}
-    create.handler(Call(method="POST", path="/v2/orders", body=body, headers=headers, query={}, path_values={}))
+    create.handler(
+        Call(method="POST", path="/v2/orders", body=body, headers=headers, query={}, path_values={})
+    )
 
 
 TWO_TAXES = ("GST", "Weekend")
@@ -74,7 +78,11 @@ REFUSALS: Sequence[Refusal[SquareSimulator]] = (
         prepare=lambda square: square.change_price("5312", 1500),
     ),
     Refusal(
-        "error-tax", TaxError, status=None, subjects=TWO_TAXES, prepare=lambda square: square.add_tax("Weekend", "15")
+        "error-tax",
+        TaxError,
+        status=None,
+        subjects=TWO_TAXES,
+        prepare=lambda square: square.add_tax("Weekend", "15"),
     ),
     Refusal(
         "error-outage",
@@ -106,7 +114,13 @@ REFUSALS: Sequence[Refusal[SquareSimulator]] = (
         retry_after=7.0,
         faults=every(Fault(kind=FaultKind.RATE_LIMITED, retry_after=7)),
     ),
-    Refusal("error-doubt", DoubtError, "IDEMPOTENCY_KEY_REUSED", outcome=Outcome.UNKNOWN, prepare=use_key),
+    Refusal(
+        "error-doubt",
+        DoubtError,
+        "IDEMPOTENCY_KEY_REUSED",
+        outcome=Outcome.UNKNOWN,
+        prepare=use_key,
+    ),
     Refusal(
         "error-permissions-unauthorized",
         PermissionsError,

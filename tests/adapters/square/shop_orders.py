@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import random
 
-from tillpost.models.order import Charge, Customer, DineIn, Discount, Fulfilment, Line, Modifier, Order, Payment, Pickup
+from tillpost.models.order import (
+    Charge,
+    Customer,
+    DineIn,
+    Discount,
+    Fulfilment,
+    Line,
+    Modifier,
+    Order,
+    Payment,
+    Pickup,
+)
 
 OAT = Modifier(modifier_id="228", sku="M-OAT", name="Oat milk", unit_price=80)
-FLAT_WHITE = Line(item_id="7302", sku="FW-R", name="Flat white, regular", quantity=1, unit_price=550)
+FLAT_WHITE = Line(
+    item_id="7302", sku="FW-R", name="Flat white, regular", quantity=1, unit_price=550
+)
 TOASTIE = Line(item_id="5312", sku="BLT", name="BLT toastie", quantity=1, unit_price=1450)
 DRIFTED = TOASTIE.model_copy(update={"item_id": "OLD-5312"})
 """A toastie sold from an older menu, in which it had another id."""
@@ -18,7 +31,9 @@ def shop_order(number: int, seed: int = 0) -> Order:
     draw = random.Random(f"{seed}/{number}")
     lines: list[Line] = []
     for _ in range(draw.randint(1, 4)):
-        line = draw.choice((FLAT_WHITE, TOASTIE, DRIFTED, FLAT_WHITE.model_copy(update={"modifiers": (OAT,)})))
+        line = draw.choice(
+            (FLAT_WHITE, TOASTIE, DRIFTED, FLAT_WHITE.model_copy(update={"modifiers": (OAT,)}))
+        )
         lines.append(line.model_copy(update={"quantity": draw.randint(1, 3)}))
     fulfilments: list[Fulfilment] = [Pickup(), DineIn(table="12")]
     return paid(
@@ -56,7 +71,9 @@ def paid(
             "customer": Customer(name="Mia Chen", phone="+61400111222"),
             "fulfilment": fulfilment or Pickup(),
             "lines": tuple(lines),
-            "charges": (Charge(kind="surcharge", name="Weekend", amount=surcharge),) if surcharge else (),
+            "charges": (Charge(kind="surcharge", name="Weekend", amount=surcharge),)
+            if surcharge
+            else (),
             "discounts": (Discount(name="WELCOME", amount=off),) if off else (),
             "tip": tip,
             "payments": (Payment(method="card", amount=total, reference="pi_1"),),

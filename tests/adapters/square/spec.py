@@ -1,13 +1,13 @@
 """Square's published OpenAPI document, as a judge of requests and answers.
 
-    spec = square_spec()                                   # skips the test when the document isn't at hand
-    spec.check_request("POST", "/v2/orders", body)
-    spec.check_answer("POST", "/v2/orders", 200, answer)
+    spec = square_spec()                                   # skips the test when the document isn't
+    at hand spec.check_request("POST", "/v2/orders", body) spec.check_answer("POST", "/v2/orders",
+    200, answer)
 
-The document is looked for at TILLPOST_SQUARE_SPEC, else beside the repository. It is read more strictly than it is
-written: a property that it doesn't list is an error, so a misspelt field is found. Errors, which it describes only as
-part of each answer, are judged by the answer's own schema under any status.
-"""
+The document is looked for at TILLPOST_SQUARE_SPEC, else beside the repository. It is read more
+strictly than it is written: a property that it doesn't list is an error, so a misspelt field is
+found. Errors, which it describes only as part of each answer, are judged by the answer's own schema
+under any status."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ class SquareSpec:
             if method in ("get", "post", "put", "delete")
         }
 
-    def check_request(self, method: str, path: str, body: bytes = b"", query: Mapping[str, str] | None = None) -> None:
+    def check_request(
+        self, method: str, path: str, body: bytes = b"", query: Mapping[str, str] | None = None
+    ) -> None:
         """Raises SpecError unless the request is one that the document describes. Credentials aren't looked at."""
         try:
             self._api.validate_request(_request(method, path, body, query))
@@ -64,7 +66,9 @@ class SquareSpec:
         content_type: str = "application/json",
     ) -> None:
         """Raises SpecError unless the answer is one that the document allows for this operation."""
-        response = MockResponse(data=body, status_code=status, content_type=content_type.partition(";")[0])
+        response = MockResponse(
+            data=body, status_code=status, content_type=content_type.partition(";")[0]
+        )
         try:
             self._api.validate_response(_request(method, path, b"", None), response)
         except OpenAPIError as error:
@@ -78,7 +82,10 @@ def square_spec() -> SquareSpec:
 
 def document() -> Path:
     """Where the document is. Where there is none the test is skipped, or fails when CI is set."""
-    path = Path(os.environ.get(WHERE) or Path(__file__).parents[4] / "shared" / "reference" / "square-openapi.json")
+    path = Path(
+        os.environ.get(WHERE)
+        or Path(__file__).parents[4] / "shared" / "reference" / "square-openapi.json"
+    )
     if path.is_file():
         return path
     reason = f"Square's OpenAPI document is not at hand: set {WHERE} to where it is"
@@ -94,8 +101,12 @@ def _loaded(path: Path) -> SquareSpec:
 
 def _request(method: str, path: str, body: bytes, query: Mapping[str, str] | None) -> MockRequest:
     bare, _, written = path.partition("?")
-    args = dict(query or {}) | dict(pair.split("=", 1) for pair in written.split("&") if "=" in pair)
-    return MockRequest(HOST, method.lower(), bare, args=args, data=body or None, content_type="application/json")
+    args = dict(query or {}) | dict(
+        pair.split("=", 1) for pair in written.split("&") if "=" in pair
+    )
+    return MockRequest(
+        HOST, method.lower(), bare, args=args, data=body or None, content_type="application/json"
+    )
 
 
 def _why(error: BaseException) -> str:
@@ -134,7 +145,15 @@ def _close(schema: Any) -> None:
     if not isinstance(schema, dict):
         return
     known = cast("dict[str, Any]", schema)
-    if known.get("type") == "object" and known.get("properties") and "additionalProperties" not in known:
+    if (
+        known.get("type") == "object"
+        and known.get("properties")
+        and "additionalProperties" not in known
+    ):
         known["additionalProperties"] = False
-    for part in (*known.get("properties", {}).values(), known.get("items"), known.get("additionalProperties")):
+    for part in (
+        *known.get("properties", {}).values(),
+        known.get("items"),
+        known.get("additionalProperties"),
+    ):
         _close(part)

@@ -22,9 +22,13 @@ class TestFiles(CassetteFiles):
     def need_samples(self) -> None:
         square_spec()
 
-    def test_its_requests_and_the_simulators_answers_are_such_as_square_describes(self, path: Path) -> None:
+    def test_its_requests_and_the_simulators_answers_are_such_as_square_describes(
+        self, path: Path
+    ) -> None:
         spec = square_spec()
-        simulated = read_provenance(path).source is Source.SIMULATOR  # samples are Square's words, and not always fit
+        simulated = (
+            read_provenance(path).source is Source.SIMULATOR
+        )  # samples are Square's words, and not always fit
         for request, response in exchanges(path):
             method, uri = str(request["method"]), str(request["uri"])
             asked = urlsplit(uri)
@@ -33,4 +37,6 @@ class TestFiles(CassetteFiles):
             answer = response["body"]["string"]
             if simulated and answer.startswith("{"):
                 with but_for_masks(SpecError):
-                    spec.check_answer(method, asked.path, response["status"]["code"], answer.encode())
+                    spec.check_answer(
+                        method, asked.path, response["status"]["code"], answer.encode()
+                    )

@@ -44,7 +44,8 @@ def cassettes() -> Cassettes:
     return SQUARE
 
 
-# Each operation, from Square's own samples ----------------------------------------------------------------------------
+# Each operation, from Square's own samples
+# ----------------------------------------------------------------------------
 
 
 @plays(
@@ -57,20 +58,31 @@ def cassettes() -> Cassettes:
     ),
 )
 def test_a_paid_order_is_created_and_paid(store: Store) -> None:
-    assert store.submit(STEAKS) == PosOrder(id=STEAKS_ID, reference="my-order-001", status="OPEN", total=6176)
+    assert store.submit(STEAKS) == PosOrder(
+        id=STEAKS_ID, reference="my-order-001", status="OPEN", total=6176
+    )
 
 
 @plays(
     "undo",
     from_document(
-        lambda: [made(), now_as("CreateOrderResponse"), now_as("CreateOrderResponse", state="CANCELED", version=2)],
+        lambda: [
+            made(),
+            now_as("CreateOrderResponse"),
+            now_as("CreateOrderResponse", state="CANCELED", version=2),
+        ],
         of="CreateOrderResponse",
         location=STEAKS_AT,
-        adapted=("RetrieveOrder gives the order as it was created", "UpdateOrder gives it with another state, version"),
+        adapted=(
+            "RetrieveOrder gives the order as it was created",
+            "UpdateOrder gives it with another state, version",
+        ),
     ),
 )
 def test_an_order_whose_total_differs_by_a_tax_is_undone_before_it_is_paid(store: Store) -> None:
-    paid_without_tax = order(*STEAKS.lines, id=STEAKS.id, currency="USD", discounts=STEAKS.discounts)
+    paid_without_tax = order(
+        *STEAKS.lines, id=STEAKS.id, currency="USD", discounts=STEAKS.discounts
+    )
 
     with pytest.raises(TaxError) as caught:
         store.submit(paid_without_tax)
@@ -82,7 +94,9 @@ def test_an_order_whose_total_differs_by_a_tax_is_undone_before_it_is_paid(store
 
 @plays(
     "finish",
-    from_document(lambda: [payment_made()], of="CreatePaymentResponse", location=STEAKS_AT, adapted=EXTERNALLY),
+    from_document(
+        lambda: [payment_made()], of="CreatePaymentResponse", location=STEAKS_AT, adapted=EXTERNALLY
+    ),
 )
 def test_an_order_that_was_created_and_not_paid_is_finished(store: Store) -> None:
     finished = store.ask("finish", Draft(id=STEAKS_ID, total=6176, version=1), order=STEAKS)
@@ -93,7 +107,11 @@ def test_an_order_that_was_created_and_not_paid_is_finished(store: Store) -> Non
 @plays(
     "find",
     from_document(
-        lambda: [Sample("POST", "/v2/orders/search", {"orders": [example("CreateOrderResponse")["order"]]})],
+        lambda: [
+            Sample(
+                "POST", "/v2/orders/search", {"orders": [example("CreateOrderResponse")["order"]]}
+            )
+        ],
         of="CreateOrderResponse",
         location=STEAKS_AT,
         adapted=("the order stands in the `orders` of SearchOrders",),
@@ -106,7 +124,11 @@ def test_an_unpaid_order_is_found_as_a_draft(store: Store) -> None:
 
 @plays(
     "fetch",
-    from_document(lambda: [now_as("RetrieveOrderResponse")], of="RetrieveOrderResponse", location="D7AVYMEAPJ3A3"),
+    from_document(
+        lambda: [now_as("RetrieveOrderResponse")],
+        of="RetrieveOrderResponse",
+        location="D7AVYMEAPJ3A3",
+    ),
 )
 def test_an_order_is_fetched_as_it_is_now(store: Store) -> None:
     assert store.fetch(STEAKS_ID) == PosOrder(id=STEAKS_ID, status="OPEN", total=550)
@@ -115,16 +137,26 @@ def test_an_order_is_fetched_as_it_is_now(store: Store) -> None:
 @plays(
     "cancel",
     from_document(
-        lambda: [now_as("UpdateOrderResponse"), now_as("UpdateOrderResponse", state="CANCELED", version=3)],
+        lambda: [
+            now_as("UpdateOrderResponse"),
+            now_as("UpdateOrderResponse", state="CANCELED", version=3),
+        ],
         of="UpdateOrderResponse",
         location="MXVQSVNDGN3C8",
-        adapted=("RetrieveOrder gives the sample's order", "UpdateOrder gives it with another state and version"),
+        adapted=(
+            "RetrieveOrder gives the sample's order",
+            "UpdateOrder gives it with another state and version",
+        ),
     ),
 )
 def test_an_order_is_cancelled_under_its_version(store: Store) -> None:
     cancelled = store.cancel(PosOrder(id="DREk7wJcyXNHqULq8JJ2iPAsluJZY", reference="ord-1"))
 
-    assert (cancelled.state, cancelled.status, cancelled.total) == (PosState.CANCELLED, "CANCELED", 900)
+    assert (cancelled.state, cancelled.status, cancelled.total) == (
+        PosState.CANCELLED,
+        "CANCELED",
+        900,
+    )
 
 
 @plays(
@@ -154,7 +186,9 @@ def test_an_order_is_priced_without_being_created(store: Store) -> None:
         Line(item_id="ITEM-1", name="Item 1", quantity=1, unit_price=500),
         Line(item_id="ITEM-2", name="Item 2", quantity=2, unit_price=300),
     )
-    half_off = order(*items, currency="USD", discounts=(Discount(name="50% Off", amount=550),), tip=75)
+    half_off = order(
+        *items, currency="USD", discounts=(Discount(name="50% Off", amount=550),), tip=75
+    )
 
     assert store.quote(half_off) == 550 + 75
 
@@ -175,7 +209,11 @@ def test_a_menu_is_imported_page_by_page(store: Store) -> None:
     menu = store.import_menu().menu
     assert menu
 
-    assert (menu.site, menu.currency, menu.version) == ("18YC4JDH91E1H", "USD", "2017-02-21T14:50:26.495Z")
+    assert (menu.site, menu.currency, menu.version) == (
+        "18YC4JDH91E1H",
+        "USD",
+        "2017-02-21T14:50:26.495Z",
+    )
     sold = {(item.name, v.name): (v.id, v.price) for item in menu.items for v in item.variations}
     assert sold == {
         ("Tea", "Mug"): ("2TZFAOHWGG7PAK2QEXWYPZSP", 150),
@@ -198,13 +236,18 @@ def test_a_menu_is_imported_page_by_page(store: Store) -> None:
 def test_what_has_changed_in_the_catalogue_since_a_time_is_told(store: Store) -> None:
     changes = store.ask("changed_since", datetime(2017, 10, 1, tzinfo=UTC))
 
-    assert changes == CatalogueChanges(changed=("X5DZ5NWWAQ44CKBLKIFQGOWK", "NNNEM3LA656Q46NXLWCNI7S5"))
+    assert changes == CatalogueChanges(
+        changed=("X5DZ5NWWAQ44CKBLKIFQGOWK", "NNNEM3LA656Q46NXLWCNI7S5")
+    )
 
 
 @plays(
     "check",
     from_document(
-        lambda: [Sample("POST", "/oauth2/token/status", example("RetrieveTokenStatusResponse")), location()],
+        lambda: [
+            Sample("POST", "/oauth2/token/status", example("RetrieveTokenStatusResponse")),
+            location(),
+        ],
         of="RetrieveTokenStatusResponse and RetrieveLocationResponse",
         location="18YC4JDH91E1H",
     ),
@@ -214,19 +257,29 @@ def test_a_check_tells_an_expired_token_and_the_scopes_that_are_missing(store: S
 
     assert [what for what, finding in found.items() if not finding.ok] == ["token", "scopes"]
     assert found["token"].text == "The access token expired at 2022-10-14 14:44 UTC"
-    assert all(scope in found["scopes"].text for scope in ("ORDERS_WRITE", "ITEMS_READ", "MERCHANT_PROFILE_READ"))
+    assert all(
+        scope in found["scopes"].text
+        for scope in ("ORDERS_WRITE", "ITEMS_READ", "MERCHANT_PROFILE_READ")
+    )
     assert "PAYMENTS_WRITE" not in found["scopes"].text
     assert (found["token"].actor, found["scopes"].actor) == (Actor.STORE, Actor.STORE)
 
 
-# What the document has no sample of: a pickup and a delivery whole, a free order, a menu that has drifted -------------
+# What the document has no sample of: a pickup and a delivery whole, a free order, a menu that has
+# drifted -------------
 
 NO_SAMPLE = "The document has no sample of this."
 
 
-@plays("submit-pickup", from_simulator(note=f"{NO_SAMPLE} Its orders have no fulfilment, charge or tip."))
+@plays(
+    "submit-pickup",
+    from_simulator(note=f"{NO_SAMPLE} Its orders have no fulfilment, charge or tip."),
+)
 def test_an_order_with_a_pickup_a_charge_a_discount_and_a_tip_arrives(store: Store) -> None:
-    assert store.submit(order(FLAT_WHITE, TOASTIE, charges=WEEKEND, discounts=WELCOME, tip=100)).total == 2881
+    assert (
+        store.submit(order(FLAT_WHITE, TOASTIE, charges=WEEKEND, discounts=WELCOME, tip=100)).total
+        == 2881
+    )
 
 
 @plays("submit-delivery", from_simulator(note=NO_SAMPLE))
@@ -238,14 +291,20 @@ def test_a_scheduled_delivery_arrives(store: Store) -> None:
     assert store.submit(order(three, fulfilment=due, charges=fee)).total == 5050
 
 
-@plays("submit-free", from_simulator(note=f"{NO_SAMPLE} That of PayOrder is of 20.00 paid in two payments."))
+@plays(
+    "submit-free",
+    from_simulator(note=f"{NO_SAMPLE} That of PayOrder is of 20.00 paid in two payments."),
+)
 def test_a_free_order_is_paid_by_pay_order(store: Store) -> None:
     made = store.submit(order(TOASTIE, discounts=(Discount(name="On the house", amount=1450),)))
 
     assert (made.total, made.state) == (0, PosState.RECEIVED)
 
 
-@plays("attention", from_simulator(note=f"{NO_SAMPLE} That of PayOrder is of 20.00 paid in two payments."))
+@plays(
+    "attention",
+    from_simulator(note=f"{NO_SAMPLE} That of PayOrder is of 20.00 paid in two payments."),
+)
 def test_a_ticket_that_spells_out_an_order_is_made_at_no_price(store: Store) -> None:
     ticket = store.ask("attention", 0, order=LUNCH)
 
@@ -268,7 +327,9 @@ def taken_off(square: SquareSimulator) -> None:
 
 
 @plays("submit-not-healed", from_simulator(taken_off, note=NO_SAMPLE, stocked=False))
-def test_an_order_for_an_item_that_an_import_does_not_find_is_refused_with_its_line(store: Store) -> None:
+def test_an_order_for_an_item_that_an_import_does_not_find_is_refused_with_its_line(
+    store: Store,
+) -> None:
     with pytest.raises(MenuError) as caught:
         store.submit(LUNCH)
 
@@ -276,11 +337,14 @@ def test_an_order_for_an_item_that_an_import_does_not_find_is_refused_with_its_l
     assert (caught.value.outcome, caught.value.menu_imported) == (Outcome.NOT_CREATED, True)
 
 
-# Each kind of error ---------------------------------------------------------------------------------------------------
+# Each kind of error
+# ---------------------------------------------------------------------------------------------------
 
 
 @played(REFUSALS, from_simulator, ONLY_SIMULATED)
-def test_a_refusal_is_told_as_its_kind_of_error(store: Store, refusal: Refusal[SquareSimulator]) -> None:
+def test_a_refusal_is_told_as_its_kind_of_error(
+    store: Store, refusal: Refusal[SquareSimulator]
+) -> None:
     assert_refused(store, refusal)
 
 

@@ -18,7 +18,7 @@ from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, TOASTIE, free_order
 from tillpost import Order, Outcome, Policy, PosError, Till
 from tillpost.client.base import Options
 from tillpost.models.order import Draft, PosOrder
-from tillpost.submission.operation import Conduct, drive
+from tillpost.submission.operation import OperationContext, drive
 from tillpost_simulators.square import SquareSimulator
 from tillpost_square.adapter import Square
 from tillpost_square.settings import SquareSettings
@@ -38,14 +38,18 @@ def _complaint(code: str, field: str, detail: str) -> dict[str, str]:
 codes = st.sampled_from([*sorted({code for row in TABLE for code in row.codes}), "NEVER_HEARD_OF"])
 json_values: st.SearchStrategy[object] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 fields = st.sampled_from(["order.line_items[0]", "taxes", "x"])
 complaints: st.SearchStrategy[list[dict[str, str]]] = st.lists(
     st.builds(_complaint, codes, fields, st.text(max_size=40)), max_size=2
 )
-statuses = st.sampled_from([200, 200, 200, 201, 204, 302, 400, 401, 403, 404, 409, 418, 429, 500, 503, 599])
+statuses = st.sampled_from(
+    [200, 200, 200, 201, 204, 302, 400, 401, 403, 404, 409, 418, 429, 500, 503, 599]
+)
 broken_connections = st.sampled_from(
     [httpx.ReadTimeout, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError, RuntimeError]
 )
@@ -63,17 +67,28 @@ def finishing(till: Till, ref: str) -> object:
     """Finish a draft, as recovery does when a look finds one."""
     order = paid(ref, [TOASTIE])
     adapter = till._connection.adapter  # pyright: ignore[reportPrivateUsage]
-    found = till._run(drive(Conduct(till._connection, "find", order), adapter.find, order, None), ref)  # pyright: ignore[reportPrivateUsage]
+    found = till._run(
+        drive(OperationContext(till._connection, "find", order), adapter.find, order, None), ref
+    )  # pyright: ignore[reportPrivateUsage]
     draft = found if isinstance(found, Draft) else Draft(id="nowhere", total=order.total)
-    return till._run(drive(Conduct(till._connection, "finish", order), adapter.finish, order, draft), ref)  # pyright: ignore[reportPrivateUsage]
+    return till._run(
+        drive(OperationContext(till._connection, "finish", order), adapter.finish, order, draft),
+        ref,
+    )  # pyright: ignore[reportPrivateUsage]
 
 
 def after_submitting(then: Callable[[Till, PosOrder], object]) -> Callable[[Till, str], object]:
     return lambda till, ref: then(till, till.submit(paid(ref, [TOASTIE])))
 
 
-OPERATIONS: dict[str, tuple[int, Callable[[Till, str], object], Callable[[SquareSimulator], object]]] = {
-    "submit": (2, submitting(lambda ref: paid(ref, [FLAT_WHITE, TOASTIE], tip=50)), lambda simulator: None),
+OPERATIONS: dict[
+    str, tuple[int, Callable[[Till, str], object], Callable[[SquareSimulator], object]]
+] = {
+    "submit": (
+        2,
+        submitting(lambda ref: paid(ref, [FLAT_WHITE, TOASTIE], tip=50)),
+        lambda simulator: None,
+    ),
     "submit a free order": (2, submitting(free_order), lambda simulator: None),
     "submit and undo": (3, submitting(lambda ref: paid(ref, [TOASTIE])), two_taxes),
     "submit and heal": (5, submitting(lambda ref: paid(ref, [DRIFTED])), lambda simulator: None),
@@ -87,15 +102,21 @@ OPERATIONS: dict[str, tuple[int, Callable[[Till, str], object], Callable[[Square
 STEPS = [(name, step) for name, (steps, _, _) in OPERATIONS.items() for step in range(steps)]
 
 
-@pytest.mark.parametrize(("operation", "step"), STEPS, ids=[f"{name}-{step}" for name, step in STEPS])
+@pytest.mark.parametrize(
+    ("operation", "step"), STEPS, ids=[f"{name}-{step}" for name, step in STEPS]
+)
 @settings(max_examples=FUZZED, deadline=None)
 @given(data=st.data())
-def test_whatever_comes_back_only_a_pos_error_comes_out(operation: str, step: int, data: st.DataObject) -> None:
+def test_whatever_comes_back_only_a_pos_error_comes_out(
+    operation: str, step: int, data: st.DataObject
+) -> None:
     _, run, _ = OPERATIONS[operation]
     simulator = simulator_for(operation, step)
     refused_after_the_effect = False
 
-    def spoil(request: httpx.Request, number: int, carry_out: Callable[[], httpx.Response]) -> httpx.Response:
+    def spoil(
+        request: httpx.Request, number: int, carry_out: Callable[[], httpx.Response]
+    ) -> httpx.Response:
         nonlocal refused_after_the_effect
         if number != step:
             return carry_out()
@@ -103,7 +124,9 @@ def test_whatever_comes_back_only_a_pos_error_comes_out(operation: str, step: in
         real = carry_out() if done else None
         kind = data.draw(st.sampled_from(["bytes", "json", "complaints", "network", "altered"]))
         if kind == "network":
-            raise data.draw(broken_connections if done else st.just(httpx.ConnectError) | broken_connections)("spoilt")
+            raise data.draw(
+                broken_connections if done else st.just(httpx.ConnectError) | broken_connections
+            )("spoilt")
         status = data.draw(statuses)
         if kind == "complaints":
             refused_after_the_effect = done
@@ -125,7 +148,11 @@ def test_whatever_comes_back_only_a_pos_error_comes_out(operation: str, step: in
         assert error.platform == "square"
         denied = error.operation in ("submit", "precheck") and error.outcome is Outcome.NOT_CREATED
         if denied and not refused_after_the_effect:
-            mine = [stored.order for stored in simulator.world.orders.values() if stored.order.reference_id == ref]
+            mine = [
+                stored.order
+                for stored in simulator.world.orders.values()
+                if stored.order.reference_id == ref
+            ]
             assert [order for order in mine if order.state != "CANCELED"] == []
 
 

@@ -28,7 +28,13 @@ from tillpost.adapter.webhooks import (
     WebhookError,
     WebhookFault,
 )
-from tillpost.authorization import aexchange_code, authorize_url, exchange_code, new_state, new_verifier
+from tillpost.authorization import (
+    aexchange_code,
+    authorize_url,
+    exchange_code,
+    new_state,
+    new_verifier,
+)
 from tillpost.simulator import Running, serve_in_thread
 from tillpost_simulators.square import SquareSimulator
 
@@ -52,7 +58,9 @@ def renewable(running: Running[SquareSimulator]) -> dict[str, Any]:
     }
 
 
-def connected(running: Running[SquareSimulator], saved: list[Credentials] | None = None, **changed: Any) -> Till:
+def connected(
+    running: Running[SquareSimulator], saved: list[Credentials] | None = None, **changed: Any
+) -> Till:
     save = None if saved is None else saved.append
     return Till.connect("square", on_tokens=save, **{**renewable(running), **changed})
 
@@ -74,7 +82,9 @@ def test_an_expired_token_is_renewed_once_saved_before_its_use_and_the_order_arr
     assert running.simulator.count("POST", "/oauth2/token") == 1
 
 
-def test_many_threads_that_find_the_token_expired_refresh_it_once(running: Running[SquareSimulator]) -> None:
+def test_many_threads_that_find_the_token_expired_refresh_it_once(
+    running: Running[SquareSimulator],
+) -> None:
     running.simulator.expire_token()
     with connected(running) as till, ThreadPoolExecutor(8) as pool:
         list(pool.map(till.submit, [paid(f"ord_{n}", [TOASTIE]) for n in range(8)]))
@@ -82,7 +92,9 @@ def test_many_threads_that_find_the_token_expired_refresh_it_once(running: Runni
     assert len(running.simulator.ledger().shown) == 8
 
 
-def test_tasks_refresh_it_once_too_and_an_async_save_is_awaited(running: Running[SquareSimulator]) -> None:
+def test_tasks_refresh_it_once_too_and_an_async_save_is_awaited(
+    running: Running[SquareSimulator],
+) -> None:
     running.simulator.expire_token()
     saved: list[Credentials] = []
 
@@ -99,7 +111,9 @@ def test_tasks_refresh_it_once_too_and_an_async_save_is_awaited(running: Running
     assert running.simulator.count("POST", "/oauth2/token") == 1
 
 
-def test_a_refused_refresh_is_a_permissions_error_and_never_a_loop(running: Running[SquareSimulator]) -> None:
+def test_a_refused_refresh_is_a_permissions_error_and_never_a_loop(
+    running: Running[SquareSimulator],
+) -> None:
     running.simulator.revoke_authorisation()
     running.simulator.expire_token()
     with connected(running) as till, pytest.raises(PermissionsError):
@@ -107,7 +121,9 @@ def test_a_refused_refresh_is_a_permissions_error_and_never_a_loop(running: Runn
     assert running.simulator.count("POST", "/oauth2/token") <= 1
 
 
-def test_without_a_refresh_token_an_expired_one_is_a_permissions_error(running: Running[SquareSimulator]) -> None:
+def test_without_a_refresh_token_an_expired_one_is_a_permissions_error(
+    running: Running[SquareSimulator],
+) -> None:
     running.simulator.expire_token()
     with (
         Till.connect("square", **running.settings) as till,
@@ -118,7 +134,9 @@ def test_without_a_refresh_token_an_expired_one_is_a_permissions_error(running: 
     assert running.simulator.count("POST", "/oauth2/token") == 0
 
 
-def test_missing_scopes_are_told_apart_from_an_expired_token(running: Running[SquareSimulator]) -> None:
+def test_missing_scopes_are_told_apart_from_an_expired_token(
+    running: Running[SquareSimulator],
+) -> None:
     running.simulator.drop_scope("ORDERS_WRITE")
     with connected(running) as till, pytest.raises(PermissionsError) as caught:
         till.submit(paid("ord_1", [TOASTIE]))
@@ -131,7 +149,9 @@ def test_missing_scopes_are_told_apart_from_an_expired_token(running: Running[Sq
 
 def test_the_admins_page_asks_for_all_that_is_needed() -> None:
     state = new_state()
-    url = authorize_url("square", client_id="app", redirect_uri="https://shop.example/cb", state=state)
+    url = authorize_url(
+        "square", client_id="app", redirect_uri="https://shop.example/cb", state=state
+    )
     asked = parse_qs(urlsplit(url).query)
     assert url.startswith("https://connect.squareup.com/oauth2/authorize?")
     assert asked["state"] == [state]
@@ -143,9 +163,16 @@ def test_the_admins_page_asks_for_all_that_is_needed() -> None:
 def test_a_verifier_goes_out_as_its_challenge_only() -> None:
     verifier = new_verifier()
     url = authorize_url(
-        "square", client_id="app", redirect_uri="https://s.example/cb", state="s", code_verifier=verifier, scopes=("A",)
+        "square",
+        client_id="app",
+        redirect_uri="https://s.example/cb",
+        state="s",
+        code_verifier=verifier,
+        scopes=("A",),
     )
-    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    challenge = (
+        base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    )
     assert parse_qs(urlsplit(url).query)["code_challenge"] == [challenge]
     assert verifier not in url
 
@@ -158,9 +185,13 @@ def test_a_code_is_exchanged_for_credentials_that_work(running: Running[SquareSi
         "redirect_uri": chosen.redirect_url,
         "base_url": running.url,
     }
-    credentials = exchange_code("square", code=running.simulator.new_authorisation_code(), **granted)
+    credentials = exchange_code(
+        "square", code=running.simulator.new_authorisation_code(), **granted
+    )
     assert credentials.code is None
-    again = asyncio.run(aexchange_code("square", code=running.simulator.new_authorisation_code(), **granted))
+    again = asyncio.run(
+        aexchange_code("square", code=running.simulator.new_authorisation_code(), **granted)
+    )
     for each in (credentials, again):
         token = each.access_token.get_secret_value()
         with connected(running, access_token=token) as till:
@@ -194,7 +225,9 @@ def test_an_unknown_platform_has_no_page() -> None:
 # ---------------------------------------------------------------- notifications
 
 
-def notification(kind: str, *, at: str = "", name: str = "order_updated", location: str = "L-CAFE") -> bytes:
+def notification(
+    kind: str, *, at: str = "", name: str = "order_updated", location: str = "L-CAFE"
+) -> bytes:
     about = {name: {"order_id": "sq1", "location_id": location, "state": "OPEN", "version": 2}}
     return json.dumps(
         {
@@ -214,7 +247,9 @@ def signed(body: bytes, url: str = HOOK) -> dict[str, str]:
 
 @pytest.fixture
 def till() -> Iterator[Till]:
-    with Till.connect("square", access_token="token", location_id="L-CAFE", webhook_secret="whsec") as till:
+    with Till.connect(
+        "square", access_token="token", location_id="L-CAFE", webhook_secret="whsec"
+    ) as till:
         yield till
 
 
@@ -229,7 +264,9 @@ def till() -> Iterator[Till]:
         ("location.updated", "location", AvailabilityChanged),
     ],
 )
-def test_each_type_of_notification_has_its_event(till: Till, kind: str, name: str, event: type[object]) -> None:
+def test_each_type_of_notification_has_its_event(
+    till: Till, kind: str, name: str, event: type[object]
+) -> None:
     body = notification(kind, name=name)
     (told,) = till.parse_webhook(signed(body), body, HOOK)
     assert isinstance(told, event)
@@ -239,7 +276,10 @@ def test_each_type_of_notification_has_its_event(till: Till, kind: str, name: st
 
 
 def test_other_types_and_other_locations_tell_nothing(till: Till) -> None:
-    for body in (notification("invoice.paid"), notification("order.updated", location="L-ELSEWHERE")):
+    for body in (
+        notification("invoice.paid"),
+        notification("order.updated", location="L-ELSEWHERE"),
+    ):
         assert till.parse_webhook(signed(body), body, HOOK) == ()
 
 
@@ -252,7 +292,9 @@ def test_a_notification_to_another_address_or_with_another_body_is_forged(till: 
 
 
 def test_an_old_notification_is_stale_though_it_is_signed(till: Till) -> None:
-    body = notification("order.updated", at=datetime.fromtimestamp(time.time() - 30 * 3600, UTC).isoformat())
+    body = notification(
+        "order.updated", at=datetime.fromtimestamp(time.time() - 30 * 3600, UTC).isoformat()
+    )
     with pytest.raises(WebhookError) as caught:
         till.parse_webhook(signed(body), body, HOOK)
     assert caught.value.fault is WebhookFault.STALE
@@ -277,7 +319,9 @@ def test_async_tills_read_them_as_well() -> None:
     asyncio.run(main())
 
 
-def test_no_secret_of_an_authorisation_is_in_an_error_or_a_transcript(running: Running[SquareSimulator]) -> None:
+def test_no_secret_of_an_authorisation_is_in_an_error_or_a_transcript(
+    running: Running[SquareSimulator],
+) -> None:
     names = ("refresh_token", "client_secret", "webhook_secret")
     secrets: dict[str, Any] = {**renewable(running), **{name: f"CANARY-{name}" for name in names}}
     running.simulator.expire_token()

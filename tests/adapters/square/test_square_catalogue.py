@@ -23,18 +23,36 @@ def menu(*objects: dict[str, Any]) -> Menu:
     return menu_of((CatalogObject.model_validate(o) for o in objects), here, NOW)
 
 
-def item(item_id: str = "I", variation: dict[str, Any] | None = None, **data: Any) -> dict[str, Any]:
-    sold = {"type": "ITEM_VARIATION", "id": f"V-{item_id}", "item_variation_data": priced() | (variation or {})}
-    return {"type": "ITEM", "id": item_id, "item_data": {"name": "Toast", "variations": [sold]} | data}
+def item(
+    item_id: str = "I", variation: dict[str, Any] | None = None, **data: Any
+) -> dict[str, Any]:
+    sold = {
+        "type": "ITEM_VARIATION",
+        "id": f"V-{item_id}",
+        "item_variation_data": priced() | (variation or {}),
+    }
+    return {
+        "type": "ITEM",
+        "id": item_id,
+        "item_data": {"name": "Toast", "variations": [sold]} | data,
+    }
 
 
 def priced(amount: int = 500) -> dict[str, Any]:
-    return {"name": "Regular", "pricing_type": "FIXED_PRICING", "price_money": {"amount": amount, "currency": "AUD"}}
+    return {
+        "name": "Regular",
+        "pricing_type": "FIXED_PRICING",
+        "price_money": {"amount": amount, "currency": "AUD"},
+    }
 
 
 def modifier_list(**data: Any) -> dict[str, Any]:
     options = [{"type": "MODIFIER", "id": "M", "modifier_data": {"name": "Oat"}}]
-    return {"type": "MODIFIER_LIST", "id": "ML", "modifier_list_data": {"name": "Milk", "modifiers": options} | data}
+    return {
+        "type": "MODIFIER_LIST",
+        "id": "ML",
+        "modifier_list_data": {"name": "Milk", "modifiers": options} | data,
+    }
 
 
 def test_the_menu_holds_what_the_location_sells_at_its_own_prices() -> None:
@@ -77,7 +95,9 @@ def test_the_whole_catalogue_is_read_page_by_page() -> None:
         ({"is_deleted": True}, False),
     ],
 )
-def test_an_object_is_on_the_menu_only_where_it_is_present(presence: dict[str, Any], here: bool) -> None:
+def test_an_object_is_on_the_menu_only_where_it_is_present(
+    presence: dict[str, Any], here: bool
+) -> None:
     assert bool(menu(item() | presence).items) is here
 
 
@@ -99,7 +119,9 @@ def test_what_is_hidden_online_is_on_the_menu_and_not_for_sale_online() -> None:
         ({"location_id": "L1", "sold_out": True}, 500),
     ],
 )
-def test_a_price_of_the_location_replaces_the_general_one(override: dict[str, Any], price: int | None) -> None:
+def test_a_price_of_the_location_replaces_the_general_one(
+    override: dict[str, Any], price: int | None
+) -> None:
     (sold,) = menu(item(variation={"location_overrides": [override]})).items
 
     assert sold.variations[0].price == price
@@ -114,7 +136,9 @@ def test_a_price_of_the_location_replaces_the_general_one(override: dict[str, An
         ("2026-11-23T01:00:00", True),
     ],
 )
-def test_what_is_sold_out_until_a_time_that_has_passed_is_back(until: str | None, sold_out: bool) -> None:
+def test_what_is_sold_out_until_a_time_that_has_passed_is_back(
+    until: str | None, sold_out: bool
+) -> None:
     mark = {"location_id": "L1", "sold_out": True, "sold_out_valid_until": until}
 
     (sold,) = menu(item(variation={"location_overrides": [mark]})).items
@@ -137,7 +161,11 @@ def test_what_is_sold_out_until_a_time_that_has_passed_is_back(until: str | None
             {"min_selected_modifiers": 0, "max_selected_modifiers": 0},
             (0, None),
         ),
-        ({"max_selected_modifiers": 2}, {"min_selected_modifiers": 2, "max_selected_modifiers": -1}, (2, None)),
+        (
+            {"max_selected_modifiers": 2},
+            {"min_selected_modifiers": 2, "max_selected_modifiers": -1},
+            (2, None),
+        ),
         ({"selection_type": "SINGLE"}, {}, (0, 1)),
         ({"selection_type": "SINGLE", "max_selected_modifiers": 3}, {}, (0, 3)),
         ({"modifier_type": "TEXT", "text_required": True}, {}, (1, None)),
@@ -183,7 +211,12 @@ def test_a_list_that_is_switched_off_or_elsewhere_is_not_offered() -> None:
 
 def test_an_option_without_a_price_is_free_and_one_of_the_location_has_its_own() -> None:
     overrides = [{"location_id": "L1", "price_money": {"amount": 90}, "sold_out": True}]
-    dear = {"name": "Soy", "ordinal": 1, "price_money": {"amount": 70}, "location_overrides": overrides}
+    dear = {
+        "name": "Soy",
+        "ordinal": 1,
+        "price_money": {"amount": 70},
+        "location_overrides": overrides,
+    }
     options = [
         {"type": "MODIFIER", "id": "M2", "modifier_data": dear},
         {"type": "MODIFIER", "id": "M1", "modifier_data": {"name": "Oat", "ordinal": 0}},
@@ -192,15 +225,33 @@ def test_an_option_without_a_price_is_free_and_one_of_the_location_has_its_own()
 
     (milk,) = menu(modifier_list(modifiers=options)).groups
 
-    assert [(o.id, o.price, o.sold_out) for o in milk.options] == [("M1", 0, False), ("M2", 90, True)]
+    assert [(o.id, o.price, o.sold_out) for o in milk.options] == [
+        ("M1", 0, False),
+        ("M2", 90, True),
+    ]
 
 
 def test_an_item_carries_the_taxes_that_are_at_the_location() -> None:
-    gst = {"type": "TAX", "id": "T1", "tax_data": {"name": "GST", "percentage": "10", "inclusion_type": "INCLUSIVE"}}
+    gst = {
+        "type": "TAX",
+        "id": "T1",
+        "tax_data": {"name": "GST", "percentage": "10", "inclusion_type": "INCLUSIVE"},
+    }
     off = {"type": "TAX", "id": "T2", "tax_data": {"name": "Old", "enabled": False}}
-    elsewhere = {"type": "TAX", "id": "T3", "present_at_all_locations": False, "tax_data": {"name": "VAT"}}
+    elsewhere = {
+        "type": "TAX",
+        "id": "T3",
+        "present_at_all_locations": False,
+        "tax_data": {"name": "VAT"},
+    }
 
-    known = menu(gst, off, elsewhere, item(tax_ids=["T1", "T2", "T3"]), item("J", tax_ids=["T1"], is_taxable=False))
+    known = menu(
+        gst,
+        off,
+        elsewhere,
+        item(tax_ids=["T1", "T2", "T3"]),
+        item("J", tax_ids=["T1"], is_taxable=False),
+    )
 
     assert [i.tax_ids for i in known.items] == [("T1", "T2"), ()]
     assert [(t.rate, t.included, t.enabled) for t in known.taxes] == [

@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from adapters.square.bench import Bench, an_order, checked_bench, drive, plain_order, refused, said, scripted
+from adapters.square.bench import (
+    Bench,
+    an_order,
+    checked_bench,
+    drive,
+    plain_order,
+    refused,
+    said,
+    scripted,
+)
 from tillpost.adapter.base import Attempt
 from tillpost.adapter.exchange import Fault
 from tillpost.errors import Applied, OrderError, OutageError, PosError
@@ -104,7 +113,12 @@ def test_a_paid_order_that_was_cancelled_is_found_as_cancelled_and_not_sent_agai
         "tenders": [{"type": "OTHER", "amount_money": {"amount": 1450}}],
     }
 
-    found = drive(bench.adapter, bench.adapter.find(plain_order(), None), scripted(said({"orders": [there]})), None)
+    found = drive(
+        bench.adapter,
+        bench.adapter.find(plain_order(), None),
+        scripted(said({"orders": [there]})),
+        None,
+    )
 
     assert isinstance(found, PosOrder)
     assert found.state is PosState.CANCELLED
@@ -117,16 +131,25 @@ def test_an_order_in_the_page_that_has_no_total_hides_no_other() -> None:
         {"id": "SQ1", "state": "OPEN", "reference_id": plain_order().id},
     ]
 
-    found = drive(bench.adapter, bench.adapter.find(plain_order(), None), scripted(said({"orders": orders})), None)
+    found = drive(
+        bench.adapter,
+        bench.adapter.find(plain_order(), None),
+        scripted(said({"orders": orders})),
+        None,
+    )
 
     assert found == Draft(id="SQ1", total=-1, version=1)
 
 
-def test_the_search_begins_an_hour_early_sorts_by_what_it_filters_and_takes_every_state(bench: Bench) -> None:
+def test_the_search_begins_an_hour_early_sorts_by_what_it_filters_and_takes_every_state(
+    bench: Bench,
+) -> None:
     find(bench, since=datetime(2026, 11, 23, 2, tzinfo=UTC).timestamp())
 
     (body,) = bench.bodies("/v2/orders/search")
-    assert body["query"]["filter"] == {"date_time_filter": {"created_at": {"start_at": "2026-11-23T01:00:00+00:00"}}}
+    assert body["query"]["filter"] == {
+        "date_time_filter": {"created_at": {"start_at": "2026-11-23T01:00:00+00:00"}}
+    }
     assert body["query"]["sort"]["sort_field"] == "CREATED_AT"
 
 
@@ -175,7 +198,9 @@ def test_an_order_that_staff_turned_down_is_rejected(bench: Bench, state: Any) -
 def test_a_pickup_that_is_stamped_as_accepted_is_accepted_though_its_state_has_not_moved() -> None:
     stamped = {"state": "PROPOSED", "pickup_details": {"accepted_at": "2026-11-23T01:00:00Z"}}
 
-    seen = pos_order(SquareOrder.model_validate({"id": "SQ1", "state": "OPEN", "fulfillments": [stamped]}))
+    seen = pos_order(
+        SquareOrder.model_validate({"id": "SQ1", "state": "OPEN", "fulfillments": [stamped]})
+    )
 
     assert (seen.state, seen.progress, seen.total) == (PosState.ACCEPTED, Progress.ACCEPTED, None)
 
@@ -183,7 +208,9 @@ def test_a_pickup_that_is_stamped_as_accepted_is_accepted_though_its_state_has_n
 def test_of_several_fulfilments_the_slowest_says_how_far_the_order_is() -> None:
     states = [{"state": "COMPLETED"}, {"state": "RESERVED"}, {"state": "CANCELED"}]
 
-    seen = pos_order(SquareOrder.model_validate({"id": "SQ1", "state": "OPEN", "fulfillments": states}))
+    seen = pos_order(
+        SquareOrder.model_validate({"id": "SQ1", "state": "OPEN", "fulfillments": states})
+    )
 
     assert (seen.progress, seen.status) == (Progress.PREPARING, "OPEN")
 
@@ -227,7 +254,14 @@ def test_an_order_that_is_handed_over_cannot_be_cancelled(bench: Bench) -> None:
 def test_a_cancellation_that_changes_nothing_is_not_believed() -> None:
     bench = Bench()
     still = said(
-        {"order": {"id": "SQ1", "state": "OPEN", "total_money": {"amount": 1}, "fulfillments": [{"state": "PROPOSED"}]}}
+        {
+            "order": {
+                "id": "SQ1",
+                "state": "OPEN",
+                "total_money": {"amount": 1},
+                "fulfillments": [{"state": "PROPOSED"}],
+            }
+        }
     )
 
     with pytest.raises(OutageError):

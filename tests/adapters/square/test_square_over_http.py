@@ -26,7 +26,9 @@ def till(square: Running[SquareSimulator], **options: Any) -> Till:
     return Till.connect("square", policy=NO_WAIT, **settings)
 
 
-def test_an_order_arrives_once_however_often_it_is_submitted(square: Running[SquareSimulator]) -> None:
+def test_an_order_arrives_once_however_often_it_is_submitted(
+    square: Running[SquareSimulator],
+) -> None:
     for _ in range(2):
         with till(square) as connected:
             connected.submit(an_order())
@@ -36,7 +38,9 @@ def test_an_order_arrives_once_however_often_it_is_submitted(square: Running[Squ
     assert (entry.paid, len(entry.lines), entry.tip) == (2881, 2, 100)
 
 
-def test_an_item_that_was_made_again_under_another_id_is_found_by_its_sku(square: Running[SquareSimulator]) -> None:
+def test_an_item_that_was_made_again_under_another_id_is_found_by_its_sku(
+    square: Running[SquareSimulator],
+) -> None:
     square.simulator.recreate_variation("5312")
 
     with till(square) as connected:
@@ -47,7 +51,9 @@ def test_an_item_that_was_made_again_under_another_id_is_found_by_its_sku(square
 
 
 @pytest.mark.parametrize("path", ["^/v2/orders$", "^/v2/payments$"])
-@pytest.mark.parametrize("kind", [FaultKind.LOST_ANSWER, FaultKind.SERVER_ERROR, FaultKind.TRUNCATED, FaultKind.HTML])
+@pytest.mark.parametrize(
+    "kind", [FaultKind.LOST_ANSWER, FaultKind.SERVER_ERROR, FaultKind.TRUNCATED, FaultKind.HTML]
+)
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_fault_at_either_call_leaves_one_paid_order(
     square: Running[SquareSimulator], path: str, kind: FaultKind, when: Any
@@ -64,7 +70,9 @@ def test_a_fault_at_either_call_leaves_one_paid_order(
 
 def test_a_fault_at_the_undo_leaves_nothing_half_done(square: Running[SquareSimulator]) -> None:
     square.simulator.add_tax("Weekend surcharge", "15")
-    rule = FaultRule(fault=Fault(kind=FaultKind.LOST_ANSWER, when="after"), path="^/v2/orders/", method="PUT")
+    rule = FaultRule(
+        fault=Fault(kind=FaultKind.LOST_ANSWER, when="after"), path="^/v2/orders/", method="PUT"
+    )
     square.simulator.set_faults(FaultPlan(rules=(rule,)))
 
     with till(square) as connected, pytest.raises(TaxError) as caught:
@@ -74,7 +82,9 @@ def test_a_fault_at_the_undo_leaves_nothing_half_done(square: Running[SquareSimu
     assert square.simulator.ledger().half_done == ()
 
 
-def test_a_drifted_price_is_told_with_the_line_and_who_must_act(square: Running[SquareSimulator]) -> None:
+def test_a_drifted_price_is_told_with_the_line_and_who_must_act(
+    square: Running[SquareSimulator],
+) -> None:
     square.simulator.change_price("5312", 1500)
 
     with till(square) as connected, pytest.raises(MenuError) as caught:
@@ -85,7 +95,9 @@ def test_a_drifted_price_is_told_with_the_line_and_who_must_act(square: Running[
     assert square.simulator.ledger().half_done == ()
 
 
-def test_every_operation_of_the_till_works_on_the_simulator(square: Running[SquareSimulator]) -> None:
+def test_every_operation_of_the_till_works_on_the_simulator(
+    square: Running[SquareSimulator],
+) -> None:
     with till(square) as connected:
         assert connected.check().ready
         menu = connected.import_menu().menu

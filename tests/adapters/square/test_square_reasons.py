@@ -15,13 +15,18 @@ def priced(total: int, **parts: Any) -> PricedOrder:
 
 
 def test_a_right_total_needs_no_reason_however_many_taxes_it_holds() -> None:
-    assert mismatch(plain_order(), priced(1450, taxes=[{"name": "GST"}, {"name": "Levy"}]), 1450) is None
+    assert (
+        mismatch(plain_order(), priced(1450, taxes=[{"name": "GST"}, {"name": "Levy"}]), 1450)
+        is None
+    )
 
 
 def test_taxes_are_named_before_prices_because_no_import_mends_them() -> None:
     drifted = [{"uid": "line-0", "base_price_money": {"amount": 1500}}]
 
-    reason = mismatch(plain_order(), priced(1650, taxes=[{"name": "GST"}, {}], line_items=drifted), 1450)
+    reason = mismatch(
+        plain_order(), priced(1650, taxes=[{"name": "GST"}, {}], line_items=drifted), 1450
+    )
 
     assert isinstance(reason, TaxError)
     assert reason.subjects == ("GST", "an unnamed tax")
@@ -30,7 +35,11 @@ def test_taxes_are_named_before_prices_because_no_import_mends_them() -> None:
 def test_lines_are_told_apart_by_their_own_mark_whatever_their_sequence() -> None:
     lines = [
         {"uid": "line-1", "base_price_money": {"amount": 1500}},
-        {"uid": "line-0", "base_price_money": {"amount": 550}, "modifiers": [{"catalog_object_id": "228"}]},
+        {
+            "uid": "line-0",
+            "base_price_money": {"amount": 550},
+            "modifiers": [{"catalog_object_id": "228"}],
+        },
     ]
 
     reason = mismatch(an_order(), priced(2831, line_items=lines), 2781)

@@ -27,13 +27,17 @@ def replayed(created: str, date: str) -> bool:
     return is_replayed(made, Response(200, {"date": date} if date else {}, b""))
 
 
-@pytest.mark.parametrize(("age", "old"), [(0, False), (5, False), (60, True), (86_400, True), (-60, False)])
+@pytest.mark.parametrize(
+    ("age", "old"), [(0, False), (5, False), (60, True), (86_400, True), (-60, False)]
+)
 def test_an_order_older_than_its_answer_was_made_before(age: int, old: bool) -> None:
     created = (NOW - timedelta(seconds=age)).isoformat().replace("+00:00", "Z")
     assert replayed(created, format_datetime(NOW, usegmt=True)) is old
 
 
-@pytest.mark.parametrize(("created", "date"), [("", "x"), ("2026-11-23T12:00:00Z", ""), ("2026", "nonsense")])
+@pytest.mark.parametrize(
+    ("created", "date"), [("", "x"), ("2026-11-23T12:00:00Z", ""), ("2026", "nonsense")]
+)
 def test_without_both_times_it_counts_as_new(created: str, date: str) -> None:
     assert replayed(created, date) is False
 
@@ -42,7 +46,9 @@ def test_an_order_that_staff_rejected_isnt_called_received_by_a_new_process() ->
     simulator = SquareSimulator()
 
     def dated(at: datetime) -> Callable[..., httpx.Response]:
-        def date(_request: httpx.Request, _number: int, carry_out: Callable[[], httpx.Response]) -> httpx.Response:
+        def date(
+            _request: httpx.Request, _number: int, carry_out: Callable[[], httpx.Response]
+        ) -> httpx.Response:
             answer = carry_out()
             answer.headers["date"] = format_datetime(at, usegmt=True)
             return answer
@@ -52,9 +58,13 @@ def test_an_order_that_staff_rejected_isnt_called_received_by_a_new_process() ->
     settings: dict[str, Any] = dict(simulator.connection_settings("http://127.0.0.1"))
     now = datetime.now(UTC)
     with httpx.Client(transport=InProcess(simulator, dated(now))) as client:
-        there = Till.connect("square", http_client=client, **settings).submit(paid("ord_1", [TOASTIE]))
+        there = Till.connect("square", http_client=client, **settings).submit(
+            paid("ord_1", [TOASTIE])
+        )
     simulator.staff_reject(there.id)
     later = now + timedelta(hours=1)
     with httpx.Client(transport=InProcess(simulator, dated(later))) as client:
-        again = Till.connect("square", http_client=client, **settings).submit(paid("ord_1", [TOASTIE]))
+        again = Till.connect("square", http_client=client, **settings).submit(
+            paid("ord_1", [TOASTIE])
+        )
     assert (again.id, again.state) == (there.id, PosState.REJECTED)

@@ -8,12 +8,21 @@ from typing import Any
 
 import pytest
 
-from adapters.square.bench import Bench, an_order, checked_bench, drive, plain_order, refused, said, scripted
+from adapters.square.bench import (
+    Bench,
+    an_order,
+    checked_bench,
+    drive,
+    plain_order,
+    refused,
+    said,
+    scripted,
+)
 from tillpost.adapter.base import Attempt
 from tillpost.adapter.exchange import Effect, Fault, Request, Response
 from tillpost.errors import (
     Applied,
-    BuriedError,
+    KeyRetiredError,
     MenuError,
     OrderError,
     OutageError,
@@ -24,7 +33,12 @@ from tillpost.errors import (
 )
 from tillpost.models.order import Draft, Order, PosOrder
 
-CREATE, PAY, READ, UNDO = "POST /v2/orders", "POST /v2/payments", "GET /v2/orders/*", "PUT /v2/orders/*"
+CREATE, PAY, READ, UNDO = (
+    "POST /v2/orders",
+    "POST /v2/payments",
+    "GET /v2/orders/*",
+    "PUT /v2/orders/*",
+)
 
 
 @pytest.fixture
@@ -42,7 +56,9 @@ def refusal(bench: Bench, order: Order, **attempt: Any) -> PosError:
     return caught.value
 
 
-def spoiled(nth: int, answer: Response | Fault, *, method: str, path: str, after: bool = False) -> Any:
+def spoiled(
+    nth: int, answer: Response | Fault, *, method: str, path: str, after: bool = False
+) -> Any:
     """Put `answer` in the place of the nth (from 1) matching one, after the request's effect or instead of it."""
     seen = 0
 
@@ -104,7 +120,9 @@ def test_a_tip_is_a_service_charge_when_the_settings_say_so() -> None:
     assert (entry.tip, entry.paid) == (0, 2881)
 
 
-def test_several_captured_payments_become_one_with_every_reference_in_its_note(bench: Bench) -> None:
+def test_several_captured_payments_become_one_with_every_reference_in_its_note(
+    bench: Bench,
+) -> None:
     paid = [
         {"method": "card", "amount": 1000, "reference": "pi_1"},
         {"method": "voucher", "amount": 1881, "reference": "v-2"},
@@ -188,8 +206,26 @@ def test_two_prices_of_one_line_that_make_up_for_each_other_are_still_drift_when
 def test_a_total_that_nothing_explains_is_a_fault_of_the_connection(bench: Bench) -> None:
     submit(bench, plain_order())
     known = bench.simulator.ledger().entries[0]
-    now = said({"order": {"id": known.order_id, "state": "OPEN", "version": 1, "total_money": {"amount": 9}}})
-    gone = said({"order": {"id": known.order_id, "state": "CANCELED", "version": 2, "total_money": {"amount": 9}}})
+    now = said(
+        {
+            "order": {
+                "id": known.order_id,
+                "state": "OPEN",
+                "version": 1,
+                "total_money": {"amount": 9},
+            }
+        }
+    )
+    gone = said(
+        {
+            "order": {
+                "id": known.order_id,
+                "state": "CANCELED",
+                "version": 2,
+                "total_money": {"amount": 9},
+            }
+        }
+    )
 
     with pytest.raises(SetupError, match=r"total is 0\.09 AUD, not 14\.50 AUD"):
         drive(
@@ -220,7 +256,9 @@ def test_a_price_that_is_keyed_in_at_the_register_is_taken_from_the_order(bench:
     assert bench.simulator.ledger().shown[0].paid == 1450
 
 
-def test_an_order_cannot_be_cancelled_before_its_fulfilments_so_both_go_in_one_update(bench: Bench) -> None:
+def test_an_order_cannot_be_cancelled_before_its_fulfilments_so_both_go_in_one_update(
+    bench: Bench,
+) -> None:
     bench.simulator.change_price("5312", 1500)
 
     refusal(bench, plain_order())
@@ -229,10 +267,14 @@ def test_an_order_cannot_be_cancelled_before_its_fulfilments_so_both_go_in_one_u
     body = json.loads(undo.body)
     assert body["order"]["state"] == "CANCELED"
     assert [f["state"] for f in body["order"]["fulfillments"]] == ["CANCELED"]
-    assert body["idempotency_key"] == undo.key  # Square answers an update without a new key with a 200, undone
+    assert (
+        body["idempotency_key"] == undo.key
+    )  # Square answers an update without a new key with a 200, undone
 
 
-def test_the_answer_to_a_repeated_create_is_old_news_so_the_order_is_read_before_it_is_undone(bench: Bench) -> None:
+def test_the_answer_to_a_repeated_create_is_old_news_so_the_order_is_read_before_it_is_undone(
+    bench: Bench,
+) -> None:
     bench.simulator.change_price("5312", 1500)
     first = refusal(bench, plain_order())
     bench.simulator.change_price("5312", 1450)
@@ -241,7 +283,7 @@ def test_the_answer_to_a_repeated_create_is_old_news_so_the_order_is_read_before
     second = refusal(bench, plain_order())
 
     assert isinstance(first, MenuError)
-    assert isinstance(second, BuriedError)
+    assert isinstance(second, KeyRetiredError)
     assert submit(bench, plain_order(), generation=1).total == 1450
 
 
@@ -249,7 +291,9 @@ def test_an_order_that_turns_out_to_be_paid_is_done_and_not_undone(bench: Bench)
     paid = submit(bench, plain_order())
 
     # Whoever looks with an old draft in hand: another total, as of an earlier menu.
-    again = bench.run(bench.adapter.finish(plain_order(), Draft(id=paid.id, total=1)), plain_order())
+    again = bench.run(
+        bench.adapter.finish(plain_order(), Draft(id=paid.id, total=1)), plain_order()
+    )
 
     assert again.id == paid.id
     assert bench.simulator.ledger().shown[0].paid == 1450
@@ -261,7 +305,9 @@ def test_an_old_draft_whose_order_has_the_right_total_by_now_is_paid(bench: Benc
     refusal(bench, plain_order())
     (entry,) = bench.simulator.ledger().half_done
 
-    done = bench.run(bench.adapter.finish(plain_order(), Draft(id=entry.order_id, total=1)), plain_order())
+    done = bench.run(
+        bench.adapter.finish(plain_order(), Draft(id=entry.order_id, total=1)), plain_order()
+    )
 
     assert done.total == 1450
     assert bench.simulator.ledger().half_done == ()
@@ -310,7 +356,9 @@ def test_a_refused_total_is_explained_by_the_order_as_it_is_now(bench: Bench) ->
         (Response(200, {}, b'{"payment": '), OutageError),
     ],
 )
-def test_a_payment_in_doubt_is_never_undone(bench: Bench, answer: Response | Fault, kind: type[PosError]) -> None:
+def test_a_payment_in_doubt_is_never_undone(
+    bench: Bench, answer: Response | Fault, kind: type[PosError]
+) -> None:
     bench.spoil = spoiled(1, answer, method="POST", path="/v2/payments", after=True)
 
     assert isinstance(refusal(bench, plain_order()), kind)
@@ -321,7 +369,9 @@ def test_a_payment_in_doubt_is_never_undone(bench: Bench, answer: Response | Fau
     assert [entry.paid for entry in bench.simulator.ledger().entries] == [1450]
 
 
-def test_an_undo_with_an_old_version_reads_the_order_again_and_is_repeated_once(bench: Bench) -> None:
+def test_an_undo_with_an_old_version_reads_the_order_again_and_is_repeated_once(
+    bench: Bench,
+) -> None:
     bench.simulator.change_price("5312", 1500)
     stale = refused("VERSION_MISMATCH", "Supplied version 1 does not match", "order.version")
     bench.spoil = spoiled(1, stale, method="PUT", path="/v2/orders/")
@@ -349,7 +399,11 @@ def test_an_order_that_keeps_changing_under_the_undo_is_tried_again_later(bench:
     bench.simulator.change_price("5312", 1500)
 
     def always_stale(request: Request[Any], carry_out: Callable[[], Response]) -> Response:
-        return refused("VERSION_MISMATCH", "", "order.version") if request.method == "PUT" else carry_out()
+        return (
+            refused("VERSION_MISMATCH", "", "order.version")
+            if request.method == "PUT"
+            else carry_out()
+        )
 
     bench.spoil = always_stale
     assert isinstance(refusal(bench, plain_order()), OutageError)
@@ -368,7 +422,9 @@ def test_an_undo_that_is_refused_for_another_reason_says_so(bench: Bench) -> Non
 
 def test_an_undo_that_changes_nothing_is_not_believed(bench: Bench) -> None:
     bench.simulator.change_price("5312", 1500)
-    still = said({"order": {"id": "x", "state": "OPEN", "version": 1, "total_money": {"amount": 1500}}})
+    still = said(
+        {"order": {"id": "x", "state": "OPEN", "version": 1, "total_money": {"amount": 1500}}}
+    )
     bench.spoil = spoiled(1, still, method="PUT", path="/v2/orders/")
 
     error = refusal(bench, plain_order())
@@ -378,9 +434,14 @@ def test_an_undo_that_changes_nothing_is_not_believed(bench: Bench) -> None:
 
 
 def test_an_order_of_nothing_that_square_calls_paid_already_is_done(bench: Bench) -> None:
-    order = plain_order(lines=[{"item_id": "6102", "name": "Tap water", "quantity": 1, "unit_price": 0}], payments=[])
+    order = plain_order(
+        lines=[{"item_id": "6102", "name": "Tap water", "quantity": 1, "unit_price": 0}],
+        payments=[],
+    )
     made = submit(bench, order)
-    bench.spoil = spoiled(1, refused("BAD_REQUEST", "The order is already paid."), method="POST", path="/v2/orders/")
+    bench.spoil = spoiled(
+        1, refused("BAD_REQUEST", "The order is already paid."), method="POST", path="/v2/orders/"
+    )
 
     again = bench.run(bench.adapter.finish(order, Draft(id=made.id, total=0)), order)
 
@@ -389,7 +450,9 @@ def test_an_order_of_nothing_that_square_calls_paid_already_is_done(bench: Bench
 
 
 def test_a_reference_that_is_too_long_is_refused_before_anything_is_sent(bench: Bench) -> None:
-    error = refusal(bench, plain_order(payments=[{"method": "card", "amount": 1450, "reference": "r" * 256}]))
+    error = refusal(
+        bench, plain_order(payments=[{"method": "card", "amount": 1450, "reference": "r" * 256}])
+    )
 
     assert isinstance(error, OrderError)
     assert "payments[0].reference" in error.detail
@@ -400,16 +463,22 @@ def test_tax_that_nobody_would_add_is_refused_before_anything_is_sent() -> None:
     bench = checked_bench(auto_apply_taxes=False)
     paid = [{"method": "card", "amount": 1595}]
 
-    assert isinstance(refusal(bench, plain_order(prices_include_tax=False, tax=145, payments=paid)), SetupError)
+    assert isinstance(
+        refusal(bench, plain_order(prices_include_tax=False, tax=145, payments=paid)), SetupError
+    )
     assert bench.sent == []
 
 
-def test_a_quote_says_what_square_would_charge_tip_included_and_creates_nothing(bench: Bench) -> None:
+def test_a_quote_says_what_square_would_charge_tip_included_and_creates_nothing(
+    bench: Bench,
+) -> None:
     assert bench.run(bench.adapter.quote(an_order(), Attempt()), an_order()) == 2881
     assert bench.simulator.ledger().entries == ()
 
 
-def test_the_payment_is_recorded_at_the_orders_location_and_not_at_the_main_one(bench: Bench) -> None:
+def test_the_payment_is_recorded_at_the_orders_location_and_not_at_the_main_one(
+    bench: Bench,
+) -> None:
     submit(bench, plain_order())
 
     assert bench.bodies("/v2/payments")[0]["location_id"] == "L-CAFE"

@@ -48,7 +48,9 @@ def test_every_code_of_the_spec_has_a_row_of_its_own_and_no_other_code_has() -> 
     api = document()
     known = set(api["components"]["schemas"]["ErrorCode"]["enum"])
     listed = {e["error-code"] for e in api["paths"]["/v2/payments"]["post"]["x-endpoint-errors"]}
-    by_code_alone = set[str]().union(*(row.codes for row in TABLE if not row.field and not row.text))
+    by_code_alone = set[str]().union(
+        *(row.codes for row in TABLE if not row.field and not row.text)
+    )
     anywhere = set[str]().union(*(row.codes for row in TABLE))
 
     assert known | listed <= by_code_alone
@@ -69,10 +71,16 @@ def test_no_row_is_unreachable() -> None:
     ("answer", "kind", "facts"),
     [
         # Verbatim from Square's developer forum.
-        (refused("UNAUTHORIZED", "This request could not be authorized.", status=401), PermissionsError, {}),
+        (
+            refused("UNAUTHORIZED", "This request could not be authorized.", status=401),
+            PermissionsError,
+            {},
+        ),
         (
             refused(
-                "INSUFFICIENT_SCOPES", "The merchant must authorize your application for: [ORDERS_READ]", status=403
+                "INSUFFICIENT_SCOPES",
+                "The merchant must authorize your application for: [ORDERS_READ]",
+                status=403,
             ),
             PermissionsError,
             {"reason": "scopes"},
@@ -82,20 +90,39 @@ def test_no_row_is_unreachable() -> None:
             MenuError,
             {"lines": (1,), "reason": "gone"},
         ),
-        (refused("NOT_FOUND", "Item variation with catalog object ID 228 not found."), MenuError, {"lines": (0,)}),
         (
-            refused("VERSION_MISMATCH", "Supplied version 0 does not match the current version 4", "order.version"),
+            refused("NOT_FOUND", "Item variation with catalog object ID 228 not found."),
+            MenuError,
+            {"lines": (0,)},
+        ),
+        (
+            refused(
+                "VERSION_MISMATCH",
+                "Supplied version 0 does not match the current version 4",
+                "order.version",
+            ),
             OrderError,
             {"transient": False},
         ),
         (refused("BAD_REQUEST", "Missing required parameter.", "order.version"), OrderError, {}),
-        (refused("BAD_REQUEST", "The payment total does not match the order total."), SetupError, {}),
         (
-            refused("BAD_REQUEST", "The total of the requested payments does not match the total of the sale order"),
+            refused("BAD_REQUEST", "The payment total does not match the order total."),
             SetupError,
             {},
         ),
-        (refused("BAD_REQUEST", "LineItems cannot be modified for finalized tenders."), OrderError, {}),
+        (
+            refused(
+                "BAD_REQUEST",
+                "The total of the requested payments does not match the total of the sale order",
+            ),
+            SetupError,
+            {},
+        ),
+        (
+            refused("BAD_REQUEST", "LineItems cannot be modified for finalized tenders."),
+            OrderError,
+            {},
+        ),
         # By field.
         (
             refused("NOT_FOUND", "not there", "order.line_items[1].catalog_object_id"),
@@ -103,7 +130,9 @@ def test_no_row_is_unreachable() -> None:
             {"lines": (1,), "reason": "gone"},
         ),
         (
-            refused("INVALID_VALUE", "it is sold out at `L`", "order.line_items[0].catalog_object_id"),
+            refused(
+                "INVALID_VALUE", "it is sold out at `L`", "order.line_items[0].catalog_object_id"
+            ),
             MenuError,
             {"lines": (0,), "reason": "sold_out"},
         ),
@@ -134,12 +163,24 @@ def test_no_row_is_unreachable() -> None:
         ),
         (refused("INVALID_VALUE", "", "order.discounts[0].catalog_object_id"), MenuError, {}),
         (refused("VALUE_TOO_LONG", "", "order.line_items[1].note"), OrderError, {"lines": (1,)}),
-        (refused("INVALID_VALUE", "", "order.line_items[9].catalog_object_id"), MenuError, {"lines": ()}),
+        (
+            refused("INVALID_VALUE", "", "order.line_items[9].catalog_object_id"),
+            MenuError,
+            {"lines": ()},
+        ),
         (refused("INVALID_VALUE", "", "order.taxes[0].percentage"), TaxError, {}),
         (refused("INVALID_VALUE", "", "order.line_items[0].applied_taxes"), TaxError, {}),
-        (refused("NOT_FOUND", "Location `L` not found.", "order.location_id", status=404), SetupError, {}),
+        (
+            refused("NOT_FOUND", "Location `L` not found.", "order.location_id", status=404),
+            SetupError,
+            {},
+        ),
         (refused("NOT_FOUND", "The location L isn't yours", status=404), SetupError, {}),
-        (refused("INVALID_TIME", "", "order.fulfillments[0].pickup_details.pickup_at"), OrderError, {}),
+        (
+            refused("INVALID_TIME", "", "order.fulfillments[0].pickup_details.pickup_at"),
+            OrderError,
+            {},
+        ),
         # By code alone.
         (refused("ACCESS_TOKEN_EXPIRED", status=401), PermissionsError, {"refreshable": True}),
         (refused("RATE_LIMITED", status=429), RateLimitError, {"applied": Applied.NO}),
@@ -151,7 +192,11 @@ def test_no_row_is_unreachable() -> None:
         (refused("GENERIC_DECLINE"), OrderError, {}),
         (refused("REFUND_DECLINED"), UnknownPosError, {"applied": Applied.MAYBE}),
         # Beyond the table.
-        (refused("SOMETHING_NEW", "what is it?"), UnknownPosError, {"code": "SOMETHING_NEW", "detail": "what is it?"}),
+        (
+            refused("SOMETHING_NEW", "what is it?"),
+            UnknownPosError,
+            {"code": "SOMETHING_NEW", "detail": "what is it?"},
+        ),
         (refused("SOMETHING_NEW", status=503), OutageError, {"applied": Applied.MAYBE}),
         (Response(502, {}, b"<html>Bad gateway</html>"), OutageError, {"applied": Applied.MAYBE}),
         (Response(400, {}, b'{"errors": 7}'), UnknownPosError, {}),

@@ -26,11 +26,18 @@ def ticket(bench: Bench, order: Order, number: int = 0) -> PosOrder:
     return bench.run(bench.adapter.attention(order, number), order)
 
 
-def test_it_spells_out_the_order_on_one_line_that_costs_nothing_and_is_marked_as_paid(bench: Bench) -> None:
+def test_it_spells_out_the_order_on_one_line_that_costs_nothing_and_is_marked_as_paid(
+    bench: Bench,
+) -> None:
     made = ticket(bench, plain_order(id="ord_1", note="Ring the bell"))
     (entry,) = bench.simulator.ledger().shown
     (line,) = entry.lines
-    assert (made.id, made.reference, made.total, made.state) == (entry.order_id, "ticket ord_1", 0, PosState.RECEIVED)
+    assert (made.id, made.reference, made.total, made.state) == (
+        entry.order_id,
+        "ticket ord_1",
+        0,
+        PosState.RECEIVED,
+    )
     assert (entry.total, entry.settled, entry.ticket_name) == (0, True, "ATTENTION B42")
     assert (line.name, line.unit_price, line.item_id) == ("ORDER ATTENTION REQUIRED", 0, "")
     wanted = ("PAID ONLINE", "BLT toastie", "Ring the bell", "COOK IT ONCE")
@@ -40,7 +47,9 @@ def test_it_spells_out_the_order_on_one_line_that_costs_nothing_and_is_marked_as
 
 def test_nothing_that_the_order_may_have_been_refused_for_is_in_it(bench: Bench) -> None:
     late = Pickup.model_validate({"due_at": "2020-01-01T12:00:00+11:00"})
-    order = plain_order(fulfilment=late, customer=Customer(name="Mia", phone="no number", email="none"))
+    order = plain_order(
+        fulfilment=late, customer=Customer(name="Mia", phone="no number", email="none")
+    )
     assert ticket(bench, order).state is PosState.RECEIVED
 
 
@@ -52,7 +61,9 @@ def test_the_longest_order_and_the_longest_id_fit_and_the_cut_is_said(bench: Ben
     assert entry.lines[0].note.endswith(CUT)
 
 
-def test_made_again_under_its_number_it_is_the_same_and_under_another_a_new_one(bench: Bench) -> None:
+def test_made_again_under_its_number_it_is_the_same_and_under_another_a_new_one(
+    bench: Bench,
+) -> None:
     order = plain_order()
     assert ticket(bench, order).id == ticket(bench, order).id
     assert ticket(bench, order, 1).id != ticket(bench, order).id
@@ -83,7 +94,9 @@ def test_withdrawn_it_is_cancelled(bench: Bench) -> None:
 
 def test_one_that_comes_to_a_price_is_undone_and_never_paid(bench: Bench) -> None:
     order = plain_order()
-    priced: dict[str, Any] = {"order": {"id": "", "total_money": {"amount": 100, "currency": "AUD"}, "version": 1}}
+    priced: dict[str, Any] = {
+        "order": {"id": "", "total_money": {"amount": 100, "currency": "AUD"}, "version": 1}
+    }
 
     def dearer(request: Request[Any], carry_out: Callable[[], Response]) -> Response:
         answer = carry_out()

@@ -21,10 +21,16 @@ TRIED = 170 if os.environ.get("CI") else 30
 
 FOREVER = datetime(2090, 1, 1, tzinfo=UTC)
 PRICES = {"7302": 550, "7303": 650, "7310": 500, "5312": 1450, "6102": 0, "6105": 520}
-EXTRAS = {"7302": {"228": 80, "229": 70, "231": 60}, "7303": {"228": 80}, "7310": {"231": 60, "232": 70}}
+EXTRAS = {
+    "7302": {"228": 80, "229": 70, "231": 60},
+    "7303": {"228": 80},
+    "7310": {"231": 60, "232": 70},
+}
 texts = st.text(max_size=60)
 named = texts.filter(lambda text: bool(text.strip()))
-codes = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=60).filter(lambda text: bool(text.strip()))
+codes = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=60).filter(
+    lambda text: bool(text.strip())
+)
 
 
 @st.composite
@@ -32,7 +38,9 @@ def lines(draw: st.DrawFn, *, kept: bool) -> Line:
     """A line of what the simulator sells, at its price or, where prices are kept, at any."""
     item_id = draw(st.sampled_from(sorted(PRICES)))
     offered = EXTRAS.get(item_id, {})
-    chosen = draw(st.lists(st.sampled_from(sorted(offered)), max_size=1, unique=True)) if offered else []
+    chosen = (
+        draw(st.lists(st.sampled_from(sorted(offered)), max_size=1, unique=True)) if offered else []
+    )
     any_price = st.integers(0, 10_000)
     return Line(
         item_id=item_id,
@@ -40,7 +48,8 @@ def lines(draw: st.DrawFn, *, kept: bool) -> Line:
         quantity=draw(st.integers(1, 50)),
         unit_price=draw(any_price) if kept else PRICES[item_id],
         modifiers=tuple(
-            Modifier(modifier_id=m, name="m", unit_price=draw(any_price) if kept else offered[m]) for m in chosen
+            Modifier(modifier_id=m, name="m", unit_price=draw(any_price) if kept else offered[m])
+            for m in chosen
         ),
         note=draw(texts),
     )
@@ -53,13 +62,21 @@ def orders(draw: st.DrawFn, *, kept: bool) -> Order:
     cost = sum(line.total for line in bought)
     off, tip = draw(st.integers(0, cost)), draw(st.integers(0, 2000))
     charges = draw(st.lists(st.integers(0, 2000), max_size=2))
-    due = draw(st.none() | st.integers(0, 1000).map(lambda days: (FOREVER + timedelta(days=days)).isoformat()))
+    due = draw(
+        st.none()
+        | st.integers(0, 1000).map(lambda days: (FOREVER + timedelta(days=days)).isoformat())
+    )
     how: Any = draw(
         st.sampled_from(
             [
                 {"type": "pickup", "due_at": due},
                 {"type": "dine_in", "due_at": due, "table": "12"},
-                {"type": "delivery", "due_at": due, "address": {"line1": "1 High St"}, "instructions": draw(texts)},
+                {
+                    "type": "delivery",
+                    "due_at": due,
+                    "address": {"line1": "1 High St"},
+                    "instructions": draw(texts),
+                },
             ]
         )
     )
@@ -71,13 +88,20 @@ def orders(draw: st.DrawFn, *, kept: bool) -> Order:
             "code": draw(codes),
             "placed_at": "2026-11-23T00:00:00Z",
             "currency": "AUD",
-            "customer": draw(st.none() | st.fixed_dictionaries({"name": named, "phone": texts, "email": texts})),
+            "customer": draw(
+                st.none() | st.fixed_dictionaries({"name": named, "phone": texts, "email": texts})
+            ),
             "fulfilment": how,
             "lines": bought,
-            "charges": [{"kind": "service", "name": draw(named), "amount": amount} for amount in charges],
+            "charges": [
+                {"kind": "service", "name": draw(named), "amount": amount} for amount in charges
+            ],
             "discounts": [{"name": draw(named), "amount": off}],
             "tip": tip,
-            "payments": [{"method": "card", "amount": first}, {"method": "gift", "amount": total - first}],
+            "payments": [
+                {"method": "card", "amount": first},
+                {"method": "gift", "amount": total - first},
+            ],
             "note": draw(texts),
         }
     )
@@ -90,7 +114,9 @@ def submitted(order: Order, *, keep_paid: bool, **adapter_settings: Any) -> tupl
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(order=orders(kept=False), tips=st.sampled_from(["payment", "service_charge"]))
-def test_for_any_order_squares_total_is_the_orders_to_the_minor_unit(order: Order, tips: str) -> None:
+def test_for_any_order_squares_total_is_the_orders_to_the_minor_unit(
+    order: Order, tips: str
+) -> None:
     bench, made = submitted(order, keep_paid=False, tips=tips)
 
     (entry,) = bench.simulator.ledger().shown
@@ -120,7 +146,9 @@ def with_the_tax_that_square_asks(order: Order, world: WorldSettings, rate: Deci
     bare = Order.model_validate({**order.model_dump(), "prices_include_tax": False})
     bench = Bench(world)
     tax = bench.run(bench.adapter.quote(bare, Attempt()), bare) - bare.total
-    taxed = sum(line.total for line in order.lines) - sum(discount.amount for discount in order.discounts)
+    taxed = sum(line.total for line in order.lines) - sum(
+        discount.amount for discount in order.discounts
+    )
     assert abs(tax - taxed * rate) <= len(order.lines)  # it rounds each line
     paid = [*bare.model_dump()["payments"], {"method": "card", "amount": tax}]
     return Order.model_validate({**bare.model_dump(), "tax": tax, "payments": paid})
@@ -130,9 +158,15 @@ def with_the_tax_that_square_asks(order: Order, world: WorldSettings, rate: Deci
 @pytest.mark.parametrize("percentage", ["10", "15", "8.875"])
 @settings(max_examples=TRIED, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(order=orders(kept=False))
-def test_for_any_order_and_tax_squares_total_is_what_was_paid(percentage: str, included: bool, order: Order) -> None:
+def test_for_any_order_and_tax_squares_total_is_what_was_paid(
+    percentage: str, included: bool, order: Order
+) -> None:
     world = WorldSettings(tax_percentage=percentage, tax_inclusive=included)
-    sold = order if included else with_the_tax_that_square_asks(order, world, Decimal(percentage) / 100)
+    sold = (
+        order
+        if included
+        else with_the_tax_that_square_asks(order, world, Decimal(percentage) / 100)
+    )
     bench = Bench(world)
     made = bench.run(bench.adapter.submit(sold, Attempt()), sold)
 

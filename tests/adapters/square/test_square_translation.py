@@ -17,7 +17,13 @@ SETTINGS = SquareSettings.model_validate({"access_token": "x", "location_id": "L
 DELIVERY: dict[str, Any] = {
     "type": "delivery",
     "due_at": "2036-11-23T19:00:00+11:00",
-    "address": {"line1": "12/8 Wattle St", "city": "Ultimo", "region": "NSW", "postcode": "2007", "country": "AU"},
+    "address": {
+        "line1": "12/8 Wattle St",
+        "city": "Ultimo",
+        "region": "NSW",
+        "postcode": "2007",
+        "country": "AU",
+    },
     "instructions": "Leave at reception",
 }
 
@@ -58,12 +64,16 @@ def test_a_pickup_without_a_time_is_for_as_soon_as_possible() -> None:
 
 
 def test_a_due_time_is_sent_as_an_rfc_3339_time_in_utc_whatever_its_offset_was() -> None:
-    details = pickup_of(an_order(fulfilment={"type": "pickup", "due_at": "2036-11-23T19:00:00.5+10:30"}))
+    details = pickup_of(
+        an_order(fulfilment={"type": "pickup", "due_at": "2036-11-23T19:00:00.5+10:30"})
+    )
 
     assert (details["schedule_type"], details["pickup_at"]) == ("SCHEDULED", "2036-11-23T08:30:00Z")
 
 
-def test_a_delivery_goes_as_a_pickup_with_the_address_first_in_its_note_because_the_register_hides_deliveries() -> None:
+def test_a_delivery_goes_as_a_pickup_with_the_address_first_in_its_note_because_the_register_hides_deliveries() -> (
+    None
+):
     order = an_order(fulfilment=DELIVERY)
 
     details = pickup_of(order, remarks=("Paid price kept",))
@@ -94,10 +104,15 @@ def test_a_real_delivery_is_sent_where_the_settings_say_so() -> None:
     assert (entry.fulfilment, entry.shown) == ("DELIVERY", False)
     details = bench.bodies("/v2/orders")[0]["order"]["fulfillments"][0]["delivery_details"]
     assert details["recipient"]["address"]["locality"] == "Ultimo"
-    assert (details["deliver_at"], details["dropoff_notes"]) == ("2036-11-23T08:00:00Z", "Leave at reception")
+    assert (details["deliver_at"], details["dropoff_notes"]) == (
+        "2036-11-23T08:00:00Z",
+        "Leave at reception",
+    )
 
 
-def test_a_real_delivery_as_soon_as_possible_says_how_long_it_takes_because_square_demands_it() -> None:
+def test_a_real_delivery_as_soon_as_possible_says_how_long_it_takes_because_square_demands_it() -> (
+    None
+):
     settings = SETTINGS.model_copy(update={"delivery_as_pickup": False})
     order = an_order(fulfilment=DELIVERY | {"due_at": None, "instructions": ""}, note="")
 
@@ -112,7 +127,9 @@ def test_an_order_without_a_customer_is_called_out_by_its_code() -> None:
 
 
 @pytest.mark.parametrize("phone", ["0400 111 222 ext. 5", "+61 (0) 400 111 222 333", "call me"])
-def test_a_phone_number_that_square_would_refuse_is_moved_to_the_note_and_never_cut(phone: str) -> None:
+def test_a_phone_number_that_square_would_refuse_is_moved_to_the_note_and_never_cut(
+    phone: str,
+) -> None:
     order = an_order(customer={"name": "Mia", "phone": phone})
 
     details = pickup_of(order)
@@ -130,7 +147,9 @@ def test_an_email_address_that_square_would_refuse_is_left_out_and_said_so() -> 
 
 
 def test_texts_that_are_too_long_are_cut_to_squares_limits_and_each_cut_is_said() -> None:
-    sold = [{"item_id": "5312", "name": "BLT", "quantity": 1, "unit_price": 1450, "note": "n" * 2001}]
+    sold = [
+        {"item_id": "5312", "name": "BLT", "quantity": 1, "unit_price": 1450, "note": "n" * 2001}
+    ]
     order = plain_order(
         code="C" * 31,
         lines=sold,
@@ -166,16 +185,22 @@ def test_nothing_is_said_where_nothing_was_changed() -> None:
     assert notices(an_order()) == ()
 
 
-def test_charges_come_after_taxes_where_square_cannot_tax_them_and_nothing_of_zero_is_sent() -> None:
+def test_charges_come_after_taxes_where_square_cannot_tax_them_and_nothing_of_zero_is_sent() -> (
+    None
+):
     charges = [
         {"kind": "service", "name": "Free", "amount": 0},
         {"kind": "delivery", "name": "Delivery", "amount": 500},
     ]
     payments = [{"method": "card", "amount": 1950}]
 
-    body = body_of(plain_order(charges=charges, discounts=[{"name": "None", "amount": 0}], payments=payments))
+    body = body_of(
+        plain_order(charges=charges, discounts=[{"name": "None", "amount": 0}], payments=payments)
+    )
 
-    assert [(c["name"], c["calculation_phase"]) for c in body["service_charges"]] == [("Delivery", "TOTAL_PHASE")]
+    assert [(c["name"], c["calculation_phase"]) for c in body["service_charges"]] == [
+        ("Delivery", "TOTAL_PHASE")
+    ]
     assert "discounts" not in body
 
 
@@ -188,7 +213,9 @@ def test_a_payments_note_that_is_too_long_is_cut() -> None:
 
 
 def test_a_payment_without_a_reference_goes_by_the_orders_id() -> None:
-    details = payment(plain_order(payments=[{"method": "cash", "amount": 1450}]), "SQ1", SETTINGS)["external_details"]
+    details = payment(plain_order(payments=[{"method": "cash", "amount": 1450}]), "SQ1", SETTINGS)[
+        "external_details"
+    ]
 
     assert cast("dict[str, str]", details)["source_id"] == an_order().id
 

@@ -75,7 +75,10 @@ CLIENT = httpx.Client()  # making one costs more than a whole submission
 
 
 def till_over(
-    running: Running[SquareSimulator], journal: MemoryJournal, policy: Policy, dies_at: int | None = None
+    running: Running[SquareSimulator],
+    journal: MemoryJournal,
+    policy: Policy,
+    dies_at: int | None = None,
 ) -> Mortal:
     adapter = adapter_for("square", {**running.settings, "look_after": (0.001, 0.002)})
     till = Mortal(adapter, Options(policy=policy, journal=journal), http_client=CLIENT)
@@ -83,9 +86,13 @@ def till_over(
     return till
 
 
-@pytest.mark.parametrize("same_journal", [True, False], ids=["over its journal", "by a new process without one"])
+@pytest.mark.parametrize(
+    "same_journal", [True, False], ids=["over its journal", "by a new process without one"]
+)
 @pytest.mark.parametrize("case", WORLDS)
-def test_stopped_anywhere_and_begun_again_an_order_ends_right(case: str, same_journal: bool) -> None:
+def test_stopped_anywhere_and_begun_again_an_order_ends_right(
+    case: str, same_journal: bool
+) -> None:
     world = WORLDS[case]
     point, finished = 0, False
     with serve_in_thread(SquareSimulator()) as running:
@@ -107,8 +114,9 @@ def test_stopped_anywhere_and_begun_again_an_order_ends_right(case: str, same_jo
             with till_over(running, again, world.policy) as till:
                 result = attempt(till, order)
                 if not same_journal and isinstance(result, TaxError):
-                    # Without a journal nobody can tell an earlier process's draft from one's own, so the first answer
-                    # may be about taxes that are mended by now; it has undone the draft, and the next one is right.
+                    # Without a journal nobody can tell an earlier process's draft from one's own,
+                    # so the first answer may be about taxes that are mended by now; it has undone
+                    # the draft, and the next one is right.
                     result = attempt(till, order)
             assert isinstance(result, world.ends), (point, result)
             ledger = simulator.ledger()

@@ -29,7 +29,12 @@ def storm(seed: int) -> SquareSimulator:
 def insist_with_threads(running: Running[SquareSimulator], orders: list[Order]) -> None:
     client = httpx.Client(limits=httpx.Limits(max_connections=AT_ONCE))
     till = Till.connect(
-        "square", policy=QUICK, limits=SHORT, http_client=client, look_after=LOOK_SOON, **running.settings
+        "square",
+        policy=QUICK,
+        limits=SHORT,
+        http_client=client,
+        look_after=LOOK_SOON,
+        **running.settings,
     )
 
     def insist(order: Order) -> None:
@@ -85,5 +90,7 @@ def test_in_a_storm_each_order_is_on_the_register_once_and_none_is_half_done(
     assert shown == Counter(order.id for order in sent)
     assert ledger.twice == ()
     assert ledger.half_done == ()
-    assert {entry.reference: entry.total for entry in ledger.shown} == {order.id: order.total for order in sent}
+    assert {entry.reference: entry.total for entry in ledger.shown} == {
+        order.id: order.total for order in sent
+    }
     assert struck > orders / 8  # a fault on one request in four, and each order takes one at least

@@ -14,7 +14,15 @@ from pydantic import ValidationError
 
 from core.toy import Toy, ToyMade, ToySettings, toy_order
 from tillpost import explain
-from tillpost.adapter.base import Adapter, AdapterSettings, Attempt, Problem, Row, Verdict, unreachable
+from tillpost.adapter.base import (
+    Adapter,
+    AdapterSettings,
+    Attempt,
+    Problem,
+    Row,
+    Verdict,
+    unreachable,
+)
 from tillpost.adapter.error_table import DEFAULT_ROWS
 from tillpost.adapter.exchange import Effect, Fault, Request, Response, nothing, reading
 from tillpost.errors import (
@@ -34,7 +42,9 @@ from tillpost.errors import (
 from tillpost.models.order import Draft
 
 NOW = datetime(2026, 11, 23, 8, 0, 0, tzinfo=UTC).timestamp()
-CREATE = Request("POST", "/orders?ref=Mia", reading(ToyMade), b'{"ref": "r", "secret": "s"}', Effect.CREATE, "k")
+CREATE = Request(
+    "POST", "/orders?ref=Mia", reading(ToyMade), b'{"ref": "r", "secret": "s"}', Effect.CREATE, "k"
+)
 MADE = b'{"id": "o1", "ref": "r", "total": 1, "status": "OPEN"}'
 
 
@@ -43,16 +53,24 @@ def toy() -> Toy:
     return Toy(ToySettings(base_url="http://127.0.0.1"))
 
 
-def refusal(code: str, text: str = "", *, field: str = "", status: int = 400, **headers: str) -> Response:
+def refusal(
+    code: str, text: str = "", *, field: str = "", status: int = 400, **headers: str
+) -> Response:
     body = json.dumps({"errors": [{"code": code, "text": text, "field": field}]}).encode()
-    return Response(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+    return Response(
+        status, {name.replace("_", "-"): value for name, value in headers.items()}, body
+    )
 
 
-def judged(adapter: Adapter[Any], answer: Response | Fault, request: Request[Any] = CREATE) -> Verdict:
+def judged(
+    adapter: Adapter[Any], answer: Response | Fault, request: Request[Any] = CREATE
+) -> Verdict:
     return adapter.judge(request, toy_order(), answer, NOW)
 
 
-def error_of(adapter: Adapter[Any], answer: Response | Fault, request: Request[Any] = CREATE) -> PosError:
+def error_of(
+    adapter: Adapter[Any], answer: Response | Fault, request: Request[Any] = CREATE
+) -> PosError:
     error = judged(adapter, answer, request).error
     assert error
     return error
@@ -67,7 +85,9 @@ def test_a_success_becomes_its_typed_value(toy: Toy) -> None:
 
 
 def test_the_bytes_of_a_private_success_are_not_kept(toy: Toy) -> None:
-    verdict = judged(toy, Response(200, {}, MADE), Request("POST", "/token", reading(ToyMade), private=True))
+    verdict = judged(
+        toy, Response(200, {}, MADE), Request("POST", "/token", reading(ToyMade), private=True)
+    )
     assert verdict.reply
     assert verdict.reply.value
     assert verdict.reply.response.body == b""
@@ -82,7 +102,9 @@ def test_a_status_that_the_request_names_as_an_answer_is_read_and_not_judged(toy
     assert judged(toy, refusal("GONE", status=403), look).error
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"<html>", MADE[:-3], b'{"id": 1}', b"[]", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b"<html>", MADE[:-3], b'{"id": 1}', b"[]", b"\xff", b"[" * 100_000]
+)
 def test_a_success_that_cannot_be_read_may_have_been_applied(toy: Toy, body: bytes) -> None:
     error = error_of(toy, Response(200, {}, body))
     assert type(error) is OutageError
@@ -156,7 +178,9 @@ def test_a_complaint_of_an_unknown_code_keeps_its_words(toy: Toy) -> None:
 
 
 def test_a_rows_rank_beats_the_order_of_complaints(toy: Toy) -> None:
-    body = json.dumps({"errors": [{"code": "GONE", "text": "line 0"}, {"code": "EXPIRED", "text": "old"}]}).encode()
+    body = json.dumps(
+        {"errors": [{"code": "GONE", "text": "line 0"}, {"code": "EXPIRED", "text": "old"}]}
+    ).encode()
     error = error_of(toy, Response(400, {}, body))
     assert type(error) is PermissionsError
     assert (error.code, error.refreshable) == ("EXPIRED", True)
@@ -217,9 +241,16 @@ def test_a_modifier_that_is_named_names_its_line(toy: Toy) -> None:
     order = toy_order()
     changed = order.model_dump(mode="json")
     changed["lines"].append(
-        {**changed["lines"][0], "item_id": "i9", "unit_price": 0, "modifiers": [{"modifier_id": "m1", "name": "Oat"}]}
+        {
+            **changed["lines"][0],
+            "item_id": "i9",
+            "unit_price": 0,
+            "modifiers": [{"modifier_id": "m1", "name": "Oat"}],
+        }
     )
-    verdict = toy.judge(CREATE, type(order).model_validate(changed), refusal("GONE", field="items/m1"), NOW)
+    verdict = toy.judge(
+        CREATE, type(order).model_validate(changed), refusal("GONE", field="items/m1"), NOW
+    )
     assert verdict.error
     assert verdict.error.lines == (1,)
 
@@ -245,7 +276,9 @@ def test_a_modifier_that_is_named_names_its_line(toy: Toy) -> None:
         ("Mon, 01 Jan 0001 00:00:00 +9999999999", None),
     ],
 )
-def test_retry_after_is_read_in_both_of_its_forms(toy: Toy, value: str, seconds: float | None) -> None:
+def test_retry_after_is_read_in_both_of_its_forms(
+    toy: Toy, value: str, seconds: float | None
+) -> None:
     assert error_of(toy, Response(429, {"retry-after": value}, b"")).retry_after == seconds
 
 
@@ -267,9 +300,12 @@ def test_a_429_may_tell_when_its_minute_ends(
 
 
 @pytest.mark.parametrize(
-    ("left", "seconds"), [({}, 0.5), ({"x-ratelimit-remaining": "30"}, 0.5), ({"x-ratelimit-remaining": "29"}, 4.0)]
+    ("left", "seconds"),
+    [({}, 0.5), ({"x-ratelimit-remaining": "30"}, 0.5), ({"x-ratelimit-remaining": "29"}, 4.0)],
 )
-def test_an_import_goes_slower_when_little_of_the_budget_is_left(left: dict[str, str], seconds: float) -> None:
+def test_an_import_goes_slower_when_little_of_the_budget_is_left(
+    left: dict[str, str], seconds: float
+) -> None:
     toy = Toy(ToySettings(base_url="http://127.0.0.1"))
     assert toy.import_pause(Response(200, left, b"")) == 0
     toy.import_pace = 0.5
@@ -280,9 +316,16 @@ def test_the_transcript_masks_what_nobody_declared_public(toy: Toy) -> None:
     error = error_of(toy, refusal("CLOSED", "until nine", status=409, x_request_id="req-2"))
     shown = error.exchange
     assert shown
-    assert (shown.method, shown.path, shown.status_code, shown.request_id) == ("POST", "/orders?ref=***", 409, "req-2")
+    assert (shown.method, shown.path, shown.status_code, shown.request_id) == (
+        "POST",
+        "/orders?ref=***",
+        409,
+        "req-2",
+    )
     assert shown.request_body == '{"ref": "r", "secret": "***"}'
-    assert shown.response_body == '{"errors": [{"code": "CLOSED", "text": "until nine", "field": ""}]}'
+    assert (
+        shown.response_body == '{"errors": [{"code": "CLOSED", "text": "until nine", "field": ""}]}'
+    )
 
 
 def test_a_private_exchange_shows_neither_body_nor_words(toy: Toy) -> None:
@@ -310,7 +353,10 @@ def test_an_adapter_that_cannot_read_a_refusal_leaves_it_to_the_status() -> None
 
 JSONS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["errors", "code", "text"]), inner),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(st.text() | st.sampled_from(["errors", "code", "text"]), inner)
+    ),
     max_leaves=8,
 )
 COMPLAINTS = st.fixed_dictionaries(
@@ -326,13 +372,23 @@ BODIES = (
     | JSONS.map(lambda content: json.dumps(content).encode())
     | st.lists(COMPLAINTS).map(lambda found: json.dumps({"errors": found}).encode())
     | st.sampled_from(
-        [b"[" * 700 + b"]" * 700, b'{"id":' * 900 + b"1" + b"}" * 900, b'{"errors": [{"text": "\\ud800"}]}']
+        [
+            b"[" * 700 + b"]" * 700,
+            b'{"id":' * 900 + b"1" + b"}" * 900,
+            b'{"errors": [{"text": "\\ud800"}]}',
+        ]
     )
 )
 HEADERS = st.dictionaries(st.sampled_from(["retry-after", "x-request-id", "location"]), st.text())
 
 
-@given(status=st.integers(100, 999), headers=HEADERS, body=BODIES, fault=st.booleans(), private=st.booleans())
+@given(
+    status=st.integers(100, 999),
+    headers=HEADERS,
+    body=BODIES,
+    fault=st.booleans(),
+    private=st.booleans(),
+)
 def test_no_answer_makes_the_judge_raise(
     toy: Toy, status: int, headers: dict[str, str], body: bytes, fault: bool, private: bool
 ) -> None:
@@ -343,7 +399,12 @@ def test_no_answer_makes_the_judge_raise(
     if verdict.error:
         assert verdict.error.exchange
         record = verdict.error.record()
-        assert PosError.from_record(type(record).model_validate_json(record.model_dump_json())).record() == record
+        assert (
+            PosError.from_record(
+                type(record).model_validate_json(record.model_dump_json())
+            ).record()
+            == record
+        )
         assert "\n" not in repr(verdict.error)
     else:
         assert 200 <= status < 300
@@ -363,14 +424,27 @@ def a_row(error: type[PosError] = OrderError, **more: Any) -> Row:
         ([a_row(codes=frozenset("A")), a_row(codes=frozenset("B"))], []),
         ([a_row(codes=frozenset("AB")), a_row(codes=frozenset("B"))], [1]),
         ([a_row(codes=frozenset("A")), a_row(codes=frozenset("AB"))], []),
-        ([a_row(codes=frozenset("A")), a_row(codes=frozenset("B")), a_row(codes=frozenset("AB"))], [2]),
+        (
+            [
+                a_row(codes=frozenset("A")),
+                a_row(codes=frozenset("B")),
+                a_row(codes=frozenset("AB")),
+            ],
+            [2],
+        ),
         ([a_row(), a_row(codes=frozenset("A"))], [1]),
         ([a_row(codes=frozenset("A")), a_row()], []),
         ([a_row(status=(400,)), a_row(status=(400,), codes=frozenset("A"))], [1]),
         ([a_row(status=(400,)), a_row(codes=frozenset("A"))], []),
         ([a_row(status=range(400, 500)), a_row(status=(404, 410))], [1]),
         ([a_row(status=range(400, 500)), a_row(status=(404, 500))], []),
-        ([a_row(status=(400,), codes=frozenset("A")), a_row(status=(400, 401), codes=frozenset("A"))], []),
+        (
+            [
+                a_row(status=(400,), codes=frozenset("A")),
+                a_row(status=(400, 401), codes=frozenset("A")),
+            ],
+            [],
+        ),
         ([a_row(text="gone"), a_row(codes=frozenset("A"))], []),
         ([a_row(text="gone"), a_row(codes=frozenset("A"), text="gone")], [1]),
         ([a_row(text="gone"), a_row(codes=frozenset("A"), text="gone", field="items")], [1]),
@@ -436,16 +510,34 @@ def test_an_operation_that_was_not_written_says_so(operation: Callable[[Bare], o
     ("settings", "fault"),
     [
         ({}, "base_url: is missing"),
-        ({"base_url": "http://pos.example"}, "base_url: must be https; plain http is for this machine only"),
-        ({"base_url": "http://localhost.example"}, "base_url: must be https; plain http is for this machine only"),
-        ({"base_url": "http://127.0.0.1.example"}, "base_url: must be https; plain http is for this machine only"),
+        (
+            {"base_url": "http://pos.example"},
+            "base_url: must be https; plain http is for this machine only",
+        ),
+        (
+            {"base_url": "http://localhost.example"},
+            "base_url: must be https; plain http is for this machine only",
+        ),
+        (
+            {"base_url": "http://127.0.0.1.example"},
+            "base_url: must be https; plain http is for this machine only",
+        ),
         ({"base_url": "ftp://localhost"}, "base_url: must be an https address"),
         ({"base_url": "https://"}, "base_url: must be an https address"),
         ({"base_url": "pos.example"}, "base_url: must be an https address"),
         ({"base_url": "https://[::1"}, "base_url: Invalid IPv6 URL"),
-        ({"base_url": "https://me:pw@pos.example"}, "base_url: must hold no user, password, query or fragment"),
-        ({"base_url": "https://pos.example?x=1"}, "base_url: must hold no user, password, query or fragment"),
-        ({"base_url": "https://pos.example#x"}, "base_url: must hold no user, password, query or fragment"),
+        (
+            {"base_url": "https://me:pw@pos.example"},
+            "base_url: must hold no user, password, query or fragment",
+        ),
+        (
+            {"base_url": "https://pos.example?x=1"},
+            "base_url: must hold no user, password, query or fragment",
+        ),
+        (
+            {"base_url": "https://pos.example#x"},
+            "base_url: must hold no user, password, query or fragment",
+        ),
         (
             {"base_url": "https://pos.example", "access_token": "CANARY-1\n"},
             "access_token: holds a space, a line break or another character that no token has",
@@ -465,13 +557,16 @@ def test_a_wrong_setting_is_named_without_its_value(settings: dict[str, str], fa
 
 
 @pytest.mark.parametrize(
-    "base_url", ["https://pos.example/v2/", "http://localhost:8080", "http://127.0.0.1:1", "http://[::1]:1"]
+    "base_url",
+    ["https://pos.example/v2/", "http://localhost:8080", "http://127.0.0.1:1", "http://[::1]:1"],
 )
 def test_an_address_is_kept_without_its_last_slash(base_url: str) -> None:
     assert ToySettings(base_url=base_url).base_url == base_url.rstrip("/")
 
 
 def test_without_a_word_on_credentials_the_access_token_is_the_credential() -> None:
-    settings = AdapterSettings.model_validate({"base_url": "https://pos.example", "access_token": "CANARY-1"})
+    settings = AdapterSettings.model_validate(
+        {"base_url": "https://pos.example", "access_token": "CANARY-1"}
+    )
     assert settings.credentials().secrets() == ("CANARY-1",)
     assert "CANARY" not in repr(settings) + str(settings) + repr(settings.credentials())

@@ -48,7 +48,9 @@ ANSWER = Response(200, {"etag": "7"}, b'{"open": true}')
         (Effect.UNDO, True),
     ],
 )
-def test_an_effect_counts_when_it_can_change_what_is_known_of_the_order(effect: Effect, counts: bool) -> None:
+def test_an_effect_counts_when_it_can_change_what_is_known_of_the_order(
+    effect: Effect, counts: bool
+) -> None:
     assert effect.counts is counts
 
 
@@ -110,7 +112,9 @@ def test_fields_that_are_none_stay_out_of_a_body() -> None:
 
 
 def test_an_exact_body_keeps_every_digit_and_leaves_out_none_at_any_depth() -> None:
-    body = to_exact_body(a=Decimal("13.18180"), b=None, c=[{"d": Decimal("1E-7"), "e": None}], f="x", g=(True, 2))
+    body = to_exact_body(
+        a=Decimal("13.18180"), b=None, c=[{"d": Decimal("1E-7"), "e": None}], f="x", g=(True, 2)
+    )
     assert body == b'{"a": 13.18180, "c": [{"d": 0.0000001}], "f": "x", "g": [true, 2]}'
 
 
@@ -168,7 +172,10 @@ def test_a_list_that_never_ends_is_an_outage() -> None:
         read(*(page(x_next="/list?page=2") for _ in range(MOST_PAGES)))
 
 
-FIND, MAKE = Request("GET", "/people?q=1", nothing), Request("POST", "/people", nothing, effect=Effect.SIDE)
+FIND, MAKE = (
+    Request("GET", "/people?q=1", nothing),
+    Request("POST", "/people", nothing, effect=Effect.SIDE),
+)
 MADE = Reply(None, Response(201, {"location": "/v1/people/7.json"}, b""))
 NONE = Reply(None, Response(404, {}, b""))
 
@@ -183,13 +190,17 @@ NONE = Reply(None, Response(404, {}, b""))
         ([OutageError("gone")], "", 1),
     ],
 )
-def test_a_thing_is_found_or_made_or_done_without(replies: list[Reply | PosError], found: str, asked: int) -> None:
+def test_a_thing_is_found_or_made_or_done_without(
+    replies: list[Reply | PosError], found: str, asked: int
+) -> None:
     exchange, steps = find_or_make("people", FIND, MAKE), list[object]()
 
     def run() -> None:
         steps.append(next(exchange))
         for reply in replies:
-            steps.append(exchange.throw(reply) if isinstance(reply, PosError) else exchange.send(reply))
+            steps.append(
+                exchange.throw(reply) if isinstance(reply, PosError) else exchange.send(reply)
+            )
 
     with pytest.raises(StopIteration) as end:
         run()
@@ -235,12 +246,12 @@ def test_a_location_names_what_was_made(location: str, found: str) -> None:
     assert id_in_location(Response(201, {}, b"null"), "orders") == ""
 
 
-class Told(BaseModel):
+class HookCall(BaseModel):
     id: str
 
 
 def test_an_answer_about_something_else_is_no_answer() -> None:
-    read = reading_about(Told, "7")
-    assert read(b'{"id": "7"}') == Told(id="7")
+    read = reading_about(HookCall, "7")
+    assert read(b'{"id": "7"}') == HookCall(id="7")
     with pytest.raises(ValueError, match="about something else"):
         read(b'{"id": "8"}')

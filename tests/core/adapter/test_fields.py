@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from tillpost.adapter.fields import Lenient, Many, Said, texts_in
+from tillpost.adapter.fields import OptionalList, OptionalText, ResponseModel, texts_in
 
 
-class Thing(Lenient):
+class Thing(ResponseModel):
     """A thing with parts."""
 
-    id: Said = ""
-    parts: Many[Said] = ()
+    id: OptionalText = ""
+    parts: OptionalList[OptionalText] = ()
 
 
 @pytest.mark.parametrize(("body", "thing"), [
@@ -33,5 +33,7 @@ def test_what_is_of_another_kind_is_refused(body: bytes) -> None:
     (b'{"a": "x", "b": 1, "c": null, "d": ["y"], "e": ""}', {"a": "x"}),
     (b"null", {}), (b"", {}), (b"<html>", {}), (b'["x"]', {}), (b"\xff", {}), (b"[" * 100_000, {}),
 ])  # fmt: skip
-def test_the_texts_of_an_object_are_found_and_nothing_else_has_any(body: bytes, texts: dict[str, str]) -> None:
+def test_the_texts_of_an_object_are_found_and_nothing_else_has_any(
+    body: bytes, texts: dict[str, str]
+) -> None:
     assert texts_in(body) == texts

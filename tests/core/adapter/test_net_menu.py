@@ -6,7 +6,13 @@ from decimal import Decimal
 
 import pytest
 
-from tillpost.adapter.net_menu import Product, ProductOption, ProductOptionSet, menu_of_products, taxes_that_come_to
+from tillpost.adapter.net_menu import (
+    Product,
+    ProductOption,
+    ProductOptionSet,
+    menu_of_products,
+    taxes_that_come_to,
+)
 from tillpost.models.menu import SetupFault, Tax
 
 GST = Tax(id="gst", name="GST", rate=Decimal("0.1"), included=True)
@@ -14,10 +20,24 @@ LEVY = Tax(id="levy", name="Levy", rate=Decimal("0.05"), included=True)
 
 
 def product(
-    product_id: str, net: str | None, *taxes: Tax, sets: tuple[ProductOptionSet, ...] = (), gone: bool = False
+    product_id: str,
+    net: str | None,
+    *taxes: Tax,
+    sets: tuple[ProductOptionSet, ...] = (),
+    gone: bool = False,
 ) -> Product:
     price = None if net is None else Decimal(net)
-    return Product(product_id, product_id.title(), f"SKU-{product_id}", price, taxes, ["Food"], sets, gone, online=True)
+    return Product(
+        product_id,
+        product_id.title(),
+        f"SKU-{product_id}",
+        price,
+        taxes,
+        ["Food"],
+        sets,
+        gone,
+        online=True,
+    )
 
 
 @pytest.mark.parametrize(("net", "taxes", "price"), [
@@ -52,7 +72,9 @@ def test_an_option_is_a_product_of_the_site_with_its_own_price_and_tax() -> None
 
 def test_what_can_be_removed_has_an_id_with_a_minus_and_costs_nothing() -> None:
     extras = ProductOptionSet("extras", "Extras", [ProductOption("oat")], removable=True)
-    menu = menu_of_products([product("white", "5", sets=(extras,)), product("oat", "1")], site="s", currency="AUD")
+    menu = menu_of_products(
+        [product("white", "5", sets=(extras,)), product("oat", "1")], site="s", currency="AUD"
+    )
     options = menu.options(menu.items[0])
     assert (options["-oat"].name, options["-oat"].price) == ("No Oat", 0)
 

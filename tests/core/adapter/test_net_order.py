@@ -12,7 +12,7 @@ from tillpost import MenuError, Order, PosOrder, SetupError, TaxError
 from tillpost.adapter.net_order import (
     Billed,
     Itemised,
-    StandIns,
+    SubstituteProducts,
     as_note,
     in_words,
     itemise,
@@ -25,14 +25,22 @@ from tillpost.models.order import PosState
 
 GST = Tax(id="gst", name="GST", rate=Decimal("0.1"), included=True)
 LEVY = Tax(id="levy", name="Levy", rate=Decimal("0.05"), included=True)
-STAND_INS = StandIns(charge_products={"surcharge": "sur", "Bag": "bag"}, tip_product="tip", discount_product="off")
+STAND_INS = SubstituteProducts(
+    charge_products={"surcharge": "sur", "Bag": "bag"}, tip_product="tip", discount_product="off"
+)
 
 
 def product(product_id: str, price: str, *taxes: Tax, groups: tuple[GroupUse, ...] = ()) -> Item:
     exact = Decimal(price)
     variation = Variation(id=product_id, price=round(exact * 110), exact_price=exact)
     tax_ids = tuple(tax.id for tax in taxes)
-    return Item(id=product_id, name=product_id.title(), variations=(variation,), tax_ids=tax_ids, groups=groups)
+    return Item(
+        id=product_id,
+        name=product_id.title(),
+        variations=(variation,),
+        tax_ids=tax_ids,
+        groups=groups,
+    )
 
 
 MILKS = ModifierGroup(id="milks", name="Milk", options=(
@@ -98,7 +106,7 @@ def test_a_price_that_was_kept_is_sent_instead_of_the_menus() -> None:
 def test_a_discount_as_a_multiplier_is_shared_by_the_lines() -> None:
     toastie = {"item_id": "toastie", "name": "BLT toastie", "quantity": 1, "unit_price": 1450}
     order = an_order(2295, lines=[WHITE, toastie], discounts=[{"name": "TENTH", "amount": 255}])
-    lines = itemise(order, MENU, StandIns(discounts="multiplier"))
+    lines = itemise(order, MENU, SubstituteProducts(discounts="multiplier"))
     assert [line.price for line in lines] == [Decimal(5), Decimal("13.1818")]
     assert [line.multiplier and gross(line) * line.multiplier for line in lines] == [
         pytest.approx(Decimal("9.90"), abs=Decimal("0.001")), pytest.approx(Decimal("13.05"), abs=Decimal("0.001")),
@@ -107,12 +115,15 @@ def test_a_discount_as_a_multiplier_is_shared_by_the_lines() -> None:
 
 def test_an_order_may_be_free_by_its_multiplier() -> None:
     order = an_order(0, discounts=[{"name": "FREE", "amount": 1100}])
-    (line,) = itemise(order, MENU, StandIns(discounts="multiplier"))
+    (line,) = itemise(order, MENU, SubstituteProducts(discounts="multiplier"))
     assert (line.price, line.multiplier) == (Decimal(5), Decimal(0))
 
 
 def test_tax_that_was_added_is_what_the_platform_adds() -> None:
-    lines = [WHITE | {"unit_price": 500}, {"item_id": "loaf", "name": "Loaf", "quantity": 1, "unit_price": 800}]
+    lines = [
+        WHITE | {"unit_price": 500},
+        {"item_id": "loaf", "name": "Loaf", "quantity": 1, "unit_price": 800},
+    ]
     order = an_order(1950, lines=lines, prices_include_tax=False, tax=100, tip=50)
     assert [line.price for line in itemise(order, MENU, STAND_INS)] == [5, 8, Decimal("0.5000")]
 
@@ -128,19 +139,21 @@ def test_tax_that_no_tax_explains_is_refused_by_name() -> None:
     ({"charges": [{"kind": "delivery", "name": "Van", "amount": 100}]}, "charge_products"),
     ({"tip": 100}, "tip_product"),
 ])  # fmt: skip
-def test_what_has_no_product_is_refused_by_the_name_of_the_setting(parts: dict[str, Any], setting: str) -> None:
+def test_what_has_no_product_is_refused_by_the_name_of_the_setting(
+    parts: dict[str, Any], setting: str
+) -> None:
     with pytest.raises(SetupError, match=setting):
-        itemise(an_order(1200, **parts), MENU, StandIns())
+        itemise(an_order(1200, **parts), MENU, SubstituteProducts())
 
 
 def test_parts_of_nothing_need_no_product() -> None:
     free = [{"kind": "delivery", "name": "Van", "amount": 0}]
-    assert len(itemise(an_order(1100, charges=free), MENU, StandIns())) == 1
+    assert len(itemise(an_order(1100, charges=free), MENU, SubstituteProducts())) == 1
 
 
 def test_a_product_that_isnt_on_the_menu_is_a_menu_error() -> None:
     with pytest.raises(MenuError) as caught:
-        itemise(an_order(1150, tip=50), MENU, StandIns(tip_product="gone"))
+        itemise(an_order(1150, tip=50), MENU, SubstituteProducts(tip_product="gone"))
     assert (caught.value.subjects, caught.value.reason) == (("Tip",), "gone")
 
 
@@ -177,7 +190,9 @@ def test_what_staff_have_refused_isnt_compared() -> None:
     (billed("12", "1.2"), MENU, MenuError),  # another price
     (billed("12", "1.2"), None, MenuError),
 ])  # fmt: skip
-def test_a_difference_is_one_of_taxes_where_these_explain_it(line: Billed, menu: Menu | None, kind: type) -> None:
+def test_a_difference_is_one_of_taxes_where_these_explain_it(
+    line: Billed, menu: Menu | None, kind: type
+) -> None:
     error = misbilled(an_order(1100), STAND_INS, [line], menu)
     assert type(error) is kind
     assert error
@@ -206,7 +221,10 @@ def test_staff_read_whom_it_is_for_where_it_goes_and_what_is_paid() -> None:
     assert in_words(an_order(1100, fulfilment=delivery, customer={"name": "Mia Chen", "phone": "+61400"})) == [
         "B42 Mia Chen +61400", "DELIVER TO: 12/8 Wattle St, Ultimo", "Ring twice", "PAID: card 11.00 AUD pi_1",
     ]  # fmt: skip
-    assert in_words(an_order(1100, fulfilment={"type": "dine_in", "table": "7"}))[:2] == ["B42", "TABLE 7"]
+    assert in_words(an_order(1100, fulfilment={"type": "dine_in", "table": "7"}))[:2] == [
+        "B42",
+        "TABLE 7",
+    ]
 
 
 def test_a_note_begins_with_the_whole_reference_and_ends_with_the_customers_own_words() -> None:
@@ -215,4 +233,6 @@ def test_a_note_begins_with_the_whole_reference_and_ends_with_the_customers_own_
     assert (lines[0], lines[-2:]) == (f"Ref: {order.id}", ["NEW ITEM", "no cutlery"])
     assert reference_in(as_note(order)) == order.id
     assert reference_in(" Ref: ord_12 \nRef: ord_1") == "ord_12"
-    assert [reference_in(text) for text in ("", "ord_1", "about Ref: ord_1", "x\nRef: ord_1")] == [""] * 4
+    assert [reference_in(text) for text in ("", "ord_1", "about Ref: ord_1", "x\nRef: ord_1")] == [
+        ""
+    ] * 4

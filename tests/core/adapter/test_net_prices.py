@@ -15,10 +15,14 @@ RATES = ("0.1", "0.15", "0.08875", "0")
 CENT = Decimal(1)
 
 
-def line(due: int, quantity: int, rate: str, extra: Decimal = Decimal(0), own: str | None = None) -> NetLine:
+def line(
+    due: int, quantity: int, rate: str, extra: Decimal = Decimal(0), own: str | None = None
+) -> NetLine:
     """So many of a thing, due in cents, with something added to its price whose tax is the same."""
     tax, scale = Decimal(rate), 100 * quantity
-    return NetLine(due, (extra, Decimal(scale)), (extra * tax, scale * tax), Decimal(own) if own else None)
+    return NetLine(
+        due, (extra, Decimal(scale)), (extra * tax, scale * tax), Decimal(own) if own else None
+    )
 
 
 def totals(lines: list[NetLine], values: list[Decimal]) -> Iterator[Decimal]:
@@ -31,7 +35,9 @@ def totals(lines: list[NetLine], values: list[Decimal]) -> Iterator[Decimal]:
 
         yield sum((whole(net) + whole(tax) for net, tax in sums), Decimal(0))
         yield sum((whole(net + tax) for net, tax in sums), Decimal(0))
-        yield whole(sum((net for net, _ in sums), Decimal(0))) + whole(sum((tax for _, tax in sums), Decimal(0)))
+        yield whole(sum((net for net, _ in sums), Decimal(0))) + whole(
+            sum((tax for _, tax in sums), Decimal(0))
+        )
         yield whole(sum((net + tax for net, tax in sums), Decimal(0)))
 
 
@@ -47,7 +53,9 @@ def test_a_platform_computes_what_was_paid_however_it_rounds(lines: list[NetLine
 @pytest.mark.parametrize(("due", "quantity", "rate", "price"), [
     (1450, 1, "0.1", "13.1818"), (550, 2, "0.1", "2.5000"), (1089, 1, "0.08875", "10.0023"), (0, 3, "0.15", "0.0000"),
 ])  # fmt: skip
-def test_four_decimals_are_enough_for_most_prices(due: int, quantity: int, rate: str, price: str) -> None:
+def test_four_decimals_are_enough_for_most_prices(
+    due: int, quantity: int, rate: str, price: str
+) -> None:
     assert [str(value) for value in net_values([line(due, quantity, rate)])] == [price]
 
 
@@ -74,7 +82,10 @@ def test_a_callers_own_precision_changes_nothing() -> None:
         assert shares(123_456, [1, 2]) == [41152, 82304]
 
 
-@given(st.integers(-10_000, 10_000), st.lists(st.integers(0, 5000), min_size=1, max_size=20).filter(any))
+@given(
+    st.integers(-10_000, 10_000),
+    st.lists(st.integers(0, 5000), min_size=1, max_size=20).filter(any),
+)
 def test_shares_add_up_and_none_is_off_by_a_whole_unit(amount: int, weights: list[int]) -> None:
     found = shares(amount, weights)
     assert sum(found) == amount
@@ -83,7 +94,9 @@ def test_shares_add_up_and_none_is_off_by_a_whole_unit(amount: int, weights: lis
 
 
 @given(st.data(), st.lists(st.integers(0, 500), min_size=1, max_size=10))
-def test_nothing_is_taken_off_a_line_beyond_what_it_costs(data: st.DataObject, costs: list[int]) -> None:
+def test_nothing_is_taken_off_a_line_beyond_what_it_costs(
+    data: st.DataObject, costs: list[int]
+) -> None:
     off = data.draw(st.integers(0, sum(costs)))
     assert all(share <= cost for share, cost in zip(shares(off, costs), costs, strict=True))
 

@@ -14,7 +14,10 @@ from tillpost.adapter.redaction import LONGEST, MASK, PUBLIC_FIELDS, redact, red
 SECRET = "EAAA-secret"
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "id"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["a", "b", "id"]), inner, max_size=3)
+    ),
     max_leaves=10,
 )
 
@@ -34,13 +37,19 @@ def test_every_text_under_a_field_that_is_not_public_is_masked(content: Any) -> 
     assert set(strings(shown)) <= {MASK, ""}
 
 
-@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), st.integers() | st.booleans() | st.none()))
+@given(
+    st.dictionaries(
+        st.text(st.characters(exclude_categories=["Cs"])), st.integers() | st.booleans() | st.none()
+    )
+)
 def test_numbers_and_truths_stay(content: dict[str, object]) -> None:
     assert json.loads(redact(json.dumps(content).encode(), ())) == content
 
 
 def test_public_texts_stay_and_their_lists_too() -> None:
-    body = json.dumps({"id": "1", "errors": ["a", {"detail": "b", "token": SECRET}], "note": SECRET, "empty": ""})
+    body = json.dumps(
+        {"id": "1", "errors": ["a", {"detail": "b", "token": SECRET}], "note": SECRET, "empty": ""}
+    )
     assert json.loads(redact(body.encode(), PUBLIC_FIELDS)) == {
         "id": "1",
         "errors": ["a", {"detail": "b", "token": MASK}],
@@ -80,7 +89,16 @@ def test_a_long_body_is_cut() -> None:
 
 
 def test_no_field_that_may_hold_a_secret_or_a_person_is_public() -> None:
-    assert not PUBLIC_FIELDS & {"access_token", "refresh_token", "token", "name", "phone", "email", "address", "note"}
+    assert not PUBLIC_FIELDS & {
+        "access_token",
+        "refresh_token",
+        "token",
+        "name",
+        "phone",
+        "email",
+        "address",
+        "note",
+    }
 
 
 def test_the_values_of_a_query_are_masked() -> None:

@@ -41,7 +41,12 @@ def signature(message: bytes, encoding: str) -> str:
 @pytest.mark.parametrize("encoding", ["hex", "base64"])
 def test_a_signature_over_the_very_message_passes(encoding: str) -> None:
     assert encoding in ("hex", "base64")
-    verify_hmac(SECRET, signature(b"message", encoding), b"message", "hex" if encoding == "hex" else "base64")
+    verify_hmac(
+        SECRET,
+        signature(b"message", encoding),
+        b"message",
+        "hex" if encoding == "hex" else "base64",
+    )
 
 
 @given(message=st.binary(max_size=40), forged=st.text(max_size=90))
@@ -95,9 +100,14 @@ def stamped(error: PosError) -> PosError:
 
 
 def parse(
-    *events: WebhookEvent, seen: Seen | None = None, body: bytes = b"{}", found: Mapping[str, PosOrder] | None = None
+    *events: WebhookEvent,
+    seen: Seen | None = None,
+    body: bytes = b"{}",
+    found: Mapping[str, PosOrder] | None = None,
 ) -> tuple[WebhookEvent, ...]:
-    told = read_webhook(lambda webhook, now: events, {"X-Signature": "s"}, body, "https://shop.example/hook", 0.0)
+    told = read_webhook(
+        lambda webhook, now: events, {"X-Signature": "s"}, body, "https://shop.example/hook", 0.0
+    )
     return settled(told, found or {}, seen, stamped)
 
 
@@ -112,18 +122,28 @@ def test_an_event_comes_through_once_where_its_id_is_remembered() -> None:
 def test_without_a_memory_or_an_id_an_event_comes_through_each_time() -> None:
     event = OrderChanged(pos_id="o1")
     seen = Seen()
-    assert parse(event) == parse(event) == parse(event, seen=seen) == parse(event, seen=seen) == (event,)
+    assert (
+        parse(event)
+        == parse(event)
+        == parse(event, seen=seen)
+        == parse(event, seen=seen)
+        == (event,)
+    )
 
 
 def test_an_order_that_was_looked_up_is_told_as_it_was_found_not_as_it_was_claimed() -> None:
-    claimed = OrderChanged(pos_id="o1", reference="x", pos_order=PosOrder(id="o1", state=PosState.REJECTED))
+    claimed = OrderChanged(
+        pos_id="o1", reference="x", pos_order=PosOrder(id="o1", state=PosState.REJECTED)
+    )
     found = PosOrder(id="o1", reference="ord_1", state=PosState.ACCEPTED)
     (event,) = parse(claimed, found={"o1": found})
     assert event == OrderChanged(pos_id="o1", reference="ord_1", pos_order=found)
 
 
 @pytest.mark.parametrize("proved", [True, False])
-def test_an_order_that_staff_turned_down_is_refused_and_a_person_is_told_to_refund(proved: bool) -> None:
+def test_an_order_that_staff_turned_down_is_refused_and_a_person_is_told_to_refund(
+    proved: bool,
+) -> None:
     order = PosOrder(id="o1", reference="ord_1", state=PosState.REJECTED)
     told = OrderChanged(event_id="e1", pos_id="o1", pos_order=order if proved else None)
     (event,) = parse(told, found={} if proved else {"o1": order})

@@ -60,7 +60,9 @@ def tillpost() -> Command:
     """Runs the command: `tillpost("submit", "order.json", input=None)`."""
 
     def run(*arguments: str, input: str | bytes | None = None) -> Ended:  # noqa: A002
-        result = CliRunner().invoke(build(), arguments, input=input, prog_name="tillpost", catch_exceptions=False)
+        result = CliRunner().invoke(
+            build(), arguments, input=input, prog_name="tillpost", catch_exceptions=False
+        )
         return Ended(result.exit_code, result.stdout, result.stderr)
 
     return run
@@ -85,7 +87,10 @@ def write_config(**connections: Mapping[str, object]) -> None:
     Path("tillpost.toml").write_text(
         "\n".join(
             f"[connections.{name}]\n"
-            + "".join(f"{key} = {json.dumps(value)}\n" for key, value in {"platform": "square", **settings}.items())
+            + "".join(
+                f"{key} = {json.dumps(value)}\n"
+                for key, value in {"platform": "square", **settings}.items()
+            )
             + f"[connections.{name}.policy]\nretries = 0\n"
             for name, settings in connections.items()
         )

@@ -50,7 +50,9 @@ def test_wrong_usage_is_one_line(arguments: tuple[str, ...], says: str, tillpost
         (b'{"id": "Mia Chen"}', "id: "),
     ],
 )
-def test_an_order_that_cant_be_read_is_one_line(content: bytes, says: str, tillpost: Command) -> None:
+def test_an_order_that_cant_be_read_is_one_line(
+    content: bytes, says: str, tillpost: Command
+) -> None:
     write_config(cafe=SETTINGS)
     Path("order.json").write_bytes(content)
     for complaint in (
@@ -91,7 +93,10 @@ def test_an_order_that_isnt_there_or_is_a_folder_is_one_line(tillpost: Command) 
         (SETTINGS | {"platform": "pasta"}, "no adapter for 'pasta'; installed: "),
         (SETTINGS | {"location": "L1"}, "square: location: isn't a field of it"),
         (SETTINGS | {"base_url": "http://pos.invalid"}, "square: base_url: must be https"),
-        (SETTINGS | {"access_token": "env:NO_SUCH_VARIABLE"}, "access_token is read from the environment, but NO_SUCH"),
+        (
+            SETTINGS | {"access_token": "env:NO_SUCH_VARIABLE"},
+            "access_token is read from the environment, but NO_SUCH",
+        ),
         ({"access_token": SECRET}, "square: location_id: is missing"),
     ],
 )
@@ -113,10 +118,15 @@ def test_a_file_that_isnt_toml_is_one_line(tillpost: Command) -> None:
 
 def test_an_unknown_connection_is_one_line_that_lists_those_there_are(tillpost: Command) -> None:
     write_config(cafe=SETTINGS, kiosk=SETTINGS)
-    assert tillpost("check", "-c", "bar").complaint == "no connection 'bar'; tillpost.toml has: cafe, kiosk"
+    assert (
+        tillpost("check", "-c", "bar").complaint
+        == "no connection 'bar'; tillpost.toml has: cafe, kiosk"
+    )
 
 
 def test_of_several_connections_one_must_be_named(tillpost: Command) -> None:
     write_config(cafe=SETTINGS, kiosk=SETTINGS)
     complaint = tillpost("check").complaint
-    assert complaint == "which connection? Name one with --connection; tillpost.toml has: cafe, kiosk"
+    assert (
+        complaint == "which connection? Name one with --connection; tillpost.toml has: cafe, kiosk"
+    )

@@ -50,7 +50,7 @@ def test_every_public_error_class_has_a_code_of_its_own() -> None:
         for name in errors.__all__
         if isinstance(kind := getattr(errors, name), type) and issubclass(kind, PosError)
     }
-    assert public - {"PosError", "BuriedError"} == set(KINDS)
+    assert public - {"PosError", "KeyRetiredError"} == set(KINDS)
     assert len(set(KINDS.values())) == len(KINDS)
 
 
@@ -69,13 +69,24 @@ def test_help_tells_every_exit_code_and_each_command_has_an_example(tillpost: Co
     assert top.code == 0
     for code, meaning in CODES.items():
         assert f"{code}: {meaning[:40]}" in top.out
-    for command in ("submit", "menu import", "menu check", "check", "demo", "simulate", "adapters", "schema"):
+    for command in (
+        "submit",
+        "menu import",
+        "menu check",
+        "check",
+        "demo",
+        "simulate",
+        "adapters",
+        "schema",
+    ):
         shown = tillpost(*command.split(), "--help")
         assert shown.code == 0
         assert f"Example: tillpost {command}" in shown.out
 
 
-def test_without_a_command_the_help_is_printed_and_the_code_is_that_of_wrong_usage(tillpost: Command) -> None:
+def test_without_a_command_the_help_is_printed_and_the_code_is_that_of_wrong_usage(
+    tillpost: Command,
+) -> None:
     ended = tillpost()
     assert ended.code == 2
     assert "Usage: tillpost" in ended.out

@@ -26,7 +26,12 @@ MAIN = (sys.executable, "-c", "from tillpost.cli import main; main()")
 
 def tillpost(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*MAIN, *arguments], env=os.environ | environment, capture_output=True, text=True, timeout=60, check=False
+        [*MAIN, *arguments],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -34,7 +39,9 @@ def tillpost(*arguments: str, **environment: str) -> subprocess.CompletedProcess
 def simulating(*arguments: str) -> Generator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     """`tillpost simulate square --json` in a process of its own, and what it printed once it listened."""
     command = [*MAIN, "simulate", "square", "--json", "--write-config", "tillpost.toml", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         try:
             assert process.stdout
             printed = ""
@@ -54,10 +61,17 @@ def ledger(url: str) -> list[dict[str, Any]]:
 
 def test_two_processes_bring_the_example_orders_onto_the_register_of_a_third() -> None:
     with simulating() as (process, said):
-        lunch = tillpost("submit", str(EXAMPLES / "lunch-pickup.json"), "--connection", "square-simulator")
+        lunch = tillpost(
+            "submit", str(EXAMPLES / "lunch-pickup.json"), "--connection", "square-simulator"
+        )
         assert (lunch.returncode, lunch.stderr) == (0, "")
         (order,) = ledger(said["url"])
-        assert (order["total"], order["paid"], order["shown"], order["settled"]) == (2881, 2881, True, True)
+        assert (order["total"], order["paid"], order["shown"], order["settled"]) == (
+            2881,
+            2881,
+            True,
+            True,
+        )
         assert [len(line["modifiers"]) for line in order["lines"]] == [1, 0]
         assert [len(order[part]) for part in ("charges", "discounts")] == [1, 1]
         assert order["tip"] == 100
@@ -80,7 +94,11 @@ def test_ctrl_c_ends_the_simulator_cleanly() -> None:
 
 
 def test_the_simulators_faults_come_by_seed_or_by_script(folder: Path) -> None:
-    rule = {"method": "POST", "path": "/v2/orders$", "fault": {"kind": "server_error", "status": 503}}
+    rule = {
+        "method": "POST",
+        "path": "/v2/orders$",
+        "fault": {"kind": "server_error", "status": 503},
+    }
     (folder / "plan.json").write_text(json.dumps({"rules": [rule]}))
     with simulating("--script", "plan.json", "--seed", "7") as (_, said):
         assert said["seed"] == 7
@@ -102,7 +120,10 @@ def test_a_person_is_told_where_the_simulator_is_and_how_to_connect(folder: Path
     assert "25% of requests, seed 3" in told
     snippet = told[told.index("[connections") : told.index("Its OAuth application")]
     assert tomllib.loads(snippet)["connections"]["my cafe"]["location_id"] == "L-CAFE"
-    assert "for tillpost connect: client_id sq0idp-simulator, client_secret sq0csp-not-a-real-secret." in told
+    assert (
+        "for tillpost connect: client_id sq0idp-simulator, client_secret sq0csp-not-a-real-secret."
+        in told
+    )
     assert "0 orders" in ending
 
 
@@ -124,9 +145,15 @@ def test_a_config_file_written_by_hand_is_never_overwritten(folder: Path) -> Non
     assert "connections.cafe" in mine.read_text()
 
 
-def test_ctrl_c_while_submitting_is_one_line_and_the_next_submission_finds_out(folder: Path) -> None:
+def test_ctrl_c_while_submitting_is_one_line_and_the_next_submission_finds_out(
+    folder: Path,
+) -> None:
     lunch = str(EXAMPLES / "lunch-pickup.json")
-    rule = {"method": "POST", "path": "/v2/orders$", "fault": {"kind": "timeout", "when": "after", "hang_seconds": 20}}
+    rule = {
+        "method": "POST",
+        "path": "/v2/orders$",
+        "fault": {"kind": "timeout", "when": "after", "hang_seconds": 20},
+    }
     (folder / "plan.json").write_text(json.dumps({"rules": [rule]}))
     with simulating("--script", "plan.json") as (_, said):
         with subprocess.Popen(
@@ -205,7 +232,9 @@ def test_a_missing_extra_is_one_line_that_says_what_to_install(
     missing: list[str], arguments: list[str], install: str
 ) -> None:
     program = BLOCKING.format(names=missing, arguments=arguments)
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
     assert ended.returncode == 2
     assert ended.stdout == ""
     assert ended.stderr.count("\n") == 1
@@ -219,5 +248,7 @@ before = set(sys.modules)
 import tillpost, tillpost.config, tillpost.cli
 print(*({"typer", "rich", "aiohttp", "sqlalchemy", "alembic"} & (set(sys.modules) - before)))
 """
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
     assert ended.stdout.strip() == ""

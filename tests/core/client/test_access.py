@@ -28,7 +28,9 @@ def test_an_order_is_found_where_it_is_and_only_there(opening: Opening, server: 
     assert till.do(lambda t: t.find(toy_order("ord_2"))) is None
 
 
-def test_a_cancellation_that_is_refused_leaves_the_order_there(opening: Opening, server: ToyServer) -> None:
+def test_a_cancellation_that_is_refused_leaves_the_order_there(
+    opening: Opening, server: ToyServer
+) -> None:
     till = opening(server.adapter())
     made = till.submit(toy_order())
     server.on("DELETE /orders/o1", refuse("LATE", "too late", status=422))
@@ -37,7 +39,9 @@ def test_a_cancellation_that_is_refused_leaves_the_order_there(opening: Opening,
     assert (caught.value.outcome, caught.value.pos_order) == (Outcome.CREATED, made)
 
 
-def test_a_cancellation_whose_answer_is_lost_leaves_a_doubt(opening: Opening, server: ToyServer) -> None:
+def test_a_cancellation_whose_answer_is_lost_leaves_a_doubt(
+    opening: Opening, server: ToyServer
+) -> None:
     till = opening(server.adapter(), Options(policy=QUICK.model_copy(update={"retries": 0})))
     made = till.submit(toy_order())
     server.on("DELETE /orders/o1", hangup())
@@ -46,7 +50,9 @@ def test_a_cancellation_whose_answer_is_lost_leaves_a_doubt(opening: Opening, se
     assert caught.value.outcome is Outcome.UNKNOWN
 
 
-def test_an_order_of_somebody_elses_can_be_cancelled_too(opening: Opening, server: ToyServer) -> None:
+def test_an_order_of_somebody_elses_can_be_cancelled_too(
+    opening: Opening, server: ToyServer
+) -> None:
     till = opening(server.adapter())
     made = till.submit(toy_order())
     nameless = made.model_copy(update={"reference": ""})
@@ -65,7 +71,7 @@ class Seen:
         return new
 
 
-class Told(Toy):
+class HookCall(Toy):
     """A toy that reads webhooks whose signature proves little."""
 
     webhooks_proved = False
@@ -75,7 +81,7 @@ class Told(Toy):
         return (OrderChanged(pos_id="o1", pos_order=claimed), MenuChanged(event_id="e1"))
 
 
-class Proved(Told):
+class Proved(HookCall):
     """One whose signature proves what it says."""
 
     webhooks_proved = True
@@ -89,8 +95,10 @@ def parsed(till: Any) -> Sequence[WebhookEvent]:
     return events
 
 
-def test_what_a_weak_signature_claims_is_looked_up_before_it_is_believed(opening: Opening, server: ToyServer) -> None:
-    till = opening(Told(server.adapter().config))
+def test_what_a_weak_signature_claims_is_looked_up_before_it_is_believed(
+    opening: Opening, server: ToyServer
+) -> None:
+    till = opening(HookCall(server.adapter().config))
     made = till.submit(toy_order())
     order, menu = parsed(till)
     assert isinstance(order, OrderChanged)
@@ -101,7 +109,13 @@ def test_what_a_weak_signature_claims_is_looked_up_before_it_is_believed(opening
 def test_a_webhook_whose_order_cant_be_fetched_comes_through_when_it_is_sent_again(
     opening: Opening, server: ToyServer
 ) -> None:
-    seen, till = Seen(), opening(Told(server.adapter().config), Options(policy=QUICK.model_copy(update={"retries": 0})))
+    seen, till = (
+        Seen(),
+        opening(
+            HookCall(server.adapter().config),
+            Options(policy=QUICK.model_copy(update={"retries": 0})),
+        ),
+    )
     till.submit(toy_order())
 
     def parse(t: Any) -> Any:

@@ -46,14 +46,18 @@ def square() -> Generator[World[Any]]:
 
 @contextmanager
 def kounta() -> Generator[World[Any]]:
-    chosen = KountaSettings(access_token=ACCESS, refresh_token=REFRESH, client_secret=CLIENT, webhook_secret=HOOK)
+    chosen = KountaSettings(
+        access_token=ACCESS, refresh_token=REFRESH, client_secret=CLIENT, webhook_secret=HOOK
+    )
     with serve_in_thread(KountaSimulator(chosen)) as running:
         yield KountaWorld(running)
 
 
 @contextmanager
 def generic() -> Generator[World[Any]]:
-    with serve_in_thread(GenericSimulator(WorldSettings(access_token=ACCESS, signing_key=CLIENT))) as running:
+    with serve_in_thread(
+        GenericSimulator(WorldSettings(access_token=ACCESS, signing_key=CLIENT))
+    ) as running:
         yield GenericWorld(running)
 
 
@@ -100,14 +104,22 @@ EXPIRED = httpx.Response(
     },
 )
 ANSWERS: dict[str, tuple[int, bytes]] = {
-    **{f"a refusal with {status}": (status, json.dumps(FORM).encode()) for status in (400, 401, 403, 422, 429, 500)},
+    **{
+        f"a refusal with {status}": (status, json.dumps(FORM).encode())
+        for status in (400, 401, 403, 422, 429, 500)
+    },
     "a success that complains": (200, json.dumps(FORM).encode()),
     "a page": (500, f"<html>{ECHO}</html>".encode()),
     "a success in no form": (200, ECHO.encode()),
     "a success that echoes": (200, json.dumps({"id": ECHO, "order": {"id": ECHO}}).encode()),
 }
 GRANTS: dict[str, tuple[int, bytes]] = {
-    "a token": (200, json.dumps({"access_token": RENEWED, "refresh_token": REFRESH, "expires_in": 3600}).encode()),
+    "a token": (
+        200,
+        json.dumps(
+            {"access_token": RENEWED, "refresh_token": REFRESH, "expires_in": 3600}
+        ).encode(),
+    ),
     "a token in no form": (200, f"{RENEWED} {ECHO}".encode()),
     "a token and a complaint": (200, json.dumps({"access_token": RENEWED, **FORM}).encode()),
 }
@@ -122,7 +134,9 @@ def answering(request: httpx.Request) -> httpx.Response:
     status, content = ANSWERING["token" if "token" in request.url.path else "others"]
     echoed = f"you sent {request.headers.get('authorization', '')} {' and '.join(ECHOED)}"
     return httpx.Response(
-        status, content=content.replace(ECHO.encode(), echoed.encode()), headers={"x-request-id": echoed}
+        status,
+        content=content.replace(ECHO.encode(), echoed.encode()),
+        headers={"x-request-id": echoed},
     )
 
 
@@ -169,7 +183,9 @@ def test_renewed_credentials_show_up_nowhere_but_where_they_are_saved(
         shown = [f"{till!r} {vars(till)!r} {saved[0]!r} {saved[0]} {saved[0].model_dump_json()}"]
     shown += [f"{record.getMessage()} {record.args!r}" for record in logged.records]
     assert saved[0].secrets()
-    assert [text for text in shown if any(secret in text for secret in (*saved[0].secrets(), "CANARY"))] == []
+    assert [
+        text for text in shown if any(secret in text for secret in (*saved[0].secrets(), "CANARY"))
+    ] == []
 
 
 @pytest.mark.parametrize("wrong", ["code", "platform", "address"])
@@ -178,7 +194,11 @@ def test_no_secret_is_in_what_a_refused_code_leaves_behind(
 ) -> None:
     if not has(world, "exchange_code"):
         return
-    granted: dict[str, Any] = {**world.granted(), "base_url": world.running.url, "code_verifier": VERIFIER}
+    granted: dict[str, Any] = {
+        **world.granted(),
+        "base_url": world.running.url,
+        "code_verifier": VERIFIER,
+    }
     granted |= {"code": CODE, "client_secret": CLIENT}
     granted |= {"base_url": "http://127.0.0.1:9"} if wrong == "address" else {}
     platform = "nowhere" if wrong == "platform" else world.adapter.platform
@@ -191,7 +211,9 @@ def test_no_secret_is_in_what_a_refused_code_leaves_behind(
 def test_no_verifier_is_in_the_admins_page_or_in_its_refusal(world: World[Any]) -> None:
     asked: dict[str, Any] = {"client_id": "a", "redirect_uri": "https://s.example", "state": "s"}
     if has(world, "authorize_url"):
-        assert "CANARY" not in authorize_url(world.adapter.platform, code_verifier=VERIFIER, **asked)
+        assert "CANARY" not in authorize_url(
+            world.adapter.platform, code_verifier=VERIFIER, **asked
+        )
     with pytest.raises(ConfigError) as caught:
         authorize_url("nowhere", code_verifier=VERIFIER, **asked)
     assert leaks(caught.value) == []
@@ -221,10 +243,23 @@ def test_no_key_is_in_what_a_webhook_leaves_behind(
 def test_no_secret_is_in_the_repr_of_anything(world: World[Any]) -> None:
     adapter = secretive(world)
     with Till(adapter) as till:
-        shown = [adapter, adapter.config, adapter.config.credentials(), till, vars(till), vars(adapter)]
+        shown = [
+            adapter,
+            adapter.config,
+            adapter.config.credentials(),
+            till,
+            vars(till),
+            vars(adapter),
+        ]
         assert "CANARY" not in "".join(f"{value!r} {value!s}" for value in shown)
-    assert "CANARY" not in adapter.config.model_dump_json() + adapter.config.credentials().model_dump_json()
-    assert "CANARY" not in adapter_named(world.adapter.platform).settings.model_json_schema().__repr__()
+    assert (
+        "CANARY"
+        not in adapter.config.model_dump_json() + adapter.config.credentials().model_dump_json()
+    )
+    assert (
+        "CANARY"
+        not in adapter_named(world.adapter.platform).settings.model_json_schema().__repr__()
+    )
 
 
 def test_no_secret_is_in_a_cassette(world: World[Any], tmp_path: Path) -> None:
@@ -237,7 +272,9 @@ def test_no_secret_is_in_a_cassette(world: World[Any], tmp_path: Path) -> None:
         yield Opened({**world.settings, **renewal, **world.webhook_settings()})
 
     origin = Origin(Source.SIMULATOR, opened, origin="a simulator full of canaries")
-    with Cassettes(world.adapter.platform, tmp_path, settings={}).recording("case", origin, ONCE) as tape:
+    with Cassettes(world.adapter.platform, tmp_path, settings={}).recording(
+        "case", origin, ONCE
+    ) as tape:
         tape.store.submit(world.order("ord_1"))
         tape.finish()
     kept = (tmp_path / "case.yaml").read_text()

@@ -81,8 +81,12 @@ def test_stamina_is_told_to_leave_other_failures_alone() -> None:
     assert backoff(ValueError()) is False
 
 
-@pytest.mark.parametrize("trouble", [reset(), truncate(), answer(503), answer(200, b"<html>"), raw(b"?\r\n\r\n")])
-def test_a_read_is_repeated_until_it_succeeds(opening: Opening, server: ToyServer, trouble: Act) -> None:
+@pytest.mark.parametrize(
+    "trouble", [reset(), truncate(), answer(503), answer(200, b"<html>"), raw(b"?\r\n\r\n")]
+)
+def test_a_read_is_repeated_until_it_succeeds(
+    opening: Opening, server: ToyServer, trouble: Act
+) -> None:
     server.on("GET /status", trouble, trouble)
     assert opening(server.adapter()).check().ready
     assert server.count("GET /status") == 3
@@ -97,9 +101,13 @@ def test_a_read_is_given_up_after_its_retries_and_says_how_often_it_was_sent(
     assert (caught.value.sends, server.count("GET /status")) == (4, 4)
 
 
-@pytest.mark.parametrize("policy", [Policy(retries=0, first_wait=0.001), Policy(retry_seconds=0, first_wait=0.001)])
+@pytest.mark.parametrize(
+    "policy", [Policy(retries=0, first_wait=0.001), Policy(retry_seconds=0, first_wait=0.001)]
+)
 @pytest.mark.parametrize("keyed", [True, False])
-def test_retrying_can_be_turned_off(opening: Opening, server: ToyServer, policy: Policy, keyed: bool) -> None:
+def test_retrying_can_be_turned_off(
+    opening: Opening, server: ToyServer, policy: Policy, keyed: bool
+) -> None:
     till = opening(server.adapter(keyed=keyed), Options(policy=policy))
     server.always("GET /status", answer(503))
     server.always("POST /orders", answer(503))
@@ -111,7 +119,9 @@ def test_retrying_can_be_turned_off(opening: Opening, server: ToyServer, policy:
     assert server.count("POST /orders") == 1
 
 
-def test_a_keyed_create_is_repeated_with_its_key_and_makes_one_order(opening: Opening, server: ToyServer) -> None:
+def test_a_keyed_create_is_repeated_with_its_key_and_makes_one_order(
+    opening: Opening, server: ToyServer
+) -> None:
     server.on("POST /orders", reset(), truncate(), answer(502, effect=True))
     opening(server.adapter()).submit(toy_order())
     assert server.count("POST /orders") == 4
@@ -119,14 +129,19 @@ def test_a_keyed_create_is_repeated_with_its_key_and_makes_one_order(opening: Op
     assert len(server.made("ord-1")) == 1
 
 
-@pytest.mark.parametrize("trouble", [reset(), truncate(), answer(503, effect=True), answer(200, b"", effect=True)])
+@pytest.mark.parametrize(
+    "trouble", [reset(), truncate(), answer(503, effect=True), answer(200, b"", effect=True)]
+)
 def test_a_create_without_a_key_is_not_repeated_but_looked_for(
     opening: Opening, server: ToyServer, trouble: Act
 ) -> None:
     server.on("POST /orders", trouble)
     pos_order = opening(server.adapter(keyed=False)).submit(toy_order(), is_new=True)
     assert pos_order.id == "o1"
-    assert [f"{seen.method} {seen.path}" for seen in server.seen] == ["POST /orders", "GET /orders?ref=ord-1"]
+    assert [f"{seen.method} {seen.path}" for seen in server.seen] == [
+        "POST /orders",
+        "GET /orders?ref=ord-1",
+    ]
 
 
 def test_a_create_without_a_key_that_never_arrived_is_sent_again_after_the_last_look(
@@ -136,15 +151,21 @@ def test_a_create_without_a_key_that_never_arrived_is_sent_again_after_the_last_
     opening(server.adapter(keyed=False)).submit(toy_order(), is_new=True)
     methods = [seen.method for seen in server.seen]
     assert (methods[0], methods[-1]) == ("POST", "POST")
-    assert set(methods[1:-1]) == {"GET"}  # one look is enough when it comes after the schedule's end
+    assert set(methods[1:-1]) == {
+        "GET"
+    }  # one look is enough when it comes after the schedule's end
     assert len(server.made("ord-1")) == 1
 
 
 @pytest.mark.parametrize("retry_after", ["0", "Fri, 15 Jan 2027 08:00:01 GMT"])
-def test_the_platforms_retry_after_is_waited_for(opening: Opening, server: ToyServer, retry_after: str) -> None:
+def test_the_platforms_retry_after_is_waited_for(
+    opening: Opening, server: ToyServer, retry_after: str
+) -> None:
     now = datetime(2027, 1, 15, 8, 0, 0, 900_000, UTC).timestamp()
     server.on("GET /status", answer(429, retry_after=retry_after))
-    slow = Policy(first_wait=60, longest_wait=60)  # what would be waited for without the platform's word
+    slow = Policy(
+        first_wait=60, longest_wait=60
+    )  # what would be waited for without the platform's word
     began = time.monotonic()
     assert opening(server.adapter(), Options(policy=slow, clock=lambda: now)).check().ready
     assert time.monotonic() - began >= (0.0 if retry_after == "0" else 0.1)
@@ -191,7 +212,9 @@ def test_a_refusal_is_not_repeated(opening: Opening, server: ToyServer) -> None:
     assert server.count("GET /status") == 1
 
 
-def test_users_can_switch_retrying_off_or_its_waits_away_for_their_tests(opening: Opening, server: ToyServer) -> None:
+def test_users_can_switch_retrying_off_or_its_waits_away_for_their_tests(
+    opening: Opening, server: ToyServer
+) -> None:
     slow = Policy(first_wait=60, longest_wait=60, retry_seconds=600, retries=2)
     till = opening(server.adapter(), Options(policy=slow))
     server.on("GET /status", answer(503), answer(503), answer(503))
@@ -220,7 +243,9 @@ def test_the_waits_of_a_submission_are_skipped_too_while_stamina_is_testing(
     assert len(server.made("ord-1")) == 1
 
 
-def test_a_hang_costs_no_more_than_the_bound_and_is_repeated(opening: Opening, server: ToyServer) -> None:
+def test_a_hang_costs_no_more_than_the_bound_and_is_repeated(
+    opening: Opening, server: ToyServer
+) -> None:
     server.on("GET /status", hang())
     till = opening(server.adapter(), Options(policy=QUICK, limits=Limits(read=0.1, answer=0.2)))
     assert till.check().ready

@@ -34,7 +34,10 @@ ANSWERS_HEAD = re.compile(r"httpcore\.http11 receive_response_headers\.(complete
 def adapter_of(server: ToyServer, kind: type[Toy] = Toy, base_url: str = "") -> Toy:
     return kind(
         server.settings(
-            base_url=base_url or server.url, access_token=ACCESS, refresh_token=REFRESH, client_secret=CLIENT
+            base_url=base_url or server.url,
+            access_token=ACCESS,
+            refresh_token=REFRESH,
+            client_secret=CLIENT,
         )
     )
 
@@ -51,9 +54,8 @@ def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 def logged_canaries(caplog: pytest.LogCaptureFixture) -> list[str]:
     """What was logged with a canary, but for one thing that isn't ours to change.
 
-    httpcore, at DEBUG, quotes the head of each answer as it came. It never quotes a request's, so a token gets there
-    only when the platform itself sends it back in a header.
-    """
+    httpcore, at DEBUG, quotes the head of each answer as it came. It never quotes a request's, so a
+    token gets there only when the platform itself sends it back in a header."""
     format_ = logging.Formatter("%(name)s %(message)s").format
     texts = [f"{format_(record)} {record.args!r}" for record in caplog.records]
     return [text for text in texts if "CANARY" in text and not ANSWERS_HEAD.match(text)]
@@ -105,7 +107,11 @@ def test_the_search_begins_with_tillposts_own_frames() -> None:
             yield from ask(Request("GET", seen_here[:0] + "/status", nothing))
             raise ValueError("an adapter's own fault")
 
-    with ToyServer() as server, Till(adapter_of(server, Careless)) as till, pytest.raises(PosError) as caught:
+    with (
+        ToyServer() as server,
+        Till(adapter_of(server, Careless)) as till,
+        pytest.raises(PosError) as caught,
+    ):
         till.submit(toy_order())
     found = leaks(caught.value)
     assert any("Careless" in where for where in found)
@@ -215,7 +221,9 @@ def shared() -> Iterator[ToyServer]:
         yield running
 
 
-PARTS = st.sampled_from([ECHO, ACCESS, REFRESH, CLIENT, '{"errors": [', '{"code": "', '"}', "]}", "\\", '"', "<p>"])
+PARTS = st.sampled_from(
+    [ECHO, ACCESS, REFRESH, CLIENT, '{"errors": [', '{"code": "', '"}', "]}", "\\", '"', "<p>"]
+)
 ECHOES = st.lists(PARTS | st.text(max_size=5), max_size=8).map("".join)
 
 
@@ -233,7 +241,9 @@ def fuzzed(request: httpx.Request) -> httpx.Response:
 def test_no_fuzzed_answer_brings_a_secret_out(
     shared: ToyServer, kind: Kind, status: int, body: str, header: str
 ) -> None:
-    FUZZED["answer"] = httpx.Response(status, headers={"x-request-id": header}, content=body.encode())
+    FUZZED["answer"] = httpx.Response(
+        status, headers={"x-request-id": header}, content=body.encode()
+    )
     clients: dict[str, Any] = {
         "client": httpx.Client(transport=httpx.MockTransport(fuzzed), verify=False),
         "async_client": httpx.AsyncClient(transport=httpx.MockTransport(fuzzed), verify=False),
@@ -283,7 +293,9 @@ def test_no_secret_is_in_the_frames_of_an_interruption(
     assert leaks(caught.value) == []
 
 
-def test_no_secret_is_in_the_frames_of_a_task_cancelled_while_the_network_hangs(server: ToyServer) -> None:
+def test_no_secret_is_in_the_frames_of_a_task_cancelled_while_the_network_hangs(
+    server: ToyServer,
+) -> None:
     server.on("POST /orders", hang())
 
     async def cancelled() -> BaseException:
@@ -342,10 +354,20 @@ def test_settings_are_taken_over_and_not_left_lying_about() -> None:
 def test_no_secret_is_in_the_repr_of_anything(server: ToyServer, kind: Kind) -> None:
     adapter = adapter_of(server)
     till = blocking(kind, adapter)
-    shown = [adapter, adapter.config, adapter.config.credentials(), till.till, vars(till.till), vars(adapter)]
+    shown = [
+        adapter,
+        adapter.config,
+        adapter.config.credentials(),
+        till.till,
+        vars(till.till),
+        vars(adapter),
+    ]
     till.close()
     assert "CANARY" not in "".join(f"{value!r} {value!s}" for value in shown)
-    assert "CANARY" not in adapter.config.model_dump_json() + adapter.config.credentials().model_dump_json()
+    assert (
+        "CANARY"
+        not in adapter.config.model_dump_json() + adapter.config.credentials().model_dump_json()
+    )
 
 
 def test_no_secret_is_in_the_log_of_a_healthy_order(

@@ -45,13 +45,17 @@ def test_a_paid_order_reaches_the_platform_once(opening: Opening, server: ToySer
     assert server.count("POST /orders") == 1
 
 
-def test_an_order_can_be_fetched_by_itself_or_by_its_id(opening: Opening, server: ToyServer) -> None:
+def test_an_order_can_be_fetched_by_itself_or_by_its_id(
+    opening: Opening, server: ToyServer
+) -> None:
     till = opening(server.adapter())
     made = till.submit(toy_order())
     assert till.fetch(made) == till.fetch("o1") == made
 
 
-def test_an_order_that_was_cancelled_is_not_submitted_again(opening: Opening, server: ToyServer) -> None:
+def test_an_order_that_was_cancelled_is_not_submitted_again(
+    opening: Opening, server: ToyServer
+) -> None:
     till = opening(server.adapter())
     made = till.submit(toy_order())
     assert till.cancel(made).status == "CANCELLED"
@@ -60,7 +64,9 @@ def test_an_order_that_was_cancelled_is_not_submitted_again(opening: Opening, se
     assert server.count("POST /orders") == 1
 
 
-def test_a_quote_is_the_platforms_price_for_what_the_menu_has_now(opening: Opening, server: ToyServer) -> None:
+def test_a_quote_is_the_platforms_price_for_what_the_menu_has_now(
+    opening: Opening, server: ToyServer
+) -> None:
     till = opening(server.adapter())
     assert till.quote(toy_order(quantity=3)) == 3000
     server.items[0] = ToyItem(id="i2", sku="S1", name="Toast", price=1000)
@@ -69,7 +75,9 @@ def test_a_quote_is_the_platforms_price_for_what_the_menu_has_now(opening: Openi
     assert not server.orders
 
 
-def test_a_check_says_whether_the_store_can_take_an_order(opening: Opening, server: ToyServer) -> None:
+def test_a_check_says_whether_the_store_can_take_an_order(
+    opening: Opening, server: ToyServer
+) -> None:
     till = opening(server.adapter())
     assert till.check().ready
     server.open = False
@@ -85,7 +93,9 @@ def test_a_till_tells_its_platform_and_capabilities_and_its_repr_holds_no_secret
     assert repr(till) == ("<Till cafe-42>" if kind == "sync" else "<AsyncTill cafe-42>")
 
 
-def test_a_menu_that_was_kept_can_be_given_to_a_till_and_taken_away(opening: Opening, server: ToyServer) -> None:
+def test_a_menu_that_was_kept_can_be_given_to_a_till_and_taken_away(
+    opening: Opening, server: ToyServer
+) -> None:
     till = opening(server.adapter()).till
     assert till.menu is None
     till.menu = toy_menu(server.items)
@@ -94,8 +104,12 @@ def test_a_menu_that_was_kept_can_be_given_to_a_till_and_taken_away(opening: Ope
     assert till.menu is None
 
 
-def test_an_import_that_lacks_too_much_waits_for_a_person(opening: Opening, server: ToyServer) -> None:
-    server.items += [ToyItem(id=f"i{n}", sku=f"S{n}", name=f"Dish {n}", price=100 * n) for n in range(2, 6)]
+def test_an_import_that_lacks_too_much_waits_for_a_person(
+    opening: Opening, server: ToyServer
+) -> None:
+    server.items += [
+        ToyItem(id=f"i{n}", sku=f"S{n}", name=f"Dish {n}", price=100 * n) for n in range(2, 6)
+    ]
     till = opening(server.adapter())
     whole = till.import_menu().menu
     del server.items[1:]
@@ -117,7 +131,9 @@ def test_errors_end_with_the_support_contact(opening: Opening, server: ToyServer
 
 
 @pytest.mark.parametrize("stranger", ["GET /menu", "GET /status"])
-def test_a_redirect_is_an_error_and_the_token_stays_at_home(opening: Opening, server: ToyServer, stranger: str) -> None:
+def test_a_redirect_is_an_error_and_the_token_stays_at_home(
+    opening: Opening, server: ToyServer, stranger: str
+) -> None:
     till = opening(server.adapter())
     with ToyServer() as elsewhere:
         server.on(stranger, redirect(elsewhere.url))
@@ -173,7 +189,9 @@ def test_a_client_that_was_handed_in_is_used_and_stays_open(server: ToyServer, k
 # At the same time
 
 
-def test_the_same_order_submitted_at_the_same_time_is_made_once(opening: Opening, server: ToyServer) -> None:
+def test_the_same_order_submitted_at_the_same_time_is_made_once(
+    opening: Opening, server: ToyServer
+) -> None:
     server.on("POST /orders", passing(delay=0.05))
     till = opening(server.adapter(keyed=False))
     results = till.together(lambda t: t.submit(toy_order(), is_new=True), 8)
@@ -184,12 +202,16 @@ def test_the_same_order_submitted_at_the_same_time_is_made_once(opening: Opening
 def test_other_orders_are_submitted_side_by_side(opening: Opening, server: ToyServer) -> None:
     server.gather("POST /orders", 4)
     numbers = iter(range(4))
-    results = opening(server.adapter()).together(lambda t: t.submit(toy_order(f"ord-{next(numbers)}")), 4)
+    results = opening(server.adapter()).together(
+        lambda t: t.submit(toy_order(f"ord-{next(numbers)}")), 4
+    )
     assert sorted(result.id for result in results) == ["o1", "o2", "o3", "o4"]
 
 
 @pytest.mark.parametrize("cooldown", [60.0, 0.0])
-def test_orders_that_fail_together_import_the_menu_once(opening: Opening, server: ToyServer, cooldown: float) -> None:
+def test_orders_that_fail_together_import_the_menu_once(
+    opening: Opening, server: ToyServer, cooldown: float
+) -> None:
     server.gather("POST /orders", 8, refuse("GONE", "line 0"))
     server.on("GET /menu", passing(delay=0.1))
     policy = QUICK.model_copy(update={"import_cooldown": cooldown})
@@ -200,7 +222,9 @@ def test_orders_that_fail_together_import_the_menu_once(opening: Opening, server
     assert server.count("GET /menu") == 1
 
 
-def test_orders_that_fail_together_share_an_import_that_fails(opening: Opening, server: ToyServer) -> None:
+def test_orders_that_fail_together_share_an_import_that_fails(
+    opening: Opening, server: ToyServer
+) -> None:
     server.gather("POST /orders", 8, refuse("GONE", "line 0"))
 
     async def fail_slowly(*args: Any) -> bool:
@@ -217,11 +241,15 @@ def test_orders_that_fail_together_share_an_import_that_fails(opening: Opening, 
     assert till.import_menu().menu  # who asks later isn't told of the old failure
 
 
-def test_a_token_that_expired_for_many_is_refreshed_once(opening: Opening, server: ToyServer) -> None:
+def test_a_token_that_expired_for_many_is_refreshed_once(
+    opening: Opening, server: ToyServer
+) -> None:
     server.token = "another by now"
     server.gather("POST /orders", 8)
     numbers = iter(range(8))
-    results = opening(server.adapter()).together(lambda t: t.submit(toy_order(f"ord-{next(numbers)}")), 8)
+    results = opening(server.adapter()).together(
+        lambda t: t.submit(toy_order(f"ord-{next(numbers)}")), 8
+    )
     assert all(isinstance(result, PosOrder) for result in results)
     assert server.count("POST /token") == 1
     assert server.count("POST /orders") == 16
@@ -236,13 +264,19 @@ def test_the_request_for_a_new_token_holds_no_credential_until_it_is_signed(
     server.token = "another by now"
     till = opening(server.adapter())
     assert till.check().ready
-    assert [f"{seen.method} {seen.path}" for seen in server.seen] == ["GET /status", "POST /token", "GET /status"]
+    assert [f"{seen.method} {seen.path}" for seen in server.seen] == [
+        "GET /status",
+        "POST /token",
+        "GET /status",
+    ]
     assert b"toy-refresh-token-1" in server.seen[1].body
     assert till.check().ready
     assert server.count("POST /token") == 1
 
 
-@pytest.mark.parametrize("refused", [refuse("REVOKED", status=401), refuse("EXPIRED", status=401), refuse("NEWS")])
+@pytest.mark.parametrize(
+    "refused", [refuse("REVOKED", status=401), refuse("EXPIRED", status=401), refuse("NEWS")]
+)
 def test_a_refused_refresh_is_a_permissions_error_and_no_loop(
     opening: Opening, server: ToyServer, refused: Callable[..., Any]
 ) -> None:
@@ -269,7 +303,9 @@ def test_a_refresh_that_fails_in_passing_is_an_outage_and_sends_nobody_to_reconn
     assert len(server.made("ord-1")) == 1
 
 
-def test_a_refresh_that_changes_nothing_is_not_tried_for_ever(opening: Opening, server: ToyServer) -> None:
+def test_a_refresh_that_changes_nothing_is_not_tried_for_ever(
+    opening: Opening, server: ToyServer
+) -> None:
     server.always("GET /status", refuse("EXPIRED", status=401))
     with pytest.raises(PermissionsError):
         opening(server.adapter()).check()
@@ -285,7 +321,12 @@ def stopping_client(kind: Kind, when: str, stop: type[BaseException]) -> Any:
     left = [1]
 
     def due(request: httpx.Request) -> bool:
-        return request.url.path == "/orders" and request.method == "POST" and bool(left) and bool(left.pop())
+        return (
+            request.url.path == "/orders"
+            and request.method == "POST"
+            and bool(left)
+            and bool(left.pop())
+        )
 
     class Sync(httpx.HTTPTransport):
         def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -307,7 +348,9 @@ def stopping_client(kind: Kind, when: str, stop: type[BaseException]) -> Any:
                 raise stop
             return response
 
-    return httpx.Client(transport=Sync()) if kind == "sync" else httpx.AsyncClient(transport=Async())
+    return (
+        httpx.Client(transport=Sync()) if kind == "sync" else httpx.AsyncClient(transport=Async())
+    )
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -358,7 +401,9 @@ def test_a_task_cancelled_in_the_middle_of_a_submit_leaves_its_doubt(
     journal = MemoryJournal()
 
     async def cancelled() -> None:
-        async with AsyncTill(server.adapter(keyed=keyed), Options(policy=QUICK, journal=journal)) as till:
+        async with AsyncTill(
+            server.adapter(keyed=keyed), Options(policy=QUICK, journal=journal)
+        ) as till:
             task = asyncio.create_task(till.submit(toy_order(), is_new=True))
             assert await asyncio.to_thread(server.hanging.wait, 5)
             task.cancel()
@@ -372,7 +417,9 @@ def test_a_task_cancelled_in_the_middle_of_a_submit_leaves_its_doubt(
     assert server.count("POST /orders") == (1 if effect and not keyed else 2)
 
 
-def test_a_task_that_waits_for_another_submit_can_be_cancelled_without_harm(server: ToyServer) -> None:
+def test_a_task_that_waits_for_another_submit_can_be_cancelled_without_harm(
+    server: ToyServer,
+) -> None:
     server.on("POST /orders", hang())
 
     async def cancelled() -> None:
@@ -410,7 +457,9 @@ def test_ctrl_c_in_the_middle_of_a_submit_leaves_its_doubt(server: ToyServer) ->
     root = str(Path(__file__).parents[3])
     program = textwrap.dedent(INTERRUPTED).format(url=server.url, token=TOKEN, tests=root)
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, env=environment) as running:
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, env=environment
+    ) as running:
         assert server.hanging.wait(20)
         running.send_signal(signal.SIGINT)
         out, _ = running.communicate(timeout=20)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 import tillpost
 from tillpost.errors import (
     Applied,
-    BuriedError,
     ConfigError,
     DoubtError,
     ErrorRecord,
+    KeyRetiredError,
     MenuError,
     OrderError,
     OutageError,
@@ -47,7 +47,7 @@ TRANSIENT: dict[type[PosError], bool] = {
     SetupError: False,
     UnknownPosError: False,
     UnsupportedError: False,
-    BuriedError: False,
+    KeyRetiredError: False,
     PosError: False,
 }
 KINDS = list(TRANSIENT)
@@ -78,9 +78,20 @@ def filled(kind: type[PosError]) -> PosError:
         refreshable=True,
         pos_order=PosOrder(id="p1", reference="o1", total=1450),
     )
-    error.platform, error.title, error.operation, error.request_id = "square", "Square", "submit", "req-1"
-    error.outcome, error.menu_imported, error.support_contact = Outcome.UNKNOWN, True, "Call 1300 000 000."
-    error.exchange = Transcript(method="POST", path="/v2/orders", request_body=SECRET, response_body=SECRET)
+    error.platform, error.title, error.operation, error.request_id = (
+        "square",
+        "Square",
+        "submit",
+        "req-1",
+    )
+    error.outcome, error.menu_imported, error.support_contact = (
+        Outcome.UNKNOWN,
+        True,
+        "Call 1300 000 000.",
+    )
+    error.exchange = Transcript(
+        method="POST", path="/v2/orders", request_body=SECRET, response_body=SECRET
+    )
     return error
 
 
@@ -100,7 +111,7 @@ def test_each_kind_says_who_must_act(kind: type[PosError], actor: Actor) -> None
     assert kind("x").remedy.actor is actor
 
 
-@pytest.mark.parametrize("kind", [k for k in KINDS if k is not BuriedError])
+@pytest.mark.parametrize("kind", [k for k in KINDS if k is not KeyRetiredError])
 def test_each_kind_that_a_caller_can_meet_is_at_hand(kind: type[PosError]) -> None:
     assert getattr(tillpost, kind.__name__) is kind
     assert tillpost.ConfigError is ConfigError

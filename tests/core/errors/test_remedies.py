@@ -8,8 +8,8 @@ from itertools import product
 import pytest
 
 from tillpost.errors import (
-    BuriedError,
     DoubtError,
+    KeyRetiredError,
     MenuError,
     OrderError,
     OutageError,
@@ -26,7 +26,7 @@ from tillpost.errors import (
 from tillpost.errors.remedies import MENU_IMPORTED, REMEDIES, Action, fill
 
 KINDS = (
-    BuriedError, DoubtError, MenuError, OrderError, OutageError, PermissionsError, PosError, RateLimitError,
+    KeyRetiredError, DoubtError, MenuError, OrderError, OutageError, PermissionsError, PosError, RateLimitError,
     RegisterOfflineError, SetupError, StoreClosedError, TaxError, UnknownPosError, UnsupportedError,
 )  # fmt: skip
 
@@ -38,9 +38,16 @@ CONTACTS = ("", "Call us on 1300 000 000.")
 
 @pytest.mark.parametrize("row", REMEDIES)
 def test_every_row_reads_well_whatever_is_known(row: str) -> None:
-    for subjects, detail, imported, contact in product(SUBJECTS, DETAILS, ("", MENU_IMPORTED), CONTACTS):
+    for subjects, detail, imported, contact in product(
+        SUBJECTS, DETAILS, ("", MENU_IMPORTED), CONTACTS
+    ):
         remedy = fill(
-            REMEDIES[row], platform="Square", subjects=subjects, detail=detail, imported=imported, contact=contact
+            REMEDIES[row],
+            platform="Square",
+            subjects=subjects,
+            detail=detail,
+            imported=imported,
+            contact=contact,
         )
         assert remedy.action is REMEDIES[row].action
         for text in (remedy.manager, remedy.developer):
@@ -53,7 +60,12 @@ def test_every_row_reads_well_whatever_is_known(row: str) -> None:
 def test_a_manager_reads_the_subjects_as_a_list() -> None:
     def manager(*subjects: str) -> str:
         return fill(
-            REMEDIES["menu.sold_out"], platform="Square", subjects=subjects, detail="", imported="", contact=""
+            REMEDIES["menu.sold_out"],
+            platform="Square",
+            subjects=subjects,
+            detail="",
+            imported="",
+            contact="",
         ).manager
 
     assert manager().startswith("Something on the order is marked as sold out in Square.")
@@ -92,7 +104,9 @@ def test_without_a_platforms_name_the_remedy_speaks_of_the_pos() -> None:
 
 
 def test_a_price_is_told_with_the_way_out() -> None:
-    remedy = MenuError("Tea was paid at 3.00 AUD, the menu says 3.50 AUD", reason="price", subjects=["Tea"]).remedy
+    remedy = MenuError(
+        "Tea was paid at 3.00 AUD, the menu says 3.50 AUD", reason="price", subjects=["Tea"]
+    ).remedy
     assert remedy.action is Action.FIX_MENU
     assert "keep_paid" in remedy.developer
     assert "Tea was paid at 3.00 AUD, the menu says 3.50 AUD." in remedy.developer

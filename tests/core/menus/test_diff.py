@@ -18,7 +18,9 @@ BLT = TOASTIE.variations[0]
 
 def toastie(**changes: object) -> Menu:
     """The café's menu with another variation for the toastie."""
-    return menu_with(WHITE, TOASTIE.model_copy(update={"variations": (BLT.model_copy(update=changes),)}))
+    return menu_with(
+        WHITE, TOASTIE.model_copy(update={"variations": (BLT.model_copy(update=changes),)})
+    )
 
 
 def toastie_item(**changes: object) -> Menu:
@@ -46,7 +48,9 @@ def test_a_renumbered_menu_has_lost_nothing(menu: Menu) -> None:
 
 @given(menus())
 def test_what_an_emptied_menu_had_is_all_gone(menu: Menu) -> None:
-    empty = menu.model_copy(update={"items": (), "groups": (), "taxes": (), "tables": menu.tables and ()})
+    empty = menu.model_copy(
+        update={"items": (), "groups": (), "taxes": (), "tables": menu.tables and ()}
+    )
     changes = compare(menu, empty)
     assert changes.removed_share == 1
     assert len(changes.in_words()) == len(changes.removed)
@@ -55,7 +59,9 @@ def test_what_an_emptied_menu_had_is_all_gone(menu: Menu) -> None:
 
 
 def test_tables_that_went_and_came_are_told_in_words() -> None:
-    old, new = (MENU.model_copy(update={"tables": tables}) for tables in (("7", "8"), ("8", "Garden")))
+    old, new = (
+        MENU.model_copy(update={"tables": tables}) for tables in (("7", "8"), ("8", "Garden"))
+    )
     assert compare(old, new).in_words() == ("Gone: Table 7", "New: Table Garden")
 
 
@@ -70,7 +76,10 @@ def test_tables_that_only_one_import_tells_of_are_no_change(
 def test_that_nothing_may_be_chosen_twice_any_more_is_told_in_words() -> None:
     white = WHITE.model_copy(update={"groups": (GroupUse(group_id="milk", maximum=1, once=True),)})
     said = compare(MENU, menu_with(white, TOASTIE)).in_words()
-    assert said[0] == "Flat white, regular takes 0 to 1 of Milk, none of them twice, before 0 to 1 of Milk"
+    assert (
+        said[0]
+        == "Flat white, regular takes 0 to 1 of Milk, none of them twice, before 0 to 1 of Milk"
+    )
 
 
 def test_a_limit_on_an_order_is_told_in_words() -> None:
@@ -97,7 +106,10 @@ def test_a_first_import_is_told_in_one_line() -> None:
     [
         (menu_with(WHITE), "Gone: BLT toastie 14.50 AUD"),
         (toastie(price=1500), "BLT toastie costs 15.00 AUD, before 14.50 AUD"),
-        (toastie(price=None), "BLT toastie costs a price keyed in at the register, before 14.50 AUD"),
+        (
+            toastie(price=None),
+            "BLT toastie costs a price keyed in at the register, before 14.50 AUD",
+        ),
         (
             toastie(exact_price=Decimal("13.1818")),
             "BLT toastie costs 14.50 AUD (13.1818 in the POS), before 14.50 AUD",
@@ -109,7 +121,9 @@ def test_a_first_import_is_told_in_one_line() -> None:
         (toastie_item(online=False), "BLT toastie is no longer sold online"),
         (toastie_item(categories=("Hot",)), "BLT toastie is now under Hot, before no category"),
         (
-            toastie_item(groups=(GroupUse(group_id="bread", minimum=1, maximum=1), GroupUse(group_id="lost"))),
+            toastie_item(
+                groups=(GroupUse(group_id="bread", minimum=1, maximum=1), GroupUse(group_id="lost"))
+            ),
             "BLT toastie takes exactly 1 of Bread, any number of lost, before no choices",
         ),
         (toastie_item(tax_ids=()), "BLT toastie: tax none, before GST"),
@@ -123,30 +137,63 @@ def test_a_change_of_an_item_is_a_line_that_people_can_read(new: Menu, line: str
 @pytest.mark.parametrize(
     ("changes", "lines"),
     [
-        ({"groups": (MILK.model_copy(update={"options": (OAT,)}), BREAD)}, ("Gone: Soy milk (Milk) 0.80 AUD",)),
         (
-            {"groups": (MILK.model_copy(update={"options": (OAT.model_copy(update={"price": 100}), SOY)}), BREAD)},
+            {"groups": (MILK.model_copy(update={"options": (OAT,)}), BREAD)},
+            ("Gone: Soy milk (Milk) 0.80 AUD",),
+        ),
+        (
+            {
+                "groups": (
+                    MILK.model_copy(
+                        update={"options": (OAT.model_copy(update={"price": 100}), SOY)}
+                    ),
+                    BREAD,
+                )
+            },
             ("Oat milk (Milk) costs 1.00 AUD, before 0.80 AUD",),
         ),
         (
-            {"groups": (MILK.model_copy(update={"options": (OAT.model_copy(update={"sold_out": True}), SOY)}), BREAD)},
+            {
+                "groups": (
+                    MILK.model_copy(
+                        update={"options": (OAT.model_copy(update={"sold_out": True}), SOY)}
+                    ),
+                    BREAD,
+                )
+            },
             ("Oat milk (Milk) is sold out",),
         ),
         (
-            {"groups": (MILK.model_copy(update={"options": (OAT.model_copy(update={"id": "o2"}), SOY)}), BREAD)},
+            {
+                "groups": (
+                    MILK.model_copy(update={"options": (OAT.model_copy(update={"id": "o2"}), SOY)}),
+                    BREAD,
+                )
+            },
             ("Oat milk (Milk) has the id milk/o2, before milk/oat",),
         ),
-        ({"groups": (MILK.model_copy(update={"maximum": 2}), BREAD)}, ("Milk takes 0 to 2, before any number",)),
+        (
+            {"groups": (MILK.model_copy(update={"maximum": 2}), BREAD)},
+            ("Milk takes 0 to 2, before any number",),
+        ),
         ({"groups": (MILK,)}, ("Gone: Bread", "Gone: Rye (Bread) 0.50 AUD")),
         (
             {"taxes": (GST.model_copy(update={"rate": Decimal("0.125")}),)},
             ("GST: tax 12.5 % included, before 10 % included",),
         ),
-        ({"taxes": (GST.model_copy(update={"included": False}),)}, ("GST: tax 10 % on top, before 10 % included",)),
-        ({"taxes": (GST.model_copy(update={"enabled": False}),)}, ("GST: tax switched off, before 10 % included",)),
+        (
+            {"taxes": (GST.model_copy(update={"included": False}),)},
+            ("GST: tax 10 % on top, before 10 % included",),
+        ),
+        (
+            {"taxes": (GST.model_copy(update={"enabled": False}),)},
+            ("GST: tax switched off, before 10 % included",),
+        ),
     ],
 )
-def test_options_groups_and_taxes_are_compared_likewise(changes: dict[str, Any], lines: tuple[str, ...]) -> None:
+def test_options_groups_and_taxes_are_compared_likewise(
+    changes: dict[str, Any], lines: tuple[str, ...]
+) -> None:
     assert sorted(compare(MENU, MENU.model_copy(update=changes)).in_words()) == sorted(lines)
 
 
@@ -168,7 +215,9 @@ def test_the_share_that_vanishes_is_counted_in_variations() -> None:
 
 
 def test_one_of_two_that_were_alike_is_really_gone() -> None:
-    twin = TOASTIE.model_copy(update={"id": "t2", "variations": (BLT.model_copy(update={"id": "twin"}),)})
+    twin = TOASTIE.model_copy(
+        update={"id": "t2", "variations": (BLT.model_copy(update={"id": "twin"}),)}
+    )
     changes = compare(menu_with(TOASTIE, twin), menu_with(TOASTIE))
     assert [c.id for c in changes.removed] == ["twin"]
     assert changes.removed_share == 0.5

@@ -21,11 +21,16 @@ def lines(menu: Menu) -> list[str]:
     return [f"{fault.subject}: {fault.text}" for fault in setup_faults(menu)]
 
 
-def with_milk(minimum: int, maximum: int | None, sold_out: tuple[bool, bool] = (False, False)) -> Menu:
-    options = tuple(o.model_copy(update={"sold_out": s}) for o, s in zip(MILK.options, sold_out, strict=True))
+def with_milk(
+    minimum: int, maximum: int | None, sold_out: tuple[bool, bool] = (False, False)
+) -> Menu:
+    options = tuple(
+        o.model_copy(update={"sold_out": s}) for o, s in zip(MILK.options, sold_out, strict=True)
+    )
     use = GroupUse(group_id="milk", minimum=minimum, maximum=maximum)
     return menu_with(
-        WHITE.model_copy(update={"groups": (use,)}), groups=(MILK.model_copy(update={"options": options}), BREAD)
+        WHITE.model_copy(update={"groups": (use,)}),
+        groups=(MILK.model_copy(update={"options": options}), BREAD),
     )
 
 
@@ -38,7 +43,9 @@ def test_with_a_sound_menu_an_order_can_be_taken(menu: Menu) -> None:
 
 def test_a_fault_that_leaves_something_to_order_is_told_and_no_more() -> None:
     white = WHITE.model_copy(update={"tax_ids": ("gst", "s")})
-    finding = menu_finding(menu_with(white, TOASTIE, taxes=(GST, tax("Service charge").model_copy(update={"id": "s"}))))
+    finding = menu_finding(
+        menu_with(white, TOASTIE, taxes=(GST, tax("Service charge").model_copy(update={"id": "s"})))
+    )
     assert finding.ok
     assert "GST, Service charge more than one tax applies to Flat white" in finding.text
 
@@ -48,11 +55,15 @@ def test_a_fault_that_leaves_something_to_order_is_told_and_no_more() -> None:
     [
         TOASTIE.model_copy(update={"online": False}),
         TOASTIE.model_copy(update={"tax_ids": ("gst", "vat")}),
-        TOASTIE.model_copy(update={"variations": (TOASTIE.variations[0].model_copy(update={"sold_out": True}),)}),
+        TOASTIE.model_copy(
+            update={"variations": (TOASTIE.variations[0].model_copy(update={"sold_out": True}),)}
+        ),
     ],
 )
 def test_a_menu_with_nothing_to_order_is_the_stores_to_mend(item: Item) -> None:
-    finding = menu_finding(menu_with(item, taxes=(GST, GST.model_copy(update={"id": "vat", "name": "VAT"}))))
+    finding = menu_finding(
+        menu_with(item, taxes=(GST, GST.model_copy(update={"id": "vat", "name": "VAT"})))
+    )
     assert (finding.ok, finding.actor) == (False, "store")
     assert finding.text.startswith("Nothing on the menu can be ordered")
 
@@ -83,7 +94,10 @@ def test_items_under_the_same_taxes_share_a_fault() -> None:
 
 
 def test_many_items_are_counted_and_not_all_named() -> None:
-    taxed = [TOASTIE.model_copy(update={"name": f"Item {i}", "tax_ids": ("gst", "GST 2")}) for i in range(7)]
+    taxed = [
+        TOASTIE.model_copy(update={"name": f"Item {i}", "tax_ids": ("gst", "GST 2")})
+        for i in range(7)
+    ]
     (line,) = lines(menu_with(WHITE, *taxed, taxes=(GST, tax("GST 2"))))
     assert "applies to Item 0, Item 1, Item 2, Item 3, Item 4 and 2 more;" in line
 
@@ -102,7 +116,16 @@ def test_a_tax_that_is_called_like_a_charge_is_a_fault(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["GST", "Goods and Services Tax", "Service tax", "VAT 20%", "Sales tax", "Multiple rates", "MwSt"]
+    "name",
+    [
+        "GST",
+        "Goods and Services Tax",
+        "Service tax",
+        "VAT 20%",
+        "Sales tax",
+        "Multiple rates",
+        "MwSt",
+    ],
 )
 def test_a_tax_that_is_called_like_a_tax_is_none(name: str) -> None:
     assert lines(MENU.model_copy(update={"taxes": (GST, tax(name))})) == []
@@ -110,7 +133,9 @@ def test_a_tax_that_is_called_like_a_tax_is_none(name: str) -> None:
 
 def test_an_item_without_tax_is_a_fault_where_the_others_have_one() -> None:
     plain = Item(id="w", name="Water", variations=(Variation(id="w", price=300),))
-    assert lines(menu_with(WHITE, TOASTIE, plain)) == ["Water: has no tax, where the other items have one"]
+    assert lines(menu_with(WHITE, TOASTIE, plain)) == [
+        "Water: has no tax, where the other items have one"
+    ]
     assert lines(menu_with(TOASTIE, plain)) == []
     assert lines(menu_with(plain)) == []
 
@@ -141,7 +166,9 @@ def test_choices_that_no_customer_can_make_are_a_fault(menu: Menu, text: str) ->
 
 def test_a_group_that_the_menu_lacks_is_a_fault() -> None:
     uses = (GroupUse(group_id="lost"),)
-    menu = menu_with(WHITE.model_copy(update={"groups": uses}), TOASTIE.model_copy(update={"groups": uses}))
+    menu = menu_with(
+        WHITE.model_copy(update={"groups": uses}), TOASTIE.model_copy(update={"groups": uses})
+    )
     assert lines(menu) == [
         "Modifier group lost: isn't among the POS's modifier groups (used by Flat white, BLT toastie)"
     ]

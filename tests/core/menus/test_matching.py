@@ -24,7 +24,9 @@ def bound(line: Line, menu: Menu = MENU) -> Line:
 
 @pytest.mark.parametrize("prices", POLICIES)
 @given(data=st.data())
-def test_an_order_that_fits_comes_back_as_the_very_same_order(prices: PricePolicy, data: st.DataObject) -> None:
+def test_an_order_that_fits_comes_back_as_the_very_same_order(
+    prices: PricePolicy, data: st.DataObject
+) -> None:
     menu = data.draw(menus())
     order = data.draw(orders_from(menu))
     binding = rebind(order, menu, prices)
@@ -53,7 +55,9 @@ def test_an_order_follows_a_menu_whose_ids_have_all_changed(data: st.DataObject)
     binding = rebind(order, renumbered(menu), "keep_paid")
     for new, old in zip(binding.order.lines, order.lines, strict=True):
         assert new.item_id == f"new-{old.item_id}"
-        assert [m.modifier_id for m in new.modifiers] == [f"new-{m.modifier_id}" for m in old.modifiers]
+        assert [m.modifier_id for m in new.modifiers] == [
+            f"new-{m.modifier_id}" for m in old.modifiers
+        ]
     assert not binding.keep_paid
 
 
@@ -82,7 +86,9 @@ def test_rebinding_drops_no_line_and_changes_nothing_but_ids(order: Order, menu:
         ({"item_id": "old", "sku": "", "name": "BLT toastie", "unit_price": 1450}, "blt"),
     ],
 )
-def test_a_line_is_found_by_id_then_sku_then_exact_name_and_price(changes: dict[str, object], item_id: str) -> None:
+def test_a_line_is_found_by_id_then_sku_then_exact_name_and_price(
+    changes: dict[str, object], item_id: str
+) -> None:
     line = COFFEE.model_copy(update=changes)
     assert bound(line) == line.model_copy(update={"item_id": item_id})
 
@@ -99,20 +105,28 @@ def test_a_line_is_found_by_id_then_sku_then_exact_name_and_price(changes: dict[
     ],
 )
 @pytest.mark.parametrize("item_id", ["fw-r", "old"])
-def test_a_modifier_is_found_among_its_items_options_only(modifier: Modifier, modifier_id: str, item_id: str) -> None:
+def test_a_modifier_is_found_among_its_items_options_only(
+    modifier: Modifier, modifier_id: str, item_id: str
+) -> None:
     line = bound(COFFEE.model_copy(update={"item_id": item_id, "modifiers": (modifier,)}))
     assert line.item_id == "fw-r"
     assert [m.modifier_id for m in line.modifiers] == [modifier_id]
 
 
 def test_modifiers_stay_where_their_item_is_not_found() -> None:
-    line = GONE.model_copy(update={"modifiers": (OAT_MILK.model_copy(update={"modifier_id": "older"}),)})
+    line = GONE.model_copy(
+        update={"modifiers": (OAT_MILK.model_copy(update={"modifier_id": "older"}),)}
+    )
     assert bound(line) is line
 
 
 def test_a_sku_that_two_items_share_binds_to_neither() -> None:
     twin = TOASTIE.model_copy(
-        update={"id": "t2", "variations": (Variation(id="twin", sku="FW-R", price=1450),), "name": "Twin"}
+        update={
+            "id": "t2",
+            "variations": (Variation(id="twin", sku="FW-R", price=1450),),
+            "name": "Twin",
+        }
     )
     menu = menu_with(WHITE, twin)
     assert bound(COFFEE.model_copy(update={"item_id": "old", "name": "?"}), menu).item_id == "old"
@@ -143,7 +157,9 @@ def test_a_price_that_is_to_be_refused_is_not_kept() -> None:
 
 
 def test_a_line_that_is_not_on_the_menu_keeps_no_price_against_it() -> None:
-    extra = COFFEE.model_copy(update={"modifiers": (Modifier(modifier_id="old", name="Gone", unit_price=5),)})
+    extra = COFFEE.model_copy(
+        update={"modifiers": (Modifier(modifier_id="old", name="Gone", unit_price=5),)}
+    )
     assert not rebind(order_of(GONE, extra), MENU, "keep_paid").keep_paid
 
 
@@ -179,7 +195,10 @@ def test_binding_twenty_lines_that_fit_takes_no_time_to_speak_of(prices: PricePo
     menu = menu_with(*items, groups=(group,))
     chosen = tuple(Modifier(modifier_id=o.id, name=o.name, unit_price=50) for o in options)
     order = order_of(
-        *(Line(item_id=f"v{i}", name=f"Item {i}", quantity=1, unit_price=1000, modifiers=chosen) for i in range(20))
+        *(
+            Line(item_id=f"v{i}", name=f"Item {i}", quantity=1, unit_price=1000, modifiers=chosen)
+            for i in range(20)
+        )
     )
     assert rebind(order, menu, prices).order is order
     # Well under 50 microseconds on a free processor; the bound here leaves room for a busy one.

@@ -8,7 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cafe import BLT, BREAD, COFFEE, GONE, GST, MENU, MILK, OAT_MILK, TOASTIE, WHITE, menu_with, order_of
+from cafe import (
+    BLT,
+    BREAD,
+    COFFEE,
+    GONE,
+    GST,
+    MENU,
+    MILK,
+    OAT_MILK,
+    TOASTIE,
+    WHITE,
+    menu_with,
+    order_of,
+)
 from strategies import menus, orders_from, renumbered
 from tillpost.errors import MenuError, PosError, TaxError
 from tillpost.menus.matching import rebind
@@ -39,7 +52,9 @@ def test_an_order_from_the_menu_fits_it(data: st.DataObject) -> None:
 
 
 @given(st.data())
-def test_an_order_fits_a_renumbered_menu_whether_or_not_it_is_rebound_first(data: st.DataObject) -> None:
+def test_an_order_fits_a_renumbered_menu_whether_or_not_it_is_rebound_first(
+    data: st.DataObject,
+) -> None:
     menu = data.draw(menus())
     order, new = data.draw(orders_from(menu)), renumbered(menu)
     assert check_order(order, new, "refuse") == ()
@@ -47,17 +62,28 @@ def test_an_order_fits_a_renumbered_menu_whether_or_not_it_is_rebound_first(data
 
 
 def test_what_is_gone_is_told_by_line() -> None:
-    error = sole(BLT, GONE, coffee_with(OAT_MILK.model_copy(update={"modifier_id": "x", "sku": "", "name": "Hemp"})))
+    error = sole(
+        BLT,
+        GONE,
+        coffee_with(OAT_MILK.model_copy(update={"modifier_id": "x", "sku": "", "name": "Hemp"})),
+    )
     assert isinstance(error, MenuError)
     assert error.reason == "gone"
     assert error.lines == (1, 2)
     assert error.subjects == ("Pumpkin soup (line 2)", "Hemp on Flat white, regular (line 3)")
-    assert error.detail == "Pumpkin soup isn't on the menu; Hemp on Flat white, regular isn't among its options"
+    assert (
+        error.detail
+        == "Pumpkin soup isn't on the menu; Hemp on Flat white, regular isn't among its options"
+    )
 
 
 def test_what_is_sold_out_is_told_by_line() -> None:
-    toastie = TOASTIE.model_copy(update={"variations": (Variation(id="blt", price=1450, sold_out=True),)})
-    milk = MILK.model_copy(update={"options": tuple(o.model_copy(update={"sold_out": True}) for o in MILK.options)})
+    toastie = TOASTIE.model_copy(
+        update={"variations": (Variation(id="blt", price=1450, sold_out=True),)}
+    )
+    milk = MILK.model_copy(
+        update={"options": tuple(o.model_copy(update={"sold_out": True}) for o in MILK.options)}
+    )
     menu = menu_with(WHITE, toastie, groups=(milk, BREAD))
     error = sole(coffee_with(OAT_MILK), BLT, menu=menu)
     assert (type(error), error.reason, error.lines) == (MenuError, "sold_out", (0, 1))
@@ -137,7 +163,9 @@ def test_a_group_that_the_menu_lost_is_not_the_orders_fault() -> None:
 def limited(most: int) -> Menu:
     """A menu that allows so many flat whites in an order."""
     first = WHITE.variations[0].model_copy(update={"maximum": most})
-    return menu_with(WHITE.model_copy(update={"variations": (first, *WHITE.variations[1:])}), TOASTIE)
+    return menu_with(
+        WHITE.model_copy(update={"variations": (first, *WHITE.variations[1:])}), TOASTIE
+    )
 
 
 def test_as_many_as_the_menu_allows_in_an_order_fit() -> None:
@@ -170,7 +198,12 @@ def test_capitals_and_spaces_around_a_tables_name_do_not_count() -> None:
 @pytest.mark.parametrize("tables", [(), ("17", "70", "Garden 7")])
 def test_a_table_that_is_gone_is_told_before_anything_is_sent(tables: tuple[str, ...]) -> None:
     (error,) = at_table("7", tables)
-    assert (type(error), error.reason, error.lines, error.subjects) == (MenuError, "table", (), ("Table 7",))
+    assert (type(error), error.reason, error.lines, error.subjects) == (
+        MenuError,
+        "table",
+        (),
+        ("Table 7",),
+    )
     assert error.detail == "there is no table 7"
     assert error.remedy.manager.startswith("Table 7 isn't among the tables in")
     assert error.remedy.actor == "store"
@@ -196,7 +229,9 @@ def test_all_that_is_wrong_is_told_at_once_and_what_an_import_mends_comes_first(
     taxed = WHITE.model_copy(
         update={"tax_ids": ("gst", "wk"), "groups": (GroupUse(group_id="milk", minimum=1),)},
     )
-    sold_out = TOASTIE.model_copy(update={"variations": (Variation(id="blt", price=1500, sold_out=True),)})
+    sold_out = TOASTIE.model_copy(
+        update={"variations": (Variation(id="blt", price=1500, sold_out=True),)}
+    )
     menu = menu_with(taxed, sold_out, taxes=(GST, SECOND_TAX))
     found = check(COFFEE, BLT, GONE, menu=menu)
     assert [(type(e), e.reason, e.lines) for e in found] == [
@@ -211,4 +246,6 @@ def test_all_that_is_wrong_is_told_at_once_and_what_an_import_mends_comes_first(
 def test_every_complaint_reads_as_a_remedy_for_the_manager() -> None:
     error = sole(GONE)
     error.title = "Square"
-    assert error.remedy.manager.startswith("Pumpkin soup (line 1) isn't on Square's menu at this location.")
+    assert error.remedy.manager.startswith(
+        "Pumpkin soup (line 1) isn't on Square's menu at this location."
+    )

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError, model_validator
 
-from tillpost.models.base import Count, Text, Word, explain
+from tillpost.models.base import Count, FrozenModel, Text, explain
 from tillpost.models.order import Delivery, Fulfilment, Order, Payment
 
 
-class Pair(Word):
+class Pair(FrozenModel):
     left: Count
     right: Count = 1
 
@@ -29,11 +29,11 @@ class Pair(Word):
         return self.left + self.right
 
 
-class Named(Word):
+class Named(FrozenModel):
     name: Text
 
 
-def refusal(model: type[Word], **content: object) -> str:
+def refusal(model: type[FrozenModel], **content: object) -> str:
     with pytest.raises(ValidationError) as refused:
         model.model_validate(content)
     return explain(refused.value)

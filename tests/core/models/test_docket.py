@@ -48,13 +48,20 @@ def test_a_copy_that_may_appear_is_warned_of_only_then(order: Order) -> None:
 @given(orders())
 def test_a_note_that_is_long_enough_says_all_that_the_docket_says(order: Order) -> None:
     note = spelled_out(order, platform="Square", most=100_000)
-    told = flat(docket(order, platform="Square", copy_may_appear=True)).replace("=", "").replace("-", "")
+    told = (
+        flat(docket(order, platform="Square", copy_may_appear=True))
+        .replace("=", "")
+        .replace("-", "")
+    )
     assert flat(note).replace("=", "").replace("-", "") == told
     assert CUT not in note
 
 
 @given(orders(), st.integers(100, 2000))
 def test_a_note_that_is_too_long_is_cut_and_says_so(order: Order, most: int) -> None:
-    whole, note = spelled_out(order, platform="Square", most=100_000), spelled_out(order, platform="Square", most=most)
+    whole, note = (
+        spelled_out(order, platform="Square", most=100_000),
+        spelled_out(order, platform="Square", most=most),
+    )
     assert len(note) <= most
     assert note == whole or (note.endswith(CUT) and whole.startswith(note.removesuffix(CUT)))

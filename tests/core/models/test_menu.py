@@ -30,7 +30,9 @@ TAXES = tuple(
 
 def menu_of(*items: Item, groups: tuple[ModifierGroup, ...] = ()) -> Menu:
     imported = datetime(2026, 11, 23, tzinfo=UTC)
-    return Menu(site="s", currency="AUD", imported_at=imported, items=items, groups=groups, taxes=TAXES)
+    return Menu(
+        site="s", currency="AUD", imported_at=imported, items=items, groups=groups, taxes=TAXES
+    )
 
 
 @given(menus())
@@ -43,7 +45,10 @@ def test_every_variation_is_found_by_its_id_alone(menu: Menu) -> None:
 @given(menus())
 def test_every_variation_is_found_by_its_exact_name_and_price(menu: Menu) -> None:
     for item, variation in menu.by_variation.values():
-        assert menu.sold.find("?", "", display_name(item, variation), variation.price) == (item, variation)
+        assert menu.sold.find("?", "", display_name(item, variation), variation.price) == (
+            item,
+            variation,
+        )
 
 
 @given(menus(skus=True))
@@ -54,7 +59,13 @@ def test_every_option_is_found_by_its_sku(menu: Menu) -> None:
 
 
 def test_an_id_outranks_a_sku_and_a_sku_outranks_a_name() -> None:
-    index = Index([("1", "A", "Tea", 300, "one"), ("2", "B", "Mate", 400, "two"), ("3", "C", "Chai", 500, "three")])
+    index = Index(
+        [
+            ("1", "A", "Tea", 300, "one"),
+            ("2", "B", "Mate", 400, "two"),
+            ("3", "C", "Chai", 500, "three"),
+        ]
+    )
     assert index.find("1", "B", "Chai", 500) == "one"
     assert index.find("?", "B", "Chai", 500) == "two"
     assert index.find("?", "?", "Chai", 500) == "three"
@@ -87,7 +98,10 @@ def test_options_are_those_of_the_items_own_groups() -> None:
 
 def test_only_known_and_enabled_taxes_are_on_an_item() -> None:
     tea = Item(
-        id="tea", name="Tea", variations=(Variation(id="tea", price=300),), tax_ids=("GST", "GST", "Old", "Lost")
+        id="tea",
+        name="Tea",
+        variations=(Variation(id="tea", price=300),),
+        tax_ids=("GST", "GST", "Old", "Lost"),
     )
     menu = menu_of(tea)
     assert menu.taxes_on(tea) == (TAXES[0],)
@@ -95,14 +109,23 @@ def test_only_known_and_enabled_taxes_are_on_an_item() -> None:
 
 
 def test_a_variation_is_named_only_where_there_is_a_choice() -> None:
-    small, large = Variation(id="1", name="small", price=1), Variation(id="2", name="large", price=2)
+    small, large = (
+        Variation(id="1", name="small", price=1),
+        Variation(id="2", name="large", price=2),
+    )
     assert display_name(Item(id="i", name="Tea", variations=(small,)), small) == "Tea"
     assert display_name(Item(id="i", name="Tea", variations=(small, large)), large) == "Tea, large"
 
 
 @pytest.mark.parametrize(
     ("minimum", "maximum", "text"),
-    [(0, None, "any number"), (2, None, "at least 2"), (1, 1, "exactly 1"), (1, 3, "1 to 3"), (0, 3, "0 to 3")],
+    [
+        (0, None, "any number"),
+        (2, None, "at least 2"),
+        (1, 1, "exactly 1"),
+        (1, 3, "1 to 3"),
+        (0, 3, "0 to 3"),
+    ],
 )
 def test_limits_read_as_words(minimum: int, maximum: int | None, text: str) -> None:
     assert limits_in_words(minimum, maximum) == text

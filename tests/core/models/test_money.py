@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from strategies import currencies
-from tillpost.models.money import Amount, Currency, SignedAmount, exponent, format_money, to_major, to_minor
+from tillpost.models.money import (
+    Amount,
+    Currency,
+    SignedAmount,
+    exponent,
+    format_money,
+    to_major,
+    to_minor,
+)
 
 amounts = st.integers(-(10**12), 10**12)
 
@@ -45,7 +53,17 @@ def test_a_part_of_a_minor_unit_is_refused(amount: int, currency: str, tenths: i
 
 
 @pytest.mark.parametrize(
-    "word", ["NaN", "sNaN", "Infinity", "-Infinity", "1E+999999", "1E-999999", f"1.{'0' * 40}1", f"{'9' * 40}.001"]
+    "word",
+    [
+        "NaN",
+        "sNaN",
+        "Infinity",
+        "-Infinity",
+        "1E+999999",
+        "1E-999999",
+        f"1.{'0' * 40}1",
+        f"{'9' * 40}.001",
+    ],
 )
 def test_what_is_no_exact_amount_is_refused(word: str) -> None:
     with pytest.raises(ValueError, match="isn't a whole number of minor units"):

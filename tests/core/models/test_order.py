@@ -80,9 +80,18 @@ def test_another_content_has_another_fingerprint(order: Order) -> None:
         ({"lines": []}, "lines: must not be empty"),
         ({"priority": "high"}, "priority: isn't a field of it"),
         ({"lines": [LINE | {"size": "L"}]}, "lines[0].size: isn't a field of it"),
-        ({"lines": [LINE | {"quantity": 0}]}, "lines[0].quantity: Input should be greater than or equal to 1"),
-        ({"lines": [LINE, LINE | {"unit_price": 14.5}]}, "lines[1].unit_price: Input should be a valid integer"),
-        ({"lines": [LINE | {"unit_price": -1}]}, "lines[0].unit_price: Input should be greater than or equal to 0"),
+        (
+            {"lines": [LINE | {"quantity": 0}]},
+            "lines[0].quantity: Input should be greater than or equal to 1",
+        ),
+        (
+            {"lines": [LINE, LINE | {"unit_price": 14.5}]},
+            "lines[1].unit_price: Input should be a valid integer",
+        ),
+        (
+            {"lines": [LINE | {"unit_price": -1}]},
+            "lines[0].unit_price: Input should be greater than or equal to 0",
+        ),
         ({"tip": 1.0}, "tip: Input should be a valid integer"),
         (
             {"placed_at": "2026-11-23T11:52:07"},
@@ -93,9 +102,15 @@ def test_another_content_has_another_fingerprint(order: Order) -> None:
             "fulfilment.pickup.due_at: needs an offset, like 2026-11-23T19:00:00+11:00",
         ),
         ({"fulfilment": {"type": "delivery"}}, "fulfilment.delivery.address: is missing"),
-        ({"fulfilment": {"type": "dine_in", "table": ""}}, "fulfilment.dine_in.table: must not be empty"),
+        (
+            {"fulfilment": {"type": "dine_in", "table": ""}},
+            "fulfilment.dine_in.table: must not be empty",
+        ),
         ({"customer": {"name": " "}}, "customer.name: must not be empty"),
-        ({"tax": 5}, "tax: goes only with prices_include_tax false; here the prices hold the tax already"),
+        (
+            {"tax": 5},
+            "tax: goes only with prices_include_tax false; here the prices hold the tax already",
+        ),
         (
             {"discounts": [{"name": "ALL", "amount": 2711}]},
             "discounts: together they take off more than the lines cost",
@@ -103,7 +118,9 @@ def test_another_content_has_another_fingerprint(order: Order) -> None:
         ({"payments": []}, "payments: they add up to 0.00 AUD, but the order's total is 28.81 AUD"),
     ],
 )
-def test_a_faulty_order_is_refused_in_one_line_that_names_the_field(changes: dict[str, object], line: str) -> None:
+def test_a_faulty_order_is_refused_in_one_line_that_names_the_field(
+    changes: dict[str, object], line: str
+) -> None:
     assert refusal(**changes) == line
 
 
@@ -113,7 +130,14 @@ def test_an_id_must_fit_every_platforms_reference(bad: str) -> None:
 
 
 def test_an_address_reads_in_one_line() -> None:
-    whole = Address(line1="12/8 Wattle St", line2="Rear", city="Ultimo", region="NSW", postcode="2007", country="AU")
+    whole = Address(
+        line1="12/8 Wattle St",
+        line2="Rear",
+        city="Ultimo",
+        region="NSW",
+        postcode="2007",
+        country="AU",
+    )
     assert str(whole) == "12/8 Wattle St, Rear, Ultimo NSW 2007, AU"
     assert str(Address(line1="12 Wattle St")) == "12 Wattle St"
 
@@ -121,4 +145,7 @@ def test_an_address_reads_in_one_line() -> None:
 def test_lines_are_named_for_people_who_count_from_1() -> None:
     order = Order.model_validate(LUNCH)
     assert describe_lines(order, [1]) == ("BLT toastie (line 2)",)
-    assert describe_lines(order, [0, 1, 2, -1]) == ("Flat white, regular (line 1)", "BLT toastie (line 2)")
+    assert describe_lines(order, [0, 1, 2, -1]) == (
+        "Flat white, regular (line 1)",
+        "BLT toastie (line 2)",
+    )

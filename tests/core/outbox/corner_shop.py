@@ -1,7 +1,7 @@
 """A simulated Square store and its orders, for tests of the outbox: real HTTP, a real SQLite file, a real worker.
 
-Nothing waits longer here than a test may: the first retry comes after a moment, and a lease is short.
-"""
+Nothing waits longer here than a test may: the first retry comes after a moment, and a lease is
+short."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Simulated stores whose platforms tell by webhooks, signed as each platform signs them, for tests of the outbox.
 
-`Square` and `Kounta` are driven alike: an order is brought there, staff do something, and `told` gives the webhook that
-the platform sends of it, as the arguments of `Outbox.receive` after the connection's name.
-"""
+`Square` and `Kounta` are driven alike: an order is brought there, staff do something, and `told`
+gives the webhook that the platform sends of it, as the arguments of `Outbox.receive` after the
+connection's name."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ class Heard:
 
     @hookimpl
     def order_status_changed(self, order: Order | None, state: str, progress: str) -> None:
-        self.all.append(("order_status_changed", {"order": order, "state": state, "progress": progress}))
+        self.all.append(
+            ("order_status_changed", {"order": order, "state": state, "progress": progress})
+        )
 
     @hookimpl
     def order_rejected(self, order: Order | None, pos_order: object) -> None:
@@ -111,16 +113,22 @@ class Store(ABC):
 
     def connected(self, policy: Policy | None = None) -> Connected:
         """The connection to the store."""
-        return Connected(adapter_for(self.platform_name, dict(self.settings)), Options(policy=policy or Policy()))
+        return Connected(
+            adapter_for(self.platform_name, dict(self.settings)), Options(policy=policy or Policy())
+        )
 
     def processing(
         self, outbox: Outbox, heard: Heard | None = None, clock: Callable[[], float] = time.time
     ) -> Processor:
         """A worker that knows the store as "cafe"."""
         hooks = (heard,) if heard else ()
-        return Processor(outbox, connections=from_mapping({"cafe": self.connected()}), hooks=hooks, clock=clock)
+        return Processor(
+            outbox, connections=from_mapping({"cafe": self.connected()}), hooks=hooks, clock=clock
+        )
 
-    def receiver(self, outbox: Outbox, heard: Heard | None = None, clock: Callable[[], float] = time.time) -> Receiver:
+    def receiver(
+        self, outbox: Outbox, heard: Heard | None = None, clock: Callable[[], float] = time.time
+    ) -> Receiver:
         """What receives the store's webhooks."""
         hooks, known = (heard,) if heard else (), from_mapping({"cafe": self.connected()})
         made = outbox.receiver(connections=known, hooks=hooks, clock=clock)
@@ -163,17 +171,36 @@ class Square(Store):
     def order(self, order_id: str, **changes: Any) -> Order:
         return lunch(order_id, **changes)
 
-    def told(self, pos_id: str, *, event_id: str = "e1", url: str = HOOK, kind: str = "order.updated") -> Delivery:
+    def told(
+        self, pos_id: str, *, event_id: str = "e1", url: str = HOOK, kind: str = "order.updated"
+    ) -> Delivery:
         return self.event(kind, event_id=event_id, url=url, pos_id=pos_id)
 
     def event(
-        self, kind: str, *, event_id: str = "e1", url: str = HOOK, pos_id: str = "", at: float | None = None
+        self,
+        kind: str,
+        *,
+        event_id: str = "e1",
+        url: str = HOOK,
+        pos_id: str = "",
+        at: float | None = None,
     ) -> Delivery:
         """Any notification. `at` is when it was made, in epoch seconds."""
         made = datetime.fromtimestamp(time.time() if at is None else at, UTC).isoformat()
-        about = {"order_updated": {"order_id": pos_id, "location_id": self.simulator.settings.location_id}}
+        about = {
+            "order_updated": {
+                "order_id": pos_id,
+                "location_id": self.simulator.settings.location_id,
+            }
+        }
         data = {"type": "order", "id": pos_id, "object": about if pos_id else {}}
-        told = {"merchant_id": "M", "type": kind, "event_id": event_id, "created_at": made, "data": data}
+        told = {
+            "merchant_id": "M",
+            "type": kind,
+            "event_id": event_id,
+            "created_at": made,
+            "data": data,
+        }
         return self.signed(json.dumps(told).encode(), url)
 
     def signed(self, body: bytes, url: str = HOOK) -> Delivery:
@@ -189,7 +216,12 @@ class Kounta(Store):
         stand_ins = {"charge_products": {"surcharge": 9001, "delivery": 9002}, "tip_product": 9003}
         secret = simulator.settings.webhook_secret
         super().__init__(
-            simulator, "kounta", import_pace=0, webhook_secret=secret, look_after=(0.01, 0.02), **stand_ins
+            simulator,
+            "kounta",
+            import_pace=0,
+            webhook_secret=secret,
+            look_after=(0.01, 0.02),
+            **stand_ins,
         )
 
     def order(self, order_id: str, **changes: Any) -> Order:
@@ -214,11 +246,18 @@ class Generic(Store):
 
     def told(self, pos_id: str, *, event_id: str = "e1", url: str = HOOK) -> Delivery:
         stored = self.simulator.world.named(pos_id)
-        there = {"id": pos_id, "reference": stored.order.id, "state": stored.state, "progress": stored.progress}
+        there = {
+            "id": pos_id,
+            "reference": stored.order.id,
+            "state": stored.state,
+            "progress": stored.progress,
+        }
         told = {"kind": "order_changed", "event_id": event_id, "pos_id": pos_id, "pos_order": there}
         return self.signed(json.dumps(told).encode(), url)
 
-    def refused(self, pos_id: str, kind: str, detail: str = "no longer sold", event_id: str = "e1") -> Delivery:
+    def refused(
+        self, pos_id: str, kind: str, detail: str = "no longer sold", event_id: str = "e1"
+    ) -> Delivery:
         """The POS refuses an order that it had taken."""
         error = {"kind": kind, "detail": detail}
         told = {"kind": "order_refused", "event_id": event_id, "pos_id": pos_id, "error": error}
@@ -227,7 +266,9 @@ class Generic(Store):
     def signed(self, body: bytes, url: str = HOOK) -> Delivery:
         stamp, target = str(int(time.time())), url.removeprefix("https://shop.example")
         text = "\n".join((stamp, "POST", target, "", hashlib.sha256(body).hexdigest()))
-        made = hmac.new(self.simulator.settings.signing_key.encode(), text.encode(), hashlib.sha256).hexdigest()
+        made = hmac.new(
+            self.simulator.settings.signing_key.encode(), text.encode(), hashlib.sha256
+        ).hexdigest()
         return {"Tillpost-Timestamp": stamp, "Tillpost-Signature": made}, body, url
 
 

@@ -4,10 +4,10 @@
     site = Site(database, shop, life)                # one process: its outbox, its worker
     site.add(order); site.work()                     # raises Stopped at that step
 
-A step is a moment at which a process can die so that it shows: before and after each transaction that writes, before
-each request and after the platform has carried it out. Once it has ended, a life writes and sends nothing more.
-Waits move the clock on, the shop's as well, instead of passing. A plugin of the suite: see `conftest`.
-"""
+A step is a moment at which a process can die so that it shows: before and after each transaction
+that writes, before each request and after the platform has carried it out. Once it has ended, a
+life writes and sends nothing more. Waits move the clock on, the shop's as well, instead of passing.
+A plugin of the suite: see `conftest`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Stopped(BaseException):
 
 
 @dataclass
-class Life:
+class Heartbeat:
     """A process's life: it ends at the step numbered `at`, or never. `steps` counts those that it has made."""
 
     at: int | None = None
@@ -74,7 +74,7 @@ def unsynced(url: str) -> Database:
 class MortalDatabase(Database):
     """A database whose user may end before and after each transaction. It shares the connections of another one."""
 
-    def __init__(self, database: Database, life: Life) -> None:
+    def __init__(self, database: Database, life: Heartbeat) -> None:
         vars(self).update(vars(database))
         self.life = life
 
@@ -89,7 +89,7 @@ class MortalDatabase(Database):
 class MortalTransport(httpx.BaseTransport):
     """A way to a platform whose user may end before each request, and before its answer has come."""
 
-    def __init__(self, inner: httpx.BaseTransport, life: Life) -> None:
+    def __init__(self, inner: httpx.BaseTransport, life: Heartbeat) -> None:
         self._inner = inner
         self._life = life
 
@@ -127,19 +127,27 @@ class Shop:
     policy: Policy = field(default_factory=lambda: Policy(import_cooldown=0))
     settings: OutboxSettings = field(default_factory=lambda: OutboxSettings(lease=3600.0))
 
-    def connected(self, life: Life) -> Connected:
+    def connected(self, life: Heartbeat) -> Connected:
         """Return the connection of one process."""
         client = httpx.Client(transport=MortalTransport(self.answering(), life), trust_env=False)
-        return Connected(self.adapter(), Options(policy=self.policy, clock=self.clock), http_client=client)
+        return Connected(
+            self.adapter(), Options(policy=self.policy, clock=self.clock), http_client=client
+        )
 
 
-def shop_of(simulator: Simulator, adapter: Callable[[], Adapter[Any]], twist: Twist = untouched, **more: Any) -> Shop:
+def shop_of(
+    simulator: Simulator, adapter: Callable[[], Adapter[Any]], twist: Twist = untouched, **more: Any
+) -> Shop:
     """Return the shop that a simulator plays; its clock goes along with the shop's."""
 
-    def twisted(request: httpx.Request, number: int, carry_out: Callable[[], httpx.Response]) -> httpx.Response:
+    def twisted(
+        request: httpx.Request, number: int, carry_out: Callable[[], httpx.Response]
+    ) -> httpx.Response:
         if simulator.down():
             answer = simulator.failure(503)
-            return httpx.Response(503, headers={"Content-Type": answer.content_type}, content=answer.body)
+            return httpx.Response(
+                503, headers={"Content-Type": answer.content_type}, content=answer.body
+            )
         return twist(request, number, carry_out)
 
     shop = Shop(lambda: InProcess(simulator, twisted), adapter, **more)
@@ -157,13 +165,13 @@ class Site:
         self,
         database: Database,
         shop: Shop,
-        life: Life | None = None,
+        life: Heartbeat | None = None,
         connection: str = "cafe",
         hooks: Iterable[object] = (),
     ) -> None:
-        life = life or Life()
+        life = life or Heartbeat()
         self.shop, self.connection, self.clock = shop, connection, shop.clock
-        self.database = MortalDatabase(database, Life())
+        self.database = MortalDatabase(database, Heartbeat())
         self.outbox = Outbox("sqlite:///nowhere.db", settings=shop.settings)
         self.outbox.database, self.outbox.store = self.database, Store(self.database, shop.settings)
         self.processor = Processor(
@@ -196,7 +204,11 @@ class Site:
     def bury_others(self) -> int:
         """Take everybody else for dead, and return how many orders they had in hand."""
         store, mine = self.processor.store, self.processor._life.worker  # pyright: ignore[reportPrivateUsage]
-        return sum(store.bury(name, beat, self.clock()) for name, beat in store.beats().items() if name != mine)
+        return sum(
+            store.bury(name, beat, self.clock())
+            for name, beat in store.beats().items()
+            if name != mine
+        )
 
     def end(self) -> None:
         """End: properly while alive; a dead process only gives back what it had of this machine."""
@@ -206,13 +218,13 @@ class Site:
             self.processor.tills.close()
 
 
-def every_step(run: Callable[[Life, int], None], most: int = 400) -> int:
+def every_step(run: Callable[[Heartbeat, int], None], most: int = 400) -> int:
     """Call `run` with a life that ends at step 0, then at step 1 and so on, up to one that ends by itself.
 
     Returns how many steps that is.
     """
     for number in itertools.count():
-        life = Life(at=number)
+        life = Heartbeat(at=number)
         run(life, number)
         if not life.over:
             return number
@@ -233,9 +245,9 @@ def until_stopped(act: Callable[[], object], *then: Callable[[], object]) -> Non
 class Counter:
     """The platform in memory of `stand_in`, behind httpx.
 
-    `down`: it answers 503; `tokens`: those that it honours; `instead`: what it answers first, having done nothing.
-    `loses`: so many answers to what changes something get lost; `hides`: a search finds nothing yet.
-    """
+    `down`: it answers 503; `tokens`: those that it honours; `instead`: what it answers first,
+    having done nothing. `loses`: so many answers to what changes something get lost; `hides`: a
+    search finds nothing yet."""
 
     platform: Platform = field(default_factory=Platform)
     tokens: set[str] = field(default_factory=lambda: {"token-0"})
@@ -256,7 +268,9 @@ class Counter:
             return _http(refusal(401, "REVOKED"))
         if self.hides and request.url.path.startswith("/search/"):
             return _http(success({"orders": []}))
-        answer = self.platform.answer(Request(request.method, request.url.path, nothing, request.read()))
+        answer = self.platform.answer(
+            Request(request.method, request.url.path, nothing, request.read())
+        )
         if self.loses and request.method == "POST":
             self.loses -= 1
             raise httpx.ReadTimeout("late")

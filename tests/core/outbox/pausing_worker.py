@@ -1,8 +1,8 @@
 """A worker in a process of its own that stops itself once (SIGSTOP), in the middle of an order. Run by tests.
 
-`WORKER` in the environment says over which store, for which shop and where: `intent` (the intent of a create is on
-disk), `check` (it has made sure of its right to send, and nothing has left yet), or nowhere. It ends when it is idle.
-"""
+`WORKER` in the environment says over which store, for which shop and where: `intent` (the intent of
+a create is on disk), `check` (it has made sure of its right to send, and nothing has left yet), or
+nowhere. It ends when it is idle."""
 
 from __future__ import annotations
 
@@ -26,9 +26,13 @@ LEASE = 1.0
 """In seconds: so long after a worker was paused another takes its orders over."""
 
 
-def start(url: str, platform: str, settings: Mapping[str, object], where: str = "") -> subprocess.Popen[bytes]:
+def start(
+    url: str, platform: str, settings: Mapping[str, object], where: str = ""
+) -> subprocess.Popen[bytes]:
     """Start a worker."""
-    told = json.dumps({"url": url, "platform": platform, "settings": dict(settings), "where": where})
+    told = json.dumps(
+        {"url": url, "platform": platform, "settings": dict(settings), "where": where}
+    )
     return subprocess.Popen([sys.executable, __file__], env={**os.environ, "WORKER": told})
 
 
@@ -51,7 +55,9 @@ class Pausing(Processor):
 
     def keep(self, claim: Claim, happened: Sequence[tuple[Event, Transcript | None]]) -> None:
         super().keep(claim, happened)
-        if any(isinstance(event, Intended) and event.effect is Effect.CREATE for event, _ in happened):
+        if any(
+            isinstance(event, Intended) and event.effect is Effect.CREATE for event, _ in happened
+        ):
             self._stop_at("intent")
 
     def check(self, claim: Claim) -> None:
@@ -72,7 +78,10 @@ def main() -> None:
     def connected(_: str) -> Connected:
         return Connected(adapter_for(told["platform"], dict(told["settings"])))
 
-    with Outbox(told["url"], settings=settings) as outbox, Pausing(outbox, connections=connected) as processor:
+    with (
+        Outbox(told["url"], settings=settings) as outbox,
+        Pausing(outbox, connections=connected) as processor,
+    ):
         processor.where = told["where"]
         Worker(processor).run(until_idle=True)
 

@@ -27,7 +27,12 @@ def main(url: str, connection: str, start: str) -> None:
         except PosError as error:
             print(type(error).__name__, flush=True)
         else:
-            print("ready" if readiness.ready else "; ".join(f.text for f in readiness.findings if not f.ok), flush=True)
+            print(
+                "ready"
+                if readiness.ready
+                else "; ".join(f.text for f in readiness.findings if not f.ok),
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

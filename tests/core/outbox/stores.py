@@ -84,19 +84,27 @@ class Heard:
 
     @hookimpl
     def store_availability_changed(self, connection: str, availability: object) -> None:
-        self.all.append(("store_availability_changed", {"connection": connection, "availability": availability}))
+        self.all.append(
+            ("store_availability_changed", {"connection": connection, "availability": availability})
+        )
 
     @hookimpl
     def order_failed(self, connection: str, order: object, error: object) -> None:
-        self.all.append(("order_failed", {"connection": connection, "order": order, "error": error}))
+        self.all.append(
+            ("order_failed", {"connection": connection, "order": order, "error": error})
+        )
 
     @hookimpl
     def menu_imported(self, connection: str, menu: object, changes: object) -> None:
-        self.all.append(("menu_imported", {"connection": connection, "menu": menu, "changes": changes}))
+        self.all.append(
+            ("menu_imported", {"connection": connection, "menu": menu, "changes": changes})
+        )
 
     @hookimpl
     def menu_import_held(self, connection: str, menu: object, changes: object) -> None:
-        self.all.append(("menu_import_held", {"connection": connection, "menu": menu, "changes": changes}))
+        self.all.append(
+            ("menu_import_held", {"connection": connection, "menu": menu, "changes": changes})
+        )
 
 
 @contextmanager
@@ -110,7 +118,9 @@ def processing(
 ) -> Generator[Processor]:
     """A worker that knows the toy platform as `cafe`, beside other `connections`."""
     known = {"cafe": Connected(server.adapter()), **connections}
-    with Processor(outbox, connections=from_mapping(known), hooks=(heard,) if heard else (), clock=clock) as processor:
+    with Processor(
+        outbox, connections=from_mapping(known), hooks=(heard,) if heard else (), clock=clock
+    ) as processor:
         yield processor
 
 

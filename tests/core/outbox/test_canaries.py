@@ -22,7 +22,7 @@ from tillpost.outbox.connections.credentials import Grant
 from tillpost.outbox.connections.encryption import new_key
 from tillpost.outbox.operations.connections import Connections
 from tillpost.outbox.operations.diagnosis import diagnose_order
-from tillpost.outbox.operations.orders import ActError, Desk
+from tillpost.outbox.operations.orders import ActError, OrderOperations
 from tillpost.outbox.operations.status import overview
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
 from tillpost.testing.world import World
@@ -39,7 +39,9 @@ def world(request: pytest.FixtureRequest) -> Iterator[World[Any]]:
 
 
 @pytest.fixture
-def known(world: World[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connections]:
+def known(
+    world: World[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Connections]:
     """A store that was connected here, with all the secrets that its platform has."""
     monkeypatch.setenv("TILLPOST_KEY", new_key())
     renewal = world.renewal() if "refresh" in world.adapter.capabilities() else {}
@@ -64,12 +66,15 @@ def rush(known: Connections, world: World[Any]) -> Generator[object]:
         with pytest.raises(WebhookError) as refused:
             outbox.receive("cafe", headers, b'{"id": 1}', "https://shop.example/hooks/cafe")
         yield str(refused.value)
-    desk = Desk(outbox, "mia")
+    desk = OrderOperations(outbox, "mia")
     for number in range(4):
         order_id = f"ord-{number}"
         yield desk.export(order_id)
         yield diagnose_order(outbox, order_id).model_dump(mode="json")
-        yield [asdict(entry.event) | {"exchange": repr(entry.exchange)} for entry in outbox.entries(order_id)]
+        yield [
+            asdict(entry.event) | {"exchange": repr(entry.exchange)}
+            for entry in outbox.entries(order_id)
+        ]
         for act in (desk.accept, desk.resubmit, desk.manual, desk.cancel):
             try:
                 yield repr(act(order_id))

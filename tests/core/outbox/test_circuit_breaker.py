@@ -80,10 +80,17 @@ def test_the_evidence_tells_what_the_provider_needs_and_is_bounded() -> None:
         circuit = circuit.failed(failure(number), NOW + number, THRESHOLD, FIRST)
     last = circuit.outage().evidence[-1]
     assert len(circuit.evidence) == MOST_EVIDENCE
-    assert (last.at, last.kind, last.status_code, last.request_id) == (NOW + 24, "OutageError", 503, "req-24")
+    assert (last.at, last.kind, last.status_code, last.request_id) == (
+        NOW + 24,
+        "OutageError",
+        503,
+        "req-24",
+    )
 
 
-courses = st.lists(st.tuples(st.sampled_from(["failed", "passed", "probing"]), st.floats(0, 100)), max_size=60)
+courses = st.lists(
+    st.tuples(st.sampled_from(["failed", "passed", "probing"]), st.floats(0, 100)), max_size=60
+)
 
 
 @given(courses, st.integers(1, 10), st.integers(1, 50))
@@ -109,7 +116,12 @@ def test_whatever_happens_it_keeps_its_bounds_and_survives_the_store(
 
 @pytest.mark.parametrize(
     ("status", "applied", "unreached"),
-    [(None, Applied.NO, True), (None, Applied.MAYBE, False), (503, Applied.NO, False), (503, Applied.MAYBE, False)],
+    [
+        (None, Applied.NO, True),
+        (None, Applied.MAYBE, False),
+        (503, Applied.NO, False),
+        (503, Applied.MAYBE, False),
+    ],
 )
 def test_a_platform_is_unreached_when_no_connection_came_about(
     status: int | None, applied: Applied, unreached: bool
@@ -125,7 +137,10 @@ SINCE = NOW - 300
     [
         ((), Whose.UNKNOWN),
         ((Reach("square", 0.0, NOW),), Whose.UNKNOWN),  # another store of the same platform
-        ((Reach("kounta", SINCE - 1, 0.0),), Whose.UNKNOWN),  # our own network may have failed since
+        (
+            (Reach("kounta", SINCE - 1, 0.0),),
+            Whose.UNKNOWN,
+        ),  # our own network may have failed since
         ((Reach("kounta", SINCE + 1, 0.0),), Whose.PLATFORM),
         ((Reach("square", SINCE + 1, 0.0),), Whose.PLATFORM),
         ((Reach("kounta", SINCE - 9, SINCE - 5),), Whose.OURS),  # it has failed since just before
@@ -142,4 +157,7 @@ def test_while_an_outage_lasts_nobody_is_accused_by_what_was_so_before_it(
 
 
 def test_a_platform_that_has_answered_meanwhile_is_at_fault_itself() -> None:
-    assert whose_fault(Reach("square", NOW, NOW - 1), SINCE, [Reach("kounta", 0.0, NOW)]) is Whose.PLATFORM
+    assert (
+        whose_fault(Reach("square", NOW, NOW - 1), SINCE, [Reach("kounta", 0.0, NOW)])
+        is Whose.PLATFORM
+    )

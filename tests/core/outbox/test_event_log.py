@@ -26,7 +26,9 @@ def at_info(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "tillpost.outbox")
 
 
-def test_an_order_that_arrives_is_one_line(shop: Shop, shop_outbox: Outbox, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_order_that_arrives_is_one_line(
+    shop: Shop, shop_outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
     shop_outbox.add(lunch(), connection="cafe")
     work_off(shop_outbox, {"cafe": connected(shop)})
     (line,) = lines(caplog)
@@ -40,22 +42,30 @@ def test_an_outage_and_its_end_are_told_once_each_among_the_orders_that_wait(
     shop: Shop, shop_outbox: Outbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     down = Fault(kind=FaultKind.SERVER_ERROR, status=503)
-    shop.simulator.set_faults(FaultPlan(rules=(FaultRule(fault=down, times=QUICK.outage_after + 1),)))
+    shop.simulator.set_faults(
+        FaultPlan(rules=(FaultRule(fault=down, times=QUICK.outage_after + 1),))
+    )
     for number in range(4):
         shop_outbox.add(lunch(f"ord-{number}"), connection="the corner cafe")
     work_off(shop_outbox, {"the corner cafe": connected(shop)})
     said = lines(caplog)
     assert said.count('outage_began connection="the corner cafe"') == 1
     assert said.count('outage_ended connection="the corner cafe"') == 1
-    assert any("state=due waits_for=retry due_in=" in line and "error=OutageError" in line for line in said)
+    assert any(
+        "state=due waits_for=retry due_in=" in line and "error=OutageError" in line for line in said
+    )
 
 
-def test_no_line_holds_what_a_customer_wrote(shop: Shop, shop_outbox: Outbox, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_line_holds_what_a_customer_wrote(
+    shop: Shop, shop_outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
     order = lunch()
     shop.simulator.remove_variation("5312")
     shop_outbox.add(order, connection="cafe")
     work_off(shop_outbox, {"cafe": connected(shop)})
-    told = "\n".join(lines(caplog)) + json.dumps([getattr(record, "decision", None) for record in caplog.records])
+    told = "\n".join(lines(caplog)) + json.dumps(
+        [getattr(record, "decision", None) for record in caplog.records]
+    )
     assert "error=MenuError" in told
     assert "menu_imported connection=cafe" in told
     customer = order.customer

@@ -12,7 +12,7 @@ import pytest
 from core.outbox.corner_shop import lunch
 from tillpost import ConfigError, Outbox
 from tillpost.models.order import Pickup
-from tillpost.outbox import ConnectionOptions, OutboxSettings, StoreError
+from tillpost.outbox import ConnectionOptions, DatabaseError, OutboxSettings
 from tillpost.outbox.delivery.tills import FromFile, Tills
 from tillpost.outbox.settings import load_settings
 
@@ -33,7 +33,9 @@ def test_without_a_file_the_defaults_hold() -> None:
     assert Path("tillpost.db").exists()
 
 
-def test_the_database_is_the_calls_then_the_environments_then_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_database_is_the_calls_then_the_environments_then_the_files(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     Path("tillpost.toml").write_text('[outbox]\ndb = "sqlite:///of-the-file.db"\n')
     named: list[str] = []
     for url, variable in (
@@ -60,7 +62,10 @@ def test_a_setting_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("[outbox]\nthreads = 0", "tillpost.toml: [outbox] threads: Input should be greater than or equal to 1"),
+        (
+            "[outbox]\nthreads = 0",
+            "tillpost.toml: [outbox] threads: Input should be greater than or equal to 1",
+        ),
         ("[outbox]\nthreds = 1", "tillpost.toml: [outbox] threds: isn't a field of it"),
         ("outbox = 3", "tillpost.toml: outbox must be a table: [outbox]"),
         (
@@ -84,13 +89,17 @@ def test_a_wrong_setting_is_one_line_that_names_it(text: str, line: str) -> None
     assert "\n" not in str(wrong.value)
 
 
-@pytest.mark.parametrize("url", ["orders.db", "mysql://cafe:hush@h/x", "sqlite://", "postgresql://cafe:hush@h:port/x"])
-def test_a_wrong_url_is_one_line_that_says_where_it_stands(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "url", ["orders.db", "mysql://cafe:hush@h/x", "sqlite://", "postgresql://cafe:hush@h:port/x"]
+)
+def test_a_wrong_url_is_one_line_that_says_where_it_stands(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Path("tillpost.toml").write_text(f'[outbox]\ndb = "{url}"\n')
-    with pytest.raises(StoreError) as in_file:
+    with pytest.raises(DatabaseError) as in_file:
         Outbox.from_config()
     monkeypatch.setenv("TILLPOST_DB", url)
-    with pytest.raises(StoreError) as in_environment:
+    with pytest.raises(DatabaseError) as in_environment:
         Outbox.from_config()
     assert str(in_file.value).startswith("[outbox] db: ")
     assert str(in_environment.value).startswith("TILLPOST_DB: ")
@@ -107,7 +116,11 @@ def test_a_file_that_was_named_must_be_there() -> None:
 def test_what_a_connection_leaves_out_the_outbox_says() -> None:
     settings = OutboxSettings(concurrency=9, lead=60)
     own = ConnectionOptions(sync_at="10:30", time_zone="Australia/Sydney", lead=5)
-    assert (settings.of(own).concurrency, settings.of(own).lead, settings.of(own).sync_at) == (9, 5, "10:30")
+    assert (settings.of(own).concurrency, settings.of(own).lead, settings.of(own).sync_at) == (
+        9,
+        5,
+        "10:30",
+    )
     assert (settings.of(None).concurrency, settings.of(None).lead) == (9, 60)
 
 
@@ -138,7 +151,9 @@ def test_a_scheduled_order_goes_as_long_before_as_its_connection_says() -> None:
 def test_the_outbox_is_imported_from_tillpost_and_only_when_it_is_asked_for() -> None:
     loaded = "'sqlalchemy' in sys.modules"
     program = f"import sys, tillpost; print({loaded}); print(tillpost.Outbox.__name__, {loaded})"
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
     assert ended.stdout.split() == ["False", "Outbox", "True"]
 
 
@@ -153,5 +168,7 @@ try:
 except ModuleNotFoundError as missing:
     print(missing)
 """
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
     assert ended.stdout == "the outbox needs sqlalchemy: pip install 'tillpost[outbox]'\n"

@@ -1,8 +1,8 @@
 """Whatever comes in whatever sequence, the promises hold: never twice, never half, never lost, never silently.
 
-Hypothesis draws orders, deaths, outages, lost answers, drifting menus, revoked tokens and clocks that are set, against
-the platforms in memory of `stand_in`, one with keys and one without, over a real store.
-"""
+Hypothesis draws orders, crash_count, outages, lost answers, drifting menus, revoked tokens and
+clocks that are set, against the platforms in memory of `stand_in`, one with keys and one without,
+over a real store."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from core.outbox.killing import Counter, Life, Site, Stopped, ready, unsynced
+from core.outbox.killing import Counter, Heartbeat, Site, Stopped, ready, unsynced
 from core.stand_in import Hits, Keyed, Keyless, StandInSettings, an_order
 from tillpost import Order, OrderError, Policy
 from tillpost.adapter.base import Found
@@ -28,8 +28,8 @@ from tillpost.models.order import PosOrder
 from tillpost.outbox import OrderState, OutboxSettings, StoredOrder
 from tillpost.outbox.db.database import Database
 from tillpost.outbox.orders.claims import Claim
-from tillpost.outbox.worker.maintenance import Tending
-from tillpost.outbox.worker.order_monitor import Watching
+from tillpost.outbox.worker.maintenance import Maintenance
+from tillpost.outbox.worker.order_monitor import OrderMonitor
 
 ITEMS = {"i1": ("S1", 1000), "i2": ("S2", 1234), "i3": ("S3", 777), "i4": ("S4", 50)}
 """What is sold at first. No two sums of few items are the same, so a total tells what was made."""
@@ -45,7 +45,11 @@ class KeylessWithTotals(Keyless):
 
     def find(self, order: Order, since: float | None) -> Exchange[Found]:
         hits = yield from ask(Request("GET", f"/search/{order.id}", reading(Hits)))
-        return PosOrder(id=hits.orders[0].id, reference=order.id, total=hits.orders[0].total) if hits.orders else None
+        return (
+            PosOrder(id=hits.orders[0].id, reference=order.id, total=hits.orders[0].total)
+            if hits.orders
+            else None
+        )
 
 
 class Machine(RuleBasedStateMachine):
@@ -67,7 +71,7 @@ class Machine(RuleBasedStateMachine):
         self.shop = self.counter.shop(self.kind, policy=POLICY, settings=SETTINGS)
         self.shop.adapter = lambda: self.kind(StandInSettings.model_validate(self.credentials))
         self.orders: dict[str, Order] = {}
-        self.in_hand: list[tuple[Site, Claim]] = []
+        self.in_flight: list[tuple[Site, Claim]] = []
         self.ids = 0
         self.site = self.begin()
 
@@ -79,7 +83,7 @@ class Machine(RuleBasedStateMachine):
 
     def begin(self) -> Site:
         """Start a worker, which takes all others for dead."""
-        self.life = Life()
+        self.life = Heartbeat()
         return Site(self.database, self.shop, self.life)
 
     def die(self) -> None:
@@ -169,18 +173,18 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def take_in_hand(self) -> None:
         """A worker that is paused right after it has taken orders in hand."""
-        self.in_hand += [(self.site, claim) for claim in self.site.processor.claim(2)]
+        self.in_flight += [(self.site, claim) for claim in self.site.processor.claim(2)]
 
-    @precondition(lambda self: self.in_hand)
+    @precondition(lambda self: self.in_flight)
     @rule()
     def another_takes_over(self) -> None:
         """It isn't dead, as all think, and may go on one day."""
         self.site = self.begin()
 
-    @precondition(lambda self: self.in_hand)
+    @precondition(lambda self: self.in_flight)
     @rule()
     def go_on_with_what_is_in_hand(self) -> None:
-        site, claim = self.in_hand.pop(0)
+        site, claim = self.in_flight.pop(0)
         try:
             site.processor.handle(claim)
         except Stopped:
@@ -189,7 +193,7 @@ class Machine(RuleBasedStateMachine):
     @rule(steps=st.none() | st.integers(0, 6))
     def watch(self, steps: int | None) -> None:
         """Ask the platform for orders whose time has come, and tell of what nobody sees; perhaps die at it."""
-        watching = Watching(self.site.processor)
+        watching = OrderMonitor(self.site.processor)
         with self.dying_after(steps):
             for chore in (watching.look, watching.tell_unseen, watching.escalate):
                 chore()
@@ -222,7 +226,9 @@ class Machine(RuleBasedStateMachine):
     def give_an_item_another_id(self, sku: str) -> None:
         self.take_off(sku)
         self.ids += 1
-        self.counter.platform.items[f"i{self.ids + 10}"] = next(item for item in ITEMS.values() if item[0] == sku)
+        self.counter.platform.items[f"i{self.ids + 10}"] = next(
+            item for item in ITEMS.values() if item[0] == sku
+        )
 
     @rule(sku=st.sampled_from(["S1", "S2", "S3"]), price=st.integers(1, 3))
     def change_a_price(self, sku: str, price: int) -> None:
@@ -230,7 +236,11 @@ class Machine(RuleBasedStateMachine):
         self.ids += 1
         self.counter.platform.items[f"i{self.ids + 10}"] = (sku, 2000 + price)
 
-    @rule(skus=st.lists(st.sampled_from(["S1", "S2", "S3", "S4"]), min_size=1, max_size=4, unique=True))
+    @rule(
+        skus=st.lists(
+            st.sampled_from(["S1", "S2", "S3", "S4"]), min_size=1, max_size=4, unique=True
+        )
+    )
     def take_items_off(self, skus: list[str]) -> None:
         """More than one, and the brake holds the import."""
         for sku in skus:
@@ -270,7 +280,11 @@ class Machine(RuleBasedStateMachine):
 
     def made(self, order: Order) -> list[dict[str, Any]]:
         """What the platform has of an order and hasn't cancelled."""
-        return [o for o in self.counter.platform.orders.values() if o["ref"] == order.id and o["state"] == "OPEN"]
+        return [
+            o
+            for o in self.counter.platform.orders.values()
+            if o["ref"] == order.id and o["state"] == "OPEN"
+        ]
 
     @invariant()
     def never_twice(self) -> None:
@@ -310,7 +324,7 @@ class Machine(RuleBasedStateMachine):
         try:
             self.end_well()
         finally:
-            for site in (self.site, *(site for site, _ in self.in_hand)):
+            for site in (self.site, *(site for site, _ in self.in_flight)):
                 site.end()
             self.database.close()
             self.directory.cleanup()
@@ -320,7 +334,7 @@ class Machine(RuleBasedStateMachine):
         self.die()
         self.counter.tokens.add(f"token-{self.token}")
         self.site.outbox.resume("cafe")
-        Tending(self.site.processor).tend()
+        Maintenance(self.site.processor).tend()
         self.site.work()
         for order_id in self.orders:
             stored = self.site.outbox.get(order_id)
@@ -333,14 +347,18 @@ class Machine(RuleBasedStateMachine):
 
     def half_done(self) -> list[dict[str, Any]]:
         """What is at the platform where staff can't see it, but for orders set aside for a person as too deadly."""
-        return [made for made in self.counter.platform.half_done() if not self.is_set_aside(made["ref"])]
+        return [
+            made for made in self.counter.platform.half_done() if not self.is_set_aside(made["ref"])
+        ]
 
     def is_set_aside(self, order_id: str) -> bool:
         """Whether so many workers in a row died with an order that nobody touches it, and a person is told."""
         stored = self.site.outbox.get(order_id)
         assert stored
         error = stored.error
-        return bool(error and error.outcome is Outcome.UNKNOWN and "workers in a row died" in error.detail)
+        return bool(
+            error and error.outcome is Outcome.UNKNOWN and "workers in a row died" in error.detail
+        )
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -16,7 +16,17 @@ from core.both import Kind, connected
 from core.conftest import QUICK, Opening
 from core.toy import ToyItem, lost_order, toy_menu, toy_order
 from core.toy_server import ToyServer, refuse
-from tillpost import AsyncTill, ConfigError, Menu, MenuError, Order, PosError, PosOrder, Till, hookimpl
+from tillpost import (
+    AsyncTill,
+    ConfigError,
+    Menu,
+    MenuError,
+    Order,
+    PosError,
+    PosOrder,
+    Till,
+    hookimpl,
+)
 from tillpost.client.base import Options
 from tillpost.menus.diff import MenuChanges
 from tillpost.plugins.manager import Hooks, adapter_named, adapters, broken, installed
@@ -50,7 +60,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Instal
         info.mkdir()
         (info / "entry_points.txt").write_text(f"[tillpost]\n{name} = {module}\n")
         if metadata:
-            (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package or module}\nVersion: 1.2\n")
+            (info / "METADATA").write_text(
+                f"Metadata-Version: 2.1\nName: {package or module}\nVersion: 1.2\n"
+            )
         importlib.invalidate_caches()
         installed.cache_clear()
 
@@ -72,7 +84,9 @@ def test_a_strangers_adapter_is_found_in_the_very_way_that_the_bundled_ones_are(
     found = adapters()
     assert (found["bistro"].package, found["bistro"].version) == ("tillpost-bistro", "1.2")
     assert found["square"].package == "tillpost"
-    till = connected(kind, "bistro", base_url=server.url, access_token="toy-access-token-1", policy=QUICK)
+    till = connected(
+        kind, "bistro", base_url=server.url, access_token="toy-access-token-1", policy=QUICK
+    )
     assert till.submit(toy_order()).id == "o1"
     assert till.till.platform == "bistro"
     assert "cancel" in till.till.capabilities
@@ -92,7 +106,10 @@ def test_an_unknown_platform_lists_those_installed_in_one_line(install: Install)
 @pytest.mark.parametrize(
     ("source", "why"),
     [
-        ("import no_such_module_at_all", "ModuleNotFoundError: No module named 'no_such_module_at_all'"),
+        (
+            "import no_such_module_at_all",
+            "ModuleNotFoundError: No module named 'no_such_module_at_all'",
+        ),
         ("raise RuntimeError('two\\nlines')", "RuntimeError: two lines"),
         ("raise SystemExit(3)", "SystemExit: 3"),
         ("def (", "SyntaxError: "),
@@ -116,13 +133,17 @@ def test_a_plugin_that_cannot_be_loaded_is_reported_by_name_and_stops_no_other(
         adapter_named("nowhere")
 
 
-def test_a_damaged_installation_is_reported_by_its_module(install: Install, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_installation_is_reported_by_its_module(
+    install: Install, caplog: pytest.LogCaptureFixture
+) -> None:
     install("broken", "raise ValueError", metadata=False)
     assert "square" in adapters()
     assert "plugin 'broken' (plugin_broken) can't be loaded" in caplog.text
 
 
-@pytest.mark.parametrize("body", ["raise ValueError('no')", "return None", "return 7", "return ['bistro']"])
+@pytest.mark.parametrize(
+    "body", ["raise ValueError('no')", "return None", "return 7", "return ['bistro']"]
+)
 def test_a_plugin_that_fails_to_bring_its_adapters_stops_no_other(
     install: Install, caplog: pytest.LogCaptureFixture, body: str
 ) -> None:
@@ -148,7 +169,9 @@ def test_of_two_plugins_of_one_name_the_second_is_reported(install: Install) -> 
     assert "has that name already" in broken()["bistro"]
 
 
-def test_a_plugin_that_is_removed_while_the_program_runs_stays_until_it_ends(install: Install, tmp_path: Path) -> None:
+def test_a_plugin_that_is_removed_while_the_program_runs_stays_until_it_ends(
+    install: Install, tmp_path: Path
+) -> None:
     install("bistro", ADAPTER)
     assert "bistro" in adapters()
     (tmp_path / "plugin_bistro-1.2.dist-info" / "entry_points.txt").unlink()
@@ -178,7 +201,9 @@ class Listener:
 
     @hookimpl
     def order_submitted(self, connection: str, order: Order, pos_order: PosOrder) -> None:
-        self.told.append(("order_submitted", {"connection": connection, "order": order, "pos_order": pos_order}))
+        self.told.append(
+            ("order_submitted", {"connection": connection, "order": order, "pos_order": pos_order})
+        )
 
     @hookimpl
     def order_failed(self, error: PosError) -> None:
@@ -233,7 +258,9 @@ def options(*hooks: object, name: str = "cafe-42") -> Options:
     return Options(name=name, policy=QUICK, hooks=hooks)
 
 
-def test_hooks_are_told_what_happened_in_the_words_that_they_ask_for(opening: Opening, server: ToyServer) -> None:
+def test_hooks_are_told_what_happened_in_the_words_that_they_ask_for(
+    opening: Opening, server: ToyServer
+) -> None:
     listener = Listener()
     pos_order = opening(server.adapter(), options(listener)).submit(toy_order())
     assert listener.told == [
@@ -241,7 +268,9 @@ def test_hooks_are_told_what_happened_in_the_words_that_they_ask_for(opening: Op
     ]
 
 
-def test_a_connection_without_a_name_goes_by_its_platform(opening: Opening, server: ToyServer) -> None:
+def test_a_connection_without_a_name_goes_by_its_platform(
+    opening: Opening, server: ToyServer
+) -> None:
     listener = Listener()
     opening(server.adapter(), options(listener, name="")).submit(toy_order())
     assert listener.told[0][1]["connection"] == "toy"
@@ -277,7 +306,9 @@ def test_a_plugins_hook_is_called_beside_those_handed_in(
     listener = Listener()
     opening(server.adapter(), options(listener)).submit(toy_order())
     assert len(listener.told) == 1
-    assert [record.getMessage() for record in caplog.records if record.name == "alerts"] == ["ord-1"]
+    assert [record.getMessage() for record in caplog.records if record.name == "alerts"] == [
+        "ord-1"
+    ]
 
 
 @pytest.mark.parametrize("kind", ["async"])
@@ -298,7 +329,9 @@ def test_an_async_hook_is_refused_under_till_with_a_line_in_the_log(
     assert "an async hook needs AsyncTill" in caplog.text
 
 
-def test_an_awaitable_that_is_no_coroutine_is_refused_under_till_too(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_awaitable_that_is_no_coroutine_is_refused_under_till_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     class Later:
         def __await__(self) -> Generator[None, None, None]:
             yield
@@ -383,7 +416,9 @@ def test_an_embedders_import_replaces_the_adapters(opening: Opening, server: Toy
     assert (importer.asked, second.asked) == (["cafe-42"], ["cafe-42"])
 
 
-def test_the_first_menu_counts_and_nobody_is_asked_after_it(opening: Opening, server: ToyServer) -> None:
+def test_the_first_menu_counts_and_nobody_is_asked_after_it(
+    opening: Opening, server: ToyServer
+) -> None:
     late, early = Importer(None), Importer(NEW)
     till = opening(server.adapter(), options(late, early))
     assert till.import_menu().menu == NEW

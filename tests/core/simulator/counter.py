@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tillpost.simulator import Answer, Call, FaultPlan, Ledger, LedgerEntry, Route, Simulator, action
+from tillpost.simulator import (
+    Answer,
+    Call,
+    FaultPlan,
+    Ledger,
+    LedgerEntry,
+    Route,
+    Simulator,
+    action,
+)
 
 
 class Counter(Simulator):
@@ -53,13 +62,17 @@ class Counter(Simulator):
         return self._told()
 
     def _echoed(self, call: Call) -> Answer:
-        return Answer.of([call.path_values["word"], call.query.get("q"), call.headers.get("x-test"), call.target])
+        return Answer.of(
+            [call.path_values["word"], call.query.get("q"), call.headers.get("x-test"), call.target]
+        )
 
     def _broken(self, _: Call) -> Answer:
         raise RuntimeError("broken on purpose")
 
 
-def entry(reference: str, *, shown: bool = True, settled: bool = True, cancelled: bool = False) -> LedgerEntry:
+def entry(
+    reference: str, *, shown: bool = True, settled: bool = True, cancelled: bool = False
+) -> LedgerEntry:
     """An order in the ledger."""
     return LedgerEntry(
         reference=reference,

@@ -43,7 +43,9 @@ def test_a_connection_breaks_before_or_after_the_effect(
 
 
 def test_a_client_that_gives_up_first_sees_a_timeout(running: Running[Counter]) -> None:
-    running.simulator.set_faults(FaultPlan(rules=(FaultRule(fault=Fault(kind=FaultKind.TIMEOUT, hang_seconds=2)),)))
+    running.simulator.set_faults(
+        FaultPlan(rules=(FaultRule(fault=Fault(kind=FaultKind.TIMEOUT, hang_seconds=2)),))
+    )
     with pytest.raises(httpx.ReadTimeout):
         httpx.get(f"{running.url}/count", timeout=0.1)
 
@@ -70,7 +72,10 @@ def test_an_answer_is_replaced_before_or_after_the_effect(
 @pytest.mark.parametrize("status", [200, 502])
 def test_a_page_of_html_comes_in_place_of_json(running: Running[Counter], status: int) -> None:
     answer = strike(running, Fault(kind=FaultKind.HTML, status=status))
-    assert (answer.status_code, answer.headers["content-type"].split(";")[0]) == (status, "text/html")
+    assert (answer.status_code, answer.headers["content-type"].split(";")[0]) == (
+        status,
+        "text/html",
+    )
 
 
 def test_valid_json_of_the_wrong_type_keeps_the_keys(running: Running[Counter]) -> None:
@@ -82,25 +87,47 @@ def test_a_slow_answer_arrives_whole_with_its_headers(running: Running[Counter])
     began = time.monotonic()
     answer = strike(running, Fault(kind=FaultKind.SLOW_DRIP, drip_seconds=0.2))
     assert answer.json() == {"value": 1}
-    assert (answer.headers["x-next"], answer.headers["content-type"]) == ("/count", "application/json")
+    assert (answer.headers["x-next"], answer.headers["content-type"]) == (
+        "/count",
+        "application/json",
+    )
     assert time.monotonic() - began >= 0.15
 
 
 def test_a_limit_says_how_long_to_wait_only_when_told_to(running: Running[Counter]) -> None:
-    assert strike(running, Fault(kind=FaultKind.RATE_LIMITED, retry_after=7)).headers["retry-after"] == "7"
+    assert (
+        strike(running, Fault(kind=FaultKind.RATE_LIMITED, retry_after=7)).headers["retry-after"]
+        == "7"
+    )
     assert "retry-after" not in strike(running, Fault(kind=FaultKind.RATE_LIMITED)).headers
 
 
 def test_a_rule_skips_and_hits_as_often_as_it_says() -> None:
     rule = FaultRule(method="POST", path="/a$", skip=1, times=2, fault=Fault(kind=FaultKind.RESET))
     injector = FaultInjector(FaultPlan(rules=(rule,)))
-    asked = [("POST", "/a"), ("GET", "/a"), ("POST", "/ab"), ("POST", "/a"), ("POST", "/a"), ("POST", "/a")]
-    assert [injector.draw(*request) is not None for request in asked] == [False, False, False, True, True, False]
+    asked = [
+        ("POST", "/a"),
+        ("GET", "/a"),
+        ("POST", "/ab"),
+        ("POST", "/a"),
+        ("POST", "/a"),
+        ("POST", "/a"),
+    ]
+    assert [injector.draw(*request) is not None for request in asked] == [
+        False,
+        False,
+        False,
+        True,
+        True,
+        False,
+    ]
     assert [(fault.number, fault.path) for fault in injector.injected] == [(4, "/a"), (5, "/a")]
 
 
 def test_a_rule_without_end_hits_for_ever() -> None:
-    injector = FaultInjector(FaultPlan(rules=(FaultRule(times=None, fault=Fault(kind=FaultKind.NULL)),)))
+    injector = FaultInjector(
+        FaultPlan(rules=(FaultRule(times=None, fault=Fault(kind=FaultKind.NULL)),))
+    )
     assert all(injector.draw("GET", "/") for _ in range(100))
 
 

@@ -15,7 +15,15 @@ import httpx
 import pytest
 
 from core.simulator.counter import Counter
-from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, Running, serve, serve_in_thread
+from tillpost.simulator import (
+    Fault,
+    FaultKind,
+    FaultPlan,
+    FaultRule,
+    Running,
+    serve,
+    serve_in_thread,
+)
 
 
 @pytest.fixture
@@ -50,7 +58,9 @@ def test_a_handler_that_fails_is_a_500_and_leaves_a_trace(
     assert "broken on purpose" in caplog.text
 
 
-def test_an_outage_stops_the_platform_and_not_the_control_address(running: Running[Counter]) -> None:
+def test_an_outage_stops_the_platform_and_not_the_control_address(
+    running: Running[Counter],
+) -> None:
     running.simulator.out_of_order = True
     assert httpx.post(f"{running.url}/count").status_code == 503
     assert httpx.get(f"{running.url}/_simulator/ledger").json()["entries"] == []
@@ -73,7 +83,9 @@ def test_the_log_tells_method_path_and_status_and_no_query(running: Running[Coun
     log = httpx.get(f"{running.url}/_simulator/requests").json()
     assert log["count"] == 1
     assert log["counts"] == {"GET /count": 1}
-    assert log["log"] == [{"number": 1, "method": "GET", "path": "/count", "status": 200, "fault": ""}]
+    assert log["log"] == [
+        {"number": 1, "method": "GET", "path": "/count", "status": 200, "fault": ""}
+    ]
 
 
 def test_faults_are_set_and_told_on_the_control_address(running: Running[Counter]) -> None:
@@ -89,11 +101,17 @@ def test_faults_are_set_and_told_on_the_control_address(running: Running[Counter
 
 
 def test_a_reset_begins_the_state_the_log_and_the_plan_again(running: Running[Counter]) -> None:
-    running.simulator.set_faults(FaultPlan(rules=(FaultRule(fault=Fault(kind=FaultKind.SERVER_ERROR)),)))
+    running.simulator.set_faults(
+        FaultPlan(rules=(FaultRule(fault=Fault(kind=FaultKind.SERVER_ERROR)),))
+    )
     httpx.post(f"{running.url}/count")
     httpx.post(f"{running.url}/count")
     assert httpx.post(f"{running.url}/_simulator/reset").status_code == 200
-    assert (running.simulator.value, running.simulator.requests, running.simulator.faults) == (0, (), ())
+    assert (running.simulator.value, running.simulator.requests, running.simulator.faults) == (
+        0,
+        (),
+        (),
+    )
     assert httpx.post(f"{running.url}/count").status_code == 500
 
 
@@ -111,7 +129,9 @@ def test_an_action_is_done_by_name_or_refused(running: Running[Counter]) -> None
 def test_the_control_address_answers_the_loopback_only() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing; it only finds which address would be used
+            probe.connect(
+                ("192.0.2.1", 9)
+            )  # sends nothing; it only finds which address would be used
         except OSError:
             pytest.skip("this machine has no address but the loopback")
         address = str(probe.getsockname()[0])
@@ -124,7 +144,10 @@ def test_the_control_address_answers_the_loopback_only() -> None:
 
 def test_a_port_in_use_is_told_at_once(running: Running[Counter]) -> None:
     port = int(running.url.rpartition(":")[2])
-    with pytest.raises(OSError, match="address already in use"), serve_in_thread(Counter(), port=port):
+    with (
+        pytest.raises(OSError, match="address already in use"),
+        serve_in_thread(Counter(), port=port),
+    ):
         pytest.fail("it was served all the same")
 
 

@@ -29,7 +29,16 @@ from core.stand_in import (
 )
 from tillpost import MenuError, OrderError, Outcome, Policy, PosError, PosOrder
 from tillpost.adapter.base import ticket_reference
-from tillpost.adapter.exchange import Effect, Exchange, Fault, Request, Response, ask, reading, to_body
+from tillpost.adapter.exchange import (
+    Effect,
+    Exchange,
+    Fault,
+    Request,
+    Response,
+    ask,
+    reading,
+    to_body,
+)
 from tillpost.errors import StoreClosedError
 from tillpost.models.order import Order
 from tillpost.submission.attention_ticket import LEFT
@@ -45,15 +54,26 @@ class Ticketed(Keyed):
 
     def attention(self, order: Order, number: int) -> Exchange[PosOrder]:
         key = f"{order.id}-{number}-ticket"
-        body = to_body(key=key, ref=ticket_reference(order), items=[], counts=[], note=order.lines[0].name)
+        body = to_body(
+            key=key, ref=ticket_reference(order), items=[], counts=[], note=order.lines[0].name
+        )
         made = yield from ask(Request("POST", "/orders", reading(Made), body, Effect.CREATE, key))
         yield from ask(
-            Request("POST", f"/pay/{made.id}", reading(Made), to_body(amount=0), Effect.ADVANCE, f"pay-{made.id}")
+            Request(
+                "POST",
+                f"/pay/{made.id}",
+                reading(Made),
+                to_body(amount=0),
+                Effect.ADVANCE,
+                f"pay-{made.id}",
+            )
         )
         return PosOrder(id=made.id, reference=made.ref)
 
     def cancel(self, pos_id: str) -> Exchange[PosOrder]:
-        gone = yield from ask(Request("POST", f"/cancel/{pos_id}", reading(Made), effect=Effect.UNDO))
+        gone = yield from ask(
+            Request("POST", f"/cancel/{pos_id}", reading(Made), effect=Effect.UNDO)
+        )
         return PosOrder(id=gone.id, reference=gone.ref)
 
 
@@ -103,7 +123,9 @@ def paths(run: Run) -> list[str]:
 
 
 @pytest.mark.parametrize("world", WORLDS)
-def test_an_order_that_is_refused_for_good_goes_to_the_register_as_a_ticket_and_stays_in_error(world: str) -> None:
+def test_an_order_that_is_refused_for_good_goes_to_the_register_as_a_ticket_and_stays_in_error(
+    world: str,
+) -> None:
     run = WORLDS[world]()
     error = refused(run)
     assert isinstance(error, MenuError)
@@ -151,7 +173,9 @@ def test_when_the_order_arrives_after_all_the_ticket_is_withdrawn_first() -> Non
     assert (tickets(run), len(run.platform.shown("ord_1"))) == ([], 1)
     assert there.notices == ()
     assert paths(run)[-1] == "POST /cancel/o1"
-    assert fold(run.journal.read("ord_1")).ticket is None  # of an order that arrived only that is kept
+    assert (
+        fold(run.journal.read("ord_1")).ticket is None
+    )  # of an order that arrived only that is kept
 
 
 def test_when_it_cant_be_withdrawn_the_order_says_that_one_may_be_on_the_register() -> None:
@@ -190,7 +214,9 @@ def ticket_failing(run: Run, when: str, instead: Response | Fault) -> None:
     """Make every request that creates a ticket fail."""
 
     def failing(request: Request[Any], _: int) -> tuple[str, Response | Fault] | None:
-        return (when, instead) if request.path == "/orders" and b'"ticket ' in request.body else None
+        return (
+            (when, instead) if request.path == "/orders" and b'"ticket ' in request.body else None
+        )
 
     run.failing = failing
 
@@ -220,7 +246,9 @@ def test_without_a_key_a_ticket_in_doubt_isnt_sent_again() -> None:
     assert run.submit(an_order()).notices == (LEFT,)
 
 
-def test_a_ticket_in_doubt_is_made_sure_of_under_its_key_and_withdrawn_when_the_order_arrives() -> None:
+def test_a_ticket_in_doubt_is_made_sure_of_under_its_key_and_withdrawn_when_the_order_arrives() -> (
+    None
+):
     run = keyed()
     ticket_failing(run, "after", LOST)
     refused(run)
@@ -302,7 +330,9 @@ def test_what_waits_or_may_be_there_gets_no_ticket(run: Run) -> None:
 
 @pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("mended", [False, True])
-def test_stopped_at_every_command_and_begun_again_there_are_never_two_tickets(world: str, mended: bool) -> None:
+def test_stopped_at_every_command_and_begun_again_there_are_never_two_tickets(
+    world: str, mended: bool
+) -> None:
     whole = WORLDS[world]()
     refused(whole)
     mend(whole)
@@ -325,13 +355,17 @@ def test_stopped_at_every_command_and_begun_again_there_are_never_two_tickets(wo
         if isinstance(result, PosOrder):
             assert len(run.platform.shown("ord_1")) == 1, drop_at
             assert tickets(run) == [] or LEFT in result.notices, drop_at
-        elif result.outcome is Outcome.NOT_CREATED:  # without a key, one that was in doubt isn't sent again
+        elif (
+            result.outcome is Outcome.NOT_CREATED
+        ):  # without a key, one that was in doubt isn't sent again
             assert len(tickets(run)) in ((1,) if world == "keyed" else (0, 1)), drop_at
         else:
             assert tickets(run) == [], drop_at
 
 
-ANSWERS = st.sampled_from([None, None, ("before", LOST), ("after", LOST), ("before", BROKEN), ("before", REFUSED)])
+ANSWERS = st.sampled_from(
+    [None, None, ("before", LOST), ("after", LOST), ("before", BROKEN), ("before", REFUSED)]
+)
 
 
 @settings(max_examples=300, deadline=None)

@@ -46,7 +46,7 @@ from tillpost.models.order import Draft
 from tillpost.submission.flow import Submission
 from tillpost.submission.journal import Cancelled, Failed, Intended, Submitted
 from tillpost.submission.menu_import import importing
-from tillpost.submission.operation import Conduct, drive
+from tillpost.submission.operation import OperationContext, drive
 
 KEYLESS = Keyless(StandInSettings())
 
@@ -124,7 +124,11 @@ def test_an_item_that_is_gone_for_good_stops_after_one_import_and_names_the_line
     run = Run(Platform(items={"i9": ("S9", 900)}))
     error = run.attempt(an_order())
     assert isinstance(error, MenuError)
-    assert (error.lines, error.subjects, error.outcome) == ((0,), ("S1 (line 1)",), Outcome.NOT_CREATED)
+    assert (error.lines, error.subjects, error.outcome) == (
+        (0,),
+        ("S1 (line 1)",),
+        Outcome.NOT_CREATED,
+    )
     assert "has been imported again" in error.remedy.manager
     assert paths(run) == ["POST /orders", "GET /menu"]
     assert run.announced == ["menu_error", "menu_imported", "order_failed"]
@@ -132,7 +136,10 @@ def test_an_item_that_is_gone_for_good_stops_after_one_import_and_names_the_line
 
 def test_an_order_that_doesnt_fit_the_menu_is_told_so_without_asking_the_platform() -> None:
     run = Run(Platform())
-    run.connection.shelf.menu, run.connection.shelf.imported_at = menu_of({"i9": ("S9", 900)}), run.now
+    run.connection.menu_cache.menu, run.connection.menu_cache.imported_at = (
+        menu_of({"i9": ("S9", 900)}),
+        run.now,
+    )
     run.platform.items = {"i9": ("S9", 900)}
     error = run.attempt(an_order())
     assert isinstance(error, MenuError)
@@ -142,7 +149,10 @@ def test_an_order_that_doesnt_fit_the_menu_is_told_so_without_asking_the_platfor
 
 def test_an_old_menu_is_imported_before_anyone_is_told_no() -> None:
     run = Run(Platform())
-    run.connection.shelf.menu, run.connection.shelf.imported_at = menu_of({"i9": ("S9", 900)}), run.now - 3600
+    run.connection.menu_cache.menu, run.connection.menu_cache.imported_at = (
+        menu_of({"i9": ("S9", 900)}),
+        run.now - 3600,
+    )
     run.policy = Policy()
     run.connection.policy = Policy(import_brake=1.0)
     assert isinstance(run.attempt(an_order()), PosOrder)
@@ -162,13 +172,13 @@ def test_inside_the_cooldown_the_last_import_serves() -> None:
 
 def test_an_import_that_would_remove_too_much_is_held_and_the_error_says_so() -> None:
     run = Run(Platform(items={"i2": ("S2", 500)}))
-    run.connection.shelf.menu = menu_of({f"i{n}": (f"S{n}", 1000) for n in range(1, 10)})
+    run.connection.menu_cache.menu = menu_of({f"i{n}": (f"S{n}", 1000) for n in range(1, 10)})
     error = run.attempt(an_order())
     assert isinstance(error, MenuError)
     assert error.remedy.manager.startswith("Keyed's menu has lost so many items")
     assert "menu_import_held" in run.announced
-    assert run.connection.shelf.held is not None
-    assert len(run.connection.shelf.menu.items) == 9
+    assert run.connection.menu_cache.held is not None
+    assert len(run.connection.menu_cache.menu.items) == 9
 
 
 def test_a_price_that_differs_is_refused_by_default_and_nothing_is_left_behind() -> None:
@@ -262,7 +272,9 @@ def test_a_revoked_token_stops_and_asks_for_a_reconnection() -> None:
 
 
 def test_an_expired_token_is_refreshed_once_and_the_adapter_doesnt_notice() -> None:
-    run = Run(Platform(), failing=fail_on("/orders", ("before", refusal(401, "EXPIRED"))), refreshes=True)
+    run = Run(
+        Platform(), failing=fail_on("/orders", ("before", refusal(401, "EXPIRED"))), refreshes=True
+    )
     assert isinstance(run.attempt(an_order()), PosOrder)
 
 
@@ -273,7 +285,9 @@ def test_an_expired_token_that_cant_be_refreshed_is_a_permissions_error() -> Non
 
 
 def test_a_refreshed_token_that_is_refused_again_doesnt_loop() -> None:
-    run = Run(Platform(), failing=lambda _r, _n: ("before", refusal(401, "EXPIRED")), refreshes=True)
+    run = Run(
+        Platform(), failing=lambda _r, _n: ("before", refusal(401, "EXPIRED")), refreshes=True
+    )
     assert isinstance(run.attempt(an_order()), PermissionsError)
     assert len(run.requests) == 2
 
@@ -284,17 +298,24 @@ class KeylessBehindAGate(Keyless):
     errors = (Row(PermissionsError, status=(401,), refreshable=True),)
 
 
-def test_without_a_key_nothing_is_sent_again_after_a_refresh_that_nobody_asked_for_in_so_many_words() -> None:
+def test_without_a_key_nothing_is_sent_again_after_a_refresh_that_nobody_asked_for_in_so_many_words() -> (
+    None
+):
     failing = fail_on("/orders", ("after", Response(401, {}, b"<html>who are you?</html>")))
     platform = Platform(needs_payment=False)
-    run = Run(platform, adapter=KeylessBehindAGate(StandInSettings()), failing=failing, refreshes=True)
+    run = Run(
+        platform, adapter=KeylessBehindAGate(StandInSettings()), failing=failing, refreshes=True
+    )
     assert isinstance(run.attempt(an_order(), is_new=True), PosOrder)
     assert paths(run) == ["POST /orders", "GET /search/ord_1"]
     assert len(run.platform.orders) == 1
 
 
 def test_words_that_nobody_knows_stop_and_are_kept() -> None:
-    run = Run(Platform(), failing=fail_on("/orders", ("before", refusal(418, "TEAPOT", "short and stout"))))
+    run = Run(
+        Platform(),
+        failing=fail_on("/orders", ("before", refusal(418, "TEAPOT", "short and stout"))),
+    )
     error = run.attempt(an_order())
     assert isinstance(error, UnknownPosError)
     assert error.detail == "short and stout"
@@ -303,7 +324,11 @@ def test_words_that_nobody_knows_stop_and_are_kept() -> None:
 
 def test_an_import_that_fails_leaves_the_order_in_doubt_when_it_was() -> None:
     failing: Failing = lambda r, n: (  # noqa: E731
-        ("after", refusal(400, "GONE", "line 0")) if n == 1 else ("before", LOST) if n == 0 else ("before", BROKEN)
+        ("after", refusal(400, "GONE", "line 0"))
+        if n == 1
+        else ("before", LOST)
+        if n == 0
+        else ("before", BROKEN)
     )
     run = Run(Platform(), failing=failing, policy=Policy(retries=1))
     error = run.attempt(an_order())
@@ -313,7 +338,9 @@ def test_an_import_that_fails_leaves_the_order_in_doubt_when_it_was() -> None:
 
 
 def test_an_import_that_is_refused_as_an_order_would_be_is_not_tried_for_ever() -> None:
-    failing: Failing = lambda _request, number: ("before", refusal(400, "GONE", "line 0")) if number < 50 else None  # noqa: E731
+    failing: Failing = lambda _request, number: (
+        ("before", refusal(400, "GONE", "line 0")) if number < 50 else None
+    )
     run = Run(Platform(), failing=failing)
     error = run.attempt(an_order())
     assert isinstance(error, MenuError)
@@ -331,13 +358,17 @@ def test_an_adapter_that_fails_in_its_own_code_raises_a_pos_error() -> None:
     assert isinstance(error.__cause__, KeyError)
 
 
-# ---------------------------------------------------------------- keys: reused until the order is proved dead
+# ---------------------------------------------------------------- keys: reused until the order is
+# proved dead
 
 
 def test_another_body_never_goes_out_under_a_key_that_may_have_worked() -> None:
     run = Run(Platform(), failing=fail_on("/orders", ("after", LOST)), policy=Policy(retries=0))
     run.attempt(an_order())
-    run.connection.shelf.menu, run.connection.shelf.imported_at = menu_of({"i2": ("S1", 1000)}), run.now
+    run.connection.menu_cache.menu, run.connection.menu_cache.imported_at = (
+        menu_of({"i2": ("S1", 1000)}),
+        run.now,
+    )
     run.platform.items["i2"] = ("S1", 1000)
     run.connection.policy = Policy()
     there = run.attempt(an_order())
@@ -351,7 +382,10 @@ def test_a_new_process_with_another_body_looks_and_finds_the_first() -> None:
     platform = Platform()
     Run(platform).submit(an_order())
     run = Run(platform)
-    run.connection.shelf.menu, run.connection.shelf.imported_at = menu_of({"i2": ("S1", 1000)}), run.now
+    run.connection.menu_cache.menu, run.connection.menu_cache.imported_at = (
+        menu_of({"i2": ("S1", 1000)}),
+        run.now,
+    )
     assert run.submit(an_order()).id == "o1"
     assert len(platform.shown("ord_1")) == 1
 
@@ -382,7 +416,10 @@ def test_a_new_process_steps_over_an_order_that_was_undone() -> None:
 
 
 def test_a_platform_that_shows_one_cancelled_order_after_the_other_ends_in_doubt() -> None:
-    run = Run(Platform(), failing=lambda r, _n: ("after", refusal(400, "NOT_OPEN")) if "/pay" in r.path else None)
+    run = Run(
+        Platform(),
+        failing=lambda r, _n: ("after", refusal(400, "NOT_OPEN")) if "/pay" in r.path else None,
+    )
     error = run.attempt(an_order())
     assert isinstance(error, DoubtError)
     assert len(run.requests) < 40
@@ -407,7 +444,9 @@ def test_an_order_that_is_there_but_wrong_isnt_sent_again_and_raises_the_same_er
     class Comparing(Keyless):
         def submit(self, order: Any, attempt: Any) -> Any:
             body = to_body(ref=order.id, items=["i1"], counts=[1])
-            made = yield from ask(Request("POST", "/orders", reading(stand_in.Made), body, Effect.CREATE))
+            made = yield from ask(
+                Request("POST", "/orders", reading(stand_in.Made), body, Effect.CREATE)
+            )
             return (yield from self.finish(order, Draft(id=made.id, total=made.total)))
 
     run.connection.adapter = Comparing(StandInSettings())
@@ -420,7 +459,8 @@ def test_an_order_that_is_there_but_wrong_isnt_sent_again_and_raises_the_same_er
     assert paths(run).count("POST /orders") == 1
 
 
-# ---------------------------------------------------------------- without a key: look before sending
+# ---------------------------------------------------------------- without a key: look before
+# sending
 
 
 def test_without_a_key_an_order_is_looked_for_before_its_first_create() -> None:
@@ -457,7 +497,13 @@ def test_after_a_lost_answer_it_is_looked_for_on_the_schedule_before_it_is_sent_
 def test_an_order_that_turns_up_on_the_last_look_isnt_sent_again() -> None:
     hidden = Response(200, {}, b'{"orders": []}')
     run = keyless(
-        lambda r, n: ("after", LOST) if n == 0 else ("before", hidden) if "search" in r.path and n < 4 else None
+        lambda r, n: (
+            ("after", LOST)
+            if n == 0
+            else ("before", hidden)
+            if "search" in r.path and n < 4
+            else None
+        )
     )
     run.submit(an_order(), is_new=True)
     assert len(run.platform.orders) == 1
@@ -494,7 +540,7 @@ def test_a_platform_that_needs_a_menu_gets_one_first() -> None:
 def test_an_adapters_short_wait_is_a_pause_within_the_conversation() -> None:
     run = Run(Platform())
     began = run.now
-    run.drive(drive(Conduct(run.connection, "check"), run.adapter.check))
+    run.drive(drive(OperationContext(run.connection, "check"), run.adapter.check))
     assert run.now - began == pytest.approx(0.1)
 
 
@@ -505,7 +551,8 @@ def test_a_plugin_may_run_the_import() -> None:
     assert "GET /menu" not in paths(run)
 
 
-# ---------------------------------------------------------------- dropped at any command, begun again
+# ---------------------------------------------------------------- dropped at any command, begun
+# again
 
 World = Callable[[], tuple[Platform, Keyed]]
 WORLDS: dict[str, World] = {
@@ -572,9 +619,16 @@ def test_whatever_fails_an_order_arrives_once_and_is_never_called_not_created_wh
         fault = data.draw(st.sampled_from(FAULTS))
         never = isinstance(fault, Fault) and fault.applied is Applied.NO
         rate_limited = isinstance(fault, Response) and fault.status == 429
-        return ("before" if never or rate_limited else data.draw(st.sampled_from(["before", "after"]))), fault
+        return (
+            "before" if never or rate_limited else data.draw(st.sampled_from(["before", "after"]))
+        ), fault
 
-    run = Run(platform, adapter=adapter, failing=failing, drop_at=data.draw(st.none() | st.integers(0, 30)))
+    run = Run(
+        platform,
+        adapter=adapter,
+        failing=failing,
+        drop_at=data.draw(st.none() | st.integers(0, 30)),
+    )
     for _ in range(12):
         try:
             result = run.attempt(an_order())
@@ -605,7 +659,7 @@ def test_the_journal_of_an_order_that_arrived_keeps_only_what_tells_so() -> None
     run = Run(Platform())
     run.submit(an_order())
     kept = run.journal.read("ord_1")
-    assert [type(e).__name__ for e in kept] == ["Asked", "Submitted"]
+    assert [type(e).__name__ for e in kept] == ["SubmissionRequested", "Submitted"]
     assert isinstance(kept[-1], Submitted)
     assert not any(isinstance(e, Intended) for e in kept)
 
@@ -631,7 +685,9 @@ def test_a_flow_that_was_never_asked_for_asks_even_if_it_is_to_go_on() -> None:
     assert there == PosOrder(id="o1", reference="ord_1", total=1000)
 
 
-def test_an_order_that_failed_with_an_older_menu_goes_once_more_although_another_imported_the_new_one() -> None:
+def test_an_order_that_failed_with_an_older_menu_goes_once_more_although_another_imported_the_new_one() -> (
+    None
+):
     run = Run(Platform(items={"i9": ("S1", 1000)}))
     run.drop_at = 7  # in the order's own import
     with pytest.raises(Dropped):
@@ -639,7 +695,10 @@ def test_an_order_that_failed_with_an_older_menu_goes_once_more_although_another
     assert isinstance(run.journal.read("ord_1")[-1], Failed)
     run.drop_at = None
     run.drive(importing(run.connection))
-    there = run.drive(Submission(run.connection, an_order(), run.journal.read("ord_1")).flow(resumed=True), "ord_1")
+    there = run.drive(
+        Submission(run.connection, an_order(), run.journal.read("ord_1")).flow(resumed=True),
+        "ord_1",
+    )
     assert there.reference == "ord_1"
     assert paths(run).count("GET /menu") == 1
 
@@ -648,7 +707,7 @@ def test_an_order_that_is_refused_while_another_imports_the_menu_goes_once_more(
     run = Run(Platform(items={"i9": ("S1", 1000)}), policy=Policy(import_cooldown=600))
 
     def failing(request: Request[Any], _: int) -> None:
-        if request.path == "/orders" and run.connection.shelf.menu is None:
+        if request.path == "/orders" and run.connection.menu_cache.menu is None:
             run.drive(importing(run.connection))
 
     run.failing = failing

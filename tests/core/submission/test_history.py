@@ -9,23 +9,23 @@ from tillpost.errors import Applied, ErrorRecord, Outcome
 from tillpost.models.order import Draft, PosOrder
 from tillpost.submission.history import Do, Step, fold, next_step
 from tillpost.submission.journal import (
-    Asked,
-    Buried,
     Cancelled,
-    Cleared,
+    DoubtResolved,
     Event,
     Failed,
     Imported,
     Intended,
-    Looked,
+    KeyRetired,
+    LookedUp,
     Settled,
+    SubmissionRequested,
     Submitted,
 )
 from tillpost.submission.policy import Policy
 
 THERE = PosOrder(id="o1")
 DRAFT = Draft(id="o1", total=1000)
-ASKED = Asked(0, "d")
+ASKED = SubmissionRequested(0, "d")
 
 
 def create(at: float = 1, generation: int = 0, key: str | None = "k") -> Intended:
@@ -40,8 +40,12 @@ def undo(at: float = 2, generation: int = 0) -> Intended:
     return Intended(at, Effect.UNDO, generation, None, "body")
 
 
-def failed(kind: str, at: float = 3, outcome: Outcome = Outcome.NOT_CREATED, **facts: object) -> Failed:
-    return Failed(at, ErrorRecord.model_validate({"kind": kind, "detail": "", "outcome": outcome, **facts}))
+def failed(
+    kind: str, at: float = 3, outcome: Outcome = Outcome.NOT_CREATED, **facts: object
+) -> Failed:
+    return Failed(
+        at, ErrorRecord.model_validate({"kind": kind, "detail": "", "outcome": outcome, **facts})
+    )
 
 
 ARRIVED = Submitted(2, THERE)
@@ -52,13 +56,28 @@ OUTCOMES: list[tuple[str, list[Event], Outcome, int]] = [
     ("a create left and nothing came back", [ASKED, create()], Outcome.UNKNOWN, 0),
     ("a create was refused", [ASKED, create(), NO], Outcome.NOT_CREATED, 0),
     ("a create may have worked", [ASKED, create(), MAYBE], Outcome.UNKNOWN, 0),
-    ("a second one that never left doesn't clear it", [ASKED, create(), MAYBE, create(), NO], Outcome.UNKNOWN, 0),
+    (
+        "a second one that never left doesn't clear it",
+        [ASKED, create(), MAYBE, create(), NO],
+        Outcome.UNKNOWN,
+        0,
+    ),
     ("it was created and not paid", [ASKED, create(), YES, pay(), NO], Outcome.UNKNOWN, 0),
     ("it was undone", [ASKED, create(), YES, undo(), YES], Outcome.NOT_CREATED, 1),
-    ("an undo that may have worked leaves the doubt", [ASKED, create(), YES, undo(), MAYBE], Outcome.UNKNOWN, 0),
-    ("it was looked for to the end", [ASKED, create(), MAYBE, Looked(9, None), Cleared(9)], Outcome.NOT_CREATED, 1),
-    ("it was found cancelled", [ASKED, create(), YES, Buried(3)], Outcome.NOT_CREATED, 1),
-    ("a draft was found", [ASKED, Looked(1, DRAFT)], Outcome.UNKNOWN, 0),
+    (
+        "an undo that may have worked leaves the doubt",
+        [ASKED, create(), YES, undo(), MAYBE],
+        Outcome.UNKNOWN,
+        0,
+    ),
+    (
+        "it was looked for to the end",
+        [ASKED, create(), MAYBE, LookedUp(9, None), DoubtResolved(9)],
+        Outcome.NOT_CREATED,
+        1,
+    ),
+    ("it was found cancelled", [ASKED, create(), YES, KeyRetired(3)], Outcome.NOT_CREATED, 1),
+    ("a draft was found", [ASKED, LookedUp(1, DRAFT)], Outcome.UNKNOWN, 0),
     (
         "it had arrived, and was refused late",
         [ASKED, create(), YES, ARRIVED, failed("MenuError")],
@@ -74,17 +93,23 @@ OUTCOMES: list[tuple[str, list[Event], Outcome, int]] = [
 ]
 
 
-@pytest.mark.parametrize(("events", "outcome", "generation"), [o[1:] for o in OUTCOMES], ids=[o[0] for o in OUTCOMES])
-def test_the_outcome_is_a_fold_over_all_that_was_sent(events: list[Event], outcome: Outcome, generation: int) -> None:
+@pytest.mark.parametrize(
+    ("events", "outcome", "generation"), [o[1:] for o in OUTCOMES], ids=[o[0] for o in OUTCOMES]
+)
+def test_the_outcome_is_a_fold_over_all_that_was_sent(
+    events: list[Event], outcome: Outcome, generation: int
+) -> None:
     history = fold(events)
     assert history.outcome(keyed=True) is outcome
     assert history.generation == generation
 
 
 def test_without_a_key_an_order_that_isnt_known_to_be_new_may_be_there() -> None:
-    assert fold([Asked(0, "d")]).outcome(keyed=False) is Outcome.UNKNOWN
-    assert fold([Asked(0, "d", is_new=True)]).outcome(keyed=False) is Outcome.NOT_CREATED
-    assert fold([ASKED, Looked(1, None)]).outcome(keyed=False) is Outcome.NOT_CREATED
+    assert fold([SubmissionRequested(0, "d")]).outcome(keyed=False) is Outcome.UNKNOWN
+    assert (
+        fold([SubmissionRequested(0, "d", is_new=True)]).outcome(keyed=False) is Outcome.NOT_CREATED
+    )
+    assert fold([ASKED, LookedUp(1, None)]).outcome(keyed=False) is Outcome.NOT_CREATED
 
 
 LATE = failed("MenuError", 100)
@@ -92,25 +117,55 @@ MENU, OUTAGE, TAX = failed("MenuError"), failed("OutageError"), failed("TaxError
 STEPS: list[tuple[str, list[Event], float, bool, Do]] = [
     ("a new order is submitted", [ASKED], 0, True, Do.SUBMIT),
     ("without a key it is looked for first", [ASKED], 0, False, Do.LOOK),
-    ("one that was looked for in vain is submitted", [ASKED, Looked(1, None)], 1, False, Do.SUBMIT),
-    ("one that was found is done", [ASKED, Looked(1, THERE)], 1, False, Do.DONE),
+    (
+        "one that was looked for in vain is submitted",
+        [ASKED, LookedUp(1, None)],
+        1,
+        False,
+        Do.SUBMIT,
+    ),
+    ("one that was found is done", [ASKED, LookedUp(1, THERE)], 1, False, Do.DONE),
     ("one that arrived is done", [ASKED, Submitted(1, THERE)], 1, True, Do.DONE),
-    ("one that was cancelled is done", [ASKED, Submitted(1, THERE), Cancelled(2, THERE)], 2, True, Do.DONE),
-    ("a draft is finished", [ASKED, Looked(1, DRAFT)], 1, True, Do.FINISH),
+    (
+        "one that was cancelled is done",
+        [ASKED, Submitted(1, THERE), Cancelled(2, THERE)],
+        2,
+        True,
+        Do.DONE,
+    ),
+    ("a draft is finished", [ASKED, LookedUp(1, DRAFT)], 1, True, Do.FINISH),
     ("doubt with a key is resent", [ASKED, create()], 2, True, Do.SUBMIT),
-    ("doubt without a key waits for the schedule", [ASKED, create(1, key=None)], 1.5, False, Do.WAIT),
-    ("doubt without a key is looked into when due", [ASKED, create(1, key=None)], 2.5, False, Do.LOOK),
-    ("after a look the next one is waited for", [ASKED, create(1, key=None), Looked(2.5, None)], 3, False, Do.WAIT),
+    (
+        "doubt without a key waits for the schedule",
+        [ASKED, create(1, key=None)],
+        1.5,
+        False,
+        Do.WAIT,
+    ),
+    (
+        "doubt without a key is looked into when due",
+        [ASKED, create(1, key=None)],
+        2.5,
+        False,
+        Do.LOOK,
+    ),
+    (
+        "after a look the next one is waited for",
+        [ASKED, create(1, key=None), LookedUp(2.5, None)],
+        3,
+        False,
+        Do.WAIT,
+    ),
     (
         "a look before the sending doesn't count",
-        [ASKED, Looked(0.5, None), create(1, key=None)],
+        [ASKED, LookedUp(0.5, None), create(1, key=None)],
         9,
         False,
         Do.LOOK,
     ),
     (
         "only the last look of the schedule clears the doubt",
-        [ASKED, create(1, key=None), Looked(2.5, None), Looked(5.5, None)],
+        [ASKED, create(1, key=None), LookedUp(2.5, None), LookedUp(5.5, None)],
         6,
         False,
         Do.CLEAR,
@@ -118,14 +173,22 @@ STEPS: list[tuple[str, list[Event], float, bool, Do]] = [
     ("a spoiled key is looked into", [ASKED, create(), failed("DoubtError")], 9, True, Do.LOOK),
     (
         "a look that found a draft which couldn't be paid doesn't clear the doubt, however late it was",
-        [ASKED, create(), failed("DoubtError"), Looked(9, DRAFT), pay(9), MAYBE, failed("OutageError", 9)],
+        [
+            ASKED,
+            create(),
+            failed("DoubtError"),
+            LookedUp(9, DRAFT),
+            pay(9),
+            MAYBE,
+            failed("OutageError", 9),
+        ],
         12,
         True,
         Do.LOOK,
     ),
     (
         "nor does it where nothing was sent from here",
-        [ASKED, Looked(1, DRAFT), pay(1), MAYBE, failed("OutageError", 1)],
+        [ASKED, LookedUp(1, DRAFT), pay(1), MAYBE, failed("OutageError", 1)],
         4,
         False,
         Do.LOOK,
@@ -134,13 +197,49 @@ STEPS: list[tuple[str, list[Event], float, bool, Do]] = [
     ("after the wait it is tried again", [ASKED, OUTAGE], 4, True, Do.SUBMIT),
     ("too many tries stop it", [ASKED, OUTAGE, OUTAGE, OUTAGE], 9, True, Do.STOP),
     ("after too long a time it stops", [ASKED, OUTAGE], 31, True, Do.STOP),
-    ("a wait that is too long stops it", [ASKED, failed("OutageError", retry_after=99.0)], 4, True, Do.STOP),
-    ("a new asking begins a new budget", [ASKED, OUTAGE, OUTAGE, OUTAGE, Asked(50, "d")], 50, True, Do.SUBMIT),
+    (
+        "a wait that is too long stops it",
+        [ASKED, failed("OutageError", retry_after=99.0)],
+        4,
+        True,
+        Do.STOP,
+    ),
+    (
+        "a new asking begins a new budget",
+        [ASKED, OUTAGE, OUTAGE, OUTAGE, SubmissionRequested(50, "d")],
+        50,
+        True,
+        Do.SUBMIT,
+    ),
     ("a menu error imports", [ASKED, MENU], 4, True, Do.IMPORT),
-    ("a misfit with the known menu imports", [ASKED, failed("TaxError", operation="precheck")], 4, True, Do.IMPORT),
-    ("an import that changed something submits", [ASKED, MENU, Imported(4, changed=True)], 5, True, Do.SUBMIT),
-    ("an import that changed nothing stops", [ASKED, MENU, Imported(4, changed=False)], 5, True, Do.STOP),
-    ("a menu error that comes late imports", [ASKED, create(), YES, ARRIVED, MENU], 4, True, Do.IMPORT),
+    (
+        "a misfit with the known menu imports",
+        [ASKED, failed("TaxError", operation="precheck")],
+        4,
+        True,
+        Do.IMPORT,
+    ),
+    (
+        "an import that changed something submits",
+        [ASKED, MENU, Imported(4, changed=True)],
+        5,
+        True,
+        Do.SUBMIT,
+    ),
+    (
+        "an import that changed nothing stops",
+        [ASKED, MENU, Imported(4, changed=False)],
+        5,
+        True,
+        Do.STOP,
+    ),
+    (
+        "a menu error that comes late imports",
+        [ASKED, create(), YES, ARRIVED, MENU],
+        4,
+        True,
+        Do.IMPORT,
+    ),
     (
         "one that comes late after healing stops",
         [ASKED, MENU, Imported(4, changed=True), create(), YES, ARRIVED, MENU],
@@ -172,12 +271,24 @@ STEPS: list[tuple[str, list[Event], float, bool, Do]] = [
         True,
         Do.DONE,
     ),
-    ("a menu error after healing stops", [ASKED, MENU, Imported(4, changed=True), MENU], 5, True, Do.STOP),
+    (
+        "a menu error after healing stops",
+        [ASKED, MENU, Imported(4, changed=True), MENU],
+        5,
+        True,
+        Do.STOP,
+    ),
     ("any other error stops", [ASKED, TAX], 4, True, Do.STOP),
-    ("an error is forgotten when asked again", [ASKED, TAX, Asked(5, "d")], 5, True, Do.SUBMIT),
+    (
+        "an error is forgotten when asked again",
+        [ASKED, TAX, SubmissionRequested(5, "d")],
+        5,
+        True,
+        Do.SUBMIT,
+    ),
     (
         "an order that is there but wrong stops, asked again or not",
-        [ASKED, failed("TaxError", outcome=Outcome.CREATED), Asked(5, "d")],
+        [ASKED, failed("TaxError", outcome=Outcome.CREATED), SubmissionRequested(5, "d")],
         5,
         True,
         Do.STOP,
@@ -185,31 +296,49 @@ STEPS: list[tuple[str, list[Event], float, bool, Do]] = [
     ("what was undone just now stops", [ASKED, create(), YES, undo(), YES, TAX], 4, True, Do.STOP),
     (
         "what had been made before the asking and is undone now goes once more",
-        [ASKED, create(), Asked(5, "d"), undo(), YES, TAX],
+        [ASKED, create(), SubmissionRequested(5, "d"), undo(), YES, TAX],
         6,
         True,
         Do.SUBMIT,
     ),
     (
         "once more, and not for ever",
-        [ASKED, create(), Asked(5, "d"), undo(), YES, TAX, TAX],
+        [ASKED, create(), SubmissionRequested(5, "d"), undo(), YES, TAX, TAX],
         6,
         True,
         Do.STOP,
     ),
-    ("a draft of unknown origin that is undone goes once more", [ASKED, undo(), YES, TAX], 6, True, Do.SUBMIT),
-    ("many cancelled orders under the keys stop it", [ASKED, *[Buried(1)] * 9], 6, True, Do.STOP),
+    (
+        "a draft of unknown origin that is undone goes once more",
+        [ASKED, undo(), YES, TAX],
+        6,
+        True,
+        Do.SUBMIT,
+    ),
+    (
+        "many cancelled orders under the keys stop it",
+        [ASKED, *[KeyRetired(1)] * 9],
+        6,
+        True,
+        Do.STOP,
+    ),
 ]
 
 
-@pytest.mark.parametrize(("events", "now", "keyed", "do"), [s[1:] for s in STEPS], ids=[s[0] for s in STEPS])
-def test_what_is_next_follows_from_what_happened(events: list[Event], now: float, keyed: bool, do: Do) -> None:
+@pytest.mark.parametrize(
+    ("events", "now", "keyed", "do"), [s[1:] for s in STEPS], ids=[s[0] for s in STEPS]
+)
+def test_what_is_next_follows_from_what_happened(
+    events: list[Event], now: float, keyed: bool, do: Do
+) -> None:
     assert decide(events, now, keyed=keyed).do is do
 
 
 def decide(events: list[Event], now: float, *, keyed: bool) -> Step:
     policy = Policy(retries=2, retry_seconds=30, first_wait=1)
-    return next_step(fold(events), now, order_id="ord_1", keyed=keyed, look_after=(1.0, 3.0), policy=policy)
+    return next_step(
+        fold(events), now, order_id="ord_1", keyed=keyed, look_after=(1.0, 3.0), policy=policy
+    )
 
 
 def test_looks_are_counted_from_the_recorded_time_of_the_last_sending() -> None:

@@ -39,7 +39,9 @@ def test_on_any_menu_without_a_fault_it_fits_the_menu_that_it_was_made_of(menu: 
 
 def menu_of(*variations: Variation, included: bool = True) -> Menu:
     tax = Tax(id="t", name="GST", rate=Decimal("0.1"), included=included)
-    items = tuple(Item(id=f"i-{v.id}", name=v.id, variations=(v,), tax_ids=("t",)) for v in variations)
+    items = tuple(
+        Item(id=f"i-{v.id}", name=v.id, variations=(v,), tax_ids=("t",)) for v in variations
+    )
     return Menu(site="s", currency="AUD", imported_at=NOW, items=items, taxes=(tax,))
 
 
@@ -52,13 +54,17 @@ def test_it_is_the_cheapest_thing_that_isnt_sold_out_and_has_a_price() -> None:
 
 
 def test_tax_that_prices_leave_out_is_added() -> None:
-    order = trial_order(menu_of(Variation(id="tea", price=405), included=False), now=NOW, order_id="TEST-1")
+    order = trial_order(
+        menu_of(Variation(id="tea", price=405), included=False), now=NOW, order_id="TEST-1"
+    )
     assert (order.tax, order.total) == (40, 445)
 
 
 def test_a_menu_with_nothing_to_order_is_a_menu_error() -> None:
     with pytest.raises(MenuError):
-        trial_order(menu_of(Variation(id="bun", price=1, sold_out=True)), now=NOW, order_id="TEST-1")
+        trial_order(
+            menu_of(Variation(id="bun", price=1, sold_out=True)), now=NOW, order_id="TEST-1"
+        )
 
 
 @pytest.fixture
@@ -67,7 +73,9 @@ def running() -> Iterator[Running[SquareSimulator]]:
         yield running
 
 
-def test_it_reaches_the_register_when_staff_accept_it_and_is_withdrawn(running: Running[SquareSimulator]) -> None:
+def test_it_reaches_the_register_when_staff_accept_it_and_is_withdrawn(
+    running: Running[SquareSimulator],
+) -> None:
     def accept(_: float) -> None:
         running.simulator.staff_accept(running.simulator.ledger().shown[-1].order_id)
 
@@ -79,7 +87,9 @@ def test_it_reaches_the_register_when_staff_accept_it_and_is_withdrawn(running: 
     assert len(told) == 4
 
 
-def test_without_a_sign_of_the_register_it_has_reached_the_platform(running: Running[SquareSimulator]) -> None:
+def test_without_a_sign_of_the_register_it_has_reached_the_platform(
+    running: Running[SquareSimulator],
+) -> None:
     with Till.connect("square", **running.settings) as till:
         report = run_trial(till, seconds=0.02, every=0.01)
     assert (report.reached, report.withdrawn) == ("platform", True)

@@ -11,11 +11,25 @@ import pytest
 from tillpost.testing import leaks_in
 
 
-def cassette(folder: Path, body: Any, headers: dict[str, list[str]] | None = None, path: str = "/orders") -> Path:
-    request = {"method": "POST", "uri": f"https://toy.invalid{path}", "headers": headers or {}, "body": ""}
-    answer = {"status": {"code": 200, "message": "OK"}, "headers": {}, "body": {"string": json.dumps(body)}}
+def cassette(
+    folder: Path, body: Any, headers: dict[str, list[str]] | None = None, path: str = "/orders"
+) -> Path:
+    request = {
+        "method": "POST",
+        "uri": f"https://toy.invalid{path}",
+        "headers": headers or {},
+        "body": "",
+    }
+    answer = {
+        "status": {"code": 200, "message": "OK"},
+        "headers": {},
+        "body": {"string": json.dumps(body)},
+    }
     file = folder / "case.yaml"
-    file.write_text(json.dumps({"version": 1, "interactions": [{"request": request, "response": answer}]}), "utf-8")
+    file.write_text(
+        json.dumps({"version": 1, "interactions": [{"request": request, "response": answer}]}),
+        "utf-8",
+    )
     return file
 
 
@@ -63,15 +77,22 @@ def test_what_is_harmless_is_not_found(tmp_path: Path) -> None:
         "note": "***",
     }
 
-    assert leaks_in(cassette(tmp_path, body, {"accept": ["application/json"]}), headers={"accept"}) == []
+    assert (
+        leaks_in(cassette(tmp_path, body, {"accept": ["application/json"]}), headers={"accept"})
+        == []
+    )
 
 
 def test_a_header_that_is_not_declared_is_found(tmp_path: Path) -> None:
-    assert kinds(cassette(tmp_path, {}, {"Authorization": ["***"]})) == {"a header that isn't declared"}
+    assert kinds(cassette(tmp_path, {}, {"Authorization": ["***"]})) == {
+        "a header that isn't declared"
+    }
 
 
 def test_an_address_with_a_person_in_it_is_found(tmp_path: Path) -> None:
-    assert kinds(cassette(tmp_path, {}, path="/customers?mail=ada@lovelace.example")) == {"an e-mail address"}
+    assert kinds(cassette(tmp_path, {}, path="/customers?mail=ada@lovelace.example")) == {
+        "an e-mail address"
+    }
 
 
 def test_a_canary_is_found_wherever_it_stands(tmp_path: Path) -> None:

@@ -13,13 +13,27 @@ from tillpost.testing import Mask
 
 MASK = Mask("toy.invalid", fields={"id", "tags"}, query={"types"}, headers={"accept"})
 VALUES: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda parts: st.lists(parts) | st.dictionaries(st.sampled_from(["id", "tags", "name", "é"]), parts),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda parts: (
+        st.lists(parts) | st.dictionaries(st.sampled_from(["id", "tags", "name", "é"]), parts)
+    ),
 )
 
 
 def test_texts_stay_under_public_names_alone() -> None:
-    told = {"id": "1", "name": "Ada", "n": 7, "tags": ["a", {"b": "c"}], "empty": "", "no": None, "yes": True}
+    told = {
+        "id": "1",
+        "name": "Ada",
+        "n": 7,
+        "tags": ["a", {"b": "c"}],
+        "empty": "",
+        "no": None,
+        "yes": True,
+    }
 
     kept = json.loads(MASK.body(json.dumps(told).encode()))
 
@@ -52,7 +66,9 @@ def test_an_address_keeps_its_path_and_the_public_part_of_its_query() -> None:
 
 
 def test_headers_are_kept_when_they_are_declared() -> None:
-    assert MASK.allowed([("Authorization", "Bearer x"), ("ACCEPT", "a"), ("X-Id", "1")]) == {"accept": "a"}
+    assert MASK.allowed([("Authorization", "Bearer x"), ("ACCEPT", "a"), ("X-Id", "1")]) == {
+        "accept": "a"
+    }
 
 
 def test_an_address_in_a_header_is_kept_as_an_address_of_a_request_is() -> None:
@@ -63,8 +79,16 @@ def test_an_address_in_a_header_is_kept_as_an_address_of_a_request_is() -> None:
 
 
 def test_below_a_person_and_their_payments_nothing_is_public() -> None:
-    told = {"id": "1", "customer": {"id": "Ada", "n": 7}, "payments": [{"tags": ["pi_1"], "id": {"id": "pi_1"}}]}
-    kept = {"id": "1", "customer": {"id": "***", "n": 7}, "payments": [{"tags": ["***"], "id": {"id": "***"}}]}
+    told = {
+        "id": "1",
+        "customer": {"id": "Ada", "n": 7},
+        "payments": [{"tags": ["pi_1"], "id": {"id": "pi_1"}}],
+    }
+    kept = {
+        "id": "1",
+        "customer": {"id": "***", "n": 7},
+        "payments": [{"tags": ["***"], "id": {"id": "***"}}],
+    }
 
     assert json.loads(MASK.body(json.dumps(told).encode())) == kept
 
@@ -87,9 +111,17 @@ def _undeclared(value: Any, *, public: bool = False) -> list[str]:
     match value:
         case dict():
             fields = cast("dict[str, Any]", value)
-            return [text for name, part in fields.items() for text in _undeclared(part, public=name in MASK.fields)]
+            return [
+                text
+                for name, part in fields.items()
+                for text in _undeclared(part, public=name in MASK.fields)
+            ]
         case list():
-            return [text for part in cast("Sequence[Any]", value) for text in _undeclared(part, public=public)]
+            return [
+                text
+                for part in cast("Sequence[Any]", value)
+                for text in _undeclared(part, public=public)
+            ]
         case str() if not public:
             return [value]
         case _:

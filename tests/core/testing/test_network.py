@@ -25,7 +25,10 @@ NOWHERE = ("127.0.0.1", 9)
     ],
 )
 def test_nothing_gets_out(dial: Callable[[], object]) -> None:
-    with no_network(), pytest.raises((NetworkUsed, BaseExceptionGroup)) as caught:  # tasks raise it in a group
+    with (
+        no_network(),
+        pytest.raises((NetworkUsed, BaseExceptionGroup)) as caught,
+    ):  # tasks raise it in a group
         dial()
 
     assert "NetworkUsed" in repr(caught.value)
@@ -38,7 +41,11 @@ async def _get() -> None:
 
 @pytest.mark.parametrize("method", ["connect", "connect_ex", "sendto"])
 def test_no_socket_gets_out_either(method: str) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one, no_network(), pytest.raises(NetworkUsed):
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one,
+        no_network(),
+        pytest.raises(NetworkUsed),
+    ):
         getattr(one, method)(*((b"x", NOWHERE) if method == "sendto" else (NOWHERE,)))
 
 
@@ -51,5 +58,8 @@ def test_the_network_is_there_again_afterwards() -> None:
     with no_network():
         pass
 
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()),
+    ):
         pass

@@ -33,7 +33,9 @@ from tillpost.testing.store import KINDS, Kind
 
 QUIET = Policy(retries=0)
 MADE = {"id": "p1", "ref": "ord-1", "total": 1000, "status": "new", "barista": "Ada Lovelace"}
-SUBMITTING = sampled(lambda: [Sample("POST", "/orders", MADE)], origin="the toy's manual", adapted=("nothing",))
+SUBMITTING = sampled(
+    lambda: [Sample("POST", "/orders", MADE)], origin="the toy's manual", adapted=("nothing",)
+)
 FETCHING = sampled(lambda: [Sample("GET", "/orders/p1", MADE)], origin="the toy's manual")
 
 
@@ -80,15 +82,21 @@ def test_a_refusal_is_played_as_the_error_that_it_was(cassettes: Cassettes, kind
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_request_to_another_address_ends_the_test_at_once(cassettes: Cassettes, kind: Kind) -> None:
+def test_a_request_to_another_address_ends_the_test_at_once(
+    cassettes: Cassettes, kind: Kind
+) -> None:
     record(cassettes, FETCHING, lambda store: store.fetch("p1"))
 
-    with pytest.raises(UnmatchedRequest, match=r"GET \S+/orders/p2 isn't in the cassette; left in it: GET \S+/p1"):
+    with pytest.raises(
+        UnmatchedRequest, match=r"GET \S+/orders/p2 isn't in the cassette; left in it: GET \S+/p1"
+    ):
         play(cassettes, kind, lambda store: store.fetch("p2"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_request_with_another_body_ends_the_test_and_shows_the_difference(cassettes: Cassettes, kind: Kind) -> None:
+def test_a_request_with_another_body_ends_the_test_and_shows_the_difference(
+    cassettes: Cassettes, kind: Kind
+) -> None:
     record(cassettes, SUBMITTING, lambda store: store.submit(toy_order()))
 
     with pytest.raises(UnmatchedRequest, match=r'(?s)-.*"total": 1000.*\+.*"total": 2000'):
@@ -115,7 +123,10 @@ def test_neither_the_host_nor_the_writing_of_json_matters(cassettes: Cassettes) 
     text = path.read_text("utf-8")
     body = text[text.index("{") : text.index("}") + 1]
     turned = json.dumps(dict(reversed(json.loads(body).items())))
-    path.write_text(text.replace(body, turned).replace("https://toy.invalid", "http://elsewhere.test:81"), "utf-8")
+    path.write_text(
+        text.replace(body, turned).replace("https://toy.invalid", "http://elsewhere.test:81"),
+        "utf-8",
+    )
 
     assert play(cassettes, "sync", lambda store: store.submit(toy_order())).id == "p1"
 
@@ -138,7 +149,9 @@ def test_a_file_says_where_it_comes_from(cassettes: Cassettes) -> None:
     assert (said.origin, said.adapted) == ("the toy's manual", ("nothing",))
 
 
-def test_a_file_holds_no_token_no_person_and_no_header_that_is_not_declared(cassettes: Cassettes) -> None:
+def test_a_file_holds_no_token_no_person_and_no_header_that_is_not_declared(
+    cassettes: Cassettes,
+) -> None:
     text = record(cassettes, SUBMITTING, lambda store: store.submit(toy_order())).read_text("utf-8")
 
     assert TOKEN not in text
@@ -177,14 +190,18 @@ def test_a_sample_answers_only_the_request_that_it_is_for(cassettes: Cassettes) 
 
 
 def test_a_packed_answer_is_kept_unpacked(cassettes: Cassettes) -> None:
-    packed = httpx.Response(200, headers={"Content-Encoding": "gzip"}, content=gzip.compress(json.dumps(MADE).encode()))
+    packed = httpx.Response(
+        200, headers={"Content-Encoding": "gzip"}, content=gzip.compress(json.dumps(MADE).encode())
+    )
 
     @contextmanager
     def opened() -> Generator[Opened]:
         with httpx.Client(transport=httpx.MockTransport(lambda _: packed)) as client:
             yield Opened({}, client)
 
-    path = record(cassettes, Origin(Source.SIMULATOR, opened, "a packer"), lambda store: store.fetch("p1"))
+    path = record(
+        cassettes, Origin(Source.SIMULATOR, opened, "a packer"), lambda store: store.fetch("p1")
+    )
 
     assert '"id": "p1"' in path.read_text("utf-8")
     assert play(cassettes, "async", lambda store: store.fetch("p1")).id == "p1"

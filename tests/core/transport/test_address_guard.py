@@ -24,7 +24,7 @@ from tillpost.client.base import Options
 from tillpost.errors import Applied, Outcome
 from tillpost.transport import address_guard as addresses
 from tillpost.transport.address_guard import NOT_PUBLIC, BarredError, guard, guard_async, is_public
-from tillpost.transport.http import AsyncLine, Line
+from tillpost.transport.http import AsyncHttpTransport, HttpTransport
 
 SHORT = Limits(connect=2, read=2, answer=2)
 BARRED = Fault(Applied.NO, NOT_PUBLIC, barred=True)
@@ -72,7 +72,14 @@ def test_an_address_that_is_not_of_the_public_internet_is_told(address: str) -> 
 
 @pytest.mark.parametrize(
     "address",
-    ["93.184.215.14", "1.1.1.1", "2606:4700::1111", "::ffff:1.1.1.1", "2002:0101:0101::1", "64:ff9b::101:101"],
+    [
+        "93.184.215.14",
+        "1.1.1.1",
+        "2606:4700::1111",
+        "::ffff:1.1.1.1",
+        "2002:0101:0101::1",
+        "64:ff9b::101:101",
+    ],
 )
 def test_a_public_address_is_told(address: str) -> None:
     assert is_public(address)
@@ -82,7 +89,9 @@ def test_a_public_address_is_told(address: str) -> None:
 def listening(host: str = "127.0.0.1") -> Generator[tuple[int, list[bytes]], None, None]:
     """A port, and all that anybody ever wrote to it."""
     heard: list[bytes] = []
-    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as server:
+    with socket.create_server(
+        (host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+    ) as server:
 
         def hear() -> None:
             while True:
@@ -125,11 +134,11 @@ def sent(kind: Kind, adapter: Toy, client: Any = None) -> Response | Fault:
     request, credentials = Request("GET", "/menu", nothing), adapter.config.credentials()
     if kind == "sync":
         with client or httpx.Client(verify=TRUST) as opened:
-            return Line(opened, adapter, SHORT).send(request, credentials)
+            return HttpTransport(opened, adapter, SHORT).send(request, credentials)
 
     async def main() -> Response | Fault:
         async with client or httpx.AsyncClient(verify=TRUST) as opened:
-            return await AsyncLine(opened, adapter, SHORT).send(request, credentials)
+            return await AsyncHttpTransport(opened, adapter, SHORT).send(request, credentials)
 
     return asyncio.run(main())
 
@@ -186,20 +195,25 @@ def test_an_adapter_that_asks_for_no_guard_has_none(kind: Kind, server: ToyServe
     assert isinstance(sent(kind, server.adapter()), Response)
 
 
-def test_an_answer_over_a_connection_that_was_there_before_is_not_read(kind: Kind, server: ToyServer) -> None:
+def test_an_answer_over_a_connection_that_was_there_before_is_not_read(
+    kind: Kind, server: ToyServer
+) -> None:
     unguarded, adapter = server.adapter(), guarded(server)
     if kind == "sync":
         with httpx.Client(verify=TRUST) as client:
             request, credentials = Request("GET", "/menu", nothing), adapter.config.credentials()
-            Line(client, unguarded, SHORT).send(request, credentials)
-            got = Line(client, adapter, SHORT).send(request, credentials)
+            HttpTransport(client, unguarded, SHORT).send(request, credentials)
+            got = HttpTransport(client, adapter, SHORT).send(request, credentials)
     else:
 
         async def main() -> Response | Fault:
             async with httpx.AsyncClient(verify=TRUST) as client:
-                request, credentials = Request("GET", "/menu", nothing), adapter.config.credentials()
-                await AsyncLine(client, unguarded, SHORT).send(request, credentials)
-                return await AsyncLine(client, adapter, SHORT).send(request, credentials)
+                request, credentials = (
+                    Request("GET", "/menu", nothing),
+                    adapter.config.credentials(),
+                )
+                await AsyncHttpTransport(client, unguarded, SHORT).send(request, credentials)
+                return await AsyncHttpTransport(client, adapter, SHORT).send(request, credentials)
 
         got = asyncio.run(main())
     assert got == Fault(Applied.MAYBE, NOT_PUBLIC, barred=True)
@@ -220,7 +234,11 @@ def test_a_unix_socket_is_no_public_address(kind: Kind, server: ToyServer, tmp_p
 
 def test_a_transport_without_a_network_is_left_alone(kind: Kind, server: ToyServer) -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json={}))
-    client: Any = httpx.Client(transport=transport) if kind == "sync" else httpx.AsyncClient(transport=transport)
+    client: Any = (
+        httpx.Client(transport=transport)
+        if kind == "sync"
+        else httpx.AsyncClient(transport=transport)
+    )
     assert isinstance(sent(kind, guarded(server), client), Response)
 
 
@@ -247,7 +265,9 @@ def broken_at_once(kind: Kind, stream: Gone) -> None:
         asyncio.run(guard_async(event, info))
 
 
-def test_a_connection_that_breaks_at_once_is_an_outage_and_not_a_private_address(kind: Kind) -> None:
+def test_a_connection_that_breaks_at_once_is_an_outage_and_not_a_private_address(
+    kind: Kind,
+) -> None:
     stream = Gone()
     with pytest.raises(httpx.ConnectError) as raised:
         broken_at_once(kind, stream)
@@ -255,7 +275,9 @@ def test_a_connection_that_breaks_at_once_is_an_outage_and_not_a_private_address
     assert stream.closed
 
 
-def test_an_order_is_refused_as_a_fault_of_the_setup_and_was_not_created(server: ToyServer, opening: Opening) -> None:
+def test_an_order_is_refused_as_a_fault_of_the_setup_and_was_not_created(
+    server: ToyServer, opening: Opening
+) -> None:
     with pytest.raises(SetupError, match="isn't a public one") as raised:
         opening(guarded(server)).submit(toy_order(), is_new=True)
     assert raised.value.outcome is Outcome.NOT_CREATED
@@ -273,5 +295,7 @@ def test_its_own_client_takes_no_proxy_from_the_environment_since_that_would_cho
         answering(monkeypatch, "127.0.0.1")
         adapter = guarded(server, base_url=f"https://pos.example:{port}")
         with pytest.raises(OutageError):  # nobody there speaks TLS
-            opening(adapter, Options(policy=Policy(retries=0), limits=SHORT)).submit(toy_order(), is_new=True)
+            opening(adapter, Options(policy=Policy(retries=0), limits=SHORT)).submit(
+                toy_order(), is_new=True
+            )
     assert heard == []

@@ -23,7 +23,7 @@ from tillpost import Limits
 from tillpost.adapter.base import Credentials, Signed
 from tillpost.adapter.exchange import Effect, Fault, Request, Response, nothing
 from tillpost.errors import Applied
-from tillpost.transport.http import AsyncLine, fault_of
+from tillpost.transport.http import AsyncHttpTransport, fault_of
 
 
 def test_an_answer_comes_back_with_its_status_headers_in_lower_case_and_body(send: Sender) -> None:
@@ -33,7 +33,9 @@ def test_an_answer_comes_back_with_its_status_headers_in_lower_case_and_body(sen
     assert json.loads(got.body)["items"][0]["id"] == "i1"
 
 
-def test_the_credentials_go_out_with_the_request_and_nothing_else_is_asked_for(send: Sender, server: ToyServer) -> None:
+def test_the_credentials_go_out_with_the_request_and_nothing_else_is_asked_for(
+    send: Sender, server: ToyServer
+) -> None:
     send()
     (seen,) = server.seen
     assert seen.headers["authorization"] == f"Bearer {TOKEN}"
@@ -48,9 +50,15 @@ def test_the_credentials_go_out_with_the_request_and_nothing_else_is_asked_for(s
         (hangup(), "the connection ended before the answer was whole"),
         (truncate(), "the connection ended before the answer was whole"),
         (raw(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"), "the connection ended before the answer was whole"),
-        (raw(b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n"), "the connection ended before the answer was whole"),
+        (
+            raw(b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n"),
+            "the connection ended before the answer was whole",
+        ),
         (raw(b"\x00\xff\xfe\r\n\r\n"), "the connection ended before the answer was whole"),
-        (raw(b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 40_000), "the connection ended before the answer was whole"),
+        (
+            raw(b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 40_000),
+            "the connection ended before the answer was whole",
+        ),
         (hang(), "no answer in time"),
     ],
 )
@@ -87,9 +95,13 @@ def full_backlog() -> Generator[str, None, None]:
             one.close()
 
 
-def test_a_connection_that_takes_too_long_never_carried_the_request(send: Sender, server: ToyServer) -> None:
+def test_a_connection_that_takes_too_long_never_carried_the_request(
+    send: Sender, server: ToyServer
+) -> None:
     with full_backlog() as base_url:
-        got = send(adapter=server.adapter(base_url=base_url), limits=Limits(connect=0.1, read=2, answer=2))
+        got = send(
+            adapter=server.adapter(base_url=base_url), limits=Limits(connect=0.1, read=2, answer=2)
+        )
     assert isinstance(got, Fault)
     assert got.applied is Applied.NO
     assert got.text.startswith("no connection in time")
@@ -160,9 +172,16 @@ def _made(failure: Callable[..., Exception], text: str) -> Exception:
 
 def test_every_exception_that_httpx_has_is_spoken_for() -> None:
     everything = {
-        kind for kind in vars(httpx).values() if isinstance(kind, type) and issubclass(kind, (httpx.TransportError,))
+        kind
+        for kind in vars(httpx).values()
+        if isinstance(kind, type) and issubclass(kind, (httpx.TransportError,))
     }
-    abstract = {httpx.TransportError, httpx.TimeoutException, httpx.NetworkError, httpx.ProtocolError}
+    abstract = {
+        httpx.TransportError,
+        httpx.TimeoutException,
+        httpx.NetworkError,
+        httpx.ProtocolError,
+    }
     for kind in everything - abstract:
         assert not fault_of(kind("x")).text.startswith("the transport failed"), kind
 
@@ -178,7 +197,9 @@ class UnwritableToy(Toy):
     """Signs with a header that can't be written."""
 
     def sign(self, request: Request[Any], credentials: Credentials) -> Signed:
-        return Signed({"Authorization": f"Bearer {credentials.access_token.get_secret_value()} \N{SNOWMAN}"})
+        return Signed(
+            {"Authorization": f"Bearer {credentials.access_token.get_secret_value()} \N{SNOWMAN}"}
+        )
 
 
 def test_a_request_that_cannot_be_made_has_not_left(send: Sender, server: ToyServer) -> None:
@@ -200,7 +221,11 @@ def test_a_header_with_a_line_break_is_never_written(send: Sender, server: ToySe
 def test_a_redirect_is_not_followed_and_no_other_host_sees_the_token(
     send: Sender, server: ToyServer, kind: Kind, status: int
 ) -> None:
-    client = httpx.Client(follow_redirects=True) if kind == "sync" else httpx.AsyncClient(follow_redirects=True)
+    client = (
+        httpx.Client(follow_redirects=True)
+        if kind == "sync"
+        else httpx.AsyncClient(follow_redirects=True)
+    )
     with ToyServer() as stranger:
         server.on("GET /menu", redirect(f"{stranger.url}/menu", status))
         got = send(client=client)
@@ -212,7 +237,10 @@ def test_a_redirect_is_not_followed_and_no_other_host_sees_the_token(
 def test_a_client_that_was_handed_in_adds_its_own_headers_but_not_its_own_credentials(
     send: Sender, server: ToyServer, kind: Kind
 ) -> None:
-    arguments: Any = {"auth": ("me", "secret"), "headers": {"Authorization": "Basic mine", "X-Trace": "t1"}}
+    arguments: Any = {
+        "auth": ("me", "secret"),
+        "headers": {"Authorization": "Basic mine", "X-Trace": "t1"},
+    }
     send(client=httpx.Client(**arguments) if kind == "sync" else httpx.AsyncClient(**arguments))
     (seen,) = server.seen
     assert (seen.headers["authorization"], seen.headers["x-trace"]) == (f"Bearer {TOKEN}", "t1")
@@ -241,7 +269,9 @@ def test_credentials_of_a_netrc_file_are_not_sent(
 # Secrets in answers
 
 
-@pytest.mark.parametrize("echo", ["abc/def+secret", r"abc\/def+secret", "abc%2Fdef%2Bsecret", "abc/def%2Bsecret"])
+@pytest.mark.parametrize(
+    "echo", ["abc/def+secret", r"abc\/def+secret", "abc%2Fdef%2Bsecret", "abc/def%2Bsecret"]
+)
 def test_a_secret_that_a_server_echoes_is_scrubbed_from_body_and_headers(
     send: Sender, server: ToyServer, echo: str
 ) -> None:
@@ -253,7 +283,9 @@ def test_a_secret_that_a_server_echoes_is_scrubbed_from_body_and_headers(
     assert (got.body, got.headers["x-request-id"]) == (b"you sent ***!", "id-***")
 
 
-def test_a_secret_that_is_spelled_the_same_everywhere_is_scrubbed_too(send: Sender, server: ToyServer) -> None:
+def test_a_secret_that_is_spelled_the_same_everywhere_is_scrubbed_too(
+    send: Sender, server: ToyServer
+) -> None:
     server.on("GET /menu", answer(400, b"you sent abcdef789!"))
     got = send(credentials=Credentials(access_token=SecretStr("abcdef789")))
     assert isinstance(got, Response)
@@ -319,7 +351,7 @@ def test_a_cancelled_task_is_cancelled_and_leaves_no_connection_behind(server: T
 
     async def cancelled() -> None:
         async with httpx.AsyncClient() as client:
-            line = AsyncLine(client, server.adapter(), Limits())
+            line = AsyncHttpTransport(client, server.adapter(), Limits())
             task = asyncio.create_task(line.send(Request("GET", "/menu", nothing), CREDENTIALS))
             await asyncio.to_thread(server.hanging.wait, 5)
             task.cancel()
@@ -331,7 +363,9 @@ def test_a_cancelled_task_is_cancelled_and_leaves_no_connection_behind(server: T
     asyncio.run(cancelled())
 
 
-def test_what_httpx_logs_of_a_request_holds_no_token(send: Sender, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_httpx_logs_of_a_request_holds_no_token(
+    send: Sender, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.DEBUG):
         send("/menu", effect=Effect.NONE)
     assert [record for record in caplog.records if record.name == "httpx"]

@@ -20,7 +20,9 @@ from tillpost.adapter.exchange import Fault, Response
 from tillpost.errors import Applied
 
 
-def test_an_answer_larger_than_allowed_is_not_read_to_its_end(send: Sender, server: ToyServer) -> None:
+def test_an_answer_larger_than_allowed_is_not_read_to_its_end(
+    send: Sender, server: ToyServer
+) -> None:
     server.on("GET /menu", answer(200, b"x" * 10_001), answer(200, b"x" * 10_000))
     assert send() == Fault(Applied.MAYBE, "the answer is larger than 10000 bytes")
     got = send()
@@ -28,7 +30,9 @@ def test_an_answer_larger_than_allowed_is_not_read_to_its_end(send: Sender, serv
     assert len(got.body) == 10_000
 
 
-def test_the_bound_holds_for_a_transport_that_has_the_whole_answer_ready(send: Sender, kind: Kind) -> None:
+def test_the_bound_holds_for_a_transport_that_has_the_whole_answer_ready(
+    send: Sender, kind: Kind
+) -> None:
     client = client_over(kind, lambda _: httpx.Response(200, content=b"x" * 10_001))
     assert send(client=client) == Fault(Applied.MAYBE, "the answer is larger than 10000 bytes")
 
@@ -51,7 +55,9 @@ def test_what_follows_a_packed_answer_is_ignored(send: Sender, server: ToyServer
 
 
 @pytest.mark.parametrize("packings", [1, 2])
-def test_a_gzip_bomb_is_stopped_before_it_fills_the_memory(send: Sender, server: ToyServer, packings: int) -> None:
+def test_a_gzip_bomb_is_stopped_before_it_fills_the_memory(
+    send: Sender, server: ToyServer, packings: int
+) -> None:
     bomb = b"\0" * 20_000_000
     for _ in range(packings):
         bomb = gzip.compress(bomb)
@@ -70,7 +76,11 @@ def test_a_gzip_bomb_is_stopped_before_it_fills_the_memory(send: Sender, server:
     ("body", "encoding", "text"),
     [
         (b"not gzip at all", "gzip", "the answer can't be unpacked"),
-        (gzip.compress(b'{"items": []}' * 9, mtime=0)[:-12], "gzip", "the answer can't be unpacked"),
+        (
+            gzip.compress(b'{"items": []}' * 9, mtime=0)[:-12],
+            "gzip",
+            "the answer can't be unpacked",
+        ),
         (zlib.compress(b"{}"), "deflate", "the answer is packed in a way that wasn't asked for"),
         (b"{}", "br", "the answer is packed in a way that wasn't asked for"),
     ],
@@ -82,15 +92,21 @@ def test_an_answer_that_cannot_be_unpacked_is_a_fault(
     assert send() == Fault(Applied.MAYBE, text)
 
 
-def test_a_server_that_drips_is_given_up_on_after_the_bound(send: Sender, server: ToyServer) -> None:
+def test_a_server_that_drips_is_given_up_on_after_the_bound(
+    send: Sender, server: ToyServer
+) -> None:
     server.on("GET /menu", drip(every=0.02))
     began = time.monotonic()
     assert send() == Fault(Applied.MAYBE, "the answer took longer than 0.25 s")
     assert time.monotonic() - began < 1
 
 
-def test_a_server_that_drips_packed_bytes_without_content_is_given_up_on_too(send: Sender, server: ToyServer) -> None:
-    nameless = b"\x1f\x8b\x08\x08" + b"\0" * 6 + b"n" * 200  # a gzip header whose file name never ends
+def test_a_server_that_drips_packed_bytes_without_content_is_given_up_on_too(
+    send: Sender, server: ToyServer
+) -> None:
+    nameless = (
+        b"\x1f\x8b\x08\x08" + b"\0" * 6 + b"n" * 200
+    )  # a gzip header whose file name never ends
     server.items.clear()
     server.on("GET /menu", drip_of(nameless))
     assert send() == Fault(Applied.MAYBE, "the answer took longer than 0.25 s")
@@ -111,14 +127,18 @@ def drip_of(data: bytes) -> Act:
 
 
 @pytest.mark.parametrize("kind", ["async"])
-def test_headers_that_drip_are_bounded_too_where_they_can_be(send: Sender, server: ToyServer) -> None:
+def test_headers_that_drip_are_bounded_too_where_they_can_be(
+    send: Sender, server: ToyServer
+) -> None:
     server.on("GET /menu", drip(every=0.02, head=True))
     began = time.monotonic()
     assert send() == Fault(Applied.MAYBE, "the answer took longer than 0.25 s")
     assert time.monotonic() - began < 1
 
 
-def test_a_wait_is_never_longer_than_the_whole_exchange_may_be(send: Sender, server: ToyServer) -> None:
+def test_a_wait_is_never_longer_than_the_whole_exchange_may_be(
+    send: Sender, server: ToyServer
+) -> None:
     server.on("GET /menu", hang())
     began = time.monotonic()
     got = send(limits=Limits(answer=0.1))

@@ -19,7 +19,9 @@ def config(tmp_path: Path, square: Running[SquareSimulator]) -> Path:
     """A file with one connection, whose outbox is to use Procrastinate."""
     settings = "\n".join(f'{name} = "{value}"' for name, value in square.settings.items())
     file = tmp_path / "tillpost.toml"
-    file.write_text(f'[outbox]\nengine = "procrastinate"\n\n[connections.cafe]\nplatform = "square"\n{settings}\n')
+    file.write_text(
+        f'[outbox]\nengine = "procrastinate"\n\n[connections.cafe]\nplatform = "square"\n{settings}\n'
+    )
     return file
 
 
@@ -43,7 +45,9 @@ def test_the_command_carries_orders_with_the_engine_of_the_file(
 
 
 def test_the_command_says_in_one_line_that_sqlite_will_not_do(config: Path, tmp_path: Path) -> None:
-    ended = worker("--config", str(config), "--db", f"sqlite:///{tmp_path / 'orders.db'}", "--until-idle")
+    ended = worker(
+        "--config", str(config), "--db", f"sqlite:///{tmp_path / 'orders.db'}", "--until-idle"
+    )
 
     assert ended.returncode != 0
     assert "the engine procrastinate needs a PostgreSQL database" in ended.stderr

@@ -17,13 +17,15 @@ from adapters.square.shop_orders import TOASTIE, paid
 from tillpost import Order
 from tillpost.errors import ConfigError
 from tillpost.models.order import Pickup
-from tillpost.outbox import Outbox, StoreError
+from tillpost.outbox import DatabaseError, Outbox
 from tillpost.outbox.engine import engines
 
 
 def jobs(outbox: Outbox) -> Sequence[tuple[str, bool]]:
     """The orders that jobs are there for, and whether each is deferred to a time."""
-    wanted = text("SELECT args->>'order_id', scheduled_at > now() FROM procrastinate_jobs ORDER BY id")
+    wanted = text(
+        "SELECT args->>'order_id', scheduled_at > now() FROM procrastinate_jobs ORDER BY id"
+    )
     with outbox.database.reading() as db:
         return [(row[0], bool(row[1])) for row in db.execute(wanted)]
 
@@ -71,7 +73,9 @@ def test_a_session_that_is_rolled_back_leaves_neither_order_nor_job(postgres_url
 
 
 @pytest.mark.anyio
-async def test_an_async_session_that_is_rolled_back_leaves_neither_order_nor_job(postgres_url: str) -> None:
+async def test_an_async_session_that_is_rolled_back_leaves_neither_order_nor_job(
+    postgres_url: str,
+) -> None:
     with Outbox(postgres_url, engine="procrastinate") as outbox:
         engine = create_async_engine(postgres_url)
         async with AsyncSession(engine) as session:
@@ -122,7 +126,10 @@ def test_sqlite_is_refused_in_one_line_and_nothing_is_left_half_made(tmp_path: P
     url = f"sqlite:///{tmp_path / 'orders.db'}"
     with (
         Outbox(url, engine="procrastinate") as outbox,
-        pytest.raises(ConfigError, match=r"^the engine procrastinate needs a PostgreSQL database, .* is sqlite$"),
+        pytest.raises(
+            ConfigError,
+            match=r"^the engine procrastinate needs a PostgreSQL database, .* is sqlite$",
+        ),
     ):
         outbox.add(an_order(), connection="cafe")
 
@@ -134,7 +141,10 @@ def test_tables_of_a_version_too_old_are_refused_in_one_line(postgres_url: str) 
     with Outbox(postgres_url) as outbox, outbox.database.writing() as db:
         db.execute(text("CREATE TABLE procrastinate_jobs (id bigint)"))
 
-    with Outbox(postgres_url, engine="procrastinate") as outbox, pytest.raises(ConfigError, match=r"migrations$"):
+    with (
+        Outbox(postgres_url, engine="procrastinate") as outbox,
+        pytest.raises(ConfigError, match=r"migrations$"),
+    ):
         outbox.add(an_order(), connection="cafe")
 
 
@@ -152,5 +162,5 @@ def test_a_paused_connections_orders_get_jobs_when_it_goes_on(postgres_url: str)
 
 def test_a_database_that_is_not_there_is_the_stores_failure(postgres_url: str) -> None:
     url = postgres_url.replace("/test_", "/none_")
-    with Outbox(url, engine="procrastinate") as outbox, pytest.raises(StoreError):
+    with Outbox(url, engine="procrastinate") as outbox, pytest.raises(DatabaseError):
         outbox.add(an_order(), connection="cafe")

@@ -70,7 +70,9 @@ def jobs_left(outbox: Outbox) -> int:
         return int(db.scalar(text("SELECT count(*) FROM procrastinate_jobs")) or 0)
 
 
-def test_orders_are_carried_as_soon_as_they_are_committed_and_leave_no_jobs(square: Square, postgres_url: str) -> None:
+def test_orders_are_carried_as_soon_as_they_are_committed_and_leave_no_jobs(
+    square: Square, postgres_url: str
+) -> None:
     with the_outbox(postgres_url) as outbox, a_worker(postgres_url, square) as worker:
         add(outbox, [0])
         until(lambda: arrived(square) == 1, 20, "the first order")
@@ -82,7 +84,9 @@ def test_orders_are_carried_as_soon_as_they_are_committed_and_leave_no_jobs(squa
         all_is_well(square, outbox, 20)
 
 
-def test_an_order_is_carried_by_its_job_before_anybody_looks(square: Square, postgres_url: str) -> None:
+def test_an_order_is_carried_by_its_job_before_anybody_looks(
+    square: Square, postgres_url: str
+) -> None:
     """The looking finds an order when it is a second late; a job that wakes is faster."""
     with the_outbox(postgres_url) as outbox, a_worker(postgres_url, square):
         add(outbox, [0])
@@ -102,7 +106,9 @@ def test_orders_without_jobs_are_found(square: Square, postgres_url: str) -> Non
         until(lambda: arrived(square) == 3, 20, "all orders")
 
 
-def test_a_full_connection_is_drained_although_its_jobs_found_no_room(square: Square, postgres_url: str) -> None:
+def test_a_full_connection_is_drained_although_its_jobs_found_no_room(
+    square: Square, postgres_url: str
+) -> None:
     square.simulator.set_faults(slow(0.3))
     with the_outbox(postgres_url) as outbox:
         add(outbox, range(12))
@@ -124,8 +130,12 @@ def test_a_scheduled_order_goes_at_its_time(square: Square, postgres_url: str) -
         assert begin_at <= time.time() < begin_at + 5
 
 
-def test_an_order_that_an_outage_stops_goes_when_its_wait_is_over(square: Square, postgres_url: str) -> None:
-    refused = FaultRule(fault=Fault(kind=FaultKind.SERVER_ERROR, status=503), method="POST", times=2)
+def test_an_order_that_an_outage_stops_goes_when_its_wait_is_over(
+    square: Square, postgres_url: str
+) -> None:
+    refused = FaultRule(
+        fault=Fault(kind=FaultKind.SERVER_ERROR, status=503), method="POST", times=2
+    )
     square.simulator.set_faults(FaultPlan(rules=(refused,)))
     with the_outbox(postgres_url) as outbox:
         add(outbox, range(1))
@@ -147,12 +157,16 @@ def test_a_killed_workers_orders_are_taken_over_within_fifteen_seconds(
             until(lambda: len(outbox.store.beats()) == 2, 20, "a second worker")
             first.kill()
 
-            until(lambda: states(outbox) == {"received"}, 15 if lease > SHORT else 8, "the takeover")
+            until(
+                lambda: states(outbox) == {"received"}, 15 if lease > SHORT else 8, "the takeover"
+            )
 
         all_is_well(square, outbox, 4)
 
 
-def test_a_worker_that_is_asked_to_ends_in_time_and_loses_nothing(square: Square, postgres_url: str) -> None:
+def test_a_worker_that_is_asked_to_ends_in_time_and_loses_nothing(
+    square: Square, postgres_url: str
+) -> None:
     square.simulator.set_faults(slow(0.5))
     with the_outbox(postgres_url) as outbox, a_worker(postgres_url, square) as worker:
         add(outbox, range(20))
@@ -170,7 +184,9 @@ def test_a_worker_that_is_asked_to_ends_in_time_and_loses_nothing(square: Square
 
 
 def test_a_worker_whose_platform_hangs_ends_in_time(square: Square, postgres_url: str) -> None:
-    hangs = FaultRule(fault=Fault(kind=FaultKind.TIMEOUT, hang_seconds=60), method="POST", path="/v2/orders$")
+    hangs = FaultRule(
+        fault=Fault(kind=FaultKind.TIMEOUT, hang_seconds=60), method="POST", path="/v2/orders$"
+    )
     square.simulator.set_faults(FaultPlan(rules=(hangs,)))
     with the_outbox(postgres_url) as outbox, a_worker(postgres_url, square) as worker:
         add(outbox, [0])
@@ -188,12 +204,19 @@ def test_two_workers_share_a_connections_limit(square: Square, postgres_url: str
     with the_outbox(postgres_url) as outbox:
         add(outbox, range(40))
         held, most, workers = outbox.database, 0, set[str]()
-        with a_worker(postgres_url, square, concurrency=3), a_worker(postgres_url, square, concurrency=3):
+        with (
+            a_worker(postgres_url, square, concurrency=3),
+            a_worker(postgres_url, square, concurrency=3),
+        ):
             deadline = time.monotonic() + 60
             while arrived(square) < 40:
                 assert time.monotonic() < deadline
                 with held.reading() as db:
-                    now = list(db.scalars(text("SELECT worker FROM tillpost_orders WHERE worker IS NOT NULL")))
+                    now = list(
+                        db.scalars(
+                            text("SELECT worker FROM tillpost_orders WHERE worker IS NOT NULL")
+                        )
+                    )
                 most, workers = max(most, len(now)), workers | set(now)
                 time.sleep(0.01)
             until(lambda: states(outbox) == {"received"}, 10, "all orders")
@@ -260,13 +283,17 @@ def test_jobs_of_dead_workers_are_cleared_away(square: Square, postgres_url: str
     with the_outbox(postgres_url) as outbox:
         add(outbox, [0])
         with outbox.database.writing() as db:
-            db.execute(text("UPDATE procrastinate_jobs SET status = 'doing'"))  # as a killed worker leaves it
+            db.execute(
+                text("UPDATE procrastinate_jobs SET status = 'doing'")
+            )  # as a killed worker leaves it
         with a_worker(postgres_url, square):
             until(lambda: arrived(square) == 1, 20, "the order")
             until(lambda: jobs_left(outbox) == 0, 10, "an empty queue")
 
 
-def test_a_paused_worker_that_comes_back_writes_over_nobody(square: Square, postgres_url: str) -> None:
+def test_a_paused_worker_that_comes_back_writes_over_nobody(
+    square: Square, postgres_url: str
+) -> None:
     square.simulator.set_faults(slow(1.0))
     with the_outbox(postgres_url) as outbox, a_worker(postgres_url, square) as first:
         add(outbox, range(6))

@@ -1,9 +1,9 @@
 """`tillpost check`, `tillpost adapters` and `tillpost schema`: can the store take orders, what is installed, what an
 order or a menu looks like in JSON.
 
-With `--json`, check prints {"ok", "connection", "findings": [{"what", "ok", "text", "actor", "reason"}]}, and adapters
-prints {"adapters": [{"platform", "title", "package", "version", "capabilities", "simulator", "demo"}], "broken": {name:
-why}}.
+With `--json`, check prints {"ok", "connection", "findings": [{"what", "ok", "text", "actor",
+"reason"}]}, and adapters prints {"adapters": [{"platform", "title", "package", "version",
+"capabilities", "simulator", "demo"}], "broken": {name: why}}.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ def check(
     db: DatabaseUrl = "",
     config: ConfigFile = "",
     import_menu: Annotated[
-        bool, typer.Option("--import-menu", help="Import the menu too, and look for faults in its setup.")
+        bool,
+        typer.Option(
+            "--import-menu", help="Import the menu too, and look for faults in its setup."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -52,14 +55,27 @@ def check(
         as_json=as_json,
     )
     if as_json:
-        show_json({"ok": readiness.ready, "connection": settings.name, "findings": readiness.findings})
+        show_json(
+            {"ok": readiness.ready, "connection": settings.name, "findings": readiness.findings}
+        )
     else:
-        tell(*(("Ready for orders", "bold green") if readiness.ready else ("Not ready for orders", "bold red")))
+        tell(
+            *(
+                ("Ready for orders", "bold green")
+                if readiness.ready
+                else ("Not ready for orders", "bold red")
+            )
+        )
         show_table(
             "",
             ("What", "", "Finding", "Who must act"),
             (
-                (x.what, "ok" if x.ok else "NO", x.text, ACTORS[x.actor] if x.actor and not x.ok else "")
+                (
+                    x.what,
+                    "ok" if x.ok else "NO",
+                    x.text,
+                    ACTORS[x.actor] if x.actor and not x.ok else "",
+                )
                 for x in readiness.findings
             ),
         )
@@ -89,7 +105,13 @@ def adapters(as_json: AsJson = False) -> None:
         "",
         ("Platform", "Title", "Package", "Version", "Can"),
         (
-            (platform, one.adapter.title, one.package, one.version, ", ".join(sorted(one.adapter.capabilities())))
+            (
+                platform,
+                one.adapter.title,
+                one.package,
+                one.version,
+                ", ".join(sorted(one.adapter.capabilities())),
+            )
             for platform, one in found.items()
         ),
     )
@@ -98,7 +120,9 @@ def adapters(as_json: AsJson = False) -> None:
 
 
 def schema(
-    word: Annotated[Literal["order", "menu"], typer.Argument(metavar="order|menu", help="Which format.")],
+    word: Annotated[
+        Literal["order", "menu"], typer.Argument(metavar="order|menu", help="Which format.")
+    ],
 ) -> None:
     """Print the JSON Schema of an order, or of a menu."""
     show_json((Order if word == "order" else Menu).model_json_schema())

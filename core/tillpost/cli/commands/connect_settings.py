@@ -1,7 +1,7 @@
 """What a connection is made of: an access that somebody grants, and the settings that the platform still needs.
 
-`Link.made` brings both together and keeps nothing. A secret comes from the provider, from standard input, from an
-environment variable or from a hidden prompt, never from the command line.
+`Link.made` brings both together and keeps nothing. A secret comes from the provider, from standard
+input, from an environment variable or from a hidden prompt, never from the command line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydantic_core import PydanticUndefined
 from tillpost.adapter.settings import Account, Choice, Credentials
 from tillpost.authorization import account
 from tillpost.cli.commands.connect_oauth import Application, ask, grant
-from tillpost.cli.exit_codes import Stop
+from tillpost.cli.exit_codes import CliError
 from tillpost.cli.output import one_line
 from tillpost.client.base import adapter_for
 from tillpost.errors import UnsupportedError
@@ -65,15 +65,17 @@ class Link:
         """Return the same with the access token that stands on standard input."""
         token = sys.stdin.readline().strip()
         if not token:
-            raise Stop("standard input holds no access token")
+            raise CliError("standard input holds no access token")
         return replace(self, given={**self.given, "access_token": SecretStr(token)})
 
     def made(self, before: Mapping[str, object]) -> Linked:
         """Have access granted, and ask for what is missing. `before` are the settings that the connection had.
 
-        Raises `Stop`, `ConfigError` and the provider's `PosError`.
+        Raises `CliError`, `ConfigError` and the provider's `PosError`.
         """
-        settings = {name: value for name, value in {**before, **self.given}.items() if name not in _OF_GRANT}
+        settings = {
+            name: value for name, value in {**before, **self.given}.items() if name not in _OF_GRANT
+        }
         settings |= {name: value for name, value in self.given.items() if name in _OF_GRANT}
         expires_at: datetime | None = None
         if "access_token" not in settings:
@@ -92,13 +94,21 @@ class Link:
         """Return who granted access: providers tell the business alone, so the person at a terminal is asked."""
         if self.by or not sys.stdin.isatty():
             return self.by or seen.name
-        return ask("Who has connected the store? Asked for when it must be connected again", "", default=seen.name)
+        return ask(
+            "Who has connected the store? Asked for when it must be connected again",
+            "",
+            default=seen.name,
+        )
 
     def _granted(self, settings: Mapping[str, object]) -> Credentials:
         """Return what an admin grants at the provider's page, or by a token that is made by hand."""
         can = adapter_named(self.platform).capabilities()
         if not {"authorize_url", "exchange_code"} <= can:
-            told = ask("Access token", "access_token is missing: --access-token-stdin reads it", hidden=True)
+            told = ask(
+                "Access token",
+                "access_token is missing: --access-token-stdin reads it",
+                hidden=True,
+            )
             return Credentials(access_token=SecretStr(told))
         application = Application(
             self.platform,
@@ -119,8 +129,14 @@ class Link:
 
     def _missing(self, settings: Mapping[str, object], seen: Account) -> list[str]:
         fields = adapter_named(self.platform).settings.model_fields
-        needed = {name for name, field in fields.items() if field.is_required() and field.default is PydanticUndefined}
-        return [name for name in fields if name not in settings and name in needed | seen.choices.keys()]
+        needed = {
+            name
+            for name, field in fields.items()
+            if field.is_required() and field.default is PydanticUndefined
+        }
+        return [
+            name for name in fields if name not in settings and name in needed | seen.choices.keys()
+        ]
 
     def _asked(self, setting: str, choices: tuple[Choice, ...]) -> str:
         """Return what a setting is to be: the only choice that there is, or what a person says."""
@@ -128,28 +144,36 @@ class Link:
             return choices[0].value
         for number, choice in enumerate(choices, 1):
             typer.echo(one_line(f"{number}  {choice.name} ({choice.value})"), err=True)
-        there = f"; there are: {', '.join(f'{c.value} ({c.name})' for c in choices)}" if choices else ""
+        there = (
+            f"; there are: {', '.join(f'{c.value} ({c.name})' for c in choices)}" if choices else ""
+        )
         secret = setting in _secret(self.platform)
         how = "env:VARIABLE" if secret else "..."
-        said = ask(label(setting), f"{setting} is missing: --set {setting}={how}{there}", hidden=secret)
+        said = ask(
+            label(setting), f"{setting} is missing: --set {setting}={how}{there}", hidden=secret
+        )
         by_number = {str(number): choice.value for number, choice in enumerate(choices, 1)}
         return by_number.get(said, said)
 
 
 def given(platform: str, told: Iterable[str]) -> dict[str, object]:
-    """Return settings that were given as NAME=VALUE. Raises `Stop` for a secret in clear, and a name nobody knows."""
+    """Return settings that were given as NAME=VALUE. Raises `CliError` for a secret in clear, and a name nobody knows."""
     found: dict[str, object] = {}
     known, secret = adapter_named(platform).settings.model_fields, _secret(platform)
     for one in told:
         name, _, value = one.partition("=")
         if name not in known:
-            raise Stop(f"{platform} has no setting {name!r}; it has: {', '.join(known)}")
+            raise CliError(f"{platform} has no setting {name!r}; it has: {', '.join(known)}")
         variable = value.removeprefix(_FROM_ENVIRONMENT)
         if variable != value:
             if not (value := os.environ.get(variable, "")):
-                raise Stop(f"{name} is read from the environment, but {variable or 'a variable'} isn't set there")
+                raise CliError(
+                    f"{name} is read from the environment, but {variable or 'a variable'} isn't set there"
+                )
         elif name in secret:
-            raise Stop(f"{name} is a secret, and others see this command line: --set {name}=env:VARIABLE")
+            raise CliError(
+                f"{name} is a secret, and others see this command line: --set {name}=env:VARIABLE"
+            )
         found[name] = SecretStr(value) if name in secret else value
     return found
 
@@ -160,7 +184,11 @@ def label(setting: str) -> str:
     >>> label("payment_method_id")
     'Payment method'
     """
-    return setting.removesuffix("_id").replace("_", " ").capitalize() if setting != "client_id" else "Client id"
+    return (
+        setting.removesuffix("_id").replace("_", " ").capitalize()
+        if setting != "client_id"
+        else "Client id"
+    )
 
 
 def _secret(platform: str) -> frozenset[str]:

@@ -1,8 +1,9 @@
 """`tillpost connect`, `reconnect`, `connections` and `disconnect`: whose stores orders may go to, and how that stands.
 
-With `--json`, connect and reconnect print {"ok", "connection", "platform", "granted_by", "scopes", "expires_at",
-"resumed", "findings"}; connections prints {"ok", "connections": [...]}, each with "name", "healthy", "fault", "paused",
-"expires_at" and more; disconnect prints {"ok", "connection", "revoked"}. No secret is ever printed.
+With `--json`, connect and reconnect print {"ok", "connection", "platform", "granted_by", "scopes",
+"expires_at", "resumed", "findings"}; connections prints {"ok", "connections": [...]}, each with
+"name", "healthy", "fault", "paused", "expires_at" and more; disconnect prints {"ok", "connection",
+"revoked"}. No secret is ever printed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from tillpost.adapter.readiness import Readiness
 from tillpost.authorization import revoke
 from tillpost.cli.commands.connect_settings import REDIRECT, Link, Linked, given, label
 from tillpost.cli.connection_option import AsJson, ConfigFile
-from tillpost.cli.exit_codes import NOT_RIGHT, Stop, code_for
+from tillpost.cli.exit_codes import NOT_RIGHT, CliError, code_for
 from tillpost.cli.outbox_option import DatabaseUrl, opened
 from tillpost.cli.output import (
     error_facts,
@@ -48,9 +49,18 @@ Set = Annotated[
     ),
 ]
 TokenFromStdin = Annotated[
-    bool, typer.Option("--access-token-stdin", help="Read an access token that was made by hand from standard input.")
+    bool,
+    typer.Option(
+        "--access-token-stdin",
+        help="Read an access token that was made by hand from standard input.",
+    ),
 ]
-By = Annotated[str, typer.Option("--by", metavar="WHO", help="Who grants access, for when that has to be done again.")]
+By = Annotated[
+    str,
+    typer.Option(
+        "--by", metavar="WHO", help="Who grants access, for when that has to be done again."
+    ),
+]
 RedirectUri = Annotated[
     str,
     typer.Option(
@@ -60,16 +70,24 @@ RedirectUri = Annotated[
         "machine, and pasted otherwise.",
     ),
 ]
-NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Only print the provider's page, don't open it.")]
-Wait = Annotated[float, typer.Option("--wait", min=1, max=3600, help="How many seconds to wait for the admin.")]
+NoBrowser = Annotated[
+    bool, typer.Option("--no-browser", help="Only print the provider's page, don't open it.")
+]
+Wait = Annotated[
+    float, typer.Option("--wait", min=1, max=3600, help="How many seconds to wait for the admin.")
+]
 
 
 _OF = {"file": "the file", "database": "the database", "both": "both"}
 
 
 def connect(
-    platform: Annotated[str, typer.Argument(metavar="PLATFORM", help="Such as square, kounta or generic.")],
-    name: Annotated[str, typer.Option("--name", "-n", metavar="NAME", help="What the connection is called.")],
+    platform: Annotated[
+        str, typer.Argument(metavar="PLATFORM", help="Such as square, kounta or generic.")
+    ],
+    name: Annotated[
+        str, typer.Option("--name", "-n", metavar="NAME", help="What the connection is called.")
+    ],
     settings: Set = None,
     by: By = "",
     access_token_stdin: TokenFromStdin = False,
@@ -82,18 +100,22 @@ def connect(
 ) -> None:
     """Connect a store: an admin of it grants access, and its tokens are kept in the outbox's database, sealed.
 
-    What is still needed is asked for. TILLPOST_KEY holds the key that tokens are sealed with; `tillpost key new` makes
-    one.
+    What is still needed is asked for. TILLPOST_KEY holds the key that tokens are sealed with;
+    `tillpost key new` makes one.
     """
     with _connections(db, config, new=True) as known:
         if name in known.known.all():
-            raise Stop(f"there is a connection {name!r} already: tillpost reconnect {name}")
-        link = Link(name, platform, given(platform, settings or ()), by, redirect_uri, not no_browser, wait)
+            raise CliError(f"there is a connection {name!r} already: tillpost reconnect {name}")
+        link = Link(
+            name, platform, given(platform, settings or ()), by, redirect_uri, not no_browser, wait
+        )
         _link(known, link.with_token() if access_token_stdin else link, {}, as_json=as_json)
 
 
 def reconnect(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The connection, here or in the TOML file.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The connection, here or in the TOML file.")
+    ],
     settings: Set = None,
     by: By = "",
     access_token_stdin: TokenFromStdin = False,
@@ -113,10 +135,21 @@ def reconnect(
         platform = of_file.platform if of_file else stored.platform if stored else ""
         try:
             before = known.known.settings(of_file, stored)
-        except ConfigError:  # its key is lost, or a variable isn't set: all that it had is asked for again
+        except (
+            ConfigError
+        ):  # its key is lost, or a variable isn't set: all that it had is asked for again
             before = dict(stored.settings) if stored else {}
         theirs = frozenset(of_file.settings if of_file else ())
-        link = Link(name, platform, given(platform, settings or ()), by, redirect_uri, not no_browser, wait, theirs)
+        link = Link(
+            name,
+            platform,
+            given(platform, settings or ()),
+            by,
+            redirect_uri,
+            not no_browser,
+            wait,
+            theirs,
+        )
         _link(known, link.with_token() if access_token_stdin else link, before, as_json=as_json)
 
 
@@ -156,7 +189,9 @@ def connections(
 
 def disconnect(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The connection.")],
-    local: Annotated[bool, typer.Option("--local", help="Only delete the tokens here; leave the provider.")] = False,
+    local: Annotated[
+        bool, typer.Option("--local", help="Only delete the tokens here; leave the provider.")
+    ] = False,
     db: DatabaseUrl = "",
     config: ConfigFile = "",
     as_json: AsJson = False,
@@ -165,7 +200,7 @@ def disconnect(
     with _connections(db, config) as known:
         of_file, stored = known.known.get(name)
         if stored is None:
-            raise Stop(f"{name} stands in the TOML file alone; nothing of it is kept here")
+            raise CliError(f"{name} stands in the TOML file alone; nothing of it is kept here")
         revoked = False
         if not local and "revoke" in adapter_named(stored.platform).capabilities():
             revoked = _revoke(known, name, as_json=as_json)
@@ -175,7 +210,9 @@ def disconnect(
         return
     tell(f"{name} is disconnected, and its tokens are deleted.", "bold green")
     if not revoked:
-        tell("The access itself wasn't given back: an admin of the store can do that at the provider.")
+        tell(
+            "The access itself wasn't given back: an admin of the store can do that at the provider."
+        )
     if of_file:
         tell(f"{of_file.source} still has a connection of that name, and its token counts again.")
 
@@ -218,7 +255,10 @@ def _checked(known: Connections, name: str, *, as_json: bool) -> Readiness:
     from tillpost.outbox import Processor
 
     try:
-        with progress("Checking the connection, the store and the register"), Processor(known.outbox) as processor:
+        with (
+            progress("Checking the connection, the store and the register"),
+            Processor(known.outbox) as processor,
+        ):
             return processor.tills[name].check()
     except PosError as error:
         _fail(name, error, f"{name} is connected, but can't be checked", as_json=as_json)
@@ -234,14 +274,21 @@ def _show(link: Link, linked: Linked, grant: Grant, readiness: Readiness, *, res
             ("Account", linked.account.name),
             ("Scopes", ", ".join(grant.scopes)),
             ("Token", f"until {linked.expires_at:%Y-%m-%d %H:%M} UTC" if linked.expires_at else ""),
-            *((label(setting), f"{names.get(value, '')} ({value})") for setting, value in chosen.items() if value),
+            *(
+                (label(setting), f"{names.get(value, '')} ({value})")
+                for setting, value in chosen.items()
+                if value
+            ),
         )
     )
     if resumed:
         tell("Its paused orders go on by themselves.", "bold green")
     for finding in readiness.findings:
         who = f" ({ACTORS[finding.actor]} must act)" if finding.actor and not finding.ok else ""
-        tell(f"  {'ok' if finding.ok else 'NO'}  {finding.text}{who}", "" if finding.ok else "bold red")
+        tell(
+            f"  {'ok' if finding.ok else 'NO'}  {finding.text}{who}",
+            "" if finding.ok else "bold red",
+        )
 
 
 def _revoke(known: Connections, name: str, *, as_json: bool) -> bool:
@@ -256,7 +303,12 @@ def _revoke(known: Connections, name: str, *, as_json: bool) -> bool:
     except PermissionsError:
         return False  # it was withdrawn before
     except PosError as error:
-        _fail(name, error, "The access can't be given back now; --local deletes the tokens here", as_json=as_json)
+        _fail(
+            name,
+            error,
+            "The access can't be given back now; --local deletes the tokens here",
+            as_json=as_json,
+        )
     return True
 
 
@@ -278,7 +330,11 @@ def health(state: ConnectionState) -> str:
         return state.fault
     if state.paused or state.expired:
         since = f" since {state.paused_at.astimezone():%Y-%m-%d %H:%M}" if state.paused_at else ""
-        who = f", best by another admin than {state.granted_by}" if state.granted_by and state.paused else ""
+        who = (
+            f", best by another admin than {state.granted_by}"
+            if state.granted_by and state.paused
+            else ""
+        )
         return f"must be reconnected{since}: tillpost reconnect {state.name}{who}"
     if state.outage_since:
         return f"the platform can't be reached or fails since {state.outage_since.astimezone():%Y-%m-%d %H:%M}"

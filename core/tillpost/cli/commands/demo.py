@@ -1,8 +1,9 @@
 """`tillpost demo`: each platform's simulator in this process, over real HTTP, and orders that show what happens.
 
-It exits with 0 only if every order went as expected and the ledger is right: none twice, none half done. With `--json`:
-{"ok", "seconds", "demos": [{"platform", "simulator", "orders": [...], "ledger": {"orders", "shown", "twice",
-"withdrawn", "half_done"}}]}; an order is a `Played` of `scenarios`.
+It exits with 0 only if every order went as expected and the ledger is right: none twice, none half
+done. With `--json`: {"ok", "seconds", "demos": [{"platform", "simulator", "orders": [...],
+"ledger": {"orders", "shown", "twice", "withdrawn", "half_done"}}]}; an order is a `Played` of
+`scenarios`.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from tillpost.adapter.base import Adapter
 from tillpost.cli.commands.demo_outbox import outbox_demo
 from tillpost.cli.commands.simulate import make_simulator, need_simulators
 from tillpost.cli.connection_option import AsJson
-from tillpost.cli.exit_codes import NOT_RIGHT, Stop
+from tillpost.cli.exit_codes import NOT_RIGHT, CliError
 from tillpost.cli.output import progress, show_facts, show_json, tell
-from tillpost.models.base import Word
+from tillpost.models.base import FrozenModel
 from tillpost.plugins.manager import adapter_named, adapters, factories
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 
-class LedgerFacts(Word):
+class LedgerFacts(FrozenModel):
     """What matters in a ledger: how many orders were made, shown and withdrawn, and what is wrong with them."""
 
     orders: int
@@ -48,7 +49,9 @@ def demo(
     platform: Annotated[str, typer.Argument(metavar="[PLATFORM]", help="One platform only.")] = "",
     outbox: Annotated[
         bool,
-        typer.Option("--outbox", help="The outbox: a worker is killed, and the platform fails for a while."),
+        typer.Option(
+            "--outbox", help="The outbox: a worker is killed, and the platform fails for a while."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -56,7 +59,8 @@ def demo(
     need_simulators()
     if outbox:
         outbox_demo(
-            min(_chosen(platform), key=lambda adapter: (adapter.needs_menu, not adapter.keyed)), as_json=as_json
+            min(_chosen(platform), key=lambda adapter: (adapter.needs_menu, not adapter.keyed)),
+            as_json=as_json,
         )
         return
     began = time.monotonic()
@@ -66,16 +70,21 @@ def demo(
     if as_json:
         show_json({"ok": right, "seconds": seconds, "demos": reports})
     else:
-        tell(f"{'Everything went as expected' if right else 'Something went WRONG'}, in {seconds} seconds.", "bold")
+        tell(
+            f"{'Everything went as expected' if right else 'Something went WRONG'}, in {seconds} seconds.",
+            "bold",
+        )
     if not right:
         raise typer.Exit(NOT_RIGHT)
 
 
 def _chosen(platform: str) -> Sequence[type[Adapter[Any]]]:
-    among = [adapter_named(platform)] if platform else [found.adapter for found in adapters().values()]
+    among = (
+        [adapter_named(platform)] if platform else [found.adapter for found in adapters().values()]
+    )
     having = [adapter for adapter in among if adapter.platform in factories("demo_scenarios")]
     if not having:
-        raise Stop(f"{platform} has no demo" if platform else "no installed adapter has a demo")
+        raise CliError(f"{platform} has no demo" if platform else "no installed adapter has a demo")
     return having
 
 
@@ -83,11 +92,16 @@ def _report(adapter: type[Adapter[Any]], *, as_json: bool) -> dict[str, object]:
     from tillpost.demo.scenarios import play
     from tillpost.simulator import serve_in_thread
 
-    scenarios = cast("Sequence[Scenario[Simulator]]", factories("demo_scenarios")[adapter.platform]())
+    scenarios = cast(
+        "Sequence[Scenario[Simulator]]", factories("demo_scenarios")[adapter.platform]()
+    )
     played: list[Played] = []
     with serve_in_thread(make_simulator(adapter)) as running:
         if not as_json:
-            tell(f"{adapter.title} simulator at {running.url} (a simulator: nothing leaves this machine)", "bold")
+            tell(
+                f"{adapter.title} simulator at {running.url} (a simulator: nothing leaves this machine)",
+                "bold",
+            )
         stories = play(adapter, running, scenarios)
         while True:
             with progress(f"Order {len(played) + 1}"):

@@ -1,9 +1,10 @@
 """`tillpost demo --outbox`: a worker is killed, a platform fails for a while, and every order arrives once.
 
-The platform is a simulator in this process, over real HTTP; the worker is `tillpost worker` in a process of its own,
-over a SQLite file in a temporary folder. It ends by itself, with 0 only if no order was lost and none is there twice.
-With `--json`: {"ok", "seconds", "platform", "simulator", "added", "ledger": {"shown", "lost", "twice", "half_done"},
-"states", "events": [...]}; the events are the worker's log lines as `worker` describes them.
+The platform is a simulator in this process, over real HTTP; the worker is `tillpost worker` in a
+process of its own, over a SQLite file in a temporary folder. It ends by itself, with 0 only if no
+order was lost and none is there twice. With `--json`: {"ok", "seconds", "platform", "simulator",
+"added", "ledger": {"shown", "lost", "twice", "half_done"}, "states", "events": [...]}; the events
+are the worker's log lines as `worker` describes them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import typer
 
 from tillpost.adapter.base import Adapter
 from tillpost.cli.commands.simulate import make_simulator, need_simulators
-from tillpost.cli.exit_codes import NOT_RIGHT, Stop
+from tillpost.cli.exit_codes import NOT_RIGHT, CliError
 from tillpost.cli.outbox_option import need_outbox
 from tillpost.cli.output import progress, show_facts, show_json, tell
 from tillpost.models.order import Order
@@ -73,11 +74,17 @@ def outbox_demo(adapter: type[Adapter[Any]], *, as_json: bool) -> None:
     from tillpost.simulator import serve_in_thread
 
     began = time.monotonic()
-    with TemporaryDirectory(prefix="tillpost-demo-") as folder, serve_in_thread(make_simulator(adapter)) as running:
+    with (
+        TemporaryDirectory(prefix="tillpost-demo-") as folder,
+        serve_in_thread(make_simulator(adapter)) as running,
+    ):
         config = _write_config(Path(folder), adapter.platform, running.settings)
         with Outbox.from_config(config, url=_url(folder)) as outbox:
             play = _Play(outbox, running, config, _template(adapter), as_json=as_json)
-            play.say(f"{adapter.title} simulator at {running.url} (a simulator: nothing leaves this machine)", "bold")
+            play.say(
+                f"{adapter.title} simulator at {running.url} (a simulator: nothing leaves this machine)",
+                "bold",
+            )
             play.worker_dies()
             play.platform_fails()
             facts = play.ledger()
@@ -86,7 +93,10 @@ def outbox_demo(adapter: type[Adapter[Any]], *, as_json: bool) -> None:
     if as_json:
         show_json({**facts, "seconds": seconds})
     else:
-        tell(f"{'None lost, none twice' if facts['ok'] else 'Something went WRONG'}, in {seconds} seconds.", "bold")
+        tell(
+            f"{'None lost, none twice' if facts['ok'] else 'Something went WRONG'}, in {seconds} seconds.",
+            "bold",
+        )
     if not facts["ok"]:
         raise typer.Exit(NOT_RIGHT)
 
@@ -95,7 +105,13 @@ class _Play:
     """The demo as it goes: the orders added so far, and what the workers said."""
 
     def __init__(
-        self, outbox: Outbox, running: Running[Simulator], config: Path, template: Order, *, as_json: bool
+        self,
+        outbox: Outbox,
+        running: Running[Simulator],
+        config: Path,
+        template: Order,
+        *,
+        as_json: bool,
     ) -> None:
         self._outbox, self._running, self._config = outbox, running, config
         self._template = template
@@ -122,14 +138,23 @@ class _Play:
             worker.kill()
             worker.wait()
         there = len(self._simulator.ledger().shown)
-        self.say(f"The worker is dead (SIGKILL). {there} orders are on the register; one request had been carried out")
+        self.say(
+            f"The worker is dead (SIGKILL). {there} orders are on the register; one request had been carried out"
+        )
         self.say("but not yet answered. The outbox knows that it left, and not what became of it.")
         self._simulator.set_faults(FaultPlan())
         with self._worker("--until-idle") as worker:
-            self.say("Another worker has started. It goes on at once with what nobody had in hand, and takes over")
-            self.say("what the dead one had, as soon as that has given no sign of life for its lease of 2 seconds.")
+            self.say(
+                "Another worker has started. It goes on at once with what nobody had in hand, and takes over"
+            )
+            self.say(
+                "what the dead one had, as soon as that has given no sign of life for its lease of 2 seconds."
+            )
             self._let_end(worker)
-        self.say(f"{len(self._simulator.ledger().shown)} of {len(self._added)} orders are on the register.", "green")
+        self.say(
+            f"{len(self._simulator.ledger().shown)} of {len(self._added)} orders are on the register.",
+            "green",
+        )
 
     def platform_fails(self) -> None:
         """Let the platform fail for a while."""
@@ -143,7 +168,9 @@ class _Play:
         self._add(AFTERNOON)
         with self._worker("--until-idle") as worker:
             self._wait_for(lambda: self._heard("outage_began"), "the outage is noticed")
-            self.say("Three orders in a row failed, so an outage has begun, told once. The others wait with them;")
+            self.say(
+                "Three orders in a row failed, so an outage has begun, told once. The others wait with them;"
+            )
             self.say("one request now and then tries whether it is over.")
             time.sleep(OUTAGE)
             asked = self._simulator.count() - asked
@@ -151,7 +178,9 @@ class _Play:
             self.say(f"The platform is back. It was asked {asked} times meanwhile.")
             self._let_end(worker)
         if self._heard("outage_ended"):
-            self.say("The outage has ended, told once, and the orders went: one at first, then more at a time.")
+            self.say(
+                "The outage has ended, told once, and the orders went: one at first, then more at a time."
+            )
         arrived = len(self._simulator.ledger().shown) - before
         self.say(f"{arrived} of {AFTERNOON} orders are on the register.", "green")
 
@@ -171,14 +200,22 @@ class _Play:
             show_facts(
                 (
                     ("Orders added", str(len(self._added))),
-                    ("In the outbox", ", ".join(f"{count} {state}" for state, count in states.items())),
+                    (
+                        "In the outbox",
+                        ", ".join(f"{count} {state}" for state, count in states.items()),
+                    ),
                     ("On the register", str(len(ledger.shown))),
                     ("Lost", ", ".join(lost) or "none"),
                     ("Twice", ", ".join(ledger.twice) or "none"),
                     ("Half done", ", ".join(half_done) or "none"),
                 )
             )
-        facts = {"shown": len(ledger.shown), "lost": lost, "twice": ledger.twice, "half_done": half_done}
+        facts = {
+            "shown": len(ledger.shown),
+            "lost": lost,
+            "twice": ledger.twice,
+            "half_done": half_done,
+        }
         right = arrived and once and not (lost or ledger.twice or half_done)
         return {
             "ok": right,
@@ -197,7 +234,9 @@ class _Play:
     def _add(self, count: int) -> None:
         for _ in range(count):
             number = len(self._added) + 1
-            order = self._template.model_copy(update={"id": f"outbox-{number}", "code": f"X{number}"})
+            order = self._template.model_copy(
+                update={"id": f"outbox-{number}", "code": f"X{number}"}
+            )
             self._outbox.add(order, connection=_CONNECTION)
             self._added.append(order.id)
         self.say(f"{count} paid orders are added to the outbox. They are on disk.")
@@ -206,7 +245,16 @@ class _Play:
     def _worker(self, *more: str) -> Generator[subprocess.Popen[str]]:
         """Run `tillpost worker` in a process of its own, and keep what it says."""
         program = (sys.executable, "-c", "from tillpost.cli import main; main()")
-        command = [*program, "worker", "--json", "--config", str(self._config), *more, "--db", self._database]
+        command = [
+            *program,
+            "worker",
+            "--json",
+            "--config",
+            str(self._config),
+            *more,
+            "--db",
+            self._database,
+        ]
         with subprocess.Popen(  # noqa: S603  the command is our own
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         ) as worker:
@@ -236,7 +284,7 @@ class _Play:
         with progress(f"Waiting until {what}"):
             while not come_true():
                 if time.monotonic() > deadline:
-                    raise Stop(f"the demo waited in vain until {what}", NOT_RIGHT)
+                    raise CliError(f"the demo waited in vain until {what}", NOT_RIGHT)
                 time.sleep(0.01)
 
     def _let_end(self, worker: subprocess.Popen[str]) -> None:
@@ -244,12 +292,16 @@ class _Play:
             try:
                 worker.wait(LONGEST)
             except subprocess.TimeoutExpired:
-                raise Stop("the demo waited in vain until the worker was idle", NOT_RIGHT) from None
+                raise CliError(
+                    "the demo waited in vain until the worker was idle", NOT_RIGHT
+                ) from None
 
 
 def _template(adapter: type[Adapter[Any]]) -> Order:
     """Return the order of the first scenario of the platform's demo: the healthy one."""
-    scenarios = cast("Sequence[Scenario[Simulator]]", factories("demo_scenarios")[adapter.platform]())
+    scenarios = cast(
+        "Sequence[Scenario[Simulator]]", factories("demo_scenarios")[adapter.platform]()
+    )
     return scenarios[0].order
 
 
@@ -261,5 +313,7 @@ def _write_config(folder: Path, platform: str, settings: Mapping[str, object]) -
     """Write the worker's file. What is in it are the simulator's own tokens, made up."""
     text = _SETTINGS.format(db=json.dumps(_url(str(folder))), platform=json.dumps(platform))
     file = folder / "tillpost.toml"
-    file.write_text(text + "".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items()))
+    file.write_text(
+        text + "".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())
+    )
     return file

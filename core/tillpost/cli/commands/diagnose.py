@@ -1,8 +1,8 @@
 """`tillpost diagnose`: which hop of an order failed, on what evidence, and what to do, step by step.
 
-With `--json` it prints {"order", "hop": "captured|platform|register|none", "error", "evidence": [...], "steps":
-[{"number", "who", "do", "see"}]}: `error` is the kind of error, empty for none. The code is 1 while somebody has to do
-something about it.
+With `--json` it prints {"order", "hop": "captured|platform|register|none", "error", "evidence":
+[...], "steps": [{"number", "who", "do", "see"}]}: `error` is the kind of error, empty for none. The
+code is 1 while somebody has to do something about it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ __all__ = ["diagnose_"]
 def diagnose_(
     order: OrderName,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Don't ask the platform; say what is known here already.")
+        bool,
+        typer.Option("--offline", help="Don't ask the platform; say what is known here already."),
     ] = False,
     db: DatabaseUrl = "",
     config: ConfigFile = "",
@@ -38,7 +39,11 @@ def diagnose_(
         from tillpost.outbox.operations.diagnosis import gather_facts
 
         found = find_one(outbox, order)
-        with nullcontext() if offline else progress("Asking the platform of the order, and of the store"):
+        with (
+            nullcontext()
+            if offline
+            else progress("Asking the platform of the order, and of the store")
+        ):
             facts = gather_facts(outbox, found.id, live=not offline)
     diagnosis = diagnose(facts)
     if as_json:

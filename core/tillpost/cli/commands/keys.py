@@ -14,7 +14,8 @@ __all__ = ["new", "rotate"]
 def new() -> None:
     """Make a key, and print it. Keep it in TILLPOST_KEY, safe, and apart from the database and its copies.
 
-    Whoever has both can submit orders in the stores' names; without it the stores have to be connected again.
+    Whoever has both can submit orders in the stores' names; without it the stores have to be
+    connected again.
     """
     need_outbox()
     from tillpost.outbox.connections.encryption import new_key
@@ -25,11 +26,14 @@ def new() -> None:
 def rotate(db: DatabaseUrl = "", config: ConfigFile = "", as_json: AsJson = False) -> None:
     """Seal all tokens with the first of the keys in TILLPOST_KEY: "new,old". The old one can go then, everywhere."""
     with opened(db, config) as outbox:
-        from tillpost.outbox.connections.credentials import Vault
+        from tillpost.outbox.connections.credentials import CredentialStore
 
         outbox.prepare()
-        sealed = Vault(outbox.database).rotate()
+        sealed = CredentialStore(outbox.database).rotate()
     if as_json:
         show_json({"ok": True, "sealed": sealed})
     else:
-        tell(f"Sealed with the first key: {sealed} connections. The other keys aren't needed any more.", "bold green")
+        tell(
+            f"Sealed with the first key: {sealed} connections. The other keys aren't needed any more.",
+            "bold green",
+        )

@@ -1,9 +1,10 @@
 """`tillpost menu import`, `check` and `diff`: the menu in a file, what is wrong with it or an order, what changed.
 
-With `--json`, import prints {"ok", "connection", "held", "changes", "in_words", "items", "file"}, and check prints
-{"ok", "connection", "faults": [{"subject", "text"}]} or, of an order, {"ok", "connection", "problems": [{"error",
-"remedy", "exit_code"}], "findings": [{"what", "ok", "text", "actor", "reason"}]}; the findings are what keeps the store
-from taking any order. Diff prints {"ok", "changes", "in_words"}.
+With `--json`, import prints {"ok", "connection", "held", "changes", "in_words", "items", "file"},
+and check prints {"ok", "connection", "faults": [{"subject", "text"}]} or, of an order, {"ok",
+"connection", "problems": [{"error", "remedy", "exit_code"}], "findings": [{"what", "ok", "text",
+"actor", "reason"}]}; the findings are what keeps the store from taking any order. Diff prints
+{"ok", "changes", "in_words"}.
 """
 
 from __future__ import annotations
@@ -15,8 +16,16 @@ from typing import Annotated
 import typer
 
 from tillpost.adapter.readiness import Finding
-from tillpost.cli.connection_option import AsJson, Chosen, ConfigFile, ConnectionName, chosen, fail, work_on
-from tillpost.cli.exit_codes import NOT_RIGHT, Stop, code_for
+from tillpost.cli.connection_option import (
+    AsJson,
+    Chosen,
+    ConfigFile,
+    ConnectionName,
+    chosen,
+    fail,
+    work_on,
+)
+from tillpost.cli.exit_codes import NOT_RIGHT, CliError, code_for
 from tillpost.cli.input import read_if_there, read_model
 from tillpost.cli.outbox_option import DatabaseUrl
 from tillpost.cli.output import error_facts, show_facts, show_json, show_table, tell
@@ -38,9 +47,14 @@ def import_(
     connection: ConnectionName = "",
     db: DatabaseUrl = "",
     config: ConfigFile = "",
-    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="Where the menu goes.")] = "menu.json",
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Where the menu goes.")
+    ] = "menu.json",
     accept: Annotated[
-        bool, typer.Option("--accept", help="Take a menu that lacks so much of the old one that it would be held.")
+        bool,
+        typer.Option(
+            "--accept", help="Take a menu that lacks so much of the old one that it would be held."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -53,20 +67,33 @@ def import_(
         result = till.import_menu(accept=accept)
         new = till.held_menu or till.menu
         if old and new and old.site != new.site:
-            raise Stop(f"{output} holds the menu of another site, {old.site}; name another file with --output")
+            raise CliError(
+                f"{output} holds the menu of another site, {old.site}; name another file with --output"
+            )
         return result
 
-    result = work_on(settings, work, doing="Importing the menu", failed="The menu wasn't imported", as_json=as_json)
+    result = work_on(
+        settings,
+        work,
+        doing="Importing the menu",
+        failed="The menu wasn't imported",
+        as_json=as_json,
+    )
     if result.held:
         fail(settings, _held(settings, result), "The menu was held", as_json=as_json)
     assert result.menu
     try:
         Path(output).write_text(result.menu.model_dump_json(indent=2) + "\n", encoding="utf-8")
     except OSError as error:
-        raise Stop(f"{output}: {error.strerror or 'cannot be written'}") from None
+        raise CliError(f"{output}: {error.strerror or 'cannot be written'}") from None
     words = result.changes.in_words()
     if as_json:
-        facts = {"changes": result.changes, "in_words": words, "items": len(result.menu.items), "file": output}
+        facts = {
+            "changes": result.changes,
+            "in_words": words,
+            "items": len(result.menu.items),
+            "file": output,
+        }
         show_json({"ok": True, "connection": settings.name, "held": False, **facts})
         return
     for line in words or ("Nothing has changed.",):
@@ -75,7 +102,9 @@ def import_(
 
 
 def diff(
-    old_file: Annotated[str, typer.Argument(metavar="OLD", help="A menu's file, as `menu import` writes it.")],
+    old_file: Annotated[
+        str, typer.Argument(metavar="OLD", help="A menu's file, as `menu import` writes it.")
+    ],
     new_file: Annotated[str, typer.Argument(metavar="NEW", help="Another one, imported later.")],
     as_json: AsJson = False,
 ) -> None:
@@ -92,19 +121,31 @@ def diff(
 def _held(settings: Chosen, result: MenuImport) -> PosError:
     """What an order would be refused with; here it ends the import."""
     share = f"{result.changes.removed_share:.0%} of the menu would be gone"
-    error = MenuError(f"{share}: {'; '.join(result.changes.in_words())}; --accept takes it all the same", reason="held")
+    error = MenuError(
+        f"{share}: {'; '.join(result.changes.in_words())}; --accept takes it all the same",
+        reason="held",
+    )
     return _named(settings, error, "import_menu")
 
 
 def check(
     order_file: Annotated[
-        str, typer.Argument(metavar="[ORDER.JSON]", help="An order to check against the menu; - reads standard input.")
+        str,
+        typer.Argument(
+            metavar="[ORDER.JSON]",
+            help="An order to check against the menu; - reads standard input.",
+        ),
     ] = "",
     connection: ConnectionName = "",
     db: DatabaseUrl = "",
     config: ConfigFile = "",
     menu_file: Annotated[
-        str, typer.Option("--menu", metavar="FILE", help="A menu that was imported before; else it is imported now.")
+        str,
+        typer.Option(
+            "--menu",
+            metavar="FILE",
+            help="A menu that was imported before; else it is imported now.",
+        ),
     ] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -131,7 +172,9 @@ def _asked(settings: Chosen, *, as_json: bool, about_order: bool) -> tuple[Menu,
     def work(till: Till) -> tuple[Menu, Sequence[Finding]]:
         menu = till.import_menu().menu
         assert menu  # there was none before that could be kept instead
-        return menu, [finding for finding in till.check().findings if not finding.ok] if about_order else ()
+        return menu, [
+            finding for finding in till.check().findings if not finding.ok
+        ] if about_order else ()
 
     doing, failed = "Importing the menu", "The menu wasn't imported"
     return work_on(settings, work, doing=doing, failed=failed, as_json=as_json)
@@ -150,8 +193,13 @@ def _check_setup(settings: Chosen, menu: Menu, *, as_json: bool) -> None:
         raise typer.Exit(NOT_RIGHT)
 
 
-def _check_order(settings: Chosen, menu: Menu, findings: Sequence[Finding], order: Order, *, as_json: bool) -> None:
-    problems = [_named(settings, error, "check") for error in check_order(order, menu, settings.policy.prices)]
+def _check_order(
+    settings: Chosen, menu: Menu, findings: Sequence[Finding], order: Order, *, as_json: bool
+) -> None:
+    problems = [
+        _named(settings, error, "check")
+        for error in check_order(order, menu, settings.policy.prices)
+    ]
     if as_json:
         found = [error_facts(error) for error in problems]
         facts = {"problems": found, "findings": findings}

@@ -1,7 +1,7 @@
 """`tillpost menu imports`, `accept` and `discard`: what menu imports changed in the outbox, and those that are held.
 
-With `--json`, imports prints {"ok", "imports": [{"connection", "at", "held", "settled", "changes", "in_words"}]}, and
-accept and discard print {"ok", "connection", "settled", "changes", "in_words"}.
+With `--json`, imports prints {"ok", "imports": [{"connection", "at", "held", "settled", "changes",
+"in_words"}]}, and accept and discard print {"ok", "connection", "settled", "changes", "in_words"}.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tillpost.cli.connection_option import AsJson, ConfigFile
-from tillpost.cli.exit_codes import Stop
+from tillpost.cli.exit_codes import CliError
 from tillpost.cli.outbox_option import DatabaseUrl, moment, opened
 from tillpost.cli.output import show_facts, show_json, tell
 
@@ -22,12 +22,16 @@ __all__ = ["accept", "discard", "imports"]
 
 WhoseMenu = Annotated[
     str,
-    typer.Option("--connection", "-c", metavar="NAME", help="Whose menu; may be left out when one is held."),
+    typer.Option(
+        "--connection", "-c", metavar="NAME", help="Whose menu; may be left out when one is held."
+    ),
 ]
 
 
 def imports(
-    connection: Annotated[str, typer.Option("--connection", "-c", metavar="NAME", help="Of one connection.")] = "",
+    connection: Annotated[
+        str, typer.Option("--connection", "-c", metavar="NAME", help="Of one connection.")
+    ] = "",
     most: Annotated[int, typer.Option("--most", min=1, max=10_000, help="How many at most.")] = 20,
     db: DatabaseUrl = "",
     config: ConfigFile = "",
@@ -38,26 +42,46 @@ def imports(
         found = outbox.imports(connection, most=most)
         waiting = outbox.held_connections()
     if as_json:
-        show_json({"ok": True, "imports": [{**_facts(one), "at": one.at, "held": one.held} for one in found]})
+        show_json(
+            {
+                "ok": True,
+                "imports": [{**_facts(one), "at": one.at, "held": one.held} for one in found],
+            }
+        )
         return
     if not found:
         tell("No imports.")
     for one in found:
-        tell(f"{moment(one.at)}  {one.connection}{_ending(one)}", "bold red" if one.held else "bold")
+        tell(
+            f"{moment(one.at)}  {one.connection}{_ending(one)}", "bold red" if one.held else "bold"
+        )
         show_facts(("", line) for line in one.changes.in_words() or ("Nothing has changed.",))
     for name in waiting:
         if not connection or name == connection:
-            tell(f"The menu of {name} is held: tillpost menu accept, or discard, --connection {name}", "bold red")
+            tell(
+                f"The menu of {name} is held: tillpost menu accept, or discard, --connection {name}",
+                "bold red",
+            )
 
 
-def accept(connection: WhoseMenu = "", db: DatabaseUrl = "", config: ConfigFile = "", as_json: AsJson = False) -> None:
+def accept(
+    connection: WhoseMenu = "",
+    db: DatabaseUrl = "",
+    config: ConfigFile = "",
+    as_json: AsJson = False,
+) -> None:
     """Put a held menu in force: so much of the old one is really gone. Orders are checked against it from then on."""
     with opened(db, config) as outbox:
         name = _whose(outbox, connection)
         _tell(name, outbox.accept_menu(name), "is in force", as_json=as_json)
 
 
-def discard(connection: WhoseMenu = "", db: DatabaseUrl = "", config: ConfigFile = "", as_json: AsJson = False) -> None:
+def discard(
+    connection: WhoseMenu = "",
+    db: DatabaseUrl = "",
+    config: ConfigFile = "",
+    as_json: AsJson = False,
+) -> None:
     """Let a held menu go: what it lacks was a fault at the platform. The menu before it stays in force."""
     with opened(db, config) as outbox:
         name = _whose(outbox, connection)
@@ -67,15 +91,17 @@ def discard(connection: WhoseMenu = "", db: DatabaseUrl = "", config: ConfigFile
 def _whose(outbox: Outbox, connection: str) -> str:
     waiting = outbox.held_connections()
     if not connection and len(waiting) > 1:
-        raise Stop(f"whose menu? Name one with --connection; held are those of: {', '.join(waiting)}")
+        raise CliError(
+            f"whose menu? Name one with --connection; held are those of: {', '.join(waiting)}"
+        )
     if not waiting or (connection and connection not in waiting):
-        raise Stop(f"no menu of {connection} is held" if connection else "no menu is held")
+        raise CliError(f"no menu of {connection} is held" if connection else "no menu is held")
     return connection or waiting[0]
 
 
 def _tell(connection: str, settled: StoredImport | None, ending: str, *, as_json: bool) -> None:
     if settled is None:  # somebody else was faster
-        raise Stop(f"no menu of {connection} is held any more")
+        raise CliError(f"no menu of {connection} is held any more")
     if as_json:
         show_json({"ok": True, **_facts(settled)})
         return

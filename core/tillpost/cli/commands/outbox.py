@@ -1,7 +1,8 @@
 """`tillpost outbox add`, `migrate`, `erase` and `prune`: an order by hand, and the care of the outbox's database.
 
-With `--json`, add prints {"ok", "connection", "order": see `orders`}, or what `submit` prints of an order that is
-refused; migrate {"ok", "db", "changed"}; erase {"ok", "db", "days", "orders"}; prune {"ok", "db", "days", "events"}.
+With `--json`, add prints {"ok", "connection", "order": see `orders`}, or what `submit` prints of an
+order that is refused; migrate {"ok", "db", "changed"}; erase {"ok", "db", "days", "orders"}; prune
+{"ok", "db", "days", "events"}.
 """
 
 from __future__ import annotations
@@ -21,15 +22,24 @@ from tillpost.models.order import Order
 __all__ = ["add", "erase", "migrate", "prune"]
 
 Days = Annotated[
-    float, typer.Option("--days", min=0, metavar="N", help="Orders that are done and came more than N days ago.")
+    float,
+    typer.Option(
+        "--days", min=0, metavar="N", help="Orders that are done and came more than N days ago."
+    ),
 ]
 
 
 def add(
-    order_file: Annotated[str, typer.Argument(metavar="ORDER.JSON", help="The order; - reads standard input.")],
+    order_file: Annotated[
+        str, typer.Argument(metavar="ORDER.JSON", help="The order; - reads standard input.")
+    ],
     connection: ConnectionName = "",
     is_new: Annotated[
-        bool, typer.Option("--new", help="Promise that this order was never sent before; it can save a look for it.")
+        bool,
+        typer.Option(
+            "--new",
+            help="Promise that this order was never sent before; it can save a look for it.",
+        ),
     ] = False,
     db: DatabaseUrl = "",
     config: ConfigFile = "",
@@ -77,10 +87,13 @@ def migrate(db: DatabaseUrl = "", config: ConfigFile = "", as_json: AsJson = Fal
         tell(f"{where} {'is now' if changed else 'was already'} of this version.", "bold green")
 
 
-def erase(days: Days, db: DatabaseUrl = "", config: ConfigFile = "", as_json: AsJson = False) -> None:
+def erase(
+    days: Days, db: DatabaseUrl = "", config: ConfigFile = "", as_json: AsJson = False
+) -> None:
     """Erase what customers told us from orders that are done: names, contents, codes. The journals stay.
 
-    An order that is added again afterwards is still known as the same. `[outbox] erase_after_days` does it daily.
+    An order that is added again afterwards is still known as the same. `[outbox] erase_after_days`
+    does it daily.
     """
     with opened(db, config) as outbox:
         from tillpost.outbox.worker.retention import erase as erase_orders
@@ -94,7 +107,9 @@ def erase(days: Days, db: DatabaseUrl = "", config: ConfigFile = "", as_json: As
         tell(f"Customers' data was erased from {count} orders.", "bold green")
 
 
-def prune(days: Days, db: DatabaseUrl = "", config: ConfigFile = "", as_json: AsJson = False) -> None:
+def prune(
+    days: Days, db: DatabaseUrl = "", config: ConfigFile = "", as_json: AsJson = False
+) -> None:
     """Delete the journals of orders that are done. The orders themselves stay.
 
     `[outbox] prune_after_days` does it daily.

@@ -1,8 +1,9 @@
 """`tillpost simulate PLATFORM`: a platform's simulator as a real HTTP server, until Ctrl-C.
 
-It prints where it listens, and a connection ready for the TOML file. With `--json` that is one object, printed once it
-listens: {"platform", "url", "control", "ledger", "name", "connection", "application", "seed"}. What it prints are the
-simulator's own tokens and secrets, made up; it accepts no others.
+It prints where it listens, and a connection ready for the TOML file. With `--json` that is one
+object, printed once it listens: {"platform", "url", "control", "ledger", "name", "connection",
+"application", "seed"}. What it prints are the simulator's own tokens and secrets, made up; it
+accepts no others.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import typer
 
 from tillpost.adapter.base import Adapter
 from tillpost.cli.connection_option import AsJson
-from tillpost.cli.exit_codes import Stop
+from tillpost.cli.exit_codes import CliError
 from tillpost.cli.input import read_model
 from tillpost.cli.output import show_facts, show_json, tell
 from tillpost.plugins.manager import adapter_named, factories
@@ -34,20 +35,42 @@ _MARK = "# Written by `tillpost simulate`, and overwritten by it.\n"
 
 
 def simulate(
-    platform: Annotated[str, typer.Argument(metavar="PLATFORM", help="Such as `tillpost adapters` lists.")],
+    platform: Annotated[
+        str, typer.Argument(metavar="PLATFORM", help="Such as `tillpost adapters` lists.")
+    ],
     host: Annotated[str, typer.Option("--host", help="The address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any free one.")] = 0,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="0 takes any free one.")
+    ] = 0,
     faults: Annotated[
         float,
-        typer.Option("--faults", min=0, max=1, metavar="RATE", help="How many requests go wrong: 0.25 is 1 in 4."),
+        typer.Option(
+            "--faults",
+            min=0,
+            max=1,
+            metavar="RATE",
+            help="How many requests go wrong: 0.25 is 1 in 4.",
+        ),
     ] = 0.0,
     seed: Annotated[int, typer.Option("--seed", help="The same seed brings the same faults.")] = 0,
     script: Annotated[
-        str, typer.Option("--script", metavar="FILE", help="A fault plan in JSON: which requests go wrong, and how.")
+        str,
+        typer.Option(
+            "--script",
+            metavar="FILE",
+            help="A fault plan in JSON: which requests go wrong, and how.",
+        ),
     ] = "",
-    name: Annotated[str, typer.Option("--name", help="The connection's name. [PLATFORM-simulator]")] = "",
+    name: Annotated[
+        str, typer.Option("--name", help="The connection's name. [PLATFORM-simulator]")
+    ] = "",
     write_config: Annotated[
-        str, typer.Option("--write-config", metavar="FILE", help="Write the connection into a TOML file of its own.")
+        str,
+        typer.Option(
+            "--write-config",
+            metavar="FILE",
+            help="Write the connection into a TOML file of its own.",
+        ),
     ] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -68,39 +91,51 @@ def simulate(
         if write_config:
             _write(write_config, toml)
         if as_json:
-            where = {"url": url, "control": control, "ledger": f"{control}ledger", "seed": plan.seed}
+            where = {
+                "url": url,
+                "control": control,
+                "ledger": f"{control}ledger",
+                "seed": plan.seed,
+            }
             connection = {"platform": platform, **settings}
             whose = {"connection": connection, "application": simulator.application()}
             show_json({"platform": platform, **where, "name": name, **whose})
             return
-        tell(f"{adapter.title} simulator at {url} (a simulator: nothing leaves this machine)", "bold green")
-        show_facts((("Ledger", f"{control}ledger"), ("Control", control), ("Faults", _describe(plan))))
+        tell(
+            f"{adapter.title} simulator at {url} (a simulator: nothing leaves this machine)",
+            "bold green",
+        )
+        show_facts(
+            (("Ledger", f"{control}ledger"), ("Control", control), ("Faults", _describe(plan)))
+        )
         tell(f"Connect to it by this in {write_config or 'tillpost.toml'}:")
         typer.echo(f"\n{toml}")
         if application := simulator.application():
             named = ", ".join(f"{setting} {value}" for setting, value in application.items())
             tell(f"Its OAuth application, for tillpost connect: {named}.")
-        tell(f"Then: tillpost submit order.json --connection {shlex.quote(name)}. Ctrl-C ends the simulator.")
+        tell(
+            f"Then: tillpost submit order.json --connection {shlex.quote(name)}. Ctrl-C ends the simulator."
+        )
 
     try:
         asyncio.run(serve(simulator, host, port, ready))
     except OSError as error:
-        raise Stop(f"can't listen at {host}:{port}: {error.strerror or error}") from None
+        raise CliError(f"can't listen at {host}:{port}: {error.strerror or error}") from None
     if not as_json:
         tell(f"The simulator has ended: {simulator.ledger().summary()}")
 
 
 def need_simulators() -> None:
-    """Raise `Stop` that says what to install when the extra for simulators is missing."""
+    """Raise `CliError` that says what to install when the extra for simulators is missing."""
     if find_spec("aiohttp") is None:
-        raise Stop("simulators need an extra: pip install 'tillpost[simulator]'")
+        raise CliError("simulators need an extra: pip install 'tillpost[simulator]'")
 
 
 def make_simulator(adapter: type[Adapter[Any]], faults: FaultPlan | None = None) -> Simulator:
     """Return a new simulator of the adapter's platform, with that fault plan."""
     make = factories("platform_simulators").get(adapter.platform)
     if make is None:
-        raise Stop(f"{adapter.platform} has no simulator")
+        raise CliError(f"{adapter.platform} has no simulator")
     return cast("Simulator", make(faults=faults))
 
 
@@ -121,7 +156,9 @@ def _write(path: str, toml: str) -> None:
     file = Path(path)
     try:
         if file.exists() and not file.read_text(encoding="utf-8").startswith(_MARK):
-            raise Stop(f"{path} is there already; name another file with --write-config")
+            raise CliError(f"{path} is there already; name another file with --write-config")
         file.write_text(_MARK + toml, encoding="utf-8")
     except (OSError, UnicodeError) as error:
-        raise Stop(f"{path}: {getattr(error, 'strerror', None) or 'cannot be written'}") from None
+        raise CliError(
+            f"{path}: {getattr(error, 'strerror', None) or 'cannot be written'}"
+        ) from None

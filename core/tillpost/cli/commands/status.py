@@ -1,7 +1,7 @@
 """`tillpost status`: all stores, and all that waits for somebody, on one screen. Code 0 while all is well.
 
-With `--json`: {"ok", "at", "connections", "problems", "waiting", "scheduled", "sending", "oldest", "late",
-"held_menus", "workers"}, times in epoch seconds but for the connections'.
+With `--json`: {"ok", "at", "connections", "problems", "waiting", "scheduled", "sending", "oldest",
+"late", "held_menus", "workers"}, times in epoch seconds but for the connections'.
 """
 
 from __future__ import annotations
@@ -38,14 +38,29 @@ def status(db: DatabaseUrl = "", config: ConfigFile = "", as_json: AsJson = Fals
 
 
 def _show(known: Overview) -> None:
-    tell("All is well." if known.well else "Somebody has to act.", "bold green" if known.well else "bold red")
+    tell(
+        "All is well." if known.well else "Somebody has to act.",
+        "bold green" if known.well else "bold red",
+    )
     show_facts(
         (
             ("Problems", _problems(known)),
-            ("Outages", ", ".join(f"{s.name} (tillpost check --connection {s.name})" for s in known.outages)),
-            ("To reconnect", ", ".join(f"{s.name} (tillpost reconnect {s.name})" for s in known.to_reconnect)),
+            (
+                "Outages",
+                ", ".join(
+                    f"{s.name} (tillpost check --connection {s.name})" for s in known.outages
+                ),
+            ),
+            (
+                "To reconnect",
+                ", ".join(f"{s.name} (tillpost reconnect {s.name})" for s in known.to_reconnect),
+            ),
             ("Held menus", _held(known)),
-            ("Late", f"{known.late}, due for over a minute: is a worker running (tillpost worker)?" * bool(known.late)),
+            (
+                "Late",
+                f"{known.late}, due for over a minute: is a worker running (tillpost worker)?"
+                * bool(known.late),
+            ),
             ("Being sent", str(known.sending or "")),
             ("Waiting", str(known.waiting or "")),
             ("Oldest", _oldest(known)),
@@ -71,11 +86,18 @@ def _problems(known: Overview) -> str:
 
 def _workers(known: Overview) -> str:
     waits = known.waiting and not known.workers
-    return "none: nothing is sent until one runs (tillpost worker)" if waits else str(known.workers or "none")
+    return (
+        "none: nothing is sent until one runs (tillpost worker)"
+        if waits
+        else str(known.workers or "none")
+    )
 
 
 def _held(known: Overview) -> str:
-    return ", ".join(f"{name} (tillpost menu accept, or discard, --connection {name})" for name in known.held_menus)
+    return ", ".join(
+        f"{name} (tillpost menu accept, or discard, --connection {name})"
+        for name in known.held_menus
+    )
 
 
 def _oldest(known: Overview) -> str:

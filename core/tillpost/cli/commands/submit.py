@@ -1,7 +1,7 @@
 """`tillpost submit`: one paid order from a JSON file to the register, once.
 
-With `--json`: {"ok": true, "connection", "pos_order", "menu_imported"}, or {"ok": false, "connection", "error",
-"remedy", "exit_code"}.
+With `--json`: {"ok": true, "connection", "pos_order", "menu_imported"}, or {"ok": false,
+"connection", "error", "remedy", "exit_code"}.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ INTERRUPTED = "interrupted; the order may be there: submit it again to find out"
 
 
 def submit(
-    order_file: Annotated[str, typer.Argument(metavar="ORDER.JSON", help="The order; - reads standard input.")],
+    order_file: Annotated[
+        str, typer.Argument(metavar="ORDER.JSON", help="The order; - reads standard input.")
+    ],
     connection: ConnectionName = "",
     db: DatabaseUrl = "",
     config: ConfigFile = "",
@@ -47,8 +49,8 @@ def submit(
 ) -> None:
     """Bring a paid order to the register, once.
 
-    Submitting the same order again, without --new, never makes a second one. When it can't be delivered, what happened
-    is printed, and who must act.
+    Submitting the same order again, without --new, never makes a second one. When it can't be
+    delivered, what happened is printed, and who must act.
     """
     settings = chosen(connection, config, db)
     order = read_model(Order, order_file)
@@ -77,7 +79,12 @@ def _show(order: Order, pos_order: PosOrder, *, healed: bool) -> None:
         (
             ("Your order", order.id),
             ("Order at the POS", pos_order.id),
-            ("Total", format_money(order.total if pos_order.total is None else pos_order.total, order.currency)),
+            (
+                "Total",
+                format_money(
+                    order.total if pos_order.total is None else pos_order.total, order.currency
+                ),
+            ),
             ("State", _STATES[pos_order.state]),
             ("Menu", healing),
             *(("Notice", notice) for notice in pos_order.notices),

@@ -1,7 +1,7 @@
 """`tillpost test-order`: one order marked TEST, followed to the register and withdrawn.
 
-With `--json` it prints {"ok", "connection", "reached", "withdrawn", "text", "order", "pos_order"}; a refusal prints
-what `submit` does.
+With `--json` it prints {"ok", "connection", "reached", "withdrawn", "text", "order", "pos_order"};
+a refusal prints what `submit` does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from tillpost.support.test_order import run_trial
 
 __all__ = ["send_trial"]
 
-_REACHED = {"platform": "2: the platform has it; the register hasn't shown it", "register": "3: the register has it"}
+_REACHED = {
+    "platform": "2: the platform has it; the register hasn't shown it",
+    "register": "3: the register has it",
+}
 
 
 def send_trial(
@@ -27,7 +30,10 @@ def send_trial(
     db: DatabaseUrl = "",
     config: ConfigFile = "",
     seconds: Annotated[
-        float, typer.Option("--seconds", min=0, max=600, help="How long to wait for a sign of the register.")
+        float,
+        typer.Option(
+            "--seconds", min=0, max=600, help="How long to wait for a sign of the register."
+        ),
     ] = 30.0,
     as_json: AsJson = False,
 ) -> None:
@@ -45,7 +51,9 @@ def send_trial(
         watcher=watcher,
     )
     if as_json:
-        show_json({"ok": report.withdrawn, "connection": settings.name, **report.model_dump(mode="json")})
+        show_json(
+            {"ok": report.withdrawn, "connection": settings.name, **report.model_dump(mode="json")}
+        )
     else:
         tell(f"The test order {report.order.id}", "bold")
         show_facts((("Which hop", _REACHED[report.reached]), ("What happened", report.text)))

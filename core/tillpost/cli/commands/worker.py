@@ -1,11 +1,13 @@
 """`tillpost worker`: brings the outbox's orders to their registers until it is told to stop.
 
-It prints when it begins and when it ends, and a line for each decision on standard error. With `--json`, all of these
-are JSON objects, one a line, on standard output: {"at", "level", "event", ...}; the first event is "begun", the last
-"ended" with {"why", "arrived", "stopped"}, and what isn't a decision is {"event": "log", "text"}.
+It prints when it begins and when it ends, and a line for each decision on standard error. With
+`--json`, all of these are JSON objects, one a line, on standard output: {"at", "level", "event",
+...}; the first event is "begun", the last "ended" with {"why", "arrived", "stopped"}, and what
+isn't a decision is {"event": "log", "text"}.
 
-SIGTERM and Ctrl-C end it within ten seconds: orders in hand are carried on for eight of these, and a request that hangs
-longer is left. What became of it, the next worker finds out. A second Ctrl-C ends it at once.
+SIGTERM and Ctrl-C end it within ten seconds: orders in hand are carried on for eight of these, and
+a request that hangs longer is left. What became of it, the next worker finds out. A second Ctrl-C
+ends it at once.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tillpost.cli.connection_option import AsJson, ConfigFile
-from tillpost.cli.exit_codes import INTERRUPTED, NOT_RIGHT, Stop
+from tillpost.cli.exit_codes import INTERRUPTED, NOT_RIGHT, CliError
 from tillpost.cli.outbox_option import DatabaseUrl, name_of, need_outbox, opened
 from tillpost.cli.output import complain, one_line, tell
 
@@ -42,10 +44,14 @@ STOPS_WITHIN = 9.5
 
 def worker(
     until_idle: Annotated[
-        bool, typer.Option("--until-idle", help="End when nothing is left that becomes due by itself soon.")
+        bool,
+        typer.Option(
+            "--until-idle", help="End when nothing is left that becomes due by itself soon."
+        ),
     ] = False,
     engine: Annotated[
-        str, typer.Option("--engine", metavar="NAME", help="What wakes it. [[outbox] engine, embedded]")
+        str,
+        typer.Option("--engine", metavar="NAME", help="What wakes it. [[outbox] engine, embedded]"),
     ] = "",
     db: DatabaseUrl = "",
     config: ConfigFile = "",
@@ -53,8 +59,8 @@ def worker(
 ) -> None:
     """Bring the outbox's orders to their registers, until Ctrl-C or SIGTERM.
 
-    Run as many as you like, on one machine with SQLite, on many with PostgreSQL. Orders in hand are carried to an end
-    before it stops, for a few seconds at most.
+    Run as many as you like, on one machine with SQLite, on many with PostgreSQL. Orders in hand are
+    carried to an end before it stops, for a few seconds at most.
     """
     need_outbox()
     with opened(db, config, engine=engine, new=True) as outbox, _logging(as_json) as told:
@@ -63,9 +69,15 @@ def worker(
 
         known = Connections(outbox).states()
         if not known:
-            raise Stop("there are no connections: tillpost connect makes one, and so does a TOML file")
+            raise CliError(
+                "there are no connections: tillpost connect makes one, and so does a TOML file"
+            )
         for state in (state for state in known if state.fault):
-            log.warning("connection %s can't be used, and its orders will need a person: %s", state.name, state.fault)
+            log.warning(
+                "connection %s can't be used, and its orders will need a person: %s",
+                state.name,
+                state.fault,
+            )
         with _stopping() as stopping, Processor(outbox) as processor:
             runs = stopping.runs = worker_for(processor)
             told.begun(outbox, engine or outbox.settings.engine)
@@ -91,7 +103,9 @@ class DecisionLog(logging.Handler):
         decision: dict[str, object] = getattr(record, "decision", {"event": "log", "text": text})
         if decision["event"] == "order":
             self._arrived += decision["state"] in ("received", "accepted")
-            self._stopped += decision["state"] == "error" or decision.get("waits_for") == "authorisation"
+            self._stopped += (
+                decision["state"] == "error" or decision.get("waits_for") == "authorisation"
+            )
         at, level = datetime.fromtimestamp(record.created, UTC), record.levelname.lower()
         if self._as_json:
             self._print({"at": at.isoformat(), "level": level, **decision})
@@ -102,18 +116,38 @@ class DecisionLog(logging.Handler):
         """Say that the worker has begun."""
         where = name_of(outbox.database)
         if self._as_json:
-            self._print({**_now(), "event": "begun", "db": where, "engine": engine, "process": os.getpid()})
+            self._print(
+                {**_now(), "event": "begun", "db": where, "engine": engine, "process": os.getpid()}
+            )
         else:
-            tell(f"The worker has begun, on {where} with the engine {engine}. Ctrl-C ends it.", "bold green")
+            tell(
+                f"The worker has begun, on {where} with the engine {engine}. Ctrl-C ends it.",
+                "bold green",
+            )
             sys.stdout.flush()
 
     def ended(self, why: str) -> None:
         """Say that the worker has ended, and what it has done."""
         if self._as_json:
-            self._print({**_now(), "event": "ended", "why": why, "arrived": self._arrived, "stopped": self._stopped})
+            self._print(
+                {
+                    **_now(),
+                    "event": "ended",
+                    "why": why,
+                    "arrived": self._arrived,
+                    "stopped": self._stopped,
+                }
+            )
             return
-        stopped = f", and {self._stopped} need a person: tillpost orders list --problem" if self._stopped else ""
-        tell(f"The worker has ended, since {why}. Orders that arrived: {self._arrived}{stopped}.", "bold")
+        stopped = (
+            f", and {self._stopped} need a person: tillpost orders list --problem"
+            if self._stopped
+            else ""
+        )
+        tell(
+            f"The worker has ended, since {why}. Orders that arrived: {self._arrived}{stopped}.",
+            "bold",
+        )
 
     def _print(self, facts: dict[str, object]) -> None:
         sys.stdout.write(json.dumps(facts) + "\n")
@@ -140,7 +174,9 @@ class Stopping:
         if self.runs:
             self.runs.stop()
         if not self.over.wait(STOPS_WITHIN):
-            complain("the worker didn't end in time; the orders that it has in hand are free after its lease")
+            complain(
+                "the worker didn't end in time; the orders that it has in hand are free after its lease"
+            )
             os._exit(NOT_RIGHT)
 
 
@@ -176,7 +212,9 @@ def _leave_behind_what_hangs() -> None:
         if thread.name.startswith("tillpost-order"):
             thread.join(0.2)
             if thread.is_alive():
-                complain("a request hung and was left; the next worker finds out what became of its order")
+                complain(
+                    "a request hung and was left; the next worker finds out what became of its order"
+                )
                 sys.stdout.flush()
                 os._exit(0)
 

@@ -1,9 +1,10 @@
 """Whether a store takes orders now, by all that its connection's row holds. Pure.
 
-In this order: the POS lets us in (the connection isn't paused), it isn't failing (the circuit is closed), and the last
-check found nothing that stops orders. A store that nobody has looked at, or whose check is overdue for longer than
-`OVERDUE` (no worker runs), isn't known to be closed, so it takes orders, and the text says that nobody knows. An order
-that it takes wrongly waits in the outbox, where people see it; a sale that is refused wrongly is lost.
+In this order: the POS lets us in (the connection isn't paused), it isn't failing (the circuit is
+closed), and the last check found nothing that stops orders. A store that nobody has looked at, or
+whose check is overdue for longer than `OVERDUE` (no worker runs), isn't known to be closed, so it
+takes orders, and the text says that nobody knows. An order that it takes wrongly waits in the
+outbox, where people see it; a sale that is refused wrongly is lost.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ COLUMNS = tuple(
 class Seen(Readiness):
     """What a check saw, as it is kept: when (`at`), and since when the store has been as it is now (`since`).
 
-    `unreached_since` is since when no connection to the platform has come about, None while one does. All are epoch
-    seconds.
+    `unreached_since` is since when no connection to the platform has come about, None while one
+    does. All are epoch seconds.
     """
 
     at: float
@@ -52,11 +53,14 @@ class Seen(Readiness):
             return None
 
 
-def seen_now(readiness: Readiness, before: Seen | None, now: float, reached_elsewhere: float) -> Seen:
+def seen_now(
+    readiness: Readiness, before: Seen | None, now: float, reached_elsewhere: float
+) -> Seen:
     """Return what is kept of a check, which continues what the one before saw.
 
-    `reached_elsewhere` is when any other connection was last answered. A platform that can't be connected to is said to
-    be failing only if another was reached since this one hasn't been: until then our own network may be at fault.
+    `reached_elsewhere` is when any other connection was last answered. A platform that can't be
+    connected to is said to be failing only if another was reached since this one hasn't been: until
+    then our own network may be at fault.
     """
     reason = _stops(readiness)
     unreached_since = None
@@ -82,7 +86,9 @@ def availability_of(connection: str, row: RowMapping | None, now: float) -> Avai
         return _closed(connection, Reason.UNAUTHORISED, since=row["paused_at"])
     if row["opened_at"] is not None:
         reason = Reason.OUTAGE if row["whose"] == Whose.PLATFORM.value else Reason.UNREACHED
-        return _closed(connection, reason, since=row["opened_at"], until=_ahead(row["probe_at"], now))
+        return _closed(
+            connection, reason, since=row["opened_at"], until=_ahead(row["probe_at"], now)
+        )
     seen, until = Seen.of(row), _ahead(row["check_at"], now)
     if seen is None:
         return Availability(connection=connection, takes_orders=True, text=_UNSEEN, until=until)
@@ -113,10 +119,22 @@ _SAID = {
 
 
 def _closed(
-    connection: str, reason: Reason, found: str = "", *, since: float | None = None, until: float | None = None
+    connection: str,
+    reason: Reason,
+    found: str = "",
+    *,
+    since: float | None = None,
+    until: float | None = None,
 ) -> Availability:
     text = f"{_SAID[reason]} ({found})" if found else _SAID[reason]
-    return Availability(connection=connection, takes_orders=False, reason=reason, text=text, since=since, until=until)
+    return Availability(
+        connection=connection,
+        takes_orders=False,
+        reason=reason,
+        text=text,
+        since=since,
+        until=until,
+    )
 
 
 def _stops(readiness: Readiness) -> Reason:
@@ -126,7 +144,8 @@ def _stops(readiness: Readiness) -> Reason:
 def _theirs(readiness: Readiness) -> Readiness:
     """Return the findings with the platform at fault where it can't be reached."""
     changed = (
-        f.model_copy(update={"reason": Reason.OUTAGE}) if f.stops is Reason.UNREACHED else f for f in readiness.findings
+        f.model_copy(update={"reason": Reason.OUTAGE}) if f.stops is Reason.UNREACHED else f
+        for f in readiness.findings
     )
     return Readiness(findings=tuple(changed))
 

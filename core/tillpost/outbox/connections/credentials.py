@@ -1,12 +1,12 @@
 """The connections that are kept in the outbox's database: who granted them, their settings, and their secrets, sealed.
 
-    vault = Vault(outbox.database)
-    vault.keep("cafe-42", "square", {"location_id": "L123", "access_token": token}, Grant(granted_by="Mia Chen"))
-    stored = vault.get("cafe-42")
+    vault = Vault(outbox.database) vault.keep("cafe-42", "square", {"location_id": "L123",
+    "access_token": token}, Grant(granted_by="Mia Chen")) stored = vault.get("cafe-42")
     vault.open(stored)["access_token"]           # a SecretStr; takes the key in TILLPOST_KEY
 
-A row can stand beside a connection of the TOML file: then it has that one's token, and the file has the rest. What is
-on disk after a method returned is on disk. `ConfigError`, one line, when the key is missing or isn't the right one.
+A row can stand beside a connection of the TOML file: then it has that one's token, and the file has
+the rest. What is on disk after a method returned is on disk. `ConfigError`, one line, when the key
+is missing or isn't the right one.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from tillpost.client.locks import NamedLocks
 from tillpost.errors import ConfigError
-from tillpost.outbox.connections.encryption import Keyring
+from tillpost.outbox.connections.encryption import EncryptionKeys
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.database import Database
 from tillpost.plugins.manager import adapter_named
 
-__all__ = ["Grant", "StoredConnection", "Vault", "secret_settings"]
+__all__ = ["CredentialStore", "Grant", "StoredConnection", "secret_settings"]
 
 _ROW = t.credentials.c
 
@@ -47,8 +47,9 @@ class Grant:
 class StoredConnection:
     """A connection as the database has it. `settings` hold no secrets; those are in `sealed`, "" when there are none.
 
-    `version` rises whenever it is written. `follows` is a fingerprint of the TOML file's tokens that these were renewed
-    from, "" when a person connected the store. `refresher` is the worker that is renewing the token now.
+    `version` rises whenever it is written. `follows` is a fingerprint of the TOML file's tokens
+    that these were renewed from, "" when a person connected the store. `refresher` is the worker
+    that is renewing the token now.
     """
 
     name: str
@@ -65,12 +66,13 @@ class StoredConnection:
     def counts_with(self, tokens: str) -> bool:
         """Whether its secrets win over the TOML file's, whose tokens have this fingerprint.
 
-        What a person connected here does. What was renewed from the file's does until the file has others.
+        What a person connected here does. What was renewed from the file's does until the file has
+        others.
         """
         return bool(self.sealed) and self.follows in ("", tokens)
 
 
-class Vault:
+class CredentialStore:
     """The connections in the database. `keyring` gives the keys when they are needed. Safe for threads.
 
     `turns` are for what one thread at a time may do for a connection.
@@ -79,7 +81,7 @@ class Vault:
     def __init__(
         self,
         database: Database,
-        keyring: Callable[[], Keyring] = Keyring.from_environment,
+        keyring: Callable[[], EncryptionKeys] = EncryptionKeys.from_environment,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.database = database
@@ -93,13 +95,19 @@ class Vault:
     def all(self) -> Mapping[str, StoredConnection]:
         """Return the connections that have secrets here, by name."""
         with self.database.reading() as db:
-            rows = db.execute(select(t.credentials).where(_ROW.sealed != "").order_by(_ROW.connection)).mappings()
+            rows = db.execute(
+                select(t.credentials).where(_ROW.sealed != "").order_by(_ROW.connection)
+            ).mappings()
             return {row["connection"]: _stored(row) for row in rows}
 
     def get(self, name: str) -> StoredConnection | None:
         """Return the connection of that name; None when it has no secrets here."""
         with self.database.reading() as db:
-            row = db.execute(select(t.credentials).where(_ROW.connection == name)).mappings().one_or_none()
+            row = (
+                db.execute(select(t.credentials).where(_ROW.connection == name))
+                .mappings()
+                .one_or_none()
+            )
         return _stored(row) if row and row["sealed"] else None
 
     def marks(self) -> Mapping[str, object]:
@@ -126,8 +134,14 @@ class Vault:
         Raises `ConfigError` without a key, and for a platform that has no adapter.
         """
         secret = secret_settings(platform)
-        public = {key: to_jsonable_python(value) for key, value in settings.items() if key not in secret}
-        secrets = {key: _as_secret(settings[key]) for key in sorted(secret & settings.keys()) if settings[key]}
+        public = {
+            key: to_jsonable_python(value) for key, value in settings.items() if key not in secret
+        }
+        secrets = {
+            key: _as_secret(settings[key])
+            for key in sorted(secret & settings.keys())
+            if settings[key]
+        }
         keyring = self.keyring()
         with self.database.writing() as db:
             before = self.locked(db, name)
@@ -151,23 +165,39 @@ class Vault:
                 done += 1
         return done
 
-    # ------------------------------------------------------------------ within a transaction of the caller's
+    # ------------------------------------------------------------------ within a transaction of the
+    # caller's
 
     def locked(self, db: Connection, name: str) -> StoredConnection:
         """Return the connection's row, locked to the end of the transaction; an empty one is made where none is."""
         wanted = select(t.credentials).where(_ROW.connection == name).with_for_update()
         row = db.execute(wanted).mappings().one_or_none()
         if row is None:
-            db.execute(self._insert(t.credentials).values(**_values(StoredConnection(name))).on_conflict_do_nothing())
+            db.execute(
+                self._insert(t.credentials)
+                .values(**_values(StoredConnection(name)))
+                .on_conflict_do_nothing()
+            )
             row = db.execute(wanted).mappings().one()
         return _stored(row)
 
     def write(
-        self, db: Connection, stored: StoredConnection, secrets: Mapping[str, SecretStr], keyring: Keyring
+        self,
+        db: Connection,
+        stored: StoredConnection,
+        secrets: Mapping[str, SecretStr],
+        keyring: EncryptionKeys,
     ) -> StoredConnection:
         """Write a connection that was locked, with these secrets; return it as it stands then."""
-        now = replace(stored, sealed=keyring.seal(secrets), sealed_with=keyring.mark, version=stored.version + 1)
-        db.execute(update(t.credentials).where(_ROW.connection == stored.name).values(**_values(now)))
+        now = replace(
+            stored,
+            sealed=keyring.seal(secrets),
+            sealed_with=keyring.mark,
+            version=stored.version + 1,
+        )
+        db.execute(
+            update(t.credentials).where(_ROW.connection == stored.name).values(**_values(now))
+        )
         return now
 
     def set_refresher(self, db: Connection, name: str, worker: str | None) -> None:

@@ -1,12 +1,12 @@
 """Seals the tokens that are kept in the database, so that a copy of it is useless without the key.
 
-    key = new_key()                                    # `tillpost key new`; kept in TILLPOST_KEY, never in the database
-    keyring = Keyring.of(key)                          # or several, "new,old": the first seals, all of them open
-    text = keyring.seal({"access_token": "..."})
+    key = new_key()                                    # `tillpost key new`; kept in TILLPOST_KEY,
+    never in the database keyring = Keyring.of(key)                          # or several,
+    "new,old": the first seals, all of them open text = keyring.seal({"access_token": "..."})
     keyring.open(text)["access_token"]                 # a SecretStr
 
-Sealing is Fernet's (AES and HMAC, from the library `cryptography`). A key is told by its `mark`, which says nothing of
-it but whether it is the same, so that a wrong key can be named as such.
+Sealing is Fernet's (AES and HMAC, from the library `cryptography`). A key is told by its `mark`,
+which says nothing of it but whether it is the same, so that a wrong key can be named as such.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pydantic import SecretStr, TypeAdapter
 
 from tillpost.errors import ConfigError
 
-__all__ = ["KEY_VARIABLE", "Keyring", "new_key"]
+__all__ = ["KEY_VARIABLE", "EncryptionKeys", "new_key"]
 
 KEY_VARIABLE = "TILLPOST_KEY"
 """The environment variable that holds the key, or several with commas between them: the newest first."""
@@ -37,7 +37,7 @@ def new_key() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Keyring:
+class EncryptionKeys:
     """The keys that are known: the first seals, and any of them opens. Its repr shows none of them."""
 
     _all: MultiFernet = field(repr=False)
@@ -49,10 +49,15 @@ class Keyring:
         texts = [text.strip() for text in keys.split(",") if text.strip()]
         try:
             known = [Fernet(text) for text in texts]
-            return cls(MultiFernet(known), tuple(hashlib.sha256(text.encode()).hexdigest() for text in texts))
+            return cls(
+                MultiFernet(known),
+                tuple(hashlib.sha256(text.encode()).hexdigest() for text in texts),
+            )
         except ValueError:
             pass
-        raise ConfigError(f"{KEY_VARIABLE} holds no key that `tillpost key new` made")  # out here: it quotes nothing
+        raise ConfigError(
+            f"{KEY_VARIABLE} holds no key that `tillpost key new` made"
+        )  # out here: it quotes nothing
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -85,4 +90,6 @@ class Keyring:
                 return _SECRETS.validate_json(self._all.decrypt(sealed.encode()))
             except (InvalidToken, ValueError):
                 pass
-        raise ConfigError(f"{KEY_VARIABLE} isn't the key that the tokens in the database were sealed with")
+        raise ConfigError(
+            f"{KEY_VARIABLE} isn't the key that the tokens in the database were sealed with"
+        )

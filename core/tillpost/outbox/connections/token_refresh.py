@@ -1,9 +1,10 @@
 """An expired token is renewed once, by one of all the workers of a database; the others take what that one got.
 
-`RenewedTill` is a Till whose tokens are renewed so. `Renewal` belongs to one connection. Whoever renews takes the
-connection's place first; it is freed when its worker is buried. A renewed token is on disk, sealed, before it is used.
-Killed before that, a process leaves the old one: where the provider's refresh tokens can be used again the connection
-goes on, else it says that it must be reconnected.
+`RenewedTill` is a Till whose tokens are renewed so. `Renewal` belongs to one connection. Whoever
+renews takes the connection's place first; it is freed when its worker is buried. A renewed token is
+on disk, sealed, before it is used. Killed before that, a process leaves the old one: where the
+provider's refresh tokens can be used again the connection goes on, else it says that it must be
+reconnected.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from tillpost.adapter.settings import Credentials
 from tillpost.client.base import Options
 from tillpost.client.sync import Till
 from tillpost.errors import OutageError, PosError
-from tillpost.outbox.connections.credentials import StoredConnection, Vault
+from tillpost.outbox.connections.credentials import CredentialStore, StoredConnection
 
 __all__ = ["Renewal", "RenewedTill", "not_kept"]
 
@@ -42,7 +43,7 @@ class Renewal:
     `version` is that of the row which the credentials in use stand in.
     """
 
-    vault: Vault
+    vault: CredentialStore
     name: str
     platform: str
     follows: str
@@ -53,8 +54,9 @@ class Renewal:
     def renewed(self, expired: Credentials, ask: Callable[[], Credentials]) -> Credentials:
         """Return newer credentials than `expired`: another worker's, or what `ask` brings from the provider.
 
-        Raises what `ask` does, `OutageError` when another worker is at it for too long, and `StoreError` when what the
-        provider gave can't be written; it is kept in mind then, and written before anything else is tried.
+        Raises what `ask` does, `OutageError` when another worker is at it for too long, and
+        `DatabaseError` when what the provider gave can't be written; it is kept in mind then, and
+        written before anything else is tried.
         """
         with self.vault.turns.hold(self.name):
             if expired.refresh_token is None:
@@ -64,7 +66,9 @@ class Renewal:
                 if found := self._newer(expired):
                     return found
                 if time.monotonic() >= give_up_at:
-                    raise OutageError("another worker has been renewing the access token for too long")
+                    raise OutageError(
+                        "another worker has been renewing the access token for too long"
+                    )
                 time.sleep(LOOK_EVERY)
             try:
                 return self._newer(expired) or self._write(expired, self._ask(expired, ask))
@@ -117,11 +121,15 @@ class Renewal:
         with self.vault.database.writing() as db:
             stored = self.vault.locked(db, self.name)
             found = self._since(expired, stored)
-            gone = not stored.sealed and not self.follows  # it was disconnected, and isn't brought back by this
+            gone = (
+                not stored.sealed and not self.follows
+            )  # it was disconnected, and isn't brought back by this
             if found is None and not gone:
                 secrets = self.vault.open(stored) if stored.counts_with(self.follows) else {}
                 now = self._following(stored, new)
-                self.version = self.vault.write(db, now, {**secrets, **_tokens(new)}, keyring).version
+                self.version = self.vault.write(
+                    db, now, {**secrets, **_tokens(new)}, keyring
+                ).version
         self._unwritten = None
         return found or new
 
@@ -162,7 +170,9 @@ class RenewedTill(Till):
         with self._refresh_lock:
             if self._credentials is expired:
                 try:
-                    self._credentials = self._renewal.renewed(expired, lambda: self._run(self._refreshing(expired)))
+                    self._credentials = self._renewal.renewed(
+                        expired, lambda: self._run(self._refreshing(expired))
+                    )
                 except PosError as refused:
                     if refused.transient:
                         raise
@@ -190,4 +200,6 @@ def _tokens(held: Credentials) -> Mapping[str, SecretStr]:
 
 def _credentials(like: Credentials, secrets: Mapping[str, SecretStr]) -> Credentials:
     tokens = {name: secrets.get(name) for name in ("access_token", "refresh_token")}
-    return like.model_copy(update={**tokens, "access_token": tokens["access_token"] or like.access_token})
+    return like.model_copy(
+        update={**tokens, "access_token": tokens["access_token"] or like.access_token}
+    )

@@ -1,11 +1,12 @@
 """Opens the outbox's database, and turns its troubles into one line. All reading and writing goes through `Database`.
 
-    database = Database("sqlite:///orders.db")       # or postgresql+psycopg://...
-    with database.writing() as connection: ...       # one transaction: all of it is on disk after the block, or none
+    database = Database("sqlite:///orders.db")       # or postgresql+psycopg://... with
+    database.writing() as connection: ...       # one transaction: all of it is on disk after the
+    block, or none
 
-On SQLite the journal is a write-ahead log that is synced at each commit, as the promise "on disk" needs; a writer takes
-its turn at once (BEGIN IMMEDIATE) and waits for others up to `BUSY_SECONDS`. On PostgreSQL the
-defaults do the same.
+On SQLite the journal is a write-ahead log that is synced at each commit, as the promise "on disk"
+needs; a writer takes its turn at once (BEGIN IMMEDIATE) and waits for others up to `BUSY_SECONDS`.
+On PostgreSQL the defaults do the same.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from tillpost.outbox.exceptions import StoreError
+from tillpost.outbox.exceptions import DatabaseError
 
 __all__ = ["BUSY_SECONDS", "Database"]
 
@@ -35,13 +36,17 @@ class Database:
     """The outbox's database. Safe for threads; a process that forks opens its own."""
 
     def __init__(self, url: str) -> None:
-        """Take the database's URL. Nothing is opened yet. Raises `StoreError` for a URL that can't be one."""
+        """Take the database's URL. Nothing is opened yet. Raises `DatabaseError` for a URL that can't be one."""
         try:
             self.engine = _engine(url)
         except (ArgumentError, NoSuchModuleError, ValueError):
-            raise StoreError(f"not a database URL that is known: {_without_password(url)}") from None
+            raise DatabaseError(
+                f"not a database URL that is known: {_without_password(url)}"
+            ) from None
         except ModuleNotFoundError as missing:
-            raise StoreError(f"the database's driver isn't installed: pip install '{_extra(missing)}'") from None
+            raise DatabaseError(
+                f"the database's driver isn't installed: pip install '{_extra(missing)}'"
+            ) from None
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         """Whether it is SQLite: one writer at a time, all on this machine."""
         self._writer = threading.Lock()
@@ -50,7 +55,8 @@ class Database:
     def writing(self) -> Generator[Connection]:
         """Give a transaction to write in. Committed at the end of the block, rolled back when it raises.
 
-        Raises `StoreError` for whatever the database can't do: it is full, locked, read-only, or gone.
+        Raises `DatabaseError` for whatever the database can't do: it is full, locked, read-only, or
+        gone.
         """
         with told(), self._turn(), self.engine.begin() as connection:
             self._begin(connection, "BEGIN IMMEDIATE")
@@ -74,7 +80,7 @@ class Database:
             finally:
                 self._writer.release()
         else:
-            raise StoreError("the database failed: database is locked", passing=True)
+            raise DatabaseError("the database failed: database is locked", passing=True)
 
     def _begin(self, connection: Connection, how: str) -> None:
         """Begin a transaction on SQLite, where the driver is told to leave that to us; another's does so by itself.
@@ -96,16 +102,18 @@ class Database:
 
 @contextmanager
 def told() -> Generator[None]:
-    """Turn what the database raises into a `StoreError`, whose one line holds nothing of what was being written."""
+    """Turn what the database raises into a `DatabaseError`, whose one line holds nothing of what was being written."""
     try:
         yield
     except DBAPIError as error:
         passing = error.connection_invalidated or _is_passing(error.orig)
-        trouble = StoreError(f"the database failed: {_words(error.orig)}", passing=passing)
+        trouble = DatabaseError(f"the database failed: {_words(error.orig)}", passing=passing)
     except sqlite3.Error as error:
-        trouble = StoreError(f"the database failed: {_words(error)}", passing=_is_passing(error))
+        trouble = DatabaseError(f"the database failed: {_words(error)}", passing=_is_passing(error))
     except SQLAlchemyError as error:  # such as a pool with no connection left
-        trouble = StoreError(f"the database failed: {' '.join(str(error).split())[:200]}", passing=True)
+        trouble = DatabaseError(
+            f"the database failed: {' '.join(str(error).split())[:200]}", passing=True
+        )
     else:
         return
     raise trouble from None  # PostgreSQL quotes rows
@@ -115,15 +123,19 @@ def _engine(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         if parsed.database in (None, "", ":memory:"):
-            raise StoreError("a store in memory loses its orders: name a file, as in sqlite:///orders.db")
+            raise DatabaseError(
+                "a store in memory loses its orders: name a file, as in sqlite:///orders.db"
+            )
         engine = create_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS})
         event.listen(engine, "connect", _tune_sqlite)
         return engine
     if parsed.get_backend_name() != "postgresql":
-        raise StoreError(f"the store is SQLite or PostgreSQL, not {parsed.get_backend_name()}")
+        raise DatabaseError(f"the store is SQLite or PostgreSQL, not {parsed.get_backend_name()}")
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
-    engine = create_engine(parsed, hide_parameters=True, pool_size=10, max_overflow=20, pool_pre_ping=True)
+    engine = create_engine(
+        parsed, hide_parameters=True, pool_size=10, max_overflow=20, pool_pre_ping=True
+    )
     event.listen(engine, "connect", _tune_postgresql)
     return engine
 
@@ -153,7 +165,9 @@ def _is_passing(error: BaseException | None) -> bool:
     code = getattr(error, "sqlite_errorcode", None)
     if code is not None:
         return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-    state = getattr(error, "sqlstate", None)  # of PostgreSQL; what never reached the server has none
+    state = getattr(
+        error, "sqlstate", None
+    )  # of PostgreSQL; what never reached the server has none
     if state is None:
         return type(error).__name__ in ("OperationalError", "InterfaceError")
     return state[:2] in ("08", "40", "53", "57")

@@ -1,7 +1,8 @@
 """Brings the store's tables to this version: a new database by itself, an old one when a person says so.
 
-The steps are Alembic's, in `migrations`, under a version table of our own, so that the outbox lives beside an
-embedder's own tables and migrations. They run in the transaction that is given: all of a step is there, or nothing.
+The steps are Alembic's, in `migrations`, under a version table of our own, so that the outbox lives
+beside an embedder's own tables and migrations. They run in the transaction that is given: all of a
+step is there, or nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from tillpost.outbox.engine import Engine
-from tillpost.outbox.exceptions import StoreError
+from tillpost.outbox.exceptions import DatabaseError
 
 __all__ = ["HEAD", "VERSIONS", "is_made", "is_ready", "migrate", "prepare"]
 
@@ -27,12 +28,12 @@ _LOCK = 0x7111_9057
 
 
 def prepare(db: Connection, engine: Engine) -> None:
-    """Make a new database ready, and one that another engine had; raise `StoreError` for one of another version."""
+    """Make a new database ready, and one that another engine had; raise `DatabaseError` for one of another version."""
     version = _version(db)
     if version in (None, HEAD):
         migrate(db, engine)
     else:
-        raise StoreError(_other_version(version))
+        raise DatabaseError(_other_version(version))
 
 
 def is_made(db: Connection) -> bool:
@@ -53,7 +54,7 @@ def migrate(db: Connection, engine: Engine) -> bool:
         db.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     version = _version(db)
     if version not in (None, *VERSIONS):
-        raise StoreError(_other_version(version))
+        raise DatabaseError(_other_version(version))
     unready = not engine.is_ready(db)
     if version != HEAD:
         _upgrade(db)
@@ -76,10 +77,14 @@ def _other_version(version: str | None) -> str:
 
 
 def _upgrade(db: Connection) -> None:
-    from alembic import command  # here, since it takes longer to import than all else, and is needed once
+    from alembic import (
+        command,
+    )  # here, since it takes longer to import than all else, and is needed once
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option(
+        "script_location", str(Path(__file__).parent / "migrations").replace("%", "%%")
+    )
     config.attributes["connection"] = db
     command.upgrade(config, "head")

@@ -1,7 +1,7 @@
 """The outbox's tables, as SQLAlchemy Core describes them. Queries are written against these; `migrations` makes them.
 
-All names begin with `tillpost_`, so that the tables can live in an embedder's own database. Times are epoch seconds,
-JSON is text (it is read and written whole), and amounts occur only inside of it.
+All names begin with `tillpost_`, so that the tables can live in an embedder's own database. Times
+are epoch seconds, JSON is text (it is read and written whole), and amounts occur only inside of it.
 """
 
 from __future__ import annotations
@@ -47,19 +47,29 @@ orders = Table(
     Column("content", Text),  # the order as JSON; None once it was erased
     Column("digest", String(64), nullable=False),  # of the content, and kept when that is erased
     Column("code", Text, nullable=False),
-    Column("customer", Text, nullable=False),  # the customer's name, for searching; empty once it was erased
+    Column(
+        "customer", Text, nullable=False
+    ),  # the customer's name, for searching; empty once it was erased
     Column("added_at", Double, nullable=False),
-    Column("begin_at", Double, nullable=False),  # when it first falls due: a scheduled order goes later
+    Column(
+        "begin_at", Double, nullable=False
+    ),  # when it first falls due: a scheduled order goes later
     Column("is_new", Boolean, nullable=False),  # nobody sent it before it was added
     Column("state", String(20), nullable=False),  # an OrderState
     Column("progress", String(20), nullable=False),
     Column("due_at", Double),  # when something is to be done for it by itself; None: nothing is
     Column("waits_for", String(20), nullable=False),  # a Wait
-    Column("resume_at", Double, nullable=False),  # up to when its flow wanted to rest, on the flow's own clock
+    Column(
+        "resume_at", Double, nullable=False
+    ),  # up to when its flow wanted to rest, on the flow's own clock
     Column("to_ask", Boolean, nullable=False),  # its flow asks anew, with a fresh budget
     Column("worker", String(36)),  # who has it in hand; None: nobody
-    Column("fence", Integer, nullable=False),  # rises with every claim: an old holder can't write over a new one
-    Column("deaths", Integer, nullable=False),  # how many workers in a row died with it in hand
+    Column(
+        "fence", Integer, nullable=False
+    ),  # rises with every claim: an old holder can't write over a new one
+    Column(
+        "crash_count", Integer, nullable=False
+    ),  # how many workers in a row died with it in hand
     Column("error", Text),  # an ErrorRecord as JSON
     Column("pos_order", Text),  # a PosOrder as JSON
     Column("updated_at", Double, nullable=False),
@@ -69,7 +79,9 @@ orders = Table(
     Column("pos_id", _NAME),  # the platform's id of it, by which webhooks name it
     Column("received_at", Double),  # when the platform was first known to have it
     Column("watch_at", Double),  # when the platform is next asked how it stands; None: it isn't
-    Column("expect_at", Double),  # by when the register should have shown that it has it; None: that is settled or told
+    Column(
+        "expect_at", Double
+    ),  # by when the register should have shown that it has it; None: that is settled or told
     Column("proved_at", Double),  # when the register or its staff first showed that they have it
     Column("unseen_at", Double),  # when it was told that they hadn't
     Column("ticket", Text),  # the attention ticket at the platform, a PosOrder as JSON
@@ -91,8 +103,8 @@ orders = Table(
     Index(
         "tillpost_orders_deadly",
         "due_at",
-        sqlite_where=text("worker IS NULL AND due_at IS NOT NULL AND deaths >= 2"),
-        postgresql_where=text("worker IS NULL AND due_at IS NOT NULL AND deaths >= 2"),
+        sqlite_where=text("worker IS NULL AND due_at IS NOT NULL AND crash_count >= 2"),
+        postgresql_where=text("worker IS NULL AND due_at IS NOT NULL AND crash_count >= 2"),
     ),
     Index(
         "tillpost_orders_problem",
@@ -133,7 +145,12 @@ orders = Table(
 events = Table(
     "tillpost_events",
     metadata,
-    Column("order_id", String(40), ForeignKey("tillpost_orders.id", ondelete="CASCADE"), primary_key=True),
+    Column(
+        "order_id",
+        String(40),
+        ForeignKey("tillpost_orders.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("kind", String(20), nullable=False),  # the name of one of the journal's events
     Column("body", Text, nullable=False),
@@ -158,7 +175,9 @@ connections = Table(
     Column("name", _NAME, primary_key=True),
     Column("platform", String(100), nullable=False),
     Column("paused", String(20), nullable=False),  # a Wait, empty when it isn't paused
-    Column("paused_with", String(64), nullable=False),  # a fingerprint of the credentials that were refused
+    Column(
+        "paused_with", String(64), nullable=False
+    ),  # a fingerprint of the credentials that were refused
     Column("paused_at", Double),
     # The circuit: closed while `opened_at` is None. `failures` in a row, told in `evidence`.
     Column("failures", Integer, nullable=False),
@@ -167,7 +186,9 @@ connections = Table(
     Column("probe_at", Double, nullable=False),  # when one order may try whether the outage is over
     Column("probes", Integer, nullable=False),
     Column("whose", String(20), nullable=False),  # whose the outage is, a Whose
-    Column("ramp", Integer, nullable=False),  # how many may be in hand at once after an outage; 0: no bound
+    Column(
+        "ramp", Integer, nullable=False
+    ),  # how many may be in hand at once after an outage; 0: no bound
     Column("not_before", Double, nullable=False),  # up to when the platform takes no more requests
     Column("unreached_at", Double, nullable=False),  # when it last couldn't be connected to
     Column("reached_at", Double, nullable=False),  # when it last answered anything
@@ -179,10 +200,14 @@ connections = Table(
     Column("import_failed_at", Double, nullable=False),
     Column("import_failure", Text),
     Column("sync_at", Double),  # when the daily import is next due
-    Column("import_at", Double),  # when one is due because the platform told of a change; None: it told of none
+    Column(
+        "import_at", Double
+    ),  # when one is due because the platform told of a change; None: it told of none
     # Whether it takes orders now, as it was last seen.
     Column("readiness", Text),  # what the last check saw, a Seen as JSON
-    Column("check_at", Double, nullable=False, server_default="0"),  # when it is next asked; 0: nobody has said yet
+    Column(
+        "check_at", Double, nullable=False, server_default="0"
+    ),  # when it is next asked; 0: nobody has said yet
     Column("takes_orders", Boolean),  # as it was last told; None: it never was
     Column("takes_since", Double),
 )
@@ -196,7 +221,9 @@ imports = Table(
     Column("at", Double, nullable=False),
     Column("changes", Text, nullable=False),  # a MenuChanges as JSON
     Column("held", Boolean, nullable=False, server_default=false()),
-    Column("settled", String(20), nullable=False, server_default=""),  # what a person made of a held one
+    Column(
+        "settled", String(20), nullable=False, server_default=""
+    ),  # what a person made of a held one
     Index("tillpost_imports_connection", "connection", "at"),
 )
 """What each menu import changed."""
@@ -218,13 +245,18 @@ credentials = Table(
     Column("settings", Text, nullable=False),  # the adapter's settings that are no secrets, as JSON
     Column("sealed", Text, nullable=False),  # its secrets, sealed with the key
     Column("sealed_with", String(64), nullable=False),  # a mark of that key
-    Column("granted_by", Text, nullable=False),  # the person or account at the provider that connected the store
+    Column(
+        "granted_by", Text, nullable=False
+    ),  # the person or account at the provider that connected the store
     Column("scopes", Text, nullable=False),
     Column("expires_at", Double),
     Column("connected_at", Double, nullable=False),
     Column("version", Integer, nullable=False),  # rises whenever the row is written
-    Column("follows", String(64), nullable=False),  # of the TOML file's tokens, a fingerprint: these
-    # were renewed from them, and count for as long as the file has the same; empty: a person connected the store here
+    Column(
+        "follows", String(64), nullable=False
+    ),  # of the TOML file's tokens, a fingerprint: these
+    # were renewed from them, and count for as long as the file has the same; empty: a person
+    # connected the store here
     Column("refresher", String(36)),  # the worker that is renewing the token now
 )
 """The connections that were made here, and the tokens of all, sealed."""

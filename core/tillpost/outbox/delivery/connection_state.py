@@ -1,6 +1,7 @@
 """What a handled order says of its connection: an outage begins or ends, a platform asks for patience, a pause is due.
 
-Called within the transaction that lays the order down, so that all workers learn it at once and each turn is told once.
+Called within the transaction that lays the order down, so that all workers learn it at once and
+each turn is told once.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from tillpost.errors import PosError, RegisterOfflineError, StoreClosedError
 from tillpost.models.outage import Whose
 from tillpost.outbox.circuit_breaker import Circuit, Reach, is_unreached, whose_fault
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.delivery.runner import Ending, OutboxTill
-from tillpost.outbox.event_log import Told
+from tillpost.outbox.delivery.runner import OutboxTill, RunResult
+from tillpost.outbox.event_log import HookCall
 from tillpost.outbox.orders.claims import Store
 from tillpost.outbox.orders.models import WaitsFor
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER, OutboxSettings
 
-__all__ = ["Told", "pause_place", "tell_place"]
+__all__ = ["HookCall", "pause_place", "tell_place"]
 
 
 REACHED_EVERY = 10.0
@@ -29,7 +30,9 @@ _CLOSED = (StoreClosedError.__name__, RegisterOfflineError.__name__)
 """Refusals that say something of the store: it is checked at once."""
 
 _PLACE = t.connections.c
-_CALM = select(_PLACE.failures, _PLACE.opened_at, _PLACE.ramp, _PLACE.reached_at).where(_PLACE.name == bindparam("of"))
+_CALM = select(_PLACE.failures, _PLACE.opened_at, _PLACE.ramp, _PLACE.reached_at).where(
+    _PLACE.name == bindparam("of")
+)
 
 
 def tell_place(
@@ -37,18 +40,22 @@ def tell_place(
     db: Connection,
     connection: str,
     till: OutboxTill,
-    ending: Ending,
+    ending: RunResult,
     now: float,
     settings: OutboxSettings,
-) -> Sequence[Told]:
+) -> Sequence[HookCall]:
     """Write what the ending says of the connection; return the hooks to be called for it."""
-    told: list[Told] = []
+    told: list[HookCall] = []
     if ending.outage:
         place = store.place(db, connection)
         before = Circuit.of(place)
         after = before.failed(ending.outage, now, settings.outage_after, settings.first_wait)
         unreached = is_unreached(ending.outage)
-        values = {**after.values(), "platform": till.platform, "unreached_at" if unreached else "reached_at": now}
+        values = {
+            **after.values(),
+            "platform": till.platform,
+            "unreached_at" if unreached else "reached_at": now,
+        }
         if before.opened_at is None and after.opened_at is not None:
             here = Reach(till.platform, *((0.0, now) if unreached else (now, 0.0)))
             whose = whose_fault(here, after.evidence[0].at, _reaches(db, connection))
@@ -58,7 +65,11 @@ def tell_place(
     elif ending.answered and not _known_to_answer(db, connection, now):
         place = store.place(db, connection)
         before = Circuit.of(place)
-        store.set_place(db, connection, {**before.passed().values(), "platform": till.platform, "reached_at": now})
+        store.set_place(
+            db,
+            connection,
+            {**before.passed().values(), "platform": till.platform, "reached_at": now},
+        )
         if before.opened_at is not None:
             outage = before.outage(Whose(place["whose"] or Whose.UNKNOWN), now)
             told.append(("outage_ended", {"outage": outage}))
@@ -73,11 +84,15 @@ def tell_place(
 
 def pause_place(
     store: Store, db: Connection, connection: str, till: OutboxTill, error: PosError, now: float
-) -> Sequence[Told]:
+) -> Sequence[HookCall]:
     """Hold a connection's orders back until it has other credentials; return the hooks to be called: none if it was."""
     if store.place(db, connection)["paused"] or _reconnected(store, db, connection, till):
         return ()
-    paused = {"paused": WaitsFor.AUTHORISATION.value, "paused_at": now, "paused_with": till.fingerprint()}
+    paused = {
+        "paused": WaitsFor.AUTHORISATION.value,
+        "paused_at": now,
+        "paused_with": till.fingerprint(),
+    }
     store.set_place(db, connection, {**paused, "platform": till.platform})
     return (("reauthorisation_needed", {"error": error}),)
 
@@ -85,7 +100,8 @@ def pause_place(
 def _reconnected(store: Store, db: Connection, connection: str, till: OutboxTill) -> bool:
     """Whether the connection has other credentials by now than those that were refused.
 
-    To be asked once the connection's row is locked: who reconnects writes the credentials before that row.
+    To be asked once the connection's row is locked: who reconnects writes the credentials before
+    that row.
     """
     return till.version is not None and store.credentials_version(db, connection) > till.version
 
@@ -103,5 +119,7 @@ def _known_to_answer(db: Connection, connection: str, now: float) -> bool:
 
 
 def _reaches(db: Connection, but: str) -> Sequence[Reach]:
-    others = select(_PLACE.platform, _PLACE.reached_at, _PLACE.unreached_at).where(_PLACE.name != but)
+    others = select(_PLACE.platform, _PLACE.reached_at, _PLACE.unreached_at).where(
+        _PLACE.name != but
+    )
     return [Reach(row.platform, row.reached_at, row.unreached_at) for row in db.execute(others)]

@@ -1,9 +1,10 @@
 """One order in a worker's hands: the third driver of the flow of `submission`, over the journal in the database.
 
-`OutboxTill.handle` carries out the flow's commands for a claim until the flow ends or wants to rest, and returns how it
-stands then: an `Ending`. What was noted is written before a request that can change the order's fate leaves, together
-with the worker's right to send it; the rest is written with the ending. It doesn't sleep through a rest, and sends each
-request once: when to go on is the journal's to say.
+`OutboxTill.handle` carries out the flow's commands for a claim until the flow ends or wants to
+rest, and returns how it stands then: an `RunResult`. What was noted is written before a request
+that can change the order's fate leaves, together with the worker's right to send it; the rest is
+written with the ending. It doesn't sleep through a rest, and sends each request once: when to go on
+is the journal's to say.
 """
 
 from __future__ import annotations
@@ -31,21 +32,29 @@ from tillpost.errors import (
 from tillpost.models.availability import Reason
 from tillpost.models.order import PosOrder
 from tillpost.outbox.connections.token_refresh import RenewedTill
-from tillpost.outbox.exceptions import Busy
+from tillpost.outbox.exceptions import MenuImportRunning
 from tillpost.outbox.orders.claims import SET_ASIDE_AFTER, Claim
 from tillpost.outbox.orders.models import OrderState, WaitsFor, state_of
 from tillpost.submission.attention_ticket import Ticketing
-from tillpost.submission.commands import Announce, Command, ImportMenu, Record, Rest, Sending, Transmit
-from tillpost.submission.context import Shelf
+from tillpost.submission.commands import (
+    Announce,
+    Command,
+    ImportMenu,
+    Record,
+    Sending,
+    Suspend,
+    Transmit,
+)
+from tillpost.submission.context import MenuCache
 from tillpost.submission.flow import Submission
 from tillpost.submission.history import History, fold
 from tillpost.submission.journal import Event, Intended, OfTicket
 from tillpost.submission.menu_import import MenuImport, importing
-from tillpost.submission.operation import Conduct, drive
+from tillpost.submission.operation import OperationContext, drive
 from tillpost.submission.policy import Policy
-from tillpost.transport.http import Limits, Line
+from tillpost.transport.http import HttpTransport, Limits
 
-__all__ = ["Busy", "Ending", "Hands", "Look", "OutboxTill"]
+__all__ = ["Hands", "Look", "MenuImportRunning", "OutboxTill", "RunResult"]
 
 HOLD_OPEN = 300.0
 """A scheduled order that a closed store refuses is tried again so many seconds later, until it is due."""
@@ -72,19 +81,20 @@ class Hands(Protocol):
         ...
 
     def import_menu(self, claim: Claim) -> MenuImport:
-        """Import the connection's menu, once for all workers. Raises `Busy`, or the platform's `PosError`."""
+        """Import the connection's menu, once for all workers. Raises `MenuImportRunning`, or the platform's `PosError`."""
         ...
 
 
 @dataclass(slots=True)
-class Ending:
+class RunResult:
     """How an order stands when it is laid down.
 
-    `rest` is in how many seconds it is due again, None when nothing is due by itself. `resume_at` is the same on the
-    flow's own clock. `outage` is how the last request failed, if that was the platform's failure as a whole, and
-    `answered` says that it was answered; `hold` keeps all of the connection's orders back for so many seconds. `pause`:
-    the platform doesn't let us in. `ticket` is the attention ticket that stands at the platform. `announced` are the
-    hooks to be called once this is on disk.
+    `rest` is in how many seconds it is due again, None when nothing is due by itself. `resume_at`
+    is the same on the flow's own clock. `outage` is how the last request failed, if that was the
+    platform's failure as a whole, and `answered` says that it was answered; `hold` keeps all of the
+    connection's orders back for so many seconds. `pause`: the platform doesn't let us in. `ticket`
+    is the attention ticket that stands at the platform. `announced` are the hooks to be called once
+    this is on disk.
     """
 
     state: OrderState
@@ -105,7 +115,7 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a look at a store found. `refused`: the platform doesn't let us in. `hold` is as in `Ending`."""
+    """What a look at a store found. `refused`: the platform doesn't let us in. `hold` is as in `RunResult`."""
 
     readiness: Readiness
     refused: PosError | None = None
@@ -128,8 +138,12 @@ class _Handling:
     claim: Claim
     hands: Hands
     clock: Callable[[], float]
-    happened: list[tuple[Event, Transcript | None]] = field(default_factory=list[tuple[Event, Transcript | None]])
-    announced: list[tuple[str, Mapping[str, object]]] = field(default_factory=list[tuple[str, Mapping[str, object]]])
+    happened: list[tuple[Event, Transcript | None]] = field(
+        default_factory=list[tuple[Event, Transcript | None]]
+    )
+    announced: list[tuple[str, Mapping[str, object]]] = field(
+        default_factory=list[tuple[str, Mapping[str, object]]]
+    )
     exchange: Transcript | None = None
     last: Verdict | None = None
 
@@ -149,8 +163,8 @@ class _Handling:
 def flow_clock(claim: Claim, now: Callable[[], float]) -> Callable[[], float]:
     """Return the clock of an order's flow: it never goes back behind what the journal has, and isn't set meanwhile.
 
-    A store's machines don't agree to the second, and a clock may be set. What an order waits for is counted in seconds
-    that really passed.
+    A store's machines don't agree to the second, and a clock may be set. What an order waits for is
+    counted in seconds that really passed.
     """
     latest = max((event.at for event in claim.events), default=0.0)
     begun, start = max(now(), latest, claim.resume_at), time.monotonic()
@@ -160,24 +174,28 @@ def flow_clock(claim: Claim, now: Callable[[], float]) -> Callable[[], float]:
 class OutboxTill(RenewedTill):
     """A store's POS whose orders' journals stand in the outbox's database, and its tokens, where there is a key."""
 
-    def handle(self, claim: Claim, hands: Hands, now: Callable[[], float]) -> Ending:
+    def handle(self, claim: Claim, hands: Hands, now: Callable[[], float]) -> RunResult:
         """Go on with an order until it has arrived, stands in error, or wants to rest."""
         work = _Handling(claim, hands, flow_clock(claim, now))
         connection = replace(self._connection, clock=work.clock, policy=self._patience(claim))
         submission = Submission(connection, claim.order, claim.events)
-        flow = submission.flow(is_new=claim.is_new, resumed=not claim.to_ask, asked_at=claim.begin_at)
+        flow = submission.flow(
+            is_new=claim.is_new, resumed=not claim.to_ask, asked_at=claim.begin_at
+        )
         try:
-            if claim.deaths >= SET_ASIDE_AFTER:
-                deadly = Conduct(connection, "submit", claim.order, submission.history).stamp(_deadly(claim))
+            if claim.crash_count >= SET_ASIDE_AFTER:
+                deadly = OperationContext(
+                    connection, "submit", claim.order, submission.history
+                ).stamp(_deadly(claim))
                 work.announced.append(("order_failed", {"order": claim.order, "error": deadly}))
                 raise deadly
             there = self._conduct(flow, lambda command: self._carry_out_for(work, command))
-            ending = Ending(state_of(there), pos_order=there)
+            ending = RunResult(state_of(there), pos_order=there)
         except _Resting as rest:
             ending = _resting(submission.history, rest, work.clock())
         except PosError as error:
             ending = _stopped(claim, error, now())
-            if ending.pause or claim.deaths >= SET_ASIDE_AFTER:
+            if ending.pause or claim.crash_count >= SET_ASIDE_AFTER:
                 work.announced.append(("order_parked", {"order": claim.order, "error": error}))
         ending.happened, ending.announced = work.happened, work.announced
         ending.ticket = submission.history.ticket and submission.history.ticket.done
@@ -190,7 +208,9 @@ class OutboxTill(RenewedTill):
     ) -> Sequence[tuple[Event, Transcript | None]]:
         """Withdraw an order at the platform; return what is still to be kept. Raises the platform's `PosError`."""
         work = _Handling(claim, hands, flow_clock(claim, now))
-        self._conduct(self._cancelling(pos_order), lambda command: self._carry_out_for(work, command))
+        self._conduct(
+            self._cancelling(pos_order), lambda command: self._carry_out_for(work, command)
+        )
         return work.happened
 
     def withdraw_ticket(self, claim: Claim, hands: Hands, now: Callable[[], float]) -> bool:
@@ -198,7 +218,9 @@ class OutboxTill(RenewedTill):
         work = _Handling(claim, hands, flow_clock(claim, now))
         connection = replace(self._connection, clock=work.clock)
         ticketing = Ticketing(connection, claim.order, fold(claim.events).ticket)
-        gone = self._conduct(ticketing.withdraw(), lambda command: self._carry_out_for(work, command))
+        gone = self._conduct(
+            ticketing.withdraw(), lambda command: self._carry_out_for(work, command)
+        )
         work.write()
         for hook, facts in work.announced:
             self.tell(hook, facts)
@@ -214,17 +236,21 @@ class OutboxTill(RenewedTill):
         """Whether a webhook's signature proves what it says of an order."""
         return self._connection.adapter.webhooks_proved
 
-    def claims_of(self, headers: Mapping[str, str], body: bytes, url: str) -> tuple[WebhookEvent, ...]:
+    def claims_of(
+        self, headers: Mapping[str, str], body: bytes, url: str
+    ) -> tuple[WebhookEvent, ...]:
         """Return what a webhook claims, once it is proved to be the platform's. Raises `WebhookError`."""
         return self._read_webhook(headers, body, url)
 
-    def believed(self, claims: Sequence[WebhookEvent], found: Mapping[str, PosOrder]) -> tuple[WebhookEvent, ...]:
+    def believed(
+        self, claims: Sequence[WebhookEvent], found: Mapping[str, PosOrder]
+    ) -> tuple[WebhookEvent, ...]:
         """Return what is told of orders as they were `found`, by the platform's ids: one turned down, as refused."""
         return self._settled(claims, found, None)
 
     def stamped(self, error: PosError, operation: str) -> PosError:
         """Fill in whose an error is that was made here."""
-        return Conduct(self._connection, operation).stamp(error)
+        return OperationContext(self._connection, operation).stamp(error)
 
     def fetch_once(self, pos_id: str) -> PosOrder:
         """Return what the platform says of an order now: asked once, and briefly, since others wait meanwhile."""
@@ -233,13 +259,16 @@ class OutboxTill(RenewedTill):
     def _carry_out_briefly(self, command: Command) -> object:
         if not isinstance(command, Transmit):
             return self._carry_out(command, "")
-        credentials, line = self._credentials, Line(self._client, self._connection.adapter, BRIEFLY)
+        credentials, line = (
+            self._credentials,
+            HttpTransport(self._client, self._connection.adapter, BRIEFLY),
+        )
         return Sending(command.judge(line.send(command.request, credentials)), 1, credentials)
 
     @property
-    def shelf(self) -> Shelf:
+    def menu_cache(self) -> MenuCache:
         """The menu as this process knows it."""
-        return self._connection.shelf
+        return self._connection.menu_cache
 
     def import_once(self) -> MenuImport:
         """Import the menu onto the shelf, unless the one there is young enough."""
@@ -257,7 +286,7 @@ class OutboxTill(RenewedTill):
 
     def look(self) -> Look:
         """Look whether the store can take orders now. Nothing is raised, and no hook is called, for what is found."""
-        conduct, errors = Conduct(self._connection, "check"), list[PosError]()
+        context, errors = OperationContext(self._connection, "check"), list[PosError]()
 
         def carry_out(command: Command) -> object:
             result = self._carry_out(command, "")
@@ -266,12 +295,17 @@ class OutboxTill(RenewedTill):
             return result
 
         try:
-            readiness = self._conduct(drive(conduct, self._connection.adapter.check), carry_out)
+            readiness = self._conduct(drive(context, self._connection.adapter.check), carry_out)
         except PosError as error:
             readiness = Readiness(findings=(Finding.unseen("connection", error),))
         shut_out = readiness.stop is not None and readiness.stop.stops is Reason.UNAUTHORISED
-        refused = next((conduct.stamp(error) for error in errors if isinstance(error, PermissionsError)), None)
-        hold = max((error.retry_after or 0.0 for error in errors if isinstance(error, RateLimitError)), default=0.0)
+        refused = next(
+            (context.stamp(error) for error in errors if isinstance(error, PermissionsError)), None
+        )
+        hold = max(
+            (error.retry_after or 0.0 for error in errors if isinstance(error, RateLimitError)),
+            default=0.0,
+        )
         return Look(readiness, refused if shut_out else None, hold)
 
     def fingerprint(self) -> str:
@@ -290,13 +324,13 @@ class OutboxTill(RenewedTill):
                 work.note(event)
             case Transmit():
                 return self._transmit_for(work, command)
-            case Rest(seconds):
+            case Suspend(seconds):
                 raise _Resting(seconds)
             case ImportMenu():
                 work.write()
                 try:
                     return work.hands.import_menu(work.claim)
-                except Busy:
+                except MenuImportRunning:
                     raise _Resting(IMPORT_AGAIN, WaitsFor.IMPORT) from None
             case Announce("reauthorisation_needed"):
                 pass  # once for the connection, not once an order: see the ending's `pause`
@@ -319,18 +353,22 @@ class OutboxTill(RenewedTill):
 
 
 def _deadly(claim: Claim) -> PosError:
-    return UnknownPosError(f"{claim.deaths} workers in a row died while they had this order in hand")
+    return UnknownPosError(
+        f"{claim.crash_count} workers in a row died while they had this order in hand"
+    )
 
 
-def _resting(history: History, rest: _Resting, at: float) -> Ending:
+def _resting(history: History, rest: _Resting, at: float) -> RunResult:
     """Return how an order stands that wants to rest: why, and for how long."""
     failure = history.failure
-    waits_for = rest.waits_for or (WaitsFor.RETRY if failure and failure.transient else WaitsFor.LOOK)
+    waits_for = rest.waits_for or (
+        WaitsFor.RETRY if failure and failure.transient else WaitsFor.LOOK
+    )
     error = failure.error if failure else None
-    return Ending(OrderState.DUE, waits_for, rest.seconds, at + rest.seconds, error=error)
+    return RunResult(OrderState.DUE, waits_for, rest.seconds, at + rest.seconds, error=error)
 
 
-def _tell_of_platform(ending: Ending, error: PosError | None) -> None:
+def _tell_of_platform(ending: RunResult, error: PosError | None) -> None:
     """Add what the last request says of the platform as a whole, for the circuit that all its orders share."""
     if type(error) is OutageError:
         ending.outage = error.record()
@@ -340,12 +378,19 @@ def _tell_of_platform(ending: Ending, error: PosError | None) -> None:
         ending.hold = error.retry_after or 0.0
 
 
-def _stopped(claim: Claim, error: PosError, now: float) -> Ending:
+def _stopped(claim: Claim, error: PosError, now: float) -> RunResult:
     """Return how an order stands that the flow has given up."""
     record, due = error.record(), claim.order.due_at
     if isinstance(error, PermissionsError):
-        return Ending(OrderState.DUE, WaitsFor.AUTHORISATION, 0.0, to_ask=True, error=record, pause=True)
-    if isinstance(error, StoreClosedError) and due and error.outcome is Outcome.NOT_CREATED and now < due.timestamp():
+        return RunResult(
+            OrderState.DUE, WaitsFor.AUTHORISATION, 0.0, to_ask=True, error=record, pause=True
+        )
+    if (
+        isinstance(error, StoreClosedError)
+        and due
+        and error.outcome is Outcome.NOT_CREATED
+        and now < due.timestamp()
+    ):
         wait = min(HOLD_OPEN, due.timestamp() - now)
-        return Ending(OrderState.DUE, WaitsFor.OPENING, wait, to_ask=True, error=record)
-    return Ending(OrderState.ERROR, error=record, pos_order=error.pos_order)
+        return RunResult(OrderState.DUE, WaitsFor.OPENING, wait, to_ask=True, error=record)
+    return RunResult(OrderState.ERROR, error=record, pos_order=error.pos_order)

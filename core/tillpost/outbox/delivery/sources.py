@@ -1,8 +1,9 @@
 """The connections of the TOML file and those of the database as one: what counts where both know a connection.
 
-A token that is sealed in the database wins over the file's, with what belongs to it: the refresh token, the client's id
-and secret. Of all else the file's word counts. Tokens that were renewed from the file's own count until the file has
-others. A connection that only the database knows works without a file. Whatever changes is seen within `LOOK_EVERY`.
+A token that is sealed in the database wins over the file's, with what belongs to it: the refresh
+token, the client's id and secret. Of all else the file's word counts. Tokens that were renewed from
+the file's own count until the file has others. A connection that only the database knows works
+without a file. Whatever changes is seen within `LOOK_EVERY`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pydantic import SecretStr
 from tillpost.client.base import Options, adapter_for
 from tillpost.config import ConnectionSettings, config_path, load_connections
 from tillpost.errors import ConfigError
-from tillpost.outbox.connections.credentials import StoredConnection, Vault
+from tillpost.outbox.connections.credentials import CredentialStore, StoredConnection
 from tillpost.outbox.connections.encryption import KEY_VARIABLE
 from tillpost.outbox.connections.token_refresh import Renewal, not_kept
 from tillpost.outbox.delivery.tills import Connected, FromFile, options_of
@@ -36,7 +37,7 @@ _GRANTED = ("access_token", "refresh_token")
 class Known:
     """What the file and the database say of the connections, before any is made."""
 
-    def __init__(self, vault: Vault, path: str | Path | None = None) -> None:
+    def __init__(self, vault: CredentialStore, path: str | Path | None = None) -> None:
         self.vault = vault
         self.path = path
 
@@ -55,10 +56,14 @@ class Known:
         found = of_file.get(name)
         if found and stored and found.platform != stored.platform:
             wrong = f"{found.source}: [connections.{name}] is at {found.platform}"
-            raise ConfigError(f"{wrong}, but was connected at {stored.platform}: `tillpost disconnect {name}` first")
+            raise ConfigError(
+                f"{wrong}, but was connected at {stored.platform}: `tillpost disconnect {name}` first"
+            )
         return found, stored
 
-    def settings(self, of_file: ConnectionSettings | None, stored: StoredConnection | None) -> dict[str, object]:
+    def settings(
+        self, of_file: ConnectionSettings | None, stored: StoredConnection | None
+    ) -> dict[str, object]:
         """Return the adapter's settings, secrets among them. Raises `ConfigError` for a missing or a wrong key."""
         tokens = tokens_mark(of_file.settings) if of_file else ""
         # Opened before the file's secrets are in hand, so that no traceback holds those.
@@ -69,7 +74,9 @@ class Known:
 class FromFileAndDatabase:
     """A source of connections for whoever processes. `worker` names the worker at hand, who renews tokens."""
 
-    def __init__(self, vault: Vault, path: str | Path | None, worker: Callable[[], str]) -> None:
+    def __init__(
+        self, vault: CredentialStore, path: str | Path | None, worker: Callable[[], str]
+    ) -> None:
         self._known = Known(vault, path)
         self._file = FromFile(path)
         self._worker = worker

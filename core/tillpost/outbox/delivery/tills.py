@@ -1,7 +1,7 @@
 """The connections of whoever processes: a Till for each name, made when it is first needed.
 
-They come from the TOML file and the database (see `merging`), or are made in code. One whose source says something else
-is made again, so a new token or another setting counts from the next order on.
+They come from the TOML file and the database (see `merging`), or are made in code. One whose source
+says something else is made again, so a new token or another setting counts from the next order on.
 """
 
 from __future__ import annotations
@@ -24,15 +24,24 @@ from tillpost.outbox.connections.token_refresh import Renewal
 from tillpost.outbox.delivery.runner import OutboxTill
 from tillpost.outbox.settings import ConnectionOptions, OutboxSettings
 
-__all__ = ["Changing", "Connected", "FromFile", "Listing", "Source", "Tills", "from_mapping", "options_of"]
+__all__ = [
+    "Changing",
+    "Connected",
+    "FromFile",
+    "Listing",
+    "Source",
+    "Tills",
+    "from_mapping",
+    "options_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Connected:
     """What is known of one connection: its adapter, a Till's options, and how the outbox treats its orders.
 
-    `http_client` is your own httpx client, with your proxies and certificates. It isn't closed here.
-    `renewal` renews its tokens for all workers of the database, where that can keep them.
+    `http_client` is your own httpx client, with your proxies and certificates. It isn't closed
+    here. `renewal` renews its tokens for all workers of the database, where that can keep them.
     """
 
     adapter: Adapter[Any]
@@ -74,9 +83,15 @@ class FromFile:
         """Return the connection of that name."""
         known = load_connections(self._path)
         if name not in known:
-            raise ConfigError(f"no connection {name!r}; {config_path(self._path)} has: {', '.join(known)}")
+            raise ConfigError(
+                f"no connection {name!r}; {config_path(self._path)} has: {', '.join(known)}"
+            )
         found = known[name]
-        return Connected(adapter_for(found.platform, found.settings), Options(policy=found.policy), options_of(found))
+        return Connected(
+            adapter_for(found.platform, found.settings),
+            Options(policy=found.policy),
+            options_of(found),
+        )
 
     def names(self) -> Collection[str]:
         """Return the names of the file's connections."""
@@ -96,13 +111,17 @@ def options_of(found: ConnectionSettings) -> ConnectionOptions | None:
     try:
         return ConnectionOptions.model_validate(found.outbox) if found.outbox else None
     except ValidationError as error:
-        raise ConfigError(f"{found.source}: [connections.{found.name}.outbox] {explain(error)}") from None
+        raise ConfigError(
+            f"{found.source}: [connections.{found.name}.outbox] {explain(error)}"
+        ) from None
 
 
 class Tills:
     """A Till for each connection, kept while its source says the same. Safe for threads."""
 
-    def __init__(self, source: Source, settings: OutboxSettings, hooks: Iterable[object] = ()) -> None:
+    def __init__(
+        self, source: Source, settings: OutboxSettings, hooks: Iterable[object] = ()
+    ) -> None:
         self._source = source
         self._settings = settings
         self._hooks = tuple(hooks)
@@ -124,8 +143,15 @@ class Tills:
             if name not in self._tills:
                 found = self._source(name)
                 policy = self._settings.policy(found.options.policy)
-                options = replace(found.options, name=name, policy=policy, hooks=(*found.options.hooks, *self._hooks))
-                self._tills[name] = OutboxTill(found.adapter, options, found.renewal, http_client=found.http_client)
+                options = replace(
+                    found.options,
+                    name=name,
+                    policy=policy,
+                    hooks=(*found.options.hooks, *self._hooks),
+                )
+                self._tills[name] = OutboxTill(
+                    found.adapter, options, found.renewal, http_client=found.http_client
+                )
                 self._outbox[name] = self._settings.of(found.outbox)
             return self._tills[name]
 
@@ -160,7 +186,8 @@ class Tills:
     def _forget_if_changed(self, name: str, *, now: bool) -> None:
         mark = self._source.mark(name, now=now) if isinstance(self._source, Changing) else None
         if mark != self._marks.get(name):
-            # Orders in hand keep the Till that they have; it is closed by nobody, and ends with them.
+            # Orders in hand keep the Till that they have; it is closed by nobody, and ends with
+            # them.
             self._tills.pop(name, None)
             self._marks[name] = mark
 
@@ -176,7 +203,9 @@ class _FromMapping:
 
     def __call__(self, name: str) -> Connected:
         if name not in self._known:
-            raise ConfigError(f"no connection {name!r}; there are: {', '.join(self._known) or 'none'}")
+            raise ConfigError(
+                f"no connection {name!r}; there are: {', '.join(self._known) or 'none'}"
+            )
         return self._known[name]
 
     def names(self) -> Collection[str]:

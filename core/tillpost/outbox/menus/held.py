@@ -1,7 +1,8 @@
 """Held menus: an import that would have removed so much that a person decides, and the log of what imports changed.
 
-A person's decision is written so that every worker reads the menu anew with its next order, and so that it makes the
-menu no younger than it is: an order that doesn't fit it may still import a fresh one at once.
+A person's decision is written so that every worker reads the menu anew with its next order, and so
+that it makes the menu no younger than it is: an order that doesn't fit it may still import a fresh
+one at once.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from sqlalchemy import Connection, Row, select, update
 from tillpost.menus.diff import MenuChanges
 from tillpost.models.menu import Menu
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.exceptions import StoreError
+from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.orders.claims import Store
 
 __all__ = ["StoredImport", "held_connections", "held_menu", "read_imports", "settle"]
@@ -28,8 +29,9 @@ _IMPORT, _PLACE = t.imports.c, t.connections.c
 class StoredImport:
     """What one import changed, and when (epoch seconds).
 
-    `held`: it would have removed so much that it waited for a person. `settled` is what became of it then: "accepted",
-    "discarded", "superseded" by another decision, or "" while it waits or after a later import took its place.
+    `held`: it would have removed so much that it waited for a person. `settled` is what became of
+    it then: "accepted", "discarded", "superseded" by another decision, or "" while it waits or
+    after a later import took its place.
     """
 
     connection: str
@@ -55,34 +57,50 @@ def held_menu(db: Connection, connection: str) -> Menu | None:
 
 def held_connections(db: Connection) -> Sequence[str]:
     """Return the connections whose menus wait for a person."""
-    return list(db.scalars(select(_PLACE.name).where(_PLACE.held.is_not(None)).order_by(_PLACE.name)))
+    return list(
+        db.scalars(select(_PLACE.name).where(_PLACE.held.is_not(None)).order_by(_PLACE.name))
+    )
 
 
 def settle(store: Store, db: Connection, connection: str, *, accept: bool) -> StoredImport | None:
     """Put a held menu in force, or let it go; return its import. None when no menu is held.
 
-    Raises `StoreError` while the menu is being imported: what that brings would undo the decision.
+    Raises `DatabaseError` while the menu is being imported: what that brings would undo the
+    decision.
     """
     place = store.place(db, connection)
     held = db.scalar(select(t.connections.c.held).where(t.connections.c.name == connection))
     if held is None:
         return None
     if place["importer"] is not None:
-        raise StoreError(f"the menu of {connection} is being imported now: try again in a moment", passing=True)
-    changes: Mapping[str, object] = {"held": None, "menu_at": math.nextafter(place["menu_at"], math.inf)}
+        raise DatabaseError(
+            f"the menu of {connection} is being imported now: try again in a moment", passing=True
+        )
+    changes: Mapping[str, object] = {
+        "held": None,
+        "menu_at": math.nextafter(place["menu_at"], math.inf),
+    }
     store.set_place(db, connection, {**changes, "menu": held} if accept else changes)
     return _settled(db, connection, "accepted" if accept else "discarded")
 
 
 def _settled(db: Connection, connection: str, how: str) -> StoredImport:
     open_ones = (_IMPORT.connection == connection, _IMPORT.held, _IMPORT.settled == "")
-    latest = select(_IMPORT.id).where(*open_ones).order_by(_IMPORT.at.desc(), _IMPORT.id.desc()).limit(1)
+    latest = (
+        select(_IMPORT.id).where(*open_ones).order_by(_IMPORT.at.desc(), _IMPORT.id.desc()).limit(1)
+    )
     number = db.scalar(latest)
-    db.execute(update(t.imports).where(*open_ones, _IMPORT.id != number).values(settled="superseded"))
+    db.execute(
+        update(t.imports).where(*open_ones, _IMPORT.id != number).values(settled="superseded")
+    )
     db.execute(update(t.imports).where(_IMPORT.id == number).values(settled=how))
-    row = db.execute(select(t.imports).where(_IMPORT.id == number)).one()  # written together with the held menu
+    row = db.execute(
+        select(t.imports).where(_IMPORT.id == number)
+    ).one()  # written together with the held menu
     return _stored_import(row)
 
 
 def _stored_import(row: Row[Any]) -> StoredImport:
-    return StoredImport(row.connection, row.at, MenuChanges.model_validate_json(row.changes), row.held, row.settled)
+    return StoredImport(
+        row.connection, row.at, MenuChanges.model_validate_json(row.changes), row.held, row.settled
+    )

@@ -1,7 +1,7 @@
 """The menus in the store: one import of a connection's menu at a time, over all workers, and one menu in force for all.
 
-`Menus` belongs to a processor. A worker that wants to import while another does is told so by `Busy`; when that one is
-done, its menu serves.
+`Menus` belongs to a processor. A worker that wants to import while another does is told so by
+`MenuImportRunning`; when that one is done, its menu serves.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from tillpost.client.locks import NamedLocks
 from tillpost.errors import ErrorRecord, PosError
 from tillpost.models.menu import Menu
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.exceptions import Busy
+from tillpost.outbox.exceptions import MenuImportRunning
 from tillpost.outbox.orders.claims import Store
-from tillpost.submission.context import Shelf
+from tillpost.submission.context import MenuCache
 from tillpost.submission.menu_import import MenuImport
 
 __all__ = ["Menus"]
@@ -33,64 +33,73 @@ class Menus:
     clock: Callable[[], float]
     _turns: NamedLocks = field(default_factory=NamedLocks)
 
-    def refresh(self, connection: str, shelf: Shelf) -> None:
+    def refresh(self, connection: str, menu_cache: MenuCache) -> None:
         """Put on the shelf what the store has."""
-        wanted = select(_PLACE.menu, _PLACE.menu_at, _PLACE.held, _PLACE.import_failure, _PLACE.import_failed_at).where(
-            _PLACE.name == connection
-        )
+        wanted = select(
+            _PLACE.menu, _PLACE.menu_at, _PLACE.held, _PLACE.import_failure, _PLACE.import_failed_at
+        ).where(_PLACE.name == connection)
         with self.store.database.reading() as db:
             row = db.execute(wanted).one_or_none()
         if row is None:
             return
-        shelf.menu = Menu.model_validate_json(row.menu) if row.menu else None
-        shelf.held = Menu.model_validate_json(row.held) if row.held else None
-        shelf.imported_at = row.menu_at
-        shelf.failure = ErrorRecord.model_validate_json(row.import_failure) if row.import_failure else None
-        shelf.failed_at = row.import_failed_at
+        menu_cache.menu = Menu.model_validate_json(row.menu) if row.menu else None
+        menu_cache.held = Menu.model_validate_json(row.held) if row.held else None
+        menu_cache.imported_at = row.menu_at
+        menu_cache.failure = (
+            ErrorRecord.model_validate_json(row.import_failure) if row.import_failure else None
+        )
+        menu_cache.failed_at = row.import_failed_at
 
-    def importing(self, connection: str, worker: str, shelf: Shelf, run: Callable[[], MenuImport]) -> MenuImport:
+    def importing(
+        self, connection: str, worker: str, menu_cache: MenuCache, run: Callable[[], MenuImport]
+    ) -> MenuImport:
         """Run an import of the connection's menu, alone among all workers, and keep what it brings.
 
-        `run` works on the shelf, which holds what the store has when it begins. Raises `Busy` when another worker is
-        importing, or others have taken this one for dead; and whatever `run` raises.
+        `run` works on the shelf, which holds what the store has when it begins. Raises
+        `MenuImportRunning` when another worker is importing, or others have taken this one for
+        dead; and whatever `run` raises.
         """
         with self._turns.hold(connection):
-            return self._importing(connection, worker, shelf, run)
+            return self._importing(connection, worker, menu_cache, run)
 
-    def _importing(self, connection: str, worker: str, shelf: Shelf, run: Callable[[], MenuImport]) -> MenuImport:
+    def _importing(
+        self, connection: str, worker: str, menu_cache: MenuCache, run: Callable[[], MenuImport]
+    ) -> MenuImport:
         """Do so while no other thread of this worker does: they share the shelf."""
         with self.store.database.writing() as db:
             if not self.store.is_enlisted(db, worker):
-                raise Busy
+                raise MenuImportRunning
             if self.store.place(db, connection)["importer"] not in (None, worker):
-                raise Busy
+                raise MenuImportRunning
             self.store.set_place(db, connection, {"importer": worker})
         try:
-            self.refresh(connection, shelf)
+            self.refresh(connection, menu_cache)
             result = run()
         except PosError:
-            self._keep(connection, worker, shelf, None)
+            self._keep(connection, worker, menu_cache, None)
             raise
         except BaseException:
             self._let_go(connection, worker)
             raise
-        self._keep(connection, worker, shelf, result)
+        self._keep(connection, worker, menu_cache, result)
         return result
 
-    def _keep(self, connection: str, worker: str, shelf: Shelf, result: MenuImport | None) -> None:
+    def _keep(
+        self, connection: str, worker: str, menu_cache: MenuCache, result: MenuImport | None
+    ) -> None:
         """Write what an import brought, and let the next one begin. A worker that was taken for dead writes nothing."""
         with self.store.database.writing() as db:
             if self.store.place(db, connection)["importer"] != worker:
                 return
             brought: dict[str, object] = {"importer": None}
             if result is None:
-                failure = shelf.failure.model_dump_json() if shelf.failure else None
-                brought |= {"import_failed_at": shelf.failed_at, "import_failure": failure}
+                failure = menu_cache.failure.model_dump_json() if menu_cache.failure else None
+                brought |= {"import_failed_at": menu_cache.failed_at, "import_failure": failure}
             elif result.fresh:
                 brought |= {
-                    "menu": shelf.menu.model_dump_json() if shelf.menu else None,
-                    "menu_at": shelf.imported_at,
-                    "held": shelf.held.model_dump_json() if shelf.held else None,
+                    "menu": menu_cache.menu.model_dump_json() if menu_cache.menu else None,
+                    "menu_at": menu_cache.imported_at,
+                    "held": menu_cache.held.model_dump_json() if menu_cache.held else None,
                 }
                 self._log(db, connection, result)
             self.store.set_place(db, connection, brought)

@@ -1,8 +1,8 @@
 """What people do with connections: connect a store, disconnect it, and see how all of them stand.
 
-    known = Connections(outbox)
-    known.keep("cafe-42", "square", settings, Grant(granted_by="Mia Chen"))     # its paused orders go on by themselves
-    for state in known.states(): print(state.name, state.fault or "fine")
+    known = Connections(outbox) known.keep("cafe-42", "square", settings, Grant(granted_by="Mia
+    Chen"))     # its paused orders go on by themselves for state in known.states():
+    print(state.name, state.fault or "fine")
 
 The command line is a thin layer over this, and a page could be. Nothing here is sent to a provider.
 """
@@ -19,9 +19,9 @@ from sqlalchemy import RowMapping, func, select
 from tillpost.client.base import adapter_for
 from tillpost.config import ConnectionSettings
 from tillpost.errors import ConfigError
-from tillpost.models.base import Aware, Word
+from tillpost.models.base import Aware, FrozenModel
 from tillpost.outbox.connections.availability import COLUMNS, availability_of
-from tillpost.outbox.connections.credentials import Grant, StoredConnection, Vault
+from tillpost.outbox.connections.credentials import CredentialStore, Grant, StoredConnection
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.delivery.sources import Known
 from tillpost.outbox.outbox import Outbox
@@ -32,13 +32,13 @@ __all__ = ["ConnectionState", "Connections"]
 _ORDER = t.orders.c
 
 
-class ConnectionState(Word):
+class ConnectionState(FrozenModel):
     """How a connection stands.
 
-    `of` says who knows it. `fault` is why no Till can be made of it: a setting or a key that is missing or wrong.
-    `paused` since `paused_at` means that the platform doesn't let us in; `waiting` counts the orders that will go by
-    themselves. `takes_orders` is what was last told of the store, None when nobody has looked; `closed_for` says why it
-    takes none now.
+    `of` says who knows it. `fault` is why no Till can be made of it: a setting or a key that is
+    missing or wrong. `paused` since `paused_at` means that the platform doesn't let us in;
+    `waiting` counts the orders that will go by themselves. `takes_orders` is what was last told of
+    the store, None when nobody has looked; `closed_for` says why it takes none now.
     """
 
     name: str
@@ -60,7 +60,9 @@ class ConnectionState(Word):
     @property
     def expired(self) -> bool:
         """Whether its token has run out and nothing renews it."""
-        return self.expires_at is not None and not self.renews and self.expires_at <= datetime.now(UTC)
+        return (
+            self.expires_at is not None and not self.renews and self.expires_at <= datetime.now(UTC)
+        )
 
     @property
     def healthy(self) -> bool:
@@ -74,7 +76,7 @@ class Connections:
 
     def __init__(self, outbox: Outbox) -> None:
         self.outbox = outbox
-        self.vault = Vault(outbox.database)
+        self.vault = CredentialStore(outbox.database)
         self.known = Known(self.vault, outbox.config)
 
     def keep(self, name: str, platform: str, settings: Mapping[str, object], grant: Grant) -> bool:
@@ -99,10 +101,17 @@ class Connections:
         self.outbox.prepare()
         known = self.known.all()
         places, waiting = self._places()
-        return [self._state(name, *of, places.get(name), waiting.get(name, 0)) for name, of in known.items()]
+        return [
+            self._state(name, *of, places.get(name), waiting.get(name, 0))
+            for name, of in known.items()
+        ]
 
     def _places(self) -> tuple[Mapping[str, RowMapping], Mapping[str, int]]:
-        due = select(_ORDER.connection, func.count()).where(_ORDER.due_at.is_not(None)).group_by(_ORDER.connection)
+        due = (
+            select(_ORDER.connection, func.count())
+            .where(_ORDER.due_at.is_not(None))
+            .group_by(_ORDER.connection)
+        )
         with self.outbox.database.reading() as db:
             places = {row["name"]: row for row in db.execute(select(*COLUMNS)).mappings()}
             return places, {row[0]: row[1] for row in db.execute(due)}
@@ -136,7 +145,9 @@ class Connections:
             closed_for=asked.text if asked.reason else "",
         )
 
-    def _made(self, of_file: ConnectionSettings | None, stored: StoredConnection | None) -> tuple[str, bool, str]:
+    def _made(
+        self, of_file: ConnectionSettings | None, stored: StoredConnection | None
+    ) -> tuple[str, bool, str]:
         """Return a connection's platform, whether its token can be renewed, and why no Till can be made of it."""
         platform = stored.platform if stored else ""
         try:

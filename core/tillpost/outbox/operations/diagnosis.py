@@ -4,8 +4,9 @@
     print(found.hop, found.evidence[0])
     for step in found.steps: print(step.number, step.who, step.do)
 
-The facts are the order's row, its connection's, the workers' signs of life and, unless `live=False`, what the platform
-says of the order and of the store at this moment. It only looks: the order is as it was, whatever the platform says.
+The facts are the order's row, its connection's, the workers' signs of life and, unless
+`live=False`, what the platform says of the order and of the store at this moment. It only looks:
+the order is as it was, whatever the platform says.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from tillpost.errors import ConfigError, OutageError, PosError, SetupError
 from tillpost.models.order import PosOrder
 from tillpost.models.outage import Outage
 from tillpost.outbox.circuit_breaker import Circuit, Reach, whose_fault
-from tillpost.outbox.connections.credentials import Vault
+from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
 from tillpost.outbox.delivery.tills import Source
@@ -42,7 +43,9 @@ LOOK_AGAIN = 0.1
 """While a worker's sign of life is waited for, it is looked for so often, in seconds."""
 
 
-def diagnose_order(outbox: Outbox, order_id: str, *, connections: Source | None = None, live: bool = True) -> Diagnosis:
+def diagnose_order(
+    outbox: Outbox, order_id: str, *, connections: Source | None = None, live: bool = True
+) -> Diagnosis:
     """Say which hop of an order failed, on what evidence, and what to do, in order. See `gather_facts`."""
     return diagnose(gather_facts(outbox, order_id, connections=connections, live=live))
 
@@ -57,8 +60,9 @@ def gather_facts(
 ) -> Facts:
     """Return what is known of an order. `live` also asks the platform, which takes as long as it takes to answer.
 
-    `connections` gives a connection by its name; the TOML file and the database do by default. A platform that can't be
-    asked is a fact like any other. Raises `LookupError` when there is no such order, `StoreError` as the outbox does.
+    `connections` gives a connection by its name; the TOML file and the database do by default. A
+    platform that can't be asked is a fact like any other. Raises `LookupError` when there is no
+    such order, `DatabaseError` as the outbox does.
     """
     stored = outbox.get(order_id)
     if stored is None:
@@ -102,13 +106,17 @@ def _outage(place: RowMapping, stored: StoredOrder, others: list[Reach]) -> Outa
     met = stored.error is not None and stored.error.kind == _OUTAGE and bool(circuit.evidence)
     if circuit.opened_at is None and not met:
         return None
-    began_at = min(at for at in (circuit.opened_at, *(x.at for x in circuit.evidence)) if at is not None)
+    began_at = min(
+        at for at in (circuit.opened_at, *(x.at for x in circuit.evidence)) if at is not None
+    )
     whose = whose_fault(_reach(place), began_at, others)
     return Outage(began_at=began_at, whose=whose, evidence=circuit.evidence)
 
 
 def _adapter(outbox: Outbox, connection: str, connections: Source | None) -> Adapter[Any] | None:
-    known = connections or FromFileAndDatabase(Vault(outbox.database), outbox.config, lambda: "")
+    known = connections or FromFileAndDatabase(
+        CredentialStore(outbox.database), outbox.config, lambda: ""
+    )
     try:
         return known(connection).adapter
     except ConfigError:
@@ -122,7 +130,8 @@ def _title(stored: StoredOrder, adapter: Adapter[Any] | None) -> str:
 def _workers(outbox: Outbox, stored: StoredOrder, now: float) -> int:
     """Return how many workers there are; 0 as well when an order lies there and none of them gives a sign of life.
 
-    One that died isn't told from the others by its row alone, which stays until another worker takes its orders over.
+    One that died isn't told from the others by its row alone, which stays until another worker
+    takes its orders over.
     """
     before = outbox.store.beats()
     lies = stored.state is OrderState.DUE and stored.due_at is not None and stored.due_at <= now
@@ -131,7 +140,9 @@ def _workers(outbox: Outbox, stored: StoredOrder, now: float) -> int:
     until = time.monotonic() + 2 * outbox.settings.lease / BEATS_A_LEASE
     while time.monotonic() < until:
         later = outbox.store.beats()
-        if later.keys() - before.keys() or any(later[w] != beat for w, beat in before.items() if w in later):
+        if later.keys() - before.keys() or any(
+            later[w] != beat for w, beat in before.items() if w in later
+        ):
             return len(later)
         time.sleep(LOOK_AGAIN)
     return 0

@@ -4,8 +4,9 @@
     desk.resubmit("ord_1")
     print(desk.manual("ord_2").docket)
 
-Each act is kept, with who did it and when. An act that doesn't fit where the order stands is refused with `ActError`,
-whose one line says why and what helps. Two people who do the same at once do it once.
+Each act is kept, with who did it and when. An act that doesn't fit where the order stands is
+refused with `ActError`, whose one line says why and what helps. Two people who do the same at once
+do it once.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from sqlalchemy import Connection, insert, select, update
 from tillpost.errors import ConfigError, ErrorRecord, MenuError, Outcome, PosError
 from tillpost.models.docket import docket
 from tillpost.models.order import Delivery, Order, PosOrder, PosState, Progress
-from tillpost.outbox.connections.credentials import Vault
+from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
 from tillpost.outbox.delivery.tills import Source
@@ -34,7 +35,7 @@ from tillpost.outbox.worker.processor import Processor
 from tillpost.plugins.manager import Hooks
 from tillpost.submission.history import History, fold
 
-__all__ = ["Act", "ActError", "Desk", "TakenOver", "next_progress"]
+__all__ = ["Act", "ActError", "OrderOperations", "TakenOver", "next_progress"]
 
 _ORDER = t.orders.c
 
@@ -93,12 +94,12 @@ def next_progress(now: Progress, order: Order | None) -> Progress | None:
     return steps[steps.index(now) + 1] if now in steps[:-1] else None
 
 
-class Desk:
+class OrderOperations:
     """Where people act on the outbox's orders. `who` is kept with each act.
 
-    `connections` gives a connection by its name, for what has to be withdrawn at a platform; by default those of the
-    TOML file and the database.
-    Every method raises `ActError` when there is no such order, or the act doesn't fit; `StoreError` as the outbox does.
+    `connections` gives a connection by its name, for what has to be withdrawn at a platform; by
+    default those of the TOML file and the database. Every method raises `ActError` when there is no
+    such order, or the act doesn't fit; `DatabaseError` as the outbox does.
     """
 
     def __init__(
@@ -131,22 +132,32 @@ class Desk:
         if wanted is None:
             raise ActError(f"{order_id} is {stored.progress.value}: nothing comes after that")
         if wanted not in steps:
-            raise ActError(f"{wanted.value} isn't a step of this order; there are: {', '.join(s.value for s in steps)}")
+            raise ActError(
+                f"{wanted.value} isn't a step of this order; there are: {', '.join(s.value for s in steps)}"
+            )
         if stored.progress not in steps or steps.index(wanted) < steps.index(stored.progress):
-            raise ActError(f"{order_id} is {stored.progress.value} already; it doesn't go back to {wanted.value}")
+            raise ActError(
+                f"{order_id} is {stored.progress.value} already; it doesn't go back to {wanted.value}"
+            )
         return self._progress(stored, wanted, "advance")
 
     def _progress(self, stored: StoredOrder, wanted: Progress, what: str) -> StoredOrder:
         if stored.state in _OVER:
             raise ActError(f"{stored.id} can't be moved on: {_OVER[stored.state]}")
         with self._outbox.database.writing() as db:
-            moved = update(t.orders).where(_ORDER.id == stored.id, _ORDER.progress == stored.progress.value)
+            moved = update(t.orders).where(
+                _ORDER.id == stored.id, _ORDER.progress == stored.progress.value
+            )
             acted = solved() if wanted is Progress.COMPLETED else handled()
             values = {"progress": wanted.value, "updated_at": self._clock(), **acted}
             if db.execute(moved.values(**values)).rowcount:
                 self._note(db, what, stored.connection, stored.id, wanted.value)
         now = self._find(stored.id)
-        self._tell(now, "order_status_changed", {"order": now.order, "state": now.state, "progress": now.progress})
+        self._tell(
+            now,
+            "order_status_changed",
+            {"order": now.order, "state": now.state, "progress": now.progress},
+        )
         return now
 
     # ------------------------------------------------------------------ sending again
@@ -168,7 +179,7 @@ class Desk:
             "due_at": now,
             "begin_at": now,
             "to_ask": True,
-            "deaths": min(stored.deaths, ALONE_AFTER),
+            "crash_count": min(stored.crash_count, ALONE_AFTER),
             "updated_at": now,
             **problem_columns(OrderState.DUE, WaitsFor.NOTHING, now, 0.0),
         }
@@ -176,21 +187,28 @@ class Desk:
             if stored.error and stored.error.kind == MenuError.__name__:
                 # Somebody may have mended the menu since the last import, however young that is.
                 self._outbox.store.set_place(db, stored.connection, {"menu_at": STALE})
-            # One who was faster, a worker or a person, has moved the order on: that it is sent again is done then.
-            as_seen = (_ORDER.id == order_id, _ORDER.worker.is_(None), _ORDER.updated_at == stored.updated_at)
+            # One who was faster, a worker or a person, has moved the order on: that it is sent
+            # again is done then.
+            as_seen = (
+                _ORDER.id == order_id,
+                _ORDER.worker.is_(None),
+                _ORDER.updated_at == stored.updated_at,
+            )
             if db.execute(update(t.orders).where(*as_seen).values(**again)).rowcount:
                 self._note(db, "resubmit", stored.connection, order_id, "")
                 self._outbox.engine.wake(db, order_id, now)
         return self._find(order_id)
 
-    # ------------------------------------------------------------------ taking over, and taking back
+    # ------------------------------------------------------------------ taking over, and taking
+    # back
 
     def manual(self, order_id: str, *, even_in_doubt: bool = False) -> TakenOver:
         """Take an order over by hand: it is sent no more, a copy at the platform is withdrawn, and it gets a docket.
 
-        While it isn't certain whether the platform has it, it is refused unless `even_in_doubt`; then it is looked for,
-        and withdrawn if it is found. Where a copy, or the attention ticket, can't be, the docket says that one may
-        still appear. One that somebody at the store withdrew can be made all the same so: it is accepted again.
+        While it isn't certain whether the platform has it, it is refused unless `even_in_doubt`;
+        then it is looked for, and withdrawn if it is found. Where a copy, or the attention ticket,
+        can't be, the docket says that one may still appear. One that somebody at the store withdrew
+        can be made all the same so: it is accepted again.
         """
         stored = self._find(order_id)
         if stored.state is OrderState.MANUAL:
@@ -206,9 +224,10 @@ class Desk:
     def cancel(self, order_id: str) -> StoredOrder:
         """Cancel an order: it isn't sent any more, and withdrawn at the platform. The money is paid back elsewhere.
 
-        Its attention ticket is withdrawn too; the hook `ticket_left` tells of one that can't be. Refused where the
-        platform has it and can't withdraw it, and while it isn't certain whether it has it. An order that the store
-        said no to stays so; cancelling it says that the customer was told, and paid back.
+        Its attention ticket is withdrawn too; the hook `ticket_left` tells of one that can't be.
+        Refused where the platform has it and can't withdraw it, and while it isn't certain whether
+        it has it. An order that the store said no to stays so; cancelling it says that the customer
+        was told, and paid back.
         """
         stored = self._find(order_id)
         if stored.state in _OVER:
@@ -219,7 +238,9 @@ class Desk:
                 f"it isn't certain whether the platform has {order_id}: it can be cancelled once that is known"
             )
         if not self._withdraw(stored, OrderState.CANCELLED, "cancel", must=True):
-            raise ActError(f"{order_id} can't be withdrawn through the connection: cancel it at the register")
+            raise ActError(
+                f"{order_id} can't be withdrawn through the connection: cancel it at the register"
+            )
         return self._find(order_id)
 
     def _closed(self, stored: StoredOrder) -> StoredOrder:
@@ -240,7 +261,9 @@ class Desk:
     def _history(self, stored: StoredOrder) -> History:
         return fold(self._outbox.journal(stored.id))
 
-    def _withdraw(self, stored: StoredOrder, ends: OrderState, what: str, *, must: bool = False) -> bool:
+    def _withdraw(
+        self, stored: StoredOrder, ends: OrderState, what: str, *, must: bool = False
+    ) -> bool:
         """Take the order in hand, withdraw a copy at the platform, lay it down as ended; return whether none is left.
 
         `must`: without that it is laid down as it was.
@@ -249,8 +272,12 @@ class Desk:
             claim = processor.take(stored.id, stored.updated_at)
             if claim is None:
                 self._refuse_over(self._find(stored.id), "acted on")
-                raise ActError(f"{stored.id} has gone on meanwhile: see where it stands now, and try again")
-            there = processor.seek(claim) if _in_doubt(stored, fold(claim.events)) else stored.pos_order
+                raise ActError(
+                    f"{stored.id} has gone on meanwhile: see where it stands now, and try again"
+                )
+            there = (
+                processor.seek(claim) if _in_doubt(stored, fold(claim.events)) else stored.pos_order
+            )
             gone = processor.withdraw(claim, there) if there and _is_there(there) else True
             if gone or not must:
                 kept = {"state": ends.value, "waits_for": "", "due_at": None, "error": None}
@@ -261,11 +288,18 @@ class Desk:
                 elif _was_withdrawn_there(stored):
                     end["progress"] = Progress.ACCEPTED.value
             else:
-                # It may have been withdrawn without our hearing of it: the next look at the platform tells.
+                # It may have been withdrawn without our hearing of it: the next look at the
+                # platform tells.
                 end = {"due_at": stored.due_at, "watch_at": self._clock()}
             with self._outbox.store.keeping(claim, (), self._clock(), worker=None, **end) as db:
                 if gone or not must:
-                    self._note(db, what, stored.connection, stored.id, "" if gone else "a copy may still appear")
+                    self._note(
+                        db,
+                        what,
+                        stored.connection,
+                        stored.id,
+                        "" if gone else "a copy may still appear",
+                    )
         return gone
 
     def _taken_over(self, stored: StoredOrder) -> TakenOver:
@@ -289,8 +323,12 @@ class Desk:
             "connection": stored.connection,
             "state": stored.state.value,
             "added_at": stored.added_at,
-            "pos_order": stored.pos_order.model_dump(mode="json", exclude={"notices"}) if stored.pos_order else None,
-            "ticket": stored.ticket.model_dump(mode="json", exclude={"notices"}) if stored.ticket else None,
+            "pos_order": stored.pos_order.model_dump(mode="json", exclude={"notices"})
+            if stored.pos_order
+            else None,
+            "ticket": stored.ticket.model_dump(mode="json", exclude={"notices"})
+            if stored.ticket
+            else None,
             "error": _told(stored.error),
             "journal": [
                 {
@@ -308,7 +346,9 @@ class Desk:
         """Return what people did with an order, oldest first."""
         a = t.acts.c
         with self._outbox.database.reading() as db:
-            rows = db.execute(select(t.acts).where(a.order_id == order_id).order_by(a.id)).mappings()
+            rows = db.execute(
+                select(t.acts).where(a.order_id == order_id).order_by(a.id)
+            ).mappings()
             return [Act(**{name: row[name] for name in Act.__slots__}) for row in rows]
 
     # ------------------------------------------------------------------ parts
@@ -320,14 +360,20 @@ class Desk:
         return stored
 
     def _note(self, db: Connection, what: str, connection: str, order_id: str, note: str) -> None:
-        act = {"at": self._clock(), "who": self._who, "what": what, "connection": connection, "order_id": order_id}
+        act = {
+            "at": self._clock(),
+            "who": self._who,
+            "what": what,
+            "connection": connection,
+            "order_id": order_id,
+        }
         db.execute(insert(t.acts).values(note=note, **act))
         decided("act", what=what, id=order_id, connection=connection, note=note)
 
     def _title(self, connection: str) -> str:
         try:
             known = self._connections or FromFileAndDatabase(
-                Vault(self._outbox.database), self._outbox.config, lambda: ""
+                CredentialStore(self._outbox.database), self._outbox.config, lambda: ""
             )
             return known(connection).adapter.title
         except ConfigError:

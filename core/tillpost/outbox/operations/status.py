@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 
-from tillpost.models.base import Word
+from tillpost.models.base import FrozenModel
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.menus.held import held_connections
 from tillpost.outbox.operations.connections import Connections, ConnectionState
@@ -32,7 +32,7 @@ LATE = 60.0
 _ORDER, _PLACE = t.orders.c, t.connections.c
 
 
-class Oldest(Word):
+class Oldest(FrozenModel):
     """The order that has waited longest of all that aren't scheduled for later. Times in epoch seconds."""
 
     order: str
@@ -42,12 +42,13 @@ class Oldest(Word):
     waits_for: WaitsFor
 
 
-class Overview(Word):
+class Overview(FrozenModel):
     """How everything stood `at` a time (epoch seconds).
 
-    `problems` counts the orders that a person has to act on, by the kind of their error, "rejected" for those that
-    staff turned down. `waiting` orders go by themselves, `scheduled` ones later. `late`: orders are due, nothing keeps
-    them back, and nobody takes them in hand. `workers` counts those at work, with the dead of the last seconds.
+    `problems` counts the orders that a person has to act on, by the kind of their error, "rejected"
+    for those that staff turned down. `waiting` orders go by themselves, `scheduled` ones later.
+    `late`: orders are due, nothing keeps them back, and nobody takes them in hand. `workers` counts
+    those at work, with the dead of the last seconds.
     """
 
     at: float
@@ -79,7 +80,7 @@ class Overview(Word):
 
 
 def overview(outbox: Outbox, now: float | None = None) -> Overview:
-    """Return how everything stands. Raises `StoreError`."""
+    """Return how everything stands. Raises `DatabaseError`."""
     connections = Connections(outbox).states()
     at = time.time() if now is None else now
     free = (_ORDER.worker.is_(None), _ORDER.due_at.is_not(None))
@@ -92,7 +93,9 @@ def overview(outbox: Outbox, now: float | None = None) -> Overview:
             scheduled=_count(db, *free, _ORDER.waits_for == WaitsFor.ITS_TIME.value),
             sending=_count(db, _ORDER.worker.is_not(None)),
             oldest=_oldest(db, at),
-            late=_count(db, *free, _ORDER.due_at <= at - LATE, _ORDER.connection.not_in(_held_back(at))),
+            late=_count(
+                db, *free, _ORDER.due_at <= at - LATE, _ORDER.connection.not_in(_held_back(at))
+            ),
             held_menus=tuple(held_connections(db)),
             workers=db.scalar(select(func.count()).select_from(t.workers)) or 0,
         )
@@ -106,7 +109,9 @@ def _problems(db: Connection) -> Mapping[str, int]:
     """Count the open problems by kind, the most frequent first."""
     found = db.execute(select(_ORDER.state, _ORDER.error).where(OPEN_PROBLEM))
     kinds = Counter(
-        "rejected" if row.state == OrderState.REJECTED.value or not row.error else json.loads(row.error)["kind"]
+        "rejected"
+        if row.state == OrderState.REJECTED.value or not row.error
+        else json.loads(row.error)["kind"]
         for row in found
     )
     return dict(kinds.most_common())
@@ -114,8 +119,18 @@ def _problems(db: Connection) -> Mapping[str, int]:
 
 def _oldest(db: Connection, now: float) -> Oldest | None:
     waiting = (_ORDER.worker.is_(None), _ORDER.due_at.is_not(None), _ORDER.begin_at <= now)
-    columns = (_ORDER.id.label("order"), _ORDER.connection, _ORDER.added_at, _ORDER.due_at, _ORDER.waits_for)
-    row = db.execute(select(*columns).where(*waiting).order_by(_ORDER.added_at).limit(1)).mappings().one_or_none()
+    columns = (
+        _ORDER.id.label("order"),
+        _ORDER.connection,
+        _ORDER.added_at,
+        _ORDER.due_at,
+        _ORDER.waits_for,
+    )
+    row = (
+        db.execute(select(*columns).where(*waiting).order_by(_ORDER.added_at).limit(1))
+        .mappings()
+        .one_or_none()
+    )
     return Oldest(**row) if row else None
 
 

@@ -1,8 +1,9 @@
 """Who has which order in hand, and what is written of it: claims, fenced writes, and the burial of dead workers.
 
-An order has one holder at a time. A claim raises the order's fence, and each write for it names holder and fence: one
-who lost the order (paused, buried) writes nothing, and is told so by `LeaseLostError`. No clock decides who is dead:
-a worker's beat that stands still for as long as its observer's own steady clock says decides it.
+An order has one holder at a time. A claim raises the order's fence, and each write for it names
+holder and fence: one who lost the order (paused, buried) writes nothing, and is told so by
+`LeaseLostError`. No clock decides who is dead: a worker's beat that stands still for as long as its
+observer's own steady clock says decides it.
 
 Each method is one transaction: on disk when it returns.
 """
@@ -42,7 +43,15 @@ from tillpost.outbox.orders.models import event_of, event_row
 from tillpost.outbox.settings import OutboxSettings
 from tillpost.submission.journal import Event
 
-__all__ = ["ALONE_AFTER", "HELD_BACK", "SET_ASIDE_AFTER", "Claim", "LeaseLostError", "Standing", "Store"]
+__all__ = [
+    "ALONE_AFTER",
+    "HELD_BACK",
+    "SET_ASIDE_AFTER",
+    "Claim",
+    "LeaseLostError",
+    "Standing",
+    "Store",
+]
 
 ALONE_AFTER = 2
 """An order with which so many workers in a row died runs alone, so that it can't take others with it."""
@@ -70,7 +79,7 @@ class Claim:
     resume_at: float
     to_ask: bool
     is_new: bool
-    deaths: int
+    crash_count: int
     menu_at: float = 0.0
     credentials: int = 0
     events: Sequence[Event] = ()
@@ -85,7 +94,8 @@ class Standing(NamedTuple):
     due_at: float | None
 
 
-# The connections that have an order waiting, each found by one step in the index, however many orders there are.
+# The connections that have an order waiting, each found by one step in the index, however many
+# orders there are.
 _WAITING = text("""
     WITH RECURSIVE names(name) AS (
         SELECT min(connection) FROM tillpost_orders WHERE worker IS NULL AND due_at IS NOT NULL
@@ -101,9 +111,12 @@ _WAITING = text("""
 
 _ORDER, _PLACE = t.orders.c, t.connections.c
 
-# What is run for every order is written once, here: SQLAlchemy takes longer to put a statement together than to run it.
+# What is run for every order is written once, here: SQLAlchemy takes longer to put a statement
+# together than to run it.
 _FREE = (_ORDER.worker.is_(None), _ORDER.due_at.is_not(None))
-_ALONE = text(f"deaths >= {ALONE_AFTER}")  # as a literal, so that the index for these orders is found to fit
+_ALONE = text(
+    f"crash_count >= {ALONE_AFTER}"
+)  # as a literal, so that the index for these orders is found to fit
 HELD_BACK = select(_PLACE.name).where(
     or_(
         _PLACE.paused != "",
@@ -123,19 +136,25 @@ _DUE = (
     .order_by(_ORDER.due_at, _ORDER.added_at)
     .limit(bindparam("room"))
 )
-_DUE_ALONE, _DUE_AMONG_OTHERS = _DUE.where(_ALONE), _DUE.where(_ORDER.deaths < ALONE_AFTER)
+_DUE_ALONE, _DUE_AMONG_OTHERS = _DUE.where(_ALONE), _DUE.where(_ORDER.crash_count < ALONE_AFTER)
 _TAKE = (
     update(t.orders)
     .where(_ORDER.id.in_(bindparam("names", expanding=True)))
     .values(worker=bindparam("holder"), fence=_ORDER.fence + 1, updated_at=bindparam("now"))
     .returning(*t.orders.c)
 )
-_MINE = (_ORDER.id == bindparam("of"), _ORDER.worker == bindparam("holder"), _ORDER.fence == bindparam("at_fence"))
+_MINE = (
+    _ORDER.id == bindparam("of"),
+    _ORDER.worker == bindparam("holder"),
+    _ORDER.fence == bindparam("at_fence"),
+)
 _CHANGE = update(t.orders).where(*_MINE)
 _KEEP = insert(t.events)
 _WAIT_BRIEFLY = text("SET LOCAL lock_timeout = '500ms'")
 _JOURNAL = (
-    select(t.events.c.kind, t.events.c.body).where(t.events.c.order_id == bindparam("of")).order_by(t.events.c.number)
+    select(t.events.c.kind, t.events.c.body)
+    .where(t.events.c.order_id == bindparam("of"))
+    .order_by(t.events.c.number)
 )
 _LOCKED = (
     select(*(column for column in _PLACE if column.name not in ("menu", "held")))  # menus are long
@@ -171,18 +190,23 @@ class Store:
     def beat(self, worker: str) -> bool:
         """Give a sign of life; return False when the worker was taken for dead meanwhile."""
         with self.database.writing() as db:
-            raised = update(t.workers).where(t.workers.c.id == worker).values(beat=t.workers.c.beat + 1)
+            raised = (
+                update(t.workers).where(t.workers.c.id == worker).values(beat=t.workers.c.beat + 1)
+            )
             return db.execute(raised).rowcount == 1
 
     def beats(self) -> Mapping[str, int]:
         """Return all workers with their beats."""
         with self.database.reading() as db:
-            return {row.id: row.beat for row in db.execute(select(t.workers.c.id, t.workers.c.beat))}
+            return {
+                row.id: row.beat for row in db.execute(select(t.workers.c.id, t.workers.c.beat))
+            }
 
     def bury(self, worker: str, beat: int, now: float) -> int:
         """Free the orders of a dead worker, unless it has given a sign of life; return how many there were.
 
-        Raises `StoreError` when it is paused within a transaction, which keeps its rows locked for a while yet.
+        Raises `DatabaseError` when it is paused within a transaction, which keeps its rows locked
+        for a while yet.
         """
         with self.database.writing() as db:
             if not self.database.is_sqlite:
@@ -190,21 +214,25 @@ class Store:
             dead = delete(t.workers).where(t.workers.c.id == worker, t.workers.c.beat == beat)
             if db.execute(dead).rowcount == 0:
                 return 0
-            return self._free(db, worker, now, deaths=1)
+            return self._free(db, worker, now, crash_count=1)
 
     def retire(self, worker: str, now: float) -> None:
         """End a worker's work properly; what it still has in hand is free for others."""
         with self.database.writing() as db:
             db.execute(delete(t.workers).where(t.workers.c.id == worker))
-            self._free(db, worker, now, deaths=0)
+            self._free(db, worker, now, crash_count=0)
 
-    def _free(self, db: Connection, worker: str, now: float, deaths: int) -> int:
-        db.execute(update(t.connections).where(t.connections.c.importer == worker).values(importer=None))
+    def _free(self, db: Connection, worker: str, now: float, crash_count: int) -> int:
+        db.execute(
+            update(t.connections).where(t.connections.c.importer == worker).values(importer=None)
+        )
         mine = t.credentials.c.refresher == worker
         db.execute(update(t.credentials).where(mine).values(refresher=None))
         freed = update(t.orders).where(_ORDER.worker == worker)
         again = {"worker": None, "due_at": _due_at_once(now), "updated_at": now}
-        return db.execute(freed.values(**again, deaths=_ORDER.deaths + deaths)).rowcount
+        return db.execute(
+            freed.values(**again, crash_count=_ORDER.crash_count + crash_count)
+        ).rowcount
 
     # ------------------------------------------------------------------ claims
 
@@ -215,7 +243,9 @@ class Store:
 
     def standing(self, order_id: str) -> Standing | None:
         """Return how an order stands; None when it isn't there."""
-        wanted = select(_ORDER.connection, _ORDER.worker, _ORDER.due_at).where(_ORDER.id == order_id)
+        wanted = select(_ORDER.connection, _ORDER.worker, _ORDER.due_at).where(
+            _ORDER.id == order_id
+        )
         with self.database.reading() as db:
             row = db.execute(wanted).one_or_none()
         return Standing(*row) if row else None
@@ -226,12 +256,20 @@ class Store:
             return db.execute(_DEADLY, {"now": now}).first() is not None
 
     def claim(
-        self, connection: str, worker: str, now: float, *, limit: int, most: int, alone: bool = False
+        self,
+        connection: str,
+        worker: str,
+        now: float,
+        *,
+        limit: int,
+        most: int,
+        alone: bool = False,
     ) -> list[Claim]:
         """Take up to `most` orders of a connection in hand, those first that are due first, as far as it has room.
 
-        `limit` bounds how many of its orders are in hand at once, over all workers. `alone` takes only such as have to
-        run alone, else only others. A worker that was taken for dead takes none: nobody would free them again.
+        `limit` bounds how many of its orders are in hand at once, over all workers. `alone` takes
+        only such as have to run alone, else only others. A worker that was taken for dead takes
+        none: nobody would free them again.
         """
         with self.database.writing() as db:
             if not self.is_enlisted(db, worker):
@@ -243,7 +281,10 @@ class Store:
             held: int = db.execute(_HELD, {"of": connection}).scalar_one()
             room = min(most, circuit.room(limit, now) - held)
             if room <= 0 and circuit.opened_at is not None:
-                room, since = most, now - self._settings.give_up_after  # those that have waited too long go to a person
+                room, since = (
+                    most,
+                    now - self._settings.give_up_after,
+                )  # those that have waited too long go to a person
             if room <= 0:
                 return []
             due = _DUE_ALONE if alone else _DUE_AMONG_OTHERS
@@ -251,12 +292,16 @@ class Store:
             if not names:
                 return []
             if circuit.opened_at is not None and since == now:
-                probing = circuit.probing(now, self._settings.first_wait, self._settings.longest_wait)
+                probing = circuit.probing(
+                    now, self._settings.first_wait, self._settings.longest_wait
+                )
                 self.set_place(db, connection, probing.values())
             taken = db.execute(_TAKE, {"names": names, "holder": worker, "now": now})
             rows = {row["id"]: row for row in taken.mappings()}
             version = self.credentials_version(db, connection)
-            return [self._claimed(db, rows[name], worker, place["menu_at"], version) for name in names]
+            return [
+                self._claimed(db, rows[name], worker, place["menu_at"], version) for name in names
+            ]
 
     def take(self, order_id: str, worker: str, seen: float | None = None) -> Claim | None:
         """Take an order in hand that nobody has, due or not, for what a person does with it; None when one has.
@@ -268,18 +313,30 @@ class Store:
                 return None
             free = (_ORDER.id == order_id, _ORDER.worker.is_(None), _ORDER.content.is_not(None))
             as_seen = (_ORDER.updated_at == seen,) if seen is not None else ()
-            taken = update(t.orders).where(*free, *as_seen).values(worker=worker, fence=_ORDER.fence + 1)
+            taken = (
+                update(t.orders)
+                .where(*free, *as_seen)
+                .values(worker=worker, fence=_ORDER.fence + 1)
+            )
             row = db.execute(taken.returning(*t.orders.c)).mappings().one_or_none()
             if row is None:
                 return None
-            return self._claimed(db, row, worker, 0.0, self.credentials_version(db, row["connection"]))
+            return self._claimed(
+                db, row, worker, 0.0, self.credentials_version(db, row["connection"])
+            )
 
     def is_enlisted(self, db: Connection, worker: str) -> bool:
         """Whether nobody has buried the worker, and nobody can to the end of the transaction."""
-        alive = select(t.workers.c.id).where(t.workers.c.id == worker).with_for_update(read=True, key_share=True)
+        alive = (
+            select(t.workers.c.id)
+            .where(t.workers.c.id == worker)
+            .with_for_update(read=True, key_share=True)
+        )
         return db.execute(alive).first() is not None
 
-    def _claimed(self, db: Connection, row: RowMapping, worker: str, menu_at: float, version: int) -> Claim:
+    def _claimed(
+        self, db: Connection, row: RowMapping, worker: str, menu_at: float, version: int
+    ) -> Claim:
         kept = self.journal(db, row["id"])
         return Claim(
             order=Order.model_validate_json(row["content"]),
@@ -290,7 +347,7 @@ class Store:
             resume_at=row["resume_at"],
             to_ask=row["to_ask"],
             is_new=row["is_new"],
-            deaths=row["deaths"],
+            crash_count=row["crash_count"],
             menu_at=menu_at,
             credentials=version,
             events=kept,
@@ -301,11 +358,16 @@ class Store:
         """Return the order's events, oldest first."""
         return [event_of(row.kind, row.body) for row in db.execute(_JOURNAL, {"of": order_id})]
 
-    # ------------------------------------------------------------------ what is written of an order in hand
+    # ------------------------------------------------------------------ what is written of an order
+    # in hand
 
     @contextmanager
     def keeping(
-        self, claim: Claim, happened: Sequence[tuple[Event, Transcript | None]], now: float, **changes: object
+        self,
+        claim: Claim,
+        happened: Sequence[tuple[Event, Transcript | None]],
+        now: float,
+        **changes: object,
     ) -> Generator[Connection]:
         """Keep events of an order in hand and change its row, in one transaction with whatever the block does.
 
@@ -316,26 +378,43 @@ class Store:
             if db.execute(_CHANGE, {"updated_at": now, **changes, **own}).rowcount == 0:
                 raise LeaseLostError(claim.order.id)
             rows = [self._event(claim, claim.number + i, *each) for i, each in enumerate(happened)]
-            for row in rows:  # one by one: PostgreSQL ends no transaction amid what a driver sends for many rows
+            for row in (
+                rows
+            ):  # one by one: PostgreSQL ends no transaction amid what a driver sends for many rows
                 db.execute(_KEEP, row)
             yield db
         claim.number += len(rows)
 
-    def move_on(self, db: Connection, order_id: str, below: Sequence[Progress], to: Progress) -> None:
+    def move_on(
+        self, db: Connection, order_id: str, below: Sequence[Progress], to: Progress
+    ) -> None:
         """Let the customer be told a further step, unless a person has moved the order on at least as far."""
         behind = (_ORDER.id == order_id, _ORDER.progress.in_([step.value for step in below]))
         db.execute(update(t.orders).where(*behind).values(progress=to.value))
 
-    def _event(self, claim: Claim, number: int, event: Event, exchange: Transcript | None) -> dict[str, object]:
+    def _event(
+        self, claim: Claim, number: int, event: Event, exchange: Transcript | None
+    ) -> dict[str, object]:
         kind, body = event_row(event)
         told = exchange.model_dump_json() if exchange else None
-        return {"order_id": claim.order.id, "number": number, "kind": kind, "body": body, "exchange": told}
+        return {
+            "order_id": claim.order.id,
+            "number": number,
+            "kind": kind,
+            "body": body,
+            "exchange": told,
+        }
 
-    def free(self, claim: Claim, now: float, *, rest: float, deaths: int) -> None:
+    def free(self, claim: Claim, now: float, *, rest: float, crash_count: int) -> None:
         """Lay an order down that couldn't be handled to an end; it is due again in `rest` seconds."""
         with self.database.writing() as db:
             own = {"of": claim.order.id, "holder": claim.worker, "at_fence": claim.fence}
-            again = {"worker": None, "due_at": now + rest, "updated_at": now, "deaths": _ORDER.deaths + deaths}
+            again = {
+                "worker": None,
+                "due_at": now + rest,
+                "updated_at": now,
+                "crash_count": _ORDER.crash_count + crash_count,
+            }
             db.execute(update(t.orders).where(*_MINE).values(**again), own)
 
     def free_others(self, worker: str, known: Collection[str], now: float) -> None:
@@ -353,7 +432,11 @@ class Store:
         """
         found = db.execute(_LOCKED, {"of": connection}).mappings().one_or_none()
         if found is None:
-            new = self._insert(t.connections).values(name=connection, **_NEW_PLACE).on_conflict_do_nothing()
+            new = (
+                self._insert(t.connections)
+                .values(name=connection, **_NEW_PLACE)
+                .on_conflict_do_nothing()
+            )
             db.execute(new)
             found = db.execute(_LOCKED, {"of": connection}).mappings().one()
         return found
@@ -361,7 +444,10 @@ class Store:
     def credentials_version(self, db: Connection, connection: str) -> int:
         """Return the version of the connection's credentials in the database, 0 where it has none there."""
         row = t.credentials.c
-        return db.scalar(select(row.version).where(row.connection == connection, row.sealed != "")) or 0
+        return (
+            db.scalar(select(row.version).where(row.connection == connection, row.sealed != ""))
+            or 0
+        )
 
     def set_place(self, db: Connection, connection: str, values: Mapping[str, object]) -> None:
         """Change the connection's row."""
@@ -370,6 +456,8 @@ class Store:
 
 _NEW_PLACE: Mapping[str, object] = {
     **dict.fromkeys(("platform", "paused", "paused_with", "whose"), ""),
-    **dict.fromkeys(("not_before", "unreached_at", "reached_at", "menu_at", "import_failed_at"), 0.0),
+    **dict.fromkeys(
+        ("not_before", "unreached_at", "reached_at", "menu_at", "import_failed_at"), 0.0
+    ),
     **Circuit().values(),
 }

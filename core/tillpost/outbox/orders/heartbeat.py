@@ -1,10 +1,10 @@
 """A worker's life: it gives signs of life, sees who else has died, and knows when it must no longer act.
 
-`Life` runs in a thread of its own beside the work. Nothing here depends on the time of day: a beat that stands still
-for a lease, by the observer's own steady clock, means death, and a worker whose own last beat is that old believes the
-same of itself. So a worker that was paused, or whose machine slept, or whose clock was set, stops before another takes
-its orders over; but for a pause between its last look at the clock and the sending of a request, which nothing can
-close.
+`Heartbeat` runs in a thread of its own beside the work. Nothing here depends on the time of day: a
+beat that stands still for a lease, by the observer's own steady clock, means death, and a worker
+whose own last beat is that old believes the same of itself. So a worker that was paused, or whose
+machine slept, or whose clock was set, stops before another takes its orders over; but for a pause
+between its last look at the clock and the sending of a request, which nothing can close.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from tillpost.outbox.exceptions import StoreError
+from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.orders.claims import LeaseLostError, Store
 
-__all__ = ["Life", "steady"]
+__all__ = ["Heartbeat", "steady"]
 
 log = logging.getLogger("tillpost.outbox")
 
@@ -34,12 +34,13 @@ SAFE_SHARE = 0.7
 def steady() -> float:
     """Return seconds that pass steadily, also while the machine is suspended where its system (Linux) counts those.
 
-    `time.monotonic` stands still then, so a worker would wake up sure of a lease that had run out long ago.
+    `time.monotonic` stands still then, so a worker would wake up sure of a lease that had run out
+    long ago.
     """
     return time.clock_gettime(time.CLOCK_BOOTTIME) if sys.platform == "linux" else time.monotonic()
 
 
-class Life:
+class Heartbeat:
     """One worker's life. A context manager: it enlists, and retires properly at the end.
 
     `lease` is in seconds. `clock` tells the time for the store's rows only.
@@ -64,24 +65,31 @@ class Life:
             return self.worker
 
     def __enter__(self) -> Self:
-        """Enlist. Raises `StoreError` when the store can't be written."""
+        """Enlist. Raises `DatabaseError` when the store can't be written."""
         self._enlist()
         self._thread.start()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """Retire: what is still in hand is free at once. Who never enlisted has nothing to do."""
         if not self.worker:
             return
         self._stop.set()
         self._thread.join()
-        self._sure_until = 0.0  # before others may take over what a thread that hangs still has in hand
+        self._sure_until = (
+            0.0  # before others may take over what a thread that hangs still has in hand
+        )
         try:
             self._store.retire(self.worker, self._clock())
-        except StoreError as trouble:
-            log.warning("the worker couldn't retire, so its orders are free after its lease: %s", trouble)
+        except DatabaseError as trouble:
+            log.warning(
+                "the worker couldn't retire, so its orders are free after its lease: %s", trouble
+            )
 
     def check(self, worker: str) -> None:
         """Raise `LeaseLostError` unless the worker of that name is surely taken for alive by everybody."""
@@ -98,7 +106,7 @@ class Life:
             try:
                 self._beat()
                 self._bury_the_dead()
-            except StoreError as trouble:
+            except DatabaseError as trouble:
                 log.warning("no sign of life could be given: %s", trouble)
                 self._seen = {}  # nor could others give one: how long they are silent counts from the next look on
             except Exception:
@@ -109,7 +117,9 @@ class Life:
         if self._store.beat(self.worker):
             self._sure_until = before + self._lease * SAFE_SHARE
         else:
-            log.warning("this worker was taken for dead (was it paused?); it goes on under a new name")
+            log.warning(
+                "this worker was taken for dead (was it paused?); it goes on under a new name"
+            )
             self._enlist()
 
     def _bury_the_dead(self) -> None:
@@ -123,7 +133,16 @@ class Life:
             if now - since >= self._lease:
                 try:
                     freed = self._store.bury(worker, beat, self._clock())
-                except StoreError as trouble:
-                    log.warning("worker %s gives no sign of life, and can't be buried yet: %s", worker, trouble)
+                except DatabaseError as trouble:
+                    log.warning(
+                        "worker %s gives no sign of life, and can't be buried yet: %s",
+                        worker,
+                        trouble,
+                    )
                     return
-                log.warning("worker %s gave no sign of life for %.0f s; %d orders are free", worker, now - since, freed)
+                log.warning(
+                    "worker %s gave no sign of life for %.0f s; %d orders are free",
+                    worker,
+                    now - since,
+                    freed,
+                )

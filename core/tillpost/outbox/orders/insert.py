@@ -16,30 +16,40 @@ from tillpost.outbox.orders.models import OrderState, StoredOrder, WaitsFor, sto
 
 __all__ = ["add_order"]
 
-_COUNTED = {"preserve_rowcount": True}  # SQLAlchemy doesn't count inserted rows unless it is asked to
+_COUNTED = {
+    "preserve_rowcount": True
+}  # SQLAlchemy doesn't count inserted rows unless it is asked to
 
 _ADD_ONCE = {
-    "sqlite": sqlite.insert(t.orders).on_conflict_do_nothing(index_elements=["id"]).execution_options(**_COUNTED),
+    "sqlite": sqlite.insert(t.orders)
+    .on_conflict_do_nothing(index_elements=["id"])
+    .execution_options(**_COUNTED),
     "postgresql": postgresql.insert(t.orders)
     .on_conflict_do_nothing(index_elements=["id"])
     .execution_options(**_COUNTED),
 }
 
 
-def add_order(db: Connection, order: Order, connection: str, *, is_new: bool, lead: float) -> tuple[StoredOrder, bool]:
+def add_order(
+    db: Connection, order: Order, connection: str, *, is_new: bool, lead: float
+) -> tuple[StoredOrder, bool]:
     """Put an order into the outbox; return it as it stands there, and whether it came in now.
 
-    The same order added again is the one that is there. Raises `OrderError` when another content, or another
-    connection, stands under its id.
+    The same order added again is the one that is there. Raises `OrderError` when another content,
+    or another connection, stands under its id.
     """
     row = _row(order, connection, is_new=is_new, lead=lead)
     if db.execute(_ADD_ONCE[db.dialect.name], row).rowcount == 1:
         return stored_order(row, order), True
     there = db.execute(select(t.orders).where(t.orders.c.id == order.id)).mappings().one()
     if there["digest"] != order.digest:
-        raise _refused("another content stands in the outbox under this order's id; a new order needs a new id")
+        raise _refused(
+            "another content stands in the outbox under this order's id; a new order needs a new id"
+        )
     if there["connection"] != connection:
-        raise _refused(f"the order stands in the outbox already, for the connection {there['connection']!r}")
+        raise _refused(
+            f"the order stands in the outbox already, for the connection {there['connection']!r}"
+        )
     return stored_order(there), False
 
 
@@ -52,7 +62,9 @@ def _row(order: Order, connection: str, *, is_new: bool, lead: float) -> Mapping
         "content": order.model_dump_json(),
         "digest": order.digest,
         "code": order.code,
-        "customer": order.customer.name.replace("\0", "") if order.customer else "",  # PostgreSQL's text can't hold it
+        "customer": order.customer.name.replace("\0", "")
+        if order.customer
+        else "",  # PostgreSQL's text can't hold it
         "added_at": now,
         "begin_at": begin_at,
         "is_new": is_new,
@@ -64,7 +76,7 @@ def _row(order: Order, connection: str, *, is_new: bool, lead: float) -> Mapping
         "to_ask": True,
         "worker": None,
         "fence": 0,
-        "deaths": 0,
+        "crash_count": 0,
         "error": None,
         "pos_order": None,
         "ticket": None,

@@ -15,18 +15,27 @@ from sqlalchemy import RowMapping
 
 from tillpost.errors import ErrorRecord, PosError
 from tillpost.errors.remedies import Remedy
-from tillpost.models.base import Word
+from tillpost.models.base import FrozenModel
 from tillpost.models.order import Order, PosOrder, PosState, Progress
 from tillpost.submission.journal import Event, OfTicket, OrderEvent
 
-__all__ = ["OrderState", "StoredOrder", "WaitsFor", "event_of", "event_row", "state_of", "stored_order"]
+__all__ = [
+    "OrderState",
+    "StoredOrder",
+    "WaitsFor",
+    "event_of",
+    "event_row",
+    "state_of",
+    "stored_order",
+]
 
 
 class OrderState(StrEnum):
     """Where an order is at the POS, as the outbox knows it.
 
-    `RECEIVED` is the platform's word; `ACCEPTED` means that the register or its staff has shown that they have it;
-    `REJECTED`, that staff said no, so a person refunds. `ERROR` needs a person to act. `MANUAL` was keyed in by hand.
+    `RECEIVED` is the platform's word; `ACCEPTED` means that the register or its staff has shown
+    that they have it; `REJECTED`, that staff said no, so a person refunds. `ERROR` needs a person
+    to act. `MANUAL` was keyed in by hand.
     """
 
     DUE = "due"
@@ -51,14 +60,15 @@ class WaitsFor(StrEnum):
     AUTHORISATION = "authorisation"  # somebody has to connect the store again
 
 
-class StoredOrder(Word):
+class StoredOrder(FrozenModel):
     """An order in the outbox.
 
-    `due_at` (epoch seconds) is when something is to be done for it by itself; None when nothing is. `error` is why it
-    isn't on the register, with what to do in `remedy`. `order` is None once the customer's data was erased. `deaths`
-    counts the workers that died in a row with it in hand. `problem_at` is since when a person has to act; None when
-    nobody has to. `expected_at` is by when its register should have shown it; None once it has, or that was told.
-    `ticket` is its attention ticket at the register.
+    `due_at` (epoch seconds) is when something is to be done for it by itself; None when nothing is.
+    `error` is why it isn't on the register, with what to do in `remedy`. `order` is None once the
+    customer's data was erased. `crash_count` counts the workers that died in a row with it in hand.
+    `problem_at` is since when a person has to act; None when nobody has to. `expected_at` is by
+    when its register should have shown it; None once it has, or that was told. `ticket` is its
+    attention ticket at the register.
     """
 
     id: str
@@ -72,7 +82,7 @@ class StoredOrder(Word):
     due_at: float | None
     waits_for: WaitsFor
     updated_at: float
-    deaths: int = 0
+    crash_count: int = 0
     problem_at: float | None = None
     expected_at: float | None = None
     worker: str | None = None
@@ -105,7 +115,7 @@ def stored_order(row: RowMapping | Mapping[str, Any], order: Order | None = None
         due_at=row["due_at"],
         waits_for=WaitsFor(row["waits_for"]),
         updated_at=row["updated_at"],
-        deaths=row["deaths"],
+        crash_count=row["crash_count"],
         problem_at=row.get("problem_at"),
         expected_at=row.get("expect_at"),
         worker=row["worker"],
@@ -135,7 +145,9 @@ _OF_TICKET = "ticket:"
 
 @cache
 def _kinds() -> Mapping[str, TypeAdapter[OrderEvent]]:
-    return {kind.__name__: TypeAdapter(cast(type[OrderEvent], kind)) for kind in get_args(OrderEvent)}
+    return {
+        kind.__name__: TypeAdapter(cast(type[OrderEvent], kind)) for kind in get_args(OrderEvent)
+    }
 
 
 def event_row(event: Event) -> tuple[str, str]:

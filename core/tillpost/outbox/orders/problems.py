@@ -1,6 +1,7 @@
 """When an order is a person's problem, and when somebody else is told that nobody acts on it. Pure.
 
-Whoever writes where an order stands writes these columns with it; `watching` escalates what they say is due.
+Whoever writes where an order stands writes these columns with it; `watching` escalates what they
+say is due.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ def is_problem(state: OrderState, waits_for: WaitsFor) -> bool:
     return state in (OrderState.ERROR, OrderState.REJECTED) or waits_for is WaitsFor.AUTHORISATION
 
 
-def problem_columns(state: OrderState, waits_for: WaitsFor, now: float, first: float) -> dict[str, object]:
+def problem_columns(
+    state: OrderState, waits_for: WaitsFor, now: float, first: float
+) -> dict[str, object]:
     """Return what is written beside an order's state: a problem begins now (epoch seconds), or there is none.
 
     `first` is in how many seconds it is told to somebody else when nobody acts.

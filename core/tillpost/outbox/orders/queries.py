@@ -63,7 +63,9 @@ class Wanted:
     def conditions(self) -> Iterator[ColumnElement[bool]]:
         """Yield what an order's row must fulfil."""
         if self.states:
-            kept = _ORDER.state.in_([state.value for state in self.states]) & _ORDER.worker.is_(None)
+            kept = _ORDER.state.in_([state.value for state in self.states]) & _ORDER.worker.is_(
+                None
+            )
             yield kept | _ORDER.worker.is_not(None) if OrderState.SENDING in self.states else kept
         if self.connection:
             yield _ORDER.connection == self.connection
@@ -77,7 +79,9 @@ class Wanted:
 
 def find_orders(db: Connection, wanted: Wanted, most: int) -> Sequence[StoredOrder]:
     """Return orders, the newest first."""
-    found = select(t.orders).where(*wanted.conditions()).order_by(_ORDER.added_at.desc()).limit(most)
+    found = (
+        select(t.orders).where(*wanted.conditions()).order_by(_ORDER.added_at.desc()).limit(most)
+    )
     return [stored_order(row) for row in db.execute(found).mappings()]
 
 
@@ -92,7 +96,11 @@ def _named(typed: str) -> ColumnElement[bool]:
 def read_entries(db: Connection, order_id: str) -> Sequence[JournalEntry]:
     """Return an order's journal, oldest first, with what went out and came back."""
     e = t.events.c
-    rows = db.execute(select(e.number, e.kind, e.body, e.exchange).where(e.order_id == order_id).order_by(e.number))
+    rows = db.execute(
+        select(e.number, e.kind, e.body, e.exchange)
+        .where(e.order_id == order_id)
+        .order_by(e.number)
+    )
     return [
         JournalEntry(
             row.number,

@@ -1,9 +1,9 @@
 """What becomes of an order in the outbox when its platform says something of it: by a webhook, or when it is asked.
 
-Pure. Where an order is and what the customer is told never go backwards here, so it does no harm when the same is told
-again, or late, or in another sequence. What a person has settled (taken over by hand, cancelled) stays settled; so does
-a refusal. `received` is the platform's word, `accepted` needs the register's own sign. `noticing` writes what comes of
-it.
+Pure. Where an order is and what the customer is told never go backwards here, so it does no harm
+when the same is told again, or late, or in another sequence. What a person has settled (taken over
+by hand, cancelled) stays settled; so does a refusal. `received` is the platform's word, `accepted`
+needs the register's own sign. `noticing` writes what comes of it.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ times; one that was accepted isn't asked for more often than that. In seconds.""
 WATCH_FOR = 4 * 3600.0
 """So long after it was received, and after it was due, an order is watched."""
 
-# unconfirmed: how early a register shows a scheduled order differs by platform and setting (Square has a preparation
-# time); a pickup scheduled for tomorrow at a real register would tell.
+# unconfirmed: how early a register shows a scheduled order differs by platform and setting (Square
+# has a preparation time); a pickup scheduled for tomorrow at a real register would tell.
 NOTICE = 1800.0
 """So long before it is due, the register is expected to show an order that was scheduled."""
 
@@ -101,7 +101,11 @@ def lower_than(said: Progress) -> Sequence[Progress]:
 
 
 def observed(
-    known: Known, seen: PosOrder, now: float, settings: OutboxSettings, error: ErrorRecord | None = None
+    known: Known,
+    seen: PosOrder,
+    now: float,
+    settings: OutboxSettings,
+    error: ErrorRecord | None = None,
 ) -> Change:
     """Return what becomes of an order that the platform shows so. `error` says how it was refused, where it was."""
     stored = known.stored
@@ -121,11 +125,17 @@ def _copy_of_manual(stored: StoredOrder, seen: PosOrder) -> Change:
     return Change({"pos_order": seen.model_dump_json(), "pos_id": seen.id})
 
 
-def _moved_on(known: Known, seen: PosOrder, now: float, settings: OutboxSettings, error: ErrorRecord | None) -> Change:
+def _moved_on(
+    known: Known, seen: PosOrder, now: float, settings: OutboxSettings, error: ErrorRecord | None
+) -> Change:
     stored, there = known.stored, _merged(known.stored.pos_order, seen)
     gone, due = there.state in _REFUSED, due_of(stored.order)
     state = state_of(there) if gone or stored.state is not OrderState.ERROR else OrderState.ERROR
-    state = stored.state if stored.state is OrderState.ACCEPTED and state is OrderState.RECEIVED else state
+    state = (
+        stored.state
+        if stored.state is OrderState.ACCEPTED and state is OrderState.RECEIVED
+        else state
+    )
     progress = further(stored.progress, told_by(there))
     received_at = known.received_at or now
     values: dict[str, object] = {"watch_at": watch_again(state, progress, received_at, due, now)}
@@ -149,7 +159,9 @@ def _merged(known: PosOrder | None, seen: PosOrder) -> PosOrder:
     """Return the order at the platform after one more look: what is behind what was seen before changes nothing."""
     if known is None:
         return seen
-    if _RANK[seen.state] < _RANK[known.state] or (known.state in _REFUSED and seen.state is not known.state):
+    if _RANK[seen.state] < _RANK[known.state] or (
+        known.state in _REFUSED and seen.state is not known.state
+    ):
         return known
     kept = {
         "reference": seen.reference or known.reference,
@@ -166,7 +178,11 @@ def told_by(there: PosOrder) -> Progress:
         return Progress.CANCELLED
     if there.progress is Progress.CANCELLED:
         return Progress.NEW  # which contradicts its state, so it says nothing
-    return further(Progress.ACCEPTED, there.progress) if there.state is PosState.ACCEPTED else there.progress
+    return (
+        further(Progress.ACCEPTED, there.progress)
+        if there.state is PosState.ACCEPTED
+        else there.progress
+    )
 
 
 def _turned_down(
@@ -175,7 +191,9 @@ def _turned_down(
     """Return what is written of an order that the store said no to, rejected or cancelled: the customer has paid."""
     if error is None:
         how = "cancelled" if there.state is PosState.CANCELLED else "turned down by staff"
-        made = OrderError(f"the order was {how} at the register", reason="rejected", pos_order=there)
+        made = OrderError(
+            f"the order was {how} at the register", reason="rejected", pos_order=there
+        )
         made.operation, made.outcome = "fetch", Outcome.CREATED
         error = made.record()
     problem = problem_columns(OrderState.REJECTED, WaitsFor.NOTHING, now, settings.escalate_after)
@@ -185,7 +203,12 @@ def _turned_down(
 def _settles_doubt(stored: StoredOrder, seen: PosOrder) -> bool:
     """Whether an order that was given up in doubt is there after all, as it was paid for."""
     order = stored.order
-    if order is None or stored.error is None or stored.error.outcome is not Outcome.UNKNOWN or seen.state in _REFUSED:
+    if (
+        order is None
+        or stored.error is None
+        or stored.error.outcome is not Outcome.UNKNOWN
+        or seen.state in _REFUSED
+    ):
         return False
     return seen.total in (None, order.total, order.total - order.tip)
 
@@ -205,12 +228,14 @@ def _turned_up(stored: StoredOrder, seen: PosOrder, now: float, settings: Outbox
     return Change(values, (Submitted(now, seen),), (submitted, _status(stored, state, progress)))
 
 
-def refused(known: Known, error: ErrorRecord, journal: Sequence[Event], now: float, settings: OutboxSettings) -> Change:
+def refused(
+    known: Known, error: ErrorRecord, journal: Sequence[Event], now: float, settings: OutboxSettings
+) -> Change:
     """Return what becomes of an order that had arrived and is refused after all. `error` has the outcome of this.
 
-    What staff turned down is over. A misfit with the menu goes to recovery, as if it had come in the answer: the order
-    is due again, and its menu is imported first; but only when it is certain that it isn't there. The rest is a
-    person's.
+    What staff turned down is over. A misfit with the menu goes to recovery, as if it had come in
+    the answer: the order is due again, and its menu is imported first; but only when it is certain
+    that it isn't there. The rest is a person's.
     """
     stored = known.stored
     if error.pos_order and error.pos_order.state in _REFUSED:
@@ -232,12 +257,21 @@ def refused(known: Known, error: ErrorRecord, journal: Sequence[Event], now: flo
     }
     if error.outcome is Outcome.NOT_CREATED:
         values |= _NOT_THERE
-    why = [("order_failed", {"order": stored.order, "error": PosError.from_record(error)})] if stored.order else []
+    why = (
+        [("order_failed", {"order": stored.order, "error": PosError.from_record(error)})]
+        if stored.order
+        else []
+    )
     return Change(values, (failed,), (*why, _status(stored, OrderState.ERROR, stored.progress)))
 
 
 _UNWATCHED: Mapping[str, object] = {"watch_at": None, "expect_at": None}
-_NOT_THERE: Mapping[str, object] = {"pos_order": None, "pos_id": None, "received_at": None, "proved_at": None}
+_NOT_THERE: Mapping[str, object] = {
+    "pos_order": None,
+    "pos_id": None,
+    "received_at": None,
+    "proved_at": None,
+}
 
 
 def _goes_on(history: History, failed: Failed) -> bool:
@@ -258,7 +292,9 @@ def _again(stored: StoredOrder, failed: Failed, now: float) -> Change:
         **_NOT_THERE,
     }
     why = ("menu_error", {"order": stored.order, "error": PosError.from_record(failed.error)})
-    return Change(values, (failed,), (why, _status(stored, OrderState.DUE, stored.progress)), due=True)
+    return Change(
+        values, (failed,), (why, _status(stored, OrderState.DUE, stored.progress)), due=True
+    )
 
 
 def _sent_at(history: History) -> float:
@@ -266,11 +302,18 @@ def _sent_at(history: History) -> float:
     return max((sent.at for sent in history.sent if sent.effect is Effect.CREATE), default=0.0)
 
 
-def _status(stored: StoredOrder, state: OrderState, progress: Progress) -> tuple[str, Mapping[str, object]]:
-    return "order_status_changed", {"order": stored.order, "state": state.value, "progress": progress}
+def _status(
+    stored: StoredOrder, state: OrderState, progress: Progress
+) -> tuple[str, Mapping[str, object]]:
+    return "order_status_changed", {
+        "order": stored.order,
+        "state": state.value,
+        "progress": progress,
+    }
 
 
-# ------------------------------------------------------------------ how long and how often an order is watched
+# ------------------------------------------------------------------ how long and how often an order
+# is watched
 
 
 def arrived(
@@ -284,14 +327,22 @@ def arrived(
         "proved_at": proved,
         "unseen_at": None,
         "watch_at": watch_again(state, there.progress, now, due_of(order), now),
-        "expect_at": expected_by(now, due_of(order), settings) if state is OrderState.RECEIVED else None,
+        "expect_at": expected_by(now, due_of(order), settings)
+        if state is OrderState.RECEIVED
+        else None,
         **(_turned_down(there, now, settings) if state in _OVER else {}),
     }
 
 
-def refusal(order: Order, state: OrderState, there: PosOrder | None) -> Sequence[tuple[str, Mapping[str, object]]]:
+def refusal(
+    order: Order, state: OrderState, there: PosOrder | None
+) -> Sequence[tuple[str, Mapping[str, object]]]:
     """Return the hook to be called for an order that was turned down by the time that it was known to be there."""
-    return (("order_rejected", {"order": order, "pos_order": there}),) if there and state in _OVER else ()
+    return (
+        (("order_rejected", {"order": order, "pos_order": there}),)
+        if there and state in _OVER
+        else ()
+    )
 
 
 def watch_again(
@@ -314,7 +365,8 @@ def watch_again(
 def expected_by(received_at: float, due: float | None, settings: OutboxSettings) -> float:
     """Return by when the register should have shown that it has an order (epoch seconds).
 
-    Of a scheduled one that is counted from 30 minutes before it is due, since it may not be shown any earlier.
+    Of a scheduled one that is counted from 30 minutes before it is due, since it may not be shown
+    any earlier.
     """
     return max(received_at, (due or 0.0) - NOTICE) + settings.unseen_after
 

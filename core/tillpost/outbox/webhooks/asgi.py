@@ -2,8 +2,8 @@
 
     app.mount("/hooks", webhooks_app(outbox, base_url="https://shop.example/hooks"))
 
-A platform calls `POST /hooks/cafe-42`. It is answered 200 once the event's effect is on disk, or when it has come
-before; 4xx for what isn't the platform's; 503 when it should be sent again.
+A platform calls `POST /hooks/cafe-42`. It is answered 200 once the event's effect is on disk, or
+when it has come before; 4xx for what isn't the platform's; 503 when it should be sent again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from tillpost.adapter.webhooks import LARGEST, WebhookError, WebhookEvent, WebhookFault
 from tillpost.errors import ConfigError, PosError, UnsupportedError
-from tillpost.outbox.exceptions import StoreError
+from tillpost.outbox.exceptions import DatabaseError
 
 __all__ = ["Receives", "webhooks_app"]
 
@@ -44,7 +44,9 @@ _STATUS = {
 class Receives(Protocol):
     """What takes webhooks: an `Outbox`, or a `receiving.Receiver` with connections or hooks of your own."""
 
-    def receive(self, connection: str, headers: Mapping[str, str], body: bytes, url: str) -> Sequence[WebhookEvent]:
+    def receive(
+        self, connection: str, headers: Mapping[str, str], body: bytes, url: str
+    ) -> Sequence[WebhookEvent]:
         """Take a webhook; see `Outbox.receive`."""
         ...
 
@@ -52,8 +54,8 @@ class Receives(Protocol):
 def webhooks_app(outbox: Receives, *, base_url: str) -> App:
     """Return the application. `POST /NAME` takes a webhook of the connection of that name.
 
-    `base_url` is the address under which platforms reach it, as they know it: behind a proxy the application itself
-    sees another, and Square and the generic format sign the address.
+    `base_url` is the address under which platforms reach it, as they know it: behind a proxy the
+    application itself sees another, and Square and the generic format sign the address.
     """
     base = base_url.rstrip("/")
 
@@ -76,7 +78,9 @@ async def _answer(outbox: Receives, base: str, scope: Scope, receive: Receive) -
         return 404, "unknown"
     if scope["method"] != "POST":
         return 405, "method"
-    headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
+    headers = {
+        key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]
+    }
     body = await _body(headers, receive)
     if body is None:
         return 413, WebhookFault.TOO_LARGE.value
@@ -88,7 +92,7 @@ async def _answer(outbox: Receives, base: str, scope: Scope, receive: Receive) -
         return _STATUS.get(refused.fault, 400), refused.fault.value
     except (ConfigError, UnsupportedError):
         return 404, "unknown"
-    except (PosError, StoreError) as trouble:
+    except (PosError, DatabaseError) as trouble:
         log.warning("a webhook of %s can't be taken now: %s", name, type(trouble).__name__)
         return 503, "again"
     return 200, ""
@@ -121,7 +125,11 @@ async def _say(send: Send, status: int, fault: str) -> None:
     told = json.dumps({"fault": fault} if fault else {}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(told)).encode())]
     # Whoever sends too much is hung up on: else the server reads all of it, and throws it away.
-    more = {405: (b"allow", b"POST"), 413: (b"connection", b"close"), 503: (b"retry-after", str(AGAIN_AFTER).encode())}
+    more = {
+        405: (b"allow", b"POST"),
+        413: (b"connection", b"close"),
+        503: (b"retry-after", str(AGAIN_AFTER).encode()),
+    }
     headers += [more[status]] if status in more else []
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": told})

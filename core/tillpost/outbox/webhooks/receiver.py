@@ -1,8 +1,8 @@
 """Takes what platforms tell by themselves: each event has its effect once, or the platform is asked to send it again.
 
-`Outbox.receive` is this, for one connection. What a signature doesn't prove is looked up first. An event is remembered
-in the transaction that writes its effect, so a crash loses neither, and of two processes that get the same one, one
-acts.
+`Outbox.receive` is this, for one connection. What a signature doesn't prove is looked up first. An
+event is remembered in the transaction that writes its effect, so a crash loses neither, and of two
+processes that get the same one, one acts.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from tillpost.adapter.webhooks import (
 )
 from tillpost.errors import Outcome, PermissionsError, PosError
 from tillpost.models.order import PosOrder, PosState
-from tillpost.outbox.connections.credentials import Vault
+from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.delivery.connection_state import pause_place
 from tillpost.outbox.delivery.runner import OutboxTill
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
 from tillpost.outbox.delivery.tills import Source, Tills
 from tillpost.outbox.engine import Engine
-from tillpost.outbox.event_log import Told, decided
+from tillpost.outbox.event_log import HookCall, decided
 from tillpost.outbox.orders.claims import Store
-from tillpost.outbox.orders.heartbeat import Life
-from tillpost.outbox.orders.updates import Noticing
+from tillpost.outbox.orders.heartbeat import Heartbeat
+from tillpost.outbox.orders.updates import OrderUpdates
 from tillpost.outbox.settings import OutboxSettings
 
 __all__ = ["KEPT_FOR", "Receiver", "forget_old"]
@@ -77,12 +77,18 @@ class Receiver:
         self._store = store
         self._settings = settings
         self._clock = clock
-        self._life = Life(store, settings.lease, clock)  # who waits for a token must see whether this process lives
-        self._orders = Noticing(store, engine, settings)
-        known = connections or FromFileAndDatabase(Vault(store.database), config, self._life.enlisted)
+        self._life = Heartbeat(
+            store, settings.lease, clock
+        )  # who waits for a token must see whether this process lives
+        self._orders = OrderUpdates(store, engine, settings)
+        known = connections or FromFileAndDatabase(
+            CredentialStore(store.database), config, self._life.enlisted
+        )
         self._tills = Tills(known, settings, hooks)
 
-    def receive(self, connection: str, headers: Mapping[str, str], body: bytes, url: str) -> Sequence[WebhookEvent]:
+    def receive(
+        self, connection: str, headers: Mapping[str, str], body: bytes, url: str
+    ) -> Sequence[WebhookEvent]:
         """Take a webhook; see `Outbox.receive`."""
         till = self._tills[connection]
         try:
@@ -92,7 +98,7 @@ class Receiver:
             decided("webhook_refused", connection=connection, fault=refused.fault.value)
             raise
         events = self._believed(connection, till, new)
-        now, told, taken = self._clock(), list[Told](), list[WebhookEvent]()
+        now, told, taken = self._clock(), list[HookCall](), list[WebhookEvent]()
         with self._store.database.writing() as db:
             for event in events:
                 if self._remember(db, connection, event, now):
@@ -118,14 +124,20 @@ class Receiver:
         keys = [_key(event) for event in claims if event.event_id]
         with self._store.database.reading() as db:
             known = set(
-                db.scalars(select(_SEEN.event_id).where(_SEEN.connection == connection, _SEEN.event_id.in_(keys)))
+                db.scalars(
+                    select(_SEEN.event_id).where(
+                        _SEEN.connection == connection, _SEEN.event_id.in_(keys)
+                    )
+                )
             )
         new = [event for event in claims if not event.event_id or _key(event) not in known]
         if claims and not new:
             raise _repeated()
         return new
 
-    def _believed(self, connection: str, till: OutboxTill, claims: Sequence[WebhookEvent]) -> Sequence[WebhookEvent]:
+    def _believed(
+        self, connection: str, till: OutboxTill, claims: Sequence[WebhookEvent]
+    ) -> Sequence[WebhookEvent]:
         """Return what is to be believed of the claims, having asked the platform where they prove nothing."""
         bare = [claim if till.proves_webhooks else _unproved(claim) for claim in claims]
         found: dict[str, PosOrder] = {}
@@ -143,7 +155,11 @@ class Receiver:
         told = {"platform": till.platform, "title": till.title, "operation": "parse_webhook"}
         error = event.error.model_copy(update=told)
         on_its_word = error.pos_order is None and error.outcome is Outcome.NOT_CREATED
-        if on_its_word and self._may_be_ours(connection, event) and (there := _still_there(till, event.pos_id)):
+        if (
+            on_its_word
+            and self._may_be_ours(connection, event)
+            and (there := _still_there(till, event.pos_id))
+        ):
             error = error.model_copy(update={"outcome": Outcome.CREATED, "pos_order": there})
         return event.model_copy(update={"error": error})
 
@@ -158,17 +174,24 @@ class Receiver:
         if not event.event_id:
             return True
         once = _REMEMBER[db.dialect.name]
-        return db.execute(once, {"connection": connection, "event_id": _key(event), "at": now}).rowcount == 1
+        return (
+            db.execute(
+                once, {"connection": connection, "event_id": _key(event), "at": now}
+            ).rowcount
+            == 1
+        )
 
     def _take(
         self, db: Connection, connection: str, till: OutboxTill, event: WebhookEvent, now: float
-    ) -> Sequence[Told]:
+    ) -> Sequence[HookCall]:
         """Write what comes of an event; return the hooks to be called."""
         match event:
             case OrderChanged(pos_order=PosOrder() as there):
                 return self._orders.seen(db, connection, there, now, event.reference)
             case OrderRefused():
-                return self._orders.refused(db, connection, event.pos_id, event.reference, event.error, now)
+                return self._orders.refused(
+                    db, connection, event.pos_id, event.reference, event.error, now
+                )
             case MenuChanged():
                 place = self._store.place(db, connection)
                 if place["import_at"] is None or place["importer"]:  # a burst is one change
@@ -178,8 +201,12 @@ class Receiver:
                 self._store.place(db, connection)
                 self._store.set_place(db, connection, {"check_at": now})
             case AuthorisationRevoked() if not self._is_older(db, connection, event):
-                gone = PermissionsError("the store has taken its authorisation back", reason="withdrawn")
-                return pause_place(self._store, db, connection, till, till.stamped(gone, "parse_webhook"), now)
+                gone = PermissionsError(
+                    "the store has taken its authorisation back", reason="withdrawn"
+                )
+                return pause_place(
+                    self._store, db, connection, till, till.stamped(gone, "parse_webhook"), now
+                )
             case _:
                 pass
         return ()
@@ -187,7 +214,9 @@ class Receiver:
     def _is_older(self, db: Connection, connection: str, event: AuthorisationRevoked) -> bool:
         """Whether the store was connected again after it took back what it had granted before."""
         row = t.credentials.c
-        connected = db.scalar(select(row.connected_at).where(row.connection == connection, row.sealed != ""))
+        connected = db.scalar(
+            select(row.connected_at).where(row.connection == connection, row.sealed != "")
+        )
         return event.at is not None and connected is not None and event.at.timestamp() < connected
 
 
@@ -199,7 +228,9 @@ def forget_old(db: Connection, now: float) -> int:
 _COUNTED = {"preserve_rowcount": True}
 _REMEMBER = {
     "sqlite": sqlite.insert(t.webhooks).on_conflict_do_nothing().execution_options(**_COUNTED),
-    "postgresql": postgresql.insert(t.webhooks).on_conflict_do_nothing().execution_options(**_COUNTED),
+    "postgresql": postgresql.insert(t.webhooks)
+    .on_conflict_do_nothing()
+    .execution_options(**_COUNTED),
 }
 
 
@@ -220,7 +251,9 @@ def _unproved(claim: WebhookEvent) -> WebhookEvent:
         case OrderChanged():
             return claim.model_copy(update={"pos_order": None})
         case OrderRefused():
-            return OrderChanged(event_id=claim.event_id, at=claim.at, pos_id=claim.pos_id, reference=claim.reference)
+            return OrderChanged(
+                event_id=claim.event_id, at=claim.at, pos_id=claim.pos_id, reference=claim.reference
+            )
         case _:
             return claim
 

@@ -1,9 +1,9 @@
 """Watches the orders that the platform has, and those that are a person's problem, by whichever worker comes first.
 
-What webhooks don't tell, or tell too late, is asked for: each order on a schedule of its own (`observing.watch_again`).
-An order that the register shows no sign of is told once, a problem that nobody acts on twice. A menu that the platform
-said was changed is imported. Each of these is claimed in the store, so one worker does it; hooks are called once it is
-on disk.
+What webhooks don't tell, or tell too late, is asked for: each order on a schedule of its own
+(`observing.watch_again`). An order that the register shows no sign of is told once, a problem that
+nobody acts on twice. A menu that the platform said was changed is imported. Each of these is
+claimed in the store, so one worker does it; hooks are called once it is on disk.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from sqlalchemy import Column, ColumnElement, Connection, RowMapping, func, sele
 from tillpost.adapter.webhooks import OrderChanged, OrderRefused
 from tillpost.errors import ConfigError, PosError, RateLimitError
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.event_log import Told, decided
-from tillpost.outbox.exceptions import Busy
+from tillpost.outbox.event_log import HookCall, decided
+from tillpost.outbox.exceptions import MenuImportRunning
 from tillpost.outbox.orders.claims import HELD_BACK
 from tillpost.outbox.orders.models import OrderState, StoredOrder, stored_order
 from tillpost.outbox.orders.transitions import due_of, watch_again
-from tillpost.outbox.orders.updates import Noticing
+from tillpost.outbox.orders.updates import OrderUpdates
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
 from tillpost.outbox.webhooks.receiver import forget_old
 from tillpost.outbox.worker.processor import Processor
 
-__all__ = ["Watching"]
+__all__ = ["OrderMonitor"]
 
 log = logging.getLogger("tillpost.outbox")
 
@@ -50,18 +50,18 @@ IMPORT_AGAIN = 300.0
 
 _ORDER, _PLACE = t.orders.c, t.connections.c
 
-_Outcome: TypeAlias = tuple[Mapping[str, object], Sequence[Told]]
+_Outcome: TypeAlias = tuple[Mapping[str, object], Sequence[HookCall]]
 """A row's new values, and the hooks to be called."""
 
 
-class Watching:
-    """The watch of one worker. `chores` are for its `Tending`: how often, in seconds, and what."""
+class OrderMonitor:
+    """The watch of one worker. `chores` are for its `Maintenance`: how often, in seconds, and what."""
 
     def __init__(self, processor: Processor) -> None:
         self._processor = processor
         self._database = processor.store.database
         self._settings = processor.outbox.settings
-        self._orders = Noticing(processor.store, processor.outbox.engine, self._settings)
+        self._orders = OrderUpdates(processor.store, processor.outbox.engine, self._settings)
         self.chores: Sequence[tuple[float, Callable[[], None]]] = (
             (2.0, self.look),
             (2.0, self.tell_unseen),
@@ -75,10 +75,16 @@ class Watching:
     def look(self) -> None:
         """Ask the platforms for the orders whose time has come."""
         now, give_over_at = self._processor.clock(), time.monotonic() + SECONDS
-        free = (_ORDER.watch_at <= now, _ORDER.worker.is_(None), _ORDER.connection.not_in(HELD_BACK))
+        free = (
+            _ORDER.watch_at <= now,
+            _ORDER.worker.is_(None),
+            _ORDER.connection.not_in(HELD_BACK),
+        )
         first = select(_ORDER.connection, func.min(_ORDER.watch_at).label("at")).where(*free)
         with self._database.reading() as db:
-            waiting = db.execute(first.group_by(_ORDER.connection).order_by("at").limit(LOOKS), {"now": now}).all()
+            waiting = db.execute(
+                first.group_by(_ORDER.connection).order_by("at").limit(LOOKS), {"now": now}
+            ).all()
         for connection, at in waiting:
             if time.monotonic() < give_over_at:
                 self._look_at(_ORDER.connection == connection, _ORDER.watch_at == at)
@@ -110,11 +116,15 @@ class Watching:
             decided("look_failed", id=order_id, connection=connection, error=type(error).__name__)
             self._put_off(connection, error)
             return
-        (event,) = till.believed([OrderChanged(pos_id=pos_id, reference=order_id, pos_order=there)], {})
+        (event,) = till.believed(
+            [OrderChanged(pos_id=pos_id, reference=order_id, pos_order=there)], {}
+        )
         now = self._processor.clock()
         with self._database.writing() as db:
             if isinstance(event, OrderRefused):
-                told = self._orders.refused(db, connection, pos_id, order_id, event.error, now, "look")
+                told = self._orders.refused(
+                    db, connection, pos_id, order_id, event.error, now, "look"
+                )
             else:
                 told = self._orders.seen(db, connection, there, now, order_id, "look")
         self._processor.tell(connection, told)
@@ -138,18 +148,26 @@ class Watching:
         """Tell of orders that the register should have shown by now, after one more look."""
         give_over_at = time.monotonic() + SECONDS
         for order_id in self._come(_ORDER.expect_at):
-            if (watch_at := self._may_look(order_id)) is not None and time.monotonic() < give_over_at:
+            if (
+                watch_at := self._may_look(order_id)
+            ) is not None and time.monotonic() < give_over_at:
                 self._look_at(_ORDER.id == order_id, _ORDER.watch_at == watch_at)
             self._tell(order_id, _ORDER.expect_at, self._unseen)
 
     def _may_look(self, order_id: str) -> float | None:
         """Return when the order is to be looked at next; None when it isn't, or its connection is held back."""
-        wanted = select(_ORDER.watch_at).where(_ORDER.id == order_id, _ORDER.connection.not_in(HELD_BACK))
+        wanted = select(_ORDER.watch_at).where(
+            _ORDER.id == order_id, _ORDER.connection.not_in(HELD_BACK)
+        )
         with self._database.reading() as db:
             return db.scalar(wanted, {"now": self._processor.clock()})
 
     def _unseen(self, row: RowMapping, stored: StoredOrder, now: float) -> _Outcome:
-        if stored.state is not OrderState.RECEIVED or row["proved_at"] is not None or stored.pos_order is None:
+        if (
+            stored.state is not OrderState.RECEIVED
+            or row["proved_at"] is not None
+            or stored.pos_order is None
+        ):
             return {"expect_at": None}, ()
         facts = {"order": stored.order, "pos_order": stored.pos_order}
         return {"expect_at": None, "unseen_at": now}, (("order_unseen", facts),)
@@ -175,7 +193,10 @@ class Watching:
             return list(db.scalars(wanted.order_by(when).limit(MOST)))
 
     def _tell(
-        self, order_id: str, when: Column[Any], decide: Callable[[RowMapping, StoredOrder, float], _Outcome]
+        self,
+        order_id: str,
+        when: Column[Any],
+        decide: Callable[[RowMapping, StoredOrder, float], _Outcome],
     ) -> None:
         """Write what is decided of an order, unless another worker was faster, and tell it."""
         now = self._processor.clock()
@@ -194,7 +215,9 @@ class Watching:
     def import_changed(self) -> None:
         """Import the menus that their platforms said were changed."""
         now = self._processor.clock()
-        due = select(_PLACE.name, _PLACE.import_at).where(_PLACE.import_at <= now, _PLACE.paused == "")
+        due = select(_PLACE.name, _PLACE.import_at).where(
+            _PLACE.import_at <= now, _PLACE.paused == ""
+        )
         with self._database.reading() as db:
             rows = db.execute(due).all()
         for name, import_at in rows:
@@ -203,14 +226,22 @@ class Watching:
                 continue
             try:
                 self._processor.import_now(name)
-            except (ConfigError, PosError, Busy) as trouble:
-                log.warning("the changed menu of %s isn't imported yet: %s", name, str(trouble) or "another is at it")
+            except (ConfigError, PosError, MenuImportRunning) as trouble:
+                log.warning(
+                    "the changed menu of %s isn't imported yet: %s",
+                    name,
+                    str(trouble) or "another is at it",
+                )
             else:
                 self._moved(name, mine, None)  # unless it was changed again meanwhile
 
     def _moved(self, name: str, seen: float, to: float | None) -> bool:
         """Set when a menu is next due to be imported; return whether that was as it was seen."""
-        moved = update(t.connections).where(_PLACE.name == name, _PLACE.import_at == seen).values(import_at=to)
+        moved = (
+            update(t.connections)
+            .where(_PLACE.name == name, _PLACE.import_at == seen)
+            .values(import_at=to)
+        )
         with self._database.writing() as db:
             return db.execute(moved).rowcount == 1
 

@@ -1,10 +1,10 @@
 """The processor: takes due orders in hand, carries each as far as it goes now, and writes how it stands then.
 
-    with Processor(outbox) as processor:
-        due_at = processor.process(order_id)     # what an engine calls: Procrastinate, Celery, a loop of your own
+    with Processor(outbox) as processor: due_at = processor.process(order_id)     # what an engine
+        calls: Procrastinate, Celery, a loop of your own
 
-Threads may share one. It never sleeps through a wait: it writes when the order is due again, and tells the engine.
-`worker` is the loop that does without any other engine.
+Threads may share one. It never sleeps through a wait: it writes when the order is due again, and
+tells the engine. `worker` is the loop that does without any other engine.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from typing import Self
 
 from tillpost.errors import ConfigError, Outcome, PosError, SetupError, Transcript
 from tillpost.models.order import Draft, PosOrder, Progress
-from tillpost.outbox.connections.credentials import Vault
+from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.delivery.connection_state import tell_place
-from tillpost.outbox.delivery.runner import Ending, OutboxTill
+from tillpost.outbox.delivery.runner import OutboxTill, RunResult
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
 from tillpost.outbox.delivery.tills import Source, Tills
-from tillpost.outbox.event_log import Told, decided, error_in_short
-from tillpost.outbox.exceptions import StoreError
+from tillpost.outbox.event_log import HookCall, decided, error_in_short
+from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.menus.shared import Menus
 from tillpost.outbox.orders.claims import Claim, LeaseLostError
-from tillpost.outbox.orders.heartbeat import Life
+from tillpost.outbox.orders.heartbeat import Heartbeat
 from tillpost.outbox.orders.models import OrderState
 from tillpost.outbox.orders.problems import problem_columns
 from tillpost.outbox.orders.transitions import arrived, lower_than, refusal, told_by
@@ -50,8 +50,8 @@ AFTER_A_BUG = 10.0
 class Processor:
     """Processes the orders of an outbox. A context manager: it is a worker, alive while the block lasts.
 
-    `connections` gives a connection by its name; the TOML file and the database do by default. `hooks` are objects
-    whose hooks are called beside the plugins'. `clock` returns epoch seconds.
+    `connections` gives a connection by its name; the TOML file and the database do by default.
+    `hooks` are objects whose hooks are called beside the plugins'. `clock` returns epoch seconds.
     """
 
     def __init__(
@@ -66,25 +66,30 @@ class Processor:
         self.clock = clock
         self.store = outbox.store
         self._hooks = tuple(hooks)
-        known = connections or FromFileAndDatabase(Vault(self.store.database), outbox.config, lambda: self._life.worker)
+        known = connections or FromFileAndDatabase(
+            CredentialStore(self.store.database), outbox.config, lambda: self._life.worker
+        )
         self.tills = Tills(known, outbox.settings, self._hooks)
         self.menus = Menus(self.store, clock)
-        self._life = Life(self.store, outbox.settings.lease, clock)
+        self._life = Heartbeat(self.store, outbox.settings.lease, clock)
         self._lock = threading.Lock()
-        self._in_hand: set[tuple[str, int]] = set()
+        self._in_flight: set[tuple[str, int]] = set()
         self._unsure = False
         self._alone = False
         self._takes_more = True
         self._unfinished: list[tuple[Claim, float, int]] = []
 
     def __enter__(self) -> Self:
-        """Make the database ready, and enlist as a worker. Raises `StoreError`."""
+        """Make the database ready, and enlist as a worker. Raises `DatabaseError`."""
         self.outbox.prepare()
         self._life.__enter__()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """Retire, and close the connections."""
         self.take_no_more()
@@ -92,17 +97,18 @@ class Processor:
         self.tills.close()
 
     @property
-    def in_hand(self) -> int:
+    def in_flight(self) -> int:
         """How many orders are in hand here now."""
-        return len(self._in_hand)
+        return len(self._in_flight)
 
     # ------------------------------------------------------------------ for engines
 
     def process(self, order_id: str) -> float | None:
         """Do what is due for an order, after those of its connection that fell due before it.
 
-        Returns when it is due again, in epoch seconds; None when nothing is to be done for it by itself. Whatever
-        happens to the order is in the store, so nothing is raised for it. Raises `StoreError` when the store fails.
+        Returns when it is due again, in epoch seconds; None when nothing is to be done for it by
+        itself. Whatever happens to the order is in the store, so nothing is raised for it. Raises
+        `DatabaseError` when the store fails.
         """
         while True:
             stands = self.store.standing(order_id)
@@ -120,14 +126,15 @@ class Processor:
     def claim(self, most: int, connection: str = "") -> list[Claim]:
         """Take up to `most` due orders in hand, of all connections or of one. Each has to be handed to `handle`.
 
-        None are taken while an order runs alone, and no others while one waits to. Raises `StoreError`.
+        None are taken while an order runs alone, and no others while one waits to. Raises
+        `DatabaseError`.
         """
         now, taken = self.clock(), list[Claim]()
         with self._lock:
             if self._alone or not self._takes_more:
                 return taken
             alone = self.store.deadly_due(now)
-            if alone and self._in_hand:
+            if alone and self._in_flight:
                 return taken
             due = sorted((at, name) for name, at in self.store.waiting().items() if at <= now)
             for _, name in due:
@@ -135,13 +142,15 @@ class Processor:
                 if room > 0 and connection in ("", name):
                     limit = self.tills.options(name).concurrency
                     try:
-                        taken += self.store.claim(name, self._life.worker, now, limit=limit, most=room, alone=alone)
-                    except StoreError:
+                        taken += self.store.claim(
+                            name, self._life.worker, now, limit=limit, most=room, alone=alone
+                        )
+                    except DatabaseError:
                         self._unsure = True
                         if not taken:
                             raise
                         break
-            self._in_hand |= {(claim.order.id, claim.fence) for claim in taken}
+            self._in_flight |= {(claim.order.id, claim.fence) for claim in taken}
             self._alone = alone and bool(taken)
         return taken
 
@@ -157,10 +166,11 @@ class Processor:
         try:
             self._handle(claim)
         except LeaseLostError:
-            # A worker whose sign of life was late may still be the holder, and then nobody else would free the order.
+            # A worker whose sign of life was late may still be the holder, and then nobody else
+            # would free the order.
             log.warning("order %s is somebody else's by now, or may soon be", claim.order.id)
             self._unfinished.append((claim, NO_ROOM, 0))
-        except StoreError as trouble:
+        except DatabaseError as trouble:
             log.error("order %s: %s", claim.order.id, trouble)
             self._unfinished.append((claim, AFTER_A_BUG, 0))  # the store's fault, not the order's
         except Exception:
@@ -168,21 +178,21 @@ class Processor:
             self._unfinished.append((claim, AFTER_A_BUG, 1))
         finally:
             with self._lock:
-                self._in_hand.discard((claim.order.id, claim.fence))
+                self._in_flight.discard((claim.order.id, claim.fence))
                 self._alone = False
-            self.lay_down_unfinished()
+            self.release_unfinished()
 
-    def lay_down_unfinished(self) -> None:
+    def release_unfinished(self) -> None:
         """Free orders that couldn't be laid down, or were taken in hand unheard, once the store works again."""
         while True:
             try:
-                claim, rest, deaths = self._unfinished.pop()
+                claim, rest, crash_count = self._unfinished.pop()
             except IndexError:  # another thread was quicker
                 break
             try:
-                self.store.free(claim, self.clock(), rest=rest, deaths=deaths)
-            except StoreError:
-                self._unfinished.append((claim, rest, deaths))
+                self.store.free(claim, self.clock(), rest=rest, crash_count=crash_count)
+            except DatabaseError:
+                self._unfinished.append((claim, rest, crash_count))
                 return
         if self._unsure:
             self._free_unheard()
@@ -191,8 +201,10 @@ class Processor:
         """Free orders whose claim the store has, although it failed before it could say so."""
         with self._lock:
             try:
-                self.store.free_others(self._life.worker, {order_id for order_id, _ in self._in_hand}, self.clock())
-            except StoreError:
+                self.store.free_others(
+                    self._life.worker, {order_id for order_id, _ in self._in_flight}, self.clock()
+                )
+            except DatabaseError:
                 return
             self._unsure = False
 
@@ -210,9 +222,16 @@ class Processor:
         try:
             found = self.tills[claim.connection].find(claim.order)
         except (ConfigError, PosError) as trouble:
-            decided("look_failed", id=claim.order.id, connection=claim.connection, error=type(trouble).__name__)
+            decided(
+                "look_failed",
+                id=claim.order.id,
+                connection=claim.connection,
+                error=type(trouble).__name__,
+            )
             return None
-        return PosOrder(id=found.id, reference=claim.order.id) if isinstance(found, Draft) else found
+        return (
+            PosOrder(id=found.id, reference=claim.order.id) if isinstance(found, Draft) else found
+        )
 
     def withdraw(self, claim: Claim, pos_order: PosOrder) -> bool:
         """Withdraw an order in hand at the platform; return whether it says that it is gone."""
@@ -236,7 +255,7 @@ class Processor:
         except ConfigError:
             return False
 
-    def tell(self, connection: str, told: Iterable[Told]) -> None:
+    def tell(self, connection: str, told: Iterable[HookCall]) -> None:
         """Call the plugins' hooks, and those that were handed in."""
         hooks = Hooks(connection, self._hooks)
         for hook, facts in told:
@@ -250,12 +269,14 @@ class Processor:
         except ConfigError as wrong:
             self._finish(claim, _unconnected(claim, wrong), None)
             return
-        shelf = till.shelf
-        if shelf.imported_at < claim.menu_at:  # while it's the other way, this worker's import is being kept
-            self.menus.refresh(claim.connection, shelf)
+        menu_cache = till.menu_cache
+        if (
+            menu_cache.imported_at < claim.menu_at
+        ):  # while it's the other way, this worker's import is being kept
+            self.menus.refresh(claim.connection, menu_cache)
         self._finish(claim, till.handle(claim, self, self.clock), till)
 
-    def _finish(self, claim: Claim, ending: Ending, till: OutboxTill | None) -> None:
+    def _finish(self, claim: Claim, ending: RunResult, till: OutboxTill | None) -> None:
         now = self.clock()
         due_at = None if ending.rest is None else now + ending.rest
         if ending.pause:
@@ -268,22 +289,28 @@ class Processor:
             "error": ending.error.model_dump_json() if ending.error else None,
             "ticket": ending.ticket.model_dump_json() if ending.ticket else None,
             "worker": None,
-            "deaths": 0,
-            **problem_columns(ending.state, ending.waits_for, now, self.outbox.settings.escalate_after),
+            "crash_count": 0,
+            **problem_columns(
+                ending.state, ending.waits_for, now, self.outbox.settings.escalate_after
+            ),
         }
-        if not ending.pause:  # an order that waits for the store to be connected again keeps its turn
+        if (
+            not ending.pause
+        ):  # an order that waits for the store to be connected again keeps its turn
             changes["due_at"] = due_at
         if there := ending.pos_order:
             changes["pos_order"] = there.model_dump_json()
             changes |= arrived(there, claim.order, ending.state, now, self.outbox.settings)
         if ending.to_ask and due_at:
             changes["begin_at"] = due_at
-        told: Sequence[Told] = ()
+        told: Sequence[HookCall] = ()
         with self.store.keeping(claim, ending.happened, now, **changes) as db:
             if there and (further := told_by(there)) is not Progress.NEW:
                 self.store.move_on(db, claim.order.id, lower_than(further), further)
             if till:
-                told = tell_place(self.store, db, claim.connection, till, ending, now, self.outbox.settings)
+                told = tell_place(
+                    self.store, db, claim.connection, till, ending, now, self.outbox.settings
+                )
             paused = ending.pause and bool(self.store.place(db, claim.connection)["paused"])
             if due_at is not None and not paused:
                 self.outbox.engine.wake(db, claim.order.id, due_at)
@@ -292,7 +319,8 @@ class Processor:
         for hook, facts in (*ending.announced, *refusal(claim.order, ending.state, there), *told):
             tell(hook, facts)
 
-    # ------------------------------------------------------------------ what a handling needs: see `Hands`
+    # ------------------------------------------------------------------ what a handling needs: see
+    # `Hands`
 
     def keep(self, claim: Claim, happened: Sequence[tuple[Event, Transcript | None]]) -> None:
         """Write events of an order in hand."""
@@ -308,28 +336,35 @@ class Processor:
         """Import the connection's menu, once for all workers."""
         till = self.tills[claim.connection]
         return _logged(
-            claim.connection, self.menus.importing(claim.connection, claim.worker, till.shelf, till.import_once)
+            claim.connection,
+            self.menus.importing(claim.connection, claim.worker, till.menu_cache, till.import_once),
         )
 
     def import_now(self, connection: str) -> MenuImport:
         """Import a connection's menu now, however young the last one is.
 
-        Raises `ConfigError`, the platform's `PosError`, or `Busy` when another worker is importing it.
+        Raises `ConfigError`, the platform's `PosError`, or `MenuImportRunning` when another worker
+        is importing it.
         """
         till = self.tills[connection]
-        return _logged(connection, self.menus.importing(connection, self._life.worker, till.shelf, till.import_menu))
+        return _logged(
+            connection,
+            self.menus.importing(connection, self._life.worker, till.menu_cache, till.import_menu),
+        )
 
 
-def _unconnected(claim: Claim, wrong: ConfigError) -> Ending:
+def _unconnected(claim: Claim, wrong: ConfigError) -> RunResult:
     error: PosError = SetupError(str(wrong))
     error.operation, error.title = "connect", claim.connection
     error.outcome = Outcome.UNKNOWN if claim.events else Outcome.NOT_CREATED
     record = error.record()
-    told: Sequence[tuple[str, Mapping[str, object]]] = [("order_failed", {"order": claim.order, "error": error})]
-    return Ending(OrderState.ERROR, error=record, announced=told)
+    told: Sequence[tuple[str, Mapping[str, object]]] = [
+        ("order_failed", {"order": claim.order, "error": error})
+    ]
+    return RunResult(OrderState.ERROR, error=record, announced=told)
 
 
-def _log(claim: Claim, ending: Ending, told: Sequence[Told]) -> None:
+def _log(claim: Claim, ending: RunResult, told: Sequence[HookCall]) -> None:
     for event, _ in told:
         decided(event, connection=claim.connection)
     decided(

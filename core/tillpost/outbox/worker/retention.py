@@ -34,7 +34,9 @@ def erase(outbox: Outbox, days: float) -> int:
     outbox.prepare()
     old = (*_OVER, _ORDER.added_at < time.time() - days * 86_400, _ORDER.content.is_not(None))
     with outbox.database.writing() as db:
-        return db.execute(update(t.orders).where(*old).values(content=None, customer="", code="")).rowcount
+        return db.execute(
+            update(t.orders).where(*old).values(content=None, customer="", code="")
+        ).rowcount
 
 
 def prune(outbox: Outbox, days: float) -> int:

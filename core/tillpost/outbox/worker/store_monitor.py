@@ -1,14 +1,15 @@
 """Looks at each store now and then, by whichever worker comes first, and tells when it begins or ceases to take orders.
 
-Every connection is checked every `check_every` seconds from the time when it is first known here, and at once when its
-row's `check_at` says so: an order was refused since the store is closed, a webhook came, the store was connected again.
-Checks run in threads of their own, so that a platform which doesn't answer holds up nobody's orders. A paused
-connection isn't checked (nobody is let in), nor one whose platform has asked for patience.
+Every connection is checked every `check_every` seconds from the time when it is first known here,
+and at once when its row's `check_at` says so: an order was refused since the store is closed, a
+webhook came, the store was connected again. Checks run in threads of their own, so that a platform
+which doesn't answer holds up nobody's orders. A paused connection isn't checked (nobody is let in),
+nor one whose platform has asked for patience.
 
-What a check finds stands in the connection's row, where `opening` reads it. If the platform doesn't let us in, the
-connection is paused, as an order would have paused it: a checkout that is told so sends no order that could. For the
-same reason a check that is answered ends an outage for which no order is left to try; it never begins one, since orders
-may pass where a check fails.
+What a check finds stands in the connection's row, where `opening` reads it. If the platform doesn't
+let us in, the connection is paused, as an order would have paused it: a checkout that is told so
+sends no order that could. For the same reason a check that is answered ends an outage for which no
+order is left to try; it never begins one, since orders may pass where a check fails.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from tillpost.models.availability import Availability, Reason
 from tillpost.outbox.connections.availability import COLUMNS, Seen, availability_of, seen_now
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.delivery.connection_state import tell_place
-from tillpost.outbox.delivery.runner import Ending, Look
-from tillpost.outbox.event_log import Told, decided
-from tillpost.outbox.exceptions import StoreError
+from tillpost.outbox.delivery.runner import Look, RunResult
+from tillpost.outbox.event_log import HookCall, decided
+from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.orders.models import OrderState
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
-from tillpost.outbox.thread_pool import Crew
+from tillpost.outbox.thread_pool import DaemonThreadPool
 from tillpost.outbox.worker.processor import Processor
 
 __all__ = ["Checks"]
@@ -58,7 +59,7 @@ class Checks:
         self._processor = processor
         self._store = processor.store
         self._every = processor.outbox.settings.check_every
-        self._crew = Crew(AT_ONCE, "tillpost-check")
+        self._crew = DaemonThreadPool(AT_ONCE, "tillpost-check")
 
     # ------------------------------------------------------------------ chores
 
@@ -74,7 +75,9 @@ class Checks:
         with self._store.database.writing() as db:
             for name in sorted(strangers):
                 self._store.place(db, name)
-            db.execute(update(t.connections).where(_PLACE.check_at == 0).values(check_at=now + self._every))
+            db.execute(
+                update(t.connections).where(_PLACE.check_at == 0).values(check_at=now + self._every)
+            )
 
     def begin(self) -> None:
         """Begin the checks that are due, as far as there are threads for them."""
@@ -100,18 +103,25 @@ class Checks:
     # ------------------------------------------------------------------ one store
 
     def look(self, name: str) -> None:
-        """Check a store now, and keep what was seen. Raises `StoreError`."""
+        """Check a store now, and keep what was seen. Raises `DatabaseError`."""
         till, looked = None, Look(Readiness(findings=()))
         try:
             till = self._processor.tills[name]
             looked = till.look()
         except ConfigError as wrong:
-            unmade = Finding.of("connection", False, str(wrong), Actor.DEVELOPER, Reason.UNCONNECTED)
+            unmade = Finding.of(
+                "connection", False, str(wrong), Actor.DEVELOPER, Reason.UNCONNECTED
+            )
             looked = Look(Readiness(findings=(unmade,)))
-        now, told = self._processor.clock(), list[Told]()
+        now, told = self._processor.clock(), list[HookCall]()
         with self._store.database.writing() as db:
             place = self._store.place(db, name)
-            reached = select(_PLACE.reached_at).where(_PLACE.name != name).order_by(_PLACE.reached_at.desc()).limit(1)
+            reached = (
+                select(_PLACE.reached_at)
+                .where(_PLACE.name != name)
+                .order_by(_PLACE.reached_at.desc())
+                .limit(1)
+            )
             seen = seen_now(looked.readiness, Seen.of(place), now, db.scalar(reached) or 0.0)
             away = seen.stop is not None and seen.stop.stops in _AWAY
             values: dict[str, object] = {"readiness": seen.model_dump_json()}
@@ -120,23 +130,27 @@ class Checks:
                 values["check_at"] = min(place["check_at"] or soon, soon)
             if till:
                 values["reached_at" if seen.unreached_since is None else "unreached_at"] = now
-                nobody_tries = place["opened_at"] is not None and not db.scalar(select(_to_try(name, now)))
+                nobody_tries = place["opened_at"] is not None and not db.scalar(
+                    select(_to_try(name, now))
+                )
                 refused = looked.refused.record() if looked.refused else None
-                ending = Ending(
+                ending = RunResult(
                     OrderState.DUE,
                     answered=nobody_tries and not away,
                     hold=looked.hold,
                     pause=refused is not None,
                     error=refused,
                 )
-                told += tell_place(self._store, db, name, till, ending, now, self._processor.outbox.settings)
+                told += tell_place(
+                    self._store, db, name, till, ending, now, self._processor.outbox.settings
+                )
             self._store.set_place(db, name, values)
         self._announce(name, told)
 
     def _look(self, name: str) -> None:
         try:
             self.look(name)
-        except StoreError as trouble:
+        except DatabaseError as trouble:
             log.warning("the check of %s: %s", name, trouble)
         except Exception:
             log.exception("the check of %s broke down", name)
@@ -151,12 +165,16 @@ class Checks:
             _PLACE.paused == "",
             _PLACE.not_before <= now,
         )
-        wanted = select(_PLACE.name, _PLACE.check_at).where(*due).order_by(_PLACE.check_at).limit(most)
+        wanted = (
+            select(_PLACE.name, _PLACE.check_at).where(*due).order_by(_PLACE.check_at).limit(most)
+        )
         with self._store.database.reading() as db:
             found = list(db.execute(wanted))
         for name, check_at in found:
             with self._store.database.writing() as db:
-                taken = update(t.connections).where(_PLACE.name == name, _PLACE.check_at == check_at)
+                taken = update(t.connections).where(
+                    _PLACE.name == name, _PLACE.check_at == check_at
+                )
                 if db.execute(taken.values(check_at=now + self._every)).rowcount == 1:
                     mine.append(name)
         return mine
@@ -167,13 +185,19 @@ class Checks:
             changed = _changed(place, now)
             if changed is None:
                 return
-            self._store.set_place(db, name, {"takes_orders": changed.takes_orders, "takes_since": changed.since or now})
+            self._store.set_place(
+                db,
+                name,
+                {"takes_orders": changed.takes_orders, "takes_since": changed.since or now},
+            )
         if place["takes_orders"] is None and changed.takes_orders:
             return  # as everybody took it to be
         facts = {"takes_orders": changed.takes_orders, "why": changed.reason.value}
         self._announce(name, [("store_availability_changed", {"availability": changed})], facts)
 
-    def _announce(self, name: str, told: Sequence[Told], facts: Mapping[str, object] | None = None) -> None:
+    def _announce(
+        self, name: str, told: Sequence[HookCall], facts: Mapping[str, object] | None = None
+    ) -> None:
         for hook, _ in told:
             decided(hook, connection=name, **(facts or {}))
         self._processor.tell(name, told)

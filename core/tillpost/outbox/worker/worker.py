@@ -1,7 +1,7 @@
 """The embedded engine: one process that looks into the store, takes what is due, and handles it in threads.
 
-`Worker.run` ends when it is told to stop (orders in hand are carried as far as they go, for at most `GRACE` seconds)
-or, with `until_idle`, when nothing is left that would become due by itself soon.
+`Worker.run` ends when it is told to stop (orders in hand are carried as far as they go, for at most
+`GRACE` seconds) or, with `until_idle`, when nothing is left that would become due by itself soon.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from functools import partial
 from typing import Protocol, runtime_checkable
 
 from tillpost.outbox.engine import Engine
-from tillpost.outbox.exceptions import StoreError
-from tillpost.outbox.thread_pool import Crew
-from tillpost.outbox.worker.maintenance import Tending
+from tillpost.outbox.exceptions import DatabaseError
+from tillpost.outbox.thread_pool import DaemonThreadPool
+from tillpost.outbox.worker.maintenance import Maintenance
 from tillpost.outbox.worker.processor import Processor
 
 __all__ = ["OwnWorkers", "Runs", "Worker", "worker_for"]
@@ -65,7 +65,7 @@ class Worker:
         self._processor = processor
         self._threads = processor.outbox.settings.threads
         self._stopped = False  # and no Event, whose lock a signal handler could find held by the thread that it is in
-        self._tending = Tending(processor)
+        self._tending = Maintenance(processor)
 
     def stop(self) -> None:
         """Ask the worker to stop. Safe in a signal handler and from any thread."""
@@ -73,7 +73,7 @@ class Worker:
 
     def run(self, *, until_idle: bool = False) -> None:
         """Work until stopped, or until idle. Store failures are logged and waited out."""
-        crew = Crew(self._threads, "tillpost-order")
+        crew = DaemonThreadPool(self._threads, "tillpost-order")
         try:
             while not self._stopped:
                 try:
@@ -81,7 +81,7 @@ class Worker:
                     claims = self._processor.claim(crew.spare) if crew.spare > 0 else []
                     if until_idle and not claims and not crew.busy and self._tending.idle():
                         return
-                except StoreError as trouble:
+                except DatabaseError as trouble:
                     log.warning("%s", trouble)
                     time.sleep(STORE_AGAIN)
                     continue
@@ -94,7 +94,7 @@ class Worker:
             crew.dismiss()
             self._tending.close()
 
-    def _pause(self, crew: Crew) -> None:
+    def _pause(self, crew: DaemonThreadPool) -> None:
         """Wait until something is in hand no more, or for a moment."""
         if crew.spare <= 0:
             crew.wait(LOOK_EVERY, for_one=True)

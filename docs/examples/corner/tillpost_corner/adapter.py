@@ -8,14 +8,42 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 
-from tillpost.adapter import MenuError, Order, OrderError, PermissionsError, PosOrder, RegisterOfflineError, StoreClosedError
-from tillpost.adapter import Adapter, AdapterSettings, Attempt, Found, Problem, Row
-from tillpost.adapter import Reason
-from tillpost.adapter import Effect, Exchange, Request, Response, ask, reading, to_body
-from tillpost.adapter import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Variation
-from tillpost.adapter import Delivery, DineIn, PosState, Progress
-from tillpost.adapter import Finding, Readiness
-from tillpost.adapter import Actor
+from tillpost.adapter import (
+    Actor,
+    Adapter,
+    AdapterSettings,
+    Attempt,
+    Delivery,
+    DineIn,
+    Effect,
+    Exchange,
+    Finding,
+    Found,
+    GroupUse,
+    Item,
+    Menu,
+    MenuError,
+    ModifierGroup,
+    ModifierOption,
+    Order,
+    OrderError,
+    PermissionsError,
+    PosOrder,
+    PosState,
+    Problem,
+    Progress,
+    Readiness,
+    Reason,
+    RegisterOfflineError,
+    Request,
+    Response,
+    Row,
+    StoreClosedError,
+    Variation,
+    ask,
+    reading,
+    to_body,
+)
 
 
 class CornerSettings(AdapterSettings):

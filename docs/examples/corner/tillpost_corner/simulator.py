@@ -8,7 +8,17 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from tillpost.simulator import Answer, Call, FaultPlan, Ledger, LedgerEntry, LedgerLine, Route, Simulator, action
+from tillpost.simulator import (
+    Answer,
+    Call,
+    FaultPlan,
+    Ledger,
+    LedgerEntry,
+    LedgerLine,
+    Route,
+    Simulator,
+    action,
+)
 
 TOKEN = "not-a-real-corner-token"
 SHOP = "shop-1"

@@ -33,15 +33,22 @@ def test_a_store_that_isnt_ready_is_told_whose_move_it_is(tillpost: Command, sto
     assert program.json["ok"] is False
 
 
-def test_a_store_on_whose_menu_every_item_is_under_two_taxes_isnt_ready(tillpost: Command, store: Store) -> None:
+def test_a_store_on_whose_menu_every_item_is_under_two_taxes_isnt_ready(
+    tillpost: Command, store: Store
+) -> None:
     store.simulator.add_tax("Weekend surcharge", "10")
     assert tillpost("check").code == 0  # which looks at no menu
-    people, program = tillpost("check", "--import-menu"), tillpost("check", "--import-menu", "--json")
+    people, program = (
+        tillpost("check", "--import-menu"),
+        tillpost("check", "--import-menu", "--json"),
+    )
     assert people.code == program.code == 1
     assert "Not ready for orders" in people.out
     (menu,) = (finding for finding in program.json["findings"] if finding["what"] == "menu")
     assert (menu["ok"], menu["actor"]) == (False, "store")
-    assert menu["text"].startswith("Nothing on the menu can be ordered; faults in its setup: GST, Weekend surcharge")
+    assert menu["text"].startswith(
+        "Nothing on the menu can be ordered; faults in its setup: GST, Weekend surcharge"
+    )
 
 
 def test_a_platform_that_is_down_is_told_too(tillpost: Command, store: Store) -> None:
@@ -53,7 +60,11 @@ def test_a_platform_that_is_down_is_told_too(tillpost: Command, store: Store) ->
 
 def test_adapters_are_listed_with_their_package_version_and_capabilities(tillpost: Command) -> None:
     assert "import_menu" in tillpost("adapters").out
-    (square,) = (one for one in tillpost("adapters", "--json").json["adapters"] if one["platform"] == "square")
+    (square,) = (
+        one
+        for one in tillpost("adapters", "--json").json["adapters"]
+        if one["platform"] == "square"
+    )
     assert (square["title"], square["package"]) == ("Square", "tillpost")
     assert {"submit", "finish", "find"} <= set(square["capabilities"])
     assert square["simulator"]
@@ -99,12 +110,19 @@ def with_plugin(folder: Path, source: str, *arguments: str) -> subprocess.Comple
     (folder / "extra_plugin.py").write_text(source)
     information = folder / "extra_plugin-1.2.dist-info"
     information.mkdir()
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: extra-plugin\nVersion: 1.2\n")
+    (information / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: extra-plugin\nVersion: 1.2\n"
+    )
     (information / "entry_points.txt").write_text("[tillpost]\nextra = extra_plugin\n")
     path = os.pathsep.join(part for part in (str(folder), os.environ.get("PYTHONPATH")) if part)
     command = [sys.executable, "-c", "from tillpost.cli import main; main()", *arguments]
     return subprocess.run(
-        command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, timeout=60, check=False
+        command,
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -122,7 +140,9 @@ def test_a_plugin_that_cant_be_loaded_is_reported_by_name_and_stops_nothing(fold
 
 
 @pytest.mark.parametrize("source", [RAISES, BAD_COMMAND])
-def test_a_plugin_whose_commands_fail_costs_one_line_and_no_other_command(source: str, folder: Path) -> None:
+def test_a_plugin_whose_commands_fail_costs_one_line_and_no_other_command(
+    source: str, folder: Path
+) -> None:
     ended = with_plugin(folder, source, "--version")
     assert ended.returncode == 0
     assert ended.stdout.startswith("tillpost 0.")

@@ -24,7 +24,11 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     with serve_in_thread(SquareSimulator()) as running:
         app = running.simulator.application()
         monkeypatch.setenv("SQUARE_SECRET", app["client_secret"])
-        named = [f"client_id={app['client_id']}", "client_secret=env:SQUARE_SECRET", f"base_url={running.url}"]
+        named = [
+            f"client_id={app['client_id']}",
+            "client_secret=env:SQUARE_SECRET",
+            f"base_url={running.url}",
+        ]
         options = [part for one in named for part in ("--set", one)]
         back = ["--redirect-uri", "https://shop.example/back", "--no-browser"]
         yield ["connect", "square", "--name", "cafe-42", *options, *back]

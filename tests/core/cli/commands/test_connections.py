@@ -58,7 +58,11 @@ def application(running: Running[SquareSimulator], monkeypatch: pytest.MonkeyPat
     """The options that name the application; its secret is in the environment."""
     app = running.simulator.settings
     monkeypatch.setenv("SQUARE_SECRET", app.client_secret)
-    named = [f"client_id={app.client_id}", "client_secret=env:SQUARE_SECRET", f"base_url={running.url}"]
+    named = [
+        f"client_id={app.client_id}",
+        "client_secret=env:SQUARE_SECRET",
+        f"base_url={running.url}",
+    ]
     return [part for one in named for part in ("--set", one)]
 
 
@@ -78,7 +82,9 @@ def waiting(options: list[str], url: str) -> tuple[subprocess.Popen[str], str]:
     """Start `tillpost connect` in a process of its own; return it with the provider's page, once it says that."""
     command = [*COMMAND, "connect", "square", "--name", "cafe-42", "--set", "location_id=L-CAFE"]
     more = ["--redirect-uri", url, "--no-browser", "--wait", "30"]
-    running = subprocess.Popen([*command, *options, *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(
+        [*command, *options, *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     assert running.stderr is not None
     while not (found := re.search(r"http://\S+/oauth2/authorize\S+", running.stderr.readline())):
         assert running.poll() is None
@@ -89,11 +95,16 @@ def waiting(options: list[str], url: str) -> tuple[subprocess.Popen[str], str]:
 
 
 def test_the_page_opens_in_the_browser_and_the_code_is_caught_on_this_machine(
-    square: Running[SquareSimulator], folder: Path, monkeypatch: pytest.MonkeyPatch, tillpost: Command
+    square: Running[SquareSimulator],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tillpost: Command,
 ) -> None:
     """The browser is a program of its own that follows where it is sent, as the BROWSER variable names one."""
     browser = folder / "browser.py"
-    browser.write_text("import sys, httpx\nprint(httpx.get(sys.argv[1], follow_redirects=True).text)\n")
+    browser.write_text(
+        "import sys, httpx\nprint(httpx.get(sys.argv[1], follow_redirects=True).text)\n"
+    )
     options = application(square, monkeypatch)
     ran = subprocess.run(
         [
@@ -125,7 +136,12 @@ def test_the_page_opens_in_the_browser_and_the_code_is_caught_on_this_machine(
     assert "ORDERS_WRITE" in told["scopes"]
     assert told["expires_at"]
     (state,) = tillpost("connections", "--json").json["connections"]
-    assert (state["name"], state["of"], state["healthy"], state["renews"]) == ("cafe-42", "database", True, True)
+    assert (state["name"], state["of"], state["healthy"], state["renews"]) == (
+        "cafe-42",
+        "database",
+        True,
+        True,
+    )
     for secret in secrets_of(square):
         assert secret not in on_disk(folder)
         assert secret not in f"{ran.stdout}{ran.stderr}".encode()
@@ -136,7 +152,15 @@ def test_a_code_can_be_pasted_where_the_provider_wants_an_https_address(
 ) -> None:
     code = square.simulator.new_authorisation_code()
     options = application(square, monkeypatch)
-    arguments = ("connect", "square", "--name", "cafe-42", "--redirect-uri", "https://shop.example/back", *options)
+    arguments = (
+        "connect",
+        "square",
+        "--name",
+        "cafe-42",
+        "--redirect-uri",
+        "https://shop.example/back",
+        *options,
+    )
     ran = tillpost(*arguments, "--no-browser", input=f"{code}\n1\n")
     assert ran.code == 0, ran.err
     assert "cafe-42 is connected." in ran.out
@@ -154,8 +178,18 @@ def test_a_pasted_address_with_another_state_is_refused_and_nothing_is_kept(
 ) -> None:
     code = square.simulator.new_authorisation_code()
     options = application(square, monkeypatch)
-    arguments = ("connect", "square", "--name", "cafe-42", "--redirect-uri", "https://shop.example/back", *options)
-    ran = tillpost(*arguments, "--no-browser", input=f"https://shop.example/back?code={code}&state=planted\n")
+    arguments = (
+        "connect",
+        "square",
+        "--name",
+        "cafe-42",
+        "--redirect-uri",
+        "https://shop.example/back",
+        *options,
+    )
+    ran = tillpost(
+        *arguments, "--no-browser", input=f"https://shop.example/back?code={code}&state=planted\n"
+    )
     assert ran.code == 2
     assert "doesn't carry the state that went out" in ran.err
     assert tillpost("connections", "--json").json["connections"] == []
@@ -182,7 +216,14 @@ def test_nobody_who_agrees_in_time_is_told_in_one_line(
     square: Running[SquareSimulator], monkeypatch: pytest.MonkeyPatch, tillpost: Command
 ) -> None:
     url = square.simulator.settings.redirect_url
-    options = [*application(square, monkeypatch), "--redirect-uri", url, "--no-browser", "--wait", "1"]
+    options = [
+        *application(square, monkeypatch),
+        "--redirect-uri",
+        url,
+        "--no-browser",
+        "--wait",
+        "1",
+    ]
     ended = tillpost("connect", "square", "--name", "cafe-42", *options)
     assert ended.code == 2
     assert ended.err.endswith("tillpost: nobody agreed within 1 seconds\n")
@@ -203,14 +244,30 @@ def test_an_admin_who_refuses_is_told_in_one_line(
 def test_kountas_company_site_and_payment_method_are_chosen_from_what_the_token_sees(
     folder: Path, monkeypatch: pytest.MonkeyPatch, tillpost: Command
 ) -> None:
-    with serve_in_thread(KountaSimulator(KountaSettings(redirect_uri="https://shop.example/back"))) as kounta:
+    with serve_in_thread(
+        KountaSimulator(KountaSettings(redirect_uri="https://shop.example/back"))
+    ) as kounta:
         app = kounta.simulator.settings
         monkeypatch.setenv("KOUNTA_SECRET", app.client_secret)
-        named = [f"client_id={app.client_id}", "client_secret=env:KOUNTA_SECRET", f"base_url={kounta.url}"]
+        named = [
+            f"client_id={app.client_id}",
+            "client_secret=env:KOUNTA_SECRET",
+            f"base_url={kounta.url}",
+        ]
         options = [part for one in named for part in ("--set", one)]
         code = kounta.simulator.new_authorisation_code()
-        arguments = ("connect", "kounta", "--name", "cafe-7", "--redirect-uri", app.redirect_uri, "--no-browser")
-        ran = tillpost(*arguments, *options, input=f"{code}\n{app.site_id}\n{app.payment_method_id}\n")
+        arguments = (
+            "connect",
+            "kounta",
+            "--name",
+            "cafe-7",
+            "--redirect-uri",
+            app.redirect_uri,
+            "--no-browser",
+        )
+        ran = tillpost(
+            *arguments, *options, input=f"{code}\n{app.site_id}\n{app.payment_method_id}\n"
+        )
         assert ran.code == 0, ran.err
         assert str(app.site_id) in ran.out
         (state,) = tillpost("connections", "--json").json["connections"]
@@ -223,16 +280,31 @@ def test_a_generic_pos_is_connected_with_a_token_and_a_key_that_arent_on_the_com
     with serve_in_thread(GenericSimulator()) as pos:
         settings = pos.settings
         monkeypatch.setenv("POS_KEY", settings["signing_key"])
-        base = ("connect", "generic", "--name", "corner", "--set", f"base_url={pos.url}", "--set", "allow_private=true")
+        base = (
+            "connect",
+            "generic",
+            "--name",
+            "corner",
+            "--set",
+            f"base_url={pos.url}",
+            "--set",
+            "allow_private=true",
+        )
         refused = tillpost(*base, "--set", "signing_key=clear", input="token\n")
         assert "signing_key is a secret, and others see this command line" in refused.complaint
         ran = tillpost(
-            *base, "--set", "signing_key=env:POS_KEY", "--access-token-stdin", input=settings["access_token"] + "\n"
+            *base,
+            "--set",
+            "signing_key=env:POS_KEY",
+            "--access-token-stdin",
+            input=settings["access_token"] + "\n",
         )
         assert ran.code == 0, ran.err
         assert settings["access_token"].encode() not in on_disk(folder)
         again = tillpost(*base, "--access-token-stdin", input="x\n")
-        assert again.complaint == "there is a connection 'corner' already: tillpost reconnect corner"
+        assert (
+            again.complaint == "there is a connection 'corner' already: tillpost reconnect corner"
+        )
 
 
 def test_without_a_key_nothing_is_asked_and_the_line_says_what_to_do(
@@ -253,7 +325,10 @@ def test_what_is_missing_is_said_with_the_choices_that_there_are(
     token = square.settings["access_token"]
     ran = tillpost("connect", "square", "--name", "cafe-42", *options, input=f"{token}\n")
     assert ran.code == 2
-    assert "location_id is missing: --set location_id=...; there are: L-CAFE (Cafe), L-KIOSK (Kiosk)" in ran.err
+    assert (
+        "location_id is missing: --set location_id=...; there are: L-CAFE (Cafe), L-KIOSK (Kiosk)"
+        in ran.err
+    )
 
 
 # Reconnecting
@@ -303,7 +378,15 @@ def test_disconnecting_revokes_at_the_provider_and_deletes_the_tokens(
 ) -> None:
     code = square.simulator.new_authorisation_code()
     options = application(square, monkeypatch)
-    arguments = ("connect", "square", "--name", "cafe-42", "--redirect-uri", "https://shop.example/back", *options)
+    arguments = (
+        "connect",
+        "square",
+        "--name",
+        "cafe-42",
+        "--redirect-uri",
+        "https://shop.example/back",
+        *options,
+    )
     assert tillpost(*arguments, "--no-browser", input=f"{code}\nL-CAFE\n").code == 0
     ran = tillpost("disconnect", "cafe-42", "--json")
     assert ran.json == {"ok": True, "connection": "cafe-42", "revoked": True}
@@ -311,7 +394,9 @@ def test_disconnecting_revokes_at_the_provider_and_deletes_the_tokens(
     assert tillpost("connections", "--json").json["connections"] == []
 
 
-def test_what_stands_in_the_file_alone_isnt_disconnected(store: Running[SquareSimulator], tillpost: Command) -> None:
+def test_what_stands_in_the_file_alone_isnt_disconnected(
+    store: Running[SquareSimulator], tillpost: Command
+) -> None:
     tillpost("connections")
     assert tillpost("disconnect", "cafe").complaint.startswith("cafe stands in the TOML file alone")
 
@@ -331,7 +416,8 @@ def test_a_key_is_made_and_rotated(
     assert "isn't the key that the tokens in the database were sealed with" in wrong["fault"]
 
 
-# ---------------------------------------------------------------- commands that work on one without the outbox
+# ---------------------------------------------------------------- commands that work on one without
+# the outbox
 
 ON_ONE = {
     "check": ("check",),
@@ -350,7 +436,17 @@ def connected_in_the_database(
     named = [f"base_url={running.url}", f"location_id={running.settings['location_id']}", *more]
     options = [option for setting in named for option in ("--set", setting)]
     token = str(running.settings["access_token"])
-    ended = tillpost("connect", "square", "--name", name, *options, "--access-token-stdin", "--by", "Mia", input=token)
+    ended = tillpost(
+        "connect",
+        "square",
+        "--name",
+        name,
+        *options,
+        "--access-token-stdin",
+        "--by",
+        "Mia",
+        input=token,
+    )
     assert ended.code == 0, ended.err
 
 
@@ -381,22 +477,33 @@ def test_with_several_connections_all_are_named_and_where_they_are(
     connected_in_the_database(tillpost, square)
     write_config(bar=square.settings)
     assert "tillpost.toml has: bar; the database has: cafe" in tillpost("check").complaint
-    assert "tillpost.toml has: bar; the database has: cafe" in tillpost("check", "-c", "pub").complaint
+    assert (
+        "tillpost.toml has: bar; the database has: cafe" in tillpost("check", "-c", "pub").complaint
+    )
     assert tillpost("check", "-c", "bar").code == tillpost("check", "-c", "cafe").code == 0
 
 
-def test_the_databases_token_wins_over_the_files(tillpost: Command, square: Running[SquareSimulator]) -> None:
+def test_the_databases_token_wins_over_the_files(
+    tillpost: Command, square: Running[SquareSimulator]
+) -> None:
     write_config(cafe={**square.settings, "access_token": "revoked-long-ago"})
     assert tillpost("check").code != 0
     token = str(square.settings["access_token"])
-    assert tillpost("reconnect", "cafe", "--access-token-stdin", "--by", "Mia", input=token).code == 0
+    assert (
+        tillpost("reconnect", "cafe", "--access-token-stdin", "--by", "Mia", input=token).code == 0
+    )
     assert tillpost("check").code == 0
 
 
 @pytest.mark.parametrize("command", ["check", "submit", "menu import"])
 @pytest.mark.parametrize("named", [False, True], ids=["by default", "in the file"])
 def test_no_database_is_made_by_looking_for_one(
-    command: str, named: bool, tillpost: Command, square: Running[SquareSimulator], lunch: str, folder: Path
+    command: str,
+    named: bool,
+    tillpost: Command,
+    square: Running[SquareSimulator],
+    lunch: str,
+    folder: Path,
 ) -> None:
     write_config(cafe=square.settings)
     if named:
@@ -432,7 +539,11 @@ def test_a_token_that_a_command_renews_is_kept_for_all_others(
     world = square.simulator.settings
     monkeypatch.setenv("SQUARE_REFRESH", world.refresh_token)
     monkeypatch.setenv("SQUARE_SECRET", world.client_secret)
-    client = [f"client_id={world.client_id}", "client_secret=env:SQUARE_SECRET", "refresh_token=env:SQUARE_REFRESH"]
+    client = [
+        f"client_id={world.client_id}",
+        "client_secret=env:SQUARE_SECRET",
+        "refresh_token=env:SQUARE_REFRESH",
+    ]
     connected_in_the_database(tillpost, square, *client)
     square.simulator.expire_token()
     before = square.simulator.count("POST", "/oauth2/token")

@@ -21,19 +21,31 @@ scenarios = tillpost_simulators.square.demo.scenarios
 
 ERRORS: Mapping[str, Sequence[str]] = {
     "square": ("MenuError", "MenuError", "TaxError", "PermissionsError"),
-    "kounta": ("MenuError", "TaxError", "RegisterOfflineError", "StoreClosedError", "PermissionsError"),
+    "kounta": (
+        "MenuError",
+        "TaxError",
+        "RegisterOfflineError",
+        "StoreClosedError",
+        "PermissionsError",
+    ),
     "generic": (*["MenuError"] * 3, "StoreClosedError", "RegisterOfflineError", "PermissionsError"),
 }
 SHOWN = {"square": 6, "kounta": 6, "generic": 3}
 """How many orders are on the register in the end."""
 
 
-def test_the_demo_shows_every_platform_and_ends_by_itself_in_under_fifteen_seconds(tillpost: Command) -> None:
+def test_the_demo_shows_every_platform_and_ends_by_itself_in_under_fifteen_seconds(
+    tillpost: Command,
+) -> None:
     began = time.monotonic()
     ended = tillpost("demo")
     assert time.monotonic() - began < 15
     assert (ended.code, ended.err) == (0, "")
-    tables = (scenarios, tillpost_simulators.kounta.demo.scenarios, tillpost_simulators.generic.demo.scenarios)
+    tables = (
+        scenarios,
+        tillpost_simulators.kounta.demo.scenarios,
+        tillpost_simulators.generic.demo.scenarios,
+    )
     orders = sum(len(table()) for table in tables)
     for platform in ("Square", "Kounta", "Generic POS"):
         assert f"{platform} simulator at http://127.0.0.1:" in ended.out
@@ -57,9 +69,15 @@ def test_the_demo_tells_a_program_the_same(tillpost: Command, platform: str) -> 
 
 def test_the_demo_says_who_must_act_where_no_error_does(tillpost: Command) -> None:
     orders: list[dict[str, Any]] = tillpost("demo", "kounta", "--json").json["demos"][0]["orders"]
-    acting = {order["name"]: order["acts"] for order in orders if not order["error"] and order["acts"] != "nobody"}
+    acting = {
+        order["name"]: order["acts"]
+        for order in orders
+        if not order["error"] and order["acts"] != "nobody"
+    }
     assert list(acting) == ["Staff turn it down", "A device that has stopped syncing"]
-    assert {order["name"]: order["hop"]["number"] for order in orders}["A device that has stopped syncing"] == 3
+    assert {order["name"]: order["hop"]["number"] for order in orders}[
+        "A device that has stopped syncing"
+    ] == 3
 
 
 def test_a_scenario_that_doesnt_go_as_expected_fails_the_demo(
@@ -78,7 +96,9 @@ def test_a_scenario_that_doesnt_go_as_expected_fails_the_demo(
     assert "Something went WRONG" in ended.out
 
 
-def test_an_order_left_half_done_fails_the_demo(tillpost: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_order_left_half_done_fails_the_demo(
+    tillpost: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Leaking(SquareSimulator):
         def ledger(self) -> Any:
             found = super().ledger()

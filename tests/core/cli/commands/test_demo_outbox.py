@@ -11,14 +11,23 @@ from core.cli.conftest import Command
 from tillpost_simulators.square import SquareSimulator
 
 
-def test_the_demo_kills_a_worker_sees_an_outage_through_and_ends_by_itself(tillpost: Command) -> None:
+def test_the_demo_kills_a_worker_sees_an_outage_through_and_ends_by_itself(
+    tillpost: Command,
+) -> None:
     began = time.monotonic()
     ended = tillpost("demo", "square", "--outbox")
     assert time.monotonic() - began < 20
     assert (ended.code, ended.err) == (0, "")
-    for said in ("(SIGKILL)", "an outage has begun, told once", "has ended, told once", "None lost, none twice"):
+    for said in (
+        "(SIGKILL)",
+        "an outage has begun, told once",
+        "has ended, told once",
+        "None lost, none twice",
+    ):
         assert ended.out.count(said) == 1
-    ledger = dict(line.strip().split("  ", 1) for line in ended.out.splitlines() if line.startswith("  "))
+    ledger = dict(
+        line.strip().split("  ", 1) for line in ended.out.splitlines() if line.startswith("  ")
+    )
     assert {name: fact.strip() for name, fact in ledger.items()} == {
         "Orders added": "20",
         "In the outbox": "20 received",
@@ -29,7 +38,9 @@ def test_the_demo_kills_a_worker_sees_an_outage_through_and_ends_by_itself(tillp
     }
 
 
-def test_an_order_that_the_register_lost_fails_the_demo(tillpost: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_order_that_the_register_lost_fails_the_demo(
+    tillpost: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Losing(SquareSimulator):
         def ledger(self) -> Any:
             found = super().ledger()

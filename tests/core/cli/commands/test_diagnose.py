@@ -17,7 +17,9 @@ from tillpost_simulators.square import SquareSimulator
 Store = Running[SquareSimulator]
 
 
-def test_an_order_for_what_isnt_on_the_menu_failed_at_the_platform(tillpost: Command, store: Store) -> None:
+def test_an_order_for_what_isnt_on_the_menu_failed_at_the_platform(
+    tillpost: Command, store: Store
+) -> None:
     tillpost("outbox", "add", waffles("ord-1"))
     tillpost("worker", "--until-idle")
     told = tillpost("diagnose", "B42")
@@ -45,12 +47,20 @@ def test_programs_are_told_the_five_keys_and_no_others(tillpost: Command, store:
     told = tillpost("diagnose", "ord-1", "--json")
     assert told.code == 1
     assert list(told.json) == ["order", "hop", "error", "evidence", "steps"]
-    assert (told.json["order"], told.json["hop"], told.json["error"]) == ("ord-1", "platform", "MenuError")
-    assert [list(step) for step in told.json["steps"]] == [["number", "who", "do", "see"]] * len(told.json["steps"])
+    assert (told.json["order"], told.json["hop"], told.json["error"]) == (
+        "ord-1",
+        "platform",
+        "MenuError",
+    )
+    assert [list(step) for step in told.json["steps"]] == [["number", "who", "do", "see"]] * len(
+        told.json["steps"]
+    )
     assert "Mia" not in told.out
 
 
-def test_an_order_that_the_register_shows_is_well_by_the_platforms_word_of_now(tillpost: Command, store: Store) -> None:
+def test_an_order_that_the_register_shows_is_well_by_the_platforms_word_of_now(
+    tillpost: Command, store: Store
+) -> None:
     tillpost("outbox", "add", write_order("ord-1"))
     tillpost("worker", "--until-idle")
     store.simulator.staff_accept("ord-1")
@@ -59,7 +69,9 @@ def test_an_order_that_the_register_shows_is_well_by_the_platforms_word_of_now(t
     now = tillpost("diagnose", "ord-1")
     assert (now.code, "The register has shown that it has it" in now.out) == (0, True)
     assert "3. Shown on the register: done" in now.out
-    assert tillpost("orders", "show", "ord-1", "--json").json["order"]["state"] == "received", "it only looked"
+    assert tillpost("orders", "show", "ord-1", "--json").json["order"]["state"] == "received", (
+        "it only looked"
+    )
 
 
 def test_a_platform_that_cant_be_asked_is_said_and_the_rest_is_known_all_the_same(
@@ -71,7 +83,9 @@ def test_a_platform_that_cant_be_asked_is_said_and_the_rest_is_known_all_the_sam
     told = tillpost("diagnose", "ord-1")
     assert told.code == 1
     assert "Square couldn't be asked about it" in told.out
-    assert "Square has it; the register hasn't shown it yet, which may take some minutes." in told.out
+    assert (
+        "Square has it; the register hasn't shown it yet, which may take some minutes." in told.out
+    )
 
 
 def test_orders_show_tells_the_three_hops(tillpost: Command, store: Store) -> None:

@@ -36,7 +36,9 @@ def test_an_import_tells_what_differs_from_the_file(tillpost: Command, store: St
     assert (program["ok"], program["held"], program["file"]) == (True, False, "menu.json")
 
 
-def test_an_import_that_would_remove_too_much_is_held_until_it_is_accepted(tillpost: Command, store: Store) -> None:
+def test_an_import_that_would_remove_too_much_is_held_until_it_is_accepted(
+    tillpost: Command, store: Store
+) -> None:
     tillpost("menu", "import")
     before = Path("menu.json").read_text()
     for variation in ("5312", "7302", "7303", "7310", "5320"):
@@ -55,27 +57,40 @@ def test_the_menu_of_another_site_isnt_overwritten(tillpost: Command, store: Sto
     tillpost("menu", "import")
     write_config(cafe={**store.settings, "location_id": "L-KIOSK"})
     complaint = tillpost("menu", "import").complaint
-    assert complaint == "menu.json holds the menu of another site, L-CAFE; name another file with --output"
+    assert (
+        complaint
+        == "menu.json holds the menu of another site, L-CAFE; name another file with --output"
+    )
 
 
 @pytest.mark.parametrize("output", ["no/such/folder/menu.json", "."])
-def test_a_file_that_cant_be_written_is_one_line(output: str, tillpost: Command, store: Store) -> None:
+def test_a_file_that_cant_be_written_is_one_line(
+    output: str, tillpost: Command, store: Store
+) -> None:
     assert output in tillpost("menu", "import", "--output", output).complaint
 
 
-def test_a_menu_file_that_isnt_a_menu_is_one_line(tillpost: Command, store: Store, lunch: str) -> None:
+def test_a_menu_file_that_isnt_a_menu_is_one_line(
+    tillpost: Command, store: Store, lunch: str
+) -> None:
     Path("menu.json").write_text("{}")
     assert tillpost("menu", "import").complaint.startswith("menu.json: site: is missing")
-    assert tillpost("menu", "check", lunch, "--menu", "menu.json").complaint.startswith("menu.json: site: is missing")
+    assert tillpost("menu", "check", lunch, "--menu", "menu.json").complaint.startswith(
+        "menu.json: site: is missing"
+    )
 
 
-def test_an_import_that_the_platform_refuses_has_the_errors_code(tillpost: Command, store: Store) -> None:
+def test_an_import_that_the_platform_refuses_has_the_errors_code(
+    tillpost: Command, store: Store
+) -> None:
     store.simulator.revoke_token()
     assert tillpost("menu", "import").code == tillpost("menu", "check").code == 14
     assert not Path("menu.json").exists()
 
 
-def test_faults_in_the_setup_are_found_before_an_order_fails(tillpost: Command, store: Store) -> None:
+def test_faults_in_the_setup_are_found_before_an_order_fails(
+    tillpost: Command, store: Store
+) -> None:
     store.simulator.add_tax("Weekend surcharge", "10")
     people, program = tillpost("menu", "check"), tillpost("menu", "check", "--json")
     assert people.code == program.code == 1
@@ -99,10 +114,14 @@ def broken_order(lunch: str) -> str:
     return "broken.json"
 
 
-def test_all_that_is_wrong_with_an_order_is_told_at_once_by_line(tillpost: Command, store: Store, lunch: str) -> None:
+def test_all_that_is_wrong_with_an_order_is_told_at_once_by_line(
+    tillpost: Command, store: Store, lunch: str
+) -> None:
     tillpost("menu", "import")
     order = broken_order(lunch)
-    people, program = (tillpost("menu", "check", order, "--menu", "menu.json", *more) for more in ((), ("--json",)))
+    people, program = (
+        tillpost("menu", "check", order, "--menu", "menu.json", *more) for more in ((), ("--json",))
+    )
     assert people.code == program.code == 10
     assert people.out.index("Cronut (line 1)") < people.out.index("BLT toastie (line 2)")
     reasons = [problem["error"]["reason"] for problem in program.json["problems"]]
@@ -112,7 +131,10 @@ def test_all_that_is_wrong_with_an_order_is_told_at_once_by_line(tillpost: Comma
 
 def test_an_order_that_fits_is_said_to_fit(tillpost: Command, store: Store, lunch: str) -> None:
     assert "Order B42 fits the menu." in tillpost("menu", "check", lunch).out
-    assert tillpost("menu", "check", "-", "--json", input=Path(lunch).read_bytes()).json["problems"] == []
+    assert (
+        tillpost("menu", "check", "-", "--json", input=Path(lunch).read_bytes()).json["problems"]
+        == []
+    )
 
 
 def test_a_store_that_takes_no_order_is_told_with_an_order_that_fits(
@@ -127,19 +149,25 @@ def test_a_store_that_takes_no_order_is_told_with_an_order_that_fits(
     assert all(finding["actor"] == "store" for finding in program.json["findings"])
 
 
-def test_a_table_that_is_gone_is_told_of_the_whole_order(tillpost: Command, store: Store, lunch: str) -> None:
+def test_a_table_that_is_gone_is_told_of_the_whole_order(
+    tillpost: Command, store: Store, lunch: str
+) -> None:
     tillpost("menu", "import")
     menu: dict[str, Any] = json.loads(Path("menu.json").read_text())
     Path("menu.json").write_text(json.dumps(menu | {"tables": ["8", "9"]}))
     order: dict[str, Any] = json.loads(Path(lunch).read_text())
-    Path("dine-in.json").write_text(json.dumps(order | {"fulfilment": {"type": "dine_in", "table": "7"}}))
+    Path("dine-in.json").write_text(
+        json.dumps(order | {"fulfilment": {"type": "dine_in", "table": "7"}})
+    )
     ended = tillpost("menu", "check", "dine-in.json", "--menu", "menu.json")
     assert ended.code == 10
     assert "the whole order" in ended.out
     assert "there is no table 7" in ended.out
 
 
-def test_the_connections_policy_decides_whether_a_price_matters(tillpost: Command, store: Store, lunch: str) -> None:
+def test_the_connections_policy_decides_whether_a_price_matters(
+    tillpost: Command, store: Store, lunch: str
+) -> None:
     store.simulator.change_price("5312", 1500)
     assert tillpost("menu", "check", lunch).code == 10
     config = Path("tillpost.toml")

@@ -23,7 +23,9 @@ def stuck(tillpost: Command, store: Store) -> str:
     return "ord-1"
 
 
-def test_an_order_in_error_is_red_accepted_and_moved_on_by_its_code(tillpost: Command, stuck: str) -> None:
+def test_an_order_in_error_is_red_accepted_and_moved_on_by_its_code(
+    tillpost: Command, stuck: str
+) -> None:
     assert tillpost("orders", "list", "--problem", "--json").json["orders"][0]["id"] == stuck
     assert tillpost("orders", "accept", "B42").out == "Order B42 is accepted.\n"
     assert tillpost("orders", "advance", "B42", "--to", "ready").out == "Order B42 is ready.\n"
@@ -40,7 +42,9 @@ def test_a_resubmitted_order_goes_again(tillpost: Command, stuck: str) -> None:
     assert tillpost("orders", "show", stuck, "--json").json["order"]["state"] == "error"
 
 
-def test_an_order_taken_over_prints_a_docket_for_keying_in(tillpost: Command, store: Store, stuck: str) -> None:
+def test_an_order_taken_over_prints_a_docket_for_keying_in(
+    tillpost: Command, store: Store, stuck: str
+) -> None:
     taken = tillpost("orders", "manual", stuck, "--by", "Mia")
     assert taken.out.startswith("=")
     for said in ("PAID ONLINE - TAKE NO MONEY", "1 x Waffle", "TOTAL, PAID"):
@@ -70,7 +74,9 @@ def test_an_order_that_isnt_there_is_one_line(tillpost: Command, stuck: str, act
     assert "no order 'nowhere'" in missing.err
 
 
-def test_an_order_is_never_acted_on_by_a_customers_name_which_only_names_it(tillpost: Command, stuck: str) -> None:
+def test_an_order_is_never_acted_on_by_a_customers_name_which_only_names_it(
+    tillpost: Command, stuck: str
+) -> None:
     missing = tillpost("orders", "cancel", "mia")
     assert "no order 'mia': name it by its id or code; is it ord-1 (Mia Chen)?" in missing.complaint
     for number in range(2, 6):

@@ -31,15 +31,25 @@ def waffles(order_id: str) -> str:
     return write_order(order_id, lines=[line], charges=[], discounts=[], tip=0, payments=payments)
 
 
-def test_an_order_goes_from_a_file_into_the_outbox_and_to_the_register(tillpost: Command, store: Store) -> None:
+def test_an_order_goes_from_a_file_into_the_outbox_and_to_the_register(
+    tillpost: Command, store: Store
+) -> None:
     added = tillpost("outbox", "add", write_order("ord-1"))
     assert (added.code, added.err) == (0, "")
-    for said in ("Order B42 is in the outbox", "cafe", "28.81 AUD", "waits to be sent", "sqlite:///tillpost.db"):
+    for said in (
+        "Order B42 is in the outbox",
+        "cafe",
+        "28.81 AUD",
+        "waits to be sent",
+        "sqlite:///tillpost.db",
+    ):
         assert said in added.out
     worked = tillpost("worker", "--until-idle")
     assert worked.code == 0
     assert "The worker has begun, on sqlite:///tillpost.db with the engine embedded." in worked.out
-    assert "The worker has ended, since nothing is left to do. Orders that arrived: 1." in worked.out
+    assert (
+        "The worker has ended, since nothing is left to do. Orders that arrived: 1." in worked.out
+    )
     (decision,) = worked.err.splitlines()
     assert " info order id=ord-1 connection=cafe state=received pos_order=" in decision
     assert "Mia" not in worked.err
@@ -47,15 +57,21 @@ def test_an_order_goes_from_a_file_into_the_outbox_and_to_the_register(tillpost:
     assert (entry.reference, entry.paid) == ("ord-1", 2881)
 
 
-def test_the_first_order_makes_the_database_that_the_option_names(tillpost: Command, store: Store) -> None:
-    refused = tillpost("outbox", "add", write_order("ord-1"), "--connection", "nobody", "--db", "sqlite:///new.db")
+def test_the_first_order_makes_the_database_that_the_option_names(
+    tillpost: Command, store: Store
+) -> None:
+    refused = tillpost(
+        "outbox", "add", write_order("ord-1"), "--connection", "nobody", "--db", "sqlite:///new.db"
+    )
     assert refused.complaint.startswith("no connection 'nobody'")
     assert not Path("new.db").exists()
     assert tillpost("outbox", "add", "ord-1.json", "--db", "sqlite:///new.db").code == 0
     assert "ord-1" in tillpost("orders", "list", "--db", "sqlite:///new.db").out
 
 
-def test_the_same_order_added_again_is_the_same_and_another_content_is_refused(tillpost: Command, store: Store) -> None:
+def test_the_same_order_added_again_is_the_same_and_another_content_is_refused(
+    tillpost: Command, store: Store
+) -> None:
     facts = tillpost("outbox", "add", write_order("ord-1"), "--json").json
     assert (facts["ok"], facts["connection"], facts["order"]["state"]) == (True, "cafe", "due")
     assert tillpost("outbox", "add", "ord-1.json", "--json").json == facts
@@ -71,7 +87,11 @@ def test_a_worker_tells_programs_the_same_a_line_each(tillpost: Command, store: 
     worked = tillpost("worker", "--until-idle", "--json")
     assert worked.err == ""
     said = [json.loads(line) for line in worked.out.splitlines()]
-    assert (said[0]["event"], said[0]["engine"], said[0]["db"]) == ("begun", "embedded", "sqlite:///tillpost.db")
+    assert (said[0]["event"], said[0]["engine"], said[0]["db"]) == (
+        "begun",
+        "embedded",
+        "sqlite:///tillpost.db",
+    )
     last = {"event": "ended", "why": "nothing is left to do", "arrived": 1, "stopped": 1}
     assert {name: said[-1][name] for name in last} == last
     by_order = {line["id"]: line for line in said if line["event"] == "order"}
@@ -80,14 +100,24 @@ def test_a_worker_tells_programs_the_same_a_line_each(tillpost: Command, store: 
     assert all(line["at"] and line["level"] for line in said)
 
 
-def test_a_worker_says_who_needs_a_person_and_orders_show_what_to_do(tillpost: Command, store: Store) -> None:
+def test_a_worker_says_who_needs_a_person_and_orders_show_what_to_do(
+    tillpost: Command, store: Store
+) -> None:
     tillpost("outbox", "add", waffles("ord-1"))
-    assert "1 need a person: tillpost orders list --problem" in tillpost("worker", "--until-idle").out
+    assert (
+        "1 need a person: tillpost orders list --problem" in tillpost("worker", "--until-idle").out
+    )
     listed = tillpost("orders", "list", "--problem").out
     for said in ("ord-1", "B42", "Mia Chen", "cafe", "error", "MenuError"):
         assert said in listed
     shown = tillpost("orders", "show", "ord-1").out
-    for said in ("stopped: a person has to act", "MenuError", "Waffle (line 1)", "Who must act", "the store"):
+    for said in (
+        "stopped: a person has to act",
+        "MenuError",
+        "Waffle (line 1)",
+        "Who must act",
+        "the store",
+    ):
         assert said in shown
     assert "step by step: tillpost diagnose ord-1" in shown
     assert "For developers" not in shown
@@ -106,12 +136,25 @@ def test_an_order_is_shown_with_what_went_out_and_came_back_without_the_customer
     assert (brief.code, "the platform has it" in brief.out, "POST" in brief.out) == (0, True, False)
     shown = tillpost("orders", "show", "B42", "--full")
     assert shown.code == 0
-    for said in ("the platform has it", "a request is about to leave", "POST /v2/orders", "200", "characters more"):
+    for said in (
+        "the platform has it",
+        "a request is about to leave",
+        "POST /v2/orders",
+        "200",
+        "characters more",
+    ):
         assert said in shown.out
     assert shown.out.count("Mia") == 1  # whose order it is
     facts = tillpost("orders", "show", "B42", "--json").json
     events = [entry["event"] for entry in facts["journal"]]
-    assert events == ["Asked", "Intended", "Settled", "Intended", "Settled", "Submitted"]
+    assert events == [
+        "SubmissionRequested",
+        "Intended",
+        "Settled",
+        "Intended",
+        "Settled",
+        "Submitted",
+    ]
     exchanges = [entry["exchange"] for entry in facts["journal"] if entry["exchange"]]
     assert [exchange["status_code"] for exchange in exchanges] == [200, 200]
     assert "Mia" not in json.dumps(facts["journal"])
@@ -126,7 +169,9 @@ KEYS = [
 def test_orders_are_listed_and_narrowed(tillpost: Command, store: Store) -> None:
     write_config(cafe=store.settings, kiosk=store.settings)
     tillpost("outbox", "add", write_order("ord-1"), "-c", "cafe")
-    tillpost("outbox", "add", write_order("ord-2", code="K7", customer={"name": "Ann"}), "-c", "kiosk")
+    tillpost(
+        "outbox", "add", write_order("ord-2", code="K7", customer={"name": "Ann"}), "-c", "kiosk"
+    )
 
     def ids(*asked: str) -> list[str]:
         facts = tillpost("orders", "list", *asked, "--json").json
@@ -156,7 +201,9 @@ def test_orders_that_wait_say_for_what(tillpost: Command, store: Store) -> None:
     assert "PermissionsError" in shown
 
 
-def test_a_held_menu_is_looked_at_and_accepted_or_discarded(tillpost: Command, store: Store) -> None:
+def test_a_held_menu_is_looked_at_and_accepted_or_discarded(
+    tillpost: Command, store: Store
+) -> None:
     def held() -> None:
         """Let a worker's import be held."""
         with Outbox.from_config() as outbox:
@@ -174,9 +221,15 @@ def test_a_held_menu_is_looked_at_and_accepted_or_discarded(tillpost: Command, s
     assert "cafe: held" in shown.out
     assert "BLT toastie" in shown.out
     assert "tillpost menu accept, or discard, --connection cafe" in shown.out
-    assert tillpost("menu", "accept", "--connection", "kiosk").complaint == "no menu of kiosk is held"
+    assert (
+        tillpost("menu", "accept", "--connection", "kiosk").complaint == "no menu of kiosk is held"
+    )
     discarded = tillpost("menu", "discard", "--json").json
-    assert (discarded["ok"], discarded["connection"], discarded["settled"]) == (True, "cafe", "discarded")
+    assert (discarded["ok"], discarded["connection"], discarded["settled"]) == (
+        True,
+        "cafe",
+        "discarded",
+    )
     assert tillpost("menu", "accept").complaint == "no menu is held"
     held()
     accepted = tillpost("menu", "accept", "--connection", "cafe")
@@ -199,13 +252,18 @@ def test_customers_data_is_erased_and_journals_are_pruned(tillpost: Command, sto
     assert len(store.simulator.ledger().shown) == 1
 
 
-def test_a_database_is_brought_to_this_version_when_a_person_says_so(tillpost: Command, store: Store) -> None:
+def test_a_database_is_brought_to_this_version_when_a_person_says_so(
+    tillpost: Command, store: Store
+) -> None:
     assert tillpost("outbox", "migrate", "--db", "sqlite:///new.db", "--json").json == {
         "ok": True,
         "db": "sqlite:///new.db",
         "changed": True,
     }
-    assert "was already of this version" in tillpost("outbox", "migrate", "--db", "sqlite:///new.db").out
+    assert (
+        "was already of this version"
+        in tillpost("outbox", "migrate", "--db", "sqlite:///new.db").out
+    )
     newer = sqlalchemy.create_engine("sqlite:///new.db")
     with newer.begin() as db:
         db.execute(sqlalchemy.text("UPDATE tillpost_version SET version_num = '9999'"))
@@ -223,7 +281,11 @@ def test_a_database_is_brought_to_this_version_when_a_person_says_so(tillpost: C
         (("menu", "accept"), 3, "no outbox at tillpost.db: "),
         (("outbox", "erase", "--days", "3"), 3, "no outbox at tillpost.db: "),
         (("orders", "list", "--db", "nonsense"), 3, "--db: not a database URL that is known: "),
-        (("worker", "--db", "mysql://cafe:hush@h/x"), 3, "--db: the store is SQLite or PostgreSQL, not mysql"),
+        (
+            ("worker", "--db", "mysql://cafe:hush@h/x"),
+            3,
+            "--db: the store is SQLite or PostgreSQL, not mysql",
+        ),
         (
             ("worker", "--db", "sqlite:////no/x.db"),
             3,
@@ -232,7 +294,11 @@ def test_a_database_is_brought_to_this_version_when_a_person_says_so(tillpost: C
         (("worker", "--engine", "steam"), 2, "no outbox engine 'steam'; there are: embedded"),
         (("worker", "--config", "other.toml"), 2, "other.toml: No such file or directory"),
         (("outbox", "add", "none.json"), 2, "none.json: No such file or directory"),
-        (("outbox", "add", "none.json", "-c", "bar"), 2, "no connection 'bar'; tillpost.toml has: cafe"),
+        (
+            ("outbox", "add", "none.json", "-c", "bar"),
+            2,
+            "no connection 'bar'; tillpost.toml has: cafe",
+        ),
         (("outbox", "erase"), 2, "Missing option '--days'"),
         (("outbox", "erase", "--days", "-1"), 2, "Invalid value for '--days'"),
         (("orders", "list", "--state", "lost"), 2, "no state 'lost'; there are: due, sending, "),
@@ -248,11 +314,16 @@ def test_what_is_wrong_is_one_line_and_an_exit_code(
     assert not Path("tillpost.db").exists()
 
 
-def test_an_order_that_isnt_there_or_not_the_only_one_is_one_line(tillpost: Command, store: Store) -> None:
+def test_an_order_that_isnt_there_or_not_the_only_one_is_one_line(
+    tillpost: Command, store: Store
+) -> None:
     tillpost("outbox", "add", write_order("ord-1"))
     tillpost("outbox", "add", write_order("ord-2"))
     assert tillpost("orders", "show", "ord-3").complaint.startswith("no order 'ord-3': ")
-    assert tillpost("orders", "show", "B42").complaint == "several orders have the code 'B42': ord-2, ord-1"
+    assert (
+        tillpost("orders", "show", "B42").complaint
+        == "several orders have the code 'B42': ord-2, ord-1"
+    )
 
 
 def test_a_wrong_setting_and_a_wrong_database_of_the_file_are_named(
@@ -263,14 +334,24 @@ def test_a_wrong_setting_and_a_wrong_database_of_the_file_are_named(
     assert tillpost("worker").complaint == "tillpost.toml: [outbox] threds: isn't a field of it"
     Path("tillpost.toml").write_text(f'[outbox]\ndb = "nonsense"\n{whole}')
     ended = tillpost("worker")
-    assert (ended.code, ended.err.partition(" that ")[0]) == (3, "tillpost: [outbox] db: not a database URL")
+    assert (ended.code, ended.err.partition(" that ")[0]) == (
+        3,
+        "tillpost: [outbox] db: not a database URL",
+    )
     monkeypatch.setenv("TILLPOST_DB", "sqlite:///environment.db")
     assert tillpost("outbox", "migrate", "--json").json["db"] == "sqlite:///environment.db"
-    assert tillpost("outbox", "migrate", "--db", "sqlite:///call.db", "--json").json["db"] == "sqlite:///call.db"
+    assert (
+        tillpost("outbox", "migrate", "--db", "sqlite:///call.db", "--json").json["db"]
+        == "sqlite:///call.db"
+    )
 
 
-def test_a_connection_that_cant_be_used_is_told_and_holds_no_other_up(tillpost: Command, store: Store) -> None:
-    Path("tillpost.toml").write_text(Path("tillpost.toml").read_text() + '[connections.bar]\nplatform = "abacus"\n')
+def test_a_connection_that_cant_be_used_is_told_and_holds_no_other_up(
+    tillpost: Command, store: Store
+) -> None:
+    Path("tillpost.toml").write_text(
+        Path("tillpost.toml").read_text() + '[connections.bar]\nplatform = "abacus"\n'
+    )
     tillpost("outbox", "add", write_order("ord-1"), "-c", "cafe")
     worked = tillpost("worker", "--until-idle")
     assert worked.code == 0
@@ -279,7 +360,14 @@ def test_a_connection_that_cant_be_used_is_told_and_holds_no_other_up(tillpost: 
 
 
 def test_a_persons_help_shows_an_example_of_each_command(tillpost: Command) -> None:
-    for command in ("worker", "outbox add", "outbox migrate", "outbox erase", "outbox prune", "orders list"):
+    for command in (
+        "worker",
+        "outbox add",
+        "outbox migrate",
+        "outbox erase",
+        "outbox prune",
+        "orders list",
+    ):
         assert f"Example: tillpost {command}" in tillpost(*command.split(), "--help").out
     for command in ("orders show", "menu imports", "menu accept", "menu discard"):
         assert f"Example: tillpost {command}" in tillpost(*command.split(), "--help").out

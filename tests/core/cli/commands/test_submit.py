@@ -15,16 +15,22 @@ from tillpost_simulators.square import SquareSimulator
 Store = Running[SquareSimulator]
 
 
-def test_an_order_that_arrives_is_told_to_a_person(tillpost: Command, store: Store, lunch: str) -> None:
+def test_an_order_that_arrives_is_told_to_a_person(
+    tillpost: Command, store: Store, lunch: str
+) -> None:
     ended = tillpost("submit", lunch)
     assert (ended.code, ended.err) == (0, "")
     assert "Order B42 is at the POS" in ended.out
     assert "28.81 AUD" in ended.out
-    assert "received: the platform has it; that the register has it too isn't shown yet" in ended.out
+    assert (
+        "received: the platform has it; that the register has it too isn't shown yet" in ended.out
+    )
     assert [entry.total for entry in store.simulator.ledger().shown] == [2881]
 
 
-def test_an_order_that_arrives_is_told_to_a_program(tillpost: Command, store: Store, lunch: str) -> None:
+def test_an_order_that_arrives_is_told_to_a_program(
+    tillpost: Command, store: Store, lunch: str
+) -> None:
     ended = tillpost("submit", lunch, "--json", "--connection", "cafe")
     assert ended.code == 0
     assert ended.json["ok"] is True
@@ -39,12 +45,16 @@ def test_an_order_can_come_from_standard_input(tillpost: Command, store: Store, 
     assert len(store.simulator.ledger().shown) == 1
 
 
-def test_the_same_order_twice_is_on_the_register_once(tillpost: Command, store: Store, lunch: str) -> None:
+def test_the_same_order_twice_is_on_the_register_once(
+    tillpost: Command, store: Store, lunch: str
+) -> None:
     assert [tillpost("submit", lunch).code for _ in range(2)] == [0, 0]
     assert len(store.simulator.ledger().entries) == 1
 
 
-def test_a_menu_that_has_drifted_is_said_to_have_been_healed(tillpost: Command, store: Store, lunch: str) -> None:
+def test_a_menu_that_has_drifted_is_said_to_have_been_healed(
+    tillpost: Command, store: Store, lunch: str
+) -> None:
     store.simulator.recreate_variation("5312")
     ended = tillpost("submit", lunch)
     assert ended.code == 0
@@ -57,9 +67,19 @@ def _fault(kind: FaultKind, **more: int) -> Callable[[SquareSimulator], None]:
 
 
 TROUBLE: dict[str, tuple[Callable[[SquareSimulator], object], int, str, str]] = {
-    "an item that is gone": (lambda s: s.remove_variation("5312"), 10, "MenuError", "BLT toastie (line 2) isn't on"),
+    "an item that is gone": (
+        lambda s: s.remove_variation("5312"),
+        10,
+        "MenuError",
+        "BLT toastie (line 2) isn't on",
+    ),
     "an outage": (lambda s: s.set_outage(), 11, "OutageError", "as soon as Square is back"),
-    "too many requests": (_fault(FaultKind.RATE_LIMITED, retry_after=7), 12, "RateLimitError", "sent again shortly"),
+    "too many requests": (
+        _fault(FaultKind.RATE_LIMITED, retry_after=7),
+        12,
+        "RateLimitError",
+        "sent again shortly",
+    ),
     "a revoked token": (lambda s: s.revoke_token(), 14, "PermissionsError", "connect it again"),
     "a second tax": (lambda s: s.add_tax("Surcharge", "5"), 15, "TaxError", "GST and Surcharge"),
 }
@@ -85,12 +105,16 @@ def test_trouble_is_told_with_who_must_act_and_has_its_exit_code(
     assert "not-a-real-square-token" not in people.out + program.out
 
 
-def test_how_long_the_platform_asks_to_wait_is_told(tillpost: Command, store: Store, lunch: str) -> None:
+def test_how_long_the_platform_asks_to_wait_is_told(
+    tillpost: Command, store: Store, lunch: str
+) -> None:
     TROUBLE["too many requests"][0](store.simulator)
     assert "7 seconds" in tillpost("submit", lunch).out
 
 
-def test_an_order_that_may_be_there_is_said_to_be_looked_for(tillpost: Command, store: Store, lunch: str) -> None:
+def test_an_order_that_may_be_there_is_said_to_be_looked_for(
+    tillpost: Command, store: Store, lunch: str
+) -> None:
     _fault(FaultKind.LOST_ANSWER)(store.simulator)
     ended = tillpost("submit", lunch)
     assert ended.code == 11
@@ -113,4 +137,6 @@ def test_ctrl_c_says_in_one_line_that_the_order_may_be_there(
     monkeypatch.setattr(Till, "submit", interrupt)
     ended = tillpost("submit", lunch)
     assert (ended.code, ended.out) == (130, "")
-    assert ended.err == "tillpost: interrupted; the order may be there: submit it again to find out\n"
+    assert (
+        ended.err == "tillpost: interrupted; the order may be there: submit it again to find out\n"
+    )

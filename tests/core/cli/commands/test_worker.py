@@ -22,7 +22,11 @@ from tillpost_simulators.square import SquareSimulator
 Store = Running[SquareSimulator]
 
 HANGING = FaultPlan(
-    rules=(FaultRule(method="POST", fault=Fault(kind=FaultKind.TIMEOUT, when="after", hang_seconds=25)),)
+    rules=(
+        FaultRule(
+            method="POST", fault=Fault(kind=FaultKind.TIMEOUT, when="after", hang_seconds=25)
+        ),
+    )
 )
 """The first request with an effect is carried out, and its answer doesn't come."""
 
@@ -67,7 +71,9 @@ def test_a_worker_that_has_nothing_to_do_ends_at_once(store: Store, number: sign
     assert out == "The worker has ended, since it was told to stop. Orders that arrived: 0.\n"
 
 
-def test_a_worker_ends_within_ten_seconds_although_a_request_hangs_and_the_next_one_goes_on(store: Store) -> None:
+def test_a_worker_ends_within_ten_seconds_although_a_request_hangs_and_the_next_one_goes_on(
+    store: Store,
+) -> None:
     store.simulator.set_faults(HANGING)
     write_config(cafe={**store.settings})
     add()
@@ -79,7 +85,10 @@ def test_a_worker_ends_within_ten_seconds_although_a_request_hangs_and_the_next_
         assert time.monotonic() - began < 10
     assert process.returncode == 0
     assert json.loads(out.splitlines()[-1])["why"] == "it was told to stop"
-    assert err == "tillpost: a request hung and was left; the next worker finds out what became of its order\n"
+    assert (
+        err
+        == "tillpost: a request hung and was left; the next worker finds out what became of its order\n"
+    )
     with working("--until-idle") as process:
         out, _ = process.communicate(timeout=60)
     assert "Orders that arrived: 1." in out

@@ -41,7 +41,14 @@ def seen(*findings: Finding, at: float = NOW - 30, since: float = NOW - 500) -> 
 
 
 def row(**values: Any) -> RowMapping:
-    calm = {"name": "cafe", "paused": "", "paused_at": None, "opened_at": None, "probe_at": 0.0, "whose": ""}
+    calm = {
+        "name": "cafe",
+        "paused": "",
+        "paused_at": None,
+        "opened_at": None,
+        "probe_at": 0.0,
+        "whose": "",
+    }
     told = {"readiness": seen(), "check_at": NOW + 30, "takes_orders": None, "takes_since": None}
     return cast(RowMapping, {**calm, **told, **values})
 
@@ -71,7 +78,12 @@ DOWN = {"opened_at": NOW - 40, "probe_at": NOW + 5, "whose": Whose.PLATFORM.valu
             for reason in Reason
             if reason is not Reason.OPEN
         ),
-        ({"readiness": seen(found(Reason.OPEN), found(Reason.CLOSED))}, Reason.CLOSED, NOW - 500, NOW + 30),
+        (
+            {"readiness": seen(found(Reason.OPEN), found(Reason.CLOSED))},
+            Reason.CLOSED,
+            NOW - 500,
+            NOW + 30,
+        ),
         ({"readiness": seen(found(Reason.OPEN))}, Reason.OPEN, NOW - 500, NOW + 30),
     ],
 )
@@ -85,7 +97,9 @@ def test_each_cause_is_told_with_since_when_and_until_when(
 
 
 @pytest.mark.parametrize("closed", [True, False])
-def test_what_was_seen_counts_until_the_next_check_is_long_overdue_and_then_nobody_knows(closed: bool) -> None:
+def test_what_was_seen_counts_until_the_next_check_is_long_overdue_and_then_nobody_knows(
+    closed: bool,
+) -> None:
     last = seen(found(Reason.CLOSED) if closed else FINE, at=NOW - 600)
     just = asked(readiness=last, check_at=NOW - OVERDUE)
     assert (just.takes_orders, just.text == "") == (not closed, not closed)
@@ -95,7 +109,9 @@ def test_what_was_seen_counts_until_the_next_check_is_long_overdue_and_then_nobo
     assert later.since is None
 
 
-def test_a_store_that_nobody_has_looked_at_takes_orders_and_the_text_says_that_nobody_knows() -> None:
+def test_a_store_that_nobody_has_looked_at_takes_orders_and_the_text_says_that_nobody_knows() -> (
+    None
+):
     of_another_version = '{"findings": [], "at": 1.0, "mood": "fine"}'
     unread = (asked(readiness=text, check_at=0.0) for text in (None, of_another_version))
     for told in (availability_of("cafe", None, NOW), *unread):
@@ -109,7 +125,10 @@ def test_the_text_holds_what_the_check_found() -> None:
     assert text == "The store's register isn't online (register online: no)"
 
 
-NOBODY_THERE, FAILING = OutageError("refused"), OutageError("down", status_code=503, applied=Applied.MAYBE)
+NOBODY_THERE, FAILING = (
+    OutageError("refused"),
+    OutageError("down", status_code=503, applied=Applied.MAYBE),
+)
 
 
 @pytest.mark.parametrize(
@@ -122,10 +141,15 @@ NOBODY_THERE, FAILING = OutageError("refused"), OutageError("down", status_code=
         (NOBODY_THERE, Reason.UNREACHED),
         (FAILING, Reason.OUTAGE),
         (OutageError("no answer in time", applied=Applied.MAYBE), Reason.OUTAGE),
-        *((kind("x"), Reason.OPEN) for kind in (RateLimitError, MenuError, TaxError, UnknownPosError)),
+        *(
+            (kind("x"), Reason.OPEN)
+            for kind in (RateLimitError, MenuError, TaxError, UnknownPosError)
+        ),
     ],
 )
-def test_what_cant_be_looked_at_stops_orders_as_its_error_would(error: PosError, reason: Reason) -> None:
+def test_what_cant_be_looked_at_stops_orders_as_its_error_would(
+    error: PosError, reason: Reason
+) -> None:
     assert Finding.unseen("store", error).stops is reason
 
 
@@ -148,7 +172,9 @@ def test_a_finding_without_a_reason_stops_orders_by_who_has_to_move() -> None:
 # ---------------------------------------------------------------------- one check after another
 
 
-def checked(error: PosError | None, before: Seen | None, now: float, reached_elsewhere: float = 0.0) -> Seen:
+def checked(
+    error: PosError | None, before: Seen | None, now: float, reached_elsewhere: float = 0.0
+) -> Seen:
     finding = FINE if error is None else Finding.unseen("connection", error)
     return seen_now(Readiness(findings=(finding,)), before, now, reached_elsewhere)
 
@@ -163,12 +189,18 @@ def test_a_provider_is_accused_only_when_another_was_reached_since_it_couldnt_be
     again = checked(NOBODY_THERE, first, NOW + 15, reached_elsewhere=NOW - 5)
     assert (reason_of(again), again.since) == (Reason.UNREACHED, NOW)
     theirs = checked(NOBODY_THERE, again, NOW + 30, reached_elsewhere=NOW + 20)
-    assert (reason_of(theirs), theirs.unreached_since, theirs.since) == (Reason.OUTAGE, NOW, NOW + 30)
+    assert (reason_of(theirs), theirs.unreached_since, theirs.since) == (
+        Reason.OUTAGE,
+        NOW,
+        NOW + 30,
+    )
     back = checked(None, theirs, NOW + 45)
     assert (reason_of(back), back.unreached_since, back.since) == (Reason.OPEN, None, NOW + 45)
 
 
-ERRORS = st.sampled_from([None, NOBODY_THERE, FAILING, StoreClosedError("x"), PermissionsError("x"), MenuError("x")])
+ERRORS = st.sampled_from(
+    [None, NOBODY_THERE, FAILING, StoreClosedError("x"), PermissionsError("x"), MenuError("x")]
+)
 
 
 @given(st.lists(st.tuples(ERRORS, st.floats(0.1, 100), st.floats(0, 200)), min_size=1, max_size=12))

@@ -18,8 +18,8 @@ from core.canaries import leaks
 from core.outbox.corner_shop import lunch
 from tillpost import ConfigError, Outbox
 from tillpost.outbox import OrderState, Processor, Worker
-from tillpost.outbox.connections.credentials import Grant, Vault
-from tillpost.outbox.connections.encryption import Keyring, new_key
+from tillpost.outbox.connections.credentials import CredentialStore, Grant
+from tillpost.outbox.connections.encryption import EncryptionKeys, new_key
 from tillpost.outbox.delivery.sources import FromFileAndDatabase, merged, tokens_mark
 from tillpost.outbox.delivery.tills import Tills
 from tillpost.simulator import Running, serve_in_thread
@@ -41,14 +41,14 @@ def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def vault(shop_outbox: Outbox) -> Vault:
+def vault(shop_outbox: Outbox) -> CredentialStore:
     """The connections of an outbox."""
     shop_outbox.prepare()
-    return Vault(shop_outbox.database)
+    return CredentialStore(shop_outbox.database)
 
 
 @pytest.fixture
-def source(vault: Vault) -> FromFileAndDatabase:
+def source(vault: CredentialStore) -> FromFileAndDatabase:
     """The connections as a worker sees them."""
     return FromFileAndDatabase(vault, None, lambda: "worker-1")
 
@@ -64,7 +64,9 @@ def tills(source: FromFileAndDatabase, shop_outbox: Outbox) -> Iterator[Tills]:
 def write_file(**settings: object) -> None:
     """Write a connections file with the connection cafe-42."""
     lines = [f'{name} = "{value}"' for name, value in settings.items()]
-    Path("tillpost.toml").write_text("\n".join(["[connections.cafe-42]", 'platform = "square"', *lines, ""]))
+    Path("tillpost.toml").write_text(
+        "\n".join(["[connections.cafe-42]", 'platform = "square"', *lines, ""])
+    )
 
 
 def bytes_of(folder: Path) -> bytes:
@@ -81,18 +83,31 @@ def token_of(source: FromFileAndDatabase) -> str:
 # Sealing
 
 
-def test_what_is_kept_is_found_again_and_the_secrets_open_with_the_key(vault: Vault) -> None:
+def test_what_is_kept_is_found_again_and_the_secrets_open_with_the_key(
+    vault: CredentialStore,
+) -> None:
     grant = Grant("Mia Chen", ("ORDERS_READ", "ORDERS_WRITE"), 1_800_000_000.0)
     vault.keep("cafe-42", "square", {"location_id": "L1", **TOKENS}, grant)
     stored = vault.get("cafe-42")
     assert stored is not None
-    assert (stored.platform, stored.settings, stored.grant) == ("square", {"location_id": "L1"}, grant)
+    assert (stored.platform, stored.settings, stored.grant) == (
+        "square",
+        {"location_id": "L1"},
+        grant,
+    )
     assert vault.open(stored) == TOKENS
     assert list(vault.all()) == ["cafe-42"]
 
 
-def test_no_secret_is_on_disk_in_clear_nor_in_a_repr(vault: Vault, tmp_path: Path) -> None:
-    vault.keep("cafe-42", "square", {"location_id": "L1", "client_secret": "CANARY-client", **TOKENS}, Grant())
+def test_no_secret_is_on_disk_in_clear_nor_in_a_repr(
+    vault: CredentialStore, tmp_path: Path
+) -> None:
+    vault.keep(
+        "cafe-42",
+        "square",
+        {"location_id": "L1", "client_secret": "CANARY-client", **TOKENS},
+        Grant(),
+    )
     on_disk = bytes_of(tmp_path)
     assert b"cafe-42" in on_disk
     assert b"CANARY" not in on_disk
@@ -104,7 +119,7 @@ def test_no_secret_is_on_disk_in_clear_nor_in_a_repr(vault: Vault, tmp_path: Pat
 
 @pytest.mark.parametrize("other", ["", "another"])
 def test_a_copied_database_is_useless_without_the_key_and_says_so_in_one_line(
-    vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
+    vault: CredentialStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
 ) -> None:
     vault.keep("cafe-42", "square", {"location_id": "L1", **TOKENS}, Grant())
     with vault.database.writing() as db:
@@ -115,17 +130,22 @@ def test_a_copied_database_is_useless_without_the_key_and_says_so_in_one_line(
         shutil.copy(path, copied / path.name)
     monkeypatch.setenv("TILLPOST_KEY", new_key() if other else "")
     with Outbox(f"sqlite:///{copied / 'orders.db'}") as copy:
-        known = Tills(FromFileAndDatabase(Vault(copy.database), None, lambda: "thief"), copy.settings)
+        known = Tills(
+            FromFileAndDatabase(CredentialStore(copy.database), None, lambda: "thief"),
+            copy.settings,
+        )
         with pytest.raises(ConfigError) as caught:
             known["cafe-42"]
     assert "\n" not in str(caught.value)
-    said = "isn't the key that the tokens in the database were sealed with" if other else "isn't set"
+    said = (
+        "isn't the key that the tokens in the database were sealed with" if other else "isn't set"
+    )
     assert f"connection 'cafe-42': TILLPOST_KEY {said}" in str(caught.value)
     assert leaks(caught.value) == []
 
 
 def test_a_key_is_rotated_and_the_old_one_is_worth_nothing_then(
-    vault: Vault, key: str, monkeypatch: pytest.MonkeyPatch
+    vault: CredentialStore, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vault.keep("cafe-42", "square", {"location_id": "L1", **TOKENS}, Grant())
     fresh = new_key()
@@ -133,12 +153,14 @@ def test_a_key_is_rotated_and_the_old_one_is_worth_nothing_then(
     assert vault.rotate() == 1
     stored = vault.get("cafe-42")
     assert stored is not None
-    assert Keyring.of(fresh).open(stored.sealed, stored.sealed_with) == TOKENS
+    assert EncryptionKeys.of(fresh).open(stored.sealed, stored.sealed_with) == TOKENS
     with pytest.raises(ConfigError):
-        Keyring.of(key).open(stored.sealed, stored.sealed_with)
+        EncryptionKeys.of(key).open(stored.sealed, stored.sealed_with)
 
 
-def test_a_rotation_that_cant_open_everything_changes_nothing(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rotation_that_cant_open_everything_changes_nothing(
+    vault: CredentialStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     vault.keep("cafe-1", "square", {"location_id": "L1", **TOKENS}, Grant())
     monkeypatch.setenv("TILLPOST_KEY", new_key())
     vault.keep("cafe-2", "square", {"location_id": "L1", **TOKENS}, Grant())
@@ -152,17 +174,28 @@ def test_a_rotation_that_cant_open_everything_changes_nothing(vault: Vault, monk
 
 
 def test_a_connection_of_the_database_works_without_a_file(
-    vault: Vault, shop: Running[SquareSimulator], tills: Tills
+    vault: CredentialStore, shop: Running[SquareSimulator], tills: Tills
 ) -> None:
     vault.keep("cafe-42", "square", shop.settings, Grant("Mia Chen"))
     assert tills["cafe-42"].check().ready
 
 
 def test_a_sealed_token_wins_over_the_files_and_the_file_has_the_rest(
-    vault: Vault, source: FromFileAndDatabase
+    vault: CredentialStore, source: FromFileAndDatabase
 ) -> None:
-    write_file(location_id="L-file", access_token="of-the-file", refresh_token="old", client_id="old", tips="payment")
-    vault.keep("cafe-42", "square", {"access_token": "sealed", "client_id": "new", "location_id": "L-db"}, Grant())
+    write_file(
+        location_id="L-file",
+        access_token="of-the-file",
+        refresh_token="old",
+        client_id="old",
+        tips="payment",
+    )
+    vault.keep(
+        "cafe-42",
+        "square",
+        {"access_token": "sealed", "client_id": "new", "location_id": "L-db"},
+        Grant(),
+    )
     used = source("cafe-42").adapter.config
     assert token_of(source) == "sealed"
     assert used.refresh_token is None
@@ -170,7 +203,7 @@ def test_a_sealed_token_wins_over_the_files_and_the_file_has_the_rest(
 
 
 def test_tokens_renewed_from_the_files_count_until_the_file_has_others(
-    vault: Vault, source: FromFileAndDatabase
+    vault: CredentialStore, source: FromFileAndDatabase
 ) -> None:
     write_file(location_id="L1", access_token="of-the-file", refresh_token="r1")
     follows = tokens_mark({"access_token": "of-the-file", "refresh_token": "r1"})
@@ -182,16 +215,25 @@ def test_tokens_renewed_from_the_files_count_until_the_file_has_others(
     assert token_of(source) == "put-in-by-hand"
 
 
-def test_another_platform_under_the_same_name_is_said(vault: Vault, tills: Tills) -> None:
+def test_another_platform_under_the_same_name_is_said(vault: CredentialStore, tills: Tills) -> None:
     write_file(location_id="L1", access_token="t")
-    vault.keep("cafe-42", "generic", {"base_url": "https://pos.example", "signing_key": "s", **TOKENS}, Grant())
+    vault.keep(
+        "cafe-42",
+        "generic",
+        {"base_url": "https://pos.example", "signing_key": "s", **TOKENS},
+        Grant(),
+    )
     with pytest.raises(ConfigError, match="is at square, but was connected at generic"):
         tills["cafe-42"]
 
 
-def test_a_name_that_nobody_knows_is_said_with_those_there_are(vault: Vault, tills: Tills) -> None:
+def test_a_name_that_nobody_knows_is_said_with_those_there_are(
+    vault: CredentialStore, tills: Tills
+) -> None:
     vault.keep("cafe-1", "square", {"location_id": "L1", **TOKENS}, Grant())
-    with pytest.raises(ConfigError, match=r"no connection 'cafe-42'; .* has: none; the database has: cafe-1"):
+    with pytest.raises(
+        ConfigError, match=r"no connection 'cafe-42'; .* has: none; the database has: cafe-1"
+    ):
         tills["cafe-42"]
 
 
@@ -201,7 +243,7 @@ def test_merging_leaves_a_file_alone_that_has_no_row() -> None:
 
 @pytest.mark.parametrize("where", ["file", "database"])
 def test_a_change_is_seen_by_a_running_worker_within_two_seconds(
-    where: str, vault: Vault, shop: Running[SquareSimulator], shop_outbox: Outbox
+    where: str, vault: CredentialStore, shop: Running[SquareSimulator], shop_outbox: Outbox
 ) -> None:
     wrong: dict[str, Any] = {**shop.settings, "access_token": "wrong"}
 
@@ -240,7 +282,10 @@ def _until(true: Callable[[], bool]) -> None:
 
 
 def test_without_a_key_the_files_connections_work_and_a_rotated_token_is_warned_about(
-    vault: Vault, tills: Tills, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    vault: CredentialStore,
+    tills: Tills,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setenv("TILLPOST_KEY", "")
     with serve_in_thread(KountaSimulator()) as kounta, caplog.at_level(logging.WARNING):

@@ -15,8 +15,8 @@ from pydantic import SecretStr
 from core.outbox.corner_shop import QUICK
 from tillpost import Outbox, PermissionsError, PosError
 from tillpost.adapter.settings import Credentials
-from tillpost.outbox import Processor, StoreError
-from tillpost.outbox.connections.credentials import Grant, Vault
+from tillpost.outbox import DatabaseError, Processor
+from tillpost.outbox.connections.credentials import CredentialStore, Grant
 from tillpost.outbox.connections.encryption import new_key
 from tillpost.outbox.connections.token_refresh import Renewal
 from tillpost.simulator import FaultPlan, FaultRule, Running, serve_in_thread
@@ -54,17 +54,21 @@ def either_outbox(request: pytest.FixtureRequest) -> Iterator[Outbox]:
 
 
 @pytest.fixture
-def vault(shop_outbox: Outbox, kounta: Running[KountaSimulator]) -> Vault:
+def vault(shop_outbox: Outbox, kounta: Running[KountaSimulator]) -> CredentialStore:
     """The connections of an outbox: the one to the company, whose access token has expired."""
     return expired_at(kounta, shop_outbox)
 
 
-def expired_at(kounta: Running[KountaSimulator], outbox: Outbox) -> Vault:
+def expired_at(kounta: Running[KountaSimulator], outbox: Outbox) -> CredentialStore:
     """Keep the connection to the company in an outbox, and let its token expire."""
     outbox.prepare()
-    vault = Vault(outbox.database)
+    vault = CredentialStore(outbox.database)
     app = kounta.simulator.settings
-    client = {"client_id": app.client_id, "client_secret": app.client_secret, "refresh_token": app.refresh_token}
+    client = {
+        "client_id": app.client_id,
+        "client_secret": app.client_secret,
+        "refresh_token": app.refresh_token,
+    }
     vault.keep("cafe-42", "kounta", {**kounta.settings, **client}, Grant("Mia Chen"))
     kounta.simulator.expire_token()
     return vault
@@ -77,7 +81,14 @@ def process(tmp_path: Path) -> Iterator[Callable[[Outbox], subprocess.Popen[str]
 
     def start(outbox: Outbox) -> subprocess.Popen[str]:
         url = outbox.database.engine.url.render_as_string()
-        command = [sys.executable, "-m", "core.outbox.renewing_worker", url, "cafe-42", str(tmp_path / "start")]
+        command = [
+            sys.executable,
+            "-m",
+            "core.outbox.renewing_worker",
+            url,
+            "cafe-42",
+            str(tmp_path / "start"),
+        ]
         started.append(subprocess.Popen(command, cwd=TESTS, stdout=subprocess.PIPE, text=True))
         assert started[-1].stdout is not None
         assert started[-1].stdout.readline() == "up\n"
@@ -108,7 +119,7 @@ def test_two_processes_that_find_it_expired_renew_it_once_and_both_go_on(
 
 
 def test_a_process_killed_in_the_middle_leaves_a_connection_that_works_or_must_be_reconnected(
-    vault: Vault,
+    vault: CredentialStore,
     shop_outbox: Outbox,
     kounta: Running[KountaSimulator],
     process: Callable[[Outbox], subprocess.Popen[str]],
@@ -140,14 +151,18 @@ def test_a_process_killed_in_the_middle_leaves_a_connection_that_works_or_must_b
 
 
 def test_a_renewed_token_is_on_disk_sealed_before_it_is_used(
-    vault: Vault, kounta: Running[KountaSimulator], shop_outbox: Outbox, tmp_path: Path
+    vault: CredentialStore, kounta: Running[KountaSimulator], shop_outbox: Outbox, tmp_path: Path
 ) -> None:
     with Processor(shop_outbox) as processor:
         assert processor.tills["cafe-42"].check().ready
     stored = vault.get("cafe-42")
     assert stored is not None
     opened = vault.open(stored)
-    issued = [name for name in kounta.simulator.world.tokens if name != kounta.simulator.settings.access_token]
+    issued = [
+        name
+        for name in kounta.simulator.world.tokens
+        if name != kounta.simulator.settings.access_token
+    ]
     assert [opened["access_token"].get_secret_value()] == issued
     assert opened["client_secret"].get_secret_value() == kounta.simulator.settings.client_secret
     on_disk = b"".join(path.read_bytes() for path in tmp_path.glob("orders.db*"))
@@ -156,12 +171,14 @@ def test_a_renewed_token_is_on_disk_sealed_before_it_is_used(
 
 
 def test_what_cant_be_written_isnt_used_and_is_written_before_anything_else(
-    vault: Vault, kounta: Running[KountaSimulator]
+    vault: CredentialStore, kounta: Running[KountaSimulator]
 ) -> None:
     old = vault.get("cafe-42")
     assert old is not None
     secrets = vault.open(old)
-    expired = Credentials(access_token=secrets["access_token"], refresh_token=secrets["refresh_token"])
+    expired = Credentials(
+        access_token=secrets["access_token"], refresh_token=secrets["refresh_token"]
+    )
     new = Credentials(access_token=SecretStr("new"), refresh_token=SecretStr("newer"))
     renewal = Renewal(vault, "cafe-42", "kounta", "", old.version, lambda: "worker-1")
     asked: list[str] = []
@@ -173,7 +190,7 @@ def test_what_cant_be_written_isnt_used_and_is_written_before_anything_else(
                                "SELECT RAISE(ABORT, 'disk is full'); END")  # fmt: skip
         return new
 
-    with pytest.raises(StoreError, match="disk is full"):
+    with pytest.raises(DatabaseError, match="disk is full"):
         renewal.renewed(expired, ask)
     with vault.database.writing() as db:
         db.exec_driver_sql("DROP TRIGGER full")
@@ -184,15 +201,21 @@ def test_what_cant_be_written_isnt_used_and_is_written_before_anything_else(
     assert vault.open(after)["refresh_token"].get_secret_value() == "newer"
 
 
-def test_a_person_who_reconnects_meanwhile_is_right(vault: Vault, kounta: Running[KountaSimulator]) -> None:
+def test_a_person_who_reconnects_meanwhile_is_right(
+    vault: CredentialStore, kounta: Running[KountaSimulator]
+) -> None:
     old = vault.get("cafe-42")
     assert old is not None
     secrets = vault.open(old)
-    expired = Credentials(access_token=secrets["access_token"], refresh_token=secrets["refresh_token"])
+    expired = Credentials(
+        access_token=secrets["access_token"], refresh_token=secrets["refresh_token"]
+    )
     renewal = Renewal(vault, "cafe-42", "kounta", "", old.version, lambda: "worker-1")
 
     def ask() -> Credentials:
-        vault.keep("cafe-42", "kounta", {**kounta.settings, "access_token": "by-a-person"}, Grant("Ari"))
+        vault.keep(
+            "cafe-42", "kounta", {**kounta.settings, "access_token": "by-a-person"}, Grant("Ari")
+        )
         return Credentials(access_token=SecretStr("late"), refresh_token=SecretStr("late"))
 
     assert renewal.renewed(expired, ask).access_token.get_secret_value() == "by-a-person"
@@ -202,11 +225,15 @@ def test_a_person_who_reconnects_meanwhile_is_right(vault: Vault, kounta: Runnin
     assert (after.refresher, after.grant.granted_by) == (None, "Ari")
 
 
-def test_a_connection_that_was_disconnected_meanwhile_isnt_brought_back(vault: Vault) -> None:
+def test_a_connection_that_was_disconnected_meanwhile_isnt_brought_back(
+    vault: CredentialStore,
+) -> None:
     old = vault.get("cafe-42")
     assert old is not None
     secrets = vault.open(old)
-    expired = Credentials(access_token=secrets["access_token"], refresh_token=secrets["refresh_token"])
+    expired = Credentials(
+        access_token=secrets["access_token"], refresh_token=secrets["refresh_token"]
+    )
 
     def ask() -> Credentials:
         vault.forget("cafe-42")
@@ -217,14 +244,17 @@ def test_a_connection_that_was_disconnected_meanwhile_isnt_brought_back(vault: V
 
 
 def test_a_refusal_frees_the_place_and_says_that_the_store_must_be_connected_again(
-    vault: Vault, kounta: Running[KountaSimulator], shop_outbox: Outbox
+    vault: CredentialStore, kounta: Running[KountaSimulator], shop_outbox: Outbox
 ) -> None:
     kounta.simulator.revoke_authorisation()
     with Processor(shop_outbox) as processor, pytest.raises(PermissionsError) as caught:
         processor.tills["cafe-42"].import_menu()
     assert caught.value.reason == "withdrawn"
     assert "Mia Chen, who connected it, was removed" in caught.value.remedy.manager
-    assert "Another person with admin rights in Kounta has to connect it again" in caught.value.remedy.manager
+    assert (
+        "Another person with admin rights in Kounta has to connect it again"
+        in caught.value.remedy.manager
+    )
     stored = vault.get("cafe-42")
     assert stored is not None
     assert stored.refresher is None
@@ -234,9 +264,15 @@ def test_tokens_of_the_file_are_renewed_and_kept_too(
     kounta: Running[KountaSimulator], shop_outbox: Outbox, tmp_path: Path
 ) -> None:
     app = kounta.simulator.settings
-    client = {"client_id": app.client_id, "client_secret": app.client_secret, "refresh_token": app.refresh_token}
+    client = {
+        "client_id": app.client_id,
+        "client_secret": app.client_secret,
+        "refresh_token": app.refresh_token,
+    }
     lines = [f'{name} = "{value}"' for name, value in {**kounta.settings, **client}.items()]
-    (tmp_path / "tillpost.toml").write_text("\n".join(["[connections.cafe-7]", 'platform = "kounta"', *lines]))
+    (tmp_path / "tillpost.toml").write_text(
+        "\n".join(["[connections.cafe-7]", 'platform = "kounta"', *lines])
+    )
     kounta.simulator.expire_token()
     url = shop_outbox.database.engine.url.render_as_string()
     for _ in range(2):  # a worker, and the next one after a restart
@@ -246,12 +282,14 @@ def test_tokens_of_the_file_are_renewed_and_kept_too(
 
 
 def test_who_waits_for_another_worker_for_too_long_tries_again_later(
-    vault: Vault, monkeypatch: pytest.MonkeyPatch
+    vault: CredentialStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tillpost.outbox.connections.token_refresh.PATIENCE", 0.3)
     with vault.database.writing() as db:
         vault.set_refresher(db, "cafe-42", "another worker")
-    expired = Credentials(access_token=SecretStr("not-a-real-kounta-token"), refresh_token=SecretStr("r"))
+    expired = Credentials(
+        access_token=SecretStr("not-a-real-kounta-token"), refresh_token=SecretStr("r")
+    )
     renewal = Renewal(vault, "cafe-42", "kounta", "", 1, lambda: "worker-1")
     with pytest.raises(PosError) as caught:
         renewal.renewed(expired, lambda: expired)

@@ -43,7 +43,9 @@ def test_each_test_has_an_empty_database(postgres_url: str, test: str) -> None:
 def test_a_commit_is_synced_to_disk_as_it_would_be_in_production(postgres_url: str) -> None:
     engine = sa.create_engine(postgres_url)
     with engine.connect() as connection:
-        said = [connection.scalar(sa.text(f"SHOW {name}")) for name in ("fsync", "synchronous_commit")]
+        said = [
+            connection.scalar(sa.text(f"SHOW {name}")) for name in ("fsync", "synchronous_commit")
+        ]
     engine.dispose()
 
     assert said == ["on", "on"]

@@ -14,7 +14,7 @@ import pytest
 
 from adapters.square.shop_orders import TOASTIE, paid
 from databases import PostgresServer
-from tillpost.outbox import Outbox, OutboxSettings, Processor, StoreError
+from tillpost.outbox import DatabaseError, Outbox, OutboxSettings, Processor
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def test_orders_that_were_claimed_before_the_store_failed_are_handed_out(tmp_pat
             claims = processor.claim(2)
 
         assert [claim.order.id for claim in claims] == ["A-1"]
-        assert processor.in_hand == 1
+        assert processor.in_flight == 1
 
 
 def test_an_order_whose_claim_was_committed_unheard_is_free_again(tmp_path: Path) -> None:
@@ -54,11 +54,11 @@ def test_an_order_whose_claim_was_committed_unheard_is_free_again(tmp_path: Path
         outbox.add(paid("A-1", [TOASTIE]), connection="cafe")
         (claim,) = processor.claim(1)
         outbox.add(paid("A-2", [TOASTIE]), connection="cafe")
-        with broken(outbox, after=0, committed=True), pytest.raises(StoreError):
+        with broken(outbox, after=0, committed=True), pytest.raises(DatabaseError):
             processor.claim(1)
         assert outbox.orders()[0].worker
 
-        processor.lay_down_unfinished()
+        processor.release_unfinished()
 
         held = {stored.id: stored.worker for stored in outbox.orders()}
         assert held == {"A-2": None, "A-1": claim.worker}

@@ -15,14 +15,14 @@ from adapters.kounta.bench import STAND_INS
 from adapters.square.shop_orders import TOASTIE, paid
 from core.outbox.corner_shop import connected, lunch, work_off
 from core.outbox.delivery.test_kill_points import TOASTIES
-from core.outbox.killing import Life, Shop, Site, every_step, ready, shop_of, until_stopped
+from core.outbox.killing import Heartbeat, Shop, Site, every_step, ready, shop_of, until_stopped
 from tillpost import Order, Policy
 from tillpost.client.base import Options, adapter_for
 from tillpost.models.order import PosOrder
 from tillpost.outbox import Connected, OrderState, Outbox, OutboxSettings, from_mapping
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.database import Database
-from tillpost.outbox.operations.orders import Desk
+from tillpost.outbox.operations.orders import OrderOperations
 from tillpost.outbox.orders.models import event_of, event_row, stored_order
 from tillpost.plugins.hookspecs import hookimpl
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, Ledger, Running, Simulator
@@ -36,7 +36,7 @@ ON = Policy(attention_ticket=True)
 TICKET = "ticket ord-1"
 
 
-class Told:
+class HookCall:
     """A plugin that keeps what it is told of tickets."""
 
     def __init__(self) -> None:
@@ -52,19 +52,19 @@ class Told:
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def told() -> HookCall:
+    return HookCall()
 
 
 @pytest.fixture
-def known(shop: Running[SquareSimulator], told: Told) -> dict[str, Connected]:
+def known(shop: Running[SquareSimulator], told: HookCall) -> dict[str, Connected]:
     """The connection "cafe", which makes tickets."""
     return {"cafe": replace(connected(shop), options=Options(policy=ON, hooks=[told]))}
 
 
 @pytest.fixture
-def desk(shop_outbox: Outbox, known: dict[str, Connected]) -> Desk:
-    return Desk(shop_outbox, "mia", connections=from_mapping(known))
+def desk(shop_outbox: Outbox, known: dict[str, Connected]) -> OrderOperations:
+    return OrderOperations(shop_outbox, "mia", connections=from_mapping(known))
 
 
 def stuck(shop: Running[SquareSimulator], outbox: Outbox, known: dict[str, Connected]) -> str:
@@ -88,7 +88,7 @@ def test_an_order_in_error_keeps_its_ticket_and_the_plugins_are_told(
     shop: Running[SquareSimulator],
     shop_outbox: Outbox,
     known: dict[str, Connected],
-    told: Told,
+    told: HookCall,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "tillpost.outbox")
@@ -101,7 +101,11 @@ def test_an_order_in_error_keeps_its_ticket_and_the_plugins_are_told(
 
 
 def test_sent_again_and_refused_again_it_keeps_that_one(
-    shop: Running[SquareSimulator], shop_outbox: Outbox, known: dict[str, Connected], desk: Desk, told: Told
+    shop: Running[SquareSimulator],
+    shop_outbox: Outbox,
+    known: dict[str, Connected],
+    desk: OrderOperations,
+    told: HookCall,
 ) -> None:
     ticket = stuck(shop, shop_outbox, known)
     desk.resubmit("ord-1")
@@ -115,7 +119,10 @@ def test_sent_again_and_refused_again_it_keeps_that_one(
 
 
 def test_when_it_arrives_after_all_its_ticket_is_withdrawn(
-    shop: Running[SquareSimulator], shop_outbox: Outbox, known: dict[str, Connected], desk: Desk
+    shop: Running[SquareSimulator],
+    shop_outbox: Outbox,
+    known: dict[str, Connected],
+    desk: OrderOperations,
 ) -> None:
     stuck(shop, shop_outbox, known)
     shop.simulator.add_item("5312-NEW", "BLT toastie", 1450, sku="BLT")
@@ -129,7 +136,11 @@ def test_when_it_arrives_after_all_its_ticket_is_withdrawn(
 
 @pytest.mark.parametrize("act", ["manual", "cancel"])
 def test_when_a_person_ends_the_order_its_ticket_is_withdrawn(
-    shop: Running[SquareSimulator], shop_outbox: Outbox, known: dict[str, Connected], desk: Desk, act: str
+    shop: Running[SquareSimulator],
+    shop_outbox: Outbox,
+    known: dict[str, Connected],
+    desk: OrderOperations,
+    act: str,
 ) -> None:
     stuck(shop, shop_outbox, known)
     ended: Any = getattr(desk, act)("ord-1")
@@ -143,10 +154,17 @@ def test_when_a_person_ends_the_order_its_ticket_is_withdrawn(
 
 @pytest.mark.parametrize("act", ["manual", "cancel"])
 def test_a_ticket_that_cant_be_withdrawn_is_said_and_stops_nobody(
-    shop: Running[SquareSimulator], shop_outbox: Outbox, known: dict[str, Connected], desk: Desk, act: str, told: Told
+    shop: Running[SquareSimulator],
+    shop_outbox: Outbox,
+    known: dict[str, Connected],
+    desk: OrderOperations,
+    act: str,
+    told: HookCall,
 ) -> None:
     ticket = stuck(shop, shop_outbox, known)
-    fault = FaultRule(method="PUT", path="^/v2/orders/", fault=Fault(kind=FaultKind.SERVER_ERROR), times=None)
+    fault = FaultRule(
+        method="PUT", path="^/v2/orders/", fault=Fault(kind=FaultKind.SERVER_ERROR), times=None
+    )
     shop.simulator.set_faults(FaultPlan(rules=(fault,)))
     ended: Any = getattr(desk, act)("ord-1")
     stored = shop_outbox.get("ord-1")
@@ -165,7 +183,11 @@ def test_without_its_connection_a_ticket_is_left_and_the_docket_says_so(
     shop: Running[SquareSimulator], shop_outbox: Outbox, known: dict[str, Connected]
 ) -> None:
     stuck(shop, shop_outbox, known)
-    assert Desk(shop_outbox, "mia", connections=from_mapping({})).manual("ord-1").copy_may_appear
+    assert (
+        OrderOperations(shop_outbox, "mia", connections=from_mapping({}))
+        .manual("ord-1")
+        .copy_may_appear
+    )
 
 
 def test_what_happened_to_a_ticket_is_kept_apart_from_what_happened_to_its_order(
@@ -198,7 +220,9 @@ NO_COOLDOWN = Policy(attention_ticket=True, import_cooldown=0)
 
 def gone(order_id: str) -> Order:
     """An order for what is on no menu."""
-    return paid(order_id, [TOASTIE.model_copy(update={"item_id": "GONE", "sku": "GONE", "name": "Pavlova"})])
+    return paid(
+        order_id, [TOASTIE.model_copy(update={"item_id": "GONE", "sku": "GONE", "name": "Pavlova"})]
+    )
 
 
 def square_shop() -> tuple[Simulator, Shop]:
@@ -217,7 +241,10 @@ def kounta_shop() -> tuple[Simulator, Shop]:
     return simulator, shop_of(simulator, adapter, settings=SETTINGS, policy=NO_COOLDOWN)
 
 
-SHOPS: dict[str, Callable[[], tuple[Simulator, Shop]]] = {"square": square_shop, "kounta": kounta_shop}
+SHOPS: dict[str, Callable[[], tuple[Simulator, Shop]]] = {
+    "square": square_shop,
+    "kounta": kounta_shop,
+}
 
 
 def checked(database: Database, ledger: Ledger, order: Order) -> tuple[str, int]:
@@ -234,7 +261,9 @@ def checked(database: Database, ledger: Ledger, order: Order) -> tuple[str, int]
 
 
 @pytest.mark.parametrize("platform", SHOPS)
-def test_wherever_its_process_ends_a_refused_order_has_never_two_tickets(platform: str, database: Database) -> None:
+def test_wherever_its_process_ends_a_refused_order_has_never_two_tickets(
+    platform: str, database: Database
+) -> None:
     """On a platform that takes keys it has one in the end; without keys, one in doubt isn't sent again."""
     refused_wherever_it_ends(platform, database)
 
@@ -249,10 +278,10 @@ def refused_wherever_it_ends(platform: str, database: Database) -> None:
     """End a process at each of its steps, let another one go on, and see how many tickets there are."""
     ended: list[tuple[str, int]] = []
 
-    def run(life: Life, number: int) -> None:
+    def run(life: Heartbeat, number: int) -> None:
         simulator, shop = SHOPS[platform]()
         order = gone(f"ord_{number}")
-        for each in (life, Life()):
+        for each in (life, Heartbeat()):
             site = Site(database, shop, each, f"cafe-{number}")
             until_stopped(partial(site.add, order), site.work, site.end)
             site.end()
@@ -269,7 +298,7 @@ def refused_wherever_it_ends(platform: str, database: Database) -> None:
 def test_wherever_its_process_ends_an_order_that_arrives_has_its_ticket_withdrawn(
     platform: str, database: Database
 ) -> None:
-    def run(life: Life, number: int) -> None:
+    def run(life: Heartbeat, number: int) -> None:
         simulator, shop = SHOPS[platform]()
         name, order = f"cafe-{number}", paid(f"ord_{number}", [TOASTIE])
         blt = simulator.world.products.pop(5312) if isinstance(simulator, KountaSimulator) else None
@@ -283,9 +312,11 @@ def test_wherever_its_process_ends_an_order_that_arrives_has_its_ticket_withdraw
             simulator.world.products[5312] = blt
         elif isinstance(simulator, SquareSimulator):
             simulator.add_item("5312-NEW", "BLT toastie", 1450, sku="BLT")
-        Desk(first.outbox, "mia", connections=lambda _: shop.connected(Life()), clock=shop.clock).resubmit(order.id)
+        OrderOperations(
+            first.outbox, "mia", connections=lambda _: shop.connected(Heartbeat()), clock=shop.clock
+        ).resubmit(order.id)
         first.end()
-        for each in (life, Life()):
+        for each in (life, Heartbeat()):
             site = Site(database, shop, each, name)
             until_stopped(site.work, site.end)
             site.end()

@@ -18,9 +18,17 @@ from tillpost import Order, Policy
 from tillpost.errors import ErrorRecord, Transcript
 from tillpost.models.order import Pickup
 from tillpost.models.outage import Whose
-from tillpost.outbox import Connected, FromFile, OrderState, Outbox, OutboxSettings, Processor, WaitsFor
+from tillpost.outbox import (
+    Connected,
+    FromFile,
+    OrderState,
+    Outbox,
+    OutboxSettings,
+    Processor,
+    WaitsFor,
+)
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.worker.maintenance import Tending
+from tillpost.outbox.worker.maintenance import Maintenance
 from tillpost.outbox.worker.processor import AFTER_A_BUG
 from tillpost.simulator import serve_in_thread
 from tillpost_simulators.square import SquareSimulator
@@ -41,7 +49,9 @@ RECEIVED = (OrderState.RECEIVED, WaitsFor.NOTHING)
 # ---------------------------------------------------------------------- retries
 
 
-def test_the_first_retry_comes_after_a_second_and_each_wait_is_twice_as_long_up_to_a_minute() -> None:
+def test_the_first_retry_comes_after_a_second_and_each_wait_is_twice_as_long_up_to_a_minute() -> (
+    None
+):
     policy = OutboxSettings().policy(Policy())
     for retry, longest in enumerate((1, 2, 4, 8, 16, 32, 60, 60, 60), start=1):
         waits = [policy.wait_before(retry, f"ord-{number}") for number in range(200)]
@@ -49,7 +59,9 @@ def test_the_first_retry_comes_after_a_second_and_each_wait_is_twice_as_long_up_
         assert longest * 0.95 <= max(waits) <= longest
 
 
-def test_an_order_is_due_again_when_its_retry_is_and_not_before(outbox: Outbox, server: ToyServer) -> None:
+def test_an_order_is_due_again_when_its_retry_is_and_not_before(
+    outbox: Outbox, server: ToyServer
+) -> None:
     clock = Clock()
     server.on("POST /orders", *[answer(503)] * 3)
     add(outbox, 1)
@@ -67,7 +79,9 @@ def test_an_order_is_due_again_when_its_retry_is_and_not_before(outbox: Outbox, 
     assert len(server.made("cafe-0")) == 1
 
 
-def test_a_handling_that_breaks_down_leaves_the_order_due_again(outbox: Outbox, server: ToyServer) -> None:
+def test_a_handling_that_breaks_down_leaves_the_order_due_again(
+    outbox: Outbox, server: ToyServer
+) -> None:
     class Broken(Toy):
         def transcript(self, request: object, answer: object) -> Transcript:
             raise ZeroDivisionError
@@ -78,7 +92,7 @@ def test_a_handling_that_breaks_down_leaves_the_order_due_again(outbox: Outbox, 
     stored = outbox.get("cafe-0")
     assert stored
     assert stored.due_at is not None
-    assert (stored.state, stored.deaths) == (OrderState.DUE, 1)
+    assert (stored.state, stored.crash_count) == (OrderState.DUE, 1)
     assert stored.due_at == pytest.approx(time.time() + AFTER_A_BUG, abs=5)
 
 
@@ -88,7 +102,11 @@ def test_a_handling_that_breaks_down_leaves_the_order_due_again(outbox: Outbox, 
 def test_an_outage_and_its_end_are_told_once_each_over_all_workers_with_the_evidence(
     open_outbox: Opening, server: ToyServer
 ) -> None:
-    outboxes, clock, heard = [open_outbox(outage_after=3) for _ in range(2)], Clock(), [Heard(), Heard()]
+    outboxes, clock, heard = (
+        [open_outbox(outage_after=3) for _ in range(2)],
+        Clock(),
+        [Heard(), Heard()],
+    )
     server.on("POST /orders", *[answer(503, {}, x_request_id=f"r-{n}") for n in range(9)])
     add(outboxes[0], 6)
     with (
@@ -111,7 +129,9 @@ def test_an_outage_and_its_end_are_told_once_each_over_all_workers_with_the_evid
     assert len(ended["outage"].evidence) == 9
 
 
-def test_when_no_platform_can_be_connected_to_our_own_network_is_at_fault(open_outbox: Opening) -> None:
+def test_when_no_platform_can_be_connected_to_our_own_network_is_at_fault(
+    open_outbox: Opening,
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
     settings = ToySettings.model_validate({"base_url": nobody, "access_token": TOKEN})
@@ -130,7 +150,9 @@ def test_when_no_platform_can_be_connected_to_our_own_network_is_at_fault(open_o
     assert set(stands(outbox).values()) == {(OrderState.DUE, WaitsFor.RETRY)}
 
 
-def test_nobody_is_accused_because_another_platform_answered_before_our_network_failed(open_outbox: Opening) -> None:
+def test_nobody_is_accused_because_another_platform_answered_before_our_network_failed(
+    open_outbox: Opening,
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
     settings = ToySettings.model_validate({"base_url": nobody, "access_token": TOKEN})
@@ -141,7 +163,9 @@ def test_nobody_is_accused_because_another_platform_answered_before_our_network_
     add(outbox, 2, connection="bar")
     with (
         ToyServer() as server,
-        processing(outbox, server, heard=heard, clock=clock, bar=Connected(KeylessToy(settings))) as processor,
+        processing(
+            outbox, server, heard=heard, clock=clock, bar=Connected(KeylessToy(settings))
+        ) as processor,
     ):
         for _ in range(2):
             work_off(processor)
@@ -149,7 +173,9 @@ def test_nobody_is_accused_because_another_platform_answered_before_our_network_
     assert [facts["outage"].whose for facts in heard.named("outage_began")] == [Whose.UNKNOWN]
 
 
-def test_orders_that_an_outage_holds_up_too_long_become_a_persons(open_outbox: Opening, server: ToyServer) -> None:
+def test_orders_that_an_outage_holds_up_too_long_become_a_persons(
+    open_outbox: Opening, server: ToyServer
+) -> None:
     outbox, clock, heard = open_outbox(outage_after=2, give_up_after=600), Clock(), Heard()
     server.always("POST /orders", answer(503))
     server.always("GET /orders", answer(503))
@@ -196,7 +222,11 @@ def test_refused_permissions_pause_the_connection_are_told_once_and_new_ones_let
 
         def write(token: str) -> None:
             table = {**square.settings, "access_token": token}
-            lines = ("[connections.cafe]", 'platform = "square"', *(f"{k} = {json.dumps(v)}" for k, v in table.items()))
+            lines = (
+                "[connections.cafe]",
+                'platform = "square"',
+                *(f"{k} = {json.dumps(v)}" for k, v in table.items()),
+            )
             file.write_text("\n".join(lines))
 
         write("a-token-that-was-revoked")
@@ -204,12 +234,12 @@ def test_refused_permissions_pause_the_connection_are_told_once_and_new_ones_let
             for claim in reversed(processor.claim(3)):
                 processor.handle(claim)
             assert work_off(processor) == []
-            Tending(processor).tend()
+            Maintenance(processor).tend()
             assert work_off(processor) == [], "the credentials are still those that were refused"
-            assert Tending(processor).idle(), "a person has to act"
+            assert Maintenance(processor).idle(), "a person has to act"
 
             write(square.settings["access_token"])
-            Tending(processor).tend()
+            Maintenance(processor).tend()
             assert work_off(processor) == [f"cafe-{n}" for n in range(5)]
         assert len(square.simulator.ledger().entries) == 5
     assert set(stands(outbox).values()) == {RECEIVED}
@@ -236,7 +266,9 @@ def scheduled(ahead: float) -> Order:
     return toy_order().model_copy(update={"fulfilment": Pickup(due_at=due)})
 
 
-def test_a_closed_store_is_tried_again_until_the_order_is_due(open_outbox: Opening, server: ToyServer) -> None:
+def test_a_closed_store_is_tried_again_until_the_order_is_due(
+    open_outbox: Opening, server: ToyServer
+) -> None:
     outbox, clock = open_outbox(lead=1800), Clock()
     outbox.add(scheduled(1200), connection="cafe")
     server.on("POST /orders", refuse("CLOSED"), refuse("CLOSED"))
@@ -267,7 +299,9 @@ def test_a_store_that_is_still_closed_when_the_order_is_due_becomes_a_persons(
     assert (stored.state, stored.error.kind) == (OrderState.ERROR, "StoreClosedError")
 
 
-def test_a_connection_that_nobody_knows_is_a_persons_at_once(outbox: Outbox, server: ToyServer) -> None:
+def test_a_connection_that_nobody_knows_is_a_persons_at_once(
+    outbox: Outbox, server: ToyServer
+) -> None:
     add(outbox, 1, connection="nowhere")
     heard = Heard()
     with processing(outbox, server, heard=heard) as processor:

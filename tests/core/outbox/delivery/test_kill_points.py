@@ -1,7 +1,7 @@
 """Wherever its process is stopped, an order ends right: on the register once, or undone and told; never half done.
 
-Every step is tried, none is sampled: before and after each transaction, before each request and after its effect.
-"""
+Every step is tried, none is sampled: before and after each transaction, before each request and
+after its effect."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from adapters.kounta.bench import STAND_INS
 from adapters.kounta.bench import an_order as kounta_order
 from adapters.kounta.bench import plain_order as kounta_plain
 from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, TOASTIE, paid
-from core.outbox.killing import Life, Shop, Site, every_step, ready, shop_of, until_stopped
+from core.outbox.killing import Heartbeat, Shop, Site, every_step, ready, shop_of, until_stopped
 from tillpost import Order, Outcome
 from tillpost.client.base import adapter_for
 from tillpost.client.sync import Till
@@ -65,7 +65,9 @@ def lost(path: str) -> Callable[[], Twist]:
     def fresh() -> Twist:
         left = [path]
 
-        def twist(request: httpx.Request, _: int, carry_out: Callable[[], httpx.Response]) -> httpx.Response:
+        def twist(
+            request: httpx.Request, _: int, carry_out: Callable[[], httpx.Response]
+        ) -> httpx.Response:
             answer = carry_out()
             if left and request.method == "POST" and request.url.path.endswith(path):
                 left.pop()
@@ -87,12 +89,15 @@ def up(simulator: Any) -> None:
 
 def kounta_toastie(ref: str) -> Order:
     return kounta_plain(
-        ref, lines=[{"item_id": "5312", "sku": "BLT", "name": "BLT", "quantity": 1, "unit_price": 1450}]
+        ref,
+        lines=[{"item_id": "5312", "sku": "BLT", "name": "BLT", "quantity": 1, "unit_price": 1450}],
     )
 
 
 CASES = {
-    "square, healthy": Case("square", lambda ref: paid(ref, [FLAT_WHITE, TOASTIE], surcharge=100, off=50, tip=20)),
+    "square, healthy": Case(
+        "square", lambda ref: paid(ref, [FLAT_WHITE, TOASTIE], surcharge=100, off=50, tip=20)
+    ),
     "square, healed": Case("square", lambda ref: paid(ref, [DRIFTED, FLAT_WHITE])),
     "square, undone": Case(
         "square",
@@ -100,7 +105,9 @@ CASES = {
         set_up=lambda simulator: simulator.add_tax("Surcharge", "10", tax_id="EXTRA"),
         refused="TaxError",
     ),
-    "square, an outage": Case("square", lambda ref: paid(ref, [TOASTIE]), set_up=down, meanwhile=up),
+    "square, an outage": Case(
+        "square", lambda ref: paid(ref, [TOASTIE]), set_up=down, meanwhile=up
+    ),
     "square, an answer to the create that is lost": Case(
         "square", lambda ref: paid(ref, [TOASTIE]), twist=lost("/v2/orders")
     ),
@@ -109,7 +116,9 @@ CASES = {
     ),
     "kounta, healthy": Case("kounta", lambda ref: kounta_order(id=ref), sold=KEPT),
     "kounta, healthy, and the menu not there yet": Case("kounta", kounta_toastie, has_menu=False),
-    "kounta, healed": Case("kounta", kounta_toastie, set_up=lambda simulator: simulator.recreate_product(5312)),
+    "kounta, healed": Case(
+        "kounta", kounta_toastie, set_up=lambda simulator: simulator.recreate_product(5312)
+    ),
     "kounta, wrong at the register": Case(
         "kounta",
         kounta_toastie,
@@ -125,7 +134,9 @@ CASES = {
 def square_shop(case: Case) -> tuple[Simulator, Shop]:
     simulator = SquareSimulator()
     known = dict(simulator.connection_settings(URL))
-    return simulator, shop_of(simulator, lambda: adapter_for("square", {**known}), case.twist(), settings=SETTINGS)
+    return simulator, shop_of(
+        simulator, lambda: adapter_for("square", {**known}), case.twist(), settings=SETTINGS
+    )
 
 
 def kounta_shop(case: Case) -> tuple[Simulator, Shop]:
@@ -165,31 +176,33 @@ class Bench:
     database: Database
     case: Case
 
-    def try_with(self, *lives: Life, number: str) -> None:
+    def try_with(self, *lives: Heartbeat, number: str) -> None:
         """Let processes go on with an order one after the other, then one that lives, and see how it ends."""
         case, name = self.case, f"cafe-{number}"
         simulator, shop = SHOPS[case.platform](case)
         case.set_up(simulator)
         order = case.order(f"ord_{number}")
-        for life in (*lives, Life()):
+        for life in (*lives, Heartbeat()):
             site = Site(self.database, shop, life, name)
             if life is lives[0] and case.platform == "kounta" and case.has_menu:
                 give_menu(self.database, name, kounta_menu(case.sold), shop.clock() - 3600)
             until_stopped(
-                partial(site.add, order), partial(site.work, on_wait=partial(case.meanwhile, simulator)), site.end
+                partial(site.add, order),
+                partial(site.work, on_wait=partial(case.meanwhile, simulator)),
+                site.end,
             )
             site.end()
         self.check(order, simulator.ledger(), lives[-1])
 
-    def check(self, order: Order, ledger: Ledger, life: Life) -> None:
+    def check(self, order: Order, ledger: Ledger, life: Heartbeat) -> None:
         """See that the store and the register agree, and that both are right."""
         case, where = self.case, life.names[-1:]
         with self.database.reading() as db:
             row = db.execute(select(t.orders).where(t.orders.c.id == order.id)).mappings().one()
-            in_hand = db.scalar(select(func.count()).where(t.orders.c.worker.is_not(None)))
+            in_flight = db.scalar(select(func.count()).where(t.orders.c.worker.is_not(None)))
         stored = stored_order(row)
-        assert in_hand == 0, where
-        assert (stored.due_at, stored.deaths) == (None, 0), where
+        assert in_flight == 0, where
+        assert (stored.due_at, stored.crash_count) == (None, 0), where
         assert ledger.twice == (), where
         if not case.refused:
             assert ledger.half_done == (), where
@@ -209,7 +222,9 @@ class Bench:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_stopped_at_any_step_an_order_is_brought_to_its_end_by_the_next_process(case: str, database: Database) -> None:
+def test_stopped_at_any_step_an_order_is_brought_to_its_end_by_the_next_process(
+    case: str, database: Database
+) -> None:
     bench = Bench(database, CASES[case])
     steps = every_step(lambda life, number: bench.try_with(life, number=str(number)))
     assert steps > 12
@@ -236,7 +251,7 @@ def test_a_second_process_that_is_stopped_as_well_leaves_it_to_a_third(
     case: str, made: str, database: Database
 ) -> None:
     """The first ends at the worst moment: the platform has the order, and nobody has read that."""
-    bench, whole = Bench(database, CASES[case]), Life()
+    bench, whole = Bench(database, CASES[case]), Heartbeat()
     bench.try_with(whole, number="whole")
     worst = whole.names.index(made)
-    every_step(lambda life, number: bench.try_with(Life(at=worst), life, number=str(number)))
+    every_step(lambda life, number: bench.try_with(Heartbeat(at=worst), life, number=str(number)))

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, event, text
 from adapters.square.shop_orders import TOASTIE, paid
 from tillpost.outbox import Outbox, OutboxSettings, Processor
 from tillpost.outbox.orders.claims import Claim
-from tillpost.submission.journal import Asked, Event
+from tillpost.submission.journal import Event, SubmissionRequested
 
 LEASE = 2.0
 
@@ -19,7 +19,9 @@ LEASE = 2.0
 def a_paused_workers(outbox: Outbox) -> Claim:
     """An order in the hands of a worker that gives no sign of life."""
     outbox.add(paid("A-1", [TOASTIE]), connection="cafe", is_new=True)
-    (claim,) = outbox.store.claim("cafe", outbox.store.enlist(time.time()), time.time(), limit=4, most=1)
+    (claim,) = outbox.store.claim(
+        "cafe", outbox.store.enlist(time.time()), time.time(), limit=4, most=1
+    )
     return claim
 
 
@@ -41,7 +43,7 @@ def test_a_worker_gives_signs_of_life_while_a_burial_is_held_up(postgres_url: st
             while not (claims := processor.claim(1)):
                 assert time.monotonic() < deadline, "the order isn't free"
                 time.sleep(0.05)
-            assert claims[0].deaths == 1
+            assert claims[0].crash_count == 1
 
 
 def test_what_is_written_in_a_transaction_leaves_no_command_half_sent(postgres_url: str) -> None:
@@ -49,12 +51,16 @@ def test_what_is_written_in_a_transaction_leaves_no_command_half_sent(postgres_u
     with Outbox(postgres_url) as outbox:
         claim, many = a_paused_workers(outbox), list[str]()
 
-        def note(_: Connection, __: object, statement: str, ___: object, ____: object, for_many: bool) -> None:
+        def note(
+            _: Connection, __: object, statement: str, ___: object, ____: object, for_many: bool
+        ) -> None:
             if for_many:
                 many.append(statement)
 
         event.listen(outbox.database.engine, "before_cursor_execute", note)
-        happened: Sequence[tuple[Event, None]] = [(Asked(at=1.0, digest="0" * 64, is_new=True), None)] * 2
+        happened: Sequence[tuple[Event, None]] = [
+            (SubmissionRequested(at=1.0, digest="0" * 64, is_new=True), None)
+        ] * 2
         with outbox.store.keeping(claim, happened, time.time()):
             pass
 

@@ -9,7 +9,7 @@ from core.stand_in import Keyless, an_order
 from tillpost.adapter.exchange import Response
 from tillpost.outbox import OrderState, OutboxSettings
 from tillpost.outbox.db.database import Database
-from tillpost.outbox.worker.maintenance import Tending
+from tillpost.outbox.worker.maintenance import Maintenance
 
 A_DAY = Response(429, {"retry-after": "86400"}, b"")
 QUARTER_OF_AN_HOUR = 900.0
@@ -28,7 +28,9 @@ def test_a_platform_that_asks_to_wait_a_day_holds_up_the_orders_behind_for_a_qua
     site = Site(database, counter.shop())
     site.add(an_order("ord_1"))
     site.work()
-    assert state(site, "ord_1") is OrderState.ERROR, "a person should know of a platform that asks for so much"
+    assert state(site, "ord_1") is OrderState.ERROR, (
+        "a person should know of a platform that asks for so much"
+    )
 
     site.add(an_order("ord_2"))
     began = site.clock()
@@ -39,7 +41,9 @@ def test_a_platform_that_asks_to_wait_a_day_holds_up_the_orders_behind_for_a_qua
     site.end()
 
 
-def test_a_clock_set_back_by_an_hour_keeps_no_connection_closed_for_an_hour(database: Database) -> None:
+def test_a_clock_set_back_by_an_hour_keeps_no_connection_closed_for_an_hour(
+    database: Database,
+) -> None:
     counter = Counter(down=True)
     site = Site(database, counter.shop(settings=OutboxSettings(lease=3600.0, outage_after=1)))
     site.clock.ahead = 3600.0
@@ -49,7 +53,7 @@ def test_a_clock_set_back_by_an_hour_keeps_no_connection_closed_for_an_hour(data
     site.processor.handle(claim)
     counter.down, site.clock.ahead = False, 0.0
 
-    Tending(site.processor).tend()
+    Maintenance(site.processor).tend()
     began = site.clock()
     site.work()
 
@@ -58,7 +62,9 @@ def test_a_clock_set_back_by_an_hour_keeps_no_connection_closed_for_an_hour(data
     site.end()
 
 
-@pytest.mark.parametrize("jump", [0.0, 3600.0], ids=["a clock that is left alone", "a clock that is set forward"])
+@pytest.mark.parametrize(
+    "jump", [0.0, 3600.0], ids=["a clock that is left alone", "a clock that is set forward"]
+)
 def test_what_remains_open_a_clock_set_forward_while_a_look_is_due_cuts_the_schedule_short(
     jump: float, database: Database
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from core.outbox.corner_shop import connected, lunch
 from tillpost import Menu, hookimpl
-from tillpost.outbox import Outbox, Processor, StoreError, Worker, from_mapping
+from tillpost.outbox import DatabaseError, Outbox, Processor, Worker, from_mapping
 from tillpost.simulator import Running
 from tillpost_simulators.square import SquareSimulator
 
@@ -43,19 +43,19 @@ def test_a_held_menu_can_be_looked_at(holding: Outbox) -> None:
 
 def test_an_accepted_menu_is_in_force_for_a_worker_that_runs(shop: Shop, holding: Outbox) -> None:
     with Processor(holding, connections=from_mapping({"cafe": connected(shop)})) as processor:
-        processor.menus.refresh("cafe", processor.tills["cafe"].shelf)
-        before = processor.tills["cafe"].shelf.menu
+        processor.menus.refresh("cafe", processor.tills["cafe"].menu_cache)
+        before = processor.tills["cafe"].menu_cache.menu
         settled = holding.accept_menu("cafe")
         assert settled
         assert (settled.settled, settled.connection) == ("accepted", "cafe")
         holding.add(lunch(), connection="cafe")
         Worker(processor).run(until_idle=True)
-        shelf = processor.tills["cafe"].shelf
+        menu_cache = processor.tills["cafe"].menu_cache
     assert before
     assert "5312" in before.by_variation
-    assert shelf.menu
-    assert shelf.held is None
-    assert "5312" not in shelf.menu.by_variation
+    assert menu_cache.menu
+    assert menu_cache.held is None
+    assert "5312" not in menu_cache.menu.by_variation
     assert holding.held_menu("cafe") is None
     assert holding.imports("cafe", most=1)[0].settled == "accepted"
 
@@ -66,13 +66,15 @@ def test_a_discarded_menu_leaves_the_one_before_in_force(shop: Shop, holding: Ou
     assert settled.settled == "discarded"
     assert holding.held_menu("cafe") is None
     with Processor(holding, connections=from_mapping({"cafe": connected(shop)})) as processor:
-        shelf = processor.tills["cafe"].shelf
-        processor.menus.refresh("cafe", shelf)
-        assert shelf.menu
-        assert "5312" in shelf.menu.by_variation
+        menu_cache = processor.tills["cafe"].menu_cache
+        processor.menus.refresh("cafe", menu_cache)
+        assert menu_cache.menu
+        assert "5312" in menu_cache.menu.by_variation
 
 
-def test_an_earlier_held_import_that_nobody_settled_is_superseded(shop: Shop, holding: Outbox) -> None:
+def test_an_earlier_held_import_that_nobody_settled_is_superseded(
+    shop: Shop, holding: Outbox
+) -> None:
     with Processor(holding, connections=from_mapping({"cafe": connected(shop)})) as processor:
         assert processor.import_now("cafe").held
     assert holding.accept_menu("cafe")
@@ -91,7 +93,7 @@ def test_a_decision_waits_for_an_import_that_is_under_way(shop: Shop, holding: O
 
         @hookimpl
         def reimport_menu(self, connection: str) -> None:
-            with pytest.raises(StoreError) as refused:
+            with pytest.raises(DatabaseError) as refused:
                 holding.accept_menu(connection)
             self.said = str(refused.value)
 
@@ -103,7 +105,9 @@ def test_a_decision_waits_for_an_import_that_is_under_way(shop: Shop, holding: O
     assert holding.accept_menu("cafe")
 
 
-def test_plugins_hear_of_an_accepted_menu_as_of_any_other(holding: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plugins_hear_of_an_accepted_menu_as_of_any_other(
+    holding: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     heard: list[Any] = []
 
     class Listening:

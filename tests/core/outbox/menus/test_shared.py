@@ -19,13 +19,17 @@ from tillpost import OutageError
 from tillpost.menus.diff import MenuChanges
 from tillpost.outbox import Connected, ConnectionOptions, OrderState, Outbox, Processor, WaitsFor
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.exceptions import Busy
-from tillpost.outbox.worker.maintenance import Tending, next_sync
+from tillpost.outbox.exceptions import MenuImportRunning
+from tillpost.outbox.worker.maintenance import Maintenance, next_sync
 
 
 def place(outbox: Outbox, connection: str = "cafe") -> sa.RowMapping:
     with outbox.database.reading() as db:
-        return db.execute(sa.select(t.connections).where(t.connections.c.name == connection)).mappings().one()
+        return (
+            db.execute(sa.select(t.connections).where(t.connections.c.name == connection))
+            .mappings()
+            .one()
+        )
 
 
 def kept_imports(outbox: Outbox) -> list[tuple[MenuChanges, bool]]:
@@ -76,7 +80,7 @@ def test_a_worker_that_wants_to_import_while_another_does_is_told_so_and_its_ord
             outbox.store.place(db, "cafe")
             outbox.store.set_place(db, "cafe", {"importer": importer._life.worker})  # pyright: ignore[reportPrivateUsage]
         work_off(processor)
-        with pytest.raises(Busy):
+        with pytest.raises(MenuImportRunning):
             processor.import_now("cafe")
     stored = outbox.get("ord-1")
     assert stored
@@ -84,7 +88,9 @@ def test_a_worker_that_wants_to_import_while_another_does_is_told_so_and_its_ord
     assert server.count("GET /menu") == 0
 
 
-def test_within_the_cooldown_the_last_import_serves_other_workers_too(open_outbox: Opening, server: ToyServer) -> None:
+def test_within_the_cooldown_the_last_import_serves_other_workers_too(
+    open_outbox: Opening, server: ToyServer
+) -> None:
     outbox, other = open_outbox(), open_outbox()
     with processing(outbox, server) as processor:
         assert processor.import_now("cafe").fresh
@@ -97,7 +103,9 @@ def test_within_the_cooldown_the_last_import_serves_other_workers_too(open_outbo
     assert server.count("GET /menu") == 1
 
 
-def test_an_import_that_fails_is_noted_and_lets_the_next_one_begin(open_outbox: Opening, server: ToyServer) -> None:
+def test_an_import_that_fails_is_noted_and_lets_the_next_one_begin(
+    open_outbox: Opening, server: ToyServer
+) -> None:
     outbox, other = open_outbox(), open_outbox()
     server.on("GET /menu", *[answer(503)] * 3)
     with processing(outbox, server) as processor, pytest.raises(OutageError):
@@ -112,7 +120,9 @@ def test_an_import_that_fails_is_noted_and_lets_the_next_one_begin(open_outbox: 
     assert place(outbox)["menu"]
 
 
-def test_an_order_whose_import_keeps_failing_isnt_kept_in_hand_meanwhile(outbox: Outbox, server: ToyServer) -> None:
+def test_an_order_whose_import_keeps_failing_isnt_kept_in_hand_meanwhile(
+    outbox: Outbox, server: ToyServer
+) -> None:
     clock = Clock()
     drift(server)
     server.on("GET /menu", *[answer(503)] * 3)
@@ -121,7 +131,11 @@ def test_an_order_whose_import_keeps_failing_isnt_kept_in_hand_meanwhile(outbox:
         work_off(processor)
         stored = outbox.get("ord-1")
         assert stored
-        assert (stored.state, stored.waits_for, server.count("GET /menu")) == (OrderState.DUE, WaitsFor.RETRY, 3)
+        assert (stored.state, stored.waits_for, server.count("GET /menu")) == (
+            OrderState.DUE,
+            WaitsFor.RETRY,
+            3,
+        )
         clock.ahead += 10
         work_off(processor)
     assert states(outbox) == {OrderState.RECEIVED}
@@ -131,25 +145,29 @@ def test_the_brake_holds_an_import_and_the_old_menu_stays_in_force_for_all(
     open_outbox: Opening, server: ToyServer
 ) -> None:
     outbox, other, heard = open_outbox(), open_outbox(), Heard()
-    server.items += [ToyItem(id=f"i{n}", sku=f"S{n}", name=f"Soup {n}", price=900) for n in range(2, 10)]
+    server.items += [
+        ToyItem(id=f"i{n}", sku=f"S{n}", name=f"Soup {n}", price=900) for n in range(2, 10)
+    ]
     with processing(outbox, server, heard=heard) as processor:
         processor.import_now("cafe")
         before = place(outbox)
         server.items = server.items[:1]
         assert processor.import_now("cafe").held
     with processing(other, server) as processor:
-        processor.menus.refresh("cafe", processor.tills["cafe"].shelf)
-        shelf = processor.tills["cafe"].shelf
-        assert shelf.menu
-        assert shelf.held
-        assert (len(shelf.menu.items), len(shelf.held.items)) == (9, 1)
+        processor.menus.refresh("cafe", processor.tills["cafe"].menu_cache)
+        menu_cache = processor.tills["cafe"].menu_cache
+        assert menu_cache.menu
+        assert menu_cache.held
+        assert (len(menu_cache.menu.items), len(menu_cache.held.items)) == (9, 1)
     assert place(outbox)["menu"] == before["menu"]
     assert len(heard.named("menu_import_held")) == 1
     (_, first_held), (changes, held) = kept_imports(outbox)
     assert (first_held, held, len(changes.removed)) == (False, True, 8)
 
 
-def test_two_imports_of_one_worker_run_one_after_the_other_and_both_are_kept(outbox: Outbox, server: ToyServer) -> None:
+def test_two_imports_of_one_worker_run_one_after_the_other_and_both_are_kept(
+    outbox: Outbox, server: ToyServer
+) -> None:
     with processing(outbox, server) as processor, ThreadPoolExecutor(2) as pool:
         server.on("GET /menu", passing(delay=0.3))
         first = pool.submit(processor.import_now, "cafe")
@@ -158,11 +176,11 @@ def test_two_imports_of_one_worker_run_one_after_the_other_and_both_are_kept(out
         second = pool.submit(processor.import_now, "cafe")
         first.result()
         second.result()
-        shelf = processor.tills["cafe"].shelf
+        menu_cache = processor.tills["cafe"].menu_cache
         there = place(outbox)
-        assert shelf.menu
-        assert there["menu"] == shelf.menu.model_dump_json()
-        assert there["menu_at"] == shelf.imported_at
+        assert menu_cache.menu
+        assert there["menu"] == menu_cache.menu.model_dump_json()
+        assert there["menu_at"] == menu_cache.imported_at
         assert there["importer"] is None
     assert len(kept_imports(outbox)) == 2
 
@@ -170,11 +188,15 @@ def test_two_imports_of_one_worker_run_one_after_the_other_and_both_are_kept(out
 # ---------------------------------------------------------------------- the daily import
 
 
-def test_the_daily_import_is_done_once_by_two_workers(open_outbox: Opening, server: ToyServer) -> None:
+def test_the_daily_import_is_done_once_by_two_workers(
+    open_outbox: Opening, server: ToyServer
+) -> None:
     outboxes, clock = [open_outbox(), open_outbox()], Clock()
     zone = "Australia/Sydney"
     soon = datetime.fromtimestamp(clock(), ZoneInfo(zone)) + timedelta(minutes=2)
-    cafe = Connected(server.adapter(), outbox=ConnectionOptions(sync_at=f"{soon:%H:%M}", time_zone=zone))
+    cafe = Connected(
+        server.adapter(), outbox=ConnectionOptions(sync_at=f"{soon:%H:%M}", time_zone=zone)
+    )
     outboxes[0].prepare()
     with outboxes[0].database.writing() as db:
         outboxes[0].store.place(db, "cafe")
@@ -185,7 +207,7 @@ def test_the_daily_import_is_done_once_by_two_workers(open_outbox: Opening, serv
         for hours, imports in ((0, 0), (0.05, 1), (12, 1), (24.1, 2)):
             clock.ahead = hours * 3600
             for processor in (one, other, one, other):
-                Tending(processor).tend()
+                Maintenance(processor).tend()
             assert server.count("GET /menu") == imports
     assert len(kept_imports(outboxes[0])) == 2
 
@@ -199,21 +221,31 @@ ZONES = (
     "Pacific/Apia",
 )
 MINUTES = st.integers(0, 24 * 60 - 1).map(lambda minute: f"{minute // 60:02}:{minute % 60:02}")
-TIMES = st.floats(datetime(2026, 1, 1, tzinfo=UTC).timestamp(), datetime(2028, 1, 1, tzinfo=UTC).timestamp())
+TIMES = st.floats(
+    datetime(2026, 1, 1, tzinfo=UTC).timestamp(), datetime(2028, 1, 1, tzinfo=UTC).timestamp()
+)
 
 
 @given(st.sampled_from(ZONES), MINUTES, TIMES)
-@example("Australia/Sydney", "02:30", datetime(2026, 4, 4, 15, 29, tzinfo=UTC).timestamp())  # 2:30 comes twice
+@example(
+    "Australia/Sydney", "02:30", datetime(2026, 4, 4, 15, 29, tzinfo=UTC).timestamp()
+)  # 2:30 comes twice
 @example("Australia/Sydney", "02:59", datetime(2026, 4, 4, 13, 0, tzinfo=UTC).timestamp())
-@example("Australia/Sydney", "02:30", datetime(2026, 10, 3, 15, 0, tzinfo=UTC).timestamp())  # there is no 2:30
-def test_the_daily_import_comes_once_on_every_day_of_the_store(zone: str, sync_at: str, now: float) -> None:
+@example(
+    "Australia/Sydney", "02:30", datetime(2026, 10, 3, 15, 0, tzinfo=UTC).timestamp()
+)  # there is no 2:30
+def test_the_daily_import_comes_once_on_every_day_of_the_store(
+    zone: str, sync_at: str, now: float
+) -> None:
     options, days = ConnectionOptions(sync_at=sync_at, time_zone=zone), list[datetime]()
     at = now
     for _ in range(4):
         upcoming = next_sync(options, at)
         assert upcoming is not None
         assert at < upcoming <= at + 25.5 * 3600
-        assert {next_sync(options, at + (upcoming - at) * part) for part in (0.02, 0.03, 0.1, 0.5, 0.9)} == {upcoming}
+        assert {
+            next_sync(options, at + (upcoming - at) * part) for part in (0.02, 0.03, 0.1, 0.5, 0.9)
+        } == {upcoming}
         at = upcoming
         days.append(datetime.fromtimestamp(at, ZoneInfo(zone)))
     assert [day.date() for day in days] == [days[0].date() + timedelta(days=n) for n in range(4)]

@@ -13,7 +13,7 @@ from core.outbox.corner_shop import connected, lunch, work_off
 from tillpost.models.order import Address, Delivery, Progress
 from tillpost.outbox import Connected, OrderState, Outbox, Processor, WaitsFor, from_mapping
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.operations.orders import ActError, Desk
+from tillpost.outbox.operations.orders import ActError, OrderOperations
 from tillpost.outbox.orders.problems import problem_columns
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, Running
 from tillpost_simulators.square import SquareSimulator
@@ -31,9 +31,9 @@ def known(shop: Shop) -> dict[str, Connected]:
 
 
 @pytest.fixture
-def desk(shop_outbox: Outbox, known: dict[str, Connected]) -> Desk:
+def desk(shop_outbox: Outbox, known: dict[str, Connected]) -> OrderOperations:
     """Where Mia acts."""
-    return Desk(shop_outbox, "mia", connections=from_mapping(known))
+    return OrderOperations(shop_outbox, "mia", connections=from_mapping(known))
 
 
 def stuck(shop: Shop, outbox: Outbox, known: dict[str, Connected], order_id: str = "ord-1") -> None:
@@ -56,7 +56,7 @@ def brought(outbox: Outbox, known: dict[str, Connected], order_id: str = "ord-1"
 
 
 def test_an_order_in_error_is_accepted_and_moved_on_step_by_step(
-    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: Desk
+    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: OrderOperations
 ) -> None:
     stuck(shop, shop_outbox, known)
     assert desk.accept("ord-1").progress is Progress.ACCEPTED
@@ -75,9 +75,13 @@ def test_an_order_in_error_is_accepted_and_moved_on_step_by_step(
     ]
 
 
-def test_only_a_delivery_goes_on_board_and_nothing_goes_backwards(shop_outbox: Outbox, desk: Desk) -> None:
+def test_only_a_delivery_goes_on_board_and_nothing_goes_backwards(
+    shop_outbox: Outbox, desk: OrderOperations
+) -> None:
     shop_outbox.add(lunch("pickup"), connection="cafe")
-    shop_outbox.add(lunch("van", fulfilment=Delivery(address=Address(line1="1 High St"))), connection="cafe")
+    shop_outbox.add(
+        lunch("van", fulfilment=Delivery(address=Address(line1="1 High St"))), connection="cafe"
+    )
     with pytest.raises(ActError, match="isn't a step of this order"):
         desk.advance("pickup", Progress.ON_BOARD)
     assert desk.advance("van", Progress.ON_BOARD).progress is Progress.ON_BOARD
@@ -86,7 +90,7 @@ def test_only_a_delivery_goes_on_board_and_nothing_goes_backwards(shop_outbox: O
 
 
 def test_a_mended_order_that_is_sent_again_arrives(
-    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: Desk
+    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: OrderOperations
 ) -> None:
     stuck(shop, shop_outbox, known)
     shop.simulator.reset()
@@ -98,7 +102,7 @@ def test_a_mended_order_that_is_sent_again_arrives(
 
 
 def test_people_who_press_resubmit_at_once_make_one_order(
-    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: Desk
+    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: OrderOperations
 ) -> None:
     stuck(shop, shop_outbox, known)
     shop.simulator.reset()
@@ -111,7 +115,7 @@ def test_people_who_press_resubmit_at_once_make_one_order(
 
 
 def test_an_order_taken_over_is_withdrawn_at_the_platform_and_never_sent_again(
-    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: Desk
+    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: OrderOperations
 ) -> None:
     brought(shop_outbox, known)
     taken = desk.manual("ord-1")
@@ -126,10 +130,12 @@ def test_an_order_taken_over_is_withdrawn_at_the_platform_and_never_sent_again(
 
 
 def test_where_a_copy_cant_be_withdrawn_the_docket_says_that_one_may_appear(
-    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: Desk
+    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: OrderOperations
 ) -> None:
     brought(shop_outbox, known)
-    fault = FaultRule(method="PUT", path="^/v2/orders/", fault=Fault(kind=FaultKind.SERVER_ERROR), times=None)
+    fault = FaultRule(
+        method="PUT", path="^/v2/orders/", fault=Fault(kind=FaultKind.SERVER_ERROR), times=None
+    )
     shop.simulator.set_faults(FaultPlan(rules=(fault,)))
     taken = desk.manual("ord-1")
     assert taken.copy_may_appear
@@ -138,9 +144,11 @@ def test_where_a_copy_cant_be_withdrawn_the_docket_says_that_one_may_appear(
 
 
 def test_a_docket_that_is_printed_again_says_the_same(
-    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: Desk
+    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: OrderOperations
 ) -> None:
-    lost = FaultRule(method="POST", path="^/v2/orders$", fault=Fault(kind=FaultKind.LOST_ANSWER), times=None)
+    lost = FaultRule(
+        method="POST", path="^/v2/orders$", fault=Fault(kind=FaultKind.LOST_ANSWER), times=None
+    )
     shop.simulator.set_faults(FaultPlan(rules=(lost,)))
     shop_outbox.add(lunch(), connection="cafe")
     with Processor(shop_outbox, connections=from_mapping(known)) as processor:
@@ -153,9 +161,11 @@ def test_a_docket_that_is_printed_again_says_the_same(
 
 
 def test_in_doubt_an_order_is_taken_over_only_when_that_is_said(
-    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: Desk
+    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: OrderOperations
 ) -> None:
-    lost = FaultRule(method="POST", path="/v2/orders$", fault=Fault(kind=FaultKind.LOST_ANSWER), times=None)
+    lost = FaultRule(
+        method="POST", path="/v2/orders$", fault=Fault(kind=FaultKind.LOST_ANSWER), times=None
+    )
     shop.simulator.set_faults(FaultPlan(rules=(lost,)))
     settings = shop_outbox.settings.model_copy(update={"give_up_after": 0.3})
     with Outbox(str(shop_outbox.database.engine.url), settings=settings) as hasty:
@@ -171,9 +181,11 @@ def test_in_doubt_an_order_is_taken_over_only_when_that_is_said(
 
 
 def test_what_is_found_of_an_order_in_doubt_is_withdrawn_when_it_is_taken_over(
-    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: Desk
+    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: OrderOperations
 ) -> None:
-    lost = FaultRule(method="POST", path="^/v2/orders$", fault=Fault(kind=FaultKind.LOST_ANSWER), times=1)
+    lost = FaultRule(
+        method="POST", path="^/v2/orders$", fault=Fault(kind=FaultKind.LOST_ANSWER), times=1
+    )
     shop.simulator.set_faults(FaultPlan(rules=(lost,)))
     shop_outbox.add(lunch(), connection="cafe")
     with Processor(shop_outbox, connections=from_mapping(known)) as processor:
@@ -186,7 +198,7 @@ def test_what_is_found_of_an_order_in_doubt_is_withdrawn_when_it_is_taken_over(
 
 
 def test_an_order_that_was_never_sent_is_cancelled_without_a_request(
-    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: Desk
+    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: OrderOperations
 ) -> None:
     shop_outbox.add(lunch(), connection="cafe")
     assert desk.cancel("ord-1").state is OrderState.CANCELLED
@@ -199,7 +211,7 @@ def test_an_order_that_was_never_sent_is_cancelled_without_a_request(
 
 
 def test_an_order_that_the_platform_has_is_cancelled_there(
-    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: Desk
+    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: OrderOperations
 ) -> None:
     brought(shop_outbox, known)
     assert desk.cancel("ord-1").state is OrderState.CANCELLED
@@ -218,7 +230,9 @@ def test_an_order_that_a_worker_sends_between_the_look_at_it_and_the_act_isnt_se
             work_off(shop_outbox, known)
         return time.time()
 
-    desk = Desk(shop_outbox, "mia", connections=from_mapping(known), clock=while_a_worker_is_faster)
+    desk = OrderOperations(
+        shop_outbox, "mia", connections=from_mapping(known), clock=while_a_worker_is_faster
+    )
     with pytest.raises(ActError, match="has gone on meanwhile"):
         getattr(desk, act)("ord-1")
     stored = shop_outbox.get("ord-1")
@@ -230,7 +244,7 @@ def test_an_order_that_a_worker_sends_between_the_look_at_it_and_the_act_isnt_se
 
 
 def test_an_order_that_staff_turned_down_is_a_problem_until_somebody_says_that_the_customer_was_paid_back(
-    shop_outbox: Outbox, desk: Desk
+    shop_outbox: Outbox, desk: OrderOperations
 ) -> None:
     shop_outbox.add(lunch(), connection="cafe")
     turned_down = {
@@ -252,10 +266,12 @@ def test_an_order_that_staff_turned_down_is_a_problem_until_somebody_says_that_t
 
 
 def test_an_order_that_cant_be_withdrawn_isnt_cancelled(
-    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: Desk
+    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: OrderOperations
 ) -> None:
     brought(shop_outbox, known)
-    fault = FaultRule(method="PUT", path="^/v2/orders/", fault=Fault(kind=FaultKind.SERVER_ERROR), times=None)
+    fault = FaultRule(
+        method="PUT", path="^/v2/orders/", fault=Fault(kind=FaultKind.SERVER_ERROR), times=None
+    )
     shop.simulator.set_faults(FaultPlan(rules=(fault,)))
     with pytest.raises(ActError, match="cancel it at the register"):
         desk.cancel("ord-1")
@@ -265,7 +281,7 @@ def test_an_order_that_cant_be_withdrawn_isnt_cancelled(
 
 
 def test_what_is_handed_to_the_provider_tells_the_exchange_and_nothing_of_the_customer(
-    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: Desk
+    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: OrderOperations
 ) -> None:
     stuck(shop, shop_outbox, known)
     told = json.dumps(desk.export("ord-1"))
@@ -275,7 +291,7 @@ def test_what_is_handed_to_the_provider_tells_the_exchange_and_nothing_of_the_cu
         assert personal not in told
 
 
-def test_an_order_that_isnt_there_is_said_so(desk: Desk) -> None:
+def test_an_order_that_isnt_there_is_said_so(desk: OrderOperations) -> None:
     for act in (desk.accept, desk.advance, desk.resubmit, desk.manual, desk.cancel, desk.export):
         with pytest.raises(ActError, match="no order 'nowhere'"):
             act("nowhere")

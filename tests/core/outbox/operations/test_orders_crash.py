@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from core.outbox.killing import Counter, Life, Site, every_step, until_stopped
+from core.outbox.killing import Counter, Heartbeat, Site, every_step, until_stopped
 from core.outbox.operations.test_people_machine import KeyedSeen, KeylessSeen
 from core.stand_in import Keyed, an_order
 from tillpost.outbox import OrderState
 from tillpost.outbox.db.database import Database
-from tillpost.outbox.operations.orders import Desk
+from tillpost.outbox.operations.orders import OrderOperations
 
 SETTLED = (OrderState.MANUAL, OrderState.CANCELLED)
 
@@ -23,9 +23,13 @@ def test_wherever_who_takes_it_over_and_cancels_it_dies_it_isnt_sent_again(
     shop = counter.shop(kind)
 
     def alive(order_id: str) -> list[object]:
-        return [o for o in counter.platform.orders.values() if o["ref"] == order_id and o["state"] != "DEAD"]
+        return [
+            o
+            for o in counter.platform.orders.values()
+            if o["ref"] == order_id and o["state"] != "DEAD"
+        ]
 
-    def run(life: Life, number: int) -> None:
+    def run(life: Heartbeat, number: int) -> None:
         order = an_order(f"ord_{number}")
         first = Site(either, shop)
         first.add(order)
@@ -33,7 +37,9 @@ def test_wherever_who_takes_it_over_and_cancels_it_dies_it_isnt_sent_again(
             first.work()
         first.end()
         mortal = Site(either, shop, life)
-        desk = Desk(mortal.outbox, "mia", connections=lambda _: shop.connected(life), clock=shop.clock)
+        desk = OrderOperations(
+            mortal.outbox, "mia", connections=lambda _: shop.connected(life), clock=shop.clock
+        )
         until_stopped(lambda: desk.manual(order.id), lambda: desk.cancel(order.id))
         mortal.end()
 

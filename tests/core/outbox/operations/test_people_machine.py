@@ -1,8 +1,8 @@
 """What people do, whenever they do it, breaks no promise either: nothing twice, nothing lost, and nothing backwards.
 
-The machine of `test_outbox_machine` with a register whose staff take an order up or turn it down, and with people at
-the desk who accept, move on, send again, take over and cancel, twice at once, and amid deaths of whoever acts.
-"""
+The machine of `test_outbox_machine` with a register whose staff take an order up or turn it down,
+and with people at the desk who accept, move on, send again, take over and cancel, twice at once,
+and amid crash_count of whoever acts."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from tillpost.adapter.exchange import Effect, Exchange, Request, ask, reading, t
 from tillpost.adapter.webhooks import OrderChanged, Webhook, WebhookError, WebhookEvent
 from tillpost.errors import PosError
 from tillpost.models.order import Draft, PosOrder, PosState, Progress
-from tillpost.outbox import OrderState, StoredOrder, StoreError
-from tillpost.outbox.operations.orders import ActError, Desk, TakenOver
+from tillpost.outbox import DatabaseError, OrderState, StoredOrder
+from tillpost.outbox.operations.orders import ActError, OrderOperations, TakenOver
 from tillpost.outbox.webhooks.receiver import Receiver
-from tillpost.outbox.worker.order_monitor import Watching
+from tillpost.outbox.worker.order_monitor import OrderMonitor
 
 __all__ = ["template"]
 
@@ -47,7 +47,9 @@ TOLD = [*Progress]
 def told_of(made: Made) -> PosOrder:
     """What the platform says of an order."""
     state, progress = AT_THE_REGISTER[made.state]
-    return PosOrder(id=made.id, reference=made.ref, total=made.total, state=state, progress=progress)
+    return PosOrder(
+        id=made.id, reference=made.ref, total=made.total, state=state, progress=progress
+    )
 
 
 class Seen:
@@ -75,7 +77,11 @@ class Seen:
         """Read a webhook, which nobody has to sign here."""
         body = json.loads(webhook.body)
         there = told_of(Made.model_validate(body["order"]))
-        return [OrderChanged(event_id=body["event"], pos_id=there.id, reference=there.reference, pos_order=there)]
+        return [
+            OrderChanged(
+                event_id=body["event"], pos_id=there.id, reference=there.reference, pos_order=there
+            )
+        ]
 
 
 class KeyedSeen(Seen, Keyed):
@@ -92,7 +98,13 @@ class PeopleMachine(Machine):
     """A site with a desk, and a register with staff."""
 
     kind: type[Keyed] = KeyedSeen
-    ends = (*Machine.ends, OrderState.ACCEPTED, OrderState.REJECTED, OrderState.MANUAL, OrderState.CANCELLED)
+    ends = (
+        *Machine.ends,
+        OrderState.ACCEPTED,
+        OrderState.REJECTED,
+        OrderState.MANUAL,
+        OrderState.CANCELLED,
+    )
 
     def __init__(self) -> None:
         super().__init__()
@@ -102,10 +114,12 @@ class PeopleMachine(Machine):
         self.acted: set[str] = set()
 
     @property
-    def desk(self) -> Desk:
+    def desk(self) -> OrderOperations:
         """Where people act; their process may die as any other."""
         connected = self.shop.connected(self.life)
-        return Desk(self.site.outbox, "mia", connections=lambda _: connected, clock=self.shop.clock)
+        return OrderOperations(
+            self.site.outbox, "mia", connections=lambda _: connected, clock=self.shop.clock
+        )
 
     def act(self, act: Callable[[], object], order_id: str, steps: int | None = None) -> object:
         """Do something as a person, who may be refused, and whose process may die after so many steps."""
@@ -143,7 +157,9 @@ class PeopleMachine(Machine):
     def manual(self, data: st.DataObject, even_in_doubt: bool, steps: int | None) -> None:
         order_id = self.an_id(data)
         self.withdrawing.add(order_id)
-        taken = self.act(lambda: self.desk.manual(order_id, even_in_doubt=even_in_doubt), order_id, steps)
+        taken = self.act(
+            lambda: self.desk.manual(order_id, even_in_doubt=even_in_doubt), order_id, steps
+        )
         if isinstance(taken, TakenOver):
             assert "PAID" in taken.docket
             assert ("MAY STILL APPEAR" in taken.docket) is taken.copy_may_appear
@@ -178,11 +194,14 @@ class PeopleMachine(Machine):
             made["state"] = "REFUSED"
             self.tell_of(made)
 
-    # ------------------------------------------------------------------ what the platform tells, and is asked
+    # ------------------------------------------------------------------ what the platform tells,
+    # and is asked
 
     def tell_of(self, made: dict[str, Any]) -> None:
         """Let the platform have something to tell. It comes when it comes."""
-        self.webhooks.append(json.dumps({"event": f"e{len(self.webhooks)}", "order": made}).encode())
+        self.webhooks.append(
+            json.dumps({"event": f"e{len(self.webhooks)}", "order": made}).encode()
+        )
 
     @precondition(lambda self: self.webhooks)
     @rule(data=st.data(), steps=st.none() | st.integers(0, 4))
@@ -192,16 +211,24 @@ class PeopleMachine(Machine):
         connected = self.shop.connected(self.life)
         outbox = self.site.outbox
         receiver = Receiver(
-            outbox.store, outbox.engine, outbox.settings, connections=lambda _: connected, clock=self.shop.clock
+            outbox.store,
+            outbox.engine,
+            outbox.settings,
+            connections=lambda _: connected,
+            clock=self.shop.clock,
         )
         # It may have come before, or the platform can't be asked.
-        with self.dying_after(steps), suppress(WebhookError, PosError, StoreError):
+        with self.dying_after(steps), suppress(WebhookError, PosError, DatabaseError):
             receiver.receive("cafe", {}, body, "http://127.0.0.1/cafe")
 
     # ------------------------------------------------------------------ the promises
 
     def made(self, order: Order) -> list[dict[str, Any]]:
-        return [o for o in self.counter.platform.orders.values() if o["ref"] == order.id and o["state"] != "DEAD"]
+        return [
+            o
+            for o in self.counter.platform.orders.values()
+            if o["ref"] == order.id and o["state"] != "DEAD"
+        ]
 
     @invariant()
     def never_lost_never_half_never_silently(self) -> None:
@@ -218,10 +245,14 @@ class PeopleMachine(Machine):
         """Where it stands is what the platform has, as far as it was told."""
         match stored.state:
             case OrderState.RECEIVED | OrderState.ACCEPTED if not made:
-                assert order.id in self.withdrawing, "a person withdrew it, and nobody has heard that it worked"
+                assert order.id in self.withdrawing, (
+                    "a person withdrew it, and nobody has heard that it worked"
+                )
             case OrderState.RECEIVED | OrderState.ACCEPTED | OrderState.REJECTED:
                 (there,) = made
-                assert there["total"] == order.total or stored.state is OrderState.REJECTED  # one that came out wrong
+                assert (
+                    there["total"] == order.total or stored.state is OrderState.REJECTED
+                )  # one that came out wrong
                 assert stored.pos_order
                 assert stored.pos_order.id == there["id"]
                 assert stored.error is None or stored.state is OrderState.REJECTED
@@ -243,15 +274,26 @@ class PeopleMachine(Machine):
         """What staff can't see, but for what a docket warns of: it was taken over while it couldn't be looked for."""
         half = super().half_done()
         stored = {made["ref"]: self.site.outbox.get(made["ref"]) for made in half}
-        manual = {ref for ref, order in stored.items() if order and order.state is OrderState.MANUAL}
-        return [made for made in half if made["ref"] not in manual or not self.desk.manual(made["ref"]).copy_may_appear]
+        manual = {
+            ref for ref, order in stored.items() if order and order.state is OrderState.MANUAL
+        }
+        return [
+            made
+            for made in half
+            if made["ref"] not in manual or not self.desk.manual(made["ref"]).copy_may_appear
+        ]
 
     def isnt_backwards(self, before: StoredOrder | None, now: StoredOrder) -> None:
         """What the customer was told isn't taken back, and where an order is neither, but by a person."""
         if before is None or now.id in self.acted:
             return
         assert TOLD.index(now.progress) >= TOLD.index(before.progress), (before, now)
-        arrived = {OrderState.RECEIVED: 1, OrderState.ACCEPTED: 2, OrderState.REJECTED: 3, OrderState.CANCELLED: 3}
+        arrived = {
+            OrderState.RECEIVED: 1,
+            OrderState.ACCEPTED: 2,
+            OrderState.REJECTED: 3,
+            OrderState.CANCELLED: 3,
+        }
         over = {OrderState.MANUAL, OrderState.CANCELLED, OrderState.REJECTED}
         assert arrived.get(now.state, 0) >= arrived.get(before.state, 0), (before, now)
         assert before.state not in over or now.state is before.state
@@ -262,7 +304,7 @@ class PeopleMachine(Machine):
         super().end_well()
         self.shop.clock.advance(86_400.0)
         for _ in self.orders:
-            Watching(self.site.processor).look()
+            OrderMonitor(self.site.processor).look()
         self.withdrawing.clear()
         self.never_lost_never_half_never_silently()
 

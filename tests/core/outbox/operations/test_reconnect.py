@@ -89,7 +89,10 @@ def new_token(shop: Running[SquareSimulator]) -> str:
 
 @pytest.mark.parametrize("concurrency", [1, 4])
 def test_a_token_revoked_in_a_rush_is_told_once_and_no_order_is_lost_or_doubled(
-    concurrency: int, shop: Running[SquareSimulator], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    concurrency: int,
+    shop: Running[SquareSimulator],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     settings = OutboxSettings(first_wait=0.05, longest_wait=0.2, lease=2.0, concurrency=concurrency)
@@ -110,7 +113,12 @@ def test_a_token_revoked_in_a_rush_is_told_once_and_no_order_is_lost_or_doubled(
             (state,) = known.states()
             assert (state.healthy, state.waiting) == (False, MANY - before)
 
-            assert known.keep("cafe-42", "square", {**shop.settings, "access_token": new_token(shop)}, Grant("Ari"))
+            assert known.keep(
+                "cafe-42",
+                "square",
+                {**shop.settings, "access_token": new_token(shop)},
+                Grant("Ari"),
+            )
 
             until(lambda: len(shop.simulator.ledger().shown) == MANY)
             until(lambda: not outbox.orders(states=[OrderState.DUE, OrderState.SENDING], most=1))
@@ -119,7 +127,9 @@ def test_a_token_revoked_in_a_rush_is_told_once_and_no_order_is_lost_or_doubled(
         if concurrency == 1:
             assert arrived == ids
         assert heard.told["reauthorisation_needed"] == 1
-        assert heard.told["order_failed"] <= concurrency  # those that were in hand; the others don't try
+        assert (
+            heard.told["order_failed"] <= concurrency
+        )  # those that were in hand; the others don't try
         assert {outbox.get(order_id).state for order_id in ids} == {OrderState.RECEIVED}  # type: ignore[union-attr]
         assert known.states()[0].healthy
         told = [repr(entry) for order_id in ids[::20] for entry in outbox.entries(order_id)]

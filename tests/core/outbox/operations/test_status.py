@@ -12,7 +12,7 @@ from core.outbox.corner_shop import QUICK, connected, lunch, work_off
 from tillpost import Outbox
 from tillpost.models.order import Pickup, Progress
 from tillpost.outbox import Processor, from_mapping
-from tillpost.outbox.operations.orders import Desk
+from tillpost.outbox.operations.orders import OrderOperations
 from tillpost.outbox.operations.status import LATE, overview
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, Running
 from tillpost_simulators.square import SquareSimulator
@@ -56,14 +56,16 @@ def test_scheduled_orders_are_neither_late_nor_the_oldest(outbox: Outbox) -> Non
     assert (known.scheduled, known.waiting, known.late, known.oldest) == (1, 0, 0, None)
 
 
-def test_problems_are_counted_by_kind_until_the_customer_has_had_the_order(shop: Shop, outbox: Outbox) -> None:
+def test_problems_are_counted_by_kind_until_the_customer_has_had_the_order(
+    shop: Shop, outbox: Outbox
+) -> None:
     shop.simulator.remove_variation("5312")
     for number in range(3):
         outbox.add(lunch(f"ord-{number}"), connection="cafe")
     work_off(outbox, {"cafe": connected(shop)})
     assert overview(outbox).problems == {"MenuError": 3}
     assert not overview(outbox).well
-    desk = Desk(outbox, "mia")
+    desk = OrderOperations(outbox, "mia")
     desk.accept("ord-0")
     assert overview(outbox).problems == {"MenuError": 3}, "it still isn't on the register"
     desk.advance("ord-0", Progress.COMPLETED)

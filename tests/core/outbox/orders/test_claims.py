@@ -14,7 +14,7 @@ from core.toy_server import ToyServer, answer
 from tillpost.outbox import Connected, ConnectionOptions, OrderState, Outbox, WaitsFor
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.orders.claims import ALONE_AFTER, SET_ASIDE_AFTER, Claim, LeaseLostError, Store
-from tillpost.submission.journal import Asked
+from tillpost.submission.journal import SubmissionRequested
 
 
 def add(outbox: Outbox, *names: str, connection: str = "cafe") -> None:
@@ -27,7 +27,9 @@ def change(outbox: Outbox, name: str, **values: object) -> None:
         db.execute(sa.update(t.orders).where(t.orders.c.id == name).values(**values))
 
 
-def take(store: Store, worker: str, *, limit: int = 100, most: int = 100, alone: bool = False) -> list[Claim]:
+def take(
+    store: Store, worker: str, *, limit: int = 100, most: int = 100, alone: bool = False
+) -> list[Claim]:
     return store.claim("cafe", worker, time.time() + 1, limit=limit, most=most, alone=alone)
 
 
@@ -46,29 +48,40 @@ def worker(store: Store) -> str:
     return store.enlist(0)
 
 
-def test_the_orders_of_a_connection_are_taken_as_they_fall_due(outbox: Outbox, store: Store, worker: str) -> None:
+def test_the_orders_of_a_connection_are_taken_as_they_fall_due(
+    outbox: Outbox, store: Store, worker: str
+) -> None:
     add(outbox, "third", "first", "second", "later")
-    for name, due in (("first", 10.0), ("second", 20.0), ("third", 30.0), ("later", time.time() + 600)):
+    for name, due in (
+        ("first", 10.0),
+        ("second", 20.0),
+        ("third", 30.0),
+        ("later", time.time() + 600),
+    ):
         change(outbox, name, due_at=due)
     assert names(take(store, worker, most=2)) == ["first", "second"]
     assert names(take(store, worker)) == ["third"]
 
 
-def test_those_that_fall_due_together_are_taken_as_they_came(outbox: Outbox, store: Store, worker: str) -> None:
+def test_those_that_fall_due_together_are_taken_as_they_came(
+    outbox: Outbox, store: Store, worker: str
+) -> None:
     add(outbox, "b", "a", "c")
     for added, name in enumerate(("b", "a", "c")):
         change(outbox, name, due_at=10.0, added_at=float(added))
     assert names(take(store, worker)) == ["b", "a", "c"]
 
 
-def test_no_more_of_a_connection_are_in_hand_than_its_limit_over_all_workers(outbox: Outbox, store: Store) -> None:
+def test_no_more_of_a_connection_are_in_hand_than_its_limit_over_all_workers(
+    outbox: Outbox, store: Store
+) -> None:
     one, other = store.enlist(0), store.enlist(0)
     add(outbox, *(f"ord-{n}" for n in range(6)))
     add(outbox, "elsewhere", connection="bar")
     first = take(store, one, limit=4, most=3)
     assert (len(first), len(take(store, other, limit=4)), take(store, one, limit=4)) == (3, 1, [])
     assert names(store.claim("bar", one, time.time() + 1, limit=4, most=9)) == ["elsewhere"]
-    store.free(first[0], time.time(), rest=0, deaths=0)
+    store.free(first[0], time.time(), rest=0, crash_count=0)
     assert len(take(store, other, limit=4)) == 1
 
 
@@ -116,29 +129,34 @@ def test_two_workers_never_take_the_same_order(open_outbox: Opening) -> None:
 Losing = Callable[[Store, Claim], object]
 
 
-def buried(store: Store, claim: Claim) -> None:
+def retired_keys(store: Store, claim: Claim) -> None:
     assert store.bury(claim.worker, 0, time.time()) == 1
 
 
 def taken_over(store: Store, claim: Claim) -> None:
-    buried(store, claim)
+    retired_keys(store, claim)
     assert len(take(store, store.enlist(0))) == 1
 
 
 def taken_again_by_the_same(store: Store, claim: Claim) -> None:
-    store.free(claim, time.time(), rest=0, deaths=0)
+    store.free(claim, time.time(), rest=0, crash_count=0)
     assert len(take(store, claim.worker)) == 1
 
 
-@pytest.mark.parametrize("lose", [buried, taken_over, taken_again_by_the_same])
-def test_who_has_lost_an_order_writes_nothing_of_it(lose: Losing, outbox: Outbox, store: Store, worker: str) -> None:
+@pytest.mark.parametrize("lose", [retired_keys, taken_over, taken_again_by_the_same])
+def test_who_has_lost_an_order_writes_nothing_of_it(
+    lose: Losing, outbox: Outbox, store: Store, worker: str
+) -> None:
     add(outbox, "ord-1")
     (claim,) = take(store, worker)
     lose(store, claim)
     before = outbox.get("ord-1")
-    with pytest.raises(LeaseLostError), store.keeping(claim, [(Asked(1.0, "d"), None)], 1.0, state="received"):
+    with (
+        pytest.raises(LeaseLostError),
+        store.keeping(claim, [(SubmissionRequested(1.0, "d"), None)], 1.0, state="received"),
+    ):
         pass
-    store.free(claim, 5e9, rest=0, deaths=1)
+    store.free(claim, 5e9, rest=0, crash_count=1)
     assert outbox.get("ord-1") == before
     assert outbox.journal("ord-1") == []
 
@@ -146,17 +164,22 @@ def test_who_has_lost_an_order_writes_nothing_of_it(lose: Losing, outbox: Outbox
 def test_what_a_block_raises_keeps_nothing(outbox: Outbox, store: Store, worker: str) -> None:
     add(outbox, "ord-1")
     (claim,) = take(store, worker)
-    with pytest.raises(ZeroDivisionError), store.keeping(claim, [(Asked(1.0, "d"), None)], 1.0, state="received"):
+    with (
+        pytest.raises(ZeroDivisionError),
+        store.keeping(claim, [(SubmissionRequested(1.0, "d"), None)], 1.0, state="received"),
+    ):
         raise ZeroDivisionError
     assert outbox.journal("ord-1") == []
-    with store.keeping(claim, [(Asked(1.0, "d"), None)], 1.0):
+    with store.keeping(claim, [(SubmissionRequested(1.0, "d"), None)], 1.0):
         pass
-    with store.keeping(claim, [(Asked(2.0, "d"), None)], 1.0):
+    with store.keeping(claim, [(SubmissionRequested(2.0, "d"), None)], 1.0):
         pass
     assert [event.at for event in outbox.journal("ord-1")] == [1.0, 2.0]
 
 
-def test_a_worker_that_gave_a_sign_of_life_isnt_buried(outbox: Outbox, store: Store, worker: str) -> None:
+def test_a_worker_that_gave_a_sign_of_life_isnt_buried(
+    outbox: Outbox, store: Store, worker: str
+) -> None:
     add(outbox, "ord-1")
     take(store, worker)
     assert store.beat(worker)
@@ -165,7 +188,7 @@ def test_a_worker_that_gave_a_sign_of_life_isnt_buried(outbox: Outbox, store: St
     assert not store.beat(worker)
     freed = outbox.get("ord-1")
     assert freed
-    assert (freed.worker, freed.deaths) == (None, 1)
+    assert (freed.worker, freed.crash_count) == (None, 1)
 
 
 def test_who_retires_leaves_what_is_in_hand_to_others_and_counts_for_no_death(
@@ -176,7 +199,7 @@ def test_who_retires_leaves_what_is_in_hand_to_others_and_counts_for_no_death(
     store.retire(worker, time.time())
     freed = outbox.get("ord-1")
     assert freed
-    assert (freed.worker, freed.deaths) == (None, 0)
+    assert (freed.worker, freed.crash_count) == (None, 0)
     assert store.beats() == {}
 
 
@@ -200,7 +223,7 @@ def test_an_order_runs_alone_once_the_hands_are_empty_and_then_the_others_go_on(
     add(outbox, "other", "deadly", "another")
     with processing(outbox, server) as processor:
         (other,) = processor.claim(1)
-        change(outbox, "deadly", deaths=ALONE_AFTER)
+        change(outbox, "deadly", crash_count=ALONE_AFTER)
         assert processor.claim(9) == []
         processor.handle(other)
         (deadly,) = processor.claim(9)
@@ -211,7 +234,8 @@ def test_an_order_runs_alone_once_the_hands_are_empty_and_then_the_others_go_on(
 
 
 @pytest.mark.parametrize(
-    "place", [{"paused": "authorisation"}, {"not_before": 9e12}, {"opened_at": 1.0, "probe_at": 9e12}]
+    "place",
+    [{"paused": "authorisation"}, {"not_before": 9e12}, {"opened_at": 1.0, "probe_at": 9e12}],
 )
 def test_an_order_that_must_run_alone_but_cant_now_holds_up_no_other_connection(
     place: dict[str, object], outbox: Outbox, server: ToyServer
@@ -219,16 +243,18 @@ def test_an_order_that_must_run_alone_but_cant_now_holds_up_no_other_connection(
     add(outbox, "deadly")
     add(outbox, "elsewhere", connection="bar")
     with processing(outbox, server, bar=Connected(server.adapter())) as processor:
-        change(outbox, "deadly", deaths=ALONE_AFTER)
+        change(outbox, "deadly", crash_count=ALONE_AFTER)
         with outbox.database.writing() as db:
             outbox.store.place(db, "cafe")
             outbox.store.set_place(db, "cafe", place)
         assert work_off(processor) == ["elsewhere"]
 
 
-def test_an_order_with_which_workers_keep_dying_is_set_aside_for_a_person(outbox: Outbox, server: ToyServer) -> None:
+def test_an_order_with_which_workers_keep_dying_is_set_aside_for_a_person(
+    outbox: Outbox, server: ToyServer
+) -> None:
     add(outbox, "deadly")
-    change(outbox, "deadly", deaths=SET_ASIDE_AFTER)
+    change(outbox, "deadly", crash_count=SET_ASIDE_AFTER)
     with processing(outbox, server) as processor:
         assert work_off(processor) == ["deadly"]
     stood = outbox.get("deadly")
@@ -240,7 +266,9 @@ def test_an_order_with_which_workers_keep_dying_is_set_aside_for_a_person(outbox
     assert server.seen == []
 
 
-def test_process_does_what_fell_due_before_and_says_when_more_is_due(outbox: Outbox, server: ToyServer) -> None:
+def test_process_does_what_fell_due_before_and_says_when_more_is_due(
+    outbox: Outbox, server: ToyServer
+) -> None:
     clock = Clock()
     server.on("POST /orders", answer(503))
     add(outbox, "first", "second")

@@ -11,9 +11,9 @@ from sqlalchemy import text
 
 from adapters.square.shop_orders import TOASTIE, paid
 from tillpost.outbox import Outbox, Processor
-from tillpost.outbox.exceptions import Busy
+from tillpost.outbox.exceptions import MenuImportRunning
 from tillpost.outbox.menus.shared import Menus
-from tillpost.submission.context import Shelf
+from tillpost.submission.context import MenuCache
 
 
 def an_outbox(url: str) -> Outbox:
@@ -43,8 +43,10 @@ def test_a_buried_worker_begins_no_import_for_which_others_would_wait(tmp_path: 
         worker = outbox.store.enlist(time.time())
         outbox.store.bury(worker, 0, time.time())
 
-        with pytest.raises(Busy):
-            Menus(outbox.store, time.time).importing("cafe", worker, Shelf(), lambda: pytest.fail("it has begun"))
+        with pytest.raises(MenuImportRunning):
+            Menus(outbox.store, time.time).importing(
+                "cafe", worker, MenuCache(), lambda: pytest.fail("it has begun")
+            )
 
         with outbox.database.writing() as db:
             assert outbox.store.place(db, "cafe")["importer"] is None
@@ -63,7 +65,9 @@ def test_a_worker_that_is_buried_while_it_claims_keeps_nothing(postgres_url: str
     with an_outbox(postgres_url) as outbox:
         store, now = outbox.store, time.time()
         worker = store.enlist(now)
-        claiming = threading.Thread(target=lambda: store.claim("cafe", worker, now, limit=4, most=1))
+        claiming = threading.Thread(
+            target=lambda: store.claim("cafe", worker, now, limit=4, most=1)
+        )
         burying = threading.Thread(target=lambda: store.bury(worker, 0, now))
         with store.database.writing() as db:
             store.place(db, "cafe")  # its row is there

@@ -20,12 +20,17 @@ ORDERS = 12
 
 def test_orders_that_a_worker_lost_for_a_moment_go_on_though_it_never_died(tmp_path: Path) -> None:
     file = tmp_path / "orders.db"
-    settings = OutboxSettings(db=f"sqlite:///{file}", lease=LEASE, threads=ORDERS, concurrency=ORDERS)
+    settings = OutboxSettings(
+        db=f"sqlite:///{file}", lease=LEASE, threads=ORDERS, concurrency=ORDERS
+    )
     with serve_in_thread(SquareSimulator()) as running, Outbox(settings=settings) as outbox:
         known = {"cafe": Connected(adapter_for("square", running.settings))}
         for number in range(ORDERS):
             outbox.add(shop_order(number), connection="cafe")
-        with Processor(outbox, connections=from_mapping(known)) as processor, ThreadPoolExecutor(ORDERS) as pool:
+        with (
+            Processor(outbox, connections=from_mapping(known)) as processor,
+            ThreadPoolExecutor(ORDERS) as pool,
+        ):
             claims = processor.claim(ORDERS)
             with sqlite3.connect(file, isolation_level=None) as another_program:
                 another_program.execute("BEGIN IMMEDIATE")
@@ -42,6 +47,9 @@ def test_orders_that_a_worker_lost_for_a_moment_go_on_though_it_never_died(tmp_p
             is_idle = not working.is_alive()
             worker.stop()
             working.join()
-        states = {(order.state.value, order.error.detail if order.error else "") for order in outbox.orders()}
+        states = {
+            (order.state.value, order.error.detail if order.error else "")
+            for order in outbox.orders()
+        }
         assert (is_idle, states) == (True, {("received", "")})
         assert running.simulator.ledger().twice == ()

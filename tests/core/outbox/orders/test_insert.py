@@ -44,7 +44,11 @@ def test_an_order_that_was_added_stands_there_for_another_program(open_outbox: O
 
     there = open_outbox().get("ord-1")
     assert there == stored
-    assert (stored.state, stored.waits_for, stored.order) == (OrderState.DUE, WaitsFor.NOTHING, order)
+    assert (stored.state, stored.waits_for, stored.order) == (
+        OrderState.DUE,
+        WaitsFor.NOTHING,
+        order,
+    )
     assert stored.due_at == pytest.approx(time.time(), abs=5)
 
 
@@ -56,7 +60,9 @@ def test_the_same_order_added_again_is_the_one_that_is_there(outbox: Outbox) -> 
 
 def test_another_content_under_an_id_is_refused(outbox: Outbox) -> None:
     outbox.add(toy_order(), connection="cafe")
-    with pytest.raises(OrderError, match="another content stands in the outbox under this order's id"):
+    with pytest.raises(
+        OrderError, match="another content stands in the outbox under this order's id"
+    ):
         outbox.add(toy_order(quantity=2), connection="cafe")
 
 
@@ -67,7 +73,9 @@ def test_another_connection_for_an_order_is_refused(outbox: Outbox) -> None:
 
 
 def test_any_name_that_a_customer_may_have_is_kept(outbox: Outbox) -> None:
-    for number, name in enumerate(("Zoë 🥑", "'); DROP TABLE tillpost_orders; --", "a\x00b", "\\u0000")):
+    for number, name in enumerate(
+        ("Zoë 🥑", "'); DROP TABLE tillpost_orders; --", "a\x00b", "\\u0000")
+    ):
         order = toy_order(f"ord-{number}").model_copy(update={"customer": Customer(name=name)})
         outbox.add(order, connection="cafe")
         there = outbox.get(order.id)
@@ -78,14 +86,18 @@ def test_any_name_that_a_customer_may_have_is_kept(outbox: Outbox) -> None:
 def test_a_scheduled_order_is_due_some_time_before(open_outbox: Opening) -> None:
     outbox = open_outbox(lead=600)
     due = datetime.now(UTC) + timedelta(hours=2)
-    stored = outbox.add(toy_order().model_copy(update={"fulfilment": Pickup(due_at=due)}), connection="cafe")
+    stored = outbox.add(
+        toy_order().model_copy(update={"fulfilment": Pickup(due_at=due)}), connection="cafe"
+    )
     assert stored.due_at == pytest.approx(due.timestamp() - 600, abs=0.001)
     assert stored.waits_for is WaitsFor.ITS_TIME
 
 
 def test_a_scheduled_order_that_is_late_is_due_now(outbox: Outbox) -> None:
     due = datetime.now(UTC) + timedelta(minutes=5)
-    stored = outbox.add(toy_order().model_copy(update={"fulfilment": Pickup(due_at=due)}), connection="cafe")
+    stored = outbox.add(
+        toy_order().model_copy(update={"fulfilment": Pickup(due_at=due)}), connection="cafe"
+    )
     assert stored.due_at == pytest.approx(time.time(), abs=5)
     assert stored.waits_for is WaitsFor.NOTHING
 
@@ -138,7 +150,9 @@ def test_an_order_in_the_callers_transaction_is_there_if_and_when_they_commit(
     assert ids(outbox) == {"committed"}
 
 
-def test_a_savepoint_of_the_caller_takes_the_order_back_alone(outbox: Outbox, engine: sa.Engine) -> None:
+def test_a_savepoint_of_the_caller_takes_the_order_back_alone(
+    outbox: Outbox, engine: sa.Engine
+) -> None:
     outbox.prepare()
     with engine.begin() as connection:
         outbox.add(toy_order("kept"), connection="cafe", session=connection)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from core.outbox.killing import Counter, Shop, Site, Stopped
-from core.outbox.killing import Life as Mortal
+from core.outbox.killing import Heartbeat as Mortal
 from core.stand_in import Keyed, Keyless, an_order
 from tillpost import Outcome
 from tillpost.adapter.exchange import Effect
@@ -18,7 +18,7 @@ from tillpost.errors import Applied
 from tillpost.outbox import OrderState, OutboxSettings, StoredOrder, WaitsFor
 from tillpost.outbox.db.database import Database
 from tillpost.outbox.orders.claims import ALONE_AFTER, SET_ASIDE_AFTER, LeaseLostError, Store
-from tillpost.outbox.orders.heartbeat import Life, steady
+from tillpost.outbox.orders.heartbeat import Heartbeat, steady
 from tillpost.plugins.hookspecs import hookimpl
 from tillpost.submission.journal import Failed, Intended
 
@@ -31,9 +31,9 @@ def stored(site: Site, order_id: str = "ord_1") -> StoredOrder:
     return order
 
 
-def die_with(database: Database, shop: Shop, deaths: int, connection: str = "cafe") -> None:
+def die_with(database: Database, shop: Shop, crash_count: int, connection: str = "cafe") -> None:
     """Let workers die, one after the other, just before they send the first request of what is due."""
-    for _ in range(deaths):
+    for _ in range(crash_count):
         site = Site(database, shop, Mortal(), connection)
         site.database.life.at = 2  # a claim is one write: before and after
         with pytest.raises(Stopped):
@@ -72,7 +72,7 @@ def test_a_worker_that_was_taken_for_dead_has_a_higher_fence_when_it_takes_the_s
     site = Site(database, Counter().shop())
     site.add(an_order())
     (lost,) = site.processor.claim(1)
-    site.processor.store.free(lost, site.clock(), rest=0.0, deaths=0)
+    site.processor.store.free(lost, site.clock(), rest=0.0, crash_count=0)
     (again,) = site.processor.claim(1)
 
     with pytest.raises(LeaseLostError):
@@ -87,7 +87,9 @@ def hurried(counter: Counter, lease: float) -> Shop:
     return counter.shop(settings=OutboxSettings(lease=lease))
 
 
-def test_beyond_its_deadline_a_worker_sends_nothing_and_the_order_stays_due(either: Database) -> None:
+def test_beyond_its_deadline_a_worker_sends_nothing_and_the_order_stays_due(
+    either: Database,
+) -> None:
     """Alone in the world, too: nobody takes the order over from a worker that still lives."""
     counter = Counter()
     site = Site(either, hurried(counter, lease=0.5))
@@ -102,7 +104,7 @@ def test_beyond_its_deadline_a_worker_sends_nothing_and_the_order_stays_due(eith
 
     assert counter.requests == []
     order = stored(site)
-    assert (order.state, order.worker, order.deaths) == (OrderState.DUE, None, 0)
+    assert (order.state, order.worker, order.crash_count) == (OrderState.DUE, None, 0)
     assert order.due_at is not None
     site.end()
 
@@ -129,7 +131,7 @@ class Stumbling(Store):
 
 def test_a_worker_lives_on_when_its_sign_of_life_stumbles(database: Database) -> None:
     store = Stumbling(database, OutboxSettings())
-    with Life(store, lease=0.5) as life:
+    with Heartbeat(store, lease=0.5) as life:
         time.sleep(1.0)
         life.check(life.worker)
     assert store.stumbles == 0
@@ -147,7 +149,7 @@ def test_a_worker_that_has_retired_sends_nothing_more(database: Database) -> Non
         site.processor.check(claim)
 
 
-class Told:
+class HookCall:
     """Notes what plugins are told of failed orders."""
 
     def __init__(self) -> None:
@@ -169,11 +171,11 @@ def test_an_order_that_was_in_flight_at_two_deaths_runs_alone(either: Database) 
     site.add(an_order("harmless"))
     site.add(an_order("harmless-too"))
     (alone,) = site.processor.claim(16)
-    assert (alone.order.id, alone.deaths) == ("deadly", ALONE_AFTER)
+    assert (alone.order.id, alone.crash_count) == ("deadly", ALONE_AFTER)
     assert site.processor.claim(16) == []
     site.processor.handle(alone)
 
-    assert stored(site, "deadly").deaths == 0
+    assert stored(site, "deadly").crash_count == 0
     assert {claim.order.id for claim in site.processor.claim(16)} == {"harmless", "harmless-too"}
     site.end()
 
@@ -187,7 +189,7 @@ def test_an_order_that_has_to_run_alone_waits_for_those_in_hand(database: Databa
 
     site = Site(database, shop)
     (deadly,) = site.processor.claim(1)
-    site.processor.store.free(deadly, site.clock(), rest=5.0, deaths=0)
+    site.processor.store.free(deadly, site.clock(), rest=5.0, crash_count=0)
     site.processor.handle(deadly)  # which it has lost by now
     site.add(an_order("harmless"))
     (harmless,) = site.processor.claim(16)
@@ -200,8 +202,10 @@ def test_an_order_that_has_to_run_alone_waits_for_those_in_hand(database: Databa
 
 
 @pytest.mark.parametrize("kind", [Keyed, Keyless])
-def test_at_three_more_deaths_alone_it_is_set_aside_for_a_person(either: Database, kind: type[Keyed]) -> None:
-    counter, told = Counter(), Told()
+def test_at_three_more_deaths_alone_it_is_set_aside_for_a_person(
+    either: Database, kind: type[Keyed]
+) -> None:
+    counter, told = Counter(), HookCall()
     shop = counter.shop(kind)
     site = Site(either, shop)
     site.add(an_order())
@@ -244,7 +248,9 @@ def test_an_order_that_has_to_run_alone_and_may_not_go_holds_up_nobody(either: D
     site.end()
 
 
-def test_what_the_platform_did_for_an_order_is_known_after_a_worker_died(database: Database) -> None:
+def test_what_the_platform_did_for_an_order_is_known_after_a_worker_died(
+    database: Database,
+) -> None:
     """Between the intent and the answer: the new owner knows that it may be there."""
     counter = Counter()
     shop = counter.shop(Keyless)
@@ -260,7 +266,11 @@ def test_what_the_platform_did_for_an_order_is_known_after_a_worker_died(databas
     site = Site(database, shop)
     site.work()
 
-    assert [type(event).__name__ for event in site.outbox.journal("ord_1")][:3] == ["Asked", "Intended", "Looked"]
+    assert [type(event).__name__ for event in site.outbox.journal("ord_1")][:3] == [
+        "SubmissionRequested",
+        "Intended",
+        "LookedUp",
+    ]
     assert len(counter.platform.shown("ord_1")) == 1
     assert stored(site).state is OrderState.RECEIVED
     site.end()
@@ -272,15 +282,21 @@ def test_a_failing_store_isnt_laid_to_the_order(database: Database) -> None:
     site.add(an_order())
     (claim,) = site.processor.claim(1)
     with database.writing() as db:
-        db.exec_driver_sql("CREATE TRIGGER full BEFORE INSERT ON tillpost_events BEGIN SELECT RAISE(FAIL, 'full'); END")
+        db.exec_driver_sql(
+            "CREATE TRIGGER full BEFORE INSERT ON tillpost_events BEGIN SELECT RAISE(FAIL, 'full'); END"
+        )
     site.processor.handle(claim)
     with database.writing() as db:
         db.exec_driver_sql("DROP TRIGGER full")
 
     order = stored(site)
-    assert (order.state, order.worker, order.deaths) == (OrderState.DUE, None, 0)
+    assert (order.state, order.worker, order.crash_count) == (OrderState.DUE, None, 0)
     assert counter.requests == []
     site.work()
     assert stored(site).state is OrderState.RECEIVED
-    assert not [e for e in site.outbox.journal("ord_1") if isinstance(e, Failed) and e.error.applied is Applied.MAYBE]
+    assert not [
+        e
+        for e in site.outbox.journal("ord_1")
+        if isinstance(e, Failed) and e.error.applied is Applied.MAYBE
+    ]
     site.end()

@@ -7,13 +7,13 @@ import time
 import pytest
 
 from adapters.square.shop_orders import TOASTIE, paid
-from tillpost.outbox import Outbox, StoreError
+from tillpost.outbox import DatabaseError, Outbox
 
 
 def test_the_locks_of_a_paused_worker_are_freed_and_it_is_told_so(postgres_url: str) -> None:
     with Outbox(postgres_url) as paused, Outbox(postgres_url) as other:
         other.add(paid("A-1", [TOASTIE]), connection="cafe")
-        with pytest.raises(StoreError) as told:
+        with pytest.raises(DatabaseError) as told:
             pause_while_another_claims(paused, other)
 
         assert told.value.passing

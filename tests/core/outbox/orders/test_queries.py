@@ -33,11 +33,15 @@ def orders(shop: Shop, shop_outbox: Outbox) -> Outbox:
         "customer": Customer(name="Ann"),
         "payments": (Payment(method="card", amount=900),),
     }
-    shop_outbox.add(lunch("ord-1", code="B42", customer=Customer(name="Mia Chen")), connection="cafe")
+    shop_outbox.add(
+        lunch("ord-1", code="B42", customer=Customer(name="Mia Chen")), connection="cafe"
+    )
     shop_outbox.add(lunch("ord-2", code="B43", customer=Customer(name="Zoë_Ng")), connection="cafe")
     shop_outbox.add(lunch("ord-3", code="100%", **unfit), connection="cafe")
     work_off(shop_outbox, {"cafe": connected(shop)})
-    shop_outbox.add(lunch("ord-4", code="K1", customer=Customer(name="Mia Park")), connection="kiosk")
+    shop_outbox.add(
+        lunch("ord-4", code="K1", customer=Customer(name="Mia Park")), connection="kiosk"
+    )
     return shop_outbox
 
 
@@ -46,12 +50,17 @@ def test_all_orders_are_listed_the_newest_first(orders: Outbox) -> None:
     assert ids(orders.orders(most=1)) == ["ord-4"]
 
 
-def test_orders_are_found_by_state_by_connection_and_by_what_a_person_must_do(orders: Outbox) -> None:
+def test_orders_are_found_by_state_by_connection_and_by_what_a_person_must_do(
+    orders: Outbox,
+) -> None:
     assert ids(orders.orders(states=[OrderState.ERROR])) == ["ord-3"]
     assert ids(orders.orders(connection="kiosk")) == ["ord-4"]
     assert ids(orders.orders(problem=True)) == ["ord-3"]
     assert ids(orders.orders(new=True)) == ["ord-4", "ord-2", "ord-1"]
-    assert ids(orders.orders(new=True, connection="cafe", states=[OrderState.RECEIVED])) == ["ord-2", "ord-1"]
+    assert ids(orders.orders(new=True, connection="cafe", states=[OrderState.RECEIVED])) == [
+        "ord-2",
+        "ord-1",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +77,9 @@ def test_orders_are_found_by_state_by_connection_and_by_what_a_person_must_do(or
         ("nobody", []),
     ],
 )
-def test_orders_are_found_by_what_somebody_types(orders: Outbox, typed: str, found: list[str]) -> None:
+def test_orders_are_found_by_what_somebody_types(
+    orders: Outbox, typed: str, found: list[str]
+) -> None:
     assert ids(orders.orders(search=typed)) == found
 
 
@@ -91,6 +102,9 @@ def test_a_journal_tells_what_went_out_and_came_back_without_the_customer(orders
     assert Intended in kinds
     assert kinds[-1] is Submitted
     told = [entry.exchange for entry in entries if entry.exchange]
-    assert [(exchange.method, exchange.path) for exchange in told] == [("POST", "/v2/orders"), ("POST", "/v2/payments")]
+    assert [(exchange.method, exchange.path) for exchange in told] == [
+        ("POST", "/v2/orders"),
+        ("POST", "/v2/payments"),
+    ]
     assert all("Mia" not in exchange.request_body + exchange.response_body for exchange in told)
     assert orders.entries("nobody's") == []

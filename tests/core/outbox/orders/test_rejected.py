@@ -11,7 +11,7 @@ from tillpost import Outbox
 from tillpost.models.order import Progress
 from tillpost.outbox import OrderState, from_mapping
 from tillpost.outbox.operations.diagnosis import diagnose_order
-from tillpost.outbox.operations.orders import ActError, Desk
+from tillpost.outbox.operations.orders import ActError, OrderOperations
 
 
 @pytest.fixture
@@ -23,9 +23,11 @@ def store() -> Iterator[Kounta]:
 
 
 @pytest.fixture
-def desk(shop_outbox: Outbox, store: Kounta) -> Desk:
+def desk(shop_outbox: Outbox, store: Kounta) -> OrderOperations:
     """Where Mia acts."""
-    return Desk(shop_outbox, "mia", connections=from_mapping({"cafe": store.connected()}))
+    return OrderOperations(
+        shop_outbox, "mia", connections=from_mapping({"cafe": store.connected()})
+    )
 
 
 def said_no(outbox: Outbox, store: Kounta, how: str) -> None:
@@ -39,7 +41,7 @@ def said_no(outbox: Outbox, store: Kounta, how: str) -> None:
 
 @pytest.mark.parametrize("how", ["reject", "delete"])
 def test_once_the_customer_was_paid_back_it_is_closed_and_nothing_is_left_to_do(
-    shop_outbox: Outbox, store: Kounta, desk: Desk, how: str
+    shop_outbox: Outbox, store: Kounta, desk: OrderOperations, how: str
 ) -> None:
     said_no(shop_outbox, store, how)
     found = diagnose_order(shop_outbox, "ord-1", live=False)
@@ -52,7 +54,7 @@ def test_once_the_customer_was_paid_back_it_is_closed_and_nothing_is_left_to_do(
 
 
 def test_one_that_was_deleted_by_mistake_is_made_from_its_docket(
-    shop_outbox: Outbox, store: Kounta, desk: Desk
+    shop_outbox: Outbox, store: Kounta, desk: OrderOperations
 ) -> None:
     said_no(shop_outbox, store, "delete")
     taken = desk.manual("ord-1")
@@ -64,7 +66,9 @@ def test_one_that_was_deleted_by_mistake_is_made_from_its_docket(
     assert not shop_outbox.orders(problem=True)
 
 
-def test_one_that_was_turned_down_or_closed_isnt_made(shop_outbox: Outbox, store: Kounta, desk: Desk) -> None:
+def test_one_that_was_turned_down_or_closed_isnt_made(
+    shop_outbox: Outbox, store: Kounta, desk: OrderOperations
+) -> None:
     said_no(shop_outbox, store, "reject")
     with pytest.raises(ActError, match="turned it down"):
         desk.manual("ord-1")

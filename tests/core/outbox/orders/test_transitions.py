@@ -28,22 +28,41 @@ from tillpost.outbox.orders.transitions import (
     watch_again,
 )
 from tillpost.submission.history import fold
-from tillpost.submission.journal import Asked, Event, Failed, Imported, Intended, Settled, Submitted
+from tillpost.submission.journal import (
+    Event,
+    Failed,
+    Imported,
+    Intended,
+    Settled,
+    SubmissionRequested,
+    Submitted,
+)
 
 SETTINGS = OutboxSettings()
 ORDER = lunch()
 OVER = (OrderState.REJECTED, OrderState.CANCELLED, OrderState.MANUAL)
-RANK = {OrderState.RECEIVED: 0, OrderState.ACCEPTED: 1, OrderState.REJECTED: 2, OrderState.CANCELLED: 2}
+RANK = {
+    OrderState.RECEIVED: 0,
+    OrderState.ACCEPTED: 1,
+    OrderState.REJECTED: 2,
+    OrderState.CANCELLED: 2,
+}
 SENT: tuple[Event, ...] = (
-    Asked(1, "d"),
+    SubmissionRequested(1, "d"),
     Intended(2, Effect.CREATE, 0, "k", "b"),
     Settled(3, Applied.YES),
     Submitted(4, PosOrder(id="p1")),
 )
 
 
-def known(state: OrderState = OrderState.RECEIVED, progress: Progress = Progress.NEW, **more: Any) -> Known:
-    there = PosOrder(id="p1", reference="ord-1") if state not in (OrderState.DUE, OrderState.MANUAL) else None
+def known(
+    state: OrderState = OrderState.RECEIVED, progress: Progress = Progress.NEW, **more: Any
+) -> Known:
+    there = (
+        PosOrder(id="p1", reference="ord-1")
+        if state not in (OrderState.DUE, OrderState.MANUAL)
+        else None
+    )
     facts: dict[str, Any] = {
         "id": "ord-1",
         "connection": "cafe",
@@ -69,7 +88,9 @@ def after(before: Known, change: Change) -> Known:
     facts: dict[str, Any] = {"state": OrderState(v["state"])} if "state" in v else {}
     facts |= {"progress": Progress(v["progress"])} if "progress" in v else {}
     if "pos_order" in v:
-        facts["pos_order"] = PosOrder.model_validate_json(v["pos_order"]) if v["pos_order"] else None
+        facts["pos_order"] = (
+            PosOrder.model_validate_json(v["pos_order"]) if v["pos_order"] else None
+        )
     if "error" in v:
         facts["error"] = ErrorRecord.model_validate_json(v["error"]) if v["error"] else None
     stored = before.stored.model_copy(update=facts)
@@ -110,12 +131,17 @@ def test_no_sequence_of_sightings_takes_an_order_back(
         if before.pos_order and stored.pos_order and stored.state in RANK:
             ranks = [RANK[OrderState(p.state.value)] for p in (before.pos_order, stored.pos_order)]
             assert ranks == sorted(ranks)
-            assert further(before.pos_order.progress, stored.pos_order.progress) == stored.pos_order.progress
+            assert (
+                further(before.pos_order.progress, stored.pos_order.progress)
+                == stored.pos_order.progress
+            )
         changed = (stored.state, stored.progress) != (before.state, before.progress)
         hooks = [name for name, _ in change.told]
         assert ("order_status_changed" in hooks) is changed
         told += hooks
-        assert not observed(now, there, float(number), SETTINGS).told, "told again, it says nothing new"
+        assert not observed(now, there, float(number), SETTINGS).told, (
+            "told again, it says nothing new"
+        )
     assert told.count("order_rejected") <= 1
     assert (now.stored.state in (OrderState.REJECTED, OrderState.CANCELLED)) is (
         "order_rejected" in told or start in (OrderState.REJECTED, OrderState.CANCELLED)
@@ -123,7 +149,9 @@ def test_no_sequence_of_sightings_takes_an_order_back(
 
 
 @given(sightings=st.lists(seen.filter(lambda there: there.state is PosState.RECEIVED), max_size=6))
-def test_what_the_platform_says_alone_is_never_the_registers_proof(sightings: Sequence[PosOrder]) -> None:
+def test_what_the_platform_says_alone_is_never_the_registers_proof(
+    sightings: Sequence[PosOrder],
+) -> None:
     now = known()
     for there in sightings:
         now = after(now, observed(now, there, 1.0, SETTINGS))
@@ -131,9 +159,13 @@ def test_what_the_platform_says_alone_is_never_the_registers_proof(sightings: Se
     assert now.proved_at is None
 
 
-def test_the_registers_sign_alone_lets_the_customer_be_told_and_a_person_is_never_overruled() -> None:
+def test_the_registers_sign_alone_lets_the_customer_be_told_and_a_person_is_never_overruled() -> (
+    None
+):
     there = PosOrder(id="p1", state=PosState.ACCEPTED)
-    assert after(known(), observed(known(), there, 1, SETTINGS)).stored.progress is Progress.ACCEPTED
+    assert (
+        after(known(), observed(known(), there, 1, SETTINGS)).stored.progress is Progress.ACCEPTED
+    )
     moved = known(progress=Progress.READY)
     assert after(moved, observed(moved, there, 1, SETTINGS)).stored.progress is Progress.READY
 
@@ -141,33 +173,71 @@ def test_the_registers_sign_alone_lets_the_customer_be_told_and_a_person_is_neve
 def test_notices_and_a_total_that_the_platform_doesnt_repeat_are_kept() -> None:
     first = PosOrder(id="p1", total=2881, notices=("the note was cut",))
     now = known(pos_order=first)
-    there = after(now, observed(now, PosOrder(id="p1", state=PosState.ACCEPTED), 1, SETTINGS)).stored.pos_order
+    there = after(
+        now, observed(now, PosOrder(id="p1", state=PosState.ACCEPTED), 1, SETTINGS)
+    ).stored.pos_order
     assert there
     assert (there.total, there.notices, there.state) == (2881, ("the note was cut",), "accepted")
 
 
-def error(kind: str, outcome: Outcome = Outcome.NOT_CREATED, there: PosOrder | None = None) -> ErrorRecord:
+def error(
+    kind: str, outcome: Outcome = Outcome.NOT_CREATED, there: PosOrder | None = None
+) -> ErrorRecord:
     return ErrorRecord(kind=kind, detail="no", outcome=outcome, pos_order=there)
 
 
 CASES: list[tuple[str, Known, ErrorRecord, Sequence[Event], OrderState]] = [
     ("a menu error is mended", known(), error("MenuError"), SENT, OrderState.DUE),
-    ("also after staff had seen it", known(OrderState.ACCEPTED), error("MenuError"), SENT, OrderState.DUE),
+    (
+        "also after staff had seen it",
+        known(OrderState.ACCEPTED),
+        error("MenuError"),
+        SENT,
+        OrderState.DUE,
+    ),
     ("but not in doubt", known(), error("MenuError", Outcome.UNKNOWN), SENT, OrderState.ERROR),
-    ("nor while it is there", known(), error("MenuError", there=PosOrder(id="p1")), SENT, OrderState.ERROR),
-    ("nor twice", known(), error("MenuError"), (*SENT[:1], Imported(1, True), *SENT[1:]), OrderState.ERROR),
-    ("nor once its content was erased", known(order=None), error("MenuError"), SENT, OrderState.ERROR),
+    (
+        "nor while it is there",
+        known(),
+        error("MenuError", there=PosOrder(id="p1")),
+        SENT,
+        OrderState.ERROR,
+    ),
+    (
+        "nor twice",
+        known(),
+        error("MenuError"),
+        (*SENT[:1], Imported(1, True), *SENT[1:]),
+        OrderState.ERROR,
+    ),
+    (
+        "nor once its content was erased",
+        known(order=None),
+        error("MenuError"),
+        SENT,
+        OrderState.ERROR,
+    ),
     ("nor once its journal was pruned", known(), error("MenuError"), (), OrderState.ERROR),
     ("another error is a person's", known(), error("TaxError"), SENT, OrderState.ERROR),
     ("an outage too", known(), error("OutageError"), SENT, OrderState.ERROR),
     ("what is sent stays so", known(OrderState.DUE), error("MenuError"), SENT, OrderState.DUE),
-    ("what a person settled stays so", known(OrderState.MANUAL), error("MenuError"), SENT, OrderState.MANUAL),
+    (
+        "what a person settled stays so",
+        known(OrderState.MANUAL),
+        error("MenuError"),
+        SENT,
+        OrderState.MANUAL,
+    ),
     ("a refusal stays", known(OrderState.REJECTED), error("TaxError"), SENT, OrderState.REJECTED),
 ]
 
 
-@pytest.mark.parametrize(("now", "why", "journal", "ends"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
-def test_a_refusal_that_comes_late(now: Known, why: ErrorRecord, journal: Sequence[Event], ends: OrderState) -> None:
+@pytest.mark.parametrize(
+    ("now", "why", "journal", "ends"), [c[1:] for c in CASES], ids=[c[0] for c in CASES]
+)
+def test_a_refusal_that_comes_late(
+    now: Known, why: ErrorRecord, journal: Sequence[Event], ends: OrderState
+) -> None:
     change = refused(now, why, journal, 10.0, SETTINGS)
     assert after(now, change).stored.state is ends
     assert change.due is (ends is OrderState.DUE and now.stored.state is not OrderState.DUE)
@@ -186,7 +256,10 @@ def test_staff_who_turn_an_order_down_end_it() -> None:
 
 
 @given(
-    now=st.floats(0, 1e6), ago=st.floats(0, 1e5), due=st.none() | st.floats(0, 2e6), state=st.sampled_from(OrderState)
+    now=st.floats(0, 1e6),
+    ago=st.floats(0, 1e5),
+    due=st.none() | st.floats(0, 2e6),
+    state=st.sampled_from(OrderState),
 )
 def test_an_order_is_watched_at_most_every_half_minute_and_not_for_ever(
     now: float, ago: float, due: float | None, state: OrderState
@@ -210,5 +283,7 @@ def test_an_order_that_arrives_turned_down_is_a_problem_at_once() -> None:
     there = PosOrder(id="p1", state=PosState.REJECTED)
     values = arrived(there, ORDER, OrderState.REJECTED, 1.0, SETTINGS)
     assert (values["problem_at"], values["watch_at"], values["expect_at"]) == (1.0, None, None)
-    proved = arrived(PosOrder(id="p1", state=PosState.ACCEPTED), ORDER, OrderState.ACCEPTED, 1.0, SETTINGS)
+    proved = arrived(
+        PosOrder(id="p1", state=PosState.ACCEPTED), ORDER, OrderState.ACCEPTED, 1.0, SETTINGS
+    )
     assert (proved["proved_at"], proved["expect_at"]) == (1.0, None)

@@ -58,7 +58,9 @@ def address(receiver: Receiver) -> Iterator[str]:
 
 def post(address: str, told: Delivery, name: str = "cafe", query: str = "") -> httpx.Response:
     headers, body, _ = told
-    return httpx.post(f"{address}/{name}{query}", content=body, headers=dict(headers), trust_env=False)
+    return httpx.post(
+        f"{address}/{name}{query}", content=body, headers=dict(headers), trust_env=False
+    )
 
 
 def stands(outbox: Outbox) -> OrderState:
@@ -87,9 +89,9 @@ def test_what_isnt_the_platforms_is_refused(outbox: Outbox, store: Store, addres
         "too_large": (413, post(address, (headers, b"x" * (LARGEST + 1), url))),
         "unknown": (404, post(address, store.told(pos_id, url=f"{BASE}/nowhere"), name="nowhere")),
     }
-    assert {fault: (answer.status_code, answer.json()["fault"]) for fault, (_, answer) in cases.items()} == {
-        fault: (status, fault) for fault, (status, _) in cases.items()
-    }
+    assert {
+        fault: (answer.status_code, answer.json()["fault"]) for fault, (_, answer) in cases.items()
+    } == {fault: (status, fault) for fault, (status, _) in cases.items()}
     for path in ("/hooks/", "/hooks/cafe/more"):
         assert httpx.post(address.removesuffix("/hooks") + path, trust_env=False).status_code == 404
     for method in ("GET", "PUT", "DELETE", "HEAD"):
@@ -115,7 +117,9 @@ def test_a_body_without_an_end_is_read_no_further_than_any_webhook_is_long(addre
     assert sent < 32 * LARGEST
 
 
-def test_what_cant_be_looked_up_now_is_to_be_sent_again(outbox: Outbox, store: Store, address: str) -> None:
+def test_what_cant_be_looked_up_now_is_to_be_sent_again(
+    outbox: Outbox, store: Store, address: str
+) -> None:
     pos_id = store.bring(outbox)
     store.simulator.staff_accept("ord-1")
     told = store.told(pos_id, url=f"{BASE}/cafe")
@@ -157,7 +161,10 @@ def test_many_at_once_are_taken_once_each(outbox: Outbox, store: Store, address:
     store.simulator.staff_accept("ord-1")
     told = store.told(pos_id, url=f"{BASE}/cafe")
     answers: list[int] = []
-    threads = [threading.Thread(target=lambda: answers.append(post(address, told).status_code)) for _ in range(12)]
+    threads = [
+        threading.Thread(target=lambda: answers.append(post(address, told).status_code))
+        for _ in range(12)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

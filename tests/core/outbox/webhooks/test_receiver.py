@@ -12,13 +12,29 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from core.outbox.hooked import HOOK, Generic, Heard, Kounta, Square, Store, column, remembered, stored
+from core.outbox.hooked import (
+    HOOK,
+    Generic,
+    Heard,
+    Kounta,
+    Square,
+    Store,
+    column,
+    remembered,
+    stored,
+)
 from core.outbox.stores import Opening
-from tillpost.adapter.webhooks import LARGEST, OrderChanged, OrderRefused, WebhookError, WebhookFault
+from tillpost.adapter.webhooks import (
+    LARGEST,
+    OrderChanged,
+    OrderRefused,
+    WebhookError,
+    WebhookFault,
+)
 from tillpost.errors import ConfigError, OutageError, Outcome
 from tillpost.models.order import Progress
-from tillpost.outbox import OrderState, Outbox, Processor, StoreError, from_mapping
-from tillpost.outbox.connections.credentials import Grant, Vault
+from tillpost.outbox import DatabaseError, OrderState, Outbox, Processor, from_mapping
+from tillpost.outbox.connections.credentials import CredentialStore, Grant
 from tillpost.outbox.connections.encryption import new_key
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.webhooks.receiver import KEPT_FOR, forget_old
@@ -26,7 +42,9 @@ from tillpost.outbox.webhooks.receiver import KEPT_FOR, forget_old
 # ---------------------------------------------------------------------- what staff do
 
 
-def test_staff_who_take_an_order_on_are_its_proof_and_the_customer_may_be_told(outbox: Outbox, store: Store) -> None:
+def test_staff_who_take_an_order_on_are_its_proof_and_the_customer_may_be_told(
+    outbox: Outbox, store: Store
+) -> None:
     heard, pos_id = Heard(), store.bring(outbox)
     assert column(outbox, "proved_at") is None
     store.simulator.staff_accept("ord-1")
@@ -63,7 +81,9 @@ def test_an_order_that_staff_turn_down_is_told_at_once_and_the_money_has_to_go_b
     receiver.close()
 
 
-def test_an_order_that_is_cancelled_at_the_register_is_told_too(outbox: Outbox, store: Store) -> None:
+def test_an_order_that_is_cancelled_at_the_register_is_told_too(
+    outbox: Outbox, store: Store
+) -> None:
     heard, pos_id = Heard(), store.bring(outbox)
     if isinstance(store, Kounta):
         store.simulator.staff_delete("ord-1")
@@ -129,7 +149,9 @@ def test_a_signed_webhook_that_is_stale_is_refused(outbox: Outbox, square: Squar
     assert stored(outbox).state is OrderState.RECEIVED
 
 
-def test_a_webhook_that_was_recorded_at_a_platform_that_signs_no_time_isnt_believed(outbox: Outbox) -> None:
+def test_a_webhook_that_was_recorded_at_a_platform_that_signs_no_time_isnt_believed(
+    outbox: Outbox,
+) -> None:
     """Kounta's signature proves no time: what an old one claims is looked up, and then known to have come before."""
     store = Kounta()
     pos_id = store.bring(outbox)
@@ -160,7 +182,9 @@ def test_a_repeated_webhook_counts_once(outbox: Outbox, store: Store) -> None:
     assert heard.names == ["order_status_changed"]
 
 
-def test_of_many_who_receive_the_same_webhook_at_once_one_acts(open_outbox: Opening, store: Store) -> None:
+def test_of_many_who_receive_the_same_webhook_at_once_one_acts(
+    open_outbox: Opening, store: Store
+) -> None:
     first, second = open_outbox(), open_outbox()
     heard, pos_id = Heard(), store.bring(first)
     store.simulator.staff_reject("ord-1")
@@ -184,7 +208,9 @@ def test_of_many_who_receive_the_same_webhook_at_once_one_acts(open_outbox: Open
         receiver.close()
 
 
-def test_another_connections_webhook_moves_no_order_of_this_one(outbox: Outbox, store: Store) -> None:
+def test_another_connections_webhook_moves_no_order_of_this_one(
+    outbox: Outbox, store: Store
+) -> None:
     pos_id = store.bring(outbox)
     store.simulator.staff_accept("ord-1")
     known = {"cafe": store.connected(), "other": store.connected()}
@@ -214,7 +240,9 @@ def test_a_connection_that_nobody_knows_is_said_so(outbox: Outbox, square: Squar
 # ---------------------------------------------------------------------- what can't be done now
 
 
-def test_a_webhook_whose_order_cant_be_looked_up_is_taken_when_it_comes_again(outbox: Outbox, store: Store) -> None:
+def test_a_webhook_whose_order_cant_be_looked_up_is_taken_when_it_comes_again(
+    outbox: Outbox, store: Store
+) -> None:
     pos_id = store.bring(outbox)
     store.simulator.staff_accept("ord-1")
     told = store.told(pos_id)
@@ -249,7 +277,9 @@ def test_an_event_is_remembered_together_with_its_effect_or_not_at_all(
     assert stored(outbox).state is OrderState.ACCEPTED
 
 
-def test_an_order_in_hand_isnt_written_over_and_is_looked_at_right_after(outbox: Outbox, store: Store) -> None:
+def test_an_order_in_hand_isnt_written_over_and_is_looked_at_right_after(
+    outbox: Outbox, store: Store
+) -> None:
     pos_id = store.bring(outbox)
     store.simulator.staff_accept("ord-1")
     with store.processing(outbox) as processor:
@@ -257,13 +287,15 @@ def test_an_order_in_hand_isnt_written_over_and_is_looked_at_right_after(outbox:
         assert claim
         store.receiver(outbox).receive("cafe", *store.told(pos_id))
         assert column(outbox, "state") == "received"
-        processor.store.free(claim, time.time(), rest=3600.0, deaths=0)
+        processor.store.free(claim, time.time(), rest=3600.0, crash_count=0)
     watch_at = column(outbox, "watch_at")
     assert isinstance(watch_at, float)
     assert watch_at <= time.time()
 
 
-def test_a_late_refusal_of_an_order_in_hand_is_to_be_sent_again(outbox: Outbox, generic: Generic) -> None:
+def test_a_late_refusal_of_an_order_in_hand_is_to_be_sent_again(
+    outbox: Outbox, generic: Generic
+) -> None:
     pos_id = generic.bring(outbox)
     del generic.simulator.world.orders[pos_id]
     told = generic.refused(pos_id, "TaxError")
@@ -271,7 +303,7 @@ def test_a_late_refusal_of_an_order_in_hand_is_to_be_sent_again(outbox: Outbox, 
     with generic.processing(outbox) as processor:
         claim = processor.take("ord-1")
         assert claim
-        with pytest.raises(StoreError, match="in hand") as caught:
+        with pytest.raises(DatabaseError, match="in hand") as caught:
             receiver.receive("cafe", *told)
         assert caught.value.passing
         with processor.store.keeping(claim, (), time.time(), worker=None):
@@ -295,7 +327,7 @@ def test_the_outbox_receives_for_the_connections_that_it_has(
         app = square.simulator.settings
         names = ("refresh_token", "client_id", "client_secret")
         renewable = {**square.settings, **{name: getattr(app, name) for name in names}}
-        Vault(outbox.database).keep("cafe", "square", renewable, Grant("Mia Chen"))
+        CredentialStore(outbox.database).keep("cafe", "square", renewable, Grant("Mia Chen"))
         outbox.add(square.order("ord-1"), connection="cafe")
         with Processor(outbox) as processor:
             for claim in processor.claim(1):
@@ -311,7 +343,9 @@ def test_the_outbox_receives_for_the_connections_that_it_has(
         with pytest.raises(ConfigError):
             outbox.receive("nowhere", {}, b"{}", HOOK)
     with Outbox(url) as outbox, outbox.database.reading() as db:
-        assert list(db.execute(sa.select(t.workers.c.id))) == [], "whoever renewed the token has retired"
+        assert list(db.execute(sa.select(t.workers.c.id))) == [], (
+            "whoever renewed the token has retired"
+        )
 
 
 def test_old_events_are_forgotten(outbox: Outbox, square: Square) -> None:

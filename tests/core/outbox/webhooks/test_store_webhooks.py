@@ -12,14 +12,16 @@ from core.outbox.hooked import Heard, Square, Store, of_place
 from core.outbox.stores import Clock
 from tillpost.adapter.webhooks import MenuChanged
 from tillpost.outbox import Outbox
-from tillpost.outbox.connections.credentials import Grant, Vault
+from tillpost.outbox.connections.credentials import CredentialStore, Grant
 from tillpost.outbox.connections.encryption import new_key
 from tillpost.outbox.webhooks.receiver import APART, SETTLES
 
 # ---------------------------------------------------------------------- what is told of the store
 
 
-def test_a_changed_menu_is_imported_a_little_later_once_for_a_burst(outbox: Outbox, square: Square) -> None:
+def test_a_changed_menu_is_imported_a_little_later_once_for_a_burst(
+    outbox: Outbox, square: Square
+) -> None:
     clock = Clock()
     square.bring(outbox)
     receiver = square.receiver(outbox, clock=clock)
@@ -32,7 +34,9 @@ def test_a_changed_menu_is_imported_a_little_later_once_for_a_burst(outbox: Outb
     assert of_place(outbox, "import_at") == first
 
 
-def test_a_menu_that_was_just_imported_is_imported_again_a_minute_later(outbox: Outbox, square: Square) -> None:
+def test_a_menu_that_was_just_imported_is_imported_again_a_minute_later(
+    outbox: Outbox, square: Square
+) -> None:
     square.bring(outbox)
     with square.processing(outbox) as processor:
         processor.import_now("cafe")
@@ -40,11 +44,15 @@ def test_a_menu_that_was_just_imported_is_imported_again_a_minute_later(outbox: 
     assert of_place(outbox, "import_at") == pytest.approx(time.time() + APART, abs=5)
 
 
-def test_a_store_that_takes_its_authorisation_back_is_paused_and_told_once(outbox: Outbox, square: Square) -> None:
+def test_a_store_that_takes_its_authorisation_back_is_paused_and_told_once(
+    outbox: Outbox, square: Square
+) -> None:
     heard = Heard()
     receiver = square.receiver(outbox, heard)
     for number in range(2):
-        receiver.receive("cafe", *square.event("oauth.authorization.revoked", event_id=f"e{number}"))
+        receiver.receive(
+            "cafe", *square.event("oauth.authorization.revoked", event_id=f"e{number}")
+        )
     assert heard.names == ["reauthorisation_needed"]
     error = heard.all[0][1]["error"]
     assert (error.remedy.action, error.platform) == ("reconnect", "square")
@@ -60,7 +68,9 @@ def test_a_revocation_from_before_the_store_was_connected_again_pauses_nothing(
 ) -> None:
     monkeypatch.setenv("TILLPOST_KEY", new_key())
     outbox.prepare()
-    Vault(outbox.database).keep("cafe", "square", dict(square.settings), Grant("Mia Chen"))
+    CredentialStore(outbox.database).keep(
+        "cafe", "square", dict(square.settings), Grant("Mia Chen")
+    )
     heard = Heard()
     late = square.event("oauth.authorization.revoked", at=time.time() - 600)
     square.receiver(outbox, heard).receive("cafe", *late)

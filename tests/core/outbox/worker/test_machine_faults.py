@@ -26,12 +26,20 @@ from core.toy import toy_order
 from core.toy_server import ToyServer, answer, passing
 from databases import PostgresServer
 from tillpost.models.order import Pickup
-from tillpost.outbox import OrderState, Outbox, OutboxSettings, Processor, StoreError, WaitsFor, Worker
+from tillpost.outbox import (
+    DatabaseError,
+    OrderState,
+    Outbox,
+    OutboxSettings,
+    Processor,
+    WaitsFor,
+    Worker,
+)
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.delivery.runner import flow_clock
 from tillpost.outbox.orders.claims import Claim
-from tillpost.outbox.worker.maintenance import Tending
-from tillpost.submission.journal import Asked
+from tillpost.outbox.worker.maintenance import Maintenance
+from tillpost.submission.journal import SubmissionRequested
 
 SOON = 60.0
 
@@ -65,7 +73,7 @@ def wait_until_all_arrived(outbox: Outbox) -> None:
         try:
             if states(outbox) == {OrderState.RECEIVED}:
                 return
-        except StoreError:
+        except DatabaseError:
             pass
         assert time.monotonic() < deadline, outbox.orders()
         time.sleep(0.05)
@@ -102,11 +110,13 @@ def fill_disk(outbox: Outbox, pages: int) -> None:
     outbox.close()
 
 
-def test_a_full_disk_refuses_orders_with_one_line_and_keeps_all_that_it_took(on_disk: Outbox, path: Path) -> None:
+def test_a_full_disk_refuses_orders_with_one_line_and_keeps_all_that_it_took(
+    on_disk: Outbox, path: Path
+) -> None:
     on_disk.prepare()
     fill_disk(on_disk, pages=20)
     taken = set[str]()
-    with pytest.raises(StoreError) as refused:  # noqa: PT012  which of them doesn't fit any more is the disk's to say
+    with pytest.raises(DatabaseError) as refused:  # noqa: PT012  which of them doesn't fit any more is the disk's to say
         for number in range(1000):
             on_disk.add(toy_order(f"ord-{number}"), connection="cafe")
             taken.add(f"ord-{number}")
@@ -119,7 +129,9 @@ def test_a_full_disk_refuses_orders_with_one_line_and_keeps_all_that_it_took(on_
     assert names(on_disk) == {*taken, "at-last"}
 
 
-def test_nothing_is_sent_whose_intent_cant_be_written(on_disk: Outbox, path: Path, server: ToyServer) -> None:
+def test_nothing_is_sent_whose_intent_cant_be_written(
+    on_disk: Outbox, path: Path, server: ToyServer
+) -> None:
     on_disk.add(toy_order(), connection="cafe")
     refuse = "CREATE TRIGGER full BEFORE INSERT ON tillpost_events BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
     with processing(on_disk, server) as processor, closing(sqlite3.connect(path)) as other:
@@ -163,7 +175,7 @@ def test_a_store_that_another_program_has_locked_refuses_with_one_line_and_may_b
     impatient: Outbox, path: Path
 ) -> None:
     with locked(path):
-        with pytest.raises(StoreError) as refused:
+        with pytest.raises(DatabaseError) as refused:
             impatient.add(toy_order(), connection="cafe")
         assert impatient.get("ord-1") is None, "reading goes on"
     assert str(refused.value) == "the database failed: database is locked"
@@ -178,7 +190,7 @@ def test_threads_that_wait_for_a_lock_give_up_too(impatient: Outbox, path: Path)
     def add(number: int) -> None:
         try:
             impatient.add(toy_order(f"ord-{number}"), connection="cafe")
-        except StoreError as error:
+        except DatabaseError as error:
             refused.append(str(error))
 
     with locked(path):
@@ -190,7 +202,9 @@ def test_threads_that_wait_for_a_lock_give_up_too(impatient: Outbox, path: Path)
     assert refused == ["the database failed: database is locked"] * 4
 
 
-def test_a_worker_waits_out_a_lock_and_sends_nothing_twice(impatient: Outbox, path: Path, server: ToyServer) -> None:
+def test_a_worker_waits_out_a_lock_and_sends_nothing_twice(
+    impatient: Outbox, path: Path, server: ToyServer
+) -> None:
     orders = {f"ord-{number}" for number in range(20)}
     server.on("POST /orders", *[passing(delay=0.1)] * 20)
     for name in sorted(orders):
@@ -211,7 +225,7 @@ def test_a_worker_waits_out_a_lock_and_sends_nothing_twice(impatient: Outbox, pa
 def test_orders_added_while_postgresql_restarts_are_there_or_were_refused(
     how: Any, postgres: PostgresServer, postgres_url: str
 ) -> None:
-    taken, refused, stop = set[str](), list[StoreError](), threading.Event()
+    taken, refused, stop = set[str](), list[DatabaseError](), threading.Event()
     with Outbox(postgres_url) as outbox:
         outbox.prepare()
 
@@ -223,7 +237,7 @@ def test_orders_added_while_postgresql_restarts_are_there_or_were_refused(
                     outbox.add(toy_order(name), connection="cafe")
                     taken.add(name)
                     number += 1
-                except StoreError as error:
+                except DatabaseError as error:
                     refused.append(error)
                     time.sleep(0.01)
 
@@ -238,7 +252,9 @@ def test_orders_added_while_postgresql_restarts_are_there_or_were_refused(
         for thread in threads:
             thread.join(SOON)
         assert taken <= names(outbox)
-        assert len(names(outbox)) <= len(taken) + 3, "at most one for each thread was kept and not said"
+        assert len(names(outbox)) <= len(taken) + 3, (
+            "at most one for each thread was kept and not said"
+        )
     assert all(error.passing and "\n" not in str(error) for error in refused)
 
 
@@ -265,7 +281,9 @@ HOUR = 3600.0
 
 
 @pytest.mark.parametrize("set_by", [HOUR, -HOUR], ids=["an hour forward", "an hour back"])
-def test_orders_go_on_when_the_clock_is_set(set_by: float, outbox: Outbox, server: ToyServer) -> None:
+def test_orders_go_on_when_the_clock_is_set(
+    set_by: float, outbox: Outbox, server: ToyServer
+) -> None:
     clock = Clock()
     server.on("POST /orders", answer(503))
     for number in range(3):
@@ -275,14 +293,16 @@ def test_orders_go_on_when_the_clock_is_set(set_by: float, outbox: Outbox, serve
         clock.ahead += set_by
         outbox.add(toy_order("ord-3"), connection="cafe")
         for _ in range(4):
-            Tending(processor).tend()
+            Maintenance(processor).tend()
             work_off(processor)
             clock.ahead += 1
     assert states(outbox) == {OrderState.RECEIVED}
     assert_each_once(server, {f"ord-{number}" for number in range(4)})
 
 
-def test_what_a_clock_that_was_ahead_put_off_goes_on_once_it_is_set_right(outbox: Outbox, server: ToyServer) -> None:
+def test_what_a_clock_that_was_ahead_put_off_goes_on_once_it_is_set_right(
+    outbox: Outbox, server: ToyServer
+) -> None:
     clock = Clock()
     clock.ahead = HOUR
     server.on("POST /orders", answer(503))
@@ -300,7 +320,7 @@ def test_what_a_clock_that_was_ahead_put_off_goes_on_once_it_is_set_right(outbox
         assert (retried.order.id, freed.order.id) == ("retried", "freed")
         clock.ahead = 0.0
         assert work_off(processor) == []
-        Tending(processor).tend()
+        Maintenance(processor).tend()
         assert sorted(work_off(processor)) == ["added", "freed", "retried"]
     assert states(outbox) == {OrderState.RECEIVED}
 
@@ -313,7 +333,7 @@ def test_a_scheduled_order_still_waits_for_its_time_when_the_clock_is_set_back(
     clock = Clock()
     with processing(outbox, server, clock=clock) as processor:
         clock.ahead = -HOUR
-        Tending(processor).tend()
+        Maintenance(processor).tend()
         assert work_off(processor) == []
     stored = outbox.get("ord-1")
     assert stored
@@ -321,8 +341,19 @@ def test_a_scheduled_order_still_waits_for_its_time_when_the_clock_is_set_back(
 
 
 def claim_with(*times: float, resume_at: float = 0.0) -> Claim:
-    events = tuple(Asked(at, "d") for at in times)
-    return Claim(toy_order(), "cafe", "w", 1, 0.0, resume_at, to_ask=False, is_new=True, deaths=0, events=events)
+    events = tuple(SubmissionRequested(at, "d") for at in times)
+    return Claim(
+        toy_order(),
+        "cafe",
+        "w",
+        1,
+        0.0,
+        resume_at,
+        to_ask=False,
+        is_new=True,
+        crash_count=0,
+        events=events,
+    )
 
 
 @pytest.mark.parametrize(
@@ -330,11 +361,21 @@ def claim_with(*times: float, resume_at: float = 0.0) -> Claim:
     [
         (claim_with(), 1000.0, 1000.0),
         (claim_with(900.0, 950.0), 1000.0, 1000.0),
-        (claim_with(5000.0), 1000.0, 5000.0),  # the clock was set back, or another machine's is ahead
-        (claim_with(900.0, resume_at=1200.0), 1000.0, 1200.0),  # what it rested for has passed, whatever the clock says
+        (
+            claim_with(5000.0),
+            1000.0,
+            5000.0,
+        ),  # the clock was set back, or another machine's is ahead
+        (
+            claim_with(900.0, resume_at=1200.0),
+            1000.0,
+            1200.0,
+        ),  # what it rested for has passed, whatever the clock says
     ],
 )
-def test_an_orders_own_clock_never_goes_back_behind_its_journal(claim: Claim, now: float, begins: float) -> None:
+def test_an_orders_own_clock_never_goes_back_behind_its_journal(
+    claim: Claim, now: float, begins: float
+) -> None:
     clock = flow_clock(claim, lambda: now)
     assert begins <= clock() <= clock() <= begins + 5
 
@@ -345,7 +386,8 @@ def test_an_orders_own_clock_isnt_set_meanwhile() -> None:
     assert [round(clock()) for _ in range(3)] == [1000] * 3
 
 
-# ---------------------------------------------------------------------- a store that can't be opened or written
+# ---------------------------------------------------------------------- a store that can't be
+# opened or written
 
 
 @contextmanager
@@ -372,20 +414,26 @@ def read_only() -> Generator[Path]:
 
 
 def test_a_new_store_in_a_read_only_directory_is_refused_with_one_line(read_only: Path) -> None:
-    with anybody(), Outbox(f"sqlite:///{read_only}/orders.db") as outbox, pytest.raises(StoreError) as refused:
+    with (
+        anybody(),
+        Outbox(f"sqlite:///{read_only}/orders.db") as outbox,
+        pytest.raises(DatabaseError) as refused,
+    ):
         outbox.add(toy_order(), connection="cafe")
     assert str(refused.value) == "the database failed: unable to open database file"
     assert not refused.value.passing
 
 
-def test_a_store_whose_directory_became_read_only_refuses_and_keeps_what_it_has(read_only: Path) -> None:
+def test_a_store_whose_directory_became_read_only_refuses_and_keeps_what_it_has(
+    read_only: Path,
+) -> None:
     file = read_only / "orders.db"
     read_only.chmod(0o755)
     with Outbox(f"sqlite:///{file}") as outbox:
         outbox.add(toy_order(), connection="cafe")
     file.chmod(0o444)
     read_only.chmod(0o555)
-    with anybody(), Outbox(f"sqlite:///{file}") as outbox, pytest.raises(StoreError) as refused:
+    with anybody(), Outbox(f"sqlite:///{file}") as outbox, pytest.raises(DatabaseError) as refused:
         outbox.add(toy_order("ord-2"), connection="cafe")
     assert "readonly" in str(refused.value) or "unable to open" in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -398,18 +446,23 @@ def test_a_store_whose_directory_became_read_only_refuses_and_keeps_what_it_has(
 
 @pytest.mark.parametrize(
     ("where", "said"),
-    [("missing/orders.db", "unable to open database file"), ("file/orders.db", "unable to open database file")],
+    [
+        ("missing/orders.db", "unable to open database file"),
+        ("file/orders.db", "unable to open database file"),
+    ],
 )
-def test_a_place_that_cant_be_is_refused_with_one_line(where: str, said: str, tmp_path: Path) -> None:
+def test_a_place_that_cant_be_is_refused_with_one_line(
+    where: str, said: str, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("")
-    with Outbox(f"sqlite:///{tmp_path / where}") as outbox, pytest.raises(StoreError) as refused:
+    with Outbox(f"sqlite:///{tmp_path / where}") as outbox, pytest.raises(DatabaseError) as refused:
         outbox.orders()
     assert str(refused.value) == f"the database failed: {said}"
 
 
 def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path: Path) -> None:
     path.write_text("my shopping list\n" * 100)
-    with Outbox(f"sqlite:///{path}") as outbox, pytest.raises(StoreError) as refused:
+    with Outbox(f"sqlite:///{path}") as outbox, pytest.raises(DatabaseError) as refused:
         outbox.add(toy_order(), connection="cafe")
     assert str(refused.value) == "the database failed: file is not a database"
     assert path.read_text() == "my shopping list\n" * 100
@@ -417,7 +470,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path: Path) -> 
 
 def test_no_line_about_the_store_holds_its_password_and_none_shows_what_the_driver_said() -> None:
     url = "postgresql+psycopg://shop:hunter2hunter2@127.0.0.1:1/orders?connect_timeout=2"
-    with Outbox(url) as outbox, pytest.raises(StoreError) as refused:
+    with Outbox(url) as outbox, pytest.raises(DatabaseError) as refused:
         outbox.add(toy_order(), connection="cafe")
     assert "hunter2" not in str(refused.value) + repr(outbox.database)
     assert refused.value.passing

@@ -14,23 +14,26 @@ from core.outbox.hooked import Heard, Square, Store, column, stored
 from core.outbox.stores import Clock
 from tillpost.errors import Outcome
 from tillpost.models.order import Pickup, Progress
-from tillpost.outbox import OrderState, Outbox, Tending, Worker
+from tillpost.outbox import Maintenance, OrderState, Outbox, Worker
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.operations.orders import Desk
+from tillpost.outbox.operations.orders import OrderOperations
 from tillpost.outbox.webhooks.receiver import SETTLES
-from tillpost.outbox.worker.order_monitor import IMPORT_AGAIN, PUT_OFF, Watching
+from tillpost.outbox.worker.order_monitor import IMPORT_AGAIN, PUT_OFF, OrderMonitor
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
 
 
 def fetches(store: Store) -> int:
     """How often a single order was asked for."""
-    return sum("orders/" in request.path and request.method == "GET" for request in store.simulator.requests)
+    return sum(
+        "orders/" in request.path and request.method == "GET"
+        for request in store.simulator.requests
+    )
 
 
 def turn(outbox: Outbox, store: Store, clock: Clock, heard: Heard | None = None) -> None:
     """One turn of all chores of a worker."""
     with store.processing(outbox, heard, clock) as processor:
-        Tending(processor).tend()
+        Maintenance(processor).tend()
 
 
 # ---------------------------------------------------------------------- asking
@@ -67,10 +70,15 @@ def test_an_order_that_staff_turned_down_is_found_by_asking(
     assert stored(outbox).state is OrderState.REJECTED
     assert heard.named("order_rejected")[0]["pos_order"].state == "rejected"
     assert heard.names == ["order_status_changed", "order_rejected"]
-    assert "order_seen id=ord-1 connection=cafe by=look state=rejected progress=cancelled" in caplog.text
+    assert (
+        "order_seen id=ord-1 connection=cafe by=look state=rejected progress=cancelled"
+        in caplog.text
+    )
 
 
-def test_it_is_asked_for_ever_more_rarely_and_no_longer_once_it_is_long_due(outbox: Outbox, square: Square) -> None:
+def test_it_is_asked_for_ever_more_rarely_and_no_longer_once_it_is_long_due(
+    outbox: Outbox, square: Square
+) -> None:
     clock = Clock()
     square.bring(outbox)
     before, times = fetches(square), list[float]()
@@ -82,7 +90,7 @@ def test_it_is_asked_for_ever_more_rarely_and_no_longer_once_it_is_long_due(outb
         clock.ahead = at - time.time() + 0.5
         times.append(clock.ahead)
         with square.processing(outbox, clock=clock) as processor:
-            Watching(processor).look()
+            OrderMonitor(processor).look()
     pauses = [after - earlier for earlier, after in itertools.pairwise(times)]
     assert times[0] == pytest.approx(30, abs=5)
     assert pauses[0] == pytest.approx(30, abs=2)
@@ -95,9 +103,12 @@ def test_of_two_workers_one_asks(outbox: Outbox, square: Square) -> None:
     clock = Clock()
     square.bring(outbox)
     before, clock.ahead = fetches(square), 31.0
-    with square.processing(outbox, clock=clock) as one, square.processing(outbox, clock=clock) as other:
-        Watching(one).look()
-        Watching(other).look()
+    with (
+        square.processing(outbox, clock=clock) as one,
+        square.processing(outbox, clock=clock) as other,
+    ):
+        OrderMonitor(one).look()
+        OrderMonitor(other).look()
     assert fetches(square) == before + 1
 
 
@@ -108,7 +119,7 @@ def test_one_order_of_a_connection_is_asked_for_in_a_turn(outbox: Outbox, square
     before, clock.ahead = fetches(square), 31.0
     with square.processing(outbox, clock=clock) as processor:
         for looks in (1, 2, 3, 3):
-            Watching(processor).look()
+            OrderMonitor(processor).look()
             assert fetches(square) == before + looks
 
 
@@ -123,31 +134,39 @@ def test_a_platform_that_fails_is_left_alone_for_a_minute_and_its_circuit_isnt_t
     with store.processing(outbox, clock=clock) as processor:
         before = len(store.simulator.requests)
         for _ in range(4):
-            Watching(processor).look()
+            OrderMonitor(processor).look()
         assert len(store.simulator.requests) == before + 1
         store.simulator.set_outage(down=False)
         store.simulator.staff_accept("ord-0")
         clock.ahead += PUT_OFF + 1
         for _ in range(3):
-            Watching(processor).look()
+            OrderMonitor(processor).look()
     assert stored(outbox, "ord-0").state is OrderState.ACCEPTED
     with outbox.database.reading() as db:
         assert not db.scalar(sa.select(t.connections.c.opened_at))
 
 
-def test_a_rate_limit_that_a_look_meets_holds_the_orders_back_too(outbox: Outbox, square: Square) -> None:
+def test_a_rate_limit_that_a_look_meets_holds_the_orders_back_too(
+    outbox: Outbox, square: Square
+) -> None:
     clock = Clock()
     square.bring(outbox)
     limited = Fault(kind=FaultKind.RATE_LIMITED, retry_after=120)
-    square.simulator.set_faults(FaultPlan(rules=(FaultRule(method="GET", fault=limited, times=None),)))
+    square.simulator.set_faults(
+        FaultPlan(rules=(FaultRule(method="GET", fault=limited, times=None),))
+    )
     clock.ahead = 31
     turn(outbox, square, clock)
     with outbox.database.reading() as db:
-        assert db.scalar(sa.select(t.connections.c.not_before)) == pytest.approx(clock() + 120, abs=5)
+        assert db.scalar(sa.select(t.connections.c.not_before)) == pytest.approx(
+            clock() + 120, abs=5
+        )
     before = len(square.simulator.requests)
     clock.ahead += PUT_OFF + 1
     turn(outbox, square, clock)
-    assert len(square.simulator.requests) == before, "it isn't asked while it wants to be left alone"
+    assert len(square.simulator.requests) == before, (
+        "it isn't asked while it wants to be left alone"
+    )
 
 
 def test_a_paused_connection_isnt_asked(outbox: Outbox, square: Square) -> None:
@@ -156,21 +175,23 @@ def test_a_paused_connection_isnt_asked(outbox: Outbox, square: Square) -> None:
     square.receiver(outbox).receive("cafe", *square.event("oauth.authorization.revoked"))
     before, clock.ahead = len(square.simulator.requests), 31.0
     with square.processing(outbox, clock=clock) as processor:
-        Watching(processor).look()
+        OrderMonitor(processor).look()
     assert len(square.simulator.requests) == before
 
 
 def test_what_is_over_is_watched_no_more(outbox: Outbox, store: Store) -> None:
     clock = Clock()
     store.bring(outbox)
-    Desk(outbox, "mia", connections=lambda _: store.connected()).manual("ord-1")
+    OrderOperations(outbox, "mia", connections=lambda _: store.connected()).manual("ord-1")
     before, clock.ahead = fetches(store), 400.0
     turn(outbox, store, clock)
     assert fetches(store) == before
     assert (column(outbox, "watch_at"), column(outbox, "expect_at")) == (None, None)
 
 
-def test_a_worker_that_works_until_idle_doesnt_wait_for_orders_to_be_watched(outbox: Outbox, square: Square) -> None:
+def test_a_worker_that_works_until_idle_doesnt_wait_for_orders_to_be_watched(
+    outbox: Outbox, square: Square
+) -> None:
     square.bring(outbox)
     begun = time.monotonic()
     with square.processing(outbox) as processor:
@@ -219,11 +240,13 @@ def test_it_is_told_while_the_platform_cant_be_asked_too(outbox: Outbox, square:
     square.receiver(outbox).receive("cafe", *square.event("oauth.authorization.revoked"))
     clock.ahead = 301
     with square.processing(outbox, heard, clock) as processor:
-        Watching(processor).tell_unseen()
+        OrderMonitor(processor).tell_unseen()
     assert heard.names == ["order_unseen"]
 
 
-def test_of_a_scheduled_order_a_sign_is_expected_shortly_before_it_is_due(outbox: Outbox, square: Square) -> None:
+def test_of_a_scheduled_order_a_sign_is_expected_shortly_before_it_is_due(
+    outbox: Outbox, square: Square
+) -> None:
     clock, heard = Clock(), Heard()
     due = datetime.now(UTC) + timedelta(hours=3)
     outbox.add(square.order("ord-1", fulfilment=Pickup(due_at=due)), connection="cafe")
@@ -254,7 +277,9 @@ def stuck(outbox: Outbox, square: Square) -> None:
     assert stored(outbox).state is OrderState.ERROR
 
 
-def test_a_problem_that_nobody_acts_on_is_told_after_five_and_ten_minutes(outbox: Outbox, square: Square) -> None:
+def test_a_problem_that_nobody_acts_on_is_told_after_five_and_ten_minutes(
+    outbox: Outbox, square: Square
+) -> None:
     clock, heard = Clock(), Heard()
     stuck(outbox, square)
     for ahead, times in ((290, 0), (301, 1), (590, 1), (605, 2), (5000, 2)):
@@ -266,16 +291,20 @@ def test_a_problem_that_nobody_acts_on_is_told_after_five_and_ten_minutes(outbox
     assert column(outbox, "escalations") == 2
 
 
-def test_a_problem_that_somebody_acts_on_is_told_to_nobody_else(outbox: Outbox, square: Square) -> None:
+def test_a_problem_that_somebody_acts_on_is_told_to_nobody_else(
+    outbox: Outbox, square: Square
+) -> None:
     clock, heard = Clock(), Heard()
     stuck(outbox, square)
-    Desk(outbox, "mia").accept("ord-1")
+    OrderOperations(outbox, "mia").accept("ord-1")
     clock.ahead = 301
     turn(outbox, square, clock, heard)
     assert heard.names == []
 
 
-def test_an_order_that_goes_on_after_a_reconnection_is_no_problem_any_more(outbox: Outbox, square: Square) -> None:
+def test_an_order_that_goes_on_after_a_reconnection_is_no_problem_any_more(
+    outbox: Outbox, square: Square
+) -> None:
     clock, heard = Clock(), Heard()
     square.simulator.revoke_authorisation()
     outbox.add(square.order("ord-1"), connection="cafe")
@@ -286,12 +315,14 @@ def test_an_order_that_goes_on_after_a_reconnection_is_no_problem_any_more(outbo
     outbox.resume("cafe")
     clock.ahead = 301
     with square.processing(outbox, heard, clock) as processor:
-        Watching(processor).escalate()
+        OrderMonitor(processor).escalate()
     assert heard.names == []
     assert column(outbox, "escalate_at") is None
 
 
-def test_an_order_that_was_turned_down_is_told_again_when_nobody_pays_back(outbox: Outbox, store: Store) -> None:
+def test_an_order_that_was_turned_down_is_told_again_when_nobody_pays_back(
+    outbox: Outbox, store: Store
+) -> None:
     clock, heard = Clock(), Heard()
     pos_id = store.bring(outbox)
     store.simulator.staff_reject("ord-1")
@@ -305,16 +336,21 @@ def test_of_two_workers_one_tells(outbox: Outbox, square: Square) -> None:
     clock, heard = Clock(), Heard()
     stuck(outbox, square)
     clock.ahead = 301
-    with square.processing(outbox, heard, clock) as one, square.processing(outbox, heard, clock) as other:
-        Watching(one).escalate()
-        Watching(other).escalate()
+    with (
+        square.processing(outbox, heard, clock) as one,
+        square.processing(outbox, heard, clock) as other,
+    ):
+        OrderMonitor(one).escalate()
+        OrderMonitor(other).escalate()
     assert heard.names == ["order_escalated"]
 
 
 # ---------------------------------------------------------------------- menus
 
 
-def test_a_menu_that_was_changed_is_imported_by_a_worker_once(outbox: Outbox, square: Square) -> None:
+def test_a_menu_that_was_changed_is_imported_by_a_worker_once(
+    outbox: Outbox, square: Square
+) -> None:
     clock, heard = Clock(), Heard()
     receiver = square.receiver(outbox)
     for number in range(5):
@@ -334,10 +370,10 @@ def test_a_menu_that_couldnt_be_imported_is_imported_later(outbox: Outbox, squar
     square.simulator.set_outage()
     clock.ahead = SETTLES + 1
     with square.processing(outbox, heard, clock) as processor:
-        Watching(processor).import_changed()
+        OrderMonitor(processor).import_changed()
         square.simulator.set_outage(down=False)
-        Watching(processor).import_changed()
+        OrderMonitor(processor).import_changed()
         assert heard.names == []
         clock.ahead += IMPORT_AGAIN + 1
-        Watching(processor).import_changed()
+        OrderMonitor(processor).import_changed()
     assert heard.names == ["menu_imported"]

@@ -22,22 +22,22 @@ from tillpost import OrderError
 from tillpost.adapter.exchange import Effect
 from tillpost.errors import Applied, ErrorRecord, Outcome, Transcript
 from tillpost.models.order import Customer, Draft, PosOrder, PosState, Progress
-from tillpost.outbox import OrderState, Outbox, Processor, StoreError
+from tillpost.outbox import DatabaseError, OrderState, Outbox, Processor
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.migrate import HEAD, VERSION_TABLE, VERSIONS, migrate
 from tillpost.outbox.orders.models import event_of, event_row
 from tillpost.outbox.worker.retention import erase, prune
 from tillpost.submission.journal import (
-    Asked,
-    Buried,
     Cancelled,
-    Cleared,
+    DoubtResolved,
     Event,
     Failed,
     Imported,
     Intended,
-    Looked,
+    KeyRetired,
+    LookedUp,
     Settled,
+    SubmissionRequested,
     Submitted,
 )
 
@@ -69,14 +69,14 @@ errors = st.builds(
 )
 effects, yes_no, keys = st.sampled_from(Effect), st.booleans(), st.none() | texts
 events: st.SearchStrategy[Event] = st.one_of(
-    st.builds(Asked, times, texts, yes_no),
+    st.builds(SubmissionRequested, times, texts, yes_no),
     st.builds(Intended, times, effects, st.integers(0, 99), keys, texts),
     st.builds(Settled, times, st.sampled_from(Applied)),
-    st.builds(Looked, times, st.none() | pos_orders | drafts),
+    st.builds(LookedUp, times, st.none() | pos_orders | drafts),
     st.builds(Imported, times, yes_no, yes_no, yes_no),
     st.builds(Failed, times, errors, st.integers(1, 9), times),
-    st.builds(Cleared, times),
-    st.builds(Buried, times),
+    st.builds(DoubtResolved, times),
+    st.builds(KeyRetired, times),
     st.builds(Submitted, times, pos_orders),
     st.builds(Cancelled, times, pos_orders),
 )
@@ -97,9 +97,20 @@ def test_the_journal_of_a_healed_order_tells_its_story_with_what_went_out_and_ca
     with processing(outbox, server) as processor:
         work_off(processor)
     told = [type(event).__name__ for event in outbox.journal("ord-1")]
-    assert told == ["Asked", "Intended", "Settled", "Failed", "Imported", "Intended", "Settled", "Submitted"]
+    assert told == [
+        "SubmissionRequested",
+        "Intended",
+        "Settled",
+        "Failed",
+        "Imported",
+        "Intended",
+        "Settled",
+        "Submitted",
+    ]
     with outbox.database.reading() as db:
-        rows = db.execute(sa.select(t.events.c.kind, t.events.c.exchange).order_by(t.events.c.number)).all()
+        rows = db.execute(
+            sa.select(t.events.c.kind, t.events.c.exchange).order_by(t.events.c.number)
+        ).all()
     sent = [Transcript.model_validate_json(row.exchange) for row in rows if row.exchange]
     assert [row.kind for row in rows if row.exchange] == ["Settled", "Settled"]
     assert "toy-access-token" not in str(sent)
@@ -120,7 +131,10 @@ def test_customers_are_erased_from_what_is_done_and_old_and_such_an_order_is_sti
     outbox: Outbox, server: ToyServer
 ) -> None:
     mia = Customer(name="Mia Chen", phone="0400", email="mia@example.com")
-    orders = {name: toy_order(name).model_copy(update={"customer": mia}) for name in ("old", "young", "late")}
+    orders = {
+        name: toy_order(name).model_copy(update={"customer": mia})
+        for name in ("old", "young", "late")
+    }
     failed = lost_order("failed").model_copy(update={"customer": mia})
     for order in (orders["old"], orders["young"], failed):
         outbox.add(order, connection="cafe")
@@ -134,13 +148,20 @@ def test_customers_are_erased_from_what_is_done_and_old_and_such_an_order_is_sti
     assert erase(outbox, 30) == 0
     stood = {stored.id: stored for stored in outbox.orders()}
     assert {name for name, stored in stood.items() if stored.order is None} == {"old"}
-    assert (stood["old"].customer, stood["old"].code, stood["old"].state) == ("", "", OrderState.RECEIVED)
+    assert (stood["old"].customer, stood["old"].code, stood["old"].state) == (
+        "",
+        "",
+        OrderState.RECEIVED,
+    )
     assert outbox.add(orders["old"], connection="cafe") == stood["old"]
     with pytest.raises(OrderError):
         outbox.add(toy_order("old", quantity=2), connection="cafe")
     with outbox.database.reading() as db:
         row = dict(db.execute(sa.select(t.orders).where(t.orders.c.id == "old")).mappings().one())
-        journal = [tuple(event) for event in db.execute(sa.select(t.events).where(t.events.c.order_id == "old"))]
+        journal = [
+            tuple(event)
+            for event in db.execute(sa.select(t.events).where(t.events.c.order_id == "old"))
+        ]
     assert "Mia" not in str(row)
     assert "mia@example.com" not in str(journal)
 
@@ -155,7 +176,11 @@ def test_journals_are_pruned_of_what_is_done_and_old(outbox: Outbox, server: Toy
     before = len(outbox.journal("old"))
     assert before
     assert prune(outbox, 30) == before
-    assert [bool(outbox.journal(name)) for name in ("old", "young", "failed")] == [False, True, True]
+    assert [bool(outbox.journal(name)) for name in ("old", "young", "failed")] == [
+        False,
+        True,
+        True,
+    ]
     assert outbox.get("old")
 
 
@@ -213,14 +238,20 @@ def test_the_version_that_the_code_wants_is_the_last_step() -> None:
 def set_version(outbox: Outbox, version: str) -> None:
     outbox.prepare()
     with outbox.database.writing() as db:
-        db.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = :version"), {"version": version})
+        db.execute(
+            sa.text(f"UPDATE {VERSION_TABLE} SET version_num = :version"), {"version": version}
+        )
 
 
-def test_a_store_of_a_newer_version_is_left_alone_with_one_line(open_outbox: Opening, server: ToyServer) -> None:
+def test_a_store_of_a_newer_version_is_left_alone_with_one_line(
+    open_outbox: Opening, server: ToyServer
+) -> None:
     before = open_outbox()
     before.add(toy_order(), connection="cafe")
     set_version(before, "9999")
-    said = f"the store is of a newer version (9999) than this Tillpost knows ({HEAD}): update Tillpost"
+    said = (
+        f"the store is of a newer version (9999) than this Tillpost knows ({HEAD}): update Tillpost"
+    )
     uses: list[Callable[[Outbox], object]] = [
         lambda outbox: outbox.add(toy_order("ord-2"), connection="cafe"),
         lambda outbox: outbox.get("ord-1"),
@@ -229,11 +260,11 @@ def test_a_store_of_a_newer_version_is_left_alone_with_one_line(open_outbox: Ope
         lambda outbox: Processor(outbox).__enter__(),
     ]
     for use in uses:
-        with pytest.raises(StoreError) as refused:
+        with pytest.raises(DatabaseError) as refused:
             use(open_outbox())
         assert str(refused.value) == said
     newer = open_outbox()
-    with pytest.raises(StoreError, match="newer version"), newer.database.writing() as db:
+    with pytest.raises(DatabaseError, match="newer version"), newer.database.writing() as db:
         migrate(db, newer.engine)
     set_version(before, HEAD)
     assert [stored.id for stored in open_outbox().orders()] == ["ord-1"]
@@ -245,7 +276,10 @@ def test_a_store_of_an_older_version_says_which_command_brings_it_up(
     set_version(open_outbox(), "0001")
     monkeypatch.setattr("tillpost.outbox.db.migrate.VERSIONS", ("0001", "0002"))
     monkeypatch.setattr("tillpost.outbox.db.migrate.HEAD", "0002")
-    with pytest.raises(StoreError, match=r"^the store is of an older version \(0001\): run `tillpost outbox migrate`$"):
+    with pytest.raises(
+        DatabaseError,
+        match=r"^the store is of an older version \(0001\): run `tillpost outbox migrate`$",
+    ):
         open_outbox().orders()
 
 
@@ -255,9 +289,15 @@ def test_orders_of_an_older_version_are_found_by_the_platforms_id_of_them(outbox
     steps = Path(t.__file__).parent / "migrations"
     config = Config()
     config.set_main_option("script_location", str(steps))
-    old = sa.Table("tillpost_orders", sa.MetaData(), *(sa.Column(c.name, c.type) for c in t.orders.c))
-    texts = dict.fromkeys(("connection", "digest", "code", "customer", "state", "progress", "waits_for"), "")
-    numbers = dict.fromkeys(("added_at", "begin_at", "resume_at", "updated_at", "fence", "deaths"), 0)
+    old = sa.Table(
+        "tillpost_orders", sa.MetaData(), *(sa.Column(c.name, c.type) for c in t.orders.c)
+    )
+    texts = dict.fromkeys(
+        ("connection", "digest", "code", "customer", "state", "progress", "waits_for"), ""
+    )
+    numbers = dict.fromkeys(
+        ("added_at", "begin_at", "resume_at", "updated_at", "fence", "crash_count"), 0
+    )
     row = {**texts, **numbers, "is_new": True, "to_ask": False}
     with outbox.database.writing() as db:
         config.attributes["connection"] = db
@@ -278,18 +318,24 @@ def test_the_store_lives_beside_an_embedders_own_migrations(outbox: Outbox) -> N
     outbox.add(toy_order(), connection="cafe")
     with outbox.database.reading() as db:
         assert db.scalar(sa.text("SELECT version_num FROM alembic_version")) == "theirs"
-        assert all(name.startswith(("tillpost_", "alembic_version")) for name in sa.inspect(db).get_table_names())
+        assert all(
+            name.startswith(("tillpost_", "alembic_version"))
+            for name in sa.inspect(db).get_table_names()
+        )
 
 
 @pytest.mark.parametrize(
     ("url", "said"),
     [
         ("mysql://x", "the store is SQLite or PostgreSQL, not mysql"),
-        ("orders.db", "not a database URL that is known: it has no scheme, as in sqlite:///orders.db"),
+        (
+            "orders.db",
+            "not a database URL that is known: it has no scheme, as in sqlite:///orders.db",
+        ),
         ("sqlite://", "a store in memory loses its orders: name a file, as in sqlite:///orders.db"),
     ],
 )
 def test_a_url_that_cant_be_a_store_is_refused_in_one_line(url: str, said: str) -> None:
-    with pytest.raises(StoreError) as refused:
+    with pytest.raises(DatabaseError) as refused:
         Outbox(url)
     assert str(refused.value) == said

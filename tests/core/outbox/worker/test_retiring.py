@@ -6,12 +6,12 @@ import pytest
 
 from tillpost.outbox import Outbox
 from tillpost.outbox.orders.claims import LeaseLostError
-from tillpost.outbox.orders.heartbeat import Life
+from tillpost.outbox.orders.heartbeat import Heartbeat
 
 
 def test_who_has_retired_may_not_act(shop_outbox: Outbox) -> None:
     shop_outbox.prepare()
-    with Life(shop_outbox.store, lease=600) as life:
+    with Heartbeat(shop_outbox.store, lease=600) as life:
         life.check(life.worker)
     with pytest.raises(LeaseLostError):
         life.check(life.worker)

@@ -35,7 +35,9 @@ CHECK = "GET /status"
 
 def told(heard: Heard) -> list[tuple[bool, Reason]]:
     """What was told of the stores' availability, in turn."""
-    changes: list[Availability] = [facts["availability"] for facts in heard.named("store_availability_changed")]
+    changes: list[Availability] = [
+        facts["availability"] for facts in heard.named("store_availability_changed")
+    ]
     return [(change.takes_orders, change.reason) for change in changes]
 
 
@@ -63,7 +65,9 @@ def row_of(outbox: Outbox, name: str = "cafe") -> sa.Row[Any]:
 
 
 @contextmanager
-def at_platform(outbox: Outbox, simulator: Simulator, platform: str, **changes: object) -> Generator[Any]:
+def at_platform(
+    outbox: Outbox, simulator: Simulator, platform: str, **changes: object
+) -> Generator[Any]:
     """A worker whose `cafe` is the simulated store. Gives it with the simulator and what it hears."""
     heard = Heard()
     with serve_in_thread(simulator) as running:
@@ -73,12 +77,48 @@ def at_platform(outbox: Outbox, simulator: Simulator, platform: str, **changes: 
 
 
 CAUSES: Sequence[tuple[str, type[Any], Callable[[Any], None], Callable[[Any], None], Reason]] = [
-    ("square", SquareSimulator, lambda s: s.activate_location(False), lambda s: s.activate_location(), Reason.CLOSED),
-    ("square", SquareSimulator, lambda s: s.set_outage(), lambda s: s.set_outage(False), Reason.OUTAGE),
-    ("kounta", KountaSimulator, lambda s: s.switch_site(False), lambda s: s.switch_site(True), Reason.REGISTER_OFFLINE),
-    ("kounta", KountaSimulator, lambda s: s.switch_ordering(False), lambda s: s.switch_ordering(True), Reason.CLOSED),
-    ("kounta", KountaSimulator, lambda s: s.set_outage(), lambda s: s.set_outage(False), Reason.OUTAGE),
-    ("generic", GenericSimulator, lambda s: s.open_store(False), lambda s: s.open_store(), Reason.CLOSED),
+    (
+        "square",
+        SquareSimulator,
+        lambda s: s.activate_location(False),
+        lambda s: s.activate_location(),
+        Reason.CLOSED,
+    ),
+    (
+        "square",
+        SquareSimulator,
+        lambda s: s.set_outage(),
+        lambda s: s.set_outage(False),
+        Reason.OUTAGE,
+    ),
+    (
+        "kounta",
+        KountaSimulator,
+        lambda s: s.switch_site(False),
+        lambda s: s.switch_site(True),
+        Reason.REGISTER_OFFLINE,
+    ),
+    (
+        "kounta",
+        KountaSimulator,
+        lambda s: s.switch_ordering(False),
+        lambda s: s.switch_ordering(True),
+        Reason.CLOSED,
+    ),
+    (
+        "kounta",
+        KountaSimulator,
+        lambda s: s.set_outage(),
+        lambda s: s.set_outage(False),
+        Reason.OUTAGE,
+    ),
+    (
+        "generic",
+        GenericSimulator,
+        lambda s: s.open_store(False),
+        lambda s: s.open_store(),
+        Reason.CLOSED,
+    ),
     (
         "generic",
         GenericSimulator,
@@ -86,12 +126,20 @@ CAUSES: Sequence[tuple[str, type[Any], Callable[[Any], None], Callable[[Any], No
         lambda s: s.connect_register(),
         Reason.REGISTER_OFFLINE,
     ),
-    ("generic", GenericSimulator, lambda s: s.set_outage(), lambda s: s.set_outage(False), Reason.OUTAGE),
+    (
+        "generic",
+        GenericSimulator,
+        lambda s: s.set_outage(),
+        lambda s: s.set_outage(False),
+        Reason.OUTAGE,
+    ),
 ]
 
 
 @pytest.mark.parametrize(
-    ("platform", "simulator", "close", "reopen", "reason"), CAUSES, ids=[f"{c[0]}-{c[4]}" for c in CAUSES]
+    ("platform", "simulator", "close", "reopen", "reason"),
+    CAUSES,
+    ids=[f"{c[0]}-{c[4]}" for c in CAUSES],
 )
 def test_a_store_that_closes_and_opens_is_told_once_each(
     tmp_path: Path,
@@ -123,7 +171,9 @@ def test_a_store_that_closes_and_opens_is_told_once_each(
 
 
 @pytest.mark.parametrize(
-    ("platform", "simulator"), [("square", SquareSimulator), ("kounta", KountaSimulator)], ids=["square", "kounta"]
+    ("platform", "simulator"),
+    [("square", SquareSimulator), ("kounta", KountaSimulator)],
+    ids=["square", "kounta"],
 )
 def test_a_check_that_isnt_let_in_pauses_the_connection_and_calls_for_help_once(
     outbox: Outbox, platform: str, simulator: type[Any]
@@ -137,12 +187,16 @@ def test_a_check_that_isnt_let_in_pauses_the_connection_and_calls_for_help_once(
         assert shut.since
         assert shut.until is None
         assert row_of(outbox).paused == "authorisation"
-        assert [facts["error"].operation for facts in heard.named("reauthorisation_needed")] == ["check"]
+        assert [facts["error"].operation for facts in heard.named("reauthorisation_needed")] == [
+            "check"
+        ]
         assert told(heard) == [(False, Reason.UNAUTHORISED)]
         assert Checks(processor).due(9) == [], "nobody is let in, so nobody asks"
 
 
-def test_square_locations_that_cant_be_read_for_want_of_a_scope_still_take_orders(outbox: Outbox) -> None:
+def test_square_locations_that_cant_be_read_for_want_of_a_scope_still_take_orders(
+    outbox: Outbox,
+) -> None:
     with at_platform(outbox, SquareSimulator(), "square") as (processor, store, heard):
         store.drop_scope("MERCHANT_PROFILE_READ")
         look(processor)
@@ -153,9 +207,15 @@ def test_square_locations_that_cant_be_read_for_want_of_a_scope_still_take_order
     assert told(heard) == [(False, Reason.UNAUTHORISED)]
 
 
-def test_kountas_printing_register_counts_only_where_dockets_are_printed_on_it(outbox: Outbox) -> None:
+def test_kountas_printing_register_counts_only_where_dockets_are_printed_on_it(
+    outbox: Outbox,
+) -> None:
     for prints, reason in ((False, Reason.OPEN), (True, Reason.REGISTER_OFFLINE)):
-        with at_platform(outbox, KountaSimulator(), "kounta", pass_thru_printing=prints) as (processor, store, _):
+        with at_platform(outbox, KountaSimulator(), "kounta", pass_thru_printing=prints) as (
+            processor,
+            store,
+            _,
+        ):
             store.switch_register(False)
             look(processor)
             assert outbox.availability("cafe").reason is reason
@@ -164,7 +224,9 @@ def test_kountas_printing_register_counts_only_where_dockets_are_printed_on_it(o
 # ---------------------------------------------------------------------- outages
 
 
-def test_an_outage_of_orders_and_its_end_are_told_as_changes(open_outbox: Opening, server: ToyServer) -> None:
+def test_an_outage_of_orders_and_its_end_are_told_as_changes(
+    open_outbox: Opening, server: ToyServer
+) -> None:
     outbox, clock, heard = open_outbox(outage_after=2), Clock(), Heard()
     server.on("POST /orders", *[answer(503)] * 2)
     for number in range(2):
@@ -173,7 +235,9 @@ def test_an_outage_of_orders_and_its_end_are_told_as_changes(open_outbox: Openin
         work_off(processor)
         look(processor)
         shut = outbox.availability("cafe")
-        assert (shut.takes_orders, shut.reason) == (False, Reason.OUTAGE), "though the check was answered"
+        assert (shut.takes_orders, shut.reason) == (False, Reason.OUTAGE), (
+            "though the check was answered"
+        )
         clock.ahead += 60
         work_off(processor)
         Checks(processor).tell()
@@ -181,9 +245,13 @@ def test_an_outage_of_orders_and_its_end_are_told_as_changes(open_outbox: Openin
     assert [len(heard.named(hook)) for hook in ("outage_began", "outage_ended")] == [1, 1]
 
 
-def test_an_answered_check_ends_an_outage_that_no_order_is_left_to_try(outbox: Outbox, server: ToyServer) -> None:
+def test_an_answered_check_ends_an_outage_that_no_order_is_left_to_try(
+    outbox: Outbox, server: ToyServer
+) -> None:
     heard, began = Heard(), time.time() - 900
-    set_row(outbox, opened_at=began, whose=Whose.PLATFORM.value, takes_orders=False, takes_since=began)
+    set_row(
+        outbox, opened_at=began, whose=Whose.PLATFORM.value, takes_orders=False, takes_since=began
+    )
     server.on(CHECK, *[answer(503)] * 3)
     with processing(outbox, server, heard=heard) as processor:
         look(processor)
@@ -191,14 +259,24 @@ def test_an_answered_check_ends_an_outage_that_no_order_is_left_to_try(outbox: O
         assert heard.all == []
         look(processor)
     assert outbox.availability("cafe").takes_orders
-    assert [facts["outage"].began_at for facts in heard.named("outage_ended")] == [pytest.approx(began)]
+    assert [facts["outage"].began_at for facts in heard.named("outage_ended")] == [
+        pytest.approx(began)
+    ]
     assert told(heard) == [(True, Reason.OPEN)]
 
 
-def test_an_answered_check_leaves_an_outage_to_the_orders_that_will_try(outbox: Outbox, server: ToyServer) -> None:
+def test_an_answered_check_leaves_an_outage_to_the_orders_that_will_try(
+    outbox: Outbox, server: ToyServer
+) -> None:
     heard = Heard()
     outbox.add(toy_order(), connection="cafe")
-    set_row(outbox, opened_at=time.time(), probe_at=time.time() + 60, whose=Whose.PLATFORM.value, failures=5)
+    set_row(
+        outbox,
+        opened_at=time.time(),
+        probe_at=time.time() + 60,
+        whose=Whose.PLATFORM.value,
+        failures=5,
+    )
     with processing(outbox, server, heard=heard) as processor:
         look(processor)
     assert outbox.availability("cafe").reason is Reason.OUTAGE
@@ -206,13 +284,17 @@ def test_an_answered_check_leaves_an_outage_to_the_orders_that_will_try(outbox: 
     assert row_of(outbox).failures == 5, "a check is no order: it doesn't end a row of failures"
 
 
-def test_when_our_own_network_fails_no_provider_is_accused(outbox: Outbox, server: ToyServer) -> None:
+def test_when_our_own_network_fails_no_provider_is_accused(
+    outbox: Outbox, server: ToyServer
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
     away = ToySettings.model_validate({"base_url": nobody, "access_token": TOKEN})
     known = {"cafe": Connected(Toy(away)), "bar": Connected(KeylessToy(away))}
     heard, clock = Heard(), Clock()
-    with processing(outbox, server, heard=heard, clock=clock, **known, pub=Connected(server.adapter())) as processor:
+    with processing(
+        outbox, server, heard=heard, clock=clock, **known, pub=Connected(server.adapter())
+    ) as processor:
         look(processor, "pub")
         clock.ahead += 5
         look(processor, "cafe", "bar")
@@ -223,7 +305,9 @@ def test_when_our_own_network_fails_no_provider_is_accused(outbox: Outbox, serve
         look(processor, "cafe")
     shut = outbox.availability("cafe")
     assert (shut.reason, outbox.availability("bar").reason) == (Reason.OUTAGE, Reason.UNREACHED)
-    assert told(heard) == [(False, Reason.UNREACHED)] * 2, "another reason is no change of whether it takes orders"
+    assert told(heard) == [(False, Reason.UNREACHED)] * 2, (
+        "another reason is no change of whether it takes orders"
+    )
 
 
 # ---------------------------------------------------------------------- when checks are made
@@ -237,7 +321,10 @@ def test_a_store_is_first_checked_a_while_after_it_is_known_then_every_so_often_
     open_outbox: Opening, server: ToyServer
 ) -> None:
     outboxes, clock = [open_outbox(check_every=60) for _ in range(2)], Clock()
-    with processing(outboxes[0], server, clock=clock) as one, processing(outboxes[1], server, clock=clock) as other:
+    with (
+        processing(outboxes[0], server, clock=clock) as one,
+        processing(outboxes[1], server, clock=clock) as other,
+    ):
         Checks(one).meet()
         Checks(other).meet()
         assert due(one) == due(other) == []
@@ -269,7 +356,9 @@ def test_an_order_that_a_closed_store_refuses_has_the_store_checked_at_once_but_
         assert due(processor) == []
 
 
-def test_a_platform_that_asked_for_patience_isnt_checked_meanwhile(outbox: Outbox, server: ToyServer) -> None:
+def test_a_platform_that_asked_for_patience_isnt_checked_meanwhile(
+    outbox: Outbox, server: ToyServer
+) -> None:
     clock = Clock()
     set_row(outbox, check_at=1.0, not_before=time.time() + 50)
     with processing(outbox, server, clock=clock) as processor:
@@ -278,7 +367,9 @@ def test_a_platform_that_asked_for_patience_isnt_checked_meanwhile(outbox: Outbo
         assert due(processor) == ["cafe"]
 
 
-def test_a_check_that_a_clock_put_off_for_ever_is_made_all_the_same(outbox: Outbox, server: ToyServer) -> None:
+def test_a_check_that_a_clock_put_off_for_ever_is_made_all_the_same(
+    outbox: Outbox, server: ToyServer
+) -> None:
     set_row(outbox, check_at=time.time() + 1e6)
     with processing(outbox, server) as processor:
         assert due(processor) == ["cafe"]
@@ -322,7 +413,12 @@ def test_each_change_is_told_once_by_many_workers_that_see_it_at_the_same_time(
         thread.start()
     for turn in range(6):
         paused = "" if turn % 2 else "authorisation"
-        set_row(outboxes[0], paused=paused, paused_at=time.time(), readiness='{"findings":[],"at":1e12,"since":1.0}')
+        set_row(
+            outboxes[0],
+            paused=paused,
+            paused_at=time.time(),
+            readiness='{"findings":[],"at":1e12,"since":1.0}',
+        )
         barrier.wait()
         barrier.wait()
     for thread in threads:
@@ -420,9 +516,13 @@ def test_only_an_outbox_that_knows_the_file_says_that_a_name_is_unknown(
         assert outbox.availability("nowhere").takes_orders, "nobody can know"
 
 
-def test_connections_of_the_file_are_met_before_any_order(tmp_path: Path, server: ToyServer) -> None:
+def test_connections_of_the_file_are_met_before_any_order(
+    tmp_path: Path, server: ToyServer
+) -> None:
     file = tmp_path / "tillpost.toml"
-    file.write_text('[connections.cafe]\nplatform = "square"\n[connections.bar]\nplatform = "kounta"\n')
+    file.write_text(
+        '[connections.cafe]\nplatform = "square"\n[connections.bar]\nplatform = "kounta"\n'
+    )
     with (
         Outbox(f"sqlite:///{tmp_path / 'orders.db'}") as outbox,
         Processor(outbox, connections=FromFile(file)) as processor,

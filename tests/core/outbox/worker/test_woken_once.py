@@ -26,7 +26,11 @@ class Listening(Embedded):
 def test_an_order_that_comes_in_wakes_the_engine_once(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    url = f"sqlite:///{tmp_path / 'o.db'}" if kind == "sqlite" else str(request.getfixturevalue("postgres_url"))
+    url = (
+        f"sqlite:///{tmp_path / 'o.db'}"
+        if kind == "sqlite"
+        else str(request.getfixturevalue("postgres_url"))
+    )
     engine = Listening()
     with Outbox(url) as outbox:
         outbox.engine = engine

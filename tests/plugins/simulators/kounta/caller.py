@@ -35,7 +35,9 @@ class Caller:
         """A GET of a path after the company."""
         return self.ask("GET", f"{COMPANY}/{path}.json", params=query)
 
-    def post(self, path: str, body: object, headers: Mapping[str, str] | None = None) -> httpx.Response:
+    def post(
+        self, path: str, body: object, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
         """A POST of JSON to a path after the company."""
         sent = {"Content-Type": "application/json", **(headers or {})}
         return self.ask("POST", f"{COMPANY}/{path}.json", content=json.dumps(body), headers=sent)

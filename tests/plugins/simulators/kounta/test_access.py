@@ -12,7 +12,10 @@ from tillpost_simulators.kounta import KountaSettings
 
 CLIENT = {"client_id": "simulated-client", "client_secret": "not-a-real-client-secret"}
 BACK = "http://localhost:8765/callback"
-REFRESH = CLIENT | {"grant_type": "refresh_token", "refresh_token": "not-a-real-kounta-refresh-token"}
+REFRESH = CLIENT | {
+    "grant_type": "refresh_token",
+    "refresh_token": "not-a-real-kounta-refresh-token",
+}
 
 
 def tokens(cafe: Caller, form: dict[str, str]) -> httpx.Response:
@@ -20,7 +23,10 @@ def tokens(cafe: Caller, form: dict[str, str]) -> httpx.Response:
 
 
 def works(cafe: Caller, token: str) -> bool:
-    return cafe.ask("GET", f"{COMPANY}.json", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+    return (
+        cafe.ask("GET", f"{COMPANY}.json", headers={"Authorization": f"Bearer {token}"}).status_code
+        == 200
+    )
 
 
 def test_a_token_that_nobody_knows_is_invalid(cafe: Caller) -> None:
@@ -58,13 +64,20 @@ def test_the_clients_own_credentials_reach_its_own_company_only(cafe: Caller) ->
     assert cafe.ask("GET", f"{COMPANY}/sites.json", auth=basic).status_code == 200
     assert cafe.ask("GET", "/v1/companies/me.json", auth=basic).json()["id"] == 5678
     assert cafe.ask("GET", "/v1/companies/162/sites.json", auth=basic).status_code == 404
-    assert cafe.ask("GET", f"{COMPANY}/sites.json", auth=httpx.BasicAuth("simulated-client", "x")).status_code == 401
+    assert (
+        cafe.ask(
+            "GET", f"{COMPANY}/sites.json", auth=httpx.BasicAuth("simulated-client", "x")
+        ).status_code
+        == 401
+    )
 
 
 @pytest.mark.parametrize("kind", ["bearer", "basic"])
 def test_the_budget_is_180_a_minute_with_a_token_and_60_with_basic(cafe: Caller, kind: str) -> None:
     limit = 180 if kind == "bearer" else 60
-    auth = httpx.BasicAuth(CLIENT["client_id"], CLIENT["client_secret"]) if kind == "basic" else None
+    auth = (
+        httpx.BasicAuth(CLIENT["client_id"], CLIENT["client_secret"]) if kind == "basic" else None
+    )
     answers = [cafe.client.get(f"{COMPANY}/taxes.json", auth=auth) for _ in range(limit)]
     assert {answer.status_code for answer in answers} == {200}
     refused = cafe.client.get(f"{COMPANY}/taxes.json", auth=auth)
@@ -89,18 +102,32 @@ def test_a_fault_that_limits_the_rate_tells_when_the_minute_ends(cafe: Caller) -
 
 
 def test_a_person_who_agrees_is_sent_back_with_a_code_and_the_state(cafe: Caller) -> None:
-    asked = {"client_id": CLIENT["client_id"], "redirect_uri": BACK, "state": "s1", "response_type": "code"}
+    asked = {
+        "client_id": CLIENT["client_id"],
+        "redirect_uri": BACK,
+        "state": "s1",
+        "response_type": "code",
+    }
     answer = cafe.ask("GET", "/authorize", params=asked)
     there = httpx.URL(answer.headers["Location"])
     assert (answer.status_code, there.params["state"]) == (302, "s1")
-    form = CLIENT | {"grant_type": "authorization_code", "code": there.params["code"], "redirect_uri": BACK}
+    form = CLIENT | {
+        "grant_type": "authorization_code",
+        "code": there.params["code"],
+        "redirect_uri": BACK,
+    }
     body: Json = tokens(cafe, form).json()
     assert {"access_token", "refresh_token", "expires_in", "token_type"} == body.keys()
     assert body["expires_in"] == 3600
     assert works(cafe, body["access_token"])
     assert tokens(cafe, form).json()["error"] == "invalid_grant"
-    assert cafe.ask("GET", "/authorize", params=asked | {"redirect_uri": "http://evil"}).status_code == 400
-    assert cafe.ask("GET", "/authorize", params=asked | {"response_type": "token"}).status_code == 400
+    assert (
+        cafe.ask("GET", "/authorize", params=asked | {"redirect_uri": "http://evil"}).status_code
+        == 400
+    )
+    assert (
+        cafe.ask("GET", "/authorize", params=asked | {"response_type": "token"}).status_code == 400
+    )
 
 
 def test_a_refresh_gives_new_tokens_and_the_old_refresh_token_is_dead(cafe: Caller) -> None:
@@ -124,10 +151,15 @@ def test_a_withdrawn_authorisation_refuses_the_refresh(cafe: Caller) -> None:
     assert tokens(cafe, REFRESH).json()["error"] == "invalid_grant"
 
 
-def test_the_token_endpoint_wants_a_form_the_clients_secret_and_a_grant_that_it_knows(cafe: Caller) -> None:
+def test_the_token_endpoint_wants_a_form_the_clients_secret_and_a_grant_that_it_knows(
+    cafe: Caller,
+) -> None:
     assert cafe.ask("POST", "/v1/token", json=REFRESH).json()["error"] == "invalid_request"
     assert tokens(cafe, REFRESH | {"client_secret": "x"}).json()["error"] == "invalid_client"
-    assert tokens(cafe, REFRESH | {"grant_type": "password"}).json()["error"] == "unsupported_grant_type"
+    assert (
+        tokens(cafe, REFRESH | {"grant_type": "password"}).json()["error"]
+        == "unsupported_grant_type"
+    )
     assert cafe.ask("POST", "/v1/token.json", data=REFRESH).status_code == 200
 
 

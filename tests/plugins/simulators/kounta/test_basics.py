@@ -18,14 +18,20 @@ def test_an_address_with_neither_suffix_nor_accept_header_is_not_acceptable(cafe
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
-def test_a_body_that_does_not_say_that_it_is_json_is_refused(cafe: Caller, method: str, kind: str) -> None:
-    answer = cafe.ask(method, f"{COMPANY}/orders.json", content="{}", headers={"Content-Type": kind})
+def test_a_body_that_does_not_say_that_it_is_json_is_refused(
+    cafe: Caller, method: str, kind: str
+) -> None:
+    answer = cafe.ask(
+        method, f"{COMPANY}/orders.json", content="{}", headers={"Content-Type": kind}
+    )
     assert answer.status_code == 400
 
 
 def test_a_body_that_is_not_json_or_does_not_fit_is_refused(cafe: Caller) -> None:
     headers = {"Content-Type": "application/json"}
-    assert cafe.ask("POST", f"{COMPANY}/orders.json", content="{", headers=headers).status_code == 400
+    assert (
+        cafe.ask("POST", f"{COMPANY}/orders.json", content="{", headers=headers).status_code == 400
+    )
     assert "site_id" in cafe.refusal(site_id="here")
 
 
@@ -44,7 +50,9 @@ def test_ids_may_need_64_bits_and_come_as_text_beside(start: Start) -> None:
 
 
 def test_dates_carry_the_companys_offset_and_a_z_moves_them_by_hours(cafe: Caller) -> None:
-    order = cafe.order(cafe.place(placed_at="2026-11-23T11:52:07Z", fulfil_at="2026-11-23T12:30:00+11:00"))
+    order = cafe.order(
+        cafe.place(placed_at="2026-11-23T11:52:07Z", fulfil_at="2026-11-23T12:30:00+11:00")
+    )
     assert order["placed_at"] == "2026-11-23T21:52:07+10:00"
     assert order["fulfil_at"] == "2026-11-23T11:30:00+10:00"
     assert "valid date" in cafe.refusal(fulfil_at="soon")
@@ -71,7 +79,10 @@ def test_the_text_of_a_refusal_can_be_the_error_itself_or_a_page(cafe: Caller) -
     assert cafe.get("orders/1").json() == {"error": "Not Found"}
     cafe.simulator.write_errors_as("html")
     answer = cafe.get("orders/1")
-    assert (answer.headers["Content-Type"].partition(";")[0], "Not Found" in answer.text) == ("text/html", True)
+    assert (answer.headers["Content-Type"].partition(";")[0], "Not Found" in answer.text) == (
+        "text/html",
+        True,
+    )
 
 
 def test_an_outage_answers_everything_with_503(cafe: Caller) -> None:
@@ -84,7 +95,9 @@ def test_an_outage_answers_everything_with_503(cafe: Caller) -> None:
 def test_the_simulator_can_be_called_without_a_server() -> None:
     simulator = KountaSimulator()
     headers = {"Authorization": f"Bearer {simulator.settings.access_token}"}
-    with httpx.Client(base_url="http://kounta.test", transport=InProcess(simulator), headers=headers) as client:
+    with httpx.Client(
+        base_url="http://kounta.test", transport=InProcess(simulator), headers=headers
+    ) as client:
         made = client.post(f"{COMPANY}/orders.json", json=order_of())
         assert client.get(made.headers["Location"]).json()["sale_number"] == "ord-1"
         assert client.get(f"{COMPANY}/sites/2301/orders/submitted.json").json()[0]["id"] == 93824701

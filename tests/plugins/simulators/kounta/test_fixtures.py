@@ -1,7 +1,7 @@
 """The simulator's answers against the vendor's samples, both ways: same fields, same JSON types.
 
-A field that a sample has and we never answer is a lack, and one that we answer and no sample has needs a source.
-"""
+A field that a sample has and we never answer is a lack, and one that we answer and no sample has
+needs a source."""
 
 from __future__ import annotations
 
@@ -122,7 +122,9 @@ def answers(cafe: Caller) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_a_field_that_the_sample_has_is_there_with_the_same_type(answers: dict[str, Any], name: str) -> None:
+def test_a_field_that_the_sample_has_is_there_with_the_same_type(
+    answers: dict[str, Any], name: str
+) -> None:
     theirs, ours = kinds(sample(name)), kinds(answers[name])
     lacking = theirs.keys() - ours.keys() - NOT_OURS.get(name, set())
     assert not lacking
@@ -134,7 +136,11 @@ def test_a_field_that_the_sample_has_is_there_with_the_same_type(answers: dict[s
 def test_a_field_that_the_sample_lacks_has_a_source(answers: dict[str, Any], name: str) -> None:
     theirs, ours = kinds(sample(name)), kinds(answers[name])
     known = OURS[name]
-    beyond = {path for path in ours.keys() - theirs.keys() if not path.startswith(tuple(f"{one}[]" for one in known))}
+    beyond = {
+        path
+        for path in ours.keys() - theirs.keys()
+        if not path.startswith(tuple(f"{one}[]" for one in known))
+    }
     assert beyond == known.keys()
 
 

@@ -38,7 +38,9 @@ def test_a_product_can_be_in_the_company_and_at_no_site(cafe: Caller) -> None:
 
 def test_fields_are_added_on_request(cafe: Caller) -> None:
     fields = "categories,option_sets,availability,unit_price_ex_tax,unit_tax,variants,docket_name"
-    products = {product["id"]: product for product in everything(cafe, "sites/2301/products", fields=fields)}
+    products = {
+        product["id"]: product for product in everything(cafe, "sites/2301/products", fields=fields)
+    }
     assert products[7302]["categories"] == [{"id": 1, "name": "Coffee"}]
     assert (products[5312]["unit_price_ex_tax"], products[5312]["unit_tax"]) == (13.1818, 1.32)
     assert products[6101]["availability"] == {"is_available": False}
@@ -89,7 +91,10 @@ def test_taxes_can_be_put_into_lists(start: Start) -> None:
 
 def test_modifiers_are_products_that_a_product_names(cafe: Caller) -> None:
     modifiers = cafe.listed("products/7302/modifiers")
-    assert [(modifier["id"], modifier["unit_price"]) for modifier in modifiers][:2] == [(228, 0.7273), (229, 0.6364)]
+    assert [(modifier["id"], modifier["unit_price"]) for modifier in modifiers][:2] == [
+        (228, 0.7273),
+        (229, 0.6364),
+    ]
     assert cafe.listed("products/5312/modifiers") == []
 
 
@@ -99,7 +104,12 @@ def test_one_product_mixes_option_sets_with_modifiers(cafe: Caller) -> None:
 
 
 def test_categories_taxes_price_lists_and_payment_methods_are_listed(cafe: Caller) -> None:
-    assert [category["name"] for category in cafe.listed("categories")] == ["Coffee", "Food", "Other", "Extras"]
+    assert [category["name"] for category in cafe.listed("categories")] == [
+        "Coffee",
+        "Food",
+        "Other",
+        "Extras",
+    ]
     assert [category["id"] for category in cafe.listed("sites/985/categories")] == [1, 2]
     assert cafe.listed("products/7302/categories")[0]["name"] == "Coffee"
     assert [tax["rate"] for tax in cafe.listed("taxes")] == [0.1, 0.29]
@@ -108,7 +118,9 @@ def test_categories_taxes_price_lists_and_payment_methods_are_listed(cafe: Calle
     assert cafe.get("price_lists/base").json()["id"] == 201
     assert cafe.get("price_lists/1").status_code == 404
     assert {"id": 12, "name": "Online"} in cafe.listed("payment_methods")
-    assert {"id": 6102, "stock": 0} in everything(cafe, "sites/2301/inventory") + cafe.listed("sites/2301/inventory")
+    assert {"id": 6102, "stock": 0} in everything(cafe, "sites/2301/inventory") + cafe.listed(
+        "sites/2301/inventory"
+    )
 
 
 def test_the_menu_drifts(cafe: Caller) -> None:

@@ -16,7 +16,9 @@ def test_orders_of_every_status_are_listed_the_newest_first(cafe: Caller) -> Non
     assert numbers(cafe) == ["COMPLETE", "ON_HOLD", "SUBMITTED"]
 
 
-def test_the_path_filters_by_status_site_register_and_customer_in_any_combination(cafe: Caller) -> None:
+def test_the_path_filters_by_status_site_register_and_customer_in_any_combination(
+    cafe: Caller,
+) -> None:
     cafe.place(sale_number="here")
     cafe.place(sale_number="done", status="COMPLETE", customer_id=389427)
     cafe.place(line(7302), sale_number="kiosk", site_id=985)
@@ -29,7 +31,9 @@ def test_the_path_filters_by_status_site_register_and_customer_in_any_combinatio
     assert numbers(cafe, "registers/9091/orders") == ["kiosk"]
     assert numbers(cafe, "customers/389427/orders") == ["done"]
     assert numbers(cafe, "orders/linkedcustomer") == ["done"]
-    assert numbers(cafe, "sites/2301/registers/1133132/customers/389427/orders/complete") == ["done"]
+    assert numbers(cafe, "sites/2301/registers/1133132/customers/389427/orders/complete") == [
+        "done"
+    ]
     assert numbers(cafe, "staff/1/orders") == []
     assert cafe.get("orders/sometimes").status_code == 404
 
@@ -78,7 +82,10 @@ def test_the_query_filters_by_date_or_date_and_time(cafe: Caller) -> None:
 
 
 def test_a_plus_that_is_not_escaped_is_a_space_and_no_date(cafe: Caller) -> None:
-    assert cafe.ask("GET", f"{COMPANY}/orders.json?created_gte=2026-01-01T00:00:00+10:00").status_code == 400
+    assert (
+        cafe.ask("GET", f"{COMPANY}/orders.json?created_gte=2026-01-01T00:00:00+10:00").status_code
+        == 400
+    )
 
 
 def test_a_sale_id_is_not_known_to_be_our_number(cafe: Caller, start: Start) -> None:
@@ -124,8 +131,12 @@ def test_older_lists_take_the_page_from_a_header_and_tell_how_many_there_are(caf
     found = [
         product["id"]
         for number in range(pages)
-        for product in cafe.ask("GET", f"{COMPANY}/products.json", headers={"X-Page": str(number)}).json()
+        for product in cafe.ask(
+            "GET", f"{COMPANY}/products.json", headers={"X-Page": str(number)}
+        ).json()
     ]
     assert len(found) == len(set(found)) == len(cafe.simulator.world.products)
     assert cafe.ask("GET", f"{COMPANY}/products.json", headers={"X-Page": "99"}).json() == []
-    assert cafe.ask("GET", f"{COMPANY}/products.json", headers={"X-Page": "last"}).status_code == 400
+    assert (
+        cafe.ask("GET", f"{COMPANY}/products.json", headers={"X-Page": "last"}).status_code == 400
+    )

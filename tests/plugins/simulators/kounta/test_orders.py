@@ -22,7 +22,11 @@ def test_an_order_reads_back_with_all_that_was_sent(cafe: Caller) -> None:
     )
     assert cafe.post("orders", sent).status_code == 201
     order = cafe.order(93824701)
-    assert (order["sale_number"], order["status"], order["notes"]) == ("ord-1", "SUBMITTED", "Take away")
+    assert (order["sale_number"], order["status"], order["notes"]) == (
+        "ord-1",
+        "SUBMITTED",
+        "Take away",
+    )
     assert (order["order_type"], order["guests"], order["lock"]) == ("Pickup", 2, ["PAYMENTS"])
     assert order["customer"]["first_name"] == "Jamie"
     assert [one["number"] for one in order["lines"]] == [1, 2]
@@ -56,7 +60,11 @@ def test_the_location_can_be_left_out(cafe: Caller, start: Start) -> None:
     assert "Location" in cafe.post("orders", order_of()).headers
     with start(KountaSettings(sends_location=False, created_body="empty")) as silent:
         answer = silent.post("orders", order_of())
-        assert (answer.status_code, answer.content, "Location" in answer.headers) == (201, b"", False)
+        assert (answer.status_code, answer.content, "Location" in answer.headers) == (
+            201,
+            b"",
+            False,
+        )
 
 
 def test_a_new_order_is_late_in_lists_and_searches(start: Start) -> None:
@@ -82,7 +90,9 @@ def test_a_new_order_can_be_missing_under_its_own_address_for_a_moment(cafe: Cal
     assert len(cafe.listed()) == 1
 
 
-def test_the_total_is_in_lists_and_missing_from_the_single_order(cafe: Caller, start: Start) -> None:
+def test_the_total_is_in_lists_and_missing_from_the_single_order(
+    cafe: Caller, start: Start
+) -> None:
     order_id = cafe.place()
     assert "total" not in cafe.order(order_id)
     assert cafe.order(order_id)["total_tax"] == 1.32
@@ -111,9 +121,18 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
     "a product at no site": ({"lines": [line(8196213)]}, NOT_AT_SITE.format(8196213)),
     "a product at another site": ({"lines": [line(), line(6104)]}, NOT_AT_SITE.format(6104)),
     "a product that there isn't": ({"lines": [line(1)]}, NOT_AT_SITE.format(1)),
-    "a product that the site marked as unavailable": ({"lines": [line(6101)]}, NOT_AT_SITE.format(6101)),
-    "a modifier that there isn't": ({"lines": [line(7302, modifiers=[77])]}, NOT_AT_SITE.format(77)),
-    "the removal of something that there isn't": ({"lines": [line(7302, modifiers=[-77])]}, NOT_AT_SITE.format(77)),
+    "a product that the site marked as unavailable": (
+        {"lines": [line(6101)]},
+        NOT_AT_SITE.format(6101),
+    ),
+    "a modifier that there isn't": (
+        {"lines": [line(7302, modifiers=[77])]},
+        NOT_AT_SITE.format(77),
+    ),
+    "the removal of something that there isn't": (
+        {"lines": [line(7302, modifiers=[-77])]},
+        NOT_AT_SITE.format(77),
+    ),
     "no lines": ({"lines": []}, "An order must have at least one line."),
     "an unknown site": ({"site_id": 1}, "Site #1 was not found."),
     "an unknown customer": ({"customer_id": 1}, "Customer #1 was not found."),
@@ -175,7 +194,12 @@ def test_a_site_that_switched_online_ordering_off_takes_orders_unless_told_other
 def test_an_order_can_be_changed_but_not_once_it_is_deleted(cafe: Caller) -> None:
     order_id = cafe.place()
     changes = {"status": "PENDING", "notes": "n", "order_type": "t", "sale_number": "s"}
-    assert cafe.put(f"orders/{order_id}", changes | {"fulfil_at": "2030-01-01T00:00:00+10:00"}).status_code == 200
+    assert (
+        cafe.put(
+            f"orders/{order_id}", changes | {"fulfil_at": "2030-01-01T00:00:00+10:00"}
+        ).status_code
+        == 200
+    )
     order = cafe.order(order_id)
     assert {name: order[name] for name in changes} == changes
     assert order["fulfil_at"] == "2030-01-01T00:00:00+10:00"
@@ -187,13 +211,17 @@ def test_an_order_can_be_changed_but_not_once_it_is_deleted(cafe: Caller) -> Non
 
 
 @pytest.mark.parametrize(("status", "left"), [("SUBMITTED", 100), ("ON_HOLD", 97), ("PENDING", 97)])
-def test_stock_is_reduced_on_hold_and_pending_but_not_while_submitted(cafe: Caller, status: str, left: int) -> None:
+def test_stock_is_reduced_on_hold_and_pending_but_not_while_submitted(
+    cafe: Caller, status: str, left: int
+) -> None:
     cafe.place(line(7302, 3, modifiers=[228]), status=status)
     for product_id in (7302, 228):
         assert cafe.get(f"sites/2301/products/{product_id}").json()["stock"] == left
 
 
-def test_stock_is_reduced_once_when_staff_accept_and_comes_back_when_they_reject(cafe: Caller) -> None:
+def test_stock_is_reduced_once_when_staff_accept_and_comes_back_when_they_reject(
+    cafe: Caller,
+) -> None:
     order_id = cafe.place(line(7302, 3))
     stock = [cafe.simulator.world.products[7302].sites[2301].stock]
     for status in ("ACCEPTED", "COMPLETE", "REJECTED", "ON_HOLD"):
@@ -213,7 +241,12 @@ def test_the_vendors_sample_order_is_taken_as_it_stands_but_for_its_ids(cafe: Ca
         "site_id": 2301,
         "lines": [
             {"product_id": 7302, "quantity": 6, "notes": "Extra hot", "unit_price": 1.3636},
-            {"product_id": 5312, "quantity": 1, "price_variation": 0.9, "modifiers": [228, 228, -3091]},
+            {
+                "product_id": 5312,
+                "quantity": 1,
+                "price_variation": 0.9,
+                "modifiers": [228, 228, -3091],
+            },
         ],
         "price_limit": 100,
         "price_variation": 1.15,

@@ -48,7 +48,9 @@ def test_a_price_list_asks_its_parent_and_then_the_product(cafe: Caller) -> None
     assert cafe.get("sites/2301/products/7302").json()["unit_price"] == 6
 
 
-def test_modifiers_add_their_price_each_time_they_are_named_and_removals_nothing(cafe: Caller) -> None:
+def test_modifiers_add_their_price_each_time_they_are_named_and_removals_nothing(
+    cafe: Caller,
+) -> None:
     cafe.place(line(7302, 1, modifiers=[228, 228, -3091]))
     first = cafe.order(93824701)["lines"][0]
     assert (first["unit_price"], first["unit_tax"]) == (5, 0.5)

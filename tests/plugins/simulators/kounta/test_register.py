@@ -81,7 +81,9 @@ def test_the_ledger_tells_what_staff_read(cafe: Caller) -> None:
         550,
         "extra hot",
     )
-    assert [(modifier.name, int(modifier.quantity), modifier.unit_price) for modifier in first.modifiers] == [
+    assert [
+        (modifier.name, int(modifier.quantity), modifier.unit_price) for modifier in first.modifiers
+    ] == [
         ("Oat milk", 2, 80),
         ("Sugar", -1, 0),
     ]
@@ -100,7 +102,11 @@ def test_an_order_whose_answer_is_lost_is_there_all_the_same(cafe: Caller) -> No
     rule = FaultRule(method="POST", path="/orders", fault=Fault(kind=FaultKind.NULL, when="after"))
     cafe.simulator.set_faults(FaultPlan(rules=(rule,)))
     answer = cafe.post("orders", order_of())
-    assert (answer.status_code, answer.content, "Location" in answer.headers) == (200, b"null", False)
+    assert (answer.status_code, answer.content, "Location" in answer.headers) == (
+        200,
+        b"null",
+        False,
+    )
     assert len(cafe.simulator.ledger().shown) == 1
 
 
@@ -123,11 +129,15 @@ def test_a_reset_puts_everything_back_to_where_it_began(cafe: Caller) -> None:
 
 
 def test_every_action_can_be_had_by_name_on_the_control_address(cafe: Caller) -> None:
-    answer = cafe.ask("POST", "/_simulator/change", json={"action": "recreate_product", "product_id": 5312})
+    answer = cafe.ask(
+        "POST", "/_simulator/change", json={"action": "recreate_product", "product_id": 5312}
+    )
     assert cafe.get(f"products/{answer.json()['result']}").json()["code"] == "BLT"
     change = {"action": "change_price", "product_id": 7302, "price": "6.5"}
     assert cafe.ask("POST", "/_simulator/change", json=change).status_code == 200
     assert cafe.get("products/7302").json()["unit_price"] == 6.5
-    assert cafe.ask("POST", "/_simulator/change", json={"action": "remove_product"}).status_code == 400
+    assert (
+        cafe.ask("POST", "/_simulator/change", json={"action": "remove_product"}).status_code == 400
+    )
     with pytest.raises(LookupError, match="no order"):
         cafe.simulator.staff_accept("nobody")

@@ -45,13 +45,18 @@ def mailbox() -> Iterator[Mailbox]:
     thread.join()
 
 
-def test_an_order_tells_its_changes_of_status_to_its_callback(cafe: Caller, mailbox: Mailbox) -> None:
+def test_an_order_tells_its_changes_of_status_to_its_callback(
+    cafe: Caller, mailbox: Mailbox
+) -> None:
     order_id = cafe.place(callback_uri=f"{mailbox.url}/callback?id=1")
     cafe.simulator.staff_accept("ord-1")
     cafe.put(f"orders/{order_id}", {"status": "COMPLETE"})
     cafe.simulator.wait_for_sending()
     assert [path for path, _, _ in mailbox.received] == ["/callback?id=1"] * 2
-    assert [json.loads(body)["status"] for _, _, body in mailbox.received] == ["ACCEPTED", "COMPLETE"]
+    assert [json.loads(body)["status"] for _, _, body in mailbox.received] == [
+        "ACCEPTED",
+        "COMPLETE",
+    ]
     for _, headers, body in mailbox.received:
         assert headers["X-Kounta-Signature"] == hmac.new(SECRET, body, hashlib.sha256).hexdigest()
 
@@ -72,7 +77,11 @@ def test_a_webhook_gets_completed_orders_of_its_sites(cafe: Caller, mailbox: Mai
         cafe.simulator.staff_complete(number)
     cafe.simulator.wait_for_sending()
     ((path, headers, body),) = mailbox.received
-    assert (path, headers["Authorization"], json.loads(body)["sale_number"]) == ("/hook", "letmein", "here")
+    assert (path, headers["Authorization"], json.loads(body)["sale_number"]) == (
+        "/hook",
+        "letmein",
+        "here",
+    )
 
 
 def test_a_webhook_is_told_when_a_site_of_its_switches_online_ordering(cafe: Caller) -> None:
@@ -120,7 +129,12 @@ def test_webhooks_can_be_listed_changed_and_ended(cafe: Caller) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"topic": "weather"}, {"format": "csv"}, {"address": ""}, {"headers": {"X-Kounta-Signature": "x"}}],
+    [
+        {"topic": "weather"},
+        {"format": "csv"},
+        {"address": ""},
+        {"headers": {"X-Kounta-Signature": "x"}},
+    ],
 )
 def test_a_webhook_that_is_not_right_is_refused(cafe: Caller, wrong: dict[str, object]) -> None:
     hook = {"topic": "orders/completed", "address": "http://127.0.0.1:9/", "format": "json"}

@@ -49,14 +49,23 @@ class Shop:
         self._keys = itertools.count(1)
 
     def ask(
-        self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None, **query: str
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        **query: str,
     ) -> Reply:
         """One request, whatever its answer."""
         sent = {"Content-Type": "application/json", **self.headers, **(headers or {})}
         content = None if body is None else json.dumps(body)
         response = self.client.request(method, path, content=content, headers=sent, params=query)
         known = method in ("GET", "POST", "PUT") and response.status_code not in (302, 405)
-        if self._spec is not None and known and not path.startswith(("/_simulator", "/nowhere", "/oauth2/authorize")):
+        if (
+            self._spec is not None
+            and known
+            and not path.startswith(("/_simulator", "/nowhere", "/oauth2/authorize"))
+        ):
             self._spec.check_answer(method, path, response.status_code, response.content)
         return Reply(response.status_code, response.json() if response.content else {})
 
@@ -72,7 +81,9 @@ class Shop:
         """CreateOrder."""
         return self.post("/v2/orders", {"order": order} | ({"idempotency_key": key} if key else {}))
 
-    def update(self, order_id: str, order: Json, key: str | None = None, clear: list[str] | None = None) -> Reply:
+    def update(
+        self, order_id: str, order: Json, key: str | None = None, clear: list[str] | None = None
+    ) -> Reply:
         """UpdateOrder."""
         body: Json = {"order": order}
         if key:
@@ -86,7 +97,12 @@ class Shop:
         return self.get(f"/v2/orders/{order_id}").order
 
     def pay(
-        self, order: Json, amount: int | None = None, tip: int = 0, key: str | None = None, **more: object
+        self,
+        order: Json,
+        amount: int | None = None,
+        tip: int = 0,
+        key: str | None = None,
+        **more: object,
     ) -> Reply:
         """CreatePayment for an order, by default with its total."""
         body: Json = {
@@ -129,7 +145,11 @@ def order_of(*lines: Json, **more: object) -> Json:
 
 def pickup(*lines: Json, reference: str = "ord-1", **more: object) -> Json:
     """An order to be picked up as soon as possible; one BLT toastie unless told otherwise."""
-    details = {"recipient": {"display_name": "Mia Chen"}, "schedule_type": "ASAP", "note": "Please add cutlery"}
+    details = {
+        "recipient": {"display_name": "Mia Chen"},
+        "schedule_type": "ASAP",
+        "note": "Please add cutlery",
+    }
     return order_of(
         *(lines or (line(),)),
         reference_id=reference,

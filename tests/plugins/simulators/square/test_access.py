@@ -40,7 +40,10 @@ def test_a_token_short_of_a_scope_is_told_which(shop: Shop) -> None:
 
 def test_an_expired_token_is_refreshed_and_a_revoked_one_is_not(shop: Shop) -> None:
     shop.simulator.expire_token()
-    assert (shop.get("/v2/locations").status, shop.get("/v2/locations").error[0]) == (401, "ACCESS_TOKEN_EXPIRED")
+    assert (shop.get("/v2/locations").status, shop.get("/v2/locations").error[0]) == (
+        401,
+        "ACCESS_TOKEN_EXPIRED",
+    )
     fresh = obtain(shop, grant_type="refresh_token", refresh_token=DEFAULTS.refresh_token)
     assert fresh.body["refresh_token"] == DEFAULTS.refresh_token
     shop.headers = {"Authorization": f"Bearer {fresh.body['access_token']}"}
@@ -52,14 +55,23 @@ def test_an_expired_token_is_refreshed_and_a_revoked_one_is_not(shop: Shop) -> N
 
 
 def test_a_seller_agrees_and_the_code_is_good_once(shop: Shop) -> None:
-    asked = {"client_id": DEFAULTS.client_id, "scope": "ORDERS_READ ITEMS_READ", "state": "s1", "session": "false"}
+    asked = {
+        "client_id": DEFAULTS.client_id,
+        "scope": "ORDERS_READ ITEMS_READ",
+        "state": "s1",
+        "session": "false",
+    }
     sent_back = shop.client.get("/oauth2/authorize", params=asked)
     answer = parse_qs(urlsplit(sent_back.headers["location"]).query)
     assert (sent_back.status_code, answer["state"]) == (302, ["s1"])
     code = answer["code"][0]
     token = obtain(shop, grant_type="authorization_code", code=code)
     assert (token.body["token_type"], token.body["merchant_id"]) == ("bearer", DEFAULTS.merchant_id)
-    status = shop.ask("POST", "/oauth2/token/status", headers={"Authorization": f"Bearer {token.body['access_token']}"})
+    status = shop.ask(
+        "POST",
+        "/oauth2/token/status",
+        headers={"Authorization": f"Bearer {token.body['access_token']}"},
+    )
     assert status.body["scopes"] == ["ITEMS_READ", "ORDERS_READ"]
     assert status.body["expires_at"] == token.body["expires_at"]
     assert obtain(shop, grant_type="authorization_code", code=code).status == 401
@@ -69,8 +81,14 @@ def test_a_wrong_client_or_grant_is_refused(shop: Shop) -> None:
     wrong = obtain(shop, grant_type="refresh_token", refresh_token="xx", client_secret="wrong")
     assert wrong.status == 401
     assert obtain(shop, grant_type="migration_token").error == ("INVALID_VALUE", "grant_type")
-    assert obtain(shop, grant_type="authorization_code").error == ("MISSING_REQUIRED_PARAMETER", "code")
-    assert obtain(shop, grant_type="refresh_token").error == ("MISSING_REQUIRED_PARAMETER", "refresh_token")
+    assert obtain(shop, grant_type="authorization_code").error == (
+        "MISSING_REQUIRED_PARAMETER",
+        "code",
+    )
+    assert obtain(shop, grant_type="refresh_token").error == (
+        "MISSING_REQUIRED_PARAMETER",
+        "refresh_token",
+    )
 
 
 def test_the_status_of_an_expired_token_is_unauthorised(shop: Shop) -> None:
@@ -82,8 +100,12 @@ def test_the_status_of_an_expired_token_is_unauthorised(shop: Shop) -> None:
 def test_an_application_revokes_one_token_or_all(shop: Shop) -> None:
     as_client = {"Authorization": f"Client {DEFAULTS.client_secret}"}
     mine = {"client_id": DEFAULTS.client_id, "access_token": DEFAULTS.access_token}
-    fresh = obtain(shop, grant_type="refresh_token", refresh_token=DEFAULTS.refresh_token).body["access_token"]
-    one = shop.ask("POST", "/oauth2/revoke", mine | {"revoke_only_access_token": True}, headers=as_client)
+    fresh = obtain(shop, grant_type="refresh_token", refresh_token=DEFAULTS.refresh_token).body[
+        "access_token"
+    ]
+    one = shop.ask(
+        "POST", "/oauth2/revoke", mine | {"revoke_only_access_token": True}, headers=as_client
+    )
     assert one.body == {"success": True}
     assert shop.get("/v2/locations").error[0] == "ACCESS_TOKEN_REVOKED"
     shop.headers = {"Authorization": f"Bearer {fresh}"}
@@ -91,8 +113,16 @@ def test_an_application_revokes_one_token_or_all(shop: Shop) -> None:
     by_merchant = {"client_id": DEFAULTS.client_id, "merchant_id": DEFAULTS.merchant_id}
     assert shop.ask("POST", "/oauth2/revoke", by_merchant, headers=as_client).status == 200
     assert shop.get("/v2/locations").error[0] == "ACCESS_TOKEN_REVOKED"
-    assert shop.ask("POST", "/oauth2/revoke", mine, headers={"Authorization": "Bearer x"}).status == 401
-    assert shop.ask("POST", "/oauth2/revoke", {"client_id": DEFAULTS.client_id}, headers=as_client).status == 400
+    assert (
+        shop.ask("POST", "/oauth2/revoke", mine, headers={"Authorization": "Bearer x"}).status
+        == 401
+    )
+    assert (
+        shop.ask(
+            "POST", "/oauth2/revoke", {"client_id": DEFAULTS.client_id}, headers=as_client
+        ).status
+        == 400
+    )
 
 
 @pytest.mark.parametrize(
@@ -109,7 +139,9 @@ def test_a_version_that_is_none_is_refused(shop: Shop, version: str, code: str) 
 
 def test_the_version_is_echoed(shop: Shop) -> None:
     headers = shop.headers | {"Square-Version": "2024-01-18"}
-    assert shop.client.get("/v2/locations", headers=headers).headers["square-version"] == "2024-01-18"
+    assert (
+        shop.client.get("/v2/locations", headers=headers).headers["square-version"] == "2024-01-18"
+    )
 
 
 def test_a_body_must_be_json_and_say_so(shop: Shop) -> None:
@@ -122,7 +154,10 @@ def test_a_body_must_be_json_and_say_so(shop: Shop) -> None:
 
 
 def test_locations_and_the_merchant_are_told(shop: Shop) -> None:
-    assert [entry["id"] for entry in shop.get("/v2/locations").body["locations"]] == ["L-CAFE", "L-KIOSK"]
+    assert [entry["id"] for entry in shop.get("/v2/locations").body["locations"]] == [
+        "L-CAFE",
+        "L-KIOSK",
+    ]
     assert shop.get("/v2/locations/main").body["location"]["id"] == "L-CAFE"
     assert shop.get("/v2/locations/L-MOON").status == 404
     assert shop.get("/v2/merchants/me").body["merchant"]["main_location_id"] == "L-CAFE"

@@ -29,7 +29,11 @@ def variation(shop: Shop, variation_id: str) -> Json:
 
 def test_the_menu_fits_the_sample_orders(shop: Shop) -> None:
     flat_white = variation(shop, "7302")["item_variation_data"]
-    assert (flat_white["sku"], flat_white["name"], flat_white["price_money"]) == ("FW-R", "regular", aud(550))
+    assert (flat_white["sku"], flat_white["name"], flat_white["price_money"]) == (
+        "FW-R",
+        "regular",
+        aud(550),
+    )
     toastie = variation(shop, "5312")["item_variation_data"]
     assert (toastie["sku"], toastie["price_money"]) == ("BLT", aud(1450))
     assert variation(shop, "228")["modifier_data"]["price_money"] == aud(80)
@@ -45,16 +49,24 @@ def test_a_listing_goes_through_all_pages() -> None:
 
 def test_a_listing_takes_types_in_any_case_and_refuses_unknown_ones(shop: Shop) -> None:
     assert {entry["type"] for entry in listed(shop, types="item,tax")} == {"ITEM", "TAX"}
-    assert shop.get("/v2/catalog/list", types="ITEM,SANDWICH").error == ("INVALID_ENUM_VALUE", "types")
+    assert shop.get("/v2/catalog/list", types="ITEM,SANDWICH").error == (
+        "INVALID_ENUM_VALUE",
+        "types",
+    )
     assert shop.get("/v2/catalog/list", cursor="x").error == ("INVALID_CURSOR", "cursor")
 
 
 def test_an_item_holds_its_variations_taxes_categories_and_modifier_lists(shop: Shop) -> None:
-    burger = next(entry for entry in listed(shop, types="ITEM") if entry["id"] == "ITEM-BURGER")["item_data"]
+    burger = next(entry for entry in listed(shop, types="ITEM") if entry["id"] == "ITEM-BURGER")[
+        "item_data"
+    ]
     assert [entry["id"] for entry in burger["variations"]] == ["5320"]
     assert burger["tax_ids"] == ["TAX-GST"]
     limits = {info["modifier_list_id"]: info for info in burger["modifier_list_info"]}
-    assert (limits["ML-COOKING"]["min_selected_modifiers"], limits["ML-SAUCES"]["min_selected_modifiers"]) == (1, -1)
+    assert (
+        limits["ML-COOKING"]["min_selected_modifiers"],
+        limits["ML-SAUCES"]["min_selected_modifiers"],
+    ) == (1, -1)
 
 
 def test_presence_prices_and_sold_out_differ_by_location(shop: Shop) -> None:
@@ -81,7 +93,10 @@ def test_a_search_brings_what_has_changed_since_and_what_was_deleted(shop: Shop)
 
 
 def test_a_search_brings_related_objects_when_asked(shop: Shop) -> None:
-    answer = shop.post("/v2/catalog/search", {"object_types": ["ITEM"], "include_related_objects": True, "limit": 1})
+    answer = shop.post(
+        "/v2/catalog/search",
+        {"object_types": ["ITEM"], "include_related_objects": True, "limit": 1},
+    )
     related = {entry["id"] for entry in answer.body["related_objects"]}
     assert related == {"CAT-COFFEE", "TAX-GST", "ML-MILK", "ML-EXTRAS"}
     assert "cursor" in answer.body
@@ -101,7 +116,10 @@ def test_objects_are_retrieved_by_id(shop: Shop) -> None:
 
 def test_a_variation_made_again_has_a_new_id_and_the_same_sku(shop: Shop) -> None:
     new_id = shop.simulator.recreate_variation("7302")
-    assert shop.create(pickup(line("7302"))).error == ("NOT_FOUND", "order.line_items[0].catalog_object_id")
+    assert shop.create(pickup(line("7302"))).error == (
+        "NOT_FOUND",
+        "order.line_items[0].catalog_object_id",
+    )
     again = variation(shop, new_id)["item_variation_data"]
     assert (again["sku"], again["name"], again["price_money"]) == ("FW-R", "regular", aud(550))
     assert shop.create(pickup(line(new_id, modifiers=[{"catalog_object_id": "228"}]))).status == 200
@@ -111,7 +129,9 @@ def test_a_modifier_made_again_has_a_new_id(shop: Shop) -> None:
     new_id = shop.simulator.recreate_modifier("228")
     refused = shop.create(pickup(line("7302", modifiers=[{"catalog_object_id": "228"}])))
     assert refused.error == ("NOT_FOUND", "order.line_items[0].modifiers[0].catalog_object_id")
-    assert shop.create(pickup(line("7302", modifiers=[{"catalog_object_id": new_id}]))).status == 200
+    assert (
+        shop.create(pickup(line("7302", modifiers=[{"catalog_object_id": new_id}]))).status == 200
+    )
 
 
 def test_the_menu_drifts_in_every_other_way_too(shop: Shop) -> None:
@@ -123,7 +143,10 @@ def test_the_menu_drifts_in_every_other_way_too(shop: Shop) -> None:
     simulator.set_modifier_limits("ML-COOKING", 0, 0, item_id="ITEM-BURGER")
     assert shop.create(pickup(line("5312"))).order["line_items"][0]["name"] == "BLT"
     assert shop.create(pickup(line("5312"))).order["total_money"] == aud(1600)
-    assert shop.create(pickup(line("5320"))).error == ("ARRAY_LENGTH_TOO_SHORT", "order.line_items[0].modifiers")
+    assert shop.create(pickup(line("5320"))).error == (
+        "ARRAY_LENGTH_TOO_SHORT",
+        "order.line_items[0].modifiers",
+    )
     assert shop.create(pickup(line("5320", modifiers=[{"catalog_object_id": "250"}]))).status == 200
     simulator.sell_out("5312", until="2016-01-01T00:00:00Z")
     assert shop.create(pickup(line("5312"))).status == 200

@@ -11,7 +11,11 @@ def test_the_sample_lunch_order_comes_to_what_the_customer_paid(shop: Shop) -> N
         line("7302", "2", base_price_money=aud(550), modifiers=[oat], note="extra hot"),
         line("5312", base_price_money=aud(1450)),
         service_charges=[
-            {"name": "Weekend surcharge", "amount_money": aud(271), "calculation_phase": "SUBTOTAL_PHASE"}
+            {
+                "name": "Weekend surcharge",
+                "amount_money": aud(271),
+                "calculation_phase": "SUBTOTAL_PHASE",
+            }
         ],
         discounts=[{"name": "WELCOME", "amount_money": aud(200), "scope": "ORDER"}],
     )
@@ -30,7 +34,9 @@ def test_the_sample_lunch_order_comes_to_what_the_customer_paid(shop: Shop) -> N
 
 def test_the_sample_delivery_order_comes_to_what_the_customer_paid(shop: Shop) -> None:
     charge = {"name": "Delivery", "amount_money": aud(700), "calculation_phase": "SUBTOTAL_PHASE"}
-    assert shop.create(pickup(line(quantity="3"), service_charges=[charge])).order["total_money"] == aud(5050)
+    assert shop.create(pickup(line(quantity="3"), service_charges=[charge])).order[
+        "total_money"
+    ] == aud(5050)
 
 
 def test_an_order_is_out_of_sight_until_it_is_paid_for(shop: Shop) -> None:
@@ -45,7 +51,11 @@ def test_an_order_is_out_of_sight_until_it_is_paid_for(shop: Shop) -> None:
 
 
 def test_a_delivery_is_not_shown_without_a_partnership(shop: Shop) -> None:
-    recipient = {"display_name": "Tom", "phone_number": "+61400333444", "address": {"address_line_1": "12 Wattle St"}}
+    recipient = {
+        "display_name": "Tom",
+        "phone_number": "+61400333444",
+        "address": {"address_line_1": "12 Wattle St"},
+    }
     details = {"recipient": recipient, "deliver_at": "2036-11-23T19:00:00+11:00"}
     order = pickup() | {"fulfillments": [{"type": "DELIVERY", "delivery_details": details}]}
     shop.paid(order)
@@ -54,7 +64,9 @@ def test_a_delivery_is_not_shown_without_a_partnership(shop: Shop) -> None:
     assert not entry.shown
 
 
-def test_a_repeated_key_brings_the_first_answer_even_after_the_order_has_changed(shop: Shop) -> None:
+def test_a_repeated_key_brings_the_first_answer_even_after_the_order_has_changed(
+    shop: Shop,
+) -> None:
     first = shop.create(pickup(), key="k1")
     shop.pay(first.order)
     again = shop.create(pickup(), key="k1")
@@ -66,7 +78,10 @@ def test_a_repeated_key_brings_the_first_answer_even_after_the_order_has_changed
 
 def test_a_key_with_another_body_is_refused(shop: Shop) -> None:
     shop.create(pickup(), key="k1")
-    assert shop.create(pickup(reference="ord-2"), key="k1").error == ("IDEMPOTENCY_KEY_REUSED", "idempotency_key")
+    assert shop.create(pickup(reference="ord-2"), key="k1").error == (
+        "IDEMPOTENCY_KEY_REUSED",
+        "idempotency_key",
+    )
 
 
 def test_a_refused_request_leaves_its_key_free(shop: Shop) -> None:
@@ -115,12 +130,28 @@ def details(**more: object) -> Json:
 
 REFUSED: dict[str, tuple[Json, str, str]] = {
     "an unknown variation": (pickup(line("gone")), "NOT_FOUND", f"{LINES}.catalog_object_id"),
-    "an item in place of a variation": (pickup(line("ITEM-BLT")), "NOT_FOUND", f"{LINES}.catalog_object_id"),
-    "something that the location does not sell": (pickup(line("6104")), "NOT_FOUND", f"{LINES}.catalog_object_id"),
+    "an item in place of a variation": (
+        pickup(line("ITEM-BLT")),
+        "NOT_FOUND",
+        f"{LINES}.catalog_object_id",
+    ),
+    "something that the location does not sell": (
+        pickup(line("6104")),
+        "NOT_FOUND",
+        f"{LINES}.catalog_object_id",
+    ),
     "something sold out": (pickup(line("6101")), "INVALID_VALUE", f"{LINES}.catalog_object_id"),
     "something archived": (pickup(line("6106")), "INVALID_VALUE", f"{LINES}.catalog_object_id"),
-    "a second line at fault": (pickup(line(), line("gone")), "NOT_FOUND", "order.line_items[1].catalog_object_id"),
-    "a price left open": (pickup(line("6103")), "MISSING_REQUIRED_PARAMETER", f"{LINES}.base_price_money"),
+    "a second line at fault": (
+        pickup(line(), line("gone")),
+        "NOT_FOUND",
+        "order.line_items[1].catalog_object_id",
+    ),
+    "a price left open": (
+        pickup(line("6103")),
+        "MISSING_REQUIRED_PARAMETER",
+        f"{LINES}.base_price_money",
+    ),
     "an ad hoc line without a name": (
         order_of({"quantity": "1", "base_price_money": aud(1)}),
         "MISSING_REQUIRED_PARAMETER",
@@ -132,8 +163,16 @@ REFUSED: dict[str, tuple[Json, str, str]] = {
         f"{LINES}.base_price_money",
     ),
     "no quantity": (order_of({"name": "x"}), "MISSING_REQUIRED_PARAMETER", f"{LINES}.quantity"),
-    "a quantity that is a number": (order_of(line() | {"quantity": 1}), "EXPECTED_STRING", f"{LINES}.quantity"),
-    "a quantity of half a toastie": (order_of(line(quantity="0.5")), "INVALID_VALUE", f"{LINES}.quantity"),
+    "a quantity that is a number": (
+        order_of(line() | {"quantity": 1}),
+        "EXPECTED_STRING",
+        f"{LINES}.quantity",
+    ),
+    "a quantity of half a toastie": (
+        order_of(line(quantity="0.5")),
+        "INVALID_VALUE",
+        f"{LINES}.quantity",
+    ),
     "a quantity below zero": (order_of(line(quantity="-1")), "INVALID_VALUE", f"{LINES}.quantity"),
     "an unknown modifier": (
         pickup(line("7302", modifiers=[{"catalog_object_id": "x"}])),
@@ -152,7 +191,9 @@ REFUSED: dict[str, tuple[Json, str, str]] = {
     ),
     "a choice not made": (pickup(line("5320")), "ARRAY_LENGTH_TOO_SHORT", f"{LINES}.modifiers"),
     "too many choices": (
-        pickup(line("7302", modifiers=[{"catalog_object_id": "228"}, {"catalog_object_id": "229"}])),
+        pickup(
+            line("7302", modifiers=[{"catalog_object_id": "228"}, {"catalog_object_id": "229"}])
+        ),
         "ARRAY_LENGTH_TOO_LONG",
         f"{LINES}.modifiers",
     ),
@@ -174,7 +215,11 @@ REFUSED: dict[str, tuple[Json, str, str]] = {
     "no location": ({"line_items": [line()]}, "MISSING_REQUIRED_PARAMETER", "order.location_id"),
     "a foreign location": (pickup() | {"location_id": "L-MOON"}, "NOT_FOUND", "order.location_id"),
     "a long reference": (pickup(reference="x" * 41), "VALUE_TOO_LONG", "order.reference_id"),
-    "a long ticket name": (pickup() | {"ticket_name": "x" * 31}, "VALUE_TOO_LONG", "order.ticket_name"),
+    "a long ticket name": (
+        pickup() | {"ticket_name": "x" * 31},
+        "VALUE_TOO_LONG",
+        "order.ticket_name",
+    ),
     "a long line name": (order_of(ad_hoc("x" * 513)), "VALUE_TOO_LONG", f"{LINES}.name"),
     "a long line note": (order_of(line(note="x" * 2001)), "VALUE_TOO_LONG", f"{LINES}.note"),
     "a long modifier name": (
@@ -236,7 +281,12 @@ REFUSED: dict[str, tuple[Json, str, str]] = {
     "a charge with two amounts": (
         pickup(
             service_charges=[
-                {"name": "x", "amount_money": aud(1), "percentage": "1", "calculation_phase": "SUBTOTAL_PHASE"}
+                {
+                    "name": "x",
+                    "amount_money": aud(1),
+                    "percentage": "1",
+                    "calculation_phase": "SUBTOTAL_PHASE",
+                }
             ]
         ),
         "BAD_REQUEST",
@@ -244,7 +294,14 @@ REFUSED: dict[str, tuple[Json, str, str]] = {
     ),
     "a taxable charge after taxes": (
         pickup(
-            service_charges=[{"name": "x", "amount_money": aud(1), "taxable": True, "calculation_phase": "TOTAL_PHASE"}]
+            service_charges=[
+                {
+                    "name": "x",
+                    "amount_money": aud(1),
+                    "taxable": True,
+                    "calculation_phase": "TOTAL_PHASE",
+                }
+            ]
         ),
         "INVALID_VALUE",
         "order.service_charges[0].taxable",
@@ -260,7 +317,11 @@ REFUSED: dict[str, tuple[Json, str, str]] = {
         f"{LINES}.applied_taxes[0].tax_uid",
     ),
     "a word that is no state": (pickup(state="SHUT"), "INVALID_ENUM_VALUE", "order.state"),
-    "too much metadata": (pickup(metadata={f"k{i}": "v" for i in range(11)}), "TOO_MANY_MAP_ENTRIES", "order.metadata"),
+    "too much metadata": (
+        pickup(metadata={f"k{i}": "v" for i in range(11)}),
+        "TOO_MANY_MAP_ENTRIES",
+        "order.metadata",
+    ),
     "a stale catalogue version": (
         order_of(line(catalog_version=1)),
         "CONFLICT",
@@ -288,7 +349,9 @@ def test_a_price_of_the_location_beats_the_general_one(shop: Shop) -> None:
 
 
 def test_a_price_sent_beside_a_catalogue_id_beats_the_catalogue(shop: Shop) -> None:
-    assert shop.create(pickup(line("6103", base_price_money=aud(4200)))).order["total_money"] == aud(4200)
+    assert shop.create(pickup(line("6103", base_price_money=aud(4200)))).order[
+        "total_money"
+    ] == aud(4200)
     assert shop.create(pickup(line("5312", base_price_money=aud(1)))).order["total_money"] == aud(1)
 
 
@@ -300,7 +363,9 @@ def test_an_order_without_a_fulfilment_completes_when_it_is_paid_for(shop: Shop)
 def test_an_order_of_nothing_is_settled_without_a_payment_and_shows_no_tender(shop: Shop) -> None:
     made = shop.create(pickup(line("6102"))).order
     assert shop.pay(made).error == ("VALUE_TOO_LOW", "amount_money.amount")
-    settled = shop.post(f"/v2/orders/{made['id']}/pay", {"idempotency_key": "z", "payment_ids": []}).order
+    settled = shop.post(
+        f"/v2/orders/{made['id']}/pay", {"idempotency_key": "z", "payment_ids": []}
+    ).order
     assert (settled["state"], "tenders" in settled) == ("OPEN", False)
     assert [entry.settled for entry in shop.simulator.ledger().shown] == [True]
 

@@ -9,7 +9,9 @@ from plugins.simulators.square.shop import Shop, aud, pickup
 def test_a_payment_must_come_to_the_order_s_total(shop: Shop, amount: int) -> None:
     refused = shop.pay(shop.create(pickup()).order, amount=amount)
     assert refused.error == ("BAD_REQUEST", "amount_money")
-    assert refused.body["errors"][0]["detail"] == "The payment total does not match the order total."
+    assert (
+        refused.body["errors"][0]["detail"] == "The payment total does not match the order total."
+    )
     assert shop.simulator.ledger().shown == ()
 
 
@@ -25,7 +27,10 @@ def test_a_repeated_payment_is_answered_as_the_first_and_paid_once(shop: Shop) -
     shop.simulator.staff_accept("ord-1")
     assert shop.pay(made, key="k") == first
     assert shop.simulator.ledger().entries[0].paid == 1450
-    assert shop.pay(made, key="k", note="other").error == ("IDEMPOTENCY_KEY_REUSED", "idempotency_key")
+    assert shop.pay(made, key="k", note="other").error == (
+        "IDEMPOTENCY_KEY_REUSED",
+        "idempotency_key",
+    )
 
 
 def test_an_order_is_paid_for_once(shop: Shop) -> None:
@@ -45,15 +50,27 @@ def test_a_tip_joins_the_order_s_total(shop: Shop) -> None:
 
 def test_an_external_payment_says_what_it_was(shop: Shop) -> None:
     made = shop.create(pickup()).order
-    assert shop.pay(made, external_details=None).error == ("MISSING_REQUIRED_PARAMETER", "external_details")
+    assert shop.pay(made, external_details=None).error == (
+        "MISSING_REQUIRED_PARAMETER",
+        "external_details",
+    )
     barter = {"type": "BARTER", "source": "x"}
-    assert shop.pay(made, external_details=barter).error == ("INVALID_ENUM_VALUE", "external_details.type")
+    assert shop.pay(made, external_details=barter).error == (
+        "INVALID_ENUM_VALUE",
+        "external_details.type",
+    )
     wordy = {"type": "EXTERNAL", "source": "x" * 256}
-    assert shop.pay(made, external_details=wordy).error == ("VALUE_TOO_LONG", "external_details.source")
+    assert shop.pay(made, external_details=wordy).error == (
+        "VALUE_TOO_LONG",
+        "external_details.source",
+    )
 
 
 def test_a_payment_at_another_location_is_refused(shop: Shop) -> None:
-    assert shop.pay(shop.create(pickup()).order, location_id="L-KIOSK").error == ("LOCATION_MISMATCH", "location_id")
+    assert shop.pay(shop.create(pickup()).order, location_id="L-KIOSK").error == (
+        "LOCATION_MISMATCH",
+        "location_id",
+    )
 
 
 def test_a_payment_for_no_order_that_exists_is_refused(shop: Shop) -> None:
@@ -88,7 +105,10 @@ def test_a_payment_is_cancelled_by_its_key_and_the_key_is_free_again(shop: Shop)
     assert shop.post("/v2/payments/cancel", {"idempotency_key": "k"}).status == 200
     assert shop.post("/v2/payments/cancel", {"idempotency_key": "unheard of"}).status == 200
     assert shop.pay(made, key="k").status == 200
-    assert shop.post("/v2/payments/cancel", {"idempotency_key": "k"}).error == ("BAD_REQUEST", "idempotency_key")
+    assert shop.post("/v2/payments/cancel", {"idempotency_key": "k"}).error == (
+        "BAD_REQUEST",
+        "idempotency_key",
+    )
 
 
 def test_payments_are_listed_in_pages_newest_first(shop: Shop) -> None:

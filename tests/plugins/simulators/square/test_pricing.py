@@ -26,7 +26,9 @@ def american() -> Iterator[Shop]:
 def test_shares_add_up_and_none_goes_to_nothing(total: int, weights: list[int]) -> None:
     shares = shared(total, weights)
     assert sum(shares) == (total if sum(weights) else 0)
-    assert all(share >= 0 and (weight or not share) for share, weight in zip(shares, weights, strict=True))
+    assert all(
+        share >= 0 and (weight or not share) for share, weight in zip(shares, weights, strict=True)
+    )
 
 
 def test_the_vendor_s_own_example_comes_out_to_the_cent(shop: Shop) -> None:
@@ -43,16 +45,43 @@ def test_the_vendor_s_own_example_comes_out_to_the_cent(shop: Shop) -> None:
         steak,
         second,
         discounts=[
-            {"uid": "labor-day-sale", "name": "Labor Day Sale", "percentage": "5", "scope": "ORDER"},
-            {"uid": "one-dollar-off", "name": "$1.00 off", "amount_money": aud(100), "scope": "LINE_ITEM"},
-            {"uid": "membership-discount", "name": "Membership", "percentage": "0.5", "scope": "ORDER"},
+            {
+                "uid": "labor-day-sale",
+                "name": "Labor Day Sale",
+                "percentage": "5",
+                "scope": "ORDER",
+            },
+            {
+                "uid": "one-dollar-off",
+                "name": "$1.00 off",
+                "amount_money": aud(100),
+                "scope": "LINE_ITEM",
+            },
+            {
+                "uid": "membership-discount",
+                "name": "Membership",
+                "percentage": "0.5",
+                "scope": "ORDER",
+            },
         ],
-        taxes=[{"uid": "state-sales-tax", "name": "State Sales Tax", "percentage": "9", "scope": "ORDER"}],
+        taxes=[
+            {
+                "uid": "state-sales-tax",
+                "name": "State Sales Tax",
+                "percentage": "9",
+                "scope": "ORDER",
+            }
+        ],
     )
-    # The example takes the membership discount first, so discounts of one kind go in the order they are listed.
+    # The example takes the membership discount first, so discounts of one kind go in the order they
+    # are listed.
     order["discounts"] = [order["discounts"][2], order["discounts"][0], order["discounts"][1]]
     priced = shop.create(order).order
-    assert [discount["applied_money"]["amount"] for discount in priced["discounts"]] == [30, 303, 100]
+    assert [discount["applied_money"]["amount"] for discount in priced["discounts"]] == [
+        30,
+        303,
+        100,
+    ]
     first, last = priced["line_items"]
     assert [a["applied_money"]["amount"] for a in first["applied_discounts"]] == [8, 79]
     assert sorted(a["applied_money"]["amount"] for a in last["applied_discounts"]) == [22, 100, 224]
@@ -61,7 +90,9 @@ def test_the_vendor_s_own_example_comes_out_to_the_cent(shop: Shop) -> None:
     assert priced["total_money"] == aud(6176)
 
 
-def test_an_inclusive_tax_leaves_the_total_and_an_additive_one_adds_to_it(shop: Shop, american: Shop) -> None:
+def test_an_inclusive_tax_leaves_the_total_and_an_additive_one_adds_to_it(
+    shop: Shop, american: Shop
+) -> None:
     included = shop.create(pickup()).order
     assert (included["total_money"], included["total_tax_money"]) == (aud(1450), aud(132))
     added = american.create(pickup()).order
@@ -70,7 +101,10 @@ def test_an_inclusive_tax_leaves_the_total_and_an_additive_one_adds_to_it(shop: 
 
 def test_halves_are_rounded_to_the_even_neighbour(shop: Shop) -> None:
     tax = [{"name": "T", "percentage": "50", "scope": "ORDER"}]
-    amounts = [shop.create(order_of(ad_hoc(price=p), taxes=tax)).order["total_tax_money"]["amount"] for p in (1, 3, 5)]
+    amounts = [
+        shop.create(order_of(ad_hoc(price=p), taxes=tax)).order["total_tax_money"]["amount"]
+        for p in (1, 3, 5)
+    ]
     assert amounts == [0, 2, 2]
 
 
@@ -131,13 +165,19 @@ def charge(phase: str, **more: object) -> Json:
         (charge("SUBTOTAL_PHASE", amount_money=aud(200)), 1450 + 129 + 200, 129),
         (charge("TOTAL_PHASE", percentage="10"), 1450 + 129 + 158, 129),
         (
-            charge("APPORTIONED_AMOUNT_PHASE", amount_money=aud(200), treatment_type="APPORTIONED_TREATMENT"),
+            charge(
+                "APPORTIONED_AMOUNT_PHASE",
+                amount_money=aud(200),
+                treatment_type="APPORTIONED_TREATMENT",
+            ),
             1650 + 146,
             146,
         ),
     ],
 )
-def test_a_service_charge_joins_in_its_phase(american: Shop, service_charge: Json, total: int, tax: int) -> None:
+def test_a_service_charge_joins_in_its_phase(
+    american: Shop, service_charge: Json, total: int, tax: int
+) -> None:
     order = american.create(pickup(service_charges=[service_charge])).order
     assert (order["total_money"], order["total_tax_money"]) == (aud(total), aud(tax))
 
@@ -145,14 +185,20 @@ def test_a_service_charge_joins_in_its_phase(american: Shop, service_charge: Jso
 def test_a_taxable_service_charge_gets_the_taxes_of_the_whole_order(shop: Shop) -> None:
     taxed = charge("SUBTOTAL_PHASE", amount_money=aud(1000), taxable=True)
     tax = {"name": "T", "percentage": "10", "scope": "ORDER"}
-    assert shop.create(order_of(ad_hoc(), taxes=[tax], service_charges=[taxed])).order["total_money"] == aud(2200)
+    assert shop.create(order_of(ad_hoc(), taxes=[tax], service_charges=[taxed])).order[
+        "total_money"
+    ] == aud(2200)
 
 
 def test_a_discount_never_takes_more_than_there_is(shop: Shop) -> None:
-    order = shop.create(pickup(discounts=[{"name": "W", "amount_money": aud(9999), "scope": "ORDER"}])).order
+    order = shop.create(
+        pickup(discounts=[{"name": "W", "amount_money": aud(9999), "scope": "ORDER"}])
+    ).order
     assert (order["total_money"], order["total_discount_money"]) == (aud(0), aud(1450))
 
 
 def test_modifiers_are_priced_by_their_own_and_the_line_s_quantity(shop: Shop) -> None:
     syrup = {"catalog_object_id": "232", "quantity": "2"}
-    assert shop.create(pickup(line("7302", "3", modifiers=[syrup]))).order["total_money"] == aud(3 * (550 + 2 * 70))
+    assert shop.create(pickup(line("7302", "3", modifiers=[syrup]))).order["total_money"] == aud(
+        3 * (550 + 2 * 70)
+    )

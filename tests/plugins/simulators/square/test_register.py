@@ -15,12 +15,19 @@ def test_staff_accept_prepare_and_complete_an_order(shop: Shop) -> None:
     paid = shop.paid()
     shop.simulator.staff_accept("ord-1")
     fulfilment = shop.fetch(paid["id"])["fulfillments"][0]
-    assert (fulfilment["state"], bool(fulfilment["pickup_details"]["accepted_at"])) == ("RESERVED", True)
+    assert (fulfilment["state"], bool(fulfilment["pickup_details"]["accepted_at"])) == (
+        "RESERVED",
+        True,
+    )
     shop.simulator.staff_prepare(paid["id"])
     assert shop.fetch(paid["id"])["fulfillments"][0]["pickup_details"]["ready_at"]
     shop.simulator.staff_complete("ord-1")
     done = shop.fetch(paid["id"])
-    assert (done["state"], done["fulfillments"][0]["state"], "closed_at" in done) == ("COMPLETED", "COMPLETED", True)
+    assert (done["state"], done["fulfillments"][0]["state"], "closed_at" in done) == (
+        "COMPLETED",
+        "COMPLETED",
+        True,
+    )
     assert done["version"] == paid["version"] + 3
 
 
@@ -28,7 +35,10 @@ def test_staff_reject_an_order(shop: Shop) -> None:
     paid = shop.paid()
     shop.simulator.staff_reject("ord-1")
     fulfilment = shop.fetch(paid["id"])["fulfillments"][0]
-    assert (fulfilment["state"], bool(fulfilment["pickup_details"]["rejected_at"])) == ("FAILED", True)
+    assert (fulfilment["state"], bool(fulfilment["pickup_details"]["rejected_at"])) == (
+        "FAILED",
+        True,
+    )
 
 
 def test_staff_can_not_touch_what_they_can_not_see(shop: Shop) -> None:
@@ -50,11 +60,21 @@ def test_a_reset_puts_everything_back_to_where_it_began(shop: Shop) -> None:
 
 
 def test_every_action_can_be_had_by_name_on_the_control_address(shop: Shop) -> None:
-    answer = shop.ask("POST", "/_simulator/change", {"action": "add_tax", "name": "Surcharge", "percentage": "2"})
+    answer = shop.ask(
+        "POST", "/_simulator/change", {"action": "add_tax", "name": "Surcharge", "percentage": "2"}
+    )
     tax_id = answer.body["result"]
-    assert shop.get(f"/v2/catalog/object/{tax_id}").body["object"]["tax_data"]["name"] == "Surcharge"
-    assert shop.ask("POST", "/_simulator/change", {"action": "remove_tax", "tax_id": tax_id}).status == 200
-    assert shop.ask("POST", "/_simulator/change", {"action": "remove_tax", "tax_id": "none"}).status == 400
+    assert (
+        shop.get(f"/v2/catalog/object/{tax_id}").body["object"]["tax_data"]["name"] == "Surcharge"
+    )
+    assert (
+        shop.ask("POST", "/_simulator/change", {"action": "remove_tax", "tax_id": tax_id}).status
+        == 200
+    )
+    assert (
+        shop.ask("POST", "/_simulator/change", {"action": "remove_tax", "tax_id": "none"}).status
+        == 400
+    )
     assert shop.ask("POST", "/_simulator/change", {"action": "sell_out"}).status == 400
 
 
@@ -78,7 +98,9 @@ def test_a_payment_whose_answer_is_lost_is_made_and_a_repeat_is_told_so(shop: Sh
 
 
 def test_a_fault_speaks_as_square_does(shop: Shop) -> None:
-    shop.simulator.set_faults(FaultPlan(rules=(FaultRule(fault=Fault(kind=FaultKind.RATE_LIMITED, retry_after=3)),)))
+    shop.simulator.set_faults(
+        FaultPlan(rules=(FaultRule(fault=Fault(kind=FaultKind.RATE_LIMITED, retry_after=3)),))
+    )
     answer = shop.client.get("/v2/locations")
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "3")
     assert answer.json()["errors"][0]["category"] == "RATE_LIMIT_ERROR"

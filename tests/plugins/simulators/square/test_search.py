@@ -53,7 +53,10 @@ def test_a_cursor_belongs_to_its_query(shop: Shop) -> None:
         "INVALID_CURSOR",
         "cursor",
     )
-    assert shop.post("/v2/orders/search", HERE | {"cursor": "x"}).error == ("INVALID_CURSOR", "cursor")
+    assert shop.post("/v2/orders/search", HERE | {"cursor": "x"}).error == (
+        "INVALID_CURSOR",
+        "cursor",
+    )
 
 
 def test_a_search_filters_by_time_and_sorts_by_the_same_field(shop: Shop) -> None:
@@ -64,14 +67,18 @@ def test_a_search_filters_by_time_and_sorts_by_the_same_field(shop: Shop) -> Non
     by_creation = {"sort_field": "CREATED_AT", "sort_order": "ASC"}
     assert search(shop, query={"filter": in_time, "sort": by_creation}) == ["first"]
     refused = shop.post(
-        "/v2/orders/search", HERE | {"query": {"filter": in_time, "sort": {"sort_field": "UPDATED_AT"}}}
+        "/v2/orders/search",
+        HERE | {"query": {"filter": in_time, "sort": {"sort_field": "UPDATED_AT"}}},
     )
     assert refused.error == ("BAD_REQUEST", "query.sort.sort_field")
 
 
 def test_a_search_by_closing_time_asks_for_closed_states(shop: Shop) -> None:
     by_closing = {"sort_field": "CLOSED_AT"}
-    assert shop.post("/v2/orders/search", HERE | {"query": {"sort": by_closing}}).error[0] == "BAD_REQUEST"
+    assert (
+        shop.post("/v2/orders/search", HERE | {"query": {"sort": by_closing}}).error[0]
+        == "BAD_REQUEST"
+    )
     shop.paid(pickup(reference="done"))
     shop.simulator.staff_complete("done")
     closed = {"state_filter": {"states": ["COMPLETED"]}}
@@ -101,7 +108,9 @@ def test_there_is_no_filter_by_reference(shop: Shop) -> None:
 def test_a_search_can_bring_entries_alone(shop: Shop) -> None:
     made = shop.create(pickup()).order
     answer = shop.post("/v2/orders/search", HERE | {"return_entries": True})
-    assert answer.body == {"order_entries": [{"order_id": made["id"], "version": 1, "location_id": "L-CAFE"}]}
+    assert answer.body == {
+        "order_entries": [{"order_id": made["id"], "version": 1, "location_id": "L-CAFE"}]
+    }
 
 
 @pytest.mark.parametrize(
@@ -112,7 +121,10 @@ def test_a_search_can_bring_entries_alone(shop: Shop) -> None:
         ({"location_ids": ["L-CAFE"] * 11}, "ARRAY_LENGTH_TOO_LONG"),
         ({"location_ids": ["L-MOON"]}, "INVALID_VALUE"),
         (HERE | {"limit": 1001}, "VALUE_TOO_HIGH"),
-        (HERE | {"query": {"filter": {"state_filter": {"states": ["SHUT"]}}}}, "INVALID_ENUM_VALUE"),
+        (
+            HERE | {"query": {"filter": {"state_filter": {"states": ["SHUT"]}}}},
+            "INVALID_ENUM_VALUE",
+        ),
     ],
 )
 def test_a_search_that_does_not_fit_is_refused(shop: Shop, body: Json, code: str) -> None:

@@ -38,7 +38,14 @@ def test_every_operation_answers_as_the_document_says(judged: Shop) -> None:
     full = pickup(
         line("7302", "2", modifiers=[modifier], note="hot", metadata={"k": "v"}),
         {"name": "Special", "quantity": "1", "base_price_money": aud(500)},
-        service_charges=[{"name": "C", "percentage": "10", "calculation_phase": "SUBTOTAL_PHASE", "taxable": True}],
+        service_charges=[
+            {
+                "name": "C",
+                "percentage": "10",
+                "calculation_phase": "SUBTOTAL_PHASE",
+                "taxable": True,
+            }
+        ],
         discounts=[{"name": "W", "amount_money": aud(100), "scope": "ORDER"}],
         taxes=[{"name": "T", "percentage": "1.5", "scope": "ORDER", "type": "ADDITIVE"}],
         source={"name": "Our site"},
@@ -68,7 +75,10 @@ def test_every_operation_answers_as_the_document_says(judged: Shop) -> None:
         "/v2/orders/search": {"location_ids": ["L-CAFE"]},
         "/v2/orders/batch-retrieve": {"order_ids": [made["id"]]},
         "/v2/catalog/search": {"include_deleted_objects": True, "include_related_objects": False},
-        "/v2/catalog/batch-retrieve": {"object_ids": ["7302", "228", "TAX-GST"], "include_related_objects": True},
+        "/v2/catalog/batch-retrieve": {
+            "object_ids": ["7302", "228", "TAX-GST"],
+            "include_related_objects": True,
+        },
         "/v2/payments/cancel": {"idempotency_key": "unheard of"},
     }
     for path, asked in searches.items():
@@ -76,7 +86,9 @@ def test_every_operation_answers_as_the_document_says(judged: Shop) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 405, 413, 429, 500, 502, 503, 504])
-def test_an_answer_that_no_operation_chose_fits_the_document_too(spec: SquareSpec, status: int) -> None:
+def test_an_answer_that_no_operation_chose_fits_the_document_too(
+    spec: SquareSpec, status: int
+) -> None:
     answer = SquareSimulator().failure(status)
     spec.check_answer("GET", "/v2/locations", answer.status, answer.body)
 
@@ -94,7 +106,9 @@ def test_the_judge_finds_a_misspelt_field_and_a_wrong_type(spec: SquareSpec) -> 
         spec.check_answer("POST", "/v2/payments", 200, b'{"payment": 7}')
 
 
-def test_the_judge_skips_where_there_is_no_document_and_fails_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_judge_skips_where_there_is_no_document_and_fails_in_ci(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("TILLPOST_SQUARE_SPEC", "/nowhere/square-openapi.json")
     monkeypatch.delenv("CI", raising=False)
     with pytest.raises(pytest.skip.Exception):

@@ -5,7 +5,9 @@ from plugins.simulators.square.shop import Json, Shop, ad_hoc, aud, line, order_
 
 def ended(order: Json, **more: object) -> Json:
     """What cancels an order and its fulfilments in one call."""
-    fulfilments = [{"uid": fulfilment["uid"], "state": "CANCELED"} for fulfilment in order["fulfillments"]]
+    fulfilments = [
+        {"uid": fulfilment["uid"], "state": "CANCELED"} for fulfilment in order["fulfillments"]
+    ]
     return {"version": order["version"], "state": "CANCELED", "fulfillments": fulfilments, **more}
 
 
@@ -27,7 +29,10 @@ def test_an_order_is_cancelled_after_its_fulfilments(shop: Shop) -> None:
 
 def test_an_order_is_not_cancelled_before_its_fulfilments(shop: Shop) -> None:
     made = shop.create(pickup()).order
-    assert shop.update(made["id"], {"version": 1, "state": "CANCELED"}).error == ("BAD_REQUEST", "order.state")
+    assert shop.update(made["id"], {"version": 1, "state": "CANCELED"}).error == (
+        "BAD_REQUEST",
+        "order.state",
+    )
 
 
 def test_a_paid_order_is_not_cancelled(shop: Shop) -> None:
@@ -45,7 +50,9 @@ def test_an_update_names_the_present_version(shop: Shop) -> None:
     assert stale.body["errors"][0]["detail"] == (
         f"Supplied version 7 does not match the current version 1 of order {made['id']}."
     )
-    assert shop.update(made["id"], {"version": 1, "ticket_name": "B43"}).order["ticket_name"] == "B43"
+    assert (
+        shop.update(made["id"], {"version": 1, "ticket_name": "B43"}).order["ticket_name"] == "B43"
+    )
 
 
 def test_an_update_that_changes_nothing_leaves_the_version(shop: Shop) -> None:
@@ -57,13 +64,20 @@ def test_a_repeated_key_changes_nothing_and_brings_the_latest_order(shop: Shop) 
     made = shop.create(pickup()).order
     shop.update(made["id"], {"version": 1, "ticket_name": "A"}, key="u")
     shop.update(made["id"], {"version": 2, "ticket_name": "B"}, key="v")
-    assert shop.update(made["id"], {"version": 3, "ticket_name": "C"}, key="u").order["ticket_name"] == "B"
+    assert (
+        shop.update(made["id"], {"version": 3, "ticket_name": "C"}, key="u").order["ticket_name"]
+        == "B"
+    )
 
 
 def test_the_lines_of_an_open_order_change_and_it_is_priced_again(shop: Shop) -> None:
-    made = shop.create(pickup(discounts=[{"name": "W", "amount_money": aud(50), "scope": "ORDER"}])).order
+    made = shop.create(
+        pickup(discounts=[{"name": "W", "amount_money": aud(50), "scope": "ORDER"}])
+    ).order
     uid = made["line_items"][0]["uid"]
-    more = shop.update(made["id"], {"version": 1, "line_items": [{"uid": uid, "quantity": "2"}, ad_hoc(price=10)]})
+    more = shop.update(
+        made["id"], {"version": 1, "line_items": [{"uid": uid, "quantity": "2"}, ad_hoc(price=10)]}
+    )
     assert more.order["total_money"] == aud(2 * 1450 + 10 - 50)
     assert more.order["line_items"][0]["catalog_object_id"] == "5312"
     assert len(more.order["taxes"]) == 1
@@ -75,12 +89,17 @@ def test_the_lines_of_a_paid_order_do_not_change(shop: Shop) -> None:
     paid = shop.paid()
     refused = shop.update(paid["id"], {"version": paid["version"], "line_items": [line()]})
     assert refused.error == ("BAD_REQUEST", "order.line_items")
-    assert refused.body["errors"][0]["detail"] == "LineItems cannot be modified for finalized tenders."
+    assert (
+        refused.body["errors"][0]["detail"] == "LineItems cannot be modified for finalized tenders."
+    )
 
 
 def test_a_closed_order_takes_no_update(shop: Shop) -> None:
     paid = shop.paid(order_of(ad_hoc()))
-    assert shop.update(paid["id"], {"version": paid["version"], "ticket_name": "x"}).error[0] == "BAD_REQUEST"
+    assert (
+        shop.update(paid["id"], {"version": paid["version"], "ticket_name": "x"}).error[0]
+        == "BAD_REQUEST"
+    )
 
 
 def test_limits_hold_in_updates_too(shop: Shop) -> None:
@@ -89,13 +108,18 @@ def test_limits_hold_in_updates_too(shop: Shop) -> None:
         "VALUE_TOO_LONG",
         "order.ticket_name",
     )
-    stray = shop.update(made["id"], {"version": 1, "fulfillments": [{"uid": "nobody", "state": "CANCELED"}]})
+    stray = shop.update(
+        made["id"], {"version": 1, "fulfillments": [{"uid": "nobody", "state": "CANCELED"}]}
+    )
     assert stray.error == ("INVALID_VALUE", "order.fulfillments[0].uid")
 
 
 def test_an_order_can_be_cancelled_after_it_was_due(shop: Shop) -> None:
     order = pickup()
-    order["fulfillments"][0]["pickup_details"] |= {"schedule_type": "SCHEDULED", "pickup_at": "2036-01-01T00:00:00Z"}
+    order["fulfillments"][0]["pickup_details"] |= {
+        "schedule_type": "SCHEDULED",
+        "pickup_at": "2036-01-01T00:00:00Z",
+    }
     made = shop.create(order).order
     shop.simulator.advance_clock(20 * 365 * 86400)
     shop.simulator.revoke_token(revoked=False)

@@ -33,7 +33,7 @@ def upgrade() -> None:
         sa.Column("to_ask", sa.Boolean, nullable=False),
         sa.Column("worker", sa.String(36)),
         sa.Column("fence", sa.Integer, nullable=False),
-        sa.Column("deaths", sa.Integer, nullable=False),
+        sa.Column("crash_count", sa.Integer, nullable=False),
         sa.Column("error", sa.Text),
         sa.Column("pos_order", sa.Text),
         sa.Column("updated_at", sa.Double, nullable=False),
@@ -56,14 +56,19 @@ def upgrade() -> None:
         "tillpost_orders_deadly",
         "tillpost_orders",
         ["due_at"],
-        sqlite_where=sa.text("worker IS NULL AND due_at IS NOT NULL AND deaths >= 2"),
-        postgresql_where=sa.text("worker IS NULL AND due_at IS NOT NULL AND deaths >= 2"),
+        sqlite_where=sa.text("worker IS NULL AND due_at IS NOT NULL AND crash_count >= 2"),
+        postgresql_where=sa.text("worker IS NULL AND due_at IS NOT NULL AND crash_count >= 2"),
     )
     op.create_index("tillpost_orders_added", "tillpost_orders", ["added_at"])
     op.create_index("tillpost_orders_state", "tillpost_orders", ["state", "added_at"])
     op.create_table(
         "tillpost_events",
-        sa.Column("order_id", sa.String(40), sa.ForeignKey("tillpost_orders.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column(
+            "order_id",
+            sa.String(40),
+            sa.ForeignKey("tillpost_orders.id", ondelete="CASCADE"),
+            primary_key=True,
+        ),
         sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("kind", sa.String(20), nullable=False),
         sa.Column("body", sa.Text, nullable=False),

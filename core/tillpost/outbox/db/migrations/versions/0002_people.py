@@ -36,7 +36,11 @@ def upgrade() -> None:
     for name, when in indexed:
         there = sa.text(f"{when} IS NOT NULL")
         op.create_index(
-            f"tillpost_orders_{name}", "tillpost_orders", [when], sqlite_where=there, postgresql_where=there
+            f"tillpost_orders_{name}",
+            "tillpost_orders",
+            [when],
+            sqlite_where=there,
+            postgresql_where=there,
         )
     # Orders that stood in error before have waited for a person since then.
     op.execute(
@@ -44,9 +48,17 @@ def upgrade() -> None:
     )
     there = sa.text("pos_id IS NOT NULL")
     both = ["pos_id", "connection"]
-    op.create_index("tillpost_orders_pos_id", "tillpost_orders", both, sqlite_where=there, postgresql_where=there)
+    op.create_index(
+        "tillpost_orders_pos_id",
+        "tillpost_orders",
+        both,
+        sqlite_where=there,
+        postgresql_where=there,
+    )
     of_json = (
-        "json_extract(pos_order, '$.id')" if op.get_bind().dialect.name == "sqlite" else "pos_order::json ->> 'id'"
+        "json_extract(pos_order, '$.id')"
+        if op.get_bind().dialect.name == "sqlite"
+        else "pos_order::json ->> 'id'"
     )
     op.execute(f"UPDATE tillpost_orders SET pos_id = {of_json} WHERE pos_order IS NOT NULL")  # noqa: S608  our own text
     for column in (
