@@ -112,8 +112,8 @@ def snippets(session: nox.Session) -> None:
     programs, blocks = f"{SHOWN_PYTHON}/programs", f"{SHOWN_PYTHON}/blocks"
     # A page imports where it needs something, not at its top.
     sources = f'src = ["core", "adapters", "plugins", "{EXAMPLE}"]'
-    lenient = ("--no-respect-gitignore", "--extend-ignore", "E402", "--config", sources)
-    session.run("ruff", "check", *lenient, programs)
+    options = ("--no-respect-gitignore", "--extend-ignore", "E402", "--config", sources)
+    session.run("ruff", "check", *options, programs)
     session.run("ruff", "format", "--check", "--no-respect-gitignore", blocks)
     # Settings that are unpacked into `connect(**settings)` have one type; the arguments have several.
     session.run("mypy", "--disable-error-code", "arg-type", programs, env={"MYPYPATH": EXAMPLE})
