@@ -1,0 +1,133 @@
+"""The steps of `.ci/run`, one session each: `nox -s types`, or `nox` for the fast ones.
+
+A session installs what it needs into an environment of its own, which is used again the next time.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.default_venv_backend = "venv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["tests-3.11", "lint", "types", "imports", "reference"]
+
+PYTHONS = ["3.11", "3.12", "3.13"]
+OLDEST = PYTHONS[0]
+
+EXAMPLE = "docs/examples/corner"
+SHOWN_PYTHON = "docs/_build/python"
+
+MIGRATIONS = "core/tillpost/outbox/db/migrations"
+"""Doctests leave them out: they need a database."""
+
+PROMISES = (
+    "core/tillpost/adapter/base.py",
+    "core/tillpost/adapter/error_table.py",
+    "core/tillpost/adapter/exchange.py",
+    "core/tillpost/adapter/verdicts.py",
+    "core/tillpost/errors/exceptions.py",
+    "core/tillpost/submission/flow.py",
+    "core/tillpost/submission/history.py",
+    "core/tillpost/submission/operation.py",
+    "core/tillpost/transport/http.py",
+    "adapters/tillpost_square/table.py",
+)
+"""The files that keep the promises. Every branch of them is tested."""
+
+
+def install(session: nox.Session) -> None:
+    """Install Tillpost with everything that its development needs."""
+    session.install("--upgrade", "pip>=25.1")  # the first that knows dependency groups
+    session.install("-e", ".", "--group", "dev")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests, but for the slow ones. Arguments after `--` go to pytest."""
+    install(session)
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def slow(session: nox.Session) -> None:
+    """Run the tests that kill processes, run storms, fuzz, or wait for real time."""
+    install(session)
+    session.run("pytest", "-m", "slow", *session.posargs)
+
+
+@nox.session(python=OLDEST)
+def coverage(session: nox.Session) -> None:
+    """Run all tests, and require every branch of the files that keep the promises."""
+    install(session)
+    session.run("pytest", "-m", "", "--cov", "--cov-report=", *session.posargs)
+    included = ",".join(PROMISES)
+    session.run("coverage", "report", "--show-missing", "--fail-under=100", f"--include={included}")
+
+
+@nox.session(python=OLDEST)
+def doctests(session: nox.Session) -> None:
+    """Run the examples in docstrings."""
+    install(session)
+    command = ("pytest", "-q", "--doctest-modules", "-p", "no:cacheprovider")
+    session.run(*command, f"--ignore={MIGRATIONS}", "core", "adapters", "plugins")
+
+
+@nox.session(python=OLDEST)
+def lint(session: nox.Session) -> None:
+    """Run the linter and the formatter's check."""
+    install(session)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session(python=OLDEST)
+def types(session: nox.Session) -> None:
+    """Run both type checkers, over the code and over what the docs hold."""
+    install(session)
+    extensions = sorted(str(file) for file in Path("docs/_ext").glob("*.py"))
+    example = {"MYPYPATH": EXAMPLE}
+    session.run("mypy")
+    session.run("mypy", "docs/conf.py", *extensions, f"{EXAMPLE}/tillpost_corner", env=example)
+    # Pyright finds the packages in the environment that it is told, not in `.venv`.
+    interpreter = ("--pythonpath", f"{session.virtualenv.bin}/python")
+    session.run("pyright", *interpreter)
+    session.run("pyright", *interpreter, "docs/conf.py", "docs/_ext", "docs/examples")
+
+
+@nox.session(python=OLDEST)
+def imports(session: nox.Session) -> None:
+    """Hold the floors: imports point down, and there is no circle."""
+    install(session)
+    session.run("lint-imports")
+
+
+@nox.session(python=OLDEST)
+def snippets(session: nox.Session) -> None:
+    """Lint and type-check the Python that the docs show."""
+    install(session)
+    session.run("python", "tests/docs/pages.py", SHOWN_PYTHON)
+    programs, blocks = f"{SHOWN_PYTHON}/programs", f"{SHOWN_PYTHON}/blocks"
+    # A page imports where it needs something, not at its top.
+    sources = f'src = ["core", "adapters", "plugins", "{EXAMPLE}"]'
+    options = ("--no-respect-gitignore", "--extend-ignore", "E402", "--config", sources)
+    session.run("ruff", "check", *options, programs)
+    session.run("ruff", "format", "--check", "--no-respect-gitignore", blocks)
+    # Settings that are unpacked into `connect(**settings)` have one type; the arguments have several.
+    session.run("mypy", "--disable-error-code", "arg-type", programs, env={"MYPYPATH": EXAMPLE})
+
+
+@nox.session(python=OLDEST)
+def reference(session: nox.Session) -> None:
+    """Fail when a reference page that is rendered from the code is out of date."""
+    install(session)
+    session.run("python", "docs/render.py", "--check")
+
+
+@nox.session(python=OLDEST)
+def docs(session: nox.Session) -> None:
+    """Build the site; a warning is an error."""
+    install(session)
+    session.run("sphinx-build", "-q", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
