@@ -121,7 +121,7 @@ class CredentialStore:
         if not stored.sealed:
             return {}
         try:
-            return self.keyring().open(stored.sealed, stored.sealed_with)
+            return self.keyring().decrypt(stored.sealed, stored.sealed_with)
         except ConfigError as wrong:
             fault = f"connection {stored.name!r}: {wrong}"
         raise ConfigError(fault)
@@ -191,8 +191,8 @@ class CredentialStore:
         """Write a connection that was locked, with these secrets; return it as it stands then."""
         now = replace(
             stored,
-            sealed=keyring.seal(secrets),
-            sealed_with=keyring.mark,
+            sealed=keyring.encrypt(secrets),
+            sealed_with=keyring.fingerprint,
             version=stored.version + 1,
         )
         db.execute(

@@ -24,7 +24,7 @@ from tillpost.adapter.readiness import Finding, Readiness
 from tillpost.errors import ConfigError
 from tillpost.errors.remedies import Actor
 from tillpost.models.availability import Availability, Reason
-from tillpost.outbox.connections.availability import COLUMNS, Seen, availability_of, seen_now
+from tillpost.outbox.connections.availability import COLUMNS, StoreCheck, availability_of, store_check
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.delivery.connection_state import tell_place
 from tillpost.outbox.delivery.runner import Look, RunResult
@@ -122,7 +122,7 @@ class Checks:
                 .order_by(_PLACE.reached_at.desc())
                 .limit(1)
             )
-            seen = seen_now(looked.readiness, Seen.of(place), now, db.scalar(reached) or 0.0)
+            seen = store_check(looked.readiness, StoreCheck.of(place), now, db.scalar(reached) or 0.0)
             away = seen.stop is not None and seen.stop.stops in _AWAY
             values: dict[str, object] = {"readiness": seen.model_dump_json()}
             if away:

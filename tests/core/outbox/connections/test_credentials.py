@@ -138,7 +138,9 @@ def test_a_copied_database_is_useless_without_the_key_and_says_so_in_one_line(
             known["cafe-42"]
     assert "\n" not in str(caught.value)
     said = (
-        "isn't the key that the tokens in the database were sealed with" if other else "isn't set"
+        "isn't the key that the tokens in the database were encrypted with"
+        if other
+        else "isn't set"
     )
     assert f"connection 'cafe-42': TILLPOST_KEY {said}" in str(caught.value)
     assert leaks(caught.value) == []
@@ -153,9 +155,9 @@ def test_a_key_is_rotated_and_the_old_one_is_worth_nothing_then(
     assert vault.rotate() == 1
     stored = vault.get("cafe-42")
     assert stored is not None
-    assert EncryptionKeys.of(fresh).open(stored.sealed, stored.sealed_with) == TOKENS
+    assert EncryptionKeys.of(fresh).decrypt(stored.sealed, stored.sealed_with) == TOKENS
     with pytest.raises(ConfigError):
-        EncryptionKeys.of(key).open(stored.sealed, stored.sealed_with)
+        EncryptionKeys.of(key).decrypt(stored.sealed, stored.sealed_with)
 
 
 def test_a_rotation_that_cant_open_everything_changes_nothing(
