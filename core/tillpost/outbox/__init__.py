@@ -13,7 +13,7 @@ for _needed in ("sqlalchemy", "alembic"):
 from tillpost.outbox.delivery.tills import Connected, FromFile, from_mapping
 from tillpost.outbox.engine import Engine
 from tillpost.outbox.exceptions import DatabaseError
-from tillpost.outbox.menus.held import StoredImport
+from tillpost.outbox.menus.review import StoredImport
 from tillpost.outbox.orders.models import OrderState, StoredOrder, WaitsFor
 from tillpost.outbox.orders.queries import JournalEntry
 from tillpost.outbox.outbox import Outbox

@@ -37,8 +37,8 @@ from tillpost.outbox.delivery.sources import Known
 from tillpost.outbox.delivery.tills import Source, options_of
 from tillpost.outbox.engine import Engine, engine_named
 from tillpost.outbox.exceptions import DatabaseError
-from tillpost.outbox.menus import held
-from tillpost.outbox.menus.held import StoredImport
+from tillpost.outbox.menus import review
+from tillpost.outbox.menus.review import StoredImport
 from tillpost.outbox.orders.claims import Store
 from tillpost.outbox.orders.insert import add_order
 from tillpost.outbox.orders.models import OrderState, StoredOrder, WaitsFor, stored_order
@@ -46,7 +46,6 @@ from tillpost.outbox.orders.problems import solved
 from tillpost.outbox.orders.queries import JournalEntry, Wanted, find_orders, read_entries
 from tillpost.outbox.settings import ConnectionOptions, OutboxSettings, load_settings
 from tillpost.outbox.webhooks.receiver import Receiver
-from tillpost.plugins.manager import Hooks
 from tillpost.submission.journal import Event
 
 if TYPE_CHECKING:
@@ -250,19 +249,19 @@ class Outbox:
         """Return what the menu imports of a connection, or of all, have changed, the latest first."""
         self.prepare()
         with self.database.reading() as db:
-            return held.read_imports(db, connection, most)
+            return review.read_imports(db, connection, most)
 
     def held_menu(self, connection: str) -> Menu | None:
         """Return the menu that waits for a person to accept or discard it; None when none does."""
         self.prepare()
         with self.database.reading() as db:
-            return held.held_menu(db, connection)
+            return review.held_menu(db, connection)
 
     def held_connections(self) -> Sequence[str]:
         """Return the names of the connections whose menu waits for a person."""
         self.prepare()
         with self.database.reading() as db:
-            return held.held_connections(db)
+            return review.held_connections(db)
 
     # ------------------------------------------------------------------ acting
 
@@ -292,26 +291,14 @@ class Outbox:
         return True
 
     def accept_menu(self, connection: str) -> StoredImport | None:
-        """Put the connection's held menu in force for all workers; return its import, None when no menu is held.
-
-        Raises `DatabaseError` while the menu is being imported.
-        """
-        menu, settled = self._settle(connection, accept=True)
-        if settled:
-            Hooks(connection).call("menu_imported", {"menu": menu, "changes": settled.changes})
-        return settled
+        """Put the held menu of a connection into effect for all workers."""
+        self.prepare()
+        return review.accept_menu(self.store, connection)
 
     def discard_menu(self, connection: str) -> StoredImport | None:
-        """Let the connection's held menu go: the one before stays in force. Return and raise as `accept_menu`."""
-        _, settled = self._settle(connection, accept=False)
-        return settled
-
-    def _settle(self, connection: str, *, accept: bool) -> tuple[Menu | None, StoredImport | None]:
+        """Discard the held menu of a connection: the current one stays in effect."""
         self.prepare()
-        with self.database.writing() as db:
-            return held.held_menu(db, connection), held.settle(
-                self.store, db, connection, accept=accept
-            )
+        return review.discard_menu(self.store, connection)
 
     # ------------------------------------------------------------------ hearing from platforms
 

@@ -1,0 +1,151 @@
+"""Review of held menus, and the log of menu imports.
+
+An import that would remove too many items is held: it takes effect once a person accepts it.
+`Outbox.accept_menu` and `discard_menu` call this.
+
+Accepting or discarding moves the menu's time by the smallest step, so that every worker reads the
+menu again with its next order, while the menu doesn't count as younger than it is: an order that
+doesn't fit it may still trigger an import at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from tillpost.menus.diff import MenuChanges
+from tillpost.models.menu import Menu
+from tillpost.outbox.db import schema as t
+from tillpost.outbox.exceptions import DatabaseError
+from tillpost.outbox.orders.claims import Store
+from tillpost.plugins.manager import Hooks
+
+__all__ = [
+    "StoredImport",
+    "accept_menu",
+    "discard_menu",
+    "held_connections",
+    "held_menu",
+    "read_imports",
+]
+
+_IMPORT = t.imports.c
+_CONNECTION = t.connections.c
+_NEWEST_FIRST = (_IMPORT.at.desc(), _IMPORT.id.desc())
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImport:
+    """What one menu import changed.
+
+    Attributes:
+        connection: The name of the connection.
+        at: When it was imported, in epoch seconds.
+        changes: What it changed, or would have changed.
+        held: Whether it was held for review.
+        settled: The outcome of the review: "accepted", "discarded", or "superseded" by a decision
+            about a later import; "" while the review is open, or once a later import replaced it.
+    """
+
+    connection: str
+    at: float
+    changes: MenuChanges
+    held: bool
+    settled: str
+
+
+def read_imports(db: Connection, connection: str, most: int) -> Sequence[StoredImport]:
+    """Return up to `most` imports of a connection, or of all if it is "", the newest first."""
+    query = select(t.imports).order_by(*_NEWEST_FIRST).limit(most)
+    if connection:
+        query = query.where(_IMPORT.connection == connection)
+    return [_stored_import(row) for row in db.execute(query)]
+
+
+def held_menu(db: Connection, connection: str) -> Menu | None:
+    """Return the menu that is held for review; None when none is."""
+    content = _held_content(db, connection)
+    return Menu.model_validate_json(content) if content else None
+
+
+def held_connections(db: Connection) -> Sequence[str]:
+    """Return the names of the connections whose menu is held for review."""
+    query = select(_CONNECTION.name).where(_CONNECTION.held.is_not(None))
+    return list(db.scalars(query.order_by(_CONNECTION.name)))
+
+
+def accept_menu(store: Store, connection: str) -> StoredImport | None:
+    """Put the held menu into effect, and call the hook `menu_imported`.
+
+    Returns:
+        The import that brought the menu; None when no menu is held.
+
+    Raises:
+        DatabaseError: the menu is being imported; that import would undo the decision.
+    """
+    with store.database.writing() as db:
+        content = _claim_held_content(store, db, connection)
+        if content is None:
+            return None
+        store.set_place(db, connection, {"menu": content})
+        accepted = _settle(db, connection, "accepted")
+    facts = {"menu": Menu.model_validate_json(content), "changes": accepted.changes}
+    Hooks(connection).call("menu_imported", facts)
+    return accepted
+
+
+def discard_menu(store: Store, connection: str) -> StoredImport | None:
+    """Discard the held menu: the current one stays in effect.
+
+    Returns and raises what `accept_menu` does.
+    """
+    with store.database.writing() as db:
+        content = _claim_held_content(store, db, connection)
+        if content is None:
+            return None
+        return _settle(db, connection, "discarded")
+
+
+def _claim_held_content(store: Store, db: Connection, connection: str) -> str | None:
+    """Lock the connection's row and clear its held menu; return that, None when there is none."""
+    row = store.place(db, connection)
+    content = _held_content(db, connection)
+    if content is None:
+        return None
+    if row["importer"] is not None:
+        raise DatabaseError(
+            f"the menu of {connection} is being imported now: try again in a moment", passing=True
+        )
+    menu_at = math.nextafter(row["menu_at"], math.inf)
+    store.set_place(db, connection, {"held": None, "menu_at": menu_at})
+    return content
+
+
+def _held_content(db: Connection, connection: str) -> str | None:
+    return db.scalar(select(_CONNECTION.held).where(_CONNECTION.name == connection))
+
+
+def _settle(db: Connection, connection: str, outcome: str) -> StoredImport:
+    """Write the outcome of the review to the newest held import, and close the earlier ones."""
+    open_reviews = (_IMPORT.connection == connection, _IMPORT.held, _IMPORT.settled == "")
+    # The transaction that writes a held menu writes its import too, so there is one.
+    newest = select(_IMPORT.id).where(*open_reviews).order_by(*_NEWEST_FIRST).limit(1)
+    import_id = db.scalar(newest)
+    earlier = update(t.imports).where(*open_reviews, _IMPORT.id != import_id)
+    db.execute(earlier.values(settled="superseded"))
+    this_one = update(t.imports).where(_IMPORT.id == import_id).values(settled=outcome)
+    return _stored_import(db.execute(this_one.returning(t.imports)).one())
+
+
+def _stored_import(row: Row[Any]) -> StoredImport:
+    return StoredImport(
+        connection=row.connection,
+        at=row.at,
+        changes=MenuChanges.model_validate_json(row.changes),
+        held=row.held,
+        settled=row.settled,
+    )
