@@ -41,11 +41,11 @@ _COLUMN_NAMES = (
     "paused_at",
     "opened_at",
     "probe_at",
-    "whose",
+    "outage_cause",
     "readiness",
     "check_at",
     "takes_orders",
-    "takes_since",
+    "takes_orders_since",
 )
 COLUMNS = tuple(t.connections.c[name] for name in _COLUMN_NAMES)
 """The columns that `availability_of` reads."""
@@ -125,7 +125,7 @@ def availability_of(connection: str, row: RowMapping | None, now: float) -> Avai
     if row["paused"]:
         return _closed(connection, Reason.UNAUTHORISED, since=row["paused_at"])
     if row["opened_at"] is not None:
-        at_fault = row["whose"] == Whose.PLATFORM.value
+        at_fault = row["outage_cause"] == Whose.PLATFORM.value
         reason = Reason.OUTAGE if at_fault else Reason.UNREACHED
         next_probe = _if_ahead(row["probe_at"], now)
         return _closed(connection, reason, since=row["opened_at"], until=next_probe)
@@ -137,7 +137,7 @@ def availability_of(connection: str, row: RowMapping | None, now: float) -> Avai
         return _assumed_open(connection, _CHECK_OVERDUE, next_check)
     if check.stop:
         return _closed_by(connection, check.stop, since=check.since, until=next_check)
-    since = row["takes_since"] if row["takes_orders"] else check.since
+    since = row["takes_orders_since"] if row["takes_orders"] else check.since
     return Availability(connection=connection, takes_orders=True, since=since, until=next_check)
 
 

@@ -20,22 +20,16 @@ from sqlalchemy import Connection, Row, select, update
 from tillpost.menus.diff import MenuChanges
 from tillpost.models.menu import Menu
 from tillpost.outbox.db import schema as t
+from tillpost.outbox.db.connection_rows import ConnectionRows
+from tillpost.outbox.db.database import Database
 from tillpost.outbox.exceptions import DatabaseError
-from tillpost.outbox.orders.claims import Store
 from tillpost.plugins.manager import Hooks
 
-__all__ = [
-    "StoredImport",
-    "accept_menu",
-    "discard_menu",
-    "held_connections",
-    "held_menu",
-    "read_imports",
-]
+__all__ = ["MenuReview", "StoredImport"]
 
-_IMPORT = t.imports.c
+_IMPORT = t.menu_imports.c
 _CONNECTION = t.connections.c
-_NEWEST_FIRST = (_IMPORT.at.desc(), _IMPORT.id.desc())
+_NEWEST_FIRST = (_IMPORT.imported_at.desc(), _IMPORT.id.desc())
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,94 +52,106 @@ class StoredImport:
     settled: str
 
 
-def read_imports(db: Connection, connection: str, most: int) -> Sequence[StoredImport]:
-    """Return up to `most` imports of a connection, or of all if it is "", the newest first."""
-    query = select(t.imports).order_by(*_NEWEST_FIRST).limit(most)
-    if connection:
-        query = query.where(_IMPORT.connection == connection)
-    return [_stored_import(row) for row in db.execute(query)]
+class MenuReview:
+    """The menu imports of all connections, and the review of held ones. Thread-safe.
 
-
-def held_menu(db: Connection, connection: str) -> Menu | None:
-    """Return the menu that is held for review; None when none is."""
-    content = _held_content(db, connection)
-    return Menu.model_validate_json(content) if content else None
-
-
-def held_connections(db: Connection) -> Sequence[str]:
-    """Return the names of the connections whose menu is held for review."""
-    query = select(_CONNECTION.name).where(_CONNECTION.held.is_not(None))
-    return list(db.scalars(query.order_by(_CONNECTION.name)))
-
-
-def accept_menu(store: Store, connection: str) -> StoredImport | None:
-    """Put the held menu into effect, and call the hook `menu_imported`.
-
-    Returns:
-        The import that brought the menu; None when no menu is held.
-
-    Raises:
-        DatabaseError: the menu is being imported; that import would undo the decision.
+    Each method is one transaction, and raises `DatabaseError` when the database fails.
     """
-    with store.database.writing() as db:
-        content = _claim_held_content(store, db, connection)
+
+    def __init__(self, database: Database, connection_rows: ConnectionRows) -> None:
+        self._database = database
+        self._connection_rows = connection_rows
+
+    def imports(self, connection: str, most: int) -> Sequence[StoredImport]:
+        """Return up to `most` imports of a connection, or of all if it is "", the newest first."""
+        query = select(t.menu_imports).order_by(*_NEWEST_FIRST).limit(most)
+        if connection:
+            query = query.where(_IMPORT.connection == connection)
+        with self._database.reading() as db:
+            return [_stored_import(row) for row in db.execute(query)]
+
+    def held_menu(self, connection: str) -> Menu | None:
+        """Return the menu that is held for review; None when none is."""
+        with self._database.reading() as db:
+            content = _held_content(db, connection)
+        return Menu.model_validate_json(content) if content else None
+
+    def held_connections(self) -> Sequence[str]:
+        """Return the names of the connections whose menu is held for review."""
+        query = select(_CONNECTION.name).where(_CONNECTION.menu_in_review.is_not(None))
+        with self._database.reading() as db:
+            return list(db.scalars(query.order_by(_CONNECTION.name)))
+
+    def accept(self, connection: str) -> StoredImport | None:
+        """Put the held menu into effect, and call the hook `menu_imported`.
+
+        Returns:
+            The import that brought the menu; None when no menu is held.
+
+        Raises:
+            DatabaseError: the menu is being imported; that import would undo the decision.
+        """
+        with self._database.writing() as db:
+            content = self._claim_held_content(db, connection)
+            if content is None:
+                return None
+            self._connection_rows.update(db, connection, {"menu": content})
+            accepted = _settle(db, connection, "accepted")
+        facts = {"menu": Menu.model_validate_json(content), "changes": accepted.changes}
+        Hooks(connection).call("menu_imported", facts)
+        return accepted
+
+    def discard(self, connection: str) -> StoredImport | None:
+        """Discard the held menu: the current one stays in effect.
+
+        Returns and raises what `accept` does.
+        """
+        with self._database.writing() as db:
+            content = self._claim_held_content(db, connection)
+            return None if content is None else _settle(db, connection, "discarded")
+
+    def _claim_held_content(self, db: Connection, connection: str) -> str | None:
+        """Lock the connection's row and clear its held menu; return that, or None."""
+        row = self._connection_rows.lock(db, connection)
+        content = _held_content(db, connection)
         if content is None:
             return None
-        store.set_place(db, connection, {"menu": content})
-        accepted = _settle(db, connection, "accepted")
-    facts = {"menu": Menu.model_validate_json(content), "changes": accepted.changes}
-    Hooks(connection).call("menu_imported", facts)
-    return accepted
-
-
-def discard_menu(store: Store, connection: str) -> StoredImport | None:
-    """Discard the held menu: the current one stays in effect.
-
-    Returns and raises what `accept_menu` does.
-    """
-    with store.database.writing() as db:
-        content = _claim_held_content(store, db, connection)
-        if content is None:
-            return None
-        return _settle(db, connection, "discarded")
-
-
-def _claim_held_content(store: Store, db: Connection, connection: str) -> str | None:
-    """Lock the connection's row and clear its held menu; return that, None when there is none."""
-    row = store.place(db, connection)
-    content = _held_content(db, connection)
-    if content is None:
-        return None
-    if row["importer"] is not None:
-        raise DatabaseError(
-            f"the menu of {connection} is being imported now: try again in a moment", passing=True
-        )
-    menu_at = math.nextafter(row["menu_at"], math.inf)
-    store.set_place(db, connection, {"held": None, "menu_at": menu_at})
-    return content
+        if row["importer"] is not None:
+            raise DatabaseError(
+                f"the menu of {connection} is being imported now: try again in a moment",
+                passing=True,
+            )
+        menu_at = math.nextafter(row["menu_at"], math.inf)
+        values = {"menu_in_review": None, "menu_at": menu_at}
+        self._connection_rows.update(db, connection, values)
+        return content
 
 
 def _held_content(db: Connection, connection: str) -> str | None:
-    return db.scalar(select(_CONNECTION.held).where(_CONNECTION.name == connection))
+    return db.scalar(select(_CONNECTION.menu_in_review).where(_CONNECTION.name == connection))
 
 
 def _settle(db: Connection, connection: str, outcome: str) -> StoredImport:
     """Write the outcome of the review to the newest held import, and close the earlier ones."""
-    open_reviews = (_IMPORT.connection == connection, _IMPORT.held, _IMPORT.settled == "")
+    open_reviews = (
+        _IMPORT.connection == connection,
+        _IMPORT.needed_review,
+        _IMPORT.review_result == "",
+    )
     # The transaction that writes a held menu writes its import too, so there is one.
     newest = select(_IMPORT.id).where(*open_reviews).order_by(*_NEWEST_FIRST).limit(1)
     import_id = db.scalar(newest)
-    earlier = update(t.imports).where(*open_reviews, _IMPORT.id != import_id)
-    db.execute(earlier.values(settled="superseded"))
-    this_one = update(t.imports).where(_IMPORT.id == import_id).values(settled=outcome)
-    return _stored_import(db.execute(this_one.returning(t.imports)).one())
+    earlier = update(t.menu_imports).where(*open_reviews, _IMPORT.id != import_id)
+    db.execute(earlier.values(review_result="superseded"))
+    this_one = update(t.menu_imports).where(_IMPORT.id == import_id).values(review_result=outcome)
+    return _stored_import(db.execute(this_one.returning(t.menu_imports)).one())
 
 
 def _stored_import(row: Row[Any]) -> StoredImport:
     return StoredImport(
         connection=row.connection,
-        at=row.at,
+        at=row.imported_at,
         changes=MenuChanges.model_validate_json(row.changes),
-        held=row.held,
-        settled=row.settled,
+        held=row.needed_review,
+        settled=row.review_result,
     )

@@ -15,8 +15,9 @@ from tillpost.client.locks import NamedLocks
 from tillpost.errors import ErrorRecord, PosError
 from tillpost.models.menu import Menu
 from tillpost.outbox.db import schema as t
+from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.exceptions import MenuImportRunning
-from tillpost.outbox.orders.claims import Store
+from tillpost.outbox.orders.workers import WorkerRegistry
 from tillpost.submission.context import MenuCache
 from tillpost.submission.menu_import import MenuImport
 
@@ -29,7 +30,8 @@ _CONNECTION = t.connections.c
 class Menus:
     """The menus of all connections, as used by one worker. Thread-safe."""
 
-    store: Store
+    workers: WorkerRegistry
+    connection_rows: ConnectionRows
     clock: Callable[[], float]
     _locks: NamedLocks = field(default_factory=NamedLocks)
 
@@ -38,16 +40,16 @@ class Menus:
         query = select(
             _CONNECTION.menu,
             _CONNECTION.menu_at,
-            _CONNECTION.held,
+            _CONNECTION.menu_in_review,
             _CONNECTION.import_failure,
             _CONNECTION.import_failed_at,
         ).where(_CONNECTION.name == connection)
-        with self.store.database.reading() as db:
+        with self.workers.database.reading() as db:
             row = db.execute(query).one_or_none()
         if row is None:
             return
         menu_cache.menu = _parse_menu(row.menu)
-        menu_cache.held = _parse_menu(row.held)
+        menu_cache.held = _parse_menu(row.menu_in_review)
         menu_cache.imported_at = row.menu_at
         menu_cache.failure = _parse_failure(row.import_failure)
         menu_cache.failed_at = row.import_failed_at
@@ -84,16 +86,16 @@ class Menus:
             return result
 
     def _claim(self, connection: str, worker: str) -> None:
-        with self.store.database.writing() as db:
-            if not self.store.is_enlisted(db, worker):
+        with self.workers.database.writing() as db:
+            if not self.workers.is_enlisted(db, worker):
                 raise MenuImportRunning
-            importer = self.store.place(db, connection)["importer"]
+            importer = self.connection_rows.lock(db, connection)["importer"]
             if importer not in (None, worker):
                 raise MenuImportRunning
-            self.store.set_place(db, connection, {"importer": worker})
+            self.connection_rows.update(db, connection, {"importer": worker})
 
     def _release(self, connection: str, worker: str) -> None:
-        with self.store.database.writing() as db:
+        with self.workers.database.writing() as db:
             claimed = (_CONNECTION.name == connection, _CONNECTION.importer == worker)
             db.execute(update(t.connections).where(*claimed).values(importer=None))
 
@@ -101,9 +103,9 @@ class Menus:
         """Store why the import failed, and release it."""
         failure = menu_cache.failure.model_dump_json() if menu_cache.failure else None
         values = {"import_failed_at": menu_cache.failed_at, "import_failure": failure}
-        with self.store.database.writing() as db:
+        with self.workers.database.writing() as db:
             if self._is_importer(db, connection, worker):
-                self.store.set_place(db, connection, {"importer": None, **values})
+                self.connection_rows.update(db, connection, {"importer": None, **values})
 
     def _store_result(
         self, connection: str, worker: str, menu_cache: MenuCache, result: MenuImport
@@ -113,26 +115,26 @@ class Menus:
         if result.fresh:
             values["menu"] = _menu_json(menu_cache.menu)
             values["menu_at"] = menu_cache.imported_at
-            values["held"] = _menu_json(menu_cache.held)
-        with self.store.database.writing() as db:
+            values["menu_in_review"] = _menu_json(menu_cache.held)
+        with self.workers.database.writing() as db:
             if not self._is_importer(db, connection, worker):
                 return
             if result.fresh:
                 self._log_import(db, connection, result)
-            self.store.set_place(db, connection, values)
+            self.connection_rows.update(db, connection, values)
 
     def _is_importer(self, db: Connection, connection: str, worker: str) -> bool:
         """Whether the import is still this worker's: a worker that was declared dead lost it."""
-        return bool(self.store.place(db, connection)["importer"] == worker)
+        return bool(self.connection_rows.lock(db, connection)["importer"] == worker)
 
     def _log_import(self, db: Connection, connection: str, result: MenuImport) -> None:
         entry = {
             "connection": connection,
-            "at": self.clock(),
+            "imported_at": self.clock(),
             "changes": result.changes.model_dump_json(),
-            "held": result.held,
+            "needed_review": result.held,
         }
-        db.execute(insert(t.imports).values(**entry))
+        db.execute(insert(t.menu_imports).values(**entry))
 
 
 def _parse_menu(content: str | None) -> Menu | None:

@@ -19,7 +19,6 @@ from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 
 from tillpost.models.base import FrozenModel
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.menus.review import held_connections
 from tillpost.outbox.operations.connections import Connections, ConnectionState
 from tillpost.outbox.orders.models import OrderState, WaitsFor
 from tillpost.outbox.orders.queries import OPEN_PROBLEM
@@ -103,6 +102,7 @@ def overview(outbox: Outbox, now: float | None = None) -> Overview:
         DatabaseError: the database can't be read.
     """
     connections = Connections(outbox).states()
+    held_menus = outbox.held_connections()
     at = time.time() if now is None else now
     with outbox.database.reading() as db:
         return Overview(
@@ -114,7 +114,7 @@ def overview(outbox: Outbox, now: float | None = None) -> Overview:
             sending=_count(db, _ORDER.worker.is_not(None)),
             oldest=_oldest(db, at),
             late=_count_late(db, at),
-            held_menus=tuple(held_connections(db)),
+            held_menus=tuple(held_menus),
             workers=db.scalar(select(func.count()).select_from(t.workers)) or 0,
         )
 
@@ -162,6 +162,6 @@ def _oldest(db: Connection, now: float) -> OldestOrder | None:
         _ORDER.due_at,
         _ORDER.waits_for,
     )
-    waiting = select(*columns).where(*_UNCLAIMED, _ORDER.begin_at <= now)
+    waiting = select(*columns).where(*_UNCLAIMED, _ORDER.eligible_at <= now)
     row = db.execute(waiting.order_by(_ORDER.added_at).limit(1)).mappings().one_or_none()
     return OldestOrder(**row) if row else None

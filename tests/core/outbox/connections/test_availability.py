@@ -54,11 +54,11 @@ def row(**values: Any) -> RowMapping:
         "paused_at": None,
         "opened_at": None,
         "probe_at": 0.0,
-        "whose": "",
+        "outage_cause": "",
         "readiness": check_json(),
         "check_at": NOW + 30,
         "takes_orders": None,
-        "takes_since": None,
+        "takes_orders_since": None,
     }
     return cast(RowMapping, {**calm, **values})
 
@@ -68,7 +68,7 @@ def availability(**values: Any) -> Availability:
 
 
 PAUSED = {"paused": "authorisation", "paused_at": NOW - 60}
-OUTAGE = {"opened_at": NOW - 40, "probe_at": NOW + 5, "whose": Whose.PLATFORM.value}
+OUTAGE = {"opened_at": NOW - 40, "probe_at": NOW + 5, "outage_cause": Whose.PLATFORM.value}
 
 STOPPING_REASONS = [reason for reason in Reason if reason is not Reason.OPEN]
 FOUND_BY_CHECK = [
@@ -81,12 +81,12 @@ FOUND_BY_CHECK = [
     ("values", "reason", "since", "until"),
     [
         ({}, Reason.OPEN, NOW - 500, NOW + 30),
-        ({"takes_orders": True, "takes_since": NOW - 900}, Reason.OPEN, NOW - 900, NOW + 30),
+        ({"takes_orders": True, "takes_orders_since": NOW - 900}, Reason.OPEN, NOW - 900, NOW + 30),
         (PAUSED, Reason.UNAUTHORISED, NOW - 60, None),
         (OUTAGE, Reason.OUTAGE, NOW - 40, NOW + 5),
         ({**OUTAGE, "probe_at": NOW - 1}, Reason.OUTAGE, NOW - 40, None),
-        ({**OUTAGE, "whose": Whose.OURS.value}, Reason.UNREACHED, NOW - 40, NOW + 5),
-        ({**OUTAGE, "whose": Whose.UNKNOWN.value}, Reason.UNREACHED, NOW - 40, NOW + 5),
+        ({**OUTAGE, "outage_cause": Whose.OURS.value}, Reason.UNREACHED, NOW - 40, NOW + 5),
+        ({**OUTAGE, "outage_cause": Whose.UNKNOWN.value}, Reason.UNREACHED, NOW - 40, NOW + 5),
         ({**OUTAGE, **PAUSED}, Reason.UNAUTHORISED, NOW - 60, None),
         (
             {**OUTAGE, "readiness": check_json(stopping(Reason.CLOSED))},
@@ -250,7 +250,7 @@ def test_since_is_when_the_reason_last_changed(
 @given(
     paused=st.booleans(),
     circuit_open=st.booleans(),
-    whose=st.sampled_from(["", *(w.value for w in Whose)]),
+    cause=st.sampled_from(["", *(w.value for w in Whose)]),
     reasons=st.lists(st.sampled_from(list(Reason)), max_size=3),
     seconds_late=st.floats(-100, 1000),
     takes_orders=st.sampled_from([None, True, False]),
@@ -258,7 +258,7 @@ def test_since_is_when_the_reason_last_changed(
 def test_orders_are_refused_only_for_a_reason_in_the_row(
     paused: bool,
     circuit_open: bool,
-    whose: str,
+    cause: str,
     reasons: list[Reason],
     seconds_late: float,
     takes_orders: bool | None,
@@ -266,7 +266,7 @@ def test_orders_are_refused_only_for_a_reason_in_the_row(
     found = availability(
         paused="authorisation" if paused else "",
         opened_at=NOW - 5 if circuit_open else None,
-        whose=whose,
+        outage_cause=cause,
         readiness=check_json(*map(stopping, reasons)),
         check_at=NOW - seconds_late,
         takes_orders=takes_orders,
@@ -277,4 +277,4 @@ def test_orders_are_refused_only_for_a_reason_in_the_row(
     assert found.takes_orders is (found.reason is Reason.OPEN)
     assert found.until is None or found.until > NOW
     if found.reason is Reason.OUTAGE and circuit_open and not paused:
-        assert whose == Whose.PLATFORM.value
+        assert cause == Whose.PLATFORM.value
