@@ -284,9 +284,7 @@ class Outbox:
             Whether it was paused.
         """
         with self._writing() as db:
-            return resume_connection(
-                db, self.connection_rows, self.engine, connection, time.time()
-            )
+            return resume_connection(db, self.connection_rows, self.engine, connection, time.time())
 
     def accept_menu(self, connection: str) -> StoredImport | None:
         """Put the held menu of a connection into effect for all workers.
