@@ -191,7 +191,7 @@ def test_order_in_doubt_is_taken_over_only_with_even_in_doubt(
     assert taken.copy_may_appear
 
 
-def test_order_in_doubt_is_looked_up_and_withdrawn_when_taken_over(
+def test_order_in_doubt_is_found_and_withdrawn_when_taken_over(
     shop: Shop, shop_outbox: Outbox, connections: Connections, operations: OrderOperations
 ) -> None:
     lost_once = ANSWERS_LOST.model_copy(update={"times": 1})

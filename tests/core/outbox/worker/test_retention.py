@@ -42,7 +42,8 @@ from tillpost.submission.journal import (
 
 # ---------------------------------------------------------------------- events
 
-texts, times = st.text(max_size=30), st.floats(0, 4e9)
+texts = st.text(max_size=30)
+times = st.floats(0, 4e9)
 ids = st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=1, max_size=20)
 pos_orders = st.builds(
     PosOrder,
@@ -66,7 +67,9 @@ errors = st.builds(
     pos_order=st.none() | pos_orders,
     exchange=st.none(),
 )
-effects, yes_no, keys = st.sampled_from(Effect), st.booleans(), st.none() | texts
+effects = st.sampled_from(Effect)
+yes_no = st.booleans()
+keys = st.none() | texts
 events: st.SearchStrategy[Event] = st.one_of(
     st.builds(SubmissionRequested, times, texts, yes_no),
     st.builds(Intended, times, effects, st.integers(0, 99), keys, texts),
@@ -91,7 +94,8 @@ def test_every_event_comes_back_from_the_store_as_it_was(event: Event) -> None:
 def test_the_journal_of_a_healed_order_tells_its_story_with_what_went_out_and_came_back(
     outbox: Outbox, server: ToyServer
 ) -> None:
-    server.items[0].sku, server.items[0].id = "S1", "i2"
+    server.items[0].sku = "S1"
+    server.items[0].id = "i2"
     outbox.add(toy_order(), connection="cafe")
     with processing(outbox, server) as processor:
         work_off(processor)
