@@ -190,7 +190,7 @@ def test_migrations_create_the_tables_of_the_schema(outbox: Outbox) -> None:
         assert compare_metadata(context, t.metadata) == []
 
 
-def test_migrations_create_the_defaults_and_indexes_of_the_schema(
+def test_migrations_create_defaults_and_indexes_of_the_schema(
     outbox: Outbox,
 ) -> None:
     """Alembic's comparison ignores the conditions of partial indexes."""
