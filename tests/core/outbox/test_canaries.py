@@ -48,7 +48,7 @@ def connections(
     settings = {**world.settings, **renewal, **world.webhook_settings()}
     with Outbox(f"sqlite:///{tmp_path / 'orders.db'}", settings=QUICK) as outbox:
         connections = Connections(outbox)
-        connections.keep("cafe", world.adapter.platform, settings, Grant("Mia Chen"))
+        connections.connect("cafe", world.adapter.platform, settings, Grant("Mia Chen"))
         yield connections
 
 

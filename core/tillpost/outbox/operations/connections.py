@@ -103,7 +103,7 @@ class Connections:
     def __init__(self, outbox: Outbox) -> None:
         self.outbox = outbox
         self.credentials = CredentialStore(outbox.database)
-        self._known = KnownConnections(self.credentials, outbox.config)
+        self.known = KnownConnections(self.credentials, outbox.config)
 
     def connect(
         self, name: str, platform: str, settings: Mapping[str, object], grant: Grant
@@ -137,7 +137,7 @@ class Connections:
     def states(self) -> Sequence[ConnectionState]:
         """Return the state of each connection, sorted by name."""
         self.outbox.prepare()
-        known = self._known.all()
+        known = self.known.all()
         rows = self._rows()
         waiting = self._count_waiting()
         return [
@@ -153,7 +153,8 @@ class Connections:
     def _count_waiting(self) -> Mapping[str, int]:
         due = select(_ORDER.connection, func.count()).where(_ORDER.due_at.is_not(None))
         with self.outbox.database.reading() as db:
-            return dict(db.execute(due.group_by(_ORDER.connection)).tuples().all())
+            rows = db.execute(due.group_by(_ORDER.connection))
+            return {connection: count for connection, count in rows}
 
     def _state(
         self, name: str, known: Known, row: RowMapping | None, waiting: int
@@ -174,7 +175,7 @@ class Connections:
         platform = known.stored.platform if known.stored else ""
         try:
             platform = known.platform
-            settings = self._known.settings(known.configured, known.stored)
+            settings = self.known.settings(known.configured, known.stored)
             adapter = adapter_for(platform, settings)
         except ConfigError as error:
             return _Usability(platform, fault=str(error))

@@ -95,7 +95,7 @@ class EventEffects:
 def _is_outdated(db: Connection, connection: str, event: AuthorisationRevoked) -> bool:
     """Whether the store was connected again after the revocation."""
     row = t.credentials.c
-    connected_at = db.scalar(
+    connected_at: float | None = db.scalar(
         select(row.connected_at).where(row.connection == connection, row.encrypted_secrets != "")
     )
     if event.at is None or connected_at is None:
