@@ -78,9 +78,13 @@ class MenuReview:
 
     def held_connections(self) -> Sequence[str]:
         """Return the names of the connections whose menu is held for review."""
-        query = select(_CONNECTION.name).where(_CONNECTION.menu_in_review.is_not(None))
+        query = (
+            select(_CONNECTION.name)
+            .where(_CONNECTION.menu_in_review.is_not(None))
+            .order_by(_CONNECTION.name)
+        )
         with self._database.reading() as db:
-            return list(db.scalars(query.order_by(_CONNECTION.name)))
+            return list(db.scalars(query))
 
     def accept(self, connection: str) -> StoredImport | None:
         """Put the held menu into effect, and call the hook `menu_imported`.
@@ -97,7 +101,10 @@ class MenuReview:
                 return None
             self._connection_rows.update(db, connection, {"menu": content})
             accepted = _settle(db, connection, "accepted")
-        facts = {"menu": Menu.model_validate_json(content), "changes": accepted.changes}
+        facts = {
+            "menu": Menu.model_validate_json(content),
+            "changes": accepted.changes,
+        }
         Hooks(connection).call("menu_imported", facts)
         return accepted
 
@@ -139,12 +146,22 @@ def _settle(db: Connection, connection: str, outcome: str) -> StoredImport:
         _IMPORT.review_result == "",
     )
     # The transaction that writes a held menu writes its import too, so there is one.
-    newest = select(_IMPORT.id).where(*open_reviews).order_by(*_NEWEST_FIRST).limit(1)
-    import_id = db.scalar(newest)
-    earlier = update(t.menu_imports).where(*open_reviews, _IMPORT.id != import_id)
-    db.execute(earlier.values(review_result="superseded"))
-    this_one = update(t.menu_imports).where(_IMPORT.id == import_id).values(review_result=outcome)
-    return _stored_import(db.execute(this_one.returning(t.menu_imports)).one())
+    newest = select(_IMPORT.id).where(*open_reviews).order_by(*_NEWEST_FIRST)
+    import_id = db.scalar(newest.limit(1))
+    supersede_earlier = (
+        update(t.menu_imports)
+        .where(*open_reviews, _IMPORT.id != import_id)
+        .values(review_result="superseded")
+    )
+    settle_newest = (
+        update(t.menu_imports)
+        .where(_IMPORT.id == import_id)
+        .values(review_result=outcome)
+        .returning(t.menu_imports)
+    )
+    db.execute(supersede_earlier)
+    settled = db.execute(settle_newest).one()
+    return _stored_import(settled)
 
 
 def _stored_import(row: Row[Any]) -> StoredImport:

@@ -154,7 +154,7 @@ class Connections:
         due = select(_ORDER.connection, func.count()).where(_ORDER.due_at.is_not(None))
         with self.outbox.database.reading() as db:
             rows = db.execute(due.group_by(_ORDER.connection))
-            return {connection: count for connection, count in rows}
+            return {row[0]: row[1] for row in rows}
 
     def _state(
         self, name: str, known: Known, row: RowMapping | None, waiting: int

@@ -130,7 +130,11 @@ def _with_connection(facts: Facts, stored: StoredOrder, rows: Mapping[str, RowMa
     if row is None:
         return facts
     others = [_reach(other) for name, other in rows.items() if name != stored.connection]
-    return replace(facts, paused=bool(row["paused"]), outage=_outage(row, stored, others))
+    return replace(
+        facts,
+        paused=bool(row["paused"]),
+        outage=_outage(row, stored, others),
+    )
 
 
 def _outage(row: RowMapping, stored: StoredOrder, others: Sequence[Reach]) -> Outage | None:
@@ -139,8 +143,8 @@ def _outage(row: RowMapping, stored: StoredOrder, others: Sequence[Reach]) -> Ou
     It is that of the connection, or one that only this order has met yet.
     """
     circuit = Circuit.of(row)
-    failed_by_outage = stored.error is not None and stored.error.kind == OutageError.__name__
-    has_met_one = failed_by_outage and bool(circuit.evidence)
+    error_kind = stored.error.kind if stored.error else ""
+    has_met_one = error_kind == OutageError.__name__ and bool(circuit.evidence)
     if circuit.opened_at is None and not has_met_one:
         return None
     times = [sample.at for sample in circuit.evidence]
@@ -179,7 +183,9 @@ def _count_live_workers(outbox: Outbox, stored: StoredOrder, now: float) -> int:
 def _may_be_stuck(stored: StoredOrder, now: float) -> bool:
     """Whether a live worker would soon process the order, or is processing it."""
     is_due = stored.due_at is not None and stored.due_at <= now
-    return stored.state is OrderState.SENDING or (stored.state is OrderState.DUE and is_due)
+    if stored.state is OrderState.SENDING:
+        return True
+    return stored.state is OrderState.DUE and is_due
 
 
 def _shows_life(before: Mapping[str, int], after: Mapping[str, int]) -> bool:

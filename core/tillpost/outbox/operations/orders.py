@@ -155,15 +155,27 @@ class OrderOperations:
     def _set_progress(self, stored: StoredOrder, progress: Progress, action: str) -> StoredOrder:
         if stored.state in _CLOSED_STATES:
             raise ActError(f"{stored.id} can't be moved on: {_CLOSED_STATES[stored.state]}")
-        unchanged = (_ORDER.id == stored.id, _ORDER.progress == stored.progress.value)
+        unchanged = (
+            _ORDER.id == stored.id,
+            _ORDER.progress == stored.progress.value,
+        )
         problem = solved() if progress is Progress.COMPLETED else handled()
-        values = {"progress": progress.value, "updated_at": self._clock(), **problem}
+        values = {
+            "progress": progress.value,
+            "updated_at": self._clock(),
+            **problem,
+        }
+        change = update(t.orders).where(*unchanged).values(**values)
         with self._outbox.database.writing() as db:
-            changed = db.execute(update(t.orders).where(*unchanged).values(**values)).rowcount
-            if changed:
+            is_changed = db.execute(change).rowcount == 1
+            if is_changed:
                 self._record(db, action, stored, progress.value)
         current = self._find(stored.id)
-        facts = {"order": current.order, "state": current.state, "progress": current.progress}
+        facts = {
+            "order": current.order,
+            "state": current.state,
+            "progress": current.progress,
+        }
         Hooks(current.connection).call("order_status_changed", facts)
         return current
 
@@ -197,12 +209,14 @@ class OrderOperations:
             _ORDER.worker.is_(None),
             _ORDER.updated_at == stored.updated_at,
         )
+        change = update(t.orders).where(*unchanged).values(**values)
         with self._outbox.database.writing() as db:
             if stored.error and stored.error.kind == MenuError.__name__:
                 # The menu may have been corrected since the last import, however young that is.
-                self._outbox.connection_rows.update(db, stored.connection, {"menu_at": STALE})
-            changed = db.execute(update(t.orders).where(*unchanged).values(**values)).rowcount
-            if changed:
+                stale = {"menu_at": STALE}
+                self._outbox.connection_rows.update(db, stored.connection, stale)
+            is_changed = db.execute(change).rowcount == 1
+            if is_changed:
                 self._record(db, "resubmit", stored)
                 self._outbox.engine.wake(db, order_id, now)
         return self._find(order_id)
@@ -259,11 +273,19 @@ class OrderOperations:
 
     def _close(self, stored: StoredOrder) -> StoredOrder:
         """Record that nobody has to act on a rejected or cancelled order any more."""
-        has_problem = (_ORDER.id == stored.id, _ORDER.problem_at.is_not(None))
-        progress = Progress.CANCELLED.value
-        values = {"progress": progress, "updated_at": self._clock(), **solved()}
+        values = {
+            "progress": Progress.CANCELLED.value,
+            "updated_at": self._clock(),
+            **solved(),
+        }
+        close = (
+            update(t.orders)
+            .where(_ORDER.id == stored.id, _ORDER.problem_at.is_not(None))
+            .values(**values)
+        )
         with self._outbox.database.writing() as db:
-            if db.execute(update(t.orders).where(*has_problem).values(**values)).rowcount:
+            is_closed_now = db.execute(close).rowcount == 1
+            if is_closed_now:
                 self._record(db, "cancel", stored)
         return self._find(stored.id)
 
@@ -407,9 +429,8 @@ def _is_unresolved(stored: StoredOrder, history: History) -> bool:
 
 def _may_appear(stored: StoredOrder, history: History) -> bool:
     """Whether an order that was taken over, or its ticket, may still appear at the register."""
-    may_be_active = _is_active(stored.pos_order) or (
-        stored.pos_order is None and _may_exist(history)
-    )
+    is_unknown = stored.pos_order is None and _may_exist(history)
+    may_be_active = is_unknown or _is_active(stored.pos_order)
     if may_be_active and not history.cancelled:
         return True
     return history.ticket is not None and history.ticket.may_be_there

@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
 from tillpost.models.base import FrozenModel
 from tillpost.outbox.db import schema as t
@@ -32,8 +32,9 @@ LATE = 60.0
 _ORDER = t.orders.c
 _CONNECTION = t.connections.c
 
-_UNCLAIMED = (_ORDER.worker.is_(None), _ORDER.due_at.is_not(None))
-_SCHEDULED = _ORDER.waits_for == WaitsFor.ITS_TIME.value
+_is_claimed = _ORDER.worker.is_not(None)
+_is_pending = and_(_ORDER.worker.is_(None), _ORDER.due_at.is_not(None))
+_is_scheduled = _ORDER.waits_for == WaitsFor.ITS_TIME.value
 
 
 class OldestOrder(FrozenModel):
@@ -109,13 +110,13 @@ def overview(outbox: Outbox, now: float | None = None) -> Overview:
             at=at,
             connections=tuple(connections),
             problems=_count_problems(db),
-            waiting=_count(db, *_UNCLAIMED, ~_SCHEDULED),
-            scheduled=_count(db, *_UNCLAIMED, _SCHEDULED),
-            sending=_count(db, _ORDER.worker.is_not(None)),
+            waiting=_count(db, _is_pending, ~_is_scheduled),
+            scheduled=_count(db, _is_pending, _is_scheduled),
+            sending=_count(db, _is_claimed),
             oldest=_oldest(db, at),
             late=_count_late(db, at),
             held_menus=tuple(held_menus),
-            workers=db.scalar(select(func.count()).select_from(t.workers)) or 0,
+            workers=_count_workers(db),
         )
 
 
@@ -124,10 +125,15 @@ def _count(db: Connection, *conditions: ColumnElement[bool]) -> int:
     return db.scalar(query) or 0
 
 
+def _count_workers(db: Connection) -> int:
+    query = select(func.count()).select_from(t.workers)
+    return db.scalar(query) or 0
+
+
 def _count_late(db: Connection, now: float) -> int:
     overdue = _ORDER.due_at <= now - LATE
     may_go = _ORDER.connection.not_in(_held_back_connections(now))
-    return _count(db, *_UNCLAIMED, overdue, may_go)
+    return _count(db, _is_pending, overdue, may_go)
 
 
 def _held_back_connections(now: float) -> Select[tuple[str]]:
@@ -162,6 +168,11 @@ def _oldest(db: Connection, now: float) -> OldestOrder | None:
         _ORDER.due_at,
         _ORDER.waits_for,
     )
-    waiting = select(*columns).where(*_UNCLAIMED, _ORDER.eligible_at <= now)
-    row = db.execute(waiting.order_by(_ORDER.added_at).limit(1)).mappings().one_or_none()
+    query = (
+        select(*columns)
+        .where(_is_pending, _ORDER.eligible_at <= now)
+        .order_by(_ORDER.added_at)
+        .limit(1)
+    )
+    row = db.execute(query).mappings().one_or_none()
     return OldestOrder(**row) if row else None

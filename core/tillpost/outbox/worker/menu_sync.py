@@ -27,6 +27,10 @@ RETRY_IMPORT = 300.0
 
 _CONNECTION = t.connections.c
 
+_DAILY_IMPORTS = select(_CONNECTION.name, _CONNECTION.sync_at)
+
+_CHANGED_MENUS = select(_CONNECTION.name, _CONNECTION.import_at).where(_CONNECTION.paused == "")
+
 
 class MenuSync:
     """Imports menus that are due, for one worker."""
@@ -39,7 +43,7 @@ class MenuSync:
         """Import the menus whose time of day has come, in the store's time zone."""
         now = self._processor.clock()
         with self._database.reading() as db:
-            rows = db.execute(select(_CONNECTION.name, _CONNECTION.sync_at)).all()
+            rows = db.execute(_DAILY_IMPORTS).all()
         for name, due_at in rows:
             options = self._processor.connections.options(name)
             next_due_at = next_sync(options, now)
@@ -53,9 +57,9 @@ class MenuSync:
     def import_changed(self) -> None:
         """Import the menus whose platform reported a change."""
         now = self._processor.clock()
-        due = (_CONNECTION.import_at <= now, _CONNECTION.paused == "")
+        due = _CHANGED_MENUS.where(_CONNECTION.import_at <= now)
         with self._database.reading() as db:
-            rows = db.execute(select(_CONNECTION.name, _CONNECTION.import_at).where(*due)).all()
+            rows = db.execute(due).all()
         for name, due_at in rows:
             # Until it succeeds it stays due, in case that this worker dies.
             retry_at = now + RETRY_IMPORT
@@ -68,10 +72,13 @@ class MenuSync:
         self, due_column: Column[float], name: str, expected: float | None, to: float | None
     ) -> bool:
         """Change when an import is due; return False if another worker changed it before."""
-        unchanged = due_column.is_(None) if expected is None else due_column == expected
-        move = update(t.connections).where(_CONNECTION.name == name, unchanged)
+        move = (
+            update(t.connections)
+            .where(_CONNECTION.name == name, due_column.is_not_distinct_from(expected))
+            .values({due_column: to})
+        )
         with self._database.writing() as db:
-            return db.execute(move.values({due_column: to})).rowcount == 1
+            return db.execute(move).rowcount == 1
 
     def _import(self, name: str) -> bool:
         """Import a menu; return whether it succeeded."""

@@ -14,7 +14,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, RowMapping, func, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    RowMapping,
+    bindparam,
+    func,
+    select,
+    update,
+)
 
 from tillpost.adapter.webhooks import OrderChanged, OrderRefused
 from tillpost.errors import ConfigError, PosError, RateLimitError
@@ -54,6 +63,18 @@ _ORDER = t.orders.c
 
 _POLLED_STATES = (OrderState.RECEIVED, OrderState.ACCEPTED)
 
+_is_unclaimed = _ORDER.worker.is_(None)
+_may_send = _ORDER.connection.not_in(BLOCKED_CONNECTIONS)
+
+_FIRST_DUE_POLLS = (
+    select(_ORDER.connection, func.min(_ORDER.poll_at).label("poll_at"))
+    .where(_ORDER.poll_at <= bindparam("now"), _is_unclaimed, _may_send)
+    .group_by(_ORDER.connection)
+    .order_by("poll_at")
+    .limit(MOST_POLLS)
+)
+"""When the first poll of each connection is due, the longest overdue first."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Report:
@@ -79,20 +100,15 @@ class OrderMonitor:
         """Poll the orders that are due, the longest overdue first."""
         now = self._processor.clock()
         stop_at = time.monotonic() + POLL_SECONDS
-        is_due = (
-            _ORDER.poll_at <= now,
-            _ORDER.worker.is_(None),
-            _ORDER.connection.not_in(BLOCKED_CONNECTIONS),
-        )
-        first_due_at = func.min(_ORDER.poll_at).label("poll_at")
-        by_connection = select(_ORDER.connection, first_due_at).where(*is_due)
-        by_connection = by_connection.group_by(_ORDER.connection)
-        oldest_first = by_connection.order_by("poll_at").limit(MOST_POLLS)
         with self._database.reading() as db:
-            rows = db.execute(oldest_first, {"now": now}).all()
+            rows = db.execute(_FIRST_DUE_POLLS, {"now": now}).all()
         for connection, poll_at in rows:
-            if time.monotonic() < stop_at:
-                self._poll_one(_ORDER.connection == connection, _ORDER.poll_at == poll_at)
+            if time.monotonic() >= stop_at:
+                break
+            self._poll_one(
+                _ORDER.connection == connection,
+                _ORDER.poll_at == poll_at,
+            )
 
     def _poll_one(self, *conditions: ColumnElement[bool]) -> None:
         """Poll one order, unless another worker does; write what the platform shows."""
@@ -121,16 +137,33 @@ class OrderMonitor:
             decided("poll_failed", id=order_id, connection=connection, error=kind)
             self._postpone(connection, error)
             return
-        change = OrderChanged(pos_id=pos_id, reference=order_id, pos_order=pos_order)
+        change = OrderChanged(
+            pos_id=pos_id,
+            reference=order_id,
+            pos_order=pos_order,
+        )
         (event,) = opened.webhooks.settle([change], {})
         now = self._processor.clock()
         with self._database.writing() as db:
             if isinstance(event, OrderRefused):
                 hook_calls = self._orders.refused(
-                    db, connection, pos_id, order_id, event.error, now, "poll"
+                    db,
+                    connection,
+                    pos_id,
+                    order_id,
+                    event.error,
+                    now,
+                    "poll",
                 )
             else:
-                hook_calls = self._orders.seen(db, connection, pos_order, now, order_id, "poll")
+                hook_calls = self._orders.seen(
+                    db,
+                    connection,
+                    pos_order,
+                    now,
+                    order_id,
+                    "poll",
+                )
         self._processor.call_hooks(connection, hook_calls)
 
     def _postpone(self, connection: str, error: PosError) -> None:
@@ -138,9 +171,13 @@ class OrderMonitor:
         if not error.transient:
             return
         now = self._processor.clock()
-        is_due = (_ORDER.connection == connection, _ORDER.poll_at <= now)
+        postpone = (
+            update(t.orders)
+            .where(_ORDER.connection == connection, _ORDER.poll_at <= now)
+            .values(poll_at=now + RETRY_POLL)
+        )
         with self._database.writing() as db:
-            db.execute(update(t.orders).where(*is_due).values(poll_at=now + RETRY_POLL))
+            db.execute(postpone)
             if isinstance(error, RateLimitError) and error.retry_after:
                 hold = min(error.retry_after, LONGEST_RETRY_AFTER)
                 self._rows.lock(db, connection)
@@ -164,17 +201,25 @@ class OrderMonitor:
 
     def _due(self, time_column: Column[Any]) -> Sequence[str]:
         """Return the ids of the orders whose time in that column has come."""
-        is_due = time_column <= self._processor.clock()
-        due = select(_ORDER.id).where(is_due, _ORDER.worker.is_(None))
+        now = self._processor.clock()
+        due = (
+            select(_ORDER.id)
+            .where(time_column <= now, _is_unclaimed)
+            .order_by(time_column)
+            .limit(MOST_REPORTS)
+        )
         with self._database.reading() as db:
-            return list(db.scalars(due.order_by(time_column).limit(MOST_REPORTS)))
+            return list(db.scalars(due))
 
     def _poll_at(self, order_id: str) -> float | None:
         """Return when an order is next polled; None if it isn't, or can't be."""
-        may_send = _ORDER.connection.not_in(BLOCKED_CONNECTIONS)
-        query = select(_ORDER.poll_at).where(_ORDER.id == order_id, may_send)
+        now = self._processor.clock()
+        query = select(_ORDER.poll_at).where(
+            _ORDER.id == order_id,
+            _may_send,
+        )
         with self._database.reading() as db:
-            return db.scalar(query, {"now": self._processor.clock()})
+            return db.scalar(query, {"now": now})
 
     def _report(
         self,
@@ -185,14 +230,25 @@ class OrderMonitor:
         """Write a report and call its hooks, unless another worker was faster."""
         now = self._processor.clock()
         with self._database.writing() as db:
-            row = _lock_unclaimed(db, _ORDER.id == order_id, time_column <= now)
+            row = _lock_unclaimed(
+                db,
+                _ORDER.id == order_id,
+                time_column <= now,
+            )
             if row is None:
                 return
-            report = make_report(row, stored_order(row), now)
-            db.execute(update(t.orders).where(_ORDER.id == order_id).values(**report.values))
+            stored = stored_order(row)
+            report = make_report(row, stored, now)
+            order_row = update(t.orders).where(_ORDER.id == order_id)
+            db.execute(order_row.values(**report.values))
         connection = row["connection"]
         for hook, facts in report.hook_calls:
-            decided(hook, id=order_id, connection=connection, times=facts.get("times"))
+            decided(
+                hook,
+                id=order_id,
+                connection=connection,
+                times=facts.get("times"),
+            )
         self._processor.call_hooks(connection, report.hook_calls)
 
     def _unseen_report(self, row: RowMapping, stored: StoredOrder, now: float) -> _Report:
@@ -200,18 +256,32 @@ class OrderMonitor:
         is_received = stored.state is OrderState.RECEIVED and stored.pos_order is not None
         if is_confirmed or not is_received:
             return _Report({"expected_at": None})
-        facts = {"order": stored.order, "pos_order": stored.pos_order}
-        values = {"expected_at": None, "unseen_reported_at": now}
+        facts = {
+            "order": stored.order,
+            "pos_order": stored.pos_order,
+        }
+        values = {
+            "expected_at": None,
+            "unseen_reported_at": now,
+        }
         return _Report(values, [("order_unseen", facts)])
 
     def _escalation(self, row: RowMapping, stored: StoredOrder, now: float) -> _Report:
         if row["problem_at"] is None:
             return _Report({"escalate_at": None})
         times = row["escalations"] + 1
-        escalate_at = now + self._settings.escalate_after if times < MOST_ESCALATIONS else None
+        is_last = times >= MOST_ESCALATIONS
+        escalate_at = None if is_last else now + self._settings.escalate_after
         error = PosError.from_record(stored.error) if stored.error else None
-        facts = {"order": stored.order, "error": error, "times": times}
-        values = {"escalate_at": escalate_at, "escalations": times}
+        facts = {
+            "order": stored.order,
+            "error": error,
+            "times": times,
+        }
+        values = {
+            "escalate_at": escalate_at,
+            "escalations": times,
+        }
         return _Report(values, [("order_escalated", facts)])
 
 
@@ -230,5 +300,5 @@ def _next_poll_at(row: RowMapping, stored: StoredOrder, now: float) -> float | N
 
 def _lock_unclaimed(db: Connection, *conditions: ColumnElement[bool]) -> RowMapping | None:
     """Return an order that meets the conditions and that no worker has claimed, locked."""
-    unclaimed = select(t.orders).where(*conditions, _ORDER.worker.is_(None)).limit(1)
-    return db.execute(unclaimed.with_for_update()).mappings().one_or_none()
+    query = select(t.orders).where(*conditions, _is_unclaimed).limit(1).with_for_update()
+    return db.execute(query).mappings().one_or_none()

@@ -61,6 +61,9 @@ _ORDER = t.orders.c
 
 _UNAVAILABLE = (Reason.OUTAGE, Reason.UNREACHED)
 
+_is_unscheduled = _CONNECTION.check_at == 0
+_is_paused = _CONNECTION.paused != ""
+
 
 class StoreMonitor:
     """The checks of one worker. All methods but `check` return at once."""
@@ -80,16 +83,17 @@ class StoreMonitor:
         now = self._processor.clock()
         with self._database.reading() as db:
             known = set(db.scalars(select(_CONNECTION.name)))
-            unscheduled = select(_CONNECTION.name).where(_CONNECTION.check_at == 0).limit(1)
-            is_any_unscheduled = db.execute(unscheduled).first() is not None
+            unscheduled = select(_CONNECTION.name).where(_is_unscheduled)
+            is_any_unscheduled = db.execute(unscheduled.limit(1)).first() is not None
         new = set(self._processor.connections.names()) - known
         if not new and not is_any_unscheduled:
             return
         with self._database.writing() as db:
             for name in sorted(new):
                 self._rows.lock(db, name)
-            schedule = update(t.connections).where(_CONNECTION.check_at == 0)
-            db.execute(schedule.values(check_at=now + self._interval))
+            first_check_at = now + self._interval
+            schedule = update(t.connections).where(_is_unscheduled)
+            db.execute(schedule.values(check_at=first_check_at))
 
     def start_due_checks(self) -> None:
         """Start the checks that are due, as many as there are free threads."""
@@ -116,21 +120,30 @@ class StoreMonitor:
         """Claim up to `most` due checks for this worker; return the connections' names."""
         now = self._processor.clock()
         # A time further ahead than any that is set was set by a clock that was ahead.
-        is_clock_error = _CONNECTION.check_at > now + self._interval + LONGEST_RETRY_AFTER
-        is_due = (_CONNECTION.check_at <= now) | is_clock_error
-        may_send = (_CONNECTION.paused == "") & (_CONNECTION.not_before <= now)
-        due = select(_CONNECTION.name, _CONNECTION.check_at)
-        due = due.where(_CONNECTION.check_at > 0, is_due, may_send)
+        latest = now + self._interval + LONGEST_RETRY_AFTER
+        is_due = or_(
+            _CONNECTION.check_at <= now,
+            _CONNECTION.check_at > latest,
+        )
+        due = (
+            select(_CONNECTION.name, _CONNECTION.check_at)
+            .where(is_due, ~_is_unscheduled, ~_is_paused, _CONNECTION.not_before <= now)
+            .order_by(_CONNECTION.check_at)
+            .limit(most)
+        )
         with self._database.reading() as db:
-            rows = db.execute(due.order_by(_CONNECTION.check_at).limit(most)).all()
+            rows = db.execute(due).all()
         return [name for name, check_at in rows if self._claim(name, check_at, now)]
 
     def _claim(self, name: str, check_at: float, now: float) -> bool:
         """Schedule the check after this one; return False if another worker did so before."""
-        unchanged = (_CONNECTION.name == name, _CONNECTION.check_at == check_at)
-        claim = update(t.connections).where(*unchanged)
+        claim = (
+            update(t.connections)
+            .where(_CONNECTION.name == name, _CONNECTION.check_at == check_at)
+            .values(check_at=now + self._interval)
+        )
         with self._database.writing() as db:
-            return db.execute(claim.values(check_at=now + self._interval)).rowcount == 1
+            return db.execute(claim).rowcount == 1
 
     # ------------------------------------------------------------------ one check
 
@@ -146,15 +159,17 @@ class StoreMonitor:
         hook_calls: Sequence[HookCall] = ()
         with self._database.writing() as db:
             row = self._rows.lock(db, name)
-            reached_elsewhere = _last_reached_elsewhere(db, name)
-            previous = StoreCheck.of(row)
-            check = store_check(result.readiness, previous, now, reached_elsewhere)
+            check = store_check(
+                result.readiness,
+                StoreCheck.of(row),
+                now,
+                _last_reached_elsewhere(db, name),
+            )
             values = self._values(row, check, now)
             if opened:
                 is_reached = check.unreached_since is None
                 values["reached_at" if is_reached else "unreachable_at"] = now
-                is_probe = row["opened_at"] is not None and not _has_order_to_try(db, name, now)
-                evidence = _evidence(result, answered=is_probe and not _is_unavailable(check))
+                evidence = _evidence(db, row, result, check, now)
                 row_update = ConnectionUpdate(self._rows, db, opened, self._settings, now)
                 hook_calls = row_update.apply(evidence)
             self._rows.update(db, name, values)
@@ -211,10 +226,22 @@ def _misconfigured(error: ConfigError) -> CheckResult:
     return CheckResult(Readiness(findings=(finding,)))
 
 
-def _evidence(result: CheckResult, *, answered: bool) -> ConnectionEvidence:
+def _evidence(
+    db: Connection,
+    row: RowMapping,
+    result: CheckResult,
+    check: StoreCheck,
+    now: float,
+) -> ConnectionEvidence:
+    """Return what a check shows of the connection.
+
+    It counts as an answer only during an outage whose end no order would find out.
+    """
+    is_outage = row["opened_at"] is not None
+    is_probe = is_outage and not _has_order_to_try(db, row["name"], now)
     refused = result.access_refused
     return ConnectionEvidence(
-        answered=answered,
+        answered=is_probe and not _is_unavailable(check),
         hold=result.hold,
         access_refused=refused.record() if refused else None,
     )
@@ -227,15 +254,25 @@ def _is_unavailable(check: StoreCheck) -> bool:
 
 def _last_reached_elsewhere(db: Connection, name: str) -> float:
     """Return when any other connection was last answered, in epoch seconds."""
-    others = select(_CONNECTION.reached_at).where(_CONNECTION.name != name)
-    latest: float | None = db.scalar(others.order_by(_CONNECTION.reached_at.desc()).limit(1))
+    query = (
+        select(_CONNECTION.reached_at)
+        .where(_CONNECTION.name != name)
+        .order_by(_CONNECTION.reached_at.desc())
+        .limit(1)
+    )
+    latest: float | None = db.scalar(query)
     return latest or 0.0
 
 
 def _has_order_to_try(db: Connection, name: str, now: float) -> bool:
     """Whether an order is being sent, or will soon be, that finds out whether an outage is over."""
-    is_soon_sent = or_(_ORDER.worker.is_not(None), _ORDER.due_at <= now + LONGEST_RETRY_AFTER)
-    return bool(db.scalar(select(exists().where(_ORDER.connection == name, is_soon_sent))))
+    soon = now + LONGEST_RETRY_AFTER
+    is_soon_sent = or_(
+        _ORDER.worker.is_not(None),
+        _ORDER.due_at <= soon,
+    )
+    is_any = exists().where(_ORDER.connection == name, is_soon_sent)
+    return bool(db.scalar(select(is_any)))
 
 
 def _changed_availability(row: RowMapping, now: float) -> Availability | None:
