@@ -134,7 +134,7 @@ class OrderMonitor:
             return
         except PosError as error:
             kind = type(error).__name__
-            decided("poll_failed", id=order_id, connection=connection, error=kind)
+            decided("order_poll_failed", id=order_id, connection=connection, error=kind)
             self._postpone(connection, error)
             return
         change = OrderChanged(
