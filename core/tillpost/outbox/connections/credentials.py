@@ -1,7 +1,8 @@
 """The connections stored in the outbox's database: settings, grants, and encrypted secrets.
 
     store = CredentialStore(outbox.database)
-    store.save("cafe-42", "square", {"location_id": "L123", "access_token": token}, Grant("Mia Chen"))
+    settings = {"location_id": "L123", "access_token": token}
+    store.save("cafe-42", "square", settings, Grant("Mia Chen"))
     stored = store.get("cafe-42")
     store.open(stored)["access_token"]           # a SecretStr
 

@@ -1,9 +1,9 @@
 """The recurring tasks of a worker, besides submitting orders.
 
 A worker's loop calls `Maintenance.tend`, which runs each task when it is due: it checks stores
-(`store_monitor`), polls and escalates orders (`order_monitor`), imports menus (`menu_sync`), deletes
-old data (`retention`), resumes reconnected connections, and repairs times that a wrong clock has
-set. Each task claims its work in the database, so that one of all the workers does it.
+(`store_monitor`), polls and escalates orders (`order_monitor`), imports menus (`menu_sync`),
+deletes old data (`retention`), resumes reconnected connections, and repairs times that a wrong
+clock has set. Each task claims its work in the database, so that one of all the workers does it.
 """
 
 from __future__ import annotations

@@ -110,9 +110,7 @@ def fill_disk(outbox: Outbox, pages: int) -> None:
     outbox.close()
 
 
-def test_full_disk_refuses_orders_and_loses_none(
-    on_disk: Outbox, path: Path
-) -> None:
+def test_full_disk_refuses_orders_and_loses_none(on_disk: Outbox, path: Path) -> None:
     on_disk.prepare()
     fill_disk(on_disk, pages=20)
     taken: set[str] = set()
@@ -133,9 +131,12 @@ def test_request_is_not_sent_if_its_intent_cannot_be_written(
     on_disk: Outbox, path: Path, server: ToyServer
 ) -> None:
     on_disk.add(toy_order(), connection="cafe")
-    refuse = "CREATE TRIGGER full BEFORE INSERT ON tillpost_events BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+    refuse_events = (
+        "CREATE TRIGGER full BEFORE INSERT ON tillpost_events "
+        "BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+    )
     with processing(on_disk, server) as processor, closing(sqlite3.connect(path)) as other:
-        other.execute(refuse)
+        other.execute(refuse_events)
         assert work_off(processor) == ["ord-1"]
         assert server.seen == []
         other.execute("DROP TRIGGER full")
@@ -171,9 +172,7 @@ def impatient(path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Outbox]:
         yield outbox
 
 
-def test_locked_database_refuses_orders_and_may_be_retried(
-    impatient: Outbox, path: Path
-) -> None:
+def test_locked_database_refuses_orders_and_may_be_retried(impatient: Outbox, path: Path) -> None:
     with locked(path):
         with pytest.raises(DatabaseError) as refused:
             impatient.add(toy_order(), connection="cafe")
@@ -363,16 +362,10 @@ def claim_with(*times: float, suspended_until: float = 0.0) -> Claim:
     [
         (claim_with(), 1000.0, 1000.0),
         (claim_with(900.0, 950.0), 1000.0, 1000.0),
-        (
-            claim_with(5000.0),
-            1000.0,
-            5000.0,
-        ),  # the clock was set back, or another machine's is ahead
-        (
-            claim_with(900.0, suspended_until=1200.0),
-            1000.0,
-            1200.0,
-        ),  # what it rested for has passed, whatever the clock says
+        # The clock was set back, or another machine's is ahead.
+        (claim_with(5000.0), 1000.0, 5000.0),
+        # Its wait is over, whatever the clock says.
+        (claim_with(900.0, suspended_until=1200.0), 1000.0, 1200.0),
     ],
 )
 def test_flow_clock_never_goes_back_behind_the_journal(
@@ -383,17 +376,16 @@ def test_flow_clock_never_goes_back_behind_the_journal(
 
 
 def test_flow_clock_ignores_changes_of_the_system_clock() -> None:
-    told = iter([1000.0, 9999.0, 1.0])
-    clock = flow_clock(claim_with(), lambda: next(told))
+    times = iter([1000.0, 9999.0, 1.0])
+    clock = flow_clock(claim_with(), lambda: next(times))
     assert [round(clock()) for _ in range(3)] == [1000] * 3
 
 
-# ---------------------------------------------------------------------- a store that can't be
-# opened or written
+# ---------------------------------------------------------------------- an unusable database
 
 
 @contextmanager
-def anybody() -> Generator[None]:
+def ordinary_user() -> Generator[None]:
     """Run as an ordinary user: root may write everywhere."""
     if os.geteuid() != 0:
         yield
@@ -417,7 +409,7 @@ def read_only() -> Generator[Path]:
 
 def test_new_database_in_read_only_directory_is_refused(read_only: Path) -> None:
     with (
-        anybody(),
+        ordinary_user(),
         Outbox(f"sqlite:///{read_only}/orders.db") as outbox,
         pytest.raises(DatabaseError) as refused,
     ):
@@ -435,7 +427,11 @@ def test_database_that_became_read_only_keeps_its_orders(
         outbox.add(toy_order(), connection="cafe")
     file.chmod(0o444)
     read_only.chmod(0o555)
-    with anybody(), Outbox(f"sqlite:///{file}") as outbox, pytest.raises(DatabaseError) as refused:
+    with (
+        ordinary_user(),
+        Outbox(f"sqlite:///{file}") as outbox,
+        pytest.raises(DatabaseError) as refused,
+    ):
         outbox.add(toy_order("ord-2"), connection="cafe")
     assert "readonly" in str(refused.value) or "unable to open" in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -447,19 +443,17 @@ def test_database_that_became_read_only_keeps_its_orders(
 
 
 @pytest.mark.parametrize(
-    ("where", "said"),
+    ("where", "message"),
     [
         ("missing/orders.db", "unable to open database file"),
         ("file/orders.db", "unable to open database file"),
     ],
 )
-def test_impossible_path_is_refused_in_one_line(
-    where: str, said: str, tmp_path: Path
-) -> None:
+def test_impossible_path_is_refused_in_one_line(where: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with Outbox(f"sqlite:///{tmp_path / where}") as outbox, pytest.raises(DatabaseError) as refused:
         outbox.orders()
-    assert str(refused.value) == f"the database failed: {said}"
+    assert str(refused.value) == f"the database failed: {message}"
 
 
 def test_file_that_is_no_database_is_refused_and_unchanged(path: Path) -> None:

@@ -78,9 +78,7 @@ def test_rejection_is_found_by_polling(
     )
 
 
-def test_poll_interval_grows_until_polling_ends(
-    outbox: Outbox, square: Square
-) -> None:
+def test_poll_interval_grows_until_polling_ends(outbox: Outbox, square: Square) -> None:
     clock = Clock()
     square.bring(outbox)
     before = fetches(square)
@@ -128,9 +126,7 @@ def test_one_order_of_each_connection_is_polled_in_a_run(outbox: Outbox, square:
             assert fetches(square) == before + polls
 
 
-def test_failing_platform_is_polled_again_after_a_minute(
-    outbox: Outbox, store: Store
-) -> None:
+def test_failing_platform_is_polled_again_after_a_minute(outbox: Outbox, store: Store) -> None:
     clock = Clock()
     for number in range(3):
         store.bring(outbox, f"ord-{number}")
@@ -151,9 +147,7 @@ def test_failing_platform_is_polled_again_after_a_minute(
         assert not db.scalar(sa.select(t.connections.c.opened_at))
 
 
-def test_rate_limit_of_a_poll_holds_the_orders_back(
-    outbox: Outbox, square: Square
-) -> None:
+def test_rate_limit_of_a_poll_holds_the_orders_back(outbox: Outbox, square: Square) -> None:
     clock = Clock()
     square.bring(outbox)
     limited = Fault(kind=FaultKind.RATE_LIMITED, retry_after=120)
@@ -196,9 +190,7 @@ def test_order_taken_over_is_not_polled(outbox: Outbox, store: Store) -> None:
     assert (column(outbox, "poll_at"), column(outbox, "expected_at")) == (None, None)
 
 
-def test_worker_until_idle_does_not_wait_for_polls(
-    outbox: Outbox, square: Square
-) -> None:
+def test_worker_until_idle_does_not_wait_for_polls(outbox: Outbox, square: Square) -> None:
     square.bring(outbox)
     begun = time.monotonic()
     with square.processing(outbox) as processor:
@@ -254,9 +246,7 @@ def test_unconfirmed_order_of_paused_connection_is_reported(outbox: Outbox, squa
     assert heard.names == ["order_unseen"]
 
 
-def test_scheduled_order_must_be_confirmed_before_it_is_due(
-    outbox: Outbox, square: Square
-) -> None:
+def test_scheduled_order_must_be_confirmed_before_it_is_due(outbox: Outbox, square: Square) -> None:
     clock = Clock()
     heard = Heard()
     due = datetime.now(UTC) + timedelta(hours=3)
@@ -288,9 +278,7 @@ def fail_order(outbox: Outbox, square: Square) -> None:
     assert stored(outbox).state is OrderState.ERROR
 
 
-def test_problem_is_escalated_after_five_and_ten_minutes(
-    outbox: Outbox, square: Square
-) -> None:
+def test_problem_is_escalated_after_five_and_ten_minutes(outbox: Outbox, square: Square) -> None:
     clock = Clock()
     heard = Heard()
     fail_order(outbox, square)
@@ -304,9 +292,7 @@ def test_problem_is_escalated_after_five_and_ten_minutes(
     assert column(outbox, "escalations") == 2
 
 
-def test_problem_that_somebody_acts_on_is_not_escalated(
-    outbox: Outbox, square: Square
-) -> None:
+def test_problem_that_somebody_acts_on_is_not_escalated(outbox: Outbox, square: Square) -> None:
     clock = Clock()
     heard = Heard()
     fail_order(outbox, square)
@@ -316,9 +302,7 @@ def test_problem_that_somebody_acts_on_is_not_escalated(
     assert heard.names == []
 
 
-def test_reconnection_ends_the_problem_of_waiting_orders(
-    outbox: Outbox, square: Square
-) -> None:
+def test_reconnection_ends_the_problem_of_waiting_orders(outbox: Outbox, square: Square) -> None:
     clock = Clock()
     heard = Heard()
     square.simulator.revoke_authorisation()
@@ -335,9 +319,7 @@ def test_reconnection_ends_the_problem_of_waiting_orders(
     assert column(outbox, "escalate_at") is None
 
 
-def test_rejection_that_nobody_acts_on_is_escalated(
-    outbox: Outbox, store: Store
-) -> None:
+def test_rejection_that_nobody_acts_on_is_escalated(outbox: Outbox, store: Store) -> None:
     clock = Clock()
     heard = Heard()
     pos_id = store.bring(outbox)
@@ -365,9 +347,7 @@ def test_one_of_two_workers_escalates(outbox: Outbox, square: Square) -> None:
 # ---------------------------------------------------------------------- menus
 
 
-def test_changed_menu_is_imported_once(
-    outbox: Outbox, square: Square
-) -> None:
+def test_changed_menu_is_imported_once(outbox: Outbox, square: Square) -> None:
     clock = Clock()
     heard = Heard()
     receiver = square.receiver(outbox)

@@ -91,9 +91,7 @@ def test_stored_event_is_read_back_unchanged(event: Event) -> None:
     assert event_of(kind, body) == event
 
 
-def test_journal_of_a_healed_order_holds_its_exchanges(
-    outbox: Outbox, server: ToyServer
-) -> None:
+def test_journal_of_a_healed_order_holds_its_exchanges(outbox: Outbox, server: ToyServer) -> None:
     server.items[0].sku = "S1"
     server.items[0].id = "i2"
     outbox.add(toy_order(), connection="cafe")
@@ -253,7 +251,7 @@ def test_database_of_newer_version_is_refused_and_unchanged(
     before = open_outbox()
     before.add(toy_order(), connection="cafe")
     set_version(before, "9999")
-    said = (
+    message = (
         f"the store is of a newer version (9999) than this Tillpost knows ({HEAD}): update Tillpost"
     )
     uses: list[Callable[[Outbox], object]] = [
@@ -266,7 +264,7 @@ def test_database_of_newer_version_is_refused_and_unchanged(
     for use in uses:
         with pytest.raises(DatabaseError) as refused:
             use(open_outbox())
-        assert str(refused.value) == said
+        assert str(refused.value) == message
     newer = open_outbox()
     with pytest.raises(DatabaseError, match="newer version"), newer.database.writing() as db:
         migrate(db, newer.engine)
@@ -301,7 +299,7 @@ def test_tables_coexist_with_an_embedders_own_migrations(outbox: Outbox) -> None
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "message"),
     [
         ("mysql://x", "the store is SQLite or PostgreSQL, not mysql"),
         (
@@ -311,7 +309,7 @@ def test_tables_coexist_with_an_embedders_own_migrations(outbox: Outbox) -> None
         ("sqlite://", "a store in memory loses its orders: name a file, as in sqlite:///orders.db"),
     ],
 )
-def test_invalid_database_url_is_refused_in_one_line(url: str, said: str) -> None:
+def test_invalid_database_url_is_refused_in_one_line(url: str, message: str) -> None:
     with pytest.raises(DatabaseError) as refused:
         Outbox(url)
-    assert str(refused.value) == said
+    assert str(refused.value) == message

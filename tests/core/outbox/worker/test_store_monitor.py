@@ -272,9 +272,7 @@ def test_answered_check_ends_an_outage_if_no_order_is_due(
     assert reported(heard) == [(True, Reason.OPEN)]
 
 
-def test_answered_check_leaves_an_outage_to_a_due_order(
-    outbox: Outbox, server: ToyServer
-) -> None:
+def test_answered_check_leaves_an_outage_to_a_due_order(outbox: Outbox, server: ToyServer) -> None:
     heard = Heard()
     outbox.add(toy_order(), connection="cafe")
     set_row(
@@ -350,9 +348,7 @@ def test_failing_platform_is_checked_again_sooner(outbox: Outbox, server: ToySer
         assert row_of(outbox).check_at == pytest.approx(time.time() + RECHECK, abs=5)
 
 
-def test_refusal_by_closed_store_triggers_one_check(
-    outbox: Outbox, server: ToyServer
-) -> None:
+def test_refusal_by_closed_store_triggers_one_check(outbox: Outbox, server: ToyServer) -> None:
     server.on("POST /orders", refuse("CLOSED"), refuse("CLOSED"))
     set_row(outbox, check_at=time.time() + 60)
     with processing(outbox, server) as processor:
@@ -365,9 +361,7 @@ def test_refusal_by_closed_store_triggers_one_check(
         assert due(processor) == []
 
 
-def test_platform_that_asked_to_wait_is_not_checked(
-    outbox: Outbox, server: ToyServer
-) -> None:
+def test_platform_that_asked_to_wait_is_not_checked(outbox: Outbox, server: ToyServer) -> None:
     clock = Clock()
     set_row(outbox, check_at=1.0, not_before=time.time() + 50)
     with processing(outbox, server, clock=clock) as processor:
@@ -376,15 +370,15 @@ def test_platform_that_asked_to_wait_is_not_checked(
         assert due(processor) == ["cafe"]
 
 
-def test_check_put_off_by_wrong_clock_is_made(
-    outbox: Outbox, server: ToyServer
-) -> None:
+def test_check_put_off_by_wrong_clock_is_made(outbox: Outbox, server: ToyServer) -> None:
     set_row(outbox, check_at=time.time() + 1e6)
     with processing(outbox, server) as processor:
         assert due(processor) == ["cafe"]
 
 
-def test_connection_that_cannot_be_opened_takes_no_orders(outbox: Outbox, server: ToyServer) -> None:
+def test_connection_that_cannot_be_opened_takes_no_orders(
+    outbox: Outbox, server: ToyServer
+) -> None:
     heard = Heard()
     with processing(outbox, server, heard=heard) as processor:
         check(processor, "nowhere")
