@@ -100,6 +100,14 @@ class KeylessRegister(WithRegister, Keyless):
     webhooks_proved = False
 
 
+has_orders = precondition(lambda self: self.orders)
+has_orders_on_register = precondition(lambda self: self.on_the_register())
+has_webhooks = precondition(lambda self: self.webhooks)
+
+MAYBE_DIES = st.none() | st.integers(0, 6)
+"""After how many steps a process dies; None if it doesn't."""
+
+
 class PeopleMachine(Machine):
     """A site where people act on orders, and a register with staff."""
 
@@ -135,31 +143,32 @@ class PeopleMachine(Machine):
         return None
 
     def an_id(self, data: st.DataObject) -> str:
-        return data.draw(st.sampled_from(sorted(self.orders)), label="order")
+        order_ids = sorted(self.orders)
+        return data.draw(st.sampled_from(order_ids), label="order")
 
     # ------------------------------------------------------------------ acts of people
 
-    @precondition(lambda self: self.orders)
+    @has_orders
     @rule(data=st.data())
     def accept(self, data: st.DataObject) -> None:
         order_id = self.an_id(data)
         self.act(lambda: self.operations.accept(order_id), order_id)
 
-    @precondition(lambda self: self.orders)
+    @has_orders
     @rule(data=st.data(), to=st.sampled_from([None, *Progress]))
     def advance(self, data: st.DataObject, to: Progress | None) -> None:
         order_id = self.an_id(data)
         self.act(lambda: self.operations.advance(order_id, to), order_id)
 
-    @precondition(lambda self: self.orders)
+    @has_orders
     @rule(data=st.data(), times=st.integers(1, 2))
     def resubmit(self, data: st.DataObject, times: int) -> None:
         order_id = self.an_id(data)
         for _ in range(times):
             self.act(lambda: self.operations.resubmit(order_id), order_id)
 
-    @precondition(lambda self: self.orders)
-    @rule(data=st.data(), even_in_doubt=st.booleans(), steps=st.none() | st.integers(0, 6))
+    @has_orders
+    @rule(data=st.data(), even_in_doubt=st.booleans(), steps=MAYBE_DIES)
     def manual(self, data: st.DataObject, even_in_doubt: bool, steps: int | None) -> None:
         order_id = self.an_id(data)
         self.withdrawing.add(order_id)
@@ -170,8 +179,8 @@ class PeopleMachine(Machine):
             assert "PAID" in taken.docket
             assert ("MAY STILL APPEAR" in taken.docket) is taken.copy_may_appear
 
-    @precondition(lambda self: self.orders)
-    @rule(data=st.data(), steps=st.none() | st.integers(0, 6))
+    @has_orders
+    @rule(data=st.data(), steps=MAYBE_DIES)
     def cancel(self, data: st.DataObject, steps: int | None) -> None:
         order_id = self.an_id(data)
         self.withdrawing.add(order_id)
@@ -186,18 +195,22 @@ class PeopleMachine(Machine):
         visible = [order for order in orders if order["paid"] or not platform.needs_payment]
         return [order for order in visible if order["state"] in STEPS]
 
-    @precondition(lambda self: self.on_the_register())
+    def an_order_on_the_register(self, data: st.DataObject) -> dict[str, Any]:
+        orders = self.on_the_register()
+        return data.draw(st.sampled_from(orders), label="made")
+
+    @has_orders_on_register
     @rule(data=st.data())
     def staff_advance(self, data: st.DataObject) -> None:
-        made = data.draw(st.sampled_from(self.on_the_register()), label="made")
+        made = self.an_order_on_the_register(data)
         next_step = STEPS.index(made["state"]) + 1
         made["state"] = STEPS[min(next_step, len(STEPS) - 1)]
         self.queue_webhook(made)
 
-    @precondition(lambda self: self.on_the_register())
+    @has_orders_on_register
     @rule(data=st.data())
     def staff_reject(self, data: st.DataObject) -> None:
-        made = data.draw(st.sampled_from(self.on_the_register()), label="made")
+        made = self.an_order_on_the_register(data)
         if made["state"] != "DONE":
             made["state"] = "REFUSED"
             self.queue_webhook(made)
@@ -209,7 +222,7 @@ class PeopleMachine(Machine):
         event = {"event": f"e{len(self.webhooks)}", "order": made}
         self.webhooks.append(json.dumps(event).encode())
 
-    @precondition(lambda self: self.webhooks)
+    @has_webhooks
     @rule(data=st.data(), steps=st.none() | st.integers(0, 4))
     def deliver_webhook(self, data: st.DataObject, steps: int | None) -> None:
         """Deliver a webhook late, again, or in another order."""
@@ -250,9 +263,7 @@ class PeopleMachine(Machine):
         """Check that the order's state fits what the platform has."""
         match stored.state:
             case OrderState.RECEIVED | OrderState.ACCEPTED if not made:
-                assert order.id in self.withdrawing, (
-                    "a person withdrew it, and the answer was lost"
-                )
+                assert order.id in self.withdrawing, "a person withdrew it, and the answer was lost"
             case OrderState.RECEIVED | OrderState.ACCEPTED | OrderState.REJECTED:
                 (there,) = made
                 # One with a wrong total may have been rejected.
@@ -289,7 +300,9 @@ class PeopleMachine(Machine):
         """Check that neither progress nor state go back, except by an act of a person."""
         if before is None or now.id in self.acted:
             return
-        assert PROGRESS_ORDER.index(now.progress) >= PROGRESS_ORDER.index(before.progress), (before, now)
+        progress = PROGRESS_ORDER.index(now.progress)
+        progress_before = PROGRESS_ORDER.index(before.progress)
+        assert progress >= progress_before, (before, now)
         arrived = {
             OrderState.RECEIVED: 1,
             OrderState.ACCEPTED: 2,
@@ -297,7 +310,9 @@ class PeopleMachine(Machine):
             OrderState.CANCELLED: 3,
         }
         over = {OrderState.MANUAL, OrderState.CANCELLED, OrderState.REJECTED}
-        assert arrived.get(now.state, 0) >= arrived.get(before.state, 0), (before, now)
+        rank = arrived.get(now.state, 0)
+        rank_before = arrived.get(before.state, 0)
+        assert rank >= rank_before, (before, now)
         assert before.state not in over or now.state is before.state
 
     def end_well(self) -> None:

@@ -33,19 +33,21 @@ def process_due(store: Store, outbox: Outbox, heard: Heard | None = None) -> int
 # ---------------------------------------------------------------------- late refusals
 
 
-def test_late_menu_error_imports_menu_and_submits_again(
-    outbox: Outbox, generic: Generic
-) -> None:
+def test_late_menu_error_imports_menu_and_submits_again(outbox: Outbox, generic: Generic) -> None:
     heard = Heard()
     pos_id = generic.bring(outbox)
     generic.simulator.recreate_variation("5312")
     del generic.simulator.world.orders[pos_id]
-    (event,) = generic.receiver(outbox, heard).receive(
-        "cafe", *generic.refused(pos_id, "MenuError")
-    )
+    receiver = generic.receiver(outbox, heard)
+    refusal = generic.refused(pos_id, "MenuError")
+    (event,) = receiver.receive("cafe", *refusal)
     assert isinstance(event, OrderRefused)
     order = stored(outbox)
-    assert (order.state, order.waits_for, order.pos_order) == (OrderState.DUE, WaitsFor.NOTHING, None)
+    assert (order.state, order.waits_for, order.pos_order) == (
+        OrderState.DUE,
+        WaitsFor.NOTHING,
+        None,
+    )
     assert heard.names == ["menu_error", "order_status_changed"]
     process_due(generic, outbox, heard)
     order = stored(outbox)
@@ -91,7 +93,8 @@ def test_refused_order_that_platform_still_has_is_not_sent_again(
 ) -> None:
     heard = Heard()
     pos_id = generic.bring(outbox)
-    generic.receiver(outbox, heard).receive("cafe", *generic.refused(pos_id, kind))
+    refusal = generic.refused(pos_id, kind)
+    generic.receiver(outbox, heard).receive("cafe", *refusal)
     order = stored(outbox)
     assert order.state is OrderState.ERROR
     assert order.error
@@ -104,9 +107,7 @@ def test_refused_order_that_platform_still_has_is_not_sent_again(
 @pytest.mark.parametrize(
     "kind", ["TaxError", "OutageError", "OrderError", "StoreClosedError", "Strange"]
 )
-def test_other_late_refusal_ends_in_error(
-    kind: str, outbox: Outbox, generic: Generic
-) -> None:
+def test_other_late_refusal_ends_in_error(kind: str, outbox: Outbox, generic: Generic) -> None:
     heard = Heard()
     pos_id = generic.bring(outbox)
     del generic.simulator.world.orders[pos_id]
@@ -183,9 +184,7 @@ def test_order_given_up_in_doubt_is_received_when_it_appears(outbox: Outbox) -> 
     store.close()
 
 
-def test_arrival_does_not_reset_progress_set_by_a_person(
-    outbox: Outbox, square: Square
-) -> None:
+def test_arrival_does_not_reset_progress_set_by_a_person(outbox: Outbox, square: Square) -> None:
     square.simulator.remove_variation("5312")
     outbox.add(square.order("ord-1"), connection="cafe")
     operations = OrderOperations(outbox, "mia")

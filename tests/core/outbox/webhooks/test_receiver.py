@@ -42,9 +42,7 @@ from tillpost.outbox.webhooks.received_events import RETENTION, delete_old_event
 # ---------------------------------------------------------------------- acts of staff
 
 
-def test_acceptance_by_staff_confirms_the_order(
-    outbox: Outbox, store: Store
-) -> None:
+def test_acceptance_by_staff_confirms_the_order(outbox: Outbox, store: Store) -> None:
     heard = Heard()
     pos_id = store.bring(outbox)
     assert column(outbox, "confirmed_at") is None
@@ -63,9 +61,7 @@ def test_acceptance_by_staff_confirms_the_order(
     receiver.close()
 
 
-def test_rejection_by_staff_is_reported_with_a_refund_due(
-    outbox: Outbox, store: Store
-) -> None:
+def test_rejection_by_staff_is_reported_with_a_refund_due(outbox: Outbox, store: Store) -> None:
     heard = Heard()
     pos_id = store.bring(outbox)
     store.simulator.staff_reject("ord-1")
@@ -83,9 +79,7 @@ def test_rejection_by_staff_is_reported_with_a_refund_due(
     receiver.close()
 
 
-def test_cancellation_at_the_register_is_reported(
-    outbox: Outbox, store: Store
-) -> None:
+def test_cancellation_at_the_register_is_reported(outbox: Outbox, store: Store) -> None:
     heard = Heard()
     pos_id = store.bring(outbox)
     if isinstance(store, Kounta):
@@ -119,9 +113,7 @@ def test_late_webhook_does_not_undo_a_later_state(outbox: Outbox, store: Store) 
 # ---------------------------------------------------------------------- invalid webhooks
 
 
-def test_invalid_webhook_is_refused_and_changes_nothing(
-    outbox: Outbox, store: Store
-) -> None:
+def test_invalid_webhook_is_refused_and_changes_nothing(outbox: Outbox, store: Store) -> None:
     pos_id = store.bring(outbox)
     store.simulator.staff_accept("ord-1")
     headers, body, url = store.told(pos_id)
@@ -186,9 +178,7 @@ def test_repeated_webhook_takes_effect_once(outbox: Outbox, store: Store) -> Non
     assert heard.names == ["order_status_changed"]
 
 
-def test_concurrent_repetitions_take_effect_once(
-    open_outbox: Opening, store: Store
-) -> None:
+def test_concurrent_repetitions_take_effect_once(open_outbox: Opening, store: Store) -> None:
     first = open_outbox()
     second = open_outbox()
     heard = Heard()
@@ -214,9 +204,7 @@ def test_concurrent_repetitions_take_effect_once(
         receiver.close()
 
 
-def test_webhook_changes_no_order_of_another_connection(
-    outbox: Outbox, store: Store
-) -> None:
+def test_webhook_changes_no_order_of_another_connection(outbox: Outbox, store: Store) -> None:
     pos_id = store.bring(outbox)
     store.simulator.staff_accept("ord-1")
     known = {"cafe": store.connected(), "other": store.connected()}
@@ -246,9 +234,7 @@ def test_unknown_connection_raises_config_error(outbox: Outbox, square: Square) 
 # ---------------------------------------------------------------------- postponed webhooks
 
 
-def test_webhook_during_outage_takes_effect_when_repeated(
-    outbox: Outbox, store: Store
-) -> None:
+def test_webhook_during_outage_takes_effect_when_repeated(outbox: Outbox, store: Store) -> None:
     pos_id = store.bring(outbox)
     store.simulator.staff_accept("ord-1")
     webhook = store.told(pos_id)
@@ -283,9 +269,7 @@ def test_event_is_recorded_together_with_its_effect(
     assert stored(outbox).state is OrderState.ACCEPTED
 
 
-def test_claimed_order_is_polled_right_after_its_release(
-    outbox: Outbox, store: Store
-) -> None:
+def test_claimed_order_is_polled_right_after_its_release(outbox: Outbox, store: Store) -> None:
     pos_id = store.bring(outbox)
     store.simulator.staff_accept("ord-1")
     with store.processing(outbox) as processor:
@@ -299,9 +283,7 @@ def test_claimed_order_is_polled_right_after_its_release(
     assert poll_at <= time.time()
 
 
-def test_late_refusal_of_claimed_order_must_be_repeated(
-    outbox: Outbox, generic: Generic
-) -> None:
+def test_late_refusal_of_claimed_order_must_be_repeated(outbox: Outbox, generic: Generic) -> None:
     pos_id = generic.bring(outbox)
     del generic.simulator.world.orders[pos_id]
     webhook = generic.refused(pos_id, "TaxError")

@@ -17,9 +17,7 @@ from tillpost.outbox.connections.encryption import new_key
 from tillpost.outbox.webhooks.effects import LEAST_BETWEEN_IMPORTS, MENU_SETTLES_IN
 
 
-def test_burst_of_menu_changes_schedules_one_import(
-    outbox: Outbox, square: Square
-) -> None:
+def test_burst_of_menu_changes_schedules_one_import(outbox: Outbox, square: Square) -> None:
     clock = Clock()
     square.bring(outbox)
     receiver = square.receiver(outbox, clock=clock)
@@ -39,12 +37,12 @@ def test_import_after_recent_import_is_scheduled_a_minute_later(
     with square.processing(outbox) as processor:
         processor.import_now("cafe")
     square.receiver(outbox).receive("cafe", *square.event("catalog.version.updated"))
-    assert of_place(outbox, "import_at") == pytest.approx(time.time() + LEAST_BETWEEN_IMPORTS, abs=5)
+    assert of_place(outbox, "import_at") == pytest.approx(
+        time.time() + LEAST_BETWEEN_IMPORTS, abs=5
+    )
 
 
-def test_revocation_pauses_connection_and_is_reported_once(
-    outbox: Outbox, square: Square
-) -> None:
+def test_revocation_pauses_connection_and_is_reported_once(outbox: Outbox, square: Square) -> None:
     heard = Heard()
     receiver = square.receiver(outbox, heard)
     for number in range(2):
