@@ -104,7 +104,7 @@ def test_acts_of_people_are_the_first_evidence(shop_outbox: Outbox, shop: Shop) 
 
 
 @pytest.mark.usefixtures("received")
-def test_connection_that_cannot_be_opened_is_part_of_the_evidence(shop_outbox: Outbox) -> None:
+def test_connection_that_cannot_be_opened_is_in_the_evidence(shop_outbox: Outbox) -> None:
     facts = gather_facts(shop_outbox, "ord-1", connections=from_mapping({}))
     diagnosis = diagnose(facts)
     assert diagnosis.hop is Hop.REGISTER
