@@ -1,0 +1,66 @@
+"""The journal of one order while a flow works on it: the one owner of what is known of the order.
+
+`OrderJournal` folds each event as it is recorded, so that all parts of a flow share one history.
+`TicketJournal` is the part of it that is about the order's attention ticket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tillpost.submission.commands import Record
+from tillpost.submission.history import NO_TICKET, History, fold
+from tillpost.submission.journal import Event, OfTicket, OrderEvent
+
+__all__ = ["OrderJournal", "TicketJournal"]
+
+
+class OrderJournal:
+    """The history of one order, shared by everything that works on the order."""
+
+    __slots__ = ("_history",)
+
+    def __init__(self, history: History | None = None) -> None:
+        self._history = history or History()
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> OrderJournal:
+        """Return the journal of an order with these events, oldest first."""
+        return cls(fold(events))
+
+    @property
+    def history(self) -> History:
+        """What is known of the order now."""
+        return self._history
+
+    def record(self, event: OrderEvent) -> Record:
+        """Fold an event into the history; return the command that persists it."""
+        return self.append(event)
+
+    def append(self, event: Event) -> Record:
+        """Fold an event of the order or of its ticket; return the command that persists it."""
+        self._history = fold((event,), self._history)
+        return Record(event)
+
+
+class TicketJournal(OrderJournal):
+    """The history of an order's attention ticket, which is part of the order's own."""
+
+    __slots__ = ("_order",)
+
+    def __init__(self, order: OrderJournal) -> None:
+        self._order = order
+
+    @property
+    def history(self) -> History:
+        """What is known of the ticket now."""
+        return self._order.history.ticket or NO_TICKET
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the order never had a ticket."""
+        return self._order.history.ticket is None
+
+    def record(self, event: OrderEvent) -> Record:
+        """Fold an event of the ticket into the order's history; return the command that persists it."""
+        return self._order.append(OfTicket(event))
