@@ -16,9 +16,10 @@ from tillpost.errors import ErrorRecord, PosError, RegisterOfflineError, StoreCl
 from tillpost.models.outage import Whose
 from tillpost.outbox.circuit_breaker import Circuit, Reach, is_unreached, whose_fault
 from tillpost.outbox.db import schema as t
+from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.delivery.open_connections import OpenConnection
 from tillpost.outbox.event_log import HookCall
-from tillpost.outbox.orders.claims import Store
+
 from tillpost.outbox.orders.models import WaitsFor
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER, OutboxSettings
 
@@ -30,7 +31,7 @@ REACHED_EVERY = 10.0
 _ABOUT_OPENING = (StoreClosedError.__name__, RegisterOfflineError.__name__)
 _CONNECTION = t.connections.c
 _HEALTH = select(
-    _CONNECTION.failures, _CONNECTION.opened_at, _CONNECTION.ramp, _CONNECTION.reached_at
+    _CONNECTION.failures, _CONNECTION.opened_at, _CONNECTION.recovery_limit, _CONNECTION.reached_at
 ).where(_CONNECTION.name == bindparam("of"))
 
 
@@ -63,14 +64,14 @@ class ConnectionUpdate:
 
     def __init__(
         self,
-        store: Store,
+        rows: ConnectionRows,
         db: Connection,
         opened: OpenConnection,
         settings: OutboxSettings,
         now: float,
     ) -> None:
         """Take the open transaction, the connection, and the time in epoch seconds."""
-        self._store = store
+        self._rows = rows
         self._db = db
         self._opened = opened
         self._name = opened.connection.name
@@ -97,14 +98,14 @@ class ConnectionUpdate:
 
         Nothing is announced if it was paused, or reconnected meanwhile.
         """
-        row = self._store.place(self._db, self._name)
+        row = self._rows.lock(self._db, self._name)
         if row["paused"] or self._was_reconnected():
             return ()
         self._set(
             {
                 "paused": WaitsFor.AUTHORISATION.value,
                 "paused_at": self._now,
-                "paused_with": self._opened.fingerprint(),
+                "refused_credentials": self._opened.fingerprint(),
                 "platform": self._opened.platform,
             }
         )
@@ -112,7 +113,7 @@ class ConnectionUpdate:
 
     def _record_failure(self, outage: ErrorRecord) -> Sequence[HookCall]:
         """Count a failure of the platform; announce the outage that begins with it."""
-        before = Circuit.of(self._store.place(self._db, self._name))
+        before = Circuit.of(self._rows.lock(self._db, self._name))
         after = before.failed(
             outage, self._now, self._settings.outage_after, self._settings.first_wait
         )
@@ -120,19 +121,19 @@ class ConnectionUpdate:
         values = {
             **after.values(),
             "platform": self._opened.platform,
-            "unreached_at" if unreached else "reached_at": self._now,
+            "unreachable_at" if unreached else "reached_at": self._now,
         }
         hook_calls: list[HookCall] = []
         if before.opened_at is None and after.opened_at is not None:
             whose = self._whose_fault(after, unreached=unreached)
-            values["whose"] = whose.value
+            values["outage_cause"] = whose.value
             hook_calls.append(("outage_began", {"outage": after.outage(whose)}))
         self._set(values)
         return hook_calls
 
     def _record_answer(self) -> Sequence[HookCall]:
         """Note that the platform answers; announce the outage that ends with it."""
-        row = self._store.place(self._db, self._name)
+        row = self._rows.lock(self._db, self._name)
         before = Circuit.of(row)
         values = {
             **before.passed().values(),
@@ -142,7 +143,7 @@ class ConnectionUpdate:
         self._set(values)
         if before.opened_at is None:
             return ()
-        outage = before.outage(Whose(row["whose"] or Whose.UNKNOWN), self._now)
+        outage = before.outage(Whose(row["outage_cause"] or Whose.UNKNOWN), self._now)
         return (("outage_ended", {"outage": outage}),)
 
     def _whose_fault(self, circuit: Circuit, *, unreached: bool) -> Whose:
@@ -150,10 +151,10 @@ class ConnectionUpdate:
         reached_at, unreached_at = (0.0, self._now) if unreached else (self._now, 0.0)
         here = Reach(self._opened.platform, reached_at, unreached_at)
         others = select(
-            _CONNECTION.platform, _CONNECTION.reached_at, _CONNECTION.unreached_at
+            _CONNECTION.platform, _CONNECTION.reached_at, _CONNECTION.unreachable_at
         ).where(_CONNECTION.name != self._name)
         rows = self._db.execute(others)
-        reaches = [Reach(row.platform, row.reached_at, row.unreached_at) for row in rows]
+        reaches = [Reach(row.platform, row.reached_at, row.unreachable_at) for row in rows]
         return whose_fault(here, circuit.evidence[0].at, reaches)
 
     def _was_reconnected(self) -> bool:
@@ -164,7 +165,7 @@ class ConnectionUpdate:
         version = self._opened.credentials_version
         if version is None:
             return False
-        return self._store.credentials_version(self._db, self._name) > version
+        return self._rows.credentials_version(self._db, self._name) > version
 
     def _is_known_to_be_closed(self) -> bool:
         wanted = select(_CONNECTION.takes_orders).where(_CONNECTION.name == self._name)
@@ -173,10 +174,10 @@ class ConnectionUpdate:
     def _is_known_to_answer(self) -> bool:
         """Whether the row needs no update when the platform answers, as is nearly always so."""
         row = self._db.execute(_HEALTH, {"of": self._name}).one_or_none()
-        if row is None or row.failures or row.opened_at is not None or row.ramp:
+        if row is None or row.failures or row.opened_at is not None or row.recovery_limit:
             return False
         noted_at: float = row.reached_at
         return noted_at > self._now - REACHED_EVERY
 
     def _set(self, values: dict[str, object]) -> None:
-        self._store.set_place(self._db, self._name, values)
+        self._rows.update(self._db, self._name, values)

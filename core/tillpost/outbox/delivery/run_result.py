@@ -38,8 +38,8 @@ class RunResult:
         state: The order's state.
         waits_for: What it waits for.
         due_in: In how many seconds it is due again; None when nothing is due automatically.
-        resume_at: The same as a time on the flow's own clock.
-        restart: Whether the next run requests the submission anew.
+        suspended_until: The same as a time on the flow's own clock.
+        new_request: Whether the next run requests the submission anew.
         error: The error that stands.
         pos_order: The order at the platform.
         ticket: The attention ticket at the platform.
@@ -51,8 +51,8 @@ class RunResult:
     state: OrderState
     waits_for: WaitsFor = WaitsFor.NOTHING
     due_in: float | None = None
-    resume_at: float = 0.0
-    restart: bool = False
+    suspended_until: float = 0.0
+    new_request: bool = False
     error: ErrorRecord | None = None
     pos_order: PosOrder | None = None
     ticket: PosOrder | None = None
@@ -80,7 +80,7 @@ def suspended_result(
         OrderState.DUE,
         waits_for,
         due_in=seconds,
-        resume_at=now + seconds,
+        suspended_until=now + seconds,
         error=failure.error if failure else None,
     )
 
@@ -90,13 +90,13 @@ def failed_result(order: Order, error: PosError, now: float) -> RunResult:
     record = error.record()
     if isinstance(error, PermissionsError):
         return RunResult(
-            OrderState.DUE, WaitsFor.AUTHORISATION, due_in=0.0, restart=True, error=record
+            OrderState.DUE, WaitsFor.AUTHORISATION, due_in=0.0, new_request=True, error=record
         )
     if isinstance(error, StoreClosedError) and error.outcome is Outcome.NOT_CREATED:
         seconds_left = order.due_at.timestamp() - now if order.due_at else 0.0
         if seconds_left > 0:
             wait = min(CLOSED_RETRY, seconds_left)
             return RunResult(
-                OrderState.DUE, WaitsFor.OPENING, due_in=wait, restart=True, error=record
+                OrderState.DUE, WaitsFor.OPENING, due_in=wait, new_request=True, error=record
             )
     return RunResult(OrderState.ERROR, error=record, pos_order=error.pos_order)

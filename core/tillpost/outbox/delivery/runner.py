@@ -29,7 +29,7 @@ from tillpost.outbox.delivery.run_result import (
 from tillpost.outbox.event_log import HookCall
 from tillpost.outbox.exceptions import MenuImportRunning
 from tillpost.outbox.menus.shared import Menus
-from tillpost.outbox.orders.claims import SET_ASIDE_AFTER, Claim, Store
+from tillpost.outbox.orders.claims import SET_ASIDE_AFTER, Claim, OrderClaims
 from tillpost.outbox.orders.heartbeat import Heartbeat
 from tillpost.outbox.orders.models import WaitsFor, state_of
 from tillpost.submission.attention_ticket import AttentionTicket
@@ -73,7 +73,7 @@ class OrderRunner:
         opened: OpenConnection,
         claim: Claim,
         *,
-        claims: Store,
+        claims: OrderClaims,
         heartbeat: Heartbeat,
         menus: Menus,
         clock: Callable[[], float],
@@ -126,7 +126,7 @@ class OrderRunner:
     def _submit(self, submission: Submission) -> RunResult:
         claim = self._claim
         flow = submission.flow(
-            is_new=claim.is_new, resumed=not claim.to_ask, asked_at=claim.begin_at
+            is_new=claim.is_new, resumed=not claim.new_request, asked_at=claim.eligible_at
         )
         try:
             if claim.crash_count >= SET_ASIDE_AFTER:
@@ -161,7 +161,7 @@ class OrderRunner:
         """Return the order's policy: it is tried at least until it is due."""
         policy = self._opened.connection.policy
         due_at = self._claim.order.due_at
-        seconds_to_due = due_at.timestamp() - self._claim.begin_at if due_at else 0.0
+        seconds_to_due = due_at.timestamp() - self._claim.eligible_at if due_at else 0.0
         retry_seconds = max(policy.retry_seconds, seconds_to_due)
         return policy.model_copy(update={"retry_seconds": retry_seconds})
 
@@ -218,7 +218,7 @@ class OrderRunner:
     def _write(self) -> None:
         """Write the events kept so far. Raises `LeaseLostError` if the claim is lost."""
         if self._unwritten:
-            with self._claims.keeping(self._claim, self._unwritten, self._clock(), to_ask=False):
+            with self._claims.recording(self._claim, self._unwritten, self._clock(), new_request=False):
                 pass
         self._unwritten = []
 
@@ -254,6 +254,6 @@ def flow_clock(claim: Claim, now: Callable[[], float]) -> Callable[[], float]:
     order's waits are counted in seconds of a steady clock.
     """
     last_event_at = max((event.at for event in claim.events), default=0.0)
-    starts_at = max(now(), last_event_at, claim.resume_at)
+    starts_at = max(now(), last_event_at, claim.suspended_until)
     started = time.monotonic()
     return lambda: starts_at + time.monotonic() - started
