@@ -147,9 +147,7 @@ class SyncExecutor:
             return Transmission(verdict, 1, credentials)
 
         sends = 1
-        attempts = stamina.retry_context(
-            on=retry_wait, attempts=transmit.retries + 1, timeout=None
-        )
+        attempts = stamina.retry_context(on=retry_wait, attempts=transmit.retries + 1, timeout=None)
         with suppress(RetryAfter):
             for attempt in attempts:
                 with attempt:
@@ -252,9 +250,7 @@ class AsyncExecutor:
             return Transmission(verdict, 1, credentials)
 
         sends = 1
-        attempts = stamina.retry_context(
-            on=retry_wait, attempts=transmit.retries + 1, timeout=None
-        )
+        attempts = stamina.retry_context(on=retry_wait, attempts=transmit.retries + 1, timeout=None)
         with suppress(RetryAfter):
             async for attempt in attempts:
                 with attempt:

@@ -23,9 +23,7 @@ class WebhookReader:
         """Whether a webhook's signature proves what it says of an order."""
         return self._connection.adapter.webhooks_proved
 
-    def read(
-        self, headers: Mapping[str, str], body: bytes, url: str
-    ) -> tuple[WebhookEvent, ...]:
+    def read(self, headers: Mapping[str, str], body: bytes, url: str) -> tuple[WebhookEvent, ...]:
         """Return a webhook's events, once it is proved to be the platform's.
 
         Raises:

@@ -23,7 +23,9 @@ from tillpost.submission.order_journal import OrderJournal, TicketJournal
 
 __all__ = ["TICKET_REMAINS", "AttentionTicket"]
 
-TICKET_REMAINS = "An attention ticket for this order may still be on the register: cook the order once"
+TICKET_REMAINS = (
+    "An attention ticket for this order may still be on the register: cook the order once"
+)
 """The notice on an order whose ticket couldn't be withdrawn."""
 
 

@@ -15,8 +15,8 @@ from core.toy_server import ToyServer, hangup, refuse
 from tillpost import AsyncTill, ConfigError, OutageError, Outcome, PosError, Till, UnsupportedError
 from tillpost.adapter.base import Credentials
 from tillpost.adapter.webhooks import MenuChanged, OrderChanged, Webhook, WebhookError, WebhookEvent
-from tillpost.client.base import Options
 from tillpost.models.order import PosOrder
+from tillpost.submission.context import Connection
 
 
 def test_an_order_is_found_where_it_is_and_only_there(opening: Opening, server: ToyServer) -> None:
@@ -42,7 +42,7 @@ def test_a_cancellation_that_is_refused_leaves_the_order_there(
 def test_a_cancellation_whose_answer_is_lost_leaves_a_doubt(
     opening: Opening, server: ToyServer
 ) -> None:
-    till = opening(server.adapter(), Options(policy=QUICK.model_copy(update={"retries": 0})))
+    till = opening(server.adapter(), policy=QUICK.model_copy(update={"retries": 0}))
     made = till.submit(toy_order())
     server.on("DELETE /orders/o1", hangup())
     with pytest.raises(OutageError) as caught:
@@ -111,10 +111,7 @@ def test_a_webhook_whose_order_cant_be_fetched_comes_through_when_it_is_sent_aga
 ) -> None:
     seen, till = (
         Seen(),
-        opening(
-            HookCall(server.adapter().config),
-            Options(policy=QUICK.model_copy(update={"retries": 0})),
-        ),
+        opening(HookCall(server.adapter().config), policy=QUICK.model_copy(update={"retries": 0})),
     )
     till.submit(toy_order())
 
@@ -149,7 +146,7 @@ def test_new_tokens_that_cant_be_saved_arent_used(opening: Opening, server: ToyS
         raise OSError("the disk is full")
 
     server.on("POST /orders", refuse("EXPIRED", status=401))
-    till = opening(server.adapter(), Options(policy=QUICK, on_tokens=full))
+    till = opening(server.adapter(), policy=QUICK, on_tokens=full)
     with pytest.raises(OSError, match="disk is full"):
         till.submit(toy_order())
 
@@ -173,7 +170,7 @@ def test_a_till_is_made_by_its_name_in_the_file(tmp_path: Path) -> None:
 
 
 def test_a_till_that_is_closed_says_so_at_once(server: ToyServer) -> None:
-    with Till(server.adapter()) as till:
+    with Till(Connection(server.adapter())) as till:
         pass
     with pytest.raises(RuntimeError, match="is closed"):
         till.submit(toy_order())

@@ -22,9 +22,10 @@ from tillpost import ConfigError, Policy, PosError, Till
 from tillpost.adapter.base import Adapter, Credentials
 from tillpost.adapter.webhooks import WebhookError
 from tillpost.authorization import authorize_url, exchange_code
-from tillpost.client.base import Options
+from tillpost.client.credentials import MemoryCredentials
 from tillpost.plugins.manager import adapter_named
 from tillpost.simulator import serve_in_thread
+from tillpost.submission.context import Connection
 from tillpost.testing import Cassettes, Opened, Origin, Source
 from tillpost.testing.world import World
 from tillpost_simulators.generic import GenericSimulator, WorldSettings
@@ -146,7 +147,7 @@ def refused(world: World[Any]) -> PosError:
     assert ECHOED
     with (
         httpx.Client(transport=httpx.MockTransport(answering), verify=False) as client,
-        Till(adapter, Options(policy=ONCE), http_client=client) as till,
+        Till(Connection(adapter, policy=ONCE), http_client=client) as till,
         pytest.raises(PosError) as caught,
     ):
         till.submit(world.order("ord_1"), is_new=True)
@@ -178,7 +179,9 @@ def test_renewed_credentials_show_up_nowhere_but_where_they_are_saved(
         return
     world.expire_token()
     saved: list[Credentials] = []
-    with Till(secretive(world), Options(policy=ONCE, on_tokens=saved.append)) as till:
+    connection = Connection(secretive(world), policy=ONCE)
+    credentials = MemoryCredentials(connection.adapter.config.credentials(), saved.append)
+    with Till(connection, credentials=credentials) as till:
         till.submit(world.order("ord_1"))
         shown = [f"{till!r} {vars(till)!r} {saved[0]!r} {saved[0]} {saved[0].model_dump_json()}"]
     shown += [f"{record.getMessage()} {record.args!r}" for record in logged.records]
@@ -223,7 +226,7 @@ def test_no_verifier_is_in_the_admins_page_or_in_its_refusal(world: World[Any]) 
 def test_no_key_is_in_what_a_webhook_leaves_behind(
     world: World[Any], logged: pytest.LogCaptureFixture, spoilt: str
 ) -> None:
-    with Till(secretive(world), Options(policy=ONCE)) as till:
+    with Till(Connection(secretive(world), policy=ONCE)) as till:
         there = till.submit(world.order("ord_1"))
         now = time.time()
         sent = world.signed(b"[]" if spoilt == "form" else world.about(there, now), now)
@@ -242,7 +245,7 @@ def test_no_key_is_in_what_a_webhook_leaves_behind(
 
 def test_no_secret_is_in_the_repr_of_anything(world: World[Any]) -> None:
     adapter = secretive(world)
-    with Till(adapter) as till:
+    with Till(Connection(adapter)) as till:
         shown = [
             adapter,
             adapter.config,

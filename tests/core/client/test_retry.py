@@ -14,8 +14,7 @@ from core.toy_server import Act, ToyServer, answer, hang, raw, refuse, reset, tr
 from tillpost import Limits, OutageError, Policy, PosError, RateLimitError
 from tillpost.adapter.base import Verdict
 from tillpost.adapter.exchange import Effect, Fault, Request, Response, nothing
-from tillpost.client.base import Options
-from tillpost.client.retry import Again, Repeating, backoff
+from tillpost.client.retry import RetryAfter, RetryBudget, retry_wait
 from tillpost.errors import Applied, DoubtError, MenuError, Outcome
 from tillpost.submission.commands import Transmit
 
@@ -28,12 +27,12 @@ def after(
     patience: float = 10.0,
     sends: int = 1,
     policy: Policy = QUICK,
-) -> Again | None:
+) -> RetryAfter | None:
     def judge(answer: Response | Fault) -> Verdict:
         raise NotImplementedError
 
     transmit = Transmit(request or Request("GET", "/", nothing), judge, retries, patience)
-    return Repeating(transmit, policy).after(Verdict(Applied.MAYBE, error=error), sends)
+    return RetryBudget(transmit, policy).next_retry(Verdict(Applied.MAYBE, error=error), sends)
 
 
 def test_only_a_passing_failure_of_a_repeatable_request_is_sent_again() -> None:
@@ -77,8 +76,8 @@ def test_a_platforms_wait_is_kept_whole_or_not_at_all() -> None:
 
 
 def test_stamina_is_told_to_leave_other_failures_alone() -> None:
-    assert backoff(Again(0.5)) == 0.5
-    assert backoff(ValueError()) is False
+    assert retry_wait(RetryAfter(0.5)) == 0.5
+    assert retry_wait(ValueError()) is False
 
 
 @pytest.mark.parametrize(
@@ -108,7 +107,7 @@ def test_a_read_is_given_up_after_its_retries_and_says_how_often_it_was_sent(
 def test_retrying_can_be_turned_off(
     opening: Opening, server: ToyServer, policy: Policy, keyed: bool
 ) -> None:
-    till = opening(server.adapter(keyed=keyed), Options(policy=policy))
+    till = opening(server.adapter(keyed=keyed), policy=policy)
     server.always("GET /status", answer(503))
     server.always("POST /orders", answer(503))
     with pytest.raises(OutageError):
@@ -167,7 +166,7 @@ def test_the_platforms_retry_after_is_waited_for(
         first_wait=60, longest_wait=60
     )  # what would be waited for without the platform's word
     began = time.monotonic()
-    assert opening(server.adapter(), Options(policy=slow, clock=lambda: now)).check().ready
+    assert opening(server.adapter(), policy=slow, clock=lambda: now).check().ready
     assert time.monotonic() - began >= (0.0 if retry_after == "0" else 0.1)
     assert server.count("GET /status") == 2
 
@@ -181,10 +180,10 @@ def test_a_platform_that_asks_for_too_long_a_wait_is_not_waited_for(
     began = time.monotonic()
     if len(seconds) < 10:
         with pytest.raises(RateLimitError) as caught:
-            opening(server.adapter(), Options(policy=policy)).check()
+            opening(server.adapter(), policy=policy).check()
         assert caught.value.retry_after == float(seconds)
     else:  # nonsense is no wish
-        assert opening(server.adapter(), Options(policy=policy)).check().ready
+        assert opening(server.adapter(), policy=policy).check().ready
     assert time.monotonic() - began < 1
 
 
@@ -216,7 +215,7 @@ def test_users_can_switch_retrying_off_or_its_waits_away_for_their_tests(
     opening: Opening, server: ToyServer
 ) -> None:
     slow = Policy(first_wait=60, longest_wait=60, retry_seconds=600, retries=2)
-    till = opening(server.adapter(), Options(policy=slow))
+    till = opening(server.adapter(), policy=slow)
     server.on("GET /status", answer(503), answer(503), answer(503))
     with stamina.set_testing(True, attempts=2), pytest.raises(OutageError):
         till.check()
@@ -235,7 +234,7 @@ def test_the_waits_of_a_submission_are_skipped_too_while_stamina_is_testing(
     opening: Opening, server: ToyServer, keyed: bool
 ) -> None:
     slow = Policy(first_wait=60, longest_wait=60, retry_seconds=600, retries=3)
-    till = opening(server.adapter(keyed=keyed), Options(policy=slow))
+    till = opening(server.adapter(keyed=keyed), policy=slow)
     server.on("POST /orders", answer(503), answer(503))
     with stamina.set_testing(True, attempts=1):
         till.submit(toy_order(), is_new=True)
@@ -247,5 +246,5 @@ def test_a_hang_costs_no_more_than_the_bound_and_is_repeated(
     opening: Opening, server: ToyServer
 ) -> None:
     server.on("GET /status", hang())
-    till = opening(server.adapter(), Options(policy=QUICK, limits=Limits(read=0.1, answer=0.2)))
+    till = opening(server.adapter(), policy=QUICK, limits=Limits(read=0.1, answer=0.2))
     assert till.check().ready

@@ -23,8 +23,9 @@ from core.toy_server import Act, ToyServer, answer, hang, raw, redirect, refuse,
 from tillpost import AsyncTill, ConfigError, Order, OutageError, Policy, PosError, Till, hookimpl
 from tillpost.adapter.base import Attempt
 from tillpost.adapter.exchange import Effect, Exchange, Request, ask, nothing
-from tillpost.client.base import BaseTill, Options, adapter_for
+from tillpost.client.base import BaseTill, adapter_for
 from tillpost.models.order import PosOrder
+from tillpost.submission.context import Connection
 
 ONCE = Policy(retries=0)
 
@@ -109,7 +110,7 @@ def test_the_search_begins_with_tillposts_own_frames() -> None:
 
     with (
         ToyServer() as server,
-        Till(adapter_of(server, Careless)) as till,
+        Till(Connection(adapter_of(server, Careless))) as till,
         pytest.raises(PosError) as caught,
     ):
         till.submit(toy_order())
@@ -150,7 +151,7 @@ def test_no_secret_is_in_what_a_refused_order_leaves_behind(
     server.always("POST /orders", trouble)
     server.always("GET /menu", trouble)
     server.always("GET /orders", trouble)
-    till = opening(adapter_of(server, Toy if keyed else KeylessToy), Options(policy=ONCE))
+    till = opening(adapter_of(server, Toy if keyed else KeylessToy), policy=ONCE)
     with pytest.raises(PosError) as caught:
         till.submit(lost_order(), is_new=True)
     assert server.seen[0].headers["authorization"] == f"Bearer {ACCESS}"
@@ -166,7 +167,7 @@ def test_no_secret_is_in_a_fault_of_the_network(
     server.on("POST /orders", hang())
     base_url = "http://127.0.0.1:9" if where == "no connection" else server.url
     limits = tillpost.Limits(read=0.05)
-    till = opening(adapter_of(server, base_url=base_url), Options(policy=ONCE, limits=limits))
+    till = opening(adapter_of(server, base_url=base_url), policy=ONCE, limits=limits)
     with pytest.raises(OutageError) as caught:
         till.submit(toy_order())
     assert leaks(caught.value) == []
@@ -191,7 +192,7 @@ def test_no_secret_is_in_what_a_refresh_leaves_behind(
     server.always("POST /token", granted)
     server.always("POST /orders", refuse("EXPIRED", status=401))
     with pytest.raises(PosError) as caught:
-        opening(adapter_of(server), Options(policy=ONCE)).submit(toy_order())
+        opening(adapter_of(server), policy=ONCE).submit(toy_order())
     assert REFRESH.encode() in next(seen for seen in server.seen if seen.path == "/token").body
     assert leaks(caught.value) == []
     assert logged_canaries(logged) == []
@@ -210,7 +211,7 @@ def test_no_secret_is_in_an_error_of_a_hook(
 
     server.always("POST /orders", refuse("CLOSED", ECHO))
     with pytest.raises(PosError):
-        opening(adapter_of(server), Options(policy=ONCE, hooks=[Telling()])).submit(toy_order())
+        opening(adapter_of(server), policy=ONCE, hooks=[Telling()]).submit(toy_order())
     assert leaks(told[0]) == []
     assert logged_canaries(logged) == []
 
@@ -248,7 +249,7 @@ def test_no_fuzzed_answer_brings_a_secret_out(
         "client": httpx.Client(transport=httpx.MockTransport(fuzzed), verify=False),
         "async_client": httpx.AsyncClient(transport=httpx.MockTransport(fuzzed), verify=False),
     }
-    till = blocking(kind, adapter_of(shared), Options(policy=ONCE), **clients)
+    till = blocking(kind, adapter_of(shared), policy=ONCE, **clients)
     try:
         with pytest.raises(PosError) as caught:
             till.submit(toy_order())
@@ -282,11 +283,13 @@ def test_no_secret_is_in_the_frames_of_an_interruption(
 
     async def tasks() -> None:
         async with httpx.AsyncClient(transport=transport) as client:
-            await AsyncTill(adapter, Options(policy=ONCE), http_client=client).submit(toy_order())
+            await AsyncTill(Connection(adapter, policy=ONCE), http_client=client).submit(
+                toy_order()
+            )
 
     def threads() -> None:
         with httpx.Client(transport=transport) as client:
-            Till(adapter, Options(policy=ONCE), http_client=client).submit(toy_order())
+            Till(Connection(adapter, policy=ONCE), http_client=client).submit(toy_order())
 
     with pytest.raises(stop) as caught:
         threads() if kind == "sync" else asyncio.run(tasks())
@@ -299,7 +302,7 @@ def test_no_secret_is_in_the_frames_of_a_task_cancelled_while_the_network_hangs(
     server.on("POST /orders", hang())
 
     async def cancelled() -> BaseException:
-        async with AsyncTill(adapter_of(server)) as till:
+        async with AsyncTill(Connection(adapter_of(server))) as till:
             task = asyncio.create_task(till.submit(toy_order()))
             assert await asyncio.to_thread(server.hanging.wait, 5)
             task.cancel()

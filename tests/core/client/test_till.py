@@ -31,7 +31,7 @@ from tillpost import (
     PosOrder,
     Till,
 )
-from tillpost.client.base import Options
+from tillpost.submission.context import Connection
 from tillpost.submission.journal import Intended, MemoryJournal, Settled
 
 # The operations
@@ -87,7 +87,7 @@ def test_a_check_says_whether_the_store_can_take_an_order(
 def test_a_till_tells_its_platform_and_capabilities_and_its_repr_holds_no_secret(
     opening: Opening, server: ToyServer, kind: Kind
 ) -> None:
-    till = opening(server.adapter(), Options(name="cafe-42")).till
+    till = opening(server.adapter(), name="cafe-42").till
     assert till.platform == "toy"
     assert till.capabilities == server.adapter().capabilities()
     assert repr(till) == ("<Till cafe-42>" if kind == "sync" else "<AsyncTill cafe-42>")
@@ -124,7 +124,7 @@ def test_an_import_that_lacks_too_much_waits_for_a_person(
 
 def test_errors_end_with_the_support_contact(opening: Opening, server: ToyServer) -> None:
     server.on("GET /status", refuse("REVOKED", status=401))
-    till = opening(server.adapter(), Options(policy=QUICK, support_contact="Call Kim."))
+    till = opening(server.adapter(), policy=QUICK, support_contact="Call Kim.")
     with pytest.raises(PermissionsError) as caught:
         till.check()
     assert caught.value.remedy.manager.endswith("Call Kim.")
@@ -149,7 +149,7 @@ def test_a_redirect_is_an_error_and_the_token_stays_at_home(
 def test_connections_are_pooled_and_closed_with_the_till(server: ToyServer, kind: Kind) -> None:
     adapter = server.adapter()
     if kind == "sync":
-        with Till(adapter) as till:
+        with Till(Connection(adapter)) as till:
             till.check()
             till.check()
         with pytest.raises(RuntimeError, match="closed"):
@@ -157,7 +157,7 @@ def test_connections_are_pooled_and_closed_with_the_till(server: ToyServer, kind
         return
 
     async def the_same() -> None:
-        async with AsyncTill(adapter) as till:
+        async with AsyncTill(Connection(adapter)) as till:
             await till.check()
             await till.check()
         with pytest.raises(RuntimeError, match="closed"):
@@ -170,14 +170,14 @@ def test_a_client_that_was_handed_in_is_used_and_stays_open(server: ToyServer, k
     headers = {"X-Trace": "t1"}
     if kind == "sync":
         with httpx.Client(headers=headers) as client:
-            with Till(server.adapter(), http_client=client) as till:
+            with Till(Connection(server.adapter()), http_client=client) as till:
                 till.check()
             assert client.get(f"{server.url}/status").is_success
     else:
 
         async def the_same() -> None:
             async with httpx.AsyncClient(headers=headers) as client:
-                async with AsyncTill(server.adapter(), http_client=client) as till:
+                async with AsyncTill(Connection(server.adapter()), http_client=client) as till:
                     await till.check()
                 assert (await client.get(f"{server.url}/status")).is_success
 
@@ -216,7 +216,7 @@ def test_orders_that_fail_together_import_the_menu_once(
     server.on("GET /menu", passing(delay=0.1))
     policy = QUICK.model_copy(update={"import_cooldown": cooldown})
     numbers = iter(range(8))
-    till = opening(server.adapter(), Options(policy=policy))
+    till = opening(server.adapter(), policy=policy)
     results = till.together(lambda t: t.submit(lost_order(f"ord-{next(numbers)}")), 8)
     assert [type(result) for result in results] == [MenuError] * 8
     assert server.count("GET /menu") == 1
@@ -233,7 +233,7 @@ def test_orders_that_fail_together_share_an_import_that_fails(
 
     server.on("GET /menu", fail_slowly)
     numbers = iter(range(8))
-    till = opening(server.adapter(), Options(policy=Policy(retries=0)))
+    till = opening(server.adapter(), policy=Policy(retries=0))
     results = till.together(lambda t: t.submit(lost_order(f"ord-{next(numbers)}")), 8)
     assert all(isinstance(result, OutageError) for result in results)
     assert {result.operation for result in results} == {"import_menu"}
@@ -283,7 +283,7 @@ def test_a_refused_refresh_is_a_permissions_error_and_no_loop(
     server.token = "another by now"
     server.always("POST /token", refused)
     with pytest.raises(PermissionsError) as caught:
-        opening(server.adapter(), Options(policy=Policy(retries=0))).submit(toy_order())
+        opening(server.adapter(), policy=Policy(retries=0)).submit(toy_order())
     assert (caught.value.code, caught.value.outcome) == ("EXPIRED", Outcome.NOT_CREATED)
     assert server.count("POST /token") == 1
 
@@ -294,7 +294,7 @@ def test_a_refresh_that_fails_in_passing_is_an_outage_and_sends_nobody_to_reconn
     server.token = "another by now"
     server.on("POST /token", answer(503))
     server.on("POST /token", answer(200, {"nothing": 1}))
-    till = opening(server.adapter(), Options(policy=Policy(retries=0)))
+    till = opening(server.adapter(), policy=Policy(retries=0))
     for _ in range(2):
         with pytest.raises(OutageError) as caught:
             till.submit(toy_order())
@@ -360,18 +360,18 @@ def test_an_interruption_leaves_its_doubt_and_the_next_submit_makes_one_order(
     server: ToyServer, kind: Kind, when: str, keyed: bool, stop: type[BaseException]
 ) -> None:
     journal = MemoryJournal()
-    options = Options(policy=QUICK, journal=journal)
-    client, adapter = stopping_client(kind, when, stop), server.adapter(keyed=keyed)
+    client = stopping_client(kind, when, stop)
+    connection = Connection(server.adapter(keyed=keyed), policy=QUICK)
 
     def sync() -> None:
-        with client, Till(adapter, options, http_client=client) as till:
+        with client, Till(connection, journal=journal, http_client=client) as till:
             with pytest.raises(stop):
                 till.submit(toy_order(), is_new=True)
             leaves_doubt(journal)
             assert till.submit(toy_order()).reference == "ord-1"
 
     async def tasks() -> None:
-        async with client, AsyncTill(adapter, options, http_client=client) as till:
+        async with client, AsyncTill(connection, journal=journal, http_client=client) as till:
             with pytest.raises(stop):
                 await till.submit(toy_order(), is_new=True)
             leaves_doubt(journal)
@@ -402,7 +402,7 @@ def test_a_task_cancelled_in_the_middle_of_a_submit_leaves_its_doubt(
 
     async def cancelled() -> None:
         async with AsyncTill(
-            server.adapter(keyed=keyed), Options(policy=QUICK, journal=journal)
+            Connection(server.adapter(keyed=keyed), policy=QUICK), journal=journal
         ) as till:
             task = asyncio.create_task(till.submit(toy_order(), is_new=True))
             assert await asyncio.to_thread(server.hanging.wait, 5)
@@ -423,7 +423,7 @@ def test_a_task_that_waits_for_another_submit_can_be_cancelled_without_harm(
     server.on("POST /orders", hang())
 
     async def cancelled() -> None:
-        async with AsyncTill(server.adapter(), Options(policy=QUICK)) as till:
+        async with AsyncTill(Connection(server.adapter(), policy=QUICK)) as till:
             first = asyncio.create_task(till.submit(toy_order()))
             assert await asyncio.to_thread(server.hanging.wait, 5)
             second = asyncio.create_task(till.submit(toy_order()))
@@ -439,11 +439,11 @@ def test_a_task_that_waits_for_another_submit_can_be_cancelled_without_harm(
 INTERRUPTED = """
 import sys
 from tillpost import Till
-from tillpost.client.base import Options
+from tillpost.submission.context import Connection
 sys.path.insert(0, {tests!r})
 from tests.core.toy import Toy, ToySettings, toy_order
 
-with Till(Toy(ToySettings(base_url={url!r}, access_token={token!r})), Options()) as till:
+with Till(Connection(Toy(ToySettings(base_url={url!r}, access_token={token!r})))) as till:
     try:
         till.submit(toy_order())
     except KeyboardInterrupt:

@@ -41,7 +41,7 @@ from tillpost.adapter.exchange import (
 )
 from tillpost.errors import StoreClosedError
 from tillpost.models.order import Order
-from tillpost.submission.attention_ticket import LEFT
+from tillpost.submission.attention_ticket import TICKET_REMAINS
 from tillpost.submission.history import fold
 from tillpost.submission.journal import OfTicket
 
@@ -183,7 +183,7 @@ def test_when_it_cant_be_withdrawn_the_order_says_that_one_may_be_on_the_registe
     refused(run)
     mend(run)
     there = run.submit(an_order())
-    assert there.notices == (LEFT,)
+    assert there.notices == (TICKET_REMAINS,)
     assert run.announced[-2:] == ["ticket_left", "order_submitted"]
 
 
@@ -191,7 +191,7 @@ def test_a_withdrawal_that_fails_doesnt_fail_the_order() -> None:
     run = keyed(failing=fail_on("/cancel/", ("before", LOST)))
     refused(run)
     mend(run)
-    assert run.submit(an_order()).notices == (LEFT,)
+    assert run.submit(an_order()).notices == (TICKET_REMAINS,)
     assert len(run.platform.shown("ord_1")) == 1
 
 
@@ -243,7 +243,7 @@ def test_without_a_key_a_ticket_in_doubt_isnt_sent_again() -> None:
     sent = [r for r in run.requests if r.path == "/orders" and b'"ticket ' in r.body]
     assert len(sent) == 1
     mend(run)
-    assert run.submit(an_order()).notices == (LEFT,)
+    assert run.submit(an_order()).notices == (TICKET_REMAINS,)
 
 
 def test_a_ticket_in_doubt_is_made_sure_of_under_its_key_and_withdrawn_when_the_order_arrives() -> (
@@ -354,7 +354,7 @@ def test_stopped_at_every_command_and_begun_again_there_are_never_two_tickets(
         assert run.platform.half_done() == [], drop_at
         if isinstance(result, PosOrder):
             assert len(run.platform.shown("ord_1")) == 1, drop_at
-            assert tickets(run) == [] or LEFT in result.notices, drop_at
+            assert tickets(run) == [] or TICKET_REMAINS in result.notices, drop_at
         elif (
             result.outcome is Outcome.NOT_CREATED
         ):  # without a key, one that was in doubt isn't sent again
@@ -390,5 +390,5 @@ def test_whatever_fails_a_ticket_is_made_only_for_an_order_that_surely_isnt_ther
             assert len(made) == before
         if isinstance(result, PosOrder):
             assert len(there) == 1
-            assert tickets(run) == [] or LEFT in result.notices
+            assert tickets(run) == [] or TICKET_REMAINS in result.notices
             break

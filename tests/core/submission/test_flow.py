@@ -45,8 +45,8 @@ from tillpost.errors import Applied
 from tillpost.models.order import Draft
 from tillpost.submission.flow import Submission
 from tillpost.submission.journal import Cancelled, Failed, Intended, Submitted
-from tillpost.submission.menu_import import importing
-from tillpost.submission.operation import OperationContext, drive
+from tillpost.submission.menu_import import import_menu
+from tillpost.submission.operation import OperationContext, run_operation
 
 KEYLESS = Keyless(StandInSettings())
 
@@ -403,7 +403,7 @@ def test_a_new_process_with_another_content_under_the_same_id_is_told_what_is_th
     error = Run(platform).attempt(an_order(count=2))
     assert isinstance(error, OrderError)
     assert error.outcome is Outcome.CREATED
-    assert "there is one of 10.00 AUD" in str(error)
+    assert "the platform has an order of 10.00 AUD under this id; 20.00 AUD was paid" in str(error)
     assert len(platform.orders) == 1
 
 
@@ -540,7 +540,7 @@ def test_a_platform_that_needs_a_menu_gets_one_first() -> None:
 def test_an_adapters_short_wait_is_a_pause_within_the_conversation() -> None:
     run = Run(Platform())
     began = run.now
-    run.drive(drive(OperationContext(run.connection, "check"), run.adapter.check))
+    run.drive(run_operation(OperationContext(run.connection, "check"), run.adapter.check))
     assert run.now - began == pytest.approx(0.1)
 
 
@@ -694,7 +694,7 @@ def test_an_order_that_failed_with_an_older_menu_goes_once_more_although_another
         run.submit(an_order())
     assert isinstance(run.journal.read("ord_1")[-1], Failed)
     run.drop_at = None
-    run.drive(importing(run.connection))
+    run.drive(import_menu(run.connection))
     there = run.drive(
         Submission(run.connection, an_order(), run.journal.read("ord_1")).flow(resumed=True),
         "ord_1",
@@ -708,7 +708,7 @@ def test_an_order_that_is_refused_while_another_imports_the_menu_goes_once_more(
 
     def failing(request: Request[Any], _: int) -> None:
         if request.path == "/orders" and run.connection.menu_cache.menu is None:
-            run.drive(importing(run.connection))
+            run.drive(import_menu(run.connection))
 
     run.failing = failing
     assert run.submit(an_order()).reference == "ord_1"

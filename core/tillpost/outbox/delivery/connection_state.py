@@ -19,7 +19,6 @@ from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.delivery.open_connections import OpenConnection
 from tillpost.outbox.event_log import HookCall
-
 from tillpost.outbox.orders.models import WaitsFor
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER, OutboxSettings
 

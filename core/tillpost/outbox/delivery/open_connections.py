@@ -200,8 +200,8 @@ class OpenConnections:
         return replace(found, name=name, policy=policy, outbox=options, hooks=hooks)
 
     def _forget_if_changed(self, name: str, *, now: bool) -> None:
-        is_reloadable = isinstance(self._source, ReloadableSource)
-        mark = self._source.mark(name, now=now) if is_reloadable else None
+        source = self._source
+        mark = source.mark(name, now=now) if isinstance(source, ReloadableSource) else None
         if mark != self._marks.get(name):
             # Orders in flight keep the connection that they have. Nobody closes it; it goes when
             # they are done.

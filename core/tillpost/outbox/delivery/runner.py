@@ -134,9 +134,7 @@ class OrderRunner:
             pos_order = self._opened.run(flow, self._execute)
         except _Suspended as suspended:
             now = self._flow_clock()
-            return suspended_result(
-                submission.history, suspended.seconds, now, suspended.waits_for
-            )
+            return suspended_result(submission.history, suspended.seconds, now, suspended.waits_for)
         except PosError as error:
             return self._failed(error)
         return RunResult(state_of(pos_order), pos_order=pos_order)
@@ -218,7 +216,9 @@ class OrderRunner:
     def _write(self) -> None:
         """Write the events kept so far. Raises `LeaseLostError` if the claim is lost."""
         if self._unwritten:
-            with self._claims.recording(self._claim, self._unwritten, self._clock(), new_request=False):
+            with self._claims.recording(
+                self._claim, self._unwritten, self._clock(), new_request=False
+            ):
                 pass
         self._unwritten = []
 

@@ -18,7 +18,8 @@ from tillpost.adapter.settings import Credentials
 from tillpost.outbox import DatabaseError, Processor
 from tillpost.outbox.connections.credentials import CredentialStore, Grant
 from tillpost.outbox.connections.encryption import new_key
-from tillpost.outbox.connections.token_refresh import Renewal
+from tillpost.outbox.connections.token_refresh import StoredCredentials
+from tillpost.outbox.delivery.store_queries import StoreQueries
 from tillpost.simulator import FaultPlan, FaultRule, Running, serve_in_thread
 from tillpost.simulator.faults import Fault
 from tillpost_simulators.kounta import KountaSettings, KountaSimulator
@@ -72,6 +73,19 @@ def expired_at(kounta: Running[KountaSimulator], outbox: Outbox) -> CredentialSt
     vault.keep("cafe-42", "kounta", {**kounta.settings, **client}, Grant("Mia Chen"))
     kounta.simulator.expire_token()
     return vault
+
+
+def source_of(store: CredentialStore, current: Credentials, version: int) -> StoredCredentials:
+    """Return the credential source of the connection, as one worker has it."""
+    return StoredCredentials(
+        store,
+        "cafe-42",
+        "kounta",
+        current=current,
+        follows="",
+        version=version,
+        worker=lambda: "worker-1",
+    )
 
 
 @pytest.fixture
@@ -154,7 +168,7 @@ def test_a_renewed_token_is_on_disk_sealed_before_it_is_used(
     vault: CredentialStore, kounta: Running[KountaSimulator], shop_outbox: Outbox, tmp_path: Path
 ) -> None:
     with Processor(shop_outbox) as processor:
-        assert processor.tills["cafe-42"].check().ready
+        assert StoreQueries(processor.connections["cafe-42"]).check().ready
     stored = vault.get("cafe-42")
     assert stored is not None
     opened = vault.open(stored)
@@ -180,7 +194,7 @@ def test_what_cant_be_written_isnt_used_and_is_written_before_anything_else(
         access_token=secrets["access_token"], refresh_token=secrets["refresh_token"]
     )
     new = Credentials(access_token=SecretStr("new"), refresh_token=SecretStr("newer"))
-    renewal = Renewal(vault, "cafe-42", "kounta", "", old.version, lambda: "worker-1")
+    source = source_of(vault, expired, old.version)
     asked: list[str] = []
 
     def ask() -> Credentials:
@@ -191,10 +205,12 @@ def test_what_cant_be_written_isnt_used_and_is_written_before_anything_else(
         return new
 
     with pytest.raises(DatabaseError, match="disk is full"):
-        renewal.renewed(expired, ask)
+        source.refresh(expired, ask)
     with vault.database.writing() as db:
         db.exec_driver_sql("DROP TRIGGER full")
-    assert renewal.renewed(expired, ask) == new
+    assert source.current is expired
+    assert source.refresh(expired, ask)
+    assert source.current == new
     assert asked == ["once"]
     after = vault.get("cafe-42")
     assert after is not None
@@ -210,7 +226,7 @@ def test_a_person_who_reconnects_meanwhile_is_right(
     expired = Credentials(
         access_token=secrets["access_token"], refresh_token=secrets["refresh_token"]
     )
-    renewal = Renewal(vault, "cafe-42", "kounta", "", old.version, lambda: "worker-1")
+    source = source_of(vault, expired, old.version)
 
     def ask() -> Credentials:
         vault.keep(
@@ -218,7 +234,8 @@ def test_a_person_who_reconnects_meanwhile_is_right(
         )
         return Credentials(access_token=SecretStr("late"), refresh_token=SecretStr("late"))
 
-    assert renewal.renewed(expired, ask).access_token.get_secret_value() == "by-a-person"
+    assert source.refresh(expired, ask)
+    assert source.current.access_token.get_secret_value() == "by-a-person"
     after = vault.get("cafe-42")
     assert after is not None
     assert vault.open(after)["access_token"].get_secret_value() == "by-a-person"
@@ -239,7 +256,7 @@ def test_a_connection_that_was_disconnected_meanwhile_isnt_brought_back(
         vault.forget("cafe-42")
         return Credentials(access_token=SecretStr("late"))
 
-    Renewal(vault, "cafe-42", "kounta", "", old.version, lambda: "worker-1").renewed(expired, ask)
+    assert source_of(vault, expired, old.version).refresh(expired, ask)
     assert vault.get("cafe-42") is None
 
 
@@ -248,7 +265,7 @@ def test_a_refusal_frees_the_place_and_says_that_the_store_must_be_connected_aga
 ) -> None:
     kounta.simulator.revoke_authorisation()
     with Processor(shop_outbox) as processor, pytest.raises(PermissionsError) as caught:
-        processor.tills["cafe-42"].import_menu()
+        processor.connections["cafe-42"].import_menu(forced=True)
     assert caught.value.reason == "withdrawn"
     assert "Mia Chen, who connected it, was removed" in caught.value.remedy.manager
     assert (
@@ -277,7 +294,7 @@ def test_tokens_of_the_file_are_renewed_and_kept_too(
     url = shop_outbox.database.engine.url.render_as_string()
     for _ in range(2):  # a worker, and the next one after a restart
         with Outbox(url, settings=QUICK) as outbox, Processor(outbox) as processor:
-            assert processor.tills["cafe-7"].check().ready
+            assert StoreQueries(processor.connections["cafe-7"]).check().ready
     assert kounta.simulator.count("POST", TOKEN) == 1
 
 
@@ -290,7 +307,7 @@ def test_who_waits_for_another_worker_for_too_long_tries_again_later(
     expired = Credentials(
         access_token=SecretStr("not-a-real-kounta-token"), refresh_token=SecretStr("r")
     )
-    renewal = Renewal(vault, "cafe-42", "kounta", "", 1, lambda: "worker-1")
+    source = source_of(vault, expired, 1)
     with pytest.raises(PosError) as caught:
-        renewal.renewed(expired, lambda: expired)
+        source.refresh(expired, lambda: expired)
     assert caught.value.transient

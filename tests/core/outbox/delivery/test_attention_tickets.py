@@ -17,16 +17,16 @@ from core.outbox.corner_shop import connected, lunch, work_off
 from core.outbox.delivery.test_kill_points import TOASTIES
 from core.outbox.killing import Heartbeat, Shop, Site, every_step, ready, shop_of, until_stopped
 from tillpost import Order, Policy
-from tillpost.client.base import Options, adapter_for
+from tillpost.client.base import adapter_for
 from tillpost.models.order import PosOrder
-from tillpost.outbox import Connected, OrderState, Outbox, OutboxSettings, from_mapping
+from tillpost.outbox import OrderState, Outbox, OutboxConnection, OutboxSettings, from_mapping
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.database import Database
 from tillpost.outbox.operations.orders import OrderOperations
 from tillpost.outbox.orders.models import event_of, event_row, stored_order
 from tillpost.plugins.hookspecs import hookimpl
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, Ledger, Running, Simulator
-from tillpost.submission.attention_ticket import LEFT
+from tillpost.submission.attention_ticket import TICKET_REMAINS
 from tillpost.submission.journal import OfTicket
 from tillpost_simulators.kounta import KountaSettings, KountaSimulator
 from tillpost_simulators.square import SquareSimulator
@@ -57,17 +57,19 @@ def told() -> HookCall:
 
 
 @pytest.fixture
-def known(shop: Running[SquareSimulator], told: HookCall) -> dict[str, Connected]:
+def known(shop: Running[SquareSimulator], told: HookCall) -> dict[str, OutboxConnection]:
     """The connection "cafe", which makes tickets."""
-    return {"cafe": replace(connected(shop), options=Options(policy=ON, hooks=[told]))}
+    return {"cafe": replace(connected(shop), policy=ON, hooks=[told])}
 
 
 @pytest.fixture
-def desk(shop_outbox: Outbox, known: dict[str, Connected]) -> OrderOperations:
+def desk(shop_outbox: Outbox, known: dict[str, OutboxConnection]) -> OrderOperations:
     return OrderOperations(shop_outbox, "mia", connections=from_mapping(known))
 
 
-def stuck(shop: Running[SquareSimulator], outbox: Outbox, known: dict[str, Connected]) -> str:
+def stuck(
+    shop: Running[SquareSimulator], outbox: Outbox, known: dict[str, OutboxConnection]
+) -> str:
     """An order in error, because its toastie is gone; returns its ticket's id."""
     shop.simulator.remove_variation(BLT)
     outbox.add(lunch("ord-1"), connection="cafe")
@@ -87,7 +89,7 @@ def is_gone(shop: Running[SquareSimulator]) -> bool:
 def test_an_order_in_error_keeps_its_ticket_and_the_plugins_are_told(
     shop: Running[SquareSimulator],
     shop_outbox: Outbox,
-    known: dict[str, Connected],
+    known: dict[str, OutboxConnection],
     told: HookCall,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -103,7 +105,7 @@ def test_an_order_in_error_keeps_its_ticket_and_the_plugins_are_told(
 def test_sent_again_and_refused_again_it_keeps_that_one(
     shop: Running[SquareSimulator],
     shop_outbox: Outbox,
-    known: dict[str, Connected],
+    known: dict[str, OutboxConnection],
     desk: OrderOperations,
     told: HookCall,
 ) -> None:
@@ -121,7 +123,7 @@ def test_sent_again_and_refused_again_it_keeps_that_one(
 def test_when_it_arrives_after_all_its_ticket_is_withdrawn(
     shop: Running[SquareSimulator],
     shop_outbox: Outbox,
-    known: dict[str, Connected],
+    known: dict[str, OutboxConnection],
     desk: OrderOperations,
 ) -> None:
     stuck(shop, shop_outbox, known)
@@ -138,7 +140,7 @@ def test_when_it_arrives_after_all_its_ticket_is_withdrawn(
 def test_when_a_person_ends_the_order_its_ticket_is_withdrawn(
     shop: Running[SquareSimulator],
     shop_outbox: Outbox,
-    known: dict[str, Connected],
+    known: dict[str, OutboxConnection],
     desk: OrderOperations,
     act: str,
 ) -> None:
@@ -156,7 +158,7 @@ def test_when_a_person_ends_the_order_its_ticket_is_withdrawn(
 def test_a_ticket_that_cant_be_withdrawn_is_said_and_stops_nobody(
     shop: Running[SquareSimulator],
     shop_outbox: Outbox,
-    known: dict[str, Connected],
+    known: dict[str, OutboxConnection],
     desk: OrderOperations,
     act: str,
     told: HookCall,
@@ -180,7 +182,7 @@ def test_a_ticket_that_cant_be_withdrawn_is_said_and_stops_nobody(
 
 
 def test_without_its_connection_a_ticket_is_left_and_the_docket_says_so(
-    shop: Running[SquareSimulator], shop_outbox: Outbox, known: dict[str, Connected]
+    shop: Running[SquareSimulator], shop_outbox: Outbox, known: dict[str, OutboxConnection]
 ) -> None:
     stuck(shop, shop_outbox, known)
     assert (
@@ -191,7 +193,7 @@ def test_without_its_connection_a_ticket_is_left_and_the_docket_says_so(
 
 
 def test_what_happened_to_a_ticket_is_kept_apart_from_what_happened_to_its_order(
-    shop: Running[SquareSimulator], shop_outbox: Outbox, known: dict[str, Connected]
+    shop: Running[SquareSimulator], shop_outbox: Outbox, known: dict[str, OutboxConnection]
 ) -> None:
     stuck(shop, shop_outbox, known)
     events = shop_outbox.journal("ord-1")
@@ -201,7 +203,7 @@ def test_what_happened_to_a_ticket_is_kept_apart_from_what_happened_to_its_order
 
 
 def test_an_order_that_waits_for_the_store_to_open_or_to_be_connected_gets_no_ticket(
-    shop: Running[SquareSimulator], shop_outbox: Outbox, known: dict[str, Connected]
+    shop: Running[SquareSimulator], shop_outbox: Outbox, known: dict[str, OutboxConnection]
 ) -> None:
     shop.simulator.revoke_token()
     shop_outbox.add(lunch("ord-1"), connection="cafe")
@@ -327,6 +329,6 @@ def test_wherever_its_process_ends_an_order_that_arrives_has_its_ticket_withdraw
         stored = site.outbox.get(order.id)
         assert stored
         assert stored.pos_order
-        assert (LEFT in stored.pos_order.notices) == (platform == "kounta")
+        assert (TICKET_REMAINS in stored.pos_order.notices) == (platform == "kounta")
 
     assert every_step(run) > 5

@@ -19,17 +19,17 @@ from tillpost.errors import ErrorRecord, Transcript
 from tillpost.models.order import Pickup
 from tillpost.models.outage import Whose
 from tillpost.outbox import (
-    Connected,
     FromFile,
     OrderState,
     Outbox,
+    OutboxConnection,
     OutboxSettings,
     Processor,
     WaitsFor,
 )
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.worker.maintenance import Maintenance
-from tillpost.outbox.worker.processor import AFTER_A_BUG
+from tillpost.outbox.worker.processor import FAILURE_RETRY
 from tillpost.simulator import serve_in_thread
 from tillpost_simulators.square import SquareSimulator
 
@@ -52,7 +52,7 @@ RECEIVED = (OrderState.RECEIVED, WaitsFor.NOTHING)
 def test_the_first_retry_comes_after_a_second_and_each_wait_is_twice_as_long_up_to_a_minute() -> (
     None
 ):
-    policy = OutboxSettings().policy(Policy())
+    policy = OutboxSettings().policy_of(Policy())
     for retry, longest in enumerate((1, 2, 4, 8, 16, 32, 60, 60, 60), start=1):
         waits = [policy.wait_before(retry, f"ord-{number}") for number in range(200)]
         assert longest / 2 <= min(waits) <= longest * 0.55, "spread from the half of it on"
@@ -87,13 +87,13 @@ def test_a_handling_that_breaks_down_leaves_the_order_due_again(
             raise ZeroDivisionError
 
     add(outbox, 1)
-    with processing(outbox, server, cafe=Connected(Broken(server.settings()))) as processor:
+    with processing(outbox, server, cafe=OutboxConnection(Broken(server.settings()))) as processor:
         work_off(processor)
     stored = outbox.get("cafe-0")
     assert stored
     assert stored.due_at is not None
     assert (stored.state, stored.crash_count) == (OrderState.DUE, 1)
-    assert stored.due_at == pytest.approx(time.time() + AFTER_A_BUG, abs=5)
+    assert stored.due_at == pytest.approx(time.time() + FAILURE_RETRY, abs=5)
 
 
 # ---------------------------------------------------------------------- outages
@@ -139,7 +139,10 @@ def test_when_no_platform_can_be_connected_to_our_own_network_is_at_fault(
     add(outbox, 2)
     add(outbox, 2, connection="bar")
     with ToyServer() as server:
-        known = {"cafe": Connected(Toy(settings)), "bar": Connected(KeylessToy(settings))}
+        known = {
+            "cafe": OutboxConnection(Toy(settings)),
+            "bar": OutboxConnection(KeylessToy(settings)),
+        }
         with processing(outbox, server, heard=heard, clock=clock, **known) as processor:
             for _ in range(4):
                 work_off(processor)
@@ -164,7 +167,7 @@ def test_nobody_is_accused_because_another_platform_answered_before_our_network_
     with (
         ToyServer() as server,
         processing(
-            outbox, server, heard=heard, clock=clock, bar=Connected(KeylessToy(settings))
+            outbox, server, heard=heard, clock=clock, bar=OutboxConnection(KeylessToy(settings))
         ) as processor,
     ):
         for _ in range(2):

@@ -30,6 +30,7 @@ from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.db.database import Database
 from tillpost.outbox.orders.models import stored_order
 from tillpost.simulator import Ledger, Simulator
+from tillpost.submission.context import Connection
 from tillpost_simulators.kounta import KountaSettings, KountaSimulator
 from tillpost_simulators.square import SquareSimulator
 
@@ -156,7 +157,7 @@ def kounta_menu(sold: frozenset[int]) -> str:
     """A Kounta shop's menu as it was imported before, as JSON."""
     _, shop = kounta_shop(Case("kounta", kounta_toastie, sold=sold))
     with httpx.Client(transport=shop.answering(), trust_env=False) as client:
-        menu = Till(shop.adapter(), http_client=client).import_menu().menu
+        menu = Till(Connection(shop.adapter()), http_client=client).import_menu().menu
     assert menu
     return menu.model_dump_json()
 
