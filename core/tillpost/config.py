@@ -74,7 +74,7 @@ class ConnectionSettings:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The adapter's own settings, with secrets in clear text: pass them on, store them nowhere."""
+        """The adapter's own settings. Secrets are in clear text: don't store them anywhere."""
         return {
             key: self._resolved(key, value)
             for key, value in self.table.items()

@@ -1,4 +1,4 @@
-"""`AsyncTill`: one store's POS, connected, for the tasks of one event loop. It is `Till` with `await`.
+"""`AsyncTill`: one store's POS, connected, for tasks. It is `Till` with `await`.
 
     async with AsyncTill.connect("square", location_id="L123", access_token=token) as till:
         pos_order = await till.submit(order)

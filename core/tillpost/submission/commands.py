@@ -72,7 +72,7 @@ class Pause(NamedTuple):
 class Suspend(NamedTuple):
     """Do nothing for the order for some seconds.
 
-    The result is None; or the loop drops the flow and starts a new one when the seconds have passed.
+    The result is None; or the loop drops the flow, and starts a new one after these seconds.
     """
 
     seconds: float

@@ -211,7 +211,10 @@ def _after(history: History, event: Event) -> History:
 
 
 def ticket_after(ticket: History, event: Event) -> History:
-    """Return what is known of a ticket after one more event. A withdrawn one makes room for another."""
+    """Return what is known of a ticket after one more event.
+
+    A ticket that was withdrawn makes room for another.
+    """
     if isinstance(event, Cancelled):
         return NO_TICKET._replace(sent=ticket.sent, generation=ticket.generation + 1)
     return _after(ticket, event)

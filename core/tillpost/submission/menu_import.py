@@ -1,4 +1,4 @@
-"""Imports the menu as a flow: cooldown, the plugins' importer or the adapter's, brake, announcement.
+"""Imports the menu as a flow: cooldown, the plugins' importer or the adapter's, and brake.
 
 `flow.Submission` asks for an import with the command `ImportMenu`, and whoever answers that runs
 this flow, one import of a connection at a time.

@@ -182,7 +182,7 @@ def _send(
 def _transmit(
     context: OperationContext, request: Request[Any]
 ) -> Generator[Transmit | Refresh, Any, Verdict]:
-    """Send a request. When the access token has expired, refresh it and send the request once more."""
+    """Send a request. If the access token has expired, refresh it and send once more."""
     judge = partial(context.judge, request)
     transmit = Transmit(request, judge, *context.budget())
     transmission: Transmission = yield transmit

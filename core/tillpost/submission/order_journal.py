@@ -62,5 +62,5 @@ class TicketJournal(OrderJournal):
         return self._order.history.ticket is None
 
     def record(self, event: OrderEvent) -> Record:
-        """Fold an event of the ticket into the order's history; return the command that persists it."""
+        """Fold a ticket's event into the order's history; return what persists it."""
         return self._order.append(OfTicket(event))

@@ -9,7 +9,7 @@ from tillpost.adapter.base import Attempt, Found
 from tillpost.adapter.readiness import Readiness
 from tillpost.adapter.settings import Account, Credentials
 from tillpost.errors import Applied, Outcome, PosError
-from tillpost.menus.matching import rebind
+from tillpost.menus.matching import Binding, rebind
 from tillpost.models.order import Order, PosOrder
 from tillpost.submission.commands import Flow, Record
 from tillpost.submission.context import Connection
@@ -31,17 +31,19 @@ class StoreFlows:
 
     def find(self, order: Order, since: float | None) -> Flow[Found]:
         """Look up an order by its reference; it was first sent at `since`, in epoch seconds."""
-        connection = self._connection
-        binding = rebind(order, connection.menu_cache.menu, connection.policy.prices)
-        return run_operation(self._context("find"), self._adapter.find, binding.order, since)
+        context = self._context("find")
+        bound_order = self._bind(order).order
+        return run_operation(context, self._adapter.find, bound_order, since)
 
     def fetch(self, pos_id: str) -> Flow[PosOrder]:
         """Fetch an order by the platform's id."""
-        return run_operation(self._context("fetch"), self._adapter.fetch, pos_id)
+        context = self._context("fetch")
+        return run_operation(context, self._adapter.fetch, pos_id)
 
     def check_platform(self) -> Flow[Readiness]:
         """Ask the platform whether the store can take orders."""
-        return run_operation(self._context("check"), self._adapter.check)
+        context = self._context("check")
+        return run_operation(context, self._adapter.check)
 
     def check(self) -> Flow[Readiness]:
         """Check whether the store can take orders; a cached menu is checked too."""
@@ -52,14 +54,19 @@ class StoreFlows:
         menu = self._connection.menu_cache.menu
         if menu is None:
             return readiness
-        return Readiness(findings=(*readiness.findings, menu_finding(menu)))
+        findings = (*readiness.findings, menu_finding(menu))
+        return Readiness(findings=findings)
 
     def quote(self, order: Order) -> Flow[int]:
         """Ask for the total of an order, in minor units."""
-        menu = self._connection.menu_cache.menu
-        binding = rebind(order, menu, self._connection.policy.prices)
-        attempt = Attempt(menu=menu, keep_paid=binding.keep_paid, remarks=binding.remarks)
-        return run_operation(self._context("quote"), self._adapter.quote, binding.order, attempt)
+        context = self._context("quote")
+        binding = self._bind(order)
+        attempt = Attempt(
+            menu=self._connection.menu_cache.menu,
+            keep_paid=binding.keep_paid,
+            remarks=binding.remarks,
+        )
+        return run_operation(context, self._adapter.quote, binding.order, attempt)
 
     def cancel(self, pos_order: PosOrder) -> Flow[PosOrder]:
         """Cancel an order at the platform, and record that."""
@@ -69,15 +76,19 @@ class StoreFlows:
         except PosError as error:
             # The order existed before the request, which may have cancelled it.
             error.pos_order = error.pos_order or pos_order
-            may_be_cancelled = error.applied is Applied.MAYBE
-            error.outcome = Outcome.UNKNOWN if may_be_cancelled else Outcome.CREATED
+            if error.applied is Applied.MAYBE:
+                error.outcome = Outcome.UNKNOWN
+            else:
+                error.outcome = Outcome.CREATED
             raise
-        yield Record(Cancelled(self._connection.clock(), cancelled))
+        now = self._connection.clock()
+        yield Record(Cancelled(now, cancelled))
         return cancelled
 
     def refresh(self, expired: Credentials) -> Flow[Credentials]:
         """Exchange a refresh token for new credentials."""
-        return run_operation(self._context("refresh"), self._adapter.refresh, expired)
+        context = self._context("refresh")
+        return run_operation(context, self._adapter.refresh, expired)
 
     def exchange_code(self, credentials: Credentials) -> Flow[Credentials]:
         """Exchange an authorisation code for credentials."""
@@ -86,11 +97,13 @@ class StoreFlows:
 
     def account(self) -> Flow[Account]:
         """Ask whose account the credentials are of, and what can be chosen there."""
-        return run_operation(self._context("account"), self._adapter.account)
+        context = self._context("account")
+        return run_operation(context, self._adapter.account)
 
     def revoke(self, credentials: Credentials) -> Flow[None]:
         """Revoke the access that the credentials stand for."""
-        return run_operation(self._context("revoke"), self._adapter.revoke, credentials)
+        context = self._context("revoke")
+        return run_operation(context, self._adapter.revoke, credentials)
 
     def stamp(self, error: PosError, operation: str) -> PosError:
         """Add the platform, the operation and the contacts to an error made by core."""
@@ -98,3 +111,8 @@ class StoreFlows:
 
     def _context(self, operation: str) -> OperationContext:
         return OperationContext(self._connection, operation)
+
+    def _bind(self, order: Order) -> Binding:
+        """Bind an order to the cached menu."""
+        menu = self._connection.menu_cache.menu
+        return rebind(order, menu, self._connection.policy.prices)

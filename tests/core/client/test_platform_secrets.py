@@ -155,7 +155,7 @@ def refused(world: World[Any]) -> PosError:
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
-def test_no_secret_is_in_what_a_refused_order_leaves_behind(
+def test_refused_order_leaks_no_secret(
     world: World[Any], logged: pytest.LogCaptureFixture, answer: tuple[int, bytes]
 ) -> None:
     ANSWERING.update(token=answer, others=answer)
@@ -164,7 +164,7 @@ def test_no_secret_is_in_what_a_refused_order_leaves_behind(
 
 
 @pytest.mark.parametrize("answer", (ANSWERS | GRANTS).values(), ids=ANSWERS | GRANTS)
-def test_no_secret_is_in_what_a_refresh_leaves_behind(
+def test_refresh_leaks_no_secret(
     world: World[Any], logged: pytest.LogCaptureFixture, answer: tuple[int, bytes]
 ) -> None:
     ANSWERING.update(token=answer, others=(EXPIRED.status_code, EXPIRED.content))
@@ -172,7 +172,7 @@ def test_no_secret_is_in_what_a_refresh_leaves_behind(
     assert logged_canaries(logged) == []
 
 
-def test_renewed_credentials_show_up_nowhere_but_where_they_are_saved(
+def test_refreshed_credentials_reach_only_their_callback(
     world: World[Any], logged: pytest.LogCaptureFixture
 ) -> None:
     if not has(world, "refresh"):
@@ -192,7 +192,7 @@ def test_renewed_credentials_show_up_nowhere_but_where_they_are_saved(
 
 
 @pytest.mark.parametrize("wrong", ["code", "platform", "address"])
-def test_no_secret_is_in_what_a_refused_code_leaves_behind(
+def test_refused_code_leaks_no_secret(
     world: World[Any], logged: pytest.LogCaptureFixture, wrong: str
 ) -> None:
     if not has(world, "exchange_code"):
@@ -211,7 +211,7 @@ def test_no_secret_is_in_what_a_refused_code_leaves_behind(
     assert logged_canaries(logged) == []
 
 
-def test_no_verifier_is_in_the_admins_page_or_in_its_refusal(world: World[Any]) -> None:
+def test_authorize_url_leaks_no_verifier(world: World[Any]) -> None:
     asked: dict[str, Any] = {"client_id": "a", "redirect_uri": "https://s.example", "state": "s"}
     if has(world, "authorize_url"):
         assert "CANARY" not in authorize_url(
@@ -223,7 +223,7 @@ def test_no_verifier_is_in_the_admins_page_or_in_its_refusal(world: World[Any]) 
 
 
 @pytest.mark.parametrize("spoilt", ["nothing", "body", "headers", "form"])
-def test_no_key_is_in_what_a_webhook_leaves_behind(
+def test_webhook_leaks_no_key(
     world: World[Any], logged: pytest.LogCaptureFixture, spoilt: str
 ) -> None:
     with Till(Connection(secretive(world), policy=ONCE)) as till:
@@ -243,7 +243,7 @@ def test_no_key_is_in_what_a_webhook_leaves_behind(
     assert logged_canaries(logged) == []
 
 
-def test_no_secret_is_in_the_repr_of_anything(world: World[Any]) -> None:
+def test_reprs_leak_no_secret(world: World[Any]) -> None:
     adapter = secretive(world)
     with Till(Connection(adapter)) as till:
         shown = [
@@ -265,7 +265,7 @@ def test_no_secret_is_in_the_repr_of_anything(world: World[Any]) -> None:
     )
 
 
-def test_no_secret_is_in_a_cassette(world: World[Any], tmp_path: Path) -> None:
+def test_cassettes_leak_no_secret(world: World[Any], tmp_path: Path) -> None:
     renewal = world.renewal() if has(world, "refresh") else {}
     if renewal:
         world.expire_token()

@@ -35,7 +35,7 @@ def after(
     return RetryBudget(transmit, policy).next_retry(Verdict(Applied.MAYBE, error=error), sends)
 
 
-def test_only_a_passing_failure_of_a_repeatable_request_is_sent_again() -> None:
+def test_only_transient_failures_of_repeatable_requests_retry() -> None:
     create = Request("POST", "/", nothing, effect=Effect.CREATE)
     keyed = Request("POST", "/", nothing, effect=Effect.CREATE, key="k")
     side = Request("POST", "/", nothing, effect=Effect.SIDE)
@@ -48,14 +48,14 @@ def test_only_a_passing_failure_of_a_repeatable_request_is_sent_again() -> None:
     assert after(OutageError(), request=side) is None
 
 
-def test_nothing_is_sent_again_without_a_budget() -> None:
+def test_no_retry_without_a_budget() -> None:
     assert after(OutageError(), retries=0) is None
     assert after(OutageError(), patience=0) is None
     assert after(OutageError(), patience=-1) is None
     assert after(OutageError(), sends=4) is None
 
 
-def test_our_own_wait_doubles_is_spread_and_ends_with_the_budget() -> None:
+def test_own_wait_doubles_with_jitter_within_the_budget() -> None:
     policy = Policy(first_wait=1.0, longest_wait=6.0)
     for sends, longest in ((1, 1.0), (2, 2.0), (3, 4.0), (4, 6.0)):
         again = after(OutageError(), sends=sends, retries=9, policy=policy)
@@ -66,7 +66,7 @@ def test_our_own_wait_doubles_is_spread_and_ends_with_the_budget() -> None:
     assert again.wait <= 0.5
 
 
-def test_a_platforms_wait_is_kept_whole_or_not_at_all() -> None:
+def test_retry_after_is_waited_in_full_or_not_at_all() -> None:
     policy = Policy(longest_retry_after=5.0)
     again = after(RateLimitError(retry_after=4.0), policy=policy)
     assert again
@@ -75,7 +75,7 @@ def test_a_platforms_wait_is_kept_whole_or_not_at_all() -> None:
     assert after(RateLimitError(retry_after=4.0), patience=3.0, policy=policy) is None
 
 
-def test_stamina_is_told_to_leave_other_failures_alone() -> None:
+def test_other_exceptions_are_not_retried() -> None:
     assert retry_wait(RetryAfter(0.5)) == 0.5
     assert retry_wait(ValueError()) is False
 
@@ -83,7 +83,7 @@ def test_stamina_is_told_to_leave_other_failures_alone() -> None:
 @pytest.mark.parametrize(
     "trouble", [reset(), truncate(), answer(503), answer(200, b"<html>"), raw(b"?\r\n\r\n")]
 )
-def test_a_read_is_repeated_until_it_succeeds(
+def test_read_is_repeated_until_it_succeeds(
     opening: Opening, server: ToyServer, trouble: Act
 ) -> None:
     server.on("GET /status", trouble, trouble)
@@ -91,9 +91,7 @@ def test_a_read_is_repeated_until_it_succeeds(
     assert server.count("GET /status") == 3
 
 
-def test_a_read_is_given_up_after_its_retries_and_says_how_often_it_was_sent(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_read_is_given_up_after_its_retries(opening: Opening, server: ToyServer) -> None:
     server.always("GET /status", answer(503))
     with pytest.raises(OutageError) as caught:
         opening(server.adapter()).check()
@@ -104,7 +102,7 @@ def test_a_read_is_given_up_after_its_retries_and_says_how_often_it_was_sent(
     "policy", [Policy(retries=0, first_wait=0.001), Policy(retry_seconds=0, first_wait=0.001)]
 )
 @pytest.mark.parametrize("keyed", [True, False])
-def test_retrying_can_be_turned_off(
+def test_retries_can_be_turned_off(
     opening: Opening, server: ToyServer, policy: Policy, keyed: bool
 ) -> None:
     till = opening(server.adapter(keyed=keyed), policy=policy)
@@ -118,9 +116,7 @@ def test_retrying_can_be_turned_off(
     assert server.count("POST /orders") == 1
 
 
-def test_a_keyed_create_is_repeated_with_its_key_and_makes_one_order(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_keyed_create_is_repeated_and_makes_one_order(opening: Opening, server: ToyServer) -> None:
     server.on("POST /orders", reset(), truncate(), answer(502, effect=True))
     opening(server.adapter()).submit(toy_order())
     assert server.count("POST /orders") == 4
@@ -131,7 +127,7 @@ def test_a_keyed_create_is_repeated_with_its_key_and_makes_one_order(
 @pytest.mark.parametrize(
     "trouble", [reset(), truncate(), answer(503, effect=True), answer(200, b"", effect=True)]
 )
-def test_a_create_without_a_key_is_not_repeated_but_looked_for(
+def test_keyless_create_is_looked_up_instead_of_repeated(
     opening: Opening, server: ToyServer, trouble: Act
 ) -> None:
     server.on("POST /orders", trouble)
@@ -143,7 +139,7 @@ def test_a_create_without_a_key_is_not_repeated_but_looked_for(
     ]
 
 
-def test_a_create_without_a_key_that_never_arrived_is_sent_again_after_the_last_look(
+def test_keyless_create_is_resent_after_the_last_look_up(
     opening: Opening, server: ToyServer
 ) -> None:
     server.on("POST /orders", reset(effect=False))
@@ -157,9 +153,7 @@ def test_a_create_without_a_key_that_never_arrived_is_sent_again_after_the_last_
 
 
 @pytest.mark.parametrize("retry_after", ["0", "Fri, 15 Jan 2027 08:00:01 GMT"])
-def test_the_platforms_retry_after_is_waited_for(
-    opening: Opening, server: ToyServer, retry_after: str
-) -> None:
+def test_retry_after_is_waited_for(opening: Opening, server: ToyServer, retry_after: str) -> None:
     now = datetime(2027, 1, 15, 8, 0, 0, 900_000, UTC).timestamp()
     server.on("GET /status", answer(429, retry_after=retry_after))
     slow = Policy(
@@ -172,7 +166,7 @@ def test_the_platforms_retry_after_is_waited_for(
 
 
 @pytest.mark.parametrize("seconds", ["21", "100000", "1" * 500])
-def test_a_platform_that_asks_for_too_long_a_wait_is_not_waited_for(
+def test_too_long_retry_after_is_not_waited_for(
     opening: Opening, server: ToyServer, seconds: str
 ) -> None:
     server.on("GET /status", answer(429, retry_after=seconds))
@@ -187,9 +181,7 @@ def test_a_platform_that_asks_for_too_long_a_wait_is_not_waited_for(
     assert time.monotonic() - began < 1
 
 
-def test_an_order_in_an_outage_is_raised_with_its_doubt_when_the_budget_is_spent(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_outage_is_raised_with_doubt_after_the_budget(opening: Opening, server: ToyServer) -> None:
     server.always("POST /orders", answer(503, effect=True))
     with pytest.raises(OutageError) as caught:
         opening(server.adapter()).submit(toy_order())
@@ -197,23 +189,21 @@ def test_an_order_in_an_outage_is_raised_with_its_doubt_when_the_budget_is_spent
     assert server.count("POST /orders") == QUICK.retries + 1
 
 
-def test_a_refused_connection_leaves_no_doubt(opening: Opening, server: ToyServer) -> None:
+def test_refused_connection_leaves_no_doubt(opening: Opening, server: ToyServer) -> None:
     gone = server.adapter(base_url="http://127.0.0.1:9")
     with pytest.raises(OutageError) as caught:
         opening(gone).submit(toy_order())
     assert caught.value.outcome is Outcome.NOT_CREATED
 
 
-def test_a_refusal_is_not_repeated(opening: Opening, server: ToyServer) -> None:
+def test_refusal_is_not_repeated(opening: Opening, server: ToyServer) -> None:
     server.on("GET /status", refuse("REVOKED", status=401))
     with pytest.raises(PosError):
         opening(server.adapter()).check()
     assert server.count("GET /status") == 1
 
 
-def test_users_can_switch_retrying_off_or_its_waits_away_for_their_tests(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_stamina_testing_mode_limits_retries(opening: Opening, server: ToyServer) -> None:
     slow = Policy(first_wait=60, longest_wait=60, retry_seconds=600, retries=2)
     till = opening(server.adapter(), policy=slow)
     server.on("GET /status", answer(503), answer(503), answer(503))
@@ -230,7 +220,7 @@ def test_users_can_switch_retrying_off_or_its_waits_away_for_their_tests(
 
 
 @pytest.mark.parametrize("keyed", [True, False])
-def test_the_waits_of_a_submission_are_skipped_too_while_stamina_is_testing(
+def test_stamina_testing_mode_skips_a_submissions_waits(
     opening: Opening, server: ToyServer, keyed: bool
 ) -> None:
     slow = Policy(first_wait=60, longest_wait=60, retry_seconds=600, retries=3)
@@ -242,9 +232,7 @@ def test_the_waits_of_a_submission_are_skipped_too_while_stamina_is_testing(
     assert len(server.made("ord-1")) == 1
 
 
-def test_a_hang_costs_no_more_than_the_bound_and_is_repeated(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_hang_is_cut_off_and_repeated(opening: Opening, server: ToyServer) -> None:
     server.on("GET /status", hang())
     till = opening(server.adapter(), policy=QUICK, limits=Limits(read=0.1, answer=0.2))
     assert till.check().ready

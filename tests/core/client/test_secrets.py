@@ -65,7 +65,7 @@ def logged_canaries(caplog: pytest.LogCaptureFixture) -> list[str]:
 # The search itself
 
 
-def test_the_search_finds_what_it_is_to_find() -> None:
+def test_search_finds_a_planted_secret() -> None:
     class Slotted:
         __slots__ = ("inner",)
 
@@ -99,7 +99,7 @@ def test_the_search_finds_what_it_is_to_find() -> None:
     assert not list(Search().through(iter([("it", [SecretStr(ACCESS)])])))
 
 
-def test_the_search_begins_with_tillposts_own_frames() -> None:
+def test_search_begins_with_tillposts_own_frames() -> None:
     token = ACCESS
 
     class Careless(Toy):
@@ -145,7 +145,7 @@ TROUBLE: dict[str, Act] = {
 
 @pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE)
 @pytest.mark.parametrize("keyed", [True, False])
-def test_no_secret_is_in_what_a_refused_order_leaves_behind(
+def test_refused_order_leaks_no_secret(
     opening: Opening, server: ToyServer, logged: pytest.LogCaptureFixture, trouble: Act, keyed: bool
 ) -> None:
     server.always("POST /orders", trouble)
@@ -161,7 +161,7 @@ def test_no_secret_is_in_what_a_refused_order_leaves_behind(
 
 
 @pytest.mark.parametrize("where", ["no connection", "no answer"])
-def test_no_secret_is_in_a_fault_of_the_network(
+def test_network_fault_leaks_no_secret(
     opening: Opening, server: ToyServer, logged: pytest.LogCaptureFixture, where: str
 ) -> None:
     server.on("POST /orders", hang())
@@ -186,7 +186,7 @@ def test_no_secret_is_in_a_fault_of_the_network(
         reset(),
     ],
 )
-def test_no_secret_is_in_what_a_refresh_leaves_behind(
+def test_refresh_leaks_no_secret(
     opening: Opening, server: ToyServer, logged: pytest.LogCaptureFixture, granted: Act
 ) -> None:
     server.always("POST /token", granted)
@@ -198,7 +198,7 @@ def test_no_secret_is_in_what_a_refresh_leaves_behind(
     assert logged_canaries(logged) == []
 
 
-def test_no_secret_is_in_an_error_of_a_hook(
+def test_failing_hook_leaks_no_secret(
     opening: Opening, server: ToyServer, logged: pytest.LogCaptureFixture
 ) -> None:
     told: list[PosError] = []
@@ -239,7 +239,7 @@ def fuzzed(request: httpx.Request) -> httpx.Response:
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(status=st.integers(200, 599), body=ECHOES, header=st.sampled_from(["", ECHO, ACCESS]))
-def test_no_fuzzed_answer_brings_a_secret_out(
+def test_fuzzed_answers_leak_no_secret(
     shared: ToyServer, kind: Kind, status: int, body: str, header: str
 ) -> None:
     FUZZED["answer"] = httpx.Response(
@@ -271,7 +271,7 @@ def interrupting(stop: type[BaseException]) -> Callable[[httpx.Request], httpx.R
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit, asyncio.CancelledError])
 @pytest.mark.parametrize("refreshing", [True, False])
-def test_no_secret_is_in_the_frames_of_an_interruption(
+def test_interruption_leaks_no_secret(
     server: ToyServer, kind: Kind, stop: type[BaseException], refreshing: bool
 ) -> None:
     def answered(request: httpx.Request) -> httpx.Response:
@@ -296,7 +296,7 @@ def test_no_secret_is_in_the_frames_of_an_interruption(
     assert leaks(caught.value) == []
 
 
-def test_no_secret_is_in_the_frames_of_a_task_cancelled_while_the_network_hangs(
+def test_cancelled_task_leaks_no_secret(
     server: ToyServer,
 ) -> None:
     server.on("POST /orders", hang())
@@ -329,7 +329,7 @@ def test_no_secret_is_in_the_frames_of_a_task_cancelled_while_the_network_hangs(
         ("nowhere", {"location_id": "L1"}),
     ],
 )
-def test_no_secret_is_in_what_refused_settings_leave_behind(
+def test_refused_settings_leak_no_secret(
     connect: Callable[..., BaseTill], platform: str, wrong: dict[str, str]
 ) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -338,7 +338,7 @@ def test_no_secret_is_in_what_refused_settings_leave_behind(
     assert caught.value.__context__ is None
 
 
-def test_no_secret_is_in_what_a_refused_hook_leaves_behind() -> None:
+def test_refused_hook_leaks_no_secret() -> None:
     class Wrong:
         @hookimpl
         def order_submitted(self, odrer: Order) -> None: ...
@@ -348,13 +348,13 @@ def test_no_secret_is_in_what_a_refused_hook_leaves_behind() -> None:
     assert leaks(caught.value) == []
 
 
-def test_settings_are_taken_over_and_not_left_lying_about() -> None:
+def test_adapter_for_empties_the_settings() -> None:
     settings: dict[str, object] = {"access_token": ACCESS, "location_id": "L1"}
     assert adapter_for("square", settings).platform == "square"
     assert settings == {}
 
 
-def test_no_secret_is_in_the_repr_of_anything(server: ToyServer, kind: Kind) -> None:
+def test_reprs_leak_no_secret(server: ToyServer, kind: Kind) -> None:
     adapter = adapter_of(server)
     till = blocking(kind, adapter)
     shown = [
@@ -373,7 +373,7 @@ def test_no_secret_is_in_the_repr_of_anything(server: ToyServer, kind: Kind) -> 
     )
 
 
-def test_no_secret_is_in_the_log_of_a_healthy_order(
+def test_log_of_a_healthy_order_leaks_no_secret(
     opening: Opening, server: ToyServer, logged: pytest.LogCaptureFixture
 ) -> None:
     till = opening(adapter_of(server))
@@ -383,7 +383,7 @@ def test_no_secret_is_in_the_log_of_a_healthy_order(
     assert logged_canaries(logged) == []
 
 
-def test_a_request_carries_no_secret_before_it_is_signed(server: ToyServer) -> None:
+def test_request_holds_no_secret_before_it_is_signed(server: ToyServer) -> None:
     adapter = adapter_of(server)
     asked = next(adapter.refresh(adapter.config.credentials()))
     assert isinstance(asked, Request)

@@ -37,7 +37,7 @@ from tillpost.submission.journal import Intended, MemoryJournal, Settled
 # The operations
 
 
-def test_a_paid_order_reaches_the_platform_once(opening: Opening, server: ToyServer) -> None:
+def test_paid_order_reaches_the_platform_once(opening: Opening, server: ToyServer) -> None:
     till = opening(server.adapter())
     first = till.submit(toy_order())
     assert till.submit(toy_order()) == first
@@ -45,17 +45,13 @@ def test_a_paid_order_reaches_the_platform_once(opening: Opening, server: ToySer
     assert server.count("POST /orders") == 1
 
 
-def test_an_order_can_be_fetched_by_itself_or_by_its_id(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_fetch_takes_an_order_or_its_id(opening: Opening, server: ToyServer) -> None:
     till = opening(server.adapter())
     made = till.submit(toy_order())
     assert till.fetch(made) == till.fetch("o1") == made
 
 
-def test_an_order_that_was_cancelled_is_not_submitted_again(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_cancelled_order_is_not_submitted_again(opening: Opening, server: ToyServer) -> None:
     till = opening(server.adapter())
     made = till.submit(toy_order())
     assert till.cancel(made).status == "CANCELLED"
@@ -64,7 +60,7 @@ def test_an_order_that_was_cancelled_is_not_submitted_again(
     assert server.count("POST /orders") == 1
 
 
-def test_a_quote_is_the_platforms_price_for_what_the_menu_has_now(
+def test_quote_is_the_platforms_price_for_the_current_menu(
     opening: Opening, server: ToyServer
 ) -> None:
     till = opening(server.adapter())
@@ -75,16 +71,14 @@ def test_a_quote_is_the_platforms_price_for_what_the_menu_has_now(
     assert not server.orders
 
 
-def test_a_check_says_whether_the_store_can_take_an_order(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_check_reports_whether_the_store_takes_orders(opening: Opening, server: ToyServer) -> None:
     till = opening(server.adapter())
     assert till.check().ready
     server.open = False
     assert not till.check().ready
 
 
-def test_a_till_tells_its_platform_and_capabilities_and_its_repr_holds_no_secret(
+def test_till_has_platform_capabilities_and_a_safe_repr(
     opening: Opening, server: ToyServer, kind: Kind
 ) -> None:
     till = opening(server.adapter(), name="cafe-42").till
@@ -93,9 +87,7 @@ def test_a_till_tells_its_platform_and_capabilities_and_its_repr_holds_no_secret
     assert repr(till) == ("<Till cafe-42>" if kind == "sync" else "<AsyncTill cafe-42>")
 
 
-def test_a_menu_that_was_kept_can_be_given_to_a_till_and_taken_away(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_stored_menu_can_be_set_and_removed(opening: Opening, server: ToyServer) -> None:
     till = opening(server.adapter()).till
     assert till.menu is None
     till.menu = toy_menu(server.items)
@@ -104,7 +96,7 @@ def test_a_menu_that_was_kept_can_be_given_to_a_till_and_taken_away(
     assert till.menu is None
 
 
-def test_an_import_that_lacks_too_much_waits_for_a_person(
+def test_import_that_removes_too_much_is_held_until_accepted(
     opening: Opening, server: ToyServer
 ) -> None:
     server.items += [
@@ -131,7 +123,7 @@ def test_errors_end_with_the_support_contact(opening: Opening, server: ToyServer
 
 
 @pytest.mark.parametrize("stranger", ["GET /menu", "GET /status"])
-def test_a_redirect_is_an_error_and_the_token_stays_at_home(
+def test_redirect_is_an_error_and_gets_no_token(
     opening: Opening, server: ToyServer, stranger: str
 ) -> None:
     till = opening(server.adapter())
@@ -166,7 +158,7 @@ def test_connections_are_pooled_and_closed_with_the_till(server: ToyServer, kind
     asyncio.run(the_same())
 
 
-def test_a_client_that_was_handed_in_is_used_and_stays_open(server: ToyServer, kind: Kind) -> None:
+def test_callers_client_is_used_and_stays_open(server: ToyServer, kind: Kind) -> None:
     headers = {"X-Trace": "t1"}
     if kind == "sync":
         with httpx.Client(headers=headers) as client:
@@ -189,7 +181,7 @@ def test_a_client_that_was_handed_in_is_used_and_stays_open(server: ToyServer, k
 # At the same time
 
 
-def test_the_same_order_submitted_at_the_same_time_is_made_once(
+def test_concurrent_submits_of_one_order_make_one_order(
     opening: Opening, server: ToyServer
 ) -> None:
     server.on("POST /orders", passing(delay=0.05))
@@ -199,7 +191,7 @@ def test_the_same_order_submitted_at_the_same_time_is_made_once(
     assert server.count("POST /orders") == 1
 
 
-def test_other_orders_are_submitted_side_by_side(opening: Opening, server: ToyServer) -> None:
+def test_different_orders_are_submitted_concurrently(opening: Opening, server: ToyServer) -> None:
     server.gather("POST /orders", 4)
     numbers = iter(range(4))
     results = opening(server.adapter()).together(
@@ -209,7 +201,7 @@ def test_other_orders_are_submitted_side_by_side(opening: Opening, server: ToySe
 
 
 @pytest.mark.parametrize("cooldown", [60.0, 0.0])
-def test_orders_that_fail_together_import_the_menu_once(
+def test_concurrent_menu_errors_import_once(
     opening: Opening, server: ToyServer, cooldown: float
 ) -> None:
     server.gather("POST /orders", 8, refuse("GONE", "line 0"))
@@ -222,9 +214,7 @@ def test_orders_that_fail_together_import_the_menu_once(
     assert server.count("GET /menu") == 1
 
 
-def test_orders_that_fail_together_share_an_import_that_fails(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_concurrent_menu_errors_share_a_failed_import(opening: Opening, server: ToyServer) -> None:
     server.gather("POST /orders", 8, refuse("GONE", "line 0"))
 
     async def fail_slowly(*args: Any) -> bool:
@@ -241,9 +231,7 @@ def test_orders_that_fail_together_share_an_import_that_fails(
     assert till.import_menu().menu  # who asks later isn't told of the old failure
 
 
-def test_a_token_that_expired_for_many_is_refreshed_once(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_concurrent_expiry_refreshes_once(opening: Opening, server: ToyServer) -> None:
     server.token = "another by now"
     server.gather("POST /orders", 8)
     numbers = iter(range(8))
@@ -258,7 +246,7 @@ def test_a_token_that_expired_for_many_is_refreshed_once(
 # Refreshing
 
 
-def test_the_request_for_a_new_token_holds_no_credential_until_it_is_signed(
+def test_refresh_request_holds_no_credential_until_signed(
     opening: Opening, server: ToyServer
 ) -> None:
     server.token = "another by now"
@@ -277,7 +265,7 @@ def test_the_request_for_a_new_token_holds_no_credential_until_it_is_signed(
 @pytest.mark.parametrize(
     "refused", [refuse("REVOKED", status=401), refuse("EXPIRED", status=401), refuse("NEWS")]
 )
-def test_a_refused_refresh_is_a_permissions_error_and_no_loop(
+def test_refused_refresh_is_a_permissions_error_without_loop(
     opening: Opening, server: ToyServer, refused: Callable[..., Any]
 ) -> None:
     server.token = "another by now"
@@ -288,9 +276,7 @@ def test_a_refused_refresh_is_a_permissions_error_and_no_loop(
     assert server.count("POST /token") == 1
 
 
-def test_a_refresh_that_fails_in_passing_is_an_outage_and_sends_nobody_to_reconnect(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_transient_refresh_failure_is_an_outage(opening: Opening, server: ToyServer) -> None:
     server.token = "another by now"
     server.on("POST /token", answer(503))
     server.on("POST /token", answer(200, {"nothing": 1}))
@@ -303,9 +289,7 @@ def test_a_refresh_that_fails_in_passing_is_an_outage_and_sends_nobody_to_reconn
     assert len(server.made("ord-1")) == 1
 
 
-def test_a_refresh_that_changes_nothing_is_not_tried_for_ever(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_refresh_that_changes_nothing_does_not_loop(opening: Opening, server: ToyServer) -> None:
     server.always("GET /status", refuse("EXPIRED", status=401))
     with pytest.raises(PermissionsError):
         opening(server.adapter()).check()
@@ -356,7 +340,7 @@ def stopping_client(kind: Kind, when: str, stop: type[BaseException]) -> Any:
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("keyed", [True, False])
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit, asyncio.CancelledError])
-def test_an_interruption_leaves_its_doubt_and_the_next_submit_makes_one_order(
+def test_interruption_leaves_doubt_and_resubmit_makes_one_order(
     server: ToyServer, kind: Kind, when: str, keyed: bool, stop: type[BaseException]
 ) -> None:
     journal = MemoryJournal()
@@ -394,9 +378,7 @@ def leaves_doubt(journal: MemoryJournal) -> None:
 
 @pytest.mark.parametrize("keyed", [True, False])
 @pytest.mark.parametrize("effect", [True, False])
-def test_a_task_cancelled_in_the_middle_of_a_submit_leaves_its_doubt(
-    server: ToyServer, keyed: bool, effect: bool
-) -> None:
+def test_cancelled_task_leaves_its_doubt(server: ToyServer, keyed: bool, effect: bool) -> None:
     server.on("POST /orders", hang(effect=effect))
     journal = MemoryJournal()
 
@@ -417,7 +399,7 @@ def test_a_task_cancelled_in_the_middle_of_a_submit_leaves_its_doubt(
     assert server.count("POST /orders") == (1 if effect and not keyed else 2)
 
 
-def test_a_task_that_waits_for_another_submit_can_be_cancelled_without_harm(
+def test_task_waiting_for_another_submit_can_be_cancelled(
     server: ToyServer,
 ) -> None:
     server.on("POST /orders", hang())
@@ -452,7 +434,7 @@ with Till(Connection(Toy(ToySettings(base_url={url!r}, access_token={token!r})))
 """
 
 
-def test_ctrl_c_in_the_middle_of_a_submit_leaves_its_doubt(server: ToyServer) -> None:
+def test_ctrl_c_in_a_submit_leaves_its_doubt(server: ToyServer) -> None:
     server.on("POST /orders", hang())
     root = str(Path(__file__).parents[3])
     program = textwrap.dedent(INTERRUPTED).format(url=server.url, token=TOKEN, tests=root)

@@ -96,7 +96,7 @@ OUTCOMES: list[tuple[str, list[Event], Outcome, int]] = [
 @pytest.mark.parametrize(
     ("events", "outcome", "generation"), [o[1:] for o in OUTCOMES], ids=[o[0] for o in OUTCOMES]
 )
-def test_the_outcome_is_a_fold_over_all_that_was_sent(
+def test_outcome_is_a_fold_over_all_requests(
     events: list[Event], outcome: Outcome, generation: int
 ) -> None:
     history = fold(events)
@@ -104,7 +104,7 @@ def test_the_outcome_is_a_fold_over_all_that_was_sent(
     assert history.generation == generation
 
 
-def test_without_a_key_an_order_that_isnt_known_to_be_new_may_be_there() -> None:
+def test_keyless_order_not_known_as_new_is_in_doubt() -> None:
     assert fold([SubmissionRequested(0, "d")]).outcome(keyed=False) is Outcome.UNKNOWN
     assert (
         fold([SubmissionRequested(0, "d", is_new=True)]).outcome(keyed=False) is Outcome.NOT_CREATED
@@ -340,7 +340,7 @@ STEPS: list[tuple[str, list[Event], float, bool, Action]] = [
 @pytest.mark.parametrize(
     ("events", "now", "keyed", "do"), [s[1:] for s in STEPS], ids=[s[0] for s in STEPS]
 )
-def test_what_is_next_follows_from_what_happened(
+def test_next_step_follows_from_the_events(
     events: list[Event], now: float, keyed: bool, do: Action
 ) -> None:
     assert decide(events, now, keyed=keyed).action is do
@@ -353,12 +353,12 @@ def decide(events: list[Event], now: float, *, keyed: bool) -> Step:
     )
 
 
-def test_looks_are_counted_from_the_recorded_time_of_the_last_sending() -> None:
+def test_look_ups_count_from_the_last_recorded_send() -> None:
     events: list[Event] = [ASKED, create(10, key=None), MAYBE, create(20, key=None)]
     assert decide(events, 20, keyed=False) == Step(Action.WAIT, 21)
 
 
-def test_waits_double_up_to_the_longest_and_are_spread_by_the_orders_id() -> None:
+def test_waits_double_to_the_longest_and_spread_by_order_id() -> None:
     policy = Policy(first_wait=1, longest_wait=6)
     for retry, longest in ((1, 1), (2, 2), (3, 4), (4, 6), (9, 6)):
         waits = {policy.wait_before(retry, f"ord_{n}") for n in range(50)}
@@ -367,6 +367,6 @@ def test_waits_double_up_to_the_longest_and_are_spread_by_the_orders_id() -> Non
     assert policy.wait_before(1, "a") == policy.wait_before(1, "a")
 
 
-def test_since_is_when_the_order_was_first_sent() -> None:
+def test_since_is_the_first_send() -> None:
     assert fold([ASKED]).since is None
     assert fold([ASKED, create(5), NO, create(9)]).since == 5

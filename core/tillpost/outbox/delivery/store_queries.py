@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tillpost.adapter.base import Found
@@ -42,11 +43,13 @@ class StoreQueries:
 
     def find(self, order: Order) -> Found:
         """Look up an order by its reference."""
-        return self._opened.run(self._opened.flows.find(order, None))
+        flow = self._opened.flows.find(order, None)
+        return self._opened.run(flow)
 
     def fetch(self, pos_id: str) -> PosOrder:
         """Fetch an order by the platform's id."""
-        return self._opened.run(self._opened.flows.fetch(pos_id))
+        flow = self._opened.flows.fetch(pos_id)
+        return self._opened.run(flow)
 
     def fetch_briefly(self, pos_id: str) -> PosOrder:
         """Fetch an order with one short request, because others wait meanwhile."""
@@ -56,14 +59,17 @@ class StoreQueries:
             if not isinstance(command, Transmit):
                 return self._opened.executor.execute(command)
             credentials = self._opened.credentials.current
-            verdict = command.judge(transport.send(command.request, credentials))
+            answer = transport.send(command.request, credentials)
+            verdict = command.judge(answer)
             return Transmission(verdict, 1, credentials)
 
-        return self._opened.run(self._opened.flows.fetch(pos_id), execute)
+        flow = self._opened.flows.fetch(pos_id)
+        return self._opened.run(flow, execute)
 
     def check(self) -> Readiness:
         """Check whether the store can take orders; a cached menu is checked too."""
-        return self._opened.run(self._opened.flows.check())
+        flow = self._opened.flows.check()
+        return self._opened.run(flow)
 
     def probe(self) -> CheckResult:
         """Check the store without its menu. A failure is a finding; nothing is raised."""
@@ -75,15 +81,33 @@ class StoreQueries:
                 errors.append(result.verdict.error)
             return result
 
+        flow = self._opened.flows.check_platform()
         try:
-            readiness = self._opened.run(self._opened.flows.check_platform(), execute)
+            readiness = self._opened.run(flow, execute)
         except PosError as error:
-            readiness = Readiness(findings=(Finding.unseen("connection", error),))
+            finding = Finding.unseen("connection", error)
+            readiness = Readiness(findings=(finding,))
+        return CheckResult(
+            readiness,
+            access_refused=self._access_refused(readiness, errors),
+            hold=_longest_hold(errors),
+        )
 
-        refused: PosError | None = None
-        if readiness.stop is not None and readiness.stop.stops is Reason.UNAUTHORISED:
-            refused = next((e for e in errors if isinstance(e, PermissionsError)), None)
-        if refused:
-            self._opened.stamp(refused, "check")
-        waits = [e.retry_after or 0.0 for e in errors if isinstance(e, RateLimitError)]
-        return CheckResult(readiness, refused, max(waits, default=0.0))
+    def _access_refused(self, readiness: Readiness, errors: Sequence[PosError]) -> PosError | None:
+        """Return the error with which the platform refused access, if that is what stops orders."""
+        stop = readiness.stop
+        if stop is None or stop.stops is not Reason.UNAUTHORISED:
+            return None
+        for error in errors:
+            if isinstance(error, PermissionsError):
+                return self._opened.stamp(error, "check")
+        return None
+
+
+def _longest_hold(errors: Sequence[PosError]) -> float:
+    """Return for how many seconds the platform asks not to be sent anything."""
+    hold = 0.0
+    for error in errors:
+        if isinstance(error, RateLimitError):
+            hold = max(hold, error.retry_after or 0.0)
+    return hold

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from tillpost.errors import ConfigError, Outcome, SetupError
@@ -63,34 +64,35 @@ class ResultWriter:
         """
         now = self._clock()
         columns = self._columns(claim, result, now)
-        due_at = self._due_at(claim, result, now)
-        hook_calls: Sequence[HookCall] = ()
+        due_at = _due_at(claim, result, now)
+        of_connection: Sequence[HookCall] = ()
         with self._claims.recording(claim, result.events, now, **columns) as db:
             self._advance_progress(db, claim, result)
             if opened:
                 update = ConnectionUpdate(self._connection_rows, db, opened, self._settings, now)
-                hook_calls = update.apply(result.evidence)
+                of_connection = update.apply(result.evidence)
             if due_at is not None and not self._is_paused(db, claim, result):
                 self._engine.wake(db, claim.order.id, due_at)
-        _log(claim, result, hook_calls)
-        refused = refusal(claim.order, result.state, result.pos_order)
-        all_calls = (*result.hook_calls, *refused, *hook_calls)
-        if opened:
-            for hook, facts in all_calls:
-                opened.call_hook(hook, facts)
-        else:
-            self._call_hooks(claim.connection, all_calls)
+
+        _log(claim, result, of_connection)
+        of_refusal = refusal(claim.order, result.state, result.pos_order)
+        hook_calls = [*result.hook_calls, *of_refusal, *of_connection]
+        if opened is None:
+            self._call_hooks(claim.connection, hook_calls)
+            return
+        for hook, facts in hook_calls:
+            opened.call_hook(hook, facts)
 
     def _columns(self, claim: Claim, result: RunResult, now: float) -> dict[str, object]:
         """Return what the result changes in the order's row."""
-        due_at = self._due_at(claim, result, now)
+        due_at = _due_at(claim, result, now)
         columns: dict[str, object] = {
             "state": result.state.value,
             "waits_for": result.waits_for.value,
             "suspended_until": result.suspended_until,
             "new_request": result.new_request,
-            "error": result.error.model_dump_json() if result.error else None,
-            "ticket": result.ticket.model_dump_json() if result.ticket else None,
+            "error": _json(result.error),
+            "ticket": _json(result.ticket),
             "worker": None,
             "crash_count": 0,
         }
@@ -106,13 +108,6 @@ class ResultWriter:
             columns["eligible_at"] = due_at
         return columns
 
-    def _due_at(self, claim: Claim, result: RunResult, now: float) -> float | None:
-        """Return when the order is due again, in epoch seconds; None when nothing is due."""
-        if result.needs_authorisation:
-            # Once the store is reconnected, it comes before those that fell due after it.
-            return claim.eligible_at
-        return None if result.due_in is None else now + result.due_in
-
     def _advance_progress(self, db: Connection, claim: Claim, result: RunResult) -> None:
         if not result.pos_order:
             return
@@ -123,19 +118,35 @@ class ResultWriter:
     def _is_paused(self, db: Connection, claim: Claim, result: RunResult) -> bool:
         if not result.needs_authorisation:
             return False
-        return bool(self._connection_rows.lock(db, claim.connection)["paused"])
+        row = self._connection_rows.lock(db, claim.connection)
+        return bool(row["paused"])
+
+
+def _due_at(claim: Claim, result: RunResult, now: float) -> float | None:
+    """Return when the order is due again, in epoch seconds; None when nothing is due."""
+    if result.needs_authorisation:
+        # Once the store is reconnected, it comes before those that fell due after it.
+        return claim.eligible_at
+    if result.due_in is None:
+        return None
+    return now + result.due_in
+
+
+def _json(model: BaseModel | None) -> str | None:
+    return model.model_dump_json() if model else None
 
 
 def _log(claim: Claim, result: RunResult, hook_calls: Sequence[HookCall]) -> None:
     for hook, _ in hook_calls:
         decided(hook, connection=claim.connection)
+    due_in = None if result.due_in is None else round(result.due_in, 1)
     decided(
         "order",
         id=claim.order.id,
         connection=claim.connection,
         state=result.state.value,
         waits_for=result.waits_for.value,
-        due_in=None if result.due_in is None else round(result.due_in, 1),
+        due_in=due_in,
         pos_order=result.pos_order.id if result.pos_order else "",
         ticket=result.ticket.id if result.ticket else "",
         **error_in_short(result.error),

@@ -114,7 +114,7 @@ def process(tmp_path: Path) -> Iterator[Callable[[Outbox], subprocess.Popen[str]
         one.communicate()
 
 
-def test_two_processes_that_find_it_expired_renew_it_once_and_both_go_on(
+def test_two_processes_refresh_an_expired_token_once(
     either_outbox: Outbox,
     kounta: Running[KountaSimulator],
     process: Callable[[Outbox], subprocess.Popen[str]],
@@ -132,7 +132,7 @@ def test_two_processes_that_find_it_expired_renew_it_once_and_both_go_on(
     assert stored.grant.expires_at is not None
 
 
-def test_a_process_killed_in_the_middle_leaves_a_connection_that_works_or_must_be_reconnected(
+def test_kill_during_refresh_leaves_usable_or_refused_token(
     vault: CredentialStore,
     shop_outbox: Outbox,
     kounta: Running[KountaSimulator],
@@ -164,7 +164,7 @@ def test_a_process_killed_in_the_middle_leaves_a_connection_that_works_or_must_b
     assert after.refresher is None
 
 
-def test_a_renewed_token_is_on_disk_sealed_before_it_is_used(
+def test_refreshed_token_is_on_disk_encrypted_before_use(
     vault: CredentialStore, kounta: Running[KountaSimulator], shop_outbox: Outbox, tmp_path: Path
 ) -> None:
     with Processor(shop_outbox) as processor:
@@ -184,7 +184,7 @@ def test_a_renewed_token_is_on_disk_sealed_before_it_is_used(
         assert secret.get_secret_value().encode() not in on_disk
 
 
-def test_what_cant_be_written_isnt_used_and_is_written_before_anything_else(
+def test_token_that_cannot_be_written_is_written_first(
     vault: CredentialStore, kounta: Running[KountaSimulator]
 ) -> None:
     old = vault.get("cafe-42")
@@ -217,7 +217,7 @@ def test_what_cant_be_written_isnt_used_and_is_written_before_anything_else(
     assert vault.open(after)["refresh_token"].get_secret_value() == "newer"
 
 
-def test_a_person_who_reconnects_meanwhile_is_right(
+def test_reconnection_during_refresh_wins(
     vault: CredentialStore, kounta: Running[KountaSimulator]
 ) -> None:
     old = vault.get("cafe-42")
@@ -242,7 +242,7 @@ def test_a_person_who_reconnects_meanwhile_is_right(
     assert (after.refresher, after.grant.granted_by) == (None, "Ari")
 
 
-def test_a_connection_that_was_disconnected_meanwhile_isnt_brought_back(
+def test_disconnection_during_refresh_stays(
     vault: CredentialStore,
 ) -> None:
     old = vault.get("cafe-42")
@@ -260,7 +260,7 @@ def test_a_connection_that_was_disconnected_meanwhile_isnt_brought_back(
     assert vault.get("cafe-42") is None
 
 
-def test_a_refusal_frees_the_place_and_says_that_the_store_must_be_connected_again(
+def test_refused_refresh_releases_the_row_and_asks_to_reconnect(
     vault: CredentialStore, kounta: Running[KountaSimulator], shop_outbox: Outbox
 ) -> None:
     kounta.simulator.revoke_authorisation()
@@ -277,7 +277,7 @@ def test_a_refusal_frees_the_place_and_says_that_the_store_must_be_connected_aga
     assert stored.refresher is None
 
 
-def test_tokens_of_the_file_are_renewed_and_kept_too(
+def test_refreshed_tokens_of_the_file_are_stored(
     kounta: Running[KountaSimulator], shop_outbox: Outbox, tmp_path: Path
 ) -> None:
     app = kounta.simulator.settings
@@ -298,7 +298,7 @@ def test_tokens_of_the_file_are_renewed_and_kept_too(
     assert kounta.simulator.count("POST", TOKEN) == 1
 
 
-def test_who_waits_for_another_worker_for_too_long_tries_again_later(
+def test_waiting_too_long_for_a_refresh_is_transient(
     vault: CredentialStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tillpost.outbox.connections.token_refresh.PATIENCE", 0.3)

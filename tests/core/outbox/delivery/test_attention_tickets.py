@@ -86,7 +86,7 @@ def is_gone(shop: Running[SquareSimulator]) -> bool:
     return entry.cancelled
 
 
-def test_an_order_in_error_keeps_its_ticket_and_the_plugins_are_told(
+def test_order_in_error_has_a_ticket_that_is_announced(
     shop: Running[SquareSimulator],
     shop_outbox: Outbox,
     known: dict[str, OutboxConnection],
@@ -102,7 +102,7 @@ def test_an_order_in_error_keeps_its_ticket_and_the_plugins_are_told(
     assert any(f"state=error ticket={ticket} " in record.getMessage() for record in caplog.records)
 
 
-def test_sent_again_and_refused_again_it_keeps_that_one(
+def test_second_refusal_makes_no_second_ticket(
     shop: Running[SquareSimulator],
     shop_outbox: Outbox,
     known: dict[str, OutboxConnection],
@@ -120,7 +120,7 @@ def test_sent_again_and_refused_again_it_keeps_that_one(
     assert told.hooks == [("made", ticket)]
 
 
-def test_when_it_arrives_after_all_its_ticket_is_withdrawn(
+def test_ticket_is_withdrawn_when_the_order_arrives(
     shop: Running[SquareSimulator],
     shop_outbox: Outbox,
     known: dict[str, OutboxConnection],
@@ -137,7 +137,7 @@ def test_when_it_arrives_after_all_its_ticket_is_withdrawn(
 
 
 @pytest.mark.parametrize("act", ["manual", "cancel"])
-def test_when_a_person_ends_the_order_its_ticket_is_withdrawn(
+def test_ticket_is_withdrawn_when_a_person_ends_the_order(
     shop: Running[SquareSimulator],
     shop_outbox: Outbox,
     known: dict[str, OutboxConnection],
@@ -155,7 +155,7 @@ def test_when_a_person_ends_the_order_its_ticket_is_withdrawn(
 
 
 @pytest.mark.parametrize("act", ["manual", "cancel"])
-def test_a_ticket_that_cant_be_withdrawn_is_said_and_stops_nobody(
+def test_ticket_that_cannot_be_withdrawn_stops_nobody(
     shop: Running[SquareSimulator],
     shop_outbox: Outbox,
     known: dict[str, OutboxConnection],
@@ -181,7 +181,7 @@ def test_a_ticket_that_cant_be_withdrawn_is_said_and_stops_nobody(
         assert stored.state is OrderState.CANCELLED
 
 
-def test_without_its_connection_a_ticket_is_left_and_the_docket_says_so(
+def test_ticket_without_connection_is_noted_on_the_docket(
     shop: Running[SquareSimulator], shop_outbox: Outbox, known: dict[str, OutboxConnection]
 ) -> None:
     stuck(shop, shop_outbox, known)
@@ -192,7 +192,7 @@ def test_without_its_connection_a_ticket_is_left_and_the_docket_says_so(
     )
 
 
-def test_what_happened_to_a_ticket_is_kept_apart_from_what_happened_to_its_order(
+def test_ticket_events_are_apart_from_the_orders(
     shop: Running[SquareSimulator], shop_outbox: Outbox, known: dict[str, OutboxConnection]
 ) -> None:
     stuck(shop, shop_outbox, known)
@@ -202,7 +202,7 @@ def test_what_happened_to_a_ticket_is_kept_apart_from_what_happened_to_its_order
     assert any(isinstance(event, OfTicket) for event in events)
 
 
-def test_an_order_that_waits_for_the_store_to_open_or_to_be_connected_gets_no_ticket(
+def test_no_ticket_while_waiting_for_opening_or_reconnection(
     shop: Running[SquareSimulator], shop_outbox: Outbox, known: dict[str, OutboxConnection]
 ) -> None:
     shop.simulator.revoke_token()
@@ -263,14 +263,14 @@ def checked(database: Database, ledger: Ledger, order: Order) -> tuple[str, int]
 
 
 @pytest.mark.parametrize("platform", SHOPS)
-def test_wherever_its_process_ends_a_refused_order_has_never_two_tickets(
+def test_process_stopped_anywhere_never_makes_two_tickets(
     platform: str, database: Database
 ) -> None:
     """On a platform that takes keys it has one in the end; without keys, one in doubt isn't sent again."""
     refused_wherever_it_ends(platform, database)
 
 
-def test_on_postgresql_too_it_has_never_two_tickets(postgres_url: str) -> None:
+def test_postgresql_process_stopped_anywhere_never_makes_two(postgres_url: str) -> None:
     database = ready(postgres_url)
     refused_wherever_it_ends("square", database)
     database.close()
@@ -297,9 +297,7 @@ def refused_wherever_it_ends(platform: str, database: Database) -> None:
 
 
 @pytest.mark.parametrize("platform", SHOPS)
-def test_wherever_its_process_ends_an_order_that_arrives_has_its_ticket_withdrawn(
-    platform: str, database: Database
-) -> None:
+def test_process_stopped_anywhere_withdraws_the_ticket(platform: str, database: Database) -> None:
     def run(life: Heartbeat, number: int) -> None:
         simulator, shop = SHOPS[platform]()
         name, order = f"cafe-{number}", paid(f"ord_{number}", [TOASTIE])

@@ -49,9 +49,7 @@ RECEIVED = (OrderState.RECEIVED, WaitsFor.NOTHING)
 # ---------------------------------------------------------------------- retries
 
 
-def test_the_first_retry_comes_after_a_second_and_each_wait_is_twice_as_long_up_to_a_minute() -> (
-    None
-):
+def test_retry_waits_double_from_a_second_to_a_minute() -> None:
     policy = OutboxSettings().policy_of(Policy())
     for retry, longest in enumerate((1, 2, 4, 8, 16, 32, 60, 60, 60), start=1):
         waits = [policy.wait_before(retry, f"ord-{number}") for number in range(200)]
@@ -59,9 +57,7 @@ def test_the_first_retry_comes_after_a_second_and_each_wait_is_twice_as_long_up_
         assert longest * 0.95 <= max(waits) <= longest
 
 
-def test_an_order_is_due_again_when_its_retry_is_and_not_before(
-    outbox: Outbox, server: ToyServer
-) -> None:
+def test_order_is_due_again_at_its_retry(outbox: Outbox, server: ToyServer) -> None:
     clock = Clock()
     server.on("POST /orders", *[answer(503)] * 3)
     add(outbox, 1)
@@ -79,7 +75,7 @@ def test_an_order_is_due_again_when_its_retry_is_and_not_before(
     assert len(server.made("cafe-0")) == 1
 
 
-def test_a_handling_that_breaks_down_leaves_the_order_due_again(
+def test_order_is_due_again_after_an_unexpected_exception(
     outbox: Outbox, server: ToyServer
 ) -> None:
     class Broken(Toy):
@@ -99,7 +95,7 @@ def test_a_handling_that_breaks_down_leaves_the_order_due_again(
 # ---------------------------------------------------------------------- outages
 
 
-def test_an_outage_and_its_end_are_told_once_each_over_all_workers_with_the_evidence(
+def test_outage_and_its_end_are_announced_once_over_all_workers(
     open_outbox: Opening, server: ToyServer
 ) -> None:
     outboxes, clock, heard = (
@@ -129,7 +125,7 @@ def test_an_outage_and_its_end_are_told_once_each_over_all_workers_with_the_evid
     assert len(ended["outage"].evidence) == 9
 
 
-def test_when_no_platform_can_be_connected_to_our_own_network_is_at_fault(
+def test_unreachable_platforms_blame_our_own_network(
     open_outbox: Opening,
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -153,7 +149,7 @@ def test_when_no_platform_can_be_connected_to_our_own_network_is_at_fault(
     assert set(stands(outbox).values()) == {(OrderState.DUE, WaitsFor.RETRY)}
 
 
-def test_nobody_is_accused_because_another_platform_answered_before_our_network_failed(
+def test_answer_before_the_failure_blames_no_platform(
     open_outbox: Opening,
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -176,7 +172,7 @@ def test_nobody_is_accused_because_another_platform_answered_before_our_network_
     assert [facts["outage"].whose for facts in heard.named("outage_began")] == [Whose.UNKNOWN]
 
 
-def test_orders_that_an_outage_holds_up_too_long_become_a_persons(
+def test_orders_delayed_too_long_by_an_outage_end_in_error(
     open_outbox: Opening, server: ToyServer
 ) -> None:
     outbox, clock, heard = open_outbox(outage_after=2, give_up_after=600), Clock(), Heard()
@@ -192,9 +188,7 @@ def test_orders_that_an_outage_holds_up_too_long_become_a_persons(
     assert all(stored.remedy for stored in outbox.orders())
 
 
-def test_a_platform_that_asks_for_patience_gets_it_from_all_orders_of_the_connection(
-    outbox: Outbox, server: ToyServer
-) -> None:
+def test_retry_after_holds_all_orders_of_the_connection(outbox: Outbox, server: ToyServer) -> None:
     clock = Clock()
     server.on("POST /orders", answer(429, retry_after="30"))
     add(outbox, 3)
@@ -215,9 +209,7 @@ def coffee(name: str) -> Order:
     return toy_order(name, item="7302", sku="FW-R", name="Flat white, regular", price=550)
 
 
-def test_refused_permissions_pause_the_connection_are_told_once_and_new_ones_let_its_orders_go_on_in_due_order(
-    outbox: Outbox, tmp_path: Path
-) -> None:
+def test_refused_access_pauses_until_new_credentials(outbox: Outbox, tmp_path: Path) -> None:
     file, heard = tmp_path / "tillpost.toml", Heard()
     for number in range(5):
         outbox.add(coffee(f"cafe-{number}"), connection="cafe")
@@ -251,7 +243,7 @@ def test_refused_permissions_pause_the_connection_are_told_once_and_new_ones_let
     assert heard.named("connection_restored") == [{"connection": "cafe"}]
 
 
-def test_resume_says_whether_there_was_a_pause(outbox: Outbox) -> None:
+def test_resume_returns_whether_the_connection_was_paused(outbox: Outbox) -> None:
     assert not outbox.resume("cafe")
     add(outbox, 1)
     with outbox.database.writing() as db:
@@ -269,7 +261,7 @@ def scheduled(ahead: float) -> Order:
     return toy_order().model_copy(update={"fulfilment": Pickup(due_at=due)})
 
 
-def test_a_closed_store_is_tried_again_until_the_order_is_due(
+def test_closed_store_is_retried_until_the_order_is_due(
     open_outbox: Opening, server: ToyServer
 ) -> None:
     outbox, clock = open_outbox(lead=1800), Clock()
@@ -286,7 +278,7 @@ def test_a_closed_store_is_tried_again_until_the_order_is_due(
     assert stands(outbox) == {"ord-1": RECEIVED}
 
 
-def test_a_store_that_is_still_closed_when_the_order_is_due_becomes_a_persons(
+def test_store_still_closed_at_the_due_time_ends_in_error(
     open_outbox: Opening, server: ToyServer
 ) -> None:
     outbox, clock = open_outbox(lead=1800), Clock()
@@ -302,9 +294,7 @@ def test_a_store_that_is_still_closed_when_the_order_is_due_becomes_a_persons(
     assert (stored.state, stored.error.kind) == (OrderState.ERROR, "StoreClosedError")
 
 
-def test_a_connection_that_nobody_knows_is_a_persons_at_once(
-    outbox: Outbox, server: ToyServer
-) -> None:
+def test_unknown_connection_ends_in_error_at_once(outbox: Outbox, server: ToyServer) -> None:
     add(outbox, 1, connection="nowhere")
     heard = Heard()
     with processing(outbox, server, heard=heard) as processor:

@@ -223,16 +223,14 @@ class Bench:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_stopped_at_any_step_an_order_is_brought_to_its_end_by_the_next_process(
-    case: str, database: Database
-) -> None:
+def test_next_process_finishes_an_order_stopped_at_any_step(case: str, database: Database) -> None:
     bench = Bench(database, CASES[case])
     steps = every_step(lambda life, number: bench.try_with(life, number=str(number)))
     assert steps > 12
 
 
 @pytest.mark.parametrize("case", ["square, healed", "kounta, an answer that is lost"])
-def test_stopped_on_postgresql_too_it_is_brought_to_its_end(case: str, postgres_url: str) -> None:
+def test_postgresql_finishes_an_order_stopped_at_any_step(case: str, postgres_url: str) -> None:
     database = ready(postgres_url)
     bench = Bench(database, CASES[case])
     every_step(lambda life, number: bench.try_with(life, number=str(number)))
@@ -248,7 +246,7 @@ def test_stopped_on_postgresql_too_it_is_brought_to_its_end(case: str, postgres_
         ("kounta, wrong at the register", "after POST /v1/companies/5678/orders.json"),
     ],
 )
-def test_a_second_process_that_is_stopped_as_well_leaves_it_to_a_third(
+def test_third_process_finishes_after_two_were_stopped(
     case: str, made: str, database: Database
 ) -> None:
     """The first ends at the worst moment: the platform has the order, and nobody has read that."""

@@ -25,7 +25,7 @@ def a_paused_workers(outbox: Outbox) -> Claim:
     return claim
 
 
-def test_a_worker_gives_signs_of_life_while_a_burial_is_held_up(postgres_url: str) -> None:
+def test_heartbeat_goes_on_while_reaping_is_held_up(postgres_url: str) -> None:
     with Outbox(postgres_url, settings=OutboxSettings(lease=LEASE)) as outbox:
         claim = a_paused_workers(outbox)
         with Processor(outbox) as processor:
@@ -46,7 +46,7 @@ def test_a_worker_gives_signs_of_life_while_a_burial_is_held_up(postgres_url: st
             assert claims[0].crash_count == 1
 
 
-def test_what_is_written_in_a_transaction_leaves_no_command_half_sent(postgres_url: str) -> None:
+def test_transaction_leaves_no_command_half_sent(postgres_url: str) -> None:
     """The driver sends a statement for many rows in pieces, and PostgreSQL never ends a transaction amid those."""
     with Outbox(postgres_url) as outbox:
         claim, many = a_paused_workers(outbox), list[str]()

@@ -21,7 +21,7 @@ def state(site: Site, order_id: str) -> OrderState:
     return order.state
 
 
-def test_a_platform_that_asks_to_wait_a_day_holds_up_the_orders_behind_for_a_quarter_of_an_hour(
+def test_long_retry_after_holds_other_orders_for_15_minutes(
     database: Database,
 ) -> None:
     counter = Counter(instead=[A_DAY])
@@ -41,7 +41,7 @@ def test_a_platform_that_asks_to_wait_a_day_holds_up_the_orders_behind_for_a_qua
     site.end()
 
 
-def test_a_clock_set_back_by_an_hour_keeps_no_connection_closed_for_an_hour(
+def test_clock_set_back_keeps_no_connection_held(
     database: Database,
 ) -> None:
     counter = Counter(down=True)
@@ -65,9 +65,7 @@ def test_a_clock_set_back_by_an_hour_keeps_no_connection_closed_for_an_hour(
 @pytest.mark.parametrize(
     "jump", [0.0, 3600.0], ids=["a clock that is left alone", "a clock that is set forward"]
 )
-def test_what_remains_open_a_clock_set_forward_while_a_look_is_due_cuts_the_schedule_short(
-    jump: float, database: Database
-) -> None:
+def test_clock_set_forward_shortens_the_look_up_schedule(jump: float, database: Database) -> None:
     """The order shows after 9 seconds. See "What remains open" in docs/explanation/never-twice.md."""
     counter = Counter(loses=1, hides=True)
     shop = counter.shop(Keyless)
