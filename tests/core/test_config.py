@@ -1,4 +1,4 @@
-"""The connections file: what it gives, what comes out of the environment, and that all that is wrong is one line."""
+"""The TOML file: connections, the environment, and one line for whatever is wrong."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_path_argument_beats_environment_and_default(
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("connections = 3", "there is no [connections.NAME] table"),
         ("[connection.cafe]\nplatform='square'", "there is no [connections.NAME] table"),
@@ -109,10 +109,10 @@ def test_path_argument_beats_environment_and_default(
         ("\x00", "not TOML"),
     ],
 )
-def test_wrong_file_is_refused_in_one_line(write: Path, text: str, says: str) -> None:
+def test_wrong_file_is_refused_in_one_line(write: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         loaded(write, text)
-    assert says in wrong(str(caught.value))
+    assert message in wrong(str(caught.value))
     assert str(write) in str(caught.value)
 
 
@@ -123,7 +123,7 @@ def test_file_that_is_not_utf8_is_refused_in_one_line(write: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "says"),
+    ("table", "message"),
     [
         ("access_token = 'x'", "platform is missing"),
         ("platform = 3", "platform is missing"),
@@ -135,12 +135,12 @@ def test_file_that_is_not_utf8_is_refused_in_one_line(write: Path) -> None:
     ],
 )
 def test_wrong_table_is_refused_in_one_line_that_names_it(
-    write: Path, table: str, says: str
+    write: Path, table: str, message: str
 ) -> None:
     cafe = loaded(write, f"[connections.cafe]\n{table}")["cafe"]
     with pytest.raises(ConfigError) as caught:
         _ = (cafe.platform, cafe.settings, cafe.policy)
-    assert says in wrong(str(caught.value))
+    assert message in wrong(str(caught.value))
     assert "[connections.cafe]" in str(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""What a Till does around submitting: look for an order, withdraw it, read webhooks, keep new tokens."""
+"""What a Till does besides submitting: find, cancel, read webhooks, save new tokens."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_order_without_reference_can_be_cancelled(opening: Opening, server: ToyS
 
 
 class Seen:
-    """A memory of events."""
+    """Remembers events by their ids."""
 
     def __init__(self) -> None:
         self.ids: set[str] = set()
@@ -67,8 +67,8 @@ class Seen:
         return new
 
 
-class HookCall(Toy):
-    """A toy that reads webhooks whose signature proves little."""
+class WeaklySigned(Toy):
+    """A toy adapter whose webhook signature proves little."""
 
     webhooks_proved = False
 
@@ -77,8 +77,8 @@ class HookCall(Toy):
         return (OrderChanged(pos_id="o1", pos_order=claimed), MenuChanged(event_id="e1"))
 
 
-class Proved(HookCall):
-    """One whose signature proves what it says."""
+class StronglySigned(WeaklySigned):
+    """A toy adapter whose webhook signature proves what it says."""
 
     webhooks_proved = True
 
@@ -92,7 +92,7 @@ def parsed(till: Any) -> Sequence[WebhookEvent]:
 
 
 def test_order_from_a_weak_webhook_is_fetched_first(opening: Opening, server: ToyServer) -> None:
-    till = opening(HookCall(server.adapter().config))
+    till = opening(WeaklySigned(server.adapter().config))
     made = till.submit(toy_order())
     order, menu = parsed(till)
     assert isinstance(order, OrderChanged)
@@ -105,7 +105,9 @@ def test_webhook_with_failed_fetch_is_accepted_when_resent(
 ) -> None:
     seen, till = (
         Seen(),
-        opening(HookCall(server.adapter().config), policy=QUICK.model_copy(update={"retries": 0})),
+        opening(
+            WeaklySigned(server.adapter().config), policy=QUICK.model_copy(update={"retries": 0})
+        ),
     )
     till.submit(toy_order())
 
@@ -121,7 +123,7 @@ def test_webhook_with_failed_fetch_is_accepted_when_resent(
 
 
 def test_order_from_a_strong_webhook_is_trusted(opening: Opening, server: ToyServer) -> None:
-    order, _ = parsed(opening(Proved(server.adapter().config)))
+    order, _ = parsed(opening(StronglySigned(server.adapter().config)))
     assert isinstance(order, OrderChanged)
     assert order.pos_order
     assert order.pos_order.status == "CLAIMED"

@@ -1,4 +1,4 @@
-"""Locks by name: one holder for each name, others unhindered, nothing left behind."""
+"""Locks by name: one holder for each name, and no entry left behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""No platform's client secret, refresh token or webhook key shows up anywhere. `test_secrets` has more, on a toy."""
+"""No platform's client secret, refresh token or webhook key leaks anywhere.
+
+`test_secrets` has more such tests, on a toy platform.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +70,7 @@ OPENERS: list[Callable[[], AbstractContextManager[World[Any]]]] = [square, kount
 
 @pytest.fixture(params=OPENERS, ids=lambda opener: opener.__name__)
 def world(request: pytest.FixtureRequest) -> Iterator[World[Any]]:
-    """A platform whose every secret is a canary."""
+    """A platform whose secrets are all canaries."""
     with request.param() as world:
         yield world
 
@@ -77,14 +80,14 @@ def has(world: World[Any], operation: str) -> bool:
 
 
 def secretive(world: World[Any], **changed: object) -> Adapter[Any]:
-    """An adapter that holds all secrets that the platform has."""
+    """Return an adapter that holds all secrets of the platform."""
     renewal = world.renewal() if has(world, "refresh") else {}
     known = {**world.settings, **renewal, **world.webhook_settings(), **changed}
     return world.adapter(world.adapter.settings.model_validate(known))
 
 
 ECHO = "ALL-THAT-WAS-SENT"
-"""Stands for the secrets that the platform has been sent, which it may send back."""
+"""A placeholder for the secrets that the platform was sent, which it may send back."""
 
 FORM: dict[str, object] = {
     "error": ECHO,
@@ -94,7 +97,7 @@ FORM: dict[str, object] = {
     "item": ECHO,
     "errors": [{"category": ECHO, "code": ECHO, "detail": ECHO, "field": ECHO}],
 }
-"""A refusal in the words of each platform, all at once."""
+"""A refusal in the form of every platform at once."""
 
 EXPIRED = httpx.Response(
     401,
@@ -125,7 +128,10 @@ GRANTS: dict[str, tuple[int, bytes]] = {
     "a token and a complaint": (200, json.dumps({"access_token": RENEWED, **FORM}).encode()),
 }
 ANSWERING = dict[str, tuple[int, bytes]]()
-"""The next answers, to a request for tokens and to all others; not in a closure, where the search would find them."""
+"""The next answers, to a token request and to all others.
+
+They aren't in a closure, where the search would find them.
+"""
 
 
 ECHOED = list[str]()
@@ -227,9 +233,9 @@ def test_webhook_leaks_no_key(
     world: World[Any], logged: pytest.LogCaptureFixture, spoilt: str
 ) -> None:
     with Till(Connection(secretive(world), policy=ONCE)) as till:
-        there = till.submit(world.order("ord_1"))
+        pos_order = till.submit(world.order("ord_1"))
         now = time.time()
-        sent = world.signed(b"[]" if spoilt == "form" else world.about(there, now), now)
+        sent = world.signed(b"[]" if spoilt == "form" else world.about(pos_order, now), now)
         if spoilt == "body":
             sent = sent._replace(body=b"{}")
         if spoilt == "headers":
@@ -280,9 +286,9 @@ def test_cassettes_leak_no_secret(world: World[Any], tmp_path: Path) -> None:
     ) as tape:
         tape.store.submit(world.order("ord_1"))
         tape.finish()
-    kept = (tmp_path / "case.yaml").read_text()
-    assert len(kept) > 1000
-    assert (bool(world.token_path) and world.token_path in kept) is bool(renewal)
+    recorded = (tmp_path / "case.yaml").read_text()
+    assert len(recorded) > 1000
+    assert (bool(world.token_path) and world.token_path in recorded) is bool(renewal)
     simulated = getattr(world.simulator.world, "tokens", {})
     given = [*simulated, *(token.refresh_token for token in simulated.values())]
-    assert [secret for secret in ("CANARY", *given) if secret in kept] == []
+    assert [secret for secret in ("CANARY", *given) if secret in recorded] == []

@@ -1,4 +1,4 @@
-"""Which requests are sent again at once, when, and how often: by both kinds of Till, over a real server."""
+"""Which requests are repeated at once, when and how often: both kinds of Till, real server."""
 
 from __future__ import annotations
 
@@ -146,9 +146,7 @@ def test_keyless_create_is_resent_after_the_last_look_up(
     opening(server.adapter(keyed=False)).submit(toy_order(), is_new=True)
     methods = [seen.method for seen in server.seen]
     assert (methods[0], methods[-1]) == ("POST", "POST")
-    assert set(methods[1:-1]) == {
-        "GET"
-    }  # one look is enough when it comes after the schedule's end
+    assert set(methods[1:-1]) == {"GET"}  # one look-up is enough after the schedule's end
     assert len(server.made("ord-1")) == 1
 
 
@@ -156,9 +154,7 @@ def test_keyless_create_is_resent_after_the_last_look_up(
 def test_retry_after_is_waited_for(opening: Opening, server: ToyServer, retry_after: str) -> None:
     now = datetime(2027, 1, 15, 8, 0, 0, 900_000, UTC).timestamp()
     server.on("GET /status", answer(429, retry_after=retry_after))
-    slow = Policy(
-        first_wait=60, longest_wait=60
-    )  # what would be waited for without the platform's word
+    slow = Policy(first_wait=60, longest_wait=60)  # the wait without the platform's Retry-After
     began = time.monotonic()
     assert opening(server.adapter(), policy=slow, clock=lambda: now).check().ready
     assert time.monotonic() - began >= (0.0 if retry_after == "0" else 0.1)
@@ -176,7 +172,7 @@ def test_too_long_retry_after_is_not_waited_for(
         with pytest.raises(RateLimitError) as caught:
             opening(server.adapter(), policy=policy).check()
         assert caught.value.retry_after == float(seconds)
-    else:  # nonsense is no wish
+    else:  # a Retry-After that makes no sense is ignored
         assert opening(server.adapter(), policy=policy).check().ready
     assert time.monotonic() - began < 1
 
@@ -190,9 +186,9 @@ def test_outage_is_raised_with_doubt_after_the_budget(opening: Opening, server: 
 
 
 def test_refused_connection_leaves_no_doubt(opening: Opening, server: ToyServer) -> None:
-    gone = server.adapter(base_url="http://127.0.0.1:9")
+    unreachable = server.adapter(base_url="http://127.0.0.1:9")
     with pytest.raises(OutageError) as caught:
-        opening(gone).submit(toy_order())
+        opening(unreachable).submit(toy_order())
     assert caught.value.outcome is Outcome.NOT_CREATED
 
 

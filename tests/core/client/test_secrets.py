@@ -1,4 +1,4 @@
-"""No secret shows up anywhere, whatever happens to an order. `canaries` is what looks for them."""
+"""No secret leaks anywhere, whatever happens to an order; `canaries` has the search for them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def adapter_of(server: ToyServer, kind: type[Toy] = Toy, base_url: str = "") -> 
 
 @pytest.fixture
 def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """All that is logged, by anyone, down to DEBUG."""
+    """All that is logged, down to DEBUG."""
     caplog.set_level(logging.DEBUG)
     for name in list(logging.root.manager.loggerDict):
         caplog.set_level(logging.DEBUG, logger=name)
@@ -201,18 +201,18 @@ def test_refresh_leaks_no_secret(
 def test_failing_hook_leaks_no_secret(
     opening: Opening, server: ToyServer, logged: pytest.LogCaptureFixture
 ) -> None:
-    told: list[PosError] = []
+    seen: list[PosError] = []
 
     class Telling:
         @hookimpl
         def order_failed(self, error: PosError) -> None:
-            told.append(error)
+            seen.append(error)
             raise error
 
     server.always("POST /orders", refuse("CLOSED", ECHO))
     with pytest.raises(PosError):
         opening(adapter_of(server), policy=ONCE, hooks=[Telling()]).submit(toy_order())
-    assert leaks(told[0]) == []
+    assert leaks(seen[0]) == []
     assert logged_canaries(logged) == []
 
 
@@ -229,7 +229,7 @@ ECHOES = st.lists(PARTS | st.text(max_size=5), max_size=8).map("".join)
 
 
 FUZZED = dict[str, httpx.Response]()
-"""The next answer; not in a closure, since the search would find it there."""
+"""The next answer. It isn't in a closure, where the search would find it."""
 
 
 def fuzzed(request: httpx.Request) -> httpx.Response:

@@ -1,4 +1,4 @@
-"""A Till and an AsyncTill over a real HTTP server: what they share, and that they do the same."""
+"""`Till` and `AsyncTill` over a real HTTP server: what they share, and that they agree."""
 
 from __future__ import annotations
 
@@ -228,7 +228,7 @@ def test_concurrent_menu_errors_share_a_failed_import(opening: Opening, server: 
     assert all(isinstance(result, OutageError) for result in results)
     assert {result.operation for result in results} == {"import_menu"}
     assert server.count("GET /menu") == 1
-    assert till.import_menu().menu  # who asks later isn't told of the old failure
+    assert till.import_menu().menu  # a later import doesn't raise the old failure
 
 
 def test_concurrent_expiry_refreshes_once(opening: Opening, server: ToyServer) -> None:
@@ -301,7 +301,7 @@ def test_refresh_that_changes_nothing_does_not_loop(opening: Opening, server: To
 
 
 def stopping_client(kind: Kind, when: str, stop: type[BaseException]) -> Any:
-    """A client over the real network that is interrupted once, just before or after the first POST /orders."""
+    """Return a client that is interrupted once, just before or after the first POST /orders."""
     left = [1]
 
     def due(request: httpx.Request) -> bool:

@@ -1,5 +1,6 @@
-"""The attention ticket, over a platform in memory: made only for an order that surely isn't there, once, and withdrawn.
+"""The attention ticket, over a platform in memory.
 
+It is made once, only for an order that surely doesn't exist, and withdrawn when the order arrives.
 It changes nothing for the order: not its error, nor whether and how it is sent again.
 """
 
@@ -50,7 +51,7 @@ TICKET = ticket_reference(an_order())
 
 
 class Ticketed(Keyed):
-    """Makes tickets, with a key, and withdraws what it made."""
+    """Makes and cancels tickets, with keys."""
 
     def attention(self, order: Order, number: int) -> Exchange[PosOrder]:
         key = f"{order.id}-{number}-ticket"
@@ -71,14 +72,14 @@ class Ticketed(Keyed):
         return PosOrder(id=made.id, reference=made.ref)
 
     def cancel(self, pos_id: str) -> Exchange[PosOrder]:
-        gone = yield from ask(
+        cancelled = yield from ask(
             Request("POST", f"/cancel/{pos_id}", reading(Made), effect=Effect.UNDO)
         )
-        return PosOrder(id=gone.id, reference=gone.ref)
+        return PosOrder(id=cancelled.id, reference=cancelled.ref)
 
 
 class TicketedKeyless(Keyless):
-    """Makes tickets without a key, once it has looked for one; withdraws nothing."""
+    """Makes tickets without a key, after a look-up; cancels nothing."""
 
     def attention(self, order: Order, number: int) -> Exchange[PosOrder]:
         mine = order.model_copy(update={"id": ticket_reference(order)})
@@ -90,12 +91,12 @@ class TicketedKeyless(Keyless):
 
 
 def keyed(policy: Policy = ON, **more: Any) -> Run:
-    """A shop whose menu has nothing of what is ordered."""
+    """A shop whose menu lacks what is ordered."""
     return Run(Platform(items={}), adapter=Ticketed(StandInSettings()), policy=policy, **more)
 
 
 def keyless(policy: Policy = ON, **more: Any) -> Run:
-    """The same, on a platform that takes no keys."""
+    """The same, on a platform without keys."""
     platform = Platform(items={}, needs_payment=False)
     return Run(platform, adapter=TicketedKeyless(StandInSettings()), policy=policy, **more)
 
@@ -114,7 +115,7 @@ def refused(run: Run, order: Order | None = None) -> PosError:
 
 
 def tickets(run: Run) -> list[dict[str, Any]]:
-    """The tickets that staff see."""
+    """Return the tickets that staff see."""
     return run.platform.shown(TICKET)
 
 
@@ -169,9 +170,9 @@ def test_ticket_is_withdrawn_before_the_order_is_recorded() -> None:
     run = keyed()
     refused(run)
     mend(run)
-    there = run.submit(an_order())
+    pos_order = run.submit(an_order())
     assert (tickets(run), len(run.platform.shown("ord_1"))) == ([], 1)
-    assert there.notices == ()
+    assert pos_order.notices == ()
     assert paths(run)[-1] == "POST /cancel/o1"
     assert (
         fold(run.journal.read("ord_1")).ticket is None
@@ -182,8 +183,8 @@ def test_order_notes_a_ticket_that_cannot_be_withdrawn() -> None:
     run = keyless()
     refused(run)
     mend(run)
-    there = run.submit(an_order())
-    assert there.notices == (TICKET_REMAINS,)
+    pos_order = run.submit(an_order())
+    assert pos_order.notices == (TICKET_REMAINS,)
     assert run.announced[-2:] == ["ticket_left", "order_submitted"]
 
 
@@ -297,14 +298,14 @@ def test_order_with_wrong_total_withdraws_its_ticket() -> None:
 
 
 class Closed(Ticketed):
-    """A store that takes no orders."""
+    """A closed store."""
 
     def submit(self, order: Order, attempt: Any) -> Exchange[PosOrder]:
         raise StoreClosedError("closed")
 
 
 def always(instead: Response | Fault) -> Failing:
-    """Make every request fail, without an effect."""
+    """Make every request fail without an effect."""
     return lambda _request, _number: ("before", instead)
 
 
@@ -377,12 +378,12 @@ def test_any_failure_makes_tickets_only_for_missing_orders(data: st.DataObject, 
         before = len([o for o in run.platform.orders.values() if o["ref"] == TICKET])
         result = run.attempt(an_order())
         made = [o for o in run.platform.orders.values() if o["ref"] == TICKET]
-        there = run.platform.shown("ord_1")
+        shown = run.platform.shown("ord_1")
         assert len(made) <= 1
-        assert len(there) <= 1
+        assert len(shown) <= 1
         if isinstance(result, PosError) and result.outcome is not Outcome.NOT_CREATED:
             assert len(made) == before
         if isinstance(result, PosOrder):
-            assert len(there) == 1
+            assert len(shown) == 1
             assert tickets(run) == [] or TICKET_REMAINS in result.notices
             break

@@ -1,4 +1,4 @@
-"""One order's way to the register, over a platform in memory: what is healed, what stops, and never twice."""
+"""A submission over a platform in memory: what heals, what stops, and never twice."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ from tillpost import (
 from tillpost.adapter.base import Row
 from tillpost.adapter.exchange import Effect, Fault, Request, Response, ask, reading, to_body
 from tillpost.errors import Applied
+from tillpost.models.menu import Menu
 from tillpost.models.order import Draft
 from tillpost.submission.flow import Submission
 from tillpost.submission.journal import Cancelled, Failed, Intended, Submitted
@@ -59,7 +60,13 @@ def paths(run: Run) -> list[str]:
     return [f"{r.method} {r.path}" for r in run.requests]
 
 
-# ---------------------------------------------------------------- the healthy way
+def cache_menu(run: Run, menu: Menu, imported_at: float) -> None:
+    """Give a run a menu that was imported at that time."""
+    run.connection.menu_cache.menu = menu
+    run.connection.menu_cache.imported_at = imported_at
+
+
+# ---------------------------------------------------------------- a healthy order
 
 
 def test_healthy_order_is_created_paid_and_announced() -> None:
@@ -110,7 +117,7 @@ def test_cancelled_order_is_not_submitted_again() -> None:
     assert "cancelled" in str(error)
 
 
-# ---------------------------------------------------------------- menu errors heal, once
+# ---------------------------------------------------------------- menu errors
 
 
 def test_stale_menu_is_imported_and_the_order_retried() -> None:
@@ -136,10 +143,7 @@ def test_missing_item_stops_after_one_import_and_names_its_line() -> None:
 
 def test_misfit_with_the_menu_is_refused_without_a_request() -> None:
     run = Run(Platform())
-    run.connection.menu_cache.menu, run.connection.menu_cache.imported_at = (
-        menu_of({"i9": ("S9", 900)}),
-        run.now,
-    )
+    cache_menu(run, menu_of({"i9": ("S9", 900)}), run.now)
     run.platform.items = {"i9": ("S9", 900)}
     error = run.attempt(an_order())
     assert isinstance(error, MenuError)
@@ -149,10 +153,7 @@ def test_misfit_with_the_menu_is_refused_without_a_request() -> None:
 
 def test_misfit_with_an_old_menu_imports_first() -> None:
     run = Run(Platform())
-    run.connection.menu_cache.menu, run.connection.menu_cache.imported_at = (
-        menu_of({"i9": ("S9", 900)}),
-        run.now - 3600,
-    )
+    cache_menu(run, menu_of({"i9": ("S9", 900)}), run.now - 3600)
     run.policy = Policy()
     run.connection.policy = Policy(import_brake=1.0)
     assert isinstance(run.attempt(an_order()), PosOrder)
@@ -292,8 +293,8 @@ def test_refreshed_token_refused_again_does_not_loop() -> None:
     assert len(run.requests) == 2
 
 
-class KeylessBehindAGate(Keyless):
-    """Whatever answers 401 may be a gate in front of the platform, which has let the request through."""
+class KeylessBehindAProxy(Keyless):
+    """A 401 may come from a proxy in front of the platform that has passed the request on."""
 
     errors = (Row(PermissionsError, status=(401,), refreshable=True),)
 
@@ -302,7 +303,7 @@ def test_keyless_create_is_not_repeated_after_unproved_expiry() -> None:
     failing = fail_on("/orders", ("after", Response(401, {}, b"<html>who are you?</html>")))
     platform = Platform(needs_payment=False)
     run = Run(
-        platform, adapter=KeylessBehindAGate(StandInSettings()), failing=failing, refreshes=True
+        platform, adapter=KeylessBehindAProxy(StandInSettings()), failing=failing, refreshes=True
     )
     assert isinstance(run.attempt(an_order(), is_new=True), PosOrder)
     assert paths(run) == ["POST /orders", "GET /search/ord_1"]
@@ -321,13 +322,13 @@ def test_unknown_refusal_stops_and_keeps_its_text() -> None:
 
 
 def test_failed_import_leaves_the_orders_doubt() -> None:
-    failing: Failing = lambda r, n: (  # noqa: E731
-        ("after", refusal(400, "GONE", "line 0"))
-        if n == 1
-        else ("before", LOST)
-        if n == 0
-        else ("before", BROKEN)
-    )
+    def failing(_request: Request[Any], number: int) -> tuple[str, Response | Fault]:
+        if number == 0:
+            return "before", LOST
+        if number == 1:
+            return "after", refusal(400, "GONE", "line 0")
+        return "before", BROKEN
+
     run = Run(Platform(), failing=failing, policy=Policy(retries=1))
     error = run.attempt(an_order())
     assert isinstance(error, OutageError)
@@ -336,9 +337,9 @@ def test_failed_import_leaves_the_orders_doubt() -> None:
 
 
 def test_import_refused_with_menu_error_does_not_loop() -> None:
-    failing: Failing = lambda _request, number: (
-        ("before", refusal(400, "GONE", "line 0")) if number < 50 else None
-    )
+    def failing(_request: Request[Any], number: int) -> tuple[str, Response | Fault] | None:
+        return ("before", refusal(400, "GONE", "line 0")) if number < 50 else None
+
     run = Run(Platform(), failing=failing)
     error = run.attempt(an_order())
     assert isinstance(error, MenuError)
@@ -356,17 +357,13 @@ def test_exception_in_an_adapter_becomes_a_pos_error() -> None:
     assert isinstance(error.__cause__, KeyError)
 
 
-# ---------------------------------------------------------------- keys: reused until the order is
-# proved dead
+# ---------------------------------------------------------------- idempotency keys
 
 
 def test_other_body_is_never_sent_under_a_doubtful_key() -> None:
     run = Run(Platform(), failing=fail_on("/orders", ("after", LOST)), policy=Policy(retries=0))
     run.attempt(an_order())
-    run.connection.menu_cache.menu, run.connection.menu_cache.imported_at = (
-        menu_of({"i2": ("S1", 1000)}),
-        run.now,
-    )
+    cache_menu(run, menu_of({"i2": ("S1", 1000)}), run.now)
     run.platform.items["i2"] = ("S1", 1000)
     run.connection.policy = Policy()
     there = run.attempt(an_order())
@@ -380,10 +377,7 @@ def test_new_process_with_other_body_finds_the_first_order() -> None:
     platform = Platform()
     Run(platform).submit(an_order())
     run = Run(platform)
-    run.connection.menu_cache.menu, run.connection.menu_cache.imported_at = (
-        menu_of({"i2": ("S1", 1000)}),
-        run.now,
-    )
+    cache_menu(run, menu_of({"i2": ("S1", 1000)}), run.now)
     assert run.submit(an_order()).id == "o1"
     assert len(platform.shown("ord_1")) == 1
 
@@ -457,8 +451,7 @@ def test_created_but_wrong_order_is_not_sent_again() -> None:
     assert paths(run).count("POST /orders") == 1
 
 
-# ---------------------------------------------------------------- without a key: look before
-# sending
+# ---------------------------------------------------------------- without a key
 
 
 def test_keyless_order_is_looked_up_before_its_first_create() -> None:
@@ -486,23 +479,22 @@ def test_keyless_lost_answer_follows_the_look_up_schedule() -> None:
     run = keyless(fail_on("/orders", ("before", LOST)))
     began = run.now
     run.submit(an_order(), is_new=True)
-    looks = paths(run).count("GET /search/ord_1")
-    assert looks == 4
+    assert paths(run).count("GET /search/ord_1") == 4
     assert run.now - began >= 16
     assert paths(run).count("POST /orders") == 2
 
 
 def test_order_found_by_the_last_look_up_is_not_sent_again() -> None:
     hidden = Response(200, {}, b'{"orders": []}')
-    run = keyless(
-        lambda r, n: (
-            ("after", LOST)
-            if n == 0
-            else ("before", hidden)
-            if "search" in r.path and n < 4
-            else None
-        )
-    )
+
+    def failing(request: Request[Any], number: int) -> tuple[str, Response | Fault] | None:
+        if number == 0:
+            return "after", LOST
+        if "search" in request.path and number < 4:
+            return "before", hidden
+        return None
+
+    run = keyless(failing)
     run.submit(an_order(), is_new=True)
     assert len(run.platform.orders) == 1
 
@@ -549,8 +541,7 @@ def test_plugin_may_import_the_menu() -> None:
     assert "GET /menu" not in paths(run)
 
 
-# ---------------------------------------------------------------- dropped at any command, begun
-# again
+# ---------------------------------------------------------------- dropped at any command
 
 World = Callable[[], tuple[Platform, Keyed]]
 WORLDS: dict[str, World] = {
@@ -589,7 +580,7 @@ def test_stop_at_any_command_and_restart_ends_right(world: str, mended: bool) ->
     assert points > 5
 
 
-# ---------------------------------------------------------------- whatever fails, and whenever
+# ---------------------------------------------------------------- any failure at any time
 
 FAULTS: list[Response | Fault] = [
     LOST,
@@ -615,9 +606,9 @@ def test_any_failure_makes_one_order_with_a_true_outcome(data: st.DataObject, ki
         fault = data.draw(st.sampled_from(FAULTS))
         never = isinstance(fault, Fault) and fault.applied is Applied.NO
         rate_limited = isinstance(fault, Response) and fault.status == 429
-        return (
-            "before" if never or rate_limited else data.draw(st.sampled_from(["before", "after"]))
-        ), fault
+        if never or rate_limited:
+            return "before", fault
+        return data.draw(st.sampled_from(["before", "after"])), fault
 
     run = Run(
         platform,
@@ -654,13 +645,13 @@ def test_any_failure_makes_one_order_with_a_true_outcome(data: st.DataObject, ki
 def test_journal_of_an_arrived_order_is_pruned() -> None:
     run = Run(Platform())
     run.submit(an_order())
-    kept = run.journal.read("ord_1")
-    assert [type(e).__name__ for e in kept] == ["SubmissionRequested", "Submitted"]
-    assert isinstance(kept[-1], Submitted)
-    assert not any(isinstance(e, Intended) for e in kept)
+    events = run.journal.read("ord_1")
+    assert [type(e).__name__ for e in events] == ["SubmissionRequested", "Submitted"]
+    assert isinstance(events[-1], Submitted)
+    assert not any(isinstance(e, Intended) for e in events)
 
 
-# ---------------------------------------------------------------- going on instead of asking anew
+# ---------------------------------------------------------------- resumed flows
 
 
 def test_resumed_flow_keeps_the_budget() -> None:

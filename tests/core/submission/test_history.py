@@ -1,4 +1,4 @@
-"""The fold and the decision, as tables: what is known after which events, and what is next."""
+"""The fold and the decision as tables: what is known after which events, and the next step."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ OUTCOMES: list[tuple[str, list[Event], Outcome, int]] = [
         1,
     ),
     (
-        "it was refused late, and may be there",
+        "refused after arrival, in doubt",
         [ASKED, create(), YES, ARRIVED, failed("MenuError", outcome=Outcome.UNKNOWN)],
         Outcome.UNKNOWN,
         0,
@@ -116,7 +116,7 @@ LATE = failed("MenuError", 100)
 MENU, OUTAGE, TAX = failed("MenuError"), failed("OutageError"), failed("TaxError")
 STEPS: list[tuple[str, list[Event], float, bool, Action]] = [
     ("a new order is submitted", [ASKED], 0, True, Action.SUBMIT),
-    ("without a key it is looked for first", [ASKED], 0, False, Action.LOOK_UP),
+    ("without a key it is looked up first", [ASKED], 0, False, Action.LOOK_UP),
     (
         "one that was looked for in vain is submitted",
         [ASKED, LookedUp(1, None)],
@@ -124,8 +124,8 @@ STEPS: list[tuple[str, list[Event], float, bool, Action]] = [
         False,
         Action.SUBMIT,
     ),
-    ("one that was found is done", [ASKED, LookedUp(1, THERE)], 1, False, Action.DONE),
-    ("one that arrived is done", [ASKED, Submitted(1, THERE)], 1, True, Action.DONE),
+    ("a found order is done", [ASKED, LookedUp(1, THERE)], 1, False, Action.DONE),
+    ("an arrived order is done", [ASKED, Submitted(1, THERE)], 1, True, Action.DONE),
     (
         "one that was cancelled is done",
         [ASKED, Submitted(1, THERE), Cancelled(2, THERE)],
@@ -150,35 +150,35 @@ STEPS: list[tuple[str, list[Event], float, bool, Action]] = [
         Action.LOOK_UP,
     ),
     (
-        "after a look the next one is waited for",
+        "after a look-up the next one is waited for",
         [ASKED, create(1, key=None), LookedUp(2.5, None)],
         3,
         False,
         Action.WAIT,
     ),
     (
-        "a look before the sending doesn't count",
+        "a look-up before the send doesn't count",
         [ASKED, LookedUp(0.5, None), create(1, key=None)],
         9,
         False,
         Action.LOOK_UP,
     ),
     (
-        "only the last look of the schedule clears the doubt",
+        "only the last look-up of the schedule resolves the doubt",
         [ASKED, create(1, key=None), LookedUp(2.5, None), LookedUp(5.5, None)],
         6,
         False,
         Action.RESOLVE_DOUBT,
     ),
     (
-        "a spoiled key is looked into",
+        "a spoiled key needs a look-up",
         [ASKED, create(), failed("DoubtError")],
         9,
         True,
         Action.LOOK_UP,
     ),
     (
-        "a look that found a draft which couldn't be paid doesn't clear the doubt, however late it was",
+        "a late look-up that found an unpayable draft resolves no doubt",
         [
             ASKED,
             create(),
@@ -271,7 +271,7 @@ STEPS: list[tuple[str, list[Event], float, bool, Action]] = [
         Action.SUBMIT,
     ),
     (
-        "what is refused late and is there all the same is done",
+        "refused after arrival but still created is done",
         [ASKED, create(), YES, ARRIVED, failed("TaxError", outcome=Outcome.CREATED)],
         9,
         True,
@@ -293,7 +293,7 @@ STEPS: list[tuple[str, list[Event], float, bool, Action]] = [
         Action.SUBMIT,
     ),
     (
-        "an order that is there but wrong stops, asked again or not",
+        "a created but wrong order stops, requested again or not",
         [ASKED, failed("TaxError", outcome=Outcome.CREATED), SubmissionRequested(5, "d")],
         5,
         True,

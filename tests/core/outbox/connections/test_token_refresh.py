@@ -1,4 +1,4 @@
-"""An expired token is renewed once, by one of several real processes, and is on disk before it is used."""
+"""An expired token is refreshed once by several real processes, and is on disk before use."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TOKEN = "/v1/token"
 
 @pytest.fixture(autouse=True)
 def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder of its own, and a key."""
+    """A directory of its own, and an encryption key."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TILLPOST_CONFIG", raising=False)
     monkeypatch.setenv("TILLPOST_KEY", new_key())
@@ -38,7 +38,7 @@ def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=[True, False], ids=["rotating", "reusable"])
 def kounta(request: pytest.FixtureRequest) -> Iterator[Running[KountaSimulator]]:
-    """A company at Kounta; its refresh tokens are good for one use, or for many."""
+    """A company at Kounta whose refresh tokens are good for one use, or for many."""
     settings = KountaSettings(rotates_refresh_tokens=request.param)
     with serve_in_thread(KountaSimulator(settings)) as running:
         yield running
@@ -55,24 +55,24 @@ def either_outbox(request: pytest.FixtureRequest) -> Iterator[Outbox]:
 
 
 @pytest.fixture
-def vault(shop_outbox: Outbox, kounta: Running[KountaSimulator]) -> CredentialStore:
-    """The connections of an outbox: the one to the company, whose access token has expired."""
+def store(shop_outbox: Outbox, kounta: Running[KountaSimulator]) -> CredentialStore:
+    """The stored connection to the company, whose access token has expired."""
     return expired_at(kounta, shop_outbox)
 
 
 def expired_at(kounta: Running[KountaSimulator], outbox: Outbox) -> CredentialStore:
-    """Keep the connection to the company in an outbox, and let its token expire."""
+    """Store the connection to the company in an outbox, and let its token expire."""
     outbox.prepare()
-    vault = CredentialStore(outbox.database)
+    store = CredentialStore(outbox.database)
     app = kounta.simulator.settings
     client = {
         "client_id": app.client_id,
         "client_secret": app.client_secret,
         "refresh_token": app.refresh_token,
     }
-    vault.keep("cafe-42", "kounta", {**kounta.settings, **client}, Grant("Mia Chen"))
+    store.keep("cafe-42", "kounta", {**kounta.settings, **client}, Grant("Mia Chen"))
     kounta.simulator.expire_token()
-    return vault
+    return store
 
 
 def source_of(store: CredentialStore, current: Credentials, version: int) -> StoredCredentials:
@@ -90,7 +90,7 @@ def source_of(store: CredentialStore, current: Credentials, version: int) -> Sto
 
 @pytest.fixture
 def process(tmp_path: Path) -> Iterator[Callable[[Outbox], subprocess.Popen[str]]]:
-    """Starts a worker's process that begins once the file `start` is there."""
+    """Starts a worker's process, which begins once the file `start` exists."""
     started: list[subprocess.Popen[str]] = []
 
     def start(outbox: Outbox) -> subprocess.Popen[str]:
@@ -120,12 +120,12 @@ def test_two_processes_refresh_an_expired_token_once(
     process: Callable[[Outbox], subprocess.Popen[str]],
     tmp_path: Path,
 ) -> None:
-    vault = expired_at(kounta, either_outbox)
+    store = expired_at(kounta, either_outbox)
     two = [process(either_outbox), process(either_outbox)]
     (tmp_path / "start").touch()
     assert [one.communicate(timeout=30)[0].strip() for one in two] == ["ready", "ready"]
     assert kounta.simulator.count("POST", TOKEN) == 1
-    stored = vault.get("cafe-42")
+    stored = store.get("cafe-42")
     assert stored is not None
     assert stored.refresher is None
     assert stored.grant.granted_by == "Mia Chen"
@@ -133,7 +133,7 @@ def test_two_processes_refresh_an_expired_token_once(
 
 
 def test_kill_during_refresh_leaves_usable_or_refused_token(
-    vault: CredentialStore,
+    store: CredentialStore,
     shop_outbox: Outbox,
     kounta: Running[KountaSimulator],
     process: Callable[[Outbox], subprocess.Popen[str]],
@@ -144,34 +144,36 @@ def test_kill_during_refresh_leaves_usable_or_refused_token(
     victim = process(shop_outbox)
     (tmp_path / "start").touch()
     give_up_at = time.monotonic() + 20
-    while len(kounta.simulator.world.tokens) < 2:  # the provider has renewed it, and is telling so
+    while (
+        len(kounta.simulator.world.tokens) < 2
+    ):  # the provider has issued it, and is still answering
         assert time.monotonic() < give_up_at
         time.sleep(0.01)
     victim.send_signal(signal.SIGKILL)
     victim.wait()
-    stored = vault.get("cafe-42")
+    stored = store.get("cafe-42")
     assert stored is not None
-    assert stored.refresher is not None  # nobody is told yet that its worker is dead
+    assert stored.refresher is not None  # nobody knows yet that its worker is dead
 
-    said = process(shop_outbox).communicate(timeout=30)[0].strip()
+    printed = process(shop_outbox).communicate(timeout=30)[0].strip()
 
     if kounta.simulator.settings.rotates_refresh_tokens:
-        assert said != "ready"
+        assert printed != "ready"
     else:
-        assert said == "ready"
-    after = vault.get("cafe-42")
+        assert printed == "ready"
+    after = store.get("cafe-42")
     assert after is not None
     assert after.refresher is None
 
 
 def test_refreshed_token_is_on_disk_encrypted_before_use(
-    vault: CredentialStore, kounta: Running[KountaSimulator], shop_outbox: Outbox, tmp_path: Path
+    store: CredentialStore, kounta: Running[KountaSimulator], shop_outbox: Outbox, tmp_path: Path
 ) -> None:
     with Processor(shop_outbox) as processor:
         assert StoreQueries(processor.connections["cafe-42"]).check().ready
-    stored = vault.get("cafe-42")
+    stored = store.get("cafe-42")
     assert stored is not None
-    opened = vault.open(stored)
+    opened = store.open(stored)
     issued = [
         name
         for name in kounta.simulator.world.tokens
@@ -185,83 +187,83 @@ def test_refreshed_token_is_on_disk_encrypted_before_use(
 
 
 def test_token_that_cannot_be_written_is_written_first(
-    vault: CredentialStore, kounta: Running[KountaSimulator]
+    store: CredentialStore, kounta: Running[KountaSimulator]
 ) -> None:
-    old = vault.get("cafe-42")
+    old = store.get("cafe-42")
     assert old is not None
-    secrets = vault.open(old)
+    secrets = store.open(old)
     expired = Credentials(
         access_token=secrets["access_token"], refresh_token=secrets["refresh_token"]
     )
     new = Credentials(access_token=SecretStr("new"), refresh_token=SecretStr("newer"))
-    source = source_of(vault, expired, old.version)
+    source = source_of(store, expired, old.version)
     asked: list[str] = []
 
     def ask() -> Credentials:
         asked.append("once")
-        with vault.database.writing() as db:
+        with store.database.writing() as db:
             db.exec_driver_sql("CREATE TRIGGER full BEFORE UPDATE OF encrypted_secrets ON tillpost_credentials BEGIN "
                                "SELECT RAISE(ABORT, 'disk is full'); END")  # fmt: skip
         return new
 
     with pytest.raises(DatabaseError, match="disk is full"):
         source.refresh(expired, ask)
-    with vault.database.writing() as db:
+    with store.database.writing() as db:
         db.exec_driver_sql("DROP TRIGGER full")
     assert source.current is expired
     assert source.refresh(expired, ask)
     assert source.current == new
     assert asked == ["once"]
-    after = vault.get("cafe-42")
+    after = store.get("cafe-42")
     assert after is not None
-    assert vault.open(after)["refresh_token"].get_secret_value() == "newer"
+    assert store.open(after)["refresh_token"].get_secret_value() == "newer"
 
 
 def test_reconnection_during_refresh_wins(
-    vault: CredentialStore, kounta: Running[KountaSimulator]
+    store: CredentialStore, kounta: Running[KountaSimulator]
 ) -> None:
-    old = vault.get("cafe-42")
+    old = store.get("cafe-42")
     assert old is not None
-    secrets = vault.open(old)
+    secrets = store.open(old)
     expired = Credentials(
         access_token=secrets["access_token"], refresh_token=secrets["refresh_token"]
     )
-    source = source_of(vault, expired, old.version)
+    source = source_of(store, expired, old.version)
 
     def ask() -> Credentials:
-        vault.keep(
+        store.keep(
             "cafe-42", "kounta", {**kounta.settings, "access_token": "by-a-person"}, Grant("Ari")
         )
         return Credentials(access_token=SecretStr("late"), refresh_token=SecretStr("late"))
 
     assert source.refresh(expired, ask)
     assert source.current.access_token.get_secret_value() == "by-a-person"
-    after = vault.get("cafe-42")
+    after = store.get("cafe-42")
     assert after is not None
-    assert vault.open(after)["access_token"].get_secret_value() == "by-a-person"
+    assert store.open(after)["access_token"].get_secret_value() == "by-a-person"
     assert (after.refresher, after.grant.granted_by) == (None, "Ari")
 
 
 def test_disconnection_during_refresh_stays(
-    vault: CredentialStore,
+    store: CredentialStore,
 ) -> None:
-    old = vault.get("cafe-42")
+    old = store.get("cafe-42")
     assert old is not None
-    secrets = vault.open(old)
+    secrets = store.open(old)
     expired = Credentials(
         access_token=secrets["access_token"], refresh_token=secrets["refresh_token"]
     )
 
     def ask() -> Credentials:
-        vault.forget("cafe-42")
+        store.forget("cafe-42")
         return Credentials(access_token=SecretStr("late"))
 
-    assert source_of(vault, expired, old.version).refresh(expired, ask)
-    assert vault.get("cafe-42") is None
+    assert source_of(store, expired, old.version).refresh(expired, ask)
+    assert store.get("cafe-42") is None
 
 
 def test_refused_refresh_releases_the_row_and_asks_to_reconnect(
-    vault: CredentialStore, kounta: Running[KountaSimulator], shop_outbox: Outbox
+    store: CredentialStore, kounta: Running[KountaSimulator], shop_outbox: Outbox
 ) -> None:
     kounta.simulator.revoke_authorisation()
     with Processor(shop_outbox) as processor, pytest.raises(PermissionsError) as caught:
@@ -272,7 +274,7 @@ def test_refused_refresh_releases_the_row_and_asks_to_reconnect(
         "Another person with admin rights in Kounta has to connect it again"
         in caught.value.remedy.manager
     )
-    stored = vault.get("cafe-42")
+    stored = store.get("cafe-42")
     assert stored is not None
     assert stored.refresher is None
 
@@ -299,15 +301,15 @@ def test_refreshed_tokens_of_the_file_are_stored(
 
 
 def test_waiting_too_long_for_a_refresh_is_transient(
-    vault: CredentialStore, monkeypatch: pytest.MonkeyPatch
+    store: CredentialStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tillpost.outbox.connections.token_refresh.PATIENCE", 0.3)
-    with vault.database.writing() as db:
-        vault.set_refresher(db, "cafe-42", "another worker")
+    with store.database.writing() as db:
+        store.set_refresher(db, "cafe-42", "another worker")
     expired = Credentials(
         access_token=SecretStr("not-a-real-kounta-token"), refresh_token=SecretStr("r")
     )
-    source = source_of(vault, expired, 1)
+    source = source_of(store, expired, 1)
     with pytest.raises(PosError) as caught:
         source.refresh(expired, lambda: expired)
     assert caught.value.transient
