@@ -39,7 +39,7 @@ class RetryBudget:
         self._began = time.monotonic()
 
     def next_retry(self, verdict: Verdict, sends: int) -> RetryAfter | None:
-        """Return what to raise for another send, or None when the verdict stands.
+        """Return what to raise for another send, or None when the verdict is final.
 
         A wait of our own ends with the budget at the latest. One that the platform asks for is
         waited in full, or not at all. `sends` counts the sends so far.

@@ -263,10 +263,11 @@ class Submission:
 
     def _record_arrival(self, pos_order: PosOrder) -> Flow[None]:
         """Withdraw the attention ticket, now that the order has arrived, and record the arrival."""
-        withdrawn = yield from self._ticket.withdraw()
-        if not withdrawn:
-            notices = (*pos_order.notices, TICKET_REMAINS)
-            pos_order = pos_order.model_copy(update={"notices": notices})
+        if self.history.ticket:
+            withdrawn = yield from self._ticket.withdraw()
+            if not withdrawn:
+                notices = (*pos_order.notices, TICKET_REMAINS)
+                pos_order = pos_order.model_copy(update={"notices": notices})
         yield self.journal.record(Submitted(self.connection.clock(), pos_order))
 
     def _record_failure(self, error: PosError) -> Flow[None]:

@@ -44,6 +44,7 @@ __all__ = [
     "Policy",
     "Sent",
     "Step",
+    "after",
     "fold",
     "next_step",
     "ticket_after",
@@ -90,7 +91,7 @@ class History(NamedTuple):
         asked_at: When the order was requested last, in epoch seconds.
         generation: Counts the orders that were proved dead; part of the idempotency key.
         key_spoiled: Whether another body was sent under this generation's key.
-        failure: The failure that stands, since the last request.
+        failure: The last failure since the last request, unless it was resolved.
         tries: How often a failed request was sent, since the last request.
         imported: The last menu import, since the last request.
         healed: Whether that import changed something since the failure.
@@ -174,11 +175,11 @@ def fold(events: Iterable[Event], history: History | None = None) -> History:
     """Return what is known after the events, starting from `history`."""
     known = history or History()
     for event in events:
-        known = _after(known, event)
+        known = after(known, event)
     return known
 
 
-def _after(history: History, event: Event) -> History:
+def after(history: History, event: Event) -> History:
     """Return what is known after one more event."""
     # The events of every submission come first. Patterns that only name a class are four times as
     # fast as those that take it apart.
@@ -217,7 +218,7 @@ def ticket_after(ticket: History, event: Event) -> History:
     """
     if isinstance(event, Cancelled):
         return NO_TICKET._replace(sent=ticket.sent, generation=ticket.generation + 1)
-    return _after(ticket, event)
+    return after(ticket, event)
 
 
 def _after_request(history: History, event: SubmissionRequested) -> History:

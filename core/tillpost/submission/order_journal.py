@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tillpost.submission.commands import Record
-from tillpost.submission.history import NO_TICKET, History, fold
+from tillpost.submission.history import NO_TICKET, History, after, fold
 from tillpost.submission.journal import Event, OfTicket, OrderEvent
 
 __all__ = ["OrderJournal", "TicketJournal"]
@@ -39,7 +39,7 @@ class OrderJournal:
 
     def append(self, event: Event) -> Record:
         """Fold an event of the order or of its ticket; return the command that persists it."""
-        self._history = fold((event,), self._history)
+        self._history = after(self._history, event)
         return Record(event)
 
 

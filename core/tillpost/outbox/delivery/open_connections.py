@@ -129,7 +129,7 @@ class OpenConnection:
 class OpenConnections:
     """The open connections of a worker, by name. Safe for threads.
 
-    A connection is opened again when its source says something else, so that a new token or
+    A connection is opened again when its source changes, so that a new token or
     another setting counts from the next order on.
     """
 

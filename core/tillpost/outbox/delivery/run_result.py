@@ -1,4 +1,4 @@
-"""How a run of a claimed order ended: `RunResult`, and how it is derived from the flow's end."""
+"""`RunResult`: how a run of a claimed order ended."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ JournalWrite: TypeAlias = tuple[Event, Transcript | None]
 
 @dataclass(slots=True)
 class RunResult:
-    """How an order stands when its claim is released.
+    """The state of an order when its claim is released.
 
     Attributes:
         state: The order's state.
@@ -40,7 +40,7 @@ class RunResult:
         due_in: In how many seconds it is due again; None when nothing is due automatically.
         suspended_until: The same as a time on the flow's own clock.
         new_request: Whether the next run requests the submission anew.
-        error: The error that stands.
+        error: The error to show.
         pos_order: The order at the platform.
         ticket: The attention ticket at the platform.
         evidence: What the run showed of the connection as a whole.
@@ -69,9 +69,9 @@ class RunResult:
 def suspended_result(
     history: History, seconds: float, now: float, waits_for: WaitsFor | None
 ) -> RunResult:
-    """Return how an order stands whose flow has nothing to do for some seconds.
+    """Return the result of a flow that has nothing to do for some seconds.
 
-    `now` is the time of the flow's clock. Without `waits_for` the history says what it waits for.
+    `now` is the time of the flow's clock. Without `waits_for`, the history shows what it waits for.
     """
     failure = history.failure
     if waits_for is None:
@@ -86,7 +86,7 @@ def suspended_result(
 
 
 def failed_result(order: Order, error: PosError, now: float) -> RunResult:
-    """Return how an order stands that its flow has given up."""
+    """Return the result of a flow that has given its order up."""
     record = error.record()
     if isinstance(error, PermissionsError):
         return RunResult(

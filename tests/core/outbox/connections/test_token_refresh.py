@@ -202,8 +202,10 @@ def test_token_that_cannot_be_written_is_written_first(
     def ask() -> Credentials:
         asked.append("once")
         with store.database.writing() as db:
-            db.exec_driver_sql("CREATE TRIGGER full BEFORE UPDATE OF encrypted_secrets ON tillpost_credentials BEGIN "
-                               "SELECT RAISE(ABORT, 'disk is full'); END")  # fmt: skip
+            db.exec_driver_sql(
+                "CREATE TRIGGER full BEFORE UPDATE OF encrypted_secrets ON tillpost_credentials"
+                " BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+            )
         return new
 
     with pytest.raises(DatabaseError, match="disk is full"):
