@@ -75,16 +75,17 @@ class ConnectionSettings:
     @property
     def settings(self) -> dict[str, Any]:
         """The adapter's own settings. Secrets are in clear text: don't store them anywhere."""
-        return {
-            key: self._resolved(key, value)
-            for key, value in self.table.items()
-            if key not in _NOT_THE_ADAPTERS
-        }
+        settings: dict[str, Any] = {}
+        for key, value in self.table.items():
+            if key not in _NOT_THE_ADAPTERS:
+                settings[key] = self._resolved(key, value)
+        return settings
 
     @property
     def policy(self) -> Policy:
         """How failures are dealt with; the default policy where the table says nothing."""
-        table = self._resolved("policy", self.table.get("policy", {}))
+        configured = self.table.get("policy", {})
+        table = self._resolved("policy", configured)
         try:
             return Policy.model_validate(table)
         except ValidationError as error:
@@ -93,21 +94,27 @@ class ConnectionSettings:
     @property
     def outbox(self) -> Mapping[str, object]:
         """How the outbox treats the connection's orders, not validated yet."""
-        table = self._resolved("outbox", self.table.get("outbox", {}))
+        configured = self.table.get("outbox", {})
+        table = self._resolved("outbox", configured)
         if not isinstance(table, dict):
             raise self._error("outbox must be a table: [connections.NAME.outbox]")
         return cast(Table, table)
 
     def _resolved(self, key: str, value: object) -> object:
-        return _resolved(f"{self.source}: [connections.{self.name}]", key, value)
+        return _resolved(self._where, key, value)
 
     def _error(self, text: str) -> ConfigError:
-        return ConfigError(f"{self.source}: [connections.{self.name}] {text}")
+        return ConfigError(f"{self._where} {text}")
+
+    @property
+    def _where(self) -> str:
+        return f"{self.source}: [connections.{self.name}]"
 
 
 def config_path(path: str | Path | None = None) -> Path:
     """Return the file to read: `path`, else what `TILLPOST_CONFIG` names, else `tillpost.toml`."""
-    return Path(path or os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG)
+    from_environment = os.environ.get(CONFIG_VARIABLE)
+    return Path(path or from_environment or DEFAULT_CONFIG)
 
 
 def load_connections(
@@ -126,7 +133,8 @@ def load_connections(
     source = config_path(path)
     if not needed and _is_absent(source):
         return {}
-    tables = _read(source).get("connections")
+    content = _read(source)
+    tables = content.get("connections")
     if not needed and tables is None:
         return {}
     if not isinstance(tables, dict) or not tables:
@@ -163,11 +171,15 @@ def load_table(name: str, path: str | Path | None = None) -> Mapping[str, object
     source = config_path(path)
     if _is_absent(source):
         return {}
-    table = _read(source).get(name, {})
+    content = _read(source)
+    table = content.get(name, {})
     if not isinstance(table, dict):
         raise ConfigError(f"{source}: {name} must be a table: [{name}]")
     where = f"{source}: [{name}]"
-    return {key: _resolved(where, key, value) for key, value in cast(Table, table).items()}
+    resolved: dict[str, object] = {}
+    for key, value in cast(Table, table).items():
+        resolved[key] = _resolved(where, key, value)
+    return resolved
 
 
 def _is_absent(source: Path) -> bool:
@@ -177,7 +189,8 @@ def _is_absent(source: Path) -> bool:
 
 def _read(source: Path) -> Table:
     try:
-        return tomllib.loads(source.read_text(encoding="utf-8-sig"))
+        text = source.read_text(encoding="utf-8-sig")
+        return tomllib.loads(text)
     except OSError as error:
         reason = error.strerror or "cannot be read"
         hint = f"(the file with the connections; {CONFIG_VARIABLE} names another)"
@@ -191,10 +204,13 @@ def _read(source: Path) -> Table:
 def _resolved(where: str, key: str, value: object) -> object:
     """Return a value with every "env:VARIABLE" in it read from the environment."""
     if isinstance(value, dict):
-        table = cast(Table, value)
-        return {name: _resolved(where, f"{key}.{name}", inner) for name, inner in table.items()}
+        table: Table = {}
+        for name, inner in cast(Table, value).items():
+            table[name] = _resolved(where, f"{key}.{name}", inner)
+        return table
     if isinstance(value, list):
-        return [_resolved(where, key, inner) for inner in cast("list[object]", value)]
+        members = cast("list[object]", value)
+        return [_resolved(where, key, inner) for inner in members]
     if not isinstance(value, str) or not value.startswith(_FROM_ENVIRONMENT):
         return value
 

@@ -141,7 +141,8 @@ class Submission:
         order = self._bind().order
         find = self.connection.adapter.find
         found = yield from self._run("find", find, order, self.history.since)
-        yield self.journal.record(LookedUp(self.connection.clock(), found))
+        now = self.connection.clock()
+        yield self.journal.record(LookedUp(now, found))
         if isinstance(found, PosOrder):
             self._refuse_other_total(found)
 
@@ -150,7 +151,8 @@ class Submission:
         draft = self.history.found
         assert isinstance(draft, Draft)
         finish = self.connection.adapter.finish
-        pos_order = yield from self._run("submit", finish, self._bind().order, draft)
+        order = self._bind().order
+        pos_order = yield from self._run("submit", finish, order, draft)
         yield from self._record_arrival(pos_order)
 
     def _submit(self) -> Flow[None]:
@@ -166,11 +168,11 @@ class Submission:
         if not history.doubts:
             self._validate(binding)
         attempt = Attempt(
-            history.generation,
-            menu_cache.menu,
-            binding.keep_paid,
-            binding.remarks,
-            history.since,
+            generation=history.generation,
+            menu=menu_cache.menu,
+            keep_paid=binding.keep_paid,
+            remarks=binding.remarks,
+            since=history.since,
         )
         pos_order = yield from self._run("submit", adapter.submit, binding.order, attempt)
         yield from self._record_arrival(pos_order)
@@ -187,12 +189,18 @@ class Submission:
         result: MenuImport = yield ImportMenu()
         changed = self._fit() != before or failed_with_older_menu
         now = self.connection.clock()
-        yield self.journal.record(Imported(now, changed, result.held, result.fresh))
+        imported = Imported(now, changed, result.held, result.fresh)
+        yield self.journal.record(imported)
 
     def _run(
-        self, name: str, operation: Callable[P, Exchange[T]], *args: P.args, **kwargs: P.kwargs
+        self,
+        name: str,
+        operation: Callable[P, Exchange[T]],
+        *args: P.args,
+        **kwargs: P.kwargs,
     ) -> Flow[T]:
-        return run_operation(self._context(name), operation, *args, **kwargs)
+        context = self._context(name)
+        return run_operation(context, operation, *args, **kwargs)
 
     def _context(self, operation: str) -> OperationContext:
         return OperationContext(self.connection, operation, self.order, self.journal)
@@ -237,17 +245,20 @@ class Submission:
             )
         else:
             return
-        raise self._context("submit").stamp(OrderError(detail, pos_order=history.pos_order))
+        error = OrderError(detail, pos_order=history.pos_order)
+        raise self._context("submit").stamp(error)
 
     def _refuse_other_total(self, found: PosOrder) -> None:
         """Raise `OrderError` if the order that was found has another total than was paid."""
         order = self.order
-        if found.total is None or found.total in (order.total, order.total - order.tip):
+        without_tip = order.total - order.tip
+        if found.total is None or found.total in (order.total, without_tip):
             return
         at_platform = format_money(found.total, order.currency)
         paid = format_money(order.total, order.currency)
         detail = f"the platform has an order of {at_platform} under this id; {paid} was paid"
-        raise self._context("submit").stamp(OrderError(detail, pos_order=found))
+        error = OrderError(detail, pos_order=found)
+        raise self._context("submit").stamp(error)
 
     # ------------------------------------------------------------------ the end
 
@@ -268,7 +279,8 @@ class Submission:
             if not withdrawn:
                 notices = (*pos_order.notices, TICKET_REMAINS)
                 pos_order = pos_order.model_copy(update={"notices": notices})
-        yield self.journal.record(Submitted(self.connection.clock(), pos_order))
+        now = self.connection.clock()
+        yield self.journal.record(Submitted(now, pos_order))
 
     def _record_failure(self, error: PosError) -> Flow[None]:
         """Record a failure. The first menu error is announced, because an import follows."""
@@ -277,7 +289,8 @@ class Submission:
             error.outcome = self.history.outcome(keyed=self.connection.adapter.keyed)
         self._error = error
         now = self.connection.clock()
-        yield self.journal.record(Failed(now, error.record(), error.sends, self._menu_at))
+        failure = Failed(now, error.record(), error.sends, self._menu_at)
+        yield self.journal.record(failure)
         if isinstance(error, MenuError) and self.history.imported is None:
             yield Announce("menu_error", {"order": self.order, "error": error})
 

@@ -230,8 +230,9 @@ def _after_request(history: History, event: SubmissionRequested) -> History:
     if ticket:
         content_changed = event.digest != history.digest
         ticket = ticket._replace(stale=ticket.stale or content_changed)
+    earlier = [sent._replace(earlier=True) for sent in history.sent]
     return history._replace(
-        sent=tuple(sent if sent.earlier else sent._replace(earlier=True) for sent in history.sent),
+        sent=tuple(earlier),
         digest=event.digest,
         is_new=event.is_new or history.is_new,
         asked_at=event.at,
@@ -246,7 +247,13 @@ def _after_request(history: History, event: SubmissionRequested) -> History:
 
 
 def _after_intent(history: History, event: Intended) -> History:
-    sent = Sent(event.at, event.effect, event.generation, event.key, event.digest)
+    sent = Sent(
+        event.at,
+        event.effect,
+        event.generation,
+        event.key,
+        event.digest,
+    )
     stale = history.stale and event.effect is not Effect.CREATE
     return history._replace(sent=(*history.sent, sent), stale=stale)
 
@@ -409,7 +416,10 @@ def _next_lookup(history: History, now: float, look_after: Sequence[float]) -> S
     sent_at = max(sent.at for sent in history.doubts)
     schedule = [sent_at + seconds for seconds in itertools.accumulate(look_after)]
     last_lookup = max((at for at in history.empty_lookups if at >= sent_at), default=None)
-    due_at = next((at for at in schedule if last_lookup is None or at > last_lookup), None)
-    if due_at is None:
+    still_due = [at for at in schedule if last_lookup is None or at > last_lookup]
+    if not still_due:
         return Step(Action.RESOLVE_DOUBT)
-    return Step(Action.LOOK_UP) if now >= due_at else Step(Action.WAIT, due_at)
+    due_at = still_due[0]
+    if now < due_at:
+        return Step(Action.WAIT, due_at)
+    return Step(Action.LOOK_UP)

@@ -70,8 +70,10 @@ class OperationContext:
         policy = self.connection.policy
         if self.order is None:
             return policy.retries, policy.retry_seconds
+        retries_left = policy.retries - self.history.tries
         give_up_at = self.history.asked_at + policy.retry_seconds
-        return policy.retries - self.history.tries, give_up_at - self.connection.clock()
+        seconds_left = give_up_at - self.connection.clock()
+        return retries_left, seconds_left
 
     def judge(self, request: Request[Any], answer: Response | Fault) -> Verdict:
         """Return what an answer means."""
@@ -170,9 +172,15 @@ def _send(
     refusal = context.refusal(request)
     if refusal:
         return None, refusal
-    clock, journal = context.connection.clock, context.journal
-    generation = journal.history.generation
-    intent = Intended(clock(), request.effect, generation, request.key, request.digest)
+    clock = context.connection.clock
+    journal = context.journal
+    intent = Intended(
+        clock(),
+        request.effect,
+        journal.history.generation,
+        request.key,
+        request.digest,
+    )
     yield journal.record(intent)
     verdict = yield from _transmit(context, request)
     yield journal.record(Settled(clock(), verdict.applied))
@@ -184,7 +192,8 @@ def _transmit(
 ) -> Generator[Transmit | Refresh, Any, Verdict]:
     """Send a request. If the access token has expired, refresh it and send once more."""
     judge = partial(context.judge, request)
-    transmit = Transmit(request, judge, *context.budget())
+    retries, patience = context.budget()
+    transmit = Transmit(request, judge, retries, patience)
     transmission: Transmission = yield transmit
 
     # A refused refresh isn't refreshed itself: it would wait for itself.

@@ -30,7 +30,10 @@ REACHED_EVERY = 10.0
 _ABOUT_OPENING = (StoreClosedError.__name__, RegisterOfflineError.__name__)
 _CONNECTION = t.connections.c
 _HEALTH = select(
-    _CONNECTION.failures, _CONNECTION.opened_at, _CONNECTION.recovery_limit, _CONNECTION.reached_at
+    _CONNECTION.failures,
+    _CONNECTION.opened_at,
+    _CONNECTION.recovery_limit,
+    _CONNECTION.reached_at,
 ).where(_CONNECTION.name == bindparam("of"))
 
 
@@ -85,9 +88,11 @@ class ConnectionUpdate:
         elif evidence.answered and not self._is_known_to_answer():
             hook_calls += self._record_answer()
         if evidence.hold:
-            self._set({"not_before": self._now + min(evidence.hold, LONGEST_RETRY_AFTER)})
+            hold = min(evidence.hold, LONGEST_RETRY_AFTER)
+            self._set({"not_before": self._now + hold})
         if evidence.access_refused:
-            hook_calls += self.pause(PosError.from_record(evidence.access_refused))
+            error = PosError.from_record(evidence.access_refused)
+            hook_calls += self.pause(error)
         if evidence.may_be_closed and not self._is_known_to_be_closed():
             self._set({"check_at": self._now})
         return hook_calls
@@ -112,9 +117,13 @@ class ConnectionUpdate:
 
     def _record_failure(self, outage: ErrorRecord) -> Sequence[HookCall]:
         """Count a failure of the platform; announce the outage that begins with it."""
-        before = Circuit.of(self._rows.lock(self._db, self._name))
+        row = self._rows.lock(self._db, self._name)
+        before = Circuit.of(row)
         after = before.failed(
-            outage, self._now, self._settings.outage_after, self._settings.first_wait
+            outage,
+            self._now,
+            self._settings.outage_after,
+            self._settings.first_wait,
         )
         unreached = is_unreached(outage)
         values = {
@@ -142,17 +151,20 @@ class ConnectionUpdate:
         self._set(values)
         if before.opened_at is None:
             return ()
-        outage = before.outage(Whose(row["outage_cause"] or Whose.UNKNOWN), self._now)
+        whose = Whose(row["outage_cause"] or Whose.UNKNOWN)
+        outage = before.outage(whose, self._now)
         return (("outage_ended", {"outage": outage}),)
 
     def _whose_fault(self, circuit: Circuit, *, unreached: bool) -> Whose:
         """Say whose fault an outage is, by whether other connections reach their platforms."""
         reached_at, unreached_at = (0.0, self._now) if unreached else (self._now, 0.0)
         here = Reach(self._opened.platform, reached_at, unreached_at)
-        others = select(
-            _CONNECTION.platform, _CONNECTION.reached_at, _CONNECTION.unreachable_at
-        ).where(_CONNECTION.name != self._name)
-        rows = self._db.execute(others)
+        columns = select(
+            _CONNECTION.platform,
+            _CONNECTION.reached_at,
+            _CONNECTION.unreachable_at,
+        )
+        rows = self._db.execute(columns.where(_CONNECTION.name != self._name))
         reaches = [Reach(row.platform, row.reached_at, row.unreachable_at) for row in rows]
         return whose_fault(here, circuit.evidence[0].at, reaches)
 
@@ -164,11 +176,13 @@ class ConnectionUpdate:
         version = self._opened.credentials_version
         if version is None:
             return False
-        return self._rows.credentials_version(self._db, self._name) > version
+        stored_version = self._rows.credentials_version(self._db, self._name)
+        return stored_version > version
 
     def _is_known_to_be_closed(self) -> bool:
-        wanted = select(_CONNECTION.takes_orders).where(_CONNECTION.name == self._name)
-        return self._db.scalar(wanted) is False
+        wanted = select(_CONNECTION.takes_orders)
+        takes_orders = self._db.scalar(wanted.where(_CONNECTION.name == self._name))
+        return takes_orders is False
 
     def _is_known_to_answer(self) -> bool:
         """Whether the row needs no update when the platform answers, as is nearly always so."""

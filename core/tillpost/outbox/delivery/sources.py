@@ -71,8 +71,10 @@ class KnownConnections:
         """Return all connections, by name."""
         configured = load_connections(self.path, needed=False)
         stored = self.store.all()
-        names = sorted({*configured, *stored})
-        return {name: Known(configured.get(name), stored.get(name)) for name in names}
+        known: dict[str, Known] = {}
+        for name in sorted({*configured, *stored}):
+            known[name] = Known(configured.get(name), stored.get(name))
+        return known
 
     def get(self, name: str) -> Known:
         """Return one connection.
@@ -81,21 +83,23 @@ class KnownConnections:
             ConfigError: Neither knows it, or they disagree on its platform.
         """
         all_configured = load_connections(self.path, needed=False)
-        known = Known(all_configured.get(name), self.store.get(name))
-        configured, stored = known
+        configured = all_configured.get(name)
+        stored = self.store.get(name)
         if configured is None and stored is None:
             in_file = ", ".join(all_configured) or "none"
             in_database = ", ".join(self.store.all()) or "none"
+            path = config_path(self.path)
             raise ConfigError(
-                f"no connection {name!r}; {config_path(self.path)} has: {in_file};"
-                f" the database has: {in_database}"
+                f"no connection {name!r}; {path} has: {in_file}; the database has: {in_database}"
             )
         if configured and stored and configured.platform != stored.platform:
+            where = f"{configured.source}: [connections.{name}]"
             raise ConfigError(
-                f"{configured.source}: [connections.{name}] is at {configured.platform},"
-                f" but was connected at {stored.platform}: `tillpost disconnect {name}` first"
+                f"{where} is at {configured.platform},"
+                f" but was connected at {stored.platform}:"
+                f" `tillpost disconnect {name}` first"
             )
-        return known
+        return Known(configured, stored)
 
     def settings(
         self, configured: ConnectionSettings | None, stored: StoredConnection | None
@@ -111,7 +115,8 @@ class KnownConnections:
         # Decrypted before the file's settings are read, so that no traceback holds those.
         if stored and stored.counts_with(file_tokens):
             secrets = self.store.open(stored)
-        return merge_settings(configured.settings if configured else {}, stored, secrets)
+        in_file = configured.settings if configured else {}
+        return merge_settings(in_file, stored, secrets)
 
 
 class FromFileAndDatabase:
@@ -163,7 +168,8 @@ class FromFileAndDatabase:
     def mark(self, name: str, *, now: bool = False) -> object:
         """Return a value that changes when the file or the connection's row does."""
         with self._lock:
-            if now or time.monotonic() - self._polled_at >= POLL_INTERVAL:
+            age = time.monotonic() - self._polled_at
+            if now or age >= POLL_INTERVAL:
                 self._marks = self._known.store.marks()
                 self._polled_at = time.monotonic()
             return self._file.mark(name), self._marks.get(name)

@@ -34,7 +34,9 @@ def unconnected_result(claim: Claim, error: ConfigError) -> RunResult:
     setup_error.outcome = Outcome.UNKNOWN if claim.events else Outcome.NOT_CREATED
     facts = {"order": claim.order, "error": setup_error}
     return RunResult(
-        OrderState.ERROR, error=setup_error.record(), hook_calls=[("order_failed", facts)]
+        OrderState.ERROR,
+        error=setup_error.record(),
+        hook_calls=[("order_failed", facts)],
     )
 
 
@@ -69,7 +71,13 @@ class ResultWriter:
         with self._claims.recording(claim, result.events, now, **columns) as db:
             self._advance_progress(db, claim, result)
             if opened:
-                update = ConnectionUpdate(self._connection_rows, db, opened, self._settings, now)
+                update = ConnectionUpdate(
+                    self._connection_rows,
+                    db,
+                    opened,
+                    self._settings,
+                    now,
+                )
                 of_connection = update.apply(result.evidence)
             if due_at is not None and not self._is_paused(db, claim, result):
                 self._engine.wake(db, claim.order.id, due_at)
@@ -96,14 +104,24 @@ class ResultWriter:
             "worker": None,
             "crash_count": 0,
         }
-        escalate_after = self._settings.escalate_after
-        columns |= problem_columns(result.state, result.waits_for, now, escalate_after)
+        columns |= problem_columns(
+            result.state,
+            result.waits_for,
+            now,
+            self._settings.escalate_after,
+        )
         if not result.needs_authorisation:
             # An order that waits for the store to be reconnected keeps its turn.
             columns["due_at"] = due_at
         if result.pos_order:
-            columns["pos_order"] = result.pos_order.model_dump_json()
-            columns |= arrived(result.pos_order, claim.order, result.state, now, self._settings)
+            columns["pos_order"] = _json(result.pos_order)
+            columns |= arrived(
+                result.pos_order,
+                claim.order,
+                result.state,
+                now,
+                self._settings,
+            )
         if result.new_request and due_at:
             columns["eligible_at"] = due_at
         return columns
@@ -112,8 +130,10 @@ class ResultWriter:
         if not result.pos_order:
             return
         progress = told_by(result.pos_order)
-        if progress is not Progress.NEW:
-            self._claims.advance_progress(db, claim.order.id, lower_than(progress), progress)
+        if progress is Progress.NEW:
+            return
+        lower = lower_than(progress)
+        self._claims.advance_progress(db, claim.order.id, lower, progress)
 
     def _is_paused(self, db: Connection, claim: Claim, result: RunResult) -> bool:
         if not result.needs_authorisation:
