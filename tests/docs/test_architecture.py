@@ -37,9 +37,7 @@ def test_files_and_functions_on_page_exist(page: Path) -> None:
         assert files, f"{page.name} names {path}"
         code = "\n".join(file.read_text(encoding="utf-8") for file in files)
         for name in names:
-            assert re.search(rf"\b(def|class) {name}\b", code), (
-                f"{page.name} names {name} in {path}"
-            )
+            assert re.search(rf"\b(def|class) {name}\b", code), f"{page.name} names {name} in {path}"
 
 
 def test_every_package_of_core_is_on_the_page_and_in_the_picture() -> None:
