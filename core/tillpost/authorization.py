@@ -1,5 +1,7 @@
 """Connects a store by OAuth: the provider's page, and the code that it returns.
 
+::
+
     verifier, state = new_verifier(), new_state()
     url = authorize_url(
         "square", client_id=..., redirect_uri=..., state=state, code_verifier=verifier

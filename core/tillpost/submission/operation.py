@@ -25,7 +25,7 @@ from tillpost.submission.commands import Flow, Pause, Refresh, Transmission, Tra
 from tillpost.submission.context import Connection
 from tillpost.submission.history import History
 from tillpost.submission.journal import Intended, Settled
-from tillpost.submission.order_journal import OrderJournal
+from tillpost.submission.order_journal import EventJournal, OrderJournal
 
 __all__ = ["OperationContext", "run_operation"]
 
@@ -45,12 +45,12 @@ class OperationContext:
         connection: Connection,
         operation: str,
         order: Order | None = None,
-        journal: OrderJournal | None = None,
+        journal: EventJournal | None = None,
     ) -> None:
         self.connection = connection
         self.operation = operation
         self.order = order
-        self.journal = journal or OrderJournal()
+        self.journal: EventJournal = journal or OrderJournal()
         self.sends = 1
 
     @property

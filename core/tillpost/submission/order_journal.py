@@ -1,49 +1,55 @@
 """The journal of one order while a flow works on it: the one owner of what is known of the order.
 
 `OrderJournal` folds each event as it is recorded, so that all parts of a flow share one history.
-`TicketJournal` is the part of it that is about the order's attention ticket.
+`TicketJournal` is the part of it that is about the order's attention ticket. Both are an
+`EventJournal`, which is what an operation records its events in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 
 from tillpost.submission.commands import Record
 from tillpost.submission.history import NO_TICKET, History, after, fold
 from tillpost.submission.journal import Event, OfTicket, OrderEvent
 
-__all__ = ["OrderJournal", "TicketJournal"]
+__all__ = ["EventJournal", "OrderJournal", "TicketJournal"]
+
+
+class EventJournal(Protocol):
+    """The history of what an operation is about: an order, or its ticket."""
+
+    @property
+    def history(self) -> History:
+        """What is known now."""
+        ...
+
+    def record(self, event: OrderEvent) -> Record:
+        """Fold an event into the history; return the command that persists it."""
+        ...
 
 
 class OrderJournal:
     """The history of one order, shared by everything that works on the order."""
 
-    __slots__ = ("_history",)
+    __slots__ = ("history",)
 
     def __init__(self, history: History | None = None) -> None:
-        self._history = history or History()
+        self.history = history or History()
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> OrderJournal:
         """Return the journal of an order with these events, oldest first."""
         return cls(fold(events))
 
-    @property
-    def history(self) -> History:
-        """What is known of the order now."""
-        return self._history
-
-    def record(self, event: OrderEvent) -> Record:
-        """Fold an event into the history; return the command that persists it."""
-        return self.append(event)
-
-    def append(self, event: Event) -> Record:
+    def record(self, event: Event) -> Record:
         """Fold an event of the order or of its ticket; return the command that persists it."""
-        self._history = after(self._history, event)
+        self.history = after(self.history, event)
         return Record(event)
 
 
-class TicketJournal(OrderJournal):
+class TicketJournal:
     """The history of an order's attention ticket, which is part of the order's own."""
 
     __slots__ = ("_order",)
@@ -56,11 +62,6 @@ class TicketJournal(OrderJournal):
         """What is known of the ticket now."""
         return self._order.history.ticket or NO_TICKET
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether the order never had a ticket."""
-        return self._order.history.ticket is None
-
     def record(self, event: OrderEvent) -> Record:
         """Fold a ticket's event into the order's history; return what persists it."""
-        return self._order.append(OfTicket(event))
+        return self._order.record(OfTicket(event))
