@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -66,7 +66,7 @@ class Pausing(Processor):
             events: Sequence[tuple[Event, Transcript | None]],
             now: float,
             **columns: Any,
-        ) -> Iterator[Connection]:
+        ) -> Generator[Connection]:
             with record(claim, events, now, **columns) as db:
                 yield db
             if any(isinstance(e, Intended) and e.effect is Effect.CREATE for e, _ in events):
