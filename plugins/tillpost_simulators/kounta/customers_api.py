@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tillpost.simulator import Answer, Call
-from tillpost_simulators.kounta.created import created
+from tillpost_simulators.kounta.responses import created
 from tillpost_simulators.kounta.errors import bad_request, not_found
 from tillpost_simulators.kounta.order_json import IMAGE
-from tillpost_simulators.kounta.paging import base_url, paged
+from tillpost_simulators.kounta.responses import base_url, paged
 from tillpost_simulators.kounta.wire import CustomerBody, Json, json_answer, read
 from tillpost_simulators.kounta.world import Customer, World
 

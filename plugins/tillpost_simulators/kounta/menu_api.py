@@ -12,8 +12,8 @@ from decimal import Decimal
 from tillpost.simulator import Answer, Call
 from tillpost_simulators.kounta.errors import not_found
 from tillpost_simulators.kounta.order_json import IMAGE
-from tillpost_simulators.kounta.paging import paged
-from tillpost_simulators.kounta.pricing import cents
+from tillpost_simulators.kounta.responses import paged
+from tillpost_simulators.kounta.order_pricing import cents
 from tillpost_simulators.kounta.wire import Json, json_answer
 from tillpost_simulators.kounta.world import (
     ZERO,

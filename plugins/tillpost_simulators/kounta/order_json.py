@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tillpost_simulators.kounta.pricing import PricedLine, PricedOrder, priced
+from tillpost_simulators.kounta.order_pricing import PricedLine, PricedOrder, priced
 from tillpost_simulators.kounta.wire import Json
 from tillpost_simulators.kounta.world import Line, Order, Payment, World
 

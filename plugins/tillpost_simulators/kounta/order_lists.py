@@ -18,8 +18,8 @@ from tillpost.simulator import Answer, Call
 from tillpost_simulators.kounta.errors import bad_request, not_found
 from tillpost_simulators.kounta.order_json import listed_order, single_order
 from tillpost_simulators.kounta.orders import STATUSES
-from tillpost_simulators.kounta.paging import paged
-from tillpost_simulators.kounta.pricing import priced
+from tillpost_simulators.kounta.responses import paged
+from tillpost_simulators.kounta.order_pricing import priced
 from tillpost_simulators.kounta.wire import json_answer
 from tillpost_simulators.kounta.world import Order, World
 

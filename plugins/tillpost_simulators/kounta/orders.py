@@ -12,10 +12,10 @@ from datetime import timedelta
 from decimal import Decimal
 
 from tillpost.simulator import Answer, Call
-from tillpost_simulators.kounta.created import created
+from tillpost_simulators.kounta.responses import created
 from tillpost_simulators.kounta.errors import bad_request, not_at_site, not_found
 from tillpost_simulators.kounta.order_json import single_order
-from tillpost_simulators.kounta.pricing import priced
+from tillpost_simulators.kounta.order_pricing import priced
 from tillpost_simulators.kounta.register import deliver
 from tillpost_simulators.kounta.wire import (
     LineBody,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from tillpost.simulator import Ledger, LedgerAmount, LedgerEntry, LedgerLine, LedgerModifier
-from tillpost_simulators.kounta.pricing import cents, priced
+from tillpost_simulators.kounta.order_pricing import cents, priced
 from tillpost_simulators.kounta.world import Line, Order, Product, Site, World
 
 

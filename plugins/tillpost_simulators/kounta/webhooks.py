@@ -25,11 +25,11 @@ from urllib.parse import urlsplit
 import httpx
 
 from tillpost.simulator import Answer, Call
-from tillpost_simulators.kounta.created import created
+from tillpost_simulators.kounta.responses import created
 from tillpost_simulators.kounta.errors import bad_request, not_found
 from tillpost_simulators.kounta.order_json import single_order
-from tillpost_simulators.kounta.paging import paged
-from tillpost_simulators.kounta.places_api import site_json
+from tillpost_simulators.kounta.responses import paged
+from tillpost_simulators.kounta.sites_api import site_json
 from tillpost_simulators.kounta.wire import Json, WebhookBody, json_answer, read, to_json
 from tillpost_simulators.kounta.world import Webhook, World
 

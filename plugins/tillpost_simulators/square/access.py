@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from tillpost.simulator import Answer, Call
 from tillpost_simulators.square.clock import written
 from tillpost_simulators.square.errors import Problem, Refusal, bad_request, missing
-from tillpost_simulators.square.requests import ObtainToken, RevokeToken
+from tillpost_simulators.square.request_bodies import ObtainToken, RevokeToken
 from tillpost_simulators.square.wire import read
 from tillpost_simulators.square.world import ALL_SCOPES, Token, World
 

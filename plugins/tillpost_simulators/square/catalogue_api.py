@@ -15,7 +15,7 @@ from tillpost_simulators.square.catalogue_json import Json, written
 from tillpost_simulators.square.clock import read_time
 from tillpost_simulators.square.clock import written as time_written
 from tillpost_simulators.square.errors import Problem, Refusal, bad_request, not_found
-from tillpost_simulators.square.requests import BatchRetrieveCatalog, SearchCatalog
+from tillpost_simulators.square.request_bodies import BatchRetrieveCatalog, SearchCatalog
 from tillpost_simulators.square.wire import read
 from tillpost_simulators.square.world import World
 

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from tillpost.simulator import Answer, Call
 from tillpost_simulators.square.clock import read_time, written
 from tillpost_simulators.square.errors import bad_request
-from tillpost_simulators.square.requests import (
+from tillpost_simulators.square.request_bodies import (
     OrdersFilter,
     OrdersQuery,
     SearchOrders,

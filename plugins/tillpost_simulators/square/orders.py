@@ -9,13 +9,13 @@ from __future__ import annotations
 from decimal import Decimal
 
 from tillpost.simulator import Answer, Call
-from tillpost_simulators.square.adjustments import complete_adjustments
+from tillpost_simulators.square.order_adjustments import complete_adjustments
 from tillpost_simulators.square.clock import written
 from tillpost_simulators.square.errors import bad_request, not_found
 from tillpost_simulators.square.fulfilments import TERMINAL, open_fulfilments
-from tillpost_simulators.square.lines import complete_lines
-from tillpost_simulators.square.pricing import price
-from tillpost_simulators.square.requests import (
+from tillpost_simulators.square.order_lines import complete_lines
+from tillpost_simulators.square.order_pricing import price
+from tillpost_simulators.square.request_bodies import (
     BatchRetrieveOrders,
     CalculateOrder,
     CreateOrder,

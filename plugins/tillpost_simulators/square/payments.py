@@ -16,7 +16,7 @@ from tillpost_simulators.square.orders import (
     find_order,
     settle,
 )
-from tillpost_simulators.square.requests import CancelPayment, CreatePayment, Payment
+from tillpost_simulators.square.request_bodies import CancelPayment, CreatePayment, Payment
 from tillpost_simulators.square.wire import read
 from tillpost_simulators.square.world import Idempotent, StoredOrder, World
 

@@ -15,7 +15,7 @@ from tillpost.simulator import Answer
 from tillpost_simulators.square.catalogue import Catalogue
 from tillpost_simulators.square.clock import Clock
 from tillpost_simulators.square.errors import Problem, Refusal, bad_request
-from tillpost_simulators.square.requests import Payment
+from tillpost_simulators.square.request_bodies import Payment
 from tillpost_simulators.square.wire import Money, Order
 
 ALL_SCOPES = (

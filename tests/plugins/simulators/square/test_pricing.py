@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from plugins.simulators.square.shop import Json, Shop, ad_hoc, aud, line, order_of, pickup
 from tillpost.simulator import serve_in_thread
 from tillpost_simulators.square import SquareSimulator, WorldSettings
-from tillpost_simulators.square.pricing import shared
+from tillpost_simulators.square.order_pricing import shared
 
 
 @pytest.fixture

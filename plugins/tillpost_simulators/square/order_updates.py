@@ -13,13 +13,13 @@ from typing import TypeAlias, cast
 from pydantic import ValidationError
 
 from tillpost.simulator import Answer, Call
-from tillpost_simulators.square.adjustments import complete_adjustments
+from tillpost_simulators.square.order_adjustments import complete_adjustments
 from tillpost_simulators.square.errors import bad_request, malformed
 from tillpost_simulators.square.fulfilments import TERMINAL, check_fulfilment, move
-from tillpost_simulators.square.lines import complete_lines
+from tillpost_simulators.square.order_lines import complete_lines
 from tillpost_simulators.square.orders import READ_ONLY, changed, check_version, close, find_order
-from tillpost_simulators.square.pricing import price
-from tillpost_simulators.square.requests import UpdateOrder
+from tillpost_simulators.square.order_pricing import price
+from tillpost_simulators.square.request_bodies import UpdateOrder
 from tillpost_simulators.square.wire import Fulfilment, Order, read
 from tillpost_simulators.square.world import Replay, StoredOrder, World
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from tillpost.simulator import Answer, Call
 from tillpost_simulators.kounta.errors import not_found
 from tillpost_simulators.kounta.order_json import IMAGE
-from tillpost_simulators.kounta.paging import paged
+from tillpost_simulators.kounta.responses import paged
 from tillpost_simulators.kounta.wire import Json, json_answer
 from tillpost_simulators.kounta.world import Register, Site, World
 
