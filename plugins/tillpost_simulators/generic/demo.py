@@ -1,7 +1,6 @@
-"""The demo of `tillpost demo`, for the generic format: orders played on its simulator by `tillpost.demo.scenarios`.
+"""The scenarios of `tillpost demo` for the generic format.
 
-Each row says what is provoked and what is expected. The orders come out of the simulator's own
-menu.
+`tillpost.demo.scenarios` runs them on the simulator. Their orders are for items of its menu.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _CREATE = r"/orders$"
 
 
 def scenarios() -> Sequence[Scenario[GenericSimulator]]:
-    """Return the orders, placed now."""
+    """Return the scenarios. Their orders are placed now."""
     return (
         Scenario(
             name="A healthy order to a table",
