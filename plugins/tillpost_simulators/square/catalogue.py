@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 from tillpost_simulators.square.clock import Clock, written
 
@@ -32,11 +32,9 @@ class Entry:
         """Whether the object is at a location: everywhere but for exceptions, or nowhere but for exceptions."""
         if self.is_deleted:
             return False
-        return (
-            location_id not in self.absent_at
-            if self.present_at_all_locations
-            else location_id in self.present_at
-        )
+        if self.present_at_all_locations:
+            return location_id not in self.absent_at
+        return location_id in self.present_at
 
 
 @dataclass
@@ -77,6 +75,11 @@ class Tax(Entry):
     enabled: bool = True
     on_custom_amounts: bool = True
 
+    @property
+    def wire_type(self) -> Literal["INCLUSIVE", "ADDITIVE"]:
+        """Its type as an order has it."""
+        return "INCLUSIVE" if self.inclusive else "ADDITIVE"
+
 
 @dataclass
 class Modifier(Entry):
@@ -90,6 +93,13 @@ class Modifier(Entry):
     on_by_default: bool = False
     hidden_online: bool = False
     overrides: dict[str, Override] = field(default_factory=dict[str, Override])
+
+    def price_at(self, location_id: str) -> int:
+        """Return the price at a location."""
+        override = self.overrides.get(location_id)
+        if override is None or override.price is None:
+            return self.price
+        return override.price
 
 
 @dataclass
@@ -120,7 +130,9 @@ class Variation(Entry):
     def price_at(self, location_id: str) -> int | None:
         """The price at a location, or None when it is entered at the time of sale."""
         override = self.overrides.get(location_id)
-        return override.price if override is not None and override.price is not None else self.price
+        if override is None or override.price is None:
+            return self.price
+        return override.price
 
 
 @dataclass
@@ -136,6 +148,16 @@ class Item(Entry):
     modifier_limits: list[ModifierLimits] = field(default_factory=list[ModifierLimits])
     is_taxable: bool = True
     is_archived: bool = False
+
+    def drop_reference(self, object_id: str) -> bool:
+        """Remove a tax or a modifier list from the item, and return whether it had it."""
+        tax_ids = [tax_id for tax_id in self.tax_ids if tax_id != object_id]
+        limits = [each for each in self.modifier_limits if each.modifier_list_id != object_id]
+        had_tax = len(tax_ids) != len(self.tax_ids)
+        had_list = len(limits) != len(self.modifier_limits)
+        self.tax_ids = tax_ids
+        self.modifier_limits = limits
+        return had_tax or had_list
 
 
 E = TypeVar("E", bound=Entry)
@@ -161,11 +183,13 @@ class Catalogue:
     def touch(self, *entries: Entry) -> None:
         """Notes that objects have changed: one new version and time for all of them, and for what holds them."""
         now = self._clock.tick()
+        version = int(now.timestamp() * 1000)
         self.latest_time = written(now)
-        holders = (holder for entry in entries for holder in self._holders(entry))
-        for entry in (*entries, *holders):
-            entry.version = int(now.timestamp() * 1000)
-            entry.updated_at = self.latest_time
+        for entry in entries:
+            parent = self._parent_of(entry)
+            for changed in (entry, parent) if parent else (entry,):
+                changed.version = version
+                changed.updated_at = self.latest_time
 
     def delete(self, entry: Entry) -> None:
         """Marks an object as deleted, and takes it out of what refers to it. An item's variations go with it."""
@@ -175,12 +199,7 @@ class Catalogue:
                 variation.is_deleted = True
                 self.touch(variation)
         for item in self.of(Item):
-            listed = len(item.tax_ids) + len(item.modifier_limits)
-            item.tax_ids = [tax_id for tax_id in item.tax_ids if tax_id != entry.id]
-            item.modifier_limits = [
-                limits for limits in item.modifier_limits if limits.modifier_list_id != entry.id
-            ]
-            if listed != len(item.tax_ids) + len(item.modifier_limits):
+            if item.drop_reference(entry.id):
                 self.touch(item)
         self.touch(entry)
 
@@ -214,15 +233,10 @@ class Catalogue:
         found = (self.find(Modifier, modifier_id) for modifier_id in modifier_list.modifier_ids)
         return [modifier for modifier in found if modifier is not None]
 
-    def variation_by_sku(self, sku: str) -> Variation | None:
-        """The first variation with this SKU, or None."""
-        return next((variation for variation in self.of(Variation) if variation.sku == sku), None)
-
-    def _holders(self, entry: Entry) -> list[Entry]:
-        """The object that contains this one, since it is read as part of it."""
-        holder: Entry | None = None
+    def _parent_of(self, entry: Entry) -> Entry | None:
+        """Return the object that contains this one, and is read with it."""
         if isinstance(entry, Variation):
-            holder = self.objects.get(entry.item_id)
-        elif isinstance(entry, Modifier):
-            holder = self.objects.get(entry.modifier_list_id)
-        return [] if holder is None else [holder]
+            return self.objects.get(entry.item_id)
+        if isinstance(entry, Modifier):
+            return self.objects.get(entry.modifier_list_id)
+        return None

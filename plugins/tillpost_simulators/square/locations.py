@@ -24,12 +24,12 @@ def list_locations(world: World, _: Call) -> Answer:
 
 def retrieve_location(world: World, call: Call) -> Answer:
     """spec: RetrieveLocation. "main" is the first location."""
-    asked = call.path_values["location_id"]
-    location = (
-        next(iter(world.locations.values())) if asked == "main" else world.locations.get(asked)
-    )
+    location_id = call.path_values["location_id"]
+    if location_id == "main":
+        location_id = next(iter(world.locations))
+    location = world.locations.get(location_id)
     if location is None:
-        raise not_found(f"Location `{asked}` not found.", "location_id")
+        raise not_found(f"Location `{location_id}` not found.", "location_id")
     return Answer.of({"location": _location(world, location)})
 
 

@@ -28,7 +28,7 @@ class Wire(BaseModel):
 W = TypeVar("W", bound=Wire)
 
 
-def read(model: type[W], body: bytes) -> W:
+def parse_body(model: type[W], body: bytes) -> W:
     """Reads a request's body, or refuses it with every field that doesn't fit."""
     try:
         return model.model_validate_json(body or b"{}")

@@ -135,6 +135,12 @@ class World:
         """A new id within an order."""
         return self.new_id("uid", 22)
 
+    def revoke_all_tokens(self) -> None:
+        """Revoke every access token and every refresh token."""
+        for token in self.tokens.values():
+            token.revoked = True
+            self.revoked_refresh_tokens.add(token.refresh_token)
+
     @property
     def deducts_inclusive_tax(self) -> bool:
         """Whether gross sales leave inclusive tax out (spec: OrderLineItem.gross_sales_money: US, Canada, Japan)."""
@@ -145,26 +151,29 @@ class World:
         if money is not None and money.currency != self.settings.currency:
             # unconfirmed: the exact code and text for an order's line; a sandbox call in a second
             # currency would tell.
-            detail = f"The currency {money.currency} doesn't match the location's, {self.settings.currency}."
+            own = self.settings.currency
+            detail = f"The currency {money.currency} doesn't match the location's, {own}."
             raise bad_request("CURRENCY_MISMATCH", detail, f"{field}.currency")
 
 
 def digest_of(body: bytes) -> str:
     """What tells two request bodies apart: their JSON, whatever its order and spacing."""
-    return hashlib.sha256(json.dumps(json.loads(body), sort_keys=True).encode()).hexdigest()
+    canonical = json.dumps(json.loads(body), sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-class Idempotent:
+class IdempotencyKey:
     """One use of an idempotency key by an operation.
 
-        once = Idempotent(world, "CreateOrder", key, call.body)
-        if (first := once.replay()) is not None:
-            return first
-        return once.keep(answer)
+        key = IdempotencyKey(world, "CreateOrder", body.idempotency_key, call.body)
+        first_answer = key.replay()
+        if first_answer is not None:
+            return first_answer
+        return key.store(answer)
 
-    The answer replayed is the first, word for word, however the order has changed since (developer
+    The first answer is replayed unchanged, however the order has changed since (developer
     documentation on CreatePayment). Another body under the same key is refused. Without a key
-    nothing is kept.
+    nothing is stored.
     """
 
     def __init__(self, world: World, operation: str, key: str | None, body: bytes) -> None:
@@ -174,17 +183,17 @@ class Idempotent:
 
     def replay(self) -> Answer | None:
         """The first answer under this key, or None when it is new. Refuses another body."""
-        kept = self._replays.get(self._key) if self._key else None
-        if kept is None:
+        first = self._replays.get(self._key) if self._key else None
+        if first is None:
             return None
-        if kept.digest != digest_of(self._body):
+        if first.digest != digest_of(self._body):
             # unconfirmed: the text is CreatePayment's; whether orders say the same, a sandbox call
             # would tell.
             detail = "The idempotency key can only be retried with the same request data."
             raise Refusal(400, Problem("IDEMPOTENCY_KEY_REUSED", detail, "idempotency_key"))
-        return kept.answer
+        return first.answer
 
-    def keep(self, answer: Answer) -> Answer:
+    def store(self, answer: Answer) -> Answer:
         """Keeps the answer for the next time, and gives it back."""
         if self._key:
             self._replays[self._key] = Replay(digest_of(self._body), answer)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from plugins.simulators.square.shop import Json, Shop, ad_hoc, aud, line, order_of, pickup
 from tillpost.simulator import serve_in_thread
 from tillpost_simulators.square import SquareSimulator, WorldSettings
-from tillpost_simulators.square.order_pricing import shared
+from tillpost_simulators.square.order_pricing import allocate
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def american() -> Iterator[Shop]:
 
 @given(st.integers(0, 10**7), st.lists(st.integers(0, 10**6), min_size=1, max_size=30))
 def test_shares_add_up_and_none_goes_to_nothing(total: int, weights: list[int]) -> None:
-    shares = shared(total, weights)
+    shares = allocate(total, weights)
     assert sum(shares) == (total if sum(weights) else 0)
     assert all(
         share >= 0 and (weight or not share) for share, weight in zip(shares, weights, strict=True)
