@@ -1,4 +1,4 @@
-"""The initial world: one company, two sites, a token and a menu with special cases.
+"""The initial world: a company, two sites, a token and a menu with special cases.
 
 The menu fits the sample orders: a flat white (7302, with oat milk 228) and a BLT toastie (5312). It
 also has products for charges, tips and discounts, one that is at no site, one at another site only,

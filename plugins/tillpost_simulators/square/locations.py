@@ -1,4 +1,4 @@
-"""Locations and the merchant (spec: the operations under /v2/locations and /v2/merchants)."""
+"""Operations on locations and the merchant (spec: /v2/locations, /v2/merchants)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SINCE = "2024-01-01T00:00:00Z"
 
 
 def list_locations(world: World, _: Call) -> Answer:
-    """spec: ListLocations. By name, the inactive ones too."""
+    """spec: ListLocations. By name, also inactive ones."""
     found = sorted(world.locations.values(), key=lambda location: location.name)
     return Answer.of({"locations": [_location(world, location) for location in found]})
 

@@ -1,6 +1,6 @@
-"""The state of one simulated merchant, and how it is set up.
+"""The state of one simulated merchant, its settings, and idempotency keys.
 
-Everything that a request can see or change hangs on `World`; a reset makes a new one from the same
+Everything that a request can see or change is in `World`. A reset creates a new one from the same
 `WorldSettings`.
 """
 
@@ -32,12 +32,12 @@ _INCLUSIVE_DEDUCTED_IN = frozenset({"USD", "CAD", "JPY"})
 
 @dataclass(frozen=True, slots=True)
 class WorldSettings:
-    """How the world begins, and how it behaves where Square leaves room.
+    """The initial state of the merchant, and how Square behaves where documents are silent.
 
-    `page_size` caps catalogue pages, `orders_page_size` those of an order search.
-    `search_lag_seconds` keeps a new order out of searches for that long. `refusals_burn_keys` makes
-    an idempotency key count as used even when the request was refused; Square doesn't say.
-    `delivery_partner` lets the register show DELIVERY fulfilments.
+    `page_size` limits catalogue pages, `orders_page_size` those of an order search.
+    `search_lag_seconds` is how long a new order is missing from searches. `refusals_burn_keys` lets
+    a refused request use up its idempotency key; Square's documents don't say. `delivery_partner`
+    lets the register show DELIVERY fulfilments.
     """
 
     currency: str = "AUD"
@@ -69,7 +69,10 @@ class Location:
 
 @dataclass
 class Token:
-    """An access token and what it may do. `refresh_token` groups the tokens of one authorisation."""
+    """An access token and its scopes.
+
+    `refresh_token` is the same for all tokens of one authorisation.
+    """
 
     scopes: set[str]
     expires_at: datetime
@@ -80,7 +83,10 @@ class Token:
 
 @dataclass
 class StoredOrder:
-    """An order, and what its JSON doesn't tell. `paid` is what was collected, tips included."""
+    """An order, and what its JSON doesn't have.
+
+    `paid` is what was collected, with tips.
+    """
 
     order: Order
     number: int
@@ -97,7 +103,7 @@ class StoredOrder:
 
 @dataclass
 class Replay:
-    """What an idempotency key was used for: the request's digest, and the answer it got."""
+    """The first use of an idempotency key: the digest of its request, and the answer."""
 
     digest: str
     answer: Answer
@@ -105,7 +111,7 @@ class Replay:
 
 @dataclass
 class World:
-    """One merchant at Square."""
+    """The state of one merchant at Square."""
 
     settings: WorldSettings
     clock: Clock
@@ -122,17 +128,17 @@ class World:
     made: int = 0
 
     def money(self, amount: int) -> Money:
-        """An amount in the merchant's currency."""
+        """Return an amount in the merchant's currency."""
         return Money(amount=amount, currency=self.settings.currency)
 
     def new_id(self, kind: str, length: int = 29) -> str:
-        """A new id, as long as Square's are, and the same in every run."""
+        """Return a new id, as long as Square's are, and the same in every run."""
         self.made += 1
         digest = hashlib.sha256(f"{kind}-{self.made}".encode()).hexdigest()
         return f"{digest[: length - 2]}YY"
 
     def new_uid(self) -> str:
-        """A new id within an order."""
+        """Return a new id within an order."""
         return self.new_id("uid", 22)
 
     def revoke_all_tokens(self) -> None:
@@ -143,11 +149,14 @@ class World:
 
     @property
     def deducts_inclusive_tax(self) -> bool:
-        """Whether gross sales leave inclusive tax out (spec: OrderLineItem.gross_sales_money: US, Canada, Japan)."""
+        """Whether gross sales exclude inclusive tax.
+
+        They do in the US, Canada and Japan (spec: OrderLineItem.gross_sales_money).
+        """
         return self.settings.currency in _INCLUSIVE_DEDUCTED_IN
 
     def check_currency(self, money: Money | None, field: str) -> None:
-        """Refuses an amount in another currency than the merchant's."""
+        """Refuse an amount in a currency other than the merchant's."""
         if money is not None and money.currency != self.settings.currency:
             # unconfirmed: the exact code and text for an order's line; a sandbox call in a second
             # currency would tell.
@@ -157,7 +166,7 @@ class World:
 
 
 def digest_of(body: bytes) -> str:
-    """What tells two request bodies apart: their JSON, whatever its order and spacing."""
+    """Return a digest of a JSON body, whatever its order and spacing."""
     canonical = json.dumps(json.loads(body), sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -182,7 +191,11 @@ class IdempotencyKey:
         self._body = body
 
     def replay(self) -> Answer | None:
-        """The first answer under this key, or None when it is new. Refuses another body."""
+        """Return the first answer under this key, or None for a new key.
+
+        Raises:
+            Refusal: The first request had another body.
+        """
         first = self._replays.get(self._key) if self._key else None
         if first is None:
             return None
@@ -194,7 +207,7 @@ class IdempotencyKey:
         return first.answer
 
     def store(self, answer: Answer) -> Answer:
-        """Keeps the answer for the next time, and gives it back."""
+        """Store the answer for a repetition, and return it."""
         if self._key:
             self._replays[self._key] = Replay(digest_of(self._body), answer)
         return answer
