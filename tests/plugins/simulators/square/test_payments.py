@@ -6,7 +6,7 @@ from plugins.simulators.square.shop import Shop, aud, pickup
 
 
 @pytest.mark.parametrize("amount", [1449, 1451])
-def test_a_payment_must_come_to_the_order_s_total(shop: Shop, amount: int) -> None:
+def test_payment_must_come_to_the_orders_total(shop: Shop, amount: int) -> None:
     refused = shop.pay(shop.create(pickup()).order, amount=amount)
     assert refused.error == ("BAD_REQUEST", "amount_money")
     assert (
@@ -15,13 +15,13 @@ def test_a_payment_must_come_to_the_order_s_total(shop: Shop, amount: int) -> No
     assert shop.simulator.ledger().shown == ()
 
 
-def test_a_payment_s_key_holds_45_characters(shop: Shop) -> None:
+def test_payment_key_has_at_most_45_characters(shop: Shop) -> None:
     made = shop.create(pickup()).order
     assert shop.pay(made, key="k" * 46).error == ("VALUE_TOO_LONG", "idempotency_key")
     assert shop.pay(made, key="k" * 45).status == 200
 
 
-def test_a_repeated_payment_is_answered_as_the_first_and_paid_once(shop: Shop) -> None:
+def test_repeated_payment_replays_first_answer_and_pays_once(shop: Shop) -> None:
     made = shop.create(pickup()).order
     first = shop.pay(made, key="k")
     shop.simulator.staff_accept("ord-1")
@@ -33,13 +33,13 @@ def test_a_repeated_payment_is_answered_as_the_first_and_paid_once(shop: Shop) -
     )
 
 
-def test_an_order_is_paid_for_once(shop: Shop) -> None:
+def test_order_is_paid_once(shop: Shop) -> None:
     made = shop.create(pickup()).order
     shop.pay(made)
     assert shop.pay(made).error == ("BAD_REQUEST", "order_id")
 
 
-def test_a_tip_joins_the_order_s_total(shop: Shop) -> None:
+def test_tip_is_added_to_the_orders_total(shop: Shop) -> None:
     made = shop.create(pickup()).order
     shop.pay(made, tip=150)
     order = shop.fetch(made["id"])
@@ -48,7 +48,7 @@ def test_a_tip_joins_the_order_s_total(shop: Shop) -> None:
     assert [tender["payment_id"] for tender in order["tenders"]]
 
 
-def test_an_external_payment_says_what_it_was(shop: Shop) -> None:
+def test_external_payment_needs_details(shop: Shop) -> None:
     made = shop.create(pickup()).order
     assert shop.pay(made, external_details=None).error == (
         "MISSING_REQUIRED_PARAMETER",
@@ -66,18 +66,18 @@ def test_an_external_payment_says_what_it_was(shop: Shop) -> None:
     )
 
 
-def test_a_payment_at_another_location_is_refused(shop: Shop) -> None:
+def test_payment_at_another_location_is_refused(shop: Shop) -> None:
     assert shop.pay(shop.create(pickup()).order, location_id="L-KIOSK").error == (
         "LOCATION_MISMATCH",
         "location_id",
     )
 
 
-def test_a_payment_for_no_order_that_exists_is_refused(shop: Shop) -> None:
+def test_payment_for_unknown_order_is_refused(shop: Shop) -> None:
     assert shop.pay({"id": "nobody", "total_money": aud(1)}).error == ("NOT_FOUND", "order_id")
 
 
-def test_a_cancelled_order_takes_no_payment(shop: Shop) -> None:
+def test_cancelled_order_refuses_payment(shop: Shop) -> None:
     made = shop.create(pickup()).order
     ended = {
         "version": 1,
@@ -88,7 +88,7 @@ def test_a_cancelled_order_takes_no_payment(shop: Shop) -> None:
     assert shop.pay(made).error == ("BAD_REQUEST", "order_id")
 
 
-def test_held_payments_are_taken_together_and_the_rest_cancelled(shop: Shop) -> None:
+def test_pay_order_completes_payments_and_cancels_the_rest(shop: Shop) -> None:
     made = shop.create(pickup()).order
     held = shop.pay(made, autocomplete=False).body["payment"]
     spare = shop.pay(made, autocomplete=False).body["payment"]
@@ -99,7 +99,7 @@ def test_held_payments_are_taken_together_and_the_rest_cancelled(shop: Shop) -> 
     assert shop.get(f"/v2/payments/{spare['id']}").body["payment"]["status"] == "CANCELED"
 
 
-def test_a_payment_is_cancelled_by_its_key_and_the_key_is_free_again(shop: Shop) -> None:
+def test_payment_cancelled_by_key_frees_the_key(shop: Shop) -> None:
     made = shop.create(pickup()).order
     shop.pay(made, key="k", autocomplete=False)
     assert shop.post("/v2/payments/cancel", {"idempotency_key": "k"}).status == 200

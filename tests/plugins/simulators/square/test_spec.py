@@ -26,13 +26,13 @@ def judged(spec: SquareSpec) -> Iterator[Shop]:
         caller.client.close()
 
 
-def test_the_simulator_has_every_operation_of_the_document(spec: SquareSpec) -> None:
+def test_simulator_has_every_documented_operation(spec: SquareSpec) -> None:
     simulated = {(operation.method, operation.path): operation.name for operation in OPERATIONS}
     del simulated["GET", "/oauth2/authorize"]  # a page for people, which the document leaves out
     assert simulated == spec.operations
 
 
-def test_every_operation_answers_as_the_document_says(judged: Shop) -> None:
+def test_every_operation_answers_as_documented(judged: Shop) -> None:
     shop = judged
     modifier = {"catalog_object_id": "228"}
     full = pickup(
@@ -86,14 +86,12 @@ def test_every_operation_answers_as_the_document_says(judged: Shop) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 405, 413, 429, 500, 502, 503, 504])
-def test_an_answer_that_no_operation_chose_fits_the_document_too(
-    spec: SquareSpec, status: int
-) -> None:
+def test_answers_no_operation_chose_fit_the_document(spec: SquareSpec, status: int) -> None:
     answer = SquareSimulator().failure(status)
     spec.check_answer("GET", "/v2/locations", answer.status, answer.body)
 
 
-def test_the_judge_finds_a_misspelt_field_and_a_wrong_type(spec: SquareSpec) -> None:
+def test_spec_check_finds_misspelt_field_and_wrong_type(spec: SquareSpec) -> None:
     good = b'{"order": {"location_id": "L", "line_items": [{"quantity": "1"}]}}'
     spec.check_request("POST", "/v2/orders", good)
     with pytest.raises(SpecError, match="lineitems"):
@@ -106,7 +104,7 @@ def test_the_judge_finds_a_misspelt_field_and_a_wrong_type(spec: SquareSpec) -> 
         spec.check_answer("POST", "/v2/payments", 200, b'{"payment": 7}')
 
 
-def test_the_judge_skips_where_there_is_no_document_and_fails_in_ci(
+def test_spec_check_skips_without_document_and_fails_in_ci(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TILLPOST_SQUARE_SPEC", "/nowhere/square-openapi.json")

@@ -11,7 +11,7 @@ def ended(order: Json, **more: object) -> Json:
     return {"version": order["version"], "state": "CANCELED", "fulfillments": fulfilments, **more}
 
 
-def test_an_order_is_cancelled_with_its_fulfilments_in_one_call(shop: Shop) -> None:
+def test_order_is_cancelled_with_fulfilments_in_one_call(shop: Shop) -> None:
     made = shop.create(pickup()).order
     cancelled = shop.update(made["id"], ended(made, location_id="L-CAFE")).order
     assert cancelled["state"] == "CANCELED"
@@ -19,7 +19,7 @@ def test_an_order_is_cancelled_with_its_fulfilments_in_one_call(shop: Shop) -> N
     assert (cancelled["version"], shop.simulator.ledger().half_done) == (2, ())
 
 
-def test_an_order_is_cancelled_after_its_fulfilments(shop: Shop) -> None:
+def test_order_is_cancelled_after_its_fulfilments(shop: Shop) -> None:
     made = shop.create(pickup()).order
     only_fulfilments = ended(made)
     del only_fulfilments["state"]
@@ -27,7 +27,7 @@ def test_an_order_is_cancelled_after_its_fulfilments(shop: Shop) -> None:
     assert shop.update(made["id"], {"version": 2, "state": "CANCELED"}).order["state"] == "CANCELED"
 
 
-def test_an_order_is_not_cancelled_before_its_fulfilments(shop: Shop) -> None:
+def test_order_is_not_cancelled_before_its_fulfilments(shop: Shop) -> None:
     made = shop.create(pickup()).order
     assert shop.update(made["id"], {"version": 1, "state": "CANCELED"}).error == (
         "BAD_REQUEST",
@@ -35,13 +35,13 @@ def test_an_order_is_not_cancelled_before_its_fulfilments(shop: Shop) -> None:
     )
 
 
-def test_a_paid_order_is_not_cancelled(shop: Shop) -> None:
+def test_paid_order_cannot_be_cancelled(shop: Shop) -> None:
     paid = shop.paid()
     assert shop.update(paid["id"], ended(paid)).error == ("BAD_REQUEST", "order.state")
     assert shop.fetch(paid["id"]) == paid
 
 
-def test_an_update_names_the_present_version(shop: Shop) -> None:
+def test_update_needs_the_current_version(shop: Shop) -> None:
     made = shop.create(pickup()).order
     missing = shop.update(made["id"], {"ticket_name": "B43"})
     assert missing.error == ("BAD_REQUEST", "order.version")
@@ -55,12 +55,12 @@ def test_an_update_names_the_present_version(shop: Shop) -> None:
     )
 
 
-def test_an_update_that_changes_nothing_leaves_the_version(shop: Shop) -> None:
+def test_update_without_change_keeps_the_version(shop: Shop) -> None:
     made = shop.create(pickup()).order
     assert shop.update(made["id"], {"version": 1, "ticket_name": "B42"}).order == made
 
 
-def test_a_repeated_key_changes_nothing_and_brings_the_latest_order(shop: Shop) -> None:
+def test_repeated_key_returns_latest_order_unchanged(shop: Shop) -> None:
     made = shop.create(pickup()).order
     shop.update(made["id"], {"version": 1, "ticket_name": "A"}, key="u")
     shop.update(made["id"], {"version": 2, "ticket_name": "B"}, key="v")
@@ -70,7 +70,7 @@ def test_a_repeated_key_changes_nothing_and_brings_the_latest_order(shop: Shop) 
     )
 
 
-def test_the_lines_of_an_open_order_change_and_it_is_priced_again(shop: Shop) -> None:
+def test_changed_lines_of_open_order_are_repriced(shop: Shop) -> None:
     made = shop.create(
         pickup(discounts=[{"name": "W", "amount_money": aud(50), "scope": "ORDER"}])
     ).order
@@ -85,7 +85,7 @@ def test_the_lines_of_an_open_order_change_and_it_is_priced_again(shop: Shop) ->
     assert fewer.order["total_money"] == aud(10)
 
 
-def test_the_lines_of_a_paid_order_do_not_change(shop: Shop) -> None:
+def test_lines_of_paid_order_cannot_change(shop: Shop) -> None:
     paid = shop.paid()
     refused = shop.update(paid["id"], {"version": paid["version"], "line_items": [line()]})
     assert refused.error == ("BAD_REQUEST", "order.line_items")
@@ -94,7 +94,7 @@ def test_the_lines_of_a_paid_order_do_not_change(shop: Shop) -> None:
     )
 
 
-def test_a_closed_order_takes_no_update(shop: Shop) -> None:
+def test_closed_order_refuses_update(shop: Shop) -> None:
     paid = shop.paid(order_of(ad_hoc()))
     assert (
         shop.update(paid["id"], {"version": paid["version"], "ticket_name": "x"}).error[0]
@@ -102,7 +102,7 @@ def test_a_closed_order_takes_no_update(shop: Shop) -> None:
     )
 
 
-def test_limits_hold_in_updates_too(shop: Shop) -> None:
+def test_update_checks_limits(shop: Shop) -> None:
     made = shop.create(pickup()).order
     assert shop.update(made["id"], {"version": 1, "ticket_name": "x" * 31}).error == (
         "VALUE_TOO_LONG",
@@ -114,7 +114,7 @@ def test_limits_hold_in_updates_too(shop: Shop) -> None:
     assert stray.error == ("INVALID_VALUE", "order.fulfillments[0].uid")
 
 
-def test_an_order_can_be_cancelled_after_it_was_due(shop: Shop) -> None:
+def test_order_can_be_cancelled_after_it_was_due(shop: Shop) -> None:
     order = pickup()
     order["fulfillments"][0]["pickup_details"] |= {
         "schedule_type": "SCHEDULED",
@@ -129,7 +129,7 @@ def test_an_order_can_be_cancelled_after_it_was_due(shop: Shop) -> None:
     assert shop.update(made["id"], ended(made)).order["state"] == "CANCELED"
 
 
-def test_a_fulfilment_does_not_go_back(shop: Shop) -> None:
+def test_fulfilment_does_not_move_backward(shop: Shop) -> None:
     paid = shop.paid()
     shop.simulator.staff_prepare("ord-1")
     uid = paid["fulfillments"][0]["uid"]
