@@ -218,7 +218,12 @@ def list_inventory(world: World, call: Call) -> Answer:
 # --- JSON ---
 
 
-def _listed(world: World, product: Product, site: Site | None, fields: frozenset[str]) -> Json:
+def _listed(
+    world: World,
+    product: Product,
+    site: Site | None,
+    fields: frozenset[str],
+) -> Json:
     """Return a product as in lists, with the requested optional fields.
 
     Its fields are those of the vendor's sample, and `code` (third-party code).
@@ -258,7 +263,10 @@ def _single(world: World, product: Product, site: Site | None) -> Json:
 
 
 def _optional_fields(
-    world: World, product: Product, site: Site | None, fields: frozenset[str]
+    world: World,
+    product: Product,
+    site: Site | None,
+    fields: frozenset[str],
 ) -> Json:
     """Return those of the vendor's `fields` that were requested and that a product here has.
 
@@ -290,7 +298,12 @@ def _optional_fields(
     return body
 
 
-def _option_set(world: World, product: Product, option_set: OptionSet, site: Site | None) -> Json:
+def _option_set(
+    world: World,
+    product: Product,
+    option_set: OptionSet,
+    site: Site | None,
+) -> Json:
     """Return an option set of a product.
 
     `options` has the fields of an order's (third-party code), the rest is ours.

@@ -119,7 +119,12 @@ def _exact_lines(world: World, order: Order) -> list[_ExactLine]:
     return [_exact_line(world, site, line, order_variation) for line in order.lines]
 
 
-def _exact_line(world: World, site: Site, line: Line, order_variation: Decimal) -> _ExactLine:
+def _exact_line(
+    world: World,
+    site: Site,
+    line: Line,
+    order_variation: Decimal,
+) -> _ExactLine:
     """Price a line and its modifiers; each product has its own taxes."""
     factor = line.quantity * _or_one(line.price_variation) * order_variation
     unit_price = ZERO

@@ -152,7 +152,12 @@ def _move_stock(world: World, order: Order, sign: int) -> None:
 # --- checks ---
 
 
-def _check_order(world: World, body: OrderBody, site: Site, status: str) -> None:
+def _check_order(
+    world: World,
+    body: OrderBody,
+    site: Site,
+    status: str,
+) -> None:
     """Refuse what can't be an order at this site.
 
     unconfirmed: all texts but the product's and the register's, which were seen; a real refusal of
@@ -217,7 +222,12 @@ def _check_choices(world: World, product: Product, modifiers: Sequence[int]) -> 
 # --- a new order ---
 
 
-def _new_order(world: World, body: OrderBody, site: Site, status: str) -> Order:
+def _new_order(
+    world: World,
+    body: OrderBody,
+    site: Site,
+    status: str,
+) -> Order:
     now = world.clock.now()
     behaviour = world.behaviour
     order_id = world.settings.first_order_id + len(world.orders)
@@ -252,7 +262,12 @@ def _new_order(world: World, body: OrderBody, site: Site, status: str) -> Order:
     )
 
 
-def _line(world: World, site: Site, body: LineBody, number: int) -> Line:
+def _line(
+    world: World,
+    site: Site,
+    body: LineBody,
+    number: int,
+) -> Line:
     product = world.products[body.product_id]
     price = world.price_of(product, site) if body.unit_price is None else body.unit_price
     decimals = world.settings.unit_price_decimals

@@ -109,7 +109,13 @@ def _line(world: World, site: Site, line: Line) -> LedgerLine:
     )
 
 
-def _modifier(world: World, site: Site, line: Line, product_id: int, count: int) -> LedgerModifier:
+def _modifier(
+    world: World,
+    site: Site,
+    line: Line,
+    product_id: int,
+    count: int,
+) -> LedgerModifier:
     product = world.products[product_id]
     price = world.choice_price(line.product, product, site)
     return LedgerModifier(

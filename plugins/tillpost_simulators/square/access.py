@@ -180,7 +180,11 @@ def _scopes_of_refresh_token(world: World, refresh_token: str) -> set[str]:
 
 
 def _issue_token(
-    world: World, scopes: set[str], refresh_token: str, *, short_lived: bool
+    world: World,
+    scopes: set[str],
+    refresh_token: str,
+    *,
+    short_lived: bool,
 ) -> Answer:
     secret = f"access-{world.new_id('token', 40)}"
     lifetime = _SHORT_TOKEN_LIFETIME if short_lived else _TOKEN_LIFETIME

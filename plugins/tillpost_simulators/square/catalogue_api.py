@@ -154,7 +154,11 @@ def _limit(body: SearchCatalog) -> int:
 
 
 def _page(
-    world: World, found: list[c.Entry], cursor: str | None, query: str, size: int
+    world: World,
+    found: list[c.Entry],
+    cursor: str | None,
+    query: str,
+    size: int,
 ) -> tuple[list[c.Entry], Json]:
     """Return the objects of one page, and the cursor of the next page, if there is one.
 

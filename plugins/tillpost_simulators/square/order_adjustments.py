@@ -93,7 +93,10 @@ def _complete_charge(world: World, charge: ServiceCharge, path: str) -> None:
 
 
 def _check_one_amount(
-    world: World, percentage: str | None, amount: Money | None, path: str
+    world: World,
+    percentage: str | None,
+    amount: Money | None,
+    path: str,
 ) -> None:
     if (percentage is None) == (amount is None):
         detail = "Exactly one of `percentage` and `amount_money` must be set."
@@ -104,7 +107,12 @@ def _check_one_amount(
         raise bad_request("VALUE_TOO_LOW", "The amount must not be negative.", field)
 
 
-def _complete_tax(world: World, tax: Tax, location_id: str, path: str) -> None:
+def _complete_tax(
+    world: World,
+    tax: Tax,
+    location_id: str,
+    path: str,
+) -> None:
     if tax.catalog_object_id is not None:
         entry = world.catalogue.find(c.Tax, tax.catalog_object_id)
         if entry is None or not entry.is_at(location_id):

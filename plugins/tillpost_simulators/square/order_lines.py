@@ -70,7 +70,12 @@ def _check_price_and_quantity(world: World, line: LineItem, path: str) -> None:
         raise bad_request("INVALID_VALUE", detail, f"{path}.quantity")
 
 
-def _complete_line(world: World, line: LineItem, location_id: str, path: str) -> c.Item | None:
+def _complete_line(
+    world: World,
+    line: LineItem,
+    location_id: str,
+    path: str,
+) -> c.Item | None:
     """Complete a line, and return its item, or None for an ad hoc line."""
     if line.catalog_object_id is None:
         if not line.name:
@@ -98,7 +103,10 @@ def _complete_line(world: World, line: LineItem, location_id: str, path: str) ->
 
 
 def _sold_here(
-    world: World, variation_id: str, location_id: str, field: str
+    world: World,
+    variation_id: str,
+    location_id: str,
+    field: str,
 ) -> tuple[c.Variation, c.Item]:
     """Return a variation and its item, or refuse them if the location can't sell them."""
     catalogue = world.catalogue
@@ -145,7 +153,11 @@ def _check_version(version: int | None, entry: c.Entry, path: str) -> None:
 
 
 def _complete_modifier(
-    world: World, modifier: Modifier, item: c.Item | None, location_id: str, path: str
+    world: World,
+    modifier: Modifier,
+    item: c.Item | None,
+    location_id: str,
+    path: str,
 ) -> None:
     modifier.uid = modifier.uid or world.new_uid()
     modifier.quantity = modifier.quantity or "1"
@@ -185,7 +197,12 @@ def _enabled_limits(item: c.Item) -> list[c.ModifierLimits]:
     return [limits for limits in item.modifier_limits if limits.enabled]
 
 
-def _check_limits(world: World, line: LineItem, item: c.Item, path: str) -> None:
+def _check_limits(
+    world: World,
+    line: LineItem,
+    item: c.Item,
+    path: str,
+) -> None:
     """Check each modifier list's limits (spec: CatalogItemModifierListInfo, CatalogModifierList).
 
     unconfirmed: that the Orders API enforces what the catalogue says, and with which codes; an

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from tillpost_simulators.square.wire import (
     AppliedDiscount,
@@ -30,6 +30,7 @@ from tillpost_simulators.square.wire import (
 from tillpost_simulators.square.world import World
 
 T = TypeVar("T", LineItem, ServiceCharge)
+K = TypeVar("K")
 
 
 def rounded(amount: Decimal) -> int:
@@ -76,6 +77,9 @@ class Priced(Generic[T]):
         return self.left + self.additive
 
 
+Part: TypeAlias = Priced[LineItem] | Priced[ServiceCharge]
+
+
 def price(world: World, order: Order, tip: int = 0) -> None:
     """Set every computed amount of `order`. `tip` is the sum of its payments' tips."""
     _remove_order_adjustments(order)
@@ -97,7 +101,14 @@ def price(world: World, order: Order, tip: int = 0) -> None:
     _set_totals(world, order, total=total + tip, tax=tax, tip=tip)
 
 
-def _set_totals(world: World, order: Order, *, total: int, tax: int, tip: int) -> None:
+def _set_totals(
+    world: World,
+    order: Order,
+    *,
+    total: int,
+    tax: int,
+    tip: int,
+) -> None:
     discount = _sum(discount.applied_money for discount in order.discounts or ())
     charge = _sum(charge.applied_money for charge in order.service_charges or ())
     order.total_money = world.money(total)
@@ -181,7 +192,12 @@ def _has_discount(line: Priced[LineItem], discount: Discount) -> bool:
     return any(applied.discount_uid == discount.uid for applied in applied_discounts)
 
 
-def _discount_line(world: World, line: Priced[LineItem], discount: Discount, share: int) -> None:
+def _discount_line(
+    world: World,
+    line: Priced[LineItem],
+    discount: Discount,
+    share: int,
+) -> None:
     target = line.target
     uid = _known(discount.uid)
     applied_discounts = list(target.applied_discounts or ())
@@ -226,7 +242,10 @@ def _apply_subtotal_charges(
 
 
 def _apportion(
-    world: World, charge: ServiceCharge, amount: int, lines: list[Priced[LineItem]]
+    world: World,
+    charge: ServiceCharge,
+    amount: int,
+    lines: list[Priced[LineItem]],
 ) -> None:
     charge.total_money = world.money(amount)
     charge.total_tax_money = world.money(0)
@@ -243,7 +262,12 @@ def _has_charge(line: Priced[LineItem], charge: ServiceCharge) -> bool:
     return any(applied.service_charge_uid == charge.uid for applied in applied_charges)
 
 
-def _charge_line(world: World, line: Priced[LineItem], charge: ServiceCharge, share: int) -> None:
+def _charge_line(
+    world: World,
+    line: Priced[LineItem],
+    charge: ServiceCharge,
+    share: int,
+) -> None:
     target = line.target
     uid = _known(charge.uid)
     applied_charges = [
@@ -284,9 +308,7 @@ def _apply_total_charges(world: World, order: Order, total: int) -> int:
 # --- taxes ---
 
 
-def _apply_taxes(
-    world: World, order: Order, parts: list[Priced[LineItem] | Priced[ServiceCharge]]
-) -> None:
+def _apply_taxes(world: World, order: Order, parts: list[Part]) -> None:
     """Compute each tax on all parts that it applies to, round it once, and allocate it.
 
     unconfirmed: that taxes are rounded on the order, as order-level discounts are in the spec's
@@ -297,7 +319,7 @@ def _apply_taxes(
     taxes = order.taxes or []
     included_rates = [_included_rate(taxes, part) for part in parts]
     for tax in taxes:
-        taxed: list[Priced[LineItem] | Priced[ServiceCharge]] = []
+        taxed: list[Part] = []
         base = Decimal(0)
         for part, included_rate in zip(parts, included_rates, strict=True):
             if part.left and _applies(tax, part):
@@ -310,7 +332,7 @@ def _apply_taxes(
         tax.applied_money = world.money(amount)
 
 
-def _included_rate(taxes: Iterable[Tax], part: Priced[LineItem] | Priced[ServiceCharge]) -> Decimal:
+def _included_rate(taxes: Iterable[Tax], part: Part) -> Decimal:
     """Return the sum of the rates of the taxes that a part's price includes."""
     percentage = Decimal(0)
     for tax in taxes:
@@ -323,7 +345,7 @@ def _rate(tax: Tax) -> Decimal:
     return Decimal(tax.percentage or "0") / 100
 
 
-def _applies(tax: Tax, part: Priced[LineItem] | Priced[ServiceCharge]) -> bool:
+def _applies(tax: Tax, part: Part) -> bool:
     """Return whether a tax applies to a line or a service charge.
 
     A tax of the order applies to every line and every taxable charge, other taxes where they are
@@ -338,7 +360,10 @@ def _applies(tax: Tax, part: Priced[LineItem] | Priced[ServiceCharge]) -> bool:
 
 
 def _tax_part(
-    world: World, part: Priced[LineItem] | Priced[ServiceCharge], tax: Tax, share: int
+    world: World,
+    part: Part,
+    tax: Tax,
+    share: int,
 ) -> None:
     applied = AppliedTax(
         uid=world.new_uid(),
@@ -383,9 +408,6 @@ def _amount_of(adjustment: Discount | ServiceCharge, base: int) -> int:
 
 def _sum(amounts: Iterable[Money | None]) -> int:
     return sum(money.amount for money in amounts if money)
-
-
-K = TypeVar("K")
 
 
 def _known(value: K | None) -> K:

@@ -83,7 +83,12 @@ def _merged_order(stored: StoredOrder, body: UpdateOrder) -> Order:
         raise malformed(error, "order") from error
 
 
-def _apply(world: World, stored: StoredOrder, order: Order, sparse: Json) -> None:
+def _apply(
+    world: World,
+    stored: StoredOrder,
+    order: Order,
+    sparse: Json,
+) -> None:
     """Check and price the merged order, move its fulfilments and its state, and store it."""
     current = stored.order
     before = current.written()
@@ -132,7 +137,12 @@ def _unchanged_lines(current: Order, order: Order) -> set[str]:
 # --- fulfilments and state ---
 
 
-def _move_fulfilments(world: World, current: Order, order: Order, sparse: Json) -> None:
+def _move_fulfilments(
+    world: World,
+    current: Order,
+    order: Order,
+    sparse: Json,
+) -> None:
     current_fulfilments = {fulfilment.uid: fulfilment for fulfilment in current.fulfillments or ()}
     sent = sparse.get("fulfillments")
     sent_uids: list[object] = []
@@ -159,7 +169,12 @@ def _has_open_fulfilment(order: Order) -> bool:
     return any(fulfilment.state not in TERMINAL for fulfilment in order.fulfillments or ())
 
 
-def _change_state(world: World, stored: StoredOrder, order: Order, state: str | None) -> None:
+def _change_state(
+    world: World,
+    stored: StoredOrder,
+    order: Order,
+    state: str | None,
+) -> None:
     """Change an order's state.
 
     A paid order can go from OPEN to COMPLETED, an unpaid one to CANCELED, both with every

@@ -18,7 +18,7 @@ def running() -> Iterator[Running[Counter]]:
 
 
 def strike(running: Running[Counter], fault: Fault) -> httpx.Response:
-    """One POST that meets `fault`."""
+    """Send one POST that `fault` strikes."""
     running.simulator.set_faults(FaultPlan(rules=(FaultRule(fault=fault),)))
     return httpx.post(f"{running.url}/count", timeout=5)
 

@@ -24,11 +24,11 @@ def test_search_for_one_customer_returns_it_by_setting(start: Start) -> None:
 def test_customer_needs_first_name_and_email_or_phone(cafe: Caller) -> None:
     assert cafe.post("customers", {"first_name": "Mia"}).status_code == 400
     assert cafe.post("customers", {"email": "mia@example.com"}).status_code == 400
-    made = cafe.post(
+    created = cafe.post(
         "customers", {"first_name": "Mia", "phone": "+61400111222", "reference_id": "r1"}
     )
-    assert (made.status_code, made.content) == (201, b"null")
-    customer = cafe.ask("GET", made.headers["Location"]).json()
+    assert (created.status_code, created.content) == (201, b"null")
+    customer = cafe.ask("GET", created.headers["Location"]).json()
     assert (customer["first_name"], customer["reference_id"]) == ("Mia", "r1")
     assert [one["id"] for one in cafe.listed("customers", reference_id="r1")] == [customer["id"]]
     assert cafe.listed("customers", reference_id="r2") == []

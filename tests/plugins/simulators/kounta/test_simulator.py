@@ -57,10 +57,10 @@ def test_dates_have_company_offset_and_z_is_utc(cafe: Caller) -> None:
 
 
 def test_post_gets_201_with_location_put_200_delete_204(cafe: Caller) -> None:
-    made = cafe.post("orders", order_of())
-    assert made.status_code == 201
-    assert made.headers["Location"] == f"{cafe.url}{COMPANY}/orders/93824701.json"
-    assert cafe.ask("GET", made.headers["Location"]).json()["id"] == 93824701
+    created = cafe.post("orders", order_of())
+    assert created.status_code == 201
+    assert created.headers["Location"] == f"{cafe.url}{COMPANY}/orders/93824701.json"
+    assert cafe.ask("GET", created.headers["Location"]).json()["id"] == 93824701
     assert cafe.put("orders/93824701", {"notes": "hurry"}).status_code == 200
     gone = cafe.delete("orders/93824701")
     assert (gone.status_code, gone.content) == (204, b"")
@@ -96,8 +96,8 @@ def test_handler_can_be_called_without_a_server() -> None:
     with httpx.Client(
         base_url="http://kounta.test", transport=InProcess(simulator), headers=headers
     ) as client:
-        made = client.post(f"{COMPANY}/orders.json", json=order_of())
-        assert client.get(made.headers["Location"]).json()["sale_number"] == "ord-1"
+        created = client.post(f"{COMPANY}/orders.json", json=order_of())
+        assert client.get(created.headers["Location"]).json()["sale_number"] == "ord-1"
         assert client.get(f"{COMPANY}/sites/2301/orders/submitted.json").json()[0]["id"] == 93824701
         assert client.patch(f"{COMPANY}/orders.json").status_code == 404
 

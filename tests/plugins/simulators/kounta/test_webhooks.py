@@ -16,7 +16,7 @@ SECRET = b"not-a-real-webhook-secret"
 
 
 class Mailbox:
-    """A server that keeps what it is sent."""
+    """A server that stores the requests that it receives."""
 
     def __init__(self, server: HTTPServer) -> None:
         self.url = f"http://127.0.0.1:{server.server_port}"
@@ -115,8 +115,8 @@ def test_failed_callback_changes_nothing(cafe: Caller) -> None:
 
 def test_webhooks_are_listed_changed_and_deleted(cafe: Caller) -> None:
     hook = {"topic": "sites/updated", "address": "http://127.0.0.1:9/", "format": "json"}
-    made = cafe.post("webhooks", hook)
-    hook_id = cafe.ask("GET", made.headers["Location"]).json()["id"]
+    created = cafe.post("webhooks", hook)
+    hook_id = cafe.ask("GET", created.headers["Location"]).json()["id"]
     assert [one["id"] for one in cafe.listed("webhooks")] == [hook_id]
     changed = cafe.put(f"webhooks/{hook_id}", {"topic": "orders/completed"}).json()
     assert (changed["topic"], changed["address"]) == ("orders/completed", "http://127.0.0.1:9/")

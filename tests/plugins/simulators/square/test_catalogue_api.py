@@ -8,7 +8,7 @@ from tillpost_simulators.square import SquareSimulator, WorldSettings
 
 
 def listed(shop: Shop, **query: str) -> list[Json]:
-    """Every object of a listing, over all its pages."""
+    """Return every object of a list, over all its pages."""
     found: list[Json] = []
     while True:
         answer = shop.get("/v2/catalog/list", **query)

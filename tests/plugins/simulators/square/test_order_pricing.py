@@ -14,7 +14,7 @@ from tillpost_simulators.square.order_pricing import allocate
 
 @pytest.fixture
 def american() -> Iterator[Shop]:
-    """A world where taxes come on top."""
+    """A simulator with additive taxes."""
     settings = WorldSettings(tax_inclusive=False, tax_percentage="8.875")
     with serve_in_thread(SquareSimulator(settings)) as running:
         caller = Shop(running)
@@ -32,7 +32,7 @@ def test_shares_add_up_and_weight_zero_gets_nothing(total: int, weights: list[in
 
 
 def test_vendors_example_is_priced_to_the_cent(shop: Shop) -> None:
-    """The spec's example of CreateOrderResponse: its amounts, with ad hoc objects in place of its catalogue's."""
+    """The amounts are those of the spec's CreateOrderResponse, its objects are ad hoc."""
     steak = ad_hoc("New York Strip Steak", 1599)
     second = ad_hoc(
         "New York Steak",

@@ -12,7 +12,7 @@ HERE: Json = {"location_ids": ["L-CAFE"]}
 
 
 def search(shop: Shop, **query: object) -> list[str]:
-    """The references that a search finds, over all its pages."""
+    """Return the references that a search finds, over all its pages."""
     found: list[str] = []
     body: Json = HERE | query
     while True:
@@ -106,10 +106,10 @@ def test_search_ignores_filter_by_reference(shop: Shop) -> None:
 
 
 def test_search_returns_entries_on_request(shop: Shop) -> None:
-    made = shop.create(pickup()).order
+    created = shop.create(pickup()).order
     answer = shop.post("/v2/orders/search", HERE | {"return_entries": True})
     assert answer.body == {
-        "order_entries": [{"order_id": made["id"], "version": 1, "location_id": "L-CAFE"}]
+        "order_entries": [{"order_id": created["id"], "version": 1, "location_id": "L-CAFE"}]
     }
 
 
@@ -134,9 +134,9 @@ def test_invalid_search_is_refused(shop: Shop, body: Json, code: str) -> None:
 def test_search_lag_hides_new_order() -> None:
     with serve_in_thread(SquareSimulator(WorldSettings(search_lag_seconds=60))) as running:
         shop = Shop(running)
-        made = shop.create(pickup()).order
+        created = shop.create(pickup()).order
         assert search(shop) == []
-        assert shop.fetch(made["id"])
+        assert shop.fetch(created["id"])
         running.simulator.age_orders(61)
         assert search(shop) == ["ord-1"]
         shop.client.close()

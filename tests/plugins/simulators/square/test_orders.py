@@ -19,9 +19,9 @@ def test_sample_lunch_order_comes_to_the_paid_total(shop: Shop) -> None:
         ],
         discounts=[{"name": "WELCOME", "amount_money": aud(200), "scope": "ORDER"}],
     )
-    made = shop.create(order).order
-    assert made["total_money"] == aud(2781)
-    assert shop.pay(made, tip=100).status == 200
+    created = shop.create(order).order
+    assert created["total_money"] == aud(2781)
+    assert shop.pay(created, tip=100).status == 200
     (entry,) = shop.simulator.ledger().shown
     assert (entry.total, entry.paid, entry.tip) == (2881, 2881, 100)
     assert [(x.name, int(x.quantity), x.note) for x in entry.lines] == [
@@ -40,11 +40,11 @@ def test_sample_delivery_order_comes_to_the_paid_total(shop: Shop) -> None:
 
 
 def test_order_is_not_shown_until_it_is_paid(shop: Shop) -> None:
-    made = shop.create(pickup()).order
+    created = shop.create(pickup()).order
     ledger = shop.simulator.ledger()
     assert ledger.shown == ()
-    assert [entry.order_id for entry in ledger.half_done] == [made["id"]]
-    shop.pay(made)
+    assert [entry.order_id for entry in ledger.half_done] == [created["id"]]
+    shop.pay(created)
     ledger = shop.simulator.ledger()
     assert [entry.reference for entry in ledger.shown] == ["ord-1"]
     assert ledger.half_done == ()
@@ -103,9 +103,9 @@ def test_calculate_stores_nothing(shop: Shop) -> None:
 
 
 def test_computed_fields_cannot_be_sent(shop: Shop) -> None:
-    made = shop.create(pickup(id="mine", total_money=aud(1), version=9)).order
-    assert made["id"] != "mine"
-    assert (made["total_money"], made["version"]) == (aud(1450), 1)
+    created = shop.create(pickup(id="mine", total_money=aud(1), version=9)).order
+    assert created["id"] != "mine"
+    assert (created["total_money"], created["version"]) == (aud(1450), 1)
 
 
 def test_unknown_field_is_ignored(shop: Shop) -> None:
@@ -361,17 +361,19 @@ def test_order_without_fulfilment_completes_when_paid(shop: Shop) -> None:
 
 
 def test_order_of_zero_is_settled_without_payment_or_tender(shop: Shop) -> None:
-    made = shop.create(pickup(line("6102"))).order
-    assert shop.pay(made).error == ("VALUE_TOO_LOW", "amount_money.amount")
+    created = shop.create(pickup(line("6102"))).order
+    assert shop.pay(created).error == ("VALUE_TOO_LOW", "amount_money.amount")
     settled = shop.post(
-        f"/v2/orders/{made['id']}/pay", {"idempotency_key": "z", "payment_ids": []}
+        f"/v2/orders/{created['id']}/pay", {"idempotency_key": "z", "payment_ids": []}
     ).order
     assert (settled["state"], "tenders" in settled) == ("OPEN", False)
     assert [entry.settled for entry in shop.simulator.ledger().shown] == [True]
 
 
 def test_order_with_total_is_not_settled_without_payment(shop: Shop) -> None:
-    made = shop.create(pickup()).order
-    refused = shop.post(f"/v2/orders/{made['id']}/pay", {"idempotency_key": "z", "payment_ids": []})
+    created = shop.create(pickup()).order
+    refused = shop.post(
+        f"/v2/orders/{created['id']}/pay", {"idempotency_key": "z", "payment_ids": []}
+    )
     assert refused.error == ("BAD_REQUEST", "payment_ids")
     assert "does not match the total of the sale order" in refused.body["errors"][0]["detail"]

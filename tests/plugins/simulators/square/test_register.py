@@ -88,12 +88,12 @@ def test_log_has_no_personal_data_and_no_tokens(shop: Shop) -> None:
 
 def test_payment_with_lost_answer_is_replayed_on_repetition(shop: Shop) -> None:
     lost = FaultRule(method="POST", path="/v2/payments$", fault=Fault(kind=FaultKind.LOST_ANSWER))
-    made = shop.create(pickup()).order
+    created = shop.create(pickup()).order
     shop.simulator.set_faults(FaultPlan(rules=(lost,)))
     with pytest.raises(Exception, match="disconnected"):
-        shop.pay(made, key="k")
+        shop.pay(created, key="k")
     assert len(shop.simulator.ledger().shown) == 1
-    assert shop.pay(made, key="k").status == 200
+    assert shop.pay(created, key="k").status == 200
     assert shop.simulator.ledger().twice == ()
 
 
@@ -120,8 +120,8 @@ def test_concurrent_calls_with_one_key_create_one_order(shop: Shop) -> None:
 
     def call(number: int) -> str:
         start.wait()
-        made = shop.create(pickup(reference=f"o{number % 4}"), key=f"k{number % 4}").order
-        return str(made["id"])
+        created = shop.create(pickup(reference=f"o{number % 4}"), key=f"k{number % 4}").order
+        return str(created["id"])
 
     with ThreadPoolExecutor(16) as pool:
         ids = set(pool.map(call, range(16)))
