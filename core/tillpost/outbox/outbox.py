@@ -37,8 +37,8 @@ from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.db.database import Database, told
 from tillpost.outbox.db.migrate import is_ready, migrate, prepare
-from tillpost.outbox.delivery.sources import Known
-from tillpost.outbox.delivery.tills import Source, options_of
+from tillpost.outbox.delivery.connections import Source, outbox_options
+from tillpost.outbox.delivery.sources import KnownConnections
 from tillpost.outbox.engine import Engine, engine_named
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.menus.review import MenuReview, StoredImport
@@ -195,7 +195,7 @@ class Outbox:
             return self._insert(db, order, connection, is_new)
 
     def _insert(self, db: Connection, order: Order, connection: str, is_new: bool) -> StoredOrder:
-        options = self.settings.of(self._connection_options.get(connection))
+        options = self.settings.options_of(self._connection_options.get(connection))
         stored, is_added = add_order(db, order, connection, is_new=is_new, lead=options.lead)
         if is_added and stored.due_at is not None:
             self.engine.wake(db, order.id, stored.due_at)
@@ -427,7 +427,7 @@ class Outbox:
         if not self._is_from_config:
             return False
         try:
-            known = Known(CredentialStore(self.database), self.config).all()
+            known = KnownConnections(CredentialStore(self.database), self.config).all()
         except ConfigError:
             return False
         return bool(known) and connection not in known
@@ -454,5 +454,5 @@ def _load_options(path: str | Path | None) -> Mapping[str, ConnectionOptions]:
     except ConfigError:
         # The settings were read from the same file, so it has no connections, or doesn't exist.
         return {}
-    options = {name: options_of(found) for name, found in connections.items()}
+    options = {name: outbox_options(found) for name, found in connections.items()}
     return {name: given for name, given in options.items() if given}

@@ -13,7 +13,8 @@ from core.outbox.corner_shop import lunch
 from tillpost import ConfigError, Outbox
 from tillpost.models.order import Pickup
 from tillpost.outbox import ConnectionOptions, DatabaseError, OutboxSettings
-from tillpost.outbox.delivery.tills import FromFile, Tills
+from tillpost.outbox.delivery.connections import FromFile
+from tillpost.outbox.delivery.open_connections import OpenConnections
 from tillpost.outbox.settings import load_settings
 
 
@@ -115,9 +116,9 @@ def test_named_file_must_exist() -> None:
 def test_connection_options_default_to_the_outbox_settings() -> None:
     settings = OutboxSettings(concurrency=9, lead=60)
     own = ConnectionOptions(sync_at="10:30", time_zone="Australia/Sydney", lead=5)
-    merged = settings.of(own)
+    merged = settings.options_of(own)
     assert (merged.concurrency, merged.lead, merged.sync_at) == (9, 5, "10:30")
-    defaults = settings.of(None)
+    defaults = settings.options_of(None)
     assert (defaults.concurrency, defaults.lead) == (9, 60)
 
 
@@ -126,11 +127,11 @@ def test_worker_uses_outbox_concurrency_if_connection_sets_none() -> None:
         '[connections.cafe]\nplatform = "square"\nlocation_id = "L"\naccess_token = "t"\n'
         '[connections.cafe.outbox]\nsync_at = "10:30"\ntime_zone = "UTC"\n'
     )
-    tills = Tills(FromFile(), OutboxSettings(concurrency=9))
+    connections = OpenConnections(FromFile(), OutboxSettings(concurrency=9))
     try:
-        assert tills.options("cafe").concurrency == 9
+        assert connections.options("cafe").concurrency == 9
     finally:
-        tills.close()
+        connections.close()
 
 
 def test_scheduled_order_is_due_by_the_lead_of_its_connection() -> None:

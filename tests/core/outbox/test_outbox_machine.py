@@ -195,7 +195,7 @@ class Machine(RuleBasedStateMachine):
         """Ask the platform for orders whose time has come, and tell of what nobody sees; perhaps die at it."""
         watching = OrderMonitor(self.site.processor)
         with self.dying_after(steps):
-            for chore in (watching.look, watching.tell_unseen, watching.escalate):
+            for chore in (watching.poll, watching.report_unseen, watching.escalate):
                 chore()
 
     # ------------------------------------------------------------------ the platform

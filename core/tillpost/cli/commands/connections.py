@@ -204,7 +204,7 @@ def disconnect(
         revoked = False
         if not local and "revoke" in adapter_named(stored.platform).capabilities():
             revoked = _revoke(known, name, as_json=as_json)
-        known.forget(name)
+        known.disconnect(name)
     if as_json:
         show_json({"ok": True, "connection": name, "revoked": revoked})
         return
@@ -231,14 +231,14 @@ def _link(known: Connections, link: Link, before: Mapping[str, object], *, as_js
     """Have access granted, keep it, and show what came of it."""
     from tillpost.outbox.connections.credentials import Grant
 
-    known.vault.keyring()  # before anybody grants anything
+    known.credentials.keyring()  # before anybody grants anything
     try:
         linked = link.made(before)
     except PosError as error:
         _fail(link.name, error, "The store can't be connected", as_json=as_json)
     seen, expires_at = linked.account, linked.expires_at
     grant = Grant(linked.granted_by, seen.scopes, expires_at.timestamp() if expires_at else None)
-    resumed = known.keep(link.name, link.platform, linked.settings, grant)
+    resumed = known.connect(link.name, link.platform, linked.settings, grant)
     readiness = _checked(known, link.name, as_json=as_json)
     if as_json:
         facts = {"granted_by": grant.granted_by, "scopes": grant.scopes, "expires_at": expires_at}
@@ -253,13 +253,14 @@ def _link(known: Connections, link: Link, before: Mapping[str, object], *, as_js
 def _checked(known: Connections, name: str, *, as_json: bool) -> Readiness:
     """Look whether the store can take orders, with the token that was kept."""
     from tillpost.outbox import Processor
+    from tillpost.outbox.delivery.store_queries import StoreQueries
 
     try:
         with (
             progress("Checking the connection, the store and the register"),
             Processor(known.outbox) as processor,
         ):
-            return processor.tills[name].check()
+            return StoreQueries(processor.connections[name]).check()
     except PosError as error:
         _fail(name, error, f"{name} is connected, but can't be checked", as_json=as_json)
 

@@ -23,8 +23,8 @@ from tillpost.models.docket import docket
 from tillpost.models.order import Delivery, Order, PosOrder, PosState, Progress
 from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.db import schema as t
+from tillpost.outbox.delivery.connections import Source
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
-from tillpost.outbox.delivery.tills import Source
 from tillpost.outbox.operations.audit import Act, read_acts, record_act
 from tillpost.outbox.operations.export import export_order
 from tillpost.outbox.orders.claims import ISOLATE_AFTER, Claim
@@ -307,7 +307,7 @@ class OrderOperations:
             claim = self._claim(processor, stored)
             copy = stored.pos_order
             if _is_unresolved(stored, fold(claim.events)):
-                copy = processor.seek(claim)
+                copy = processor.find(claim)
             is_withdrawn = not _is_active(copy) or processor.withdraw(claim, copy)
             is_ended = is_withdrawn or not must_withdraw
             if is_ended:
@@ -325,7 +325,7 @@ class OrderOperations:
         return is_withdrawn
 
     def _claim(self, processor: Processor, stored: StoredOrder) -> Claim:
-        claim = processor.take(stored.id, stored.updated_at)
+        claim = processor.claim_order(stored.id, stored.updated_at)
         if claim is None:
             self._refuse_closed(self._find(stored.id), "acted on")
             raise ActError(f"{stored.id} has changed meanwhile: check its state, then try again")
@@ -433,7 +433,7 @@ def _may_appear(stored: StoredOrder, history: History) -> bool:
     may_be_active = is_unknown or _is_active(stored.pos_order)
     if may_be_active and not history.cancelled:
         return True
-    return history.ticket is not None and history.ticket.may_be_there
+    return history.ticket is not None and history.ticket.may_exist
 
 
 def _may_exist(history: History) -> bool:

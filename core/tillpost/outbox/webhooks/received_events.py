@@ -28,9 +28,7 @@ _RECEIVED = t.webhooks.c
 # SQLAlchemy doesn't count inserted rows unless it is asked to.
 _COUNTED = {"preserve_rowcount": True}
 _INSERT_ONCE = {
-    "sqlite": (
-        sqlite.insert(t.webhooks).on_conflict_do_nothing().execution_options(**_COUNTED)
-    ),
+    "sqlite": (sqlite.insert(t.webhooks).on_conflict_do_nothing().execution_options(**_COUNTED)),
     "postgresql": (
         postgresql.insert(t.webhooks).on_conflict_do_nothing().execution_options(**_COUNTED)
     ),

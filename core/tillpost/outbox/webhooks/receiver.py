@@ -104,9 +104,7 @@ class Receiver:
         self._connections.close()
         self._heartbeat.__exit__(None, None, None)
 
-    def _new_among(
-        self, connection: str, claims: Sequence[WebhookEvent]
-    ) -> Sequence[WebhookEvent]:
+    def _new_among(self, connection: str, claims: Sequence[WebhookEvent]) -> Sequence[WebhookEvent]:
         """Return the events that weren't received before; raise `WebhookError` if all were."""
         with self._database.reading() as db:
             new = unreceived(db, connection, claims)

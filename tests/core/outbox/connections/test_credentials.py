@@ -20,8 +20,13 @@ from tillpost import ConfigError, Outbox
 from tillpost.outbox import OrderState, Processor, Worker
 from tillpost.outbox.connections.credentials import CredentialStore, Grant
 from tillpost.outbox.connections.encryption import EncryptionKeys, new_key
-from tillpost.outbox.delivery.sources import FromFileAndDatabase, merged, tokens_mark
-from tillpost.outbox.delivery.tills import Tills
+from tillpost.outbox.delivery.open_connections import OpenConnections
+from tillpost.outbox.delivery.sources import (
+    FromFileAndDatabase,
+    merge_settings,
+    tokens_fingerprint,
+)
+from tillpost.outbox.delivery.store_queries import StoreQueries
 from tillpost.simulator import Running, serve_in_thread
 from tillpost_simulators.kounta import KountaSimulator
 from tillpost_simulators.square import SquareSimulator
@@ -54,9 +59,9 @@ def source(store: CredentialStore) -> FromFileAndDatabase:
 
 
 @pytest.fixture
-def tills(source: FromFileAndDatabase, shop_outbox: Outbox) -> Iterator[Tills]:
+def connections(source: FromFileAndDatabase, shop_outbox: Outbox) -> Iterator[OpenConnections]:
     """The connections of a worker."""
-    known = Tills(source, shop_outbox.settings)
+    known = OpenConnections(source, shop_outbox.settings)
     yield known
     known.close()
 
@@ -130,7 +135,7 @@ def test_copied_database_is_useless_without_the_key(
         shutil.copy(path, copied / path.name)
     monkeypatch.setenv("TILLPOST_KEY", new_key() if other else "")
     with Outbox(f"sqlite:///{copied / 'orders.db'}") as copy:
-        known = Tills(
+        known = OpenConnections(
             FromFileAndDatabase(CredentialStore(copy.database), None, lambda: "thief"),
             copy.settings,
         )
@@ -155,7 +160,9 @@ def test_after_rotation_the_old_key_decrypts_nothing(
     assert store.rotate() == 1
     stored = store.get("cafe-42")
     assert stored is not None
-    assert EncryptionKeys.of(fresh).decrypt(stored.encrypted_secrets, stored.key_fingerprint) == TOKENS
+    assert (
+        EncryptionKeys.of(fresh).decrypt(stored.encrypted_secrets, stored.key_fingerprint) == TOKENS
+    )
     with pytest.raises(ConfigError):
         EncryptionKeys.of(key).decrypt(stored.encrypted_secrets, stored.key_fingerprint)
 
@@ -176,10 +183,10 @@ def test_rotation_that_cannot_decrypt_everything_changes_nothing(
 
 
 def test_stored_connection_needs_no_file(
-    store: CredentialStore, shop: Running[SquareSimulator], tills: Tills
+    store: CredentialStore, shop: Running[SquareSimulator], connections: OpenConnections
 ) -> None:
     store.save("cafe-42", "square", shop.settings, Grant("Mia Chen"))
-    assert tills["cafe-42"].check().ready
+    assert StoreQueries(connections["cafe-42"]).check().ready
 
 
 def test_stored_token_precedes_the_files_other_settings_do_not(
@@ -208,7 +215,7 @@ def test_refreshed_tokens_count_until_the_file_has_others(
     store: CredentialStore, source: FromFileAndDatabase
 ) -> None:
     write_file(location_id="L1", access_token="of-the-file", refresh_token="r1")
-    follows = tokens_mark({"access_token": "of-the-file", "refresh_token": "r1"})
+    follows = tokens_fingerprint({"access_token": "of-the-file", "refresh_token": "r1"})
     with store.database.writing() as db:
         row = replace(store.locked(db, "cafe-42"), platform="square", follows=follows)
         store.write(db, row, TOKENS, store.keyring())
@@ -217,7 +224,9 @@ def test_refreshed_tokens_count_until_the_file_has_others(
     assert token_of(source) == "put-in-by-hand"
 
 
-def test_file_and_database_must_agree_on_the_platform(store: CredentialStore, tills: Tills) -> None:
+def test_file_and_database_must_agree_on_the_platform(
+    store: CredentialStore, connections: OpenConnections
+) -> None:
     write_file(location_id="L1", access_token="t")
     store.save(
         "cafe-42",
@@ -226,21 +235,21 @@ def test_file_and_database_must_agree_on_the_platform(store: CredentialStore, ti
         Grant(),
     )
     with pytest.raises(ConfigError, match="is at square, but was connected at generic"):
-        tills["cafe-42"]
+        connections["cafe-42"]
 
 
 def test_unknown_name_error_lists_the_known_ones(
-    store: CredentialStore, tills: Tills
+    store: CredentialStore, connections: OpenConnections
 ) -> None:
     store.save("cafe-1", "square", {"location_id": "L1", **TOKENS}, Grant())
     with pytest.raises(
         ConfigError, match=r"no connection 'cafe-42'; .* has: none; the database has: cafe-1"
     ):
-        tills["cafe-42"]
+        connections["cafe-42"]
 
 
 def test_settings_without_stored_connection_are_the_files() -> None:
-    assert merged({"access_token": "t"}, None, {}) == {"access_token": "t"}
+    assert merge_settings({"access_token": "t"}, None, {}) == {"access_token": "t"}
 
 
 @pytest.mark.parametrize("where", ["file", "database"])
@@ -285,7 +294,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 def test_without_key_a_refreshed_token_is_warned_about(
     store: CredentialStore,
-    tills: Tills,
+    connections: OpenConnections,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -300,7 +309,7 @@ def test_without_key_a_refreshed_token_is_warned_about(
             )
         )
         kounta.simulator.expire_token()
-        assert tills["cafe-42"].check().ready
+        assert StoreQueries(connections["cafe-42"]).check().ready
         assert kounta.simulator.count("POST", "/v1/token") == 1
-    assert "connection cafe-42 has new tokens that aren't kept" in caplog.text
+    assert "connection cafe-42 has new tokens that can't be saved" in caplog.text
     assert store.get("cafe-42") is None

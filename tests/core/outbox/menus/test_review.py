@@ -43,14 +43,14 @@ def test_held_menu_and_its_import_can_be_read(holding: Outbox) -> None:
 
 def test_running_worker_uses_accepted_menu(shop: Shop, holding: Outbox) -> None:
     with Processor(holding, connections=from_mapping({"cafe": connected(shop)})) as processor:
-        processor.menus.refresh("cafe", processor.tills["cafe"].menu_cache)
-        before = processor.tills["cafe"].menu_cache.menu
+        processor.menus.refresh("cafe", processor.connections["cafe"].menu_cache)
+        before = processor.connections["cafe"].menu_cache.menu
         settled = holding.accept_menu("cafe")
         assert settled
         assert (settled.settled, settled.connection) == ("accepted", "cafe")
         holding.add(lunch(), connection="cafe")
         Worker(processor).run(until_idle=True)
-        menu_cache = processor.tills["cafe"].menu_cache
+        menu_cache = processor.connections["cafe"].menu_cache
     assert before
     assert "5312" in before.by_variation
     assert menu_cache.menu
@@ -66,15 +66,13 @@ def test_discarded_menu_leaves_the_previous_one_in_effect(shop: Shop, holding: O
     assert settled.settled == "discarded"
     assert holding.held_menu("cafe") is None
     with Processor(holding, connections=from_mapping({"cafe": connected(shop)})) as processor:
-        menu_cache = processor.tills["cafe"].menu_cache
+        menu_cache = processor.connections["cafe"].menu_cache
         processor.menus.refresh("cafe", menu_cache)
         assert menu_cache.menu
         assert "5312" in menu_cache.menu.by_variation
 
 
-def test_earlier_held_import_is_superseded(
-    shop: Shop, holding: Outbox
-) -> None:
+def test_earlier_held_import_is_superseded(shop: Shop, holding: Outbox) -> None:
     with Processor(holding, connections=from_mapping({"cafe": connected(shop)})) as processor:
         assert processor.import_now("cafe").held
     assert holding.accept_menu("cafe")

@@ -17,7 +17,14 @@ from core.toy import ToyItem, lost_order, toy_order
 from core.toy_server import ToyServer, answer, passing
 from tillpost import OutageError
 from tillpost.menus.diff import MenuChanges
-from tillpost.outbox import Connected, ConnectionOptions, OrderState, Outbox, Processor, WaitsFor
+from tillpost.outbox import (
+    ConnectionOptions,
+    OrderState,
+    Outbox,
+    OutboxConnection,
+    Processor,
+    WaitsFor,
+)
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.exceptions import MenuImportRunning
 from tillpost.outbox.worker.maintenance import Maintenance
@@ -80,7 +87,7 @@ def test_order_waits_while_another_worker_imports_the_menu(
     with processing(outbox, server) as processor, processing(other, server) as importer:
         with outbox.database.writing() as db:
             outbox.connection_rows.lock(db, "cafe")
-            outbox.connection_rows.update(db, "cafe", {"importer": importer._life.worker})  # pyright: ignore[reportPrivateUsage]
+            outbox.connection_rows.update(db, "cafe", {"importer": importer._heartbeat.worker})  # pyright: ignore[reportPrivateUsage]
         work_off(processor)
         with pytest.raises(MenuImportRunning):
             processor.import_now("cafe")
@@ -90,9 +97,7 @@ def test_order_waits_while_another_worker_imports_the_menu(
     assert server.count("GET /menu") == 0
 
 
-def test_other_workers_use_a_recent_import(
-    open_outbox: Opening, server: ToyServer
-) -> None:
+def test_other_workers_use_a_recent_import(open_outbox: Opening, server: ToyServer) -> None:
     outbox = open_outbox()
     other = open_outbox()
     with processing(outbox, server) as processor:
@@ -106,9 +111,7 @@ def test_other_workers_use_a_recent_import(
     assert server.count("GET /menu") == 1
 
 
-def test_failed_import_is_recorded_and_released(
-    open_outbox: Opening, server: ToyServer
-) -> None:
+def test_failed_import_is_recorded_and_released(open_outbox: Opening, server: ToyServer) -> None:
     outbox = open_outbox()
     other = open_outbox()
     server.on("GET /menu", *[answer(503)] * 3)
@@ -160,8 +163,8 @@ def test_held_import_leaves_the_old_menu_in_effect_for_all(
         server.items = server.items[:1]
         assert processor.import_now("cafe").held
     with processing(other, server) as processor:
-        processor.menus.refresh("cafe", processor.tills["cafe"].menu_cache)
-        menu_cache = processor.tills["cafe"].menu_cache
+        processor.menus.refresh("cafe", processor.connections["cafe"].menu_cache)
+        menu_cache = processor.connections["cafe"].menu_cache
         assert menu_cache.menu
         assert menu_cache.held
         assert (len(menu_cache.menu.items), len(menu_cache.held.items)) == (9, 1)
@@ -171,9 +174,7 @@ def test_held_import_leaves_the_old_menu_in_effect_for_all(
     assert (first_held, held, len(changes.removed)) == (False, True, 8)
 
 
-def test_concurrent_imports_of_one_worker_run_in_turn(
-    outbox: Outbox, server: ToyServer
-) -> None:
+def test_concurrent_imports_of_one_worker_run_in_turn(outbox: Outbox, server: ToyServer) -> None:
     with processing(outbox, server) as processor, ThreadPoolExecutor(2) as pool:
         server.on("GET /menu", passing(delay=0.3))
         first = pool.submit(processor.import_now, "cafe")
@@ -182,7 +183,7 @@ def test_concurrent_imports_of_one_worker_run_in_turn(
         second = pool.submit(processor.import_now, "cafe")
         first.result()
         second.result()
-        menu_cache = processor.tills["cafe"].menu_cache
+        menu_cache = processor.connections["cafe"].menu_cache
         row = connection_row(outbox)
         assert menu_cache.menu
         assert row["menu"] == menu_cache.menu.model_dump_json()
@@ -194,14 +195,12 @@ def test_concurrent_imports_of_one_worker_run_in_turn(
 # ---------------------------------------------------------------------- the daily import
 
 
-def test_one_of_two_workers_makes_the_daily_import(
-    open_outbox: Opening, server: ToyServer
-) -> None:
+def test_one_of_two_workers_makes_the_daily_import(open_outbox: Opening, server: ToyServer) -> None:
     outboxes = [open_outbox(), open_outbox()]
     clock = Clock()
     zone = "Australia/Sydney"
     soon = datetime.fromtimestamp(clock(), ZoneInfo(zone)) + timedelta(minutes=2)
-    cafe = Connected(
+    cafe = OutboxConnection(
         server.adapter(), outbox=ConnectionOptions(sync_at=f"{soon:%H:%M}", time_zone=zone)
     )
     outboxes[0].prepare()

@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from core.outbox.corner_shop import connected, lunch, work_off
 from tillpost.models.order import Address, Delivery, Progress
-from tillpost.outbox import Connected, OrderState, Outbox, Processor, WaitsFor, from_mapping
+from tillpost.outbox import OrderState, Outbox, OutboxConnection, Processor, WaitsFor, from_mapping
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.operations.orders import ActError, OrderOperations
 from tillpost.outbox.orders.problems import problem_columns
@@ -19,7 +19,7 @@ from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, Running
 from tillpost_simulators.square import SquareSimulator
 
 Shop = Running[SquareSimulator]
-Connections = dict[str, Connected]
+Connections = dict[str, OutboxConnection]
 
 BLT = "5312"
 

@@ -37,6 +37,7 @@ from tillpost.outbox import DatabaseError, OrderState, Outbox, Processor, from_m
 from tillpost.outbox.connections.credentials import CredentialStore, Grant
 from tillpost.outbox.connections.encryption import new_key
 from tillpost.outbox.db import schema as t
+from tillpost.outbox.delivery.store_queries import StoreQueries
 from tillpost.outbox.webhooks.received_events import RETENTION, delete_old_events
 
 # ---------------------------------------------------------------------- acts of staff
@@ -87,7 +88,7 @@ def test_cancellation_at_the_register_is_reported(outbox: Outbox, store: Store) 
     else:
         store.simulator.staff_reject("ord-1", "CANCELED")
     with store.processing(outbox) as processor:
-        there = processor.tills["cafe"].fetch(pos_id)
+        there = StoreQueries(processor.connections["cafe"]).fetch(pos_id)
     store.receiver(outbox, heard).receive("cafe", *store.told(pos_id))
     now = stored(outbox)
     assert now.state.value == there.state.value
@@ -273,7 +274,7 @@ def test_claimed_order_is_polled_right_after_its_release(outbox: Outbox, store: 
     pos_id = store.bring(outbox)
     store.simulator.staff_accept("ord-1")
     with store.processing(outbox) as processor:
-        claim = processor.take("ord-1")
+        claim = processor.claim_order("ord-1")
         assert claim
         store.receiver(outbox).receive("cafe", *store.told(pos_id))
         assert column(outbox, "state") == "received"
@@ -289,7 +290,7 @@ def test_late_refusal_of_claimed_order_must_be_repeated(outbox: Outbox, generic:
     webhook = generic.refused(pos_id, "TaxError")
     receiver = generic.receiver(outbox)
     with generic.processing(outbox) as processor:
-        claim = processor.take("ord-1")
+        claim = processor.claim_order("ord-1")
         assert claim
         with pytest.raises(DatabaseError, match="in hand") as caught:
             receiver.receive("cafe", *webhook)
