@@ -71,7 +71,9 @@ def process_once(outbox: Outbox, connections: Connections) -> None:
     """Submit ord-1 once; it is due again for a look-up, since the answer was lost."""
     outbox.add(lunch(), connection="cafe")
     with Processor(outbox, connections=from_mapping(connections)) as processor:
-        assert processor.process("ord-1")
+        (claim,) = processor.claim(1)
+        processor.handle(claim)
+    assert state_of(outbox) is OrderState.DUE
 
 
 @pytest.mark.usefixtures("failed")
