@@ -121,7 +121,7 @@ def show_table(
 
 def show_error(error: PosError, headline: str, *, outcome: bool = True) -> None:
     """Print an error for people: what happened, what became of the order (`outcome`), who acts, and how."""
-    tell(f"{headline}: {error if outcome else error.said}", "bold red")
+    tell(f"{headline}: {error if outcome else error.summary}", "bold red")
     remedy = error.remedy
     show_facts(
         (

@@ -88,6 +88,6 @@ def scenarios() -> Sequence[Scenario[GenericSimulator]]:
             order=paid(9),
             provoke=lambda pos: pos.change_signing_key("another-key-that-is-not-real"),
             error=PermissionsError,
-            tells=("connect it again",),
+            tells=("reconnect the store",),
         ),
     )

@@ -140,7 +140,7 @@ def scenarios() -> Sequence[Scenario[KountaSimulator]]:
             order=paid(10),
             provoke=lambda kounta: kounta.expire_token(),
             error=PermissionsError,
-            tells=("connect it again",),
+            tells=("reconnect the store",),
         ),
     )
 

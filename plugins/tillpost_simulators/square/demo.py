@@ -106,6 +106,6 @@ def scenarios() -> Sequence[Scenario[SquareSimulator]]:
             provoke=lambda square: square.revoke_token(),
             mend=lambda square: square.revoke_token(revoked=False),
             error=PermissionsError,
-            tells=("connect it again",),
+            tells=("reconnect the store",),
         ),
     )

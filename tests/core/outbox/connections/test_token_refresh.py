@@ -252,7 +252,7 @@ def test_a_refusal_frees_the_place_and_says_that_the_store_must_be_connected_aga
     assert caught.value.reason == "withdrawn"
     assert "Mia Chen, who connected it, was removed" in caught.value.remedy.manager
     assert (
-        "Another person with admin rights in Kounta has to connect it again"
+        "Ask another admin of the Kounta account to reconnect the store"
         in caught.value.remedy.manager
     )
     stored = vault.get("cafe-42")
