@@ -178,7 +178,7 @@ def build() -> typer.Typer:
     app.add_typer(keyring)
     app.command("check", epilog=_example("check --connection cafe-42"))(check.check)
     app.command("test-order", epilog=_example("test-order --connection cafe-42"))(
-        test_order.send_trial
+        test_order.send_test_order
     )
     app.command("demo", epilog=_example("demo"))(demo.demo)
     app.command(

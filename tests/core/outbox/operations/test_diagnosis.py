@@ -80,7 +80,7 @@ def test_an_order_in_hand_is_being_sent_unless_who_had_it_has_died(
         assert processor.claim(1)
         assert (
             diagnosed(shop_outbox, shop, live=False).evidence[0]
-            == "It is being sent at this moment."
+            == "It is being sent right now."
         )
     dead = shop_outbox.store.enlist(time.time())
     assert shop_outbox.store.claim("cafe", dead, time.time(), limit=1, most=1)
@@ -97,11 +97,11 @@ def test_what_people_did_is_the_answer_before_anything_else(
     by_hand = diagnosed(shop_outbox, shop)
     assert (by_hand.hop, by_hand.evidence[0], by_hand.well) == (
         Hop.NONE,
-        "It was taken over by hand.",
+        "It is handled by hand.",
         True,
     )
     desk.cancel("ord-1")
-    assert diagnosed(shop_outbox, shop).evidence[0] == "It was withdrawn."
+    assert diagnosed(shop_outbox, shop).evidence[0] == "It was cancelled."
 
 
 def test_a_connection_that_cant_be_made_now_is_told_beside_what_is_known(
@@ -113,7 +113,7 @@ def test_a_connection_that_cant_be_made_now_is_told_beside_what_is_known(
     found = diagnose(facts)
     assert found.hop is Hop.REGISTER
     assert any(
-        "couldn't be asked about it: no connection 'cafe'" in said for said in found.evidence
+        "couldn't be queried about it: no connection 'cafe'" in said for said in found.evidence
     )
 
 
