@@ -48,7 +48,7 @@ def send_test_order(
         lambda till: run_test_order(till, seconds=seconds, say=watcher.say),
         doing="Sending a test order",
         failed="The test order didn't reach the platform",
-        interrupted="interrupted; an order marked TEST may exist. Ask the store to void it.",
+        interrupted="interrupted; an order marked TEST may exist. Ask the store to void it",
         as_json=as_json,
         about_order=True,
         watcher=watcher,

@@ -1,4 +1,4 @@
-"""`tillpost submit`: what people and programs are told when an order arrives, and when it doesn't."""
+"""`tillpost submit`: its output for people and programs, on success and on failure."""
 
 from __future__ import annotations
 
@@ -15,50 +15,42 @@ from tillpost_simulators.square import SquareSimulator
 Store = Running[SquareSimulator]
 
 
-def test_an_order_that_arrives_is_told_to_a_person(
-    tillpost: Command, store: Store, lunch: str
-) -> None:
-    ended = tillpost("submit", lunch)
-    assert (ended.code, ended.err) == (0, "")
-    assert "Order B42 is at the POS" in ended.out
-    assert "28.81 AUD" in ended.out
-    assert (
-        "received: the platform has it; that the register has it too isn't shown yet" in ended.out
-    )
+def test_success_is_printed_for_people(tillpost: Command, store: Store, lunch: str) -> None:
+    result = tillpost("submit", lunch)
+    assert (result.code, result.err) == (0, "")
+    assert "Order B42 is at the POS" in result.out
+    assert "28.81 AUD" in result.out
+    assert "received by the platform; not yet confirmed by the register" in result.out
     assert [entry.total for entry in store.simulator.ledger().shown] == [2881]
 
 
-def test_an_order_that_arrives_is_told_to_a_program(
-    tillpost: Command, store: Store, lunch: str
-) -> None:
-    ended = tillpost("submit", lunch, "--json", "--connection", "cafe")
-    assert ended.code == 0
-    assert ended.json["ok"] is True
-    assert ended.json["connection"] == "cafe"
-    assert ended.json["menu_imported"] is False
-    assert ended.json["pos_order"]["reference"] == "ord_01JD7Q3W8YB3T6"
-    assert ended.json["pos_order"]["total"] == 2881
+def test_success_is_printed_as_json(tillpost: Command, store: Store, lunch: str) -> None:
+    result = tillpost("submit", lunch, "--json", "--connection", "cafe")
+    assert result.code == 0
+    assert result.json["ok"] is True
+    assert result.json["connection"] == "cafe"
+    assert result.json["menu_imported"] is False
+    assert result.json["pos_order"]["reference"] == "ord_01JD7Q3W8YB3T6"
+    assert result.json["pos_order"]["total"] == 2881
 
 
-def test_an_order_can_come_from_standard_input(tillpost: Command, store: Store, lunch: str) -> None:
+def test_order_is_read_from_standard_input(tillpost: Command, store: Store, lunch: str) -> None:
     assert tillpost("submit", "-", "--new", input=Path(lunch).read_bytes()).code == 0
     assert len(store.simulator.ledger().shown) == 1
 
 
-def test_the_same_order_twice_is_on_the_register_once(
+def test_same_order_twice_is_on_the_register_once(
     tillpost: Command, store: Store, lunch: str
 ) -> None:
     assert [tillpost("submit", lunch).code for _ in range(2)] == [0, 0]
     assert len(store.simulator.ledger().entries) == 1
 
 
-def test_a_menu_that_has_drifted_is_said_to_have_been_healed(
-    tillpost: Command, store: Store, lunch: str
-) -> None:
+def test_reimport_of_a_stale_menu_is_reported(tillpost: Command, store: Store, lunch: str) -> None:
     store.simulator.recreate_variation("5312")
-    ended = tillpost("submit", lunch)
-    assert ended.code == 0
-    assert "it had drifted; it was imported again, and the order bound to it" in ended.out
+    result = tillpost("submit", lunch)
+    assert result.code == 0
+    assert "the menu was stale; it was re-imported, and the order was matched to it" in result.out
 
 
 def _fault(kind: FaultKind, **more: int) -> Callable[[SquareSimulator], None]:
@@ -66,12 +58,12 @@ def _fault(kind: FaultKind, **more: int) -> Callable[[SquareSimulator], None]:
     return lambda square: square.set_faults(FaultPlan(rules=(rule,)))
 
 
-TROUBLE: dict[str, tuple[Callable[[SquareSimulator], object], int, str, str]] = {
+FAILURES: dict[str, tuple[Callable[[SquareSimulator], object], int, str, str]] = {
     "an item that is gone": (
         lambda s: s.remove_variation("5312"),
         10,
         "MenuError",
-        "BLT toastie (line 2) isn't on",
+        "doesn't have BLT toastie (line 2) on its menu",
     ),
     "an outage": (lambda s: s.set_outage(), 11, "OutageError", "as soon as Square is back"),
     "too many requests": (
@@ -80,18 +72,19 @@ TROUBLE: dict[str, tuple[Callable[[SquareSimulator], object], int, str, str]] = 
         "RateLimitError",
         "sent again shortly",
     ),
-    "a revoked token": (lambda s: s.revoke_token(), 14, "PermissionsError", "connect it again"),
+    "a revoked token": (lambda s: s.revoke_token(), 14, "PermissionsError", "reconnect the store"),
     "a second tax": (lambda s: s.add_tax("Surcharge", "5"), 15, "TaxError", "GST and Surcharge"),
 }
 
 
-@pytest.mark.parametrize("name", TROUBLE)
-def test_trouble_is_told_with_who_must_act_and_has_its_exit_code(
+@pytest.mark.parametrize("name", FAILURES)
+def test_failure_says_who_must_act_and_has_its_exit_code(
     name: str, tillpost: Command, store: Store, lunch: str
 ) -> None:
-    provoke, code, kind, manager = TROUBLE[name]
+    provoke, code, kind, manager = FAILURES[name]
     provoke(store.simulator)
-    people, program = tillpost("submit", lunch), tillpost("submit", lunch, "--json")
+    people = tillpost("submit", lunch)
+    program = tillpost("submit", lunch, "--json")
     assert people.code == program.code == code
     assert people.err == program.err == ""
     assert "Order B42 wasn't delivered" in people.out
@@ -105,38 +98,33 @@ def test_trouble_is_told_with_who_must_act_and_has_its_exit_code(
     assert "not-a-real-square-token" not in people.out + program.out
 
 
-def test_how_long_the_platform_asks_to_wait_is_told(
-    tillpost: Command, store: Store, lunch: str
-) -> None:
-    TROUBLE["too many requests"][0](store.simulator)
+def test_retry_after_is_printed(tillpost: Command, store: Store, lunch: str) -> None:
+    FAILURES["too many requests"][0](store.simulator)
     assert "7 seconds" in tillpost("submit", lunch).out
 
 
-def test_an_order_that_may_be_there_is_said_to_be_looked_for(
-    tillpost: Command, store: Store, lunch: str
-) -> None:
+def test_unknown_outcome_is_printed(tillpost: Command, store: Store, lunch: str) -> None:
     _fault(FaultKind.LOST_ANSWER)(store.simulator)
-    ended = tillpost("submit", lunch)
-    assert ended.code == 11
-    assert "may be at the POS: look before keying it in; submitting it again is safe" in ended.out
+    result = tillpost("submit", lunch)
+    assert result.code == 11
+    assert "may be at the POS. Check the register before keying it in" in result.out
+    assert "submitting it again is safe" in result.out
 
 
-def test_a_wrong_location_is_the_developers(tillpost: Command, store: Store, lunch: str) -> None:
+def test_wrong_location_is_for_the_developer(tillpost: Command, store: Store, lunch: str) -> None:
     write_config(cafe={**store.settings, "location_id": "L-ELSEWHERE"})
-    ended = tillpost("submit", lunch)
-    assert ended.code == 18
-    assert "the site's developer" in ended.out
+    result = tillpost("submit", lunch)
+    assert result.code == 18
+    assert "the ordering site's developer" in result.out
 
 
-def test_ctrl_c_says_in_one_line_that_the_order_may_be_there(
+def test_ctrl_c_says_that_the_order_may_exist(
     tillpost: Command, store: Store, lunch: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Till, "submit", interrupt)
-    ended = tillpost("submit", lunch)
-    assert (ended.code, ended.out) == (130, "")
-    assert (
-        ended.err == "tillpost: interrupted; the order may be there: submit it again to find out\n"
-    )
+    result = tillpost("submit", lunch)
+    assert (result.code, result.out) == (130, "")
+    assert result.err == "tillpost: interrupted; the order may exist. Submit it again to find out\n"
