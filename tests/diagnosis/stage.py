@@ -155,10 +155,10 @@ class Stage:
 
     def import_elsewhere(self) -> None:
         """Let another worker begin the first menu import of Kounta's store."""
-        store = self._outbox.store
-        other = store.enlist(time.time())
+        other = self._outbox.workers.enlist(time.time())
+        values = {"menu": None, "menu_at": 0.0, "importer": other}
         with self._outbox.database.writing() as db:
-            store.set_place(db, KOUNTA, {"menu": None, "menu_at": 0.0, "importer": other})
+            self._outbox.connection_rows.update(db, KOUNTA, values)
 
     def _play(self, situation: Situation, outbox: Outbox) -> Facts:
         if situation.earlier:
@@ -211,8 +211,8 @@ class Stage:
         menu = self._menu.model_dump_json()
         values = {"menu": menu, "menu_at": imported_at, "platform": KOUNTA}
         with outbox.database.writing() as db:
-            outbox.store.place(db, KOUNTA)
-            outbox.store.set_place(db, KOUNTA, values)
+            outbox.connection_rows.lock(db, KOUNTA)
+            outbox.connection_rows.update(db, KOUNTA, values)
 
 
 def _add(outbox: Outbox, order: Order, connection: str) -> None:
@@ -235,8 +235,8 @@ def _beating(outbox: Outbox) -> Generator[None]:
 
     def beat() -> None:
         while not stop.wait(BEAT_EVERY):
-            for worker in outbox.store.beats():
-                outbox.store.beat(worker)
+            for worker in outbox.workers.beats():
+                outbox.workers.beat(worker)
 
     thread = threading.Thread(target=beat, name="heartbeats")
     thread.start()
