@@ -101,7 +101,8 @@ def show_facts(facts: Iterable[tuple[str, str]]) -> None:
             grid.add_row(Text(label, "dim"), Text(text))
         console.print(grid)
         return
-    width = max((len(label) for label, _ in rows), default=0)
+    labels = [label for label, _ in rows]
+    width = max(map(len, labels), default=0)
     for label, text in rows:
         sys.stdout.write(f"{label:{width}}  {text}\n")
 
@@ -142,11 +143,14 @@ def show_error(error: PosError, headline: str, *, outcome: bool = True) -> None:
     line = str(error) if outcome else error.summary
     tell(f"{headline}: {line}", "bold red")
     remedy = error.remedy
+    kind = type(error).__name__
+    actor = ACTORS[remedy.actor]
+    order = _OUTCOMES[error.outcome] if outcome else ""
     wait = f"{error.retry_after:g} seconds" if error.retry_after is not None else ""
     facts = (
-        ("The order", _OUTCOMES[error.outcome] if outcome else ""),
-        ("Who must act", f"{ACTORS[remedy.actor]}: {remedy.manager}"),
-        ("For developers", f"{type(error).__name__}: {remedy.developer}"),
+        ("The order", order),
+        ("Who must act", f"{actor}: {remedy.manager}"),
+        ("For developers", f"{kind}: {remedy.developer}"),
         ("Asked to wait", wait),
         ("Request id", error.request_id),
     )

@@ -108,9 +108,17 @@ class ConnectRequest:
             settings[name] = self._choose(name, seen.choices.get(name, ()))
         # Validates the settings.
         adapter_for(self.platform, dict(settings))
+        return NewConnection(
+            settings=self._without_file_settings(settings),
+            granted_by=self._granted_by(seen),
+            account=seen,
+            expires_at=expires_at or seen.expires_at,
+        )
+
+    def _without_file_settings(self, settings: Mapping[str, object]) -> dict[str, object]:
+        """Return the settings to store: those that don't stay in the TOML file."""
         left_in_file = self.in_file - self.given.keys() - _STORED_WITH_TOKEN
-        stored = {name: value for name, value in settings.items() if name not in left_in_file}
-        return NewConnection(stored, self._granted_by(seen), seen, expires_at or seen.expires_at)
+        return {name: value for name, value in settings.items() if name not in left_in_file}
 
     def _granted_by(self, seen: Account) -> str:
         """Return who granted access.
@@ -157,13 +165,13 @@ class ConnectRequest:
     def _missing(self, settings: Mapping[str, object], seen: Account) -> list[str]:
         """Return the settings that are required, or have choices, and have no value yet."""
         fields = adapter_named(self.platform).settings.model_fields
-        required = {
-            name
-            for name, field in fields.items()
-            if field.is_required() and field.default is PydanticUndefined
-        }
-        wanted = required | seen.choices.keys()
-        return [name for name in fields if name in wanted and name not in settings]
+        missing: list[str] = []
+        for name, field in fields.items():
+            required = field.is_required() and field.default is PydanticUndefined
+            wanted = required or name in seen.choices
+            if wanted and name not in settings:
+                missing.append(name)
+        return missing
 
     def _choose(self, setting: str, choices: Sequence[Choice]) -> str:
         """Return the value of a setting: the only choice, or what a person enters."""
@@ -172,14 +180,19 @@ class ConnectRequest:
         for number, choice in enumerate(choices, 1):
             typer.echo(one_line(f"{number}  {choice.name} ({choice.value})"), err=True)
         is_secret = setting in _secret_settings(self.platform)
-        value = f"{_ENVIRONMENT_PREFIX}VARIABLE" if is_secret else "..."
-        missing = f"{setting} is missing: --set {setting}={value}"
-        if choices:
-            names = ", ".join(f"{choice.value} ({choice.name})" for choice in choices)
-            missing += f"; choose one of: {names}"
+        missing = _missing_message(setting, choices, is_secret=is_secret)
         answer = ask(label(setting), missing, hidden=is_secret)
         by_number = {str(number): choice.value for number, choice in enumerate(choices, 1)}
         return by_number.get(answer, answer)
+
+
+def _missing_message(setting: str, choices: Sequence[Choice], *, is_secret: bool) -> str:
+    value = f"{_ENVIRONMENT_PREFIX}VARIABLE" if is_secret else "..."
+    message = f"{setting} is missing: --set {setting}={value}"
+    if not choices:
+        return message
+    names = [f"{choice.value} ({choice.name})" for choice in choices]
+    return f"{message}; choose one of: {', '.join(names)}"
 
 
 def parse_settings(platform: str, options: Iterable[str]) -> dict[str, object]:

@@ -17,7 +17,7 @@ __all__ = ["new", "rotate"]
 def new() -> None:
     """Generate a key and print it.
 
-    Store it in TILLPOST_KEY, apart from the database and its backups: whoever has both can submit
+    Store it in TILLPOST_KEY, apart from the database and its backups: anyone with both can submit
     orders in the stores' names. If the key is lost, the stores have to be reconnected.
     """
     need_outbox()

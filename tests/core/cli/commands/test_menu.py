@@ -16,24 +16,40 @@ from tillpost_simulators.square import SquareSimulator
 Store = Running[SquareSimulator]
 
 
+def read_menu(path: str = "menu.json") -> Menu:
+    """Read a menu file of the working directory."""
+    return Menu.model_validate_json(Path(path).read_bytes())
+
+
+def read_json(path: str) -> dict[str, Any]:
+    """Read a JSON file."""
+    content: dict[str, Any] = json.loads(Path(path).read_text())
+    return content
+
+
 def test_first_import_writes_the_menu(tillpost: Command, store: Store) -> None:
     result = tillpost("menu", "import", "--output", "cafe.json")
     assert result.code == 0
     assert "First import: " in result.out
-    menu = Menu.model_validate_json(Path("cafe.json").read_bytes())
-    assert menu.by_variation["5312"][1].price == 1450
+    _, variation = read_menu("cafe.json").by_variation["5312"]
+    assert variation.price == 1450
 
 
 def test_import_prints_changes_since_the_file(tillpost: Command, store: Store) -> None:
     tillpost("menu", "import")
-    assert "Nothing has changed." in tillpost("menu", "import").out
+    unchanged = tillpost("menu", "import")
+    assert "Nothing has changed." in unchanged.out
     store.simulator.change_price("5312", 1500)
-    assert "BLT toastie" in tillpost("menu", "import").out
+    repriced = tillpost("menu", "import")
+    assert "BLT toastie" in repriced.out
     store.simulator.sell_out("5312")
-    program = tillpost("menu", "import", "--json").json
-    assert program["in_words"] == ["BLT toastie is sold out"]
-    assert [change["subject"] for change in program["changes"]["sold_out"]] == ["BLT toastie"]
-    assert (program["ok"], program["held"], program["file"]) == (True, False, "menu.json")
+    facts = tillpost("menu", "import", "--json").json
+    assert facts["ok"] is True
+    assert facts["held"] is False
+    assert facts["file"] == "menu.json"
+    assert facts["in_words"] == ["BLT toastie is sold out"]
+    sold_out = facts["changes"]["sold_out"]
+    assert [change["subject"] for change in sold_out] == ["BLT toastie"]
 
 
 def test_import_that_removes_too_much_is_held_until_accepted(
@@ -47,38 +63,41 @@ def test_import_that_removes_too_much_is_held_until_accepted(
     assert held.code == 10
     assert "of the menu would be removed" in held.out
     assert "accept" in held.out
-    assert tillpost("menu", "import", "--json").json["error"]["reason"] == "held"
+    facts = tillpost("menu", "import", "--json").json
+    assert facts["error"]["reason"] == "held"
     assert Path("menu.json").read_text() == before
-    assert tillpost("menu", "import", "--accept").code == 0
-    assert "5312" not in Menu.model_validate_json(Path("menu.json").read_bytes()).by_variation
+    accepted = tillpost("menu", "import", "--accept")
+    assert accepted.code == 0
+    assert "5312" not in read_menu().by_variation
 
 
 def test_menu_of_another_site_is_not_overwritten(tillpost: Command, store: Store) -> None:
     tillpost("menu", "import")
     write_config(cafe={**store.settings, "location_id": "L-KIOSK"})
     complaint = tillpost("menu", "import").complaint
-    assert (
-        complaint
-        == "menu.json has the menu of another site, L-CAFE; choose another file with --output"
+    assert complaint == (
+        "menu.json has the menu of another site, L-CAFE; choose another file with --output"
     )
 
 
 @pytest.mark.parametrize("output", ["no/such/folder/menu.json", "."])
 def test_unwritable_output_is_one_line(output: str, tillpost: Command, store: Store) -> None:
-    assert output in tillpost("menu", "import", "--output", output).complaint
+    result = tillpost("menu", "import", "--output", output)
+    assert output in result.complaint
 
 
 def test_invalid_menu_file_is_one_line(tillpost: Command, store: Store, lunch: str) -> None:
     Path("menu.json").write_text("{}")
-    assert tillpost("menu", "import").complaint.startswith("menu.json: site: is missing")
-    assert tillpost("menu", "check", lunch, "--menu", "menu.json").complaint.startswith(
-        "menu.json: site: is missing"
-    )
+    imported = tillpost("menu", "import")
+    assert imported.complaint.startswith("menu.json: site: is missing")
+    checked = tillpost("menu", "check", lunch, "--menu", "menu.json")
+    assert checked.complaint.startswith("menu.json: site: is missing")
 
 
 def test_refused_import_exits_with_the_errors_code(tillpost: Command, store: Store) -> None:
     store.simulator.revoke_token()
-    assert tillpost("menu", "import").code == tillpost("menu", "check").code == 14
+    assert tillpost("menu", "import").code == 14
+    assert tillpost("menu", "check").code == 14
     assert not Path("menu.json").exists()
 
 
@@ -86,7 +105,8 @@ def test_check_finds_faults_in_the_setup(tillpost: Command, store: Store) -> Non
     store.simulator.add_tax("Weekend surcharge", "10")
     people = tillpost("menu", "check")
     program = tillpost("menu", "check", "--json")
-    assert people.code == program.code == 1
+    assert people.code == 1
+    assert program.code == 1
     assert "Weekend surcharge" in people.out
     assert program.json["ok"] is False
     assert {"subject", "text"} == set(program.json["faults"][0])
@@ -100,10 +120,12 @@ def test_check_of_a_sound_setup_finds_nothing(tillpost: Command, store: Store) -
 
 def broken_order(lunch: str) -> str:
     """Write an order with an unknown item and a changed price, and return the file's name."""
-    order: dict[str, Any] = json.loads(Path(lunch).read_text())
-    order["lines"][0] |= {"item_id": "gone", "sku": "", "name": "Cronut"}
-    order["lines"][1] |= {"unit_price": 1400}
-    order["payments"][0]["amount"] -= 50
+    order = read_json(lunch)
+    first, second = order["lines"]
+    first.update(item_id="gone", sku="", name="Cronut")
+    second["unit_price"] = 1400
+    (payment,) = order["payments"]
+    payment["amount"] -= 50
     Path("broken.json").write_text(json.dumps(order))
     return "broken.json"
 
@@ -116,11 +138,15 @@ def test_check_reports_all_problems_of_an_order_by_line(
     check = ("menu", "check", order, "--menu", "menu.json")
     people = tillpost(*check)
     program = tillpost(*check, "--json")
-    assert people.code == program.code == 10
+    assert people.code == 10
+    assert program.code == 10
     assert people.out.index("Cronut (line 1)") < people.out.index("BLT toastie (line 2)")
-    reasons = [problem["error"]["reason"] for problem in program.json["problems"]]
-    assert sorted(reasons) == ["gone", "price"]
-    assert all("Square" in problem["remedy"]["manager"] for problem in program.json["problems"])
+    problems = program.json["problems"]
+    reasons = {problem["error"]["reason"] for problem in problems}
+    assert len(problems) == 2
+    assert reasons == {"gone", "price"}
+    for problem in problems:
+        assert "Square" in problem["remedy"]["manager"]
 
 
 def test_check_of_a_matching_order_finds_nothing(
@@ -137,7 +163,8 @@ def test_check_reports_a_store_that_takes_no_orders(
     store.simulator.activate_location(False)
     people = tillpost("menu", "check", lunch)
     program = tillpost("menu", "check", lunch, "--json")
-    assert people.code == program.code == 1
+    assert people.code == 1
+    assert program.code == 1
     assert "matches the menu" in people.out
     assert "The store can't take any orders now" in people.out
     assert (program.json["ok"], program.json["problems"]) == (False, [])
@@ -146,9 +173,10 @@ def test_check_reports_a_store_that_takes_no_orders(
 
 def test_check_reports_a_missing_table(tillpost: Command, store: Store, lunch: str) -> None:
     tillpost("menu", "import")
-    menu: dict[str, Any] = json.loads(Path("menu.json").read_text())
-    Path("menu.json").write_text(json.dumps(menu | {"tables": ["8", "9"]}))
-    order: dict[str, Any] = json.loads(Path(lunch).read_text())
+    menu = read_json("menu.json")
+    menu["tables"] = ["8", "9"]
+    Path("menu.json").write_text(json.dumps(menu))
+    order = read_json(lunch)
     order["fulfilment"] = {"type": "dine_in", "table": "7"}
     Path("dine-in.json").write_text(json.dumps(order))
     result = tillpost("menu", "check", "dine-in.json", "--menu", "menu.json")

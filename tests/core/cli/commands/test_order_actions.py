@@ -23,13 +23,24 @@ def stuck(tillpost: Command, store: Store) -> str:
     return "ord-1"
 
 
+def state_of(tillpost: Command, order_id: str) -> object:
+    """Return the order's state as `orders show` prints it."""
+    shown = tillpost("orders", "show", order_id, "--json").json
+    return shown["order"]["state"]
+
+
 def test_failed_order_is_accepted_and_advanced_by_its_code(tillpost: Command, stuck: str) -> None:
-    assert tillpost("orders", "list", "--problem", "--json").json["orders"][0]["id"] == stuck
-    assert tillpost("orders", "accept", "B42").out == "Order B42 is accepted.\n"
-    assert tillpost("orders", "advance", "B42", "--to", "ready").out == "Order B42 is ready.\n"
-    assert tillpost("orders", "advance", "B42", "--json").json["order"]["progress"] == "completed"
+    problems = tillpost("orders", "list", "--problem", "--json").json["orders"]
+    assert [order["id"] for order in problems] == [stuck]
+    accepted = tillpost("orders", "accept", "B42")
+    assert accepted.out == "Order B42 is accepted.\n"
+    ready = tillpost("orders", "advance", "B42", "--to", "ready")
+    assert ready.out == "Order B42 is ready.\n"
+    completed = tillpost("orders", "advance", "B42", "--json").json
+    assert completed["order"]["progress"] == "completed"
     refused = tillpost("orders", "advance", stuck)
-    assert (refused.code, refused.out) == (1, "")
+    assert refused.code == 1
+    assert refused.out == ""
     assert "nothing comes after that" in refused.err
 
 
@@ -37,7 +48,7 @@ def test_resubmitted_order_is_sent_again(tillpost: Command, stuck: str) -> None:
     again = tillpost("orders", "resubmit", stuck)
     assert again.out == "Order B42 waits to be sent. A worker sends it (`tillpost worker`).\n"
     tillpost("worker", "--until-idle")
-    assert tillpost("orders", "show", stuck, "--json").json["order"]["state"] == "error"
+    assert state_of(tillpost, stuck) == "error"
 
 
 def test_manual_prints_a_docket_marked_paid(tillpost: Command, store: Store, stuck: str) -> None:
@@ -45,14 +56,16 @@ def test_manual_prints_a_docket_marked_paid(tillpost: Command, store: Store, stu
     assert taken.out.startswith("=")
     for text in ("PAID ONLINE - TAKE NO MONEY", "1 x Waffle", "TOTAL, PAID"):
         assert text in taken.out
-    assert tillpost("orders", "show", stuck, "--json").json["order"]["state"] == "manual"
-    assert "taken over by hand" in tillpost("orders", "resubmit", stuck).err
+    assert state_of(tillpost, stuck) == "manual"
+    refused = tillpost("orders", "resubmit", stuck)
+    assert "taken over by hand" in refused.err
 
 
 def test_cancel_cancels_at_the_platform(tillpost: Command, store: Store) -> None:
     tillpost("outbox", "add", write_order("ord-1"))
     tillpost("worker", "--until-idle")
-    assert "Refund the customer." in tillpost("orders", "cancel", "ord-1").out
+    cancelled = tillpost("orders", "cancel", "ord-1")
+    assert "Refund the customer." in cancelled.out
     (entry,) = store.simulator.ledger().entries
     assert entry.fulfilment_state == "CANCELED"
 
@@ -75,11 +88,13 @@ def test_customers_name_only_suggests_orders(tillpost: Command, stuck: str) -> N
     assert "no order 'mia': use its id or code. Did you mean ord-1 (Mia Chen)?" in missing.complaint
     for number in range(2, 6):
         tillpost("outbox", "add", write_order(f"ord-{number}"))
-    assert tillpost("orders", "cancel", "mia").complaint.endswith(", ord-3 (Mia Chen) or another?")
+    ambiguous = tillpost("orders", "cancel", "mia")
+    assert ambiguous.complaint.endswith(", ord-3 (Mia Chen) or another?")
 
 
 def test_code_matches_in_either_case(tillpost: Command, stuck: str) -> None:
-    assert tillpost("orders", "accept", "b42").out == "Order B42 is accepted.\n"
+    accepted = tillpost("orders", "accept", "b42")
+    assert accepted.out == "Order B42 is accepted.\n"
 
 
 def test_actions_are_shown_with_who_did_them(tillpost: Command, stuck: str) -> None:
@@ -93,8 +108,10 @@ def test_advance_accepts_on_board_as_help_spells_it(tillpost: Command, store: St
     order = json.loads((EXAMPLES / "scheduled-delivery.json").read_text())
     Path("delivery.json").write_text(json.dumps({**order, "id": "ord-9", "code": "D9"}))
     tillpost("outbox", "add", "delivery.json")
-    assert tillpost("orders", "advance", "D9", "--to", "on board").out == "Order D9 is on_board.\n"
+    advanced = tillpost("orders", "advance", "D9", "--to", "on board")
+    assert advanced.out == "Order D9 is on_board.\n"
 
 
 def test_unknown_step_is_one_line(tillpost: Command, stuck: str) -> None:
-    assert "no step 'eaten'" in tillpost("orders", "advance", stuck, "--to", "eaten").err
+    refused = tillpost("orders", "advance", stuck, "--to", "eaten")
+    assert "no step 'eaten'" in refused.err

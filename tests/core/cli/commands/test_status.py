@@ -27,8 +27,10 @@ def test_problems_are_counted_by_kind_and_exit_with_1(tillpost: Command, store: 
     assert result.code == 1
     assert "Somebody has to act." in result.out
     assert "1 MenuError (tillpost orders list --problem)" in result.out
-    facts = tillpost("status", "--json")
-    assert (facts.code, facts.json["ok"], facts.json["problems"]) == (1, False, {"MenuError": 1})
+    program = tillpost("status", "--json")
+    assert program.code == 1
+    assert program.json["ok"] is False
+    assert program.json["problems"] == {"MenuError": 1}
 
 
 def test_waiting_order_without_worker_is_reported(tillpost: Command, store: Store) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -17,7 +18,8 @@ Store = Running[SquareSimulator]
 
 def test_success_is_printed_for_people(tillpost: Command, store: Store, lunch: str) -> None:
     result = tillpost("submit", lunch)
-    assert (result.code, result.err) == (0, "")
+    assert result.code == 0
+    assert result.err == ""
     assert "Order B42 is at the POS" in result.out
     assert "28.81 AUD" in result.out
     assert "received by the platform; not yet confirmed by the register" in result.out
@@ -42,7 +44,8 @@ def test_order_is_read_from_standard_input(tillpost: Command, store: Store, lunc
 def test_same_order_twice_is_on_the_register_once(
     tillpost: Command, store: Store, lunch: str
 ) -> None:
-    assert [tillpost("submit", lunch).code for _ in range(2)] == [0, 0]
+    for _ in range(2):
+        assert tillpost("submit", lunch).code == 0
     assert len(store.simulator.ledger().entries) == 1
 
 
@@ -53,58 +56,93 @@ def test_reimport_of_a_stale_menu_is_reported(tillpost: Command, store: Store, l
     assert "the menu was stale; it was re-imported, and the order was matched to it" in result.out
 
 
-def _fault(kind: FaultKind, **more: int) -> Callable[[SquareSimulator], None]:
-    rule = FaultRule(method="POST", fault=Fault.model_validate({"kind": kind, **more}), times=None)
-    return lambda square: square.set_faults(FaultPlan(rules=(rule,)))
+def fail_posts(kind: FaultKind, **more: int) -> Callable[[SquareSimulator], None]:
+    """Return a function that makes all POST requests fail."""
+    fault = Fault.model_validate({"kind": kind, **more})
+    rule = FaultRule(method="POST", fault=fault, times=None)
+    plan = FaultPlan(rules=(rule,))
+    return lambda square: square.set_faults(plan)
 
 
-FAILURES: dict[str, tuple[Callable[[SquareSimulator], object], int, str, str]] = {
-    "an item that is gone": (
-        lambda s: s.remove_variation("5312"),
-        10,
-        "MenuError",
-        "doesn't have BLT toastie (line 2) on its menu",
+class Failure(NamedTuple):
+    """A failure to provoke at the platform, and the output that is expected for it."""
+
+    provoke: Callable[[SquareSimulator], object]
+    code: int
+    kind: str
+    manager: str
+    outcome: str = "not_created"
+
+
+FAILURES = {
+    "missing item": Failure(
+        provoke=lambda square: square.remove_variation("5312"),
+        code=10,
+        kind="MenuError",
+        manager="doesn't have BLT toastie (line 2) on its menu",
     ),
-    "an outage": (lambda s: s.set_outage(), 11, "OutageError", "as soon as Square is back"),
-    "too many requests": (
-        _fault(FaultKind.RATE_LIMITED, retry_after=7),
-        12,
-        "RateLimitError",
-        "sent again shortly",
+    "outage": Failure(
+        provoke=lambda square: square.set_outage(),
+        code=11,
+        kind="OutageError",
+        manager="as soon as Square is back",
+        outcome="unknown",
     ),
-    "a revoked token": (lambda s: s.revoke_token(), 14, "PermissionsError", "reconnect the store"),
-    "a second tax": (lambda s: s.add_tax("Surcharge", "5"), 15, "TaxError", "GST and Surcharge"),
+    "rate limit": Failure(
+        provoke=fail_posts(FaultKind.RATE_LIMITED, retry_after=7),
+        code=12,
+        kind="RateLimitError",
+        manager="sent again shortly",
+    ),
+    "revoked token": Failure(
+        provoke=lambda square: square.revoke_token(),
+        code=14,
+        kind="PermissionsError",
+        manager="reconnect the store",
+    ),
+    "second tax": Failure(
+        provoke=lambda square: square.add_tax("Surcharge", "5"),
+        code=15,
+        kind="TaxError",
+        manager="GST and Surcharge",
+    ),
 }
 
 
-@pytest.mark.parametrize("name", FAILURES)
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES.keys())
 def test_failure_says_who_must_act_and_has_its_exit_code(
-    name: str, tillpost: Command, store: Store, lunch: str
+    failure: Failure, tillpost: Command, store: Store, lunch: str
 ) -> None:
-    provoke, code, kind, manager = FAILURES[name]
-    provoke(store.simulator)
+    failure.provoke(store.simulator)
+
     people = tillpost("submit", lunch)
-    program = tillpost("submit", lunch, "--json")
-    assert people.code == program.code == code
-    assert people.err == program.err == ""
+    assert people.code == failure.code
+    assert people.err == ""
     assert "Order B42 wasn't delivered" in people.out
-    assert manager in people.out
-    assert f"{kind}: " in people.out
+    assert failure.manager in people.out
+    assert f"{failure.kind}: " in people.out
     assert "Who must act" in people.out
-    facts = program.json
-    assert (facts["ok"], facts["exit_code"], facts["error"]["kind"]) == (False, code, kind)
-    assert manager in facts["remedy"]["manager"]
-    assert facts["error"]["outcome"] == ("unknown" if kind == "OutageError" else "not_created")
-    assert "not-a-real-square-token" not in people.out + program.out
+    assert "not-a-real-square-token" not in people.out
+
+    program = tillpost("submit", lunch, "--json")
+    assert program.code == failure.code
+    assert program.err == ""
+    assert program.json["ok"] is False
+    assert program.json["exit_code"] == failure.code
+    assert failure.manager in program.json["remedy"]["manager"]
+    error = program.json["error"]
+    assert error["kind"] == failure.kind
+    assert error["outcome"] == failure.outcome
+    assert "not-a-real-square-token" not in program.out
 
 
 def test_retry_after_is_printed(tillpost: Command, store: Store, lunch: str) -> None:
-    FAILURES["too many requests"][0](store.simulator)
+    FAILURES["rate limit"].provoke(store.simulator)
     assert "7 seconds" in tillpost("submit", lunch).out
 
 
 def test_unknown_outcome_is_printed(tillpost: Command, store: Store, lunch: str) -> None:
-    _fault(FaultKind.LOST_ANSWER)(store.simulator)
+    fail_posts(FaultKind.LOST_ANSWER)(store.simulator)
     result = tillpost("submit", lunch)
     assert result.code == 11
     assert "may be at the POS. Check the register before keying it in" in result.out
@@ -126,5 +164,6 @@ def test_ctrl_c_says_that_the_order_may_exist(
 
     monkeypatch.setattr(Till, "submit", interrupt)
     result = tillpost("submit", lunch)
-    assert (result.code, result.out) == (130, "")
+    assert result.code == 130
+    assert result.out == ""
     assert result.err == "tillpost: interrupted; the order may exist. Submit it again to find out\n"
