@@ -19,12 +19,12 @@ from tillpost.models.base import FrozenModel
 from tillpost.models.menu import GroupUse, Item, Menu, ModifierOption, Variation, display_name
 from tillpost.models.order import Customer, Line, Modifier, Order, Payment, PosOrder, PosState
 
-__all__ = ["TestOrderReport", "build_test_order", "run_test_order"]
+__all__ = ["DeliveryReport", "build_test_order", "run_test_order"]
 
 NOTE = "TEST ORDER from the ordering site: please don't prepare it"
 
 
-class TestOrderReport(FrozenModel):
+class DeliveryReport(FrozenModel):
     """How far a test order came.
 
     Attributes:
@@ -131,7 +131,7 @@ def run_test_order(
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
     say: Callable[[str], None] = lambda text: None,
-) -> TestOrderReport:
+) -> DeliveryReport:
     """Send a test order, follow it to the register, and withdraw it.
 
     Args:
@@ -165,7 +165,7 @@ def run_test_order(
     withdrawn, withdrawal = _withdraw(till, pos_order)
     at_register = pos_order.state in (PosState.ACCEPTED, PosState.REJECTED)
     progress = _CONFIRMED if at_register else _NOT_CONFIRMED.format(seconds=seconds)
-    return TestOrderReport(
+    return DeliveryReport(
         order=order,
         pos_order=pos_order,
         reached="register" if at_register else "platform",
