@@ -20,14 +20,15 @@ from typing import Any
 from adapters.kounta.bench import STAND_INS
 from adapters.square.shop_orders import FLAT_WHITE, OAT, TOASTIE, paid
 from tillpost import Order, Till
-from tillpost.client.base import Options, adapter_for
+from tillpost.client.base import adapter_for
 from tillpost.models.menu import Menu
 from tillpost.models.order import Pickup
 from tillpost.models.outage import Whose
-from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor, from_mapping
-from tillpost.outbox.delivery.tills import Source
+from tillpost.outbox import Outbox, OutboxConnection, OutboxSettings, Processor, from_mapping
+from tillpost.outbox.delivery.connections import Source
 from tillpost.outbox.operations.diagnosis import gather_facts
 from tillpost.simulator import FaultPlan, Running, serve_in_thread
+from tillpost.submission.context import Connection
 from tillpost.support.diagnosis import Facts, Hop
 from tillpost.transport.http import Limits
 from tillpost_simulators.generic import GenericSimulator
@@ -196,14 +197,14 @@ class Stage:
         }
         return from_mapping(connections)
 
-    def _connection(self, platform: str, situation: Situation, *, unplug: bool) -> Connected:
+    def _connection(self, platform: str, situation: Situation, *, unplug: bool) -> OutboxConnection:
         settings = {**self._running[platform].settings, **ADAPTER_SETTINGS[platform]}
         if platform == situation.platform:
             settings |= situation.settings
         if unplug and platform in situation.unplugged:
             settings["base_url"] = situation.nowhere
-        options = Options(limits=Limits(read=situation.read))
-        return Connected(adapter_for(platform, settings), options)
+        limits = Limits(read=situation.read)
+        return OutboxConnection(adapter_for(platform, settings), limits=limits)
 
     def _store_menu(self, outbox: Outbox) -> None:
         """Store Kounta's menu as of an hour ago. Kounta accepts no order without one."""
@@ -258,7 +259,8 @@ def staged(folder: Path) -> Generator[Stage]:
             GENERIC: stack.enter_context(serve_in_thread(GenericSimulator())),
         }
         settings = {**running[KOUNTA].settings, **ADAPTER_SETTINGS[KOUNTA]}
-        with Till(adapter_for(KOUNTA, settings)) as till:
+        connection = Connection(adapter_for(KOUNTA, settings))
+        with Till(connection) as till:
             menu = till.import_menu().menu
         assert menu
         template = folder / "template.db"

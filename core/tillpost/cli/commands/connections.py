@@ -289,13 +289,14 @@ def _connect(
 def _check(connections: Connections, name: str, *, as_json: bool) -> Readiness:
     """Check whether the store can take orders with the token that was stored."""
     from tillpost.outbox import Processor
+    from tillpost.outbox.delivery.store_queries import StoreQueries
 
     try:
         with (
             progress("Checking the connection, the store and the register"),
             Processor(connections.outbox) as processor,
         ):
-            return processor.tills[name].check()
+            return StoreQueries(processor.connections[name]).check()
     except PosError as error:
         _fail(name, error, f"{name} is connected, but the check failed", as_json=as_json)
 

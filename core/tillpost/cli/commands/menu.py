@@ -18,11 +18,11 @@ import typer
 from tillpost.adapter.readiness import Finding
 from tillpost.cli.connection_option import (
     AsJson,
-    Chosen,
     ConfigFile,
     ConnectionName,
-    chosen,
+    SelectedConnection,
     fail,
+    select_connection,
     work_on,
 )
 from tillpost.cli.exit_codes import NOT_RIGHT, CliError, code_for
@@ -60,7 +60,7 @@ def import_(
     as_json: AsJson = False,
 ) -> None:
     """Import the store's menu into a file, and print what changed since the file's last menu."""
-    settings = chosen(connection, config, db)
+    settings = select_connection(connection, config, db)
     previous = read_if_exists(Menu, output)
 
     def work(till: Till) -> MenuImport:
@@ -138,7 +138,7 @@ def check(
 
     With --menu, nothing is sent to the platform, so it isn't checked whether the store is open.
     """
-    settings = chosen(connection, config, db)
+    settings = select_connection(connection, config, db)
     order = read_model(Order, order_file) if order_file else None
     findings: Sequence[Finding] = ()
     if menu_file:
@@ -151,7 +151,7 @@ def check(
         _check_order(settings, menu, findings, order, as_json=as_json)
 
 
-def _held_error(settings: Chosen, result: MenuImport) -> PosError:
+def _held_error(settings: SelectedConnection, result: MenuImport) -> PosError:
     """Return the error that an order would be refused with while the menu is held."""
     removed = f"{result.changes.removed_share:.0%} of the menu would be removed"
     changes = "; ".join(result.changes.in_words())
@@ -172,7 +172,7 @@ def _show_changes(changes: MenuChanges) -> None:
 
 
 def _query_store(
-    settings: Chosen, *, with_findings: bool, as_json: bool
+    settings: SelectedConnection, *, with_findings: bool, as_json: bool
 ) -> tuple[Menu, Sequence[Finding]]:
     """Return the menu and, if wanted, what keeps the store from taking any order."""
 
@@ -193,7 +193,7 @@ def _query_store(
     )
 
 
-def _check_setup(settings: Chosen, menu: Menu, *, as_json: bool) -> None:
+def _check_setup(settings: SelectedConnection, menu: Menu, *, as_json: bool) -> None:
     faults = setup_faults(menu)
     if as_json:
         show_json({"ok": not faults, "connection": settings.name, "faults": faults})
@@ -208,7 +208,12 @@ def _check_setup(settings: Chosen, menu: Menu, *, as_json: bool) -> None:
 
 
 def _check_order(
-    settings: Chosen, menu: Menu, findings: Sequence[Finding], order: Order, *, as_json: bool
+    settings: SelectedConnection,
+    menu: Menu,
+    findings: Sequence[Finding],
+    order: Order,
+    *,
+    as_json: bool,
 ) -> None:
     errors = check_order(order, menu, settings.policy.prices)
     problems = [_stamp(settings, error, "check") for error in errors]
@@ -253,7 +258,7 @@ def _show_findings(findings: Sequence[Finding]) -> None:
         show_facts(facts)
 
 
-def _stamp(settings: Chosen, error: PosError, operation: str) -> PosError:
+def _stamp(settings: SelectedConnection, error: PosError, operation: str) -> PosError:
     """Fill in the context that a Till would have added."""
     adapter = adapter_named(settings.platform)
     error.platform = adapter.platform
