@@ -34,7 +34,7 @@ from tillpost.cli.commands import (
     worker,
 )
 from tillpost.cli.exit_codes import BAD_INPUT, CODES, INTERRUPTED, CliError
-from tillpost.cli.output import complain
+from tillpost.cli.output import print_error
 from tillpost.errors import ConfigError
 from tillpost.plugins.manager import Hooks
 
@@ -67,13 +67,13 @@ class OneLineGroup(TyperGroup):
         try:
             code = super().main(*args, **{**kwargs, "standalone_mode": False})
         except CliError as error:
-            complain(str(error))
+            print_error(str(error))
             code = error.code
         except ConfigError as error:
-            complain(str(error))
+            print_error(str(error))
             code = BAD_INPUT
         except UsageError as error:
-            complain(_usage_message(error))
+            print_error(_usage_message(error))
             code = BAD_INPUT
         sys.exit(code if isinstance(code, int) else 0)
 
@@ -92,7 +92,7 @@ class OneLineLog(logging.Handler):
         """Print the record, with an exception's class but not its traceback."""
         exception = record.exc_info[0] if record.exc_info else None
         suffix = f" ({exception.__name__})" if exception else ""
-        complain(record.getMessage() + suffix)
+        print_error(record.getMessage() + suffix)
 
 
 def run() -> None:
@@ -243,7 +243,7 @@ def _add_plugins(app: typer.Typer) -> None:
         typer.main.get_command(plugged)
     except Exception as failure:  # noqa: BLE001  a plugin's command may fail in any way
         kind = type(failure).__name__
-        complain(f"the plugins' commands can't be used: {kind}: {failure}")
+        print_error(f"the plugins' commands can't be used: {kind}: {failure}")
         return
     app.registered_commands += plugged.registered_commands
     app.registered_groups += plugged.registered_groups

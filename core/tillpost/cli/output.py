@@ -25,16 +25,16 @@ from tillpost.support.diagnosis import HopState, HopStatus
 
 __all__ = [
     "ACTORS",
-    "complain",
     "error_facts",
     "one_line",
+    "print_error",
+    "print_line",
     "progress",
     "show_error",
     "show_facts",
     "show_hops",
     "show_json",
     "show_table",
-    "tell",
 ]
 
 _UNWRAPPED = 10_000
@@ -64,12 +64,12 @@ def one_line(text: str) -> str:
     return "".join(character for character in line if character.isprintable())
 
 
-def complain(line: str) -> None:
+def print_error(line: str) -> None:
     """Print one line to standard error, after the program's name."""
     sys.stderr.write(f"tillpost: {one_line(line)}\n")
 
 
-def tell(text: str, style: str = "") -> None:
+def print_line(text: str, style: str = "") -> None:
     """Print one line for people. Leading spaces stay, also where a terminal wraps the line."""
     console = _console()
     line = Text(one_line(text), style)
@@ -111,7 +111,7 @@ def show_hops(hops: Sequence[HopState]) -> None:
     """Print the three hops with their statuses."""
     for number, hop in enumerate(hops, 1):
         status, style = _STATUSES[hop.status]
-        tell(f"  {number}. {hop.text}: {status}", style)
+        print_line(f"  {number}. {hop.text}: {status}", style)
 
 
 def show_table(
@@ -141,7 +141,7 @@ def show_error(error: PosError, headline: str, *, outcome: bool = True) -> None:
     `outcome` says whether the error is about an order, so that its outcome is printed too.
     """
     line = str(error) if outcome else error.summary
-    tell(f"{headline}: {line}", "bold red")
+    print_line(f"{headline}: {line}", "bold red")
     remedy = error.remedy
     kind = type(error).__name__
     actor = ACTORS[remedy.actor]

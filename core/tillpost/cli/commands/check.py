@@ -21,7 +21,7 @@ from tillpost.cli.connection_option import (
 )
 from tillpost.cli.exit_codes import NOT_RIGHT
 from tillpost.cli.outbox_option import DatabaseUrl
-from tillpost.cli.output import show_json, show_table, tell
+from tillpost.cli.output import print_line, show_json, show_table
 from tillpost.client.sync import Till
 from tillpost.errors.remedies import ACTORS
 from tillpost.models.menu import Menu
@@ -68,9 +68,9 @@ def check(
 
 def _show_readiness(readiness: Readiness) -> None:
     if readiness.ready:
-        tell("Ready for orders", "bold green")
+        print_line("Ready for orders", "bold green")
     else:
-        tell("Not ready for orders", "bold red")
+        print_line("Not ready for orders", "bold red")
     rows = [_finding_row(finding) for finding in readiness.findings]
     show_table("", ("What", "", "Finding", "Who must act"), rows)
 
@@ -107,7 +107,7 @@ def adapters(as_json: AsJson = False) -> None:
         table.append((platform, plugin.adapter.title, plugin.package, plugin.version, capabilities))
     show_table("", ("Platform", "Title", "Package", "Version", "Capabilities"), table)
     for name, why in broken().items():
-        tell(f"The plugin {name} can't be loaded: {why}", "red")
+        print_line(f"The plugin {name} can't be loaded: {why}", "red")
 
 
 def schema(

@@ -23,7 +23,7 @@ import typer
 from tillpost.adapter.settings import Credentials
 from tillpost.authorization import authorize_url, exchange_code, new_state, new_verifier
 from tillpost.cli.exit_codes import INTERRUPTED, CliError
-from tillpost.cli.output import complain, one_line
+from tillpost.cli.output import one_line, print_error
 
 __all__ = ["Application", "ask", "grant"]
 
@@ -203,7 +203,7 @@ class _CallbackHandler(BaseHTTPRequestHandler):
             return
         answer = parse_qs(address.query)
         if not _has_state(answer, self.callback.state):
-            complain("refused an answer that doesn't carry the state that was sent")
+            print_error("refused an answer that doesn't carry the state that was sent")
             self._send(400, "This answer belongs to another request. Nothing was connected.")
             return
         try:

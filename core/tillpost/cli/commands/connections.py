@@ -29,12 +29,12 @@ from tillpost.cli.exit_codes import NOT_RIGHT, CliError, code_for
 from tillpost.cli.outbox_option import DatabaseUrl, opened
 from tillpost.cli.output import (
     error_facts,
+    print_line,
     progress,
     show_error,
     show_facts,
     show_json,
     show_table,
-    tell,
 )
 from tillpost.client.base import adapter_for
 from tillpost.errors import ConfigError, PermissionsError, PosError
@@ -196,7 +196,7 @@ def connections(
         columns = ("Name", "Platform", "Health", "Known to", "Connected by", "Token", "Waiting")
         show_table("", columns, [_row(state) for state in states])
     else:
-        tell("No connections. Connect a store: tillpost connect PLATFORM --name NAME")
+        print_line("No connections. Connect a store: tillpost connect PLATFORM --name NAME")
     if not all_healthy:
         raise typer.Exit(NOT_RIGHT)
 
@@ -225,11 +225,11 @@ def disconnect(
     if as_json:
         show_json({"ok": True, "connection": name, "revoked": revoked})
         return
-    tell(f"{name} is disconnected, and its tokens are deleted.", "bold green")
+    print_line(f"{name} is disconnected, and its tokens are deleted.", "bold green")
     if not revoked:
-        tell("The access wasn't revoked. An admin of the store can do that at the provider.")
+        print_line("The access wasn't revoked. An admin of the store can do that at the provider.")
     if of_file:
-        tell(
+        print_line(
             f"{of_file.source} still has a connection of that name; its token is used from now on."
         )
 
@@ -302,7 +302,7 @@ def _check(connections: Connections, name: str, *, as_json: bool) -> Readiness:
 
 
 def _show_connected(name: str, new: NewConnection, *, resumed: bool) -> None:
-    tell(f"{name} is connected.", "bold green")
+    print_line(f"{name} is connected.", "bold green")
     token = f"until {new.expires_at:%Y-%m-%d %H:%M} UTC" if new.expires_at else ""
     facts = [
         ("Connected by", new.granted_by),
@@ -317,15 +317,15 @@ def _show_connected(name: str, new: NewConnection, *, resumed: bool) -> None:
             facts.append((label(setting), f"{names.get(value, '')} ({value})"))
     show_facts(facts)
     if resumed:
-        tell("Its paused orders resume automatically.", "bold green")
+        print_line("Its paused orders resume automatically.", "bold green")
 
 
 def _show_findings(readiness: Readiness) -> None:
     for finding in readiness.findings:
         if finding.ok:
-            tell(f"  ok  {finding.text}")
+            print_line(f"  ok  {finding.text}")
         else:
-            tell(f"  NO  {finding.text}{_who_must_act(finding)}", "bold red")
+            print_line(f"  NO  {finding.text}{_who_must_act(finding)}", "bold red")
 
 
 def _who_must_act(finding: Finding) -> str:

@@ -17,7 +17,7 @@ from tillpost.cli.commands.orders import OrderName, find_one
 from tillpost.cli.connection_option import AsJson, ConfigFile
 from tillpost.cli.exit_codes import NOT_RIGHT
 from tillpost.cli.outbox_option import DatabaseUrl, opened
-from tillpost.cli.output import progress, show_facts, show_hops, show_json, tell
+from tillpost.cli.output import print_line, progress, show_facts, show_hops, show_json
 from tillpost.errors.remedies import ACTORS
 from tillpost.support.diagnosis import Diagnosis, HopState, diagnose, three_hops
 
@@ -57,12 +57,12 @@ def diagnose_(
 def _show(diagnosis: Diagnosis, hops: Sequence[HopState], name: str) -> None:
     conclusion, *evidence = diagnosis.evidence
     kind = f" ({diagnosis.error})" if diagnosis.error else ""
-    tell(f"Order {name}: {conclusion}{kind}", "bold green" if diagnosis.well else "bold red")
+    print_line(f"Order {name}: {conclusion}{kind}", "bold green" if diagnosis.well else "bold red")
     show_hops(hops)
-    tell("What is known", "bold")
+    print_line("What is known", "bold")
     for sentence in evidence:
-        tell(f"  {sentence}")
-    tell("What to do" if diagnosis.steps else "Nothing has to be done.", "bold")
+        print_line(f"  {sentence}")
+    print_line("What to do" if diagnosis.steps else "Nothing has to be done.", "bold")
     for step in diagnosis.steps:
-        tell(f"  {step.number}. {ACTORS[step.who]}: {step.do}")
+        print_line(f"  {step.number}. {ACTORS[step.who]}: {step.do}")
         show_facts((("    you should see", step.see),))

@@ -9,7 +9,7 @@ import typer
 
 from tillpost.cli.connection_option import AsJson, ConfigFile
 from tillpost.cli.outbox_option import DatabaseUrl, need_outbox, opened
-from tillpost.cli.output import show_json, tell
+from tillpost.cli.output import print_line, show_json
 
 __all__ = ["new", "rotate"]
 
@@ -39,7 +39,7 @@ def rotate(db: DatabaseUrl = "", config: ConfigFile = "", as_json: AsJson = Fals
     if as_json:
         show_json({"ok": True, "sealed": count})
         return
-    tell(
+    print_line(
         f"Re-encrypted with the first key: {count} connections. The other keys are no longer "
         "needed.",
         "bold green",

@@ -28,7 +28,7 @@ from tillpost.cli.connection_option import (
 from tillpost.cli.exit_codes import NOT_RIGHT, CliError, code_for
 from tillpost.cli.input import read_if_exists, read_model
 from tillpost.cli.outbox_option import DatabaseUrl
-from tillpost.cli.output import error_facts, show_facts, show_json, show_table, tell
+from tillpost.cli.output import error_facts, print_line, show_facts, show_json, show_table
 from tillpost.client.sync import Till
 from tillpost.errors import MenuError, PosError
 from tillpost.errors.remedies import ACTORS
@@ -95,7 +95,7 @@ def import_(
         show_json({"ok": True, "connection": settings.name, "held": False, **facts})
         return
     _show_changes(result.changes)
-    tell(f"{len(result.menu.items)} items written to {output}.", "bold green")
+    print_line(f"{len(result.menu.items)} items written to {output}.", "bold green")
 
 
 def diff(
@@ -168,7 +168,7 @@ def _write(path: str, menu: Menu) -> None:
 
 def _show_changes(changes: MenuChanges) -> None:
     for line in changes.in_words() or ("Nothing has changed.",):
-        tell(line)
+        print_line(line)
 
 
 def _query_store(
@@ -202,7 +202,7 @@ def _check_setup(settings: SelectedConnection, menu: Menu, *, as_json: bool) -> 
         rows = [(fault.subject, fault.text) for fault in faults]
         show_table(title, ("Subject", "Fault"), rows)
     else:
-        tell(f"No faults in the setup of {len(menu.items)} items.", "bold green")
+        print_line(f"No faults in the setup of {len(menu.items)} items.", "bold green")
     if faults:
         raise typer.Exit(NOT_RIGHT)
 
@@ -235,9 +235,9 @@ def _check_order(
 
 def _show_problems(order: Order, problems: Sequence[PosError]) -> None:
     if not problems:
-        tell(f"Order {order.code} matches the menu.", "bold green")
+        print_line(f"Order {order.code} matches the menu.", "bold green")
         return
-    tell(f"Order {order.code} doesn't match the menu", "bold red")
+    print_line(f"Order {order.code} doesn't match the menu", "bold red")
     for error in sorted(problems, key=lambda error: error.lines):
         lines = ", ".join(describe_lines(order, error.lines))
         remedy = error.remedy
@@ -251,7 +251,7 @@ def _show_problems(order: Order, problems: Sequence[PosError]) -> None:
 
 def _show_findings(findings: Sequence[Finding]) -> None:
     if findings:
-        tell("The store can't take any orders now", "bold red")
+        print_line("The store can't take any orders now", "bold red")
     for finding in findings:
         actor = ACTORS[finding.actor] if finding.actor else "nobody"
         facts = (("What", finding.what), ("Finding", finding.text), ("Who must act", actor))

@@ -13,7 +13,7 @@ import typer
 from tillpost.cli.connection_option import AsJson, ConfigFile
 from tillpost.cli.exit_codes import CliError
 from tillpost.cli.outbox_option import DatabaseUrl, local_time, opened
-from tillpost.cli.output import show_facts, show_json, tell
+from tillpost.cli.output import print_line, show_facts, show_json
 
 if TYPE_CHECKING:
     from tillpost.outbox import Outbox, StoredImport
@@ -52,14 +52,14 @@ def imports(
         show_json({"ok": True, "imports": rows})
         return
     if not found:
-        tell("No imports.")
+        print_line("No imports.")
     for one in found:
         style = "bold red" if one.held else "bold"
-        tell(f"{local_time(one.at)}  {one.connection}{_review(one)}", style)
+        print_line(f"{local_time(one.at)}  {one.connection}{_review(one)}", style)
         _show_changes(one)
     for name in held:
         if connection in ("", name):
-            tell(
+            print_line(
                 f"The menu of {name} is held for review. Accept or discard it: tillpost menu "
                 f"accept|discard --connection {name}",
                 "bold red",
@@ -116,7 +116,7 @@ def _show_review(
     if as_json:
         show_json({"ok": True, **_facts(reviewed)})
         return
-    tell(f"The held menu of {connection} {result}.", "bold green")
+    print_line(f"The held menu of {connection} {result}.", "bold green")
     show_facts(("", line) for line in reviewed.changes.in_words())
 
 

@@ -18,7 +18,7 @@ from tillpost.cli.commands.orders import OrderName, find_one, order_facts, state
 from tillpost.cli.connection_option import AsJson, ConfigFile
 from tillpost.cli.exit_codes import NOT_RIGHT, CliError
 from tillpost.cli.outbox_option import DatabaseUrl, opened
-from tillpost.cli.output import progress, show_json, tell
+from tillpost.cli.output import print_line, progress, show_json
 from tillpost.models.order import Progress
 
 if TYPE_CHECKING:
@@ -182,4 +182,4 @@ def _show(order: StoredOrder, text: str, *, as_json: bool) -> None:
     if as_json:
         show_json({"ok": True, "order": order_facts(order)})
     else:
-        tell(text)
+        print_line(text)

@@ -18,7 +18,7 @@ import typer
 from tillpost.cli.connection_option import AsJson, ConfigFile
 from tillpost.cli.exit_codes import CliError
 from tillpost.cli.outbox_option import DatabaseUrl, local_time, opened
-from tillpost.cli.output import show_facts, show_hops, show_json, show_table, tell
+from tillpost.cli.output import print_line, show_facts, show_hops, show_json, show_table
 from tillpost.errors import PosError, Transcript
 from tillpost.errors.remedies import ACTORS
 from tillpost.models.money import format_money
@@ -129,7 +129,7 @@ def list_(
         _show_orders(found)
         return
     is_filtered = bool(state or connection or search or problem or new)
-    tell("No such order." if is_filtered else "No orders.")
+    print_line("No such order." if is_filtered else "No orders.")
 
 
 def _show_orders(orders: Sequence[StoredOrder]) -> None:
@@ -138,7 +138,9 @@ def _show_orders(orders: Sequence[StoredOrder]) -> None:
     show_table("", columns, rows, red=[needs_person(order) for order in orders])
     problems = [order for order in orders if needs_person(order)]
     if problems:
-        tell(f"Find out why, and what to do: tillpost diagnose ORDER, such as {problems[0].id}")
+        print_line(
+            f"Find out why, and what to do: tillpost diagnose ORDER, such as {problems[0].id}"
+        )
 
 
 def show(
@@ -170,19 +172,19 @@ def show(
         hops = three_hops(gather_facts(outbox, found.id, live=False))
         acts = OrderOperations(outbox, "").acts(found.id)
     style = "bold red" if needs_person(found) else "bold"
-    tell(f"Order {found.code or found.id}: {state_in_words(found)}", style)
+    print_line(f"Order {found.code or found.id}: {state_in_words(found)}", style)
     show_hops(hops)
     show_facts((*_facts(found, full=full), *(("Action", _act(act)) for act in acts)))
     if needs_person(found):
-        tell(f"Find out what to do, step by step: tillpost diagnose {found.id}", "bold")
+        print_line(f"Find out what to do, step by step: tillpost diagnose {found.id}", "bold")
     _show_journal(found, entries, full=full)
 
 
 def _show_journal(order: StoredOrder, entries: Sequence[JournalEntry], *, full: bool) -> None:
     if not entries:
-        tell("No journal: nothing was sent yet, or it was pruned.", "bold")
+        print_line("No journal: nothing was sent yet, or it was pruned.", "bold")
         return
-    tell("Journal", "bold")
+    print_line("Journal", "bold")
     for entry in entries:
         line = (local_time(entry.event.at), _event_in_words(entry.event, order))
         exchange = _exchange_facts(entry.exchange) if full else ()

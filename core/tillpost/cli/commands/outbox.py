@@ -20,7 +20,7 @@ from tillpost.cli.connection_option import (
 )
 from tillpost.cli.input import read_model
 from tillpost.cli.outbox_option import DatabaseUrl, name_of, need_outbox, opened
-from tillpost.cli.output import progress, show_facts, show_json, tell
+from tillpost.cli.output import print_line, progress, show_facts, show_json
 from tillpost.errors import PosError
 from tillpost.models.money import format_money
 from tillpost.models.order import Order
@@ -73,7 +73,7 @@ def add(
     if as_json:
         show_json({"ok": True, "connection": settings.name, "order": order_facts(stored)})
         return
-    tell(f"Order {order.code} is in the outbox", "bold green")
+    print_line(f"Order {order.code} is in the outbox", "bold green")
     facts = (
         ("Your order", order.id),
         ("Connection", stored.connection),
@@ -96,9 +96,9 @@ def migrate(db: DatabaseUrl = "", config: ConfigFile = "", as_json: AsJson = Fal
     if as_json:
         show_json({"ok": True, "db": database, "changed": changed})
     elif changed:
-        tell(f"{database} was migrated to this version.", "bold green")
+        print_line(f"{database} was migrated to this version.", "bold green")
     else:
-        tell(f"{database} already has this version.", "bold green")
+        print_line(f"{database} already has this version.", "bold green")
 
 
 def erase(
@@ -118,7 +118,7 @@ def erase(
     if as_json:
         show_json({"ok": True, "db": database, "days": days, "orders": count})
     else:
-        tell(f"Erased customers' data from {count} orders.", "bold green")
+        print_line(f"Erased customers' data from {count} orders.", "bold green")
 
 
 def prune(
@@ -137,4 +137,4 @@ def prune(
     if as_json:
         show_json({"ok": True, "db": database, "days": days, "events": count})
     else:
-        tell(f"Deleted {count} events from the journals.", "bold green")
+        print_line(f"Deleted {count} events from the journals.", "bold green")

@@ -15,7 +15,7 @@ from tillpost.cli.commands.connections import health
 from tillpost.cli.connection_option import AsJson, ConfigFile
 from tillpost.cli.exit_codes import NOT_RIGHT
 from tillpost.cli.outbox_option import DatabaseUrl, local_time, opened
-from tillpost.cli.output import show_facts, show_json, show_table, tell
+from tillpost.cli.output import print_line, show_facts, show_json, show_table
 
 if TYPE_CHECKING:
     from tillpost.outbox.operations.status import Overview
@@ -43,9 +43,9 @@ def status(db: DatabaseUrl = "", config: ConfigFile = "", as_json: AsJson = Fals
 
 def _show(current: Overview) -> None:
     if current.well:
-        tell("All is well.", "bold green")
+        print_line("All is well.", "bold green")
     else:
-        tell("Somebody has to act.", "bold red")
+        print_line("Somebody has to act.", "bold red")
     facts = (
         ("Problems", _problems(current)),
         ("Outages", _outages(current)),
@@ -62,7 +62,7 @@ def _show(current: Overview) -> None:
     if current.connections:
         _show_stores(current)
     else:
-        tell("No connections. Connect a store: tillpost connect PLATFORM --name NAME")
+        print_line("No connections. Connect a store: tillpost connect PLATFORM --name NAME")
 
 
 def _show_stores(current: Overview) -> None:

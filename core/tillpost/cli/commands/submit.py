@@ -19,7 +19,7 @@ from tillpost.cli.connection_option import (
 )
 from tillpost.cli.input import read_model
 from tillpost.cli.outbox_option import DatabaseUrl
-from tillpost.cli.output import show_facts, show_json, tell
+from tillpost.cli.output import print_line, show_facts, show_json
 from tillpost.client.hooks import Watcher
 from tillpost.models.money import format_money
 from tillpost.models.order import Order, PosOrder, PosState
@@ -83,7 +83,7 @@ def _show(order: Order, pos_order: PosOrder, *, menu_imported: bool) -> None:
     total = order.total if pos_order.total is None else pos_order.total
     menu = "the menu was stale; it was re-imported, and the order was matched to it"
     notices = [("Notice", notice) for notice in pos_order.notices]
-    tell(f"Order {order.code} is at the POS", "bold green")
+    print_line(f"Order {order.code} is at the POS", "bold green")
     facts = (
         ("Your order", order.id),
         ("Order at the POS", pos_order.id),

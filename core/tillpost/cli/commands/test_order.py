@@ -19,7 +19,7 @@ from tillpost.cli.connection_option import (
 )
 from tillpost.cli.exit_codes import NOT_RIGHT
 from tillpost.cli.outbox_option import DatabaseUrl
-from tillpost.cli.output import show_facts, show_json, tell
+from tillpost.cli.output import print_line, show_facts, show_json
 from tillpost.client.hooks import Watcher
 from tillpost.support.test_order import run_test_order
 
@@ -63,7 +63,7 @@ def send_test_order(
         facts = report.model_dump(mode="json")
         show_json({"ok": report.withdrawn, "connection": settings.name, **facts})
     else:
-        tell(f"Test order {report.order.id}", "bold")
+        print_line(f"Test order {report.order.id}", "bold")
         show_facts((("Last hop", _REACHED[report.reached]), ("Result", report.text)))
     if not report.withdrawn:
         raise typer.Exit(NOT_RIGHT)

@@ -29,7 +29,7 @@ import typer
 from tillpost.cli.connection_option import AsJson, ConfigFile
 from tillpost.cli.exit_codes import INTERRUPTED, NOT_RIGHT, CliError
 from tillpost.cli.outbox_option import DatabaseUrl, name_of, need_outbox, opened
-from tillpost.cli.output import complain, one_line, tell
+from tillpost.cli.output import one_line, print_error, print_line
 
 if TYPE_CHECKING:
     from tillpost.outbox import Outbox, Runs
@@ -128,7 +128,7 @@ class PrintedLog(logging.Handler):
             facts = {"db": database, "engine": engine, "process": os.getpid()}
             self._print({**_now(), "event": "begun", **facts})
             return
-        tell(
+        print_line(
             f"Worker started on {database} with the engine {engine}. Ctrl-C stops it.", "bold green"
         )
         sys.stdout.flush()
@@ -144,7 +144,9 @@ class PrintedLog(logging.Handler):
             problems = (
                 f" Orders that need a person: {self._stopped} (tillpost orders list --problem)."
             )
-        tell(f"Worker stopped: {why}. Orders that arrived: {self._arrived}.{problems}", "bold")
+        print_line(
+            f"Worker stopped: {why}. Orders that arrived: {self._arrived}.{problems}", "bold"
+        )
 
     def _count(self, event: dict[str, object]) -> None:
         state = event["state"]
@@ -178,7 +180,7 @@ class StopSignal:
         if self.running:
             self.running.stop()
         if not self.finished.wait(STOPS_WITHIN):
-            complain(
+            print_error(
                 "the worker didn't stop in time; its orders are released when its lease expires"
             )
             os._exit(NOT_RIGHT)
@@ -221,7 +223,9 @@ def _abandon_hanging_requests() -> None:
             continue
         thread.join(0.2)
         if thread.is_alive():
-            complain("a hanging request was abandoned; the next worker finds out what became of it")
+            print_error(
+                "a hanging request was abandoned; the next worker finds out what became of it"
+            )
             sys.stdout.flush()
             os._exit(0)
 
