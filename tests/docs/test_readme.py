@@ -107,4 +107,4 @@ def test_the_readmes_shop_brings_an_order_from_its_handler_to_the_simulators_reg
         for command in (work, show)
     ]
     assert "Orders that arrived: 1." in said[0]
-    assert "Order B42: the platform has it" in said[1]
+    assert "Order B42: received by the platform" in said[1]

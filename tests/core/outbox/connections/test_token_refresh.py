@@ -273,7 +273,7 @@ def test_refused_refresh_releases_the_row_and_asks_to_reconnect(
     assert caught.value.reason == "withdrawn"
     assert "Mia Chen, who connected it, was removed" in caught.value.remedy.manager
     assert (
-        "Another person with admin rights in Kounta has to connect it again"
+        "Ask another admin of the Kounta account to reconnect the store"
         in caught.value.remedy.manager
     )
     stored = store.get("cafe-42")

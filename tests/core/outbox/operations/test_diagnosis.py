@@ -82,7 +82,7 @@ def test_claimed_order_is_being_sent_unless_its_worker_died(
     with Processor(shop_outbox, connections=from_mapping({"cafe": connected(shop)})) as processor:
         assert processor.claim(1)
         sending = diagnosis_of(shop_outbox, shop, live=False)
-        assert sending.evidence[0] == "It is being sent at this moment."
+        assert sending.evidence[0] == "It is being sent right now."
     dead = shop_outbox.workers.enlist(time.time())
     assert shop_outbox.claims.claim("cafe", dead, time.time(), limit=1, most=1)
     assert diagnosis_of(shop_outbox, shop, live=False).hop is Hop.CAPTURED
@@ -96,11 +96,11 @@ def test_acts_of_people_are_the_first_evidence(shop_outbox: Outbox, shop: Shop) 
     operations.manual("ord-1")
     by_hand = diagnosis_of(shop_outbox, shop)
     assert by_hand.hop is Hop.NONE
-    assert by_hand.evidence[0] == "It was taken over by hand."
+    assert by_hand.evidence[0] == "It is handled by hand."
     assert by_hand.well
 
     operations.cancel("ord-1")
-    assert diagnosis_of(shop_outbox, shop).evidence[0] == "It was withdrawn."
+    assert diagnosis_of(shop_outbox, shop).evidence[0] == "It was cancelled."
 
 
 @pytest.mark.usefixtures("received")
@@ -109,7 +109,7 @@ def test_connection_that_cannot_be_opened_is_in_the_evidence(shop_outbox: Outbox
     diagnosis = diagnose(facts)
     assert diagnosis.hop is Hop.REGISTER
     evidence = " ".join(diagnosis.evidence)
-    assert "couldn't be asked about it: no connection 'cafe'" in evidence
+    assert "couldn't be queried about it: no connection 'cafe'" in evidence
 
 
 @pytest.mark.usefixtures("received")
