@@ -417,7 +417,7 @@ def test_key_new_and_rotate(
     assert tillpost("connections", "--json").json["ok"]
     monkeypatch.setenv("TILLPOST_KEY", key)
     wrong = tillpost("connections", "--json").json["connections"][0]
-    assert "isn't the key that the tokens in the database were sealed with" in wrong["fault"]
+    assert "isn't the key that the tokens in the database were encrypted with" in wrong["fault"]
 
 
 # Commands that use a connection without the outbox
