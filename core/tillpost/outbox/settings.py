@@ -29,11 +29,13 @@ Seconds = Annotated[float, Field(gt=0, le=7 * 86_400)]
 
 
 class ConnectionOptions(BaseModel):
-    """How the orders of one connection go.
+    """Settings of the outbox for the orders of one connection.
 
-    Attributes: concurrency: how many of its orders are in hand at once, over all workers. lead: a
-        scheduled order goes this long before it is due. sync_at, time_zone: the time of day at
-        which the menu is imported, in the store's own time zone.
+    Attributes:
+        concurrency: Most orders of this connection that are processed at once, over all workers.
+        lead: Seconds before its due time at which a scheduled order is sent.
+        sync_at: Time of day of the daily menu import, as `HH:MM`, in `time_zone`.
+        time_zone: The store's IANA time zone, such as `Australia/Sydney`. Required by `sync_at`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -61,21 +63,30 @@ class ConnectionOptions(BaseModel):
 
 
 class OutboxSettings(BaseModel):
-    """How an outbox and its workers go about their work.
+    """Settings of an outbox and its workers. Times are in seconds unless the name says otherwise.
 
-    Attributes: db: the database's URL. engine: what wakes the workers: `embedded`, or a plugin's.
-        threads: how many orders one worker has in hand at once. lease: a worker that gives no sign
-        of life for so long is taken for dead, and its orders are taken over. first_wait,
-        longest_wait: the wait before the first retry, doubled each time, jittered, up to the
-        longest. give_up_after: an order that an outage holds up for so long, and beyond its due
-        time, becomes a person's. escalate_after: a problem that nobody acts on is told to somebody
-        else after so long, and again after as long. unseen_after: an order that the register has
-        shown no sign of for so long is told. check_every: each store is asked so often whether it
-        can take orders. outage_after: so many orders in a row that fail open a connection's
-        circuit: an outage has begun. erase_after_days: customers' data is erased from orders that
-        are done, so many days after they came. prune_after_days: journals of such orders are
-        pruned. concurrency, lead: as in `ConnectionOptions`, for every connection that doesn't say
-        otherwise.
+    Attributes:
+        db: URL of the database. `TILLPOST_DB` and `--db` override it.
+        engine: What wakes the workers: `embedded`, or an engine that a plugin provides.
+        threads: Most orders that one worker processes at once.
+        lease: A worker without a heartbeat for this long is taken for dead. Others then claim its
+            orders.
+        first_wait: Wait before the first retry. It doubles with each retry and is jittered.
+        longest_wait: Longest wait between two retries.
+        give_up_after: An order that an outage has held up for this long, and that is past its due
+            time, stops and waits for a person.
+        escalate_after: `order_escalated` is called when nobody has acted on a problem for this
+            long, and once more after twice as long.
+        unseen_after: `order_unseen` is called when the register has shown no sign of an order for
+            this long.
+        check_every: Interval between two availability checks of each store.
+        outage_after: Failures in a row that open the connection's circuit breaker.
+        erase_after_days: Age in days at which customers' data is erased from finished orders. Never
+            by default.
+        prune_after_days: Age in days at which the journals of finished orders are deleted. Never by
+            default.
+        concurrency: Default of the connections' `concurrency`.
+        lead: Default of the connections' `lead`.
     """
 
     model_config = ConfigDict(

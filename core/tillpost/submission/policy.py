@@ -16,19 +16,25 @@ Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
 
 class Policy(BaseModel):
-    """How a connection deals with trouble. All times are in seconds.
+    """How a connection handles failures, prices and menu imports. Times are in seconds.
 
-    Attributes: retries: how often a request that failed for a passing reason is sent again; 0 turns
-        retrying off. retry_seconds: no retry begins later than this after `submit` was called; 0
-        turns retrying off. first_wait, longest_wait: the wait before the first retry, doubled each
-        time, jittered, up to the longest. longest_retry_after: a platform that asks to wait longer
-        than this isn't waited for. prices: what happens to a price that differs from the menu's:
-        `refuse` raises a `MenuError`, `keep_paid` lets the price that the customer paid stand and
-        says so in the order's note. import_cooldown: an import younger than this serves instead of
-        another one. import_brake: an import that would remove more than this share of the menu is
-        held for a person. attention_ticket: an order that is refused for good, and surely isn't at
-        the POS, goes there as a ticket of a zero price whose note spells it out, where the platform
-        takes one.
+    Attributes:
+        retries: Most retries of a request after a transient failure. 0 turns retries off.
+        retry_seconds: No retry begins later than this after `submit` was called. 0 turns retries
+            off.
+        first_wait: Wait before the first retry. It doubles with each retry and is jittered.
+        longest_wait: Longest wait between two retries.
+        longest_retry_after: A platform that asks for a longer wait than this isn't waited for.
+        prices: What to do about a price that differs from the menu's. `refuse` raises a
+            `MenuError`; `keep_paid` keeps the price that the customer paid, and says so in the
+            order's note.
+        import_cooldown: A menu that was imported less than this ago is used instead of a new
+            import.
+        import_brake: An import that would remove more than this share of the menu is held for
+            review. 0.3 is 30 %.
+        attention_ticket: Whether an order that is refused for good, and is known not to be at the
+            POS, is announced there by a zero-price ticket whose note spells it out, where the
+            platform takes one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
