@@ -1,4 +1,4 @@
-"""The docket of an order that is keyed in by hand: nothing of the order is missing, and nobody takes money twice."""
+"""A docket has the whole order, and says that it is paid."""
 
 from __future__ import annotations
 

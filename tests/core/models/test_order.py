@@ -1,4 +1,4 @@
-"""An order is complete and consistent once it exists, or it is refused in one line that names the field."""
+"""An inconsistent order is refused in one line that names the field."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_another_content_has_another_fingerprint(order: Order) -> None:
         ({"customer": {"name": " "}}, "customer.name: must not be empty"),
         (
             {"tax": 5},
-            "tax: goes only with prices_include_tax false; here the prices hold the tax already",
+            "tax: goes only with prices_include_tax false; here the prices include the tax",
         ),
         (
             {"discounts": [{"name": "ALL", "amount": 2711}]},
