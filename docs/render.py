@@ -42,13 +42,14 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "unconfirmed": ref_remarks.unconfirmed,
 }
 
-PARTS_OF_A_MODEL: Mapping[str, Callable[..., str]] = {
+PARTS_WITH_SUBJECT: Mapping[str, Callable[..., str]] = {
     "format": ref_models.json_format,
+    "module": ref_api.module_names,
     "settings": ref_models.settings,
 }
 
 _GENERATED = re.compile(
-    r"^(<!-- generated: (?P<part>[\w-]+)(?: (?P<model>[\w.:]+))? -->\n)"
+    r"^(<!-- generated: (?P<part>[\w-]+)(?: (?P<subject>[\w.:]+))? -->\n)"
     r".*?"
     r"(^<!-- end generated -->$)",
     re.MULTILINE | re.DOTALL,
@@ -66,8 +67,8 @@ def rendered(text: str) -> str:
 
 
 def _replacement(match: re.Match[str]) -> str:
-    part, model = match["part"], match["model"]
-    written = PARTS_OF_A_MODEL[part](resolve_name(model)) if model else PARTS[part]()
+    part, subject = match["part"], match["subject"]
+    written = PARTS_WITH_SUBJECT[part](resolve_name(subject)) if subject else PARTS[part]()
     return f"{match[1]}\n{written}\n\n{match[4]}"
 
 

@@ -112,6 +112,17 @@ def public_api() -> str:
     return md.sections(*parts)
 
 
+def module_names(module: ModuleType) -> str:
+    """Return a section for each public name of one module, in the order of the source."""
+    parts: list[str] = []
+    things = [(name, getattr(module, name)) for name in module.__all__]
+    own = [(name, thing) for name, thing in things if isinstance(thing, type)]
+    for name, thing in sorted(own, key=lambda pair: inspect.getsourcelines(pair[1])[1]):
+        entry = _class_entry(module.__name__, name, thing)
+        parts += [f"## {name}", md.prose(thing.__doc__ or ""), md.fenced("python", entry.stub)]
+    return md.sections(*parts)
+
+
 def signatures() -> dict[str, str]:
     """Return the signature of every public name and member, by its dotted name."""
     found: dict[str, str] = {}
