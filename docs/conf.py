@@ -7,7 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "Tillpost"
-author = "The Tillpost authors"
+author = project_copyright = "The Tillpost authors"
 version = release = installed_version("tillpost")
 
 extensions = [

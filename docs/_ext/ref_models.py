@@ -23,8 +23,12 @@ class FieldFacts(NamedTuple):
 
     @property
     def need(self) -> str:
-        """Whether the field is required, or its default."""
-        return "required" if self.default is None else f"default `{self.default}`"
+        """Whether the field is required, or its default, if that says anything."""
+        if self.default is None:
+            return "required"
+        if self.default in ("null", '""', "{}"):
+            return "optional"
+        return f"default `{self.default}`"
 
 
 class Schema(BaseModel):
@@ -52,7 +56,7 @@ class Schema(BaseModel):
         if values := self.enum or ([self.const] if self.const else []):
             return " or ".join(f"`{json.dumps(value)}`" for value in values)
         if self.type == "array":
-            return f"list of {self.items.in_words()}" if self.items else "list"
+            return f"list of {self.items.in_words()}s".replace(")s", ")") if self.items else "list"
         return _TYPES.get((self.type, self.format)) or _TYPES[self.type, ""]
 
 
@@ -94,7 +98,8 @@ def settings(model: type[BaseModel]) -> str:
     """Return a model's fields as a definition list."""
     entries: list[md.Definition] = []
     for field in fields(model):
-        term = f"`{field.name}`: {field.kind}, {field.need}"
+        kind = field.kind.removesuffix(" or null")
+        term = f"`{field.name}`: {kind}, {field.need}"
         anchor = f"{model.__name__.lower()}-{field.name}"
         entries.append(md.Definition(term, [field.meaning], anchor))
     return md.definition_list(entries)
