@@ -51,7 +51,7 @@ def create(request):
 
 
 def total_of(order, keep_paid):
-    """Return the order's total. Raise a Problem that names the lines not on the menu."""
+    """Return the order's total. Raise a Problem for lines that aren't on the menu."""
     total = order["tip"]
     total += sum(charge["amount"] for charge in order["charges"])
     total -= sum(discount["amount"] for discount in order["discounts"])
