@@ -74,7 +74,7 @@ def test_an_id_outranks_a_sku_and_a_sku_outranks_a_name() -> None:
     assert index.find("?", "", "chai", 500) is None
 
 
-def test_what_several_things_share_finds_none_of_them() -> None:
+def test_shared_sku_or_name_finds_nothing() -> None:
     index = Index(
         [IndexEntry("1", "A", "Tea", 300, "one"), IndexEntry("2", "A", "Tea", 300, "two")]
     )
