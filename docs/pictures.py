@@ -62,7 +62,7 @@ FAULTS = """() => {
   for (const code of document.querySelectorAll("article pre")) {
     const wider = code.scrollWidth - code.clientWidth;
     if (wider > 0)
-      faults.push(`code is ${wider} px wider than its box: ${code.textContent.trim().slice(0, 60)}`);
+      faults.push(`code is ${wider} px too wide: ${code.textContent.trim().slice(0, 60)}`);
   }
   for (const image of document.images)
     if (image.complete && image.naturalWidth === 0) faults.push(`no image: ${image.src}`);
@@ -79,20 +79,26 @@ class View(NamedTuple):
     is_dark: bool = False
 
 
-VIEWS = (View("light", 1280, 900), View("dark", 1280, 900, True), View("phone", 390, 844))
+VIEWS = (
+    View("light", 1280, 900),
+    View("dark", 1280, 900, True),
+    View("phone", 390, 844),
+)
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
     """Serves files without a log."""
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_request(self, code: object = "-", size: object = "-") -> None:
         """Write nothing."""
 
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
     """Serve a folder on this machine; yield its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(folder)))
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(QuietHandler, directory=str(folder))
+    )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
@@ -107,7 +113,9 @@ def browser_program() -> str:
     found = [path for name in BROWSERS if (path := shutil.which(name))]
     if named or found:
         return named or found[0]
-    sys.exit("no Chromium found: install it (apt-get install chromium), or set CHROMIUM")
+    sys.exit(
+        "no Chromium found: install it (apt-get install chromium), or set CHROMIUM"
+    )
 
 
 def take_pictures(browser: Browser, address: str, view: View) -> list[str]:

@@ -68,7 +68,9 @@ def rendered(text: str) -> str:
 
 def _replacement(match: re.Match[str]) -> str:
     part, subject = match["part"], match["subject"]
-    written = PARTS_WITH_SUBJECT[part](resolve_name(subject)) if subject else PARTS[part]()
+    written = (
+        PARTS_WITH_SUBJECT[part](resolve_name(subject)) if subject else PARTS[part]()
+    )
     return f"{match[1]}\n{written}\n\n{match[4]}"
 
 
@@ -110,10 +112,18 @@ def check_api() -> int:
 
 def main() -> int:
     """Run what the command line asks for; return the exit code."""
-    parser = argparse.ArgumentParser(description="Write the generated parts of the docs.")
-    parser.add_argument("--check", action="store_true", help="change nothing; fail if out of date")
-    parser.add_argument("--api", action="store_true", help="fail if a change of the API is unnamed")
-    parser.add_argument("--record", action="store_true", help="record the API, at a release")
+    parser = argparse.ArgumentParser(
+        description="Write the generated parts of the docs."
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="change nothing; fail if out of date"
+    )
+    parser.add_argument(
+        "--api", action="store_true", help="fail if a change of the API is unnamed"
+    )
+    parser.add_argument(
+        "--record", action="store_true", help="record the API, at a release"
+    )
     arguments = parser.parse_args()
     if arguments.record:
         ref_api.RECORD.write_text(ref_api.record(), encoding="utf-8")

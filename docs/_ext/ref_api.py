@@ -68,14 +68,18 @@ def public_names(module: str) -> list[str]:
 
 def entries() -> list[Entry]:
     """Return every public name, once for each module that it is imported from, then the hooks."""
-    found = [_entry(module, name) for module in MODULES for name in public_names(module)]
+    found = [
+        _entry(module, name) for module in MODULES for name in public_names(module)
+    ]
     return [*found, *_hook_entries()]
 
 
 def hooks() -> list[tuple[str, object]]:
     """Return every hook specification by name, in the order of the source."""
     return [
-        (name, spec) for name, spec in vars(hookspecs).items() if hasattr(spec, "tillpost_spec")
+        (name, spec)
+        for name, spec in vars(hookspecs).items()
+        if hasattr(spec, "tillpost_spec")
     ]
 
 
@@ -94,7 +98,10 @@ def public_api() -> str:
     parts: list[str] = []
     shown: dict[int, str] = {}
     for module in MODULES:
-        parts += [f"## {module}", md.summary(importlib.import_module(module).__doc__ or "")]
+        parts += [
+            f"## {module}",
+            md.summary(importlib.import_module(module).__doc__ or ""),
+        ]
         repeated: list[str] = []
         for name in public_names(module):
             thing = getattr(importlib.import_module(module), name)
@@ -106,9 +113,16 @@ def public_api() -> str:
             parts += [f"### {name}", entry.summary, md.fenced("python", entry.stub)]
         if repeated:
             names = ", ".join(f"`{name}`" for name in repeated)
-            parts.append(f"Also importable from `{module}`, and described above: {names}.")
-    names = ", ".join(f"[`{name}`](hooks.md#{name.replace('_', '-')})" for name, _ in hooks())
-    parts += ["## Hooks", f"Their arguments are on [a page of their own](hooks.md): {names}."]
+            parts.append(
+                f"Also importable from `{module}`, and described above: {names}."
+            )
+    names = ", ".join(
+        f"[`{name}`](hooks.md#{name.replace('_', '-')})" for name, _ in hooks()
+    )
+    parts += [
+        "## Hooks",
+        f"Their arguments are on [a page of their own](hooks.md): {names}.",
+    ]
     return md.sections(*parts)
 
 
@@ -119,7 +133,11 @@ def module_names(module: ModuleType) -> str:
     own = [(name, thing) for name, thing in things if isinstance(thing, type)]
     for name, thing in sorted(own, key=lambda pair: inspect.getsourcelines(pair[1])[1]):
         entry = _class_entry(module.__name__, name, thing)
-        parts += [f"## {name}", md.prose(thing.__doc__ or ""), md.fenced("python", entry.stub)]
+        parts += [
+            f"## {name}",
+            md.prose(thing.__doc__ or ""),
+            md.fenced("python", entry.stub),
+        ]
     return md.sections(*parts)
 
 
@@ -159,7 +177,9 @@ def unnamed(changed: Sequence[str], recorded: str, changelog: str) -> list[str]:
     missing: list[str] = []
     for name in changed:
         owner = name.rpartition(".")[0]
-        owner_is_new_or_gone = owner not in MODULES and (owner in before) != (owner in now)
+        owner_is_new_or_gone = owner not in MODULES and (owner in before) != (
+            owner in now
+        )
         if not owner_is_new_or_gone and not _is_named(name, words):
             missing.append(name)
     return missing
@@ -189,14 +209,26 @@ def _entry(module: str, name: str) -> Entry:
     if inspect.isfunction(thing):
         node = _function_node(thing)
         lines = _signature_lines(node)
-        return Entry(module, name, "\n".join(lines), _flat(lines), md.summary(thing.__doc__ or ""))
+        return Entry(
+            module,
+            name,
+            "\n".join(lines),
+            _flat(lines),
+            md.summary(thing.__doc__ or ""),
+        )
     return _assigned_entry(module, name)
 
 
 def _hook_entries() -> Iterator[Entry]:
     for name, spec in hooks():
         lines = _signature_lines(_function_node(spec))
-        yield Entry("hooks", name, "\n".join(lines), _flat(lines), md.summary(spec.__doc__ or ""))
+        yield Entry(
+            "hooks",
+            name,
+            "\n".join(lines),
+            _flat(lines),
+            md.summary(spec.__doc__ or ""),
+        )
 
 
 def _class_entry(module: str, name: str, kind: type) -> Entry:
@@ -243,7 +275,9 @@ def _is_public(kind: type) -> bool:
 def _own_members(kind: type) -> Iterator[Member]:
     node = _class_node(kind)
     overloaded = {
-        child.name for child in node.body if isinstance(child, Function) and _is_overload(child)
+        child.name
+        for child in node.body
+        if isinstance(child, Function) and _is_overload(child)
     }
     for child in node.body:
         match child:
@@ -253,7 +287,9 @@ def _own_members(kind: type) -> Iterator[Member]:
                 if issubclass(kind, Enum):
                     line = _unparsed(child)
                     yield Member(name, (line,), line)
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) if _shown(name):
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) if _shown(
+                name
+            ):
                 if _is_setter(child):
                     continue
                 if name not in overloaded or _is_overload(child):
@@ -263,7 +299,7 @@ def _own_members(kind: type) -> Iterator[Member]:
 
 
 def _shown(name: str) -> bool:
-    return name == "__init__" or not name.startswith("_") and name != "model_config"
+    return name == "__init__" or (not name.startswith("_") and name != "model_config")
 
 
 def _is_overload(node: Function) -> bool:
@@ -283,7 +319,13 @@ def _field(name: str, node: ast.AnnAssign) -> Member:
     return Member(name, (line,), line)
 
 
-_KEPT_DECORATORS = ("property", "cached_property", "classmethod", "staticmethod", "overload")
+_KEPT_DECORATORS = (
+    "property",
+    "cached_property",
+    "classmethod",
+    "staticmethod",
+    "overload",
+)
 
 
 def _method(node: Function) -> Member:
@@ -293,7 +335,13 @@ def _method(node: Function) -> Member:
     text = md.summary(ast.get_docstring(node) or "")
     if text:
         body = textwrap.wrap(f'"""{text}"""', WIDTH - 8)
-        stub = (*kept, *lines[:-1], f"{lines[-1]}:", *(f"    {line}" for line in body), "")
+        stub = (
+            *kept,
+            *lines[:-1],
+            f"{lines[-1]}:",
+            *(f"    {line}" for line in body),
+            "",
+        )
     else:
         stub = (*kept, *lines[:-1], f"{lines[-1]}: ...", "")
     return Member(node.name, stub, " ".join([*kept, _flat(lines)]))
@@ -319,14 +367,17 @@ def _unparsed(node: ast.AST) -> str:
     return re.sub(r"'([^'\"\\]*)'", r'"\1"', ast.unparse(node))
 
 
-def _assignment(module: str, name: str) -> tuple[ast.Assign | ast.AnnAssign, str] | None:
+def _assignment(
+    module: str, name: str
+) -> tuple[ast.Assign | ast.AnnAssign, str] | None:
     """Return the assignment of a name, followed through imports, and its text if it has one."""
     source = inspect.getsource(importlib.import_module(module))
     body = ast.parse(source).body
     for node, after in zip(body, [*body[1:], ast.Pass()], strict=True):
         match node:
-            case ast.Assign(targets=[ast.Name(id=target)]) | ast.AnnAssign(
-                target=ast.Name(id=target)
+            case (
+                ast.Assign(targets=[ast.Name(id=target)])
+                | ast.AnnAssign(target=ast.Name(id=target))
             ) if target == name:
                 return node, _string(after)
             case ast.ImportFrom(module=str(origin), names=names):
@@ -366,7 +417,11 @@ def _signature_lines(node: Function, indent: int = 0) -> list[str]:
     line = f"{word} {node.name}({', '.join(arguments)}){returns}"
     if len(line) + indent <= WIDTH - len(": ..."):
         return [line]
-    return [f"{word} {node.name}(", *(f"    {one}," for one in arguments), f"){returns}"]
+    return [
+        f"{word} {node.name}(",
+        *(f"    {one}," for one in arguments),
+        f"){returns}",
+    ]
 
 
 def _arguments(arguments: ast.arguments) -> Iterator[str]:
@@ -381,7 +436,9 @@ def _arguments(arguments: ast.arguments) -> Iterator[str]:
         yield f"*{_argument(arguments.vararg, None)}"
     elif arguments.kwonlyargs:
         yield "*"
-    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+    for argument, default in zip(
+        arguments.kwonlyargs, arguments.kw_defaults, strict=True
+    ):
         yield _argument(argument, default)
     if arguments.kwarg:
         yield f"**{_argument(arguments.kwarg, None)}"
@@ -397,4 +454,6 @@ def _argument(argument: ast.arg, default: ast.expr | None) -> str:
 
 def _flat(lines: Sequence[str]) -> str:
     """Return the lines of a signature as one."""
-    return " ".join(line.strip() for line in lines).replace("( ", "(").replace(", )", ")")
+    return (
+        " ".join(line.strip() for line in lines).replace("( ", "(").replace(", )", ")")
+    )

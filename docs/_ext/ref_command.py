@@ -16,7 +16,9 @@ def commands() -> str:
     """Return a table of all commands, then a section for each."""
     root: Any = typer.main.get_command(build())
     found = list(_walk(root, "tillpost"))
-    rows = [(f"[`{name}`](#{_anchor(name)})", _summary(command)) for name, command in found]
+    rows = [
+        (f"[`{name}`](#{_anchor(name)})", _summary(command)) for name, command in found
+    ]
     parts = [_section(name, command) for name, command in found]
     return md.sections(md.table(("Command", "What it does"), rows), *parts)
 
@@ -47,7 +49,11 @@ def _summary(command: Any) -> str:
 def _section(name: str, command: Any) -> str:
     arguments = [one for one in command.params if one.param_type_name == "argument"]
     options = [one for one in command.params if one.param_type_name == "option"]
-    usage = [name, "[OPTIONS]" if options else "", *(_argument(one) for one in arguments)]
+    usage = [
+        name,
+        "[OPTIONS]" if options else "",
+        *(_argument(one) for one in arguments),
+    ]
     definitions = [_definition(one) for one in (*arguments, *options) if not one.hidden]
     return md.sections(
         f"### {name}",
@@ -66,7 +72,9 @@ def _definition(parameter: Any) -> md.Definition:
     if parameter.param_type_name == "argument":
         term = f"`{_argument(parameter)}`"
     else:
-        term = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
+        term = ", ".join(
+            f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts)
+        )
         if not parameter.is_flag and not parameter.count:
             term += f" `{parameter.metavar or parameter.name.upper()}`"
     facts = [fact for fact in (_required(parameter), _default(parameter)) if fact]

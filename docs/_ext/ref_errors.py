@@ -51,12 +51,17 @@ def error_classes() -> str:
 
 def remedies() -> str:
     """Return every remedy: its error class and reason, who acts, and both texts."""
-    class_of = {kind.default_remedy: kind.__name__ for kind in reversed(public_errors())}
+    class_of = {
+        kind.default_remedy: kind.__name__ for kind in reversed(public_errors())
+    }
     by_class: dict[str, list[md.Definition]] = {}
     for key, remedy in REMEDIES.items():
         kind, _, reason = key.partition(".")
         subject = f"reason `{reason}`" if reason else "no reason given"
-        meanings = (f"**Manager:** {remedy.manager}", f"**Developer:** {remedy.developer}")
+        meanings = (
+            f"**Manager:** {remedy.manager}",
+            f"**Developer:** {remedy.developer}",
+        )
         entry = md.Definition(f"{subject}: {remedy.actor.value} acts", meanings)
         by_class.setdefault(class_of[kind], []).append(entry)
     parts: list[str] = []
@@ -67,4 +72,6 @@ def remedies() -> str:
 
 def exit_codes() -> str:
     """Return the table of the command's exit codes."""
-    return md.table(("Code", "Meaning"), [(f"`{code}`", text) for code, text in CODES.items()])
+    return md.table(
+        ("Code", "Meaning"), [(f"`{code}`", text) for code, text in CODES.items()]
+    )

@@ -56,7 +56,11 @@ class Schema(BaseModel):
         if values := self.enum or ([self.const] if self.const else []):
             return " or ".join(f"`{json.dumps(value)}`" for value in values)
         if self.type == "array":
-            return f"list of {self.items.in_words()}s".replace(")s", ")") if self.items else "list"
+            return (
+                f"list of {self.items.in_words()}s".replace(")s", ")")
+                if self.items
+                else "list"
+            )
         return _TYPES.get((self.type, self.format)) or _TYPES[self.type, ""]
 
 
@@ -109,7 +113,8 @@ def fields_table(model: type[BaseModel]) -> str:
     """Return a model's fields as a table, with their meanings if there are any."""
     facts = list(fields(model))
     rows = [
-        (f"`{fact.name}`", fact.kind, fact.need.removeprefix("default ")) for fact in facts
+        (f"`{fact.name}`", fact.kind, fact.need.removeprefix("default "))
+        for fact in facts
     ]
     if not any(fact.meaning for fact in facts):
         return md.table(("Field", "Type", "Default"), rows)

@@ -37,16 +37,22 @@ def unconfirmed() -> str:
     """Return a section for each file, with its remarks as a definition list."""
     parts: list[str] = []
     for file, within in groupby(remarks(), key=lambda remark: remark.file):
-        entries = [md.Definition(f"`{one.within or 'module'}`", [one.text]) for one in within]
+        entries = [
+            md.Definition(f"`{one.within or 'module'}`", [one.text]) for one in within
+        ]
         parts += [f"## {file}", md.definition_list(entries)]
     return md.sections(*parts)
 
 
 def remarks(root: Path = ROOT) -> list[Remark]:
     """Return every remark of the adapters and the simulators, by file and line."""
-    files = [file for source in SOURCES for file in sorted((root / source).rglob("*.py"))]
+    files = [
+        file for source in SOURCES for file in sorted((root / source).rglob("*.py"))
+    ]
     found = [remark for file in files for remark in _remarks_in(file, root)]
-    return sorted(found, key=lambda remark: (remark.file.count("/"), remark.file, remark.line))
+    return sorted(
+        found, key=lambda remark: (remark.file.count("/"), remark.file, remark.line)
+    )
 
 
 def _remarks_in(file: Path, root: Path) -> Iterator[Remark]:

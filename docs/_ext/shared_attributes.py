@@ -13,7 +13,12 @@ _SHARED = re.compile(r"( +)(\w+(?:, \w+)+): (.*)")
 
 
 def split_names(
-    _app: Sphinx, _what: str, _name: str, _object: object, _options: object, lines: list[str]
+    _app: Sphinx,
+    _what: str,
+    _name: str,
+    _object: object,
+    _options: object,
+    lines: list[str],
 ) -> None:
     """Rewrite the lines of a docstring in place."""
     for place in reversed(range(len(lines))):

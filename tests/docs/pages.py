@@ -3,7 +3,7 @@
 A page's Python is one program: each block continues where the last one ended. A block that begins
 with a file name in a comment is also written to that file. A `console` block has commands after `$`
 and what they print. A `text` block right after a `python` block is what that block prints. In
-expected output, `...` matches anything. Generated parts of a page are skipped: they are no programs.
+expected output, `...` matches anything. Generated parts of a page are skipped.
 
 `python pages.py FOLDER` writes the pages' Python into files, for linters and type checkers.
 """
@@ -44,10 +44,7 @@ _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 _GENERATED = re.compile(r"^<!-- generated: .*?^<!-- end generated -->$", re.MULTILINE | re.DOTALL)
 
-_FORMAT_OF_DOCS = """# As wide as a box of code on the site.
-line-length = 88
-target-version = "py311"
-"""
+_RUFF_FOR_README = f"extend = '{ROOT / 'pyproject.toml'}'\n"
 
 
 class Block(NamedTuple):
@@ -238,24 +235,23 @@ def _free_port() -> int:
 def write_python(folder: Path) -> None:
     """Write each page's Python into `programs/`, and each block into a file in `blocks/`.
 
-    The blocks of the site are formatted to its width, those of the README to the project's.
+    In both, the README has a folder of its own: it isn't as narrow as the pages of the site.
     """
     programs, blocks_folder = folder / "programs", folder / "blocks"
     for made in (programs, blocks_folder):
         shutil.rmtree(made, ignore_errors=True)
-        made.mkdir(parents=True)
-    site_blocks = blocks_folder / "docs"
-    site_blocks.mkdir()
-    (site_blocks / "ruff.toml").write_text(_FORMAT_OF_DOCS, encoding="utf-8")
+        (made / "readme").mkdir(parents=True)
+        (made / "readme" / "ruff.toml").write_text(_RUFF_FOR_README, encoding="utf-8")
     for page in pages():
         name = "_".join(page.relative_to(ROOT).with_suffix("").parts).replace("-", "_").lower()
+        subfolder = "." if page.is_relative_to(DOCS) else "readme"
         shown = [block for block in blocks(page) if block.language == "python"]
-        page_blocks = site_blocks if page.is_relative_to(DOCS) else blocks_folder
         for block in shown:
-            file = page_blocks / f"{name}_line_{block.line}.py"
+            file = blocks_folder / subfolder / f"{name}_line_{block.line}.py"
             file.write_text(block.text, encoding="utf-8")
         if shown:
-            (programs / f"{name}.py").write_text(python_of(page), encoding="utf-8")
+            program = programs / subfolder / f"{name}.py"
+            program.write_text(python_of(page), encoding="utf-8")
 
 
 if __name__ == "__main__":
