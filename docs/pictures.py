@@ -38,6 +38,7 @@ PAGES = (
     "reference/index",
     "reference/settings",
     "reference/errors",
+    "reference/refusals",
     "reference/cli",
     "reference/public-api",
     "reference/hooks",
@@ -89,7 +90,7 @@ VIEWS = (
 class QuietHandler(SimpleHTTPRequestHandler):
     """Serves files without a log."""
 
-    def log_request(self, code: object = "-", size: object = "-") -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Write nothing."""
 
 

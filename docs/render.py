@@ -45,6 +45,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
 PARTS_WITH_SUBJECT: Mapping[str, Callable[..., str]] = {
     "format": ref_models.json_format,
     "module": ref_api.module_names,
+    "refusals": ref_errors.refusals,
     "settings": ref_models.settings,
 }
 

@@ -69,6 +69,15 @@ def inline_html(text: str) -> str:
     return re.sub(r"\[(.+?)\]\(([^)]+)\)", r'<a href="\2">\1</a>', "".join(parts))
 
 
+def code(text: str) -> str:
+    """Return text as inline code, also if it holds a backtick.
+
+    >>> code("a`b")
+    '`` a`b ``'
+    """
+    return f"`` {text} ``" if "`" in text else f"`{text}`"
+
+
 def fenced(language: str, code: str) -> str:
     """Return a fenced block of code."""
     return f"```{language}\n{code.rstrip()}\n```"

@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 from xml.etree.ElementTree import Element, parse
 
 import pytest
@@ -21,14 +21,17 @@ import tillpost
 import tillpost.outbox
 from docs.pages import DOCS, ROOT
 from tillpost import Menu, Order, Policy
+from tillpost.adapter import Adapter
 from tillpost.cli.app import build
 from tillpost.cli.exit_codes import CODES
 from tillpost.errors.remedies import REMEDIES
 from tillpost.outbox import ConnectionOptions, OutboxSettings
 from tillpost.plugins import hookspecs
 from tillpost.submission.journal import Event
-from tillpost_generic.adapter import GenericSettings
+from tillpost_generic.adapter import Generic, GenericSettings
+from tillpost_kounta.adapter import Kounta
 from tillpost_kounta.settings import KountaSettings
+from tillpost_square.adapter import Square
 from tillpost_square.checks import SCOPES
 from tillpost_square.settings import SquareSettings
 
@@ -113,6 +116,17 @@ def test_remedies_and_exit_codes_are_shown() -> None:
     assert shown.count("<strong>Developer:</strong>") == len(REMEDIES)
     codes = set(re.findall(r"^\| `(\d+)` \|", text_of("cli"), re.MULTILINE))
     assert codes == {str(code) for code in CODES}
+
+
+@pytest.mark.parametrize("adapter", [Square, Kounta, Generic], ids=lambda adapter: adapter.title)
+def test_every_row_of_an_error_table_is_shown(adapter: type[Adapter[Any]]) -> None:
+    """Each row is in the table of its platform, and each code below it or in it."""
+    name = {"Generic POS": "Generic"}.get(adapter.title, adapter.title)
+    page = sections(text_of("refusals"))[name]
+    rows = re.findall(r"^\| .* \| `(\w+Error)` \|", page, re.MULTILINE)
+    assert rows == [row.error.__name__ for row in adapter.errors]
+    codes = {code for row in adapter.errors for code in row.codes}
+    assert [code for code in codes if f"`{code}`" not in page and f">{code}<" not in page] == []
 
 
 def test_every_command_is_shown_with_its_options() -> None:

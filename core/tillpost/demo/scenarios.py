@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from tillpost.adapter.base import Adapter
-from tillpost.client.base import Options
 from tillpost.client.hooks import Watcher
 from tillpost.client.sync import Till
 from tillpost.errors import MenuError, Outcome, PosError, RegisterOfflineError
@@ -33,6 +32,7 @@ from tillpost.simulator import (
     Running,
     Simulator,
 )
+from tillpost.submission.context import Connection
 from tillpost.submission.policy import Policy
 
 __all__ = [
@@ -151,7 +151,7 @@ def _played(
     connected = adapter(adapter.settings.model_validate({**running.settings, **scenario.settings}))
     pos_order: PosOrder | None = None
     error: PosError | None = None
-    with Till(connected, Options(policy=scenario.policy, hooks=[watcher])) as till:
+    with Till(Connection(connected, policy=scenario.policy, hooks=[watcher])) as till:
         till.menu = kept
         if adapter.needs_menu and kept is None:
             till.import_menu()

@@ -34,8 +34,8 @@ from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.db.database import Database, told
 from tillpost.outbox.db.migrate import is_ready, migrate, prepare
-from tillpost.outbox.delivery.sources import Known
-from tillpost.outbox.delivery.tills import Source, options_of
+from tillpost.outbox.delivery.connections import Source, outbox_options
+from tillpost.outbox.delivery.sources import KnownConnections
 from tillpost.outbox.engine import Engine, engine_named
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.menus import held
@@ -182,7 +182,7 @@ class Outbox:
             return self._add(db, order, connection, is_new)
 
     def _add(self, db: Connection, order: Order, connection: str, is_new: bool) -> StoredOrder:
-        lead = self.settings.of(self._connections.get(connection)).lead
+        lead = self.settings.options_of(self._connections.get(connection)).lead
         stored, came_in = add_order(db, order, connection, is_new=is_new, lead=lead)
         if came_in and stored.due_at is not None:
             self.engine.wake(db, order.id, stored.due_at)
@@ -251,7 +251,7 @@ class Outbox:
     def _is_known(self, connection: str) -> bool:
         """Whether the file or the database has the connection, or the file can't be read here."""
         try:
-            known = Known(CredentialStore(self.database), self.config).all()
+            known = KnownConnections(CredentialStore(self.database), self.config).all()
         except ConfigError:
             return True
         return not known or connection in known  # where there are none, they are made in code
@@ -423,4 +423,4 @@ def _options(path: str | Path | None) -> Mapping[str, ConnectionOptions]:
         ConfigError
     ):  # the file has been read for its settings, so it has no connections, or isn't there
         return {}
-    return {name: options for name, found in known.items() if (options := options_of(found))}
+    return {name: options for name, found in known.items() if (options := outbox_options(found))}

@@ -29,8 +29,7 @@ from core.stand_in import BROKEN, Keyed, Platform, StandInSettings, refusal, suc
 from tillpost import Order, Policy
 from tillpost.adapter.base import Adapter
 from tillpost.adapter.exchange import Request, Response, nothing
-from tillpost.client.base import Options
-from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor
+from tillpost.outbox import Outbox, OutboxConnection, OutboxSettings, Processor
 from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.db.database import Database
 from tillpost.outbox.orders.claims import OrderClaims
@@ -129,11 +128,11 @@ class Shop:
     policy: Policy = field(default_factory=lambda: Policy(import_cooldown=0))
     settings: OutboxSettings = field(default_factory=lambda: OutboxSettings(lease=3600.0))
 
-    def connected(self, life: Heartbeat) -> Connected:
+    def connected(self, life: Heartbeat) -> OutboxConnection:
         """Return the connection of one process."""
         client = httpx.Client(transport=MortalTransport(self.answering(), life), trust_env=False)
-        return Connected(
-            self.adapter(), Options(policy=self.policy, clock=self.clock), http_client=client
+        return OutboxConnection(
+            self.adapter(), policy=self.policy, clock=self.clock, http_client=client
         )
 
 
@@ -210,7 +209,7 @@ class Site:
 
     def bury_others(self) -> int:
         """Take everybody else for dead, and return how many orders they had in hand."""
-        workers, mine = self.processor.workers, self.processor._life.worker  # pyright: ignore[reportPrivateUsage]
+        workers, mine = self.processor.workers, self.processor._heartbeat.worker  # pyright: ignore[reportPrivateUsage]
         return sum(
             workers.reap(name, beat, self.clock())
             for name, beat in workers.beats().items()
@@ -222,7 +221,7 @@ class Site:
         try:
             self.processor.__exit__(None, None, None)
         except Stopped:
-            self.processor.tills.close()
+            self.processor.connections.close()
 
 
 def every_step(run: Callable[[Heartbeat, int], None], most: int = 400) -> int:

@@ -19,7 +19,6 @@ from typing import Any
 from sqlalchemy import RowMapping, select
 
 from tillpost.adapter.base import Adapter
-from tillpost.client.sync import Till
 from tillpost.errors import ConfigError, OutageError, PosError, SetupError
 from tillpost.models.order import PosOrder
 from tillpost.models.outage import Outage
@@ -27,8 +26,9 @@ from tillpost.outbox.circuit_breaker import Circuit, Reach, whose_fault
 from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import LONG_COLUMNS
+from tillpost.outbox.delivery.connections import Source
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
-from tillpost.outbox.delivery.tills import Source
+from tillpost.outbox.delivery.store_queries import StoreQueries
 from tillpost.outbox.orders.heartbeat import BEATS_A_LEASE
 from tillpost.outbox.orders.models import OrderState, StoredOrder
 from tillpost.outbox.outbox import Outbox
@@ -153,7 +153,7 @@ def _asked(outbox: Outbox, stored: StoredOrder, facts: Facts, connections: Sourc
     """Ask the platform of the order and of the store, as a worker of its own: a token may have to be renewed for it."""
     with Processor(outbox, connections=connections) as processor:
         try:
-            till = processor.tills[stored.connection]
+            till = StoreQueries(processor.connections[stored.connection])
         except ConfigError as wrong:
             return replace(facts, live_error=SetupError(str(wrong)).record())
         try:
@@ -163,7 +163,7 @@ def _asked(outbox: Outbox, stored: StoredOrder, facts: Facts, connections: Sourc
             return replace(facts, live=facts.live or error.pos_order, live_error=error.record())
 
 
-def _seen(till: Till, stored: StoredOrder, facts: Facts) -> PosOrder | None:
+def _seen(till: StoreQueries, stored: StoredOrder, facts: Facts) -> PosOrder | None:
     """Return the order as the platform has it; None where it isn't known to have it, and has nothing of it to show."""
     if stored.pos_order:
         return till.fetch(stored.pos_order.id)

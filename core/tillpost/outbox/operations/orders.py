@@ -23,8 +23,8 @@ from tillpost.models.docket import docket
 from tillpost.models.order import Delivery, Order, PosOrder, PosState, Progress
 from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.db import schema as t
+from tillpost.outbox.delivery.connections import Source
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
-from tillpost.outbox.delivery.tills import Source
 from tillpost.outbox.event_log import decided
 from tillpost.outbox.orders.claims import ISOLATE_AFTER
 from tillpost.outbox.orders.models import OrderState, StoredOrder, WaitsFor
@@ -269,14 +269,14 @@ class OrderOperations:
         `must`: without that it is laid down as it was.
         """
         with Processor(self._outbox, connections=self._connections, clock=self._clock) as processor:
-            claim = processor.take(stored.id, stored.updated_at)
+            claim = processor.claim_order(stored.id, stored.updated_at)
             if claim is None:
                 self._refuse_over(self._find(stored.id), "acted on")
                 raise ActError(
                     f"{stored.id} has gone on meanwhile: see where it stands now, and try again"
                 )
             there = (
-                processor.seek(claim) if _in_doubt(stored, fold(claim.events)) else stored.pos_order
+                processor.find(claim) if _in_doubt(stored, fold(claim.events)) else stored.pos_order
             )
             gone = processor.withdraw(claim, there) if there and _is_there(there) else True
             if gone or not must:
@@ -400,7 +400,7 @@ def _may_appear(stored: StoredOrder, history: History) -> bool:
     """Whether the platform has, or may have, an order that was taken over, or its attention ticket."""
     unknown = stored.pos_order is None and bool(history.doubts or history.found)
     copy = (_is_there(stored.pos_order) or unknown) and not history.cancelled
-    return copy or (history.ticket is not None and history.ticket.may_be_there)
+    return copy or (history.ticket is not None and history.ticket.may_exist)
 
 
 def _was_withdrawn_there(stored: StoredOrder) -> bool:

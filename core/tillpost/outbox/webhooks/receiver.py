@@ -31,10 +31,11 @@ from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.db.database import Database
-from tillpost.outbox.delivery.connection_state import pause_place
-from tillpost.outbox.delivery.runner import OutboxTill
+from tillpost.outbox.delivery.connection_state import ConnectionUpdate
+from tillpost.outbox.delivery.connections import Source
+from tillpost.outbox.delivery.open_connections import OpenConnection, OpenConnections
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
-from tillpost.outbox.delivery.tills import Source, Tills
+from tillpost.outbox.delivery.store_queries import StoreQueries
 from tillpost.outbox.engine import Engine
 from tillpost.outbox.event_log import HookCall, decided
 from tillpost.outbox.orders.heartbeat import Heartbeat
@@ -87,37 +88,37 @@ class Receiver:
         known = connections or FromFileAndDatabase(
             CredentialStore(database), config, self._life.enlisted
         )
-        self._tills = Tills(known, settings, hooks)
+        self._connections = OpenConnections(known, settings, hooks)
 
     def receive(
         self, connection: str, headers: Mapping[str, str], body: bytes, url: str
     ) -> Sequence[WebhookEvent]:
         """Take a webhook; see `Outbox.receive`."""
-        till = self._tills[connection]
+        opened = self._connections[connection]
         try:
-            claims = till.claims_of(headers, body, url)
+            claims = opened.webhooks.read(headers, body, url)
             new = self._new(connection, claims)
         except WebhookError as refused:
             decided("webhook_refused", connection=connection, fault=refused.fault.value)
             raise
-        events = self._believed(connection, till, new)
+        events = self._believed(connection, opened, new)
         now, told, taken = self._clock(), list[HookCall](), list[WebhookEvent]()
         with self._database.writing() as db:
             for event in events:
                 if self._remember(db, connection, event, now):
-                    told += self._take(db, connection, till, event, now)
+                    told += self._take(db, connection, opened, event, now)
                     taken.append(event)
         if events and not taken:
             raise _repeated()
         for event in taken:
             decided("webhook", connection=connection, event_kind=event.kind)
         for hook, facts in told:
-            till.tell(hook, facts)
+            opened.call_hook(hook, facts)
         return tuple(taken)
 
     def close(self) -> None:
         """Close the connections."""
-        self._tills.close()
+        self._connections.close()
         self._life.__exit__(None, None, None)
 
     # ------------------------------------------------------------------ what is to be believed
@@ -139,29 +140,38 @@ class Receiver:
         return new
 
     def _believed(
-        self, connection: str, till: OutboxTill, claims: Sequence[WebhookEvent]
+        self, connection: str, opened: OpenConnection, claims: Sequence[WebhookEvent]
     ) -> Sequence[WebhookEvent]:
         """Return what is to be believed of the claims, having asked the platform where they prove nothing."""
-        bare = [claim if till.proves_webhooks else _unproved(claim) for claim in claims]
+        bare = [claim if opened.webhooks.proves_orders else _unproved(claim) for claim in claims]
         found: dict[str, PosOrder] = {}
         for claim in bare:
             if not isinstance(claim, OrderChanged) or claim.pos_order or claim.pos_id in found:
                 continue
             if self._may_be_ours(connection, claim):
-                found[claim.pos_id] = till.fetch_once(claim.pos_id)
-        return [self._looked_up(connection, till, event) for event in till.believed(bare, found)]
+                found[claim.pos_id] = StoreQueries(opened).fetch_briefly(claim.pos_id)
+        return [
+            self._looked_up(connection, opened, event)
+            for event in opened.webhooks.settle(bare, found)
+        ]
 
-    def _looked_up(self, connection: str, till: OutboxTill, event: WebhookEvent) -> WebhookEvent:
+    def _looked_up(
+        self, connection: str, opened: OpenConnection, event: WebhookEvent
+    ) -> WebhookEvent:
         """Return a refusal with what became of the order, as the platform shows it: nothing is sent again on a word."""
         if not isinstance(event, OrderRefused):
             return event
-        told = {"platform": till.platform, "title": till.title, "operation": "parse_webhook"}
+        told = {
+            "platform": opened.platform,
+            "title": opened.adapter.title,
+            "operation": "parse_webhook",
+        }
         error = event.error.model_copy(update=told)
         on_its_word = error.pos_order is None and error.outcome is Outcome.NOT_CREATED
         if (
             on_its_word
             and self._may_be_ours(connection, event)
-            and (there := _still_there(till, event.pos_id))
+            and (there := _still_there(opened, event.pos_id))
         ):
             error = error.model_copy(update={"outcome": Outcome.CREATED, "pos_order": there})
         return event.model_copy(update={"error": error})
@@ -185,7 +195,12 @@ class Receiver:
         )
 
     def _take(
-        self, db: Connection, connection: str, till: OutboxTill, event: WebhookEvent, now: float
+        self,
+        db: Connection,
+        connection: str,
+        opened: OpenConnection,
+        event: WebhookEvent,
+        now: float,
     ) -> Sequence[HookCall]:
         """Write what comes of an event; return the hooks to be called."""
         match event:
@@ -207,14 +222,8 @@ class Receiver:
                 gone = PermissionsError(
                     "the store has taken its authorisation back", reason="withdrawn"
                 )
-                return pause_place(
-                    self._connection_rows,
-                    db,
-                    connection,
-                    till,
-                    till.stamped(gone, "parse_webhook"),
-                    now,
-                )
+                update = ConnectionUpdate(self._connection_rows, db, opened, self._settings, now)
+                return update.pause(opened.stamp(gone, "parse_webhook"))
             case _:
                 pass
         return ()
@@ -244,10 +253,10 @@ _REMEMBER = {
 }
 
 
-def _still_there(till: OutboxTill, pos_id: str) -> PosOrder | None:
+def _still_there(opened: OpenConnection, pos_id: str) -> PosOrder | None:
     """Return an order that is still to be made, as the platform shows it; None when it shows none."""
     try:
-        there = till.fetch_once(pos_id)
+        there = StoreQueries(opened).fetch_briefly(pos_id)
     except PosError as error:
         if error.status_code in GONE:
             return None

@@ -100,10 +100,10 @@ class Maintenance:
                 )
             )
         for name, refused in paused:
-            known = self._processor.tills.fingerprint(name)
+            known = self._processor.connections.fingerprint(name)
             if known and known != refused and self._processor.outbox.resume(name):
                 decided("connection_restored", connection=name)
-                self._processor.tills[name].tell("connection_restored", {})
+                self._processor.connections[name].call_hook("connection_restored", {})
 
     def _sync_menus(self) -> None:
         """Import the menus whose time of day has come."""
@@ -111,7 +111,7 @@ class Maintenance:
         with self._processor.outbox.database.reading() as db:
             known = list(db.execute(select(_PLACE.name, _PLACE.sync_at)))
         for name, sync_at in known:
-            options = self._processor.tills.options(name)
+            options = self._processor.connections.options(name)
             upcoming = next_sync(options, now)
             if sync_at == upcoming or upcoming is None:
                 continue

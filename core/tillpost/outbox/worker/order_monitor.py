@@ -19,6 +19,7 @@ from tillpost.adapter.webhooks import OrderChanged, OrderRefused
 from tillpost.errors import ConfigError, PosError, RateLimitError
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import BLOCKED_CONNECTIONS
+from tillpost.outbox.delivery.store_queries import StoreQueries
 from tillpost.outbox.event_log import HookCall, decided
 from tillpost.outbox.exceptions import MenuImportRunning
 from tillpost.outbox.orders.models import OrderState, StoredOrder, stored_order
@@ -107,8 +108,8 @@ class OrderMonitor:
 
     def _ask(self, connection: str, order_id: str, pos_id: str) -> None:
         try:
-            till = self._processor.tills[connection]
-            there = till.fetch_once(pos_id)
+            opened = self._processor.connections[connection]
+            there = StoreQueries(opened).fetch_briefly(pos_id)
         except ConfigError as wrong:
             log.warning("order %s can't be looked at: %s", order_id, wrong)
             return
@@ -116,7 +117,7 @@ class OrderMonitor:
             decided("look_failed", id=order_id, connection=connection, error=type(error).__name__)
             self._put_off(connection, error)
             return
-        (event,) = till.believed(
+        (event,) = opened.webhooks.settle(
             [OrderChanged(pos_id=pos_id, reference=order_id, pos_order=there)], {}
         )
         now = self._processor.clock()
@@ -127,7 +128,7 @@ class OrderMonitor:
                 )
             else:
                 told = self._orders.seen(db, connection, there, now, order_id, "look")
-        self._processor.tell(connection, told)
+        self._processor.call_hooks(connection, told)
 
     def _put_off(self, connection: str, error: PosError) -> None:
         """Leave a platform alone for a while that fails, or that asks to be."""
@@ -208,7 +209,7 @@ class OrderMonitor:
             db.execute(update(t.orders).where(_ORDER.id == order_id).values(**values))
         for hook, facts in told:
             decided(hook, id=order_id, connection=row["connection"], times=facts.get("times"))
-        self._processor.tell(row["connection"], told)
+        self._processor.call_hooks(row["connection"], told)
 
     # ------------------------------------------------------------------ what else platforms told
 

@@ -26,11 +26,11 @@ from tillpost.errors.remedies import Actor
 from tillpost.models.availability import Availability, Reason
 from tillpost.outbox.connections.availability import COLUMNS, Seen, availability_of, seen_now
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.delivery.connection_state import tell_place
-from tillpost.outbox.delivery.runner import Look, RunResult
+from tillpost.outbox.delivery.connection_state import ConnectionEvidence, ConnectionUpdate
+from tillpost.outbox.delivery.open_connections import OpenConnection
+from tillpost.outbox.delivery.store_queries import CheckResult, StoreQueries
 from tillpost.outbox.event_log import HookCall, decided
 from tillpost.outbox.exceptions import DatabaseError
-from tillpost.outbox.orders.models import OrderState
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
 from tillpost.outbox.thread_pool import DaemonThreadPool
 from tillpost.outbox.worker.processor import Processor
@@ -70,7 +70,7 @@ class Checks:
         with self._database.reading() as db:
             known = set(db.scalars(select(_PLACE.name)))
             unplanned = db.execute(select(_PLACE.name).where(_PLACE.check_at == 0).limit(1)).first()
-        strangers = set(self._processor.tills.names()) - known
+        strangers = set(self._processor.connections.names()) - known
         if not strangers and unplanned is None:
             return
         with self._database.writing() as db:
@@ -105,15 +105,15 @@ class Checks:
 
     def look(self, name: str) -> None:
         """Check a store now, and keep what was seen. Raises `DatabaseError`."""
-        till, looked = None, Look(Readiness(findings=()))
+        opened: OpenConnection | None = None
         try:
-            till = self._processor.tills[name]
-            looked = till.look()
+            opened = self._processor.connections[name]
+            checked = StoreQueries(opened).probe()
         except ConfigError as wrong:
             unmade = Finding.of(
                 "connection", False, str(wrong), Actor.DEVELOPER, Reason.UNCONNECTED
             )
-            looked = Look(Readiness(findings=(unmade,)))
+            checked = CheckResult(Readiness(findings=(unmade,)))
         now, told = self._processor.clock(), list[HookCall]()
         with self._database.writing() as db:
             place = self._connection_rows.lock(db, name)
@@ -123,34 +123,26 @@ class Checks:
                 .order_by(_PLACE.reached_at.desc())
                 .limit(1)
             )
-            seen = seen_now(looked.readiness, Seen.of(place), now, db.scalar(reached) or 0.0)
+            seen = seen_now(checked.readiness, Seen.of(place), now, db.scalar(reached) or 0.0)
             away = seen.stop is not None and seen.stop.stops in _AWAY
             values: dict[str, object] = {"readiness": seen.model_dump_json()}
             if away:
                 soon = now + min(SOONER, self._every)
                 values["check_at"] = min(place["check_at"] or soon, soon)
-            if till:
+            if opened:
                 values["reached_at" if seen.unreached_since is None else "unreachable_at"] = now
                 nobody_tries = place["opened_at"] is not None and not db.scalar(
                     select(_to_try(name, now))
                 )
-                refused = looked.refused.record() if looked.refused else None
-                ending = RunResult(
-                    OrderState.DUE,
+                refused = checked.access_refused
+                evidence = ConnectionEvidence(
                     answered=nobody_tries and not away,
-                    hold=looked.hold,
-                    pause=refused is not None,
-                    error=refused,
+                    hold=checked.hold,
+                    access_refused=refused.record() if refused else None,
                 )
-                told += tell_place(
-                    self._connection_rows,
-                    db,
-                    name,
-                    till,
-                    ending,
-                    now,
-                    self._processor.outbox.settings,
-                )
+                settings = self._processor.outbox.settings
+                row_update = ConnectionUpdate(self._connection_rows, db, opened, settings, now)
+                told += row_update.apply(evidence)
             self._connection_rows.update(db, name, values)
         self._announce(name, told)
 
@@ -209,7 +201,7 @@ class Checks:
     ) -> None:
         for hook, _ in told:
             decided(hook, connection=name, **(facts or {}))
-        self._processor.tell(name, told)
+        self._processor.call_hooks(name, told)
 
 
 def _changed(row: RowMapping, now: float) -> Availability | None:

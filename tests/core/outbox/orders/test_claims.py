@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from core.outbox.stores import Clock, Opening, processing, work_off
 from core.toy import toy_order
 from core.toy_server import ToyServer, answer
-from tillpost.outbox import Connected, ConnectionOptions, OrderState, Outbox, WaitsFor
+from tillpost.outbox import ConnectionOptions, OrderState, Outbox, OutboxConnection, WaitsFor
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.orders.claims import ISOLATE_AFTER, SET_ASIDE_AFTER, Claim, LeaseLostError
 from tillpost.submission.journal import SubmissionRequested
@@ -239,7 +239,7 @@ def test_an_order_that_must_run_alone_but_cant_now_holds_up_no_other_connection(
 ) -> None:
     add(outbox, "deadly")
     add(outbox, "elsewhere", connection="bar")
-    with processing(outbox, server, bar=Connected(server.adapter())) as processor:
+    with processing(outbox, server, bar=OutboxConnection(server.adapter())) as processor:
         change(outbox, "deadly", crash_count=ISOLATE_AFTER)
         with outbox.database.writing() as db:
             outbox.connection_rows.lock(db, "cafe")
@@ -283,6 +283,6 @@ def test_process_does_what_fell_due_before_and_says_when_more_is_due(
 def test_each_connection_has_its_own_limit(outbox: Outbox, server: ToyServer) -> None:
     add(outbox, *(f"a-{n}" for n in range(6)))
     add(outbox, *(f"b-{n}" for n in range(6)), connection="bar")
-    bar = Connected(server.adapter(), outbox=ConnectionOptions(concurrency=1))
+    bar = OutboxConnection(server.adapter(), outbox=ConnectionOptions(concurrency=1))
     with processing(outbox, server, bar=bar) as processor:
         assert sorted(name[0] for name in names(processor.claim(100))) == ["a"] * 4 + ["b"]

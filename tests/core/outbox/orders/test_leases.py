@@ -17,7 +17,7 @@ from tillpost.adapter.exchange import Effect
 from tillpost.errors import Applied
 from tillpost.outbox import OrderState, OutboxSettings, StoredOrder, WaitsFor
 from tillpost.outbox.db.database import Database
-from tillpost.outbox.orders.claims import ISOLATE_AFTER, SET_ASIDE_AFTER, LeaseLostError
+from tillpost.outbox.orders.claims import ISOLATE_AFTER, SET_ASIDE_AFTER, Claim, LeaseLostError
 from tillpost.outbox.orders.heartbeat import Heartbeat, steady
 from tillpost.outbox.orders.workers import WorkerRegistry
 from tillpost.plugins.hookspecs import hookimpl
@@ -43,6 +43,13 @@ def die_with(database: Database, shop: Shop, crash_count: int, connection: str =
     Site(database, shop, Mortal(), connection).end()
 
 
+def write_intent(site: Site, claim: Claim) -> None:
+    """Write the intent to create an order, as the runner does before it sends one."""
+    processor = site.processor
+    with processor.claims.recording(claim, [(INTENT, None)], site.clock(), new_request=False):
+        pass
+
+
 def test_a_worker_that_lost_its_order_writes_nothing_over_the_new_owners(either: Database) -> None:
     counter = Counter()
     shop = counter.shop()
@@ -53,7 +60,7 @@ def test_a_worker_that_lost_its_order_writes_nothing_over_the_new_owners(either:
     (mine,) = second.processor.claim(1)
 
     with pytest.raises(LeaseLostError):
-        first.processor.keep(lost, [(INTENT, None)])
+        write_intent(first, lost)
     first.processor.handle(lost)
 
     assert counter.requests == []
@@ -77,8 +84,8 @@ def test_a_worker_that_was_taken_for_dead_has_a_higher_fence_when_it_takes_the_s
     (again,) = site.processor.claim(1)
 
     with pytest.raises(LeaseLostError):
-        site.processor.keep(lost, [(INTENT, None)])
-    site.processor.keep(again, [(INTENT, None)])
+        write_intent(site, lost)
+    write_intent(site, again)
 
     assert again.fencing_token == lost.fencing_token + 1
     site.end()
@@ -95,12 +102,12 @@ def test_beyond_its_deadline_a_worker_sends_nothing_and_the_order_stays_due(
     counter = Counter()
     site = Site(either, hurried(counter, lease=0.5))
     site.add(an_order())
-    site.processor._life._stop.set()  # pyright: ignore[reportPrivateUsage]  no sign of life any more, as when paused
+    site.processor._heartbeat._stop.set()  # pyright: ignore[reportPrivateUsage]  no sign of life any more, as when paused
     time.sleep(0.5)
     (claim,) = site.processor.claim(1)
 
     with pytest.raises(LeaseLostError):
-        site.processor.check(claim)
+        site.processor._heartbeat.check(claim.worker)  # pyright: ignore[reportPrivateUsage]
     site.processor.handle(claim)
 
     assert counter.requests == []
@@ -142,12 +149,12 @@ def test_a_worker_that_has_retired_sends_nothing_more(database: Database) -> Non
     site = Site(database, Counter().shop())
     site.add(an_order())
     (claim,) = site.processor.claim(1)
-    site.processor.check(claim)
+    site.processor._heartbeat.check(claim.worker)  # pyright: ignore[reportPrivateUsage]
 
     site.end()
 
     with pytest.raises(LeaseLostError):
-        site.processor.check(claim)
+        site.processor._heartbeat.check(claim.worker)  # pyright: ignore[reportPrivateUsage]
 
 
 class HookCall:

@@ -37,6 +37,7 @@ from tillpost.outbox import DatabaseError, OrderState, Outbox, Processor, from_m
 from tillpost.outbox.connections.credentials import CredentialStore, Grant
 from tillpost.outbox.connections.encryption import new_key
 from tillpost.outbox.db import schema as t
+from tillpost.outbox.delivery.store_queries import StoreQueries
 from tillpost.outbox.webhooks.receiver import KEPT_FOR, forget_old
 
 # ---------------------------------------------------------------------- what staff do
@@ -90,7 +91,7 @@ def test_an_order_that_is_cancelled_at_the_register_is_told_too(
     else:
         store.simulator.staff_reject("ord-1", "CANCELED")
     with store.processing(outbox) as processor:
-        there = processor.tills["cafe"].fetch(pos_id)
+        there = StoreQueries(processor.connections["cafe"]).fetch(pos_id)
     store.receiver(outbox, heard).receive("cafe", *store.told(pos_id))
     now = stored(outbox)
     assert now.state.value == there.state.value
@@ -283,7 +284,7 @@ def test_an_order_in_hand_isnt_written_over_and_is_looked_at_right_after(
     pos_id = store.bring(outbox)
     store.simulator.staff_accept("ord-1")
     with store.processing(outbox) as processor:
-        claim = processor.take("ord-1")
+        claim = processor.claim_order("ord-1")
         assert claim
         store.receiver(outbox).receive("cafe", *store.told(pos_id))
         assert column(outbox, "state") == "received"
@@ -301,7 +302,7 @@ def test_a_late_refusal_of_an_order_in_hand_is_to_be_sent_again(
     told = generic.refused(pos_id, "TaxError")
     receiver = generic.receiver(outbox)
     with generic.processing(outbox) as processor:
-        claim = processor.take("ord-1")
+        claim = processor.claim_order("ord-1")
         assert claim
         with pytest.raises(DatabaseError, match="in hand") as caught:
             receiver.receive("cafe", *told)

@@ -21,7 +21,7 @@ from core.toy_server import ToyServer, answer, refuse
 from tillpost.client.base import adapter_for
 from tillpost.models.availability import Availability, Reason
 from tillpost.models.outage import Whose
-from tillpost.outbox import Connected, FromFile, Outbox, Processor, Worker, from_mapping
+from tillpost.outbox import FromFile, Outbox, OutboxConnection, Processor, Worker, from_mapping
 from tillpost.outbox.connections.availability import OVERDUE
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.worker.store_monitor import SOONER, Checks
@@ -71,7 +71,7 @@ def at_platform(
     """A worker whose `cafe` is the simulated store. Gives it with the simulator and what it hears."""
     heard = Heard()
     with serve_in_thread(simulator) as running:
-        known = {"cafe": Connected(adapter_for(platform, {**running.settings, **changes}))}
+        known = {"cafe": OutboxConnection(adapter_for(platform, {**running.settings, **changes}))}
         with Processor(outbox, connections=from_mapping(known), hooks=(heard,)) as processor:
             yield processor, running.simulator, heard
 
@@ -294,10 +294,10 @@ def test_when_our_own_network_fails_no_provider_is_accused(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
     away = ToySettings.model_validate({"base_url": nobody, "access_token": TOKEN})
-    known = {"cafe": Connected(Toy(away)), "bar": Connected(KeylessToy(away))}
+    known = {"cafe": OutboxConnection(Toy(away)), "bar": OutboxConnection(KeylessToy(away))}
     heard, clock = Heard(), Clock()
     with processing(
-        outbox, server, heard=heard, clock=clock, **known, pub=Connected(server.adapter())
+        outbox, server, heard=heard, clock=clock, **known, pub=OutboxConnection(server.adapter())
     ) as processor:
         look(processor, "pub")
         clock.ahead += 5
@@ -442,7 +442,7 @@ def test_workers_check_by_themselves_and_a_platform_that_hangs_holds_up_no_order
 
     slow = Hanging(server.settings())
     set_row(outbox, "slow", check_at=1.0)
-    with processing(outbox, server, heard=heard, slow=Connected(slow)) as processor:
+    with processing(outbox, server, heard=heard, slow=OutboxConnection(slow)) as processor:
         worker = Worker(processor)
         running = threading.Thread(target=worker.run)
         running.start()
