@@ -18,7 +18,7 @@ def everything(cafe: Caller, path: str, **query: str) -> list[Json]:
     return found
 
 
-def test_a_sites_products_take_two_pages_and_carry_the_wish_to_be_shown(cafe: Caller) -> None:
+def test_site_products_take_two_pages_and_have_show_online(cafe: Caller) -> None:
     assert len(cafe.listed("sites/2301/products")) == 25
     products = {product["id"]: product for product in everything(cafe, "sites/2301/products")}
     assert len(products) > 25
@@ -28,7 +28,7 @@ def test_a_sites_products_take_two_pages_and_carry_the_wish_to_be_shown(cafe: Ca
     assert "taxes" not in products[7302]
 
 
-def test_a_product_can_be_in_the_company_and_at_no_site(cafe: Caller) -> None:
+def test_product_at_no_site_is_listed_for_the_company_only(cafe: Caller) -> None:
     assert 8196213 not in {product["id"] for product in everything(cafe, "sites/2301/products")}
     assert cafe.get("products/8196213").json()["sites"] == []
     assert cafe.get("sites/2301/products/8196213").status_code == 404
@@ -36,7 +36,7 @@ def test_a_product_can_be_in_the_company_and_at_no_site(cafe: Caller) -> None:
     assert cafe.get("sites/1/products").status_code == 404
 
 
-def test_fields_are_added_on_request(cafe: Caller) -> None:
+def test_optional_fields_are_added_on_request(cafe: Caller) -> None:
     fields = "categories,option_sets,availability,unit_price_ex_tax,unit_tax,variants,docket_name"
     products = {
         product["id"]: product for product in everything(cafe, "sites/2301/products", fields=fields)
@@ -65,16 +65,16 @@ def test_fields_are_added_on_request(cafe: Caller) -> None:
         ({"tag": "none"}, []),
     ],
 )
-def test_the_query_filters_products(cafe: Caller, query: dict[str, str], ids: list[int]) -> None:
+def test_query_filters_products(cafe: Caller, query: dict[str, str], ids: list[int]) -> None:
     assert [product["id"] for product in everything(cafe, "sites/2301/products", **query)] == ids
 
 
-def test_products_can_be_had_by_category(cafe: Caller) -> None:
+def test_products_are_listed_by_category(cafe: Caller) -> None:
     assert [product["id"] for product in cafe.listed("categories/1/products")] == [7302, 7303, 7310]
     assert [product["id"] for product in cafe.listed("sites/985/categories/2/products")] == [6104]
 
 
-def test_the_single_product_has_its_taxes_code_and_sites(cafe: Caller) -> None:
+def test_single_product_has_taxes_code_and_sites(cafe: Caller) -> None:
     product = cafe.get("products/7302").json()
     assert (product["code"], product["stock"]) == ("FW-R", 200)
     assert product["taxes"] == [{"id": 829, "code": "GST", "name": "GST", "rate": 0.1}]
@@ -84,12 +84,12 @@ def test_the_single_product_has_its_taxes_code_and_sites(cafe: Caller) -> None:
     assert cafe.get("sites/2301/products/6103").json()["taxes"] == []
 
 
-def test_taxes_can_be_put_into_lists(start: Start) -> None:
+def test_setting_puts_taxes_into_lists(start: Start) -> None:
     with start(KountaSettings(taxes_in_lists=True)) as cafe:
         assert cafe.listed("products")[0]["taxes"][0]["rate"] == 0.1
 
 
-def test_modifiers_are_products_that_a_product_names(cafe: Caller) -> None:
+def test_modifiers_of_a_product_are_listed(cafe: Caller) -> None:
     modifiers = cafe.listed("products/7302/modifiers")
     assert [(modifier["id"], modifier["unit_price"]) for modifier in modifiers][:2] == [
         (228, 0.7273),
@@ -98,12 +98,12 @@ def test_modifiers_are_products_that_a_product_names(cafe: Caller) -> None:
     assert cafe.listed("products/5312/modifiers") == []
 
 
-def test_one_product_mixes_option_sets_with_modifiers(cafe: Caller) -> None:
+def test_product_can_mix_option_sets_with_modifiers(cafe: Caller) -> None:
     assert cafe.get("sites/2301/products/5330").json()["option_sets"]
     assert cafe.listed("products/5330/modifiers")
 
 
-def test_categories_taxes_price_lists_and_payment_methods_are_listed(cafe: Caller) -> None:
+def test_categories_taxes_price_lists_payment_methods_are_listed(cafe: Caller) -> None:
     assert [category["name"] for category in cafe.listed("categories")] == [
         "Coffee",
         "Food",
@@ -123,7 +123,7 @@ def test_categories_taxes_price_lists_and_payment_methods_are_listed(cafe: Calle
     )
 
 
-def test_the_menu_drifts(cafe: Caller) -> None:
+def test_menu_actions_change_the_menu(cafe: Caller) -> None:
     act = cafe.simulator
     new_id = act.recreate_product(6105)
     assert cafe.get("sites/2301/products/6105").status_code == 404
@@ -143,7 +143,7 @@ def test_the_menu_drifts(cafe: Caller) -> None:
     assert cafe.place(line(7310))
 
 
-def test_a_product_sells_out_is_hidden_and_runs_low(cafe: Caller) -> None:
+def test_sold_out_hidden_and_stock_are_shown_in_products(cafe: Caller) -> None:
     act = cafe.simulator
     act.sell_out(7302)
     assert cafe.refusal(line(7302))
@@ -156,7 +156,7 @@ def test_a_product_sells_out_is_hidden_and_runs_low(cafe: Caller) -> None:
     assert 7302 not in {entry["id"] for entry in cafe.listed("sites/2301/inventory")}
 
 
-def test_options_are_set_up_well_or_badly(cafe: Caller) -> None:
+def test_options_of_a_product_can_be_changed(cafe: Caller) -> None:
     act = cafe.simulator
     act.add_option_set(70, "Milk", [228, 229], minimum=3, maximum=1)
     act.set_options_of(7302, option_set_ids=[70], modifier_ids=[231])
@@ -165,7 +165,7 @@ def test_options_are_set_up_well_or_badly(cafe: Caller) -> None:
     assert [modifier["id"] for modifier in cafe.listed("products/7302/modifiers")] == [231]
 
 
-def test_what_is_not_there_cannot_be_changed(cafe: Caller) -> None:
+def test_changing_unknown_ids_raises_lookup_error(cafe: Caller) -> None:
     act = cafe.simulator
     changes: list[Callable[[], None]] = [
         lambda: act.remove_product(1),
@@ -183,6 +183,6 @@ def test_what_is_not_there_cannot_be_changed(cafe: Caller) -> None:
         act.add_product(7302, "Twice", Decimal(1))
 
 
-def test_a_menu_can_begin_empty(start: Start) -> None:
+def test_unstocked_menu_is_empty(start: Start) -> None:
     with start(KountaSettings(stocked=False)) as cafe:
         assert cafe.listed("products") == []

@@ -1,4 +1,4 @@
-"""The bodies of requests that aren't orders themselves, and the payment (spec: the `*Request` schemas, Payment)."""
+"""The bodies of requests, and the payment (spec: the `*Request` schemas, Payment)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,29 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from tillpost_simulators.square.wire import Key45, Key192, Money, Order, Str255, Str500, Wire
+from tillpost_simulators.square.wire import (
+    FulfilmentState,
+    FulfilmentType,
+    Key45,
+    Money,
+    NonEmptyStr,
+    Order,
+    OrderState,
+    Str40,
+    Str191,
+    Str192,
+    Str255,
+    Str500,
+    Str2048,
+    Wire,
+)
+
+RequiredKey192 = Annotated[str, StringConstraints(min_length=1, max_length=192)]
+GrantType = Annotated[str, StringConstraints(min_length=10, max_length=20)]
+Secret = Annotated[str, StringConstraints(min_length=2, max_length=1024)]
+UpToTen = Annotated[list[str], Field(max_length=10)]
+PaymentStatus = Literal["APPROVED", "COMPLETED", "CANCELED"]
+PaymentSource = Literal["EXTERNAL", "CASH"]
 
 # spec: ExternalPaymentDetails.type
 ExternalType = Literal[
@@ -29,7 +51,7 @@ class CreateOrder(Wire):
     """spec: CreateOrderRequest."""
 
     order: Order
-    idempotency_key: Key192 | None = None
+    idempotency_key: Str192 | None = None
 
 
 class CalculateOrder(Wire):
@@ -39,17 +61,20 @@ class CalculateOrder(Wire):
 
 
 class UpdateOrder(Wire):
-    """spec: UpdateOrderRequest. The order is sparse, so it is read only after it has been laid over the stored one."""
+    """spec: UpdateOrderRequest.
+
+    The order is sparse, so it is parsed only after it was merged into the stored one.
+    """
 
     order: dict[str, object]
     fields_to_clear: list[str] | None = None
-    idempotency_key: Key192 | None = None
+    idempotency_key: Str192 | None = None
 
 
 class PayOrder(Wire):
     """spec: PayOrderRequest."""
 
-    idempotency_key: Annotated[str, StringConstraints(min_length=1, max_length=192)]
+    idempotency_key: RequiredKey192
     order_version: int | None = None
     payment_ids: list[str] | None = None
 
@@ -79,28 +104,26 @@ class DateTimeFilter(Wire):
 class StateFilter(Wire):
     """spec: SearchOrdersStateFilter."""
 
-    states: list[Literal["OPEN", "COMPLETED", "CANCELED", "DRAFT"]]
+    states: list[OrderState]
 
 
 class FulfilmentFilter(Wire):
     """spec: SearchOrdersFulfillmentFilter."""
 
-    fulfillment_types: list[Literal["PICKUP", "SHIPMENT", "DELIVERY"]] | None = None
-    fulfillment_states: (
-        list[Literal["PROPOSED", "RESERVED", "PREPARED", "COMPLETED", "CANCELED", "FAILED"]] | None
-    ) = None
+    fulfillment_types: list[FulfilmentType] | None = None
+    fulfillment_states: list[FulfilmentState] | None = None
 
 
 class SourceFilter(Wire):
     """spec: SearchOrdersSourceFilter."""
 
-    source_names: Annotated[list[str], Field(max_length=10)] | None = None
+    source_names: UpToTen | None = None
 
 
 class CustomerFilter(Wire):
     """spec: SearchOrdersCustomerFilter."""
 
-    customer_ids: Annotated[list[str], Field(max_length=10)] | None = None
+    customer_ids: UpToTen | None = None
 
 
 class OrdersFilter(Wire):
@@ -159,7 +182,7 @@ class CashDetails(Wire):
 class CreatePayment(Wire):
     """spec: CreatePaymentRequest, for payments that were taken elsewhere."""
 
-    source_id: Annotated[str, StringConstraints(min_length=1)]
+    source_id: NonEmptyStr
     idempotency_key: Key45
     amount_money: Money
     tip_money: Money | None = None
@@ -167,7 +190,7 @@ class CreatePayment(Wire):
     order_id: str | None = None
     customer_id: str | None = None
     location_id: str | None = None
-    reference_id: Annotated[str, StringConstraints(max_length=40)] | None = None
+    reference_id: Str40 | None = None
     buyer_email_address: Str255 | None = None
     buyer_phone_number: str | None = None
     note: Str500 | None = None
@@ -191,8 +214,8 @@ class Payment(Wire):
     tip_money: Money | None = None
     total_money: Money
     approved_money: Money
-    status: Literal["APPROVED", "COMPLETED", "CANCELED"]
-    source_type: Literal["EXTERNAL", "CASH"]
+    status: PaymentStatus
+    source_type: PaymentSource
     location_id: str
     order_id: str | None = None
     reference_id: str | None = None
@@ -205,7 +228,7 @@ class Payment(Wire):
 
 
 class SearchCatalog(Wire):
-    """spec: SearchCatalogObjectsRequest. Queries by attribute are not simulated."""
+    """spec: SearchCatalogObjectsRequest. Queries by attribute aren't simulated."""
 
     cursor: str | None = None
     object_types: list[str] | None = None
@@ -228,12 +251,12 @@ class BatchRetrieveCatalog(Wire):
 class ObtainToken(Wire):
     """spec: ObtainTokenRequest."""
 
-    client_id: Annotated[str, StringConstraints(max_length=191)]
-    grant_type: Annotated[str, StringConstraints(min_length=10, max_length=20)]
-    client_secret: Annotated[str, StringConstraints(min_length=2, max_length=1024)] | None = None
-    code: Annotated[str, StringConstraints(max_length=191)] | None = None
-    redirect_uri: Annotated[str, StringConstraints(max_length=2048)] | None = None
-    refresh_token: Annotated[str, StringConstraints(min_length=2, max_length=1024)] | None = None
+    client_id: Str191
+    grant_type: GrantType
+    client_secret: Secret | None = None
+    code: Str191 | None = None
+    redirect_uri: Str2048 | None = None
+    refresh_token: Secret | None = None
     scopes: list[str] | None = None
     short_lived: bool | None = None
 
@@ -241,7 +264,7 @@ class ObtainToken(Wire):
 class RevokeToken(Wire):
     """spec: RevokeTokenRequest."""
 
-    client_id: Annotated[str, StringConstraints(max_length=191)] | None = None
-    access_token: Annotated[str, StringConstraints(min_length=2, max_length=1024)] | None = None
+    client_id: Str191 | None = None
+    access_token: Secret | None = None
     merchant_id: str | None = None
     revoke_only_access_token: bool | None = None

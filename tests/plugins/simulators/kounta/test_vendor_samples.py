@@ -54,10 +54,10 @@ OURS: dict[str, dict[str, str]] = {
     "sites": {},
     "taxes": {},
 }
-"""What we answer beyond a sample, by the sample's name: each field and its source."""
+"""The fields of our answers that a sample lacks, with their source, by the sample's name."""
 
 NOT_OURS: dict[str, set[str]] = {}
-"""What a sample has and we never answer."""
+"""The fields of a sample that our answers lack."""
 
 
 def kind(value: object) -> str:
@@ -73,7 +73,7 @@ def kind(value: object) -> str:
 
 
 def fields(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Every field of a JSON value, by its path, with the kind of its value; list items share one path."""
+    """Return every field of a JSON value, by its path. The items of a list share one path."""
     if isinstance(value, dict):
         for name, member in cast("dict[str, Any]", value).items():
             where = f"{path}.{name}" if path else name
@@ -93,7 +93,7 @@ def kinds(value: Any) -> dict[str, set[str]]:
 
 @pytest.fixture
 def answers(cafe: Caller) -> dict[str, Any]:
-    """An answer for each sample, with every field that can be there."""
+    """Return an answer for each sample, with every possible field."""
     cafe.place(
         line(7302, 6, notes="Extra hot", unit_price=1.3636),
         line(5312, price_variation=0.9, modifiers=[228]),
@@ -122,9 +122,7 @@ def answers(cafe: Caller) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_a_field_that_the_sample_has_is_there_with_the_same_type(
-    answers: dict[str, Any], name: str
-) -> None:
+def test_every_field_of_a_sample_has_the_same_type(answers: dict[str, Any], name: str) -> None:
     theirs, ours = kinds(sample(name)), kinds(answers[name])
     lacking = theirs.keys() - ours.keys() - NOT_OURS.get(name, set())
     assert not lacking
@@ -133,7 +131,7 @@ def test_a_field_that_the_sample_has_is_there_with_the_same_type(
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_a_field_that_the_sample_lacks_has_a_source(answers: dict[str, Any], name: str) -> None:
+def test_every_field_beyond_a_sample_has_a_source(answers: dict[str, Any], name: str) -> None:
     theirs, ours = kinds(sample(name)), kinds(answers[name])
     known = OURS[name]
     beyond = {
@@ -149,7 +147,7 @@ def test_every_sample_is_compared() -> None:
     assert names - {"create_order_request"} == OURS.keys()
 
 
-def test_the_sample_of_a_new_order_holds_no_field_that_the_simulator_does_not_read() -> None:
+def test_every_field_of_the_order_sample_is_parsed() -> None:
     from tillpost_simulators.kounta.wire import LineBody, OrderBody, PaymentBody
 
     body = sample("create_order_request")

@@ -13,7 +13,7 @@ def total(cafe: Caller) -> float:
     return value
 
 
-def test_the_sample_lunch_order_comes_to_what_the_customer_paid(cafe: Caller) -> None:
+def test_sample_lunch_order_comes_to_the_paid_total(cafe: Caller) -> None:
     cafe.place(
         line(7302, 2, modifiers=[228], notes="extra hot"),
         line(5312),
@@ -27,19 +27,19 @@ def test_the_sample_lunch_order_comes_to_what_the_customer_paid(cafe: Caller) ->
     assert (entry.total, entry.paid, entry.settled) == (2881, 2881, True)
 
 
-def test_the_sample_delivery_order_comes_to_what_the_customer_paid(cafe: Caller) -> None:
+def test_sample_delivery_order_comes_to_the_paid_total(cafe: Caller) -> None:
     cafe.place(line(5312, 3, unit_price=13.181818), line(9002, unit_price=6.363636))
     assert total(cafe) == 50.5
 
 
-def test_a_price_that_is_sent_overrides_the_price_list(cafe: Caller) -> None:
+def test_sent_price_overrides_price_list(cafe: Caller) -> None:
     cafe.place(line(6105))
     assert total(cafe) == 5.2
     cafe.place(line(6105, unit_price=10))
     assert total(cafe) == 11
 
 
-def test_a_price_list_asks_its_parent_and_then_the_product(cafe: Caller) -> None:
+def test_price_comes_from_list_then_parent_then_product(cafe: Caller) -> None:
     cafe.simulator.change_price(5312, Decimal(20), price_list_id=201)
     assert cafe.get("sites/2301/products/5312").json()["unit_price"] == 20
     cafe.simulator.change_price(5312, Decimal(30), price_list_id=236)
@@ -48,7 +48,7 @@ def test_a_price_list_asks_its_parent_and_then_the_product(cafe: Caller) -> None
     assert cafe.get("sites/2301/products/7302").json()["unit_price"] == 6
 
 
-def test_modifiers_add_their_price_each_time_they_are_named_and_removals_nothing(
+def test_modifiers_add_their_price_and_removals_nothing(
     cafe: Caller,
 ) -> None:
     cafe.place(line(7302, 1, modifiers=[228, 228, -3091]))
@@ -57,12 +57,12 @@ def test_modifiers_add_their_price_each_time_they_are_named_and_removals_nothing
     assert (first["line_total_ex_tax"], first["line_total_tax"]) == (6.45, 0.65)
 
 
-def test_a_choice_costs_what_its_option_set_says(cafe: Caller) -> None:
+def test_choice_costs_the_price_of_its_option_set(cafe: Caller) -> None:
     cafe.place(line(5320, modifiers=[240, 251, 252]))
     assert total(cafe) == 21
 
 
-def test_a_sent_price_can_cover_the_modifiers(start: Start) -> None:
+def test_sent_price_covers_modifiers_by_setting(start: Start) -> None:
     with start(KountaSettings(unit_price_covers_modifiers=True)) as cafe:
         cafe.place(line(7302, unit_price=10, modifiers=[228]))
         assert total(cafe) == 11
@@ -70,7 +70,7 @@ def test_a_sent_price_can_cover_the_modifiers(start: Start) -> None:
         assert total(cafe) == 6.3
 
 
-def test_variations_multiply_a_line_and_the_whole_order(cafe: Caller) -> None:
+def test_variations_multiply_line_and_order(cafe: Caller) -> None:
     cafe.place(line(unit_price=10, price_variation=0.9))
     assert total(cafe) == 9.9
     cafe.place(line(unit_price=10), price_variation=1.15)
@@ -92,19 +92,19 @@ def test_tax_is_rounded_by_line_or_by_order(start: Start, rounding: str, tax: fl
         assert total(cafe) == round(1.35 + tax, 2)
 
 
-def test_a_product_without_a_tax_bears_none_and_one_with_two_bears_both(cafe: Caller) -> None:
+def test_product_bears_each_of_its_taxes(cafe: Caller) -> None:
     untaxed, twice = cafe.order(cafe.place(line(6103))), cafe.order(cafe.place(line(6108)))
     assert (untaxed["total_tax"], untaxed["lines"][0]["taxes"]) == (0, [])
     assert twice["total_tax"] == 19.5
     assert [tax["rate"] for tax in twice["lines"][0]["taxes"]] == [0.1, 0.29]
 
 
-def test_each_modifier_bears_its_own_taxes(cafe: Caller) -> None:
+def test_modifier_bears_its_own_taxes(cafe: Caller) -> None:
     cafe.simulator.set_taxes_of(228, [])
     assert cafe.order(cafe.place(line(7302, modifiers=[228])))["total_tax"] == 0.5
 
 
-def test_prices_can_be_kept_to_so_many_decimals(start: Start) -> None:
+def test_sent_price_is_rounded_to_decimals_of_settings(start: Start) -> None:
     with start(KountaSettings(unit_price_decimals=2)) as cafe:
         cafe.place(line(unit_price=1.3636, quantity=6))
         assert total(cafe) == 8.98
@@ -113,13 +113,13 @@ def test_prices_can_be_kept_to_so_many_decimals(start: Start) -> None:
         assert total(cafe) == 9
 
 
-def test_a_tax_on_everything_changes_what_an_order_comes_to(cafe: Caller) -> None:
+def test_added_tax_changes_the_total(cafe: Caller) -> None:
     cafe.simulator.add_tax("Surcharge", Decimal("0.05"))
     cafe.place(line(unit_price=10))
     assert total(cafe) == 11.5
 
 
-def test_the_ledger_names_what_the_order_variation_took_off_or_added(cafe: Caller) -> None:
+def test_ledger_shows_order_variation_as_charge_or_discount(cafe: Caller) -> None:
     cafe.place(line(unit_price=10), price_variation=0.9)
     cafe.place(line(unit_price=10), price_variation=1.1)
     less, more = cafe.simulator.ledger().entries

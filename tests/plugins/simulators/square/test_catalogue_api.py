@@ -8,7 +8,7 @@ from tillpost_simulators.square import SquareSimulator, WorldSettings
 
 
 def listed(shop: Shop, **query: str) -> list[Json]:
-    """Every object of a listing, over all its pages."""
+    """Return every object of a list, over all its pages."""
     found: list[Json] = []
     while True:
         answer = shop.get("/v2/catalog/list", **query)
@@ -27,7 +27,7 @@ def variation(shop: Shop, variation_id: str) -> Json:
     return cast("Json", shop.get(f"/v2/catalog/object/{variation_id}").body["object"])
 
 
-def test_the_menu_fits_the_sample_orders(shop: Shop) -> None:
+def test_menu_fits_the_sample_orders(shop: Shop) -> None:
     flat_white = variation(shop, "7302")["item_variation_data"]
     assert (flat_white["sku"], flat_white["name"], flat_white["price_money"]) == (
         "FW-R",
@@ -39,7 +39,7 @@ def test_the_menu_fits_the_sample_orders(shop: Shop) -> None:
     assert variation(shop, "228")["modifier_data"]["price_money"] == aud(80)
 
 
-def test_a_listing_goes_through_all_pages() -> None:
+def test_list_goes_through_all_pages() -> None:
     with serve_in_thread(SquareSimulator(WorldSettings(page_size=3))) as running:
         shop = Shop(running)
         ids = [entry["id"] for entry in listed(shop, types="ITEM,MODIFIER_LIST,CATEGORY,TAX")]
@@ -47,7 +47,7 @@ def test_a_listing_goes_through_all_pages() -> None:
         shop.client.close()
 
 
-def test_a_listing_takes_types_in_any_case_and_refuses_unknown_ones(shop: Shop) -> None:
+def test_list_takes_types_in_any_case_and_refuses_unknown(shop: Shop) -> None:
     assert {entry["type"] for entry in listed(shop, types="item,tax")} == {"ITEM", "TAX"}
     assert shop.get("/v2/catalog/list", types="ITEM,SANDWICH").error == (
         "INVALID_ENUM_VALUE",
@@ -56,7 +56,7 @@ def test_a_listing_takes_types_in_any_case_and_refuses_unknown_ones(shop: Shop) 
     assert shop.get("/v2/catalog/list", cursor="x").error == ("INVALID_CURSOR", "cursor")
 
 
-def test_an_item_holds_its_variations_taxes_categories_and_modifier_lists(shop: Shop) -> None:
+def test_item_has_variations_taxes_categories_modifier_lists(shop: Shop) -> None:
     burger = next(entry for entry in listed(shop, types="ITEM") if entry["id"] == "ITEM-BURGER")[
         "item_data"
     ]
@@ -69,7 +69,7 @@ def test_an_item_holds_its_variations_taxes_categories_and_modifier_lists(shop: 
     ) == (1, -1)
 
 
-def test_presence_prices_and_sold_out_differ_by_location(shop: Shop) -> None:
+def test_presence_price_and_sold_out_differ_by_location(shop: Shop) -> None:
     items = {entry["id"]: entry for entry in listed(shop, types="ITEM")}
     assert items["ITEM-AVO"]["absent_at_location_ids"] == ["L-CAFE"]
     lamington: Any = items["ITEM-LAMINGTON"]["item_data"]["variations"][0]["item_variation_data"]
@@ -80,7 +80,7 @@ def test_presence_prices_and_sold_out_differ_by_location(shop: Shop) -> None:
     assert (cake["pricing_type"], "price_money" in cake) == ("VARIABLE_PRICING", False)
 
 
-def test_a_search_brings_what_has_changed_since_and_what_was_deleted(shop: Shop) -> None:
+def test_search_returns_changed_and_deleted_objects(shop: Shop) -> None:
     begin = shop.post("/v2/catalog/search", {}).body["latest_time"]
     assert searched(shop, begin_time=begin) == []
     shop.simulator.change_price("5312", 1500)
@@ -92,7 +92,7 @@ def test_a_search_brings_what_has_changed_since_and_what_was_deleted(shop: Shop)
     assert all(entry["id"] != "ITEM-BLT" for entry in listed(shop))
 
 
-def test_a_search_brings_related_objects_when_asked(shop: Shop) -> None:
+def test_search_returns_related_objects_on_request(shop: Shop) -> None:
     answer = shop.post(
         "/v2/catalog/search",
         {"object_types": ["ITEM"], "include_related_objects": True, "limit": 1},
@@ -102,7 +102,7 @@ def test_a_search_brings_related_objects_when_asked(shop: Shop) -> None:
     assert "cursor" in answer.body
 
 
-def test_searching_by_attribute_is_refused_rather_than_guessed(shop: Shop) -> None:
+def test_search_by_attribute_is_refused(shop: Shop) -> None:
     query = {"exact_query": {"attribute_name": "sku", "attribute_value": "BLT"}}
     assert shop.post("/v2/catalog/search", {"query": query}).status == 501
 
@@ -114,7 +114,7 @@ def test_objects_are_retrieved_by_id(shop: Shop) -> None:
     assert shop.get("/v2/catalog/info").body["limits"]["search_max_page_limit"] == 1000
 
 
-def test_a_variation_made_again_has_a_new_id_and_the_same_sku(shop: Shop) -> None:
+def test_recreated_variation_has_new_id_and_same_sku(shop: Shop) -> None:
     new_id = shop.simulator.recreate_variation("7302")
     assert shop.create(pickup(line("7302"))).error == (
         "NOT_FOUND",
@@ -125,7 +125,7 @@ def test_a_variation_made_again_has_a_new_id_and_the_same_sku(shop: Shop) -> Non
     assert shop.create(pickup(line(new_id, modifiers=[{"catalog_object_id": "228"}]))).status == 200
 
 
-def test_a_modifier_made_again_has_a_new_id(shop: Shop) -> None:
+def test_recreated_modifier_has_new_id(shop: Shop) -> None:
     new_id = shop.simulator.recreate_modifier("228")
     refused = shop.create(pickup(line("7302", modifiers=[{"catalog_object_id": "228"}])))
     assert refused.error == ("NOT_FOUND", "order.line_items[0].modifiers[0].catalog_object_id")
@@ -134,7 +134,7 @@ def test_a_modifier_made_again_has_a_new_id(shop: Shop) -> None:
     )
 
 
-def test_the_menu_drifts_in_every_other_way_too(shop: Shop) -> None:
+def test_menu_actions_change_the_menu(shop: Shop) -> None:
     simulator = shop.simulator
     simulator.rename_item("5312", "BLT")
     simulator.change_price("228", 90)
@@ -162,7 +162,7 @@ def test_the_menu_drifts_in_every_other_way_too(shop: Shop) -> None:
     assert all(entry["id"] != "228" for entry in listed(shop, types="MODIFIER"))
 
 
-def test_a_menu_can_be_built_from_nothing() -> None:
+def test_menu_can_be_built_from_unstocked_catalogue() -> None:
     settings = WorldSettings(currency="USD", stocked=False, tax_inclusive=False)
     with serve_in_thread(SquareSimulator(settings)) as running:
         shop, simulator = Shop(running), running.simulator

@@ -1,4 +1,4 @@
-"""Locations and the merchant (spec: the operations under /v2/locations and /v2/merchants)."""
+"""Operations on locations and the merchant (spec: /v2/locations, /v2/merchants)."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _SINCE = "2024-01-01T00:00:00Z"
 
 
 def list_locations(world: World, _: Call) -> Answer:
-    """spec: ListLocations. By name, the inactive ones too."""
+    """spec: ListLocations. By name, also inactive ones."""
     found = sorted(world.locations.values(), key=lambda location: location.name)
     return Answer.of({"locations": [_location(world, location) for location in found]})
 
 
 def retrieve_location(world: World, call: Call) -> Answer:
     """spec: RetrieveLocation. "main" is the first location."""
-    asked = call.path_values["location_id"]
-    location = (
-        next(iter(world.locations.values())) if asked == "main" else world.locations.get(asked)
-    )
+    location_id = call.path_values["location_id"]
+    if location_id == "main":
+        location_id = next(iter(world.locations))
+    location = world.locations.get(location_id)
     if location is None:
-        raise not_found(f"Location `{asked}` not found.", "location_id")
+        raise not_found(f"Location `{location_id}` not found.", "location_id")
     return Answer.of({"location": _location(world, location)})
 
 

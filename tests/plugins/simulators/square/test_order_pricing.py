@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from plugins.simulators.square.shop import Json, Shop, ad_hoc, aud, line, order_of, pickup
 from tillpost.simulator import serve_in_thread
 from tillpost_simulators.square import SquareSimulator, WorldSettings
-from tillpost_simulators.square.pricing import shared
+from tillpost_simulators.square.order_pricing import allocate
 
 
 @pytest.fixture
 def american() -> Iterator[Shop]:
-    """A world where taxes come on top."""
+    """A simulator with additive taxes."""
     settings = WorldSettings(tax_inclusive=False, tax_percentage="8.875")
     with serve_in_thread(SquareSimulator(settings)) as running:
         caller = Shop(running)
@@ -23,16 +23,16 @@ def american() -> Iterator[Shop]:
 
 
 @given(st.integers(0, 10**7), st.lists(st.integers(0, 10**6), min_size=1, max_size=30))
-def test_shares_add_up_and_none_goes_to_nothing(total: int, weights: list[int]) -> None:
-    shares = shared(total, weights)
+def test_shares_add_up_and_weight_zero_gets_nothing(total: int, weights: list[int]) -> None:
+    shares = allocate(total, weights)
     assert sum(shares) == (total if sum(weights) else 0)
     assert all(
         share >= 0 and (weight or not share) for share, weight in zip(shares, weights, strict=True)
     )
 
 
-def test_the_vendor_s_own_example_comes_out_to_the_cent(shop: Shop) -> None:
-    """The spec's example of CreateOrderResponse: its amounts, with ad hoc objects in place of its catalogue's."""
+def test_vendors_example_is_priced_to_the_cent(shop: Shop) -> None:
+    """The amounts are those of the spec's CreateOrderResponse, its objects are ad hoc."""
     steak = ad_hoc("New York Strip Steak", 1599)
     second = ad_hoc(
         "New York Steak",
@@ -90,16 +90,14 @@ def test_the_vendor_s_own_example_comes_out_to_the_cent(shop: Shop) -> None:
     assert priced["total_money"] == aud(6176)
 
 
-def test_an_inclusive_tax_leaves_the_total_and_an_additive_one_adds_to_it(
-    shop: Shop, american: Shop
-) -> None:
+def test_inclusive_tax_keeps_total_and_additive_adds_to_it(shop: Shop, american: Shop) -> None:
     included = shop.create(pickup()).order
     assert (included["total_money"], included["total_tax_money"]) == (aud(1450), aud(132))
     added = american.create(pickup()).order
     assert (added["total_money"], added["total_tax_money"]) == (aud(1450 + 129), aud(129))
 
 
-def test_halves_are_rounded_to_the_even_neighbour(shop: Shop) -> None:
+def test_halves_are_rounded_to_even(shop: Shop) -> None:
     tax = [{"name": "T", "percentage": "50", "scope": "ORDER"}]
     amounts = [
         shop.create(order_of(ad_hoc(price=p), taxes=tax)).order["total_tax_money"]["amount"]
@@ -116,11 +114,11 @@ def test_several_taxes_add_up(shop: Shop) -> None:
     assert order["total_money"] == aud(1450 + 26)
 
 
-def test_taxes_join_only_where_they_are_asked_to(shop: Shop) -> None:
+def test_taxes_are_automatic_only_on_request(shop: Shop) -> None:
     assert "taxes" not in shop.create(order_of(line())).order
 
 
-def test_a_disabled_removed_or_absent_tax_does_not_join(shop: Shop) -> None:
+def test_disabled_removed_or_absent_tax_is_not_applied(shop: Shop) -> None:
     surcharge = shop.simulator.add_tax("Surcharge", "2")
     shop.simulator.enable_tax(surcharge, enabled=False)
     assert len(shop.create(pickup()).order["taxes"]) == 1
@@ -133,23 +131,23 @@ def test_a_disabled_removed_or_absent_tax_does_not_join(shop: Shop) -> None:
     assert len(shop.create(pickup()).order["taxes"]) == 1
 
 
-def test_a_tax_goes_only_on_the_items_that_list_it(shop: Shop) -> None:
+def test_tax_applies_only_to_items_that_list_it(shop: Shop) -> None:
     shop.simulator.add_item("9001", "Gift card", 5000, tax_ids=[])
     order = shop.create(pickup(line("9001"), line())).order
     assert [part["total_tax_money"]["amount"] for part in order["line_items"]] == [0, 132]
 
 
-def test_an_ad_hoc_line_gets_the_taxes_on_custom_amounts(shop: Shop) -> None:
+def test_ad_hoc_line_gets_taxes_on_custom_amounts(shop: Shop) -> None:
     shop.simulator.add_tax("Import", "5", on_custom_amounts=False)
     assert [tax["name"] for tax in shop.create(pickup(ad_hoc())).order["taxes"]] == ["GST"]
 
 
-def test_a_tax_that_is_listed_and_automatic_is_charged_twice(shop: Shop) -> None:
+def test_listed_and_automatic_tax_is_charged_twice(shop: Shop) -> None:
     order = shop.create(pickup(taxes=[{"catalog_object_id": "TAX-GST", "scope": "ORDER"}])).order
     assert [tax["name"] for tax in order["taxes"]] == ["GST", "GST"]
 
 
-def test_a_blocked_tax_does_not_join_its_line(shop: Shop) -> None:
+def test_blocked_tax_is_not_applied_to_its_line(shop: Shop) -> None:
     block = {"blocked_taxes": [{"tax_catalog_object_id": "TAX-GST"}]}
     assert "taxes" not in shop.create(pickup(line(pricing_blocklists=block))).order
 
@@ -175,14 +173,14 @@ def charge(phase: str, **more: object) -> Json:
         ),
     ],
 )
-def test_a_service_charge_joins_in_its_phase(
+def test_service_charge_is_applied_in_its_phase(
     american: Shop, service_charge: Json, total: int, tax: int
 ) -> None:
     order = american.create(pickup(service_charges=[service_charge])).order
     assert (order["total_money"], order["total_tax_money"]) == (aud(total), aud(tax))
 
 
-def test_a_taxable_service_charge_gets_the_taxes_of_the_whole_order(shop: Shop) -> None:
+def test_taxable_service_charge_gets_order_taxes(shop: Shop) -> None:
     taxed = charge("SUBTOTAL_PHASE", amount_money=aud(1000), taxable=True)
     tax = {"name": "T", "percentage": "10", "scope": "ORDER"}
     assert shop.create(order_of(ad_hoc(), taxes=[tax], service_charges=[taxed])).order[
@@ -190,14 +188,14 @@ def test_a_taxable_service_charge_gets_the_taxes_of_the_whole_order(shop: Shop) 
     ] == aud(2200)
 
 
-def test_a_discount_never_takes_more_than_there_is(shop: Shop) -> None:
+def test_discount_never_exceeds_the_price(shop: Shop) -> None:
     order = shop.create(
         pickup(discounts=[{"name": "W", "amount_money": aud(9999), "scope": "ORDER"}])
     ).order
     assert (order["total_money"], order["total_discount_money"]) == (aud(0), aud(1450))
 
 
-def test_modifiers_are_priced_by_their_own_and_the_line_s_quantity(shop: Shop) -> None:
+def test_modifier_price_uses_own_and_line_quantity(shop: Shop) -> None:
     syrup = {"catalog_object_id": "232", "quantity": "2"}
     assert shop.create(pickup(line("7302", "3", modifiers=[syrup]))).order["total_money"] == aud(
         3 * (550 + 2 * 70)

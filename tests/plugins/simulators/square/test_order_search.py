@@ -12,7 +12,7 @@ HERE: Json = {"location_ids": ["L-CAFE"]}
 
 
 def search(shop: Shop, **query: object) -> list[str]:
-    """The references that a search finds, over all its pages."""
+    """Return the references that a search finds, over all its pages."""
     found: list[str] = []
     body: Json = HERE | query
     while True:
@@ -24,14 +24,14 @@ def search(shop: Shop, **query: object) -> list[str]:
         body = body | {"cursor": answer.body["cursor"]}
 
 
-def test_a_search_finds_the_location_s_orders_unpaid_ones_too_newest_first(shop: Shop) -> None:
+def test_search_finds_unpaid_orders_too_newest_first(shop: Shop) -> None:
     shop.create(pickup(reference="a"))
     shop.paid(pickup(reference="b"))
     shop.create(pickup(reference="elsewhere") | {"location_id": "L-KIOSK"})
     assert search(shop) == ["b", "a"]
 
 
-def test_a_search_goes_through_all_pages_while_orders_are_added(shop: Shop) -> None:
+def test_search_pages_are_stable_while_orders_are_added(shop: Shop) -> None:
     for number in range(5):
         shop.create(pickup(reference=str(number)))
     body = HERE | {"limit": 2}
@@ -44,7 +44,7 @@ def test_a_search_goes_through_all_pages_while_orders_are_added(shop: Shop) -> N
     assert found == ["4", "3", "2", "1", "0"]
 
 
-def test_a_cursor_belongs_to_its_query(shop: Shop) -> None:
+def test_cursor_is_valid_for_its_own_query_only(shop: Shop) -> None:
     for number in range(3):
         shop.create(pickup(reference=str(number)))
     cursor = shop.post("/v2/orders/search", HERE | {"limit": 1}).body["cursor"]
@@ -59,7 +59,7 @@ def test_a_cursor_belongs_to_its_query(shop: Shop) -> None:
     )
 
 
-def test_a_search_filters_by_time_and_sorts_by_the_same_field(shop: Shop) -> None:
+def test_search_filters_and_sorts_by_the_same_time(shop: Shop) -> None:
     first = shop.create(pickup(reference="first")).order
     time.sleep(0.01)
     shop.create(pickup(reference="second"))
@@ -73,7 +73,7 @@ def test_a_search_filters_by_time_and_sorts_by_the_same_field(shop: Shop) -> Non
     assert refused.error == ("BAD_REQUEST", "query.sort.sort_field")
 
 
-def test_a_search_by_closing_time_asks_for_closed_states(shop: Shop) -> None:
+def test_search_by_closing_time_needs_closed_states(shop: Shop) -> None:
     by_closing = {"sort_field": "CLOSED_AT"}
     assert (
         shop.post("/v2/orders/search", HERE | {"query": {"sort": by_closing}}).error[0]
@@ -85,7 +85,7 @@ def test_a_search_by_closing_time_asks_for_closed_states(shop: Shop) -> None:
     assert search(shop, query={"filter": closed, "sort": by_closing}) == ["done"]
 
 
-def test_a_search_filters_by_state_source_customer_and_fulfilment(shop: Shop) -> None:
+def test_search_filters_by_state_source_customer_fulfilment(shop: Shop) -> None:
     shop.create(pickup(reference="a", source={"name": "Our site"}, customer_id="C1"))
     shop.paid(pickup(reference="b"))
     shop.simulator.staff_accept("b")
@@ -100,16 +100,16 @@ def test_a_search_filters_by_state_source_customer_and_fulfilment(shop: Shop) ->
     assert by(fulfillment_filter={"fulfillment_types": ["DELIVERY"]}) == []
 
 
-def test_there_is_no_filter_by_reference(shop: Shop) -> None:
+def test_search_ignores_filter_by_reference(shop: Shop) -> None:
     shop.create(pickup(reference="a"))
     assert search(shop, query={"filter": {"reference_id": "b"}}) == ["a"]
 
 
-def test_a_search_can_bring_entries_alone(shop: Shop) -> None:
-    made = shop.create(pickup()).order
+def test_search_returns_entries_on_request(shop: Shop) -> None:
+    created = shop.create(pickup()).order
     answer = shop.post("/v2/orders/search", HERE | {"return_entries": True})
     assert answer.body == {
-        "order_entries": [{"order_id": made["id"], "version": 1, "location_id": "L-CAFE"}]
+        "order_entries": [{"order_id": created["id"], "version": 1, "location_id": "L-CAFE"}]
     }
 
 
@@ -127,16 +127,16 @@ def test_a_search_can_bring_entries_alone(shop: Shop) -> None:
         ),
     ],
 )
-def test_a_search_that_does_not_fit_is_refused(shop: Shop, body: Json, code: str) -> None:
+def test_invalid_search_is_refused(shop: Shop, body: Json, code: str) -> None:
     assert shop.post("/v2/orders/search", body).error[0] == code
 
 
-def test_a_new_order_can_be_slow_to_reach_searches() -> None:
+def test_search_lag_hides_new_order() -> None:
     with serve_in_thread(SquareSimulator(WorldSettings(search_lag_seconds=60))) as running:
         shop = Shop(running)
-        made = shop.create(pickup()).order
+        created = shop.create(pickup()).order
         assert search(shop) == []
-        assert shop.fetch(made["id"])
+        assert shop.fetch(created["id"])
         running.simulator.age_orders(61)
         assert search(shop) == ["ord-1"]
         shop.client.close()

@@ -1,15 +1,14 @@
-"""The company, its sites and registers, and whether they are online (vendor's pages: Companies, Sites).
+"""Operations on the company, its sites and registers, and their online status (vendor's pages).
 
-unconfirmed: that a site's tables can be asked for. An integrator's page lists tables of this
+unconfirmed: that a site's tables can be requested. An integrator's page lists tables of this
 platform's sites, but no vendor's page with their address is known; such a page would tell.
 """
 
 from __future__ import annotations
 
 from tillpost.simulator import Answer, Call
-from tillpost_simulators.kounta.errors import not_found
 from tillpost_simulators.kounta.order_json import IMAGE
-from tillpost_simulators.kounta.paging import paged
+from tillpost_simulators.kounta.resources import find_in_path, paged
 from tillpost_simulators.kounta.wire import Json, json_answer
 from tillpost_simulators.kounta.world import Register, Site, World
 
@@ -17,7 +16,7 @@ _SINCE = "2013-05-08T13:56:02+10:00"
 
 
 def get_company(world: World, _: Call) -> Answer:
-    """The company; `me` is one's own."""
+    """Return the company."""
     offset = world.clock.now().strftime("%z")
     body = {
         "id": world.settings.company_id,
@@ -52,51 +51,53 @@ def get_company(world: World, _: Call) -> Answer:
 
 
 def list_sites(world: World, call: Call) -> Answer:
-    """The company's sites."""
+    """List the company's sites."""
+    sites = list(world.sites.values())
     return paged(
         world,
         call,
-        list(world.sites.values()),
-        lambda site: site.id,
-        lambda site: site_json(world, site),
+        sites,
+        key=lambda site: site.id,
+        write=lambda site: site_json(world, site),
     )
 
 
 def get_site(world: World, call: Call) -> Answer:
-    """One site, with its price list (third-party code)."""
-    site = find_site(world, call)
+    """Return one site, with its price list (third-party code)."""
+    site = find_in_path(call, "site", world.sites)
+    body = site_json(world, site)
     prices = world.price_lists.get(site.price_list_id or 0)
-    price_list = {"id": prices.id, "name": prices.name} if prices else None
-    return json_answer(site_json(world, site) | {"price_list": price_list})
+    body["price_list"] = {"id": prices.id, "name": prices.name} if prices else None
+    return json_answer(body)
 
 
 def list_registers(world: World, call: Call) -> Answer:
-    """The registers, of the company or of a site."""
-    wanted = find_site(world, call).id if "site" in call.path_values else None
-    found = [
-        register for register in world.registers.values() if wanted in (None, register.site_id)
-    ]
-    return paged(world, call, found, lambda register: register.id, _register)
+    """List the registers of the company or of a site."""
+    registers = list(world.registers.values())
+    if "site" in call.path_values:
+        site = find_in_path(call, "site", world.sites)
+        registers = world.registers_of(site.id)
+    return paged(world, call, registers, key=lambda register: register.id, write=_register)
 
 
 def site_status(world: World, call: Call) -> Answer:
-    """Whether a site is online: "the very first thing to check" before an order is sent (vendor's guide)."""
-    return json_answer(status_of(world, find_site(world, call)))
+    """Return a site's status, "the very first thing to check" before an order (vendor's guide)."""
+    site = find_in_path(call, "site", world.sites)
+    return json_answer(status_of(world, site))
 
 
-def company_status(world: World, call: Call) -> Answer:
-    """The status of all the company's sites.
+def company_status(world: World, _: Call) -> Answer:
+    """Return the status of all the company's sites.
 
     unconfirmed: that it is a list, with `site_id` beside the site's own status; a real answer would
     tell.
     """
-    return json_answer(
-        [{"site_id": site.id} | status_of(world, site) for site in world.sites.values()]
-    )
+    statuses = [{"site_id": site.id} | status_of(world, site) for site in world.sites.values()]
+    return json_answer(statuses)
 
 
 def sites_status(world: World, call: Call) -> Answer:
-    """The status of every site that the client can reach.
+    """Return the status of every site that the client can access.
 
     unconfirmed: the shape. "A site ID will be shown as online" (vendor's page) may mean an object
     from id to status; this is the company's answer once more. A real answer would tell.
@@ -105,38 +106,36 @@ def sites_status(world: World, call: Call) -> Answer:
 
 
 def status_of(world: World, site: Site) -> Json:
-    """A site's status: `online` when a device is in use, `online_ordering` unless it was switched off, and the
-    pass-through register's where such printing is enabled (vendor's page).
+    """Return a site's status (vendor's page).
+
+    `status` is online when a device is, `online_ordering` unless it was switched off. The status of
+    the pass-through register is there where such printing is enabled.
 
     unconfirmed: that the last is the word `online` or `offline`, as the others are; a real answer
     would tell.
     """
-    body: Json = {"status": _word(world.in_use(site.id)), "online_ordering": _word(site.ordering)}
+    body: Json = {
+        "status": _online(world.has_device_online(site.id)),
+        "online_ordering": _online(site.ordering),
+    }
     register = world.registers.get(site.pass_thru_register_id or 0)
-    return body | ({"pass_thru_printing_register": _word(register.online)} if register else {})
-
-
-def find_site(world: World, call: Call) -> Site:
-    """The site in the path, or a 404."""
-    asked = call.path_values["site"]
-    site = world.sites.get(int(asked)) if asked.isdecimal() else None
-    if site is None:
-        raise not_found()
-    return site
-
-
-def _word(online: bool) -> str:
-    return "online" if online else "offline"
+    if register:
+        body["pass_thru_printing_register"] = _online(register.online)
+    return body
 
 
 def site_json(world: World, site: Site) -> Json:
-    """A site as lists and webhooks have it."""
+    """Return a site as in lists and webhooks."""
     return {
         "company_id": world.settings.company_id,
         "id": site.id,
         "name": site.name,
         "code": site.code,
     }
+
+
+def _online(is_online: bool) -> str:
+    return "online" if is_online else "offline"
 
 
 def _register(register: Register) -> Json:
