@@ -47,7 +47,7 @@ def row(**values: Any) -> RowMapping:
         "paused_at": None,
         "opened_at": None,
         "probe_at": 0.0,
-        "whose": "",
+        "outage_cause": "",
     }
     told = {
         "readiness": seen(),
@@ -63,7 +63,7 @@ def asked(**values: Any) -> Availability:
 
 
 PAUSED = {"paused": "authorisation", "paused_at": NOW - 60}
-DOWN = {"opened_at": NOW - 40, "probe_at": NOW + 5, "whose": Whose.PLATFORM.value}
+DOWN = {"opened_at": NOW - 40, "probe_at": NOW + 5, "outage_cause": Whose.PLATFORM.value}
 
 
 @pytest.mark.parametrize(
@@ -74,8 +74,8 @@ DOWN = {"opened_at": NOW - 40, "probe_at": NOW + 5, "whose": Whose.PLATFORM.valu
         (PAUSED, Reason.UNAUTHORISED, NOW - 60, None),
         (DOWN, Reason.OUTAGE, NOW - 40, NOW + 5),
         ({**DOWN, "probe_at": NOW - 1}, Reason.OUTAGE, NOW - 40, None),
-        ({**DOWN, "whose": Whose.OURS.value}, Reason.UNREACHED, NOW - 40, NOW + 5),
-        ({**DOWN, "whose": Whose.UNKNOWN.value}, Reason.UNREACHED, NOW - 40, NOW + 5),
+        ({**DOWN, "outage_cause": Whose.OURS.value}, Reason.UNREACHED, NOW - 40, NOW + 5),
+        ({**DOWN, "outage_cause": Whose.UNKNOWN.value}, Reason.UNREACHED, NOW - 40, NOW + 5),
         ({**DOWN, **PAUSED}, Reason.UNAUTHORISED, NOW - 60, None),
         ({**DOWN, "readiness": seen(found(Reason.CLOSED))}, Reason.OUTAGE, NOW - 40, NOW + 5),
         *(
@@ -240,7 +240,7 @@ def test_orders_are_refused_for_a_reason_that_stands_in_the_row_or_not_at_all(
     answer = asked(
         paused="authorisation" if paused else "",
         opened_at=NOW - 5 if opened else None,
-        whose=whose,
+        outage_cause=whose,
         readiness=seen(*map(found, reasons)),
         check_at=NOW - late,
         takes_orders=told,
