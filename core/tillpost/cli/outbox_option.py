@@ -72,12 +72,12 @@ def opened_if_there(db: str, config: str, *, new: bool = False) -> Generator[Out
         yield None
         return
     with opened(db, config, new=new or not db) as outbox:
-        from tillpost.outbox.db.migrate import is_made
+        from tillpost.outbox.db.migrate import is_created
 
         there = not _missing_file(outbox.database)
         if there:
             with outbox.database.reading() as tables:
-                there = is_made(tables)
+                there = is_created(tables)
         if there:
             outbox.prepare()  # which says so when they are of another version
         yield outbox if there else None

@@ -44,8 +44,8 @@ def kept_till(name: str, db: str, config: str, hooks: Iterable[object]) -> Gener
         life = Heartbeat(outbox.workers, outbox.settings.lease)
         stack.push(life)
         # Whoever renews a token is a worker, who is buried when it dies at that.
-        found = FromFileAndDatabase(CredentialStore(outbox.database), outbox.config, life.enlisted)(
-            name
-        )
+        found = FromFileAndDatabase(
+            CredentialStore(outbox.database), outbox.config, life.worker_id
+        )(name)
         options = replace(found.options, name=name, hooks=tuple(hooks))
         yield stack.enter_context(RenewedTill(found.adapter, options, found.renewal))

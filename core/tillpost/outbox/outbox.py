@@ -32,7 +32,7 @@ from tillpost.outbox.connections.availability import COLUMNS, availability_of, u
 from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import ConnectionRows
-from tillpost.outbox.db.database import Database, told
+from tillpost.outbox.db.database import Database, translated_errors
 from tillpost.outbox.db.migrate import is_ready, migrate, prepare
 from tillpost.outbox.delivery.sources import Known
 from tillpost.outbox.delivery.tills import Source, options_of
@@ -43,13 +43,13 @@ from tillpost.outbox.menus.held import StoredImport
 from tillpost.outbox.orders.claims import OrderClaims
 from tillpost.outbox.orders.insert import add_order
 from tillpost.outbox.orders.models import OrderState, StoredOrder, WaitsFor, stored_order
-from tillpost.outbox.orders.problems import solved
+from tillpost.outbox.orders.problems import solved_columns
 from tillpost.outbox.orders.queries import (
     JournalEntry,
-    Wanted,
+    OrderFilter,
     find_orders,
-    read_entries,
     read_events,
+    read_journal,
 )
 from tillpost.outbox.orders.workers import WorkerRegistry
 from tillpost.outbox.settings import ConnectionOptions, OutboxSettings, load_settings
@@ -174,7 +174,7 @@ class Outbox:
 
         Not in theirs: on SQLite, drivers leave tables standing that a rolled back transaction made.
         """
-        with told():
+        with translated_errors():
             db = session.connection() if isinstance(session, Session) else session
             if not self._ready and not is_ready(db, self.engine):
                 self.prepare()
@@ -214,7 +214,7 @@ class Outbox:
         on; `new`, which nobody in the store has begun.
         """
         self.prepare()
-        wanted = Wanted(states, connection, search, problem, new)
+        wanted = OrderFilter(states, connection, search, problem, new)
         with self.database.reading() as db:
             return find_orders(db, wanted, most)
 
@@ -228,7 +228,7 @@ class Outbox:
         """Return an order's journal, oldest first, with what went out and came back (redacted)."""
         self.prepare()
         with self.database.reading() as db:
-            return read_entries(db, order_id)
+            return read_journal(db, order_id)
 
     def availability(self, connection: str) -> Availability:
         """Return whether a store takes orders now, as workers know it: what a checkout asks before it takes money.
@@ -293,7 +293,7 @@ class Outbox:
                 "waits_for": WaitsFor.NOTHING.value,
                 "new_request": True,
                 "eligible_at": now,
-                **solved(),
+                **solved_columns(),
             }
             db.execute(update(t.orders).where(*waiting).values(**again))
             due = select(_ORDER.id).where(_ORDER.connection == connection, _ORDER.due_at <= now)

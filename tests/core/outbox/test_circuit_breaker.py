@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from tillpost.errors import Applied, ErrorRecord, OutageError
 from tillpost.models.outage import Whose
 from tillpost.outbox.circuit_breaker import (
+    FULLY_RECOVERED,
     MOST_EVIDENCE,
-    RAMPED_UP,
     Circuit,
-    Reach,
-    is_unreached,
-    whose_fault,
+    Reachability,
+    is_unreachable,
+    outage_cause,
 )
 
 NOW = 1_000_000.0
@@ -49,7 +49,7 @@ def test_an_answer_in_between_begins_the_count_anew() -> None:
     for number in range(THRESHOLD * 3):
         circuit = circuit.failed(failure(), NOW, THRESHOLD, FIRST)
         if number % (THRESHOLD - 1) == 0:
-            circuit = circuit.passed()
+            circuit = circuit.succeeded()
         assert circuit.opened_at is None
 
 
@@ -64,13 +64,13 @@ def test_probes_come_ever_more_seldom_up_to_the_longest_wait() -> None:
 
 
 def test_after_an_outage_the_orders_go_one_by_one_at_first() -> None:
-    circuit, rooms = opened().passed(), list[int]()
+    circuit, rooms = opened().succeeded(), list[int]()
     for _ in range(6):
         rooms.append(circuit.room(4, NOW))
-        circuit = circuit.passed()
+        circuit = circuit.succeeded()
     assert rooms == [1, 2, 3, 4, 4, 4]
-    for _ in range(RAMPED_UP):
-        circuit = circuit.passed()
+    for _ in range(FULLY_RECOVERED):
+        circuit = circuit.succeeded()
     assert circuit == Circuit()
 
 
@@ -104,14 +104,14 @@ def test_whatever_happens_it_keeps_its_bounds_and_survives_the_store(
         if what == "failed":
             circuit, in_a_row = circuit.failed(failure(), now, threshold, FIRST), in_a_row + 1
         elif what == "passed":
-            circuit, in_a_row = circuit.passed(), 0
+            circuit, in_a_row = circuit.succeeded(), 0
         elif was_open:
             circuit = circuit.probing(now, FIRST, LONGEST)
         assert (circuit.opened_at is not None) == (in_a_row >= threshold)
         assert 0 <= circuit.room(limit, now) <= limit
         assert circuit.room(limit, now + LONGEST) >= 1
         assert circuit.probe_at <= now + LONGEST
-        assert Circuit.of(circuit.values()) == circuit  # type: ignore[arg-type]
+        assert Circuit.from_row(circuit.columns()) == circuit  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,9 @@ def test_whatever_happens_it_keeps_its_bounds_and_survives_the_store(
 def test_a_platform_is_unreached_when_no_connection_came_about(
     status: int | None, applied: Applied, unreached: bool
 ) -> None:
-    assert is_unreached(OutageError("x", status_code=status, applied=applied).record()) is unreached
+    assert (
+        is_unreachable(OutageError("x", status_code=status, applied=applied).record()) is unreached
+    )
 
 
 SINCE = NOW - 300
@@ -136,28 +138,33 @@ SINCE = NOW - 300
     ("others", "whose"),
     [
         ((), Whose.UNKNOWN),
-        ((Reach("square", 0.0, NOW),), Whose.UNKNOWN),  # another store of the same platform
+        ((Reachability("square", 0.0, NOW),), Whose.UNKNOWN),  # another store of the same platform
         (
-            (Reach("kounta", SINCE - 1, 0.0),),
+            (Reachability("kounta", SINCE - 1, 0.0),),
             Whose.UNKNOWN,
         ),  # our own network may have failed since
-        ((Reach("kounta", SINCE + 1, 0.0),), Whose.PLATFORM),
-        ((Reach("square", SINCE + 1, 0.0),), Whose.PLATFORM),
-        ((Reach("kounta", SINCE - 9, SINCE - 5),), Whose.OURS),  # it has failed since just before
-        ((Reach("kounta", SINCE - 9, SINCE - 1000),), Whose.UNKNOWN),
-        ((Reach("kounta", 0.0, NOW),), Whose.OURS),
-        ((Reach("kounta", SINCE + 1, NOW),), Whose.OURS),  # it answered, and then failed too
-        ((Reach("kounta", 0.0, NOW), Reach("generic", NOW, 0.0)), Whose.PLATFORM),
+        ((Reachability("kounta", SINCE + 1, 0.0),), Whose.PLATFORM),
+        ((Reachability("square", SINCE + 1, 0.0),), Whose.PLATFORM),
+        (
+            (Reachability("kounta", SINCE - 9, SINCE - 5),),
+            Whose.OURS,
+        ),  # it has failed since just before
+        ((Reachability("kounta", SINCE - 9, SINCE - 1000),), Whose.UNKNOWN),
+        ((Reachability("kounta", 0.0, NOW),), Whose.OURS),
+        ((Reachability("kounta", SINCE + 1, NOW),), Whose.OURS),  # it answered, and then failed too
+        ((Reachability("kounta", 0.0, NOW), Reachability("generic", NOW, 0.0)), Whose.PLATFORM),
     ],
 )
 def test_while_an_outage_lasts_nobody_is_accused_by_what_was_so_before_it(
-    others: tuple[Reach, ...], whose: Whose
+    others: tuple[Reachability, ...], whose: Whose
 ) -> None:
-    assert whose_fault(Reach("square", 0.0, NOW), SINCE, others) is whose
+    assert outage_cause(Reachability("square", 0.0, NOW), SINCE, others) is whose
 
 
 def test_a_platform_that_has_answered_meanwhile_is_at_fault_itself() -> None:
     assert (
-        whose_fault(Reach("square", NOW, NOW - 1), SINCE, [Reach("kounta", 0.0, NOW)])
+        outage_cause(
+            Reachability("square", NOW, NOW - 1), SINCE, [Reachability("kounta", 0.0, NOW)]
+        )
         is Whose.PLATFORM
     )

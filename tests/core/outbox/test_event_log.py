@@ -17,7 +17,7 @@ Shop = Running[SquareSimulator]
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if hasattr(record, "decision")]
+    return [record.getMessage() for record in caplog.records if hasattr(record, "outbox_event")]
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,10 @@ def test_an_order_that_arrives_is_one_line(
     stored = shop_outbox.get("ord-1")
     assert stored
     assert stored.pos_order
-    assert line == f"order id=ord-1 connection=cafe state=received pos_order={stored.pos_order.id}"
+    assert (
+        line
+        == f"order_processed id=ord-1 connection=cafe state=received pos_order={stored.pos_order.id}"
+    )
 
 
 def test_an_outage_and_its_end_are_told_once_each_among_the_orders_that_wait(
@@ -64,7 +67,7 @@ def test_no_line_holds_what_a_customer_wrote(
     shop_outbox.add(order, connection="cafe")
     work_off(shop_outbox, {"cafe": connected(shop)})
     told = "\n".join(lines(caplog)) + json.dumps(
-        [getattr(record, "decision", None) for record in caplog.records]
+        [getattr(record, "outbox_event", None) for record in caplog.records]
     )
     assert "error=MenuError" in told
     assert "menu_imported connection=cafe" in told

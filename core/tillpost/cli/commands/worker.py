@@ -100,8 +100,10 @@ class DecisionLog(logging.Handler):
         """Print the record, with an exception's kind but not its traceback."""
         kind = record.exc_info[0] if record.exc_info else None
         text = record.getMessage() + (f" ({kind.__name__})" if kind else "")
-        decision: dict[str, object] = getattr(record, "decision", {"event": "log", "text": text})
-        if decision["event"] == "order":
+        decision: dict[str, object] = getattr(
+            record, "outbox_event", {"event": "log", "text": text}
+        )
+        if decision["event"] == "order_processed":
             self._arrived += decision["state"] in ("received", "accepted")
             self._stopped += (
                 decision["state"] == "error" or decision.get("waits_for") == "authorisation"

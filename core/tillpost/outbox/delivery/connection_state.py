@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from tillpost.errors import PosError, RegisterOfflineError, StoreClosedError
 from tillpost.models.outage import Whose
-from tillpost.outbox.circuit_breaker import Circuit, Reach, is_unreached, whose_fault
+from tillpost.outbox.circuit_breaker import Circuit, Reachability, is_unreachable, outage_cause
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.delivery.runner import OutboxTill, RunResult
@@ -48,27 +48,27 @@ def tell_place(
     told: list[HookCall] = []
     if ending.outage:
         place = connection_rows.lock(db, connection)
-        before = Circuit.of(place)
+        before = Circuit.from_row(place)
         after = before.failed(ending.outage, now, settings.outage_after, settings.first_wait)
-        unreached = is_unreached(ending.outage)
+        unreached = is_unreachable(ending.outage)
         values = {
-            **after.values(),
+            **after.columns(),
             "platform": till.platform,
             "unreachable_at" if unreached else "reached_at": now,
         }
         if before.opened_at is None and after.opened_at is not None:
-            here = Reach(till.platform, *((0.0, now) if unreached else (now, 0.0)))
-            whose = whose_fault(here, after.evidence[0].at, _reaches(db, connection))
+            here = Reachability(till.platform, *((0.0, now) if unreached else (now, 0.0)))
+            whose = outage_cause(here, after.evidence[0].at, _reaches(db, connection))
             values["outage_cause"] = whose.value
             told.append(("outage_began", {"outage": after.outage(whose)}))
         connection_rows.update(db, connection, values)
     elif ending.answered and not _known_to_answer(db, connection, now):
         place = connection_rows.lock(db, connection)
-        before = Circuit.of(place)
+        before = Circuit.from_row(place)
         connection_rows.update(
             db,
             connection,
-            {**before.passed().values(), "platform": till.platform, "reached_at": now},
+            {**before.succeeded().columns(), "platform": till.platform, "reached_at": now},
         )
         if before.opened_at is not None:
             outage = before.outage(Whose(place["outage_cause"] or Whose.UNKNOWN), now)
@@ -134,8 +134,10 @@ def _known_to_answer(db: Connection, connection: str, now: float) -> bool:
     return bool(calm) and row is not None and row.reached_at > now - REACHED_EVERY
 
 
-def _reaches(db: Connection, but: str) -> Sequence[Reach]:
+def _reaches(db: Connection, but: str) -> Sequence[Reachability]:
     others = select(_PLACE.platform, _PLACE.reached_at, _PLACE.unreachable_at).where(
         _PLACE.name != but
     )
-    return [Reach(row.platform, row.reached_at, row.unreachable_at) for row in db.execute(others)]
+    return [
+        Reachability(row.platform, row.reached_at, row.unreachable_at) for row in db.execute(others)
+    ]

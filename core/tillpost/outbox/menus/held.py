@@ -82,7 +82,7 @@ def settle(
         return None
     if place["importer"] is not None:
         raise DatabaseError(
-            f"the menu of {connection} is being imported now: try again in a moment", passing=True
+            f"the menu of {connection} is being imported now: try again in a moment", transient=True
         )
     changes: Mapping[str, object] = {
         "menu_in_review": None,

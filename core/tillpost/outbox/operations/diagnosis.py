@@ -23,13 +23,13 @@ from tillpost.client.sync import Till
 from tillpost.errors import ConfigError, OutageError, PosError, SetupError
 from tillpost.models.order import PosOrder
 from tillpost.models.outage import Outage
-from tillpost.outbox.circuit_breaker import Circuit, Reach, whose_fault
+from tillpost.outbox.circuit_breaker import Circuit, Reachability, outage_cause
 from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import LONG_COLUMNS
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
 from tillpost.outbox.delivery.tills import Source
-from tillpost.outbox.orders.heartbeat import BEATS_A_LEASE
+from tillpost.outbox.orders.heartbeat import BEATS_PER_LEASE
 from tillpost.outbox.orders.models import OrderState, StoredOrder
 from tillpost.outbox.outbox import Outbox
 from tillpost.outbox.worker.processor import Processor
@@ -97,20 +97,20 @@ def gather_facts(
 _COLUMNS = [column for column in _PLACE if column.name not in LONG_COLUMNS]
 
 
-def _reach(row: RowMapping) -> Reach:
-    return Reach(row["platform"], row["reached_at"], row["unreachable_at"])
+def _reach(row: RowMapping) -> Reachability:
+    return Reachability(row["platform"], row["reached_at"], row["unreachable_at"])
 
 
-def _outage(place: RowMapping, stored: StoredOrder, others: list[Reach]) -> Outage | None:
+def _outage(place: RowMapping, stored: StoredOrder, others: list[Reachability]) -> Outage | None:
     """Return the outage that holds the order up: its connection's, or one that nothing but this order has met yet."""
-    circuit = Circuit.of(place)
+    circuit = Circuit.from_row(place)
     met = stored.error is not None and stored.error.kind == _OUTAGE and bool(circuit.evidence)
     if circuit.opened_at is None and not met:
         return None
     began_at = min(
         at for at in (circuit.opened_at, *(x.at for x in circuit.evidence)) if at is not None
     )
-    whose = whose_fault(_reach(place), began_at, others)
+    whose = outage_cause(_reach(place), began_at, others)
     return Outage(began_at=began_at, whose=whose, evidence=circuit.evidence)
 
 
@@ -138,7 +138,7 @@ def _workers(outbox: Outbox, stored: StoredOrder, now: float) -> int:
     lies = stored.state is OrderState.DUE and stored.due_at is not None and stored.due_at <= now
     if not before or not (lies or stored.state is OrderState.SENDING):
         return len(before)
-    until = time.monotonic() + 2 * outbox.settings.lease / BEATS_A_LEASE
+    until = time.monotonic() + 2 * outbox.settings.lease / BEATS_PER_LEASE
     while time.monotonic() < until:
         later = outbox.workers.beats()
         if later.keys() - before.keys() or any(

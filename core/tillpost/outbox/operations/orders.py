@@ -25,10 +25,10 @@ from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
 from tillpost.outbox.delivery.tills import Source
-from tillpost.outbox.event_log import decided
+from tillpost.outbox.event_log import log_event
 from tillpost.outbox.orders.claims import ISOLATE_AFTER
 from tillpost.outbox.orders.models import OrderState, StoredOrder, WaitsFor
-from tillpost.outbox.orders.problems import handled, problem_columns, solved
+from tillpost.outbox.orders.problems import acknowledged_columns, problem_columns, solved_columns
 from tillpost.outbox.orders.transitions import STEPS
 from tillpost.outbox.outbox import Outbox
 from tillpost.outbox.worker.processor import Processor
@@ -148,7 +148,7 @@ class OrderOperations:
             moved = update(t.orders).where(
                 _ORDER.id == stored.id, _ORDER.progress == stored.progress.value
             )
-            acted = solved() if wanted is Progress.COMPLETED else handled()
+            acted = solved_columns() if wanted is Progress.COMPLETED else acknowledged_columns()
             values = {"progress": wanted.value, "updated_at": self._clock(), **acted}
             if db.execute(moved.values(**values)).rowcount:
                 self._note(db, what, stored.connection, stored.id, wanted.value)
@@ -247,7 +247,11 @@ class OrderOperations:
         """Note that nobody has to do anything more about an order that the store said no to."""
         with self._outbox.database.writing() as db:
             open_yet = (_ORDER.id == stored.id, _ORDER.problem_at.is_not(None))
-            over = {"progress": Progress.CANCELLED.value, "updated_at": self._clock(), **solved()}
+            over = {
+                "progress": Progress.CANCELLED.value,
+                "updated_at": self._clock(),
+                **solved_columns(),
+            }
             if db.execute(update(t.orders).where(*open_yet).values(**over)).rowcount:
                 self._note(db, "cancel", stored.connection, stored.id, "")
         return self._find(stored.id)
@@ -370,7 +374,7 @@ class OrderOperations:
             "order_id": order_id,
         }
         db.execute(insert(t.audit_log).values(note=note, **act))
-        decided("act", what=what, id=order_id, connection=connection, note=note)
+        log_event("action_taken", action=what, id=order_id, connection=connection, note=note)
 
     def _title(self, connection: str) -> str:
         try:

@@ -21,7 +21,7 @@ from tillpost.outbox.db import schema as t
 from tillpost.outbox.menus.held import held_connections
 from tillpost.outbox.operations.connections import Connections, ConnectionState
 from tillpost.outbox.orders.models import OrderState, WaitsFor
-from tillpost.outbox.orders.queries import OPEN_PROBLEM
+from tillpost.outbox.orders.queries import HAS_PROBLEM
 from tillpost.outbox.outbox import Outbox
 
 __all__ = ["LATE", "Oldest", "Overview", "overview"]
@@ -107,7 +107,7 @@ def _count(db: Connection, *which: ColumnElement[bool]) -> int:
 
 def _problems(db: Connection) -> Mapping[str, int]:
     """Count the open problems by kind, the most frequent first."""
-    found = db.execute(select(_ORDER.state, _ORDER.error).where(OPEN_PROBLEM))
+    found = db.execute(select(_ORDER.state, _ORDER.error).where(HAS_PROBLEM))
     kinds = Counter(
         "rejected"
         if row.state == OrderState.REJECTED.value or not row.error

@@ -68,9 +68,10 @@ class WorkerRegistry:
 
     def beat(self, worker: str) -> bool:
         """Raise a worker's heartbeat counter; return False if it was reaped meanwhile."""
-        raise_counter = update(t.workers).where(_WORKER.id == worker).values(beat=_WORKER.beat + 1)
+        row = update(t.workers).where(_WORKER.id == worker)
         with self.database.writing() as db:
-            return db.execute(raise_counter).rowcount == 1
+            result = db.execute(row.values(beat=_WORKER.beat + 1))
+            return result.rowcount == 1
 
     def beats(self) -> Mapping[str, int]:
         """Return the heartbeat counter of every worker."""
@@ -91,11 +92,13 @@ class WorkerRegistry:
             DatabaseError: the worker is paused within a transaction, which keeps its rows locked
                 for a while.
         """
-        dead_worker = delete(t.workers).where(_WORKER.id == worker, _WORKER.beat == beat)
+        is_same_worker = _WORKER.id == worker
+        is_silent = _WORKER.beat == beat
         with self.database.writing() as db:
             if not self.database.is_sqlite:
                 db.execute(_WAIT_BRIEFLY)
-            if db.execute(dead_worker).rowcount == 0:
+            removed = db.execute(delete(t.workers).where(is_same_worker, is_silent))
+            if removed.rowcount == 0:
                 return 0
             return self._release_all(db, worker, now, crashes=1)
 
@@ -106,15 +109,22 @@ class WorkerRegistry:
             self._release_all(db, worker, now, crashes=0)
 
     def _release_all(self, db: Connection, worker: str, now: float, crashes: int) -> int:
-        importing = t.connections.c.importer == worker
-        refreshing = t.credentials.c.refresher == worker
-        db.execute(update(t.connections).where(importing).values(importer=None))
-        db.execute(update(t.credentials).where(refreshing).values(refresher=None))
+        self._release_imports(db, worker)
+        self._release_refreshes(db, worker)
         values = {
             "worker": None,
             "due_at": due_after_release(now),
             "updated_at": now,
             "crash_count": _ORDER.crash_count + crashes,
         }
-        release = update(t.orders).where(_ORDER.worker == worker).values(**values)
-        return db.execute(release).rowcount
+        claimed = update(t.orders).where(_ORDER.worker == worker)
+        result = db.execute(claimed.values(**values))
+        return result.rowcount
+
+    def _release_imports(self, db: Connection, worker: str) -> None:
+        importing = update(t.connections).where(t.connections.c.importer == worker)
+        db.execute(importing.values(importer=None))
+
+    def _release_refreshes(self, db: Connection, worker: str) -> None:
+        refreshing = update(t.credentials).where(t.credentials.c.refresher == worker)
+        db.execute(refreshing.values(refresher=None))

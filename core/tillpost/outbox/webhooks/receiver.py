@@ -36,7 +36,7 @@ from tillpost.outbox.delivery.runner import OutboxTill
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
 from tillpost.outbox.delivery.tills import Source, Tills
 from tillpost.outbox.engine import Engine
-from tillpost.outbox.event_log import HookCall, decided
+from tillpost.outbox.event_log import HookCall, log_event
 from tillpost.outbox.orders.heartbeat import Heartbeat
 from tillpost.outbox.orders.updates import OrderUpdates
 from tillpost.outbox.orders.workers import WorkerRegistry
@@ -85,7 +85,7 @@ class Receiver:
         )  # who waits for a token must see whether this process lives
         self._orders = OrderUpdates(engine, settings)
         known = connections or FromFileAndDatabase(
-            CredentialStore(database), config, self._life.enlisted
+            CredentialStore(database), config, self._life.worker_id
         )
         self._tills = Tills(known, settings, hooks)
 
@@ -98,7 +98,7 @@ class Receiver:
             claims = till.claims_of(headers, body, url)
             new = self._new(connection, claims)
         except WebhookError as refused:
-            decided("webhook_refused", connection=connection, fault=refused.fault.value)
+            log_event("webhook_refused", connection=connection, fault=refused.fault.value)
             raise
         events = self._believed(connection, till, new)
         now, told, taken = self._clock(), list[HookCall](), list[WebhookEvent]()
@@ -110,7 +110,7 @@ class Receiver:
         if events and not taken:
             raise _repeated()
         for event in taken:
-            decided("webhook", connection=connection, event_kind=event.kind)
+            log_event("webhook_received", connection=connection, event_kind=event.kind)
         for hook, facts in told:
             till.tell(hook, facts)
         return tuple(taken)
@@ -168,7 +168,7 @@ class Receiver:
 
     def _may_be_ours(self, connection: str, event: OrderChanged | OrderRefused) -> bool:
         with self._database.reading() as db:
-            return self._orders.may_have(db, connection, event.pos_id, event.reference)
+            return self._orders.may_be_ours(db, connection, event.pos_id, event.reference)
 
     # ------------------------------------------------------------------ what comes of it
 
@@ -190,9 +190,9 @@ class Receiver:
         """Write what comes of an event; return the hooks to be called."""
         match event:
             case OrderChanged(pos_order=PosOrder() as there):
-                return self._orders.seen(db, connection, there, now, event.reference)
+                return self._orders.record_status(db, connection, there, now, event.reference)
             case OrderRefused():
-                return self._orders.refused(
+                return self._orders.record_refusal(
                     db, connection, event.pos_id, event.reference, event.error, now
                 )
             case MenuChanged():

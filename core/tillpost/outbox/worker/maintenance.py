@@ -17,7 +17,7 @@ from sqlalchemy import or_, select, update
 
 from tillpost.errors import PosError
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.event_log import decided
+from tillpost.outbox.event_log import log_event
 from tillpost.outbox.exceptions import MenuImportRunning
 from tillpost.outbox.orders.models import WaitsFor
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER, ConnectionOptions
@@ -102,7 +102,7 @@ class Maintenance:
         for name, refused in paused:
             known = self._processor.tills.fingerprint(name)
             if known and known != refused and self._processor.outbox.resume(name):
-                decided("connection_restored", connection=name)
+                log_event("connection_restored", connection=name)
                 self._processor.tills[name].tell("connection_restored", {})
 
     def _sync_menus(self) -> None:

@@ -1,7 +1,7 @@
 """Watches the orders that the platform has, and those that are a person's problem, by whichever worker comes first.
 
 What webhooks don't tell, or tell too late, is asked for: each order on a schedule of its own
-(`observing.watch_again`). An order that the register shows no sign of is told once, a problem that
+(`observing.next_poll_at`). An order that the register shows no sign of is told once, a problem that
 nobody acts on twice. A menu that the platform said was changed is imported. Each of these is
 claimed in the store, so one worker does it; hooks are called once it is on disk.
 """
@@ -19,10 +19,10 @@ from tillpost.adapter.webhooks import OrderChanged, OrderRefused
 from tillpost.errors import ConfigError, PosError, RateLimitError
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import BLOCKED_CONNECTIONS
-from tillpost.outbox.event_log import HookCall, decided
+from tillpost.outbox.event_log import HookCall, log_event
 from tillpost.outbox.exceptions import MenuImportRunning
 from tillpost.outbox.orders.models import OrderState, StoredOrder, stored_order
-from tillpost.outbox.orders.transitions import due_of, watch_again
+from tillpost.outbox.orders.transitions import due_time, next_poll_at
 from tillpost.outbox.orders.updates import OrderUpdates
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
 from tillpost.outbox.webhooks.receiver import forget_old
@@ -97,7 +97,7 @@ class OrderMonitor:
             if row is None:
                 return
             stored, since = stored_order(row), row["received_at"] or row["added_at"]
-            again = watch_again(stored.state, stored.progress, since, due_of(stored.order), now)
+            again = next_poll_at(stored.state, stored.progress, since, due_time(stored.order), now)
             is_open = row["pos_id"] and stored.state in (OrderState.RECEIVED, OrderState.ACCEPTED)
             # Should this worker die, or the platform not answer.
             at = max(again, now + PUT_OFF) if is_open and again else None
@@ -113,7 +113,12 @@ class OrderMonitor:
             log.warning("order %s can't be looked at: %s", order_id, wrong)
             return
         except PosError as error:
-            decided("look_failed", id=order_id, connection=connection, error=type(error).__name__)
+            log_event(
+                "order_lookup_failed",
+                id=order_id,
+                connection=connection,
+                error=type(error).__name__,
+            )
             self._put_off(connection, error)
             return
         (event,) = till.believed(
@@ -122,11 +127,11 @@ class OrderMonitor:
         now = self._processor.clock()
         with self._database.writing() as db:
             if isinstance(event, OrderRefused):
-                told = self._orders.refused(
-                    db, connection, pos_id, order_id, event.error, now, "look"
+                told = self._orders.record_refusal(
+                    db, connection, pos_id, order_id, event.error, now, "poll"
                 )
             else:
-                told = self._orders.seen(db, connection, there, now, order_id, "look")
+                told = self._orders.record_status(db, connection, there, now, order_id, "poll")
         self._processor.tell(connection, told)
 
     def _put_off(self, connection: str, error: PosError) -> None:
@@ -207,7 +212,7 @@ class OrderMonitor:
             values, told = decide(row, stored_order(row), now)
             db.execute(update(t.orders).where(_ORDER.id == order_id).values(**values))
         for hook, facts in told:
-            decided(hook, id=order_id, connection=row["connection"], times=facts.get("times"))
+            log_event(hook, id=order_id, connection=row["connection"], times=facts.get("times"))
         self._processor.tell(row["connection"], told)
 
     # ------------------------------------------------------------------ what else platforms told

@@ -23,14 +23,19 @@ from tillpost.outbox.delivery.connection_state import tell_place
 from tillpost.outbox.delivery.runner import OutboxTill, RunResult
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
 from tillpost.outbox.delivery.tills import Source, Tills
-from tillpost.outbox.event_log import HookCall, decided, error_in_short
+from tillpost.outbox.event_log import HookCall, error_fields, log_event
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.menus.shared import Menus
 from tillpost.outbox.orders.claims import Claim, LeaseLostError
 from tillpost.outbox.orders.heartbeat import Heartbeat
 from tillpost.outbox.orders.models import OrderState
 from tillpost.outbox.orders.problems import problem_columns
-from tillpost.outbox.orders.transitions import arrived, lower_than, refusal, told_by
+from tillpost.outbox.orders.transitions import (
+    arrival_columns,
+    progress_of,
+    rejection_hooks,
+    steps_before,
+)
 from tillpost.outbox.outbox import Outbox
 from tillpost.plugins.manager import Hooks
 from tillpost.submission.journal import Event, OfTicket
@@ -226,8 +231,8 @@ class Processor:
         try:
             found = self.tills[claim.connection].find(claim.order)
         except (ConfigError, PosError) as trouble:
-            decided(
-                "look_failed",
+            log_event(
+                "order_lookup_failed",
                 id=claim.order.id,
                 connection=claim.connection,
                 error=type(trouble).__name__,
@@ -246,7 +251,9 @@ class Processor:
             self.keep(claim, till.withdraw(claim, self, self.clock, pos_order))
         except (ConfigError, PosError) as trouble:
             why = type(trouble).__name__
-            decided("withdraw_failed", id=claim.order.id, connection=claim.connection, error=why)
+            log_event(
+                "order_cancel_failed", id=claim.order.id, connection=claim.connection, error=why
+            )
             return False
         return True
 
@@ -306,13 +313,13 @@ class Processor:
             changes["due_at"] = due_at
         if there := ending.pos_order:
             changes["pos_order"] = there.model_dump_json()
-            changes |= arrived(there, claim.order, ending.state, now, self.outbox.settings)
+            changes |= arrival_columns(there, claim.order, ending.state, now, self.outbox.settings)
         if ending.new_request and due_at:
             changes["eligible_at"] = due_at
         told: Sequence[HookCall] = ()
         with self.claims.recording(claim, ending.happened, now, **changes) as db:
-            if there and (further := told_by(there)) is not Progress.NEW:
-                self.claims.advance_progress(db, claim.order.id, lower_than(further), further)
+            if there and (further := progress_of(there)) is not Progress.NEW:
+                self.claims.advance_progress(db, claim.order.id, steps_before(further), further)
             if till:
                 told = tell_place(
                     self.connection_rows,
@@ -330,7 +337,11 @@ class Processor:
                 self.outbox.engine.wake(db, claim.order.id, due_at)
         _log(claim, ending, told)
         tell = till.tell if till else Hooks(claim.connection, self._hooks).call
-        for hook, facts in (*ending.announced, *refusal(claim.order, ending.state, there), *told):
+        for hook, facts in (
+            *ending.announced,
+            *rejection_hooks(claim.order, ending.state, there),
+            *told,
+        ):
             tell(hook, facts)
 
     # ------------------------------------------------------------------ what a handling needs: see
@@ -380,9 +391,9 @@ def _unconnected(claim: Claim, wrong: ConfigError) -> RunResult:
 
 def _log(claim: Claim, ending: RunResult, told: Sequence[HookCall]) -> None:
     for event, _ in told:
-        decided(event, connection=claim.connection)
-    decided(
-        "order",
+        log_event(event, connection=claim.connection)
+    log_event(
+        "order_processed",
         id=claim.order.id,
         connection=claim.connection,
         state=ending.state.value,
@@ -390,11 +401,11 @@ def _log(claim: Claim, ending: RunResult, told: Sequence[HookCall]) -> None:
         due_in=None if ending.rest is None else round(ending.rest, 1),
         pos_order=ending.pos_order.id if ending.pos_order else "",
         ticket=ending.ticket.id if ending.ticket else "",
-        **error_in_short(ending.error),
+        **error_fields(ending.error),
     )
 
 
 def _logged(connection: str, result: MenuImport) -> MenuImport:
     if result.fresh:
-        decided("menu_import_held" if result.held else "menu_imported", connection=connection)
+        log_event("menu_import_held" if result.held else "menu_imported", connection=connection)
     return result

@@ -28,7 +28,7 @@ from tillpost.outbox.connections.availability import COLUMNS, Seen, availability
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.delivery.connection_state import tell_place
 from tillpost.outbox.delivery.runner import Look, RunResult
-from tillpost.outbox.event_log import HookCall, decided
+from tillpost.outbox.event_log import HookCall, log_event
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.orders.models import OrderState
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
@@ -82,9 +82,9 @@ class Checks:
 
     def begin(self) -> None:
         """Begin the checks that are due, as far as there are threads for them."""
-        if self._crew.spare <= 0:
+        if self._crew.idle_threads <= 0:
             return
-        for name in self.due(self._crew.spare):
+        for name in self.due(self._crew.idle_threads):
             self._crew.submit(partial(self._look, name))
 
     def tell(self) -> None:
@@ -99,7 +99,7 @@ class Checks:
     def close(self) -> None:
         """Begin no more checks, and wait a moment for those under way."""
         self._crew.wait(LAST_WAIT)
-        self._crew.dismiss()
+        self._crew.shutdown()
 
     # ------------------------------------------------------------------ one store
 
@@ -208,7 +208,7 @@ class Checks:
         self, name: str, told: Sequence[HookCall], facts: Mapping[str, object] | None = None
     ) -> None:
         for hook, _ in told:
-            decided(hook, connection=name, **(facts or {}))
+            log_event(hook, connection=name, **(facts or {}))
         self._processor.tell(name, told)
 
 

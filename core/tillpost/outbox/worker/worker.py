@@ -78,7 +78,9 @@ class Worker:
             while not self._stopped:
                 try:
                     self._tending.tend()
-                    claims = self._processor.claim(crew.spare) if crew.spare > 0 else []
+                    claims = (
+                        self._processor.claim(crew.idle_threads) if crew.idle_threads > 0 else []
+                    )
                     if until_idle and not claims and not crew.busy and self._tending.idle():
                         return
                 except DatabaseError as trouble:
@@ -91,12 +93,12 @@ class Worker:
                     self._pause(crew)
         finally:
             crew.wait(GRACE)
-            crew.dismiss()
+            crew.shutdown()
             self._tending.close()
 
     def _pause(self, crew: DaemonThreadPool) -> None:
         """Wait until something is in hand no more, or for a moment."""
-        if crew.spare <= 0:
+        if crew.idle_threads <= 0:
             crew.wait(LOOK_EVERY, for_one=True)
         elif crew.busy:
             if not crew.wait(LOOK_EVERY / 10, for_one=True):

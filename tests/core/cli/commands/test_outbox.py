@@ -51,7 +51,7 @@ def test_an_order_goes_from_a_file_into_the_outbox_and_to_the_register(
         "The worker has ended, since nothing is left to do. Orders that arrived: 1." in worked.out
     )
     (decision,) = worked.err.splitlines()
-    assert " info order id=ord-1 connection=cafe state=received pos_order=" in decision
+    assert " info order_processed id=ord-1 connection=cafe state=received pos_order=" in decision
     assert "Mia" not in worked.err
     (entry,) = store.simulator.ledger().shown
     assert (entry.reference, entry.paid) == ("ord-1", 2881)
@@ -77,7 +77,7 @@ def test_the_same_order_added_again_is_the_same_and_another_content_is_refused(
     assert tillpost("outbox", "add", "ord-1.json", "--json").json == facts
     refused = tillpost("outbox", "add", write_order("ord-1", note="No cutlery"))
     assert refused.code == 17
-    assert "another content stands in the outbox" in refused.out
+    assert "the outbox has an order with this id" in refused.out
     assert tillpost("outbox", "add", "ord-1.json", "--json").json["exit_code"] == 17
 
 
@@ -94,7 +94,7 @@ def test_a_worker_tells_programs_the_same_a_line_each(tillpost: Command, store: 
     )
     last = {"event": "ended", "why": "nothing is left to do", "arrived": 1, "stopped": 1}
     assert {name: said[-1][name] for name in last} == last
-    by_order = {line["id"]: line for line in said if line["event"] == "order"}
+    by_order = {line["id"]: line for line in said if line["event"] == "order_processed"}
     assert by_order["ord-1"]["state"] == "received"
     assert (by_order["ord-2"]["state"], by_order["ord-2"]["error"]) == ("error", "MenuError")
     assert all(line["at"] and line["level"] for line in said)
@@ -280,11 +280,11 @@ def test_a_database_is_brought_to_this_version_when_a_person_says_so(
         (("orders", "list"), 3, "no outbox at tillpost.db: "),
         (("menu", "accept"), 3, "no outbox at tillpost.db: "),
         (("outbox", "erase", "--days", "3"), 3, "no outbox at tillpost.db: "),
-        (("orders", "list", "--db", "nonsense"), 3, "--db: not a database URL that is known: "),
+        (("orders", "list", "--db", "nonsense"), 3, "--db: not a database URL: "),
         (
             ("worker", "--db", "mysql://cafe:hush@h/x"),
             3,
-            "--db: the store is SQLite or PostgreSQL, not mysql",
+            "--db: the database must be SQLite or PostgreSQL, not mysql",
         ),
         (
             ("worker", "--db", "sqlite:////no/x.db"),

@@ -60,9 +60,7 @@ def test_the_same_order_added_again_is_the_one_that_is_there(outbox: Outbox) -> 
 
 def test_another_content_under_an_id_is_refused(outbox: Outbox) -> None:
     outbox.add(toy_order(), connection="cafe")
-    with pytest.raises(
-        OrderError, match="another content stands in the outbox under this order's id"
-    ):
+    with pytest.raises(OrderError, match="the outbox has an order with this id and other content"):
         outbox.add(toy_order(quantity=2), connection="cafe")
 
 

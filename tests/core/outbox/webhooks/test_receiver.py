@@ -268,7 +268,7 @@ def test_an_event_is_remembered_together_with_its_effect_or_not_at_all(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("tillpost.outbox.orders.updates.observed", dies)
+        patched.setattr("tillpost.outbox.orders.updates.apply_status", dies)
         with pytest.raises(KeyboardInterrupt):
             receiver.receive("cafe", *told)
     assert remembered(outbox) == 0
@@ -305,7 +305,7 @@ def test_a_late_refusal_of_an_order_in_hand_is_to_be_sent_again(
         assert claim
         with pytest.raises(DatabaseError, match="in hand") as caught:
             receiver.receive("cafe", *told)
-        assert caught.value.passing
+        assert caught.value.transient
         with processor.claims.recording(claim, (), time.time(), worker=None):
             pass
     assert remembered(outbox) == 0

@@ -179,7 +179,7 @@ def test_a_store_that_another_program_has_locked_refuses_with_one_line_and_may_b
             impatient.add(toy_order(), connection="cafe")
         assert impatient.get("ord-1") is None, "reading goes on"
     assert str(refused.value) == "the database failed: database is locked"
-    assert refused.value.passing
+    assert refused.value.transient
     impatient.add(toy_order(), connection="cafe")
     assert names(impatient) == {"ord-1"}
 
@@ -255,7 +255,7 @@ def test_orders_added_while_postgresql_restarts_are_there_or_were_refused(
         assert len(names(outbox)) <= len(taken) + 3, (
             "at most one for each thread was kept and not said"
         )
-    assert all(error.passing and "\n" not in str(error) for error in refused)
+    assert all(error.transient and "\n" not in str(error) for error in refused)
 
 
 @pytest.mark.parametrize("how", ["fast", "immediate"])
@@ -421,7 +421,7 @@ def test_a_new_store_in_a_read_only_directory_is_refused_with_one_line(read_only
     ):
         outbox.add(toy_order(), connection="cafe")
     assert str(refused.value) == "the database failed: unable to open database file"
-    assert not refused.value.passing
+    assert not refused.value.transient
 
 
 def test_a_store_whose_directory_became_read_only_refuses_and_keeps_what_it_has(
@@ -473,5 +473,5 @@ def test_no_line_about_the_store_holds_its_password_and_none_shows_what_the_driv
     with Outbox(url) as outbox, pytest.raises(DatabaseError) as refused:
         outbox.add(toy_order(), connection="cafe")
     assert "hunter2" not in str(refused.value) + repr(outbox.database)
-    assert refused.value.passing
+    assert refused.value.transient
     assert refused.value.__suppress_context__, "it may quote a row"

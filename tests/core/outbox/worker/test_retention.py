@@ -248,9 +248,7 @@ def test_a_store_of_a_newer_version_is_left_alone_with_one_line(
     before = open_outbox()
     before.add(toy_order(), connection="cafe")
     set_version(before, "9999")
-    said = (
-        f"the store is of a newer version (9999) than this Tillpost knows ({HEAD}): update Tillpost"
-    )
+    said = f"the database has a newer version (9999) than this Tillpost supports ({HEAD}): update Tillpost"
     uses: list[Callable[[Outbox], object]] = [
         lambda outbox: outbox.add(toy_order("ord-2"), connection="cafe"),
         lambda outbox: outbox.get("ord-1"),
@@ -277,7 +275,7 @@ def test_a_store_of_an_older_version_says_which_command_brings_it_up(
     monkeypatch.setattr("tillpost.outbox.db.migrate.HEAD", "0002")
     with pytest.raises(
         DatabaseError,
-        match=r"^the store is of an older version \(0001\): run `tillpost outbox migrate`$",
+        match=r"^the database has an older version \(0001\): run `tillpost outbox migrate`$",
     ):
         open_outbox().orders()
 
@@ -298,12 +296,15 @@ def test_the_store_lives_beside_an_embedders_own_migrations(outbox: Outbox) -> N
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("mysql://x", "the store is SQLite or PostgreSQL, not mysql"),
+        ("mysql://x", "the database must be SQLite or PostgreSQL, not mysql"),
         (
             "orders.db",
-            "not a database URL that is known: it has no scheme, as in sqlite:///orders.db",
+            "not a database URL: it has no scheme, as in sqlite:///orders.db",
         ),
-        ("sqlite://", "a store in memory loses its orders: name a file, as in sqlite:///orders.db"),
+        (
+            "sqlite://",
+            "a database in memory loses its orders: name a file, as in sqlite:///orders.db",
+        ),
     ],
 )
 def test_a_url_that_cant_be_a_store_is_refused_in_one_line(url: str, said: str) -> None:
