@@ -1,7 +1,7 @@
 """A worker's heartbeat: proves that it is alive, and reaps the workers that are dead.
 
 `Heartbeat` runs in a thread beside the work. Nothing here depends on the time of day. A worker
-whose counter stands still for a whole lease, by the observer's steady clock, is dead; and a worker
+whose counter is unchanged for a whole lease, by the observer's steady clock, is dead; and a worker
 that hasn't raised its own for so long stops acting. So a worker that was paused, whose machine
 slept or whose clock was set, stops before another takes its orders over. What remains is a pause
 between the last check of its lease and the sending of a request: nothing can close that gap.
@@ -26,7 +26,7 @@ __all__ = ["BEATS_PER_LEASE", "Heartbeat", "steady"]
 log = logging.getLogger("tillpost.outbox")
 
 BEATS_PER_LEASE = 5
-"""How often within a lease a worker beats, and looks at the beats of others."""
+"""How often within a lease a worker beats, and reads the counters of others."""
 
 SAFE_SHARE = 0.7
 """The share of its lease, since its last beat, in which a worker may begin a request.
@@ -47,7 +47,7 @@ def steady() -> float:
 
 
 class _Observation(NamedTuple):
-    """A worker's heartbeat counter, and since when it has stood there."""
+    """A worker's heartbeat counter, and since when it has that value."""
 
     beat: int
     since: float
@@ -171,7 +171,7 @@ class Heartbeat:
             )
 
     def _observe_others(self, now: float) -> None:
-        """Note the other workers' counters, and since when each has stood still."""
+        """Note the other workers' counters, and since when each is unchanged."""
         observed: dict[str, _Observation] = {}
         for worker, beat in self._workers.beats().items():
             if worker == self.worker:

@@ -2,7 +2,7 @@
 
 Each worker has a row with a heartbeat counter. Another worker that sees the counter unchanged for a
 whole lease reaps it: the row is deleted and the worker's claims are released. No time of day is
-compared; how long a counter stood still is measured by the observer (see `heartbeat`).
+compared; the observer measures how long a counter is unchanged (see `heartbeat`).
 
 Each method is one transaction unless it takes one.
 """

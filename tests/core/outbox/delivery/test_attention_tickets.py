@@ -15,7 +15,7 @@ from adapters.kounta.bench import STAND_INS
 from adapters.square.shop_orders import TOASTIE, paid
 from core.outbox.corner_shop import connected, lunch, work_off
 from core.outbox.delivery.test_kill_points import TOASTIES
-from core.outbox.killing import Heartbeat, Shop, Site, every_step, ready, shop_of, until_stopped
+from core.outbox.killing import Lifetime, Shop, Site, every_step, ready, shop_of, until_stopped
 from tillpost import Order, Policy
 from tillpost.client.base import Options, adapter_for
 from tillpost.models.order import PosOrder
@@ -278,10 +278,10 @@ def refused_wherever_it_ends(platform: str, database: Database) -> None:
     """End a process at each of its steps, let another one go on, and see how many tickets there are."""
     ended: list[tuple[str, int]] = []
 
-    def run(life: Heartbeat, number: int) -> None:
+    def run(life: Lifetime, number: int) -> None:
         simulator, shop = SHOPS[platform]()
         order = gone(f"ord_{number}")
-        for each in (life, Heartbeat()):
+        for each in (life, Lifetime()):
             site = Site(database, shop, each, f"cafe-{number}")
             until_stopped(partial(site.add, order), site.work, site.end)
             site.end()
@@ -298,7 +298,7 @@ def refused_wherever_it_ends(platform: str, database: Database) -> None:
 def test_wherever_its_process_ends_an_order_that_arrives_has_its_ticket_withdrawn(
     platform: str, database: Database
 ) -> None:
-    def run(life: Heartbeat, number: int) -> None:
+    def run(life: Lifetime, number: int) -> None:
         simulator, shop = SHOPS[platform]()
         name, order = f"cafe-{number}", paid(f"ord_{number}", [TOASTIE])
         blt = simulator.world.products.pop(5312) if isinstance(simulator, KountaSimulator) else None
@@ -313,10 +313,10 @@ def test_wherever_its_process_ends_an_order_that_arrives_has_its_ticket_withdraw
         elif isinstance(simulator, SquareSimulator):
             simulator.add_item("5312-NEW", "BLT toastie", 1450, sku="BLT")
         OrderOperations(
-            first.outbox, "mia", connections=lambda _: shop.connected(Heartbeat()), clock=shop.clock
+            first.outbox, "mia", connections=lambda _: shop.connected(Lifetime()), clock=shop.clock
         ).resubmit(order.id)
         first.end()
-        for each in (life, Heartbeat()):
+        for each in (life, Lifetime()):
             site = Site(database, shop, each, name)
             until_stopped(site.work, site.end)
             site.end()

@@ -20,7 +20,7 @@ from adapters.kounta.bench import STAND_INS
 from adapters.kounta.bench import an_order as kounta_order
 from adapters.kounta.bench import plain_order as kounta_plain
 from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, TOASTIE, paid
-from core.outbox.killing import Heartbeat, Shop, Site, every_step, ready, shop_of, until_stopped
+from core.outbox.killing import Lifetime, Shop, Site, every_step, ready, shop_of, until_stopped
 from tillpost import Order, Outcome
 from tillpost.client.base import adapter_for
 from tillpost.client.sync import Till
@@ -176,13 +176,13 @@ class Bench:
     database: Database
     case: Case
 
-    def try_with(self, *lives: Heartbeat, number: str) -> None:
+    def try_with(self, *lives: Lifetime, number: str) -> None:
         """Let processes go on with an order one after the other, then one that lives, and see how it ends."""
         case, name = self.case, f"cafe-{number}"
         simulator, shop = SHOPS[case.platform](case)
         case.set_up(simulator)
         order = case.order(f"ord_{number}")
-        for life in (*lives, Heartbeat()):
+        for life in (*lives, Lifetime()):
             site = Site(self.database, shop, life, name)
             if life is lives[0] and case.platform == "kounta" and case.has_menu:
                 give_menu(self.database, name, kounta_menu(case.sold), shop.clock() - 3600)
@@ -194,7 +194,7 @@ class Bench:
             site.end()
         self.check(order, simulator.ledger(), lives[-1])
 
-    def check(self, order: Order, ledger: Ledger, life: Heartbeat) -> None:
+    def check(self, order: Order, ledger: Ledger, life: Lifetime) -> None:
         """See that the store and the register agree, and that both are right."""
         case, where = self.case, life.names[-1:]
         with self.database.reading() as db:
@@ -251,7 +251,7 @@ def test_a_second_process_that_is_stopped_as_well_leaves_it_to_a_third(
     case: str, made: str, database: Database
 ) -> None:
     """The first ends at the worst moment: the platform has the order, and nobody has read that."""
-    bench, whole = Bench(database, CASES[case]), Heartbeat()
+    bench, whole = Bench(database, CASES[case]), Lifetime()
     bench.try_with(whole, number="whole")
     worst = whole.names.index(made)
-    every_step(lambda life, number: bench.try_with(Heartbeat(at=worst), life, number=str(number)))
+    every_step(lambda life, number: bench.try_with(Lifetime(at=worst), life, number=str(number)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.outbox.killing import Counter, Heartbeat, Site, every_step, until_stopped
+from core.outbox.killing import Counter, Lifetime, Site, every_step, until_stopped
 from core.outbox.operations.test_people_machine import KeyedSeen, KeylessSeen
 from core.stand_in import Keyed, an_order
 from tillpost.outbox import OrderState
@@ -29,7 +29,7 @@ def test_wherever_who_takes_it_over_and_cancels_it_dies_it_isnt_sent_again(
             if o["ref"] == order_id and o["state"] != "DEAD"
         ]
 
-    def run(life: Heartbeat, number: int) -> None:
+    def run(life: Lifetime, number: int) -> None:
         order = an_order(f"ord_{number}")
         first = Site(either, shop)
         first.add(order)

@@ -20,7 +20,7 @@ from core.outbox.hooked import (
     Square,
     Store,
     column,
-    remembered,
+    count_webhooks,
     stored,
 )
 from core.outbox.stores import Opening
@@ -135,7 +135,7 @@ def test_what_is_forged_unsigned_huge_or_unreadable_is_refused_and_changes_nothi
             receiver.receive("cafe", sent_headers, sent, url)
         assert caught.value.fault is fault
     assert stored(outbox) == before
-    assert remembered(outbox) == 0
+    assert count_webhooks(outbox) == 0
 
 
 def test_a_signed_webhook_that_is_stale_is_refused(outbox: Outbox, square: Square) -> None:
@@ -250,7 +250,7 @@ def test_a_webhook_whose_order_cant_be_looked_up_is_taken_when_it_comes_again(
     store.simulator.set_outage()
     with pytest.raises(OutageError):
         receiver.receive("cafe", *told)
-    assert remembered(outbox) == 0
+    assert count_webhooks(outbox) == 0
     store.simulator.set_outage(down=False)
     receiver.receive("cafe", *told)
     assert stored(outbox).state is OrderState.ACCEPTED
@@ -271,9 +271,9 @@ def test_an_event_is_remembered_together_with_its_effect_or_not_at_all(
         patched.setattr("tillpost.outbox.orders.updates.apply_status", dies)
         with pytest.raises(KeyboardInterrupt):
             receiver.receive("cafe", *told)
-    assert remembered(outbox) == 0
+    assert count_webhooks(outbox) == 0
     receiver.receive("cafe", *told)
-    assert remembered(outbox) == 1
+    assert count_webhooks(outbox) == 1
     assert stored(outbox).state is OrderState.ACCEPTED
 
 
@@ -308,7 +308,7 @@ def test_a_late_refusal_of_an_order_in_hand_is_to_be_sent_again(
         assert caught.value.transient
         with processor.claims.recording(claim, (), time.time(), worker=None):
             pass
-    assert remembered(outbox) == 0
+    assert count_webhooks(outbox) == 0
     receiver.receive("cafe", *told)
     assert stored(outbox).state is OrderState.ERROR
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.outbox.hooked import Heard, Square, Store, of_place
+from core.outbox.hooked import Heard, Square, Store, connection_column
 from core.outbox.stores import Clock
 from tillpost.adapter.webhooks import MenuChanged
 from tillpost.outbox import Outbox
@@ -27,11 +27,11 @@ def test_a_changed_menu_is_imported_a_little_later_once_for_a_burst(
     receiver = square.receiver(outbox, clock=clock)
     (event,) = receiver.receive("cafe", *square.event("catalog.version.updated", event_id="e1"))
     assert isinstance(event, MenuChanged)
-    first = of_place(outbox, "import_at")
+    first = connection_column(outbox, "import_at")
     assert first == pytest.approx(clock() + SETTLES, abs=2)
     clock.ahead += 5
     receiver.receive("cafe", *square.event("catalog.version.updated", event_id="e2"))
-    assert of_place(outbox, "import_at") == first
+    assert connection_column(outbox, "import_at") == first
 
 
 def test_a_menu_that_was_just_imported_is_imported_again_a_minute_later(
@@ -41,7 +41,7 @@ def test_a_menu_that_was_just_imported_is_imported_again_a_minute_later(
     with square.processing(outbox) as processor:
         processor.import_now("cafe")
     square.receiver(outbox).receive("cafe", *square.event("catalog.version.updated"))
-    assert of_place(outbox, "import_at") == pytest.approx(time.time() + APART, abs=5)
+    assert connection_column(outbox, "import_at") == pytest.approx(time.time() + APART, abs=5)
 
 
 def test_a_store_that_takes_its_authorisation_back_is_paused_and_told_once(
@@ -56,7 +56,7 @@ def test_a_store_that_takes_its_authorisation_back_is_paused_and_told_once(
     assert heard.names == ["reauthorisation_needed"]
     error = heard.all[0][1]["error"]
     assert (error.remedy.action, error.platform) == ("reconnect", "square")
-    assert of_place(outbox, "paused") == "authorisation"
+    assert connection_column(outbox, "paused") == "authorisation"
     outbox.add(square.order("ord-1"), connection="cafe")
     with square.processing(outbox) as processor:
         assert processor.claim(9) == []
@@ -75,7 +75,7 @@ def test_a_revocation_from_before_the_store_was_connected_again_pauses_nothing(
     late = square.event("oauth.authorization.revoked", at=time.time() - 600)
     square.receiver(outbox, heard).receive("cafe", *late)
     assert heard.names == []
-    assert not of_place(outbox, "paused")
+    assert not connection_column(outbox, "paused")
 
 
 def test_a_store_that_opens_or_closes_is_checked_soon(outbox: Outbox, store: Store) -> None:
@@ -84,4 +84,4 @@ def test_a_store_that_opens_or_closes_is_checked_soon(outbox: Outbox, store: Sto
     else:
         told = store.signed(json.dumps({"id": 2301, "name": "Café"}).encode())
     store.receiver(outbox).receive("cafe", *told)
-    assert of_place(outbox, "check_at") == pytest.approx(time.time(), abs=5)
+    assert connection_column(outbox, "check_at") == pytest.approx(time.time(), abs=5)
