@@ -54,6 +54,14 @@ def has_more_than(square: Square, orders: int) -> bool:
     return count_arrived(square) > orders
 
 
+def wait_for_arrivals(square: Square, orders: int, *, within: float = 20) -> None:
+    until(lambda: count_arrived(square) == orders, within, f"{orders} orders on the register")
+
+
+def wait_until_received(outbox: Outbox, within: float) -> None:
+    until(lambda: states(outbox) == {"received"}, within, "all orders received")
+
+
 def states(outbox: Outbox) -> set[str]:
     return {stored.state.value for stored in outbox.orders(most=10_000)}
 
@@ -75,9 +83,9 @@ def test_committed_orders_are_submitted_and_leave_no_jobs(
 ) -> None:
     with open_outbox(postgres_url) as outbox, start_worker(postgres_url, square) as worker:
         add(outbox, [0])
-        until(lambda: count_arrived(square) == 1, 20, "the first order")
+        wait_for_arrivals(square, 1)
         add(outbox, range(1, 20))
-        until(lambda: states(outbox) == {"received"}, 15, "all orders")
+        wait_until_received(outbox, 15)
         until(lambda: jobs_left(outbox) == 0, 5, "an empty queue")
         worker.stop()
 
@@ -88,7 +96,7 @@ def test_job_wakes_the_worker_before_polling_would(square: Square, postgres_url:
     """Polling finds an order only when it is a second late; a job is faster."""
     with open_outbox(postgres_url) as outbox, start_worker(postgres_url, square):
         add(outbox, [0])
-        until(lambda: count_arrived(square) == 1, 20, "the worker's start")
+        wait_for_arrivals(square, 1)
         waits = list[float]()
         for number in range(1, 6):
             add(outbox, [number])
@@ -101,7 +109,7 @@ def test_orders_without_jobs_are_submitted(square: Square, postgres_url: str) ->
     with Outbox(postgres_url, engine="embedded") as outbox, start_worker(postgres_url, square):
         add(outbox, range(3))
 
-        until(lambda: count_arrived(square) == 3, 20, "all orders")
+        wait_for_arrivals(square, 3)
 
 
 def test_full_connection_is_drained_after_its_jobs_ended(square: Square, postgres_url: str) -> None:
@@ -121,7 +129,7 @@ def test_scheduled_order_is_submitted_on_time(square: Square, postgres_url: str)
         order = paid("A-1", [TOASTIE], fulfilment=Pickup(due_at=due))
         eligible_at = outbox.add(order, connection="cafe", is_new=True).eligible_at
         assert eligible_at > time.time() + 4
-        until(lambda: count_arrived(square) == 1, 20, "the order")
+        wait_for_arrivals(square, 1)
 
         assert eligible_at <= time.time() < eligible_at + 5
 
@@ -213,7 +221,7 @@ def test_two_workers_share_the_connection_limit(square: Square, postgres_url: st
                 most_claimed = max(most_claimed, len(claimed_by))
                 workers |= set(claimed_by)
                 time.sleep(0.01)
-            until(lambda: states(outbox) == {"received"}, 10, "all orders")
+            wait_until_received(outbox, 10)
 
         assert most_claimed == 3
         assert len(workers) == 2
@@ -237,7 +245,7 @@ def test_workers_survive_a_database_restart(
         time.sleep(down)
         postgres.start()
 
-        until(lambda: states(outbox) == {"received"}, 40, "all orders")
+        wait_until_received(outbox, 40)
         square.simulator.set_faults(FaultPlan())
         until_woken(outbox, square)
         assert first.stop() < 10
@@ -269,7 +277,7 @@ def test_database_may_restart_as_a_worker_starts(
         restarts.join()
         add(outbox, range(2))
 
-        until(lambda: count_arrived(square) == 2, 30, "all orders")
+        wait_for_arrivals(square, 2, within=30)
         assert worker.stop() < 10
 
 
@@ -280,7 +288,7 @@ def test_jobs_of_dead_workers_are_deleted(square: Square, postgres_url: str) -> 
             # As a killed worker leaves it.
             db.execute(text("UPDATE procrastinate_jobs SET status = 'doing'"))
         with start_worker(postgres_url, square):
-            until(lambda: count_arrived(square) == 1, 20, "the order")
+            wait_for_arrivals(square, 1)
             until(lambda: jobs_left(outbox) == 0, 10, "an empty queue")
 
 
@@ -291,7 +299,7 @@ def test_resumed_worker_overwrites_nothing(square: Square, postgres_url: str) ->
         until(lambda: "sending" in states(outbox), 20, "claimed orders")
         first.process.send_signal(signal.SIGSTOP)
         with start_worker(postgres_url, square):
-            until(lambda: states(outbox) == {"received"}, 30, "the takeover")
+            wait_until_received(outbox, 30)
             first.process.send_signal(signal.SIGCONT)
             time.sleep(3)
 

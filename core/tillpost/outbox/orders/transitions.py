@@ -382,7 +382,7 @@ def arrival_columns(
     """Return the columns, besides its state, of an order that has just reached the platform."""
     due = due_time(order)
     is_received_only = state is OrderState.RECEIVED
-    columns = {
+    columns: dict[str, object] = {
         "pos_id": pos_order.id,
         "received_at": now,
         "confirmed_at": now if state is OrderState.ACCEPTED else None,

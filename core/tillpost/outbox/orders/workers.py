@@ -60,8 +60,14 @@ class WorkerRegistry:
     def enlist(self, now: float) -> str:
         """Add a worker, and return its id, which is never used twice."""
         worker = str(uuid.uuid4())
-        description = f"{socket.gethostname()} process {os.getpid()}"
-        row = {"id": worker, "beat": 0, "description": description, "started_at": now}
+        host = socket.gethostname()
+        process = os.getpid()
+        row = {
+            "id": worker,
+            "beat": 0,
+            "description": f"{host} process {process}",
+            "started_at": now,
+        }
         with self.database.writing() as db:
             db.execute(insert(t.workers).values(**row))
         return worker
@@ -75,9 +81,10 @@ class WorkerRegistry:
 
     def beats(self) -> Mapping[str, int]:
         """Return the heartbeat counter of every worker."""
+        columns = select(_WORKER.id, _WORKER.beat)
         with self.database.reading() as db:
-            rows = db.execute(select(_WORKER.id, _WORKER.beat))
-            return {row.id: row.beat for row in rows}
+            rows = db.execute(columns).all()
+        return {row.id: row.beat for row in rows}
 
     def is_enlisted(self, db: Connection, worker: str) -> bool:
         """Return whether a worker is enlisted, and keep it so to the end of the transaction."""

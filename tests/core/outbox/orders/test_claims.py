@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from core.outbox.stores import Clock, Opening, processing, work_off
 from core.toy import toy_order
 from core.toy_server import ToyServer, answer
-from tillpost.outbox import Connected, ConnectionOptions, OrderState, Outbox, WaitsFor
+from tillpost.outbox import Connected, ConnectionOptions, OrderState, Outbox, StoredOrder, WaitsFor
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.orders.claims import ISOLATE_AFTER, SET_ASIDE_AFTER, Claim, LeaseLostError
 from tillpost.submission.journal import SubmissionRequested
@@ -25,6 +25,22 @@ def add(outbox: Outbox, *names: str, connection: str = "cafe") -> None:
 def change(outbox: Outbox, name: str, **values: object) -> None:
     with outbox.database.writing() as db:
         db.execute(sa.update(t.orders).where(t.orders.c.id == name).values(**values))
+
+
+def set_connection(outbox: Outbox, **values: object) -> None:
+    with outbox.database.writing() as db:
+        outbox.connection_rows.lock(db, "cafe")
+        outbox.connection_rows.update(db, "cafe", values)
+
+
+def numbered(prefix: str, count: int) -> list[str]:
+    return [f"{prefix}-{number}" for number in range(count)]
+
+
+def find(outbox: Outbox, name: str) -> StoredOrder:
+    stored = outbox.get(name)
+    assert stored
+    return stored
 
 
 def claim_due(
@@ -46,13 +62,10 @@ def worker(outbox: Outbox) -> str:
 
 def test_orders_are_claimed_in_due_order(outbox: Outbox, worker: str) -> None:
     add(outbox, "third", "first", "second", "later")
-    for name, due in (
-        ("first", 10.0),
-        ("second", 20.0),
-        ("third", 30.0),
-        ("later", time.time() + 600),
-    ):
-        change(outbox, name, due_at=due)
+    change(outbox, "first", due_at=10.0)
+    change(outbox, "second", due_at=20.0)
+    change(outbox, "third", due_at=30.0)
+    change(outbox, "later", due_at=time.time() + 600)
     assert names(claim_due(outbox, worker, most=2)) == ["first", "second"]
     assert names(claim_due(outbox, worker)) == ["third"]
 
@@ -64,18 +77,16 @@ def test_orders_due_at_once_are_claimed_as_added(outbox: Outbox, worker: str) ->
     assert names(claim_due(outbox, worker)) == ["b", "a", "c"]
 
 
-def test_claims_of_all_workers_stay_within_connection_limit(
-    outbox: Outbox,
-) -> None:
-    outbox.prepare()
-    one, other = outbox.workers.enlist(0), outbox.workers.enlist(0)
-    add(outbox, *(f"ord-{n}" for n in range(6)))
+def test_claims_of_all_workers_stay_within_connection_limit(outbox: Outbox, worker: str) -> None:
+    other = outbox.workers.enlist(0)
+    add(outbox, *numbered("ord", 6))
     add(outbox, "elsewhere", connection="bar")
-    first = claim_due(outbox, one, limit=4, most=3)
+    first = claim_due(outbox, worker, limit=4, most=3)
     assert len(first) == 3
     assert len(claim_due(outbox, other, limit=4)) == 1
-    assert claim_due(outbox, one, limit=4) == []
-    assert names(outbox.claims.claim("bar", one, time.time() + 1, limit=4, most=9)) == ["elsewhere"]
+    assert claim_due(outbox, worker, limit=4) == []
+    elsewhere = outbox.claims.claim("bar", worker, time.time() + 1, limit=4, most=9)
+    assert names(elsewhere) == ["elsewhere"]
     outbox.claims.release(first[0], time.time(), due_in=0, crashes=0)
     assert len(claim_due(outbox, other, limit=4)) == 1
 
@@ -85,10 +96,11 @@ def test_waiting_order_does_not_delay_later_orders(outbox: Outbox, server: ToySe
     add(outbox, "waits", "goes", "goes-too")
     with processing(outbox, server) as processor:
         assert work_off(processor, most=1) == ["waits", "goes", "goes-too"]
-    stored = outbox.get("waits")
-    assert stored
-    assert (stored.state, stored.waits_for) == (OrderState.DUE, WaitsFor.RETRY)
-    assert [outbox.get(name).state for name in ("goes", "goes-too")] == [OrderState.RECEIVED] * 2  # type: ignore[union-attr]
+    waiting = find(outbox, "waits")
+    assert waiting.state is OrderState.DUE
+    assert waiting.waits_for is WaitsFor.RETRY
+    assert find(outbox, "goes").state is OrderState.RECEIVED
+    assert find(outbox, "goes-too").state is OrderState.RECEIVED
 
 
 @pytest.mark.parametrize("what", [{"paused": "authorisation"}, {"not_before": 9e12}])
@@ -96,33 +108,31 @@ def test_blocked_connection_gives_no_claims(
     what: dict[str, object], outbox: Outbox, worker: str
 ) -> None:
     add(outbox, "ord-1")
-    with outbox.database.writing() as db:
-        outbox.connection_rows.lock(db, "cafe")
-        outbox.connection_rows.update(db, "cafe", what)
+    set_connection(outbox, **what)
     assert claim_due(outbox, worker) == []
 
 
 def test_open_circuit_allows_one_probe(outbox: Outbox, worker: str) -> None:
     add(outbox, "ord-1", "ord-2")
-    with outbox.database.writing() as db:
-        outbox.connection_rows.lock(db, "cafe")
-        outbox.connection_rows.update(
-            db, "cafe", {"opened_at": 1.0, "probe_at": 2.0, "failures": 5}
-        )
+    set_connection(outbox, opened_at=1.0, probe_at=2.0, failures=5)
     assert names(claim_due(outbox, worker)) == ["ord-1"]
     assert claim_due(outbox, worker) == []
 
 
 def test_two_workers_never_claim_the_same_order(open_outbox: Opening) -> None:
     outboxes = [open_outbox(), open_outbox()]
-    add(outboxes[0], *(f"ord-{n}" for n in range(10)))
+    order_ids = numbered("ord", 10)
+    add(outboxes[0], *order_ids)
     workers = [outbox.workers.enlist(0) for outbox in outboxes]
     claimed: list[str] = []
     for turn in range(12):
         outbox, worker = outboxes[turn % 2], workers[turn % 2]
         claimed += names(claim_due(outbox, worker, most=1))
-    assert sorted(claimed) == sorted(f"ord-{n}" for n in range(10))
+    assert sorted(claimed) == sorted(order_ids)
 
+
+EVENT = SubmissionRequested(1.0, "d")
+LATER_EVENT = SubmissionRequested(2.0, "d")
 
 LoseClaim = Callable[[Outbox, Claim], object]
 
@@ -151,9 +161,7 @@ def test_lost_claim_writes_nothing(lose: LoseClaim, outbox: Outbox, worker: str)
     before = outbox.get("ord-1")
     with (
         pytest.raises(LeaseLostError),
-        outbox.claims.recording(
-            claim, [(SubmissionRequested(1.0, "d"), None)], 1.0, state="received"
-        ),
+        outbox.claims.recording(claim, [(EVENT, None)], 1.0, state="received"),
     ):
         pass
     outbox.claims.release(claim, 5e9, due_in=0, crashes=1)
@@ -166,17 +174,15 @@ def test_exception_in_recording_block_rolls_back(outbox: Outbox, worker: str) ->
     (claim,) = claim_due(outbox, worker)
     with (
         pytest.raises(ZeroDivisionError),
-        outbox.claims.recording(
-            claim, [(SubmissionRequested(1.0, "d"), None)], 1.0, state="received"
-        ),
+        outbox.claims.recording(claim, [(EVENT, None)], 1.0, state="received"),
     ):
         raise ZeroDivisionError
     assert outbox.journal("ord-1") == []
-    with outbox.claims.recording(claim, [(SubmissionRequested(1.0, "d"), None)], 1.0):
+    with outbox.claims.recording(claim, [(EVENT, None)], 1.0):
         pass
-    with outbox.claims.recording(claim, [(SubmissionRequested(2.0, "d"), None)], 1.0):
+    with outbox.claims.recording(claim, [(LATER_EVENT, None)], 1.0):
         pass
-    assert [event.at for event in outbox.journal("ord-1")] == [1.0, 2.0]
+    assert outbox.journal("ord-1") == [EVENT, LATER_EVENT]
 
 
 def test_worker_that_beat_is_not_reaped(outbox: Outbox, worker: str) -> None:
@@ -186,18 +192,18 @@ def test_worker_that_beat_is_not_reaped(outbox: Outbox, worker: str) -> None:
     assert outbox.workers.reap(worker, 0, time.time()) == 0
     assert outbox.workers.reap(worker, 1, time.time()) == 1
     assert not outbox.workers.beat(worker)
-    released = outbox.get("ord-1")
-    assert released
-    assert (released.worker, released.crash_count) == (None, 1)
+    released = find(outbox, "ord-1")
+    assert released.worker is None
+    assert released.crash_count == 1
 
 
 def test_retiring_releases_claims_without_crash_count(outbox: Outbox, worker: str) -> None:
     add(outbox, "ord-1")
     claim_due(outbox, worker)
     outbox.workers.retire(worker, time.time())
-    released = outbox.get("ord-1")
-    assert released
-    assert (released.worker, released.crash_count) == (None, 0)
+    released = find(outbox, "ord-1")
+    assert released.worker is None
+    assert released.crash_count == 0
     assert outbox.workers.beats() == {}
 
 
@@ -230,19 +236,17 @@ def test_isolated_order_waits_for_orders_in_flight(outbox: Outbox, server: ToySe
 
 
 @pytest.mark.parametrize(
-    "place",
+    "blocked",
     [{"paused": "authorisation"}, {"not_before": 9e12}, {"opened_at": 1.0, "probe_at": 9e12}],
 )
 def test_blocked_isolated_order_delays_no_other_connection(
-    place: dict[str, object], outbox: Outbox, server: ToyServer
+    blocked: dict[str, object], outbox: Outbox, server: ToyServer
 ) -> None:
     add(outbox, "crashing")
     add(outbox, "elsewhere", connection="bar")
     with processing(outbox, server, bar=Connected(server.adapter())) as processor:
         change(outbox, "crashing", crash_count=ISOLATE_AFTER)
-        with outbox.database.writing() as db:
-            outbox.connection_rows.lock(db, "cafe")
-            outbox.connection_rows.update(db, "cafe", place)
+        set_connection(outbox, **blocked)
         assert work_off(processor) == ["elsewhere"]
 
 
@@ -251,11 +255,11 @@ def test_order_that_keeps_crashing_workers_is_set_aside(outbox: Outbox, server: 
     change(outbox, "crashing", crash_count=SET_ASIDE_AFTER)
     with processing(outbox, server) as processor:
         assert work_off(processor) == ["crashing"]
-    stored = outbox.get("crashing")
-    assert stored
+    stored = find(outbox, "crashing")
     assert stored.error
     assert stored.remedy
-    assert (stored.state, stored.due_at) == (OrderState.ERROR, None)
+    assert stored.state is OrderState.ERROR
+    assert stored.due_at is None
     assert "5 workers in a row died" in stored.error.detail
     assert server.seen == []
 
@@ -276,8 +280,10 @@ def test_process_returns_when_the_order_is_due_again(outbox: Outbox, server: Toy
 
 
 def test_each_connection_has_its_own_limit(outbox: Outbox, server: ToyServer) -> None:
-    add(outbox, *(f"a-{n}" for n in range(6)))
-    add(outbox, *(f"b-{n}" for n in range(6)), connection="bar")
+    add(outbox, *numbered("a", 6))
+    add(outbox, *numbered("b", 6), connection="bar")
     bar = Connected(server.adapter(), outbox=ConnectionOptions(concurrency=1))
     with processing(outbox, server, bar=bar) as processor:
-        assert sorted(name[0] for name in names(processor.claim(100))) == ["a"] * 4 + ["b"]
+        claimed = names(processor.claim(100))
+    prefixes = sorted(name[0] for name in claimed)
+    assert prefixes == ["a", "a", "a", "a", "b"]
