@@ -334,7 +334,7 @@ def test_a_wrong_setting_and_a_wrong_database_of_the_file_are_named(
     assert tillpost("worker").complaint == "tillpost.toml: [outbox] threds: isn't a field of it"
     Path("tillpost.toml").write_text(f'[outbox]\ndb = "nonsense"\n{whole}')
     ended = tillpost("worker")
-    assert (ended.code, ended.err.partition(" that ")[0]) == (
+    assert (ended.code, ended.err.partition(": it has")[0]) == (
         3,
         "tillpost: [outbox] db: not a database URL",
     )

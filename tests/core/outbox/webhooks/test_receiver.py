@@ -303,7 +303,7 @@ def test_a_late_refusal_of_an_order_in_hand_is_to_be_sent_again(
     with generic.processing(outbox) as processor:
         claim = processor.take("ord-1")
         assert claim
-        with pytest.raises(DatabaseError, match="in hand") as caught:
+        with pytest.raises(DatabaseError, match="is being processed") as caught:
             receiver.receive("cafe", *told)
         assert caught.value.transient
         with processor.claims.recording(claim, (), time.time(), worker=None):
