@@ -22,9 +22,9 @@ from typing import Any, Self
 
 from tillpost.client.base import adapter_for
 from tillpost.outbox import (
-    Connected,
     ConnectionOptions,
     Outbox,
+    OutboxConnection,
     OutboxSettings,
     Processor,
     from_mapping,
@@ -104,7 +104,7 @@ def main() -> None:
         level=os.environ.get("LOGGED", "WARNING"), format="%(asctime)s %(name)s %(message)s"
     )
     arguments: dict[str, Any] = json.loads(os.environ["WORKER"])
-    cafe = Connected(
+    cafe = OutboxConnection(
         adapter_for("square", arguments["square"]),
         outbox=ConnectionOptions(concurrency=options.concurrency),
     )

@@ -30,8 +30,7 @@ from core.stand_in import BROKEN, Keyed, Platform, StandInSettings, refusal, suc
 from tillpost import Order, Policy
 from tillpost.adapter.base import Adapter
 from tillpost.adapter.exchange import Request, Response, nothing
-from tillpost.client.base import Options
-from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor
+from tillpost.outbox import Outbox, OutboxConnection, OutboxSettings, Processor
 from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.db.database import Database
 from tillpost.outbox.orders.claims import OrderClaims
@@ -139,11 +138,11 @@ class Shop:
     policy: Policy = field(default_factory=lambda: Policy(import_cooldown=0))
     settings: OutboxSettings = field(default_factory=lambda: OutboxSettings(lease=3600.0))
 
-    def connected(self, life: Lifetime) -> Connected:
+    def connected(self, life: Lifetime) -> OutboxConnection:
         """Return the connection as one process has it."""
         client = httpx.Client(transport=MortalTransport(self.answering(), life), trust_env=False)
-        return Connected(
-            self.adapter(), Options(policy=self.policy, clock=self.clock), http_client=client
+        return OutboxConnection(
+            self.adapter(), policy=self.policy, clock=self.clock, http_client=client
         )
 
 
@@ -224,7 +223,7 @@ class Site:
     def reap_others(self) -> int:
         """Reap all other workers, and return how many orders were released."""
         workers = self.processor.workers
-        own_id = self.processor._life.worker  # pyright: ignore[reportPrivateUsage]
+        own_id = self.processor._heartbeat.worker  # pyright: ignore[reportPrivateUsage]
         return sum(
             workers.reap(name, beat, self.clock())
             for name, beat in workers.beats().items()
@@ -236,7 +235,7 @@ class Site:
         try:
             self.processor.__exit__(None, None, None)
         except Stopped:
-            self.processor.tills.close()
+            self.processor.connections.close()
 
 
 def every_step(run: Callable[[Lifetime, int], None], most: int = 400) -> int:

@@ -12,7 +12,7 @@ import pytest
 
 from core.toy_server import ToyServer
 from tillpost import hookimpl
-from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor, from_mapping
+from tillpost.outbox import Outbox, OutboxConnection, OutboxSettings, Processor, from_mapping
 
 DATABASES = ("sqlite", "postgresql")
 
@@ -114,10 +114,10 @@ def processing(
     *,
     clock: Callable[[], float] = time.time,
     heard: Heard | None = None,
-    **connections: Connected,
+    **connections: OutboxConnection,
 ) -> Generator[Processor]:
     """Run a worker that knows the toy platform as `cafe`, beside other `connections`."""
-    source = from_mapping({"cafe": Connected(server.adapter()), **connections})
+    source = from_mapping({"cafe": OutboxConnection(server.adapter()), **connections})
     hooks = (heard,) if heard else ()
     with Processor(outbox, connections=source, hooks=hooks, clock=clock) as processor:
         yield processor

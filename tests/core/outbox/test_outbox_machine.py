@@ -198,7 +198,7 @@ class Machine(RuleBasedStateMachine):
         """Poll orders, and report unseen ones and problems; perhaps crash meanwhile."""
         monitor = OrderMonitor(self.site.processor)
         with self.dying_after(steps):
-            for chore in (monitor.look, monitor.tell_unseen, monitor.escalate):
+            for chore in (monitor.poll, monitor.report_unseen, monitor.escalate):
                 chore()
 
     # ------------------------------------------------------------------ the platform

@@ -11,7 +11,14 @@ import sqlalchemy as sa
 from core.outbox.stores import Clock, Opening, processing, work_off
 from core.toy import toy_order
 from core.toy_server import ToyServer, answer
-from tillpost.outbox import Connected, ConnectionOptions, OrderState, Outbox, StoredOrder, WaitsFor
+from tillpost.outbox import (
+    ConnectionOptions,
+    OrderState,
+    Outbox,
+    OutboxConnection,
+    StoredOrder,
+    WaitsFor,
+)
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.orders.claims import ISOLATE_AFTER, SET_ASIDE_AFTER, Claim, LeaseLostError
 from tillpost.submission.journal import SubmissionRequested
@@ -244,7 +251,7 @@ def test_blocked_isolated_order_delays_no_other_connection(
 ) -> None:
     add(outbox, "crashing")
     add(outbox, "elsewhere", connection="bar")
-    with processing(outbox, server, bar=Connected(server.adapter())) as processor:
+    with processing(outbox, server, bar=OutboxConnection(server.adapter())) as processor:
         change(outbox, "crashing", crash_count=ISOLATE_AFTER)
         set_connection(outbox, **blocked)
         assert work_off(processor) == ["elsewhere"]
@@ -282,7 +289,7 @@ def test_process_returns_when_the_order_is_due_again(outbox: Outbox, server: Toy
 def test_each_connection_has_its_own_limit(outbox: Outbox, server: ToyServer) -> None:
     add(outbox, *numbered("a", 6))
     add(outbox, *numbered("b", 6), connection="bar")
-    bar = Connected(server.adapter(), outbox=ConnectionOptions(concurrency=1))
+    bar = OutboxConnection(server.adapter(), outbox=ConnectionOptions(concurrency=1))
     with processing(outbox, server, bar=bar) as processor:
         claimed = names(processor.claim(100))
     prefixes = sorted(name[0] for name in claimed)

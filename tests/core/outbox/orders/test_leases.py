@@ -19,7 +19,7 @@ from tillpost.adapter.exchange import Effect
 from tillpost.errors import Applied
 from tillpost.outbox import OrderState, OutboxSettings, StoredOrder, WaitsFor
 from tillpost.outbox.db.database import Database
-from tillpost.outbox.orders.claims import ISOLATE_AFTER, SET_ASIDE_AFTER, LeaseLostError
+from tillpost.outbox.orders.claims import ISOLATE_AFTER, SET_ASIDE_AFTER, Claim, LeaseLostError
 from tillpost.outbox.orders.heartbeat import Heartbeat, steady
 from tillpost.outbox.orders.workers import WorkerRegistry
 from tillpost.plugins.hookspecs import hookimpl
@@ -45,6 +45,13 @@ def crash_workers(database: Database, shop: Shop, count: int, connection: str = 
     Site(database, shop, Lifetime(), connection).end()
 
 
+def write_intent(site: Site, claim: Claim) -> None:
+    """Write the intent to create an order, as the runner does before it sends one."""
+    processor = site.processor
+    with processor.claims.recording(claim, [(INTENT, None)], site.clock(), new_request=False):
+        pass
+
+
 def test_old_holder_writes_nothing_over_new_holder(either: Database) -> None:
     counter = Counter()
     shop = counter.shop()
@@ -55,7 +62,7 @@ def test_old_holder_writes_nothing_over_new_holder(either: Database) -> None:
     (mine,) = second.processor.claim(1)
 
     with pytest.raises(LeaseLostError):
-        first.processor.keep(lost, [(INTENT, None)])
+        write_intent(first, lost)
     first.processor.handle(lost)
 
     assert counter.requests == []
@@ -79,8 +86,8 @@ def test_reclaiming_an_order_raises_its_fencing_token(
     (again,) = site.processor.claim(1)
 
     with pytest.raises(LeaseLostError):
-        site.processor.keep(lost, [(INTENT, None)])
-    site.processor.keep(again, [(INTENT, None)])
+        write_intent(site, lost)
+    write_intent(site, again)
 
     assert again.fencing_token == lost.fencing_token + 1
     site.end()
@@ -98,12 +105,12 @@ def test_worker_with_expired_lease_sends_nothing(
     site = Site(either, hurried(counter, lease=0.5))
     site.add(an_order())
     # It beats no more, as if it were paused.
-    site.processor._life._stop.set()  # pyright: ignore[reportPrivateUsage]
+    site.processor._heartbeat._stop.set()  # pyright: ignore[reportPrivateUsage]
     time.sleep(0.5)
     (claim,) = site.processor.claim(1)
 
     with pytest.raises(LeaseLostError):
-        site.processor.check(claim)
+        site.processor._heartbeat.check(claim.worker)  # pyright: ignore[reportPrivateUsage]
     site.processor.handle(claim)
 
     assert counter.requests == []
@@ -145,12 +152,12 @@ def test_retired_worker_sends_nothing(database: Database) -> None:
     site = Site(database, Counter().shop())
     site.add(an_order())
     (claim,) = site.processor.claim(1)
-    site.processor.check(claim)
+    site.processor._heartbeat.check(claim.worker)  # pyright: ignore[reportPrivateUsage]
 
     site.end()
 
     with pytest.raises(LeaseLostError):
-        site.processor.check(claim)
+        site.processor._heartbeat.check(claim.worker)  # pyright: ignore[reportPrivateUsage]
 
 
 class FailedOrders:

@@ -243,7 +243,7 @@ def test_late_refusal_leads_to_expected_state(
     assert change.due is (ends is OrderState.DUE and now.stored.state is not OrderState.DUE)
     history = fold((*journal, *change.events))
     if change.due:
-        assert (history.done, history.generation, history.asked_at) == (None, 1, 10.0)
+        assert (history.pos_order, history.generation, history.asked_at) == (None, 1, 10.0)
         assert change.events == (Failed(10.0, why, sends=0, menu_at=2),)
         assert change.values["new_request"] is False
 
