@@ -105,12 +105,12 @@ def _has_extra() -> bool:
 
 def _exists(outbox: Outbox) -> bool:
     """Return whether the database has the outbox's tables."""
-    from tillpost.outbox.db.migrate import is_made
+    from tillpost.outbox.db.migrate import is_created
 
     if _missing_file(outbox.database):
         return False
     with outbox.database.reading() as tables:
-        return is_made(tables)
+        return is_created(tables)
 
 
 def _require_file(database: Database) -> None:

@@ -35,7 +35,7 @@ from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.connections.resume import resume_connection
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import ConnectionRows
-from tillpost.outbox.db.database import Database, told
+from tillpost.outbox.db.database import Database, translated_errors
 from tillpost.outbox.db.migrate import is_ready, migrate, prepare
 from tillpost.outbox.delivery.connections import Source, outbox_options
 from tillpost.outbox.delivery.sources import KnownConnections
@@ -47,10 +47,10 @@ from tillpost.outbox.orders.insert import add_order
 from tillpost.outbox.orders.models import OrderState, StoredOrder, stored_order
 from tillpost.outbox.orders.queries import (
     JournalEntry,
-    Wanted,
+    OrderFilter,
     find_orders,
-    read_entries,
     read_events,
+    read_journal,
 )
 from tillpost.outbox.orders.workers import WorkerRegistry
 from tillpost.outbox.settings import ConnectionOptions, OutboxSettings, load_settings
@@ -187,7 +187,7 @@ class Outbox:
         A new database is prepared in a transaction of ours: on SQLite, drivers leave tables behind
         that were created in a transaction which is rolled back.
         """
-        with told():
+        with translated_errors():
             db = session.connection() if isinstance(session, Session) else session
             if not self._is_prepared and not is_ready(db, self.engine):
                 self.prepare()
@@ -230,7 +230,7 @@ class Outbox:
             new: Only orders that nobody at the store has accepted yet.
             most: Return at most this many.
         """
-        wanted = Wanted(states, connection, search, problem, new)
+        wanted = OrderFilter(states, connection, search, problem, new)
         with self._reading() as db:
             return find_orders(db, wanted, most)
 
@@ -242,7 +242,7 @@ class Outbox:
     def entries(self, order_id: str) -> Sequence[JournalEntry]:
         """Return the events of an order with their redacted requests and answers."""
         with self._reading() as db:
-            return read_entries(db, order_id)
+            return read_journal(db, order_id)
 
     def availability(self, connection: str) -> Availability:
         """Return whether a store takes orders now: ask before a checkout takes money.

@@ -111,8 +111,8 @@ class PrintedLog(logging.Handler):
         exception = record.exc_info[0] if record.exc_info else None
         suffix = f" ({exception.__name__})" if exception else ""
         text = record.getMessage() + suffix
-        event: dict[str, object] = getattr(record, "decision", {"event": "log", "text": text})
-        if event["event"] == "order":
+        event: dict[str, object] = getattr(record, "outbox_event", {"event": "log", "text": text})
+        if event["event"] == "order_processed":
             self._count(event)
         at = datetime.fromtimestamp(record.created, UTC)
         level = record.levelname.lower()

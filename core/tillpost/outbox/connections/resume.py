@@ -11,7 +11,7 @@ from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.engine import Engine
 from tillpost.outbox.orders.models import WaitsFor
-from tillpost.outbox.orders.problems import solved
+from tillpost.outbox.orders.problems import solved_columns
 
 __all__ = ["resume_connection"]
 
@@ -40,7 +40,7 @@ def _restart_waiting_orders(db: Connection, connection: str, now: float) -> None
         "waits_for": WaitsFor.NOTHING.value,
         "new_request": True,
         "eligible_at": now,
-        **solved(),
+        **solved_columns(),
     }
     waiting = update(t.orders).where(
         _ORDER.connection == connection,

@@ -126,7 +126,7 @@ class MenuReview:
         if row["importer"] is not None:
             raise DatabaseError(
                 f"the menu of {connection} is being imported now: try again in a moment",
-                passing=True,
+                transient=True,
             )
         menu_at = math.nextafter(row["menu_at"], math.inf)
         values = {"menu_in_review": None, "menu_at": menu_at}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, insert, select
 
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.event_log import decided
+from tillpost.outbox.event_log import log_event
 
 __all__ = ["Act", "read_acts", "record_act"]
 
@@ -47,7 +47,7 @@ def record_act(db: Connection, act: Act) -> None:
         "note": act.note,
     }
     db.execute(insert(t.audit_log).values(**row))
-    decided(
+    log_event(
         "action_taken",
         action=act.what,
         id=act.order_id,

@@ -23,14 +23,14 @@ from tillpost.adapter.base import Adapter
 from tillpost.errors import ConfigError, OutageError, PosError, SetupError
 from tillpost.models.order import PosOrder
 from tillpost.models.outage import Outage
-from tillpost.outbox.circuit_breaker import Circuit, Reach, whose_fault
+from tillpost.outbox.circuit_breaker import Circuit, Reachability, outage_cause
 from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import LONG_COLUMNS
 from tillpost.outbox.delivery.connections import Source
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
 from tillpost.outbox.delivery.store_queries import StoreQueries
-from tillpost.outbox.orders.heartbeat import BEATS_A_LEASE
+from tillpost.outbox.orders.heartbeat import BEATS_PER_LEASE
 from tillpost.outbox.orders.models import OrderState, StoredOrder
 from tillpost.outbox.outbox import Outbox
 from tillpost.outbox.worker.processor import Processor
@@ -137,12 +137,12 @@ def _with_connection(facts: Facts, stored: StoredOrder, rows: Mapping[str, RowMa
     )
 
 
-def _outage(row: RowMapping, stored: StoredOrder, others: Sequence[Reach]) -> Outage | None:
+def _outage(row: RowMapping, stored: StoredOrder, others: Sequence[Reachability]) -> Outage | None:
     """Return the outage that delays the order.
 
     It is that of the connection, or one that only this order has met yet.
     """
-    circuit = Circuit.of(row)
+    circuit = Circuit.from_row(row)
     error_kind = stored.error.kind if stored.error else ""
     has_met_one = error_kind == OutageError.__name__ and bool(circuit.evidence)
     if circuit.opened_at is None and not has_met_one:
@@ -151,12 +151,12 @@ def _outage(row: RowMapping, stored: StoredOrder, others: Sequence[Reach]) -> Ou
     if circuit.opened_at is not None:
         times.append(circuit.opened_at)
     began_at = min(times)
-    whose = whose_fault(_reach(row), began_at, others)
+    whose = outage_cause(_reach(row), began_at, others)
     return Outage(began_at=began_at, whose=whose, evidence=circuit.evidence)
 
 
-def _reach(row: RowMapping) -> Reach:
-    return Reach(row["platform"], row["reached_at"], row["unreachable_at"])
+def _reach(row: RowMapping) -> Reachability:
+    return Reachability(row["platform"], row["reached_at"], row["unreachable_at"])
 
 
 # ------------------------------------------------------------------ workers
@@ -171,7 +171,7 @@ def _count_live_workers(outbox: Outbox, stored: StoredOrder, now: float) -> int:
     before = outbox.workers.beats()
     if not before or not _may_be_stuck(stored, now):
         return len(before)
-    give_up_at = time.monotonic() + 2 * outbox.settings.lease / BEATS_A_LEASE
+    give_up_at = time.monotonic() + 2 * outbox.settings.lease / BEATS_PER_LEASE
     while time.monotonic() < give_up_at:
         after = outbox.workers.beats()
         if _shows_life(before, after):

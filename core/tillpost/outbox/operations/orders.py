@@ -29,7 +29,7 @@ from tillpost.outbox.operations.audit import Act, read_acts, record_act
 from tillpost.outbox.operations.export import export_order
 from tillpost.outbox.orders.claims import ISOLATE_AFTER, Claim
 from tillpost.outbox.orders.models import OrderState, StoredOrder, WaitsFor
-from tillpost.outbox.orders.problems import handled, problem_columns, solved
+from tillpost.outbox.orders.problems import acknowledged_columns, problem_columns, solved_columns
 from tillpost.outbox.orders.transitions import STEPS
 from tillpost.outbox.outbox import Outbox
 from tillpost.outbox.worker.processor import Processor
@@ -159,7 +159,7 @@ class OrderOperations:
             _ORDER.id == stored.id,
             _ORDER.progress == stored.progress.value,
         )
-        problem = solved() if progress is Progress.COMPLETED else handled()
+        problem = solved_columns() if progress is Progress.COMPLETED else acknowledged_columns()
         values = {
             "progress": progress.value,
             "updated_at": self._clock(),
@@ -276,7 +276,7 @@ class OrderOperations:
         values = {
             "progress": Progress.CANCELLED.value,
             "updated_at": self._clock(),
-            **solved(),
+            **solved_columns(),
         }
         close = (
             update(t.orders)

@@ -21,7 +21,7 @@ from tillpost.models.base import FrozenModel
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.operations.connections import Connections, ConnectionState
 from tillpost.outbox.orders.models import OrderState, WaitsFor
-from tillpost.outbox.orders.queries import OPEN_PROBLEM
+from tillpost.outbox.orders.queries import HAS_PROBLEM
 from tillpost.outbox.outbox import Outbox
 
 __all__ = ["LATE", "OldestOrder", "Overview", "overview"]
@@ -148,7 +148,7 @@ def _held_back_connections(now: float) -> Select[tuple[str]]:
 
 def _count_problems(db: Connection) -> Mapping[str, int]:
     """Count the open problems by kind, the most frequent first."""
-    rows = db.execute(select(_ORDER.state, _ORDER.error).where(OPEN_PROBLEM))
+    rows = db.execute(select(_ORDER.state, _ORDER.error).where(HAS_PROBLEM))
     kinds = Counter(_problem_kind(row.state, row.error) for row in rows)
     return dict(kinds.most_common())
 

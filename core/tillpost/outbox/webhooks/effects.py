@@ -63,9 +63,9 @@ class EventEffects:
         connection = opened.connection.name
         match event:
             case OrderChanged(pos_order=PosOrder() as pos_order):
-                return self._orders.seen(db, connection, pos_order, now, event.reference)
+                return self._orders.record_status(db, connection, pos_order, now, event.reference)
             case OrderRefused():
-                return self._orders.refused(
+                return self._orders.record_refusal(
                     db, connection, event.pos_id, event.reference, event.error, now
                 )
             case MenuChanged():

@@ -28,7 +28,7 @@ from tillpost.outbox.delivery.open_connections import OpenConnection, OpenConnec
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
 from tillpost.outbox.delivery.store_queries import StoreQueries
 from tillpost.outbox.engine import Engine
-from tillpost.outbox.event_log import HookCall, decided
+from tillpost.outbox.event_log import HookCall, log_event
 from tillpost.outbox.orders.heartbeat import Heartbeat
 from tillpost.outbox.orders.updates import OrderUpdates
 from tillpost.outbox.orders.workers import WorkerRegistry
@@ -74,7 +74,7 @@ class Receiver:
         self._orders = OrderUpdates(engine, settings)
         self._effects = EventEffects(ConnectionRows(database), self._orders, settings)
         source = connections or FromFileAndDatabase(
-            CredentialStore(database), config, self._heartbeat.enlisted
+            CredentialStore(database), config, self._heartbeat.worker_id
         )
         self._connections = OpenConnections(source, settings, hooks)
 
@@ -87,14 +87,14 @@ class Receiver:
             claims = opened.webhooks.read(headers, body, url)
             new_claims = self._new_among(connection, claims)
         except WebhookError as error:
-            decided("webhook_refused", connection=connection, fault=error.fault.value)
+            log_event("webhook_refused", connection=connection, fault=error.fault.value)
             raise
         events = self._confirm(opened, new_claims)
         applied, hook_calls = self._apply(opened, events)
         if events and not applied:
             raise _repeated()
         for event in applied:
-            decided("webhook_received", connection=connection, event_kind=event.kind)
+            log_event("webhook_received", connection=connection, event_kind=event.kind)
         for hook, facts in hook_calls:
             opened.call_hook(hook, facts)
         return applied
@@ -176,7 +176,7 @@ class Receiver:
     def _may_be_ours(self, opened: OpenConnection, event: OrderChanged | OrderRefused) -> bool:
         connection = opened.connection.name
         with self._database.reading() as db:
-            return self._orders.may_have(db, connection, event.pos_id, event.reference)
+            return self._orders.may_be_ours(db, connection, event.pos_id, event.reference)
 
 
 def _without_unproved_facts(claim: WebhookEvent) -> WebhookEvent:

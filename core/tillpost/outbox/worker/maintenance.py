@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from sqlalchemy import or_, select, update
 
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.event_log import decided
+from tillpost.outbox.event_log import log_event
 from tillpost.outbox.orders.models import WaitsFor
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
 from tillpost.outbox.webhooks.received_events import delete_old_events
@@ -118,7 +118,7 @@ class Maintenance:
             if not current or current == refused:
                 continue
             if self._outbox.resume(name):
-                decided("connection_restored", connection=name)
+                log_event("connection_restored", connection=name)
                 self._processor.connections[name].call_hook("connection_restored", {})
 
     def _end_endless_waits(self) -> None:

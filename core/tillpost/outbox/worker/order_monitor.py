@@ -1,6 +1,6 @@
 """Polls the orders that a platform has received, and reports those that need a person.
 
-Each order is polled on a schedule of its own (`transitions.watch_again`), to find out what no
+Each order is polled on a schedule of its own (`transitions.next_poll_at`), to find out what no
 webhook reported. An order that the register shows no sign of is reported once; a problem that
 nobody acts on is escalated twice. `Maintenance` calls the tasks every few seconds. Each is claimed
 in the database, so that one of all the workers does it; hooks are called once it is on disk.
@@ -30,9 +30,9 @@ from tillpost.errors import ConfigError, PosError, RateLimitError
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import BLOCKED_CONNECTIONS
 from tillpost.outbox.delivery.store_queries import StoreQueries
-from tillpost.outbox.event_log import HookCall, decided
+from tillpost.outbox.event_log import HookCall, log_event
 from tillpost.outbox.orders.models import OrderState, StoredOrder, stored_order
-from tillpost.outbox.orders.transitions import due_of, watch_again
+from tillpost.outbox.orders.transitions import due_time, next_poll_at
 from tillpost.outbox.orders.updates import OrderUpdates
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
 from tillpost.outbox.worker.processor import Processor
@@ -134,7 +134,7 @@ class OrderMonitor:
             return
         except PosError as error:
             kind = type(error).__name__
-            decided("order_poll_failed", id=order_id, connection=connection, error=kind)
+            log_event("order_poll_failed", id=order_id, connection=connection, error=kind)
             self._postpone(connection, error)
             return
         change = OrderChanged(
@@ -146,7 +146,7 @@ class OrderMonitor:
         now = self._processor.clock()
         with self._database.writing() as db:
             if isinstance(event, OrderRefused):
-                hook_calls = self._orders.refused(
+                hook_calls = self._orders.record_refusal(
                     db,
                     connection,
                     pos_id,
@@ -156,7 +156,7 @@ class OrderMonitor:
                     "poll",
                 )
             else:
-                hook_calls = self._orders.seen(
+                hook_calls = self._orders.record_status(
                     db,
                     connection,
                     pos_order,
@@ -243,7 +243,7 @@ class OrderMonitor:
             db.execute(order_row.values(**report.values))
         connection = row["connection"]
         for hook, facts in report.hook_calls:
-            decided(
+            log_event(
                 hook,
                 id=order_id,
                 connection=connection,
@@ -292,8 +292,8 @@ def _next_poll_at(row: RowMapping, stored: StoredOrder, now: float) -> float | N
     answer. An answer sets another time.
     """
     received_at = row["received_at"] or row["added_at"]
-    scheduled_at = watch_again(
-        stored.state, stored.progress, received_at, due_of(stored.order), now
+    scheduled_at = next_poll_at(
+        stored.state, stored.progress, received_at, due_time(stored.order), now
     )
     return max(scheduled_at, now + RETRY_POLL) if scheduled_at else None
 

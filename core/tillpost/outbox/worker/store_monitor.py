@@ -37,7 +37,7 @@ from tillpost.outbox.db import schema as t
 from tillpost.outbox.delivery.connection_state import ConnectionEvidence, ConnectionUpdate
 from tillpost.outbox.delivery.open_connections import OpenConnection
 from tillpost.outbox.delivery.store_queries import CheckResult, StoreQueries
-from tillpost.outbox.event_log import HookCall, decided
+from tillpost.outbox.event_log import HookCall, log_event
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
 from tillpost.outbox.thread_pool import DaemonThreadPool
@@ -97,9 +97,9 @@ class StoreMonitor:
 
     def start_due_checks(self) -> None:
         """Start the checks that are due, as many as there are free threads."""
-        if self._threads.spare <= 0:
+        if self._threads.idle_threads <= 0:
             return
-        for name in self.claim_due(self._threads.spare):
+        for name in self.claim_due(self._threads.idle_threads):
             self._threads.submit(partial(self._check_safely, name))
 
     def report_changes(self) -> None:
@@ -114,7 +114,7 @@ class StoreMonitor:
     def close(self) -> None:
         """Start no more checks, and wait a moment for the running ones."""
         self._threads.wait(GRACE)
-        self._threads.dismiss()
+        self._threads.shutdown()
 
     def claim_due(self, most: int) -> Sequence[str]:
         """Claim up to `most` due checks for this worker; return the connections' names."""
@@ -174,7 +174,7 @@ class StoreMonitor:
                 hook_calls = row_update.apply(evidence)
             self._rows.update(db, name, values)
         for hook, _ in hook_calls:
-            decided(hook, connection=name)
+            log_event(hook, connection=name)
         self._processor.call_hooks(name, hook_calls)
 
     def _check_safely(self, name: str) -> None:
@@ -210,7 +210,7 @@ class StoreMonitor:
             self._rows.update(db, name, values)
         if row["takes_orders"] is None and availability.takes_orders:
             return  # a store is assumed to be open until it is reported closed
-        decided(
+        log_event(
             "store_availability_changed",
             connection=name,
             takes_orders=availability.takes_orders,

@@ -100,19 +100,19 @@ class Worker:
                     self._wait(threads)
         finally:
             threads.wait(GRACE)
-            threads.dismiss()
+            threads.shutdown()
             self._maintenance.close()
 
     def _claim(self, threads: DaemonThreadPool) -> list[Claim]:
         """Claim as many due orders as there are free threads."""
-        return self._processor.claim(threads.spare) if threads.spare > 0 else []
+        return self._processor.claim(threads.idle_threads) if threads.idle_threads > 0 else []
 
     def _is_idle(self, threads: DaemonThreadPool) -> bool:
         return not threads.busy and self._maintenance.idle()
 
     def _wait(self, threads: DaemonThreadPool) -> None:
         """Wait for a thread to become free, or for a moment."""
-        if threads.spare <= 0:
+        if threads.idle_threads <= 0:
             threads.wait(POLL_INTERVAL, for_one=True)
         elif threads.busy:
             is_one_done = threads.wait(BUSY_POLL_INTERVAL, for_one=True)

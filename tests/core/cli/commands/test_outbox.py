@@ -47,7 +47,7 @@ def test_order_goes_from_file_to_outbox_to_register(tillpost: Command, store: St
     assert "Worker started on sqlite:///tillpost.db with the engine embedded." in worked.out
     assert "Worker stopped: nothing is left to do. Orders that arrived: 1." in worked.out
     (decision,) = worked.err.splitlines()
-    assert " info order id=ord-1 connection=cafe state=received pos_order=" in decision
+    assert " info order_processed id=ord-1 connection=cafe state=received pos_order=" in decision
     assert "Mia" not in worked.err
     (entry,) = store.simulator.ledger().shown
     assert (entry.reference, entry.paid) == ("ord-1", 2881)
@@ -69,7 +69,7 @@ def test_added_again_is_the_same_order_unless_changed(tillpost: Command, store: 
     assert tillpost("outbox", "add", "ord-1.json", "--json").json == facts
     refused = tillpost("outbox", "add", write_order("ord-1", note="No cutlery"))
     assert refused.code == 17
-    assert "another content stands in the outbox" in refused.out
+    assert "the outbox has an order with this id" in refused.out
     assert tillpost("outbox", "add", "ord-1.json", "--json").json["exit_code"] == 17
 
 
@@ -84,7 +84,7 @@ def test_worker_json_has_one_event_per_line(tillpost: Command, store: Store) -> 
     assert first["db"] == "sqlite:///tillpost.db"
     assert (last["event"], last["why"]) == ("ended", "nothing is left to do")
     assert (last["arrived"], last["stopped"]) == (1, 1)
-    by_order = {event["id"]: event for event in events if event["event"] == "order"}
+    by_order = {event["id"]: event for event in events if event["event"] == "order_processed"}
     assert by_order["ord-1"]["state"] == "received"
     assert (by_order["ord-2"]["state"], by_order["ord-2"]["error"]) == ("error", "MenuError")
     assert all(event["at"] and event["level"] for event in events)
@@ -262,11 +262,11 @@ def test_migrate_and_refusal_of_a_newer_database(tillpost: Command, store: Store
         (("orders", "list"), 3, "no outbox at tillpost.db: "),
         (("menu", "accept"), 3, "no outbox at tillpost.db: "),
         (("outbox", "erase", "--days", "3"), 3, "no outbox at tillpost.db: "),
-        (("orders", "list", "--db", "nonsense"), 3, "--db: not a database URL that is known: "),
+        (("orders", "list", "--db", "nonsense"), 3, "--db: not a database URL: "),
         (
             ("worker", "--db", "mysql://cafe:hush@h/x"),
             3,
-            "--db: the store is SQLite or PostgreSQL, not mysql",
+            "--db: the database must be SQLite or PostgreSQL, not mysql",
         ),
         (
             ("worker", "--db", "sqlite:////no/x.db"),
@@ -318,7 +318,7 @@ def test_wrong_outbox_settings_are_named(
     assert tillpost("worker").complaint == "tillpost.toml: [outbox] threds: isn't a field of it"
     Path("tillpost.toml").write_text(f'[outbox]\ndb = "nonsense"\n{whole}')
     result = tillpost("worker")
-    assert (result.code, result.err.partition(" that ")[0]) == (
+    assert (result.code, result.err.partition(": it has")[0]) == (
         3,
         "tillpost: [outbox] db: not a database URL",
     )

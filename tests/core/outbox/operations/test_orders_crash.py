@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.outbox.killing import Counter, Heartbeat, Site, every_step, until_stopped
+from core.outbox.killing import Counter, Lifetime, Site, every_step, until_stopped
 from core.outbox.operations.test_people_machine import KeyedRegister, KeylessRegister
 from core.stand_in import Keyed, an_order
 from tillpost.outbox import OrderState
@@ -27,7 +27,7 @@ def test_crash_during_takeover_or_cancel_never_sends_the_order(
         copies = [order for order in orders if order["ref"] == order_id]
         return [copy for copy in copies if copy["state"] != "DEAD"]
 
-    def run(life: Heartbeat, number: int) -> None:
+    def run(life: Lifetime, number: int) -> None:
         order = an_order(f"ord_{number}")
         first = Site(either, shop)
         first.add(order)

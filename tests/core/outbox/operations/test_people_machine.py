@@ -272,7 +272,7 @@ class PeopleMachine(Machine):
                 assert stored.pos_order.id == there["id"]
                 assert stored.error is None or stored.state is OrderState.REJECTED
             case OrderState.ERROR:
-                self.explains(order, stored)
+                self.assert_explained(order, stored)
                 assert stored.problem_at is not None or stored.progress is Progress.COMPLETED
             case OrderState.MANUAL:
                 assert stored.due_at is None

@@ -20,7 +20,7 @@ from core.outbox.hooked import (
     Square,
     Store,
     column,
-    remembered,
+    count_webhooks,
     stored,
 )
 from core.outbox.stores import Opening
@@ -131,7 +131,7 @@ def test_invalid_webhook_is_refused_and_changes_nothing(outbox: Outbox, store: S
             receiver.receive("cafe", sent_headers, sent, url)
         assert caught.value.fault is fault
     assert stored(outbox) == before
-    assert remembered(outbox) == 0
+    assert count_webhooks(outbox) == 0
 
 
 def test_stale_webhook_is_refused(outbox: Outbox, square: Square) -> None:
@@ -243,7 +243,7 @@ def test_webhook_during_outage_takes_effect_when_repeated(outbox: Outbox, store:
     store.simulator.set_outage()
     with pytest.raises(OutageError):
         receiver.receive("cafe", *webhook)
-    assert remembered(outbox) == 0
+    assert count_webhooks(outbox) == 0
     store.simulator.set_outage(down=False)
     receiver.receive("cafe", *webhook)
     assert stored(outbox).state is OrderState.ACCEPTED
@@ -261,12 +261,12 @@ def test_event_is_recorded_together_with_its_effect(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("tillpost.outbox.orders.updates.observed", dies)
+        patched.setattr("tillpost.outbox.orders.updates.apply_status", dies)
         with pytest.raises(KeyboardInterrupt):
             receiver.receive("cafe", *webhook)
-    assert remembered(outbox) == 0
+    assert count_webhooks(outbox) == 0
     receiver.receive("cafe", *webhook)
-    assert remembered(outbox) == 1
+    assert count_webhooks(outbox) == 1
     assert stored(outbox).state is OrderState.ACCEPTED
 
 
@@ -292,12 +292,12 @@ def test_late_refusal_of_claimed_order_must_be_repeated(outbox: Outbox, generic:
     with generic.processing(outbox) as processor:
         claim = processor.claim_order("ord-1")
         assert claim
-        with pytest.raises(DatabaseError, match="in hand") as caught:
+        with pytest.raises(DatabaseError, match="is being processed") as caught:
             receiver.receive("cafe", *webhook)
-        assert caught.value.passing
+        assert caught.value.transient
         with processor.claims.recording(claim, (), time.time(), worker=None):
             pass
-    assert remembered(outbox) == 0
+    assert count_webhooks(outbox) == 0
     receiver.receive("cafe", *webhook)
     assert stored(outbox).state is OrderState.ERROR
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.outbox.hooked import Heard, Square, Store, of_place
+from core.outbox.hooked import Heard, Square, Store, connection_column
 from core.outbox.stores import Clock
 from tillpost.adapter.webhooks import MenuChanged
 from tillpost.outbox import Outbox
@@ -23,11 +23,11 @@ def test_burst_of_menu_changes_schedules_one_import(outbox: Outbox, square: Squa
     receiver = square.receiver(outbox, clock=clock)
     (event,) = receiver.receive("cafe", *square.event("catalog.version.updated", event_id="e1"))
     assert isinstance(event, MenuChanged)
-    first = of_place(outbox, "import_at")
+    first = connection_column(outbox, "import_at")
     assert first == pytest.approx(clock() + MENU_SETTLES_IN, abs=2)
     clock.ahead += 5
     receiver.receive("cafe", *square.event("catalog.version.updated", event_id="e2"))
-    assert of_place(outbox, "import_at") == first
+    assert connection_column(outbox, "import_at") == first
 
 
 def test_import_after_recent_import_is_scheduled_a_minute_later(
@@ -37,7 +37,7 @@ def test_import_after_recent_import_is_scheduled_a_minute_later(
     with square.processing(outbox) as processor:
         processor.import_now("cafe")
     square.receiver(outbox).receive("cafe", *square.event("catalog.version.updated"))
-    assert of_place(outbox, "import_at") == pytest.approx(
+    assert connection_column(outbox, "import_at") == pytest.approx(
         time.time() + LEAST_BETWEEN_IMPORTS, abs=5
     )
 
@@ -52,7 +52,7 @@ def test_revocation_pauses_connection_and_is_reported_once(outbox: Outbox, squar
     assert heard.names == ["reauthorisation_needed"]
     error = heard.all[0][1]["error"]
     assert (error.remedy.action, error.platform) == ("reconnect", "square")
-    assert of_place(outbox, "paused") == "authorisation"
+    assert connection_column(outbox, "paused") == "authorisation"
     outbox.add(square.order("ord-1"), connection="cafe")
     with square.processing(outbox) as processor:
         assert processor.claim(9) == []
@@ -71,7 +71,7 @@ def test_revocation_from_before_reconnection_is_ignored(
     webhook = square.event("oauth.authorization.revoked", at=time.time() - 600)
     square.receiver(outbox, heard).receive("cafe", *webhook)
     assert heard.names == []
-    assert not of_place(outbox, "paused")
+    assert not connection_column(outbox, "paused")
 
 
 def test_store_change_schedules_a_check(outbox: Outbox, store: Store) -> None:
@@ -80,4 +80,4 @@ def test_store_change_schedules_a_check(outbox: Outbox, store: Store) -> None:
     else:
         webhook = store.signed(json.dumps({"id": 2301, "name": "Café"}).encode())
     store.receiver(outbox).receive("cafe", *webhook)
-    assert of_place(outbox, "check_at") == pytest.approx(time.time(), abs=5)
+    assert connection_column(outbox, "check_at") == pytest.approx(time.time(), abs=5)

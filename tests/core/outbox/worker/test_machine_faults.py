@@ -178,7 +178,7 @@ def test_locked_database_refuses_orders_and_may_be_retried(impatient: Outbox, pa
             impatient.add(toy_order(), connection="cafe")
         assert impatient.get("ord-1") is None, "reading goes on"
     assert str(refused.value) == "the database failed: database is locked"
-    assert refused.value.passing
+    assert refused.value.transient
     impatient.add(toy_order(), connection="cafe")
     assert names(impatient) == {"ord-1"}
 
@@ -256,7 +256,7 @@ def test_order_added_during_restart_is_stored_or_refused(
         assert len(names(outbox)) <= len(taken) + 3, (
             "at most one of each thread was stored although it was refused"
         )
-    assert all(error.passing and "\n" not in str(error) for error in refused)
+    assert all(error.transient and "\n" not in str(error) for error in refused)
 
 
 @pytest.mark.parametrize("how", ["fast", "immediate"])
@@ -415,7 +415,7 @@ def test_new_database_in_read_only_directory_is_refused(read_only: Path) -> None
     ):
         outbox.add(toy_order(), connection="cafe")
     assert str(refused.value) == "the database failed: unable to open database file"
-    assert not refused.value.passing
+    assert not refused.value.transient
 
 
 def test_database_that_became_read_only_keeps_its_orders(
@@ -469,5 +469,5 @@ def test_error_shows_neither_password_nor_driver_message() -> None:
     with Outbox(url) as outbox, pytest.raises(DatabaseError) as refused:
         outbox.add(toy_order(), connection="cafe")
     assert "hunter2" not in str(refused.value) + repr(outbox.database)
-    assert refused.value.passing
+    assert refused.value.transient
     assert refused.value.__suppress_context__, "it may quote a row"

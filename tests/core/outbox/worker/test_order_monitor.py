@@ -73,7 +73,7 @@ def test_rejection_is_found_by_polling(
     assert heard.named("order_rejected")[0]["pos_order"].state == "rejected"
     assert heard.names == ["order_status_changed", "order_rejected"]
     assert (
-        "order_seen id=ord-1 connection=cafe by=poll state=rejected progress=cancelled"
+        "order_updated id=ord-1 connection=cafe by=poll state=rejected progress=cancelled"
         in caplog.text
     )
 

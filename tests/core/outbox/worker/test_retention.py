@@ -251,9 +251,8 @@ def test_database_of_newer_version_is_refused_and_unchanged(
     before = open_outbox()
     before.add(toy_order(), connection="cafe")
     set_version(before, "9999")
-    message = (
-        f"the store is of a newer version (9999) than this Tillpost knows ({HEAD}): update Tillpost"
-    )
+    message = f"the database has a newer version (9999) than this Tillpost supports ({HEAD}): "
+        "update Tillpost"
     uses: list[Callable[[Outbox], object]] = [
         lambda outbox: outbox.add(toy_order("ord-2"), connection="cafe"),
         lambda outbox: outbox.get("ord-1"),
@@ -280,7 +279,7 @@ def test_database_of_older_version_names_the_upgrade_command(
     monkeypatch.setattr("tillpost.outbox.db.migrate.HEAD", "0002")
     with pytest.raises(
         DatabaseError,
-        match=r"^the store is of an older version \(0001\): run `tillpost outbox migrate`$",
+        match=r"^the database has an older version \(0001\): run `tillpost outbox migrate`$",
     ):
         open_outbox().orders()
 
@@ -301,12 +300,15 @@ def test_tables_coexist_with_an_embedders_own_migrations(outbox: Outbox) -> None
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("mysql://x", "the store is SQLite or PostgreSQL, not mysql"),
+        ("mysql://x", "the database must be SQLite or PostgreSQL, not mysql"),
         (
             "orders.db",
-            "not a database URL that is known: it has no scheme, as in sqlite:///orders.db",
+            "not a database URL: it has no scheme, as in sqlite:///orders.db",
         ),
-        ("sqlite://", "a store in memory loses its orders: name a file, as in sqlite:///orders.db"),
+        (
+            "sqlite://",
+            "a database in memory loses its orders: name a file, as in sqlite:///orders.db",
+        ),
     ],
 )
 def test_invalid_database_url_is_refused_in_one_line(url: str, message: str) -> None:
