@@ -251,8 +251,10 @@ def test_database_of_newer_version_is_refused_and_unchanged(
     before = open_outbox()
     before.add(toy_order(), connection="cafe")
     set_version(before, "9999")
-    message = f"the database has a newer version (9999) than this Tillpost supports ({HEAD}): "
+    message = (
+        f"the database has a newer version (9999) than this Tillpost supports ({HEAD}): "
         "update Tillpost"
+    )
     uses: list[Callable[[Outbox], object]] = [
         lambda outbox: outbox.add(toy_order("ord-2"), connection="cafe"),
         lambda outbox: outbox.get("ord-1"),
