@@ -17,7 +17,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from tillpost.adapter import Menu
-from tillpost_generic.adapter import Generic, Health, NewOrder, PosStatus, ProblemDetails
+from tillpost_generic.adapter import Generic
+from tillpost_generic.wire import Health, NewOrder, PosStatus, ProblemDetails
 
 __all__ = ["OPERATIONS", "document", "kinds"]
 

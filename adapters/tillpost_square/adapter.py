@@ -53,8 +53,8 @@ from tillpost.adapter import (
     ticket_reference,
     to_body,
 )
-from tillpost_square import authorisation, wire
-from tillpost_square.authorisation import REVOKE, TOKEN, authorize_url
+from tillpost_square import oauth as square_oauth
+from tillpost_square import wire
 from tillpost_square.catalogue import TYPES, CatalogueChanges, changes_of, menu_of
 from tillpost_square.checks import (
     REGISTER_STEPS,
@@ -62,10 +62,11 @@ from tillpost_square.checks import (
     token_findings,
     unseen_location,
 )
+from tillpost_square.error_table import STALE_VERSION, TABLE
+from tillpost_square.oauth import REVOKE, TOKEN, authorize_url
 from tillpost_square.reasons import mismatch
 from tillpost_square.settings import SquareSettings
 from tillpost_square.status import CLOSED, draft_of, is_paid, is_replayed, pos_order
-from tillpost_square.table import STALE_VERSION, TABLE
 from tillpost_square.translation import (
     attention_ticket,
     check_payable,
@@ -403,11 +404,11 @@ class Square(Adapter[SquareSettings]):
 
     def account(self) -> Exchange[Account]:
         """Return the merchant that let us in, the scopes that were granted, and the locations."""
-        return authorisation.account()
+        return square_oauth.account()
 
     def revoke(self, credentials: Credentials) -> Exchange[None]:
         """Revoke all that the merchant has granted to the application."""
-        return authorisation.revoke(credentials)
+        return square_oauth.revoke(credentials)
 
     def parse_webhook(self, webhook: Webhook, now: float) -> Sequence[WebhookEvent]:
         """Return what a notification tells of this location."""

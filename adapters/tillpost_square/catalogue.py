@@ -13,17 +13,18 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from tillpost.adapter import FrozenModel, Id
-from tillpost.adapter import menu as m
-from tillpost_square.wire import (
-    CatalogObject,
+from tillpost.adapter import (
+    FrozenModel,
+    GroupUse,
+    Id,
     Item,
-    Location,
-    ModifierList,
-    ModifierListInfo,
-    Override,
+    Menu,
+    ModifierGroup,
+    ModifierOption,
+    Tax,
     Variation,
 )
+from tillpost_square import wire
 
 __all__ = ["TYPES", "CatalogueChanges", "changes_of", "menu_of"]
 
@@ -46,7 +47,7 @@ class _Site(NamedTuple):
     now: datetime
 
 
-def menu_of(objects: Iterable[CatalogObject], location: Location, now: datetime) -> m.Menu:
+def menu_of(objects: Iterable[wire.CatalogObject], location: wire.Location, now: datetime) -> Menu:
     """Return the location's menu. `now` is when it was imported; its `version` is the latest change in it."""
     site = _Site(location.id, now)
     here = [o for o in objects if _present(o, site)]
@@ -62,7 +63,7 @@ def menu_of(objects: Iterable[CatalogObject], location: Location, now: datetime)
         for o in here
         if o.item_data and not o.item_data.is_archived
     )
-    return m.Menu(
+    return Menu(
         site=location.id,
         currency=location.currency,
         imported_at=now,
@@ -73,7 +74,7 @@ def menu_of(objects: Iterable[CatalogObject], location: Location, now: datetime)
     )
 
 
-def changes_of(objects: Iterable[CatalogObject], until: str) -> CatalogueChanges:
+def changes_of(objects: Iterable[wire.CatalogObject], until: str) -> CatalogueChanges:
     """Return the ids of what changed and of what was deleted."""
     changed, deleted = list[str](), list[str]()
     for o in objects:
@@ -85,11 +86,11 @@ class _Known(NamedTuple):
     """What items refer to: the categories' names, the groups and the taxes of the location."""
 
     categories: Mapping[str, str]
-    groups: Mapping[str, m.ModifierGroup]
+    groups: Mapping[str, ModifierGroup]
     tax_ids: set[str]
 
 
-def _present(o: CatalogObject, site: _Site) -> bool:
+def _present(o: wire.CatalogObject, site: _Site) -> bool:
     """Whether the object is at the location. Left out, `present_at_all_locations` counts as true, as in Square's UI.
 
     unconfirmed: that default; an object created without the field and read back from a sandbox
@@ -101,9 +102,9 @@ def _present(o: CatalogObject, site: _Site) -> bool:
     return everywhere or site.id in o.present_at_location_ids
 
 
-def _tax(o: CatalogObject) -> m.Tax:
+def _tax(o: wire.CatalogObject) -> Tax:
     assert o.tax_data
-    return m.Tax(
+    return Tax(
         id=o.id,
         name=o.tax_data.name,
         rate=(o.tax_data.percentage or Decimal(0)) / 100,
@@ -112,7 +113,7 @@ def _tax(o: CatalogObject) -> m.Tax:
     )
 
 
-def _group(o: CatalogObject, data: ModifierList, site: _Site) -> m.ModifierGroup:
+def _group(o: wire.CatalogObject, data: wire.ModifierList, site: _Site) -> ModifierGroup:
     minimum, maximum = _own_limits(data)
     offered = (
         option for option in data.modifiers if option.modifier_data and _present(option, site)
@@ -122,16 +123,16 @@ def _group(o: CatalogObject, data: ModifierList, site: _Site) -> m.ModifierGroup
     )
     options = tuple(_option(option, site) for option in ordered)
     once = data.allow_quantities is False
-    return m.ModifierGroup(
+    return ModifierGroup(
         id=o.id, name=data.name, options=options, minimum=minimum, maximum=maximum, once=once
     )
 
 
-def _option(o: CatalogObject, site: _Site) -> m.ModifierOption:
+def _option(o: wire.CatalogObject, site: _Site) -> ModifierOption:
     assert o.modifier_data
     override = _override(o.modifier_data.location_overrides, site)
     price = (override and override.price_money) or o.modifier_data.price_money
-    return m.ModifierOption(
+    return ModifierOption(
         id=o.id,
         name=o.modifier_data.name,
         price=price.amount
@@ -141,7 +142,7 @@ def _option(o: CatalogObject, site: _Site) -> m.ModifierOption:
     )
 
 
-def _own_limits(data: ModifierList) -> tuple[int, int | None]:
+def _own_limits(data: wire.ModifierList) -> tuple[int, int | None]:
     """How few and how many options of a list must be chosen. No maximum is None.
 
     A list of texts has no options, so a required one can't be satisfied; its minimum of 1 lets that
@@ -167,24 +168,22 @@ def _maximum(value: int | None) -> int | None:
     return value if value and value > 0 else None
 
 
-def _use(info: ModifierListInfo, group: m.ModifierGroup) -> m.GroupUse:
+def _use(info: wire.ModifierListInfo, group: ModifierGroup) -> GroupUse:
     """The item's own limits; the list's hold where the item sets neither."""
     unset, once = {None, -1}, {"YES": False, "NO": True}.get(info.allow_quantities, group.once)
     if info.min_selected_modifiers in unset and info.max_selected_modifiers in unset:
-        return m.GroupUse(
-            group_id=group.id, minimum=group.minimum, maximum=group.maximum, once=once
-        )
+        return GroupUse(group_id=group.id, minimum=group.minimum, maximum=group.maximum, once=once)
     minimum, maximum = _minimum(info.min_selected_modifiers), _maximum(info.max_selected_modifiers)
-    return m.GroupUse(group_id=group.id, minimum=minimum, maximum=maximum, once=once)
+    return GroupUse(group_id=group.id, minimum=minimum, maximum=maximum, once=once)
 
 
-def _item(o: CatalogObject, data: Item, known: _Known, site: _Site) -> m.Item:
+def _item(o: wire.CatalogObject, data: wire.Item, known: _Known, site: _Site) -> Item:
     category_ids = [category.id for category in data.categories] or [data.category_id]
     used = [info for info in data.modifier_list_info if info.enabled is not False]
     used.sort(key=lambda info: info.ordinal or 0)
     variations = [v for v in data.variations if v.item_variation_data and _present(v, site)]
     variations.sort(key=lambda v: (v.item_variation_data and v.item_variation_data.ordinal) or 0)
-    return m.Item(
+    return Item(
         id=o.id,
         name=data.name,
         categories=tuple(known.categories[i] for i in category_ids if i in known.categories),
@@ -205,9 +204,9 @@ def _item(o: CatalogObject, data: Item, known: _Known, site: _Site) -> m.Item:
     )
 
 
-def _variation(variation_id: str, data: Variation, site: _Site) -> m.Variation:
+def _variation(variation_id: str, data: wire.Variation, site: _Site) -> Variation:
     override = _override(data.location_overrides, site)
-    return m.Variation(
+    return Variation(
         id=variation_id,
         sku=data.sku,
         name=data.name,
@@ -216,18 +215,18 @@ def _variation(variation_id: str, data: Variation, site: _Site) -> m.Variation:
     )
 
 
-def _price(data: Variation, override: Override | None) -> int | None:
+def _price(data: wire.Variation, override: wire.Override | None) -> int | None:
     """The location's price; None where it is keyed in at the register."""
     pricing = (override and override.pricing_type) or data.pricing_type
     price = (override and override.price_money) or data.price_money
     return None if pricing == "VARIABLE_PRICING" or price is None else price.amount
 
 
-def _override(overrides: Iterable[Override], site: _Site) -> Override | None:
+def _override(overrides: Iterable[wire.Override], site: _Site) -> wire.Override | None:
     return next((override for override in overrides if override.location_id == site.id), None)
 
 
-def _sold_out(override: Override | None, site: _Site) -> bool:
+def _sold_out(override: wire.Override | None, site: _Site) -> bool:
     """Sold out here, and not only until a time that has passed."""
     if override is None or not override.sold_out:
         return False

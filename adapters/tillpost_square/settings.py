@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, StringConstraints, field_validator
 
-from tillpost.adapter import AdapterSettings, Looks
+from tillpost.adapter import AdapterSettings, LookUpPauses
 
 __all__ = ["PRODUCTION", "SANDBOX", "SquareSettings"]
 
@@ -50,7 +50,7 @@ class SquareSettings(AdapterSettings):
     tips: Literal["payment", "service_charge"] = "payment"
     auto_apply_taxes: bool = True
     prep_minutes: Annotated[int, Field(ge=1, le=10_080)] | None = None
-    look_after: Looks = (1.0, 3.0, 10.0)
+    look_after: LookUpPauses = (1.0, 3.0, 10.0)
 
     @field_validator("access_token")
     @classmethod

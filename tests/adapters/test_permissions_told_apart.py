@@ -141,7 +141,7 @@ def test_an_access_is_given_back_by_the_application_that_was_granted_it(
 def test_what_an_adapter_hasnt_written_is_unsupported() -> None:
     with pytest.raises(UnsupportedError, match="whose account"):
         account("generic", Credentials(access_token=SecretStr("t")), base_url="https://pos.example")
-    with pytest.raises(UnsupportedError, match="give access back"):
+    with pytest.raises(UnsupportedError, match="revoke its access"):
         revoke("kounta", Credentials(access_token=SecretStr("t")))
 
 

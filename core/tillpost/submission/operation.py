@@ -12,8 +12,8 @@ from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast
 
-from tillpost.adapter.base import Verdict
 from tillpost.adapter.exchange import Effect, Exchange, Fault, Reply, Request, Response, Wait
+from tillpost.adapter.verdicts import Verdict, import_pause, judge
 from tillpost.errors import Applied, DoubtError, Outcome, PosError, UnknownPosError
 from tillpost.models.order import Order, describe_lines
 from tillpost.submission.commands import Flow, Pause, Record, Refresh, Sending, Transmit
@@ -66,7 +66,8 @@ class OperationContext:
 
     def judge(self, request: Request[Any], answer: Response | Fault) -> Verdict:
         """Say what the answer means, as of now."""
-        return self.connection.adapter.judge(request, self.order, answer, self.connection.clock())
+        now = self.connection.clock()
+        return judge(self.connection.adapter, request, self.order, answer, now)
 
     def record(self, event: Event) -> Record:
         """Take note of an event, and return the command that keeps it."""
@@ -136,11 +137,11 @@ def drive(
                 reply = error = None
             else:
                 reply, error = yield from _send(context, step)
-                pace = context.connection.adapter.import_pause
+                pace = context.connection.adapter.import_pace
                 if (
                     reply
                     and context.operation == "import_menu"
-                    and (seconds := pace(reply.response))
+                    and (seconds := import_pause(pace, reply.response))
                 ):
                     yield Pause(seconds)
     finally:

@@ -9,7 +9,7 @@ from tillpost_corner.adapter import Corner
 from tillpost_corner.simulator import SHOP, CornerSimulator
 
 from tillpost import Order
-from tillpost.adapter.base import unreachable
+from tillpost.adapter import unreachable
 from tillpost.simulator import serve_in_thread
 from tillpost.testing import Cassettes, Store, plays, simulated
 

@@ -17,7 +17,7 @@ from tillpost.errors import MenuError, OrderError, SetupError, TaxError
 from tillpost.models.menu import GroupUse, Item, Menu, ModifierOption, Tax, Variation
 from tillpost.models.order import DineIn, Line, Order, PosState
 from tillpost.simulator import Ledger, LedgerAmount, LedgerEntry, LedgerLine, LedgerModifier
-from tillpost_generic.adapter import NewOrder
+from tillpost_generic.wire import NewOrder
 from tillpost_simulators.generic.world import Refusal, StoredOrder, World
 
 __all__ = ["Bill", "ledger", "price"]

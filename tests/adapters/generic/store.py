@@ -14,7 +14,8 @@ from tillpost import Order, Policy, PosError, PosOrder, Till
 from tillpost.client.base import Options
 from tillpost.simulator import Running
 from tillpost.submission.journal import MemoryJournal
-from tillpost_generic.adapter import Generic, GenericSettings
+from tillpost_generic.adapter import Generic
+from tillpost_generic.settings import GenericSettings
 from tillpost_simulators.generic import GenericSimulator, WorldSettings
 
 T = TypeVar("T")

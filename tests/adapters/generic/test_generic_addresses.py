@@ -13,7 +13,8 @@ from tillpost import SetupError, Till
 from tillpost.client.base import Options
 from tillpost.errors import Outcome
 from tillpost.simulator import serve_in_thread
-from tillpost_generic.adapter import Generic, GenericSettings
+from tillpost_generic.adapter import Generic
+from tillpost_generic.settings import GenericSettings
 from tillpost_simulators.generic import GenericSimulator
 
 ORDER = paid("ord_1", [TOASTIE])

@@ -16,15 +16,10 @@ from adapters.generic.spec import PUBLISHED
 from tillpost.adapter.webhooks import WebhookEvent
 from tillpost.models.menu import Menu
 from tillpost.models.order import PosState, Progress
-from tillpost_generic.adapter import (
-    GenericSettings,
-    Health,
-    NewOrder,
-    PosStatus,
-    ProblemDetails,
-    signed_text,
-)
 from tillpost_generic.openapi import OPERATIONS, kinds
+from tillpost_generic.settings import GenericSettings
+from tillpost_generic.signature import signed_text
+from tillpost_generic.wire import Health, NewOrder, PosStatus, ProblemDetails
 
 PAGE = PUBLISHED.with_name("index.md").read_text(encoding="utf-8")
 EXAMPLES: list[dict[str, Any]] = [

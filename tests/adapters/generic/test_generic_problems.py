@@ -12,6 +12,7 @@ from adapters.square.shop_orders import FLAT_WHITE, OAT, TOASTIE, paid
 from tillpost import errors
 from tillpost.adapter.base import unreachable
 from tillpost.adapter.exchange import Request, Response, nothing
+from tillpost.adapter.verdicts import judge
 from tillpost.errors import Outcome, PosError
 from tillpost_generic.adapter import Generic
 from tillpost_generic.openapi import kinds
@@ -70,7 +71,7 @@ def test_a_wait_is_read_from_the_problem() -> None:
 def test_a_wait_is_read_from_the_header_when_the_problem_has_none() -> None:
     asked = Request("GET", "/health", nothing)
     answer = Response(429, {"retry-after": "12"}, b'{"kind": "RateLimitError"}')
-    error = Store().adapter.judge(asked, None, answer, 0).error
+    error = judge(Store().adapter, asked, None, answer, 0).error
     assert error
     assert error.retry_after == 12
 

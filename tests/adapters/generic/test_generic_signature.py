@@ -19,7 +19,8 @@ from tillpost import MenuError, PermissionsError, explain
 from tillpost.errors import Outcome
 from tillpost.simulator import serve_in_thread
 from tillpost.transport.http import HttpTransport, Limits
-from tillpost_generic.adapter import Generic, GenericSettings
+from tillpost_generic.adapter import Generic
+from tillpost_generic.settings import GenericSettings
 from tillpost_simulators.generic import GenericSimulator, WorldSettings
 
 ORDER = paid("ord_1", [TOASTIE])

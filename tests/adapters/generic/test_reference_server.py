@@ -17,7 +17,8 @@ from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, OAT, TOASTIE, paid
 from tillpost import MenuError, Order, OrderError, PermissionsError, Policy, TaxError, Till
 from tillpost.client.base import Options
 from tillpost.models.order import Line, Payment, PosState
-from tillpost_generic.adapter import Generic, GenericSettings
+from tillpost_generic.adapter import Generic
+from tillpost_generic.settings import GenericSettings
 
 SERVER = PUBLISHED.with_name("server.py")
 ORDER = paid(

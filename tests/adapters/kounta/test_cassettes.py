@@ -57,7 +57,7 @@ def submitted(store: Store, paid: Order, menu: Menu = MENU) -> PosOrder:
 # Each operation, from the vendor's samples where there are any
 # --------------------------------------------------------
 
-UNPROVED = "The POS doesn't say what the order comes to, so its total isn't proved"
+UNPROVED = "The POS doesn't report the order's total, so it couldn't be verified"
 
 
 @plays(

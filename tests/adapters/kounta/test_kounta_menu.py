@@ -91,7 +91,7 @@ def test_what_is_hidden_or_unavailable_is_marked_as_such(menu: Menu) -> None:
 
 def test_setup_that_no_import_can_mend_is_found(menu: Menu) -> None:
     faults = {fault.subject: fault.text for fault in setup_faults(menu)}
-    assert "option sets and modifiers at once" in faults["Chicken burger"]
+    assert "both option sets and modifiers" in faults["Chicken burger"]
     assert "more than one tax applies to Gruner Veltliner" in faults["GST, Wine Equalisation Tax"]
     assert "has no tax" in faults["Bread loaf"]
 

@@ -54,4 +54,4 @@ def test_an_order_whose_read_back_says_nothing_of_it_is_read_again_and_is_there_
     there = bench.attempt(plain_order())
     assert isinstance(there, PosOrder)
     assert [entry.order_id for entry in bench.simulator.ledger().shown] == [there.id]
-    assert any("isn't proved" in notice for notice in there.notices) is lasts
+    assert any("couldn't be verified" in notice for notice in there.notices) is lasts

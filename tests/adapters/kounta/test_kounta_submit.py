@@ -287,7 +287,7 @@ def test_an_order_that_cant_be_read_back_is_there_all_the_same_and_says_so() -> 
     bench = Bench(World(get_lag_seconds=600, oauth_limit=10_000))
     there = bench.till.submit(plain_order(), is_new=True)
     assert (there.id, there.reference, there.total) == ("93824701", "ord_1", None)
-    assert there.notices == ("Kounta's total isn't proved: Not Found",)
+    assert there.notices == ("Kounta's total couldn't be verified: Not Found",)
 
 
 def test_a_look_that_says_nothing_proves_nothing() -> None:
@@ -325,7 +325,8 @@ def test_a_second_tax_is_a_tax_error_of_an_order_that_is_there_and_is_never_sent
     bench.simulator.add_tax("Surcharge", Decimal("0.05"))
     error = bench.refused(plain_order(), is_new=True)
     assert isinstance(error, TaxError)
-    assert error.detail.startswith("it comes to 15.16 AUD there, paid 14.50 AUD")
+    assert error.detail.startswith("the POS computed 15.16 AUD, of which ")
+    assert error.detail.endswith("; the customer paid 14.50 AUD")
     assert error.subjects == ("GST", "Surcharge")
     assert (error.outcome, error.pos_order and error.pos_order.id) == (Outcome.CREATED, "93824701")
     assert "mustn't be sent again" in error.remedy.manager
@@ -354,7 +355,7 @@ def test_a_line_that_is_missing_is_a_menu_error_of_an_order_that_is_there() -> N
     bench.answer = drop_a_line
     error = bench.refused(an_order(), is_new=True)
     assert isinstance(error, MenuError)
-    assert error.detail == "it has 4 lines there, not 5"
+    assert error.detail == "the POS has the order with 4 lines instead of 5"
     assert error.outcome is Outcome.CREATED
 
 

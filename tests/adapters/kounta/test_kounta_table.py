@@ -23,10 +23,11 @@ from tillpost import (
 )
 from tillpost.adapter.error_table import unreachable
 from tillpost.adapter.exchange import Effect, Request, Response, nothing
+from tillpost.adapter.verdicts import judge
 from tillpost.errors import Applied
 from tillpost_kounta.adapter import Kounta
+from tillpost_kounta.error_table import TABLE
 from tillpost_kounta.settings import KountaSettings
-from tillpost_kounta.table import TABLE
 
 KOUNTA = Kounta(
     KountaSettings.model_validate(
@@ -42,7 +43,7 @@ def judged(status: int, content: object, **headers: str) -> PosError:
     answer = Response(
         status, {name.replace("_", "-"): value for name, value in headers.items()}, body
     )
-    error = KOUNTA.judge(CREATE, an_order(), answer, NOW).error
+    error = judge(KOUNTA, CREATE, an_order(), answer, NOW).error
     assert error
     return error
 
@@ -150,14 +151,18 @@ def test_a_success_may_hold_an_error() -> None:
     )
     assert isinstance(error, MenuError)
     assert (
-        KOUNTA.judge(
-            CREATE, None, Response(200, {}, b'[{"notes": "an \\"error\\" of ours"}]'), NOW
+        judge(
+            KOUNTA, CREATE, None, Response(200, {}, b'[{"notes": "an \\"error\\" of ours"}]'), NOW
         ).error
         is None
     )
     assert (
-        KOUNTA.judge(
-            CREATE, None, Response(200, {}, b'{"message": "made", "notes": "\\"error"}'), NOW
+        judge(
+            KOUNTA,
+            CREATE,
+            None,
+            Response(200, {}, b'{"message": "made", "notes": "\\"error"}'),
+            NOW,
         ).error
         is None
     )
@@ -183,7 +188,7 @@ def test_a_transcript_shows_no_text_that_may_be_a_persons(name: str) -> None:
     request: Request[Any] = Request(
         "POST", "/v1/companies/5678/customers.json?email=mia", nothing, secret, Effect.SIDE
     )
-    error = KOUNTA.judge(request, None, Response(400, {}, secret), NOW).error
+    error = judge(KOUNTA, request, None, Response(400, {}, secret), NOW).error
     assert error
     assert error.exchange
     shown = error.exchange.model_dump_json()

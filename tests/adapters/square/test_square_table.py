@@ -13,6 +13,7 @@ from adapters.square.bench import Bench, an_order, refused
 from adapters.square.spec import WHERE, square_spec
 from tillpost.adapter.base import unreachable
 from tillpost.adapter.exchange import Effect, Request, Response, nothing
+from tillpost.adapter.verdicts import judge
 from tillpost.errors import (
     Applied,
     DoubtError,
@@ -26,14 +27,14 @@ from tillpost.errors import (
     TaxError,
     UnknownPosError,
 )
-from tillpost_square.table import BEYOND_THE_SPEC, TABLE
+from tillpost_square.error_table import BEYOND_THE_SPEC, TABLE
 
 POST = Request("POST", "/v2/orders", nothing, b"{}", Effect.CREATE, "k")
 
 
 def judged(answer: Response) -> PosError:
     bench = Bench()
-    error = bench.adapter.judge(POST, an_order(), answer, 0.0).error
+    error = judge(bench.adapter, POST, an_order(), answer, 0.0).error
     assert error is not None
     return error
 

@@ -168,7 +168,7 @@ def test_no_page_is_asked_for_at_another_host() -> None:
 
 
 def test_a_list_that_never_ends_is_an_outage() -> None:
-    with pytest.raises(OutageError, match="didn't end"):
+    with pytest.raises(OutageError, match="doesn't end"):
         read(*(page(x_next="/list?page=2") for _ in range(MOST_PAGES)))
 
 
@@ -253,5 +253,5 @@ class HookCall(BaseModel):
 def test_an_answer_about_something_else_is_no_answer() -> None:
     read = reading_about(HookCall, "7")
     assert read(b'{"id": "7"}') == HookCall(id="7")
-    with pytest.raises(ValueError, match="about something else"):
+    with pytest.raises(ValueError, match="another id"):
         read(b'{"id": "8"}')

@@ -11,7 +11,7 @@ from tillpost.adapter.net_menu import (
     ProductOption,
     ProductOptionSet,
     menu_of_products,
-    taxes_that_come_to,
+    taxes_summing_to,
 )
 from tillpost.models.menu import SetupFault, Tax
 
@@ -106,4 +106,4 @@ SAME = Tax(id="3", name="VAT", rate=Decimal("0.1"), included=False)
 def test_taxes_are_told_from_their_sum_where_only_one_set_of_them_comes_to_it(
     tax: str, taxes: list[Tax], found: tuple[Tax, ...] | None
 ) -> None:
-    assert taxes_that_come_to(Decimal(tax), Decimal(10), taxes) == found
+    assert taxes_summing_to(Decimal(tax), Decimal(10), taxes) == found

@@ -9,20 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tillpost.adapter.net_prices import NetLine, net_values, shares
+from tillpost.adapter.net_prices import Linear, NetLine, net_values, shares
 
 RATES = ("0.1", "0.15", "0.08875", "0")
 CENT = Decimal(1)
+NOTHING = Linear(Decimal(0), Decimal(0))
 
 
 def line(
     due: int, quantity: int, rate: str, extra: Decimal = Decimal(0), own: str | None = None
 ) -> NetLine:
     """So many of a thing, due in cents, with something added to its price whose tax is the same."""
-    tax, scale = Decimal(rate), 100 * quantity
-    return NetLine(
-        due, (extra, Decimal(scale)), (extra * tax, scale * tax), Decimal(own) if own else None
-    )
+    tax_rate = Decimal(rate)
+    scale = Decimal(100 * quantity)
+    net = Linear(extra, scale)
+    tax = Linear(extra * tax_rate, scale * tax_rate)
+    return NetLine(due, net, tax, Decimal(own) if own else None)
 
 
 def totals(lines: list[NetLine], values: list[Decimal]) -> Iterator[Decimal]:
@@ -73,7 +75,7 @@ def test_where_no_price_serves_the_one_with_the_fewest_decimals_is_taken() -> No
 
 
 def test_a_line_without_a_slope_has_no_value() -> None:
-    assert net_values([NetLine(0, (Decimal(0), Decimal(0)), (Decimal(0), Decimal(0)))]) == [0]
+    assert net_values([NetLine(0, NOTHING, NOTHING)]) == [0]
 
 
 def test_a_callers_own_precision_changes_nothing() -> None:

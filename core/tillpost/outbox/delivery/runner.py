@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from tillpost.adapter.base import Verdict
 from tillpost.adapter.readiness import Finding, Readiness
+from tillpost.adapter.verdicts import Verdict, transcript
 from tillpost.adapter.webhooks import WebhookEvent
 from tillpost.errors import (
     ErrorRecord,
@@ -347,7 +347,7 @@ class OutboxTill(RenewedTill):
             work.hands.check(work.claim)
         answer = self._line.send(request, credentials)
         if request.effect.counts:
-            work.exchange = self._connection.adapter.transcript(request, answer)
+            work.exchange = transcript(self._connection.adapter, request, answer)
         work.last = transmit.judge(answer)
         return Sending(work.last, 1, credentials)
 

@@ -80,14 +80,14 @@ def test_an_order_is_due_again_when_its_retry_is_and_not_before(
 
 
 def test_a_handling_that_breaks_down_leaves_the_order_due_again(
-    outbox: Outbox, server: ToyServer
+    outbox: Outbox, server: ToyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Broken(Toy):
-        def transcript(self, request: object, answer: object) -> Transcript:
-            raise ZeroDivisionError
+    def broken(*_: object) -> Transcript:
+        raise ZeroDivisionError
 
+    monkeypatch.setattr("tillpost.outbox.delivery.runner.transcript", broken)
     add(outbox, 1)
-    with processing(outbox, server, cafe=Connected(Broken(server.settings()))) as processor:
+    with processing(outbox, server) as processor:
         work_off(processor)
     stored = outbox.get("cafe-0")
     assert stored
