@@ -1,4 +1,4 @@
-"""The generic adapter: Tillpost's own wire format, for a POS whose developer follows `docs/generic`.
+"""The generic adapter: Tillpost's own format, for a POS whose developer follows `docs/generic`.
 
 Orders and menus travel as they are. The POS compares totals before it creates an order, and its
 refusals name our error classes. Each operation reads top to bottom; the models of what is sent and

@@ -16,7 +16,10 @@ __all__ = ["Health", "NewOrder", "PosStatus", "ProblemDetails"]
 
 
 class NewOrder(BaseModel):
-    """An order to create. With `keep_paid` its prices override the menu's. `remarks` go on the docket."""
+    """An order to create.
+
+    With `keep_paid` its prices override the menu's. `remarks` go on the docket.
+    """
 
     order: Order
     expected_total: Amount
@@ -25,7 +28,10 @@ class NewOrder(BaseModel):
 
 
 class PosStatus(BaseModel):
-    """An order as the POS has it. `status` is the POS's own name for its state; `total`, in minor units, is what the POS computed."""
+    """An order as the POS has it.
+
+    `status` is the POS's own name for its state. `total`, in minor units, is what the POS computed.
+    """
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,99}$")]
     reference: str
@@ -37,7 +43,10 @@ class PosStatus(BaseModel):
 
 
 class Health(BaseModel):
-    """Whether the store takes online orders, and whether its register is connected. `message` is for staff."""
+    """Whether the store takes online orders, and whether its register is connected.
+
+    `message` is for staff.
+    """
 
     store_open: bool
     register_online: bool
@@ -45,7 +54,11 @@ class Health(BaseModel):
 
 
 class ProblemDetails(BaseModel):
-    """Why a request is refused (RFC 9457). `lines` count from 0; `item` is the id of an item or option of the order."""
+    """Why a request is refused (RFC 9457).
+
+    `kind` is the name of an error class. `lines` count from 0. `item` is the id of an item or
+    option of the order.
+    """
 
     kind: str
     detail: str = ""

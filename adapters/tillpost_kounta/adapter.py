@@ -1,8 +1,8 @@
 """The Kounta adapter: every operation reads top to bottom, and none does any I/O.
 
 Kounta honours no idempotency keys. So core keeps the promise "never twice": it looks an order up
-with `find`, at the pauses of `look_after`, before it sends the order again. Kounta checks little, so
-each new order is read back, and a total other than what was paid is reported.
+with `find`, at the pauses of `look_after`, before it sends the order again. Kounta checks little,
+so each new order is read back, and a total other than what was paid is reported.
 """
 
 from __future__ import annotations

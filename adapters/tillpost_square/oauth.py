@@ -1,17 +1,18 @@
-"""Square's OAuth: the page that a store's admin opens, and whose the access is. Token requests are JSON, see `sign`.
+"""Square's OAuth: the page that a store's admin opens, token requests, the account, and revoking.
 
-Sources: developer documentation (OAuth API, code flow and PKCE flow), and `ObtainToken` in the
-OpenAPI document. A refresh token of the code flow stays as it is.
+Token requests are JSON. A refresh token of the code flow stays valid. Sources: developer
+documentation (OAuth API, code flow and PKCE flow), and `ObtainToken` in the OpenAPI document.
 
 unconfirmed: that a code is exchanged with the application's secret and PKCE's verifier together,
 which the document describes as two flows, and whose refresh token comes of it: the code flow's,
-which doesn't expire, or PKCE's, which is used once and does. Whichever comes is kept. One such
+which doesn't expire, or PKCE's, which is used once and does. Whichever comes is stored. One such
 authorisation in a sandbox, renewed twice, would tell.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from tillpost.adapter import (
     Account,
@@ -22,6 +23,7 @@ from tillpost.adapter import (
     Exchange,
     PermissionsError,
     Request,
+    Signed,
     ask,
     nothing,
     oauth,
@@ -30,21 +32,47 @@ from tillpost.adapter import (
 )
 from tillpost_square import wire
 
-__all__ = ["REVOKE", "SCOPES", "TOKEN", "account", "authorize_url", "revoke"]
+__all__ = ["SCOPES", "TOKEN_PATH", "account", "authorize_url", "revoke", "signed_oauth_request"]
 
-TOKEN = "/oauth2/token"  # noqa: S105  an address
-REVOKE = "/oauth2/revoke"
-SCOPES = ("ORDERS_READ", "ORDERS_WRITE", "PAYMENTS_WRITE", "ITEMS_READ", "MERCHANT_PROFILE_READ")
-"""What the adapter's operations need."""
+TOKEN_PATH = "/oauth2/token"  # noqa: S105  an address
+REVOKE_PATH = "/oauth2/revoke"
+
+SCOPES = {
+    "ORDERS_READ": "look orders up",
+    "ORDERS_WRITE": "create orders",
+    "PAYMENTS_WRITE": "record payments",
+    "ITEMS_READ": "import the menu",
+    "MERCHANT_PROFILE_READ": "read the location",
+}
+"""The scopes that the adapter's operations need, and what each is for (spec: `security`)."""
+
+_JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 
 
 def authorize_url(base_url: str, request: AuthorisationRequest) -> str:
-    """Return Square's page. `session=false` makes the admin log in, so that nobody else's session grants access."""
-    asked = replace(request, scopes=request.scopes or SCOPES)
+    """Return Square's page for admins.
+
+    `session=false` makes the admin log in, so that nobody else's session grants access.
+    """
+    request = replace(request, scopes=request.scopes or tuple(SCOPES))
     page = f"{base_url}/oauth2/authorize"
     return oauth.authorisation_page(
-        page, asked, session="false", code_challenge=request.code_challenge
+        page, request, session="false", code_challenge=request.code_challenge
     )
+
+
+def signed_oauth_request(request: Request[Any], credentials: Credentials) -> Signed | None:
+    """Return a request for a token, or to revoke one, with its secrets; None for any other."""
+    if request.path == TOKEN_PATH:
+        return Signed(_JSON, to_body(**oauth.token_fields(request, credentials)))
+    if request.path == REVOKE_PATH and credentials.client_secret:
+        client_secret = credentials.client_secret.get_secret_value()
+        body = to_body(
+            client_id=credentials.client_id,
+            access_token=credentials.access_token.get_secret_value(),
+        )
+        return Signed({**_JSON, "Authorization": f"Client {client_secret}"}, body)
+    return None
 
 
 def account() -> Exchange[Account]:
@@ -52,30 +80,29 @@ def account() -> Exchange[Account]:
     status = yield from ask(
         Request("POST", "/oauth2/token/status", reading(wire.TokenStatus), to_body())
     )
-    merchant = (
-        yield from ask(Request("GET", "/v2/merchants/me", reading(wire.MerchantAnswer)))
-    ).merchant
-    locations = (
-        yield from ask(Request("GET", "/v2/locations", reading(wire.LocationsAnswer)))
-    ).locations
-    listed = sorted(locations, key=lambda location: location.status != "ACTIVE")
-    choices = tuple(Choice(value=location.id, name=location.name) for location in listed)
+    merchants = yield from ask(Request("GET", "/v2/merchants/me", reading(wire.MerchantAnswer)))
+    merchant = merchants.merchant
+    answer = yield from ask(Request("GET", "/v2/locations", reading(wire.LocationsAnswer)))
+    locations = sorted(answer.locations, key=lambda location: location.status != "ACTIVE")
+    choices = tuple(Choice(value=location.id, name=location.name) for location in locations)
+    expires_at = status.expires_at
     return Account(
         name=merchant.business_name or merchant.id,
         scopes=status.scopes,
-        expires_at=status.expires_at if status.expires_at and status.expires_at.tzinfo else None,
+        expires_at=expires_at if expires_at and expires_at.tzinfo else None,
         choices={"location_id": choices},
     )
 
 
 def revoke(credentials: Credentials) -> Exchange[None]:
-    """Revoke all that the merchant has granted to the application. It takes the application's own secret.
+    """Revoke all access that the merchant granted to the application. Effect: SIDE.
 
-    Raises `PermissionsError` without that: a personal token is replaced in Square's Developer
-    Console.
+    Raises:
+        PermissionsError: There is no application's secret. A personal token is replaced in Square's
+            Developer Console.
     """
     if credentials.client_secret is None:
         raise PermissionsError(
-            "only the application that a store granted access to can give it back"
+            "only the application that a store granted access to can revoke its access"
         )
-    yield from ask(Request("POST", REVOKE, nothing, to_body(), Effect.SIDE, private=True))
+    yield from ask(Request("POST", REVOKE_PATH, nothing, to_body(), Effect.SIDE, private=True))

@@ -21,7 +21,7 @@ from tillpost.errors.remedies import REMEDIES
 from tillpost.outbox import ConnectionOptions, OutboxSettings
 from tillpost.plugins import hookspecs
 from tillpost.submission.journal import Event
-from tillpost_square.checks import SCOPES
+from tillpost_square.oauth import SCOPES
 from tillpost_square.settings import SquareSettings
 
 

@@ -263,7 +263,8 @@ class Adapter(ABC, Generic[S]):
     def finish(self, order: Order, draft: Draft) -> Exchange[PosOrder]:
         """Complete an order that exists but that staff can't see, or undo it.
 
-        Effect: ADVANCE, then UNDO if it can't be completed. Write it only where `find` or `submit` can leave drafts.
+        Effect: ADVANCE, then UNDO if it can't be completed. Write it only where `find` or `submit`
+        can leave drafts.
 
         Args:
             order: The order.

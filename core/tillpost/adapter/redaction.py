@@ -19,8 +19,8 @@ LONGEST = 20_000
 """Characters at which a transcript's body is cut."""
 
 PUBLIC_FIELDS = frozenset(
-    "id type kind code category field detail title status state version currency error errors message "
-    "error_message error_description created_at updated_at".split()
+    "id type kind code category field detail title status state version currency error errors "
+    "message error_message error_description created_at updated_at".split()
 )
 """Fields that no platform uses for secrets or people. Adapters add their own."""
 

@@ -9,7 +9,8 @@ import pytest
 from adapters.square.bench import Bench, checked_bench, drive, said, scripted
 from tillpost.adapter.readiness import Finding, Readiness
 from tillpost.errors.remedies import Actor
-from tillpost_square.checks import SCOPES, location_findings, token_findings
+from tillpost_square.checks import location_findings, token_findings
+from tillpost_square.oauth import SCOPES
 from tillpost_square.wire import Location, TokenStatus
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

@@ -165,7 +165,7 @@ def test_a_search_that_never_ends_is_given_up() -> None:
     bench = Bench()
     exchange = bench.adapter.find(plain_order(), None)
 
-    with pytest.raises(OutageError, match="didn't end"):
+    with pytest.raises(OutageError, match="doesn't end"):
         drive(bench.adapter, exchange, lambda _: said({"orders": [], "cursor": "again"}), None)
 
 

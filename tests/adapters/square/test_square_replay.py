@@ -17,13 +17,13 @@ from tillpost.adapter.exchange import Response
 from tillpost.models.order import PosState
 from tillpost_simulators.square import SquareSimulator
 from tillpost_square.status import is_replayed
-from tillpost_square.wire import MadeOrder, Money
+from tillpost_square.wire import CreatedOrder, Money
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def replayed(created: str, date: str) -> bool:
-    made = MadeOrder(id="o1", total_money=Money(amount=1), created_at=created)
+    made = CreatedOrder(id="o1", total_money=Money(amount=1), created_at=created)
     return is_replayed(made, Response(200, {"date": date} if date else {}, b""))
 
 

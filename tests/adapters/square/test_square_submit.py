@@ -177,7 +177,7 @@ def test_one_tax_that_is_added_to_prices_that_hold_it_is_named() -> None:
 
     assert isinstance(error, TaxError)
     assert error.subjects == ("Sales tax",)
-    assert "Square adds 1.45 AUD of tax, the order holds 0.00 AUD" in error.detail
+    assert "Square adds 1.45 AUD of tax, the order has 0.00 AUD" in error.detail
 
 
 def test_a_price_that_has_drifted_undoes_the_order_and_names_its_lines(bench: Bench) -> None:
