@@ -34,7 +34,8 @@ def signed_text(timestamp: str, method: str, target: str, key: str, body: bytes)
         body: The body.
     """
     body_hash = hashlib.sha256(body).hexdigest()
-    return "\n".join((timestamp, method, target, key, body_hash)).encode()
+    lines = [timestamp, method, target, key, body_hash]
+    return "\n".join(lines).encode()
 
 
 def signature_headers(
@@ -43,16 +44,22 @@ def signature_headers(
     """Return the headers that sign a request which is sent now."""
     timestamp = str(int(time.time()))
     target = _target(base_url + request.path)
-    text = signed_text(timestamp, request.method, target, request.key or "", request.body)
+    key = request.key or ""
+    text = signed_text(timestamp, request.method, target, key, request.body)
     secret = signing_key.get_secret_value().encode()
-    return {_TIMESTAMP: timestamp, _SIGNATURE: hmac.new(secret, text, "sha256").hexdigest()}
+    signature = hmac.new(secret, text, "sha256").hexdigest()
+    return {
+        _TIMESTAMP: timestamp,
+        _SIGNATURE: signature,
+    }
 
 
 def verify_webhook(webhook: Webhook, signing_key: SecretStr, now: float) -> None:
     """Raise `WebhookError` unless the POS has signed the webhook, within the last minutes."""
     timestamp = webhook.headers.get(_TIMESTAMP.lower(), "")
     signature = webhook.headers.get(_SIGNATURE.lower())
-    text = signed_text(timestamp, "POST", _target(webhook.url), "", webhook.body)
+    target = _target(webhook.url)
+    text = signed_text(timestamp, "POST", target, "", webhook.body)
     verify_hmac(signing_key, signature, text, "hex")
     check_age(float(timestamp), now)
 

@@ -107,7 +107,11 @@ def changes_of(objects: Iterable[wire.CatalogObject], until: str) -> CatalogueCh
     for each in objects:
         ids = deleted if each.is_deleted else changed
         ids.append(each.id)
-    return CatalogueChanges(changed=tuple(changed), deleted=tuple(deleted), until=until)
+    return CatalogueChanges(
+        changed=tuple(changed),
+        deleted=tuple(deleted),
+        until=until,
+    )
 
 
 def _is_present(each: wire.CatalogObject, site: _Site) -> bool:
@@ -122,7 +126,9 @@ def _is_present(each: wire.CatalogObject, site: _Site) -> bool:
         return False
     if site.id in each.present_at_location_ids:
         return True
-    return each.present_at_all_locations is not False and site.id not in each.absent_at_location_ids
+    if each.present_at_all_locations is False:
+        return False
+    return site.id not in each.absent_at_location_ids
 
 
 def _tax(tax_id: str, data: wire.Tax) -> Tax:
@@ -161,7 +167,9 @@ def _group(group_id: str, data: wire.ModifierList, site: _Site) -> ModifierGroup
 
 def _option(option_id: str, data: wire.Modifier, site: _Site) -> ModifierOption:
     override = _override(data.location_overrides, site)
-    price = (override and override.price_money) or data.price_money
+    price = data.price_money
+    if override:
+        price = override.price_money or price
     return ModifierOption(
         id=option_id,
         name=data.name,
@@ -203,9 +211,14 @@ def _use(info: wire.ModifierListInfo, group: ModifierGroup) -> GroupUse:
     maximum = info.max_selected_modifiers
     once = _ONCE_BY_ITEM.get(info.allow_quantities, group.once)
     if minimum in _UNSET_LIMITS and maximum in _UNSET_LIMITS:
-        return GroupUse(group_id=group.id, minimum=group.minimum, maximum=group.maximum, once=once)
+        least, most = group.minimum, group.maximum
+    else:
+        least, most = _minimum(minimum), _maximum(maximum)
     return GroupUse(
-        group_id=group.id, minimum=_minimum(minimum), maximum=_maximum(maximum), once=once
+        group_id=group.id,
+        minimum=least,
+        maximum=most,
+        once=once,
     )
 
 
@@ -262,8 +275,11 @@ def _variation(variation_id: str, data: wire.Variation, site: _Site) -> Variatio
 
 def _price(data: wire.Variation, override: wire.Override | None) -> int | None:
     """Return the location's price, None if it is keyed in at the register."""
-    pricing = (override and override.pricing_type) or data.pricing_type
-    price = (override and override.price_money) or data.price_money
+    pricing = data.pricing_type
+    price = data.price_money
+    if override:
+        pricing = override.pricing_type or pricing
+        price = override.price_money or price
     if pricing == "VARIABLE_PRICING" or price is None:
         return None
     return price.amount
@@ -274,7 +290,10 @@ def _price(data: wire.Variation, override: wire.Override | None) -> int | None:
 
 
 def _override(overrides: Iterable[wire.Override], site: _Site) -> wire.Override | None:
-    return next((override for override in overrides if override.location_id == site.id), None)
+    for override in overrides:
+        if override.location_id == site.id:
+            return override
+    return None
 
 
 def _is_sold_out(override: wire.Override | None, site: _Site) -> bool:

@@ -34,21 +34,27 @@ def mismatch(order: Order, priced: PricedOrder, due: int) -> PosError | None:
     totals = f"Square's total is {money(total)}, not {money(due)}"
     taxes = tuple(tax.name or "an unnamed tax" for tax in priced.taxes)
     if len(taxes) > 1:
-        text = f"{totals}: more than one tax applies, {' and '.join(taxes)}"
+        names = " and ".join(taxes)
+        text = f"{totals}: more than one tax applies, {names}"
         return TaxError(text, subjects=taxes)
 
     changed = _changed_prices(order, priced)
     if changed:
-        details = [
-            f"line {index + 1}: {money(prices.square)}, paid {money(prices.paid)}"
-            for index, prices in changed.items()
-        ]
-        return MenuError(f"{totals}: {'; '.join(details)}", lines=tuple(changed), reason="price")
+        details: list[str] = []
+        for index, prices in changed.items():
+            line_number = index + 1
+            square = money(prices.square)
+            paid = money(prices.paid)
+            details.append(f"line {line_number}: {square}, paid {paid}")
+        text = f"{totals}: {'; '.join(details)}"
+        return MenuError(text, lines=tuple(changed), reason="price")
 
     added_tax = _added_tax(priced)
     if added_tax != order.tax:
-        text = f"Square adds {money(added_tax)} of tax, the order has {money(order.tax)}"
-        return TaxError(f"{totals}: {text}", subjects=taxes)
+        added = money(added_tax)
+        ordered = money(order.tax)
+        text = f"{totals}: Square adds {added} of tax, the order has {ordered}"
+        return TaxError(text, subjects=taxes)
     return SetupError(f"{totals}, although neither taxes nor prices differ")
 
 
@@ -68,8 +74,10 @@ def _changed_prices(order: Order, priced: PricedOrder) -> dict[int, _Prices]:
     changed: dict[int, _Prices] = {}
     for index, line in enumerate(order.lines):
         item = items.get(f"line-{index}")
-        prices = _differing_prices(line, item) if item else None
-        if prices:
+        if item is None:
+            continue
+        prices = _differing_prices(line, item)
+        if prices is not None:
             changed[index] = prices
     return changed
 
@@ -90,5 +98,8 @@ def _differing_prices(line: Line, item: LineItem) -> _Prices | None:
         square += modifier_price * ordered.quantity
         paid += ordered.unit_price * ordered.quantity
         # Two differences may cancel out in the sums, so each modifier is compared.
-        differs = differs or modifier_price != ordered.unit_price
-    return _Prices(square, paid) if differs else None
+        if modifier_price != ordered.unit_price:
+            differs = True
+    if not differs:
+        return None
+    return _Prices(square, paid)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -34,6 +34,10 @@ __all__ = [
 ]
 
 ProductId = Annotated[str, Field(min_length=1, max_length=192, coerce_numbers_to_str=True)]
+"""A platform's id of a product, as a setting."""
+
+Taxes: TypeAlias = Sequence[Tax]
+"""The taxes on one line."""
 
 _REFERENCE_LABEL = "Ref: "
 _ZERO = Decimal(0)
@@ -126,20 +130,29 @@ def net_order_lines(
     """
     parts = _parts(order, substitutes)
     taxes = [_taxes_on(part, menu) for part in parts]
+    dues = _dues(order, parts, taxes)
     lines: list[NetOrderLine] = []
     equations: list[NetLine] = []
-    for part, part_taxes, due in zip(parts, taxes, _dues(order, parts, taxes), strict=True):
+    for part, part_taxes, due in zip(parts, taxes, dues, strict=True):
         rate = _total_rate(part_taxes)
         options = _chosen_options(part, menu)
         equation = _price_equation(part, options, menu, rate, due, order.currency)
         price = _ZERO
         if part.discount:
-            taxed_discount = part.discount * (1 if order.prices_include_tax else 1 + rate)
+            added_rate = 0 if order.prices_include_tax else rate
+            taxed_discount = part.discount * (1 + added_rate)
             undiscounted = equation._replace(due=due + round(taxed_discount))
             price = net_values([undiscounted])[0]
             equation = _multiplier_equation(equation, price)
-        ids = tuple(option.id for option in options)
-        lines.append(NetOrderLine(part.product_id, part.quantity, price, part.note, ids, None))
+        line = NetOrderLine(
+            product_id=part.product_id,
+            quantity=part.quantity,
+            price=price,
+            note=part.note,
+            modifiers=tuple(option.id for option in options),
+            multiplier=None,
+        )
+        lines.append(line)
         equations.append(equation)
     # All values are found together, since the sums over the order must be right as well.
     values = net_values(equations)
@@ -152,8 +165,8 @@ def net_order_lines(
 def _parts(order: Order, substitutes: SubstituteProducts) -> list[_Part]:
     """Return the order's lines, then its charges, discounts and tip as the products they become."""
     parts = _own_parts(order, spread_discounts=substitutes.discounts == "multiplier")
+    products = substitutes.charge_products
     for charge in order.charges:
-        products = substitutes.charge_products
         product_id = products.get(charge.name) or products.get(charge.kind)
         parts += _substitute(product_id, "charge_products", charge.name, charge.amount)
     if substitutes.discounts == "product":
@@ -166,7 +179,9 @@ def _parts(order: Order, substitutes: SubstituteProducts) -> list[_Part]:
 
 
 def _own_parts(order: Order, *, spread_discounts: bool) -> list[_Part]:
-    discount = sum(each.amount for each in order.discounts) if spread_discounts else 0
+    discount = 0
+    if spread_discounts:
+        discount = sum(each.amount for each in order.discounts)
     discounts = shares(discount, [line.total for line in order.lines])
     return [
         _Part(
@@ -193,7 +208,7 @@ def _substitute(product_id: str | None, setting: str, name: str, amount: int) ->
     return [_Part(product_id, quantity=1, paid=amount, name=name, note=name)]
 
 
-def _taxes_on(part: _Part, menu: Menu) -> Sequence[Tax]:
+def _taxes_on(part: _Part, menu: Menu) -> Taxes:
     product = menu.by_variation.get(part.product_id)
     if product is None:
         text = f"the product {part.product_id}, which stands for {part.name}, isn't on the menu"
@@ -201,11 +216,11 @@ def _taxes_on(part: _Part, menu: Menu) -> Sequence[Tax]:
     return menu.taxes_on(product[0])
 
 
-def _total_rate(taxes: Sequence[Tax]) -> Decimal:
+def _total_rate(taxes: Taxes) -> Decimal:
     return sum((tax.rate for tax in taxes), _ZERO)
 
 
-def _dues(order: Order, parts: Sequence[_Part], taxes: Sequence[Sequence[Tax]]) -> list[int]:
+def _dues(order: Order, parts: Sequence[_Part], taxes: Sequence[Taxes]) -> list[int]:
     """Return what each part must come to with its tax, in minor units.
 
     If prices exclude tax, the order's tax is spread over all parts but the tip.
@@ -275,7 +290,9 @@ def _multiplier_equation(equation: NetLine, price: Decimal) -> NetLine:
 def _option_rate(option: ModifierOption, menu: Menu, line_rate: Decimal) -> Decimal:
     """Return the rate of tax on an option: its own if it is a product, else its line's."""
     product = menu.by_variation.get(option.id)
-    return _total_rate(menu.taxes_on(product[0])) if product else line_rate
+    if product is None:
+        return line_rate
+    return _total_rate(menu.taxes_on(product[0]))
 
 
 # Verifying
@@ -332,7 +349,6 @@ def billing_error(
     if total is None or total == order.total:
         return None
     taxes = [_menu_taxes(line, menu) for line in billed]
-    billed_tax = sum((line.tax or _ZERO for line in billed), _ZERO)
     by_menu = _total_by_menu(billed, taxes, order.currency)
     several_taxes = any(len(line.taxes) > 1 for line in billed)
     # Each line may be rounded by up to a minor unit.
@@ -340,15 +356,14 @@ def billing_error(
     explained_by_tax = abs(by_menu - order.total) <= line_count
 
     at_pos = format_money(total, order.currency)
-    tax = format_money(nearest_minor(billed_tax, order.currency), order.currency)
+    tax = _billed_tax(billed, order.currency)
     paid = format_money(order.total, order.currency)
+    computed = f"the POS computed {at_pos}, of which {tax} is tax"
     if several_taxes or only_rounding or explained_by_tax:
-        billed_names = dict.fromkeys(name for line in billed for name in line.taxes)
-        names = tuple(billed_names) or _names(taxes)
-        text = f"the POS computed {at_pos}, of which {tax} is tax ({', '.join(names)})"
-        return TaxError(f"{text}; the customer paid {paid}", subjects=names, reason="created")
-    text = f"the POS computed {at_pos}, of which {tax} is tax"
-    return MenuError(f"{text}; the customer paid {paid}", reason="created")
+        names = _billed_names(billed) or _names(taxes)
+        text = f"{computed} ({', '.join(names)}); the customer paid {paid}"
+        return TaxError(text, subjects=names, reason="created")
+    return MenuError(f"{computed}; the customer paid {paid}", reason="created")
 
 
 def _billed_total(billed: Sequence[BilledLine], currency: str) -> int | None:
@@ -361,14 +376,30 @@ def _billed_total(billed: Sequence[BilledLine], currency: str) -> int | None:
     return nearest_minor(total, currency)
 
 
-def _menu_taxes(line: BilledLine, menu: Menu | None) -> Sequence[Tax]:
-    product = menu.by_variation.get(line.product_id) if menu else None
-    return menu.taxes_on(product[0]) if menu and product else ()
+def _billed_tax(billed: Sequence[BilledLine], currency: str) -> str:
+    """Return the tax that the platform computed, for people."""
+    tax = sum((line.tax or _ZERO for line in billed), _ZERO)
+    return format_money(nearest_minor(tax, currency), currency)
 
 
-def _total_by_menu(
-    billed: Sequence[BilledLine], taxes: Sequence[Sequence[Tax]], currency: str
-) -> Decimal:
+def _billed_names(billed: Sequence[BilledLine]) -> tuple[str, ...]:
+    """Return the names of the taxes that the platform put on lines, each once."""
+    names: dict[str, None] = {}
+    for line in billed:
+        names |= dict.fromkeys(line.taxes)
+    return tuple(names)
+
+
+def _menu_taxes(line: BilledLine, menu: Menu | None) -> Taxes:
+    if menu is None:
+        return ()
+    product = menu.by_variation.get(line.product_id)
+    if product is None:
+        return ()
+    return menu.taxes_on(product[0])
+
+
+def _total_by_menu(billed: Sequence[BilledLine], taxes: Sequence[Taxes], currency: str) -> Decimal:
     """Return what the platform's own prices come to with the menu's taxes, in minor units."""
     total = _ZERO
     for line, line_taxes in zip(billed, taxes, strict=True):
@@ -376,9 +407,12 @@ def _total_by_menu(
     return total * Decimal(10) ** exponent(currency)
 
 
-def _names(taxes: Sequence[Sequence[Tax]]) -> tuple[str, ...]:
+def _names(taxes: Sequence[Taxes]) -> tuple[str, ...]:
     """Return the taxes' names, each once."""
-    return tuple(dict.fromkeys(tax.name for line_taxes in taxes for tax in line_taxes))
+    names: dict[str, None] = {}
+    for line_taxes in taxes:
+        names |= dict.fromkeys(tax.name for tax in line_taxes)
+    return tuple(names)
 
 
 # Notes
@@ -391,8 +425,9 @@ def staff_notes(order: Order) -> list[str]:
     The customer, the address or table, and the payments. A payment's reference is included, since
     it finds the payment at its provider.
     """
-    customer = order.customer
-    who = (order.code, customer.name, customer.phone) if customer else (order.code,)
+    who = [order.code]
+    if order.customer:
+        who += [order.customer.name, order.customer.phone]
     lines = [" ".join(part for part in who if part)]
     match order.fulfilment:
         case Delivery(address=address, instructions=instructions):
@@ -403,13 +438,15 @@ def staff_notes(order: Order) -> list[str]:
             pass
     for payment in order.payments:
         amount = format_money(payment.amount, order.currency)
-        lines.append(f"PAID: {payment.method} {amount} {payment.reference}")
+        parts = ["PAID:", payment.method, amount, payment.reference]
+        lines.append(" ".join(parts))
     return [line.strip() for line in lines if line]
 
 
 def order_note(order: Order, remarks: Sequence[str] = ()) -> str:
     """Return everything that goes into an order's free text, a line each, the reference first."""
-    lines = [f"{_REFERENCE_LABEL}{order.id}", *staff_notes(order), *remarks, order.note]
+    reference = f"{_REFERENCE_LABEL}{order.id}"
+    lines = [reference, *staff_notes(order), *remarks, order.note]
     return "\n".join(line for line in lines if line)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, localcontext
-from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 __all__ = ["Linear", "NetLine", "net_values", "shares"]
@@ -55,7 +54,8 @@ class NetLine(NamedTuple):
 
     def fits(self, value: Decimal) -> bool:
         """Return whether the line comes to `due` for a value, however it is rounded."""
-        return _comes_to(self.due, *self.at(value))
+        net, tax = self.at(value)
+        return _comes_to(self.due, net, tax)
 
     def solve(self, places: int) -> Decimal:
         """Return the value for which the line comes to `due`, rounded to some decimals."""
@@ -91,23 +91,28 @@ def _shortest_value(line: NetLine) -> Decimal:
 
 def _all_fit(lines: Sequence[NetLine], values: Sequence[Decimal]) -> bool:
     """Return whether each line, and all of them together, come to what is due."""
+    due_sum = 0
     net_sum = Decimal(0)
     tax_sum = Decimal(0)
     for line, value in zip(lines, values, strict=True):
-        if not line.fits(value):
-            return False
         net, tax = line.at(value)
+        if not _comes_to(line.due, net, tax):
+            return False
+        due_sum += line.due
         net_sum += net
         tax_sum += tax
-    return _comes_to(sum(line.due for line in lines), net_sum, tax_sum)
+    return _comes_to(due_sum, net_sum, tax_sum)
 
 
 def _comes_to(due: int, net: Decimal, tax: Decimal) -> bool:
     """Return whether price and tax come to the amount, however they are rounded."""
     for mode in (ROUND_HALF_UP, ROUND_HALF_EVEN):
-        rounded_apart = net.to_integral_value(mode) + tax.to_integral_value(mode)
+        rounded_net = net.to_integral_value(mode)
+        rounded_tax = tax.to_integral_value(mode)
         rounded_together = (net + tax).to_integral_value(mode)
-        if rounded_apart != due or rounded_together != due:
+        if rounded_net + rounded_tax != due:
+            return False
+        if rounded_together != due:
             return False
     return True
 
@@ -121,13 +126,17 @@ def shares(amount: int, weights: Sequence[Decimal | int]) -> list[int]:
     [33, 34, 33]
     """
     with localcontext(Context(prec=_PRECISION)):
-        running = [Decimal(0), *accumulate(map(Decimal, weights))]
-        whole = running[-1]
+        whole = Decimal(sum(weights))
         if not whole:
             return [0] * len(weights)
-        # Rounding the running totals, not the shares, is what makes the shares add up.
-        ends: list[int] = []
-        for weight in running:
-            exact_end = amount * weight / whole
-            ends.append(int(exact_end.to_integral_value(ROUND_HALF_UP)))
-        return [end - start for start, end in pairwise(ends)]
+        result: list[int] = []
+        running = Decimal(0)
+        start = 0
+        for weight in weights:
+            running += weight
+            exact_end = amount * running / whole
+            # Rounding the running totals, not the shares, is what makes the shares add up.
+            end = int(exact_end.to_integral_value(ROUND_HALF_UP))
+            result.append(end - start)
+            start = end
+        return result
