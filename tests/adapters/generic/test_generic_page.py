@@ -1,4 +1,4 @@
-"""The page that a POS's developer follows says what the code does: its examples, its kinds, its signature."""
+"""The page for a POS's developer agrees with the code: examples, kinds, signature."""
 
 from __future__ import annotations
 

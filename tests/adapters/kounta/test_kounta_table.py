@@ -1,4 +1,4 @@
-"""Kounta's error texts: wherever they stand, each has its class, and an unknown one keeps its words."""
+"""Kounta's error texts have their classes in any field; an unknown one is kept."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ LIKELY: list[tuple[int, str, type[PosError]]] = [
 
 @pytest.mark.parametrize("place", ["error_description", "error_message", "message", "error"])
 @pytest.mark.parametrize(("status", "text", "kind"), SEEN + LIKELY)
-def test_a_text_has_its_class_wherever_it_stands(
+def test_text_has_its_class_in_any_field(
     place: str, status: int, text: str, kind: type[PosError]
 ) -> None:
     error = judged(status, {place: text})
@@ -93,7 +93,7 @@ def test_a_text_has_its_class_wherever_it_stands(
     )
 
 
-def test_the_most_telling_place_is_read_first() -> None:
+def test_most_specific_field_is_read_first() -> None:
     body = {
         "error": "invalid_request",
         "message": "no",
@@ -107,12 +107,19 @@ def test_the_most_telling_place_is_read_first() -> None:
     )
 
 
-@pytest.mark.parametrize(("status", "text", "refreshable"), [
-    (400, "The access token provided has expired", True), (401, "invalid_token", True), (401, "", True),
-    (401, "unauthorized", True), (401, "insufficient_scope", False), (400, "invalid_grant", False),
-    (403, "You do not have permission", False),
-])  # fmt: skip
-def test_an_expired_token_is_told_from_one_that_may_do_too_little(
+@pytest.mark.parametrize(
+    ("status", "text", "refreshable"),
+    [
+        (400, "The access token provided has expired", True),
+        (401, "invalid_token", True),
+        (401, "", True),
+        (401, "unauthorized", True),
+        (401, "insufficient_scope", False),
+        (400, "invalid_grant", False),
+        (403, "You do not have permission", False),
+    ],
+)
+def test_expired_token_differs_from_insufficient_one(
     status: int, text: str, refreshable: bool
 ) -> None:
     assert judged(status, {"error": text}).refreshable is refreshable
@@ -168,7 +175,7 @@ def test_a_success_may_hold_an_error() -> None:
     )
 
 
-def test_a_429_tells_when_its_minute_ends() -> None:
+def test_429_reports_when_its_minute_ends() -> None:
     error = judged(429, {"message": "Too Many Requests"}, x_ratelimit_reset=str(int(NOW) + 17))
     assert error.retry_after == 17
     assert judged(500, {}, x_ratelimit_reset=str(int(NOW) + 17)).retry_after is None

@@ -1,4 +1,4 @@
-"""Judging: any answer becomes a typed reply or an error, by the adapter's table, and never raises."""
+"""Any answer becomes a typed reply or an error, by the error table; judging never raises."""
 
 from __future__ import annotations
 
