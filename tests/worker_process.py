@@ -20,9 +20,9 @@ from typing import Any, Self
 
 from tillpost.client.base import adapter_for
 from tillpost.outbox import (
-    Connected,
     ConnectionOptions,
     Outbox,
+    OutboxConnection,
     OutboxSettings,
     Processor,
     from_mapping,
@@ -95,7 +95,7 @@ def main() -> None:
         level=os.environ.get("LOGGED", "WARNING"), format="%(asctime)s %(name)s %(message)s"
     )
     told: dict[str, Any] = json.loads(os.environ["WORKER"])
-    cafe = Connected(
+    cafe = OutboxConnection(
         adapter_for("square", told["square"]),
         outbox=ConnectionOptions(concurrency=asked.concurrency),
     )

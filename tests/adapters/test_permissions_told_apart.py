@@ -12,8 +12,9 @@ from pydantic import SecretStr
 from tillpost import AsyncTill, PermissionsError, Till, UnsupportedError
 from tillpost.adapter.settings import Account, Credentials
 from tillpost.authorization import account, revoke
-from tillpost.client.base import Options, adapter_for
+from tillpost.client.base import adapter_for
 from tillpost.simulator import Running, serve_in_thread
+from tillpost.submission.context import Connection
 from tillpost_simulators.kounta import KountaSimulator
 from tillpost_simulators.square import SquareSimulator
 
@@ -37,7 +38,7 @@ def refusal(
 ) -> PermissionsError:
     """Return how a menu import is refused."""
     with (
-        Till(adapter_for(platform, settings), Options(granted_by=granted_by)) as till,
+        Till(Connection(adapter_for(platform, settings), granted_by=granted_by)) as till,
         pytest.raises(PermissionsError) as caught,
     ):
         till.import_menu()

@@ -18,14 +18,15 @@ from typing import Any
 from adapters.kounta.bench import STAND_INS
 from adapters.square.shop_orders import FLAT_WHITE, OAT, TOASTIE, paid
 from tillpost import Order, Till
-from tillpost.client.base import Options, adapter_for
+from tillpost.client.base import adapter_for
 from tillpost.models.menu import Menu
 from tillpost.models.order import Pickup
 from tillpost.models.outage import Whose
-from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor, from_mapping
-from tillpost.outbox.delivery.tills import Source
+from tillpost.outbox import Outbox, OutboxConnection, OutboxSettings, Processor, from_mapping
+from tillpost.outbox.delivery.connections import Source
 from tillpost.outbox.operations.diagnosis import gather_facts
 from tillpost.simulator import FaultPlan, Running, serve_in_thread
+from tillpost.submission.context import Connection
 from tillpost.support.diagnosis import Facts, Hop
 from tillpost.transport.http import Limits
 from tillpost_simulators.generic import GenericSimulator
@@ -129,10 +130,11 @@ class Stage:
 
     def import_elsewhere(self) -> None:
         """Let another worker have begun to import the first menu of Kounta's store."""
-        store = self._outbox.store
-        other = store.enlist(self.now())
+        other = self._outbox.workers.enlist(self.now())
         with self._outbox.database.writing() as db:
-            store.set_place(db, KOUNTA, {"menu": None, "menu_at": 0.0, "importer": other})
+            self._outbox.connection_rows.update(
+                db, KOUNTA, {"menu": None, "menu_at": 0.0, "importer": other}
+            )
 
     def _played(self, situation: Situation, outbox: Outbox) -> Facts:
         self._outbox = outbox
@@ -167,19 +169,21 @@ class Stage:
             {name: self._connected(name, situation, late=late) for name in self._running}
         )
 
-    def _connected(self, platform: str, situation: Situation, *, late: bool = False) -> Connected:
+    def _connected(
+        self, platform: str, situation: Situation, *, late: bool = False
+    ) -> OutboxConnection:
         known = {**self._running[platform].settings, **OWN[platform]}
         if platform == situation.platform:
             known |= situation.settings
         if late and platform in situation.unplugged:
             known["base_url"] = situation.nowhere
-        return Connected(adapter_for(platform, known), Options(limits=Limits(read=situation.read)))
+        return OutboxConnection(adapter_for(platform, known), limits=Limits(read=situation.read))
 
     def _keep_menu(self, outbox: Outbox) -> None:
         """Let Kounta's menu, without which nothing can go, be that of an hour ago."""
         with outbox.database.writing() as db:
-            outbox.store.place(db, KOUNTA)
-            outbox.store.set_place(
+            outbox.connection_rows.lock(db, KOUNTA)
+            outbox.connection_rows.update(
                 db,
                 KOUNTA,
                 {
@@ -211,7 +215,9 @@ def staged(folder: Path) -> Generator[Stage]:
             ),
             GENERIC: stack.enter_context(serve_in_thread(GenericSimulator())),
         }
-        with Till(adapter_for(KOUNTA, {**running[KOUNTA].settings, **OWN[KOUNTA]})) as till:
+        with Till(
+            Connection(adapter_for(KOUNTA, {**running[KOUNTA].settings, **OWN[KOUNTA]}))
+        ) as till:
             menu = till.import_menu().menu
         assert menu
         with Outbox(f"sqlite:///{folder / 'template.db'}", settings=QUICK) as outbox:

@@ -10,7 +10,7 @@ for _needed in ("sqlalchemy", "alembic"):
     if find_spec(_needed) is None:
         raise ModuleNotFoundError(f"the outbox needs {_needed}: pip install 'tillpost[outbox]'")
 
-from tillpost.outbox.delivery.tills import Connected, FromFile, from_mapping
+from tillpost.outbox.delivery.connections import FromFile, OutboxConnection, from_mapping
 from tillpost.outbox.engine import Engine
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.menus.held import StoredImport
@@ -23,7 +23,6 @@ from tillpost.outbox.worker.processor import Processor
 from tillpost.outbox.worker.worker import OwnWorkers, Runs, Worker, worker_for
 
 __all__ = [
-    "Connected",
     "ConnectionOptions",
     "DatabaseError",
     "Engine",
@@ -32,6 +31,7 @@ __all__ = [
     "Maintenance",
     "OrderState",
     "Outbox",
+    "OutboxConnection",
     "OutboxSettings",
     "OwnWorkers",
     "Processor",

@@ -11,7 +11,7 @@ import pytest
 from adapters.kounta.bench import QUICK, Bench, is_create, plain_order
 from tillpost import MenuError, Order, Outcome
 from tillpost.models.docket import CUT
-from tillpost.submission.attention_ticket import LEFT
+from tillpost.submission.attention_ticket import TICKET_REMAINS
 from tillpost.submission.journal import MemoryJournal
 from tillpost_simulators.kounta import KountaSettings as World
 
@@ -107,7 +107,7 @@ def test_order_that_arrives_later_mentions_the_open_ticket() -> None:
     bench = shop()
     bench.refused(lost())
     there = bench.till.submit(plain_order("ord_1"))
-    assert LEFT in there.notices
+    assert TICKET_REMAINS in there.notices
     assert [entry.reference for entry in bench.simulator.ledger().shown] == [
         "ticket ord_1",
         "ord_1",

@@ -10,8 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from tillpost import Order
-from tillpost.client.base import Options, adapter_for
-from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor, Worker, from_mapping
+from tillpost.client.base import adapter_for
+from tillpost.outbox import (
+    Outbox,
+    OutboxConnection,
+    OutboxSettings,
+    Processor,
+    Worker,
+    from_mapping,
+)
 from tillpost.simulator import Running
 from tillpost_simulators.square import SquareSimulator
 
@@ -26,12 +33,12 @@ def lunch(order_id: str = "ord-1", **changes: Any) -> Order:
     return order.model_copy(update={"id": order_id, **changes})
 
 
-def connected(running: Running[SquareSimulator], **changes: object) -> Connected:
+def connected(running: Running[SquareSimulator], **changes: object) -> OutboxConnection:
     """The connection to the store."""
-    return Connected(adapter_for("square", {**running.settings, **changes}), Options())
+    return OutboxConnection(adapter_for("square", {**running.settings, **changes}))
 
 
-def work_off(outbox: Outbox, known: Mapping[str, Connected], *hooks: object) -> None:
+def work_off(outbox: Outbox, known: Mapping[str, OutboxConnection], *hooks: object) -> None:
     """Run a worker until it is idle."""
     with Processor(outbox, connections=from_mapping(known), hooks=hooks) as processor:
         Worker(processor).run(until_idle=True)

@@ -22,8 +22,8 @@ import sqlalchemy as sa
 from adapters.square.shop_orders import FLAT_WHITE, TOASTIE, paid
 from core.outbox.corner_shop import lunch
 from tillpost import Order, Policy, hookimpl
-from tillpost.client.base import Options, adapter_for
-from tillpost.outbox import Connected, Outbox, Processor, StoredOrder, from_mapping
+from tillpost.client.base import adapter_for
+from tillpost.outbox import Outbox, OutboxConnection, Processor, StoredOrder, from_mapping
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.webhooks.receiver import Receiver
 from tillpost.simulator import serve_in_thread
@@ -111,10 +111,10 @@ class Store(ABC):
         """Close the store."""
         self._open.close()
 
-    def connected(self, policy: Policy | None = None) -> Connected:
+    def connected(self, policy: Policy | None = None) -> OutboxConnection:
         """The connection to the store."""
-        return Connected(
-            adapter_for(self.platform_name, dict(self.settings)), Options(policy=policy or Policy())
+        return OutboxConnection(
+            adapter_for(self.platform_name, dict(self.settings)), policy=policy or Policy()
         )
 
     def processing(

@@ -12,13 +12,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
+
+from sqlalchemy import Connection
 
 from tillpost.adapter.exchange import Effect
 from tillpost.client.base import adapter_for
 from tillpost.errors import Transcript
-from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor, Worker
+from tillpost.outbox import Outbox, OutboxConnection, OutboxSettings, Processor, Worker
 from tillpost.outbox.orders.claims import Claim
 from tillpost.submission.journal import Event, Intended
 
@@ -53,16 +56,28 @@ class Pausing(Processor):
 
     where = ""
 
-    def keep(self, claim: Claim, happened: Sequence[tuple[Event, Transcript | None]]) -> None:
-        super().keep(claim, happened)
-        if any(
-            isinstance(event, Intended) and event.effect is Effect.CREATE for event, _ in happened
-        ):
-            self._stop_at("intent")
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        record, check = self.claims.recording, self._heartbeat.check
 
-    def check(self, claim: Claim) -> None:
-        super().check(claim)
-        self._stop_at("check")
+        @contextmanager
+        def recording(
+            claim: Claim,
+            events: Sequence[tuple[Event, Transcript | None]],
+            now: float,
+            **columns: Any,
+        ) -> Generator[Connection]:
+            with record(claim, events, now, **columns) as db:
+                yield db
+            if any(isinstance(e, Intended) and e.effect is Effect.CREATE for e, _ in events):
+                self._stop_at("intent")
+
+        def checking(worker: str) -> None:
+            check(worker)
+            self._stop_at("check")
+
+        self.claims.recording = recording  # type: ignore[method-assign]
+        self._heartbeat.check = checking  # type: ignore[method-assign]
 
     def _stop_at(self, place: str) -> None:
         if self.where == place:
@@ -75,8 +90,8 @@ def main() -> None:
     told: dict[str, Any] = json.loads(os.environ["WORKER"])
     settings = OutboxSettings(lease=LEASE, first_wait=0.1, longest_wait=0.2)
 
-    def connected(_: str) -> Connected:
-        return Connected(adapter_for(told["platform"], dict(told["settings"])))
+    def connected(_: str) -> OutboxConnection:
+        return OutboxConnection(adapter_for(told["platform"], dict(told["settings"])))
 
     with (
         Outbox(told["url"], settings=settings) as outbox,

@@ -13,17 +13,18 @@ from pathlib import Path
 
 from tillpost import PosError
 from tillpost.outbox import Outbox, OutboxSettings, Processor
+from tillpost.outbox.delivery.store_queries import StoreQueries
 
 
 def main(url: str, connection: str, start: str) -> None:
     """Check the connection, as a worker."""
     with Outbox(url, settings=OutboxSettings(lease=2.0)) as outbox, Processor(outbox) as processor:
-        till = processor.tills[connection]
+        store = StoreQueries(processor.connections[connection])
         print("up", flush=True)
         while not Path(start).exists():
             time.sleep(0.002)
         try:
-            readiness = till.check()
+            readiness = store.check()
         except PosError as error:
             print(type(error).__name__, flush=True)
         else:

@@ -12,7 +12,7 @@ import pytest
 
 from core.toy_server import ToyServer
 from tillpost import hookimpl
-from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor, from_mapping
+from tillpost.outbox import Outbox, OutboxConnection, OutboxSettings, Processor, from_mapping
 
 DATABASES = ("sqlite", "postgresql")
 
@@ -114,10 +114,10 @@ def processing(
     *,
     clock: Callable[[], float] = time.time,
     heard: Heard | None = None,
-    **connections: Connected,
+    **connections: OutboxConnection,
 ) -> Generator[Processor]:
     """A worker that knows the toy platform as `cafe`, beside other `connections`."""
-    known = {"cafe": Connected(server.adapter()), **connections}
+    known = {"cafe": OutboxConnection(server.adapter()), **connections}
     with Processor(
         outbox, connections=from_mapping(known), hooks=(heard,) if heard else (), clock=clock
     ) as processor:

@@ -13,7 +13,8 @@ from core.outbox.corner_shop import lunch
 from tillpost import ConfigError, Outbox
 from tillpost.models.order import Pickup
 from tillpost.outbox import ConnectionOptions, DatabaseError, OutboxSettings
-from tillpost.outbox.delivery.tills import FromFile, Tills
+from tillpost.outbox.delivery.connections import FromFile
+from tillpost.outbox.delivery.open_connections import OpenConnections
 from tillpost.outbox.settings import load_settings
 
 
@@ -116,12 +117,16 @@ def test_a_file_that_was_named_must_be_there() -> None:
 def test_what_a_connection_leaves_out_the_outbox_says() -> None:
     settings = OutboxSettings(concurrency=9, lead=60)
     own = ConnectionOptions(sync_at="10:30", time_zone="Australia/Sydney", lead=5)
-    assert (settings.of(own).concurrency, settings.of(own).lead, settings.of(own).sync_at) == (
+    assert (
+        settings.options_of(own).concurrency,
+        settings.options_of(own).lead,
+        settings.options_of(own).sync_at,
+    ) == (
         9,
         5,
         "10:30",
     )
-    assert (settings.of(None).concurrency, settings.of(None).lead) == (9, 60)
+    assert (settings.options_of(None).concurrency, settings.options_of(None).lead) == (9, 60)
 
 
 def test_a_worker_heeds_the_outboxs_concurrency_where_a_connection_says_something_else() -> None:
@@ -129,11 +134,11 @@ def test_a_worker_heeds_the_outboxs_concurrency_where_a_connection_says_somethin
         '[connections.cafe]\nplatform = "square"\nlocation_id = "L"\naccess_token = "t"\n'
         '[connections.cafe.outbox]\nsync_at = "10:30"\ntime_zone = "UTC"\n'
     )
-    tills = Tills(FromFile(), OutboxSettings(concurrency=9))
+    opened = OpenConnections(FromFile(), OutboxSettings(concurrency=9))
     try:
-        assert tills.options("cafe").concurrency == 9
+        assert opened.options("cafe").concurrency == 9
     finally:
-        tills.close()
+        opened.close()
 
 
 def test_a_scheduled_order_goes_as_long_before_as_its_connection_says() -> None:

@@ -1,4 +1,4 @@
-"""Finding plugins as they are really installed, and calling hooks so that one that fails harms nothing but itself."""
+"""Plugins are found as they are installed; a failing one affects only itself."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from tillpost import (
     Till,
     hookimpl,
 )
-from tillpost.client.base import Options
 from tillpost.menus.diff import MenuChanges
 from tillpost.plugins.manager import Hooks, adapter_named, adapters, broken, installed
+from tillpost.submission.context import Connection
 
 ADAPTER = """
 import tillpost
@@ -49,7 +49,7 @@ Install = Callable[..., None]
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Install, None, None]:
-    """Installs a distribution with one plugin, just as pip would leave it; it is gone after the test."""
+    """Install a distribution with one plugin, as pip would, for the length of a test."""
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     modules = set(sys.modules)
 
@@ -77,7 +77,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Instal
 # Finding
 
 
-def test_a_strangers_adapter_is_found_in_the_very_way_that_the_bundled_ones_are(
+def test_third_party_adapter_is_found_like_bundled_ones(
     install: Install, server: ToyServer, kind: Kind
 ) -> None:
     install("bistro", ADAPTER, package="tillpost-bistro")
@@ -119,7 +119,7 @@ def test_an_unknown_platform_lists_those_installed_in_one_line(install: Install)
         ),
     ],
 )
-def test_a_plugin_that_cannot_be_loaded_is_reported_by_name_and_stops_no_other(
+def test_unloadable_plugin_is_reported_and_others_load(
     install: Install, caplog: pytest.LogCaptureFixture, source: str, why: str
 ) -> None:
     install("broken", source)
@@ -144,22 +144,22 @@ def test_a_damaged_installation_is_reported_by_its_module(
 @pytest.mark.parametrize(
     "body", ["raise ValueError('no')", "return None", "return 7", "return ['bistro']"]
 )
-def test_a_plugin_that_fails_to_bring_its_adapters_stops_no_other(
+def test_plugin_failing_to_provide_adapters_stops_no_other(
     install: Install, caplog: pytest.LogCaptureFixture, body: str
 ) -> None:
     install("broken", f"import tillpost\n@tillpost.hookimpl\ndef tillpost_adapters():\n    {body}")
     install("bistro", ADAPTER)
     assert {"bistro", "square"} <= set(adapters())
-    assert "plugin 'broken' failed to bring its adapters" in caplog.text
+    assert "plugin 'broken' failed to provide its adapters" in caplog.text
 
 
-def test_of_two_adapters_for_a_platform_the_first_plugin_by_name_has_it(
+def test_first_plugin_by_name_provides_the_platform(
     install: Install, caplog: pytest.LogCaptureFixture
 ) -> None:
     install("bistro", ADAPTER)
     install("another", ADAPTER)
     assert adapters()["bistro"].package == "plugin_another"
-    assert "plugin 'bistro' brings 'bistro', which plugin_another has brought" in caplog.text
+    assert "plugin 'bistro' provides 'bistro', which plugin_another provides already" in caplog.text
 
 
 def test_of_two_plugins_of_one_name_the_second_is_reported(install: Install) -> None:
@@ -169,9 +169,7 @@ def test_of_two_plugins_of_one_name_the_second_is_reported(install: Install) -> 
     assert "has that name already" in broken()["bistro"]
 
 
-def test_a_plugin_that_is_removed_while_the_program_runs_stays_until_it_ends(
-    install: Install, tmp_path: Path
-) -> None:
+def test_removed_plugin_stays_until_program_ends(install: Install, tmp_path: Path) -> None:
     install("bistro", ADAPTER)
     assert "bistro" in adapters()
     (tmp_path / "plugin_bistro-1.2.dist-info" / "entry_points.txt").unlink()
@@ -179,7 +177,7 @@ def test_a_plugin_that_is_removed_while_the_program_runs_stays_until_it_ends(
 
 
 @pytest.mark.parametrize("connect", [Till.connect, AsyncTill.connect])
-def test_a_wrong_setting_is_named_in_one_line_without_its_value(
+def test_wrong_setting_is_named_without_its_value(
     install: Install, connect: Callable[..., object]
 ) -> None:
     install("bistro", ADAPTER)
@@ -254,15 +252,13 @@ class Failing:
         raise ValueError("a hook's own trouble")
 
 
-def options(*hooks: object, name: str = "cafe-42") -> Options:
-    return Options(name=name, policy=QUICK, hooks=hooks)
+def options(*hooks: object, name: str = "cafe-42") -> dict[str, Any]:
+    return {"name": name, "policy": QUICK, "hooks": hooks}
 
 
-def test_hooks_are_told_what_happened_in_the_words_that_they_ask_for(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_hooks_receive_the_arguments_they_name(opening: Opening, server: ToyServer) -> None:
     listener = Listener()
-    pos_order = opening(server.adapter(), options(listener)).submit(toy_order())
+    pos_order = opening(server.adapter(), **options(listener)).submit(toy_order())
     assert listener.told == [
         ("order_submitted", {"connection": "cafe-42", "order": toy_order(), "pos_order": pos_order})
     ]
@@ -272,15 +268,15 @@ def test_a_connection_without_a_name_goes_by_its_platform(
     opening: Opening, server: ToyServer
 ) -> None:
     listener = Listener()
-    opening(server.adapter(), options(listener, name="")).submit(toy_order())
+    opening(server.adapter(), **options(listener, name="")).submit(toy_order())
     assert listener.told[0][1]["connection"] == "toy"
 
 
-def test_a_hook_that_raises_is_logged_and_changes_nothing_and_the_others_still_run(
+def test_raising_hook_is_logged_and_others_still_run(
     opening: Opening, server: ToyServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     before, after = Listener(), Listener()
-    till = opening(server.adapter(), options(before, Failing(), after))
+    till = opening(server.adapter(), **options(before, Failing(), after))
     assert till.submit(toy_order()).id == "o1"
     with pytest.raises(MenuError):
         till.submit(lost_order("ord-2"))
@@ -295,16 +291,17 @@ def test_a_hook_that_raises_is_logged_and_changes_nothing_and_the_others_still_r
     assert all(record.exc_info for record in logged)
 
 
-def test_a_plugins_hook_is_called_beside_those_handed_in(
+def test_plugin_hooks_run_beside_given_ones(
     install: Install, opening: Opening, server: ToyServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     install(
         "alerts",
         "import logging\nimport tillpost\n"
-        "@tillpost.hookimpl\ndef order_submitted(order): logging.getLogger('alerts').warning(order.id)",
+        "@tillpost.hookimpl\n"
+        "def order_submitted(order): logging.getLogger('alerts').warning(order.id)",
     )
     listener = Listener()
-    opening(server.adapter(), options(listener)).submit(toy_order())
+    opening(server.adapter(), **options(listener)).submit(toy_order())
     assert len(listener.told) == 1
     assert [record.getMessage() for record in caplog.records if record.name == "alerts"] == [
         "ord-1"
@@ -314,22 +311,22 @@ def test_a_plugins_hook_is_called_beside_those_handed_in(
 @pytest.mark.parametrize("kind", ["async"])
 def test_an_async_hook_is_awaited_under_async_till(opening: Opening, server: ToyServer) -> None:
     listener = AsyncListener()
-    opening(server.adapter(), options(listener)).submit(toy_order())
+    opening(server.adapter(), **options(listener)).submit(toy_order())
     assert listener.told == ["ord-1"]
 
 
 @pytest.mark.parametrize("kind", ["sync"])
-def test_an_async_hook_is_refused_under_till_with_a_line_in_the_log(
+def test_till_refuses_and_logs_async_hook(
     opening: Opening, server: ToyServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     listener, plain = AsyncListener(), Listener()
-    opening(server.adapter(), options(plain, listener)).submit(toy_order())
+    opening(server.adapter(), **options(plain, listener)).submit(toy_order())
     assert not listener.told
     assert len(plain.told) == 1
     assert "an async hook needs AsyncTill" in caplog.text
 
 
-def test_an_awaitable_that_is_no_coroutine_is_refused_under_till_too(
+def test_till_refuses_awaitable_from_hook(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Later:
@@ -353,29 +350,29 @@ def test_a_wrapper_is_refused_with_a_line_in_the_log(
         def order_submitted(self) -> Generator[None, None, None]:
             yield
 
-    opening(server.adapter(), options(Wrapping())).submit(toy_order())
+    opening(server.adapter(), **options(Wrapping())).submit(toy_order())
     assert "it is a wrapper" in caplog.text
 
 
 @pytest.mark.parametrize("hooks", [[AsyncTill], [Listener(), 7]])
 def test_an_object_without_hooks_is_no_harm(server: ToyServer, hooks: list[Any]) -> None:
-    assert repr(Till(server.adapter(), options(*hooks))) == "<Till cafe-42>"
+    assert repr(Till(Connection(server.adapter(), **options(*hooks)))) == "<Till cafe-42>"
 
 
-def test_a_hook_with_a_wrong_argument_is_named_when_it_is_handed_in(server: ToyServer) -> None:
+def test_hook_with_unknown_argument_is_refused_by_name(server: ToyServer) -> None:
     class Wrong:
         @hookimpl
         def order_submitted(self, odrer: Order) -> None: ...
 
     with pytest.raises(ConfigError, match=r"^hooks: .*odrer") as caught:
-        Till(server.adapter(), options(Wrong()))
+        Till(Connection(server.adapter(), **options(Wrong())))
     assert "\n" not in str(caught.value)
 
 
 def test_an_object_handed_in_twice_is_named(server: ToyServer) -> None:
     listener = Listener()
     with pytest.raises(ConfigError, match=r"^hooks: "):
-        Till(server.adapter(), options(listener, listener))
+        Till(Connection(server.adapter(), **options(listener, listener)))
 
 
 # The decision
@@ -409,44 +406,42 @@ NEW = toy_menu([ToyItem(id="i2", sku="S1", name="Toast", price=1000)])
 def test_an_embedders_import_replaces_the_adapters(opening: Opening, server: ToyServer) -> None:
     server.items[0].id = "i2"
     importer, second = Importer(NEW), Importer(None)
-    till = opening(server.adapter(), options(importer, second, Failing()))
+    till = opening(server.adapter(), **options(importer, second, Failing()))
     assert till.submit(toy_order()).total == 1000
     assert server.count("GET /menu") == 0
     assert till.till.menu == NEW
     assert (importer.asked, second.asked) == (["cafe-42"], ["cafe-42"])
 
 
-def test_the_first_menu_counts_and_nobody_is_asked_after_it(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_first_menu_from_hook_counts(opening: Opening, server: ToyServer) -> None:
     late, early = Importer(None), Importer(NEW)
-    till = opening(server.adapter(), options(late, early))
+    till = opening(server.adapter(), **options(late, early))
     assert till.import_menu().menu == NEW
     assert (early.asked, late.asked) == (["cafe-42"], [])
 
 
 @pytest.mark.parametrize("kind", ["async"])
 def test_an_embedders_import_may_be_async(opening: Opening, server: ToyServer) -> None:
-    assert opening(server.adapter(), options(AsyncImporter(NEW))).import_menu().menu == NEW
+    assert opening(server.adapter(), **options(AsyncImporter(NEW))).import_menu().menu == NEW
     assert server.count("GET /menu") == 0
 
 
 @pytest.mark.parametrize("menu", [None, {"items": []}, "menu", 0])
-def test_what_is_no_menu_leaves_the_import_to_the_adapter(
+def test_hook_result_that_is_no_menu_is_ignored(
     opening: Opening, server: ToyServer, caplog: pytest.LogCaptureFixture, menu: object
 ) -> None:
-    till = opening(server.adapter(), options(Importer(menu)))
+    till = opening(server.adapter(), **options(Importer(menu)))
     assert till.import_menu().menu == toy_menu(server.items)
     assert server.count("GET /menu") == 1
     assert ("not a Menu" in caplog.text) == (menu is not None)
 
 
-def test_a_lost_permission_is_told_to_whoever_can_ask_for_a_new_one(
+def test_lost_permission_calls_reauthorisation_hook(
     opening: Opening, server: ToyServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     listener = Listener()
     server.on("POST /orders", refuse("REVOKED", status=401))
     with pytest.raises(PosError):
-        opening(server.adapter(), options(listener)).submit(toy_order())
+        opening(server.adapter(), **options(listener)).submit(toy_order())
     assert [what for what, _ in listener.told] == ["order_failed", "reauthorisation_needed"]

@@ -13,7 +13,13 @@ from typing import Annotated, Literal
 import typer
 
 from tillpost.adapter.readiness import Readiness
-from tillpost.cli.connection_option import AsJson, ConfigFile, ConnectionName, chosen, work_on
+from tillpost.cli.connection_option import (
+    AsJson,
+    ConfigFile,
+    ConnectionName,
+    select_connection,
+    work_on,
+)
 from tillpost.cli.exit_codes import NOT_RIGHT
 from tillpost.cli.outbox_option import DatabaseUrl
 from tillpost.cli.output import show_json, show_table, tell
@@ -40,7 +46,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Say whether the store can take an order now, and if not, whose move it is."""
-    settings = chosen(connection, config, db)
+    settings = select_connection(connection, config, db)
 
     def work(till: Till) -> Readiness:
         if import_menu:

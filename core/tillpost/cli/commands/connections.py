@@ -253,13 +253,14 @@ def _link(known: Connections, link: Link, before: Mapping[str, object], *, as_js
 def _checked(known: Connections, name: str, *, as_json: bool) -> Readiness:
     """Look whether the store can take orders, with the token that was kept."""
     from tillpost.outbox import Processor
+    from tillpost.outbox.delivery.store_queries import StoreQueries
 
     try:
         with (
             progress("Checking the connection, the store and the register"),
             Processor(known.outbox) as processor,
         ):
-            return processor.tills[name].check()
+            return StoreQueries(processor.connections[name]).check()
     except PosError as error:
         _fail(name, error, f"{name} is connected, but can't be checked", as_json=as_json)
 

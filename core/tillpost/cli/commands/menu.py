@@ -18,11 +18,11 @@ import typer
 from tillpost.adapter.readiness import Finding
 from tillpost.cli.connection_option import (
     AsJson,
-    Chosen,
     ConfigFile,
     ConnectionName,
-    chosen,
+    SelectedConnection,
     fail,
+    select_connection,
     work_on,
 )
 from tillpost.cli.exit_codes import NOT_RIGHT, CliError, code_for
@@ -59,7 +59,7 @@ def import_(
     as_json: AsJson = False,
 ) -> None:
     """Import the store's menu into a file, and print what differs from the menu that was in it."""
-    settings = chosen(connection, config, db)
+    settings = select_connection(connection, config, db)
     old = read_if_there(Menu, output)
 
     def work(till: Till) -> MenuImport:
@@ -118,7 +118,7 @@ def diff(
         tell(line)
 
 
-def _held(settings: Chosen, result: MenuImport) -> PosError:
+def _held(settings: SelectedConnection, result: MenuImport) -> PosError:
     """What an order would be refused with; here it ends the import."""
     share = f"{result.changes.removed_share:.0%} of the menu would be gone"
     error = MenuError(
@@ -153,7 +153,7 @@ def check(
 
     With the menu of a file nothing is sent, so whether the store is open isn't looked at.
     """
-    settings = chosen(connection, config, db)
+    settings = select_connection(connection, config, db)
     order = read_model(Order, order_file) if order_file else None
     findings: Sequence[Finding] = ()
     if menu_file:
@@ -166,7 +166,9 @@ def check(
         _check_order(settings, menu, findings, order, as_json=as_json)
 
 
-def _asked(settings: Chosen, *, as_json: bool, about_order: bool) -> tuple[Menu, Sequence[Finding]]:
+def _asked(
+    settings: SelectedConnection, *, as_json: bool, about_order: bool
+) -> tuple[Menu, Sequence[Finding]]:
     """Return the menu as it is now and, for an order, what keeps the store from taking any."""
 
     def work(till: Till) -> tuple[Menu, Sequence[Finding]]:
@@ -180,7 +182,7 @@ def _asked(settings: Chosen, *, as_json: bool, about_order: bool) -> tuple[Menu,
     return work_on(settings, work, doing=doing, failed=failed, as_json=as_json)
 
 
-def _check_setup(settings: Chosen, menu: Menu, *, as_json: bool) -> None:
+def _check_setup(settings: SelectedConnection, menu: Menu, *, as_json: bool) -> None:
     faults = setup_faults(menu)
     if as_json:
         show_json({"ok": not faults, "connection": settings.name, "faults": faults})
@@ -194,7 +196,12 @@ def _check_setup(settings: Chosen, menu: Menu, *, as_json: bool) -> None:
 
 
 def _check_order(
-    settings: Chosen, menu: Menu, findings: Sequence[Finding], order: Order, *, as_json: bool
+    settings: SelectedConnection,
+    menu: Menu,
+    findings: Sequence[Finding],
+    order: Order,
+    *,
+    as_json: bool,
 ) -> None:
     problems = [
         _named(settings, error, "check")
@@ -230,7 +237,7 @@ def _show_findings(findings: Sequence[Finding]) -> None:
         show_facts((("What", finding.what), ("Finding", finding.text), ("Who must act", actor)))
 
 
-def _named(settings: Chosen, error: PosError, operation: str) -> PosError:
+def _named(settings: SelectedConnection, error: PosError, operation: str) -> PosError:
     """Fill in what a Till would have."""
     adapter = adapter_named(settings.platform)
     error.platform, error.title, error.operation = adapter.platform, adapter.title, operation

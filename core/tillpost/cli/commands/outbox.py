@@ -11,7 +11,13 @@ from typing import Annotated
 
 import typer
 
-from tillpost.cli.connection_option import AsJson, ConfigFile, ConnectionName, chosen, fail
+from tillpost.cli.connection_option import (
+    AsJson,
+    ConfigFile,
+    ConnectionName,
+    fail,
+    select_connection,
+)
 from tillpost.cli.input import read_model
 from tillpost.cli.outbox_option import DatabaseUrl, name_of, need_outbox, opened
 from tillpost.cli.output import progress, show_facts, show_json, tell
@@ -52,7 +58,7 @@ def add(
     need_outbox()
     from tillpost.cli.commands.orders import order_facts, state_in_words
 
-    settings = chosen(connection, config, db, new=True)
+    settings = select_connection(connection, config, db, new=True)
     order = read_model(Order, order_file)
     with opened(db, config, new=True) as outbox:
         try:

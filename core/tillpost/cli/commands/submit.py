@@ -10,7 +10,13 @@ from typing import Annotated
 
 import typer
 
-from tillpost.cli.connection_option import AsJson, ConfigFile, ConnectionName, chosen, work_on
+from tillpost.cli.connection_option import (
+    AsJson,
+    ConfigFile,
+    ConnectionName,
+    select_connection,
+    work_on,
+)
 from tillpost.cli.input import read_model
 from tillpost.cli.outbox_option import DatabaseUrl
 from tillpost.cli.output import show_facts, show_json, tell
@@ -52,7 +58,7 @@ def submit(
     Submitting the same order again, without --new, never makes a second one. When it can't be
     delivered, what happened is printed, and who must act.
     """
-    settings = chosen(connection, config, db)
+    settings = select_connection(connection, config, db)
     order = read_model(Order, order_file)
     watcher = Watcher()
     pos_order = work_on(

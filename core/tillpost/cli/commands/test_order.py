@@ -10,7 +10,13 @@ from typing import Annotated
 
 import typer
 
-from tillpost.cli.connection_option import AsJson, ConfigFile, ConnectionName, chosen, work_on
+from tillpost.cli.connection_option import (
+    AsJson,
+    ConfigFile,
+    ConnectionName,
+    select_connection,
+    work_on,
+)
 from tillpost.cli.exit_codes import NOT_RIGHT
 from tillpost.cli.outbox_option import DatabaseUrl
 from tillpost.cli.output import show_facts, show_json, tell
@@ -38,7 +44,7 @@ def send_trial(
     as_json: AsJson = False,
 ) -> None:
     """Send one order marked TEST, follow it to the register, say which hop it reached, and withdraw it."""
-    settings = chosen(connection, config, db)
+    settings = select_connection(connection, config, db)
     watcher = Watcher()
     report = work_on(
         settings,

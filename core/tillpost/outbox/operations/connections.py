@@ -23,7 +23,7 @@ from tillpost.models.base import Aware, FrozenModel
 from tillpost.outbox.connections.availability import COLUMNS, availability_of
 from tillpost.outbox.connections.credentials import CredentialStore, Grant, StoredConnection
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.delivery.sources import Known
+from tillpost.outbox.delivery.sources import KnownConnections
 from tillpost.outbox.outbox import Outbox
 from tillpost.plugins.manager import Hooks
 
@@ -77,7 +77,7 @@ class Connections:
     def __init__(self, outbox: Outbox) -> None:
         self.outbox = outbox
         self.vault = CredentialStore(outbox.database)
-        self.known = Known(self.vault, outbox.config)
+        self.known = KnownConnections(self.vault, outbox.config)
 
     def keep(self, name: str, platform: str, settings: Mapping[str, object], grant: Grant) -> bool:
         """Keep a connection with its secrets sealed, and let its paused orders go on; return whether it was paused.

@@ -29,15 +29,18 @@ from tillpost.errors import Outcome, PermissionsError, PosError
 from tillpost.models.order import PosOrder, PosState
 from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.delivery.connection_state import pause_place
-from tillpost.outbox.delivery.runner import OutboxTill
+from tillpost.outbox.db.connection_rows import ConnectionRows
+from tillpost.outbox.db.database import Database
+from tillpost.outbox.delivery.connection_state import ConnectionUpdate
+from tillpost.outbox.delivery.connections import Source
+from tillpost.outbox.delivery.open_connections import OpenConnection, OpenConnections
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
-from tillpost.outbox.delivery.tills import Source, Tills
+from tillpost.outbox.delivery.store_queries import StoreQueries
 from tillpost.outbox.engine import Engine
 from tillpost.outbox.event_log import HookCall, decided
-from tillpost.outbox.orders.claims import Store
 from tillpost.outbox.orders.heartbeat import Heartbeat
 from tillpost.outbox.orders.updates import OrderUpdates
+from tillpost.outbox.orders.workers import WorkerRegistry
 from tillpost.outbox.settings import OutboxSettings
 
 __all__ = ["KEPT_FOR", "Receiver", "forget_old"]
@@ -65,7 +68,7 @@ class Receiver:
 
     def __init__(
         self,
-        store: Store,
+        database: Database,
         engine: Engine,
         settings: OutboxSettings,
         *,
@@ -74,47 +77,48 @@ class Receiver:
         hooks: Iterable[object] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._store = store
+        self._database = database
+        self._connection_rows = ConnectionRows(database)
         self._settings = settings
         self._clock = clock
         self._life = Heartbeat(
-            store, settings.lease, clock
+            WorkerRegistry(database), settings.lease, clock
         )  # who waits for a token must see whether this process lives
-        self._orders = OrderUpdates(store, engine, settings)
+        self._orders = OrderUpdates(engine, settings)
         known = connections or FromFileAndDatabase(
-            CredentialStore(store.database), config, self._life.enlisted
+            CredentialStore(database), config, self._life.enlisted
         )
-        self._tills = Tills(known, settings, hooks)
+        self._connections = OpenConnections(known, settings, hooks)
 
     def receive(
         self, connection: str, headers: Mapping[str, str], body: bytes, url: str
     ) -> Sequence[WebhookEvent]:
         """Take a webhook; see `Outbox.receive`."""
-        till = self._tills[connection]
+        opened = self._connections[connection]
         try:
-            claims = till.claims_of(headers, body, url)
+            claims = opened.webhooks.read(headers, body, url)
             new = self._new(connection, claims)
         except WebhookError as refused:
             decided("webhook_refused", connection=connection, fault=refused.fault.value)
             raise
-        events = self._believed(connection, till, new)
+        events = self._believed(connection, opened, new)
         now, told, taken = self._clock(), list[HookCall](), list[WebhookEvent]()
-        with self._store.database.writing() as db:
+        with self._database.writing() as db:
             for event in events:
                 if self._remember(db, connection, event, now):
-                    told += self._take(db, connection, till, event, now)
+                    told += self._take(db, connection, opened, event, now)
                     taken.append(event)
         if events and not taken:
             raise _repeated()
         for event in taken:
             decided("webhook", connection=connection, event_kind=event.kind)
         for hook, facts in told:
-            till.tell(hook, facts)
+            opened.call_hook(hook, facts)
         return tuple(taken)
 
     def close(self) -> None:
         """Close the connections."""
-        self._tills.close()
+        self._connections.close()
         self._life.__exit__(None, None, None)
 
     # ------------------------------------------------------------------ what is to be believed
@@ -122,7 +126,7 @@ class Receiver:
     def _new(self, connection: str, claims: Sequence[WebhookEvent]) -> Sequence[WebhookEvent]:
         """Return the events that haven't come before. Raises `WebhookError` when all have."""
         keys = [_key(event) for event in claims if event.event_id]
-        with self._store.database.reading() as db:
+        with self._database.reading() as db:
             known = set(
                 db.scalars(
                     select(_SEEN.event_id).where(
@@ -136,35 +140,44 @@ class Receiver:
         return new
 
     def _believed(
-        self, connection: str, till: OutboxTill, claims: Sequence[WebhookEvent]
+        self, connection: str, opened: OpenConnection, claims: Sequence[WebhookEvent]
     ) -> Sequence[WebhookEvent]:
         """Return what is to be believed of the claims, having asked the platform where they prove nothing."""
-        bare = [claim if till.proves_webhooks else _unproved(claim) for claim in claims]
+        bare = [claim if opened.webhooks.proves_orders else _unproved(claim) for claim in claims]
         found: dict[str, PosOrder] = {}
         for claim in bare:
             if not isinstance(claim, OrderChanged) or claim.pos_order or claim.pos_id in found:
                 continue
             if self._may_be_ours(connection, claim):
-                found[claim.pos_id] = till.fetch_once(claim.pos_id)
-        return [self._looked_up(connection, till, event) for event in till.believed(bare, found)]
+                found[claim.pos_id] = StoreQueries(opened).fetch_briefly(claim.pos_id)
+        return [
+            self._looked_up(connection, opened, event)
+            for event in opened.webhooks.settle(bare, found)
+        ]
 
-    def _looked_up(self, connection: str, till: OutboxTill, event: WebhookEvent) -> WebhookEvent:
+    def _looked_up(
+        self, connection: str, opened: OpenConnection, event: WebhookEvent
+    ) -> WebhookEvent:
         """Return a refusal with what became of the order, as the platform shows it: nothing is sent again on a word."""
         if not isinstance(event, OrderRefused):
             return event
-        told = {"platform": till.platform, "title": till.title, "operation": "parse_webhook"}
+        told = {
+            "platform": opened.platform,
+            "title": opened.adapter.title,
+            "operation": "parse_webhook",
+        }
         error = event.error.model_copy(update=told)
         on_its_word = error.pos_order is None and error.outcome is Outcome.NOT_CREATED
         if (
             on_its_word
             and self._may_be_ours(connection, event)
-            and (there := _still_there(till, event.pos_id))
+            and (there := _still_there(opened, event.pos_id))
         ):
             error = error.model_copy(update={"outcome": Outcome.CREATED, "pos_order": there})
         return event.model_copy(update={"error": error})
 
     def _may_be_ours(self, connection: str, event: OrderChanged | OrderRefused) -> bool:
-        with self._store.database.reading() as db:
+        with self._database.reading() as db:
             return self._orders.may_have(db, connection, event.pos_id, event.reference)
 
     # ------------------------------------------------------------------ what comes of it
@@ -176,13 +189,18 @@ class Receiver:
         once = _REMEMBER[db.dialect.name]
         return (
             db.execute(
-                once, {"connection": connection, "event_id": _key(event), "at": now}
+                once, {"connection": connection, "event_id": _key(event), "received_at": now}
             ).rowcount
             == 1
         )
 
     def _take(
-        self, db: Connection, connection: str, till: OutboxTill, event: WebhookEvent, now: float
+        self,
+        db: Connection,
+        connection: str,
+        opened: OpenConnection,
+        event: WebhookEvent,
+        now: float,
     ) -> Sequence[HookCall]:
         """Write what comes of an event; return the hooks to be called."""
         match event:
@@ -193,20 +211,19 @@ class Receiver:
                     db, connection, event.pos_id, event.reference, event.error, now
                 )
             case MenuChanged():
-                place = self._store.place(db, connection)
+                place = self._connection_rows.lock(db, connection)
                 if place["import_at"] is None or place["importer"]:  # a burst is one change
                     at = max(now + SETTLES, place["menu_at"] + APART)
-                    self._store.set_place(db, connection, {"import_at": at})
+                    self._connection_rows.update(db, connection, {"import_at": at})
             case AvailabilityChanged():
-                self._store.place(db, connection)
-                self._store.set_place(db, connection, {"check_at": now})
+                self._connection_rows.lock(db, connection)
+                self._connection_rows.update(db, connection, {"check_at": now})
             case AuthorisationRevoked() if not self._is_older(db, connection, event):
                 gone = PermissionsError(
                     "the store has taken its authorisation back", reason="withdrawn"
                 )
-                return pause_place(
-                    self._store, db, connection, till, till.stamped(gone, "parse_webhook"), now
-                )
+                update = ConnectionUpdate(self._connection_rows, db, opened, self._settings, now)
+                return update.pause(opened.stamp(gone, "parse_webhook"))
             case _:
                 pass
         return ()
@@ -215,14 +232,16 @@ class Receiver:
         """Whether the store was connected again after it took back what it had granted before."""
         row = t.credentials.c
         connected = db.scalar(
-            select(row.connected_at).where(row.connection == connection, row.sealed != "")
+            select(row.connected_at).where(
+                row.connection == connection, row.encrypted_secrets != ""
+            )
         )
         return event.at is not None and connected is not None and event.at.timestamp() < connected
 
 
 def forget_old(db: Connection, now: float) -> int:
     """Forget the events that nobody sends any more; return how many there were."""
-    return db.execute(delete(t.webhooks).where(_SEEN.at < now - KEPT_FOR)).rowcount
+    return db.execute(delete(t.webhooks).where(_SEEN.received_at < now - KEPT_FOR)).rowcount
 
 
 _COUNTED = {"preserve_rowcount": True}
@@ -234,10 +253,10 @@ _REMEMBER = {
 }
 
 
-def _still_there(till: OutboxTill, pos_id: str) -> PosOrder | None:
+def _still_there(opened: OpenConnection, pos_id: str) -> PosOrder | None:
     """Return an order that is still to be made, as the platform shows it; None when it shows none."""
     try:
-        there = till.fetch_once(pos_id)
+        there = StoreQueries(opened).fetch_briefly(pos_id)
     except PosError as error:
         if error.status_code in GONE:
             return None

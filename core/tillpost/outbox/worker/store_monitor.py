@@ -26,11 +26,11 @@ from tillpost.errors.remedies import Actor
 from tillpost.models.availability import Availability, Reason
 from tillpost.outbox.connections.availability import COLUMNS, Seen, availability_of, seen_now
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.delivery.connection_state import tell_place
-from tillpost.outbox.delivery.runner import Look, RunResult
+from tillpost.outbox.delivery.connection_state import ConnectionEvidence, ConnectionUpdate
+from tillpost.outbox.delivery.open_connections import OpenConnection
+from tillpost.outbox.delivery.store_queries import CheckResult, StoreQueries
 from tillpost.outbox.event_log import HookCall, decided
 from tillpost.outbox.exceptions import DatabaseError
-from tillpost.outbox.orders.models import OrderState
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
 from tillpost.outbox.thread_pool import DaemonThreadPool
 from tillpost.outbox.worker.processor import Processor
@@ -57,7 +57,8 @@ class Checks:
 
     def __init__(self, processor: Processor) -> None:
         self._processor = processor
-        self._store = processor.store
+        self._database = processor.outbox.database
+        self._connection_rows = processor.connection_rows
         self._every = processor.outbox.settings.check_every
         self._crew = DaemonThreadPool(AT_ONCE, "tillpost-check")
 
@@ -66,15 +67,15 @@ class Checks:
     def meet(self) -> None:
         """Take up the connections that no order was added for yet, and say when each new one is first checked."""
         now = self._processor.clock()
-        with self._store.database.reading() as db:
+        with self._database.reading() as db:
             known = set(db.scalars(select(_PLACE.name)))
             unplanned = db.execute(select(_PLACE.name).where(_PLACE.check_at == 0).limit(1)).first()
-        strangers = set(self._processor.tills.names()) - known
+        strangers = set(self._processor.connections.names()) - known
         if not strangers and unplanned is None:
             return
-        with self._store.database.writing() as db:
+        with self._database.writing() as db:
             for name in sorted(strangers):
-                self._store.place(db, name)
+                self._connection_rows.lock(db, name)
             db.execute(
                 update(t.connections).where(_PLACE.check_at == 0).values(check_at=now + self._every)
             )
@@ -89,7 +90,7 @@ class Checks:
     def tell(self) -> None:
         """Tell of each store that has begun, or ceased, to take orders; one of all the workers does."""
         now = self._processor.clock()
-        with self._store.database.reading() as db:
+        with self._database.reading() as db:
             rows = list(db.execute(select(*COLUMNS)).mappings())
         for row in rows:
             if _changed(row, now) is not None:
@@ -104,47 +105,45 @@ class Checks:
 
     def look(self, name: str) -> None:
         """Check a store now, and keep what was seen. Raises `DatabaseError`."""
-        till, looked = None, Look(Readiness(findings=()))
+        opened: OpenConnection | None = None
         try:
-            till = self._processor.tills[name]
-            looked = till.look()
+            opened = self._processor.connections[name]
+            checked = StoreQueries(opened).probe()
         except ConfigError as wrong:
             unmade = Finding.of(
                 "connection", False, str(wrong), Actor.DEVELOPER, Reason.UNCONNECTED
             )
-            looked = Look(Readiness(findings=(unmade,)))
+            checked = CheckResult(Readiness(findings=(unmade,)))
         now, told = self._processor.clock(), list[HookCall]()
-        with self._store.database.writing() as db:
-            place = self._store.place(db, name)
+        with self._database.writing() as db:
+            place = self._connection_rows.lock(db, name)
             reached = (
                 select(_PLACE.reached_at)
                 .where(_PLACE.name != name)
                 .order_by(_PLACE.reached_at.desc())
                 .limit(1)
             )
-            seen = seen_now(looked.readiness, Seen.of(place), now, db.scalar(reached) or 0.0)
+            seen = seen_now(checked.readiness, Seen.of(place), now, db.scalar(reached) or 0.0)
             away = seen.stop is not None and seen.stop.stops in _AWAY
             values: dict[str, object] = {"readiness": seen.model_dump_json()}
             if away:
                 soon = now + min(SOONER, self._every)
                 values["check_at"] = min(place["check_at"] or soon, soon)
-            if till:
-                values["reached_at" if seen.unreached_since is None else "unreached_at"] = now
+            if opened:
+                values["reached_at" if seen.unreached_since is None else "unreachable_at"] = now
                 nobody_tries = place["opened_at"] is not None and not db.scalar(
                     select(_to_try(name, now))
                 )
-                refused = looked.refused.record() if looked.refused else None
-                ending = RunResult(
-                    OrderState.DUE,
+                refused = checked.access_refused
+                evidence = ConnectionEvidence(
                     answered=nobody_tries and not away,
-                    hold=looked.hold,
-                    pause=refused is not None,
-                    error=refused,
+                    hold=checked.hold,
+                    access_refused=refused.record() if refused else None,
                 )
-                told += tell_place(
-                    self._store, db, name, till, ending, now, self._processor.outbox.settings
-                )
-            self._store.set_place(db, name, values)
+                settings = self._processor.outbox.settings
+                row_update = ConnectionUpdate(self._connection_rows, db, opened, settings, now)
+                told += row_update.apply(evidence)
+            self._connection_rows.update(db, name, values)
         self._announce(name, told)
 
     def _look(self, name: str) -> None:
@@ -168,10 +167,10 @@ class Checks:
         wanted = (
             select(_PLACE.name, _PLACE.check_at).where(*due).order_by(_PLACE.check_at).limit(most)
         )
-        with self._store.database.reading() as db:
+        with self._database.reading() as db:
             found = list(db.execute(wanted))
         for name, check_at in found:
-            with self._store.database.writing() as db:
+            with self._database.writing() as db:
                 taken = update(t.connections).where(
                     _PLACE.name == name, _PLACE.check_at == check_at
                 )
@@ -180,15 +179,17 @@ class Checks:
         return mine
 
     def _tell(self, name: str, now: float) -> None:
-        with self._store.database.writing() as db:
-            place = self._store.place(db, name)  # locked: another worker may have told it since
+        with self._database.writing() as db:
+            place = self._connection_rows.lock(
+                db, name
+            )  # locked: another worker may have told it since
             changed = _changed(place, now)
             if changed is None:
                 return
-            self._store.set_place(
+            self._connection_rows.update(
                 db,
                 name,
-                {"takes_orders": changed.takes_orders, "takes_since": changed.since or now},
+                {"takes_orders": changed.takes_orders, "takes_orders_since": changed.since or now},
             )
         if place["takes_orders"] is None and changed.takes_orders:
             return  # as everybody took it to be
@@ -200,7 +201,7 @@ class Checks:
     ) -> None:
         for hook, _ in told:
             decided(hook, connection=name, **(facts or {}))
-        self._processor.tell(name, told)
+        self._processor.call_hooks(name, told)
 
 
 def _changed(row: RowMapping, now: float) -> Availability | None:

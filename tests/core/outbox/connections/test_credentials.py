@@ -20,8 +20,9 @@ from tillpost import ConfigError, Outbox
 from tillpost.outbox import OrderState, Processor, Worker
 from tillpost.outbox.connections.credentials import CredentialStore, Grant
 from tillpost.outbox.connections.encryption import EncryptionKeys, new_key
-from tillpost.outbox.delivery.sources import FromFileAndDatabase, merged, tokens_mark
-from tillpost.outbox.delivery.tills import Tills
+from tillpost.outbox.delivery.open_connections import OpenConnections
+from tillpost.outbox.delivery.sources import FromFileAndDatabase, merge_settings, tokens_fingerprint
+from tillpost.outbox.delivery.store_queries import StoreQueries
 from tillpost.simulator import Running, serve_in_thread
 from tillpost_simulators.kounta import KountaSimulator
 from tillpost_simulators.square import SquareSimulator
@@ -54,9 +55,9 @@ def source(vault: CredentialStore) -> FromFileAndDatabase:
 
 
 @pytest.fixture
-def tills(source: FromFileAndDatabase, shop_outbox: Outbox) -> Iterator[Tills]:
+def tills(source: FromFileAndDatabase, shop_outbox: Outbox) -> Iterator[OpenConnections]:
     """The Tills of a worker."""
-    known = Tills(source, shop_outbox.settings)
+    known = OpenConnections(source, shop_outbox.settings)
     yield known
     known.close()
 
@@ -130,7 +131,7 @@ def test_a_copied_database_is_useless_without_the_key_and_says_so_in_one_line(
         shutil.copy(path, copied / path.name)
     monkeypatch.setenv("TILLPOST_KEY", new_key() if other else "")
     with Outbox(f"sqlite:///{copied / 'orders.db'}") as copy:
-        known = Tills(
+        known = OpenConnections(
             FromFileAndDatabase(CredentialStore(copy.database), None, lambda: "thief"),
             copy.settings,
         )
@@ -174,10 +175,10 @@ def test_a_rotation_that_cant_open_everything_changes_nothing(
 
 
 def test_a_connection_of_the_database_works_without_a_file(
-    vault: CredentialStore, shop: Running[SquareSimulator], tills: Tills
+    vault: CredentialStore, shop: Running[SquareSimulator], tills: OpenConnections
 ) -> None:
     vault.keep("cafe-42", "square", shop.settings, Grant("Mia Chen"))
-    assert tills["cafe-42"].check().ready
+    assert StoreQueries(tills["cafe-42"]).check().ready
 
 
 def test_a_sealed_token_wins_over_the_files_and_the_file_has_the_rest(
@@ -206,7 +207,7 @@ def test_tokens_renewed_from_the_files_count_until_the_file_has_others(
     vault: CredentialStore, source: FromFileAndDatabase
 ) -> None:
     write_file(location_id="L1", access_token="of-the-file", refresh_token="r1")
-    follows = tokens_mark({"access_token": "of-the-file", "refresh_token": "r1"})
+    follows = tokens_fingerprint({"access_token": "of-the-file", "refresh_token": "r1"})
     with vault.database.writing() as db:
         row = replace(vault.locked(db, "cafe-42"), platform="square", follows=follows)
         vault.write(db, row, TOKENS, vault.keyring())
@@ -215,7 +216,9 @@ def test_tokens_renewed_from_the_files_count_until_the_file_has_others(
     assert token_of(source) == "put-in-by-hand"
 
 
-def test_another_platform_under_the_same_name_is_said(vault: CredentialStore, tills: Tills) -> None:
+def test_another_platform_under_the_same_name_is_said(
+    vault: CredentialStore, tills: OpenConnections
+) -> None:
     write_file(location_id="L1", access_token="t")
     vault.keep(
         "cafe-42",
@@ -228,7 +231,7 @@ def test_another_platform_under_the_same_name_is_said(vault: CredentialStore, ti
 
 
 def test_a_name_that_nobody_knows_is_said_with_those_there_are(
-    vault: CredentialStore, tills: Tills
+    vault: CredentialStore, tills: OpenConnections
 ) -> None:
     vault.keep("cafe-1", "square", {"location_id": "L1", **TOKENS}, Grant())
     with pytest.raises(
@@ -238,7 +241,7 @@ def test_a_name_that_nobody_knows_is_said_with_those_there_are(
 
 
 def test_merging_leaves_a_file_alone_that_has_no_row() -> None:
-    assert merged({"access_token": "t"}, None, {}) == {"access_token": "t"}
+    assert merge_settings({"access_token": "t"}, None, {}) == {"access_token": "t"}
 
 
 @pytest.mark.parametrize("where", ["file", "database"])
@@ -283,7 +286,7 @@ def _until(true: Callable[[], bool]) -> None:
 
 def test_without_a_key_the_files_connections_work_and_a_rotated_token_is_warned_about(
     vault: CredentialStore,
-    tills: Tills,
+    tills: OpenConnections,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -298,7 +301,7 @@ def test_without_a_key_the_files_connections_work_and_a_rotated_token_is_warned_
             )
         )
         kounta.simulator.expire_token()
-        assert tills["cafe-42"].check().ready
+        assert StoreQueries(tills["cafe-42"]).check().ready
         assert kounta.simulator.count("POST", "/v1/token") == 1
-    assert "connection cafe-42 has new tokens that aren't kept" in caplog.text
+    assert "connection cafe-42 has new tokens that can't be saved" in caplog.text
     assert vault.get("cafe-42") is None

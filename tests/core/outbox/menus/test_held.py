@@ -43,14 +43,14 @@ def test_a_held_menu_can_be_looked_at(holding: Outbox) -> None:
 
 def test_an_accepted_menu_is_in_force_for_a_worker_that_runs(shop: Shop, holding: Outbox) -> None:
     with Processor(holding, connections=from_mapping({"cafe": connected(shop)})) as processor:
-        processor.menus.refresh("cafe", processor.tills["cafe"].menu_cache)
-        before = processor.tills["cafe"].menu_cache.menu
+        processor.menus.refresh("cafe", processor.connections["cafe"].menu_cache)
+        before = processor.connections["cafe"].menu_cache.menu
         settled = holding.accept_menu("cafe")
         assert settled
         assert (settled.settled, settled.connection) == ("accepted", "cafe")
         holding.add(lunch(), connection="cafe")
         Worker(processor).run(until_idle=True)
-        menu_cache = processor.tills["cafe"].menu_cache
+        menu_cache = processor.connections["cafe"].menu_cache
     assert before
     assert "5312" in before.by_variation
     assert menu_cache.menu
@@ -66,7 +66,7 @@ def test_a_discarded_menu_leaves_the_one_before_in_force(shop: Shop, holding: Ou
     assert settled.settled == "discarded"
     assert holding.held_menu("cafe") is None
     with Processor(holding, connections=from_mapping({"cafe": connected(shop)})) as processor:
-        menu_cache = processor.tills["cafe"].menu_cache
+        menu_cache = processor.connections["cafe"].menu_cache
         processor.menus.refresh("cafe", menu_cache)
         assert menu_cache.menu
         assert "5312" in menu_cache.menu.by_variation

@@ -17,7 +17,14 @@ from core.toy import ToyItem, lost_order, toy_order
 from core.toy_server import ToyServer, answer, passing
 from tillpost import OutageError
 from tillpost.menus.diff import MenuChanges
-from tillpost.outbox import Connected, ConnectionOptions, OrderState, Outbox, Processor, WaitsFor
+from tillpost.outbox import (
+    ConnectionOptions,
+    OrderState,
+    Outbox,
+    OutboxConnection,
+    Processor,
+    WaitsFor,
+)
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.exceptions import MenuImportRunning
 from tillpost.outbox.worker.maintenance import Maintenance, next_sync
@@ -34,8 +41,8 @@ def place(outbox: Outbox, connection: str = "cafe") -> sa.RowMapping:
 
 def kept_imports(outbox: Outbox) -> list[tuple[MenuChanges, bool]]:
     with outbox.database.reading() as db:
-        rows = db.execute(sa.select(t.imports).order_by(t.imports.c.id))
-        return [(MenuChanges.model_validate_json(row.changes), row.held) for row in rows]
+        rows = db.execute(sa.select(t.menu_imports).order_by(t.menu_imports.c.id))
+        return [(MenuChanges.model_validate_json(row.changes), row.needed_review) for row in rows]
 
 
 def drift(server: ToyServer) -> None:
@@ -77,8 +84,8 @@ def test_a_worker_that_wants_to_import_while_another_does_is_told_so_and_its_ord
     outbox.add(lost_order(), connection="cafe")
     with processing(outbox, server) as processor, processing(other, server) as importer:
         with outbox.database.writing() as db:
-            outbox.store.place(db, "cafe")
-            outbox.store.set_place(db, "cafe", {"importer": importer._life.worker})  # pyright: ignore[reportPrivateUsage]
+            outbox.connection_rows.lock(db, "cafe")
+            outbox.connection_rows.update(db, "cafe", {"importer": importer._heartbeat.worker})  # pyright: ignore[reportPrivateUsage]
         work_off(processor)
         with pytest.raises(MenuImportRunning):
             processor.import_now("cafe")
@@ -154,8 +161,8 @@ def test_the_brake_holds_an_import_and_the_old_menu_stays_in_force_for_all(
         server.items = server.items[:1]
         assert processor.import_now("cafe").held
     with processing(other, server) as processor:
-        processor.menus.refresh("cafe", processor.tills["cafe"].menu_cache)
-        menu_cache = processor.tills["cafe"].menu_cache
+        processor.menus.refresh("cafe", processor.connections["cafe"].menu_cache)
+        menu_cache = processor.connections["cafe"].menu_cache
         assert menu_cache.menu
         assert menu_cache.held
         assert (len(menu_cache.menu.items), len(menu_cache.held.items)) == (9, 1)
@@ -176,7 +183,7 @@ def test_two_imports_of_one_worker_run_one_after_the_other_and_both_are_kept(
         second = pool.submit(processor.import_now, "cafe")
         first.result()
         second.result()
-        menu_cache = processor.tills["cafe"].menu_cache
+        menu_cache = processor.connections["cafe"].menu_cache
         there = place(outbox)
         assert menu_cache.menu
         assert there["menu"] == menu_cache.menu.model_dump_json()
@@ -194,12 +201,12 @@ def test_the_daily_import_is_done_once_by_two_workers(
     outboxes, clock = [open_outbox(), open_outbox()], Clock()
     zone = "Australia/Sydney"
     soon = datetime.fromtimestamp(clock(), ZoneInfo(zone)) + timedelta(minutes=2)
-    cafe = Connected(
+    cafe = OutboxConnection(
         server.adapter(), outbox=ConnectionOptions(sync_at=f"{soon:%H:%M}", time_zone=zone)
     )
     outboxes[0].prepare()
     with outboxes[0].database.writing() as db:
-        outboxes[0].store.place(db, "cafe")
+        outboxes[0].connection_rows.lock(db, "cafe")
     with (
         processing(outboxes[0], server, clock=clock, cafe=cafe) as one,
         processing(outboxes[1], server, clock=clock, cafe=cafe) as other,

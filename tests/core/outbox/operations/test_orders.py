@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from core.outbox.corner_shop import connected, lunch, work_off
 from tillpost.models.order import Address, Delivery, Progress
-from tillpost.outbox import Connected, OrderState, Outbox, Processor, WaitsFor, from_mapping
+from tillpost.outbox import OrderState, Outbox, OutboxConnection, Processor, WaitsFor, from_mapping
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.operations.orders import ActError, OrderOperations
 from tillpost.outbox.orders.problems import problem_columns
@@ -25,18 +25,20 @@ UNFOUND = FaultRule(path="/orders/search$", fault=Fault(kind=FaultKind.SERVER_ER
 
 
 @pytest.fixture
-def known(shop: Shop) -> dict[str, Connected]:
+def known(shop: Shop) -> dict[str, OutboxConnection]:
     """The connection "cafe"."""
     return {"cafe": connected(shop)}
 
 
 @pytest.fixture
-def desk(shop_outbox: Outbox, known: dict[str, Connected]) -> OrderOperations:
+def desk(shop_outbox: Outbox, known: dict[str, OutboxConnection]) -> OrderOperations:
     """Where Mia acts."""
     return OrderOperations(shop_outbox, "mia", connections=from_mapping(known))
 
 
-def stuck(shop: Shop, outbox: Outbox, known: dict[str, Connected], order_id: str = "ord-1") -> None:
+def stuck(
+    shop: Shop, outbox: Outbox, known: dict[str, OutboxConnection], order_id: str = "ord-1"
+) -> None:
     """An order that stands in error, because its toastie is gone."""
     shop.simulator.remove_variation(BLT)
     outbox.add(lunch(order_id), connection="cafe")
@@ -46,7 +48,7 @@ def stuck(shop: Shop, outbox: Outbox, known: dict[str, Connected], order_id: str
     assert stored.state is OrderState.ERROR
 
 
-def brought(outbox: Outbox, known: dict[str, Connected], order_id: str = "ord-1") -> None:
+def brought(outbox: Outbox, known: dict[str, OutboxConnection], order_id: str = "ord-1") -> None:
     """An order that the platform has."""
     outbox.add(lunch(order_id), connection="cafe")
     work_off(outbox, known)
@@ -56,7 +58,7 @@ def brought(outbox: Outbox, known: dict[str, Connected], order_id: str = "ord-1"
 
 
 def test_an_order_in_error_is_accepted_and_moved_on_step_by_step(
-    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: OrderOperations
+    shop: Shop, shop_outbox: Outbox, known: dict[str, OutboxConnection], desk: OrderOperations
 ) -> None:
     stuck(shop, shop_outbox, known)
     assert desk.accept("ord-1").progress is Progress.ACCEPTED
@@ -90,7 +92,7 @@ def test_only_a_delivery_goes_on_board_and_nothing_goes_backwards(
 
 
 def test_a_mended_order_that_is_sent_again_arrives(
-    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: OrderOperations
+    shop: Shop, shop_outbox: Outbox, known: dict[str, OutboxConnection], desk: OrderOperations
 ) -> None:
     stuck(shop, shop_outbox, known)
     shop.simulator.reset()
@@ -102,7 +104,7 @@ def test_a_mended_order_that_is_sent_again_arrives(
 
 
 def test_people_who_press_resubmit_at_once_make_one_order(
-    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: OrderOperations
+    shop: Shop, shop_outbox: Outbox, known: dict[str, OutboxConnection], desk: OrderOperations
 ) -> None:
     stuck(shop, shop_outbox, known)
     shop.simulator.reset()
@@ -115,7 +117,7 @@ def test_people_who_press_resubmit_at_once_make_one_order(
 
 
 def test_an_order_taken_over_is_withdrawn_at_the_platform_and_never_sent_again(
-    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: OrderOperations
+    shop: Shop, shop_outbox: Outbox, known: dict[str, OutboxConnection], desk: OrderOperations
 ) -> None:
     brought(shop_outbox, known)
     taken = desk.manual("ord-1")
@@ -130,7 +132,7 @@ def test_an_order_taken_over_is_withdrawn_at_the_platform_and_never_sent_again(
 
 
 def test_where_a_copy_cant_be_withdrawn_the_docket_says_that_one_may_appear(
-    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: OrderOperations
+    shop: Shop, shop_outbox: Outbox, known: dict[str, OutboxConnection], desk: OrderOperations
 ) -> None:
     brought(shop_outbox, known)
     fault = FaultRule(
@@ -144,7 +146,7 @@ def test_where_a_copy_cant_be_withdrawn_the_docket_says_that_one_may_appear(
 
 
 def test_a_docket_that_is_printed_again_says_the_same(
-    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: OrderOperations
+    shop: Shop, shop_outbox: Outbox, known: dict[str, OutboxConnection], desk: OrderOperations
 ) -> None:
     lost = FaultRule(
         method="POST", path="^/v2/orders$", fault=Fault(kind=FaultKind.LOST_ANSWER), times=None
@@ -161,7 +163,7 @@ def test_a_docket_that_is_printed_again_says_the_same(
 
 
 def test_in_doubt_an_order_is_taken_over_only_when_that_is_said(
-    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: OrderOperations
+    shop: Shop, shop_outbox: Outbox, known: dict[str, OutboxConnection], desk: OrderOperations
 ) -> None:
     lost = FaultRule(
         method="POST", path="/v2/orders$", fault=Fault(kind=FaultKind.LOST_ANSWER), times=None
@@ -181,7 +183,7 @@ def test_in_doubt_an_order_is_taken_over_only_when_that_is_said(
 
 
 def test_what_is_found_of_an_order_in_doubt_is_withdrawn_when_it_is_taken_over(
-    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: OrderOperations
+    shop: Shop, shop_outbox: Outbox, known: dict[str, OutboxConnection], desk: OrderOperations
 ) -> None:
     lost = FaultRule(
         method="POST", path="^/v2/orders$", fault=Fault(kind=FaultKind.LOST_ANSWER), times=1
@@ -198,7 +200,7 @@ def test_what_is_found_of_an_order_in_doubt_is_withdrawn_when_it_is_taken_over(
 
 
 def test_an_order_that_was_never_sent_is_cancelled_without_a_request(
-    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: OrderOperations
+    shop: Shop, shop_outbox: Outbox, known: dict[str, OutboxConnection], desk: OrderOperations
 ) -> None:
     shop_outbox.add(lunch(), connection="cafe")
     assert desk.cancel("ord-1").state is OrderState.CANCELLED
@@ -211,7 +213,7 @@ def test_an_order_that_was_never_sent_is_cancelled_without_a_request(
 
 
 def test_an_order_that_the_platform_has_is_cancelled_there(
-    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: OrderOperations
+    shop: Shop, shop_outbox: Outbox, known: dict[str, OutboxConnection], desk: OrderOperations
 ) -> None:
     brought(shop_outbox, known)
     assert desk.cancel("ord-1").state is OrderState.CANCELLED
@@ -221,7 +223,7 @@ def test_an_order_that_the_platform_has_is_cancelled_there(
 
 @pytest.mark.parametrize("act", ["cancel", "manual"])
 def test_an_order_that_a_worker_sends_between_the_look_at_it_and_the_act_isnt_settled_as_if_it_had_never_been_sent(
-    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], act: str
+    shop: Shop, shop_outbox: Outbox, known: dict[str, OutboxConnection], act: str
 ) -> None:
     shop_outbox.add(lunch(), connection="cafe")
 
@@ -266,7 +268,7 @@ def test_an_order_that_staff_turned_down_is_a_problem_until_somebody_says_that_t
 
 
 def test_an_order_that_cant_be_withdrawn_isnt_cancelled(
-    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: OrderOperations
+    shop: Shop, shop_outbox: Outbox, known: dict[str, OutboxConnection], desk: OrderOperations
 ) -> None:
     brought(shop_outbox, known)
     fault = FaultRule(
@@ -281,7 +283,7 @@ def test_an_order_that_cant_be_withdrawn_isnt_cancelled(
 
 
 def test_what_is_handed_to_the_provider_tells_the_exchange_and_nothing_of_the_customer(
-    shop: Shop, shop_outbox: Outbox, known: dict[str, Connected], desk: OrderOperations
+    shop: Shop, shop_outbox: Outbox, known: dict[str, OutboxConnection], desk: OrderOperations
 ) -> None:
     stuck(shop, shop_outbox, known)
     told = json.dumps(desk.export("ord-1"))

@@ -10,7 +10,14 @@ from threading import Thread
 
 from adapters.square.shop_orders import shop_order
 from tillpost.client.base import adapter_for
-from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor, Worker, from_mapping
+from tillpost.outbox import (
+    Outbox,
+    OutboxConnection,
+    OutboxSettings,
+    Processor,
+    Worker,
+    from_mapping,
+)
 from tillpost.simulator import serve_in_thread
 from tillpost_simulators.square import SquareSimulator
 
@@ -24,7 +31,7 @@ def test_orders_that_a_worker_lost_for_a_moment_go_on_though_it_never_died(tmp_p
         db=f"sqlite:///{file}", lease=LEASE, threads=ORDERS, concurrency=ORDERS
     )
     with serve_in_thread(SquareSimulator()) as running, Outbox(settings=settings) as outbox:
-        known = {"cafe": Connected(adapter_for("square", running.settings))}
+        known = {"cafe": OutboxConnection(adapter_for("square", running.settings))}
         for number in range(ORDERS):
             outbox.add(shop_order(number), connection="cafe")
         with (

@@ -17,8 +17,9 @@ from tillpost.adapter.exchange import Effect
 from tillpost.errors import Applied
 from tillpost.outbox import OrderState, OutboxSettings, StoredOrder, WaitsFor
 from tillpost.outbox.db.database import Database
-from tillpost.outbox.orders.claims import ALONE_AFTER, SET_ASIDE_AFTER, LeaseLostError, Store
+from tillpost.outbox.orders.claims import ISOLATE_AFTER, SET_ASIDE_AFTER, Claim, LeaseLostError
 from tillpost.outbox.orders.heartbeat import Heartbeat, steady
+from tillpost.outbox.orders.workers import WorkerRegistry
 from tillpost.plugins.hookspecs import hookimpl
 from tillpost.submission.journal import Failed, Intended
 
@@ -42,6 +43,13 @@ def die_with(database: Database, shop: Shop, crash_count: int, connection: str =
     Site(database, shop, Mortal(), connection).end()
 
 
+def write_intent(site: Site, claim: Claim) -> None:
+    """Write the intent to create an order, as the runner does before it sends one."""
+    processor = site.processor
+    with processor.claims.recording(claim, [(INTENT, None)], site.clock(), new_request=False):
+        pass
+
+
 def test_a_worker_that_lost_its_order_writes_nothing_over_the_new_owners(either: Database) -> None:
     counter = Counter()
     shop = counter.shop()
@@ -52,7 +60,7 @@ def test_a_worker_that_lost_its_order_writes_nothing_over_the_new_owners(either:
     (mine,) = second.processor.claim(1)
 
     with pytest.raises(LeaseLostError):
-        first.processor.keep(lost, [(INTENT, None)])
+        write_intent(first, lost)
     first.processor.handle(lost)
 
     assert counter.requests == []
@@ -72,14 +80,14 @@ def test_a_worker_that_was_taken_for_dead_has_a_higher_fence_when_it_takes_the_s
     site = Site(database, Counter().shop())
     site.add(an_order())
     (lost,) = site.processor.claim(1)
-    site.processor.store.free(lost, site.clock(), rest=0.0, crash_count=0)
+    site.processor.claims.release(lost, site.clock(), due_in=0.0, crashes=0)
     (again,) = site.processor.claim(1)
 
     with pytest.raises(LeaseLostError):
-        site.processor.keep(lost, [(INTENT, None)])
-    site.processor.keep(again, [(INTENT, None)])
+        write_intent(site, lost)
+    write_intent(site, again)
 
-    assert again.fence == lost.fence + 1
+    assert again.fencing_token == lost.fencing_token + 1
     site.end()
 
 
@@ -94,12 +102,12 @@ def test_beyond_its_deadline_a_worker_sends_nothing_and_the_order_stays_due(
     counter = Counter()
     site = Site(either, hurried(counter, lease=0.5))
     site.add(an_order())
-    site.processor._life._stop.set()  # pyright: ignore[reportPrivateUsage]  no sign of life any more, as when paused
+    site.processor._heartbeat._stop.set()  # pyright: ignore[reportPrivateUsage]  no sign of life any more, as when paused
     time.sleep(0.5)
     (claim,) = site.processor.claim(1)
 
     with pytest.raises(LeaseLostError):
-        site.processor.check(claim)
+        site.processor._heartbeat.check(claim.worker)  # pyright: ignore[reportPrivateUsage]
     site.processor.handle(claim)
 
     assert counter.requests == []
@@ -117,7 +125,7 @@ def test_the_clock_of_leases_counts_while_the_machine_is_suspended() -> None:
     assert sys.platform != "linux" or steady() >= since
 
 
-class Stumbling(Store):
+class Stumbling(WorkerRegistry):
     """A store over which a worker's life stumbles once, for a reason that nobody thought of."""
 
     stumbles = 1
@@ -130,23 +138,23 @@ class Stumbling(Store):
 
 
 def test_a_worker_lives_on_when_its_sign_of_life_stumbles(database: Database) -> None:
-    store = Stumbling(database, OutboxSettings())
-    with Heartbeat(store, lease=0.5) as life:
+    workers = Stumbling(database)
+    with Heartbeat(workers, lease=0.5) as life:
         time.sleep(1.0)
         life.check(life.worker)
-    assert store.stumbles == 0
+    assert workers.stumbles == 0
 
 
 def test_a_worker_that_has_retired_sends_nothing_more(database: Database) -> None:
     site = Site(database, Counter().shop())
     site.add(an_order())
     (claim,) = site.processor.claim(1)
-    site.processor.check(claim)
+    site.processor._heartbeat.check(claim.worker)  # pyright: ignore[reportPrivateUsage]
 
     site.end()
 
     with pytest.raises(LeaseLostError):
-        site.processor.check(claim)
+        site.processor._heartbeat.check(claim.worker)  # pyright: ignore[reportPrivateUsage]
 
 
 class HookCall:
@@ -164,14 +172,14 @@ def test_an_order_that_was_in_flight_at_two_deaths_runs_alone(either: Database) 
     shop = Counter().shop()
     site = Site(either, shop)
     site.add(an_order("deadly"))
-    die_with(either, shop, ALONE_AFTER)
+    die_with(either, shop, ISOLATE_AFTER)
     site.end()
 
     site = Site(either, shop)
     site.add(an_order("harmless"))
     site.add(an_order("harmless-too"))
     (alone,) = site.processor.claim(16)
-    assert (alone.order.id, alone.crash_count) == ("deadly", ALONE_AFTER)
+    assert (alone.order.id, alone.crash_count) == ("deadly", ISOLATE_AFTER)
     assert site.processor.claim(16) == []
     site.processor.handle(alone)
 
@@ -184,12 +192,12 @@ def test_an_order_that_has_to_run_alone_waits_for_those_in_hand(database: Databa
     shop = Counter().shop()
     site = Site(database, shop)
     site.add(an_order("deadly"))
-    die_with(database, shop, ALONE_AFTER)
+    die_with(database, shop, ISOLATE_AFTER)
     site.end()
 
     site = Site(database, shop)
     (deadly,) = site.processor.claim(1)
-    site.processor.store.free(deadly, site.clock(), rest=5.0, crash_count=0)
+    site.processor.claims.release(deadly, site.clock(), due_in=5.0, crashes=0)
     site.processor.handle(deadly)  # which it has lost by now
     site.add(an_order("harmless"))
     (harmless,) = site.processor.claim(16)
@@ -232,11 +240,11 @@ def test_an_order_that_has_to_run_alone_and_may_not_go_holds_up_nobody(either: D
     shop = counter.shop()
     deadly = Site(either, shop, connection="paused")
     deadly.add(an_order("deadly"))
-    die_with(either, shop, ALONE_AFTER, "paused")
-    store = deadly.processor.store
+    die_with(either, shop, ISOLATE_AFTER, "paused")
+    rows = deadly.processor.connection_rows
     with either.writing() as db:
-        store.place(db, "paused")
-        store.set_place(db, "paused", {"paused": WaitsFor.AUTHORISATION.value, "paused_at": 0.0})
+        rows.lock(db, "paused")
+        rows.update(db, "paused", {"paused": WaitsFor.AUTHORISATION.value, "paused_at": 0.0})
     deadly.end()
 
     site = Site(either, shop, connection="open")

@@ -21,7 +21,7 @@ from core.toy_server import ToyServer, answer, refuse
 from tillpost.client.base import adapter_for
 from tillpost.models.availability import Availability, Reason
 from tillpost.models.outage import Whose
-from tillpost.outbox import Connected, FromFile, Outbox, Processor, Worker, from_mapping
+from tillpost.outbox import FromFile, Outbox, OutboxConnection, Processor, Worker, from_mapping
 from tillpost.outbox.connections.availability import OVERDUE
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.worker.store_monitor import SOONER, Checks
@@ -52,8 +52,8 @@ def look(processor: Processor, *names: str) -> None:
 def set_row(outbox: Outbox, name: str = "cafe", **values: Any) -> None:
     outbox.prepare()
     with outbox.database.writing() as db:
-        outbox.store.place(db, name)
-        outbox.store.set_place(db, name, values)
+        outbox.connection_rows.lock(db, name)
+        outbox.connection_rows.update(db, name, values)
 
 
 def row_of(outbox: Outbox, name: str = "cafe") -> sa.Row[Any]:
@@ -71,7 +71,7 @@ def at_platform(
     """A worker whose `cafe` is the simulated store. Gives it with the simulator and what it hears."""
     heard = Heard()
     with serve_in_thread(simulator) as running:
-        known = {"cafe": Connected(adapter_for(platform, {**running.settings, **changes}))}
+        known = {"cafe": OutboxConnection(adapter_for(platform, {**running.settings, **changes}))}
         with Processor(outbox, connections=from_mapping(known), hooks=(heard,)) as processor:
             yield processor, running.simulator, heard
 
@@ -250,7 +250,11 @@ def test_an_answered_check_ends_an_outage_that_no_order_is_left_to_try(
 ) -> None:
     heard, began = Heard(), time.time() - 900
     set_row(
-        outbox, opened_at=began, whose=Whose.PLATFORM.value, takes_orders=False, takes_since=began
+        outbox,
+        opened_at=began,
+        outage_cause=Whose.PLATFORM.value,
+        takes_orders=False,
+        takes_orders_since=began,
     )
     server.on(CHECK, *[answer(503)] * 3)
     with processing(outbox, server, heard=heard) as processor:
@@ -274,7 +278,7 @@ def test_an_answered_check_leaves_an_outage_to_the_orders_that_will_try(
         outbox,
         opened_at=time.time(),
         probe_at=time.time() + 60,
-        whose=Whose.PLATFORM.value,
+        outage_cause=Whose.PLATFORM.value,
         failures=5,
     )
     with processing(outbox, server, heard=heard) as processor:
@@ -290,16 +294,16 @@ def test_when_our_own_network_fails_no_provider_is_accused(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
     away = ToySettings.model_validate({"base_url": nobody, "access_token": TOKEN})
-    known = {"cafe": Connected(Toy(away)), "bar": Connected(KeylessToy(away))}
+    known = {"cafe": OutboxConnection(Toy(away)), "bar": OutboxConnection(KeylessToy(away))}
     heard, clock = Heard(), Clock()
     with processing(
-        outbox, server, heard=heard, clock=clock, **known, pub=Connected(server.adapter())
+        outbox, server, heard=heard, clock=clock, **known, pub=OutboxConnection(server.adapter())
     ) as processor:
         look(processor, "pub")
         clock.ahead += 5
         look(processor, "cafe", "bar")
         assert {outbox.availability(name).reason for name in known} == {Reason.UNREACHED}
-        assert row_of(outbox).unreached_at > row_of(outbox, "pub").reached_at
+        assert row_of(outbox).unreachable_at > row_of(outbox, "pub").reached_at
         clock.ahead += 20
         look(processor, "pub")
         look(processor, "cafe")
@@ -438,7 +442,7 @@ def test_workers_check_by_themselves_and_a_platform_that_hangs_holds_up_no_order
 
     slow = Hanging(server.settings())
     set_row(outbox, "slow", check_at=1.0)
-    with processing(outbox, server, heard=heard, slow=Connected(slow)) as processor:
+    with processing(outbox, server, heard=heard, slow=OutboxConnection(slow)) as processor:
         worker = Worker(processor)
         running = threading.Thread(target=worker.run)
         running.start()
