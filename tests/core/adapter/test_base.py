@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from pydantic import ValidationError
 
 from core.toy import Toy, ToySettings, toy_order
-from tillpost.adapter.base import Adapter, Attempt, searched_from
+from tillpost.adapter.base import Adapter, Attempt, searched_from, ticket_reference
 from tillpost.adapter.settings import AuthorisationRequest
 from tillpost.adapter.webhooks import Webhook
 from tillpost.errors import UnsupportedError
@@ -56,3 +57,8 @@ def test_search_starts_an_hour_before_the_order_was_sent() -> None:
     placed = order.placed_at.timestamp()
     assert searched_from(order, None).timestamp() == placed - 3600
     assert searched_from(order, placed + 60).timestamp() == placed - 3540
+
+
+def test_ticket_reference_is_no_order_id() -> None:
+    with pytest.raises(ValidationError):
+        toy_order(ticket_reference(toy_order()))
