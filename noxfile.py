@@ -33,7 +33,7 @@ PROMISES = (
     "core/tillpost/submission/history.py",
     "core/tillpost/submission/operation.py",
     "core/tillpost/transport/http.py",
-    "adapters/tillpost_square/table.py",
+    "adapters/tillpost_square/error_table.py",
 )
 """The files that keep the promises. Every branch of them is tested."""
 

@@ -98,6 +98,6 @@ def on_create(path: str, fault: Fault, times: int | None = None) -> FaultPlan:
 def kinds(root: type[PosError] = PosError) -> Iterator[type[PosError]]:
     """Every kind of error that a platform could give."""
     for kind in root.__subclasses__():
-        if kind.__module__ == "tillpost.errors":
+        if kind.__module__ == "tillpost.errors.exceptions":
             yield kind
             yield from kinds(kind)

@@ -1,4 +1,4 @@
-"""Orders for the simulator's own shop, of every kind that its menu allows."""
+"""Orders of every kind that the menu of the simulator's shop allows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DRIFTED = TOASTIE.model_copy(update={"item_id": "OLD-5312"})
 
 
 def shop_order(number: int, seed: int = 0) -> Order:
-    """Return a valid order of the shop: lines, modifiers, a charge, a discount, a tip; the same each time."""
+    """Return a valid order of the shop with all its parts, the same each time."""
     draw = random.Random(f"{seed}/{number}")
     lines: list[Line] = []
     for _ in range(draw.randint(1, 4)):

@@ -21,8 +21,8 @@ from tillpost.submission.context import Connection
 from tillpost.submission.operation import OperationContext, run_operation
 from tillpost_simulators.square import SquareSimulator
 from tillpost_square.adapter import Square
+from tillpost_square.error_table import TABLE
 from tillpost_square.settings import SquareSettings
-from tillpost_square.table import TABLE
 
 FUZZED = 500 if os.environ.get("CI") else 60
 """Answers at each step: the full number in CI, where nobody waits."""
