@@ -19,7 +19,8 @@ from tillpost.models.order import Order, PosOrder
 from tillpost.submission.commands import Flow
 from tillpost.submission.history import NO_TICKET
 from tillpost.submission.menu_import import MenuImport
-from tillpost.submission.operation import OperationContext, drive
+from tillpost.submission.operation import OperationContext, run_operation
+from tillpost.submission.order_journal import OrderJournal
 
 __all__ = ["KINDS", "Kind", "OpenAsyncTill", "OpenTill", "Store"]
 
@@ -35,9 +36,9 @@ class _Asking(BaseTill):
         adapter = self._connection.adapter
         given = arguments if order is None else (order, *arguments)
         # A ticket is known to be new: its adapter looks for it where there is no key.
-        known = NO_TICKET if operation == "attention" else None
-        return drive(
-            OperationContext(self._connection, operation, order, known),
+        journal = OrderJournal(NO_TICKET if operation == "attention" else None)
+        return run_operation(
+            OperationContext(self._connection, operation, order, journal),
             getattr(adapter, operation),
             *given,
         )

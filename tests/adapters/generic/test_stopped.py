@@ -10,31 +10,14 @@ import pytest
 
 from adapters.generic.store import NO_WAIT, adapter_for
 from adapters.in_process import InProcess
+from adapters.mortal import Mortal, Stopped
 from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, TOASTIE, paid
 from tillpost import Order, Outcome, Policy, PosError, PosOrder, TaxError, Till
-from tillpost.client.base import Options
-from tillpost.submission.commands import Command
+from tillpost.submission.context import Connection
 from tillpost.submission.journal import MemoryJournal
 from tillpost_simulators.generic import GenericSimulator
 
 KEEPING = Policy(first_wait=0, longest_wait=0, import_cooldown=0, prices="keep_paid")
-
-
-class Stopped(BaseException):
-    """The process ended here."""
-
-
-class Mortal(Till):
-    """A Till that ends before the command with the number `dies_at`."""
-
-    dies_at: int | None = None
-    carried_out = 0
-
-    def _carry_out(self, command: Command, order_id: str) -> object:
-        if self.carried_out == self.dies_at:
-            raise Stopped
-        self.carried_out += 1
-        return super()._carry_out(command, order_id)
 
 
 @dataclass(frozen=True)
@@ -74,8 +57,8 @@ def mortal(
     simulator: GenericSimulator, journal: MemoryJournal, policy: Policy, dies_at: int | None = None
 ) -> Mortal:
     client = httpx.Client(transport=InProcess(simulator), verify=False)
-    options = Options(policy=policy, journal=journal)
-    till = Mortal(adapter_for(simulator), options, http_client=client, sleep=lambda _: None)
+    connection = Connection(adapter_for(simulator), policy=policy)
+    till = Mortal(connection, journal=journal, http_client=client, sleep=lambda _: None)
     till.dies_at = dies_at
     return till
 

@@ -11,16 +11,19 @@ import pytest
 from adapters.generic.store import adapter_for
 from adapters.square.shop_orders import shop_order
 from tillpost import AsyncTill, Limits, Order, Policy, PosError, Till
-from tillpost.client.base import Options
 from tillpost.simulator import FaultPlan, Running, serve_in_thread
 from tillpost.simulator.faults import every_kind
+from tillpost.submission.context import Connection
 from tillpost_simulators.generic import GenericSimulator
 
 AT_ONCE = 16
-OPTIONS = Options(
-    policy=Policy(retries=3, retry_seconds=3, first_wait=0.002, longest_wait=0.02),
-    limits=Limits(connect=2, read=0.25, answer=2),
-)
+POLICY = Policy(retries=3, retry_seconds=3, first_wait=0.002, longest_wait=0.02)
+LIMITS = Limits(connect=2, read=0.25, answer=2)
+
+
+def connection(running: Running[GenericSimulator]) -> Connection:
+    adapter = adapter_for(running.simulator, running.url)
+    return Connection(adapter, policy=POLICY, limits=LIMITS)
 
 
 def storm(seed: int) -> GenericSimulator:
@@ -30,7 +33,7 @@ def storm(seed: int) -> GenericSimulator:
 
 def insist_with_threads(running: Running[GenericSimulator], orders: list[Order]) -> None:
     with (
-        Till(adapter_for(running.simulator, running.url), OPTIONS) as till,
+        Till(connection(running)) as till,
         ThreadPoolExecutor(AT_ONCE) as pool,
     ):
 
@@ -49,7 +52,7 @@ def insist_with_threads(running: Running[GenericSimulator], orders: list[Order])
 def insist_with_tasks(running: Running[GenericSimulator], orders: list[Order]) -> None:
     async def main() -> None:
         turn = asyncio.Semaphore(AT_ONCE)
-        async with AsyncTill(adapter_for(running.simulator, running.url), OPTIONS) as till:
+        async with AsyncTill(connection(running)) as till:
 
             async def insist(order: Order) -> None:
                 async with turn:

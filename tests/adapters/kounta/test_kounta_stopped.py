@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from adapters.kounta.bench import QUICK, Bench, an_order, on_create, plain_order
-from tillpost import Order, Outcome, PosError, PosOrder, TaxError, Till
-from tillpost.submission.commands import Command
+from adapters.mortal import Mortal, Stopped
+from tillpost import Order, Outcome, PosError, PosOrder, TaxError
 from tillpost.submission.journal import MemoryJournal
 from tillpost_simulators.kounta import KountaSettings as World
 
@@ -22,23 +22,6 @@ TOASTIE = {
     "quantity": 1,
     "unit_price": 1450,
 }
-
-
-class Stopped(BaseException):
-    """The process ended here."""
-
-
-class Mortal(Till):
-    """A Till that ends before the command with the number `dies_at`."""
-
-    dies_at: int | None = None
-    carried_out = 0
-
-    def _carry_out(self, command: Command, order_id: str) -> object:
-        if self.carried_out == self.dies_at:
-            raise Stopped
-        self.carried_out += 1
-        return super()._carry_out(command, order_id)
 
 
 CALM = World(oauth_limit=10**9)

@@ -15,10 +15,10 @@ import pytest
 from adapters.kounta.bench import STAND_INS, Bench
 from adapters.square.shop_orders import FLAT_WHITE, OAT, TOASTIE, paid
 from tillpost import Limits, Order, Policy, PosError, Till
-from tillpost.client.base import Options
 from tillpost.models.order import Line
 from tillpost.simulator import FaultPlan, serve_in_thread
 from tillpost.simulator.faults import every_kind
+from tillpost.submission.context import Connection
 from tillpost_kounta.adapter import Kounta
 from tillpost_kounta.settings import KountaSettings
 from tillpost_simulators.kounta import KountaSettings as World
@@ -135,7 +135,7 @@ def test_in_a_storm_each_of_40_orders_is_there_once_in_real_time_over_http(seed:
         }
         limits = Limits(connect=2, read=0.25, answer=2)
         adapter = Kounta(KountaSettings.model_validate(known))
-        till = Till(adapter, Options(policy=policy, limits=limits), http_client=client)
+        till = Till(Connection(adapter, policy=policy, limits=limits), http_client=client)
 
         def unaware(order: Order) -> None:
             insist(till, order, is_new=False)

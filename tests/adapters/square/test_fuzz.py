@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from adapters.in_process import InProcess
 from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, TOASTIE, free_order, paid
 from tillpost import Order, Outcome, Policy, PosError, Till
-from tillpost.client.base import Options
 from tillpost.models.order import Draft, PosOrder
-from tillpost.submission.operation import OperationContext, drive
+from tillpost.submission.context import Connection
+from tillpost.submission.operation import OperationContext, run_operation
 from tillpost_simulators.square import SquareSimulator
 from tillpost_square.adapter import Square
 from tillpost_square.settings import SquareSettings
@@ -68,11 +68,14 @@ def finishing(till: Till, ref: str) -> object:
     order = paid(ref, [TOASTIE])
     adapter = till._connection.adapter  # pyright: ignore[reportPrivateUsage]
     found = till._run(
-        drive(OperationContext(till._connection, "find", order), adapter.find, order, None), ref
+        run_operation(OperationContext(till._connection, "find", order), adapter.find, order, None),
+        ref,
     )  # pyright: ignore[reportPrivateUsage]
     draft = found if isinstance(found, Draft) else Draft(id="nowhere", total=order.total)
     return till._run(
-        drive(OperationContext(till._connection, "finish", order), adapter.finish, order, draft),
+        run_operation(
+            OperationContext(till._connection, "finish", order), adapter.finish, order, draft
+        ),
         ref,
     )  # pyright: ignore[reportPrivateUsage]
 
@@ -142,7 +145,7 @@ def test_whatever_comes_back_only_a_pos_error_comes_out(
     chosen = {**simulator.connection_settings("http://127.0.0.1"), "look_after": (0.0, 0.0)}
     adapter = Square(SquareSettings.model_validate(chosen))
     with httpx.Client(transport=InProcess(simulator, spoil)) as client:
-        till = Till(adapter, Options(policy=IMPATIENT), http_client=client, sleep=lambda _: None)
+        till = Till(Connection(adapter, policy=IMPATIENT), http_client=client, sleep=lambda _: None)
         error = refusal_of(run, till, ref)
     if error is not None:
         assert error.platform == "square"

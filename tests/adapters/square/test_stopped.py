@@ -8,31 +8,14 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
+from adapters.mortal import Mortal, Stopped
 from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, TOASTIE, free_order, paid
 from tillpost import Order, Outcome, Policy, PosError, PosOrder, TaxError, Till
-from tillpost.client.base import Options, adapter_for
+from tillpost.client.base import adapter_for
 from tillpost.simulator import Running, serve_in_thread
-from tillpost.submission.commands import Command
+from tillpost.submission.context import Connection
 from tillpost.submission.journal import MemoryJournal
 from tillpost_simulators.square import SquareSimulator
-
-
-class Stopped(BaseException):
-    """The process ended here."""
-
-
-class Mortal(Till):
-    """A Till that ends before the command with the number `dies_at`."""
-
-    dies_at: int | None = None
-    carried_out = 0
-
-    def _carry_out(self, command: Command, order_id: str) -> object:
-        if self.carried_out == self.dies_at:
-            raise Stopped
-        self.carried_out += 1
-        return super()._carry_out(command, order_id)
-
 
 REFUSING = Policy(first_wait=0.001, import_cooldown=0)
 KEEPING = Policy(first_wait=0.001, import_cooldown=0, prices="keep_paid")
@@ -81,7 +64,7 @@ def till_over(
     dies_at: int | None = None,
 ) -> Mortal:
     adapter = adapter_for("square", {**running.settings, "look_after": (0.001, 0.002)})
-    till = Mortal(adapter, Options(policy=policy, journal=journal), http_client=CLIENT)
+    till = Mortal(Connection(adapter, policy=policy), journal=journal, http_client=CLIENT)
     till.dies_at = dies_at
     return till
 

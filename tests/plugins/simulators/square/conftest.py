@@ -11,7 +11,7 @@ from tillpost_simulators.square import SquareSimulator
 
 
 @pytest.fixture(scope="session")
-def spec_if_any() -> SquareSpec | None:
+def optional_spec() -> SquareSpec | None:
     try:
         return square_spec()
     except pytest.skip.Exception:
@@ -19,9 +19,9 @@ def spec_if_any() -> SquareSpec | None:
 
 
 @pytest.fixture
-def shop(spec_if_any: SquareSpec | None) -> Iterator[Shop]:
-    """A fresh simulator and a caller of it; every answer is judged by Square's document where that is at hand."""
+def shop(optional_spec: SquareSpec | None) -> Iterator[Shop]:
+    """A new simulator and its caller, which checks answers against Square's document if present."""
     with serve_in_thread(SquareSimulator()) as running:
-        caller = Shop(running, spec_if_any)
+        caller = Shop(running, optional_spec)
         yield caller
         caller.client.close()

@@ -1,4 +1,4 @@
-"""Every operation is asked once at least, and its answers, good and bad, are judged by Square's own document."""
+"""Answers of every operation, successes and refusals, are checked against Square's document."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ def spec() -> SquareSpec:
 
 
 @pytest.fixture
-def judged(spec: SquareSpec) -> Iterator[Shop]:
+def checked_shop(spec: SquareSpec) -> Iterator[Shop]:
     with serve_in_thread(SquareSimulator()) as running:
         caller = Shop(running, spec)
         yield caller
         caller.client.close()
 
 
-def test_the_simulator_has_every_operation_of_the_document(spec: SquareSpec) -> None:
+def test_simulator_has_every_documented_operation(spec: SquareSpec) -> None:
     simulated = {(operation.method, operation.path): operation.name for operation in OPERATIONS}
-    del simulated["GET", "/oauth2/authorize"]  # a page for people, which the document leaves out
+    # A page for people, which the document leaves out.
+    del simulated["GET", "/oauth2/authorize"]
     assert simulated == spec.operations
 
 
-def test_every_operation_answers_as_the_document_says(judged: Shop) -> None:
-    shop = judged
+def test_every_operation_answers_as_documented(checked_shop: Shop) -> None:
+    shop = checked_shop
     modifier = {"catalog_object_id": "228"}
     full = pickup(
         line("7302", "2", modifiers=[modifier], note="hot", metadata={"k": "v"}),
@@ -53,13 +54,13 @@ def test_every_operation_answers_as_the_document_says(judged: Shop) -> None:
     )
     shop.simulator.sell_out("5320", until="2036-01-01T00:00:00Z")
     assert shop.post("/v2/orders/calculate", {"order": full}).status == 200
-    made = shop.create(full, key="k").order
+    created = shop.create(full, key="k").order
     body = {"ticket_name": "B43", "version": 1}
-    assert shop.update(made["id"], body).status == 200
-    paid = shop.pay(made, tip=10, note="paid online").body["payment"]
+    assert shop.update(created["id"], body).status == 200
+    paid = shop.pay(created, tip=10, note="paid online").body["payment"]
     shop.simulator.staff_accept("ord-1")
     for path in (
-        f"/v2/orders/{made['id']}",
+        f"/v2/orders/{created['id']}",
         f"/v2/payments/{paid['id']}",
         "/v2/payments",
         "/v2/catalog/list",
@@ -73,7 +74,7 @@ def test_every_operation_answers_as_the_document_says(judged: Shop) -> None:
     assert shop.get("/v2/catalog/list", types="ITEM_VARIATION,MODIFIER").status == 200
     searches: dict[str, Json] = {
         "/v2/orders/search": {"location_ids": ["L-CAFE"]},
-        "/v2/orders/batch-retrieve": {"order_ids": [made["id"]]},
+        "/v2/orders/batch-retrieve": {"order_ids": [created["id"]]},
         "/v2/catalog/search": {"include_deleted_objects": True, "include_related_objects": False},
         "/v2/catalog/batch-retrieve": {
             "object_ids": ["7302", "228", "TAX-GST"],
@@ -86,14 +87,12 @@ def test_every_operation_answers_as_the_document_says(judged: Shop) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 405, 413, 429, 500, 502, 503, 504])
-def test_an_answer_that_no_operation_chose_fits_the_document_too(
-    spec: SquareSpec, status: int
-) -> None:
+def test_answers_no_operation_chose_fit_the_document(spec: SquareSpec, status: int) -> None:
     answer = SquareSimulator().failure(status)
     spec.check_answer("GET", "/v2/locations", answer.status, answer.body)
 
 
-def test_the_judge_finds_a_misspelt_field_and_a_wrong_type(spec: SquareSpec) -> None:
+def test_spec_check_finds_misspelt_field_and_wrong_type(spec: SquareSpec) -> None:
     good = b'{"order": {"location_id": "L", "line_items": [{"quantity": "1"}]}}'
     spec.check_request("POST", "/v2/orders", good)
     with pytest.raises(SpecError, match="lineitems"):
@@ -106,7 +105,7 @@ def test_the_judge_finds_a_misspelt_field_and_a_wrong_type(spec: SquareSpec) -> 
         spec.check_answer("POST", "/v2/payments", 200, b'{"payment": 7}')
 
 
-def test_the_judge_skips_where_there_is_no_document_and_fails_in_ci(
+def test_spec_check_skips_without_document_and_fails_in_ci(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TILLPOST_SQUARE_SPEC", "/nowhere/square-openapi.json")
