@@ -170,6 +170,3 @@ def test_only_journals_of_old_finished_orders_are_pruned(outbox: Outbox, server:
     assert outbox.journal("young")
     assert outbox.journal("failed")
     assert outbox.get("old")
-
-
-# ---------------------------------------------------------------------- tables
