@@ -12,6 +12,9 @@ transports don't:
 - Idle connections are kept in a stack for each origin, so that a request costs the same whatever
   the number of connections.
 
+Both are httpx's own transports over another pool, so that libraries which replace
+`httpx.HTTPTransport.handle_request` in tests work here too.
+
 Resolving a name isn't bounded in time under threads, since the operating system's resolver isn't.
 """
 
@@ -22,18 +25,25 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from functools import cache
 from ipaddress import ip_address
-from typing import Any, TypeAlias, cast
+from typing import Any, Self, TypeAlias, cast
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpcore
 import httpx
 
-from tillpost.transport.address_guard import NOT_PUBLIC, BarredError, is_public
+from tillpost.transport.address_guard import require_public
 
 __all__ = [
     "EXCHANGE",
@@ -107,39 +117,7 @@ def _ssl_context() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-@contextmanager
-def _httpx_errors() -> Iterator[None]:
-    """Raise httpcore's exceptions as the httpx exceptions of the same name."""
-    try:
-        yield
-    except httpx.TransportError:
-        raise
-    except Exception as failure:
-        for kind in type(failure).__mro__:
-            same = getattr(httpx, kind.__name__, None)
-            known = isinstance(same, type) and issubclass(same, httpx.TransportError)
-            if kind.__module__.startswith("httpcore") and known:
-                raise cast("type[httpx.TransportError]", same)(str(failure)) from failure
-        raise
-
-
-def _core_request(request: httpx.Request) -> httpcore.Request:
-    url = httpcore.URL(
-        scheme=request.url.raw_scheme,
-        host=request.url.raw_host,
-        port=request.url.port,
-        target=request.url.raw_path,
-    )
-    return httpcore.Request(
-        request.method,
-        url,
-        headers=request.headers.raw,
-        content=cast("Iterable[bytes]", request.stream),
-        extensions=request.extensions,
-    )
-
-
-def _exchange(request: httpx.Request) -> Exchange:
+def _exchange(request: httpcore.Request) -> Exchange:
     exchange: Exchange = request.extensions.get(EXCHANGE) or Exchange(float("inf"))
     exchange.observed = True
     return exchange
@@ -148,13 +126,6 @@ def _exchange(request: httpx.Request) -> Exchange:
 def _key(request: httpcore.Request) -> _Origin:
     origin = request.url.origin
     return origin.scheme, origin.host, origin.port
-
-
-def _refuse_private(peer: object) -> None:
-    """Raise `BarredError` unless the peer of a TCP connection has a public address."""
-    address = str(cast("tuple[object, ...]", peer)[0]) if isinstance(peer, tuple) else ""
-    if not is_public(address):
-        raise BarredError(NOT_PUBLIC)
 
 
 # ---------------------------------------------------------------------------- threads
@@ -221,7 +192,7 @@ class _Connection(httpcore.NetworkBackend):
         stream = self._network.connect_tcp(host, port, left, local_address, socket_options)
         if self._guarded:
             try:
-                _refuse_private(_peer(stream))
+                require_public(_peer(stream))
             except BaseException:
                 stream.close()
                 raise
@@ -235,7 +206,7 @@ def _peer(stream: httpcore.NetworkStream) -> object:
         raise httpcore.ConnectError("the connection broke") from reset
 
 
-class _AnswerStream(httpx.SyncByteStream):
+class _AnswerStream:
     """An answer's body. Closing it gives its connection back."""
 
     def __init__(self, stream: Iterable[bytes], release: Callable[[], None]) -> None:
@@ -243,8 +214,7 @@ class _AnswerStream(httpx.SyncByteStream):
         self._release: Callable[[], None] | None = release
 
     def __iter__(self) -> Iterator[bytes]:
-        with _httpx_errors():
-            yield from self._stream
+        return iter(self._stream)
 
     def close(self) -> None:
         """Close the body, and give the connection back. Safe to call again."""
@@ -252,40 +222,32 @@ class _AnswerStream(httpx.SyncByteStream):
         if release is None:
             return
         try:
-            with _httpx_errors():
-                cast("httpcore.ConnectionInterface", self._stream).close()
+            cast("httpcore.ConnectionInterface", self._stream).close()
         finally:
             release()
 
 
-class NetworkTransport(httpx.BaseTransport):
-    """An httpx transport for threads, with the promises of this module.
+class _Pool:
+    """Connections for threads: what `httpcore.ConnectionPool` is to httpx."""
 
-    Args:
-        guarded: Whether only public addresses may be connected to.
-        max_connections: The most connections at once; a request beyond that waits.
-    """
-
-    def __init__(self, *, guarded: bool = False, max_connections: int = MAX_CONNECTIONS) -> None:
+    def __init__(self, *, guarded: bool, max_connections: int) -> None:
         self._guarded = guarded
         self._free = threading.BoundedSemaphore(max_connections)
         self._lock = threading.Lock()
         self._idle: dict[_Origin, deque[_Connection]] = {}
         self._closed = False
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
+    def handle_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send a request; return its answer, whose body is still to be read."""
         exchange = _exchange(request)
-        core_request = _core_request(request)
         pool_timeout = request.extensions.get("timeout", {}).get("pool")
-        wait = exchange.timeout(pool_timeout, httpx.PoolTimeout)
+        wait = exchange.timeout(pool_timeout, httpcore.PoolTimeout)
         if not self._free.acquire(timeout=min(wait, threading.TIMEOUT_MAX)):
-            raise httpx.PoolTimeout("no free connection in time")
+            raise httpcore.PoolTimeout("no free connection in time")
         connection: _Connection | None = None
         try:
-            connection = self._take(core_request, exchange)
-            with _httpx_errors():
-                answer = connection.http.handle_request(core_request)
+            connection = self._take(request, exchange)
+            answer = connection.http.handle_request(request)
         except BaseException:
             if connection:
                 connection.http.close()
@@ -294,12 +256,12 @@ class NetworkTransport(httpx.BaseTransport):
         used = connection
         stream = _AnswerStream(
             cast("Iterable[bytes]", answer.stream),
-            lambda: self._give_back(_key(core_request), used),
+            lambda: self._give_back(_key(request), used),
         )
-        return httpx.Response(
+        return httpcore.Response(
             answer.status,
             headers=answer.headers,
-            stream=stream,
+            content=stream,
             extensions=answer.extensions,
         )
 
@@ -342,6 +304,28 @@ class NetworkTransport(httpx.BaseTransport):
             self._idle.clear()
         for connection in connections:
             connection.http.close()
+
+    def __enter__(self) -> Self:
+        """Return the pool."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the pool."""
+        self.close()
+
+
+class NetworkTransport(httpx.HTTPTransport):
+    """An httpx transport for threads, with the promises of this module.
+
+    Args:
+        guarded: Whether only public addresses may be connected to.
+        max_connections: The most connections at once; a request beyond that waits.
+    """
+
+    def __init__(self, *, guarded: bool = False, max_connections: int = MAX_CONNECTIONS) -> None:
+        # httpx's own constructor isn't called: it would make a TLS context and another pool.
+        pool = _Pool(guarded=guarded, max_connections=max_connections)
+        self._pool = cast("httpcore.ConnectionPool", pool)
 
 
 # ---------------------------------------------------------------------------- asyncio
@@ -448,24 +432,26 @@ class _AsyncConnection(httpcore.AsyncNetworkBackend):
             raise httpcore.ConnectError(str(failure)) from failure
         if self._guarded:
             try:
-                _refuse_private(writer.get_extra_info("peername"))
+                require_public(writer.get_extra_info("peername"))
             except BaseException:
                 writer.close()
                 raise
         return _AsyncStream(reader, writer, self)
 
 
-class _AsyncAnswerStream(httpx.AsyncByteStream):
+class _AsyncAnswerStream:
     """An answer's body. Closing it gives its connection back."""
 
-    def __init__(self, stream: AsyncIterator[bytes], release: Callable[[], Any]) -> None:
+    def __init__(
+        self,
+        stream: AsyncIterable[bytes],
+        release: Callable[[], Awaitable[None]],
+    ) -> None:
         self._stream = stream
-        self._release: Callable[[], Any] | None = release
+        self._release: Callable[[], Awaitable[None]] | None = release
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _httpx_errors():
-            async for chunk in self._stream:
-                yield chunk
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return aiter(self._stream)
 
     async def aclose(self) -> None:
         """Close the body, and give the connection back. Safe to call again."""
@@ -473,33 +459,29 @@ class _AsyncAnswerStream(httpx.AsyncByteStream):
         if release is None:
             return
         try:
-            with _httpx_errors():
-                await cast("httpcore.AsyncConnectionInterface", self._stream).aclose()
+            await cast("httpcore.AsyncConnectionInterface", self._stream).aclose()
         finally:
             await release()
 
 
-class AsyncNetworkTransport(httpx.AsyncBaseTransport):
-    """An httpx transport for asyncio, with the promises of this module. See `NetworkTransport`."""
+class _AsyncPool:
+    """Connections for asyncio: what `httpcore.AsyncConnectionPool` is to httpx."""
 
-    def __init__(self, *, guarded: bool = False, max_connections: int = MAX_CONNECTIONS) -> None:
+    def __init__(self, *, guarded: bool, max_connections: int) -> None:
         self._guarded = guarded
         self._free = asyncio.Semaphore(max_connections)
         self._idle: dict[_Origin, deque[_AsyncConnection]] = {}
         self._closed = False
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send a request; return its answer, whose body is still to be read."""
         exchange = _exchange(request)
-        core_request = _core_request(request)
         pool_timeout = request.extensions.get("timeout", {}).get("pool")
-        wait = exchange.timeout(pool_timeout, httpx.PoolTimeout)
-        await self._acquire(wait)
+        await self._acquire(exchange.timeout(pool_timeout, httpcore.PoolTimeout))
         connection: _AsyncConnection | None = None
         try:
-            connection = await self._take(core_request, exchange)
-            with _httpx_errors():
-                answer = await connection.http.handle_async_request(core_request)
+            connection = await self._take(request, exchange)
+            answer = await connection.http.handle_async_request(request)
         except BaseException:
             if connection:
                 await connection.http.aclose()
@@ -507,13 +489,13 @@ class AsyncNetworkTransport(httpx.AsyncBaseTransport):
             raise
         used = connection
         stream = _AsyncAnswerStream(
-            cast("AsyncIterator[bytes]", answer.stream),
-            lambda: self._give_back(_key(core_request), used),
+            cast("AsyncIterable[bytes]", answer.stream),
+            lambda: self._give_back(_key(request), used),
         )
-        return httpx.Response(
+        return httpcore.Response(
             answer.status,
             headers=answer.headers,
-            stream=stream,
+            content=stream,
             extensions=answer.extensions,
         )
 
@@ -525,7 +507,7 @@ class AsyncNetworkTransport(httpx.AsyncBaseTransport):
             async with asyncio.timeout(None if wait == float("inf") else wait):
                 await self._free.acquire()
         except TimeoutError as failure:
-            raise httpx.PoolTimeout("no free connection in time") from failure
+            raise httpcore.PoolTimeout("no free connection in time") from failure
 
     async def _take(self, request: httpcore.Request, exchange: Exchange) -> _AsyncConnection:
         """Return the origin's latest idle connection that is still open, or a new one."""
@@ -556,6 +538,23 @@ class AsyncNetworkTransport(httpx.AsyncBaseTransport):
         self._idle.clear()
         for connection in connections:
             await connection.http.aclose()
+
+    async def __aenter__(self) -> Self:
+        """Return the pool."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the pool."""
+        await self.aclose()
+
+
+class AsyncNetworkTransport(httpx.AsyncHTTPTransport):
+    """An httpx transport for asyncio, with the promises of this module. See `NetworkTransport`."""
+
+    def __init__(self, *, guarded: bool = False, max_connections: int = MAX_CONNECTIONS) -> None:
+        # httpx's own constructor isn't called: it would make a TLS context and another pool.
+        pool = _AsyncPool(guarded=guarded, max_connections=max_connections)
+        self._pool = cast("httpcore.AsyncConnectionPool", pool)
 
 
 # ---------------------------------------------------------------------------- clients
