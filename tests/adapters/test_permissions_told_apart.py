@@ -51,17 +51,17 @@ def held(running: Running[Any], **more: str) -> Credentials:
 
 
 AT_SQUARE: list[tuple[Callable[[SquareSimulator], None], str, str]] = [
-    (lambda s: s.expire_token(), "expired", "Mia Chen, who connected it, may connect it again"),
+    (lambda s: s.expire_token(), "expired", "Ask Mia Chen, who connected it, or another admin"),
     (lambda s: s.revoke_token(), "withdrawn", "because Mia Chen, who connected it, was removed"),
-    (lambda s: s.drop_scope("ITEMS_READ"), "scopes", "grant what is asked for"),
+    (lambda s: s.drop_scope("ITEMS_READ"), "scopes", "grant every permission"),
 ]
 
 AT_KOUNTA: list[tuple[Callable[[KountaSimulator], None], str, str]] = [
-    (lambda s: s.expire_token(), "expired", "or another person with admin rights in Kounta"),
+    (lambda s: s.expire_token(), "expired", "or another admin of the Kounta account"),
     (
         lambda s: s.take_permission(),
         "demoted",
-        "In Kounta, Mia Chen, who connected it, may no longer do",
+        "In Kounta, Mia Chen, who connected it, no longer has",
     ),
 ]
 
@@ -107,7 +107,7 @@ def test_a_token_that_cant_be_renewed_any_more_was_withdrawn(
     assert error.reason == "withdrawn"
     assert "because the person who connected it was removed there" in error.remedy.manager
     assert (
-        "Another person with admin rights in Kounta has to connect it again" in error.remedy.manager
+        "Ask another admin of the Kounta account to reconnect the store" in error.remedy.manager
     )
 
 

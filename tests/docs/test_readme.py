@@ -136,4 +136,4 @@ def test_readme_shop_brings_order_to_simulated_register(
         for command in (work, show)
     ]
     assert "Orders that arrived: 1." in said[0]
-    assert said[1].startswith("Order B42")
+    assert "Order B42: received by the platform" in said[1]

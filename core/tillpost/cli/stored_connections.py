@@ -42,7 +42,7 @@ def open_stored_till(name: str, db: str, config: str, hooks: Iterable[object]) -
         # Whoever refreshes a token is a worker, so that it can be reaped if it dies meanwhile.
         heartbeat = Heartbeat(outbox.workers, outbox.settings.lease)
         store = CredentialStore(outbox.database)
-        source = FromFileAndDatabase(store, outbox.config, heartbeat.enlisted)
+        source = FromFileAndDatabase(store, outbox.config, heartbeat.worker_id)
         try:
             connection = replace(source(name), hooks=tuple(hooks))
             with Till(connection, credentials=connection.credentials) as till:

@@ -1,6 +1,6 @@
-"""The outbox: orders that survive a crash, in SQLite or PostgreSQL, and the worker that brings them to the register.
+"""Durable submission: orders in SQLite or PostgreSQL, and the workers that submit them.
 
-`Outbox` is what a site adds orders to; `Processor` carries them, under the bundled `Worker` or an
+A site adds orders to an `Outbox`. A `Processor` submits them, run by the bundled `Worker` or by an
 engine of your own. Needs the extra `outbox`.
 """
 
@@ -13,7 +13,7 @@ for _needed in ("sqlalchemy", "alembic"):
 from tillpost.outbox.delivery.connections import FromFile, OutboxConnection, from_mapping
 from tillpost.outbox.engine import Engine
 from tillpost.outbox.exceptions import DatabaseError
-from tillpost.outbox.menus.held import StoredImport
+from tillpost.outbox.menus.review import StoredImport
 from tillpost.outbox.orders.models import OrderState, StoredOrder, WaitsFor
 from tillpost.outbox.orders.queries import JournalEntry
 from tillpost.outbox.outbox import Outbox

@@ -87,6 +87,6 @@ def scenarios() -> Sequence[Scenario[GenericSimulator]]:
             order=paid_order(9),
             provoke=lambda pos: pos.change_signing_key("another-key-that-is-not-real"),
             error=PermissionsError,
-            staff_reads=("connect it again",),
+            staff_reads=("reconnect the store",),
         ),
     )

@@ -145,7 +145,7 @@ def scenarios() -> Sequence[Scenario[KountaSimulator]]:
             order=paid_order(10),
             provoke=lambda kounta: kounta.expire_token(),
             error=PermissionsError,
-            staff_reads=("connect it again",),
+            staff_reads=("reconnect the store",),
         ),
     )
 

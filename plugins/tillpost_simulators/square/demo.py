@@ -106,6 +106,6 @@ def scenarios() -> Sequence[Scenario[SquareSimulator]]:
             provoke=lambda square: square.revoke_token(),
             restore=lambda square: square.revoke_token(revoked=False),
             error=PermissionsError,
-            staff_reads=("connect it again",),
+            staff_reads=("reconnect the store",),
         ),
     )

@@ -23,7 +23,7 @@ def shop() -> Iterator[Running[SquareSimulator]]:
 
 @pytest.fixture
 def shop_outbox(tmp_path: Path) -> Iterator[Outbox]:
-    """An outbox that waits no longer than a test may."""
+    """An outbox with short waits."""
     with Outbox(f"sqlite:///{tmp_path / 'orders.db'}", settings=QUICK) as outbox:
         yield outbox
 
@@ -31,22 +31,22 @@ def shop_outbox(tmp_path: Path) -> Iterator[Outbox]:
 @pytest.fixture(params=[Square, Kounta], ids=["square", "kounta"])
 def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     """A store on each platform whose webhooks are signed."""
-    made: Store = request.param()
-    yield made
-    made.close()
+    opened: Store = request.param()
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
 def square() -> Iterator[Square]:
-    """A store at Square, which tells by webhooks."""
-    made = Square()
-    yield made
-    made.close()
+    """A store at Square that sends webhooks."""
+    opened = Square()
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
 def generic() -> Iterator[Generic]:
-    """A store of the generic format, which tells by webhooks."""
-    made = Generic()
-    yield made
-    made.close()
+    """A store of the generic format that sends webhooks."""
+    opened = Generic()
+    yield opened
+    opened.close()

@@ -1,8 +1,8 @@
-"""A worker's process for the tests of renewing: it asks the platform once whether the store is ready, and says so.
+"""A worker process for tests of token refresh: it checks the store once, and prints the result.
 
     python -m core.outbox.renewing_worker DATABASE_URL CONNECTION START_FILE
 
-It waits until the file is there, so that several begin at the same moment.
+It waits until the file exists, so that several begin at the same moment.
 """
 
 from __future__ import annotations
@@ -28,12 +28,8 @@ def main(url: str, connection: str, start: str) -> None:
         except PosError as error:
             print(type(error).__name__, flush=True)
         else:
-            print(
-                "ready"
-                if readiness.ready
-                else "; ".join(f.text for f in readiness.findings if not f.ok),
-                flush=True,
-            )
+            failed = [finding.text for finding in readiness.findings if not finding.ok]
+            print("ready" if readiness.ready else "; ".join(failed), flush=True)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from tillpost.adapter.base import Adapter
 from tillpost.cli.commands.demo_outbox import outbox_demo
 from tillpost.cli.connection_option import AsJson
 from tillpost.cli.exit_codes import NOT_RIGHT, CliError
-from tillpost.cli.output import progress, show_facts, show_json, tell
+from tillpost.cli.output import print_line, progress, show_facts, show_json
 from tillpost.cli.simulators import (
     has_scenarios,
     load_scenarios,
@@ -74,7 +74,7 @@ def demo(
         show_json({"ok": ok, "seconds": seconds, "demos": reports})
     else:
         verdict = "Everything went as expected" if ok else "Something went WRONG"
-        tell(f"{verdict}, in {seconds} seconds.", "bold")
+        print_line(f"{verdict}, in {seconds} seconds.", "bold")
     if not ok:
         raise typer.Exit(NOT_RIGHT)
 
@@ -108,7 +108,7 @@ def _report(adapter: type[Adapter[Any]], *, as_json: bool) -> dict[str, object]:
     with serve_in_thread(make_simulator(adapter)) as running:
         if not as_json:
             notice = "(a simulator: nothing leaves this machine)"
-            tell(f"{simulator_title} at {running.url} {notice}", "bold")
+            print_line(f"{simulator_title} at {running.url} {notice}", "bold")
         pending = run_scenarios(adapter, running, load_scenarios(adapter))
         while True:
             number = len(results) + 1
@@ -145,8 +145,8 @@ def _ledger_facts(ledger: Ledger) -> LedgerFacts:
 def _show_ledger(simulator_title: str, facts: LedgerFacts) -> None:
     twice = ", ".join(facts.twice) or "none"
     half_done = ", ".join(facts.half_done) or "none"
-    tell("")
-    tell(
+    print_line("")
+    print_line(
         f"Ledger of the {simulator_title}: {facts.orders} orders were created, "
         f"{facts.shown} are on the register, {facts.withdrawn} were withdrawn before staff "
         f"saw them; twice: {twice}; half done: {half_done}",
@@ -157,8 +157,8 @@ def _show_ledger(simulator_title: str, facts: LedgerFacts) -> None:
 def _show_result(number: int, result: ScenarioResult) -> None:
     verdict = "as expected" if result.as_expected else "NOT AS EXPECTED"
     style = "green" if result.as_expected else "bold red"
-    tell("")
-    tell(f"{number}. {result.name} ({verdict})", style)
+    print_line("")
+    print_line(f"{number}. {result.name} ({verdict})", style)
     facts = (
         ("Provoked", result.provoked),
         ("Expected", result.expected),

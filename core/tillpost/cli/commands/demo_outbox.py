@@ -27,7 +27,7 @@ import typer
 from tillpost.adapter.base import Adapter
 from tillpost.cli.exit_codes import NOT_RIGHT, CliError
 from tillpost.cli.outbox_option import need_outbox
-from tillpost.cli.output import progress, show_facts, show_json, tell
+from tillpost.cli.output import print_line, progress, show_facts, show_json
 from tillpost.cli.simulators import load_scenarios, make_simulator, need_simulators
 from tillpost.models.order import Order
 
@@ -100,7 +100,7 @@ def outbox_demo(adapter: type[Adapter[Any]], *, as_json: bool) -> None:
         show_json({**title, **facts, "seconds": seconds})
     else:
         verdict = "None lost, none twice" if ok else "Something went WRONG"
-        tell(f"{verdict}, in {seconds} seconds.", "bold")
+        print_line(f"{verdict}, in {seconds} seconds.", "bold")
     if not ok:
         raise typer.Exit(NOT_RIGHT)
 
@@ -128,7 +128,7 @@ class _OutboxDemo:
     def say(self, text: str, style: str = "") -> None:
         """Print a line, unless the output is JSON."""
         if not self._as_json:
-            tell(text, style)
+            print_line(text, style)
 
     # --- the acts ---
 

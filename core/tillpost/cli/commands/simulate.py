@@ -22,7 +22,7 @@ from tillpost.adapter.base import Adapter
 from tillpost.cli.connection_option import AsJson
 from tillpost.cli.exit_codes import CliError
 from tillpost.cli.input import read_model
-from tillpost.cli.output import show_facts, show_json, tell
+from tillpost.cli.output import print_line, show_facts, show_json
 from tillpost.cli.simulators import make_simulator, need_simulators
 from tillpost.plugins.manager import adapter_named
 
@@ -101,7 +101,7 @@ def simulate(
             show_json(_json_facts(simulator, platform, url, plan, connection_name))
             return
         _introduce(adapter, url, plan)
-        tell(f"Connect to it with this in {write_config or 'tillpost.toml'}:")
+        print_line(f"Connect to it with this in {write_config or 'tillpost.toml'}:")
         typer.echo(f"\n{toml}")
         _show_next_steps(simulator, connection_name)
 
@@ -110,7 +110,7 @@ def simulate(
     except OSError as error:
         raise CliError(f"can't listen at {host}:{port}: {error.strerror or error}") from None
     if not as_json:
-        tell(f"The simulator has ended: {simulator.ledger().summary()}")
+        print_line(f"The simulator has ended: {simulator.ledger().summary()}")
 
 
 def _json_facts(
@@ -131,7 +131,7 @@ def _json_facts(
 
 def _introduce(adapter: type[Adapter[Any]], url: str, plan: FaultPlan) -> None:
     title = f"{adapter.title} simulator at {url} (a simulator: nothing leaves this machine)"
-    tell(title, "bold green")
+    print_line(title, "bold green")
     facts = (
         ("Ledger", f"{url}/_simulator/ledger"),
         ("Control", f"{url}/_simulator/"),
@@ -144,9 +144,9 @@ def _show_next_steps(simulator: Simulator, connection_name: str) -> None:
     application = simulator.application()
     if application:
         listed = ", ".join(f"{setting} {value}" for setting, value in application.items())
-        tell(f"Its OAuth application, for tillpost connect: {listed}.")
+        print_line(f"Its OAuth application, for tillpost connect: {listed}.")
     command = f"tillpost submit order.json --connection {shlex.quote(connection_name)}"
-    tell(f"Then: {command}. Ctrl-C ends the simulator.")
+    print_line(f"Then: {command}. Ctrl-C ends the simulator.")
 
 
 def _describe_faults(plan: FaultPlan) -> str:

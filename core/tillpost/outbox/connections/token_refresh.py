@@ -168,7 +168,7 @@ class StoredCredentials:
             stored = self._store.locked(db, self._name)
             newer = self._newer_in(stored, expired)
             # A connection that was disconnected meanwhile isn't brought back by this.
-            was_disconnected = not stored.sealed and not self._follows
+            was_disconnected = not stored.encrypted_secrets and not self._follows
             if newer is None and not was_disconnected:
                 counts = stored.counts_with(self._follows)
                 secrets = self._store.open(stored) if counts else {}

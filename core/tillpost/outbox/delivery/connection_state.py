@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from tillpost.errors import ErrorRecord, PosError, RegisterOfflineError, StoreClosedError
 from tillpost.models.outage import Whose
-from tillpost.outbox.circuit_breaker import Circuit, Reach, is_unreached, whose_fault
+from tillpost.outbox.circuit_breaker import Circuit, Reachability, is_unreachable, outage_cause
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.delivery.open_connections import OpenConnection
@@ -118,16 +118,16 @@ class ConnectionUpdate:
     def _record_failure(self, outage: ErrorRecord) -> Sequence[HookCall]:
         """Count a failure of the platform; announce the outage that begins with it."""
         row = self._rows.lock(self._db, self._name)
-        before = Circuit.of(row)
+        before = Circuit.from_row(row)
         after = before.failed(
             outage,
             self._now,
             self._settings.outage_after,
             self._settings.first_wait,
         )
-        unreached = is_unreached(outage)
+        unreached = is_unreachable(outage)
         values = {
-            **after.values(),
+            **after.columns(),
             "platform": self._opened.platform,
             "unreachable_at" if unreached else "reached_at": self._now,
         }
@@ -142,9 +142,9 @@ class ConnectionUpdate:
     def _record_answer(self) -> Sequence[HookCall]:
         """Note that the platform answers; announce the outage that ends with it."""
         row = self._rows.lock(self._db, self._name)
-        before = Circuit.of(row)
+        before = Circuit.from_row(row)
         values = {
-            **before.passed().values(),
+            **before.succeeded().columns(),
             "platform": self._opened.platform,
             "reached_at": self._now,
         }
@@ -158,15 +158,15 @@ class ConnectionUpdate:
     def _whose_fault(self, circuit: Circuit, *, unreached: bool) -> Whose:
         """Say whose fault an outage is, by whether other connections reach their platforms."""
         reached_at, unreached_at = (0.0, self._now) if unreached else (self._now, 0.0)
-        here = Reach(self._opened.platform, reached_at, unreached_at)
+        here = Reachability(self._opened.platform, reached_at, unreached_at)
         columns = select(
             _CONNECTION.platform,
             _CONNECTION.reached_at,
             _CONNECTION.unreachable_at,
         )
         rows = self._db.execute(columns.where(_CONNECTION.name != self._name))
-        reaches = [Reach(row.platform, row.reached_at, row.unreachable_at) for row in rows]
-        return whose_fault(here, circuit.evidence[0].at, reaches)
+        reaches = [Reachability(row.platform, row.reached_at, row.unreachable_at) for row in rows]
+        return outage_cause(here, circuit.evidence[0].at, reaches)
 
     def _was_reconnected(self) -> bool:
         """Whether the connection has newer credentials than those that were refused.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from tillpost.outbox.delivery.open_connections import OpenConnection
-from tillpost.outbox.event_log import decided
+from tillpost.outbox.event_log import log_event
 from tillpost.outbox.menus.shared import Menus
 from tillpost.submission.menu_import import MenuImport
 
@@ -31,5 +31,5 @@ def import_shared_menu(
     run = partial(opened.import_menu, forced=forced)
     result = menus.importing(name, worker, opened.menu_cache, run)
     if result.fresh:
-        decided("menu_import_held" if result.held else "menu_imported", connection=name)
+        log_event("menu_import_held" if result.held else "menu_imported", connection=name)
     return result

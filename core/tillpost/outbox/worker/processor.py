@@ -25,7 +25,7 @@ from tillpost.outbox.delivery.open_connections import OpenConnection, OpenConnec
 from tillpost.outbox.delivery.runner import OrderRunner
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
 from tillpost.outbox.delivery.store_queries import StoreQueries
-from tillpost.outbox.event_log import HookCall, decided
+from tillpost.outbox.event_log import HookCall, log_event
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.menus.shared import Menus
 from tillpost.outbox.orders.claims import Claim, LeaseLostError
@@ -260,7 +260,7 @@ class Processor:
         try:
             found = StoreQueries(self.connections[claim.connection]).find(claim.order)
         except (ConfigError, PosError) as error:
-            _log_failure("look_failed", claim, error)
+            _log_failure("order_lookup_failed", claim, error)
             return None
         if isinstance(found, Draft):
             return PosOrder(id=found.id, reference=claim.order.id)
@@ -274,7 +274,7 @@ class Processor:
                 return False
             self._runner(opened, claim).cancel(pos_order)
         except (ConfigError, PosError) as error:
-            _log_failure("withdraw_failed", claim, error)
+            _log_failure("order_cancel_failed", claim, error)
             return False
         return True
 
@@ -332,4 +332,4 @@ class Processor:
 
 def _log_failure(event: str, claim: Claim, error: Exception) -> None:
     kind = type(error).__name__
-    decided(event, id=claim.order.id, connection=claim.connection, error=kind)
+    log_event(event, id=claim.order.id, connection=claim.connection, error=kind)

@@ -16,11 +16,16 @@ from tillpost.models.order import Progress
 from tillpost.outbox.delivery.connection_state import ConnectionUpdate
 from tillpost.outbox.delivery.open_connections import OpenConnection
 from tillpost.outbox.delivery.run_result import RunResult
-from tillpost.outbox.event_log import HookCall, decided, error_in_short
+from tillpost.outbox.event_log import HookCall, error_fields, log_event
 from tillpost.outbox.orders.claims import Claim
 from tillpost.outbox.orders.models import OrderState
 from tillpost.outbox.orders.problems import problem_columns
-from tillpost.outbox.orders.transitions import arrived, lower_than, refusal, told_by
+from tillpost.outbox.orders.transitions import (
+    arrival_columns,
+    progress_of,
+    rejection_hooks,
+    steps_before,
+)
 from tillpost.outbox.outbox import Outbox
 
 __all__ = ["ResultWriter", "unconnected_result"]
@@ -83,7 +88,7 @@ class ResultWriter:
                 self._engine.wake(db, claim.order.id, due_at)
 
         _log(claim, result, of_connection)
-        of_refusal = refusal(claim.order, result.state, result.pos_order)
+        of_refusal = rejection_hooks(claim.order, result.state, result.pos_order)
         hook_calls = [*result.hook_calls, *of_refusal, *of_connection]
         if opened is None:
             self._call_hooks(claim.connection, hook_calls)
@@ -115,7 +120,7 @@ class ResultWriter:
             columns["due_at"] = due_at
         if result.pos_order:
             columns["pos_order"] = _json(result.pos_order)
-            columns |= arrived(
+            columns |= arrival_columns(
                 result.pos_order,
                 claim.order,
                 result.state,
@@ -129,10 +134,10 @@ class ResultWriter:
     def _advance_progress(self, db: Connection, claim: Claim, result: RunResult) -> None:
         if not result.pos_order:
             return
-        progress = told_by(result.pos_order)
+        progress = progress_of(result.pos_order)
         if progress is Progress.NEW:
             return
-        lower = lower_than(progress)
+        lower = steps_before(progress)
         self._claims.advance_progress(db, claim.order.id, lower, progress)
 
     def _is_paused(self, db: Connection, claim: Claim, result: RunResult) -> bool:
@@ -158,10 +163,10 @@ def _json(model: BaseModel | None) -> str | None:
 
 def _log(claim: Claim, result: RunResult, hook_calls: Sequence[HookCall]) -> None:
     for hook, _ in hook_calls:
-        decided(hook, connection=claim.connection)
+        log_event(hook, connection=claim.connection)
     due_in = None if result.due_in is None else round(result.due_in, 1)
-    decided(
-        "order",
+    log_event(
+        "order_processed",
         id=claim.order.id,
         connection=claim.connection,
         state=result.state.value,
@@ -169,5 +174,5 @@ def _log(claim: Claim, result: RunResult, hook_calls: Sequence[HookCall]) -> Non
         due_in=due_in,
         pos_order=result.pos_order.id if result.pos_order else "",
         ticket=result.ticket.id if result.ticket else "",
-        **error_in_short(result.error),
+        **error_fields(result.error),
     )

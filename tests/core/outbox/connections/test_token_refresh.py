@@ -70,7 +70,7 @@ def expired_at(kounta: Running[KountaSimulator], outbox: Outbox) -> CredentialSt
         "client_secret": app.client_secret,
         "refresh_token": app.refresh_token,
     }
-    store.keep("cafe-42", "kounta", {**kounta.settings, **client}, Grant("Mia Chen"))
+    store.save("cafe-42", "kounta", {**kounta.settings, **client}, Grant("Mia Chen"))
     kounta.simulator.expire_token()
     return store
 
@@ -233,7 +233,7 @@ def test_reconnection_during_refresh_wins(
     source = source_of(store, expired, old.version)
 
     def ask() -> Credentials:
-        store.keep(
+        store.save(
             "cafe-42", "kounta", {**kounta.settings, "access_token": "by-a-person"}, Grant("Ari")
         )
         return Credentials(access_token=SecretStr("late"), refresh_token=SecretStr("late"))
@@ -257,7 +257,7 @@ def test_disconnection_during_refresh_stays(
     )
 
     def ask() -> Credentials:
-        store.forget("cafe-42")
+        store.delete("cafe-42")
         return Credentials(access_token=SecretStr("late"))
 
     assert source_of(store, expired, old.version).refresh(expired, ask)
@@ -273,7 +273,7 @@ def test_refused_refresh_releases_the_row_and_asks_to_reconnect(
     assert caught.value.reason == "withdrawn"
     assert "Mia Chen, who connected it, was removed" in caught.value.remedy.manager
     assert (
-        "Another person with admin rights in Kounta has to connect it again"
+        "Ask another admin of the Kounta account to reconnect the store"
         in caught.value.remedy.manager
     )
     stored = store.get("cafe-42")

@@ -15,7 +15,7 @@ from adapters.kounta.bench import STAND_INS
 from adapters.square.shop_orders import TOASTIE, paid
 from core.outbox.corner_shop import connected, lunch, work_off
 from core.outbox.delivery.test_kill_points import TOASTIES
-from core.outbox.killing import Heartbeat, Shop, Site, every_step, ready, shop_of, until_stopped
+from core.outbox.killing import Lifetime, Shop, Site, every_step, ready, shop_of, until_stopped
 from tillpost import Order, Policy
 from tillpost.client.base import adapter_for
 from tillpost.models.order import PosOrder
@@ -283,10 +283,10 @@ def stop_at_every_step(platform: str, database: Database) -> None:
     """Stop a process at each of its steps, continue with another one, and count the tickets."""
     ended: list[tuple[str, int]] = []
 
-    def run(life: Heartbeat, number: int) -> None:
+    def run(life: Lifetime, number: int) -> None:
         simulator, shop = SHOPS[platform]()
         order = order_off_the_menu(f"ord_{number}")
-        for each in (life, Heartbeat()):
+        for each in (life, Lifetime()):
             site = Site(database, shop, each, f"cafe-{number}")
             until_stopped(partial(site.add, order), site.work, site.end)
             site.end()
@@ -301,7 +301,7 @@ def stop_at_every_step(platform: str, database: Database) -> None:
 
 @pytest.mark.parametrize("platform", SHOPS)
 def test_process_stopped_anywhere_withdraws_the_ticket(platform: str, database: Database) -> None:
-    def run(life: Heartbeat, number: int) -> None:
+    def run(life: Lifetime, number: int) -> None:
         simulator, shop = SHOPS[platform]()
         name, order = f"cafe-{number}", paid(f"ord_{number}", [TOASTIE])
         blt = simulator.world.products.pop(5312) if isinstance(simulator, KountaSimulator) else None
@@ -316,10 +316,10 @@ def test_process_stopped_anywhere_withdraws_the_ticket(platform: str, database: 
         elif isinstance(simulator, SquareSimulator):
             simulator.add_item("5312-NEW", "BLT toastie", 1450, sku="BLT")
         OrderOperations(
-            first.outbox, "mia", connections=lambda _: shop.connected(Heartbeat()), clock=shop.clock
+            first.outbox, "mia", connections=lambda _: shop.connected(Lifetime()), clock=shop.clock
         ).resubmit(order.id)
         first.end()
-        for each in (life, Heartbeat()):
+        for each in (life, Lifetime()):
             site = Site(database, shop, each, name)
             until_stopped(site.work, site.end)
             site.end()

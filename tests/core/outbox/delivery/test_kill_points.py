@@ -21,7 +21,7 @@ from adapters.kounta.bench import STAND_INS
 from adapters.kounta.bench import an_order as kounta_order
 from adapters.kounta.bench import plain_order as kounta_plain
 from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, TOASTIE, paid
-from core.outbox.killing import Heartbeat, Shop, Site, every_step, ready, shop_of, until_stopped
+from core.outbox.killing import Lifetime, Shop, Site, every_step, ready, shop_of, until_stopped
 from tillpost import Order, Outcome
 from tillpost.client.base import adapter_for
 from tillpost.client.sync import Till
@@ -178,13 +178,13 @@ class Bench:
     database: Database
     case: Case
 
-    def try_with(self, *lives: Heartbeat, number: str) -> None:
+    def try_with(self, *lives: Lifetime, number: str) -> None:
         """Run an order by processes that are stopped, then by one that isn't, and check the end."""
         case, name = self.case, f"cafe-{number}"
         simulator, shop = SHOPS[case.platform](case)
         case.set_up(simulator)
         order = case.order(f"ord_{number}")
-        for life in (*lives, Heartbeat()):
+        for life in (*lives, Lifetime()):
             site = Site(self.database, shop, life, name)
             if life is lives[0] and case.platform == "kounta" and case.has_menu:
                 give_menu(self.database, name, kounta_menu(case.sold), shop.clock() - 3600)
@@ -196,7 +196,7 @@ class Bench:
             site.end()
         self.check(order, simulator.ledger(), lives[-1])
 
-    def check(self, order: Order, ledger: Ledger, life: Heartbeat) -> None:
+    def check(self, order: Order, ledger: Ledger, life: Lifetime) -> None:
         """Check that the outbox and the register agree, and that both are right."""
         case, where = self.case, life.names[-1:]
         with self.database.reading() as db:
@@ -252,7 +252,7 @@ def test_third_process_finishes_after_two_were_stopped(
 ) -> None:
     """The first is stopped when the platform has the order and nobody has read its answer."""
     bench = Bench(database, CASES[case])
-    whole_run = Heartbeat()
+    whole_run = Lifetime()
     bench.try_with(whole_run, number="whole")
     worst = whole_run.names.index(made)
-    every_step(lambda life, number: bench.try_with(Heartbeat(at=worst), life, number=str(number)))
+    every_step(lambda life, number: bench.try_with(Lifetime(at=worst), life, number=str(number)))

@@ -1,4 +1,4 @@
-"""A menu import that would remove too much waits for a person, and what they decide holds for every worker."""
+"""Review of held menu imports: a person's decision takes effect for every worker."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from tillpost_simulators.square import SquareSimulator
 
 Shop = Running[SquareSimulator]
 
-MOST = ("5312", "7302", "7303", "7310", "5320")
+REMOVED = ("5312", "7302", "7303", "7310", "5320")
 
 
 @pytest.fixture
 def holding(shop: Shop, shop_outbox: Outbox) -> Outbox:
-    """An outbox whose last import of the menu of "cafe" lacks five items, and is held."""
+    """An outbox with a held import of the menu of "cafe", which lacks five items."""
     with Processor(shop_outbox, connections=from_mapping({"cafe": connected(shop)})) as processor:
         assert not processor.import_now("cafe").held
-        for variation in MOST:
+        for variation in REMOVED:
             shop.simulator.remove_variation(variation)
         assert processor.import_now("cafe").held
     return shop_outbox
 
 
-def test_a_held_menu_can_be_looked_at(holding: Outbox) -> None:
+def test_held_menu_and_its_import_can_be_read(holding: Outbox) -> None:
     held = holding.held_menu("cafe")
     assert isinstance(held, Menu)
     assert "5312" not in held.by_variation
@@ -41,7 +41,7 @@ def test_a_held_menu_can_be_looked_at(holding: Outbox) -> None:
     assert holding.imports("kiosk") == []
 
 
-def test_an_accepted_menu_is_in_force_for_a_worker_that_runs(shop: Shop, holding: Outbox) -> None:
+def test_running_worker_uses_accepted_menu(shop: Shop, holding: Outbox) -> None:
     with Processor(holding, connections=from_mapping({"cafe": connected(shop)})) as processor:
         processor.menus.refresh("cafe", processor.connections["cafe"].menu_cache)
         before = processor.connections["cafe"].menu_cache.menu
@@ -60,7 +60,7 @@ def test_an_accepted_menu_is_in_force_for_a_worker_that_runs(shop: Shop, holding
     assert holding.imports("cafe", most=1)[0].settled == "accepted"
 
 
-def test_a_discarded_menu_leaves_the_one_before_in_force(shop: Shop, holding: Outbox) -> None:
+def test_discarded_menu_leaves_the_previous_one_in_effect(shop: Shop, holding: Outbox) -> None:
     settled = holding.discard_menu("cafe")
     assert settled
     assert settled.settled == "discarded"
@@ -72,55 +72,54 @@ def test_a_discarded_menu_leaves_the_one_before_in_force(shop: Shop, holding: Ou
         assert "5312" in menu_cache.menu.by_variation
 
 
-def test_an_earlier_held_import_that_nobody_settled_is_superseded(
-    shop: Shop, holding: Outbox
-) -> None:
+def test_earlier_held_import_is_superseded(shop: Shop, holding: Outbox) -> None:
     with Processor(holding, connections=from_mapping({"cafe": connected(shop)})) as processor:
         assert processor.import_now("cafe").held
     assert holding.accept_menu("cafe")
     assert [one.settled for one in holding.imports("cafe")] == ["accepted", "superseded", ""]
 
 
-def test_nothing_is_settled_where_nothing_is_held(shop_outbox: Outbox) -> None:
+def test_review_without_held_menu_does_nothing(shop_outbox: Outbox) -> None:
     assert shop_outbox.accept_menu("cafe") is None
     assert shop_outbox.discard_menu("cafe") is None
     assert shop_outbox.held_menu("cafe") is None
 
 
-def test_a_decision_waits_for_an_import_that_is_under_way(shop: Shop, holding: Outbox) -> None:
-    class Deciding:
-        said = ""
+def test_review_during_an_import_is_refused(shop: Shop, holding: Outbox) -> None:
+    class AcceptingImporter:
+        message = ""
 
         @hookimpl
         def reimport_menu(self, connection: str) -> None:
             with pytest.raises(DatabaseError) as refused:
                 holding.accept_menu(connection)
-            self.said = str(refused.value)
+            self.message = str(refused.value)
 
-    deciding = Deciding()
+    importer = AcceptingImporter()
     source = from_mapping({"cafe": connected(shop)})
-    with Processor(holding, connections=source, hooks=[deciding]) as processor:
+    with Processor(holding, connections=source, hooks=[importer]) as processor:
         processor.import_now("cafe")
-    assert deciding.said == "the menu of cafe is being imported now: try again in a moment"
+    assert importer.message == "the menu of cafe is being imported now: try again in a moment"
     assert holding.accept_menu("cafe")
 
 
-def test_plugins_hear_of_an_accepted_menu_as_of_any_other(
+def test_accepted_menu_calls_the_import_hook(
     holding: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[Any] = []
 
-    class Listening:
+    class Plugin:
         @hookimpl
         def menu_imported(self, connection: str, menu: Menu) -> None:
             heard.append((connection, "5312" in menu.by_variation))
 
     from tillpost.plugins.manager import installed
 
-    manager, listening = installed().manager, Listening()
-    manager.register(listening)
+    manager = installed().manager
+    plugin = Plugin()
+    manager.register(plugin)
     try:
         holding.accept_menu("cafe")
     finally:
-        manager.unregister(listening)
+        manager.unregister(plugin)
     assert heard == [("cafe", False)]

@@ -1,4 +1,4 @@
-"""The embedded worker ends in time when it is asked to, whatever the platform does meanwhile."""
+"""The bundled worker stops in time, whatever the platform does meanwhile."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, serve_in_
 from tillpost_simulators.square import SquareSimulator
 from worker_process import WorkerProcess, until
 
-HANGS = FaultRule(
+HANGING = FaultRule(
     fault=Fault(kind=FaultKind.TIMEOUT, hang_seconds=60),
     method="POST",
     path="/v2/orders$",
@@ -19,22 +19,18 @@ HANGS = FaultRule(
 )
 
 
-def test_a_worker_whose_platform_hangs_ends_within_ten_seconds_and_its_order_is_due(
-    tmp_path: Path,
-) -> None:
+def test_worker_with_hanging_platform_stops_within_ten_seconds(tmp_path: Path) -> None:
+    """And its order is due for the next worker."""
     url = f"sqlite:///{tmp_path / 'orders.db'}"
-    with (
-        serve_in_thread(SquareSimulator(faults=FaultPlan(rules=(HANGS,)))) as square,
-        Outbox(url) as outbox,
-    ):
+    simulator = SquareSimulator(faults=FaultPlan(rules=(HANGING,)))
+    with serve_in_thread(simulator) as square, Outbox(url) as outbox:
         outbox.add(paid("A-1", [TOASTIE]), connection="cafe", is_new=True)
         with WorkerProcess(url, square.settings, engine="embedded") as worker:
             until(lambda: outbox.journal("A-1"), 20, "the order's intent")
-
             assert worker.stop() < 10
 
-        left = outbox.get("A-1")
-        assert left
-        assert (left.worker, left.state) == (None, "due")
-        assert left.due_at is not None
-        assert left.due_at <= time.time()
+        stored = outbox.get("A-1")
+        assert stored
+        assert (stored.worker, stored.state) == (None, "due")
+        assert stored.due_at is not None
+        assert stored.due_at <= time.time()
