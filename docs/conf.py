@@ -15,7 +15,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "drawings",
-    "shared_attributes",
+    "docstrings",
 ]
 exclude_patterns = ["_build", "_ext", "examples"]
 html_theme = "furo"

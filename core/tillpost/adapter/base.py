@@ -111,7 +111,7 @@ class Adapter(ABC, Generic[S]):
 
     The operations that return an `Exchange` are generators: they yield requests and are sent the
     typed answers. A refusal is raised inside them as a `PosError`; one that they don't catch ends
-    the operation. They raise `PosError`s of their own for what they find wrong.
+    the operation. What they find wrong themselves, they raise as a `PosError` too.
 
     Args:
         settings: The connection's settings, of the class that `settings` names. They are available

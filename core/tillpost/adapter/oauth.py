@@ -1,5 +1,7 @@
 """OAuth 2.0 (RFC 6749), as platforms share it: the admin's page and the token requests. No I/O.
 
+An adapter mixes in `Tokens`, and signs requests for tokens in its own way::
+
     class Corner(oauth.Tokens, Adapter[CornerSettings]):
         token_path = "/oauth/token"
 

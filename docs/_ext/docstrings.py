@@ -1,6 +1,7 @@
-"""Sphinx extension: gives each of several attributes that share a line a line of its own.
+"""Sphinx extension: turns the docstrings' own style into what Napoleon and docutils read.
 
-A docstring may say `platform, title: ...` under `Attributes:`; Napoleon reads one name a line.
+- `platform, title: ...` under `Attributes:` becomes a line for each name.
+- A letter right after inline code, as in `PosError`s, is set apart by an escape.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import re
 from sphinx.application import Sphinx
 
 _SHARED = re.compile(r"( +)(\w+(?:, \w+)+): (.*)")
+_CODE_THEN_LETTER = re.compile(r"(?<!`)(`[^`\n]+`)(?=\w)")
 
 
-def split_names(
+def rewrite(
     _app: Sphinx,
     _what: str,
     _name: str,
@@ -21,6 +23,12 @@ def split_names(
     lines: list[str],
 ) -> None:
     """Rewrite the lines of a docstring in place."""
+    split_names(lines)
+    lines[:] = [_CODE_THEN_LETTER.sub(r"\1\\ ", line) for line in lines]
+
+
+def split_names(lines: list[str]) -> None:
+    """Give each of several attributes that share a line a line of its own."""
     for place in reversed(range(len(lines))):
         shared = _SHARED.fullmatch(lines[place])
         if not shared:
@@ -38,5 +46,5 @@ def split_names(
 
 def setup(app: Sphinx) -> dict[str, object]:
     """Register the extension, to run before Napoleon reads the sections."""
-    app.connect("autodoc-process-docstring", split_names, priority=400)
+    app.connect("autodoc-process-docstring", rewrite, priority=400)
     return {"version": "1", "parallel_read_safe": True}
