@@ -5,6 +5,7 @@ And recording them again gives the same files. A platform's own test extends `Ca
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Generator
@@ -71,10 +72,16 @@ class CassetteFiles:
     person: ClassVar[str]
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Run what asks for a `path` for each cassette."""
+        """Run what asks for a `path` for each cassette, and for a `source` for each source."""
         if "path" in metafunc.fixturenames:
             files = sorted(self.cassettes.folder.glob("*.yaml"))
             metafunc.parametrize("path", [pytest.param(path, id=path.stem) for path in files])
+        if "source" in metafunc.fixturenames:
+            sources = [pytest.param(Source.SIMULATOR, id="simulator")]
+            if self.documents:
+                mark = pytest.mark.vendor_document
+                sources.append(pytest.param(Source.VENDOR_SAMPLE, id="samples", marks=mark))
+            metafunc.parametrize("source", sources)
 
     def test_it_says_where_it_comes_from(self, path: Path) -> None:
         said = read_provenance(path)
@@ -137,41 +144,31 @@ class CassetteFiles:
 
         assert wanted <= {path.stem for path in self.cassettes.folder.glob("*.yaml")}
 
-    def test_recording_again_gives_the_same_files(self, tmp_path: Path) -> None:
-        """In a process of its own, as a person would; another day may stand in them."""
-        self.need_samples()
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "tillpost.testing.cassettes",
-            "-p",
-            "no:cacheprovider",
-        ]
-        options = [
-            str(self.recorded_by),
-            "-k",
-            "sync and not async",
-            "--record",
-            "--cassettes",
-            str(tmp_path),
-        ]
-        run = subprocess.run([*command, *options], capture_output=True, text=True, timeout=120)
-        assert run.returncode == 0, run.stdout
-        assert _undated(tmp_path) == _undated(self.cassettes.folder)
-
-    def need_samples(self) -> None:
-        """Skip the test where the vendor's samples aren't at hand."""
+    def test_recording_again_gives_the_same_files(self, tmp_path: Path, source: Source) -> None:
+        """Record in a process of its own, as a person would. Only the date may differ."""
+        command = [sys.executable, "-m", "pytest", str(self.recorded_by), "-q", "-n0"]
+        plugins = "tillpost.testing.cassettes", "adapters.recording", "no:cacheprovider"
+        for plugin in plugins:
+            command += ["-p", plugin]
+        command += ["--record", "--record-source", source, "--cassettes", str(tmp_path)]
+        run = subprocess.run(
+            command, capture_output=True, text=True, timeout=300, env=_with_tests_on_path()
+        )
+        assert run.returncode == 0, run.stdout + run.stderr
+        assert _undated(tmp_path, source) == _undated(self.cassettes.folder, source)
 
 
-def _undated(folder: Path) -> dict[str, list[str]]:
-    return {
-        path.name: [
-            line
-            for line in path.read_text("utf-8").splitlines()
-            if not line.startswith("  recorded:")
-        ]
-        for path in folder.glob("*.yaml")
-    }
+def _with_tests_on_path() -> dict[str, str]:
+    """Return the environment in which a plugin of the tests can be imported."""
+    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+def _undated(folder: Path, source: Source) -> dict[str, list[str]]:
+    """Return the lines of the cassettes of a source, without the dates, by the files' names."""
+    found: dict[str, list[str]] = {}
+    for path in folder.glob("*.yaml"):
+        if read_provenance(path).source is source:
+            lines = path.read_text("utf-8").splitlines()
+            found[path.name] = [line for line in lines if not line.startswith("  recorded:")]
+    return found

@@ -15,7 +15,6 @@ from typing import Any
 
 from adapters.cassette_orders import CANARY_TOKEN, FLAT_WHITE, MOMENT, TOASTIE, Simulated, order
 from adapters.cassette_refusals import NEVER, Refusal, on_create
-from adapters.kounta.fixtures import sample
 from tillpost.errors import (
     DoubtError,
     MenuError,
@@ -38,6 +37,7 @@ from tillpost.testing import Cassettes, Origin, Sample, sampled
 from tillpost_simulators.kounta import KountaSettings as World
 from tillpost_simulators.kounta import KountaSimulator
 from tillpost_simulators.kounta.orders import create_order
+from vendor_documents import kounta_sample as sample
 
 KOUNTA = Cassettes(
     "kounta",

@@ -4,7 +4,7 @@
     pos_order = bench.run(bench.adapter.submit(order, Attempt()), order)
     bench.sent                                     # the requests, in their order
 
-Every request and every answer is held against Square's OpenAPI document where that is at hand.
+With a `spec`, every request and every answer is checked by what Square publishes.
 `spoil` may put another answer in the place of the simulator's, before or after its effect."""
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Bench:
 
 
 def checked_bench(**settings: Any) -> Bench:
-    """A bench that holds everything against the document; the test is skipped without it."""
+    """Return a bench that checks everything by what Square publishes."""
     return Bench(spec=square_spec(), **settings)
 
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from adapters.cassette_orders import CANARY_TOKEN, Simulated, order
-from adapters.square import spec
 from tillpost.models.order import Discount, Line, Modifier
 from tillpost.simulator import FaultPlan
 from tillpost.testing import Cassettes, Origin, Sample, sampled
 from tillpost_simulators.square import SquareSimulator, WorldSettings
 from tillpost_square.settings import SquareSettings
+from vendor_documents import SQUARE as SQUARE_DOCUMENT
+from vendor_documents import vendor_document
 
 PUBLISHED_PEOPLE = (
     "+1 650-354-7217",
@@ -48,8 +49,8 @@ DOCUMENT = "Square's OpenAPI document, release 2025-08-20 (Apache 2.0)"
 
 
 def example(schema: str) -> Any:
-    """Return a schema's example. The test is skipped where the document isn't at hand, or fails when CI is set."""
-    return json.loads(spec.document().read_bytes())["components"]["schemas"][schema]["example"]
+    """Return a schema's example from the document, which recording needs."""
+    return json.loads(vendor_document(SQUARE_DOCUMENT).read_bytes())["components"]["schemas"][schema]["example"]
 
 
 def from_document(
