@@ -82,6 +82,12 @@ events: st.SearchStrategy[Event] = st.one_of(
 )
 
 
+@pytest.fixture
+def url(new_url: str) -> str:
+    """Return the address of a database without tables: they are made, and migrated, here."""
+    return new_url
+
+
 @given(events)
 def test_every_event_comes_back_from_the_store_as_it_was(event: Event) -> None:
     kind, body = event_row(event)
