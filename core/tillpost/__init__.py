@@ -1,15 +1,14 @@
-"""Tillpost submits paid online orders to restaurants' point-of-sale platforms. One call, any POS.
+"""Tillpost submits paid online orders to restaurants' point-of-sale platforms.
 
     from tillpost import Order, Till
 
-    with Till.connect("square", location_id="L123", access_token=token) as till: pos_order =
-        till.submit(order)      # or raises MenuError, OutageError, PermissionsError, TaxError, ...
+    with Till.connect("square", location_id="L123", access_token=token) as till:
+        pos_order = till.submit(order)  # or raises MenuError, OutageError, TaxError, ...
 
-Every refusal is a `PosError` whose class says what kind of remedy helps and whose `remedy` says who
-acts, and how.
+Every refusal is a `PosError`. Its class is the kind of remedy, and its `remedy` says who acts, and
+how.
 
-`Outbox` needs the extra `outbox`. It is loaded when it is first asked for, so it isn't in
-`__all__`.
+`Outbox` needs the extra `outbox`. It is imported on first use, so it isn't in `__all__`.
 """
 
 from __future__ import annotations
@@ -74,7 +73,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Load what needs an extra; without that, it raises `ModuleNotFoundError` that says what to install."""
+    """Import a name that needs an extra.
+
+    Raises:
+        ModuleNotFoundError: The extra isn't installed; the message names it.
+    """
     if name == "Outbox":
         from tillpost.outbox import Outbox
 

@@ -53,7 +53,7 @@ class ProcrastinateWorker:
     def run(self, *, until_idle: bool = False) -> None:
         """Work until stopped, or until idle. Store failures are logged and waited out."""
         self._crew = DaemonThreadPool(self._threads, "tillpost-order")
-        jobs = Jobs(self._processor.store.database.engine.url, self._threads, GRACE, self._woken)
+        jobs = Jobs(self._processor.outbox.database.engine.url, self._threads, GRACE, self._woken)
         jobs.start()
         try:
             while not self._stopped:
@@ -86,7 +86,7 @@ class ProcrastinateWorker:
     def _take_late_ones(self) -> None:
         late = self._processor.clock() - LATE
         if self._crew.spare > 0 and any(
-            due_at <= late for due_at in self._processor.store.waiting().values()
+            due_at <= late for due_at in self._processor.claims.next_due_by_connection().values()
         ):
             for claim in self._processor.claim(self._crew.spare):
                 self._crew.submit(partial(self._handle, claim))

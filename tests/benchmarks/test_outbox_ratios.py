@@ -214,7 +214,7 @@ def time_of_claiming(outbox: Outbox, *, done: bool) -> float:
             began = time.perf_counter()
             (claim,) = processor.claim(1)
             spent.append(time.perf_counter() - began)
-            outbox.store.free(claim, time.time(), rest=1e6, crash_count=0)
+            outbox.claims.release(claim, time.time(), due_in=1e6, crashes=0)
     return statistics.median(spent)
 
 

@@ -129,10 +129,11 @@ class Stage:
 
     def import_elsewhere(self) -> None:
         """Let another worker have begun to import the first menu of Kounta's store."""
-        store = self._outbox.store
-        other = store.enlist(self.now())
+        other = self._outbox.workers.enlist(self.now())
         with self._outbox.database.writing() as db:
-            store.set_place(db, KOUNTA, {"menu": None, "menu_at": 0.0, "importer": other})
+            self._outbox.connection_rows.update(
+                db, KOUNTA, {"menu": None, "menu_at": 0.0, "importer": other}
+            )
 
     def _played(self, situation: Situation, outbox: Outbox) -> Facts:
         self._outbox = outbox
@@ -178,8 +179,8 @@ class Stage:
     def _keep_menu(self, outbox: Outbox) -> None:
         """Let Kounta's menu, without which nothing can go, be that of an hour ago."""
         with outbox.database.writing() as db:
-            outbox.store.place(db, KOUNTA)
-            outbox.store.set_place(
+            outbox.connection_rows.lock(db, KOUNTA)
+            outbox.connection_rows.update(
                 db,
                 KOUNTA,
                 {

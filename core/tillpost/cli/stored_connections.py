@@ -41,7 +41,7 @@ def kept_till(name: str, db: str, config: str, hooks: Iterable[object]) -> Gener
         from tillpost.outbox.delivery.sources import FromFileAndDatabase
         from tillpost.outbox.orders.heartbeat import Heartbeat
 
-        life = Heartbeat(outbox.store, outbox.settings.lease)
+        life = Heartbeat(outbox.workers, outbox.settings.lease)
         stack.push(life)
         # Whoever renews a token is a worker, who is buried when it dies at that.
         found = FromFileAndDatabase(CredentialStore(outbox.database), outbox.config, life.enlisted)(

@@ -1,26 +1,38 @@
-"""What differs between two imports of a store's menu, for people and for the brake on imports that lose too much.
+"""Compares two imports of a store's menu, for people and for the brake on imports.
 
-`compare` puts both menus into rows of facts and lists each fact that differs. Something whose id
-alone changed is `renumbered`, not removed: it is found again by its SKU, or by its exact name and
-price, as `rebinding` would find it. Nothing here asks a platform; the menus' own `faults` aren't
-compared.
+`compare` puts both menus into rows of facts and lists each fact that differs. A thing whose id
+alone changed is `renumbered`, not removed: it is found again by SKU, or by exact name and price, as
+`matching.rebind` would find it. The menus' own `faults` aren't compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from tillpost.models.base import FrozenModel
-from tillpost.models.menu import Index, Menu, display_name, limits_in_words
+from tillpost.models.menu import (
+    GroupUse,
+    Index,
+    IndexEntry,
+    Item,
+    Menu,
+    Variation,
+    display_name,
+    limits_in_words,
+)
 from tillpost.models.money import format_money, to_major
 
 __all__ = ["Change", "MenuChanges", "compare"]
 
 
 class Change(FrozenModel):
-    """One difference: what it is about, its id now (or as it was, when it is gone), and the fact before and after."""
+    """One difference between two menus.
+
+    `id` is the subject's id now, or its last one when it is gone. `before` and `after` are the
+    fact that differs, in words.
+    """
 
     subject: str
     id: str
@@ -29,11 +41,13 @@ class Change(FrozenModel):
 
 
 class MenuChanges(FrozenModel):
-    """All that differs, by kind; true when anything does.
+    """All differences between two menus, by kind; true when there are any.
 
-    Besides the items' variations, the modifier options, their groups, the taxes and the tables are
-    listed. `removed_share` is the share of the old menu's variations that vanish, from 0 to 1.
-    `first` says that there was no menu before.
+    They cover variations, modifier options, modifier groups, taxes and tables.
+
+    Attributes:
+        removed_share: The share of the old menu's variations that are gone, from 0 to 1.
+        first: Whether there was no menu before.
     """
 
     added: tuple[Change, ...] = ()
@@ -53,21 +67,21 @@ class MenuChanges(FrozenModel):
     first: bool = False
 
     def __bool__(self) -> bool:
-        return any(getattr(self, kind) for kind in _LINES)
+        return any(getattr(self, kind) for kind in _SENTENCES)
 
     def in_words(self) -> tuple[str, ...]:
-        """Return a line for each change; a first import is one line."""
+        """Return a sentence for each change; a first import is one sentence."""
         if self.first:
             return (f"First import: {len(self.added)} items, options, groups, taxes and tables",)
-        return tuple(
-            line.format_map(dict(change)).strip()
-            for kind, line in _LINES.items()
-            for change in getattr(self, kind)
-        )
+        sentences: list[str] = []
+        for kind, sentence in _SENTENCES.items():
+            changes: Sequence[Change] = getattr(self, kind)
+            sentences += [sentence.format_map(dict(change)).strip() for change in changes]
+        return tuple(sentences)
 
 
-# A line for each kind of change, in the order that people read them.
-_LINES = {
+# A sentence for each kind of change, in the order that people read them.
+_SENTENCES = {
     "removed": "Gone: {subject} {before}",
     "added": "New: {subject} {after}",
     "renumbered": "{subject} has the id {after}, before {before}",
@@ -83,9 +97,12 @@ _LINES = {
     "taxes": "{subject}: tax {after}, before {before}",
 }
 
+_KindOfChange: TypeAlias = tuple[str, Change]
+"""The name of a field of `MenuChanges`, and a change for it."""
+
 
 class _Row(NamedTuple):
-    """One thing of a menu: how it is found again, and its facts, each under the kind of change it would make."""
+    """One thing of a menu: what identifies it, and its facts by the kind of change they make."""
 
     id: str
     sku: str
@@ -93,141 +110,155 @@ class _Row(NamedTuple):
     price: int | None
     facts: Mapping[str, str]
 
+    @property
+    def cost(self) -> str:
+        return self.facts.get("repriced", "")
+
+    def entry(self) -> IndexEntry[_Row]:
+        return IndexEntry(self.id, self.sku, self.name, self.price, self)
+
 
 def compare(old: Menu | None, new: Menu) -> MenuChanges:
-    """Return what differs in `new` from `old`; with no old menu, all of it is new."""
-    tables = [
-        _differences(read(old) if old else (), read(new))
-        for read in (_variations, _options, _groups, _taxes)
+    """Return how `new` differs from `old`; without an old menu everything in it is new."""
+    variations = _differences(_variations(old), _variations(new))
+    changes = [
+        *variations,
+        *_differences(_options(old), _options(new)),
+        *_differences(_groups(old), _groups(new)),
+        *_differences(_taxes(old), _taxes(new)),
     ]
-    if old is None or None not in (
-        old.tables,
-        new.tables,
-    ):  # where one of the two doesn't tell, nothing is known
-        tables.append(_differences(_tables(old) if old else (), _tables(new)))
-    vanished = sum(kind == "removed" for kind, _ in tables[0])
-    had = len(old.by_variation) if old else 0
-    found: dict[str, tuple[Change, ...]] = {
-        kind: tuple(change for table in tables for k, change in table if k == kind)
-        for kind in _LINES
-    }
-    return MenuChanges(removed_share=vanished / had if had else 0.0, first=old is None, **found)
+    tables_known = old is None or (old.tables is not None and new.tables is not None)
+    if tables_known:
+        changes += _differences(_tables(old), _tables(new))
+    by_kind: dict[str, list[Change]] = {}
+    for kind, change in changes:
+        by_kind.setdefault(kind, []).append(change)
+    removed = sum(kind == "removed" for kind, _ in variations)
+    total = len(old.by_variation) if old else 0
+    return MenuChanges(
+        removed_share=removed / total if total else 0.0,
+        first=old is None,
+        **{kind: tuple(found) for kind, found in by_kind.items()},
+    )
 
 
-def _differences(old: Iterable[_Row], new: Iterable[_Row]) -> list[tuple[str, Change]]:
-    """Return the changes between two tables of rows, each with its kind."""
-    before, after = {row.id: row for row in old}, {row.id: row for row in new}
-    # Only an id that wasn't there can be another's new id: of two that were alike, one may really
-    # be gone.
-    fresh = Index((*row[:4], row) for row in after.values() if row.id not in before)
-    pairs = [(row, after.get(row.id) or fresh.find(*row[:4])) for row in before.values()]
-    kept = {row.id for _, row in pairs if row}
-    return [
-        *(change for was, now in pairs for change in _between(was, now)),
-        *(
-            ("added", Change(subject=r.name, id=r.id, after=_cost(r)))
-            for r in after.values()
-            if r.id not in kept
-        ),
-    ]
+def _differences(old: Iterable[_Row], new: Iterable[_Row]) -> list[_KindOfChange]:
+    """Return the changes between two tables of rows."""
+    before = {row.id: row for row in old}
+    after = {row.id: row for row in new}
+    # Only an id that wasn't there before can be another row's new id.
+    new_rows = Index(row.entry() for row in after.values() if row.id not in before)
+    changes: list[_KindOfChange] = []
+    matched: set[str] = set()
+    for was in before.values():
+        now = after.get(was.id) or new_rows.find(was.id, was.sku, was.name, was.price)
+        if now:
+            matched.add(now.id)
+        changes += _changes_of(was, now)
+    for row in after.values():
+        if row.id not in matched:
+            changes.append(("added", Change(subject=row.name, id=row.id, after=row.cost)))
+    return changes
 
 
-def _between(was: _Row, now: _Row | None) -> Iterator[tuple[str, Change]]:
+def _changes_of(was: _Row, now: _Row | None) -> Iterator[_KindOfChange]:
+    """Yield the changes of one thing; `now` is None when it is gone."""
     if now is None:
-        yield "removed", Change(subject=was.name, id=was.id, before=_cost(was))
+        yield "removed", Change(subject=was.name, id=was.id, before=was.cost)
         return
     if now.id != was.id:
         yield "renumbered", Change(subject=now.name, id=now.id, before=was.id, after=now.id)
     for kind, fact in now.facts.items():
-        if was.facts.get(kind) != fact:
-            yield (
-                kind,
-                Change(subject=now.name, id=now.id, before=was.facts.get(kind, ""), after=fact),
-            )
+        before = was.facts.get(kind, "")
+        if kind not in was.facts or before != fact:
+            yield kind, Change(subject=now.name, id=now.id, before=before, after=fact)
 
 
-def _cost(row: _Row) -> str:
-    return row.facts.get("repriced", "")
-
-
-def _variations(menu: Menu) -> Iterator[_Row]:
+def _variations(menu: Menu | None) -> Iterator[_Row]:
+    if menu is None:
+        return
     for item, variation in menu.by_variation.values():
         name = display_name(item, variation)
-        uses = ((menu.group_by_id.get(use.group_id), use) for use in item.groups)
-        limits = tuple(
-            f"{limits_in_words(use.minimum, use.maximum)} of {group.name if group else use.group_id}"
-            f"{', none of them twice' if use.once else ''}"
-            for group, use in uses
-        )
-        if variation.maximum is not None:
-            limits = (*limits, f"at most {variation.maximum} in an order")
-        taxes = (tax.name if (tax := menu.tax_by_id.get(id_)) else id_ for id_ in item.tax_ids)
-        yield _Row(
-            variation.id,
-            variation.sku,
-            name,
-            variation.price,
-            {
-                "relabelled": variation.sku or "none",
-                "renamed": name,
-                "repriced": _price(variation.price, variation.exact_price, menu.currency),
-                # One of a pair: the fact that appears is the change, the one that disappears says
-                # nothing more.
-                "sold_out" if variation.sold_out else "back": "yes",
-                "shown" if item.online else "hidden": "yes",
-                "moved": ", ".join(item.categories) or "no category",
-                "limits": ", ".join(limits) or "no choices",
-                "taxes": ", ".join(taxes) or "none",
-            },
-        )
+        # Of the pairs sold_out/back and shown/hidden, the fact that appears is the change; the one
+        # that disappears adds nothing.
+        availability = "sold_out" if variation.sold_out else "back"
+        visibility = "shown" if item.online else "hidden"
+        facts = {
+            "relabelled": variation.sku or "none",
+            "renamed": name,
+            "repriced": _price(variation.price, variation.exact_price, menu.currency),
+            availability: "yes",
+            visibility: "yes",
+            "moved": ", ".join(item.categories) or "no category",
+            "limits": _limits(menu, item, variation),
+            "taxes": _tax_names(menu, item),
+        }
+        yield _Row(variation.id, variation.sku, name, variation.price, facts)
 
 
-def _options(menu: Menu) -> Iterator[_Row]:
+def _limits(menu: Menu, item: Item, variation: Variation) -> str:
+    limits = [_group_limits(menu, use) for use in item.groups]
+    if variation.maximum is not None:
+        limits.append(f"at most {variation.maximum} in an order")
+    return ", ".join(limits) or "no choices"
+
+
+def _group_limits(menu: Menu, use: GroupUse) -> str:
+    group = menu.group_by_id.get(use.group_id)
+    name = group.name if group else use.group_id
+    once = ", none of them twice" if use.once else ""
+    return f"{limits_in_words(use.minimum, use.maximum)} of {name}{once}"
+
+
+def _tax_names(menu: Menu, item: Item) -> str:
+    names = []
+    for tax_id in item.tax_ids:
+        tax = menu.tax_by_id.get(tax_id)
+        names.append(tax.name if tax else tax_id)
+    return ", ".join(names) or "none"
+
+
+def _options(menu: Menu | None) -> Iterator[_Row]:
+    if menu is None:
+        return
     for group in menu.groups:
         for option in group.options:
+            row_id = f"{group.id}/{option.id}"  # one option may be in several groups
             name = f"{option.name} ({group.name})"
-            yield _Row(
-                # The same option may be in several groups.
-                f"{group.id}/{option.id}",
-                option.sku,
-                name,
-                option.price,
-                {
-                    "relabelled": option.sku or "none",
-                    "renamed": option.name,
-                    "repriced": _price(option.price, option.exact_price, menu.currency),
-                    "sold_out" if option.sold_out else "back": "yes",
-                },
-            )
+            availability = "sold_out" if option.sold_out else "back"
+            facts = {
+                "relabelled": option.sku or "none",
+                "renamed": option.name,
+                "repriced": _price(option.price, option.exact_price, menu.currency),
+                availability: "yes",
+            }
+            yield _Row(row_id, option.sku, name, option.price, facts)
 
 
-def _groups(menu: Menu) -> Iterator[_Row]:
-    for group in menu.groups:
+def _groups(menu: Menu | None) -> Iterator[_Row]:
+    for group in menu.groups if menu else ():
         facts = {"renamed": group.name, "limits": limits_in_words(group.minimum, group.maximum)}
         yield _Row(group.id, "", group.name, None, facts)
 
 
-def _taxes(menu: Menu) -> Iterator[_Row]:
-    for tax in menu.taxes:
-        rate = f"{(tax.rate * 100).normalize():f} % {'included' if tax.included else 'on top'}"
-        yield _Row(
-            tax.id,
-            "",
-            tax.name,
-            None,
-            {"renamed": tax.name, "taxes": rate if tax.enabled else "switched off"},
-        )
+def _taxes(menu: Menu | None) -> Iterator[_Row]:
+    for tax in menu.taxes if menu else ():
+        percentage = f"{(tax.rate * 100).normalize():f} %"
+        rate = f"{percentage} {'included' if tax.included else 'on top'}"
+        facts = {"renamed": tax.name, "taxes": rate if tax.enabled else "switched off"}
+        yield _Row(tax.id, "", tax.name, None, facts)
 
 
-def _tables(menu: Menu) -> Iterator[_Row]:
-    for name in menu.tables or ():
+def _tables(menu: Menu | None) -> Iterator[_Row]:
+    for name in (menu.tables if menu else None) or ():
         yield _Row(name, "", f"Table {name}", None, {})
 
 
 def _price(price: int | None, exact: Decimal | None, currency: str) -> str:
-    """The price for people, with the POS's own decimal where it says more than the rounded one."""
+    """Return a price for people, with the POS's unrounded decimal where that differs."""
     if price is None:
         return "a price keyed in at the register"
-    return format_money(price, currency) + (
-        f" ({exact} in the POS)" if exact not in (None, to_major(price, currency)) else ""
-    )
+    rounded = format_money(price, currency)
+    if exact is None or exact == to_major(price, currency):
+        return rounded
+    return f"{rounded} ({exact} in the POS)"

@@ -1,14 +1,16 @@
-"""Finds what is wrong with a store's setup from its menu alone, before any order fails on it.
+"""Finds faults in a store's POS setup from its menu, before an order fails on them.
 
-`setup_faults` tells what will make orders fail and no import can mend: taxes that overlap or serve
-as a surcharge, items without a tax or a price, choices that can't be made. Staff read "subject:
-text", and mend it in the POS. `menu_finding` says whether any order could go in at all.
+`setup_faults` lists what makes orders fail and no import can mend: taxes that overlap or serve as a
+surcharge, items without a tax or a price, choices that nobody can make. Staff read them as
+"subject: text" and mend them in the POS. `menu_finding` says whether anything can be ordered at
+all. Both are called by the store check and by `tillpost menu check`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
 
 from tillpost.adapter.readiness import Finding
 from tillpost.errors.remedies import Actor
@@ -17,8 +19,7 @@ from tillpost.models.menu import GroupUse, Menu, ModifierGroup, SetupFault, Tax,
 
 __all__ = ["menu_finding", "setup_faults"]
 
-# What a tax is called that is really a charge. "Goods and Services Tax" and a "Service tax" are
-# taxes.
+# Names of taxes that are really charges. "Goods and Services Tax" and "Service tax" are taxes.
 _CHARGE_NAMES = (
     r"surcharge",
     r"\bservices?\b(?!\s*tax)",
@@ -29,114 +30,118 @@ _CHARGE_NAMES = (
 )
 _CHARGE = re.compile("|".join(_CHARGE_NAMES), re.IGNORECASE)
 
-_NAMED_AT_MOST = 5
-"""So many things are named in one sentence; the rest is counted."""
+_MAX_NAMES = 5
+"""How many names a sentence lists; the rest is counted."""
 
 
 def setup_faults(menu: Menu) -> tuple[SetupFault, ...]:
-    """Return the faults in the setup, each once: those that the adapter found itself, then those of the menu."""
-    found = (
-        SetupFault(subject=subject, text=text) for find in _FINDERS for subject, text in find(menu)
-    )
-    return tuple(dict.fromkeys((*menu.faults, *found)))
+    """Return the faults in the setup, each once: those that the adapter found come first."""
+    faults = list(menu.faults)
+    for find in _FINDERS:
+        faults += [SetupFault(subject=subject, text=text) for subject, text in find(menu)]
+    return tuple(dict.fromkeys(faults))
 
 
 def menu_finding(menu: Menu) -> Finding:
-    """Return what the menu says of taking orders: `ok` while anything on it can be ordered, with its setup's faults.
+    """Return a finding that is `ok` while anything on the menu can be ordered.
 
-    What is sold out, hidden or under more than one tax can't be ordered. The store itself takes
-    orders all the same.
+    Items that are sold out, hidden, or under more than one tax can't be. The finding's text lists
+    the faults of the setup; it never says that the store is closed.
     """
     sells = any(
         item.online and not variation.sold_out and len(menu.taxes_on(item)) < 2
         for item, variation in menu.by_variation.values()
     )
-    said = "The menu has something to order" if sells else "Nothing on the menu can be ordered"
+    text = "The menu has something to order" if sells else "Nothing on the menu can be ordered"
     faults = "; ".join(f"{fault.subject} {fault.text}" for fault in setup_faults(menu))
-    return Finding.of(
-        "menu",
-        sells,
-        f"{said}; faults in its setup: {faults}" if faults else said,
-        Actor.STORE,
-        Reason.OPEN,
-    )
+    if faults:
+        text = f"{text}; faults in its setup: {faults}"
+    return Finding.of("menu", sells, text, Actor.STORE, Reason.OPEN)
 
 
-def _overlapping_taxes(menu: Menu) -> Iterator[tuple[str, str]]:
-    """Items under the same taxes share a fault: it is one mistake, made once."""
-    items: dict[tuple[Tax, ...], list[str]] = {}
+_Fault: TypeAlias = tuple[str, str]
+"""The subject and the text of a `SetupFault`."""
+
+
+def _overlapping_taxes(menu: Menu) -> Iterator[_Fault]:
+    """Yield one fault for all items under the same taxes: it is one mistake."""
+    items_by_taxes: dict[tuple[Tax, ...], list[str]] = {}
     for item in menu.items:
-        items.setdefault(menu.taxes_on(item), []).append(item.name)
-    for taxes, names in items.items():
-        if len(taxes) > 1:
-            where = "every item" if len(names) == len(menu.items) else _listed(names)
-            names_of_taxes = _listed([tax.name for tax in taxes])
-            yield (
-                names_of_taxes,
-                f"more than one tax applies to {where}; keep the sales tax alone on an item",
-            )
+        items_by_taxes.setdefault(menu.taxes_on(item), []).append(item.name)
+    for taxes, items in items_by_taxes.items():
+        if len(taxes) < 2:
+            continue
+        where = "every item" if len(items) == len(menu.items) else _listed(items)
+        tax_names = _listed([tax.name for tax in taxes])
+        yield (
+            tax_names,
+            f"more than one tax applies to {where}; keep the sales tax alone on an item",
+        )
 
 
-def _charges_as_taxes(menu: Menu) -> Iterator[tuple[str, str]]:
+def _charges_as_taxes(menu: Menu) -> Iterator[_Fault]:
     for tax in menu.taxes:
         if tax.enabled and _CHARGE.search(tax.name):
-            yield (
-                tax.name,
-                "is set up as a tax, but looks like a surcharge; make it a service charge",
-            )
+            text = "is set up as a tax, but looks like a surcharge; make it a service charge"
+            yield tax.name, text
 
 
-def _untaxed_items(menu: Menu) -> Iterator[tuple[str, str]]:
-    """Only where most items are taxed: a store may well sell without any."""
+def _untaxed_items(menu: Menu) -> Iterator[_Fault]:
+    """Yield items without a tax, where most items have one: a store may well have none."""
     untaxed = [item.name for item in menu.items if not menu.taxes_on(item)]
     if 2 * len(untaxed) < len(menu.items):
         yield from ((name, "has no tax, where the other items have one") for name in untaxed)
 
 
-def _unpriced_items(menu: Menu) -> Iterator[tuple[str, str]]:
+def _unpriced_items(menu: Menu) -> Iterator[_Fault]:
     for item, variation in menu.by_variation.values():
         if variation.price is None:
             yield display_name(item, variation), "has no price in the POS"
 
 
-def _impossible_choices(menu: Menu) -> Iterator[tuple[str, str]]:
-    """Items that use a group in the same impossible way share a fault."""
-    items: dict[tuple[str, str], list[str]] = {}
+def _impossible_choices(menu: Menu) -> Iterator[_Fault]:
+    """Yield one fault for all items that use a group in the same impossible way."""
+    items_by_fault: dict[_Fault, list[str]] = {}
     for item in menu.items:
         for use in item.groups:
-            group = menu.group_by_id.get(use.group_id)
-            why = _why_impossible(group, use) if group else "isn't among the POS's modifier groups"
-            if why:
-                items.setdefault(
-                    (group.name if group else f"Modifier group {use.group_id}", why), []
-                ).append(item.name)
-    yield from (
-        (subject, f"{why} (used by {_listed(names)})") for (subject, why), names in items.items()
-    )
+            fault = _group_fault(menu, use)
+            if fault:
+                items_by_fault.setdefault(fault, []).append(item.name)
+    for (subject, text), items in items_by_fault.items():
+        yield subject, f"{text} (used by {_listed(items)})"
+
+
+def _group_fault(menu: Menu, use: GroupUse) -> _Fault | None:
+    group = menu.group_by_id.get(use.group_id)
+    if group is None:
+        return f"Modifier group {use.group_id}", "isn't among the POS's modifier groups"
+    reason = _why_impossible(group, use)
+    return (group.name, reason) if reason else None
 
 
 def _why_impossible(group: ModifierGroup, use: GroupUse) -> str:
-    """Say why no choice can keep the limits; nothing when one can."""
-    there, left = len(group.options), sum(not option.sold_out for option in group.options)
+    """Return why no choice keeps the limits, or nothing when one does."""
+    options = len(group.options)
+    available = sum(not option.sold_out for option in group.options)
     least, most = use.minimum, use.maximum
-    reasons = (
-        (
-            most is not None and most < least,
-            f"asks for at least {least} of its options, but allows {most} at most",
-        ),
-        (there < least, f"asks for {least} of its options, but has {there}"),
-        (least and not left, "asks for one of its options, but all are sold out"),
-        (left < least, f"asks for {least} of its options, but only {left} can be ordered"),
-    )
-    return next((text for holds, text in reasons if holds), "")
+    if most is not None and most < least:
+        return f"asks for at least {least} of its options, but allows {most} at most"
+    if options < least:
+        return f"asks for {least} of its options, but has {options}"
+    if least and not available:
+        return "asks for one of its options, but all are sold out"
+    if available < least:
+        return f"asks for {least} of its options, but only {available} can be ordered"
+    return ""
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED_AT_MOST
-    return ", ".join(names[:_NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+    listed = ", ".join(names[:_MAX_NAMES])
+    more = len(names) - _MAX_NAMES
+    return f"{listed} and {more} more" if more > 0 else listed
 
 
-_FINDERS = (
+_FINDERS: tuple[Callable[[Menu], Iterator[_Fault]], ...] = (
     _overlapping_taxes,
     _charges_as_taxes,
     _untaxed_items,

@@ -1,31 +1,34 @@
-"""Checks an order against the store's imported menu before anything is sent: no network, nothing changed.
+"""Checks an order against the store's imported menu before anything is sent.
 
-`check_order` finds all that is wrong at once: items and options that are gone or sold out, prices
-that differ, choices that don't fit an item's limits, more of an item than an order may have, items
-under more than one tax, and a table that isn't there. It looks things up just as `rebinding` does,
-so an item whose id alone changed isn't gone. What fits here may still be refused by the platform;
-what doesn't would be.
+`check_order` is called by the submission flow, and by `tillpost menu check`. It finds all faults at
+once: items and options that are gone or sold out, prices that differ, choices outside an item's
+limits, too many of an item, several taxes on one item, and an unknown table. Lines are matched
+as `matching.rebind` matches them, so an item whose id alone changed counts as present.
+
+An order that passes may still be refused by the platform; one that fails would be.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from tillpost.errors import MenuError, PosError, TaxError
 from tillpost.menus.matching import Fit, PricePolicy, fit, price_differences
-from tillpost.models.menu import Item, Menu, ModifierOption, limits_in_words
+from tillpost.models.menu import GroupUse, Item, Menu, ModifierGroup, limits_in_words
 from tillpost.models.money import format_money
 from tillpost.models.order import DineIn, Modifier, Order, describe_lines
 
 __all__ = ["check_order"]
 
+T = TypeVar("T")
+
 
 class _Misfit(NamedTuple):
-    """One thing that is wrong: whom it is about, and a clause without its full stop.
+    """One fault: what it is about, and a clause without its full stop.
 
-    `line` is the index of the line at fault; None when it is the order's fulfilment.
+    `line` is the index of the line at fault, None when the fault is in the order's fulfilment.
     """
 
     line: int | None
@@ -33,143 +36,216 @@ class _Misfit(NamedTuple):
     detail: str
 
 
-class _Checked(NamedTuple):
+class _Context(NamedTuple):
+    """What every check reads."""
+
     order: Order
     menu: Menu
     prices: PricePolicy
     fits: Sequence[Fit]
 
 
+_Check: TypeAlias = Callable[[_Context], Iterator[_Misfit]]
+
+
 def check_order(order: Order, menu: Menu, prices: PricePolicy) -> tuple[PosError, ...]:
-    """Return what is wrong with the order by this menu, an error for each kind of remedy; nothing when all fits.
+    """Return the faults of an order by this menu, one error for each kind of remedy.
 
-    A `MenuError` has the reason "gone", "sold_out", "choices", "quantity", "price" or "table". Each
-    error names all the lines that it is about, and its subjects are the items and options by name,
-    the taxes for a `TaxError`, or the table, which is on no line. Prices are looked at only when
-    they are to be refused.
+    A `MenuError` has the reason "gone", "sold_out", "choices", "quantity", "price" or "table".
+
+    Args:
+        order: The order, with the menu's ids or older ones.
+        menu: The last imported menu.
+        prices: With "keep_paid", prices aren't compared.
+
+    Returns:
+        The errors, those that a menu import can mend first; empty when the order fits. Each has in
+        `lines` the lines at fault, and in `subjects` the items and options, the taxes, or the
+        table.
     """
-    checked = _Checked(order, menu, prices, fit(order, menu))
-    found = ((kind, reason, list(check(checked))) for kind, reason, check in _CHECKS)
-    return tuple(_error(kind, reason, misfits) for kind, reason, misfits in found if misfits)
+    fits = fit(order, menu)
+    context = _Context(order, menu, prices, fits)
+    errors: list[PosError] = []
+    for error_class, reason, check in _CHECKS:
+        misfits = list(check(context))
+        if misfits:
+            errors.append(_error(error_class, reason, misfits))
+    return tuple(errors)
 
 
-def _error(kind: type[PosError], reason: str, misfits: Sequence[_Misfit]) -> PosError:
-    return kind(
-        "; ".join(dict.fromkeys(m.detail for m in misfits)),
-        lines=tuple(dict.fromkeys(m.line for m in misfits if m.line is not None)),
-        subjects=tuple(dict.fromkeys(m.subject for m in misfits)),
+def _error(error_class: type[PosError], reason: str, misfits: Sequence[_Misfit]) -> PosError:
+    """Make one error of all misfits of a kind, each detail, line and subject named once."""
+    details = _unique(misfit.detail for misfit in misfits)
+    subjects = _unique(misfit.subject for misfit in misfits)
+    lines = _unique(misfit.line for misfit in misfits if misfit.line is not None)
+    detail = "; ".join(details)
+    return error_class(
+        detail,
+        lines=lines,
+        subjects=subjects,
         reason=reason,
     )
 
 
-def _misfit(order: Order, index: int, modifier: Modifier | None, fault: str) -> _Misfit:
-    """Say that a line, or a modifier on it, has a fault."""
-    (line,) = describe_lines(order, [index])
-    if modifier is None:
-        return _Misfit(index, line, f"{order.lines[index].name} {fault}")
-    return _Misfit(
-        index, f"{modifier.name} on {line}", f"{modifier.name} on {order.lines[index].name} {fault}"
-    )
+def _unique(values: Iterable[T]) -> tuple[T, ...]:
+    """Return the values without repetitions, in the order of their first occurrence."""
+    return tuple(dict.fromkeys(values))
 
 
-def _chosen(found: Fit) -> Iterator[tuple[Modifier, ModifierOption | None]]:
-    return zip(found.line.modifiers, found.options, strict=True)
+def _misfit(
+    order: Order,
+    index: int,
+    modifier: Modifier | None,
+    fault: str,
+) -> _Misfit:
+    """Describe the fault of a line, or of a modifier on it."""
+    name = order.lines[index].name
+    (subject,) = describe_lines(order, [index])
+    if modifier is not None:
+        name = f"{modifier.name} on {name}"
+        subject = f"{modifier.name} on {subject}"
+    return _Misfit(index, subject, f"{name} {fault}")
 
 
-def _gone(checked: _Checked) -> Iterator[_Misfit]:
-    for index, found in enumerate(checked.fits):
+def _gone(context: _Context) -> Iterator[_Misfit]:
+    """Yield items that aren't on the menu, and modifiers that aren't among an item's options."""
+    order = context.order
+    for index, found in enumerate(context.fits):
         if found.sold is None:
-            yield _misfit(checked.order, index, None, "isn't on the menu")
+            yield _misfit(order, index, None, "isn't on the menu")
             continue
-        for modifier, option in _chosen(found):
+        for modifier, option in found.chosen():
             if option is None:
-                yield _misfit(checked.order, index, modifier, "isn't among its options")
+                yield _misfit(order, index, modifier, "isn't among its options")
 
 
-def _sold_out(checked: _Checked) -> Iterator[_Misfit]:
-    for index, found in enumerate(checked.fits):
-        if found.sold and found.sold[1].sold_out:
-            yield _misfit(checked.order, index, None, "is sold out")
-        for modifier, option in _chosen(found):
+def _sold_out(context: _Context) -> Iterator[_Misfit]:
+    order = context.order
+    fault = "is sold out"
+    for index, found in enumerate(context.fits):
+        sold = found.sold
+        if sold and sold.variation.sold_out:
+            yield _misfit(order, index, None, fault)
+        for modifier, option in found.chosen():
             if option and option.sold_out:
-                yield _misfit(checked.order, index, modifier, "is sold out")
+                yield _misfit(order, index, modifier, fault)
 
 
-def _price(checked: _Checked) -> Iterator[_Misfit]:
-    order, menu = checked.order, checked.menu
-    if checked.prices == "refuse":
-        for x in price_differences(order, menu, checked.fits):
-            if _taxes_in_price(checked, x.line) > 1:
-                continue  # then the price is wrong because of the taxes, which are told
-            paid, asked = format_money(x.paid, order.currency), format_money(x.asked, menu.currency)
-            yield _misfit(order, x.line, x.modifier, f"was paid at {paid}, the menu says {asked}")
+def _price(context: _Context) -> Iterator[_Misfit]:
+    if context.prices != "refuse":
+        return
+    order = context.order
+    menu = context.menu
+    for difference in price_differences(order, menu, context.fits):
+        included_taxes = _taxes_in_price(context, difference.line)
+        if included_taxes > 1:
+            continue  # the price differs because of the taxes, which `_taxes` reports
+        paid = format_money(difference.paid, order.currency)
+        asked = format_money(difference.asked, menu.currency)
+        fault = f"was paid at {paid}, the menu says {asked}"
+        yield _misfit(order, difference.line, difference.modifier, fault)
 
 
-def _taxes_in_price(checked: _Checked, line: int) -> int:
-    sold = checked.fits[line].sold
-    return sum(tax.included for tax in checked.menu.taxes_on(sold[0])) if sold else 0
+def _taxes_in_price(context: _Context, line: int) -> int:
+    """Count the taxes that the price of a line's item includes."""
+    sold = context.fits[line].sold
+    if sold is None:
+        return 0
+    taxes = context.menu.taxes_on(sold.item)
+    return sum(tax.included for tax in taxes)
 
 
-def _choices(checked: _Checked) -> Iterator[_Misfit]:
-    for index, found in enumerate(checked.fits):
-        # With an option that isn't there, nobody knows which group's count it belongs to.
-        if found.sold and None not in found.options:
-            for fault in _miscounts(found, found.sold[0], checked.menu):
-                yield _misfit(checked.order, index, None, fault)
+def _choices(context: _Context) -> Iterator[_Misfit]:
+    """Yield lines whose options are outside the limits of the item's modifier groups."""
+    for index, found in enumerate(context.fits):
+        sold = found.sold
+        # An option that isn't on the menu could belong to any group, so no group is counted.
+        if sold is None or None in found.options:
+            continue
+        faults = _group_faults(found, sold.item, context.menu)
+        for fault in faults:
+            yield _misfit(context.order, index, None, fault)
 
 
-def _miscounts(found: Fit, item: Item, menu: Menu) -> Iterator[str]:
-    """Say of each group whose limits on the item aren't kept how many were chosen, and how many may be."""
+def _group_faults(found: Fit, item: Item, menu: Menu) -> Iterator[str]:
+    """Yield a clause for each limit of the item's groups that the line's options break."""
     for use in item.groups:
         group = menu.group_by_id.get(use.group_id)
-        if group:  # else it is a fault in the setup, and not in the order
-            names = {option.id: option.name for option in group.options}
-            counts = Counter[str]()
-            for modifier, option in _chosen(found):
-                if option and option.id in names:
-                    counts[option.id] += modifier.quantity
-            count = counts.total()
-            if count < use.minimum or (use.maximum is not None and count > use.maximum):
-                yield f"has {count} of {group.name}, the menu asks for {limits_in_words(use.minimum, use.maximum)}"
-            if use.once:
-                twice = (
-                    f"has {n} of {names[id_]}, the menu allows one"
-                    for id_, n in counts.items()
-                    if n > 1
-                )
-                yield from twice
+        if group is None:
+            continue  # a fault in the store's setup (see `lint`), not in the order
+        counts = _count_options(found, group)
+        count = counts.total()
+        if not _within(count, use):
+            limits = limits_in_words(use.minimum, use.maximum)
+            yield f"has {count} of {group.name}, the menu asks for {limits}"
+        for name, times in counts.items():
+            if use.once and times > 1:
+                yield f"has {times} of {name}, the menu allows one"
 
 
-def _quantities(checked: _Checked) -> Iterator[_Misfit]:
-    """What is limited is counted over all lines: the same item may be on several, with different options."""
-    lines: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
-    for index, found in enumerate(checked.fits):
-        if found.sold and (most := found.sold[1].maximum) is not None:
-            lines[found.sold[1].id, most].append(index)
-    for (_, most), indices in lines.items():
-        count = sum(checked.order.lines[index].quantity for index in indices)
-        if count > most:
-            said = f"is ordered {count} times, the menu allows {most} in an order"
-            yield from (_misfit(checked.order, index, None, said) for index in indices)
+def _count_options(found: Fit, group: ModifierGroup) -> Counter[str]:
+    """Count how often each option of the group is chosen, by the option's name."""
+    names = {option.id: option.name for option in group.options}
+    counts = Counter[str]()
+    for modifier, option in found.chosen():
+        if option and option.id in names:
+            counts[names[option.id]] += modifier.quantity
+    return counts
 
 
-def _table(checked: _Checked) -> Iterator[_Misfit]:
-    how = checked.order.fulfilment
-    if isinstance(how, DineIn) and not checked.menu.has_table(how.table):
-        yield _Misfit(None, f"Table {how.table}", f"there is no table {how.table}")
+def _within(count: int, use: GroupUse) -> bool:
+    return use.minimum <= count and (use.maximum is None or count <= use.maximum)
 
 
-def _taxes(checked: _Checked) -> Iterator[_Misfit]:
-    for index, found in enumerate(checked.fits):
-        taxes = checked.menu.taxes_on(found.sold[0]) if found.sold else ()
-        if len(taxes) > 1:
-            names = [tax.name for tax in taxes]
-            fault = f"{found.line.name} is under {len(taxes)} taxes: {', '.join(names)}"
-            yield from (_Misfit(index, name, fault) for name in names)
+def _quantities(context: _Context) -> Iterator[_Misfit]:
+    """Yield the lines of items ordered more often than one order may hold.
+
+    The lines of one item are added up: it may be on several, with different options.
+    """
+    order = context.order
+    limits: dict[str, int] = {}
+    lines: defaultdict[str, list[int]] = defaultdict(list)
+    for index, found in enumerate(context.fits):
+        variation = found.sold.variation if found.sold else None
+        if variation and variation.maximum is not None:
+            limits[variation.id] = variation.maximum
+            lines[variation.id].append(index)
+    for variation_id, limit in limits.items():
+        indices = lines[variation_id]
+        count = sum(order.lines[index].quantity for index in indices)
+        if count <= limit:
+            continue
+        fault = f"is ordered {count} times, the menu allows {limit} in an order"
+        for index in indices:
+            yield _misfit(order, index, None, fault)
 
 
-# What an import mends comes first: the caller raises the first error.
-_CHECKS: tuple[tuple[type[PosError], str, Callable[[_Checked], Iterator[_Misfit]]], ...] = (
+def _table(context: _Context) -> Iterator[_Misfit]:
+    fulfilment = context.order.fulfilment
+    if not isinstance(fulfilment, DineIn):
+        return
+    table = fulfilment.table
+    if not context.menu.has_table(table):
+        yield _Misfit(None, f"Table {table}", f"there is no table {table}")
+
+
+def _taxes(context: _Context) -> Iterator[_Misfit]:
+    """Yield each tax of an item that more than one tax applies to."""
+    for index, found in enumerate(context.fits):
+        if found.sold is None:
+            continue
+        taxes = context.menu.taxes_on(found.sold.item)
+        if len(taxes) < 2:
+            continue
+        names = [tax.name for tax in taxes]
+        listed = ", ".join(names)
+        fault = f"{found.line.name} is under {len(taxes)} taxes: {listed}"
+        for name in names:
+            yield _Misfit(index, name, fault)
+
+
+# The caller raises the first error, so faults that a menu import can mend come first.
+_CHECKS: tuple[tuple[type[PosError], str, _Check], ...] = (
     (MenuError, "gone", _gone),
     (MenuError, "sold_out", _sold_out),
     (MenuError, "choices", _choices),

@@ -1,4 +1,4 @@
-"""Can this store take online orders now? What a shop's checkout asks before it captures a payment. Words only."""
+"""Whether a store takes online orders now: what a checkout asks before it captures a payment."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ class Reason(StrEnum):
     """Why a store takes no orders now."""
 
     OPEN = ""
-    UNAUTHORISED = "unauthorised"  # somebody has to connect the store again
-    OUTAGE = "outage"  # the platform is failing
-    UNREACHED = "unreached"  # the platform can't be reached, and our own network may be at fault
+    UNAUTHORISED = "unauthorised"  # the store has to be reconnected
+    OUTAGE = "outage"  # the platform fails
+    UNREACHED = "unreached"  # the platform can't be reached; our own network may be at fault
     REGISTER_OFFLINE = "register_offline"
     CLOSED = "closed"  # the store is closed, too busy, or has switched online ordering off
-    UNCONNECTED = "unconnected"  # there is no such connection, or it is set up wrongly
+    UNCONNECTED = "unconnected"  # there is no such connection, or its setup is wrong
 
 
 class Availability(FrozenModel):
     """Whether a store takes orders now.
 
-    `since` is when that began, `until` when it is next looked at (both epoch seconds, None where
-    nobody knows); `text` says in a sentence, for staff, why it doesn't. A store that takes orders
-    has a text only while nobody knows.
+    Attributes:
+        since: When that began, in epoch seconds; None when unknown.
+        until: When it is checked next, in epoch seconds; None when unknown.
+        text: Why it takes none, in a sentence for staff. A store that takes orders has a text only
+            while no check has confirmed it.
     """
 
     connection: str

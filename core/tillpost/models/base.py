@@ -1,44 +1,45 @@
-"""The base of every word of the trade: a frozen pydantic model, refused in one line when it is wrong.
+"""The base of all models: a frozen pydantic model whose faults fit in one line.
 
-`Order`, `Menu` and their parts derive from `FrozenModel`. Whoever shows a refusal to a person calls
-`explain`.
+`Order`, `Menu` and their parts derive from `FrozenModel`. `explain` turns a validation error into
+one line for a person.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_core import ErrorDetails
 
 __all__ = ["Aware", "Count", "FrozenModel", "Id", "Text", "explain"]
 
 
 class FrozenModel(BaseModel):
-    """A value that never changes, and that has no field nobody knows."""
+    """An immutable value. Unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy with some fields changed, unchecked. What was worked out from the old fields is left behind."""
+        """Return a copy with some fields changed, unchecked, and without cached properties."""
         copied = super().model_copy(update=update, deep=deep)
-        held = vars(copied)
-        for name in held.keys() - type(self).model_fields.keys():
-            del held[name]
+        values = vars(copied)
+        for name in values.keys() - type(self).model_fields.keys():
+            del values[name]
         return copied
 
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=192, strip_whitespace=True)]
-"""An identifier as a platform or a site gives it. Always text, since some platforms use 64-bit numbers."""
+"""An identifier of a platform or a site. Always text, since some use 64-bit numbers."""
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True)]
 """Free text for people."""
 
 Count = Annotated[int, Field(strict=True, ge=1, le=9999)]
-"""How many of a thing: a whole number from 1 on."""
+"""A quantity: a whole number of 1 or more."""
 
 Aware = AwareDatetime
-"""A point in time with its offset. A naive time is refused: nobody could say when the food is due."""
+"""A time with its UTC offset. A naive time is refused, since it doesn't say when food is due."""
 
 _PLAIN = {
     "missing": "is missing",
@@ -50,9 +51,9 @@ _PLAIN = {
 
 
 def explain(error: ValidationError) -> str:
-    """Say in one line what is wrong with a value that pydantic refused: the field's path, then the fault.
+    """Return in one line what is wrong with a value: the field's path, then the fault.
 
-    The refused value itself is left out, because it may be a token or a customer's name.
+    The value itself is left out, since it may be a token or a customer's name.
 
     >>> from tillpost.models.order import Payment
     >>> try:
@@ -61,20 +62,34 @@ def explain(error: ValidationError) -> str:
     ...     print(explain(e))
     amount: Input should be a valid integer
     """
-    listed = error.errors(include_url=False, include_input=False, include_context=False)
-    # A tuple whose one member is refused is called too short as well, which is no second fault.
-    within = {fault["loc"][:1] for fault in listed if len(fault["loc"]) > 1}
-    faults = [
-        fault for fault in listed if fault["type"] != "too_short" or fault["loc"] not in within
-    ]
+    faults = _faults(error)
     first = faults[0]
-    path = "".join(
-        f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"]
-    ).lstrip(".")
-    # The one message that repeats the value says so: "Input tag '...' found using 'type' does not
-    # match ...".
-    said = first["msg"].removeprefix("Value error, ").rpartition(" found using ")[2]
-    text = _PLAIN.get(first["type"], said)
-    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-    line = f"{path}: {text}{more}" if path else f"{text}{more}"
-    return " ".join(line.split())  # a field's name or tag may come with a line break of its own
+    path = _path(first["loc"])
+    # The one message that repeats the refused value is pydantic's for an unknown tag: "Input tag
+    # '...' found using 'type' does not match ...".
+    message = first["msg"].removeprefix("Value error, ").rpartition(" found using ")[2]
+    text = _PLAIN.get(first["type"], message)
+    if len(faults) > 1:
+        text = f"{text} (and {len(faults) - 1} more)"
+    line = f"{path}: {text}" if path else text
+    return " ".join(line.split())  # a field's name or a tag may contain a line break
+
+
+def _faults(error: ValidationError) -> Sequence[ErrorDetails]:
+    """Return the faults, without those that only repeat another.
+
+    A tuple whose one member is refused is reported as too short as well.
+    """
+    listed = error.errors(include_url=False, include_input=False, include_context=False)
+    with_members = {fault["loc"][:1] for fault in listed if len(fault["loc"]) > 1}
+    return [
+        fault
+        for fault in listed
+        if fault["type"] != "too_short" or fault["loc"] not in with_members
+    ]
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """Return a field's path as people write it: `lines[0].name`."""
+    steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in location]
+    return "".join(steps).removeprefix(".")

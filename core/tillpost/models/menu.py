@@ -1,16 +1,16 @@
-"""A store's menu as its POS has it, at one site: what may be ordered there, at what price, with which taxes.
+"""A store's menu as its POS has it, at one site: what can be ordered, at what price and tax.
 
-An adapter's `import_menu` builds a `Menu`; `rebinding`, `precheck` and `menu_changes` read it.
-Prices are minor units of `Menu.currency`, and they are the site's own: an override for the location
-has been applied already.
+An adapter's `import_menu` builds a `Menu`; the modules of `tillpost.menus` compare, check and match
+it. Prices are minor units of `Menu.currency`, and they are the site's own: any override of the
+location has been applied.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import cached_property
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic, NamedTuple, TypeVar
 
 from pydantic import Field
 
@@ -20,11 +20,13 @@ from tillpost.models.money import Currency, SignedAmount
 __all__ = [
     "GroupUse",
     "Index",
+    "IndexEntry",
     "Item",
     "Menu",
     "ModifierGroup",
     "ModifierOption",
     "SetupFault",
+    "SoldItem",
     "Tax",
     "Variation",
     "display_name",
@@ -32,6 +34,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 
 
 class Tax(FrozenModel):
@@ -45,7 +48,10 @@ class Tax(FrozenModel):
 
 
 class ModifierOption(FrozenModel):
-    """One choice of a group. `exact_price` is the platform's own unrounded price in major units, where it has one."""
+    """One option of a modifier group.
+
+    `exact_price` is the platform's own unrounded price in major units, where it has one.
+    """
 
     id: Id
     sku: Text = ""
@@ -56,7 +62,10 @@ class ModifierOption(FrozenModel):
 
 
 class ModifierGroup(FrozenModel):
-    """Choices that belong together: "Milk", "Extras". No `maximum` means no limit; `once`, none of them twice."""
+    """Options that belong together: "Milk", "Extras".
+
+    `maximum` None is no limit. With `once`, no option may be chosen twice.
+    """
 
     id: Id
     name: Text
@@ -67,7 +76,7 @@ class ModifierGroup(FrozenModel):
 
 
 class GroupUse(FrozenModel):
-    """A group as one item uses it, with the item's own limits."""
+    """A modifier group as one item uses it, with the item's own limits."""
 
     group_id: Id
     minimum: Annotated[int, Field(ge=0)] = 0
@@ -76,10 +85,12 @@ class GroupUse(FrozenModel):
 
 
 class Variation(FrozenModel):
-    """What a line names: one size or kind of an item. A `price` of None is keyed in at the register.
+    """What an order line names: one size or kind of an item.
 
-    `exact_price` is the platform's own unrounded decimal, in major units, where it has one.
-    `maximum` is how many one order may have of it; None is no limit.
+    Attributes:
+        price: In minor units; None when it is keyed in at the register.
+        exact_price: The platform's own unrounded price in major units, where it has one.
+        maximum: How many of it one order may have; None is no limit.
     """
 
     id: Id
@@ -92,7 +103,10 @@ class Variation(FrozenModel):
 
 
 class Item(FrozenModel):
-    """A thing on the menu, in one or more variations. `online` is the store's wish to sell it there."""
+    """An item of the menu, in one or more variations.
+
+    `online` says whether the store wishes to sell it online.
+    """
 
     id: Id
     name: Text
@@ -103,51 +117,70 @@ class Item(FrozenModel):
     online: bool = True
 
 
+class SoldItem(NamedTuple):
+    """A variation with its item: what an order line sells."""
+
+    item: Item
+    variation: Variation
+
+
 class SetupFault(FrozenModel):
-    """Something in the POS's setup that will make orders fail, and that no import can mend."""
+    """A fault in the POS's setup that makes orders fail, and that no menu import can mend."""
 
     subject: Text
     text: Text
 
 
+class IndexEntry(NamedTuple, Generic[T]):
+    """What identifies a thing of a menu, and the thing. `price` is in minor units."""
+
+    id: str
+    sku: str
+    name: str
+    price: int | None
+    thing: T
+
+
 class Index(Generic[T]):
     """Things of a menu, found by id, else by SKU, else by exact name and price.
 
-    A SKU, or a name and price, that several things share finds none of them: nobody could say which
-    is meant. `entries` are (id, SKU, name, price in minor units, thing); a thing is never falsy.
+    A SKU, or a name and price, that things with different ids share finds none of them, since
+    nobody could say which is meant. A thing is never falsy.
     """
 
     __slots__ = ("_by_name", "_by_sku", "by_id")
 
-    def __init__(self, entries: Iterable[tuple[str, str, str, int | None, T]]) -> None:
+    def __init__(self, entries: Iterable[IndexEntry[T]]) -> None:
         known = list(entries)
-        self.by_id: Mapping[str, T] = {id_: thing for id_, _, _, _, thing in known}
-        self._by_sku = _unique((sku, id_, thing) for id_, sku, _, _, thing in known if sku)
-        self._by_name = _unique(((name, price), id_, thing) for id_, _, name, price, thing in known)
+        with_sku = [entry for entry in known if entry.sku]
+        self.by_id: Mapping[str, T] = {entry.id: entry.thing for entry in known}
+        self._by_sku = _unambiguous((entry.sku, entry) for entry in with_sku)
+        self._by_name = _unambiguous(((entry.name, entry.price), entry) for entry in known)
 
     def find(self, id_: str, sku: str, name: str, price: int | None) -> T | None:
-        """Return the thing that goes by these, None when none does."""
+        """Return the thing that these identify, None when there is none."""
         return self.by_id.get(id_) or self._by_sku.get(sku) or self._by_name.get((name, price))
 
 
-K = TypeVar("K")
-
-
-def _unique(entries: Iterable[tuple[K, str, T]]) -> Mapping[K, T]:
-    """Return the things by key, without the keys under which there are things with different ids."""
+def _unambiguous(entries: Iterable[tuple[K, IndexEntry[T]]]) -> Mapping[K, T]:
+    """Return things by key, without keys that things with different ids share."""
     ids: dict[K, set[str]] = {}
     found: dict[K, T] = {}
-    for key, id_, thing in entries:
-        ids.setdefault(key, set()).add(id_)
-        found[key] = thing
+    for key, entry in entries:
+        ids.setdefault(key, set()).add(entry.id)
+        found[key] = entry.thing
     return {key: thing for key, thing in found.items() if len(ids[key]) == 1}
 
 
 class Menu(FrozenModel):
-    """The whole menu of one site. `version` is the platform's own mark of it, where it has one.
+    """The whole menu of one site.
 
-    `tables` are those that an order can be brought to, by the names that staff know them by; None
-    where the platform doesn't tell. No table at all, and nobody can dine in.
+    Attributes:
+        site: The platform's id of the site or location.
+        version: The platform's own version of the menu, where it has one.
+        tables: The tables that an order can be brought to, by the names that staff use. None where
+            the platform doesn't list them; empty where nobody can dine in.
+        faults: Faults in the POS's setup that the adapter found.
     """
 
     site: Id
@@ -161,9 +194,9 @@ class Menu(FrozenModel):
     faults: tuple[SetupFault, ...] = ()
 
     @cached_property
-    def by_variation(self) -> Mapping[str, tuple[Item, Variation]]:
+    def by_variation(self) -> Mapping[str, SoldItem]:
         """Each variation with its item, by the variation's id."""
-        return {v.id: (item, v) for item in self.items for v in item.variations}
+        return {sold.variation.id: sold for sold in self._sold_items()}
 
     @cached_property
     def group_by_id(self) -> Mapping[str, ModifierGroup]:
@@ -176,41 +209,56 @@ class Menu(FrozenModel):
         return {tax.id: tax for tax in self.taxes}
 
     def has_table(self, name: str) -> bool:
-        """Whether an order can be brought to the table; capitals and spaces around don't count."""
+        """Return whether an order can be brought to the table.
+
+        Case and surrounding spaces don't count. True where the platform lists no tables.
+        """
         return self.tables is None or _plain(name) in map(_plain, self.tables)
 
     @cached_property
-    def sold(self) -> Index[tuple[Item, Variation]]:
-        """Every variation with its item, by its id, else its SKU, else its `display_name` and price."""
-        return Index(
-            (v.id, v.sku, display_name(item, v), v.price, (item, v))
-            for item in self.items
-            for v in item.variations
-        )
+    def sold(self) -> Index[SoldItem]:
+        """Each variation with its item, by id, else SKU, else `display_name` and price."""
+        entries = []
+        for sold in self._sold_items():
+            variation = sold.variation
+            name = display_name(sold.item, variation)
+            entries.append(IndexEntry(variation.id, variation.sku, name, variation.price, sold))
+        return Index(entries)
+
+    def _sold_items(self) -> Iterator[SoldItem]:
+        for item in self.items:
+            for variation in item.variations:
+                yield SoldItem(item, variation)
 
     @cached_property
     def _choices(self) -> dict[str, Index[ModifierOption]]:
         return {}
 
     def choices(self, item: Item) -> Index[ModifierOption]:
-        """Every option that may be chosen on the item, by its id, else its SKU, else its name and price."""
+        """Return the options that may be chosen on the item, by id, else SKU, else name and price.
+
+        An item's index is made when it is first asked for: an order names a few of a menu's
+        hundreds.
+        """
         found = self._choices.get(item.id)
         if found is None:
-            # Made when an item is asked for: an order names a few of a menu's hundreds.
-            used = (self.group_by_id.get(use.group_id) for use in item.groups)
-            options = (option for group in used if group for option in group.options)
-            found = self._choices[item.id] = Index(
-                (o.id, o.sku, o.name, o.price, o) for o in options
-            )
+            found = self._choices[item.id] = Index(self._option_entries(item))
         return found
 
+    def _option_entries(self, item: Item) -> Iterator[IndexEntry[ModifierOption]]:
+        for use in item.groups:
+            group = self.group_by_id.get(use.group_id)
+            for option in group.options if group else ():
+                yield IndexEntry(option.id, option.sku, option.name, option.price, option)
+
     def taxes_on(self, item: Item) -> tuple[Tax, ...]:
-        """The taxes that apply to the item: known to the menu and enabled."""
-        known = (self.tax_by_id.get(id_) for id_ in dict.fromkeys(item.tax_ids))
-        return tuple(tax for tax in known if tax and tax.enabled)
+        """Return the taxes that apply to the item: known to the menu and enabled."""
+        tax_ids = dict.fromkeys(item.tax_ids)
+        taxes = [self.tax_by_id[tax_id] for tax_id in tax_ids if tax_id in self.tax_by_id]
+        return tuple(tax for tax in taxes if tax.enabled)
 
     def options(self, item: Item) -> Mapping[str, ModifierOption]:
-        """Every option that may be chosen on the item, by id."""
+        """Return the options that may be chosen on the item, by id."""
         return self.choices(item).by_id
 
 
@@ -219,16 +267,17 @@ def _plain(name: str) -> str:
 
 
 def display_name(item: Item, variation: Variation) -> str:
-    """What a customer reads on the menu: "BLT toastie", or "Flat white, regular" where there is a choice."""
-    return (
-        f"{item.name}, {variation.name}"
-        if variation.name and len(item.variations) > 1
-        else item.name
-    )
+    """Return what a customer reads on the menu.
+
+    That is "BLT toastie", or "Flat white, regular" where the item has several variations.
+    """
+    if variation.name and len(item.variations) > 1:
+        return f"{item.name}, {variation.name}"
+    return item.name
 
 
 def limits_in_words(minimum: int, maximum: int | None) -> str:
-    """How many choices are allowed: "exactly 1", "1 to 3", "at least 1", "any number"."""
+    """Return how many options are allowed: "exactly 1", "1 to 3", "at least 1", "any number"."""
     if maximum is None:
         return f"at least {minimum}" if minimum else "any number"
     return f"exactly {minimum}" if minimum == maximum else f"{minimum} to {maximum}"

@@ -1,8 +1,8 @@
 """Money: integer minor units of a currency, converted exactly or not at all.
 
-Everywhere in Tillpost an amount is an `int` of the currency's smallest unit (cents, yen, fils)
-beside a currency code. No float comes near it. Adapters for platforms that speak decimals convert
-with `to_major` and `to_minor`; people are shown `format_money`.
+Throughout Tillpost an amount is an `int` of the currency's smallest unit (cents, yen, fils) beside
+a currency code, never a float. Adapters for platforms that use decimals convert with `to_major` and
+`to_minor`; `format_money` writes amounts for people.
 """
 
 from __future__ import annotations
@@ -41,8 +41,7 @@ _EXPONENTS = {
     **dict.fromkeys("CLF UYW".split(), 4),
 }
 
-# Decimal rounds to its context's precision in silence; this one refuses, whatever the caller's
-# context does.
+# Decimal silently rounds to its context's precision. This context raises instead.
 _EXACT = Context(prec=40, traps=[Inexact, InvalidOperation])
 
 
@@ -63,24 +62,26 @@ def to_major(amount: int, currency: str) -> Decimal:
 
 
 def to_minor(amount: Decimal, currency: str) -> int:
-    """Convert major units to minor units; raise `ValueError` when a part of a minor unit would be lost.
+    """Convert major units to minor units.
+
+    Raises:
+        ValueError: The amount isn't a whole number of minor units.
 
     >>> to_minor(Decimal("28.81"), "AUD")
     2881
     """
     places = exponent(currency)
     try:
-        return int(
-            amount.quantize(Decimal(1).scaleb(-places), context=_EXACT).scaleb(
-                places, context=_EXACT
-            )
-        )
+        exact = amount.quantize(Decimal(1).scaleb(-places), context=_EXACT)
+        return int(exact.scaleb(places, context=_EXACT))
     except (ArithmeticError, ValueError):
         raise ValueError(f"{amount} {currency} isn't a whole number of minor units") from None
 
 
 def nearest_minor(amount: Decimal, currency: str) -> int:
-    """Round major units to whole minor units, halves away from zero: for a price that has more decimals than money.
+    """Round major units to whole minor units, halves away from zero.
+
+    For prices that have more decimals than the currency.
 
     >>> nearest_minor(Decimal("13.1818") * Decimal("1.1"), "AUD")
     1450

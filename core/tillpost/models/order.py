@@ -1,4 +1,4 @@
-"""The order that a customer has paid, and what a platform makes of it: `Order` in, `PosOrder` out.
+"""The order that a customer has paid (`Order`), and the order as the platform has it (`PosOrder`).
 
 An `Order` is complete and consistent once it exists: its payments add up to its total, its times
 carry offsets, it has at least one line. All amounts are minor units of `Order.currency` (see
@@ -42,7 +42,10 @@ __all__ = [
 
 
 class Modifier(FrozenModel):
-    """A choice made on a line: oat milk, no onion, extra cheese. `quantity` is for one piece of the line."""
+    """An option chosen on a line: oat milk, no onion, extra cheese.
+
+    `quantity` and `unit_price` are for one piece of the line.
+    """
 
     modifier_id: Id
     sku: Text = ""
@@ -52,7 +55,11 @@ class Modifier(FrozenModel):
 
 
 class Line(FrozenModel):
-    """One line of the order. `item_id` is what the platform sells: Square's item variation, Kounta's product."""
+    """One line of the order.
+
+    `item_id` is the id of what the platform sells: Square's item variation, Kounta's product.
+    `unit_price` is without modifiers.
+    """
 
     item_id: Id
     sku: Text = ""
@@ -64,14 +71,13 @@ class Line(FrozenModel):
 
     @property
     def total(self) -> int:
-        """What the line costs with its modifiers, in minor units."""
-        return self.quantity * (
-            self.unit_price + sum(m.quantity * m.unit_price for m in self.modifiers)
-        )
+        """The price of the line with its modifiers, in minor units."""
+        modifiers = sum(modifier.quantity * modifier.unit_price for modifier in self.modifiers)
+        return self.quantity * (self.unit_price + modifiers)
 
 
 class Address(FrozenModel):
-    """Where a delivery goes."""
+    """The address of a delivery."""
 
     line1: Text
     line2: Text = ""
@@ -81,20 +87,21 @@ class Address(FrozenModel):
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
 
     def __str__(self) -> str:
-        """The address in one line, as staff would read it."""
+        """Return the address in one line, as staff would read it."""
         town = " ".join(part for part in (self.city, self.region, self.postcode) if part)
-        return ", ".join(part for part in (self.line1, self.line2, town, self.country) if part)
+        parts = (self.line1, self.line2, town, self.country)
+        return ", ".join(part for part in parts if part)
 
 
 class Pickup(FrozenModel):
-    """The customer fetches it. No `due_at` means as soon as possible."""
+    """The customer collects the order. No `due_at` means as soon as possible."""
 
     type: Literal["pickup"] = "pickup"
     due_at: Aware | None = None
 
 
 class Delivery(FrozenModel):
-    """A courier takes it to `address`. No `due_at` means as soon as possible."""
+    """The order is delivered to `address`. No `due_at` means as soon as possible."""
 
     type: Literal["delivery"] = "delivery"
     due_at: Aware | None = None
@@ -103,7 +110,7 @@ class Delivery(FrozenModel):
 
 
 class DineIn(FrozenModel):
-    """It is brought to `table`. No `due_at` means as soon as possible."""
+    """The order is served at `table`. No `due_at` means as soon as possible."""
 
     type: Literal["dine_in"] = "dine_in"
     due_at: Aware | None = None
@@ -114,7 +121,7 @@ Fulfilment: TypeAlias = Annotated[Pickup | Delivery | DineIn, Field(discriminato
 
 
 class Customer(FrozenModel):
-    """Who ordered. Staff call out the name."""
+    """The customer. Staff call out the name."""
 
     name: Annotated[Text, Field(min_length=1)]
     phone: Text = ""
@@ -122,7 +129,7 @@ class Customer(FrozenModel):
 
 
 class Charge(FrozenModel):
-    """Something charged beside the lines."""
+    """A charge beside the lines."""
 
     kind: Literal["surcharge", "delivery", "service"]
     name: Annotated[Text, Field(min_length=1)]
@@ -130,14 +137,17 @@ class Charge(FrozenModel):
 
 
 class Discount(FrozenModel):
-    """Something taken off the lines. `amount` is positive."""
+    """A discount on the lines. `amount` is positive."""
 
     name: Annotated[Text, Field(min_length=1)]
     amount: Amount
 
 
 class Payment(FrozenModel):
-    """Money that the ordering site has captured already. `reference` finds it at the payment provider."""
+    """A payment that the ordering site has captured.
+
+    `reference` is its id at the payment provider.
+    """
 
     method: Annotated[Text, Field(min_length=1)]
     amount: Amount
@@ -147,14 +157,15 @@ class Payment(FrozenModel):
 class Order(FrozenModel):
     """A paid online order, as the ordering site captured it.
 
-    `id` is the reference at the POS and the root of every idempotency key: one order, one id, for
-    ever. `code` is what people say to each other ("B42"). With `prices_include_tax` false, `tax` is
-    what the site added on top.
+    Attributes:
+        id: The reference at the POS and the root of every idempotency key: one order, one id, for
+            ever.
+        code: What people call the order, such as "B42".
+        tax: The tax that the site added on top; only with `prices_include_tax` false.
     """
 
-    model_config = ConfigDict(
-        defer_build=False
-    )  # FastAPI warns of a handler's argument whose build was deferred
+    # FastAPI warns about a handler's argument whose model isn't built yet.
+    model_config = ConfigDict(defer_build=False)
 
     id: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,40}$")]
     code: Annotated[Text, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -176,12 +187,12 @@ class Order(FrozenModel):
     def _not_below_zero(
         cls, discounts: tuple[Discount, ...], info: ValidationInfo
     ) -> tuple[Discount, ...]:
-        # Platforms spread a discount over the lines and cap it there; more would change the total
-        # in silence.
-        if "lines" in info.data and sum(d.amount for d in discounts) > sum(
-            x.total for x in info.data["lines"]
-        ):
-            raise ValueError("together they take off more than the lines cost")
+        # Platforms spread a discount over the lines and cap it there, so a larger one would
+        # silently change the total.
+        if "lines" in info.data:
+            lines = sum(line.total for line in info.data["lines"])
+            if sum(discount.amount for discount in discounts) > lines:
+                raise ValueError("together they take off more than the lines cost")
         return discounts
 
     @field_validator("tax")
@@ -189,7 +200,7 @@ class Order(FrozenModel):
     def _tax_once(cls, tax: int, info: ValidationInfo) -> int:
         if tax and info.data.get("prices_include_tax"):
             raise ValueError(
-                "goes only with prices_include_tax false; here the prices hold the tax already"
+                "goes only with prices_include_tax false; here the prices include the tax"
             )
         return tax
 
@@ -199,33 +210,36 @@ class Order(FrozenModel):
         cls, payments: tuple[Payment, ...], info: ValidationInfo
     ) -> tuple[Payment, ...]:
         known = info.data
-        if all(
-            name in known for name in ("currency", "lines", "charges", "discounts", "tip", "tax")
-        ):
-            paid, total = sum(p.amount for p in payments), _owed(**known)
-            if paid != total:
-                raise ValueError(
-                    f"they add up to {format_money(paid, known['currency'])}, "
-                    f"but the order's total is {format_money(total, known['currency'])}"
-                )
+        needed = ("currency", "lines", "charges", "discounts", "tip", "tax")
+        if not all(name in known for name in needed):
+            return payments  # another field's fault is reported instead
+        paid = sum(payment.amount for payment in payments)
+        total = _owed(**known)
+        if paid != total:
+            currency = known["currency"]
+            raise ValueError(
+                f"they add up to {format_money(paid, currency)}, "
+                f"but the order's total is {format_money(total, currency)}"
+            )
         return payments
 
     @property
     def due_at(self) -> Aware | None:
-        """When it is due; None means as soon as possible."""
+        """When the order is due; None means as soon as possible."""
         return self.fulfilment.due_at
 
     @cached_property
     def total(self) -> int:
-        """What the customer paid, in minor units: lines, charges and tip, less discounts, plus tax added on top.
+        """What the customer paid, in minor units.
 
-        That the payments come to it was seen to when the order came into being.
+        That is lines, charges and tip, less discounts, plus tax added on top. Validation has made
+        sure that the payments add up to it.
         """
-        return sum(p.amount for p in self.payments)
+        return sum(payment.amount for payment in self.payments)
 
     @cached_property
     def digest(self) -> str:
-        """A fingerprint of the whole content: the same order handed in again has the same."""
+        """A fingerprint of the whole content: equal orders have equal digests."""
         return hashlib.sha256(to_json(self)).hexdigest()
 
 
@@ -237,25 +251,27 @@ def _owed(
     tax: int,
     **_: object,
 ) -> int:
-    added = sum(x.total for x in lines) + sum(c.amount for c in charges)
-    return added - sum(d.amount for d in discounts) + tip + tax
+    """Return what an order with these parts costs, in minor units."""
+    subtotal = sum(line.total for line in lines)
+    charged = sum(charge.amount for charge in charges)
+    discounted = sum(discount.amount for discount in discounts)
+    return subtotal + charged - discounted + tip + tax
 
 
 def describe_lines(order: Order, lines: Iterable[int]) -> tuple[str, ...]:
-    """Name lines for people, who count from 1: "BLT toastie (line 2)".
+    """Return names of lines for people, who count from 1: "BLT toastie (line 2)".
 
-    `lines` are zero-based indices; one that the order doesn't have is left out.
+    `lines` are zero-based indices; those that the order doesn't have are left out.
     """
-    return tuple(
-        f"{order.lines[i].name} (line {i + 1})" for i in lines if 0 <= i < len(order.lines)
-    )
+    existing = [index for index in lines if 0 <= index < len(order.lines)]
+    return tuple(f"{order.lines[index].name} (line {index + 1})" for index in existing)
 
 
 class PosState(StrEnum):
-    """Where the order is at the POS, once the platform has it.
+    """The state of an order at the POS, once the platform has it.
 
-    `RECEIVED` is the cloud's word alone; `ACCEPTED` means that the register or its staff has shown
-    that they have it.
+    `RECEIVED`: the platform's cloud has it. `ACCEPTED`: the register or its staff has shown that
+    they have it.
     """
 
     RECEIVED = "received"
@@ -265,7 +281,7 @@ class PosState(StrEnum):
 
 
 class Progress(StrEnum):
-    """What the customer may be told."""
+    """The progress of an order, as a customer may see it."""
 
     NEW = "new"
     ACCEPTED = "accepted"
@@ -279,9 +295,13 @@ class Progress(StrEnum):
 class PosOrder(FrozenModel):
     """The order as the platform has it.
 
-    `status` is the platform's own word. `total` is what the platform computed, in minor units,
-    where it says. `notices` tell what was changed on the way in (a text cut to the platform's
-    limit, a price kept as it was paid).
+    Attributes:
+        id: The platform's id of the order.
+        reference: Our `Order.id`, as the platform has it.
+        status: The platform's own word for the order's state.
+        total: The platform's total, in minor units, where it gives one.
+        notices: What was changed on the way in: a text cut to the platform's limit, a price kept
+            as it was paid.
     """
 
     id: Id
@@ -294,7 +314,10 @@ class PosOrder(FrozenModel):
 
 
 class Draft(FrozenModel):
-    """An order that is at the platform where staff can't see it (created, not paid): finish it or undo it."""
+    """An order at the platform that staff can't see yet: created, but not paid.
+
+    It has to be finished or undone.
+    """
 
     id: Id
     total: int

@@ -1,4 +1,4 @@
-"""What is told of an outage: since when, whose it is, and the evidence for the provider. Words only."""
+"""An outage of a connection: its times, its owner, and the evidence for the provider."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ __all__ = ["Outage", "Sample", "Whose"]
 
 
 class Whose(StrEnum):
-    """Who has to mend it: `PLATFORM`, the provider; `OURS`, our own network; `UNKNOWN`, it can't be told apart."""
+    """Whose outage it is.
+
+    `PLATFORM`: the provider's. `OURS`: our own network's. `UNKNOWN`: can't be told apart.
+    """
 
     PLATFORM = "platform"
     OURS = "ours"
@@ -29,7 +32,7 @@ class Sample(FrozenModel):
 
 
 class Outage(FrozenModel):
-    """An outage of a connection: since when, until when (epoch seconds), whose it is, and what was seen of it."""
+    """An outage of a connection. Times are in epoch seconds; `evidence` are some failures of it."""
 
     began_at: float
     ended_at: float | None = None

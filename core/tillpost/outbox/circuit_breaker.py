@@ -28,22 +28,32 @@ SAME_TIME = 60.0
 class Circuit:
     """A connection's circuit: open from `opened_at` on (epoch seconds), closed while that is None.
 
-    `ramp` bounds how many orders may be in hand at once after an outage, 0 for no bound.
+    `recovery_limit` bounds how many orders may be in hand at once after an outage, 0 for no bound.
     """
 
     failures: int = 0
     opened_at: float | None = None
     probe_at: float = 0.0
     probes: int = 0
-    ramp: int = 0
+    recovery_limit: int = 0
     evidence: tuple[Sample, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an outage holds the connection's orders back."""
+        return self.opened_at is not None
 
     @classmethod
     def of(cls, row: RowMapping) -> Circuit:
         """Return the circuit that stands in a connection's row."""
         told = _SAMPLES.validate_json(row["evidence"]) if row["evidence"] else ()
         return cls(
-            row["failures"], row["opened_at"], row["probe_at"], row["probes"], row["ramp"], told
+            row["failures"],
+            row["opened_at"],
+            row["probe_at"],
+            row["probes"],
+            row["recovery_limit"],
+            told,
         )
 
     def values(self) -> dict[str, object]:
@@ -54,7 +64,7 @@ class Circuit:
             "opened_at": self.opened_at,
             "probe_at": self.probe_at,
             "probes": self.probes,
-            "ramp": self.ramp,
+            "recovery_limit": self.recovery_limit,
             "evidence": told,
         }
 
@@ -62,7 +72,7 @@ class Circuit:
         """Return how many orders may be in hand at once."""
         if self.opened_at is not None:
             return 1 if now >= self.probe_at else 0
-        return min(limit, self.ramp) if self.ramp else limit
+        return min(limit, self.recovery_limit) if self.recovery_limit else limit
 
     def probing(self, now: float, first: float, longest: float) -> Circuit:
         """Return the circuit after an order was taken to try whether the outage is over."""
@@ -86,14 +96,16 @@ class Circuit:
             self, failures=self.failures + 1, evidence=(*self.evidence, sample)[-MOST_EVIDENCE:]
         )
         if self.opened_at is None and seen.failures >= threshold:
-            return replace(seen, opened_at=now, probe_at=now + first, probes=1, ramp=0)
+            return replace(seen, opened_at=now, probe_at=now + first, probes=1, recovery_limit=0)
         return seen
 
     def passed(self) -> Circuit:
         """Return the circuit after an order that the platform answered, whatever it said."""
         if self.opened_at is not None:
-            return Circuit(ramp=1)
-        return Circuit(ramp=self.ramp + 1 if 0 < self.ramp < RAMPED_UP else 0)
+            return Circuit(recovery_limit=1)
+        return Circuit(
+            recovery_limit=self.recovery_limit + 1 if 0 < self.recovery_limit < RAMPED_UP else 0
+        )
 
     def outage(self, whose: Whose = Whose.PLATFORM, ended_at: float | None = None) -> Outage:
         """Return the outage as plugins are told of it."""
@@ -116,7 +128,7 @@ class Reach:
 
     platform: str
     reached_at: float
-    unreached_at: float
+    unreachable_at: float
 
 
 def whose_fault(here: Reach, since: float, others: Iterable[Reach]) -> Whose:
@@ -126,14 +138,14 @@ def whose_fault(here: Reach, since: float, others: Iterable[Reach]) -> Whose:
     has answered since; one that answered before proves nothing, since our own network may have
     failed meanwhile. When other platforms fail to connect too, it is ours.
     """
-    if here.unreached_at <= here.reached_at:
+    if here.unreachable_at <= here.reached_at:
         return Whose.PLATFORM
     known = list(others)
-    if any(r.reached_at > max(since, r.unreached_at) for r in known):
+    if any(r.reached_at > max(since, r.unreachable_at) for r in known):
         return Whose.PLATFORM
     failing = {
         r.platform
         for r in known
-        if r.unreached_at > r.reached_at and r.unreached_at >= since - SAME_TIME
+        if r.unreachable_at > r.reached_at and r.unreachable_at >= since - SAME_TIME
     }
     return Whose.OURS if failing - {here.platform} else Whose.UNKNOWN

@@ -31,6 +31,7 @@ from tillpost.models.order import Order
 from tillpost.outbox.connections.availability import COLUMNS, availability_of, unconnected
 from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.db import schema as t
+from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.db.database import Database, told
 from tillpost.outbox.db.migrate import is_ready, migrate, prepare
 from tillpost.outbox.delivery.sources import Known
@@ -39,11 +40,18 @@ from tillpost.outbox.engine import Engine, engine_named
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.menus import held
 from tillpost.outbox.menus.held import StoredImport
-from tillpost.outbox.orders.claims import Store
+from tillpost.outbox.orders.claims import OrderClaims
 from tillpost.outbox.orders.insert import add_order
 from tillpost.outbox.orders.models import OrderState, StoredOrder, WaitsFor, stored_order
 from tillpost.outbox.orders.problems import solved
-from tillpost.outbox.orders.queries import JournalEntry, Wanted, find_orders, read_entries
+from tillpost.outbox.orders.queries import (
+    JournalEntry,
+    Wanted,
+    find_orders,
+    read_entries,
+    read_events,
+)
+from tillpost.outbox.orders.workers import WorkerRegistry
 from tillpost.outbox.settings import ConnectionOptions, OutboxSettings, load_settings
 from tillpost.outbox.webhooks.receiver import Receiver
 from tillpost.plugins.manager import Hooks
@@ -82,7 +90,9 @@ class Outbox:
         self._knows_file = False
         self._connections = connections or {}
         self.database = _database(url, self.settings)
-        self.store = Store(self.database, self.settings)
+        self.workers = WorkerRegistry(self.database)
+        self.connection_rows = ConnectionRows(self.database)
+        self.claims = OrderClaims(self.database, self.workers, self.connection_rows, self.settings)
         self.engine: Engine = engine_named(engine or self.settings.engine)
         self._ready = False
         self._preparing = threading.Lock()
@@ -212,7 +222,7 @@ class Outbox:
         """Return what happened to an order, oldest first."""
         self.prepare()
         with self.database.reading() as db:
-            return self.store.journal(db, order_id)
+            return read_events(db, order_id)
 
     def entries(self, order_id: str) -> Sequence[JournalEntry]:
         """Return an order's journal, oldest first, with what went out and came back (redacted)."""
@@ -271,18 +281,18 @@ class Outbox:
         self.prepare()
         now = time.time()
         with self.database.writing() as db:
-            if not self.store.place(db, connection)["paused"]:
+            if not self.connection_rows.lock(db, connection)["paused"]:
                 return False
-            unpaused = {"paused": "", "paused_at": None, "paused_with": "", "check_at": now}
-            self.store.set_place(db, connection, unpaused)
+            unpaused = {"paused": "", "paused_at": None, "refused_credentials": "", "check_at": now}
+            self.connection_rows.update(db, connection, unpaused)
             waiting = (
                 _ORDER.connection == connection,
                 _ORDER.waits_for == WaitsFor.AUTHORISATION.value,
             )
             again = {
                 "waits_for": WaitsFor.NOTHING.value,
-                "to_ask": True,
-                "begin_at": now,
+                "new_request": True,
+                "eligible_at": now,
                 **solved(),
             }
             db.execute(update(t.orders).where(*waiting).values(**again))
@@ -310,7 +320,7 @@ class Outbox:
         self.prepare()
         with self.database.writing() as db:
             return held.held_menu(db, connection), held.settle(
-                self.store, db, connection, accept=accept
+                self.connection_rows, db, connection, accept=accept
             )
 
     # ------------------------------------------------------------------ hearing from platforms
@@ -344,9 +354,14 @@ class Outbox:
     ) -> Receiver:
         """Return what receives webhooks for other connections, or with hooks beside the plugins'. Close it yourself."""
         self.prepare()
-        kept = (self.store, self.engine, self.settings)
         return Receiver(
-            *kept, connections=connections, config=self.config, hooks=hooks, clock=clock
+            self.database,
+            self.engine,
+            self.settings,
+            connections=connections,
+            config=self.config,
+            hooks=hooks,
+            clock=clock,
         )
 
     # ------------------------------------------------------------------ the database itself

@@ -1,11 +1,12 @@
-"""What can be plugged into Tillpost, readable in a minute.
+"""The hooks that a plugin may implement, readable in a minute.
 
-A plugin marks its functions with `@tillpost.hookimpl`, takes the arguments that it wants by name,
-and registers its module under the entry-point group `tillpost` (or hands an object to
-`Till.connect(hooks=[...])`). A hook that raises is logged; it changes neither an order's fate nor
-another plugin's turn. Under `AsyncTill` a hook may be async. A hook runs while its order is being
-submitted, so it must not submit the same order or import the menu itself: it would wait for its own
-end.
+A plugin marks its functions with `@tillpost.hookimpl` and takes the arguments that it wants by
+name. It registers its module under the entry-point group `tillpost`, or is handed to
+`Till.connect(hooks=[...])`. An exception in a hook is logged; it changes neither an order's fate
+nor another plugin's turn. Under `AsyncTill` a hook may be async.
+
+A hook runs while its order is being submitted, so it must not submit the same order or import the
+menu: it would wait for itself.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ hookspec = pluggy.HookspecMarker("tillpost")
 
 @hookspec
 def tillpost_adapters() -> Sequence[type[Adapter[Any]]]:  # type: ignore[empty-body]
-    """Return the adapter classes that this plugin brings."""
+    """Return the adapter classes that this plugin provides."""
 
 
 @hookspec
@@ -41,28 +42,32 @@ def register_commands(cli: object) -> None:
 
 @hookspec
 def outbox_engines() -> Mapping[str, Callable[[], object]]:  # type: ignore[empty-body]
-    """Return what makes each outbox engine that this plugin brings, by name (see `tillpost.outbox.engine.Engine`)."""
+    """Return a factory for each outbox engine of this plugin, by the engine's name.
+
+    A factory returns a `tillpost.outbox.engine.Engine`.
+    """
 
 
 @hookspec
 def platform_simulators() -> Mapping[str, Callable[..., object]]:  # type: ignore[empty-body]
-    """Return what makes each platform's simulator, by the platform's name.
+    """Return a factory for each platform's simulator, by the platform's name.
 
-    It is called with `faults`, a `FaultPlan` or None, and returns a `tillpost.simulator.Simulator`.
+    A factory takes `faults`, a `FaultPlan` or None, and returns a `tillpost.simulator.Simulator`.
     """
 
 
 @hookspec
 def demo_scenarios() -> Mapping[str, Callable[[], Sequence[object]]]:  # type: ignore[empty-body]
-    """Return what makes each platform's scenarios for `tillpost demo`, by the platform's name.
+    """Return a factory for each platform's `tillpost demo`, by the platform's name.
 
-    A scenario is a `tillpost.demo.scenarios.Scenario`. The platform needs a simulator, too.
+    A factory returns a sequence of `tillpost.demo.scenarios.Scenario`. The platform needs a
+    simulator, too.
     """
 
 
 @hookspec
 def reimport_menu(connection: str) -> Menu | None:
-    """Run your own menu import and return the menu; None leaves it to the adapter. The first result counts."""
+    """Return a menu from your own import; None leaves it to the adapter. The first menu counts."""
 
 
 @hookspec
@@ -72,74 +77,78 @@ def order_submitted(connection: str, order: Order, pos_order: PosOrder) -> None:
 
 @hookspec
 def order_failed(connection: str, order: Order, error: PosError) -> None:
-    """The order can't be delivered for now; `error` says who must act."""
+    """The order can't be delivered for now. `error.remedy` says who must act."""
 
 
 @hookspec
 def menu_error(connection: str, order: Order, error: PosError) -> None:
-    """The order and the menu don't fit. A menu import follows by itself."""
+    """The order doesn't fit the menu. A menu import follows automatically."""
 
 
 @hookspec
 def menu_imported(connection: str, menu: Menu, changes: MenuChanges) -> None:
-    """The menu was imported; `changes` says what differs from the one before."""
+    """The menu was imported. `changes` lists the differences from the previous one."""
 
 
 @hookspec
 def menu_import_held(connection: str, menu: Menu, changes: MenuChanges) -> None:
-    """An import would have removed so much that it waits for a person."""
+    """A menu import would remove so much that it waits for a person's review."""
 
 
 @hookspec
 def outage_began(connection: str, outage: Outage) -> None:
-    """Orders of this connection fail in a row because of an outage; `outage` says whose it is, with the evidence."""
+    """Orders of this connection keep failing. `outage` has its owner and the evidence."""
 
 
 @hookspec
 def outage_ended(connection: str, outage: Outage) -> None:
-    """The outage is over; the orders that waited go now."""
+    """The outage is over. The waiting orders are sent now."""
 
 
 @hookspec
 def order_parked(connection: str, order: Order, error: PosError) -> None:
-    """The order waits for a person: to connect the store again, or to look at an order that workers died with."""
+    """The order waits for a person.
+
+    Either the store has to be reconnected, or workers crashed while they processed the order.
+    """
 
 
 @hookspec
 def order_status_changed(
     connection: str, order: Order | None, state: str, progress: Progress
 ) -> None:
-    """The order stands elsewhere at the POS, or the customer may be told something new. `order` is None once erased.
+    """The order's state at the POS or its progress has changed.
 
-    `state` is an `OrderState`'s word. Called by whoever learns it: by a person's act, a webhook or
-    a look.
+    Called after a person's action, a webhook, or a poll. `state` is a value of `OrderState`;
+    `order` is None once the customer's data was erased.
     """
 
 
 @hookspec
 def ticket_made(connection: str, order: Order, ticket: PosOrder) -> None:
-    """An attention ticket at the register spells out an order that can't be delivered. The order stays in error."""
+    """An attention ticket was made at the register. The order itself stays in error."""
 
 
 @hookspec
 def ticket_left(connection: str, order: Order, ticket: PosOrder | None) -> None:
-    """The order's ticket isn't needed any more and couldn't be withdrawn: staff see to it that it is cooked once.
+    """The order's attention ticket is no longer needed, but couldn't be withdrawn.
 
-    `ticket` is None when it isn't known whether it was made.
+    Staff have to make sure that the order is cooked once. `ticket` is None when it isn't known
+    whether a ticket was made.
     """
 
 
 @hookspec
 def order_rejected(connection: str, order: Order | None, pos_order: PosOrder) -> None:
-    """Staff turned the order down at the register, or cancelled it there: the customer's money has to go back."""
+    """Staff rejected or cancelled the order at the register. Refund the customer."""
 
 
 @hookspec
 def order_unseen(connection: str, order: Order | None, pos_order: PosOrder) -> None:
-    """The platform has had the order for `[outbox] unseen_after`, and the register has shown no sign of it. Once.
+    """The platform has the order, but the register hasn't shown it for `[outbox] unseen_after`.
 
-    Of a scheduled order that is counted from 30 minutes before it is due, since it may not be shown
-    any earlier.
+    Called once for an order. For a scheduled order, time counts from 30 minutes before it is due,
+    since a register may not show it any earlier.
     """
 
 
@@ -147,19 +156,22 @@ def order_unseen(connection: str, order: Order | None, pos_order: PosOrder) -> N
 def order_escalated(
     connection: str, order: Order | None, error: PosError | None, times: int
 ) -> None:
-    """Nobody has acted on the order's problem for `[outbox] escalate_after` (`times` 1), or for twice as long (2)."""
+    """Nobody has acted on the order's problem for `[outbox] escalate_after`.
+
+    `times` is 1 then, and 2 after twice as long.
+    """
 
 
 @hookspec
 def store_availability_changed(connection: str, availability: Availability) -> None:
-    """The store takes online orders now, or takes none any more."""
+    """The store has started or stopped taking online orders."""
 
 
 @hookspec
 def connection_restored(connection: str) -> None:
-    """The connection works again, and its orders go on."""
+    """The connection works again. Its waiting orders are sent."""
 
 
 @hookspec
 def reauthorisation_needed(connection: str, error: PosError) -> None:
-    """The platform no longer lets us in; somebody has to connect it again."""
+    """The platform refuses our credentials. The store has to be reconnected."""

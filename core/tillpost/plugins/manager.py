@@ -1,4 +1,4 @@
-"""Finds plugins and calls their hooks, so that one that fails harms nothing but itself.
+"""Finds plugins and calls their hooks. A plugin that fails affects only itself.
 
 Adapters, the bundled ones too, are found under the entry-point group `tillpost`. `Till.connect`
 asks for a platform by name; the `tillpost` command lists them all.
@@ -25,13 +25,13 @@ __all__ = ["Found", "Hooks", "adapter_named", "adapters", "broken", "factories",
 
 GROUP = "tillpost"
 _DECISIONS = {"reimport_menu": Menu}
-"""The hooks whose first result counts, and what it must be."""
+"""Hooks whose first result counts, and the type it must have."""
 log = logging.getLogger("tillpost")
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An adapter with the distribution that brought it."""
+    """An adapter, and the distribution that provides it."""
 
     adapter: type[Adapter[Any]]
     package: str
@@ -47,7 +47,7 @@ class _Loaded:
 
 @cache
 def installed() -> _Loaded:
-    """Load every installed plugin, once. One that can't be imported is logged by name and left out."""
+    """Load every installed plugin, once. Those that can't be imported are logged and left out."""
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     points: dict[str, EntryPoint] = {}
@@ -71,27 +71,30 @@ def installed() -> _Loaded:
 
 
 def broken() -> Mapping[str, str]:
-    """Return why plugins couldn't be loaded, by name."""
+    """Return the reasons why plugins couldn't be loaded, by the plugins' names."""
     return installed().broken
 
 
 def adapters() -> Mapping[str, Found]:
-    """Return every installed adapter, by platform. Of two for one platform, the plugin first by name has it."""
+    """Return every installed adapter, by platform.
+
+    Of two adapters for one platform, the one whose plugin comes first by name counts.
+    """
     found: dict[str, Found] = {}
     loaded = installed()
     for implementation in loaded.manager.hook.tillpost_adapters.get_hookimpls():
         name = implementation.plugin_name
         try:
-            brought = cast(Sequence[type[Adapter[Any]]], implementation.function())
-            theirs = {adapter.platform: adapter for adapter in brought}
+            provided = cast(Sequence[type[Adapter[Any]]], implementation.function())
+            theirs = {adapter.platform: adapter for adapter in provided}
         except Exception as failure:  # noqa: BLE001  one plugin's failure isn't another's
-            log.warning("plugin %r failed to bring its adapters: %r", name, failure)
+            log.warning("plugin %r failed to provide its adapters: %r", name, failure)
             continue
         for platform, adapter in theirs.items():
             point = loaded.points[name]
             if platform in found:
                 log.warning(
-                    "plugin %r brings %r, which %s has brought",
+                    "plugin %r provides %r, which %s provides already",
                     name,
                     platform,
                     found[platform].package,
@@ -104,36 +107,40 @@ def adapters() -> Mapping[str, Found]:
 
 
 def adapter_named(platform: str) -> type[Adapter[Any]]:
-    """Return the platform's adapter class; raise `ConfigError` that lists those installed when there is none."""
+    """Return the platform's adapter class.
+
+    Raises:
+        ConfigError: There is none; the message lists those that are installed.
+    """
     known = adapters()
     if platform not in known:
-        unloaded = f"; plugins that can't be loaded: {', '.join(broken())}" if broken() else ""
-        raise ConfigError(
-            f"no adapter for {platform!r}; installed: {', '.join(known) or 'none'}{unloaded}"
-        )
+        installed_names = ", ".join(known) or "none"
+        message = f"no adapter for {platform!r}; installed: {installed_names}"
+        if broken():
+            message += f"; plugins that can't be loaded: {', '.join(broken())}"
+        raise ConfigError(message)
     return known[platform].adapter
 
 
 def factories(hook: str) -> Mapping[str, Callable[..., object]]:
-    """Return what the plugins bring under a hook that returns a mapping, by name.
+    """Return what the plugins provide under a hook that returns a mapping, by name.
 
-    Of two with one name, the plugin first by name has it.
+    Of two with the same name, the one whose plugin comes first by name counts.
     """
     found: dict[str, Callable[..., object]] = {}
     for implementation in reversed(getattr(installed().manager.hook, hook).get_hookimpls()):
         try:
-            brought = cast("Mapping[str, Callable[..., object]]", implementation.function())
-            found |= dict(brought)
+            provided = cast("Mapping[str, Callable[..., object]]", implementation.function())
+            found |= dict(provided)
         except Exception as failure:  # noqa: BLE001  one plugin's failure isn't another's
             log.warning("plugin %r: hook %s failed: %r", implementation.plugin_name, hook, failure)
     return found
 
 
 class Hooks:
-    """Calls hooks, one implementation at a time: pluggy itself stops at the first that raises.
+    """Calls hooks, one implementation at a time: pluggy would stop at the first that raises.
 
-    Implementations come from the installed plugins and from `extra`, objects that an embedder hands
-    in.
+    Implementations come from the installed plugins, and from the embedder's `extra` objects.
     """
 
     def __init__(self, connection: str, extra: Iterable[object] = ()) -> None:
@@ -142,17 +149,24 @@ class Hooks:
         self._extra.add_hookspecs(hookspecs)
         for plugin in extra:
             name = getattr(plugin, "__name__", type(plugin).__name__)
-            taken = self._extra.has_plugin(name)
+            if self._extra.has_plugin(name):
+                name = f"{name} at {id(plugin):#x}"
             try:
-                self._extra.register(plugin, name=f"{name} at {id(plugin):#x}" if taken else name)
+                self._extra.register(plugin, name=name)
             except (ValueError, pluggy.PluginValidationError) as failure:
                 raise ConfigError(" ".join(f"hooks: {failure}".split())) from None
 
     def call(self, hook: str, facts: Mapping[str, object]) -> object:
-        """Call a hook's implementations, the latest registered first. Of a decision, the first result is returned."""
+        """Call a hook's implementations, the latest registered first.
+
+        Returns:
+            The first result, for a hook that decides something; None for all others.
+        """
         for implementation in self._implementations(hook):
             try:
-                result = implementation.function(**_wanted(implementation, self._connection, facts))
+                result = implementation.function(
+                    **_arguments(implementation, self._connection, facts)
+                )
                 if inspect.isawaitable(result):
                     _close(result)
                     raise TypeError("an async hook needs AsyncTill")
@@ -163,10 +177,12 @@ class Hooks:
         return None
 
     async def acall(self, hook: str, facts: Mapping[str, object]) -> object:
-        """Do the same, and await what is async."""
+        """Do as `call` does, and await async implementations."""
         for implementation in self._implementations(hook):
             try:
-                result = implementation.function(**_wanted(implementation, self._connection, facts))
+                result = implementation.function(
+                    **_arguments(implementation, self._connection, facts)
+                )
                 if inspect.isawaitable(result):
                     result = await cast(Awaitable[object], result)
                 if _decides(hook, result):
@@ -177,14 +193,13 @@ class Hooks:
 
     def _implementations(self, hook: str) -> Iterable[pluggy.HookImpl]:
         managers = (self._extra, installed().manager)
-        return [
-            impl
-            for manager in managers
-            for impl in reversed(getattr(manager.hook, hook).get_hookimpls())
-        ]
+        implementations: list[pluggy.HookImpl] = []
+        for manager in managers:
+            implementations += reversed(getattr(manager.hook, hook).get_hookimpls())
+        return implementations
 
 
-def _wanted(
+def _arguments(
     implementation: pluggy.HookImpl, connection: str, facts: Mapping[str, object]
 ) -> dict[str, object]:
     if implementation.wrapper or implementation.hookwrapper:
@@ -194,7 +209,7 @@ def _wanted(
 
 
 def _decides(hook: str, result: object) -> bool:
-    """Whether the result settles a decision; raise when it is nothing that could."""
+    """Return whether the result is a decision; raise `TypeError` for one of a wrong type."""
     wanted = _DECISIONS.get(hook)
     if wanted is None or result is None:
         return False

@@ -1,13 +1,11 @@
-"""Keeps a connection whose address a stranger may have chosen out of private networks.
+"""Refuses connections to private networks, for addresses that a stranger may have chosen.
 
-The check is of the address that is really connected to, as soon as the connection stands and before
-a byte is written on it. No name is looked up a second time, so DNS can't show the check one address
-and the connection another. It rides on httpx's `trace` extension of the request, and so it holds
-for a client that was handed in as well; there, with a proxy, the address is the proxy's, and the
-proxy has to keep the rule. The names of those events are httpcore's, so the address is looked at
-once more when an answer begins: nothing that a private address says is ever read.
-
-An adapter asks for it with `public_only`.
+An adapter asks for it with `public_only`. The check is made on the address of the established
+connection, before a byte is written: no name is resolved a second time, so DNS can't show the check
+one address and the connection another. It uses httpx's `trace` extension of the request, so it also
+works with a client that was handed in. Behind a proxy the address is the proxy's, which has to
+enforce the rule. Since the names of trace events are httpcore's own, the address is checked again
+when an answer begins: nothing that a private address sends is ever read.
 """
 
 from __future__ import annotations
@@ -21,21 +19,21 @@ import httpx
 __all__ = ["NOT_PUBLIC", "BarredError", "guard", "guard_async", "is_public", "over_public"]
 
 NOT_PUBLIC = "the platform's address isn't a public one, and the connection allows no other"
-"""What is said of it. The address itself isn't told: it would map a private network for whoever asks."""
+"""The error's text. It leaves out the address, which would map a private network for a stranger."""
 
 _CONNECTED = (".connect_tcp.complete", ".connect_unix_socket.complete")
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
 class BarredError(httpx.ConnectError):
-    """The address isn't a public one. Nothing was sent to it."""
+    """The address isn't public. Nothing was sent to it."""
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the public internet; False for what isn't an address.
+    """Return whether an IP address belongs to the public internet.
 
-    An IPv6 address that carries an IPv4 one (mapped, 6to4, NAT64) leads there, so it is judged by
-    that.
+    False for text that isn't an address. An IPv6 address that embeds an IPv4 one (mapped, 6to4,
+    NAT64) is judged by that.
 
     >>> is_public("93.184.215.14"), is_public("169.254.169.254"), is_public("::ffff:10.0.0.1")
     (True, False, False)
@@ -45,36 +43,38 @@ def is_public(address: str) -> bool:
     except ValueError:
         return False
     if isinstance(ip, IPv6Address):
-        carried = (
-            IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else ip.ipv4_mapped or ip.sixtofour
-        )
-        if carried:
-            return is_public(str(carried))
+        embedded = ip.ipv4_mapped or ip.sixtofour
+        if ip in _NAT64:
+            embedded = IPv4Address(int(ip) & 0xFFFFFFFF)
+        if embedded:
+            return is_public(str(embedded))
         if ip.is_site_local:
             return False
-    return ip.is_global and not (
-        ip.is_multicast or ip.is_reserved or ip.is_link_local or ip.is_unspecified
-    )
+    special = ip.is_multicast or ip.is_reserved or ip.is_link_local or ip.is_unspecified
+    return ip.is_global and not special
 
 
 def guard(event: str, info: Mapping[str, Any]) -> None:
-    """Close a connection to an address that isn't public, and raise `BarredError`. A `trace` callback."""
+    """Close a connection to an address that isn't public, and raise `BarredError`.
+
+    A callback for httpx's `trace` extension.
+    """
     if event.endswith(_CONNECTED) and (refusal := _refusal(info["return_value"])):
         info["return_value"].close()
         raise refusal
 
 
 async def guard_async(event: str, info: Mapping[str, Any]) -> None:
-    """Do the same for an async client."""
+    """Do as `guard` does, for an async client."""
     if event.endswith(_CONNECTED) and (refusal := _refusal(info["return_value"])):
         await info["return_value"].aclose()
         raise refusal
 
 
 def over_public(answer: httpx.Response) -> bool:
-    """Whether an answer came from a public address, or over no network at all (a transport of a test's own).
+    """Return whether an answer came from a public address, or over no network at all.
 
-    `guard` hasn't seen a connection that another request opened in a client that is shared.
+    `guard` misses a connection that another request opened in a shared client.
     """
     stream = answer.extensions.get("network_stream")
     return stream is None or not isinstance(_refusal(stream), BarredError)
@@ -83,8 +83,9 @@ def over_public(answer: httpx.Response) -> bool:
 def _refusal(stream: Any) -> httpx.ConnectError | None:
     try:
         peer = stream.get_extra_info("server_addr")
-    except OSError:  # reset in the moment in which it stood
+    except OSError:  # reset at the moment it was established
         return httpx.ConnectError("the connection broke")
-    # A Unix socket has a path instead of a pair.
-    address = str(cast("tuple[object, ...]", peer)[0]) if isinstance(peer, tuple) else ""
+    address = ""  # a Unix socket has a path instead of a pair
+    if isinstance(peer, tuple):
+        address = str(cast("tuple[object, ...]", peer)[0])
     return None if is_public(address) else BarredError(NOT_PUBLIC)

@@ -1,15 +1,16 @@
-"""Carries a request out over httpx and brings back an answer or a fault: never an exception, never a token's frame.
+"""Sends a request over httpx and returns an answer or a `Fault`, never an exception.
 
-`HttpTransport` is sync, `AsyncHttpTransport` is async; both are the same few steps around httpx.
-What the network did is said in terms of the request: a connection that was refused never carried it
-(`applied` NO), a timeout or a reset after it left may have (`MAYBE`). Answers are bounded in size
-and time, and redirects aren't followed, so no other host ever sees the token.
+`HttpTransport` is for threads, `AsyncHttpTransport` for tasks; both are the same few steps around
+httpx, and both are driven by the clients and the outbox's runner. A fault says whether the request
+may have had an effect: a refused connection never carried it (`applied` NO), a timeout or a reset
+after it was written may have (`MAYBE`). Answers are bounded in size and time. Redirects aren't
+followed, so no other host sees the token.
 
-Secrets that an answer echoes are scrubbed from it, not from the log of httpcore, which at DEBUG
+Secrets that an answer echoes are masked in it. They aren't masked in httpcore's log, which at DEBUG
 quotes the head of each answer (never of a request).
 
-Answers are unpacked here and not by httpx, which unpacks a whole piece, and packing within packing,
-before anyone can see how large it is: a few kilobytes could fill the memory.
+Answers are decompressed here, not by httpx: httpx decompresses a whole chunk, and nested encodings,
+before its size can be checked, so that a few kilobytes could fill the memory.
 """
 
 from __future__ import annotations
@@ -39,17 +40,20 @@ from tillpost.transport.address_guard import (
 __all__ = ["AsyncHttpTransport", "HttpTransport", "Limits"]
 
 SHORTEST_SECRET = 8
-"""Scrubbing a shorter text out of answers would spoil what has nothing to do with it."""
+"""Shorter secrets aren't masked in answers: they would match unrelated text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much an answer may cost. Times are in seconds; `answer_bytes` counts the unpacked body.
+    """Limits on the time and size of an answer. Times are in seconds.
 
-    `connect` and `read` bound each single wait of the network; `answer` bounds the whole exchange,
-    so that a server that drips can't hold an order up for ever. `Till` looks at that clock with
-    each piece of the body; the headers, of which httpx takes some 100 kB, are bounded by `read`
-    alone. `AsyncTill` bounds all of it.
+    Attributes:
+        connect: The longest wait for a connection.
+        read: The longest wait for the next bytes.
+        answer: The longest time for the whole exchange, so that a server that sends slowly can't
+            hold an order up for ever. `Till` checks it with each chunk of the body, and headers (of
+            which httpx accepts some 100 kB) are bounded by `read` alone; `AsyncTill` bounds all.
+        answer_bytes: The largest body, decompressed.
     """
 
     connect: float = 5.0
@@ -58,78 +62,91 @@ class Limits:
     answer_bytes: int = 16 * 1024 * 1024
 
     def timeout(self) -> httpx.Timeout:
-        """Return the bounds that httpx keeps."""
-        return httpx.Timeout(min(self.read, self.answer), connect=min(self.connect, self.answer))
+        """Return the limits that httpx applies."""
+        read = min(self.read, self.answer)
+        connect = min(self.connect, self.answer)
+        return httpx.Timeout(read, connect=connect)
 
     @property
     def too_slow(self) -> Fault:
-        """What an exchange that takes too long comes to."""
+        """The fault of an exchange that takes too long."""
         return Fault(Applied.MAYBE, f"the answer took longer than {self.answer:g} s")
 
 
 class _Body:
-    """An answer's body as it comes in, unpacked, and no larger or later than it may be."""
+    """An answer's body as it is received: decompressed, and bounded in size and time."""
 
     def __init__(
-        self, answer: httpx.Response, limits: Limits, until: float, *, public_only: bool
+        self,
+        answer: httpx.Response,
+        limits: Limits,
+        deadline: float,
+        *,
+        public_only: bool,
     ) -> None:
         self._limits = limits
-        self._until = until
+        self._deadline = deadline
         self._body: bytes | bytearray = bytearray()
         self._fault: Fault | None = None
-        self._unpacker = None
-        if answer.is_stream_consumed:  # a transport without a network has it ready, and unpacked
+        self._decompressor = None
+        if answer.is_stream_consumed:  # a mock transport has the whole body, decompressed
             self._body = answer.content
-            self._bounded()
+            self._check_limits()
             return
-        packed = answer.headers.get("content-encoding", "identity").strip().lower()
+        encoding = answer.headers.get("content-encoding", "identity").strip().lower()
         if public_only and not over_public(answer):
             self._fault = Fault(Applied.MAYBE, NOT_PUBLIC, barred=True)
-        elif packed in ("gzip", "x-gzip"):
-            self._unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        elif packed not in ("", "identity"):
-            self._fault = Fault(
-                Applied.MAYBE, "the answer is packed in a way that wasn't asked for"
-            )
+        elif encoding in ("gzip", "x-gzip"):
+            self._decompressor = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        elif encoding not in ("", "identity"):
+            text = "the answer is packed in a way that wasn't asked for"
+            self._fault = Fault(Applied.MAYBE, text)
 
-    def take(self, piece: bytes) -> Fault | None:
-        """Add a piece as it came; return why no more is to be read."""
+    def add(self, chunk: bytes) -> Fault | None:
+        """Add a chunk as received; return a fault when no more is to be read."""
         try:
-            if self._unpacker is None:
-                self._body += piece
-            elif not self._unpacker.eof:  # one byte more than allowed is enough to know
-                self._body += self._unpacker.decompress(
-                    piece, self._limits.answer_bytes + 1 - len(self._body)
-                )
+            if self._decompressor is None:
+                self._body += chunk
+            elif not self._decompressor.eof:
+                # One byte more than allowed is enough to know that the body is too large.
+                room = self._limits.answer_bytes + 1 - len(self._body)
+                self._body += self._decompressor.decompress(chunk, room)
         except zlib.error:
-            self._fault = _NOT_UNPACKED
-        return self._bounded()
+            self._fault = _NOT_DECOMPRESSED
+        return self._check_limits()
 
-    def _bounded(self) -> Fault | None:
-        most = self._limits.answer_bytes
-        if len(self._body) > most:
-            self._fault = Fault(Applied.MAYBE, f"the answer is larger than {most} bytes")
-        elif time.monotonic() > self._until:
+    def _check_limits(self) -> Fault | None:
+        largest = self._limits.answer_bytes
+        if len(self._body) > largest:
+            self._fault = Fault(Applied.MAYBE, f"the answer is larger than {largest} bytes")
+        elif time.monotonic() > self._deadline:
             self._fault = self._limits.too_slow
         return self._fault
 
     def whole(self) -> bytes | Fault:
-        """Return the body, once all of it has come."""
-        cut_off = self._unpacker and self._body and not self._unpacker.eof
-        return self._fault or (_NOT_UNPACKED if cut_off else bytes(self._body))
+        """Return the body, once all of it was added."""
+        if self._fault:
+            return self._fault
+        if self._decompressor and self._body and not self._decompressor.eof:
+            return _NOT_DECOMPRESSED
+        return bytes(self._body)
 
 
-_NOT_UNPACKED = Fault(Applied.MAYBE, "the answer can't be unpacked")
-
+_NOT_DECOMPRESSED = Fault(Applied.MAYBE, "the answer can't be unpacked")
 
 _SIGNED = httpx.Auth()
-"""Adds nothing to a request, which is signed already, whatever the client's own credentials are."""
+"""Adds nothing to a request: it is signed already, whatever credentials the client has."""
 
 
-class _Wire:
-    """What both lines share: making the httpx request, reading what came of it."""
+class _BaseTransport:
+    """What both transports share: making the httpx request, and reading its answer."""
 
-    def __init__(self, adapter: Adapter[Any], limits: Limits, trace: Callable[..., object]) -> None:
+    def __init__(
+        self,
+        adapter: Adapter[Any],
+        limits: Limits,
+        trace: Callable[..., object],
+    ) -> None:
         self._adapter = adapter
         self._base_url: str = adapter.config.base_url
         self._limits = limits
@@ -137,157 +154,170 @@ class _Wire:
         if adapter.public_only:
             self._extensions["trace"] = trace
 
-    def _outgoing(
+    def _build(
         self,
         client: httpx.Client | httpx.AsyncClient,
         request: Request[Any],
         credentials: Credentials,
     ) -> httpx.Request | Fault:
-        """Return the request as it goes on the wire. It alone holds the credentials."""
+        """Return the signed request. It alone holds the credentials."""
         try:
             signed = self._adapter.sign(request, credentials)
             headers = {"Accept-Encoding": "gzip", **signed.headers, **request.headers}
             return httpx.Request(
                 request.method,
-                _address(self._base_url + request.path),
+                _parse_url(self._base_url + request.path),
                 params=client.params or None,
                 cookies=client.cookies,
                 content=request.body if signed.body is None else signed.body,
-                headers=_over(client.headers, headers),
+                headers=_merged(client.headers, headers),
                 extensions=self._extensions,
             )
-        except Exception as failure:  # noqa: BLE001  a header or an address that can't be written: nothing has left
+        except Exception as failure:  # noqa: BLE001  an invalid header or URL: nothing was sent
             return Fault(Applied.NO, f"the request can't be made ({type(failure).__name__})")
 
-    def _answer(
+    def _read(
         self,
         request: Request[Any],
         credentials: Credentials,
         answer: httpx.Response,
         body: bytes | Fault,
     ) -> Response | Fault:
-        """Return the answer, without any of our secrets that a server may have echoed."""
+        """Return the answer, with our own secrets masked where the server echoed them."""
         if isinstance(body, Fault):
             return body
-        granted = (
-            request.private and answer.is_success
-        )  # its very point may be a secret, and the same again
+        # The answer to a private request may well consist of a secret, even an unchanged one.
+        is_grant = request.private and answer.is_success
         headers = answer.headers.raw
         for secret in _spellings(credentials):
-            # Looking backwards takes a quarter of the time that `replace` takes to look.
-            if not granted and body.rfind(secret) >= 0:
+            # Searching backwards takes a quarter of the time that `replace` takes to search.
+            if not is_grant and body.rfind(secret) >= 0:
                 body = body.replace(secret, b"***")
             headers = [(name, value.replace(secret, b"***")) for name, value in headers]
-        return Response(
-            answer.status_code,
-            {n.lower().decode("latin-1"): v.decode("latin-1") for n, v in headers},
-            body,
-        )
+        decoded = {
+            name.lower().decode("latin-1"): value.decode("latin-1") for name, value in headers
+        }
+        return Response(answer.status_code, decoded, body)
 
 
-def _over(theirs: httpx.Headers, ours: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    """Return the client's own headers with ours over them, as `build_request` would, in half of its time."""
-    written = [(name.encode("ascii"), value.encode("ascii")) for name, value in ours.items()]
-    named = {name.lower() for name, _ in written}
-    return [*[header for header in theirs.raw if header[0].lower() not in named], *written]
+def _merged(theirs: httpx.Headers, ours: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Return the client's headers overridden by ours.
+
+    `build_request` does the same in twice the time.
+    """
+    encoded = [(name.encode("ascii"), value.encode("ascii")) for name, value in ours.items()]
+    overridden = {name.lower() for name, _ in encoded}
+    others = [header for header in theirs.raw if header[0].lower() not in overridden]
+    return [*others, *encoded]
 
 
 @lru_cache(256)
-def _address(url: str) -> httpx.URL:
-    """Parse an address once: most requests go to a few, and parsing costs as much as all else in making a request."""
+def _parse_url(url: str) -> httpx.URL:
+    """Parse a URL once: most requests go to a few, and parsing is half of making a request."""
     return httpx.URL(url)
 
 
 def _spellings(credentials: Credentials) -> Iterator[bytes]:
-    """Return the secrets as a server may echo them: as they are, in a JSON text, in a URL.
+    """Yield the secrets as a server may echo them: unchanged, escaped in JSON, quoted in a URL.
 
-    They are worked out each time: kept anywhere, they would stand in the locals of a traceback.
+    They are computed each time: if they were stored, a traceback's locals would show them.
     """
     for secret in credentials.secrets():
-        if len(secret) >= SHORTEST_SECRET:
-            yield secret.encode()
-            if not (secret.isascii() and secret.isalnum()):
-                for text in {secret.replace("/", "\\/"), quote(secret), quote(secret, safe="")} - {
-                    secret
-                }:
-                    yield text.encode()
+        if len(secret) < SHORTEST_SECRET:
+            continue
+        yield secret.encode()
+        if secret.isascii() and secret.isalnum():
+            continue  # spelled the same everywhere
+        escaped = secret.replace("/", "\\/")
+        spellings = {escaped, quote(secret), quote(secret, safe="")}
+        for spelling in spellings - {secret}:
+            yield spelling.encode()
 
 
-class HttpTransport(_Wire):
-    """A connection to the platform, for threads. The client is closed by whoever made it."""
+class HttpTransport(_BaseTransport):
+    """A transport for threads. Its client is closed by whoever made it."""
 
     def __init__(self, client: httpx.Client, adapter: Adapter[Any], limits: Limits) -> None:
         super().__init__(adapter, limits, guard)
         self._client = client
 
     def send(self, request: Request[Any], credentials: Credentials) -> Response | Fault:
-        """Send the request once. An interruption (Ctrl-C) goes on, stripped of the frames that hold the token."""
+        """Send the request once.
+
+        An interruption (Ctrl-C) is raised without the frames that hold the token.
+        """
         interruption: BaseException
         try:
             return self._exchange(request, credentials)
-        except Exception as failure:  # noqa: BLE001  whatever a transport raises becomes a value
+        except Exception as failure:  # noqa: BLE001  any exception of the transport becomes a fault
             return fault_of(failure)
-        except BaseException as stop:  # noqa: BLE001  see `_bare`
-            interruption = _bare(stop)
+        except BaseException as stop:  # noqa: BLE001  see `_without_frames`
+            interruption = _without_frames(stop)
         raise interruption
 
     def _exchange(self, request: Request[Any], credentials: Credentials) -> Response | Fault:
-        outgoing = self._outgoing(self._client, request, credentials)
+        outgoing = self._build(self._client, request, credentials)
         if isinstance(outgoing, Fault):
             return outgoing
-        until = time.monotonic() + self._limits.answer
+        deadline = time.monotonic() + self._limits.answer
         answer = self._client.send(outgoing, stream=True, auth=_SIGNED, follow_redirects=False)
         try:
-            body = _Body(answer, self._limits, until, public_only=self._adapter.public_only)
-            for piece in () if answer.is_stream_consumed else answer.iter_raw():
-                if body.take(piece):
+            body = _Body(answer, self._limits, deadline, public_only=self._adapter.public_only)
+            for chunk in () if answer.is_stream_consumed else answer.iter_raw():
+                if body.add(chunk):
                     break
-            return self._answer(request, credentials, answer, body.whole())
+            return self._read(request, credentials, answer, body.whole())
         finally:
             answer.close()
 
 
-class AsyncHttpTransport(_Wire):
-    """A connection to the platform, for tasks. The client is closed by whoever made it."""
+class AsyncHttpTransport(_BaseTransport):
+    """A transport for tasks. Its client is closed by whoever made it."""
 
     def __init__(self, client: httpx.AsyncClient, adapter: Adapter[Any], limits: Limits) -> None:
         super().__init__(adapter, limits, guard_async)
         self._client = client
 
     async def send(self, request: Request[Any], credentials: Credentials) -> Response | Fault:
-        """Send the request once. A cancellation goes on, stripped of the frames that hold the token."""
+        """Send the request once.
+
+        A cancellation is raised without the frames that hold the token.
+        """
         interruption: BaseException
-        bound = asyncio.timeout(self._limits.answer)
+        deadline = asyncio.timeout(self._limits.answer)
         try:
-            async with bound:
+            async with deadline:
                 return await self._exchange(request, credentials)
-        except Exception as failure:  # noqa: BLE001  whatever a transport raises becomes a value
-            return self._limits.too_slow if bound.expired() else fault_of(failure)
-        except BaseException as stop:  # noqa: BLE001  see `_bare`
-            interruption = _bare(stop)
+        except Exception as failure:  # noqa: BLE001  any exception of the transport becomes a fault
+            return self._limits.too_slow if deadline.expired() else fault_of(failure)
+        except BaseException as stop:  # noqa: BLE001  see `_without_frames`
+            interruption = _without_frames(stop)
         raise interruption
 
     async def _exchange(self, request: Request[Any], credentials: Credentials) -> Response | Fault:
-        outgoing = self._outgoing(self._client, request, credentials)
+        outgoing = self._build(self._client, request, credentials)
         if isinstance(outgoing, Fault):
             return outgoing
-        until = time.monotonic() + self._limits.answer
+        deadline = time.monotonic() + self._limits.answer
         answer = await self._client.send(
-            outgoing, stream=True, auth=_SIGNED, follow_redirects=False
+            outgoing,
+            stream=True,
+            auth=_SIGNED,
+            follow_redirects=False,
         )
         try:
-            body = _Body(answer, self._limits, until, public_only=self._adapter.public_only)
+            body = _Body(answer, self._limits, deadline, public_only=self._adapter.public_only)
             if not answer.is_stream_consumed:
-                async for piece in answer.aiter_raw():
-                    if body.take(piece):
+                async for chunk in answer.aiter_raw():
+                    if body.add(chunk):
                         break
-            return self._answer(request, credentials, answer, body.whole())
+            return self._read(request, credentials, answer, body.whole())
         finally:
             await answer.aclose()
 
 
-# What each exception of httpx says of the request, most special first. What isn't listed may have
-# carried it.
+# What each exception of httpx says of the request, subclasses first. With any other exception the
+# request may have had an effect.
 _FAULTS: tuple[tuple[type[Exception], Applied, str], ...] = (
     (httpx.ConnectTimeout, Applied.NO, "no connection in time"),
     (httpx.PoolTimeout, Applied.NO, "no free connection in time"),
@@ -305,14 +335,16 @@ _FAULTS: tuple[tuple[type[Exception], Applied, str], ...] = (
 
 
 def fault_of(failure: Exception) -> Fault:
-    """Say what a transport's exception means for the request. Its own text is left out: it may quote a header."""
+    """Return what a transport's exception means for the request.
+
+    The exception's own text is left out, since it may quote a header.
+    """
     if isinstance(failure, BarredError):
         return Fault(Applied.NO, NOT_PUBLIC, barred=True)
     for kind, applied, text in _FAULTS:
         if isinstance(failure, kind):
-            return Fault(
-                Applied.MAYBE if _of_http2(failure) else applied, f"{text}{_reason(failure)}"
-            )
+            effect = Applied.MAYBE if _is_http2(failure) else applied
+            return Fault(effect, f"{text}{_reason(failure)}")
     return Fault(Applied.MAYBE, f"the transport failed ({type(failure).__name__})")
 
 
@@ -323,27 +355,27 @@ def _chain(failure: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__ or cause.__context__
 
 
-def _of_http2(failure: BaseException) -> bool:
-    """Whether HTTP/2 broke down, which httpx calls our error even when the platform broke it and has the request."""
+def _is_http2(failure: BaseException) -> bool:
+    """Whether the failure is one of HTTP/2.
+
+    httpx reports it as a local error even when the platform caused it and has the request.
+    """
     return any(type(cause).__module__.startswith("h2.") for cause in _chain(failure))
 
 
 def _reason(failure: BaseException) -> str:
-    """Return the operating system's own words for a failure, where it had any (": Connection refused")."""
-    return next(
-        (
-            f": {cause.strerror}"
-            for cause in _chain(failure)
-            if isinstance(cause, OSError) and cause.strerror
-        ),
-        "",
-    )
+    """Return the operating system's words for a failure, if any: ": Connection refused"."""
+    for cause in _chain(failure):
+        if isinstance(cause, OSError) and cause.strerror:
+            return f": {cause.strerror}"
+    return ""
 
 
-def _bare(stop: BaseException) -> BaseException:
-    """Return an interruption without its traceback and context, whose frames hold the signed request."""
-    parts: tuple[BaseException, ...] = getattr(stop, "exceptions", ())  # of a group
-    for part in parts:
-        _bare(part)
-    stop.__cause__ = stop.__context__ = None
+def _without_frames(stop: BaseException) -> BaseException:
+    """Return an interruption without traceback and context: their frames hold the request."""
+    group: tuple[BaseException, ...] = getattr(stop, "exceptions", ())
+    for part in group:
+        _without_frames(part)
+    stop.__cause__ = None
+    stop.__context__ = None
     return stop.with_traceback(None)

@@ -58,7 +58,7 @@ def test_what_an_emptied_menu_had_is_all_gone(menu: Menu) -> None:
     assert compare(empty, menu).removed_share == 0
 
 
-def test_tables_that_went_and_came_are_told_in_words() -> None:
+def test_table_changes_are_described_in_words() -> None:
     old, new = (
         MENU.model_copy(update={"tables": tables}) for tables in (("7", "8"), ("8", "Garden"))
     )
@@ -66,14 +66,14 @@ def test_tables_that_went_and_came_are_told_in_words() -> None:
 
 
 @pytest.mark.parametrize("tables", [((), None), (None, ("7",)), (("7",), None)])
-def test_tables_that_only_one_import_tells_of_are_no_change(
+def test_tables_listed_by_one_import_only_are_no_change(
     tables: tuple[tuple[str, ...] | None, tuple[str, ...] | None],
 ) -> None:
     old, new = (MENU.model_copy(update={"tables": told}) for told in tables)
     assert not compare(old, new)
 
 
-def test_that_nothing_may_be_chosen_twice_any_more_is_told_in_words() -> None:
+def test_once_limit_is_described_in_words() -> None:
     white = WHITE.model_copy(update={"groups": (GroupUse(group_id="milk", maximum=1, once=True),)})
     said = compare(MENU, menu_with(white, TOASTIE)).in_words()
     assert (
@@ -228,7 +228,7 @@ def test_an_item_under_a_new_id_and_another_price_is_a_new_one() -> None:
     assert changes.in_words() == ("Gone: BLT toastie 14.50 AUD", "New: BLT toastie 15.00 AUD")
 
 
-def test_an_item_under_a_new_id_and_the_same_sku_may_have_changed_otherwise() -> None:
+def test_renumbered_item_with_same_sku_may_differ_otherwise() -> None:
     labelled = Variation(id="blt", sku="BLT", price=1450)
     old = menu_with(WHITE, TOASTIE.model_copy(update={"variations": (labelled,)}))
     moved = labelled.model_copy(update={"id": "b2", "price": 1500})

@@ -41,7 +41,7 @@ def test_with_a_sound_menu_an_order_can_be_taken(menu: Menu) -> None:
     assert finding.text == "The menu has something to order"
 
 
-def test_a_fault_that_leaves_something_to_order_is_told_and_no_more() -> None:
+def test_fault_is_reported_while_something_can_be_ordered() -> None:
     white = WHITE.model_copy(update={"tax_ids": ("gst", "s")})
     finding = menu_finding(
         menu_with(white, TOASTIE, taxes=(GST, tax("Service charge").model_copy(update={"id": "s"})))
@@ -60,7 +60,7 @@ def test_a_fault_that_leaves_something_to_order_is_told_and_no_more() -> None:
         ),
     ],
 )
-def test_a_menu_with_nothing_to_order_is_the_stores_to_mend(item: Item) -> None:
+def test_menu_with_nothing_to_order_needs_the_store(item: Item) -> None:
     finding = menu_finding(
         menu_with(item, taxes=(GST, GST.model_copy(update={"id": "vat", "name": "VAT"})))
     )
@@ -73,7 +73,7 @@ def test_a_sound_menu_has_no_faults(menu: Menu) -> None:
     assert setup_faults(menu) == ()
 
 
-def test_what_the_adapter_found_comes_first_and_once() -> None:
+def test_faults_found_by_adapter_come_first_once() -> None:
     known = SetupFault(subject="Set 5", text="mixes option sets with products as modifiers")
     unpriced = SetupFault(subject="BLT toastie", text="has no price in the POS")
     toastie = TOASTIE.model_copy(update={"variations": (Variation(id="blt", price=None),)})
@@ -86,10 +86,12 @@ def test_items_under_the_same_taxes_share_a_fault() -> None:
     taxes = (GST, tax("State tax"))
     taxed = [i.model_copy(update={"tax_ids": both}) for i in (WHITE, TOASTIE)]
     assert lines(menu_with(*taxed, taxes=taxes)) == [
-        "GST, State tax: more than one tax applies to every item; keep the sales tax alone on an item"
+        "GST, State tax: more than one tax applies to every item; "
+        "keep the sales tax alone on an item"
     ]
     assert lines(menu_with(WHITE, taxed[1], taxes=taxes)) == [
-        "GST, State tax: more than one tax applies to BLT toastie; keep the sales tax alone on an item"
+        "GST, State tax: more than one tax applies to BLT toastie; "
+        "keep the sales tax alone on an item"
     ]
 
 
@@ -109,7 +111,7 @@ def test_many_items_are_counted_and_not_all_named() -> None:
         "Credit card processing fee", "Gratuity 18%", "Tip", "Delivery Fee", "SURCHARGE",
     ],
 )  # fmt: skip
-def test_a_tax_that_is_called_like_a_charge_is_a_fault(name: str) -> None:
+def test_tax_named_like_a_charge_is_fault(name: str) -> None:
     looks = "is set up as a tax, but looks like a surcharge; make it a service charge"
     assert lines(MENU.model_copy(update={"taxes": (GST, tax(name))})) == [f"{name}: {looks}"]
     assert lines(MENU.model_copy(update={"taxes": (GST, tax(name, enabled=False))})) == []
@@ -131,7 +133,7 @@ def test_a_tax_that_is_called_like_a_tax_is_none(name: str) -> None:
     assert lines(MENU.model_copy(update={"taxes": (GST, tax(name))})) == []
 
 
-def test_an_item_without_tax_is_a_fault_where_the_others_have_one() -> None:
+def test_untaxed_item_is_fault_among_taxed_ones() -> None:
     plain = Item(id="w", name="Water", variations=(Variation(id="w", price=300),))
     assert lines(menu_with(WHITE, TOASTIE, plain)) == [
         "Water: has no tax, where the other items have one"
@@ -140,7 +142,7 @@ def test_an_item_without_tax_is_a_fault_where_the_others_have_one() -> None:
     assert lines(menu_with(plain)) == []
 
 
-def test_a_variation_without_a_price_is_a_fault_under_its_own_name() -> None:
+def test_variation_without_price_is_fault() -> None:
     sizes = (WHITE.variations[0], Variation(id="fw-l", name="large", price=None))
     assert lines(menu_with(WHITE.model_copy(update={"variations": sizes}))) == [
         "Flat white, large: has no price in the POS"
@@ -160,7 +162,7 @@ def test_a_variation_without_a_price_is_a_fault_under_its_own_name() -> None:
         (with_milk(2, 2, (True, False)), "asks for 2 of its options, but only 1 can be ordered"),
     ],
 )
-def test_choices_that_no_customer_can_make_are_a_fault(menu: Menu, text: str) -> None:
+def test_impossible_choices_are_fault(menu: Menu, text: str) -> None:
     assert lines(menu) == ([f"Milk: {text} (used by Flat white)"] if text else [])
 
 
@@ -170,11 +172,12 @@ def test_a_group_that_the_menu_lacks_is_a_fault() -> None:
         WHITE.model_copy(update={"groups": uses}), TOASTIE.model_copy(update={"groups": uses})
     )
     assert lines(menu) == [
-        "Modifier group lost: isn't among the POS's modifier groups (used by Flat white, BLT toastie)"
+        "Modifier group lost: isn't among the POS's modifier groups "
+        "(used by Flat white, BLT toastie)"
     ]
 
 
-def test_a_group_without_options_is_a_fault_only_where_a_choice_is_needed() -> None:
+def test_empty_group_is_fault_only_where_choice_is_required() -> None:
     empty = ModifierGroup(id="milk", name="Milk")
     free = WHITE.model_copy(update={"groups": (GroupUse(group_id="milk"),)})
     bound = WHITE.model_copy(update={"groups": (GroupUse(group_id="milk", minimum=1),)})

@@ -1,4 +1,4 @@
-"""An order is bound to the menu as it is now; nothing is dropped, no price is changed, and nothing is guessed."""
+"""Binding an order to the current menu drops no line and changes no price."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_without_a_menu_an_order_stays_as_it_is(prices: PricePolicy) -> None:
     assert rebind(order, None, prices).order is order
 
 
-def test_a_line_that_fits_stays_the_very_same_beside_one_that_moves() -> None:
+def test_fitting_line_is_same_object_beside_moved_one() -> None:
     order = order_of(BLT, COFFEE.model_copy(update={"item_id": "old"}))
     lines = rebind(order, MENU, "refuse").order.lines
     assert lines[0] is order.lines[0]
@@ -62,7 +62,7 @@ def test_an_order_follows_a_menu_whose_ids_have_all_changed(data: st.DataObject)
 
 
 @given(orders(currency="AUD"), menus(currency="AUD"))
-def test_rebinding_drops_no_line_and_changes_nothing_but_ids(order: Order, menu: Menu) -> None:
+def test_rebind_changes_only_ids(order: Order, menu: Menu) -> None:
     again = rebind(order, menu, "keep_paid").order
     assert again.total == order.total
     assert [line.model_dump(exclude={"item_id", "modifiers"}) for line in again.lines] == [
@@ -86,7 +86,7 @@ def test_rebinding_drops_no_line_and_changes_nothing_but_ids(order: Order, menu:
         ({"item_id": "old", "sku": "", "name": "BLT toastie", "unit_price": 1450}, "blt"),
     ],
 )
-def test_a_line_is_found_by_id_then_sku_then_exact_name_and_price(
+def test_line_matches_by_id_then_sku_then_name_and_price(
     changes: dict[str, object], item_id: str
 ) -> None:
     line = COFFEE.model_copy(update=changes)
@@ -138,7 +138,7 @@ def test_a_rebound_order_has_its_own_fingerprint() -> None:
     assert rebind(order, MENU, "refuse").order.digest != before
 
 
-def test_a_price_kept_against_the_menu_is_told_once_in_the_remarks() -> None:
+def test_kept_price_is_remarked_once() -> None:
     oat = OAT_MILK.model_copy(update={"unit_price": 60})
     coffee = COFFEE.model_copy(update={"modifiers": (oat,)})
     toastie = BLT.model_copy(update={"unit_price": 1400})
@@ -156,14 +156,14 @@ def test_a_price_that_is_to_be_refused_is_not_kept() -> None:
     assert binding.remarks == ()
 
 
-def test_a_line_that_is_not_on_the_menu_keeps_no_price_against_it() -> None:
+def test_line_not_on_menu_has_no_price_remark() -> None:
     extra = COFFEE.model_copy(
         update={"modifiers": (Modifier(modifier_id="old", name="Gone", unit_price=5),)}
     )
     assert not rebind(order_of(GONE, extra), MENU, "keep_paid").keep_paid
 
 
-def test_a_price_keyed_in_at_the_register_is_never_another() -> None:
+def test_register_priced_item_is_never_repriced() -> None:
     catch = Item(id="c", name="Catch", variations=(Variation(id="catch", price=None),))
     menu = menu_with(catch)
     line = Line(item_id="catch", name="Catch", quantity=1, unit_price=3900)
@@ -180,7 +180,7 @@ def _fastest(action: Callable[[], object]) -> float:
 
 
 @pytest.mark.parametrize("prices", POLICIES)
-def test_binding_twenty_lines_that_fit_takes_no_time_to_speak_of(prices: PricePolicy) -> None:
+def test_binding_twenty_fitting_lines_is_fast(prices: PricePolicy) -> None:
     options = tuple(ModifierOption(id=f"o{i}", name=f"Option {i}", price=50) for i in range(3))
     group = ModifierGroup(id="g", name="Extras", options=options)
     items = tuple(

@@ -1,4 +1,4 @@
-"""What the menu rules out is told at once, all of it, and nothing that the menu allows is refused."""
+"""Every fault by the menu is reported at once; a fitting order has none."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_an_order_from_the_menu_fits_it(data: st.DataObject) -> None:
 
 
 @given(st.data())
-def test_an_order_fits_a_renumbered_menu_whether_or_not_it_is_rebound_first(
+def test_order_fits_renumbered_menu_before_and_after_rebind(
     data: st.DataObject,
 ) -> None:
     menu = data.draw(menus())
@@ -61,7 +61,7 @@ def test_an_order_fits_a_renumbered_menu_whether_or_not_it_is_rebound_first(
     assert check_order(rebind(order, new, "refuse").order, new, "refuse") == ()
 
 
-def test_what_is_gone_is_told_by_line() -> None:
+def test_missing_items_are_reported_by_line() -> None:
     error = sole(
         BLT,
         GONE,
@@ -77,7 +77,7 @@ def test_what_is_gone_is_told_by_line() -> None:
     )
 
 
-def test_what_is_sold_out_is_told_by_line() -> None:
+def test_sold_out_items_are_reported_by_line() -> None:
     toastie = TOASTIE.model_copy(
         update={"variations": (Variation(id="blt", price=1450, sold_out=True),)}
     )
@@ -90,7 +90,7 @@ def test_what_is_sold_out_is_told_by_line() -> None:
     assert error.subjects == ("Oat milk on Flat white, regular (line 1)", "BLT toastie (line 2)")
 
 
-def test_prices_that_differ_are_told_by_line() -> None:
+def test_price_differences_are_reported_by_line() -> None:
     oat = OAT_MILK.model_copy(update={"unit_price": 60})
     error = sole(BLT.model_copy(update={"unit_price": 1400}), coffee_with(oat))
     assert (type(error), error.reason, error.lines) == (MenuError, "price", (0, 1))
@@ -100,7 +100,7 @@ def test_prices_that_differ_are_told_by_line() -> None:
     )
 
 
-def test_prices_that_are_to_be_kept_are_not_looked_at() -> None:
+def test_kept_prices_are_not_compared() -> None:
     order = order_of(BLT.model_copy(update={"unit_price": 1400}))
     assert check_order(order, MENU, "keep_paid") == ()
 
@@ -137,7 +137,7 @@ def test_choices_are_counted_with_their_quantities(
     )
 
 
-def test_an_option_chosen_twice_is_told_where_each_may_be_chosen_once() -> None:
+def test_option_chosen_twice_is_reported_where_once() -> None:
     menu = menu_with(WHITE.model_copy(update={"groups": (GroupUse(group_id="milk", once=True),)}))
     twice = coffee_with(OAT_MILK, OAT_MILK)
     double = coffee_with(OAT_MILK.model_copy(update={"quantity": 2}))
@@ -155,7 +155,7 @@ def test_choices_are_not_counted_where_one_of_them_is_gone() -> None:
     assert sole(coffee_with(hemp), menu=menu).reason == "gone"
 
 
-def test_a_group_that_the_menu_lost_is_not_the_orders_fault() -> None:
+def test_unknown_group_is_not_the_orders_fault() -> None:
     use = GroupUse(group_id="lost", minimum=1)
     assert check(COFFEE, menu=menu_with(WHITE.model_copy(update={"groups": (use,)}))) == []
 
@@ -172,7 +172,7 @@ def test_as_many_as_the_menu_allows_in_an_order_fit() -> None:
     assert check(COFFEE, BLT, coffee_with(OAT_MILK), menu=limited(4)) == []
 
 
-def test_more_than_the_menu_allows_in_an_order_is_told_with_all_lines_that_have_it() -> None:
+def test_quantity_above_limit_names_all_lines() -> None:
     error = sole(COFFEE, BLT, coffee_with(OAT_MILK), menu=limited(3))
     assert (type(error), error.reason, error.lines) == (MenuError, "quantity", (0, 2))
     assert error.detail == "Flat white, regular is ordered 4 times, the menu allows 3 in an order"
@@ -185,18 +185,18 @@ def at_table(table: str, tables: tuple[str, ...] | None) -> tuple[PosError, ...]
 
 
 @pytest.mark.parametrize("tables", [None, ("7",), ("12", " Garden 7 ", "GARDEN 8", "7")])
-def test_a_table_that_is_there_fits_and_so_does_any_where_the_platform_tells_none(
+def test_known_table_fits_and_any_fits_without_a_list(
     tables: tuple[str, ...] | None,
 ) -> None:
     assert at_table("7", tables) == ()
 
 
-def test_capitals_and_spaces_around_a_tables_name_do_not_count() -> None:
+def test_table_name_ignores_case_and_outer_spaces() -> None:
     assert at_table("garden 7", ("12", " Garden 7 ")) == ()
 
 
 @pytest.mark.parametrize("tables", [(), ("17", "70", "Garden 7")])
-def test_a_table_that_is_gone_is_told_before_anything_is_sent(tables: tuple[str, ...]) -> None:
+def test_missing_table_is_reported_before_sending(tables: tuple[str, ...]) -> None:
     (error,) = at_table("7", tables)
     assert (type(error), error.reason, error.lines, error.subjects) == (
         MenuError,
@@ -209,7 +209,7 @@ def test_a_table_that_is_gone_is_told_before_anything_is_sent(tables: tuple[str,
     assert error.remedy.actor == "store"
 
 
-def test_more_than_one_tax_on_an_item_is_told_with_the_taxes() -> None:
+def test_several_taxes_on_item_are_named() -> None:
     taxed = WHITE.model_copy(update={"tax_ids": ("gst", "wk")})
     error = sole(BLT, COFFEE, menu=menu_with(taxed, TOASTIE, taxes=(GST, SECOND_TAX)))
     assert isinstance(error, TaxError)
@@ -225,7 +225,7 @@ def test_a_tax_that_is_switched_off_does_not_count() -> None:
     assert check(COFFEE, menu=menu_with(taxed, taxes=(GST, off))) == []
 
 
-def test_all_that_is_wrong_is_told_at_once_and_what_an_import_mends_comes_first() -> None:
+def test_all_faults_are_reported_menu_faults_first() -> None:
     taxed = WHITE.model_copy(
         update={"tax_ids": ("gst", "wk"), "groups": (GroupUse(group_id="milk", minimum=1),)},
     )

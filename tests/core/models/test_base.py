@@ -44,7 +44,7 @@ def test_a_word_never_changes() -> None:
         Pair(left=1).left = 2  # type: ignore[misc]
 
 
-def test_a_copy_leaves_behind_what_was_worked_out_from_the_old_fields() -> None:
+def test_copy_drops_cached_properties() -> None:
     pair = Pair(left=1, right=1)
     assert pair.sum == 2
     assert pair.model_copy(update={"right": 5}).sum == 6

@@ -1,4 +1,4 @@
-"""The docket of an order that is keyed in by hand: nothing of the order is missing, and nobody takes money twice."""
+"""A docket has the whole order, and says that it is paid."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ def test_whatever_was_ordered_stands_on_the_docket(order: Order) -> None:
 
 
 @given(orders())
-def test_no_line_is_wider_than_the_printers_paper_and_it_says_that_it_is_paid(order: Order) -> None:
+def test_docket_fits_paper_and_says_paid(order: Order) -> None:
     text = docket(order, platform="Square")
     assert max(len(line) for line in text.splitlines()) <= WIDTH
     assert "PAID ONLINE - TAKE NO MONEY" in text
 
 
 @given(orders())
-def test_a_copy_that_may_appear_is_warned_of_only_then(order: Order) -> None:
+def test_warning_of_copy_only_when_one_may_appear(order: Order) -> None:
     assert "COOK IT ONCE" not in docket(order, platform="Square")
     assert "COOK IT ONCE" in docket(order, platform="Square", copy_may_appear=True)
 
 
 @given(orders())
-def test_a_note_that_is_long_enough_says_all_that_the_docket_says(order: Order) -> None:
+def test_long_note_has_everything_of_the_docket(order: Order) -> None:
     note = spelled_out(order, platform="Square", most=100_000)
     told = (
         flat(docket(order, platform="Square", copy_may_appear=True))

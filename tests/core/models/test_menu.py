@@ -12,6 +12,7 @@ from strategies import menus
 from tillpost.models.menu import (
     GroupUse,
     Index,
+    IndexEntry,
     Item,
     Menu,
     ModifierGroup,
@@ -61,9 +62,9 @@ def test_every_option_is_found_by_its_sku(menu: Menu) -> None:
 def test_an_id_outranks_a_sku_and_a_sku_outranks_a_name() -> None:
     index = Index(
         [
-            ("1", "A", "Tea", 300, "one"),
-            ("2", "B", "Mate", 400, "two"),
-            ("3", "C", "Chai", 500, "three"),
+            IndexEntry("1", "A", "Tea", 300, "one"),
+            IndexEntry("2", "B", "Mate", 400, "two"),
+            IndexEntry("3", "C", "Chai", 500, "three"),
         ]
     )
     assert index.find("1", "B", "Chai", 500) == "one"
@@ -73,14 +74,18 @@ def test_an_id_outranks_a_sku_and_a_sku_outranks_a_name() -> None:
     assert index.find("?", "", "chai", 500) is None
 
 
-def test_what_several_things_share_finds_none_of_them() -> None:
-    index = Index([("1", "A", "Tea", 300, "one"), ("2", "A", "Tea", 300, "two")])
+def test_shared_sku_or_name_finds_nothing() -> None:
+    index = Index(
+        [IndexEntry("1", "A", "Tea", 300, "one"), IndexEntry("2", "A", "Tea", 300, "two")]
+    )
     assert index.find("?", "A", "", None) is None
     assert index.find("?", "", "Tea", 300) is None
 
 
 def test_the_same_thing_listed_twice_is_one_thing() -> None:
-    index = Index([("1", "A", "Tea", 300, "one"), ("1", "A", "Tea", 300, "one")])
+    index = Index(
+        [IndexEntry("1", "A", "Tea", 300, "one"), IndexEntry("1", "A", "Tea", 300, "one")]
+    )
     assert index.find("?", "A", "", None) == "one"
 
 

@@ -1,4 +1,4 @@
-"""An order is complete and consistent once it exists, or it is refused in one line that names the field."""
+"""An inconsistent order is refused in one line that names the field."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_the_example_orders_come_to_what_was_paid(name: str, total: int) -> None
     assert order.total == total == sum(payment.amount for payment in order.payments)
 
 
-def test_an_order_without_a_due_time_is_for_as_soon_as_possible() -> None:
+def test_order_without_due_time_is_as_soon_as_possible() -> None:
     assert Order.model_validate(LUNCH).due_at is None
 
 
@@ -109,7 +109,7 @@ def test_another_content_has_another_fingerprint(order: Order) -> None:
         ({"customer": {"name": " "}}, "customer.name: must not be empty"),
         (
             {"tax": 5},
-            "tax: goes only with prices_include_tax false; here the prices hold the tax already",
+            "tax: goes only with prices_include_tax false; here the prices include the tax",
         ),
         (
             {"discounts": [{"name": "ALL", "amount": 2711}]},
@@ -118,7 +118,7 @@ def test_another_content_has_another_fingerprint(order: Order) -> None:
         ({"payments": []}, "payments: they add up to 0.00 AUD, but the order's total is 28.81 AUD"),
     ],
 )
-def test_a_faulty_order_is_refused_in_one_line_that_names_the_field(
+def test_faulty_order_is_refused_in_one_line_naming_field(
     changes: dict[str, object], line: str
 ) -> None:
     assert refusal(**changes) == line

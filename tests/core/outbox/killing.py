@@ -31,8 +31,10 @@ from tillpost.adapter.base import Adapter
 from tillpost.adapter.exchange import Request, Response, nothing
 from tillpost.client.base import Options
 from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor
+from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.db.database import Database
-from tillpost.outbox.orders.claims import Store
+from tillpost.outbox.orders.claims import OrderClaims
+from tillpost.outbox.orders.workers import WorkerRegistry
 from tillpost.simulator import Simulator
 
 
@@ -173,7 +175,12 @@ class Site:
         self.shop, self.connection, self.clock = shop, connection, shop.clock
         self.database = MortalDatabase(database, Heartbeat())
         self.outbox = Outbox("sqlite:///nowhere.db", settings=shop.settings)
-        self.outbox.database, self.outbox.store = self.database, Store(self.database, shop.settings)
+        self.outbox.database = self.database
+        self.outbox.workers = WorkerRegistry(self.database)
+        self.outbox.connection_rows = ConnectionRows(self.database)
+        self.outbox.claims = OrderClaims(
+            self.database, self.outbox.workers, self.outbox.connection_rows, shop.settings
+        )
         self.processor = Processor(
             self.outbox, connections=lambda _: shop.connected(life), clock=self.clock, hooks=hooks
         )
@@ -193,7 +200,7 @@ class Site:
                 self.processor.handle(claim)
             if claims:
                 continue
-            due_at = self.processor.store.waiting().get(self.connection)
+            due_at = self.processor.claims.next_due_by_connection().get(self.connection)
             if due_at is None:
                 return
             on_wait()
@@ -203,10 +210,10 @@ class Site:
 
     def bury_others(self) -> int:
         """Take everybody else for dead, and return how many orders they had in hand."""
-        store, mine = self.processor.store, self.processor._life.worker  # pyright: ignore[reportPrivateUsage]
+        workers, mine = self.processor.workers, self.processor._life.worker  # pyright: ignore[reportPrivateUsage]
         return sum(
-            store.bury(name, beat, self.clock())
-            for name, beat in store.beats().items()
+            workers.reap(name, beat, self.clock())
+            for name, beat in workers.beats().items()
             if name != mine
         )
 

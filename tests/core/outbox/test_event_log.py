@@ -109,12 +109,12 @@ def test_an_order_that_workers_died_with_is_told_as_parked(shop: Shop, shop_outb
     listening = Listening()
     shop_outbox.add(lunch(), connection="cafe")
     for _ in range(5):
-        worker = shop_outbox.store.enlist(0.0)
-        (claim,) = shop_outbox.store.claim(
-            "cafe", worker, 9e9, limit=1, most=1, alone=shop_outbox.store.deadly_due(9e9)
+        worker = shop_outbox.workers.enlist(0.0)
+        (claim,) = shop_outbox.claims.claim(
+            "cafe", worker, 9e9, limit=1, most=1, isolated=shop_outbox.claims.is_isolated_due(9e9)
         )
         assert claim.order.id == "ord-1"
-        assert shop_outbox.store.bury(worker, 0, 0.0) == 1
+        assert shop_outbox.workers.reap(worker, 0, 0.0) == 1
     work_off(shop_outbox, {"cafe": connected(shop)}, listening)
     ((_, order_id, error),) = listening.parked
     assert order_id == "ord-1"

@@ -1,4 +1,4 @@
-"""Finding plugins as they are really installed, and calling hooks so that one that fails harms nothing but itself."""
+"""Plugins are found as they are installed; a failing one affects only itself."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ Install = Callable[..., None]
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Install, None, None]:
-    """Installs a distribution with one plugin, just as pip would leave it; it is gone after the test."""
+    """Install a distribution with one plugin, as pip would, for the length of a test."""
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     modules = set(sys.modules)
 
@@ -77,7 +77,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Instal
 # Finding
 
 
-def test_a_strangers_adapter_is_found_in_the_very_way_that_the_bundled_ones_are(
+def test_third_party_adapter_is_found_like_bundled_ones(
     install: Install, server: ToyServer, kind: Kind
 ) -> None:
     install("bistro", ADAPTER, package="tillpost-bistro")
@@ -119,7 +119,7 @@ def test_an_unknown_platform_lists_those_installed_in_one_line(install: Install)
         ),
     ],
 )
-def test_a_plugin_that_cannot_be_loaded_is_reported_by_name_and_stops_no_other(
+def test_unloadable_plugin_is_reported_and_others_load(
     install: Install, caplog: pytest.LogCaptureFixture, source: str, why: str
 ) -> None:
     install("broken", source)
@@ -144,22 +144,22 @@ def test_a_damaged_installation_is_reported_by_its_module(
 @pytest.mark.parametrize(
     "body", ["raise ValueError('no')", "return None", "return 7", "return ['bistro']"]
 )
-def test_a_plugin_that_fails_to_bring_its_adapters_stops_no_other(
+def test_plugin_failing_to_provide_adapters_stops_no_other(
     install: Install, caplog: pytest.LogCaptureFixture, body: str
 ) -> None:
     install("broken", f"import tillpost\n@tillpost.hookimpl\ndef tillpost_adapters():\n    {body}")
     install("bistro", ADAPTER)
     assert {"bistro", "square"} <= set(adapters())
-    assert "plugin 'broken' failed to bring its adapters" in caplog.text
+    assert "plugin 'broken' failed to provide its adapters" in caplog.text
 
 
-def test_of_two_adapters_for_a_platform_the_first_plugin_by_name_has_it(
+def test_first_plugin_by_name_provides_the_platform(
     install: Install, caplog: pytest.LogCaptureFixture
 ) -> None:
     install("bistro", ADAPTER)
     install("another", ADAPTER)
     assert adapters()["bistro"].package == "plugin_another"
-    assert "plugin 'bistro' brings 'bistro', which plugin_another has brought" in caplog.text
+    assert "plugin 'bistro' provides 'bistro', which plugin_another provides already" in caplog.text
 
 
 def test_of_two_plugins_of_one_name_the_second_is_reported(install: Install) -> None:
@@ -169,9 +169,7 @@ def test_of_two_plugins_of_one_name_the_second_is_reported(install: Install) -> 
     assert "has that name already" in broken()["bistro"]
 
 
-def test_a_plugin_that_is_removed_while_the_program_runs_stays_until_it_ends(
-    install: Install, tmp_path: Path
-) -> None:
+def test_removed_plugin_stays_until_program_ends(install: Install, tmp_path: Path) -> None:
     install("bistro", ADAPTER)
     assert "bistro" in adapters()
     (tmp_path / "plugin_bistro-1.2.dist-info" / "entry_points.txt").unlink()
@@ -179,7 +177,7 @@ def test_a_plugin_that_is_removed_while_the_program_runs_stays_until_it_ends(
 
 
 @pytest.mark.parametrize("connect", [Till.connect, AsyncTill.connect])
-def test_a_wrong_setting_is_named_in_one_line_without_its_value(
+def test_wrong_setting_is_named_without_its_value(
     install: Install, connect: Callable[..., object]
 ) -> None:
     install("bistro", ADAPTER)
@@ -258,9 +256,7 @@ def options(*hooks: object, name: str = "cafe-42") -> Options:
     return Options(name=name, policy=QUICK, hooks=hooks)
 
 
-def test_hooks_are_told_what_happened_in_the_words_that_they_ask_for(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_hooks_receive_the_arguments_they_name(opening: Opening, server: ToyServer) -> None:
     listener = Listener()
     pos_order = opening(server.adapter(), options(listener)).submit(toy_order())
     assert listener.told == [
@@ -276,7 +272,7 @@ def test_a_connection_without_a_name_goes_by_its_platform(
     assert listener.told[0][1]["connection"] == "toy"
 
 
-def test_a_hook_that_raises_is_logged_and_changes_nothing_and_the_others_still_run(
+def test_raising_hook_is_logged_and_others_still_run(
     opening: Opening, server: ToyServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     before, after = Listener(), Listener()
@@ -295,13 +291,14 @@ def test_a_hook_that_raises_is_logged_and_changes_nothing_and_the_others_still_r
     assert all(record.exc_info for record in logged)
 
 
-def test_a_plugins_hook_is_called_beside_those_handed_in(
+def test_plugin_hooks_run_beside_given_ones(
     install: Install, opening: Opening, server: ToyServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     install(
         "alerts",
         "import logging\nimport tillpost\n"
-        "@tillpost.hookimpl\ndef order_submitted(order): logging.getLogger('alerts').warning(order.id)",
+        "@tillpost.hookimpl\n"
+        "def order_submitted(order): logging.getLogger('alerts').warning(order.id)",
     )
     listener = Listener()
     opening(server.adapter(), options(listener)).submit(toy_order())
@@ -319,7 +316,7 @@ def test_an_async_hook_is_awaited_under_async_till(opening: Opening, server: Toy
 
 
 @pytest.mark.parametrize("kind", ["sync"])
-def test_an_async_hook_is_refused_under_till_with_a_line_in_the_log(
+def test_till_refuses_and_logs_async_hook(
     opening: Opening, server: ToyServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     listener, plain = AsyncListener(), Listener()
@@ -329,7 +326,7 @@ def test_an_async_hook_is_refused_under_till_with_a_line_in_the_log(
     assert "an async hook needs AsyncTill" in caplog.text
 
 
-def test_an_awaitable_that_is_no_coroutine_is_refused_under_till_too(
+def test_till_refuses_awaitable_from_hook(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Later:
@@ -362,7 +359,7 @@ def test_an_object_without_hooks_is_no_harm(server: ToyServer, hooks: list[Any])
     assert repr(Till(server.adapter(), options(*hooks))) == "<Till cafe-42>"
 
 
-def test_a_hook_with_a_wrong_argument_is_named_when_it_is_handed_in(server: ToyServer) -> None:
+def test_hook_with_unknown_argument_is_refused_by_name(server: ToyServer) -> None:
     class Wrong:
         @hookimpl
         def order_submitted(self, odrer: Order) -> None: ...
@@ -416,9 +413,7 @@ def test_an_embedders_import_replaces_the_adapters(opening: Opening, server: Toy
     assert (importer.asked, second.asked) == (["cafe-42"], ["cafe-42"])
 
 
-def test_the_first_menu_counts_and_nobody_is_asked_after_it(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_first_menu_from_hook_counts(opening: Opening, server: ToyServer) -> None:
     late, early = Importer(None), Importer(NEW)
     till = opening(server.adapter(), options(late, early))
     assert till.import_menu().menu == NEW
@@ -432,7 +427,7 @@ def test_an_embedders_import_may_be_async(opening: Opening, server: ToyServer) -
 
 
 @pytest.mark.parametrize("menu", [None, {"items": []}, "menu", 0])
-def test_what_is_no_menu_leaves_the_import_to_the_adapter(
+def test_hook_result_that_is_no_menu_is_ignored(
     opening: Opening, server: ToyServer, caplog: pytest.LogCaptureFixture, menu: object
 ) -> None:
     till = opening(server.adapter(), options(Importer(menu)))
@@ -441,7 +436,7 @@ def test_what_is_no_menu_leaves_the_import_to_the_adapter(
     assert ("not a Menu" in caplog.text) == (menu is not None)
 
 
-def test_a_lost_permission_is_told_to_whoever_can_ask_for_a_new_one(
+def test_lost_permission_calls_reauthorisation_hook(
     opening: Opening, server: ToyServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)

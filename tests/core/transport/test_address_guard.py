@@ -1,4 +1,4 @@
-"""A connection kept to public addresses: judged by the address that is really connected to, whatever DNS said."""
+"""A guarded connection goes to public addresses only, whatever DNS says."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ BARRED = Fault(Applied.NO, NOT_PUBLIC, barred=True)
         "",
     ],
 )
-def test_an_address_that_is_not_of_the_public_internet_is_told(address: str) -> None:
+def test_non_public_addresses_are_recognised(address: str) -> None:
     assert not is_public(address)
 
 
@@ -115,7 +115,7 @@ def listening(host: str = "127.0.0.1") -> Generator[tuple[int, list[bytes]], Non
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, *answers: str) -> list[object]:
-    """Let the name pos.example lead to one address after the other. Returns the list of who asked, as it grows."""
+    """Resolve pos.example to one address after the other; return the growing list of look-ups."""
     asked: list[object] = []
     real = socket.getaddrinfo
 
@@ -166,7 +166,7 @@ def test_nothing_is_written_to_a_private_address_of_ipv6(kind: Kind, server: Toy
     assert heard == []
 
 
-def test_a_name_that_led_elsewhere_before_is_judged_by_where_it_leads_now(
+def test_rebound_dns_name_is_judged_by_current_address(
     kind: Kind, server: ToyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = answering(monkeypatch, "127.0.0.1")
@@ -195,9 +195,7 @@ def test_an_adapter_that_asks_for_no_guard_has_none(kind: Kind, server: ToyServe
     assert isinstance(sent(kind, server.adapter()), Response)
 
 
-def test_an_answer_over_a_connection_that_was_there_before_is_not_read(
-    kind: Kind, server: ToyServer
-) -> None:
+def test_answer_over_unguarded_connection_is_not_read(kind: Kind, server: ToyServer) -> None:
     unguarded, adapter = server.adapter(), guarded(server)
     if kind == "sync":
         with httpx.Client(verify=TRUST) as client:
@@ -265,7 +263,7 @@ def broken_at_once(kind: Kind, stream: Gone) -> None:
         asyncio.run(guard_async(event, info))
 
 
-def test_a_connection_that_breaks_at_once_is_an_outage_and_not_a_private_address(
+def test_connection_broken_at_once_is_outage(
     kind: Kind,
 ) -> None:
     stream = Gone()
@@ -275,9 +273,7 @@ def test_a_connection_that_breaks_at_once_is_an_outage_and_not_a_private_address
     assert stream.closed
 
 
-def test_an_order_is_refused_as_a_fault_of_the_setup_and_was_not_created(
-    server: ToyServer, opening: Opening
-) -> None:
+def test_private_address_is_setup_error_not_created(server: ToyServer, opening: Opening) -> None:
     with pytest.raises(SetupError, match="isn't a public one") as raised:
         opening(guarded(server)).submit(toy_order(), is_new=True)
     assert raised.value.outcome is Outcome.NOT_CREATED
@@ -286,7 +282,7 @@ def test_an_order_is_refused_as_a_fault_of_the_setup_and_was_not_created(
     assert not server.seen
 
 
-def test_its_own_client_takes_no_proxy_from_the_environment_since_that_would_choose_the_address(
+def test_guarded_client_ignores_proxy_from_environment(
     server: ToyServer, opening: Opening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with listening() as (proxy, heard), listening() as (port, _):

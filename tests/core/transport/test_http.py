@@ -1,4 +1,4 @@
-"""The network's edge: what a real server, or the lack of one, does to a request, and what that says of it."""
+"""Answers and faults of real servers, and what each says of the request."""
 
 from __future__ import annotations
 
@@ -26,16 +26,14 @@ from tillpost.errors import Applied
 from tillpost.transport.http import AsyncHttpTransport, fault_of
 
 
-def test_an_answer_comes_back_with_its_status_headers_in_lower_case_and_body(send: Sender) -> None:
+def test_answer_has_status_lower_case_headers_and_body(send: Sender) -> None:
     got = send()
     assert isinstance(got, Response)
     assert (got.status, got.headers["x-request-id"]) == (200, "req-1")
     assert json.loads(got.body)["items"][0]["id"] == "i1"
 
 
-def test_the_credentials_go_out_with_the_request_and_nothing_else_is_asked_for(
-    send: Sender, server: ToyServer
-) -> None:
+def test_request_carries_credentials_and_nothing_else(send: Sender, server: ToyServer) -> None:
     send()
     (seen,) = server.seen
     assert seen.headers["authorization"] == f"Bearer {TOKEN}"
@@ -62,7 +60,7 @@ def test_the_credentials_go_out_with_the_request_and_nothing_else_is_asked_for(
         (hang(), "no answer in time"),
     ],
 )
-def test_what_breaks_after_the_request_left_may_have_been_applied(
+def test_failure_after_sending_may_have_been_applied(
     send: Sender, server: ToyServer, act: Act, text: str
 ) -> None:
     server.on("GET /menu", act)
@@ -81,7 +79,7 @@ def test_a_refused_connection_never_carried_the_request(send: Sender, server: To
 
 @contextmanager
 def full_backlog() -> Generator[str, None, None]:
-    """A port on which nobody accepts and the queue of connections is full, so that another one has to wait."""
+    """A port whose queue of connections is full, so that a new one has to wait."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(0)
@@ -95,9 +93,7 @@ def full_backlog() -> Generator[str, None, None]:
             one.close()
 
 
-def test_a_connection_that_takes_too_long_never_carried_the_request(
-    send: Sender, server: ToyServer
-) -> None:
+def test_connect_timeout_never_sent_the_request(send: Sender, server: ToyServer) -> None:
     with full_backlog() as base_url:
         got = send(
             adapter=server.adapter(base_url=base_url), limits=Limits(connect=0.1, read=2, answer=2)
@@ -107,9 +103,7 @@ def test_a_connection_that_takes_too_long_never_carried_the_request(
     assert got.text.startswith("no connection in time")
 
 
-def test_a_pool_without_a_free_connection_never_carried_the_request(
-    send: Sender, server: ToyServer, kind: Kind
-) -> None:
+def test_pool_timeout_never_sent_the_request(send: Sender, server: ToyServer, kind: Kind) -> None:
     limits = httpx.Limits(max_connections=0)
     client = httpx.Client(limits=limits) if kind == "sync" else httpx.AsyncClient(limits=limits)
     got = send(client=client, limits=Limits(read=0.1, answer=1))
@@ -147,7 +141,7 @@ def test_a_pool_without_a_free_connection_never_carried_the_request(
         (TimeoutError, Applied.MAYBE),
     ],
 )
-def test_an_exception_of_the_transport_becomes_a_fault_and_is_not_quoted(
+def test_transport_exception_becomes_fault_without_its_text(
     send: Sender, kind: Kind, failure: type[Exception], applied: Applied
 ) -> None:
     def fail(request: httpx.Request) -> httpx.Response:
@@ -170,7 +164,7 @@ def _made(failure: Callable[..., Exception], text: str) -> Exception:
         return failure()
 
 
-def test_every_exception_that_httpx_has_is_spoken_for() -> None:
+def test_every_httpx_exception_is_classified() -> None:
     everything = {
         kind
         for kind in vars(httpx).values()
@@ -186,7 +180,7 @@ def test_every_exception_that_httpx_has_is_spoken_for() -> None:
         assert not fault_of(kind("x")).text.startswith("the transport failed"), kind
 
 
-def test_http2_that_broke_down_may_have_been_applied_though_httpx_calls_it_our_error() -> None:
+def test_http2_failure_may_have_been_applied() -> None:
     protocol_error = type("ProtocolError", (Exception,), {"__module__": "h2.exceptions"})
     failure = httpx.LocalProtocolError("x")
     failure.__cause__ = protocol_error()
@@ -218,9 +212,7 @@ def test_a_header_with_a_line_break_is_never_written(send: Sender, server: ToySe
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed_and_no_other_host_sees_the_token(
-    send: Sender, server: ToyServer, kind: Kind, status: int
-) -> None:
+def test_redirect_is_not_followed(send: Sender, server: ToyServer, kind: Kind, status: int) -> None:
     client = (
         httpx.Client(follow_redirects=True)
         if kind == "sync"
@@ -234,7 +226,7 @@ def test_a_redirect_is_not_followed_and_no_other_host_sees_the_token(
         assert not stranger.seen
 
 
-def test_a_client_that_was_handed_in_adds_its_own_headers_but_not_its_own_credentials(
+def test_given_client_adds_headers_but_no_credentials(
     send: Sender, server: ToyServer, kind: Kind
 ) -> None:
     arguments: Any = {
@@ -247,7 +239,7 @@ def test_a_client_that_was_handed_in_adds_its_own_headers_but_not_its_own_creden
     assert (seen.headers["accept"], seen.headers["accept-encoding"]) == ("application/json", "gzip")
 
 
-def test_a_client_that_was_handed_in_adds_its_own_cookies_and_parameters(
+def test_given_client_adds_cookies_and_parameters(
     send: Sender, server: ToyServer, kind: Kind
 ) -> None:
     arguments: Any = {"cookies": {"lane": "2"}, "params": {"tenant": "t1"}}
@@ -272,7 +264,7 @@ def test_credentials_of_a_netrc_file_are_not_sent(
 @pytest.mark.parametrize(
     "echo", ["abc/def+secret", r"abc\/def+secret", "abc%2Fdef%2Bsecret", "abc/def%2Bsecret"]
 )
-def test_a_secret_that_a_server_echoes_is_scrubbed_from_body_and_headers(
+def test_echoed_secret_is_masked_in_body_and_headers(
     send: Sender, server: ToyServer, echo: str
 ) -> None:
     secret = "abc/def+secret"
@@ -283,24 +275,20 @@ def test_a_secret_that_a_server_echoes_is_scrubbed_from_body_and_headers(
     assert (got.body, got.headers["x-request-id"]) == (b"you sent ***!", "id-***")
 
 
-def test_a_secret_that_is_spelled_the_same_everywhere_is_scrubbed_too(
-    send: Sender, server: ToyServer
-) -> None:
+def test_alphanumeric_secret_is_masked(send: Sender, server: ToyServer) -> None:
     server.on("GET /menu", answer(400, b"you sent abcdef789!"))
     got = send(credentials=Credentials(access_token=SecretStr("abcdef789")))
     assert isinstance(got, Response)
     assert got.body == b"you sent ***!"
 
 
-def test_a_short_secret_is_not_scrubbed_since_that_would_spoil_the_answer(send: Sender) -> None:
+def test_short_secret_is_not_masked(send: Sender) -> None:
     got = send(credentials=Credentials(access_token=SecretStr("items")))
     assert isinstance(got, Response)
     assert b"items" in got.body
 
 
-def test_a_private_answer_keeps_its_secrets_when_it_succeeds_and_loses_them_when_it_does_not(
-    send: Sender, server: ToyServer
-) -> None:
+def test_private_answer_keeps_secrets_only_on_success(send: Sender, server: ToyServer) -> None:
     server.on("GET /menu", answer(200, f'"{TOKEN}"'.encode()), answer(400, f'"{TOKEN}"'.encode()))
     first, second = send(private=True), send(private=True)
     assert isinstance(first, Response)
@@ -312,7 +300,7 @@ def test_a_private_answer_keeps_its_secrets_when_it_succeeds_and_loses_them_when
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit, GeneratorExit])
-def test_an_interruption_goes_on_without_the_frames_that_hold_the_token(
+def test_interruption_is_raised_without_token_frames(
     send: Sender, kind: Kind, stop: type[BaseException]
 ) -> None:
     def interrupt(request: httpx.Request) -> httpx.Response:
@@ -346,7 +334,7 @@ def test_the_parts_of_an_interrupting_group_are_bared_too(send: Sender, kind: Ki
     assert caught.value.exceptions[0].__traceback__ is None
 
 
-def test_a_cancelled_task_is_cancelled_and_leaves_no_connection_behind(server: ToyServer) -> None:
+def test_cancelled_task_leaves_no_connection(server: ToyServer) -> None:
     server.on("GET /menu", hang())
 
     async def cancelled() -> None:
@@ -363,9 +351,7 @@ def test_a_cancelled_task_is_cancelled_and_leaves_no_connection_behind(server: T
     asyncio.run(cancelled())
 
 
-def test_what_httpx_logs_of_a_request_holds_no_token(
-    send: Sender, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_httpx_log_has_no_token(send: Sender, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         send("/menu", effect=Effect.NONE)
     assert [record for record in caplog.records if record.name == "httpx"]

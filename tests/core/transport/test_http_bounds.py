@@ -20,9 +20,7 @@ from tillpost.adapter.exchange import Fault, Response
 from tillpost.errors import Applied
 
 
-def test_an_answer_larger_than_allowed_is_not_read_to_its_end(
-    send: Sender, server: ToyServer
-) -> None:
+def test_too_large_answer_is_not_read_to_its_end(send: Sender, server: ToyServer) -> None:
     server.on("GET /menu", answer(200, b"x" * 10_001), answer(200, b"x" * 10_000))
     assert send() == Fault(Applied.MAYBE, "the answer is larger than 10000 bytes")
     got = send()
@@ -30,9 +28,7 @@ def test_an_answer_larger_than_allowed_is_not_read_to_its_end(
     assert len(got.body) == 10_000
 
 
-def test_the_bound_holds_for_a_transport_that_has_the_whole_answer_ready(
-    send: Sender, kind: Kind
-) -> None:
+def test_size_limit_holds_for_ready_answer(send: Sender, kind: Kind) -> None:
     client = client_over(kind, lambda _: httpx.Response(200, content=b"x" * 10_001))
     assert send(client=client) == Fault(Applied.MAYBE, "the answer is larger than 10000 bytes")
 
@@ -92,18 +88,14 @@ def test_an_answer_that_cannot_be_unpacked_is_a_fault(
     assert send() == Fault(Applied.MAYBE, text)
 
 
-def test_a_server_that_drips_is_given_up_on_after_the_bound(
-    send: Sender, server: ToyServer
-) -> None:
+def test_dripping_server_ends_at_deadline(send: Sender, server: ToyServer) -> None:
     server.on("GET /menu", drip(every=0.02))
     began = time.monotonic()
     assert send() == Fault(Applied.MAYBE, "the answer took longer than 0.25 s")
     assert time.monotonic() - began < 1
 
 
-def test_a_server_that_drips_packed_bytes_without_content_is_given_up_on_too(
-    send: Sender, server: ToyServer
-) -> None:
+def test_dripped_empty_gzip_ends_at_deadline(send: Sender, server: ToyServer) -> None:
     nameless = (
         b"\x1f\x8b\x08\x08" + b"\0" * 6 + b"n" * 200
     )  # a gzip header whose file name never ends
@@ -127,9 +119,7 @@ def drip_of(data: bytes) -> Act:
 
 
 @pytest.mark.parametrize("kind", ["async"])
-def test_headers_that_drip_are_bounded_too_where_they_can_be(
-    send: Sender, server: ToyServer
-) -> None:
+def test_dripped_headers_are_bounded_under_async(send: Sender, server: ToyServer) -> None:
     server.on("GET /menu", drip(every=0.02, head=True))
     began = time.monotonic()
     assert send() == Fault(Applied.MAYBE, "the answer took longer than 0.25 s")

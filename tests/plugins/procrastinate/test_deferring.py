@@ -152,8 +152,8 @@ def test_a_paused_connections_orders_get_jobs_when_it_goes_on(postgres_url: str)
     with Outbox(postgres_url, engine="procrastinate") as outbox:
         outbox.add(an_order(), connection="cafe")
         with outbox.database.writing() as db:
-            outbox.store.place(db, "cafe")
-            outbox.store.set_place(db, "cafe", {"paused": "authorisation"})
+            outbox.connection_rows.lock(db, "cafe")
+            outbox.connection_rows.update(db, "cafe", {"paused": "authorisation"})
 
         assert outbox.resume("cafe")
 

@@ -123,11 +123,11 @@ def test_a_scheduled_order_goes_at_its_time(square: Square, postgres_url: str) -
         outbox.prepare()
         due = datetime.now(ZoneInfo("Australia/Sydney")) + timedelta(seconds=1806)
         order = paid("A-1", [TOASTIE], fulfilment=Pickup(due_at=due))
-        begin_at = outbox.add(order, connection="cafe", is_new=True).begin_at
-        assert begin_at > time.time() + 4
+        eligible_at = outbox.add(order, connection="cafe", is_new=True).eligible_at
+        assert eligible_at > time.time() + 4
         until(lambda: arrived(square) == 1, 20, "the order")
 
-        assert begin_at <= time.time() < begin_at + 5
+        assert eligible_at <= time.time() < eligible_at + 5
 
 
 def test_an_order_that_an_outage_stops_goes_when_its_wait_is_over(
@@ -154,7 +154,7 @@ def test_a_killed_workers_orders_are_taken_over_within_fifteen_seconds(
         add(outbox, range(4))
         until(lambda: states(outbox) == {"sending"}, 20, "four orders in hand")
         with a_worker(postgres_url, square, lease=lease):
-            until(lambda: len(outbox.store.beats()) == 2, 20, "a second worker")
+            until(lambda: len(outbox.workers.beats()) == 2, 20, "a second worker")
             first.kill()
 
             until(
@@ -175,7 +175,7 @@ def test_a_worker_that_is_asked_to_ends_in_time_and_loses_nothing(
         assert worker.stop() < 10
 
         assert "sending" not in states(outbox)
-        assert outbox.store.beats() == {}
+        assert outbox.workers.beats() == {}
         assert 2 <= arrived(square) < 20
         square.simulator.set_faults(FaultPlan())
         with a_worker(postgres_url, square, until_idle=True) as next_one:
@@ -269,7 +269,7 @@ def test_the_database_may_restart_just_as_a_worker_has_started(
     """It needs the database to begin with; what it does after that may fail at any time."""
     with the_outbox(postgres_url) as outbox, a_worker(postgres_url, square) as worker:
         outbox.prepare()
-        until(lambda: len(outbox.store.beats()) == 1, 20, "the worker")
+        until(lambda: len(outbox.workers.beats()) == 1, 20, "the worker")
         restarts = threading.Thread(target=postgres.restart, args=("immediate",))
         restarts.start()
         restarts.join()

@@ -26,8 +26,8 @@ COLUMNS = tuple(
     t.connections.c[name]
     for name in (
         "name",
-        *("paused", "paused_at", "opened_at", "probe_at", "whose"),
-        *("readiness", "check_at", "takes_orders", "takes_since"),
+        *("paused", "paused_at", "opened_at", "probe_at", "outage_cause"),
+        *("readiness", "check_at", "takes_orders", "takes_orders_since"),
     )
 )
 """What `availability_of` reads of a connection's row."""
@@ -85,7 +85,7 @@ def availability_of(connection: str, row: RowMapping | None, now: float) -> Avai
     if row["paused"]:
         return _closed(connection, Reason.UNAUTHORISED, since=row["paused_at"])
     if row["opened_at"] is not None:
-        reason = Reason.OUTAGE if row["whose"] == Whose.PLATFORM.value else Reason.UNREACHED
+        reason = Reason.OUTAGE if row["outage_cause"] == Whose.PLATFORM.value else Reason.UNREACHED
         return _closed(
             connection, reason, since=row["opened_at"], until=_ahead(row["probe_at"], now)
         )
@@ -96,7 +96,7 @@ def availability_of(connection: str, row: RowMapping | None, now: float) -> Avai
         return Availability(connection=connection, takes_orders=True, text=_OVERDUE, until=until)
     if stop := seen.stop:
         return _closed(connection, stop.stops, stop.text, since=seen.since, until=until)
-    since = row["takes_since"] if row["takes_orders"] else seen.since
+    since = row["takes_orders_since"] if row["takes_orders"] else seen.since
     return Availability(connection=connection, takes_orders=True, since=since, until=until)
 
 

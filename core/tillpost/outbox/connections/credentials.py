@@ -96,7 +96,7 @@ class CredentialStore:
         """Return the connections that have secrets here, by name."""
         with self.database.reading() as db:
             rows = db.execute(
-                select(t.credentials).where(_ROW.sealed != "").order_by(_ROW.connection)
+                select(t.credentials).where(_ROW.encrypted_secrets != "").order_by(_ROW.connection)
             ).mappings()
             return {row["connection"]: _stored(row) for row in rows}
 
@@ -108,7 +108,7 @@ class CredentialStore:
                 .mappings()
                 .one_or_none()
             )
-        return _stored(row) if row and row["sealed"] else None
+        return _stored(row) if row and row["encrypted_secrets"] else None
 
     def marks(self) -> Mapping[str, object]:
         """Return for each connection what changes when it does."""
@@ -159,7 +159,9 @@ class CredentialStore:
         """
         keyring, done = self.keyring(), 0
         with self.database.writing() as db:
-            for name in list(db.scalars(select(_ROW.connection).where(_ROW.sealed != ""))):
+            for name in list(
+                db.scalars(select(_ROW.connection).where(_ROW.encrypted_secrets != ""))
+            ):
                 stored = self.locked(db, name)
                 self.write(db, stored, self.open(stored), keyring)
                 done += 1
@@ -228,12 +230,12 @@ def _stored(row: RowMapping) -> StoredConnection:
         name=row["connection"],
         platform=row["platform"],
         settings=cast("dict[str, object]", json.loads(row["settings"])),
-        sealed=row["sealed"],
-        sealed_with=row["sealed_with"],
+        sealed=row["encrypted_secrets"],
+        sealed_with=row["key_fingerprint"],
         grant=Grant(row["granted_by"], tuple(row["scopes"].split()), row["expires_at"]),
         connected_at=row["connected_at"],
         version=row["version"],
-        follows=row["follows"],
+        follows=row["file_tokens_fingerprint"],
         refresher=row["refresher"],
     )
 
@@ -243,13 +245,13 @@ def _values(stored: StoredConnection) -> dict[str, object]:
         "connection": stored.name,
         "platform": stored.platform,
         "settings": json.dumps(stored.settings),
-        "sealed": stored.sealed,
-        "sealed_with": stored.sealed_with,
+        "encrypted_secrets": stored.sealed,
+        "key_fingerprint": stored.sealed_with,
         "granted_by": stored.grant.granted_by,
         "scopes": " ".join(stored.grant.scopes),
         "expires_at": stored.grant.expires_at,
         "connected_at": stored.connected_at,
         "version": stored.version,
-        "follows": stored.follows,
+        "file_tokens_fingerprint": stored.follows,
         "refresher": stored.refresher,
     }

@@ -18,7 +18,7 @@ __all__ = ["HEAD", "VERSIONS", "is_made", "is_ready", "migrate", "prepare"]
 
 VERSION_TABLE = "tillpost_version"
 
-VERSIONS = ("0001", "0002")
+VERSIONS = ("0001",)
 """The versions of the tables, oldest first."""
 
 HEAD = VERSIONS[-1]

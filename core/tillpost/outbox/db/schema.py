@@ -1,7 +1,8 @@
-"""The outbox's tables, as SQLAlchemy Core describes them. Queries are written against these; `migrations` makes them.
+"""The outbox's tables, as SQLAlchemy Core describes them.
 
-All names begin with `tillpost_`, so that the tables can live in an embedder's own database. Times
-are epoch seconds, JSON is text (it is read and written whole), and amounts occur only inside of it.
+All queries are written against these; the steps in `migrations` create them. All names begin with
+`tillpost_`, so that the tables can live in an embedder's own database. Times (`..._at`) are epoch
+seconds. JSON is stored as text, since it is always read and written whole.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from sqlalchemy import (
 )
 
 __all__ = [
-    "acts",
+    "audit_log",
     "connections",
     "credentials",
     "events",
-    "imports",
+    "menu_imports",
     "metadata",
     "orders",
     "webhooks",
@@ -39,108 +40,94 @@ metadata = MetaData()
 _NAME = String(200)
 _COUNTER = BigInteger().with_variant(Integer, "sqlite")
 
+
+def _partial_index(name: str, *columns: str, where: str) -> Index:
+    condition = text(where)
+    return Index(name, *columns, sqlite_where=condition, postgresql_where=condition)
+
+
 orders = Table(
     "tillpost_orders",
     metadata,
     Column("id", String(40), primary_key=True),
     Column("connection", _NAME, nullable=False),
-    Column("content", Text),  # the order as JSON; None once it was erased
-    Column("digest", String(64), nullable=False),  # of the content, and kept when that is erased
+    # The order as JSON; NULL once it was erased.
+    Column("content", Text),
+    # Of the content; it stays when that is erased.
+    Column("digest", String(64), nullable=False),
     Column("code", Text, nullable=False),
-    Column(
-        "customer", Text, nullable=False
-    ),  # the customer's name, for searching; empty once it was erased
+    # The customer's name, for searching; empty once it was erased.
+    Column("customer", Text, nullable=False),
     Column("added_at", Double, nullable=False),
-    Column(
-        "begin_at", Double, nullable=False
-    ),  # when it first falls due: a scheduled order goes later
-    Column("is_new", Boolean, nullable=False),  # nobody sent it before it was added
-    Column("state", String(20), nullable=False),  # an OrderState
+    # When it may first be processed: a scheduled order waits.
+    Column("eligible_at", Double, nullable=False),
+    # Nobody had sent it before it was added.
+    Column("is_new", Boolean, nullable=False),
+    # An OrderState.
+    Column("state", String(20), nullable=False),
+    # A Progress: what the customer is told.
     Column("progress", String(20), nullable=False),
-    Column("due_at", Double),  # when something is to be done for it by itself; None: nothing is
-    Column("waits_for", String(20), nullable=False),  # a Wait
-    Column(
-        "resume_at", Double, nullable=False
-    ),  # up to when its flow wanted to rest, on the flow's own clock
-    Column("to_ask", Boolean, nullable=False),  # its flow asks anew, with a fresh budget
-    Column("worker", String(36)),  # who has it in hand; None: nobody
-    Column(
-        "fence", Integer, nullable=False
-    ),  # rises with every claim: an old holder can't write over a new one
-    Column(
-        "crash_count", Integer, nullable=False
-    ),  # how many workers in a row died with it in hand
-    Column("error", Text),  # an ErrorRecord as JSON
-    Column("pos_order", Text),  # a PosOrder as JSON
+    # When it is next processed; NULL: it isn't, unless a person acts.
+    Column("due_at", Double),
+    # A WaitsFor.
+    Column("waits_for", String(20), nullable=False),
+    # When its flow wanted to continue, on the flow's own clock.
+    Column("suspended_until", Double, nullable=False),
+    # The next attempt begins a new submission, with a fresh retry budget.
+    Column("new_request", Boolean, nullable=False),
+    # The worker that has claimed it; NULL: none has.
+    Column("worker", String(36)),
+    # Rises with every claim, so that an earlier holder can't overwrite a later one.
+    Column("fencing_token", Integer, nullable=False),
+    # How many workers in a row died with it claimed.
+    Column("crash_count", Integer, nullable=False),
+    # An ErrorRecord as JSON.
+    Column("error", Text),
+    # A PosOrder as JSON.
+    Column("pos_order", Text),
     Column("updated_at", Double, nullable=False),
-    Column("problem_at", Double),  # since when a person has to act; None: nobody has to
-    Column("escalate_at", Double),  # when that is next told to somebody else
+    # Since when a person has to act; NULL: nobody has to.
+    Column("problem_at", Double),
+    # When the problem is next escalated.
+    Column("escalate_at", Double),
     Column("escalations", Integer, nullable=False, server_default="0"),
-    Column("pos_id", _NAME),  # the platform's id of it, by which webhooks name it
-    Column("received_at", Double),  # when the platform was first known to have it
-    Column("watch_at", Double),  # when the platform is next asked how it stands; None: it isn't
-    Column(
-        "expect_at", Double
-    ),  # by when the register should have shown that it has it; None: that is settled or told
-    Column("proved_at", Double),  # when the register or its staff first showed that they have it
-    Column("unseen_at", Double),  # when it was told that they hadn't
-    Column("ticket", Text),  # the attention ticket at the platform, a PosOrder as JSON
-    Index(
+    # The platform's id of it, by which webhooks name it.
+    Column("pos_id", _NAME),
+    # When the platform was first known to have it.
+    Column("received_at", Double),
+    # When its status is next polled; NULL: it isn't.
+    Column("poll_at", Double),
+    # When the register should have shown that it has it; NULL: it has, or that was reported.
+    Column("expected_at", Double),
+    # When the register or its staff first showed that they have it.
+    Column("confirmed_at", Double),
+    # When it was reported that the register shows no sign of it.
+    Column("unseen_reported_at", Double),
+    # The attention ticket at the platform, a PosOrder as JSON.
+    Column("ticket", Text),
+    _partial_index(
         "tillpost_orders_due",
         "connection",
         "due_at",
         "added_at",
-        sqlite_where=text("worker IS NULL AND due_at IS NOT NULL"),
-        postgresql_where=text("worker IS NULL AND due_at IS NOT NULL"),
+        where="worker IS NULL AND due_at IS NOT NULL",
     ),
-    Index(
-        "tillpost_orders_held",
-        "connection",
-        "worker",
-        sqlite_where=text("worker IS NOT NULL"),
-        postgresql_where=text("worker IS NOT NULL"),
-    ),
-    Index(
-        "tillpost_orders_deadly",
+    _partial_index("tillpost_orders_claimed", "connection", "worker", where="worker IS NOT NULL"),
+    # The number is `claims.ISOLATE_AFTER`.
+    _partial_index(
+        "tillpost_orders_isolated",
         "due_at",
-        sqlite_where=text("worker IS NULL AND due_at IS NOT NULL AND crash_count >= 2"),
-        postgresql_where=text("worker IS NULL AND due_at IS NOT NULL AND crash_count >= 2"),
+        where="worker IS NULL AND due_at IS NOT NULL AND crash_count >= 2",
     ),
-    Index(
-        "tillpost_orders_problem",
-        "problem_at",
-        sqlite_where=text("problem_at IS NOT NULL"),
-        postgresql_where=text("problem_at IS NOT NULL"),
-    ),
-    Index(
-        "tillpost_orders_watched",
-        "watch_at",
-        sqlite_where=text("watch_at IS NOT NULL"),
-        postgresql_where=text("watch_at IS NOT NULL"),
-    ),
-    Index(
-        "tillpost_orders_escalated",
-        "escalate_at",
-        sqlite_where=text("escalate_at IS NOT NULL"),
-        postgresql_where=text("escalate_at IS NOT NULL"),
-    ),
-    Index(
-        "tillpost_orders_expected",
-        "expect_at",
-        sqlite_where=text("expect_at IS NOT NULL"),
-        postgresql_where=text("expect_at IS NOT NULL"),
-    ),
+    _partial_index("tillpost_orders_problem", "problem_at", where="problem_at IS NOT NULL"),
+    _partial_index("tillpost_orders_poll", "poll_at", where="poll_at IS NOT NULL"),
+    _partial_index("tillpost_orders_escalate", "escalate_at", where="escalate_at IS NOT NULL"),
+    _partial_index("tillpost_orders_expected", "expected_at", where="expected_at IS NOT NULL"),
     Index("tillpost_orders_added", "added_at"),
-    Index(
-        "tillpost_orders_pos_id",
-        "pos_id",
-        "connection",
-        sqlite_where=text("pos_id IS NOT NULL"),
-        postgresql_where=text("pos_id IS NOT NULL"),
-    ),
+    _partial_index("tillpost_orders_pos_id", "pos_id", "connection", where="pos_id IS NOT NULL"),
     Index("tillpost_orders_state", "state", "added_at"),
 )
-"""One row an order: where it stands, and when something is to be done for it."""
+"""One row for each order: its state, and when it is next processed."""
 
 events = Table(
     "tillpost_events",
@@ -152,9 +139,12 @@ events = Table(
         primary_key=True,
     ),
     Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("kind", String(20), nullable=False),  # the name of one of the journal's events
+    # The name of the event's class in `submission.journal`; see `models.event_row`.
+    Column("kind", String(40), nullable=False),
+    # The event as JSON.
     Column("body", Text, nullable=False),
-    Column("exchange", Text),  # what went out and came back, redacted: a Transcript as JSON
+    # What was sent and received, redacted: a Transcript as JSON.
+    Column("exchange", Text),
     sqlite_with_rowid=False,
 )
 """The orders' journals."""
@@ -163,68 +153,78 @@ workers = Table(
     "tillpost_workers",
     metadata,
     Column("id", String(36), primary_key=True),
-    Column("beat", Integer, nullable=False),  # rises while the worker lives
-    Column("about", Text, nullable=False),  # host and process, for people
+    # The heartbeat counter: it rises while the worker is alive.
+    Column("beat", Integer, nullable=False),
+    # Host and process, for people.
+    Column("description", Text, nullable=False),
     Column("started_at", Double, nullable=False),
 )
-"""Who may have orders in hand. A worker whose `beat` stands still is dead, and its row is taken away."""
+"""The workers that may claim orders."""
 
 connections = Table(
     "tillpost_connections",
     metadata,
     Column("name", _NAME, primary_key=True),
     Column("platform", String(100), nullable=False),
-    Column("paused", String(20), nullable=False),  # a Wait, empty when it isn't paused
-    Column(
-        "paused_with", String(64), nullable=False
-    ),  # a fingerprint of the credentials that were refused
+    # A WaitsFor; empty: it isn't paused.
+    Column("paused", String(20), nullable=False),
+    # A fingerprint of the credentials that the platform refused.
+    Column("refused_credentials", String(64), nullable=False),
     Column("paused_at", Double),
-    # The circuit: closed while `opened_at` is None. `failures` in a row, told in `evidence`.
+    # The circuit breaker: how many orders in a row failed by an outage, and how, as JSON.
     Column("failures", Integer, nullable=False),
     Column("evidence", Text, nullable=False),
+    # Since when the circuit is open; NULL: it is closed.
     Column("opened_at", Double),
-    Column("probe_at", Double, nullable=False),  # when one order may try whether the outage is over
+    # When one order may probe whether the outage is over, and how many have.
+    Column("probe_at", Double, nullable=False),
     Column("probes", Integer, nullable=False),
-    Column("whose", String(20), nullable=False),  # whose the outage is, a Whose
-    Column(
-        "ramp", Integer, nullable=False
-    ),  # how many may be in hand at once after an outage; 0: no bound
-    Column("not_before", Double, nullable=False),  # up to when the platform takes no more requests
-    Column("unreached_at", Double, nullable=False),  # when it last couldn't be connected to
-    Column("reached_at", Double, nullable=False),  # when it last answered anything
-    # The menu.
+    # A Whose: who is at fault for the outage.
+    Column("outage_cause", String(20), nullable=False),
+    # How many orders may be claimed at once after an outage; 0: as many as ever.
+    Column("recovery_limit", Integer, nullable=False),
+    # Until when the platform accepts no more requests.
+    Column("not_before", Double, nullable=False),
+    # When a connection to the platform last failed, and when it last answered anything.
+    Column("unreachable_at", Double, nullable=False),
+    Column("reached_at", Double, nullable=False),
+    # The menu in force, as JSON.
     Column("menu", Text),
-    Column("menu_at", Double, nullable=False),  # when it was imported, or an import was held
-    Column("held", Text),  # a menu that waits for a person
-    Column("importer", String(36)),  # the worker that is importing now
+    # When that was imported, or an import was put under review.
+    Column("menu_at", Double, nullable=False),
+    # A menu that a person must accept or discard, as JSON.
+    Column("menu_in_review", Text),
+    # The worker that is importing the menu.
+    Column("importer", String(36)),
     Column("import_failed_at", Double, nullable=False),
     Column("import_failure", Text),
-    Column("sync_at", Double),  # when the daily import is next due
-    Column(
-        "import_at", Double
-    ),  # when one is due because the platform told of a change; None: it told of none
-    # Whether it takes orders now, as it was last seen.
-    Column("readiness", Text),  # what the last check saw, a Seen as JSON
-    Column(
-        "check_at", Double, nullable=False, server_default="0"
-    ),  # when it is next asked; 0: nobody has said yet
-    Column("takes_orders", Boolean),  # as it was last told; None: it never was
-    Column("takes_since", Double),
+    # When the daily import is next due.
+    Column("sync_at", Double),
+    # When an import is due because the platform reported a change; NULL: it reported none.
+    Column("import_at", Double),
+    # What the last check of the store found, as JSON.
+    Column("readiness", Text),
+    # When it is next checked; 0: as soon as possible.
+    Column("check_at", Double, nullable=False, server_default="0"),
+    # The availability that was last reported to plugins; NULL: none was.
+    Column("takes_orders", Boolean),
+    Column("takes_orders_since", Double),
 )
-"""One row a connection that a worker has met: may its orders go, with which menu, and does it take more?"""
+"""One row for each connection that a worker has used: `connection_rows` reads and writes it."""
 
-imports = Table(
-    "tillpost_imports",
+menu_imports = Table(
+    "tillpost_menu_imports",
     metadata,
     Column("id", _COUNTER, primary_key=True, autoincrement=True),
     Column("connection", _NAME, nullable=False),
-    Column("at", Double, nullable=False),
-    Column("changes", Text, nullable=False),  # a MenuChanges as JSON
-    Column("held", Boolean, nullable=False, server_default=false()),
-    Column(
-        "settled", String(20), nullable=False, server_default=""
-    ),  # what a person made of a held one
-    Index("tillpost_imports_connection", "connection", "at"),
+    Column("imported_at", Double, nullable=False),
+    # A MenuChanges as JSON.
+    Column("changes", Text, nullable=False),
+    # It would have removed so much that a person had to review it.
+    Column("needed_review", Boolean, nullable=False, server_default=false()),
+    # "accepted", "discarded" or "superseded"; empty: not reviewed.
+    Column("review_result", String(20), nullable=False, server_default=""),
+    Index("tillpost_menu_imports_connection", "connection", "imported_at"),
 )
 """What each menu import changed."""
 
@@ -233,44 +233,47 @@ webhooks = Table(
     metadata,
     Column("connection", _NAME, primary_key=True),
     Column("event_id", String(200), primary_key=True),
-    Column("at", Double, nullable=False),
+    Column("received_at", Double, nullable=False),
 )
-"""Which webhooks have come in."""
+"""The webhook events that were received, so that each has its effect once."""
 
 credentials = Table(
     "tillpost_credentials",
     metadata,
     Column("connection", _NAME, primary_key=True),
     Column("platform", String(100), nullable=False),
-    Column("settings", Text, nullable=False),  # the adapter's settings that are no secrets, as JSON
-    Column("sealed", Text, nullable=False),  # its secrets, sealed with the key
-    Column("sealed_with", String(64), nullable=False),  # a mark of that key
-    Column(
-        "granted_by", Text, nullable=False
-    ),  # the person or account at the provider that connected the store
+    # The adapter's settings that aren't secret, as JSON.
+    Column("settings", Text, nullable=False),
+    # Its secrets, encrypted; empty: there are none.
+    Column("encrypted_secrets", Text, nullable=False),
+    # Of the key that they were encrypted with.
+    Column("key_fingerprint", String(64), nullable=False),
+    # The person or account at the platform that connected the store.
+    Column("granted_by", Text, nullable=False),
     Column("scopes", Text, nullable=False),
     Column("expires_at", Double),
     Column("connected_at", Double, nullable=False),
-    Column("version", Integer, nullable=False),  # rises whenever the row is written
-    Column(
-        "follows", String(64), nullable=False
-    ),  # of the TOML file's tokens, a fingerprint: these
-    # were renewed from them, and count for as long as the file has the same; empty: a person
-    # connected the store here
-    Column("refresher", String(36)),  # the worker that is renewing the token now
+    # Rises with every change.
+    Column("version", Integer, nullable=False),
+    # Of the tokens in the TOML file that these were refreshed from: they are used while the file
+    # has the same. Empty: a person connected the store here.
+    Column("file_tokens_fingerprint", String(64), nullable=False),
+    # The worker that is refreshing the token.
+    Column("refresher", String(36)),
 )
-"""The connections that were made here, and the tokens of all, sealed."""
+"""The connections that were made here, and the tokens of all, encrypted."""
 
-acts = Table(
-    "tillpost_acts",
+audit_log = Table(
+    "tillpost_audit_log",
     metadata,
     Column("id", _COUNTER, primary_key=True, autoincrement=True),
-    Column("at", Double, nullable=False),
-    Column("who", Text, nullable=False),
-    Column("what", String(40), nullable=False),
+    Column("done_at", Double, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", String(40), nullable=False),
     Column("connection", _NAME, nullable=False),
-    Column("order_id", String(40)),  # None: it was done to the connection
+    # NULL: it was done to the connection.
+    Column("order_id", String(40)),
     Column("note", Text, nullable=False),
-    Index("tillpost_acts_order", "order_id", "at"),
+    Index("tillpost_audit_log_order", "order_id", "done_at"),
 )
-"""Who did what, and when."""
+"""What people did, and when."""

@@ -89,7 +89,7 @@ class Hands(Protocol):
 class RunResult:
     """How an order stands when it is laid down.
 
-    `rest` is in how many seconds it is due again, None when nothing is due by itself. `resume_at`
+    `rest` is in how many seconds it is due again, None when nothing is due by itself. `suspended_until`
     is the same on the flow's own clock. `outage` is how the last request failed, if that was the
     platform's failure as a whole, and `answered` says that it was answered; `hold` keeps all of the
     connection's orders back for so many seconds. `pause`: the platform doesn't let us in. `ticket`
@@ -100,8 +100,8 @@ class RunResult:
     state: OrderState
     waits_for: WaitsFor = WaitsFor.NOTHING
     rest: float | None = None
-    resume_at: float = 0.0
-    to_ask: bool = False
+    suspended_until: float = 0.0
+    new_request: bool = False
     error: ErrorRecord | None = None
     pos_order: PosOrder | None = None
     outage: ErrorRecord | None = None
@@ -167,7 +167,7 @@ def flow_clock(claim: Claim, now: Callable[[], float]) -> Callable[[], float]:
     counted in seconds that really passed.
     """
     latest = max((event.at for event in claim.events), default=0.0)
-    begun, start = max(now(), latest, claim.resume_at), time.monotonic()
+    begun, start = max(now(), latest, claim.suspended_until), time.monotonic()
     return lambda: begun + time.monotonic() - start
 
 
@@ -180,7 +180,7 @@ class OutboxTill(RenewedTill):
         connection = replace(self._connection, clock=work.clock, policy=self._patience(claim))
         submission = Submission(connection, claim.order, claim.events)
         flow = submission.flow(
-            is_new=claim.is_new, resumed=not claim.to_ask, asked_at=claim.begin_at
+            is_new=claim.is_new, resumed=not claim.new_request, asked_at=claim.eligible_at
         )
         try:
             if claim.crash_count >= SET_ASIDE_AFTER:
@@ -315,7 +315,7 @@ class OutboxTill(RenewedTill):
     def _patience(self, claim: Claim) -> Policy:
         """Return the policy with which the order goes: it is tried at least until it is due."""
         policy, due = self._connection.policy, claim.order.due_at
-        ahead = due.timestamp() - claim.begin_at if due else 0.0
+        ahead = due.timestamp() - claim.eligible_at if due else 0.0
         return policy.model_copy(update={"retry_seconds": max(policy.retry_seconds, ahead)})
 
     def _carry_out_for(self, work: _Handling, command: Command) -> object:
@@ -383,7 +383,7 @@ def _stopped(claim: Claim, error: PosError, now: float) -> RunResult:
     record, due = error.record(), claim.order.due_at
     if isinstance(error, PermissionsError):
         return RunResult(
-            OrderState.DUE, WaitsFor.AUTHORISATION, 0.0, to_ask=True, error=record, pause=True
+            OrderState.DUE, WaitsFor.AUTHORISATION, 0.0, new_request=True, error=record, pause=True
         )
     if (
         isinstance(error, StoreClosedError)
@@ -392,5 +392,5 @@ def _stopped(claim: Claim, error: PosError, now: float) -> RunResult:
         and now < due.timestamp()
     ):
         wait = min(HOLD_OPEN, due.timestamp() - now)
-        return RunResult(OrderState.DUE, WaitsFor.OPENING, wait, to_ask=True, error=record)
+        return RunResult(OrderState.DUE, WaitsFor.OPENING, wait, new_request=True, error=record)
     return RunResult(OrderState.ERROR, error=record, pos_order=error.pos_order)

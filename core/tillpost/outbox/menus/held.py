@@ -17,12 +17,12 @@ from sqlalchemy import Connection, Row, select, update
 from tillpost.menus.diff import MenuChanges
 from tillpost.models.menu import Menu
 from tillpost.outbox.db import schema as t
+from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.exceptions import DatabaseError
-from tillpost.outbox.orders.claims import Store
 
 __all__ = ["StoredImport", "held_connections", "held_menu", "read_imports", "settle"]
 
-_IMPORT, _PLACE = t.imports.c, t.connections.c
+_IMPORT, _PLACE = t.menu_imports.c, t.connections.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,9 @@ class StoredImport:
 
 def read_imports(db: Connection, connection: str, most: int) -> Sequence[StoredImport]:
     """Return a connection's imports, or all, the latest first."""
-    wanted = select(t.imports).order_by(_IMPORT.at.desc(), _IMPORT.id.desc()).limit(most)
+    wanted = (
+        select(t.menu_imports).order_by(_IMPORT.imported_at.desc(), _IMPORT.id.desc()).limit(most)
+    )
     if connection:
         wanted = wanted.where(_IMPORT.connection == connection)
     return [_stored_import(row) for row in db.execute(wanted)]
@@ -51,25 +53,31 @@ def read_imports(db: Connection, connection: str, most: int) -> Sequence[StoredI
 
 def held_menu(db: Connection, connection: str) -> Menu | None:
     """Return the menu that waits for a person; None when none does."""
-    held = db.scalar(select(_PLACE.held).where(_PLACE.name == connection))
+    held = db.scalar(select(_PLACE.menu_in_review).where(_PLACE.name == connection))
     return Menu.model_validate_json(held) if held else None
 
 
 def held_connections(db: Connection) -> Sequence[str]:
     """Return the connections whose menus wait for a person."""
     return list(
-        db.scalars(select(_PLACE.name).where(_PLACE.held.is_not(None)).order_by(_PLACE.name))
+        db.scalars(
+            select(_PLACE.name).where(_PLACE.menu_in_review.is_not(None)).order_by(_PLACE.name)
+        )
     )
 
 
-def settle(store: Store, db: Connection, connection: str, *, accept: bool) -> StoredImport | None:
+def settle(
+    connection_rows: ConnectionRows, db: Connection, connection: str, *, accept: bool
+) -> StoredImport | None:
     """Put a held menu in force, or let it go; return its import. None when no menu is held.
 
     Raises `DatabaseError` while the menu is being imported: what that brings would undo the
     decision.
     """
-    place = store.place(db, connection)
-    held = db.scalar(select(t.connections.c.held).where(t.connections.c.name == connection))
+    place = connection_rows.lock(db, connection)
+    held = db.scalar(
+        select(t.connections.c.menu_in_review).where(t.connections.c.name == connection)
+    )
     if held is None:
         return None
     if place["importer"] is not None:
@@ -77,30 +85,43 @@ def settle(store: Store, db: Connection, connection: str, *, accept: bool) -> St
             f"the menu of {connection} is being imported now: try again in a moment", passing=True
         )
     changes: Mapping[str, object] = {
-        "held": None,
+        "menu_in_review": None,
         "menu_at": math.nextafter(place["menu_at"], math.inf),
     }
-    store.set_place(db, connection, {**changes, "menu": held} if accept else changes)
+    connection_rows.update(db, connection, {**changes, "menu": held} if accept else changes)
     return _settled(db, connection, "accepted" if accept else "discarded")
 
 
 def _settled(db: Connection, connection: str, how: str) -> StoredImport:
-    open_ones = (_IMPORT.connection == connection, _IMPORT.held, _IMPORT.settled == "")
+    open_ones = (
+        _IMPORT.connection == connection,
+        _IMPORT.needed_review,
+        _IMPORT.review_result == "",
+    )
     latest = (
-        select(_IMPORT.id).where(*open_ones).order_by(_IMPORT.at.desc(), _IMPORT.id.desc()).limit(1)
+        select(_IMPORT.id)
+        .where(*open_ones)
+        .order_by(_IMPORT.imported_at.desc(), _IMPORT.id.desc())
+        .limit(1)
     )
     number = db.scalar(latest)
     db.execute(
-        update(t.imports).where(*open_ones, _IMPORT.id != number).values(settled="superseded")
+        update(t.menu_imports)
+        .where(*open_ones, _IMPORT.id != number)
+        .values(review_result="superseded")
     )
-    db.execute(update(t.imports).where(_IMPORT.id == number).values(settled=how))
+    db.execute(update(t.menu_imports).where(_IMPORT.id == number).values(review_result=how))
     row = db.execute(
-        select(t.imports).where(_IMPORT.id == number)
+        select(t.menu_imports).where(_IMPORT.id == number)
     ).one()  # written together with the held menu
     return _stored_import(row)
 
 
 def _stored_import(row: Row[Any]) -> StoredImport:
     return StoredImport(
-        row.connection, row.at, MenuChanges.model_validate_json(row.changes), row.held, row.settled
+        row.connection,
+        row.imported_at,
+        MenuChanges.model_validate_json(row.changes),
+        row.needed_review,
+        row.review_result,
     )

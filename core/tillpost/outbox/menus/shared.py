@@ -15,8 +15,9 @@ from tillpost.client.locks import NamedLocks
 from tillpost.errors import ErrorRecord, PosError
 from tillpost.models.menu import Menu
 from tillpost.outbox.db import schema as t
+from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.exceptions import MenuImportRunning
-from tillpost.outbox.orders.claims import Store
+from tillpost.outbox.orders.workers import WorkerRegistry
 from tillpost.submission.context import MenuCache
 from tillpost.submission.menu_import import MenuImport
 
@@ -29,21 +30,28 @@ _PLACE = t.connections.c
 class Menus:
     """The menus of all connections, as one worker uses them."""
 
-    store: Store
+    workers: WorkerRegistry
+    connection_rows: ConnectionRows
     clock: Callable[[], float]
     _turns: NamedLocks = field(default_factory=NamedLocks)
 
     def refresh(self, connection: str, menu_cache: MenuCache) -> None:
         """Put on the shelf what the store has."""
         wanted = select(
-            _PLACE.menu, _PLACE.menu_at, _PLACE.held, _PLACE.import_failure, _PLACE.import_failed_at
+            _PLACE.menu,
+            _PLACE.menu_at,
+            _PLACE.menu_in_review,
+            _PLACE.import_failure,
+            _PLACE.import_failed_at,
         ).where(_PLACE.name == connection)
-        with self.store.database.reading() as db:
+        with self.connection_rows.database.reading() as db:
             row = db.execute(wanted).one_or_none()
         if row is None:
             return
         menu_cache.menu = Menu.model_validate_json(row.menu) if row.menu else None
-        menu_cache.held = Menu.model_validate_json(row.held) if row.held else None
+        menu_cache.held = (
+            Menu.model_validate_json(row.menu_in_review) if row.menu_in_review else None
+        )
         menu_cache.imported_at = row.menu_at
         menu_cache.failure = (
             ErrorRecord.model_validate_json(row.import_failure) if row.import_failure else None
@@ -66,12 +74,12 @@ class Menus:
         self, connection: str, worker: str, menu_cache: MenuCache, run: Callable[[], MenuImport]
     ) -> MenuImport:
         """Do so while no other thread of this worker does: they share the shelf."""
-        with self.store.database.writing() as db:
-            if not self.store.is_enlisted(db, worker):
+        with self.connection_rows.database.writing() as db:
+            if not self.workers.is_enlisted(db, worker):
                 raise MenuImportRunning
-            if self.store.place(db, connection)["importer"] not in (None, worker):
+            if self.connection_rows.lock(db, connection)["importer"] not in (None, worker):
                 raise MenuImportRunning
-            self.store.set_place(db, connection, {"importer": worker})
+            self.connection_rows.update(db, connection, {"importer": worker})
         try:
             self.refresh(connection, menu_cache)
             result = run()
@@ -88,8 +96,8 @@ class Menus:
         self, connection: str, worker: str, menu_cache: MenuCache, result: MenuImport | None
     ) -> None:
         """Write what an import brought, and let the next one begin. A worker that was taken for dead writes nothing."""
-        with self.store.database.writing() as db:
-            if self.store.place(db, connection)["importer"] != worker:
+        with self.connection_rows.database.writing() as db:
+            if self.connection_rows.lock(db, connection)["importer"] != worker:
                 return
             brought: dict[str, object] = {"importer": None}
             if result is None:
@@ -99,21 +107,23 @@ class Menus:
                 brought |= {
                     "menu": menu_cache.menu.model_dump_json() if menu_cache.menu else None,
                     "menu_at": menu_cache.imported_at,
-                    "held": menu_cache.held.model_dump_json() if menu_cache.held else None,
+                    "menu_in_review": menu_cache.held.model_dump_json()
+                    if menu_cache.held
+                    else None,
                 }
                 self._log(db, connection, result)
-            self.store.set_place(db, connection, brought)
+            self.connection_rows.update(db, connection, brought)
 
     def _log(self, db: Connection, connection: str, result: MenuImport) -> None:
         told = {
             "connection": connection,
-            "at": self.clock(),
+            "imported_at": self.clock(),
             "changes": result.changes.model_dump_json(),
-            "held": result.held,
+            "needed_review": result.held,
         }
-        db.execute(insert(t.imports).values(**told))
+        db.execute(insert(t.menu_imports).values(**told))
 
     def _let_go(self, connection: str, worker: str) -> None:
-        with self.store.database.writing() as db:
+        with self.connection_rows.database.writing() as db:
             mine = (_PLACE.name == connection, _PLACE.importer == worker)
             db.execute(update(t.connections).where(*mine).values(importer=None))

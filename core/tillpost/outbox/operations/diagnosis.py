@@ -26,6 +26,7 @@ from tillpost.models.outage import Outage
 from tillpost.outbox.circuit_breaker import Circuit, Reach, whose_fault
 from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.db import schema as t
+from tillpost.outbox.db.connection_rows import LONG_COLUMNS
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
 from tillpost.outbox.delivery.tills import Source
 from tillpost.outbox.orders.heartbeat import BEATS_A_LEASE
@@ -93,11 +94,11 @@ def gather_facts(
     return _asked(outbox, stored, facts, connections) if live else facts
 
 
-_COLUMNS = [column for column in _PLACE if column.name not in ("menu", "held")]  # menus are long
+_COLUMNS = [column for column in _PLACE if column.name not in LONG_COLUMNS]
 
 
 def _reach(row: RowMapping) -> Reach:
-    return Reach(row["platform"], row["reached_at"], row["unreached_at"])
+    return Reach(row["platform"], row["reached_at"], row["unreachable_at"])
 
 
 def _outage(place: RowMapping, stored: StoredOrder, others: list[Reach]) -> Outage | None:
@@ -133,13 +134,13 @@ def _workers(outbox: Outbox, stored: StoredOrder, now: float) -> int:
     One that died isn't told from the others by its row alone, which stays until another worker
     takes its orders over.
     """
-    before = outbox.store.beats()
+    before = outbox.workers.beats()
     lies = stored.state is OrderState.DUE and stored.due_at is not None and stored.due_at <= now
     if not before or not (lies or stored.state is OrderState.SENDING):
         return len(before)
     until = time.monotonic() + 2 * outbox.settings.lease / BEATS_A_LEASE
     while time.monotonic() < until:
-        later = outbox.store.beats()
+        later = outbox.workers.beats()
         if later.keys() - before.keys() or any(
             later[w] != beat for w, beat in before.items() if w in later
         ):

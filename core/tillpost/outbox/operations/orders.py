@@ -26,7 +26,7 @@ from tillpost.outbox.db import schema as t
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
 from tillpost.outbox.delivery.tills import Source
 from tillpost.outbox.event_log import decided
-from tillpost.outbox.orders.claims import ALONE_AFTER
+from tillpost.outbox.orders.claims import ISOLATE_AFTER
 from tillpost.outbox.orders.models import OrderState, StoredOrder, WaitsFor
 from tillpost.outbox.orders.problems import handled, problem_columns, solved
 from tillpost.outbox.orders.transitions import STEPS
@@ -177,16 +177,16 @@ class OrderOperations:
             "state": OrderState.DUE.value,
             "waits_for": WaitsFor.NOTHING.value,
             "due_at": now,
-            "begin_at": now,
-            "to_ask": True,
-            "crash_count": min(stored.crash_count, ALONE_AFTER),
+            "eligible_at": now,
+            "new_request": True,
+            "crash_count": min(stored.crash_count, ISOLATE_AFTER),
             "updated_at": now,
             **problem_columns(OrderState.DUE, WaitsFor.NOTHING, now, 0.0),
         }
         with self._outbox.database.writing() as db:
             if stored.error and stored.error.kind == MenuError.__name__:
                 # Somebody may have mended the menu since the last import, however young that is.
-                self._outbox.store.set_place(db, stored.connection, {"menu_at": STALE})
+                self._outbox.connection_rows.update(db, stored.connection, {"menu_at": STALE})
             # One who was faster, a worker or a person, has moved the order on: that it is sent
             # again is done then.
             as_seen = (
@@ -290,8 +290,8 @@ class OrderOperations:
             else:
                 # It may have been withdrawn without our hearing of it: the next look at the
                 # platform tells.
-                end = {"due_at": stored.due_at, "watch_at": self._clock()}
-            with self._outbox.store.keeping(claim, (), self._clock(), worker=None, **end) as db:
+                end = {"due_at": stored.due_at, "poll_at": self._clock()}
+            with self._outbox.claims.recording(claim, (), self._clock(), worker=None, **end) as db:
                 if gone or not must:
                     self._note(
                         db,
@@ -344,12 +344,14 @@ class OrderOperations:
 
     def acts(self, order_id: str) -> list[Act]:
         """Return what people did with an order, oldest first."""
-        a = t.acts.c
+        log = t.audit_log.c
+        of_order = select(t.audit_log).where(log.order_id == order_id).order_by(log.id)
         with self._outbox.database.reading() as db:
-            rows = db.execute(
-                select(t.acts).where(a.order_id == order_id).order_by(a.id)
-            ).mappings()
-            return [Act(**{name: row[name] for name in Act.__slots__}) for row in rows]
+            rows = db.execute(of_order).all()
+        return [
+            Act(row.done_at, row.actor, row.action, row.connection, row.order_id, row.note)
+            for row in rows
+        ]
 
     # ------------------------------------------------------------------ parts
 
@@ -361,13 +363,13 @@ class OrderOperations:
 
     def _note(self, db: Connection, what: str, connection: str, order_id: str, note: str) -> None:
         act = {
-            "at": self._clock(),
-            "who": self._who,
-            "what": what,
+            "done_at": self._clock(),
+            "actor": self._who,
+            "action": what,
             "connection": connection,
             "order_id": order_id,
         }
-        db.execute(insert(t.acts).values(note=note, **act))
+        db.execute(insert(t.audit_log).values(note=note, **act))
         decided("act", what=what, id=order_id, connection=connection, note=note)
 
     def _title(self, connection: str) -> str:

@@ -118,7 +118,7 @@ def _problems(db: Connection) -> Mapping[str, int]:
 
 
 def _oldest(db: Connection, now: float) -> Oldest | None:
-    waiting = (_ORDER.worker.is_(None), _ORDER.due_at.is_not(None), _ORDER.begin_at <= now)
+    waiting = (_ORDER.worker.is_(None), _ORDER.due_at.is_not(None), _ORDER.eligible_at <= now)
     columns = (
         _ORDER.id.label("order"),
         _ORDER.connection,

@@ -18,7 +18,8 @@ from types import TracebackType
 from typing import Self
 
 from tillpost.outbox.exceptions import DatabaseError
-from tillpost.outbox.orders.claims import LeaseLostError, Store
+from tillpost.outbox.orders.claims import LeaseLostError
+from tillpost.outbox.orders.workers import WorkerRegistry
 
 __all__ = ["Heartbeat", "steady"]
 
@@ -46,8 +47,10 @@ class Heartbeat:
     `lease` is in seconds. `clock` tells the time for the store's rows only.
     """
 
-    def __init__(self, store: Store, lease: float, clock: Callable[[], float] = time.time) -> None:
-        self._store = store
+    def __init__(
+        self, workers: WorkerRegistry, lease: float, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._workers = workers
         self._lease = lease
         self._clock = clock
         self._seen: dict[str, tuple[int, float]] = {}
@@ -85,7 +88,7 @@ class Heartbeat:
             0.0  # before others may take over what a thread that hangs still has in hand
         )
         try:
-            self._store.retire(self.worker, self._clock())
+            self._workers.retire(self.worker, self._clock())
         except DatabaseError as trouble:
             log.warning(
                 "the worker couldn't retire, so its orders are free after its lease: %s", trouble
@@ -98,7 +101,7 @@ class Heartbeat:
 
     def _enlist(self) -> None:
         before = steady()
-        self.worker = self._store.enlist(self._clock())
+        self.worker = self._workers.enlist(self._clock())
         self._sure_until = before + self._lease * SAFE_SHARE
 
     def _live(self) -> None:
@@ -114,7 +117,7 @@ class Heartbeat:
 
     def _beat(self) -> None:
         before = steady()
-        if self._store.beat(self.worker):
+        if self._workers.beat(self.worker):
             self._sure_until = before + self._lease * SAFE_SHARE
         else:
             log.warning(
@@ -126,13 +129,13 @@ class Heartbeat:
         now, seen = steady(), self._seen
         self._seen = {
             worker: seen[worker] if worker in seen and seen[worker][0] == beat else (beat, now)
-            for worker, beat in self._store.beats().items()
+            for worker, beat in self._workers.beats().items()
             if worker != self.worker
         }
         for worker, (beat, since) in self._seen.items():
             if now - since >= self._lease:
                 try:
-                    freed = self._store.bury(worker, beat, self._clock())
+                    freed = self._workers.reap(worker, beat, self._clock())
                 except DatabaseError as trouble:
                     log.warning(
                         "worker %s gives no sign of life, and can't be buried yet: %s",

@@ -55,7 +55,7 @@ def add_order(
 
 def _row(order: Order, connection: str, *, is_new: bool, lead: float) -> Mapping[str, Any]:
     now = time.time()
-    begin_at = max(now, order.due_at.timestamp() - lead) if order.due_at else now
+    eligible_at = max(now, order.due_at.timestamp() - lead) if order.due_at else now
     return {
         "id": order.id,
         "connection": connection,
@@ -66,16 +66,16 @@ def _row(order: Order, connection: str, *, is_new: bool, lead: float) -> Mapping
         if order.customer
         else "",  # PostgreSQL's text can't hold it
         "added_at": now,
-        "begin_at": begin_at,
+        "eligible_at": eligible_at,
         "is_new": is_new,
         "state": OrderState.DUE.value,
         "progress": Progress.NEW.value,
-        "due_at": begin_at,
-        "waits_for": (WaitsFor.ITS_TIME if begin_at > now else WaitsFor.NOTHING).value,
-        "resume_at": 0.0,
-        "to_ask": True,
+        "due_at": eligible_at,
+        "waits_for": (WaitsFor.ITS_TIME if eligible_at > now else WaitsFor.NOTHING).value,
+        "suspended_until": 0.0,
+        "new_request": True,
         "worker": None,
-        "fence": 0,
+        "fencing_token": 0,
         "crash_count": 0,
         "error": None,
         "pos_order": None,

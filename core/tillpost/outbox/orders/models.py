@@ -78,7 +78,7 @@ class StoredOrder(FrozenModel):
     code: str
     customer: str
     added_at: float
-    begin_at: float
+    eligible_at: float
     due_at: float | None
     waits_for: WaitsFor
     updated_at: float
@@ -111,13 +111,13 @@ def stored_order(row: RowMapping | Mapping[str, Any], order: Order | None = None
         code=row["code"],
         customer=row["customer"],
         added_at=row["added_at"],
-        begin_at=row["begin_at"],
+        eligible_at=row["eligible_at"],
         due_at=row["due_at"],
         waits_for=WaitsFor(row["waits_for"]),
         updated_at=row["updated_at"],
         crash_count=row["crash_count"],
         problem_at=row.get("problem_at"),
-        expected_at=row.get("expect_at"),
+        expected_at=row.get("expected_at"),
         worker=row["worker"],
         error=ErrorRecord.model_validate_json(row["error"]) if row["error"] else None,
         pos_order=PosOrder.model_validate_json(row["pos_order"]) if row["pos_order"] else None,

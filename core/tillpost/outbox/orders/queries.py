@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, and_, func, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, not_, or_, select
 
 from tillpost.errors import Transcript
 from tillpost.models.order import Progress
@@ -16,7 +16,14 @@ from tillpost.outbox.db import schema as t
 from tillpost.outbox.orders.models import OrderState, StoredOrder, event_of, stored_order
 from tillpost.submission.journal import Event, OfTicket, OrderEvent
 
-__all__ = ["OPEN_PROBLEM", "JournalEntry", "Wanted", "find_orders", "read_entries"]
+__all__ = [
+    "OPEN_PROBLEM",
+    "JournalEntry",
+    "Wanted",
+    "find_orders",
+    "read_entries",
+    "read_events",
+]
 
 _ORDER = t.orders.c
 
@@ -29,6 +36,15 @@ _NEW = and_(
     not_(OPEN_PROBLEM),
 )
 """Orders that nobody in the store has begun."""
+
+_EVENT = t.events.c
+
+# Built once, since it is run for every claim.
+_EVENTS = (
+    select(_EVENT.kind, _EVENT.body)
+    .where(_EVENT.order_id == bindparam("journal_of"))
+    .order_by(_EVENT.number)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +109,18 @@ def _named(typed: str) -> ColumnElement[bool]:
     return or_(_ORDER.id == typed, *as_typed, *in_small)
 
 
+def read_events(db: Connection, order_id: str) -> list[Event]:
+    """Return the events of an order's journal, oldest first."""
+    rows = db.execute(_EVENTS, {"journal_of": order_id})
+    return [event_of(row.kind, row.body) for row in rows]
+
+
 def read_entries(db: Connection, order_id: str) -> Sequence[JournalEntry]:
     """Return an order's journal, oldest first, with what went out and came back."""
-    e = t.events.c
     rows = db.execute(
-        select(e.number, e.kind, e.body, e.exchange)
-        .where(e.order_id == order_id)
-        .order_by(e.number)
+        select(_EVENT.number, _EVENT.kind, _EVENT.body, _EVENT.exchange)
+        .where(_EVENT.order_id == order_id)
+        .order_by(_EVENT.number)
     )
     return [
         JournalEntry(

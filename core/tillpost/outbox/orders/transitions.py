@@ -70,7 +70,7 @@ class Known:
 
     stored: StoredOrder
     received_at: float | None = None
-    proved_at: float | None = None
+    confirmed_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,19 +138,19 @@ def _moved_on(
     )
     progress = further(stored.progress, told_by(there))
     received_at = known.received_at or now
-    values: dict[str, object] = {"watch_at": watch_again(state, progress, received_at, due, now)}
+    values: dict[str, object] = {"poll_at": watch_again(state, progress, received_at, due, now)}
     if known.received_at is None:
         values["received_at"] = now
     if there != stored.pos_order:
         values["pos_order"] = there.model_dump_json()
-    if known.proved_at is None and there.state in (PosState.ACCEPTED, PosState.REJECTED):
-        values |= {"proved_at": now, "expect_at": None}
+    if known.confirmed_at is None and there.state in (PosState.ACCEPTED, PosState.REJECTED):
+        values |= {"confirmed_at": now, "expected_at": None}
     told: list[tuple[str, Mapping[str, object]]] = []
     if (state, progress) != (stored.state, stored.progress):
         values |= {"state": state.value, "progress": progress.value, "updated_at": now}
         told.append(_status(stored, state, progress))
     if gone and state is not stored.state:
-        values |= {"expect_at": None, **_turned_down(there, now, settings, error)}
+        values |= {"expected_at": None, **_turned_down(there, now, settings, error)}
         told.append(("order_rejected", {"order": stored.order, "pos_order": there}))
     return Change(values, told=told)
 
@@ -265,12 +265,12 @@ def refused(
     return Change(values, (failed,), (*why, _status(stored, OrderState.ERROR, stored.progress)))
 
 
-_UNWATCHED: Mapping[str, object] = {"watch_at": None, "expect_at": None}
+_UNWATCHED: Mapping[str, object] = {"poll_at": None, "expected_at": None}
 _NOT_THERE: Mapping[str, object] = {
     "pos_order": None,
     "pos_id": None,
     "received_at": None,
-    "proved_at": None,
+    "confirmed_at": None,
 }
 
 
@@ -285,7 +285,7 @@ def _again(stored: StoredOrder, failed: Failed, now: float) -> Change:
         "state": OrderState.DUE.value,
         "waits_for": WaitsFor.NOTHING.value,
         "due_at": now,
-        "to_ask": False,
+        "new_request": False,
         "error": failed.error.model_dump_json(),
         "updated_at": now,
         **_UNWATCHED,
@@ -324,10 +324,10 @@ def arrived(
     return {
         "pos_id": there.id,
         "received_at": now,
-        "proved_at": proved,
-        "unseen_at": None,
-        "watch_at": watch_again(state, there.progress, now, due_of(order), now),
-        "expect_at": expected_by(now, due_of(order), settings)
+        "confirmed_at": proved,
+        "unseen_reported_at": None,
+        "poll_at": watch_again(state, there.progress, now, due_of(order), now),
+        "expected_at": expected_by(now, due_of(order), settings)
         if state is OrderState.RECEIVED
         else None,
         **(_turned_down(there, now, settings) if state in _OVER else {}),

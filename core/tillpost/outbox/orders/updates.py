@@ -17,8 +17,8 @@ from tillpost.outbox.db import schema as t
 from tillpost.outbox.engine import Engine
 from tillpost.outbox.event_log import HookCall, decided
 from tillpost.outbox.exceptions import DatabaseError
-from tillpost.outbox.orders.claims import Store
 from tillpost.outbox.orders.models import OrderState, event_row, stored_order
+from tillpost.outbox.orders.queries import read_events
 from tillpost.outbox.orders.transitions import Change, Known, observed, refused
 from tillpost.outbox.settings import OutboxSettings
 
@@ -31,8 +31,7 @@ _UNPLACED = (OrderState.DUE.value, OrderState.ERROR.value, OrderState.MANUAL.val
 class OrderUpdates:
     """The orders of an outbox, as their platforms speak of them."""
 
-    def __init__(self, store: Store, engine: Engine, settings: OutboxSettings) -> None:
-        self._store = store
+    def __init__(self, engine: Engine, settings: OutboxSettings) -> None:
         self._engine = engine
         self._settings = settings
 
@@ -89,7 +88,7 @@ class OrderUpdates:
                     f"order {row['id']} is in hand at this moment: send it again", passing=True
                 )
             return ()
-        journal = self._store.journal(db, row["id"])
+        journal = read_events(db, row["id"])
         return self._write(
             db, row, refused(_known(row), error, journal, now, self._settings), now, how
         )
@@ -118,7 +117,7 @@ class OrderUpdates:
         """Whether somebody has the order in hand. If so, the platform is asked once it is laid down."""
         if row["worker"] is None:
             return False
-        db.execute(update(t.orders).where(_ORDER.id == row["id"]).values(watch_at=now))
+        db.execute(update(t.orders).where(_ORDER.id == row["id"]).values(poll_at=now))
         return True
 
     def _write(
@@ -156,4 +155,4 @@ def _is_ticket(row: RowMapping, pos_id: str) -> bool:
 
 
 def _known(row: RowMapping) -> Known:
-    return Known(stored_order(row), row["received_at"], row["proved_at"])
+    return Known(stored_order(row), row["received_at"], row["confirmed_at"])

@@ -29,15 +29,17 @@ from tillpost.errors import Outcome, PermissionsError, PosError
 from tillpost.models.order import PosOrder, PosState
 from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.db import schema as t
+from tillpost.outbox.db.connection_rows import ConnectionRows
+from tillpost.outbox.db.database import Database
 from tillpost.outbox.delivery.connection_state import pause_place
 from tillpost.outbox.delivery.runner import OutboxTill
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
 from tillpost.outbox.delivery.tills import Source, Tills
 from tillpost.outbox.engine import Engine
 from tillpost.outbox.event_log import HookCall, decided
-from tillpost.outbox.orders.claims import Store
 from tillpost.outbox.orders.heartbeat import Heartbeat
 from tillpost.outbox.orders.updates import OrderUpdates
+from tillpost.outbox.orders.workers import WorkerRegistry
 from tillpost.outbox.settings import OutboxSettings
 
 __all__ = ["KEPT_FOR", "Receiver", "forget_old"]
@@ -65,7 +67,7 @@ class Receiver:
 
     def __init__(
         self,
-        store: Store,
+        database: Database,
         engine: Engine,
         settings: OutboxSettings,
         *,
@@ -74,15 +76,16 @@ class Receiver:
         hooks: Iterable[object] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._store = store
+        self._database = database
+        self._connection_rows = ConnectionRows(database)
         self._settings = settings
         self._clock = clock
         self._life = Heartbeat(
-            store, settings.lease, clock
+            WorkerRegistry(database), settings.lease, clock
         )  # who waits for a token must see whether this process lives
-        self._orders = OrderUpdates(store, engine, settings)
+        self._orders = OrderUpdates(engine, settings)
         known = connections or FromFileAndDatabase(
-            CredentialStore(store.database), config, self._life.enlisted
+            CredentialStore(database), config, self._life.enlisted
         )
         self._tills = Tills(known, settings, hooks)
 
@@ -99,7 +102,7 @@ class Receiver:
             raise
         events = self._believed(connection, till, new)
         now, told, taken = self._clock(), list[HookCall](), list[WebhookEvent]()
-        with self._store.database.writing() as db:
+        with self._database.writing() as db:
             for event in events:
                 if self._remember(db, connection, event, now):
                     told += self._take(db, connection, till, event, now)
@@ -122,7 +125,7 @@ class Receiver:
     def _new(self, connection: str, claims: Sequence[WebhookEvent]) -> Sequence[WebhookEvent]:
         """Return the events that haven't come before. Raises `WebhookError` when all have."""
         keys = [_key(event) for event in claims if event.event_id]
-        with self._store.database.reading() as db:
+        with self._database.reading() as db:
             known = set(
                 db.scalars(
                     select(_SEEN.event_id).where(
@@ -164,7 +167,7 @@ class Receiver:
         return event.model_copy(update={"error": error})
 
     def _may_be_ours(self, connection: str, event: OrderChanged | OrderRefused) -> bool:
-        with self._store.database.reading() as db:
+        with self._database.reading() as db:
             return self._orders.may_have(db, connection, event.pos_id, event.reference)
 
     # ------------------------------------------------------------------ what comes of it
@@ -176,7 +179,7 @@ class Receiver:
         once = _REMEMBER[db.dialect.name]
         return (
             db.execute(
-                once, {"connection": connection, "event_id": _key(event), "at": now}
+                once, {"connection": connection, "event_id": _key(event), "received_at": now}
             ).rowcount
             == 1
         )
@@ -193,19 +196,24 @@ class Receiver:
                     db, connection, event.pos_id, event.reference, event.error, now
                 )
             case MenuChanged():
-                place = self._store.place(db, connection)
+                place = self._connection_rows.lock(db, connection)
                 if place["import_at"] is None or place["importer"]:  # a burst is one change
                     at = max(now + SETTLES, place["menu_at"] + APART)
-                    self._store.set_place(db, connection, {"import_at": at})
+                    self._connection_rows.update(db, connection, {"import_at": at})
             case AvailabilityChanged():
-                self._store.place(db, connection)
-                self._store.set_place(db, connection, {"check_at": now})
+                self._connection_rows.lock(db, connection)
+                self._connection_rows.update(db, connection, {"check_at": now})
             case AuthorisationRevoked() if not self._is_older(db, connection, event):
                 gone = PermissionsError(
                     "the store has taken its authorisation back", reason="withdrawn"
                 )
                 return pause_place(
-                    self._store, db, connection, till, till.stamped(gone, "parse_webhook"), now
+                    self._connection_rows,
+                    db,
+                    connection,
+                    till,
+                    till.stamped(gone, "parse_webhook"),
+                    now,
                 )
             case _:
                 pass
@@ -215,14 +223,16 @@ class Receiver:
         """Whether the store was connected again after it took back what it had granted before."""
         row = t.credentials.c
         connected = db.scalar(
-            select(row.connected_at).where(row.connection == connection, row.sealed != "")
+            select(row.connected_at).where(
+                row.connection == connection, row.encrypted_secrets != ""
+            )
         )
         return event.at is not None and connected is not None and event.at.timestamp() < connected
 
 
 def forget_old(db: Connection, now: float) -> int:
     """Forget the events that nobody sends any more; return how many there were."""
-    return db.execute(delete(t.webhooks).where(_SEEN.at < now - KEPT_FOR)).rowcount
+    return db.execute(delete(t.webhooks).where(_SEEN.received_at < now - KEPT_FOR)).rowcount
 
 
 _COUNTED = {"preserve_rowcount": True}

@@ -88,14 +88,16 @@ class Maintenance:
             _ORDER.due_at.is_not(None) & (_ORDER.due_at <= now) & _ORDER.connection.not_in(paused)
         )
         left = select(_ORDER.id).where(or_(_ORDER.worker.is_not(None), soon, begun)).limit(1)
-        with self._processor.store.database.reading() as db:
+        with self._processor.outbox.database.reading() as db:
             return db.execute(left).first() is None
 
     def _resume(self) -> None:
         """Let connections go on that have other credentials than those that were refused."""
-        with self._processor.store.database.reading() as db:
+        with self._processor.outbox.database.reading() as db:
             paused = list(
-                db.execute(select(_PLACE.name, _PLACE.paused_with).where(_PLACE.paused != ""))
+                db.execute(
+                    select(_PLACE.name, _PLACE.refused_credentials).where(_PLACE.paused != "")
+                )
             )
         for name, refused in paused:
             known = self._processor.tills.fingerprint(name)
@@ -106,7 +108,7 @@ class Maintenance:
     def _sync_menus(self) -> None:
         """Import the menus whose time of day has come."""
         now = self._processor.clock()
-        with self._processor.store.database.reading() as db:
+        with self._processor.outbox.database.reading() as db:
             known = list(db.execute(select(_PLACE.name, _PLACE.sync_at)))
         for name, sync_at in known:
             options = self._processor.tills.options(name)
@@ -119,7 +121,7 @@ class Maintenance:
     def _take_turn(self, name: str, seen: float | None, upcoming: float) -> bool:
         """Set when the next import is due; return whether it was this worker that did."""
         was = _PLACE.sync_at.is_(None) if seen is None else _PLACE.sync_at == seen
-        with self._processor.store.database.writing() as db:
+        with self._processor.outbox.database.writing() as db:
             moved = update(t.connections).where(_PLACE.name == name, was).values(sync_at=upcoming)
             return db.execute(moved).rowcount == 1
 
@@ -140,7 +142,7 @@ class Maintenance:
             _ORDER.waits_for == WaitsFor.NOTHING.value
         )
         endless = (_ORDER.worker.is_(None), too_long | for_nothing)
-        with self._processor.store.database.writing() as db:
+        with self._processor.outbox.database.writing() as db:
             db.execute(update(t.orders).where(*endless).values(due_at=now))
             for until in (_PLACE.not_before, _PLACE.probe_at):
                 db.execute(

@@ -18,9 +18,9 @@ from sqlalchemy import Column, ColumnElement, Connection, RowMapping, func, sele
 from tillpost.adapter.webhooks import OrderChanged, OrderRefused
 from tillpost.errors import ConfigError, PosError, RateLimitError
 from tillpost.outbox.db import schema as t
+from tillpost.outbox.db.connection_rows import BLOCKED_CONNECTIONS
 from tillpost.outbox.event_log import HookCall, decided
 from tillpost.outbox.exceptions import MenuImportRunning
-from tillpost.outbox.orders.claims import HELD_BACK
 from tillpost.outbox.orders.models import OrderState, StoredOrder, stored_order
 from tillpost.outbox.orders.transitions import due_of, watch_again
 from tillpost.outbox.orders.updates import OrderUpdates
@@ -59,9 +59,9 @@ class OrderMonitor:
 
     def __init__(self, processor: Processor) -> None:
         self._processor = processor
-        self._database = processor.store.database
+        self._database = processor.outbox.database
         self._settings = processor.outbox.settings
-        self._orders = OrderUpdates(processor.store, processor.outbox.engine, self._settings)
+        self._orders = OrderUpdates(processor.outbox.engine, self._settings)
         self.chores: Sequence[tuple[float, Callable[[], None]]] = (
             (2.0, self.look),
             (2.0, self.tell_unseen),
@@ -76,18 +76,18 @@ class OrderMonitor:
         """Ask the platforms for the orders whose time has come."""
         now, give_over_at = self._processor.clock(), time.monotonic() + SECONDS
         free = (
-            _ORDER.watch_at <= now,
+            _ORDER.poll_at <= now,
             _ORDER.worker.is_(None),
-            _ORDER.connection.not_in(HELD_BACK),
+            _ORDER.connection.not_in(BLOCKED_CONNECTIONS),
         )
-        first = select(_ORDER.connection, func.min(_ORDER.watch_at).label("at")).where(*free)
+        first = select(_ORDER.connection, func.min(_ORDER.poll_at).label("at")).where(*free)
         with self._database.reading() as db:
             waiting = db.execute(
                 first.group_by(_ORDER.connection).order_by("at").limit(LOOKS), {"now": now}
             ).all()
         for connection, at in waiting:
             if time.monotonic() < give_over_at:
-                self._look_at(_ORDER.connection == connection, _ORDER.watch_at == at)
+                self._look_at(_ORDER.connection == connection, _ORDER.poll_at == at)
 
     def _look_at(self, *which: ColumnElement[bool]) -> None:
         """Ask for one order, unless another worker does, and write what comes of it."""
@@ -101,7 +101,7 @@ class OrderMonitor:
             is_open = row["pos_id"] and stored.state in (OrderState.RECEIVED, OrderState.ACCEPTED)
             # Should this worker die, or the platform not answer.
             at = max(again, now + PUT_OFF) if is_open and again else None
-            db.execute(update(t.orders).where(_ORDER.id == row["id"]).values(watch_at=at))
+            db.execute(update(t.orders).where(_ORDER.id == row["id"]).values(poll_at=at))
         if is_open:
             self._ask(row["connection"], row["id"], row["pos_id"])
 
@@ -134,30 +134,30 @@ class OrderMonitor:
         now = self._processor.clock()
         if not error.transient:
             return
-        waiting = (_ORDER.connection == connection, _ORDER.watch_at <= now)
+        waiting = (_ORDER.connection == connection, _ORDER.poll_at <= now)
         with self._database.writing() as db:
-            db.execute(update(t.orders).where(*waiting).values(watch_at=now + PUT_OFF))
+            db.execute(update(t.orders).where(*waiting).values(poll_at=now + PUT_OFF))
             if isinstance(error, RateLimitError) and error.retry_after:
-                self._processor.store.place(db, connection)
+                self._processor.connection_rows.lock(db, connection)
                 until = now + min(error.retry_after, LONGEST_RETRY_AFTER)
-                self._processor.store.set_place(db, connection, {"not_before": until})
+                self._processor.connection_rows.update(db, connection, {"not_before": until})
 
     # ------------------------------------------------------------------ telling people
 
     def tell_unseen(self) -> None:
         """Tell of orders that the register should have shown by now, after one more look."""
         give_over_at = time.monotonic() + SECONDS
-        for order_id in self._come(_ORDER.expect_at):
+        for order_id in self._come(_ORDER.expected_at):
             if (
-                watch_at := self._may_look(order_id)
+                poll_at := self._may_look(order_id)
             ) is not None and time.monotonic() < give_over_at:
-                self._look_at(_ORDER.id == order_id, _ORDER.watch_at == watch_at)
-            self._tell(order_id, _ORDER.expect_at, self._unseen)
+                self._look_at(_ORDER.id == order_id, _ORDER.poll_at == poll_at)
+            self._tell(order_id, _ORDER.expected_at, self._unseen)
 
     def _may_look(self, order_id: str) -> float | None:
         """Return when the order is to be looked at next; None when it isn't, or its connection is held back."""
-        wanted = select(_ORDER.watch_at).where(
-            _ORDER.id == order_id, _ORDER.connection.not_in(HELD_BACK)
+        wanted = select(_ORDER.poll_at).where(
+            _ORDER.id == order_id, _ORDER.connection.not_in(BLOCKED_CONNECTIONS)
         )
         with self._database.reading() as db:
             return db.scalar(wanted, {"now": self._processor.clock()})
@@ -165,12 +165,12 @@ class OrderMonitor:
     def _unseen(self, row: RowMapping, stored: StoredOrder, now: float) -> _Outcome:
         if (
             stored.state is not OrderState.RECEIVED
-            or row["proved_at"] is not None
+            or row["confirmed_at"] is not None
             or stored.pos_order is None
         ):
-            return {"expect_at": None}, ()
+            return {"expected_at": None}, ()
         facts = {"order": stored.order, "pos_order": stored.pos_order}
-        return {"expect_at": None, "unseen_at": now}, (("order_unseen", facts),)
+        return {"expected_at": None, "unseen_reported_at": now}, (("order_unseen", facts),)
 
     def escalate(self) -> None:
         """Tell of problems that nobody has acted on."""

@@ -64,14 +64,16 @@ class Processor:
     ) -> None:
         self.outbox = outbox
         self.clock = clock
-        self.store = outbox.store
+        self.claims = outbox.claims
+        self.workers = outbox.workers
+        self.connection_rows = outbox.connection_rows
         self._hooks = tuple(hooks)
         known = connections or FromFileAndDatabase(
-            CredentialStore(self.store.database), outbox.config, lambda: self._life.worker
+            CredentialStore(outbox.database), outbox.config, lambda: self._life.worker
         )
         self.tills = Tills(known, outbox.settings, self._hooks)
-        self.menus = Menus(self.store, clock)
-        self._life = Heartbeat(self.store, outbox.settings.lease, clock)
+        self.menus = Menus(self.workers, self.connection_rows, clock)
+        self._life = Heartbeat(self.workers, outbox.settings.lease, clock)
         self._lock = threading.Lock()
         self._in_flight: set[tuple[str, int]] = set()
         self._unsure = False
@@ -111,7 +113,7 @@ class Processor:
         `DatabaseError` when the store fails.
         """
         while True:
-            stands = self.store.standing(order_id)
+            stands = self.claims.status(order_id)
             if stands is None or stands.due_at is None:
                 return None
             if stands.worker:
@@ -133,24 +135,26 @@ class Processor:
         with self._lock:
             if self._alone or not self._takes_more:
                 return taken
-            alone = self.store.deadly_due(now)
+            alone = self.claims.is_isolated_due(now)
             if alone and self._in_flight:
                 return taken
-            due = sorted((at, name) for name, at in self.store.waiting().items() if at <= now)
+            due = sorted(
+                (at, name) for name, at in self.claims.next_due_by_connection().items() if at <= now
+            )
             for _, name in due:
                 room = (1 if alone else most) - len(taken)
                 if room > 0 and connection in ("", name):
                     limit = self.tills.options(name).concurrency
                     try:
-                        taken += self.store.claim(
-                            name, self._life.worker, now, limit=limit, most=room, alone=alone
+                        taken += self.claims.claim(
+                            name, self._life.worker, now, limit=limit, most=room, isolated=alone
                         )
                     except DatabaseError:
                         self._unsure = True
                         if not taken:
                             raise
                         break
-            self._in_flight |= {(claim.order.id, claim.fence) for claim in taken}
+            self._in_flight |= {(claim.order.id, claim.fencing_token) for claim in taken}
             self._alone = alone and bool(taken)
         return taken
 
@@ -178,7 +182,7 @@ class Processor:
             self._unfinished.append((claim, AFTER_A_BUG, 1))
         finally:
             with self._lock:
-                self._in_flight.discard((claim.order.id, claim.fence))
+                self._in_flight.discard((claim.order.id, claim.fencing_token))
                 self._alone = False
             self.release_unfinished()
 
@@ -190,7 +194,7 @@ class Processor:
             except IndexError:  # another thread was quicker
                 break
             try:
-                self.store.free(claim, self.clock(), rest=rest, crash_count=crash_count)
+                self.claims.release(claim, self.clock(), due_in=rest, crashes=crash_count)
             except DatabaseError:
                 self._unfinished.append((claim, rest, crash_count))
                 return
@@ -201,7 +205,7 @@ class Processor:
         """Free orders whose claim the store has, although it failed before it could say so."""
         with self._lock:
             try:
-                self.store.free_others(
+                self.claims.release_except(
                     self._life.worker, {order_id for order_id, _ in self._in_flight}, self.clock()
                 )
             except DatabaseError:
@@ -211,11 +215,11 @@ class Processor:
     # ------------------------------------------------------------------ for what people do
 
     def take(self, order_id: str, seen: float | None = None) -> Claim | None:
-        """Take an order in hand that nobody has, to act on it and lay it down with `store.keeping`; else None.
+        """Take an order in hand that nobody has, to act on it and lay it down with `claims.recording`; else None.
 
         None too when it has changed since it was `seen`: that is its `updated_at` then.
         """
-        return self.store.take(order_id, self._life.worker, seen)
+        return self.claims.claim_order(order_id, self._life.worker, seen)
 
     def seek(self, claim: Claim) -> PosOrder | None:
         """Look for an order in hand, also where staff can't see it; None when it isn't found or can't be looked for."""
@@ -265,7 +269,7 @@ class Processor:
 
     def _handle(self, claim: Claim) -> None:
         try:
-            till = self.tills.of(claim.connection, claim.credentials)
+            till = self.tills.of(claim.connection, claim.credentials_version)
         except ConfigError as wrong:
             self._finish(claim, _unconnected(claim, wrong), None)
             return
@@ -280,12 +284,14 @@ class Processor:
         now = self.clock()
         due_at = None if ending.rest is None else now + ending.rest
         if ending.pause:
-            due_at = claim.begin_at  # when it goes on, it comes before those that fell due after it
+            due_at = (
+                claim.eligible_at
+            )  # when it goes on, it comes before those that fell due after it
         changes: dict[str, object] = {
             "state": ending.state.value,
             "waits_for": ending.waits_for.value,
-            "resume_at": ending.resume_at,
-            "to_ask": ending.to_ask,
+            "suspended_until": ending.suspended_until,
+            "new_request": ending.new_request,
             "error": ending.error.model_dump_json() if ending.error else None,
             "ticket": ending.ticket.model_dump_json() if ending.ticket else None,
             "worker": None,
@@ -301,17 +307,25 @@ class Processor:
         if there := ending.pos_order:
             changes["pos_order"] = there.model_dump_json()
             changes |= arrived(there, claim.order, ending.state, now, self.outbox.settings)
-        if ending.to_ask and due_at:
-            changes["begin_at"] = due_at
+        if ending.new_request and due_at:
+            changes["eligible_at"] = due_at
         told: Sequence[HookCall] = ()
-        with self.store.keeping(claim, ending.happened, now, **changes) as db:
+        with self.claims.recording(claim, ending.happened, now, **changes) as db:
             if there and (further := told_by(there)) is not Progress.NEW:
-                self.store.move_on(db, claim.order.id, lower_than(further), further)
+                self.claims.advance_progress(db, claim.order.id, lower_than(further), further)
             if till:
                 told = tell_place(
-                    self.store, db, claim.connection, till, ending, now, self.outbox.settings
+                    self.connection_rows,
+                    db,
+                    claim.connection,
+                    till,
+                    ending,
+                    now,
+                    self.outbox.settings,
                 )
-            paused = ending.pause and bool(self.store.place(db, claim.connection)["paused"])
+            paused = ending.pause and bool(
+                self.connection_rows.lock(db, claim.connection)["paused"]
+            )
             if due_at is not None and not paused:
                 self.outbox.engine.wake(db, claim.order.id, due_at)
         _log(claim, ending, told)
@@ -325,7 +339,7 @@ class Processor:
     def keep(self, claim: Claim, happened: Sequence[tuple[Event, Transcript | None]]) -> None:
         """Write events of an order in hand."""
         if happened:
-            with self.store.keeping(claim, happened, self.clock(), to_ask=False):
+            with self.claims.recording(claim, happened, self.clock(), new_request=False):
                 pass
 
     def check(self, claim: Claim) -> None:

@@ -57,7 +57,8 @@ class Checks:
 
     def __init__(self, processor: Processor) -> None:
         self._processor = processor
-        self._store = processor.store
+        self._database = processor.outbox.database
+        self._connection_rows = processor.connection_rows
         self._every = processor.outbox.settings.check_every
         self._crew = DaemonThreadPool(AT_ONCE, "tillpost-check")
 
@@ -66,15 +67,15 @@ class Checks:
     def meet(self) -> None:
         """Take up the connections that no order was added for yet, and say when each new one is first checked."""
         now = self._processor.clock()
-        with self._store.database.reading() as db:
+        with self._database.reading() as db:
             known = set(db.scalars(select(_PLACE.name)))
             unplanned = db.execute(select(_PLACE.name).where(_PLACE.check_at == 0).limit(1)).first()
         strangers = set(self._processor.tills.names()) - known
         if not strangers and unplanned is None:
             return
-        with self._store.database.writing() as db:
+        with self._database.writing() as db:
             for name in sorted(strangers):
-                self._store.place(db, name)
+                self._connection_rows.lock(db, name)
             db.execute(
                 update(t.connections).where(_PLACE.check_at == 0).values(check_at=now + self._every)
             )
@@ -89,7 +90,7 @@ class Checks:
     def tell(self) -> None:
         """Tell of each store that has begun, or ceased, to take orders; one of all the workers does."""
         now = self._processor.clock()
-        with self._store.database.reading() as db:
+        with self._database.reading() as db:
             rows = list(db.execute(select(*COLUMNS)).mappings())
         for row in rows:
             if _changed(row, now) is not None:
@@ -114,8 +115,8 @@ class Checks:
             )
             looked = Look(Readiness(findings=(unmade,)))
         now, told = self._processor.clock(), list[HookCall]()
-        with self._store.database.writing() as db:
-            place = self._store.place(db, name)
+        with self._database.writing() as db:
+            place = self._connection_rows.lock(db, name)
             reached = (
                 select(_PLACE.reached_at)
                 .where(_PLACE.name != name)
@@ -129,7 +130,7 @@ class Checks:
                 soon = now + min(SOONER, self._every)
                 values["check_at"] = min(place["check_at"] or soon, soon)
             if till:
-                values["reached_at" if seen.unreached_since is None else "unreached_at"] = now
+                values["reached_at" if seen.unreached_since is None else "unreachable_at"] = now
                 nobody_tries = place["opened_at"] is not None and not db.scalar(
                     select(_to_try(name, now))
                 )
@@ -142,9 +143,15 @@ class Checks:
                     error=refused,
                 )
                 told += tell_place(
-                    self._store, db, name, till, ending, now, self._processor.outbox.settings
+                    self._connection_rows,
+                    db,
+                    name,
+                    till,
+                    ending,
+                    now,
+                    self._processor.outbox.settings,
                 )
-            self._store.set_place(db, name, values)
+            self._connection_rows.update(db, name, values)
         self._announce(name, told)
 
     def _look(self, name: str) -> None:
@@ -168,10 +175,10 @@ class Checks:
         wanted = (
             select(_PLACE.name, _PLACE.check_at).where(*due).order_by(_PLACE.check_at).limit(most)
         )
-        with self._store.database.reading() as db:
+        with self._database.reading() as db:
             found = list(db.execute(wanted))
         for name, check_at in found:
-            with self._store.database.writing() as db:
+            with self._database.writing() as db:
                 taken = update(t.connections).where(
                     _PLACE.name == name, _PLACE.check_at == check_at
                 )
@@ -180,15 +187,17 @@ class Checks:
         return mine
 
     def _tell(self, name: str, now: float) -> None:
-        with self._store.database.writing() as db:
-            place = self._store.place(db, name)  # locked: another worker may have told it since
+        with self._database.writing() as db:
+            place = self._connection_rows.lock(
+                db, name
+            )  # locked: another worker may have told it since
             changed = _changed(place, now)
             if changed is None:
                 return
-            self._store.set_place(
+            self._connection_rows.update(
                 db,
                 name,
-                {"takes_orders": changed.takes_orders, "takes_since": changed.since or now},
+                {"takes_orders": changed.takes_orders, "takes_orders_since": changed.since or now},
             )
         if place["takes_orders"] is None and changed.takes_orders:
             return  # as everybody took it to be

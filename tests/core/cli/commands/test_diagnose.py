@@ -97,7 +97,7 @@ def test_orders_show_tells_the_three_hops(tillpost: Command, store: Store) -> No
     assert "2. Taken by Square: done" in there.out
     assert "3. Shown on the register: unknown" in there.out, "it came a moment ago"
     with Outbox.from_config() as outbox, outbox.database.writing() as db:
-        db.execute(update(t.orders).values(expect_at=time.time() - 1))
+        db.execute(update(t.orders).values(expected_at=time.time() - 1))
     assert "3. Shown on the register: failed here" in tillpost("orders", "show", "ord-1").out
 
 

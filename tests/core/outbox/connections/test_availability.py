@@ -49,7 +49,12 @@ def row(**values: Any) -> RowMapping:
         "probe_at": 0.0,
         "whose": "",
     }
-    told = {"readiness": seen(), "check_at": NOW + 30, "takes_orders": None, "takes_since": None}
+    told = {
+        "readiness": seen(),
+        "check_at": NOW + 30,
+        "takes_orders": None,
+        "takes_orders_since": None,
+    }
     return cast(RowMapping, {**calm, **told, **values})
 
 
@@ -65,7 +70,7 @@ DOWN = {"opened_at": NOW - 40, "probe_at": NOW + 5, "whose": Whose.PLATFORM.valu
     ("values", "reason", "since", "until"),
     [
         ({}, Reason.OPEN, NOW - 500, NOW + 30),
-        ({"takes_orders": True, "takes_since": NOW - 900}, Reason.OPEN, NOW - 900, NOW + 30),
+        ({"takes_orders": True, "takes_orders_since": NOW - 900}, Reason.OPEN, NOW - 900, NOW + 30),
         (PAUSED, Reason.UNAUTHORISED, NOW - 60, None),
         (DOWN, Reason.OUTAGE, NOW - 40, NOW + 5),
         ({**DOWN, "probe_at": NOW - 1}, Reason.OUTAGE, NOW - 40, None),

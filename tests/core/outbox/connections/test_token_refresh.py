@@ -186,7 +186,7 @@ def test_what_cant_be_written_isnt_used_and_is_written_before_anything_else(
     def ask() -> Credentials:
         asked.append("once")
         with vault.database.writing() as db:
-            db.exec_driver_sql("CREATE TRIGGER full BEFORE UPDATE OF sealed ON tillpost_credentials BEGIN "
+            db.exec_driver_sql("CREATE TRIGGER full BEFORE UPDATE OF encrypted_secrets ON tillpost_credentials BEGIN "
                                "SELECT RAISE(ABORT, 'disk is full'); END")  # fmt: skip
         return new
 

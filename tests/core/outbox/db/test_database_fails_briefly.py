@@ -72,11 +72,11 @@ def test_nobody_is_buried_for_being_silent_while_the_store_was_down(
         for _ in range(4):
             workers.enter_context(Processor(outbox))
         time.sleep(1)
-        before = set(outbox.store.beats())
+        before = set(outbox.workers.beats())
 
         postgres.stop()
         time.sleep(4)
         postgres.start()
         time.sleep(3)
 
-        assert set(outbox.store.beats()) == before
+        assert set(outbox.workers.beats()) == before

@@ -252,8 +252,8 @@ def test_resume_says_whether_there_was_a_pause(outbox: Outbox) -> None:
     assert not outbox.resume("cafe")
     add(outbox, 1)
     with outbox.database.writing() as db:
-        outbox.store.place(db, "cafe")
-        outbox.store.set_place(db, "cafe", {"paused": "authorisation", "paused_at": 1.0})
+        outbox.connection_rows.lock(db, "cafe")
+        outbox.connection_rows.update(db, "cafe", {"paused": "authorisation", "paused_at": 1.0})
     assert outbox.resume("cafe")
     assert not outbox.resume("cafe")
 

@@ -26,8 +26,8 @@ from tillpost.client.base import adapter_for
 from tillpost.client.sync import Till
 from tillpost.outbox import OrderState, OutboxSettings
 from tillpost.outbox.db import schema as t
+from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.db.database import Database
-from tillpost.outbox.orders.claims import Store
 from tillpost.outbox.orders.models import stored_order
 from tillpost.simulator import Ledger, Simulator
 from tillpost_simulators.kounta import KountaSettings, KountaSimulator
@@ -163,10 +163,10 @@ def kounta_menu(sold: frozenset[int]) -> str:
 
 def give_menu(database: Database, connection: str, menu: str, at: float) -> None:
     """Let the store have a menu that was imported at some time."""
-    store = Store(database, SETTINGS)
+    rows = ConnectionRows(database)
     with database.writing() as db:
-        store.place(db, connection)
-        store.set_place(db, connection, {"menu": menu, "menu_at": at})
+        rows.lock(db, connection)
+        rows.update(db, connection, {"menu": menu, "menu_at": at})
 
 
 @dataclass

@@ -19,8 +19,8 @@ LEASE = 2.0
 def a_paused_workers(outbox: Outbox) -> Claim:
     """An order in the hands of a worker that gives no sign of life."""
     outbox.add(paid("A-1", [TOASTIE]), connection="cafe", is_new=True)
-    (claim,) = outbox.store.claim(
-        "cafe", outbox.store.enlist(time.time()), time.time(), limit=4, most=1
+    (claim,) = outbox.claims.claim(
+        "cafe", outbox.workers.enlist(time.time()), time.time(), limit=4, most=1
     )
     return claim
 
@@ -31,12 +31,12 @@ def test_a_worker_gives_signs_of_life_while_a_burial_is_held_up(postgres_url: st
         with Processor(outbox) as processor:
             with outbox.database.writing() as db:
                 db.execute(text("SELECT id FROM tillpost_orders FOR UPDATE"))
-                (alive,) = set(outbox.store.beats()) - {claim.worker}
+                (alive,) = set(outbox.workers.beats()) - {claim.worker}
                 beats = list[int]()
                 for _ in range(10):
                     time.sleep(LEASE / 2)
                     db.execute(text("SELECT 1"))
-                    beats.append(outbox.store.beats()[alive])
+                    beats.append(outbox.workers.beats()[alive])
 
             assert all(later > before for before, later in pairwise(beats)), beats
             deadline = time.monotonic() + LEASE + 2
@@ -61,7 +61,7 @@ def test_what_is_written_in_a_transaction_leaves_no_command_half_sent(postgres_u
         happened: Sequence[tuple[Event, None]] = [
             (SubmissionRequested(at=1.0, digest="0" * 64, is_new=True), None)
         ] * 2
-        with outbox.store.keeping(claim, happened, time.time()):
+        with outbox.claims.recording(claim, happened, time.time()):
             pass
 
         assert many == []

@@ -34,8 +34,8 @@ def place(outbox: Outbox, connection: str = "cafe") -> sa.RowMapping:
 
 def kept_imports(outbox: Outbox) -> list[tuple[MenuChanges, bool]]:
     with outbox.database.reading() as db:
-        rows = db.execute(sa.select(t.imports).order_by(t.imports.c.id))
-        return [(MenuChanges.model_validate_json(row.changes), row.held) for row in rows]
+        rows = db.execute(sa.select(t.menu_imports).order_by(t.menu_imports.c.id))
+        return [(MenuChanges.model_validate_json(row.changes), row.needed_review) for row in rows]
 
 
 def drift(server: ToyServer) -> None:
@@ -77,8 +77,8 @@ def test_a_worker_that_wants_to_import_while_another_does_is_told_so_and_its_ord
     outbox.add(lost_order(), connection="cafe")
     with processing(outbox, server) as processor, processing(other, server) as importer:
         with outbox.database.writing() as db:
-            outbox.store.place(db, "cafe")
-            outbox.store.set_place(db, "cafe", {"importer": importer._life.worker})  # pyright: ignore[reportPrivateUsage]
+            outbox.connection_rows.lock(db, "cafe")
+            outbox.connection_rows.update(db, "cafe", {"importer": importer._life.worker})  # pyright: ignore[reportPrivateUsage]
         work_off(processor)
         with pytest.raises(MenuImportRunning):
             processor.import_now("cafe")
@@ -199,7 +199,7 @@ def test_the_daily_import_is_done_once_by_two_workers(
     )
     outboxes[0].prepare()
     with outboxes[0].database.writing() as db:
-        outboxes[0].store.place(db, "cafe")
+        outboxes[0].connection_rows.lock(db, "cafe")
     with (
         processing(outboxes[0], server, clock=clock, cafe=cafe) as one,
         processing(outboxes[1], server, clock=clock, cafe=cafe) as other,

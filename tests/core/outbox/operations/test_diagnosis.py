@@ -44,7 +44,7 @@ def test_it_changes_nothing_of_the_order_whatever_the_platform_says(
     shop.simulator.staff_reject("ord-1")
     assert diagnosed(shop_outbox, shop).error == "OrderError"
     assert rows(shop_outbox) == before
-    assert not shop_outbox.store.beats(), "nor is there a worker left"
+    assert not shop_outbox.workers.beats(), "nor is there a worker left"
 
 
 def test_without_a_live_look_no_platform_is_asked(shop_outbox: Outbox, shop: Shop) -> None:
@@ -64,7 +64,7 @@ def test_a_worker_that_died_counts_as_none_and_one_that_lives_as_one(
     shop_outbox: Outbox, shop: Shop
 ) -> None:
     shop_outbox.add(lunch(), connection="cafe")
-    shop_outbox.store.enlist(time.time())  # and never gives a sign of life
+    shop_outbox.workers.enlist(time.time())  # and never gives a sign of life
     stuck = diagnosed(shop_outbox, shop, live=False)
     assert (stuck.hop, stuck.steps[0].do[:20]) == (Hop.CAPTURED, "No worker is running")
     with Processor(shop_outbox, connections=from_mapping({})):
@@ -82,8 +82,8 @@ def test_an_order_in_hand_is_being_sent_unless_who_had_it_has_died(
             diagnosed(shop_outbox, shop, live=False).evidence[0]
             == "It is being sent at this moment."
         )
-    dead = shop_outbox.store.enlist(time.time())
-    assert shop_outbox.store.claim("cafe", dead, time.time(), limit=1, most=1)
+    dead = shop_outbox.workers.enlist(time.time())
+    assert shop_outbox.claims.claim("cafe", dead, time.time(), limit=1, most=1)
     assert diagnosed(shop_outbox, shop, live=False).hop is Hop.CAPTURED
 
 

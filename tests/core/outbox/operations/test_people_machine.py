@@ -211,7 +211,7 @@ class PeopleMachine(Machine):
         connected = self.shop.connected(self.life)
         outbox = self.site.outbox
         receiver = Receiver(
-            outbox.store,
+            outbox.database,
             outbox.engine,
             outbox.settings,
             connections=lambda _: connected,

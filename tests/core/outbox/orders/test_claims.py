@@ -13,7 +13,7 @@ from core.toy import toy_order
 from core.toy_server import ToyServer, answer
 from tillpost.outbox import Connected, ConnectionOptions, OrderState, Outbox, WaitsFor
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.orders.claims import ALONE_AFTER, SET_ASIDE_AFTER, Claim, LeaseLostError, Store
+from tillpost.outbox.orders.claims import ISOLATE_AFTER, SET_ASIDE_AFTER, Claim, LeaseLostError
 from tillpost.submission.journal import SubmissionRequested
 
 
@@ -28,9 +28,10 @@ def change(outbox: Outbox, name: str, **values: object) -> None:
 
 
 def take(
-    store: Store, worker: str, *, limit: int = 100, most: int = 100, alone: bool = False
+    outbox: Outbox, worker: str, *, limit: int = 100, most: int = 100, isolated: bool = False
 ) -> list[Claim]:
-    return store.claim("cafe", worker, time.time() + 1, limit=limit, most=most, alone=alone)
+    now = time.time() + 1
+    return outbox.claims.claim("cafe", worker, now, limit=limit, most=most, isolated=isolated)
 
 
 def names(claims: list[Claim]) -> list[str]:
@@ -38,19 +39,12 @@ def names(claims: list[Claim]) -> list[str]:
 
 
 @pytest.fixture
-def store(outbox: Outbox) -> Store:
+def worker(outbox: Outbox) -> str:
     outbox.prepare()
-    return outbox.store
+    return outbox.workers.enlist(0)
 
 
-@pytest.fixture
-def worker(store: Store) -> str:
-    return store.enlist(0)
-
-
-def test_the_orders_of_a_connection_are_taken_as_they_fall_due(
-    outbox: Outbox, store: Store, worker: str
-) -> None:
+def test_the_orders_of_a_connection_are_taken_as_they_fall_due(outbox: Outbox, worker: str) -> None:
     add(outbox, "third", "first", "second", "later")
     for name, due in (
         ("first", 10.0),
@@ -59,30 +53,29 @@ def test_the_orders_of_a_connection_are_taken_as_they_fall_due(
         ("later", time.time() + 600),
     ):
         change(outbox, name, due_at=due)
-    assert names(take(store, worker, most=2)) == ["first", "second"]
-    assert names(take(store, worker)) == ["third"]
+    assert names(take(outbox, worker, most=2)) == ["first", "second"]
+    assert names(take(outbox, worker)) == ["third"]
 
 
-def test_those_that_fall_due_together_are_taken_as_they_came(
-    outbox: Outbox, store: Store, worker: str
-) -> None:
+def test_those_that_fall_due_together_are_taken_as_they_came(outbox: Outbox, worker: str) -> None:
     add(outbox, "b", "a", "c")
     for added, name in enumerate(("b", "a", "c")):
         change(outbox, name, due_at=10.0, added_at=float(added))
-    assert names(take(store, worker)) == ["b", "a", "c"]
+    assert names(take(outbox, worker)) == ["b", "a", "c"]
 
 
 def test_no_more_of_a_connection_are_in_hand_than_its_limit_over_all_workers(
-    outbox: Outbox, store: Store
+    outbox: Outbox,
 ) -> None:
-    one, other = store.enlist(0), store.enlist(0)
+    outbox.prepare()
+    one, other = outbox.workers.enlist(0), outbox.workers.enlist(0)
     add(outbox, *(f"ord-{n}" for n in range(6)))
     add(outbox, "elsewhere", connection="bar")
-    first = take(store, one, limit=4, most=3)
-    assert (len(first), len(take(store, other, limit=4)), take(store, one, limit=4)) == (3, 1, [])
-    assert names(store.claim("bar", one, time.time() + 1, limit=4, most=9)) == ["elsewhere"]
-    store.free(first[0], time.time(), rest=0, crash_count=0)
-    assert len(take(store, other, limit=4)) == 1
+    first = take(outbox, one, limit=4, most=3)
+    assert (len(first), len(take(outbox, other, limit=4)), take(outbox, one, limit=4)) == (3, 1, [])
+    assert names(outbox.claims.claim("bar", one, time.time() + 1, limit=4, most=9)) == ["elsewhere"]
+    outbox.claims.release(first[0], time.time(), due_in=0, crashes=0)
+    assert len(take(outbox, other, limit=4)) == 1
 
 
 def test_an_order_that_waits_holds_up_none_behind_it(outbox: Outbox, server: ToyServer) -> None:
@@ -98,123 +91,127 @@ def test_an_order_that_waits_holds_up_none_behind_it(outbox: Outbox, server: Toy
 
 @pytest.mark.parametrize("what", [{"paused": "authorisation"}, {"not_before": 9e12}])
 def test_a_connection_that_is_held_back_gives_nothing(
-    what: dict[str, object], outbox: Outbox, store: Store, worker: str
+    what: dict[str, object], outbox: Outbox, worker: str
 ) -> None:
     add(outbox, "ord-1")
     with outbox.database.writing() as db:
-        store.place(db, "cafe")
-        store.set_place(db, "cafe", what)
-    assert take(store, worker) == []
+        outbox.connection_rows.lock(db, "cafe")
+        outbox.connection_rows.update(db, "cafe", what)
+    assert take(outbox, worker) == []
 
 
 def test_an_open_circuit_lets_one_order_through_and_then_none_for_a_while(
-    outbox: Outbox, store: Store, worker: str
+    outbox: Outbox, worker: str
 ) -> None:
     add(outbox, "ord-1", "ord-2")
     with outbox.database.writing() as db:
-        store.place(db, "cafe")
-        store.set_place(db, "cafe", {"opened_at": 1.0, "probe_at": 2.0, "failures": 5})
-    assert names(take(store, worker)) == ["ord-1"]
-    assert take(store, worker) == []
+        outbox.connection_rows.lock(db, "cafe")
+        outbox.connection_rows.update(
+            db, "cafe", {"opened_at": 1.0, "probe_at": 2.0, "failures": 5}
+        )
+    assert names(take(outbox, worker)) == ["ord-1"]
+    assert take(outbox, worker) == []
 
 
 def test_two_workers_never_take_the_same_order(open_outbox: Opening) -> None:
     outboxes = [open_outbox(), open_outbox()]
     add(outboxes[0], *(f"ord-{n}" for n in range(10)))
-    workers = [outbox.store.enlist(0) for outbox in outboxes]
-    taken = [names(take(outboxes[n % 2].store, workers[n % 2], most=1)) for n in range(12)]
+    workers = [outbox.workers.enlist(0) for outbox in outboxes]
+    taken = [names(take(outboxes[n % 2], workers[n % 2], most=1)) for n in range(12)]
     assert sorted(name for some in taken for name in some) == sorted(f"ord-{n}" for n in range(10))
 
 
-Losing = Callable[[Store, Claim], object]
+Losing = Callable[[Outbox, Claim], object]
 
 
-def retired_keys(store: Store, claim: Claim) -> None:
-    assert store.bury(claim.worker, 0, time.time()) == 1
+def retired_keys(outbox: Outbox, claim: Claim) -> None:
+    assert outbox.workers.reap(claim.worker, 0, time.time()) == 1
 
 
-def taken_over(store: Store, claim: Claim) -> None:
-    retired_keys(store, claim)
-    assert len(take(store, store.enlist(0))) == 1
+def taken_over(outbox: Outbox, claim: Claim) -> None:
+    retired_keys(outbox, claim)
+    assert len(take(outbox, outbox.workers.enlist(0))) == 1
 
 
-def taken_again_by_the_same(store: Store, claim: Claim) -> None:
-    store.free(claim, time.time(), rest=0, crash_count=0)
-    assert len(take(store, claim.worker)) == 1
+def taken_again_by_the_same(outbox: Outbox, claim: Claim) -> None:
+    outbox.claims.release(claim, time.time(), due_in=0, crashes=0)
+    assert len(take(outbox, claim.worker)) == 1
 
 
 @pytest.mark.parametrize("lose", [retired_keys, taken_over, taken_again_by_the_same])
 def test_who_has_lost_an_order_writes_nothing_of_it(
-    lose: Losing, outbox: Outbox, store: Store, worker: str
+    lose: Losing, outbox: Outbox, worker: str
 ) -> None:
     add(outbox, "ord-1")
-    (claim,) = take(store, worker)
-    lose(store, claim)
+    (claim,) = take(outbox, worker)
+    lose(outbox, claim)
     before = outbox.get("ord-1")
     with (
         pytest.raises(LeaseLostError),
-        store.keeping(claim, [(SubmissionRequested(1.0, "d"), None)], 1.0, state="received"),
+        outbox.claims.recording(
+            claim, [(SubmissionRequested(1.0, "d"), None)], 1.0, state="received"
+        ),
     ):
         pass
-    store.free(claim, 5e9, rest=0, crash_count=1)
+    outbox.claims.release(claim, 5e9, due_in=0, crashes=1)
     assert outbox.get("ord-1") == before
     assert outbox.journal("ord-1") == []
 
 
-def test_what_a_block_raises_keeps_nothing(outbox: Outbox, store: Store, worker: str) -> None:
+def test_what_a_block_raises_keeps_nothing(outbox: Outbox, worker: str) -> None:
     add(outbox, "ord-1")
-    (claim,) = take(store, worker)
+    (claim,) = take(outbox, worker)
     with (
         pytest.raises(ZeroDivisionError),
-        store.keeping(claim, [(SubmissionRequested(1.0, "d"), None)], 1.0, state="received"),
+        outbox.claims.recording(
+            claim, [(SubmissionRequested(1.0, "d"), None)], 1.0, state="received"
+        ),
     ):
         raise ZeroDivisionError
     assert outbox.journal("ord-1") == []
-    with store.keeping(claim, [(SubmissionRequested(1.0, "d"), None)], 1.0):
+    with outbox.claims.recording(claim, [(SubmissionRequested(1.0, "d"), None)], 1.0):
         pass
-    with store.keeping(claim, [(SubmissionRequested(2.0, "d"), None)], 1.0):
+    with outbox.claims.recording(claim, [(SubmissionRequested(2.0, "d"), None)], 1.0):
         pass
     assert [event.at for event in outbox.journal("ord-1")] == [1.0, 2.0]
 
 
-def test_a_worker_that_gave_a_sign_of_life_isnt_buried(
-    outbox: Outbox, store: Store, worker: str
-) -> None:
+def test_a_worker_that_gave_a_sign_of_life_isnt_buried(outbox: Outbox, worker: str) -> None:
     add(outbox, "ord-1")
-    take(store, worker)
-    assert store.beat(worker)
-    assert store.bury(worker, 0, time.time()) == 0
-    assert store.bury(worker, 1, time.time()) == 1
-    assert not store.beat(worker)
+    take(outbox, worker)
+    assert outbox.workers.beat(worker)
+    assert outbox.workers.reap(worker, 0, time.time()) == 0
+    assert outbox.workers.reap(worker, 1, time.time()) == 1
+    assert not outbox.workers.beat(worker)
     freed = outbox.get("ord-1")
     assert freed
     assert (freed.worker, freed.crash_count) == (None, 1)
 
 
 def test_who_retires_leaves_what_is_in_hand_to_others_and_counts_for_no_death(
-    outbox: Outbox, store: Store, worker: str
+    outbox: Outbox, worker: str
 ) -> None:
     add(outbox, "ord-1")
-    take(store, worker)
-    store.retire(worker, time.time())
+    take(outbox, worker)
+    outbox.workers.retire(worker, time.time())
     freed = outbox.get("ord-1")
     assert freed
     assert (freed.worker, freed.crash_count) == (None, 0)
-    assert store.beats() == {}
+    assert outbox.workers.beats() == {}
 
 
-def test_an_order_in_hand_at_two_deaths_is_taken_only_alone(outbox: Outbox, store: Store) -> None:
+def test_an_order_in_hand_at_two_deaths_is_taken_only_alone(outbox: Outbox) -> None:
     add(outbox, "deadly", "other")
     change(outbox, "deadly", due_at=1.0)
-    for _ in range(ALONE_AFTER):
-        assert not store.deadly_due(time.time())
-        worker = store.enlist(0)
-        assert names(take(store, worker, most=1)) == ["deadly"]
-        store.bury(worker, 0, 1.0)
-    assert store.deadly_due(time.time())
-    worker = store.enlist(0)
-    assert names(take(store, worker)) == ["other"]
-    assert names(take(store, worker, alone=True)) == ["deadly"]
+    for _ in range(ISOLATE_AFTER):
+        assert not outbox.claims.is_isolated_due(time.time())
+        worker = outbox.workers.enlist(0)
+        assert names(take(outbox, worker, most=1)) == ["deadly"]
+        outbox.workers.reap(worker, 0, 1.0)
+    assert outbox.claims.is_isolated_due(time.time())
+    worker = outbox.workers.enlist(0)
+    assert names(take(outbox, worker)) == ["other"]
+    assert names(take(outbox, worker, isolated=True)) == ["deadly"]
 
 
 def test_an_order_runs_alone_once_the_hands_are_empty_and_then_the_others_go_on(
@@ -223,7 +220,7 @@ def test_an_order_runs_alone_once_the_hands_are_empty_and_then_the_others_go_on(
     add(outbox, "other", "deadly", "another")
     with processing(outbox, server) as processor:
         (other,) = processor.claim(1)
-        change(outbox, "deadly", crash_count=ALONE_AFTER)
+        change(outbox, "deadly", crash_count=ISOLATE_AFTER)
         assert processor.claim(9) == []
         processor.handle(other)
         (deadly,) = processor.claim(9)
@@ -243,10 +240,10 @@ def test_an_order_that_must_run_alone_but_cant_now_holds_up_no_other_connection(
     add(outbox, "deadly")
     add(outbox, "elsewhere", connection="bar")
     with processing(outbox, server, bar=Connected(server.adapter())) as processor:
-        change(outbox, "deadly", crash_count=ALONE_AFTER)
+        change(outbox, "deadly", crash_count=ISOLATE_AFTER)
         with outbox.database.writing() as db:
-            outbox.store.place(db, "cafe")
-            outbox.store.set_place(db, "cafe", place)
+            outbox.connection_rows.lock(db, "cafe")
+            outbox.connection_rows.update(db, "cafe", place)
         assert work_off(processor) == ["elsewhere"]
 
 

@@ -31,25 +31,25 @@ def held_by(outbox: Outbox) -> str | None:
 
 def test_a_buried_worker_takes_no_order_in_hand(tmp_path: Path) -> None:
     with an_outbox(f"sqlite:///{tmp_path / 'orders.db'}") as outbox:
-        worker = outbox.store.enlist(time.time())
-        outbox.store.bury(worker, 0, time.time())
+        worker = outbox.workers.enlist(time.time())
+        outbox.workers.reap(worker, 0, time.time())
 
-        assert outbox.store.claim("cafe", worker, time.time(), limit=4, most=1) == []
+        assert outbox.claims.claim("cafe", worker, time.time(), limit=4, most=1) == []
         assert held_by(outbox) is None
 
 
 def test_a_buried_worker_begins_no_import_for_which_others_would_wait(tmp_path: Path) -> None:
     with an_outbox(f"sqlite:///{tmp_path / 'orders.db'}") as outbox:
-        worker = outbox.store.enlist(time.time())
-        outbox.store.bury(worker, 0, time.time())
+        worker = outbox.workers.enlist(time.time())
+        outbox.workers.reap(worker, 0, time.time())
 
         with pytest.raises(MenuImportRunning):
-            Menus(outbox.store, time.time).importing(
+            Menus(outbox.workers, outbox.connection_rows, time.time).importing(
                 "cafe", worker, MenuCache(), lambda: pytest.fail("it has begun")
             )
 
         with outbox.database.writing() as db:
-            assert outbox.store.place(db, "cafe")["importer"] is None
+            assert outbox.connection_rows.lock(db, "cafe")["importer"] is None
 
 
 def test_a_processor_takes_no_order_in_hand_after_its_end(tmp_path: Path) -> None:
@@ -63,23 +63,28 @@ def test_a_processor_takes_no_order_in_hand_after_its_end(tmp_path: Path) -> Non
 
 def test_a_worker_that_is_buried_while_it_claims_keeps_nothing(postgres_url: str) -> None:
     with an_outbox(postgres_url) as outbox:
-        store, now = outbox.store, time.time()
-        worker = store.enlist(now)
-        claiming = threading.Thread(
-            target=lambda: store.claim("cafe", worker, now, limit=4, most=1)
+        claims, workers, rows, now = (
+            outbox.claims,
+            outbox.workers,
+            outbox.connection_rows,
+            time.time(),
         )
-        burying = threading.Thread(target=lambda: store.bury(worker, 0, now))
-        with store.database.writing() as db:
-            store.place(db, "cafe")  # its row is there
-        with store.database.writing() as db:
-            store.place(db, "cafe")  # locked, so the claim stops half-way
+        worker = workers.enlist(now)
+        claiming = threading.Thread(
+            target=lambda: claims.claim("cafe", worker, now, limit=4, most=1)
+        )
+        burying = threading.Thread(target=lambda: workers.reap(worker, 0, now))
+        with outbox.database.writing() as db:
+            rows.lock(db, "cafe")  # its row is there
+        with outbox.database.writing() as db:
+            rows.lock(db, "cafe")  # locked, so the claim stops half-way
             for thread in (claiming, burying):
                 thread.start()
                 wait_for_lock(outbox, 1 if thread is claiming else 2)
         for thread in (claiming, burying):
             thread.join(timeout=10)
 
-        assert store.beats() == {}
+        assert workers.beats() == {}
         assert held_by(outbox) is None
 
 

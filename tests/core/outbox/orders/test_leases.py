@@ -17,8 +17,9 @@ from tillpost.adapter.exchange import Effect
 from tillpost.errors import Applied
 from tillpost.outbox import OrderState, OutboxSettings, StoredOrder, WaitsFor
 from tillpost.outbox.db.database import Database
-from tillpost.outbox.orders.claims import ALONE_AFTER, SET_ASIDE_AFTER, LeaseLostError, Store
+from tillpost.outbox.orders.claims import ISOLATE_AFTER, SET_ASIDE_AFTER, LeaseLostError
 from tillpost.outbox.orders.heartbeat import Heartbeat, steady
+from tillpost.outbox.orders.workers import WorkerRegistry
 from tillpost.plugins.hookspecs import hookimpl
 from tillpost.submission.journal import Failed, Intended
 
@@ -72,14 +73,14 @@ def test_a_worker_that_was_taken_for_dead_has_a_higher_fence_when_it_takes_the_s
     site = Site(database, Counter().shop())
     site.add(an_order())
     (lost,) = site.processor.claim(1)
-    site.processor.store.free(lost, site.clock(), rest=0.0, crash_count=0)
+    site.processor.claims.release(lost, site.clock(), due_in=0.0, crashes=0)
     (again,) = site.processor.claim(1)
 
     with pytest.raises(LeaseLostError):
         site.processor.keep(lost, [(INTENT, None)])
     site.processor.keep(again, [(INTENT, None)])
 
-    assert again.fence == lost.fence + 1
+    assert again.fencing_token == lost.fencing_token + 1
     site.end()
 
 
@@ -117,7 +118,7 @@ def test_the_clock_of_leases_counts_while_the_machine_is_suspended() -> None:
     assert sys.platform != "linux" or steady() >= since
 
 
-class Stumbling(Store):
+class Stumbling(WorkerRegistry):
     """A store over which a worker's life stumbles once, for a reason that nobody thought of."""
 
     stumbles = 1
@@ -130,11 +131,11 @@ class Stumbling(Store):
 
 
 def test_a_worker_lives_on_when_its_sign_of_life_stumbles(database: Database) -> None:
-    store = Stumbling(database, OutboxSettings())
-    with Heartbeat(store, lease=0.5) as life:
+    workers = Stumbling(database)
+    with Heartbeat(workers, lease=0.5) as life:
         time.sleep(1.0)
         life.check(life.worker)
-    assert store.stumbles == 0
+    assert workers.stumbles == 0
 
 
 def test_a_worker_that_has_retired_sends_nothing_more(database: Database) -> None:
@@ -164,14 +165,14 @@ def test_an_order_that_was_in_flight_at_two_deaths_runs_alone(either: Database) 
     shop = Counter().shop()
     site = Site(either, shop)
     site.add(an_order("deadly"))
-    die_with(either, shop, ALONE_AFTER)
+    die_with(either, shop, ISOLATE_AFTER)
     site.end()
 
     site = Site(either, shop)
     site.add(an_order("harmless"))
     site.add(an_order("harmless-too"))
     (alone,) = site.processor.claim(16)
-    assert (alone.order.id, alone.crash_count) == ("deadly", ALONE_AFTER)
+    assert (alone.order.id, alone.crash_count) == ("deadly", ISOLATE_AFTER)
     assert site.processor.claim(16) == []
     site.processor.handle(alone)
 
@@ -184,12 +185,12 @@ def test_an_order_that_has_to_run_alone_waits_for_those_in_hand(database: Databa
     shop = Counter().shop()
     site = Site(database, shop)
     site.add(an_order("deadly"))
-    die_with(database, shop, ALONE_AFTER)
+    die_with(database, shop, ISOLATE_AFTER)
     site.end()
 
     site = Site(database, shop)
     (deadly,) = site.processor.claim(1)
-    site.processor.store.free(deadly, site.clock(), rest=5.0, crash_count=0)
+    site.processor.claims.release(deadly, site.clock(), due_in=5.0, crashes=0)
     site.processor.handle(deadly)  # which it has lost by now
     site.add(an_order("harmless"))
     (harmless,) = site.processor.claim(16)
@@ -232,11 +233,11 @@ def test_an_order_that_has_to_run_alone_and_may_not_go_holds_up_nobody(either: D
     shop = counter.shop()
     deadly = Site(either, shop, connection="paused")
     deadly.add(an_order("deadly"))
-    die_with(either, shop, ALONE_AFTER, "paused")
-    store = deadly.processor.store
+    die_with(either, shop, ISOLATE_AFTER, "paused")
+    rows = deadly.processor.connection_rows
     with either.writing() as db:
-        store.place(db, "paused")
-        store.set_place(db, "paused", {"paused": WaitsFor.AUTHORISATION.value, "paused_at": 0.0})
+        rows.lock(db, "paused")
+        rows.update(db, "paused", {"paused": WaitsFor.AUTHORISATION.value, "paused_at": 0.0})
     deadly.end()
 
     site = Site(either, shop, connection="open")

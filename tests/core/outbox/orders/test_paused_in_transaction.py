@@ -8,6 +8,7 @@ import pytest
 
 from adapters.square.shop_orders import TOASTIE, paid
 from tillpost.outbox import DatabaseError, Outbox
+from tillpost.outbox.orders.queries import read_events
 
 
 def test_the_locks_of_a_paused_worker_are_freed_and_it_is_told_so(postgres_url: str) -> None:
@@ -18,16 +19,16 @@ def test_the_locks_of_a_paused_worker_are_freed_and_it_is_told_so(postgres_url: 
 
         assert told.value.passing
         with paused.database.reading() as db:  # and it goes on over another connection
-            assert paused.store.journal(db, "A-1") == []
+            assert read_events(db, "A-1") == []
 
 
 def pause_while_another_claims(paused: Outbox, other: Outbox) -> None:
     with paused.database.writing() as db:
-        paused.store.place(db, "cafe")
+        paused.connection_rows.lock(db, "cafe")
         began, now = time.monotonic(), time.time()
 
-        claims = other.store.claim("cafe", other.store.enlist(now), now, limit=4, most=1)
+        claims = other.claims.claim("cafe", other.workers.enlist(now), now, limit=4, most=1)
 
         assert [claim.order.id for claim in claims] == ["A-1"]
         assert time.monotonic() - began < 8
-        paused.store.place(db, "cafe")
+        paused.connection_rows.lock(db, "cafe")

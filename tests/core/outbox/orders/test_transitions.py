@@ -71,7 +71,7 @@ def known(
         "code": "B42",
         "customer": "Mia",
         "added_at": 0.0,
-        "begin_at": 0.0,
+        "eligible_at": 0.0,
         "due_at": None,
         "waits_for": WaitsFor.NOTHING,
         "updated_at": 0.0,
@@ -94,7 +94,7 @@ def after(before: Known, change: Change) -> Known:
     if "error" in v:
         facts["error"] = ErrorRecord.model_validate_json(v["error"]) if v["error"] else None
     stored = before.stored.model_copy(update=facts)
-    return replace(before, stored=stored, proved_at=v.get("proved_at", before.proved_at))
+    return replace(before, stored=stored, confirmed_at=v.get("confirmed_at", before.confirmed_at))
 
 
 seen = st.builds(
@@ -127,7 +127,7 @@ def test_no_sequence_of_sightings_takes_an_order_back(
         if stored.progress is not before.progress:
             assert before.progress in lower_than(stored.progress)
         if stored.state is OrderState.ACCEPTED:
-            assert now.proved_at is not None or start is OrderState.ACCEPTED
+            assert now.confirmed_at is not None or start is OrderState.ACCEPTED
         if before.pos_order and stored.pos_order and stored.state in RANK:
             ranks = [RANK[OrderState(p.state.value)] for p in (before.pos_order, stored.pos_order)]
             assert ranks == sorted(ranks)
@@ -156,7 +156,7 @@ def test_what_the_platform_says_alone_is_never_the_registers_proof(
     for there in sightings:
         now = after(now, observed(now, there, 1.0, SETTINGS))
     assert now.stored.state is OrderState.RECEIVED
-    assert now.proved_at is None
+    assert now.confirmed_at is None
 
 
 def test_the_registers_sign_alone_lets_the_customer_be_told_and_a_person_is_never_overruled() -> (
@@ -245,7 +245,7 @@ def test_a_refusal_that_comes_late(
     if change.due:
         assert (history.done, history.generation, history.asked_at) == (None, 1, 10.0)
         assert change.events == (Failed(10.0, why, sends=0, menu_at=2),)
-        assert change.values["to_ask"] is False
+        assert change.values["new_request"] is False
 
 
 def test_staff_who_turn_an_order_down_end_it() -> None:
@@ -282,8 +282,8 @@ def test_a_sign_is_expected_five_minutes_after_the_register_can_show_it() -> Non
 def test_an_order_that_arrives_turned_down_is_a_problem_at_once() -> None:
     there = PosOrder(id="p1", state=PosState.REJECTED)
     values = arrived(there, ORDER, OrderState.REJECTED, 1.0, SETTINGS)
-    assert (values["problem_at"], values["watch_at"], values["expect_at"]) == (1.0, None, None)
+    assert (values["problem_at"], values["poll_at"], values["expected_at"]) == (1.0, None, None)
     proved = arrived(
         PosOrder(id="p1", state=PosState.ACCEPTED), ORDER, OrderState.ACCEPTED, 1.0, SETTINGS
     )
-    assert (proved["proved_at"], proved["expect_at"]) == (1.0, None)
+    assert (proved["confirmed_at"], proved["expected_at"]) == (1.0, None)

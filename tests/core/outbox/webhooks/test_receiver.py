@@ -46,7 +46,7 @@ def test_staff_who_take_an_order_on_are_its_proof_and_the_customer_may_be_told(
     outbox: Outbox, store: Store
 ) -> None:
     heard, pos_id = Heard(), store.bring(outbox)
-    assert column(outbox, "proved_at") is None
+    assert column(outbox, "confirmed_at") is None
     store.simulator.staff_accept("ord-1")
     receiver = store.receiver(outbox, heard)
     (event,) = receiver.receive("cafe", *store.told(pos_id))
@@ -55,8 +55,8 @@ def test_staff_who_take_an_order_on_are_its_proof_and_the_customer_may_be_told(
     now = stored(outbox)
     assert now.state is OrderState.ACCEPTED
     assert now.progress in (Progress.ACCEPTED, Progress.PREPARING)
-    assert column(outbox, "proved_at") is not None
-    assert column(outbox, "expect_at") is None
+    assert column(outbox, "confirmed_at") is not None
+    assert column(outbox, "expected_at") is None
     assert heard.names == ["order_status_changed"]
     assert heard.all[0][1]["state"] == "accepted"
     receiver.close()
@@ -287,10 +287,10 @@ def test_an_order_in_hand_isnt_written_over_and_is_looked_at_right_after(
         assert claim
         store.receiver(outbox).receive("cafe", *store.told(pos_id))
         assert column(outbox, "state") == "received"
-        processor.store.free(claim, time.time(), rest=3600.0, crash_count=0)
-    watch_at = column(outbox, "watch_at")
-    assert isinstance(watch_at, float)
-    assert watch_at <= time.time()
+        processor.claims.release(claim, time.time(), due_in=3600.0, crashes=0)
+    poll_at = column(outbox, "poll_at")
+    assert isinstance(poll_at, float)
+    assert poll_at <= time.time()
 
 
 def test_a_late_refusal_of_an_order_in_hand_is_to_be_sent_again(
@@ -306,7 +306,7 @@ def test_a_late_refusal_of_an_order_in_hand_is_to_be_sent_again(
         with pytest.raises(DatabaseError, match="in hand") as caught:
             receiver.receive("cafe", *told)
         assert caught.value.passing
-        with processor.store.keeping(claim, (), time.time(), worker=None):
+        with processor.claims.recording(claim, (), time.time(), worker=None):
             pass
     assert remembered(outbox) == 0
     receiver.receive("cafe", *told)

@@ -309,14 +309,14 @@ def test_what_a_clock_that_was_ahead_put_off_goes_on_once_it_is_set_right(
     for name in ("retried", "freed", "added"):
         outbox.add(toy_order(name), connection="cafe")
     with outbox.database.writing() as db:  # as a program whose clock is ahead adds it
-        ahead = {"due_at": clock() + 1, "begin_at": clock() + 1, "added_at": clock() + 1}
+        ahead = {"due_at": clock() + 1, "eligible_at": clock() + 1, "added_at": clock() + 1}
         db.execute(sa.update(t.orders).where(t.orders.c.id == "added").values(**ahead))
     with processing(outbox, server, clock=clock) as processor:
         (retried,) = processor.claim(1)
         processor.handle(retried)
-        dying = outbox.store.enlist(clock())
-        (freed,) = outbox.store.claim("cafe", dying, clock(), limit=1, most=1)
-        outbox.store.bury(dying, 0, clock())
+        dying = outbox.workers.enlist(clock())
+        (freed,) = outbox.claims.claim("cafe", dying, clock(), limit=1, most=1)
+        outbox.workers.reap(dying, 0, clock())
         assert (retried.order.id, freed.order.id) == ("retried", "freed")
         clock.ahead = 0.0
         assert work_off(processor) == []
@@ -340,7 +340,7 @@ def test_a_scheduled_order_still_waits_for_its_time_when_the_clock_is_set_back(
     assert (stored.due_at, stored.waits_for) == (due.timestamp() - 1800, WaitsFor.ITS_TIME)
 
 
-def claim_with(*times: float, resume_at: float = 0.0) -> Claim:
+def claim_with(*times: float, suspended_until: float = 0.0) -> Claim:
     events = tuple(SubmissionRequested(at, "d") for at in times)
     return Claim(
         toy_order(),
@@ -348,8 +348,8 @@ def claim_with(*times: float, resume_at: float = 0.0) -> Claim:
         "w",
         1,
         0.0,
-        resume_at,
-        to_ask=False,
+        suspended_until,
+        new_request=False,
         is_new=True,
         crash_count=0,
         events=events,
@@ -367,7 +367,7 @@ def claim_with(*times: float, resume_at: float = 0.0) -> Claim:
             5000.0,
         ),  # the clock was set back, or another machine's is ahead
         (
-            claim_with(900.0, resume_at=1200.0),
+            claim_with(900.0, suspended_until=1200.0),
             1000.0,
             1200.0,
         ),  # what it rested for has passed, whatever the clock says

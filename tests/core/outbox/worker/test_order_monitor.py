@@ -54,7 +54,7 @@ def test_an_order_that_no_webhook_tells_of_is_asked_for(outbox: Outbox, store: S
     clock.ahead = 31 + 121
     turn(outbox, store, clock, heard)
     assert stored(outbox).progress is Progress.COMPLETED
-    assert column(outbox, "watch_at") is None
+    assert column(outbox, "poll_at") is None
 
 
 def test_an_order_that_staff_turned_down_is_found_by_asking(
@@ -83,7 +83,7 @@ def test_it_is_asked_for_ever_more_rarely_and_no_longer_once_it_is_long_due(
     square.bring(outbox)
     before, times = fetches(square), list[float]()
     for _ in range(1000):
-        at = column(outbox, "watch_at")
+        at = column(outbox, "poll_at")
         if at is None:
             break
         assert isinstance(at, float)
@@ -186,7 +186,7 @@ def test_what_is_over_is_watched_no_more(outbox: Outbox, store: Store) -> None:
     before, clock.ahead = fetches(store), 400.0
     turn(outbox, store, clock)
     assert fetches(store) == before
-    assert (column(outbox, "watch_at"), column(outbox, "expect_at")) == (None, None)
+    assert (column(outbox, "poll_at"), column(outbox, "expected_at")) == (None, None)
 
 
 def test_a_worker_that_works_until_idle_doesnt_wait_for_orders_to_be_watched(
@@ -216,7 +216,7 @@ def test_an_order_that_the_register_shows_no_sign_of_is_told_once_after_five_min
         turn(outbox, store, clock, heard)
     assert heard.names == ["order_unseen"]
     assert heard.all[0][1]["pos_order"].id == pos_id
-    assert column(outbox, "unseen_at") is not None
+    assert column(outbox, "unseen_reported_at") is not None
     store.simulator.staff_accept("ord-1")
     clock.ahead = 1000
     turn(outbox, store, clock, heard)
@@ -251,7 +251,7 @@ def test_of_a_scheduled_order_a_sign_is_expected_shortly_before_it_is_due(
     due = datetime.now(UTC) + timedelta(hours=3)
     outbox.add(square.order("ord-1", fulfilment=Pickup(due_at=due)), connection="cafe")
     with outbox.database.writing() as db:  # a store whose orders go long before
-        db.execute(sa.update(t.orders).values(due_at=time.time(), begin_at=time.time()))
+        db.execute(sa.update(t.orders).values(due_at=time.time(), eligible_at=time.time()))
     with square.processing(outbox) as processor:
         for claim in processor.claim(1):
             processor.handle(claim)

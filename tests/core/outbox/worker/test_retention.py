@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -287,34 +286,6 @@ def test_a_store_of_an_older_version_says_which_command_brings_it_up(
         match=r"^the store is of an older version \(0001\): run `tillpost outbox migrate`$",
     ):
         open_outbox().orders()
-
-
-def test_orders_of_an_older_version_are_found_by_the_platforms_id_of_them(outbox: Outbox) -> None:
-    from alembic import command
-
-    steps = Path(t.__file__).parent / "migrations"
-    config = Config()
-    config.set_main_option("script_location", str(steps))
-    old = sa.Table(
-        "tillpost_orders", sa.MetaData(), *(sa.Column(c.name, c.type) for c in t.orders.c)
-    )
-    texts = dict.fromkeys(
-        ("connection", "digest", "code", "customer", "state", "progress", "waits_for"), ""
-    )
-    numbers = dict.fromkeys(
-        ("added_at", "begin_at", "resume_at", "updated_at", "fence", "crash_count"), 0
-    )
-    row = {**texts, **numbers, "is_new": True, "to_ask": False}
-    with outbox.database.writing() as db:
-        config.attributes["connection"] = db
-        command.upgrade(config, "0001")
-        there = PosOrder(id="p1", reference="ord-1").model_dump_json()
-        for order_id, pos_order in (("ord-1", there), ("ord-2", None)):
-            db.execute(sa.insert(old).values(id=order_id, pos_order=pos_order, **row))
-    assert outbox.migrate()
-    with outbox.database.reading() as db:
-        found = db.execute(sa.select(t.orders.c.id, t.orders.c.pos_id).order_by(t.orders.c.id))
-        assert [tuple(each) for each in found] == [("ord-1", "p1"), ("ord-2", None)]
 
 
 def test_the_store_lives_beside_an_embedders_own_migrations(outbox: Outbox) -> None:

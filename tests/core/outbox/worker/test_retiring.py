@@ -11,7 +11,7 @@ from tillpost.outbox.orders.heartbeat import Heartbeat
 
 def test_who_has_retired_may_not_act(shop_outbox: Outbox) -> None:
     shop_outbox.prepare()
-    with Heartbeat(shop_outbox.store, lease=600) as life:
+    with Heartbeat(shop_outbox.workers, lease=600) as life:
         life.check(life.worker)
     with pytest.raises(LeaseLostError):
         life.check(life.worker)

@@ -52,8 +52,8 @@ def look(processor: Processor, *names: str) -> None:
 def set_row(outbox: Outbox, name: str = "cafe", **values: Any) -> None:
     outbox.prepare()
     with outbox.database.writing() as db:
-        outbox.store.place(db, name)
-        outbox.store.set_place(db, name, values)
+        outbox.connection_rows.lock(db, name)
+        outbox.connection_rows.update(db, name, values)
 
 
 def row_of(outbox: Outbox, name: str = "cafe") -> sa.Row[Any]:
@@ -250,7 +250,11 @@ def test_an_answered_check_ends_an_outage_that_no_order_is_left_to_try(
 ) -> None:
     heard, began = Heard(), time.time() - 900
     set_row(
-        outbox, opened_at=began, whose=Whose.PLATFORM.value, takes_orders=False, takes_since=began
+        outbox,
+        opened_at=began,
+        outage_cause=Whose.PLATFORM.value,
+        takes_orders=False,
+        takes_orders_since=began,
     )
     server.on(CHECK, *[answer(503)] * 3)
     with processing(outbox, server, heard=heard) as processor:
@@ -274,7 +278,7 @@ def test_an_answered_check_leaves_an_outage_to_the_orders_that_will_try(
         outbox,
         opened_at=time.time(),
         probe_at=time.time() + 60,
-        whose=Whose.PLATFORM.value,
+        outage_cause=Whose.PLATFORM.value,
         failures=5,
     )
     with processing(outbox, server, heard=heard) as processor:
@@ -299,7 +303,7 @@ def test_when_our_own_network_fails_no_provider_is_accused(
         clock.ahead += 5
         look(processor, "cafe", "bar")
         assert {outbox.availability(name).reason for name in known} == {Reason.UNREACHED}
-        assert row_of(outbox).unreached_at > row_of(outbox, "pub").reached_at
+        assert row_of(outbox).unreachable_at > row_of(outbox, "pub").reached_at
         clock.ahead += 20
         look(processor, "pub")
         look(processor, "cafe")

@@ -1,0 +1,89 @@
+"""The row of each connection: whether its orders may go, its circuit, its menu, its readiness.
+
+A row is created when it is first needed. Everything that decides by what it holds locks it first,
+so two workers can't both act on the same state. All methods run in the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, RowMapping, bindparam, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tillpost.outbox.circuit_breaker import Circuit
+from tillpost.outbox.db import schema as t
+from tillpost.outbox.db.database import Database
+
+__all__ = ["BLOCKED_CONNECTIONS", "LONG_COLUMNS", "ConnectionRows"]
+
+_CONNECTION = t.connections.c
+_CREDENTIALS = t.credentials.c
+
+LONG_COLUMNS = ("menu", "menu_in_review")
+"""The columns that hold whole menus, which `ConnectionRows.lock` leaves out."""
+
+_is_paused = _CONNECTION.paused != ""
+_is_throttled = _CONNECTION.not_before > bindparam("now")
+_is_circuit_open = _CONNECTION.opened_at.is_not(None) & (_CONNECTION.probe_at > bindparam("now"))
+
+BLOCKED_CONNECTIONS = select(_CONNECTION.name).where(
+    or_(_is_paused, _is_throttled, _is_circuit_open)
+)
+"""The names of the connections that may send nothing at the time `now`."""
+
+# Statements are built once: SQLAlchemy takes longer to build one than to run it.
+_LOCK = (
+    select(*(column for column in _CONNECTION if column.name not in LONG_COLUMNS))
+    .where(_CONNECTION.name == bindparam("connection_name"))
+    .with_for_update()
+)
+_UPDATE = update(t.connections).where(_CONNECTION.name == bindparam("connection_name"))
+_CREDENTIALS_VERSION = select(_CREDENTIALS.version).where(
+    _CREDENTIALS.connection == bindparam("connection_name"), _CREDENTIALS.encrypted_secrets != ""
+)
+
+_DEFAULTS: Mapping[str, object] = {
+    "platform": "",
+    "paused": "",
+    "refused_credentials": "",
+    "outage_cause": "",
+    "not_before": 0.0,
+    "unreachable_at": 0.0,
+    "reached_at": 0.0,
+    "menu_at": 0.0,
+    "import_failed_at": 0.0,
+    **Circuit().values(),
+}
+
+
+class ConnectionRows:
+    """The rows of the table `tillpost_connections`. Safe for threads."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._insert = sqlite.insert if database.is_sqlite else postgresql.insert
+
+    def lock(self, db: Connection, connection: str) -> RowMapping:
+        """Return a connection's row, locked to the end of the transaction.
+
+        Creates the row if it doesn't exist. Leaves out `LONG_COLUMNS`.
+        """
+        row = self._select_locked(db, connection)
+        if row is not None:
+            return row
+        insert = self._insert(t.connections).values(name=connection, **_DEFAULTS)
+        db.execute(insert.on_conflict_do_nothing())
+        return db.execute(_LOCK, {"connection_name": connection}).mappings().one()
+
+    def update(self, db: Connection, connection: str, values: Mapping[str, object]) -> None:
+        """Write columns of a connection's row. Does nothing if there is no such row."""
+        db.execute(_UPDATE, {"connection_name": connection, **values})
+
+    def credentials_version(self, db: Connection, connection: str) -> int:
+        """Return the version of the credentials stored for a connection, 0 if none are."""
+        version: int | None = db.scalar(_CREDENTIALS_VERSION, {"connection_name": connection})
+        return version or 0
+
+    def _select_locked(self, db: Connection, connection: str) -> RowMapping | None:
+        return db.execute(_LOCK, {"connection_name": connection}).mappings().one_or_none()

@@ -1,0 +1,120 @@
+"""The registry of workers: who may claim orders, and whether they are alive.
+
+Each worker has a row with a heartbeat counter. Another worker that sees the counter unchanged for a
+whole lease reaps it: the row is deleted and the worker's claims are released. No time of day is
+compared; how long a counter stood still is measured by the observer (see `heartbeat`).
+
+Each method is one transaction unless it takes one.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Mapping
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    case,
+    delete,
+    insert,
+    select,
+    text,
+    update,
+)
+
+from tillpost.outbox.db import schema as t
+from tillpost.outbox.db.database import Database
+
+__all__ = ["WorkerRegistry", "due_after_release"]
+
+_ORDER, _WORKER = t.orders.c, t.workers.c
+
+_WAIT_BRIEFLY = text("SET LOCAL lock_timeout = '500ms'")
+"""For PostgreSQL: a worker that reaps another must not miss its own heartbeats over a lock."""
+
+_IS_ENLISTED = (
+    select(_WORKER.id)
+    .where(_WORKER.id == bindparam("worker_id"))
+    .with_for_update(read=True, key_share=True)
+)
+
+
+def due_after_release(now: float) -> ColumnElement[float | None]:
+    """Return when an order is due whose claim was released without a result: now.
+
+    An order for which nothing was due, claimed because a person acted on it, stays so.
+    """
+    return case((_ORDER.due_at.is_not(None), now), else_=None)
+
+
+class WorkerRegistry:
+    """The rows of the table `tillpost_workers`. Safe for threads."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def enlist(self, now: float) -> str:
+        """Add a worker, and return its id, which is never used twice."""
+        worker = str(uuid.uuid4())
+        description = f"{socket.gethostname()} process {os.getpid()}"
+        row = {"id": worker, "beat": 0, "description": description, "started_at": now}
+        with self.database.writing() as db:
+            db.execute(insert(t.workers).values(**row))
+        return worker
+
+    def beat(self, worker: str) -> bool:
+        """Raise a worker's heartbeat counter; return False if it was reaped meanwhile."""
+        raise_counter = update(t.workers).where(_WORKER.id == worker).values(beat=_WORKER.beat + 1)
+        with self.database.writing() as db:
+            return db.execute(raise_counter).rowcount == 1
+
+    def beats(self) -> Mapping[str, int]:
+        """Return the heartbeat counter of every worker."""
+        with self.database.reading() as db:
+            rows = db.execute(select(_WORKER.id, _WORKER.beat))
+            return {row.id: row.beat for row in rows}
+
+    def is_enlisted(self, db: Connection, worker: str) -> bool:
+        """Return whether a worker is enlisted, and keep it so to the end of the transaction."""
+        return db.execute(_IS_ENLISTED, {"worker_id": worker}).first() is not None
+
+    def reap(self, worker: str, beat: int, now: float) -> int:
+        """Remove a dead worker and release its claims; return how many there were.
+
+        Does nothing if its counter has left `beat`. Each order released counts one more crash.
+
+        Raises:
+            DatabaseError: the worker is paused within a transaction, which keeps its rows locked
+                for a while.
+        """
+        dead_worker = delete(t.workers).where(_WORKER.id == worker, _WORKER.beat == beat)
+        with self.database.writing() as db:
+            if not self.database.is_sqlite:
+                db.execute(_WAIT_BRIEFLY)
+            if db.execute(dead_worker).rowcount == 0:
+                return 0
+            return self._release_all(db, worker, now, crashes=1)
+
+    def retire(self, worker: str, now: float) -> None:
+        """Remove a worker that ends properly, and release what it still has claimed."""
+        with self.database.writing() as db:
+            db.execute(delete(t.workers).where(_WORKER.id == worker))
+            self._release_all(db, worker, now, crashes=0)
+
+    def _release_all(self, db: Connection, worker: str, now: float, crashes: int) -> int:
+        importing = t.connections.c.importer == worker
+        refreshing = t.credentials.c.refresher == worker
+        db.execute(update(t.connections).where(importing).values(importer=None))
+        db.execute(update(t.credentials).where(refreshing).values(refresher=None))
+        values = {
+            "worker": None,
+            "due_at": due_after_release(now),
+            "updated_at": now,
+            "crash_count": _ORDER.crash_count + crashes,
+        }
+        release = update(t.orders).where(_ORDER.worker == worker).values(**values)
+        return db.execute(release).rowcount
