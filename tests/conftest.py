@@ -14,10 +14,15 @@ from pathlib import Path
 
 import certifi
 import pytest
+from hypothesis import HealthCheck, settings
 
 from vendor_documents import vendor_documents
 
 SEED = pytest.StashKey[int]()
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 pytest_plugins = ["databases", "core.outbox.killing", "core.outbox.stores"]
 

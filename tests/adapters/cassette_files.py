@@ -144,6 +144,7 @@ class CassetteFiles:
 
         assert wanted <= {path.stem for path in self.cassettes.folder.glob("*.yaml")}
 
+    @pytest.mark.slow
     def test_recording_again_gives_the_same_files(self, tmp_path: Path, source: Source) -> None:
         """Record in a process of its own, as a person would. Only the date may differ."""
         command = [sys.executable, "-m", "pytest", str(self.recorded_by), "-q", "-n0"]

@@ -22,6 +22,8 @@ from tillpost.outbox import Outbox, OutboxSettings
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.orders.claims import SET_ASIDE_AFTER
 
+pytestmark = pytest.mark.slow
+
 WORKERS = 3
 BACKLOG = 60
 """A kill waits until no more orders than these are due, so that the kills are spread over the whole run."""

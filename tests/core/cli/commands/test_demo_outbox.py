@@ -10,6 +10,8 @@ import pytest
 from core.cli.conftest import Command
 from tillpost_simulators.square import SquareSimulator
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_demo_kills_a_worker_sees_an_outage_through_and_ends_by_itself(
     tillpost: Command,

@@ -71,6 +71,7 @@ def test_a_worker_that_has_nothing_to_do_ends_at_once(store: Store, number: sign
     assert out == "The worker has ended, since it was told to stop. Orders that arrived: 0.\n"
 
 
+@pytest.mark.slow
 def test_a_worker_ends_within_ten_seconds_although_a_request_hangs_and_the_next_one_goes_on(
     store: Store,
 ) -> None:

@@ -100,6 +100,7 @@ def process(tmp_path: Path) -> Iterator[Callable[[Outbox], subprocess.Popen[str]
         one.communicate()
 
 
+@pytest.mark.slow
 def test_two_processes_that_find_it_expired_renew_it_once_and_both_go_on(
     either_outbox: Outbox,
     kounta: Running[KountaSimulator],
@@ -118,6 +119,7 @@ def test_two_processes_that_find_it_expired_renew_it_once_and_both_go_on(
     assert stored.grant.expires_at is not None
 
 
+@pytest.mark.slow
 def test_a_process_killed_in_the_middle_leaves_a_connection_that_works_or_must_be_reconnected(
     vault: CredentialStore,
     shop_outbox: Outbox,

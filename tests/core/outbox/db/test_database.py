@@ -51,6 +51,7 @@ def test_a_commit_is_synced_to_disk_as_it_would_be_in_production(postgres_url: s
     assert said == ["on", "on"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["fast", "immediate"])
 def test_a_restart_keeps_what_was_committed_and_breaks_the_connections(
     postgres: PostgresServer, postgres_url: str, how: Stop

@@ -64,6 +64,7 @@ def test_an_order_whose_claim_was_committed_unheard_is_free_again(tmp_path: Path
         assert held == {"A-2": None, "A-1": claim.worker}
 
 
+@pytest.mark.slow
 def test_nobody_is_buried_for_being_silent_while_the_store_was_down(
     postgres: PostgresServer, postgres_url: str
 ) -> None:

@@ -260,6 +260,7 @@ def checked(database: Database, ledger: Ledger, order: Order) -> tuple[str, int]
     return (stored.error.outcome.value if stored.error else stored.state.value), len(tickets)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("platform", SHOPS)
 def test_wherever_its_process_ends_a_refused_order_has_never_two_tickets(
     platform: str, database: Database
@@ -268,6 +269,7 @@ def test_wherever_its_process_ends_a_refused_order_has_never_two_tickets(
     refused_wherever_it_ends(platform, database)
 
 
+@pytest.mark.slow
 def test_on_postgresql_too_it_has_never_two_tickets(postgres_url: str) -> None:
     database = ready(postgres_url)
     refused_wherever_it_ends("square", database)
@@ -294,6 +296,7 @@ def refused_wherever_it_ends(platform: str, database: Database) -> None:
     assert {tickets for outcome, tickets in ended if outcome != "not_created"} <= {0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("platform", SHOPS)
 def test_wherever_its_process_ends_an_order_that_arrives_has_its_ticket_withdrawn(
     platform: str, database: Database

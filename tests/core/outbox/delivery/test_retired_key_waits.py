@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from itertools import pairwise
 
+import pytest
 from sqlalchemy import Connection, event, text
 
 from adapters.square.shop_orders import TOASTIE, paid
@@ -25,6 +26,7 @@ def a_paused_workers(outbox: Outbox) -> Claim:
     return claim
 
 
+@pytest.mark.slow
 def test_a_worker_gives_signs_of_life_while_a_burial_is_held_up(postgres_url: str) -> None:
     with Outbox(postgres_url, settings=OutboxSettings(lease=LEASE)) as outbox:
         claim = a_paused_workers(outbox)

@@ -22,6 +22,8 @@ from tillpost.outbox.operations.connections import Connections
 from tillpost.simulator import Running
 from tillpost_simulators.square import SquareSimulator
 
+pytestmark = pytest.mark.slow
+
 MANY = 200
 
 

@@ -8,11 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Thread
 
+import pytest
+
 from adapters.square.shop_orders import shop_order
 from tillpost.client.base import adapter_for
 from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor, Worker, from_mapping
 from tillpost.simulator import serve_in_thread
 from tillpost_simulators.square import SquareSimulator
+
+pytestmark = pytest.mark.slow
 
 LEASE = 0.5
 ORDERS = 12

@@ -189,6 +189,7 @@ with Outbox(sys.argv[1]) as outbox:
 """
 
 
+@pytest.mark.slow
 def test_programs_that_meet_at_a_new_database_all_add_to_it(url: str, outbox: Outbox) -> None:
     programs = [
         subprocess.Popen(

@@ -10,6 +10,8 @@ from adapters.square.shop_orders import TOASTIE, paid
 from tillpost.outbox import DatabaseError, Outbox
 from tillpost.outbox.orders.queries import read_events
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_locks_of_a_paused_worker_are_freed_and_it_is_told_so(postgres_url: str) -> None:
     with Outbox(postgres_url) as paused, Outbox(postgres_url) as other:

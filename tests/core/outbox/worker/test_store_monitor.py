@@ -430,6 +430,7 @@ def test_each_change_is_told_once_by_many_workers_that_see_it_at_the_same_time(
     assert told(heard) == [(False, Reason.UNAUTHORISED), (True, Reason.OPEN)] * 3
 
 
+@pytest.mark.slow
 def test_workers_check_by_themselves_and_a_platform_that_hangs_holds_up_no_orders(
     open_outbox: Opening, server: ToyServer
 ) -> None:

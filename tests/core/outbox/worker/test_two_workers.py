@@ -24,6 +24,8 @@ from tillpost.submission.journal import LookedUp
 from tillpost_simulators.kounta import KountaSettings, KountaSimulator
 from tillpost_simulators.square import SquareSimulator
 
+pytestmark = pytest.mark.slow
+
 SOON = (0.2, 0.2)
 """A look-up schedule that is over before a paused worker goes on."""
 
