@@ -1,4 +1,4 @@
-"""Options and fixtures of the whole suite: the size and the seed of storms, and what a run leaves out.
+"""Options and fixtures of the whole suite: the size of storms, and what a run leaves out.
 
 Tests marked `slow` are left out by `addopts`; run them with `-m slow`. Tests marked
 `vendor_document` need documents that aren't in this repository, and are left out where no
@@ -72,8 +72,12 @@ def _trust_one_authority(config: pytest.Config) -> None:
     file = Path(folder.name) / "authority.pem"
     file.write_text(first[0] + end, "utf-8")
     os.environ["SSL_CERT_FILE"] = str(file)
-    config.add_cleanup(lambda: os.environ.pop("SSL_CERT_FILE", None))
-    config.add_cleanup(folder.cleanup)
+
+    def forget() -> None:
+        del os.environ["SSL_CERT_FILE"]
+        folder.cleanup()
+
+    config.add_cleanup(forget)
 
 
 def pytest_report_header(config: pytest.Config) -> str:

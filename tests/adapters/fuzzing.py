@@ -8,10 +8,10 @@ request's effect or after it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, cast
+from typing import Any, ClassVar, TypeAlias, cast
 
 import httpx
 from hypothesis import strategies as st
@@ -112,11 +112,14 @@ def altered(data: st.DataObject, value: object) -> object:
     return data.draw(json_values)
 
 
+Operations: TypeAlias = Mapping[str, tuple[int, Callable[[Till, str], object]]]
+
+
 class Target(ABC):
     """A platform whose answers are spoilt."""
 
     name: str
-    operations: Mapping[str, tuple[int, Callable[[Till, str], object]]]
+    operations: ClassVar[Operations]
     """By name: how many requests it sends, and how it is run with an order's id."""
     refusals: st.SearchStrategy[object]
 
@@ -162,7 +165,7 @@ class GenericTarget(Target):
     """A POS that serves our own format."""
 
     name = "generic"
-    operations = {
+    operations: ClassVar[Operations] = {
         "submit": (1, _submitting(_two_lines)),
         "submit and heal": (3, _submitting(_drifted)),
         "find": (1, lambda till, ref: till.find(_toastie(ref))),
@@ -221,7 +224,7 @@ class SquareTarget(Target):
     """A store at Square."""
 
     name = "square"
-    operations = {
+    operations: ClassVar[Operations] = {
         "submit": (2, _submitting(_two_lines)),
         "submit a free order": (2, _submitting(free_order)),
         "submit and undo": (3, _submitting(_toastie)),
@@ -267,6 +270,4 @@ def _square_simulator(operation: str) -> SquareSimulator:
     return simulator
 
 
-TARGETS: Mapping[str, Target] = {
-    target.name: target for target in (GenericTarget(), SquareTarget())
-}
+TARGETS: Sequence[Target] = (GenericTarget(), SquareTarget())

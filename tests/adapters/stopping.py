@@ -134,11 +134,10 @@ class GenericShop(_SimulatorShop):
 
     def check(self, order: Order, result: PosOrder | PosError) -> None:
         """Assert that the register shows the order once, or not at all after an error."""
-        failed = isinstance(result, PosError)
-        if failed:
+        if isinstance(result, PosError):
             # The request that was under way at the stop may have worked, for all its journal says.
             assert result.outcome is not Outcome.CREATED
-        _check_shown(order, self.simulator.ledger(), made=not failed)
+        _check_shown(order, self.simulator.ledger(), made=isinstance(result, PosOrder))
 
 
 class SquareShop(_SimulatorShop):
@@ -160,11 +159,10 @@ class SquareShop(_SimulatorShop):
 
     def check(self, order: Order, result: PosOrder | PosError) -> None:
         """Assert that the order is there once and paid, or that nothing is left of it."""
-        failed = isinstance(result, PosError)
-        if failed:
+        if isinstance(result, PosError):
             assert result.outcome is Outcome.NOT_CREATED
         assert self.simulator.ledger().half_done == ()
-        _check_shown(order, self.simulator.ledger(), made=not failed)
+        _check_shown(order, self.simulator.ledger(), made=isinstance(result, PosOrder))
 
 
 def _two_taxes(simulator: GenericSimulator | SquareSimulator) -> None:

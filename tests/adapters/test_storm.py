@@ -1,4 +1,4 @@
-"""Many orders at once over a platform that fails on one request in four: each arrives once, whole."""
+"""Many orders at once over a platform that fails on one request in four: each arrives once."""
 
 from __future__ import annotations
 
