@@ -36,7 +36,7 @@ SQUARE, KOUNTA, GENERIC = "square", "kounta", "generic"
 ID = "ord_1"
 
 QUICK = OutboxSettings(
-    first_wait=0.05, longest_wait=0.1, lease=2.0, outage_after=2, give_up_after=600
+    first_wait=0.05, longest_wait=0.1, lease=30.0, outage_after=2, give_up_after=600
 )
 OWN: Mapping[str, Mapping[str, Any]] = {
     SQUARE: {"look_after": (0.01, 0.01)},

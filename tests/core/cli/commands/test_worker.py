@@ -18,6 +18,7 @@ from core.cli.conftest import EXAMPLES, write_config
 from tillpost import Order, Outbox
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, Running
 from tillpost_simulators.square import SquareSimulator
+from waiting import eventually
 
 Store = Running[SquareSimulator]
 
@@ -55,18 +56,14 @@ def working(*arguments: str) -> Generator[subprocess.Popen[str]]:
 
 
 def wait_for_a_fault(store: Store) -> None:
-    for _ in range(1000):
-        if store.simulator.faults:
-            return
-        time.sleep(0.01)
-    raise AssertionError("no request came")
+    eventually(lambda: store.simulator.faults)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_worker_that_has_nothing_to_do_ends_at_once(store: Store, number: signal.Signals) -> None:
     with working() as process:
         process.send_signal(number)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (0, "")
     assert out == "The worker has ended, since it was told to stop. Orders that arrived: 0.\n"
 
@@ -108,7 +105,7 @@ def test_a_second_ctrl_c_ends_a_worker_at_once(store: Store) -> None:
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=20)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 7  # the first one alone takes more
     assert process.returncode == 130
     assert err.endswith("tillpost: interrupted\n")
 
@@ -116,11 +113,8 @@ def test_a_second_ctrl_c_ends_a_worker_at_once(store: Store) -> None:
 def test_a_worker_takes_orders_that_are_added_while_it_runs(store: Store) -> None:
     with working() as process:
         add()
-        for _ in range(1000):
-            if store.simulator.ledger().shown:
-                break
-            time.sleep(0.01)
+        eventually(lambda: store.simulator.ledger().shown)
         process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=10)
+        out, _ = process.communicate(timeout=30)
     assert "Orders that arrived: 1." in out
     assert Path("tillpost.db").exists()

@@ -21,6 +21,7 @@ from tillpost.outbox import Connected, ConnectionOptions, OrderState, Outbox, Pr
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.exceptions import MenuImportRunning
 from tillpost.outbox.worker.maintenance import Maintenance, next_sync
+from waiting import eventually
 
 
 def place(outbox: Outbox, connection: str = "cafe") -> sa.RowMapping:
@@ -171,7 +172,7 @@ def test_two_imports_of_one_worker_run_one_after_the_other_and_both_are_kept(
     with processing(outbox, server) as processor, ThreadPoolExecutor(2) as pool:
         server.on("GET /menu", passing(delay=0.3))
         first = pool.submit(processor.import_now, "cafe")
-        time.sleep(0.1)
+        eventually(lambda: server.count("GET /menu") == 1)
         server.items.append(ToyItem(id="i2", sku="S2", name="Soup", price=900))
         second = pool.submit(processor.import_now, "cafe")
         first.result()

@@ -47,7 +47,7 @@ def test_orders_that_a_worker_lost_for_a_moment_go_on_though_it_never_died(tmp_p
             worker = Worker(processor)
             working = Thread(target=lambda: worker.run(until_idle=True))
             working.start()
-            working.join(20)
+            working.join(60)
             is_idle = not working.is_alive()
             worker.stop()
             working.join()
