@@ -66,13 +66,14 @@ class AccessConformance(Suite):
     def test_saved_credentials_connect_a_new_process(self, world: AnyWorld) -> None:
         if "refresh" not in world.adapter.capabilities():
             return
+        order = world.order("conform-1")
         world.expire_token()
         saved: list[Credentials] = []
         with self.till(world, None, saved.append, **world.renewal()) as till:
             till.check()
         tokens = {"access_token": saved[0].access_token, "refresh_token": saved[0].refresh_token}
         with self.till(world, None, None, **{**world.renewal(), **tokens}) as till:
-            assert till.submit(world.order("conform-1")).reference == "conform-1"
+            assert till.submit(order).reference == "conform-1"
         assert world.simulator.count("POST", world.token_path) == 1
 
     @pytest.mark.parametrize("withdrawn", [True, False])
@@ -81,13 +82,14 @@ class AccessConformance(Suite):
     ) -> None:
         if "refresh" not in world.adapter.capabilities():
             return
+        order = world.order("conform-1")
         world.expire_token()
         if withdrawn:
             world.withdraw()
         wrong = {} if withdrawn else {"client_secret": "not-the-secret"}
         saved: list[Credentials] = []
         with self.till(world, None, saved.append, **{**world.renewal(), **wrong}) as till:
-            error = self.refusal(till, world.order("conform-1"))
+            error = self.refusal(till, order)
         assert type(error) is PermissionsError
         assert saved == []
         assert self.shown(world) == ()
@@ -96,21 +98,23 @@ class AccessConformance(Suite):
     def test_expired_token_without_refresh_is_a_permissions_error(self, world: AnyWorld) -> None:
         if "refresh" not in world.adapter.capabilities():
             return
+        order = world.order("conform-1")
         world.expire_token()
         with self.till(world) as till:
-            assert type(self.refusal(till, world.order("conform-1"))) is PermissionsError
+            assert type(self.refusal(till, order)) is PermissionsError
         assert world.simulator.count("POST", world.token_path) == 0
 
     def test_code_is_exchanged_once_for_working_credentials(self, world: AnyWorld) -> None:
         if "exchange_code" not in world.adapter.capabilities():
             return
+        order = world.order("conform-1")
         granted: dict[str, Any] = {**world.granted(), "base_url": world.running.url}
         credentials = exchange_code(world.adapter.platform, **granted)
         assert credentials.code is None
         assert credentials.code_verifier is None
         assert credentials.redirect_uri == ""
         with self.till(world, None, None, access_token=credentials.access_token) as till:
-            assert till.submit(world.order("conform-1")).reference == "conform-1"
+            assert till.submit(order).reference == "conform-1"
         with pytest.raises(PermissionsError) as caught:
             exchange_code(world.adapter.platform, **granted)
         assert granted["code"] not in f"{caught.value!r} {caught.value.record()!r}"
@@ -134,10 +138,11 @@ class AccessConformance(Suite):
 
     def listening(self, world: AnyWorld) -> tuple[Till, PosOrder] | None:
         """Return a Till that checks webhooks and an accepted order; None without webhooks."""
+        order = world.order("conform-1")
         if "parse_webhook" not in world.adapter.capabilities():
             return None
         till = self.till(world, None, None, **world.webhook_settings())
-        pos_order = till.submit(world.order("conform-1"))
+        pos_order = till.submit(order)
         world.accept(pos_order)
         return till, pos_order
 

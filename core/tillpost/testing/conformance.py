@@ -73,15 +73,17 @@ class Conformance(AccessConformance):
         assert pos_order.reference == order.id
 
     def test_resubmitted_order_is_the_same_order(self, world: AnyWorld) -> None:
+        order = world.order("conform-1")
         with self.till(world) as till:
-            first = till.submit(world.order("conform-1"))
-            assert till.submit(world.order("conform-1")).id == first.id
+            first = till.submit(order)
+            assert till.submit(order).id == first.id
         assert len(self.shown(world)) == 1
 
     def test_resubmit_by_a_new_process_makes_no_second_order(self, world: AnyWorld) -> None:
+        order = world.order("conform-1")
         for _ in range(2):
             with self.till(world) as till:
-                till.submit(world.order("conform-1"))
+                till.submit(order)
         assert len(self.shown(world)) == 1
 
     @pytest.mark.parametrize("when", ["before", "after"])
@@ -91,32 +93,36 @@ class Conformance(AccessConformance):
     def test_lost_answer_leaves_exactly_one_order(
         self, world: AnyWorld, kind: FaultKind, when: str
     ) -> None:
+        order = world.order("conform-1")
         fault = Fault.model_validate({"kind": kind, "when": when})
         first_create = FaultRule(fault=fault, method="POST", path=world.create_path)
         world.simulator.set_faults(FaultPlan(rules=(first_create,)))
         with self.till(world) as till:
-            till.submit(world.order("conform-1"))
+            till.submit(order)
         self.assert_one_whole_order(world, "conform-1")
 
     def test_references_with_a_common_prefix_are_two_orders(self, world: AnyWorld) -> None:
+        order = world.order("conform-1")
         with self.till(world) as till:
-            first = till.submit(world.order("conform-1"))
+            first = till.submit(order)
             second = till.submit(world.order("conform-12"))
         assert first.id != second.id
         with self.till(world) as till:
-            assert till.submit(world.order("conform-1")).id == first.id
+            assert till.submit(order).id == first.id
 
     # Look-up
 
     def test_find_returns_the_order_and_none_for_another(self, world: AnyWorld) -> None:
+        order = world.order("conform-1")
         with self.till(world) as till:
-            pos_order = till.submit(world.order("conform-1"))
-            found = till.find(world.order("conform-1"))
+            pos_order = till.submit(order)
+            found = till.find(order)
             assert isinstance(found, PosOrder)
             assert found.id == pos_order.id
             assert till.find(world.order("conform-2")) is None
 
     def test_half_done_order_is_found_as_a_draft_and_finished(self, world: AnyWorld) -> None:
+        order = world.order("conform-1")
         if not world.advance_path:
             assert "finish" not in world.adapter.capabilities()
             return
@@ -124,17 +130,18 @@ class Conformance(AccessConformance):
         each_advance = FaultRule(fault=reset, method="POST", path=world.advance_path, times=None)
         world.simulator.set_faults(FaultPlan(rules=(each_advance,)))
         with self.till(world) as till:
-            assert self.refusal(till, world.order("conform-1")).outcome is Outcome.UNKNOWN
+            assert self.refusal(till, order).outcome is Outcome.UNKNOWN
         assert len(world.simulator.ledger().half_done) == 1
         world.simulator.set_faults(FaultPlan())
         with self.till(world) as till:
-            assert isinstance(till.find(world.order("conform-1")), Draft)
-            till.submit(world.order("conform-1"))
+            assert isinstance(till.find(order), Draft)
+            till.submit(order)
         self.assert_one_whole_order(world, "conform-1")
 
     def test_fetched_order_is_accepted_only_once_staff_accept_it(self, world: AnyWorld) -> None:
+        order = world.order("conform-1")
         with self.till(world) as till:
-            pos_order = till.submit(world.order("conform-1"))
+            pos_order = till.submit(order)
             assert till.fetch(pos_order).state is PosState.RECEIVED
             world.accept(pos_order)
             assert till.fetch(pos_order).state is PosState.ACCEPTED
@@ -227,9 +234,10 @@ class Conformance(AccessConformance):
         assert [entry.order_id for entry in entries] == [pos_order.id]
 
     def test_cancelled_order_is_not_submitted_again(self, world: AnyWorld) -> None:
+        order = world.order("conform-1")
         with self.till(world) as till:
-            pos_order = till.submit(world.order("conform-1"))
+            pos_order = till.submit(order)
             if "cancel" not in till.capabilities:
                 return
             assert till.cancel(pos_order).state is PosState.CANCELLED
-            assert isinstance(self.refusal(till, world.order("conform-1")), OrderError)
+            assert isinstance(self.refusal(till, order), OrderError)
