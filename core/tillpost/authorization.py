@@ -1,13 +1,20 @@
-"""Connecting a store: the provider's page, and the code that comes back from it, exchanged for credentials.
+"""Connects a store by OAuth: the provider's page, and the code that it returns.
 
-    verifier, state = new_verifier(), new_state() url = authorize_url("square", client_id=...,
-    redirect_uri=..., state=state, code_verifier=verifier) # the store's admin opens the url, grants
-    access, and is sent to redirect_uri?code=...&state=... credentials = exchange_code("square",
-    code=code, client_id=..., client_secret=..., redirect_uri=...) account("square", credentials)
-    # whose it is, and the locations to choose from
+::
 
-Compare the `state` that comes back with the one that went out: a difference means that somebody
-planted another code.
+    verifier, state = new_verifier(), new_state()
+    url = authorize_url(
+        "square", client_id=..., redirect_uri=..., state=state, code_verifier=verifier
+    )
+    # The store's admin opens the url, grants access, and is sent to
+    # redirect_uri?code=...&state=...
+    credentials = exchange_code(
+        "square", code=code, client_id=..., client_secret=..., redirect_uri=...
+    )
+    account("square", credentials)      # whose it is, and the locations to choose from
+
+Compare the `state` that comes back with the one that was sent: if they differ, somebody planted
+another code.
 """
 
 from __future__ import annotations
@@ -22,9 +29,10 @@ from pydantic import SecretStr
 
 from tillpost.adapter.base import Account, Adapter, AuthorisationRequest, Credentials
 from tillpost.client.aio import AsyncTill
-from tillpost.client.base import Options
+from tillpost.client.credentials import MemoryCredentials
 from tillpost.client.sync import Till
 from tillpost.plugins.manager import adapter_named
+from tillpost.submission.context import Connection
 
 __all__ = [
     "account",
@@ -38,12 +46,12 @@ __all__ = [
 
 
 def new_state() -> str:
-    """Return a fresh `state`: kept by you, sent along, and compared when it comes back."""
+    """Return a new `state`: send it along, and compare it when it comes back."""
     return secrets.token_urlsafe(24)
 
 
 def new_verifier() -> str:
-    """Return a fresh PKCE code verifier: kept by you, and handed in with the code."""
+    """Return a new PKCE code verifier: keep it, and pass it on with the code."""
     return secrets.token_urlsafe(64)
 
 
@@ -59,8 +67,11 @@ def authorize_url(
 ) -> str:
     """Return the address of the provider's page on which a store's admin grants access.
 
-    Without `scopes` the adapter asks for all that its operations need. Raises `ConfigError` for an
-    unknown platform and `UnsupportedError` where the platform has no such page.
+    Without `scopes`, the adapter asks for all that its operations need.
+
+    Raises:
+        ConfigError: There is no such platform.
+        UnsupportedError: The platform has no such page.
     """
     digest = hashlib.sha256(code_verifier.encode()).digest()
     challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode() if code_verifier else ""
@@ -81,11 +92,12 @@ def exchange_code(
     base_url: str = "",
     http_client: httpx.Client | None = None,
 ) -> Credentials:
-    """Exchange the code that came back for credentials. Raises a `PosError` when the provider refuses it."""
-    granted = _granted(code, client_id, client_secret, redirect_uri, code_verifier)
+    """Exchange the code that came back for credentials. Raises a `PosError` if it is refused."""
+    request = _code_credentials(code, client_id, client_secret, redirect_uri, code_verifier)
     del code, client_secret, code_verifier  # so that no traceback from here on holds them
-    adapter = _adapter(platform, base_url)
-    with Till(adapter, Options(credentials=granted), http_client=http_client) as till:
+    connection = _connection(platform, base_url)
+    credentials = MemoryCredentials(request)
+    with Till(connection, credentials=credentials, http_client=http_client) as till:
         return till.exchange_code()
 
 
@@ -100,34 +112,38 @@ async def aexchange_code(
     base_url: str = "",
     http_client: httpx.AsyncClient | None = None,
 ) -> Credentials:
-    """Do the same with await."""
-    granted = _granted(code, client_id, client_secret, redirect_uri, code_verifier)
+    """Exchange the code with `await`; see `exchange_code`."""
+    request = _code_credentials(code, client_id, client_secret, redirect_uri, code_verifier)
     del code, client_secret, code_verifier  # so that no traceback from here on holds them
-    adapter = _adapter(platform, base_url)
-    async with AsyncTill(adapter, Options(credentials=granted), http_client=http_client) as till:
+    connection = _connection(platform, base_url)
+    credentials = MemoryCredentials(request)
+    async with AsyncTill(connection, credentials=credentials, http_client=http_client) as till:
         return await till.exchange_code()
 
 
 def account(platform: str, credentials: Credentials, *, base_url: str = "") -> Account:
     """Return whose account the credentials are of, and what its connection's settings can be.
 
-    Raises `UnsupportedError` where the platform's adapter can't tell, and the platform's
-    `PosError`.
+    Raises:
+        UnsupportedError: The platform's adapter can't tell.
+        PosError: The platform refuses.
     """
-    with Till(_adapter(platform, base_url), Options(credentials=credentials)) as till:
+    connection = _connection(platform, base_url)
+    with Till(connection, credentials=MemoryCredentials(credentials)) as till:
         return till.account()
 
 
 def revoke(platform: str, credentials: Credentials, *, base_url: str = "") -> None:
-    """Give back the access that these credentials stand for. Raises as `account` does."""
-    with Till(_adapter(platform, base_url), Options(credentials=credentials)) as till:
+    """Give up the access that these credentials stand for. Raises as `account` does."""
+    connection = _connection(platform, base_url)
+    with Till(connection, credentials=MemoryCredentials(credentials)) as till:
         till.revoke()
 
 
-def _granted(
+def _code_credentials(
     code: str, client_id: str, client_secret: str, redirect_uri: str, verifier: str
 ) -> Credentials:
-    """Return what the one request is signed with."""
+    """Return what the request that exchanges a code is signed with."""
     return Credentials(
         access_token=SecretStr(""),
         client_id=client_id,
@@ -138,14 +154,13 @@ def _granted(
     )
 
 
-def _adapter(platform: str, base_url: str) -> Adapter[Any]:
-    """Return an adapter that knows nothing of a store yet: what its settings require is empty."""
+def _connection(platform: str, base_url: str) -> Connection:
+    """Return a connection that knows no store yet: the settings that one requires are empty."""
     adapter = adapter_named(platform)
-    known: dict[str, Any] = {
-        name: "" for name, field in adapter.settings.model_fields.items() if field.is_required()
-    }
-    known["base_url"] = (base_url or _default_url(adapter)).rstrip("/")
-    return adapter(adapter.settings.model_construct(None, **known))
+    fields = adapter.settings.model_fields
+    settings: dict[str, Any] = {name: "" for name in fields if fields[name].is_required()}
+    settings["base_url"] = (base_url or _default_url(adapter)).rstrip("/")
+    return Connection(adapter(adapter.settings.model_construct(None, **settings)))
 
 
 def _default_url(adapter: type[Adapter[Any]]) -> str:

@@ -1,4 +1,4 @@
-"""Reads connections from a TOML file: which platform, with which settings, under which policy. Nothing is sent.
+"""Reads connections and other tables from a TOML file. Nothing is sent.
 
     [connections.cafe-42]
     platform = "square"
@@ -8,10 +8,10 @@
     [connections.cafe-42.policy]
     prices = "keep_paid"
 
-`load_connections` gives them by name; `load_table` gives another table of the file, such as
-`[outbox]`. A connection's repr holds no settings, since those are secrets; and a variable that is
-missing fails the connection that needs it, not the others. All that is wrong raises `ConfigError`,
-one line.
+`load_connections` returns the connections by name; `load_table` returns another table of the file,
+such as `[outbox]`. A connection's repr holds no settings, because those are secrets. An environment
+variable that is missing fails the connection that needs it, not the others. Whatever is wrong
+raises `ConfigError`, with a text of one line.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from pydantic import ValidationError
 
@@ -34,6 +34,7 @@ __all__ = [
     "DEFAULT_CONFIG",
     "ConnectionSettings",
     "config_path",
+    "load_connection",
     "load_connections",
     "load_table",
 ]
@@ -42,16 +43,19 @@ CONFIG_VARIABLE = "TILLPOST_CONFIG"
 """The environment variable that names the file."""
 
 DEFAULT_CONFIG = Path("tillpost.toml")
-"""The file when nothing names one: in the working directory."""
+"""The file in the working directory that is used when nothing names one."""
 
 _FROM_ENVIRONMENT = "env:"
+_NOT_THE_ADAPTERS = ("platform", "policy", "outbox")
+
+Table: TypeAlias = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSettings:
-    """One `[connections.NAME]` table. What it says is read when it is asked for, and then raises `ConfigError`.
+    """A connection as the TOML file configures it: one `[connections.NAME]` table.
 
-    An adapter is made of it by `till.adapter_for(connection.platform, connection.settings)`.
+    The table is read when a property is asked for, which raises `ConfigError` if it is wrong.
     """
 
     name: str
@@ -63,118 +67,158 @@ class ConnectionSettings:
         """The adapter's name."""
         platform = self._resolved("platform", self.table.get("platform"))
         if not isinstance(platform, str) or not platform:
-            raise self._wrong(
+            raise self._error(
                 "platform is missing; it names the adapter (`tillpost adapters` lists them)"
             )
         return platform
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The adapter's own settings, secrets in clear: hand them to it, and keep them nowhere else."""
-        own = {
-            key: value
-            for key, value in self.table.items()
-            if key not in ("platform", "policy", "outbox")
-        }
-        return {key: self._resolved(key, value) for key, value in own.items()}
+        """The adapter's own settings. Secrets are in clear text: don't store them anywhere."""
+        settings: dict[str, Any] = {}
+        for key, value in self.table.items():
+            if key not in _NOT_THE_ADAPTERS:
+                settings[key] = self._resolved(key, value)
+        return settings
 
     @property
     def policy(self) -> Policy:
-        """How trouble is dealt with; the default policy where the table says nothing."""
+        """How failures are dealt with; the default policy where the table says nothing."""
+        configured = self.table.get("policy", {})
+        table = self._resolved("policy", configured)
         try:
-            return Policy.model_validate(self._resolved("policy", self.table.get("policy", {})))
+            return Policy.model_validate(table)
         except ValidationError as error:
-            raise self._wrong(f"policy: {explain(error)}") from None
+            raise self._error(f"policy: {explain(error)}") from None
 
     @property
     def outbox(self) -> Mapping[str, object]:
-        """How the outbox treats the connection's orders, as the file has it."""
-        table = self._resolved("outbox", self.table.get("outbox", {}))
+        """How the outbox treats the connection's orders, not validated yet."""
+        configured = self.table.get("outbox", {})
+        table = self._resolved("outbox", configured)
         if not isinstance(table, dict):
-            raise self._wrong("outbox must be a table: [connections.NAME.outbox]")
-        return cast("dict[str, object]", table)
+            raise self._error("outbox must be a table: [connections.NAME.outbox]")
+        return cast(Table, table)
 
     def _resolved(self, key: str, value: object) -> object:
-        return _resolved(f"{self.source}: [connections.{self.name}]", key, value)
+        return _resolved(self._where, key, value)
 
-    def _wrong(self, text: str) -> ConfigError:
-        return ConfigError(f"{self.source}: [connections.{self.name}] {text}")
+    def _error(self, text: str) -> ConfigError:
+        return ConfigError(f"{self._where} {text}")
 
-
-def _resolved(where: str, key: str, value: object) -> object:
-    """Return the value with every "env:VAR" in it read from the environment."""
-    if isinstance(value, dict):
-        table = cast("dict[str, object]", value)
-        return {name: _resolved(where, f"{key}.{name}", inner) for name, inner in table.items()}
-    if isinstance(value, list):
-        return [_resolved(where, key, inner) for inner in cast("list[object]", value)]
-    if not isinstance(value, str) or not value.startswith(_FROM_ENVIRONMENT):
-        return value
-    variable = value.removeprefix(_FROM_ENVIRONMENT)
-    if not (found := os.environ.get(variable, "")):
-        what = f"{key} is read from the environment, but {variable or 'a variable'} isn't set there"
-        raise ConfigError(f"{where} {what}")
-    return found
+    @property
+    def _where(self) -> str:
+        return f"{self.source}: [connections.{self.name}]"
 
 
 def config_path(path: str | Path | None = None) -> Path:
-    """Return the file to read: the one given, else `TILLPOST_CONFIG`, else `tillpost.toml` in the working directory."""
-    return Path(path or os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG)
+    """Return the file to read: `path`, else what `TILLPOST_CONFIG` names, else `tillpost.toml`."""
+    from_environment = os.environ.get(CONFIG_VARIABLE)
+    return Path(path or from_environment or DEFAULT_CONFIG)
 
 
 def load_connections(
     path: str | Path | None = None, *, needed: bool = True
 ) -> Mapping[str, ConnectionSettings]:
-    """Return the file's connections by name, at least one. See `config_path` for which file.
+    """Return the file's connections by name. Tables of other programs are ignored.
 
-    Where none is `needed`, a file without any is fine, and so is no file, unless one was named.
-
-    Other top-level tables are left alone: they belong to somebody else.
+    Args:
+        path: The file; see `config_path`.
+        needed: Whether there must be a connection. If not, a file without any is fine, and so is a
+            missing file that nothing named.
 
     Raises:
-        ConfigError: the file isn't there, can't be read, isn't TOML, or has no connections.
+        ConfigError: The file is missing, can't be read, isn't TOML, or has no connections.
     """
     source = config_path(path)
-    if not needed and source == DEFAULT_CONFIG and not source.exists():
+    if not needed and _is_absent(source):
         return {}
-    tables = _content(source).get("connections")
+    content = _read(source)
+    tables = content.get("connections")
     if not needed and tables is None:
         return {}
     if not isinstance(tables, dict) or not tables:
         raise ConfigError(f"{source}: there is no [connections.NAME] table")
-    found: dict[str, ConnectionSettings] = {}
-    for name, table in cast("dict[str, object]", tables).items():
+
+    connections: dict[str, ConnectionSettings] = {}
+    for name, table in cast(Table, tables).items():
         if not isinstance(table, dict):
             raise ConfigError(f"{source}: connections.{name} must be a table: [connections.{name}]")
-        found[name] = ConnectionSettings(name, source, cast("dict[str, object]", table))
-    return found
+        connections[name] = ConnectionSettings(name, source, cast(Table, table))
+    return connections
+
+
+def load_connection(name: str, path: str | Path | None = None) -> ConnectionSettings:
+    """Return one of the file's connections; see `load_connections`.
+
+    Raises:
+        ConfigError: There is no such connection, or the file can't be used.
+    """
+    connections = load_connections(path)
+    if name not in connections:
+        known = ", ".join(connections)
+        raise ConfigError(f"no connection {name!r}; {config_path(path)} has: {known}")
+    return connections[name]
 
 
 def load_table(name: str, path: str | Path | None = None) -> Mapping[str, object]:
-    """Return a top-level table of the file; an empty one when there is none, or no file and none was named.
+    """Return a top-level table of the file; an empty one if the file or the table is missing.
 
-    Raises `ConfigError` as `load_connections` does, and for a variable of the environment that is
-    missing.
+    Raises:
+        ConfigError: A file was named and is missing; it can't be read; it isn't TOML; or a
+            variable of the environment is missing.
     """
     source = config_path(path)
-    if source == DEFAULT_CONFIG and not source.exists():
+    if _is_absent(source):
         return {}
-    table = _content(source).get(name, {})
+    content = _read(source)
+    table = content.get(name, {})
     if not isinstance(table, dict):
         raise ConfigError(f"{source}: {name} must be a table: [{name}]")
     where = f"{source}: [{name}]"
-    return {
-        key: _resolved(where, key, value) for key, value in cast("dict[str, object]", table).items()
-    }
+    resolved: dict[str, object] = {}
+    for key, value in cast(Table, table).items():
+        resolved[key] = _resolved(where, key, value)
+    return resolved
 
 
-def _content(source: Path) -> dict[str, object]:
+def _is_absent(source: Path) -> bool:
+    """Whether the file is missing and nothing named one."""
+    return source == DEFAULT_CONFIG and not source.exists()
+
+
+def _read(source: Path) -> Table:
     try:
-        return tomllib.loads(source.read_text(encoding="utf-8-sig"))
+        text = source.read_text(encoding="utf-8-sig")
+        return tomllib.loads(text)
     except OSError as error:
-        why = error.strerror or "cannot be read"
+        reason = error.strerror or "cannot be read"
+        hint = f"(the file with the connections; {CONFIG_VARIABLE} names another)"
+        raise ConfigError(f"{source}: {reason} {hint}") from None
+    except ValueError as error:
+        # Not TOML, or not UTF-8.
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{source}: not TOML: {reason}") from None
+
+
+def _resolved(where: str, key: str, value: object) -> object:
+    """Return a value with every "env:VARIABLE" in it read from the environment."""
+    if isinstance(value, dict):
+        table: Table = {}
+        for name, inner in cast(Table, value).items():
+            table[name] = _resolved(where, f"{key}.{name}", inner)
+        return table
+    if isinstance(value, list):
+        members = cast("list[object]", value)
+        return [_resolved(where, key, inner) for inner in members]
+    if not isinstance(value, str) or not value.startswith(_FROM_ENVIRONMENT):
+        return value
+
+    variable = value.removeprefix(_FROM_ENVIRONMENT)
+    resolved = os.environ.get(variable, "")
+    if not resolved:
+        missing = variable or "a variable"
         raise ConfigError(
-            f"{source}: {why} (the file with the connections; {CONFIG_VARIABLE} names another)"
-        ) from None
-    except ValueError as error:  # not TOML, or not UTF-8
-        raise ConfigError(f"{source}: not TOML: {' '.join(str(error).split())}") from None
+            f"{where} {key} is read from the environment, but {missing} isn't set there"
+        )
+    return resolved

@@ -1,4 +1,7 @@
-"""A POS that serves Tillpost's generic format, by the page beside it. Standard library only: python server.py 8000"""
+"""A POS that serves Tillpost's generic format, as the page beside it describes.
+
+It needs the standard library only. Run `python server.py 8000`.
+"""
 
 import hashlib
 import hmac
@@ -9,72 +12,138 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs
 
-TOKEN, SECRET = "not-a-real-token", b"not-a-real-signing-key"
+TOKEN = "not-a-real-token"
+SECRET = b"not-a-real-signing-key"
 MENU = json.loads(Path(__file__).with_name("menu.json").read_text())
-PRICES = {x["id"]: x["price"] for y in MENU["items"] + MENU["groups"] for x in y.get("variations") or y["options"]}
-ORDERS, KEYS = {}, {}  # a real POS keeps both in its database, and writes both in one transaction
+
+VARIATIONS = [variation for item in MENU["items"] for variation in item["variations"]]
+OPTIONS = [option for group in MENU["groups"] for option in group["options"]]
+PRICES = {thing["id"]: thing["price"] for thing in VARIATIONS + OPTIONS}
+
+# A real POS keeps both in its database, and writes both in one transaction.
+ORDERS = {}
+KEYS = {}
 
 
 class Problem(Exception):
-    """A refusal: the HTTP status, the kind, and what else there is to say."""
+    """A refusal: the HTTP status, the kind, and further fields."""
 
 
-def make(new):
-    order, keep, gone = new["order"], new["keep_paid"], []
-    if any(o["reference"] == order["id"] and o["state"] != "cancelled" for o in ORDERS.values()):
-        raise Problem(409, "DoubtError", {"detail": "that reference is there, under another key"})
-    total = order["tip"] + sum(c["amount"] for c in order["charges"]) - sum(d["amount"] for d in order["discounts"])
+def create(request):
+    """Create an order, or raise a Problem."""
+    order = request["order"]
+    for known in ORDERS.values():
+        if known["reference"] == order["id"] and known["state"] != "cancelled":
+            detail = "an order with that reference exists, under another key"
+            raise Problem(409, "DoubtError", {"detail": detail})
+    total = total_of(order, keep_paid=request["keep_paid"])
+    if total != request["expected_total"]:
+        kind = "TaxError" if order["tax"] else "MenuError"
+        raise Problem(422, kind, {"reason": "price", "detail": f"it is {total}"})
+    pos_id = f"P{len(ORDERS) + 1}"
+    ORDERS[pos_id] = {
+        "id": pos_id,
+        "reference": order["id"],
+        "total": total,
+        "state": "received",
+    }
+    return ORDERS[pos_id]
+
+
+def total_of(order, keep_paid):
+    """Return the order's total. Raise a Problem for lines that aren't on the menu."""
+    total = order["tip"]
+    total += sum(charge["amount"] for charge in order["charges"])
+    total -= sum(discount["amount"] for discount in order["discounts"])
+    gone = []
     for number, line in enumerate(order["lines"]):
-        things = [(line["item_id"], line["unit_price"], 1)]
-        things += [(m["modifier_id"], m["unit_price"], m["quantity"]) for m in line["modifiers"]]
-        gone += [number for thing, _, _ in things if thing not in PRICES]
-        total += line["quantity"] * sum((paid if keep else PRICES.get(thing, 0)) * n for thing, paid, n in things)
+        parts = [(line["item_id"], line["unit_price"], 1)]
+        parts += [
+            (choice["modifier_id"], choice["unit_price"], choice["quantity"])
+            for choice in line["modifiers"]
+        ]
+        for menu_id, paid, quantity in parts:
+            if menu_id not in PRICES:
+                gone.append(number)
+                continue
+            price = paid if keep_paid else PRICES[menu_id]
+            total += line["quantity"] * quantity * price
     if gone:
-        raise Problem(422, "MenuError", {"lines": gone, "reason": "gone", "detail": "not on the menu"})
-    if total != new["expected_total"]:
-        raise Problem(422, "TaxError" if order["tax"] else "MenuError", {"reason": "price", "detail": f"it is {total}"})
-    made = {"id": f"P{len(ORDERS) + 1}", "reference": order["id"], "total": total, "state": "received"}
-    return ORDERS.setdefault(made["id"], made)
+        problem = {"lines": gone, "reason": "gone", "detail": "not on the menu"}
+        raise Problem(422, "MenuError", problem)
+    return total
 
 
 class Pos(BaseHTTPRequestHandler):
+    """The six addresses."""
+
+    def do_GET(self):
+        self.respond()
+
     def do_POST(self):
-        body, key = self.rfile.read(int(self.headers["Content-Length"] or 0)), self.headers["Idempotency-Key"] or ""
+        self.respond()
+
+    def respond(self):
+        """Answer the request with JSON."""
+        body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+        key = self.headers["Idempotency-Key"] or ""
         try:
-            status, answer = 200, self.answer(key, body)
+            self.authenticate(key, body)
+            self.send(200, "application/json", self.answer(key, body))
         except Problem as problem:
-            status, answer = problem.args[0], {"kind": problem.args[1], **problem.args[2]}
+            status, kind, fields = problem.args
+            self.send(status, "application/problem+json", {"kind": kind, **fields})
+
+    def send(self, status, content_type, answer):
         self.send_response(status)
-        self.send_header("Content-Type", "application/json" if status == 200 else "application/problem+json")
+        self.send_header("Content-Type", content_type)
         self.end_headers()
         self.wfile.write(json.dumps(answer).encode())
 
-    do_GET = do_POST  # noqa: N815
+    def authenticate(self, key, body):
+        """Raise a Problem unless token, signature and time are right."""
+        sent_at = self.headers["Tillpost-Timestamp"] or "0"
+        digest = hashlib.sha256(body).hexdigest()
+        text = "\n".join((sent_at, self.command, self.path, key, digest)).encode()
+        signature = hmac.new(SECRET, text, hashlib.sha256).hexdigest()
+        wanted = f"Bearer {TOKEN} {signature}"
+        given = f"{self.headers['Authorization']} {self.headers['Tillpost-Signature']}"
+        is_genuine = hmac.compare_digest(given.encode(), wanted.encode())
+        is_recent = abs(time.time() - int(sent_at)) < 300
+        if not (is_genuine and is_recent):
+            detail = "the credential, the time or the signature is wrong"
+            raise Problem(401, "PermissionsError", {"detail": detail})
 
     def answer(self, key, body):
-        sent_at, sum_of_body = self.headers["Tillpost-Timestamp"] or "0", hashlib.sha256(body).hexdigest()
-        text = "\n".join((sent_at, self.command, self.path, key, sum_of_body)).encode()
-        wanted = f"Bearer {TOKEN} {hmac.new(SECRET, text, hashlib.sha256).hexdigest()}"
-        given = f"{self.headers['Authorization']} {self.headers['Tillpost-Signature']}"
-        if not hmac.compare_digest(given.encode(), wanted.encode()) or abs(time.time() - int(sent_at)) >= 300:
-            raise Problem(401, "PermissionsError", {"detail": "the credential, the time or the signature is wrong"})
+        """Return the answer to an authenticated request."""
         path, _, query = self.path.partition("?")
         match self.command, path.strip("/").split("/"):
             case "POST", ["orders"]:
-                known, made = KEYS.get(key) or KEYS.setdefault(key, (body, make(json.loads(body))))
-                if known == body:
-                    return made
-                raise Problem(409, "DoubtError", {"detail": "the key was used for another body"})
+                return self.create_once(key, body)
             case "GET", ["orders"]:
-                return [o for o in ORDERS.values() if o["reference"] == parse_qs(query)["reference"][0]]
-            case _, ["orders", pos_id, *cancel] if pos_id in ORDERS:
-                ORDERS[pos_id] |= {"state": "cancelled"} if cancel else {}
+                reference = parse_qs(query)["reference"][0]
+                return [one for one in ORDERS.values() if one["reference"] == reference]
+            case "POST", ["orders", pos_id, "cancel"] if pos_id in ORDERS:
+                ORDERS[pos_id]["state"] = "cancelled"
+                return ORDERS[pos_id]
+            case "GET", ["orders", pos_id] if pos_id in ORDERS:
                 return ORDERS[pos_id]
             case "GET", ["menu"]:
-                return MENU | {"imported_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+                now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+                return {**MENU, "imported_at": now}
             case "GET", ["health"]:
                 return {"store_open": True, "register_online": True}
         raise Problem(404, "OrderError", {"detail": "there is no such order"})
+
+    def create_once(self, key, body):
+        """Create the order, or repeat the answer that the key had before."""
+        if key not in KEYS:
+            KEYS[key] = (body, create(json.loads(body)))
+        known_body, order = KEYS[key]
+        if known_body != body:
+            detail = "the key was used for another body"
+            raise Problem(409, "DoubtError", {"detail": detail})
+        return order
 
 
 HTTPServer(("127.0.0.1", int(sys.argv[1])), Pos).serve_forever()

@@ -1,12 +1,12 @@
-"""The outbox's distributed engine: workers on many machines, woken by Procrastinate's jobs on PostgreSQL.
+"""The outbox's distributed engine: workers on many machines, woken by Procrastinate's jobs.
 
     [outbox]
     db = "postgresql+psycopg://..."
     engine = "procrastinate"
 
-A job is deferred in the same transaction as the order, so it is there if and only if the order is.
-It only wakes: who has an order in hand, and how many at once, stands in the outbox's own tables.
-Needs the extra `procrastinate`.
+A job is deferred in the same transaction as its order, so either both exist or neither. A job only
+wakes a worker; claims and limits are kept in the outbox's own tables. Needs PostgreSQL and the
+extra `procrastinate`.
 """
 
 from __future__ import annotations
@@ -24,13 +24,12 @@ __all__ = ["outbox_engines"]
 
 @hookimpl
 def outbox_engines() -> Mapping[str, Callable[[], Procrastinate]]:
-    """Bring the engine `procrastinate`."""
-    return {"procrastinate": _make}
+    """Register the engine `procrastinate`."""
+    return {"procrastinate": _create_engine}
 
 
-def _make() -> Procrastinate:
-    from tillpost_procrastinate.engine import (
-        Procrastinate,
-    )  # here, so that looking for plugins stays cheap
+def _create_engine() -> Procrastinate:
+    # Imported here, so that searching for plugins stays cheap.
+    from tillpost_procrastinate.engine import Procrastinate
 
     return Procrastinate()

@@ -1,4 +1,4 @@
-"""The names under which Tillpost's jobs stand in Procrastinate."""
+"""The names of Tillpost's queue and task in Procrastinate."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ __all__ = ["QUEUE", "TASK"]
 
 
 QUEUE = "tillpost"
-"""The queue of the jobs. Workers of yours that share the database take other queues."""
+"""The queue of the jobs. Your own workers that share the database use other queues."""
 
 
 TASK = "tillpost.process"
-"""The name of the jobs' task."""
+"""The task of the jobs."""

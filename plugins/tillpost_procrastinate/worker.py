@@ -1,9 +1,9 @@
-"""A worker that Procrastinate's jobs wake, and that looks into the store besides: a lost job costs time, not an order.
+"""A worker that Procrastinate's jobs wake, and that also polls, so a lost job only costs time.
 
-A job has its order processed, and then whatever else is due. So do orders that have been due for a
-moment without anybody having taken them: those of dead workers, of jobs that were lost, of a
-connection that was full or comes back from an outage, and such as were added under another engine.
-Jobs aren't deferred for these, so no queue can grow.
+A job has its order processed, and then whatever else is due. Orders that have been due for a
+moment without being claimed are polled for: those of dead workers, of lost jobs, of a connection
+that was full or recovers from an outage, and those added under another engine. No jobs are deferred
+for them, so no queue can grow.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ __all__ = ["ProcrastinateWorker"]
 
 log = logging.getLogger("tillpost.outbox")
 
-LOOK_EVERY = 0.5
-"""How often the store is asked for orders that nobody was woken for, in seconds."""
+POLL_INTERVAL = 0.5
+"""How often the database is polled for overdue orders, in seconds."""
 
-LATE = 1.0
-"""Orders are such when they have been due for so many seconds."""
+OVERDUE = 1.0
+"""How long an order must have been due to be polled for, in seconds."""
 
 GRACE = 6.0
-"""How long a worker that was told to stop waits for the orders in hand, in seconds."""
+"""How long a worker that was asked to stop waits for orders in flight, in seconds."""
 
-STORE_AGAIN = 1.0
+RETRY_DATABASE_AFTER = 1.0
+"""How long the worker waits after the database failed, in seconds."""
 
 
 class ProcrastinateWorker:
@@ -40,9 +41,9 @@ class ProcrastinateWorker:
 
     def __init__(self, processor: Processor) -> None:
         self._processor = processor
-        self._tending = Maintenance(processor)
+        self._maintenance = Maintenance(processor)
         self._threads = processor.outbox.settings.threads
-        self._crew = DaemonThreadPool(self._threads, "tillpost-order")
+        self._pool = self._create_pool()
         self._stopped = False
 
     def stop(self) -> None:
@@ -51,54 +52,63 @@ class ProcrastinateWorker:
         self._processor.take_no_more()
 
     def run(self, *, until_idle: bool = False) -> None:
-        """Work until stopped, or until idle. Store failures are logged and waited out."""
-        self._crew = DaemonThreadPool(self._threads, "tillpost-order")
-        jobs = Jobs(self._processor.outbox.database.engine.url, self._threads, GRACE, self._woken)
+        """Work until stopped, or until idle. Failures of the database are logged and waited out."""
+        self._pool = self._create_pool()
+        database_url = self._processor.outbox.database.engine.url
+        jobs = Jobs(database_url, self._threads, GRACE, self._start_job)
         jobs.start()
         try:
             while not self._stopped:
                 try:
-                    self._tending.tend()
-                    self._take_late_ones()
-                    if until_idle and not self._crew.busy and self._tending.idle():
+                    self._maintenance.tend()
+                    self._claim_overdue()
+                    if until_idle and self._is_idle():
                         return
-                except DatabaseError as trouble:
-                    log.warning("%s", trouble)
-                    time.sleep(STORE_AGAIN)
+                except DatabaseError as error:
+                    log.warning("%s", error)
+                    time.sleep(RETRY_DATABASE_AFTER)
                     continue
-                time.sleep(LOOK_EVERY)
+                time.sleep(POLL_INTERVAL)
         finally:
             jobs.stop()
-            self._crew.wait(GRACE)
-            self._crew.dismiss()
+            self._pool.wait(GRACE)
+            self._pool.shutdown()
             jobs.join(1.0)
 
-    def _woken(self, order_id: str) -> Future[None]:
-        return self._crew.submit(partial(self._process, order_id))
+    def _create_pool(self) -> DaemonThreadPool:
+        return DaemonThreadPool(self._threads, "tillpost-order")
+
+    def _is_idle(self) -> bool:
+        return not self._pool.busy and self._maintenance.idle()
+
+    def _start_job(self, order_id: str) -> Future[None]:
+        return self._pool.submit(partial(self._process, order_id))
 
     def _process(self, order_id: str) -> None:
         try:
             self._processor.process(order_id)
-            self._go_on()
-        except DatabaseError as trouble:
-            log.warning("order %s is looked for again: %s", order_id, trouble)
+            self._process_all_due()
+        except DatabaseError as error:
+            log.warning("order %s will be polled for: %s", order_id, error)
 
-    def _take_late_ones(self) -> None:
-        late = self._processor.clock() - LATE
-        if self._crew.spare > 0 and any(
-            due_at <= late for due_at in self._processor.claims.next_due_by_connection().values()
-        ):
-            for claim in self._processor.claim(self._crew.spare):
-                self._crew.submit(partial(self._handle, claim))
+    def _claim_overdue(self) -> None:
+        if self._pool.idle_threads <= 0:
+            return
+        overdue_by = self._processor.clock() - OVERDUE
+        due_times = self._processor.claims.next_due_by_connection().values()
+        if not any(due_at <= overdue_by for due_at in due_times):
+            return
+        for claim in self._processor.claim(self._pool.idle_threads):
+            self._pool.submit(partial(self._handle, claim))
 
     def _handle(self, claim: Claim) -> None:
         try:
             self._processor.handle(claim)
-            self._go_on()
-        except DatabaseError as trouble:
-            log.warning("%s", trouble)
+            self._process_all_due()
+        except DatabaseError as error:
+            log.warning("%s", error)
 
-    def _go_on(self) -> None:
-        """Take whatever is due, one after another."""
+    def _process_all_due(self) -> None:
+        """Process whatever is due, one order after the other."""
         while claims := self._processor.claim(1):
             self._processor.handle(claims[0])

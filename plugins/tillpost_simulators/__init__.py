@@ -1,7 +1,8 @@
-"""Simulators of the bundled platforms, and the scenarios that `tillpost demo` plays on them.
+"""Simulators of the bundled platforms, and the scenarios that `tillpost demo` runs on them.
 
-Each is a real HTTP server with state, a ledger and faults. Needs the extra `simulator`; importing
-this package doesn't.
+Each simulator is a real HTTP server with state, a ledger and faults. `tillpost simulate` and
+`tillpost demo` find them by the two hooks below. Making a simulator needs the extra `simulator`;
+importing this package doesn't.
 """
 
 from __future__ import annotations
@@ -22,20 +23,21 @@ _SIMULATORS = {
 
 @hookimpl
 def platform_simulators() -> Mapping[str, Callable[..., object]]:
-    """Bring the simulators, each loaded when one is made."""
+    """Return the factory of each simulator. A simulator's module is imported when it is called."""
     return {platform: _simulator(platform, name) for platform, name in _SIMULATORS.items()}
 
 
 @hookimpl
 def demo_scenarios() -> Mapping[str, Callable[[], Sequence[object]]]:
-    """Bring the scenarios, each platform's loaded when they are asked for."""
+    """Return the factory of each platform's scenarios."""
     return {platform: _scenarios(platform) for platform in _SIMULATORS}
 
 
 def _simulator(platform: str, class_name: str) -> Callable[..., object]:
     def make(faults: object = None) -> object:
         module = import_module(f"tillpost_simulators.{platform}")
-        return getattr(module, class_name)(faults=faults)
+        simulator_class = getattr(module, class_name)
+        return simulator_class(faults=faults)
 
     return make
 

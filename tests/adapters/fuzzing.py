@@ -22,7 +22,7 @@ from tillpost import Order, PosOrder, Till
 from tillpost.adapter.base import Adapter
 from tillpost.models.order import Draft
 from tillpost.simulator import Simulator
-from tillpost.submission.operation import OperationContext, drive
+from tillpost.submission.operation import OperationContext, run_operation
 from tillpost_generic.openapi import kinds
 from tillpost_simulators.generic import GenericSimulator
 from tillpost_simulators.square import SquareSimulator
@@ -214,10 +214,10 @@ def _finish_a_draft(till: Till, order_id: str) -> object:
     connection = till._connection  # pyright: ignore[reportPrivateUsage]
     adapter, run = connection.adapter, till._run  # pyright: ignore[reportPrivateUsage]
     finding = OperationContext(connection, "find", order)
-    found = run(drive(finding, adapter.find, order, None), order_id)
+    found = run(run_operation(finding, adapter.find, order, None), order_id)
     draft = found if isinstance(found, Draft) else Draft(id="nowhere", total=order.total)
     finishing = OperationContext(connection, "finish", order)
-    return run(drive(finishing, adapter.finish, order, draft), order_id)
+    return run(run_operation(finishing, adapter.finish, order, draft), order_id)
 
 
 class SquareTarget(Target):

@@ -20,9 +20,10 @@ from adapters.kounta.bench import Bench, an_order, on_create, plain_order
 from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, TOASTIE, free_order, paid
 from tillpost import Order, Outcome, Policy, PosError, PosOrder, TaxError, Till
 from tillpost.adapter.base import Adapter
-from tillpost.client.base import Options
+from tillpost.client.executor import Recorder, discard
 from tillpost.simulator import Ledger, Simulator
 from tillpost.submission.commands import Command
+from tillpost.submission.context import Connection
 from tillpost.submission.journal import MemoryJournal
 from tillpost_simulators.generic import GenericSimulator
 from tillpost_simulators.kounta import KountaSettings as KountaWorld
@@ -42,13 +43,19 @@ class StoppingTill(Till):
     """A Till that ends before its command number `stops_at`, counted from 0; None: never."""
 
     stops_at: int | None = None
-    _commands = 0
 
-    def _carry_out(self, command: Command, order_id: str) -> object:
-        if self._commands == self.stops_at:
-            raise Stopped
-        self._commands += 1
-        return super()._carry_out(command, order_id)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._commands = 0
+        execute = self._executor.execute
+
+        def execute_or_stop(command: Command, record: Recorder = discard) -> object:
+            if self._commands == self.stops_at:
+                raise Stopped
+            self._commands += 1
+            return execute(command, record)
+
+        self._executor.execute = execute_or_stop  # type: ignore[method-assign]
 
 
 class Shop(ABC):
@@ -114,8 +121,8 @@ class _SimulatorShop(Shop):
     def connect(self, journal: MemoryJournal, policy: Policy) -> StoppingTill:
         """Return the Till of a new process."""
         client = httpx.Client(transport=InProcess(self.simulator), verify=False)
-        options = Options(policy=policy, journal=journal)
-        return StoppingTill(self.adapter(), options, http_client=client, sleep=lambda _: None)
+        connection = Connection(self.adapter(), policy=policy)
+        return StoppingTill(connection, journal=journal, http_client=client, sleep=lambda _: None)
 
 
 class GenericShop(_SimulatorShop):

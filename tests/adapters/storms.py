@@ -10,7 +10,6 @@ from typing import Any
 from adapters.kounta.bench import STAND_INS
 from adapters.square.shop_orders import FLAT_WHITE, FLAT_WHITE_WITH_OAT, TOASTIE, shop_order
 from tillpost import Limits, Order, Policy
-from tillpost.client.base import Options
 from tillpost.simulator import FaultPlan, Simulator
 from tillpost.simulator.faults import every_kind
 from tillpost_simulators.generic import GenericSimulator
@@ -31,7 +30,7 @@ class Storm:
         settings: Settings of the adapter beside the simulator's own.
         share: The part of the run's orders that is sent: 1 or less.
         at_once: How many orders are submitted at the same time.
-        options: How each is submitted.
+        policy: How each is submitted.
     """
 
     simulator: Callable[[FaultPlan], Simulator]
@@ -39,7 +38,7 @@ class Storm:
     settings: Mapping[str, Any] = field(default_factory=lambda: {"look_after": (0.02, 0.05)})
     share: float = 1.0
     at_once: int = 16
-    options: Options = field(default_factory=lambda: Options(policy=QUICK, limits=SHORT))
+    policy: Policy = QUICK
 
 
 def faults(seed: int) -> FaultPlan:
@@ -70,6 +69,6 @@ STORMS: Mapping[str, Storm] = {
         settings={**STAND_INS, "import_pace": 0, "look_after": (0.1, 0.1, 0.2, 0.5)},
         share=0.2,
         at_once=8,
-        options=Options(policy=QUICK.model_copy(update={"retry_seconds": 5}), limits=SHORT),
+        policy=QUICK.model_copy(update={"retry_seconds": 5}),
     ),
 }

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from adapters.fuzzing import TARGETS, Spoiler, Target
 from adapters.in_process import InProcess
 from tillpost import Outcome, Policy, PosError, Till
-from tillpost.client.base import Options
+from tillpost.submission.context import Connection
 
 EXAMPLES = 500 if os.environ.get("CI") else 60
 """Answers at each request: the full number in CI, where nobody waits."""
@@ -45,7 +45,8 @@ def test_any_answer_gives_a_result_or_a_true_pos_error(
     order_id = f"ord_{next(numbers)}"
     with httpx.Client(transport=InProcess(simulator, spoiler), verify=False) as client:
         adapter = target.adapter(simulator)
-        till = Till(adapter, Options(policy=ONCE), http_client=client, sleep=lambda _: None)
+        connection = Connection(adapter, policy=ONCE)
+        till = Till(connection, http_client=client, sleep=lambda _: None)
         error = error_of(lambda: run(till, order_id))
     if error is None:
         return

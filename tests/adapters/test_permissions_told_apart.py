@@ -12,8 +12,9 @@ from pydantic import SecretStr
 from tillpost import AsyncTill, PermissionsError, Till, UnsupportedError
 from tillpost.adapter.settings import Account, Credentials
 from tillpost.authorization import account, revoke
-from tillpost.client.base import Options, adapter_for
+from tillpost.client.base import adapter_for
 from tillpost.simulator import Running, serve_in_thread
+from tillpost.submission.context import Connection
 from tillpost_simulators.kounta import KountaSimulator
 from tillpost_simulators.square import SquareSimulator
 
@@ -37,7 +38,7 @@ def refusal(
 ) -> PermissionsError:
     """Return how a menu import is refused."""
     with (
-        Till(adapter_for(platform, settings), Options(granted_by=granted_by)) as till,
+        Till(Connection(adapter_for(platform, settings), granted_by=granted_by)) as till,
         pytest.raises(PermissionsError) as caught,
     ):
         till.import_menu()
@@ -50,17 +51,17 @@ def held(running: Running[Any], **more: str) -> Credentials:
 
 
 AT_SQUARE: list[tuple[Callable[[SquareSimulator], None], str, str]] = [
-    (lambda s: s.expire_token(), "expired", "Mia Chen, who connected it, may connect it again"),
+    (lambda s: s.expire_token(), "expired", "Ask Mia Chen, who connected it, or another admin"),
     (lambda s: s.revoke_token(), "withdrawn", "because Mia Chen, who connected it, was removed"),
-    (lambda s: s.drop_scope("ITEMS_READ"), "scopes", "grant what is asked for"),
+    (lambda s: s.drop_scope("ITEMS_READ"), "scopes", "grant every permission"),
 ]
 
 AT_KOUNTA: list[tuple[Callable[[KountaSimulator], None], str, str]] = [
-    (lambda s: s.expire_token(), "expired", "or another person with admin rights in Kounta"),
+    (lambda s: s.expire_token(), "expired", "or another admin of the Kounta account"),
     (
         lambda s: s.take_permission(),
         "demoted",
-        "In Kounta, Mia Chen, who connected it, may no longer do",
+        "In Kounta, Mia Chen, who connected it, no longer has",
     ),
 ]
 
@@ -105,9 +106,7 @@ def test_a_token_that_cant_be_renewed_any_more_was_withdrawn(
     error = refusal("kounta", {**kounta.settings, **client}, granted_by="")
     assert error.reason == "withdrawn"
     assert "because the person who connected it was removed there" in error.remedy.manager
-    assert (
-        "Another person with admin rights in Kounta has to connect it again" in error.remedy.manager
-    )
+    assert "Ask another admin of the Kounta account to reconnect the store" in error.remedy.manager
 
 
 def test_an_access_shows_whose_it_is_and_what_can_be_chosen(

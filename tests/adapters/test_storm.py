@@ -6,25 +6,24 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 
-from adapters.storms import STORMS, Storm, faults
+from adapters.storms import SHORT, STORMS, Storm, faults
 from tillpost import AsyncTill, Order, PosError, Till
-from tillpost.adapter.base import Adapter
 from tillpost.client.base import adapter_for
 from tillpost.simulator import serve_in_thread
+from tillpost.submission.context import Connection
 
 SUBMISSIONS = 100
 """So often an order is submitted before the test gives up."""
 
-Submitting = Callable[[Adapter[Any], Storm, Sequence[Order]], None]
+Submitting = Callable[[Connection, Storm, Sequence[Order]], None]
 
 
-def submit_with_threads(adapter: Adapter[Any], storm: Storm, orders: Sequence[Order]) -> None:
+def submit_with_threads(connection: Connection, storm: Storm, orders: Sequence[Order]) -> None:
     """Submit each order until it is acknowledged, through one Till."""
-    with Till(adapter, storm.options) as till, ThreadPoolExecutor(storm.at_once) as pool:
+    with Till(connection) as till, ThreadPoolExecutor(storm.at_once) as pool:
 
         def submit(order: Order) -> None:
             for _ in range(SUBMISSIONS):
@@ -38,12 +37,12 @@ def submit_with_threads(adapter: Adapter[Any], storm: Storm, orders: Sequence[Or
         list(pool.map(submit, orders))
 
 
-def submit_with_tasks(adapter: Adapter[Any], storm: Storm, orders: Sequence[Order]) -> None:
+def submit_with_tasks(connection: Connection, storm: Storm, orders: Sequence[Order]) -> None:
     """Submit each order until it is acknowledged, through one AsyncTill."""
 
     async def submit_all() -> None:
         turn = asyncio.Semaphore(storm.at_once)
-        async with AsyncTill(adapter, storm.options) as till:
+        async with AsyncTill(connection) as till:
 
             async def submit(order: Order) -> None:
                 async with turn:
@@ -71,7 +70,7 @@ def test_each_order_of_a_storm_arrives_once_and_whole(
     sent = [storm.order(number, seed) for number in range(int(orders * storm.share))]
     with serve_in_thread(storm.simulator(faults(seed))) as running:
         adapter = adapter_for(platform, {**running.settings, **storm.settings})
-        submit(adapter, storm, sent)
+        submit(Connection(adapter, policy=storm.policy, limits=SHORT), storm, sent)
         ledger = running.simulator.ledger()
         struck = len(running.simulator.faults)
     references = Counter(order.id for order in sent)

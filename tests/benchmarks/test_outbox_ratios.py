@@ -24,7 +24,14 @@ from sqlalchemy import insert, select
 
 from tillpost import AsyncTill, Order
 from tillpost.client.base import adapter_for
-from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor, Worker, from_mapping
+from tillpost.outbox import (
+    Outbox,
+    OutboxConnection,
+    OutboxSettings,
+    Processor,
+    Worker,
+    from_mapping,
+)
 from tillpost.outbox.db import schema as t
 
 ADD_AT_LEAST = 0.5
@@ -139,7 +146,7 @@ def test_draining_the_outbox_costs_little_more_than_bare_submitting(
     at_once: int, square: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = OutboxSettings(threads=at_once, concurrency=at_once)
-    source = from_mapping({"cafe": Connected(adapter_for("square", dict(square)))})
+    source = from_mapping({"cafe": OutboxConnection(adapter_for("square", dict(square)))})
     rounds, size = 7, 200
 
     def drain(outbox: Outbox) -> None:

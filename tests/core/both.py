@@ -22,8 +22,11 @@ import httpx
 from tillpost import AsyncTill, Till
 from tillpost.adapter.base import Adapter
 from tillpost.adapter.readiness import Readiness
-from tillpost.client.base import Options
+from tillpost.adapter.settings import Credentials
+from tillpost.client.credentials import MemoryCredentials
 from tillpost.models.order import Order, PosOrder
+from tillpost.submission.context import Connection
+from tillpost.submission.journal import Journal
 from tillpost.submission.menu_import import MenuImport
 
 Kind: TypeAlias = Literal["sync", "async"]
@@ -140,15 +143,31 @@ async def _awaited(work: Work, till: AsyncTill) -> Any:
 def blocking(
     kind: Kind,
     adapter: Adapter[Any],
-    options: Options | None = None,
     *,
     client: httpx.Client | None = None,
     async_client: httpx.AsyncClient | None = None,
+    journal: Journal | None = None,
+    on_tokens: Callable[[Credentials], object] | None = None,
+    **options: Any,
 ) -> BlockingTill:
-    """Return a Till of that kind over the adapter; a client that is handed in is used by its kind alone."""
+    """Return a Till of that kind over the adapter. `options` are the connection's.
+
+    An HTTP client is used by its own kind alone.
+    """
+    connection = Connection(adapter, **options)
+
+    def credentials() -> MemoryCredentials:
+        return MemoryCredentials(adapter.config.credentials(), on_tokens)
+
     if kind == "sync":
-        return BlockingSync(lambda: Till(adapter, options, http_client=client))
-    return BlockingAsync(lambda: AsyncTill(adapter, options, http_client=async_client))
+        return BlockingSync(
+            lambda: Till(connection, journal=journal, credentials=credentials(), http_client=client)
+        )
+    return BlockingAsync(
+        lambda: AsyncTill(
+            connection, journal=journal, credentials=credentials(), http_client=async_client
+        )
+    )
 
 
 def connected(kind: Kind, platform: str, **arguments: Any) -> BlockingTill:

@@ -13,7 +13,6 @@ from core.sending import Sender, sender
 from core.toy_server import ToyServer
 from tillpost import Policy
 from tillpost.adapter.base import Adapter
-from tillpost.client.base import Options
 
 QUICK = Policy(retries=3, retry_seconds=5, first_wait=0.005, longest_wait=0.02)
 """A policy with waits that a test can afford."""
@@ -25,10 +24,10 @@ class Opening(Protocol):
     def __call__(
         self,
         adapter: Adapter[Any],
-        options: Options | None = None,
         *,
         client: httpx.Client | None = None,
         async_client: httpx.AsyncClient | None = None,
+        **options: Any,
     ) -> BlockingTill: ...
 
 
@@ -57,17 +56,17 @@ def opening(kind: Kind) -> Generator[Opening, None, None]:
 
     def open_it(
         adapter: Adapter[Any],
-        options: Options | None = None,
         *,
         client: httpx.Client | None = None,
         async_client: httpx.AsyncClient | None = None,
+        **options: Any,
     ) -> BlockingTill:
         till = blocking(
             kind,
             adapter,
-            options or Options(policy=QUICK),
             client=client,
             async_client=async_client,
+            **(options or {"policy": QUICK}),
         )
         opened.append(till)
         return till

@@ -44,7 +44,7 @@ from tillpost.submission.commands import Flow
 from tillpost.submission.context import Connection
 from tillpost.submission.flow import Submission
 from tillpost.submission.journal import MemoryJournal
-from tillpost.submission.menu_import import importing
+from tillpost.submission.menu_import import import_menu
 from tillpost.submission.policy import Policy
 
 Failing = Callable[[Request[Any], int], "tuple[str, Response | Fault] | None"]
@@ -328,7 +328,9 @@ class Run:
     journal: MemoryJournal = field(default_factory=MemoryJournal)
 
     def __post_init__(self) -> None:
-        self.connection = Connection("cafe", self.adapter, self.policy, lambda: self.now)
+        self.connection = Connection(
+            self.adapter, name="cafe", policy=self.policy, clock=lambda: self.now
+        )
 
     def submit(self, order: Order, *, is_new: bool = False) -> PosOrder:
         """Submit, as a Till does."""
@@ -361,14 +363,14 @@ class Run:
                     case commands.Record(event):
                         self.journal.append(order_id, event)
                     case commands.Transmit():
-                        result = commands.Sending(
+                        result = commands.Transmission(
                             command.judge(self.send(command.request)), 1, NOBODY
                         )
                     case commands.Pause(seconds) | commands.Suspend(seconds):
                         self.now += seconds
                     case commands.ImportMenu():
                         try:
-                            result = self.drive(importing(self.connection))
+                            result = self.drive(import_menu(self.connection))
                         except PosError as error:
                             failure = error
                     case commands.Announce(hook, _):

@@ -1,4 +1,4 @@
-"""The connections file: what it gives, what comes out of the environment, and that all that is wrong is one line."""
+"""The TOML file: connections, the environment, and one line for whatever is wrong."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def wrong(text: str) -> str:
     return text
 
 
-def test_a_connection_has_its_platform_its_settings_and_its_policy(
+def test_connection_has_platform_settings_and_policy(
     write: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOOK", "1")
@@ -62,11 +62,11 @@ def test_a_connection_has_its_platform_its_settings_and_its_policy(
     assert cafe.policy == Policy(prices="keep_paid", retries=2)
 
 
-def test_a_connection_without_a_policy_has_the_default_one(write: Path) -> None:
+def test_connection_without_policy_has_the_default(write: Path) -> None:
     assert loaded(write)["kiosk"].policy == Policy()
 
 
-def test_a_variable_that_is_missing_fails_only_the_connection_that_needs_it(
+def test_missing_variable_fails_only_its_connection(
     write: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("KIOSK_TOKEN", raising=False)
@@ -81,14 +81,14 @@ def test_a_variable_that_is_missing_fails_only_the_connection_that_needs_it(
     assert connections["kiosk"].settings == {"access_token": "t"}
 
 
-def test_neither_repr_nor_str_shows_a_setting(write: Path) -> None:
+def test_repr_and_str_show_no_setting(write: Path) -> None:
     cafe = loaded(write)["cafe-42"]
     assert CANARY not in f"{cafe!r} {cafe}"
     assert "cafe-42" in repr(cafe)
     assert pickle.loads(pickle.dumps(cafe)) == cafe
 
 
-def test_the_file_is_the_one_given_else_the_environments_else_the_one_in_the_working_directory(
+def test_path_argument_beats_environment_and_default(
     write: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert config_path() == Path("tillpost.toml")
@@ -98,7 +98,7 @@ def test_the_file_is_the_one_given_else_the_environments_else_the_one_in_the_wor
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("connections = 3", "there is no [connections.NAME] table"),
         ("[connection.cafe]\nplatform='square'", "there is no [connections.NAME] table"),
@@ -109,21 +109,21 @@ def test_the_file_is_the_one_given_else_the_environments_else_the_one_in_the_wor
         ("\x00", "not TOML"),
     ],
 )
-def test_a_file_that_is_wrong_is_refused_in_one_line(write: Path, text: str, says: str) -> None:
+def test_wrong_file_is_refused_in_one_line(write: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         loaded(write, text)
-    assert says in wrong(str(caught.value))
+    assert message in wrong(str(caught.value))
     assert str(write) in str(caught.value)
 
 
-def test_bytes_that_are_no_text_are_refused_in_one_line(write: Path) -> None:
+def test_file_that_is_not_utf8_is_refused_in_one_line(write: Path) -> None:
     write.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="not TOML"):
         load_connections()
 
 
 @pytest.mark.parametrize(
-    ("table", "says"),
+    ("table", "message"),
     [
         ("access_token = 'x'", "platform is missing"),
         ("platform = 3", "platform is missing"),
@@ -134,23 +134,23 @@ def test_bytes_that_are_no_text_are_refused_in_one_line(write: Path) -> None:
         ("platform = 'env:'", "a variable isn't set"),
     ],
 )
-def test_a_table_that_is_wrong_is_refused_in_one_line_that_names_it(
-    write: Path, table: str, says: str
+def test_wrong_table_is_refused_in_one_line_that_names_it(
+    write: Path, table: str, message: str
 ) -> None:
     cafe = loaded(write, f"[connections.cafe]\n{table}")["cafe"]
     with pytest.raises(ConfigError) as caught:
         _ = (cafe.platform, cafe.settings, cafe.policy)
-    assert says in wrong(str(caught.value))
+    assert message in wrong(str(caught.value))
     assert "[connections.cafe]" in str(caught.value)
 
 
-def test_a_file_that_isnt_there_is_named(write: Path) -> None:
+def test_missing_file_is_named(write: Path) -> None:
     with pytest.raises(ConfigError, match=r"^tillpost\.toml: No such file or directory"):
         load_connections()
     with pytest.raises(ConfigError, match="directory"):
         load_connections(write.parent)
 
 
-def test_a_byte_order_mark_does_no_harm(write: Path) -> None:
+def test_byte_order_mark_is_ignored(write: Path) -> None:
     write.write_bytes(b"\xef\xbb\xbf" + TWO.encode())
     assert set(load_connections(write)) == {"cafe-42", "kiosk"}

@@ -12,18 +12,26 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tillpost.client.base import Options, adapter_for
-from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor, from_mapping, worker_for
+from tillpost.client.base import adapter_for
+from tillpost.outbox import (
+    Outbox,
+    OutboxConnection,
+    OutboxSettings,
+    Processor,
+    from_mapping,
+    worker_for,
+)
 from tillpost.submission.policy import Policy
 from tillpost.transport.http import Limits
 
 
-def connected(known: dict[str, Any]) -> Connected:
+def connected(known: dict[str, Any]) -> OutboxConnection:
     """Make a connection of its part of the file."""
-    options = Options(
-        policy=Policy.model_validate(known["policy"]), limits=Limits(**known["limits"])
+    return OutboxConnection(
+        adapter_for(known["platform"], known["settings"]),
+        policy=Policy.model_validate(known["policy"]),
+        limits=Limits(**known["limits"]),
     )
-    return Connected(adapter_for(known["platform"], known["settings"]), options)
 
 
 def main(world: Path) -> None:

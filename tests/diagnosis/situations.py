@@ -1,8 +1,9 @@
-"""The labelled set: what can go wrong, by platform and cause, and what has to be said of it. One row a situation.
+"""The labelled situations: what can go wrong, by platform, and the expected diagnosis.
 
-`hop` and `kind` are labels, made from the cause and not from what the program says; `whose` is the
-label of an outage. An order that is refused before it is sent is at the platform's hop, since that
-is where it has to be mended."""
+One row is one situation. `hop`, `kind` and `whose` are labels that follow from the cause, not from
+what the program reports. An order that is refused before it is sent belongs to the platform's hop,
+because that is where the cause has to be fixed.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +15,10 @@ from typing import Any
 from adapters.square.shop_orders import FLAT_WHITE, TOASTIE, paid
 from diagnosis.stage import (
     GENERIC,
-    ID,
     KOUNTA,
+    ORDER_ID,
     SQUARE,
+    Event,
     Situation,
     Stage,
     due_at,
@@ -32,322 +34,358 @@ from tillpost.support.diagnosis import Hop
 
 __all__ = ["SITUATIONS"]
 
-CREATE = {SQUARE: r"/v2/orders$", KOUNTA: r"/orders\.json$", GENERIC: r"/orders$"}
+PLATFORM, REGISTER_HOP, CAPTURED, NONE = Hop.PLATFORM, Hop.REGISTER, Hop.CAPTURED, Hop.NONE
+
+CREATE_PATHS = {SQUARE: r"/v2/orders$", KOUNTA: r"/orders\.json$", GENERIC: r"/orders$"}
 
 
-def does(action: str, *args: Any, **more: Any) -> Callable[[Stage], object]:
-    """Something that happens at the platform: one of its simulator's actions."""
-    return lambda stage: getattr(stage.simulator, action)(*args, **more)
+def act(action: str, *args: Any, **more: Any) -> Event:
+    """Return an event that calls one of the simulator's actions."""
+
+    def happen(stage: Stage) -> None:
+        getattr(stage.simulator, action)(*args, **more)
+
+    return happen
 
 
-def staff(action: str) -> Callable[[Stage], object]:
-    """Something that staff do with the order."""
-    return does(f"staff_{action}", ID)
+def staff(action: str) -> Event:
+    """Return an event in which staff do something with the order."""
+    return act(f"staff_{action}", ORDER_ID)
 
 
-def create(platform: str, kind: FaultKind, **more: Any) -> Callable[[Stage], object]:
-    """Let all requests that make an order fail so."""
-    fault = Fault.model_validate({"kind": kind, "hang_seconds": 0.4, **more})
-    rule = FaultRule(method="POST", path=CREATE[platform], times=None, fault=fault)
-    return lambda stage: stage.simulator.set_faults(FaultPlan(rules=(rule,)))
+def fail_creates(platform: str, kind: FaultKind, **more: Any) -> Event:
+    """Return an event that makes every request that creates an order fail."""
+    fault = Fault.model_validate({"kind": kind, **more})
+    rule = FaultRule(method="POST", path=CREATE_PATHS[platform], times=None, fault=fault)
+    return act("set_faults", FaultPlan(rules=(rule,)))
 
 
-def every(kind: FaultKind, **more: Any) -> Callable[[Stage], object]:
-    """Let every request fail so."""
+def fail_all(kind: FaultKind, **more: Any) -> Event:
+    """Return an event that makes every request fail."""
     rule = FaultRule(times=None, fault=Fault.model_validate({"kind": kind, **more}))
-    return lambda stage: stage.simulator.set_faults(FaultPlan(rules=(rule,)))
+    return act("set_faults", FaultPlan(rules=(rule,)))
 
 
-def in_turn(*acts: Callable[[Stage], object]) -> Callable[[Stage], object]:
-    """Several things, one after the other."""
+def in_turn(*events: Event) -> Event:
+    """Return an event made of several, one after the other."""
 
-    def all_of(stage: Stage) -> None:
-        for act in acts:
-            act(stage)
+    def happen(stage: Stage) -> None:
+        for event in events:
+            event(stage)
 
-    return all_of
+    return happen
 
 
-def one(item_id: str, name: str, price: int) -> Callable[[], Order]:
-    """An order of one thing."""
-    return lambda: paid(ID, [Line(item_id=item_id, name=name, quantity=1, unit_price=price)])
+def order_of(item_id: str, name: str, price: int) -> Callable[[], Order]:
+    """Return a function that builds an order of one item."""
+    line = Line(item_id=item_id, name=name, quantity=1, unit_price=price)
+    return lambda: paid(ORDER_ID, [line])
 
 
 def at_table(name: str) -> Callable[[], Order]:
-    """An order that is brought to a table."""
+    """Return a function that builds an order for a table."""
     return lambda: toastie(fulfilment=DineIn(table=name))
 
 
 def later(hours: float) -> Callable[[], datetime]:
-    """A time so far ahead."""
+    """Return a function that returns the time in so many hours."""
     return lambda: datetime.now(UTC) + timedelta(hours=hours)
 
 
-BURGER = one("5320", "Cheeseburger", 1900)
-LONG = "x" * 40
-P, R, C, N = Hop.PLATFORM, Hop.REGISTER, Hop.CAPTURED, Hop.NONE
-S = Situation
+def lose_menu(stage: Stage) -> None:
+    """Remove most of the store's menu."""
+    for variation in ("5312", "7310", "5320", "6105", "6102", "6103"):
+        stage.simulator.remove_variation(variation)
+
+
+def order_with_long_reference() -> Order:
+    """Build an order whose payment reference is longer than any platform allows."""
+    order = paid(ORDER_ID, [TOASTIE, FLAT_WHITE])
+    (payment,) = order.payments
+    long_payment = payment.model_copy(update={"reference": "x" * 400})
+    return order.model_copy(update={"payments": (long_payment,)})
+
+
+BURGER = order_of("5320", "Cheeseburger", 1900)
 
 MENU = (
-    S("an item is gone", SQUARE, P, "MenuError", does("remove_variation", "5312")),
-    S("an item is gone", KOUNTA, P, "MenuError", does("remove_product", 5312)),
-    S("an item is gone", GENERIC, P, "MenuError", does("remove_variation", "5312")),
-    S("a modifier is gone", SQUARE, P, "MenuError", does("remove_modifier", "228")),
-    S("a modifier is gone", KOUNTA, P, "MenuError", does("remove_product", 228)),
-    S("a modifier is gone", GENERIC, P, "MenuError", does("remove_modifier", "228")),
-    S("an item is sold out", SQUARE, P, "MenuError", does("sell_out", "5312"), fresh_menu=True),
-    S("an item is sold out", KOUNTA, P, "MenuError", does("sell_out", 5312)),
-    S("an item is sold out", GENERIC, P, "MenuError", does("sell_out", "5312")),
-    S("a price has changed", SQUARE, P, "MenuError", does("change_price", "5312", 1500)),
-    S(
-        "a price has changed",
+    Situation("item removed", SQUARE, PLATFORM, "MenuError", act("remove_variation", "5312")),
+    Situation("item removed", KOUNTA, PLATFORM, "MenuError", act("remove_product", 5312)),
+    Situation("item removed", GENERIC, PLATFORM, "MenuError", act("remove_variation", "5312")),
+    Situation("modifier removed", SQUARE, PLATFORM, "MenuError", act("remove_modifier", "228")),
+    Situation("modifier removed", KOUNTA, PLATFORM, "MenuError", act("remove_product", 228)),
+    Situation("modifier removed", GENERIC, PLATFORM, "MenuError", act("remove_modifier", "228")),
+    Situation(
+        "item sold out", SQUARE, PLATFORM, "MenuError", act("sell_out", "5312"), fresh_menu=True
+    ),
+    Situation("item sold out", KOUNTA, PLATFORM, "MenuError", act("sell_out", 5312)),
+    Situation("item sold out", GENERIC, PLATFORM, "MenuError", act("sell_out", "5312")),
+    Situation("price changed", SQUARE, PLATFORM, "MenuError", act("change_price", "5312", 1500)),
+    Situation(
+        "price changed",
         KOUNTA,
-        P,
+        PLATFORM,
         "MenuError",
-        does("change_price", 5312, Decimal(14)),
+        act("change_price", 5312, Decimal(14)),
         fresh_menu=True,
     ),
-    S("a price has changed", GENERIC, P, "MenuError", does("change_price", "5312", 1500)),
-    S(
-        "an item is at another site only",
+    Situation("price changed", GENERIC, PLATFORM, "MenuError", act("change_price", "5312", 1500)),
+    Situation(
+        "item only at another site",
         SQUARE,
-        P,
+        PLATFORM,
         "MenuError",
-        order=one("6104", "Avocado toast", 1600),
+        order=order_of("6104", "Avocado toast", 1600),
     ),
-    S(
-        "an item is at another site only",
+    Situation(
+        "item only at another site",
         KOUNTA,
-        P,
+        PLATFORM,
         "MenuError",
-        order=one("6104", "Avocado toast", 1600),
+        order=order_of("6104", "Avocado toast", 1600),
     ),
-    S(
-        "an item is taken off the site",
+    Situation(
+        "item withdrawn from the site",
         SQUARE,
-        P,
+        PLATFORM,
         "MenuError",
-        does("withdraw", "5312"),
+        act("withdraw", "5312"),
         fresh_menu=True,
     ),
-    S("an item is taken off the site", KOUNTA, P, "MenuError", does("withdraw", 5312)),
-    S("a choice that has to be made isn't", SQUARE, P, "MenuError", order=BURGER, fresh_menu=True),
-    S("a choice that has to be made isn't", GENERIC, P, "MenuError", order=BURGER),
-    S(
-        "an option set asks for more than it has",
+    Situation("item withdrawn from the site", KOUNTA, PLATFORM, "MenuError", act("withdraw", 5312)),
+    Situation(
+        "required choice missing", SQUARE, PLATFORM, "MenuError", order=BURGER, fresh_menu=True
+    ),
+    Situation("required choice missing", GENERIC, PLATFORM, "MenuError", order=BURGER),
+    Situation(
+        "option set requires more options than it has",
         KOUNTA,
-        P,
+        PLATFORM,
         "MenuError",
-        in_turn(does("add_option_set", 63, "Sides", [250], 3), does("set_options_of", 5312, [63])),
+        in_turn(act("add_option_set", 63, "Sides", [250], 3), act("set_options_of", 5312, [63])),
         fresh_menu=True,
     ),
-    S(
-        "option sets are mixed with modifiers",
+    Situation(
+        "option sets mixed with modifiers",
         KOUNTA,
-        P,
+        PLATFORM,
         "MenuError",
         in_turn(
-            does("add_option_set", 64, "Breads", [250, 251], 1),
-            does("set_options_of", 5312, [64], [231]),
+            act("add_option_set", 64, "Breads", [250, 251], 1),
+            act("set_options_of", 5312, [64], [231]),
         ),
         fresh_menu=True,
     ),
-    S(
-        "an item has no tax, and is sold with one",
+    Situation(
+        "item without tax sold with tax",
         KOUNTA,
-        P,
+        PLATFORM,
         "MenuError",
-        order=one("6103", "Bread loaf", 880),
+        order=order_of("6103", "Bread loaf", 880),
     ),
-    S("more is ordered than may be", GENERIC, P, "MenuError", does("limit_quantity", "7302", 1)),
-    S(
-        "the table is gone",
+    Situation(
+        "quantity above the limit", GENERIC, PLATFORM, "MenuError", act("limit_quantity", "7302", 1)
+    ),
+    Situation(
+        "table removed",
         GENERIC,
-        P,
+        PLATFORM,
         "MenuError",
-        does("remove_table", "12"),
+        act("remove_table", "12"),
         order=at_table("12"),
     ),
-    S(
-        "the menu has lost so much that its import is held",
+    Situation(
+        "menu import held for review",
         GENERIC,
-        P,
+        PLATFORM,
         "MenuError",
-        before=lambda stage: _lose_menu(stage),
+        before=lose_menu,
     ),
 )
 
 TAXES = (
-    S(
-        "a surcharge is a second tax",
+    Situation(
+        "surcharge set up as a tax",
         SQUARE,
-        P,
+        PLATFORM,
         "TaxError",
-        does("add_tax", "Weekend surcharge", "10"),
+        act("add_tax", "Weekend surcharge", "10"),
     ),
-    S(
-        "two taxes, one in the price",
+    Situation(
+        "two taxes, one included in the price",
         SQUARE,
-        P,
+        PLATFORM,
         "TaxError",
-        does("add_tax", "Levy", "5", inclusive=True),
+        act("add_tax", "Levy", "5", inclusive=True),
         fresh_menu=True,
     ),
-    S(
-        "a second tax on an item",
+    Situation(
+        "second tax on an item",
         KOUNTA,
-        P,
+        PLATFORM,
         "TaxError",
-        does("set_taxes_of", 5312, [829, 844]),
+        act("set_taxes_of", 5312, [829, 844]),
         fresh_menu=True,
     ),
-    S(
-        "a second tax adds up at the register",
+    Situation(
+        "second tax found after creating the order",
         KOUNTA,
-        N,
+        NONE,
         "TaxError",
-        does("set_taxes_of", 5312, [829, 844]),
+        act("set_taxes_of", 5312, [829, 844]),
     ),
-    S(
-        "a surcharge is a second tax",
+    Situation(
+        "surcharge set up as a tax",
         GENERIC,
-        P,
+        PLATFORM,
         "TaxError",
-        does("add_tax", "Weekend surcharge", "10"),
+        act("add_tax", "Weekend surcharge", "10"),
     ),
 )
 
 ACCESS = (
-    S("the token is revoked", SQUARE, P, "PermissionsError", does("revoke_token")),
-    S("the token is revoked", KOUNTA, P, "PermissionsError", does("revoke_token")),
-    S("the token is revoked", GENERIC, P, "PermissionsError", does("revoke_token")),
-    S(
-        "the token has expired, and nothing renews it",
+    Situation("token revoked", SQUARE, PLATFORM, "PermissionsError", act("revoke_token")),
+    Situation("token revoked", KOUNTA, PLATFORM, "PermissionsError", act("revoke_token")),
+    Situation("token revoked", GENERIC, PLATFORM, "PermissionsError", act("revoke_token")),
+    Situation(
+        "token expired without a refresh token",
         SQUARE,
-        P,
+        PLATFORM,
         "PermissionsError",
-        does("expire_token"),
+        act("expire_token"),
     ),
-    S(
-        "the token has expired, and nothing renews it",
+    Situation(
+        "token expired without a refresh token",
         KOUNTA,
-        P,
+        PLATFORM,
         "PermissionsError",
-        does("expire_token"),
+        act("expire_token"),
     ),
-    S(
-        "the admin who connected it was removed",
+    Situation(
+        "authorising admin removed",
         SQUARE,
-        P,
+        PLATFORM,
         "PermissionsError",
-        does("revoke_authorisation"),
+        act("revoke_authorisation"),
     ),
-    S(
-        "the admin who connected it was removed",
+    Situation(
+        "authorising admin removed",
         KOUNTA,
-        P,
+        PLATFORM,
         "PermissionsError",
-        does("revoke_authorisation"),
+        act("revoke_authorisation"),
     ),
-    S(
-        "the admin who connected it was demoted",
+    Situation(
+        "authorising admin demoted",
         KOUNTA,
-        P,
+        PLATFORM,
         "PermissionsError",
-        does("take_permission"),
+        act("take_permission"),
     ),
-    S("a scope is missing", SQUARE, P, "PermissionsError", does("drop_scope", "ORDERS_WRITE")),
-    S(
-        "the scope to pay is missing",
+    Situation(
+        "order scope missing",
         SQUARE,
-        P,
+        PLATFORM,
         "PermissionsError",
-        does("drop_scope", "PAYMENTS_WRITE"),
+        act("drop_scope", "ORDERS_WRITE"),
     ),
-    S(
-        "the signing key was changed",
+    Situation(
+        "payment scope missing",
+        SQUARE,
+        PLATFORM,
+        "PermissionsError",
+        act("drop_scope", "PAYMENTS_WRITE"),
+    ),
+    Situation(
+        "signing key changed",
         GENERIC,
-        P,
+        PLATFORM,
         "PermissionsError",
-        does("change_signing_key", "another-key"),
+        act("change_signing_key", "another-key"),
     ),
 )
 
 
-def failing(
-    name: str, platform: str, before: Callable[[Stage], object] = nothing, **more: Any
-) -> Situation:
-    """An outage that is the provider's."""
-    return S(name, platform, P, "OutageError", before, whose=Whose.PLATFORM, **more)
+def failing(name: str, platform: str, before: Event = nothing, **more: Any) -> Situation:
+    """Return an outage that is the provider's fault."""
+    return Situation(name, platform, PLATFORM, "OutageError", before, whose=Whose.PLATFORM, **more)
 
 
-def unreached(
+def cannot_connect(
     name: str, platform: str, whose: Whose, unplugged: tuple[str, ...], **more: Any
 ) -> Situation:
-    """No connection to the platform comes about, and that isn't known to be its fault."""
-    return S(name, platform, C, "OutageError", whose=whose, unplugged=unplugged, **more)
+    """Return an outage in which the platform can't be reached, and that may be our own fault."""
+    return Situation(
+        name, platform, CAPTURED, "OutageError", whose=whose, unplugged=unplugged, **more
+    )
 
 
 OUTAGES = (
-    failing("it answers 503", SQUARE, does("set_outage")),
-    failing("it answers 503", KOUNTA, does("set_outage")),
-    failing("it answers 503", GENERIC, does("set_outage")),
-    failing("an outage that all orders meet", SQUARE, does("set_outage"), times=3),
-    failing("an outage that all orders meet", KOUNTA, does("set_outage"), times=3),
-    failing("a page of maintenance", SQUARE, every(FaultKind.HTML, status=503)),
-    failing("a page of maintenance", KOUNTA, every(FaultKind.HTML, status=503)),
-    failing("no answer in time", SQUARE, create(SQUARE, FaultKind.TIMEOUT), read=0.3),
-    failing("no answer in time", KOUNTA, create(KOUNTA, FaultKind.TIMEOUT), read=0.3),
-    failing("no answer in time", GENERIC, create(GENERIC, FaultKind.TIMEOUT), read=0.3),
-    S(
-        "too many requests",
+    failing("503 on every request", SQUARE, act("set_outage")),
+    failing("503 on every request", KOUNTA, act("set_outage")),
+    failing("503 on every request", GENERIC, act("set_outage")),
+    failing("outage affecting several orders", SQUARE, act("set_outage"), times=3),
+    failing("outage affecting several orders", KOUNTA, act("set_outage"), times=3),
+    failing("maintenance page", SQUARE, fail_all(FaultKind.HTML, status=503)),
+    failing("maintenance page", KOUNTA, fail_all(FaultKind.HTML, status=503)),
+    failing("request timed out", SQUARE, fail_creates(SQUARE, FaultKind.TIMEOUT), read=1.0),
+    failing("request timed out", KOUNTA, fail_creates(KOUNTA, FaultKind.TIMEOUT), read=1.0),
+    failing("request timed out", GENERIC, fail_creates(GENERIC, FaultKind.TIMEOUT), read=1.0),
+    Situation(
+        "rate limited",
         SQUARE,
-        P,
+        PLATFORM,
         "RateLimitError",
-        create(SQUARE, FaultKind.RATE_LIMITED, retry_after=60),
+        fail_creates(SQUARE, FaultKind.RATE_LIMITED, retry_after=60),
     ),
-    S(
-        "too many requests",
+    Situation(
+        "rate limited",
         KOUNTA,
-        P,
+        PLATFORM,
         "RateLimitError",
-        create(KOUNTA, FaultKind.RATE_LIMITED, retry_after=60),
+        fail_creates(KOUNTA, FaultKind.RATE_LIMITED, retry_after=60),
     ),
-    S(
-        "too many requests",
+    Situation(
+        "rate limited",
         GENERIC,
-        P,
+        PLATFORM,
         "RateLimitError",
-        create(GENERIC, FaultKind.RATE_LIMITED, retry_after=60),
+        fail_creates(GENERIC, FaultKind.RATE_LIMITED, retry_after=60),
     ),
-    failing("the answer is lost, the order isn't made", KOUNTA, create(KOUNTA, FaultKind.RESET)),
-    failing("the answer is lost, the order is made", SQUARE, create(SQUARE, FaultKind.LOST_ANSWER)),
-    S(
-        "the answer is lost, the order is made",
+    failing("answer lost, order not created", KOUNTA, fail_creates(KOUNTA, FaultKind.RESET)),
+    failing("answer lost, order created", SQUARE, fail_creates(SQUARE, FaultKind.LOST_ANSWER)),
+    Situation(
+        "answer lost, order created",
         KOUNTA,
-        R,
+        REGISTER_HOP,
         "",
-        create(KOUNTA, FaultKind.LOST_ANSWER),
+        fail_creates(KOUNTA, FaultKind.LOST_ANSWER),
     ),
-    S(
-        "the answer is lost, the order is made",
+    Situation(
+        "answer lost, order created",
         GENERIC,
-        R,
+        REGISTER_HOP,
         "",
-        create(GENERIC, FaultKind.LOST_ANSWER),
+        fail_creates(GENERIC, FaultKind.LOST_ANSWER),
     ),
-    S(
-        "the answer names no order, and no list has it yet",
+    Situation(
+        "created order can't be identified yet",
         KOUNTA,
-        P,
+        PLATFORM,
         "DoubtError",
-        in_turn(does("leave_location_out", 9), does("set_lag", 600.0)),
+        in_turn(act("leave_location_out", 9), act("set_lag", 600.0)),
     ),
     failing(
-        "it refuses connections, and another answers", SQUARE, unplugged=(SQUARE,), also=(GENERIC,)
+        "connections refused while another platform answers",
+        SQUARE,
+        unplugged=(SQUARE,),
+        also=(GENERIC,),
     ),
     failing(
-        "it refuses connections, and another answers", KOUNTA, unplugged=(KOUNTA,), also=(SQUARE,)
+        "connections refused while another platform answers",
+        KOUNTA,
+        unplugged=(KOUNTA,),
+        also=(SQUARE,),
     ),
 )
 
@@ -355,18 +393,28 @@ OURS, UNKNOWN = Whose.OURS, Whose.UNKNOWN
 DNS = "https://platform.invalid"
 BOTH = (SQUARE, KOUNTA)
 NETWORK = (
-    unreached("our network: all are refused", SQUARE, OURS, BOTH, also=(KOUNTA,)),
-    unreached("our network: all are refused", KOUNTA, OURS, BOTH, also=(SQUARE,), times=3),
-    unreached("our network: all are refused", GENERIC, OURS, (GENERIC, SQUARE), also=(SQUARE,)),
-    unreached("our network: no name is resolved", SQUARE, OURS, BOTH, also=(KOUNTA,), nowhere=DNS),
-    unreached("our network: no name is resolved", KOUNTA, OURS, BOTH, also=(SQUARE,), nowhere=DNS),
-    unreached("one platform alone, and it isn't reached", SQUARE, UNKNOWN, (SQUARE,)),
-    unreached("one platform alone, and no order gets through", KOUNTA, UNKNOWN, (KOUNTA,), times=3),
-    unreached(
-        "our network failed after the other had answered", SQUARE, UNKNOWN, BOTH, earlier=(KOUNTA,)
+    cannot_connect("own network: all connections refused", SQUARE, OURS, BOTH, also=(KOUNTA,)),
+    cannot_connect(
+        "own network: all connections refused", KOUNTA, OURS, BOTH, also=(SQUARE,), times=3
     ),
-    unreached(
-        "our network failed after both had answered",
+    cannot_connect(
+        "own network: all connections refused", GENERIC, OURS, (GENERIC, SQUARE), also=(SQUARE,)
+    ),
+    cannot_connect("own network: DNS fails", SQUARE, OURS, BOTH, also=(KOUNTA,), nowhere=DNS),
+    cannot_connect("own network: DNS fails", KOUNTA, OURS, BOTH, also=(SQUARE,), nowhere=DNS),
+    cannot_connect("only platform can't be reached", SQUARE, UNKNOWN, (SQUARE,)),
+    cannot_connect(
+        "only platform can't be reached by any order", KOUNTA, UNKNOWN, (KOUNTA,), times=3
+    ),
+    cannot_connect(
+        "own network failed after the other platform answered",
+        SQUARE,
+        UNKNOWN,
+        BOTH,
+        earlier=(KOUNTA,),
+    ),
+    cannot_connect(
+        "own network failed after both platforms answered",
         SQUARE,
         OURS,
         BOTH,
@@ -379,154 +427,154 @@ OFFLINE = "RegisterOfflineError"
 PRINTS = {"pass_thru_printing": True}
 BLIND = {**PRINTS, "check_first": False}
 REGISTER = (
-    S("the register's app is shut", SQUARE, R, ""),
-    S("the app has stopped syncing", KOUNTA, R, "", does("stop_syncing")),
-    S("all devices are off", KOUNTA, R, OFFLINE, does("switch_site", online=False)),
-    S(
-        "it came, and then the register went offline",
-        GENERIC,
-        R,
-        OFFLINE,
-        after=does("connect_register", online=False),
+    Situation("register app closed", SQUARE, REGISTER_HOP, ""),
+    Situation("register app stopped syncing", KOUNTA, REGISTER_HOP, "", act("stop_syncing")),
+    Situation(
+        "all registers offline", KOUNTA, REGISTER_HOP, OFFLINE, act("switch_site", online=False)
     ),
-    S("nobody has touched it yet", GENERIC, R, ""),
-    S("the platform fails after it came", SQUARE, R, "", after=does("set_outage")),
-    S(
-        "the printing register is offline",
-        KOUNTA,
-        R,
+    Situation(
+        "register went offline after the order arrived",
+        GENERIC,
+        REGISTER_HOP,
         OFFLINE,
-        does("switch_register", online=False),
+        after=act("connect_register", online=False),
+    ),
+    Situation("staff haven't opened the order yet", GENERIC, REGISTER_HOP, ""),
+    Situation("outage after the order arrived", SQUARE, REGISTER_HOP, "", after=act("set_outage")),
+    Situation(
+        "printing register offline",
+        KOUNTA,
+        REGISTER_HOP,
+        OFFLINE,
+        act("switch_register", online=False),
         settings=PRINTS,
     ),
-    S(
-        "it refuses: that register is offline",
+    Situation(
+        "order refused while the printing register is offline",
         KOUNTA,
-        R,
+        REGISTER_HOP,
         OFFLINE,
-        does("switch_register", online=False),
+        act("switch_register", online=False),
         settings=BLIND,
     ),
-    S("the register is offline", GENERIC, R, OFFLINE, does("connect_register", online=False)),
-    S("it is on the register, and no docket comes", SQUARE, N, "", after=staff("accept")),
-    S("it is on the register, and no docket comes", KOUNTA, N, "", after=staff("accept")),
-    S("it is on the register, and no docket comes", GENERIC, N, "", after=staff("accept")),
-    S("it was handed over", SQUARE, N, "", after=staff("complete")),
-    S("staff turn it down", SQUARE, N, "OrderError", after=staff("reject")),
-    S("staff turn it down", KOUNTA, N, "OrderError", after=staff("reject")),
-    S("staff turn it down", GENERIC, N, "OrderError", after=staff("reject")),
-    S("staff delete it", KOUNTA, N, "OrderError", after=staff("delete")),
-    S(
-        "online ordering is switched off",
-        KOUNTA,
-        P,
-        "StoreClosedError",
-        does("switch_ordering", online=False),
+    Situation(
+        "register offline", GENERIC, REGISTER_HOP, OFFLINE, act("connect_register", online=False)
     ),
-    S("the store is closed", GENERIC, P, "StoreClosedError", does("open_store", is_open=False)),
-    S(
-        "closed, and due in a while",
-        GENERIC,
-        P,
+    Situation("accepted but no docket printed", SQUARE, NONE, "", after=staff("accept")),
+    Situation("accepted but no docket printed", KOUNTA, NONE, "", after=staff("accept")),
+    Situation("accepted but no docket printed", GENERIC, NONE, "", after=staff("accept")),
+    Situation("order completed", SQUARE, NONE, "", after=staff("complete")),
+    Situation("staff reject the order", SQUARE, NONE, "OrderError", after=staff("reject")),
+    Situation("staff reject the order", KOUNTA, NONE, "OrderError", after=staff("reject")),
+    Situation("staff reject the order", GENERIC, NONE, "OrderError", after=staff("reject")),
+    Situation("staff delete the order", KOUNTA, NONE, "OrderError", after=staff("delete")),
+    Situation(
+        "online ordering switched off",
+        KOUNTA,
+        PLATFORM,
         "StoreClosedError",
-        does("open_store", is_open=False),
+        act("switch_ordering", online=False),
+    ),
+    Situation(
+        "store closed", GENERIC, PLATFORM, "StoreClosedError", act("open_store", is_open=False)
+    ),
+    Situation(
+        "store closed, order due later",
+        GENERIC,
+        PLATFORM,
+        "StoreClosedError",
+        act("open_store", is_open=False),
         order=due_at(later(0.4)),
     ),
 )
 
-OTHERWISE = (
-    S(
-        "the location is none of the store's",
+OTHER = (
+    Situation(
+        "unknown location",
         SQUARE,
-        P,
+        PLATFORM,
         "SetupError",
         settings={"location_id": "L-NOWHERE"},
     ),
-    S(
-        "the payment method is none of the company's",
+    Situation(
+        "unknown payment method",
         KOUNTA,
-        P,
+        PLATFORM,
         "SetupError",
         settings={"payment_method_id": "99"},
     ),
-    S("the site is none of the company's", KOUNTA, P, "SetupError", settings={"site_id": "4711"}),
-    S(
-        "no product stands for a tip",
+    Situation("unknown site", KOUNTA, PLATFORM, "SetupError", settings={"site_id": "4711"}),
+    Situation(
+        "no product configured for tips",
         KOUNTA,
-        P,
+        PLATFORM,
         "SetupError",
         settings={"tip_product": None},
         order=lambda: lunch(tip=100),
     ),
-    S(
-        "the store takes another currency",
+    Situation(
+        "wrong currency",
         GENERIC,
-        P,
+        PLATFORM,
         "SetupError",
         order=lambda: toastie().model_copy(update={"currency": "NZD"}),
     ),
-    S("the address isn't public", GENERIC, P, "SetupError", settings={"allow_private": False}),
-    S("nobody knows the connection", SQUARE, C, "SetupError", connection="cafe-99"),
-    S("its time has passed", SQUARE, P, "OrderError", order=due_at(later(-2))),
-    S(
-        "it is due before it was placed",
+    Situation(
+        "private address not allowed",
         GENERIC,
-        P,
+        PLATFORM,
+        "SetupError",
+        settings={"allow_private": False},
+    ),
+    Situation("unknown connection", SQUARE, CAPTURED, "SetupError", connection="cafe-99"),
+    Situation("due time in the past", SQUARE, PLATFORM, "OrderError", order=due_at(later(-2))),
+    Situation(
+        "due before it was placed",
+        GENERIC,
+        PLATFORM,
         "OrderError",
         order=due_at(lambda: datetime(2020, 1, 1, tzinfo=UTC)),
     ),
-    S(
-        "the payment's reference is too long",
+    Situation(
+        "payment reference too long",
         SQUARE,
-        P,
+        PLATFORM,
         "OrderError",
-        order=lambda: _with_reference(LONG * 10),
+        order=order_with_long_reference,
     ),
-    S(
-        "an answer that nobody knows",
+    Situation(
+        "unknown answer",
         KOUNTA,
-        P,
+        PLATFORM,
         "UnknownPosError",
-        create(KOUNTA, FaultKind.HTML, status=418),
+        fail_creates(KOUNTA, FaultKind.HTML, status=418),
     ),
-    S(
-        "an answer that nobody knows",
+    Situation(
+        "unknown answer",
         SQUARE,
-        P,
+        PLATFORM,
         "UnknownPosError",
-        create(SQUARE, FaultKind.HTML, status=418),
+        fail_creates(SQUARE, FaultKind.HTML, status=418),
     ),
-    S(
-        "a problem of no known kind",
+    Situation(
+        "unknown problem type",
         GENERIC,
-        P,
+        PLATFORM,
         "UnknownPosError",
-        does("refuse_orders", "TeapotError", status=418),
+        act("refuse_orders", "TeapotError", status=418),
     ),
-    S("it is scheduled for tonight", SQUARE, N, "", order=due_at(later(5))),
-    S("it is scheduled for tonight", KOUNTA, N, "", order=due_at(later(5))),
-    S("no worker is at work", SQUARE, C, "", worker=False),
-    S("no worker is at work", GENERIC, C, "", worker=False),
-    S(
-        "another worker imports the menu",
+    Situation("scheduled for later", SQUARE, NONE, "", order=due_at(later(5))),
+    Situation("scheduled for later", KOUNTA, NONE, "", order=due_at(later(5))),
+    Situation("no worker running", SQUARE, CAPTURED, "", worker=False),
+    Situation("no worker running", GENERIC, CAPTURED, "", worker=False),
+    Situation(
+        "another worker importing the menu",
         KOUNTA,
-        C,
+        CAPTURED,
         "",
-        before=lambda stage: stage.import_elsewhere(),
+        before=Stage.import_elsewhere,
     ),
 )
 
 
-def _lose_menu(stage: Stage) -> None:
-    """Let the store's menu be nearly empty."""
-    for variation in ("5312", "7310", "5320", "6105", "6102", "6103"):
-        stage.simulator.remove_variation(variation)
-
-
-def _with_reference(text: str) -> Order:
-    order = paid(ID, [TOASTIE, FLAT_WHITE])
-    (payment,) = order.payments
-    return order.model_copy(update={"payments": (payment.model_copy(update={"reference": text}),)})
-
-
-SITUATIONS = (*MENU, *TAXES, *ACCESS, *OUTAGES, *NETWORK, *REGISTER, *OTHERWISE)
+SITUATIONS = (*MENU, *TAXES, *ACCESS, *OUTAGES, *NETWORK, *REGISTER, *OTHER)

@@ -1,4 +1,4 @@
-"""The steps are the runbook's, in its order: who does each, and that nothing is left to be filled in."""
+"""The steps of a diagnosis: those of the runbook, in its order, with nothing left to fill in."""
 
 from __future__ import annotations
 
@@ -18,46 +18,44 @@ from tillpost_square.adapter import Square
 def facts(
     state: str, *, error: PosError | None = None, steps: tuple[StepText, ...] = (), **more: object
 ) -> Facts:
-    known = {
+    """Build the facts of an order at Kounta."""
+    values = {
         "connection": "cafe-42",
         "error": error.record() if error else None,
         "register_steps": steps,
         **more,
     }
-    return Facts("ord_1", "Kounta", state, **known)  # type: ignore[arg-type]
+    return Facts("ord_1", "Kounta", state, **values)  # type: ignore[arg-type]
 
 
 def steps_of(known: Facts) -> tuple[Step, ...]:
     return diagnose(known).steps
 
 
-def follow(steps: tuple[Step, ...], *beginnings: str) -> None:
-    """See that these texts come in the steps, in this order."""
-    at = 0
-    for beginning in beginnings:
-        found = [number for number, step in enumerate(steps[at:], at) if beginning in step.do]
-        assert found, f"{beginning!r} isn't in {[step.do for step in steps[at:]]}"
-        at = found[0] + 1
+def assert_in_order(steps: tuple[Step, ...], *texts: str) -> None:
+    """Assert that each text is part of a step that comes after the step before it."""
+    start = 0
+    for text in texts:
+        matches = [number for number, step in enumerate(steps[start:], start) if text in step.do]
+        assert matches, f"{text!r} isn't in {[step.do for step in steps[start:]]}"
+        start = matches[0] + 1
 
 
-def test_what_a_check_of_the_store_finds_is_mended_before_a_developer_is_asked() -> None:
+def test_failed_store_check_is_fixed_before_the_remedy() -> None:
     inactive = Finding(
         what="status", ok=False, text="Cafe is inactive", actor=Actor.STORE, reason=Reason.CLOSED
     )
-    steps = steps_of(
-        facts(
-            "error", error=SetupError("INVALID_LOCATION"), readiness=Readiness(findings=(inactive,))
-        )
-    )
-    follow(steps, "accept it", "Cafe is inactive", "Send it again")
+    readiness = Readiness(findings=(inactive,))
+    steps = steps_of(facts("error", error=SetupError("INVALID_LOCATION"), readiness=readiness))
+    assert_in_order(steps, "accept it", "Cafe is inactive", "Send the order again")
     assert [step.who for step in steps[1:3]] == [Actor.STORE, Actor.DEVELOPER]
 
 
 RECEIVED = facts("received", pos_order=PosOrder(id="1", reference="ord_1", status="SUBMITTED"))
 
 
-def test_at_the_register_the_steps_come_in_the_runbooks_order() -> None:
-    follow(
+def test_register_steps_follow_the_runbook() -> None:
+    assert_in_order(
         steps_of(RECEIVED),
         "switched on, unlocked",
         "Open a web page",
@@ -67,9 +65,9 @@ def test_at_the_register_the_steps_come_in_the_runbooks_order() -> None:
     )
 
 
-def test_kountas_steps_force_a_sync_then_update_every_device_then_ask_lightspeed() -> None:
+def test_kounta_steps_sync_update_devices_then_lightspeed() -> None:
     steps = steps_of(facts("received", steps=Kounta.register_steps))
-    follow(
+    assert_in_order(
         steps,
         "Choose Sync",
         "Force a sync",
@@ -80,8 +78,8 @@ def test_kountas_steps_force_a_sync_then_update_every_device_then_ask_lightspeed
     assert any("websocket" in step.do for step in steps)
 
 
-def test_squares_steps_look_at_the_devices_settings() -> None:
-    follow(
+def test_square_steps_check_device_settings() -> None:
+    assert_in_order(
         steps_of(facts("received", steps=Square.register_steps)),
         "Choose Sync",
         "location",
@@ -90,7 +88,7 @@ def test_squares_steps_look_at_the_devices_settings() -> None:
     )
 
 
-def test_the_last_step_is_the_providers_support_with_the_export() -> None:
+def test_last_step_is_provider_support_with_the_export() -> None:
     for known in (
         RECEIVED,
         facts("error", error=MenuError("gone")),
@@ -101,61 +99,63 @@ def test_the_last_step_is_the_providers_support_with_the_export() -> None:
         assert "tillpost orders export ord_1" in last.do
 
 
-def test_a_refused_order_is_accepted_mended_sent_again_and_else_keyed_in_as_paid() -> None:
+def test_refused_order_is_accepted_fixed_resubmitted_or_keyed_in() -> None:
     steps = steps_of(facts("error", error=MenuError("gone", reason="gone", subjects=("BLT",))))
-    follow(
+    assert_in_order(
         steps,
         "Find the order",
         "BLT",
-        "Send it again",
+        "Send the order again",
         "without the register",
         "as PAID",
         "support",
     )
 
 
-def test_of_an_outage_operations_tell_the_provider_at_once() -> None:
+def test_outage_is_reported_to_the_provider_at_once() -> None:
     steps = steps_of(
         facts("due", waits_for="retry", error=OutageError("503"), outage=Outage(began_at=1.0))
     )
     assert [step.who for step in steps[:2]] == [Actor.STORE, Actor.OPERATIONS]
-    follow(steps, "Find the order", "Tell Kounta at once", "as PAID")
+    assert_in_order(steps, "Find the order", "Report the outage to Kounta at once", "as PAID")
 
 
 @pytest.mark.parametrize("error", [PermissionsError("revoked", reason="withdrawn"), None])
-def test_a_paused_connection_is_connected_again_by_another_admin(error: PosError | None) -> None:
+def test_paused_connection_is_reconnected_by_another_admin(error: PosError | None) -> None:
     steps = steps_of(
         facts("due", waits_for="authorisation" if error else "", paused=True, error=error)
     )
-    follow(steps, "Find the order", "tillpost reconnect cafe-42", "as PAID", "support")
+    assert_in_order(steps, "Find the order", "tillpost reconnect cafe-42", "as PAID", "support")
     assert diagnose(facts("due", paused=True)).error == "PermissionsError"
 
 
-def test_nothing_is_said_to_go_on_by_itself_while_its_connection_is_paused() -> None:
+def test_paused_connection_is_not_said_to_continue() -> None:
     waits = facts("due", due_at=1.0, now=0.0)
-    assert any("goes on by itself" in said for said in diagnose(waits).evidence)
+    assert any("continues automatically" in sentence for sentence in diagnose(waits).evidence)
     paused = facts("due", waits_for="authorisation", paused=True, due_at=1.0, now=0.0)
-    assert not any("by itself" in said for said in diagnose(paused).evidence)
+    assert not any("automatically" in sentence for sentence in diagnose(paused).evidence)
 
 
-def test_an_order_that_staff_turned_down_is_paid_back_and_then_closed_once_the_outbox_knows() -> (
-    None
-):
-    said_no = PosOrder(id="1", reference="ord_1", status="REJECTED", state=PosState.REJECTED)
-    follow(
-        steps_of(facts("rejected", pos_order=said_no)),
-        "pay the money back",
+def test_rejected_order_is_refunded_then_closed() -> None:
+    rejected = PosOrder(id="1", reference="ord_1", status="REJECTED", state=PosState.REJECTED)
+    assert_in_order(
+        steps_of(facts("rejected", pos_order=rejected)),
+        "refund the payment",
         "tillpost orders cancel ord_1",
     )
-    (only,) = steps_of(facts("received", live=said_no))
-    assert "pay the money back" in only.do
+    (only,) = steps_of(facts("received", live=rejected))
+    assert "refund the payment" in only.do
 
 
-def test_without_a_docket_the_kitchens_steps_are_routing_printer_schedule_and_app() -> None:
+def test_missing_docket_steps_follow_the_runbook() -> None:
     there = PosOrder(id="1", reference="ord_1", status="ACCEPTED", state=PosState.ACCEPTED)
     steps = steps_of(facts("accepted", pos_order=there))
-    follow(
-        steps, "routed to the kitchen's printer", "switched on, online", "scheduled", "to the front"
+    assert_in_order(
+        steps,
+        "routed to the kitchen's printer",
+        "switched on, online",
+        "scheduled",
+        "to the front",
     )
     assert {step.who for step in steps} == {Actor.STORE}
 
@@ -163,16 +163,16 @@ def test_without_a_docket_the_kitchens_steps_are_routing_printer_schedule_and_ap
 @pytest.mark.parametrize(
     "state", ["due", "sending", "received", "accepted", "rejected", "error", "manual", "cancelled"]
 )
-def test_whatever_is_known_every_step_is_numbered_and_filled_in(state: str) -> None:
-    for error in (
+def test_every_step_is_numbered_and_filled_in(state: str) -> None:
+    errors = (
         None,
         MenuError("{brace}", subjects=("a {dish}",)),
         OutageError("x"),
         PermissionsError("y"),
-    ):
-        for number, step in enumerate(
-            steps_of(facts(state, error=error, steps=Kounta.register_steps)), 1
-        ):
-            assert step.number == number
+    )
+    for error in errors:
+        steps = steps_of(facts(state, error=error, steps=Kounta.register_steps))
+        assert [step.number for step in steps] == list(range(1, len(steps) + 1))
+        for step in steps:
             assert "{platform}" not in step.do + step.see
             assert "{order}" not in step.do + step.see

@@ -1,4 +1,4 @@
-"""A register that the pages' examples submit to, and a reader who follows them."""
+"""Fixtures: the register that the examples submit to, and a reader who follows a page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def square() -> Generator[Running[SquareSimulator], None, None]:
 def reader(
     square: Running[SquareSimulator], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Generator[Reader, None, None]:
-    """Somebody in a fresh folder, with the example orders, and an account whose location "L123" is the simulator."""
+    """A reader in a fresh folder with the example orders. "L123" is the simulator."""
     square.simulator.reset()
     for order in ORDERS.glob("*.json"):
         shutil.copy(order, tmp_path)

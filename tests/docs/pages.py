@@ -1,10 +1,12 @@
-"""Runs what a page of the docs shows: its commands and its Python, from top to bottom, as a reader would.
+"""Run what a page of the docs shows: its commands and its Python, from top to bottom.
 
-A page's Python is one program: each block goes on where the last ended. One that begins with a
-file's name in a comment is in that file too. A block of `console` holds commands after `$` and what
-they print; a `text` block right after a `python` block is what that printed. In what is expected,
-`...` stands for anything. `python pages.py FOLDER` writes the pages' Python into files, for linters
-and type checkers."""
+A page's Python is one program: each block continues where the last one ended. A block that begins
+with a file name in a comment is also written to that file. A `console` block has commands after `$`
+and what they print. A `text` block right after a `python` block is what that block prints. In
+expected output, `...` matches anything. Generated parts of a page are skipped.
+
+`python pages.py FOLDER` writes the pages' Python into files, for linters and type checkers.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 ORDERS = DOCS / "examples" / "orders"
 
-# What a reader has done already, or does in a fresh folder only.
+# Commands that a reader has run already, or runs in a fresh folder only.
 _NOT_RUN = (
     "python3 -m venv",
     ". .venv/bin/activate",
@@ -35,10 +37,14 @@ _NOT_RUN = (
     "export SQUARE_TOKEN",
 )
 
-# Servers, by the command that starts one, with what each says once it listens.
-_SERVERS = {"tillpost simulate": "Ctrl-C ends", "uvicorn": "Uvicorn running"}
+# Servers by the command that starts them, with what each prints when it listens.
+_SERVERS = {"tillpost simulate": "Ctrl-C", "uvicorn": "Uvicorn running"}
 
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+_GENERATED = re.compile(r"^<!-- generated: .*?^<!-- end generated -->$", re.MULTILINE | re.DOTALL)
+
+_RUFF_FOR_README = f"extend = '{ROOT / 'pyproject.toml'}'\n"
 
 
 class Block(NamedTuple):
@@ -50,12 +56,16 @@ class Block(NamedTuple):
 
 
 def blocks(page: Path) -> list[Block]:
-    """Return a page's fenced blocks, in their order."""
-    content = page.read_text(encoding="utf-8")
+    """Return a page's fenced blocks in order, without those of its generated parts."""
+    content = _GENERATED.sub(_only_line_breaks, page.read_text(encoding="utf-8"))
     return [
         Block(hit[1], hit[2], content[: hit.start()].count("\n") + 2)
         for hit in _FENCE.finditer(content)
     ]
+
+
+def _only_line_breaks(part: re.Match[str]) -> str:
+    return "\n" * part[0].count("\n")
 
 
 def pages() -> list[Path]:
@@ -73,21 +83,24 @@ def python_of(page: Path) -> str:
 
 
 def fits(expected: str, printed: str) -> bool:
-    """Whether that was printed, where `...` stands for anything and runs of spaces are one."""
+    """Whether the output fits. `...` matches anything; runs of spaces are equal."""
     pattern = ".*".join(re.escape(" ".join(part.split())) for part in expected.split("..."))
     wanted = pattern.replace(r"\ ", " ").replace(" .*", ".*").replace(".* ", ".*")
     return re.fullmatch(f"\\s*{wanted}\\s*", " ".join(printed.split()), re.DOTALL) is not None
 
 
 def commands(block: Block) -> Iterator[tuple[str, str]]:
-    """Yield each command of a `console` block with what it is said to print."""
+    """Yield each command of a `console` block with its expected output."""
     for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
         command, _, printed = re.sub(r"\\\n *", "", part).partition("\n")
         yield command, printed
 
 
 class Reader:
-    """Somebody who follows a page, in a folder of their own. `replaced` says what stands for what in their account."""
+    """Someone who follows a page in a folder of their own.
+
+    `replaced` maps texts of the pages to those that work here, such as ports and ids.
+    """
 
     def __init__(self, folder: Path, replaced: Mapping[str, str]) -> None:
         self.folder = folder
@@ -109,7 +122,7 @@ class Reader:
             self.environment.pop(mine, None)
 
     def follow(self, page: Path) -> None:
-        """Run all that the page shows; raise `AssertionError` with the line where it isn't as the page says."""
+        """Run what the page shows. Raise `AssertionError` where the output differs."""
         shown = blocks(page)
         for block, after in zip(shown, [*shown[1:], Block("", "", 0)], strict=True):
             where = f"{page.relative_to(ROOT)}, line {block.line}"
@@ -132,7 +145,7 @@ class Reader:
         (self.folder / name).write_text(self._mine(text), encoding="utf-8")
 
     def install(self, package: Path) -> None:
-        """Install a package for the commands to come, with its entry points as pip would write them, and its tests."""
+        """Install a package for later commands: entry points as pip writes them, and tests."""
         project = tomllib.loads((package / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         info = self.folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
         info.mkdir()
@@ -150,7 +163,7 @@ class Reader:
         self.environment["PYTHONPATH"] = os.pathsep.join((str(self.folder), str(package)))
 
     def close(self) -> None:
-        """End the servers that the page started."""
+        """Stop the servers that the page started."""
         for server in self.servers:
             server.terminate()
             server.wait(timeout=10)
@@ -183,7 +196,7 @@ class Reader:
         self._compare(expected, done.stdout, where)
 
     def start(self, command: str, where: str) -> None:
-        """Start a server, and return once it listens."""
+        """Start a server, and return when it listens."""
         output = self.folder / f"server-{len(self.servers)}.log"
         ready = next(said for server, said in _SERVERS.items() if command.startswith(server))
         with output.open("wb") as log:
@@ -198,7 +211,7 @@ class Reader:
         deadline = time.monotonic() + 30
         while ready not in (said := output.read_text(encoding="utf-8")):
             assert server.poll() is None, f"{where}: {said}"
-            assert time.monotonic() < deadline, f"{where}: it doesn't begin: {said}"
+            assert time.monotonic() < deadline, f"{where}: the server doesn't listen: {said}"
             time.sleep(0.05)
 
     def _compare(self, expected: str, printed: str, where: str) -> None:
@@ -220,18 +233,25 @@ def _free_port() -> int:
 
 
 def write_python(folder: Path) -> None:
-    """Write each page's Python into `programs/`, and each block by itself, as it is formatted, into `blocks/`."""
-    programs, alone = folder / "programs", folder / "blocks"
-    for made in (programs, alone):
+    """Write each page's Python into `programs/`, and each block into a file in `blocks/`.
+
+    In both, the README has a folder of its own: it isn't as narrow as the pages of the site.
+    """
+    programs, blocks_folder = folder / "programs", folder / "blocks"
+    for made in (programs, blocks_folder):
         shutil.rmtree(made, ignore_errors=True)
-        made.mkdir(parents=True)
+        (made / "readme").mkdir(parents=True)
+        (made / "readme" / "ruff.toml").write_text(_RUFF_FOR_README, encoding="utf-8")
     for page in pages():
         name = "_".join(page.relative_to(ROOT).with_suffix("").parts).replace("-", "_").lower()
+        subfolder = "." if page.is_relative_to(DOCS) else "readme"
         shown = [block for block in blocks(page) if block.language == "python"]
         for block in shown:
-            (alone / f"{name}_line_{block.line}.py").write_text(block.text, encoding="utf-8")
+            file = blocks_folder / subfolder / f"{name}_line_{block.line}.py"
+            file.write_text(block.text, encoding="utf-8")
         if shown:
-            (programs / f"{name}.py").write_text(python_of(page), encoding="utf-8")
+            program = programs / subfolder / f"{name}.py"
+            program.write_text(python_of(page), encoding="utf-8")
 
 
 if __name__ == "__main__":

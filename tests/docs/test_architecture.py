@@ -23,7 +23,7 @@ def named(text: str) -> list[tuple[str, list[str]]]:
 
 
 def found(path: str) -> list[Path]:
-    """Return the files that a page may mean: below core, below the repository, or a test by its name."""
+    """Return the files that a path may mean: in core, at the root, or a test."""
     beside = [CORE / path, ROOT / path]
     tests = (ROOT / "tests").rglob(path) if "/" not in path else ()
     return [file for file in (*beside, *tests) if file.is_file()]
@@ -37,7 +37,8 @@ def test_files_and_functions_on_page_exist(page: Path) -> None:
         assert files, f"{page.name} names {path}"
         code = "\n".join(file.read_text(encoding="utf-8") for file in files)
         for name in names:
-            assert re.search(rf"\b(def|class) {name}\b", code), f"{page.name} names {name} in {path}"
+            is_defined = re.search(rf"\b(def|class) {name}\b", code)
+            assert is_defined, f"{page.name} names {name} in {path}"
 
 
 def test_every_package_of_core_is_on_the_page_and_in_the_picture() -> None:

@@ -1,4 +1,7 @@
-"""What the pages show runs, and prints what they say."""
+"""What the pages show runs, and prints what they say.
+
+The pages are run by `docs.pages.Reader`, as a reader would type them.
+"""
 
 from __future__ import annotations
 
@@ -25,21 +28,21 @@ OWN_REGISTER = DOCS / "adapters.md"
 @pytest.mark.parametrize(
     "page", [page for page in RUN if page != OWN_REGISTER], ids=lambda page: page.stem
 )
-def test_a_page_does_what_it_shows(page: Path, reader: Reader) -> None:
-    """Each block of Python and each command runs, in the page's order, and prints what stands under it."""
+def test_page_does_what_it_shows(page: Path, reader: Reader) -> None:
+    """Each Python block and each command runs in order, and prints what the page shows."""
     for block in blocks(page):
         if block.language == "toml" and "[connections." in block.text:
             reader.write("tillpost.toml", block.text)
-    if page.name != "README.md":  # the README's commands set a machine up; `.ci/run` runs them
+    if page.name != "README.md":  # its commands set a machine up; `.ci/run` runs them
         reader.follow(page)
     else:
         reader.run_python(page)
 
 
-def test_the_example_adapter_runs_as_an_installed_plugin(
+def test_example_adapter_runs_as_installed_plugin(
     reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its package is found by its own entry point, its simulator is served, and an order arrives there."""
+    """Its entry point is found, its simulator is served, and an order arrives there."""
     package = DOCS / "examples" / "corner"
     reader.install(package)
     monkeypatch.setattr(sys, "path", [str(package), *sys.path])
@@ -50,8 +53,8 @@ def test_the_example_adapter_runs_as_an_installed_plugin(
             del sys.modules[name]
 
 
-def test_every_connection_shown_is_valid(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A TOML file of connections can be read, and its adapter takes the settings."""
+def test_connections_shown_are_valid(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each TOML file of connections can be read, and its adapter accepts the settings."""
     monkeypatch.setenv("SQUARE_TOKEN", "not-a-real-token")
     shown = [
         b.text
@@ -68,18 +71,18 @@ def test_every_connection_shown_is_valid(monkeypatch: pytest.MonkeyPatch, tmp_pa
             assert connection.policy
 
 
-def test_the_script_of_faults_shown_is_valid_and_every_field_and_kind_is_told() -> None:
-    """What `simulate --script` takes."""
+def test_fault_script_shown_is_valid_and_fields_are_described() -> None:
+    """The guide on testing shows what `simulate --script` accepts."""
     page = DOCS / "how-to" / "testing.md"
     (script,) = (block.text for block in blocks(page) if block.language == "json")
     assert len(FaultPlan.model_validate_json(script).rules) == 2
-    told = page.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
     for name in (*FaultPlan.model_fields, *FaultRule.model_fields, *Fault.model_fields, *FaultKind):
-        assert f"`{name}`" in told or f'"{name}"' in told, name
+        assert f"`{name}`" in text or f'"{name}"' in text, name
 
 
-def test_every_entry_point_shown_is_in_the_group_that_tillpost_reads() -> None:
-    """The group's name is `tillpost` in the examples as in the project's own file."""
+def test_entry_points_shown_are_in_the_group_tillpost() -> None:
+    """The examples use the same group as the project's own file."""
     shown = [
         b.text
         for page in pages()
@@ -91,29 +94,30 @@ def test_every_entry_point_shown_is_in_the_group_that_tillpost_reads() -> None:
     assert EntryPoint("square", "tillpost_square", "tillpost").load()
 
 
-def test_no_python_is_shown_that_does_not_run() -> None:
-    """Fences of other kinds hold no Python, but for the one line of the front page."""
+def test_no_python_is_shown_that_is_not_run() -> None:
+    """No other fence holds Python, except the two lines of the front page."""
     for page in pages():
         shown = page.read_text(encoding="utf-8")
         allowed = 1 if page == DOCS / "index.md" else 0
         assert shown.count("{code-block} python") == allowed, page
 
 
-def test_expected_output_is_compared_with_gaps() -> None:
-    """`...` stands for anything, spaces don't matter, and all else does."""
+def test_expected_output_may_have_gaps() -> None:
+    """`...` matches anything, and runs of spaces are equal; all else is compared."""
     assert fits("Order B42\n...\nTotal  28.81", "Order B42\n  id 7\n  Total 28.81 \n")
     assert fits("...\nReady\n", "Ready")
     assert not fits("Order B42", "Order B43")
     assert not fits("Order B42", "Order B42 is there")
 
 
-def test_commands_are_told_from_what_they_print() -> None:
-    """A command begins with `$`, and goes on after a backslash."""
+def test_console_block_is_split_into_commands_and_output() -> None:
+    """A command begins with `$`, and continues after a backslash."""
     block = Block("console", dedent("$ one \\\n  two\nsaid\n$ three\n"), 1)
     assert list(commands(block)) == [("one two", "said\n"), ("three", "")]
 
 
-def test_the_readmes_first_example_shows_ten_lines_and_its_shop_twelve() -> None:
-    """Blank ones aside: what can't be shown shortly belongs on a page of its own."""
+def test_readme_examples_have_ten_and_fourteen_lines() -> None:
+    """Blank lines aside. Longer examples belong on a page of their own."""
     shown = [block.text for block in blocks(ROOT / "README.md") if block.language == "python"]
-    assert [len([line for line in text.splitlines() if line]) for text in shown] == [10, 12]
+    lines = [[line for line in text.splitlines() if line] for text in shown]
+    assert [len(example) for example in lines] == [10, 14]

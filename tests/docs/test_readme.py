@@ -1,4 +1,4 @@
-"""The README's set-up commands and its table of errors say what is so."""
+"""The README's commands, tables and links are right."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from docs.pages import DOCS, ROOT, Reader, blocks, commands
 from tillpost import errors
 from tillpost.errors import KeyRetiredError, PosError
 from tillpost.errors.remedies import REMEDIES
+from tillpost_generic.adapter import Generic
+from tillpost_kounta.adapter import Kounta
+from tillpost_square.adapter import Square
 
 README = ROOT / "README.md"
 
 
-def test_there_are_exactly_two_set_up_commands_each_of_one_line() -> None:
-    """One runs the main job, one passes the tests; both begin with a new environment."""
+def test_readme_has_two_set_up_commands_of_one_line() -> None:
+    """One runs the demo, one runs the tests. Both begin with a new environment."""
     shown = [
         line
         for block in blocks(README)
@@ -33,7 +36,33 @@ def test_there_are_exactly_two_set_up_commands_each_of_one_line() -> None:
     assert second.endswith(" && .venv/bin/pytest")
 
 
-def test_the_set_up_commands_name_extras_and_groups_that_there_are() -> None:
+YES_IF = {
+    "Submit, look up, read the status": {"submit", "find", "fetch"},
+    "Import the menu": {"import_menu"},
+    "Check whether the store takes orders": {"check"},
+    "Receive webhooks": {"parse_webhook"},
+    "Connect by OAuth, refresh tokens": {"authorize_url", "exchange_code", "refresh"},
+    "Cancel an order": {"cancel"},
+    "Quote the total before submitting": {"quote"},
+    "Attention ticket for an order that can't go in": {"attention"},
+}
+"""The operations that an adapter has where the table of platforms says yes, by the row's name."""
+
+ADAPTERS = (Square, Kounta, Generic)
+
+
+def test_platform_table_says_what_the_adapters_can_do() -> None:
+    """A capability that an adapter gains or loses changes the README."""
+    shown: dict[str, list[bool]] = {}
+    for line in README.read_text(encoding="utf-8").splitlines():
+        name, *cells = [cell.strip() for cell in line.strip("|").split("|")]
+        shown[name] = [cell.startswith("yes") for cell in cells]
+    for name, operations in YES_IF.items():
+        assert shown[name] == [operations <= adapter.capabilities() for adapter in ADAPTERS], name
+    assert shown["Idempotency keys"] == [adapter.keyed for adapter in ADAPTERS]
+
+
+def test_set_up_commands_name_extras_and_groups_that_exist() -> None:
     """What is installed is declared in the project's own file."""
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     for block in blocks(README):
@@ -46,8 +75,8 @@ def test_the_set_up_commands_name_extras_and_groups_that_there_are() -> None:
                 assert re.search(rf"^{group} = \[", project, re.MULTILINE)
 
 
-def test_the_error_table_has_every_class_and_says_who_acts() -> None:
-    """A class that is added, or whose remedy changes hands, is seen here."""
+def test_error_table_has_every_class_and_who_acts() -> None:
+    """A new class, or a remedy with another actor, changes the README."""
     rows = re.findall(
         r"^\| `(\w+)` \| [^|]+ \| (\w+) \| [^|]+ \|$",
         README.read_text(encoding="utf-8"),
@@ -65,16 +94,16 @@ def test_the_error_table_has_every_class_and_says_who_acts() -> None:
     assert len(rows) == len(caught)
 
 
-def test_the_readme_leads_to_pages_that_are_there() -> None:
-    """Sphinx checks the links between the pages of the site; the README isn't one of them."""
+def test_readme_links_lead_to_files() -> None:
+    """Sphinx checks the site's links; the README isn't part of the site."""
     for target in re.findall(r"\]\(([^)]+)\)", README.read_text(encoding="utf-8")):
         assert (ROOT / target).is_file(), target
 
 
-def test_the_readmes_shop_brings_an_order_from_its_handler_to_the_simulators_register(
+def test_readme_shop_brings_order_to_simulated_register(
     reader: Reader,
 ) -> None:
-    """What it says to type is typed, in its order; `curl` alone is stood in for, since not every machine has it."""
+    """The commands are run in order. httpx takes the place of `curl`."""
     (shop,) = [block.text for block in blocks(README) if block.text.startswith("# shop.py\n")]
     (typed,) = [
         block.text for block in blocks(README) if block.language == "sh" and "uvicorn" in block.text
@@ -107,4 +136,4 @@ def test_the_readmes_shop_brings_an_order_from_its_handler_to_the_simulators_reg
         for command in (work, show)
     ]
     assert "Orders that arrived: 1." in said[0]
-    assert "Order B42: the platform has it" in said[1]
+    assert "Order B42: received by the platform" in said[1]

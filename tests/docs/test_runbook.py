@@ -1,4 +1,4 @@
-"""The runbook's page: every test and every situation that it names is there, and so is every command."""
+"""The runbook's page: every test, situation and command that it names exists."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tillpost.cli.app import build
 
 TESTS = ROOT / "tests"
 SITUATION = {str(situation) for situation in SITUATIONS}
-WHO = ("by itself", "a person")
+WHO = ("automatic", "a person")
 
 
 class Row(NamedTuple):
@@ -29,8 +29,8 @@ class Row(NamedTuple):
 
 
 def rows() -> Iterator[Row]:
-    """Yield the rows of the long table, its headings left out."""
-    text = (DOCS / "explanation" / "runbook.md").read_text(encoding="utf-8")
+    """Yield the rows of the long table, without its headings."""
+    text = (DOCS / "reference" / "runbook.md").read_text(encoding="utf-8")
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if line.startswith("| ") and len(cells) == len(Row._fields) and cells[0] != "Cause or step":
@@ -47,13 +47,13 @@ def named(cell: str) -> list[str]:
 ROWS = list(rows())
 
 
-def test_the_table_is_there() -> None:
+def test_runbook_table_is_read() -> None:
     assert len(ROWS) > 50
     assert len({row.cause for row in ROWS}) == len(ROWS)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.cause)
-def test_a_row_says_who_acts_and_what_shows_it(row: Row) -> None:
+def test_row_names_actor_and_existing_proofs(row: Row) -> None:
     assert row.who in WHO
     assert row.does
     proofs = named(row.shown_by)
@@ -67,12 +67,12 @@ def test_a_row_says_who_acts_and_what_shows_it(row: Row) -> None:
 @pytest.mark.parametrize(
     "row", [row for row in ROWS if row.who == "a person"], ids=lambda row: row.cause
 )
-def test_what_only_a_person_can_do_names_where_the_person_reads_it(row: Row) -> None:
-    assert named(row.command), "a person has to be told, by some command"
+def test_row_for_a_person_names_a_command(row: Row) -> None:
+    assert named(row.command), "a person has to be informed by a command"
 
 
 def is_a_test(name: str) -> bool:
-    """Whether there is such a test: a file under `tests`, and a function in it."""
+    """Whether the test exists: a file below `tests`, and a function in it."""
     file, _, function = name.partition("::")
     path = TESTS / file
     return (
@@ -83,7 +83,7 @@ def is_a_test(name: str) -> bool:
 
 
 def is_a_command(written: str) -> bool:
-    """Whether `tillpost ...` is a command as it is written."""
+    """Whether `tillpost ...` is a command."""
     program, *words = written.split()
     found: object = typer.main.get_command(build())
     for word in words:

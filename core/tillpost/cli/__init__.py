@@ -1,8 +1,8 @@
-"""The `tillpost` command. Its parts need the extra `tillpost[cli]`; without it, `main` says so in one line.
+"""The `tillpost` command.
 
-`exits` has the exit codes, `reading` what comes in, `showing` what goes out, `connecting` the
-connection in between; the other modules are the commands. `scenarios` is what an adapter's demo is
-made of.
+It needs the extra `tillpost[cli]`. `app` assembles the commands, which are in `commands`, one
+module each. `input` reads files, `output` prints, `exit_codes` maps errors to exit codes, and
+`connection_option` and `outbox_option` open what `--connection` and `--db` name.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command with the arguments of the process, and exit with a code from `exits`."""
+    """Run the command with the process's arguments, and exit with a code from `exit_codes`."""
     if not (find_spec("typer") and find_spec("rich")):
         sys.stderr.write("tillpost: the command needs an extra: pip install 'tillpost[cli]'\n")
         raise SystemExit(2)
@@ -22,6 +22,7 @@ def main() -> None:
         from tillpost.cli.app import run
 
         run()
-    except KeyboardInterrupt:  # before a command could say more about it
+    except KeyboardInterrupt:
+        # The command itself wasn't running yet, so it can't say what was interrupted.
         sys.stderr.write("tillpost: interrupted\n")
         raise SystemExit(130) from None

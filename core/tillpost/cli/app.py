@@ -1,14 +1,15 @@
-"""The Typer application: every command with its example, the plugins' commands, and the rule of the one line.
+"""The Typer application: all commands, the plugins' commands, and how errors end the process.
 
-Whatever is wrong with a command's use or input ends as one line on standard error and an exit code
-from `exits`, never as a traceback. A plugin whose commands can't be used loses them, and nothing
-else.
+`run` is the entry point; `build` assembles the application. Wrong usage and bad input end as one
+line on standard error and an exit code from `exit_codes`, never as a traceback. Plugins whose
+commands can't be built lose them, and nothing else.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from importlib.metadata import version as installed_version
 from typing import Annotated, Any, cast
 
@@ -33,42 +34,46 @@ from tillpost.cli.commands import (
     worker,
 )
 from tillpost.cli.exit_codes import BAD_INPUT, CODES, INTERRUPTED, CliError
-from tillpost.cli.output import complain
+from tillpost.cli.output import print_error
 from tillpost.errors import ConfigError
 from tillpost.plugins.manager import Hooks
 
 __all__ = ["build", "run"]
 
 UsageError = cast("type[Exception]", typer.BadParameter.__base__)
-"""Typer's own exception for wrong usage: its home differs from version to version, its place above this one doesn't."""
+"""Typer's exception for wrong usage.
 
-_EXIT_CODES = "\n".join(
-    ["Exit codes:", "", *(f"- {code}: {meaning}" for code, meaning in CODES.items())]
-)
+Its module differs between versions of Typer; its position in the class hierarchy doesn't.
+"""
 
+_ORDERS = "Submit orders"
+_SUPPORT = "Support"
+_STORES = "Stores"
+_DEVELOPMENT = "Development"
 
-_ORDERS = """Find the outbox's orders, see what happened to one, and act on it.
+_ORDERS_HELP = """Find orders in the outbox, show their history, and act on them.
 
-Begin with list, by the customer's name; then tillpost diagnose says why an order isn't on the register, and what to do.
+`orders list --search NAME` finds an order. `tillpost diagnose` then says why it isn't on the
+register, and what to do.
 """
 
 
 class OneLineGroup(TyperGroup):
-    """A group of commands that says what is wrong in one line."""
+    """A command group that reports every error in one line."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run a command and exit with its code."""
         code: object
         try:
             code = super().main(*args, **{**kwargs, "standalone_mode": False})
-        except CliError as stop:
-            complain(str(stop))
-            code = stop.code
+        except CliError as error:
+            print_error(str(error))
+            code = error.code
         except ConfigError as error:
-            complain(str(error))
+            print_error(str(error))
             code = BAD_INPUT
         except UsageError as error:
-            complain(_usage(error))
+            print_error(_usage_message(error))
             code = BAD_INPUT
         sys.exit(code if isinstance(code, int) else 0)
 
@@ -81,123 +86,139 @@ class OneLineGroup(TyperGroup):
 
 
 class OneLineLog(logging.Handler):
-    """Shows Tillpost's own warnings, such as a plugin that can't be loaded, as one line each."""
+    """Prints Tillpost's warnings, such as a plugin that can't be loaded, as one line each."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print the record, with an exception's kind but not its traceback."""
-        kind = record.exc_info[0] if record.exc_info else None
-        complain(record.getMessage() + (f" ({kind.__name__})" if kind else ""))
+        """Print the record, with an exception's class but not its traceback."""
+        exception = record.exc_info[0] if record.exc_info else None
+        suffix = f" ({exception.__name__})" if exception else ""
+        print_error(record.getMessage() + suffix)
 
 
 def run() -> None:
-    """Run the command of this process."""
+    """Run the command with the process's arguments."""
     for stream in (sys.stdout, sys.stderr):
-        if reconfigure := getattr(stream, "reconfigure", None):
-            reconfigure(
-                errors="replace"
-            )  # a dish's name must not end the command on a terminal without its letters
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            # A name with letters that the terminal lacks must not end the command.
+            reconfigure(errors="replace")
     logging.getLogger("tillpost").addHandler(OneLineLog(logging.WARNING))
-    logging.getLogger().addHandler(
-        logging.NullHandler()
-    )  # else every library's warnings go to standard error
+    # Without a handler, Python would print every library's warnings to standard error.
+    logging.getLogger().addHandler(logging.NullHandler())
     build()()
 
 
 def build() -> typer.Typer:
-    """Return the application, plugins' commands included."""
+    """Return the application, including the plugins' commands."""
     app = typer.Typer(
         name="tillpost",
         cls=OneLineGroup,
         callback=_root,
         invoke_without_command=True,
         add_completion=False,
-        pretty_exceptions_enable=False,  # they show locals, and with them tokens
+        pretty_exceptions_enable=False,  # they print local variables, which may hold tokens
         rich_markup_mode="markdown",
-        epilog=_EXIT_CODES,
+        epilog=_exit_code_help(),
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    menus = typer.Typer(
-        name="menu", help="Import the store's menu, and find what is wrong with it."
-    )
-    menus.command("import", epilog=_example("menu import --connection cafe-42 --output menu.json"))(
-        menu.import_
-    )
-    menus.command(
-        "check", epilog=_example("menu check order.json --connection cafe-42 --menu menu.json")
-    )(menu.check)
-    menus.command("diff", epilog=_example("menu diff monday.json tuesday.json"))(menu.diff)
-    menus.command("imports", epilog=_example("menu imports --connection cafe-42"))(
-        menu_review.imports
-    )
-    menus.command("accept", epilog=_example("menu accept --connection cafe-42"))(menu_review.accept)
-    menus.command("discard", epilog=_example("menu discard --connection cafe-42"))(
-        menu_review.discard
-    )
-    outboxes = typer.Typer(
-        name="outbox", help="Add an order to the outbox, and care for its database."
-    )
-    outboxes.command("add", epilog=_example("outbox add order.json --connection cafe-42"))(
-        outbox.add
-    )
-    outboxes.command("migrate", epilog=_example("outbox migrate --db sqlite:///orders.db"))(
-        outbox.migrate
-    )
-    outboxes.command("erase", epilog=_example("outbox erase --days 30"))(outbox.erase)
-    outboxes.command("prune", epilog=_example("outbox prune --days 90"))(outbox.prune)
-    listed = typer.Typer(name="orders", help=_ORDERS)
-    listed.command("list", epilog=_example("orders list --problem"))(orders.list_)
-    listed.command("show", epilog=_example("orders show B42"))(orders.show)
-    listed.command("accept", epilog=_example("orders accept B42"))(order_actions.accept)
-    listed.command("advance", epilog=_example("orders advance B42 --to ready"))(
-        order_actions.advance
-    )
-    listed.command("resubmit", epilog=_example("orders resubmit B42"))(order_actions.resubmit)
-    listed.command("manual", epilog=_example("orders manual B42 > docket.txt"))(
-        order_actions.manual
-    )
-    listed.command("cancel", epilog=_example("orders cancel B42"))(order_actions.cancel)
-    listed.command("export", epilog=_example("orders export B42 > for-support.json"))(
-        order_actions.export
-    )
-    keyring = typer.Typer(
-        name="key", help="The key that the tokens in the outbox's database are sealed with."
-    )
-    keyring.command("new", epilog=_example("key new"))(keys.new)
-    keyring.command("rotate", epilog=_example("key rotate"))(keys.rotate)
-    app.command("submit", epilog=_example("submit order.json --connection cafe-42"))(submit.submit)
-    app.add_typer(menus)
-    app.command("worker", epilog=_example("worker --db sqlite:///orders.db"))(worker.worker)
-    app.command("status", epilog=_example("status"))(status.status)
-    app.add_typer(outboxes)
-    app.add_typer(listed)
-    app.command("diagnose", epilog=_example("diagnose B42"))(diagnose.diagnose_)
-    app.command("connect", epilog=_example("connect square --name cafe-42"))(connections.connect)
-    app.command("reconnect", epilog=_example("reconnect cafe-42"))(connections.reconnect)
-    app.command("connections", epilog=_example("connections"))(connections.connections)
-    app.command("disconnect", epilog=_example("disconnect cafe-42"))(connections.disconnect)
-    app.add_typer(keyring)
-    app.command("check", epilog=_example("check --connection cafe-42"))(check.check)
-    app.command("test-order", epilog=_example("test-order --connection cafe-42"))(
-        test_order.send_trial
-    )
-    app.command("demo", epilog=_example("demo"))(demo.demo)
-    app.command(
-        "simulate", epilog=_example("simulate PLATFORM --port 8080 --faults 0.25 --seed 7")
-    )(simulate.simulate)
-    app.command("adapters", epilog=_example("adapters"))(check.adapters)
-    app.command("schema", epilog=_example("schema order"))(check.schema)
+    _add(app, submit.submit, "submit", "submit order.json --connection cafe-42", _ORDERS)
+    _add(app, worker.worker, "worker", "worker --db sqlite:///orders.db", _ORDERS)
+    app.add_typer(_outbox_group(), rich_help_panel=_ORDERS)
+    _add(app, status.status, "status", "status", _SUPPORT)
+    app.add_typer(_orders_group(), rich_help_panel=_SUPPORT)
+    _add(app, diagnose.diagnose_, "diagnose", "diagnose B42", _SUPPORT)
+    _add(app, connections.connect, "connect", "connect square --name cafe-42", _STORES)
+    _add(app, connections.reconnect, "reconnect", "reconnect cafe-42", _STORES)
+    _add(app, connections.connections, "connections", "connections", _STORES)
+    _add(app, connections.disconnect, "disconnect", "disconnect cafe-42", _STORES)
+    _add(app, check.check, "check", "check --connection cafe-42", _STORES)
+    _add(app, test_order.send_test_order, "test-order", "test-order --connection cafe-42", _STORES)
+    app.add_typer(_menu_group(), rich_help_panel=_STORES)
+    app.add_typer(_key_group(), rich_help_panel=_STORES)
+    _add(app, demo.demo, "demo", "demo", _DEVELOPMENT)
+    simulation = "simulate PLATFORM --port 8080 --faults 0.25 --seed 7"
+    _add(app, simulate.simulate, "simulate", simulation, _DEVELOPMENT)
+    _add(app, check.adapters, "adapters", "adapters", _DEVELOPMENT)
+    _add(app, check.schema, "schema", "schema order", _DEVELOPMENT)
     _add_plugins(app)
     return app
 
 
+def _menu_group() -> typer.Typer:
+    group = typer.Typer(name="menu", help="Import, check and compare menus.")
+    _add(group, menu.import_, "import", "menu import --connection cafe-42 --output menu.json")
+    _add(
+        group,
+        menu.check,
+        "check",
+        "menu check order.json --connection cafe-42 --menu menu.json",
+    )
+    _add(group, menu.diff, "diff", "menu diff monday.json tuesday.json")
+    _add(group, menu_review.imports, "imports", "menu imports --connection cafe-42")
+    _add(group, menu_review.accept, "accept", "menu accept --connection cafe-42")
+    _add(group, menu_review.discard, "discard", "menu discard --connection cafe-42")
+    return group
+
+
+def _outbox_group() -> typer.Typer:
+    group = typer.Typer(name="outbox", help="Add orders to the outbox, and maintain its database.")
+    _add(group, outbox.add, "add", "outbox add order.json --connection cafe-42")
+    _add(group, outbox.migrate, "migrate", "outbox migrate --db sqlite:///orders.db")
+    _add(group, outbox.erase, "erase", "outbox erase --days 30")
+    _add(group, outbox.prune, "prune", "outbox prune --days 90")
+    return group
+
+
+def _orders_group() -> typer.Typer:
+    group = typer.Typer(name="orders", help=_ORDERS_HELP)
+    _add(group, orders.list_, "list", "orders list --problem")
+    _add(group, orders.show, "show", "orders show B42")
+    _add(group, order_actions.accept, "accept", "orders accept B42")
+    _add(group, order_actions.advance, "advance", "orders advance B42 --to ready")
+    _add(group, order_actions.resubmit, "resubmit", "orders resubmit B42")
+    _add(group, order_actions.manual, "manual", "orders manual B42 > docket.txt")
+    _add(group, order_actions.cancel, "cancel", "orders cancel B42")
+    _add(group, order_actions.export, "export", "orders export B42 > for-support.json")
+    return group
+
+
+def _key_group() -> typer.Typer:
+    group = typer.Typer(name="key", help="Manage the key that encrypts tokens in the database.")
+    _add(group, keys.new, "new", "key new")
+    _add(group, keys.rotate, "rotate", "key rotate")
+    return group
+
+
+def _add(
+    group: typer.Typer,
+    function: Callable[..., None],
+    name: str,
+    example: str,
+    panel: str | None = None,
+) -> None:
+    """Add a command to a group.
+
+    Args:
+        group: The application or one of its groups.
+        function: The command.
+        name: The command's name.
+        example: Its example in the help, without the program's name.
+        panel: The heading under which the help lists it.
+    """
+    epilog = f"Example: tillpost {example}"
+    group.command(name, epilog=epilog, rich_help_panel=panel)(function)
+
+
 def _root(
     ctx: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
-    """Submit paid online orders to restaurants' point-of-sale platforms: once, or say who must act.
+    """Submit paid online orders to restaurants' point-of-sale (POS) platforms.
 
-    An order isn't on the register? `tillpost orders list --search NAME` finds it by its customer's
-    name, and `tillpost diagnose ORDER` says why, and what to do, step by step.
+    Each order arrives once, or ends in an error that says who must act.
+
+    If an order isn't on the register, `tillpost orders list --search NAME` finds it by the
+    customer's name, and `tillpost diagnose ORDER` says why and what to do, step by step.
     """
     if version:
         typer.echo(f"tillpost {installed_version('tillpost')}")
@@ -207,26 +228,32 @@ def _root(
         raise typer.Exit(BAD_INPUT)
 
 
+def _exit_code_help() -> str:
+    rows = [f"- {code}: {meaning}" for code, meaning in CODES.items()]
+    return "\n".join(["Exit codes:", "", *rows])
+
+
 def _add_plugins(app: typer.Typer) -> None:
+    """Add the commands that plugins register, unless one of them can't be built."""
     plugged = typer.Typer()
     Hooks("").call("register_commands", {"cli": plugged})
     if not (plugged.registered_commands or plugged.registered_groups):
         return
     try:
         typer.main.get_command(plugged)
-    except Exception as failure:  # noqa: BLE001  a stranger's command may be wrong in any way
-        complain(f"the plugins' commands can't be used: {type(failure).__name__}: {failure}")
+    except Exception as failure:  # noqa: BLE001  a plugin's command may fail in any way
+        kind = type(failure).__name__
+        print_error(f"the plugins' commands can't be used: {kind}: {failure}")
         return
     app.registered_commands += plugged.registered_commands
     app.registered_groups += plugged.registered_groups
 
 
-def _example(command: str) -> str:
-    return f"Example: tillpost {command}"
-
-
-def _usage(error: Exception) -> str:
-    """Typer's words for wrong usage, with the command whose help says more."""
-    words = str(getattr(error, "format_message", error.__str__)())
+def _usage_message(error: Exception) -> str:
+    """Return Typer's message for wrong usage, and the command whose help says more."""
+    format_message = getattr(error, "format_message", error.__str__)
+    message = str(format_message())
     context = getattr(error, "ctx", None)
-    return f"{words.rstrip('.')} (see {context.command_path} --help)" if context else words
+    if context is None:
+        return message
+    return f"{message.rstrip('.')} (see {context.command_path} --help)"

@@ -1,16 +1,15 @@
-"""The connection that a command works on: which one, opened as a Till, and how its trouble is shown.
+"""The connection that a command works on: which one, opened as a Till, with its errors shown.
 
-It stands in the TOML file, or in the outbox's database where there is one, or in both: see `kept`.
-
-`work_on` is the one way there: it shows that something is under way, and turns what a platform
-refuses into a text or JSON with the right exit code. The option types that several commands take
-are here too.
+It is configured in the TOML file, or stored in the outbox's database where there is one, or both;
+see `stored_connections`. `work_on` opens it: it shows that something is in progress, and turns
+what a platform refuses into a text or JSON with the right exit code. The option types that several
+commands share are here too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Annotated, NoReturn, TypeVar
 
@@ -18,22 +17,23 @@ import typer
 
 from tillpost.cli.exit_codes import INTERRUPTED, CliError, code_for
 from tillpost.cli.output import error_facts, progress, show_error, show_json
-from tillpost.cli.stored_connections import kept_platforms, kept_till
-from tillpost.client.base import Options, adapter_for
+from tillpost.cli.stored_connections import open_stored_till, stored_platforms
+from tillpost.client.base import adapter_for
 from tillpost.client.hooks import Watcher
 from tillpost.client.sync import Till
 from tillpost.config import ConnectionSettings, config_path, load_connections
 from tillpost.errors import ConfigError, PosError
+from tillpost.submission.context import Connection
 from tillpost.submission.policy import Policy
 
 __all__ = [
     "AsJson",
-    "Chosen",
     "ConfigFile",
     "ConnectionName",
+    "SelectedConnection",
     "Watcher",
-    "chosen",
     "fail",
+    "select_connection",
     "work_on",
 ]
 
@@ -60,73 +60,90 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON with stable key
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """The connection that a command works on. `of_file` is what the TOML file says of it, None when that is nothing.
+class SelectedConnection:
+    """The connection that a command works on.
 
-    `kept` says that there is a database, which may know it too; then `db` and `config` are as the
-    command was given them.
+    Attributes:
+        name: Its name.
+        configured: What the TOML file says of it, if anything.
+        stored_platform: Its platform in the database, "" if it isn't there.
+        has_database: Whether there is a database, which may know it.
+        db: The option `--db`.
+        config: The option `--config`.
     """
 
     name: str
-    of_file: ConnectionSettings | None
-    kept_platform: str
-    kept: bool
+    configured: ConnectionSettings | None
+    stored_platform: str
+    has_database: bool
     db: str
     config: str
 
     @property
     def platform(self) -> str:
         """The adapter's name."""
-        return self.of_file.platform if self.of_file else self.kept_platform
+        return self.configured.platform if self.configured else self.stored_platform
 
     @property
     def policy(self) -> Policy:
-        """How trouble is dealt with."""
-        return self.of_file.policy if self.of_file else Policy()
+        """How failures are dealt with."""
+        return self.configured.policy if self.configured else Policy()
 
     @contextmanager
-    def opened(self, watcher: Watcher) -> Generator[Till]:
-        """Open it. Raises `CliError` when it can't be made."""
+    def open(self, watcher: Watcher) -> Generator[Till]:
+        """Open it. Raises `CliError` if it is wrong."""
         with ExitStack() as stack:
             try:
-                if self.kept:
-                    till = stack.enter_context(
-                        kept_till(self.name, self.db, self.config, [watcher])
-                    )
-                else:
-                    till = stack.enter_context(self._till_of_file(watcher))
+                till = stack.enter_context(self._till(watcher))
             except ConfigError as error:
-                where = f"{self.of_file.source}: [connections.{self.name}] " if self.of_file else ""
+                source = self.configured.source if self.configured else ""
+                where = f"{source}: [connections.{self.name}] " if source else ""
                 raise CliError(where + str(error).removeprefix(where)) from None
             yield till
 
-    def _till_of_file(self, watcher: Watcher) -> Till:
-        assert self.of_file
-        options = Options(name=self.name, policy=self.policy, hooks=[watcher])
-        return Till(adapter_for(self.platform, self.of_file.settings), options)
+    def _till(self, watcher: Watcher) -> AbstractContextManager[Till]:
+        if self.has_database:
+            return open_stored_till(self.name, self.db, self.config, [watcher])
+        assert self.configured
+        adapter = adapter_for(self.platform, self.configured.settings)
+        return Till(Connection(adapter, name=self.name, policy=self.policy, hooks=[watcher]))
 
 
-def chosen(name: str, config: str, db: str, *, new: bool = False) -> Chosen:
-    """Return the connection of that name, or the only one there is; raise `CliError` that lists those there are.
+def select_connection(name: str, config: str, db: str, *, new: bool = False) -> SelectedConnection:
+    """Return the connection of that name, or the only one.
 
-    `new` says that the command may be the first to use the database.
+    Args:
+        name: The connection's name; "" for the only one.
+        config: The option `--config`.
+        db: The option `--db`.
+        new: Whether the command may be the first to use the database.
+
+    Raises:
+        CliError: There is no such connection, or more than one; the text lists them.
     """
-    kept = kept_platforms(db, config, new=new)
-    of_file = load_connections(config or None, needed=not kept)
-    names = list(dict.fromkeys((*of_file, *(kept or ()))))
-    there = f"{config_path(config)} has: {', '.join(of_file) or 'none'}"
-    if kept:
-        there += f"; the database has: {', '.join(kept)}"
+    stored = stored_platforms(db, config, new=new)
+    configured = load_connections(config or None, needed=not stored)
+    names = list(dict.fromkeys((*configured, *(stored or ()))))
+    listing = f"{config_path(config)} has: {', '.join(configured) or 'none'}"
+    if stored:
+        listing += f"; the database has: {', '.join(stored)}"
     if not name and len(names) > 1:
-        raise CliError(f"which connection? Name one with --connection; {there}")
+        raise CliError(f"which connection? Name one with --connection; {listing}")
     if name and name not in names:
-        raise CliError(f"no connection {name!r}; {there}")
+        raise CliError(f"no connection {name!r}; {listing}")
     name = name or names[0]
-    return Chosen(name, of_file.get(name), (kept or {}).get(name, ""), kept is not None, db, config)
+    return SelectedConnection(
+        name,
+        configured=configured.get(name),
+        stored_platform=(stored or {}).get(name, ""),
+        has_database=stored is not None,
+        db=db,
+        config=config,
+    )
 
 
 def work_on(
-    connection: Chosen,
+    connection: SelectedConnection,
     work: Callable[[Till], T],
     *,
     doing: str,
@@ -136,14 +153,23 @@ def work_on(
     about_order: bool = False,
     watcher: Watcher | None = None,
 ) -> T:
-    """Open the connection, do the work and return its result; show a `PosError` and exit with its code.
+    """Open the connection, do the work and return its result.
 
-    `doing` and `failed` say in words what is under way, and that it went wrong; `interrupted` is
-    the line for Ctrl-C. `about_order` says that an order's fate is to be told with an error.
+    A `PosError` is shown, and ends the command with its exit code.
+
+    Args:
+        connection: The connection.
+        work: What to do with it.
+        doing: Says what is in progress.
+        failed: Says that it failed.
+        as_json: Whether to print JSON.
+        interrupted: The line for Ctrl-C.
+        about_order: Whether to show an order's outcome with an error.
+        watcher: Follows what the Till does automatically.
     """
     watcher = watcher or Watcher()
     try:
-        with connection.opened(watcher) as till, progress(doing) as watcher.status:
+        with connection.open(watcher) as till, progress(doing) as watcher.status:
             return work(till)
     except KeyboardInterrupt:
         raise CliError(interrupted, INTERRUPTED) from None
@@ -152,7 +178,12 @@ def work_on(
 
 
 def fail(
-    connection: Chosen, error: PosError, failed: str, *, as_json: bool, about_order: bool = False
+    connection: SelectedConnection,
+    error: PosError,
+    failed: str,
+    *,
+    as_json: bool,
+    about_order: bool = False,
 ) -> NoReturn:
     """Show an error, and end the command with its exit code."""
     if as_json:

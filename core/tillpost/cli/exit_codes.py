@@ -1,6 +1,6 @@
-"""The exit codes of the `tillpost` command: one table, printed in the help, and the way from an error to its code.
+"""The exit codes of the `tillpost` command, and which error has which code.
 
-A code never changes its meaning, so that scripts can branch on it.
+`CODES` is printed in the help. A code never changes its meaning, so that scripts can branch on it.
 """
 
 from __future__ import annotations
@@ -32,33 +32,33 @@ STORE = 3
 INTERRUPTED = 130
 
 _ERRORS: Mapping[type[PosError], tuple[int, str]] = {
-    MenuError: (10, "the order and the menu don't fit"),
-    OutageError: (11, "the platform can't be reached or fails"),
-    RateLimitError: (12, "the platform takes no more requests for now"),
+    MenuError: (10, "the order doesn't match the menu"),
+    OutageError: (11, "the platform can't be reached, or fails"),
+    RateLimitError: (12, "the platform limits the rate of requests"),
     RegisterOfflineError: (13, "the register is offline"),
-    PermissionsError: (14, "the platform doesn't let us in"),
-    TaxError: (15, "the taxes don't fit"),
-    StoreClosedError: (16, "the store takes no orders now"),
-    OrderError: (17, "the order itself is refused"),
-    SetupError: (18, "the connection is set up wrongly"),
-    UnknownPosError: (19, "an answer that isn't known"),
-    DoubtError: (20, "the order may be there: submit it again to find out"),
-    UnsupportedError: (21, "the platform's adapter can't do that"),
+    PermissionsError: (14, "the platform rejects the access"),
+    TaxError: (15, "the taxes don't match"),
+    StoreClosedError: (16, "the store takes no online orders at the moment"),
+    OrderError: (17, "the platform refuses the order itself"),
+    SetupError: (18, "the connection's settings are wrong"),
+    UnknownPosError: (19, "the platform gave an unknown answer"),
+    DoubtError: (20, "the order may exist: submit it again to find out"),
+    UnsupportedError: (21, "the platform's adapter doesn't support this"),
 }
 
 CODES: Mapping[int, str] = {
-    OK: "done",
-    NOT_RIGHT: "done, and the answer is no: not ready, faults found, a demo that went wrong",
-    BAD_INPUT: "bad usage or input; nothing was sent",
+    OK: "success",
+    NOT_RIGHT: "the command ran, and its answer is no: not ready, faults found, a demo failed",
+    BAD_INPUT: "wrong usage or bad input; nothing was sent",
     STORE: "the outbox's database can't be opened, read or written",
     **dict(_ERRORS.values()),
     INTERRUPTED: "interrupted",
 }
-"""What each exit code means."""
+"""The meaning of each exit code."""
 
 
 class CliError(Exception):
-    """Ends the command with one line on standard error, and an exit code."""
+    """Ends the command with one line on standard error and an exit code."""
 
     def __init__(self, line: str, code: int = BAD_INPUT) -> None:
         super().__init__(line)
@@ -66,11 +66,14 @@ class CliError(Exception):
 
 
 def code_for(error: PosError) -> int:
-    """Return the exit code for an error: that of its class, or of the nearest class above that has one.
+    """Return the exit code of the error's class, or of its nearest base class that has one.
 
     >>> code_for(RateLimitError("slow down")), code_for(PosError("?"))
     (12, 19)
     """
-    known = (_ERRORS[kind] for kind in type(error).__mro__ if kind in _ERRORS)
-    code, _ = next(known, _ERRORS[UnknownPosError])
+    for kind in type(error).__mro__:
+        if kind in _ERRORS:
+            code, _ = _ERRORS[kind]
+            return code
+    code, _ = _ERRORS[UnknownPosError]
     return code

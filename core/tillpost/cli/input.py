@@ -1,7 +1,7 @@
-"""What the command reads: orders, menus, and other JSON files. Whatever is wrong with one ends in a single line.
+"""Read orders, menus and other JSON files.
 
-The line names the file and the field; the values themselves stay out of it, since they are
-customers' names.
+A file that can't be read raises `CliError` with one line that names the file and the field. The
+line never has the file's values, which may be customers' data.
 """
 
 from __future__ import annotations
@@ -15,28 +15,36 @@ from pydantic import BaseModel, ValidationError
 from tillpost.cli.exit_codes import CliError
 from tillpost.models.base import explain
 
-__all__ = ["STDIN", "read_if_there", "read_model"]
+__all__ = ["STDIN", "read_if_exists", "read_model"]
 
 M = TypeVar("M", bound=BaseModel)
 
 STDIN = "-"
-"""The name that stands for standard input."""
+"""The file name that means standard input."""
 
 _BOM = b"\xef\xbb\xbf"
 
 
 def read_model(model: type[M], path: str) -> M:
-    """Return the JSON file (or standard input, "-") as a `model`; raise `CliError` in one line that says what is wrong."""
+    """Read a JSON file, or standard input for "-", as a `model`.
+
+    Raises:
+        CliError: If the file doesn't exist, can't be read, or isn't valid.
+    """
     if path == STDIN:
         return _parse(model, "standard input", sys.stdin.buffer.read())
-    found = read_if_there(model, path)
-    if found is None:
+    content = read_if_exists(model, path)
+    if content is None:
         raise CliError(f"{path}: No such file or directory")
-    return found
+    return content
 
 
-def read_if_there(model: type[M], path: str) -> M | None:
-    """Return the JSON file as a `model`, None when there is no such file; raise `CliError` for anything else."""
+def read_if_exists(model: type[M], path: str) -> M | None:
+    """Read a JSON file as a `model`; return None when there is no such file.
+
+    Raises:
+        CliError: If the file can't be read or isn't valid.
+    """
     try:
         content = Path(path).read_bytes()
     except FileNotFoundError:

@@ -1,7 +1,8 @@
-"""The outbox that a command works on: opened by `--db`, TILLPOST_DB or the TOML file, its trouble told in one line.
+"""The `--db` option, and opening the outbox that it names.
 
-Nothing of the outbox is imported before a command needs it, so that the others go without its
-extra.
+Commands open the outbox with `opened`, or with `opened_if_there` where they also work without one.
+The database is named by `--db`, TILLPOST_DB or the TOML file. Its errors end in one line. The
+outbox is imported only when a command needs it, because it has an extra of its own.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from tillpost.outbox import Outbox
     from tillpost.outbox.db.database import Database
 
-__all__ = ["DatabaseUrl", "moment", "name_of", "need_outbox", "opened", "opened_if_there"]
+__all__ = ["DatabaseUrl", "local_time", "name_of", "need_outbox", "opened", "opened_if_there"]
 
 DatabaseUrl = Annotated[
     str,
@@ -34,17 +35,24 @@ DatabaseUrl = Annotated[
 
 
 def need_outbox() -> None:
-    """Raise `CliError` that says what to install when the extra for the outbox is missing."""
+    """Raise `CliError` that says what to install when the outbox's extra is missing."""
     if not _has_extra():
         raise CliError("the outbox needs an extra: pip install 'tillpost[outbox]'")
 
 
 @contextmanager
 def opened(db: str, config: str, *, engine: str = "", new: bool = False) -> Generator[Outbox]:
-    """Open the outbox, and close it after the block. Whatever its database can't do raises `CliError`.
+    """Open the outbox for the duration of the block.
 
-    A SQLite file that isn't there is made only if the outbox may be `new`: to look into a new one
-    by mistake would say that there are no orders.
+    Args:
+        db: The database's URL; empty for the environment's or the TOML file's.
+        config: The path of the TOML file; empty for the usual one.
+        engine: The name of the engine; empty for the TOML file's.
+        new: Whether a SQLite file that doesn't exist is created. Commands that only read leave it
+            out: an empty outbox in the wrong place would report that there are no orders.
+
+    Raises:
+        CliError: If the database can't be opened, read or written.
     """
     need_outbox()
     from tillpost.outbox import DatabaseError, Outbox
@@ -52,11 +60,12 @@ def opened(db: str, config: str, *, engine: str = "", new: bool = False) -> Gene
     try:
         outbox = Outbox.from_config(config or None, url=db, engine=engine)
     except DatabaseError as error:
-        raise CliError(f"--db: {error}" if db else str(error), STORE) from None
+        source = "--db: " if db else ""
+        raise CliError(f"{source}{error}", STORE) from None
     try:
         with outbox:
             if not new:
-                _must_be_there(outbox.database)
+                _require_file(outbox.database)
             yield outbox
     except DatabaseError as error:
         raise CliError(f"{name_of(outbox.database)}: {error}", STORE) from None
@@ -64,23 +73,20 @@ def opened(db: str, config: str, *, engine: str = "", new: bool = False) -> Gene
 
 @contextmanager
 def opened_if_there(db: str, config: str, *, new: bool = False) -> Generator[Outbox | None]:
-    """Open the outbox as `opened` does, or give None where none was ever made: nothing is made here.
+    """Open the outbox as `opened` does, or give None where none exists. Nothing is created.
 
-    One that `--db` names has to be there, unless it may be `new`.
+    A database that `db` names has to exist, unless it may be `new`.
     """
     if not db and not _has_extra():
         yield None
         return
     with opened(db, config, new=new or not db) as outbox:
-        from tillpost.outbox.db.migrate import is_made
-
-        there = not _missing_file(outbox.database)
-        if there:
-            with outbox.database.reading() as tables:
-                there = is_made(tables)
-        if there:
-            outbox.prepare()  # which says so when they are of another version
-        yield outbox if there else None
+        if _exists(outbox):
+            # Checks the version of the tables.
+            outbox.prepare()
+            yield outbox
+        else:
+            yield None
 
 
 def name_of(database: Database) -> str:
@@ -88,8 +94,8 @@ def name_of(database: Database) -> str:
     return database.engine.url.render_as_string()
 
 
-def moment(at: float) -> str:
-    """Return a time in epoch seconds as people write it, in this machine's time zone."""
+def local_time(at: float) -> str:
+    """Format epoch seconds in this machine's time zone."""
     return f"{datetime.fromtimestamp(at).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
@@ -97,19 +103,28 @@ def _has_extra() -> bool:
     return bool(find_spec("sqlalchemy") and find_spec("alembic"))
 
 
-def _must_be_there(database: Database) -> None:
-    if file := _missing_file(database):
+def _exists(outbox: Outbox) -> bool:
+    """Return whether the database has the outbox's tables."""
+    from tillpost.outbox.db.migrate import is_created
+
+    if _missing_file(outbox.database):
+        return False
+    with outbox.database.reading() as tables:
+        return is_created(tables)
+
+
+def _require_file(database: Database) -> None:
+    file = _missing_file(database)
+    if file:
         raise CliError(
-            f"no outbox at {file}: --db or TILLPOST_DB names another; the first order added makes one",
+            f"no outbox at {file}: name its database with --db or TILLPOST_DB. "
+            "The first order that is added creates one",
             STORE,
         )
 
 
 def _missing_file(database: Database) -> str:
-    """Return the path of a SQLite file that isn't there; empty where there is one, or where it isn't SQLite."""
+    """Return the path of a SQLite file that doesn't exist, or an empty string."""
     file = database.engine.url.database or ""
-    return (
-        file
-        if database.is_sqlite and not file.startswith("file:") and not Path(file).exists()
-        else ""
-    )
+    is_path = database.is_sqlite and not file.startswith("file:")
+    return file if is_path and not Path(file).exists() else ""

@@ -1,8 +1,8 @@
-"""What the command prints: Rich for people, JSON for programs, one plain line for what went wrong before it began.
+"""Print results: Rich for people, JSON for programs, and one plain line for errors.
 
-Results go to standard output, progress and complaints to standard error. A platform's texts are
-never read as markup, and lose their control characters. Where the output isn't a terminal, no line
-is wrapped, so that it can be searched.
+Results go to standard output; progress and errors go to standard error. A platform's texts are
+never read as markup, and lose their control characters. Lines are wrapped on a terminal only, so
+that other programs can search the output.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ from tillpost.support.diagnosis import HopState, HopStatus
 
 __all__ = [
     "ACTORS",
-    "complain",
     "error_facts",
     "one_line",
+    "print_error",
+    "print_line",
     "progress",
     "show_error",
     "show_facts",
     "show_hops",
     "show_json",
     "show_table",
-    "tell",
 ]
 
 _UNWRAPPED = 10_000
-
+"""The width of the output, in columns, where it isn't a terminal."""
 
 _OUTCOMES = {
     Outcome.NOT_CREATED: "isn't at the POS",
-    Outcome.CREATED: "is at the POS; don't send or key it in again",
-    Outcome.UNKNOWN: "may be at the POS: look before keying it in; submitting it again is safe",
+    Outcome.CREATED: "is at the POS. Don't send it again or key it in",
+    Outcome.UNKNOWN: "may be at the POS. Check the register before keying it in; "
+    "submitting it again is safe",
 }
-
 
 _STATUSES = {
     HopStatus.DONE: ("done", "green"),
@@ -60,97 +60,117 @@ def one_line(text: str) -> str:
     >>> one_line("two\\nlines and\\x1b[2J worse")
     'two lines and[2J worse'
     """
-    return "".join(c for c in " ".join(text.split()) if c.isprintable())
+    line = " ".join(text.split())
+    return "".join(character for character in line if character.isprintable())
 
 
-def complain(line: str) -> None:
-    """Print one line to standard error."""
+def print_error(line: str) -> None:
+    """Print one line to standard error, after the program's name."""
     sys.stderr.write(f"tillpost: {one_line(line)}\n")
 
 
-def tell(text: str, style: str = "") -> None:
-    """Print one line for a person. It stays indented as it is; on a terminal an indented one is wrapped so."""
-    out, line = _out(), Text(one_line(text), style)
+def print_line(text: str, style: str = "") -> None:
+    """Print one line for people. Leading spaces stay, also where a terminal wraps the line."""
+    console = _console()
+    line = Text(one_line(text), style)
     indent = " " * (len(text) - len(text.lstrip(" ")))
-    if indent and out.is_terminal:
+    if indent and console.is_terminal:
         grid = Table.grid()
         grid.add_row(indent, line)
-        out.print(grid)
+        console.print(grid)
     else:
-        out.print(Text(indent) + line, soft_wrap=True)
+        console.print(Text(indent) + line, soft_wrap=True)
 
 
 def show_json(value: object) -> None:
-    """Print a value as JSON to standard output, models and all, in plain ASCII so that any terminal takes it."""
+    """Print a value, which may hold models, as JSON to standard output.
+
+    The JSON is plain ASCII, so that any terminal can show it.
+    """
     sys.stdout.write(json.dumps(to_jsonable_python(value), indent=2) + "\n")
     sys.stdout.flush()
 
 
 def show_facts(facts: Iterable[tuple[str, str]]) -> None:
-    """Print labelled facts, one under the other; those without a text are left out."""
-    known = [(f"  {label}", one_line(text)) for label, text in facts if text]
-    width = max((len(label) for label, _ in known), default=0)
-    if not _out().is_terminal:
-        sys.stdout.writelines(f"{label:{width}}  {text}\n" for label, text in known)
+    """Print labels with their texts, one per line. A label without a text is left out."""
+    rows = [(f"  {label}", one_line(text)) for label, text in facts if text]
+    console = _console()
+    if console.is_terminal:
+        grid = Table.grid(padding=(0, 2))
+        for label, text in rows:
+            grid.add_row(Text(label, "dim"), Text(text))
+        console.print(grid)
         return
-    grid = Table.grid(padding=(0, 2))
-    for label, text in known:
-        grid.add_row(Text(label, "dim"), Text(text))
-    _out().print(grid)
+    labels = [label for label, _ in rows]
+    width = max(map(len, labels), default=0)
+    for label, text in rows:
+        sys.stdout.write(f"{label:{width}}  {text}\n")
 
 
 def show_hops(hops: Sequence[HopState]) -> None:
-    """Print the three hops as steps: done, failed here, or unknown."""
+    """Print the three hops with their statuses."""
     for number, hop in enumerate(hops, 1):
-        said, style = _STATUSES[hop.status]
-        tell(f"  {number}. {hop.text}: {said}", style)
+        status, style = _STATUSES[hop.status]
+        print_line(f"  {number}. {hop.text}: {status}", style)
 
 
 def show_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, red: Sequence[bool] = ()
 ) -> None:
-    """Print a table for a person; the rows that `red` says are printed so."""
+    """Print a table for people.
+
+    Args:
+        title: The table's title; may be empty.
+        columns: The columns' headings.
+        rows: The rows' cells.
+        red: For each row, whether it is printed in red. Rows beyond its end aren't.
+    """
     table = Table(title=title or None, title_justify="left", title_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
     for number, row in enumerate(rows):
-        style = "bold red" if number < len(red) and red[number] else None
-        table.add_row(*(Text(one_line(cell)) for cell in row), style=style)
-    _out().print(table)
+        is_red = number < len(red) and red[number]
+        cells = [Text(one_line(cell)) for cell in row]
+        table.add_row(*cells, style="bold red" if is_red else None)
+    _console().print(table)
 
 
 def show_error(error: PosError, headline: str, *, outcome: bool = True) -> None:
-    """Print an error for people: what happened, what became of the order (`outcome`), who acts, and how."""
-    tell(f"{headline}: {error if outcome else error.said}", "bold red")
+    """Print an error for people: what happened, who must act, and what they do.
+
+    `outcome` says whether the error is about an order, so that its outcome is printed too.
+    """
+    line = str(error) if outcome else error.summary
+    print_line(f"{headline}: {line}", "bold red")
     remedy = error.remedy
-    show_facts(
-        (
-            ("The order", _OUTCOMES[error.outcome] if outcome else ""),
-            ("Who must act", f"{ACTORS[remedy.actor]}: {remedy.manager}"),
-            ("For developers", f"{type(error).__name__}: {remedy.developer}"),
-            (
-                "Asked to wait",
-                f"{error.retry_after:g} seconds" if error.retry_after is not None else "",
-            ),
-            ("Request", error.request_id),
-        )
+    kind = type(error).__name__
+    actor = ACTORS[remedy.actor]
+    order = _OUTCOMES[error.outcome] if outcome else ""
+    wait = f"{error.retry_after:g} seconds" if error.retry_after is not None else ""
+    facts = (
+        ("The order", order),
+        ("Who must act", f"{actor}: {remedy.manager}"),
+        ("For developers", f"{kind}: {remedy.developer}"),
+        ("Asked to wait", wait),
+        ("Request id", error.request_id),
     )
+    show_facts(facts)
 
 
 def error_facts(error: PosError) -> dict[str, object]:
-    """Return an error for programs: the `ErrorRecord` as "error", its "remedy", and the "exit_code"."""
+    """Return an error for programs, with the keys "error", "remedy" and "exit_code"."""
     return {"error": error.record(), "remedy": error.remedy, "exit_code": code_for(error)}
 
 
 @contextmanager
 def progress(text: str) -> Generator[Status]:
-    """Show a person at a terminal that something is under way, on standard error, until the block ends."""
+    """Show on standard error what is in progress, until the block ends. Only on a terminal."""
     with Console(stderr=True).status(Text(text)) as status:
         yield status
 
 
-def _out() -> Console:
+def _console() -> Console:
     console = Console(highlight=False, markup=False)
-    return (
-        console if console.is_terminal else Console(highlight=False, markup=False, width=_UNWRAPPED)
-    )
+    if console.is_terminal:
+        return console
+    return Console(highlight=False, markup=False, width=_UNWRAPPED)

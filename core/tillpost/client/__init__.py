@@ -1,1 +1,1 @@
-"""`Till` and `AsyncTill`: one store's POS, connected. Two thin loops over one flow."""
+"""`Till` and `AsyncTill`: one store's POS, connected. Two thin loops run the same flows."""

@@ -1,4 +1,4 @@
-"""Follows what a Till does by itself, for programs that show it."""
+"""Follows what a Till does automatically, for programs that show it to a person."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Watcher"]
 
 
 class Watcher:
-    """Hears what a Till does by itself, and says so while it is under way. `imports` keeps what each import changed."""
+    """Hooks that show menu imports while they run. `imports` holds what each import changed."""
 
     def __init__(self) -> None:
         self.imports: list[MenuChanges] = []
@@ -25,10 +25,10 @@ class Watcher:
 
     @hookimpl
     def menu_error(self) -> None:
-        """The order and the menu don't fit."""
-        self.say("The order and the menu don't fit; importing the menu")
+        """Show that an import follows."""
+        self.say("The order doesn't fit the menu. Importing the menu")
 
     @hookimpl
     def menu_imported(self, changes: MenuChanges) -> None:
-        """The menu was imported."""
+        """Note what an import changed."""
         self.imports.append(changes)

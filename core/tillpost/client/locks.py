@@ -1,4 +1,7 @@
-"""One submitter for each order at a time, within a process: locks by name, gone when nobody holds or wants them."""
+"""Locks by name within a process, such as one submitter for each order at a time.
+
+A lock is forgotten when nobody holds it or waits for it.
+"""
 
 from __future__ import annotations
 
@@ -12,45 +15,53 @@ __all__ = ["NamedAsyncLocks", "NamedLocks"]
 
 
 class NamedLocks:
-    """Locks for threads."""
+    """Locks by name, for threads."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        self._wanted: defaultdict[str, int] = defaultdict(int)
+        self._users: defaultdict[str, int] = defaultdict(int)
 
     @contextmanager
     def hold(self, name: str) -> Generator[None, None, None]:
         """Hold the lock of that name."""
         with self._guard:
-            self._wanted[name] += 1
+            self._users[name] += 1
             lock = self._locks[name]
         try:
             with lock:
                 yield
         finally:
             with self._guard:
-                self._wanted[name] -= 1
-                if not self._wanted[name]:
-                    del self._wanted[name], self._locks[name]
+                self._leave(name)
+
+    def _leave(self, name: str) -> None:
+        self._users[name] -= 1
+        if not self._users[name]:
+            del self._users[name]
+            del self._locks[name]
 
 
 class NamedAsyncLocks:
-    """Locks for the tasks of one event loop."""
+    """Locks by name, for the tasks of one event loop."""
 
     def __init__(self) -> None:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._wanted: defaultdict[str, int] = defaultdict(int)
+        self._users: defaultdict[str, int] = defaultdict(int)
 
     @asynccontextmanager
     async def hold(self, name: str) -> AsyncGenerator[None, None]:
         """Hold the lock of that name."""
-        self._wanted[name] += 1
+        self._users[name] += 1
         lock = self._locks[name]
         try:
             async with lock:
                 yield
         finally:
-            self._wanted[name] -= 1
-            if not self._wanted[name]:
-                del self._wanted[name], self._locks[name]
+            self._leave(name)
+
+    def _leave(self, name: str) -> None:
+        self._users[name] -= 1
+        if not self._users[name]:
+            del self._users[name]
+            del self._locks[name]

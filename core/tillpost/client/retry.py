@@ -1,8 +1,8 @@
-"""Whether a request is sent again at once, and when: the part of retrying that stamina does.
+"""Decides whether a request is sent again at once, and when; stamina does the waiting.
 
-Only what is safe to repeat is repeated here (a read, a request with a key). All else is
-`recovery`'s to decide. The first send costs nothing: stamina's context is entered after a failure
-only.
+Only what is safe to repeat is repeated here: a read, or a request with an idempotency key.
+`submission.history` decides all else. The executors enter stamina's context only after a failure,
+so that the first send costs nothing.
 """
 
 from __future__ import annotations
@@ -14,51 +14,48 @@ from tillpost.errors import DoubtError
 from tillpost.submission.commands import Transmit
 from tillpost.submission.policy import Policy
 
-__all__ = ["Again", "Repeating", "backoff"]
+__all__ = ["RetryAfter", "RetryBudget", "retry_wait"]
 
 
-class Again(Exception):
-    """Tells stamina that a request failed in passing, and how many seconds to wait."""
+class RetryAfter(Exception):
+    """Tells stamina to send a request again, and in how many seconds."""
 
     def __init__(self, wait: float) -> None:
-        super().__init__("a passing failure")
+        super().__init__(f"retry in {wait} s")
         self.wait = wait
 
 
-class Repeating:
-    """One request and what is left of the budget for it, from the moment of its first send on."""
+def retry_wait(failure: Exception) -> bool | float:
+    """Return for stamina how long to wait before the next send; False for none."""
+    return failure.wait if isinstance(failure, RetryAfter) else False
+
+
+class RetryBudget:
+    """What one request's budget for retries has left, from its first send on."""
 
     def __init__(self, transmit: Transmit, policy: Policy) -> None:
         self._transmit = transmit
         self._policy = policy
         self._began = time.monotonic()
 
-    def after(self, verdict: Verdict, sends: int) -> Again | None:
-        """Return what to raise for another send, None when the verdict stands. `sends` counts those so far.
+    def next_retry(self, verdict: Verdict, sends: int) -> RetryAfter | None:
+        """Return what to raise for another send, or None when the verdict is final.
 
-        A wait of our own ends with the budget at the latest; one that the platform asks for is kept
-        whole, or not at all.
+        A wait of our own ends with the budget at the latest. One that the platform asks for is
+        waited in full, or not at all. `sends` counts the sends so far.
         """
-        error, transmit, policy = verdict.error, self._transmit, self._policy
-        if (
-            error is None
-            or not error.transient
-            or isinstance(error, DoubtError)
-            or not transmit.request.repeatable
-        ):
+        error = verdict.error
+        if error is None or not error.transient or isinstance(error, DoubtError):
             return None
-        left = self._began + transmit.patience - time.monotonic()
-        if sends > transmit.retries or left <= 0:
+        if not self._transmit.request.repeatable:
+            return None
+
+        seconds_left = self._began + self._transmit.patience - time.monotonic()
+        if sends > self._transmit.retries or seconds_left <= 0:
             return None
         if error.retry_after is None:
-            return Again(min(policy.wait_before(sends, str(self._began)), left))
-        return (
-            Again(error.retry_after)
-            if error.retry_after <= min(policy.longest_retry_after, left)
-            else None
-        )
-
-
-def backoff(failure: Exception) -> bool | float:
-    """Tell stamina how long to wait before it sends again."""
-    return failure.wait if isinstance(failure, Again) else False
+            wait = self._policy.wait_before(sends, str(self._began))
+            return RetryAfter(min(wait, seconds_left))
+        if error.retry_after > min(self._policy.longest_retry_after, seconds_left):
+            return None
+        return RetryAfter(error.retry_after)

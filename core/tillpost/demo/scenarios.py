@@ -1,237 +1,73 @@
-"""What an adapter's demo is made of: a table of scenarios, and the loop that plays them on the platform's simulator.
+"""What a demo scenario is, and building blocks for the tables of scenarios that plugins bring.
 
-An adapter names a function that returns its table in `Adapter.demo` ("package.module:function"). A
-scenario says what is provoked and what is expected; `play` submits its order through a real Till
-over HTTP, looks at the simulator's ledger, and tells what happened, at which hop, and who must act.
-Nothing here is about any one platform. `paid` makes the orders, of what every simulated café sells;
-`drifted` and `sold_out` are the scenarios that are the same everywhere.
+A plugin returns its table by the hook `demo_scenarios`. A scenario is one order, and the trouble
+that is provoked on its way; `tillpost.demo.run` submits the order. Nothing here is about any one
+platform: `paid_order` makes orders for what every simulated café sells, and `stale_menu` and
+`sold_out` are the scenarios that all platforms share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from tillpost.adapter.base import Adapter
-from tillpost.client.base import Options
-from tillpost.client.hooks import Watcher
-from tillpost.client.sync import Till
-from tillpost.errors import MenuError, Outcome, PosError, RegisterOfflineError
-from tillpost.errors.remedies import ACTORS, Remedy
-from tillpost.models.base import FrozenModel
-from tillpost.models.menu import Menu
-from tillpost.models.money import format_money
-from tillpost.models.order import Customer, Line, Modifier, Order, Payment, PosOrder
-from tillpost.simulator import (
-    Fault,
-    FaultKind,
-    FaultPlan,
-    FaultRule,
-    LedgerEntry,
-    Running,
-    Simulator,
-)
+from tillpost.errors import MenuError, PosError
+from tillpost.models.order import Customer, Line, Modifier, Order, Payment
+from tillpost.simulator import Fault, FaultKind, FaultRule, Simulator
 from tillpost.submission.policy import Policy
 
-__all__ = [
-    "LUNCH",
-    "Hop",
-    "Played",
-    "Scenario",
-    "drifted",
-    "hop_of",
-    "paid",
-    "play",
-    "post_fault",
-    "sold_out",
-]
+__all__ = ["LUNCH", "Scenario", "paid_order", "post_fault", "sold_out", "stale_menu"]
 
 S = TypeVar("S", bound=Simulator)
 
 
-def _nothing(_: Any) -> None:
+def _do_nothing(_: Any) -> None:
     """Leave the simulator as it is."""
 
 
 @dataclass(frozen=True)
 class Scenario(Generic[S]):
-    """One order and the trouble on its way.
+    """One order, and the trouble on its way.
 
-    `provoked` and `expected` are sentences. `provoke` brings the trouble about, `menu_first` has
-    the menu imported after that, `faults` strike the order's requests, `staff` is what people do
-    with the order once it was sent, and `mend` ends what the next order shouldn't meet. Without an
-    `error` the order has to arrive; `shown` says whether the register shows it in the end, where
-    that doesn't follow. `tells` are words that staff must be able to read: on the order or in the
-    remedy; or the platform's own word for the order's status. `acts` says who must act where there
-    is no error to say so. `settings` differ from the usual ones.
+    Attributes:
+        name: The title.
+        provoked: A sentence that says what is provoked.
+        expected: A sentence that says what is expected.
+        order: The order.
+        provoke: Provokes the trouble, before the order is submitted.
+        staff: What staff do with the order once it was submitted.
+        restore: Ends the trouble, so that the next order doesn't meet it.
+        settings: Settings of the connection that differ from the usual ones.
+        faults: Faults that strike the order's requests.
+        import_menu_first: Whether the menu is imported after the trouble was provoked.
+        policy: The policy of the connection.
+        error: The error that is expected, or None when the order must arrive.
+        shown: Whether the register shows the order in the end; None when that follows from `error`.
+        staff_reads: Texts that staff must be able to read, on the order or in the remedy, or the
+            platform's own term for the order's status.
+        acts: Who must act, where no error says so.
     """
 
     name: str
     provoked: str
     expected: str
     order: Order
-    provoke: Callable[[S], object] = _nothing
+    provoke: Callable[[S], object] = _do_nothing
     staff: Callable[[S], object] | None = None
-    mend: Callable[[S], object] = _nothing
+    restore: Callable[[S], object] = _do_nothing
     settings: Mapping[str, object] = field(default_factory=dict[str, object])
     faults: tuple[FaultRule, ...] = ()
-    menu_first: bool = False
+    import_menu_first: bool = False
     policy: Policy = field(default_factory=Policy)
     error: type[PosError] | None = None
     shown: bool | None = None
-    tells: tuple[str, ...] = ()
+    staff_reads: tuple[str, ...] = ()
     acts: str = "nobody"
 
 
-class Hop(FrozenModel):
-    """Where an order is stuck: 1 on the site, 2 from the site to the platform, 3 from the platform to the register.
-
-    `number` is None when it isn't stuck.
-    """
-
-    number: int | None = None
-    text: str
-
-
-class Played(FrozenModel):
-    """How a scenario went. `error` is the kind of error, empty for none; `remedy` and `acts` say who must act."""
-
-    name: str
-    provoked: str
-    expected: str
-    happened: str
-    hop: Hop
-    error: str = ""
-    remedy: Remedy | None = None
-    acts: str
-    as_expected: bool
-
-
-def hop_of(error: PosError | None, *, shown: bool) -> Hop:
-    """Say where an order is stuck, given the error it ended with and whether the register shows it."""
-    if shown:
-        return Hop(text="none: it is on the register")
-    if isinstance(error, RegisterOfflineError):
-        return Hop(number=3, text="3: the register is offline, so the order isn't on it")
-    if error is None:
-        return Hop(number=3, text="3: the platform has it, the register doesn't show it")
-    if error.operation == "precheck":
-        return Hop(
-            number=2, text="2: it doesn't fit the platform's menu, so it isn't on the register"
-        )
-    if error.outcome is Outcome.NOT_CREATED:
-        return Hop(number=2, text="2: the platform doesn't have it, so it can't be on the register")
-    return Hop(
-        number=2, text="2: it isn't certain that the platform has it; the register doesn't show it"
-    )
-
-
-def play(
-    adapter: type[Adapter[Any]], running: Running[S], scenarios: Sequence[Scenario[S]]
-) -> Iterator[Played]:
-    """Play the scenarios one after the other, all in the same simulated store.
-
-    An adapter that needs a menu for every order is handed the one that was imported last, as a site
-    would keep it.
-    """
-    kept: Menu | None = None
-    for scenario in scenarios:
-        played, menu = _played(adapter, running, scenario, kept)
-        kept = menu if adapter.needs_menu else None
-        yield played
-
-
-def _played(
-    adapter: type[Adapter[Any]], running: Running[S], scenario: Scenario[S], kept: Menu | None
-) -> tuple[Played, Menu | None]:
-    """Return how the scenario went, and the menu as it was last imported."""
-    simulator, watcher = running.simulator, Watcher()
-    connected = adapter(adapter.settings.model_validate({**running.settings, **scenario.settings}))
-    pos_order: PosOrder | None = None
-    error: PosError | None = None
-    with Till(connected, Options(policy=scenario.policy, hooks=[watcher])) as till:
-        till.menu = kept
-        if adapter.needs_menu and kept is None:
-            till.import_menu()
-            watcher.imports.clear()
-        scenario.provoke(simulator)
-        if scenario.menu_first:
-            till.import_menu()
-            watcher.imports.clear()
-        simulator.set_faults(FaultPlan(rules=scenario.faults))
-        before = simulator.count()
-        try:
-            pos_order = till.submit(scenario.order)
-        except PosError as refused:
-            error = refused
-        sent, struck = simulator.count() - before, len(simulator.faults)
-        simulator.set_faults(FaultPlan())
-        if pos_order and scenario.staff:
-            scenario.staff(simulator)
-            pos_order = till.fetch(pos_order)
-        entries = simulator.ledger().for_reference(scenario.order.id)
-        scenario.mend(simulator)
-        menu = till.menu
-    shown = [entry for entry in entries if entry.shown]
-    right = (
-        (type(error) if error else None) is scenario.error
-        and len(shown) == int(not scenario.error if scenario.shown is None else scenario.shown)
-        and struck == len(scenario.faults)
-        and all(words in _for_staff(shown, error, pos_order) for words in scenario.tells)
-    )
-    facts = (
-        _ending(error, shown),
-        f"{struck} of {sent} requests went wrong" if struck else "",
-        "the menu was imported again by itself" if watcher.imports else "",
-        "what had been made was withdrawn"
-        if any(entry.cancelled and not entry.shown for entry in entries)
-        else "",
-        f"staff act, and its status is then {pos_order.status}"
-        if pos_order and scenario.staff
-        else "",
-        *(pos_order.notices if pos_order else ()),
-    )
-    told = Played(
-        name=scenario.name,
-        provoked=scenario.provoked,
-        expected=scenario.expected,
-        happened="; ".join(fact for fact in facts if fact),
-        hop=hop_of(error, shown=bool(shown)),
-        error=type(error).__name__ if error else "",
-        remedy=error.remedy if error else None,
-        acts=f"{ACTORS[error.remedy.actor]}: {error.remedy.manager}" if error else scenario.acts,
-        as_expected=right,
-    )
-    return told, menu
-
-
-def _ending(error: PosError | None, shown: Sequence[LedgerEntry]) -> str:
-    there = ", ".join(f"{format_money(entry.paid, entry.currency)} paid" for entry in shown)
-    times = (
-        f"On the register {'once' if len(shown) == 1 else f'{len(shown)} times'}, {there}"
-        if shown
-        else ""
-    )
-    return (
-        "; ".join(part for part in (times, str(error) if error else "") if part)
-        or "Not on the register"
-    )
-
-
-def _for_staff(
-    shown: Sequence[LedgerEntry], error: PosError | None, pos_order: PosOrder | None
-) -> str:
-    on_order = [
-        text
-        for entry in shown
-        for text in (entry.ticket_name, entry.note, *(line.name for line in entry.lines))
-    ]
-    return "\n".join(
-        (*on_order, error.remedy.manager if error else "", pos_order.status if pos_order else "")
-    )
-
+# --- orders ---
 
 LUNCH = (
     Line(
@@ -246,11 +82,22 @@ LUNCH = (
 )
 """Two flat whites with oat milk and a toastie, which every simulated café sells."""
 
+_LONG_BLACK = Line(item_id="7310", sku="LB-R", name="Long black", quantity=1, unit_price=500)
+_MUFFIN = Line(item_id="6105", name="Blueberry muffin", quantity=1, unit_price=520)
 
-def paid(number: int, lines: tuple[Line, ...] = LUNCH, **more: Any) -> Order:
-    """Return an order for these lines, placed now and paid in full; `more` are its other fields."""
-    added = sum(charge.amount for charge in more.get("charges", ())) + more.get("tip", 0)
-    off = sum(discount.amount for discount in more.get("discounts", ()))
+
+def paid_order(number: int, lines: tuple[Line, ...] = LUNCH, **fields: Any) -> Order:
+    """Return an order that is placed now and paid in full.
+
+    Args:
+        number: The number in its reference, `demo-NUMBER`.
+        lines: Its lines.
+        **fields: Its other fields.
+    """
+    total = sum(line.total for line in lines)
+    total += sum(charge.amount for charge in fields.get("charges", ()))
+    total += fields.get("tip", 0)
+    total -= sum(discount.amount for discount in fields.get("discounts", ()))
     return Order(
         id=f"demo-{number}",
         code=f"D{number}",
@@ -258,44 +105,59 @@ def paid(number: int, lines: tuple[Line, ...] = LUNCH, **more: Any) -> Order:
         currency="AUD",
         customer=Customer(name="Mia Chen", phone="+61400111222"),
         lines=lines,
-        payments=(Payment(method="card", amount=sum(line.total for line in lines) + added - off),),
-        **more,
+        payments=(Payment(method="card", amount=total),),
+        **fields,
     )
 
 
-def drifted(number: int, provoke: Callable[[S], object], **more: Any) -> Scenario[S]:
-    """Return the scenario in which the store makes its long black anew, as `provoke` does; `more` are other fields."""
+# --- scenarios that platforms share ---
+
+
+def stale_menu(number: int, recreate: Callable[[S], object], **fields: Any) -> Scenario[S]:
+    """Return the scenario of a stale menu.
+
+    Args:
+        number: The order's number.
+        recreate: Gives the long black another id.
+        **fields: Other fields of the scenario.
+    """
     return Scenario(
-        name="A menu that has drifted",
-        provoked="The store makes its long black anew, so the id that the order names is gone.",
-        expected="The menu is imported, the line is bound to the new id, and the order is sent once more.",
-        order=paid(
-            number,
-            (Line(item_id="7310", sku="LB-R", name="Long black", quantity=1, unit_price=500),),
-        ),
-        provoke=provoke,
-        tells=("Long black",),
-        **more,
+        name="A stale menu",
+        provoked="The store recreates its long black, so the id in the order no longer exists.",
+        expected="The menu is imported, the line gets the new id, and the order is sent again.",
+        order=paid_order(number, (_LONG_BLACK,)),
+        provoke=recreate,
+        staff_reads=("Long black",),
+        **fields,
     )
 
 
-def sold_out(number: int, sell_out: Callable[[S, bool], object]) -> Scenario[S]:
-    """Return the scenario in which muffins are sold out, as `sell_out` has it, and then available again."""
+def sold_out(number: int, set_sold_out: Callable[[S, bool], object]) -> Scenario[S]:
+    """Return the scenario of an item that is sold out.
+
+    Args:
+        number: The order's number.
+        set_sold_out: Marks the muffins as sold out, or as available again.
+    """
     return Scenario(
         name="Something sold out",
         provoked="The store marks its muffins as sold out.",
         expected="The order isn't sent, and a MenuError names the muffin.",
-        order=paid(
-            number, (Line(item_id="6105", name="Blueberry muffin", quantity=1, unit_price=520),)
-        ),
-        provoke=lambda simulator: sell_out(simulator, True),
-        mend=lambda simulator: sell_out(simulator, False),
-        menu_first=True,
+        order=paid_order(number, (_MUFFIN,)),
+        provoke=lambda simulator: set_sold_out(simulator, True),
+        restore=lambda simulator: set_sold_out(simulator, False),
+        import_menu_first=True,
         error=MenuError,
-        tells=("Blueberry muffin (line 1)", "sold out"),
+        staff_reads=("Blueberry muffin (line 1)", "sold out"),
     )
 
 
-def post_fault(kind: FaultKind, path: str, **more: Any) -> FaultRule:
-    """Return the rule that hits the next POST to the path; `more` are the fault's other fields."""
-    return FaultRule(method="POST", path=path, fault=Fault(kind=kind, **more))
+def post_fault(kind: FaultKind, path: str, **fields: Any) -> FaultRule:
+    """Return a rule that strikes the next POST to the path.
+
+    Args:
+        kind: The kind of fault.
+        path: A regular expression for the path.
+        **fields: Other fields of the fault.
+    """
+    return FaultRule(method="POST", path=path, fault=Fault(kind=kind, **fields))

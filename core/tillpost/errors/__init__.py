@@ -1,4 +1,4 @@
-"""The typed errors, and the remedy that each carries."""
+"""Typed errors, and the remedy that each of them carries."""
 
 from tillpost.errors.exceptions import (
     Applied,

@@ -1,9 +1,9 @@
-"""Every refusal as a typed error that says who must act, and how.
+"""Typed errors: what a platform refused, whose problem it is, and what to do about it.
 
-Each class is one kind of remedy, because that is what a caller branches on. An adapter (or its
-error table) says what the platform said; core fills in the rest: which order, which operation, and
-above all `outcome`, what is known of the order after all that was sent for it. Nothing here holds a
-credential.
+Each class is one kind of remedy, because that is what a caller branches on. An adapter or its error
+table raises them with what the platform answered. Core then adds the context: platform, operation,
+the exchange, and `outcome`, which says whether the order exists after all requests sent for it.
+No error holds a credential.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = [
 
 
 class Applied(StrEnum):
-    """What became of one request at the platform."""
+    """Whether the platform carried out one request."""
 
     NO = "no"
     MAYBE = "maybe"
@@ -49,10 +49,12 @@ class Applied(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What is known of the order, over everything that was sent for it.
+    """Whether the order exists at the platform, over all requests that were sent for it.
 
-    `UNKNOWN` covers an order that may be there and one that is there half done. `CREATED` means
-    that it is there, and must not be sent again.
+    Attributes:
+        NOT_CREATED: The order doesn't exist.
+        CREATED: The order exists and must not be sent again.
+        UNKNOWN: The order may exist, possibly half done.
     """
 
     NOT_CREATED = "not_created"
@@ -61,9 +63,9 @@ class Outcome(StrEnum):
 
 
 class Transcript(FrozenModel):
-    """A redacted copy of one exchange, to hand to the provider's support desk.
+    """A redacted copy of one exchange, for the provider's support desk.
 
-    Every text that the adapter hasn't declared public is masked; credentials were never in it.
+    Texts that the adapter doesn't declare public are masked. Credentials are never part of it.
     """
 
     method: str
@@ -76,7 +78,10 @@ class Transcript(FrozenModel):
 
 
 class ErrorRecord(FrozenModel):
-    """A `PosError` as plain data: what a journal keeps and `--json` prints. `PosError.from_record` gives it back."""
+    """A `PosError` as plain data, as the journal stores it and `--json` prints it.
+
+    `PosError.from_record` turns it back into the error.
+    """
 
     kind: str
     detail: str
@@ -100,26 +105,37 @@ class ErrorRecord(FrozenModel):
     exchange: Transcript | None = None
 
 
-MOST_NAMED = 5
-"""How many lines or items an error's one line names."""
+MAX_SUBJECTS = 5
+"""How many lines or items `PosError.summary` names at most."""
 
 
 class PosError(Exception):
-    """A platform refused, failed or couldn't be reached. Catch a subclass to act on one kind of remedy.
+    """An operation at the platform was refused, failed, or got no answer.
 
-    Attributes: platform, title: the platform's name in code ("square") and for people ("Square").
-        operation: what was being done ("submit", "import_menu", ...). code, detail: as the platform
-        gave them; `status_code` is the HTTP status, None when nothing came back. lines: zero-based
-        indices of the order's lines at fault; `subjects` name them for people, counting from 1.
-        reason: which of the class's remedies applies ("sold_out", ...); empty for the general one.
-        request_id: the platform's own mark of the request, for its support desk. applied: what
-        became of the request that failed; `outcome`: what is known of the order. Core sets the
-        latter. transient: worth trying again unchanged. `retry_after`: how many seconds the
-        platform asked to wait. refreshable: a fresh access token would mend it. granted_by: who let
-        us in at the platform, where that is known. menu_imported: the menu was imported again
-        because of this order, and that didn't mend it. pos_order: the order at the platform, where
-        one exists. exchange: a redacted copy of the exchange that failed; `sends` counts how often
-        its request was sent.
+    Catch a subclass to act on one kind of remedy.
+
+    Attributes:
+        transient: Whether retrying the operation unchanged may help.
+        platform: The platform's name in code, such as "square".
+        title: The platform's name for people, such as "Square".
+        operation: The operation that failed, such as "submit" or "import_menu".
+        code: The error code, as the platform gave it.
+        detail: The error message, as the platform gave it.
+        status_code: The HTTP status; None when there was no answer.
+        lines: Zero-based indices of the order lines at fault.
+        subjects: The lines, items or taxes at fault as names for people, who count from 1.
+        reason: Which of the remedies of its class applies, such as "sold_out"; may be empty.
+        request_id: The platform's id of the request, for its support desk.
+        applied: Whether the platform carried out the request that failed.
+        outcome: Whether the order exists. Set by core.
+        retry_after: How long the platform asked to wait, in seconds.
+        refreshable: Whether a fresh access token would resolve it.
+        granted_by: The person who authorised the connection, where known.
+        menu_imported: Whether the menu was imported again for this order, without success.
+        pos_order: The order at the platform, where one exists.
+        exchange: A redacted copy of the exchange that failed.
+        sends: How often the request was sent.
+        support_contact: A sentence that ends both texts of the remedy.
     """
 
     transient: ClassVar[bool] = False
@@ -139,9 +155,9 @@ class PosError(Exception):
         refreshable: bool = False,
         pos_order: PosOrder | None = None,
     ) -> None:
-        self.detail = _storable(detail)
+        self.detail = _encodable(detail)
         super().__init__(self.detail)
-        self.code = _storable(code)
+        self.code = _encodable(code)
         self.status_code = status_code
         self.lines = tuple(lines)
         self.subjects = tuple(subjects)
@@ -164,12 +180,11 @@ class PosError(Exception):
 
     @property
     def remedy(self) -> Remedy:
-        """What to do about it and who does it, in a sentence for a restaurant manager and one for a developer."""
-        pattern = (
-            REMEDIES.get(f"{self.default_remedy}.{self.reason}") or REMEDIES[self.default_remedy]
-        )
+        """What to do and who does it, with a text for a manager and one for a developer."""
+        general = REMEDIES[self.default_remedy]
+        text = REMEDIES.get(f"{self.default_remedy}.{self.reason}", general)
         return fill(
-            pattern,
+            text,
             platform=self.title or self.platform or "the POS",
             subjects=self.subjects,
             detail=self.detail,
@@ -180,12 +195,15 @@ class PosError(Exception):
 
     def record(self) -> ErrorRecord:
         """Return the error as plain data."""
-        known = {name: getattr(self, name) for name in ErrorRecord.model_fields if name != "kind"}
-        return ErrorRecord(kind=type(self).__name__, **known)
+        values = {name: getattr(self, name) for name in ErrorRecord.model_fields if name != "kind"}
+        return ErrorRecord(kind=type(self).__name__, **values)
 
     @staticmethod
     def from_record(record: ErrorRecord) -> PosError:
-        """Return the error that `record` was made from; one of a kind unknown here comes back as `UnknownPosError`."""
+        """Return the error that `record` was made from.
+
+        A record whose kind isn't known becomes an `UnknownPosError`.
+        """
         error = error_named(record.kind)(record.detail)
         for name in ErrorRecord.model_fields:
             if name not in ("kind", "detail"):
@@ -193,52 +211,60 @@ class PosError(Exception):
         return error
 
     def __str__(self) -> str:
-        """One line that a support person can read."""
-        return f"{self.said} (order {self.outcome})"
+        """Return one line for support staff, including the order's outcome."""
+        return f"{self.summary} (order {self.outcome})"
 
     @property
-    def said(self) -> str:
-        """The same line without what became of the order, for what isn't about one."""
-        where = " ".join(part for part in (self.title or self.platform, self.operation) if part)
-        said = " ".join(str(part) for part in (self.status_code, self.code, self.detail) if part)
-        named = [*self.subjects[:MOST_NAMED], *(["..."] if len(self.subjects) > MOST_NAMED else [])]
-        about = f" [{', '.join(named)}]" if named else ""
-        return f"{where + ': ' if where else ''}{said or type(self).__name__}{about}"
+    def summary(self) -> str:
+        """The error in one line, without the order's outcome."""
+        source_parts = (self.title or self.platform, self.operation)
+        source = " ".join(part for part in source_parts if part)
+        answer_parts = (self.status_code, self.code, self.detail)
+        answer = " ".join(str(part) for part in answer_parts if part)
+        subjects = list(self.subjects[:MAX_SUBJECTS])
+        if len(self.subjects) > MAX_SUBJECTS:
+            subjects.append("...")
+        prefix = f"{source}: " if source else ""
+        suffix = f" [{', '.join(subjects)}]" if subjects else ""
+        return f"{prefix}{answer or type(self).__name__}{suffix}"
 
     def __repr__(self) -> str:
-        """The class with what matters in a log."""
-        names = (
-            "platform",
-            "operation",
-            "status_code",
-            "code",
-            "detail",
-            "lines",
-            "outcome",
-            "request_id",
-        )
-        shown = {name: getattr(self, name) for name in names}
-        facts = ", ".join(
-            f"{k}={v!s}" if k == "outcome" else f"{k}={v!r}" for k, v in shown.items() if v
-        )
-        return f"{type(self).__name__}({facts})"
+        """Return the class with the attributes that matter in a log."""
+        values = {
+            "platform": repr(self.platform),
+            "operation": repr(self.operation),
+            "status_code": repr(self.status_code),
+            "code": repr(self.code),
+            "detail": repr(self.detail),
+            "lines": repr(self.lines),
+            "outcome": str(self.outcome),
+            "request_id": repr(self.request_id),
+        }
+        shown = [f"{name}={value}" for name, value in values.items() if getattr(self, name)]
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 class MenuError(PosError):
-    """The order and the store's menu don't fit: an item or option is gone, elsewhere, sold out, or priced otherwise."""
+    """The order doesn't match the store's menu.
+
+    For example, an item or option is missing, sold out, or has another price.
+    """
 
     default_remedy = "menu"
 
 
 class OutageError(PosError):
-    """The platform couldn't be reached, failed, or gave no usable answer."""
+    """The platform can't be reached, fails, or gives no usable answer."""
 
     transient = True
     default_remedy = "outage"
 
 
 class RateLimitError(OutageError):
-    """Too many requests for now. `retry_after` says for how long, in seconds, where the platform does."""
+    """The platform accepts no more requests for the moment.
+
+    `retry_after` is the number of seconds to wait, where the platform gives one.
+    """
 
     default_remedy = "rate_limit"
 
@@ -250,66 +276,87 @@ class RegisterOfflineError(OutageError):
 
 
 class DoubtError(OutageError):
-    """It isn't known whether an earlier request made the order, so nothing more may be sent before looking."""
+    """An earlier request may have created the order.
+
+    The order must be looked up before anything more is sent for it.
+    """
 
     default_remedy = "doubt"
 
 
 class PermissionsError(PosError):
-    """The platform no longer lets us in, or lets us do too little."""
+    """The platform rejects the access token, or the token lacks a permission."""
 
     default_remedy = "permissions"
 
 
 class TaxError(PosError):
-    """The store's taxes don't fit the order: more than one applies, or one serves as a surcharge."""
+    """The store's tax setup doesn't match the order.
+
+    For example, more than one tax applies, or a tax is used as a surcharge.
+    """
 
     default_remedy = "tax"
 
 
 class StoreClosedError(PosError):
-    """The store takes no online orders now."""
+    """The store takes no online orders at the moment."""
 
     default_remedy = "store_closed"
 
 
 class OrderError(PosError):
-    """The platform refuses this order itself: a time in the past, the customer, the payment."""
+    """The platform refuses the order itself.
+
+    For example, its time is in the past, or its customer or payment isn't accepted.
+    """
 
     default_remedy = "order"
 
 
 class SetupError(PosError):
-    """Our own connection is set up wrongly: the location, a payment method, a mapping."""
+    """The connection's own settings are wrong.
+
+    For example, its location, payment method or a mapping.
+    """
 
     default_remedy = "setup"
 
 
 class UnknownPosError(PosError):
-    """None of the kinds we know. The platform's words are kept."""
+    """The platform gave an answer that no row of the error table matches."""
 
 
 class KeyRetiredError(PosError):
-    """An adapter's signal to core: the order made under this attempt's key is cancelled for good; use a new key."""
+    """An adapter's signal to core: use a new idempotency key.
+
+    The order that was created under this attempt's key is cancelled for good.
+    """
 
 
 class UnsupportedError(PosError):
-    """The platform's adapter doesn't have this operation (see `Adapter.capabilities`)."""
+    """The platform's adapter lacks this operation (see `Adapter.capabilities`)."""
 
     default_remedy = "unsupported"
 
 
 class ConfigError(ValueError):
-    """A connection can't be made from these settings. The text is one line that names the setting."""
+    """The settings of a connection aren't valid.
+
+    The message is one line that names the setting.
+    """
 
 
-def _storable(text: str) -> str:
-    """Return a platform's text without lone surrogates, which JSON may smuggle in and no journal can keep."""
+def _encodable(text: str) -> str:
+    """Return a platform's text with lone surrogates replaced.
+
+    JSON escapes can produce them, and no database can store them as UTF-8.
+    """
     return text.encode("utf-8", "replace").decode()
 
 
 def error_named(kind: str) -> type[PosError]:
-    """Return the error class of that name; `UnknownPosError` when there is none."""
+    """Return the error class of that name, or `UnknownPosError` when there is none."""
     return _KINDS.get(kind, UnknownPosError)
 
 

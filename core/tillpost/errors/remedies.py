@@ -1,9 +1,14 @@
-"""What to do about each kind of trouble, as a table of texts: `errors` picks a row and fills in the names.
+"""The remedy table: who acts on each kind of error, and what they should do.
 
-A key is an error's kind, or `kind.reason` where one kind has several remedies. In the texts,
-`{platform}` is the platform's name, `{subjects}` the lines, items or taxes at fault, `{detail}` the
-platform's words, `{who}` whoever let us in, and `{imported}` a sentence that says so when the menu
-was imported again in vain.
+`PosError.remedy` picks a row of `REMEDIES` and fills in its placeholders with `fill`. A key is an
+error's kind, or `kind.reason` where one kind has several remedies.
+
+Placeholders of the texts:
+    `{platform}`: the platform's name.
+    `{subjects}`: the lines, items or taxes at fault.
+    `{detail}`: the platform's own message.
+    `{who}`: the person who authorised the connection.
+    `{imported}`: `MENU_IMPORTED` after a menu import that didn't help, else nothing.
 """
 
 from __future__ import annotations
@@ -44,7 +49,7 @@ class Action(StrEnum):
 
 
 class Actor(StrEnum):
-    """Who does it."""
+    """Who has to act."""
 
     STORE = "store"
     OPERATIONS = "operations"
@@ -52,8 +57,24 @@ class Actor(StrEnum):
     SUPPORT = "support"
 
 
+ACTORS = {
+    Actor.STORE: "the store",
+    Actor.OPERATIONS: "the operations team",
+    Actor.DEVELOPER: "the ordering site's developer",
+    Actor.SUPPORT: "the ordering site's support",
+}
+"""Display names of the actors."""
+
+
 class Remedy(FrozenModel):
-    """An action, who acts, and how to say it: `manager` for a restaurant manager, `developer` for a developer."""
+    """What to do about an error, and who does it.
+
+    Attributes:
+        action: What has to be done.
+        actor: Who has to act.
+        manager: Instructions for a restaurant manager.
+        developer: Instructions for a developer.
+    """
 
     action: Action
     actor: Actor
@@ -62,7 +83,7 @@ class Remedy(FrozenModel):
 
 
 class RemedyText(NamedTuple):
-    """A row of the table: the texts still hold their placeholders."""
+    """A row of the remedy table. Its texts still hold their placeholders."""
 
     action: Action
     actor: Actor
@@ -70,195 +91,229 @@ class RemedyText(NamedTuple):
     developer: str
 
 
-MENU_IMPORTED = " The menu has been imported again, and that didn't mend it."
+class StepText(NamedTuple):
+    """One step of a runbook, with placeholders: who does it, what they do, and the expected result.
+
+    `{platform}` is the platform's name, `{order}` the order's id, and `{connection}` the
+    connection's name.
+    """
+
+    who: Actor
+    do: str
+    see: str
+
+
+MENU_IMPORTED = " The menu has been imported again, but the problem remains."
 
 REMEDIES: Mapping[str, RemedyText] = {
     "menu": RemedyText(
         Action.FIX_MENU,
         Actor.STORE,
-        "{subjects} isn't on {platform}'s menu at this location, or is set up there in a way that can't be ordered "
-        "online.{imported} Put it on the menu at this location, check its options, then send the order again.",
-        "{platform} refused an item or option: {detail}.{imported} A menu import mends drift; what is left is the "
-        "store's setup.",
+        "{platform} doesn't accept {subjects} at this location. The menu there may lack an item "
+        "or option, or its setup may not allow online orders.{imported} Correct the menu in "
+        "{platform}, then send the order again.",
+        "{platform} refused an item or option: {detail}.{imported} Importing the menu resolves "
+        "drift. Anything else has to be corrected in the store's setup.",
     ),
     "menu.gone": RemedyText(
         Action.FIX_MENU,
         Actor.STORE,
-        "{subjects} isn't on {platform}'s menu at this location.{imported} Put it back on the menu, or ask the "
-        "customer for something else, then send the order again.",
-        "No item or option of the imported menu has that id or SKU, nor that exact name and price.{imported}",
+        "{platform} doesn't have {subjects} on its menu at this location.{imported} Add what is "
+        "missing to the menu, or ask the customer to choose something else, then send the order "
+        "again.",
+        "No item or option on the imported menu matches by id, by SKU, or by exact name and price."
+        "{imported}",
     ),
     "menu.sold_out": RemedyText(
         Action.FIX_MENU,
         Actor.STORE,
-        "{subjects} is marked as sold out in {platform}.{imported} Mark it as available, or ask the customer for "
-        "something else, then send the order again.",
-        "The item or option is sold out at this location.{imported} Keep the site's availability in step with the "
-        "menu import.",
+        "{platform} shows {subjects} as sold out.{imported} Update the availability in {platform}, "
+        "or ask the customer to choose something else, then send the order again.",
+        "The item or option is sold out at this location.{imported} Update the ordering site's "
+        "availability with each menu import.",
     ),
     "menu.price": RemedyText(
         Action.FIX_MENU,
         Actor.STORE,
-        "The price of {subjects} in {platform} isn't the price that the customer paid.{imported} Correct the price "
-        "in {platform} or on the ordering site, then send the order again.",
-        "{detail}.{imported} Policy(prices='keep_paid') lets the paid price stand and says so in the order's note.",
+        "{platform} has a different price for {subjects} than the customer paid.{imported} Correct "
+        "the price in {platform} or on the ordering site, then send the order again.",
+        "{detail}.{imported} Policy(prices='keep_paid') submits the price that was paid and says "
+        "so in the order's note.",
     ),
     "menu.choices": RemedyText(
         Action.FIX_MENU,
         Actor.STORE,
-        "The choices made for {subjects} don't fit its options in {platform}.{imported} Correct the options' minimum "
-        "and maximum in {platform}, or ask the customer, then send the order again.",
-        "{detail}.{imported} The site lets customers choose what the POS doesn't allow.",
+        "The options chosen for {subjects} don't match what {platform} allows.{imported} Correct "
+        "the minimum and maximum number of options in {platform}, or ask the customer to choose "
+        "again, then send the order again.",
+        "{detail}.{imported} The ordering site offers choices that the POS doesn't allow.",
     ),
     "menu.quantity": RemedyText(
         Action.FIX_MENU,
         Actor.STORE,
-        "The order has more of {subjects} than {platform} allows in one order.{imported} Raise the limit in "
-        "{platform}, or ask the customer, then send the order again.",
-        "{detail}.{imported} The site lets customers order more than the POS allows.",
+        "The order has more of {subjects} than {platform} allows in one order.{imported} Raise the "
+        "limit in {platform}, or agree on a smaller quantity with the customer, then send the "
+        "order again.",
+        "{detail}.{imported} The ordering site allows larger quantities than the POS.",
     ),
     "menu.table": RemedyText(
         Action.FIX_MENU,
         Actor.STORE,
-        "{subjects} isn't among the tables in {platform}.{imported} Put the table back in {platform}, or ask the "
+        "{platform} doesn't list {subjects}.{imported} Add the table in {platform}, or ask the "
         "customer where they sit and correct the order's table, then send the order again.",
-        "{detail} in the imported menu's `tables`.{imported} Let customers choose from the menu's tables.",
+        "{detail} in the imported menu's `tables`.{imported} Let customers choose only from the "
+        "menu's tables.",
     ),
     "menu.held": RemedyText(
         Action.FIX_MENU,
         Actor.STORE,
-        "{platform}'s menu has lost so many items at once that the import was held. Check the menu in {platform}; "
-        "if it is right, accept the import, then send the order again.",
-        "{detail}. Till.import_menu(accept=True) takes the menu as it is.",
+        "{platform}'s menu has lost so many items at once that its import is held for review. "
+        "Check the menu in {platform}. If it is correct, accept the import, then send the order "
+        "again.",
+        "{detail}. Till.import_menu(accept=True) accepts the menu as it is.",
     ),
     "menu.created": RemedyText(
         Action.CHECK_REGISTER,
         Actor.STORE,
-        "The order is on {platform} already, but not as the customer paid for it ({detail}). Correct it at the "
-        "register; it mustn't be sent again.",
-        "The order was made, and read back it differs: {detail}. It isn't sent again.",
+        "{platform} already has the order, but it differs from what the customer paid for "
+        "({detail}). Correct it at the register. The order mustn't be sent again.",
+        "The order was created, but it differs when read back: {detail}. It isn't submitted again.",
     ),
     "outage": RemedyText(
         Action.WAIT,
         Actor.OPERATIONS,
-        "{platform} can't be reached or isn't working at the moment. There is nothing to do at the register; the "
-        "order can be sent again as soon as {platform} is back.",
-        "{detail}. It is worth trying again unchanged; when it lasts, hand the exchange to {platform}'s support.",
+        "{platform} can't be reached or isn't working at the moment. There is nothing to do at the "
+        "register. The order can be sent again as soon as {platform} is back.",
+        "{detail}. Retry unchanged. If the outage lasts, send the exchange to {platform}'s "
+        "support.",
     ),
     "rate_limit": RemedyText(
         Action.WAIT,
         Actor.OPERATIONS,
-        "{platform} is taking no more requests for the moment. There is nothing to do at the register; the order can "
-        "be sent again shortly.",
-        "{platform} limits the rate of requests. Wait as long as retry_after says, and spread menu imports out.",
+        "{platform} accepts no more requests for the moment. There is nothing to do at the "
+        "register. The order can be sent again shortly.",
+        "{platform} limits the rate of requests. Wait for `retry_after` seconds, and spread out "
+        "menu imports.",
     ),
     "register_offline": RemedyText(
         Action.CHECK_REGISTER,
         Actor.STORE,
-        "The register isn't connected to {platform}. See that it is switched on, online and showing the {platform} "
-        "app, then send the order again.",
+        "The register isn't connected to {platform}. Check that it is switched on, online and "
+        "showing the {platform} app, then send the order again.",
         "{platform} is up, but the store's register is offline: {detail}.",
     ),
     "doubt": RemedyText(
         Action.LOOK,
         Actor.STORE,
-        "It isn't certain whether the order reached {platform}. Look for it at the register before keying it in; "
-        "sending it again is safe.",
-        "An earlier request may have made the order: {detail}. Submitting the same order again looks for it first.",
+        "It isn't certain whether the order reached {platform}. Check the register before keying "
+        "the order in. Sending it again is safe.",
+        "An earlier request may have created the order: {detail}. Submitting the same order again "
+        "looks it up first.",
     ),
     "permissions": RemedyText(
         Action.RECONNECT,
         Actor.STORE,
-        "{platform} no longer lets online orders in, most often because {who} was removed or lost admin rights. "
-        "Another person with admin rights in {platform} has to connect it again.",
-        "{platform} refused the credentials: {detail}. Connect again with another admin's authorisation; orders can "
-        "then be sent again.",
+        "{platform} rejected the ordering site's access, most often because {who} was removed or "
+        "lost admin rights. Ask another admin of the {platform} account to reconnect the store.",
+        "{platform} refused the credentials: {detail}. Reconnect with another admin's "
+        "authorisation, then submit the orders again.",
     ),
     "permissions.expired": RemedyText(
         Action.RECONNECT,
         Actor.STORE,
-        "Access to {platform} has run out, and it can't be renewed by itself. That doesn't mean that anybody was "
-        "removed: {who} may connect it again, or another person with admin rights in {platform}.",
-        "The token has expired, and there is none to renew it with: {detail}. Connect again; orders can then be sent "
-        "again.",
+        "Access to {platform} has expired and can't be renewed automatically. This doesn't mean "
+        "that anyone was removed. Ask {who} or another admin of the {platform} account to "
+        "reconnect the store.",
+        "The token has expired and there is no refresh token to renew it with: {detail}. "
+        "Reconnect, then submit the orders again.",
     ),
     "permissions.withdrawn": RemedyText(
         Action.RECONNECT,
         Actor.STORE,
-        "Access to {platform} was withdrawn, most often because {who} was removed there or took it back. Another "
-        "person with admin rights in {platform} has to connect it again.",
-        "The authorisation itself is gone, not only the token: {detail}. Connect again with another admin's "
-        "authorisation; orders can then be sent again.",
+        "Access to {platform} was withdrawn, most often because {who} was removed there or revoked "
+        "it. Ask another admin of the {platform} account to reconnect the store.",
+        "The authorisation itself was revoked, not only the token: {detail}. Reconnect with "
+        "another admin's authorisation, then submit the orders again.",
     ),
     "permissions.demoted": RemedyText(
         Action.RECONNECT,
         Actor.STORE,
-        "In {platform}, {who} may no longer do what online orders need, most often because of lost admin rights. "
-        "Another person with admin rights in {platform} has to connect it again.",
-        "The token is valid, but its user may not do this: {detail}. Connect again with another admin's authorisation; "
-        "orders can then be sent again.",
+        "In {platform}, {who} no longer has the rights that online orders need, most often because "
+        "of lost admin rights. Ask another admin of the {platform} account to reconnect the store.",
+        "The token is valid, but its user lacks the permission: {detail}. Reconnect with another "
+        "admin's authorisation, then submit the orders again.",
     ),
     "permissions.scopes": RemedyText(
         Action.RECONNECT,
         Actor.STORE,
-        "The connection to {platform} isn't allowed to do this. A person with admin rights in {platform} has to "
-        "connect it again and grant what is asked for.",
-        "The token is valid but lacks a scope: {detail}. Ask for the missing scopes when connecting again.",
+        "The connection to {platform} isn't allowed to do this. Ask an admin of the {platform} "
+        "account to reconnect the store and to grant every permission that is requested.",
+        "The token is valid but lacks a scope: {detail}. Request the missing scopes when "
+        "reconnecting.",
     ),
     "tax": RemedyText(
         Action.FIX_TAXES,
         Actor.STORE,
-        "More tax is set up in {platform} than the order was sold with ({subjects}). Keep the one sales tax; a "
-        "surcharge belongs in a service charge, not in a tax. Then send the order again.",
-        "{detail}. Nothing was changed at the register; the order can go once the taxes are mended.",
+        "{platform} adds more tax than the customer was charged ({subjects}). Keep only the sales "
+        "tax, and set up any surcharge as a service charge instead of a tax. Then send the order "
+        "again.",
+        "{detail}. Nothing was changed at the register. Submit the order again once the taxes are "
+        "corrected.",
     ),
     "tax.created": RemedyText(
         Action.FIX_TAXES,
         Actor.STORE,
-        "The order is on {platform} already, but its taxes ({subjects}) make it come to another total than the "
-        "customer paid. Correct the total at the register, then the taxes in {platform}; the order mustn't be sent "
+        "{platform} already has the order, but its taxes ({subjects}) give a different total than "
+        "the customer paid. Correct the total at the register, then the taxes in {platform}. The "
+        "order mustn't be sent again.",
+        "The order was created, but its taxes differ when read back: {detail}. It isn't submitted "
         "again.",
-        "The order was made, and read back its taxes differ: {detail}. It isn't sent again.",
     ),
     "store_closed": RemedyText(
         Action.REOPEN,
         Actor.STORE,
-        "The store takes no online orders in {platform} at the moment. Switch online ordering on again, or refuse "
-        "the order and pay the customer back.",
-        "{detail}. Hold the order until it is due, and stop selling for this store meanwhile.",
+        "The store takes no online orders in {platform} at the moment. Switch online ordering on "
+        "again, or reject the order and refund the customer.",
+        "{detail}. Hold the order until it is due, and stop taking orders for this store in the "
+        "meantime.",
     ),
     "order": RemedyText(
         Action.FIX_ORDER,
         Actor.DEVELOPER,
-        "{platform} refuses this order as it was written. The ordering site's support has to correct it.",
-        "{platform} refused the order itself: {detail}. Correct it and submit it again under the same id.",
+        "{platform} refused this order because something in it isn't valid. Ask the ordering "
+        "site's support to correct it.",
+        "{platform} refused the order itself: {detail}. Correct it and submit it again under the "
+        "same id.",
     ),
     "order.rejected": RemedyText(
         Action.REFUND,
         Actor.STORE,
-        "Your staff turned this order down, so nobody will make it. Pay the customer back.",
-        "{detail}. Tell the customer, and pay back what was paid; don't submit the order again.",
+        "The order was rejected at the store, so it won't be prepared. Refund the customer.",
+        "{detail}. Inform the customer and refund the payment. Don't submit the order again.",
     ),
     "setup": RemedyText(
         Action.FIX_CONNECTION,
         Actor.DEVELOPER,
-        "The connection to {platform} is set up wrongly. The ordering site's support has to correct it.",
+        "The connection to {platform} isn't set up correctly. Ask the ordering site's support to "
+        "correct it.",
         "{detail}. Correct the connection's settings, then submit the order again.",
     ),
     "unknown": RemedyText(
         Action.READ_ANSWER,
         Actor.SUPPORT,
-        "{platform} gave an answer that isn't known. Handle the order by hand for now; support will look into it.",
-        "{platform} said: {detail}. The raw answer is in `exchange`; please report it, so that it gets a row in the "
-        "table.",
+        "{platform} sent an unexpected answer. Handle the order by hand for now, and contact the "
+        "ordering site's support.",
+        "{platform} answered: {detail}. `exchange` has the raw answer. Report it, so that a row "
+        "for it can be added to the error table.",
     ),
     "unsupported": RemedyText(
         Action.FIX_CONNECTION,
         Actor.DEVELOPER,
-        "This can't be done through the connection to {platform}. Do it at the register.",
+        "The connection to {platform} can't do this. Do it at the register instead.",
         "{detail}. `tillpost adapters` lists what each adapter can do.",
     ),
 }
+"""The texts by `kind` or `kind.reason`, with their placeholders."""
 
 
 def fill(
@@ -271,50 +326,48 @@ def fill(
     contact: str,
     granted_by: str = "",
 ) -> Remedy:
-    """Return the row's remedy with the names filled in, ending with the support contact where there is one."""
-    names = {
+    """Return a row of the table with its placeholders filled in.
+
+    Args:
+        text: The row.
+        platform: The platform's name for people.
+        subjects: The lines, items or taxes at fault, as names for people.
+        detail: The platform's own message.
+        imported: `MENU_IMPORTED` after a menu import that didn't help, else empty.
+        contact: A sentence appended to both texts, such as a support phone number.
+        granted_by: The person who authorised the connection, where known.
+    """
+    connected_by = f"{granted_by}, who connected it," if granted_by else _UNKNOWN_PERSON
+    values = {
         "platform": platform,
-        "subjects": _listed(subjects),
+        "subjects": _join(subjects),
         "detail": detail.rstrip(".") or "no detail given",
         "imported": imported,
-        "who": f"{granted_by}, who connected it," if granted_by else "the person who connected it",
+        "who": connected_by,
     }
     ending = f" {contact}" if contact else ""
     return Remedy(
         action=text.action,
         actor=text.actor,
-        manager=_sentence(text.manager.format_map(names)) + ending,
-        developer=_sentence(text.developer.format_map(names)) + ending,
+        manager=_capitalise(text.manager.format_map(values)) + ending,
+        developer=_capitalise(text.developer.format_map(values)) + ending,
     )
 
 
-def _listed(subjects: Sequence[str]) -> str:
-    """'A', 'A and B', 'A, B and C'; 'something on the order' when nobody knows what."""
+_UNKNOWN_PERSON = "the person who connected it"
+_UNKNOWN_SUBJECT = "something on the order"
+
+
+def _join(subjects: Sequence[str]) -> str:
+    """Return "A", "A and B" or "A, B and C"."""
     if not subjects:
-        return "something on the order"
-    return " and ".join(part for part in (", ".join(subjects[:-1]), subjects[-1]) if part)
+        return _UNKNOWN_SUBJECT
+    *others, last = subjects
+    if not others:
+        return last
+    return f"{', '.join(others)} and {last}"
 
 
-def _sentence(text: str) -> str:
+def _capitalise(text: str) -> str:
+    """Return the text with its first letter in upper case and the rest as it is."""
     return text[:1].upper() + text[1:]
-
-
-ACTORS = {
-    Actor.STORE: "the store",
-    Actor.OPERATIONS: "operations, who tell the provider",
-    Actor.DEVELOPER: "the site's developer",
-    Actor.SUPPORT: "support",
-}
-"""Who acts, for people."""
-
-
-class StepText(NamedTuple):
-    """A row of a table.
-
-    In the texts, `{platform}` is the platform's name, `{order}` the order's id, and `{connection}`
-    the store's name.
-    """
-
-    who: Actor
-    do: str
-    see: str

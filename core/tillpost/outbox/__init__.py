@@ -1,6 +1,6 @@
-"""The outbox: orders that survive a crash, in SQLite or PostgreSQL, and the worker that brings them to the register.
+"""Durable submission: orders in SQLite or PostgreSQL, and the workers that submit them.
 
-`Outbox` is what a site adds orders to; `Processor` carries them, under the bundled `Worker` or an
+A site adds orders to an `Outbox`. A `Processor` submits them, run by the bundled `Worker` or by an
 engine of your own. Needs the extra `outbox`.
 """
 
@@ -10,10 +10,10 @@ for _needed in ("sqlalchemy", "alembic"):
     if find_spec(_needed) is None:
         raise ModuleNotFoundError(f"the outbox needs {_needed}: pip install 'tillpost[outbox]'")
 
-from tillpost.outbox.delivery.tills import Connected, FromFile, from_mapping
+from tillpost.outbox.delivery.connections import FromFile, OutboxConnection, from_mapping
 from tillpost.outbox.engine import Engine
 from tillpost.outbox.exceptions import DatabaseError
-from tillpost.outbox.menus.held import StoredImport
+from tillpost.outbox.menus.review import StoredImport
 from tillpost.outbox.orders.models import OrderState, StoredOrder, WaitsFor
 from tillpost.outbox.orders.queries import JournalEntry
 from tillpost.outbox.outbox import Outbox
@@ -23,7 +23,6 @@ from tillpost.outbox.worker.processor import Processor
 from tillpost.outbox.worker.worker import OwnWorkers, Runs, Worker, worker_for
 
 __all__ = [
-    "Connected",
     "ConnectionOptions",
     "DatabaseError",
     "Engine",
@@ -32,6 +31,7 @@ __all__ = [
     "Maintenance",
     "OrderState",
     "Outbox",
+    "OutboxConnection",
     "OutboxSettings",
     "OwnWorkers",
     "Processor",

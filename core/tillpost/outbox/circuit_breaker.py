@@ -1,8 +1,8 @@
-"""One circuit for each connection: after so many orders in a row that an outage stopped, no more are sent but a probe.
+"""A circuit breaker for each connection: after a run of outages only a probe is sent.
 
-Pure: a `Circuit` is read from the connection's row, and each method returns what becomes of it.
-`store` keeps it, so all workers share it. After an outage the orders go one by one at first, and
-each that gets through lets one more go at once.
+Pure: a `Circuit` is read from the connection's row, and each method returns the one to write. All
+workers share it that way. After an outage orders are sent one at a time at first, and each that
+succeeds allows one more at once.
 """
 
 from __future__ import annotations
@@ -16,19 +16,34 @@ from sqlalchemy import RowMapping
 from tillpost.errors import Applied, ErrorRecord
 from tillpost.models.outage import Outage, Sample, Whose
 
-__all__ = ["Circuit", "Reach", "is_unreached", "whose_fault"]
+__all__ = ["Circuit", "Reachability", "is_unreachable", "outage_cause"]
 
 MOST_EVIDENCE = 20
-RAMPED_UP = 64
+"""How many failures of an outage are stored."""
+
+FULLY_RECOVERED = 64
+"""The recovery limit at which it is lifted."""
+
+MOST_PROBES = 30
+"""Where the count of probes stops: the wait between two has reached its longest long before."""
+
 SAME_TIME = 60.0
-"""Platforms that can't be connected to within so many seconds fail at the same time."""
+"""Platforms that become unreachable within this many seconds fail at the same time."""
+
+_SAMPLES: TypeAdapter[tuple[Sample, ...]] = TypeAdapter(tuple[Sample, ...])
 
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """A connection's circuit: open from `opened_at` on (epoch seconds), closed while that is None.
+    """A connection's circuit breaker.
 
-    `recovery_limit` bounds how many orders may be in hand at once after an outage, 0 for no bound.
+    Attributes:
+        failures: How many orders in a row failed by an outage.
+        opened_at: Since when the circuit is open, in epoch seconds; None: it is closed.
+        probe_at: When one order may probe whether the outage is over.
+        probes: How many orders have probed.
+        recovery_limit: How many orders may be in flight after an outage; 0: as many as ever.
+        evidence: The latest failures.
     """
 
     failures: int = 0
@@ -44,46 +59,58 @@ class Circuit:
         return self.opened_at is not None
 
     @classmethod
-    def of(cls, row: RowMapping) -> Circuit:
-        """Return the circuit that stands in a connection's row."""
-        told = _SAMPLES.validate_json(row["evidence"]) if row["evidence"] else ()
+    def from_row(cls, row: RowMapping) -> Circuit:
+        """Return the circuit of a connection's row."""
+        evidence = _SAMPLES.validate_json(row["evidence"]) if row["evidence"] else ()
         return cls(
-            row["failures"],
-            row["opened_at"],
-            row["probe_at"],
-            row["probes"],
-            row["recovery_limit"],
-            told,
+            failures=row["failures"],
+            opened_at=row["opened_at"],
+            probe_at=row["probe_at"],
+            probes=row["probes"],
+            recovery_limit=row["recovery_limit"],
+            evidence=evidence,
         )
 
-    def values(self) -> dict[str, object]:
-        """Return what is to stand in the connection's row."""
-        told = _SAMPLES.dump_json(self.evidence).decode() if self.evidence else ""
+    def columns(self) -> dict[str, object]:
+        """Return the columns of the connection's row."""
+        evidence = _SAMPLES.dump_json(self.evidence).decode() if self.evidence else ""
         return {
             "failures": self.failures,
             "opened_at": self.opened_at,
             "probe_at": self.probe_at,
             "probes": self.probes,
             "recovery_limit": self.recovery_limit,
-            "evidence": told,
+            "evidence": evidence,
         }
 
     def room(self, limit: int, now: float) -> int:
-        """Return how many orders may be in hand at once."""
-        if self.opened_at is not None:
+        """Return how many orders may be in flight at once.
+
+        Args:
+            limit: The connection's own limit.
+            now: Epoch seconds.
+        """
+        if self.is_open:
             return 1 if now >= self.probe_at else 0
-        return min(limit, self.recovery_limit) if self.recovery_limit else limit
+        if self.recovery_limit:
+            return min(limit, self.recovery_limit)
+        return limit
 
-    def probing(self, now: float, first: float, longest: float) -> Circuit:
-        """Return the circuit after an order was taken to try whether the outage is over."""
-        return replace(
-            self,
-            probe_at=now + min(longest, first * 2.0**self.probes),
-            probes=min(self.probes + 1, 30),
-        )
+    def probing(self, now: float, first_wait: float, longest_wait: float) -> Circuit:
+        """Return the circuit after an order was claimed as a probe."""
+        wait = min(longest_wait, first_wait * 2.0**self.probes)
+        probes = min(self.probes + 1, MOST_PROBES)
+        return replace(self, probe_at=now + wait, probes=probes)
 
-    def failed(self, error: ErrorRecord, now: float, threshold: int, first: float) -> Circuit:
-        """Return the circuit after an order that an outage stopped."""
+    def failed(self, error: ErrorRecord, now: float, threshold: int, first_wait: float) -> Circuit:
+        """Return the circuit after an order failed by an outage.
+
+        Args:
+            error: The failure.
+            now: Epoch seconds.
+            threshold: How many failures in a row open the circuit.
+            first_wait: Seconds until the first probe.
+        """
         sample = Sample(
             at=now,
             kind=error.kind,
@@ -92,60 +119,67 @@ class Circuit:
             code=error.code,
             request_id=error.request_id,
         )
-        seen = replace(
-            self, failures=self.failures + 1, evidence=(*self.evidence, sample)[-MOST_EVIDENCE:]
+        evidence = (*self.evidence, sample)[-MOST_EVIDENCE:]
+        counted = replace(self, failures=self.failures + 1, evidence=evidence)
+        if self.is_open or counted.failures < threshold:
+            return counted
+        return replace(
+            counted, opened_at=now, probe_at=now + first_wait, probes=1, recovery_limit=0
         )
-        if self.opened_at is None and seen.failures >= threshold:
-            return replace(seen, opened_at=now, probe_at=now + first, probes=1, recovery_limit=0)
-        return seen
 
-    def passed(self) -> Circuit:
-        """Return the circuit after an order that the platform answered, whatever it said."""
-        if self.opened_at is not None:
+    def succeeded(self) -> Circuit:
+        """Return the circuit after the platform answered an order, even with a refusal."""
+        if self.is_open:
             return Circuit(recovery_limit=1)
-        return Circuit(
-            recovery_limit=self.recovery_limit + 1 if 0 < self.recovery_limit < RAMPED_UP else 0
-        )
+        is_recovering = 0 < self.recovery_limit < FULLY_RECOVERED
+        return Circuit(recovery_limit=self.recovery_limit + 1 if is_recovering else 0)
 
     def outage(self, whose: Whose = Whose.PLATFORM, ended_at: float | None = None) -> Outage:
-        """Return the outage as plugins are told of it."""
+        """Return the outage as plugins receive it."""
         return Outage(
             began_at=self.opened_at or 0.0, ended_at=ended_at, whose=whose, evidence=self.evidence
         )
 
 
-_SAMPLES: TypeAdapter[tuple[Sample, ...]] = TypeAdapter(tuple[Sample, ...])
-
-
-def is_unreached(error: ErrorRecord) -> bool:
-    """Whether no connection came about at all, which may be the fault of our own network."""
+def is_unreachable(error: ErrorRecord) -> bool:
+    """Return whether no connection was made at all, which may be our own network's fault."""
     return error.status_code is None and error.applied is Applied.NO
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
-    """When a platform last answered a connection of ours, and when it last couldn't be connected to (epoch seconds)."""
+class Reachability:
+    """When a platform last answered, and when it last couldn't be reached (epoch seconds)."""
 
     platform: str
     reached_at: float
     unreachable_at: float
 
 
-def whose_fault(here: Reach, since: float, others: Iterable[Reach]) -> Whose:
-    """Say whose an outage is that has lasted since a time (epoch seconds), by what is known now of it and of others.
+def outage_cause(here: Reachability, since: float, others: Iterable[Reachability]) -> Whose:
+    """Return whose fault an outage is, by what is known now of this connection and of others.
 
-    Who answers with a failure is at fault itself. Who can't be connected to is at fault if another
-    has answered since; one that answered before proves nothing, since our own network may have
-    failed meanwhile. When other platforms fail to connect too, it is ours.
+    A platform that answers with failures is at fault. One that can't be reached is at fault if
+    another connection was answered since; an earlier answer proves nothing, since our own network
+    may have failed meanwhile. If other platforms became unreachable too, the fault is ours.
+
+    Args:
+        here: The connection with the outage.
+        since: When the outage began, in epoch seconds.
+        others: The other connections.
     """
     if here.unreachable_at <= here.reached_at:
         return Whose.PLATFORM
     known = list(others)
-    if any(r.reached_at > max(since, r.unreachable_at) for r in known):
+    if any(_answered_since(other, since) for other in known):
         return Whose.PLATFORM
-    failing = {
-        r.platform
-        for r in known
-        if r.unreachable_at > r.reached_at and r.unreachable_at >= since - SAME_TIME
-    }
+    failing = {other.platform for other in known if _failed_with(other, since)}
     return Whose.OURS if failing - {here.platform} else Whose.UNKNOWN
+
+
+def _answered_since(other: Reachability, since: float) -> bool:
+    return other.reached_at > max(since, other.unreachable_at)
+
+
+def _failed_with(other: Reachability, since: float) -> bool:
+    is_failing = other.unreachable_at > other.reached_at
+    return is_failing and other.unreachable_at >= since - SAME_TIME

@@ -1,8 +1,8 @@
-"""Who wakes the workers when an order falls due: the least that an engine is. The bundled one asks the store by itself.
+"""Engines: what wakes the workers when an order becomes due.
 
-A plugin brings another through the hook `outbox_engines`, and is chosen by `[outbox] engine`, or
-`Outbox(engine=...)`. Leases, limits and the order of the orders are the store's, so an engine can
-be late or wake twice, and no harm is done.
+The bundled engine is polling: `worker` asks the database itself. A plugin brings another through
+the hook `outbox_engines`; `[outbox] engine` or `Outbox(engine=...)` chooses it. Leases, limits and
+the sequence of orders are kept in the database, so an engine may be late or wake twice.
 """
 
 from __future__ import annotations
@@ -19,49 +19,64 @@ __all__ = ["Embedded", "Engine", "engine_named", "engines"]
 
 
 class Engine(Protocol):
-    """Wakes whoever processes."""
+    """Wakes the workers."""
 
     def is_ready(self, db: Connection) -> bool:
-        """Whether the database has what the engine needs. Cheap. Raises `ConfigError` when it never can."""
+        """Return whether the database has what the engine needs. Called often.
+
+        Raises:
+            ConfigError: this database can't have it.
+        """
         ...
 
     def prepare(self, db: Connection) -> None:
-        """Make what the engine needs in a database that isn't ready, within the transaction that is given.
+        """Create what the engine needs, in the transaction that is given.
 
-        One program at a time does so. It isn't called again once `is_ready`.
+        Called by one program at a time, and only while `is_ready` returns False.
         """
         ...
 
     def wake(self, db: Connection, order_id: str, at: float) -> None:
-        """Have `Processor.process(order_id)` called at a time (epoch seconds), if the transaction is committed."""
+        """Arrange that `Processor.process(order_id)` is called, if the transaction is committed.
+
+        Args:
+            db: The transaction that makes the order due.
+            order_id: The order's id.
+            at: When to call it, in epoch seconds.
+        """
         ...
 
 
 class Embedded:
-    """The engine of `worker`: it looks into the store every so often, so nobody has to be woken."""
+    """The bundled engine. Its workers poll the database, so they need no wake-up."""
 
     def is_ready(self, db: Connection) -> bool:
-        """Say yes: the store's tables are all it needs."""
+        """Return True: the outbox's tables are enough."""
         return True
 
     def prepare(self, db: Connection) -> None:
         """Do nothing."""
 
     def wake(self, db: Connection, order_id: str, at: float) -> None:
-        """Do nothing: the worker will look."""
+        """Do nothing."""
 
 
 def engines() -> Mapping[str, Callable[[], Engine]]:
-    """Return what makes each engine, by name."""
-    brought = cast("Mapping[str, Callable[[], Engine]]", factories("outbox_engines"))
-    return {**brought, "embedded": Embedded}
+    """Return the factory of each engine, by name."""
+    from_plugins = cast("Mapping[str, Callable[[], Engine]]", factories("outbox_engines"))
+    return {**from_plugins, "embedded": Embedded}
 
 
 def engine_named(name: str) -> Engine:
-    """Return the engine of that name; raise `ConfigError` that lists those there are."""
+    """Return the engine of a name.
+
+    Raises:
+        ConfigError: there is none. The text lists those that there are.
+    """
     if name == "embedded":
         return Embedded()
     known = engines()
     if name not in known:
-        raise ConfigError(f"no outbox engine {name!r}; there are: {', '.join(sorted(known))}")
+        names = ", ".join(sorted(known))
+        raise ConfigError(f"no outbox engine {name!r}; there are: {names}")
     return known[name]()

@@ -1,8 +1,8 @@
-"""What a worker decides, as log lines: one a decision, with ids and kinds, and no personal data.
+"""The outbox's log: one line for each event, with ids and kinds and no personal data.
 
-A line reads `order id=ord_1 connection=cafe-42 state=received`. A handler that writes JSON finds
-the same as a mapping in the record's `decision`. Platforms' own texts stay out: they may repeat
-what the customer wrote.
+A line reads `order_processed id=ord_1 connection=cafe-42 state=received`. The record's attribute
+`outbox_event` holds the same as a mapping, for a handler that writes JSON. The platforms' own texts
+are left out, since they may repeat what the customer wrote.
 """
 
 from __future__ import annotations
@@ -14,20 +14,23 @@ from typing import TypeAlias
 
 from tillpost.errors import ErrorRecord
 
-__all__ = ["decided", "error_in_short"]
+__all__ = ["HookCall", "error_fields", "log_event"]
 
 log = logging.getLogger("tillpost.outbox")
 
-
-def decided(event: str, **facts: object) -> None:
-    """Log a decision at the level INFO; facts that are None or empty are left out."""
-    known = {name: fact for name, fact in facts.items() if fact is not None and fact != ""}
-    told = "".join(f" {name}={_plain(fact)}" for name, fact in known.items())
-    log.info("%s%s", event, told, extra={"decision": {"event": event, **known}})
+HookCall: TypeAlias = tuple[str, Mapping[str, object]]
+"""The name of a hook to call, and its arguments."""
 
 
-def error_in_short(error: ErrorRecord | None) -> Mapping[str, object]:
-    """Return what a log may say of an error: its kind, the platform's code, and what became of the order."""
+def log_event(event: str, **fields: object) -> None:
+    """Log an event at the level INFO. Fields that are None or empty are left out."""
+    present = {name: field for name, field in fields.items() if field not in (None, "")}
+    text = "".join(f" {name}={_quoted(field)}" for name, field in present.items())
+    log.info("%s%s", event, text, extra={"outbox_event": {"event": event, **present}})
+
+
+def error_fields(error: ErrorRecord | None) -> Mapping[str, object]:
+    """Return the fields that a log may hold of an error: nothing that a platform wrote freely."""
     if error is None:
         return {}
     return {
@@ -38,10 +41,8 @@ def error_in_short(error: ErrorRecord | None) -> Mapping[str, object]:
     }
 
 
-def _plain(fact: object) -> str:
-    text = str(fact)
-    return text if text.isprintable() and not any(c in text for c in ' "=') else json.dumps(text)
-
-
-HookCall: TypeAlias = tuple[str, Mapping[str, object]]
-"""A hook to be called, with its facts."""
+def _quoted(field: object) -> str:
+    """Return a field's text, as a JSON string where it isn't one plain word."""
+    text = str(field)
+    is_plain = text.isprintable() and not any(char in text for char in ' "=')
+    return text if is_plain else json.dumps(text)

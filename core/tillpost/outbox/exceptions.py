@@ -1,20 +1,19 @@
-"""The outbox's one exception of its own: the store itself can't do what is asked. Nothing that was kept is lost."""
+"""The outbox's own exceptions. None of them means that anything stored was lost."""
 
 from __future__ import annotations
 
-__all__ = ["DatabaseError"]
+__all__ = ["DatabaseError", "MenuImportRunning"]
 
 
 class DatabaseError(RuntimeError):
-    """The store can't be opened, read or written: it is full, locked, read-only, gone, or of another version.
+    """The database can't be opened, read or written: full, locked, gone, or of another version.
 
-    The text is one line. `passing`: it may work in a moment (locked, restarted), so a worker tries
-    again.
+    The text is one line. `transient`: it may work in a moment, so a worker tries again.
     """
 
-    def __init__(self, text: str, *, passing: bool = False) -> None:
+    def __init__(self, text: str, *, transient: bool = False) -> None:
         super().__init__(text)
-        self.passing = passing
+        self.transient = transient
 
 
 class MenuImportRunning(Exception):

@@ -1,12 +1,13 @@
-"""The outbox: hand an order over, and it reaches the register once, or ends where a person sees it, with the reason.
+"""The outbox: an order that was added reaches the register once, or ends with a reason for people.
 
-    outbox = Outbox("sqlite:///orders.db")                              # or
-    postgresql+psycopg://... outbox.add(order, connection="cafe-42")                             #
-    on disk when it returns outbox.add(order, connection="cafe-42", session=their_session)      # on
-    disk when they commit
+    outbox = Outbox("sqlite:///orders.db")               # or postgresql+psycopg://...
+    outbox.add(order, connection="cafe-42")              # on disk when it returns
+    outbox.add(order, connection="cafe-42", session=s)   # on disk when you commit
 
-A worker brings the orders to the register (`tillpost worker`, or a `Processor` in an engine of
-yours). A new database is made ready at its first use; nothing else is needed for adding.
+This module is the entrance for embedders and for the rest of Tillpost. `Outbox` only delegates: the
+work is done in `orders/`, `menus/`, `connections/` and `webhooks/`. A worker submits the orders
+(`tillpost worker`, or a `Processor` under an engine of your own). A new database is prepared at its
+first use.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, overload
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
 from tillpost.adapter.webhooks import WebhookEvent
@@ -28,33 +30,31 @@ from tillpost.errors import ConfigError
 from tillpost.models.availability import Availability
 from tillpost.models.menu import Menu
 from tillpost.models.order import Order
-from tillpost.outbox.connections.availability import COLUMNS, availability_of, unconnected
+from tillpost.outbox.connections.availability import availability_of, read_row, unconnected
 from tillpost.outbox.connections.credentials import CredentialStore
+from tillpost.outbox.connections.resume import resume_connection
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import ConnectionRows
-from tillpost.outbox.db.database import Database, told
+from tillpost.outbox.db.database import Database, translated_errors
 from tillpost.outbox.db.migrate import is_ready, migrate, prepare
-from tillpost.outbox.delivery.sources import Known
-from tillpost.outbox.delivery.tills import Source, options_of
+from tillpost.outbox.delivery.connections import Source, outbox_options
+from tillpost.outbox.delivery.sources import KnownConnections
 from tillpost.outbox.engine import Engine, engine_named
 from tillpost.outbox.exceptions import DatabaseError
-from tillpost.outbox.menus import held
-from tillpost.outbox.menus.held import StoredImport
+from tillpost.outbox.menus.review import MenuReview, StoredImport
 from tillpost.outbox.orders.claims import OrderClaims
 from tillpost.outbox.orders.insert import add_order
-from tillpost.outbox.orders.models import OrderState, StoredOrder, WaitsFor, stored_order
-from tillpost.outbox.orders.problems import solved
+from tillpost.outbox.orders.models import OrderState, StoredOrder, stored_order
 from tillpost.outbox.orders.queries import (
     JournalEntry,
-    Wanted,
+    OrderFilter,
     find_orders,
-    read_entries,
     read_events,
+    read_journal,
 )
 from tillpost.outbox.orders.workers import WorkerRegistry
 from tillpost.outbox.settings import ConnectionOptions, OutboxSettings, load_settings
 from tillpost.outbox.webhooks.receiver import Receiver
-from tillpost.plugins.manager import Hooks
 from tillpost.submission.journal import Event
 
 if TYPE_CHECKING:
@@ -63,18 +63,19 @@ if TYPE_CHECKING:
 __all__ = ["DB_VARIABLE", "Outbox"]
 
 DB_VARIABLE = "TILLPOST_DB"
-"""The environment variable that names the database."""
-
-_ORDER = t.orders.c
+"""The environment variable that holds the database's URL."""
 
 
 class Outbox:
-    """Orders that survive a crash, in a database. Safe for threads.
+    """An outbox in a database. Thread-safe.
 
-    `url` is the database's: `TILLPOST_DB` when it is left out, else the settings' own. `settings`
-    say how workers go about their work, and `connections` what differs for some; who only adds
-    needs neither. `engine` names what wakes the workers. `from_config` takes all of it from the
-    TOML file.
+    Args:
+        url: The database's URL. By default that of `TILLPOST_DB`, else that of the settings.
+        settings: How workers process the orders. Not needed for adding.
+        connections: Options of single connections, by name. Not needed for adding.
+        engine: The name of the engine that wakes the workers; by default that of the settings.
+
+    `from_config` reads all of them from the TOML file.
     """
 
     def __init__(
@@ -87,38 +88,44 @@ class Outbox:
     ) -> None:
         self.settings = settings or OutboxSettings()
         self.config: str | Path | None = None
-        self._knows_file = False
-        self._connections = connections or {}
-        self.database = _database(url, self.settings)
+        self.database = _open_database(url, self.settings)
         self.workers = WorkerRegistry(self.database)
         self.connection_rows = ConnectionRows(self.database)
         self.claims = OrderClaims(self.database, self.workers, self.connection_rows, self.settings)
         self.engine: Engine = engine_named(engine or self.settings.engine)
-        self._ready = False
-        self._preparing = threading.Lock()
-        self._hearing = threading.Lock()
-        self._receiver: Receiver | None = None
+        self._menu_review = MenuReview(self.database, self.connection_rows)
+        self._connection_options = connections or {}
+        self._is_from_config = False
+        self._is_prepared = False
+        self._prepare_lock = threading.Lock()
+        self._own_receiver: Receiver | None = None
+        self._own_receiver_lock = threading.Lock()
 
     @classmethod
     def from_config(
         cls, path: str | Path | None = None, *, url: str = "", engine: str = ""
     ) -> Self:
-        """Return the outbox that the TOML file describes, in `[outbox]` and the connections' own `outbox` tables.
+        """Return the outbox that the TOML file describes.
 
-        `path` is as in `config.config_path`; a file that isn't there by default isn't needed. `url`
-        comes before `TILLPOST_DB`, and that before `[outbox] db`. A `Processor` of it has the
-        file's connections.
+        It is described by the table `[outbox]` and by the tables `outbox` of the connections. A
+        `Processor` of this outbox uses the connections of the file.
+
+        Args:
+            path: As for `config.config_path`. The default file may be missing.
+            url: The database's URL; it takes precedence over `TILLPOST_DB`, and that over the file.
+            engine: The name of the engine; it takes precedence over the file.
 
         Raises:
-            ConfigError: a setting is wrong; its one line names it.
-            StoreError: the database's URL can't be one; its one line says where that stands.
+            ConfigError: a setting is wrong; the text, one line, names it.
+            DatabaseError: the URL is invalid; the text, one line, says where it was set.
         """
         settings = load_settings(path)
-        outbox = cls(url, settings=settings, connections=_options(path), engine=engine)
-        outbox.config, outbox._knows_file = path, True
+        outbox = cls(url, settings=settings, connections=_load_options(path), engine=engine)
+        outbox.config = path
+        outbox._is_from_config = True
         return outbox
 
-    # ------------------------------------------------------------------ adding
+    # ------------------------------------------------------------------ add
 
     @overload
     def add(
@@ -148,53 +155,59 @@ class Outbox:
         session: Session | Connection | AsyncSession | AsyncConnection | None = None,
         is_new: bool = False,
     ) -> StoredOrder | Awaitable[StoredOrder]:
-        """Hand a paid order over to the connection of that name; return how it stands. It is on disk then.
+        """Add a paid order, to be submitted to the store's POS.
 
-        With a `session` of your own (a SQLAlchemy Session or Connection, sync or async; with an
-        async one await the result) it joins your transaction instead, and is there if and when you
-        commit. The same order added again is the same order. `is_new` promises that it was never
-        sent before by anyone, which saves a look on platforms without idempotency keys.
+        Adding the same order again returns the one that was added before.
+
+        Args:
+            order: The order.
+            connection: The name of the store's connection.
+            session: A SQLAlchemy Session or Connection of yours, sync or async. The order joins its
+                transaction, and is added if and when you commit. With an async one, await the
+                result. By default the order is on disk when the method returns.
+            is_new: Promise that nobody has sent this order before. It saves a look-up on platforms
+                without idempotency keys.
 
         Raises:
-            OrderError: another content stands under the order's id.
-            StoreError: the database can't be written. The order isn't in the outbox then.
+            OrderError: a different order was added under the same id.
+            DatabaseError: the database can't be written; the order wasn't added.
         """
         if session is None:
-            self.prepare()
-            with self.database.writing() as db:
-                return self._add(db, order, connection, is_new)
+            with self._writing() as db:
+                return self._insert(db, order, connection, is_new)
         if isinstance(session, Session | Connection):
-            return self._join(session, order, connection, is_new)
-        return session.run_sync(self._join, order, connection, is_new)
+            return self._add_within(session, order, connection, is_new)
+        return session.run_sync(self._add_within, order, connection, is_new)
 
-    def _join(
+    def _add_within(
         self, session: Session | Connection, order: Order, connection: str, is_new: bool
     ) -> StoredOrder:
-        """Add within somebody else's transaction. A new database is made ready in one of ours, before.
+        """Add an order within the caller's transaction.
 
-        Not in theirs: on SQLite, drivers leave tables standing that a rolled back transaction made.
+        A new database is prepared in a transaction of ours: on SQLite, drivers leave tables behind
+        that were created in a transaction which is rolled back.
         """
-        with told():
+        with translated_errors():
             db = session.connection() if isinstance(session, Session) else session
-            if not self._ready and not is_ready(db, self.engine):
+            if not self._is_prepared and not is_ready(db, self.engine):
                 self.prepare()
-            self._ready = True
-            return self._add(db, order, connection, is_new)
+            self._is_prepared = True
+            return self._insert(db, order, connection, is_new)
 
-    def _add(self, db: Connection, order: Order, connection: str, is_new: bool) -> StoredOrder:
-        lead = self.settings.of(self._connections.get(connection)).lead
-        stored, came_in = add_order(db, order, connection, is_new=is_new, lead=lead)
-        if came_in and stored.due_at is not None:
+    def _insert(self, db: Connection, order: Order, connection: str, is_new: bool) -> StoredOrder:
+        options = self.settings.options_of(self._connection_options.get(connection))
+        stored, is_added = add_order(db, order, connection, is_new=is_new, lead=options.lead)
+        if is_added and stored.due_at is not None:
             self.engine.wake(db, order.id, stored.due_at)
         return stored
 
-    # ------------------------------------------------------------------ looking
+    # ------------------------------------------------------------------ query
 
     def get(self, order_id: str) -> StoredOrder | None:
-        """Return how an order stands; None when it isn't in the outbox."""
-        self.prepare()
-        with self.database.reading() as db:
-            row = db.execute(select(t.orders).where(_ORDER.id == order_id)).mappings().one_or_none()
+        """Return an order; None when it isn't in the outbox."""
+        query = select(t.orders).where(t.orders.c.id == order_id)
+        with self._reading() as db:
+            row = db.execute(query).mappings().one_or_none()
         return stored_order(row) if row else None
 
     def orders(
@@ -207,143 +220,123 @@ class Outbox:
         new: bool = False,
         most: int = 100,
     ) -> Sequence[StoredOrder]:
-        """Return orders, the newest first: all, or such as fit everything that is asked for.
+        """Return the orders that meet all of the conditions, the newest first.
 
-        Those in one of the `states`; of one `connection`; whose code or customer holds what
-        somebody typed (`search`; an id is typed whole); with a `problem` that a person has to act
-        on; `new`, which nobody in the store has begun.
+        Args:
+            states: Orders in one of these states; in any by default.
+            connection: Orders of this connection; of all by default.
+            search: Orders with this id, or with this text in their code or customer's name.
+            problem: Only orders that a person has to act on.
+            new: Only orders that nobody at the store has accepted yet.
+            most: Return at most this many.
         """
-        self.prepare()
-        wanted = Wanted(states, connection, search, problem, new)
-        with self.database.reading() as db:
+        wanted = OrderFilter(states, connection, search, problem, new)
+        with self._reading() as db:
             return find_orders(db, wanted, most)
 
     def journal(self, order_id: str) -> Sequence[Event]:
-        """Return what happened to an order, oldest first."""
-        self.prepare()
-        with self.database.reading() as db:
+        """Return the events of an order, the oldest first."""
+        with self._reading() as db:
             return read_events(db, order_id)
 
     def entries(self, order_id: str) -> Sequence[JournalEntry]:
-        """Return an order's journal, oldest first, with what went out and came back (redacted)."""
-        self.prepare()
-        with self.database.reading() as db:
-            return read_entries(db, order_id)
+        """Return the events of an order with their redacted requests and answers."""
+        with self._reading() as db:
+            return read_journal(db, order_id)
 
     def availability(self, connection: str) -> Availability:
-        """Return whether a store takes orders now, as workers know it: what a checkout asks before it takes money.
+        """Return whether a store takes orders now: ask before a checkout takes money.
 
-        One row is read, and nothing is sent to anybody, so that each page may ask. A store that no
-        worker has looked at (lately) is taken to be open; the text says so. A name that nobody
-        knows is `Reason.UNCONNECTED`; only an outbox that was made `from_config` can tell.
+        It reads one row, which workers keep up to date, and sends nothing, so every page may call
+        it. A store that wasn't checked lately is assumed to be open, and the text says so. For an
+        unknown connection the reason is `Reason.UNCONNECTED`; that is known only of an outbox made
+        by `from_config`.
         """
-        self.prepare()
-        with self.database.reading() as db:
-            row = (
-                db.execute(select(*COLUMNS).where(t.connections.c.name == connection))
-                .mappings()
-                .one_or_none()
-            )
-        if row is None and self._knows_file and not self._is_known(connection):
+        with self._reading() as db:
+            row = read_row(db, connection)
+        if row is None and self._is_unknown(connection):
             return unconnected(connection)
         return availability_of(connection, row, time.time())
 
-    def _is_known(self, connection: str) -> bool:
-        """Whether the file or the database has the connection, or the file can't be read here."""
-        try:
-            known = Known(CredentialStore(self.database), self.config).all()
-        except ConfigError:
-            return True
-        return not known or connection in known  # where there are none, they are made in code
-
     def imports(self, connection: str = "", *, most: int = 20) -> Sequence[StoredImport]:
-        """Return what the menu imports of a connection, or of all, have changed, the latest first."""
+        """Return the menu imports of a connection, or of all, the newest first."""
         self.prepare()
-        with self.database.reading() as db:
-            return held.read_imports(db, connection, most)
+        return self._menu_review.imports(connection, most)
 
     def held_menu(self, connection: str) -> Menu | None:
-        """Return the menu that waits for a person to accept or discard it; None when none does."""
+        """Return the menu that is held for review; None when none is."""
         self.prepare()
-        with self.database.reading() as db:
-            return held.held_menu(db, connection)
+        return self._menu_review.held_menu(connection)
 
     def held_connections(self) -> Sequence[str]:
-        """Return the names of the connections whose menu waits for a person."""
+        """Return the names of the connections whose menu is held for review."""
         self.prepare()
-        with self.database.reading() as db:
-            return held.held_connections(db)
+        return self._menu_review.held_connections()
 
-    # ------------------------------------------------------------------ acting
+    # ------------------------------------------------------------------ act
 
     def resume(self, connection: str) -> bool:
-        """Let a paused connection's orders go on, since it has credentials that work. Return whether it was paused."""
-        self.prepare()
-        now = time.time()
-        with self.database.writing() as db:
-            if not self.connection_rows.lock(db, connection)["paused"]:
-                return False
-            unpaused = {"paused": "", "paused_at": None, "refused_credentials": "", "check_at": now}
-            self.connection_rows.update(db, connection, unpaused)
-            waiting = (
-                _ORDER.connection == connection,
-                _ORDER.waits_for == WaitsFor.AUTHORISATION.value,
-            )
-            again = {
-                "waits_for": WaitsFor.NOTHING.value,
-                "new_request": True,
-                "eligible_at": now,
-                **solved(),
-            }
-            db.execute(update(t.orders).where(*waiting).values(**again))
-            due = select(_ORDER.id).where(_ORDER.connection == connection, _ORDER.due_at <= now)
-            for order_id in db.scalars(due):
-                self.engine.wake(db, order_id, now)
-        return True
+        """Resume a paused connection, once it has working credentials.
+
+        Its waiting orders are sent automatically.
+
+        Returns:
+            Whether it was paused.
+        """
+        with self._writing() as db:
+            return resume_connection(db, self.connection_rows, self.engine, connection, time.time())
 
     def accept_menu(self, connection: str) -> StoredImport | None:
-        """Put the connection's held menu in force for all workers; return its import, None when no menu is held.
+        """Put the held menu of a connection into effect for all workers.
 
-        Raises `DatabaseError` while the menu is being imported.
+        Returns:
+            The import that brought the menu; None when no menu is held.
+
+        Raises:
+            DatabaseError: the menu is being imported at the moment.
         """
-        menu, settled = self._settle(connection, accept=True)
-        if settled:
-            Hooks(connection).call("menu_imported", {"menu": menu, "changes": settled.changes})
-        return settled
+        self.prepare()
+        return self._menu_review.accept(connection)
 
     def discard_menu(self, connection: str) -> StoredImport | None:
-        """Let the connection's held menu go: the one before stays in force. Return and raise as `accept_menu`."""
-        _, settled = self._settle(connection, accept=False)
-        return settled
+        """Discard the held menu of a connection: the current one stays in effect.
 
-    def _settle(self, connection: str, *, accept: bool) -> tuple[Menu | None, StoredImport | None]:
+        Returns and raises what `accept_menu` does.
+        """
         self.prepare()
-        with self.database.writing() as db:
-            return held.held_menu(db, connection), held.settle(
-                self.connection_rows, db, connection, accept=accept
-            )
+        return self._menu_review.discard(connection)
 
-    # ------------------------------------------------------------------ hearing from platforms
+    # ------------------------------------------------------------------ receive
 
     def receive(
         self, connection: str, headers: Mapping[str, str], body: bytes, url: str
     ) -> Sequence[WebhookEvent]:
-        """Take a webhook of a connection, and do what it asks for; return what it told. Each event counts once.
+        """Receive a webhook of a connection: each of its events takes effect once.
 
-        `body` is as it came, and `url` the address that the platform called, as it knows it.
-        `asgi.webhooks_app` is this behind HTTP. Other `connections` than those of the TOML file and
-        the database, or hooks of your own, are for a `receiving.Receiver`.
+        `asgi.webhooks_app` serves this over HTTP. It uses the connections of the TOML file and of
+        the database; for others, or for hooks of your own, see `receiver`.
 
-        Raises: WebhookError: it isn't the platform's, or has come before; answer the latter with a
-            200, else with a 4xx. ConfigError: there is no such connection, or it is wrong.
-            PosError: the platform couldn't be asked what is true; answer with a 503, so that it is
-            sent again. StoreError: the database failed, or somebody has the order in hand; the
-            same.
+        Args:
+            connection: The name of the connection.
+            headers: The headers of the request, by lower-case name.
+            body: The body as it was received.
+            url: The public address that the platform called.
+
+        Returns:
+            The events that took effect.
+
+        Raises:
+            WebhookError: the webhook isn't the platform's, answer 4xx; or it was received before,
+                answer 200.
+            ConfigError: there is no such connection, or it is wrong.
+            PosError: the platform couldn't be asked to confirm it; answer 503, so that it is sent
+                again.
+            DatabaseError: the database failed, or a worker is processing the order; answer 503.
         """
-        with self._hearing:
-            if self._receiver is None:
-                self._receiver = self.receiver()
-        return self._receiver.receive(connection, headers, body, url)
+        with self._own_receiver_lock:
+            if self._own_receiver is None:
+                self._own_receiver = self.receiver()
+        return self._own_receiver.receive(connection, headers, body, url)
 
     def receiver(
         self,
@@ -352,7 +345,14 @@ class Outbox:
         hooks: Iterable[object] = (),
         clock: Callable[[], float] = time.time,
     ) -> Receiver:
-        """Return what receives webhooks for other connections, or with hooks beside the plugins'. Close it yourself."""
+        """Return a receiver of webhooks with connections or hooks of your own; close it after use.
+
+        Args:
+            connections: Returns a connection by name; by default those of the TOML file and the
+                database.
+            hooks: Objects whose hooks are called in addition to the plugins'.
+            clock: Returns the time in epoch seconds.
+        """
         self.prepare()
         return Receiver(
             self.database,
@@ -364,31 +364,35 @@ class Outbox:
             clock=clock,
         )
 
-    # ------------------------------------------------------------------ the database itself
+    # ------------------------------------------------------------------ prepare and close
 
     def prepare(self) -> None:
-        """Make a new database ready, and see that a known one is of this version. Raises `DatabaseError`.
+        """Create the tables of a new database, or check the version of an existing one.
 
-        Every use does so by itself. Call it when your program starts if the first use may come
-        within a transaction of your own on SQLite: once that has written, nobody else can.
+        Every method does so when it is first called. Call it at the start of your program if the
+        first use may be in a transaction of yours on SQLite: once that has written, no other
+        transaction can.
+
+        Raises:
+            DatabaseError: the database can't be used, or its tables are of another version.
         """
-        if self._ready:
+        if self._is_prepared:
             return
-        with self._preparing, self.database.writing() as db:
+        with self._prepare_lock, self.database.writing() as db:
             prepare(db, self.engine)
-        self._ready = True
+        self._is_prepared = True
 
     def migrate(self) -> bool:
-        """Bring an old database, or a new one, to this version; return whether there was anything to do."""
-        with self._preparing, self.database.writing() as db:
+        """Upgrade the tables to this version; return whether anything had to be done."""
+        with self._prepare_lock, self.database.writing() as db:
             changed = migrate(db, self.engine)
-        self._ready = True
+        self._is_prepared = True
         return changed
 
     def close(self) -> None:
         """Close the database."""
-        if self._receiver:
-            self._receiver.close()
+        if self._own_receiver:
+            self._own_receiver.close()
         self.database.close()
 
     def __enter__(self) -> Self:
@@ -404,23 +408,51 @@ class Outbox:
         """Close the database."""
         self.close()
 
+    # ------------------------------------------------------------------ helpers
 
-def _database(url: str, settings: OutboxSettings) -> Database:
-    """Open the database that is named first, and say of a wrong URL where it stands."""
-    named = {"": url, DB_VARIABLE: os.environ.get(DB_VARIABLE, ""), "[outbox] db": settings.db}
-    where, first = next((where, known) for where, known in named.items() if known)
+    def _reading(self) -> AbstractContextManager[Connection]:
+        self.prepare()
+        return self.database.reading()
+
+    def _writing(self) -> AbstractContextManager[Connection]:
+        self.prepare()
+        return self.database.writing()
+
+    def _is_unknown(self, connection: str) -> bool:
+        """Whether neither the TOML file nor the database has the connection.
+
+        Without any connection there, or if the file can't be read here, nothing is known: the
+        workers may have connections that were made in code.
+        """
+        if not self._is_from_config:
+            return False
+        try:
+            known = KnownConnections(CredentialStore(self.database), self.config).all()
+        except ConfigError:
+            return False
+        return bool(known) and connection not in known
+
+
+def _open_database(url: str, settings: OutboxSettings) -> Database:
+    """Open the database that takes precedence; an error says where its URL was set."""
+    urls_by_origin = {
+        "": url,
+        DB_VARIABLE: os.environ.get(DB_VARIABLE, ""),
+        "[outbox] db": settings.db,
+    }
+    origin = next(origin for origin, known in urls_by_origin.items() if known)
     try:
-        return Database(first)
-    except DatabaseError as wrong:
-        raise DatabaseError(f"{where}: {wrong}" if where else str(wrong)) from None
+        return Database(urls_by_origin[origin])
+    except DatabaseError as error:
+        raise DatabaseError(f"{origin}: {error}" if origin else str(error)) from None
 
 
-def _options(path: str | Path | None) -> Mapping[str, ConnectionOptions]:
-    """Return what the file's connections say for the outbox. Who only adds needs no connections, nor a file."""
+def _load_options(path: str | Path | None) -> Mapping[str, ConnectionOptions]:
+    """Return the outbox options of the file's connections, by name."""
     try:
-        known = load_connections(path)
-    except (
-        ConfigError
-    ):  # the file has been read for its settings, so it has no connections, or isn't there
+        connections = load_connections(path)
+    except ConfigError:
+        # The settings were read from the same file, so it has no connections, or doesn't exist.
         return {}
-    return {name: options for name, found in known.items() if (options := options_of(found))}
+    options = {name: outbox_options(found) for name, found in connections.items()}
+    return {name: given for name, given in options.items() if given}

@@ -1,7 +1,7 @@
-"""How an outbox works: `OutboxSettings`, from the `[outbox]` table of the TOML file, or made in code. Times in seconds.
+"""How an outbox works: `OutboxSettings`, from the TOML file's `[outbox]` table or made in code.
 
 [outbox]
-db = "postgresql+psycopg://..."      # TILLPOST_DB and --db come before it
+db = "postgresql+psycopg://..."      # TILLPOST_DB and --db override it
 concurrency = 8
 
 [connections.cafe-42.outbox]         # what differs for one connection
@@ -25,91 +25,117 @@ from tillpost.submission.policy import Policy
 
 __all__ = ["ConnectionOptions", "OutboxSettings", "load_settings"]
 
-Seconds = Annotated[float, Field(gt=0, le=7 * 86_400)]
+WEEK = 7 * 86_400
+
+Seconds = Annotated[float, Field(gt=0, le=WEEK)]
+BackOff = Annotated[float, Field(gt=0, le=900)]
+LeadTime = Annotated[float, Field(ge=0, le=WEEK)]
+Days = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1, le=1000)]
+TimeOfDay = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+
+UNLIMITED_RETRIES = 1_000_000
+"""Retries in an outbox are bounded by time, not by their number."""
+
+LONGEST_RETRY_AFTER = 900.0
+"""A platform that asks to wait longer, in seconds, isn't waited for: a person should know."""
 
 
 class ConnectionOptions(BaseModel):
-    """How the orders of one connection go.
+    """How an outbox treats the orders of one connection: its table `[connections.NAME.outbox]`.
 
-    Attributes: concurrency: how many of its orders are in hand at once, over all workers. lead: a
-        scheduled order goes this long before it is due. sync_at, time_zone: the time of day at
-        which the menu is imported, in the store's own time zone.
+    Attributes:
+        concurrency: How many of its orders are in flight at once, over all workers.
+        lead: How long before it is due a scheduled order is sent, in seconds.
+        sync_at: The time of day at which the menu is imported, such as "10:30".
+        time_zone: The store's time zone, such as "Australia/Sydney"; `sync_at` needs it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
-    concurrency: Annotated[int, Field(ge=1, le=1000)] = 4
-    lead: Annotated[float, Field(ge=0, le=7 * 86_400)] = 1800.0
-    sync_at: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] | None = None
+    concurrency: Count = 4
+    lead: LeadTime = 1800.0
+    sync_at: TimeOfDay | None = None
     time_zone: str = ""
 
     @field_validator("time_zone")
     @classmethod
-    def _known(cls, name: str) -> str:
+    def _is_known_zone(cls, name: str) -> str:
+        if not name:
+            return name
         try:
-            if name:
-                ZoneInfo(name)
+            ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise ValueError("must be a time zone's name, such as Australia/Sydney") from None
         return name
 
     @model_validator(mode="after")
-    def _somewhere(self) -> ConnectionOptions:
+    def _has_zone_for_sync(self) -> ConnectionOptions:
         if self.sync_at and not self.time_zone:
             raise ValueError("sync_at needs the store's time_zone")
         return self
 
 
 class OutboxSettings(BaseModel):
-    """How an outbox and its workers go about their work.
+    """How an outbox and its workers work. Times are in seconds, unless they say otherwise.
 
-    Attributes: db: the database's URL. engine: what wakes the workers: `embedded`, or a plugin's.
-        threads: how many orders one worker has in hand at once. lease: a worker that gives no sign
-        of life for so long is taken for dead, and its orders are taken over. first_wait,
-        longest_wait: the wait before the first retry, doubled each time, jittered, up to the
-        longest. give_up_after: an order that an outage holds up for so long, and beyond its due
-        time, becomes a person's. escalate_after: a problem that nobody acts on is told to somebody
-        else after so long, and again after as long. unseen_after: an order that the register has
-        shown no sign of for so long is told. check_every: each store is asked so often whether it
-        can take orders. outage_after: so many orders in a row that fail open a connection's
-        circuit: an outage has begun. erase_after_days: customers' data is erased from orders that
-        are done, so many days after they came. prune_after_days: journals of such orders are
-        pruned. concurrency, lead: as in `ConnectionOptions`, for every connection that doesn't say
-        otherwise.
+    Attributes:
+        db: The database's URL.
+        engine: What wakes the workers: `embedded`, or a plugin's engine.
+        threads: How many orders one worker processes at once.
+        lease: A worker without a heartbeat for this long counts as dead, and its orders are
+            released.
+        first_wait: The wait before the first retry. It doubles with each retry, with jitter.
+        longest_wait: The longest wait before a retry.
+        give_up_after: An order that an outage delays for this long, and beyond its due time, is
+            left to a person.
+        escalate_after: A problem that nobody acts on is escalated after this long, and again after
+            as long.
+        unseen_after: An order that the register hasn't confirmed for this long is reported.
+        check_every: How often each store is asked whether it can take orders.
+        outage_after: After this many failed orders in a row the connection's circuit opens: an
+            outage has begun.
+        erase_after_days: Customers' data is erased from finished orders this many days after they
+            were added.
+        prune_after_days: The journals of such orders are pruned after this many days.
+        concurrency: As in `ConnectionOptions`, for every connection that doesn't set it.
+        lead: As in `ConnectionOptions`, for every connection that doesn't set it.
     """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", defer_build=True, hide_input_in_errors=True
     )
 
-    db: Annotated[str, Field(repr=False)] = "sqlite:///tillpost.db"  # it may hold a password
+    # Not in the repr, because it may hold a password.
+    db: Annotated[str, Field(repr=False)] = "sqlite:///tillpost.db"
     engine: str = "embedded"
-    threads: Annotated[int, Field(ge=1, le=1000)] = 16
+    threads: Count = 16
     lease: Seconds = 10.0
     first_wait: Seconds = 1.0
-    longest_wait: Annotated[float, Field(gt=0, le=900)] = 60.0
+    longest_wait: BackOff = 60.0
     give_up_after: Seconds = 7200.0
     escalate_after: Seconds = 300.0
     unseen_after: Seconds = 300.0
     check_every: Seconds = 60.0
-    outage_after: Annotated[int, Field(ge=1, le=1000)] = 5
-    erase_after_days: Annotated[float, Field(ge=0)] | None = None
-    prune_after_days: Annotated[float, Field(ge=0)] | None = None
-    concurrency: Annotated[int, Field(ge=1, le=1000)] = 4
-    lead: Annotated[float, Field(ge=0, le=7 * 86_400)] = 1800.0
+    outage_after: Count = 5
+    erase_after_days: Days | None = None
+    prune_after_days: Days | None = None
+    concurrency: Count = 4
+    lead: LeadTime = 1800.0
 
-    def of(self, own: ConnectionOptions | None) -> ConnectionOptions:
-        """Return how a connection's orders go: what it says itself, and what is said here for all that say nothing."""
-        said = {"concurrency": self.concurrency, "lead": self.lead}
-        if own is not None:
-            said = {name: value for name, value in said.items() if name not in own.model_fields_set}
-        return (own or ConnectionOptions()).model_copy(update=said)
+    def options_of(self, own: ConnectionOptions | None) -> ConnectionOptions:
+        """Return a connection's options, with this outbox's where it doesn't set its own."""
+        own = own or ConnectionOptions()
+        inherited = {"concurrency": self.concurrency, "lead": self.lead}
+        for name in own.model_fields_set:
+            inherited.pop(name, None)
+        return own.model_copy(update=inherited)
 
-    def policy(self, policy: Policy) -> Policy:
-        """Return a connection's policy as an outbox keeps it: it can wait for hours, since it doesn't sleep."""
+    def policy_of(self, policy: Policy) -> Policy:
+        """Return a connection's policy in an outbox, which can wait for hours."""
         return policy.model_copy(
             update={
-                "retries": MANY,
+                "retries": UNLIMITED_RETRIES,
                 "retry_seconds": self.give_up_after,
                 "first_wait": self.first_wait,
                 "longest_wait": self.longest_wait,
@@ -118,15 +144,8 @@ class OutboxSettings(BaseModel):
         )
 
 
-MANY = 1_000_000
-"""Retries are bounded by time."""
-
-LONGEST_RETRY_AFTER = 900.0
-"""A platform that asks to wait longer isn't waited for: a person should know."""
-
-
 def load_settings(path: str | Path | None = None) -> OutboxSettings:
-    """Return what the file's `[outbox]` table says; the defaults when it says nothing. Raises `ConfigError`."""
+    """Return the file's `[outbox]` table; the defaults without one. Raises `ConfigError`."""
     table = load_table("outbox", path)
     try:
         return OutboxSettings.model_validate(table)

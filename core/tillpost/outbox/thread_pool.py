@@ -1,4 +1,4 @@
-"""Threads that work things off, a bounded number at once. One that hangs doesn't hold the program up at its end."""
+"""A thread pool whose threads don't keep the program from ending."""
 
 from __future__ import annotations
 
@@ -14,69 +14,74 @@ _Task: TypeAlias = tuple["Future[None]", Callable[[], object]]
 
 
 class DaemonThreadPool:
-    """Up to `size` threads, started as they are needed.
+    """Up to `size` daemon threads, started as they are needed.
 
-    They are daemons, unlike those of `concurrent.futures`, for which Python waits when it ends,
-    however long that is.
+    `concurrent.futures` has no daemon threads: Python waits for its threads when it ends, however
+    long a task hangs.
     """
 
     def __init__(self, size: int, name: str) -> None:
         self.size = size
         self._name = name
         self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
-        self._left: set[Future[None]] = set()
+        self._unfinished: set[Future[None]] = set()
         self._started = 0
         self._lock = threading.Lock()
 
     @property
-    def spare(self) -> int:
-        """How many more tasks would be begun at once. Below 0 when some wait for a thread."""
-        return self.size - len(self._left)
+    def idle_threads(self) -> int:
+        """How many more tasks would begin at once. Below 0 if tasks wait for a thread."""
+        return self.size - len(self._unfinished)
 
     @property
     def busy(self) -> bool:
-        """Whether a task isn't done yet."""
-        return bool(self._left)
+        """Whether a task isn't finished."""
+        return bool(self._unfinished)
 
     def submit(self, task: Callable[[], object]) -> Future[None]:
-        """Have a task done by the next thread that is free."""
-        done: Future[None] = Future()
+        """Run a task in the next idle thread."""
+        future: Future[None] = Future()
         with self._lock:
-            self._left.add(done)
-            if self._started < min(self.size, len(self._left)):
-                self._started += 1
-                threading.Thread(
-                    target=self._work, name=f"{self._name}-{self._started}", daemon=True
-                ).start()
-        self._tasks.put((done, task))
-        return done
+            self._unfinished.add(future)
+            if self._started < min(self.size, len(self._unfinished)):
+                self._start_thread()
+        self._tasks.put((future, task))
+        return future
 
     def wait(self, seconds: float, *, for_one: bool = False) -> bool:
-        """Wait until all tasks are done, or one of them is; return whether that was so within the time."""
-        with self._lock:
-            left = set(self._left)
-        done, undone = wait(
-            left, seconds, return_when="FIRST_COMPLETED" if for_one else "ALL_COMPLETED"
-        )
-        return bool(done) if for_one else not undone
+        """Wait until all tasks are finished, or with `for_one` until one is.
 
-    def dismiss(self) -> None:
-        """Let the threads go that have nothing to do, the others when they are done. What isn't begun isn't done."""
+        Returns:
+            Whether that was so within the time.
+        """
         with self._lock:
-            for done in self._left:
-                done.cancel()
+            unfinished = set(self._unfinished)
+        until = "FIRST_COMPLETED" if for_one else "ALL_COMPLETED"
+        finished, left = wait(unfinished, seconds, return_when=until)
+        return bool(finished) if for_one else not left
+
+    def shutdown(self) -> None:
+        """End the threads once their tasks are finished. Tasks that haven't begun are cancelled."""
+        with self._lock:
+            for future in self._unfinished:
+                future.cancel()
             for _ in range(self._started):
                 self._tasks.put(None)
 
+    def _start_thread(self) -> None:
+        self._started += 1
+        name = f"{self._name}-{self._started}"
+        threading.Thread(target=self._work, name=name, daemon=True).start()
+
     def _work(self) -> None:
-        while (next_one := self._tasks.get()) is not None:
-            done, task = next_one
+        while (next_task := self._tasks.get()) is not None:
+            future, task = next_task
             try:
-                if done.set_running_or_notify_cancel():
+                if future.set_running_or_notify_cancel():
                     task()
-                    done.set_result(None)
-            except BaseException as failure:  # noqa: BLE001  it is whose who waits for the task
-                done.set_exception(failure)
+                    future.set_result(None)
+            except BaseException as failure:  # noqa: BLE001  it is raised where the future is read
+                future.set_exception(failure)
             finally:
                 with self._lock:
-                    self._left.discard(done)
+                    self._unfinished.discard(future)

@@ -1,15 +1,25 @@
-"""What every platform's simulator stands on: a server, faults, a ledger and a control address.
+"""The half that every platform's simulator shares: server, faults, ledger, control address.
 
-A simulator is a real HTTP server with the state of one merchant at one platform. This package holds
-the half that doesn't depend on the platform; an adapter's own package holds the rest, as a subclass
-of `Simulator`.
+A simulator is a real HTTP server that holds the state of one merchant at one platform. A platform's
+own package adds the rest, as a subclass of `Simulator`:
 
-    class OurSimulator(Simulator):
+    class CornerSimulator(Simulator):
         def routes(self): ...        # the platform's addresses, as functions from Call to Answer
-        def ledger(self): ...        # what staff would see, in words that every platform shares
+        def ledger(self): ...        # the orders as staff see them
 
-    with serve_in_thread(OurSimulator()) as running:
+    with serve_in_thread(CornerSimulator()) as running:
         httpx.get(running.url + "/v1/orders")
+
+Modules:
+
+    simulator   `Simulator`, the class to extend, and `action`
+    world       `WorldSimulator`: a simulator whose whole state is one object
+    exchange    `Call`, `Answer`, `Route`: what a handler receives and returns
+    faults      fault plans: which requests fail, and how
+    ledger      the orders as staff see them
+    control     the control address, `/_simulator/`
+    web_app     the web application: routes, faults and control address together
+    server      serving it in a thread or in the foreground
 
 It needs the extra `tillpost[simulator]`.
 """
@@ -25,6 +35,7 @@ from tillpost.simulator.ledger import (
 )
 from tillpost.simulator.server import Running, serve, serve_in_thread
 from tillpost.simulator.simulator import SeenRequest, Simulator, action
+from tillpost.simulator.world import WorldSimulator
 
 __all__ = [
     "Answer",
@@ -43,6 +54,7 @@ __all__ = [
     "Running",
     "SeenRequest",
     "Simulator",
+    "WorldSimulator",
     "action",
     "serve",
     "serve_in_thread",

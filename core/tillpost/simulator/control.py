@@ -1,10 +1,12 @@
-"""The control address: what a person or a test may ask of a running simulator, under `/_simulator/`.
+"""The control address of a running simulator, under `/_simulator/`, for people and tests.
 
-GET  /_simulator/            what there is to ask, and the actions by name GET  /_simulator/ledger
-the ledger GET  /_simulator/requests    the log of requests, and how many there were of each GET
-/_simulator/faults      the faults that struck POST /_simulator/faults      a fault plan, replacing
-the last POST /_simulator/reset       begin again POST /_simulator/change      {"action": "...",
-...}: one of the platform's actions, its arguments beside its name
+GET  /_simulator/            a summary, and the actions with their signatures
+GET  /_simulator/ledger      the ledger
+GET  /_simulator/requests    the request log, and the number of requests by method and path
+GET  /_simulator/faults      the faults injected so far
+POST /_simulator/faults      a fault plan, which replaces the current one
+POST /_simulator/reset       restore the initial state
+POST /_simulator/change      {"action": "...", ...}: run an action with these arguments
 """
 
 from __future__ import annotations
@@ -24,39 +26,41 @@ CONTROL = "/_simulator"
 
 
 def control_routes(simulator: Simulator) -> Sequence[web.AbstractRouteDef]:
-    """The control address of `simulator`. Whoever serves it keeps it to the loopback."""
+    """Return the control address of `simulator`. The server restricts it to the loopback."""
 
     async def overview(_: web.Request) -> web.Response:
-        actions = {name: str(inspect.signature(act)) for name, act in simulator.actions().items()}
-        return _json(
-            {
-                "ledger": simulator.ledger().summary(),
-                "requests": len(simulator.requests),
-                "actions": actions,
-            }
-        )
+        signatures = {
+            name: str(inspect.signature(act)) for name, act in simulator.actions().items()
+        }
+        summary = {
+            "ledger": simulator.ledger().summary(),
+            "requests": len(simulator.requests),
+            "actions": signatures,
+        }
+        return _json(summary)
 
     async def ledger(_: web.Request) -> web.Response:
         with simulator.lock:
             return _json(simulator.ledger())
 
     async def requests(_: web.Request) -> web.Response:
-        return _json(
-            {
-                "count": len(simulator.requests),
-                "counts": simulator.counts(),
-                "log": simulator.requests,
-            }
-        )
+        log = {
+            "count": len(simulator.requests),
+            "counts": simulator.counts(),
+            "log": simulator.requests,
+        }
+        return _json(log)
 
     async def faults(_: web.Request) -> web.Response:
         return _json({"count": len(simulator.faults), "faults": simulator.faults})
 
     async def set_faults(request: web.Request) -> web.Response:
+        body = await request.read()
         try:
-            simulator.set_faults(FaultPlan.model_validate_json(await request.read()))
+            plan = FaultPlan.model_validate_json(body)
         except ValidationError as error:
-            return _refuse(error)
+            return _bad_request(error)
+        simulator.set_faults(plan)
         return _json({"ok": True})
 
     async def reset(_: web.Request) -> web.Response:
@@ -64,21 +68,7 @@ def control_routes(simulator: Simulator) -> Sequence[web.AbstractRouteDef]:
         return _json({"ok": True})
 
     async def change(request: web.Request) -> web.Response:
-        try:
-            wanted: object = from_json(await request.read())
-        except ValueError as error:
-            return _refuse(error)
-        arguments = dict(cast("dict[str, object]", wanted)) if isinstance(wanted, dict) else {}
-        name = arguments.pop("action", None)
-        act = simulator.actions().get(name) if isinstance(name, str) else None
-        if act is None:
-            return _json(
-                {"error": f"no action {name!r}", "actions": list(simulator.actions())}, status=404
-            )
-        try:
-            return _json({"ok": True, "result": validate_call(act)(**arguments)})
-        except (ValidationError, LookupError, ValueError) as error:
-            return _refuse(error)
+        return _run_action(simulator, await request.read())
 
     return [
         web.get(CONTROL, overview),
@@ -92,12 +82,29 @@ def control_routes(simulator: Simulator) -> Sequence[web.AbstractRouteDef]:
     ]
 
 
+def _run_action(simulator: Simulator, body: bytes) -> web.Response:
+    try:
+        parsed: object = from_json(body)
+    except ValueError as error:
+        return _bad_request(error)
+    arguments = dict(cast("dict[str, object]", parsed)) if isinstance(parsed, dict) else {}
+    name = arguments.pop("action", None)
+    actions = simulator.actions()
+    act = actions.get(name) if isinstance(name, str) else None
+    if act is None:
+        return _json({"error": f"no action {name!r}", "actions": list(actions)}, status=404)
+    try:
+        result = validate_call(act)(**arguments)
+    except (ValidationError, LookupError, ValueError) as error:
+        return _bad_request(error)
+    return _json({"ok": True, "result": result})
+
+
 def _json(value: object, status: int = 200) -> web.Response:
-    plain = (
-        value.model_dump(mode="json") if isinstance(value, BaseModel) else to_jsonable_python(value)
-    )
-    return web.json_response(plain, status=status)
+    if isinstance(value, BaseModel):
+        return web.json_response(value.model_dump(mode="json"), status=status)
+    return web.json_response(to_jsonable_python(value), status=status)
 
 
-def _refuse(error: Exception) -> web.Response:
+def _bad_request(error: Exception) -> web.Response:
     return _json({"error": str(error)}, status=400)

@@ -1,8 +1,8 @@
-"""What goes into a platform's handler and what comes out of it.
+"""What a platform's handler receives and returns.
 
-A handler is an ordinary function from `Call` to `Answer`. It knows nothing of the web server, so it
-can be read, and called, without one; and since it never waits, one lock round it keeps a
-simulator's state whole.
+A handler is an ordinary function from `Call` to `Answer`. It doesn't depend on the web server, so
+it can be read and called without one. It never waits, so the server can run it under one lock that
+keeps the simulator's state consistent.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, as a handler sees it. Header names are in lower case; `path_values` are the named path parts.
+    """One request, as a handler sees it.
 
-    `target` is the path with its query as it stood in the request line, which is what some
-    platforms sign.
+    Header names are in lower case. `path_values` are the named parts of the path. `target` is the
+    path with its query exactly as in the request line, which some platforms sign.
     """
 
     method: str
@@ -32,7 +32,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer: a status, a body and headers. The body is sent as it stands."""
+    """One answer: status, body and headers. The body is sent unchanged."""
 
     status: int = 200
     body: bytes = b""
@@ -43,7 +43,7 @@ class Answer:
     def of(
         cls, value: object, status: int = 200, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """An answer whose body is `value` written as JSON."""
+        """Return an answer whose body is `value` as JSON."""
         return cls(status=status, body=json.dumps(value).encode(), headers=headers or {})
 
 
@@ -52,7 +52,7 @@ Handler: TypeAlias = Callable[[Call], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An address of the platform: a method, a path whose `{parts}` are named, and who answers."""
+    """An address of the platform: its method, its path with named `{parts}`, its handler."""
 
     method: str
     path: str

@@ -1,10 +1,10 @@
-"""Faults: what networks and servers do to a request, on purpose and on schedule.
+"""Faults: what networks and servers do to requests, injected on a plan.
 
-A `FaultPlan` says which requests are hit. By rate: each request is hit with a given chance, drawn
-from a seeded generator, so the same requests in the same order meet the same faults. By script:
-rules that say "the second POST to this path loses its answer". A fault strikes `before` the
-platform has done anything, or `after`, when the effect is there and only the answer suffers. The
-platform's own handlers know nothing of any of this.
+A `FaultPlan` selects the requests that fail. By rate: each request fails with a given probability,
+drawn from a seeded generator, so the same requests in the same order meet the same faults. By
+script: rules such as "the second POST to this path loses its answer". A fault strikes `before` the
+platform has done anything, or `after`, when the request has taken effect and only the answer is
+affected. The platform's own handlers know nothing of faults.
 
     FaultPlan(rate=0.25, seed=7)
     FaultPlan(rules=[FaultRule(method="POST", path="/v2/orders$", skip=1,
@@ -24,20 +24,20 @@ When = Literal["before", "after"]
 
 
 class FaultKind(StrEnum):
-    """What goes wrong."""
+    """The kinds of fault."""
 
     LOST_ANSWER = "lost_answer"
     """The connection is closed without a byte of answer."""
     RESET = "reset"
     """The connection is reset (RST)."""
     TIMEOUT = "timeout"
-    """Nothing comes for `hang_seconds`; then the connection is closed."""
+    """Nothing is sent for `hang_seconds`; then the connection is closed."""
     SERVER_ERROR = "server_error"
-    """A 5xx (`status`), with the body that the platform gives for it."""
+    """A 5xx (`status`), with the platform's own body for it."""
     RATE_LIMITED = "rate_limited"
     """A 429, with `Retry-After` when `retry_after` is set."""
     HTML = "html"
-    """An HTML page, with `status` 502 by default: what a proxy in between says."""
+    """An HTML page, with `status` 502 by default, as a proxy sends it."""
     EMPTY = "empty"
     """A 200 with no body."""
     TRUNCATED = "truncated"
@@ -45,7 +45,10 @@ class FaultKind(StrEnum):
     SLOW_DRIP = "slow_drip"
     """The whole answer, in small pieces over `drip_seconds`."""
     WRONG_TYPE = "wrong_type"
-    """A 200 whose JSON is well formed and of the wrong type: every value at the top is 7, or it is a list."""
+    """A 200 with well-formed JSON of the wrong type.
+
+    Every value at the top is 7, or it is a list.
+    """
     NULL = "null"
     """A 200 whose body is `null`."""
 
@@ -63,11 +66,10 @@ _STATUS_BY_DEFAULT = {FaultKind.SERVER_ERROR: 500, FaultKind.HTML: 502, FaultKin
 
 
 class Fault(BaseModel):
-    """One thing that goes wrong, once.
+    """One fault, injected once.
 
-    `when` and `status` have a default for each kind (see `moment` and `code`). `hang_seconds` and
-    `drip_seconds` bound how long a fault may take; `retry_after` is in seconds and is sent as it
-    stands.
+    `when` and `status` default to what suits the kind (see `moment` and `code`). `hang_seconds` and
+    `drip_seconds` limit how long a fault takes. `retry_after` is in seconds and is sent unchanged.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -81,21 +83,21 @@ class Fault(BaseModel):
 
     @property
     def moment(self) -> When:
-        """Whether the effect is left undone (`before`) or done (`after`)."""
+        """Whether it strikes `before` the request takes effect, or `after`."""
         return self.when or ("after" if self.kind in _AFTER_BY_DEFAULT else "before")
 
     @property
     def code(self) -> int:
-        """The HTTP status that this fault answers with, where it answers at all."""
+        """The HTTP status of the answer, for a kind that sends one."""
         return self.status or _STATUS_BY_DEFAULT.get(self.kind, 200)
 
 
 class FaultRule(BaseModel):
-    """A line of a script: which requests, and what happens to them.
+    """A rule of a script: which requests it matches, and the fault that strikes them.
 
-    `path` is a regular expression searched for in the request's path; `method` is exact, and any
-    when not given. The first `skip` requests that match are let through; the next `times` are hit
-    (all of them when `times` is None).
+    `path` is a regular expression that is searched for in the request's path. `method` is compared
+    exactly; None matches any. The first `skip` matching requests pass; the next `times` are struck,
+    or all that follow when `times` is None.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -107,18 +109,22 @@ class FaultRule(BaseModel):
     times: int | None = Field(default=1, ge=1)
 
     def matches(self, method: str, path: str) -> bool:
-        """Whether a request is one that this rule counts."""
-        return (self.method is None or self.method.upper() == method) and re.search(
-            self.path, path
-        ) is not None
+        """Return whether this rule matches a request."""
+        if self.method is not None and self.method.upper() != method:
+            return False
+        return re.search(self.path, path) is not None
 
 
 def every_kind(*, hang_seconds: float = 0.5, drip_seconds: float = 0.2) -> tuple[Fault, ...]:
-    """One fault of each kind at each moment that makes sense: what a plan by rate draws from unless told otherwise.
+    """Return a fault of each kind at each possible moment.
 
-    Both bounds are in seconds, and short, so that a run with a thousand faults ends. A 429 strikes
-    only before: it is a plain refusal, and a server that sends one after doing the work can't be
-    seen through by anyone. A script may.
+    It is what a plan by rate draws from by default. A 429 strikes only before, since it is a plain
+    refusal: no client can cope with a server that sends one after it has done the work. A script
+    may still do so.
+
+    Args:
+        hang_seconds: Length of a timeout. Short, so that a run with a thousand faults ends.
+        drip_seconds: Length of a slow answer.
     """
     both: tuple[When, ...] = ("before", "after")
     drawn = [
@@ -140,10 +146,10 @@ def every_kind(*, hang_seconds: float = 0.5, drip_seconds: float = 0.2) -> tuple
 
 
 class FaultPlan(BaseModel):
-    """Which requests are hit, and by what.
+    """Which requests fail, and how.
 
-    Rules are asked first, in order; the first that is due hits. Otherwise, when `rate` is above 0,
-    a request that matches `method` and `path` is hit with that chance by one of `faults`.
+    Rules come first, in order: the first one that is due strikes. Otherwise, when `rate` is above
+    0, a request that matches `method` and `path` meets one of `faults` with that probability.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -157,7 +163,10 @@ class FaultPlan(BaseModel):
 
 
 class InjectedFault(BaseModel):
-    """A fault that has struck: the request's number (from 1, faulty or not), its method and path, and what was done."""
+    """A fault that was injected.
+
+    `number` is the request's number, counted from 1 over all requests, faulty or not.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -170,9 +179,9 @@ class InjectedFault(BaseModel):
 
 
 class FaultInjector:
-    """A plan being carried out: counts requests, draws faults, and keeps a list of those that struck.
+    """Carries out a plan: counts requests, draws faults, and lists the injected ones.
 
-    It isn't locked; the server asks it under the simulator's lock.
+    It has no lock of its own; the server calls it under the simulator's.
     """
 
     def __init__(self, plan: FaultPlan | None = None) -> None:
@@ -183,7 +192,10 @@ class FaultInjector:
         self._random = random.Random(self.plan.seed)  # noqa: S311 - repeatable on purpose
 
     def draw(self, method: str, path: str) -> Fault | None:
-        """The fault that strikes this request, or None. Call it once for each request, in their order."""
+        """Return the fault for this request, or None.
+
+        Call it once for each request, in their order.
+        """
         self._seen += 1
         fault = self._from_rules(method, path) or self._from_rate(method, path)
         if fault is not None:
@@ -201,25 +213,29 @@ class FaultInjector:
 
     def _from_rules(self, method: str, path: str) -> Fault | None:
         due: Fault | None = None
-        for place, rule in enumerate(self.plan.rules):
+        for index, rule in enumerate(self.plan.rules):
             if not rule.matches(method, path):
                 continue
-            nth = self._matched[place]
-            self._matched[place] += 1
-            hit = nth >= rule.skip and (rule.times is None or nth < rule.skip + rule.times)
-            if hit and due is None:
+            already_matched = self._matched[index]
+            self._matched[index] += 1
+            started = already_matched >= rule.skip
+            ended = rule.times is not None and already_matched >= rule.skip + rule.times
+            if started and not ended and due is None:
                 due = rule.fault
         return due
 
     def _from_rate(self, method: str, path: str) -> Fault | None:
         plan = self.plan
-        if (
-            not plan.rate
-            or (plan.method and plan.method.upper() != method)
-            or not re.search(plan.path, path)
-        ):
+        if not plan.rate:
             return None
-        # Both are drawn each time, so that one request's luck doesn't depend on how many were hit
-        # before it.
-        luck, choice = self._random.random(), self._random.randrange(len(plan.faults) or 1)
-        return plan.faults[choice] if luck < plan.rate and plan.faults else None
+        if plan.method and plan.method.upper() != method:
+            return None
+        if not re.search(plan.path, path):
+            return None
+        # Both numbers are drawn each time, so that whether a request is struck doesn't depend on
+        # how many were struck before it.
+        drawn = self._random.random()
+        choice = self._random.randrange(len(plan.faults) or 1)
+        if drawn >= plan.rate or not plan.faults:
+            return None
+        return plan.faults[choice]

@@ -1,7 +1,7 @@
-"""The ledger: what staff would see, in words that every platform shares.
+"""The ledger: the orders as staff see them, in terms that all platforms share.
 
-A test asks it the questions that matter after the storm: is each order on the register once, is
-anything left half done, did the kitchen get the notes? Amounts are integers in the currency's minor
+Tests ask it what matters after a run with faults: is each order on the register exactly once, is
+anything half done, did the kitchen get the notes? Amounts are integers in the currency's minor
 unit.
 """
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, computed_field
 
 
 class LedgerModel(BaseModel):
-    """Frozen, and writable as JSON."""
+    """A frozen model that can be written as JSON."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -27,7 +27,11 @@ class LedgerAmount(LedgerModel):
 
 
 class LedgerModifier(LedgerModel):
-    """A modifier on a line. `unit_price` is for one of it; `modifier_id` is the platform's, empty when ad hoc."""
+    """A modifier on a line.
+
+    `unit_price` is the price of one. `modifier_id` is the platform's id, empty for an ad hoc
+    modifier.
+    """
 
     name: str
     quantity: Decimal = Decimal(1)
@@ -36,7 +40,10 @@ class LedgerModifier(LedgerModel):
 
 
 class LedgerLine(LedgerModel):
-    """A line as the kitchen reads it. `item_id` is the platform's, empty when the line is ad hoc."""
+    """A line as the kitchen reads it.
+
+    `item_id` is the platform's id, empty for an ad hoc line.
+    """
 
     name: str
     quantity: Decimal
@@ -49,10 +56,10 @@ class LedgerLine(LedgerModel):
 class LedgerEntry(LedgerModel):
     """One order at the platform.
 
-    `reference` is the caller's own, `order_id` the platform's. `shown` says whether the register
-    shows it to staff; `settled` whether it has been paid for (an order of 0 can be settled with
-    `paid` at 0); `cancelled` whether it is dead. `state` and `fulfilment` are the platform's own
-    words. `note` is all the text that staff see beside the lines.
+    `reference` is the caller's, `order_id` the platform's. `shown` says whether the register shows
+    the order to staff, `settled` whether it is paid for (an order of 0 can be settled with `paid`
+    at 0). `state` and `fulfilment` are the platform's own terms. `note` is all the text that staff
+    see beside the lines.
     """
 
     reference: str
@@ -77,7 +84,7 @@ class LedgerEntry(LedgerModel):
 
     @property
     def half_done(self) -> bool:
-        """Made, not paid for, not cancelled: staff can't see it, and nobody will finish it but the caller."""
+        """Whether it is neither paid for nor cancelled: only the caller can finish it."""
         return not self.settled and not self.cancelled
 
 
@@ -93,26 +100,28 @@ class Ledger(LedgerModel):
 
     @property
     def half_done(self) -> tuple[LedgerEntry, ...]:
-        """The orders that were made and neither paid for nor cancelled."""
+        """The orders that are neither paid for nor cancelled."""
         return tuple(entry for entry in self.entries if entry.half_done)
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def twice(self) -> tuple[str, ...]:
-        """The references that the register shows more than once. Orders without a reference don't count."""
+        """The references that the register shows more than once.
+
+        Orders without a reference don't count.
+        """
         times = Counter(entry.reference for entry in self.shown if entry.reference)
         return tuple(reference for reference, count in times.items() if count > 1)
 
     def for_reference(self, reference: str) -> tuple[LedgerEntry, ...]:
-        """Every order that carries this reference, shown or not, oldest first."""
+        """Return every order with this reference, shown or not, oldest first."""
         return tuple(entry for entry in self.entries if entry.reference == reference)
 
     def summary(self) -> str:
-        """A few lines for a person: how many orders, and what is wrong with them."""
+        """Describe the ledger in a few lines: how many orders, and what is wrong."""
         lines = [f"{len(self.entries)} orders, {len(self.shown)} on the register"]
-        lines += [
-            f"half done: {entry.reference or '-'} ({entry.order_id}, {entry.state})"
-            for entry in self.half_done
-        ]
+        for entry in self.half_done:
+            reference = entry.reference or "-"
+            lines.append(f"half done: {reference} ({entry.order_id}, {entry.state})")
         lines += [f"twice: {reference}" for reference in self.twice]
         return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Serving a simulator: in a thread for tests, in the foreground for people.
+"""Serve a simulator: in a thread for tests, in the foreground for people.
 
 with serve_in_thread(simulator) as running:
     Till.connect("...", **running.settings)
@@ -17,33 +17,39 @@ from typing import Any, Generic, TypeVar
 
 from aiohttp import web
 
-from tillpost.simulator.application import application
 from tillpost.simulator.simulator import Simulator
+from tillpost.simulator.web_app import web_application
 
 S = TypeVar("S", bound=Simulator)
 
-_STARTS_WITHIN = 30.0
-_STOPS_WITHIN = 30.0
+_START_TIMEOUT = 30.0
+_STOP_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Running(Generic[S]):
-    """A simulator that answers at `url` (no slash at its end)."""
+    """A simulator that is being served at `url`, which has no trailing slash."""
 
     simulator: S
     url: str
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a till needs to connect to it: `Till.connect(platform, **running.settings)`."""
+        """The settings to connect to it with: `Till.connect(platform, **running.settings)`"""
         return dict(self.simulator.connection_settings(self.url))
 
 
 @contextmanager
 def serve_in_thread(simulator: S, host: str = "127.0.0.1", port: int = 0) -> Generator[Running[S]]:
-    """Serves `simulator` in a thread of its own until the block ends. Port 0 takes any free one.
+    """Serve `simulator` in its own thread until the block ends.
 
-    Raises OSError when the address can't be bound.
+    Args:
+        simulator: The simulator.
+        host: The address to listen at.
+        port: The port; 0 takes any free one.
+
+    Raises:
+        OSError: The address can't be bound.
     """
     started: Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
@@ -60,12 +66,12 @@ def serve_in_thread(simulator: S, host: str = "127.0.0.1", port: int = 0) -> Gen
 
     thread = threading.Thread(target=lambda: asyncio.run(run()), name="simulator", daemon=True)
     thread.start()
-    url, loop, stop = started.result(timeout=_STARTS_WITHIN)
+    url, loop, stop = started.result(timeout=_START_TIMEOUT)
     try:
         yield Running(simulator, url)
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(timeout=_STOPS_WITHIN)
+        thread.join(timeout=_STOP_TIMEOUT)
 
 
 async def serve(
@@ -75,9 +81,17 @@ async def serve(
     ready: Callable[[str], None] | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
-    """Serves `simulator` until SIGINT or SIGTERM, or until `stop` is set. Calls `ready(url)` once it listens.
+    """Serve `simulator` until SIGINT or SIGTERM, or until `stop` is set.
 
-    Raises OSError when the address can't be bound.
+    Args:
+        simulator: The simulator.
+        host: The address to listen at.
+        port: The port; 0 takes any free one.
+        ready: Called with the URL once the server listens.
+        stop: Ends the server when it is set.
+
+    Raises:
+        OSError: The address can't be bound.
     """
     stop = stop or asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -86,7 +100,8 @@ async def serve(
         try:
             loop.add_signal_handler(number, stop.set)
         except (NotImplementedError, RuntimeError, ValueError):
-            break  # not the main thread, or a system without them: `stop` is what is left
+            # Not the main thread, or a system without signal handlers: only `stop` ends it.
+            break
         handled.append(number)
     try:
         async with _listening(simulator, host, port) as url:
@@ -100,14 +115,14 @@ async def serve(
 
 @asynccontextmanager
 async def _listening(simulator: Simulator, host: str, port: int) -> AsyncGenerator[str]:
-    # A fault that hangs must not hold up the end, hence the short shutdown.
-    runner = web.AppRunner(application(simulator), access_log=None, shutdown_timeout=0.2)
+    # A short shutdown, so that a fault that hangs doesn't delay the end.
+    runner = web.AppRunner(web_application(simulator), access_log=None, shutdown_timeout=0.2)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port, backlog=512)
         await site.start()
-        where = runner.addresses[0]
-        name = f"[{where[0]}]" if ":" in where[0] else where[0]
-        yield f"http://{name}:{where[1]}"
+        bound_host, bound_port = runner.addresses[0][:2]
+        url_host = f"[{bound_host}]" if ":" in bound_host else bound_host
+        yield f"http://{url_host}:{bound_port}"
     finally:
         await runner.cleanup()

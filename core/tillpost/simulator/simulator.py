@@ -1,8 +1,8 @@
-"""The class that a platform's simulator extends: routes, ledger, actions, and a log of what was asked.
+"""The class that a platform's simulator extends: routes, ledger, actions and a request log.
 
-State is guarded by one lock. The server holds it while a handler runs, and each `@action` holds it
-while it changes something, so a test may change the world from its own thread while requests are
-under way.
+One lock guards the state. The server holds it while a handler runs, and each `@action` holds it
+while it changes something, so a test may change the state from its own thread while requests are
+in progress.
 """
 
 from __future__ import annotations
@@ -25,23 +25,29 @@ P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S", bound="Simulator")
 
-_MARK = "__simulator_action__"
+_ACTION_MARK = "__simulator_action__"
 
 
 def action(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-    """Marks a method that changes the world: it runs under the lock, and the control address offers it by name."""
+    """Mark a method as an action, which changes the simulated state.
+
+    An action runs under the simulator's lock, and the control address offers it by name.
+    """
 
     def locked(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
         with self.lock:
             return method(self, *args, **kwargs)
 
     functools.update_wrapper(locked, method)
-    setattr(locked, _MARK, True)
+    setattr(locked, _ACTION_MARK, True)
     return locked
 
 
 class SeenRequest(BaseModel):
-    """A request as the log keeps it: no query, no headers, no body, so no people and no tokens."""
+    """A request in the log.
+
+    The log holds no query, headers or body, and so no personal data and no tokens.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -49,14 +55,15 @@ class SeenRequest(BaseModel):
     method: str
     path: str
     status: int
-    """The status that was sent, or 0 when a fault left the request without one."""
+    """The status that was sent, or 0 when a fault left the request without an answer."""
     fault: str = ""
 
 
 class Simulator(ABC):
-    """A platform, simulated. Extend it with the platform's routes and state, and serve it.
+    """A simulated platform. Extend it with the platform's routes and state, then serve it.
 
-    `faults` is the plan to begin with; none by default.
+    Args:
+        faults: The fault plan to start with; no faults by default.
     """
 
     def __init__(self, faults: FaultPlan | None = None) -> None:
@@ -64,92 +71,112 @@ class Simulator(ABC):
         self._injector = FaultInjector(faults)
         self._requests: list[SeenRequest] = []
 
+    # --- what a subclass provides ---
+
     @abstractmethod
     def routes(self) -> Sequence[Route]:
-        """The platform's addresses. Asked once, when the server is made."""
+        """Return the platform's addresses. Called once, when the server is created."""
 
     @abstractmethod
     def ledger(self) -> Ledger:
-        """What staff would see now."""
+        """Return the orders as staff see them now."""
 
     @abstractmethod
     def start_afresh(self) -> None:
-        """Puts the state back to what it was at first. `reset` calls it under the lock."""
+        """Restore the initial state. `reset` calls it under the lock."""
 
     @abstractmethod
     def connection_settings(self, url: str) -> Mapping[str, str]:
-        """The settings with which a till connects to this simulator at `url`: addresses, tokens, ids."""
+        """Return the settings that connect a till to this simulator at `url`.
+
+        They are what `Till.connect(platform, **settings)` takes: addresses, tokens, ids.
+        """
 
     def application(self) -> Mapping[str, str]:
-        """The OAuth application that it knows, `client_id` and `client_secret`: nothing where there is no OAuth."""
+        """Return the known OAuth application, `client_id` and `client_secret`.
+
+        A platform without OAuth returns an empty mapping.
+        """
         return {}
 
     @abstractmethod
     def failure(self, status: int, retry_after: int | None = None) -> Answer:
-        """The platform's own answer for a status that no handler chose: 404, 405, 429 or 5xx.
+        """Return the platform's answer for a status that no handler chose.
 
-        `retry_after` is in seconds, and goes into the header of that name.
+        Args:
+            status: 404, 405, 429 or 5xx.
+            retry_after: Seconds for the header `Retry-After`; None leaves it out.
         """
 
     def down(self) -> Answer | None:
-        """The answer that every request gets while the platform is out of order, or None when it isn't."""
+        """Return the answer to every request during an outage, or None when there is none."""
         return None
+
+    # --- control ---
 
     @action
     def reset(self) -> None:
-        """Begins again: first state, an empty log, and the same fault plan from its start."""
+        """Restore the initial state, clear the request log and restart the fault plan."""
         self.start_afresh()
         self._requests.clear()
         self._injector = FaultInjector(self._injector.plan)
 
     @action
     def set_faults(self, plan: FaultPlan) -> None:
-        """Replaces the fault plan; `FaultPlan()` ends all faults. The list of faults that struck starts empty."""
+        """Replace the fault plan and clear the list of injected faults.
+
+        `FaultPlan()` injects no faults.
+        """
         self._injector = FaultInjector(plan)
+
+    def actions(self) -> Mapping[str, Callable[..., object]]:
+        """Return every method marked with `@action`, by name."""
+        members = inspect.getmembers(type(self))
+        names = sorted(name for name, member in members if hasattr(member, _ACTION_MARK))
+        return {name: getattr(self, name) for name in names}
+
+    # --- the request log ---
 
     @property
     def faults(self) -> tuple[InjectedFault, ...]:
-        """The faults that have struck under the present plan, in order."""
+        """The faults injected under the current plan, in order."""
         with self.lock:
             return tuple(self._injector.injected)
 
     @property
     def requests(self) -> tuple[SeenRequest, ...]:
-        """Every request since the start or the last reset, but for those to the control address."""
+        """Every request since the start or the last reset, except to the control address."""
         with self.lock:
             return tuple(self._requests)
 
     def count(self, method: str | None = None, path: str | None = None) -> int:
-        """How many requests there were, for a method, an exact path, both or neither."""
-        return sum(
-            1
+        """Count the requests with this method and this exact path; None matches any."""
+        matching = [
+            seen
             for seen in self.requests
             if method in (None, seen.method) and path in (None, seen.path)
-        )
+        ]
+        return len(matching)
 
     def counts(self) -> dict[str, int]:
-        """How many requests there were, by method and path."""
+        """Count the requests by method and path."""
         return dict(Counter(f"{seen.method} {seen.path}" for seen in self.requests))
 
-    def actions(self) -> Mapping[str, Callable[..., object]]:
-        """What can be done to this world, by name: every method marked with `@action`."""
-        marked = {name for name, member in inspect.getmembers(type(self)) if hasattr(member, _MARK)}
-        return {name: getattr(self, name) for name in sorted(marked)}
+    # --- what the server calls ---
 
     def draw_fault(self, method: str, path: str) -> Fault | None:
-        """The fault for a request that has just come in. For the server."""
+        """Return the fault for a request that has just arrived, or None."""
         with self.lock:
             return self._injector.draw(method, path)
 
     def note_request(self, method: str, path: str, status: int, fault: Fault | None) -> None:
-        """Adds a request to the log. For the server."""
+        """Add a request to the log."""
         with self.lock:
-            self._requests.append(
-                SeenRequest(
-                    number=len(self._requests) + 1,
-                    method=method,
-                    path=path,
-                    status=status,
-                    fault=fault.kind.value if fault else "",
-                )
+            seen = SeenRequest(
+                number=len(self._requests) + 1,
+                method=method,
+                path=path,
+                status=status,
+                fault=fault.kind.value if fault else "",
             )
+            self._requests.append(seen)

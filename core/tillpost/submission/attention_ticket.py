@@ -1,11 +1,13 @@
-"""The attention ticket of an order that can't be delivered: a zero-price order at the POS whose note spells it out.
+"""The attention ticket of an order that can't be delivered.
 
-It is made for an order that is refused for good and surely isn't at the platform, where the
-connection's policy says so, and withdrawn once the order arrives or a person has taken it over. An
-order has one ticket at a time, whose journal is its own within the order's (`OfTicket`), so it is
-known like an order: an intent is kept before its request leaves, and while it isn't certain whether
-it was made it is sent again only under the same key. What goes wrong with a ticket changes nothing
-for the order.
+A ticket is a zero-price order at the POS whose note spells out the whole order, so that the kitchen
+knows of it. `flow.Submission` makes one for an order that is refused for good and surely doesn't
+exist at the platform, where the connection's policy says so. It is withdrawn once the order
+arrives or a person takes the order over.
+
+An order has one ticket at a time. Its events are part of the order's journal (`OfTicket`), and it
+is handled like an order: an intent is recorded before its request is sent, and in doubt it is sent
+again only under the same key. A ticket's failure changes nothing for the order.
 """
 
 from __future__ import annotations
@@ -14,94 +16,110 @@ from tillpost.errors import Outcome, PermissionsError, PosError, StoreClosedErro
 from tillpost.models.order import Order, PosOrder
 from tillpost.submission.commands import Announce, Flow, Record
 from tillpost.submission.context import Connection
-from tillpost.submission.history import NO_TICKET, History, ticket_after
-from tillpost.submission.journal import Cancelled, Event, Failed, OfTicket, OrderEvent, Submitted
-from tillpost.submission.operation import OperationContext, drive
+from tillpost.submission.history import History
+from tillpost.submission.journal import Cancelled, Failed, Submitted
+from tillpost.submission.operation import OperationContext, run_operation
+from tillpost.submission.order_journal import OrderJournal, TicketJournal
 
-__all__ = ["LEFT", "Ticketing"]
+__all__ = ["TICKET_REMAINS", "AttentionTicket"]
 
-LEFT = "An attention ticket for this order may still be on the register: cook the order once"
-"""What is said of an order whose ticket couldn't be withdrawn."""
-
-
-class _TicketContext(OperationContext):
-    """Keeps what happens to the ticket apart from what happens to the order."""
-
-    def record(self, event: Event) -> Record:
-        assert not isinstance(event, OfTicket)
-        self.history = ticket_after(self.history, event)
-        return Record(OfTicket(event))
+TICKET_REMAINS = (
+    "An attention ticket for this order may still be on the register: cook the order once"
+)
+"""The notice on an order whose ticket couldn't be withdrawn."""
 
 
-class Ticketing:
-    """The attention ticket of one order. `history` is what is known of the ticket; None: there never was one."""
+class AttentionTicket:
+    """The attention ticket of one order, which may never be made."""
 
-    def __init__(self, connection: Connection, order: Order, history: History | None) -> None:
+    def __init__(self, connection: Connection, order: Order, journal: OrderJournal) -> None:
+        """Take the order's journal, which the ticket's events become part of."""
         self._connection = connection
         self._order = order
-        self.history = history
+        self._journal = TicketJournal(journal)
 
-    def attend(self, error: PosError) -> Flow[None]:
-        """Make the ticket, unless it is there or `error`, with which the order was given up, is none for it.
+    @property
+    def history(self) -> History:
+        """What is known of the ticket."""
+        return self._journal.history
 
-        None is made for what waiting or connecting the store again mends, nor for a store that
-        takes no orders. An order that is there, though not as it was paid for, needs none any more.
+    def create_for(self, error: PosError) -> Flow[None]:
+        """Make the ticket for an order that was given up with `error`, unless it exists.
+
+        An order that exists at the platform, however wrong, needs none any more.
         """
         if error.outcome is Outcome.CREATED:
             yield from self.withdraw()
-        ticket, adapter = self.history or NO_TICKET, self._connection.adapter
-        wanted = self._connection.policy.attention_ticket and "attention" in adapter.capabilities()
-        if not wanted or error.outcome is not Outcome.NOT_CREATED:
+        if not self._is_wanted(error):
             return
-        if error.transient or isinstance(error, PermissionsError | StoreClosedError):
+        if self.history.stale:
+            withdrawn = yield from self.withdraw()
+            if not withdrawn:
+                return
+        if self.history.pos_order:
             return
-        if ticket.stale and not (yield from self.withdraw()):
-            return
-        if not (self.history and self.history.done) and (made := (yield from self._make())):
-            yield Announce("ticket_made", {"order": self._order, "ticket": made})
+        ticket = yield from self._create()
+        if ticket:
+            yield Announce("ticket_made", {"order": self._order, "ticket": ticket})
 
     def withdraw(self) -> Flow[bool]:
         """Withdraw the ticket; return whether none is left, as far as is known."""
-        ticket, clock = self.history, self._connection.clock
-        if ticket is None or not ticket.may_be_there:
+        if not self.history.may_exist:
             return True
         adapter = self._connection.adapter
-        there: PosOrder | None = None
+        ticket: PosOrder | None = None
         if "cancel" in adapter.capabilities():
-            # Made under the same key again, a ticket that may be there is the same one.
-            there = ticket.done or ((yield from self._make()) if adapter.keyed else None)
-        if there:
-            context = self._conduct("cancel")
-            try:
-                gone = yield from drive(context, adapter.cancel, there.id)
-            except PosError as error:
-                yield self._failed(context, error)
-            else:
-                yield self._record(context, Cancelled(clock(), gone))
+            ticket = self.history.pos_order
+            if ticket is None and adapter.keyed:
+                # Made again under the same key, a ticket that may exist is the same one.
+                ticket = yield from self._create()
+        if ticket:
+            cancelled = yield from self._cancel(ticket)
+            if cancelled:
                 return True
-        yield Announce("ticket_left", {"order": self._order, "ticket": there})
+        yield Announce("ticket_left", {"order": self._order, "ticket": ticket})
         return False
 
-    def _make(self) -> Flow[PosOrder | None]:
-        context = self._conduct("attention")
-        number = context.history.generation
+    def _is_wanted(self, error: PosError) -> bool:
+        """Whether a ticket helps with an order that was given up with this error.
+
+        None is made for what waiting or reconnecting the store solves, nor for a closed store.
+        """
+        can_make = "attention" in self._connection.adapter.capabilities()
+        if not self._connection.policy.attention_ticket or not can_make:
+            return False
+        if error.outcome is not Outcome.NOT_CREATED:
+            return False
+        return not error.transient and not isinstance(error, PermissionsError | StoreClosedError)
+
+    def _create(self) -> Flow[PosOrder | None]:
+        context = self._context("attention")
+        attention = self._connection.adapter.attention
+        number = self.history.generation
         try:
-            made = yield from drive(
-                context, self._connection.adapter.attention, self._order, number
+            ticket = yield from run_operation(context, attention, self._order, number)
+        except PosError as error:
+            yield self._record_failure(error)
+            return None
+        yield self._journal.record(Submitted(self._connection.clock(), ticket))
+        return ticket
+
+    def _cancel(self, ticket: PosOrder) -> Flow[bool]:
+        """Cancel the ticket at the platform; return whether that worked."""
+        context = self._context("cancel")
+        try:
+            cancelled = yield from run_operation(
+                context, self._connection.adapter.cancel, ticket.id
             )
         except PosError as error:
-            yield self._failed(context, error)
-            return None
-        yield self._record(context, Submitted(self._connection.clock(), made))
-        return made
+            yield self._record_failure(error)
+            return False
+        yield self._journal.record(Cancelled(self._connection.clock(), cancelled))
+        return True
 
-    def _conduct(self, operation: str) -> _TicketContext:
-        return _TicketContext(self._connection, operation, self._order, self.history or NO_TICKET)
+    def _context(self, operation: str) -> OperationContext:
+        return OperationContext(self._connection, operation, self._order, self._journal)
 
-    def _failed(self, context: OperationContext, error: PosError) -> Record:
-        return self._record(context, Failed(self._connection.clock(), error.record(), error.sends))
-
-    def _record(self, context: OperationContext, event: OrderEvent) -> Record:
-        record = context.record(event)
-        self.history = context.history
-        return record
+    def _record_failure(self, error: PosError) -> Record:
+        now = self._connection.clock()
+        return self._journal.record(Failed(now, error.record(), error.sends))

@@ -1,7 +1,9 @@
-"""What a flow asks of whoever drives it. A flow holds the logic and no I/O; a loop carries these out, sync or async.
+"""The commands of a flow: what it asks of the loop that runs it.
 
-`operation` and `submission` yield commands; `Till`, `AsyncTill` and the outbox answer each with the
-result that its docstring names. Those that say something are tuples, which cost the least to make.
+A flow holds the logic and does no I/O. It yields commands, and a loop answers each with the result
+that the command's docstring names: `client.executor` for `Till`, `AsyncTill` and most flows of the
+outbox, and the outbox's `OrderRunner` for a claimed order. Commands that carry data are named
+tuples, which are the cheapest to make.
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ __all__ = [
     "Record",
     "Refresh",
     "Reimport",
-    "Sending",
     "Suspend",
+    "Transmission",
     "Transmit",
 ]
 
@@ -32,15 +34,19 @@ T = TypeVar("T")
 
 
 class Record(NamedTuple):
-    """Keep an event of the order at hand before going on. Answered with None."""
+    """Persist an event of the order before going on. The result is None."""
 
     event: Event
 
 
 class Transmit(NamedTuple):
-    """Send the request, and again while that is safe and worth it. Answered with a `Sending`.
+    """Send a request, and repeat it while that is safe. The result is a `Transmission`.
 
-    `retries` and `patience` (seconds) are what is left of the order's budget for trouble.
+    Attributes:
+        request: What to send.
+        judge: Returns what an answer means.
+        retries: How many retries the order's budget has left.
+        patience: How many seconds it has left for them.
     """
 
     request: Request[Any]
@@ -49,8 +55,8 @@ class Transmit(NamedTuple):
     patience: float
 
 
-class Sending(NamedTuple):
-    """How a transmission ended, after how many sends, and what it was signed with."""
+class Transmission(NamedTuple):
+    """How a `Transmit` ended: the verdict, the number of sends, and the credentials used."""
 
     verdict: Verdict
     sends: int
@@ -58,21 +64,24 @@ class Sending(NamedTuple):
 
 
 class Pause(NamedTuple):
-    """Wait for some seconds within an operation. Answered with None."""
+    """Wait for some seconds within an operation. The result is None."""
 
     seconds: float
 
 
 class Suspend(NamedTuple):
-    """Nothing is due for the order for some seconds. Answered with None, or the flow is dropped and begun anew then."""
+    """Do nothing for the order for some seconds.
+
+    The result is None; or the loop drops the flow, and starts a new one after these seconds.
+    """
 
     seconds: float
 
 
 class Refresh(NamedTuple):
-    """Renew the credentials that have expired, once for all who ask.
+    """Refresh expired credentials, once for all that ask for it.
 
-    Answered with whether there are newer ones; a failure that will pass is thrown.
+    The result says whether newer credentials are in use. A transient failure is thrown.
     """
 
     expired: Credentials
@@ -80,16 +89,19 @@ class Refresh(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ImportMenu:
-    """Import the connection's menu, once for all who ask at the same time. Answered with an `Imported`, or throws."""
+    """Import the connection's menu, once for all that ask for it at the same time.
+
+    The result is a `MenuImport`; a failure is thrown.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Reimport:
-    """Ask the plugins for a menu. Answered with it, or with None."""
+    """Ask the plugins for a menu, by the hook `reimport_menu`. The result is a menu or None."""
 
 
 class Announce(NamedTuple):
-    """Tell the plugins, through the named hook. Answered with None."""
+    """Call a hook of the plugins with these facts. The result is None."""
 
     hook: str
     facts: Mapping[str, object]
@@ -99,4 +111,4 @@ Command: TypeAlias = (
     Record | Transmit | Pause | Suspend | Refresh | ImportMenu | Reimport | Announce
 )
 Flow: TypeAlias = Generator[Command, Any, T]
-"""A conversation with the loop that drives it; it ends with its result."""
+"""A generator of commands; it is sent their results and returns its own."""

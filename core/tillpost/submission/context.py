@@ -1,8 +1,14 @@
-"""One store's POS as the flows see it: its adapter, its policy, its menu, a clock. `Till` makes one and drives it."""
+"""A connection: one store's POS, ready to be used, as the flows and the clients see it.
+
+Three classes describe a connection. `tillpost.config.ConnectionSettings` is what the TOML file
+configures; `StoredConnection` is what the outbox's database holds; a `Connection` is made of
+either, or in code, and is what everything runs on.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,15 +16,21 @@ from tillpost.adapter.base import Adapter
 from tillpost.errors import ErrorRecord
 from tillpost.models.menu import Menu
 from tillpost.submission.policy import Policy
+from tillpost.transport.http import Limits
 
 __all__ = ["Connection", "MenuCache"]
 
 
 @dataclass(slots=True)
 class MenuCache:
-    """The last imported menu, when the import was made (epoch seconds), and a menu that is held for a person.
+    """The menu of a connection as this process knows it.
 
-    `failure` and `failed_at` are of the last import that failed, for those who were waiting for it.
+    Attributes:
+        menu: The menu in force, None before the first import.
+        imported_at: When it was imported, in epoch seconds.
+        held: A newer menu that is held for review, because it lacks too many items.
+        failure: How the last import failed, for those who waited for it.
+        failed_at: When it failed, in epoch seconds.
     """
 
     menu: Menu | None = None
@@ -30,15 +42,29 @@ class MenuCache:
 
 @dataclass(slots=True)
 class Connection:
-    """What a flow may know of the store. `name` is what plugins are told; `clock` returns epoch seconds.
+    """One store's POS, connected: its adapter and how to work with it.
 
-    `granted_by` is the person or account at the provider that let us in, where that is known.
+    Attributes:
+        adapter: The platform's adapter, with the store's settings.
+        name: The name that plugins and logs show; the platform's name by default.
+        policy: Retries, prices, menu imports.
+        limits: How long and how large an answer may be.
+        hooks: Objects whose hooks are called besides those of the installed plugins.
+        support_contact: A sentence that every remedy ends with.
+        granted_by: The person or account that granted access, where that is known.
+        clock: Returns the time in epoch seconds.
+        menu_cache: The menu in force.
     """
 
-    name: str
     adapter: Adapter[Any]
-    policy: Policy
-    clock: Callable[[], float]
-    menu_cache: MenuCache = field(default_factory=MenuCache)
+    name: str = ""
+    policy: Policy = field(default_factory=Policy)
+    limits: Limits = field(default_factory=Limits)
+    hooks: Iterable[object] = ()
     support_contact: str = ""
     granted_by: str = ""
+    clock: Callable[[], float] = time.time
+    menu_cache: MenuCache = field(default_factory=MenuCache)
+
+    def __post_init__(self) -> None:
+        self.name = self.name or self.adapter.platform

@@ -1,11 +1,12 @@
-"""One order's way to the register, as one flow of commands: look, finish, submit, import, wait, until done or stopped.
+"""Submits one order as a flow of commands: look up, finish, submit, import, wait, until it is done.
 
-An order that is given up may leave an attention ticket at the register, which is withdrawn when it
-arrives after all.
+The flow holds no state that matters. In each round it asks `history.next_step` what the journal
+calls for, and does that. So it can be dropped at any command and started again: by the same loop,
+by another process, or on another machine. `Till` and `AsyncTill` run it over a journal in memory,
+the outbox over one in its database.
 
-The flow keeps nothing that matters to itself: each round it asks `recovery.next_step` what the
-journal says, and does that. So it can be dropped at any command and begun again, by the same loop,
-another process or another machine.
+An order that is given up may leave an attention ticket at the register; the ticket is withdrawn
+when the order arrives after all.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ from tillpost.menus.matching import Binding, rebind
 from tillpost.menus.validation import check_order
 from tillpost.models.money import format_money
 from tillpost.models.order import Draft, Order, PosOrder
-from tillpost.submission.attention_ticket import LEFT, Ticketing
-from tillpost.submission.commands import Announce, Flow, ImportMenu, Record, Suspend
+from tillpost.submission.attention_ticket import TICKET_REMAINS, AttentionTicket
+from tillpost.submission.commands import Announce, Flow, ImportMenu, Suspend
 from tillpost.submission.context import Connection
-from tillpost.submission.history import Do, Step, fold, next_step
+from tillpost.submission.history import Action, History, Step, next_step
 from tillpost.submission.journal import (
     DoubtResolved,
     Event,
@@ -43,7 +44,8 @@ from tillpost.submission.journal import (
     Submitted,
 )
 from tillpost.submission.menu_import import MenuImport
-from tillpost.submission.operation import OperationContext, drive
+from tillpost.submission.operation import OperationContext, run_operation
+from tillpost.submission.order_journal import OrderJournal
 
 __all__ = ["Submission"]
 
@@ -52,215 +54,265 @@ P = ParamSpec("P")
 
 
 class Submission:
-    """The submission of one order over its journal so far (`events`, oldest first). `flow` is to be driven once."""
+    """The submission of one order over its journal so far. Its `flow` is to be run once."""
 
     def __init__(self, connection: Connection, order: Order, events: Sequence[Event]) -> None:
+        """Take the order's events so far, oldest first."""
         self.connection = connection
         self.order = order
-        self.history = fold(events)
-        self.error: PosError | None = None
+        self.journal = OrderJournal.of(events)
+        self._ticket = AttentionTicket(connection, order, self.journal)
+        self._error: PosError | None = None
         self._menu_at = connection.menu_cache.imported_at
+
+    @property
+    def history(self) -> History:
+        """What is known of the order now."""
+        return self.journal.history
 
     def flow(
         self, *, is_new: bool = False, resumed: bool = False, asked_at: float | None = None
     ) -> Flow[PosOrder]:
-        """Bring the order to the register; return it as the platform has it, or raise the `PosError` that stands.
+        """Bring the order to the register and return it as the platform has it.
 
-        `is_new` promises that nobody sent the order before, which saves a first look where there is
-        no key. `resumed` goes on with what was asked for last, within its budget, instead of asking
-        anew. `asked_at` (epoch seconds) is when it was asked for, if not now.
+        Args:
+            is_new: A promise that nobody sent the order before. It saves the first look-up on
+                platforms without keys.
+            resumed: Continue the submission requested last, within its budget.
+            asked_at: When the order was requested, in epoch seconds; now by default.
+
+        Raises:
+            PosError: The order was given up; the error says what to do.
         """
         self._refuse_other_content()
-        if self.history.done:
-            return self.history.done
+        if self.history.pos_order:
+            return self.history.pos_order
+
         if not (resumed and self.history.digest):
-            now = self.connection.clock() if asked_at is None else asked_at
-            yield self._record(SubmissionRequested(now, self.order.digest, is_new))
+            at = self.connection.clock() if asked_at is None else asked_at
+            yield self.journal.record(SubmissionRequested(at, self.order.digest, is_new))
+
         while True:
-            step = self._next()
-            if step.do is Do.DONE:
-                return (yield from self._arrived())
-            if step.do is Do.STOP:
-                raise (yield from self._stopped())
+            step = self._next_step()
+            if step.action is Action.DONE:
+                pos_order = yield from self._conclude()
+                return pos_order
+            if step.action is Action.STOP:
+                error = yield from self._stop()
+                raise error
             try:
                 yield from self._take(step)
             except KeyRetiredError:
-                yield self._record(KeyRetired(self.connection.clock()))
+                yield self.journal.record(KeyRetired(self.connection.clock()))
             except PosError as error:
-                yield from self._failed(error)
+                yield from self._record_failure(error)
 
-    def _refuse_other_content(self) -> None:
-        """One id is one order: raise when it stands for another content at the platform, or for a cancelled order."""
-        known = self.history
-        why = ""
-        if known.cancelled:
-            why = "the order was cancelled; a new order needs a new id"
-        elif known.digest not in ("", self.order.digest) and (known.done or known.doubts):
-            why = (
-                "another content was sent under this order's id; submit that again, or use a new id"
-            )
-        if why:
-            raise OperationContext(self.connection, "submit", self.order, known).stamp(
-                OrderError(why, pos_order=known.done)
-            )
+    # ------------------------------------------------------------------ one round
 
-    def _refuse_another_total(self, found: PosOrder | Draft | None) -> None:
-        """Raise when an order that a look found comes to another total, so isn't what was paid for. It is there."""
-        order = self.order
-        if not isinstance(found, PosOrder) or found.total in (
-            None,
-            order.total,
-            order.total - order.tip,
-        ):
-            return
-        there, paid = (
-            format_money(found.total or 0, order.currency),
-            format_money(order.total, order.currency),
-        )
-        why = f"under this order's id there is one of {there} at the platform, paid was {paid}"
-        raise OperationContext(self.connection, "submit", order, self.history).stamp(
-            OrderError(why, pos_order=found)
-        )
-
-    def _next(self) -> Step:
+    def _next_step(self) -> Step:
+        adapter = self.connection.adapter
         return next_step(
             self.history,
             self.connection.clock(),
             order_id=self.order.id,
-            keyed=self.connection.adapter.keyed,
-            look_after=self.connection.adapter.look_after,
+            keyed=adapter.keyed,
+            look_after=adapter.look_after,
             policy=self.connection.policy,
         )
 
     def _take(self, step: Step) -> Flow[None]:
-        """Do what is next. A refusal is raised; the next round finds it in the journal."""
-        clock, adapter = self.connection.clock, self.connection.adapter
-        match step.do:
-            case Do.WAIT:
-                yield Suspend(step.until - clock())
-            case Do.CLEAR:
-                yield self._record(DoubtResolved(clock()))
-            case Do.LOOK:
-                found = yield from self._drive(
-                    "find", adapter.find, self._bound().order, self.history.since
-                )
-                yield self._record(LookedUp(clock(), found))
-                self._refuse_another_total(found)
-            case Do.IMPORT:
-                yield from self._import()
-            case Do.FINISH:
-                assert isinstance(self.history.found, Draft)
-                yield from self._submit(adapter.finish, self._bound().order, self.history.found)
+        """Take one step. A refusal is raised; the next round finds it in the journal."""
+        match step.action:
+            case Action.WAIT:
+                yield Suspend(step.until - self.connection.clock())
+            case Action.RESOLVE_DOUBT:
+                yield self.journal.record(DoubtResolved(self.connection.clock()))
+            case Action.LOOK_UP:
+                yield from self._look_up()
+            case Action.IMPORT_MENU:
+                yield from self._import_menu()
+            case Action.FINISH:
+                yield from self._finish_draft()
             case _:
-                yield from self._send()
+                yield from self._submit()
 
-    def _send(self) -> Flow[None]:
-        """Send the order, once it fits the menu. While in doubt it isn't checked: the very same bytes must go out."""
-        if self.connection.adapter.needs_menu and self.connection.menu_cache.menu is None:
-            yield ImportMenu()
-        history, bound = self.history, self._bound()
-        if not history.doubts:
-            for fault in self._misfits(bound):
-                raise OperationContext(self.connection, "precheck", self.order, history).stamp(
-                    fault
-                )
-        menu = self.connection.menu_cache.menu
-        attempt = Attempt(history.generation, menu, bound.keep_paid, bound.remarks, history.since)
-        yield from self._submit(self.connection.adapter.submit, bound.order, attempt)
+    def _look_up(self) -> Flow[None]:
+        """Search the platform for the order."""
+        order = self._bind().order
+        find = self.connection.adapter.find
+        found = yield from self._run("find", find, order, self.history.since)
+        now = self.connection.clock()
+        yield self.journal.record(LookedUp(now, found))
+        if isinstance(found, PosOrder):
+            self._refuse_other_total(found)
 
-    def _submit(
-        self, operation: Callable[P, Exchange[PosOrder]], *args: P.args, **kwargs: P.kwargs
-    ) -> Flow[None]:
-        yield from self._there((yield from self._drive("submit", operation, *args, **kwargs)))
+    def _finish_draft(self) -> Flow[None]:
+        """Finish the draft that a look-up found."""
+        draft = self.history.found
+        assert isinstance(draft, Draft)
+        finish = self.connection.adapter.finish
+        order = self._bind().order
+        pos_order = yield from self._run("submit", finish, order, draft)
+        yield from self._record_arrival(pos_order)
 
-    def _import(self) -> Flow[None]:
-        """Import the menu, and note whether that changes how the order is bound to it, or how it fits.
+    def _submit(self) -> Flow[None]:
+        """Send the order, if it fits the menu.
 
-        It counts as a change, too, when the order failed with an older menu than the one that is
-        here by now.
+        In doubt it isn't validated: the very same bytes must be sent again.
         """
-        before, failure = self._bound(), self.history.failure
-        newer = failure is not None and failure.menu_at < self.connection.menu_cache.imported_at
-        misfits = [str(fault) for fault in self._misfits(before)]
-        result: MenuImport = yield ImportMenu()
-        after = self._bound()
-        changed = (
-            newer or after != before or [str(fault) for fault in self._misfits(after)] != misfits
+        adapter, menu_cache = self.connection.adapter, self.connection.menu_cache
+        if adapter.needs_menu and menu_cache.menu is None:
+            yield ImportMenu()
+        history = self.history
+        binding = self._bind()
+        if not history.doubts:
+            self._validate(binding)
+        attempt = Attempt(
+            generation=history.generation,
+            menu=menu_cache.menu,
+            keep_paid=binding.keep_paid,
+            remarks=binding.remarks,
+            since=history.since,
         )
-        yield self._record(Imported(self.connection.clock(), changed, result.held, result.fresh))
+        pos_order = yield from self._run("submit", adapter.submit, binding.order, attempt)
+        yield from self._record_arrival(pos_order)
 
-    def _bound(self) -> Binding:
-        """Bind the order to the menu that is here now. The time is read first: one that comes in between is newer."""
+    def _import_menu(self) -> Flow[None]:
+        """Import the menu, and record whether the order is bound or fits differently now.
+
+        An order that failed with an older menu than the cached one counts as changed, too.
+        """
+        failure = self.history.failure
+        cached_at = self.connection.menu_cache.imported_at
+        failed_with_older_menu = failure is not None and failure.menu_at < cached_at
+        before = self._fit()
+        result: MenuImport = yield ImportMenu()
+        changed = self._fit() != before or failed_with_older_menu
+        now = self.connection.clock()
+        imported = Imported(now, changed, result.held, result.fresh)
+        yield self.journal.record(imported)
+
+    def _run(
+        self,
+        name: str,
+        operation: Callable[P, Exchange[T]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Flow[T]:
+        context = self._context(name)
+        return run_operation(context, operation, *args, **kwargs)
+
+    def _context(self, operation: str) -> OperationContext:
+        return OperationContext(self.connection, operation, self.order, self.journal)
+
+    # ------------------------------------------------------------------ the order and the menu
+
+    def _bind(self) -> Binding:
+        """Bind the order to the cached menu."""
         menu_cache = self.connection.menu_cache
+        # The time is read first: a menu that is cached in between counts as newer.
         self._menu_at = menu_cache.imported_at
         return rebind(self.order, menu_cache.menu, self.connection.policy.prices)
 
-    def _misfits(self, bound: Binding) -> Sequence[PosError]:
+    def _misfits(self, binding: Binding) -> Sequence[PosError]:
         menu = self.connection.menu_cache.menu
-        return check_order(bound.order, menu, self.connection.policy.prices) if menu else ()
+        if menu is None:
+            return ()
+        return check_order(binding.order, menu, self.connection.policy.prices)
 
-    def _drive(
-        self, name: str, operation: Callable[P, Exchange[T]], *args: P.args, **kwargs: P.kwargs
-    ) -> Flow[T]:
-        """Run an operation, and take over what it learnt of the order, however it ends."""
-        context = OperationContext(self.connection, name, self.order, self.history)
-        try:
-            return (yield from drive(context, operation, *args, **kwargs))
-        finally:
-            self.history = context.history
+    def _fit(self) -> tuple[Binding, Sequence[str]]:
+        """Return how the order is bound to the menu, and how it doesn't fit."""
+        binding = self._bind()
+        return binding, [str(misfit) for misfit in self._misfits(binding)]
 
-    def _record(self, event: Event) -> Record:
-        self.history = fold((event,), self.history)
-        return Record(event)
+    def _validate(self, binding: Binding) -> None:
+        """Raise the first way in which the order doesn't fit the menu."""
+        misfits = self._misfits(binding)
+        if misfits:
+            raise self._context("precheck").stamp(misfits[0])
 
-    def _arrived(self) -> Flow[PosOrder]:
-        """Note the order as submitted, unless it is noted already, and tell the plugins."""
-        if isinstance(self.history.found, PosOrder) and not self.history.done:
-            yield from self._there(self.history.found)
-        there = self.history.done
-        assert there
-        yield Announce("order_submitted", {"order": self.order, "pos_order": there})
-        return there
+    # ------------------------------------------------------------------ what must not be sent
 
-    def _there(self, pos_order: PosOrder) -> Flow[None]:
-        """Withdraw the order's attention ticket, now that the order is there, and note the order as submitted."""
+    def _refuse_other_content(self) -> None:
+        """Raise `OrderError` if the id stands for another content, or for a cancelled order."""
+        history = self.history
+        other_content = history.digest not in ("", self.order.digest)
+        if history.cancelled:
+            detail = "the order was cancelled; a new order needs a new id"
+        elif other_content and history.may_exist:
+            detail = (
+                "another content was sent under this order's id; submit that again, or use a new id"
+            )
+        else:
+            return
+        error = OrderError(detail, pos_order=history.pos_order)
+        raise self._context("submit").stamp(error)
+
+    def _refuse_other_total(self, found: PosOrder) -> None:
+        """Raise `OrderError` if the order that was found has another total than was paid."""
+        order = self.order
+        without_tip = order.total - order.tip
+        if found.total is None or found.total in (order.total, without_tip):
+            return
+        at_platform = format_money(found.total, order.currency)
+        paid = format_money(order.total, order.currency)
+        detail = f"the platform has an order of {at_platform} under this id; {paid} was paid"
+        error = OrderError(detail, pos_order=found)
+        raise self._context("submit").stamp(error)
+
+    # ------------------------------------------------------------------ the end
+
+    def _conclude(self) -> Flow[PosOrder]:
+        """Record the arrival, unless that was done, and announce it."""
+        found = self.history.found
+        if isinstance(found, PosOrder) and not self.history.pos_order:
+            yield from self._record_arrival(found)
+        pos_order = self.history.pos_order
+        assert pos_order
+        yield Announce("order_submitted", {"order": self.order, "pos_order": pos_order})
+        return pos_order
+
+    def _record_arrival(self, pos_order: PosOrder) -> Flow[None]:
+        """Withdraw the attention ticket, now that the order has arrived, and record the arrival."""
         if self.history.ticket:
-            ticketing = Ticketing(self.connection, self.order, self.history.ticket)
-            if not (yield from ticketing.withdraw()):
-                pos_order = pos_order.model_copy(update={"notices": (*pos_order.notices, LEFT)})
-            self.history = self.history._replace(ticket=ticketing.history)
-        yield self._record(Submitted(self.connection.clock(), pos_order))
+            withdrawn = yield from self._ticket.withdraw()
+            if not withdrawn:
+                notices = (*pos_order.notices, TICKET_REMAINS)
+                pos_order = pos_order.model_copy(update={"notices": notices})
+        now = self.connection.clock()
+        yield self.journal.record(Submitted(now, pos_order))
 
-    def _failed(self, error: PosError) -> Flow[None]:
-        """Keep the failure, and tell the plugins of the first menu error, since an import follows."""
-        if error.outcome is Outcome.NOT_CREATED:  # an import knows nothing of the order's doubt
+    def _record_failure(self, error: PosError) -> Flow[None]:
+        """Record a failure. The first menu error is announced, because an import follows."""
+        if error.outcome is Outcome.NOT_CREATED:
+            # The error may come from an import, which knows nothing of the order's doubt.
             error.outcome = self.history.outcome(keyed=self.connection.adapter.keyed)
-        self.error = error
-        yield self._record(
-            Failed(self.connection.clock(), error.record(), error.sends, self._menu_at)
-        )
+        self._error = error
+        now = self.connection.clock()
+        failure = Failed(now, error.record(), error.sends, self._menu_at)
+        yield self.journal.record(failure)
         if isinstance(error, MenuError) and self.history.imported is None:
             yield Announce("menu_error", {"order": self.order, "error": error})
 
-    def _stopped(self) -> Flow[PosError]:
-        """Return the error to raise, with what the import showed; tell the plugins, and the kitchen by a ticket."""
-        failure = self.history.failure
-        if failure is None:
-            error: PosError = DoubtError(
-                "one cancelled order after the other was found under its keys"
-            )
-            OperationContext(self.connection, "submit", self.order, self.history).stamp(error)
-        else:
-            error = self.error or PosError.from_record(failure.error)
-        if imported := self.history.imported:
-            error.menu_imported = imported.fresh
-            error.reason = (
-                "held" if imported.held and isinstance(error, MenuError) else error.reason
-            )
+    def _stop(self) -> Flow[PosError]:
+        """Announce that the order is given up, make the attention ticket, and return the error."""
+        error = self._final_error()
         yield Announce("order_failed", {"order": self.order, "error": error})
-        ticketing = Ticketing(self.connection, self.order, self.history.ticket)
-        yield from ticketing.attend(error)
-        self.history = self.history._replace(ticket=ticketing.history)
+        yield from self._ticket.create_for(error)
         if isinstance(error, PermissionsError):
             yield Announce("reauthorisation_needed", {"error": error})
+        return error
+
+    def _final_error(self) -> PosError:
+        """Return the error to raise, with what the menu import showed."""
+        failure, imported = self.history.failure, self.history.imported
+        if failure is None:
+            detail = "one cancelled order after the other was found under its keys"
+            error = self._context("submit").stamp(DoubtError(detail))
+        else:
+            error = self._error or PosError.from_record(failure.error)
+        if imported:
+            error.menu_imported = imported.fresh
+            if imported.held and isinstance(error, MenuError):
+                error.reason = "held"
         return error

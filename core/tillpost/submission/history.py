@@ -1,9 +1,14 @@
-"""What has happened to this order, and what next? A fold over its journal, and a decision. Pure: no I/O, no clock.
+"""What is known of an order, and what to do next: a fold over its journal, and a decision.
 
-`fold` makes a `History` of an order's events; `next_step` says what is to be done at a given time.
-Both are called by `submission`, and by whoever shows an order's state to a person. The promises
-"never twice" and "never half" are kept here: a key is reused until its order is proved dead, and
-without a key nothing is sent again before a look.
+`fold` turns an order's events into a `History`; `next_step` decides what to do at a given time.
+Both are pure: no I/O and no clock. `flow.Submission` calls them in every round, and the outbox and
+the diagnosis call them to show an order's state.
+
+Two promises are kept here:
+
+* Never twice: a key is reused until the order made under it is proved dead. Without a key nothing
+  is sent again before the platform was searched to the end of the look-up schedule.
+* Never half: a draft that a look-up found is finished before anything else is sent.
 """
 
 from __future__ import annotations
@@ -34,23 +39,27 @@ from tillpost.submission.policy import Policy
 
 __all__ = [
     "NO_TICKET",
-    "Do",
+    "Action",
     "History",
     "Policy",
     "Sent",
     "Step",
+    "after",
     "fold",
     "next_step",
     "ticket_after",
 ]
 
-
-MOST_RETIRED_KEYS = 8
-"""How many cancelled orders in a row one submission steps over before it asks a person."""
+MAX_RETIRED_KEYS = 8
+"""How many keys in a row one submission retires before it stops for a person."""
 
 
 class Sent(NamedTuple):
-    """A request that could change the order's fate. `applied` is None as long as nobody knows."""
+    """A request that could change the order.
+
+    `applied` is None while nobody knows whether the request had its effect. `earlier` is true once
+    the order was requested again after this request was sent.
+    """
 
     at: float
     effect: Effect
@@ -60,23 +69,43 @@ class Sent(NamedTuple):
     earlier: bool = False
     applied: Applied | None = None
 
+    @property
+    def may_have_worked(self) -> bool:
+        """Whether the request may have had its effect."""
+        return self.applied is not Applied.NO
+
 
 class History(NamedTuple):
-    """What is known of an order. A tuple, since a fold makes a new one for each event, and it costs the least.
+    """What is known of an order.
 
-    `sent` and `looks` (the times of those that found nothing) are of all time; `asked_at`,
-    `failure`, `tries`, `imported` (None before an import) and `retired_keys` count since the order
-    was last asked for. `healed`: an import changed something since the failure. `key_spoiled`:
-    another body went out under this generation's key. `stale`: what the failure was about had been
-    made before the last asking, and has been undone. `ticket` is what is known of the order's
-    attention ticket, whose `done` is the ticket that stands at the platform; it is `stale` when it
-    spells out what the order was before.
+    A named tuple, because a fold makes a new one for each event and a tuple is the cheapest.
+
+    Attributes:
+        sent: All requests that could change the order, oldest first.
+        empty_lookups: When look-ups found nothing, in epoch seconds.
+        found: What the last look-up found; reset by a failure.
+        pos_order: The order at the platform, once it has arrived.
+        cancelled: Whether the order was cancelled on purpose.
+        digest: The digest of the content requested last.
+        is_new: Whether a caller promised that nobody sent the order before.
+        asked_at: When the order was requested last, in epoch seconds.
+        generation: Counts the orders that were proved dead; part of the idempotency key.
+        key_spoiled: Whether another body was sent under this generation's key.
+        failure: The last failure since the last request, unless it was resolved.
+        tries: How often a failed request was sent, since the last request.
+        imported: The last menu import, since the last request.
+        healed: Whether that import changed something since the failure.
+        stale: Whether the failure is about an order of an earlier request, which was undone. Of a
+            ticket: whether it describes an earlier content of the order.
+        retired_keys: How many keys were retired since the last request.
+        ticket: What is known of the order's attention ticket; its `pos_order` is the ticket at the
+            platform.
     """
 
     sent: tuple[Sent, ...] = ()
-    looks: tuple[float, ...] = ()
+    empty_lookups: tuple[float, ...] = ()
     found: PosOrder | Draft | None = None
-    done: PosOrder | None = None
+    pos_order: PosOrder | None = None
     cancelled: bool = False
     digest: str = ""
     is_new: bool = False
@@ -95,170 +124,223 @@ class History(NamedTuple):
     def doubts(self) -> tuple[Sent, ...]:
         """The creates of this generation that may have made the order."""
         return tuple(
-            s
-            for s in self.sent
-            if s.generation == self.generation
-            and s.effect is Effect.CREATE
-            and s.applied is not Applied.NO
+            sent
+            for sent in self.sent
+            if sent.generation == self.generation
+            and sent.effect is Effect.CREATE
+            and sent.may_have_worked
         )
 
     @property
-    def may_be_there(self) -> bool:
-        """Whether it was made, or may have been, as far as is known from what was sent."""
-        return bool(self.done or self.doubts)
+    def may_exist(self) -> bool:
+        """Whether the order was made, or may have been made by what was sent."""
+        return bool(self.pos_order or self.doubts)
 
     @property
     def since(self) -> float | None:
-        """When the order was first sent, in epoch seconds; None when never."""
-        return min((s.at for s in self.sent), default=None)
+        """When the order was first sent, in epoch seconds; None when it never was."""
+        return min((sent.at for sent in self.sent), default=None)
 
-    def unlooked(self, *, keyed: bool) -> bool:
-        """Whether it has to be looked for although nothing was sent from here: without a key nothing else is safe."""
-        created = any(s.effect is Effect.CREATE for s in self.sent)
-        return not keyed and not self.is_new and not created and not self.looks
+    def needs_first_lookup(self, *, keyed: bool) -> bool:
+        """Whether the order must be looked up although this journal sent no create.
+
+        Without a key, somebody else may have sent it, unless a caller promised that it is new.
+        """
+        created = any(sent.effect is Effect.CREATE for sent in self.sent)
+        return not keyed and not self.is_new and not created and not self.empty_lookups
 
     def outcome(self, *, keyed: bool) -> Outcome:
-        """What is known of the order before anything more is sent for it."""
-        in_doubt = self.doubts or self.found or self.unlooked(keyed=keyed)
+        """Return what is known of the order before anything more is sent."""
+        in_doubt = self.doubts or self.found or self.needs_first_lookup(keyed=keyed)
         return Outcome.UNKNOWN if in_doubt else Outcome.NOT_CREATED
 
     def may_send(self, request: Request[object]) -> bool:
-        """Whether the request's key has carried no other body that may have worked."""
-        return request.key is None or not any(
-            s.key == request.key and s.digest != request.digest and s.applied is not Applied.NO
-            for s in self.sent
+        """Whether no other body that may have worked was sent under the request's key."""
+        if request.key is None:
+            return True
+        return not any(
+            sent.key == request.key and sent.digest != request.digest and sent.may_have_worked
+            for sent in self.sent
         )
 
 
+NO_TICKET = History(is_new=True)
+"""A ticket that was never made. It is new, so an adapter without keys needs no first look-up."""
+
+
+# ------------------------------------------------------------------ the fold
+
+
 def fold(events: Iterable[Event], history: History | None = None) -> History:
-    """Return what is known after the events, beginning from `history`."""
-    h = history or History()
+    """Return what is known after the events, starting from `history`."""
+    known = history or History()
     for event in events:
-        h = _after(h, event)
-    return h
+        known = after(known, event)
+    return known
 
 
-def _after(h: History, event: Event) -> History:
-    """Return what is known after one event more. What each submission brings comes first, and is taken by name: a
-    pattern that takes a class apart costs four times as much as one that only tells it.
-    """
+def after(history: History, event: Event) -> History:
+    """Return what is known after one more event."""
+    # The events of every submission come first. Patterns that only name a class are four times as
+    # fast as those that take it apart.
     match event:
         case SubmissionRequested():
-            kept = h.failure if h.failure and h.failure.error.outcome is Outcome.CREATED else None
-            earlier = tuple(s if s.earlier else s._replace(earlier=True) for s in h.sent)
-            return h._replace(
-                sent=earlier,
-                digest=event.digest,
-                is_new=event.is_new or h.is_new,
-                asked_at=event.at,
-                failure=kept,
-                tries=0,
-                imported=None,
-                healed=False,
-                stale=False,
-                retired_keys=0,
-                ticket=h.ticket
-                and h.ticket._replace(stale=h.ticket.stale or event.digest != h.digest),
-            )
+            return _after_request(history, event)
         case Intended():
-            sent = Sent(event.at, event.effect, event.generation, event.key, event.digest)
-            return h._replace(
-                sent=(*h.sent, sent), stale=h.stale and event.effect is not Effect.CREATE
-            )
+            return _after_intent(history, event)
         case Settled():
-            last = h.sent[-1]._replace(applied=event.applied)
-            settled = h._replace(sent=(*h.sent[:-1], last))
-            if last.effect is Effect.UNDO and last.applied is Applied.YES:
-                return _next_generation(settled, stale=_made_earlier(settled))._replace(
-                    failure=None
-                )
-            return settled
+            return _after_settlement(history, event)
         case Submitted():
-            return h._replace(done=event.pos_order)
-        case LookedUp(at, found):
-            return h._replace(looks=h.looks if found else (*h.looks, at), found=found)
-        case Imported(_, changed):
-            return h._replace(imported=event, healed=changed)
-        case Failed(at, error, sends):
-            h = _taken_back(h, at, error.outcome) if h.done and not h.cancelled else h
-            spoiled = h.key_spoiled or error.kind == "DoubtError"
-            # Only the failure that follows an undo at once is about what was undone.
-            stale = h.stale and h.failure is None
-            tries = h.tries + sends
-            return h._replace(
-                failure=event,
-                tries=tries,
-                key_spoiled=spoiled,
-                found=None,
-                stale=stale,
-                healed=False,
-            )
+            return history._replace(pos_order=event.pos_order)
+        case LookedUp():
+            return _after_lookup(history, event)
+        case Imported():
+            return history._replace(imported=event, healed=event.changed)
+        case Failed():
+            return _after_failure(history, event)
         case DoubtResolved():
-            return _next_generation(h)._replace(failure=None)
+            return _next_generation(history)._replace(failure=None)
         case KeyRetired():
-            return _next_generation(h)._replace(failure=None, retired_keys=h.retired_keys + 1)
-        case Cancelled(_, pos_order):
-            return h._replace(done=pos_order, cancelled=True)
+            retired_keys = history.retired_keys + 1
+            return _next_generation(history)._replace(failure=None, retired_keys=retired_keys)
+        case Cancelled():
+            return history._replace(pos_order=event.pos_order, cancelled=True)
         case OfTicket():
-            return h._replace(ticket=ticket_after(h.ticket or NO_TICKET, event.event))
+            return history._replace(ticket=ticket_after(history.ticket or NO_TICKET, event.event))
         case _ as never:
             assert_never(never)
 
 
-NO_TICKET = History(is_new=True)
-"""What is known of a ticket before anything was done for it. It is new: an adapter that takes no key looks first."""
-
-
 def ticket_after(ticket: History, event: Event) -> History:
-    """Return what is known of a ticket after one event more. One that was withdrawn makes room for another."""
+    """Return what is known of a ticket after one more event.
+
+    A ticket that was withdrawn makes room for another.
+    """
     if isinstance(event, Cancelled):
         return NO_TICKET._replace(sent=ticket.sent, generation=ticket.generation + 1)
-    return _after(ticket, event)
+    return after(ticket, event)
 
 
-def _taken_back(h: History, at: float, outcome: Outcome) -> History:
-    """Return what is known of an order that had arrived and is refused after all, before that failure counts.
+def _after_request(history: History, event: SubmissionRequested) -> History:
+    """Start anew: a new budget, a new chance to import. An order that exists keeps its failure."""
+    failure = history.failure
+    if failure and failure.error.outcome is not Outcome.CREATED:
+        failure = None
+    ticket = history.ticket
+    if ticket:
+        content_changed = event.digest != history.digest
+        ticket = ticket._replace(stale=ticket.stale or content_changed)
+    earlier = [sent._replace(earlier=True) for sent in history.sent]
+    return history._replace(
+        sent=tuple(earlier),
+        digest=event.digest,
+        is_new=event.is_new or history.is_new,
+        asked_at=event.at,
+        failure=failure,
+        tries=0,
+        imported=None,
+        healed=False,
+        stale=False,
+        retired_keys=0,
+        ticket=ticket,
+    )
 
-    It is tried anew, with a budget of its own, but for one that is there all the same.
+
+def _after_intent(history: History, event: Intended) -> History:
+    sent = Sent(
+        event.at,
+        event.effect,
+        event.generation,
+        event.key,
+        event.digest,
+    )
+    stale = history.stale and event.effect is not Effect.CREATE
+    return history._replace(sent=(*history.sent, sent), stale=stale)
+
+
+def _after_settlement(history: History, event: Settled) -> History:
+    """Settle the request sent last. An undo that worked proves the order dead."""
+    *earlier, last = history.sent
+    settled = history._replace(sent=(*earlier, last._replace(applied=event.applied)))
+    if last.effect is Effect.UNDO and event.applied is Applied.YES:
+        stale = _was_made_earlier(settled)
+        return _next_generation(settled, stale=stale)._replace(failure=None)
+    return settled
+
+
+def _after_lookup(history: History, event: LookedUp) -> History:
+    if event.found:
+        return history._replace(found=event.found)
+    return history._replace(found=None, empty_lookups=(*history.empty_lookups, event.at))
+
+
+def _after_failure(history: History, event: Failed) -> History:
+    if history.pos_order and not history.cancelled:
+        history = _refused_after_arrival(history, event)
+    return history._replace(
+        failure=event,
+        tries=history.tries + event.sends,
+        key_spoiled=history.key_spoiled or event.error.kind == "DoubtError",
+        found=None,
+        # Only a failure directly after an undo is about what was undone.
+        stale=history.stale and history.failure is None,
+        healed=False,
+    )
+
+
+def _refused_after_arrival(history: History, failure: Failed) -> History:
+    """Return the history of an order that had arrived and was refused after all.
+
+    It is tried anew, with a budget of its own, unless it still exists at the platform.
     """
+    outcome = failure.error.outcome
     if outcome is Outcome.CREATED:
-        return h
-    back = h._replace(done=None, asked_at=at, tries=0)
-    return _next_generation(back) if outcome is Outcome.NOT_CREATED else back
+        return history
+    reopened = history._replace(pos_order=None, asked_at=failure.at, tries=0)
+    return _next_generation(reopened) if outcome is Outcome.NOT_CREATED else reopened
 
 
-def _next_generation(h: History, *, stale: bool = False) -> History:
-    return h._replace(generation=h.generation + 1, key_spoiled=False, found=None, stale=stale)
+def _next_generation(history: History, *, stale: bool = False) -> History:
+    """Return the history after the current generation's order was proved dead."""
+    generation = history.generation + 1
+    return history._replace(generation=generation, key_spoiled=False, found=None, stale=stale)
 
 
-def _made_earlier(h: History) -> bool:
-    """Whether what was undone just now had been made before the last asking (or by nobody here)."""
-    creates = [s for s in h.sent if s.effect is Effect.CREATE and s.generation == h.generation]
+def _was_made_earlier(history: History) -> bool:
+    """Whether what was just undone was made before the last request, or not from this journal."""
+    creates = [
+        sent
+        for sent in history.sent
+        if sent.effect is Effect.CREATE and sent.generation == history.generation
+    ]
     return not creates or creates[0].earlier
 
 
-class Do(StrEnum):
-    """What can be next."""
+# ------------------------------------------------------------------ the decision
+
+
+class Action(StrEnum):
+    """What to do next with an order."""
 
     SUBMIT = "submit"
     FINISH = "finish"
-    LOOK = "look"
-    CLEAR = "clear"
-    IMPORT = "import"
+    LOOK_UP = "look_up"
+    RESOLVE_DOUBT = "resolve_doubt"
+    IMPORT_MENU = "import_menu"
     WAIT = "wait"
     STOP = "stop"
     DONE = "done"
 
 
 class Step(NamedTuple):
-    """What is next, and for a wait until when, in epoch seconds."""
+    """The next action, and for a wait its end in epoch seconds."""
 
-    do: Do
+    action: Action
     until: float = 0.0
 
 
 def next_step(
-    h: History,
+    history: History,
     now: float,
     *,
     order_id: str,
@@ -266,51 +348,78 @@ def next_step(
     look_after: Sequence[float],
     policy: Policy,
 ) -> Step:
-    """Say what is to be done with an order at the time `now` (epoch seconds).
+    """Decide what to do with an order.
 
-    The order of the rules is the order of their rank: an order that is there ends the matter; then
-    whether giving up is due; then a pause that is due; then what may be there already; and only
-    then sending.
+    The rules are in order of rank: an order that exists ends the matter; then whether to give up;
+    then a retry's wait; then what may already exist; and only then sending.
+
+    Args:
+        history: What is known of the order.
+        now: The time, in epoch seconds.
+        order_id: The order's id, which spreads the retries of different orders.
+        keyed: Whether the platform honours idempotency keys.
+        look_after: The look-up schedule: seconds, each counted from the look-up before.
+        policy: The connection's policy.
     """
-    failure = h.failure
-    if h.done or isinstance(h.found, PosOrder):
-        return Step(Do.DONE)
-    if h.retired_keys > MOST_RETIRED_KEYS or (failure and _final(h, failure, now, policy)):
-        return Step(Do.STOP)
+    if history.pos_order or isinstance(history.found, PosOrder):
+        return Step(Action.DONE)
+
+    failure = history.failure
+    if history.retired_keys > MAX_RETIRED_KEYS:
+        return Step(Action.STOP)
+    if failure and _is_final(history, failure, now, policy):
+        return Step(Action.STOP)
+
     if failure and failure.transient:
-        asked_to_wait = failure.error.retry_after or 0.0
-        due = failure.at + max(asked_to_wait, policy.wait_before(h.tries, order_id))
-        if now < due:
-            return Step(Do.WAIT, due)
-    if isinstance(h.found, Draft):
-        return Step(Do.FINISH)
-    if h.doubts and (h.key_spoiled or not keyed):
-        return _look_or_clear(h, now, look_after)
-    if h.unlooked(keyed=keyed):
-        return Step(Do.LOOK)
-    if failure is None or failure.transient or h.stale:
-        return Step(Do.SUBMIT)
-    if h.imported is None:
-        return Step(Do.IMPORT)
-    return Step(Do.SUBMIT if h.healed else Do.STOP)
+        retry_at = _retry_at(history, failure, order_id, policy)
+        if now < retry_at:
+            return Step(Action.WAIT, retry_at)
+
+    if isinstance(history.found, Draft):
+        return Step(Action.FINISH)
+    if history.doubts and (history.key_spoiled or not keyed):
+        return _next_lookup(history, now, look_after)
+    if history.needs_first_lookup(keyed=keyed):
+        return Step(Action.LOOK_UP)
+
+    if failure is None or failure.transient or history.stale:
+        return Step(Action.SUBMIT)
+    if history.imported is None:
+        return Step(Action.IMPORT_MENU)
+    return Step(Action.SUBMIT if history.healed else Action.STOP)
 
 
-def _final(h: History, failure: Failed, now: float, policy: Policy) -> bool:
-    """Whether a failure ends the attempt: nothing more to gain by waiting, importing or sending."""
+def _is_final(history: History, failure: Failed, now: float, policy: Policy) -> bool:
+    """Whether a failure ends the submission: waiting, importing and sending can't help."""
     if failure.error.outcome is Outcome.CREATED:
         return True
-    if failure.transient:
-        spent = h.tries > policy.retries or now >= h.asked_at + policy.retry_seconds
-        return spent or (failure.error.retry_after or 0.0) > policy.longest_retry_after
-    return not (h.stale or failure.mendable)
+    if not failure.transient:
+        return not (history.stale or failure.mendable)
+    out_of_retries = history.tries > policy.retries
+    out_of_time = now >= history.asked_at + policy.retry_seconds
+    retry_after = failure.error.retry_after or 0.0
+    return out_of_retries or out_of_time or retry_after > policy.longest_retry_after
 
 
-def _look_or_clear(h: History, now: float, look_after: Sequence[float]) -> Step:
-    """Look on the schedule, counted from the recorded time of sending; only its last look, empty, clears the doubt."""
-    sent = max(s.at for s in h.doubts)
-    schedule = [sent + seconds for seconds in itertools.accumulate(look_after)]
-    last = max((at for at in h.looks if at >= sent), default=None)
-    due = next((at for at in schedule if last is None or at > last), None)
-    if due is None:
-        return Step(Do.CLEAR)
-    return Step(Do.LOOK) if now >= due else Step(Do.WAIT, due)
+def _retry_at(history: History, failure: Failed, order_id: str, policy: Policy) -> float:
+    """Return when a transient failure may be retried, in epoch seconds."""
+    retry_after = failure.error.retry_after or 0.0
+    back_off = policy.wait_before(history.tries, order_id)
+    return failure.at + max(retry_after, back_off)
+
+
+def _next_lookup(history: History, now: float, look_after: Sequence[float]) -> Step:
+    """Follow the look-up schedule, counted from the recorded time of sending.
+
+    Only the schedule's last look-up, when it finds nothing, resolves the doubt.
+    """
+    sent_at = max(sent.at for sent in history.doubts)
+    schedule = [sent_at + seconds for seconds in itertools.accumulate(look_after)]
+    last_lookup = max((at for at in history.empty_lookups if at >= sent_at), default=None)
+    still_due = [at for at in schedule if last_lookup is None or at > last_lookup]
+    if not still_due:
+        return Step(Action.RESOLVE_DOUBT)
+    due_at = still_due[0]
+    if now < due_at:
+        return Step(Action.WAIT, due_at)
+    return Step(Action.LOOK_UP)

@@ -1,8 +1,10 @@
-"""What happened to an order, as events in the order in which they happened. Everything else is derived from them.
+"""The events of an order, in the order in which they happened. All else is derived from them.
 
 The flow of a submission records an event before it does anything that can't be taken back, so it
-can be dropped at any point and begun again over the same journal. `recovery.fold` turns events into
-a `History`.
+can be dropped at any point and started again over the same journal. `history.fold` turns events
+into a `History`. The outbox stores events as JSON under the names of their classes and fields.
+
+All times (`at`) are in epoch seconds.
 """
 
 from __future__ import annotations
@@ -37,7 +39,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class SubmissionRequested:
-    """Somebody asked for the order to be submitted. `digest` is its content's; `is_new`: nobody sent it before."""
+    """Somebody requested that the order be submitted.
+
+    `digest` is the digest of its content. `is_new` is a promise that nobody sent it before.
+    """
 
     at: float
     digest: str
@@ -46,7 +51,7 @@ class SubmissionRequested:
 
 @dataclass(frozen=True, slots=True)
 class Intended:
-    """A request that can change the order's fate is about to leave."""
+    """A request that can change the order is about to be sent."""
 
     at: float
     effect: Effect
@@ -57,7 +62,7 @@ class Intended:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What became of the request intended last."""
+    """Whether the request intended last had its effect."""
 
     at: float
     applied: Applied
@@ -75,8 +80,11 @@ class LookedUp:
 class Imported:
     """The menu was imported because of this order.
 
-    `changed`: the order is bound to it, or fits it, otherwise than before. `held`: the brake held
-    the import. `fresh`: it was really imported; else an earlier import was young enough to serve.
+    Attributes:
+        at: When.
+        changed: Whether the order is bound to the menu, or fits it, differently than before.
+        held: Whether the new menu is held for review.
+        fresh: Whether it was really imported; otherwise an earlier import was young enough.
     """
 
     at: float
@@ -87,11 +95,13 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An attempt failed. `sends` counts how often the request that failed was sent.
+    """An attempt failed; after `Submitted`, the platform refused the order after all.
 
-    After `Submitted` it says that what had arrived was refused after all; `sends` is 0 then.
-
-    `menu_at` says with which menu: when that was imported, 0 for none.
+    Attributes:
+        at: When.
+        error: The error.
+        sends: How often the request that failed was sent; 0 after `Submitted`.
+        menu_at: When the menu that was used had been imported; 0 for none.
     """
 
     at: float
@@ -106,19 +116,19 @@ class Failed:
 
     @property
     def mendable(self) -> bool:
-        """Whether a menu import may mend it: the platform's menu error, or a misfit with the menu as we know it.
+        """Whether a menu import may solve it.
 
-        An import that is itself refused so isn't: it would be tried for ever.
+        It may when the order doesn't fit the menu, by the platform's judgement or by ours. A menu
+        error of the import itself is excluded: it would be tried for ever.
         """
-        about_menu = issubclass(error_named(self.error.kind), MenuError)
-        return (
-            about_menu and self.error.operation != "import_menu"
-        ) or self.error.operation == "precheck"
+        operation = self.error.operation
+        is_menu_error = issubclass(error_named(self.error.kind), MenuError)
+        return operation == "precheck" or (is_menu_error and operation != "import_menu")
 
 
 @dataclass(frozen=True, slots=True)
 class DoubtResolved:
-    """The order was looked for to the end of the schedule and isn't there."""
+    """The order was looked up to the end of the schedule and doesn't exist."""
 
     at: float
 
@@ -140,7 +150,7 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """The order was withdrawn at the platform, on purpose. It isn't submitted again."""
+    """The order was cancelled at the platform on purpose. It isn't submitted again."""
 
     at: float
     pos_order: PosOrder
@@ -158,12 +168,12 @@ OrderEvent: TypeAlias = (
     | Submitted
     | Cancelled
 )
-"""What happens to an order."""
+"""An event of the order itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class OfTicket:
-    """Something happened to the order's attention ticket (see `ticketing`), and nothing to the order itself."""
+    """An event of the order's attention ticket, which changes nothing for the order itself."""
 
     event: OrderEvent
 
@@ -177,10 +187,10 @@ Event: TypeAlias = OrderEvent | OfTicket
 
 
 class Journal(Protocol):
-    """Keeps the events of orders. An appended event must be kept before `append` returns."""
+    """Stores the events of orders. An event must be stored before `append` returns."""
 
     def append(self, order_id: str, event: Event) -> None:
-        """Keep an event."""
+        """Store an event."""
         ...
 
     def read(self, order_id: str) -> Sequence[Event]:
@@ -189,16 +199,21 @@ class Journal(Protocol):
 
 
 class MemoryJournal:
-    """A journal that lives as long as its Till. Threads may share it: an order has one submitter at a time."""
+    """A journal in memory. Threads may share it: an order has one submitter at a time."""
 
     def __init__(self) -> None:
         self._events: defaultdict[str, list[Event]] = defaultdict(list)
 
     def append(self, order_id: str, event: Event) -> None:
-        """Keep an event. Of an order that has arrived, only what tells so is kept, so that memory grows slowly."""
+        """Store an event.
+
+        Of an order that has arrived only the last request and the arrival stay, so that memory
+        grows slowly.
+        """
         events = self._events[order_id]
         if isinstance(event, Submitted):
-            events[:] = [e for e in events if isinstance(e, SubmissionRequested)][-1:]
+            requests = [e for e in events if isinstance(e, SubmissionRequested)]
+            events[:] = requests[-1:]
         events.append(event)
 
     def read(self, order_id: str) -> Sequence[Event]:

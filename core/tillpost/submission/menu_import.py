@@ -1,7 +1,7 @@
-"""The menu import as a flow: cooldown, a plugin's importer or the adapter's, brake, announcement.
+"""Imports the menu as a flow: cooldown, the plugins' importer or the adapter's, and brake.
 
-`submission` asks for it through `ImportMenu`; whoever drives the flows sees to it that one import
-runs at a time.
+`flow.Submission` asks for an import with the command `ImportMenu`, and whoever answers that runs
+this flow, one import of a connection at a time.
 """
 
 from __future__ import annotations
@@ -14,16 +14,20 @@ from tillpost.menus.diff import MenuChanges, compare
 from tillpost.models.menu import Menu
 from tillpost.submission.commands import Announce, Flow, Reimport
 from tillpost.submission.context import Connection
-from tillpost.submission.operation import OperationContext, drive
+from tillpost.submission.operation import OperationContext, run_operation
 
-__all__ = ["MenuImport", "importing"]
+__all__ = ["MenuImport", "import_menu"]
 
 
 @dataclass(frozen=True, slots=True)
 class MenuImport:
-    """How an import ended: the menu in force, what changed, and whether a newer one is `held` because of the brake.
+    """How an import ended.
 
-    `fresh` is false when an earlier import served, because it was young enough.
+    Attributes:
+        menu: The menu in force.
+        changes: What changed.
+        held: Whether a newer menu is held for review, because of the brake.
+        fresh: Whether it was really imported; otherwise an earlier import was young enough.
     """
 
     menu: Menu | None
@@ -32,50 +36,66 @@ class MenuImport:
     fresh: bool = True
 
 
-def importing(
+def import_menu(
     connection: Connection,
     *,
     forced: bool = False,
     accept: bool = False,
     asked_at: float = math.inf,
 ) -> Flow[MenuImport]:
-    """Import the menu, unless the one on the shelf is younger than the cooldown. Raises the platform's `PosError`.
+    """Import the menu into the connection's cache, unless the cached one is young enough.
 
-    `forced` imports in any case; `accept` lets a menu pass that the brake would hold. Whoever had
-    to wait for another import says since when (`asked_at`, epoch seconds): how that one ended
-    serves him too, a failure as well.
+    Args:
+        connection: Whose menu.
+        forced: Import however young the cached menu is.
+        accept: Accept a menu that the brake would hold.
+        asked_at: Since when the caller has waited for another import, in epoch seconds: if that
+            one ended later, its menu or its failure serves this caller too.
+
+    Raises:
+        PosError: The import failed.
     """
-    menu_cache, policy = connection.menu_cache, connection.policy
-    old = menu_cache.menu
-    if old and not forced and (_young(connection) or menu_cache.imported_at > asked_at):
-        return MenuImport(old, MenuChanges(), held=menu_cache.held is not None, fresh=False)
-    if menu_cache.failure and not forced and menu_cache.failed_at > asked_at:
-        raise PosError.from_record(menu_cache.failure)
+    cache = connection.menu_cache
+    if not forced:
+        if cache.menu and (_is_young(connection) or cache.imported_at > asked_at):
+            held = cache.held is not None
+            return MenuImport(cache.menu, MenuChanges(), held=held, fresh=False)
+        if cache.failure and cache.failed_at > asked_at:
+            raise PosError.from_record(cache.failure)
+
+    before = cache.menu
     menu: Menu | None = yield Reimport()
     if menu is None:
-        try:
-            menu = yield from drive(
-                OperationContext(connection, "import_menu"), connection.adapter.import_menu
-            )
-        except PosError as error:
-            menu_cache.failure, menu_cache.failed_at = error.record(), connection.clock()
-            raise
-    changes = compare(old, menu)
-    news = {"menu": menu, "changes": changes}
-    if changes.removed_share > policy.import_brake and not accept:
-        menu_cache.held, menu_cache.imported_at = menu, connection.clock()
-        yield Announce("menu_import_held", news)
-        return MenuImport(old, changes, held=True)
-    menu_cache.menu, menu_cache.held, menu_cache.imported_at = (
-        menu,
-        None,
-        connection.clock(),
-    )  # its time last: see `Submission._bound`
-    yield Announce("menu_imported", news)
+        menu = yield from _import_by_adapter(connection)
+    changes = compare(before, menu)
+    facts = {"menu": menu, "changes": changes}
+
+    if changes.removed_share > connection.policy.import_brake and not accept:
+        cache.held = menu
+        cache.imported_at = connection.clock()
+        yield Announce("menu_import_held", facts)
+        return MenuImport(before, changes, held=True)
+
+    cache.menu = menu
+    cache.held = None
+    # The time is set last: see `Submission._bind`.
+    cache.imported_at = connection.clock()
+    yield Announce("menu_imported", facts)
     return MenuImport(menu, changes)
 
 
-def _young(connection: Connection) -> bool:
-    return (
-        connection.clock() - connection.menu_cache.imported_at < connection.policy.import_cooldown
-    )
+def _import_by_adapter(connection: Connection) -> Flow[Menu]:
+    """Import the menu from the platform; remember a failure for those who wait for this import."""
+    context = OperationContext(connection, "import_menu")
+    try:
+        menu = yield from run_operation(context, connection.adapter.import_menu)
+    except PosError as error:
+        connection.menu_cache.failure = error.record()
+        connection.menu_cache.failed_at = connection.clock()
+        raise
+    return menu
+
+
+def _is_young(connection: Connection) -> bool:
+    age = connection.clock() - connection.menu_cache.imported_at
+    return age < connection.policy.import_cooldown

@@ -1,9 +1,14 @@
-"""Runs one operation of an adapter as a flow of commands: judges each answer, records what became of the order.
+"""Runs one operation of an adapter as a flow of commands.
 
-This is where promise 1 is held, by core and not by an adapter's care: the intent is recorded before
-a request with an effect leaves, no other body goes out under a key that may have worked, and a
-create without a key is refused while the outcome is unknown. An adapter that fails in its own code
-raises an `UnknownPosError` like any other trouble.
+Each answer is judged, and what a request did to the order is recorded. Promise 1 is kept here, by
+core and not by an adapter's care:
+
+* an intent is recorded before a request that can change the order is sent;
+* no other body is sent under a key that may have worked;
+* a create without a key is refused while the order's outcome is unknown.
+
+Promise 7 is kept here too: an adapter whose own code fails raises an `UnknownPosError`, like any
+other failure. `flow`, `attention_ticket`, `menu_import` and `store_flows` run operations.
 """
 
 from __future__ import annotations
@@ -16,22 +21,23 @@ from tillpost.adapter.base import Verdict
 from tillpost.adapter.exchange import Effect, Exchange, Fault, Reply, Request, Response, Wait
 from tillpost.errors import Applied, DoubtError, Outcome, PosError, UnknownPosError
 from tillpost.models.order import Order, describe_lines
-from tillpost.submission.commands import Flow, Pause, Record, Refresh, Sending, Transmit
+from tillpost.submission.commands import Flow, Pause, Refresh, Transmission, Transmit
 from tillpost.submission.context import Connection
-from tillpost.submission.history import History, fold
-from tillpost.submission.journal import Event, Intended, Settled
+from tillpost.submission.history import History
+from tillpost.submission.journal import Intended, Settled
+from tillpost.submission.order_journal import EventJournal, OrderJournal
 
-__all__ = ["OperationContext", "drive"]
+__all__ = ["OperationContext", "run_operation"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
 
 class OperationContext:
-    """One operation in progress: whose it is, and what is known of the order so far.
+    """One operation in progress: on which connection, for which order, and what is known of it.
 
-    `history` grows with each event recorded, so the outcome is always a fold over all that was
-    sent. `sends` counts how often the last request went out.
+    An operation without an order, such as `check`, has an empty journal of its own. `sends` counts
+    how often the last request was sent.
     """
 
     def __init__(
@@ -39,66 +45,67 @@ class OperationContext:
         connection: Connection,
         operation: str,
         order: Order | None = None,
-        history: History | None = None,
+        journal: EventJournal | None = None,
     ) -> None:
         self.connection = connection
         self.operation = operation
         self.order = order
-        self.history = history or History()
+        self.journal: EventJournal = journal or OrderJournal()
         self.sends = 1
 
     @property
+    def history(self) -> History:
+        """What is known of the order now."""
+        return self.journal.history
+
+    @property
     def outcome(self) -> Outcome:
-        """What is known of the order now; an operation without an order has created none."""
+        """The order's outcome as it is known now. An operation without an order creates none."""
         if self.order is None:
             return Outcome.NOT_CREATED
         return self.history.outcome(keyed=self.connection.adapter.keyed)
 
     def budget(self) -> tuple[int, float]:
-        """Return how many retries and how many seconds for them are left."""
-        policy, history = self.connection.policy, self.history
+        """Return how many retries are left, and for how many seconds."""
+        policy = self.connection.policy
         if self.order is None:
             return policy.retries, policy.retry_seconds
-        return (
-            policy.retries - history.tries,
-            history.asked_at + policy.retry_seconds - self.connection.clock(),
-        )
+        retries_left = policy.retries - self.history.tries
+        give_up_at = self.history.asked_at + policy.retry_seconds
+        seconds_left = give_up_at - self.connection.clock()
+        return retries_left, seconds_left
 
     def judge(self, request: Request[Any], answer: Response | Fault) -> Verdict:
-        """Say what the answer means, as of now."""
-        return self.connection.adapter.judge(request, self.order, answer, self.connection.clock())
-
-    def record(self, event: Event) -> Record:
-        """Take note of an event, and return the command that keeps it."""
-        self.history = fold((event,), self.history)
-        return Record(event)
+        """Return what an answer means."""
+        now = self.connection.clock()
+        return self.connection.adapter.judge(request, self.order, answer, now)
 
     def refusal(self, request: Request[Any]) -> DoubtError | None:
-        """Return why a request must not leave, or None: promise 1."""
-        if (
-            request.effect is Effect.CREATE
-            and request.key is None
-            and self.outcome is Outcome.UNKNOWN
-        ):
+        """Return why the request must not be sent, or None: promise 1."""
+        is_create_without_key = request.effect is Effect.CREATE and request.key is None
+        if is_create_without_key and self.outcome is Outcome.UNKNOWN:
             return DoubtError(
-                "nothing more is sent before a look for what may be there", applied=Applied.MAYBE
+                "the order may already exist; look it up before sending it again",
+                applied=Applied.MAYBE,
             )
         if not self.history.may_send(request):
             return DoubtError(
-                "another body went out under this key, and may have worked", applied=Applied.MAYBE
+                "another body was sent under this key, and it may have worked",
+                applied=Applied.MAYBE,
             )
         return None
 
     def stamp(self, error: PosError) -> PosError:
-        """Fill in what core knows: the platform, the operation, the lines' names, and the order's outcome."""
-        adapter = self.connection.adapter
-        error.platform, error.title, error.operation = (
-            adapter.platform,
-            adapter.title,
-            self.operation,
-        )
-        error.support_contact = self.connection.support_contact
-        error.granted_by = self.connection.granted_by
+        """Add what core knows to an error, and return it.
+
+        That is the platform, the operation, the affected lines, the contacts and the outcome.
+        """
+        connection = self.connection
+        error.platform = connection.adapter.platform
+        error.title = connection.adapter.title
+        error.operation = self.operation
+        error.support_contact = connection.support_contact
+        error.granted_by = connection.granted_by
         error.sends = self.sends
         error.outcome = Outcome.CREATED if error.pos_order else self.outcome
         if self.order and error.lines and not error.subjects:
@@ -106,13 +113,17 @@ class OperationContext:
         return error
 
 
-def drive(
+def run_operation(
     context: OperationContext,
     operation: Callable[P, Exchange[T]],
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> Flow[T]:
-    """Run an adapter's operation to its end and return its result; raise its `PosError` with the outcome filled in."""
+    """Run an adapter's operation to its end and return its result.
+
+    Raises:
+        PosError: The operation failed; the error's outcome is filled in.
+    """
     exchange: Exchange[T] | None = None
     reply: Reply | None = None
     error: PosError | None = None
@@ -126,71 +137,89 @@ def drive(
             except PosError as refused:
                 context.stamp(refused)
                 raise
-            except (
-                Exception
-            ) as broken:  # promise 7: whatever an adapter raises comes out as a PosError
-                detail = f"the adapter failed: {type(broken).__name__}"
-                raise context.stamp(UnknownPosError(detail, applied=Applied.MAYBE)) from broken
+            except Exception as failure:
+                # Promise 7: whatever an adapter raises becomes a PosError.
+                detail = f"the adapter failed: {type(failure).__name__}"
+                raise context.stamp(UnknownPosError(detail, applied=Applied.MAYBE)) from failure
+
             if isinstance(step, Wait):
                 yield Pause(step.seconds)
                 reply = error = None
-            else:
-                reply, error = yield from _send(context, step)
-                pace = context.connection.adapter.import_pause
-                if (
-                    reply
-                    and context.operation == "import_menu"
-                    and (seconds := pace(reply.response))
-                ):
-                    yield Pause(seconds)
+                continue
+            reply, error = yield from _send(context, step)
+            if reply and context.operation == "import_menu":
+                yield from _pause_between_pages(context, reply.response)
     finally:
         if exchange:
             exchange.close()
 
 
+def _pause_between_pages(context: OperationContext, response: Response) -> Flow[None]:
+    """Keep a menu import within the platform's rate of requests."""
+    seconds = context.connection.adapter.import_pause(response)
+    if seconds:
+        yield Pause(seconds)
+
+
 def _send(
     context: OperationContext, request: Request[Any]
 ) -> Flow[tuple[Reply | None, PosError | None]]:
-    """Send one request and return its reply or its error, having recorded what it does to the order."""
-    counts = request.effect.counts
-    if counts:
-        if refusal := context.refusal(request):
-            return None, refusal
-        now, generation = context.connection.clock(), context.history.generation
-        yield context.record(Intended(now, request.effect, generation, request.key, request.digest))
+    """Send a request and return its reply or its error; record what it does to the order."""
+    if not request.effect.counts:
+        verdict = yield from _transmit(context, request)
+        return verdict.reply, verdict.error
+
+    refusal = context.refusal(request)
+    if refusal:
+        return None, refusal
+    clock = context.connection.clock
+    journal = context.journal
+    intent = Intended(
+        clock(),
+        request.effect,
+        journal.history.generation,
+        request.key,
+        request.digest,
+    )
+    yield journal.record(intent)
     verdict = yield from _transmit(context, request)
-    if counts:
-        yield context.record(Settled(context.connection.clock(), verdict.applied))
+    yield journal.record(Settled(clock(), verdict.applied))
     return verdict.reply, verdict.error
 
 
 def _transmit(
     context: OperationContext, request: Request[Any]
 ) -> Generator[Transmit | Refresh, Any, Verdict]:
-    """Send a request; when the token has expired, refresh it once and send the request again.
+    """Send a request. If the access token has expired, refresh it and send once more."""
+    judge = partial(context.judge, request)
+    retries, patience = context.budget()
+    transmit = Transmit(request, judge, retries, patience)
+    transmission: Transmission = yield transmit
 
-    A refresh that is refused isn't refreshed itself: it would wait for itself. A create without a
-    key isn't sent again when it is only said, and not by the platform's own words, that the token
-    had expired: it may have worked.
-    """
-    transmit = Transmit(request, partial(context.judge, request), *context.budget())
-    sending: Sending = yield transmit
-    refused = sending.verdict.error
-    expired = (
-        refused if refused and refused.refreshable and context.operation != "refresh" else None
-    )
+    # A refused refresh isn't refreshed itself: it would wait for itself.
+    refused = transmission.verdict.error
+    if refused is None or not refused.refreshable or context.operation == "refresh":
+        context.sends = transmission.sends
+        return transmission.verdict
+
+    applied = transmission.verdict.applied
     try:
-        if expired and (yield Refresh(sending.signed_with)):
-            if sending.verdict.applied is not Applied.NO and not request.repeatable:
-                doubt = DoubtError(
-                    "the token had expired, by an answer that proves nothing", applied=Applied.MAYBE
-                )
-                return Verdict(sending.verdict.applied, error=doubt)
-            sending = yield transmit
-        elif expired and sending.signed_with.refresh_token:
-            expired.reason = "withdrawn"  # whoever grants tokens grants none any more
+        has_new_token = yield Refresh(transmission.signed_with)
+        if has_new_token:
+            if applied is not Applied.NO and not request.repeatable:
+                # The answer isn't in the platform's own words, so the create may have worked.
+                return Verdict(applied, error=_expired_in_doubt())
+            transmission = yield transmit
+        elif transmission.signed_with.refresh_token:
+            # The authorisation server grants no tokens any more.
+            refused.reason = "withdrawn"
     except PosError as unreachable:
-        # Whoever grants tokens is away for now: nobody has to connect the store again.
-        return Verdict(sending.verdict.applied, error=unreachable)
-    context.sends = sending.sends
-    return sending.verdict
+        # The authorisation server is unreachable: the store need not be reconnected.
+        return Verdict(applied, error=unreachable)
+    context.sends = transmission.sends
+    return transmission.verdict
+
+
+def _expired_in_doubt() -> DoubtError:
+    detail = "the access token had expired, by an answer that proves nothing"
+    return DoubtError(detail, applied=Applied.MAYBE)

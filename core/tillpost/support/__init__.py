@@ -1,1 +1,1 @@
-"""For an order that isn't on the register: diagnosis, runbook, test order."""
+"""Support tools: diagnose an order that isn't on the register, and send a test order."""

@@ -1,13 +1,13 @@
-"""The order isn't on the register: which hop failed, and what to do? A pure function over what is known.
+"""Diagnose why an order isn't on the register: which hop failed, and what to do.
 
-An order makes three hops: the site captures it, the platform takes it, the register shows it.
-`diagnose` says at which it is stuck, on what evidence, and lists the runbook's steps, each with who
-does it and what they should see. Who asks gathers the facts first: the outbox's journal, a live
-`fetch`, a `check`, the connection's own state.
+An order makes three hops: the ordering site captures it, the platform accepts it, and the register
+shows it. `diagnose` is a pure function from `Facts` to a `Diagnosis`: the hop that failed, the
+evidence, and the steps to take. `three_hops` gives the same answer as three steps. Callers collect
+the facts first; for an order in the outbox, `outbox.operations.diagnosis.gather_facts` does.
 
-The platform's 201 is not the register's: an order that the platform has is at hop 3 until the
-register has shown it. Nor is a provider accused of what may be our own network's fault.
-`three_hops` is the same answer as three steps.
+Two rules hold throughout. An order that the platform received counts as shown on the register only
+once the register or its staff have acted on it. A provider is blamed only when the fault can't be
+our own network's.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from tillpost.models.base import FrozenModel
 from tillpost.models.order import PosOrder, PosState
 from tillpost.models.outage import Outage, Whose
 from tillpost.support.runbook import (
-    BY_HAND,
+    CLOSE_ORDER,
+    CONTACT_SUPPORT,
     FIND_AND_ACCEPT,
-    HANDLE_HERE,
-    KITCHEN,
-    OWN_NETWORK,
-    PAID_BACK,
-    PROVIDER,
+    FIX_OWN_NETWORK,
+    HANDLE_BY_HAND,
+    HANDLE_WITHDRAWN,
+    LOCATE_OUTAGE,
+    PROCEED_WITHOUT_REGISTER,
     RECONNECT,
     REFUND,
-    REGISTER,
+    REPORT_OUTAGE,
     RESUBMIT,
-    SUPPORT,
-    UNREACHED,
-    WITHDRAWN,
-    WORKER,
+    START_WORKER,
+    WAKE_REGISTER,
+    WHY_NO_DOCKET,
     Step,
     numbered,
 )
@@ -47,7 +47,14 @@ __all__ = ["Diagnosis", "Facts", "Hop", "HopState", "HopStatus", "diagnose", "th
 
 
 class Hop(StrEnum):
-    """Where an order is stuck: still with us, at the platform, before the register, or nowhere."""
+    """The hop at which an order is stuck.
+
+    Attributes:
+        CAPTURED: The ordering site has it and hasn't sent it.
+        PLATFORM: The platform hasn't accepted it.
+        REGISTER: The platform has it and the register hasn't shown it.
+        NONE: No hop has failed.
+    """
 
     CAPTURED = "captured"
     PLATFORM = "platform"
@@ -56,7 +63,15 @@ class Hop(StrEnum):
 
 
 class Diagnosis(FrozenModel):
-    """Which hop failed, with which kind of error (empty for none), on what evidence, and what to do, in order."""
+    """Why an order isn't on the register, and what to do.
+
+    Attributes:
+        order: The order's id.
+        hop: The hop that failed.
+        error: The class of the error; empty for none.
+        evidence: What is known, one sentence each, the conclusion first.
+        steps: What to do, in this order.
+    """
 
     order: str
     hop: Hop
@@ -66,12 +81,12 @@ class Diagnosis(FrozenModel):
 
     @property
     def well(self) -> bool:
-        """Whether nobody has to do anything: it is on the register, or on its way there, or was taken back by us."""
+        """Whether nobody has to act: the order is on the register, on its way, or closed."""
         return not self.error and (self.hop is Hop.NONE or not self.steps)
 
 
 class HopStatus(StrEnum):
-    """What is known of one hop. `FAILED`: it is here that the order is stuck."""
+    """The status of one hop. `FAILED` marks the hop at which the order is stuck."""
 
     DONE = "done"
     FAILED = "failed"
@@ -79,7 +94,7 @@ class HopStatus(StrEnum):
 
 
 class HopState(FrozenModel):
-    """One of the three hops, in words for people, and what is known of it."""
+    """One of the three hops: its description for people, and its status."""
 
     hop: Hop
     text: str
@@ -90,12 +105,26 @@ class HopState(FrozenModel):
 class Facts:
     """What is known of an order and its connection. Times are epoch seconds.
 
-    `state` and `waits_for` are the outbox's words for where the order stands and what it waits for.
-    `live` is what the platform says of it now, `live_error` why it couldn't be asked; `readiness`
-    likewise of the store. `outage` stops the connection's orders, or this one. `paused`: the
-    connection waits for an authorisation. `workers`: how many give signs of life. `settled`: nobody
-    has to act on the order any more. `expected_at` is by when its register should show it; None
-    when that has passed, or isn't known.
+    Attributes:
+        order_id: The order's id.
+        title: The platform's name for people.
+        state: The order's state in the outbox.
+        connection: The connection's name.
+        waits_for: What the order waits for in the outbox; empty for nothing.
+        added_at: When the order was captured.
+        due_at: When the outbox continues with the order; None for never.
+        now: The current time.
+        error: The last error of the order.
+        pos_order: The order at the platform, as last recorded.
+        live: The order at the platform, as read just now.
+        live_error: Why the platform couldn't be queried just now.
+        readiness: The result of a store check just now.
+        outage: The outage that holds up the connection or this order.
+        paused: Whether the connection waits for authorisation.
+        workers: How many workers have a heartbeat.
+        settled: Whether nobody has to act on the order any more.
+        expected_at: When the register should show it; None when that is past or unknown.
+        register_steps: The adapter's own runbook steps for its register.
     """
 
     order_id: str
@@ -119,390 +148,503 @@ class Facts:
     register_steps: Sequence[StepText] = ()
 
     @property
-    def there(self) -> PosOrder | None:
-        """The order as the platform has it: now, else as it was last seen."""
+    def latest(self) -> PosOrder | None:
+        """The order at the platform, as read just now or else as last recorded."""
         return self.live or self.pos_order
 
     @property
     def in_doubt(self) -> bool:
-        """Whether nobody knows if the platform has it: a request may have made it."""
-        return self.there is None and (
-            self.waits_for == "look"
-            or (self.error is not None and self.error.outcome is Outcome.UNKNOWN)
-        )
+        """Whether a request may have created the order at the platform."""
+        if self.latest is not None:
+            return False
+        if self.waits_for == "look":
+            return True
+        return self.error is not None and self.error.outcome is Outcome.UNKNOWN
 
     @property
     def is_early(self) -> bool:
-        """Whether the register needn't show it yet."""
-        return (
-            self.expected_at is not None
-            and self.now < self.expected_at
-            and not self.register_offline
-        )
+        """Whether the register may still take its time to show the order."""
+        if self.expected_at is None or self.register_offline:
+            return False
+        return self.now < self.expected_at
 
     @property
     def register_offline(self) -> bool:
-        """Whether the store's register was seen to be offline."""
+        """Whether the store check found the register offline."""
         findings = self.readiness.findings if self.readiness else ()
         return any(finding.stops is Reason.REGISTER_OFFLINE for finding in findings)
 
     def stopped_by(self, whose: Whose) -> bool:
-        """Whether an outage that is so-and-so's keeps the order from going."""
-        failed = (
+        """Return whether an outage that is `whose` fault keeps the order from being sent."""
+        if self.outage is None or self.outage.whose is not whose:
+            return False
+        failed_with_outage = (
             self.state == "error" and self.error is not None and self.error.kind == "OutageError"
         )
-        held_up = self.state == "due" and not self.paused
-        return (failed or held_up) and self.outage is not None and self.outage.whose is whose
+        waits = self.state == "due" and not self.paused
+        return failed_with_outage or waits
 
 
 def diagnose(facts: Facts) -> Diagnosis:
-    """Say which hop failed, and what to do. The first row of the table that fits is the answer."""
-    row = _row(facts)
+    """Return which hop failed and what to do.
+
+    The first row of `_ROWS` that matches the facts decides.
+    """
+    row = _matching_row(facts)
+    conclusion = row.conclusion.format(title=facts.title)
+    steps = numbered(
+        row.steps(facts),
+        platform=facts.title,
+        order=facts.order_id,
+        connection=facts.connection,
+    )
     return Diagnosis(
         order=facts.order_id,
         hop=row.hop,
         error=row.error(facts),
-        evidence=(row.says.format(title=facts.title), *_evidence(facts)),
-        steps=numbered(
-            row.steps(facts),
-            platform=facts.title,
-            order=facts.order_id,
-            connection=facts.connection,
-        ),
+        evidence=(conclusion, *_evidence(facts)),
+        steps=steps,
     )
 
 
 def three_hops(facts: Facts) -> tuple[HopState, HopState, HopState]:
-    """Return the three hops in their order, each done, failed here, or unknown."""
-    stuck, there = _row(facts).hop, facts.there
-    shown = facts.state in ("accepted", "rejected") or (there is not None and there.state in _SHOWN)
-    failed_there = stuck is Hop.PLATFORM and not facts.in_doubt
-    return (
-        _hop(
-            Hop.CAPTURED,
-            "Captured, and sent on",
-            failed=stuck is Hop.CAPTURED,
-            done=stuck is not Hop.CAPTURED,
-        ),
-        _hop(
-            Hop.PLATFORM,
-            f"Taken by {facts.title}",
-            failed=failed_there,
-            done=there is not None or shown,
-        ),
-        _hop(
-            Hop.REGISTER,
-            "Shown on the register",
-            failed=stuck is Hop.REGISTER and not facts.is_early,
-            done=shown,
-        ),
+    """Return the status of each of the three hops, in order."""
+    failed = _matching_row(facts).hop
+    latest = facts.latest
+    shown_by_platform = latest is not None and latest.state in _SHOWN
+    shown = facts.state in ("accepted", "rejected") or shown_by_platform
+    captured = _hop_state(
+        Hop.CAPTURED,
+        "Captured, and sent on",
+        failed=failed is Hop.CAPTURED,
+        done=failed is not Hop.CAPTURED,
     )
+    platform = _hop_state(
+        Hop.PLATFORM,
+        f"Received by {facts.title}",
+        failed=failed is Hop.PLATFORM and not facts.in_doubt,
+        done=latest is not None or shown,
+    )
+    register = _hop_state(
+        Hop.REGISTER,
+        "Shown on the register",
+        failed=failed is Hop.REGISTER and not facts.is_early,
+        done=shown,
+    )
+    return captured, platform, register
 
 
 _SHOWN = (PosState.ACCEPTED, PosState.REJECTED)
 
 
-def _hop(hop: Hop, text: str, *, failed: bool, done: bool) -> HopState:
-    status = HopStatus.FAILED if failed else HopStatus.DONE if done else HopStatus.UNKNOWN
+def _hop_state(hop: Hop, text: str, *, failed: bool, done: bool) -> HopState:
+    if failed:
+        status = HopStatus.FAILED
+    elif done:
+        status = HopStatus.DONE
+    else:
+        status = HopStatus.UNKNOWN
     return HopState(hop=hop, text=text, status=status)
 
 
-def _row(facts: Facts) -> _Row:
-    return next(row for row in _ROWS if row.fits(facts))
+# The evidence
+
+
+def _evidence(facts: Facts) -> tuple[str, ...]:
+    """Return what is known, one sentence each, the most relevant first."""
+    sentences: list[str] = []
+    if facts.error:
+        sentences.append(str(PosError.from_record(facts.error)))
+    if facts.live:
+        sentences.append(f"{facts.title} reports it as: {facts.live.status or facts.live.state}")
+    if facts.live_error:
+        sentences.append(f"{facts.title} couldn't be queried about it: {facts.live_error.detail}")
+    if facts.readiness:
+        failed = [finding for finding in facts.readiness.findings if not finding.ok]
+        sentences.extend(finding.text for finding in failed)
+    if facts.state == "due" and facts.workers == 0:
+        sentences.append("No worker has a heartbeat")
+    if facts.outage:
+        since = _local_time(facts.outage.began_at)
+        sentences.append(f"The connection's orders have been failing since {since}")
+    if facts.due_at is not None and not facts.paused:
+        sentences.append(f"It continues automatically at {_local_time(facts.due_at)}")
+    sentences.append(f"It was captured at {_local_time(facts.added_at)}")
+    return tuple(sentences)
+
+
+def _local_time(at: float) -> str:
+    """Format epoch seconds in this machine's time zone, with its offset."""
+    # The reader may be in another time zone, so the offset is shown.
+    return datetime.fromtimestamp(at, UTC).astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+# The steps
+
+
+def _no_steps(_: Facts) -> Sequence[StepText]:
+    return ()
+
+
+def _after_refusal(facts: Facts) -> Sequence[StepText]:
+    """Accept it, fix the cause, resubmit it; else handle it by hand; else contact support."""
+    fixes = (*_fix_failed_check(facts), *_apply_remedy(facts, "The cause is fixed."))
+    return (FIND_AND_ACCEPT, *fixes, RESUBMIT, *HANDLE_BY_HAND, CONTACT_SUPPORT)
+
+
+def _while_waiting(facts: Facts) -> Sequence[StepText]:
+    fixes = _apply_remedy(facts, "The order is sent automatically.")
+    return (FIND_AND_ACCEPT, *fixes, *HANDLE_BY_HAND, CONTACT_SUPPORT)
+
+
+def _when_locked_out(facts: Facts) -> Sequence[StepText]:
+    fixes = _apply_remedy(facts, "It is agreed who reconnects the store.")
+    return (FIND_AND_ACCEPT, *fixes, RECONNECT, *HANDLE_BY_HAND, CONTACT_SUPPORT)
+
+
+def _during_provider_outage(facts: Facts) -> Sequence[StepText]:
+    fixes = _apply_remedy(facts, "The order is sent automatically.")
+    return (FIND_AND_ACCEPT, REPORT_OUTAGE, *fixes, *HANDLE_BY_HAND, CONTACT_SUPPORT)
+
+
+def _during_unexplained_outage(_: Facts) -> Sequence[StepText]:
+    return (FIND_AND_ACCEPT, *LOCATE_OUTAGE, *HANDLE_BY_HAND, CONTACT_SUPPORT)
+
+
+def _during_own_outage(_: Facts) -> Sequence[StepText]:
+    return (FIND_AND_ACCEPT, *FIX_OWN_NETWORK, *HANDLE_BY_HAND)
+
+
+def _at_the_register(facts: Facts) -> Sequence[StepText]:
+    return (*WAKE_REGISTER, *facts.register_steps, PROCEED_WITHOUT_REGISTER, CONTACT_SUPPORT)
+
+
+def _when_register_refused(_: Facts) -> Sequence[StepText]:
+    # Syncing the app is left out: the platform has no order that the register could fetch.
+    switch_on, check_connection, *_rest = WAKE_REGISTER
+    return (
+        FIND_AND_ACCEPT,
+        switch_on,
+        check_connection,
+        RESUBMIT,
+        *HANDLE_BY_HAND,
+        CONTACT_SUPPORT,
+    )
+
+
+def _correct_at_register(facts: Facts) -> Sequence[StepText]:
+    return (*_apply_remedy(facts, "The order is correct on the register."), CONTACT_SUPPORT)
+
+
+def _after_rejection(facts: Facts) -> Sequence[StepText]:
+    # The outbox can close the order only once it knows of the rejection itself.
+    return (REFUND, CLOSE_ORDER) if facts.state == "rejected" else (REFUND,)
+
+
+def _after_withdrawal(facts: Facts) -> Sequence[StepText]:
+    known = facts.state == "cancelled"
+    return (HANDLE_WITHDRAWN, CLOSE_ORDER) if known else (HANDLE_WITHDRAWN,)
+
+
+def _worker_steps(_: Facts) -> Sequence[StepText]:
+    return START_WORKER
+
+
+def _kitchen_steps(_: Facts) -> Sequence[StepText]:
+    return WHY_NO_DOCKET
+
+
+def _apply_remedy(facts: Facts, expected: str) -> Sequence[StepText]:
+    """Return the remedy of the order's error as a step, or nothing without an error."""
+    if facts.error is None:
+        return ()
+    remedy = PosError.from_record(facts.error).remedy
+    return (StepText(remedy.actor, _escape(remedy.manager), expected),)
+
+
+def _fix_failed_check(facts: Facts) -> Sequence[StepText]:
+    """Return what the store has to fix according to the store check.
+
+    A platform's refusal may say less about its cause than the check does.
+    """
+    finding = facts.readiness.stop if facts.readiness else None
+    if finding is None or finding.actor is not Actor.STORE:
+        return ()
+    text = f"Fix the problem that a check of the store found: {finding.text}."
+    return (StepText(Actor.STORE, _escape(text), "`tillpost check` finds no problem any more."),)
+
+
+def _escape(text: str) -> str:
+    """Return a text that `str.format_map` leaves unchanged."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+# The conditions
+
+Condition = Callable[[Facts], bool]
+
+
+def _state_is(*states: str) -> Condition:
+    return lambda facts: facts.state in states
+
+
+def _latest_is(*states: PosState) -> Condition:
+    return lambda facts: facts.latest is not None and facts.latest.state in states
+
+
+def _settled_as(state: str) -> Condition:
+    return lambda facts: facts.settled and facts.state == state
+
+
+def _waits_for(*reasons: str) -> Condition:
+    return lambda facts: facts.state == "due" and facts.waits_for in reasons
+
+
+def _stopped_by(whose: Whose) -> Condition:
+    return lambda facts: facts.stopped_by(whose)
+
+
+def _failed_with(kind: str) -> Condition:
+    def matches(facts: Facts) -> bool:
+        waits_or_stopped = facts.state in ("due", "error")
+        return waits_or_stopped and facts.error is not None and facts.error.kind == kind
+
+    return matches
+
+
+def _any_of(*conditions: Condition) -> Condition:
+    return lambda facts: any(matches(facts) for matches in conditions)
+
+
+def _always(_: Facts) -> bool:
+    return True
+
+
+def _is_paused(facts: Facts) -> bool:
+    return facts.paused
+
+
+def _created_wrong(facts: Facts) -> bool:
+    if facts.state != "error" or facts.error is None:
+        return False
+    return facts.error.outcome is Outcome.CREATED
+
+
+def _never_sent(facts: Facts) -> bool:
+    """Return whether the connection's own settings prevented every request."""
+    return facts.state == "error" and facts.error is not None and facts.error.operation == "connect"
+
+
+def _needs_worker(facts: Facts) -> bool:
+    """Return whether the order is due or being sent while no worker has a heartbeat."""
+    is_due = facts.due_at is not None and facts.due_at <= facts.now and not facts.paused
+    needs_worker = facts.state == "sending" or (facts.state == "due" and is_due)
+    return needs_worker and facts.workers == 0
+
+
+def _stopped_in_doubt(facts: Facts) -> bool:
+    return facts.state == "error" and facts.in_doubt
+
+
+def _waits_for_menu(facts: Facts) -> bool:
+    return facts.waits_for == "import" and facts.error is None
+
+
+_received = _any_of(_state_is("received"), _latest_is(PosState.RECEIVED))
+
+
+def _received_early(facts: Facts) -> bool:
+    return facts.is_early and _received(facts)
+
+
+# The classes of errors
+
+
+def _error_kind(facts: Facts) -> str:
+    return facts.error.kind if facts.error else ""
+
+
+def _error_kind_or_doubt(facts: Facts) -> str:
+    return facts.error.kind if facts.error else "DoubtError"
+
+
+def _offline_or_none(facts: Facts) -> str:
+    return "RegisterOfflineError" if facts.register_offline else ""
+
+
+def _always_kind(kind: str) -> Callable[[Facts], str]:
+    return lambda _: kind
+
+
+_NO_ERROR = _always_kind("")
+_PERMISSIONS = _always_kind("PermissionsError")
+_OUTAGE = _always_kind("OutageError")
+_ORDER_ERROR = _always_kind("OrderError")
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    fits: Callable[[Facts], bool]
+    """A row of the table: its condition, and the diagnosis when it matches.
+
+    Attributes:
+        matches: Whether the row applies to the facts.
+        hop: The hop that failed.
+        conclusion: The first sentence of the evidence; `{title}` is the platform's name.
+        steps: Returns the steps to take.
+        error: Returns the class of the error; empty for none.
+    """
+
+    matches: Condition
     hop: Hop
-    says: str
+    conclusion: str
     steps: Callable[[Facts], Sequence[StepText]]
-    error: Callable[[Facts], str] = lambda facts: facts.error.kind if facts.error else ""
+    error: Callable[[Facts], str] = _error_kind
 
 
-def _state(*states: PosState) -> Callable[[Facts], bool]:
-    return lambda facts: facts.there is not None and facts.there.state in states
+def _matching_row(facts: Facts) -> _Row:
+    return next(row for row in _ROWS if row.matches(facts))
 
-
-def _is(*states: str) -> Callable[[Facts], bool]:
-    return lambda facts: facts.state in states
-
-
-def _settled(state: str) -> Callable[[Facts], bool]:
-    return lambda facts: facts.settled and facts.state == state
-
-
-def _waits(*reasons: str) -> Callable[[Facts], bool]:
-    return lambda facts: facts.state == "due" and facts.waits_for in reasons
-
-
-def _none(_: Facts) -> Sequence[StepText]:
-    return ()
-
-
-def _refused(facts: Facts) -> Sequence[StepText]:
-    """The runbook for a POS error: accept it, mend the cause, send it again, else by hand, else support."""
-    mend = (*_found_by_check(facts), *_mend(facts, "The cause is mended."))
-    return (FIND_AND_ACCEPT, *mend, RESUBMIT, *BY_HAND, SUPPORT)
-
-
-def _waiting(facts: Facts) -> Sequence[StepText]:
-    """What a person does while an order goes by itself as soon as it can."""
-    return (FIND_AND_ACCEPT, *_mend(facts, "The order goes by itself."), *BY_HAND, SUPPORT)
-
-
-def _locked_out(facts: Facts) -> Sequence[StepText]:
-    return (
-        FIND_AND_ACCEPT,
-        *_mend(facts, "It is clear who connects the store again."),
-        RECONNECT,
-        *BY_HAND,
-        SUPPORT,
-    )
-
-
-def _failing(facts: Facts) -> Sequence[StepText]:
-    return (
-        FIND_AND_ACCEPT,
-        PROVIDER,
-        *_mend(facts, "The order goes by itself."),
-        *BY_HAND,
-        SUPPORT,
-    )
-
-
-def _unreached(_: Facts) -> Sequence[StepText]:
-    return (FIND_AND_ACCEPT, *UNREACHED, *BY_HAND, SUPPORT)
-
-
-def _our_network(_: Facts) -> Sequence[StepText]:
-    return (FIND_AND_ACCEPT, *OWN_NETWORK, *BY_HAND)
-
-
-def _at_the_register(facts: Facts) -> Sequence[StepText]:
-    return (*REGISTER, *facts.register_steps, HANDLE_HERE, SUPPORT)
-
-
-def _register_refused(_: Facts) -> Sequence[StepText]:
-    """The platform would hand it on, and refuses it as long as the register is offline."""
-    return (FIND_AND_ACCEPT, *REGISTER[:2], RESUBMIT, *BY_HAND, SUPPORT)
-
-
-def _correct(facts: Facts) -> Sequence[StepText]:
-    return (*_mend(facts, "The order is right on the register."), SUPPORT)
-
-
-def _mend(facts: Facts, seen: str) -> Sequence[StepText]:
-    """Return what the order's error asks for, in the words of its remedy."""
-    if facts.error is None:
-        return ()
-    remedy = PosError.from_record(facts.error).remedy
-    return (StepText(remedy.actor, _literal(remedy.manager), seen),)
-
-
-def _found_by_check(facts: Facts) -> Sequence[StepText]:
-    """Return what the store has to mend by the look that was taken now: a refusal may say less of its cause."""
-    stop = facts.readiness.stop if facts.readiness else None
-    if stop is None or stop.actor is not Actor.STORE:
-        return ()
-    text = f"Mend what a check of the store finds: {stop.text}."
-    return (
-        StepText(Actor.STORE, _literal(text), "`tillpost check` finds nothing wrong any more."),
-    )
-
-
-def _literal(text: str) -> str:
-    """Return a text in which nothing is to be filled in any more."""
-    return text.replace("{", "{{").replace("}", "}}")
-
-
-def _created_wrong(facts: Facts) -> bool:
-    return (
-        facts.state == "error"
-        and facts.error is not None
-        and facts.error.outcome is Outcome.CREATED
-    )
-
-
-def _never_left(facts: Facts) -> bool:
-    """Whether the order never left us: the connection can't even be made here."""
-    return facts.state == "error" and facts.error is not None and facts.error.operation == "connect"
-
-
-def _unsent(facts: Facts) -> bool:
-    """Whether it is high time that a worker did something for the order, and none is there."""
-    now_due = facts.due_at is not None and facts.due_at <= facts.now and not facts.paused
-    return facts.workers == 0 and (facts.state == "sending" or (facts.state == "due" and now_due))
-
-
-def _is_kind(kind: str) -> Callable[[Facts], bool]:
-    return lambda facts: (
-        facts.state in ("due", "error") and facts.error is not None and facts.error.kind == kind
-    )
-
-
-def _either(*fits: Callable[[Facts], bool]) -> Callable[[Facts], bool]:
-    return lambda facts: any(fit(facts) for fit in fits)
-
-
-def _named(kind: str) -> Callable[[Facts], str]:
-    return lambda _: kind
-
-
-_received = _either(_is("received"), _state(PosState.RECEIVED))
-
-_PERMISSIONS = _named("PermissionsError")
-_OUTAGE = _named("OutageError")
-_REJECTED = _named("OrderError")
 
 _ROWS: tuple[_Row, ...] = (
-    _Row(_is("manual"), Hop.NONE, "It was taken over by hand.", _none),
-    _Row(_settled("cancelled"), Hop.NONE, "It was withdrawn.", _none, _named("")),
+    _Row(_state_is("manual"), Hop.NONE, "It is handled by hand.", _no_steps),
+    _Row(_settled_as("cancelled"), Hop.NONE, "It was cancelled.", _no_steps, _NO_ERROR),
     _Row(
-        _settled("rejected"),
+        _settled_as("rejected"),
         Hop.NONE,
-        "Staff turned it down; the customer was told, and paid back.",
-        _none,
-        _named(""),
+        "Staff rejected it, and the order is closed.",
+        _no_steps,
+        _NO_ERROR,
     ),
     _Row(
-        _either(_is("rejected"), _state(PosState.REJECTED)),
+        _any_of(_state_is("rejected"), _latest_is(PosState.REJECTED)),
         Hop.NONE,
-        "Staff turned it down at the register.",
-        lambda facts: (*REFUND, PAID_BACK) if facts.state == "rejected" else REFUND,
-        _REJECTED,
+        "Staff rejected it at the register.",
+        _after_rejection,
+        _ORDER_ERROR,
     ),
     _Row(
-        _either(_is("cancelled"), _state(PosState.CANCELLED)),
+        _any_of(_state_is("cancelled"), _latest_is(PosState.CANCELLED)),
         Hop.NONE,
-        "It was withdrawn at {title}, and not by us.",
-        lambda facts: (*WITHDRAWN, PAID_BACK) if facts.state == "cancelled" else WITHDRAWN,
-        _REJECTED,
+        "It was cancelled in {title}, not by the ordering site.",
+        _after_withdrawal,
+        _ORDER_ERROR,
     ),
     _Row(
-        _created_wrong, Hop.NONE, "{title} has it, but not as the customer paid for it.", _correct
-    ),
-    _Row(
-        _either(_is("accepted"), _state(PosState.ACCEPTED)),
+        _created_wrong,
         Hop.NONE,
-        "The register has shown that it has it.",
-        lambda _: KITCHEN,
-        _named(""),
+        "{title} has it, but it differs from what the customer paid for.",
+        _correct_at_register,
     ),
     _Row(
-        lambda facts: facts.is_early and _received(facts),
+        _any_of(_state_is("accepted"), _latest_is(PosState.ACCEPTED)),
+        Hop.NONE,
+        "The register has confirmed it.",
+        _kitchen_steps,
+        _NO_ERROR,
+    ),
+    _Row(
+        _received_early,
         Hop.REGISTER,
-        "{title} has it; the register hasn't shown it yet, which may take some minutes.",
+        "{title} has it. The register hasn't confirmed it yet, which can take some minutes.",
         _at_the_register,
     ),
     _Row(
         _received,
         Hop.REGISTER,
-        "{title} has it; the register has shown no sign of it.",
+        "{title} has it. The register hasn't confirmed it.",
         _at_the_register,
-        lambda facts: "RegisterOfflineError" if facts.register_offline else "",
+        _offline_or_none,
     ),
     _Row(
-        _unsent,
+        _needs_worker,
         Hop.CAPTURED,
-        "It was captured, and nobody is sending it: no worker is at work.",
-        lambda _: WORKER,
+        "It was captured but isn't being sent: no worker is running.",
+        _worker_steps,
     ),
-    _Row(_is("sending"), Hop.NONE, "It is being sent at this moment.", _none, _named("")),
-    _Row(_never_left, Hop.CAPTURED, "It never left: the connection can't be made here.", _refused),
-    _Row(_waits("time"), Hop.NONE, "It is scheduled, and goes before it is due.", _none),
+    _Row(_state_is("sending"), Hop.NONE, "It is being sent right now.", _no_steps, _NO_ERROR),
     _Row(
-        lambda facts: facts.stopped_by(Whose.OURS),
+        _never_sent,
         Hop.CAPTURED,
-        "No platform can be reached from here: our own network is at fault.",
-        _our_network,
+        "It was never sent: the connection can't be opened.",
+        _after_refusal,
+    ),
+    _Row(
+        _waits_for("time"),
+        Hop.NONE,
+        "It is scheduled, and will be sent before it is due.",
+        _no_steps,
+    ),
+    _Row(
+        _stopped_by(Whose.OURS),
+        Hop.CAPTURED,
+        "No platform can be reached from this machine: our own network is at fault.",
+        _during_own_outage,
         _OUTAGE,
     ),
     _Row(
-        lambda facts: facts.stopped_by(Whose.UNKNOWN),
+        _stopped_by(Whose.UNKNOWN),
         Hop.CAPTURED,
-        "No connection to {title} comes about; whether that is its fault or our own network's, nothing tells yet.",
-        _unreached,
+        "Cannot connect to {title}. The cause isn't known yet.",
+        _during_unexplained_outage,
         _OUTAGE,
     ),
     _Row(
-        _is_kind("RegisterOfflineError"),
+        _failed_with("RegisterOfflineError"),
         Hop.REGISTER,
-        "{title} says that the store's register is offline, and doesn't take the order until it is back.",
-        _register_refused,
+        "{title} reports the store's register as offline, and refuses the order until it is back.",
+        _when_register_refused,
     ),
-    _Row(_is_kind("PermissionsError"), Hop.PLATFORM, "{title} doesn't let us in.", _locked_out),
     _Row(
-        lambda facts: facts.state == "error" and facts.in_doubt,
+        _failed_with("PermissionsError"),
+        Hop.PLATFORM,
+        "{title} rejects the connection's access.",
+        _when_locked_out,
+    ),
+    _Row(
+        _stopped_in_doubt,
         Hop.PLATFORM,
         "It isn't certain whether {title} has it.",
-        _refused,
+        _after_refusal,
     ),
     _Row(
-        _is("error"),
+        _state_is("error"),
         Hop.PLATFORM,
-        "{title} hasn't taken it, so it can't be on the register.",
-        _refused,
+        "{title} hasn't accepted it, so it can't be on the register.",
+        _after_refusal,
     ),
     _Row(
-        lambda facts: facts.paused,
+        _is_paused,
         Hop.PLATFORM,
-        "{title} doesn't let us in; all orders of this connection wait.",
-        _locked_out,
+        "{title} rejects the connection's access. All of its orders wait.",
+        _when_locked_out,
         _PERMISSIONS,
     ),
     _Row(
-        lambda facts: facts.stopped_by(Whose.PLATFORM),
+        _stopped_by(Whose.PLATFORM),
         Hop.PLATFORM,
-        "{title} is failing; the orders go when that is over.",
-        _failing,
+        "{title} is failing. The orders are sent once it has recovered.",
+        _during_provider_outage,
         _OUTAGE,
     ),
     _Row(
-        _waits("look"),
+        _waits_for("look"),
         Hop.PLATFORM,
-        "It isn't certain whether {title} has it; it is looked for before it is sent again.",
-        _waiting,
-        lambda facts: facts.error.kind if facts.error else "DoubtError",
+        "It isn't certain whether {title} has it. It is looked up before it is sent again.",
+        _while_waiting,
+        _error_kind_or_doubt,
     ),
     _Row(
-        lambda facts: facts.waits_for == "import" and facts.error is None,
+        _waits_for_menu,
         Hop.CAPTURED,
         "It waits for the menu, which another worker is importing.",
-        _none,
+        _no_steps,
     ),
     _Row(
-        _waits("retry", "opening", "import"),
+        _waits_for("retry", "opening", "import"),
         Hop.PLATFORM,
-        "{title} didn't take it; it is tried again.",
-        _waiting,
+        "{title} didn't accept it. It will be retried.",
+        _while_waiting,
     ),
-    _Row(lambda _: True, Hop.CAPTURED, "It was captured, and its turn hasn't come yet.", _none),
+    _Row(_always, Hop.CAPTURED, "It was captured and waits for its turn.", _no_steps),
 )
-
-
-def _evidence(facts: Facts) -> tuple[str, ...]:
-    """Return what is known, a sentence each, the most telling first."""
-    error, live = facts.error, facts.live
-    said = [str(PosError.from_record(error))] if error else []
-    if live:
-        said.append(f"{facts.title} says of it now: {live.status or live.state}")
-    if facts.live_error:
-        said.append(f"{facts.title} couldn't be asked about it: {facts.live_error.detail}")
-    if facts.readiness:
-        said += [finding.text for finding in facts.readiness.findings if not finding.ok]
-    if facts.state == "due" and facts.workers == 0:
-        said.append("No worker gives a sign of life")
-    if facts.outage:
-        said.append(
-            f"Its orders have failed for want of an answer since {_time(facts.outage.began_at)}"
-        )
-    if facts.due_at is not None and not facts.paused:
-        said.append(f"It goes on by itself at {_time(facts.due_at)}")
-    said.append(f"It was captured at {_time(facts.added_at)}")
-    return tuple(said)
-
-
-def _time(at: float) -> str:
-    """Say a time as people here have it on their clocks, with its zone: who reads it may be elsewhere."""
-    return datetime.fromtimestamp(at, UTC).astimezone().isoformat(sep=" ", timespec="seconds")
+"""The diagnoses, in order of precedence."""

@@ -1,8 +1,8 @@
-"""The runbook's steps, as tables: what a person does about an order that isn't on the register, in which order.
+"""The runbook: what people do about an order that isn't on the register.
 
-`diagnosis` chooses among them, fills in the names, and numbers them. An adapter adds what is
-special to its register in `Adapter.register_steps`. A step says who does it, what they do, and what
-they should see when it has worked.
+`diagnosis` selects steps from these tables, fills in their placeholders with `numbered`, and shows
+them in order. Each step says who does it, what they do, and the result they should see. Adapters
+add steps for their own register in `Adapter.register_steps`.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from tillpost.errors.remedies import Actor, StepText
 from tillpost.models.base import FrozenModel
 
 __all__ = [
-    "BY_HAND",
+    "CLOSE_ORDER",
+    "CONTACT_SUPPORT",
     "FIND_AND_ACCEPT",
-    "HANDLE_HERE",
-    "KITCHEN",
-    "OWN_NETWORK",
-    "PAID_BACK",
-    "PROVIDER",
+    "FIX_OWN_NETWORK",
+    "HANDLE_BY_HAND",
+    "HANDLE_WITHDRAWN",
+    "LOCATE_OUTAGE",
+    "PROCEED_WITHOUT_REGISTER",
     "RECONNECT",
     "REFUND",
-    "REGISTER",
+    "REPORT_OUTAGE",
     "RESUBMIT",
-    "SUPPORT",
-    "UNREACHED",
-    "WITHDRAWN",
-    "WORKER",
+    "START_WORKER",
+    "WAKE_REGISTER",
+    "WHY_NO_DOCKET",
     "Step",
     "StepText",
     "numbered",
@@ -35,7 +35,14 @@ __all__ = [
 
 
 class Step(FrozenModel):
-    """One thing to do: its number, who does it, what they do, and what they should see."""
+    """One step of the runbook.
+
+    Attributes:
+        number: Its position, from 1.
+        who: Who does it.
+        do: What they do.
+        see: The result they should see.
+    """
 
     number: int
     who: Actor
@@ -43,167 +50,176 @@ class Step(FrozenModel):
     see: str
 
 
-REGISTER: tuple[StepText, ...] = (
-    StepText(
-        Actor.STORE,
-        "Look at the register: is it switched on, unlocked and awake, and is the {platform} app in front of every "
-        "other app?",
-        "The {platform} app fills the screen.",
-    ),
-    StepText(
-        Actor.STORE,
-        "Open a web page on the register, to see that it is online.",
-        "The page loads.",
-    ),
-    StepText(
-        Actor.STORE,
-        "Choose Sync in the {platform} app's menu; if there is none, or nothing happens, quit the app and start it "
-        "again. That makes it fetch the orders that wait for it.",
-        "The order appears among the open orders.",
-    ),
-)
-"""Hop 3: the platform has the order, and the register doesn't show it. In this order."""
-
-HANDLE_HERE = StepText(
-    Actor.STORE,
-    "Still nothing? Don't wait for the register: accept the order (`tillpost orders accept {order}`), prepare it, and "
-    "move it on (`tillpost orders advance {order}`) when it is ready or out for delivery.",
-    "The customer has been told that the order is accepted.",
-)
-
-KITCHEN: tuple[StepText, ...] = (
-    StepText(
-        Actor.STORE,
-        "On the register, but no docket in the kitchen? See in the {platform} app that online orders are routed to "
-        "the kitchen's printer.",
-        "A docket comes out when an online order is accepted.",
-    ),
-    StepText(
-        Actor.STORE,
-        "See that the kitchen's printer is switched on, online and has paper.",
-        "A test page comes out.",
-    ),
-    StepText(
-        Actor.STORE,
-        "Is the order scheduled? Its docket is printed only when its preparation time begins.",
-        "The due time on the order is near.",
-    ),
-    StepText(
-        Actor.STORE,
-        "Bring the {platform} app to the front: in the background it may not print.",
-        "The {platform} app fills the screen.",
-    ),
-)
-"""The order is on the register, and the kitchen doesn't know of it."""
-
 FIND_AND_ACCEPT = StepText(
     Actor.STORE,
-    "Find the order (`tillpost orders list --search NAME`, by the customer's name or the order's code), and accept it "
-    "(`tillpost orders accept {order}`): it needn't be on the register for that.",
-    "The customer has been told that the order is accepted.",
+    "Find the order by the customer's name or the order's code (`tillpost orders list --search "
+    "NAME`), and accept it (`tillpost orders accept {order}`). It needn't be on the register for "
+    "that.",
+    "The customer is notified that the order is accepted.",
 )
 
 RESUBMIT = StepText(
     Actor.STORE,
-    "Send it again (`tillpost orders resubmit {order}`). While the cause isn't mended it fails again.",
-    "The order is on the register; `tillpost diagnose {order}` says how far it has come.",
+    "Send the order again (`tillpost orders resubmit {order}`). It fails again until the cause is "
+    "fixed.",
+    "The order is on the register. `tillpost diagnose {order}` shows its progress.",
 )
 
-BY_HAND: tuple[StepText, ...] = (
+HANDLE_BY_HAND: tuple[StepText, ...] = (
     StepText(
         Actor.STORE,
-        "If that fails, run the order without the register: prepare it, and move it on "
+        "If that fails, handle the order without the register: prepare it, and update its progress "
         "(`tillpost orders advance {order}`).",
-        "The customer is told when it is ready, or out for delivery.",
+        "The customer is notified when it is ready or out for delivery.",
     ),
     StepText(
         Actor.STORE,
-        "If the kitchen needs a docket, key the order in by hand, as PAID: the customer has paid online "
-        "(`tillpost orders manual {order}` prints what to key in).",
+        "If the kitchen needs a docket, key in the order by hand as PAID: the customer has paid "
+        "online (`tillpost orders manual {order}` prints what to key in).",
         "The order is on the register with nothing left to pay.",
     ),
 )
 
-SUPPORT = StepText(
+CONTACT_SUPPORT = StepText(
     Actor.SUPPORT,
-    "Ask {platform}'s support, and hand them what was sent and came back (`tillpost orders export {order}`).",
+    "Contact {platform}'s support, and send them the request and the answer (`tillpost orders "
+    "export {order}`).",
     "They find the request by its time and its id.",
 )
-"""The last step, always."""
+"""The last step of every runbook that involves the platform."""
 
-REFUND: tuple[StepText, ...] = (
+# The platform has the order, and the register doesn't show it.
+
+WAKE_REGISTER: tuple[StepText, ...] = (
     StepText(
         Actor.STORE,
-        "Staff said no to the order at the register. Tell the customer, and pay the money back.",
-        "The payment shows as refunded.",
+        "Check the register: is it switched on, unlocked and awake, with the {platform} app in "
+        "front?",
+        "The {platform} app fills the screen.",
+    ),
+    StepText(
+        Actor.STORE,
+        "Open a web page on the register to check that it is online.",
+        "The page loads.",
+    ),
+    StepText(
+        Actor.STORE,
+        "Choose Sync in the {platform} app's menu. If there is no such entry, or nothing happens, "
+        "quit the app and start it again. The app then fetches the orders that wait for it.",
+        "The order appears among the open orders.",
     ),
 )
+"""Get the register to fetch the order, in this order."""
 
-PAID_BACK = StepText(
+PROCEED_WITHOUT_REGISTER = StepText(
     Actor.STORE,
-    "Then say that this is done (`tillpost orders cancel {order}`): it closes the order.",
-    "`tillpost orders list --problem` doesn't show the order any more.",
+    "If the order still doesn't appear, don't wait for the register: accept the order (`tillpost "
+    "orders accept {order}`), prepare it, and update its progress (`tillpost orders advance "
+    "{order}`) when it is ready or out for delivery.",
+    "The customer is notified that the order is accepted.",
 )
-"""After `REFUND`, once the outbox knows that staff said no."""
 
-WITHDRAWN: tuple[StepText, ...] = (
+# The order is on the register, and the kitchen has no docket.
+
+WHY_NO_DOCKET: tuple[StepText, ...] = (
     StepText(
         Actor.STORE,
-        "Somebody withdrew the order at the register or in {platform}, and the customer has paid. If it is to be made "
-        "all the same, take it over by hand (`tillpost orders manual {order}`); else tell the customer, and pay the "
-        "money back.",
-        "The order is being made, or the payment shows as refunded.",
+        "If the order is on the register but the kitchen has no docket, check in the {platform} "
+        "app that online orders are routed to the kitchen's printer.",
+        "A docket prints when an online order is accepted.",
+    ),
+    StepText(
+        Actor.STORE,
+        "Check that the kitchen's printer is switched on, online and has paper.",
+        "A test page prints.",
+    ),
+    StepText(
+        Actor.STORE,
+        "Check whether the order is scheduled. Its docket prints only when its preparation time "
+        "begins.",
+        "The order is due soon.",
+    ),
+    StepText(
+        Actor.STORE,
+        "Bring the {platform} app to the front. It may not print while in the background.",
+        "The {platform} app fills the screen.",
     ),
 )
+"""Find out why the kitchen got no docket, in this order."""
+
+# Staff rejected or cancelled the order.
+
+REFUND = StepText(
+    Actor.STORE,
+    "The order was rejected at the register. Inform the customer, and refund the payment.",
+    "The payment shows as refunded.",
+)
+
+CLOSE_ORDER = StepText(
+    Actor.STORE,
+    "Then close the order (`tillpost orders cancel {order}`).",
+    "`tillpost orders list --problem` no longer lists the order.",
+)
+
+HANDLE_WITHDRAWN = StepText(
+    Actor.STORE,
+    "The order was cancelled at the register or in {platform}, and the customer has paid. If it "
+    "should still be made, handle it by hand (`tillpost orders manual {order}`). Otherwise inform "
+    "the customer, and refund the payment.",
+    "The order is being made, or the payment shows as refunded.",
+)
+
+# The platform can't be used.
 
 RECONNECT = StepText(
     Actor.STORE,
-    "Connect the store again, best by another person with admin rights in {platform} "
-    "(`tillpost reconnect {connection}`).",
-    "All its waiting orders go by themselves.",
+    "Have the store reconnected, preferably by another admin of the {platform} account (`tillpost "
+    "reconnect {connection}`).",
+    "All waiting orders of the store are sent automatically.",
 )
 
-PROVIDER = StepText(
+REPORT_OUTAGE = StepText(
     Actor.OPERATIONS,
-    "Tell {platform} at once that it is failing: once, not for each order. What was sent and came back stands in "
-    "`tillpost orders export {order}`.",
-    "They say that they know of it, and by when it ends.",
+    "Report the outage to {platform} at once, one time for all orders. `tillpost orders export "
+    "{order}` has the request and the answer as evidence.",
+    "{platform} confirms the outage and says when it will end.",
 )
 
-UNREACHED: tuple[StepText, ...] = (
+LOCATE_OUTAGE: tuple[StepText, ...] = (
     StepText(
         Actor.OPERATIONS,
-        "{platform} can't be reached from here, and nothing tells yet whether that is its fault or our own network's. "
-        "See whether this machine reaches any other site.",
-        "A page of another provider opens.",
+        "{platform} can't be reached from this machine. Check whether this machine can open "
+        "another provider's site.",
+        "Another provider's page opens.",
     ),
     StepText(
         Actor.OPERATIONS,
-        "If others open, ask {platform} whether it is up. If none opens, it is our own network: mend that.",
-        "`tillpost check` answers.",
-    ),
-)
-"""It isn't known whose fault it is that no connection comes about: nobody is accused."""
-
-OWN_NETWORK: tuple[StepText, ...] = (
-    StepText(
-        Actor.OPERATIONS,
-        "No platform can be reached from here: it is our own network, not {platform}. See that this machine is "
-        "online, that names are resolved, and that no firewall or proxy bars the way.",
-        "`tillpost check` answers.",
-    ),
-    StepText(
-        Actor.OPERATIONS,
-        "Wait: the orders go by themselves when the network is back.",
-        "`tillpost status` shows no order that waits.",
+        "If other sites open, ask {platform} whether it is up. If none opens, fix our own network.",
+        "`tillpost check` succeeds.",
     ),
 )
+"""Find out whether the provider or our own network fails. Nobody is blamed before that."""
 
-WORKER: tuple[StepText, ...] = (
+FIX_OWN_NETWORK: tuple[StepText, ...] = (
+    StepText(
+        Actor.OPERATIONS,
+        "No platform can be reached from this machine, so the cause is our own network and not "
+        "{platform}. Check that this machine is online, that DNS works, and that no firewall or "
+        "proxy blocks the connection.",
+        "`tillpost check` succeeds.",
+    ),
+    StepText(
+        Actor.OPERATIONS,
+        "Wait. The orders are sent automatically once the network is back.",
+        "`tillpost status` shows no waiting orders.",
+    ),
+)
+
+START_WORKER: tuple[StepText, ...] = (
     StepText(
         Actor.OPERATIONS,
         "No worker is running, so nothing is sent. Start one (`tillpost worker`).",
-        "`tillpost status` shows a worker, and the order goes.",
+        "`tillpost status` shows a worker, and the order is sent.",
     ),
 )
 
@@ -211,14 +227,14 @@ WORKER: tuple[StepText, ...] = (
 def numbered(
     texts: Iterable[StepText], *, platform: str, order: str, connection: str
 ) -> tuple[Step, ...]:
-    """Return the steps with the names filled in, numbered from 1."""
-    names = {"platform": platform, "order": order, "connection": connection}
+    """Return the steps numbered from 1, with their placeholders filled in."""
+    values = {"platform": platform, "order": order, "connection": connection}
     return tuple(
         Step(
             number=number,
             who=text.who,
-            do=text.do.format_map(names),
-            see=text.see.format_map(names),
+            do=text.do.format_map(values),
+            see=text.see.format_map(values),
         )
         for number, text in enumerate(texts, 1)
     )

@@ -1,7 +1,8 @@
-"""A test order: sent to a store, followed to its register, and withdrawn. For a store that was never tried.
+"""Send a test order to a store, follow it to the register, and withdraw it.
 
-`run_trial` is what `tillpost test-order` calls. The order is the cheapest thing on the imported
-menu, and its code, its customer and its note all say TEST, so that nobody cooks it.
+`run_test_order` is what `tillpost test-order` calls, for a store that was never tried before. The
+order has the cheapest line of the imported menu. Its code, customer and notes all say TEST, so
+that nobody prepares it.
 """
 
 from __future__ import annotations
@@ -18,16 +19,20 @@ from tillpost.models.base import FrozenModel
 from tillpost.models.menu import GroupUse, Item, Menu, ModifierOption, Variation, display_name
 from tillpost.models.order import Customer, Line, Modifier, Order, Payment, PosOrder, PosState
 
-__all__ = ["TrialReport", "run_trial", "trial_order"]
+__all__ = ["DeliveryReport", "build_test_order", "run_test_order"]
 
 NOTE = "TEST ORDER from the ordering site: please don't prepare it"
 
 
-class TrialReport(FrozenModel):
+class DeliveryReport(FrozenModel):
     """How far a test order came.
 
-    `reached` is the last hop that is proved: the platform's cloud, or the register. `withdrawn`:
-    the platform says that it is gone; if not, `text` says what staff have to do.
+    Attributes:
+        order: The order that was sent.
+        pos_order: The order at the platform.
+        reached: The last hop that is proved: the platform, or the register.
+        withdrawn: Whether the platform cancelled the order. If not, `text` says what to do.
+        text: What happened, for people.
     """
 
     order: Order
@@ -37,50 +42,56 @@ class TrialReport(FrozenModel):
     text: str
 
 
-def trial_order(menu: Menu, *, now: datetime, order_id: str) -> Order:
-    """Return an order of the cheapest thing that can be ordered, with the least choices that it demands.
+def build_test_order(menu: Menu, *, now: datetime, order_id: str) -> Order:
+    """Return an order of the cheapest line on the menu.
 
-    Raises `MenuError` when nothing on the menu can be ordered.
+    The line has the fewest modifiers that its item allows.
+
+    Raises:
+        MenuError: If nothing on the menu can be ordered.
     """
-    lines = [line for item in menu.items for v in item.variations if (line := _line(menu, item, v))]
+    lines: list[Line] = []
+    for item in menu.items:
+        for variation in item.variations:
+            line = _build_line(menu, item, variation)
+            if line is not None:
+                lines.append(line)
     if not lines:
         raise MenuError("nothing on the menu can be ordered")
     cheapest = min(lines, key=lambda line: (line.total, line.item_id))
     item, _ = menu.by_variation[cheapest.item_id]
-    added = sum((tax.rate for tax in menu.taxes_on(item) if not tax.included), Decimal(0))
-    tax = round(cheapest.total * added)
+    added_rates = [tax.rate for tax in menu.taxes_on(item) if not tax.included]
+    added_rate = sum(added_rates, Decimal(0))
+    tax = round(cheapest.total * added_rate)
+    payment = Payment(method="test", amount=cheapest.total + tax, reference="TEST")
     return Order(
         id=order_id,
         code="TEST",
         placed_at=now,
         currency=menu.currency,
-        prices_include_tax=not added,
+        prices_include_tax=not added_rate,
         customer=Customer(name="TEST ORDER"),
         lines=(cheapest,),
         tax=tax,
-        payments=(Payment(method="test", amount=cheapest.total + tax, reference="TEST"),),
+        payments=(payment,),
         note=NOTE,
     )
 
 
-def _line(menu: Menu, item: Item, variation: Variation) -> Line | None:
-    """Return one piece of it, or None when it can't be ordered."""
+def _build_line(menu: Menu, item: Item, variation: Variation) -> Line | None:
+    """Return a line of one variation, or None when it can't be ordered."""
     if variation.price is None or variation.price < 0 or variation.sold_out or not item.online:
         return None
     modifiers: list[Modifier] = []
     for use in item.groups:
-        chosen = _least(menu, use)
-        if chosen is None:
+        options = _cheapest_options(menu, use)
+        if options is None:
             return None
-        modifiers += [
-            Modifier(modifier_id=o.id, sku=o.sku, name=o.name or o.id, unit_price=o.price or 0)
-            for o in chosen
-        ]
-    name = display_name(item, variation)
+        modifiers.extend(_build_modifier(option) for option in options)
     return Line(
         item_id=variation.id,
         sku=variation.sku,
-        name=name,
+        name=display_name(item, variation),
         quantity=1,
         unit_price=variation.price,
         modifiers=tuple(modifiers),
@@ -88,20 +99,31 @@ def _line(menu: Menu, item: Item, variation: Variation) -> Line | None:
     )
 
 
-def _least(menu: Menu, use: GroupUse) -> list[ModifierOption] | None:
-    """Return the cheapest options that satisfy a group, or None when it can't be satisfied."""
+def _build_modifier(option: ModifierOption) -> Modifier:
+    return Modifier(
+        modifier_id=option.id,
+        sku=option.sku,
+        name=option.name or option.id,
+        unit_price=option.price or 0,
+    )
+
+
+def _cheapest_options(menu: Menu, use: GroupUse) -> list[ModifierOption] | None:
+    """Return the cheapest options that satisfy a group, or None when none do."""
     group = menu.group_by_id.get(use.group_id)
-    there = [
-        o
-        for o in (group.options if group else ())
-        if not o.sold_out and o.price is not None and o.price >= 0
+    options = group.options if group else ()
+    priced = [
+        (option.price, option.id, option)
+        for option in options
+        if not option.sold_out and option.price is not None and option.price >= 0
     ]
-    if len(there) < use.minimum:
+    if len(priced) < use.minimum:
         return None
-    return sorted(there, key=lambda option: (option.price, option.id))[: use.minimum]
+    priced.sort(key=lambda entry: entry[:2])
+    return [option for _, _, option in priced[: use.minimum]]
 
 
-def run_trial(
+def run_test_order(
     till: Till,
     *,
     seconds: float = 30.0,
@@ -109,65 +131,73 @@ def run_trial(
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
     say: Callable[[str], None] = lambda text: None,
-) -> TrialReport:
-    """Send a test order, follow it for some seconds, and withdraw it. `say` is told what is being done.
+) -> DeliveryReport:
+    """Send a test order, follow it to the register, and withdraw it.
 
-    Raises a `PosError` when the platform refuses it: then it stopped at the hop from the site to
-    the platform.
+    Args:
+        till: The store.
+        seconds: How long to wait for the register to confirm the order.
+        every: How long to wait between two queries, in seconds.
+        clock: Returns the time in epoch seconds.
+        sleep: Waits for a number of seconds.
+        say: Called with a text before each of the four phases.
+
+    Raises:
+        PosError: If the platform refuses the order.
     """
     say("Importing the menu")
-    imported = till.import_menu()
-    menu = imported.menu or till.held_menu
+    menu = till.import_menu().menu or till.held_menu
     assert menu
-    began = clock()
-    order = trial_order(
-        menu, now=datetime.fromtimestamp(began, UTC), order_id=f"TEST-{int(began * 1000):x}"
+    started_at = clock()
+    order = build_test_order(
+        menu,
+        now=datetime.fromtimestamp(started_at, UTC),
+        order_id=f"TEST-{int(started_at * 1000):x}",
     )
     say(f"Sending one {order.lines[0].name}, marked TEST")
-    there = till.submit(order, is_new=True)
-    say("The platform has it; waiting for the register to show that it has it too")
-    while there.state is PosState.RECEIVED and clock() + every <= began + seconds:
+    pos_order = till.submit(order, is_new=True)
+    say("Waiting for the register to confirm the order")
+    deadline = started_at + seconds
+    while pos_order.state is PosState.RECEIVED and clock() + every <= deadline:
         sleep(every)
-        there = _now(till, there)
-    say("Withdrawing it")
-    withdrawn, how = _withdrawn(till, there)
-    at_register = there.state in (PosState.ACCEPTED, PosState.REJECTED)
-    proof = (
-        "The register has shown that it has the order."
-        if at_register
-        else _UNPROVED.format(seconds=seconds)
-    )
-    return TrialReport(
+        pos_order = _fetch(till, pos_order)
+    say("Withdrawing the order")
+    withdrawn, withdrawal = _withdraw(till, pos_order)
+    at_register = pos_order.state in (PosState.ACCEPTED, PosState.REJECTED)
+    progress = _CONFIRMED if at_register else _NOT_CONFIRMED.format(seconds=seconds)
+    return DeliveryReport(
         order=order,
-        pos_order=there,
+        pos_order=pos_order,
         reached="register" if at_register else "platform",
         withdrawn=withdrawn,
-        text=f"{proof} {how}",
+        text=f"{progress} {withdrawal}",
     )
 
 
-_UNPROVED = (
-    "The platform has the order, but in {seconds:g} s the register has shown no sign of it. That needn't be a fault: "
-    "most registers show one only when staff accept the order. Look whether TEST is on the register."
+_CONFIRMED = "The register has confirmed the order."
+_NOT_CONFIRMED = (
+    "The platform has the order, but the register hasn't confirmed it within {seconds:g} s. Most "
+    "registers confirm an order only when staff accept it. Check whether TEST is on the register."
 )
 
 
-def _now(till: Till, there: PosOrder) -> PosOrder:
-    """Return the order as it is now; one look that fails doesn't end the trial."""
+def _fetch(till: Till, pos_order: PosOrder) -> PosOrder:
+    """Return the order as it is now, or as it was when the platform fails in passing."""
     try:
-        return till.fetch(there).model_copy(update={"reference": there.reference})
+        current = till.fetch(pos_order)
     except PosError as error:
         if not error.transient:
             raise
-        return there
+        return pos_order
+    return current.model_copy(update={"reference": pos_order.reference})
 
 
-def _withdrawn(till: Till, there: PosOrder) -> tuple[bool, str]:
-    """Withdraw the order where the platform can; say what staff have to do where it can't."""
+def _withdraw(till: Till, pos_order: PosOrder) -> tuple[bool, str]:
+    """Cancel the order. Return whether that worked, and what happened or what staff have to do."""
     if "cancel" not in till.capabilities:
-        return False, "This platform takes no cancellations: void TEST at the register."
+        return False, "This platform can't cancel orders. Void TEST at the register."
     try:
-        till.cancel(there)
+        till.cancel(pos_order)
     except PosError as error:
-        return False, f"It couldn't be withdrawn ({error}): void TEST at the register."
-    return True, "It has been withdrawn."
+        return False, f"The order couldn't be withdrawn ({error}). Void TEST at the register."
+    return True, "The order was withdrawn."

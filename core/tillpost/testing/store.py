@@ -19,7 +19,8 @@ from tillpost.models.order import Order, PosOrder
 from tillpost.submission.commands import Flow
 from tillpost.submission.history import NO_TICKET
 from tillpost.submission.menu_import import MenuImport
-from tillpost.submission.operation import OperationContext, drive
+from tillpost.submission.operation import OperationContext, run_operation
+from tillpost.submission.order_journal import OrderJournal
 
 __all__ = ["KINDS", "Kind", "OpenAsyncTill", "OpenTill", "Store"]
 
@@ -35,9 +36,9 @@ class _AnyOperation(BaseTill):
         adapter = self._connection.adapter
         given = arguments if order is None else (order, *arguments)
         # A ticket is known to be new. Without a key, the adapter would look it up.
-        known = NO_TICKET if operation == "attention" else None
-        context = OperationContext(self._connection, operation, order, known)
-        return drive(context, getattr(adapter, operation), *given)
+        journal = OrderJournal(NO_TICKET if operation == "attention" else None)
+        context = OperationContext(self._connection, operation, order, journal)
+        return run_operation(context, getattr(adapter, operation), *given)
 
 
 class OpenTill(Till, _AnyOperation):

@@ -15,7 +15,7 @@ import pytest
 
 from tillpost.adapter.base import Adapter
 from tillpost.adapter.settings import Credentials
-from tillpost.client.base import Options
+from tillpost.client.credentials import MemoryCredentials
 from tillpost.client.sync import Till
 from tillpost.errors import (
     MenuError,
@@ -33,6 +33,7 @@ from tillpost.errors import (
 )
 from tillpost.models.order import Order, PosOrder
 from tillpost.simulator import LedgerEntry, Running, Simulator
+from tillpost.submission.context import Connection
 from tillpost.submission.journal import MemoryJournal
 from tillpost.submission.policy import Policy
 
@@ -185,7 +186,9 @@ class Suite:
         settings = world.adapter.settings.model_validate({**world.settings, **changed})
         adapter = world.adapter(settings)
         adapter.look_after = tuple(0.02 for _ in adapter.look_after)
-        return Till(adapter, Options(policy=self.policy, journal=journal, on_tokens=on_tokens))
+        credentials = MemoryCredentials(adapter.config.credentials(), on_tokens)
+        connection = Connection(adapter, policy=self.policy)
+        return Till(connection, journal=journal, credentials=credentials)
 
     def refusal(self, till: Till, order: Order) -> PosError:
         """Submit an order that must fail, and return the error."""

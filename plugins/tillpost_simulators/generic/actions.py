@@ -1,86 +1,86 @@
-"""What can happen to a store between two requests: the menu drifts, staff act, access goes.
+"""The actions on a simulated store: its menu changes, staff act, access is revoked.
 
-Every action can be called on the simulator in a test, and by name on its control address.
+Tests call an action as a method of the simulator, people by its name at the control address.
 Variations, options and taxes are named by their id, orders by their id or by the caller's
-reference. Prices are in minor units. An id that isn't known raises LookupError.
+reference. Prices are in minor units. An unknown id raises LookupError.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from tillpost.models.menu import GroupUse, Item, ModifierOption, Tax, Variation
+from tillpost.models.menu import GroupUse, Item, ModifierGroup, ModifierOption, Tax, Variation
 from tillpost.models.order import PosState, Progress
-from tillpost.simulator import Simulator, action
-from tillpost_simulators.generic.world import Refusal, StoredOrder, World
+from tillpost.simulator import WorldSimulator, action
+from tillpost_simulators.generic.world import Refusal, World
 
 __all__ = ["StoreActions"]
 
 
-class StoreActions(Simulator):
-    """The actions, over the world that the simulator holds."""
-
-    @property
-    @abstractmethod
-    def world(self) -> World:
-        """The present state. Hold `lock` while reading it from another thread."""
+class StoreActions(WorldSimulator[World]):
+    """The actions of the generic simulator."""
 
     # --- the menu ---
 
     @action
     def add_item(self, variation_id: str, name: str, price: int | None, *, sku: str = "") -> None:
-        """Adds an item with one variation, under every tax there is."""
-        made = Item(
+        """Add an item with one variation and with every tax of the store."""
+        menu = self.world.menu
+        item = Item(
             id=f"ITEM-{variation_id}",
             name=name,
             variations=(Variation(id=variation_id, sku=sku, price=price),),
-            tax_ids=tuple(tax.id for tax in self.world.menu.taxes),
+            tax_ids=tuple(tax.id for tax in menu.taxes),
         )
-        self._set(items=(*self.world.menu.items, made))
+        self._update_menu(items=(*menu.items, item))
 
     @action
     def remove_variation(self, variation_id: str) -> None:
-        """Takes a variation off the menu; the item goes with its last one."""
-        self._on_variation(variation_id, lambda _: None)
+        """Remove a variation, and with the last one its item."""
+        self._change_variation(variation_id, lambda _: None)
 
     @action
     def recreate_variation(self, variation_id: str, new_id: str = "") -> str:
-        """Gives a variation another id, its SKU, name and price as they were: the drift. Returns the new id."""
-        made = new_id or f"{variation_id}-NEW"
-        self._on_variation(variation_id, lambda found: found.model_copy(update={"id": made}))
-        return made
+        """Give a variation another id, as a stale menu meets it. Return the new id.
+
+        SKU, name and price stay the same.
+        """
+        new_id = new_id or f"{variation_id}-NEW"
+        self._update_variation(variation_id, id=new_id)
+        return new_id
 
     @action
     def remove_modifier(self, modifier_id: str) -> None:
-        """Takes an option off the menu."""
-        self._on_option(modifier_id, lambda _: None)
+        """Remove an option."""
+        self._change_option(modifier_id, lambda _: None)
 
     @action
     def recreate_modifier(self, modifier_id: str, new_id: str = "") -> str:
-        """Gives an option another id, its name and price as they were. Returns the new id."""
-        made = new_id or f"{modifier_id}-NEW"
-        self._on_option(modifier_id, lambda found: found.model_copy(update={"id": made}))
-        return made
+        """Give an option another id, and return it. Name and price stay the same."""
+        new_id = new_id or f"{modifier_id}-NEW"
+        self._update_option(modifier_id, id=new_id)
+        return new_id
 
     @action
     def rename_item(self, variation_id: str, name: str) -> None:
-        """Gives the item of a variation another name."""
+        """Rename the item of a variation."""
         item, _ = self._variation(variation_id)
-        renamed = item.model_copy(update={"name": name})
-        self._set(items=tuple(renamed if one is item else one for one in self.world.menu.items))
+        self._replace_item(item, item.model_copy(update={"name": name}))
 
     @action
     def change_price(self, object_id: str, price: int | None) -> None:
-        """Changes the price of a variation or an option; None has it keyed in at the register."""
-        self._on_either(object_id, price=price)
+        """Change the price of a variation or an option.
+
+        None is a price that is keyed in at the register.
+        """
+        self._update_variation_or_option(object_id, price=price)
 
     @action
     def sell_out(self, object_id: str, sold_out: bool = True) -> None:
-        """Marks a variation or an option as sold out, or as back."""
-        self._on_either(object_id, sold_out=sold_out)
+        """Mark a variation or an option as sold out, or as available again."""
+        self._update_variation_or_option(object_id, sold_out=sold_out)
 
     @action
     def set_modifier_limits(
@@ -92,130 +92,82 @@ class StoreActions(Simulator):
         *,
         once: bool = False,
     ) -> None:
-        """Sets how many of a group must and may be chosen on the item of a variation. No maximum is no limit."""
+        """Set how many options of a group the item of a variation needs and allows.
+
+        No maximum is no limit.
+        """
         item, _ = self._variation(variation_id)
         use = GroupUse(group_id=group_id, minimum=minimum, maximum=maximum, once=once)
-        groups = (*(other for other in item.groups if other.group_id != group_id), use)
-        changed = item.model_copy(update={"groups": groups})
-        self._set(items=tuple(changed if one is item else one for one in self.world.menu.items))
+        others = [other for other in item.groups if other.group_id != group_id]
+        self._replace_item(item, item.model_copy(update={"groups": (*others, use)}))
 
     @action
     def limit_quantity(self, variation_id: str, maximum: int | None) -> None:
-        """Sets how many of a variation one order may have; None is no limit."""
-        self._on_variation(
-            variation_id, lambda found: found.model_copy(update={"maximum": maximum})
-        )
+        """Limit how many of a variation one order may have; None is no limit."""
+        self._update_variation(variation_id, maximum=maximum)
 
     @action
     def add_table(self, name: str) -> None:
-        """Adds a table."""
-        self._set(tables=(*(self.world.menu.tables or ()), name))
+        """Add a table."""
+        tables = self.world.menu.tables or ()
+        self._update_menu(tables=(*tables, name))
 
     @action
     def remove_table(self, name: str) -> None:
-        """Takes a table away."""
+        """Remove a table."""
         tables = self.world.menu.tables or ()
         if name not in tables:
             raise LookupError(f"no table {name!r}")
-        self._set(tables=tuple(table for table in tables if table != name))
+        self._update_menu(tables=tuple(table for table in tables if table != name))
 
     @action
     def add_tax(
         self, name: str, percentage: str, *, inclusive: bool = False, tax_id: str = ""
     ) -> str:
-        """Adds a tax to every item: a surcharge in disguise. Returns its id."""
-        made = Tax(
+        """Add a tax to every item, as a store that sets up a surcharge. Return its id."""
+        menu = self.world.menu
+        tax = Tax(
             id=tax_id or f"TAX-{name}",
             name=name,
             rate=Decimal(percentage) / 100,
             included=inclusive,
         )
-        menu = self.world.menu
-        items = tuple(
-            item.model_copy(update={"tax_ids": (*item.tax_ids, made.id)}) for item in menu.items
-        )
-        self._set(taxes=(*menu.taxes, made), items=items)
-        return made.id
+        items = [
+            item.model_copy(update={"tax_ids": (*item.tax_ids, tax.id)}) for item in menu.items
+        ]
+        self._update_menu(taxes=(*menu.taxes, tax), items=tuple(items))
+        return tax.id
 
     @action
     def remove_tax(self, tax_id: str) -> None:
-        """Deletes a tax."""
-        left = tuple(tax for tax in self.world.menu.taxes if tax.id != tax_id)
-        if len(left) == len(self.world.menu.taxes):
+        """Remove a tax."""
+        taxes = self.world.menu.taxes
+        left = tuple(tax for tax in taxes if tax.id != tax_id)
+        if len(left) == len(taxes):
             raise LookupError(f"no tax {tax_id!r}")
-        self._set(taxes=left)
-
-    def _set(self, **parts: Any) -> None:
-        self.world.menu = self.world.menu.model_copy(update=parts)
-
-    def _variation(self, variation_id: str) -> tuple[Item, Variation]:
-        found = self.world.menu.by_variation.get(variation_id)
-        if found is None:
-            raise LookupError(f"no variation {variation_id!r}")
-        return found
-
-    def _on_variation(
-        self, variation_id: str, change: Callable[[Variation], Variation | None]
-    ) -> None:
-        item, found = self._variation(variation_id)
-        kept = (change(v) if v is found else v for v in item.variations)
-        variations = tuple(v for v in kept if v)
-        changed = item.model_copy(update={"variations": variations})
-        items = tuple(changed if one is item else one for one in self.world.menu.items)
-        self._set(items=tuple(one for one in items if one.variations))
-
-    def _on_option(
-        self, option_id: str, change: Callable[[ModifierOption], ModifierOption | None]
-    ) -> None:
-        groups = self.world.menu.groups
-        if not any(option.id == option_id for group in groups for option in group.options):
-            raise LookupError(f"no variation or option {option_id!r}")
-        made = (
-            group.model_copy(
-                update={
-                    "options": tuple(
-                        new
-                        for o in group.options
-                        if (new := change(o) if o.id == option_id else o) is not None
-                    )
-                }
-            )
-            for group in groups
-        )
-        self._set(groups=tuple(made))
-
-    def _on_either(self, object_id: str, **changes: object) -> None:
-        if object_id in self.world.menu.by_variation:
-            self._on_variation(object_id, lambda found: found.model_copy(update=changes))
-        else:
-            self._on_option(object_id, lambda found: found.model_copy(update=changes))
+        self._update_menu(taxes=left)
 
     # --- access, the store and the POS ---
 
     @action
     def revoke_token(self, revoked: bool = True) -> None:
-        """Takes the token back, or restores it."""
+        """Revoke the token, or restore it."""
         self.world.revoked = revoked
 
     @action
     def change_signing_key(self, key: str) -> None:
-        """Lets only another signing key count from now on."""
+        """Replace the signing key."""
         self.world.signing_key = key
 
     @action
     def open_store(self, is_open: bool = True) -> None:
-        """Opens the store for online orders, or closes it."""
+        """Open the store for online orders, or close it."""
         self.world.store_open = is_open
 
     @action
     def connect_register(self, online: bool = True) -> None:
-        """Connects the register, or lets it go offline."""
+        """Connect the register, or take it offline."""
         self.world.register_online = online
-
-    @action
-    def set_outage(self, down: bool = True) -> None:
-        """Puts the POS out of order, so that everything is answered with 503, or back."""
-        self.world.outage = down
 
     @action
     def refuse_orders(
@@ -229,41 +181,115 @@ class StoreActions(Simulator):
         reason: str = "",
         retry_after: float | None = None,
     ) -> None:
-        """Answers every new order with this problem, of any kind; an empty kind ends it."""
-        more: dict[str, Any] = {"status": status, "lines": lines, "item": item, "reason": reason}
-        self.world.refusal = (
-            Refusal(kind, detail, retry_after=retry_after, **more) if kind else None
+        """Refuse every new order with a problem of this kind; an empty kind ends that."""
+        if not kind:
+            self.world.refusal = None
+            return
+        self.world.refusal = Refusal(
+            kind,
+            detail,
+            status=status,
+            lines=lines,
+            item=item,
+            reason=reason,
+            retry_after=retry_after,
         )
 
     # --- staff ---
 
     @action
     def staff_accept(self, order: str) -> None:
-        """Staff take an order on."""
+        """Let staff accept an order."""
         self._move(order, PosState.ACCEPTED, Progress.ACCEPTED, "in the kitchen")
 
     @action
     def staff_reject(self, order: str) -> None:
-        """Staff turn an order down."""
+        """Let staff reject an order."""
         self._move(order, PosState.REJECTED, Progress.CANCELLED, "turned down")
 
     @action
     def staff_prepare(self, order: str) -> None:
-        """Staff have an order ready."""
+        """Let staff finish preparing an order."""
         self._move(order, PosState.ACCEPTED, Progress.READY, "on the counter")
 
     @action
     def staff_complete(self, order: str) -> None:
-        """Staff hand an order over."""
+        """Let staff hand an order over."""
         self._move(order, PosState.ACCEPTED, Progress.COMPLETED, "handed over")
 
     @action
     def staff_change_total(self, order: str, total: int) -> None:
-        """Staff change what an order comes to."""
+        """Let staff change the total of an order."""
         self.world.named(order).total = total
 
+    # --- helpers ---
+
+    def _update_menu(self, **fields: Any) -> None:
+        self.world.menu = self.world.menu.model_copy(update=fields)
+
+    def _replace_item(self, item: Item, changed: Item) -> None:
+        items = [changed if other is item else other for other in self.world.menu.items]
+        self._update_menu(items=tuple(items))
+
+    def _variation(self, variation_id: str) -> tuple[Item, Variation]:
+        found = self.world.menu.by_variation.get(variation_id)
+        if found is None:
+            raise LookupError(f"no variation {variation_id!r}")
+        return found
+
+    def _change_variation(
+        self, variation_id: str, change: Callable[[Variation], Variation | None]
+    ) -> None:
+        """Replace a variation, or remove it when `change` returns None."""
+        item, variation = self._variation(variation_id)
+        variations: list[Variation] = []
+        for other in item.variations:
+            kept = change(other) if other is variation else other
+            if kept is not None:
+                variations.append(kept)
+        self._replace_item(item, item.model_copy(update={"variations": tuple(variations)}))
+        left = [other for other in self.world.menu.items if other.variations]
+        self._update_menu(items=tuple(left))
+
+    def _change_option(
+        self, option_id: str, change: Callable[[ModifierOption], ModifierOption | None]
+    ) -> None:
+        """Replace an option in every group, or remove it when `change` returns None."""
+        groups = self.world.menu.groups
+        known = {option.id for group in groups for option in group.options}
+        if option_id not in known:
+            raise LookupError(f"no variation or option {option_id!r}")
+        changed = [_with_option_changed(group, option_id, change) for group in groups]
+        self._update_menu(groups=tuple(changed))
+
+    def _update_variation(self, variation_id: str, **fields: object) -> None:
+        self._change_variation(variation_id, lambda found: found.model_copy(update=fields))
+
+    def _update_option(self, option_id: str, **fields: object) -> None:
+        self._change_option(option_id, lambda found: found.model_copy(update=fields))
+
+    def _update_variation_or_option(self, object_id: str, **fields: object) -> None:
+        if object_id in self.world.menu.by_variation:
+            self._update_variation(object_id, **fields)
+        else:
+            self._update_option(object_id, **fields)
+
     def _move(self, name: str, state: PosState, progress: Progress, status: str) -> None:
-        stored: StoredOrder = self.world.named(name)
+        stored = self.world.named(name)
         if stored.state is PosState.CANCELLED:
             raise LookupError(f"the register doesn't show the order {stored.id}")
-        stored.state, stored.progress, stored.status = state, progress, status
+        stored.state = state
+        stored.progress = progress
+        stored.status = status
+
+
+def _with_option_changed(
+    group: ModifierGroup,
+    option_id: str,
+    change: Callable[[ModifierOption], ModifierOption | None],
+) -> ModifierGroup:
+    options: Sequence[ModifierOption | None] = [
+        change(option) if option.id == option_id else option for option in group.options
+    ]
+    kept = tuple(option for option in options if option is not None)
+    return group.model_copy(update={"options": kept})

@@ -1,10 +1,10 @@
-"""The generic POS, simulated: its addresses, and the way every request takes through them.
+"""The API of the simulated generic POS: its addresses, access checks and operations.
 
     with serve_in_thread(GenericSimulator()) as running:
         Till.connect("generic", **running.settings)
 
-A request passes these, in order: the credential, the timestamp and the signature; then its
-operation. A refusal anywhere leaves the world as it was, and burns no key.
+Every request is checked in this order: the credential, the timestamp, the signature. Then its
+operation runs. A refused request changes nothing and uses up no idempotency key.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from tillpost.errors import (
     OrderError,
     OutageError,
     PermissionsError,
+    PosError,
     RateLimitError,
     RegisterOfflineError,
     SetupError,
@@ -33,7 +34,8 @@ from tillpost.models.order import PosState, Progress
 from tillpost.simulator import Answer, Call, FaultPlan, Ledger, Route
 from tillpost_generic.adapter import Health, NewOrder, signed_text
 from tillpost_simulators.generic.actions import StoreActions
-from tillpost_simulators.generic.register import ledger, price
+from tillpost_simulators.generic.order_pricing import price
+from tillpost_simulators.generic.register import ledger
 from tillpost_simulators.generic.world import (
     Refusal,
     Replay,
@@ -49,25 +51,25 @@ Operation: TypeAlias = Callable[[Call], Answer]
 
 
 class GenericSimulator(StoreActions):
-    """One store whose POS serves the generic format, on a server of its own.
+    """One store whose POS serves the generic format, on its own server.
 
-    `settings` says how the store begins; `faults` is the fault plan to begin with.
+    Args:
+        settings: The initial state of the store.
+        faults: The fault plan to start with; no faults by default.
     """
 
     def __init__(
         self, settings: WorldSettings | None = None, faults: FaultPlan | None = None
     ) -> None:
-        super().__init__(faults)
         self.settings = settings or WorldSettings()
-        self._world = new_world(self.settings)
+        super().__init__(faults)
 
-    @property
-    def world(self) -> World:
-        """The present state. Hold `lock` while reading it from another thread."""
-        return self._world
+    def new_world(self) -> World:
+        """Return the store in its initial state."""
+        return new_world(self.settings)
 
     def routes(self) -> Sequence[Route]:
-        """The format's addresses."""
+        """Return the addresses of the format."""
         operations: tuple[tuple[str, str, Operation], ...] = (
             ("POST", "/orders", self._create),
             ("GET", "/orders", self._find),
@@ -77,69 +79,83 @@ class GenericSimulator(StoreActions):
             ("GET", "/health", self._health),
         )
         return [
-            Route(method, path, self._entrance(operation)) for method, path, operation in operations
+            Route(method, path, self._with_access_check(operation))
+            for method, path, operation in operations
         ]
 
     def ledger(self) -> Ledger:
-        """What staff would see now."""
+        """Return the orders as staff see them now."""
         with self.lock:
-            return ledger(self._world)
-
-    def start_afresh(self) -> None:
-        """Puts the store back to its beginning."""
-        self._world = new_world(self.settings)
+            return ledger(self.world)
 
     def connection_settings(self, url: str) -> Mapping[str, str]:
-        """What a till needs. A simulator is on this machine, which the guard of addresses has to be told to allow."""
-        named = {"username": self.settings.username} if self.settings.username else {}
-        secrets = {
-            "access_token": self.settings.access_token,
-            "signing_key": self.settings.signing_key,
-        }
-        return {"base_url": url, **named, **secrets, "allow_private": "true"}
+        """Return the settings that connect a till.
+
+        `allow_private` is among them, since the address guard refuses private addresses.
+        """
+        settings = {"base_url": url}
+        if self.settings.username:
+            settings["username"] = self.settings.username
+        settings["access_token"] = self.settings.access_token
+        settings["signing_key"] = self.settings.signing_key
+        settings["allow_private"] = "true"
+        return settings
 
     def failure(self, status: int, retry_after: int | None = None) -> Answer:
-        """A problem for a status that no operation chose: by its kind, nobody serves that address, or not now."""
-        kind = SetupError if status < 429 else RateLimitError if status == 429 else OutageError
-        return Refusal(kind, f"status {status}", status=status, retry_after=retry_after).answer()
+        """Return a problem for a status that no operation chose."""
+        kind: type[PosError] = OutageError
+        if status < 429:
+            kind = SetupError
+        elif status == 429:
+            kind = RateLimitError
+        refusal = Refusal(kind, f"status {status}", status=status, retry_after=retry_after)
+        return refusal.answer()
 
-    def down(self) -> Answer | None:
-        """503 while there is an outage."""
-        return self.failure(503) if self._world.outage else None
+    # --- access ---
 
-    def _entrance(self, operation: Operation) -> Operation:
-        def enter(call: Call) -> Answer:
+    def _with_access_check(self, operation: Operation) -> Operation:
+        def handle(call: Call) -> Answer:
             try:
-                self._let_in(call)
+                self._check_credential(call)
+                self._check_signature(call)
                 return operation(call)
             except Refusal as refusal:
                 return refusal.answer()
 
-        return enter
+        return handle
 
-    def _let_in(self, call: Call) -> None:
-        settings, world = self.settings, self._world
-        token = f"Bearer {settings.access_token}"
+    def _check_credential(self, call: Call) -> None:
+        settings = self.settings
+        expected = f"Bearer {settings.access_token}"
         if settings.username:
             pair = f"{settings.username}:{settings.access_token}"
-            token = f"Basic {b64encode(pair.encode()).decode()}"
-        if world.revoked or not _same(call.headers.get("authorization", ""), token):
+            expected = f"Basic {b64encode(pair.encode()).decode()}"
+        given = call.headers.get("authorization", "")
+        if self.world.revoked or not _equal(given, expected):
             raise Refusal(PermissionsError, "the credential isn't valid here")
+
+    def _check_signature(self, call: Call) -> None:
+        settings = self.settings
         sent_at = call.headers.get("tillpost-timestamp", "")
         if not sent_at.isdecimal() or abs(settings.clock() - int(sent_at)) > settings.tolerance:
             raise Refusal(PermissionsError, "the request is too old, or from the future")
         key = call.headers.get("idempotency-key", "")
         text = signed_text(sent_at, call.method, call.target, key, call.body)
-        proper = hmac.new(world.signing_key.encode(), text, hashlib.sha256).hexdigest()
-        if not _same(call.headers.get("tillpost-signature", ""), proper):
+        signing_key = self.world.signing_key.encode()
+        expected = hmac.new(signing_key, text, hashlib.sha256).hexdigest()
+        given = call.headers.get("tillpost-signature", "")
+        if not _equal(given, expected):
             raise Refusal(PermissionsError, "the signature is wrong")
 
+    # --- operations ---
+
     def _create(self, call: Call) -> Answer:
-        world, key = self._world, call.headers.get("idempotency-key", "")
+        key = call.headers.get("idempotency-key", "")
         if not key:
             raise Refusal(SetupError, "an order needs an Idempotency-Key")
         digest = hashlib.sha256(call.body).hexdigest()
-        if (replay := world.replays.get(key)) is not None:
+        replay = self.world.replays.get(key)
+        if replay is not None:
             if replay.digest != digest:
                 raise Refusal(DoubtError, "the key was used for another body")
             return replay.answer
@@ -147,18 +163,15 @@ class GenericSimulator(StoreActions):
             new = NewOrder.model_validate_json(call.body)
         except ValidationError as error:
             raise Refusal(OrderError, explain(error)) from None
-        answer = self._make(new)
-        world.replays[key] = Replay(digest, answer)
+        answer = self._accept(new)
+        self.world.replays[key] = Replay(digest, answer)
         return answer
 
-    def _make(self, new: NewOrder) -> Answer:
-        world = self._world
+    def _accept(self, new: NewOrder) -> Answer:
+        world = self.world
         if world.refusal:
             raise world.refusal
-        if any(
-            o.order.id == new.order.id and o.state is not PosState.CANCELLED
-            for o in world.orders.values()
-        ):
+        if self._has_order(new.order.id):
             raise Refusal(DoubtError, "an order with that reference is there, under another key")
         if not world.store_open:
             raise Refusal(StoreClosedError, "the store takes no online orders now")
@@ -168,56 +181,60 @@ class GenericSimulator(StoreActions):
         world.made += 1
         stored = StoredOrder(f"G{world.made:05}", new, bill.total, bill.tax)
         world.orders[stored.id] = stored
-        return _said(stored.answer())
+        return _json(stored.answer())
+
+    def _has_order(self, reference: str) -> bool:
+        """Return whether an order with this reference exists and isn't cancelled."""
+        return any(
+            stored.order.id == reference and stored.state is not PosState.CANCELLED
+            for stored in self.world.orders.values()
+        )
 
     def _find(self, call: Call) -> Answer:
         reference = call.query.get("reference")
         if reference is None:
             raise Refusal(SetupError, "a search needs a reference")
         found = [
-            stored.answer()
-            for stored in self._world.orders.values()
-            if stored.order.id == reference
+            stored.answer() for stored in self.world.orders.values() if stored.order.id == reference
         ]
         return Answer(body=to_json(found))
 
     def _fetch(self, call: Call) -> Answer:
-        return _said(self._named(call).answer())
+        return _json(self._order_in_path(call).answer())
 
     def _cancel(self, call: Call) -> Answer:
-        stored = self._named(call)
+        stored = self._order_in_path(call)
         if stored.progress is Progress.COMPLETED or stored.state is PosState.REJECTED:
             raise Refusal(OrderError, f"it can't be withdrawn any more: {stored.status}")
-        stored.state, stored.progress, stored.status = (
-            PosState.CANCELLED,
-            Progress.CANCELLED,
-            "withdrawn",
-        )
-        return _said(stored.answer())
+        stored.state = PosState.CANCELLED
+        stored.progress = Progress.CANCELLED
+        stored.status = "withdrawn"
+        return _json(stored.answer())
 
-    def _named(self, call: Call) -> StoredOrder:
-        stored = self._world.orders.get(call.path_values["id"])
+    def _order_in_path(self, call: Call) -> StoredOrder:
+        stored = self.world.orders.get(call.path_values["id"])
         if stored is None:
             raise Refusal(OrderError, "there is no such order", status=404)
         return stored
 
     def _menu(self, _: Call) -> Answer:
-        return _said(self._world.menu)
+        return _json(self.world.menu)
 
     def _health(self, _: Call) -> Answer:
-        world = self._world
-        message = "" if world.store_open and world.register_online else "see the register"
-        return _said(
-            Health(
-                store_open=world.store_open, register_online=world.register_online, message=message
-            )
+        world = self.world
+        ready = world.store_open and world.register_online
+        health = Health(
+            store_open=world.store_open,
+            register_online=world.register_online,
+            message="" if ready else "see the register",
         )
+        return _json(health)
 
 
-def _said(value: BaseModel) -> Answer:
+def _json(value: BaseModel) -> Answer:
     return Answer(body=value.model_dump_json().encode())
 
 
-def _same(given: str, wanted: str) -> bool:
-    """Compare in a time that doesn't tell how much of it was right."""
-    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), wanted.encode())
+def _equal(given: str, expected: str) -> bool:
+    """Compare in constant time."""
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected.encode())

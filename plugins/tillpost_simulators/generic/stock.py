@@ -1,8 +1,8 @@
-"""The menu that the simulated store begins with: a small café with one of each kind of oddity. Prices are minor units.
+"""The menu that the simulated store starts with, a small café's.
 
-It fits the sample orders: a flat white (7302, with oat milk 228) and a BLT toastie (5312). Beside
-them there is something sold out, something free, something priced at the register, a burger that
-wants a choice made, and 20 tables.
+Prices are in minor units. The menu fits the sample orders: a flat white (7302, with oat milk 228)
+and a BLT toastie (5312). It also has one item for each special case: one that is sold out, one that
+is free, one that is priced at the register, a burger that requires a choice, and 20 tables.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["TAX_ID", "stocked_menu"]
 TAX_ID = "TAX-GST"
 
 
-class _Setup(Protocol):
+class _Settings(Protocol):
     @property
     def currency(self) -> str: ...
     @property
@@ -29,16 +29,16 @@ class _Setup(Protocol):
     def site(self) -> str: ...
 
 
-def stocked_menu(setup: _Setup) -> Menu:
-    """Return the menu, every item of it under the one tax of the store."""
-    rate = Decimal(setup.tax_percentage) / 100
+def stocked_menu(settings: _Settings) -> Menu:
+    """Return the menu. Every item has the one tax of the store."""
+    rate = Decimal(settings.tax_percentage) / 100
     return Menu(
-        site=setup.site,
-        currency=setup.currency,
+        site=settings.site,
+        currency=settings.currency,
         imported_at=datetime.now(UTC),
         items=_ITEMS,
         groups=_GROUPS,
-        taxes=(Tax(id=TAX_ID, name="GST", rate=rate, included=setup.tax_inclusive),),
+        taxes=(Tax(id=TAX_ID, name="GST", rate=rate, included=settings.tax_inclusive),),
         tables=tuple(str(number) for number in range(1, 21)),
     )
 
@@ -60,7 +60,7 @@ def _item(
     )
 
 
-def _one(
+def _variation(
     variation_id: str, sku: str, price: int | None, *, name: str = "Regular", sold_out: bool = False
 ) -> Variation:
     return Variation(id=variation_id, sku=sku, name=name, price=price, sold_out=sold_out)
@@ -116,24 +116,24 @@ _ITEMS = (
         "FLAT-WHITE",
         "Flat white",
         "Coffee",
-        _one("7302", "FW-R", 550, name="regular"),
-        _one("7303", "FW-L", 650, name="large"),
+        _variation("7302", "FW-R", 550, name="regular"),
+        _variation("7303", "FW-L", 650, name="large"),
         groups=(_MILK, _EXTRAS),
     ),
-    _item("LONG-BLACK", "Long black", "Coffee", _one("7310", "LB-R", 500), groups=(_EXTRAS,)),
-    _item("TOASTIE", "BLT toastie", "Food", _one("5312", "BLT", 1450)),
+    _item("LONG-BLACK", "Long black", "Coffee", _variation("7310", "LB-R", 500), groups=(_EXTRAS,)),
+    _item("TOASTIE", "BLT toastie", "Food", _variation("5312", "BLT", 1450)),
     _item(
         "BURGER",
         "Cheeseburger",
         "Food",
-        _one("5320", "CB", 1900),
+        _variation("5320", "CB", 1900),
         groups=(
             GroupUse(group_id="COOKING", minimum=1, maximum=1),
             GroupUse(group_id="SAUCES", maximum=2),
         ),
     ),
-    _item("LAMINGTON", "Lamington", "Food", _one("6101", "LAM", 600, sold_out=True)),
-    _item("WATER", "Tap water", "Other", _one("6102", "WATER", 0, name="Glass")),
-    _item("CAKE", "Cake of the day", "Food", _one("6103", "CAKE", None, name="Whole")),
-    _item("MUFFIN", "Blueberry muffin", "Food", _one("6105", "MUF", 520)),
+    _item("LAMINGTON", "Lamington", "Food", _variation("6101", "LAM", 600, sold_out=True)),
+    _item("WATER", "Tap water", "Other", _variation("6102", "WATER", 0, name="Glass")),
+    _item("CAKE", "Cake of the day", "Food", _variation("6103", "CAKE", None, name="Whole")),
+    _item("MUFFIN", "Blueberry muffin", "Food", _variation("6105", "MUF", 520)),
 )

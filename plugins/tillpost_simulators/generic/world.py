@@ -1,6 +1,6 @@
-"""The state of one simulated store, how it is set up, and how it refuses.
+"""The state of one simulated store, its settings, and refusals.
 
-Everything that a request can see or change hangs on `World`; a reset makes a new one from the same
+Everything that a request can see or change is in `World`. A reset creates a new one from the same
 `WorldSettings`.
 """
 
@@ -24,11 +24,11 @@ __all__ = ["Refusal", "Replay", "StoredOrder", "World", "WorldSettings", "new_wo
 
 @dataclass(frozen=True, slots=True)
 class WorldSettings:
-    """How the store begins. With a `username`, basic authentication is asked for instead of a bearer token.
+    """The initial state of the store.
 
-    `tax_percentage` and `tax_inclusive` are of the one tax that every item is under. `clock` gives
-    epoch seconds, by which a request's timestamp is judged; requests further than `tolerance`
-    seconds from it are refused.
+    With a `username`, the store requires basic authentication instead of a bearer token.
+    `tax_percentage` and `tax_inclusive` describe the one tax of every item. `clock` returns epoch
+    seconds; a request whose timestamp differs by more than `tolerance` seconds is refused.
     """
 
     currency: str = "AUD"
@@ -44,7 +44,10 @@ class WorldSettings:
 
 @dataclass
 class StoredOrder:
-    """An order at the POS. `total` is what the POS computed, `tax` what it adds or holds, in minor units."""
+    """An order at the POS.
+
+    `total` is what the POS computed, `tax` the tax that it includes, both in minor units.
+    """
 
     id: str
     new: NewOrder
@@ -56,11 +59,11 @@ class StoredOrder:
 
     @property
     def order(self) -> Order:
-        """The order as it came."""
+        """The order as it was sent."""
         return self.new.order
 
     def answer(self) -> PosStatus:
-        """Return the order as the API tells it."""
+        """Return the order as the API returns it."""
         return PosStatus(
             id=self.id,
             reference=self.order.id,
@@ -74,7 +77,7 @@ class StoredOrder:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What an idempotency key was used for: the request's digest, and the answer it got."""
+    """The first use of an idempotency key: the digest of its request, and the answer."""
 
     digest: str
     answer: Answer
@@ -82,7 +85,7 @@ class Replay:
 
 @dataclass
 class World:
-    """One store. `refusal` is what every new order is answered with, when set."""
+    """The state of one store. When `refusal` is set, every new order is answered with it."""
 
     settings: WorldSettings
     menu: Menu
@@ -97,7 +100,11 @@ class World:
     made: int = 0
 
     def named(self, name: str) -> StoredOrder:
-        """Return the order under an id, or the latest that carries a reference; raise LookupError otherwise."""
+        """Return the order with this id, or the latest one with this reference.
+
+        Raises:
+            LookupError: There is no such order.
+        """
         if name in self.orders:
             return self.orders[name]
         for stored in reversed(self.orders.values()):
@@ -107,7 +114,17 @@ class World:
 
 
 class Refusal(Exception):
-    """A request is refused with a problem (RFC 9457), under an HTTP status that suits its kind."""
+    """Raised to refuse a request with a problem (RFC 9457).
+
+    Args:
+        kind: The kind of error, a class of `tillpost.errors` or its name.
+        detail: What is wrong.
+        status: The HTTP status; 0 chooses one that suits the kind.
+        lines: The numbers of the lines at fault, from 0.
+        item: The id at fault.
+        reason: A code such as `sold_out`.
+        retry_after: Seconds until a retry may succeed.
+    """
 
     def __init__(
         self,
@@ -122,24 +139,30 @@ class Refusal(Exception):
     ) -> None:
         super().__init__(detail)
         name = kind if isinstance(kind, str) else kind.__name__
-        told = {
+        self.status = status or _STATUS_BY_KIND.get(name, 422)
+        self.problem: dict[str, object] = {
             "kind": name,
             "detail": detail,
             "lines": list(lines),
             "item": item,
             "reason": reason,
         }
-        self.status = status or _STATUS.get(name, 422)
-        self.problem = told | ({} if retry_after is None else {"retry_after": retry_after})
+        if retry_after is not None:
+            self.problem["retry_after"] = retry_after
         ProblemDetails.model_validate(self.problem)
 
     def answer(self) -> Answer:
         """Return the problem as an answer."""
-        about = {"type": "about:blank", "title": self.problem["kind"], "status": self.status}
-        return Answer(self.status, to_json(about | self.problem), "application/problem+json")
+        body = {
+            "type": "about:blank",
+            "title": self.problem["kind"],
+            "status": self.status,
+            **self.problem,
+        }
+        return Answer(self.status, to_json(body), "application/problem+json")
 
 
-_STATUS = {
+_STATUS_BY_KIND = {
     "PermissionsError": 401,
     "DoubtError": 409,
     "RateLimitError": 429,
@@ -150,5 +173,9 @@ _STATUS = {
 
 
 def new_world(settings: WorldSettings) -> World:
-    """Return a store at its beginning."""
-    return World(settings=settings, menu=stocked_menu(settings), signing_key=settings.signing_key)
+    """Return a store in its initial state."""
+    return World(
+        settings=settings,
+        menu=stocked_menu(settings),
+        signing_key=settings.signing_key,
+    )

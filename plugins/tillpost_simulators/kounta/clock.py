@@ -1,4 +1,7 @@
-"""The simulator's clock, and dates as Kounta writes and reads them: ISO 8601, with an offset, to the second."""
+"""The simulator's clock, and dates as Kounta writes and reads them.
+
+They are ISO 8601, with an offset, to the second.
+"""
 
 from __future__ import annotations
 
@@ -8,29 +11,35 @@ from tillpost_simulators.kounta.errors import bad_request
 
 
 class Clock:
-    """Tells the time to the second, and can be set forward."""
+    """A clock that can be set forward."""
 
     def __init__(self, utc_offset_hours: float) -> None:
         self.zone = timezone(timedelta(hours=utc_offset_hours))
         self._ahead = timedelta()
 
     def now(self) -> datetime:
-        """The time, in the company's zone and with its fractions of a second."""
+        """Return the time in the company's zone, with fractions of a second."""
         return (datetime.now(UTC) + self._ahead).astimezone(self.zone)
 
     def advance(self, seconds: float) -> None:
-        """Sets the clock forward."""
+        """Set the clock forward."""
         self._ahead += timedelta(seconds=seconds)
 
     def written(self, moment: datetime) -> str:
-        """A time as Kounta writes it: `2013-05-29T11:14:06+10:00` (vendor's samples)."""
+        """Return a time as Kounta writes it.
+
+        Such as `2013-05-29T11:14:06+10:00` (vendor's samples).
+        """
         return moment.astimezone(self.zone).isoformat(timespec="seconds")
 
     def read(self, text: str, field: str) -> datetime:
-        """Reads a date or a date with a time; without an offset it is the company's own time. Refuses anything else.
+        """Read a date, with or without a time.
 
-        A `Z` is UTC, as ISO 8601 says: put after a local time it moves an order by hours
-        (third-party code).
+        Without an offset it is the company's own time. A `Z` is UTC, as ISO 8601 says: put after a
+        local time it moves an order by hours (third-party code).
+
+        Raises:
+            Refusal: It isn't a date.
         """
         try:
             moment = datetime.fromisoformat(text)

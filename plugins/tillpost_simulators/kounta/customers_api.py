@@ -1,81 +1,94 @@
-"""Customers (vendor's page: Customers): looked up by email, or by name and phone, and made when there is none."""
+"""Operations on customers (vendor's page: Customers).
+
+Callers search a customer by email, or by name and phone, and create one if there is none.
+"""
 
 from __future__ import annotations
 
 from tillpost.simulator import Answer, Call
-from tillpost_simulators.kounta.created import created
 from tillpost_simulators.kounta.errors import bad_request, not_found
 from tillpost_simulators.kounta.order_json import IMAGE
-from tillpost_simulators.kounta.paging import base_url, paged
-from tillpost_simulators.kounta.wire import CustomerBody, Json, json_answer, read
+from tillpost_simulators.kounta.resources import created, find_in_path, paged, url_of
+from tillpost_simulators.kounta.wire import CustomerBody, Json, json_answer, parse_body
 from tillpost_simulators.kounta.world import Customer, World
 
 
 def list_customers(world: World, call: Call) -> Answer:
-    """All customers, or those with a `reference_id`; one email, or one name and phone, lead to that customer.
+    """List customers, or find one by email, or by first name, last name and phone.
 
-    Such a search answers 302 to the customer's own address, or 404 (vendor's page).
+    A list may be filtered by `reference_id`. A search for one customer answers 302 to the
+    customer's address, or 404 (vendor's page).
     """
     query = call.query
-    everyone = list(world.customers.values())
+    customers = list(world.customers.values())
     if "email" in query:
-        return _one(world, call, [who for who in everyone if who.email == query["email"]])
+        found = [customer for customer in customers if customer.email == query["email"]]
+        return _only_customer(world, call, found)
     if {"first_name", "last_name", "phone"} <= query.keys():
-        wanted = (query["first_name"], query["last_name"], query["phone"])
-        return _one(
-            world,
-            call,
-            [who for who in everyone if (who.first_name, who.last_name, who.phone) == wanted],
-        )
+        found = [customer for customer in customers if _is_named(customer, call)]
+        return _only_customer(world, call, found)
     if "reference_id" in query:
-        everyone = [who for who in everyone if who.reference_id == query["reference_id"]]
-    return paged(world, call, everyone, lambda who: who.id, lambda who: _listed(world, who))
+        wanted = query["reference_id"]
+        customers = [customer for customer in customers if customer.reference_id == wanted]
+    return paged(
+        world,
+        call,
+        customers,
+        key=lambda customer: customer.id,
+        write=lambda customer: _listed(world, customer),
+    )
 
 
 def get_customer(world: World, call: Call) -> Answer:
-    """One customer."""
-    return json_answer(_single(world, _find(world, call)))
+    """Return one customer."""
+    customer = find_in_path(call, "customer", world.customers)
+    return json_answer(_single(world, customer))
 
 
 def create_customer(world: World, call: Call) -> Answer:
-    """Makes a customer: a first name, and an email or a phone at least (vendor's page).
+    """Create a customer. A first name, and an email or a phone are required (vendor's page).
 
-    unconfirmed: that a second customer with the same email is made too, and the refusal's text; two
-    real calls would tell.
+    unconfirmed: that a second customer with the same email is created too, and the refusal's text;
+    two real calls would tell.
     """
-    asked = read(CustomerBody, call.body)
-    if not asked.first_name or not (asked.email or asked.phone):
+    body = parse_body(CustomerBody, call.body)
+    if not body.first_name or not (body.email or body.phone):
         raise bad_request("first_name and either email or phone are required.")
-    customer = Customer(world.new_id(), **asked.model_dump())
+    customer = Customer(world.new_id(), **body.model_dump())
     world.customers[customer.id] = customer
-    path = f"/v1/companies/{world.settings.company_id}/customers/{customer.id}"
-    return created(world, call, path, _single(world, customer))
+    return created(world, call, _path(world, customer), _single(world, customer))
 
 
 def update_customer(world: World, call: Call) -> Answer:
-    """Changes what the body names."""
-    customer = _find(world, call)
-    for name, value in read(CustomerBody, call.body).model_dump(exclude_unset=True).items():
+    """Change the fields that the body names."""
+    customer = find_in_path(call, "customer", world.customers)
+    body = parse_body(CustomerBody, call.body)
+    for name, value in body.model_dump(exclude_unset=True).items():
         setattr(customer, name, value)
     return json_answer(_single(world, customer))
 
 
-def _one(world: World, call: Call, found: list[Customer]) -> Answer:
+def _is_named(customer: Customer, call: Call) -> bool:
+    query = call.query
+    return (
+        customer.first_name == query["first_name"]
+        and customer.last_name == query["last_name"]
+        and customer.phone == query["phone"]
+    )
+
+
+def _only_customer(world: World, call: Call, found: list[Customer]) -> Answer:
     if not found:
         raise not_found()
+    customer = found[0]
     if not world.settings.redirects_to_customers:
-        return json_answer(_single(world, found[0]))
-    suffix = ".json" if call.path.endswith(".json") else ""
-    path = f"/v1/companies/{world.settings.company_id}/customers/{found[0].id}{suffix}"
-    return Answer(302, headers={"Location": f"{base_url(call)}{path}"})
+        return json_answer(_single(world, customer))
+    location = url_of(call, _path(world, customer))
+    return Answer(302, headers={"Location": location})
 
 
-def _find(world: World, call: Call) -> Customer:
-    asked = call.path_values["customer"]
-    customer = world.customers.get(int(asked)) if asked.isdecimal() else None
-    if customer is None:
-        raise not_found()
-    return customer
+def _path(world: World, customer: Customer) -> str:
+    return f"/v1/companies/{world.settings.company_id}/customers/{customer.id}"
 
 
 def _listed(world: World, customer: Customer) -> Json:
@@ -90,10 +103,9 @@ def _listed(world: World, customer: Customer) -> Json:
 
 
 def _single(world: World, customer: Customer) -> Json:
-    now = world.clock.written(
-        world.clock.now()
-    )  # always the present, the vendor's page says: the real one isn't kept
-    return _listed(world, customer) | {
+    # Both dates are always the present: Kounta doesn't store the real ones (vendor's page).
+    now = world.clock.written(world.clock.now())
+    more: Json = {
         "reference_id": customer.reference_id,
         "email_addresses": [customer.email] if customer.email else [],
         "phone": customer.phone,
@@ -101,3 +113,4 @@ def _single(world: World, customer: Customer) -> Json:
         "created_at": now,
         "updated_at": now,
     }
+    return _listed(world, customer) | more

@@ -1,8 +1,7 @@
 """Kounta's errors: free text, without codes that a caller could rely on.
 
-Where the text sits differs from one third-party client to the next, so every place they look at can
-be set (`ErrorStyle`). Texts that were seen are marked so where they are raised; the others are
-ours, and say so.
+Third-party clients expect the text in different fields, so the field can be set (`ErrorStyle`). A
+text that was seen is marked so where it is raised; the others are ours.
 """
 
 from __future__ import annotations
@@ -19,10 +18,14 @@ NOT_FOUND = "Not Found"
 
 
 class Refusal(Exception):
-    """Raised by a handler to refuse a request. Nothing that the request asked for has been done.
+    """Raised to refuse a request. What the request asked for hasn't been done.
 
-    `code` is the short word that OAuth's errors have beside the text. `style` overrides the
-    world's.
+    Args:
+        status: The HTTP status.
+        text: What is wrong.
+        code: The short code beside the text, as in OAuth's errors.
+        style: Where the text is; None takes the world's style.
+        headers: Headers of the answer.
     """
 
     def __init__(
@@ -35,11 +38,14 @@ class Refusal(Exception):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(text)
-        self.status, self.text, self.code, self.style = status, text, code, style
+        self.status = status
+        self.text = text
+        self.code = code
+        self.style = style
         self.headers: Mapping[str, str] = headers or {}
 
     def answer(self, style: ErrorStyle) -> Answer:
-        """The refusal as it is sent."""
+        """Return the refusal as an answer."""
         match self.style or style:
             case "html":
                 page = f"<!DOCTYPE html><html><body><h1>{html.escape(self.text)}</h1></body></html>"
@@ -48,13 +54,13 @@ class Refusal(Exception):
                 body = {"error": self.text}
             case "message":
                 body = {"message": self.text}
-            case place:
-                body = {"error": self.code, place: self.text}
+            case text_field:
+                body = {"error": self.code, text_field: self.text}
         return json_answer(body, self.status, self.headers)
 
 
 def bad_request(text: str) -> Refusal:
-    """A 400.
+    """Return a 400.
 
     unconfirmed: that Kounta refuses orders with 400; no status of a refused order was seen, and one
     real refusal would tell.
@@ -63,16 +69,19 @@ def bad_request(text: str) -> Refusal:
 
 
 def not_found() -> Refusal:
-    """A 404."""
+    """Return a 404."""
     return Refusal(404, NOT_FOUND, "not_found")
 
 
 def not_at_site(product_id: int) -> Refusal:
-    """A product that the site doesn't sell. The text was seen (third-party logs), its status wasn't."""
+    """Return the refusal of a product that the site doesn't sell.
+
+    The text was seen (third-party logs), its status wasn't.
+    """
     return bad_request(f"Product #{product_id} is not available at that site.")
 
 
-_OF_STATUS = {
+_TEXT_AND_CODE = {
     401: ("The access token provided is invalid", "invalid_token"),
     404: (NOT_FOUND, "not_found"),
     405: ("Method Not Allowed", "method_not_allowed"),
@@ -85,11 +94,10 @@ _OF_STATUS = {
 
 
 def of_status(status: int, headers: Mapping[str, str] | None = None) -> Refusal:
-    """The refusal for a status that no handler chose.
+    """Return the refusal for a status that no handler chose.
 
     unconfirmed: all these texts but "Not Found"; a real answer of each status would tell.
     """
-    text, code = _OF_STATUS.get(
-        status, ("Bad Request" if status < 500 else "Internal Server Error", "error")
-    )
+    default_text = "Bad Request" if status < 500 else "Internal Server Error"
+    text, code = _TEXT_AND_CODE.get(status, (default_text, "error"))
     return Refusal(status, text, code, headers=headers)

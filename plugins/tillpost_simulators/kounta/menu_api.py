@@ -1,19 +1,20 @@
-"""The menu: products, what goes with them, categories, taxes, price lists and payment methods (vendor's pages).
+"""Operations on the menu (vendor's pages).
 
-Lists are abridged: a product's code and taxes are surely in the single product only. With a site in
-the path the answer is that site's (vendor's page); without one it is the company's.
+Products, what goes with them, categories, taxes, price lists, payment methods and stock. Lists are
+abridged: a product's code and taxes are certain only in the single product. With a site in the path
+the answer is that site's (vendor's page); without one it is the company's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from decimal import Decimal
 
 from tillpost.simulator import Answer, Call
 from tillpost_simulators.kounta.errors import not_found
 from tillpost_simulators.kounta.order_json import IMAGE
-from tillpost_simulators.kounta.paging import paged
-from tillpost_simulators.kounta.pricing import cents
+from tillpost_simulators.kounta.order_pricing import cents
+from tillpost_simulators.kounta.resources import find_in_path, id_from, paged
 from tillpost_simulators.kounta.wire import Json, json_answer
 from tillpost_simulators.kounta.world import (
     ZERO,
@@ -26,144 +27,207 @@ from tillpost_simulators.kounta.world import (
     World,
 )
 
+_ALWAYS_IN_SINGLE = frozenset({"categories", "option_sets"})
+
+
+# --- products ---
+
 
 def list_products(world: World, call: Call) -> Answer:
-    """Products of the company, a site or a category, filtered by the query."""
-    site = _site(world, call)
-    fields = set(call.query.get("fields", "").split(","))
+    """List the products of the company, a site or a category, filtered by the query."""
+    site = _site_in_path(world, call)
+    fields = frozenset(call.query.get("fields", "").split(","))
     category = call.path_values.get("category")
-    found = [
-        product
-        for product in world.products.values()
-        if not product.deleted
-        and (site is None or site.id in product.sites)
-        and (category is None or category in map(str, product.category_ids))
-        and _asked_for(product, site, call)
-    ]
-    newer = site is not None
+    found: list[Product] = []
+    for product in _products_at(world, site):
+        category_ids = [str(category_id) for category_id in product.category_ids]
+        in_category = category is None or category in category_ids
+        if in_category and _matches_query(product, site, call):
+            found.append(product)
     return paged(
         world,
         call,
         found,
-        lambda item: item.id,
-        lambda item: listed(world, item, site, fields),
-        newer=newer,
+        key=lambda product: product.id,
+        write=lambda product: _listed(world, product, site, fields),
+        newer=site is not None,
     )
 
 
 def get_product(world: World, call: Call) -> Answer:
-    """One product. At a site it is flat; without one it tells its sites (vendor's page)."""
-    site, product = _site(world, call), _product(world, call)
+    """Return one product. At a site it is flat; without one it has its sites (vendor's page)."""
+    site = _site_in_path(world, call)
+    product = _product_in_path(world, call)
     if site is not None and site.id not in product.sites:
         raise not_found()
-    return json_answer(single(world, product, site))
+    return json_answer(_single(world, product, site))
 
 
 def list_modifiers(world: World, call: Call) -> Answer:
-    """The products that can modify another.
+    """List the products that can modify another.
 
     unconfirmed: which fields a modifier has there; the vendor's page only says that the prices are
     those of pop-up modifiers. A real answer would tell.
     """
-    product, site = _product(world, call), next(iter(world.sites.values()))
-    found = [choice for choice in product.modifiers if world.find(choice.product_id)]
+    product = _product_in_path(world, call)
+    site = _first_site(world)
+    found = [choice for choice in product.modifiers if world.find_product(choice.product_id)]
 
     def write(choice: Choice) -> Json:
         modifier = world.products[choice.product_id]
-        price = world.choice_price(product, modifier, site)
         return {
             "id": modifier.id,
             "name": modifier.name,
             "code": modifier.code,
-            "unit_price": price,
+            "unit_price": world.choice_price(product, modifier, site),
         }
 
-    return paged(world, call, found, lambda choice: choice.product_id, write)
+    return paged(world, call, found, key=lambda choice: choice.product_id, write=write)
 
 
 def list_product_categories(world: World, call: Call) -> Answer:
-    """The categories that a product is in."""
-    ids = _product(world, call).category_ids
-    return paged(world, call, ids, int, lambda category_id: _category(world, category_id))
+    """List the categories of a product."""
+    product = _product_in_path(world, call)
+    return _category_page(world, call, product.category_ids)
+
+
+def _product_in_path(world: World, call: Call) -> Product:
+    product = find_in_path(call, "product", world.products)
+    if product.deleted:
+        raise not_found()
+    return product
+
+
+def _site_in_path(world: World, call: Call) -> Site | None:
+    if "site" not in call.path_values:
+        return None
+    return find_in_path(call, "site", world.sites)
+
+
+def _first_site(world: World) -> Site:
+    return next(iter(world.sites.values()))
+
+
+def _products_at(world: World, site: Site | None) -> Iterator[Product]:
+    """Yield the products of a site, or of the company."""
+    for product in world.products.values():
+        if product.deleted:
+            continue
+        if site is None or site.id in product.sites:
+            yield product
+
+
+def _matches_query(product: Product, site: Site | None, call: Call) -> bool:
+    """Return whether a product passes the query's filters (vendor's page: Products)."""
+    query = call.query
+    if query.get("name", "").lower() not in product.name.lower():
+        return False
+    if query.get("exactname", product.name) != product.name:
+        return False
+    if query.get("sku", product.code) != product.code:
+        return False
+    if "tag" in query and query["tag"] not in product.tags:
+        return False
+    ids = query.get("ids", "")
+    if ids and str(product.id) not in ids.split(","):
+        return False
+    if site is not None and "is_available" in query:
+        wanted = query["is_available"] == "true"
+        return product.sites[site.id].is_available == wanted
+    return True
+
+
+# --- the rest of the menu ---
 
 
 def list_categories(world: World, call: Call) -> Answer:
-    """The categories, of the company or with products at a site."""
-    site = _site(world, call)
-    used = {
-        category_id
-        for product in world.products.values()
-        if not product.deleted and (site is None or site.id in product.sites)
-        for category_id in product.category_ids
-    }
-    found = [category_id for category_id in world.categories if site is None or category_id in used]
-    return paged(world, call, found, int, lambda category_id: _category(world, category_id))
+    """List the categories of the company, or those with products at a site."""
+    site = _site_in_path(world, call)
+    if site is None:
+        return _category_page(world, call, list(world.categories))
+    used: set[int] = set()
+    for product in _products_at(world, site):
+        used.update(product.category_ids)
+    found = [category_id for category_id in world.categories if category_id in used]
+    return _category_page(world, call, found)
 
 
 def list_taxes(world: World, call: Call) -> Answer:
-    """The company's taxes."""
+    """List the company's taxes."""
 
     def write(tax: Tax) -> Json:
-        return {"company_id": world.settings.company_id, "id": tax.id, "code": tax.code} | _tax(tax)
+        return {"company_id": world.settings.company_id, **_tax(tax)}
 
-    return paged(world, call, list(world.taxes.values()), lambda tax: tax.id, write)
+    taxes = list(world.taxes.values())
+    return paged(world, call, taxes, key=lambda tax: tax.id, write=write)
 
 
 def list_price_lists(world: World, call: Call) -> Answer:
-    """The price lists, without their prices."""
-    return paged(
-        world, call, list(world.price_lists.values()), lambda prices: prices.id, _price_list
-    )
+    """List the price lists, without their prices."""
+    price_lists = list(world.price_lists.values())
+    return paged(world, call, price_lists, key=lambda prices: prices.id, write=_price_list)
 
 
 def get_price_list(world: World, call: Call) -> Answer:
-    """One price list with the prices that it sets itself; `base` is the first (third-party code)."""
-    asked = call.path_values["price_list"]
+    """Return one price list with its own prices; `base` is the first one (third-party code)."""
+    wanted = call.path_values["price_list"]
     lists = world.price_lists
-    prices = next(iter(lists.values()), None) if asked == "base" else lists.get(_number(asked))
+    prices = next(iter(lists.values()), None) if wanted == "base" else lists.get(id_from(wanted))
     if prices is None:
         raise not_found()
-    products = [
-        {"id": product_id, "name": world.products[product_id].name, "unit_price": price}
-        for product_id, price in prices.prices.items()
-        if world.find(product_id)
-    ]
-    return json_answer(_price_list(prices) | {"products": products})
+    products: list[Json] = []
+    for product_id, price in prices.prices.items():
+        product = world.find_product(product_id)
+        if product:
+            products.append({"id": product_id, "name": product.name, "unit_price": price})
+    return json_answer({**_price_list(prices), "products": products})
 
 
 def list_payment_methods(world: World, call: Call) -> Answer:
-    """The ways to pay. Fields as in a payment's `method` (vendor's sample).
+    """List the payment methods. Fields as in a payment's `method` (vendor's sample).
 
     unconfirmed: whether there are more; a real answer would tell.
     """
-    found = list(world.payment_methods.items())
+    names = world.payment_methods
     return paged(
         world,
         call,
-        found,
-        lambda method: method[0],
-        lambda method: {"id": method[0], "name": method[1]},
+        list(names),
+        key=int,
+        write=lambda method_id: {"id": method_id, "name": names[method_id]},
     )
 
 
 def list_inventory(world: World, call: Call) -> Answer:
-    """What a site has of each product that it counts."""
-    site = _site(world, call)
-    assert site is not None
-    found = [
-        (product.id, stock)
-        for product in world.products.values()
-        if not product.deleted
-        and site.id in product.sites
-        and (stock := product.sites[site.id].stock) is not None
-    ]
+    """List a site's stock of each product that it counts."""
+    site = find_in_path(call, "site", world.sites)
+    stock_by_id: dict[int, Decimal] = {}
+    for product in _products_at(world, site):
+        stock = product.sites[site.id].stock
+        if stock is not None:
+            stock_by_id[product.id] = stock
     return paged(
-        world, call, found, lambda item: item[0], lambda item: {"id": item[0], "stock": item[1]}
+        world,
+        call,
+        list(stock_by_id),
+        key=int,
+        write=lambda product_id: {"id": product_id, "stock": stock_by_id[product_id]},
     )
 
 
-def listed(world: World, product: Product, site: Site | None, fields: set[str]) -> Json:
-    """A product in a list: the vendor's sample, `code` (third-party code), and the fields that were asked for."""
+# --- JSON ---
+
+
+def _listed(
+    world: World,
+    product: Product,
+    site: Site | None,
+    fields: frozenset[str],
+) -> Json:
+    """Return a product as in lists, with the requested optional fields.
+
+    Its fields are those of the vendor's sample, and `code` (third-party code).
+    """
     body: Json = {
         "company_id": world.settings.company_id,
         "id": product.id,
@@ -180,98 +244,93 @@ def listed(world: World, product: Product, site: Site | None, fields: set[str]) 
         body["show_online"] = product.sites[site.id].show_online
     if world.settings.taxes_in_lists:
         body["taxes"] = _taxes(world, product)
-    return body | _fields(world, product, site, fields)
+    return body | _optional_fields(world, product, site, fields)
 
 
-def single(world: World, product: Product, site: Site | None) -> Json:
-    """A product, whole."""
-    body = listed(world, product, site, {"categories", "option_sets"})
-    body |= {"barcode": product.barcode, "taxes": _taxes(world, product)}
+def _single(world: World, product: Product, site: Site | None) -> Json:
+    """Return a product with all its fields."""
+    body = _listed(world, product, site, _ALWAYS_IN_SINGLE)
+    body["barcode"] = product.barcode
+    body["taxes"] = _taxes(world, product)
     if site is None:
         # unconfirmed: what `sites` holds; third-party code reads `id` and `stock` of each, a real
         # product would tell.
         body["sites"] = [
-            {"id": site_id, "stock": at.stock or 0} for site_id, at in product.sites.items()
+            {"id": site_id, "stock": at_site.stock or 0}
+            for site_id, at_site in product.sites.items()
         ]
     return body
 
 
-def _fields(world: World, product: Product, site: Site | None, fields: set[str]) -> Json:
-    """The fields that the vendor's page lists for `fields`, and that a product here has.
+def _optional_fields(
+    world: World,
+    product: Product,
+    site: Site | None,
+    fields: frozenset[str],
+) -> Json:
+    """Return those of the vendor's `fields` that were requested and that a product here has.
 
     unconfirmed: what is inside each but for `unit_price_ex_tax` and `unit_tax`, whose names tell;
     one answer with all of them would tell.
     """
     price = _price(world, product, site)
-    rate = sum((tax.rate for tax in world.taxes_of(product)), ZERO)
-    made: Json = {}
+    body: Json = {}
     if "categories" in fields:
-        made["categories"] = [
+        body["categories"] = [
             {"id": category_id, "name": world.categories[category_id]}
             for category_id in product.category_ids
         ]
     if "option_sets" in fields:
-        made["option_sets"] = [
-            _option_set(world, product, each, site) for each in world.sets_of(product)
+        body["option_sets"] = [
+            _option_set(world, product, option_set, site)
+            for option_set in world.option_sets_of(product)
         ]
     if "availability" in fields and site is not None:
-        made["availability"] = {"is_available": product.sites[site.id].is_available}
+        body["availability"] = {"is_available": product.sites[site.id].is_available}
     if "unit_price_ex_tax" in fields:
-        made["unit_price_ex_tax"] = price
+        body["unit_price_ex_tax"] = price
     if "unit_tax" in fields:
-        made["unit_tax"] = cents(price * rate)
+        body["unit_tax"] = cents(price * world.tax_rate_of(product))
     if "variants" in fields:
-        made["variants"] = []
+        body["variants"] = []
     if "docket_name" in fields:
-        made["docket_name"] = product.name
-    return made
+        body["docket_name"] = product.name
+    return body
 
 
-def _option_set(world: World, product: Product, each: OptionSet, site: Site | None) -> Json:
-    """An option set as a product shows it. `options` has the fields of an order's (third-party code), the rest is ours.
+def _option_set(
+    world: World,
+    product: Product,
+    option_set: OptionSet,
+    site: Site | None,
+) -> Json:
+    """Return an option set of a product.
+
+    `options` has the fields of an order's (third-party code), the rest is ours.
 
     unconfirmed: every other field; a product with an option set, read from a real site, would tell.
     """
-    at = site or next(iter(world.sites.values()))
-    options = [
-        world.products[option.product_id]
-        for option in each.options
-        if world.find(option.product_id)
-    ]
-    return {
-        "id": each.id,
-        "name": each.name,
-        "min": each.minimum,
-        "max": each.maximum,
-        "options": [
+    priced_at = site or _first_site(world)
+    options: list[Json] = []
+    for choice in option_set.options:
+        option = world.find_product(choice.product_id)
+        if option is None:
+            continue
+        options.append(
             {
                 "product_id": option.id,
                 "name": option.name,
-                "unit_price": world.choice_price(product, option, at),
+                "unit_price": world.choice_price(product, option, priced_at),
                 "taxes": _taxes(world, option),
             }
-            for option in options
-        ],
-    }
-
-
-def _asked_for(product: Product, site: Site | None, call: Call) -> bool:
-    """Whether the query's filters let a product through (vendor's page: Products)."""
-    query = call.query
-    at = product.sites.get(site.id) if site else None
-    ids = query.get("ids", "")
-    return (
-        query.get("name", "").lower() in product.name.lower()
-        and query.get("exactname", product.name) == product.name
-        and query.get("sku", product.code) == product.code
-        and ("tag" not in query or query["tag"] in product.tags)
-        and (not ids or str(product.id) in ids.split(","))
-        and (
-            "is_available" not in query
-            or at is None
-            or at.is_available == (query["is_available"] == "true")
         )
-    )
+    return {
+        "id": option_set.id,
+        "name": option_set.name,
+        "min": option_set.minimum,
+        "max": option_set.maximum,
+        "options": options,
+    }
 
 
 def _price(world: World, product: Product, site: Site | None) -> Decimal:
@@ -279,49 +338,38 @@ def _price(world: World, product: Product, site: Site | None) -> Decimal:
 
 
 def _stock(product: Product, site: Site | None) -> Decimal:
-    # unconfirmed: what the company's own answer says of stock; we add the sites up, a company with
-    # two would tell.
-    sites: Iterable[Decimal | None] = (
-        at.stock for key, at in product.sites.items() if site is None or key == site.id
-    )
-    return sum((stock for stock in sites if stock is not None), ZERO)
+    """Return a site's stock of a product, or that of all sites.
+
+    unconfirmed: what the company's own answer says of stock; we add the sites up, a company with
+    two would tell.
+    """
+    total = ZERO
+    for site_id, at_site in product.sites.items():
+        if site is not None and site_id != site.id:
+            continue
+        if at_site.stock is not None:
+            total += at_site.stock
+    return total
 
 
 def _taxes(world: World, product: Product) -> list[Json]:
-    return [{"id": tax.id, "code": tax.code} | _tax(tax) for tax in world.taxes_of(product)]
+    return [_tax(tax) for tax in world.taxes_of(product)]
 
 
 def _tax(tax: Tax) -> Json:
-    return {"name": tax.name, "rate": tax.rate}
+    return {"id": tax.id, "code": tax.code, "name": tax.name, "rate": tax.rate}
 
 
-def _category(world: World, category_id: int) -> Json:
-    return {
-        "id": category_id,
-        "company_id": world.settings.company_id,
-        "name": world.categories[category_id],
-    }
+def _category_page(world: World, call: Call, category_ids: list[int]) -> Answer:
+    def write(category_id: int) -> Json:
+        return {
+            "id": category_id,
+            "company_id": world.settings.company_id,
+            "name": world.categories[category_id],
+        }
+
+    return paged(world, call, category_ids, key=int, write=write)
 
 
 def _price_list(prices: PriceList) -> Json:
     return {"id": prices.id, "name": prices.name, "parent_id": prices.parent_id}
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isdecimal() else 0
-
-
-def _site(world: World, call: Call) -> Site | None:
-    if "site" not in call.path_values:
-        return None
-    site = world.sites.get(_number(call.path_values["site"]))
-    if site is None:
-        raise not_found()
-    return site
-
-
-def _product(world: World, call: Call) -> Product:
-    product = world.find(_number(call.path_values["product"]))
-    if product is None:
-        raise not_found()
-    return product

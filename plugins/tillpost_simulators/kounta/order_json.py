@@ -1,6 +1,6 @@
-"""Orders as Kounta writes them: whole one by one, abridged in lists.
+"""Orders as JSON: complete when read one by one, abridged in lists.
 
-Field names are those of the vendor's samples; beside those `sale_number`, `total_tax`, `paid`,
+Field names are those of the vendor's samples. Beside those, `sale_number`, `total_tax`, `paid`,
 `tips`, `taxes`, `line_total_ex_tax`, `line_total_tax`, `part_of_option_set` and a payment's
 `number` are from third-party code, and `id_str` from the vendor's text. `total` is in lists, and
 missing from the single order (third-party code).
@@ -10,36 +10,27 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tillpost_simulators.kounta.pricing import PricedLine, PricedOrder, priced
+from tillpost_simulators.kounta.order_pricing import PricedLine, priced
 from tillpost_simulators.kounta.wire import Json
-from tillpost_simulators.kounta.world import Line, Order, Payment, World
+from tillpost_simulators.kounta.world import Line, Order, Payment, Tax, World
 
 IMAGE = "http://127.0.0.1/images/none.png"
 
 
 def single_order(world: World, order: Order) -> Json:
-    """An order, whole."""
+    """Return an order with all its fields."""
     amounts = priced(world, order)
     lines = [
-        {
-            **_line(line, amount),
-            "line_total_ex_tax": amount.total_ex_tax,
-            "line_total_tax": amount.total_tax,
-            "taxes": [
-                {"id": tax.id, "name": tax.name, "rate": tax.rate} for tax, _ in amount.taxes
-            ],
-            "modifiers": line.modifiers,
-            "part_of_option_set": False,
-        }
-        for line, amount in zip(order.lines, amounts.lines, strict=True)
+        _single_line(line, amount) for line, amount in zip(order.lines, amounts.lines, strict=True)
     ]
+    variation = Decimal(1) if order.price_variation is None else order.price_variation
     more: Json = {
         "register_id": order.register_id,
         "lines": lines,
         "payments": _payments(world, order),
         "total_tax": amounts.total_tax,
         "tips": 0,
-        "price_variation": Decimal(1) if order.price_variation is None else order.price_variation,
+        "price_variation": variation,
         "lock": order.lock,
     }
     if order.guests is not None:
@@ -52,11 +43,13 @@ def single_order(world: World, order: Order) -> Json:
 
 
 def listed_order(world: World, order: Order) -> Json:
-    """An order, as it is in lists."""
+    """Return an order as in lists."""
     amounts = priced(world, order)
     body = _common(world, order) | {"total": amounts.total, "total_tax": amounts.total_tax}
     if world.settings.lines_in_lists:
-        body["lines"] = _lines(order, amounts)
+        body["lines"] = [
+            _line(line, amount) for line, amount in zip(order.lines, amounts.lines, strict=True)
+        ]
         body["payments"] = _payments(world, order)
     return body
 
@@ -84,8 +77,20 @@ def _common(world: World, order: Order) -> Json:
     return body
 
 
-def _lines(order: Order, amounts: PricedOrder) -> list[Json]:
-    return [_line(line, amount) for line, amount in zip(order.lines, amounts.lines, strict=True)]
+def _single_line(line: Line, amount: PricedLine) -> Json:
+    taxes = [_tax(tax_amount.tax) for tax_amount in amount.taxes]
+    more: Json = {
+        "line_total_ex_tax": amount.total_ex_tax,
+        "line_total_tax": amount.total_tax,
+        "taxes": taxes,
+        "modifiers": line.modifiers,
+        "part_of_option_set": False,
+    }
+    return _line(line, amount) | more
+
+
+def _tax(tax: Tax) -> Json:
+    return {"id": tax.id, "name": tax.name, "rate": tax.rate}
 
 
 def _line(line: Line, amount: PricedLine) -> Json:
@@ -99,7 +104,9 @@ def _line(line: Line, amount: PricedLine) -> Json:
         body["notes"] = line.notes
     if line.price_variation is not None:
         body["price_variation"] = line.price_variation
-    return body | {"unit_price": amount.unit_price, "unit_tax": amount.unit_tax}
+    body["unit_price"] = amount.unit_price
+    body["unit_tax"] = amount.unit_tax
+    return body
 
 
 def _payments(world: World, order: Order) -> list[Json]:
@@ -114,7 +121,9 @@ def _payment(world: World, payment: Payment) -> Json:
         "amount": payment.amount,
         "created_at": world.clock.written(payment.created),
     }
-    return body | ({"ref": payment.ref} if payment.ref is not None else {})
+    if payment.ref is not None:
+        body["ref"] = payment.ref
+    return body
 
 
 def _customer(world: World, order: Order) -> Json | None:

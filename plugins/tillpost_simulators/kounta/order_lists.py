@@ -1,7 +1,8 @@
-"""Lists of orders: filters combine in the path, ranges in the query (vendor's page: Orders).
+"""Operations that list orders: filters combine in the path, ranges in the query (vendor's page).
 
-`/companies/5678/sites/823/registers/16/orders/complete?created_gte=2019-03-01&value_lt=100`. Orders
-of every status are listed unless the path says otherwise, the newest first (third-party code), the
+    /companies/5678/sites/823/registers/16/orders/complete?created_gte=2019-03-01&value_lt=100
+
+Orders of every status are listed unless the path selects some, the newest first (third-party code),
 deleted ones only under `deleted`.
 """
 
@@ -12,31 +13,34 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from operator import eq, ge, gt, le, lt
-from typing import Any
+from typing import Any, TypeAlias
 
 from tillpost.simulator import Answer, Call
 from tillpost_simulators.kounta.errors import bad_request, not_found
 from tillpost_simulators.kounta.order_json import listed_order, single_order
+from tillpost_simulators.kounta.order_pricing import priced
 from tillpost_simulators.kounta.orders import STATUSES
-from tillpost_simulators.kounta.paging import paged
-from tillpost_simulators.kounta.pricing import priced
+from tillpost_simulators.kounta.resources import paged
 from tillpost_simulators.kounta.wire import json_answer
 from tillpost_simulators.kounta.world import Order, World
 
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+Comparison: TypeAlias = Callable[[Any, Any], bool]
+Check: TypeAlias = Callable[[Order], bool]
+
+_COMPARISON_BY_SUFFIX: dict[str, Comparison] = {
     "": eq,
     "_lt": lt,
     "_lte": le,
     "_gt": gt,
     "_gte": ge,
 }
-_PAIRS = ("sites", "registers", "staff", "customers")
-_WORDS = {status.lower(): status for status in STATUSES}
+_STEPS_WITH_ID = ("sites", "registers", "staff", "customers")
+_STATUS_BY_STEP = {status.lower(): status for status in STATUSES}
 
 
 @dataclass
-class Filter:
-    """What the path asks for. A missing id is any."""
+class PathFilter:
+    """The filters in the path. A kind of id that is missing matches any."""
 
     ids: dict[str, int] = field(default_factory=dict[str, int])
     statuses: set[str] = field(default_factory=set[str])
@@ -45,94 +49,134 @@ class Filter:
     with_customer: bool = False
 
     def matches(self, order: Order) -> bool:
-        """Whether an order is one of these."""
-        own = {
+        """Return whether an order passes all filters."""
+        if order.deleted != self.deleted:
+            return False
+        if self.statuses and order.status not in self.statuses:
+            return False
+        if self.discounted and not _is_discounted(order):
+            return False
+        if self.with_customer and order.customer_id is None:
+            return False
+        order_ids = {
             "sites": order.site_id,
             "registers": order.register_id,
             "customers": order.customer_id,
         }
-        return (
-            order.deleted == self.deleted
-            and all(own.get(kind) == wanted for kind, wanted in self.ids.items())
-            and (not self.statuses or order.status in self.statuses)
-            and (not self.discounted or _discounted(order))
-            and (not self.with_customer or order.customer_id is not None)
-        )
+        return all(order_ids.get(kind) == wanted for kind, wanted in self.ids.items())
 
 
 def list_orders(world: World, call: Call, steps: Sequence[str]) -> Answer:
-    """The orders that `steps`, the parts of the path after the company, ask for."""
-    wanted, checks = _read_path(steps), _ranges(world, call)
+    """List orders.
+
+    Args:
+        world: The company.
+        call: The request, with ranges in its query.
+        steps: The parts of the path after the company.
+    """
+    path_filter = _read_path(steps)
+    checks = _range_checks(world, call)
     now = world.clock.now()
-    found = [
-        order
-        for order in reversed(world.orders.values())
-        if order.visible_at <= now
-        and wanted.matches(order)
-        and all(check(order) for check in checks)
-    ]
+    found: list[Order] = []
+    for order in reversed(world.orders.values()):
+        if order.visible_at > now or not path_filter.matches(order):
+            continue
+        if all(check(order) for check in checks):
+            found.append(order)
     return paged(
         world,
         call,
         found,
-        lambda order: order.id,
-        lambda order: listed_order(world, order),
+        key=lambda order: order.id,
+        write=lambda order: listed_order(world, order),
         newer=True,
     )
 
 
 def by_sale_id(world: World, call: Call) -> Answer:
-    """One order by its sale id.
+    """Return one order by its sale id.
 
     unconfirmed: whether that is the caller's `sale_number`; the sample is `tj4ds8n3`.
-    `sale_id_is_sale_number` has it both ways; a real order looked up by its number would tell.
+    `sale_id_is_sale_number` chooses; a real order looked up by its number would tell.
     """
-    asked = call.path_values["sale_id"]
+    wanted = call.path_values["sale_id"]
+    now = world.clock.now()
     for order in reversed(world.orders.values()):
         name = order.sale_number if world.settings.sale_id_is_sale_number else order.sale_id
-        if name == asked and order.visible_at <= world.clock.now() and not order.deleted:
+        if name == wanted and order.visible_at <= now and not order.deleted:
             return json_answer(single_order(world, order))
     raise not_found()
 
 
-def _read_path(steps: Sequence[str]) -> Filter:
-    wanted = Filter()
+def _read_path(steps: Sequence[str]) -> PathFilter:
+    path_filter = PathFilter()
     rest = [step for step in steps if step != "orders"]
     while rest:
         step = rest.pop(0)
-        if step in _PAIRS and rest and rest[0].isdecimal():
-            wanted.ids[step] = int(rest.pop(0))
-        elif step in _WORDS:
-            wanted.statuses.add(_WORDS[step])
+        if step in _STEPS_WITH_ID and rest and rest[0].isdecimal():
+            path_filter.ids[step] = int(rest.pop(0))
+        elif step in _STATUS_BY_STEP:
+            path_filter.statuses.add(_STATUS_BY_STEP[step])
         elif step == "deleted":
-            wanted.deleted = True
+            path_filter.deleted = True
         elif step == "discounted":
-            wanted.discounted = True
+            path_filter.discounted = True
         elif step == "linkedcustomer":
-            wanted.with_customer = True
+            path_filter.with_customer = True
         else:
             raise not_found()
-    return wanted
+    return path_filter
 
 
-def _ranges(world: World, call: Call) -> list[Callable[[Order], bool]]:
-    """What the query asks of when an order was made and what it is worth. `value` is the total with its tax.
+def _range_checks(world: World, call: Call) -> list[Check]:
+    """Return a check for each range in the query.
+
+    `created` is when an order was made, `value` its total with tax.
 
     unconfirmed: that `value` includes tax; a search around a real order's total would tell.
     """
-    checks: list[Callable[[Order], bool]] = []
-    for suffix, compare in _COMPARE.items():
-        if (day := call.query.get(f"created{suffix}")) is not None:
-            checks.append(_made(world, day, suffix))
-        if (amount := call.query.get(f"value{suffix}")) is not None:
-            checks.append(_worth(world, _number(amount, f"value{suffix}"), compare))
+    checks: list[Check] = []
+    for suffix in _COMPARISON_BY_SUFFIX:
+        created = call.query.get(f"created{suffix}")
+        if created is not None:
+            checks.append(_created_check(world, created, suffix))
+        value = call.query.get(f"value{suffix}")
+        if value is not None:
+            checks.append(_value_check(world, value, suffix))
     return checks
 
 
-def _worth(
-    world: World, limit: Decimal, compare: Callable[[Any, Any], bool]
-) -> Callable[[Order], bool]:
-    return lambda order: compare(priced(world, order).total, limit)
+def _value_check(world: World, text: str, suffix: str) -> Check:
+    compare = _COMPARISON_BY_SUFFIX[suffix]
+    limit = _number(text, f"value{suffix}")
+
+    def check(order: Order) -> bool:
+        total = priced(world, order).total
+        return compare(total, limit)
+
+    return check
+
+
+def _created_check(world: World, text: str, suffix: str) -> Check:
+    """Return a check of the creation time.
+
+    A date without a time is its first moment, except for `created`, where it is the whole day.
+
+    unconfirmed: that `created_lte` with a date leaves that day out; a search for today would tell.
+    """
+    compare = _COMPARISON_BY_SUFFIX[suffix]
+    limit = world.clock.read(text, f"created{suffix}")
+    day_end = limit + timedelta(days=1)
+    is_whole_day = not suffix and "T" not in text
+
+    def check(order: Order) -> bool:
+        # To the second, as it is written: a limit may be within that second.
+        created = order.created.replace(microsecond=0)
+        if is_whole_day:
+            return limit <= created < day_end
+        return compare(created, limit)
+
+    return check
 
 
 def _number(text: str, field: str) -> Decimal:
@@ -145,24 +189,6 @@ def _number(text: str, field: str) -> Decimal:
     return number
 
 
-def _made(world: World, text: str, suffix: str) -> Callable[[Order], bool]:
-    """A date without a time is its first moment, but for `created`, which is the whole day.
-
-    unconfirmed: that `created_lte` with a date leaves that day out; a search for today would tell.
-    """
-    limit = world.clock.read(text, f"created{suffix}")
-    compare = _COMPARE[suffix]
-    until = limit + timedelta(days=1)
-
-    def check(order: Order) -> bool:
-        made = order.created.replace(
-            microsecond=0
-        )  # as it is written: a limit may lie within that second
-        return limit <= made < until if not suffix and "T" not in text else compare(made, limit)
-
-    return check
-
-
-def _discounted(order: Order) -> bool:
+def _is_discounted(order: Order) -> bool:
     variations = [order.price_variation, *(line.price_variation for line in order.lines)]
     return any(variation is not None and variation < 1 for variation in variations)

@@ -1,7 +1,7 @@
-"""How the simulated company begins, and how Kounta behaves where its documents leave room.
+"""The settings of the simulated company.
 
-Everything here can be set, and nothing changes while a simulator runs: what changes then is an
-action.
+They are its initial state, and how Kounta behaves where its documents are silent. Nothing here
+changes while a simulator runs; what changes then is an action.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ ErrorStyle = Literal["error_description", "error_message", "message", "error", "
 
 @dataclass(frozen=True, slots=True)
 class KountaSettings:
-    """The world at its beginning.
+    """The initial state and the behaviour.
 
-    Limits are requests a minute and token; lags and lifetimes are seconds; `utc_offset_hours` is
-    that of the dates that Kounta writes.
+    Limits are in requests a minute for each token; lags and lifetimes are in seconds;
+    `utc_offset_hours` is the offset of the dates that Kounta writes.
     """
 
     currency: str = "AUD"
@@ -38,12 +38,15 @@ class KountaSettings:
     webhook_secret: str = "not-a-real-webhook-secret"  # noqa: S105 - fake on purpose
     stocked: bool = True
     first_order_id: int = 93824701
-    """Raise it past 2**53 to find code that reads ids as floats: Kounta's may have 64 bits."""
+    """Set it above 2**53 to find code that reads ids as floats.
+
+    Kounta's ids may have 64 bits.
+    """
 
     token_lasts_seconds: float = 3600.0
     rotates_refresh_tokens: bool = True
     expired_token_status: int = 400
-    """400 was seen with the text about an expired token (third-party tests); 401 is what OAuth says."""
+    """400 was seen (third-party tests); OAuth says 401."""
 
     oauth_limit: int = 180
     basic_limit: int = 60
@@ -51,14 +54,18 @@ class KountaSettings:
 
     page_size: int = 25
     paging: Paging = "mixed"
-    """`mixed`: orders and a site's products carry `X-Next-Page`, other lists `X-Pages`. Else one style for all."""
+    """Which lists carry `X-Next-Page`, and which `X-Pages`.
+
+    `mixed`: orders and a site's products carry the former, other lists the latter. Otherwise all
+    lists have one style.
+    """
 
     order_lag_seconds: float = 0.0
-    """How long a new order stays out of lists and searches."""
+    """How long a new order is missing from lists and searches."""
     get_lag_seconds: float = 0.0
     """How long a GET of a new order by its id answers 404."""
     created_body: CreatedBody = "null"
-    """What a 201 holds: `null`, nothing at all, or the resource."""
+    """The body of a 201: `null`, empty, or the resource."""
     sends_location: bool = True
     total_in_single: bool = False
     lines_in_lists: bool = True
@@ -67,16 +74,16 @@ class KountaSettings:
 
     tax_rounding: TaxRounding = "line"
     unit_price_decimals: int | None = None
-    """To how many decimals Kounta keeps a price that it is sent; None: all of them."""
+    """The number of decimals of a sent price that Kounta keeps; None keeps all."""
     unit_price_covers_modifiers: bool = False
-    """Whether a price that is sent on a line is meant for its modifiers too."""
+    """Whether a price that is sent with a line includes its modifiers."""
 
     default_status: str = "ON_HOLD"
     error_style: ErrorStyle = "error_description"
     refuses_unavailable: bool = True
-    """Whether a line with a product that its site marked as unavailable is refused."""
+    """Whether a line is refused whose product the site has marked as unavailable."""
     refuses_when_ordering_is_off: bool = False
     checks_option_sets: bool = False
-    """Whether a line with too few or too many choices from an option set is refused."""
+    """Whether a line is refused with too few or too many choices from an option set."""
     redirects_to_customers: bool = True
-    """Whether a search for one customer redirects to it (vendor's page), or answers with it."""
+    """Whether a search for one customer redirects to it (vendor's page) or returns it."""

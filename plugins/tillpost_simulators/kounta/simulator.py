@@ -1,17 +1,15 @@
-"""The Kounta simulator: its addresses, and the way every request takes through them.
+"""The simulated Kounta: its addresses, and the checks that every request passes.
 
-    simulator = KountaSimulator()
-    with serve_in_thread(simulator) as running:
+    with serve_in_thread(KountaSimulator()) as running:
         Till.connect("kounta", **running.settings)
 
-A request passes these, in order: is there such an address, does it say that it wants JSON, does its
-body say that it is JSON, whose is it, is there budget left, is the company its own; then its
-operation. A refusal anywhere leaves the world as it was.
+The checks are, in this order: the request accepts JSON, its body is declared as JSON, the
+credential is valid and has budget left, the address exists, the company is the credential's own.
+Then the operation runs. A refused request changes nothing but the budget.
 """
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -24,157 +22,135 @@ from tillpost_simulators.kounta import (
     menu_api,
     order_lists,
     orders,
-    places_api,
+    sites_api,
     webhooks,
 )
-from tillpost_simulators.kounta import stock as beginning
 from tillpost_simulators.kounta.actions import CompanyActions
 from tillpost_simulators.kounta.errors import Refusal, bad_request, of_status
 from tillpost_simulators.kounta.register import ledger
 from tillpost_simulators.kounta.settings import KountaSettings
-from tillpost_simulators.kounta.wire import Misfit
+from tillpost_simulators.kounta.stock import new_world
+from tillpost_simulators.kounta.wire import InvalidBody
 from tillpost_simulators.kounta.world import Window, World
 
 Handler: TypeAlias = Callable[[World, Call], Answer]
 
 
 class Operation(NamedTuple):
-    """An operation: its method, where it is under `/v1/`, and who carries it out. Each address may end in `.json`."""
+    """An operation: its method, its path under `/v1/`, its handler.
+
+    Each address may end in `.json`. A part `{name:id}` matches digits only.
+    """
 
     method: str
     path: str
     handler: Handler
 
 
-_COMPANY = "companies/{company}"
-
 OPERATIONS: tuple[Operation, ...] = (
-    Operation("GET", "sites_status", places_api.sites_status),
-    Operation("GET", _COMPANY, places_api.get_company),
-    Operation("GET", f"{_COMPANY}/status", places_api.company_status),
-    Operation("GET", f"{_COMPANY}/sites", places_api.list_sites),
-    Operation("GET", f"{_COMPANY}/sites/{{site}}", places_api.get_site),
-    Operation("GET", f"{_COMPANY}/sites/{{site}}/status", places_api.site_status),
-    Operation("GET", f"{_COMPANY}/sites/{{site}}/registers", places_api.list_registers),
-    Operation("GET", f"{_COMPANY}/sites/{{site}}/products", menu_api.list_products),
-    Operation("GET", f"{_COMPANY}/sites/{{site}}/products/{{product}}", menu_api.get_product),
-    Operation("GET", f"{_COMPANY}/sites/{{site}}/categories", menu_api.list_categories),
+    Operation("GET", "sites_status", sites_api.sites_status),
+    Operation("GET", "companies/{company}", sites_api.get_company),
+    Operation("GET", "companies/{company}/status", sites_api.company_status),
+    Operation("GET", "companies/{company}/sites", sites_api.list_sites),
+    Operation("GET", "companies/{company}/sites/{site}", sites_api.get_site),
+    Operation("GET", "companies/{company}/sites/{site}/status", sites_api.site_status),
+    Operation("GET", "companies/{company}/sites/{site}/registers", sites_api.list_registers),
+    Operation("GET", "companies/{company}/sites/{site}/products", menu_api.list_products),
+    Operation("GET", "companies/{company}/sites/{site}/products/{product}", menu_api.get_product),
+    Operation("GET", "companies/{company}/sites/{site}/categories", menu_api.list_categories),
     Operation(
-        "GET", f"{_COMPANY}/sites/{{site}}/categories/{{category}}/products", menu_api.list_products
+        "GET",
+        "companies/{company}/sites/{site}/categories/{category}/products",
+        menu_api.list_products,
     ),
-    Operation("GET", f"{_COMPANY}/sites/{{site}}/inventory", menu_api.list_inventory),
-    Operation("GET", f"{_COMPANY}/registers", places_api.list_registers),
-    Operation("GET", f"{_COMPANY}/products", menu_api.list_products),
-    Operation("GET", f"{_COMPANY}/products/{{product}}", menu_api.get_product),
-    Operation("GET", f"{_COMPANY}/products/{{product}}/modifiers", menu_api.list_modifiers),
+    Operation("GET", "companies/{company}/sites/{site}/inventory", menu_api.list_inventory),
+    Operation("GET", "companies/{company}/registers", sites_api.list_registers),
+    Operation("GET", "companies/{company}/products", menu_api.list_products),
+    Operation("GET", "companies/{company}/products/{product}", menu_api.get_product),
+    Operation("GET", "companies/{company}/products/{product}/modifiers", menu_api.list_modifiers),
     Operation(
-        "GET", f"{_COMPANY}/products/{{product}}/categories", menu_api.list_product_categories
+        "GET", "companies/{company}/products/{product}/categories", menu_api.list_product_categories
     ),
-    Operation("GET", f"{_COMPANY}/categories", menu_api.list_categories),
-    Operation("GET", f"{_COMPANY}/categories/{{category}}/products", menu_api.list_products),
-    Operation("GET", f"{_COMPANY}/taxes", menu_api.list_taxes),
-    Operation("GET", f"{_COMPANY}/price_lists", menu_api.list_price_lists),
-    Operation("GET", f"{_COMPANY}/price_lists/{{price_list}}", menu_api.get_price_list),
-    Operation("GET", f"{_COMPANY}/payment_methods", menu_api.list_payment_methods),
-    Operation("GET", f"{_COMPANY}/customers", customers_api.list_customers),
-    Operation("POST", f"{_COMPANY}/customers", customers_api.create_customer),
-    Operation("GET", f"{_COMPANY}/customers/{{customer}}", customers_api.get_customer),
-    Operation("PUT", f"{_COMPANY}/customers/{{customer}}", customers_api.update_customer),
-    Operation("GET", f"{_COMPANY}/webhooks", webhooks.list_webhooks),
-    Operation("POST", f"{_COMPANY}/webhooks", webhooks.create_webhook),
-    Operation("GET", f"{_COMPANY}/webhooks/{{webhook}}", webhooks.get_webhook),
-    Operation("PUT", f"{_COMPANY}/webhooks/{{webhook}}", webhooks.update_webhook),
-    Operation("DELETE", f"{_COMPANY}/webhooks/{{webhook}}", webhooks.delete_webhook),
-    Operation("POST", f"{_COMPANY}/orders", orders.create_order),
-    Operation("GET", f"{_COMPANY}/orders/saleid/{{sale_id}}", order_lists.by_sale_id),
-    Operation("GET", f"{_COMPANY}/orders/{{order:id}}", orders.get_order),
-    Operation("PUT", f"{_COMPANY}/orders/{{order:id}}", orders.update_order),
-    Operation("DELETE", f"{_COMPANY}/orders/{{order:id}}", orders.delete_order),
+    Operation("GET", "companies/{company}/categories", menu_api.list_categories),
+    Operation("GET", "companies/{company}/categories/{category}/products", menu_api.list_products),
+    Operation("GET", "companies/{company}/taxes", menu_api.list_taxes),
+    Operation("GET", "companies/{company}/price_lists", menu_api.list_price_lists),
+    Operation("GET", "companies/{company}/price_lists/{price_list}", menu_api.get_price_list),
+    Operation("GET", "companies/{company}/payment_methods", menu_api.list_payment_methods),
+    Operation("GET", "companies/{company}/customers", customers_api.list_customers),
+    Operation("POST", "companies/{company}/customers", customers_api.create_customer),
+    Operation("GET", "companies/{company}/customers/{customer}", customers_api.get_customer),
+    Operation("PUT", "companies/{company}/customers/{customer}", customers_api.update_customer),
+    Operation("GET", "companies/{company}/webhooks", webhooks.list_webhooks),
+    Operation("POST", "companies/{company}/webhooks", webhooks.create_webhook),
+    Operation("GET", "companies/{company}/webhooks/{webhook}", webhooks.get_webhook),
+    Operation("PUT", "companies/{company}/webhooks/{webhook}", webhooks.update_webhook),
+    Operation("DELETE", "companies/{company}/webhooks/{webhook}", webhooks.delete_webhook),
+    Operation("POST", "companies/{company}/orders", orders.create_order),
+    Operation("GET", "companies/{company}/orders/saleid/{sale_id}", order_lists.by_sale_id),
+    Operation("GET", "companies/{company}/orders/{order:id}", orders.get_order),
+    Operation("PUT", "companies/{company}/orders/{order:id}", orders.update_order),
+    Operation("DELETE", "companies/{company}/orders/{order:id}", orders.delete_order),
 )
 
-_DEEPEST = 14
-"""How many steps an address can have after `/v1`: lists of orders combine any number of filters."""
+_MAX_STEPS = 14
+"""How many parts an address can have after `/v1`: lists of orders combine any number of filters."""
+
+_METHODS = ("GET", "POST", "PUT", "DELETE")
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    digits = re.sub(r"\{(\w+):id\}", r"(?P<\1>\\d+)", path)
-    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", digits))
+    with_ids = re.sub(r"\{(\w+):id\}", r"(?P<\1>\\d+)", path)
+    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", with_ids))
 
 
 _PATTERNS = tuple((operation, _pattern(operation.path)) for operation in OPERATIONS)
 
 
 class KountaSimulator(CompanyActions):
-    """One company at Kounta, on a server of its own.
+    """One company at Kounta, on its own server.
 
-    `settings` says how the world begins, and what Kounta leaves open; `faults` is the fault plan to
-    begin with.
+    Args:
+        settings: The initial state, and how Kounta behaves where its documents are silent.
+        faults: The fault plan to start with; no faults by default.
     """
 
     def __init__(
         self, settings: KountaSettings | None = None, faults: FaultPlan | None = None
     ) -> None:
-        super().__init__(faults)
         self.settings = settings or KountaSettings()
         self.sender = webhooks.Sender()
-        self._beginning: World | None = None
-        self._world = beginning.new_world(self.settings)
+        super().__init__(faults)
 
-    @property
-    def world(self) -> World:
-        """The present state. Hold `lock` while reading it from another thread."""
-        return self._world
+    def new_world(self) -> World:
+        """Return the company in its initial state."""
+        return new_world(self.settings)
 
     def routes(self) -> Sequence[Route]:
-        """Every address that there can be; which of them there is, each request is told as Kounta would tell it."""
-        steps = [f"{{step{number}}}" for number in range(1, _DEEPEST + 1)]
-        return [
+        """Return every possible address; `_find_operation` decides which of them exist."""
+        steps = [f"{{step{number}}}" for number in range(1, _MAX_STEPS + 1)]
+        routes = [
             Route("GET", "/authorize", self._authorize),
             Route("POST", "/v1/token", self._token_endpoint),
             Route("POST", "/v1/token.json", self._token_endpoint),
-            *(
-                Route(method, "/v1/" + "/".join(steps[:depth]), self._enter)
-                for depth in range(1, _DEEPEST + 1)
-                for method in ("GET", "POST", "PUT", "DELETE")
-            ),
         ]
+        for depth in range(1, _MAX_STEPS + 1):
+            path = "/v1/" + "/".join(steps[:depth])
+            routes += [Route(method, path, self._handle) for method in _METHODS]
+        return routes
 
     def ledger(self) -> Ledger:
-        """What staff would see now."""
+        """Return the orders as staff see them now."""
         with self.lock:
-            return ledger(self._world)
-
-    @property
-    def sent(self) -> tuple[webhooks.Sent, ...]:
-        """What Kounta has told by itself so far, oldest first: callbacks and webhooks, sent or only recorded."""
-        with self.lock:
-            return tuple(self.sender.recorded)
-
-    def tell(self) -> None:
-        """Sends what the world has to tell."""
-        for request in webhooks.due(self._world):
-            self.sender.take(request)
-
-    def wait_for_sending(self) -> None:
-        """Waits until what was told by now has been sent. Not for a thread that holds the lock."""
-        self.sender.wait()
+            return ledger(self.world)
 
     def start_afresh(self) -> None:
-        """Puts the world back to where it began, or to where `remember` was last called."""
-        self._world = (
-            copy.deepcopy(self._beginning)
-            if self._beginning
-            else beginning.new_world(self.settings)
-        )
-        self.sender.forget()
-
-    def remember(self) -> None:
-        """Takes the present state as the one that `reset` goes back to."""
-        with self.lock:
-            self._beginning = copy.deepcopy(self._world)
+        """Restore the initial world, or the one that `remember` saved, and forget what was sent."""
+        super().start_afresh()
+        self.sender.clear()
 
     def connection_settings(self, url: str) -> Mapping[str, str]:
-        """What a till needs. `base_url` is without `/v1`."""
+        """Return the settings that connect a till. `base_url` is without `/v1`."""
         return {
             "base_url": url,
             "access_token": self.settings.access_token,
@@ -184,84 +160,116 @@ class KountaSimulator(CompanyActions):
         }
 
     def application(self) -> Mapping[str, str]:
-        """What `tillpost connect` is tried with."""
+        """Return the OAuth application, to try `tillpost connect` with."""
         return {"client_id": self.settings.client_id, "client_secret": self.settings.client_secret}
 
     def failure(self, status: int, retry_after: int | None = None) -> Answer:
-        """Kounta's words for a status that no operation chose. A 429 tells when the minute ends."""
+        """Return Kounta's answer for a status that no operation chose.
+
+        A 429 reports when the minute ends.
+        """
         headers: dict[str, str] = {}
         if status == 429:
-            window = self._world.windows.get(self.settings.access_token) or Window(
-                self._world.clock.now()
-            )
-            headers = access.budget(self._world, window, self.settings.oauth_limit) | {
-                "X-Ratelimit-Remaining": "0"
-            }
+            window = self.world.windows.get(self.settings.access_token)
+            if window is None:
+                window = Window(self.world.clock.now())
+            headers = access.budget_headers(window, self.settings.oauth_limit)
+            headers["X-Ratelimit-Remaining"] = "0"
         if retry_after is not None:
             headers["Retry-After"] = str(retry_after)
-        return of_status(status, headers).answer(self._world.behaviour.error_style)
+        return self._refused(of_status(status, headers))
 
-    def down(self) -> Answer | None:
-        """503 while there is an outage."""
-        return self.failure(503) if self._world.outage else None
+    # --- callbacks and webhooks ---
 
-    def _enter(self, call: Call) -> Answer:
-        headers: dict[str, str] = {}
+    @property
+    def sent(self) -> tuple[webhooks.Sent, ...]:
+        """The callbacks and webhooks so far, oldest first, sent or only recorded."""
+        with self.lock:
+            return tuple(self.sender.recorded)
+
+    def send_events(self) -> None:
+        """Send callbacks and webhooks for the events since the last call."""
+        for request in webhooks.requests_for_events(self.world):
+            self.sender.send(request)
+
+    def wait_for_sending(self) -> None:
+        """Wait until every request so far was sent. Not for a thread that holds the lock."""
+        self.sender.wait()
+
+    # --- requests ---
+
+    def _handle(self, call: Call) -> Answer:
+        budget_headers: dict[str, str] = {}
         try:
-            answer = self._carry_out(call, headers)
+            answer = self._run_operation(call, budget_headers)
         except Refusal as refusal:
-            answer = refusal.answer(self._world.behaviour.error_style)
-        self.tell()
-        return replace(answer, headers={**headers, **answer.headers})
+            answer = self._refused(refusal)
+        self.send_events()
+        return replace(answer, headers={**budget_headers, **answer.headers})
 
-    def _carry_out(self, call: Call, headers: dict[str, str]) -> Answer:
+    def _run_operation(self, call: Call, budget_headers: dict[str, str]) -> Answer:
+        """Check a request and run its operation. Adds to `budget_headers` once access is given."""
         path = call.path.removeprefix("/v1/")
-        suffixed = path.endswith(".json")
-        path = path.removesuffix(".json")
-        if not suffixed and "application/json" not in call.headers.get("accept", ""):
+        accepts_json = "application/json" in call.headers.get("accept", "")
+        if not accepts_json and not path.endswith(".json"):
             raise of_status(406)
         _check_content_type(call)
-        headers.update(access.check_access(self._world, call))
-        operation, values = _find(call.method, path)
-        if "company" in values:
-            access.check_company(self._world, values["company"])
+        budget_headers.update(access.check_access(self.world, call))
+        handler, path_values = _find_operation(call.method, path.removesuffix(".json"))
+        if "company" in path_values:
+            access.check_company(self.world, path_values["company"])
         try:
-            return operation(self._world, replace(call, path_values=values))
-        except Misfit as misfit:
-            raise bad_request(str(misfit)) from misfit
+            return handler(self.world, replace(call, path_values=path_values))
+        except InvalidBody as error:
+            raise bad_request(str(error)) from error
 
     def _token_endpoint(self, call: Call) -> Answer:
-        return self._open(access.obtain_token, call)
+        return self._without_access_check(access.obtain_token, call)
 
     def _authorize(self, call: Call) -> Answer:
-        return self._open(access.authorize, call)
+        return self._without_access_check(access.authorize, call)
 
-    def _open(self, handler: Handler, call: Call) -> Answer:
+    def _without_access_check(self, handler: Handler, call: Call) -> Answer:
         try:
-            return handler(self._world, call)
+            return handler(self.world, call)
         except Refusal as refusal:
-            return refusal.answer(self._world.behaviour.error_style)
+            return self._refused(refusal)
+
+    def _refused(self, refusal: Refusal) -> Answer:
+        return refusal.answer(self.world.behaviour.error_style)
 
 
-def _find(method: str, path: str) -> tuple[Handler, dict[str, str]]:
-    """The operation at an address. Refuses an address that there isn't, and a method that it doesn't have."""
-    hits = [
-        (operation, hit) for operation, pattern in _PATTERNS if (hit := pattern.fullmatch(path))
-    ]
-    for operation, hit in hits:
+def _find_operation(method: str, path: str) -> tuple[Handler, dict[str, str]]:
+    """Return the handler of an address, and the named parts of the path.
+
+    Raises:
+        Refusal: There is no such address (404), or it doesn't have this method (405).
+    """
+    exists = False
+    for operation, pattern in _PATTERNS:
+        match = pattern.fullmatch(path)
+        if match is None:
+            continue
         if operation.method == method:
-            return operation.handler, hit.groupdict()
+            return operation.handler, match.groupdict()
+        exists = True
     steps = path.split("/")
     if method == "GET" and steps[0] == "companies" and "orders" in steps[2:]:
-        return lambda world, call: order_lists.list_orders(world, call, steps[2:]), {
-            "company": steps[1]
-        }
-    raise of_status(405 if hits else 404)
+        return _order_list(steps[2:]), {"company": steps[1]}
+    raise of_status(405 if exists else 404)
+
+
+def _order_list(steps: Sequence[str]) -> Handler:
+    def handler(world: World, call: Call) -> Answer:
+        return order_lists.list_orders(world, call, steps)
+
+    return handler
 
 
 def _check_content_type(call: Call) -> None:
-    """A body must say that it is JSON; anything else gets 400 (vendor's page)."""
-    kind = call.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if call.method in ("POST", "PUT") and kind != "application/json":
+    """Refuse a body that isn't declared as JSON with 400 (vendor's page)."""
+    content_type = call.headers.get("content-type", "")
+    media_type = content_type.partition(";")[0].strip().lower()
+    if call.method in ("POST", "PUT") and media_type != "application/json":
         # unconfirmed: the text; a call with another content type would tell.
         raise bad_request("The Content-Type must be application/json.")

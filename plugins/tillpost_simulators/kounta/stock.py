@@ -1,10 +1,10 @@
-"""The world as it begins: one company, two sites, a token, and a menu with one of each kind of oddity.
+"""The initial world: a company, two sites, a token and a menu with special cases.
 
-The menu fits the sample orders: a flat white (7302, with oat milk 228) and a BLT toastie (5312).
-Beside them there are products for charges, tips and discounts, one that is at no site, one at
-another site only, one hidden online, one unavailable, one without stock, one without a tax, an
-option set that wants a choice, a product that mixes option sets with modifiers, and enough small
-things for a second page. Prices exclude tax.
+The menu fits the sample orders: a flat white (7302, with oat milk 228) and a BLT toastie (5312). It
+also has products for charges, tips and discounts, one that is at no site, one at another site only,
+one hidden online, one unavailable, one without stock, one without a tax, an option set that
+requires a choice, a product that mixes option sets with modifiers, and enough others for a second
+page. Prices exclude tax.
 """
 
 from __future__ import annotations
@@ -34,15 +34,34 @@ TAX_ID = 829
 OTHER_TAX_ID = 844
 REGISTER_ID = 1133132
 OTHER_SITE_ID = 985
-SURCHARGE_ID, DELIVERY_ID, TIP_ID, DISCOUNT_ID, TICKET_ID = 9001, 9002, 9003, 9004, 9005
-NOWHERE_ID, ELSEWHERE_ID, HIDDEN_ID, UNAVAILABLE_ID, NO_STOCK_ID = 8196213, 6104, 6106, 6101, 6102
-NO_TAX_ID, BURGER_ID, MIXED_ID, TWO_TAXES_ID = 6103, 5320, 5330, 6108
 
-_COFFEE, _FOOD, _OTHER, _EXTRAS = 1, 2, 3, 4
+# Products that stand for what has no field of its own.
+SURCHARGE_ID = 9001
+DELIVERY_ID = 9002
+TIP_ID = 9003
+DISCOUNT_ID = 9004
+TICKET_ID = 9005
+
+# Products that are special cases.
+NOWHERE_ID = 8196213
+ELSEWHERE_ID = 6104
+HIDDEN_ID = 6106
+UNAVAILABLE_ID = 6101
+NO_STOCK_ID = 6102
+NO_TAX_ID = 6103
+BURGER_ID = 5320
+MIXED_ID = 5330
+TWO_TAXES_ID = 6108
+
+# Categories.
+_COFFEE = 1
+_FOOD = 2
+_OTHER = 3
+_EXTRAS = 4
 
 
 def new_world(settings: KountaSettings) -> World:
-    """A world at its beginning. Without `stocked` its menu is empty."""
+    """Return a world in its initial state. Without `stocked` its menu is empty."""
     clock = Clock(settings.utc_offset_hours)
     behaviour = Behaviour(
         order_lag_seconds=settings.order_lag_seconds,
@@ -88,7 +107,10 @@ def add_product(
     sites: Sequence[int] | None = None,
     tax_ids: Sequence[int] | None = None,
 ) -> Product:
-    """Puts a product in. `sites` None: the till's own; `tax_ids` None: the one tax that everything bears."""
+    """Add a product.
+
+    `sites` None means the till's own site; `tax_ids` None means the company's tax.
+    """
     at = [world.settings.site_id] if sites is None else sites
     product = Product(
         product_id,
@@ -116,7 +138,8 @@ def _stock(world: World, here: int) -> None:
     add_product(world, 7310, "Long black", "4.5455", "LB-R", category=_COFFEE, sites=both)
     add_product(world, 5312, "BLT toastie", "13.1818", "BLT", category=_FOOD)
     add_product(world, 6105, "Blueberry muffin", "4.5455", "MUF", category=_FOOD)
-    world.price_lists[236].prices[6105] = Decimal("4.7273")  # dearer online than at the counter
+    # Dearer online than at the counter.
+    world.price_lists[236].prices[6105] = Decimal("4.7273")
     _stock_modifiers(world, white, large)
     _stock_option_sets(world)
     _stock_oddities(world, here)
@@ -161,10 +184,9 @@ def _stock_option_sets(world: World) -> None:
     burger = add_product(world, BURGER_ID, "Cheeseburger", "17.2727", "CB", category=_FOOD)
     burger.option_set_ids = [61, 62]
     mixed = add_product(world, MIXED_ID, "Chicken burger", "18.1818", "CHB", category=_FOOD)
-    mixed.option_set_ids, mixed.modifiers = (
-        [62],
-        [Choice(231)],
-    )  # a setup that Kounta doesn't support
+    # Kounta doesn't support a product with both.
+    mixed.option_set_ids = [62]
+    mixed.modifiers = [Choice(231)]
 
 
 def _stock_oddities(world: World, here: int) -> None:
@@ -192,7 +214,7 @@ def _stock_oddities(world: World, here: int) -> None:
 
 
 def _stock_amounts(world: World) -> None:
-    """Products that stand for what has no field: charges, tips, discounts, and a note to staff."""
+    """Add products for what has no field: charges, tips, discounts, notes to staff."""
     add_product(world, SURCHARGE_ID, "Weekend surcharge", "0", "X-SUR", category=_OTHER)
     add_product(world, DELIVERY_ID, "Delivery", "0", "X-DEL", category=_OTHER)
     add_product(world, TIP_ID, "Tip", "0", "X-TIP", category=_OTHER, tax_ids=[])

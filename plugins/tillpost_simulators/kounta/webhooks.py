@@ -1,4 +1,4 @@
-"""What Kounta tells by itself: subscriptions, and the sending of signed requests.
+"""Operations on webhook subscriptions, and the sending of webhooks and callbacks.
 
 `X-Kounta-Signature` is the hex HMAC-SHA256 of the raw body (third-party code that cites the
 vendor's page).
@@ -25,23 +25,27 @@ from urllib.parse import urlsplit
 import httpx
 
 from tillpost.simulator import Answer, Call
-from tillpost_simulators.kounta.created import created
-from tillpost_simulators.kounta.errors import bad_request, not_found
+from tillpost_simulators.kounta.errors import bad_request
 from tillpost_simulators.kounta.order_json import single_order
-from tillpost_simulators.kounta.paging import paged
-from tillpost_simulators.kounta.places_api import site_json
-from tillpost_simulators.kounta.wire import Json, WebhookBody, json_answer, read, to_json
-from tillpost_simulators.kounta.world import Webhook, World
+from tillpost_simulators.kounta.resources import created, find_in_path, paged
+from tillpost_simulators.kounta.sites_api import site_json
+from tillpost_simulators.kounta.wire import Json, WebhookBody, json_answer, parse_body, to_json
+from tillpost_simulators.kounta.world import Event, Webhook, World
 
 log = logging.getLogger("tillpost_simulators.kounta")
 
 SIGNATURE = "X-Kounta-Signature"
 TOPICS = ("orders/completed", "sites/created", "sites/updated")
 
+_TIMEOUT_SECONDS = 5
+
+
+# --- sending ---
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A request that Kounta would send. `topic` is empty for an order's own `callback_uri`."""
+    """A request that Kounta sends. `topic` is empty for an order's `callback_uri`."""
 
     url: str
     topic: str
@@ -49,58 +53,72 @@ class Sent:
     headers: tuple[tuple[str, str], ...]
 
 
-def due(world: World) -> Iterator[Sent]:
-    """What is to be sent for all that has happened, which is then forgotten."""
-    events, world.events = world.events, []
+def requests_for_events(world: World) -> Iterator[Sent]:
+    """Yield the requests for all events since the last call."""
+    events = world.events
+    world.events = []
     for event in events:
-        order = world.orders[event.order_id] if event.order_id is not None else None
-        about = (
-            single_order(world, order) if order else site_json(world, world.sites[event.site_id])
-        )
-        body = to_json(about).encode()
-        if order is not None and order.callback_uri is not None:
-            yield sent(world, order.callback_uri, "", body)
-        for hook in world.webhooks.values():
-            sites = hook.filter.get("site_ids")
-            if hook.topic == event.topic and (not sites or event.site_id in sites):
-                yield sent(world, hook.address, hook.topic, body, hook.headers)
+        yield from _requests_for(world, event)
+
+
+def _requests_for(world: World, event: Event) -> Iterator[Sent]:
+    order = world.orders[event.order_id] if event.order_id is not None else None
+    if order is not None:
+        body = to_json(single_order(world, order)).encode()
+    else:
+        body = to_json(site_json(world, world.sites[event.site_id])).encode()
+    if order is not None and order.callback_uri is not None:
+        yield sent(world, order.callback_uri, "", body)
+    for hook in world.webhooks.values():
+        site_ids = hook.filter.get("site_ids")
+        if hook.topic == event.topic and (not site_ids or event.site_id in site_ids):
+            yield sent(world, hook.address, hook.topic, body, hook.headers)
 
 
 def sent(
     world: World, url: str, topic: str, body: bytes, headers: dict[str, str] | None = None
 ) -> Sent:
-    """A request, signed."""
-    signature = hmac.new(world.settings.webhook_secret.encode(), body, hashlib.sha256).hexdigest()
-    all_headers = {**(headers or {}), "Content-Type": "application/json", SIGNATURE: signature}
+    """Return a signed request."""
+    secret = world.settings.webhook_secret.encode()
+    signature = hmac.new(secret, body, hashlib.sha256).hexdigest()
+    all_headers = {
+        **(headers or {}),
+        "Content-Type": "application/json",
+        SIGNATURE: signature,
+    }
     return Sent(url, topic, body, tuple(all_headers.items()))
 
 
 class Sender:
-    """Sends in the background, one after the other, and to the loopback only; the rest is recorded and goes nowhere."""
+    """Sends requests in the background, one after the other, to the loopback only.
+
+    Requests to other addresses are only recorded.
+    """
 
     def __init__(self) -> None:
         self.recorded: list[Sent] = []
-        self._worker: ThreadPoolExecutor | None = None
+        self._executor: ThreadPoolExecutor | None = None
         self._pending: list[Future[None]] = []
 
-    def take(self, request: Sent) -> None:
-        """Records a request, and sends it when its address is on the loopback."""
+    def send(self, request: Sent) -> None:
+        """Record a request, and send it when its address is on the loopback."""
         self.recorded.append(request)
-        if _on_loopback(request.url):
-            self._worker = self._worker or ThreadPoolExecutor(1, "webhooks")
-            self._pending.append(self._worker.submit(_post, request))
+        if _is_on_loopback(request.url):
+            if self._executor is None:
+                self._executor = ThreadPoolExecutor(1, "webhooks")
+            self._pending.append(self._executor.submit(_post, request))
 
     def wait(self) -> None:
-        """Waits until everything taken so far has been sent, well or not."""
+        """Wait until every request so far has been sent or has failed."""
         while self._pending:
             self._pending.pop(0).result()
 
-    def forget(self) -> None:
-        """Forgets what was recorded."""
+    def clear(self) -> None:
+        """Forget the recorded requests."""
         self.recorded.clear()
 
 
-def _on_loopback(url: str) -> bool:
+def _is_on_loopback(url: str) -> bool:
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -114,87 +132,86 @@ def _post(request: Sent) -> None:
             request.url,
             content=request.body,
             headers=dict(request.headers),
-            timeout=5,
+            timeout=_TIMEOUT_SECONDS,
             trust_env=False,
         )
     except httpx.HTTPError as error:
-        log.warning("a webhook could not be sent to %s: %s", request.url, type(error).__name__)
+        log.warning("webhook_failed url=%s error=%s", request.url, type(error).__name__)
+
+
+# --- subscriptions ---
 
 
 def list_webhooks(world: World, call: Call) -> Answer:
-    """The subscriptions."""
+    """List the subscriptions."""
+    hooks = list(world.webhooks.values())
     return paged(
         world,
         call,
-        list(world.webhooks.values()),
-        lambda hook: hook.id,
-        lambda hook: _written(world, hook),
+        hooks,
+        key=lambda hook: hook.id,
+        write=lambda hook: _webhook(world, hook),
     )
 
 
 def get_webhook(world: World, call: Call) -> Answer:
-    """One subscription."""
-    return json_answer(_written(world, _find(world, call)))
+    """Return one subscription."""
+    hook = find_in_path(call, "webhook", world.webhooks)
+    return json_answer(_webhook(world, hook))
 
 
 def create_webhook(world: World, call: Call) -> Answer:
-    """Subscribes to a topic. Two to one topic are both told."""
-    asked = read(WebhookBody, call.body)
-    if asked.topic not in TOPICS or not asked.address or asked.format not in ("json", "xml"):
+    """Subscribe to a topic. Several subscriptions to one topic each get its requests."""
+    body = parse_body(WebhookBody, call.body)
+    if body.topic not in TOPICS or not body.address or body.format not in ("json", "xml"):
         raise bad_request("topic, address and format are required.")
-    _check_headers(asked.headers)
+    _check_headers(body.headers)
     now = world.clock.now()
     hook = Webhook(
-        world.new_id(),
-        asked.topic,
-        asked.address,
-        asked.format,
-        now,
-        now,
-        asked.filter or {},
-        asked.headers or {},
+        id=world.new_id(),
+        topic=body.topic,
+        address=body.address,
+        format=body.format,
+        created=now,
+        updated=now,
+        filter=body.filter or {},
+        headers=body.headers or {},
     )
     world.webhooks[hook.id] = hook
     path = f"/v1/companies/{world.settings.company_id}/webhooks/{hook.id}"
-    return created(world, call, path, _written(world, hook))
+    return created(world, call, path, _webhook(world, hook))
 
 
 def update_webhook(world: World, call: Call) -> Answer:
-    """Changes what the body names."""
-    hook = _find(world, call)
-    asked = read(WebhookBody, call.body)
-    _check_headers(asked.headers)
-    if asked.topic is not None and asked.topic not in TOPICS:
-        raise bad_request(f"{asked.topic} is not a topic.")
-    for name, value in asked.model_dump(exclude_none=True).items():
+    """Change the fields that the body names."""
+    hook = find_in_path(call, "webhook", world.webhooks)
+    body = parse_body(WebhookBody, call.body)
+    _check_headers(body.headers)
+    if body.topic is not None and body.topic not in TOPICS:
+        raise bad_request(f"{body.topic} is not a topic.")
+    for name, value in body.model_dump(exclude_none=True).items():
         setattr(hook, name, value)
     hook.updated = world.clock.now()
-    return json_answer(_written(world, hook))
+    return json_answer(_webhook(world, hook))
 
 
 def delete_webhook(world: World, call: Call) -> Answer:
-    """Ends a subscription."""
-    del world.webhooks[_find(world, call).id]
+    """Delete a subscription."""
+    hook = find_in_path(call, "webhook", world.webhooks)
+    del world.webhooks[hook.id]
     return Answer(204)
 
 
 def _check_headers(headers: dict[str, str] | None) -> None:
-    """Own headers are `Authorization` or `X-*`, but not `X-Kounta*` (vendor's page)."""
+    """Allow `Authorization` and `X-*` except `X-Kounta*` (vendor's page); refuse others."""
     for name in headers or ():
-        low = name.lower()
-        if low != "authorization" and (not low.startswith("x-") or low.startswith("x-kounta")):
+        lower = name.lower()
+        is_own_x = lower.startswith("x-") and not lower.startswith("x-kounta")
+        if lower != "authorization" and not is_own_x:
             raise bad_request(f"The header {name} is not allowed.")
 
 
-def _find(world: World, call: Call) -> Webhook:
-    asked = call.path_values["webhook"]
-    hook = world.webhooks.get(int(asked)) if asked.isdecimal() else None
-    if hook is None:
-        raise not_found()
-    return hook
-
-
-def _written(world: World, hook: Webhook) -> Json:
+def _webhook(world: World, hook: Webhook) -> Json:
     return {
         "id": hook.id,
         "topic": hook.topic,

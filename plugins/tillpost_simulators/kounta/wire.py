@@ -1,6 +1,6 @@
-"""JSON as Kounta speaks it: amounts are numbers with decimals, which here never become floats on the way.
+"""Kounta's JSON, with amounts as decimal numbers, and the bodies of requests.
 
-And the bodies of requests. What a body holds beyond these fields is ignored.
+Amounts are never converted to floats. Fields of a body that aren't listed here are ignored.
 """
 
 from __future__ import annotations
@@ -18,20 +18,23 @@ Json = dict[str, object]
 
 
 def to_json(value: object) -> str:
-    """A value as JSON; a Decimal is written as the number that it is, without its trailing zeros."""
+    """Return a value as JSON.
+
+    A Decimal is written as a number, without trailing zeros.
+    """
     match value:
         case Decimal():
             plain = format(value, "f")
-            return (plain.rstrip("0").rstrip(".") or "0") if "." in plain else plain
+            if "." not in plain:
+                return plain
+            return plain.rstrip("0").rstrip(".") or "0"
         case dict():
-            members = cast("dict[str, object]", value).items()
-            return (
-                "{"
-                + ", ".join(f"{json.dumps(name)}: {to_json(member)}" for name, member in members)
-                + "}"
-            )
+            mapping = cast("dict[str, object]", value)
+            members = [f"{json.dumps(name)}: {to_json(item)}" for name, item in mapping.items()]
+            return "{" + ", ".join(members) + "}"
         case list() | tuple():
-            return "[" + ", ".join(to_json(item) for item in cast("list[object]", value)) + "]"
+            items = [to_json(item) for item in cast("list[object]", value)]
+            return "[" + ", ".join(items) + "]"
         case _:
             return json.dumps(value)
 
@@ -39,18 +42,21 @@ def to_json(value: object) -> str:
 def json_answer(
     value: object, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Answer:
-    """An answer whose body is `value` as JSON."""
+    """Return an answer whose body is `value` as JSON."""
     return Answer(status, to_json(value).encode(), headers=headers or {})
 
 
 class Body(BaseModel):
-    """A request's body."""
+    """The body of a request."""
 
     model_config = ConfigDict(extra="ignore")
 
 
 class LineBody(Body):
-    """A line of a new order (vendor's sample). `unit_price` excludes tax; `modifiers` are signed product ids."""
+    """A line of a new order (vendor's sample).
+
+    `unit_price` excludes tax; `modifiers` are product ids, negative to take something off.
+    """
 
     product_id: int
     quantity: Decimal = Decimal(1)
@@ -90,7 +96,7 @@ class OrderBody(Body):
 
 
 class OrderChange(Body):
-    """What can be changed of an order. Only what is there is changed."""
+    """The changes to an order. Fields that are missing don't change."""
 
     status: str | None = None
     notes: str | None = None
@@ -122,19 +128,23 @@ class WebhookBody(Body):
 B = TypeVar("B", bound=Body)
 
 
-class Misfit(ValueError):
-    """A body that isn't what it should be; the text says what is wrong with it."""
+class InvalidBody(ValueError):
+    """Raised for a body that isn't valid; the text says what is wrong."""
 
 
-def read(model: type[B], body: bytes) -> B:
-    """Reads a request's body. Raises Misfit when it doesn't fit."""
+def parse_body(model: type[B], body: bytes) -> B:
+    """Parse the body of a request.
+
+    Raises:
+        InvalidBody: It isn't JSON, or doesn't fit the model.
+    """
     try:
         value: object = json.loads(body, parse_float=Decimal)
     except ValueError:
-        raise Misfit("The request body is not valid JSON.") from None
+        raise InvalidBody("The request body is not valid JSON.") from None
     try:
         return model.model_validate(value)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(step) for step in first["loc"])
-        raise Misfit(f"{where or 'The request body'}: {first['msg']}.") from None
+        field = ".".join(str(step) for step in first["loc"])
+        raise InvalidBody(f"{field or 'The request body'}: {first['msg']}.") from None

@@ -1,11 +1,10 @@
-"""The state of one simulated company: everything that a request can see or change hangs on `World`.
+"""The state of one simulated company: everything that a request can see or change.
 
 Prices are decimal, in major units, and exclude tax, as Kounta's do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -37,7 +36,10 @@ class AtSite:
 
 @dataclass
 class Choice:
-    """A product that is offered with another. A price of None is that product's own."""
+    """A product that is offered with another one.
+
+    A price of None means the offered product's own price.
+    """
 
     product_id: int
     unit_price: Decimal | None = None
@@ -45,7 +47,7 @@ class Choice:
 
 @dataclass
 class OptionSet:
-    """An option set with its limits; a maximum of 0 is none."""
+    """An option set with its limits. A maximum of 0 is no limit."""
 
     id: int
     name: str
@@ -56,7 +58,10 @@ class OptionSet:
 
 @dataclass
 class Product:
-    """A product; a modifier is one too. At no site, nobody can order it. A deleted one stays for its orders."""
+    """A product or a modifier, which Kounta doesn't distinguish.
+
+    A product at no site can't be ordered. A deleted one is kept for its orders.
+    """
 
     id: int
     name: str
@@ -76,7 +81,10 @@ class Product:
 
 @dataclass
 class PriceList:
-    """A price list. What it doesn't price, its parent does, and in the end the product itself."""
+    """A price list.
+
+    A product without a price here has its price in the parent list, and finally its own.
+    """
 
     id: int
     name: str
@@ -97,7 +105,10 @@ class Register:
 
 @dataclass
 class Site:
-    """A site. `syncing` is whether its devices fetch new online orders, `ordering` whether they are taken at all."""
+    """A site.
+
+    `syncing` says whether its devices fetch new online orders, `ordering` whether it accepts any.
+    """
 
     id: int
     name: str
@@ -122,7 +133,7 @@ class Customer:
 
 @dataclass
 class Token:
-    """An access token. `refresh_token` is the one that was given out beside it."""
+    """An access token, with the refresh token that was issued with it."""
 
     expires_at: datetime
     refresh_token: str
@@ -132,7 +143,7 @@ class Token:
 
 @dataclass
 class Window:
-    """One minute of a token's requests."""
+    """One minute in which a token's requests are counted."""
 
     started: datetime
     count: int = 0
@@ -140,7 +151,10 @@ class Window:
 
 @dataclass
 class Line:
-    """A line of an order. `unit_price` is what was sent or found, for one and without its modifiers."""
+    """A line of an order.
+
+    `unit_price` is the price that was sent or found, for one unit without its modifiers.
+    """
 
     id: int
     number: int
@@ -155,7 +169,7 @@ class Line:
 
 @dataclass
 class Payment:
-    """A payment that was taken for an order."""
+    """A payment for an order."""
 
     id: int
     number: int
@@ -167,9 +181,10 @@ class Payment:
 
 @dataclass
 class Order:
-    """An order. `sale_id` is Kounta's short name for it, `sale_number` the caller's.
+    """An order.
 
-    `reached` is set once a register has fetched it.
+    `sale_id` is Kounta's short name for it, `sale_number` the caller's. `reached` is set once a
+    register has fetched it.
     """
 
     id: int
@@ -200,7 +215,7 @@ class Order:
 
     @property
     def paid(self) -> Decimal:
-        """What was paid, tax included."""
+        """The sum of its payments, tax included."""
         return sum((payment.amount for payment in self.payments), ZERO)
 
 
@@ -220,7 +235,7 @@ class Webhook:
 
 @dataclass
 class Event:
-    """Something that has happened to an order, or to a site, not yet told to anyone."""
+    """A change of an order or a site for which no webhook was sent yet."""
 
     topic: str
     site_id: int
@@ -229,7 +244,10 @@ class Event:
 
 @dataclass
 class Behaviour:
-    """How Kounta behaves at the moment. `created_once` are the bodies of the next 201s, before `created_body`."""
+    """How Kounta behaves at the moment.
+
+    `created_once` holds the bodies of the next 201s; `created_body` is for those after them.
+    """
 
     order_lag_seconds: float
     get_lag_seconds: float
@@ -242,7 +260,7 @@ class Behaviour:
 
 @dataclass
 class World:
-    """One company at Kounta."""
+    """The state of one company at Kounta."""
 
     settings: KountaSettings
     clock: Clock
@@ -267,53 +285,63 @@ class World:
     made: int = 0
 
     def new_id(self) -> int:
-        """A new id, the same in every run."""
+        """Return a new id, the same in every run."""
         self.made += 1
         return 70_000_000 + self.made
 
-    def find(self, product_id: int) -> Product | None:
-        """The product under this id that isn't deleted, or None."""
+    def find_product(self, product_id: int) -> Product | None:
+        """Return the product with this id, or None if there is none or it is deleted."""
         product = self.products.get(product_id)
         return None if product is None or product.deleted else product
 
     def taxes_of(self, product: Product) -> list[Tax]:
-        """The taxes that a product carries."""
+        """Return the taxes of a product."""
         return [self.taxes[tax_id] for tax_id in product.tax_ids if tax_id in self.taxes]
 
+    def tax_rate_of(self, product: Product) -> Decimal:
+        """Return the sum of a product's tax rates.
+
+        unconfirmed: that two taxes are added up and not compounded; a product with two would tell.
+        """
+        return sum((tax.rate for tax in self.taxes_of(product)), ZERO)
+
     def price_of(self, product: Product, site: Site) -> Decimal:
-        """A product's price at a site: the nearest price list that has one, else the product's own."""
+        """Return a product's price at a site.
+
+        It is the price in the nearest price list that has one, otherwise the product's own.
+        """
         seen: set[int] = set()
         list_id = site.price_list_id
         while list_id in self.price_lists and list_id not in seen:
             seen.add(list_id)
-            prices = self.price_lists[list_id]
-            if product.id in prices.prices:
-                return prices.prices[product.id]
-            list_id = prices.parent_id
+            price_list = self.price_lists[list_id]
+            if product.id in price_list.prices:
+                return price_list.prices[product.id]
+            list_id = price_list.parent_id
         return product.unit_price
 
     def choice_price(self, product: Product, modifier: Product, site: Site) -> Decimal:
-        """What a modifier costs with a product: what the product or its option sets say, else the modifier's own."""
-        for choice in (
-            *product.modifiers,
-            *(option for each in self.sets_of(product) for option in each.options),
-        ):
+        """Return the price of a modifier with a product.
+
+        The product or its option sets may set it; otherwise it is the modifier's own.
+        """
+        choices = list(product.modifiers)
+        for option_set in self.option_sets_of(product):
+            choices += option_set.options
+        for choice in choices:
             if choice.product_id == modifier.id and choice.unit_price is not None:
                 return choice.unit_price
         return self.price_of(modifier, site)
 
-    def sets_of(self, product: Product) -> list[OptionSet]:
-        """A product's option sets."""
-        return [
-            self.option_sets[set_id]
-            for set_id in product.option_set_ids
-            if set_id in self.option_sets
-        ]
+    def option_sets_of(self, product: Product) -> list[OptionSet]:
+        """Return a product's option sets."""
+        known = self.option_sets
+        return [known[set_id] for set_id in product.option_set_ids if set_id in known]
 
-    def registers_of(self, site_id: int) -> Iterator[Register]:
-        """A site's registers."""
-        return (register for register in self.registers.values() if register.site_id == site_id)
+    def registers_of(self, site_id: int) -> list[Register]:
+        """Return a site's registers."""
+        return [register for register in self.registers.values() if register.site_id == site_id]
 
-    def in_use(self, site_id: int) -> bool:
-        """Whether at least one device is in use at a site."""
+    def has_device_online(self, site_id: int) -> bool:
+        """Return whether at least one device of a site is online."""
         return any(register.online for register in self.registers_of(site_id))

@@ -1,22 +1,25 @@
-"""The catalogue: items with their variations, modifier lists with their modifiers, taxes and categories.
+"""The catalogue: items and their variations, modifier lists, taxes and categories.
 
-Each change raises the version of what it touched, as Square does, so that a search by time finds
-it. A deleted object stays, marked, since a search may ask for those too. Prices are in the
-currency's minor unit.
+Each change raises the version of the changed objects, as Square does, so that a search by time
+finds them. A deleted object is kept and marked, since a search may include those too. Prices are in
+the currency's minor unit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 from tillpost_simulators.square.clock import Clock, written
 
 
 @dataclass
 class Entry:
-    """What all catalogue objects have: an id, a version, and where they are present (spec: CatalogObject)."""
+    """What all catalogue objects have (spec: CatalogObject).
+
+    They have an id, a version, and the locations where they are present.
+    """
 
     type: ClassVar[str] = ""
 
@@ -29,19 +32,20 @@ class Entry:
     absent_at: set[str] = field(default_factory=set[str])
 
     def is_at(self, location_id: str) -> bool:
-        """Whether the object is at a location: everywhere but for exceptions, or nowhere but for exceptions."""
+        """Return whether the object is at a location.
+
+        It is everywhere with exceptions, or nowhere with exceptions.
+        """
         if self.is_deleted:
             return False
-        return (
-            location_id not in self.absent_at
-            if self.present_at_all_locations
-            else location_id in self.present_at
-        )
+        if self.present_at_all_locations:
+            return location_id not in self.absent_at
+        return location_id in self.present_at
 
 
 @dataclass
 class Override:
-    """What differs at one location. `price` None means as elsewhere."""
+    """What differs at one location. A `price` of None is the usual one."""
 
     price: int | None = None
     sold_out: bool = False
@@ -50,7 +54,10 @@ class Override:
 
 @dataclass
 class ModifierLimits:
-    """A modifier list as an item offers it (spec: CatalogItemModifierListInfo). -1 twice: the list's own hold."""
+    """A modifier list as an item offers it (spec: CatalogItemModifierListInfo).
+
+    When both limits are -1, the list's own count.
+    """
 
     modifier_list_id: str
     minimum: int = -1
@@ -77,6 +84,11 @@ class Tax(Entry):
     enabled: bool = True
     on_custom_amounts: bool = True
 
+    @property
+    def wire_type(self) -> Literal["INCLUSIVE", "ADDITIVE"]:
+        """Its type as an order has it."""
+        return "INCLUSIVE" if self.inclusive else "ADDITIVE"
+
 
 @dataclass
 class Modifier(Entry):
@@ -91,10 +103,17 @@ class Modifier(Entry):
     hidden_online: bool = False
     overrides: dict[str, Override] = field(default_factory=dict[str, Override])
 
+    def price_at(self, location_id: str) -> int:
+        """Return the price at a location."""
+        override = self.overrides.get(location_id)
+        if override is None or override.price is None:
+            return self.price
+        return override.price
+
 
 @dataclass
 class ModifierList(Entry):
-    """A modifier list with its limits: 0 or -1 for none."""
+    """A modifier list with its limits: 0 or -1 is no limit."""
 
     type: ClassVar[str] = "MODIFIER_LIST"
     name: str = ""
@@ -106,7 +125,10 @@ class ModifierList(Entry):
 
 @dataclass
 class Variation(Entry):
-    """A variation of an item: what an order's line names. `price` None: it is entered at the time of sale."""
+    """A variation of an item, which a line of an order names.
+
+    A `price` of None is entered at the time of sale.
+    """
 
     type: ClassVar[str] = "ITEM_VARIATION"
     item_id: str = ""
@@ -118,14 +140,16 @@ class Variation(Entry):
     overrides: dict[str, Override] = field(default_factory=dict[str, Override])
 
     def price_at(self, location_id: str) -> int | None:
-        """The price at a location, or None when it is entered at the time of sale."""
+        """Return the price at a location, or None when it is entered at the time of sale."""
         override = self.overrides.get(location_id)
-        return override.price if override is not None and override.price is not None else self.price
+        if override is None or override.price is None:
+            return self.price
+        return override.price
 
 
 @dataclass
 class Item(Entry):
-    """An item: variations, and the taxes, categories and modifier lists that go with all of them."""
+    """An item, its variations, and the taxes, categories and modifier lists of them all."""
 
     type: ClassVar[str] = "ITEM"
     name: str = ""
@@ -137,12 +161,22 @@ class Item(Entry):
     is_taxable: bool = True
     is_archived: bool = False
 
+    def drop_reference(self, object_id: str) -> bool:
+        """Remove a tax or a modifier list from the item, and return whether it had it."""
+        tax_ids = [tax_id for tax_id in self.tax_ids if tax_id != object_id]
+        limits = [each for each in self.modifier_limits if each.modifier_list_id != object_id]
+        had_tax = len(tax_ids) != len(self.tax_ids)
+        had_list = len(limits) != len(self.modifier_limits)
+        self.tax_ids = tax_ids
+        self.modifier_limits = limits
+        return had_tax or had_list
+
 
 E = TypeVar("E", bound=Entry)
 
 
 class Catalogue:
-    """All objects by id, the deleted ones too."""
+    """All objects by id, also deleted ones."""
 
     def __init__(self, currency: str, clock: Clock) -> None:
         self.currency = currency
@@ -151,7 +185,7 @@ class Catalogue:
         self.latest_time = written(clock.tick())
 
     def add(self, entry: E) -> E:
-        """Puts an object in under its id, which must be new, and gives it a version."""
+        """Add an object, whose id must be new, and give it a version."""
         if entry.id in self.objects:
             raise ValueError(f"there is an object {entry.id!r} already")
         self.objects[entry.id] = entry
@@ -159,45 +193,57 @@ class Catalogue:
         return entry
 
     def touch(self, *entries: Entry) -> None:
-        """Notes that objects have changed: one new version and time for all of them, and for what holds them."""
+        """Record that objects have changed.
+
+        They and the objects that contain them get one new version and time.
+        """
         now = self._clock.tick()
+        version = int(now.timestamp() * 1000)
         self.latest_time = written(now)
-        holders = (holder for entry in entries for holder in self._holders(entry))
-        for entry in (*entries, *holders):
-            entry.version = int(now.timestamp() * 1000)
-            entry.updated_at = self.latest_time
+        for entry in entries:
+            parent = self._parent_of(entry)
+            for changed in (entry, parent) if parent else (entry,):
+                changed.version = version
+                changed.updated_at = self.latest_time
 
     def delete(self, entry: Entry) -> None:
-        """Marks an object as deleted, and takes it out of what refers to it. An item's variations go with it."""
+        """Mark an object as deleted, and remove it from what refers to it.
+
+        An item's variations are deleted with it.
+        """
         entry.is_deleted = True
         if isinstance(entry, Item):
             for variation in self.variations_of(entry):
                 variation.is_deleted = True
                 self.touch(variation)
         for item in self.of(Item):
-            listed = len(item.tax_ids) + len(item.modifier_limits)
-            item.tax_ids = [tax_id for tax_id in item.tax_ids if tax_id != entry.id]
-            item.modifier_limits = [
-                limits for limits in item.modifier_limits if limits.modifier_list_id != entry.id
-            ]
-            if listed != len(item.tax_ids) + len(item.modifier_limits):
+            if item.drop_reference(entry.id):
                 self.touch(item)
         self.touch(entry)
 
     def find(self, kind: type[E], object_id: str) -> E | None:
-        """The object of this kind under this id that isn't deleted, or None."""
+        """Return the object of this kind with this id.
+
+        Return None if there is none, or if it is deleted.
+        """
         entry = self.objects.get(object_id)
         return entry if isinstance(entry, kind) and not entry.is_deleted else None
 
     def get(self, kind: type[E], object_id: str) -> E:
-        """Like `find`, but raises LookupError: for a person who changes the catalogue, not for a request."""
+        """Return the object of this kind with this id.
+
+        It is for people who change the catalogue, not for requests.
+
+        Raises:
+            LookupError: There is none.
+        """
         entry = self.find(kind, object_id)
         if entry is None:
             raise LookupError(f"no {kind.__name__.lower()} {object_id!r} in the catalogue")
         return entry
 
     def of(self, kind: type[E]) -> Iterator[E]:
-        """All objects of a kind that aren't deleted, oldest first."""
+        """Yield the objects of a kind that aren't deleted, oldest first."""
         return (
             entry
             for entry in self.objects.values()
@@ -205,24 +251,19 @@ class Catalogue:
         )
 
     def variations_of(self, item: Item) -> list[Variation]:
-        """An item's variations, in their order."""
+        """Return an item's variations, in their order."""
         found = (self.find(Variation, variation_id) for variation_id in item.variation_ids)
         return [variation for variation in found if variation is not None]
 
     def modifiers_of(self, modifier_list: ModifierList) -> list[Modifier]:
-        """A list's modifiers, in their order."""
+        """Return a list's modifiers, in their order."""
         found = (self.find(Modifier, modifier_id) for modifier_id in modifier_list.modifier_ids)
         return [modifier for modifier in found if modifier is not None]
 
-    def variation_by_sku(self, sku: str) -> Variation | None:
-        """The first variation with this SKU, or None."""
-        return next((variation for variation in self.of(Variation) if variation.sku == sku), None)
-
-    def _holders(self, entry: Entry) -> list[Entry]:
-        """The object that contains this one, since it is read as part of it."""
-        holder: Entry | None = None
+    def _parent_of(self, entry: Entry) -> Entry | None:
+        """Return the object that contains this one, and is read with it."""
         if isinstance(entry, Variation):
-            holder = self.objects.get(entry.item_id)
-        elif isinstance(entry, Modifier):
-            holder = self.objects.get(entry.modifier_list_id)
-        return [] if holder is None else [holder]
+            return self.objects.get(entry.item_id)
+        if isinstance(entry, Modifier):
+            return self.objects.get(entry.modifier_list_id)
+        return None

@@ -1,7 +1,6 @@
-"""Reading the catalogue: list, search, retrieve and info (spec: the operations under /v2/catalog).
+"""Operations on the catalogue: list, search, retrieve, info (spec: /v2/catalog).
 
-A listing gives no deleted objects; a search gives them when it is asked to. Searching by attribute
-is not simulated.
+A list has no deleted objects; a search has them on request. Searching by attribute isn't simulated.
 """
 
 from __future__ import annotations
@@ -15,128 +14,79 @@ from tillpost_simulators.square.catalogue_json import Json, written
 from tillpost_simulators.square.clock import read_time
 from tillpost_simulators.square.clock import written as time_written
 from tillpost_simulators.square.errors import Problem, Refusal, bad_request, not_found
-from tillpost_simulators.square.requests import BatchRetrieveCatalog, SearchCatalog
-from tillpost_simulators.square.wire import read
+from tillpost_simulators.square.request_bodies import BatchRetrieveCatalog, SearchCatalog
+from tillpost_simulators.square.wire import parse_body
 from tillpost_simulators.square.world import World
 
-_TOP_LEVEL = frozenset({"ITEM", "CATEGORY", "TAX", "MODIFIER_LIST"})
+_TOP_LEVEL_TYPES = frozenset({"ITEM", "CATEGORY", "TAX", "MODIFIER_LIST"})
 _TYPES = frozenset(
-    "ITEM IMAGE CATEGORY ITEM_VARIATION TAX DISCOUNT MODIFIER_LIST MODIFIER PRICING_RULE PRODUCT_SET TIME_PERIOD "
-    "MEASUREMENT_UNIT SUBSCRIPTION_PLAN_VARIATION ITEM_OPTION ITEM_OPTION_VAL CUSTOM_ATTRIBUTE_DEFINITION "
-    "QUICK_AMOUNTS_SETTINGS SUBSCRIPTION_PLAN AVAILABILITY_PERIOD".split()
+    {
+        "AVAILABILITY_PERIOD",
+        "CATEGORY",
+        "CUSTOM_ATTRIBUTE_DEFINITION",
+        "DISCOUNT",
+        "IMAGE",
+        "ITEM",
+        "ITEM_OPTION",
+        "ITEM_OPTION_VAL",
+        "ITEM_VARIATION",
+        "MEASUREMENT_UNIT",
+        "MODIFIER",
+        "MODIFIER_LIST",
+        "PRICING_RULE",
+        "PRODUCT_SET",
+        "QUICK_AMOUNTS_SETTINGS",
+        "SUBSCRIPTION_PLAN",
+        "SUBSCRIPTION_PLAN_VARIATION",
+        "TAX",
+        "TIME_PERIOD",
+    }
 )
-_MOST = 1000
+_MAX_OBJECTS = 1000
+
+
+# --- operations ---
 
 
 def list_catalog(world: World, call: Call) -> Answer:
-    """spec: ListCatalog. `types` in any case, separated by commas; all top-level types when it isn't given."""
-    named = [
-        name.strip().upper() for name in call.query.get("types", "").split(",") if name.strip()
-    ]
-    types = _checked(named, "types") or _TOP_LEVEL
+    """spec: ListCatalog.
+
+    `types` are in any case, separated by commas. By default all top-level types are listed.
+    """
+    names = call.query.get("types", "").split(",")
+    named = [name.strip().upper() for name in names if name.strip()]
+    types = _checked_types(named, "types") or _TOP_LEVEL_TYPES
     found = [
         entry
         for entry in world.catalogue.objects.values()
         if entry.type in types and not entry.is_deleted
     ]
-    return _page(
-        world,
-        found,
-        call.query.get("cursor"),
-        "list " + ",".join(sorted(types)),
-        world.settings.page_size,
-    )
+    query = f"list {','.join(sorted(types))}"
+    page, cursor = _page(world, found, call.query.get("cursor"), query, world.settings.page_size)
+    return Answer.of(_body(world, page) | cursor)
 
 
 def search_catalog(world: World, call: Call) -> Answer:
-    """spec: SearchCatalogObjects. What changed after `begin_time`, deleted objects too where they are asked for."""
-    asked = read(SearchCatalog, call.body)
-    if asked.query is not None:
-        raise Refusal(
-            501, Problem("NOT_IMPLEMENTED", "The simulator doesn't search by attribute.", "query")
-        )
-    if asked.include_deleted_objects and asked.include_category_path_to_root:
-        detail = "Deleted objects and the category path can't be asked for together."
-        raise bad_request("CONFLICTING_PARAMETERS", detail, "include_category_path_to_root")
-    types = _checked(asked.object_types or [], "object_types") or _TOP_LEVEL
-    begin = time_written(read_time(asked.begin_time, "begin_time")) if asked.begin_time else ""
-    found = [
-        entry
-        for entry in world.catalogue.objects.values()
-        if entry.type in types
-        and entry.updated_at > begin
-        and (asked.include_deleted_objects or not entry.is_deleted)
-    ]
-    # A limit out of range is ignored (spec: SearchCatalogObjectsRequest.limit).
-    wanted = asked.limit if asked.limit is not None and 0 < asked.limit <= _MOST else _MOST
-    query = f"search {','.join(sorted(types))} {begin} {asked.include_deleted_objects}"
-    size = min(wanted, world.settings.page_size)
-    extra: Json = {"latest_time": world.catalogue.latest_time}
-    return _page(
-        world, found, asked.cursor, query, size, extra, related=bool(asked.include_related_objects)
-    )
+    """spec: SearchCatalogObjects.
 
-
-def _checked(types: Sequence[str], field: str) -> frozenset[str]:
-    for name in types:
-        if name not in _TYPES:
-            raise bad_request(
-                "INVALID_ENUM_VALUE", f"`{name}` is not a valid enum value for `{field}`.", field
-            )
-    return frozenset(types)
-
-
-def _page(
-    world: World,
-    found: list[c.Entry],
-    cursor: str | None,
-    query: str,
-    size: int,
-    extra: Json | None = None,
-    *,
-    related: bool = False,
-) -> Answer:
-    """One page. The cursor names the last object given, so that changes in between neither skip nor repeat others."""
-    order = {object_id: place for place, object_id in enumerate(world.catalogue.objects)}
-    after = order[_read_cursor(world, cursor, query)] if cursor else -1
-    rest = [entry for entry in found if order[entry.id] > after]
-    page = rest[:size]
-    body: Json = dict(extra or {})
-    if page:
-        body["objects"] = [written(world.catalogue, entry) for entry in page]
-    if related and (others := _related(world, page)):
-        body["related_objects"] = [written(world.catalogue, entry) for entry in others]
-    if len(rest) > size:
-        body["cursor"] = base64.urlsafe_b64encode(f"{query}\n{page[-1].id}".encode()).decode()
-    return Answer.of(body)
-
-
-def _read_cursor(world: World, cursor: str, query: str) -> str:
-    try:
-        own, _, object_id = base64.urlsafe_b64decode(cursor).decode().partition("\n")
-    except ValueError:
-        own, object_id = "", ""
-    if own != query or object_id not in world.catalogue.objects:
-        raise bad_request("INVALID_CURSOR", "The cursor is not valid for this query.", "cursor")
-    return object_id
-
-
-def _related(world: World, entries: Iterable[c.Entry]) -> list[c.Entry]:
-    """What the items among `entries` refer to, each once, one level deep."""
-    given = list(entries)
-    ids: dict[str, None] = {}
-    for item in given:
-        if isinstance(item, c.Item):
-            lists = (limits.modifier_list_id for limits in item.modifier_limits)
-            ids.update(dict.fromkeys([*item.category_ids, *item.tax_ids, *lists]))
-        elif isinstance(item, c.Variation):
-            ids[item.item_id] = None
-        elif isinstance(item, c.Modifier):
-            ids[item.modifier_list_id] = None
-    present = {entry.id for entry in given}
-    return [
-        world.catalogue.objects[i] for i in ids if i in world.catalogue.objects and i not in present
-    ]
+    Finds what changed after `begin_time`, on request deleted objects too.
+    """
+    body = parse_body(SearchCatalog, call.body)
+    _check_search(body)
+    types = _checked_types(body.object_types or [], "object_types") or _TOP_LEVEL_TYPES
+    begin = time_written(read_time(body.begin_time, "begin_time")) if body.begin_time else ""
+    found: list[c.Entry] = []
+    for entry in world.catalogue.objects.values():
+        if entry.type not in types or entry.updated_at <= begin:
+            continue
+        if body.include_deleted_objects or not entry.is_deleted:
+            found.append(entry)
+    query = f"search {','.join(sorted(types))} {begin} {body.include_deleted_objects}"
+    size = min(_limit(body), world.settings.page_size)
+    page, cursor = _page(world, found, body.cursor, query, size)
+    answer: Json = {"latest_time": world.catalogue.latest_time}
+    answer |= _body(world, page, related=bool(body.include_related_objects))
+    return Answer.of(answer | cursor)
 
 
 def retrieve_object(world: World, call: Call) -> Answer:
@@ -146,23 +96,127 @@ def retrieve_object(world: World, call: Call) -> Answer:
     if entry is None or entry.is_deleted:
         raise not_found(f"Catalog object with ID `{object_id}` not found.", "object_id")
     body: Json = {"object": written(world.catalogue, entry)}
-    if call.query.get("include_related_objects") == "true" and (others := _related(world, [entry])):
-        body["related_objects"] = [written(world.catalogue, other) for other in others]
+    if call.query.get("include_related_objects") == "true":
+        body |= _related_body(world, [entry])
     return Answer.of(body)
 
 
 def batch_retrieve_objects(world: World, call: Call) -> Answer:
-    """spec: BatchRetrieveCatalogObjects. Ids that aren't known are left out."""
-    asked = read(BatchRetrieveCatalog, call.body)
-    known = [world.catalogue.objects[i] for i in asked.object_ids if i in world.catalogue.objects]
-    found = [entry for entry in known if asked.include_deleted_objects or not entry.is_deleted]
-    body: Json = {"objects": [written(world.catalogue, entry) for entry in found]} if found else {}
-    if asked.include_related_objects and (others := _related(world, found)):
-        body["related_objects"] = [written(world.catalogue, entry) for entry in others]
-    return Answer.of(body)
+    """spec: BatchRetrieveCatalogObjects. Unknown ids are left out."""
+    body = parse_body(BatchRetrieveCatalog, call.body)
+    found: list[c.Entry] = []
+    for object_id in body.object_ids:
+        entry = world.catalogue.objects.get(object_id)
+        if entry is None:
+            continue
+        if body.include_deleted_objects or not entry.is_deleted:
+            found.append(entry)
+    return Answer.of(_body(world, found, related=bool(body.include_related_objects)))
 
 
 def catalog_info(world: World, _: Call) -> Answer:
-    """spec: CatalogInfo. Limits as the spec's example has them."""
-    limits = {"batch_retrieve_max_object_ids": _MOST, "search_max_page_limit": _MOST}
+    """spec: CatalogInfo. The limits are those of the spec's example."""
+    limits = {
+        "batch_retrieve_max_object_ids": _MAX_OBJECTS,
+        "search_max_page_limit": _MAX_OBJECTS,
+    }
     return Answer.of({"limits": limits})
+
+
+# --- requests ---
+
+
+def _checked_types(names: Sequence[str], field: str) -> frozenset[str]:
+    for name in names:
+        if name not in _TYPES:
+            detail = f"`{name}` is not a valid enum value for `{field}`."
+            raise bad_request("INVALID_ENUM_VALUE", detail, field)
+    return frozenset(names)
+
+
+def _check_search(body: SearchCatalog) -> None:
+    if body.query is not None:
+        detail = "The simulator doesn't search by attribute."
+        raise Refusal(501, Problem("NOT_IMPLEMENTED", detail, "query"))
+    if body.include_deleted_objects and body.include_category_path_to_root:
+        detail = "Deleted objects and the category path can't be asked for together."
+        raise bad_request("CONFLICTING_PARAMETERS", detail, "include_category_path_to_root")
+
+
+def _limit(body: SearchCatalog) -> int:
+    """Return the limit. One out of range is ignored (spec: SearchCatalogObjectsRequest.limit)."""
+    if body.limit is None or not 0 < body.limit <= _MAX_OBJECTS:
+        return _MAX_OBJECTS
+    return body.limit
+
+
+# --- pages ---
+
+
+def _page(
+    world: World,
+    found: list[c.Entry],
+    cursor: str | None,
+    query: str,
+    size: int,
+) -> tuple[list[c.Entry], Json]:
+    """Return the objects of one page, and the cursor of the next page, if there is one.
+
+    A cursor names the query and the last object of its page, so that changes in between neither
+    skip nor repeat others.
+    """
+    position = {object_id: place for place, object_id in enumerate(world.catalogue.objects)}
+    after = position[_read_cursor(world, cursor, query)] if cursor else -1
+    rest = [entry for entry in found if position[entry.id] > after]
+    page = rest[:size]
+    if len(rest) <= size:
+        return page, {}
+    next_cursor = f"{query}\n{page[-1].id}".encode()
+    return page, {"cursor": base64.urlsafe_b64encode(next_cursor).decode()}
+
+
+def _read_cursor(world: World, cursor: str, query: str) -> str:
+    """Return the id in a cursor, which is valid for its own query only."""
+    try:
+        text = base64.urlsafe_b64decode(cursor).decode()
+    except ValueError:
+        text = ""
+    cursor_query, _, object_id = text.partition("\n")
+    if cursor_query != query or object_id not in world.catalogue.objects:
+        raise bad_request("INVALID_CURSOR", "The cursor is not valid for this query.", "cursor")
+    return object_id
+
+
+def _body(world: World, entries: Sequence[c.Entry], *, related: bool = False) -> Json:
+    body: Json = {}
+    if entries:
+        body["objects"] = [written(world.catalogue, entry) for entry in entries]
+    if related:
+        body |= _related_body(world, entries)
+    return body
+
+
+def _related_body(world: World, entries: Sequence[c.Entry]) -> Json:
+    related = _related(world, entries)
+    if not related:
+        return {}
+    return {"related_objects": [written(world.catalogue, entry) for entry in related]}
+
+
+def _related(world: World, entries: Iterable[c.Entry]) -> list[c.Entry]:
+    """Return what the entries refer to, one level deep, each object once."""
+    objects = world.catalogue.objects
+    given_ids: set[str] = set()
+    related_ids: list[str] = []
+    for entry in entries:
+        given_ids.add(entry.id)
+        if isinstance(entry, c.Item):
+            related_ids += entry.category_ids
+            related_ids += entry.tax_ids
+            related_ids += [limits.modifier_list_id for limits in entry.modifier_limits]
+        elif isinstance(entry, c.Variation):
+            related_ids.append(entry.item_id)
+        elif isinstance(entry, c.Modifier):
+            related_ids.append(entry.modifier_list_id)
+    unique_ids = dict.fromkeys(related_ids)
+    return [objects[i] for i in unique_ids if i in objects and i not in given_ids]

@@ -1,4 +1,7 @@
-"""Catalogue objects as Square writes them (spec: CatalogObject and the data of each type)."""
+"""Catalogue objects as Square writes them.
+
+spec: CatalogObject and the data of each type.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ Json: TypeAlias = dict[str, object]
 
 
 def written(catalogue: c.Catalogue, entry: c.Entry) -> Json:
-    """One object, with what it contains: an item's variations, a list's modifiers. A deleted one only says so."""
+    """Return an object as JSON, with the objects that it contains.
+
+    An item contains its variations, a modifier list its modifiers.
+    """
     body: Json = {
         "type": entry.type,
         "id": entry.id,

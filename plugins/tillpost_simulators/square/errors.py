@@ -1,8 +1,8 @@
-"""Square's errors: a refusal with its code, its text and the path of the field at fault.
+"""Square's errors: refusals with a code, a text and the field at fault.
 
-Every refusal leaves as `{"errors": [{category, code, detail, field}]}`, and the HTTP status is that
-of the first (developer documentation: Handling errors). The category of a code is the spec's
-(`ErrorCode`, `error-category`).
+Every refusal is answered with `{"errors": [{category, code, detail, field}]}`, and the HTTP status
+is that of the first (developer documentation: Handling errors). The category of a code is the
+spec's (`ErrorCode`, `error-category`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from tillpost.simulator import Answer
 
 
 class Problem(NamedTuple):
-    """One error of an answer. `field` is a path such as `order.line_items[0].catalog_object_id`, or empty."""
+    """One error of an answer.
+
+    `field` is a path such as `order.line_items[0].catalog_object_id`, or empty.
+    """
 
     code: str
     detail: str
@@ -25,7 +28,7 @@ class Problem(NamedTuple):
 
 
 class Refusal(Exception):
-    """Raised by a handler to refuse a request. Nothing that the request asked for has been done."""
+    """Raised to refuse a request. What the request asked for hasn't been done."""
 
     def __init__(self, status: int, *problems: Problem) -> None:
         super().__init__("; ".join(problem.detail for problem in problems))
@@ -33,10 +36,9 @@ class Refusal(Exception):
         self.problems = problems
 
     def answer(self) -> Answer:
-        """The refusal as it is sent."""
-        return Answer.of(
-            {"errors": [_written(problem) for problem in self.problems]}, status=self.status
-        )
+        """Return the refusal as an answer."""
+        errors = [_written(problem) for problem in self.problems]
+        return Answer.of({"errors": errors}, status=self.status)
 
 
 _AUTHENTICATION = {
@@ -58,7 +60,7 @@ _PAYMENT_METHOD = {"CURRENCY_MISMATCH", "INVALID_LOCATION", "TEMPORARY_ERROR"}
 
 
 def category(code: str) -> str:
-    """The category of an error code (spec: ErrorCode)."""
+    """Return the category of an error code (spec: ErrorCode)."""
     if code in _AUTHENTICATION:
         return "AUTHENTICATION_ERROR"
     if code in _API:
@@ -69,21 +71,21 @@ def category(code: str) -> str:
 
 
 def bad_request(code: str, detail: str, field: str = "") -> Refusal:
-    """A 400 with one problem."""
+    """Return a 400 with one problem."""
     return Refusal(400, Problem(code, detail, field))
 
 
 def missing(field: str) -> Refusal:
-    """A 400 for a field that must be there."""
+    """Return a 400 for a required field that is missing."""
     return bad_request("MISSING_REQUIRED_PARAMETER", "Missing required parameter.", field)
 
 
 def not_found(detail: str, field: str = "") -> Refusal:
-    """A 404 with one problem."""
+    """Return a 404 with one problem."""
     return Refusal(404, Problem("NOT_FOUND", detail, field))
 
 
-_OF_STATUS = {
+_CODE_AND_DETAIL = {
     401: ("UNAUTHORIZED", "This request could not be authorized."),
     404: ("NOT_FOUND", "Resource not found."),
     405: ("METHOD_NOT_ALLOWED", "Method not allowed."),
@@ -100,23 +102,24 @@ _OF_STATUS = {
 
 
 def of_status(status: int) -> Refusal:
-    """The refusal for a status that no handler chose."""
-    code, detail = _OF_STATUS.get(
-        status, ("BAD_REQUEST" if status < 500 else "INTERNAL_SERVER_ERROR", "Failed.")
-    )
+    """Return the refusal for a status that no handler chose."""
+    default_code = "BAD_REQUEST" if status < 500 else "INTERNAL_SERVER_ERROR"
+    code, detail = _CODE_AND_DETAIL.get(status, (default_code, "Failed."))
     return Refusal(status, Problem(code, detail))
 
 
 def malformed(error: ValidationError, under: str = "") -> Refusal:
-    """The refusal for a body that doesn't fit its schema: each misfit as Square names it, all of them at once.
+    """Return the refusal for a body that doesn't fit its schema, with all its faults.
 
-    `under` is the path that the body's own paths are to follow.
+    Args:
+        error: What is wrong with the body.
+        under: The path that the body's own paths follow.
     """
     return Refusal(400, *(_problem(detail, under) for detail in error.errors()))
 
 
 def path_of(location: Sequence[int | str], under: str = "") -> str:
-    """A field's path as Square writes it: `order.line_items[0].name`."""
+    """Return a field's path as Square writes it: `order.line_items[0].name`."""
     path = under
     for step in location:
         if isinstance(step, int):
@@ -127,7 +130,7 @@ def path_of(location: Sequence[int | str], under: str = "") -> str:
 
 
 def _problem(detail: ErrorDetails, under: str) -> Problem:
-    location, kind = detail["loc"], detail["type"]
+    location = detail["loc"]
     context = detail.get("ctx", {})
     in_map_key = bool(location) and location[-1] == "[key]"
     field = path_of(location[:-2] if in_map_key else location, under)
@@ -137,7 +140,7 @@ def _problem(detail: ErrorDetails, under: str) -> Problem:
             "A key is too long or holds a character that isn't allowed.",
             field,
         )
-    match kind:
+    match detail["type"]:
         case "missing":
             return Problem("MISSING_REQUIRED_PARAMETER", "Missing required parameter.", field)
         case "string_too_long":
@@ -159,12 +162,10 @@ def _problem(detail: ErrorDetails, under: str) -> Problem:
         case "model_type" | "dict_type" | "model_attributes_type":
             return Problem("EXPECTED_OBJECT", "Expected an object.", field)
         case "too_long":
-            many = (
-                "TOO_MANY_MAP_ENTRIES"
-                if context.get("field_type") == "Dictionary"
-                else "ARRAY_LENGTH_TOO_LONG"
-            )
-            return Problem(many, f"At most {context.get('max_length')} entries are allowed.", field)
+            is_map = context.get("field_type") == "Dictionary"
+            code = "TOO_MANY_MAP_ENTRIES" if is_map else "ARRAY_LENGTH_TOO_LONG"
+            text = f"At most {context.get('max_length')} entries are allowed."
+            return Problem(code, text, field)
         case "too_short":
             return Problem("ARRAY_EMPTY", "The array must not be empty.", field)
         case "literal_error":
@@ -188,5 +189,11 @@ def _problem(detail: ErrorDetails, under: str) -> Problem:
 
 
 def _written(problem: Problem) -> dict[str, str]:
-    written = {"category": category(problem.code), "code": problem.code, "detail": problem.detail}
-    return written | ({"field": problem.field} if problem.field else {})
+    written = {
+        "category": category(problem.code),
+        "code": problem.code,
+        "detail": problem.detail,
+    }
+    if problem.field:
+        written["field"] = problem.field
+    return written

@@ -1,7 +1,7 @@
-"""Payments that were taken elsewhere: EXTERNAL and CASH (spec: the operations under /v2/payments).
+"""Operations on payments that were taken elsewhere: EXTERNAL and CASH (spec: /v2/payments).
 
-A payment for an order must come to the order's total as Square computed it, tips aside; then the
-order is settled. Card payments through Square are not simulated.
+A payment for an order must come to the order's total as Square computed it, without tips; then it
+settles the order. Card payments through Square aren't simulated.
 """
 
 from __future__ import annotations
@@ -16,130 +16,159 @@ from tillpost_simulators.square.orders import (
     find_order,
     settle,
 )
-from tillpost_simulators.square.requests import CancelPayment, CreatePayment, Payment
-from tillpost_simulators.square.wire import read
-from tillpost_simulators.square.world import Idempotent, StoredOrder, World
+from tillpost_simulators.square.request_bodies import CancelPayment, CreatePayment, Payment
+from tillpost_simulators.square.wire import parse_body
+from tillpost_simulators.square.world import IdempotencyKey, StoredOrder, World
 
-_PAGE = 100
+_MAX_PAGE = 100
+
+
+# --- create ---
 
 
 def create_payment(world: World, call: Call) -> Answer:
-    """spec: CreatePayment. With `autocomplete` off the payment is only approved, and PayOrder takes it."""
-    asked = read(CreatePayment, call.body)
-    once = Idempotent(world, "CreatePayment", asked.idempotency_key, call.body)
-    if (first := once.replay()) is not None:
-        return first
-    _check_source(asked)
-    stored = find_order(world, asked.order_id) if asked.order_id is not None else None
-    location_id = _location(world, asked, stored)
-    _check_amounts(world, asked, stored)
-    now = written(world.clock.now())
-    total = asked.amount_money.amount + (asked.tip_money.amount if asked.tip_money else 0)
-    payment = Payment(
-        id=world.new_id("payment"),
-        created_at=now,
-        updated_at=now,
-        amount_money=asked.amount_money,
-        tip_money=asked.tip_money,
-        total_money=world.money(total),
-        approved_money=world.money(total),
-        # unconfirmed: that an external payment can be held for PayOrder; a sandbox payment would
-        # tell.
-        status="APPROVED" if asked.autocomplete is False else "COMPLETED",
-        source_type="CASH" if asked.source_id == "CASH" else "EXTERNAL",
-        location_id=location_id,
-        order_id=asked.order_id,
-        reference_id=asked.reference_id,
-        customer_id=asked.customer_id,
-        buyer_email_address=asked.buyer_email_address,
-        note=asked.note,
-        cash_details=asked.cash_details,
-        external_details=asked.external_details,
-        version_token=world.new_id("version"),
-    )
+    """spec: CreatePayment.
+
+    With `autocomplete` off the payment is only approved, and PayOrder completes it.
+    """
+    body = parse_body(CreatePayment, call.body)
+    key = IdempotencyKey(world, "CreatePayment", body.idempotency_key, call.body)
+    first_answer = key.replay()
+    if first_answer is not None:
+        return first_answer
+    _check_source(body)
+    stored = find_order(world, body.order_id) if body.order_id is not None else None
+    location_id = _location_id(world, body, stored)
+    _check_amounts(world, body, stored)
+    payment = _new_payment(world, body, location_id)
     world.payments[payment.id] = payment
-    world.payment_keys[asked.idempotency_key] = payment.id
+    world.payment_keys[body.idempotency_key] = payment.id
     if stored is not None and payment.status == "COMPLETED":
         settle(world, stored, [payment])
-    return once.keep(Answer.of({"payment": payment.written()}))
+    return key.store(Answer.of({"payment": payment.written()}))
 
 
-def _check_source(asked: CreatePayment) -> None:
-    """An external or a cash payment brings its details (spec: CreatePaymentRequest)."""
-    if asked.source_id == "EXTERNAL":
-        if asked.external_details is None:
+def _check_source(body: CreatePayment) -> None:
+    """Check that an external or a cash payment has its details (spec: CreatePaymentRequest)."""
+    if body.source_id == "EXTERNAL":
+        if body.external_details is None:
             raise missing("external_details")
-    elif asked.source_id == "CASH":
-        if asked.cash_details is None:
+    elif body.source_id == "CASH":
+        if body.cash_details is None:
             raise missing("cash_details")
     else:
         raise not_found("The simulator takes EXTERNAL and CASH payments only.", "source_id")
 
 
-def _location(world: World, asked: CreatePayment, stored: StoredOrder | None) -> str:
-    """The order's location; the one asked for; the main one. An order's can't be contradicted."""
-    location_id = asked.location_id or (
-        stored.order.location_id if stored else next(iter(world.locations))
-    )
+def _location_id(world: World, body: CreatePayment, stored: StoredOrder | None) -> str:
+    """Return the requested location, or the order's, or the main one.
+
+    A requested location must be the order's.
+    """
+    main_location_id = next(iter(world.locations))
+    order_location_id = stored.order.location_id if stored else None
+    location_id = body.location_id or order_location_id or main_location_id
     check_location(world, location_id, "location_id")
-    if stored is not None and location_id != stored.order.location_id:
-        detail = f"The order belongs to location `{stored.order.location_id}`."
+    if order_location_id is not None and location_id != order_location_id:
+        detail = f"The order belongs to location `{order_location_id}`."
         raise bad_request("LOCATION_MISMATCH", detail, "location_id")
     return location_id
 
 
-def _check_amounts(world: World, asked: CreatePayment, stored: StoredOrder | None) -> None:
-    world.check_currency(asked.amount_money, "amount_money")
-    world.check_currency(asked.tip_money, "tip_money")
-    tip = asked.tip_money.amount if asked.tip_money else 0
-    if asked.amount_money.amount < 0 or tip < 0:
-        raise bad_request("VALUE_TOO_LOW", "An amount must not be negative.", "amount_money.amount")
-    if asked.amount_money.amount + tip == 0:
+def _check_amounts(world: World, body: CreatePayment, stored: StoredOrder | None) -> None:
+    world.check_currency(body.amount_money, "amount_money")
+    world.check_currency(body.tip_money, "tip_money")
+    amount = body.amount_money.amount
+    tip = _tip(body)
+    if amount < 0 or tip < 0:
+        detail = "An amount must not be negative."
+        raise bad_request("VALUE_TOO_LOW", detail, "amount_money.amount")
+    if amount + tip == 0:
         # Developer forum 1866; an order of 0 is settled by PayOrder.
         detail = "total requested amount $0 is below the minimum allowed"
         raise bad_request("VALUE_TOO_LOW", detail, "amount_money.amount")
     if stored is not None:
         check_payable(stored)
-        check_total(stored, asked.amount_money.amount)
+        check_total(stored, amount)
+
+
+def _tip(body: CreatePayment) -> int:
+    return body.tip_money.amount if body.tip_money else 0
+
+
+def _new_payment(world: World, body: CreatePayment, location_id: str) -> Payment:
+    now = written(world.clock.now())
+    total = world.money(body.amount_money.amount + _tip(body))
+    return Payment(
+        id=world.new_id("payment"),
+        created_at=now,
+        updated_at=now,
+        amount_money=body.amount_money,
+        tip_money=body.tip_money,
+        total_money=total,
+        approved_money=total,
+        # unconfirmed: that an external payment can be held for PayOrder; a sandbox payment would
+        # tell.
+        status="APPROVED" if body.autocomplete is False else "COMPLETED",
+        source_type="CASH" if body.source_id == "CASH" else "EXTERNAL",
+        location_id=location_id,
+        order_id=body.order_id,
+        reference_id=body.reference_id,
+        customer_id=body.customer_id,
+        buyer_email_address=body.buyer_email_address,
+        note=body.note,
+        cash_details=body.cash_details,
+        external_details=body.external_details,
+        version_token=world.new_id("version"),
+    )
+
+
+# --- read ---
 
 
 def get_payment(world: World, call: Call) -> Answer:
     """spec: GetPayment."""
-    payment = world.payments.get(call.path_values["payment_id"])
+    payment_id = call.path_values["payment_id"]
+    payment = world.payments.get(payment_id)
     if payment is None:
-        raise not_found(
-            f"Could not find payment with id: {call.path_values['payment_id']}", "payment_id"
-        )
+        raise not_found(f"Could not find payment with id: {payment_id}", "payment_id")
     return Answer.of({"payment": payment.written()})
 
 
 def list_payments(world: World, call: Call) -> Answer:
-    """spec: ListPayments. Newest first unless `sort_order` is ASC; the cursor is the number already given."""
-    begin = (
-        written(read_time(call.query["begin_time"], "begin_time"))
-        if "begin_time" in call.query
-        else ""
-    )
-    end = (
-        written(read_time(call.query["end_time"], "end_time")) if "end_time" in call.query else "9"
-    )
+    """spec: ListPayments.
+
+    Newest first unless `sort_order` is ASC. The cursor is the number of payments already listed.
+    """
+    # Without an end there is no limit: "9" is after every time.
+    begin = _time(call, "begin_time", default="")
+    end = _time(call, "end_time", default="9")
     location_id = call.query.get("location_id")
     order = call.query.get("sort_order", "DESC")
     if order not in ("ASC", "DESC"):
         raise bad_request("INVALID_SORT_ORDER", f"`{order}` is not a sort order.", "sort_order")
-    found = [
-        payment
-        for payment in world.payments.values()
-        if begin <= payment.created_at <= end and location_id in (None, payment.location_id)
-    ]
+    found: list[Payment] = []
+    for payment in world.payments.values():
+        is_in_time = begin <= payment.created_at <= end
+        if is_in_time and location_id in (None, payment.location_id):
+            found.append(payment)
     if order == "DESC":
         found.reverse()
-    start, size = _number(call, "cursor", 0), min(_number(call, "limit", _PAGE), _PAGE)
+    start = _number(call, "cursor", 0)
+    size = min(_number(call, "limit", _MAX_PAGE), _MAX_PAGE)
     page = found[start : start + size]
-    body: dict[str, object] = {"payments": [payment.written() for payment in page]} if page else {}
+    body: dict[str, object] = {}
+    if page:
+        body["payments"] = [payment.written() for payment in page]
     if start + size < len(found):
         body["cursor"] = str(start + size)
     return Answer.of(body)
+
+
+def _time(call: Call, name: str, default: str) -> str:
+    if name not in call.query:
+        return default
+    return written(read_time(call.query[name], name))
 
 
 def _number(call: Call, name: str, default: int) -> int:
@@ -150,10 +179,17 @@ def _number(call: Call, name: str, default: int) -> int:
     return int(text)
 
 
+# --- cancel ---
+
+
 def cancel_payment_by_key(world: World, call: Call) -> Answer:
-    """spec: CancelPaymentByIdempotencyKey. A key that is not known is no error; a cancelled one may be used again."""
-    asked = read(CancelPayment, call.body)
-    payment_id = world.payment_keys.get(asked.idempotency_key)
+    """spec: CancelPaymentByIdempotencyKey.
+
+    An unknown key is no error. The key of a cancelled payment can be used again.
+    """
+    body = parse_body(CancelPayment, call.body)
+    key = body.idempotency_key
+    payment_id = world.payment_keys.get(key)
     if payment_id is None:
         return Answer.of({})
     payment = world.payments[payment_id]
@@ -161,7 +197,8 @@ def cancel_payment_by_key(world: World, call: Call) -> Answer:
         # unconfirmed: how a completed external payment answers this; a sandbox call would tell.
         detail = f"The payment {payment_id} is COMPLETED and can't be canceled."
         raise bad_request("BAD_REQUEST", detail, "idempotency_key")
-    payment.status, payment.updated_at = "CANCELED", written(world.clock.now())
-    del world.payment_keys[asked.idempotency_key]
-    world.replays.pop(("CreatePayment", asked.idempotency_key), None)
+    payment.status = "CANCELED"
+    payment.updated_at = written(world.clock.now())
+    del world.payment_keys[key]
+    world.replays.pop(("CreatePayment", key), None)
     return Answer.of({})

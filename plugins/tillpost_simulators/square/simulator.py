@@ -1,16 +1,14 @@
-"""The Square simulator: its addresses, what each needs, and the way every request takes through them.
+"""The simulated Square: its addresses, and the checks that every request passes.
 
-    simulator = SquareSimulator()
-    with serve_in_thread(simulator) as running:
+    with serve_in_thread(SquareSimulator()) as running:
         Till.connect("square", **running.settings)
 
-A request passes these, in order: the API version, the token and its scopes, the body; then its
-operation. A refusal anywhere leaves the world as it was.
+The checks are, in this order: the API version, the token and its scopes, the body. Then the
+operation runs. A refused request changes nothing.
 """
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -21,11 +19,11 @@ from tillpost.simulator import Answer, Call, FaultPlan, Ledger, Route
 from tillpost_simulators.square import (
     access,
     catalogue_api,
+    locations,
     order_search,
+    order_updates,
     orders,
     payments,
-    places,
-    updates,
 )
 from tillpost_simulators.square.actions import MerchantActions
 from tillpost_simulators.square.errors import Refusal, bad_request, of_status
@@ -37,7 +35,10 @@ Handler: TypeAlias = Callable[[World, Call], Answer]
 
 
 class Operation(NamedTuple):
-    """An operation of the spec: where it is, who carries it out, and the scopes it needs (None: no bearer token)."""
+    """An operation of the spec.
+
+    `scopes` are what its token needs; None means that it needs no bearer token.
+    """
 
     name: str
     method: str
@@ -46,89 +47,86 @@ class Operation(NamedTuple):
     scopes: tuple[str, ...] | None
 
 
+_ORDERS_READ = ("ORDERS_READ",)
+_ORDERS_WRITE = ("ORDERS_WRITE",)
+_PAYMENTS_READ = ("PAYMENTS_READ",)
+_PAYMENTS_WRITE = ("PAYMENTS_WRITE",)
+_ITEMS_READ = ("ITEMS_READ",)
+_MERCHANT_READ = ("MERCHANT_PROFILE_READ",)
+
 OPERATIONS: tuple[Operation, ...] = (
-    Operation("CreateOrder", "POST", "/v2/orders", orders.create_order, ("ORDERS_WRITE",)),
+    Operation("CreateOrder", "POST", "/v2/orders", orders.create_order, _ORDERS_WRITE),
     Operation("CalculateOrder", "POST", "/v2/orders/calculate", orders.calculate_order, ()),
     Operation(
         "BatchRetrieveOrders",
         "POST",
         "/v2/orders/batch-retrieve",
         orders.batch_retrieve_orders,
-        ("ORDERS_READ",),
+        _ORDERS_READ,
     ),
     Operation(
-        "SearchOrders", "POST", "/v2/orders/search", order_search.search_orders, ("ORDERS_READ",)
+        "SearchOrders", "POST", "/v2/orders/search", order_search.search_orders, _ORDERS_READ
     ),
+    Operation("RetrieveOrder", "GET", "/v2/orders/{order_id}", orders.retrieve_order, _ORDERS_READ),
     Operation(
-        "RetrieveOrder", "GET", "/v2/orders/{order_id}", orders.retrieve_order, ("ORDERS_READ",)
-    ),
-    Operation(
-        "UpdateOrder", "PUT", "/v2/orders/{order_id}", updates.update_order, ("ORDERS_WRITE",)
+        "UpdateOrder", "PUT", "/v2/orders/{order_id}", order_updates.update_order, _ORDERS_WRITE
     ),
     Operation(
         "PayOrder",
         "POST",
         "/v2/orders/{order_id}/pay",
         orders.pay_order,
-        ("PAYMENTS_WRITE", "ORDERS_WRITE"),
+        _PAYMENTS_WRITE + _ORDERS_WRITE,
     ),
-    Operation("ListPayments", "GET", "/v2/payments", payments.list_payments, ("PAYMENTS_READ",)),
-    Operation(
-        "CreatePayment", "POST", "/v2/payments", payments.create_payment, ("PAYMENTS_WRITE",)
-    ),
+    Operation("ListPayments", "GET", "/v2/payments", payments.list_payments, _PAYMENTS_READ),
+    Operation("CreatePayment", "POST", "/v2/payments", payments.create_payment, _PAYMENTS_WRITE),
     Operation(
         "CancelPaymentByIdempotencyKey",
         "POST",
         "/v2/payments/cancel",
         payments.cancel_payment_by_key,
-        ("PAYMENTS_WRITE",),
+        _PAYMENTS_WRITE,
     ),
     Operation(
-        "GetPayment", "GET", "/v2/payments/{payment_id}", payments.get_payment, ("PAYMENTS_READ",)
+        "GetPayment", "GET", "/v2/payments/{payment_id}", payments.get_payment, _PAYMENTS_READ
     ),
-    Operation(
-        "ListCatalog", "GET", "/v2/catalog/list", catalogue_api.list_catalog, ("ITEMS_READ",)
-    ),
+    Operation("ListCatalog", "GET", "/v2/catalog/list", catalogue_api.list_catalog, _ITEMS_READ),
     Operation(
         "SearchCatalogObjects",
         "POST",
         "/v2/catalog/search",
         catalogue_api.search_catalog,
-        ("ITEMS_READ",),
+        _ITEMS_READ,
     ),
     Operation(
         "BatchRetrieveCatalogObjects",
         "POST",
         "/v2/catalog/batch-retrieve",
         catalogue_api.batch_retrieve_objects,
-        ("ITEMS_READ",),
+        _ITEMS_READ,
     ),
-    Operation(
-        "CatalogInfo", "GET", "/v2/catalog/info", catalogue_api.catalog_info, ("ITEMS_READ",)
-    ),
+    Operation("CatalogInfo", "GET", "/v2/catalog/info", catalogue_api.catalog_info, _ITEMS_READ),
     Operation(
         "RetrieveCatalogObject",
         "GET",
         "/v2/catalog/object/{object_id}",
         catalogue_api.retrieve_object,
-        ("ITEMS_READ",),
+        _ITEMS_READ,
     ),
-    Operation(
-        "ListLocations", "GET", "/v2/locations", places.list_locations, ("MERCHANT_PROFILE_READ",)
-    ),
+    Operation("ListLocations", "GET", "/v2/locations", locations.list_locations, _MERCHANT_READ),
     Operation(
         "RetrieveLocation",
         "GET",
         "/v2/locations/{location_id}",
-        places.retrieve_location,
-        ("MERCHANT_PROFILE_READ",),
+        locations.retrieve_location,
+        _MERCHANT_READ,
     ),
     Operation(
         "RetrieveMerchant",
         "GET",
         "/v2/merchants/{merchant_id}",
-        places.retrieve_merchant,
-        ("MERCHANT_PROFILE_READ",),
+        locations.retrieve_merchant,
+        _MERCHANT_READ,
     ),
     Operation("Authorize", "GET", "/oauth2/authorize", access.authorize, None),
     Operation("ObtainToken", "POST", "/oauth2/token", access.obtain_token, None),
@@ -136,54 +134,42 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("RetrieveTokenStatus", "POST", "/oauth2/token/status", access.token_status, None),
 )
 
-_KEPT_BY_KEY = frozenset({"CreateOrder", "PayOrder", "CreatePayment"})
+_OPERATIONS_WITH_KEY = frozenset({"CreateOrder", "PayOrder", "CreatePayment"})
 
 
 class SquareSimulator(MerchantActions):
-    """One merchant at Square, on a server of its own.
+    """One merchant at Square, on its own server.
 
-    `settings` says how the world begins (currency, taxes, ids, page sizes, and what Square leaves
-    open); `faults` is the fault plan to begin with.
+    Args:
+        settings: The initial state (currency, taxes, ids, page sizes), and how Square behaves where
+            its documents are silent.
+        faults: The fault plan to start with; no faults by default.
     """
 
     def __init__(
         self, settings: WorldSettings | None = None, faults: FaultPlan | None = None
     ) -> None:
-        super().__init__(faults)
         self.settings = settings or WorldSettings()
-        self._beginning: World | None = None
-        self._world = new_world(self.settings)
+        super().__init__(faults)
 
-    @property
-    def world(self) -> World:
-        """The present state. Hold `lock` while reading it from another thread."""
-        return self._world
+    def new_world(self) -> World:
+        """Return the merchant in its initial state."""
+        return new_world(self.settings)
 
     def routes(self) -> Sequence[Route]:
-        """Every operation, ready to be called."""
+        """Return the address of every operation."""
         return [
-            Route(operation.method, operation.path, self._entrance(operation))
+            Route(operation.method, operation.path, self._with_checks(operation))
             for operation in OPERATIONS
         ]
 
     def ledger(self) -> Ledger:
-        """What staff would see now."""
+        """Return the orders as staff see them now."""
         with self.lock:
-            return ledger(self._world)
-
-    def start_afresh(self) -> None:
-        """Puts the world back to where it began, or to where `remember` was last called."""
-        self._world = (
-            copy.deepcopy(self._beginning) if self._beginning else new_world(self.settings)
-        )
-
-    def remember(self) -> None:
-        """Takes the present state as the one that `reset` goes back to."""
-        with self.lock:
-            self._beginning = copy.deepcopy(self._world)
+            return ledger(self.world)
 
     def connection_settings(self, url: str) -> Mapping[str, str]:
-        """What a till needs: `base_url`, `access_token` and `location_id`."""
+        """Return the settings that connect a till."""
         return {
             "base_url": url,
             "access_token": self.settings.access_token,
@@ -191,67 +177,58 @@ class SquareSimulator(MerchantActions):
         }
 
     def application(self) -> Mapping[str, str]:
-        """What `tillpost connect` is tried with."""
+        """Return the OAuth application, to try `tillpost connect` with."""
         return {"client_id": self.settings.client_id, "client_secret": self.settings.client_secret}
 
     def failure(self, status: int, retry_after: int | None = None) -> Answer:
-        """Square's own words for a status that no operation chose."""
+        """Return Square's answer for a status that no operation chose."""
         answer = of_status(status).answer()
-        return (
-            answer
-            if retry_after is None
-            else replace(answer, headers={"Retry-After": str(retry_after)})
-        )
+        if retry_after is None:
+            return answer
+        return replace(answer, headers={"Retry-After": str(retry_after)})
 
-    def down(self) -> Answer | None:
-        """503 while there is an outage."""
-        return self.failure(503) if self._world.outage else None
+    # --- requests ---
 
-    def _entrance(self, operation: Operation) -> Callable[[Call], Answer]:
-        def enter(call: Call) -> Answer:
+    def _with_checks(self, operation: Operation) -> Callable[[Call], Answer]:
+        def handle(call: Call) -> Answer:
             try:
                 version = access.check_version(call)
                 if operation.scopes is not None:
-                    access.check_access(self._world, call, operation.scopes)
+                    access.check_access(self.world, call, operation.scopes)
                 _check_body(call)
-                answer = operation.handler(self._world, call)
+                answer = operation.handler(self.world, call)
             except Refusal as refusal:
                 return self._refused(operation, call, refusal)
-            told = format_datetime(
-                self._world.clock.now(), usegmt=True
-            )  # the one clock of all that it says
-            return replace(
-                answer, headers={**answer.headers, "Square-Version": version, "Date": told}
-            )
+            # The date is that of the simulator's clock, as all other times of the answer.
+            date = format_datetime(self.world.clock.now(), usegmt=True)
+            headers = {**answer.headers, "Square-Version": version, "Date": date}
+            return replace(answer, headers=headers)
 
-        return enter
+        return handle
 
     def _refused(self, operation: Operation, call: Call, refusal: Refusal) -> Answer:
+        """Return the refusal, and use up the idempotency key if the settings say so."""
         answer = refusal.answer()
-        if (
-            self.settings.refusals_burn_keys
-            and operation.name in _KEPT_BY_KEY
-            and refusal.status not in (401, 403)
-        ):
-            key = _key_in(call.body)
-            if key:
-                self._world.replays.setdefault(
-                    (operation.name, key), Replay(digest_of(call.body), answer)
-                )
+        if not self.settings.refusals_burn_keys or operation.name not in _OPERATIONS_WITH_KEY:
+            return answer
+        key = _idempotency_key(call.body)
+        if key and refusal.status not in (401, 403):
+            replay = Replay(digest_of(call.body), answer)
+            self.world.replays.setdefault((operation.name, key), replay)
         return answer
 
 
 def _check_body(call: Call) -> None:
-    """A body must be JSON and say so."""
+    """Refuse a body that isn't a JSON object, or isn't declared as JSON."""
     if call.method not in ("POST", "PUT") or not call.body:
         return
-    kind = call.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
+    content_type = call.headers.get("content-type", "")
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type != "application/json":
         # unconfirmed: the code and status; a call to the sandbox with another content type would
         # tell.
-        raise bad_request(
-            "INVALID_CONTENT_TYPE", f"The content type `{kind}` is not application/json."
-        )
+        detail = f"The content type `{media_type}` is not application/json."
+        raise bad_request("INVALID_CONTENT_TYPE", detail)
     try:
         body: object = json.loads(call.body)
     except ValueError:
@@ -260,9 +237,12 @@ def _check_body(call: Call) -> None:
         raise bad_request("EXPECTED_JSON_BODY", "The request body must be a JSON object.")
 
 
-def _key_in(body: bytes) -> str | None:
+def _idempotency_key(body: bytes) -> str | None:
     try:
-        key = cast("dict[str, object]", json.loads(body)).get("idempotency_key")
-    except (ValueError, AttributeError):
+        parsed: object = json.loads(body)
+    except ValueError:
         return None
+    if not isinstance(parsed, dict):
+        return None
+    key = cast("dict[str, object]", parsed).get("idempotency_key")
     return key if isinstance(key, str) else None

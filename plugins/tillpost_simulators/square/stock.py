@@ -1,9 +1,8 @@
-"""The world as it begins: one merchant, two locations, a token, and a small menu with one of each kind of oddity.
+"""The initial world: a merchant, two locations, a token, a menu with special cases.
 
-The menu fits the sample orders: a flat white (7302, with oat milk 228) and a BLT toastie (5312).
-Beside them there is something sold out, something free, something priced at the till, something
-that the location doesn't sell, something archived, and a burger that wants a choice made. Prices
-are in minor units.
+The menu fits the sample orders: a flat white (7302, with oat milk 228) and a BLT toastie (5312). It
+also has something that is sold out, free, priced at the till, not sold at the location, or
+archived, and a burger that requires a choice. Prices are in minor units.
 """
 
 from __future__ import annotations
@@ -22,7 +21,10 @@ _TOKEN_LASTS = timedelta(days=30)
 
 
 def new_world(settings: WorldSettings) -> World:
-    """A world at its beginning. Without `stocked` its catalogue holds the tax and nothing else."""
+    """Return a world in its initial state.
+
+    Without `stocked` its catalogue has the tax only.
+    """
     clock = Clock()
     catalogue = Catalogue(settings.currency, clock)
     locations = {
@@ -51,7 +53,7 @@ def add_item(
     item: c.Item,
     *variations: c.Variation,
 ) -> c.Item:
-    """Puts an item and its variations in, and ties them together."""
+    """Add an item with its variations."""
     for ordinal, variation in enumerate(variations):
         variation.item_id, variation.ordinal = item.id, ordinal
         item.variation_ids.append(variation.id)
@@ -62,7 +64,7 @@ def add_item(
 def add_modifier_list(
     catalogue: Catalogue, modifier_list: c.ModifierList, *modifiers: c.Modifier
 ) -> c.ModifierList:
-    """Puts a modifier list and its modifiers in, and ties them together."""
+    """Add a modifier list with its modifiers."""
     for ordinal, modifier in enumerate(modifiers):
         modifier.modifier_list_id, modifier.ordinal = modifier_list.id, ordinal
         modifier_list.modifier_ids.append(modifier.id)

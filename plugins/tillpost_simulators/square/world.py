@@ -1,6 +1,6 @@
-"""The state of one simulated merchant, and how it is set up.
+"""The state of one simulated merchant, its settings, and idempotency keys.
 
-Everything that a request can see or change hangs on `World`; a reset makes a new one from the same
+Everything that a request can see or change is in `World`. A reset creates a new one from the same
 `WorldSettings`.
 """
 
@@ -15,7 +15,7 @@ from tillpost.simulator import Answer
 from tillpost_simulators.square.catalogue import Catalogue
 from tillpost_simulators.square.clock import Clock
 from tillpost_simulators.square.errors import Problem, Refusal, bad_request
-from tillpost_simulators.square.requests import Payment
+from tillpost_simulators.square.request_bodies import Payment
 from tillpost_simulators.square.wire import Money, Order
 
 ALL_SCOPES = (
@@ -32,12 +32,12 @@ _INCLUSIVE_DEDUCTED_IN = frozenset({"USD", "CAD", "JPY"})
 
 @dataclass(frozen=True, slots=True)
 class WorldSettings:
-    """How the world begins, and how it behaves where Square leaves room.
+    """The initial state of the merchant, and how Square behaves where documents are silent.
 
-    `page_size` caps catalogue pages, `orders_page_size` those of an order search.
-    `search_lag_seconds` keeps a new order out of searches for that long. `refusals_burn_keys` makes
-    an idempotency key count as used even when the request was refused; Square doesn't say.
-    `delivery_partner` lets the register show DELIVERY fulfilments.
+    `page_size` limits catalogue pages, `orders_page_size` those of an order search.
+    `search_lag_seconds` is how long a new order is missing from searches. `refusals_burn_keys` lets
+    a refused request use up its idempotency key; Square's documents don't say. `delivery_partner`
+    lets the register show DELIVERY fulfilments.
     """
 
     currency: str = "AUD"
@@ -69,7 +69,10 @@ class Location:
 
 @dataclass
 class Token:
-    """An access token and what it may do. `refresh_token` groups the tokens of one authorisation."""
+    """An access token and its scopes.
+
+    `refresh_token` is the same for all tokens of one authorisation.
+    """
 
     scopes: set[str]
     expires_at: datetime
@@ -80,7 +83,10 @@ class Token:
 
 @dataclass
 class StoredOrder:
-    """An order, and what its JSON doesn't tell. `paid` is what was collected, tips included."""
+    """An order, and what its JSON doesn't have.
+
+    `paid` is what was collected, with tips.
+    """
 
     order: Order
     number: int
@@ -97,7 +103,7 @@ class StoredOrder:
 
 @dataclass
 class Replay:
-    """What an idempotency key was used for: the request's digest, and the answer it got."""
+    """The first use of an idempotency key: the digest of its request, and the answer."""
 
     digest: str
     answer: Answer
@@ -105,7 +111,7 @@ class Replay:
 
 @dataclass
 class World:
-    """One merchant at Square."""
+    """The state of one merchant at Square."""
 
     settings: WorldSettings
     clock: Clock
@@ -122,49 +128,61 @@ class World:
     made: int = 0
 
     def money(self, amount: int) -> Money:
-        """An amount in the merchant's currency."""
+        """Return an amount in the merchant's currency."""
         return Money(amount=amount, currency=self.settings.currency)
 
     def new_id(self, kind: str, length: int = 29) -> str:
-        """A new id, as long as Square's are, and the same in every run."""
+        """Return a new id, as long as Square's are, and the same in every run."""
         self.made += 1
         digest = hashlib.sha256(f"{kind}-{self.made}".encode()).hexdigest()
         return f"{digest[: length - 2]}YY"
 
     def new_uid(self) -> str:
-        """A new id within an order."""
+        """Return a new id within an order."""
         return self.new_id("uid", 22)
+
+    def revoke_all_tokens(self) -> None:
+        """Revoke every access token and every refresh token."""
+        for token in self.tokens.values():
+            token.revoked = True
+            self.revoked_refresh_tokens.add(token.refresh_token)
 
     @property
     def deducts_inclusive_tax(self) -> bool:
-        """Whether gross sales leave inclusive tax out (spec: OrderLineItem.gross_sales_money: US, Canada, Japan)."""
+        """Whether gross sales exclude inclusive tax.
+
+        They do in the US, Canada and Japan (spec: OrderLineItem.gross_sales_money).
+        """
         return self.settings.currency in _INCLUSIVE_DEDUCTED_IN
 
     def check_currency(self, money: Money | None, field: str) -> None:
-        """Refuses an amount in another currency than the merchant's."""
+        """Refuse an amount in a currency other than the merchant's."""
         if money is not None and money.currency != self.settings.currency:
             # unconfirmed: the exact code and text for an order's line; a sandbox call in a second
             # currency would tell.
-            detail = f"The currency {money.currency} doesn't match the location's, {self.settings.currency}."
+            own = self.settings.currency
+            detail = f"The currency {money.currency} doesn't match the location's, {own}."
             raise bad_request("CURRENCY_MISMATCH", detail, f"{field}.currency")
 
 
 def digest_of(body: bytes) -> str:
-    """What tells two request bodies apart: their JSON, whatever its order and spacing."""
-    return hashlib.sha256(json.dumps(json.loads(body), sort_keys=True).encode()).hexdigest()
+    """Return a digest of a JSON body, whatever its order and spacing."""
+    canonical = json.dumps(json.loads(body), sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-class Idempotent:
+class IdempotencyKey:
     """One use of an idempotency key by an operation.
 
-        once = Idempotent(world, "CreateOrder", key, call.body)
-        if (first := once.replay()) is not None:
-            return first
-        return once.keep(answer)
+        key = IdempotencyKey(world, "CreateOrder", body.idempotency_key, call.body)
+        first_answer = key.replay()
+        if first_answer is not None:
+            return first_answer
+        return key.store(answer)
 
-    The answer replayed is the first, word for word, however the order has changed since (developer
+    The first answer is replayed unchanged, however the order has changed since (developer
     documentation on CreatePayment). Another body under the same key is refused. Without a key
-    nothing is kept.
+    nothing is stored.
     """
 
     def __init__(self, world: World, operation: str, key: str | None, body: bytes) -> None:
@@ -173,19 +191,23 @@ class Idempotent:
         self._body = body
 
     def replay(self) -> Answer | None:
-        """The first answer under this key, or None when it is new. Refuses another body."""
-        kept = self._replays.get(self._key) if self._key else None
-        if kept is None:
+        """Return the first answer under this key, or None for a new key.
+
+        Raises:
+            Refusal: The first request had another body.
+        """
+        first = self._replays.get(self._key) if self._key else None
+        if first is None:
             return None
-        if kept.digest != digest_of(self._body):
+        if first.digest != digest_of(self._body):
             # unconfirmed: the text is CreatePayment's; whether orders say the same, a sandbox call
             # would tell.
             detail = "The idempotency key can only be retried with the same request data."
             raise Refusal(400, Problem("IDEMPOTENCY_KEY_REUSED", detail, "idempotency_key"))
-        return kept.answer
+        return first.answer
 
-    def keep(self, answer: Answer) -> Answer:
-        """Keeps the answer for the next time, and gives it back."""
+    def store(self, answer: Answer) -> Answer:
+        """Store the answer for a repetition, and return it."""
         if self._key:
             self._replays[self._key] = Replay(digest_of(self._body), answer)
         return answer

@@ -11,8 +11,8 @@ import httpx
 from adapters.generic.spec import judged
 from adapters.in_process import InProcess, Twist
 from tillpost import Order, Policy, PosError, PosOrder, Till
-from tillpost.client.base import Options
 from tillpost.simulator import Running
+from tillpost.submission.context import Connection
 from tillpost.submission.journal import MemoryJournal
 from tillpost_generic.adapter import Generic, GenericSettings
 from tillpost_simulators.generic import GenericSimulator, WorldSettings
@@ -60,8 +60,8 @@ class Store:
         self.adapter = adapter_for(self.simulator, **changed)
         client = httpx.Client(transport=InProcess(self.simulator, noted), verify=False)
         self.till = Till(
-            self.adapter,
-            Options(policy=policy, journal=journal),
+            Connection(self.adapter, policy=policy),
+            journal=journal,
             http_client=client,
             sleep=_no_sleep,
         )
@@ -116,6 +116,6 @@ def till_over_http(
 ) -> Generator[Till, None, None]:
     """A Till on a simulator that is served."""
     with Till(
-        adapter_for(running.simulator, running.url, **changed), Options(policy=NO_WAIT)
+        Connection(adapter_for(running.simulator, running.url, **changed), policy=NO_WAIT)
     ) as till:
         yield till

@@ -10,9 +10,9 @@ import pytest
 from adapters.generic.store import ONCE, adapter_for
 from adapters.square.shop_orders import TOASTIE, paid
 from tillpost import SetupError, Till
-from tillpost.client.base import Options
 from tillpost.errors import Outcome
 from tillpost.simulator import serve_in_thread
+from tillpost.submission.context import Connection
 from tillpost_generic.adapter import Generic, GenericSettings
 from tillpost_simulators.generic import GenericSimulator
 
@@ -22,13 +22,13 @@ ORDER = paid("ord_1", [TOASTIE])
 def test_a_private_address_is_connected_to_only_when_that_is_allowed() -> None:
     with serve_in_thread(GenericSimulator()) as running:
         stranger = adapter_for(running.simulator, running.url, allow_private=False)
-        with Till(stranger, Options(policy=ONCE)) as till:
+        with Till(Connection(stranger, policy=ONCE)) as till:
             with pytest.raises(SetupError, match="isn't a public one") as raised:
                 till.submit(ORDER)
             assert raised.value.outcome is Outcome.NOT_CREATED
             assert not till.check().ready
         assert running.simulator.requests == ()
-        with Till(adapter_for(running.simulator, running.url), Options(policy=ONCE)) as till:
+        with Till(Connection(adapter_for(running.simulator, running.url), policy=ONCE)) as till:
             assert till.submit(ORDER).total == ORDER.total
 
 
@@ -48,7 +48,7 @@ def test_a_public_name_that_leads_to_this_machine_is_refused(
             running.simulator, f"https://pos.example:{port}", allow_private=False
         )
         with (
-            Till(stranger, Options(policy=ONCE)) as till,
+            Till(Connection(stranger, policy=ONCE)) as till,
             pytest.raises(SetupError, match="isn't a public one"),
         ):
             till.submit(ORDER)

@@ -18,7 +18,7 @@ import httpx
 
 from adapters.in_process import InProcess
 from tillpost import Order, Policy, PosError, PosOrder, Till
-from tillpost.client.base import Options
+from tillpost.submission.context import Connection
 from tillpost.submission.journal import Journal
 from tillpost_kounta.adapter import Kounta
 from tillpost_kounta.settings import KountaSettings
@@ -62,11 +62,12 @@ class Bench:
             **STAND_INS,
             **self.settings,
         }
-        options = Options(policy=self.policy, journal=journal, clock=self.now)
+        adapter = Kounta(KountaSettings.model_validate(known))
+        connection = Connection(adapter, policy=self.policy, clock=self.now)
         client = httpx.Client(transport=InProcess(self.simulator, self._twist))
         return kind(
-            Kounta(KountaSettings.model_validate(known)),
-            options,
+            connection,
+            journal=journal,
             http_client=client,
             sleep=self.wait,
         )

@@ -11,7 +11,7 @@ import pytest
 from adapters.kounta.bench import QUICK, Bench, is_create, plain_order
 from tillpost import MenuError, Order, Outcome
 from tillpost.models.docket import CUT
-from tillpost.submission.attention_ticket import LEFT
+from tillpost.submission.attention_ticket import TICKET_REMAINS
 from tillpost.submission.journal import MemoryJournal
 from tillpost_simulators.kounta import KountaSettings as World
 
@@ -109,7 +109,7 @@ def test_when_the_order_arrives_after_all_it_says_that_the_ticket_may_be_there_s
     bench = shop()
     bench.refused(lost())
     there = bench.till.submit(plain_order("ord_1"))
-    assert LEFT in there.notices
+    assert TICKET_REMAINS in there.notices
     assert [entry.reference for entry in bench.simulator.ledger().shown] == [
         "ticket ord_1",
         "ord_1",

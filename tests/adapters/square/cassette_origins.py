@@ -50,7 +50,9 @@ DOCUMENT = "Square's OpenAPI document, release 2025-08-20 (Apache 2.0)"
 
 def example(schema: str) -> Any:
     """Return a schema's example from the document, which recording needs."""
-    return json.loads(vendor_document(SQUARE_DOCUMENT).read_bytes())["components"]["schemas"][schema]["example"]
+    return json.loads(vendor_document(SQUARE_DOCUMENT).read_bytes())["components"]["schemas"][
+        schema
+    ]["example"]
 
 
 def from_document(

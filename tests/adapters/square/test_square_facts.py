@@ -38,4 +38,6 @@ def test_lengths_are_those_of_the_document(name: str) -> None:
         for field, schema in properties.items()
         if "minLength" in schema or "maxLength" in schema
     }
-    assert {field: limits for (owner, field), limits in LENGTHS.items() if owner == name} == described
+    assert {
+        field: limits for (owner, field), limits in LENGTHS.items() if owner == name
+    } == described

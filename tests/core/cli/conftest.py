@@ -1,4 +1,4 @@
-"""The command, run in this process against a simulator over real HTTP, each test in a folder of its own."""
+"""Fixtures that run the command in this process, against a simulator over real HTTP."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ EXAMPLES = Path(__file__).parents[3] / "docs" / "examples" / "orders"
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a run of the command ended."""
+class Result:
+    """The result of one run of the command."""
 
     code: int
     out: str
@@ -28,13 +28,13 @@ class Ended:
 
     @property
     def json(self) -> dict[str, Any]:
-        """What it printed for programs."""
-        found: dict[str, Any] = json.loads(self.out)
-        return found
+        """Standard output as JSON."""
+        document: dict[str, Any] = json.loads(self.out)
+        return document
 
     @property
     def complaint(self) -> str:
-        """The one line on standard error that goes with bad input, and with it nothing else."""
+        """The one line on standard error after bad input, without the program's name."""
         assert self.code == 2
         assert self.out == ""
         assert self.err.count("\n") == 1, self.err
@@ -42,12 +42,12 @@ class Ended:
         return self.err.removeprefix("tillpost: ").rstrip("\n")
 
 
-Command = Callable[..., Ended]
+Command = Callable[..., Result]
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory of its own, with the database in it that a command makes there."""
+    """Give the test a working directory of its own, without a configuration."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TILLPOST_CONFIG", raising=False)
     monkeypatch.delenv("TILLPOST_DB", raising=False)
@@ -57,41 +57,38 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def tillpost() -> Command:
-    """Runs the command: `tillpost("submit", "order.json", input=None)`."""
+    """Return a function that runs the command: `tillpost("submit", "order.json")`."""
 
-    def run(*arguments: str, input: str | bytes | None = None) -> Ended:  # noqa: A002
+    def run(*arguments: str, input: str | bytes | None = None) -> Result:  # noqa: A002
         result = CliRunner().invoke(
             build(), arguments, input=input, prog_name="tillpost", catch_exceptions=False
         )
-        return Ended(result.exit_code, result.stdout, result.stderr)
+        return Result(result.exit_code, result.stdout, result.stderr)
 
     return run
 
 
 @pytest.fixture
 def lunch() -> str:
-    """The path of an order that is picked up: 28.81 AUD."""
+    """Return the path of an order for pick-up with a total of 28.81 AUD."""
     return str(EXAMPLES / "lunch-pickup.json")
 
 
 @pytest.fixture
 def store() -> Iterator[Running[SquareSimulator]]:
-    """A simulated store, and a connections file with one connection to it, "cafe", that doesn't retry."""
+    """Serve a simulated store, and write a TOML file with the connection "cafe" to it."""
     with serve_in_thread(SquareSimulator()) as running:
         write_config(cafe=running.settings)
         yield running
 
 
 def write_config(**connections: Mapping[str, object]) -> None:
-    """Write the connections file of the working directory, all of them without retries."""
-    Path("tillpost.toml").write_text(
-        "\n".join(
-            f"[connections.{name}]\n"
-            + "".join(
-                f"{key} = {json.dumps(value)}\n"
-                for key, value in {"platform": "square", **settings}.items()
-            )
-            + f"[connections.{name}.policy]\nretries = 0\n"
-            for name, settings in connections.items()
-        )
-    )
+    """Write the TOML file of the working directory, with connections that never retry."""
+    lines: list[str] = []
+    for name, settings in connections.items():
+        lines.append(f"[connections.{name}]")
+        for key, value in {"platform": "square", **settings}.items():
+            lines.append(f"{key} = {json.dumps(value)}")
+        lines.append(f"[connections.{name}.policy]")
+        lines.append("retries = 0")
+    Path("tillpost.toml").write_text("\n".join(lines) + "\n")

@@ -1,4 +1,4 @@
-"""Whatever is wrong with what a person typed or handed in is one line on standard error and exit code 2."""
+"""Wrong usage and bad input: one line on standard error, and exit code 2."""
 
 from __future__ import annotations
 
@@ -50,9 +50,7 @@ def test_wrong_usage_is_one_line(arguments: tuple[str, ...], says: str, tillpost
         (b'{"id": "Mia Chen"}', "id: "),
     ],
 )
-def test_an_order_that_cant_be_read_is_one_line(
-    content: bytes, says: str, tillpost: Command
-) -> None:
+def test_unreadable_order_is_one_line(content: bytes, says: str, tillpost: Command) -> None:
     write_config(cafe=SETTINGS)
     Path("order.json").write_bytes(content)
     for complaint in (
@@ -73,7 +71,7 @@ def test_an_order_that_cant_be_read_is_one_line(
         ({"currency": "dollars"}, "currency: "),
     ],
 )
-def test_an_invalid_order_is_one_line_that_names_the_field(
+def test_invalid_order_is_one_line_that_names_the_field(
     change: dict[str, Any], says: str, tillpost: Command, lunch: str
 ) -> None:
     write_config(cafe=SETTINGS)
@@ -81,7 +79,7 @@ def test_an_invalid_order_is_one_line_that_names_the_field(
     assert f"order.json: {says}" in tillpost("submit", "order.json").complaint
 
 
-def test_an_order_that_isnt_there_or_is_a_folder_is_one_line(tillpost: Command) -> None:
+def test_missing_order_file_is_one_line(tillpost: Command) -> None:
     write_config(cafe=SETTINGS)
     assert tillpost("submit", "nope.json").complaint == "nope.json: No such file or directory"
     assert "directory" in tillpost("submit", ".").complaint
@@ -100,7 +98,7 @@ def test_an_order_that_isnt_there_or_is_a_folder_is_one_line(tillpost: Command) 
         ({"access_token": SECRET}, "square: location_id: is missing"),
     ],
 )
-def test_a_wrong_setting_is_one_line_that_names_it_and_the_connection(
+def test_wrong_setting_is_one_line_that_names_connection(
     settings: dict[str, object], says: str, tillpost: Command, lunch: str
 ) -> None:
     write_config(cafe=settings)
@@ -111,12 +109,12 @@ def test_a_wrong_setting_is_one_line_that_names_it_and_the_connection(
     assert SECRET not in complaint
 
 
-def test_a_file_that_isnt_toml_is_one_line(tillpost: Command) -> None:
+def test_invalid_toml_is_one_line(tillpost: Command) -> None:
     Path("tillpost.toml").write_text("[connections.cafe\n")
     assert tillpost("check").complaint.startswith("tillpost.toml: not TOML: ")
 
 
-def test_an_unknown_connection_is_one_line_that_lists_those_there_are(tillpost: Command) -> None:
+def test_unknown_connection_lists_known_connections(tillpost: Command) -> None:
     write_config(cafe=SETTINGS, kiosk=SETTINGS)
     assert (
         tillpost("check", "-c", "bar").complaint
@@ -124,7 +122,7 @@ def test_an_unknown_connection_is_one_line_that_lists_those_there_are(tillpost: 
     )
 
 
-def test_of_several_connections_one_must_be_named(tillpost: Command) -> None:
+def test_ambiguous_connection_lists_known_connections(tillpost: Command) -> None:
     write_config(cafe=SETTINGS, kiosk=SETTINGS)
     complaint = tillpost("check").complaint
     assert (

@@ -1,4 +1,4 @@
-"""The exit codes: each error class has its own, all are documented, and help shows them."""
+"""Exit codes: each error class has its own, and the help lists all of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_error_class_ends_the_command_with_its_own_code(
+def test_each_error_class_has_its_own_exit_code(
     kind: str, tillpost: Command, lunch: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
@@ -35,16 +35,16 @@ def test_each_error_class_ends_the_command_with_its_own_code(
 
     monkeypatch.setattr(Till, "submit", refuse)
     write_config(cafe=SETTINGS)
-    ended = tillpost("submit", lunch)
-    assert (ended.code, ended.err) == (KINDS[kind], "")
-    assert "because [bold]so[/]" in ended.out  # never read as markup
-    assert "\x1b" not in ended.out
+    result = tillpost("submit", lunch)
+    assert (result.code, result.err) == (KINDS[kind], "")
+    assert "because [bold]so[/]" in result.out  # never read as markup
+    assert "\x1b" not in result.out
     program = tillpost("submit", lunch, "--json")
     assert program.code == program.json["exit_code"] == KINDS[kind]
     assert program.json["error"]["kind"] == kind
 
 
-def test_every_public_error_class_has_a_code_of_its_own() -> None:
+def test_every_public_error_class_has_a_code() -> None:
     public = {
         name
         for name in errors.__all__
@@ -54,7 +54,7 @@ def test_every_public_error_class_has_a_code_of_its_own() -> None:
     assert len(set(KINDS.values())) == len(KINDS)
 
 
-def test_a_class_from_elsewhere_has_the_code_of_the_nearest_class_above() -> None:
+def test_unknown_error_class_has_the_code_of_its_base() -> None:
     class OvenError(errors.RegisterOfflineError):
         pass
 
@@ -64,7 +64,7 @@ def test_a_class_from_elsewhere_has_the_code_of_the_nearest_class_above() -> Non
     assert (code_for(OvenError()), code_for(OddError())) == (13, 19)
 
 
-def test_help_tells_every_exit_code_and_each_command_has_an_example(tillpost: Command) -> None:
+def test_help_lists_exit_codes_and_examples(tillpost: Command) -> None:
     top = tillpost("--help")
     assert top.code == 0
     for code, meaning in CODES.items():
@@ -84,19 +84,19 @@ def test_help_tells_every_exit_code_and_each_command_has_an_example(tillpost: Co
         assert f"Example: tillpost {command}" in shown.out
 
 
-def test_without_a_command_the_help_is_printed_and_the_code_is_that_of_wrong_usage(
+def test_no_command_prints_help_and_exits_with_wrong_usage(
     tillpost: Command,
 ) -> None:
-    ended = tillpost()
-    assert ended.code == 2
-    assert "Usage: tillpost" in ended.out
+    result = tillpost()
+    assert result.code == 2
+    assert "Usage: tillpost" in result.out
 
 
-def test_the_version_is_printed(tillpost: Command) -> None:
+def test_version_option_prints_the_version(tillpost: Command) -> None:
     assert tillpost("--version").out.startswith("tillpost 0.")
 
 
-def test_a_name_with_letters_that_the_terminal_lacks_does_no_harm(
+def test_letters_that_the_terminal_lacks_are_harmless(
     tillpost: Command, lunch: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:

@@ -1,4 +1,4 @@
-"""The real command, in processes of its own: a simulator in one, submissions in others, and how they end."""
+"""The command in processes of its own: a simulator in one, submissions in others."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def tillpost(*arguments: str, **environment: str) -> subprocess.CompletedProcess
 
 @contextmanager
 def simulating(*arguments: str) -> Generator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    """`tillpost simulate square --json` in a process of its own, and what it printed once it listened."""
+    """Run `tillpost simulate square --json`, and give the process and the JSON that it printed."""
     command = [*MAIN, "simulate", "square", "--json", "--write-config", "tillpost.toml", *arguments]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -59,33 +59,29 @@ def ledger(url: str) -> list[dict[str, Any]]:
     return entries
 
 
-def test_two_processes_bring_the_example_orders_onto_the_register_of_a_third() -> None:
-    with simulating() as (process, said):
+def test_example_orders_reach_a_simulator_in_another_process() -> None:
+    with simulating() as (process, printed):
         lunch = tillpost(
             "submit", str(EXAMPLES / "lunch-pickup.json"), "--connection", "square-simulator"
         )
         assert (lunch.returncode, lunch.stderr) == (0, "")
-        (order,) = ledger(said["url"])
-        assert (order["total"], order["paid"], order["shown"], order["settled"]) == (
-            2881,
-            2881,
-            True,
-            True,
-        )
+        (order,) = ledger(printed["url"])
+        assert (order["total"], order["paid"]) == (2881, 2881)
+        assert (order["shown"], order["settled"]) == (True, True)
         assert [len(line["modifiers"]) for line in order["lines"]] == [1, 0]
         assert [len(order[part]) for part in ("charges", "discounts")] == [1, 1]
         assert order["tip"] == 100
         delivery = tillpost("submit", str(EXAMPLES / "scheduled-delivery.json"), "--json")
         assert delivery.returncode == 0
         assert json.loads(delivery.stdout)["pos_order"]["total"] == 5050
-        order = ledger(said["url"])[1]
+        order = ledger(printed["url"])[1]
         assert (order["total"], order["paid"], order["shown"]) == (5050, 5050, True)
         assert "12/8 Wattle St, Ultimo NSW 2007, AU" in order["note"]
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 0
 
 
-def test_ctrl_c_ends_the_simulator_cleanly() -> None:
+def test_ctrl_c_stops_the_simulator_cleanly() -> None:
     with simulating() as (process, _):
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=10) == 0
@@ -93,59 +89,61 @@ def test_ctrl_c_ends_the_simulator_cleanly() -> None:
         assert process.stderr.read() == ""
 
 
-def test_the_simulators_faults_come_by_seed_or_by_script(folder: Path) -> None:
+def test_simulator_faults_follow_a_script_and_seed(folder: Path) -> None:
     rule = {
         "method": "POST",
         "path": "/v2/orders$",
         "fault": {"kind": "server_error", "status": 503},
     }
     (folder / "plan.json").write_text(json.dumps({"rules": [rule]}))
-    with simulating("--script", "plan.json", "--seed", "7") as (_, said):
-        assert said["seed"] == 7
+    with simulating("--script", "plan.json", "--seed", "7") as (_, printed):
+        assert printed["seed"] == 7
         assert tillpost("submit", str(EXAMPLES / "lunch-pickup.json")).returncode == 0
-        assert httpx.get(f"{said['url']}/_simulator/faults").json()["count"] == 1
+        assert httpx.get(f"{printed['url']}/_simulator/faults").json()["count"] == 1
 
 
-def test_a_person_is_told_where_the_simulator_is_and_how_to_connect(folder: Path) -> None:
+def test_simulator_prints_its_address_and_settings(folder: Path) -> None:
     command = [*MAIN, "simulate", "square", "--name", "my cafe", "--faults", "0.25", "--seed", "3"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        told = ""
-        while "Ctrl-C ends the simulator." not in told:
-            told += process.stdout.readline()
+        shown = ""
+        while "Ctrl-C ends the simulator." not in shown:
+            line = process.stdout.readline()
+            assert line, shown
+            shown += line
         process.send_signal(signal.SIGINT)
         ending = process.communicate(timeout=10)[0]
-    assert "Square simulator at http://127.0.0.1:" in told
-    assert "/_simulator/ledger" in told
-    assert "25% of requests, seed 3" in told
-    snippet = told[told.index("[connections") : told.index("Its OAuth application")]
+    assert "Square simulator at http://127.0.0.1:" in shown
+    assert "/_simulator/ledger" in shown
+    assert "25% of requests, seed 3" in shown
+    snippet = shown[shown.index("[connections") : shown.index("Its OAuth application")]
     assert tomllib.loads(snippet)["connections"]["my cafe"]["location_id"] == "L-CAFE"
     assert (
         "for tillpost connect: client_id sq0idp-simulator, client_secret sq0csp-not-a-real-secret."
-        in told
+        in shown
     )
     assert "0 orders" in ending
 
 
-def test_a_port_that_is_taken_is_one_line() -> None:
-    with simulating() as (_, said):
-        port = said["url"].rpartition(":")[2]
-        ended = tillpost("simulate", "square", "--port", port)
-    assert ended.returncode == 2
-    assert ended.stderr.count("\n") == 1
-    assert f"can't listen at 127.0.0.1:{port}" in ended.stderr
+def test_taken_port_is_one_line() -> None:
+    with simulating() as (_, printed):
+        port = printed["url"].rpartition(":")[2]
+        result = tillpost("simulate", "square", "--port", port)
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert f"can't listen at 127.0.0.1:{port}" in result.stderr
 
 
-def test_a_config_file_written_by_hand_is_never_overwritten(folder: Path) -> None:
+def test_hand_written_config_is_never_overwritten(folder: Path) -> None:
     mine = folder / "tillpost.toml"
     mine.write_text("[connections.cafe]\nplatform = 'square'\n")
-    ended = tillpost("simulate", "square", "--write-config", "tillpost.toml")
-    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
-    assert "tillpost.toml is there already" in ended.stderr
+    result = tillpost("simulate", "square", "--write-config", "tillpost.toml")
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert "tillpost.toml is there already" in result.stderr
     assert "connections.cafe" in mine.read_text()
 
 
-def test_ctrl_c_while_submitting_is_one_line_and_the_next_submission_finds_out(
+def test_resubmit_after_ctrl_c_makes_no_second_order(
     folder: Path,
 ) -> None:
     lunch = str(EXAMPLES / "lunch-pickup.json")
@@ -155,20 +153,19 @@ def test_ctrl_c_while_submitting_is_one_line_and_the_next_submission_finds_out(
         "fault": {"kind": "timeout", "when": "after", "hang_seconds": 20},
     }
     (folder / "plan.json").write_text(json.dumps({"rules": [rule]}))
-    with simulating("--script", "plan.json") as (_, said):
+    with simulating("--script", "plan.json") as (_, printed):
         with subprocess.Popen(
             [*MAIN, "submit", lunch], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as one:
-            for _ in range(200):
-                if ledger(said["url"]):
-                    break
+            while not ledger(printed["url"]):
+                assert one.poll() is None
                 time.sleep(0.05)
             one.send_signal(signal.SIGINT)
             out, err = one.communicate(timeout=15)
         assert (one.returncode, out) == (130, "")
-        assert err == "tillpost: interrupted; the order may be there: submit it again to find out\n"
+        assert err == "tillpost: interrupted; the order may exist. Submit it again to find out\n"
         assert tillpost("submit", lunch).returncode == 0
-        (order,) = ledger(said["url"])
+        (order,) = ledger(printed["url"])
         assert (order["paid"], order["shown"]) == (2881, True)
 
 
@@ -178,22 +175,23 @@ def running() -> Iterator[Running[SquareSimulator]]:
         yield served
 
 
-def test_a_token_from_the_environment_is_used_and_never_printed(
+def test_token_from_environment_is_never_printed(
     folder: Path, running: Running[SquareSimulator]
 ) -> None:
     token = running.settings["access_token"]
     (folder / "tillpost.toml").write_text(
-        f'[connections.cafe]\nplatform = "square"\nbase_url = "{running.url}"\nlocation_id = "L-CAFE"\n'
+        f'[connections.cafe]\nplatform = "square"\nbase_url = "{running.url}"\n'
+        'location_id = "L-CAFE"\n'
         'access_token = "env:CAFE_TOKEN"\n'
     )
     lunch = str(EXAMPLES / "lunch-pickup.json")
-    ended = tillpost("submit", lunch, CAFE_TOKEN=token)
-    assert ended.returncode == 0
+    result = tillpost("submit", lunch, CAFE_TOKEN=token)
+    assert result.returncode == 0
     running.simulator.revoke_token()
     for more in ((), ("--json",)):
         refused = tillpost("check", *more, CAFE_TOKEN=token)
         assert refused.returncode in (1, 14)
-        assert token not in refused.stdout + refused.stderr + ended.stdout
+        assert token not in refused.stdout + refused.stderr + result.stdout
     missing = tillpost("submit", lunch, CAFE_TOKEN="")
     assert (missing.returncode, missing.stderr.count("\n")) == (2, 1)
     assert "CAFE_TOKEN isn't set" in missing.stderr
@@ -208,7 +206,9 @@ for name in {names}:
     sys.modules[name] = None
 import importlib.util
 real = importlib.util.find_spec
-importlib.util.find_spec = lambda name, package=None: None if name in {names} else real(name, package)
+def find_spec(name, package=None):
+    return None if name in {names} else real(name, package)
+importlib.util.find_spec = find_spec
 sys.argv = ["tillpost", *{arguments}]
 from tillpost.cli import main
 main()
@@ -228,27 +228,27 @@ main()
         (["sqlalchemy"], ["demo", "--outbox"], "pip install 'tillpost[outbox]'"),
     ],
 )
-def test_a_missing_extra_is_one_line_that_says_what_to_install(
+def test_missing_extra_names_what_to_install(
     missing: list[str], arguments: list[str], install: str
 ) -> None:
     program = BLOCKING.format(names=missing, arguments=arguments)
-    ended = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
     )
-    assert ended.returncode == 2
-    assert ended.stdout == ""
-    assert ended.stderr.count("\n") == 1
-    assert install in ended.stderr
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert install in result.stderr
 
 
-def test_importing_tillpost_loads_nothing_of_the_extras_that_httpx_doesnt_load_itself() -> None:
+def test_import_loads_no_extras() -> None:
     program = """
 import sys, httpx
 before = set(sys.modules)
 import tillpost, tillpost.config, tillpost.cli
 print(*({"typer", "rich", "aiohttp", "sqlalchemy", "alembic"} & (set(sys.modules) - before)))
 """
-    ended = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     )
-    assert ended.stdout.strip() == ""
+    assert result.stdout.strip() == ""

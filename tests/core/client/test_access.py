@@ -1,4 +1,4 @@
-"""What a Till does around submitting: look for an order, withdraw it, read webhooks, keep new tokens."""
+"""What a Till does besides submitting: find, cancel, read webhooks, save new tokens."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from core.toy_server import ToyServer, hangup, refuse
 from tillpost import AsyncTill, ConfigError, OutageError, Outcome, PosError, Till, UnsupportedError
 from tillpost.adapter.base import Credentials
 from tillpost.adapter.webhooks import MenuChanged, OrderChanged, Webhook, WebhookError, WebhookEvent
-from tillpost.client.base import Options
 from tillpost.models.order import PosOrder
+from tillpost.submission.context import Connection
 
 
-def test_an_order_is_found_where_it_is_and_only_there(opening: Opening, server: ToyServer) -> None:
+def test_find_returns_the_order_only_where_it_exists(opening: Opening, server: ToyServer) -> None:
     till = opening(server.adapter())
     made = till.submit(toy_order())
     found = till.do(lambda t: t.find(toy_order()))
@@ -28,7 +28,7 @@ def test_an_order_is_found_where_it_is_and_only_there(opening: Opening, server: 
     assert till.do(lambda t: t.find(toy_order("ord_2"))) is None
 
 
-def test_a_cancellation_that_is_refused_leaves_the_order_there(
+def test_refused_cancellation_reports_the_order_as_created(
     opening: Opening, server: ToyServer
 ) -> None:
     till = opening(server.adapter())
@@ -39,10 +39,8 @@ def test_a_cancellation_that_is_refused_leaves_the_order_there(
     assert (caught.value.outcome, caught.value.pos_order) == (Outcome.CREATED, made)
 
 
-def test_a_cancellation_whose_answer_is_lost_leaves_a_doubt(
-    opening: Opening, server: ToyServer
-) -> None:
-    till = opening(server.adapter(), Options(policy=QUICK.model_copy(update={"retries": 0})))
+def test_cancellation_with_lost_answer_is_in_doubt(opening: Opening, server: ToyServer) -> None:
+    till = opening(server.adapter(), policy=QUICK.model_copy(update={"retries": 0}))
     made = till.submit(toy_order())
     server.on("DELETE /orders/o1", hangup())
     with pytest.raises(OutageError) as caught:
@@ -50,9 +48,7 @@ def test_a_cancellation_whose_answer_is_lost_leaves_a_doubt(
     assert caught.value.outcome is Outcome.UNKNOWN
 
 
-def test_an_order_of_somebody_elses_can_be_cancelled_too(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_order_without_reference_can_be_cancelled(opening: Opening, server: ToyServer) -> None:
     till = opening(server.adapter())
     made = till.submit(toy_order())
     nameless = made.model_copy(update={"reference": ""})
@@ -60,7 +56,7 @@ def test_an_order_of_somebody_elses_can_be_cancelled_too(
 
 
 class Seen:
-    """A memory of events."""
+    """Remembers events by their ids."""
 
     def __init__(self) -> None:
         self.ids: set[str] = set()
@@ -71,8 +67,8 @@ class Seen:
         return new
 
 
-class HookCall(Toy):
-    """A toy that reads webhooks whose signature proves little."""
+class WeaklySigned(Toy):
+    """A toy adapter whose webhook signature proves little."""
 
     webhooks_proved = False
 
@@ -81,8 +77,8 @@ class HookCall(Toy):
         return (OrderChanged(pos_id="o1", pos_order=claimed), MenuChanged(event_id="e1"))
 
 
-class Proved(HookCall):
-    """One whose signature proves what it says."""
+class StronglySigned(WeaklySigned):
+    """A toy adapter whose webhook signature proves what it says."""
 
     webhooks_proved = True
 
@@ -95,10 +91,8 @@ def parsed(till: Any) -> Sequence[WebhookEvent]:
     return events
 
 
-def test_what_a_weak_signature_claims_is_looked_up_before_it_is_believed(
-    opening: Opening, server: ToyServer
-) -> None:
-    till = opening(HookCall(server.adapter().config))
+def test_order_from_a_weak_webhook_is_fetched_first(opening: Opening, server: ToyServer) -> None:
+    till = opening(WeaklySigned(server.adapter().config))
     made = till.submit(toy_order())
     order, menu = parsed(till)
     assert isinstance(order, OrderChanged)
@@ -106,14 +100,13 @@ def test_what_a_weak_signature_claims_is_looked_up_before_it_is_believed(
     assert isinstance(menu, MenuChanged)
 
 
-def test_a_webhook_whose_order_cant_be_fetched_comes_through_when_it_is_sent_again(
+def test_webhook_with_failed_fetch_is_accepted_when_resent(
     opening: Opening, server: ToyServer
 ) -> None:
     seen, till = (
         Seen(),
         opening(
-            HookCall(server.adapter().config),
-            Options(policy=QUICK.model_copy(update={"retries": 0})),
+            WeaklySigned(server.adapter().config), policy=QUICK.model_copy(update={"retries": 0})
         ),
     )
     till.submit(toy_order())
@@ -129,14 +122,16 @@ def test_a_webhook_whose_order_cant_be_fetched_comes_through_when_it_is_sent_aga
         till.do(parse)
 
 
-def test_what_a_strong_signature_says_is_believed(opening: Opening, server: ToyServer) -> None:
-    order, _ = parsed(opening(Proved(server.adapter().config)))
+def test_order_from_a_strong_webhook_is_trusted(opening: Opening, server: ToyServer) -> None:
+    order, _ = parsed(opening(StronglySigned(server.adapter().config)))
     assert isinstance(order, OrderChanged)
     assert order.pos_order
     assert order.pos_order.status == "CLAIMED"
 
 
-def test_what_an_adapter_doesnt_have_says_so(opening: Opening, server: ToyServer) -> None:
+def test_operation_missing_in_the_adapter_is_unsupported(
+    opening: Opening, server: ToyServer
+) -> None:
     till = opening(server.adapter())
     with pytest.raises(UnsupportedError):
         till.do(lambda t: t.exchange_code())
@@ -144,22 +139,24 @@ def test_what_an_adapter_doesnt_have_says_so(opening: Opening, server: ToyServer
         till.do(lambda t: t.parse_webhook({}, b"{}", ""))
 
 
-def test_new_tokens_that_cant_be_saved_arent_used(opening: Opening, server: ToyServer) -> None:
+def test_refreshed_tokens_that_cannot_be_saved_are_not_used(
+    opening: Opening, server: ToyServer
+) -> None:
     def full(_: Credentials) -> None:
         raise OSError("the disk is full")
 
     server.on("POST /orders", refuse("EXPIRED", status=401))
-    till = opening(server.adapter(), Options(policy=QUICK, on_tokens=full))
+    till = opening(server.adapter(), policy=QUICK, on_tokens=full)
     with pytest.raises(OSError, match="disk is full"):
         till.submit(toy_order())
 
 
-def test_a_platform_that_isnt_asked_for_codes_says_so() -> None:
+def test_authorize_url_without_oauth_is_unsupported() -> None:
     with pytest.raises(UnsupportedError):
         Toy.authorize_url("https://toy.example", request=None)  # type: ignore[arg-type]
 
 
-def test_a_till_is_made_by_its_name_in_the_file(tmp_path: Path) -> None:
+def test_till_opens_a_connection_of_the_file(tmp_path: Path) -> None:
     file = tmp_path / "tillpost.toml"
     file.write_text(
         '[connections.cafe]\nplatform = "square"\naccess_token = "token"\nlocation_id = "L"\n'
@@ -172,14 +169,14 @@ def test_a_till_is_made_by_its_name_in_the_file(tmp_path: Path) -> None:
         Till.from_config("bar", file)
 
 
-def test_a_till_that_is_closed_says_so_at_once(server: ToyServer) -> None:
-    with Till(server.adapter()) as till:
+def test_closed_till_raises_runtime_error(server: ToyServer) -> None:
+    with Till(Connection(server.adapter())) as till:
         pass
     with pytest.raises(RuntimeError, match="is closed"):
         till.submit(toy_order())
 
 
-def test_a_client_of_the_other_kind_is_refused_when_it_is_handed_in() -> None:
+def test_client_of_the_other_kind_is_refused() -> None:
     settings: dict[str, Any] = {"access_token": "token", "location_id": "L"}
     wrong: Any = httpx.AsyncClient()
     with pytest.raises(TypeError, match=r"Till needs an httpx\.Client, not AsyncClient"):

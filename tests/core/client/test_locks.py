@@ -1,4 +1,4 @@
-"""Locks by name: one holder for each name, others unhindered, nothing left behind."""
+"""Locks by name: one holder for each name, and no entry left behind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tillpost.client.locks import NamedAsyncLocks, NamedLocks
 
 
-def test_threads_hold_a_name_one_at_a_time_and_leave_nothing_behind() -> None:
+def test_one_thread_at_a_time_holds_a_name() -> None:
     locks, inside, most = NamedLocks(), 0, 0
 
     def work(_: int) -> None:
@@ -25,10 +25,10 @@ def test_threads_hold_a_name_one_at_a_time_and_leave_nothing_behind() -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(16)))
     assert most == 1
-    assert not any(vars(locks)[name] for name in ("_locks", "_wanted"))
+    assert not any(vars(locks)[name] for name in ("_locks", "_users"))
 
 
-def test_threads_that_hold_other_names_do_not_wait() -> None:
+def test_threads_with_other_names_do_not_wait() -> None:
     locks, both = NamedLocks(), threading.Barrier(2)
 
     def work(name: str) -> None:
@@ -40,7 +40,7 @@ def test_threads_that_hold_other_names_do_not_wait() -> None:
     assert not both.broken
 
 
-def test_a_thread_that_fails_gives_its_name_back() -> None:
+def test_thread_that_fails_releases_its_lock() -> None:
     locks = NamedLocks()
     with pytest.raises(KeyboardInterrupt), locks.hold("ord-1"):
         raise KeyboardInterrupt
@@ -49,7 +49,7 @@ def test_a_thread_that_fails_gives_its_name_back() -> None:
     assert not vars(locks)["_locks"]
 
 
-def test_tasks_hold_a_name_one_at_a_time_and_leave_nothing_behind() -> None:
+def test_one_task_at_a_time_holds_a_name() -> None:
     locks, inside, most = NamedAsyncLocks(), 0, 0
 
     async def work() -> None:
@@ -65,10 +65,10 @@ def test_tasks_hold_a_name_one_at_a_time_and_leave_nothing_behind() -> None:
 
     asyncio.run(all_of_them())
     assert most == 1
-    assert not any(vars(locks)[name] for name in ("_locks", "_wanted"))
+    assert not any(vars(locks)[name] for name in ("_locks", "_users"))
 
 
-def test_tasks_that_hold_other_names_do_not_wait() -> None:
+def test_tasks_with_other_names_do_not_wait() -> None:
     locks, both = NamedAsyncLocks(), asyncio.Barrier(2)
 
     async def work(name: str) -> None:
@@ -82,7 +82,7 @@ def test_tasks_that_hold_other_names_do_not_wait() -> None:
     assert not both.broken
 
 
-def test_a_task_cancelled_while_it_waits_does_not_disturb_the_others() -> None:
+def test_task_cancelled_while_waiting_disturbs_no_other() -> None:
     locks, done = NamedAsyncLocks(), list[str]()
 
     async def work(name: str) -> None:
@@ -98,4 +98,4 @@ def test_a_task_cancelled_while_it_waits_does_not_disturb_the_others() -> None:
 
     asyncio.run(one_is_cancelled())
     assert done == ["a", "c"]
-    assert not any(vars(locks)[name] for name in ("_locks", "_wanted"))
+    assert not any(vars(locks)[name] for name in ("_locks", "_users"))

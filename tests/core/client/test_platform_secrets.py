@@ -1,4 +1,7 @@
-"""No platform's client secret, refresh token or webhook key shows up anywhere. `test_secrets` has more, on a toy."""
+"""No platform's client secret, refresh token or webhook key leaks anywhere.
+
+`test_secrets` has more such tests, on a toy platform.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +25,10 @@ from tillpost import ConfigError, Policy, PosError, Till
 from tillpost.adapter.base import Adapter, Credentials
 from tillpost.adapter.webhooks import WebhookError
 from tillpost.authorization import authorize_url, exchange_code
-from tillpost.client.base import Options
+from tillpost.client.credentials import MemoryCredentials
 from tillpost.plugins.manager import adapter_named
 from tillpost.simulator import serve_in_thread
+from tillpost.submission.context import Connection
 from tillpost.testing import Cassettes, Opened, Origin, Source
 from tillpost.testing.world import World
 from tillpost_simulators.generic import GenericSimulator, WorldSettings
@@ -66,7 +70,7 @@ OPENERS: list[Callable[[], AbstractContextManager[World[Any]]]] = [square, kount
 
 @pytest.fixture(params=OPENERS, ids=lambda opener: opener.__name__)
 def world(request: pytest.FixtureRequest) -> Iterator[World[Any]]:
-    """A platform whose every secret is a canary."""
+    """A platform whose secrets are all canaries."""
     with request.param() as world:
         yield world
 
@@ -76,14 +80,14 @@ def has(world: World[Any], operation: str) -> bool:
 
 
 def secretive(world: World[Any], **changed: object) -> Adapter[Any]:
-    """An adapter that holds all secrets that the platform has."""
+    """Return an adapter that holds all secrets of the platform."""
     renewal = world.renewal() if has(world, "refresh") else {}
     known = {**world.settings, **renewal, **world.webhook_settings(), **changed}
     return world.adapter(world.adapter.settings.model_validate(known))
 
 
 ECHO = "ALL-THAT-WAS-SENT"
-"""Stands for the secrets that the platform has been sent, which it may send back."""
+"""A placeholder for the secrets that the platform was sent, which it may send back."""
 
 FORM: dict[str, object] = {
     "error": ECHO,
@@ -93,7 +97,7 @@ FORM: dict[str, object] = {
     "item": ECHO,
     "errors": [{"category": ECHO, "code": ECHO, "detail": ECHO, "field": ECHO}],
 }
-"""A refusal in the words of each platform, all at once."""
+"""A refusal in the form of every platform at once."""
 
 EXPIRED = httpx.Response(
     401,
@@ -124,7 +128,10 @@ GRANTS: dict[str, tuple[int, bytes]] = {
     "a token and a complaint": (200, json.dumps({"access_token": RENEWED, **FORM}).encode()),
 }
 ANSWERING = dict[str, tuple[int, bytes]]()
-"""The next answers, to a request for tokens and to all others; not in a closure, where the search would find them."""
+"""The next answers, to a token request and to all others.
+
+They aren't in a closure, where the search would find them.
+"""
 
 
 ECHOED = list[str]()
@@ -146,7 +153,7 @@ def refused(world: World[Any]) -> PosError:
     assert ECHOED
     with (
         httpx.Client(transport=httpx.MockTransport(answering), verify=False) as client,
-        Till(adapter, Options(policy=ONCE), http_client=client) as till,
+        Till(Connection(adapter, policy=ONCE), http_client=client) as till,
         pytest.raises(PosError) as caught,
     ):
         till.submit(world.order("ord_1"), is_new=True)
@@ -154,7 +161,7 @@ def refused(world: World[Any]) -> PosError:
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
-def test_no_secret_is_in_what_a_refused_order_leaves_behind(
+def test_refused_order_leaks_no_secret(
     world: World[Any], logged: pytest.LogCaptureFixture, answer: tuple[int, bytes]
 ) -> None:
     ANSWERING.update(token=answer, others=answer)
@@ -163,7 +170,7 @@ def test_no_secret_is_in_what_a_refused_order_leaves_behind(
 
 
 @pytest.mark.parametrize("answer", (ANSWERS | GRANTS).values(), ids=ANSWERS | GRANTS)
-def test_no_secret_is_in_what_a_refresh_leaves_behind(
+def test_refresh_leaks_no_secret(
     world: World[Any], logged: pytest.LogCaptureFixture, answer: tuple[int, bytes]
 ) -> None:
     ANSWERING.update(token=answer, others=(EXPIRED.status_code, EXPIRED.content))
@@ -171,14 +178,16 @@ def test_no_secret_is_in_what_a_refresh_leaves_behind(
     assert logged_canaries(logged) == []
 
 
-def test_renewed_credentials_show_up_nowhere_but_where_they_are_saved(
+def test_refreshed_credentials_reach_only_their_callback(
     world: World[Any], logged: pytest.LogCaptureFixture
 ) -> None:
     if not has(world, "refresh"):
         return
     world.expire_token()
     saved: list[Credentials] = []
-    with Till(secretive(world), Options(policy=ONCE, on_tokens=saved.append)) as till:
+    connection = Connection(secretive(world), policy=ONCE)
+    credentials = MemoryCredentials(connection.adapter.config.credentials(), saved.append)
+    with Till(connection, credentials=credentials) as till:
         till.submit(world.order("ord_1"))
         shown = [f"{till!r} {vars(till)!r} {saved[0]!r} {saved[0]} {saved[0].model_dump_json()}"]
     shown += [f"{record.getMessage()} {record.args!r}" for record in logged.records]
@@ -189,7 +198,7 @@ def test_renewed_credentials_show_up_nowhere_but_where_they_are_saved(
 
 
 @pytest.mark.parametrize("wrong", ["code", "platform", "address"])
-def test_no_secret_is_in_what_a_refused_code_leaves_behind(
+def test_refused_code_leaks_no_secret(
     world: World[Any], logged: pytest.LogCaptureFixture, wrong: str
 ) -> None:
     if not has(world, "exchange_code"):
@@ -208,7 +217,7 @@ def test_no_secret_is_in_what_a_refused_code_leaves_behind(
     assert logged_canaries(logged) == []
 
 
-def test_no_verifier_is_in_the_admins_page_or_in_its_refusal(world: World[Any]) -> None:
+def test_authorize_url_leaks_no_verifier(world: World[Any]) -> None:
     asked: dict[str, Any] = {"client_id": "a", "redirect_uri": "https://s.example", "state": "s"}
     if has(world, "authorize_url"):
         assert "CANARY" not in authorize_url(
@@ -220,13 +229,13 @@ def test_no_verifier_is_in_the_admins_page_or_in_its_refusal(world: World[Any]) 
 
 
 @pytest.mark.parametrize("spoilt", ["nothing", "body", "headers", "form"])
-def test_no_key_is_in_what_a_webhook_leaves_behind(
+def test_webhook_leaks_no_key(
     world: World[Any], logged: pytest.LogCaptureFixture, spoilt: str
 ) -> None:
-    with Till(secretive(world), Options(policy=ONCE)) as till:
-        there = till.submit(world.order("ord_1"))
+    with Till(Connection(secretive(world), policy=ONCE)) as till:
+        pos_order = till.submit(world.order("ord_1"))
         now = time.time()
-        sent = world.signed(b"[]" if spoilt == "form" else world.about(there, now), now)
+        sent = world.signed(b"[]" if spoilt == "form" else world.about(pos_order, now), now)
         if spoilt == "body":
             sent = sent._replace(body=b"{}")
         if spoilt == "headers":
@@ -240,9 +249,9 @@ def test_no_key_is_in_what_a_webhook_leaves_behind(
     assert logged_canaries(logged) == []
 
 
-def test_no_secret_is_in_the_repr_of_anything(world: World[Any]) -> None:
+def test_reprs_leak_no_secret(world: World[Any]) -> None:
     adapter = secretive(world)
-    with Till(adapter) as till:
+    with Till(Connection(adapter)) as till:
         shown = [
             adapter,
             adapter.config,
@@ -262,7 +271,7 @@ def test_no_secret_is_in_the_repr_of_anything(world: World[Any]) -> None:
     )
 
 
-def test_no_secret_is_in_a_cassette(world: World[Any], tmp_path: Path) -> None:
+def test_cassettes_leak_no_secret(world: World[Any], tmp_path: Path) -> None:
     renewal = world.renewal() if has(world, "refresh") else {}
     if renewal:
         world.expire_token()
@@ -277,9 +286,9 @@ def test_no_secret_is_in_a_cassette(world: World[Any], tmp_path: Path) -> None:
     ) as tape:
         tape.store.submit(world.order("ord_1"))
         tape.finish()
-    kept = (tmp_path / "case.yaml").read_text()
-    assert len(kept) > 1000
-    assert (bool(world.token_path) and world.token_path in kept) is bool(renewal)
+    recorded = (tmp_path / "case.yaml").read_text()
+    assert len(recorded) > 1000
+    assert (bool(world.token_path) and world.token_path in recorded) is bool(renewal)
     simulated = getattr(world.simulator.world, "tokens", {})
     given = [*simulated, *(token.refresh_token for token in simulated.values())]
-    assert [secret for secret in ("CANARY", *given) if secret in kept] == []
+    assert [secret for secret in ("CANARY", *given) if secret in recorded] == []

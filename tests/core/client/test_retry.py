@@ -1,4 +1,4 @@
-"""Which requests are sent again at once, when, and how often: by both kinds of Till, over a real server."""
+"""Which requests are repeated at once, when and how often: both kinds of Till, real server."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from core.toy_server import Act, ToyServer, answer, hang, raw, refuse, reset, tr
 from tillpost import Limits, OutageError, Policy, PosError, RateLimitError
 from tillpost.adapter.base import Verdict
 from tillpost.adapter.exchange import Effect, Fault, Request, Response, nothing
-from tillpost.client.base import Options
-from tillpost.client.retry import Again, Repeating, backoff
+from tillpost.client.retry import RetryAfter, RetryBudget, retry_wait
 from tillpost.errors import Applied, DoubtError, MenuError, Outcome
 from tillpost.submission.commands import Transmit
 
@@ -28,15 +27,15 @@ def after(
     patience: float = 10.0,
     sends: int = 1,
     policy: Policy = QUICK,
-) -> Again | None:
+) -> RetryAfter | None:
     def judge(answer: Response | Fault) -> Verdict:
         raise NotImplementedError
 
     transmit = Transmit(request or Request("GET", "/", nothing), judge, retries, patience)
-    return Repeating(transmit, policy).after(Verdict(Applied.MAYBE, error=error), sends)
+    return RetryBudget(transmit, policy).next_retry(Verdict(Applied.MAYBE, error=error), sends)
 
 
-def test_only_a_passing_failure_of_a_repeatable_request_is_sent_again() -> None:
+def test_only_transient_failures_of_repeatable_requests_retry() -> None:
     create = Request("POST", "/", nothing, effect=Effect.CREATE)
     keyed = Request("POST", "/", nothing, effect=Effect.CREATE, key="k")
     side = Request("POST", "/", nothing, effect=Effect.SIDE)
@@ -49,14 +48,14 @@ def test_only_a_passing_failure_of_a_repeatable_request_is_sent_again() -> None:
     assert after(OutageError(), request=side) is None
 
 
-def test_nothing_is_sent_again_without_a_budget() -> None:
+def test_no_retry_without_a_budget() -> None:
     assert after(OutageError(), retries=0) is None
     assert after(OutageError(), patience=0) is None
     assert after(OutageError(), patience=-1) is None
     assert after(OutageError(), sends=4) is None
 
 
-def test_our_own_wait_doubles_is_spread_and_ends_with_the_budget() -> None:
+def test_own_wait_doubles_with_jitter_within_the_budget() -> None:
     policy = Policy(first_wait=1.0, longest_wait=6.0)
     for sends, longest in ((1, 1.0), (2, 2.0), (3, 4.0), (4, 6.0)):
         again = after(OutageError(), sends=sends, retries=9, policy=policy)
@@ -67,7 +66,7 @@ def test_our_own_wait_doubles_is_spread_and_ends_with_the_budget() -> None:
     assert again.wait <= 0.5
 
 
-def test_a_platforms_wait_is_kept_whole_or_not_at_all() -> None:
+def test_retry_after_is_waited_in_full_or_not_at_all() -> None:
     policy = Policy(longest_retry_after=5.0)
     again = after(RateLimitError(retry_after=4.0), policy=policy)
     assert again
@@ -76,15 +75,15 @@ def test_a_platforms_wait_is_kept_whole_or_not_at_all() -> None:
     assert after(RateLimitError(retry_after=4.0), patience=3.0, policy=policy) is None
 
 
-def test_stamina_is_told_to_leave_other_failures_alone() -> None:
-    assert backoff(Again(0.5)) == 0.5
-    assert backoff(ValueError()) is False
+def test_other_exceptions_are_not_retried() -> None:
+    assert retry_wait(RetryAfter(0.5)) == 0.5
+    assert retry_wait(ValueError()) is False
 
 
 @pytest.mark.parametrize(
     "trouble", [reset(), truncate(), answer(503), answer(200, b"<html>"), raw(b"?\r\n\r\n")]
 )
-def test_a_read_is_repeated_until_it_succeeds(
+def test_read_is_repeated_until_it_succeeds(
     opening: Opening, server: ToyServer, trouble: Act
 ) -> None:
     server.on("GET /status", trouble, trouble)
@@ -92,9 +91,7 @@ def test_a_read_is_repeated_until_it_succeeds(
     assert server.count("GET /status") == 3
 
 
-def test_a_read_is_given_up_after_its_retries_and_says_how_often_it_was_sent(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_read_is_given_up_after_its_retries(opening: Opening, server: ToyServer) -> None:
     server.always("GET /status", answer(503))
     with pytest.raises(OutageError) as caught:
         opening(server.adapter()).check()
@@ -105,10 +102,10 @@ def test_a_read_is_given_up_after_its_retries_and_says_how_often_it_was_sent(
     "policy", [Policy(retries=0, first_wait=0.001), Policy(retry_seconds=0, first_wait=0.001)]
 )
 @pytest.mark.parametrize("keyed", [True, False])
-def test_retrying_can_be_turned_off(
+def test_retries_can_be_turned_off(
     opening: Opening, server: ToyServer, policy: Policy, keyed: bool
 ) -> None:
-    till = opening(server.adapter(keyed=keyed), Options(policy=policy))
+    till = opening(server.adapter(keyed=keyed), policy=policy)
     server.always("GET /status", answer(503))
     server.always("POST /orders", answer(503))
     with pytest.raises(OutageError):
@@ -119,9 +116,7 @@ def test_retrying_can_be_turned_off(
     assert server.count("POST /orders") == 1
 
 
-def test_a_keyed_create_is_repeated_with_its_key_and_makes_one_order(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_keyed_create_is_repeated_and_makes_one_order(opening: Opening, server: ToyServer) -> None:
     server.on("POST /orders", reset(), truncate(), answer(502, effect=True))
     opening(server.adapter()).submit(toy_order())
     assert server.count("POST /orders") == 4
@@ -132,7 +127,7 @@ def test_a_keyed_create_is_repeated_with_its_key_and_makes_one_order(
 @pytest.mark.parametrize(
     "trouble", [reset(), truncate(), answer(503, effect=True), answer(200, b"", effect=True)]
 )
-def test_a_create_without_a_key_is_not_repeated_but_looked_for(
+def test_keyless_create_is_looked_up_instead_of_repeated(
     opening: Opening, server: ToyServer, trouble: Act
 ) -> None:
     server.on("POST /orders", trouble)
@@ -144,36 +139,30 @@ def test_a_create_without_a_key_is_not_repeated_but_looked_for(
     ]
 
 
-def test_a_create_without_a_key_that_never_arrived_is_sent_again_after_the_last_look(
+def test_keyless_create_is_resent_after_the_last_look_up(
     opening: Opening, server: ToyServer
 ) -> None:
     server.on("POST /orders", reset(effect=False))
     opening(server.adapter(keyed=False)).submit(toy_order(), is_new=True)
     methods = [seen.method for seen in server.seen]
     assert (methods[0], methods[-1]) == ("POST", "POST")
-    assert set(methods[1:-1]) == {
-        "GET"
-    }  # one look is enough when it comes after the schedule's end
+    assert set(methods[1:-1]) == {"GET"}  # one look-up is enough after the schedule's end
     assert len(server.made("ord-1")) == 1
 
 
 @pytest.mark.parametrize("retry_after", ["0", "Fri, 15 Jan 2027 08:00:01 GMT"])
-def test_the_platforms_retry_after_is_waited_for(
-    opening: Opening, server: ToyServer, retry_after: str
-) -> None:
+def test_retry_after_is_waited_for(opening: Opening, server: ToyServer, retry_after: str) -> None:
     now = datetime(2027, 1, 15, 8, 0, 0, 900_000, UTC).timestamp()
     server.on("GET /status", answer(429, retry_after=retry_after))
-    slow = Policy(
-        first_wait=60, longest_wait=60
-    )  # what would be waited for without the platform's word
+    slow = Policy(first_wait=60, longest_wait=60)  # the wait without the platform's Retry-After
     began = time.monotonic()
-    assert opening(server.adapter(), Options(policy=slow, clock=lambda: now)).check().ready
+    assert opening(server.adapter(), policy=slow, clock=lambda: now).check().ready
     assert time.monotonic() - began >= (0.0 if retry_after == "0" else 0.1)
     assert server.count("GET /status") == 2
 
 
 @pytest.mark.parametrize("seconds", ["21", "100000", "1" * 500])
-def test_a_platform_that_asks_for_too_long_a_wait_is_not_waited_for(
+def test_too_long_retry_after_is_not_waited_for(
     opening: Opening, server: ToyServer, seconds: str
 ) -> None:
     server.on("GET /status", answer(429, retry_after=seconds))
@@ -181,16 +170,14 @@ def test_a_platform_that_asks_for_too_long_a_wait_is_not_waited_for(
     began = time.monotonic()
     if len(seconds) < 10:
         with pytest.raises(RateLimitError) as caught:
-            opening(server.adapter(), Options(policy=policy)).check()
+            opening(server.adapter(), policy=policy).check()
         assert caught.value.retry_after == float(seconds)
-    else:  # nonsense is no wish
-        assert opening(server.adapter(), Options(policy=policy)).check().ready
+    else:  # a Retry-After that makes no sense is ignored
+        assert opening(server.adapter(), policy=policy).check().ready
     assert time.monotonic() - began < 10
 
 
-def test_an_order_in_an_outage_is_raised_with_its_doubt_when_the_budget_is_spent(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_outage_is_raised_with_doubt_after_the_budget(opening: Opening, server: ToyServer) -> None:
     server.always("POST /orders", answer(503, effect=True))
     with pytest.raises(OutageError) as caught:
         opening(server.adapter()).submit(toy_order())
@@ -198,25 +185,23 @@ def test_an_order_in_an_outage_is_raised_with_its_doubt_when_the_budget_is_spent
     assert server.count("POST /orders") == QUICK.retries + 1
 
 
-def test_a_refused_connection_leaves_no_doubt(opening: Opening, server: ToyServer) -> None:
-    gone = server.adapter(base_url="http://127.0.0.1:9")
+def test_refused_connection_leaves_no_doubt(opening: Opening, server: ToyServer) -> None:
+    unreachable = server.adapter(base_url="http://127.0.0.1:9")
     with pytest.raises(OutageError) as caught:
-        opening(gone).submit(toy_order())
+        opening(unreachable).submit(toy_order())
     assert caught.value.outcome is Outcome.NOT_CREATED
 
 
-def test_a_refusal_is_not_repeated(opening: Opening, server: ToyServer) -> None:
+def test_refusal_is_not_repeated(opening: Opening, server: ToyServer) -> None:
     server.on("GET /status", refuse("REVOKED", status=401))
     with pytest.raises(PosError):
         opening(server.adapter()).check()
     assert server.count("GET /status") == 1
 
 
-def test_users_can_switch_retrying_off_or_its_waits_away_for_their_tests(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_stamina_testing_mode_limits_retries(opening: Opening, server: ToyServer) -> None:
     slow = Policy(first_wait=60, longest_wait=60, retry_seconds=600, retries=2)
-    till = opening(server.adapter(), Options(policy=slow))
+    till = opening(server.adapter(), policy=slow)
     server.on("GET /status", answer(503), answer(503), answer(503))
     with stamina.set_testing(True, attempts=2), pytest.raises(OutageError):
         till.check()
@@ -231,11 +216,11 @@ def test_users_can_switch_retrying_off_or_its_waits_away_for_their_tests(
 
 
 @pytest.mark.parametrize("keyed", [True, False])
-def test_the_waits_of_a_submission_are_skipped_too_while_stamina_is_testing(
+def test_stamina_testing_mode_skips_a_submissions_waits(
     opening: Opening, server: ToyServer, keyed: bool
 ) -> None:
     slow = Policy(first_wait=60, longest_wait=60, retry_seconds=600, retries=3)
-    till = opening(server.adapter(keyed=keyed), Options(policy=slow))
+    till = opening(server.adapter(keyed=keyed), policy=slow)
     server.on("POST /orders", answer(503), answer(503))
     with stamina.set_testing(True, attempts=1):
         till.submit(toy_order(), is_new=True)
@@ -243,9 +228,7 @@ def test_the_waits_of_a_submission_are_skipped_too_while_stamina_is_testing(
     assert len(server.made("ord-1")) == 1
 
 
-def test_a_hang_costs_no_more_than_the_bound_and_is_repeated(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_hang_is_cut_off_and_repeated(opening: Opening, server: ToyServer) -> None:
     server.on("GET /status", hang())
-    till = opening(server.adapter(), Options(policy=QUICK, limits=Limits(read=0.1, answer=0.2)))
+    till = opening(server.adapter(), policy=QUICK, limits=Limits(read=0.1, answer=0.2))
     assert till.check().ready

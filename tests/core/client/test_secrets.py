@@ -1,4 +1,4 @@
-"""No secret shows up anywhere, whatever happens to an order. `canaries` is what looks for them."""
+"""No secret leaks anywhere, whatever happens to an order; `canaries` has the search for them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ from core.toy_server import Act, ToyServer, answer, hang, raw, redirect, refuse,
 from tillpost import AsyncTill, ConfigError, Order, OutageError, Policy, PosError, Till, hookimpl
 from tillpost.adapter.base import Attempt
 from tillpost.adapter.exchange import Effect, Exchange, Request, ask, nothing
-from tillpost.client.base import BaseTill, Options, adapter_for
+from tillpost.client.base import BaseTill, adapter_for
 from tillpost.models.order import PosOrder
+from tillpost.submission.context import Connection
 
 ONCE = Policy(retries=0)
 
@@ -44,7 +45,7 @@ def adapter_of(server: ToyServer, kind: type[Toy] = Toy, base_url: str = "") -> 
 
 @pytest.fixture
 def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """All that is logged, by anyone, down to DEBUG."""
+    """All that is logged, down to DEBUG."""
     caplog.set_level(logging.DEBUG)
     for name in list(logging.root.manager.loggerDict):
         caplog.set_level(logging.DEBUG, logger=name)
@@ -64,7 +65,7 @@ def logged_canaries(caplog: pytest.LogCaptureFixture) -> list[str]:
 # The search itself
 
 
-def test_the_search_finds_what_it_is_to_find() -> None:
+def test_search_finds_a_planted_secret() -> None:
     class Slotted:
         __slots__ = ("inner",)
 
@@ -98,7 +99,7 @@ def test_the_search_finds_what_it_is_to_find() -> None:
     assert not list(Search().through(iter([("it", [SecretStr(ACCESS)])])))
 
 
-def test_the_search_begins_with_tillposts_own_frames() -> None:
+def test_search_begins_with_tillposts_own_frames() -> None:
     token = ACCESS
 
     class Careless(Toy):
@@ -109,7 +110,7 @@ def test_the_search_begins_with_tillposts_own_frames() -> None:
 
     with (
         ToyServer() as server,
-        Till(adapter_of(server, Careless)) as till,
+        Till(Connection(adapter_of(server, Careless))) as till,
         pytest.raises(PosError) as caught,
     ):
         till.submit(toy_order())
@@ -144,13 +145,13 @@ TROUBLE: dict[str, Act] = {
 
 @pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE)
 @pytest.mark.parametrize("keyed", [True, False])
-def test_no_secret_is_in_what_a_refused_order_leaves_behind(
+def test_refused_order_leaks_no_secret(
     opening: Opening, server: ToyServer, logged: pytest.LogCaptureFixture, trouble: Act, keyed: bool
 ) -> None:
     server.always("POST /orders", trouble)
     server.always("GET /menu", trouble)
     server.always("GET /orders", trouble)
-    till = opening(adapter_of(server, Toy if keyed else KeylessToy), Options(policy=ONCE))
+    till = opening(adapter_of(server, Toy if keyed else KeylessToy), policy=ONCE)
     with pytest.raises(PosError) as caught:
         till.submit(lost_order(), is_new=True)
     assert server.seen[0].headers["authorization"] == f"Bearer {ACCESS}"
@@ -160,13 +161,13 @@ def test_no_secret_is_in_what_a_refused_order_leaves_behind(
 
 
 @pytest.mark.parametrize("where", ["no connection", "no answer"])
-def test_no_secret_is_in_a_fault_of_the_network(
+def test_network_fault_leaks_no_secret(
     opening: Opening, server: ToyServer, logged: pytest.LogCaptureFixture, where: str
 ) -> None:
     server.on("POST /orders", hang())
     base_url = "http://127.0.0.1:9" if where == "no connection" else server.url
     limits = tillpost.Limits(read=0.05)
-    till = opening(adapter_of(server, base_url=base_url), Options(policy=ONCE, limits=limits))
+    till = opening(adapter_of(server, base_url=base_url), policy=ONCE, limits=limits)
     with pytest.raises(OutageError) as caught:
         till.submit(toy_order())
     assert leaks(caught.value) == []
@@ -185,33 +186,33 @@ def test_no_secret_is_in_a_fault_of_the_network(
         reset(),
     ],
 )
-def test_no_secret_is_in_what_a_refresh_leaves_behind(
+def test_refresh_leaks_no_secret(
     opening: Opening, server: ToyServer, logged: pytest.LogCaptureFixture, granted: Act
 ) -> None:
     server.always("POST /token", granted)
     server.always("POST /orders", refuse("EXPIRED", status=401))
     with pytest.raises(PosError) as caught:
-        opening(adapter_of(server), Options(policy=ONCE)).submit(toy_order())
+        opening(adapter_of(server), policy=ONCE).submit(toy_order())
     assert REFRESH.encode() in next(seen for seen in server.seen if seen.path == "/token").body
     assert leaks(caught.value) == []
     assert logged_canaries(logged) == []
 
 
-def test_no_secret_is_in_an_error_of_a_hook(
+def test_failing_hook_leaks_no_secret(
     opening: Opening, server: ToyServer, logged: pytest.LogCaptureFixture
 ) -> None:
-    told: list[PosError] = []
+    seen: list[PosError] = []
 
     class Telling:
         @hookimpl
         def order_failed(self, error: PosError) -> None:
-            told.append(error)
+            seen.append(error)
             raise error
 
     server.always("POST /orders", refuse("CLOSED", ECHO))
     with pytest.raises(PosError):
-        opening(adapter_of(server), Options(policy=ONCE, hooks=[Telling()])).submit(toy_order())
-    assert leaks(told[0]) == []
+        opening(adapter_of(server), policy=ONCE, hooks=[Telling()]).submit(toy_order())
+    assert leaks(seen[0]) == []
     assert logged_canaries(logged) == []
 
 
@@ -228,7 +229,7 @@ ECHOES = st.lists(PARTS | st.text(max_size=5), max_size=8).map("".join)
 
 
 FUZZED = dict[str, httpx.Response]()
-"""The next answer; not in a closure, since the search would find it there."""
+"""The next answer. It isn't in a closure, where the search would find it."""
 
 
 def fuzzed(request: httpx.Request) -> httpx.Response:
@@ -238,7 +239,7 @@ def fuzzed(request: httpx.Request) -> httpx.Response:
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(status=st.integers(200, 599), body=ECHOES, header=st.sampled_from(["", ECHO, ACCESS]))
-def test_no_fuzzed_answer_brings_a_secret_out(
+def test_fuzzed_answers_leak_no_secret(
     shared: ToyServer, kind: Kind, status: int, body: str, header: str
 ) -> None:
     FUZZED["answer"] = httpx.Response(
@@ -248,7 +249,7 @@ def test_no_fuzzed_answer_brings_a_secret_out(
         "client": httpx.Client(transport=httpx.MockTransport(fuzzed), verify=False),
         "async_client": httpx.AsyncClient(transport=httpx.MockTransport(fuzzed), verify=False),
     }
-    till = blocking(kind, adapter_of(shared), Options(policy=ONCE), **clients)
+    till = blocking(kind, adapter_of(shared), policy=ONCE, **clients)
     try:
         with pytest.raises(PosError) as caught:
             till.submit(toy_order())
@@ -270,7 +271,7 @@ def interrupting(stop: type[BaseException]) -> Callable[[httpx.Request], httpx.R
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit, asyncio.CancelledError])
 @pytest.mark.parametrize("refreshing", [True, False])
-def test_no_secret_is_in_the_frames_of_an_interruption(
+def test_interruption_leaks_no_secret(
     server: ToyServer, kind: Kind, stop: type[BaseException], refreshing: bool
 ) -> None:
     def answered(request: httpx.Request) -> httpx.Response:
@@ -282,24 +283,26 @@ def test_no_secret_is_in_the_frames_of_an_interruption(
 
     async def tasks() -> None:
         async with httpx.AsyncClient(transport=transport) as client:
-            await AsyncTill(adapter, Options(policy=ONCE), http_client=client).submit(toy_order())
+            await AsyncTill(Connection(adapter, policy=ONCE), http_client=client).submit(
+                toy_order()
+            )
 
     def threads() -> None:
         with httpx.Client(transport=transport) as client:
-            Till(adapter, Options(policy=ONCE), http_client=client).submit(toy_order())
+            Till(Connection(adapter, policy=ONCE), http_client=client).submit(toy_order())
 
     with pytest.raises(stop) as caught:
         threads() if kind == "sync" else asyncio.run(tasks())
     assert leaks(caught.value) == []
 
 
-def test_no_secret_is_in_the_frames_of_a_task_cancelled_while_the_network_hangs(
+def test_cancelled_task_leaks_no_secret(
     server: ToyServer,
 ) -> None:
     server.on("POST /orders", hang())
 
     async def cancelled() -> BaseException:
-        async with AsyncTill(adapter_of(server)) as till:
+        async with AsyncTill(Connection(adapter_of(server))) as till:
             task = asyncio.create_task(till.submit(toy_order()))
             assert await asyncio.to_thread(server.hanging.wait, 5)
             task.cancel()
@@ -326,7 +329,7 @@ def test_no_secret_is_in_the_frames_of_a_task_cancelled_while_the_network_hangs(
         ("nowhere", {"location_id": "L1"}),
     ],
 )
-def test_no_secret_is_in_what_refused_settings_leave_behind(
+def test_refused_settings_leak_no_secret(
     connect: Callable[..., BaseTill], platform: str, wrong: dict[str, str]
 ) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -335,7 +338,7 @@ def test_no_secret_is_in_what_refused_settings_leave_behind(
     assert caught.value.__context__ is None
 
 
-def test_no_secret_is_in_what_a_refused_hook_leaves_behind() -> None:
+def test_refused_hook_leaks_no_secret() -> None:
     class Wrong:
         @hookimpl
         def order_submitted(self, odrer: Order) -> None: ...
@@ -345,13 +348,13 @@ def test_no_secret_is_in_what_a_refused_hook_leaves_behind() -> None:
     assert leaks(caught.value) == []
 
 
-def test_settings_are_taken_over_and_not_left_lying_about() -> None:
+def test_adapter_for_empties_the_settings() -> None:
     settings: dict[str, object] = {"access_token": ACCESS, "location_id": "L1"}
     assert adapter_for("square", settings).platform == "square"
     assert settings == {}
 
 
-def test_no_secret_is_in_the_repr_of_anything(server: ToyServer, kind: Kind) -> None:
+def test_reprs_leak_no_secret(server: ToyServer, kind: Kind) -> None:
     adapter = adapter_of(server)
     till = blocking(kind, adapter)
     shown = [
@@ -370,7 +373,7 @@ def test_no_secret_is_in_the_repr_of_anything(server: ToyServer, kind: Kind) -> 
     )
 
 
-def test_no_secret_is_in_the_log_of_a_healthy_order(
+def test_log_of_a_healthy_order_leaks_no_secret(
     opening: Opening, server: ToyServer, logged: pytest.LogCaptureFixture
 ) -> None:
     till = opening(adapter_of(server))
@@ -380,7 +383,7 @@ def test_no_secret_is_in_the_log_of_a_healthy_order(
     assert logged_canaries(logged) == []
 
 
-def test_a_request_carries_no_secret_before_it_is_signed(server: ToyServer) -> None:
+def test_request_holds_no_secret_before_it_is_signed(server: ToyServer) -> None:
     adapter = adapter_of(server)
     asked = next(adapter.refresh(adapter.config.credentials()))
     assert isinstance(asked, Request)

@@ -1,4 +1,4 @@
-"""A Till and an AsyncTill over a real HTTP server: what they share, and that they do the same."""
+"""`Till` and `AsyncTill` over a real HTTP server: what they share, and that they agree."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from tillpost import (
     PosOrder,
     Till,
 )
-from tillpost.client.base import Options
+from tillpost.submission.context import Connection
 from tillpost.submission.journal import Intended, MemoryJournal, Settled
 
 # The operations
 
 
-def test_a_paid_order_reaches_the_platform_once(opening: Opening, server: ToyServer) -> None:
+def test_paid_order_reaches_the_platform_once(opening: Opening, server: ToyServer) -> None:
     till = opening(server.adapter())
     first = till.submit(toy_order())
     assert till.submit(toy_order()) == first
@@ -45,17 +45,13 @@ def test_a_paid_order_reaches_the_platform_once(opening: Opening, server: ToySer
     assert server.count("POST /orders") == 1
 
 
-def test_an_order_can_be_fetched_by_itself_or_by_its_id(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_fetch_takes_an_order_or_its_id(opening: Opening, server: ToyServer) -> None:
     till = opening(server.adapter())
     made = till.submit(toy_order())
     assert till.fetch(made) == till.fetch("o1") == made
 
 
-def test_an_order_that_was_cancelled_is_not_submitted_again(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_cancelled_order_is_not_submitted_again(opening: Opening, server: ToyServer) -> None:
     till = opening(server.adapter())
     made = till.submit(toy_order())
     assert till.cancel(made).status == "CANCELLED"
@@ -64,7 +60,7 @@ def test_an_order_that_was_cancelled_is_not_submitted_again(
     assert server.count("POST /orders") == 1
 
 
-def test_a_quote_is_the_platforms_price_for_what_the_menu_has_now(
+def test_quote_is_the_platforms_price_for_the_current_menu(
     opening: Opening, server: ToyServer
 ) -> None:
     till = opening(server.adapter())
@@ -75,27 +71,23 @@ def test_a_quote_is_the_platforms_price_for_what_the_menu_has_now(
     assert not server.orders
 
 
-def test_a_check_says_whether_the_store_can_take_an_order(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_check_reports_whether_the_store_takes_orders(opening: Opening, server: ToyServer) -> None:
     till = opening(server.adapter())
     assert till.check().ready
     server.open = False
     assert not till.check().ready
 
 
-def test_a_till_tells_its_platform_and_capabilities_and_its_repr_holds_no_secret(
+def test_till_has_platform_capabilities_and_a_safe_repr(
     opening: Opening, server: ToyServer, kind: Kind
 ) -> None:
-    till = opening(server.adapter(), Options(name="cafe-42")).till
+    till = opening(server.adapter(), name="cafe-42").till
     assert till.platform == "toy"
     assert till.capabilities == server.adapter().capabilities()
     assert repr(till) == ("<Till cafe-42>" if kind == "sync" else "<AsyncTill cafe-42>")
 
 
-def test_a_menu_that_was_kept_can_be_given_to_a_till_and_taken_away(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_stored_menu_can_be_set_and_removed(opening: Opening, server: ToyServer) -> None:
     till = opening(server.adapter()).till
     assert till.menu is None
     till.menu = toy_menu(server.items)
@@ -104,7 +96,7 @@ def test_a_menu_that_was_kept_can_be_given_to_a_till_and_taken_away(
     assert till.menu is None
 
 
-def test_an_import_that_lacks_too_much_waits_for_a_person(
+def test_import_that_removes_too_much_is_held_until_accepted(
     opening: Opening, server: ToyServer
 ) -> None:
     server.items += [
@@ -124,14 +116,14 @@ def test_an_import_that_lacks_too_much_waits_for_a_person(
 
 def test_errors_end_with_the_support_contact(opening: Opening, server: ToyServer) -> None:
     server.on("GET /status", refuse("REVOKED", status=401))
-    till = opening(server.adapter(), Options(policy=QUICK, support_contact="Call Kim."))
+    till = opening(server.adapter(), policy=QUICK, support_contact="Call Kim.")
     with pytest.raises(PermissionsError) as caught:
         till.check()
     assert caught.value.remedy.manager.endswith("Call Kim.")
 
 
 @pytest.mark.parametrize("stranger", ["GET /menu", "GET /status"])
-def test_a_redirect_is_an_error_and_the_token_stays_at_home(
+def test_redirect_is_an_error_and_gets_no_token(
     opening: Opening, server: ToyServer, stranger: str
 ) -> None:
     till = opening(server.adapter())
@@ -149,7 +141,7 @@ def test_a_redirect_is_an_error_and_the_token_stays_at_home(
 def test_connections_are_pooled_and_closed_with_the_till(server: ToyServer, kind: Kind) -> None:
     adapter = server.adapter()
     if kind == "sync":
-        with Till(adapter) as till:
+        with Till(Connection(adapter)) as till:
             till.check()
             till.check()
         with pytest.raises(RuntimeError, match="closed"):
@@ -157,7 +149,7 @@ def test_connections_are_pooled_and_closed_with_the_till(server: ToyServer, kind
         return
 
     async def the_same() -> None:
-        async with AsyncTill(adapter) as till:
+        async with AsyncTill(Connection(adapter)) as till:
             await till.check()
             await till.check()
         with pytest.raises(RuntimeError, match="closed"):
@@ -166,18 +158,18 @@ def test_connections_are_pooled_and_closed_with_the_till(server: ToyServer, kind
     asyncio.run(the_same())
 
 
-def test_a_client_that_was_handed_in_is_used_and_stays_open(server: ToyServer, kind: Kind) -> None:
+def test_callers_client_is_used_and_stays_open(server: ToyServer, kind: Kind) -> None:
     headers = {"X-Trace": "t1"}
     if kind == "sync":
         with httpx.Client(headers=headers) as client:
-            with Till(server.adapter(), http_client=client) as till:
+            with Till(Connection(server.adapter()), http_client=client) as till:
                 till.check()
             assert client.get(f"{server.url}/status").is_success
     else:
 
         async def the_same() -> None:
             async with httpx.AsyncClient(headers=headers) as client:
-                async with AsyncTill(server.adapter(), http_client=client) as till:
+                async with AsyncTill(Connection(server.adapter()), http_client=client) as till:
                     await till.check()
                 assert (await client.get(f"{server.url}/status")).is_success
 
@@ -189,7 +181,7 @@ def test_a_client_that_was_handed_in_is_used_and_stays_open(server: ToyServer, k
 # At the same time
 
 
-def test_the_same_order_submitted_at_the_same_time_is_made_once(
+def test_concurrent_submits_of_one_order_make_one_order(
     opening: Opening, server: ToyServer
 ) -> None:
     server.on("POST /orders", passing(delay=0.05))
@@ -199,7 +191,7 @@ def test_the_same_order_submitted_at_the_same_time_is_made_once(
     assert server.count("POST /orders") == 1
 
 
-def test_other_orders_are_submitted_side_by_side(opening: Opening, server: ToyServer) -> None:
+def test_different_orders_are_submitted_concurrently(opening: Opening, server: ToyServer) -> None:
     server.gather("POST /orders", 4)
     numbers = iter(range(4))
     results = opening(server.adapter()).together(
@@ -209,22 +201,20 @@ def test_other_orders_are_submitted_side_by_side(opening: Opening, server: ToySe
 
 
 @pytest.mark.parametrize("cooldown", [60.0, 0.0])
-def test_orders_that_fail_together_import_the_menu_once(
+def test_concurrent_menu_errors_import_once(
     opening: Opening, server: ToyServer, cooldown: float
 ) -> None:
     server.gather("POST /orders", 8, refuse("GONE", "line 0"))
     server.on("GET /menu", passing(delay=0.1))
     policy = QUICK.model_copy(update={"import_cooldown": cooldown})
     numbers = iter(range(8))
-    till = opening(server.adapter(), Options(policy=policy))
+    till = opening(server.adapter(), policy=policy)
     results = till.together(lambda t: t.submit(lost_order(f"ord-{next(numbers)}")), 8)
     assert [type(result) for result in results] == [MenuError] * 8
     assert server.count("GET /menu") == 1
 
 
-def test_orders_that_fail_together_share_an_import_that_fails(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_concurrent_menu_errors_share_a_failed_import(opening: Opening, server: ToyServer) -> None:
     server.gather("POST /orders", 8, refuse("GONE", "line 0"))
 
     async def fail_slowly(*args: Any) -> bool:
@@ -233,17 +223,15 @@ def test_orders_that_fail_together_share_an_import_that_fails(
 
     server.on("GET /menu", fail_slowly)
     numbers = iter(range(8))
-    till = opening(server.adapter(), Options(policy=Policy(retries=0)))
+    till = opening(server.adapter(), policy=Policy(retries=0))
     results = till.together(lambda t: t.submit(lost_order(f"ord-{next(numbers)}")), 8)
     assert all(isinstance(result, OutageError) for result in results)
     assert {result.operation for result in results} == {"import_menu"}
     assert server.count("GET /menu") == 1
-    assert till.import_menu().menu  # who asks later isn't told of the old failure
+    assert till.import_menu().menu  # a later import doesn't raise the old failure
 
 
-def test_a_token_that_expired_for_many_is_refreshed_once(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_concurrent_expiry_refreshes_once(opening: Opening, server: ToyServer) -> None:
     server.token = "another by now"
     server.gather("POST /orders", 8)
     numbers = iter(range(8))
@@ -258,7 +246,7 @@ def test_a_token_that_expired_for_many_is_refreshed_once(
 # Refreshing
 
 
-def test_the_request_for_a_new_token_holds_no_credential_until_it_is_signed(
+def test_refresh_request_holds_no_credential_until_signed(
     opening: Opening, server: ToyServer
 ) -> None:
     server.token = "another by now"
@@ -277,24 +265,22 @@ def test_the_request_for_a_new_token_holds_no_credential_until_it_is_signed(
 @pytest.mark.parametrize(
     "refused", [refuse("REVOKED", status=401), refuse("EXPIRED", status=401), refuse("NEWS")]
 )
-def test_a_refused_refresh_is_a_permissions_error_and_no_loop(
+def test_refused_refresh_is_a_permissions_error_without_loop(
     opening: Opening, server: ToyServer, refused: Callable[..., Any]
 ) -> None:
     server.token = "another by now"
     server.always("POST /token", refused)
     with pytest.raises(PermissionsError) as caught:
-        opening(server.adapter(), Options(policy=Policy(retries=0))).submit(toy_order())
+        opening(server.adapter(), policy=Policy(retries=0)).submit(toy_order())
     assert (caught.value.code, caught.value.outcome) == ("EXPIRED", Outcome.NOT_CREATED)
     assert server.count("POST /token") == 1
 
 
-def test_a_refresh_that_fails_in_passing_is_an_outage_and_sends_nobody_to_reconnect(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_transient_refresh_failure_is_an_outage(opening: Opening, server: ToyServer) -> None:
     server.token = "another by now"
     server.on("POST /token", answer(503))
     server.on("POST /token", answer(200, {"nothing": 1}))
-    till = opening(server.adapter(), Options(policy=Policy(retries=0)))
+    till = opening(server.adapter(), policy=Policy(retries=0))
     for _ in range(2):
         with pytest.raises(OutageError) as caught:
             till.submit(toy_order())
@@ -303,9 +289,7 @@ def test_a_refresh_that_fails_in_passing_is_an_outage_and_sends_nobody_to_reconn
     assert len(server.made("ord-1")) == 1
 
 
-def test_a_refresh_that_changes_nothing_is_not_tried_for_ever(
-    opening: Opening, server: ToyServer
-) -> None:
+def test_refresh_that_changes_nothing_does_not_loop(opening: Opening, server: ToyServer) -> None:
     server.always("GET /status", refuse("EXPIRED", status=401))
     with pytest.raises(PermissionsError):
         opening(server.adapter()).check()
@@ -317,7 +301,7 @@ def test_a_refresh_that_changes_nothing_is_not_tried_for_ever(
 
 
 def stopping_client(kind: Kind, when: str, stop: type[BaseException]) -> Any:
-    """A client over the real network that is interrupted once, just before or after the first POST /orders."""
+    """Return a client that is interrupted once, just before or after the first POST /orders."""
     left = [1]
 
     def due(request: httpx.Request) -> bool:
@@ -356,22 +340,22 @@ def stopping_client(kind: Kind, when: str, stop: type[BaseException]) -> Any:
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("keyed", [True, False])
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit, asyncio.CancelledError])
-def test_an_interruption_leaves_its_doubt_and_the_next_submit_makes_one_order(
+def test_interruption_leaves_doubt_and_resubmit_makes_one_order(
     server: ToyServer, kind: Kind, when: str, keyed: bool, stop: type[BaseException]
 ) -> None:
     journal = MemoryJournal()
-    options = Options(policy=QUICK, journal=journal)
-    client, adapter = stopping_client(kind, when, stop), server.adapter(keyed=keyed)
+    client = stopping_client(kind, when, stop)
+    connection = Connection(server.adapter(keyed=keyed), policy=QUICK)
 
     def sync() -> None:
-        with client, Till(adapter, options, http_client=client) as till:
+        with client, Till(connection, journal=journal, http_client=client) as till:
             with pytest.raises(stop):
                 till.submit(toy_order(), is_new=True)
             leaves_doubt(journal)
             assert till.submit(toy_order()).reference == "ord-1"
 
     async def tasks() -> None:
-        async with client, AsyncTill(adapter, options, http_client=client) as till:
+        async with client, AsyncTill(connection, journal=journal, http_client=client) as till:
             with pytest.raises(stop):
                 await till.submit(toy_order(), is_new=True)
             leaves_doubt(journal)
@@ -394,15 +378,13 @@ def leaves_doubt(journal: MemoryJournal) -> None:
 
 @pytest.mark.parametrize("keyed", [True, False])
 @pytest.mark.parametrize("effect", [True, False])
-def test_a_task_cancelled_in_the_middle_of_a_submit_leaves_its_doubt(
-    server: ToyServer, keyed: bool, effect: bool
-) -> None:
+def test_cancelled_task_leaves_its_doubt(server: ToyServer, keyed: bool, effect: bool) -> None:
     server.on("POST /orders", hang(effect=effect))
     journal = MemoryJournal()
 
     async def cancelled() -> None:
         async with AsyncTill(
-            server.adapter(keyed=keyed), Options(policy=QUICK, journal=journal)
+            Connection(server.adapter(keyed=keyed), policy=QUICK), journal=journal
         ) as till:
             task = asyncio.create_task(till.submit(toy_order(), is_new=True))
             assert await asyncio.to_thread(server.hanging.wait, 5)
@@ -417,13 +399,13 @@ def test_a_task_cancelled_in_the_middle_of_a_submit_leaves_its_doubt(
     assert server.count("POST /orders") == (1 if effect and not keyed else 2)
 
 
-def test_a_task_that_waits_for_another_submit_can_be_cancelled_without_harm(
+def test_task_waiting_for_another_submit_can_be_cancelled(
     server: ToyServer,
 ) -> None:
     server.on("POST /orders", hang())
 
     async def cancelled() -> None:
-        async with AsyncTill(server.adapter(), Options(policy=QUICK)) as till:
+        async with AsyncTill(Connection(server.adapter(), policy=QUICK)) as till:
             first = asyncio.create_task(till.submit(toy_order()))
             assert await asyncio.to_thread(server.hanging.wait, 5)
             second = asyncio.create_task(till.submit(toy_order()))
@@ -439,11 +421,11 @@ def test_a_task_that_waits_for_another_submit_can_be_cancelled_without_harm(
 INTERRUPTED = """
 import sys
 from tillpost import Till
-from tillpost.client.base import Options
+from tillpost.submission.context import Connection
 sys.path.insert(0, {tests!r})
 from tests.core.toy import Toy, ToySettings, toy_order
 
-with Till(Toy(ToySettings(base_url={url!r}, access_token={token!r})), Options()) as till:
+with Till(Connection(Toy(ToySettings(base_url={url!r}, access_token={token!r})))) as till:
     try:
         till.submit(toy_order())
     except KeyboardInterrupt:
@@ -452,7 +434,7 @@ with Till(Toy(ToySettings(base_url={url!r}, access_token={token!r})), Options())
 """
 
 
-def test_ctrl_c_in_the_middle_of_a_submit_leaves_its_doubt(server: ToyServer) -> None:
+def test_ctrl_c_in_a_submit_leaves_its_doubt(server: ToyServer) -> None:
     server.on("POST /orders", hang())
     root = str(Path(__file__).parents[3])
     program = textwrap.dedent(INTERRUPTED).format(url=server.url, token=TOKEN, tests=root)

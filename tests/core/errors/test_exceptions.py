@@ -1,4 +1,4 @@
-"""Every kind of refusal keeps all it knows through pickling and the journal, says what to do, and hides secrets."""
+"""Errors: attributes survive pickling and the journal, and texts reveal no secret."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ SECRET = "EAAA-secret-token"
 
 
 def filled(kind: type[PosError]) -> PosError:
-    """An error of which nothing has its default."""
+    """Return an error without a default value in any attribute."""
     error = kind(
         "the item isn't for sale",
         code="NOT_FOUND",
@@ -78,17 +78,13 @@ def filled(kind: type[PosError]) -> PosError:
         refreshable=True,
         pos_order=PosOrder(id="p1", reference="o1", total=1450),
     )
-    error.platform, error.title, error.operation, error.request_id = (
-        "square",
-        "Square",
-        "submit",
-        "req-1",
-    )
-    error.outcome, error.menu_imported, error.support_contact = (
-        Outcome.UNKNOWN,
-        True,
-        "Call 1300 000 000.",
-    )
+    error.platform = "square"
+    error.title = "Square"
+    error.operation = "submit"
+    error.request_id = "req-1"
+    error.outcome = Outcome.UNKNOWN
+    error.menu_imported = True
+    error.support_contact = "Call 1300 000 000."
     error.exchange = Transcript(
         method="POST", path="/v2/orders", request_body=SECRET, response_body=SECRET
     )
@@ -96,29 +92,29 @@ def filled(kind: type[PosError]) -> PosError:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_is_known_which_kinds_are_worth_trying_again_unchanged(kind: type[PosError]) -> None:
+def test_transient_marks_errors_worth_retrying(kind: type[PosError]) -> None:
     assert kind.transient is TRANSIENT[kind]
     assert kind("x").transient is TRANSIENT[kind]
 
 
 @pytest.mark.parametrize("kind", [RateLimitError, RegisterOfflineError, DoubtError])
-def test_a_busy_platform_and_a_lost_register_are_outages(kind: type[PosError]) -> None:
+def test_rate_limit_register_offline_and_doubt_are_outages(kind: type[PosError]) -> None:
     assert issubclass(kind, OutageError)
 
 
 @pytest.mark.parametrize(("kind", "actor"), ACTORS.items())
-def test_each_kind_says_who_must_act(kind: type[PosError], actor: Actor) -> None:
+def test_each_error_class_names_its_actor(kind: type[PosError], actor: Actor) -> None:
     assert kind("x").remedy.actor is actor
 
 
 @pytest.mark.parametrize("kind", [k for k in KINDS if k is not KeyRetiredError])
-def test_each_kind_that_a_caller_can_meet_is_at_hand(kind: type[PosError]) -> None:
+def test_public_error_classes_import_from_tillpost(kind: type[PosError]) -> None:
     assert getattr(tillpost, kind.__name__) is kind
     assert tillpost.ConfigError is ConfigError
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_error_is_pickled_with_all_it_knows(kind: type[PosError]) -> None:
+def test_pickle_preserves_all_attributes(kind: type[PosError]) -> None:
     error = filled(kind)
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is kind
@@ -128,7 +124,7 @@ def test_an_error_is_pickled_with_all_it_knows(kind: type[PosError]) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("full", [True, False])
-def test_an_error_comes_back_from_its_record(kind: type[PosError], full: bool) -> None:
+def test_record_round_trip_preserves_all_attributes(kind: type[PosError], full: bool) -> None:
     error = filled(kind) if full else kind()
     record = ErrorRecord.model_validate_json(error.record().model_dump_json())
     again = PosError.from_record(record)
@@ -137,7 +133,7 @@ def test_an_error_comes_back_from_its_record(kind: type[PosError], full: bool) -
     assert again.remedy == error.remedy
 
 
-def test_a_record_of_a_kind_that_is_not_known_comes_back_as_unknown() -> None:
+def test_record_of_unknown_kind_becomes_unknown_pos_error() -> None:
     assert error_named("FutureError") is UnknownPosError
     again = PosError.from_record(ErrorRecord(kind="FutureError", detail="new"))
     assert type(again) is UnknownPosError
@@ -145,15 +141,16 @@ def test_a_record_of_a_kind_that_is_not_known_comes_back_as_unknown() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_texts_of_an_error_show_nothing_of_the_exchange(kind: type[PosError]) -> None:
+def test_texts_reveal_nothing_of_the_exchange(kind: type[PosError]) -> None:
     error = filled(kind)
     for text in (str(error), repr(error), f"{error.remedy}"):
         assert SECRET not in text
 
 
-def test_an_error_reads_as_one_line_for_support() -> None:
+def test_str_is_one_line_with_outcome() -> None:
     assert str(filled(MenuError)) == (
-        "Square submit: 404 NOT_FOUND the item isn't for sale [BLT toastie (line 2)] (order unknown)"
+        "Square submit: 404 NOT_FOUND the item isn't for sale [BLT toastie (line 2)] "
+        "(order unknown)"
     )
     assert str(MenuError()) == "MenuError (order not_created)"
     error = OutageError("timed out")
@@ -161,7 +158,7 @@ def test_an_error_reads_as_one_line_for_support() -> None:
     assert str(error) == "square: timed out (order not_created)"
 
 
-def test_a_log_shows_what_matters() -> None:
+def test_repr_shows_only_attributes_that_are_set() -> None:
     assert repr(filled(MenuError)) == (
         "MenuError(platform='square', operation='submit', status_code=404, code='NOT_FOUND', "
         "detail=\"the item isn't for sale\", lines=(1, 2), outcome=unknown, request_id='req-1')"
@@ -170,7 +167,7 @@ def test_a_log_shows_what_matters() -> None:
 
 
 @given(st.text(st.characters()), st.text(st.characters()))
-def test_whatever_a_platform_says_can_be_kept_and_shown(detail: str, code: str) -> None:
+def test_any_text_survives_the_record_and_can_be_encoded(detail: str, code: str) -> None:
     error = UnknownPosError(detail, code=code)
     again = PosError.from_record(ErrorRecord.model_validate_json(error.record().model_dump_json()))
     assert (again.detail, again.code) == (error.detail, error.code)
@@ -178,9 +175,9 @@ def test_whatever_a_platform_says_can_be_kept_and_shown(detail: str, code: str) 
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_a_detail_that_can_be_kept_is_kept_as_it_is(detail: str) -> None:
+def test_encodable_detail_is_unchanged(detail: str) -> None:
     assert PosError(detail).detail == detail
 
 
-def test_a_lone_surrogate_is_replaced() -> None:
+def test_lone_surrogate_is_replaced() -> None:
     assert PosError("a\ud800b", code="\udc80").detail == "a?b"

@@ -1,4 +1,4 @@
-"""Every remedy is a sentence for a manager and one for a developer, whatever is known of the trouble."""
+"""Remedies: every row gives complete texts for a manager and a developer."""
 
 from __future__ import annotations
 
@@ -25,11 +25,22 @@ from tillpost.errors import (
 )
 from tillpost.errors.remedies import MENU_IMPORTED, REMEDIES, Action, fill
 
-KINDS = (
-    KeyRetiredError, DoubtError, MenuError, OrderError, OutageError, PermissionsError, PosError, RateLimitError,
-    RegisterOfflineError, SetupError, StoreClosedError, TaxError, UnknownPosError, UnsupportedError,
-)  # fmt: skip
-
+ERROR_CLASSES: tuple[type[PosError], ...] = (
+    DoubtError,
+    KeyRetiredError,
+    MenuError,
+    OrderError,
+    OutageError,
+    PermissionsError,
+    PosError,
+    RateLimitError,
+    RegisterOfflineError,
+    SetupError,
+    StoreClosedError,
+    TaxError,
+    UnknownPosError,
+    UnsupportedError,
+)
 
 SUBJECTS = ((), ("Tea (line 1)",), ("Tea (line 1)", "Chai (line 2)", "Mate (line 3)"))
 DETAILS = ("", "it failed", "It failed.", "{braces} and %s")
@@ -37,7 +48,7 @@ CONTACTS = ("", "Call us on 1300 000 000.")
 
 
 @pytest.mark.parametrize("row", REMEDIES)
-def test_every_row_reads_well_whatever_is_known(row: str) -> None:
+def test_every_row_is_complete_sentences_for_any_input(row: str) -> None:
     for subjects, detail, imported, contact in product(
         SUBJECTS, DETAILS, ("", MENU_IMPORTED), CONTACTS
     ):
@@ -57,7 +68,7 @@ def test_every_row_reads_well_whatever_is_known(row: str) -> None:
             assert not re.search(r"\.\.|  | \.|\{(platform|subjects|detail|imported)\}", text)
 
 
-def test_a_manager_reads_the_subjects_as_a_list() -> None:
+def test_subjects_are_joined_as_a_list() -> None:
     def manager(*subjects: str) -> str:
         return fill(
             REMEDIES["menu.sold_out"],
@@ -68,42 +79,45 @@ def test_a_manager_reads_the_subjects_as_a_list() -> None:
             contact="",
         ).manager
 
-    assert manager().startswith("Something on the order is marked as sold out in Square.")
-    assert manager("Tea").startswith("Tea is marked")
-    assert manager("Tea", "Chai").startswith("Tea and Chai is marked")
-    assert manager("Tea", "Chai", "Mate").startswith("Tea, Chai and Mate is marked")
+    assert manager().startswith("Square shows something on the order as sold out.")
+    assert manager("Tea").startswith("Square shows Tea as")
+    assert manager("Tea", "Chai").startswith("Square shows Tea and Chai as")
+    assert manager("Tea", "Chai", "Mate").startswith("Square shows Tea, Chai and Mate as")
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_has_a_row(kind: type[PosError]) -> None:
-    assert kind.default_remedy in REMEDIES
-    assert kind("x").remedy.action is REMEDIES[kind.default_remedy].action
+@pytest.mark.parametrize("error_class", ERROR_CLASSES)
+def test_every_error_class_has_a_row(error_class: type[PosError]) -> None:
+    assert error_class.default_remedy in REMEDIES
+    expected = REMEDIES[error_class.default_remedy].action
+    assert error_class("x").remedy.action is expected
 
 
-def test_every_row_belongs_to_a_kind() -> None:
-    assert {row.partition(".")[0] for row in REMEDIES} == {kind.default_remedy for kind in KINDS}
+def test_every_row_belongs_to_an_error_class() -> None:
+    prefixes = {row.partition(".")[0] for row in REMEDIES}
+    assert prefixes == {error_class.default_remedy for error_class in ERROR_CLASSES}
 
 
 @pytest.mark.parametrize("row", [row for row in REMEDIES if "." in row])
-def test_a_reason_picks_its_own_row_and_an_unknown_one_the_general_row(row: str) -> None:
+def test_reason_selects_its_row_and_unknown_the_general(row: str) -> None:
     default, reason = row.split(".")
-    kind = next(kind for kind in KINDS if kind.default_remedy == default)
-    assert kind("x", reason=reason).remedy.manager != kind("x").remedy.manager
-    assert kind("x", reason="never heard of").remedy == kind("x").remedy
+    error_class = next(kind for kind in ERROR_CLASSES if kind.default_remedy == default)
+    general = error_class("x").remedy
+    assert error_class("x", reason=reason).remedy.manager != general.manager
+    assert error_class("x", reason="no such reason").remedy == general
 
 
-def test_an_import_in_vain_is_told() -> None:
+def test_remedy_mentions_an_import_without_success() -> None:
     error = MenuError("x", reason="gone", subjects=["Tea"])
     assert MENU_IMPORTED not in error.remedy.manager
     error.menu_imported = True
     assert MENU_IMPORTED in error.remedy.manager
 
 
-def test_without_a_platforms_name_the_remedy_speaks_of_the_pos() -> None:
+def test_unnamed_platform_is_called_the_pos() -> None:
     assert OutageError("x").remedy.manager.startswith("The POS can't be reached")
 
 
-def test_a_price_is_told_with_the_way_out() -> None:
+def test_price_remedy_names_both_prices_and_keep_paid() -> None:
     remedy = MenuError(
         "Tea was paid at 3.00 AUD, the menu says 3.50 AUD", reason="price", subjects=["Tea"]
     ).remedy

@@ -205,7 +205,7 @@ def test_missing_table_is_reported_before_sending(tables: tuple[str, ...]) -> No
         ("Table 7",),
     )
     assert error.detail == "there is no table 7"
-    assert error.remedy.manager.startswith("Table 7 isn't among the tables in")
+    assert error.remedy.manager.startswith("The POS doesn't list Table 7.")
     assert error.remedy.actor == "store"
 
 
@@ -247,5 +247,5 @@ def test_every_complaint_reads_as_a_remedy_for_the_manager() -> None:
     error = sole(GONE)
     error.title = "Square"
     assert error.remedy.manager.startswith(
-        "Pumpkin soup (line 1) isn't on Square's menu at this location."
+        "Square doesn't have Pumpkin soup (line 1) on its menu at this location."
     )

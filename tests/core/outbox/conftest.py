@@ -22,7 +22,7 @@ def shop() -> Iterator[Running[SquareSimulator]]:
 
 @pytest.fixture
 def shop_outbox(sqlite_url: str) -> Iterator[Outbox]:
-    """Return an outbox that waits no longer than a test may."""
+    """Return an outbox with short waits."""
     with Outbox(sqlite_url, settings=QUICK) as outbox:
         yield outbox
 
@@ -30,22 +30,22 @@ def shop_outbox(sqlite_url: str) -> Iterator[Outbox]:
 @pytest.fixture(params=[Square, Kounta], ids=["square", "kounta"])
 def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     """A store on each platform whose webhooks are signed."""
-    made: Store = request.param()
-    yield made
-    made.close()
+    opened: Store = request.param()
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
 def square() -> Iterator[Square]:
-    """A store at Square, which tells by webhooks."""
-    made = Square()
-    yield made
-    made.close()
+    """A store at Square that sends webhooks."""
+    opened = Square()
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
 def generic() -> Iterator[Generic]:
-    """A store of the generic format, which tells by webhooks."""
-    made = Generic()
-    yield made
-    made.close()
+    """A store of the generic format that sends webhooks."""
+    opened = Generic()
+    yield opened
+    opened.close()

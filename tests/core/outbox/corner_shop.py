@@ -1,7 +1,7 @@
-"""A simulated Square store and its orders, for tests of the outbox: real HTTP, a real SQLite file, a real worker.
+"""A simulated Square store and its orders: real HTTP, a real SQLite file, a real worker.
 
-Nothing waits longer here than a test may: the first retry comes after a moment, and a lease is
-short."""
+Retries and leases are short, so that no test waits long.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from tillpost import Order
-from tillpost.client.base import Options, adapter_for
-from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor, Worker, from_mapping
+from tillpost.client.base import adapter_for
+from tillpost.outbox import (
+    Outbox,
+    OutboxConnection,
+    OutboxSettings,
+    Processor,
+    Worker,
+    from_mapping,
+)
 from tillpost.simulator import Running
 from tillpost_simulators.square import SquareSimulator
 
@@ -21,17 +28,17 @@ _LUNCH = Path(__file__).parents[3] / "docs" / "examples" / "orders" / "lunch-pic
 
 
 def lunch(order_id: str = "ord-1", **changes: Any) -> Order:
-    """A paid order that the simulated store takes: 28.81 AUD, as soon as possible."""
+    """Return a paid order that the simulated store accepts: 28.81 AUD, as soon as possible."""
     order = Order.model_validate_json(_LUNCH.read_text())
     return order.model_copy(update={"id": order_id, **changes})
 
 
-def connected(running: Running[SquareSimulator], **changes: object) -> Connected:
-    """The connection to the store."""
-    return Connected(adapter_for("square", {**running.settings, **changes}), Options())
+def connected(running: Running[SquareSimulator], **changes: object) -> OutboxConnection:
+    """Return the connection to the store."""
+    return OutboxConnection(adapter_for("square", {**running.settings, **changes}))
 
 
-def work_off(outbox: Outbox, known: Mapping[str, Connected], *hooks: object) -> None:
+def work_off(outbox: Outbox, known: Mapping[str, OutboxConnection], *hooks: object) -> None:
     """Run a worker until it is idle."""
     with Processor(outbox, connections=from_mapping(known), hooks=hooks) as processor:
         Worker(processor).run(until_idle=True)

@@ -1,8 +1,9 @@
-"""Simulated stores whose platforms tell by webhooks, signed as each platform signs them, for tests of the outbox.
+"""Simulated stores that send webhooks, signed as each platform signs them, for tests of the outbox.
 
-`Square` and `Kounta` are driven alike: an order is brought there, staff do something, and `told`
-gives the webhook that the platform sends of it, as the arguments of `Outbox.receive` after the
-connection's name."""
+All stores are driven alike: an order is submitted, staff do something, and `told` returns the
+webhook that the platform sends about it, as the arguments of `Outbox.receive` after the
+connection's name.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +23,8 @@ import sqlalchemy as sa
 from adapters.square.shop_orders import FLAT_WHITE, TOASTIE, paid
 from core.outbox.corner_shop import lunch
 from tillpost import Order, Policy, hookimpl
-from tillpost.client.base import Options, adapter_for
-from tillpost.outbox import Connected, Outbox, Processor, StoredOrder, from_mapping
+from tillpost.client.base import adapter_for
+from tillpost.outbox import Outbox, OutboxConnection, Processor, StoredOrder, from_mapping
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.webhooks.receiver import Receiver
 from tillpost.simulator import serve_in_thread
@@ -35,24 +36,24 @@ from tillpost_simulators.kounta.wire import to_json
 from tillpost_simulators.square import SquareSimulator
 
 Delivery: TypeAlias = tuple[Mapping[str, str], bytes, str]
-"""A webhook: its headers, its body, and the address that was called."""
+"""A webhook: its headers, its body, and the URL that was called."""
 
 HOOK = "https://shop.example/hooks/cafe"
 
 
 class Heard:
-    """Hooks that keep what they are told: each one's name, with its facts."""
+    """A plugin that records each hook call: its name, with its arguments."""
 
     def __init__(self) -> None:
         self.all: list[tuple[str, Mapping[str, Any]]] = []
 
     @property
     def names(self) -> list[str]:
-        """What was told, in its order."""
+        """The names of the hooks called, in sequence."""
         return [name for name, _ in self.all]
 
     def named(self, hook: str) -> list[Mapping[str, Any]]:
-        """What one hook was told."""
+        """Return the arguments of each call of one hook."""
         return [facts for name, facts in self.all if name == hook]
 
     @hookimpl
@@ -111,16 +112,16 @@ class Store(ABC):
         """Close the store."""
         self._open.close()
 
-    def connected(self, policy: Policy | None = None) -> Connected:
-        """The connection to the store."""
-        return Connected(
-            adapter_for(self.platform_name, dict(self.settings)), Options(policy=policy or Policy())
+    def connected(self, policy: Policy | None = None) -> OutboxConnection:
+        """Return the connection to the store."""
+        return OutboxConnection(
+            adapter_for(self.platform_name, dict(self.settings)), policy=policy or Policy()
         )
 
     def processing(
         self, outbox: Outbox, heard: Heard | None = None, clock: Callable[[], float] = time.time
     ) -> Processor:
-        """A worker that knows the store as "cafe"."""
+        """Return a worker that knows the store as "cafe"."""
         hooks = (heard,) if heard else ()
         return Processor(
             outbox, connections=from_mapping({"cafe": self.connected()}), hooks=hooks, clock=clock
@@ -129,14 +130,15 @@ class Store(ABC):
     def receiver(
         self, outbox: Outbox, heard: Heard | None = None, clock: Callable[[], float] = time.time
     ) -> Receiver:
-        """What receives the store's webhooks."""
-        hooks, known = (heard,) if heard else (), from_mapping({"cafe": self.connected()})
-        made = outbox.receiver(connections=known, hooks=hooks, clock=clock)
-        self._open.callback(made.close)
-        return made
+        """Return a receiver of the store's webhooks."""
+        hooks = (heard,) if heard else ()
+        connections = from_mapping({"cafe": self.connected()})
+        receiver = outbox.receiver(connections=connections, hooks=hooks, clock=clock)
+        self._open.callback(receiver.close)
+        return receiver
 
     def bring(self, outbox: Outbox, order_id: str = "ord-1", **changes: Any) -> str:
-        """Bring an order to the platform, and return the platform's id of it."""
+        """Submit an order, and return the platform's id of it."""
         outbox.add(self.order(order_id, **changes), connection="cafe", is_new=True)
         with self.processing(outbox) as processor:
             for claim in processor.claim(9):
@@ -149,15 +151,15 @@ class Store(ABC):
 
     @abstractmethod
     def order(self, order_id: str, **changes: Any) -> Order:
-        """A paid order that the store takes."""
+        """Return a paid order that the store accepts."""
 
     @abstractmethod
     def told(self, pos_id: str, *, event_id: str = "e1", url: str = HOOK) -> Delivery:
-        """What the platform sends of an order now."""
+        """Return the webhook that the platform sends about an order now."""
 
     @abstractmethod
     def signed(self, body: bytes, url: str = HOOK) -> Delivery:
-        """Any body, signed as the platform signs."""
+        """Return a webhook with any body, signed as the platform signs."""
 
 
 class Square(Store):
@@ -185,27 +187,29 @@ class Square(Store):
         pos_id: str = "",
         at: float | None = None,
     ) -> Delivery:
-        """Any notification. `at` is when it was made, in epoch seconds."""
-        made = datetime.fromtimestamp(time.time() if at is None else at, UTC).isoformat()
-        about = {
+        """Return any notification. `at` is when it was created, in epoch seconds."""
+        created_at = time.time() if at is None else at
+        timestamp = datetime.fromtimestamp(created_at, UTC).isoformat()
+        updated = {
             "order_updated": {
                 "order_id": pos_id,
                 "location_id": self.simulator.settings.location_id,
             }
         }
-        data = {"type": "order", "id": pos_id, "object": about if pos_id else {}}
-        told = {
+        data = {"type": "order", "id": pos_id, "object": updated if pos_id else {}}
+        body = {
             "merchant_id": "M",
             "type": kind,
             "event_id": event_id,
-            "created_at": made,
+            "created_at": timestamp,
             "data": data,
         }
-        return self.signed(json.dumps(told).encode(), url)
+        return self.signed(json.dumps(body).encode(), url)
 
     def signed(self, body: bytes, url: str = HOOK) -> Delivery:
         digest = hmac.new(self.secret.encode(), url.encode() + body, hashlib.sha256).digest()
-        return {"X-Square-HmacSha256-Signature": base64.b64encode(digest).decode()}, body, url
+        headers = {"X-Square-HmacSha256-Signature": base64.b64encode(digest).decode()}
+        return headers, body, url
 
 
 class Kounta(Store):
@@ -213,7 +217,10 @@ class Kounta(Store):
 
     def __init__(self) -> None:
         simulator = KountaSimulator(KountaSettings(oauth_limit=100_000))
-        stand_ins = {"charge_products": {"surcharge": 9001, "delivery": 9002}, "tip_product": 9003}
+        substitutes = {
+            "charge_products": {"surcharge": 9001, "delivery": 9002},
+            "tip_product": 9003,
+        }
         secret = simulator.settings.webhook_secret
         super().__init__(
             simulator,
@@ -221,7 +228,7 @@ class Kounta(Store):
             import_pace=0,
             webhook_secret=secret,
             look_after=(0.01, 0.02),
-            **stand_ins,
+            **substitutes,
         )
 
     def order(self, order_id: str, **changes: Any) -> Order:
@@ -229,14 +236,16 @@ class Kounta(Store):
 
     def told(self, pos_id: str, *, event_id: str = "e1", url: str = HOOK) -> Delivery:
         world = self.simulator.world
-        return self.signed(to_json(single_order(world, world.orders[int(pos_id)])).encode(), url)
+        order = single_order(world, world.orders[int(pos_id)])
+        return self.signed(to_json(order).encode(), url)
 
     def signed(self, body: bytes, url: str = HOOK) -> Delivery:
-        return dict(sent(self.simulator.world, url, "", body).headers), body, url
+        request = sent(self.simulator.world, url, "", body)
+        return dict(request.headers), body, url
 
 
 class Generic(Store):
-    """A store with a POS that serves the generic format, and refuses orders late."""
+    """A store whose POS serves the generic format, and may refuse orders late."""
 
     def __init__(self) -> None:
         super().__init__(GenericSimulator(), "generic", allow_private=True, look_after=(0.01, 0.02))
@@ -246,30 +255,37 @@ class Generic(Store):
 
     def told(self, pos_id: str, *, event_id: str = "e1", url: str = HOOK) -> Delivery:
         stored = self.simulator.world.named(pos_id)
-        there = {
+        pos_order = {
             "id": pos_id,
             "reference": stored.order.id,
             "state": stored.state,
             "progress": stored.progress,
         }
-        told = {"kind": "order_changed", "event_id": event_id, "pos_id": pos_id, "pos_order": there}
-        return self.signed(json.dumps(told).encode(), url)
+        event = {
+            "kind": "order_changed",
+            "event_id": event_id,
+            "pos_id": pos_id,
+            "pos_order": pos_order,
+        }
+        return self.signed(json.dumps(event).encode(), url)
 
     def refused(
         self, pos_id: str, kind: str, detail: str = "no longer sold", event_id: str = "e1"
     ) -> Delivery:
-        """The POS refuses an order that it had taken."""
+        """Return the webhook by which the POS refuses an order that it had received."""
         error = {"kind": kind, "detail": detail}
-        told = {"kind": "order_refused", "event_id": event_id, "pos_id": pos_id, "error": error}
-        return self.signed(json.dumps(told).encode())
+        event = {"kind": "order_refused", "event_id": event_id, "pos_id": pos_id, "error": error}
+        return self.signed(json.dumps(event).encode())
 
     def signed(self, body: bytes, url: str = HOOK) -> Delivery:
-        stamp, target = str(int(time.time())), url.removeprefix("https://shop.example")
-        text = "\n".join((stamp, "POST", target, "", hashlib.sha256(body).hexdigest()))
-        made = hmac.new(
-            self.simulator.settings.signing_key.encode(), text.encode(), hashlib.sha256
-        ).hexdigest()
-        return {"Tillpost-Timestamp": stamp, "Tillpost-Signature": made}, body, url
+        timestamp = str(int(time.time()))
+        path = url.removeprefix("https://shop.example")
+        body_digest = hashlib.sha256(body).hexdigest()
+        text = "\n".join((timestamp, "POST", path, "", body_digest))
+        key = self.simulator.settings.signing_key.encode()
+        signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+        headers = {"Tillpost-Timestamp": timestamp, "Tillpost-Signature": signature}
+        return headers, body, url
 
 
 def stored(outbox: Outbox, order_id: str = "ord-1") -> StoredOrder:
@@ -278,7 +294,7 @@ def stored(outbox: Outbox, order_id: str = "ord-1") -> StoredOrder:
     return found
 
 
-def remembered(outbox: Outbox) -> int:
+def count_webhooks(outbox: Outbox) -> int:
     with outbox.database.reading() as db:
         return int(db.scalar(sa.select(sa.func.count()).select_from(t.webhooks)) or 0)
 
@@ -288,6 +304,6 @@ def column(outbox: Outbox, name: str, order_id: str = "ord-1") -> object:
         return db.scalar(sa.select(t.orders.c[name]).where(t.orders.c.id == order_id))
 
 
-def of_place(outbox: Outbox, name: str) -> object:
+def connection_column(outbox: Outbox, name: str) -> object:
     with outbox.database.reading() as db:
         return db.scalar(sa.select(t.connections.c[name]).where(t.connections.c.name == "cafe"))

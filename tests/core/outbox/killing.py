@@ -1,13 +1,14 @@
-"""A shop, an outbox over it on SQLite or PostgreSQL, and workers that can be stopped at each of their steps.
+"""Workers in this process that can be crashed at each of their steps. A plugin of the test suite.
 
-    life = Life(at=3)                                # ends before its step with the number 3
-    site = Site(database, shop, life)                # one process: its outbox, its worker
-    site.add(order); site.work()                     # raises Stopped at that step
+    life = Lifetime(at=3)               # ends before the step with the number 3
+    site = Site(database, shop, life)   # one simulated process: its outbox and its worker
+    site.add(order)
+    site.work()                         # raises Stopped at that step
 
-A step is a moment at which a process can die so that it shows: before and after each transaction
-that writes, before each request and after the platform has carried it out. Once it has ended, a
-life writes and sends nothing more. Waits move the clock on, the shop's as well, instead of passing.
-A plugin of the suite: see `conftest`."""
+A step is a moment at which a crash makes a difference: before and after each transaction that
+writes, before each request and after the platform has carried it out. After its end a process
+writes and sends nothing. Waits advance the clock, the platform's too, instead of passing.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +30,7 @@ from core.stand_in import BROKEN, Keyed, Platform, StandInSettings, refusal, suc
 from tillpost import Order, Policy
 from tillpost.adapter.base import Adapter
 from tillpost.adapter.exchange import Request, Response, nothing
-from tillpost.client.base import Options
-from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor
+from tillpost.outbox import Outbox, OutboxConnection, OutboxSettings, Processor
 from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.db.database import Database
 from tillpost.outbox.orders.claims import OrderClaims
@@ -39,12 +39,15 @@ from tillpost.simulator import Simulator
 
 
 class Stopped(BaseException):
-    """The process ended here."""
+    """The simulated process crashed here."""
 
 
 @dataclass
-class Heartbeat:
-    """A process's life: it ends at the step numbered `at`, or never. `steps` counts those that it has made."""
+class Lifetime:
+    """How long a simulated process lives: up to the step numbered `at`, or for ever.
+
+    `steps` counts the steps so far.
+    """
 
     at: int | None = None
     steps: int = 0
@@ -52,7 +55,7 @@ class Heartbeat:
     names: list[str] = field(default_factory=list[str])
 
     def step(self, name: str) -> None:
-        """Make a step, or end."""
+        """Count a step, or crash."""
         self.over = self.over or self.steps == self.at
         if self.over:
             raise Stopped(name)
@@ -61,22 +64,28 @@ class Heartbeat:
 
 
 def unsynced(url: str) -> Database:
-    """Return a database that doesn't wait for the disk: a process that ends takes nothing with it that was written."""
-    database = Database(url)
-    hurry = "PRAGMA synchronous = OFF" if database.is_sqlite else "SET synchronous_commit = off"
+    """Return a database that doesn't wait for the disk.
 
-    def make_haste(connection: Any, _: object) -> None:
-        connection.execute(hurry)
+    A process that crashes loses nothing that it had written, only a machine would.
+    """
+    database = Database(url)
+    setting = "PRAGMA synchronous = OFF" if database.is_sqlite else "SET synchronous_commit = off"
+
+    def set_up(connection: Any, _: object) -> None:
+        connection.execute(setting)
         connection.commit()
 
-    event.listen(database.engine, "connect", make_haste)
+    event.listen(database.engine, "connect", set_up)
     return database
 
 
 class MortalDatabase(Database):
-    """A database whose user may end before and after each transaction. It shares the connections of another one."""
+    """A database whose process may crash before and after each transaction that writes.
 
-    def __init__(self, database: Database, life: Heartbeat) -> None:
+    It shares the connections of another database.
+    """
+
+    def __init__(self, database: Database, life: Lifetime) -> None:
         vars(self).update(vars(database))
         self.life = life
 
@@ -89,9 +98,9 @@ class MortalDatabase(Database):
 
 
 class MortalTransport(httpx.BaseTransport):
-    """A way to a platform whose user may end before each request, and before its answer has come."""
+    """A transport whose process may crash before each request and before its answer."""
 
-    def __init__(self, inner: httpx.BaseTransport, life: Heartbeat) -> None:
+    def __init__(self, inner: httpx.BaseTransport, life: Lifetime) -> None:
         self._inner = inner
         self._life = life
 
@@ -103,25 +112,25 @@ class MortalTransport(httpx.BaseTransport):
 
 
 class Clock:
-    """Tells epoch seconds; it can be set, and whoever goes along with it is told."""
+    """A clock that can be set, with other clocks that advance with it."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
-        self.along: list[Callable[[float], object]] = []
+        self.followers: list[Callable[[float], object]] = []
 
     def __call__(self) -> float:
         return time.time() + self.ahead
 
     def advance(self, seconds: float) -> None:
-        """Let so many seconds pass, for all who go along."""
+        """Let so many seconds pass, on the followers too."""
         self.ahead += seconds
-        for advance in self.along:
+        for advance in self.followers:
             advance(seconds)
 
 
 @dataclass
 class Shop:
-    """A platform in this process: what answers, how an adapter for it is made, and what the answers are twisted to."""
+    """A platform in this process: its transport, and how an adapter for it is made."""
 
     answering: Callable[[], httpx.BaseTransport]
     adapter: Callable[[], Adapter[Any]]
@@ -129,18 +138,18 @@ class Shop:
     policy: Policy = field(default_factory=lambda: Policy(import_cooldown=0))
     settings: OutboxSettings = field(default_factory=lambda: OutboxSettings(lease=3600.0))
 
-    def connected(self, life: Heartbeat) -> Connected:
-        """Return the connection of one process."""
+    def connected(self, life: Lifetime) -> OutboxConnection:
+        """Return the connection as one process has it."""
         client = httpx.Client(transport=MortalTransport(self.answering(), life), trust_env=False)
-        return Connected(
-            self.adapter(), Options(policy=self.policy, clock=self.clock), http_client=client
+        return OutboxConnection(
+            self.adapter(), policy=self.policy, clock=self.clock, http_client=client
         )
 
 
 def shop_of(
     simulator: Simulator, adapter: Callable[[], Adapter[Any]], twist: Twist = untouched, **more: Any
 ) -> Shop:
-    """Return the shop that a simulator plays; its clock goes along with the shop's."""
+    """Return a shop with a simulator, whose clock follows the shop's."""
 
     def twisted(
         request: httpx.Request, number: int, carry_out: Callable[[], httpx.Response]
@@ -153,27 +162,29 @@ def shop_of(
         return twist(request, number, carry_out)
 
     shop = Shop(lambda: InProcess(simulator, twisted), adapter, **more)
-    shop.clock.along.append(lambda seconds: simulator.actions()["advance_clock"](seconds=seconds))
+    shop.clock.followers.append(
+        lambda seconds: simulator.actions()["advance_clock"](seconds=seconds)
+    )
     return shop
 
 
 class Site:
-    """One process: an outbox and a worker for one connection of the shop, sharing a life.
+    """One simulated process: an outbox, and a worker for one connection of the shop.
 
-    Its steps count from when it has taken up work and has buried all others.
+    Its steps count from when it has enlisted and reaped all other workers.
     """
 
     def __init__(
         self,
         database: Database,
         shop: Shop,
-        life: Heartbeat | None = None,
+        life: Lifetime | None = None,
         connection: str = "cafe",
         hooks: Iterable[object] = (),
     ) -> None:
-        life = life or Heartbeat()
+        life = life or Lifetime()
         self.shop, self.connection, self.clock = shop, connection, shop.clock
-        self.database = MortalDatabase(database, Heartbeat())
+        self.database = MortalDatabase(database, Lifetime())
         self.outbox = Outbox("sqlite:///nowhere.db", settings=shop.settings)
         self.outbox.database = self.database
         self.outbox.workers = WorkerRegistry(self.database)
@@ -185,15 +196,15 @@ class Site:
             self.outbox, connections=lambda _: shop.connected(life), clock=self.clock, hooks=hooks
         )
         self.processor.__enter__()
-        self.bury_others()
+        self.reap_others()
         self.database.life = life
 
     def add(self, order: Order, **more: Any) -> None:
-        """Hand an order over."""
+        """Add an order to the outbox."""
         self.outbox.add(order, connection=self.connection, **more)
 
     def work(self, on_wait: Callable[[], object] = lambda: None) -> None:
-        """Do all that falls due by itself, as time goes by. `on_wait` is called before each wait."""
+        """Process everything that becomes due. `on_wait` is called before each wait."""
         for _ in range(500):
             claims = self.processor.claim(16)
             for claim in claims:
@@ -204,34 +215,37 @@ class Site:
             if due_at is None:
                 return
             on_wait()
-            # One that is due already waits for its connection's circuit.
-            self.clock.advance(wait if (wait := due_at - self.clock()) > 0 else 3.0)
-        raise AssertionError("the order never comes to an end")
+            wait = due_at - self.clock()
+            # An order that is due already waits for its connection's circuit.
+            self.clock.advance(wait if wait > 0 else 3.0)
+        raise AssertionError("the orders are never finished")
 
-    def bury_others(self) -> int:
-        """Take everybody else for dead, and return how many orders they had in hand."""
-        workers, mine = self.processor.workers, self.processor._life.worker  # pyright: ignore[reportPrivateUsage]
+    def reap_others(self) -> int:
+        """Reap all other workers, and return how many orders were released."""
+        workers = self.processor.workers
+        own_id = self.processor._heartbeat.worker  # pyright: ignore[reportPrivateUsage]
         return sum(
             workers.reap(name, beat, self.clock())
             for name, beat in workers.beats().items()
-            if name != mine
+            if name != own_id
         )
 
     def end(self) -> None:
-        """End: properly while alive; a dead process only gives back what it had of this machine."""
+        """Close properly, or after a crash only release what this machine lent."""
         try:
             self.processor.__exit__(None, None, None)
         except Stopped:
-            self.processor.tills.close()
+            self.processor.connections.close()
 
 
-def every_step(run: Callable[[Heartbeat, int], None], most: int = 400) -> int:
-    """Call `run` with a life that ends at step 0, then at step 1 and so on, up to one that ends by itself.
+def every_step(run: Callable[[Lifetime, int], None], most: int = 400) -> int:
+    """Call `run` with a lifetime that ends at step 0, then 1 and so on, until one suffices.
 
-    Returns how many steps that is.
+    Returns:
+        How many steps that is.
     """
     for number in itertools.count():
-        life = Heartbeat(at=number)
+        life = Lifetime(at=number)
         run(life, number)
         if not life.over:
             return number
@@ -240,7 +254,7 @@ def every_step(run: Callable[[Heartbeat, int], None], most: int = 400) -> int:
 
 
 def until_stopped(act: Callable[[], object], *then: Callable[[], object]) -> None:
-    """Do one thing after the other, up to the end of the process."""
+    """Do one thing after the other, until the process crashes."""
     try:
         for each in (act, *then):
             each()
@@ -252,9 +266,13 @@ def until_stopped(act: Callable[[], object], *then: Callable[[], object]) -> Non
 class Counter:
     """The platform in memory of `stand_in`, behind httpx.
 
-    `down`: it answers 503; `tokens`: those that it honours; `instead`: what it answers first,
-    having done nothing. `loses`: so many answers to what changes something get lost; `hides`: a
-    search finds nothing yet."""
+    Attributes:
+        tokens: The tokens that it accepts.
+        down: It answers 503.
+        instead: Answers to give first, without doing anything.
+        loses: How many answers to a POST are lost.
+        hides: A search finds nothing yet.
+    """
 
     platform: Platform = field(default_factory=Platform)
     tokens: set[str] = field(default_factory=lambda: {"token-0"})
@@ -265,7 +283,7 @@ class Counter:
     requests: list[str] = field(default_factory=list[str])
 
     def answer(self, request: httpx.Request) -> httpx.Response:
-        """Answer as the platform does."""
+        """Return the platform's answer."""
         self.requests.append(f"{request.method} {request.url.path}")
         if self.instead:
             return _http(self.instead.pop(0))
@@ -284,7 +302,7 @@ class Counter:
         return _http(answer)
 
     def shop(self, kind: type[Keyed] = Keyed, *, token: str = "token-0", **more: Any) -> Shop:
-        """Return the shop that this platform serves, as an adapter of that kind sees it."""
+        """Return a shop with this platform, for an adapter of that kind."""
         adapter = lambda: kind(StandInSettings(access_token=SecretStr(token)))  # noqa: E731
         self.platform.needs_payment = kind.keyed
         return Shop(lambda: httpx.MockTransport(self.answer), adapter, **more)
@@ -295,7 +313,7 @@ def _http(answer: Response) -> httpx.Response:
 
 
 def ready(url: str) -> Database:
-    """Make a store ready, and return it."""
+    """Create the tables of a database, and return it."""
     with Outbox(url) as outbox:
         outbox.prepare()
     return unsynced(url)
@@ -303,7 +321,7 @@ def ready(url: str) -> Database:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    """An empty store in a SQLite file."""
+    """An empty SQLite database."""
     opened = ready(f"sqlite:///{tmp_path / 'orders.db'}")
     yield opened
     opened.close()
@@ -311,7 +329,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def either(request: pytest.FixtureRequest) -> Iterator[Database]:
-    """An empty store, once in a SQLite file and once in PostgreSQL."""
+    """An empty database, once SQLite and once PostgreSQL."""
     if request.param == "sqlite":
         yield request.getfixturevalue("database")
         return

@@ -1,8 +1,9 @@
-"""A worker in a process of its own that stops itself once (SIGSTOP), in the middle of an order. Run by tests.
+"""A worker in its own process that pauses itself (SIGSTOP) once, in the middle of an order.
 
-`WORKER` in the environment says over which store, for which shop and where: `intent` (the intent of
-a create is on disk), `check` (it has made sure of its right to send, and nothing has left yet), or
-nowhere. It ends when it is idle."""
+The environment variable `WORKER` names its database, its platform and where it pauses: `intent`
+(the intent of a create is on disk), `check` (it has checked its lease, and nothing is sent yet), or
+nowhere. It ends when it is idle. Run by tests.
+"""
 
 from __future__ import annotations
 
@@ -12,28 +13,30 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
+
+from sqlalchemy import Connection
 
 from tillpost.adapter.exchange import Effect
 from tillpost.client.base import adapter_for
 from tillpost.errors import Transcript
-from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor, Worker
+from tillpost.outbox import Outbox, OutboxConnection, OutboxSettings, Processor, Worker
 from tillpost.outbox.orders.claims import Claim
 from tillpost.submission.journal import Event, Intended
 
 LEASE = 1.0
-"""In seconds: so long after a worker was paused another takes its orders over."""
+"""How long after a worker was paused another takes its orders over, in seconds."""
 
 
 def start(
     url: str, platform: str, settings: Mapping[str, object], where: str = ""
 ) -> subprocess.Popen[bytes]:
     """Start a worker."""
-    told = json.dumps(
-        {"url": url, "platform": platform, "settings": dict(settings), "where": where}
-    )
-    return subprocess.Popen([sys.executable, __file__], env={**os.environ, "WORKER": told})
+    arguments = {"url": url, "platform": platform, "settings": dict(settings), "where": where}
+    environment = {**os.environ, "WORKER": json.dumps(arguments)}
+    return subprocess.Popen([sys.executable, __file__], env=environment)
 
 
 def wait_until_stopped(process: subprocess.Popen[bytes], seconds: float = 30.0) -> None:
@@ -45,44 +48,62 @@ def wait_until_stopped(process: subprocess.Popen[bytes], seconds: float = 30.0) 
             return
         assert not pid, f"the worker ended: {status}"
         time.sleep(0.01)
-    raise AssertionError("the worker never came to where it stops")
+    raise AssertionError("the worker never paused")
 
 
 class Pausing(Processor):
-    """Stops itself at one place, the first time that it comes there."""
+    """A processor that pauses its process at one place, the first time it gets there."""
 
     where = ""
 
-    def keep(self, claim: Claim, happened: Sequence[tuple[Event, Transcript | None]]) -> None:
-        super().keep(claim, happened)
-        if any(
-            isinstance(event, Intended) and event.effect is Effect.CREATE for event, _ in happened
-        ):
-            self._stop_at("intent")
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        record = self.claims.recording
+        check = self._heartbeat.check
 
-    def check(self, claim: Claim) -> None:
-        super().check(claim)
-        self._stop_at("check")
+        @contextmanager
+        def recording(
+            claim: Claim,
+            events: Sequence[tuple[Event, Transcript | None]],
+            now: float,
+            **columns: Any,
+        ) -> Generator[Connection]:
+            with record(claim, events, now, **columns) as db:
+                yield db
+            if any(_is_create_intent(event) for event, _ in events):
+                self._stop_at("intent")
+
+        def checking(worker: str) -> None:
+            check(worker)
+            self._stop_at("check")
+
+        self.claims.recording = recording  # type: ignore[method-assign]
+        self._heartbeat.check = checking  # type: ignore[method-assign]
 
     def _stop_at(self, place: str) -> None:
         if self.where == place:
             self.where = ""
             os.kill(os.getpid(), signal.SIGSTOP)
-            time.sleep(0.1)  # another thread may be the first to hear of it
+            # The signal may reach another thread first.
+            time.sleep(0.1)
+
+
+def _is_create_intent(event: Event) -> bool:
+    return isinstance(event, Intended) and event.effect is Effect.CREATE
 
 
 def main() -> None:
-    told: dict[str, Any] = json.loads(os.environ["WORKER"])
+    arguments: dict[str, Any] = json.loads(os.environ["WORKER"])
     settings = OutboxSettings(lease=LEASE, first_wait=0.1, longest_wait=0.2)
 
-    def connected(_: str) -> Connected:
-        return Connected(adapter_for(told["platform"], dict(told["settings"])))
+    def connected(_: str) -> OutboxConnection:
+        return OutboxConnection(adapter_for(arguments["platform"], dict(arguments["settings"])))
 
     with (
-        Outbox(told["url"], settings=settings) as outbox,
+        Outbox(arguments["url"], settings=settings) as outbox,
         Pausing(outbox, connections=connected) as processor,
     ):
-        processor.where = told["where"]
+        processor.where = arguments["where"]
         Worker(processor).run(until_idle=True)
 
 

@@ -1,4 +1,4 @@
-"""A store on each database, and workers over it whose clock the test moves. A plugin of the suite: see `conftest`."""
+"""An outbox on each database, and workers whose clock the test moves. A plugin of the suite."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import pytest
 from core.toy_server import ToyServer
 from databases import PostgresServer, database_on
 from tillpost import hookimpl
-from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor, from_mapping
+from tillpost.outbox import Outbox, OutboxConnection, OutboxSettings, Processor, from_mapping
 
 DATABASES = ("sqlite", "postgresql")
 
 Opening = Callable[..., Outbox]
-"""Opens an outbox over the test's database, each with connections of its own; it is closed after the test."""
+"""Opens an outbox over the test's database, with connections of its own; closed after the test."""
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +90,7 @@ def outbox(open_outbox: Opening) -> Outbox:
 
 
 class Clock:
-    """The time, which a test moves on, or sets."""
+    """A clock that a test moves."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
@@ -100,7 +100,7 @@ class Clock:
 
 
 class Heard:
-    """Hooks that keep what they are told: its name, and the facts."""
+    """A plugin that records each hook call: its name, with its arguments."""
 
     def __init__(self) -> None:
         self.all: list[tuple[str, Mapping[str, Any]]] = []
@@ -156,21 +156,20 @@ def processing(
     *,
     clock: Callable[[], float] = time.time,
     heard: Heard | None = None,
-    **connections: Connected,
+    **connections: OutboxConnection,
 ) -> Generator[Processor]:
-    """A worker that knows the toy platform as `cafe`, beside other `connections`."""
-    known = {"cafe": Connected(server.adapter()), **connections}
-    with Processor(
-        outbox, connections=from_mapping(known), hooks=(heard,) if heard else (), clock=clock
-    ) as processor:
+    """Run a worker that knows the toy platform as `cafe`, beside other `connections`."""
+    source = from_mapping({"cafe": OutboxConnection(server.adapter()), **connections})
+    hooks = (heard,) if heard else ()
+    with Processor(outbox, connections=source, hooks=hooks, clock=clock) as processor:
         yield processor
 
 
 def work_off(processor: Processor, most: int = 100) -> list[str]:
-    """Carry what is due as far as it goes now; return the orders in the order in which they were taken."""
-    taken = list[str]()
+    """Process what is due; return the orders' ids in the sequence in which they were claimed."""
+    claimed: list[str] = []
     while claims := processor.claim(most):
         for claim in claims:
-            taken.append(claim.order.id)
+            claimed.append(claim.order.id)
             processor.handle(claim)
-    return taken
+    return claimed

@@ -1,4 +1,4 @@
-"""No secret of a store is in any table, log, journal or export in clear, on any platform, whatever happens."""
+"""No table, log, journal or export holds a secret in clear, on any platform."""
 
 from __future__ import annotations
 
@@ -33,67 +33,84 @@ Opener = Callable[[], AbstractContextManager[World[Any]]]
 
 @pytest.fixture(params=OPENERS, ids=lambda opener: opener.__name__)
 def world(request: pytest.FixtureRequest) -> Iterator[World[Any]]:
-    """A platform whose every secret is a canary."""
+    """A platform all of whose secrets are canaries."""
     with request.param() as opened:
         yield opened
 
 
 @pytest.fixture
-def known(
+def connections(
     world: World[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Connections]:
-    """A store that was connected here, with all the secrets that its platform has."""
+    """An outbox with one store, connected with all the secrets that its platform has."""
     monkeypatch.setenv("TILLPOST_KEY", new_key())
     renewal = world.renewal() if "refresh" in world.adapter.capabilities() else {}
     settings = {**world.settings, **renewal, **world.webhook_settings()}
     with Outbox(f"sqlite:///{tmp_path / 'orders.db'}", settings=QUICK) as outbox:
-        made = Connections(outbox)
-        made.keep("cafe", world.adapter.platform, settings, Grant("Mia Chen"))
-        yield made
+        connections = Connections(outbox)
+        connections.connect("cafe", world.adapter.platform, settings, Grant("Mia Chen"))
+        yield connections
 
 
-def rush(known: Connections, world: World[Any]) -> Generator[object]:
-    """Let orders arrive, be refused, meet lost answers and an outage, and people act; yield all that is told."""
-    outbox = known.outbox
-    down = FaultRule(fault=Fault(kind=FaultKind.SERVER_ERROR, status=503), skip=4, times=4)
-    lost = FaultRule(method="POST", fault=Fault(kind=FaultKind.LOST_ANSWER), times=2)
-    world.running.simulator.set_faults(FaultPlan(rules=(down, lost)))
-    for number in range(4):
-        outbox.add(lunch(f"ord-{number}"), connection="cafe")
+ORDER_IDS = [f"ord-{number}" for number in range(4)]
+BAD_HEADERS: list[dict[str, str]] = [
+    {},
+    {"x-square-hmacsha256-signature": "forged", "x-kounta-signature": "00"},
+]
+
+
+def outputs(connections: Connections, world: World[Any]) -> Generator[object]:
+    """Process orders through faults, refused webhooks and people's acts; yield every output."""
+    outbox = connections.outbox
+    outage = FaultRule(fault=Fault(kind=FaultKind.SERVER_ERROR, status=503), skip=4, times=4)
+    lost_answers = FaultRule(method="POST", fault=Fault(kind=FaultKind.LOST_ANSWER), times=2)
+    world.running.simulator.set_faults(FaultPlan(rules=(outage, lost_answers)))
+    for order_id in ORDER_IDS:
+        outbox.add(lunch(order_id), connection="cafe")
     with Processor(outbox) as processor:
         Worker(processor).run(until_idle=True)
-    for headers in ({}, {"x-square-hmacsha256-signature": "forged", "x-kounta-signature": "00"}):
+
+    for headers in BAD_HEADERS:
         with pytest.raises(WebhookError) as refused:
             outbox.receive("cafe", headers, b'{"id": 1}', "https://shop.example/hooks/cafe")
         yield str(refused.value)
-    desk = OrderOperations(outbox, "mia")
-    for number in range(4):
-        order_id = f"ord-{number}"
-        yield desk.export(order_id)
-        yield diagnose_order(outbox, order_id).model_dump(mode="json")
-        yield [
-            asdict(entry.event) | {"exchange": repr(entry.exchange)}
-            for entry in outbox.entries(order_id)
-        ]
-        for act in (desk.accept, desk.resubmit, desk.manual, desk.cancel):
-            try:
-                yield repr(act(order_id))
-            except ActError as misfit:
-                yield str(misfit)
+
+    for order_id in ORDER_IDS:
+        yield from outputs_about(outbox, order_id)
+
     yield overview(outbox).model_dump(mode="json")
-    yield [state.model_dump(mode="json") for state in known.states()]
+    yield [state.model_dump(mode="json") for state in connections.states()]
     yield outbox.availability("cafe").model_dump(mode="json")
 
 
-def test_no_secret_is_told_or_kept_in_clear(
-    known: Connections, world: World[Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+def outputs_about(outbox: Outbox, order_id: str) -> Generator[object]:
+    operations = OrderOperations(outbox, "mia")
+    yield operations.export(order_id)
+    yield diagnose_order(outbox, order_id).model_dump(mode="json")
+    for entry in outbox.entries(order_id):
+        yield asdict(entry.event)
+        yield repr(entry.exchange)
+    acts = (operations.accept, operations.resubmit, operations.manual, operations.cancel)
+    for act in acts:
+        try:
+            yield repr(act(order_id))
+        except ActError as refused:
+            yield str(refused)
+
+
+def test_no_secret_is_logged_reported_or_stored_in_clear(
+    connections: Connections,
+    world: World[Any],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    told = [json.dumps(each, default=str) for each in rush(known, world)]
-    said = "\n".join((*told, caplog.text, *(repr(vars(record)) for record in caplog.records)))
+    reported = [json.dumps(output, default=str) for output in outputs(connections, world)]
+    logged = [caplog.text, *(repr(vars(record)) for record in caplog.records)]
+    text = "\n".join([*reported, *logged])
     on_disk = b"".join(path.read_bytes() for path in tmp_path.glob("orders.db*"))
     assert b"ord-3" in on_disk
-    assert "ord-3" in said
+    assert "ord-3" in text
     for secret in (*SECRETS, "CANARY"):
-        assert secret not in said
+        assert secret not in text
         assert secret.encode() not in on_disk

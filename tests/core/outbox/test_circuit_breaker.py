@@ -1,4 +1,4 @@
-"""A connection's circuit, and whose an outage is: pure, for any course of failures and answers."""
+"""A connection's circuit breaker, and who is at fault for an outage."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from tillpost.errors import Applied, ErrorRecord, OutageError
 from tillpost.models.outage import Whose
 from tillpost.outbox.circuit_breaker import (
+    FULLY_RECOVERED,
     MOST_EVIDENCE,
-    RAMPED_UP,
     Circuit,
-    Reach,
-    is_unreached,
-    whose_fault,
+    Reachability,
+    is_unreachable,
+    outage_cause,
 )
 
 NOW = 1_000_000.0
@@ -34,7 +34,7 @@ def opened(now: float = NOW) -> Circuit:
     return circuit
 
 
-def test_it_opens_at_as_many_failures_in_a_row_as_it_should() -> None:
+def test_circuit_opens_at_threshold() -> None:
     circuit = Circuit()
     for number in range(THRESHOLD - 1):
         circuit = circuit.failed(failure(number), NOW, THRESHOLD, FIRST)
@@ -44,16 +44,16 @@ def test_it_opens_at_as_many_failures_in_a_row_as_it_should() -> None:
     assert circuit.room(4, NOW + FIRST) == 1
 
 
-def test_an_answer_in_between_begins_the_count_anew() -> None:
+def test_success_resets_the_failure_count() -> None:
     circuit = Circuit()
     for number in range(THRESHOLD * 3):
         circuit = circuit.failed(failure(), NOW, THRESHOLD, FIRST)
         if number % (THRESHOLD - 1) == 0:
-            circuit = circuit.passed()
+            circuit = circuit.succeeded()
         assert circuit.opened_at is None
 
 
-def test_probes_come_ever_more_seldom_up_to_the_longest_wait() -> None:
+def test_probes_back_off_up_to_the_longest_wait() -> None:
     circuit, now, waits = opened(), NOW, list[float]()
     for _ in range(9):
         now = circuit.probe_at
@@ -63,18 +63,18 @@ def test_probes_come_ever_more_seldom_up_to_the_longest_wait() -> None:
     assert waits == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0, 60.0]
 
 
-def test_after_an_outage_the_orders_go_one_by_one_at_first() -> None:
-    circuit, rooms = opened().passed(), list[int]()
+def test_limit_rises_one_by_one_after_an_outage() -> None:
+    circuit, rooms = opened().succeeded(), list[int]()
     for _ in range(6):
         rooms.append(circuit.room(4, NOW))
-        circuit = circuit.passed()
+        circuit = circuit.succeeded()
     assert rooms == [1, 2, 3, 4, 4, 4]
-    for _ in range(RAMPED_UP):
-        circuit = circuit.passed()
+    for _ in range(FULLY_RECOVERED):
+        circuit = circuit.succeeded()
     assert circuit == Circuit()
 
 
-def test_the_evidence_tells_what_the_provider_needs_and_is_bounded() -> None:
+def test_evidence_names_the_failures_and_is_bounded() -> None:
     circuit = Circuit()
     for number in range(MOST_EVIDENCE + 5):
         circuit = circuit.failed(failure(number), NOW + number, THRESHOLD, FIRST)
@@ -89,12 +89,12 @@ def test_the_evidence_tells_what_the_provider_needs_and_is_bounded() -> None:
 
 
 courses = st.lists(
-    st.tuples(st.sampled_from(["failed", "passed", "probing"]), st.floats(0, 100)), max_size=60
+    st.tuples(st.sampled_from(["failed", "succeeded", "probing"]), st.floats(0, 100)), max_size=60
 )
 
 
 @given(courses, st.integers(1, 10), st.integers(1, 50))
-def test_whatever_happens_it_keeps_its_bounds_and_survives_the_store(
+def test_any_course_stays_in_bounds_and_round_trips(
     course: list[tuple[str, float]], threshold: int, limit: int
 ) -> None:
     circuit, now, in_a_row = Circuit(), NOW, 0
@@ -103,19 +103,19 @@ def test_whatever_happens_it_keeps_its_bounds_and_survives_the_store(
         was_open = circuit.opened_at is not None
         if what == "failed":
             circuit, in_a_row = circuit.failed(failure(), now, threshold, FIRST), in_a_row + 1
-        elif what == "passed":
-            circuit, in_a_row = circuit.passed(), 0
+        elif what == "succeeded":
+            circuit, in_a_row = circuit.succeeded(), 0
         elif was_open:
             circuit = circuit.probing(now, FIRST, LONGEST)
         assert (circuit.opened_at is not None) == (in_a_row >= threshold)
         assert 0 <= circuit.room(limit, now) <= limit
         assert circuit.room(limit, now + LONGEST) >= 1
         assert circuit.probe_at <= now + LONGEST
-        assert Circuit.of(circuit.values()) == circuit  # type: ignore[arg-type]
+        assert Circuit.from_row(circuit.columns()) == circuit  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("status", "applied", "unreached"),
+    ("status", "applied", "unreachable"),
     [
         (None, Applied.NO, True),
         (None, Applied.MAYBE, False),
@@ -123,10 +123,13 @@ def test_whatever_happens_it_keeps_its_bounds_and_survives_the_store(
         (503, Applied.MAYBE, False),
     ],
 )
-def test_a_platform_is_unreached_when_no_connection_came_about(
-    status: int | None, applied: Applied, unreached: bool
+def test_unreachable_means_no_connection_was_made(
+    status: int | None, applied: Applied, unreachable: bool
 ) -> None:
-    assert is_unreached(OutageError("x", status_code=status, applied=applied).record()) is unreached
+    assert (
+        is_unreachable(OutageError("x", status_code=status, applied=applied).record())
+        is unreachable
+    )
 
 
 SINCE = NOW - 300
@@ -136,28 +139,33 @@ SINCE = NOW - 300
     ("others", "whose"),
     [
         ((), Whose.UNKNOWN),
-        ((Reach("square", 0.0, NOW),), Whose.UNKNOWN),  # another store of the same platform
+        ((Reachability("square", 0.0, NOW),), Whose.UNKNOWN),  # another store of the same platform
         (
-            (Reach("kounta", SINCE - 1, 0.0),),
+            (Reachability("kounta", SINCE - 1, 0.0),),
             Whose.UNKNOWN,
         ),  # our own network may have failed since
-        ((Reach("kounta", SINCE + 1, 0.0),), Whose.PLATFORM),
-        ((Reach("square", SINCE + 1, 0.0),), Whose.PLATFORM),
-        ((Reach("kounta", SINCE - 9, SINCE - 5),), Whose.OURS),  # it has failed since just before
-        ((Reach("kounta", SINCE - 9, SINCE - 1000),), Whose.UNKNOWN),
-        ((Reach("kounta", 0.0, NOW),), Whose.OURS),
-        ((Reach("kounta", SINCE + 1, NOW),), Whose.OURS),  # it answered, and then failed too
-        ((Reach("kounta", 0.0, NOW), Reach("generic", NOW, 0.0)), Whose.PLATFORM),
+        ((Reachability("kounta", SINCE + 1, 0.0),), Whose.PLATFORM),
+        ((Reachability("square", SINCE + 1, 0.0),), Whose.PLATFORM),
+        (
+            (Reachability("kounta", SINCE - 9, SINCE - 5),),
+            Whose.OURS,
+        ),  # it has failed since just before
+        ((Reachability("kounta", SINCE - 9, SINCE - 1000),), Whose.UNKNOWN),
+        ((Reachability("kounta", 0.0, NOW),), Whose.OURS),
+        ((Reachability("kounta", SINCE + 1, NOW),), Whose.OURS),  # it answered, and then failed too
+        ((Reachability("kounta", 0.0, NOW), Reachability("generic", NOW, 0.0)), Whose.PLATFORM),
     ],
 )
-def test_while_an_outage_lasts_nobody_is_accused_by_what_was_so_before_it(
-    others: tuple[Reach, ...], whose: Whose
+def test_outage_cause_ignores_answers_before_the_outage(
+    others: tuple[Reachability, ...], whose: Whose
 ) -> None:
-    assert whose_fault(Reach("square", 0.0, NOW), SINCE, others) is whose
+    assert outage_cause(Reachability("square", 0.0, NOW), SINCE, others) is whose
 
 
-def test_a_platform_that_has_answered_meanwhile_is_at_fault_itself() -> None:
+def test_platform_that_answers_with_failures_is_at_fault() -> None:
     assert (
-        whose_fault(Reach("square", NOW, NOW - 1), SINCE, [Reach("kounta", 0.0, NOW)])
+        outage_cause(
+            Reachability("square", NOW, NOW - 1), SINCE, [Reachability("kounta", 0.0, NOW)]
+        )
         is Whose.PLATFORM
     )

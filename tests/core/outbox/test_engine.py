@@ -1,4 +1,4 @@
-"""A database gets what its engine needs: when it is new, and when another engine had it before."""
+"""A database gets what its engine needs, whether it is new or was used with another engine."""
 
 from __future__ import annotations
 
@@ -10,35 +10,36 @@ from tillpost.outbox import Outbox
 from tillpost.outbox.engine import Embedded
 
 
-class Noted(Embedded):
+class TableEngine(Embedded):
     """An engine that needs a table of its own."""
 
     def is_ready(self, db: Connection) -> bool:
-        return inspect(db).has_table("noted")
+        return inspect(db).has_table("engine_table")
 
     def prepare(self, db: Connection) -> None:
-        db.execute(text("CREATE TABLE noted (id text)"))
+        db.execute(text("CREATE TABLE engine_table (id text)"))
 
 
-def prepared(url: str) -> bool:
+def prepare(url: str) -> bool:
+    """Prepare a database; return whether it has the engine's table."""
     outbox = Outbox(url)
-    outbox.engine = Noted()
+    outbox.engine = TableEngine()
     with outbox:
         outbox.prepare()
         with outbox.database.reading() as db:
-            return inspect(db).has_table("noted")
+            return inspect(db).has_table("engine_table")
 
 
-def test_a_new_database_gets_what_its_engine_needs_and_keeps_it(tmp_path: Path) -> None:
+def test_new_database_gets_what_its_engine_needs(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'orders.db'}"
 
-    assert prepared(url)
-    assert prepared(url)
+    assert prepare(url)
+    assert prepare(url)
 
 
-def test_a_database_that_another_engine_had_gets_it_too(tmp_path: Path) -> None:
+def test_database_of_other_engine_gets_what_engine_needs(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'orders.db'}"
     with Outbox(url) as outbox:
         outbox.prepare()
 
-    assert prepared(url)
+    assert prepare(url)

@@ -1,4 +1,4 @@
-"""What a worker decides is logged, one line a decision, without personal data; hooks tell who waits for people."""
+"""The log holds one line an event, without personal data; hooks report parked orders."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ Shop = Running[SquareSimulator]
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if hasattr(record, "decision")]
+    return [record.getMessage() for record in caplog.records if hasattr(record, "outbox_event")]
 
 
 @pytest.fixture(autouse=True)
 def at_info(caplog: pytest.LogCaptureFixture) -> None:
-    """Keep the decisions."""
+    """Record the log at the level INFO."""
     caplog.set_level(logging.INFO, "tillpost.outbox")
 
 
-def test_an_order_that_arrives_is_one_line(
+def test_submitted_order_logs_one_line(
     shop: Shop, shop_outbox: Outbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     shop_outbox.add(lunch(), connection="cafe")
@@ -35,10 +35,11 @@ def test_an_order_that_arrives_is_one_line(
     stored = shop_outbox.get("ord-1")
     assert stored
     assert stored.pos_order
-    assert line == f"order id=ord-1 connection=cafe state=received pos_order={stored.pos_order.id}"
+    pos_id = stored.pos_order.id
+    assert line == f"order_processed id=ord-1 connection=cafe state=received pos_order={pos_id}"
 
 
-def test_an_outage_and_its_end_are_told_once_each_among_the_orders_that_wait(
+def test_outage_logs_one_begin_and_one_end(
     shop: Shop, shop_outbox: Outbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     down = Fault(kind=FaultKind.SERVER_ERROR, status=503)
@@ -48,34 +49,35 @@ def test_an_outage_and_its_end_are_told_once_each_among_the_orders_that_wait(
     for number in range(4):
         shop_outbox.add(lunch(f"ord-{number}"), connection="the corner cafe")
     work_off(shop_outbox, {"the corner cafe": connected(shop)})
-    said = lines(caplog)
-    assert said.count('outage_began connection="the corner cafe"') == 1
-    assert said.count('outage_ended connection="the corner cafe"') == 1
+    logged = lines(caplog)
+    assert logged.count('outage_began connection="the corner cafe"') == 1
+    assert logged.count('outage_ended connection="the corner cafe"') == 1
     assert any(
-        "state=due waits_for=retry due_in=" in line and "error=OutageError" in line for line in said
+        "state=due waits_for=retry due_in=" in line and "error=OutageError" in line
+        for line in logged
     )
 
 
-def test_no_line_holds_what_a_customer_wrote(
+def test_log_holds_no_customer_data(
     shop: Shop, shop_outbox: Outbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     order = lunch()
     shop.simulator.remove_variation("5312")
     shop_outbox.add(order, connection="cafe")
     work_off(shop_outbox, {"cafe": connected(shop)})
-    told = "\n".join(lines(caplog)) + json.dumps(
-        [getattr(record, "decision", None) for record in caplog.records]
+    logged = "\n".join(lines(caplog)) + json.dumps(
+        [getattr(record, "outbox_event", None) for record in caplog.records]
     )
-    assert "error=MenuError" in told
-    assert "menu_imported connection=cafe" in told
+    assert "error=MenuError" in logged
+    assert "menu_imported connection=cafe" in logged
     customer = order.customer
     assert customer
     for secret in (customer.name, order.code, "toastie"):
-        assert secret not in told
+        assert secret not in logged
 
 
-class Listening:
-    """Keeps what the hooks say."""
+class RecordingPlugin:
+    """A plugin that records parked orders and restored connections."""
 
     def __init__(self) -> None:
         self.parked: list[tuple[str, str, PosError]] = []
@@ -90,23 +92,23 @@ class Listening:
         self.restored.append(connection)
 
 
-def test_an_order_that_waits_for_its_connection_is_told_as_parked_and_then_as_restored(
+def test_paused_connection_reports_parked_then_restored(
     shop: Shop, shop_outbox: Outbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    listening = Listening()
+    plugin = RecordingPlugin()
     shop_outbox.add(lunch(), connection="cafe")
-    work_off(shop_outbox, {"cafe": connected(shop, access_token="revoked-long-ago")}, listening)
-    ((connection, order_id, error),) = listening.parked
+    work_off(shop_outbox, {"cafe": connected(shop, access_token="revoked-long-ago")}, plugin)
+    ((connection, order_id, error),) = plugin.parked
     assert (connection, order_id, type(error)) == ("cafe", "ord-1", PermissionsError)
     assert lines(caplog)[0] == "reauthorisation_needed connection=cafe"
-    work_off(shop_outbox, {"cafe": connected(shop)}, listening)
-    assert listening.restored == ["cafe"]
+    work_off(shop_outbox, {"cafe": connected(shop)}, plugin)
+    assert plugin.restored == ["cafe"]
     assert "connection_restored connection=cafe" in lines(caplog)
     assert len(shop.simulator.ledger().shown) == 1
 
 
-def test_an_order_that_workers_died_with_is_told_as_parked(shop: Shop, shop_outbox: Outbox) -> None:
-    listening = Listening()
+def test_order_set_aside_after_crashes_is_parked(shop: Shop, shop_outbox: Outbox) -> None:
+    plugin = RecordingPlugin()
     shop_outbox.add(lunch(), connection="cafe")
     for _ in range(5):
         worker = shop_outbox.workers.enlist(0.0)
@@ -115,7 +117,7 @@ def test_an_order_that_workers_died_with_is_told_as_parked(shop: Shop, shop_outb
         )
         assert claim.order.id == "ord-1"
         assert shop_outbox.workers.reap(worker, 0, 0.0) == 1
-    work_off(shop_outbox, {"cafe": connected(shop)}, listening)
-    ((_, order_id, error),) = listening.parked
+    work_off(shop_outbox, {"cafe": connected(shop)}, plugin)
+    ((_, order_id, error),) = plugin.parked
     assert order_id == "ord-1"
     assert "5 workers in a row died" in error.detail

@@ -1,4 +1,4 @@
-"""The outbox's settings come from the call, the environment and the TOML file; a wrong one is one line."""
+"""Settings of the outbox from the call, the environment and the TOML file."""
 
 from __future__ import annotations
 
@@ -13,47 +13,48 @@ from core.outbox.corner_shop import lunch
 from tillpost import ConfigError, Outbox
 from tillpost.models.order import Pickup
 from tillpost.outbox import ConnectionOptions, DatabaseError, OutboxSettings
-from tillpost.outbox.delivery.tills import FromFile, Tills
+from tillpost.outbox.delivery.connections import FromFile
+from tillpost.outbox.delivery.open_connections import OpenConnections
 from tillpost.outbox.settings import load_settings
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory of its own, and nothing in the environment."""
+    """An empty working directory, and no variable of Tillpost in the environment."""
     monkeypatch.chdir(tmp_path)
     for variable in ("TILLPOST_DB", "TILLPOST_CONFIG"):
         monkeypatch.delenv(variable, raising=False)
     return tmp_path
 
 
-def test_without_a_file_the_defaults_hold() -> None:
+def test_missing_default_file_gives_default_settings() -> None:
     with Outbox.from_config() as outbox:
         assert outbox.settings == OutboxSettings()
         assert outbox.orders() == []
     assert Path("tillpost.db").exists()
 
 
-def test_the_database_is_the_calls_then_the_environments_then_the_files(
+def test_url_argument_beats_environment_which_beats_file(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     Path("tillpost.toml").write_text('[outbox]\ndb = "sqlite:///of-the-file.db"\n')
-    named: list[str] = []
-    for url, variable in (
-        ("", ""),
-        ("", "sqlite:///of-the-environment.db"),
-        ("sqlite:///of-the-call.db", "sqlite:///x"),
-    ):
+    cases = [
+        ("", "", "of-the-file.db"),
+        ("", "sqlite:///of-the-environment.db", "of-the-environment.db"),
+        ("sqlite:///of-the-call.db", "sqlite:///x", "of-the-call.db"),
+    ]
+    for argument, variable, expected in cases:
         monkeypatch.setenv("TILLPOST_DB", variable)
-        with Outbox.from_config(url=url) as outbox:
-            named.append(str(outbox.database.engine.url.database))
-    assert named == ["of-the-file.db", "of-the-environment.db", "of-the-call.db"]
+        with Outbox.from_config(url=argument) as outbox:
+            assert outbox.database.engine.url.database == expected
 
 
-def test_a_setting_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ORDERS_DB", "postgresql://cafe:hush@db.example/orders")
+def test_setting_is_read_from_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql://cafe:hush@db.example/orders"
+    monkeypatch.setenv("ORDERS_DB", url)
     Path("tillpost.toml").write_text('[outbox]\ndb = "env:ORDERS_DB"\nthreads = 3\n')
     settings = load_settings()
-    assert (settings.db, settings.threads) == ("postgresql://cafe:hush@db.example/orders", 3)
+    assert (settings.db, settings.threads) == (url, 3)
     assert "hush" not in repr(settings)
     with Outbox.from_config() as outbox:
         assert "hush" not in repr(outbox.database)
@@ -75,13 +76,14 @@ def test_a_setting_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch
         ('[outbox]\nengine = "steam"', "no outbox engine 'steam'; there are: embedded"),
         (
             "[connections.cafe.outbox]\nlead = -1",
-            "tillpost.toml: [connections.cafe.outbox] lead: Input should be greater than or equal to 0",
+            "tillpost.toml: [connections.cafe.outbox] lead: "
+            "Input should be greater than or equal to 0",
         ),
         ('[connections.cafe.outbox]\nsync_at = "10:30"', "sync_at needs the store's time_zone"),
         ("[outbox", "tillpost.toml: not TOML: "),
     ],
 )
-def test_a_wrong_setting_is_one_line_that_names_it(text: str, line: str) -> None:
+def test_invalid_setting_is_reported_in_one_line(text: str, line: str) -> None:
     Path("tillpost.toml").write_text(text + "\n")
     with pytest.raises(ConfigError) as wrong:
         Outbox.from_config()
@@ -92,9 +94,7 @@ def test_a_wrong_setting_is_one_line_that_names_it(text: str, line: str) -> None
 @pytest.mark.parametrize(
     "url", ["orders.db", "mysql://cafe:hush@h/x", "sqlite://", "postgresql://cafe:hush@h:port/x"]
 )
-def test_a_wrong_url_is_one_line_that_says_where_it_stands(
-    url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_invalid_url_error_says_where_it_was_set(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("tillpost.toml").write_text(f'[outbox]\ndb = "{url}"\n')
     with pytest.raises(DatabaseError) as in_file:
         Outbox.from_config()
@@ -108,38 +108,39 @@ def test_a_wrong_url_is_one_line_that_says_where_it_stands(
         assert "\n" not in str(wrong.value)
 
 
-def test_a_file_that_was_named_must_be_there() -> None:
+def test_named_file_must_exist() -> None:
     with pytest.raises(ConfigError, match=r"elsewhere\.toml: No such file"):
         Outbox.from_config("elsewhere.toml")
 
 
-def test_what_a_connection_leaves_out_the_outbox_says() -> None:
+def test_connection_options_default_to_the_outbox_settings() -> None:
     settings = OutboxSettings(concurrency=9, lead=60)
     own = ConnectionOptions(sync_at="10:30", time_zone="Australia/Sydney", lead=5)
-    assert (settings.of(own).concurrency, settings.of(own).lead, settings.of(own).sync_at) == (
-        9,
-        5,
-        "10:30",
-    )
-    assert (settings.of(None).concurrency, settings.of(None).lead) == (9, 60)
+    merged = settings.options_of(own)
+    assert (merged.concurrency, merged.lead, merged.sync_at) == (9, 5, "10:30")
+    defaults = settings.options_of(None)
+    assert (defaults.concurrency, defaults.lead) == (9, 60)
 
 
-def test_a_worker_heeds_the_outboxs_concurrency_where_a_connection_says_something_else() -> None:
+def test_worker_uses_outbox_concurrency_if_connection_sets_none() -> None:
     Path("tillpost.toml").write_text(
         '[connections.cafe]\nplatform = "square"\nlocation_id = "L"\naccess_token = "t"\n'
         '[connections.cafe.outbox]\nsync_at = "10:30"\ntime_zone = "UTC"\n'
     )
-    tills = Tills(FromFile(), OutboxSettings(concurrency=9))
+    connections = OpenConnections(FromFile(), OutboxSettings(concurrency=9))
     try:
-        assert tills.options("cafe").concurrency == 9
+        assert connections.options("cafe").concurrency == 9
     finally:
-        tills.close()
+        connections.close()
 
 
-def test_a_scheduled_order_goes_as_long_before_as_its_connection_says() -> None:
+def test_scheduled_order_is_due_by_the_lead_of_its_connection() -> None:
     due_at = datetime.now(UTC) + timedelta(hours=3)
     Path("tillpost.toml").write_text(
-        "[outbox]\nlead = 600\n[connections.near]\n[connections.far]\n[connections.far.outbox]\nlead = 3600\n"
+        "[outbox]\nlead = 600\n"
+        "[connections.near]\n"
+        "[connections.far]\n"
+        "[connections.far.outbox]\nlead = 3600\n"
     )
     with Outbox.from_config() as outbox:
         for name, lead in (("near", 600), ("far", 3600)):
@@ -148,27 +149,37 @@ def test_a_scheduled_order_goes_as_long_before_as_its_connection_says() -> None:
             assert added.due_at == pytest.approx(due_at.timestamp() - lead)
 
 
-def test_the_outbox_is_imported_from_tillpost_and_only_when_it_is_asked_for() -> None:
-    loaded = "'sqlalchemy' in sys.modules"
-    program = f"import sys, tillpost; print({loaded}); print(tillpost.Outbox.__name__, {loaded})"
+def run_python(program: str) -> str:
     ended = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
     )
-    assert ended.stdout.split() == ["False", "Outbox", "True"]
+    return ended.stdout
 
 
-def test_without_the_extra_the_import_says_in_one_line_what_to_install() -> None:
-    program = """
+def test_tillpost_imports_outbox_lazily() -> None:
+    loaded = "'sqlalchemy' in sys.modules"
+    output = run_python(
+        f"import sys, tillpost; print({loaded}); print(tillpost.Outbox.__name__, {loaded})"
+    )
+    assert output.split() == ["False", "Outbox", "True"]
+
+
+WITHOUT_SQLALCHEMY = """
 import importlib.util
 real = importlib.util.find_spec
-importlib.util.find_spec = lambda name, package=None: None if name == "sqlalchemy" else real(name, package)
+
+def find_spec(name, package=None):
+    return None if name == "sqlalchemy" else real(name, package)
+
+importlib.util.find_spec = find_spec
 from tillpost import *
 try:
     from tillpost import Outbox
 except ModuleNotFoundError as missing:
     print(missing)
 """
-    ended = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert ended.stdout == "the outbox needs sqlalchemy: pip install 'tillpost[outbox]'\n"
+
+
+def test_import_without_extra_says_what_to_install() -> None:
+    output = run_python(WITHOUT_SQLALCHEMY)
+    assert output == "the outbox needs sqlalchemy: pip install 'tillpost[outbox]'\n"

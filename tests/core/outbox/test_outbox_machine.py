@@ -1,8 +1,9 @@
-"""Whatever comes in whatever sequence, the promises hold: never twice, never half, never lost, never silently.
+"""Whatever happens in whatever sequence: never twice, never half, never lost, never silently.
 
-Hypothesis draws orders, crash_count, outages, lost answers, drifting menus, revoked tokens and
-clocks that are set, against the platforms in memory of `stand_in`, one with keys and one without,
-over a real store."""
+Hypothesis draws orders, crashes, outages, lost answers, changing menus, revoked tokens and clocks
+that are set, against the platforms in memory of `stand_in`, one with idempotency keys and one
+without, over a real database.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from core.outbox.killing import Counter, Heartbeat, Site, Stopped, ready, unsynced
+from core.outbox.killing import Counter, Lifetime, Site, Stopped, ready, unsynced
 from core.stand_in import Hits, Keyed, Keyless, StandInSettings, an_order
 from tillpost import Order, OrderError, Policy
 from tillpost.adapter.base import Found
@@ -34,28 +35,27 @@ from tillpost.outbox.worker.order_monitor import OrderMonitor
 pytestmark = pytest.mark.slow
 
 ITEMS = {"i1": ("S1", 1000), "i2": ("S2", 1234), "i3": ("S3", 777), "i4": ("S4", 50)}
-"""What is sold at first. No two sums of few items are the same, so a total tells what was made."""
+"""What is sold at first. No two sums of few items are the same, so a total identifies them."""
 
 SETTINGS = OutboxSettings(lease=7 * 86_400.0, outage_after=2, give_up_after=7 * 86_400.0)
-"""Nobody dies by the clock here, and no outage lasts so long that an order is given up."""
+"""No lease expires here, and no outage lasts so long that an order is given up."""
 
 POLICY = Policy(import_cooldown=30.0)
 
 
 class KeylessWithTotals(Keyless):
-    """A platform without keys whose search tells an order's total."""
+    """A platform without idempotency keys whose search returns an order's total."""
 
     def find(self, order: Order, since: float | None) -> Exchange[Found]:
         hits = yield from ask(Request("GET", f"/search/{order.id}", reading(Hits)))
-        return (
-            PosOrder(id=hits.orders[0].id, reference=order.id, total=hits.orders[0].total)
-            if hits.orders
-            else None
-        )
+        if not hits.orders:
+            return None
+        hit = hits.orders[0]
+        return PosOrder(id=hit.id, reference=order.id, total=hit.total)
 
 
 class Machine(RuleBasedStateMachine):
-    """A site, a store and a worker that is started anew whenever it dies."""
+    """A database, a platform, and a worker that is started again whenever it crashes."""
 
     kind: type[Keyed] = Keyed
     ends: Collection[OrderState] = (OrderState.RECEIVED, OrderState.ERROR)
@@ -84,19 +84,22 @@ class Machine(RuleBasedStateMachine):
     # ------------------------------------------------------------------ processes
 
     def begin(self) -> Site:
-        """Start a worker, which takes all others for dead."""
-        self.life = Heartbeat()
+        """Start a worker, which reaps all others."""
+        self.life = Lifetime()
         return Site(self.database, self.shop, self.life)
 
     def die(self) -> None:
-        """End the worker as SIGKILL does, and start another."""
+        """Kill the worker, and start another."""
         self.life.over = True
         self.site.end()
         self.site = self.begin()
 
     @contextmanager
     def dying_after(self, steps: int | None) -> Generator[None]:
-        """Let the process die after so many steps of the block; None: it doesn't, unless it is dead already."""
+        """Let the process crash after so many steps of the block; None: it doesn't.
+
+        A process that has crashed already is replaced in either case.
+        """
         self.life.at = None if steps is None else self.life.steps + steps
         try:
             yield
@@ -105,7 +108,7 @@ class Machine(RuleBasedStateMachine):
         self.life.at = None
 
     def go_on(self, most: int) -> None:
-        """Handle what is due, up to the death of the worker."""
+        """Process what is due, until the worker crashes."""
         try:
             for claim in self.site.processor.claim(most):
                 self.site.processor.handle(claim)
@@ -115,7 +118,7 @@ class Machine(RuleBasedStateMachine):
     # ------------------------------------------------------------------ the site
 
     def an_order(self, sku: str, count: int) -> Order:
-        """An order of an item as the site's own menu has it, which is the first one."""
+        """Return an order of an item as the first menu has it."""
         self.ids += 1
         item = next(item for item, (known, _) in ITEMS.items() if known == sku)
         return an_order(f"ord_{self.ids}", item=item, sku=sku, price=ITEMS[item][1], count=count)
@@ -128,7 +131,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(sku=st.sampled_from(["S1", "S2"]), after=st.booleans())
     def die_while_adding(self, sku: str, after: bool) -> None:
-        """The caller doesn't know whether the order came in, and adds it again."""
+        """The caller doesn't know whether the order was added, and adds it again."""
         order = self.an_order(sku, 1)
         self.life.at = self.life.steps + after
         with pytest.raises(Stopped):
@@ -173,31 +176,31 @@ class Machine(RuleBasedStateMachine):
         self.site = self.begin()
 
     @rule()
-    def take_in_hand(self) -> None:
-        """A worker that is paused right after it has taken orders in hand."""
+    def claim_and_pause(self) -> None:
+        """A worker is paused right after it claimed orders."""
         self.in_flight += [(self.site, claim) for claim in self.site.processor.claim(2)]
 
     @precondition(lambda self: self.in_flight)
     @rule()
     def another_takes_over(self) -> None:
-        """It isn't dead, as all think, and may go on one day."""
+        """A worker that was reaped isn't dead, and may continue later."""
         self.site = self.begin()
 
     @precondition(lambda self: self.in_flight)
     @rule()
-    def go_on_with_what_is_in_hand(self) -> None:
+    def resume_paused_worker(self) -> None:
         site, claim = self.in_flight.pop(0)
         try:
             site.processor.handle(claim)
         except Stopped:
-            return  # it died meanwhile
+            return  # it had crashed
 
     @rule(steps=st.none() | st.integers(0, 6))
-    def watch(self, steps: int | None) -> None:
-        """Ask the platform for orders whose time has come, and tell of what nobody sees; perhaps die at it."""
-        watching = OrderMonitor(self.site.processor)
+    def monitor_orders(self, steps: int | None) -> None:
+        """Poll orders, and report unseen ones and problems; perhaps crash meanwhile."""
+        monitor = OrderMonitor(self.site.processor)
         with self.dying_after(steps):
-            for chore in (watching.look, watching.tell_unseen, watching.escalate):
+            for chore in (monitor.poll, monitor.report_unseen, monitor.escalate):
                 chore()
 
     # ------------------------------------------------------------------ the platform
@@ -216,7 +219,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(new=st.booleans())
     def grant_a_token(self, new: bool) -> None:
-        """A new one, which the worker gets with its next start, or the old one again."""
+        """Grant a new token, which the worker has after a restart, or the old one again."""
         if new:
             self.token += 1
             self.site.end()
@@ -244,7 +247,7 @@ class Machine(RuleBasedStateMachine):
         )
     )
     def take_items_off(self, skus: list[str]) -> None:
-        """More than one, and the brake holds the import."""
+        """If there are several, the import needs a review."""
         for sku in skus:
             self.take_off(sku)
 
@@ -262,7 +265,7 @@ class Machine(RuleBasedStateMachine):
         self.counter.platform.two_taxes = two
 
     @rule(accept=st.booleans())
-    def settle_the_held_menu(self, accept: bool) -> None:
+    def review_menu(self, accept: bool) -> None:
         outbox = self.site.outbox
         settled = outbox.accept_menu("cafe") if accept else outbox.discard_menu("cafe")
         assert outbox.held_menu("cafe") is None
@@ -281,12 +284,10 @@ class Machine(RuleBasedStateMachine):
     # ------------------------------------------------------------------ the promises
 
     def made(self, order: Order) -> list[dict[str, Any]]:
-        """What the platform has of an order and hasn't cancelled."""
-        return [
-            o
-            for o in self.counter.platform.orders.values()
-            if o["ref"] == order.id and o["state"] == "OPEN"
-        ]
+        """Return the copies of an order that the platform has and hasn't cancelled."""
+        all_orders = self.counter.platform.orders.values()
+        of_order = [made for made in all_orders if made["ref"] == order.id]
+        return [made for made in of_order if made["state"] == "OPEN"]
 
     @invariant()
     def never_twice(self) -> None:
@@ -302,27 +303,28 @@ class Machine(RuleBasedStateMachine):
             if stored.state is OrderState.RECEIVED:
                 (made,) = self.made(order)
                 assert made in self.counter.platform.shown(order.id)
-                assert made["total"] == order.total, "no line is dropped, and no price changed"
+                assert made["total"] == order.total, "no line is dropped and no price changed"
                 assert stored.pos_order
                 assert stored.pos_order.id == made["id"]
                 assert stored.error is None
             elif stored.state is OrderState.ERROR:
-                self.explains(order, stored)
+                self.assert_explained(order, stored)
             else:
                 assert stored.state in (OrderState.DUE, OrderState.SENDING)
                 assert stored.due_at is not None
                 assert (stored.worker is not None) is (stored.state is OrderState.SENDING)
 
-    def explains(self, order: Order, stored: StoredOrder) -> None:
-        """Its error says why, what helps, and truly whether the platform has it."""
+    def assert_explained(self, order: Order, stored: StoredOrder) -> None:
+        """Assert that an order's error gives a reason, a remedy and its true outcome."""
         assert stored.error
         assert stored.remedy
         assert stored.error.detail or stored.error.code or stored.error.reason
-        there = {Outcome.CREATED: 1, Outcome.NOT_CREATED: 0}.get(stored.error.outcome)
-        assert there in (None, len(self.made(order))), stored.error
+        copies = {Outcome.CREATED: 1, Outcome.NOT_CREATED: 0}
+        expected = copies.get(stored.error.outcome)
+        assert expected in (None, len(self.made(order))), stored.error
 
     def teardown(self) -> None:
-        """All troubles end, and then each order comes to its end by itself."""
+        """End all faults; then each order must be finished automatically."""
         try:
             self.end_well()
         finally:
@@ -332,7 +334,8 @@ class Machine(RuleBasedStateMachine):
             self.directory.cleanup()
 
     def end_well(self) -> None:
-        self.counter.down, self.counter.loses = False, 0
+        self.counter.down = False
+        self.counter.loses = 0
         self.die()
         self.counter.tokens.add(f"token-{self.token}")
         self.site.outbox.resume("cafe")
@@ -348,24 +351,23 @@ class Machine(RuleBasedStateMachine):
         assert not self.half_done()
 
     def half_done(self) -> list[dict[str, Any]]:
-        """What is at the platform where staff can't see it, but for orders set aside for a person as too deadly."""
-        return [
-            made for made in self.counter.platform.half_done() if not self.is_set_aside(made["ref"])
-        ]
+        """Return what exists where staff can't see it, except orders that were set aside."""
+        half_done = self.counter.platform.half_done()
+        return [made for made in half_done if not self.is_set_aside(made["ref"])]
 
     def is_set_aside(self, order_id: str) -> bool:
-        """Whether so many workers in a row died with an order that nobody touches it, and a person is told."""
+        """Return whether an order is left to a person, since it crashed so many workers."""
         stored = self.site.outbox.get(order_id)
         assert stored
         error = stored.error
-        return bool(
-            error and error.outcome is Outcome.UNKNOWN and "workers in a row died" in error.detail
-        )
+        if error is None or error.outcome is not Outcome.UNKNOWN:
+            return False
+        return "workers in a row died" in error.detail
 
 
 @pytest.fixture(scope="module", autouse=True)
 def template(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Make one empty store, to be copied for each example."""
+    """Create one empty database, to be copied for each example."""
     Machine.template = tmp_path_factory.mktemp("machine") / "orders.db"
     ready(f"sqlite:///{Machine.template}").close()
 

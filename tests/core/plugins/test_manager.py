@@ -27,9 +27,9 @@ from tillpost import (
     Till,
     hookimpl,
 )
-from tillpost.client.base import Options
 from tillpost.menus.diff import MenuChanges
 from tillpost.plugins.manager import Hooks, adapter_named, adapters, broken, installed
+from tillpost.submission.context import Connection
 
 ADAPTER = """
 import tillpost
@@ -252,13 +252,13 @@ class Failing:
         raise ValueError("a hook's own trouble")
 
 
-def options(*hooks: object, name: str = "cafe-42") -> Options:
-    return Options(name=name, policy=QUICK, hooks=hooks)
+def options(*hooks: object, name: str = "cafe-42") -> dict[str, Any]:
+    return {"name": name, "policy": QUICK, "hooks": hooks}
 
 
 def test_hooks_receive_the_arguments_they_name(opening: Opening, server: ToyServer) -> None:
     listener = Listener()
-    pos_order = opening(server.adapter(), options(listener)).submit(toy_order())
+    pos_order = opening(server.adapter(), **options(listener)).submit(toy_order())
     assert listener.told == [
         ("order_submitted", {"connection": "cafe-42", "order": toy_order(), "pos_order": pos_order})
     ]
@@ -268,7 +268,7 @@ def test_a_connection_without_a_name_goes_by_its_platform(
     opening: Opening, server: ToyServer
 ) -> None:
     listener = Listener()
-    opening(server.adapter(), options(listener, name="")).submit(toy_order())
+    opening(server.adapter(), **options(listener, name="")).submit(toy_order())
     assert listener.told[0][1]["connection"] == "toy"
 
 
@@ -276,7 +276,7 @@ def test_raising_hook_is_logged_and_others_still_run(
     opening: Opening, server: ToyServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     before, after = Listener(), Listener()
-    till = opening(server.adapter(), options(before, Failing(), after))
+    till = opening(server.adapter(), **options(before, Failing(), after))
     assert till.submit(toy_order()).id == "o1"
     with pytest.raises(MenuError):
         till.submit(lost_order("ord-2"))
@@ -301,7 +301,7 @@ def test_plugin_hooks_run_beside_given_ones(
         "def order_submitted(order): logging.getLogger('alerts').warning(order.id)",
     )
     listener = Listener()
-    opening(server.adapter(), options(listener)).submit(toy_order())
+    opening(server.adapter(), **options(listener)).submit(toy_order())
     assert len(listener.told) == 1
     assert [record.getMessage() for record in caplog.records if record.name == "alerts"] == [
         "ord-1"
@@ -311,7 +311,7 @@ def test_plugin_hooks_run_beside_given_ones(
 @pytest.mark.parametrize("kind", ["async"])
 def test_an_async_hook_is_awaited_under_async_till(opening: Opening, server: ToyServer) -> None:
     listener = AsyncListener()
-    opening(server.adapter(), options(listener)).submit(toy_order())
+    opening(server.adapter(), **options(listener)).submit(toy_order())
     assert listener.told == ["ord-1"]
 
 
@@ -320,7 +320,7 @@ def test_till_refuses_and_logs_async_hook(
     opening: Opening, server: ToyServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     listener, plain = AsyncListener(), Listener()
-    opening(server.adapter(), options(plain, listener)).submit(toy_order())
+    opening(server.adapter(), **options(plain, listener)).submit(toy_order())
     assert not listener.told
     assert len(plain.told) == 1
     assert "an async hook needs AsyncTill" in caplog.text
@@ -350,13 +350,13 @@ def test_a_wrapper_is_refused_with_a_line_in_the_log(
         def order_submitted(self) -> Generator[None, None, None]:
             yield
 
-    opening(server.adapter(), options(Wrapping())).submit(toy_order())
+    opening(server.adapter(), **options(Wrapping())).submit(toy_order())
     assert "it is a wrapper" in caplog.text
 
 
 @pytest.mark.parametrize("hooks", [[AsyncTill], [Listener(), 7]])
 def test_an_object_without_hooks_is_no_harm(server: ToyServer, hooks: list[Any]) -> None:
-    assert repr(Till(server.adapter(), options(*hooks))) == "<Till cafe-42>"
+    assert repr(Till(Connection(server.adapter(), **options(*hooks)))) == "<Till cafe-42>"
 
 
 def test_hook_with_unknown_argument_is_refused_by_name(server: ToyServer) -> None:
@@ -365,14 +365,14 @@ def test_hook_with_unknown_argument_is_refused_by_name(server: ToyServer) -> Non
         def order_submitted(self, odrer: Order) -> None: ...
 
     with pytest.raises(ConfigError, match=r"^hooks: .*odrer") as caught:
-        Till(server.adapter(), options(Wrong()))
+        Till(Connection(server.adapter(), **options(Wrong())))
     assert "\n" not in str(caught.value)
 
 
 def test_an_object_handed_in_twice_is_named(server: ToyServer) -> None:
     listener = Listener()
     with pytest.raises(ConfigError, match=r"^hooks: "):
-        Till(server.adapter(), options(listener, listener))
+        Till(Connection(server.adapter(), **options(listener, listener)))
 
 
 # The decision
@@ -406,7 +406,7 @@ NEW = toy_menu([ToyItem(id="i2", sku="S1", name="Toast", price=1000)])
 def test_an_embedders_import_replaces_the_adapters(opening: Opening, server: ToyServer) -> None:
     server.items[0].id = "i2"
     importer, second = Importer(NEW), Importer(None)
-    till = opening(server.adapter(), options(importer, second, Failing()))
+    till = opening(server.adapter(), **options(importer, second, Failing()))
     assert till.submit(toy_order()).total == 1000
     assert server.count("GET /menu") == 0
     assert till.till.menu == NEW
@@ -415,14 +415,14 @@ def test_an_embedders_import_replaces_the_adapters(opening: Opening, server: Toy
 
 def test_first_menu_from_hook_counts(opening: Opening, server: ToyServer) -> None:
     late, early = Importer(None), Importer(NEW)
-    till = opening(server.adapter(), options(late, early))
+    till = opening(server.adapter(), **options(late, early))
     assert till.import_menu().menu == NEW
     assert (early.asked, late.asked) == (["cafe-42"], [])
 
 
 @pytest.mark.parametrize("kind", ["async"])
 def test_an_embedders_import_may_be_async(opening: Opening, server: ToyServer) -> None:
-    assert opening(server.adapter(), options(AsyncImporter(NEW))).import_menu().menu == NEW
+    assert opening(server.adapter(), **options(AsyncImporter(NEW))).import_menu().menu == NEW
     assert server.count("GET /menu") == 0
 
 
@@ -430,7 +430,7 @@ def test_an_embedders_import_may_be_async(opening: Opening, server: ToyServer) -
 def test_hook_result_that_is_no_menu_is_ignored(
     opening: Opening, server: ToyServer, caplog: pytest.LogCaptureFixture, menu: object
 ) -> None:
-    till = opening(server.adapter(), options(Importer(menu)))
+    till = opening(server.adapter(), **options(Importer(menu)))
     assert till.import_menu().menu == toy_menu(server.items)
     assert server.count("GET /menu") == 1
     assert ("not a Menu" in caplog.text) == (menu is not None)
@@ -443,5 +443,5 @@ def test_lost_permission_calls_reauthorisation_hook(
     listener = Listener()
     server.on("POST /orders", refuse("REVOKED", status=401))
     with pytest.raises(PosError):
-        opening(server.adapter(), options(listener)).submit(toy_order())
+        opening(server.adapter(), **options(listener)).submit(toy_order())
     assert [what for what, _ in listener.told] == ["order_failed", "reauthorisation_needed"]

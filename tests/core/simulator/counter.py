@@ -1,4 +1,4 @@
-"""The smallest platform there is: a counter that can be read and raised."""
+"""A minimal simulator: a counter that can be read and incremented."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tillpost.simulator import (
 
 
 class Counter(Simulator):
-    """GET /count tells it, POST /count raises it, GET /broken fails."""
+    """GET /count returns the counter, POST /count increments it, GET /broken fails."""
 
     def __init__(self, faults: FaultPlan | None = None) -> None:
         super().__init__(faults)
@@ -26,9 +26,9 @@ class Counter(Simulator):
 
     def routes(self) -> Sequence[Route]:
         return [
-            Route("GET", "/count", lambda _: self._told()),
-            Route("POST", "/count", self._raised),
-            Route("GET", "/echo/{word}", self._echoed),
+            Route("GET", "/count", lambda _: self._value_answer()),
+            Route("POST", "/count", self._increment),
+            Route("GET", "/echo/{word}", self._echo),
             Route("GET", "/broken", self._broken),
         ]
 
@@ -50,18 +50,18 @@ class Counter(Simulator):
 
     @action
     def set_to(self, value: int) -> int:
-        """Sets the counter."""
+        """Set the counter."""
         self.value = value
         return value
 
-    def _told(self) -> Answer:
+    def _value_answer(self) -> Answer:
         return Answer.of({"value": self.value}, headers={"X-Next": "/count"})
 
-    def _raised(self, _: Call) -> Answer:
+    def _increment(self, _: Call) -> Answer:
         self.value += 1
-        return self._told()
+        return self._value_answer()
 
-    def _echoed(self, call: Call) -> Answer:
+    def _echo(self, call: Call) -> Answer:
         return Answer.of(
             [call.path_values["word"], call.query.get("q"), call.headers.get("x-test"), call.target]
         )
@@ -73,7 +73,7 @@ class Counter(Simulator):
 def entry(
     reference: str, *, shown: bool = True, settled: bool = True, cancelled: bool = False
 ) -> LedgerEntry:
-    """An order in the ledger."""
+    """Return an order of the ledger."""
     return LedgerEntry(
         reference=reference,
         order_id=f"id-{reference}",

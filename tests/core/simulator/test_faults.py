@@ -18,7 +18,7 @@ def running() -> Iterator[Running[Counter]]:
 
 
 def strike(running: Running[Counter], fault: Fault) -> httpx.Response:
-    """One POST that meets `fault`."""
+    """Send one POST that `fault` strikes."""
     running.simulator.set_faults(FaultPlan(rules=(FaultRule(fault=fault),)))
     return httpx.post(f"{running.url}/count", timeout=5)
 
@@ -33,7 +33,7 @@ NO_ANSWER = [
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(("kind", "error"), NO_ANSWER)
-def test_a_connection_breaks_before_or_after_the_effect(
+def test_connection_breaks_before_or_after_the_effect(
     running: Running[Counter], kind: FaultKind, error: type[Exception], when: When
 ) -> None:
     with pytest.raises(error):
@@ -42,7 +42,7 @@ def test_a_connection_breaks_before_or_after_the_effect(
     assert httpx.get(f"{running.url}/count").status_code == 200
 
 
-def test_a_client_that_gives_up_first_sees_a_timeout(running: Running[Counter]) -> None:
+def test_impatient_client_sees_a_timeout(running: Running[Counter]) -> None:
     running.simulator.set_faults(
         FaultPlan(rules=(FaultRule(fault=Fault(kind=FaultKind.TIMEOUT, hang_seconds=2)),))
     )
@@ -61,7 +61,7 @@ def test_a_client_that_gives_up_first_sees_a_timeout(running: Running[Counter]) 
         (Fault(kind=FaultKind.NULL), 200, b"null"),
     ],
 )
-def test_an_answer_is_replaced_before_or_after_the_effect(
+def test_answer_is_replaced_before_or_after_the_effect(
     running: Running[Counter], fault: Fault, status: int, body: bytes, when: When
 ) -> None:
     answer = strike(running, fault.model_copy(update={"when": when}))
@@ -70,7 +70,7 @@ def test_an_answer_is_replaced_before_or_after_the_effect(
 
 
 @pytest.mark.parametrize("status", [200, 502])
-def test_a_page_of_html_comes_in_place_of_json(running: Running[Counter], status: int) -> None:
+def test_html_page_replaces_json(running: Running[Counter], status: int) -> None:
     answer = strike(running, Fault(kind=FaultKind.HTML, status=status))
     assert (answer.status_code, answer.headers["content-type"].split(";")[0]) == (
         status,
@@ -78,12 +78,12 @@ def test_a_page_of_html_comes_in_place_of_json(running: Running[Counter], status
     )
 
 
-def test_valid_json_of_the_wrong_type_keeps_the_keys(running: Running[Counter]) -> None:
+def test_json_of_wrong_type_keeps_the_keys(running: Running[Counter]) -> None:
     assert strike(running, Fault(kind=FaultKind.WRONG_TYPE)).json() == {"value": 7}
     assert strike(running, Fault(kind=FaultKind.WRONG_TYPE, when="before")).json() == [7]
 
 
-def test_a_slow_answer_arrives_whole_with_its_headers(running: Running[Counter]) -> None:
+def test_slow_answer_is_complete_with_its_headers(running: Running[Counter]) -> None:
     began = time.monotonic()
     answer = strike(running, Fault(kind=FaultKind.SLOW_DRIP, drip_seconds=0.2))
     assert answer.json() == {"value": 1}
@@ -94,7 +94,7 @@ def test_a_slow_answer_arrives_whole_with_its_headers(running: Running[Counter])
     assert time.monotonic() - began >= 0.15
 
 
-def test_a_limit_says_how_long_to_wait_only_when_told_to(running: Running[Counter]) -> None:
+def test_rate_limit_sends_retry_after_only_if_set(running: Running[Counter]) -> None:
     assert (
         strike(running, Fault(kind=FaultKind.RATE_LIMITED, retry_after=7)).headers["retry-after"]
         == "7"
@@ -102,7 +102,7 @@ def test_a_limit_says_how_long_to_wait_only_when_told_to(running: Running[Counte
     assert "retry-after" not in strike(running, Fault(kind=FaultKind.RATE_LIMITED)).headers
 
 
-def test_a_rule_skips_and_hits_as_often_as_it_says() -> None:
+def test_rule_skips_and_strikes_as_often_as_set() -> None:
     rule = FaultRule(method="POST", path="/a$", skip=1, times=2, fault=Fault(kind=FaultKind.RESET))
     injector = FaultInjector(FaultPlan(rules=(rule,)))
     asked = [
@@ -124,14 +124,14 @@ def test_a_rule_skips_and_hits_as_often_as_it_says() -> None:
     assert [(fault.number, fault.path) for fault in injector.injected] == [(4, "/a"), (5, "/a")]
 
 
-def test_a_rule_without_end_hits_for_ever() -> None:
+def test_rule_without_times_strikes_every_request() -> None:
     injector = FaultInjector(
         FaultPlan(rules=(FaultRule(times=None, fault=Fault(kind=FaultKind.NULL)),))
     )
     assert all(injector.draw("GET", "/") for _ in range(100))
 
 
-def test_the_same_seed_brings_the_same_faults() -> None:
+def test_same_seed_draws_the_same_faults() -> None:
     def storm(seed: int) -> list[Fault | None]:
         injector = FaultInjector(FaultPlan(rate=0.25, seed=seed))
         return [injector.draw("POST", "/a") for _ in range(400)]
@@ -142,7 +142,7 @@ def test_the_same_seed_brings_the_same_faults() -> None:
     assert {fault.kind for fault in first if fault} == set(FaultKind)
 
 
-def test_a_rate_can_be_kept_to_some_requests() -> None:
+def test_rate_is_limited_to_matching_requests() -> None:
     injector = FaultInjector(FaultPlan(rate=1, method="POST", path="^/orders", faults=every_kind()))
     asked = [("GET", "/orders"), ("POST", "/menu"), ("POST", "/orders")]
     assert [injector.draw(*request) is not None for request in asked] == [False, False, True]

@@ -16,16 +16,16 @@ ledger = Ledger(
 )
 
 
-def test_an_order_that_was_made_and_not_paid_for_is_half_done_unless_it_is_cancelled() -> None:
+def test_unpaid_order_is_half_done_unless_cancelled() -> None:
     assert [half.reference for half in ledger.half_done] == ["b"]
 
 
-def test_only_what_the_register_shows_counts_as_twice_and_only_with_a_reference() -> None:
+def test_twice_counts_shown_orders_with_a_reference() -> None:
     assert ledger.twice == ("c",)
     assert [one.cancelled for one in ledger.for_reference("a")] == [False, True]
 
 
-def test_a_person_reads_what_is_wrong() -> None:
+def test_summary_says_what_is_wrong() -> None:
     assert ledger.summary().splitlines() == [
         "7 orders, 5 on the register",
         "half done: b (id-b, OPEN)",
@@ -33,6 +33,6 @@ def test_a_person_reads_what_is_wrong() -> None:
     ]
 
 
-def test_the_ledger_survives_the_way_through_json() -> None:
+def test_ledger_round_trips_through_json() -> None:
     assert Ledger.model_validate_json(ledger.model_dump_json()) == ledger
     assert ledger.model_dump(mode="json")["twice"] == ["c"]

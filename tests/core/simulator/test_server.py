@@ -36,21 +36,21 @@ def change(running: Running[Counter], **body: object) -> httpx.Response:
     return httpx.post(f"{running.url}/_simulator/change", json=body)
 
 
-def test_a_handler_gets_path_query_and_headers(running: Running[Counter]) -> None:
+def test_handler_gets_path_query_and_headers(running: Running[Counter]) -> None:
     answer = httpx.get(f"{running.url}/echo/hi%20you", params={"q": "1"}, headers={"X-Test": "t"})
     assert answer.json() == ["hi you", "1", "t", "/echo/hi%20you?q=1"]
 
 
-def test_what_a_till_needs_is_told(running: Running[Counter]) -> None:
+def test_running_has_connection_settings(running: Running[Counter]) -> None:
     assert running.settings == {"base_url": running.url}
 
 
-def test_an_unknown_address_is_answered_in_the_platform_s_words(running: Running[Counter]) -> None:
+def test_unknown_address_gets_the_platforms_answer(running: Running[Counter]) -> None:
     assert httpx.get(f"{running.url}/nowhere").json() == {"failure": 404}
     assert httpx.delete(f"{running.url}/count").json() == {"failure": 405}
 
 
-def test_a_handler_that_fails_is_a_500_and_leaves_a_trace(
+def test_failing_handler_gets_500_and_is_logged(
     running: Running[Counter], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR, "tillpost.simulator"):
@@ -58,7 +58,7 @@ def test_a_handler_that_fails_is_a_500_and_leaves_a_trace(
     assert "broken on purpose" in caplog.text
 
 
-def test_an_outage_stops_the_platform_and_not_the_control_address(
+def test_outage_leaves_the_control_address(
     running: Running[Counter],
 ) -> None:
     running.simulator.out_of_order = True
@@ -67,7 +67,7 @@ def test_an_outage_stops_the_platform_and_not_the_control_address(
     assert running.simulator.value == 0
 
 
-def test_many_callers_at_once_lose_nothing(running: Running[Counter]) -> None:
+def test_concurrent_requests_lose_no_update(running: Running[Counter]) -> None:
     def raise_it(_: int) -> None:
         with httpx.Client(base_url=running.url) as client:
             for _ in range(50):
@@ -78,7 +78,7 @@ def test_many_callers_at_once_lose_nothing(running: Running[Counter]) -> None:
     assert running.simulator.value == running.simulator.count("POST", "/count") == 800
 
 
-def test_the_log_tells_method_path_and_status_and_no_query(running: Running[Counter]) -> None:
+def test_log_has_method_path_status_and_no_query(running: Running[Counter]) -> None:
     httpx.get(f"{running.url}/count", params={"secret": "x"})
     log = httpx.get(f"{running.url}/_simulator/requests").json()
     assert log["count"] == 1
@@ -88,7 +88,7 @@ def test_the_log_tells_method_path_and_status_and_no_query(running: Running[Coun
     ]
 
 
-def test_faults_are_set_and_told_on_the_control_address(running: Running[Counter]) -> None:
+def test_control_address_sets_and_lists_faults(running: Running[Counter]) -> None:
     plan = FaultPlan(rules=(FaultRule(fault=Fault(kind=FaultKind.SERVER_ERROR)),))
     set_to = httpx.post(f"{running.url}/_simulator/faults", content=plan.model_dump_json())
     assert set_to.status_code == 200
@@ -100,7 +100,7 @@ def test_faults_are_set_and_told_on_the_control_address(running: Running[Counter
     assert httpx.post(f"{running.url}/_simulator/faults", content=b'{"rat": 1}').status_code == 400
 
 
-def test_a_reset_begins_the_state_the_log_and_the_plan_again(running: Running[Counter]) -> None:
+def test_reset_restarts_state_log_and_plan(running: Running[Counter]) -> None:
     running.simulator.set_faults(
         FaultPlan(rules=(FaultRule(fault=Fault(kind=FaultKind.SERVER_ERROR)),))
     )
@@ -115,7 +115,7 @@ def test_a_reset_begins_the_state_the_log_and_the_plan_again(running: Running[Co
     assert httpx.post(f"{running.url}/count").status_code == 500
 
 
-def test_an_action_is_done_by_name_or_refused(running: Running[Counter]) -> None:
+def test_control_address_runs_action_or_refuses(running: Running[Counter]) -> None:
     assert change(running, action="set_to", value=5).json() == {"ok": True, "result": 5}
     assert running.simulator.value == 5
     assert change(running, action="set_to", value="many").status_code == 400
@@ -126,7 +126,7 @@ def test_an_action_is_done_by_name_or_refused(running: Running[Counter]) -> None
     assert {"set_to", "reset", "set_faults"} <= set(overview["actions"])
 
 
-def test_the_control_address_answers_the_loopback_only() -> None:
+def test_control_address_answers_loopback_only() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(
@@ -142,7 +142,7 @@ def test_the_control_address_answers_the_loopback_only() -> None:
         assert httpx.get(f"http://127.0.0.1:{port}/_simulator/ledger").status_code == 200
 
 
-def test_a_port_in_use_is_told_at_once(running: Running[Counter]) -> None:
+def test_port_in_use_raises_at_once(running: Running[Counter]) -> None:
     port = int(running.url.rpartition(":")[2])
     with (
         pytest.raises(OSError, match="address already in use"),
@@ -151,13 +151,13 @@ def test_a_port_in_use_is_told_at_once(running: Running[Counter]) -> None:
         pytest.fail("it was served all the same")
 
 
-def test_a_hanging_request_does_not_hold_up_the_end() -> None:
+def test_hanging_request_does_not_delay_the_end() -> None:
     plan = FaultPlan(rules=(FaultRule(fault=Fault(kind=FaultKind.TIMEOUT, hang_seconds=60)),))
     with serve_in_thread(Counter(plan)) as running, pytest.raises(httpx.ReadTimeout):
         httpx.get(f"{running.url}/count", timeout=0.1)
 
 
-def test_in_the_foreground_it_says_when_it_is_ready_and_stops_when_told() -> None:
+def test_serve_reports_ready_and_ends_on_stop() -> None:
     async def run() -> int:
         stop = asyncio.Event()
         ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -173,7 +173,7 @@ def test_in_the_foreground_it_says_when_it_is_ready_and_stops_when_told() -> Non
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_in_good_order(number: signal.Signals) -> None:
+def test_signal_ends_serve_cleanly(number: signal.Signals) -> None:
     program = """
         import asyncio
         from core.simulator.counter import Counter

@@ -1,5 +1,6 @@
-"""The attention ticket, over a platform in memory: made only for an order that surely isn't there, once, and withdrawn.
+"""The attention ticket, over a platform in memory.
 
+It is made once, only for an order that surely doesn't exist, and withdrawn when the order arrives.
 It changes nothing for the order: not its error, nor whether and how it is sent again.
 """
 
@@ -41,7 +42,7 @@ from tillpost.adapter.exchange import (
 )
 from tillpost.errors import StoreClosedError
 from tillpost.models.order import Order
-from tillpost.submission.attention_ticket import LEFT
+from tillpost.submission.attention_ticket import TICKET_REMAINS
 from tillpost.submission.history import fold
 from tillpost.submission.journal import OfTicket
 
@@ -50,7 +51,7 @@ TICKET = ticket_reference(an_order())
 
 
 class Ticketed(Keyed):
-    """Makes tickets, with a key, and withdraws what it made."""
+    """Makes and cancels tickets, with keys."""
 
     def attention(self, order: Order, number: int) -> Exchange[PosOrder]:
         key = f"{order.id}-{number}-ticket"
@@ -71,14 +72,14 @@ class Ticketed(Keyed):
         return PosOrder(id=made.id, reference=made.ref)
 
     def cancel(self, pos_id: str) -> Exchange[PosOrder]:
-        gone = yield from ask(
+        cancelled = yield from ask(
             Request("POST", f"/cancel/{pos_id}", reading(Made), effect=Effect.UNDO)
         )
-        return PosOrder(id=gone.id, reference=gone.ref)
+        return PosOrder(id=cancelled.id, reference=cancelled.ref)
 
 
 class TicketedKeyless(Keyless):
-    """Makes tickets without a key, once it has looked for one; withdraws nothing."""
+    """Makes tickets without a key, after a look-up; cancels nothing."""
 
     def attention(self, order: Order, number: int) -> Exchange[PosOrder]:
         mine = order.model_copy(update={"id": ticket_reference(order)})
@@ -90,12 +91,12 @@ class TicketedKeyless(Keyless):
 
 
 def keyed(policy: Policy = ON, **more: Any) -> Run:
-    """A shop whose menu has nothing of what is ordered."""
+    """A shop whose menu lacks what is ordered."""
     return Run(Platform(items={}), adapter=Ticketed(StandInSettings()), policy=policy, **more)
 
 
 def keyless(policy: Policy = ON, **more: Any) -> Run:
-    """The same, on a platform that takes no keys."""
+    """The same, on a platform without keys."""
     platform = Platform(items={}, needs_payment=False)
     return Run(platform, adapter=TicketedKeyless(StandInSettings()), policy=policy, **more)
 
@@ -114,7 +115,7 @@ def refused(run: Run, order: Order | None = None) -> PosError:
 
 
 def tickets(run: Run) -> list[dict[str, Any]]:
-    """The tickets that staff see."""
+    """Return the tickets that staff see."""
     return run.platform.shown(TICKET)
 
 
@@ -123,7 +124,7 @@ def paths(run: Run) -> list[str]:
 
 
 @pytest.mark.parametrize("world", WORLDS)
-def test_an_order_that_is_refused_for_good_goes_to_the_register_as_a_ticket_and_stays_in_error(
+def test_refused_order_leaves_a_ticket_and_stays_in_error(
     world: str,
 ) -> None:
     run = WORLDS[world]()
@@ -136,20 +137,20 @@ def test_an_order_that_is_refused_for_good_goes_to_the_register_as_a_ticket_and_
 
 
 @pytest.mark.parametrize("world", WORLDS)
-def test_unless_the_connection_says_so_none_is_made(world: str) -> None:
+def test_no_ticket_without_the_policy(world: str) -> None:
     run = WORLDS[world](Policy(import_cooldown=0))
     refused(run)
     assert run.platform.orders == {}
 
 
-def test_where_the_adapter_makes_none_nothing_is_tried() -> None:
+def test_no_ticket_if_the_adapter_lacks_the_operation() -> None:
     run = Run(Platform(items={}), adapter=Keyed(StandInSettings()), policy=ON)
     assert isinstance(refused(run), MenuError)
     assert run.announced[-1] == "order_failed"
 
 
 @pytest.mark.parametrize("world", WORLDS)
-def test_refused_again_it_keeps_the_one_ticket_that_it_has(world: str) -> None:
+def test_second_refusal_makes_no_second_ticket(world: str) -> None:
     run = WORLDS[world]()
     refused(run)
     refused(run)
@@ -158,45 +159,45 @@ def test_refused_again_it_keeps_the_one_ticket_that_it_has(world: str) -> None:
 
 
 @pytest.mark.parametrize("world", WORLDS)
-def test_another_process_without_the_journal_makes_no_second_one(world: str) -> None:
+def test_process_without_journal_makes_no_second_ticket(world: str) -> None:
     run = WORLDS[world]()
     refused(run)
     refused(Run(run.platform, adapter=run.adapter, policy=ON))
     assert len(run.platform.orders) == 1
 
 
-def test_when_the_order_arrives_after_all_the_ticket_is_withdrawn_first() -> None:
+def test_ticket_is_withdrawn_before_the_order_is_recorded() -> None:
     run = keyed()
     refused(run)
     mend(run)
-    there = run.submit(an_order())
+    pos_order = run.submit(an_order())
     assert (tickets(run), len(run.platform.shown("ord_1"))) == ([], 1)
-    assert there.notices == ()
+    assert pos_order.notices == ()
     assert paths(run)[-1] == "POST /cancel/o1"
     assert (
         fold(run.journal.read("ord_1")).ticket is None
     )  # of an order that arrived only that is kept
 
 
-def test_when_it_cant_be_withdrawn_the_order_says_that_one_may_be_on_the_register() -> None:
+def test_order_notes_a_ticket_that_cannot_be_withdrawn() -> None:
     run = keyless()
     refused(run)
     mend(run)
-    there = run.submit(an_order())
-    assert there.notices == (LEFT,)
+    pos_order = run.submit(an_order())
+    assert pos_order.notices == (TICKET_REMAINS,)
     assert run.announced[-2:] == ["ticket_left", "order_submitted"]
 
 
-def test_a_withdrawal_that_fails_doesnt_fail_the_order() -> None:
+def test_failed_withdrawal_does_not_fail_the_order() -> None:
     run = keyed(failing=fail_on("/cancel/", ("before", LOST)))
     refused(run)
     mend(run)
-    assert run.submit(an_order()).notices == (LEFT,)
+    assert run.submit(an_order()).notices == (TICKET_REMAINS,)
     assert len(run.platform.shown("ord_1")) == 1
 
 
 @pytest.mark.parametrize("world", WORLDS)
-def test_a_ticket_that_fails_changes_nothing_and_is_tried_again_with_the_order(world: str) -> None:
+def test_failed_ticket_is_retried_with_the_order(world: str) -> None:
     clear = WORLDS[world](Policy(import_cooldown=0))
     plain = refused(clear)
     run = WORLDS[world]()
@@ -223,7 +224,7 @@ def ticket_failing(run: Run, when: str, instead: Response | Fault) -> None:
 
 @pytest.mark.parametrize("answered", [LOST, BROKEN])
 @pytest.mark.parametrize("world", WORLDS)
-def test_a_ticket_whose_answer_is_lost_is_made_once(world: str, answered: Response | Fault) -> None:
+def test_ticket_with_lost_answer_is_made_once(world: str, answered: Response | Fault) -> None:
     run = WORLDS[world]()
     ticket_failing(run, "after", answered)
     assert refused(run).outcome is Outcome.NOT_CREATED
@@ -233,7 +234,7 @@ def test_a_ticket_whose_answer_is_lost_is_made_once(world: str, answered: Respon
     assert len(tickets(run)) == 1
 
 
-def test_without_a_key_a_ticket_in_doubt_isnt_sent_again() -> None:
+def test_keyless_ticket_in_doubt_is_not_sent_again() -> None:
     run = keyless()
     ticket_failing(run, "before", LOST)
     refused(run)
@@ -243,12 +244,10 @@ def test_without_a_key_a_ticket_in_doubt_isnt_sent_again() -> None:
     sent = [r for r in run.requests if r.path == "/orders" and b'"ticket ' in r.body]
     assert len(sent) == 1
     mend(run)
-    assert run.submit(an_order()).notices == (LEFT,)
+    assert run.submit(an_order()).notices == (TICKET_REMAINS,)
 
 
-def test_a_ticket_in_doubt_is_made_sure_of_under_its_key_and_withdrawn_when_the_order_arrives() -> (
-    None
-):
+def test_ticket_in_doubt_is_withdrawn_when_the_order_arrives() -> None:
     run = keyed()
     ticket_failing(run, "after", LOST)
     refused(run)
@@ -258,7 +257,7 @@ def test_a_ticket_in_doubt_is_made_sure_of_under_its_key_and_withdrawn_when_the_
     assert [o["state"] for o in run.platform.orders.values() if o["ref"] == TICKET] == ["DEAD"]
 
 
-def test_an_order_that_comes_back_with_other_content_has_its_ticket_replaced() -> None:
+def test_new_content_replaces_the_ticket() -> None:
     run = keyed()
     refused(run)
     refused(run, an_order(sku="S9", item="i9"))
@@ -267,7 +266,7 @@ def test_an_order_that_comes_back_with_other_content_has_its_ticket_replaced() -
     assert len(run.platform.orders) == 2
 
 
-def test_a_ticket_with_old_content_that_cant_be_withdrawn_stays_the_only_one() -> None:
+def test_outdated_ticket_that_cannot_be_withdrawn_stays_alone() -> None:
     run = keyless()
     refused(run)
     refused(run, an_order(sku="S9", item="i9"))
@@ -275,7 +274,7 @@ def test_a_ticket_with_old_content_that_cant_be_withdrawn_stays_the_only_one() -
     assert run.announced[-1] == "ticket_left"
 
 
-def test_in_doubt_another_content_doesnt_go_out_under_the_tickets_key() -> None:
+def test_new_content_is_not_sent_under_the_doubtful_tickets_key() -> None:
     run = keyed()
     ticket_failing(run, "after", LOST)
     refused(run)
@@ -285,7 +284,7 @@ def test_in_doubt_another_content_doesnt_go_out_under_the_tickets_key() -> None:
     assert run.announced[-1] == "ticket_left"
 
 
-def test_an_order_that_is_there_though_not_as_it_was_paid_for_has_its_ticket_withdrawn() -> None:
+def test_order_with_wrong_total_withdraws_its_ticket() -> None:
     class Wrong(Ticketed):
         def finish(self, order: Order, draft: Any) -> Exchange[PosOrder]:
             raise OrderError("another total", pos_order=PosOrder(id=draft.id))
@@ -299,14 +298,14 @@ def test_an_order_that_is_there_though_not_as_it_was_paid_for_has_its_ticket_wit
 
 
 class Closed(Ticketed):
-    """A store that takes no orders."""
+    """A closed store."""
 
     def submit(self, order: Order, attempt: Any) -> Exchange[PosOrder]:
         raise StoreClosedError("closed")
 
 
 def always(instead: Response | Fault) -> Failing:
-    """Make every request fail, without an effect."""
+    """Make every request fail without an effect."""
     return lambda _request, _number: ("before", instead)
 
 
@@ -321,7 +320,7 @@ def always(instead: Response | Fault) -> Failing:
     ],
     ids=["unreachable", "in doubt", "revoked", "unknown words", "closed"],
 )
-def test_what_waits_or_may_be_there_gets_no_ticket(run: Run) -> None:
+def test_no_ticket_for_waiting_or_doubtful_orders(run: Run) -> None:
     refused(run)
     assert run.platform.orders == {}
     assert "ticket_made" not in run.announced
@@ -330,9 +329,7 @@ def test_what_waits_or_may_be_there_gets_no_ticket(run: Run) -> None:
 
 @pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("mended", [False, True])
-def test_stopped_at_every_command_and_begun_again_there_are_never_two_tickets(
-    world: str, mended: bool
-) -> None:
+def test_stop_at_any_command_never_makes_two_tickets(world: str, mended: bool) -> None:
     whole = WORLDS[world]()
     refused(whole)
     mend(whole)
@@ -354,7 +351,7 @@ def test_stopped_at_every_command_and_begun_again_there_are_never_two_tickets(
         assert run.platform.half_done() == [], drop_at
         if isinstance(result, PosOrder):
             assert len(run.platform.shown("ord_1")) == 1, drop_at
-            assert tickets(run) == [] or LEFT in result.notices, drop_at
+            assert tickets(run) == [] or TICKET_REMAINS in result.notices, drop_at
         elif (
             result.outcome is Outcome.NOT_CREATED
         ):  # without a key, one that was in doubt isn't sent again
@@ -370,9 +367,7 @@ ANSWERS = st.sampled_from(
 
 @settings(max_examples=300, deadline=None)
 @given(data=st.data(), world=st.sampled_from(list(WORLDS)))
-def test_whatever_fails_a_ticket_is_made_only_for_an_order_that_surely_isnt_there(
-    data: st.DataObject, world: str
-) -> None:
+def test_any_failure_makes_tickets_only_for_missing_orders(data: st.DataObject, world: str) -> None:
     def failing(request: Request[Any], number: int) -> tuple[str, Response | Fault] | None:
         return data.draw(ANSWERS) if number < 25 else None
 
@@ -383,12 +378,12 @@ def test_whatever_fails_a_ticket_is_made_only_for_an_order_that_surely_isnt_ther
         before = len([o for o in run.platform.orders.values() if o["ref"] == TICKET])
         result = run.attempt(an_order())
         made = [o for o in run.platform.orders.values() if o["ref"] == TICKET]
-        there = run.platform.shown("ord_1")
+        shown = run.platform.shown("ord_1")
         assert len(made) <= 1
-        assert len(there) <= 1
+        assert len(shown) <= 1
         if isinstance(result, PosError) and result.outcome is not Outcome.NOT_CREATED:
             assert len(made) == before
         if isinstance(result, PosOrder):
-            assert len(there) == 1
-            assert tickets(run) == [] or LEFT in result.notices
+            assert len(shown) == 1
+            assert tickets(run) == [] or TICKET_REMAINS in result.notices
             break

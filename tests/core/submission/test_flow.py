@@ -1,4 +1,4 @@
-"""One order's way to the register, over a platform in memory: what is healed, what stops, and never twice."""
+"""A submission over a platform in memory: what heals, what stops, and never twice."""
 
 from __future__ import annotations
 
@@ -42,11 +42,12 @@ from tillpost import (
 from tillpost.adapter.base import Row
 from tillpost.adapter.exchange import Effect, Fault, Request, Response, ask, reading, to_body
 from tillpost.errors import Applied
+from tillpost.models.menu import Menu
 from tillpost.models.order import Draft
 from tillpost.submission.flow import Submission
 from tillpost.submission.journal import Cancelled, Failed, Intended, Submitted
-from tillpost.submission.menu_import import importing
-from tillpost.submission.operation import OperationContext, drive
+from tillpost.submission.menu_import import import_menu
+from tillpost.submission.operation import OperationContext, run_operation
 
 KEYLESS = Keyless(StandInSettings())
 
@@ -59,10 +60,16 @@ def paths(run: Run) -> list[str]:
     return [f"{r.method} {r.path}" for r in run.requests]
 
 
-# ---------------------------------------------------------------- the healthy way
+def cache_menu(run: Run, menu: Menu, imported_at: float) -> None:
+    """Give a run a menu that was imported at that time."""
+    run.connection.menu_cache.menu = menu
+    run.connection.menu_cache.imported_at = imported_at
 
 
-def test_a_healthy_order_is_created_and_paid_and_the_plugins_are_told() -> None:
+# ---------------------------------------------------------------- a healthy order
+
+
+def test_healthy_order_is_created_paid_and_announced() -> None:
     run = Run(Platform())
     there = run.submit(an_order())
     assert there == PosOrder(id="o1", reference="ord_1", total=1000)
@@ -70,7 +77,7 @@ def test_a_healthy_order_is_created_and_paid_and_the_plugins_are_told() -> None:
     assert run.announced == ["order_submitted"]
 
 
-def test_the_same_order_submitted_again_sends_nothing_and_returns_the_same() -> None:
+def test_resubmit_sends_nothing_and_returns_the_same_order() -> None:
     run = Run(Platform())
     first = run.submit(an_order())
     assert run.submit(an_order()) == first
@@ -78,7 +85,7 @@ def test_the_same_order_submitted_again_sends_nothing_and_returns_the_same() -> 
     assert run.announced == ["order_submitted"]
 
 
-def test_another_content_under_the_id_of_an_order_that_is_there_is_refused() -> None:
+def test_other_content_under_an_arrived_orders_id_is_refused() -> None:
     run = Run(Platform())
     run.submit(an_order())
     with pytest.raises(OrderError, match="another content") as caught:
@@ -87,7 +94,7 @@ def test_another_content_under_the_id_of_an_order_that_is_there_is_refused() -> 
     assert len(run.requests) == 2
 
 
-def test_another_content_is_refused_while_the_first_may_be_there() -> None:
+def test_other_content_is_refused_while_in_doubt() -> None:
     run = Run(Platform(), failing=fail_on("/orders", ("after", LOST)), policy=Policy(retries=0))
     assert isinstance(run.attempt(an_order()), OutageError)
     error = run.attempt(an_order(count=2))
@@ -95,13 +102,13 @@ def test_another_content_is_refused_while_the_first_may_be_there() -> None:
     assert error.outcome is Outcome.UNKNOWN
 
 
-def test_another_content_goes_once_the_first_was_surely_refused() -> None:
+def test_other_content_is_sent_after_a_proved_refusal() -> None:
     run = Run(Platform())
     assert isinstance(run.attempt(an_order(item="nowhere", sku="")), MenuError)
     assert isinstance(run.attempt(an_order()), PosOrder)
 
 
-def test_a_cancelled_order_isnt_submitted_again() -> None:
+def test_cancelled_order_is_not_submitted_again() -> None:
     run = Run(Platform())
     there = run.submit(an_order())
     run.journal.append("ord_1", Cancelled(run.now, there))
@@ -110,17 +117,17 @@ def test_a_cancelled_order_isnt_submitted_again() -> None:
     assert "cancelled" in str(error)
 
 
-# ---------------------------------------------------------------- menu errors heal, once
+# ---------------------------------------------------------------- menu errors
 
 
-def test_a_drifted_menu_is_imported_and_the_order_goes_once_more() -> None:
+def test_stale_menu_is_imported_and_the_order_retried() -> None:
     run = Run(Platform(items={"i9": ("S1", 1000)}))
     assert isinstance(run.attempt(an_order()), PosOrder)
     assert paths(run) == ["POST /orders", "GET /menu", "POST /orders", "POST /pay/o1"]
     assert run.announced == ["menu_error", "menu_imported", "order_submitted"]
 
 
-def test_an_item_that_is_gone_for_good_stops_after_one_import_and_names_the_line() -> None:
+def test_missing_item_stops_after_one_import_and_names_its_line() -> None:
     run = Run(Platform(items={"i9": ("S9", 900)}))
     error = run.attempt(an_order())
     assert isinstance(error, MenuError)
@@ -134,12 +141,9 @@ def test_an_item_that_is_gone_for_good_stops_after_one_import_and_names_the_line
     assert run.announced == ["menu_error", "menu_imported", "order_failed"]
 
 
-def test_an_order_that_doesnt_fit_the_menu_is_told_so_without_asking_the_platform() -> None:
+def test_misfit_with_the_menu_is_refused_without_a_request() -> None:
     run = Run(Platform())
-    run.connection.menu_cache.menu, run.connection.menu_cache.imported_at = (
-        menu_of({"i9": ("S9", 900)}),
-        run.now,
-    )
+    cache_menu(run, menu_of({"i9": ("S9", 900)}), run.now)
     run.platform.items = {"i9": ("S9", 900)}
     error = run.attempt(an_order())
     assert isinstance(error, MenuError)
@@ -147,19 +151,16 @@ def test_an_order_that_doesnt_fit_the_menu_is_told_so_without_asking_the_platfor
     assert run.requests == []
 
 
-def test_an_old_menu_is_imported_before_anyone_is_told_no() -> None:
+def test_misfit_with_an_old_menu_imports_first() -> None:
     run = Run(Platform())
-    run.connection.menu_cache.menu, run.connection.menu_cache.imported_at = (
-        menu_of({"i9": ("S9", 900)}),
-        run.now - 3600,
-    )
+    cache_menu(run, menu_of({"i9": ("S9", 900)}), run.now - 3600)
     run.policy = Policy()
     run.connection.policy = Policy(import_brake=1.0)
     assert isinstance(run.attempt(an_order()), PosOrder)
     assert paths(run)[0] == "GET /menu"
 
 
-def test_inside_the_cooldown_the_last_import_serves() -> None:
+def test_import_within_the_cooldown_reuses_the_last_one() -> None:
     run = Run(Platform(items={"i9": ("S1", 1000)}))
     run.submit(an_order("ord_1"))
     run.platform.items = {"i7": ("S1", 1000)}
@@ -170,7 +171,7 @@ def test_inside_the_cooldown_the_last_import_serves() -> None:
     assert isinstance(run.attempt(an_order("ord_2")), PosOrder)
 
 
-def test_an_import_that_would_remove_too_much_is_held_and_the_error_says_so() -> None:
+def test_import_that_removes_too_much_is_held() -> None:
     run = Run(Platform(items={"i2": ("S2", 500)}))
     run.connection.menu_cache.menu = menu_of({f"i{n}": (f"S{n}", 1000) for n in range(1, 10)})
     error = run.attempt(an_order())
@@ -181,7 +182,7 @@ def test_an_import_that_would_remove_too_much_is_held_and_the_error_says_so() ->
     assert len(run.connection.menu_cache.menu.items) == 9
 
 
-def test_a_price_that_differs_is_refused_by_default_and_nothing_is_left_behind() -> None:
+def test_other_price_is_refused_and_leaves_nothing_behind() -> None:
     run = Run(Platform(items={"i1": ("S1", 1300)}))
     error = run.attempt(an_order())
     assert isinstance(error, MenuError)
@@ -189,7 +190,7 @@ def test_a_price_that_differs_is_refused_by_default_and_nothing_is_left_behind()
     assert run.platform.half_done() == []
 
 
-def test_a_price_that_differs_is_kept_as_paid_where_the_policy_says_so() -> None:
+def test_other_price_is_sent_as_paid_under_keep_paid() -> None:
     run = Run(Platform(items={"i1": ("S1", 1300)}), policy=Policy(prices="keep_paid"))
     there = run.attempt(an_order())
     assert isinstance(there, PosOrder)
@@ -197,7 +198,7 @@ def test_a_price_that_differs_is_kept_as_paid_where_the_policy_says_so() -> None
     assert run.platform.half_done() == []
 
 
-def test_taxes_stop_at_once_with_the_draft_undone() -> None:
+def test_tax_error_stops_and_undoes_the_draft() -> None:
     run = Run(Platform(two_taxes=True))
     error = run.attempt(an_order())
     assert isinstance(error, TaxError)
@@ -206,7 +207,7 @@ def test_taxes_stop_at_once_with_the_draft_undone() -> None:
     assert run.platform.half_done() == []
 
 
-def test_once_the_taxes_are_mended_the_same_order_goes() -> None:
+def test_order_arrives_once_the_taxes_are_corrected() -> None:
     run = Run(Platform(two_taxes=True))
     run.attempt(an_order())
     run.platform.two_taxes = False
@@ -217,13 +218,13 @@ def test_once_the_taxes_are_mended_the_same_order_goes() -> None:
 # ---------------------------------------------------------------- outages, budgets, doubt
 
 
-def test_a_lost_answer_is_asked_for_again_under_the_same_key() -> None:
+def test_lost_answer_is_repeated_under_the_same_key() -> None:
     run = Run(Platform(), failing=fail_on("/orders", ("after", LOST)))
     assert isinstance(run.attempt(an_order()), PosOrder)
     assert len(run.platform.orders) == 1
 
 
-def test_an_outage_ends_in_an_error_when_the_retries_are_spent() -> None:
+def test_outage_ends_in_an_error_after_the_retries() -> None:
     run = Run(Platform(), failing=lambda _r, _n: ("before", BROKEN), policy=Policy(retries=2))
     error = run.attempt(an_order())
     assert isinstance(error, OutageError)
@@ -232,7 +233,7 @@ def test_an_outage_ends_in_an_error_when_the_retries_are_spent() -> None:
 
 
 @pytest.mark.parametrize("off", [Policy(retries=0), Policy(retry_seconds=0)])
-def test_nought_turns_retrying_off(off: Policy) -> None:
+def test_zero_turns_retries_off(off: Policy) -> None:
     run = Run(Platform(), failing=lambda _r, _n: ("before", REFUSED), policy=off)
     error = run.attempt(an_order())
     assert isinstance(error, OutageError)
@@ -240,7 +241,7 @@ def test_nought_turns_retrying_off(off: Policy) -> None:
     assert len(run.requests) == 1
 
 
-def test_no_retry_begins_after_the_time_is_up() -> None:
+def test_no_retry_begins_after_retry_seconds() -> None:
     policy = Policy(retries=100, retry_seconds=10, first_wait=4, longest_wait=4)
     run = Run(Platform(), failing=lambda _r, _n: ("before", REFUSED), policy=policy)
     began = run.now
@@ -248,7 +249,7 @@ def test_no_retry_begins_after_the_time_is_up() -> None:
     assert run.now - began < 15
 
 
-def test_the_platforms_retry_after_is_honoured() -> None:
+def test_retry_after_is_honoured() -> None:
     busy = Response(429, {"retry-after": "7"}, b"{}")
     run = Run(Platform(), failing=fail_on("/orders", ("before", busy)))
     began = run.now
@@ -256,7 +257,7 @@ def test_the_platforms_retry_after_is_honoured() -> None:
     assert run.now - began >= 7
 
 
-def test_a_retry_after_that_is_too_long_isnt_waited_for() -> None:
+def test_too_long_retry_after_is_not_waited_for() -> None:
     busy = Response(429, {"retry-after": "3600"}, b"{}")
     run = Run(Platform(), failing=fail_on("/orders", ("before", busy)))
     error = run.attempt(an_order())
@@ -264,27 +265,27 @@ def test_a_retry_after_that_is_too_long_isnt_waited_for() -> None:
     assert error.retry_after == 3600
 
 
-def test_a_revoked_token_stops_and_asks_for_a_reconnection() -> None:
+def test_revoked_token_stops_and_asks_for_reconnection() -> None:
     run = Run(Platform(), failing=lambda _r, _n: ("before", refusal(401, "REVOKED")))
     assert isinstance(run.attempt(an_order()), PermissionsError)
     assert run.announced == ["order_failed", "reauthorisation_needed"]
     assert len(run.requests) == 1
 
 
-def test_an_expired_token_is_refreshed_once_and_the_adapter_doesnt_notice() -> None:
+def test_expired_token_is_refreshed_unseen_by_the_adapter() -> None:
     run = Run(
         Platform(), failing=fail_on("/orders", ("before", refusal(401, "EXPIRED"))), refreshes=True
     )
     assert isinstance(run.attempt(an_order()), PosOrder)
 
 
-def test_an_expired_token_that_cant_be_refreshed_is_a_permissions_error() -> None:
+def test_refused_refresh_is_a_permissions_error() -> None:
     run = Run(Platform(), failing=lambda _r, _n: ("before", refusal(401, "EXPIRED")))
     assert isinstance(run.attempt(an_order()), PermissionsError)
     assert len(run.requests) == 1
 
 
-def test_a_refreshed_token_that_is_refused_again_doesnt_loop() -> None:
+def test_refreshed_token_refused_again_does_not_loop() -> None:
     run = Run(
         Platform(), failing=lambda _r, _n: ("before", refusal(401, "EXPIRED")), refreshes=True
     )
@@ -292,26 +293,24 @@ def test_a_refreshed_token_that_is_refused_again_doesnt_loop() -> None:
     assert len(run.requests) == 2
 
 
-class KeylessBehindAGate(Keyless):
-    """Whatever answers 401 may be a gate in front of the platform, which has let the request through."""
+class KeylessBehindAProxy(Keyless):
+    """A 401 may come from a proxy in front of the platform that has passed the request on."""
 
     errors = (Row(PermissionsError, status=(401,), refreshable=True),)
 
 
-def test_without_a_key_nothing_is_sent_again_after_a_refresh_that_nobody_asked_for_in_so_many_words() -> (
-    None
-):
+def test_keyless_create_is_not_repeated_after_unproved_expiry() -> None:
     failing = fail_on("/orders", ("after", Response(401, {}, b"<html>who are you?</html>")))
     platform = Platform(needs_payment=False)
     run = Run(
-        platform, adapter=KeylessBehindAGate(StandInSettings()), failing=failing, refreshes=True
+        platform, adapter=KeylessBehindAProxy(StandInSettings()), failing=failing, refreshes=True
     )
     assert isinstance(run.attempt(an_order(), is_new=True), PosOrder)
     assert paths(run) == ["POST /orders", "GET /search/ord_1"]
     assert len(run.platform.orders) == 1
 
 
-def test_words_that_nobody_knows_stop_and_are_kept() -> None:
+def test_unknown_refusal_stops_and_keeps_its_text() -> None:
     run = Run(
         Platform(),
         failing=fail_on("/orders", ("before", refusal(418, "TEAPOT", "short and stout"))),
@@ -322,14 +321,14 @@ def test_words_that_nobody_knows_stop_and_are_kept() -> None:
     assert error.outcome is Outcome.UNKNOWN
 
 
-def test_an_import_that_fails_leaves_the_order_in_doubt_when_it_was() -> None:
-    failing: Failing = lambda r, n: (  # noqa: E731
-        ("after", refusal(400, "GONE", "line 0"))
-        if n == 1
-        else ("before", LOST)
-        if n == 0
-        else ("before", BROKEN)
-    )
+def test_failed_import_leaves_the_orders_doubt() -> None:
+    def failing(_request: Request[Any], number: int) -> tuple[str, Response | Fault]:
+        if number == 0:
+            return "before", LOST
+        if number == 1:
+            return "after", refusal(400, "GONE", "line 0")
+        return "before", BROKEN
+
     run = Run(Platform(), failing=failing, policy=Policy(retries=1))
     error = run.attempt(an_order())
     assert isinstance(error, OutageError)
@@ -337,10 +336,10 @@ def test_an_import_that_fails_leaves_the_order_in_doubt_when_it_was() -> None:
     assert error.outcome is Outcome.UNKNOWN
 
 
-def test_an_import_that_is_refused_as_an_order_would_be_is_not_tried_for_ever() -> None:
-    failing: Failing = lambda _request, number: (
-        ("before", refusal(400, "GONE", "line 0")) if number < 50 else None
-    )
+def test_import_refused_with_menu_error_does_not_loop() -> None:
+    def failing(_request: Request[Any], number: int) -> tuple[str, Response | Fault] | None:
+        return ("before", refusal(400, "GONE", "line 0")) if number < 50 else None
+
     run = Run(Platform(), failing=failing)
     error = run.attempt(an_order())
     assert isinstance(error, MenuError)
@@ -348,7 +347,7 @@ def test_an_import_that_is_refused_as_an_order_would_be_is_not_tried_for_ever() 
     assert len(paths(run)) == 2
 
 
-def test_an_adapter_that_fails_in_its_own_code_raises_a_pos_error() -> None:
+def test_exception_in_an_adapter_becomes_a_pos_error() -> None:
     class Broken(Keyed):
         def submit(self, order: Any, attempt: Any) -> Any:
             raise KeyError("oops")
@@ -358,17 +357,13 @@ def test_an_adapter_that_fails_in_its_own_code_raises_a_pos_error() -> None:
     assert isinstance(error.__cause__, KeyError)
 
 
-# ---------------------------------------------------------------- keys: reused until the order is
-# proved dead
+# ---------------------------------------------------------------- idempotency keys
 
 
-def test_another_body_never_goes_out_under_a_key_that_may_have_worked() -> None:
+def test_other_body_is_never_sent_under_a_doubtful_key() -> None:
     run = Run(Platform(), failing=fail_on("/orders", ("after", LOST)), policy=Policy(retries=0))
     run.attempt(an_order())
-    run.connection.menu_cache.menu, run.connection.menu_cache.imported_at = (
-        menu_of({"i2": ("S1", 1000)}),
-        run.now,
-    )
+    cache_menu(run, menu_of({"i2": ("S1", 1000)}), run.now)
     run.platform.items["i2"] = ("S1", 1000)
     run.connection.policy = Policy()
     there = run.attempt(an_order())
@@ -378,36 +373,33 @@ def test_another_body_never_goes_out_under_a_key_that_may_have_worked() -> None:
     assert "GET /search/ord_1" in paths(run)
 
 
-def test_a_new_process_with_another_body_looks_and_finds_the_first() -> None:
+def test_new_process_with_other_body_finds_the_first_order() -> None:
     platform = Platform()
     Run(platform).submit(an_order())
     run = Run(platform)
-    run.connection.menu_cache.menu, run.connection.menu_cache.imported_at = (
-        menu_of({"i2": ("S1", 1000)}),
-        run.now,
-    )
+    cache_menu(run, menu_of({"i2": ("S1", 1000)}), run.now)
     assert run.submit(an_order()).id == "o1"
     assert len(platform.shown("ord_1")) == 1
 
 
-def test_a_new_process_on_a_platform_with_keys_makes_no_second_order() -> None:
+def test_new_process_with_keys_makes_no_second_order() -> None:
     platform = Platform()
     Run(platform).submit(an_order())
     assert Run(platform).submit(an_order()).id == "o1"
     assert len(platform.orders) == 1
 
 
-def test_a_new_process_with_another_content_under_the_same_id_is_told_what_is_there() -> None:
+def test_new_process_with_other_content_is_refused_with_totals() -> None:
     platform = Platform()
     Run(platform).submit(an_order())
     error = Run(platform).attempt(an_order(count=2))
     assert isinstance(error, OrderError)
     assert error.outcome is Outcome.CREATED
-    assert "there is one of 10.00 AUD" in str(error)
+    assert "the platform has an order of 10.00 AUD under this id; 20.00 AUD was paid" in str(error)
     assert len(platform.orders) == 1
 
 
-def test_a_new_process_steps_over_an_order_that_was_undone() -> None:
+def test_new_process_retires_the_key_of_an_undone_order() -> None:
     platform = Platform(two_taxes=True)
     Run(platform).attempt(an_order())
     platform.two_taxes = False
@@ -415,7 +407,7 @@ def test_a_new_process_steps_over_an_order_that_was_undone() -> None:
     assert len(platform.shown("ord_1")) == 1
 
 
-def test_a_platform_that_shows_one_cancelled_order_after_the_other_ends_in_doubt() -> None:
+def test_endless_cancelled_orders_end_in_a_doubt_error() -> None:
     run = Run(
         Platform(),
         failing=lambda r, _n: ("after", refusal(400, "NOT_OPEN")) if "/pay" in r.path else None,
@@ -425,7 +417,7 @@ def test_a_platform_that_shows_one_cancelled_order_after_the_other_ends_in_doubt
     assert len(run.requests) < 40
 
 
-def test_a_draft_that_a_look_finds_is_undone_and_the_order_goes_once_more() -> None:
+def test_draft_found_by_look_up_is_undone_and_the_order_resent() -> None:
     platform = Platform(two_taxes=True)
     dying = Run(platform, drop_at=4)
     with pytest.raises(Dropped):
@@ -437,7 +429,7 @@ def test_a_draft_that_a_look_finds_is_undone_and_the_order_goes_once_more() -> N
     assert platform.half_done() == []
 
 
-def test_an_order_that_is_there_but_wrong_isnt_sent_again_and_raises_the_same_error() -> None:
+def test_created_but_wrong_order_is_not_sent_again() -> None:
     run = keyless()
     run.platform.two_taxes = True
 
@@ -459,23 +451,22 @@ def test_an_order_that_is_there_but_wrong_isnt_sent_again_and_raises_the_same_er
     assert paths(run).count("POST /orders") == 1
 
 
-# ---------------------------------------------------------------- without a key: look before
-# sending
+# ---------------------------------------------------------------- without a key
 
 
-def test_without_a_key_an_order_is_looked_for_before_its_first_create() -> None:
+def test_keyless_order_is_looked_up_before_its_first_create() -> None:
     run = keyless()
     run.submit(an_order())
     assert paths(run)[:2] == ["GET /search/ord_1", "POST /orders"]
 
 
-def test_an_order_known_to_be_new_is_created_at_once() -> None:
+def test_new_order_is_created_without_a_look_up() -> None:
     run = keyless()
     run.submit(an_order(), is_new=True)
     assert paths(run)[0] == "POST /orders"
 
 
-def test_an_order_that_a_look_finds_isnt_created_again() -> None:
+def test_order_found_by_look_up_is_not_created_again() -> None:
     run = keyless()
     run.submit(an_order())
     again = Run(run.platform, adapter=KEYLESS)
@@ -484,32 +475,31 @@ def test_an_order_that_a_look_finds_isnt_created_again() -> None:
     assert again.announced == ["order_submitted"]
 
 
-def test_after_a_lost_answer_it_is_looked_for_on_the_schedule_before_it_is_sent_again() -> None:
+def test_keyless_lost_answer_follows_the_look_up_schedule() -> None:
     run = keyless(fail_on("/orders", ("before", LOST)))
     began = run.now
     run.submit(an_order(), is_new=True)
-    looks = paths(run).count("GET /search/ord_1")
-    assert looks == 4
+    assert paths(run).count("GET /search/ord_1") == 4
     assert run.now - began >= 16
     assert paths(run).count("POST /orders") == 2
 
 
-def test_an_order_that_turns_up_on_the_last_look_isnt_sent_again() -> None:
+def test_order_found_by_the_last_look_up_is_not_sent_again() -> None:
     hidden = Response(200, {}, b'{"orders": []}')
-    run = keyless(
-        lambda r, n: (
-            ("after", LOST)
-            if n == 0
-            else ("before", hidden)
-            if "search" in r.path and n < 4
-            else None
-        )
-    )
+
+    def failing(request: Request[Any], number: int) -> tuple[str, Response | Fault] | None:
+        if number == 0:
+            return "after", LOST
+        if "search" in request.path and number < 4:
+            return "before", hidden
+        return None
+
+    run = keyless(failing)
     run.submit(an_order(), is_new=True)
     assert len(run.platform.orders) == 1
 
 
-def test_core_refuses_an_adapter_that_repeats_its_own_keyless_create() -> None:
+def test_adapter_that_repeats_a_keyless_create_is_refused() -> None:
     class Hasty(Keyless):
         def submit(self, order: Any, attempt: Any) -> Any:
             body = to_body(ref=order.id, items=["i1"], counts=[1])
@@ -526,7 +516,7 @@ def test_core_refuses_an_adapter_that_repeats_its_own_keyless_create() -> None:
     assert len(run.platform.orders) == 1
 
 
-def test_a_platform_that_needs_a_menu_gets_one_first() -> None:
+def test_adapter_that_needs_a_menu_gets_one_first() -> None:
     class Hungry(Keyed):
         needs_menu = True
 
@@ -537,22 +527,21 @@ def test_a_platform_that_needs_a_menu_gets_one_first() -> None:
     assert paths(run).count("GET /menu") == 1
 
 
-def test_an_adapters_short_wait_is_a_pause_within_the_conversation() -> None:
+def test_wait_in_an_adapter_pauses_the_operation() -> None:
     run = Run(Platform())
     began = run.now
-    run.drive(drive(OperationContext(run.connection, "check"), run.adapter.check))
+    run.drive(run_operation(OperationContext(run.connection, "check"), run.adapter.check))
     assert run.now - began == pytest.approx(0.1)
 
 
-def test_a_plugin_may_run_the_import() -> None:
+def test_plugin_may_import_the_menu() -> None:
     run = Run(Platform(), plugin_menu=menu_of({"i9": ("S1", 1000)}))
     run.platform.items = {"i9": ("S1", 1000)}
     run.submit(an_order())
     assert "GET /menu" not in paths(run)
 
 
-# ---------------------------------------------------------------- dropped at any command, begun
-# again
+# ---------------------------------------------------------------- dropped at any command
 
 World = Callable[[], tuple[Platform, Keyed]]
 WORLDS: dict[str, World] = {
@@ -567,7 +556,7 @@ WORLDS: dict[str, World] = {
 
 @pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("mended", [False, True])
-def test_stopped_at_every_command_and_begun_again_it_ends_right(world: str, mended: bool) -> None:
+def test_stop_at_any_command_and_restart_ends_right(world: str, mended: bool) -> None:
     points = 0
     while True:
         platform, adapter = WORLDS[world]()
@@ -591,7 +580,7 @@ def test_stopped_at_every_command_and_begun_again_it_ends_right(world: str, mend
     assert points > 5
 
 
-# ---------------------------------------------------------------- whatever fails, and whenever
+# ---------------------------------------------------------------- any failure at any time
 
 FAULTS: list[Response | Fault] = [
     LOST,
@@ -608,9 +597,7 @@ FAULTS: list[Response | Fault] = [
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.data(), kind=st.sampled_from(list(WORLDS)))
-def test_whatever_fails_an_order_arrives_once_and_is_never_called_not_created_while_it_is_there(
-    data: st.DataObject, kind: str
-) -> None:
+def test_any_failure_makes_one_order_with_a_true_outcome(data: st.DataObject, kind: str) -> None:
     platform, adapter = WORLDS[kind]()
 
     def failing(request: Request[Any], _: int) -> tuple[str, Response | Fault] | None:
@@ -619,9 +606,9 @@ def test_whatever_fails_an_order_arrives_once_and_is_never_called_not_created_wh
         fault = data.draw(st.sampled_from(FAULTS))
         never = isinstance(fault, Fault) and fault.applied is Applied.NO
         rate_limited = isinstance(fault, Response) and fault.status == 429
-        return (
-            "before" if never or rate_limited else data.draw(st.sampled_from(["before", "after"]))
-        ), fault
+        if never or rate_limited:
+            return "before", fault
+        return data.draw(st.sampled_from(["before", "after"])), fault
 
     run = Run(
         platform,
@@ -655,19 +642,19 @@ def test_whatever_fails_an_order_arrives_once_and_is_never_called_not_created_wh
     assert platform.half_done() == []
 
 
-def test_the_journal_of_an_order_that_arrived_keeps_only_what_tells_so() -> None:
+def test_journal_of_an_arrived_order_is_pruned() -> None:
     run = Run(Platform())
     run.submit(an_order())
-    kept = run.journal.read("ord_1")
-    assert [type(e).__name__ for e in kept] == ["SubmissionRequested", "Submitted"]
-    assert isinstance(kept[-1], Submitted)
-    assert not any(isinstance(e, Intended) for e in kept)
+    events = run.journal.read("ord_1")
+    assert [type(e).__name__ for e in events] == ["SubmissionRequested", "Submitted"]
+    assert isinstance(events[-1], Submitted)
+    assert not any(isinstance(e, Intended) for e in events)
 
 
-# ---------------------------------------------------------------- going on instead of asking anew
+# ---------------------------------------------------------------- resumed flows
 
 
-def test_a_flow_that_goes_on_keeps_the_budget_of_the_one_before() -> None:
+def test_resumed_flow_keeps_the_budget() -> None:
     run = Run(Platform(), failing=lambda _r, _n: ("before", BROKEN), policy=Policy(retries=2))
     assert isinstance(run.attempt(an_order()), OutageError)
     sent = len(run.requests)
@@ -679,22 +666,20 @@ def test_a_flow_that_goes_on_keeps_the_budget_of_the_one_before() -> None:
     assert len(run.requests) == 2 * sent
 
 
-def test_a_flow_that_was_never_asked_for_asks_even_if_it_is_to_go_on() -> None:
+def test_resumed_flow_without_a_request_records_one() -> None:
     run = Run(Platform())
     there = run.drive(Submission(run.connection, an_order(), ()).flow(resumed=True), "ord_1")
     assert there == PosOrder(id="o1", reference="ord_1", total=1000)
 
 
-def test_an_order_that_failed_with_an_older_menu_goes_once_more_although_another_imported_the_new_one() -> (
-    None
-):
+def test_menu_imported_by_another_order_counts_as_changed() -> None:
     run = Run(Platform(items={"i9": ("S1", 1000)}))
     run.drop_at = 7  # in the order's own import
     with pytest.raises(Dropped):
         run.submit(an_order())
     assert isinstance(run.journal.read("ord_1")[-1], Failed)
     run.drop_at = None
-    run.drive(importing(run.connection))
+    run.drive(import_menu(run.connection))
     there = run.drive(
         Submission(run.connection, an_order(), run.journal.read("ord_1")).flow(resumed=True),
         "ord_1",
@@ -703,12 +688,12 @@ def test_an_order_that_failed_with_an_older_menu_goes_once_more_although_another
     assert paths(run).count("GET /menu") == 1
 
 
-def test_an_order_that_is_refused_while_another_imports_the_menu_goes_once_more() -> None:
+def test_order_refused_during_another_import_is_retried() -> None:
     run = Run(Platform(items={"i9": ("S1", 1000)}), policy=Policy(import_cooldown=600))
 
     def failing(request: Request[Any], _: int) -> None:
         if request.path == "/orders" and run.connection.menu_cache.menu is None:
-            run.drive(importing(run.connection))
+            run.drive(import_menu(run.connection))
 
     run.failing = failing
     assert run.submit(an_order()).reference == "ord_1"

@@ -1,4 +1,4 @@
-"""The fold and the decision, as tables: what is known after which events, and what is next."""
+"""The fold and the decision as tables: what is known after which events, and the next step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from tillpost.adapter.exchange import Effect
 from tillpost.errors import Applied, ErrorRecord, Outcome
 from tillpost.models.order import Draft, PosOrder
-from tillpost.submission.history import Do, Step, fold, next_step
+from tillpost.submission.history import Action, Step, fold, next_step
 from tillpost.submission.journal import (
     Cancelled,
     DoubtResolved,
@@ -85,7 +85,7 @@ OUTCOMES: list[tuple[str, list[Event], Outcome, int]] = [
         1,
     ),
     (
-        "it was refused late, and may be there",
+        "refused after arrival, in doubt",
         [ASKED, create(), YES, ARRIVED, failed("MenuError", outcome=Outcome.UNKNOWN)],
         Outcome.UNKNOWN,
         0,
@@ -96,7 +96,7 @@ OUTCOMES: list[tuple[str, list[Event], Outcome, int]] = [
 @pytest.mark.parametrize(
     ("events", "outcome", "generation"), [o[1:] for o in OUTCOMES], ids=[o[0] for o in OUTCOMES]
 )
-def test_the_outcome_is_a_fold_over_all_that_was_sent(
+def test_outcome_is_a_fold_over_all_requests(
     events: list[Event], outcome: Outcome, generation: int
 ) -> None:
     history = fold(events)
@@ -104,7 +104,7 @@ def test_the_outcome_is_a_fold_over_all_that_was_sent(
     assert history.generation == generation
 
 
-def test_without_a_key_an_order_that_isnt_known_to_be_new_may_be_there() -> None:
+def test_keyless_order_not_known_as_new_is_in_doubt() -> None:
     assert fold([SubmissionRequested(0, "d")]).outcome(keyed=False) is Outcome.UNKNOWN
     assert (
         fold([SubmissionRequested(0, "d", is_new=True)]).outcome(keyed=False) is Outcome.NOT_CREATED
@@ -114,65 +114,71 @@ def test_without_a_key_an_order_that_isnt_known_to_be_new_may_be_there() -> None
 
 LATE = failed("MenuError", 100)
 MENU, OUTAGE, TAX = failed("MenuError"), failed("OutageError"), failed("TaxError")
-STEPS: list[tuple[str, list[Event], float, bool, Do]] = [
-    ("a new order is submitted", [ASKED], 0, True, Do.SUBMIT),
-    ("without a key it is looked for first", [ASKED], 0, False, Do.LOOK),
+STEPS: list[tuple[str, list[Event], float, bool, Action]] = [
+    ("a new order is submitted", [ASKED], 0, True, Action.SUBMIT),
+    ("without a key it is looked up first", [ASKED], 0, False, Action.LOOK_UP),
     (
         "one that was looked for in vain is submitted",
         [ASKED, LookedUp(1, None)],
         1,
         False,
-        Do.SUBMIT,
+        Action.SUBMIT,
     ),
-    ("one that was found is done", [ASKED, LookedUp(1, THERE)], 1, False, Do.DONE),
-    ("one that arrived is done", [ASKED, Submitted(1, THERE)], 1, True, Do.DONE),
+    ("a found order is done", [ASKED, LookedUp(1, THERE)], 1, False, Action.DONE),
+    ("an arrived order is done", [ASKED, Submitted(1, THERE)], 1, True, Action.DONE),
     (
         "one that was cancelled is done",
         [ASKED, Submitted(1, THERE), Cancelled(2, THERE)],
         2,
         True,
-        Do.DONE,
+        Action.DONE,
     ),
-    ("a draft is finished", [ASKED, LookedUp(1, DRAFT)], 1, True, Do.FINISH),
-    ("doubt with a key is resent", [ASKED, create()], 2, True, Do.SUBMIT),
+    ("a draft is finished", [ASKED, LookedUp(1, DRAFT)], 1, True, Action.FINISH),
+    ("doubt with a key is resent", [ASKED, create()], 2, True, Action.SUBMIT),
     (
         "doubt without a key waits for the schedule",
         [ASKED, create(1, key=None)],
         1.5,
         False,
-        Do.WAIT,
+        Action.WAIT,
     ),
     (
         "doubt without a key is looked into when due",
         [ASKED, create(1, key=None)],
         2.5,
         False,
-        Do.LOOK,
+        Action.LOOK_UP,
     ),
     (
-        "after a look the next one is waited for",
+        "after a look-up the next one is waited for",
         [ASKED, create(1, key=None), LookedUp(2.5, None)],
         3,
         False,
-        Do.WAIT,
+        Action.WAIT,
     ),
     (
-        "a look before the sending doesn't count",
+        "a look-up before the send doesn't count",
         [ASKED, LookedUp(0.5, None), create(1, key=None)],
         9,
         False,
-        Do.LOOK,
+        Action.LOOK_UP,
     ),
     (
-        "only the last look of the schedule clears the doubt",
+        "only the last look-up of the schedule resolves the doubt",
         [ASKED, create(1, key=None), LookedUp(2.5, None), LookedUp(5.5, None)],
         6,
         False,
-        Do.CLEAR,
+        Action.RESOLVE_DOUBT,
     ),
-    ("a spoiled key is looked into", [ASKED, create(), failed("DoubtError")], 9, True, Do.LOOK),
     (
-        "a look that found a draft which couldn't be paid doesn't clear the doubt, however late it was",
+        "a spoiled key needs a look-up",
+        [ASKED, create(), failed("DoubtError")],
+        9,
+        True,
+        Action.LOOK_UP,
+    ),
+    (
+        "a late look-up that found an unpayable draft resolves no doubt",
         [
             ASKED,
             create(),
@@ -184,68 +190,68 @@ STEPS: list[tuple[str, list[Event], float, bool, Do]] = [
         ],
         12,
         True,
-        Do.LOOK,
+        Action.LOOK_UP,
     ),
     (
         "nor does it where nothing was sent from here",
         [ASKED, LookedUp(1, DRAFT), pay(1), MAYBE, failed("OutageError", 1)],
         4,
         False,
-        Do.LOOK,
+        Action.LOOK_UP,
     ),
-    ("an outage is waited out", [ASKED, OUTAGE], 3, True, Do.WAIT),
-    ("after the wait it is tried again", [ASKED, OUTAGE], 4, True, Do.SUBMIT),
-    ("too many tries stop it", [ASKED, OUTAGE, OUTAGE, OUTAGE], 9, True, Do.STOP),
-    ("after too long a time it stops", [ASKED, OUTAGE], 31, True, Do.STOP),
+    ("an outage is waited out", [ASKED, OUTAGE], 3, True, Action.WAIT),
+    ("after the wait it is tried again", [ASKED, OUTAGE], 4, True, Action.SUBMIT),
+    ("too many tries stop it", [ASKED, OUTAGE, OUTAGE, OUTAGE], 9, True, Action.STOP),
+    ("after too long a time it stops", [ASKED, OUTAGE], 31, True, Action.STOP),
     (
         "a wait that is too long stops it",
         [ASKED, failed("OutageError", retry_after=99.0)],
         4,
         True,
-        Do.STOP,
+        Action.STOP,
     ),
     (
         "a new asking begins a new budget",
         [ASKED, OUTAGE, OUTAGE, OUTAGE, SubmissionRequested(50, "d")],
         50,
         True,
-        Do.SUBMIT,
+        Action.SUBMIT,
     ),
-    ("a menu error imports", [ASKED, MENU], 4, True, Do.IMPORT),
+    ("a menu error imports", [ASKED, MENU], 4, True, Action.IMPORT_MENU),
     (
         "a misfit with the known menu imports",
         [ASKED, failed("TaxError", operation="precheck")],
         4,
         True,
-        Do.IMPORT,
+        Action.IMPORT_MENU,
     ),
     (
         "an import that changed something submits",
         [ASKED, MENU, Imported(4, changed=True)],
         5,
         True,
-        Do.SUBMIT,
+        Action.SUBMIT,
     ),
     (
         "an import that changed nothing stops",
         [ASKED, MENU, Imported(4, changed=False)],
         5,
         True,
-        Do.STOP,
+        Action.STOP,
     ),
     (
         "a menu error that comes late imports",
         [ASKED, create(), YES, ARRIVED, MENU],
         4,
         True,
-        Do.IMPORT,
+        Action.IMPORT_MENU,
     ),
     (
         "one that comes late after healing stops",
         [ASKED, MENU, Imported(4, changed=True), create(), YES, ARRIVED, MENU],
         5,
         True,
-        Do.STOP,
+        Action.STOP,
     ),
     (
         "one that comes late has a budget of its own",
@@ -262,65 +268,71 @@ STEPS: list[tuple[str, list[Event], float, bool, Do]] = [
         ],
         103.9,
         True,
-        Do.SUBMIT,
+        Action.SUBMIT,
     ),
     (
-        "what is refused late and is there all the same is done",
+        "refused after arrival but still created is done",
         [ASKED, create(), YES, ARRIVED, failed("TaxError", outcome=Outcome.CREATED)],
         9,
         True,
-        Do.DONE,
+        Action.DONE,
     ),
     (
         "a menu error after healing stops",
         [ASKED, MENU, Imported(4, changed=True), MENU],
         5,
         True,
-        Do.STOP,
+        Action.STOP,
     ),
-    ("any other error stops", [ASKED, TAX], 4, True, Do.STOP),
+    ("any other error stops", [ASKED, TAX], 4, True, Action.STOP),
     (
         "an error is forgotten when asked again",
         [ASKED, TAX, SubmissionRequested(5, "d")],
         5,
         True,
-        Do.SUBMIT,
+        Action.SUBMIT,
     ),
     (
-        "an order that is there but wrong stops, asked again or not",
+        "a created but wrong order stops, requested again or not",
         [ASKED, failed("TaxError", outcome=Outcome.CREATED), SubmissionRequested(5, "d")],
         5,
         True,
-        Do.STOP,
+        Action.STOP,
     ),
-    ("what was undone just now stops", [ASKED, create(), YES, undo(), YES, TAX], 4, True, Do.STOP),
+    (
+        "what was undone just now stops",
+        [ASKED, create(), YES, undo(), YES, TAX],
+        4,
+        True,
+        Action.STOP,
+    ),
     (
         "what had been made before the asking and is undone now goes once more",
         [ASKED, create(), SubmissionRequested(5, "d"), undo(), YES, TAX],
         6,
         True,
-        Do.SUBMIT,
+        Action.SUBMIT,
     ),
     (
         "once more, and not for ever",
         [ASKED, create(), SubmissionRequested(5, "d"), undo(), YES, TAX, TAX],
         6,
         True,
-        Do.STOP,
+        Action.STOP,
     ),
     (
         "a draft of unknown origin that is undone goes once more",
         [ASKED, undo(), YES, TAX],
         6,
         True,
-        Do.SUBMIT,
+        Action.SUBMIT,
     ),
     (
         "many cancelled orders under the keys stop it",
         [ASKED, *[KeyRetired(1)] * 9],
         6,
         True,
-        Do.STOP,
+        Action.STOP,
     ),
 ]
 
@@ -328,10 +340,10 @@ STEPS: list[tuple[str, list[Event], float, bool, Do]] = [
 @pytest.mark.parametrize(
     ("events", "now", "keyed", "do"), [s[1:] for s in STEPS], ids=[s[0] for s in STEPS]
 )
-def test_what_is_next_follows_from_what_happened(
-    events: list[Event], now: float, keyed: bool, do: Do
+def test_next_step_follows_from_the_events(
+    events: list[Event], now: float, keyed: bool, do: Action
 ) -> None:
-    assert decide(events, now, keyed=keyed).do is do
+    assert decide(events, now, keyed=keyed).action is do
 
 
 def decide(events: list[Event], now: float, *, keyed: bool) -> Step:
@@ -341,12 +353,12 @@ def decide(events: list[Event], now: float, *, keyed: bool) -> Step:
     )
 
 
-def test_looks_are_counted_from_the_recorded_time_of_the_last_sending() -> None:
+def test_look_ups_count_from_the_last_recorded_send() -> None:
     events: list[Event] = [ASKED, create(10, key=None), MAYBE, create(20, key=None)]
-    assert decide(events, 20, keyed=False) == Step(Do.WAIT, 21)
+    assert decide(events, 20, keyed=False) == Step(Action.WAIT, 21)
 
 
-def test_waits_double_up_to_the_longest_and_are_spread_by_the_orders_id() -> None:
+def test_waits_double_to_the_longest_and_spread_by_order_id() -> None:
     policy = Policy(first_wait=1, longest_wait=6)
     for retry, longest in ((1, 1), (2, 2), (3, 4), (4, 6), (9, 6)):
         waits = {policy.wait_before(retry, f"ord_{n}") for n in range(50)}
@@ -355,6 +367,6 @@ def test_waits_double_up_to_the_longest_and_are_spread_by_the_orders_id() -> Non
     assert policy.wait_before(1, "a") == policy.wait_before(1, "a")
 
 
-def test_since_is_when_the_order_was_first_sent() -> None:
+def test_since_is_the_first_send() -> None:
     assert fold([ASKED]).since is None
     assert fold([ASKED, create(5), NO, create(9)]).since == 5

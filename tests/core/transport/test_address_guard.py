@@ -20,7 +20,6 @@ from core.toy import Toy, toy_order
 from core.toy_server import ToyServer
 from tillpost import Limits, OutageError, Policy, SetupError
 from tillpost.adapter.exchange import Fault, Request, Response, nothing
-from tillpost.client.base import Options
 from tillpost.errors import Applied, Outcome
 from tillpost.transport import address_guard as addresses
 from tillpost.transport.address_guard import NOT_PUBLIC, BarredError, guard, guard_async, is_public
@@ -291,7 +290,7 @@ def test_guarded_client_ignores_proxy_from_environment(
         answering(monkeypatch, "127.0.0.1")
         adapter = guarded(server, base_url=f"https://pos.example:{port}")
         with pytest.raises(OutageError):  # nobody there speaks TLS
-            opening(adapter, Options(policy=Policy(retries=0), limits=SHORT)).submit(
+            opening(adapter, policy=Policy(retries=0), limits=SHORT).submit(
                 toy_order(), is_new=True
             )
     assert heard == []

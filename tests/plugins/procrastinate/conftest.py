@@ -1,4 +1,4 @@
-"""A register to submit to."""
+"""A simulated Square to submit orders to."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from tillpost_simulators.square import SquareSimulator
 
 @pytest.fixture
 def square() -> Generator[Running[SquareSimulator]]:
-    """A Square of its own for each test."""
+    """A new Square for each test."""
     with serve_in_thread(SquareSimulator()) as running:
         yield running

@@ -1,4 +1,4 @@
-"""`tillpost worker` runs this engine when it is named, and says in one line where it can't."""
+"""`tillpost worker` runs this engine when it is configured, and refuses SQLite in one line."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def config(tmp_path: Path, square: Running[SquareSimulator]) -> Path:
-    """A file with one connection, whose outbox is to use Procrastinate."""
+    """A TOML file with one connection, whose outbox uses Procrastinate."""
     settings = "\n".join(f'{name} = "{value}"' for name, value in square.settings.items())
     file = tmp_path / "tillpost.toml"
     file.write_text(
-        f'[outbox]\nengine = "procrastinate"\n\n[connections.cafe]\nplatform = "square"\n{settings}\n'
+        '[outbox]\nengine = "procrastinate"\n\n'
+        f'[connections.cafe]\nplatform = "square"\n{settings}\n'
     )
     return file
 
@@ -32,26 +33,26 @@ def worker(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_the_command_carries_orders_with_the_engine_of_the_file(
+def test_command_uses_the_engine_of_the_file(
     config: Path, square: Running[SquareSimulator], postgres_url: str
 ) -> None:
     with Outbox.from_config(config, url=postgres_url) as outbox:
         outbox.add(paid("A-1", [TOASTIE]), connection="cafe")
 
-        ended = worker("--config", str(config), "--db", postgres_url, "--until-idle")
+        process = worker("--config", str(config), "--db", postgres_url, "--until-idle")
 
-        assert ended.returncode == 0, ended.stderr
-        assert "procrastinate" in ended.stdout
+        assert process.returncode == 0, process.stderr
+        assert "procrastinate" in process.stdout
         assert [stored.state for stored in outbox.orders()] == ["received"]
     assert len(square.simulator.ledger().shown) == 1
 
 
-def test_the_command_says_in_one_line_that_sqlite_will_not_do(config: Path, tmp_path: Path) -> None:
-    ended = worker(
+def test_command_refuses_sqlite_in_one_line(config: Path, tmp_path: Path) -> None:
+    process = worker(
         "--config", str(config), "--db", f"sqlite:///{tmp_path / 'orders.db'}", "--until-idle"
     )
 
-    assert ended.returncode != 0
-    assert "the engine procrastinate needs a PostgreSQL database" in ended.stderr
-    assert "Traceback" not in ended.stderr
-    assert len(ended.stderr.strip().splitlines()) == 1
+    assert process.returncode != 0
+    assert "the engine procrastinate needs a PostgreSQL database" in process.stderr
+    assert "Traceback" not in process.stderr
+    assert len(process.stderr.strip().splitlines()) == 1

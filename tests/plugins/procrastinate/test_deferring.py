@@ -1,4 +1,4 @@
-"""A job is there if and only if its order is, in whichever transaction; and where there can be none, it is said."""
+"""A job exists exactly if its order does, in whichever transaction it was added."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tillpost.outbox.engine import engines
 
 
 def jobs(outbox: Outbox) -> Sequence[tuple[str, bool]]:
-    """The orders that jobs are there for, and whether each is deferred to a time."""
+    """Return the order of each job, and whether the job is scheduled for later."""
     wanted = text(
         "SELECT args->>'order_id', scheduled_at > now() FROM procrastinate_jobs ORDER BY id"
     )
@@ -34,11 +34,11 @@ def an_order(order_id: str = "A-1") -> Order:
     return paid(order_id, [TOASTIE])
 
 
-def test_the_engine_is_found_by_its_name() -> None:
+def test_engine_is_found_by_name() -> None:
     assert set(engines()) == {"embedded", "procrastinate"}
 
 
-def test_a_job_is_deferred_with_the_order_and_only_once(postgres_url: str) -> None:
+def test_one_job_is_deferred_with_the_order(postgres_url: str) -> None:
     with Outbox(postgres_url, engine="procrastinate") as outbox:
         for _ in range(2):
             outbox.add(an_order(), connection="cafe")
@@ -46,7 +46,7 @@ def test_a_job_is_deferred_with_the_order_and_only_once(postgres_url: str) -> No
         assert jobs(outbox) == [("A-1", False)]
 
 
-def test_a_scheduled_order_has_a_job_for_its_time(postgres_url: str) -> None:
+def test_scheduled_order_gets_a_scheduled_job(postgres_url: str) -> None:
     tomorrow = datetime.now(ZoneInfo("Australia/Sydney")) + timedelta(days=1)
     order = paid("A-1", [TOASTIE], fulfilment=Pickup(due_at=tomorrow))
     with Outbox(postgres_url, engine="procrastinate") as outbox:
@@ -58,7 +58,7 @@ def test_a_scheduled_order_has_a_job_for_its_time(postgres_url: str) -> None:
         assert float(at or 0) == pytest.approx(stored.due_at)
 
 
-def test_a_session_that_is_rolled_back_leaves_neither_order_nor_job(postgres_url: str) -> None:
+def test_rolled_back_session_leaves_no_order_and_no_job(postgres_url: str) -> None:
     with Outbox(postgres_url, engine="procrastinate") as outbox:
         engine = create_engine(postgres_url)
         with Session(engine) as session:
@@ -73,7 +73,7 @@ def test_a_session_that_is_rolled_back_leaves_neither_order_nor_job(postgres_url
 
 
 @pytest.mark.anyio
-async def test_an_async_session_that_is_rolled_back_leaves_neither_order_nor_job(
+async def test_rolled_back_async_session_leaves_no_order_or_job(
     postgres_url: str,
 ) -> None:
     with Outbox(postgres_url, engine="procrastinate") as outbox:
@@ -89,7 +89,7 @@ async def test_an_async_session_that_is_rolled_back_leaves_neither_order_nor_job
         assert jobs(outbox) == [("A-2", False)]
 
 
-def test_the_tables_are_made_in_a_database_that_the_embedded_engine_had(postgres_url: str) -> None:
+def test_tables_are_created_in_an_embedded_database(postgres_url: str) -> None:
     with Outbox(postgres_url) as embedded:
         embedded.add(an_order("A-1"), connection="cafe")
 
@@ -101,7 +101,7 @@ def test_the_tables_are_made_in_a_database_that_the_embedded_engine_had(postgres
     engine.dispose()
 
 
-def test_programs_that_come_at_once_make_the_tables_once(postgres_url: str) -> None:
+def test_concurrent_programs_create_the_tables_once(postgres_url: str) -> None:
     failures: list[Exception] = []
 
     def add(number: int) -> None:
@@ -122,7 +122,7 @@ def test_programs_that_come_at_once_make_the_tables_once(postgres_url: str) -> N
         assert len(jobs(outbox)) == 4
 
 
-def test_sqlite_is_refused_in_one_line_and_nothing_is_left_half_made(tmp_path: Path) -> None:
+def test_sqlite_is_refused_and_nothing_is_created(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'orders.db'}"
     with (
         Outbox(url, engine="procrastinate") as outbox,
@@ -137,7 +137,7 @@ def test_sqlite_is_refused_in_one_line_and_nothing_is_left_half_made(tmp_path: P
         assert embedded.orders() == []
 
 
-def test_tables_of_a_version_too_old_are_refused_in_one_line(postgres_url: str) -> None:
+def test_too_old_procrastinate_tables_are_refused(postgres_url: str) -> None:
     with Outbox(postgres_url) as outbox, outbox.database.writing() as db:
         db.execute(text("CREATE TABLE procrastinate_jobs (id bigint)"))
 
@@ -148,7 +148,7 @@ def test_tables_of_a_version_too_old_are_refused_in_one_line(postgres_url: str) 
         outbox.add(an_order(), connection="cafe")
 
 
-def test_a_paused_connections_orders_get_jobs_when_it_goes_on(postgres_url: str) -> None:
+def test_resumed_connection_defers_jobs_for_its_orders(postgres_url: str) -> None:
     with Outbox(postgres_url, engine="procrastinate") as outbox:
         outbox.add(an_order(), connection="cafe")
         with outbox.database.writing() as db:
@@ -160,7 +160,7 @@ def test_a_paused_connections_orders_get_jobs_when_it_goes_on(postgres_url: str)
         assert jobs(outbox) == [("A-1", False)] * 2
 
 
-def test_a_database_that_is_not_there_is_the_stores_failure(postgres_url: str) -> None:
+def test_missing_database_raises_database_error(postgres_url: str) -> None:
     url = postgres_url.replace("/test_", "/none_")
     with Outbox(url, engine="procrastinate") as outbox, pytest.raises(DatabaseError):
         outbox.add(an_order(), connection="cafe")

@@ -1,4 +1,4 @@
-"""Workers in processes of their own carry orders to the register, whoever of them dies, whatever the database does."""
+"""Worker processes submit each order once, whichever of them dies, whatever the database does."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHORT = 2.0
 """A lease, in seconds."""
 
 
-def the_outbox(url: str) -> Outbox:
+def open_outbox(url: str) -> Outbox:
     return Outbox(url, engine="procrastinate")
 
 
@@ -38,30 +38,38 @@ def add(outbox: Outbox, numbers: Iterable[int]) -> None:
         outbox.add(paid(f"A-{number}", [TOASTIE]), connection="cafe", is_new=True)
 
 
-def a_worker(url: str, square: Square, lease: float = SHORT, **options: Any) -> WorkerProcess:
+def start_worker(url: str, square: Square, lease: float = SHORT, **options: Any) -> WorkerProcess:
     return WorkerProcess(url, square.settings, engine="procrastinate", lease=lease, **options)
 
 
 def slow(seconds: float, times: int | None = None) -> FaultPlan:
-    """Every answer to a new order comes after so many seconds."""
+    """Return faults by which each answer to a new order takes so many seconds."""
     drip = Fault(kind=FaultKind.SLOW_DRIP, drip_seconds=seconds)
     return FaultPlan(rules=(FaultRule(fault=drip, method="POST", path="/v2/orders$", times=times),))
 
 
-def arrived(square: Square) -> int:
+def count_arrived(square: Square) -> int:
     return len(square.simulator.ledger().shown)
 
 
 def has_more_than(square: Square, orders: int) -> bool:
-    return arrived(square) > orders
+    return count_arrived(square) > orders
+
+
+def wait_for_arrivals(square: Square, orders: int, *, within: float = 20) -> None:
+    until(lambda: count_arrived(square) == orders, within, f"{orders} orders on the register")
+
+
+def wait_until_received(outbox: Outbox, within: float) -> None:
+    until(lambda: states(outbox) == {"received"}, within, "all orders received")
 
 
 def states(outbox: Outbox) -> set[str]:
     return {stored.state.value for stored in outbox.orders(most=10_000)}
 
 
-def all_is_well(square: Square, outbox: Outbox, orders: int) -> None:
-    """Every order is on the register once, and the store knows."""
+def assert_all_received(square: Square, outbox: Outbox, orders: int) -> None:
+    """Assert that each order is on the register once, and that the outbox knows it."""
     ledger = square.simulator.ledger()
     assert (len(ledger.shown), ledger.twice, ledger.half_done) == (orders, (), ())
     assert states(outbox) == {"received"}
@@ -72,27 +80,25 @@ def jobs_left(outbox: Outbox) -> int:
         return int(db.scalar(text("SELECT count(*) FROM procrastinate_jobs")) or 0)
 
 
-def test_orders_are_carried_as_soon_as_they_are_committed_and_leave_no_jobs(
+def test_committed_orders_are_submitted_and_leave_no_jobs(
     square: Square, postgres_url: str
 ) -> None:
-    with the_outbox(postgres_url) as outbox, a_worker(postgres_url, square) as worker:
+    with open_outbox(postgres_url) as outbox, start_worker(postgres_url, square) as worker:
         add(outbox, [0])
-        until(lambda: arrived(square) == 1, 20, "the first order")
+        wait_for_arrivals(square, 1)
         add(outbox, range(1, 20))
-        until(lambda: states(outbox) == {"received"}, 15, "all orders")
+        wait_until_received(outbox, 15)
         until(lambda: jobs_left(outbox) == 0, 5, "an empty queue")
         worker.stop()
 
-        all_is_well(square, outbox, 20)
+        assert_all_received(square, outbox, 20)
 
 
-def test_an_order_is_carried_by_its_job_before_anybody_looks(
-    square: Square, postgres_url: str
-) -> None:
-    """The looking finds an order when it is a second late; a job that wakes is faster."""
-    with the_outbox(postgres_url) as outbox, a_worker(postgres_url, square):
+def test_job_wakes_the_worker_before_polling_would(square: Square, postgres_url: str) -> None:
+    """Polling finds an order only when it is a second late; a job is faster."""
+    with open_outbox(postgres_url) as outbox, start_worker(postgres_url, square):
         add(outbox, [0])
-        until(lambda: arrived(square) == 1, 20, "the worker's start")
+        wait_for_arrivals(square, 1)
         waits = list[float]()
         for number in range(1, 6):
             add(outbox, [number])
@@ -101,61 +107,60 @@ def test_an_order_is_carried_by_its_job_before_anybody_looks(
     assert min(waits) < 0.9
 
 
-def test_orders_without_jobs_are_found(square: Square, postgres_url: str) -> None:
-    with Outbox(postgres_url, engine="embedded") as outbox, a_worker(postgres_url, square):
+def test_orders_without_jobs_are_submitted(square: Square, postgres_url: str) -> None:
+    with Outbox(postgres_url, engine="embedded") as outbox, start_worker(postgres_url, square):
         add(outbox, range(3))
 
-        until(lambda: arrived(square) == 3, 20, "all orders")
+        wait_for_arrivals(square, 3)
 
 
-def test_a_full_connection_is_drained_although_its_jobs_found_no_room(
-    square: Square, postgres_url: str
-) -> None:
+def test_full_connection_is_drained_after_its_jobs_ended(square: Square, postgres_url: str) -> None:
     square.simulator.set_faults(slow(0.3))
-    with the_outbox(postgres_url) as outbox:
+    with open_outbox(postgres_url) as outbox:
         add(outbox, range(12))
-        with a_worker(postgres_url, square, concurrency=1, until_idle=True) as worker:
+        with start_worker(postgres_url, square, concurrency=1, until_idle=True) as worker:
             assert worker.process.wait(60) == 0
 
-        all_is_well(square, outbox, 12)
+        assert_all_received(square, outbox, 12)
 
 
-def test_a_scheduled_order_goes_at_its_time(square: Square, postgres_url: str) -> None:
-    with the_outbox(postgres_url) as outbox, a_worker(postgres_url, square):
+def test_scheduled_order_is_submitted_on_time(square: Square, postgres_url: str) -> None:
+    with open_outbox(postgres_url) as outbox, start_worker(postgres_url, square):
         outbox.prepare()
         due = datetime.now(ZoneInfo("Australia/Sydney")) + timedelta(seconds=1806)
         order = paid("A-1", [TOASTIE], fulfilment=Pickup(due_at=due))
         eligible_at = outbox.add(order, connection="cafe", is_new=True).eligible_at
         assert eligible_at > time.time() + 4
-        until(lambda: arrived(square) == 1, 20, "the order")
+        wait_for_arrivals(square, 1)
 
         assert eligible_at <= time.time() < eligible_at + 5
 
 
-def test_an_order_that_an_outage_stops_goes_when_its_wait_is_over(
-    square: Square, postgres_url: str
-) -> None:
+def test_order_is_retried_after_an_outage(square: Square, postgres_url: str) -> None:
     refused = FaultRule(
         fault=Fault(kind=FaultKind.SERVER_ERROR, status=503), method="POST", times=2
     )
     square.simulator.set_faults(FaultPlan(rules=(refused,)))
-    with the_outbox(postgres_url) as outbox:
+    with open_outbox(postgres_url) as outbox:
         add(outbox, range(1))
-        with a_worker(postgres_url, square, until_idle=True) as worker:
+        with start_worker(postgres_url, square, until_idle=True) as worker:
             assert worker.process.wait(60) == 0
 
-        all_is_well(square, outbox, 1)
+        assert_all_received(square, outbox, 1)
 
 
 @pytest.mark.parametrize("lease", [SHORT, 10.0], ids=["a short lease", "the default lease"])
-def test_a_killed_workers_orders_are_taken_over_within_fifteen_seconds(
+def test_killed_workers_orders_are_taken_over_in_time(
     square: Square, postgres_url: str, lease: float
 ) -> None:
     square.simulator.set_faults(slow(3, times=4))
-    with the_outbox(postgres_url) as outbox, a_worker(postgres_url, square, lease=lease) as first:
+    with (
+        open_outbox(postgres_url) as outbox,
+        start_worker(postgres_url, square, lease=lease) as first,
+    ):
         add(outbox, range(4))
-        until(lambda: states(outbox) == {"sending"}, 20, "four orders in hand")
-        with a_worker(postgres_url, square, lease=lease):
+        until(lambda: states(outbox) == {"sending"}, 20, "four claimed orders")
+        with start_worker(postgres_url, square, lease=lease):
             until(lambda: len(outbox.workers.beats()) == 2, 20, "a second worker")
             first.kill()
 
@@ -163,89 +168,86 @@ def test_a_killed_workers_orders_are_taken_over_within_fifteen_seconds(
                 lambda: states(outbox) == {"received"}, 15 if lease > SHORT else 8, "the takeover"
             )
 
-        all_is_well(square, outbox, 4)
+        assert_all_received(square, outbox, 4)
 
 
-def test_a_worker_that_is_asked_to_ends_in_time_and_loses_nothing(
-    square: Square, postgres_url: str
-) -> None:
+def test_stopping_worker_ends_in_time_and_loses_nothing(square: Square, postgres_url: str) -> None:
     square.simulator.set_faults(slow(0.5))
-    with the_outbox(postgres_url) as outbox, a_worker(postgres_url, square) as worker:
+    with open_outbox(postgres_url) as outbox, start_worker(postgres_url, square) as worker:
         add(outbox, range(20))
-        until(lambda: arrived(square) >= 2, 20, "some orders")
+        until(lambda: count_arrived(square) >= 2, 20, "some orders")
 
         assert worker.stop() < 10
 
         assert "sending" not in states(outbox)
         assert outbox.workers.beats() == {}
-        assert 2 <= arrived(square) < 20
+        assert 2 <= count_arrived(square) < 20
         square.simulator.set_faults(FaultPlan())
-        with a_worker(postgres_url, square, until_idle=True) as next_one:
+        with start_worker(postgres_url, square, until_idle=True) as next_one:
             assert next_one.process.wait(60) == 0
-        all_is_well(square, outbox, 20)
+        assert_all_received(square, outbox, 20)
 
 
-def test_a_worker_whose_platform_hangs_ends_in_time(square: Square, postgres_url: str) -> None:
+def test_worker_with_hanging_platform_stops_in_time(square: Square, postgres_url: str) -> None:
     hangs = FaultRule(
         fault=Fault(kind=FaultKind.TIMEOUT, hang_seconds=60), method="POST", path="/v2/orders$"
     )
     square.simulator.set_faults(FaultPlan(rules=(hangs,)))
-    with the_outbox(postgres_url) as outbox, a_worker(postgres_url, square) as worker:
+    with open_outbox(postgres_url) as outbox, start_worker(postgres_url, square) as worker:
         add(outbox, [0])
         until(lambda: outbox.journal("A-0"), 20, "the order's intent")
 
         assert worker.stop() < 10
 
-        with a_worker(postgres_url, square, until_idle=True) as next_one:
+        with start_worker(postgres_url, square, until_idle=True) as next_one:
             assert next_one.process.wait(60) == 0
-        all_is_well(square, outbox, 1)
+        assert_all_received(square, outbox, 1)
 
 
-def test_two_workers_share_a_connections_limit(square: Square, postgres_url: str) -> None:
+def test_two_workers_share_the_connection_limit(square: Square, postgres_url: str) -> None:
     square.simulator.set_faults(slow(0.2))
-    with the_outbox(postgres_url) as outbox:
+    with open_outbox(postgres_url) as outbox:
         add(outbox, range(40))
-        held, most, workers = outbox.database, 0, set[str]()
+        most_claimed = 0
+        workers: set[str] = set()
+        holders = text("SELECT worker FROM tillpost_orders WHERE worker IS NOT NULL")
         with (
-            a_worker(postgres_url, square, concurrency=3),
-            a_worker(postgres_url, square, concurrency=3),
+            start_worker(postgres_url, square, concurrency=3),
+            start_worker(postgres_url, square, concurrency=3),
         ):
             deadline = time.monotonic() + 60
-            while arrived(square) < 40:
+            while count_arrived(square) < 40:
                 assert time.monotonic() < deadline
-                with held.reading() as db:
-                    now = list(
-                        db.scalars(
-                            text("SELECT worker FROM tillpost_orders WHERE worker IS NOT NULL")
-                        )
-                    )
-                most, workers = max(most, len(now)), workers | set(now)
+                with outbox.database.reading() as db:
+                    claimed_by = list(db.scalars(holders))
+                most_claimed = max(most_claimed, len(claimed_by))
+                workers |= set(claimed_by)
                 time.sleep(0.01)
-            until(lambda: states(outbox) == {"received"}, 10, "all orders")
+            wait_until_received(outbox, 10)
 
-        assert most == 3
+        assert most_claimed == 3
         assert len(workers) == 2
-        all_is_well(square, outbox, 40)
+        assert_all_received(square, outbox, 40)
 
 
 @pytest.mark.parametrize(("down", "how"), [(0.0, "fast"), (3.0, "immediate"), (35.0, "fast")])
-def test_workers_outlive_the_database(
+def test_workers_survive_a_database_restart(
     square: Square, postgres: PostgresServer, postgres_url: str, down: float, how: Any
 ) -> None:
     square.simulator.set_faults(slow(0.2))
     with (
-        the_outbox(postgres_url) as outbox,
-        a_worker(postgres_url, square) as first,
-        a_worker(postgres_url, square) as second,
+        open_outbox(postgres_url) as outbox,
+        start_worker(postgres_url, square) as first,
+        start_worker(postgres_url, square) as second,
     ):
         add(outbox, range(20))
-        until(lambda: arrived(square) >= 4, 20, "some orders")
+        until(lambda: count_arrived(square) >= 4, 20, "some orders")
 
         postgres.stop(how)
         time.sleep(down)
         postgres.start()
 
-        until(lambda: states(outbox) == {"received"}, 40, "all orders")
+        wait_until_received(outbox, 40)
         square.simulator.set_faults(FaultPlan())
         until_woken(outbox, square)
         assert first.stop() < 10
@@ -255,21 +257,21 @@ def test_workers_outlive_the_database(
 
 
 def until_woken(outbox: Outbox, square: Square) -> None:
-    """Add orders until one is carried so fast that a job must have woken a worker."""
+    """Add orders until one is submitted so fast that a job must have woken a worker."""
     deadline = time.monotonic() + 30
     for number in range(100, 200):
-        before = arrived(square)
+        before = count_arrived(square)
         add(outbox, [number])
         if until(partial(has_more_than, square, before), 20, "the order") < 0.9:
             return
-        assert time.monotonic() < deadline, "no worker listens any more"
+        assert time.monotonic() < deadline, "no worker receives notifications"
 
 
-def test_the_database_may_restart_just_as_a_worker_has_started(
+def test_database_may_restart_as_a_worker_starts(
     square: Square, postgres: PostgresServer, postgres_url: str
 ) -> None:
-    """It needs the database to begin with; what it does after that may fail at any time."""
-    with the_outbox(postgres_url) as outbox, a_worker(postgres_url, square) as worker:
+    """It needs the database to start; after that any use of it may fail."""
+    with open_outbox(postgres_url) as outbox, start_worker(postgres_url, square) as worker:
         outbox.prepare()
         until(lambda: len(outbox.workers.beats()) == 1, 20, "the worker")
         restarts = threading.Thread(target=postgres.restart, args=("immediate",))
@@ -277,34 +279,31 @@ def test_the_database_may_restart_just_as_a_worker_has_started(
         restarts.join()
         add(outbox, range(2))
 
-        until(lambda: arrived(square) == 2, 30, "all orders")
+        wait_for_arrivals(square, 2, within=30)
         assert worker.stop() < 10
 
 
-def test_jobs_of_dead_workers_are_cleared_away(square: Square, postgres_url: str) -> None:
-    with the_outbox(postgres_url) as outbox:
+def test_jobs_of_dead_workers_are_deleted(square: Square, postgres_url: str) -> None:
+    with open_outbox(postgres_url) as outbox:
         add(outbox, [0])
         with outbox.database.writing() as db:
-            db.execute(
-                text("UPDATE procrastinate_jobs SET status = 'doing'")
-            )  # as a killed worker leaves it
-        with a_worker(postgres_url, square):
-            until(lambda: arrived(square) == 1, 20, "the order")
+            # As a killed worker leaves it.
+            db.execute(text("UPDATE procrastinate_jobs SET status = 'doing'"))
+        with start_worker(postgres_url, square):
+            wait_for_arrivals(square, 1)
             until(lambda: jobs_left(outbox) == 0, 10, "an empty queue")
 
 
-def test_a_paused_worker_that_comes_back_writes_over_nobody(
-    square: Square, postgres_url: str
-) -> None:
+def test_resumed_worker_overwrites_nothing(square: Square, postgres_url: str) -> None:
     square.simulator.set_faults(slow(1.0))
-    with the_outbox(postgres_url) as outbox, a_worker(postgres_url, square) as first:
+    with open_outbox(postgres_url) as outbox, start_worker(postgres_url, square) as first:
         add(outbox, range(6))
-        until(lambda: "sending" in states(outbox), 20, "orders in hand")
+        until(lambda: "sending" in states(outbox), 20, "claimed orders")
         first.process.send_signal(signal.SIGSTOP)
-        with a_worker(postgres_url, square):
-            until(lambda: states(outbox) == {"received"}, 30, "the takeover")
+        with start_worker(postgres_url, square):
+            wait_until_received(outbox, 30)
             first.process.send_signal(signal.SIGCONT)
             time.sleep(3)
 
         assert first.stop() < 10
-        all_is_well(square, outbox, 6)
+        assert_all_received(square, outbox, 6)

@@ -1,9 +1,8 @@
-"""`tillpost check`, `tillpost adapters` and `tillpost schema`: can the store take orders, what is installed, what an
-order or a menu looks like in JSON.
+"""`tillpost check`, `tillpost adapters` and `tillpost schema`.
 
 With `--json`, check prints {"ok", "connection", "findings": [{"what", "ok", "text", "actor",
 "reason"}]}, and adapters prints {"adapters": [{"platform", "title", "package", "version",
-"capabilities", "simulator", "demo"}], "broken": {name: why}}.
+"capabilities", "simulator", "demo"}], "broken": {name: why}}. Schema always prints JSON.
 """
 
 from __future__ import annotations
@@ -12,11 +11,17 @@ from typing import Annotated, Literal
 
 import typer
 
-from tillpost.adapter.readiness import Readiness
-from tillpost.cli.connection_option import AsJson, ConfigFile, ConnectionName, chosen, work_on
+from tillpost.adapter.readiness import Finding, Readiness
+from tillpost.cli.connection_option import (
+    AsJson,
+    ConfigFile,
+    ConnectionName,
+    select_connection,
+    work_on,
+)
 from tillpost.cli.exit_codes import NOT_RIGHT
 from tillpost.cli.outbox_option import DatabaseUrl
-from tillpost.cli.output import show_json, show_table, tell
+from tillpost.cli.output import print_line, show_json, show_table
 from tillpost.client.sync import Till
 from tillpost.errors.remedies import ACTORS
 from tillpost.models.menu import Menu
@@ -33,14 +38,12 @@ def check(
     config: ConfigFile = "",
     import_menu: Annotated[
         bool,
-        typer.Option(
-            "--import-menu", help="Import the menu too, and look for faults in its setup."
-        ),
+        typer.Option("--import-menu", help="Also import the menu, and check its setup."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether the store can take an order now, and if not, whose move it is."""
-    settings = chosen(connection, config, db)
+    """Check whether the store can take an order now, and if not, who must act."""
+    settings = select_connection(connection, config, db)
 
     def work(till: Till) -> Readiness:
         if import_menu:
@@ -51,78 +54,67 @@ def check(
         settings,
         work,
         doing="Checking the connection, the store and the register",
-        failed="It can't be checked",
+        failed="The check failed",
         as_json=as_json,
     )
     if as_json:
-        show_json(
-            {"ok": readiness.ready, "connection": settings.name, "findings": readiness.findings}
-        )
+        facts = {"connection": settings.name, "findings": readiness.findings}
+        show_json({"ok": readiness.ready, **facts})
     else:
-        tell(
-            *(
-                ("Ready for orders", "bold green")
-                if readiness.ready
-                else ("Not ready for orders", "bold red")
-            )
-        )
-        show_table(
-            "",
-            ("What", "", "Finding", "Who must act"),
-            (
-                (
-                    x.what,
-                    "ok" if x.ok else "NO",
-                    x.text,
-                    ACTORS[x.actor] if x.actor and not x.ok else "",
-                )
-                for x in readiness.findings
-            ),
-        )
+        _show_readiness(readiness)
     if not readiness.ready:
         raise typer.Exit(NOT_RIGHT)
 
 
+def _show_readiness(readiness: Readiness) -> None:
+    if readiness.ready:
+        print_line("Ready for orders", "bold green")
+    else:
+        print_line("Not ready for orders", "bold red")
+    rows = [_finding_row(finding) for finding in readiness.findings]
+    show_table("", ("What", "", "Finding", "Who must act"), rows)
+
+
+def _finding_row(finding: Finding) -> tuple[str, str, str, str]:
+    if finding.ok:
+        return finding.what, "ok", finding.text, ""
+    return finding.what, "NO", finding.text, ACTORS[finding.actor] if finding.actor else ""
+
+
 def adapters(as_json: AsJson = False) -> None:
-    """List the platforms that orders can go to, what each adapter can do, and plugins that are broken."""
-    found = installed_adapters()
+    """List the platforms that orders can go to, and plugins that can't be loaded."""
+    installed = installed_adapters()
     if as_json:
+        simulators = factories("platform_simulators")
+        demos = factories("demo_scenarios")
         rows = [
             {
                 "platform": platform,
-                "title": one.adapter.title,
-                "package": one.package,
-                "version": one.version,
-                "capabilities": sorted(one.adapter.capabilities()),
-                "simulator": platform in factories("platform_simulators"),
-                "demo": platform in factories("demo_scenarios"),
+                "title": plugin.adapter.title,
+                "package": plugin.package,
+                "version": plugin.version,
+                "capabilities": sorted(plugin.adapter.capabilities()),
+                "simulator": platform in simulators,
+                "demo": platform in demos,
             }
-            for platform, one in found.items()
+            for platform, plugin in installed.items()
         ]
         show_json({"adapters": rows, "broken": broken()})
         return
-    show_table(
-        "",
-        ("Platform", "Title", "Package", "Version", "Can"),
-        (
-            (
-                platform,
-                one.adapter.title,
-                one.package,
-                one.version,
-                ", ".join(sorted(one.adapter.capabilities())),
-            )
-            for platform, one in found.items()
-        ),
-    )
+    table = []
+    for platform, plugin in installed.items():
+        capabilities = ", ".join(sorted(plugin.adapter.capabilities()))
+        table.append((platform, plugin.adapter.title, plugin.package, plugin.version, capabilities))
+    show_table("", ("Platform", "Title", "Package", "Version", "Capabilities"), table)
     for name, why in broken().items():
-        tell(f"Broken: the plugin {name} can't be loaded: {why}", "red")
+        print_line(f"The plugin {name} can't be loaded: {why}", "red")
 
 
 def schema(
-    word: Annotated[
-        Literal["order", "menu"], typer.Argument(metavar="order|menu", help="Which format.")
+    document: Annotated[
+        Literal["order", "menu"], typer.Argument(metavar="order|menu", help="The document.")
     ],
 ) -> None:
-    """Print the JSON Schema of an order, or of a menu."""
-    show_json((Order if word == "order" else Menu).model_json_schema())
+    """Print the JSON Schema of an order or of a menu."""
+    model = Order if document == "order" else Menu
+    show_json(model.model_json_schema())

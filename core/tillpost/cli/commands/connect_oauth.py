@@ -1,8 +1,8 @@
-"""How an admin of a store grants access from a terminal: the provider's page, and the code that comes back from it.
+"""Get access to a store from a terminal: the provider's page, and the code that it sends back.
 
-Where the application's redirect address is on this machine, a small server catches the code there;
-else the person pastes the address that the browser ended at, or the code. A `state` that isn't ours
-is refused, whoever sent it.
+`grant` is what `tillpost connect` calls. If the application's redirect address is on this machine,
+a small server receives the code there. Otherwise the person pastes the address that the browser was
+sent to, or the code. An answer whose `state` isn't the one that was sent is refused.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import typer
 from tillpost.adapter.settings import Credentials
 from tillpost.authorization import authorize_url, exchange_code, new_state, new_verifier
 from tillpost.cli.exit_codes import INTERRUPTED, CliError
-from tillpost.cli.output import complain, one_line
+from tillpost.cli.output import one_line, print_error
 
 __all__ = ["Application", "ask", "grant"]
 
@@ -31,7 +31,7 @@ LOOPBACK = ("localhost", "127.0.0.1")
 
 
 class Application(NamedTuple):
-    """What the provider knows of the application that a store is connected to."""
+    """The application, as the provider knows it, that a store is connected to."""
 
     platform: str
     client_id: str
@@ -42,12 +42,19 @@ class Application(NamedTuple):
 
 
 def grant(application: Application, *, browser: bool, seconds: float) -> Credentials:
-    """Have an admin open the provider's page, and return the credentials that come of it.
+    """Ask an admin to grant access on the provider's page, and return the credentials.
 
-    Raises `CliError` when nobody does within `seconds`, the admin refuses, or what comes back isn't
-    ours; and the provider's `PosError`.
+    Args:
+        application: The application that gets access.
+        browser: Whether to open the page in a browser.
+        seconds: How long to wait for the admin.
+
+    Raises:
+        CliError: If nobody grants access in time, the admin refuses, or the answer isn't valid.
+        PosError: If the provider refuses to exchange the code.
     """
-    state, verifier = new_state(), new_verifier()
+    state = new_state()
+    verifier = new_verifier()
     url = authorize_url(
         application.platform,
         client_id=application.client_id,
@@ -57,27 +64,38 @@ def grant(application: Application, *, browser: bool, seconds: float) -> Credent
         code_verifier=verifier,
         base_url=application.base_url,
     )
-    code = _code(url, application.redirect_uri, state, browser=browser, seconds=seconds)
+    code = _get_code(url, application.redirect_uri, state, browser=browser, seconds=seconds)
+    # A provider without PKCE has no challenge in its page's address, and takes no verifier.
+    uses_pkce = "code_challenge=" in url
     return exchange_code(
         application.platform,
         code=code,
         client_id=application.client_id,
         client_secret=application.client_secret,
         redirect_uri=application.redirect_uri,
-        code_verifier=verifier
-        if "code_challenge=" in url
-        else "",  # a page without PKCE has left it out
+        code_verifier=verifier if uses_pkce else "",
         base_url=application.base_url,
     )
 
 
 def ask(label: str, missing: str, *, hidden: bool = False, default: str | None = None) -> str:
-    """Ask the person at the terminal; without one, take the default, or raise `CliError` that says what is `missing`."""
+    """Ask the person at the terminal for a text.
+
+    Args:
+        label: What is asked for.
+        missing: The error when nobody can answer.
+        hidden: Whether the answer isn't shown.
+        default: The answer when nobody can answer; None for an error.
+
+    Raises:
+        CliError: If there is no answer and no default, or on Ctrl-C.
+    """
     try:
         answer: str = typer.prompt(
             label, hide_input=hidden, default=default, err=True, show_default=bool(default)
         )
-    except typer.Abort as aborted:  # Ctrl-C, or nothing more to read
+    except typer.Abort as aborted:
+        # Raised for Ctrl-C, and at the end of the input.
         typer.echo(err=True)
         if isinstance(aborted.__context__, KeyboardInterrupt):
             raise CliError("interrupted", INTERRUPTED) from None
@@ -87,111 +105,120 @@ def ask(label: str, missing: str, *, hidden: bool = False, default: str | None =
     return answer.strip()
 
 
-def _code(url: str, redirect_uri: str, state: str, *, browser: bool, seconds: float) -> str:
-    there = urlsplit(redirect_uri)
-    if there.scheme == "http" and there.hostname in LOOPBACK:
-        with _listening(there.port or 80, there.path or "/", state) as server:
-            _show(url, browser=browser)
+def _get_code(url: str, redirect_uri: str, state: str, *, browser: bool, seconds: float) -> str:
+    """Show the provider's page, and return the code that comes back."""
+    redirect = urlsplit(redirect_uri)
+    if redirect.scheme == "http" and redirect.hostname in LOOPBACK:
+        with _listen(redirect.port or 80, redirect.path or "/", state) as server:
+            _show_page(url, browser=browser)
             return server.wait(seconds)
-    _show(url, browser=browser)
+    _show_page(url, browser=browser)
     pasted = ask(
         "Paste the address that your browser was sent to, or the code in it",
-        "no code came: run the command where a person can paste it, or with a --redirect-uri on this machine",
+        "no code was entered: run the command in a terminal, or with a --redirect-uri on this "
+        "machine",
     )
-    return _read(parse_qs(urlsplit(pasted).query), state) if "://" in pasted else pasted
+    if "://" not in pasted:
+        return pasted
+    answer = parse_qs(urlsplit(pasted).query)
+    return _read_code(answer, state)
 
 
-def _show(url: str, *, browser: bool) -> None:
-    typer.echo(
-        f"Somebody with admin rights at the provider has to open this page and agree:\n\n  {url}\n",
-        err=True,
+def _show_page(url: str, *, browser: bool) -> None:
+    typer.echo(f"Ask an admin of the store to open this page and agree:\n\n  {url}\n", err=True)
+    if not browser:
+        return
+    # In a thread: a browser that runs in the terminal only returns when it is closed, and its
+    # request has to be answered before that.
+    thread = threading.Thread(
+        target=webbrowser.open, args=(url,), name="tillpost-browser", daemon=True
     )
-    if browser:
-        # Not waited for: one that runs in the terminal comes back only when it is closed, and we
-        # are to answer it.
-        threading.Thread(
-            target=webbrowser.open, args=(url,), name="tillpost-browser", daemon=True
-        ).start()
+    thread.start()
 
 
-def _read(told: Mapping[str, list[str]], state: str) -> str:
-    """Return the code that came back; raise `CliError` when it isn't an answer to our question, or is a refusal."""
-    if not secrets.compare_digest(told.get("state", [""])[0].encode(), state.encode()):
-        raise CliError(
-            "what came back doesn't carry the state that went out: it answers another request, or was planted"
-        )
-    if refusal := told.get("error", []):
-        words = " ".join([*refusal, *told.get("error_description", [])])
-        raise CliError(f"access wasn't granted: {one_line(words)[:200]}")
-    if not told.get("code", [""])[0]:
-        raise CliError("what came back holds no code")
-    return told["code"][0]
+def _has_state(answer: Mapping[str, list[str]], state: str) -> bool:
+    """Return whether the answer carries the state that was sent."""
+    received = answer.get("state", [""])[0]
+    return secrets.compare_digest(received.encode(), state.encode())
 
 
-class _Callback(HTTPServer):
-    """Waits on the loopback for the browser to come back with the code."""
+def _read_code(answer: Mapping[str, list[str]], state: str) -> str:
+    """Return the code in the provider's answer.
+
+    Raises:
+        CliError: If the answer has another state, is a refusal, or has no code.
+    """
+    if not _has_state(answer, state):
+        raise CliError("the answer doesn't carry the state that was sent, so it was refused")
+    refusal = answer.get("error", [])
+    if refusal:
+        message = " ".join([*refusal, *answer.get("error_description", [])])
+        raise CliError(f"access wasn't granted: {one_line(message)[:200]}")
+    code = answer.get("code", [""])[0]
+    if not code:
+        raise CliError("the answer has no code")
+    return code
+
+
+class _CallbackServer(HTTPServer):
+    """Waits on the loopback interface for the browser to bring the code."""
 
     def __init__(self, port: int, path: str, state: str) -> None:
-        self.path, self.state = path, state
+        self.path = path
+        self.state = state
         self.outcome: str | CliError | None = None
-        super().__init__(("127.0.0.1", port), partial(_Handler, self))
+        super().__init__(("127.0.0.1", port), partial(_CallbackHandler, self))
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of a browser that hangs up early."""
+        """Ignore browsers that disconnect early."""
 
     def wait(self, seconds: float) -> str:
-        """Return the code. What isn't an answer to our question is turned away, and the wait goes on."""
-        give_up_at = time.monotonic() + seconds
+        """Return the code. Answers with another state are refused, and the wait goes on."""
+        deadline = time.monotonic() + seconds
         while self.outcome is None:
-            self.timeout = give_up_at - time.monotonic()
+            self.timeout = deadline - time.monotonic()
             if self.timeout <= 0:
-                raise CliError(f"nobody agreed within {seconds:g} seconds")
+                raise CliError(f"access wasn't granted within {seconds:g} seconds")
             self.handle_request()
         if isinstance(self.outcome, CliError):
             raise self.outcome
         return self.outcome
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _CallbackHandler(BaseHTTPRequestHandler):
     """Answers the browser."""
 
-    timeout = 5.0  # seconds for a request to come in whole
+    timeout = 5.0
+    """How long a request may take to arrive, in seconds."""
 
-    def __init__(self, callback: _Callback, *connection: Any) -> None:
-        self.callback = callback
+    def __init__(self, server: _CallbackServer, *connection: Any) -> None:
+        self.callback = server
         super().__init__(*connection)
 
     def do_GET(self) -> None:
-        """Take the code out of the address."""
-        asked = urlsplit(self.path)
-        if asked.path != self.callback.path:
-            self._say(404, "There is nothing here.")
+        """Read the code from the address."""
+        address = urlsplit(self.path)
+        if address.path != self.callback.path:
+            self._send(404, "Not found.")
             return
-        told = parse_qs(asked.query)
-        if not secrets.compare_digest(
-            told.get("state", [""])[0].encode(), self.callback.state.encode()
-        ):
-            complain(
-                "somebody came back with another state than the one that went out, and was turned away"
-            )
-            self._say(
-                400, "This isn't an answer to the question that was asked. Nothing was connected."
-            )
+        answer = parse_qs(address.query)
+        if not _has_state(answer, self.callback.state):
+            print_error("refused an answer that doesn't carry the state that was sent")
+            self._send(400, "This answer belongs to another request. Nothing was connected.")
             return
         try:
-            self.callback.outcome = _read(told, self.callback.state)
-            self._say(200, "Thank you. You can close this page and go back to the terminal.")
-        except CliError as stop:
-            self.callback.outcome = stop
-            self._say(200, str(stop))
+            self.callback.outcome = _read_code(answer, self.callback.state)
+            self._send(200, "Thank you. You can close this page and return to the terminal.")
+        except CliError as error:
+            self.callback.outcome = error
+            self._send(200, str(error))
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name is the base's
-        """Say nothing: the line would hold the code."""
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base's name
+        """Log nothing, because the line would have the code."""
 
-    def _say(self, status: int, text: str) -> None:
-        body = (
-            f"<!doctype html><meta charset=utf-8><title>Tillpost</title><p>{escape(text)}".encode()
-        )
+    def _send(self, status: int, text: str) -> None:
+        page = f"<!doctype html><meta charset=utf-8><title>Tillpost</title><p>{escape(text)}"
+        body = page.encode()
         self.send_response(status)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
@@ -201,11 +228,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def _listening(port: int, path: str, state: str) -> _Callback:
+def _listen(port: int, path: str, state: str) -> _CallbackServer:
     try:
-        return _Callback(port, path, state)
+        return _CallbackServer(port, path, state)
     except OSError as error:
-        why = error.strerror or "can't be listened on"
+        why = error.strerror or "cannot be opened"
         raise CliError(
-            f"port {port} of this machine: {why}; name another address with --redirect-uri"
+            f"port {port} of this machine: {why}; choose another address with --redirect-uri"
         ) from None

@@ -1,8 +1,8 @@
-"""`tillpost connect`, `reconnect`, `connections` and `disconnect`: whose stores orders may go to, and how that stands.
+"""`tillpost connect`, `reconnect`, `connections` and `disconnect`: manage the stores' connections.
 
 With `--json`, connect and reconnect print {"ok", "connection", "platform", "granted_by", "scopes",
-"expires_at", "resumed", "findings"}; connections prints {"ok", "connections": [...]}, each with
-"name", "healthy", "fault", "paused", "expires_at" and more; disconnect prints {"ok", "connection",
+"expires_at", "resumed", "findings"}. Connections prints {"ok", "connections": [...]}, each with
+"name", "healthy", "fault", "paused", "expires_at" and more. Disconnect prints {"ok", "connection",
 "revoked"}. No secret is ever printed.
 """
 
@@ -10,24 +10,31 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from tillpost.adapter.readiness import Readiness
+from tillpost.adapter.readiness import Finding, Readiness
 from tillpost.authorization import revoke
-from tillpost.cli.commands.connect_settings import REDIRECT, Link, Linked, given, label
+from tillpost.cli.commands.connect_settings import (
+    REDIRECT,
+    ConnectRequest,
+    NewConnection,
+    label,
+    parse_settings,
+)
 from tillpost.cli.connection_option import AsJson, ConfigFile
 from tillpost.cli.exit_codes import NOT_RIGHT, CliError, code_for
 from tillpost.cli.outbox_option import DatabaseUrl, opened
 from tillpost.cli.output import (
     error_facts,
+    print_line,
     progress,
     show_error,
     show_facts,
     show_json,
     show_table,
-    tell,
 )
 from tillpost.client.base import adapter_for
 from tillpost.errors import ConfigError, PermissionsError, PosError
@@ -35,7 +42,6 @@ from tillpost.errors.remedies import ACTORS
 from tillpost.plugins.manager import adapter_named
 
 if TYPE_CHECKING:
-    from tillpost.outbox.connections.credentials import Grant
     from tillpost.outbox.operations.connections import Connections, ConnectionState
 
 __all__ = ["connect", "connections", "disconnect", "reconnect"]
@@ -45,20 +51,23 @@ Set = Annotated[
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="A setting of the platform, such as location_id=L123. A secret only as NAME=env:VARIABLE.",
+        help="A setting of the platform, such as location_id=L123. Give secrets as "
+        "NAME=env:VARIABLE. Can be repeated.",
     ),
 ]
 TokenFromStdin = Annotated[
     bool,
     typer.Option(
         "--access-token-stdin",
-        help="Read an access token that was made by hand from standard input.",
+        help="Read an access token that was created by hand from standard input.",
     ),
 ]
 By = Annotated[
     str,
     typer.Option(
-        "--by", metavar="WHO", help="Who grants access, for when that has to be done again."
+        "--by",
+        metavar="WHO",
+        help="Who grants access. Shown when the store has to be reconnected.",
     ),
 ]
 RedirectUri = Annotated[
@@ -66,19 +75,20 @@ RedirectUri = Annotated[
     typer.Option(
         "--redirect-uri",
         metavar="URL",
-        help="The address that the application is registered with; the code is caught there if it is on this "
-        "machine, and pasted otherwise.",
+        help="The redirect address that is registered for the application. If it is on this "
+        "machine, the code is received there; otherwise it has to be pasted.",
     ),
 ]
 NoBrowser = Annotated[
-    bool, typer.Option("--no-browser", help="Only print the provider's page, don't open it.")
+    bool,
+    typer.Option("--no-browser", help="Print the provider's page without opening it."),
 ]
 Wait = Annotated[
-    float, typer.Option("--wait", min=1, max=3600, help="How many seconds to wait for the admin.")
+    float,
+    typer.Option("--wait", min=1, max=3600, help="How long to wait for the admin, in seconds."),
 ]
 
-
-_OF = {"file": "the file", "database": "the database", "both": "both"}
+_SOURCES = {"file": "the file", "database": "the database", "both": "both"}
 
 
 def connect(
@@ -86,7 +96,7 @@ def connect(
         str, typer.Argument(metavar="PLATFORM", help="Such as square, kounta or generic.")
     ],
     name: Annotated[
-        str, typer.Option("--name", "-n", metavar="NAME", help="What the connection is called.")
+        str, typer.Option("--name", "-n", metavar="NAME", help="The connection's name.")
     ],
     settings: Set = None,
     by: By = "",
@@ -98,23 +108,38 @@ def connect(
     config: ConfigFile = "",
     as_json: AsJson = False,
 ) -> None:
-    """Connect a store: an admin of it grants access, and its tokens are kept in the outbox's database, sealed.
+    """Connect a store.
 
-    What is still needed is asked for. TILLPOST_KEY holds the key that tokens are sealed with;
-    `tillpost key new` makes one.
+    An admin of the store grants access, and its tokens are stored encrypted in the outbox's
+    database. Missing settings are asked for. TILLPOST_KEY has the encryption key; `tillpost key
+    new` generates one.
     """
-    with _connections(db, config, new=True) as known:
-        if name in known.known.all():
-            raise CliError(f"there is a connection {name!r} already: tillpost reconnect {name}")
-        link = Link(
-            name, platform, given(platform, settings or ()), by, redirect_uri, not no_browser, wait
+    with _open_connections(db, config, new=True) as connections:
+        if name in connections.known.all():
+            raise CliError(
+                f"the connection {name!r} already exists; to reconnect it: tillpost reconnect "
+                f"{name}"
+            )
+        request = ConnectRequest(
+            name=name,
+            platform=platform,
+            given=parse_settings(platform, settings or ()),
+            by=by,
+            redirect_uri=redirect_uri,
+            browser=not no_browser,
+            wait=wait,
         )
-        _link(known, link.with_token() if access_token_stdin else link, {}, as_json=as_json)
+        if access_token_stdin:
+            request = request.with_token_from_stdin()
+        _connect(connections, request, {}, as_json=as_json)
 
 
 def reconnect(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="The connection, here or in the TOML file.")
+        str,
+        typer.Argument(
+            metavar="NAME", help="A connection in the outbox's database or the TOML file."
+        ),
     ],
     settings: Set = None,
     by: By = "",
@@ -126,31 +151,31 @@ def reconnect(
     config: ConfigFile = "",
     as_json: AsJson = False,
 ) -> None:
-    """Connect a store again, best by another admin: its paused orders go on by themselves.
+    """Reconnect a store, preferably by another admin. Its paused orders resume automatically.
 
-    The new token wins over one that stands in the TOML file.
+    The new token takes precedence over one in the TOML file.
     """
-    with _connections(db, config, new=True) as known:
-        of_file, stored = known.known.get(name)
+    with _open_connections(db, config, new=True) as connections:
+        of_file, stored = connections.known.get(name)
         platform = of_file.platform if of_file else stored.platform if stored else ""
         try:
-            before = known.known.settings(of_file, stored)
-        except (
-            ConfigError
-        ):  # its key is lost, or a variable isn't set: all that it had is asked for again
-            before = dict(stored.settings) if stored else {}
-        theirs = frozenset(of_file.settings if of_file else ())
-        link = Link(
-            name,
-            platform,
-            given(platform, settings or ()),
-            by,
-            redirect_uri,
-            not no_browser,
-            wait,
-            theirs,
+            previous = connections.known.settings(of_file, stored)
+        except ConfigError:
+            # The key is lost, or a variable isn't set: the secrets are asked for again.
+            previous = dict(stored.settings) if stored else {}
+        request = ConnectRequest(
+            name=name,
+            platform=platform,
+            given=parse_settings(platform, settings or ()),
+            by=by,
+            redirect_uri=redirect_uri,
+            browser=not no_browser,
+            wait=wait,
+            in_file=frozenset(of_file.settings if of_file else ()),
         )
-        _link(known, link.with_token() if access_token_stdin else link, before, as_json=as_json)
+        if access_token_stdin:
+            request = request.with_token_from_stdin()
+        _connect(connections, request, previous, as_json=as_json)
 
 
 def connections(
@@ -158,68 +183,60 @@ def connections(
     config: ConfigFile = "",
     as_json: AsJson = False,
 ) -> None:
-    """List all connections, of the TOML file and of the database: are they well, until when, and what is missing?"""
-    with _connections(db, config, new=True) as known:
+    """List all connections of the TOML file and the database, with their health.
+
+    The exit code is 1 if any of them needs attention.
+    """
+    with _open_connections(db, config, new=True) as known:
         states = known.states()
-    well = all(state.healthy for state in states)
+    all_healthy = all(state.healthy for state in states)
     if as_json:
-        show_json({"ok": well, "connections": [_facts(state) for state in states]})
-    elif not states:
-        tell("No connections. Connect a store: tillpost connect PLATFORM --name NAME")
+        show_json({"ok": all_healthy, "connections": [_facts(state) for state in states]})
+    elif states:
+        columns = ("Name", "Platform", "Health", "Known to", "Connected by", "Token", "Waiting")
+        show_table("", columns, [_row(state) for state in states])
     else:
-        show_table(
-            "",
-            ("Name", "Platform", "Health", "Known to", "Connected by", "Token", "Waiting"),
-            (
-                (
-                    s.name,
-                    s.platform,
-                    health(s),
-                    _OF[s.of],
-                    s.granted_by,
-                    _expiry(s),
-                    str(s.waiting) if s.waiting else "",
-                )
-                for s in states
-            ),
-        )
-    if not well:
+        print_line("No connections. Connect a store: tillpost connect PLATFORM --name NAME")
+    if not all_healthy:
         raise typer.Exit(NOT_RIGHT)
 
 
 def disconnect(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The connection.")],
     local: Annotated[
-        bool, typer.Option("--local", help="Only delete the tokens here; leave the provider.")
+        bool,
+        typer.Option("--local", help="Only delete the tokens here; don't contact the provider."),
     ] = False,
     db: DatabaseUrl = "",
     config: ConfigFile = "",
     as_json: AsJson = False,
 ) -> None:
-    """Give a store's access back at the provider, where that can be done, and delete its tokens here."""
-    with _connections(db, config) as known:
-        of_file, stored = known.known.get(name)
+    """Revoke a store's access at the provider, where possible, and delete its tokens here."""
+    with _open_connections(db, config) as connections:
+        of_file, stored = connections.known.get(name)
         if stored is None:
-            raise CliError(f"{name} stands in the TOML file alone; nothing of it is kept here")
+            raise CliError(
+                f"{name} is only in the TOML file; remove it there. No tokens are stored here"
+            )
         revoked = False
         if not local and "revoke" in adapter_named(stored.platform).capabilities():
-            revoked = _revoke(known, name, as_json=as_json)
-        known.forget(name)
+            revoked = _revoke(connections, name, as_json=as_json)
+        connections.disconnect(name)
     if as_json:
         show_json({"ok": True, "connection": name, "revoked": revoked})
         return
-    tell(f"{name} is disconnected, and its tokens are deleted.", "bold green")
+    print_line(f"{name} is disconnected, and its tokens are deleted.", "bold green")
     if not revoked:
-        tell(
-            "The access itself wasn't given back: an admin of the store can do that at the provider."
-        )
+        print_line("The access wasn't revoked. An admin of the store can do that at the provider.")
     if of_file:
-        tell(f"{of_file.source} still has a connection of that name, and its token counts again.")
+        print_line(
+            f"{of_file.source} still has a connection of that name; its token is used from now on."
+        )
 
 
 @contextmanager
-def _connections(db: str, config: str, *, new: bool = False) -> Generator[Connections]:
-    """Open the outbox's connections, and close them after the block."""
+def _open_connections(db: str, config: str, *, new: bool = False) -> Generator[Connections]:
+    """Open the outbox's connections for the duration of the block."""
     with opened(db, config, new=new) as outbox:
         from tillpost.outbox.operations.connections import Connections
 
@@ -227,92 +244,117 @@ def _connections(db: str, config: str, *, new: bool = False) -> Generator[Connec
         yield Connections(outbox)
 
 
-def _link(known: Connections, link: Link, before: Mapping[str, object], *, as_json: bool) -> None:
-    """Have access granted, keep it, and show what came of it."""
+def _connect(
+    connections: Connections,
+    request: ConnectRequest,
+    previous: Mapping[str, object],
+    *,
+    as_json: bool,
+) -> None:
+    """Get access, store the connection, check it, and print the result."""
     from tillpost.outbox.connections.credentials import Grant
 
-    known.vault.keyring()  # before anybody grants anything
+    # Raises `ConfigError` without a key, before anybody is asked to grant access.
+    connections.credentials.keyring()
     try:
-        linked = link.made(before)
+        new = request.collect(previous)
     except PosError as error:
-        _fail(link.name, error, "The store can't be connected", as_json=as_json)
-    seen, expires_at = linked.account, linked.expires_at
-    grant = Grant(linked.granted_by, seen.scopes, expires_at.timestamp() if expires_at else None)
-    resumed = known.keep(link.name, link.platform, linked.settings, grant)
-    readiness = _checked(known, link.name, as_json=as_json)
+        _fail(request.name, error, "The store can't be connected", as_json=as_json)
+    expires_at = new.expires_at
+    grant = Grant(
+        new.granted_by, new.account.scopes, expires_at.timestamp() if expires_at else None
+    )
+    resumed = connections.connect(request.name, request.platform, new.settings, grant)
+    readiness = _check(connections, request.name, as_json=as_json)
     if as_json:
-        facts = {"granted_by": grant.granted_by, "scopes": grant.scopes, "expires_at": expires_at}
-        told = {"ok": readiness.ready, "connection": link.name, "platform": link.platform, **facts}
-        show_json({**told, "resumed": resumed, "findings": readiness.findings})
+        show_json(
+            {
+                "ok": readiness.ready,
+                "connection": request.name,
+                "platform": request.platform,
+                "granted_by": grant.granted_by,
+                "scopes": grant.scopes,
+                "expires_at": expires_at,
+                "resumed": resumed,
+                "findings": readiness.findings,
+            }
+        )
     else:
-        _show(link, linked, grant, readiness, resumed=resumed)
+        _show_connected(request.name, new, resumed=resumed)
+        _show_findings(readiness)
     if not readiness.ready:
         raise typer.Exit(NOT_RIGHT)
 
 
-def _checked(known: Connections, name: str, *, as_json: bool) -> Readiness:
-    """Look whether the store can take orders, with the token that was kept."""
+def _check(connections: Connections, name: str, *, as_json: bool) -> Readiness:
+    """Check whether the store can take orders with the token that was stored."""
     from tillpost.outbox import Processor
+    from tillpost.outbox.delivery.store_queries import StoreQueries
 
     try:
         with (
             progress("Checking the connection, the store and the register"),
-            Processor(known.outbox) as processor,
+            Processor(connections.outbox) as processor,
         ):
-            return processor.tills[name].check()
+            return StoreQueries(processor.connections[name]).check()
     except PosError as error:
-        _fail(name, error, f"{name} is connected, but can't be checked", as_json=as_json)
+        _fail(name, error, f"{name} is connected, but the check failed", as_json=as_json)
 
 
-def _show(link: Link, linked: Linked, grant: Grant, readiness: Readiness, *, resumed: bool) -> None:
-    tell(f"{link.name} is connected.", "bold green")
-    chosen = {setting: str(linked.settings.get(setting, "")) for setting in linked.account.choices}
-    names = {c.value: c.name for choices in linked.account.choices.values() for c in choices}
-    show_facts(
-        (
-            ("Connected by", grant.granted_by),
-            ("Account", linked.account.name),
-            ("Scopes", ", ".join(grant.scopes)),
-            ("Token", f"until {linked.expires_at:%Y-%m-%d %H:%M} UTC" if linked.expires_at else ""),
-            *(
-                (label(setting), f"{names.get(value, '')} ({value})")
-                for setting, value in chosen.items()
-                if value
-            ),
-        )
-    )
+def _show_connected(name: str, new: NewConnection, *, resumed: bool) -> None:
+    print_line(f"{name} is connected.", "bold green")
+    token = f"until {new.expires_at:%Y-%m-%d %H:%M} UTC" if new.expires_at else ""
+    facts = [
+        ("Connected by", new.granted_by),
+        ("Account", new.account.name),
+        ("Scopes", ", ".join(new.account.scopes)),
+        ("Token", token),
+    ]
+    for setting, choices in new.account.choices.items():
+        value = str(new.settings.get(setting, ""))
+        if value:
+            names = {choice.value: choice.name for choice in choices}
+            facts.append((label(setting), f"{names.get(value, '')} ({value})"))
+    show_facts(facts)
     if resumed:
-        tell("Its paused orders go on by themselves.", "bold green")
+        print_line("Its paused orders resume automatically.", "bold green")
+
+
+def _show_findings(readiness: Readiness) -> None:
     for finding in readiness.findings:
-        who = f" ({ACTORS[finding.actor]} must act)" if finding.actor and not finding.ok else ""
-        tell(
-            f"  {'ok' if finding.ok else 'NO'}  {finding.text}{who}",
-            "" if finding.ok else "bold red",
-        )
+        if finding.ok:
+            print_line(f"  ok  {finding.text}")
+        else:
+            print_line(f"  NO  {finding.text}{_who_must_act(finding)}", "bold red")
 
 
-def _revoke(known: Connections, name: str, *, as_json: bool) -> bool:
-    """Give the access back, and return whether that was done. It can't be where no application was granted it."""
-    of_file, stored = known.known.get(name)
-    adapter = adapter_for(stored.platform if stored else "", known.known.settings(of_file, stored))
+def _who_must_act(finding: Finding) -> str:
+    return f" ({ACTORS[finding.actor]} must act)" if finding.actor else ""
+
+
+def _revoke(connections: Connections, name: str, *, as_json: bool) -> bool:
+    """Revoke the access at the provider, and return whether it was revoked.
+
+    Access that no application was granted, or that was withdrawn before, can't be revoked.
+    """
+    of_file, stored = connections.known.get(name)
+    settings = connections.known.settings(of_file, stored)
+    adapter = adapter_for(stored.platform if stored else "", settings)
     credentials = adapter.config.credentials()
     if credentials.client_secret is None:
         return False
     try:
         revoke(adapter.platform, credentials, base_url=adapter.config.base_url)
     except PermissionsError:
-        return False  # it was withdrawn before
+        return False
     except PosError as error:
-        _fail(
-            name,
-            error,
-            "The access can't be given back now; --local deletes the tokens here",
-            as_json=as_json,
-        )
+        headline = "The access can't be revoked now; --local only deletes the tokens here"
+        _fail(name, error, headline, as_json=as_json)
     return True
 
 
 def _fail(name: str, error: PosError, headline: str, *, as_json: bool) -> NoReturn:
+    """Print an error, and end the command with its exit code."""
     if as_json:
         show_json({"ok": False, "connection": name, **error_facts(error)})
     else:
@@ -321,30 +363,45 @@ def _fail(name: str, error: PosError, headline: str, *, as_json: bool) -> NoRetu
 
 
 def _facts(state: ConnectionState) -> dict[str, object]:
+    """Return a connection as `--json` prints it."""
     return {**state.model_dump(mode="json"), "expired": state.expired, "healthy": state.healthy}
 
 
+def _row(state: ConnectionState) -> tuple[str, ...]:
+    return (
+        state.name,
+        state.platform,
+        health(state),
+        _SOURCES[state.of],
+        state.granted_by,
+        _token_expiry(state),
+        str(state.waiting or ""),
+    )
+
+
 def health(state: ConnectionState) -> str:
-    """Say in a few words how a connection stands, and what to do where that is something."""
+    """Return a connection's health for people, and what to do if it isn't well."""
     if state.fault:
         return state.fault
     if state.paused or state.expired:
-        since = f" since {state.paused_at.astimezone():%Y-%m-%d %H:%M}" if state.paused_at else ""
-        who = (
-            f", best by another admin than {state.granted_by}"
-            if state.granted_by and state.paused
-            else ""
-        )
-        return f"must be reconnected{since}: tillpost reconnect {state.name}{who}"
+        since = f" since {_minute(state.paused_at)}" if state.paused_at else ""
+        another = ""
+        if state.granted_by and state.paused:
+            another = f", preferably by another admin than {state.granted_by}"
+        return f"must be reconnected{since}: tillpost reconnect {state.name}{another}"
     if state.outage_since:
-        return f"the platform can't be reached or fails since {state.outage_since.astimezone():%Y-%m-%d %H:%M}"
+        return f"the platform can't be reached, or fails, since {_minute(state.outage_since)}"
     if state.takes_orders is False:
-        return state.closed_for or "takes no orders now"
+        return state.closed_for or "takes no orders at the moment"
     return "well"
 
 
-def _expiry(state: ConnectionState) -> str:
-    if state.expires_at is None:
-        return "renews itself" if state.renews else ""
-    until = f"until {state.expires_at.astimezone():%Y-%m-%d %H:%M}"
-    return f"{until}, renews itself" if state.renews else until
+def _token_expiry(state: ConnectionState) -> str:
+    renewal = "renewed automatically" if state.renews else ""
+    until = f"until {_minute(state.expires_at)}" if state.expires_at else ""
+    return ", ".join(part for part in (until, renewal) if part)
+
+
+def _minute(at: datetime) -> str:
+    """Format a time in this machine's time zone, to the minute."""
+    return f"{at.astimezone():%Y-%m-%d %H:%M}"

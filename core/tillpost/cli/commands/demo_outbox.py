@@ -1,10 +1,10 @@
-"""`tillpost demo --outbox`: a worker is killed, a platform fails for a while, and every order arrives once.
+"""`tillpost demo --outbox`: a worker is killed, the platform fails, and every order arrives once.
 
-The platform is a simulator in this process, over real HTTP; the worker is `tillpost worker` in a
-process of its own, over a SQLite file in a temporary folder. It ends by itself, with 0 only if no
-order was lost and none is there twice. With `--json`: {"ok", "seconds", "platform", "simulator",
-"added", "ledger": {"shown", "lost", "twice", "half_done"}, "states", "events": [...]}; the events
-are the worker's log lines as `worker` describes them.
+The platform is a simulator in this process, over real HTTP. The worker is `tillpost worker` in its
+own process, with a SQLite file in a temporary folder. The command exits with 0 only if no order was
+lost and none is on the register twice. With `--json` it prints {"ok", "seconds", "platform",
+"simulator", "added", "ledger": {"shown", "lost", "twice", "half_done"}, "states", "events": [...]};
+the events are the worker's log lines as `tillpost worker --json` prints them.
 """
 
 from __future__ import annotations
@@ -16,44 +16,44 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from tillpost.adapter.base import Adapter
-from tillpost.cli.commands.simulate import make_simulator, need_simulators
 from tillpost.cli.exit_codes import NOT_RIGHT, CliError
 from tillpost.cli.outbox_option import need_outbox
-from tillpost.cli.output import progress, show_facts, show_json, tell
+from tillpost.cli.output import print_line, progress, show_facts, show_json
+from tillpost.cli.simulators import load_scenarios, make_simulator, need_simulators
 from tillpost.models.order import Order
-from tillpost.plugins.manager import factories
 
 if TYPE_CHECKING:
-    from tillpost.demo.scenarios import Scenario
     from tillpost.outbox import Outbox
-    from tillpost.simulator import Running, Simulator
+    from tillpost.simulator import Fault, Running, Simulator
 
 __all__ = ["outbox_demo"]
 
-LUNCH = 12
-"""Orders at lunch, when the worker dies."""
+ORDERS_AT_LUNCH = 12
+"""The number of orders while a worker is killed."""
 
-AFTERNOON = 8
-"""Orders in the afternoon, when the platform fails."""
+ORDERS_IN_AFTERNOON = 8
+"""The number of orders while the platform fails."""
 
-LONGEST = 60.0
-"""Nothing here is waited for longer, in seconds."""
+TIMEOUT = 60.0
+"""The longest wait, in seconds."""
 
 OUTAGE = 2.0
-"""The platform stays down for so long after it was seen to be, in seconds."""
+"""How long the platform stays down after the outage was noticed, in seconds."""
 
 _CONNECTION = "cafe"
+_POLL_SECONDS = 0.01
+_MAX_ORDERS = 10_000
 
-_SETTINGS = """[outbox]
+_CONFIG = """[outbox]
 db = {db}
 lease = 2.0           # so that a dead worker's orders are taken over while you watch
 concurrency = 3
@@ -67,253 +67,257 @@ platform = {platform}
 
 
 def outbox_demo(adapter: type[Adapter[Any]], *, as_json: bool) -> None:
-    """Run the demo on the platform's simulator; exit with `NOT_RIGHT` if an order is lost or there twice."""
+    """Run the demo on the platform's simulator.
+
+    Raises:
+        typer.Exit: An order was lost, or is on the register twice.
+    """
     need_simulators()
     need_outbox()
     from tillpost.outbox import Outbox
     from tillpost.simulator import serve_in_thread
 
-    began = time.monotonic()
+    started = time.monotonic()
+    simulator_title = f"{adapter.title} simulator"
     with (
         TemporaryDirectory(prefix="tillpost-demo-") as folder,
         serve_in_thread(make_simulator(adapter)) as running,
     ):
+        url = _database_url(Path(folder))
         config = _write_config(Path(folder), adapter.platform, running.settings)
-        with Outbox.from_config(config, url=_url(folder)) as outbox:
-            play = _Play(outbox, running, config, _template(adapter), as_json=as_json)
-            play.say(
-                f"{adapter.title} simulator at {running.url} (a simulator: nothing leaves this machine)",
-                "bold",
-            )
-            play.worker_dies()
-            play.platform_fails()
-            facts = play.ledger()
-    facts = {"platform": adapter.platform, "simulator": f"{adapter.title} simulator", **facts}
-    seconds = round(time.monotonic() - began, 1)
+        with Outbox.from_config(config, url=url) as outbox:
+            healthy_order = load_scenarios(adapter)[0].order
+            demo = _OutboxDemo(outbox, running, config, healthy_order, as_json=as_json)
+            notice = "(a simulator: nothing leaves this machine)"
+            demo.say(f"{simulator_title} at {running.url} {notice}", "bold")
+            demo.kill_worker()
+            demo.fail_platform()
+            facts = demo.compare_ledger()
+    ok = facts["ok"]
+    seconds = round(time.monotonic() - started, 1)
     if as_json:
-        show_json({**facts, "seconds": seconds})
+        title = {"platform": adapter.platform, "simulator": simulator_title}
+        show_json({**title, **facts, "seconds": seconds})
     else:
-        tell(
-            f"{'None lost, none twice' if facts['ok'] else 'Something went WRONG'}, in {seconds} seconds.",
-            "bold",
-        )
-    if not facts["ok"]:
+        verdict = "None lost, none twice" if ok else "Something went WRONG"
+        print_line(f"{verdict}, in {seconds} seconds.", "bold")
+    if not ok:
         raise typer.Exit(NOT_RIGHT)
 
 
-class _Play:
-    """The demo as it goes: the orders added so far, and what the workers said."""
+class _OutboxDemo:
+    """The demo in progress: the orders added so far, and the events that workers reported."""
 
     def __init__(
         self,
         outbox: Outbox,
         running: Running[Simulator],
         config: Path,
-        template: Order,
+        order: Order,
         *,
         as_json: bool,
     ) -> None:
-        self._outbox, self._running, self._config = outbox, running, config
-        self._template = template
+        self._outbox = outbox
+        self._simulator = running.simulator
+        self._config = config
+        self._order = order
         self._as_json = as_json
-        self._added: list[str] = []
+        self._added_ids: list[str] = []
         self._events: list[Mapping[str, Any]] = []
 
     def say(self, text: str, style: str = "") -> None:
-        """Tell a person what happens."""
+        """Print a line, unless the output is JSON."""
         if not self._as_json:
-            tell(text, style)
+            print_line(text, style)
 
-    def worker_dies(self) -> None:
-        """Kill a worker while orders are on their way, and start another."""
-        from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
+    # --- the acts ---
+
+    def kill_worker(self) -> None:
+        """Kill a worker while it sends orders, and start another."""
+        from tillpost.simulator import Fault, FaultKind
 
         self.say("")
-        self.say("1. The worker is killed in the middle", "bold")
-        self._add(LUNCH)
-        lost = Fault(kind=FaultKind.TIMEOUT, when="after", hang_seconds=LONGEST)
-        self._simulator.set_faults(FaultPlan(rules=(FaultRule(method="POST", skip=6, fault=lost),)))
+        self.say("1. The worker is killed while it sends orders", "bold")
+        self._add_orders(ORDERS_AT_LUNCH)
+        lost_answer = Fault(kind=FaultKind.TIMEOUT, when="after", hang_seconds=TIMEOUT)
+        self._inject(lost_answer, method="POST", skip=6)
         with self._worker() as worker:
-            self._wait_for(lambda: bool(self._simulator.faults), "the worker sends orders")
+            self._wait_until(lambda: bool(self._simulator.faults), "the worker sends orders")
             worker.kill()
             worker.wait()
-        there = len(self._simulator.ledger().shown)
-        self.say(
-            f"The worker is dead (SIGKILL). {there} orders are on the register; one request had been carried out"
-        )
-        self.say("but not yet answered. The outbox knows that it left, and not what became of it.")
-        self._simulator.set_faults(FaultPlan())
+        self.say(f"The worker is dead (SIGKILL). {self._shown_count()} orders are on the register.")
+        self.say("One request was carried out but not answered: the outbox knows that it was sent,")
+        self.say("but not its outcome.")
+        self._end_faults()
         with self._worker("--until-idle") as worker:
             self.say(
-                "Another worker has started. It goes on at once with what nobody had in hand, and takes over"
+                "Another worker has started. It claims the waiting orders at once, and those of"
             )
-            self.say(
-                "what the dead one had, as soon as that has given no sign of life for its lease of 2 seconds."
-            )
-            self._let_end(worker)
-        self.say(
-            f"{len(self._simulator.ledger().shown)} of {len(self._added)} orders are on the register.",
-            "green",
-        )
+            self.say("the dead worker as soon as their lease of 2 seconds has expired.")
+            self._wait_for_exit(worker)
+        total = len(self._added_ids)
+        self.say(f"{self._shown_count()} of {total} orders are on the register.", "green")
 
-    def platform_fails(self) -> None:
+    def fail_platform(self) -> None:
         """Let the platform fail for a while."""
-        from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
+        from tillpost.simulator import Fault, FaultKind
 
         self.say("")
         self.say("2. The platform fails for a while", "bold")
-        down = Fault(kind=FaultKind.SERVER_ERROR, status=503)
-        self._simulator.set_faults(FaultPlan(rules=(FaultRule(fault=down, times=None),)))
-        before, asked = len(self._simulator.ledger().shown), self._simulator.count()
-        self._add(AFTERNOON)
+        self._inject(Fault(kind=FaultKind.SERVER_ERROR, status=503), times=None)
+        shown_before = self._shown_count()
+        requests_before = self._simulator.count()
+        self._add_orders(ORDERS_IN_AFTERNOON)
         with self._worker("--until-idle") as worker:
-            self._wait_for(lambda: self._heard("outage_began"), "the outage is noticed")
+            self._wait_until(lambda: self._has_event("outage_began"), "the outage is noticed")
             self.say(
-                "Three orders in a row failed, so an outage has begun, told once. The others wait with them;"
+                "Three orders in a row failed, so an outage has begun, reported once. The other"
             )
-            self.say("one request now and then tries whether it is over.")
+            self.say("orders wait; now and then one request checks whether it is over.")
             time.sleep(OUTAGE)
-            asked = self._simulator.count() - asked
-            self._simulator.set_faults(FaultPlan())
-            self.say(f"The platform is back. It was asked {asked} times meanwhile.")
-            self._let_end(worker)
-        if self._heard("outage_ended"):
-            self.say(
-                "The outage has ended, told once, and the orders went: one at first, then more at a time."
-            )
-        arrived = len(self._simulator.ledger().shown) - before
-        self.say(f"{arrived} of {AFTERNOON} orders are on the register.", "green")
+            requests = self._simulator.count() - requests_before
+            self._end_faults()
+            self.say(f"The platform is back. It received {requests} requests meanwhile.")
+            self._wait_for_exit(worker)
+        if self._has_event("outage_ended"):
+            self.say("The outage has ended, reported once, and the orders were sent: one at first,")
+            self.say("then more at a time.")
+        arrived = self._shown_count() - shown_before
+        self.say(f"{arrived} of {ORDERS_IN_AFTERNOON} orders are on the register.", "green")
 
-    def ledger(self) -> dict[str, Any]:
-        """Compare the register with the outbox, and return what is so."""
+    def compare_ledger(self) -> dict[str, Any]:
+        """Compare the register with the outbox, show both, and return the JSON's facts."""
         ledger = self._simulator.ledger()
         shown = {entry.reference for entry in ledger.shown}
-        lost = [order for order in self._added if order not in shown]
+        lost = [order_id for order_id in self._added_ids if order_id not in shown]
         half_done = [entry.reference for entry in ledger.half_done]
-        states = Counter(order.state.value for order in self._outbox.orders(most=10_000))
-        told = [event["event"] for event in self._events]
-        once = told.count("outage_began") == told.count("outage_ended") == 1
-        arrived = states["received"] + states["accepted"] == len(self._added)
+        orders = self._outbox.orders(most=_MAX_ORDERS)
+        states = Counter(order.state.value for order in orders)
+        is_register_right = not (lost or ledger.twice or half_done)
+        all_arrived = states["received"] + states["accepted"] == len(self._added_ids)
         self.say("")
-        self.say("The ledger of the register, beside the outbox", "bold")
+        self.say("The ledger of the register, and the outbox", "bold")
         if not self._as_json:
-            show_facts(
-                (
-                    ("Orders added", str(len(self._added))),
-                    (
-                        "In the outbox",
-                        ", ".join(f"{count} {state}" for state, count in states.items()),
-                    ),
-                    ("On the register", str(len(ledger.shown))),
-                    ("Lost", ", ".join(lost) or "none"),
-                    ("Twice", ", ".join(ledger.twice) or "none"),
-                    ("Half done", ", ".join(half_done) or "none"),
-                )
+            state_counts = [f"{count} {state}" for state, count in states.items()]
+            facts = (
+                ("Orders added", str(len(self._added_ids))),
+                ("In the outbox", ", ".join(state_counts)),
+                ("On the register", str(len(ledger.shown))),
+                ("Lost", ", ".join(lost) or "none"),
+                ("Twice", ", ".join(ledger.twice) or "none"),
+                ("Half done", ", ".join(half_done) or "none"),
             )
-        facts = {
-            "shown": len(ledger.shown),
-            "lost": lost,
-            "twice": ledger.twice,
-            "half_done": half_done,
-        }
-        right = arrived and once and not (lost or ledger.twice or half_done)
+            show_facts(facts)
         return {
-            "ok": right,
-            "added": len(self._added),
-            "ledger": facts,
+            "ok": is_register_right and all_arrived and self._outage_was_reported_once(),
+            "added": len(self._added_ids),
+            "ledger": {
+                "shown": len(ledger.shown),
+                "lost": lost,
+                "twice": ledger.twice,
+                "half_done": half_done,
+            },
             "states": dict(states),
             "events": self._events,
         }
 
-    # ------------------------------------------------------------------ the parts
+    # --- orders and faults ---
 
-    @property
-    def _simulator(self) -> Simulator:
-        return self._running.simulator
-
-    def _add(self, count: int) -> None:
+    def _add_orders(self, count: int) -> None:
         for _ in range(count):
-            number = len(self._added) + 1
-            order = self._template.model_copy(
-                update={"id": f"outbox-{number}", "code": f"X{number}"}
-            )
+            number = len(self._added_ids) + 1
+            identity = {"id": f"outbox-{number}", "code": f"X{number}"}
+            order = self._order.model_copy(update=identity)
             self._outbox.add(order, connection=_CONNECTION)
-            self._added.append(order.id)
-        self.say(f"{count} paid orders are added to the outbox. They are on disk.")
+            self._added_ids.append(order.id)
+        self.say(f"{count} paid orders were added to the outbox. They are on disk.")
+
+    def _shown_count(self) -> int:
+        return len(self._simulator.ledger().shown)
+
+    def _inject(
+        self, fault: Fault, *, method: str | None = None, skip: int = 0, times: int | None = 1
+    ) -> None:
+        from tillpost.simulator import FaultPlan, FaultRule
+
+        rule = FaultRule(fault=fault, method=method, skip=skip, times=times)
+        self._simulator.set_faults(FaultPlan(rules=(rule,)))
+
+    def _end_faults(self) -> None:
+        from tillpost.simulator import FaultPlan
+
+        self._simulator.set_faults(FaultPlan())
+
+    # --- workers and their events ---
 
     @contextmanager
-    def _worker(self, *more: str) -> Generator[subprocess.Popen[str]]:
-        """Run `tillpost worker` in a process of its own, and keep what it says."""
-        program = (sys.executable, "-c", "from tillpost.cli import main; main()")
+    def _worker(self, *options: str) -> Generator[subprocess.Popen[str]]:
+        """Run `tillpost worker` in its own process, and collect its events."""
+        database_url = self._outbox.database.engine.url.render_as_string(hide_password=False)
         command = [
-            *program,
+            sys.executable,
+            "-c",
+            "from tillpost.cli import main; main()",
             "worker",
             "--json",
             "--config",
             str(self._config),
-            *more,
             "--db",
-            self._database,
+            database_url,
+            *options,
         ]
         with subprocess.Popen(  # noqa: S603  the command is our own
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         ) as worker:
             assert worker.stdout
-            hearing = threading.Thread(target=self._hear, args=(worker.stdout,), daemon=True)
-            hearing.start()
+            reader = threading.Thread(target=self._read_events, args=(worker.stdout,), daemon=True)
+            reader.start()
             try:
                 yield worker
             finally:
                 worker.kill()
-                hearing.join(LONGEST)
+                reader.join(TIMEOUT)
 
-    def _hear(self, lines: Iterable[str]) -> None:
-        with contextlib.suppress(ValueError):  # a killed worker's last line may be cut off
+    def _read_events(self, lines: Iterable[str]) -> None:
+        # The last line of a killed worker may be cut off.
+        with contextlib.suppress(ValueError):
             for line in lines:
                 self._events.append(json.loads(line))
 
-    @property
-    def _database(self) -> str:
-        return self._outbox.database.engine.url.render_as_string(hide_password=False)
+    def _has_event(self, name: str) -> bool:
+        return any(event["event"] == name for event in self._events)
 
-    def _heard(self, event: str) -> bool:
-        return any(said["event"] == event for said in self._events)
+    def _outage_was_reported_once(self) -> bool:
+        names = [event["event"] for event in self._events]
+        return names.count("outage_began") == 1 and names.count("outage_ended") == 1
 
-    def _wait_for(self, come_true: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + LONGEST
-        with progress(f"Waiting until {what}"):
-            while not come_true():
+    def _wait_until(self, condition: Callable[[], bool], description: str) -> None:
+        deadline = time.monotonic() + TIMEOUT
+        with progress(f"Waiting until {description}"):
+            while not condition():
                 if time.monotonic() > deadline:
-                    raise CliError(f"the demo waited in vain until {what}", NOT_RIGHT)
-                time.sleep(0.01)
+                    raise CliError(f"timed out waiting until {description}", NOT_RIGHT)
+                time.sleep(_POLL_SECONDS)
 
-    def _let_end(self, worker: subprocess.Popen[str]) -> None:
+    def _wait_for_exit(self, worker: subprocess.Popen[str]) -> None:
         with progress("Waiting until the worker has nothing left to do"):
             try:
-                worker.wait(LONGEST)
+                worker.wait(TIMEOUT)
             except subprocess.TimeoutExpired:
-                raise CliError(
-                    "the demo waited in vain until the worker was idle", NOT_RIGHT
-                ) from None
+                message = "timed out waiting until the worker was idle"
+                raise CliError(message, NOT_RIGHT) from None
 
 
-def _template(adapter: type[Adapter[Any]]) -> Order:
-    """Return the order of the first scenario of the platform's demo: the healthy one."""
-    scenarios = cast(
-        "Sequence[Scenario[Simulator]]", factories("demo_scenarios")[adapter.platform]()
-    )
-    return scenarios[0].order
-
-
-def _url(folder: str) -> str:
-    return f"sqlite:///{Path(folder) / 'orders.db'}"
+def _database_url(folder: Path) -> str:
+    return f"sqlite:///{folder / 'orders.db'}"
 
 
 def _write_config(folder: Path, platform: str, settings: Mapping[str, object]) -> Path:
-    """Write the worker's file. What is in it are the simulator's own tokens, made up."""
-    text = _SETTINGS.format(db=json.dumps(_url(str(folder))), platform=json.dumps(platform))
+    """Write the worker's configuration. Its tokens are the simulator's own, made up."""
+    db = json.dumps(_database_url(folder))
+    text = _CONFIG.format(db=db, platform=json.dumps(platform))
+    for name, value in settings.items():
+        text += f"{name} = {json.dumps(value)}\n"
     file = folder / "tillpost.toml"
-    file.write_text(
-        text + "".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())
-    )
+    file.write_text(text)
     return file

@@ -1,8 +1,8 @@
-"""`tillpost diagnose`: which hop of an order failed, on what evidence, and what to do, step by step.
+"""`tillpost diagnose`: why an order isn't on the register, and what to do, step by step.
 
 With `--json` it prints {"order", "hop": "captured|platform|register|none", "error", "evidence":
-[...], "steps": [{"number", "who", "do", "see"}]}: `error` is the kind of error, empty for none. The
-code is 1 while somebody has to do something about it.
+[...], "steps": [{"number", "who", "do", "see"}]}. `error` is the class of the error, empty for
+none. The exit code is 1 while somebody has to act.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tillpost.cli.commands.orders import OrderName, find_one
 from tillpost.cli.connection_option import AsJson, ConfigFile
 from tillpost.cli.exit_codes import NOT_RIGHT
 from tillpost.cli.outbox_option import DatabaseUrl, opened
-from tillpost.cli.output import progress, show_facts, show_hops, show_json, tell
+from tillpost.cli.output import print_line, progress, show_facts, show_hops, show_json
 from tillpost.errors.remedies import ACTORS
 from tillpost.support.diagnosis import Diagnosis, HopState, diagnose, three_hops
 
@@ -28,22 +28,22 @@ def diagnose_(
     order: OrderName,
     offline: Annotated[
         bool,
-        typer.Option("--offline", help="Don't ask the platform; say what is known here already."),
+        typer.Option("--offline", help="Don't query the platform; use what is stored here."),
     ] = False,
     db: DatabaseUrl = "",
     config: ConfigFile = "",
     as_json: AsJson = False,
 ) -> None:
-    """Say why an order isn't on the register, and what to do about it, step by step. It changes nothing."""
+    """Say why an order isn't on the register, and what to do, step by step.
+
+    The order isn't changed.
+    """
     with opened(db, config) as outbox:
         from tillpost.outbox.operations.diagnosis import gather_facts
 
         found = find_one(outbox, order)
-        with (
-            nullcontext()
-            if offline
-            else progress("Asking the platform of the order, and of the store")
-        ):
+        querying = "Querying the platform about the order and the store"
+        with nullcontext() if offline else progress(querying):
             facts = gather_facts(outbox, found.id, live=not offline)
     diagnosis = diagnose(facts)
     if as_json:
@@ -55,14 +55,14 @@ def diagnose_(
 
 
 def _show(diagnosis: Diagnosis, hops: Sequence[HopState], name: str) -> None:
-    where, *evidence = diagnosis.evidence
+    conclusion, *evidence = diagnosis.evidence
     kind = f" ({diagnosis.error})" if diagnosis.error else ""
-    tell(f"Order {name}: {where}{kind}", "bold green" if diagnosis.well else "bold red")
+    print_line(f"Order {name}: {conclusion}{kind}", "bold green" if diagnosis.well else "bold red")
     show_hops(hops)
-    tell("What is known", "bold")
+    print_line("What is known", "bold")
     for sentence in evidence:
-        tell(f"  {sentence}")
-    tell("What to do" if diagnosis.steps else "Nothing is to be done.", "bold")
+        print_line(f"  {sentence}")
+    print_line("What to do" if diagnosis.steps else "Nothing has to be done.", "bold")
     for step in diagnosis.steps:
-        tell(f"  {step.number}. {ACTORS[step.who]}: {step.do}")
+        print_line(f"  {step.number}. {ACTORS[step.who]}: {step.do}")
         show_facts((("    you should see", step.see),))

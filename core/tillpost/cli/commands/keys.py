@@ -1,4 +1,7 @@
-"""`tillpost key new` and `tillpost key rotate`: the key that the tokens in the outbox's database are sealed with."""
+"""`tillpost key new` and `tillpost key rotate`: the key that encrypts tokens in the database.
+
+With `--json`, rotate prints {"ok", "sealed"}: the number of connections that were re-encrypted.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,16 @@ import typer
 
 from tillpost.cli.connection_option import AsJson, ConfigFile
 from tillpost.cli.outbox_option import DatabaseUrl, need_outbox, opened
-from tillpost.cli.output import show_json, tell
+from tillpost.cli.output import print_line, show_json
 
 __all__ = ["new", "rotate"]
 
 
 def new() -> None:
-    """Make a key, and print it. Keep it in TILLPOST_KEY, safe, and apart from the database and its copies.
+    """Generate a key and print it.
 
-    Whoever has both can submit orders in the stores' names; without it the stores have to be
-    connected again.
+    Store it in TILLPOST_KEY, apart from the database and its backups: anyone with both can submit
+    orders in the stores' names. If the key is lost, the stores have to be reconnected.
     """
     need_outbox()
     from tillpost.outbox.connections.encryption import new_key
@@ -24,16 +27,20 @@ def new() -> None:
 
 
 def rotate(db: DatabaseUrl = "", config: ConfigFile = "", as_json: AsJson = False) -> None:
-    """Seal all tokens with the first of the keys in TILLPOST_KEY: "new,old". The old one can go then, everywhere."""
+    """Re-encrypt all tokens with the first key in TILLPOST_KEY.
+
+    Set TILLPOST_KEY to "new,old" before. Afterwards the old key is no longer needed.
+    """
     with opened(db, config) as outbox:
         from tillpost.outbox.connections.credentials import CredentialStore
 
         outbox.prepare()
-        sealed = CredentialStore(outbox.database).rotate()
+        count = CredentialStore(outbox.database).rotate()
     if as_json:
-        show_json({"ok": True, "sealed": sealed})
-    else:
-        tell(
-            f"Sealed with the first key: {sealed} connections. The other keys aren't needed any more.",
-            "bold green",
-        )
+        show_json({"ok": True, "sealed": count})
+        return
+    print_line(
+        f"Re-encrypted with the first key: {count} connections. The other keys are no longer "
+        "needed.",
+        "bold green",
+    )

@@ -1,10 +1,10 @@
-"""`tillpost menu import`, `check` and `diff`: the menu in a file, what is wrong with it or an order, what changed.
+"""`tillpost menu import`, `menu check` and `menu diff`.
 
 With `--json`, import prints {"ok", "connection", "held", "changes", "in_words", "items", "file"},
-and check prints {"ok", "connection", "faults": [{"subject", "text"}]} or, of an order, {"ok",
-"connection", "problems": [{"error", "remedy", "exit_code"}], "findings": [{"what", "ok", "text",
-"actor", "reason"}]}; the findings are what keeps the store from taking any order. Diff prints
-{"ok", "changes", "in_words"}.
+and diff prints {"ok", "changes", "in_words"}. Check prints {"ok", "connection", "faults":
+[{"subject", "text"}]}, or with an order {"ok", "connection", "problems": [{"error", "remedy",
+"exit_code"}], "findings": [{"what", "ok", "text", "actor", "reason"}]}. The findings are what
+keeps the store from taking any order.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ import typer
 from tillpost.adapter.readiness import Finding
 from tillpost.cli.connection_option import (
     AsJson,
-    Chosen,
     ConfigFile,
     ConnectionName,
-    chosen,
+    SelectedConnection,
     fail,
+    select_connection,
     work_on,
 )
 from tillpost.cli.exit_codes import NOT_RIGHT, CliError, code_for
-from tillpost.cli.input import read_if_there, read_model
+from tillpost.cli.input import read_if_exists, read_model
 from tillpost.cli.outbox_option import DatabaseUrl
-from tillpost.cli.output import error_facts, show_facts, show_json, show_table, tell
+from tillpost.cli.output import error_facts, print_line, show_facts, show_json, show_table
 from tillpost.client.sync import Till
 from tillpost.errors import MenuError, PosError
 from tillpost.errors.remedies import ACTORS
-from tillpost.menus.diff import compare
+from tillpost.menus.diff import MenuChanges, compare
 from tillpost.menus.lint import setup_faults
 from tillpost.menus.validation import check_order
 from tillpost.models.menu import Menu
@@ -48,27 +48,29 @@ def import_(
     db: DatabaseUrl = "",
     config: ConfigFile = "",
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="FILE", help="Where the menu goes.")
+        str, typer.Option("--output", "-o", metavar="FILE", help="The file to write the menu to.")
     ] = "menu.json",
     accept: Annotated[
         bool,
         typer.Option(
-            "--accept", help="Take a menu that lacks so much of the old one that it would be held."
+            "--accept",
+            help="Accept a menu that lacks so many items that it would be held for review.",
         ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Import the store's menu into a file, and print what differs from the menu that was in it."""
-    settings = chosen(connection, config, db)
-    old = read_if_there(Menu, output)
+    """Import the store's menu into a file, and print what changed since the file's last menu."""
+    settings = select_connection(connection, config, db)
+    previous = read_if_exists(Menu, output)
 
     def work(till: Till) -> MenuImport:
-        till.menu = old
+        till.menu = previous
         result = till.import_menu(accept=accept)
         new = till.held_menu or till.menu
-        if old and new and old.site != new.site:
+        if previous and new and previous.site != new.site:
             raise CliError(
-                f"{output} holds the menu of another site, {old.site}; name another file with --output"
+                f"{output} has the menu of another site, {previous.site}; "
+                "choose another file with --output"
             )
         return result
 
@@ -80,59 +82,42 @@ def import_(
         as_json=as_json,
     )
     if result.held:
-        fail(settings, _held(settings, result), "The menu was held", as_json=as_json)
+        fail(settings, _held_error(settings, result), "The menu was held", as_json=as_json)
     assert result.menu
-    try:
-        Path(output).write_text(result.menu.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise CliError(f"{output}: {error.strerror or 'cannot be written'}") from None
-    words = result.changes.in_words()
+    _write(output, result.menu)
     if as_json:
         facts = {
             "changes": result.changes,
-            "in_words": words,
+            "in_words": result.changes.in_words(),
             "items": len(result.menu.items),
             "file": output,
         }
         show_json({"ok": True, "connection": settings.name, "held": False, **facts})
         return
-    for line in words or ("Nothing has changed.",):
-        tell(line)
-    tell(f"{len(result.menu.items)} items are in {output}.", "bold green")
+    _show_changes(result.changes)
+    print_line(f"{len(result.menu.items)} items written to {output}.", "bold green")
 
 
 def diff(
     old_file: Annotated[
-        str, typer.Argument(metavar="OLD", help="A menu's file, as `menu import` writes it.")
+        str, typer.Argument(metavar="OLD", help="A file that `menu import` wrote.")
     ],
-    new_file: Annotated[str, typer.Argument(metavar="NEW", help="Another one, imported later.")],
+    new_file: Annotated[str, typer.Argument(metavar="NEW", help="A later one.")],
     as_json: AsJson = False,
 ) -> None:
-    """Say in words what changed from one import of a menu to another."""
+    """Print what changed between two imports of a menu."""
     changes = compare(read_model(Menu, old_file), read_model(Menu, new_file))
-    words = changes.in_words()
     if as_json:
-        show_json({"ok": True, "changes": changes, "in_words": words})
-        return
-    for line in words or ("Nothing has changed.",):
-        tell(line)
-
-
-def _held(settings: Chosen, result: MenuImport) -> PosError:
-    """What an order would be refused with; here it ends the import."""
-    share = f"{result.changes.removed_share:.0%} of the menu would be gone"
-    error = MenuError(
-        f"{share}: {'; '.join(result.changes.in_words())}; --accept takes it all the same",
-        reason="held",
-    )
-    return _named(settings, error, "import_menu")
+        show_json({"ok": True, "changes": changes, "in_words": changes.in_words()})
+    else:
+        _show_changes(changes)
 
 
 def check(
     order_file: Annotated[
         str,
         typer.Argument(
-            metavar="[ORDER.JSON]",
+            metavar="ORDER.JSON",
             help="An order to check against the menu; - reads standard input.",
         ),
     ] = "",
@@ -144,94 +129,139 @@ def check(
         typer.Option(
             "--menu",
             metavar="FILE",
-            help="A menu that was imported before; else it is imported now.",
+            help="Use this imported menu instead of importing it now.",
         ),
     ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Find what will make orders fail, before one does: in the menu's setup, or in an order against the menu.
+    """Find what will make orders fail: in the menu's setup, or in one order.
 
-    With the menu of a file nothing is sent, so whether the store is open isn't looked at.
+    With --menu, nothing is sent to the platform, so it isn't checked whether the store is open.
     """
-    settings = chosen(connection, config, db)
+    settings = select_connection(connection, config, db)
     order = read_model(Order, order_file) if order_file else None
     findings: Sequence[Finding] = ()
     if menu_file:
         menu = read_model(Menu, menu_file)
     else:
-        menu, findings = _asked(settings, as_json=as_json, about_order=order is not None)
+        menu, findings = _query_store(settings, with_findings=order is not None, as_json=as_json)
     if order is None:
         _check_setup(settings, menu, as_json=as_json)
     else:
         _check_order(settings, menu, findings, order, as_json=as_json)
 
 
-def _asked(settings: Chosen, *, as_json: bool, about_order: bool) -> tuple[Menu, Sequence[Finding]]:
-    """Return the menu as it is now and, for an order, what keeps the store from taking any."""
+def _held_error(settings: SelectedConnection, result: MenuImport) -> PosError:
+    """Return the error that an order would be refused with while the menu is held."""
+    removed = f"{result.changes.removed_share:.0%} of the menu would be removed"
+    changes = "; ".join(result.changes.in_words())
+    error = MenuError(f"{removed}: {changes}; --accept accepts it nevertheless", reason="held")
+    return _stamp(settings, error, "import_menu")
+
+
+def _write(path: str, menu: Menu) -> None:
+    try:
+        Path(path).write_text(menu.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise CliError(f"{path}: {error.strerror or 'cannot be written'}") from None
+
+
+def _show_changes(changes: MenuChanges) -> None:
+    for line in changes.in_words() or ("Nothing has changed.",):
+        print_line(line)
+
+
+def _query_store(
+    settings: SelectedConnection, *, with_findings: bool, as_json: bool
+) -> tuple[Menu, Sequence[Finding]]:
+    """Return the menu and, if wanted, what keeps the store from taking any order."""
 
     def work(till: Till) -> tuple[Menu, Sequence[Finding]]:
         menu = till.import_menu().menu
-        assert menu  # there was none before that could be kept instead
-        return menu, [
-            finding for finding in till.check().findings if not finding.ok
-        ] if about_order else ()
+        assert menu  # nothing can be held: there is no earlier menu
+        if not with_findings:
+            return menu, ()
+        failed = [finding for finding in till.check().findings if not finding.ok]
+        return menu, failed
 
-    doing, failed = "Importing the menu", "The menu wasn't imported"
-    return work_on(settings, work, doing=doing, failed=failed, as_json=as_json)
+    return work_on(
+        settings,
+        work,
+        doing="Importing the menu",
+        failed="The menu wasn't imported",
+        as_json=as_json,
+    )
 
 
-def _check_setup(settings: Chosen, menu: Menu, *, as_json: bool) -> None:
+def _check_setup(settings: SelectedConnection, menu: Menu, *, as_json: bool) -> None:
     faults = setup_faults(menu)
     if as_json:
         show_json({"ok": not faults, "connection": settings.name, "faults": faults})
     elif faults:
-        title = "Faults in the setup: to be mended in the POS; an import can't"
-        show_table(title, ("What", "Fault"), ((fault.subject, fault.text) for fault in faults))
+        title = "Faults in the setup. Correct them in the POS; an import can't"
+        rows = [(fault.subject, fault.text) for fault in faults]
+        show_table(title, ("Subject", "Fault"), rows)
     else:
-        tell(f"No fault in the setup of {len(menu.items)} items.", "bold green")
+        print_line(f"No faults in the setup of {len(menu.items)} items.", "bold green")
     if faults:
         raise typer.Exit(NOT_RIGHT)
 
 
 def _check_order(
-    settings: Chosen, menu: Menu, findings: Sequence[Finding], order: Order, *, as_json: bool
+    settings: SelectedConnection,
+    menu: Menu,
+    findings: Sequence[Finding],
+    order: Order,
+    *,
+    as_json: bool,
 ) -> None:
-    problems = [
-        _named(settings, error, "check")
-        for error in check_order(order, menu, settings.policy.prices)
-    ]
+    errors = check_order(order, menu, settings.policy.prices)
+    problems = [_stamp(settings, error, "check") for error in errors]
     if as_json:
-        found = [error_facts(error) for error in problems]
-        facts = {"problems": found, "findings": findings}
-        show_json({"ok": not (problems or findings), "connection": settings.name, **facts})
+        facts = {
+            "problems": [error_facts(error) for error in problems],
+            "findings": findings,
+        }
+        ok = not problems and not findings
+        show_json({"ok": ok, "connection": settings.name, **facts})
     else:
         _show_problems(order, problems)
         _show_findings(findings)
-    if problems or findings:
-        raise typer.Exit(code_for(problems[0]) if problems else NOT_RIGHT)
+    if problems:
+        raise typer.Exit(code_for(problems[0]))
+    if findings:
+        raise typer.Exit(NOT_RIGHT)
 
 
 def _show_problems(order: Order, problems: Sequence[PosError]) -> None:
     if not problems:
-        tell(f"Order {order.code} fits the menu.", "bold green")
+        print_line(f"Order {order.code} matches the menu.", "bold green")
         return
-    tell(f"Order {order.code} doesn't fit the menu", "bold red")
+    print_line(f"Order {order.code} doesn't match the menu", "bold red")
     for error in sorted(problems, key=lambda error: error.lines):
-        where = ", ".join(describe_lines(order, error.lines)) or "the whole order"
-        who = f"{ACTORS[error.remedy.actor]}: {error.remedy.manager}"
-        show_facts((("Where", where), (type(error).__name__, error.detail), ("Who must act", who)))
+        lines = ", ".join(describe_lines(order, error.lines))
+        remedy = error.remedy
+        facts = (
+            ("Where", lines or "the whole order"),
+            (type(error).__name__, error.detail),
+            ("Who must act", f"{ACTORS[remedy.actor]}: {remedy.manager}"),
+        )
+        show_facts(facts)
 
 
 def _show_findings(findings: Sequence[Finding]) -> None:
     if findings:
-        tell("The store can't take any order now", "bold red")
+        print_line("The store can't take any orders now", "bold red")
     for finding in findings:
         actor = ACTORS[finding.actor] if finding.actor else "nobody"
-        show_facts((("What", finding.what), ("Finding", finding.text), ("Who must act", actor)))
+        facts = (("What", finding.what), ("Finding", finding.text), ("Who must act", actor))
+        show_facts(facts)
 
 
-def _named(settings: Chosen, error: PosError, operation: str) -> PosError:
-    """Fill in what a Till would have."""
+def _stamp(settings: SelectedConnection, error: PosError, operation: str) -> PosError:
+    """Fill in the context that a Till would have added."""
     adapter = adapter_named(settings.platform)
-    error.platform, error.title, error.operation = adapter.platform, adapter.title, operation
+    error.platform = adapter.platform
+    error.title = adapter.title
+    error.operation = operation
     return error

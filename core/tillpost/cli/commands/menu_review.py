@@ -1,7 +1,7 @@
-"""`tillpost menu imports`, `accept` and `discard`: what menu imports changed in the outbox, and those that are held.
+"""`tillpost menu imports`, `menu accept` and `menu discard`: the outbox's menu imports.
 
 With `--json`, imports prints {"ok", "imports": [{"connection", "at", "held", "settled", "changes",
-"in_words"}]}, and accept and discard print {"ok", "connection", "settled", "changes", "in_words"}.
+"in_words"}]}. Accept and discard print {"ok", "connection", "settled", "changes", "in_words"}.
 """
 
 from __future__ import annotations
@@ -12,101 +12,117 @@ import typer
 
 from tillpost.cli.connection_option import AsJson, ConfigFile
 from tillpost.cli.exit_codes import CliError
-from tillpost.cli.outbox_option import DatabaseUrl, moment, opened
-from tillpost.cli.output import show_facts, show_json, tell
+from tillpost.cli.outbox_option import DatabaseUrl, local_time, opened
+from tillpost.cli.output import print_line, show_facts, show_json
 
 if TYPE_CHECKING:
     from tillpost.outbox import Outbox, StoredImport
 
 __all__ = ["accept", "discard", "imports"]
 
-WhoseMenu = Annotated[
+HeldMenu = Annotated[
     str,
     typer.Option(
-        "--connection", "-c", metavar="NAME", help="Whose menu; may be left out when one is held."
+        "--connection",
+        "-c",
+        metavar="NAME",
+        help="The menu's connection; optional when only one menu is held.",
     ),
 ]
 
 
 def imports(
     connection: Annotated[
-        str, typer.Option("--connection", "-c", metavar="NAME", help="Of one connection.")
+        str,
+        typer.Option("--connection", "-c", metavar="NAME", help="Only imports of this connection."),
     ] = "",
-    most: Annotated[int, typer.Option("--most", min=1, max=10_000, help="How many at most.")] = 20,
+    most: Annotated[
+        int, typer.Option("--most", min=1, max=10_000, help="How many imports to list at most.")
+    ] = 20,
     db: DatabaseUrl = "",
     config: ConfigFile = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show what the outbox's menu imports have changed, the latest first, and which is held for a person."""
+    """List the outbox's menu imports, the latest first, and the menus held for review."""
     with opened(db, config) as outbox:
         found = outbox.imports(connection, most=most)
-        waiting = outbox.held_connections()
+        held = outbox.held_connections()
     if as_json:
-        show_json(
-            {
-                "ok": True,
-                "imports": [{**_facts(one), "at": one.at, "held": one.held} for one in found],
-            }
-        )
+        rows = [{**_facts(one), "at": one.at, "held": one.held} for one in found]
+        show_json({"ok": True, "imports": rows})
         return
     if not found:
-        tell("No imports.")
+        print_line("No imports.")
     for one in found:
-        tell(
-            f"{moment(one.at)}  {one.connection}{_ending(one)}", "bold red" if one.held else "bold"
-        )
-        show_facts(("", line) for line in one.changes.in_words() or ("Nothing has changed.",))
-    for name in waiting:
-        if not connection or name == connection:
-            tell(
-                f"The menu of {name} is held: tillpost menu accept, or discard, --connection {name}",
+        style = "bold red" if one.held else "bold"
+        print_line(f"{local_time(one.at)}  {one.connection}{_review(one)}", style)
+        _show_changes(one)
+    for name in held:
+        if connection in ("", name):
+            print_line(
+                f"The menu of {name} is held for review. Accept or discard it: tillpost menu "
+                f"accept|discard --connection {name}",
                 "bold red",
             )
 
 
 def accept(
-    connection: WhoseMenu = "",
+    connection: HeldMenu = "",
     db: DatabaseUrl = "",
     config: ConfigFile = "",
     as_json: AsJson = False,
 ) -> None:
-    """Put a held menu in force: so much of the old one is really gone. Orders are checked against it from then on."""
+    """Accept a held menu. From then on, orders are checked against it."""
     with opened(db, config) as outbox:
-        name = _whose(outbox, connection)
-        _tell(name, outbox.accept_menu(name), "is in force", as_json=as_json)
+        name = _held_connection(outbox, connection)
+        accepted = outbox.accept_menu(name)
+    _show_review(name, accepted, "is now in use", as_json=as_json)
 
 
 def discard(
-    connection: WhoseMenu = "",
+    connection: HeldMenu = "",
     db: DatabaseUrl = "",
     config: ConfigFile = "",
     as_json: AsJson = False,
 ) -> None:
-    """Let a held menu go: what it lacks was a fault at the platform. The menu before it stays in force."""
+    """Discard a held menu. The menu before it stays in use."""
     with opened(db, config) as outbox:
-        name = _whose(outbox, connection)
-        _tell(name, outbox.discard_menu(name), "was let go", as_json=as_json)
+        name = _held_connection(outbox, connection)
+        discarded = outbox.discard_menu(name)
+    _show_review(name, discarded, "was discarded", as_json=as_json)
 
 
-def _whose(outbox: Outbox, connection: str) -> str:
-    waiting = outbox.held_connections()
-    if not connection and len(waiting) > 1:
+def _held_connection(outbox: Outbox, connection: str) -> str:
+    """Return the connection whose held menu is meant."""
+    held = outbox.held_connections()
+    if connection:
+        if connection not in held:
+            raise CliError(f"no menu of {connection} is held")
+        return connection
+    if not held:
+        raise CliError("no menu is held")
+    if len(held) > 1:
         raise CliError(
-            f"whose menu? Name one with --connection; held are those of: {', '.join(waiting)}"
+            f"several menus are held: {', '.join(held)}; choose a connection with --connection"
         )
-    if not waiting or (connection and connection not in waiting):
-        raise CliError(f"no menu of {connection} is held" if connection else "no menu is held")
-    return connection or waiting[0]
+    return held[0]
 
 
-def _tell(connection: str, settled: StoredImport | None, ending: str, *, as_json: bool) -> None:
-    if settled is None:  # somebody else was faster
+def _show_review(
+    connection: str, reviewed: StoredImport | None, result: str, *, as_json: bool
+) -> None:
+    if reviewed is None:  # another person reviewed it in the meantime
         raise CliError(f"no menu of {connection} is held any more")
     if as_json:
-        show_json({"ok": True, **_facts(settled)})
+        show_json({"ok": True, **_facts(reviewed)})
         return
-    tell(f"The held menu of {connection} {ending}.", "bold green")
-    show_facts(("", line) for line in settled.changes.in_words())
+    print_line(f"The held menu of {connection} {result}.", "bold green")
+    show_facts(("", line) for line in reviewed.changes.in_words())
+
+
+def _show_changes(one: StoredImport) -> None:
+    lines = one.changes.in_words() or ("Nothing has changed.",)
+    show_facts(("", line) for line in lines)
 
 
 def _facts(one: StoredImport) -> dict[str, object]:
@@ -118,5 +134,8 @@ def _facts(one: StoredImport) -> dict[str, object]:
     }
 
 
-def _ending(one: StoredImport) -> str:
-    return f": held{f', then {one.settled}' if one.settled else ''}" if one.held else ""
+def _review(one: StoredImport) -> str:
+    """Return whether an import was held, and how it was reviewed."""
+    if not one.held:
+        return ""
+    return f": held, then {one.settled}" if one.settled else ": held"

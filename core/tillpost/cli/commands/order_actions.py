@@ -1,8 +1,8 @@
-"""`tillpost orders accept|advance|resubmit|manual|cancel|export`: what people do with an order of the outbox.
+"""`tillpost orders accept|advance|resubmit|manual|cancel|export`: act on an order in the outbox.
 
-Each act is kept with who did it. With `--json` an act prints {"ok", "order"}, `manual` {"ok",
-"order", "docket", "copy_may_appear"}, and `export` what is handed to the provider. An act that
-doesn't fit is one line, and code 1.
+Each action is recorded with the person who did it. With `--json`, an action prints {"ok",
+"order"}, and `manual` prints {"ok", "order", "docket", "copy_may_appear"}. `export` always prints
+JSON. An action that the order's state doesn't allow ends in one line and exit code 1.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tillpost.cli.commands.orders import OrderName, find_one, order_facts, state
 from tillpost.cli.connection_option import AsJson, ConfigFile
 from tillpost.cli.exit_codes import NOT_RIGHT, CliError
 from tillpost.cli.outbox_option import DatabaseUrl, opened
-from tillpost.cli.output import progress, show_json, tell
+from tillpost.cli.output import print_line, progress, show_json
 from tillpost.models.order import Progress
 
 if TYPE_CHECKING:
@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 
 __all__ = ["accept", "advance", "cancel", "export", "manual", "resubmit"]
 
-_STEPS = [step.value for step in Progress if step not in (Progress.NEW, Progress.CANCELLED)]
+_PROGRESS = [step.value for step in Progress if step not in (Progress.NEW, Progress.CANCELLED)]
 
 By = Annotated[
-    str, typer.Option("--by", metavar="NAME", help="Who does it; by default who is logged in here.")
+    str,
+    typer.Option("--by", metavar="NAME", help="Who does it. [the user who is logged in]"),
 ]
 
 
@@ -41,10 +42,10 @@ def accept(
     config: ConfigFile = "",
     as_json: AsJson = False,
 ) -> None:
-    """Accept an order, so that the customer knows: also while it isn't on the register."""
-    with _desk(order, by, db, config) as (desk, order_id):
-        done = desk.accept(order_id)
-    _show(done, f"{_name(done)} is {done.progress.value}.", as_json=as_json)
+    """Accept an order, so that the customer is notified. It needn't be on the register."""
+    with _operations(order, by, db, config) as (operations, order_id):
+        accepted = operations.accept(order_id)
+    _show(accepted, f"{_name(accepted)} is {accepted.progress.value}.", as_json=as_json)
 
 
 def advance(
@@ -52,7 +53,9 @@ def advance(
     to: Annotated[
         str,
         typer.Option(
-            "--to", metavar="STEP", help=f"A later step than the next one: {', '.join(_STEPS)}."
+            "--to",
+            metavar="STEP",
+            help=f"Skip to this step: {', '.join(_PROGRESS)}.",
         ),
     ] = "",
     by: By = "",
@@ -60,15 +63,17 @@ def advance(
     config: ConfigFile = "",
     as_json: AsJson = False,
 ) -> None:
-    """Move an order on to its next step, so that the customer knows: accepted, preparing, ready, on board (only a
-    delivery), completed. Never backwards.
+    """Advance an order to its next step, so that the customer is notified.
+
+    The steps are accepted, preparing, ready, on board (deliveries only) and completed. An order
+    never goes back.
     """
     step = to.strip().lower().replace(" ", "_").replace("-", "_")
-    if step and step not in _STEPS:
-        raise CliError(f"no step {to!r}; there are: {', '.join(_STEPS)}")
-    with _desk(order, by, db, config) as (desk, order_id):
-        done = desk.advance(order_id, Progress(step) if step else None)
-    _show(done, f"{_name(done)} is {done.progress.value}.", as_json=as_json)
+    if step and step not in _PROGRESS:
+        raise CliError(f"no step {to!r}; choose one of: {', '.join(_PROGRESS)}")
+    with _operations(order, by, db, config) as (operations, order_id):
+        advanced = operations.advance(order_id, Progress(step) if step else None)
+    _show(advanced, f"{_name(advanced)} is {advanced.progress.value}.", as_json=as_json)
 
 
 def resubmit(
@@ -78,14 +83,15 @@ def resubmit(
     config: ConfigFile = "",
     as_json: AsJson = False,
 ) -> None:
-    """Send an order again that has stopped, or at once one that waits. Asked for twice, it goes once."""
-    with _desk(order, by, db, config) as (desk, order_id):
-        done = desk.resubmit(order_id)
-    _show(
-        done,
-        f"{_name(done)} {state_in_words(done)}. A worker sends it (`tillpost worker`).",
-        as_json=as_json,
-    )
+    """Send a failed order again, or a waiting order at once.
+
+    Asking twice sends the order once.
+    """
+    with _operations(order, by, db, config) as (operations, order_id):
+        resubmitted = operations.resubmit(order_id)
+    state = state_in_words(resubmitted)
+    text = f"{_name(resubmitted)} {state}. A worker sends it (`tillpost worker`)."
+    _show(resubmitted, text, as_json=as_json)
 
 
 def manual(
@@ -93,7 +99,7 @@ def manual(
     even_in_doubt: Annotated[
         bool,
         typer.Option(
-            "--even-in-doubt", help="Also while it isn't certain whether the platform has it."
+            "--even-in-doubt", help="Also when it isn't certain whether the platform has the order."
         ),
     ] = False,
     by: By = "",
@@ -101,16 +107,16 @@ def manual(
     config: ConfigFile = "",
     as_json: AsJson = False,
 ) -> None:
-    """Take an order over by hand: it is sent no more, and its docket is printed, marked PAID, for keying in.
+    """Handle an order by hand: stop sending it, and print a docket to key in, marked PAID.
 
-    A copy that the platform has is withdrawn where it can be; else the docket says that one may
-    still appear.
+    A copy at the platform is cancelled where possible. Otherwise the docket says that one may still
+    appear.
     """
     with (
-        _desk(order, by, db, config) as (desk, order_id),
-        progress("Withdrawing a copy at the platform"),
+        _operations(order, by, db, config) as (operations, order_id),
+        progress("Cancelling a copy at the platform"),
     ):
-        taken = desk.manual(order_id, even_in_doubt=even_in_doubt)
+        taken = operations.manual(order_id, even_in_doubt=even_in_doubt)
     if as_json:
         facts = {
             "order": order_facts(taken.order),
@@ -119,7 +125,8 @@ def manual(
         }
         show_json({"ok": True, **facts})
     else:
-        typer.echo(taken.docket, nl=False)  # as it is: for a printer
+        # Unchanged, so that it can be sent to a printer.
+        typer.echo(taken.docket, nl=False)
 
 
 def cancel(
@@ -129,35 +136,42 @@ def cancel(
     config: ConfigFile = "",
     as_json: AsJson = False,
 ) -> None:
-    """Cancel an order: it is sent no more, and withdrawn at the platform. The money is paid back elsewhere."""
+    """Cancel an order, also at the platform. This doesn't refund the customer."""
     with (
-        _desk(order, by, db, config) as (desk, order_id),
-        progress("Withdrawing it at the platform"),
+        _operations(order, by, db, config) as (operations, order_id),
+        progress("Cancelling the order at the platform"),
     ):
-        done = desk.cancel(order_id)
-    _show(
-        done, f"{_name(done)} is cancelled. The customer's money has to go back.", as_json=as_json
-    )
+        cancelled = operations.cancel(order_id)
+    _show(cancelled, f"{_name(cancelled)} is cancelled. Refund the customer.", as_json=as_json)
 
 
 def export(order: OrderName, by: By = "", db: DatabaseUrl = "", config: ConfigFile = "") -> None:
-    """Print what the provider's support needs, as JSON: ids, error and exchanges, redacted, nothing of the customer."""
-    with _desk(order, by, db, config) as (desk, order_id):
-        told = desk.export(order_id)
-    show_json(told)
+    """Print what the provider's support needs, as JSON: ids, the error and redacted exchanges.
+
+    It has no data of the customer.
+    """
+    with _operations(order, by, db, config) as (operations, order_id):
+        exported = operations.export(order_id)
+    show_json(exported)
 
 
 @contextmanager
-def _desk(order: str, by: str, db: str, config: str) -> Generator[tuple[OrderOperations, str]]:
-    """Open the outbox as somebody's desk, and find the order that was typed. An act that doesn't fit is one line."""
+def _operations(
+    order: str, by: str, db: str, config: str
+) -> Generator[tuple[OrderOperations, str]]:
+    """Open the outbox for a person's actions, and find the order's id.
+
+    Raises:
+        CliError: If there is no such order, or its state doesn't allow the action.
+    """
     with opened(db, config) as outbox:
         from tillpost.outbox.operations.orders import ActError, OrderOperations
 
         found = find_one(outbox, order)
         try:
             yield OrderOperations(outbox, by or getpass.getuser()), found.id
-        except ActError as misfit:
-            raise CliError(str(misfit), NOT_RIGHT) from None
+        except ActError as error:
+            raise CliError(str(error), NOT_RIGHT) from None
 
 
 def _name(order: StoredOrder) -> str:
@@ -168,4 +182,4 @@ def _show(order: StoredOrder, text: str, *, as_json: bool) -> None:
     if as_json:
         show_json({"ok": True, "order": order_facts(order)})
     else:
-        tell(text)
+        print_line(text)

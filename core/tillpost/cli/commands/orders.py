@@ -1,9 +1,10 @@
-"""`tillpost orders list` and `show`: where the outbox's orders are, why one isn't on the register, and what was sent.
+"""`tillpost orders list` and `orders show`: the outbox's orders, and the history of one.
 
-With `--json`, list prints {"ok", "orders"}, and show {"ok", "order", "journal": [{"number",
+With `--json`, list prints {"ok", "orders"}, and show prints {"ok", "order", "journal": [{"number",
 "event", "of_ticket", "facts", "exchange"}]}. An order is {"id", "connection", "state", "waits_for",
 "progress", "code", "customer", "added_at", "due_at", "updated_at", "problem_at", "pos_order",
-"ticket", "error", "remedy"}, times in epoch seconds.
+"ticket", "error", "remedy"}, with times in epoch seconds. `order_actions` has the commands that
+change an order.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import typer
 
 from tillpost.cli.connection_option import AsJson, ConfigFile
 from tillpost.cli.exit_codes import CliError
-from tillpost.cli.outbox_option import DatabaseUrl, moment, opened
-from tillpost.cli.output import show_facts, show_hops, show_json, show_table, tell
+from tillpost.cli.outbox_option import DatabaseUrl, local_time, opened
+from tillpost.cli.output import print_line, show_facts, show_hops, show_json, show_table
 from tillpost.errors import PosError, Transcript
 from tillpost.errors.remedies import ACTORS
 from tillpost.models.money import format_money
@@ -46,85 +47,100 @@ __all__ = ["OrderName", "find_one", "list_", "order_facts", "show", "state_in_wo
 
 OrderName = Annotated[
     str,
-    typer.Argument(
-        metavar="ORDER", help="Its id, or its code if only one has it; orders list shows both."
-    ),
+    typer.Argument(metavar="ORDER", help="The order's id, or its code if only one order has it."),
 ]
 
-MOST_ALIKE = 3
-"""So many orders that may be meant are named when no order has the id or code that was typed."""
+MAX_SUGGESTIONS = 3
+"""How many orders are suggested when no order has the id or code that was typed."""
 
-MOST_OF_A_BODY = 600
-"""So many characters of a request or an answer are shown to people; `--json` has all."""
+MAX_BODY = 600
+"""How many characters of a request or an answer are shown to people; `--json` shows all."""
 
 _STATES: Mapping[str, str] = {
     "due": "waits to be sent",
     "sending": "is being sent",
-    "received": "the platform has it; that the register has it too isn't shown yet",
-    "accepted": "the register has it",
-    "rejected": "staff turned it down; the customer has to be paid back",
-    "error": "stopped: a person has to act",
-    "manual": "keyed in by hand",
+    "received": "received by the platform; not yet confirmed by the register",
+    "accepted": "accepted at the register",
+    "rejected": "rejected by staff; the customer has to be refunded",
+    "error": "failed: a person has to act",
+    "manual": "handled by hand",
     "cancelled": "cancelled",
 }
 
 _WAITS: Mapping[str, str] = {
-    "time": "scheduled; it goes at {due}",
-    "retry": "the platform failed; again at {due}",
-    "look": "it may be there; looked for again at {due}",
-    "import": "waits for a menu import; again at {due}",
-    "opening": "the store is closed; again at {due}",
-    "authorisation": "somebody has to connect the store again",
+    "time": "scheduled; it is sent at {due}",
+    "retry": "the platform failed; retried at {due}",
+    "look": "it may exist at the platform; looked up again at {due}",
+    "import": "waits for a menu import; retried at {due}",
+    "opening": "the store is closed; retried at {due}",
+    "authorisation": "the store has to be reconnected",
 }
 
 
 def list_(
     connection: Annotated[
-        str, typer.Option("--connection", "-c", metavar="NAME", help="Of one connection.")
+        str,
+        typer.Option("--connection", "-c", metavar="NAME", help="Only orders of this connection."),
     ] = "",
     state: Annotated[
-        list[str] | None, typer.Option("--state", help=f"In this state: {', '.join(_STATES)}.")
+        list[str] | None,
+        typer.Option("--state", help=f"Only orders in this state: {', '.join(_STATES)}."),
     ] = None,
-    problem: Annotated[bool, typer.Option("--problem", help="A person has to act.")] = False,
-    new: Annotated[bool, typer.Option("--new", help="Nobody in the store has begun it.")] = False,
+    problem: Annotated[
+        bool, typer.Option("--problem", help="Only orders on which a person has to act.")
+    ] = False,
+    new: Annotated[
+        bool, typer.Option("--new", help="Only orders that the store hasn't accepted yet.")
+    ] = False,
     search: Annotated[
         str,
         typer.Option(
             "--search",
             metavar="TEXT",
-            help="The customer's name or the code, or a part; or the id.",
+            help="Only orders with this text in the customer's name or the code, or as the id.",
         ),
     ] = "",
-    most: Annotated[int, typer.Option("--most", min=1, max=10_000, help="How many at most.")] = 100,
+    most: Annotated[
+        int, typer.Option("--most", min=1, max=10_000, help="How many orders to list at most.")
+    ] = 100,
     db: DatabaseUrl = "",
     config: ConfigFile = "",
     as_json: AsJson = False,
 ) -> None:
-    """List the outbox's orders, the newest first: all, or such as fit everything that is asked for."""
+    """List the outbox's orders, the newest first. Several filters narrow the list together."""
     for name in state or ():
         if name not in _STATES:
-            raise CliError(f"no state {name!r}; there are: {', '.join(_STATES)}")
+            raise CliError(f"no state {name!r}; choose one of: {', '.join(_STATES)}")
     with opened(db, config) as outbox:
         from tillpost.outbox import OrderState
 
-        states = [OrderState(name) for name in state or ()]
         found = outbox.orders(
-            states=states, connection=connection, search=search, problem=problem, new=new, most=most
+            states=[OrderState(name) for name in state or ()],
+            connection=connection,
+            search=search,
+            problem=problem,
+            new=new,
+            most=most,
         )
     if as_json:
         show_json({"ok": True, "orders": [order_facts(order) for order in found]})
-    elif not found:
-        tell("No such order." if states or connection or search or problem or new else "No orders.")
-    else:
-        columns = ("Added", "Order", "Code", "Customer", "Connection", "State", "Why")
-        show_table(
-            "",
-            columns,
-            (_row(order) for order in found),
-            red=[needs_person(order) for order in found],
+        return
+    if found:
+        _show_orders(found)
+        return
+    is_filtered = bool(state or connection or search or problem or new)
+    print_line("No such order." if is_filtered else "No orders.")
+
+
+def _show_orders(orders: Sequence[StoredOrder]) -> None:
+    columns = ("Added", "Order", "Code", "Customer", "Connection", "State", "Why")
+    rows = [_row(order) for order in orders]
+    show_table("", columns, rows, red=[needs_person(order) for order in orders])
+    problems = [order for order in orders if needs_person(order)]
+    if problems:
+        print_line(
+            f"Find out why, and what to do: tillpost diagnose ORDER, such as {problems[0].id}"
         )
-        if first := next((order for order in found if needs_person(order)), None):
-            tell(f"Why, and what to do, step by step: tillpost diagnose ORDER, such as {first.id}")
 
 
 def show(
@@ -132,16 +148,16 @@ def show(
     full: Annotated[
         bool,
         typer.Option(
-            "--full", help="Also what was sent and came back (redacted), and a word to developers."
+            "--full", help="Also show redacted requests and answers, and hints for developers."
         ),
     ] = False,
     db: DatabaseUrl = "",
     config: ConfigFile = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show where an order is, why, who must act, and its journal: what happened to it, one line each.
+    """Show an order's state and history.
 
-    What to do about it, step by step, says tillpost diagnose.
+    `tillpost diagnose` says what to do about it.
     """
     with opened(db, config) as outbox:
         from tillpost.outbox.operations.diagnosis import gather_facts
@@ -149,40 +165,34 @@ def show(
 
         found = find_one(outbox, order)
         entries = outbox.entries(found.id)
-        hops = () if as_json else three_hops(gather_facts(outbox, found.id, live=False))
-        acts = () if as_json else OrderOperations(outbox, "").acts(found.id)
-    if as_json:
-        show_json(
-            {
-                "ok": True,
-                "order": order_facts(found),
-                "journal": [_entry_facts(entry) for entry in entries],
-            }
-        )
-        return
-    tell(
-        f"Order {found.code or found.id}: {state_in_words(found)}",
-        "bold red" if needs_person(found) else "bold",
-    )
+        if as_json:
+            journal = [_entry_facts(entry) for entry in entries]
+            show_json({"ok": True, "order": order_facts(found), "journal": journal})
+            return
+        hops = three_hops(gather_facts(outbox, found.id, live=False))
+        acts = OrderOperations(outbox, "").acts(found.id)
+    style = "bold red" if needs_person(found) else "bold"
+    print_line(f"Order {found.code or found.id}: {state_in_words(found)}", style)
     show_hops(hops)
-    show_facts((*_facts(found, full=full), *(("By a person", _act(act)) for act in acts)))
+    show_facts((*_facts(found, full=full), *(("Action", _act(act)) for act in acts)))
     if needs_person(found):
-        tell(f"What to do, step by step: tillpost diagnose {found.id}", "bold")
-    tell(
-        "Journal" if entries else "No journal: nothing was done for it yet, or it was pruned.",
-        "bold",
-    )
+        print_line(f"Find out what to do, step by step: tillpost diagnose {found.id}", "bold")
+    _show_journal(found, entries, full=full)
+
+
+def _show_journal(order: StoredOrder, entries: Sequence[JournalEntry], *, full: bool) -> None:
+    if not entries:
+        print_line("No journal: nothing was sent yet, or it was pruned.", "bold")
+        return
+    print_line("Journal", "bold")
     for entry in entries:
-        show_facts(
-            (
-                (moment(entry.event.at), _in_words(entry.event, found)),
-                *(_exchange(entry.exchange) if full else ()),
-            )
-        )
+        line = (local_time(entry.event.at), _event_in_words(entry.event, order))
+        exchange = _exchange_facts(entry.exchange) if full else ()
+        show_facts((line, *exchange))
 
 
 def order_facts(order: StoredOrder) -> dict[str, object]:
-    """Return what programs are told of an order."""
+    """Return an order as `--json` prints it."""
     names = (
         "id",
         "connection",
@@ -193,164 +203,185 @@ def order_facts(order: StoredOrder) -> dict[str, object]:
         "customer",
         "added_at",
         "due_at",
+        "updated_at",
+        "problem_at",
+        "pos_order",
+        "ticket",
+        "error",
+        "remedy",
     )
-    more = ("updated_at", "problem_at", "pos_order", "ticket", "error", "remedy")
-    return {name: getattr(order, name) for name in (*names, *more)}
+    return {name: getattr(order, name) for name in names}
 
 
 def state_in_words(order: StoredOrder) -> str:
-    """Say where an order is, and what it waits for."""
-    if order.state.value == "due" and order.waits_for.value and order.due_at is not None:
-        return _WAITS[order.waits_for.value].format(due=moment(order.due_at))
+    """Return an order's state for people, and what it waits for."""
+    is_waiting = order.state.value == "due" and order.waits_for.value
+    if is_waiting and order.due_at is not None:
+        return _WAITS[order.waits_for.value].format(due=local_time(order.due_at))
     return _STATES[order.state.value]
 
 
 def find_one(outbox: Outbox, typed: str) -> StoredOrder:
-    """Return the order of that id, or the only one with that code; raise `CliError` that says what helps.
+    """Return the order with this id, or the only one with this code in either case.
 
-    A customer's name finds no order to act on: it names those that it may be.
+    A customer's name never selects an order. The error names the orders that may be meant.
+
+    Raises:
+        CliError: If no order or several orders match.
     """
-    if by_id := outbox.get(typed):
+    by_id = outbox.get(typed)
+    if by_id:
         return by_id
-    alike = outbox.orders(search=typed)
-    having = [order for order in alike if order.code == typed]
-    having = having or [order for order in alike if order.code.casefold() == typed.casefold()]
-    if not having:
-        raise CliError(f"no order {typed!r}: {_instead(alike)}")
-    if len(having) > 1:
-        raise CliError(
-            f"several orders have the code {typed!r}: {', '.join(order.id for order in having)}"
-        )
-    return having[0]
+    similar = outbox.orders(search=typed)
+    exact = [order for order in similar if order.code == typed]
+    folded = [order for order in similar if order.code.casefold() == typed.casefold()]
+    matches = exact or folded
+    if not matches:
+        raise CliError(f"no order {typed!r}: {_suggest(similar)}")
+    if len(matches) > 1:
+        ids = ", ".join(order.id for order in matches)
+        raise CliError(f"several orders have the code {typed!r}; choose one by its id: {ids}")
+    return matches[0]
 
 
-def _instead(alike: Sequence[StoredOrder]) -> str:
-    if not alike:
-        return "`tillpost orders list --search NAME` finds one by its customer's name or a part of its code"
-    first = ", ".join(
-        f"{order.id} ({order.customer or order.code})" for order in alike[:MOST_ALIKE]
-    )
-    return f"name it by its id or code; is it {first}{' or another' if len(alike) > MOST_ALIKE else ''}?"
+def _suggest(similar: Sequence[StoredOrder]) -> str:
+    """Return what to type instead."""
+    if not similar:
+        return "find it by the customer's name with `tillpost orders list --search NAME`"
+    first = similar[:MAX_SUGGESTIONS]
+    names = ", ".join(f"{order.id} ({order.customer or order.code})" for order in first)
+    others = " or another" if len(similar) > MAX_SUGGESTIONS else ""
+    return f"use its id or code. Did you mean {names}{others}?"
 
 
 def needs_person(order: StoredOrder) -> bool:
-    """Whether a person has to act on the order."""
+    """Return whether a person has to act on the order."""
     return order.problem_at is not None
 
 
 def _row(order: StoredOrder) -> tuple[str, ...]:
     error = PosError.from_record(order.error) if order.error else None
-    why = f"{type(error).__name__}: {error.detail}" if error else ""
+    state = order.state.value
     return (
-        moment(order.added_at),
+        local_time(order.added_at),
         order.id,
         order.code,
         order.customer,
         order.connection,
-        state_in_words(order) if order.state.value == "due" else order.state.value,
-        why,
+        state_in_words(order) if state == "due" else state,
+        f"{type(error).__name__}: {error.detail}" if error else "",
     )
 
 
-def _facts(order: StoredOrder, *, full: bool) -> tuple[tuple[str, str], ...]:
-    remedy, content = order.remedy, order.order
-    error = PosError.from_record(order.error) if order.error else None
-    return (
+def _facts(order: StoredOrder, *, full: bool) -> list[tuple[str, str]]:
+    """Return what `orders show` prints above the journal."""
+    content = order.order
+    facts = [
         ("Order", order.id),
         ("Customer", order.customer),
         ("Connection", order.connection),
         ("Total", format_money(content.total, content.currency) if content else ""),
-        ("Added", moment(order.added_at)),
+        ("Added", local_time(order.added_at)),
         ("Progress", order.progress.value),
         ("At the POS", order.pos_order.id if order.pos_order else ""),
         ("Ticket there", order.ticket.id if order.ticket else ""),
-        ("Error", f"{type(error).__name__}: {error}" if error else ""),
-        ("Lines", ", ".join(describe_lines(content, error.lines)) if content and error else ""),
-        ("Who must act", f"{ACTORS[remedy.actor]}: {remedy.manager}" if remedy else ""),
-        ("For developers", remedy.developer if remedy and full else ""),
-        (
-            "Workers died",
-            f"{order.crash_count} in a row, with it in hand" if order.crash_count else "",
-        ),
-        *(("Notice", notice) for notice in (order.pos_order.notices if order.pos_order else ())),
-    )
+        *_error_facts(order, full=full),
+    ]
+    if order.crash_count:
+        facts.append(("Workers crashed", f"{order.crash_count} in a row while sending it"))
+    if order.pos_order:
+        facts.extend(("Notice", notice) for notice in order.pos_order.notices)
+    return facts
+
+
+def _error_facts(order: StoredOrder, *, full: bool) -> list[tuple[str, str]]:
+    facts: list[tuple[str, str]] = []
+    if order.error:
+        error = PosError.from_record(order.error)
+        facts.append(("Error", f"{type(error).__name__}: {error}"))
+        if order.order:
+            facts.append(("Lines", ", ".join(describe_lines(order.order, error.lines))))
+    remedy = order.remedy
+    if remedy:
+        facts.append(("Who must act", f"{ACTORS[remedy.actor]}: {remedy.manager}"))
+        if full:
+            facts.append(("For developers", remedy.developer))
+    return facts
 
 
 def _act(act: Act) -> str:
-    return f"{moment(act.at)} {act.who}: {act.what}{f' ({act.note})' if act.note else ''}"
+    note = f" ({act.note})" if act.note else ""
+    return f"{local_time(act.at)} {act.who}: {act.what}{note}"
 
 
 def _entry_facts(entry: JournalEntry) -> dict[str, object]:
-    event, of_ticket = entry.happened, entry.of_ticket
-    facts = {
+    """Return an entry of the journal as `--json` prints it."""
+    event = entry.happened
+    return {
         "number": entry.number,
         "event": type(event).__name__,
-        "of_ticket": of_ticket,
+        "of_ticket": entry.of_ticket,
         "facts": asdict(event),
+        "exchange": entry.exchange,
     }
-    return {**facts, "exchange": entry.exchange}
 
 
-def _in_words(event: Event, order: StoredOrder) -> str:
-    """Say what an event of a journal means."""
+def _event_in_words(event: Event, order: StoredOrder) -> str:
+    """Return an event of the journal for people."""
     match event:
         case OfTicket(of_ticket):
-            return f"of its attention ticket: {_in_words(of_ticket, order)}"
+            return f"attention ticket: {_event_in_words(of_ticket, order)}"
         case SubmissionRequested():
-            return "it was asked for"
+            return "submission requested"
         case Intended():
-            key = f" under the key {event.key}" if event.key else ""
-            return f"a request is about to leave that can {event.effect.name.lower()} it{key}"
+            key = f" with the key {event.key}" if event.key else ""
+            return f"sending a request that can {event.effect.name.lower()} the order{key}"
         case Settled():
-            return f"the platform carried that out: {event.applied.value}"
+            return f"carried out by the platform: {event.applied.value}"
         case LookedUp(found=None):
-            return "it was looked for, and isn't there"
+            return "looked up: not found"
         case LookedUp(found=Draft()):
-            return "it was looked for, and is there where staff can't see it"
+            return "looked up: found, but not visible to staff"
         case LookedUp():
-            return "it was looked for, and is there"
+            return "looked up: found"
         case Imported():
-            fresh = (
-                "the menu was imported" if event.fresh else "the last menu import was young enough"
-            )
-            bound = (
-                "the order fits it otherwise than before"
-                if event.changed
-                else "that changed nothing for the order"
-            )
-            return f"{fresh}{', and held for a person' if event.held else ''}; {bound}"
+            return _import_in_words(event)
         case Failed():
             error = PosError.from_record(event.error)
             return f"{type(error).__name__}: {error}"
         case DoubtResolved():
-            return "it was looked for to the end, and surely isn't there"
+            return "all look-ups are done: the order doesn't exist at the platform"
         case KeyRetired():
-            return "what was made under its key was found cancelled"
+            return "the order under this key was cancelled; a new key is used from now on"
         case Submitted():
-            return f"the platform has it: {event.pos_order.id}, {event.pos_order.state.value}"
+            return f"at the platform: {event.pos_order.id}, {event.pos_order.state.value}"
         case Cancelled():
-            return f"it was withdrawn at the platform: {event.pos_order.id}"
+            return f"cancelled at the platform: {event.pos_order.id}"
 
 
-def _exchange(exchange: Transcript | None) -> tuple[tuple[str, str], ...]:
+def _import_in_words(event: Imported) -> str:
+    source = "menu imported" if event.fresh else "last menu import reused"
+    held = ", and held for review" if event.held else ""
+    effect = "the order was matched to it anew" if event.changed else "the order is unchanged"
+    return f"{source}{held}; {effect}"
+
+
+def _exchange_facts(exchange: Transcript | None) -> tuple[tuple[str, str], ...]:
     if exchange is None:
         return ()
-    answer = (
-        f"{exchange.status_code} {exchange.response_body}"
-        if exchange.status_code
-        else exchange.fault
-    )
+    request = f"{exchange.method} {exchange.path} {exchange.request_body}"
+    answer = exchange.fault
+    if exchange.status_code:
+        answer = f"{exchange.status_code} {exchange.response_body}"
     return (
-        ("  sent", _short(f"{exchange.method} {exchange.path} {exchange.request_body}")),
-        ("  came back", _short(answer)),
+        ("  request", _shorten(request)),
+        ("  answer", _shorten(answer)),
         ("  request id", exchange.request_id),
     )
 
 
-def _short(text: str) -> str:
-    left = len(text) - MOST_OF_A_BODY
-    return (
-        f"{text[:MOST_OF_A_BODY]} ... and {left} characters more, which --json shows"
-        if left > 0
-        else text
-    )
+def _shorten(text: str) -> str:
+    rest = len(text) - MAX_BODY
+    if rest <= 0:
+        return text
+    return f"{text[:MAX_BODY]} ... ({rest} more characters; --json shows all)"

@@ -1,8 +1,8 @@
-"""`tillpost outbox add`, `migrate`, `erase` and `prune`: an order by hand, and the care of the outbox's database.
+"""`tillpost outbox add`, `migrate`, `erase` and `prune`: add orders, and maintain the database.
 
-With `--json`, add prints {"ok", "connection", "order": see `orders`}, or what `submit` prints of an
-order that is refused; migrate {"ok", "db", "changed"}; erase {"ok", "db", "days", "orders"}; prune
-{"ok", "db", "days", "events"}.
+With `--json`, add prints {"ok", "connection", "order"} with an order as `orders` prints it, or what
+`submit` prints of a refused order. Migrate prints {"ok", "db", "changed"}, erase {"ok", "db",
+"days", "orders"}, and prune {"ok", "db", "days", "events"}.
 """
 
 from __future__ import annotations
@@ -11,10 +11,16 @@ from typing import Annotated
 
 import typer
 
-from tillpost.cli.connection_option import AsJson, ConfigFile, ConnectionName, chosen, fail
+from tillpost.cli.connection_option import (
+    AsJson,
+    ConfigFile,
+    ConnectionName,
+    fail,
+    select_connection,
+)
 from tillpost.cli.input import read_model
 from tillpost.cli.outbox_option import DatabaseUrl, name_of, need_outbox, opened
-from tillpost.cli.output import progress, show_facts, show_json, tell
+from tillpost.cli.output import print_line, progress, show_facts, show_json
 from tillpost.errors import PosError
 from tillpost.models.money import format_money
 from tillpost.models.order import Order
@@ -24,7 +30,10 @@ __all__ = ["add", "erase", "migrate", "prune"]
 Days = Annotated[
     float,
     typer.Option(
-        "--days", min=0, metavar="N", help="Orders that are done and came more than N days ago."
+        "--days",
+        min=0,
+        metavar="N",
+        help="Only finished orders that were added more than N days ago.",
     ),
 ]
 
@@ -38,21 +47,21 @@ def add(
         bool,
         typer.Option(
             "--new",
-            help="Promise that this order was never sent before; it can save a look for it.",
+            help="Promise that the order was never sent before; this can save a look-up.",
         ),
     ] = False,
     db: DatabaseUrl = "",
     config: ConfigFile = "",
     as_json: AsJson = False,
 ) -> None:
-    """Add a paid order to the outbox. It is on disk then, and a worker brings it to the register.
+    """Add a paid order to the outbox. A worker submits it.
 
-    The same order added again is the same order.
+    Adding the same order again changes nothing.
     """
     need_outbox()
     from tillpost.cli.commands.orders import order_facts, state_in_words
 
-    settings = chosen(connection, config, db, new=True)
+    settings = select_connection(connection, config, db, new=True)
     order = read_model(Order, order_file)
     with opened(db, config, new=True) as outbox:
         try:
@@ -60,67 +69,72 @@ def add(
                 stored = outbox.add(order, connection=settings.name, is_new=is_new)
         except PosError as error:
             fail(settings, error, f"Order {order.code} wasn't added", as_json=as_json)
-        if as_json:
-            show_json({"ok": True, "connection": settings.name, "order": order_facts(stored)})
-            return
-        tell(f"Order {order.code} is in the outbox", "bold green")
-        show_facts(
-            (
-                ("Your order", order.id),
-                ("Connection", stored.connection),
-                ("Total", format_money(order.total, order.currency)),
-                ("State", state_in_words(stored)),
-                ("Database", name_of(outbox.database)),
-            )
-        )
+        database = name_of(outbox.database)
+    if as_json:
+        show_json({"ok": True, "connection": settings.name, "order": order_facts(stored)})
+        return
+    print_line(f"Order {order.code} is in the outbox", "bold green")
+    facts = (
+        ("Your order", order.id),
+        ("Connection", stored.connection),
+        ("Total", format_money(order.total, order.currency)),
+        ("State", state_in_words(stored)),
+        ("Database", database),
+    )
+    show_facts(facts)
 
 
 def migrate(db: DatabaseUrl = "", config: ConfigFile = "", as_json: AsJson = False) -> None:
-    """Bring an outbox's database to this version. A new one is made by itself, at its first use."""
+    """Migrate the outbox's database to this version.
+
+    A new database is created automatically when it is first used.
+    """
     with opened(db, config, new=True) as outbox:
-        with progress("Bringing the database to this version"):
+        with progress("Migrating the database"):
             changed = outbox.migrate()
-        where = name_of(outbox.database)
+        database = name_of(outbox.database)
     if as_json:
-        show_json({"ok": True, "db": where, "changed": changed})
+        show_json({"ok": True, "db": database, "changed": changed})
+    elif changed:
+        print_line(f"{database} was migrated to this version.", "bold green")
     else:
-        tell(f"{where} {'is now' if changed else 'was already'} of this version.", "bold green")
+        print_line(f"{database} already has this version.", "bold green")
 
 
 def erase(
     days: Days, db: DatabaseUrl = "", config: ConfigFile = "", as_json: AsJson = False
 ) -> None:
-    """Erase what customers told us from orders that are done: names, contents, codes. The journals stay.
+    """Erase customers' data from finished orders: names, contents and codes.
 
-    An order that is added again afterwards is still known as the same. `[outbox] erase_after_days`
-    does it daily.
+    The journals stay. An erased order that is added again is still recognised. The setting
+    `[outbox] erase_after_days` does this daily.
     """
     with opened(db, config) as outbox:
         from tillpost.outbox.worker.retention import erase as erase_orders
 
         with progress("Erasing"):
             count = erase_orders(outbox, days)
-        where = name_of(outbox.database)
+        database = name_of(outbox.database)
     if as_json:
-        show_json({"ok": True, "db": where, "days": days, "orders": count})
+        show_json({"ok": True, "db": database, "days": days, "orders": count})
     else:
-        tell(f"Customers' data was erased from {count} orders.", "bold green")
+        print_line(f"Erased customers' data from {count} orders.", "bold green")
 
 
 def prune(
     days: Days, db: DatabaseUrl = "", config: ConfigFile = "", as_json: AsJson = False
 ) -> None:
-    """Delete the journals of orders that are done. The orders themselves stay.
+    """Delete the journals of finished orders. The orders themselves stay.
 
-    `[outbox] prune_after_days` does it daily.
+    The setting `[outbox] prune_after_days` does this daily.
     """
     with opened(db, config) as outbox:
         from tillpost.outbox.worker.retention import prune as prune_journals
 
         with progress("Pruning"):
             count = prune_journals(outbox, days)
-        where = name_of(outbox.database)
+        database = name_of(outbox.database)
     if as_json:
-        show_json({"ok": True, "db": where, "days": days, "events": count})
+        show_json({"ok": True, "db": database, "days": days, "events": count})
     else:
-        tell(f"{count} events were deleted from the journals.", "bold green")
+        print_line(f"Deleted {count} events from the journals.", "bold green")

@@ -1,7 +1,8 @@
-"""`tillpost status`: all stores, and all that waits for somebody, on one screen. Code 0 while all is well.
+"""`tillpost status`: all stores, open problems and waiting orders on one screen.
 
-With `--json`: {"ok", "at", "connections", "problems", "waiting", "scheduled", "sending", "oldest",
-"late", "held_menus", "workers"}, times in epoch seconds but for the connections'.
+With `--json` it prints {"ok", "at", "connections", "problems", "waiting", "scheduled", "sending",
+"oldest", "late", "held_menus", "workers"}. Times are in epoch seconds, except the connections'.
+The exit code is 1 while somebody has to act.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import typer
 from tillpost.cli.commands.connections import health
 from tillpost.cli.connection_option import AsJson, ConfigFile
 from tillpost.cli.exit_codes import NOT_RIGHT
-from tillpost.cli.outbox_option import DatabaseUrl, moment, opened
-from tillpost.cli.output import show_facts, show_json, show_table, tell
+from tillpost.cli.outbox_option import DatabaseUrl, local_time, opened
+from tillpost.cli.output import print_line, show_facts, show_json, show_table
 
 if TYPE_CHECKING:
     from tillpost.outbox.operations.status import Overview
@@ -23,83 +24,93 @@ __all__ = ["status"]
 
 
 def status(db: DatabaseUrl = "", config: ConfigFile = "", as_json: AsJson = False) -> None:
-    """Show how everything stands: stores, open problems, outages, what waits. Code 1 when somebody has to act."""
+    """Show stores, open problems, outages and waiting orders.
+
+    The exit code is 1 while somebody has to act.
+    """
     with opened(db, config) as outbox:
         from tillpost.outbox.operations.status import overview
 
         outbox.prepare()
-        known = overview(outbox)
+        current = overview(outbox)
     if as_json:
-        show_json({"ok": known.well, **known.model_dump(mode="json")})
+        show_json({"ok": current.well, **current.model_dump(mode="json")})
     else:
-        _show(known)
-    if not known.well:
+        _show(current)
+    if not current.well:
         raise typer.Exit(NOT_RIGHT)
 
 
-def _show(known: Overview) -> None:
-    tell(
-        "All is well." if known.well else "Somebody has to act.",
-        "bold green" if known.well else "bold red",
-    )
-    show_facts(
-        (
-            ("Problems", _problems(known)),
-            (
-                "Outages",
-                ", ".join(
-                    f"{s.name} (tillpost check --connection {s.name})" for s in known.outages
-                ),
-            ),
-            (
-                "To reconnect",
-                ", ".join(f"{s.name} (tillpost reconnect {s.name})" for s in known.to_reconnect),
-            ),
-            ("Held menus", _held(known)),
-            (
-                "Late",
-                f"{known.late}, due for over a minute: is a worker running (tillpost worker)?"
-                * bool(known.late),
-            ),
-            ("Being sent", str(known.sending or "")),
-            ("Waiting", str(known.waiting or "")),
-            ("Oldest", _oldest(known)),
-            ("Scheduled", str(known.scheduled or "")),
-            ("Workers", _workers(known)),
-        )
-    )
-    if known.connections:
-        show_table(
-            "",
-            ("Store", "Platform", "Health", "Waiting"),
-            ((s.name, s.platform, health(s), str(s.waiting or "")) for s in known.connections),
-            red=[not s.healthy for s in known.connections],
-        )
+def _show(current: Overview) -> None:
+    if current.well:
+        print_line("All is well.", "bold green")
     else:
-        tell("No connections. Connect a store: tillpost connect PLATFORM --name NAME")
+        print_line("Somebody has to act.", "bold red")
+    facts = (
+        ("Problems", _problems(current)),
+        ("Outages", _outages(current)),
+        ("To reconnect", _to_reconnect(current)),
+        ("Held menus", _held_menus(current)),
+        ("Late", _late(current)),
+        ("Being sent", str(current.sending or "")),
+        ("Waiting", str(current.waiting or "")),
+        ("Oldest", _oldest(current)),
+        ("Scheduled", str(current.scheduled or "")),
+        ("Workers", _workers(current)),
+    )
+    show_facts(facts)
+    if current.connections:
+        _show_stores(current)
+    else:
+        print_line("No connections. Connect a store: tillpost connect PLATFORM --name NAME")
 
 
-def _problems(known: Overview) -> str:
-    counts = ", ".join(f"{count} {kind}" for kind, count in known.problems.items())
+def _show_stores(current: Overview) -> None:
+    rows = [
+        (state.name, state.platform, health(state), str(state.waiting or ""))
+        for state in current.connections
+    ]
+    unhealthy = [not state.healthy for state in current.connections]
+    show_table("", ("Store", "Platform", "Health", "Waiting"), rows, red=unhealthy)
+
+
+def _problems(current: Overview) -> str:
+    counts = ", ".join(f"{count} {kind}" for kind, count in current.problems.items())
     return f"{counts} (tillpost orders list --problem)" if counts else ""
 
 
-def _workers(known: Overview) -> str:
-    waits = known.waiting and not known.workers
-    return (
-        "none: nothing is sent until one runs (tillpost worker)"
-        if waits
-        else str(known.workers or "none")
-    )
+def _outages(current: Overview) -> str:
+    names = [state.name for state in current.outages]
+    return ", ".join(f"{name} (tillpost check --connection {name})" for name in names)
 
 
-def _held(known: Overview) -> str:
+def _to_reconnect(current: Overview) -> str:
+    names = [state.name for state in current.to_reconnect]
+    return ", ".join(f"{name} (tillpost reconnect {name})" for name in names)
+
+
+def _held_menus(current: Overview) -> str:
     return ", ".join(
-        f"{name} (tillpost menu accept, or discard, --connection {name})"
-        for name in known.held_menus
+        f"{name} (tillpost menu accept|discard --connection {name})" for name in current.held_menus
     )
 
 
-def _oldest(known: Overview) -> str:
-    first = known.oldest
-    return f"{first.order} of {first.connection}, since {moment(first.added_at)}" if first else ""
+def _late(current: Overview) -> str:
+    if not current.late:
+        return ""
+    return f"{current.late}, due for over a minute: is a worker running (tillpost worker)?"
+
+
+def _oldest(current: Overview) -> str:
+    oldest = current.oldest
+    if oldest is None:
+        return ""
+    return f"{oldest.order} of {oldest.connection}, since {local_time(oldest.added_at)}"
+
+
+def _workers(current: Overview) -> str:
+    if current.workers:
+        return str(current.workers)
+    if current.waiting:
+        return "none: nothing is sent until one runs (tillpost worker)"
+    return "none"

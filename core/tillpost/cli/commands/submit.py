@@ -1,6 +1,6 @@
-"""`tillpost submit`: one paid order from a JSON file to the register, once.
+"""`tillpost submit`: submit one paid order from a JSON file.
 
-With `--json`: {"ok": true, "connection", "pos_order", "menu_imported"}, or {"ok": false,
+With `--json` it prints {"ok": true, "connection", "pos_order", "menu_imported"}, or {"ok": false,
 "connection", "error", "remedy", "exit_code"}.
 """
 
@@ -10,10 +10,16 @@ from typing import Annotated
 
 import typer
 
-from tillpost.cli.connection_option import AsJson, ConfigFile, ConnectionName, chosen, work_on
+from tillpost.cli.connection_option import (
+    AsJson,
+    ConfigFile,
+    ConnectionName,
+    select_connection,
+    work_on,
+)
 from tillpost.cli.input import read_model
 from tillpost.cli.outbox_option import DatabaseUrl
-from tillpost.cli.output import show_facts, show_json, tell
+from tillpost.cli.output import print_line, show_facts, show_json
 from tillpost.client.hooks import Watcher
 from tillpost.models.money import format_money
 from tillpost.models.order import Order, PosOrder, PosState
@@ -21,13 +27,13 @@ from tillpost.models.order import Order, PosOrder, PosState
 __all__ = ["submit"]
 
 _STATES = {
-    PosState.RECEIVED: "received: the platform has it; that the register has it too isn't shown yet",
-    PosState.ACCEPTED: "accepted: the register has it",
-    PosState.REJECTED: "rejected: staff turned it down; the customer has to be paid back",
+    PosState.RECEIVED: "received by the platform; not yet confirmed by the register",
+    PosState.ACCEPTED: "accepted at the register",
+    PosState.REJECTED: "rejected by staff; the customer has to be refunded",
     PosState.CANCELLED: "cancelled",
 }
 
-INTERRUPTED = "interrupted; the order may be there: submit it again to find out"
+INTERRUPTED = "interrupted; the order may exist. Submit it again to find out"
 
 
 def submit(
@@ -41,18 +47,18 @@ def submit(
         bool,
         typer.Option(
             "--new",
-            help="Promise that this order was never sent before; it saves a look for it where the platform takes no "
-            "keys. If it was sent all the same, such a platform may cook it twice.",
+            help="Promise that the order was never sent before. This saves a look-up on platforms "
+            "without idempotency keys, which may make the order twice if the promise is wrong.",
         ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Bring a paid order to the register, once.
+    """Submit a paid order.
 
-    Submitting the same order again, without --new, never makes a second one. When it can't be
-    delivered, what happened is printed, and who must act.
+    Submitting the same order again, without --new, never creates a second one. If the order can't
+    be delivered, the output says why and who must act.
     """
-    settings = chosen(connection, config, db)
+    settings = select_connection(connection, config, db)
     order = read_model(Order, order_file)
     watcher = Watcher()
     pos_order = work_on(
@@ -65,28 +71,25 @@ def submit(
         about_order=True,
         watcher=watcher,
     )
+    menu_imported = bool(watcher.imports)
     if as_json:
-        facts = {"pos_order": pos_order, "menu_imported": bool(watcher.imports)}
+        facts = {"pos_order": pos_order, "menu_imported": menu_imported}
         show_json({"ok": True, "connection": settings.name, **facts})
     else:
-        _show(order, pos_order, healed=bool(watcher.imports))
+        _show(order, pos_order, menu_imported=menu_imported)
 
 
-def _show(order: Order, pos_order: PosOrder, *, healed: bool) -> None:
-    tell(f"Order {order.code} is at the POS", "bold green")
-    healing = "it had drifted; it was imported again, and the order bound to it" if healed else ""
-    show_facts(
-        (
-            ("Your order", order.id),
-            ("Order at the POS", pos_order.id),
-            (
-                "Total",
-                format_money(
-                    order.total if pos_order.total is None else pos_order.total, order.currency
-                ),
-            ),
-            ("State", _STATES[pos_order.state]),
-            ("Menu", healing),
-            *(("Notice", notice) for notice in pos_order.notices),
-        )
+def _show(order: Order, pos_order: PosOrder, *, menu_imported: bool) -> None:
+    total = order.total if pos_order.total is None else pos_order.total
+    menu = "the menu was stale; it was re-imported, and the order was matched to it"
+    notices = [("Notice", notice) for notice in pos_order.notices]
+    print_line(f"Order {order.code} is at the POS", "bold green")
+    facts = (
+        ("Your order", order.id),
+        ("Order at the POS", pos_order.id),
+        ("Total", format_money(total, order.currency)),
+        ("State", _STATES[pos_order.state]),
+        ("Menu", menu if menu_imported else ""),
+        *notices,
     )
+    show_facts(facts)

@@ -1,13 +1,13 @@
-"""`tillpost worker`: brings the outbox's orders to their registers until it is told to stop.
+"""`tillpost worker`: submit the outbox's orders until it is stopped.
 
-It prints when it begins and when it ends, and a line for each decision on standard error. With
-`--json`, all of these are JSON objects, one a line, on standard output: {"at", "level", "event",
-...}; the first event is "begun", the last "ended" with {"why", "arrived", "stopped"}, and what
-isn't a decision is {"event": "log", "text"}.
+It prints when it starts and stops to standard output, and one line for each log event to standard
+error. With `--json`, all of these are JSON objects, one per line, on standard output: {"at",
+"level", "event", ...}. The first event is "begun" and the last is "ended" with {"why", "arrived",
+"stopped"}. Other log messages are {"event": "log", "text"}.
 
-SIGTERM and Ctrl-C end it within ten seconds: orders in hand are carried on for eight of these, and
-a request that hangs longer is left. What became of it, the next worker finds out. A second Ctrl-C
-ends it at once.
+SIGTERM and Ctrl-C stop it within ten seconds: orders in flight are finished for up to eight of
+them, and a request that hangs longer is abandoned. The next worker finds out what became of it. A
+second Ctrl-C ends the process at once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import typer
 from tillpost.cli.connection_option import AsJson, ConfigFile
 from tillpost.cli.exit_codes import INTERRUPTED, NOT_RIGHT, CliError
 from tillpost.cli.outbox_option import DatabaseUrl, name_of, need_outbox, opened
-from tillpost.cli.output import complain, one_line, tell
+from tillpost.cli.output import one_line, print_error, print_line
 
 if TYPE_CHECKING:
     from tillpost.outbox import Outbox, Runs
@@ -39,184 +39,195 @@ __all__ = ["worker"]
 log = logging.getLogger("tillpost.outbox")
 
 STOPS_WITHIN = 9.5
-"""A worker that was told to stop ends within so many seconds, whatever it is doing."""
+"""How long a worker takes to stop at most, in seconds, whatever it is doing."""
+
+_ORDER_THREADS = "tillpost-order"
+"""How the names of threads that process orders begin."""
 
 
 def worker(
     until_idle: Annotated[
         bool,
-        typer.Option(
-            "--until-idle", help="End when nothing is left that becomes due by itself soon."
-        ),
+        typer.Option("--until-idle", help="Stop once no order is due soon."),
     ] = False,
     engine: Annotated[
         str,
-        typer.Option("--engine", metavar="NAME", help="What wakes it. [[outbox] engine, embedded]"),
+        typer.Option(
+            "--engine", metavar="NAME", help="What schedules the work. [[outbox] engine, embedded]"
+        ),
     ] = "",
     db: DatabaseUrl = "",
     config: ConfigFile = "",
     as_json: AsJson = False,
 ) -> None:
-    """Bring the outbox's orders to their registers, until Ctrl-C or SIGTERM.
+    """Submit the outbox's orders until Ctrl-C or SIGTERM.
 
-    Run as many as you like, on one machine with SQLite, on many with PostgreSQL. Orders in hand are
-    carried to an end before it stops, for a few seconds at most.
+    Several workers can run at once: on one machine with SQLite, on many with PostgreSQL. A worker
+    that is stopped finishes the orders in flight, which takes up to ten seconds.
     """
     need_outbox()
-    with opened(db, config, engine=engine, new=True) as outbox, _logging(as_json) as told:
+    with opened(db, config, engine=engine, new=True) as outbox, _printed_log(as_json) as printed:
         from tillpost.outbox import Processor, worker_for
-        from tillpost.outbox.operations.connections import Connections
 
-        known = Connections(outbox).states()
-        if not known:
-            raise CliError(
-                "there are no connections: tillpost connect makes one, and so does a TOML file"
-            )
-        for state in (state for state in known if state.fault):
+        _check_connections(outbox)
+        with _handling_signals() as stop, Processor(outbox) as processor:
+            running = worker_for(processor)
+            stop.running = running
+            printed.started(outbox, engine or outbox.settings.engine)
+            if not stop.requested:
+                running.run(until_idle=until_idle)
+        printed.stopped("a stop was requested" if stop.requested else "nothing is left to do")
+    if stop.requested:
+        _abandon_hanging_requests()
+
+
+def _check_connections(outbox: Outbox) -> None:
+    """Warn of connections that can't be used. Raise `CliError` when there are none at all."""
+    from tillpost.outbox.operations.connections import Connections
+
+    states = Connections(outbox).states()
+    if not states:
+        raise CliError(
+            "no connections: connect a store with `tillpost connect`, or add one to the TOML file"
+        )
+    for state in states:
+        if state.fault:
             log.warning(
-                "connection %s can't be used, and its orders will need a person: %s",
-                state.name,
-                state.fault,
+                "connection %s can't be used, so its orders will fail: %s", state.name, state.fault
             )
-        with _stopping() as stopping, Processor(outbox) as processor:
-            runs = stopping.runs = worker_for(processor)
-            told.begun(outbox, engine or outbox.settings.engine)
-            if not stopping.asked:
-                runs.run(until_idle=until_idle)
-        told.ended("it was told to stop" if stopping.asked else "nothing is left to do")
-    if stopping.asked:
-        _leave_behind_what_hangs()
 
 
-class DecisionLog(logging.Handler):
-    """Shows what a worker decides, one line each, and counts how many orders arrived and how many stopped."""
+class PrintedLog(logging.Handler):
+    """Prints a worker's log events, one line each, and counts orders that arrived and stopped."""
 
     def __init__(self, as_json: bool) -> None:
         super().__init__(logging.INFO)
         self._as_json = as_json
-        self._arrived = self._stopped = 0
+        self._arrived = 0
+        self._stopped = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print the record, with an exception's kind but not its traceback."""
-        kind = record.exc_info[0] if record.exc_info else None
-        text = record.getMessage() + (f" ({kind.__name__})" if kind else "")
-        decision: dict[str, object] = getattr(record, "decision", {"event": "log", "text": text})
-        if decision["event"] == "order":
-            self._arrived += decision["state"] in ("received", "accepted")
-            self._stopped += (
-                decision["state"] == "error" or decision.get("waits_for") == "authorisation"
-            )
-        at, level = datetime.fromtimestamp(record.created, UTC), record.levelname.lower()
+        """Print the record, with an exception's class but not its traceback."""
+        exception = record.exc_info[0] if record.exc_info else None
+        suffix = f" ({exception.__name__})" if exception else ""
+        text = record.getMessage() + suffix
+        event: dict[str, object] = getattr(record, "outbox_event", {"event": "log", "text": text})
+        if event["event"] == "order_processed":
+            self._count(event)
+        at = datetime.fromtimestamp(record.created, UTC)
+        level = record.levelname.lower()
         if self._as_json:
-            self._print({"at": at.isoformat(), "level": level, **decision})
+            self._print({"at": at.isoformat(), "level": level, **event})
         else:
             sys.stderr.write(f"{at:%Y-%m-%dT%H:%M:%S.%fZ} {level} {one_line(text)}\n")
 
-    def begun(self, outbox: Outbox, engine: str) -> None:
-        """Say that the worker has begun."""
-        where = name_of(outbox.database)
+    def started(self, outbox: Outbox, engine: str) -> None:
+        """Print that the worker has started."""
+        database = name_of(outbox.database)
         if self._as_json:
-            self._print(
-                {**_now(), "event": "begun", "db": where, "engine": engine, "process": os.getpid()}
-            )
-        else:
-            tell(
-                f"The worker has begun, on {where} with the engine {engine}. Ctrl-C ends it.",
-                "bold green",
-            )
-            sys.stdout.flush()
-
-    def ended(self, why: str) -> None:
-        """Say that the worker has ended, and what it has done."""
-        if self._as_json:
-            self._print(
-                {
-                    **_now(),
-                    "event": "ended",
-                    "why": why,
-                    "arrived": self._arrived,
-                    "stopped": self._stopped,
-                }
-            )
+            facts = {"db": database, "engine": engine, "process": os.getpid()}
+            self._print({**_now(), "event": "begun", **facts})
             return
-        stopped = (
-            f", and {self._stopped} need a person: tillpost orders list --problem"
-            if self._stopped
-            else ""
+        print_line(
+            f"Worker started on {database} with the engine {engine}. Ctrl-C stops it.", "bold green"
         )
-        tell(
-            f"The worker has ended, since {why}. Orders that arrived: {self._arrived}{stopped}.",
-            "bold",
+        sys.stdout.flush()
+
+    def stopped(self, why: str) -> None:
+        """Print that the worker has stopped, and what it has done."""
+        if self._as_json:
+            facts = {"why": why, "arrived": self._arrived, "stopped": self._stopped}
+            self._print({**_now(), "event": "ended", **facts})
+            return
+        problems = ""
+        if self._stopped:
+            problems = (
+                f" Orders that need a person: {self._stopped} (tillpost orders list --problem)."
+            )
+        print_line(
+            f"Worker stopped: {why}. Orders that arrived: {self._arrived}.{problems}", "bold"
         )
+
+    def _count(self, event: dict[str, object]) -> None:
+        state = event["state"]
+        self._arrived += state in ("received", "accepted")
+        self._stopped += state == "error" or event.get("waits_for") == "authorisation"
 
     def _print(self, facts: dict[str, object]) -> None:
         sys.stdout.write(json.dumps(facts) + "\n")
         sys.stdout.flush()
 
 
-class Stopping:
-    """What the signals do: the first asks the worker to stop, and sees that it does; the second ends the process."""
+class StopSignal:
+    """A signal handler: the first signal stops the worker in time, the second ends the process."""
 
     def __init__(self) -> None:
-        self.asked = False
-        self.over = threading.Event()
-        self.runs: Runs | None = None
+        self.requested = False
+        self.finished = threading.Event()
+        self.running: Runs | None = None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        """Handle a signal. Whatever might wait for a lock that the interrupted code holds is done in a thread."""
-        if self.asked:
-            os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, b"tillpost: interrupted\n")
+        """Handle a signal."""
+        if self.requested:
+            stderr = sys.__stderr__.fileno() if sys.__stderr__ else 2
+            os.write(stderr, b"tillpost: interrupted\n")
             os._exit(INTERRUPTED)
-        self.asked = True
+        self.requested = True
+        # In a thread, since stopping takes locks that the interrupted code may hold.
         threading.Thread(target=self._stop, name="tillpost-stopping", daemon=True).start()
 
     def _stop(self) -> None:
-        if self.runs:
-            self.runs.stop()
-        if not self.over.wait(STOPS_WITHIN):
-            complain(
-                "the worker didn't end in time; the orders that it has in hand are free after its lease"
+        if self.running:
+            self.running.stop()
+        if not self.finished.wait(STOPS_WITHIN):
+            print_error(
+                "the worker didn't stop in time; its orders are released when its lease expires"
             )
             os._exit(NOT_RIGHT)
 
 
 @contextmanager
-def _stopping() -> Generator[Stopping]:
-    stopping = Stopping()
-    before = {number: signal.signal(number, stopping) for number in (signal.SIGINT, signal.SIGTERM)}
+def _handling_signals() -> Generator[StopSignal]:
+    """Handle SIGINT and SIGTERM for the duration of the block."""
+    stop = StopSignal()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.signal(number, stop) for number in numbers}
     try:
-        yield stopping
+        yield stop
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
-        stopping.over.set()
+        stop.finished.set()
 
 
 @contextmanager
-def _logging(as_json: bool) -> Generator[DecisionLog]:
-    """Show Tillpost's log while the block lasts, in the place of what the command shows otherwise."""
-    ours, told = logging.getLogger("tillpost"), DecisionLog(as_json)
-    handlers, level = ours.handlers[:], ours.level
-    ours.handlers[:] = [told]
-    ours.setLevel(logging.INFO)
+def _printed_log(as_json: bool) -> Generator[PrintedLog]:
+    """Print Tillpost's log for the duration of the block, in place of its usual handlers."""
+    logger = logging.getLogger("tillpost")
+    printed = PrintedLog(as_json)
+    handlers = logger.handlers[:]
+    level = logger.level
+    logger.handlers[:] = [printed]
+    logger.setLevel(logging.INFO)
     try:
-        yield told
+        yield printed
     finally:
-        ours.handlers[:] = handlers
-        ours.setLevel(level)
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
 
 
-def _leave_behind_what_hangs() -> None:
-    """End the process although a thread hangs in a request: Python would wait for it, however long that takes."""
+def _abandon_hanging_requests() -> None:
+    """End the process if a request hangs. Python itself would wait for its thread."""
     for thread in threading.enumerate():
-        if thread.name.startswith("tillpost-order"):
-            thread.join(0.2)
-            if thread.is_alive():
-                complain(
-                    "a request hung and was left; the next worker finds out what became of its order"
-                )
-                sys.stdout.flush()
-                os._exit(0)
+        if not thread.name.startswith(_ORDER_THREADS):
+            continue
+        thread.join(0.2)
+        if thread.is_alive():
+            print_error(
+                "a hanging request was abandoned; the next worker finds out what became of it"
+            )
+            sys.stdout.flush()
+            os._exit(0)
 
 
 def _now() -> dict[str, object]:

@@ -1,1 +1,1 @@
-"""The outbox's connections: sealed credentials, circuit breakers, availability."""
+"""Stored connections: credentials and their encryption, token refresh, availability."""

@@ -1,43 +1,64 @@
-"""Whether a store takes orders now, by all that its connection's row holds. Pure.
+"""Decides from a connection's row whether its store takes orders now. Pure.
 
-In this order: the POS lets us in (the connection isn't paused), it isn't failing (the circuit is
-closed), and the last check found nothing that stops orders. A store that nobody has looked at, or
-whose check is overdue for longer than `OVERDUE` (no worker runs), isn't known to be closed, so it
-takes orders, and the text says that nobody knows. An order that it takes wrongly waits in the
-outbox, where people see it; a sale that is refused wrongly is lost.
+Called by `Outbox.availability`, by the store monitor and by the connection list. The first of these
+that applies is the answer:
+
+1. The connection is paused: the POS rejects our access.
+2. The circuit breaker is open: the platform fails, or can't be reached.
+3. The last check of the store found something that stops orders.
+
+A store that was never checked, or whose check is overdue by more than `OVERDUE` seconds (no worker
+is running), counts as open, and the text says that this is an assumption. An order that is taken
+wrongly waits in the outbox, where people see it; a sale that is refused wrongly is lost.
 """
 
 from __future__ import annotations
 
 from pydantic import ValidationError
-from sqlalchemy import RowMapping
+from sqlalchemy import Connection, RowMapping, select
 
-from tillpost.adapter.readiness import Readiness
+from tillpost.adapter.readiness import Finding, Readiness
 from tillpost.models.availability import Availability, Reason
 from tillpost.models.outage import Whose
 from tillpost.outbox.db import schema as t
 
-__all__ = ["COLUMNS", "OVERDUE", "Seen", "availability_of", "seen_now", "unconnected"]
+__all__ = [
+    "COLUMNS",
+    "OVERDUE",
+    "StoreCheck",
+    "availability_of",
+    "read_row",
+    "store_check",
+    "unconnected",
+]
 
 OVERDUE = 120.0
-"""A check that is so many seconds late means that nobody checks, so what the last one saw counts no more."""
+"""Seconds by which a check may be late before the result of the last one expires."""
 
-COLUMNS = tuple(
-    t.connections.c[name]
-    for name in (
-        "name",
-        *("paused", "paused_at", "opened_at", "probe_at", "outage_cause"),
-        *("readiness", "check_at", "takes_orders", "takes_orders_since"),
-    )
+_COLUMN_NAMES = (
+    "name",
+    "paused",
+    "paused_at",
+    "opened_at",
+    "probe_at",
+    "outage_cause",
+    "readiness",
+    "check_at",
+    "takes_orders",
+    "takes_orders_since",
 )
-"""What `availability_of` reads of a connection's row."""
+COLUMNS = tuple(t.connections.c[name] for name in _COLUMN_NAMES)
+"""The columns that `availability_of` reads."""
 
 
-class Seen(Readiness):
-    """What a check saw, as it is kept: when (`at`), and since when the store has been as it is now (`since`).
+class StoreCheck(Readiness):
+    """The result of one check of a store, as stored in the connection's row.
 
-    `unreached_since` is since when no connection to the platform has come about, None while one
-    does. All are epoch seconds.
+    Attributes:
+        at: When the check was made, in epoch seconds.
+        since: Since when the result has been the same, in epoch seconds.
+        unreached_since: Since when the platform can't be connected to, in epoch seconds; None
+            when it can.
     """
 
     at: float
@@ -45,110 +66,165 @@ class Seen(Readiness):
     unreached_since: float | None = None
 
     @classmethod
-    def of(cls, row: RowMapping) -> Seen | None:
-        """Return what stands in a connection's row; None too for what another version of Tillpost wrote there."""
+    def of(cls, row: RowMapping) -> StoreCheck | None:
+        """Parse a connection's row; None when another version of Tillpost wrote it."""
+        stored = row["readiness"]
+        if not stored:
+            return None
         try:
-            return cls.model_validate_json(row["readiness"]) if row["readiness"] else None
+            return cls.model_validate_json(stored)
         except ValidationError:
             return None
 
 
-def seen_now(
-    readiness: Readiness, before: Seen | None, now: float, reached_elsewhere: float
-) -> Seen:
-    """Return what is kept of a check, which continues what the one before saw.
+def store_check(
+    readiness: Readiness, previous: StoreCheck | None, now: float, reached_elsewhere: float
+) -> StoreCheck:
+    """Return the result of a check, given the result of the previous one.
 
-    `reached_elsewhere` is when any other connection was last answered. A platform that can't be
-    connected to is said to be failing only if another was reached since this one hasn't been: until
-    then our own network may be at fault.
+    Args:
+        readiness: What the check found.
+        previous: The result of the check before; None when this is the first.
+        now: When the check was made, in epoch seconds.
+        reached_elsewhere: When any other connection was last answered, in epoch seconds. A platform
+            that can't be connected to counts as failing only if another platform was reached since
+            then; until that our own network may be at fault.
     """
-    reason = _stops(readiness)
+    reason = _reason(readiness)
     unreached_since = None
     if reason is Reason.UNREACHED:
-        known = before.unreached_since if before else None
-        unreached_since = now if known is None else known
+        unreached_since = _unreached_since(previous, now)
         if reached_elsewhere > unreached_since:
-            readiness, reason = _theirs(readiness), Reason.OUTAGE
-    same = before is not None and _stops(before) is reason
-    return Seen(
+            readiness = _blame_platform(readiness)
+            reason = Reason.OUTAGE
+    unchanged = previous is not None and _reason(previous) is reason
+    return StoreCheck(
         findings=readiness.findings,
         at=now,
-        since=before.since if before and same else now,
+        since=previous.since if previous and unchanged else now,
         unreached_since=unreached_since,
     )
 
 
+def read_row(db: Connection, connection: str) -> RowMapping | None:
+    """Read the columns that `availability_of` needs; None when the connection has no row."""
+    query = select(*COLUMNS).where(t.connections.c.name == connection)
+    return db.execute(query).mappings().one_or_none()
+
+
 def availability_of(connection: str, row: RowMapping | None, now: float) -> Availability:
-    """Return whether the store takes orders, by its connection's row (None: it has none yet)."""
+    """Return whether the store takes orders.
+
+    Args:
+        connection: The name of the connection.
+        row: Its row with at least `COLUMNS`; None when it has none yet.
+        now: The time in epoch seconds.
+    """
     if row is None:
-        return Availability(connection=connection, takes_orders=True, text=_UNSEEN)
+        return _assumed_open(connection, _NEVER_CHECKED)
     if row["paused"]:
         return _closed(connection, Reason.UNAUTHORISED, since=row["paused_at"])
     if row["opened_at"] is not None:
-        reason = Reason.OUTAGE if row["outage_cause"] == Whose.PLATFORM.value else Reason.UNREACHED
-        return _closed(
-            connection, reason, since=row["opened_at"], until=_ahead(row["probe_at"], now)
-        )
-    seen, until = Seen.of(row), _ahead(row["check_at"], now)
-    if seen is None:
-        return Availability(connection=connection, takes_orders=True, text=_UNSEEN, until=until)
-    if now > max(seen.at, row["check_at"]) + OVERDUE:
-        return Availability(connection=connection, takes_orders=True, text=_OVERDUE, until=until)
-    if stop := seen.stop:
-        return _closed(connection, stop.stops, stop.text, since=seen.since, until=until)
-    since = row["takes_orders_since"] if row["takes_orders"] else seen.since
-    return Availability(connection=connection, takes_orders=True, since=since, until=until)
+        at_fault = row["outage_cause"] == Whose.PLATFORM.value
+        reason = Reason.OUTAGE if at_fault else Reason.UNREACHED
+        next_probe = _if_ahead(row["probe_at"], now)
+        return _closed(connection, reason, since=row["opened_at"], until=next_probe)
+    check = StoreCheck.of(row)
+    next_check = _if_ahead(row["check_at"], now)
+    if check is None:
+        return _assumed_open(connection, _NEVER_CHECKED, next_check)
+    if now > max(check.at, row["check_at"]) + OVERDUE:
+        return _assumed_open(connection, _CHECK_OVERDUE, next_check)
+    if check.stop:
+        return _closed_by(connection, check.stop, since=check.since, until=next_check)
+    since = row["takes_orders_since"] if row["takes_orders"] else check.since
+    return Availability(connection=connection, takes_orders=True, since=since, until=next_check)
 
 
 def unconnected(connection: str) -> Availability:
-    """Return that nobody knows a connection of that name."""
+    """Return the availability of a connection that doesn't exist."""
     return _closed(connection, Reason.UNCONNECTED, f"no connection {connection!r}")
 
 
-_UNSEEN = "Nobody has looked at the store yet, so it is taken to be open"
-_OVERDUE = "Nobody has looked at the store for a while, so it is taken to be open"
+_NEVER_CHECKED = (
+    "The store hasn't been checked yet, and is assumed to be open. "
+    "Make sure that a worker is running."
+)
+_CHECK_OVERDUE = (
+    "The store hasn't been checked for a while, and is assumed to be open. "
+    "Make sure that a worker is running."
+)
 
-_SAID = {
-    Reason.UNAUTHORISED: "The POS no longer lets us in: the store has to be connected again",
-    Reason.OUTAGE: "The POS provider's servers fail",
-    Reason.UNREACHED: "The POS can't be reached, and our own network may be at fault",
-    Reason.REGISTER_OFFLINE: "The store's register isn't online",
+_PROBLEMS = {
+    Reason.UNAUTHORISED: "The POS rejects our access to the store",
+    Reason.OUTAGE: "The POS provider has an outage",
+    Reason.UNREACHED: "The POS can't be reached; the cause isn't known yet",
+    Reason.REGISTER_OFFLINE: "The store's register is offline",
     Reason.CLOSED: "The store takes no online orders now",
-    Reason.UNCONNECTED: "The store isn't connected, or is set up wrongly",
+    Reason.UNCONNECTED: "The store isn't connected, or its connection is set up wrongly",
 }
+"""What is wrong, for staff."""
+
+_ACTIONS = {
+    Reason.UNAUTHORISED: "Connect the store again.",
+    Reason.OUTAGE: "Waiting orders are sent when it is over.",
+    Reason.UNREACHED: "Check the network of this server, then the POS provider's status.",
+    Reason.REGISTER_OFFLINE: "Switch it on, and check its internet connection.",
+    Reason.CLOSED: "Switch online ordering on again when the kitchen is ready.",
+    Reason.UNCONNECTED: "Ask the developer to correct the connection.",
+}
+"""What to do about it."""
+
+
+def _assumed_open(connection: str, text: str, until: float | None = None) -> Availability:
+    return Availability(connection=connection, takes_orders=True, text=text, until=until)
+
+
+def _closed_by(
+    connection: str, finding: Finding, since: float, until: float | None
+) -> Availability:
+    return _closed(connection, finding.stops, finding.text, since=since, until=until)
 
 
 def _closed(
     connection: str,
     reason: Reason,
-    found: str = "",
+    detail: str = "",
     *,
     since: float | None = None,
     until: float | None = None,
 ) -> Availability:
-    text = f"{_SAID[reason]} ({found})" if found else _SAID[reason]
+    problem = f"{_PROBLEMS[reason]} ({detail})" if detail else _PROBLEMS[reason]
     return Availability(
         connection=connection,
         takes_orders=False,
         reason=reason,
-        text=text,
+        text=f"{problem}. {_ACTIONS[reason]}",
         since=since,
         until=until,
     )
 
 
-def _stops(readiness: Readiness) -> Reason:
+def _reason(readiness: Readiness) -> Reason:
     return readiness.stop.stops if readiness.stop else Reason.OPEN
 
 
-def _theirs(readiness: Readiness) -> Readiness:
-    """Return the findings with the platform at fault where it can't be reached."""
-    changed = (
-        f.model_copy(update={"reason": Reason.OUTAGE}) if f.stops is Reason.UNREACHED else f
-        for f in readiness.findings
-    )
-    return Readiness(findings=tuple(changed))
+def _unreached_since(previous: StoreCheck | None, now: float) -> float:
+    if previous is None or previous.unreached_since is None:
+        return now
+    return previous.unreached_since
 
 
-def _ahead(at: float, now: float) -> float | None:
+def _blame_platform(readiness: Readiness) -> Readiness:
+    """Return the findings with an outage in place of "can't be reached"."""
+    findings = [
+        finding.model_copy(update={"reason": Reason.OUTAGE})
+        if finding.stops is Reason.UNREACHED
+        else finding
+        for finding in readiness.findings
+    ]
+    return Readiness(findings=tuple(findings))
+
+
+def _if_ahead(at: float, now: float) -> float | None:
     return at if at > now else None

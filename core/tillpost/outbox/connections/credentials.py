@@ -1,12 +1,14 @@
-"""The connections that are kept in the outbox's database: who granted them, their settings, and their secrets, sealed.
+"""The connections stored in the outbox's database: settings, grants, and encrypted secrets.
 
-    vault = Vault(outbox.database) vault.keep("cafe-42", "square", {"location_id": "L123",
-    "access_token": token}, Grant(granted_by="Mia Chen")) stored = vault.get("cafe-42")
-    vault.open(stored)["access_token"]           # a SecretStr; takes the key in TILLPOST_KEY
+    store = CredentialStore(outbox.database)
+    settings = {"location_id": "L123", "access_token": token}
+    store.save("cafe-42", "square", settings, Grant("Mia Chen"))
+    stored = store.get("cafe-42")
+    store.open(stored)["access_token"]           # a SecretStr
 
-A row can stand beside a connection of the TOML file: then it has that one's token, and the file has
-the rest. What is on disk after a method returned is on disk. `ConfigError`, one line, when the key
-is missing or isn't the right one.
+Encrypting and decrypting needs the key in `TILLPOST_KEY`; without it, or with a wrong one, methods
+raise `ConfigError`. A connection of the TOML file may have a row too: then the tokens come from the
+row, and all other settings from the file. When a method has returned, its changes are on disk.
 """
 
 from __future__ import annotations
@@ -36,7 +38,13 @@ _ROW = t.credentials.c
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What is known of an access: who granted it (a person or a business), which scopes, until when (epoch seconds)."""
+    """An authorisation by a store.
+
+    Attributes:
+        granted_by: The person or business that granted it.
+        scopes: The permissions that it includes.
+        expires_at: When it expires, in epoch seconds; None if that isn't known.
+    """
 
     granted_by: str = ""
     scopes: tuple[str, ...] = ()
@@ -45,18 +53,27 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class StoredConnection:
-    """A connection as the database has it. `settings` hold no secrets; those are in `sealed`, "" when there are none.
+    """A connection as stored in the database.
 
-    `version` rises whenever it is written. `follows` is a fingerprint of the TOML file's tokens
-    that these were renewed from, "" when a person connected the store. `refresher` is the worker
-    that is renewing the token now.
+    Attributes:
+        name: The name of the connection.
+        platform: The name of its adapter.
+        settings: The adapter's settings that aren't secret.
+        encrypted_secrets: The secret settings; "" if there are none.
+        key_fingerprint: Identifies the key that they were encrypted with.
+        grant: The store's authorisation.
+        connected_at: When a person connected the store, in epoch seconds.
+        version: Rises with each change.
+        follows: A fingerprint of the TOML file's tokens that these were refreshed from; "" if a
+            person connected the store.
+        refresher: The worker that is refreshing the token now.
     """
 
     name: str
     platform: str = ""
     settings: Mapping[str, object] = field(default_factory=dict[str, object])
-    sealed: str = field(default="", repr=False)
-    sealed_with: str = ""
+    encrypted_secrets: str = field(default="", repr=False)
+    key_fingerprint: str = ""
     grant: Grant = field(default_factory=Grant)
     connected_at: float = 0.0
     version: int = 0
@@ -64,18 +81,24 @@ class StoredConnection:
     refresher: str | None = None
 
     def counts_with(self, tokens: str) -> bool:
-        """Whether its secrets win over the TOML file's, whose tokens have this fingerprint.
+        """Whether its tokens take precedence over those of the TOML file.
 
-        What a person connected here does. What was renewed from the file's does until the file has
-        others.
+        Those of a store that a person connected do. Those that were refreshed from the file's do
+        until the file has other ones.
+
+        Args:
+            tokens: A fingerprint of the file's tokens.
         """
-        return bool(self.sealed) and self.follows in ("", tokens)
+        return bool(self.encrypted_secrets) and self.follows in ("", tokens)
 
 
 class CredentialStore:
-    """The connections in the database. `keyring` gives the keys when they are needed. Safe for threads.
+    """The connections stored in a database. Thread-safe.
 
-    `turns` are for what one thread at a time may do for a connection.
+    Attributes:
+        database: The database.
+        keyring: Returns the encryption keys; called when they are needed.
+        turns: Locks by connection, for what only one thread at a time may do.
     """
 
     def __init__(
@@ -90,98 +113,113 @@ class CredentialStore:
         self.turns = NamedLocks()
         self._insert = sqlite.insert if database.is_sqlite else postgresql.insert
 
-    # ------------------------------------------------------------------ reading
+    # ------------------------------------------------------------------ read
 
     def all(self) -> Mapping[str, StoredConnection]:
         """Return the connections that have secrets here, by name."""
+        query = select(t.credentials).where(_ROW.encrypted_secrets != "")
         with self.database.reading() as db:
-            rows = db.execute(
-                select(t.credentials).where(_ROW.encrypted_secrets != "").order_by(_ROW.connection)
-            ).mappings()
-            return {row["connection"]: _stored(row) for row in rows}
+            rows = db.execute(query.order_by(_ROW.connection)).mappings()
+            return {row["connection"]: _stored_connection(row) for row in rows}
 
     def get(self, name: str) -> StoredConnection | None:
-        """Return the connection of that name; None when it has no secrets here."""
+        """Return a connection; None if it has no secrets here."""
+        query = select(t.credentials).where(_ROW.connection == name)
         with self.database.reading() as db:
-            row = (
-                db.execute(select(t.credentials).where(_ROW.connection == name))
-                .mappings()
-                .one_or_none()
-            )
-        return _stored(row) if row and row["encrypted_secrets"] else None
+            row = db.execute(query).mappings().one_or_none()
+        if row is None or not row["encrypted_secrets"]:
+            return None
+        return _stored_connection(row)
 
     def marks(self) -> Mapping[str, object]:
-        """Return for each connection what changes when it does."""
+        """Return a value for each connection that changes when the connection does."""
+        query = select(_ROW.connection, _ROW.version, _ROW.connected_at)
         with self.database.reading() as db:
-            rows = db.execute(select(_ROW.connection, _ROW.version, _ROW.connected_at))
+            rows = db.execute(query)
             return {row.connection: (row.version, row.connected_at) for row in rows}
 
     def open(self, stored: StoredConnection) -> dict[str, SecretStr]:
-        """Return the connection's secrets. Raises `ConfigError` without the key that they were sealed with."""
-        if not stored.sealed:
+        """Decrypt the secrets of a connection.
+
+        Raises:
+            ConfigError: the key is missing, or isn't the one that encrypted them.
+        """
+        if not stored.encrypted_secrets:
             return {}
         try:
-            return self.keyring().open(stored.sealed, stored.sealed_with)
-        except ConfigError as wrong:
-            fault = f"connection {stored.name!r}: {wrong}"
-        raise ConfigError(fault)
+            keys = self.keyring()
+            return keys.decrypt(stored.encrypted_secrets, stored.key_fingerprint)
+        except ConfigError as error:
+            text = f"connection {stored.name!r}: {error}"
+        # Raised outside of the handler, so that its traceback holds no ciphertext.
+        raise ConfigError(text)
 
-    # ------------------------------------------------------------------ writing
+    # ------------------------------------------------------------------ write
 
-    def keep(self, name: str, platform: str, settings: Mapping[str, object], grant: Grant) -> None:
-        """Keep a connection, in place of what stands under its name. Its secret settings are sealed.
+    def save(self, name: str, platform: str, settings: Mapping[str, object], grant: Grant) -> None:
+        """Store a connection in place of the one with the same name. Encrypts its secrets.
 
-        Raises `ConfigError` without a key, and for a platform that has no adapter.
+        Raises:
+            ConfigError: the key is missing, or the platform has no adapter.
         """
-        secret = secret_settings(platform)
+        secret_names = secret_settings(platform)
         public = {
-            key: to_jsonable_python(value) for key, value in settings.items() if key not in secret
+            key: to_jsonable_python(value)
+            for key, value in settings.items()
+            if key not in secret_names
         }
         secrets = {
             key: _as_secret(settings[key])
-            for key in sorted(secret & settings.keys())
+            for key in sorted(secret_names & settings.keys())
             if settings[key]
         }
-        keyring = self.keyring()
+        keys = self.keyring()
         with self.database.writing() as db:
-            before = self.locked(db, name)
-            new = replace(before, platform=platform, settings=public, grant=grant, follows="")
-            self.write(db, replace(new, connected_at=self._clock()), secrets, keyring)
+            saved = replace(
+                self.locked(db, name),
+                platform=platform,
+                settings=public,
+                grant=grant,
+                follows="",
+                connected_at=self._clock(),
+            )
+            self.write(db, saved, secrets, keys)
 
-    def forget(self, name: str) -> bool:
-        """Delete a connection with its secrets; return whether it was here."""
+    def delete(self, name: str) -> bool:
+        """Delete a connection with its secrets; return whether it existed."""
+        row = delete(t.credentials).where(_ROW.connection == name)
         with self.database.writing() as db:
-            return db.execute(delete(t.credentials).where(_ROW.connection == name)).rowcount == 1
+            return db.execute(row).rowcount == 1
 
     def rotate(self) -> int:
-        """Seal all secrets with the newest key; return how many connections have some. One that can't be opened stops
-        it, and nothing is changed.
-        """
-        keyring, done = self.keyring(), 0
-        with self.database.writing() as db:
-            for name in list(
-                db.scalars(select(_ROW.connection).where(_ROW.encrypted_secrets != ""))
-            ):
-                stored = self.locked(db, name)
-                self.write(db, stored, self.open(stored), keyring)
-                done += 1
-        return done
+        """Encrypt all secrets with the newest key; return how many connections have some.
 
-    # ------------------------------------------------------------------ within a transaction of the
-    # caller's
+        Raises:
+            ConfigError: the secrets of a connection can't be decrypted. Nothing is changed then.
+        """
+        keys = self.keyring()
+        with self.database.writing() as db:
+            query = select(_ROW.connection).where(_ROW.encrypted_secrets != "")
+            names = list(db.scalars(query))
+            for name in names:
+                stored = self.locked(db, name)
+                self.write(db, stored, self.open(stored), keys)
+        return len(names)
+
+    # ------------------------------------------------------------------ within a transaction
 
     def locked(self, db: Connection, name: str) -> StoredConnection:
-        """Return the connection's row, locked to the end of the transaction; an empty one is made where none is."""
-        wanted = select(t.credentials).where(_ROW.connection == name).with_for_update()
-        row = db.execute(wanted).mappings().one_or_none()
+        """Return a connection's row, locked to the end of the transaction.
+
+        Creates an empty row if it doesn't exist.
+        """
+        query = select(t.credentials).where(_ROW.connection == name).with_for_update()
+        row = db.execute(query).mappings().one_or_none()
         if row is None:
-            db.execute(
-                self._insert(t.credentials)
-                .values(**_values(StoredConnection(name)))
-                .on_conflict_do_nothing()
-            )
-            row = db.execute(wanted).mappings().one()
-        return _stored(row)
+            insert = self._insert(t.credentials).values(**_columns(StoredConnection(name)))
+            db.execute(insert.on_conflict_do_nothing())
+            row = db.execute(query).mappings().one()
+        return _stored_connection(row)
 
     def write(
         self,
@@ -190,34 +228,35 @@ class CredentialStore:
         secrets: Mapping[str, SecretStr],
         keyring: EncryptionKeys,
     ) -> StoredConnection:
-        """Write a connection that was locked, with these secrets; return it as it stands then."""
-        now = replace(
+        """Write a locked connection with these secrets; return it as it was written."""
+        written = replace(
             stored,
-            sealed=keyring.seal(secrets),
-            sealed_with=keyring.mark,
+            encrypted_secrets=keyring.encrypt(secrets),
+            key_fingerprint=keyring.fingerprint,
             version=stored.version + 1,
         )
-        db.execute(
-            update(t.credentials).where(_ROW.connection == stored.name).values(**_values(now))
-        )
-        return now
+        row = update(t.credentials).where(_ROW.connection == stored.name)
+        db.execute(row.values(**_columns(written)))
+        return written
 
     def set_refresher(self, db: Connection, name: str, worker: str | None) -> None:
-        """Say who is renewing the token now."""
-        db.execute(update(t.credentials).where(_ROW.connection == name).values(refresher=worker))
+        """Write which worker is refreshing the token of a connection."""
+        row = update(t.credentials).where(_ROW.connection == name)
+        db.execute(row.values(refresher=worker))
 
 
 def secret_settings(platform: str) -> frozenset[str]:
-    """Return the names of the settings of a platform that are secrets. Raises `ConfigError` for an unknown one.
+    """Return the names of a platform's secret settings. Raises `ConfigError` if it is unknown.
 
     >>> sorted(secret_settings("generic"))
     ['access_token', 'client_secret', 'refresh_token', 'signing_key', 'webhook_secret']
     """
     fields = adapter_named(platform).settings.model_fields
-    return frozenset(name for name, about in fields.items() if _is_secret(about.annotation))
+    return frozenset(name for name, field in fields.items() if _is_secret(field.annotation))
 
 
 def _is_secret(annotation: object) -> bool:
+    """Whether a type is `SecretStr`, or contains it, such as `SecretStr | None`."""
     return annotation is SecretStr or any(map(_is_secret, get_args(annotation)))
 
 
@@ -225,13 +264,13 @@ def _as_secret(value: object) -> SecretStr:
     return value if isinstance(value, SecretStr) else SecretStr(str(value))
 
 
-def _stored(row: RowMapping) -> StoredConnection:
+def _stored_connection(row: RowMapping) -> StoredConnection:
     return StoredConnection(
         name=row["connection"],
         platform=row["platform"],
         settings=cast("dict[str, object]", json.loads(row["settings"])),
-        sealed=row["encrypted_secrets"],
-        sealed_with=row["key_fingerprint"],
+        encrypted_secrets=row["encrypted_secrets"],
+        key_fingerprint=row["key_fingerprint"],
         grant=Grant(row["granted_by"], tuple(row["scopes"].split()), row["expires_at"]),
         connected_at=row["connected_at"],
         version=row["version"],
@@ -240,13 +279,13 @@ def _stored(row: RowMapping) -> StoredConnection:
     )
 
 
-def _values(stored: StoredConnection) -> dict[str, object]:
+def _columns(stored: StoredConnection) -> dict[str, object]:
     return {
         "connection": stored.name,
         "platform": stored.platform,
         "settings": json.dumps(stored.settings),
-        "encrypted_secrets": stored.sealed,
-        "key_fingerprint": stored.sealed_with,
+        "encrypted_secrets": stored.encrypted_secrets,
+        "key_fingerprint": stored.key_fingerprint,
         "granted_by": stored.grant.granted_by,
         "scopes": " ".join(stored.grant.scopes),
         "expires_at": stored.grant.expires_at,

@@ -1,12 +1,14 @@
-"""Seals the tokens that are kept in the database, so that a copy of it is useless without the key.
+"""Encrypts the secrets that the database stores: a copy of it is useless without the key.
 
-    key = new_key()                                    # `tillpost key new`; kept in TILLPOST_KEY,
-    never in the database keyring = Keyring.of(key)                          # or several,
-    "new,old": the first seals, all of them open text = keyring.seal({"access_token": "..."})
-    keyring.open(text)["access_token"]                 # a SecretStr
+    key = new_key()                             # `tillpost key new`
+    keys = EncryptionKeys.of(key)               # or several: "new,old"
+    text = keys.encrypt({"access_token": SecretStr("...")})
+    keys.decrypt(text)["access_token"]          # a SecretStr
 
-Sealing is Fernet's (AES and HMAC, from the library `cryptography`). A key is told by its `mark`,
-which says nothing of it but whether it is the same, so that a wrong key can be named as such.
+The key lives in the environment variable `TILLPOST_KEY`, never in the database. With several keys
+the first one encrypts, and each of them decrypts. Encryption is Fernet's (AES and HMAC, from the
+library `cryptography`). Each ciphertext is stored with the fingerprint of its key, so that a wrong
+key can be reported as such.
 """
 
 from __future__ import annotations
@@ -26,70 +28,88 @@ from tillpost.errors import ConfigError
 __all__ = ["KEY_VARIABLE", "EncryptionKeys", "new_key"]
 
 KEY_VARIABLE = "TILLPOST_KEY"
-"""The environment variable that holds the key, or several with commas between them: the newest first."""
+"""The environment variable with the key, or with several separated by commas, the newest first."""
 
 _SECRETS: TypeAdapter[dict[str, SecretStr]] = TypeAdapter(dict[str, SecretStr])
 
 
 def new_key() -> str:
-    """Return a fresh key, as text."""
+    """Return a new random key."""
     return Fernet.generate_key().decode()
 
 
 @dataclass(frozen=True, slots=True)
 class EncryptionKeys:
-    """The keys that are known: the first seals, and any of them opens. Its repr shows none of them."""
+    """One or more keys: the first encrypts, each of them decrypts.
 
-    _all: MultiFernet = field(repr=False)
-    marks: tuple[str, ...]
+    Attributes:
+        fingerprints: SHA-256 of each key, which identifies a key without revealing it.
+    """
+
+    _fernet: MultiFernet = field(repr=False)
+    fingerprints: tuple[str, ...]
 
     @classmethod
     def of(cls, keys: str) -> Self:
-        """Return the keyring of one key, or of several with commas between. Raises `ConfigError` for what is none."""
+        """Parse one key, or several separated by commas.
+
+        Raises:
+            ConfigError: one of them isn't a key.
+        """
         texts = [text.strip() for text in keys.split(",") if text.strip()]
         try:
-            known = [Fernet(text) for text in texts]
-            return cls(
-                MultiFernet(known),
-                tuple(hashlib.sha256(text.encode()).hexdigest() for text in texts),
-            )
+            fernet = MultiFernet([Fernet(text) for text in texts])
         except ValueError:
-            pass
-        raise ConfigError(
-            f"{KEY_VARIABLE} holds no key that `tillpost key new` made"
-        )  # out here: it quotes nothing
+            fernet = None
+        # Raised outside of the handler, whose exception quotes the key.
+        if fernet is None:
+            raise ConfigError(
+                f"{KEY_VARIABLE} holds no valid key: set it to a key made by `tillpost key new`"
+            )
+        fingerprints = tuple(hashlib.sha256(text.encode()).hexdigest() for text in texts)
+        return cls(fernet, fingerprints)
 
     @classmethod
     def from_environment(cls) -> Self:
-        """Return the keyring of `TILLPOST_KEY`. Raises `ConfigError` when it isn't set."""
+        """Read the keys from `TILLPOST_KEY`.
+
+        Raises:
+            ConfigError: the variable isn't set, or holds no valid key.
+        """
         keys = os.environ.get(KEY_VARIABLE, "")
         if not keys.strip():
             raise ConfigError(
-                f"{KEY_VARIABLE} isn't set: set it to the key of this outbox; if there never was one, make it with "
-                "`tillpost key new`, and keep it safe"
+                f"{KEY_VARIABLE} isn't set: set it to the key of this outbox; if there never was "
+                "one, make it with `tillpost key new`, and keep it safe"
             )
         return cls.of(keys)
 
     @property
-    def mark(self) -> str:
-        """The mark of the key that seals."""
-        return self.marks[0]
+    def fingerprint(self) -> str:
+        """The fingerprint of the key that encrypts."""
+        return self.fingerprints[0]
 
-    def seal(self, secrets: Mapping[str, SecretStr]) -> str:
-        """Return the secrets as a text that only the key opens."""
-        told = {name: secret.get_secret_value() for name, secret in secrets.items()}
-        return self._all.encrypt(json.dumps(told).encode()).decode()
+    def encrypt(self, secrets: Mapping[str, SecretStr]) -> str:
+        """Return the secrets as ciphertext."""
+        revealed = {name: secret.get_secret_value() for name, secret in secrets.items()}
+        return self._fernet.encrypt(json.dumps(revealed).encode()).decode()
 
-    def open(self, sealed: str, mark: str = "") -> dict[str, SecretStr]:
-        """Return the secrets that were sealed. Raises `ConfigError` when none of the keys opens them.
+    def decrypt(self, ciphertext: str, fingerprint: str = "") -> dict[str, SecretStr]:
+        """Return the secrets of a ciphertext.
 
-        `mark` is that of the key that they were sealed with, where it is known.
+        Args:
+            ciphertext: As returned by `encrypt`.
+            fingerprint: Of the key that encrypted it, where that is known.
+
+        Raises:
+            ConfigError: none of the keys decrypts it.
         """
-        if not mark or mark in self.marks:
+        if not fingerprint or fingerprint in self.fingerprints:
             try:
-                return _SECRETS.validate_json(self._all.decrypt(sealed.encode()))
+                return _SECRETS.validate_json(self._fernet.decrypt(ciphertext.encode()))
             except (InvalidToken, ValueError):
                 pass
         raise ConfigError(
-            f"{KEY_VARIABLE} isn't the key that the tokens in the database were sealed with"
+            f"{KEY_VARIABLE} isn't the key that the tokens in the database were encrypted with: "
+            "set it to that key, or connect the store again"
         )

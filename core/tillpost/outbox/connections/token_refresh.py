@@ -1,205 +1,220 @@
-"""An expired token is renewed once, by one of all the workers of a database; the others take what that one got.
+"""Refreshes an expired access token once for all workers of a database.
 
-`RenewedTill` is a Till whose tokens are renewed so. `Renewal` belongs to one connection. Whoever
-renews takes the connection's place first; it is freed when its worker is buried. A renewed token is
-on disk, sealed, before it is used. Killed before that, a process leaves the old one: where the
-provider's refresh tokens can be used again the connection goes on, else it says that it must be
-reconnected.
+`StoredCredentials` is the credential source of one connection of the database. A worker that
+refreshes marks the connection's row first; the mark is removed when that worker is done, or is
+reaped. The other workers wait and use the new token.
+
+A new token is on disk, encrypted, before it is used. If the process is killed before that, the old
+token remains: where the provider's refresh tokens can be used again the connection goes on,
+otherwise it has to be reconnected.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
-import httpx
 from pydantic import SecretStr
 
-from tillpost.adapter.base import Adapter
 from tillpost.adapter.settings import Credentials
-from tillpost.client.base import Options
-from tillpost.client.sync import Till
 from tillpost.errors import OutageError, PosError
 from tillpost.outbox.connections.credentials import CredentialStore, StoredConnection
 
-__all__ = ["Renewal", "RenewedTill", "not_kept"]
+__all__ = ["StoredCredentials", "warn_of_unsaved_tokens"]
 
 log = logging.getLogger("tillpost.outbox")
 
-LOOK_EVERY = 0.1
-"""Who waits for another worker's renewal looks so often whether it is done, in seconds."""
+POLL_INTERVAL = 0.1
+"""How often a worker checks whether another worker's refresh is done, in seconds."""
 
 PATIENCE = 60.0
-"""And for so long; then the order that needs it is tried again later."""
+"""For how many seconds it does so; then the order that needs the token is tried again later."""
 
 
-@dataclass(slots=True)
-class Renewal:
-    """The renewals of one connection's token. `worker` names the worker at hand; `follows` is as in the database.
+class StoredCredentials:
+    """The credentials of one connection, shared by all workers of a database. Safe for threads.
 
-    `version` is that of the row which the credentials in use stand in.
+    `version` is the version of the row that the current credentials are from.
     """
 
-    vault: CredentialStore
-    name: str
-    platform: str
-    follows: str
-    version: int
-    worker: Callable[[], str]
-    _unwritten: Credentials | None = None
+    def __init__(
+        self,
+        store: CredentialStore,
+        name: str,
+        platform: str,
+        *,
+        current: Credentials,
+        follows: str,
+        version: int,
+        worker: Callable[[], str],
+    ) -> None:
+        """Take the connection's current credentials.
 
-    def renewed(self, expired: Credentials, ask: Callable[[], Credentials]) -> Credentials:
-        """Return newer credentials than `expired`: another worker's, or what `ask` brings from the provider.
-
-        Raises what `ask` does, `OutageError` when another worker is at it for too long, and
-        `DatabaseError` when what the provider gave can't be written; it is kept in mind then, and
-        written before anything else is tried.
+        Args:
+            store: The credentials in the database.
+            name: The connection's name.
+            platform: Its platform.
+            current: The credentials to begin with.
+            follows: The fingerprint of the TOML file's tokens; see `StoredConnection`.
+            version: The version of the row that `current` is from, 0 for none.
+            worker: Returns the name of this worker.
         """
-        with self.vault.turns.hold(self.name):
+        self.current = current
+        self.version = version
+        self._store = store
+        self._name = name
+        self._platform = platform
+        self._follows = follows
+        self._worker = worker
+        self._lock = threading.Lock()
+        self._unwritten: Credentials | None = None
+
+    def refresh(self, expired: Credentials, ask: Callable[[], Credentials]) -> bool:
+        """Replace expired credentials, by another worker's or by new ones.
+
+        Args:
+            expired: The credentials that a request was signed with.
+            ask: Asks the authorisation server for new ones.
+
+        Returns:
+            Whether newer credentials are in use; False when the server refuses.
+
+        Raises:
+            PosError: A transient failure; an `OutageError` if another worker takes too long.
+            DatabaseError: The new credentials can't be written. They are kept in memory, and
+                written before anything else is tried.
+        """
+        with self._lock:
+            if self.current is not expired:
+                return True
+            try:
+                self.current = self._refreshed(expired, ask)
+            except PosError as error:
+                if error.transient:
+                    raise
+                return False
+            return True
+
+    def _refreshed(self, expired: Credentials, ask: Callable[[], Credentials]) -> Credentials:
+        with self._store.turns.hold(self._name):
             if expired.refresh_token is None:
-                return self._newer(expired) or ask()  # which says so
+                # Without a refresh token, `ask` raises the error that says so.
+                return self._newer(expired) or ask()
             give_up_at = time.monotonic() + PATIENCE
-            while not self._take_turn():
-                if found := self._newer(expired):
-                    return found
+            while not self._begin_refresh():
+                newer = self._newer(expired)
+                if newer:
+                    return newer
                 if time.monotonic() >= give_up_at:
                     raise OutageError(
-                        "another worker has been renewing the access token for too long"
+                        "another worker has been refreshing the access token for too long"
                     )
-                time.sleep(LOOK_EVERY)
+                time.sleep(POLL_INTERVAL)
             try:
                 return self._newer(expired) or self._write(expired, self._ask(expired, ask))
             finally:
-                self._leave()
+                self._end_refresh()
 
-    def _take_turn(self) -> bool:
-        me = self.worker()
-        with self.vault.database.writing() as db:
-            if self.vault.locked(db, self.name).refresher not in (None, me):
+    def _begin_refresh(self) -> bool:
+        """Mark the row as being refreshed by this worker; return whether no other does it."""
+        worker = self._worker()
+        with self._store.database.writing() as db:
+            if self._store.locked(db, self._name).refresher not in (None, worker):
                 return False
-            self.vault.set_refresher(db, self.name, me)
+            self._store.set_refresher(db, self._name, worker)
         return True
 
-    def _leave(self) -> None:
-        """Let another worker try. A place that can't be left is freed with its worker."""
-        me = self.worker()
-        with self.vault.database.writing() as db:
-            if self.vault.locked(db, self.name).refresher == me:
-                self.vault.set_refresher(db, self.name, None)
+    def _end_refresh(self) -> None:
+        """Remove the mark. One that can't be removed goes when this worker is reaped."""
+        worker = self._worker()
+        with self._store.database.writing() as db:
+            if self._store.locked(db, self._name).refresher == worker:
+                self._store.set_refresher(db, self._name, None)
 
     def _newer(self, expired: Credentials) -> Credentials | None:
-        """Return what was written since, by another worker or a person; None when that is nothing."""
-        stored = self.vault.get(self.name)
-        return self._since(expired, stored) if stored else None
+        """Return credentials that another worker or a person has written since, if any."""
+        stored = self._store.get(self._name)
+        return self._newer_in(stored, expired) if stored else None
 
-    def _since(self, expired: Credentials, stored: StoredConnection) -> Credentials | None:
-        if not stored.counts_with(self.follows):
+    def _newer_in(self, stored: StoredConnection, expired: Credentials) -> Credentials | None:
+        if not stored.counts_with(self._follows):
             return None
-        found = _credentials(expired, self.vault.open(stored))
+        found = _with_tokens(expired, self._store.open(stored))
         if found.access_token == expired.access_token:
             return None
         self.version = stored.version
         return found
 
     def _ask(self, expired: Credentials, ask: Callable[[], Credentials]) -> Credentials:
-        """Return what the provider gives now, or gave before and couldn't be written."""
+        """Return new credentials, or those that couldn't be written before."""
         if self._unwritten is None:
             try:
                 self._unwritten = ask()
-            except PosError:  # a worker that was taken for dead may have been faster
-                if found := self._newer(expired):
-                    return found
+            except PosError:
+                # A worker that was taken for dead may have been faster.
+                newer = self._newer(expired)
+                if newer:
+                    return newer
                 raise
         return self._unwritten
 
     def _write(self, expired: Credentials, new: Credentials) -> Credentials:
-        """Write new credentials, unless somebody has connected the store or written others meanwhile: those count."""
-        keyring = self.vault.keyring()
-        with self.vault.database.writing() as db:
-            stored = self.vault.locked(db, self.name)
-            found = self._since(expired, stored)
-            gone = (
-                not stored.sealed and not self.follows
-            )  # it was disconnected, and isn't brought back by this
-            if found is None and not gone:
-                secrets = self.vault.open(stored) if stored.counts_with(self.follows) else {}
-                now = self._following(stored, new)
-                self.version = self.vault.write(
-                    db, now, {**secrets, **_tokens(new)}, keyring
-                ).version
+        """Write new credentials, unless somebody has written others meanwhile: those count."""
+        keys = self._store.keyring()
+        with self._store.database.writing() as db:
+            stored = self._store.locked(db, self._name)
+            newer = self._newer_in(stored, expired)
+            # A connection that was disconnected meanwhile isn't brought back by this.
+            was_disconnected = not stored.encrypted_secrets and not self._follows
+            if newer is None and not was_disconnected:
+                counts = stored.counts_with(self._follows)
+                secrets = self._store.open(stored) if counts else {}
+                secrets |= _tokens(new)
+                written = self._store.write(db, self._updated(stored, new), secrets, keys)
+                self.version = written.version
         self._unwritten = None
-        return found or new
+        return newer or new
 
-    def _following(self, stored: StoredConnection, new: Credentials) -> StoredConnection:
+    def _updated(self, stored: StoredConnection, new: Credentials) -> StoredConnection:
         expires_at = new.expires_at.timestamp() if new.expires_at else None
+        counts = stored.counts_with(self._follows)
         return replace(
             stored,
-            platform=self.platform,
+            platform=self._platform,
             grant=replace(stored.grant, expires_at=expires_at),
-            follows=stored.follows if stored.counts_with(self.follows) else self.follows,
+            follows=stored.follows if counts else self._follows,
         )
 
 
-class RenewedTill(Till):
-    """A Till whose tokens are renewed once for all workers of a database, and kept there. Without a renewal: a Till."""
-
-    def __init__(
-        self,
-        adapter: Adapter[Any],
-        options: Options,
-        renewal: Renewal | None = None,
-        *,
-        http_client: httpx.Client | None = None,
-    ) -> None:
-        """Take an adapter that is set up already, and what renews its tokens for all workers."""
-        super().__init__(adapter, options, http_client=http_client)
-        self._renewal = renewal
-
-    @property
-    def version(self) -> int | None:
-        """Which version of the connection's row in the database the credentials are of; None when they are of none."""
-        return self._renewal.version if self._renewal else None
-
-    def _refresh(self, expired: Credentials) -> bool:
-        """Renew the credentials, once for all workers that found the same ones expired."""
-        if self._renewal is None:
-            return super()._refresh(expired)
-        with self._refresh_lock:
-            if self._credentials is expired:
-                try:
-                    self._credentials = self._renewal.renewed(
-                        expired, lambda: self._run(self._refreshing(expired))
-                    )
-                except PosError as refused:
-                    if refused.transient:
-                        raise
-                    return False
-            return True
-
-
-def not_kept(name: str, old: Credentials) -> Callable[[Credentials], None]:
-    """Return what warns of a renewed token that is in this process alone, for want of a key to seal it with."""
+def warn_of_unsaved_tokens(name: str, old: Credentials) -> Callable[[Credentials], None]:
+    """Return a callback that warns of refreshed tokens that can't be saved without a key."""
 
     def warn(new: Credentials) -> None:
         if new.refresh_token != old.refresh_token:
             log.warning(
-                "connection %s has new tokens that aren't kept: without TILLPOST_KEY the next start has the old ones",
+                "connection %s has new tokens that can't be saved: set TILLPOST_KEY,"
+                " otherwise the next start uses the old ones",
                 name,
             )
 
     return warn
 
 
-def _tokens(held: Credentials) -> Mapping[str, SecretStr]:
-    known = {"access_token": held.access_token, "refresh_token": held.refresh_token}
-    return {name: secret for name, secret in known.items() if secret is not None}
+def _tokens(credentials: Credentials) -> dict[str, SecretStr]:
+    tokens = {
+        "access_token": credentials.access_token,
+        "refresh_token": credentials.refresh_token,
+    }
+    return {name: token for name, token in tokens.items() if token is not None}
 
 
-def _credentials(like: Credentials, secrets: Mapping[str, SecretStr]) -> Credentials:
-    tokens = {name: secrets.get(name) for name in ("access_token", "refresh_token")}
-    return like.model_copy(
-        update={**tokens, "access_token": tokens["access_token"] or like.access_token}
-    )
+def _with_tokens(like: Credentials, secrets: Mapping[str, SecretStr]) -> Credentials:
+    """Return the credentials with the tokens among the secrets."""
+    tokens = {
+        "access_token": secrets.get("access_token") or like.access_token,
+        "refresh_token": secrets.get("refresh_token"),
+    }
+    return like.model_copy(update=tokens)

@@ -53,7 +53,7 @@ _DEFAULTS: Mapping[str, object] = {
     "reached_at": 0.0,
     "menu_at": 0.0,
     "import_failed_at": 0.0,
-    **Circuit().values(),
+    **Circuit().columns(),
 }
 
 

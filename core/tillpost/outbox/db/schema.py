@@ -65,7 +65,7 @@ orders = Table(
     Column("is_new", Boolean, nullable=False),
     # An OrderState.
     Column("state", String(20), nullable=False),
-    # A Progress: what the customer is told.
+    # A Progress, as the customer sees it.
     Column("progress", String(20), nullable=False),
     # When it is next processed; NULL: it isn't, unless a person acts.
     Column("due_at", Double),

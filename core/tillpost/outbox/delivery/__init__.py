@@ -1,1 +1,1 @@
-"""Delivers one claimed order to its POS."""
+"""Delivers claimed orders to their POS, and asks stores for what the worker wants to know."""

@@ -1,141 +1,196 @@
-"""What a handled order says of its connection: an outage begins or ends, a platform asks for patience, a pause is due.
+"""Updates a connection's row after a run of an order or a check of its store.
 
-Called within the transaction that lays the order down, so that all workers learn it at once and
-each turn is told once.
+An outage begins or ends, the platform asks for patience, or it refuses access and the connection is
+paused. The update is part of the transaction that releases the order, so that all workers see it at
+once, and each change is announced once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, select
 
-from tillpost.errors import PosError, RegisterOfflineError, StoreClosedError
+from tillpost.errors import ErrorRecord, PosError, RegisterOfflineError, StoreClosedError
 from tillpost.models.outage import Whose
-from tillpost.outbox.circuit_breaker import Circuit, Reach, is_unreached, whose_fault
+from tillpost.outbox.circuit_breaker import Circuit, Reachability, is_unreachable, outage_cause
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import ConnectionRows
-from tillpost.outbox.delivery.runner import OutboxTill, RunResult
+from tillpost.outbox.delivery.open_connections import OpenConnection
 from tillpost.outbox.event_log import HookCall
 from tillpost.outbox.orders.models import WaitsFor
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER, OutboxSettings
 
-__all__ = ["HookCall", "pause_place", "tell_place"]
-
+__all__ = ["ConnectionEvidence", "ConnectionUpdate", "is_about_opening"]
 
 REACHED_EVERY = 10.0
-"""A platform that answers is noted so often, in seconds."""
+"""How often the row notes that the platform answers, in seconds."""
 
-_CLOSED = (StoreClosedError.__name__, RegisterOfflineError.__name__)
-"""Refusals that say something of the store: it is checked at once."""
-
-_PLACE = t.connections.c
-_CALM = select(_PLACE.failures, _PLACE.opened_at, _PLACE.recovery_limit, _PLACE.reached_at).where(
-    _PLACE.name == bindparam("of")
-)
-
-
-def tell_place(
-    connection_rows: ConnectionRows,
-    db: Connection,
-    connection: str,
-    till: OutboxTill,
-    ending: RunResult,
-    now: float,
-    settings: OutboxSettings,
-) -> Sequence[HookCall]:
-    """Write what the ending says of the connection; return the hooks to be called for it."""
-    told: list[HookCall] = []
-    if ending.outage:
-        place = connection_rows.lock(db, connection)
-        before = Circuit.of(place)
-        after = before.failed(ending.outage, now, settings.outage_after, settings.first_wait)
-        unreached = is_unreached(ending.outage)
-        values = {
-            **after.values(),
-            "platform": till.platform,
-            "unreachable_at" if unreached else "reached_at": now,
-        }
-        if before.opened_at is None and after.opened_at is not None:
-            here = Reach(till.platform, *((0.0, now) if unreached else (now, 0.0)))
-            whose = whose_fault(here, after.evidence[0].at, _reaches(db, connection))
-            values["outage_cause"] = whose.value
-            told.append(("outage_began", {"outage": after.outage(whose)}))
-        connection_rows.update(db, connection, values)
-    elif ending.answered and not _known_to_answer(db, connection, now):
-        place = connection_rows.lock(db, connection)
-        before = Circuit.of(place)
-        connection_rows.update(
-            db,
-            connection,
-            {**before.passed().values(), "platform": till.platform, "reached_at": now},
-        )
-        if before.opened_at is not None:
-            outage = before.outage(Whose(place["outage_cause"] or Whose.UNKNOWN), now)
-            told.append(("outage_ended", {"outage": outage}))
-    if ending.hold:
-        connection_rows.update(
-            db, connection, {"not_before": now + min(ending.hold, LONGEST_RETRY_AFTER)}
-        )
-    if ending.pause and ending.error:
-        told += pause_place(
-            connection_rows, db, connection, till, PosError.from_record(ending.error), now
-        )
-    if ending.error and ending.error.kind in _CLOSED and not _is_closed(db, connection):
-        connection_rows.update(db, connection, {"check_at": now})
-    return told
+_ABOUT_OPENING = (StoreClosedError.__name__, RegisterOfflineError.__name__)
+_CONNECTION = t.connections.c
+_HEALTH = select(
+    _CONNECTION.failures,
+    _CONNECTION.opened_at,
+    _CONNECTION.recovery_limit,
+    _CONNECTION.reached_at,
+).where(_CONNECTION.name == bindparam("of"))
 
 
-def pause_place(
-    connection_rows: ConnectionRows,
-    db: Connection,
-    connection: str,
-    till: OutboxTill,
-    error: PosError,
-    now: float,
-) -> Sequence[HookCall]:
-    """Hold a connection's orders back until it has other credentials; return the hooks to be called: none if it was."""
-    if connection_rows.lock(db, connection)["paused"] or _reconnected(
-        connection_rows, db, connection, till
-    ):
-        return ()
-    paused = {
-        "paused": WaitsFor.AUTHORISATION.value,
-        "paused_at": now,
-        "refused_credentials": till.fingerprint(),
-    }
-    connection_rows.update(db, connection, {**paused, "platform": till.platform})
-    return (("reauthorisation_needed", {"error": error}),)
+@dataclass(slots=True)
+class ConnectionEvidence:
+    """What a run or a check showed of a connection as a whole.
 
-
-def _reconnected(
-    connection_rows: ConnectionRows, db: Connection, connection: str, till: OutboxTill
-) -> bool:
-    """Whether the connection has other credentials by now than those that were refused.
-
-    To be asked once the connection's row is locked: who reconnects writes the credentials before
-    that row.
+    Attributes:
+        outage: How the last request failed, if the platform as a whole failed.
+        answered: Whether the last request was answered.
+        hold: For how many seconds the platform asks not to be sent anything.
+        access_refused: The error with which the platform refused access.
+        may_be_closed: Whether an error says that the store takes no orders.
     """
-    return (
-        till.version is not None
-        and connection_rows.credentials_version(db, connection) > till.version
-    )
+
+    outage: ErrorRecord | None = None
+    answered: bool = False
+    hold: float = 0.0
+    access_refused: ErrorRecord | None = None
+    may_be_closed: bool = False
 
 
-def _is_closed(db: Connection, connection: str) -> bool:
-    """Whether the store is known to take no orders: then a refusal says nothing new."""
-    return db.scalar(select(_PLACE.takes_orders).where(_PLACE.name == connection)) is False
+def is_about_opening(error: ErrorRecord) -> bool:
+    """Whether an error says something of the store's opening, so that it is checked at once."""
+    return error.kind in _ABOUT_OPENING
 
 
-def _known_to_answer(db: Connection, connection: str, now: float) -> bool:
-    """Whether there is nothing to write of a platform that answers, which is nearly always so."""
-    row = db.execute(_CALM, {"of": connection}).one_or_none()
-    calm = row and not row.failures and row.opened_at is None and not row.recovery_limit
-    return bool(calm) and row is not None and row.reached_at > now - REACHED_EVERY
+class ConnectionUpdate:
+    """Updates one connection's row within a transaction. Each method returns hooks to call."""
 
+    def __init__(
+        self,
+        rows: ConnectionRows,
+        db: Connection,
+        opened: OpenConnection,
+        settings: OutboxSettings,
+        now: float,
+    ) -> None:
+        """Take the open transaction, the connection, and the time in epoch seconds."""
+        self._rows = rows
+        self._db = db
+        self._opened = opened
+        self._name = opened.connection.name
+        self._settings = settings
+        self._now = now
 
-def _reaches(db: Connection, but: str) -> Sequence[Reach]:
-    others = select(_PLACE.platform, _PLACE.reached_at, _PLACE.unreachable_at).where(
-        _PLACE.name != but
-    )
-    return [Reach(row.platform, row.reached_at, row.unreachable_at) for row in db.execute(others)]
+    def apply(self, evidence: ConnectionEvidence) -> Sequence[HookCall]:
+        """Write what the evidence says of the connection."""
+        hook_calls: list[HookCall] = []
+        if evidence.outage:
+            hook_calls += self._record_failure(evidence.outage)
+        elif evidence.answered and not self._is_known_to_answer():
+            hook_calls += self._record_answer()
+        if evidence.hold:
+            hold = min(evidence.hold, LONGEST_RETRY_AFTER)
+            self._set({"not_before": self._now + hold})
+        if evidence.access_refused:
+            error = PosError.from_record(evidence.access_refused)
+            hook_calls += self.pause(error)
+        if evidence.may_be_closed and not self._is_known_to_be_closed():
+            self._set({"check_at": self._now})
+        return hook_calls
+
+    def pause(self, error: PosError) -> Sequence[HookCall]:
+        """Pause the connection until it has other credentials.
+
+        Nothing is announced if it was paused, or reconnected meanwhile.
+        """
+        row = self._rows.lock(self._db, self._name)
+        if row["paused"] or self._was_reconnected():
+            return ()
+        self._set(
+            {
+                "paused": WaitsFor.AUTHORISATION.value,
+                "paused_at": self._now,
+                "refused_credentials": self._opened.fingerprint(),
+                "platform": self._opened.platform,
+            }
+        )
+        return (("reauthorisation_needed", {"error": error}),)
+
+    def _record_failure(self, outage: ErrorRecord) -> Sequence[HookCall]:
+        """Count a failure of the platform; announce the outage that begins with it."""
+        row = self._rows.lock(self._db, self._name)
+        before = Circuit.from_row(row)
+        after = before.failed(
+            outage,
+            self._now,
+            self._settings.outage_after,
+            self._settings.first_wait,
+        )
+        unreached = is_unreachable(outage)
+        values = {
+            **after.columns(),
+            "platform": self._opened.platform,
+            "unreachable_at" if unreached else "reached_at": self._now,
+        }
+        hook_calls: list[HookCall] = []
+        if before.opened_at is None and after.opened_at is not None:
+            whose = self._whose_fault(after, unreached=unreached)
+            values["outage_cause"] = whose.value
+            hook_calls.append(("outage_began", {"outage": after.outage(whose)}))
+        self._set(values)
+        return hook_calls
+
+    def _record_answer(self) -> Sequence[HookCall]:
+        """Note that the platform answers; announce the outage that ends with it."""
+        row = self._rows.lock(self._db, self._name)
+        before = Circuit.from_row(row)
+        values = {
+            **before.succeeded().columns(),
+            "platform": self._opened.platform,
+            "reached_at": self._now,
+        }
+        self._set(values)
+        if before.opened_at is None:
+            return ()
+        whose = Whose(row["outage_cause"] or Whose.UNKNOWN)
+        outage = before.outage(whose, self._now)
+        return (("outage_ended", {"outage": outage}),)
+
+    def _whose_fault(self, circuit: Circuit, *, unreached: bool) -> Whose:
+        """Say whose fault an outage is, by whether other connections reach their platforms."""
+        reached_at, unreached_at = (0.0, self._now) if unreached else (self._now, 0.0)
+        here = Reachability(self._opened.platform, reached_at, unreached_at)
+        columns = select(
+            _CONNECTION.platform,
+            _CONNECTION.reached_at,
+            _CONNECTION.unreachable_at,
+        )
+        rows = self._db.execute(columns.where(_CONNECTION.name != self._name))
+        reaches = [Reachability(row.platform, row.reached_at, row.unreachable_at) for row in rows]
+        return outage_cause(here, circuit.evidence[0].at, reaches)
+
+    def _was_reconnected(self) -> bool:
+        """Whether the connection has newer credentials than those that were refused.
+
+        The row must be locked: whoever reconnects writes the credentials before that row.
+        """
+        version = self._opened.credentials_version
+        if version is None:
+            return False
+        stored_version = self._rows.credentials_version(self._db, self._name)
+        return stored_version > version
+
+    def _is_known_to_be_closed(self) -> bool:
+        wanted = select(_CONNECTION.takes_orders)
+        takes_orders = self._db.scalar(wanted.where(_CONNECTION.name == self._name))
+        return takes_orders is False
+
+    def _is_known_to_answer(self) -> bool:
+        """Whether the row needs no update when the platform answers, as is nearly always so."""
+        row = self._db.execute(_HEALTH, {"of": self._name}).one_or_none()
+        if row is None or row.failures or row.opened_at is not None or row.recovery_limit:
+            return False
+        noted_at: float = row.reached_at
+        return noted_at > self._now - REACHED_EVERY
+
+    def _set(self, values: dict[str, object]) -> None:
+        self._rows.update(self._db, self._name, values)

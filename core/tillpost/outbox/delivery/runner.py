@@ -1,128 +1,62 @@
-"""One order in a worker's hands: the third driver of the flow of `submission`, over the journal in the database.
+"""Runs the flow of one claimed order, over the journal in the outbox's database.
 
-`OutboxTill.handle` carries out the flow's commands for a claim until the flow ends or wants to
-rest, and returns how it stands then: an `RunResult`. What was noted is written before a request
-that can change the order's fate leaves, together with the worker's right to send it; the rest is
-written with the ending. It doesn't sleep through a rest, and sends each request once: when to go on
-is the journal's to say.
+`OrderRunner` has an open connection (with its adapter, transport and credentials), the claim with
+the order's journal, and the worker's claims and heartbeat. The processor makes one for each claim.
+
+Events are written before a request that can change the order is sent, and only then is the
+worker's lease checked; the remaining events are written with the result. A runner doesn't sleep
+through a wait, and sends each of the order's requests once: the journal says when to go on.
 """
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import replace
 
 from tillpost.adapter.base import Verdict
-from tillpost.adapter.readiness import Finding, Readiness
-from tillpost.adapter.webhooks import WebhookEvent
-from tillpost.errors import (
-    ErrorRecord,
-    OutageError,
-    Outcome,
-    PermissionsError,
-    PosError,
-    RateLimitError,
-    StoreClosedError,
-    Transcript,
-    UnknownPosError,
-)
-from tillpost.models.availability import Reason
+from tillpost.errors import OutageError, PosError, RateLimitError, Transcript, UnknownPosError
 from tillpost.models.order import PosOrder
-from tillpost.outbox.connections.token_refresh import RenewedTill
+from tillpost.outbox.delivery.connection_state import ConnectionEvidence, is_about_opening
+from tillpost.outbox.delivery.menu_import import import_shared_menu
+from tillpost.outbox.delivery.open_connections import OpenConnection
+from tillpost.outbox.delivery.run_result import (
+    JournalWrite,
+    RunResult,
+    failed_result,
+    suspended_result,
+)
+from tillpost.outbox.event_log import HookCall
 from tillpost.outbox.exceptions import MenuImportRunning
-from tillpost.outbox.orders.claims import SET_ASIDE_AFTER, Claim
-from tillpost.outbox.orders.models import OrderState, WaitsFor, state_of
-from tillpost.submission.attention_ticket import Ticketing
+from tillpost.outbox.menus.shared import Menus
+from tillpost.outbox.orders.claims import SET_ASIDE_AFTER, Claim, OrderClaims
+from tillpost.outbox.orders.heartbeat import Heartbeat
+from tillpost.outbox.orders.models import WaitsFor, state_of
+from tillpost.submission.attention_ticket import AttentionTicket
 from tillpost.submission.commands import (
     Announce,
     Command,
     ImportMenu,
     Record,
-    Sending,
     Suspend,
+    Transmission,
     Transmit,
 )
-from tillpost.submission.context import MenuCache
+from tillpost.submission.context import Connection
 from tillpost.submission.flow import Submission
-from tillpost.submission.history import History, fold
 from tillpost.submission.journal import Event, Intended, OfTicket
-from tillpost.submission.menu_import import MenuImport, importing
-from tillpost.submission.operation import OperationContext, drive
+from tillpost.submission.menu_import import MenuImport
+from tillpost.submission.operation import OperationContext
+from tillpost.submission.order_journal import OrderJournal
 from tillpost.submission.policy import Policy
-from tillpost.transport.http import HttpTransport, Limits
 
-__all__ = ["Hands", "Look", "MenuImportRunning", "OutboxTill", "RunResult"]
+__all__ = ["OrderRunner"]
 
-HOLD_OPEN = 300.0
-"""A scheduled order that a closed store refuses is tried again so many seconds later, until it is due."""
-
-REPEATS, PATIENCE = 2, 10.0
-"""So often, and for so many seconds, a request that isn't the order's own (a menu's page, a refresh) is repeated."""
-
-BRIEFLY = Limits(connect=2.0, read=4.0, answer=5.0)
-"""How long the answer to a look at an order may take; who asked goes on to other things then."""
-
-IMPORT_AGAIN = 1.0
-"""An order that waits for another worker's import looks again after so many seconds."""
+IMPORT_RETRY = 1.0
+"""In how many seconds an order that waits for another worker's menu import is tried again."""
 
 
-class Hands(Protocol):
-    """What a handling needs of the worker: to write, to be sure of its right, and to import."""
-
-    def keep(self, claim: Claim, happened: Sequence[tuple[Event, Transcript | None]]) -> None:
-        """Write events; raise `LeaseLostError` when the order isn't the worker's any more."""
-        ...
-
-    def check(self, claim: Claim) -> None:
-        """Raise `LeaseLostError` unless the worker may act for the order now."""
-        ...
-
-    def import_menu(self, claim: Claim) -> MenuImport:
-        """Import the connection's menu, once for all workers. Raises `MenuImportRunning`, or the platform's `PosError`."""
-        ...
-
-
-@dataclass(slots=True)
-class RunResult:
-    """How an order stands when it is laid down.
-
-    `rest` is in how many seconds it is due again, None when nothing is due by itself. `suspended_until`
-    is the same on the flow's own clock. `outage` is how the last request failed, if that was the
-    platform's failure as a whole, and `answered` says that it was answered; `hold` keeps all of the
-    connection's orders back for so many seconds. `pause`: the platform doesn't let us in. `ticket`
-    is the attention ticket that stands at the platform. `announced` are the hooks to be called once
-    this is on disk.
-    """
-
-    state: OrderState
-    waits_for: WaitsFor = WaitsFor.NOTHING
-    rest: float | None = None
-    suspended_until: float = 0.0
-    new_request: bool = False
-    error: ErrorRecord | None = None
-    pos_order: PosOrder | None = None
-    outage: ErrorRecord | None = None
-    answered: bool = False
-    hold: float = 0.0
-    pause: bool = False
-    ticket: PosOrder | None = None
-    happened: Sequence[tuple[Event, Transcript | None]] = ()
-    announced: Sequence[tuple[str, Mapping[str, object]]] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What a look at a store found. `refused`: the platform doesn't let us in. `hold` is as in `RunResult`."""
-
-    readiness: Readiness
-    refused: PosError | None = None
-    hold: float = 0.0
-
-
-class _Resting(Exception):
+class _Suspended(Exception):
     """The flow has nothing to do for some seconds."""
 
     def __init__(self, seconds: float, waits_for: WaitsFor | None = None) -> None:
@@ -131,266 +65,195 @@ class _Resting(Exception):
         self.waits_for = waits_for
 
 
-@dataclass(slots=True)
-class _Handling:
-    """What is kept while one order is in hand."""
+class OrderRunner:
+    """Runs flows for one claimed order. One of its methods is to be called, once."""
 
-    claim: Claim
-    hands: Hands
-    clock: Callable[[], float]
-    happened: list[tuple[Event, Transcript | None]] = field(
-        default_factory=list[tuple[Event, Transcript | None]]
-    )
-    announced: list[tuple[str, Mapping[str, object]]] = field(
-        default_factory=list[tuple[str, Mapping[str, object]]]
-    )
-    exchange: Transcript | None = None
-    last: Verdict | None = None
+    def __init__(
+        self,
+        opened: OpenConnection,
+        claim: Claim,
+        *,
+        claims: OrderClaims,
+        heartbeat: Heartbeat,
+        menus: Menus,
+        clock: Callable[[], float],
+    ) -> None:
+        """Take the order's connection and claim, and the worker's parts."""
+        self._opened = opened
+        self._claim = claim
+        self._claims = claims
+        self._heartbeat = heartbeat
+        self._menus = menus
+        self._clock = clock
+        self._flow_clock = flow_clock(claim, clock)
+        self._unwritten: list[JournalWrite] = []
+        self._hook_calls: list[HookCall] = []
+        self._exchange: Transcript | None = None
+        self._last_verdict: Verdict | None = None
 
-    def note(self, event: Event) -> None:
-        """Take note of an event; one that announces a request with an effect is written, with all before it."""
-        self.happened.append((event, self.exchange))
-        self.exchange = None
-        if isinstance(event.event if isinstance(event, OfTicket) else event, Intended):
-            self.write()
+    # ------------------------------------------------------------------ what it runs
 
-    def write(self) -> None:
-        """Write what was noted."""
-        self.hands.keep(self.claim, self.happened)
-        self.happened = []
+    def run(self) -> RunResult:
+        """Continue the order's submission until it has arrived, has failed, or has to wait."""
+        connection = self._flow_connection(self._policy())
+        submission = Submission(connection, self._claim.order, self._claim.events)
+        result = self._submit(submission)
+        ticket = submission.history.ticket
+        result.ticket = ticket.pos_order if ticket else None
+        result.evidence = self._evidence(result)
+        result.events = self._unwritten
+        result.hook_calls = self._hook_calls
+        return result
 
+    def cancel(self, pos_order: PosOrder) -> None:
+        """Cancel the order at the platform. Raises the platform's `PosError`."""
+        self._opened.run(self._opened.flows.cancel(pos_order), self._execute)
+        self._write()
 
-def flow_clock(claim: Claim, now: Callable[[], float]) -> Callable[[], float]:
-    """Return the clock of an order's flow: it never goes back behind what the journal has, and isn't set meanwhile.
+    def withdraw_ticket(self) -> bool:
+        """Withdraw the attention ticket; return whether none is left, as far as is known."""
+        connection = self._flow_connection(self._opened.connection.policy)
+        journal = OrderJournal.of(self._claim.events)
+        ticket = AttentionTicket(connection, self._claim.order, journal)
+        withdrawn = self._opened.run(ticket.withdraw(), self._execute)
+        self._write()
+        for hook, facts in self._hook_calls:
+            self._opened.call_hook(hook, facts)
+        return withdrawn
 
-    A store's machines don't agree to the second, and a clock may be set. What an order waits for is
-    counted in seconds that really passed.
-    """
-    latest = max((event.at for event in claim.events), default=0.0)
-    begun, start = max(now(), latest, claim.suspended_until), time.monotonic()
-    return lambda: begun + time.monotonic() - start
+    # ------------------------------------------------------------------ the submission
 
-
-class OutboxTill(RenewedTill):
-    """A store's POS whose orders' journals stand in the outbox's database, and its tokens, where there is a key."""
-
-    def handle(self, claim: Claim, hands: Hands, now: Callable[[], float]) -> RunResult:
-        """Go on with an order until it has arrived, stands in error, or wants to rest."""
-        work = _Handling(claim, hands, flow_clock(claim, now))
-        connection = replace(self._connection, clock=work.clock, policy=self._patience(claim))
-        submission = Submission(connection, claim.order, claim.events)
+    def _submit(self, submission: Submission) -> RunResult:
+        claim = self._claim
         flow = submission.flow(
             is_new=claim.is_new, resumed=not claim.new_request, asked_at=claim.eligible_at
         )
         try:
             if claim.crash_count >= SET_ASIDE_AFTER:
-                deadly = OperationContext(
-                    connection, "submit", claim.order, submission.history
-                ).stamp(_deadly(claim))
-                work.announced.append(("order_failed", {"order": claim.order, "error": deadly}))
-                raise deadly
-            there = self._conduct(flow, lambda command: self._carry_out_for(work, command))
-            ending = RunResult(state_of(there), pos_order=there)
-        except _Resting as rest:
-            ending = _resting(submission.history, rest, work.clock())
+                raise self._set_aside(submission)
+            pos_order = self._opened.run(flow, self._execute)
+        except _Suspended as suspended:
+            now = self._flow_clock()
+            return suspended_result(submission.history, suspended.seconds, now, suspended.waits_for)
         except PosError as error:
-            ending = _stopped(claim, error, now())
-            if ending.pause or claim.crash_count >= SET_ASIDE_AFTER:
-                work.announced.append(("order_parked", {"order": claim.order, "error": error}))
-        ending.happened, ending.announced = work.happened, work.announced
-        ending.ticket = submission.history.ticket and submission.history.ticket.done
-        if work.last:
-            _tell_of_platform(ending, work.last.error)
-        return ending
+            return self._failed(error)
+        return RunResult(state_of(pos_order), pos_order=pos_order)
 
-    def withdraw(
-        self, claim: Claim, hands: Hands, now: Callable[[], float], pos_order: PosOrder
-    ) -> Sequence[tuple[Event, Transcript | None]]:
-        """Withdraw an order at the platform; return what is still to be kept. Raises the platform's `PosError`."""
-        work = _Handling(claim, hands, flow_clock(claim, now))
-        self._conduct(
-            self._cancelling(pos_order), lambda command: self._carry_out_for(work, command)
+    def _set_aside(self, submission: Submission) -> PosError:
+        """Return the error of an order with which too many workers died."""
+        order, crash_count = self._claim.order, self._claim.crash_count
+        detail = f"{crash_count} workers in a row died while they processed this order"
+        context = OperationContext(submission.connection, "submit", order, submission.journal)
+        error = context.stamp(UnknownPosError(detail))
+        self._hook_calls.append(("order_failed", {"order": order, "error": error}))
+        return error
+
+    def _failed(self, error: PosError) -> RunResult:
+        result = failed_result(self._claim.order, error, self._clock())
+        if result.needs_authorisation or self._claim.crash_count >= SET_ASIDE_AFTER:
+            facts = {"order": self._claim.order, "error": error}
+            self._hook_calls.append(("order_parked", facts))
+        return result
+
+    def _policy(self) -> Policy:
+        """Return the order's policy: it is tried at least until it is due."""
+        policy = self._opened.connection.policy
+        due_at = self._claim.order.due_at
+        seconds_to_due = due_at.timestamp() - self._claim.eligible_at if due_at else 0.0
+        retry_seconds = max(policy.retry_seconds, seconds_to_due)
+        return policy.model_copy(update={"retry_seconds": retry_seconds})
+
+    def _flow_connection(self, policy: Policy) -> Connection:
+        return replace(self._opened.connection, clock=self._flow_clock, policy=policy)
+
+    def _evidence(self, result: RunResult) -> ConnectionEvidence:
+        """Return what the last request showed of the platform, and the error of the store."""
+        error = result.error
+        evidence = ConnectionEvidence(
+            access_refused=error if result.needs_authorisation else None,
+            may_be_closed=error is not None and is_about_opening(error),
         )
-        return work.happened
+        if self._last_verdict is None:
+            return evidence
+        last_error = self._last_verdict.error
+        if type(last_error) is OutageError:
+            evidence.outage = last_error.record()
+        else:
+            evidence.answered = True
+        if isinstance(last_error, RateLimitError):
+            evidence.hold = last_error.retry_after or 0.0
+        return evidence
 
-    def withdraw_ticket(self, claim: Claim, hands: Hands, now: Callable[[], float]) -> bool:
-        """Withdraw the order's attention ticket; return whether none is left, as far as is known."""
-        work = _Handling(claim, hands, flow_clock(claim, now))
-        connection = replace(self._connection, clock=work.clock)
-        ticketing = Ticketing(connection, claim.order, fold(claim.events).ticket)
-        gone = self._conduct(
-            ticketing.withdraw(), lambda command: self._carry_out_for(work, command)
-        )
-        work.write()
-        for hook, facts in work.announced:
-            self.tell(hook, facts)
-        return gone
+    # ------------------------------------------------------------------ the flow's commands
 
-    @property
-    def title(self) -> str:
-        """The platform's name for people."""
-        return self._connection.adapter.title
-
-    @property
-    def proves_webhooks(self) -> bool:
-        """Whether a webhook's signature proves what it says of an order."""
-        return self._connection.adapter.webhooks_proved
-
-    def claims_of(
-        self, headers: Mapping[str, str], body: bytes, url: str
-    ) -> tuple[WebhookEvent, ...]:
-        """Return what a webhook claims, once it is proved to be the platform's. Raises `WebhookError`."""
-        return self._read_webhook(headers, body, url)
-
-    def believed(
-        self, claims: Sequence[WebhookEvent], found: Mapping[str, PosOrder]
-    ) -> tuple[WebhookEvent, ...]:
-        """Return what is told of orders as they were `found`, by the platform's ids: one turned down, as refused."""
-        return self._settled(claims, found, None)
-
-    def stamped(self, error: PosError, operation: str) -> PosError:
-        """Fill in whose an error is that was made here."""
-        return OperationContext(self._connection, operation).stamp(error)
-
-    def fetch_once(self, pos_id: str) -> PosOrder:
-        """Return what the platform says of an order now: asked once, and briefly, since others wait meanwhile."""
-        return self._conduct(self._fetching(pos_id), self._carry_out_briefly)
-
-    def _carry_out_briefly(self, command: Command) -> object:
-        if not isinstance(command, Transmit):
-            return self._carry_out(command, "")
-        credentials, line = (
-            self._credentials,
-            HttpTransport(self._client, self._connection.adapter, BRIEFLY),
-        )
-        return Sending(command.judge(line.send(command.request, credentials)), 1, credentials)
-
-    @property
-    def menu_cache(self) -> MenuCache:
-        """The menu as this process knows it."""
-        return self._connection.menu_cache
-
-    def import_once(self) -> MenuImport:
-        """Import the menu onto the shelf, unless the one there is young enough."""
-        with self._import_lock:
-            return self._run(importing(self._connection))
-
-    def _transmit(self, transmit: Transmit) -> Sending:
-        """Send a request that isn't the order's own, and again a few times: nobody sleeps through an outage here."""
-        retries, patience = min(transmit.retries, REPEATS), min(transmit.patience, PATIENCE)
-        return super()._transmit(Transmit(transmit.request, transmit.judge, retries, patience))
-
-    def tell(self, hook: str, facts: Mapping[str, object]) -> None:
-        """Call the plugins' hooks."""
-        self._hooks.call(hook, facts)
-
-    def look(self) -> Look:
-        """Look whether the store can take orders now. Nothing is raised, and no hook is called, for what is found."""
-        context, errors = OperationContext(self._connection, "check"), list[PosError]()
-
-        def carry_out(command: Command) -> object:
-            result = self._carry_out(command, "")
-            if isinstance(result, Sending) and result.verdict.error:
-                errors.append(result.verdict.error)
-            return result
-
-        try:
-            readiness = self._conduct(drive(context, self._connection.adapter.check), carry_out)
-        except PosError as error:
-            readiness = Readiness(findings=(Finding.unseen("connection", error),))
-        shut_out = readiness.stop is not None and readiness.stop.stops is Reason.UNAUTHORISED
-        refused = next(
-            (context.stamp(error) for error in errors if isinstance(error, PermissionsError)), None
-        )
-        hold = max(
-            (error.retry_after or 0.0 for error in errors if isinstance(error, RateLimitError)),
-            default=0.0,
-        )
-        return Look(readiness, refused if shut_out else None, hold)
-
-    def fingerprint(self) -> str:
-        """Return a mark of the credentials that says nothing of them but whether they are the same."""
-        return hashlib.sha256("\n".join(self._credentials.secrets()).encode()).hexdigest()
-
-    def _patience(self, claim: Claim) -> Policy:
-        """Return the policy with which the order goes: it is tried at least until it is due."""
-        policy, due = self._connection.policy, claim.order.due_at
-        ahead = due.timestamp() - claim.eligible_at if due else 0.0
-        return policy.model_copy(update={"retry_seconds": max(policy.retry_seconds, ahead)})
-
-    def _carry_out_for(self, work: _Handling, command: Command) -> object:
+    def _execute(self, command: Command) -> object:
         match command:
             case Record(event):
-                work.note(event)
+                self._record(event)
             case Transmit():
-                return self._transmit_for(work, command)
+                return self._transmit(command)
             case Suspend(seconds):
-                raise _Resting(seconds)
+                raise _Suspended(seconds)
             case ImportMenu():
-                work.write()
-                try:
-                    return work.hands.import_menu(work.claim)
-                except MenuImportRunning:
-                    raise _Resting(IMPORT_AGAIN, WaitsFor.IMPORT) from None
+                return self._import_menu()
             case Announce("reauthorisation_needed"):
-                pass  # once for the connection, not once an order: see the ending's `pause`
+                # Announced once for the connection, not for each order: see `connection_state`.
+                pass
             case Announce(hook, facts):
-                work.announced.append((hook, facts))
+                self._hook_calls.append((hook, facts))
             case _:
-                return self._carry_out(command, "")
+                return self._opened.executor.execute(command)
         return None
 
-    def _transmit_for(self, work: _Handling, transmit: Transmit) -> Sending:
-        """Send a request once, when the worker surely may, and keep a redacted copy of what it does to the order."""
-        request, credentials = transmit.request, self._credentials
+    def _record(self, event: Event) -> None:
+        """Keep an event; write it, with all before it, if it precedes a request with an effect."""
+        self._unwritten.append((event, self._exchange))
+        self._exchange = None
+        order_event = event.event if isinstance(event, OfTicket) else event
+        if isinstance(order_event, Intended):
+            self._write()
+
+    def _write(self) -> None:
+        """Write the events kept so far. Raises `LeaseLostError` if the claim is lost."""
+        if self._unwritten:
+            with self._claims.recording(
+                self._claim, self._unwritten, self._clock(), new_request=False
+            ):
+                pass
+        self._unwritten = []
+
+    def _transmit(self, transmit: Transmit) -> Transmission:
+        """Send a request once.
+
+        One that can change the order is sent only while the lease is certain, and a redacted copy
+        of the exchange goes into the journal.
+        """
+        request = transmit.request
+        credentials = self._opened.credentials.current
         if request.effect.counts:
-            work.hands.check(work.claim)
-        answer = self._line.send(request, credentials)
+            self._heartbeat.check(self._claim.worker)
+        answer = self._opened.transport.send(request, credentials)
         if request.effect.counts:
-            work.exchange = self._connection.adapter.transcript(request, answer)
-        work.last = transmit.judge(answer)
-        return Sending(work.last, 1, credentials)
+            self._exchange = self._opened.adapter.transcript(request, answer)
+        self._last_verdict = transmit.judge(answer)
+        return Transmission(self._last_verdict, 1, credentials)
+
+    def _import_menu(self) -> MenuImport:
+        """Import the menu, once for all workers; wait while another worker imports it."""
+        self._write()
+        try:
+            return import_shared_menu(self._opened, self._menus, self._claim.worker)
+        except MenuImportRunning:
+            raise _Suspended(IMPORT_RETRY, WaitsFor.IMPORT) from None
 
 
-def _deadly(claim: Claim) -> PosError:
-    return UnknownPosError(
-        f"{claim.crash_count} workers in a row died while they had this order in hand"
-    )
+def flow_clock(claim: Claim, now: Callable[[], float]) -> Callable[[], float]:
+    """Return the clock of an order's flow, which never goes back behind the journal.
 
-
-def _resting(history: History, rest: _Resting, at: float) -> RunResult:
-    """Return how an order stands that wants to rest: why, and for how long."""
-    failure = history.failure
-    waits_for = rest.waits_for or (
-        WaitsFor.RETRY if failure and failure.transient else WaitsFor.LOOK
-    )
-    error = failure.error if failure else None
-    return RunResult(OrderState.DUE, waits_for, rest.seconds, at + rest.seconds, error=error)
-
-
-def _tell_of_platform(ending: RunResult, error: PosError | None) -> None:
-    """Add what the last request says of the platform as a whole, for the circuit that all its orders share."""
-    if type(error) is OutageError:
-        ending.outage = error.record()
-    else:
-        ending.answered = True
-    if isinstance(error, RateLimitError):
-        ending.hold = error.retry_after or 0.0
-
-
-def _stopped(claim: Claim, error: PosError, now: float) -> RunResult:
-    """Return how an order stands that the flow has given up."""
-    record, due = error.record(), claim.order.due_at
-    if isinstance(error, PermissionsError):
-        return RunResult(
-            OrderState.DUE, WaitsFor.AUTHORISATION, 0.0, new_request=True, error=record, pause=True
-        )
-    if (
-        isinstance(error, StoreClosedError)
-        and due
-        and error.outcome is Outcome.NOT_CREATED
-        and now < due.timestamp()
-    ):
-        wait = min(HOLD_OPEN, due.timestamp() - now)
-        return RunResult(OrderState.DUE, WaitsFor.OPENING, wait, new_request=True, error=record)
-    return RunResult(OrderState.ERROR, error=record, pos_order=error.pos_order)
+    The clocks of a store's machines don't agree to the second, and a clock may be set. So an
+    order's waits are counted in seconds of a steady clock.
+    """
+    last_event_at = max((event.at for event in claim.events), default=0.0)
+    starts_at = max(now(), last_event_at, claim.suspended_until)
+    started = time.monotonic()
+    return lambda: starts_at + time.monotonic() - started

@@ -1,9 +1,13 @@
-"""The connections of the TOML file and those of the database as one: what counts where both know a connection.
+"""The connections of the TOML file and of the database as one source, which workers use by default.
 
-A token that is sealed in the database wins over the file's, with what belongs to it: the refresh
-token, the client's id and secret. Of all else the file's word counts. Tokens that were renewed from
-the file's own count until the file has others. A connection that only the database knows works
-without a file. Whatever changes is seen within `LOOK_EVERY`.
+Where both know a connection:
+
+* tokens in the database win over the file's, with what belongs to them: the refresh token, the
+  client's id and secret;
+* for all other settings the file counts;
+* tokens that were refreshed from the file's own count until the file has other tokens.
+
+A connection that only the database knows needs no file. Changes are seen within `POLL_INTERVAL`.
 """
 
 from __future__ import annotations
@@ -13,110 +17,167 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import SecretStr
 
-from tillpost.client.base import Options, adapter_for
+from tillpost.client.base import adapter_for
+from tillpost.client.credentials import CredentialSource, MemoryCredentials
 from tillpost.config import ConnectionSettings, config_path, load_connections
 from tillpost.errors import ConfigError
 from tillpost.outbox.connections.credentials import CredentialStore, StoredConnection
 from tillpost.outbox.connections.encryption import KEY_VARIABLE
-from tillpost.outbox.connections.token_refresh import Renewal, not_kept
-from tillpost.outbox.delivery.tills import Connected, FromFile, options_of
+from tillpost.outbox.connections.token_refresh import StoredCredentials, warn_of_unsaved_tokens
+from tillpost.outbox.delivery.connections import FromFile, OutboxConnection, outbox_options
+from tillpost.submission.policy import Policy
 
-__all__ = ["FromFileAndDatabase", "Known", "merged", "tokens_mark"]
+__all__ = ["FromFileAndDatabase", "KnownConnections", "merge_settings", "tokens_fingerprint"]
 
-LOOK_EVERY = 1.0
-"""The database is asked so often whether a connection has changed, in seconds."""
+POLL_INTERVAL = 1.0
+"""How often the database is asked whether a connection has changed, in seconds."""
 
-_GRANTED = ("access_token", "refresh_token")
+_TOKENS = ("access_token", "refresh_token")
 
 
-class Known:
-    """What the file and the database say of the connections, before any is made."""
+class Known(NamedTuple):
+    """What the TOML file and the database say of one connection."""
 
-    def __init__(self, vault: CredentialStore, path: str | Path | None = None) -> None:
-        self.vault = vault
+    configured: ConnectionSettings | None
+    stored: StoredConnection | None
+
+    @property
+    def platform(self) -> str:
+        """The adapter's name."""
+        if self.configured:
+            return self.configured.platform
+        return self.stored.platform if self.stored else ""
+
+    @property
+    def file_tokens(self) -> str:
+        """The fingerprint of the file's tokens, "" where the file doesn't know the connection."""
+        return tokens_fingerprint(self.configured.settings) if self.configured else ""
+
+
+class KnownConnections:
+    """What the TOML file and the database say of the connections, before any is opened."""
+
+    def __init__(self, store: CredentialStore, path: str | Path | None = None) -> None:
+        """Take the credentials in the database, and the TOML file."""
+        self.store = store
         self.path = path
 
-    def all(self) -> Mapping[str, tuple[ConnectionSettings | None, StoredConnection | None]]:
-        """Return all connections by name: as the file has them, and as the database has them."""
-        of_file, stored = load_connections(self.path, needed=False), self.vault.all()
-        return {name: (of_file.get(name), stored.get(name)) for name in sorted({*of_file, *stored})}
+    def all(self) -> Mapping[str, Known]:
+        """Return all connections, by name."""
+        configured = load_connections(self.path, needed=False)
+        stored = self.store.all()
+        known: dict[str, Known] = {}
+        for name in sorted({*configured, *stored}):
+            known[name] = Known(configured.get(name), stored.get(name))
+        return known
 
-    def get(self, name: str) -> tuple[ConnectionSettings | None, StoredConnection | None]:
-        """Return what is known of one connection; raise `ConfigError` when that is nothing, or it doesn't fit."""
-        of_file, stored = load_connections(self.path, needed=False), self.vault.get(name)
-        if name not in of_file and stored is None:
-            there = f"{config_path(self.path)} has: {', '.join(of_file) or 'none'}"
-            kept = ", ".join(self.vault.all()) or "none"
-            raise ConfigError(f"no connection {name!r}; {there}; the database has: {kept}")
-        found = of_file.get(name)
-        if found and stored and found.platform != stored.platform:
-            wrong = f"{found.source}: [connections.{name}] is at {found.platform}"
+    def get(self, name: str) -> Known:
+        """Return one connection.
+
+        Raises:
+            ConfigError: Neither knows it, or they disagree on its platform.
+        """
+        all_configured = load_connections(self.path, needed=False)
+        configured = all_configured.get(name)
+        stored = self.store.get(name)
+        if configured is None and stored is None:
+            in_file = ", ".join(all_configured) or "none"
+            in_database = ", ".join(self.store.all()) or "none"
+            path = config_path(self.path)
             raise ConfigError(
-                f"{wrong}, but was connected at {stored.platform}: `tillpost disconnect {name}` first"
+                f"no connection {name!r}; {path} has: {in_file}; the database has: {in_database}"
             )
-        return found, stored
+        if configured and stored and configured.platform != stored.platform:
+            where = f"{configured.source}: [connections.{name}]"
+            raise ConfigError(
+                f"{where} is at {configured.platform},"
+                f" but was connected at {stored.platform}:"
+                f" `tillpost disconnect {name}` first"
+            )
+        return Known(configured, stored)
 
     def settings(
-        self, of_file: ConnectionSettings | None, stored: StoredConnection | None
+        self, configured: ConnectionSettings | None, stored: StoredConnection | None
     ) -> dict[str, object]:
-        """Return the adapter's settings, secrets among them. Raises `ConfigError` for a missing or a wrong key."""
-        tokens = tokens_mark(of_file.settings) if of_file else ""
-        # Opened before the file's secrets are in hand, so that no traceback holds those.
-        secrets = self.vault.open(stored) if stored and stored.counts_with(tokens) else {}
-        return merged(of_file.settings if of_file else {}, stored, secrets)
+        """Return the adapter's settings, secrets among them.
+
+        Raises:
+            ConfigError: A setting, or the key that the secrets are encrypted with, is missing or
+                wrong.
+        """
+        file_tokens = Known(configured, stored).file_tokens
+        secrets: Mapping[str, SecretStr] = {}
+        # Decrypted before the file's settings are read, so that no traceback holds those.
+        if stored and stored.counts_with(file_tokens):
+            secrets = self.store.open(stored)
+        in_file = configured.settings if configured else {}
+        return merge_settings(in_file, stored, secrets)
 
 
 class FromFileAndDatabase:
-    """A source of connections for whoever processes. `worker` names the worker at hand, who renews tokens."""
+    """The source of connections of a worker. `worker` returns the worker's name."""
 
     def __init__(
-        self, vault: CredentialStore, path: str | Path | None, worker: Callable[[], str]
+        self, store: CredentialStore, path: str | Path | None, worker: Callable[[], str]
     ) -> None:
-        self._known = Known(vault, path)
+        self._known = KnownConnections(store, path)
         self._file = FromFile(path)
         self._worker = worker
         self._marks: Mapping[str, object] = {}
-        self._looked_at = 0.0
+        self._polled_at = 0.0
         self._lock = threading.Lock()
 
-    def __call__(self, name: str) -> Connected:
+    def __call__(self, name: str) -> OutboxConnection:
         """Return the connection of that name. Raises `ConfigError`."""
-        of_file, stored = self._known.get(name)
-        platform = of_file.platform if of_file else stored.platform if stored else ""
-        follows = tokens_mark(of_file.settings) if of_file else ""
-        adapter = adapter_for(platform, self._known.settings(of_file, stored))
-        options = Options(
-            policy=of_file.policy if of_file else Options().policy,
+        known = self._known.get(name)
+        configured, stored = known
+        file_tokens = known.file_tokens
+        adapter = adapter_for(known.platform, self._known.settings(configured, stored))
+        current = adapter.config.credentials()
+        credentials: CredentialSource
+        if self._can_encrypt():
+            credentials = StoredCredentials(
+                self._known.store,
+                name,
+                known.platform,
+                current=current,
+                follows=file_tokens,
+                version=stored.version if stored else 0,
+                worker=self._worker,
+            )
+        else:
+            credentials = MemoryCredentials(current, warn_of_unsaved_tokens(name, current))
+        return OutboxConnection(
+            adapter,
+            name=name,
+            policy=configured.policy if configured else Policy(),
             granted_by=stored.grant.granted_by if stored else "",
+            outbox=outbox_options(configured) if configured else None,
+            credentials=credentials,
         )
-        outbox = options_of(of_file) if of_file else None
-        if not self._can_seal():
-            warning = replace(options, on_tokens=not_kept(name, adapter.config.credentials()))
-            return Connected(adapter, warning, outbox)
-        version = stored.version if stored else 0
-        renewal = Renewal(self._known.vault, name, platform, follows, version, self._worker)
-        return Connected(adapter, options, outbox, renewal=renewal)
 
     def names(self) -> Collection[str]:
         """Return the names of all connections. Raises `ConfigError`."""
         return self._known.all().keys()
 
     def mark(self, name: str, *, now: bool = False) -> object:
-        """Return what changes when the file or the connection's row does."""
+        """Return a value that changes when the file or the connection's row does."""
         with self._lock:
-            if now or time.monotonic() - self._looked_at >= LOOK_EVERY:
-                self._marks, self._looked_at = self._known.vault.marks(), time.monotonic()
+            age = time.monotonic() - self._polled_at
+            if now or age >= POLL_INTERVAL:
+                self._marks = self._known.store.marks()
+                self._polled_at = time.monotonic()
             return self._file.mark(name), self._marks.get(name)
 
-    def _can_seal(self) -> bool:
-        """Whether there is a key. One that is none is said, not passed over."""
+    def _can_encrypt(self) -> bool:
+        """Whether there is an encryption key. Raises `ConfigError` for one that is invalid."""
         try:
-            self._known.vault.keyring()
+            self._known.store.keyring()
         except ConfigError:
             if os.environ.get(KEY_VARIABLE, "").strip():
                 raise
@@ -124,23 +185,28 @@ class FromFileAndDatabase:
         return True
 
 
-def merged(
-    of_file: Mapping[str, object], stored: StoredConnection | None, secrets: Mapping[str, SecretStr]
+def merge_settings(
+    configured: Mapping[str, object],
+    stored: StoredConnection | None,
+    secrets: Mapping[str, SecretStr],
 ) -> dict[str, object]:
-    """Return a connection's settings from what both sides say of them. Pure.
+    """Return a connection's settings from what the file and the database say. Pure.
 
     >>> row = StoredConnection("cafe-42", settings={"location_id": "L1", "client_id": "new"})
-    >>> merged({"location_id": "L2", "client_id": "old", "refresh_token": "old"}, row, {"access_token": SecretStr("t")})
+    >>> file = {"location_id": "L2", "client_id": "old", "refresh_token": "old"}
+    >>> merge_settings(file, row, {"access_token": SecretStr("t")})
     {'location_id': 'L2', 'client_id': 'new', 'access_token': SecretStr('**********')}
     """
     if stored is None or not secrets:
-        return dict(of_file)
-    kept = {name: value for name, value in of_file.items() if name not in _GRANTED}
-    client = {name: value for name, value in stored.settings.items() if name == "client_id"}
-    return {**stored.settings, **kept, **client, **secrets}
+        return dict(configured)
+    without_tokens = {name: value for name, value in configured.items() if name not in _TOKENS}
+    merged = {**stored.settings, **without_tokens}
+    if "client_id" in stored.settings:
+        merged["client_id"] = stored.settings["client_id"]
+    return {**merged, **secrets}
 
 
-def tokens_mark(settings: Mapping[str, object]) -> str:
-    """Return a fingerprint of the tokens among a file's settings."""
-    told = "\n".join(str(settings.get(name, "")) for name in _GRANTED)
-    return hashlib.sha256(told.encode()).hexdigest()
+def tokens_fingerprint(settings: Mapping[str, object]) -> str:
+    """Return a digest of the tokens among a file's settings."""
+    tokens = [str(settings.get(name, "")) for name in _TOKENS]
+    return hashlib.sha256("\n".join(tokens).encode()).hexdigest()

@@ -1,1 +1,1 @@
-"""Menus that all workers share, and those that wait for a review."""
+"""The menus that all workers share, and the review of held ones."""

@@ -1,7 +1,7 @@
-"""The menus in the store: one import of a connection's menu at a time, over all workers, and one menu in force for all.
+"""The menus that all workers share: one import of a menu at a time, and one menu in effect.
 
-`Menus` belongs to a processor. A worker that wants to import while another does is told so by
-`MenuImportRunning`; when that one is done, its menu serves.
+A `Processor` has one `Menus`. Where another worker is importing the menu already, an import raises
+`MenuImportRunning`, and the worker uses the menu which that import brings.
 """
 
 from __future__ import annotations
@@ -23,107 +23,127 @@ from tillpost.submission.menu_import import MenuImport
 
 __all__ = ["Menus"]
 
-_PLACE = t.connections.c
+_CONNECTION = t.connections.c
 
 
 @dataclass(frozen=True, slots=True)
 class Menus:
-    """The menus of all connections, as one worker uses them."""
+    """The menus of all connections, as used by one worker. Thread-safe."""
 
     workers: WorkerRegistry
     connection_rows: ConnectionRows
     clock: Callable[[], float]
-    _turns: NamedLocks = field(default_factory=NamedLocks)
+    _locks: NamedLocks = field(default_factory=NamedLocks)
 
     def refresh(self, connection: str, menu_cache: MenuCache) -> None:
-        """Put on the shelf what the store has."""
-        wanted = select(
-            _PLACE.menu,
-            _PLACE.menu_at,
-            _PLACE.menu_in_review,
-            _PLACE.import_failure,
-            _PLACE.import_failed_at,
-        ).where(_PLACE.name == connection)
-        with self.connection_rows.database.reading() as db:
-            row = db.execute(wanted).one_or_none()
+        """Load the menu that is in effect into the cache."""
+        query = select(
+            _CONNECTION.menu,
+            _CONNECTION.menu_at,
+            _CONNECTION.menu_in_review,
+            _CONNECTION.import_failure,
+            _CONNECTION.import_failed_at,
+        ).where(_CONNECTION.name == connection)
+        with self.workers.database.reading() as db:
+            row = db.execute(query).one_or_none()
         if row is None:
             return
-        menu_cache.menu = Menu.model_validate_json(row.menu) if row.menu else None
-        menu_cache.held = (
-            Menu.model_validate_json(row.menu_in_review) if row.menu_in_review else None
-        )
+        menu_cache.menu = _parse_menu(row.menu)
+        menu_cache.held = _parse_menu(row.menu_in_review)
         menu_cache.imported_at = row.menu_at
-        menu_cache.failure = (
-            ErrorRecord.model_validate_json(row.import_failure) if row.import_failure else None
-        )
+        menu_cache.failure = _parse_failure(row.import_failure)
         menu_cache.failed_at = row.import_failed_at
 
     def importing(
         self, connection: str, worker: str, menu_cache: MenuCache, run: Callable[[], MenuImport]
     ) -> MenuImport:
-        """Run an import of the connection's menu, alone among all workers, and keep what it brings.
+        """Run an import of the menu while no other worker does, and store its result.
 
-        `run` works on the shelf, which holds what the store has when it begins. Raises
-        `MenuImportRunning` when another worker is importing, or others have taken this one for
-        dead; and whatever `run` raises.
+        Args:
+            connection: The name of the connection.
+            worker: The id of this worker.
+            menu_cache: Refreshed before the import; `run` puts its result there.
+            run: Imports the menu.
+
+        Raises:
+            MenuImportRunning: another worker is importing the menu, or this worker was declared
+                dead.
+            PosError: whatever `run` raises.
         """
-        with self._turns.hold(connection):
-            return self._importing(connection, worker, menu_cache, run)
+        # The threads of one worker share the cache, so only one of them may run.
+        with self._locks.hold(connection):
+            self._claim(connection, worker)
+            try:
+                self.refresh(connection, menu_cache)
+                result = run()
+            except PosError:
+                self._store_failure(connection, worker, menu_cache)
+                raise
+            except BaseException:
+                self._release(connection, worker)
+                raise
+            self._store_result(connection, worker, menu_cache, result)
+            return result
 
-    def _importing(
-        self, connection: str, worker: str, menu_cache: MenuCache, run: Callable[[], MenuImport]
-    ) -> MenuImport:
-        """Do so while no other thread of this worker does: they share the shelf."""
-        with self.connection_rows.database.writing() as db:
+    def _claim(self, connection: str, worker: str) -> None:
+        with self.workers.database.writing() as db:
             if not self.workers.is_enlisted(db, worker):
                 raise MenuImportRunning
-            if self.connection_rows.lock(db, connection)["importer"] not in (None, worker):
+            importer = self.connection_rows.lock(db, connection)["importer"]
+            if importer not in (None, worker):
                 raise MenuImportRunning
             self.connection_rows.update(db, connection, {"importer": worker})
-        try:
-            self.refresh(connection, menu_cache)
-            result = run()
-        except PosError:
-            self._keep(connection, worker, menu_cache, None)
-            raise
-        except BaseException:
-            self._let_go(connection, worker)
-            raise
-        self._keep(connection, worker, menu_cache, result)
-        return result
 
-    def _keep(
-        self, connection: str, worker: str, menu_cache: MenuCache, result: MenuImport | None
+    def _release(self, connection: str, worker: str) -> None:
+        with self.workers.database.writing() as db:
+            claimed = (_CONNECTION.name == connection, _CONNECTION.importer == worker)
+            db.execute(update(t.connections).where(*claimed).values(importer=None))
+
+    def _store_failure(self, connection: str, worker: str, menu_cache: MenuCache) -> None:
+        """Store why the import failed, and release it."""
+        failure = menu_cache.failure.model_dump_json() if menu_cache.failure else None
+        values = {"import_failed_at": menu_cache.failed_at, "import_failure": failure}
+        with self.workers.database.writing() as db:
+            if self._is_importer(db, connection, worker):
+                self.connection_rows.update(db, connection, {"importer": None, **values})
+
+    def _store_result(
+        self, connection: str, worker: str, menu_cache: MenuCache, result: MenuImport
     ) -> None:
-        """Write what an import brought, and let the next one begin. A worker that was taken for dead writes nothing."""
-        with self.connection_rows.database.writing() as db:
-            if self.connection_rows.lock(db, connection)["importer"] != worker:
+        """Store the imported menu, if it is a new one, and release the import."""
+        values: dict[str, object] = {"importer": None}
+        if result.fresh:
+            values["menu"] = _menu_json(menu_cache.menu)
+            values["menu_at"] = menu_cache.imported_at
+            values["menu_in_review"] = _menu_json(menu_cache.held)
+        with self.workers.database.writing() as db:
+            if not self._is_importer(db, connection, worker):
                 return
-            brought: dict[str, object] = {"importer": None}
-            if result is None:
-                failure = menu_cache.failure.model_dump_json() if menu_cache.failure else None
-                brought |= {"import_failed_at": menu_cache.failed_at, "import_failure": failure}
-            elif result.fresh:
-                brought |= {
-                    "menu": menu_cache.menu.model_dump_json() if menu_cache.menu else None,
-                    "menu_at": menu_cache.imported_at,
-                    "menu_in_review": menu_cache.held.model_dump_json()
-                    if menu_cache.held
-                    else None,
-                }
-                self._log(db, connection, result)
-            self.connection_rows.update(db, connection, brought)
+            if result.fresh:
+                self._log_import(db, connection, result)
+            self.connection_rows.update(db, connection, values)
 
-    def _log(self, db: Connection, connection: str, result: MenuImport) -> None:
-        told = {
+    def _is_importer(self, db: Connection, connection: str, worker: str) -> bool:
+        """Whether the import is still this worker's: a worker that was declared dead lost it."""
+        return bool(self.connection_rows.lock(db, connection)["importer"] == worker)
+
+    def _log_import(self, db: Connection, connection: str, result: MenuImport) -> None:
+        entry = {
             "connection": connection,
             "imported_at": self.clock(),
             "changes": result.changes.model_dump_json(),
             "needed_review": result.held,
         }
-        db.execute(insert(t.menu_imports).values(**told))
+        db.execute(insert(t.menu_imports).values(**entry))
 
-    def _let_go(self, connection: str, worker: str) -> None:
-        with self.connection_rows.database.writing() as db:
-            mine = (_PLACE.name == connection, _PLACE.importer == worker)
-            db.execute(update(t.connections).where(*mine).values(importer=None))
+
+def _parse_menu(content: str | None) -> Menu | None:
+    return Menu.model_validate_json(content) if content else None
+
+
+def _menu_json(menu: Menu | None) -> str | None:
+    return menu.model_dump_json() if menu else None
+
+
+def _parse_failure(content: str | None) -> ErrorRecord | None:
+    return ErrorRecord.model_validate_json(content) if content else None

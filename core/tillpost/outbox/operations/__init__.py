@@ -1,1 +1,1 @@
-"""What people do: act on orders, connect stores, diagnose, see the status."""
+"""What people do: operate on orders, connect stores, diagnose, see the status."""

@@ -1,29 +1,30 @@
-"""What people do with connections: connect a store, disconnect it, and see how all of them stand.
+"""Connects and disconnects stores, and lists the state of all connections.
 
-    known = Connections(outbox) known.keep("cafe-42", "square", settings, Grant(granted_by="Mia
-    Chen"))     # its paused orders go on by themselves for state in known.states():
-    print(state.name, state.fault or "fine")
+    connections = Connections(outbox)
+    connections.connect("cafe-42", "square", settings, Grant(granted_by="Mia Chen"))
+    for state in connections.states():
+        print(state.name, state.fault or "ok")
 
-The command line is a thin layer over this, and a page could be. Nothing here is sent to a provider.
+The command line calls this, and so may a web page. Nothing is sent to a provider.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
 from sqlalchemy import RowMapping, func, select
 
 from tillpost.client.base import adapter_for
-from tillpost.config import ConnectionSettings
 from tillpost.errors import ConfigError
 from tillpost.models.base import Aware, FrozenModel
 from tillpost.outbox.connections.availability import COLUMNS, availability_of
-from tillpost.outbox.connections.credentials import CredentialStore, Grant, StoredConnection
+from tillpost.outbox.connections.credentials import CredentialStore, Grant
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.delivery.sources import Known
+from tillpost.outbox.delivery.sources import Known, KnownConnections
 from tillpost.outbox.outbox import Outbox
 from tillpost.plugins.manager import Hooks
 
@@ -33,12 +34,25 @@ _ORDER = t.orders.c
 
 
 class ConnectionState(FrozenModel):
-    """How a connection stands.
+    """The state of a connection.
 
-    `of` says who knows it. `fault` is why no Till can be made of it: a setting or a key that is
-    missing or wrong. `paused` since `paused_at` means that the platform doesn't let us in;
-    `waiting` counts the orders that will go by themselves. `takes_orders` is what was last told of
-    the store, None when nobody has looked; `closed_for` says why it takes none now.
+    Attributes:
+        name: The name of the connection.
+        platform: The name of its adapter.
+        of: Where it is defined: in the TOML file, in the database, or in both.
+        granted_by: The person or business that authorised us; "" if that isn't known.
+        scopes: The permissions that were granted.
+        connected_at: When the store was connected.
+        expires_at: When the access token expires.
+        renews: Whether the token is refreshed automatically.
+        fault: Why the connection can't be used, such as a missing setting or a wrong key; "" if it
+            can.
+        paused: Why its orders are held back; "" if they aren't.
+        paused_at: Since when they are.
+        outage_since: Since when its platform fails or can't be reached.
+        waiting: How many orders will be sent automatically.
+        takes_orders: What was last reported of the store; None if it was never checked.
+        closed_for: Why the store takes no orders now; "" if it does.
     """
 
     name: str
@@ -59,105 +73,149 @@ class ConnectionState(FrozenModel):
 
     @property
     def expired(self) -> bool:
-        """Whether its token has run out and nothing renews it."""
-        return (
-            self.expires_at is not None and not self.renews and self.expires_at <= datetime.now(UTC)
-        )
+        """Whether its token has expired and isn't refreshed."""
+        if self.expires_at is None or self.renews:
+            return False
+        return self.expires_at <= datetime.now(UTC)
 
     @property
     def healthy(self) -> bool:
-        """Whether orders can go, as far as is known here."""
-        broken = self.fault or self.paused or self.outage_since or self.expired
-        return not broken and self.takes_orders is not False
+        """Whether its orders can be sent, as far as is known."""
+        has_problem = self.fault or self.paused or self.outage_since or self.expired
+        return not has_problem and self.takes_orders is not False
+
+
+@dataclass(frozen=True, slots=True)
+class _Usability:
+    """Whether a connection can be opened.
+
+    `renews` and `fault` are as in `ConnectionState`.
+    """
+
+    platform: str
+    renews: bool = False
+    fault: str = ""
 
 
 class Connections:
-    """The connections of an outbox, and of the TOML file that it was made from."""
+    """The connections of an outbox: those of its database, and of its TOML file."""
 
     def __init__(self, outbox: Outbox) -> None:
         self.outbox = outbox
-        self.vault = CredentialStore(outbox.database)
-        self.known = Known(self.vault, outbox.config)
+        self.credentials = CredentialStore(outbox.database)
+        self.known = KnownConnections(self.credentials, outbox.config)
 
-    def keep(self, name: str, platform: str, settings: Mapping[str, object], grant: Grant) -> bool:
-        """Keep a connection with its secrets sealed, and let its paused orders go on; return whether it was paused.
+    def connect(
+        self, name: str, platform: str, settings: Mapping[str, object], grant: Grant
+    ) -> bool:
+        """Store a connection with its secrets encrypted, and resume it if it was paused.
 
-        Raises `ConfigError` without a key.
+        Args:
+            name: The name of the connection; one with this name is replaced.
+            platform: The name of its adapter.
+            settings: The adapter's settings, including the secret ones.
+            grant: The store's authorisation.
+
+        Returns:
+            Whether it was paused.
+
+        Raises:
+            ConfigError: the encryption key is missing.
         """
         self.outbox.prepare()
-        self.vault.keep(name, platform, settings, grant)
-        paused = self.outbox.resume(name)
-        if paused:
+        self.credentials.save(name, platform, settings, grant)
+        was_paused = self.outbox.resume(name)
+        if was_paused:
             Hooks(name).call("connection_restored", {})
-        return paused
+        return was_paused
 
-    def forget(self, name: str) -> bool:
-        """Delete a connection's tokens; return whether there were any."""
+    def disconnect(self, name: str) -> bool:
+        """Delete the tokens of a connection; return whether it had any."""
         self.outbox.prepare()
-        return self.vault.forget(name)
+        return self.credentials.delete(name)
 
     def states(self) -> Sequence[ConnectionState]:
-        """Return how all connections stand, by name."""
+        """Return the state of each connection, sorted by name."""
         self.outbox.prepare()
         known = self.known.all()
-        places, waiting = self._places()
+        rows = self._rows()
+        waiting = self._count_waiting()
         return [
-            self._state(name, *of, places.get(name), waiting.get(name, 0))
-            for name, of in known.items()
+            self._state(name, connection, rows.get(name), waiting.get(name, 0))
+            for name, connection in known.items()
         ]
 
-    def _places(self) -> tuple[Mapping[str, RowMapping], Mapping[str, int]]:
-        due = (
-            select(_ORDER.connection, func.count())
-            .where(_ORDER.due_at.is_not(None))
-            .group_by(_ORDER.connection)
-        )
+    def _rows(self) -> Mapping[str, RowMapping]:
         with self.outbox.database.reading() as db:
-            places = {row["name"]: row for row in db.execute(select(*COLUMNS)).mappings()}
-            return places, {row[0]: row[1] for row in db.execute(due)}
+            rows = db.execute(select(*COLUMNS)).mappings()
+            return {row["name"]: row for row in rows}
+
+    def _count_waiting(self) -> Mapping[str, int]:
+        due = select(_ORDER.connection, func.count()).where(_ORDER.due_at.is_not(None))
+        with self.outbox.database.reading() as db:
+            rows = db.execute(due.group_by(_ORDER.connection))
+            return {row[0]: row[1] for row in rows}
 
     def _state(
-        self,
-        name: str,
-        of_file: ConnectionSettings | None,
-        stored: StoredConnection | None,
-        place: RowMapping | None,
-        waiting: int,
+        self, name: str, known: Known, row: RowMapping | None, waiting: int
     ) -> ConnectionState:
-        grant = stored.grant if stored else Grant()
-        platform, renews, fault = self._made(of_file, stored)
-        asked = availability_of(name, place, time.time())
-        return ConnectionState(
+        usability = self._usability(known)
+        state = ConnectionState(
             name=name,
-            platform=platform,
-            of="both" if of_file and stored else "file" if of_file else "database",
-            granted_by=grant.granted_by,
-            scopes=grant.scopes,
-            connected_at=_time(stored.connected_at or None) if stored else None,
-            expires_at=_time(grant.expires_at),
-            renews=renews,
-            fault=fault,
-            paused=place["paused"] if place else "",
-            paused_at=_time(place["paused_at"]) if place else None,
-            outage_since=_time(place["opened_at"]) if place else None,
+            platform=usability.platform,
+            of=_origin(known),
+            renews=usability.renews,
+            fault=usability.fault,
             waiting=waiting,
-            takes_orders=place["takes_orders"] if place else None,
-            closed_for=asked.text if asked.reason else "",
         )
+        return state.model_copy(update={**_grant_values(known), **_row_values(name, row)})
 
-    def _made(
-        self, of_file: ConnectionSettings | None, stored: StoredConnection | None
-    ) -> tuple[str, bool, str]:
-        """Return a connection's platform, whether its token can be renewed, and why no Till can be made of it."""
-        platform = stored.platform if stored else ""
+    def _usability(self, known: Known) -> _Usability:
+        """Find out whether a connection can be opened."""
+        platform = known.stored.platform if known.stored else ""
         try:
-            platform = of_file.platform if of_file else platform
-            adapter = adapter_for(platform, self.known.settings(of_file, stored))
-        except ConfigError as wrong:
-            return platform, False, str(wrong)
-        held = adapter.config.credentials()
-        return platform, held.refresh_token is not None and "refresh" in adapter.capabilities(), ""
+            platform = known.platform
+            settings = self.known.settings(known.configured, known.stored)
+            adapter = adapter_for(platform, settings)
+        except ConfigError as error:
+            return _Usability(platform, fault=str(error))
+        has_refresh_token = adapter.config.credentials().refresh_token is not None
+        can_refresh = "refresh" in adapter.capabilities()
+        return _Usability(platform, renews=has_refresh_token and can_refresh)
 
 
-def _time(seconds: float | None) -> datetime | None:
+def _origin(known: Known) -> Literal["file", "database", "both"]:
+    if known.configured and known.stored:
+        return "both"
+    return "file" if known.configured else "database"
+
+
+def _grant_values(known: Known) -> dict[str, object]:
+    """Return the fields of a state that the store's authorisation determines."""
+    stored = known.stored
+    if stored is None:
+        return {}
+    return {
+        "granted_by": stored.grant.granted_by,
+        "scopes": stored.grant.scopes,
+        "connected_at": _to_datetime(stored.connected_at or None),
+        "expires_at": _to_datetime(stored.grant.expires_at),
+    }
+
+
+def _row_values(name: str, row: RowMapping | None) -> dict[str, object]:
+    """Return the fields of a state that workers determine."""
+    if row is None:
+        return {}
+    availability = availability_of(name, row, time.time())
+    return {
+        "paused": row["paused"],
+        "paused_at": _to_datetime(row["paused_at"]),
+        "outage_since": _to_datetime(row["opened_at"]),
+        "takes_orders": row["takes_orders"],
+        "closed_for": availability.text if availability.reason else "",
+    }
+
+
+def _to_datetime(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

@@ -1,35 +1,36 @@
-"""Why isn't this order on the register? Gathers what is known of it, so that `diagnosis` can say which hop failed.
+"""Gathers the facts that explain why an order isn't on the register.
 
-    found = diagnose_order(outbox, "ord_1")
-    print(found.hop, found.evidence[0])
-    for step in found.steps: print(step.number, step.who, step.do)
+    diagnosis = diagnose_order(outbox, "ord_1")
+    print(diagnosis.hop, diagnosis.evidence[0])
+    for step in diagnosis.steps:
+        print(step.number, step.who, step.do)
 
-The facts are the order's row, its connection's, the workers' signs of life and, unless
-`live=False`, what the platform says of the order and of the store at this moment. It only looks:
-the order is as it was, whatever the platform says.
+The facts are the rows of the order and of its connection, the workers' heartbeats and, unless
+`live` is False, what the platform shows of the order and the store now. `support/diagnosis` draws
+the conclusions. Nothing is changed.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import RowMapping, select
 
 from tillpost.adapter.base import Adapter
-from tillpost.client.sync import Till
 from tillpost.errors import ConfigError, OutageError, PosError, SetupError
 from tillpost.models.order import PosOrder
 from tillpost.models.outage import Outage
-from tillpost.outbox.circuit_breaker import Circuit, Reach, whose_fault
+from tillpost.outbox.circuit_breaker import Circuit, Reachability, outage_cause
 from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import LONG_COLUMNS
+from tillpost.outbox.delivery.connections import Source
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
-from tillpost.outbox.delivery.tills import Source
-from tillpost.outbox.orders.heartbeat import BEATS_A_LEASE
+from tillpost.outbox.delivery.store_queries import StoreQueries
+from tillpost.outbox.orders.heartbeat import BEATS_PER_LEASE
 from tillpost.outbox.orders.models import OrderState, StoredOrder
 from tillpost.outbox.outbox import Outbox
 from tillpost.outbox.worker.processor import Processor
@@ -37,17 +38,16 @@ from tillpost.support.diagnosis import Diagnosis, Facts, diagnose
 
 __all__ = ["diagnose_order", "gather_facts"]
 
-_PLACE = t.connections.c
-_OUTAGE = OutageError.__name__
+HEARTBEAT_POLL = 0.1
+"""Seconds between two reads of the workers' heartbeats, while waiting for one."""
 
-LOOK_AGAIN = 0.1
-"""While a worker's sign of life is waited for, it is looked for so often, in seconds."""
+_COLUMNS = [column for column in t.connections.c if column.name not in LONG_COLUMNS]
 
 
 def diagnose_order(
     outbox: Outbox, order_id: str, *, connections: Source | None = None, live: bool = True
 ) -> Diagnosis:
-    """Say which hop of an order failed, on what evidence, and what to do, in order. See `gather_facts`."""
+    """Return which hop of an order failed, the evidence, and what to do. See `gather_facts`."""
     return diagnose(gather_facts(outbox, order_id, connections=connections, live=live))
 
 
@@ -59,11 +59,19 @@ def gather_facts(
     live: bool = True,
     clock: Callable[[], float] = time.time,
 ) -> Facts:
-    """Return what is known of an order. `live` also asks the platform, which takes as long as it takes to answer.
+    """Return what is known of an order.
 
-    `connections` gives a connection by its name; the TOML file and the database do by default. A
-    platform that can't be asked is a fact like any other. Raises `LookupError` when there is no
-    such order, `DatabaseError` as the outbox does.
+    Args:
+        outbox: The outbox.
+        order_id: The order's id.
+        connections: Returns a connection by name; by default those of the TOML file and the
+            database.
+        live: Query the platform too. If that fails, the error is one of the facts.
+        clock: Returns the time in epoch seconds.
+
+    Raises:
+        LookupError: there is no such order.
+        DatabaseError: the database fails.
     """
     stored = outbox.get(order_id)
     if stored is None:
@@ -72,7 +80,7 @@ def gather_facts(
     adapter = _adapter(outbox, stored.connection, connections)
     facts = Facts(
         order_id=order_id,
-        title=_title(stored, adapter),
+        title=_platform_title(stored, adapter),
         state=stored.state.value,
         connection=stored.connection,
         waits_for=stored.waits_for.value,
@@ -83,89 +91,136 @@ def gather_facts(
         pos_order=stored.pos_order,
         settled=stored.problem_at is None,
         expected_at=stored.expected_at,
-        workers=_workers(outbox, stored, now),
+        workers=_count_live_workers(outbox, stored, now),
         register_steps=adapter.register_steps if adapter else (),
     )
-    with outbox.database.reading() as db:
-        places = {row["name"]: row for row in db.execute(select(*_COLUMNS)).mappings()}
-    if place := places.pop(stored.connection, None):
-        others = [_reach(row) for row in places.values()]
-        facts = replace(facts, paused=bool(place["paused"]), outage=_outage(place, stored, others))
-    return _asked(outbox, stored, facts, connections) if live else facts
-
-
-_COLUMNS = [column for column in _PLACE if column.name not in LONG_COLUMNS]
-
-
-def _reach(row: RowMapping) -> Reach:
-    return Reach(row["platform"], row["reached_at"], row["unreachable_at"])
-
-
-def _outage(place: RowMapping, stored: StoredOrder, others: list[Reach]) -> Outage | None:
-    """Return the outage that holds the order up: its connection's, or one that nothing but this order has met yet."""
-    circuit = Circuit.of(place)
-    met = stored.error is not None and stored.error.kind == _OUTAGE and bool(circuit.evidence)
-    if circuit.opened_at is None and not met:
-        return None
-    began_at = min(
-        at for at in (circuit.opened_at, *(x.at for x in circuit.evidence)) if at is not None
-    )
-    whose = whose_fault(_reach(place), began_at, others)
-    return Outage(began_at=began_at, whose=whose, evidence=circuit.evidence)
+    facts = _with_connection(facts, stored, _connection_rows(outbox))
+    return _with_live_facts(facts, outbox, stored, connections) if live else facts
 
 
 def _adapter(outbox: Outbox, connection: str, connections: Source | None) -> Adapter[Any] | None:
-    known = connections or FromFileAndDatabase(
-        CredentialStore(outbox.database), outbox.config, lambda: ""
-    )
+    """Return the connection's adapter; None if it can't be made."""
+    credentials = CredentialStore(outbox.database)
+    source = connections or FromFileAndDatabase(credentials, outbox.config, lambda: "")
     try:
-        return known(connection).adapter
+        return source(connection).adapter
     except ConfigError:
         return None
 
 
-def _title(stored: StoredOrder, adapter: Adapter[Any] | None) -> str:
-    return adapter.title if adapter else (stored.error.title if stored.error else "") or "the POS"
+def _platform_title(stored: StoredOrder, adapter: Adapter[Any] | None) -> str:
+    if adapter:
+        return adapter.title
+    title = stored.error.title if stored.error else ""
+    return title or "the POS"
 
 
-def _workers(outbox: Outbox, stored: StoredOrder, now: float) -> int:
-    """Return how many workers there are; 0 as well when an order lies there and none of them gives a sign of life.
+# ------------------------------------------------------------------ connection
 
-    One that died isn't told from the others by its row alone, which stays until another worker
-    takes its orders over.
+
+def _connection_rows(outbox: Outbox) -> Mapping[str, RowMapping]:
+    with outbox.database.reading() as db:
+        rows = db.execute(select(*_COLUMNS)).mappings()
+        return {row["name"]: row for row in rows}
+
+
+def _with_connection(facts: Facts, stored: StoredOrder, rows: Mapping[str, RowMapping]) -> Facts:
+    """Add whether the order's connection is paused, and its outage."""
+    row = rows.get(stored.connection)
+    if row is None:
+        return facts
+    others = [_reach(other) for name, other in rows.items() if name != stored.connection]
+    return replace(
+        facts,
+        paused=bool(row["paused"]),
+        outage=_outage(row, stored, others),
+    )
+
+
+def _outage(row: RowMapping, stored: StoredOrder, others: Sequence[Reachability]) -> Outage | None:
+    """Return the outage that delays the order.
+
+    It is that of the connection, or one that only this order has met yet.
+    """
+    circuit = Circuit.from_row(row)
+    error_kind = stored.error.kind if stored.error else ""
+    has_met_one = error_kind == OutageError.__name__ and bool(circuit.evidence)
+    if circuit.opened_at is None and not has_met_one:
+        return None
+    times = [sample.at for sample in circuit.evidence]
+    if circuit.opened_at is not None:
+        times.append(circuit.opened_at)
+    began_at = min(times)
+    whose = outage_cause(_reach(row), began_at, others)
+    return Outage(began_at=began_at, whose=whose, evidence=circuit.evidence)
+
+
+def _reach(row: RowMapping) -> Reachability:
+    return Reachability(row["platform"], row["reached_at"], row["unreachable_at"])
+
+
+# ------------------------------------------------------------------ workers
+
+
+def _count_live_workers(outbox: Outbox, stored: StoredOrder, now: float) -> int:
+    """Return how many workers are running.
+
+    A dead worker has a row until another worker reaps it. If the order is stuck although there are
+    rows, this waits for a heartbeat, and returns 0 if there is none.
     """
     before = outbox.workers.beats()
-    lies = stored.state is OrderState.DUE and stored.due_at is not None and stored.due_at <= now
-    if not before or not (lies or stored.state is OrderState.SENDING):
+    if not before or not _may_be_stuck(stored, now):
         return len(before)
-    until = time.monotonic() + 2 * outbox.settings.lease / BEATS_A_LEASE
-    while time.monotonic() < until:
-        later = outbox.workers.beats()
-        if later.keys() - before.keys() or any(
-            later[w] != beat for w, beat in before.items() if w in later
-        ):
-            return len(later)
-        time.sleep(LOOK_AGAIN)
+    give_up_at = time.monotonic() + 2 * outbox.settings.lease / BEATS_PER_LEASE
+    while time.monotonic() < give_up_at:
+        after = outbox.workers.beats()
+        if _shows_life(before, after):
+            return len(after)
+        time.sleep(HEARTBEAT_POLL)
     return 0
 
 
-def _asked(outbox: Outbox, stored: StoredOrder, facts: Facts, connections: Source | None) -> Facts:
-    """Ask the platform of the order and of the store, as a worker of its own: a token may have to be renewed for it."""
+def _may_be_stuck(stored: StoredOrder, now: float) -> bool:
+    """Whether a live worker would soon process the order, or is processing it."""
+    is_due = stored.due_at is not None and stored.due_at <= now
+    if stored.state is OrderState.SENDING:
+        return True
+    return stored.state is OrderState.DUE and is_due
+
+
+def _shows_life(before: Mapping[str, int], after: Mapping[str, int]) -> bool:
+    """Whether a worker is new, or its heartbeat counter has changed."""
+    return any(before.get(worker) != beat for worker, beat in after.items())
+
+
+# ------------------------------------------------------------------ platform
+
+
+def _with_live_facts(
+    facts: Facts, outbox: Outbox, stored: StoredOrder, connections: Source | None
+) -> Facts:
+    """Add what the platform shows of the order and the store now.
+
+    This runs as a worker, since the token may have to be refreshed.
+    """
     with Processor(outbox, connections=connections) as processor:
         try:
-            till = processor.tills[stored.connection]
-        except ConfigError as wrong:
-            return replace(facts, live_error=SetupError(str(wrong)).record())
+            queries = StoreQueries(processor.connections[stored.connection])
+        except ConfigError as error:
+            return replace(facts, live_error=SetupError(str(error)).record())
         try:
-            facts = replace(facts, live=_seen(till, stored, facts))
-            return replace(facts, readiness=till.check())
+            facts = replace(facts, live=_fetch_order(queries, stored, facts))
+            return replace(facts, readiness=queries.check())
         except PosError as error:
-            return replace(facts, live=facts.live or error.pos_order, live_error=error.record())
+            pos_order = facts.live or error.pos_order
+            return replace(facts, live=pos_order, live_error=error.record())
 
 
-def _seen(till: Till, stored: StoredOrder, facts: Facts) -> PosOrder | None:
-    """Return the order as the platform has it; None where it isn't known to have it, and has nothing of it to show."""
+def _fetch_order(queries: StoreQueries, stored: StoredOrder, facts: Facts) -> PosOrder | None:
+    """Fetch the order, or look it up if it may be at the platform; None if it isn't shown."""
     if stored.pos_order:
-        return till.fetch(stored.pos_order.id)
-    found = till.find(stored.order) if facts.in_doubt and stored.order else None
+        return queries.fetch(stored.pos_order.id)
+    if not facts.in_doubt or stored.order is None:
+        return None
+    found = queries.find(stored.order)
     return found if isinstance(found, PosOrder) else None

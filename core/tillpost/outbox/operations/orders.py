@@ -1,12 +1,12 @@
-"""What people do with an order: accept it, move it on, send it again, take it over by hand, cancel it, export it.
+"""What people do with orders: accept, advance, resubmit, take over by hand, cancel, export.
 
-    desk = Desk(outbox, who="mia")
-    desk.resubmit("ord_1")
-    print(desk.manual("ord_2").docket)
+    operations = OrderOperations(outbox, who="mia")
+    operations.resubmit("ord_1")
+    print(operations.manual("ord_2").docket)
 
-Each act is kept, with who did it and when. An act that doesn't fit where the order stands is
-refused with `ActError`, whose one line says why and what helps. Two people who do the same at once
-do it once.
+The command line calls this, and so may a web page. Each act is written to the audit log. An act
+that doesn't fit the order's state raises `ActError`, whose text says why and what to do instead.
+Two people who do the same at the same time do it once.
 """
 
 from __future__ import annotations
@@ -14,21 +14,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeGuard
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, update
 
-from tillpost.errors import ConfigError, ErrorRecord, MenuError, Outcome, PosError
+from tillpost.errors import ConfigError, MenuError, Outcome
 from tillpost.models.docket import docket
 from tillpost.models.order import Delivery, Order, PosOrder, PosState, Progress
 from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.db import schema as t
+from tillpost.outbox.delivery.connections import Source
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
-from tillpost.outbox.delivery.tills import Source
-from tillpost.outbox.event_log import decided
-from tillpost.outbox.orders.claims import ISOLATE_AFTER
+from tillpost.outbox.operations.audit import Act, read_acts, record_act
+from tillpost.outbox.operations.export import export_order
+from tillpost.outbox.orders.claims import ISOLATE_AFTER, Claim
 from tillpost.outbox.orders.models import OrderState, StoredOrder, WaitsFor
-from tillpost.outbox.orders.problems import handled, problem_columns, solved
+from tillpost.outbox.orders.problems import acknowledged_columns, problem_columns, solved_columns
 from tillpost.outbox.orders.transitions import STEPS
 from tillpost.outbox.outbox import Outbox
 from tillpost.outbox.worker.processor import Processor
@@ -40,66 +41,74 @@ __all__ = ["Act", "ActError", "OrderOperations", "TakenOver", "next_progress"]
 _ORDER = t.orders.c
 
 STALE = 1.0
-"""An import of that time (epoch seconds) is too old to serve."""
+"""A menu imported at this time (epoch seconds) is older than any cooldown."""
 
 
 class ActError(ValueError):
-    """The act doesn't fit where the order stands. The text is one line that says why, and what helps."""
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """Something that a person did. `at` is in epoch seconds."""
-
-    at: float
-    who: str
-    what: str
-    connection: str
-    order_id: str | None
-    note: str
+    """The act doesn't fit the order's state. The text, one line, says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class TakenOver:
-    """An order that was taken over by hand: its docket, and whether a copy may still appear at the register."""
+    """An order that is entered by hand at the register.
+
+    Attributes:
+        order: The order.
+        docket: The text to print and to key in.
+        copy_may_appear: Whether the platform may still show a copy of it.
+    """
 
     order: StoredOrder
     docket: str
     copy_may_appear: bool
 
 
-_OVER = {
+_CLOSED_STATES = {
     OrderState.CANCELLED: "it is cancelled",
-    OrderState.REJECTED: "staff turned it down at the register; pay the customer back, and close it with `cancel`",
+    OrderState.REJECTED: (
+        "staff turned it down at the register; pay the customer back, then close it with `cancel`"
+    ),
 }
-_THERE = {
+"""Why an order in one of these states allows no further act."""
+
+_DELIVERED_STATES = {
     OrderState.RECEIVED: "the platform has it",
     OrderState.ACCEPTED: "the register has it",
     OrderState.MANUAL: "it was taken over by hand",
 }
-
-
-def _steps_of(order: Order | None) -> Sequence[Progress]:
-    delivered = order is not None and isinstance(order.fulfilment, Delivery)
-    return [step for step in STEPS if delivered or step is not Progress.ON_BOARD]
+"""Why an order in one of these states isn't sent again."""
 
 
 def next_progress(now: Progress, order: Order | None) -> Progress | None:
-    """Return what comes next for an order; only a delivery goes on board. None when nothing does.
+    """Return the step that follows; None after the last one. Only a delivery goes on board.
 
     >>> next_progress(Progress.READY, None)
     <Progress.COMPLETED: 'completed'>
     """
     steps = _steps_of(order)
-    return steps[steps.index(now) + 1] if now in steps[:-1] else None
+    if now not in steps[:-1]:
+        return None
+    return steps[steps.index(now) + 1]
+
+
+def _steps_of(order: Order | None) -> Sequence[Progress]:
+    if order is not None and isinstance(order.fulfilment, Delivery):
+        return STEPS
+    return [step for step in STEPS if step is not Progress.ON_BOARD]
 
 
 class OrderOperations:
-    """Where people act on the outbox's orders. `who` is kept with each act.
+    """The operations of one person on the orders of an outbox.
 
-    `connections` gives a connection by its name, for what has to be withdrawn at a platform; by
-    default those of the TOML file and the database. Every method raises `ActError` when there is no
-    such order, or the act doesn't fit; `DatabaseError` as the outbox does.
+    Each method raises `ActError` when there is no such order or the act doesn't fit its state, and
+    `DatabaseError` when the database fails.
+
+    Args:
+        outbox: The outbox.
+        who: The person, for the audit log.
+        connections: Returns a connection by name; by default those of the TOML file and the
+            database. Used to withdraw orders at their platform.
+        clock: Returns the time in epoch seconds.
     """
 
     def __init__(
@@ -115,65 +124,76 @@ class OrderOperations:
         self._connections = connections
         self._clock = clock
 
-    # ------------------------------------------------------------------ what the customer is told
+    # ------------------------------------------------------------------ progress
 
     def accept(self, order_id: str) -> StoredOrder:
-        """Accept an order, so that the customer knows, also while it isn't on the register. Doing it again is fine."""
+        """Accept an order for the customer, whether or not the register has it.
+
+        Accepting it again does nothing.
+        """
         stored = self._find(order_id)
-        if stored.progress is not Progress.NEW and stored.state not in _OVER:
+        is_accepted = stored.progress is not Progress.NEW
+        if is_accepted and stored.state not in _CLOSED_STATES:
             return stored
-        return self._progress(stored, Progress.ACCEPTED, "accept")
+        return self._set_progress(stored, Progress.ACCEPTED, "accept")
 
     def advance(self, order_id: str, to: Progress | None = None) -> StoredOrder:
-        """Move an order on: to what comes next, or to a later step. Never backwards."""
+        """Advance an order to a later step, by default to the next one."""
         stored = self._find(order_id)
+        now = stored.progress
         steps = _steps_of(stored.order)
-        wanted = to or next_progress(stored.progress, stored.order)
+        wanted = to or next_progress(now, stored.order)
         if wanted is None:
-            raise ActError(f"{order_id} is {stored.progress.value}: nothing comes after that")
+            raise ActError(f"{order_id} is {now.value}: nothing comes after that")
         if wanted not in steps:
-            raise ActError(
-                f"{wanted.value} isn't a step of this order; there are: {', '.join(s.value for s in steps)}"
-            )
-        if stored.progress not in steps or steps.index(wanted) < steps.index(stored.progress):
-            raise ActError(
-                f"{order_id} is {stored.progress.value} already; it doesn't go back to {wanted.value}"
-            )
-        return self._progress(stored, wanted, "advance")
+            known_steps = ", ".join(step.value for step in steps)
+            raise ActError(f"{wanted.value} isn't a step of this order: use one of {known_steps}")
+        if now not in steps or steps.index(wanted) < steps.index(now):
+            raise ActError(f"{order_id} is already {now.value}: it can't go back to {wanted.value}")
+        return self._set_progress(stored, wanted, "advance")
 
-    def _progress(self, stored: StoredOrder, wanted: Progress, what: str) -> StoredOrder:
-        if stored.state in _OVER:
-            raise ActError(f"{stored.id} can't be moved on: {_OVER[stored.state]}")
-        with self._outbox.database.writing() as db:
-            moved = update(t.orders).where(
-                _ORDER.id == stored.id, _ORDER.progress == stored.progress.value
-            )
-            acted = solved() if wanted is Progress.COMPLETED else handled()
-            values = {"progress": wanted.value, "updated_at": self._clock(), **acted}
-            if db.execute(moved.values(**values)).rowcount:
-                self._note(db, what, stored.connection, stored.id, wanted.value)
-        now = self._find(stored.id)
-        self._tell(
-            now,
-            "order_status_changed",
-            {"order": now.order, "state": now.state, "progress": now.progress},
+    def _set_progress(self, stored: StoredOrder, progress: Progress, action: str) -> StoredOrder:
+        if stored.state in _CLOSED_STATES:
+            raise ActError(f"{stored.id} can't be moved on: {_CLOSED_STATES[stored.state]}")
+        unchanged = (
+            _ORDER.id == stored.id,
+            _ORDER.progress == stored.progress.value,
         )
-        return now
+        problem = solved_columns() if progress is Progress.COMPLETED else acknowledged_columns()
+        values = {
+            "progress": progress.value,
+            "updated_at": self._clock(),
+            **problem,
+        }
+        change = update(t.orders).where(*unchanged).values(**values)
+        with self._outbox.database.writing() as db:
+            is_changed = db.execute(change).rowcount == 1
+            if is_changed:
+                self._record(db, action, stored, progress.value)
+        current = self._find(stored.id)
+        facts = {
+            "order": current.order,
+            "state": current.state,
+            "progress": current.progress,
+        }
+        Hooks(current.connection).call("order_status_changed", facts)
+        return current
 
-    # ------------------------------------------------------------------ sending again
+    # ------------------------------------------------------------------ resubmit
 
     def resubmit(self, order_id: str) -> StoredOrder:
-        """Send an order again that stands in error, or at once one that waits. Pressed twice, it goes once."""
+        """Submit an order in error again, or one that waits at once.
+
+        Repeating it before the order was sent does nothing.
+        """
         stored = self._find(order_id)
-        if stored.state is OrderState.SENDING or _goes_now(stored, self._clock()):
+        if stored.state is OrderState.SENDING or _is_due(stored, self._clock()):
             return stored
-        why = {**_OVER, **_THERE}.get(stored.state, "")
-        if stored.error and stored.error.outcome is Outcome.CREATED:
-            why = "the platform has it, though not as it was paid for: correct it at the register"
-        if why:
-            raise ActError(f"{order_id} can't be sent again: {why}")
+        reason = _reason_not_to_resubmit(stored)
+        if reason:
+            raise ActError(f"{order_id} can't be sent again: {reason}")
         now = self._clock()
-        again = {
+        values = {
             "state": OrderState.DUE.value,
             "waits_for": WaitsFor.NOTHING.value,
             "due_at": now,
@@ -183,177 +203,183 @@ class OrderOperations:
             "updated_at": now,
             **problem_columns(OrderState.DUE, WaitsFor.NOTHING, now, 0.0),
         }
+        # If a worker or another person was faster, the order is being sent again already.
+        unchanged = (
+            _ORDER.id == order_id,
+            _ORDER.worker.is_(None),
+            _ORDER.updated_at == stored.updated_at,
+        )
+        change = update(t.orders).where(*unchanged).values(**values)
         with self._outbox.database.writing() as db:
             if stored.error and stored.error.kind == MenuError.__name__:
-                # Somebody may have mended the menu since the last import, however young that is.
-                self._outbox.connection_rows.update(db, stored.connection, {"menu_at": STALE})
-            # One who was faster, a worker or a person, has moved the order on: that it is sent
-            # again is done then.
-            as_seen = (
-                _ORDER.id == order_id,
-                _ORDER.worker.is_(None),
-                _ORDER.updated_at == stored.updated_at,
-            )
-            if db.execute(update(t.orders).where(*as_seen).values(**again)).rowcount:
-                self._note(db, "resubmit", stored.connection, order_id, "")
+                # The menu may have been corrected since the last import, however young that is.
+                stale = {"menu_at": STALE}
+                self._outbox.connection_rows.update(db, stored.connection, stale)
+            is_changed = db.execute(change).rowcount == 1
+            if is_changed:
+                self._record(db, "resubmit", stored)
                 self._outbox.engine.wake(db, order_id, now)
         return self._find(order_id)
 
-    # ------------------------------------------------------------------ taking over, and taking
-    # back
+    # ------------------------------------------------------------------ take over and cancel
 
     def manual(self, order_id: str, *, even_in_doubt: bool = False) -> TakenOver:
-        """Take an order over by hand: it is sent no more, a copy at the platform is withdrawn, and it gets a docket.
+        """Take an order over, to be entered by hand at the register.
 
-        While it isn't certain whether the platform has it, it is refused unless `even_in_doubt`;
-        then it is looked for, and withdrawn if it is found. Where a copy, or the attention ticket,
-        can't be, the docket says that one may still appear. One that somebody at the store withdrew
-        can be made all the same so: it is accepted again.
+        The order isn't sent any more, and its copy at the platform is withdrawn. If that fails, or
+        its attention ticket stays, the docket warns that a copy may still appear. An order that
+        somebody withdrew at the store is accepted again by this.
+
+        Args:
+            order_id: The order's id.
+            even_in_doubt: Take it over even if the platform may have it. It is looked up then, and
+                withdrawn if it is found.
         """
         stored = self._find(order_id)
         if stored.state is OrderState.MANUAL:
             return self._taken_over(stored)
-        if not _was_withdrawn_there(stored):
-            self._refuse_over(stored, "taken over")
-        if _in_doubt(stored, self._history(stored)) and not even_in_doubt:
-            why = f"it isn't certain whether the platform has {order_id}"
-            raise ActError(f"{why}: look at the register first, or say --even-in-doubt")
-        self._withdraw(stored, OrderState.MANUAL, "manual")
+        if not _was_withdrawn_at_platform(stored):
+            self._refuse_closed(stored, "taken over")
+        if self._is_in_doubt(stored) and not even_in_doubt:
+            raise ActError(
+                f"the platform may already have {order_id}: look at the register first, "
+                "or repeat with --even-in-doubt"
+            )
+        self._end(stored, OrderState.MANUAL, "manual")
         return self._taken_over(self._find(order_id))
 
     def cancel(self, order_id: str) -> StoredOrder:
-        """Cancel an order: it isn't sent any more, and withdrawn at the platform. The money is paid back elsewhere.
+        """Cancel an order, and withdraw it and its attention ticket at the platform.
 
-        Its attention ticket is withdrawn too; the hook `ticket_left` tells of one that can't be.
-        Refused where the platform has it and can't withdraw it, and while it isn't certain whether
-        it has it. An order that the store said no to stays so; cancelling it says that the customer
-        was told, and paid back.
+        Refunding the customer is not part of it. An order can't be cancelled while it isn't known
+        whether the platform has it, or if the platform can't withdraw it. The hook `ticket_left`
+        reports a ticket that can't be withdrawn. An order that the store rejected stays rejected:
+        cancelling it means that the customer was informed and refunded.
         """
         stored = self._find(order_id)
-        if stored.state in _OVER:
-            return self._closed(stored)
-        self._refuse_over(stored, "cancelled")
-        if _in_doubt(stored, self._history(stored)):
+        if stored.state in _CLOSED_STATES:
+            return self._close(stored)
+        self._refuse_closed(stored, "cancelled")
+        if self._is_in_doubt(stored):
             raise ActError(
-                f"it isn't certain whether the platform has {order_id}: it can be cancelled once that is known"
+                f"the platform may already have {order_id}: it can be cancelled once that is known"
             )
-        if not self._withdraw(stored, OrderState.CANCELLED, "cancel", must=True):
+        is_withdrawn = self._end(stored, OrderState.CANCELLED, "cancel", must_withdraw=True)
+        if not is_withdrawn:
             raise ActError(
-                f"{order_id} can't be withdrawn through the connection: cancel it at the register"
+                f"{order_id} can't be withdrawn at the platform: cancel it at the register"
             )
         return self._find(order_id)
 
-    def _closed(self, stored: StoredOrder) -> StoredOrder:
-        """Note that nobody has to do anything more about an order that the store said no to."""
+    def _close(self, stored: StoredOrder) -> StoredOrder:
+        """Record that nobody has to act on a rejected or cancelled order any more."""
+        values = {
+            "progress": Progress.CANCELLED.value,
+            "updated_at": self._clock(),
+            **solved_columns(),
+        }
+        close = (
+            update(t.orders)
+            .where(_ORDER.id == stored.id, _ORDER.problem_at.is_not(None))
+            .values(**values)
+        )
         with self._outbox.database.writing() as db:
-            open_yet = (_ORDER.id == stored.id, _ORDER.problem_at.is_not(None))
-            over = {"progress": Progress.CANCELLED.value, "updated_at": self._clock(), **solved()}
-            if db.execute(update(t.orders).where(*open_yet).values(**over)).rowcount:
-                self._note(db, "cancel", stored.connection, stored.id, "")
+            is_closed_now = db.execute(close).rowcount == 1
+            if is_closed_now:
+                self._record(db, "cancel", stored)
         return self._find(stored.id)
 
-    def _refuse_over(self, stored: StoredOrder, what: str) -> None:
-        if stored.state is OrderState.SENDING:
-            raise ActError(f"{stored.id} is being sent at this moment: try again in some seconds")
-        if stored.state in _OVER:
-            raise ActError(f"{stored.id} can't be {what}: {_OVER[stored.state]}")
-
-    def _history(self, stored: StoredOrder) -> History:
-        return fold(self._outbox.journal(stored.id))
-
-    def _withdraw(
-        self, stored: StoredOrder, ends: OrderState, what: str, *, must: bool = False
+    def _end(
+        self, stored: StoredOrder, state: OrderState, action: str, *, must_withdraw: bool = False
     ) -> bool:
-        """Take the order in hand, withdraw a copy at the platform, lay it down as ended; return whether none is left.
+        """Claim an order, withdraw its copy at the platform, and end it in a state.
 
-        `must`: without that it is laid down as it was.
+        Args:
+            stored: The order as it was read; if it has changed since, the act is refused.
+            state: The state in which it ends.
+            action: The operation, for the audit log.
+            must_withdraw: If a copy stays at the platform, leave the order as it was.
+
+        Returns:
+            Whether no copy stays at the platform.
         """
         with Processor(self._outbox, connections=self._connections, clock=self._clock) as processor:
-            claim = processor.take(stored.id, stored.updated_at)
-            if claim is None:
-                self._refuse_over(self._find(stored.id), "acted on")
-                raise ActError(
-                    f"{stored.id} has gone on meanwhile: see where it stands now, and try again"
-                )
-            there = (
-                processor.seek(claim) if _in_doubt(stored, fold(claim.events)) else stored.pos_order
-            )
-            gone = processor.withdraw(claim, there) if there and _is_there(there) else True
-            if gone or not must:
-                kept = {"state": ends.value, "waits_for": "", "due_at": None, "error": None}
-                kept |= {"ticket": None} if processor.withdraw_ticket(claim) else {}
-                end = {**kept, **problem_columns(ends, WaitsFor.NOTHING, self._clock(), 0.0)}
-                if ends is OrderState.CANCELLED:
-                    end["progress"] = Progress.CANCELLED.value
-                elif _was_withdrawn_there(stored):
-                    end["progress"] = Progress.ACCEPTED.value
+            claim = self._claim(processor, stored)
+            copy = stored.pos_order
+            if _is_unresolved(stored, fold(claim.events)):
+                copy = processor.find(claim)
+            is_withdrawn = not _is_active(copy) or processor.withdraw(claim, copy)
+            is_ended = is_withdrawn or not must_withdraw
+            if is_ended:
+                changes = self._final_values(processor, claim, stored, state)
             else:
-                # It may have been withdrawn without our hearing of it: the next look at the
-                # platform tells.
-                end = {"due_at": stored.due_at, "poll_at": self._clock()}
-            with self._outbox.claims.recording(claim, (), self._clock(), worker=None, **end) as db:
-                if gone or not must:
-                    self._note(
-                        db,
-                        what,
-                        stored.connection,
-                        stored.id,
-                        "" if gone else "a copy may still appear",
-                    )
-        return gone
+                # The platform may have withdrawn it although the answer was lost: poll it at once.
+                changes = {"due_at": stored.due_at, "poll_at": self._clock()}
+            note = "" if is_withdrawn else "a copy may still appear"
+            recording = self._outbox.claims.recording(
+                claim, (), self._clock(), worker=None, **changes
+            )
+            with recording as db:
+                if is_ended:
+                    self._record(db, action, stored, note)
+        return is_withdrawn
+
+    def _claim(self, processor: Processor, stored: StoredOrder) -> Claim:
+        claim = processor.claim_order(stored.id, stored.updated_at)
+        if claim is None:
+            self._refuse_closed(self._find(stored.id), "acted on")
+            raise ActError(f"{stored.id} has changed meanwhile: check its state, then try again")
+        return claim
+
+    def _final_values(
+        self, processor: Processor, claim: Claim, stored: StoredOrder, state: OrderState
+    ) -> Mapping[str, object]:
+        """Withdraw the attention ticket; return the columns of an order that ends in a state."""
+        values: dict[str, object] = {
+            "state": state.value,
+            "waits_for": WaitsFor.NOTHING.value,
+            "due_at": None,
+            "error": None,
+        }
+        if processor.withdraw_ticket(claim):
+            values["ticket"] = None
+        values |= problem_columns(state, WaitsFor.NOTHING, self._clock(), 0.0)
+        if state is OrderState.CANCELLED:
+            values["progress"] = Progress.CANCELLED.value
+        elif _was_withdrawn_at_platform(stored):
+            values["progress"] = Progress.ACCEPTED.value
+        return values
+
+    def _refuse_closed(self, stored: StoredOrder, participle: str) -> None:
+        if stored.state is OrderState.SENDING:
+            raise ActError(f"{stored.id} is being sent now: try again in a few seconds")
+        if stored.state in _CLOSED_STATES:
+            raise ActError(f"{stored.id} can't be {participle}: {_CLOSED_STATES[stored.state]}")
 
     def _taken_over(self, stored: StoredOrder) -> TakenOver:
         if stored.order is None:
-            raise ActError(f"the content of {stored.id} was erased")
+            raise ActError(f"the content of {stored.id} was erased: there is no docket to print")
         copy_may_appear = _may_appear(stored, self._history(stored))
-        title = self._title(stored.connection)
-        text = docket(stored.order, platform=title, copy_may_appear=copy_may_appear)
+        platform = self._platform_title(stored.connection)
+        text = docket(stored.order, platform=platform, copy_may_appear=copy_may_appear)
         return TakenOver(stored, text, copy_may_appear)
 
-    # ------------------------------------------------------------------ handing over
+    # ------------------------------------------------------------------ export and audit log
 
     def export(self, order_id: str) -> Mapping[str, object]:
-        """Return what the provider's support needs, without the customer: ids, error and journal, redacted."""
+        """Return an order for the provider's support: redacted, and without the customer."""
         stored = self._find(order_id)
         entries = self._outbox.entries(order_id)
         with self._outbox.database.writing() as db:
-            self._note(db, "export", stored.connection, order_id, "")
-        return {
-            "order": stored.id,
-            "connection": stored.connection,
-            "state": stored.state.value,
-            "added_at": stored.added_at,
-            "pos_order": stored.pos_order.model_dump(mode="json", exclude={"notices"})
-            if stored.pos_order
-            else None,
-            "ticket": stored.ticket.model_dump(mode="json", exclude={"notices"})
-            if stored.ticket
-            else None,
-            "error": _told(stored.error),
-            "journal": [
-                {
-                    "number": entry.number,
-                    "event": type(entry.happened).__name__,
-                    "of_ticket": entry.of_ticket,
-                    "at": entry.event.at,
-                    "exchange": entry.exchange.model_dump(mode="json") if entry.exchange else None,
-                }
-                for entry in entries
-            ],
-        }
+            self._record(db, "export", stored)
+        return export_order(stored, entries)
 
-    def acts(self, order_id: str) -> list[Act]:
-        """Return what people did with an order, oldest first."""
-        log = t.audit_log.c
-        of_order = select(t.audit_log).where(log.order_id == order_id).order_by(log.id)
+    def acts(self, order_id: str) -> Sequence[Act]:
+        """Return what people did with an order, the oldest first."""
         with self._outbox.database.reading() as db:
-            rows = db.execute(of_order).all()
-        return [
-            Act(row.done_at, row.actor, row.action, row.connection, row.order_id, row.note)
-            for row in rows
-        ]
+            return read_acts(db, order_id)
 
-    # ------------------------------------------------------------------ parts
+    # ------------------------------------------------------------------ helpers
 
     def _find(self, order_id: str) -> StoredOrder:
         stored = self._outbox.get(order_id)
@@ -361,61 +387,65 @@ class OrderOperations:
             raise ActError(f"no order {order_id!r} in the outbox")
         return stored
 
-    def _note(self, db: Connection, what: str, connection: str, order_id: str, note: str) -> None:
-        act = {
-            "done_at": self._clock(),
-            "actor": self._who,
-            "action": what,
-            "connection": connection,
-            "order_id": order_id,
-        }
-        db.execute(insert(t.audit_log).values(note=note, **act))
-        decided("act", what=what, id=order_id, connection=connection, note=note)
+    def _history(self, stored: StoredOrder) -> History:
+        return fold(self._outbox.journal(stored.id))
 
-    def _title(self, connection: str) -> str:
+    def _is_in_doubt(self, stored: StoredOrder) -> bool:
+        return _is_unresolved(stored, self._history(stored))
+
+    def _record(self, db: Connection, action: str, stored: StoredOrder, note: str = "") -> None:
+        act = Act(self._clock(), self._who, action, stored.connection, stored.id, note)
+        record_act(db, act)
+
+    def _platform_title(self, connection: str) -> str:
+        credentials = CredentialStore(self._outbox.database)
+        source = self._connections or FromFileAndDatabase(
+            credentials, self._outbox.config, lambda: ""
+        )
         try:
-            known = self._connections or FromFileAndDatabase(
-                CredentialStore(self._outbox.database), self._outbox.config, lambda: ""
-            )
-            return known(connection).adapter.title
+            return source(connection).adapter.title
         except ConfigError:
             return "the POS"
 
-    def _tell(self, stored: StoredOrder, hook: str, facts: Mapping[str, object]) -> None:
-        Hooks(stored.connection).call(hook, facts)
+
+def _reason_not_to_resubmit(stored: StoredOrder) -> str:
+    """Return why an order can't be submitted again; "" if it can."""
+    if stored.error and stored.error.outcome is Outcome.CREATED:
+        return "the platform has it, but not as it was paid for; correct it at the register"
+    reasons = {**_CLOSED_STATES, **_DELIVERED_STATES}
+    return reasons.get(stored.state, "")
 
 
-def _is_there(known: PosOrder | None) -> bool:
-    """Whether the platform has the order, as far as is known, so that there is something to withdraw."""
-    return known is not None and known.state in (PosState.RECEIVED, PosState.ACCEPTED)
+def _is_active(copy: PosOrder | None) -> TypeGuard[PosOrder]:
+    """Whether the platform has an active order, as far as is known: one that can be withdrawn."""
+    return copy is not None and copy.state in (PosState.RECEIVED, PosState.ACCEPTED)
 
 
-def _in_doubt(stored: StoredOrder, history: History) -> bool:
-    """Whether an earlier request may have made the order at the platform, and nobody knows."""
-    known = stored.pos_order is not None or stored.state is OrderState.MANUAL
-    return not known and bool(history.doubts or history.found)
+def _is_unresolved(stored: StoredOrder, history: History) -> bool:
+    """Whether an earlier request may have created the order at the platform."""
+    is_known = stored.pos_order is not None or stored.state is OrderState.MANUAL
+    return not is_known and _may_exist(history)
 
 
 def _may_appear(stored: StoredOrder, history: History) -> bool:
-    """Whether the platform has, or may have, an order that was taken over, or its attention ticket."""
-    unknown = stored.pos_order is None and bool(history.doubts or history.found)
-    copy = (_is_there(stored.pos_order) or unknown) and not history.cancelled
-    return copy or (history.ticket is not None and history.ticket.may_be_there)
+    """Whether an order that was taken over, or its ticket, may still appear at the register."""
+    is_unknown = stored.pos_order is None and _may_exist(history)
+    may_be_active = is_unknown or _is_active(stored.pos_order)
+    if may_be_active and not history.cancelled:
+        return True
+    return history.ticket is not None and history.ticket.may_exist
 
 
-def _was_withdrawn_there(stored: StoredOrder) -> bool:
-    """Whether somebody withdrew the order at the store or the platform, and nobody here has settled that."""
+def _may_exist(history: History) -> bool:
+    return bool(history.doubts or history.found)
+
+
+def _was_withdrawn_at_platform(stored: StoredOrder) -> bool:
+    """Whether somebody cancelled the order at the store, and nobody has dealt with that yet."""
     return stored.state is OrderState.CANCELLED and stored.problem_at is not None
 
 
-def _goes_now(stored: StoredOrder, now: float) -> bool:
-    """Whether an order is on its way by itself: nothing more comes of sending it again."""
-    due = stored.due_at is not None and stored.due_at <= now
-    return stored.state is OrderState.DUE and stored.waits_for is WaitsFor.NOTHING and due
-
-
-def _told(error: ErrorRecord | None) -> dict[str, Any] | None:
-    if error is None:
-        return None
-    told = error.model_dump(mode="json", exclude={"pos_order", "subjects"})
-    return {**told, "remedy": PosError.from_record(error).remedy.developer}
+def _is_due(stored: StoredOrder, now: float) -> bool:
+    """Whether an order will be sent at once anyway."""
+    is_due = stored.due_at is not None and stored.due_at <= now
+    return stored.state is OrderState.DUE and stored.waits_for is WaitsFor.NOTHING and is_due

@@ -1,10 +1,11 @@
-"""How is everything? All stores, and all that waits for somebody, in one look: `tillpost status`, and a page's first.
+"""The status of an outbox: all stores, and everything that waits for a person.
 
-    known = overview(outbox)
-    if not known.well:
-        print(known.problems, [c.name for c in known.to_reconnect])
+    status = overview(outbox)
+    if not status.well:
+        print(status.problems, [state.name for state in status.to_reconnect])
 
-Reading only; nothing is sent to a provider.
+`tillpost status` shows it, and so may the first page of a web interface. It only reads the
+database; nothing is sent to a provider.
 """
 
 from __future__ import annotations
@@ -14,26 +15,30 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
 from tillpost.models.base import FrozenModel
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.menus.held import held_connections
 from tillpost.outbox.operations.connections import Connections, ConnectionState
 from tillpost.outbox.orders.models import OrderState, WaitsFor
-from tillpost.outbox.orders.queries import OPEN_PROBLEM
+from tillpost.outbox.orders.queries import HAS_PROBLEM
 from tillpost.outbox.outbox import Outbox
 
-__all__ = ["LATE", "Oldest", "Overview", "overview"]
+__all__ = ["LATE", "OldestOrder", "Overview", "overview"]
 
 LATE = 60.0
-"""An order that is due for so many seconds, and nobody takes in hand, is late: is a worker running?"""
+"""Seconds after which an order that is due, and that no worker claims, counts as late."""
 
-_ORDER, _PLACE = t.orders.c, t.connections.c
+_ORDER = t.orders.c
+_CONNECTION = t.connections.c
+
+_is_claimed = _ORDER.worker.is_not(None)
+_is_pending = and_(_ORDER.worker.is_(None), _ORDER.due_at.is_not(None))
+_is_scheduled = _ORDER.waits_for == WaitsFor.ITS_TIME.value
 
 
-class Oldest(FrozenModel):
-    """The order that has waited longest of all that aren't scheduled for later. Times in epoch seconds."""
+class OldestOrder(FrozenModel):
+    """The order that has waited longest, scheduled ones aside. Times are in epoch seconds."""
 
     order: str
     connection: str
@@ -43,12 +48,20 @@ class Oldest(FrozenModel):
 
 
 class Overview(FrozenModel):
-    """How everything stood `at` a time (epoch seconds).
+    """The status of an outbox.
 
-    `problems` counts the orders that a person has to act on, by the kind of their error, "rejected"
-    for those that staff turned down. `waiting` orders go by themselves, `scheduled` ones later.
-    `late`: orders are due, nothing keeps them back, and nobody takes them in hand. `workers` counts
-    those at work, with the dead of the last seconds.
+    Attributes:
+        at: The time that it describes, in epoch seconds.
+        connections: The state of each connection.
+        problems: How many orders a person has to act on, by the kind of their error; "rejected" for
+            those that staff rejected.
+        waiting: How many orders will be sent automatically as soon as they can be.
+        scheduled: How many orders will be sent later, at their time.
+        sending: How many orders are claimed by a worker now.
+        oldest: The order that has waited longest; None when none waits.
+        late: How many orders are due and held back by nothing, but not claimed by any worker.
+        held_menus: The connections whose menu is held for review.
+        workers: How many workers are running, including those that died within the last seconds.
     """
 
     at: float
@@ -57,68 +70,97 @@ class Overview(FrozenModel):
     waiting: int
     scheduled: int
     sending: int
-    oldest: Oldest | None
+    oldest: OldestOrder | None
     late: int
     held_menus: tuple[str, ...]
     workers: int
 
     @property
     def outages(self) -> tuple[ConnectionState, ...]:
-        """The connections whose platform can't be reached or fails."""
+        """The connections whose platform fails or can't be reached."""
         return tuple(state for state in self.connections if state.outage_since)
 
     @property
     def to_reconnect(self) -> tuple[ConnectionState, ...]:
-        """The connections that somebody has to connect again."""
+        """The connections that a person has to reconnect."""
         return tuple(state for state in self.connections if state.paused or state.expired)
 
     @property
     def well(self) -> bool:
         """Whether nobody has to do anything."""
-        healthy = all(state.healthy for state in self.connections)
-        return healthy and not self.problems and not self.held_menus and not self.late
+        stores_healthy = all(state.healthy for state in self.connections)
+        return stores_healthy and not (self.problems or self.held_menus or self.late)
 
 
 def overview(outbox: Outbox, now: float | None = None) -> Overview:
-    """Return how everything stands. Raises `DatabaseError`."""
+    """Return the status of an outbox.
+
+    Args:
+        outbox: The outbox.
+        now: The time that decides what is late, in epoch seconds; the current time by default.
+
+    Raises:
+        DatabaseError: the database can't be read.
+    """
     connections = Connections(outbox).states()
+    held_menus = outbox.held_connections()
     at = time.time() if now is None else now
-    free = (_ORDER.worker.is_(None), _ORDER.due_at.is_not(None))
     with outbox.database.reading() as db:
         return Overview(
             at=at,
             connections=tuple(connections),
-            problems=_problems(db),
-            waiting=_count(db, *free, _ORDER.waits_for != WaitsFor.ITS_TIME.value),
-            scheduled=_count(db, *free, _ORDER.waits_for == WaitsFor.ITS_TIME.value),
-            sending=_count(db, _ORDER.worker.is_not(None)),
+            problems=_count_problems(db),
+            waiting=_count(db, _is_pending, ~_is_scheduled),
+            scheduled=_count(db, _is_pending, _is_scheduled),
+            sending=_count(db, _is_claimed),
             oldest=_oldest(db, at),
-            late=_count(
-                db, *free, _ORDER.due_at <= at - LATE, _ORDER.connection.not_in(_held_back(at))
-            ),
-            held_menus=tuple(held_connections(db)),
-            workers=db.scalar(select(func.count()).select_from(t.workers)) or 0,
+            late=_count_late(db, at),
+            held_menus=tuple(held_menus),
+            workers=_count_workers(db),
         )
 
 
-def _count(db: Connection, *which: ColumnElement[bool]) -> int:
-    return db.scalar(select(func.count()).select_from(t.orders).where(*which)) or 0
+def _count(db: Connection, *conditions: ColumnElement[bool]) -> int:
+    query = select(func.count()).select_from(t.orders).where(*conditions)
+    return db.scalar(query) or 0
 
 
-def _problems(db: Connection) -> Mapping[str, int]:
-    """Count the open problems by kind, the most frequent first."""
-    found = db.execute(select(_ORDER.state, _ORDER.error).where(OPEN_PROBLEM))
-    kinds = Counter(
-        "rejected"
-        if row.state == OrderState.REJECTED.value or not row.error
-        else json.loads(row.error)["kind"]
-        for row in found
+def _count_workers(db: Connection) -> int:
+    query = select(func.count()).select_from(t.workers)
+    return db.scalar(query) or 0
+
+
+def _count_late(db: Connection, now: float) -> int:
+    overdue = _ORDER.due_at <= now - LATE
+    may_go = _ORDER.connection.not_in(_held_back_connections(now))
+    return _count(db, _is_pending, overdue, may_go)
+
+
+def _held_back_connections(now: float) -> Select[tuple[str]]:
+    """Select the connections whose orders have a reason to wait."""
+    held_back = or_(
+        _CONNECTION.paused != "",
+        _CONNECTION.opened_at.is_not(None),
+        _CONNECTION.not_before > now,
     )
+    return select(_CONNECTION.name).where(held_back)
+
+
+def _count_problems(db: Connection) -> Mapping[str, int]:
+    """Count the open problems by kind, the most frequent first."""
+    rows = db.execute(select(_ORDER.state, _ORDER.error).where(HAS_PROBLEM))
+    kinds = Counter(_problem_kind(row.state, row.error) for row in rows)
     return dict(kinds.most_common())
 
 
-def _oldest(db: Connection, now: float) -> Oldest | None:
-    waiting = (_ORDER.worker.is_(None), _ORDER.due_at.is_not(None), _ORDER.eligible_at <= now)
+def _problem_kind(state: str, error: str | None) -> str:
+    if state == OrderState.REJECTED.value or not error:
+        return "rejected"
+    kind: str = json.loads(error)["kind"]
+    return kind
+
+
+def _oldest(db: Connection, now: float) -> OldestOrder | None:
     columns = (
         _ORDER.id.label("order"),
         _ORDER.connection,
@@ -126,16 +168,11 @@ def _oldest(db: Connection, now: float) -> Oldest | None:
         _ORDER.due_at,
         _ORDER.waits_for,
     )
-    row = (
-        db.execute(select(*columns).where(*waiting).order_by(_ORDER.added_at).limit(1))
-        .mappings()
-        .one_or_none()
+    query = (
+        select(*columns)
+        .where(_is_pending, _ORDER.eligible_at <= now)
+        .order_by(_ORDER.added_at)
+        .limit(1)
     )
-    return Oldest(**row) if row else None
-
-
-def _held_back(now: float) -> Select[tuple[str]]:
-    """The connections whose orders wait for good reason."""
-    return select(_PLACE.name).where(
-        or_(_PLACE.paused != "", _PLACE.opened_at.is_not(None), _PLACE.not_before > now),
-    )
+    row = db.execute(query).mappings().one_or_none()
+    return OldestOrder(**row) if row else None

@@ -219,32 +219,29 @@ class OrderClaims:
         with self.database.writing() as db:
             if not self._workers.is_enlisted(db, worker):
                 return []
-            row = self._connection_rows.lock(db, connection)
-            if row["paused"] or now < row["not_before"]:
+            connection_row = self._connection_rows.lock(db, connection)
+            if connection_row["paused"] or now < connection_row["not_before"]:
                 return []
-            circuit = Circuit.of(row)
-            claimed = db.execute(_COUNT_CLAIMED, {"connection_name": connection}).scalar_one()
-            room = min(most, circuit.room(limit, now) - claimed)
-            is_overdue_only = room <= 0 and circuit.is_open
-            if is_overdue_only:
+            circuit = Circuit.from_row(connection_row)
+            room = min(most, circuit.room(limit, now) - _count_claimed(db, connection))
+            due_by = now
+            is_probe = circuit.is_open
+            if room <= 0 and circuit.is_open:
+                # No probe is due; but orders that have waited too long are left to a person.
                 room = most
+                due_by = now - self._settings.give_up_after
+                is_probe = False
             if room <= 0:
                 return []
-            due_by = now - self._settings.give_up_after if is_overdue_only else now
-            due = _DUE_ISOLATED if isolated else _DUE_NORMAL
-            wanted = {"connection_name": connection, "due_by": due_by, "most": room}
-            order_ids = list(db.scalars(due, wanted))
+            order_ids = _find_due(db, connection, due_by, room, isolated=isolated)
             if not order_ids:
                 return []
-            if circuit.is_open and not is_overdue_only:
+            if is_probe:
                 self._note_probe(db, connection, circuit, now)
-            claim = {"order_ids": order_ids, "holder": worker, "now": now}
-            rows = {row["id"]: row for row in db.execute(_CLAIM, claim).mappings()}
+            rows = _claim_rows(db, order_ids, worker, now)
+            menu_at = connection_row["menu_at"]
             version = self._connection_rows.credentials_version(db, connection)
-            return [
-                self._claim_of(db, rows[order_id], worker, row["menu_at"], version)
-                for order_id in order_ids
-            ]
+            return [self._claim_of(db, row, worker, menu_at, version) for row in rows]
 
     def claim_order(
         self, order_id: str, worker: str, unchanged_since: float | None = None
@@ -279,7 +276,7 @@ class OrderClaims:
 
     def _note_probe(self, db: Connection, connection: str, circuit: Circuit, now: float) -> None:
         probing = circuit.probing(now, self._settings.first_wait, self._settings.longest_wait)
-        self._connection_rows.update(db, connection, probing.values())
+        self._connection_rows.update(db, connection, probing.columns())
 
     def _claim_of(
         self, db: Connection, row: RowMapping, worker: str, menu_at: float, version: int
@@ -376,6 +373,30 @@ class OrderClaims:
         values = {"worker": None, "due_at": due_after_release(now), "updated_at": now}
         with self.database.writing() as db:
             db.execute(release.values(**values))
+
+
+def _count_claimed(db: Connection, connection: str) -> int:
+    count: int = db.execute(_COUNT_CLAIMED, {"connection_name": connection}).scalar_one()
+    return count
+
+
+def _find_due(
+    db: Connection, connection: str, due_by: float, most: int, *, isolated: bool
+) -> Sequence[str]:
+    """Return the ids of due orders, those first that fell due first."""
+    query = _DUE_ISOLATED if isolated else _DUE_NORMAL
+    wanted = {"connection_name": connection, "due_by": due_by, "most": most}
+    return list(db.scalars(query, wanted))
+
+
+def _claim_rows(
+    db: Connection, order_ids: Sequence[str], worker: str, now: float
+) -> Sequence[RowMapping]:
+    """Claim orders, and return their rows in the sequence of the ids."""
+    values = {"order_ids": order_ids, "holder": worker, "now": now}
+    claimed = db.execute(_CLAIM, values).mappings()
+    by_id = {row["id"]: row for row in claimed}
+    return [by_id[order_id] for order_id in order_ids]
 
 
 def _held_by(claim: Claim) -> Mapping[str, object]:

@@ -1,10 +1,10 @@
-"""A worker's life: it gives signs of life, sees who else has died, and knows when it must no longer act.
+"""A worker's heartbeat: proves that it is alive, and reaps the workers that are dead.
 
-`Heartbeat` runs in a thread of its own beside the work. Nothing here depends on the time of day: a
-beat that stands still for a lease, by the observer's own steady clock, means death, and a worker
-whose own last beat is that old believes the same of itself. So a worker that was paused, or whose
-machine slept, or whose clock was set, stops before another takes its orders over; but for a pause
-between its last look at the clock and the sending of a request, which nothing can close.
+`Heartbeat` runs in a thread beside the work. Nothing here depends on the time of day. A worker
+whose counter is unchanged for a whole lease, by the observer's steady clock, is dead; and a worker
+that hasn't raised its own for so long stops acting. So a worker that was paused, whose machine
+slept or whose clock was set, stops before another takes its orders over. What remains is a pause
+between the last check of its lease and the sending of a request: nothing can close that gap.
 """
 
 from __future__ import annotations
@@ -15,36 +15,51 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.orders.claims import LeaseLostError
 from tillpost.outbox.orders.workers import WorkerRegistry
 
-__all__ = ["Heartbeat", "steady"]
+__all__ = ["BEATS_PER_LEASE", "Heartbeat", "steady"]
 
 log = logging.getLogger("tillpost.outbox")
 
-BEATS_A_LEASE = 5
-"""So often within a lease a worker gives a sign of life, and looks for those of others."""
+BEATS_PER_LEASE = 5
+"""How often within a lease a worker beats, and reads the counters of others."""
 
 SAFE_SHARE = 0.7
-"""A worker acts within this share of its lease, counted from its last sign of life; the rest is for the request."""
+"""The share of its lease, since its last beat, in which a worker may begin a request.
+
+The rest is for the request itself.
+"""
 
 
 def steady() -> float:
-    """Return seconds that pass steadily, also while the machine is suspended where its system (Linux) counts those.
+    """Return the seconds of a clock that nobody sets.
 
-    `time.monotonic` stands still then, so a worker would wake up sure of a lease that had run out
-    long ago.
+    On Linux it also counts while the machine is suspended. `time.monotonic` doesn't, so a worker
+    would wake up believing in a lease that had expired long ago.
     """
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if sys.platform == "linux" else time.monotonic()
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
+class _Observation(NamedTuple):
+    """A worker's heartbeat counter, and since when it has that value."""
+
+    beat: int
+    since: float
 
 
 class Heartbeat:
-    """One worker's life. A context manager: it enlists, and retires properly at the end.
+    """The heartbeat of one worker. A context manager: it enlists, and retires at the end.
 
-    `lease` is in seconds. `clock` tells the time for the store's rows only.
+    Args:
+        workers: The registry of workers.
+        lease: How long a worker may be silent before it is dead, in seconds.
+        clock: Returns epoch seconds, for the database's rows only.
     """
 
     def __init__(
@@ -53,22 +68,27 @@ class Heartbeat:
         self._workers = workers
         self._lease = lease
         self._clock = clock
-        self._seen: dict[str, tuple[int, float]] = {}
-        self._sure_until = 0.0
+        self._observed: dict[str, _Observation] = {}
+        self._safe_until = 0.0
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._live, name="tillpost-life", daemon=True)
-        self._beginning = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="tillpost-heartbeat", daemon=True)
+        self._start_lock = threading.Lock()
         self.worker = ""
+        """The worker's id; empty until it is enlisted. It changes when the worker was reaped."""
 
-    def enlisted(self) -> str:
-        """Return the worker's name; it enlists first if it hasn't yet. For who may never need one. Safe for threads."""
-        with self._beginning:
+    def worker_id(self) -> str:
+        """Return the worker's id, and enlist it first if need be. Safe for threads."""
+        with self._start_lock:
             if not self.worker:
                 self.__enter__()
             return self.worker
 
     def __enter__(self) -> Self:
-        """Enlist. Raises `DatabaseError` when the store can't be written."""
+        """Enlist the worker, and start the thread.
+
+        Raises:
+            DatabaseError: the database can't be written.
+        """
         self._enlist()
         self._thread.start()
         return self
@@ -79,73 +99,86 @@ class Heartbeat:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Retire: what is still in hand is free at once. Who never enlisted has nothing to do."""
+        """Retire the worker, which releases its claims. Does nothing if it never enlisted."""
         if not self.worker:
             return
         self._stop.set()
         self._thread.join()
-        self._sure_until = (
-            0.0  # before others may take over what a thread that hangs still has in hand
-        )
+        # First: a thread that hangs must not act on an order that others may claim now.
+        self._safe_until = 0.0
         try:
             self._workers.retire(self.worker, self._clock())
-        except DatabaseError as trouble:
+        except DatabaseError as error_at_end:
             log.warning(
-                "the worker couldn't retire, so its orders are free after its lease: %s", trouble
+                "cannot retire the worker; its orders are released when its lease expires: %s",
+                error_at_end,
             )
 
     def check(self, worker: str) -> None:
-        """Raise `LeaseLostError` unless the worker of that name is surely taken for alive by everybody."""
-        if worker != self.worker or steady() >= self._sure_until:
+        """Check that this worker holds its lease, and so may act on an order.
+
+        Args:
+            worker: The id under which the order was claimed.
+
+        Raises:
+            LeaseLostError: the lease has expired or is about to, or the worker has another id now.
+        """
+        if worker != self.worker or steady() >= self._safe_until:
             raise LeaseLostError(worker)
 
     def _enlist(self) -> None:
         before = steady()
         self.worker = self._workers.enlist(self._clock())
-        self._sure_until = before + self._lease * SAFE_SHARE
+        self._safe_until = before + self._lease * SAFE_SHARE
 
-    def _live(self) -> None:
-        while not self._stop.wait(self._lease / BEATS_A_LEASE):
+    def _run(self) -> None:
+        while not self._stop.wait(self._lease / BEATS_PER_LEASE):
             try:
                 self._beat()
-                self._bury_the_dead()
-            except DatabaseError as trouble:
-                log.warning("no sign of life could be given: %s", trouble)
-                self._seen = {}  # nor could others give one: how long they are silent counts from the next look on
+                self._reap_dead_workers()
+            except DatabaseError as error:
+                log.warning("heartbeat failed: %s", error)
+                # The others couldn't beat either, so their silence counts from now on.
+                self._observed = {}
             except Exception:
-                log.exception("no sign of life could be given")
+                log.exception("heartbeat failed")
 
     def _beat(self) -> None:
         before = steady()
         if self._workers.beat(self.worker):
-            self._sure_until = before + self._lease * SAFE_SHARE
+            self._safe_until = before + self._lease * SAFE_SHARE
         else:
-            log.warning(
-                "this worker was taken for dead (was it paused?); it goes on under a new name"
-            )
+            log.warning("this worker was reaped (was it paused?); it continues under a new id")
             self._enlist()
 
-    def _bury_the_dead(self) -> None:
-        now, seen = steady(), self._seen
-        self._seen = {
-            worker: seen[worker] if worker in seen and seen[worker][0] == beat else (beat, now)
-            for worker, beat in self._workers.beats().items()
-            if worker != self.worker
-        }
-        for worker, (beat, since) in self._seen.items():
-            if now - since >= self._lease:
-                try:
-                    freed = self._workers.reap(worker, beat, self._clock())
-                except DatabaseError as trouble:
-                    log.warning(
-                        "worker %s gives no sign of life, and can't be buried yet: %s",
-                        worker,
-                        trouble,
-                    )
-                    return
-                log.warning(
-                    "worker %s gave no sign of life for %.0f s; %d orders are free",
-                    worker,
-                    now - since,
-                    freed,
-                )
+    def _reap_dead_workers(self) -> None:
+        now = steady()
+        self._observe_others(now)
+        for worker, observation in self._observed.items():
+            silence = now - observation.since
+            if silence < self._lease:
+                continue
+            try:
+                released = self._workers.reap(worker, observation.beat, self._clock())
+            except DatabaseError as error:
+                log.warning("worker %s is silent, but cannot be reaped yet: %s", worker, error)
+                return
+            log.warning(
+                "worker %s was silent for %.0f s and was reaped; %d orders were released",
+                worker,
+                silence,
+                released,
+            )
+
+    def _observe_others(self, now: float) -> None:
+        """Note the other workers' counters, and since when each is unchanged."""
+        observed: dict[str, _Observation] = {}
+        for worker, beat in self._workers.beats().items():
+            if worker == self.worker:
+                continue
+            previous = self._observed.get(worker)
+            if previous is not None and previous.beat == beat:
+                observed[worker] = previous
+            else:
+                observed[worker] = _Observation(beat, now)
+        self._observed = observed

@@ -1,4 +1,4 @@
-"""How an order gets into the outbox: one insert, in a transaction of ours or in the caller's own."""
+"""Inserts an order into the outbox, in a transaction of ours or of the caller's."""
 
 from __future__ import annotations
 
@@ -16,62 +16,75 @@ from tillpost.outbox.orders.models import OrderState, StoredOrder, WaitsFor, sto
 
 __all__ = ["add_order"]
 
-_COUNTED = {
-    "preserve_rowcount": True
-}  # SQLAlchemy doesn't count inserted rows unless it is asked to
+# SQLAlchemy doesn't count inserted rows unless it is asked to.
+_COUNT_ROWS = {"preserve_rowcount": True}
 
-_ADD_ONCE = {
+_INSERT_ONCE = {
     "sqlite": sqlite.insert(t.orders)
     .on_conflict_do_nothing(index_elements=["id"])
-    .execution_options(**_COUNTED),
+    .execution_options(**_COUNT_ROWS),
     "postgresql": postgresql.insert(t.orders)
     .on_conflict_do_nothing(index_elements=["id"])
-    .execution_options(**_COUNTED),
+    .execution_options(**_COUNT_ROWS),
 }
 
 
 def add_order(
     db: Connection, order: Order, connection: str, *, is_new: bool, lead: float
 ) -> tuple[StoredOrder, bool]:
-    """Put an order into the outbox; return it as it stands there, and whether it came in now.
+    """Insert an order, unless it is in the outbox already.
 
-    The same order added again is the one that is there. Raises `OrderError` when another content,
-    or another connection, stands under its id.
+    Args:
+        db: The transaction.
+        order: The order.
+        connection: The name of its connection.
+        is_new: Nobody has sent the order before.
+        lead: How long before it is due a scheduled order is sent, in seconds.
+
+    Returns:
+        The order as it is stored, and whether it was inserted now.
+
+    Raises:
+        OrderError: another order, or the same for another connection, has its id.
     """
     row = _row(order, connection, is_new=is_new, lead=lead)
-    if db.execute(_ADD_ONCE[db.dialect.name], row).rowcount == 1:
+    insert = _INSERT_ONCE[db.dialect.name]
+    if db.execute(insert, row).rowcount == 1:
         return stored_order(row, order), True
-    there = db.execute(select(t.orders).where(t.orders.c.id == order.id)).mappings().one()
-    if there["digest"] != order.digest:
-        raise _refused(
-            "another content stands in the outbox under this order's id; a new order needs a new id"
+    existing = db.execute(select(t.orders).where(t.orders.c.id == order.id)).mappings().one()
+    if existing["digest"] != order.digest:
+        raise _refusal(
+            "the outbox has an order with this id and other content; use a new id for a new order"
         )
-    if there["connection"] != connection:
-        raise _refused(
-            f"the order stands in the outbox already, for the connection {there['connection']!r}"
+    if existing["connection"] != connection:
+        raise _refusal(
+            f"the outbox has this order already, for the connection {existing['connection']!r}"
         )
-    return stored_order(there), False
+    return stored_order(existing), False
 
 
 def _row(order: Order, connection: str, *, is_new: bool, lead: float) -> Mapping[str, Any]:
     now = time.time()
-    eligible_at = max(now, order.due_at.timestamp() - lead) if order.due_at else now
+    eligible_at = now
+    if order.due_at:
+        eligible_at = max(now, order.due_at.timestamp() - lead)
+    waits_for = WaitsFor.ITS_TIME if eligible_at > now else WaitsFor.NOTHING
+    customer = order.customer.name if order.customer else ""
     return {
         "id": order.id,
         "connection": connection,
         "content": order.model_dump_json(),
         "digest": order.digest,
         "code": order.code,
-        "customer": order.customer.name.replace("\0", "")
-        if order.customer
-        else "",  # PostgreSQL's text can't hold it
+        # PostgreSQL's text can't hold a null character.
+        "customer": customer.replace("\0", ""),
         "added_at": now,
         "eligible_at": eligible_at,
         "is_new": is_new,
         "state": OrderState.DUE.value,
         "progress": Progress.NEW.value,
         "due_at": eligible_at,
-        "waits_for": (WaitsFor.ITS_TIME if eligible_at > now else WaitsFor.NOTHING).value,
+        "waits_for": waits_for.value,
         "suspended_until": 0.0,
         "new_request": True,
         "worker": None,
@@ -84,7 +97,8 @@ def _row(order: Order, connection: str, *, is_new: bool, lead: float) -> Mapping
     }
 
 
-def _refused(text: str) -> OrderError:
+def _refusal(text: str) -> OrderError:
     error = OrderError(text)
-    error.operation, error.outcome = "add", Outcome.UNKNOWN
+    error.operation = "add"
+    error.outcome = Outcome.UNKNOWN
     return error

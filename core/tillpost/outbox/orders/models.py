@@ -1,6 +1,6 @@
-"""What the store says of an order: `StoredOrder`, its states, and how it and its journal stand in the tables as JSON.
+"""An order as the outbox stores it, its states, and its journal's events as JSON.
 
-Pure: rows in, words out. `store` and `adding` read and write the rows.
+Pure: rows in, values out. `claims`, `insert` and `queries` read and write the rows.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ __all__ = [
 
 
 class OrderState(StrEnum):
-    """Where an order is at the POS, as the outbox knows it.
+    """Where an order is at the POS, as far as the outbox knows.
 
-    `RECEIVED` is the platform's word; `ACCEPTED` means that the register or its staff has shown
-    that they have it; `REJECTED`, that staff said no, so a person refunds. `ERROR` needs a person
-    to act. `MANUAL` was keyed in by hand.
+    `RECEIVED` is the platform's claim. `ACCEPTED` means that the register or its staff have shown
+    that they have it. `REJECTED` means that staff refused it, so a person must refund it. `ERROR`
+    needs a person to act. `MANUAL` was keyed in by hand.
     """
 
     DUE = "due"
@@ -49,26 +49,36 @@ class OrderState(StrEnum):
 
 
 class WaitsFor(StrEnum):
-    """What an order waits for before something is done for it again."""
+    """What an order waits for before it is processed again.
+
+    `ITS_TIME`: it is scheduled. `RETRY`: the platform failed transiently. `LOOK`: it may exist, and
+    is looked up. `IMPORT`: another worker is importing the menu. `OPENING`: the store takes no
+    orders now. `AUTHORISATION`: a person must connect the store again.
+    """
 
     NOTHING = ""
-    ITS_TIME = "time"  # it is scheduled, and goes before it is due
-    RETRY = "retry"  # the platform failed in passing
-    LOOK = "look"  # it may be there, and is looked for
-    IMPORT = "import"  # another worker is importing the menu
-    OPENING = "opening"  # the store takes no orders now
-    AUTHORISATION = "authorisation"  # somebody has to connect the store again
+    ITS_TIME = "time"
+    RETRY = "retry"
+    LOOK = "look"
+    IMPORT = "import"
+    OPENING = "opening"
+    AUTHORISATION = "authorisation"
 
 
 class StoredOrder(FrozenModel):
-    """An order in the outbox.
+    """An order in the outbox. Times are epoch seconds.
 
-    `due_at` (epoch seconds) is when something is to be done for it by itself; None when nothing is.
-    `error` is why it isn't on the register, with what to do in `remedy`. `order` is None once the
-    customer's data was erased. `crash_count` counts the workers that died in a row with it in hand.
-    `problem_at` is since when a person has to act; None when nobody has to. `expected_at` is by
-    when its register should have shown it; None once it has, or that was told. `ticket` is its
-    attention ticket at the register.
+    Attributes:
+        eligible_at: When it may first be processed.
+        due_at: When it is next processed; None if it isn't, unless a person acts.
+        crash_count: How many workers in a row died while processing it.
+        problem_at: Since when a person has to act; None if nobody has to.
+        expected_at: By when its register should have shown it; None once it has, or once that was
+            reported.
+        worker: The worker that is processing it.
+        error: Why it isn't on the register. `remedy` says what to do.
+        ticket: Its attention ticket at the register.
+        order: The order itself; None once the customer's data was erased.
     """
 
     id: str
@@ -94,15 +104,24 @@ class StoredOrder(FrozenModel):
     @property
     def remedy(self) -> Remedy | None:
         """What to do about the error, and who does it."""
-        return PosError.from_record(self.error).remedy if self.error else None
+        if self.error is None:
+            return None
+        return PosError.from_record(self.error).remedy
 
 
 def stored_order(row: RowMapping | Mapping[str, Any], order: Order | None = None) -> StoredOrder:
-    """Return what a row of the table of orders says. A claim shows as the state `sending`.
+    """Return the order of a row of the table of orders.
 
-    Whoever has the `order` itself in hand saves reading it once more.
+    A claimed order shows as `SENDING`. Validation is skipped, since the row is our own.
+
+    Args:
+        row: The row.
+        order: The order itself, which then isn't parsed once more.
     """
     state = OrderState.SENDING if row["worker"] else OrderState(row["state"])
+    if order is None and row["content"]:
+        order = Order.model_validate_json(row["content"])
+    error = ErrorRecord.model_validate_json(row["error"]) if row["error"] else None
     return StoredOrder.model_construct(
         id=row["id"],
         connection=row["connection"],
@@ -119,11 +138,15 @@ def stored_order(row: RowMapping | Mapping[str, Any], order: Order | None = None
         problem_at=row.get("problem_at"),
         expected_at=row.get("expected_at"),
         worker=row["worker"],
-        error=ErrorRecord.model_validate_json(row["error"]) if row["error"] else None,
-        pos_order=PosOrder.model_validate_json(row["pos_order"]) if row["pos_order"] else None,
-        ticket=PosOrder.model_validate_json(row["ticket"]) if row["ticket"] else None,
-        order=order or (Order.model_validate_json(row["content"]) if row["content"] else None),
+        error=error,
+        pos_order=_pos_order(row["pos_order"]),
+        ticket=_pos_order(row["ticket"]),
+        order=order,
     )
+
+
+def _pos_order(text: str | None) -> PosOrder | None:
+    return PosOrder.model_validate_json(text) if text else None
 
 
 _STATES = {
@@ -135,29 +158,34 @@ _STATES = {
 
 
 def state_of(pos_order: PosOrder) -> OrderState:
-    """Return where an order is that the platform has."""
+    """Return the state of an order that the platform has."""
     return _STATES[pos_order.state]
 
 
-_OF_TICKET = "ticket:"
-"""What the kind of an event begins with that happened to the order's attention ticket."""
+_TICKET_PREFIX = "ticket:"
+"""Precedes the kind of an event of the order's attention ticket."""
 
 
 @cache
-def _kinds() -> Mapping[str, TypeAdapter[OrderEvent]]:
-    return {
-        kind.__name__: TypeAdapter(cast(type[OrderEvent], kind)) for kind in get_args(OrderEvent)
-    }
+def _adapters() -> Mapping[str, TypeAdapter[OrderEvent]]:
+    """Return the adapter of each kind of event, by the name of its class."""
+    kinds = cast("tuple[type[OrderEvent], ...]", get_args(OrderEvent))
+    return {kind.__name__: TypeAdapter(kind) for kind in kinds}
 
 
 def event_row(event: Event) -> tuple[str, str]:
-    """Return an event's kind and body, as they are kept."""
-    of_order, mark = (event.event, _OF_TICKET) if isinstance(event, OfTicket) else (event, "")
-    kind = type(of_order).__name__
-    return mark + kind, _kinds()[kind].dump_json(of_order).decode()
+    """Return an event's kind and body, as they are stored."""
+    prefix = ""
+    if isinstance(event, OfTicket):
+        prefix = _TICKET_PREFIX
+        event = event.event
+    name = type(event).__name__
+    body = _adapters()[name].dump_json(event).decode()
+    return prefix + name, body
 
 
 def event_of(kind: str, body: str) -> Event:
-    """Return the event that was kept."""
-    event = _kinds()[kind.removeprefix(_OF_TICKET)].validate_json(body)
-    return OfTicket(event) if kind.startswith(_OF_TICKET) else event
+    """Return the event of a stored kind and body."""
+    name = kind.removeprefix(_TICKET_PREFIX)
+    event = _adapters()[name].validate_json(body)
+    return OfTicket(event) if kind != name else event

@@ -1,42 +1,51 @@
-"""When an order is a person's problem, and when somebody else is told that nobody acts on it. Pure.
+"""The columns that say that a person has to act on an order, and when that is escalated.
 
-Whoever writes where an order stands writes these columns with it; `watching` escalates what they
-say is due.
+Pure. Everything that writes an order's state writes these columns with it; the order monitor
+escalates what they say is due.
 """
 
 from __future__ import annotations
 
 from tillpost.outbox.orders.models import OrderState, WaitsFor
 
-__all__ = ["handled", "is_problem", "problem_columns", "solved"]
+__all__ = ["acknowledged_columns", "is_problem", "problem_columns", "solved_columns"]
 
 
 def is_problem(state: OrderState, waits_for: WaitsFor) -> bool:
-    """Whether a person has to act: it stands in error, staff turned it down, or somebody has to connect the store.
+    """Return whether a person has to act on an order.
 
-    >>> is_problem(OrderState.REJECTED, WaitsFor.NOTHING), is_problem(OrderState.DUE, WaitsFor.RETRY)
-    (True, False)
+    That is so if it is in error, staff rejected it, or its store must be connected again.
+
+    >>> is_problem(OrderState.REJECTED, WaitsFor.NOTHING)
+    True
+    >>> is_problem(OrderState.DUE, WaitsFor.RETRY)
+    False
     """
-    return state in (OrderState.ERROR, OrderState.REJECTED) or waits_for is WaitsFor.AUTHORISATION
+    needs_person = (OrderState.ERROR, OrderState.REJECTED)
+    return state in needs_person or waits_for is WaitsFor.AUTHORISATION
 
 
 def problem_columns(
-    state: OrderState, waits_for: WaitsFor, now: float, first: float
+    state: OrderState, waits_for: WaitsFor, now: float, escalate_after: float
 ) -> dict[str, object]:
-    """Return what is written beside an order's state: a problem begins now (epoch seconds), or there is none.
+    """Return the columns to write with an order's state.
 
-    `first` is in how many seconds it is told to somebody else when nobody acts.
+    Args:
+        state: The order's new state.
+        waits_for: What it waits for.
+        now: When its problem begins, if it has one, in epoch seconds.
+        escalate_after: Seconds until the problem is escalated if nobody acts.
     """
     if is_problem(state, waits_for):
-        return {"problem_at": now, "escalate_at": now + first, "escalations": 0}
-    return solved()
+        return {"problem_at": now, "escalate_at": now + escalate_after, "escalations": 0}
+    return solved_columns()
 
 
-def solved() -> dict[str, object]:
-    """Return what is written when nobody has to act any more: say, the customer has had it without the register."""
+def solved_columns() -> dict[str, object]:
+    """Return the columns of an order on which nobody has to act any more."""
     return {"problem_at": None, "escalate_at": None, "escalations": 0}
 
 
-def handled() -> dict[str, object]:
-    """Return what is written when a person has acted on a problem that stands: it is told to nobody else."""
+def acknowledged_columns() -> dict[str, object]:
+    """Return the columns of a problem on which a person has acted: it isn't escalated."""
     return {"escalate_at": None}

@@ -1,6 +1,6 @@
-"""How orders are found in the store, for people: by state, by connection, by what needs a person, by a customer's name.
+"""Reads orders and journals, for people: by state, connection, problem, or a customer's name.
 
-Reading only. `Outbox.orders` and `Outbox.entries` are these, in a transaction.
+`Outbox.orders` and `Outbox.entries` are these functions in a transaction.
 """
 
 from __future__ import annotations
@@ -17,27 +17,25 @@ from tillpost.outbox.orders.models import OrderState, StoredOrder, event_of, sto
 from tillpost.submission.journal import Event, OfTicket, OrderEvent
 
 __all__ = [
-    "OPEN_PROBLEM",
+    "HAS_PROBLEM",
     "JournalEntry",
-    "Wanted",
+    "OrderFilter",
     "find_orders",
-    "read_entries",
     "read_events",
+    "read_journal",
 ]
 
-_ORDER = t.orders.c
+_ORDER, _EVENT = t.orders.c, t.events.c
 
-OPEN_PROBLEM = _ORDER.problem_at.is_not(None)
-"""Orders that a person has to act on: see `problems`."""
+HAS_PROBLEM = _ORDER.problem_at.is_not(None)
+"""A person has to act on the order: see `problems`."""
 
-_NEW = and_(
+_IS_NEW = and_(
     _ORDER.progress == Progress.NEW.value,
     _ORDER.state.not_in([OrderState.MANUAL.value, OrderState.CANCELLED.value]),
-    not_(OPEN_PROBLEM),
+    not_(HAS_PROBLEM),
 )
-"""Orders that nobody in the store has begun."""
-
-_EVENT = t.events.c
+"""The store hasn't begun the order."""
 
 # Built once, since it is run for every claim.
 _EVENTS = (
@@ -49,7 +47,10 @@ _EVENTS = (
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One event of an order's journal, and what was sent and came back before it: redacted, None where nothing was."""
+    """One event of an order's journal.
+
+    `exchange` is what was sent and received before the event, redacted; None if nothing was.
+    """
 
     number: int
     event: Event
@@ -57,18 +58,28 @@ class JournalEntry:
 
     @property
     def of_ticket(self) -> bool:
-        """Whether it happened to the order's attention ticket, and not to the order."""
+        """Whether the event is about the order's attention ticket."""
         return isinstance(self.event, OfTicket)
 
     @property
     def happened(self) -> OrderEvent:
-        """What happened, to whichever of the two."""
-        return self.event.event if isinstance(self.event, OfTicket) else self.event
+        """The event itself, of the order or of its attention ticket."""
+        if isinstance(self.event, OfTicket):
+            return self.event.event
+        return self.event
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which orders somebody wants to see: those that fit all that is asked for."""
+class OrderFilter:
+    """Selects orders that meet all the conditions given.
+
+    Attributes:
+        states: The order is in one of these states.
+        connection: The order is of this connection.
+        search: The order's id, or part of its code or of the customer's name.
+        problem: A person has to act on the order.
+        new: The store hasn't begun the order.
+    """
 
     states: Sequence[OrderState] = ()
     connection: str = ""
@@ -77,36 +88,43 @@ class Wanted:
     new: bool = False
 
     def conditions(self) -> Iterator[ColumnElement[bool]]:
-        """Yield what an order's row must fulfil."""
+        """Yield the SQL conditions."""
         if self.states:
-            kept = _ORDER.state.in_([state.value for state in self.states]) & _ORDER.worker.is_(
-                None
-            )
-            yield kept | _ORDER.worker.is_not(None) if OrderState.SENDING in self.states else kept
+            yield _is_in_states(self.states)
         if self.connection:
             yield _ORDER.connection == self.connection
-        if typed := self.search.strip():
-            yield _named(typed)
+        search = self.search.strip()
+        if search:
+            yield _matches(search)
         if self.problem:
-            yield OPEN_PROBLEM
+            yield HAS_PROBLEM
         if self.new:
-            yield _NEW
+            yield _IS_NEW
 
 
-def find_orders(db: Connection, wanted: Wanted, most: int) -> Sequence[StoredOrder]:
-    """Return orders, the newest first."""
-    found = (
-        select(t.orders).where(*wanted.conditions()).order_by(_ORDER.added_at.desc()).limit(most)
-    )
-    return [stored_order(row) for row in db.execute(found).mappings()]
+def _is_in_states(states: Sequence[OrderState]) -> ColumnElement[bool]:
+    """Return the condition for states, where a claimed order counts as `SENDING`."""
+    values = [state.value for state in states]
+    is_unclaimed = _ORDER.state.in_(values) & _ORDER.worker.is_(None)
+    if OrderState.SENDING in states:
+        return is_unclaimed | _ORDER.worker.is_not(None)
+    return is_unclaimed
 
 
-def _named(typed: str) -> ColumnElement[bool]:
-    """Whether an order's id, code or customer is what somebody typed: the id whole, of the others a part."""
-    texts = (_ORDER.code, _ORDER.customer)
-    as_typed = [text.contains(typed, autoescape=True) for text in texts]
-    in_small = [func.lower(text).contains(typed.lower(), autoescape=True) for text in texts]
-    return or_(_ORDER.id == typed, *as_typed, *in_small)
+def _matches(search: str) -> ColumnElement[bool]:
+    conditions: list[ColumnElement[bool]] = [_ORDER.id == search]
+    for column in (_ORDER.code, _ORDER.customer):
+        lower = func.lower(column)
+        conditions.append(column.contains(search, autoescape=True))
+        conditions.append(lower.contains(search.lower(), autoescape=True))
+    return or_(*conditions)
+
+
+def find_orders(db: Connection, wanted: OrderFilter, most: int) -> Sequence[StoredOrder]:
+    """Return up to `most` orders, the newest first."""
+    matching = select(t.orders).where(*wanted.conditions())
+    newest = matching.order_by(_ORDER.added_at.desc()).limit(most)
+    return [stored_order(row) for row in db.execute(newest).mappings()]
 
 
 def read_events(db: Connection, order_id: str) -> list[Event]:
@@ -115,18 +133,12 @@ def read_events(db: Connection, order_id: str) -> list[Event]:
     return [event_of(row.kind, row.body) for row in rows]
 
 
-def read_entries(db: Connection, order_id: str) -> Sequence[JournalEntry]:
-    """Return an order's journal, oldest first, with what went out and came back."""
-    rows = db.execute(
-        select(_EVENT.number, _EVENT.kind, _EVENT.body, _EVENT.exchange)
-        .where(_EVENT.order_id == order_id)
-        .order_by(_EVENT.number)
-    )
-    return [
-        JournalEntry(
-            row.number,
-            event_of(row.kind, row.body),
-            Transcript.model_validate_json(row.exchange) if row.exchange else None,
-        )
-        for row in rows
-    ]
+def read_journal(db: Connection, order_id: str) -> Sequence[JournalEntry]:
+    """Return an order's journal, oldest first, with what was sent and received."""
+    columns = select(_EVENT.number, _EVENT.kind, _EVENT.body, _EVENT.exchange)
+    of_order = columns.where(_EVENT.order_id == order_id).order_by(_EVENT.number)
+    entries: list[JournalEntry] = []
+    for number, kind, body, exchange in db.execute(of_order):
+        transcript = Transcript.model_validate_json(exchange) if exchange else None
+        entries.append(JournalEntry(number, event_of(kind, body), transcript))
+    return entries

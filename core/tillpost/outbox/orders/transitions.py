@@ -1,9 +1,9 @@
-"""What becomes of an order in the outbox when its platform says something of it: by a webhook, or when it is asked.
+"""Order state transitions caused by webhooks and polling.
 
-Pure. Where an order is and what the customer is told never go backwards here, so it does no harm
-when the same is told again, or late, or in another sequence. What a person has settled (taken over
-by hand, cancelled) stays settled; so does a refusal. `received` is the platform's word, `accepted`
-needs the register's own sign. `noticing` writes what comes of it.
+Pure: `updates` reads the rows, and writes what these functions return. State and progress never go
+backwards, so an observation that is repeated, late or out of sequence does no harm. What a person
+settled (taken over by hand, cancelled) stays settled, and so does a rejection. `received` is the
+platform's claim; `accepted` needs a sign of the register itself.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from tillpost.adapter.exchange import Effect
 from tillpost.errors import ErrorRecord, OrderError, Outcome, PosError
 from tillpost.models.order import Order, PosOrder, PosState, Progress
+from tillpost.outbox.event_log import HookCall
 from tillpost.outbox.orders.models import OrderState, StoredOrder, WaitsFor, state_of
 from tillpost.outbox.orders.problems import problem_columns
 from tillpost.outbox.settings import OutboxSettings
@@ -23,30 +24,35 @@ from tillpost.submission.journal import Event, Failed, Submitted
 __all__ = [
     "STEPS",
     "Change",
-    "Known",
-    "arrived",
-    "due_of",
+    "KnownOrder",
+    "apply_refusal",
+    "apply_status",
+    "arrival_columns",
+    "due_time",
     "expected_by",
-    "further",
-    "lower_than",
-    "observed",
-    "refusal",
-    "refused",
-    "told_by",
-    "watch_again",
+    "later_of",
+    "next_poll_at",
+    "progress_of",
+    "rejection_hooks",
+    "steps_before",
 ]
 
-FIRST_LOOK, LONGEST_LOOK, LOOK_ACCEPTED = 30.0, 300.0, 120.0
-"""How long after an order was received the platform is first asked how it stands, and the longest pause between two
-times; one that was accepted isn't asked for more often than that. In seconds."""
+FIRST_POLL = 30.0
+"""How long after an order was received its status is first polled, in seconds."""
 
-WATCH_FOR = 4 * 3600.0
-"""So long after it was received, and after it was due, an order is watched."""
+LONGEST_POLL_INTERVAL = 300.0
+"""The longest time between two polls of an order, in seconds."""
+
+ACCEPTED_POLL_INTERVAL = 120.0
+"""The shortest time between two polls of an order that was accepted, in seconds."""
+
+POLL_FOR = 4 * 3600.0
+"""How long after it was received, and after it was due, an order is polled, in seconds."""
 
 # unconfirmed: how early a register shows a scheduled order differs by platform and setting (Square
 # has a preparation time); a pickup scheduled for tomorrow at a real register would tell.
-NOTICE = 1800.0
-"""So long before it is due, the register is expected to show an order that was scheduled."""
+SHOWN_BEFORE_DUE = 1800.0
+"""How long before it is due a register is expected to show a scheduled order, in seconds."""
 
 STEPS = (
     Progress.NEW,
@@ -56,17 +62,25 @@ STEPS = (
     Progress.ON_BOARD,
     Progress.COMPLETED,
 )
-"""What the customer of an order that goes well is told, in this sequence; only a delivery goes on board."""
+"""The progress of an order that goes well, in sequence. Only a delivery goes on board."""
 
 _REFUSED = (PosState.REJECTED, PosState.CANCELLED)
 _RANK = {PosState.RECEIVED: 0, PosState.ACCEPTED: 1, PosState.REJECTED: 2, PosState.CANCELLED: 2}
-_OPEN = (OrderState.RECEIVED, OrderState.ACCEPTED)
+_AT_PLATFORM = (OrderState.RECEIVED, OrderState.ACCEPTED)
 _OVER = (OrderState.REJECTED, OrderState.CANCELLED)
+
+_NOT_POLLED: Mapping[str, object] = {"poll_at": None, "expected_at": None}
+_NOT_AT_PLATFORM: Mapping[str, object] = {
+    "pos_order": None,
+    "pos_id": None,
+    "received_at": None,
+    "confirmed_at": None,
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What the outbox has of an order. Times are epoch seconds; None: that hasn't been."""
+class KnownOrder:
+    """An order as the outbox has it. Times are epoch seconds; None means not yet."""
 
     stored: StoredOrder
     received_at: float | None = None
@@ -75,212 +89,240 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What becomes of an order: its row's new values, what its journal gains, and the hooks to be called after that.
+    """The effect of an observation on an order.
 
-    `due`: it goes again, so whoever processes is to be woken.
+    Attributes:
+        values: The row's new values.
+        events: What to append to the journal.
+        hooks: The hooks to call once the change is on disk.
+        due: The order is to be submitted again, so workers must be woken.
     """
 
     values: Mapping[str, object] = field(default_factory=dict[str, object])
     events: tuple[Event, ...] = ()
-    told: Sequence[tuple[str, Mapping[str, object]]] = ()
+    hooks: Sequence[HookCall] = ()
     due: bool = False
 
 
-def further(known: Progress, said: Progress) -> Progress:
-    """Return the one that is further on. Completed and cancelled are the ends.
+# ------------------------------------------------------------------ progress
 
-    >>> further(Progress.READY, Progress.ACCEPTED), further(Progress.NEW, Progress.ACCEPTED)
+
+def later_of(one: Progress, other: Progress) -> Progress:
+    """Return the progress that is further on. Completed and cancelled are final.
+
+    >>> later_of(Progress.READY, Progress.ACCEPTED), later_of(Progress.NEW, Progress.ACCEPTED)
     (<Progress.READY: 'ready'>, <Progress.ACCEPTED: 'accepted'>)
     """
-    return said if known in lower_than(said) else known
+    return other if one in steps_before(other) else one
 
 
-def lower_than(said: Progress) -> Sequence[Progress]:
-    """Return from which steps an order moves on to this one."""
-    return STEPS[:-1] if said is Progress.CANCELLED else STEPS[: STEPS.index(said)]
+def steps_before(progress: Progress) -> Sequence[Progress]:
+    """Return the steps from which an order may advance to this one."""
+    if progress is Progress.CANCELLED:
+        return STEPS[:-1]
+    return STEPS[: STEPS.index(progress)]
 
 
-def observed(
-    known: Known,
+def progress_of(pos_order: PosOrder) -> Progress:
+    """Return the progress that an order at the platform proves.
+
+    A sign of the register alone proves `ACCEPTED`.
+    """
+    if pos_order.state in _REFUSED:
+        return Progress.CANCELLED
+    if pos_order.progress is Progress.CANCELLED:
+        return Progress.NEW  # it contradicts the state, so it proves nothing
+    if pos_order.state is PosState.ACCEPTED:
+        return later_of(Progress.ACCEPTED, pos_order.progress)
+    return pos_order.progress
+
+
+# ------------------------------------------------------------------ the platform shows an order
+
+
+def apply_status(
+    known: KnownOrder,
     seen: PosOrder,
     now: float,
     settings: OutboxSettings,
     error: ErrorRecord | None = None,
 ) -> Change:
-    """Return what becomes of an order that the platform shows so. `error` says how it was refused, where it was."""
+    """Return the change that a status of an order at the platform causes.
+
+    Args:
+        known: The order as the outbox has it.
+        seen: The order as the platform shows it.
+        now: Epoch seconds.
+        settings: The outbox's settings.
+        error: How the order was refused, if it was.
+    """
     stored = known.stored
+    is_created_with_error = stored.state is OrderState.ERROR and stored.pos_order is not None
     if stored.state is OrderState.MANUAL:
-        return _copy_of_manual(stored, seen)
-    if stored.state in _OPEN or (stored.state is OrderState.ERROR and stored.pos_order):
-        return _moved_on(known, seen, now, settings, error)
-    if stored.state is OrderState.ERROR and _settles_doubt(stored, seen):
-        return _turned_up(stored, seen, now, settings)
-    return Change()  # it is being submitted, and that finds out by itself; or it is over
+        return _record_copy(stored, seen)
+    if stored.state in _AT_PLATFORM or is_created_with_error:
+        return _advance(known, seen, now, settings, error)
+    if stored.state is OrderState.ERROR and _resolves_doubt(stored, seen):
+        return _resolve_doubt(stored, seen, now, settings)
+    return Change()  # its submission is under way, and finds out itself; or it is over
 
 
-def _copy_of_manual(stored: StoredOrder, seen: PosOrder) -> Change:
-    """Keep the copy that appeared, once, so that people see that there is one."""
+def _record_copy(stored: StoredOrder, seen: PosOrder) -> Change:
+    """Record, once, that a copy of an order appeared that was keyed in by hand."""
     if stored.pos_order or seen.state in _REFUSED:
         return Change()
     return Change({"pos_order": seen.model_dump_json(), "pos_id": seen.id})
 
 
-def _moved_on(
-    known: Known, seen: PosOrder, now: float, settings: OutboxSettings, error: ErrorRecord | None
+def _advance(
+    known: KnownOrder,
+    seen: PosOrder,
+    now: float,
+    settings: OutboxSettings,
+    error: ErrorRecord | None,
 ) -> Change:
-    stored, there = known.stored, _merged(known.stored.pos_order, seen)
-    gone, due = there.state in _REFUSED, due_of(stored.order)
-    state = state_of(there) if gone or stored.state is not OrderState.ERROR else OrderState.ERROR
-    state = (
-        stored.state
-        if stored.state is OrderState.ACCEPTED and state is OrderState.RECEIVED
-        else state
-    )
-    progress = further(stored.progress, told_by(there))
+    stored = known.stored
+    pos_order = _merge(stored.pos_order, seen)
+    is_refused = pos_order.state in _REFUSED
+    state = _advanced_state(stored.state, pos_order)
+    progress = later_of(stored.progress, progress_of(pos_order))
     received_at = known.received_at or now
-    values: dict[str, object] = {"poll_at": watch_again(state, progress, received_at, due, now)}
+    poll_at = next_poll_at(state, progress, received_at, due_time(stored.order), now)
+
+    values: dict[str, object] = {"poll_at": poll_at}
+    hooks: list[HookCall] = []
     if known.received_at is None:
         values["received_at"] = now
-    if there != stored.pos_order:
-        values["pos_order"] = there.model_dump_json()
-    if known.confirmed_at is None and there.state in (PosState.ACCEPTED, PosState.REJECTED):
+    if pos_order != stored.pos_order:
+        values["pos_order"] = pos_order.model_dump_json()
+    is_confirmed = pos_order.state in (PosState.ACCEPTED, PosState.REJECTED)
+    if is_confirmed and known.confirmed_at is None:
         values |= {"confirmed_at": now, "expected_at": None}
-    told: list[tuple[str, Mapping[str, object]]] = []
     if (state, progress) != (stored.state, stored.progress):
         values |= {"state": state.value, "progress": progress.value, "updated_at": now}
-        told.append(_status(stored, state, progress))
-    if gone and state is not stored.state:
-        values |= {"expected_at": None, **_turned_down(there, now, settings, error)}
-        told.append(("order_rejected", {"order": stored.order, "pos_order": there}))
-    return Change(values, told=told)
+        hooks.append(_status_changed(stored, state, progress))
+    if is_refused and state is not stored.state:
+        values["expected_at"] = None
+        values |= _refusal_columns(pos_order, now, settings, error)
+        hooks.append(("order_rejected", {"order": stored.order, "pos_order": pos_order}))
+    return Change(values, hooks=hooks)
 
 
-def _merged(known: PosOrder | None, seen: PosOrder) -> PosOrder:
-    """Return the order at the platform after one more look: what is behind what was seen before changes nothing."""
+def _advanced_state(state: OrderState, pos_order: PosOrder) -> OrderState:
+    """Return an order's state after a status: an error stays, unless the order was refused."""
+    if state is OrderState.ERROR and pos_order.state not in _REFUSED:
+        return OrderState.ERROR
+    new_state = state_of(pos_order)
+    if state is OrderState.ACCEPTED and new_state is OrderState.RECEIVED:
+        return OrderState.ACCEPTED
+    return new_state
+
+
+def _merge(known: PosOrder | None, seen: PosOrder) -> PosOrder:
+    """Return the order at the platform after one more status, which may be an older one."""
     if known is None:
         return seen
-    if _RANK[seen.state] < _RANK[known.state] or (
-        known.state in _REFUSED and seen.state is not known.state
-    ):
+    is_older = _RANK[seen.state] < _RANK[known.state]
+    contradicts_refusal = known.state in _REFUSED and seen.state is not known.state
+    if is_older or contradicts_refusal:
         return known
-    kept = {
+    merged = {
         "reference": seen.reference or known.reference,
-        "progress": further(known.progress, seen.progress),
+        "progress": later_of(known.progress, seen.progress),
         "total": known.total if seen.total is None else seen.total,
         "notices": seen.notices or known.notices,
     }
-    return seen.model_copy(update=kept)
+    return seen.model_copy(update=merged)
 
 
-def told_by(there: PosOrder) -> Progress:
-    """Return what the customer may be told of an order that stands so. The register's sign alone means accepted."""
-    if there.state in _REFUSED:
-        return Progress.CANCELLED
-    if there.progress is Progress.CANCELLED:
-        return Progress.NEW  # which contradicts its state, so it says nothing
-    return (
-        further(Progress.ACCEPTED, there.progress)
-        if there.state is PosState.ACCEPTED
-        else there.progress
-    )
-
-
-def _turned_down(
-    there: PosOrder, now: float, settings: OutboxSettings, error: ErrorRecord | None = None
-) -> dict[str, object]:
-    """Return what is written of an order that the store said no to, rejected or cancelled: the customer has paid."""
-    if error is None:
-        how = "cancelled" if there.state is PosState.CANCELLED else "turned down by staff"
-        made = OrderError(
-            f"the order was {how} at the register", reason="rejected", pos_order=there
-        )
-        made.operation, made.outcome = "fetch", Outcome.CREATED
-        error = made.record()
-    problem = problem_columns(OrderState.REJECTED, WaitsFor.NOTHING, now, settings.escalate_after)
-    return {"error": error.model_dump_json(), **problem}
-
-
-def _settles_doubt(stored: StoredOrder, seen: PosOrder) -> bool:
-    """Whether an order that was given up in doubt is there after all, as it was paid for."""
+def _resolves_doubt(stored: StoredOrder, seen: PosOrder) -> bool:
+    """Return whether an order whose outcome was unknown exists after all, with its total."""
     order = stored.order
-    if (
-        order is None
-        or stored.error is None
-        or stored.error.outcome is not Outcome.UNKNOWN
-        or seen.state in _REFUSED
-    ):
+    if order is None or seen.state in _REFUSED:
+        return False
+    if stored.error is None or stored.error.outcome is not Outcome.UNKNOWN:
         return False
     return seen.total in (None, order.total, order.total - order.tip)
 
 
-def _turned_up(stored: StoredOrder, seen: PosOrder, now: float, settings: OutboxSettings) -> Change:
-    state, progress = state_of(seen), further(stored.progress, told_by(seen))
+def _resolve_doubt(
+    stored: StoredOrder, seen: PosOrder, now: float, settings: OutboxSettings
+) -> Change:
+    state = state_of(seen)
+    progress = later_of(stored.progress, progress_of(seen))
     values = {
         "state": state.value,
         "progress": progress.value,
         "pos_order": seen.model_dump_json(),
         "error": None,
         "updated_at": now,
-        **arrived(seen, stored.order, state, now, settings),
+        **arrival_columns(seen, stored.order, state, now, settings),
         **problem_columns(state, WaitsFor.NOTHING, now, 0.0),
     }
     submitted = ("order_submitted", {"order": stored.order, "pos_order": seen})
-    return Change(values, (Submitted(now, seen),), (submitted, _status(stored, state, progress)))
+    hooks = (submitted, _status_changed(stored, state, progress))
+    return Change(values, events=(Submitted(now, seen),), hooks=hooks)
 
 
-def refused(
-    known: Known, error: ErrorRecord, journal: Sequence[Event], now: float, settings: OutboxSettings
+# ------------------------------------------------------------------ the platform refuses an order
+
+
+def apply_refusal(
+    known: KnownOrder,
+    error: ErrorRecord,
+    journal: Sequence[Event],
+    now: float,
+    settings: OutboxSettings,
 ) -> Change:
-    """Return what becomes of an order that had arrived and is refused after all. `error` has the outcome of this.
+    """Return the change that a late refusal causes, of an order that had arrived.
 
-    What staff turned down is over. A misfit with the menu goes to recovery, as if it had come in
-    the answer: the order is due again, and its menu is imported first; but only when it is certain
-    that it isn't there. The rest is a person's.
+    An order that staff rejected is over. One that doesn't fit the menu is submitted again after a
+    menu import, as if the refusal had been the answer; but only if it surely doesn't exist. Any
+    other becomes a person's.
+
+    Args:
+        known: The order as the outbox has it.
+        error: The refusal. Its outcome is that of this refusal alone.
+        journal: The order's events, oldest first.
+        now: Epoch seconds.
+        settings: The outbox's settings.
     """
     stored = known.stored
     if error.pos_order and error.pos_order.state in _REFUSED:
-        return observed(known, error.pos_order, now, settings, error)
+        return apply_status(known, error.pos_order, now, settings, error)
     if error.pos_order:
         error = error.model_copy(update={"outcome": Outcome.CREATED})
-    if stored.state not in _OPEN:
+    if stored.state not in _AT_PLATFORM:
         return Change()
     history = fold(journal)
-    failed = Failed(now, error, sends=0, menu_at=_sent_at(history))
-    if stored.order and error.outcome is Outcome.NOT_CREATED and _goes_on(history, failed):
-        return _again(stored, failed, now)
+    failed = Failed(now, error, sends=0, menu_at=_last_sent_at(history))
+    is_not_created = error.outcome is Outcome.NOT_CREATED
+    if stored.order and is_not_created and _may_import(history, failed):
+        return _submit_again(stored, failed, now)
     values = {
         "state": OrderState.ERROR.value,
         "error": error.model_dump_json(),
         "updated_at": now,
-        **_UNWATCHED,
+        **_NOT_POLLED,
         **problem_columns(OrderState.ERROR, WaitsFor.NOTHING, now, settings.escalate_after),
     }
-    if error.outcome is Outcome.NOT_CREATED:
-        values |= _NOT_THERE
-    why = (
-        [("order_failed", {"order": stored.order, "error": PosError.from_record(error)})]
-        if stored.order
-        else []
-    )
-    return Change(values, (failed,), (*why, _status(stored, OrderState.ERROR, stored.progress)))
+    if is_not_created:
+        values |= _NOT_AT_PLATFORM
+    hooks: list[HookCall] = []
+    if stored.order:
+        facts = {"order": stored.order, "error": PosError.from_record(error)}
+        hooks.append(("order_failed", facts))
+    hooks.append(_status_changed(stored, OrderState.ERROR, stored.progress))
+    return Change(values, events=(failed,), hooks=hooks)
 
 
-_UNWATCHED: Mapping[str, object] = {"poll_at": None, "expected_at": None}
-_NOT_THERE: Mapping[str, object] = {
-    "pos_order": None,
-    "pos_id": None,
-    "received_at": None,
-    "confirmed_at": None,
-}
-
-
-def _goes_on(history: History, failed: Failed) -> bool:
-    """Whether an import may mend it: once for each asking, as for a refusal in the answer."""
+def _may_import(history: History, failed: Failed) -> bool:
+    """Return whether a menu import may help: it is tried once for each submission."""
     return bool(history.digest) and failed.mendable and history.imported is None
 
 
-def _again(stored: StoredOrder, failed: Failed, now: float) -> Change:
-    """Let the order go again, with what it was refused for as its last failure."""
+def _submit_again(stored: StoredOrder, failed: Failed, now: float) -> Change:
+    """Return the change that makes an order due again, with the refusal as its last failure."""
     values = {
         "state": OrderState.DUE.value,
         "waits_for": WaitsFor.NOTHING.value,
@@ -288,89 +330,110 @@ def _again(stored: StoredOrder, failed: Failed, now: float) -> Change:
         "new_request": False,
         "error": failed.error.model_dump_json(),
         "updated_at": now,
-        **_UNWATCHED,
-        **_NOT_THERE,
+        **_NOT_POLLED,
+        **_NOT_AT_PLATFORM,
     }
-    why = ("menu_error", {"order": stored.order, "error": PosError.from_record(failed.error)})
-    return Change(
-        values, (failed,), (why, _status(stored, OrderState.DUE, stored.progress)), due=True
-    )
+    facts = {"order": stored.order, "error": PosError.from_record(failed.error)}
+    hooks = (("menu_error", facts), _status_changed(stored, OrderState.DUE, stored.progress))
+    return Change(values, events=(failed,), hooks=hooks, due=True)
 
 
-def _sent_at(history: History) -> float:
-    """Return when the order was last sent: a menu that was imported since is newer than the one it was sent with."""
-    return max((sent.at for sent in history.sent if sent.effect is Effect.CREATE), default=0.0)
+def _last_sent_at(history: History) -> float:
+    """Return when the order was last sent: a menu imported since is newer than the one it used."""
+    creates = (sent.at for sent in history.sent if sent.effect is Effect.CREATE)
+    return max(creates, default=0.0)
 
 
-def _status(
-    stored: StoredOrder, state: OrderState, progress: Progress
-) -> tuple[str, Mapping[str, object]]:
-    return "order_status_changed", {
-        "order": stored.order,
-        "state": state.value,
-        "progress": progress,
-    }
-
-
-# ------------------------------------------------------------------ how long and how often an order
-# is watched
-
-
-def arrived(
-    there: PosOrder, order: Order | None, state: OrderState, now: float, settings: OutboxSettings
+def _refusal_columns(
+    pos_order: PosOrder, now: float, settings: OutboxSettings, error: ErrorRecord | None = None
 ) -> dict[str, object]:
-    """Return what is written beside the state of an order that has just reached the platform."""
-    proved = now if state is OrderState.ACCEPTED else None
-    return {
-        "pos_id": there.id,
-        "received_at": now,
-        "confirmed_at": proved,
-        "unseen_reported_at": None,
-        "poll_at": watch_again(state, there.progress, now, due_of(order), now),
-        "expected_at": expected_by(now, due_of(order), settings)
-        if state is OrderState.RECEIVED
-        else None,
-        **(_turned_down(there, now, settings) if state in _OVER else {}),
-    }
+    """Return the columns of an order that the store refused: the customer has paid for it."""
+    error = error or _refusal_error(pos_order)
+    problem = problem_columns(OrderState.REJECTED, WaitsFor.NOTHING, now, settings.escalate_after)
+    return {"error": error.model_dump_json(), **problem}
 
 
-def refusal(
-    order: Order, state: OrderState, there: PosOrder | None
-) -> Sequence[tuple[str, Mapping[str, object]]]:
-    """Return the hook to be called for an order that was turned down by the time that it was known to be there."""
-    return (
-        (("order_rejected", {"order": order, "pos_order": there}),)
-        if there and state in _OVER
-        else ()
+def _refusal_error(pos_order: PosOrder) -> ErrorRecord:
+    is_cancelled = pos_order.state is PosState.CANCELLED
+    verb = "cancelled" if is_cancelled else "turned down by staff"
+    error = OrderError(
+        f"the order was {verb} at the register", reason="rejected", pos_order=pos_order
     )
+    error.operation = "fetch"
+    error.outcome = Outcome.CREATED
+    return error.record()
 
 
-def watch_again(
+def _status_changed(stored: StoredOrder, state: OrderState, progress: Progress) -> HookCall:
+    facts = {"order": stored.order, "state": state.value, "progress": progress}
+    return "order_status_changed", facts
+
+
+# ------------------------------------------------------------------ an order arrives
+
+
+def arrival_columns(
+    pos_order: PosOrder,
+    order: Order | None,
+    state: OrderState,
+    now: float,
+    settings: OutboxSettings,
+) -> dict[str, object]:
+    """Return the columns, besides its state, of an order that has just reached the platform."""
+    due = due_time(order)
+    is_received_only = state is OrderState.RECEIVED
+    columns: dict[str, object] = {
+        "pos_id": pos_order.id,
+        "received_at": now,
+        "confirmed_at": now if state is OrderState.ACCEPTED else None,
+        "unseen_reported_at": None,
+        "poll_at": next_poll_at(state, pos_order.progress, now, due, now),
+        "expected_at": expected_by(now, due, settings) if is_received_only else None,
+    }
+    if state in _OVER:
+        columns |= _refusal_columns(pos_order, now, settings)
+    return columns
+
+
+def rejection_hooks(
+    order: Order, state: OrderState, pos_order: PosOrder | None
+) -> Sequence[HookCall]:
+    """Return the hooks to call for an order that had been refused when it was first seen."""
+    if pos_order is None or state not in _OVER:
+        return ()
+    return (("order_rejected", {"order": order, "pos_order": pos_order}),)
+
+
+def next_poll_at(
     state: OrderState, progress: Progress, received_at: float, due: float | None, now: float
 ) -> float | None:
-    """Return when the platform is next asked how an order stands (epoch seconds); None when it isn't any more.
+    """Return when an order's status is next polled, in epoch seconds; None if it isn't any more.
 
-    Every 30 seconds at first, more and more rarely with the order's age, up to every 5 minutes.
+    The interval grows with the order's age, from 30 seconds to 5 minutes.
 
-    >>> watch_again(OrderState.RECEIVED, Progress.NEW, received_at=1000.0, due=None, now=1000.0)
+    >>> next_poll_at(OrderState.RECEIVED, Progress.NEW, received_at=1000.0, due=None, now=1000.0)
     1030.0
     """
-    if state not in _OPEN or progress in (Progress.COMPLETED, Progress.CANCELLED):
+    if state not in _AT_PLATFORM or progress in (Progress.COMPLETED, Progress.CANCELLED):
         return None
-    shortest = LOOK_ACCEPTED if state is OrderState.ACCEPTED else FIRST_LOOK
-    at = now + min(LONGEST_LOOK, max(shortest, (now - received_at) / 4))
-    return at if at <= max(received_at, due or 0.0) + WATCH_FOR else None
+    is_accepted = state is OrderState.ACCEPTED
+    shortest = ACCEPTED_POLL_INTERVAL if is_accepted else FIRST_POLL
+    by_age = (now - received_at) / 4
+    poll_at = now + min(LONGEST_POLL_INTERVAL, max(shortest, by_age))
+    last_poll_at = max(received_at, due or 0.0) + POLL_FOR
+    return poll_at if poll_at <= last_poll_at else None
 
 
 def expected_by(received_at: float, due: float | None, settings: OutboxSettings) -> float:
-    """Return by when the register should have shown that it has an order (epoch seconds).
+    """Return by when the register should have shown an order, in epoch seconds.
 
-    Of a scheduled one that is counted from 30 minutes before it is due, since it may not be shown
-    any earlier.
+    For a scheduled order that is counted from 30 minutes before it is due, since a register may not
+    show it any earlier.
     """
-    return max(received_at, (due or 0.0) - NOTICE) + settings.unseen_after
+    shown_from = (due or 0.0) - SHOWN_BEFORE_DUE
+    return max(received_at, shown_from) + settings.unseen_after
 
 
-def due_of(order: Order | None) -> float | None:
-    """Return when an order is due, in epoch seconds; None for as soon as possible, and once it was erased."""
+def due_time(order: Order | None) -> float | None:
+    """Return when an order is due, in epoch seconds; None: as soon as possible, or erased."""
     return order.due_at.timestamp() if order and order.due_at else None

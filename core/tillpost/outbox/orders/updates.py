@@ -1,8 +1,8 @@
-"""Writes what becomes of an order when its platform says something of it: the order is found, `observing` decides.
+"""Writes what a platform reports about an order, by webhook or when polled.
 
-In one transaction with whatever else the caller writes. An order that somebody has in hand isn't
-changed: it is looked at again right after that. The hooks that come of it are for the caller to
-call, once it is on disk.
+`OrderUpdates` finds the order and `transitions` decides what changes; both happen in the caller's
+transaction. An order that a worker has claimed isn't changed: it is polled again once the worker
+has released it. The caller calls the hooks that are returned, once the transaction is on disk.
 """
 
 from __future__ import annotations
@@ -15,56 +15,85 @@ from tillpost.errors import ErrorRecord
 from tillpost.models.order import PosOrder
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.engine import Engine
-from tillpost.outbox.event_log import HookCall, decided
+from tillpost.outbox.event_log import HookCall, log_event
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.orders.models import OrderState, event_row, stored_order
 from tillpost.outbox.orders.queries import read_events
-from tillpost.outbox.orders.transitions import Change, Known, observed, refused
+from tillpost.outbox.orders.transitions import Change, KnownOrder, apply_refusal, apply_status
 from tillpost.outbox.settings import OutboxSettings
+from tillpost.submission.journal import Event
 
 __all__ = ["OrderUpdates"]
 
-_ORDER = t.orders.c
-_UNPLACED = (OrderState.DUE.value, OrderState.ERROR.value, OrderState.MANUAL.value)
+_ORDER, _EVENT = t.orders.c, t.events.c
+
+_NOT_KNOWN_AT_PLATFORM = (
+    OrderState.DUE.value,
+    OrderState.ERROR.value,
+    OrderState.MANUAL.value,
+)
 
 
 class OrderUpdates:
-    """The orders of an outbox, as their platforms speak of them."""
+    """Applies what platforms report to the orders of an outbox."""
 
     def __init__(self, engine: Engine, settings: OutboxSettings) -> None:
         self._engine = engine
         self._settings = settings
 
-    def may_have(self, db: Connection, connection: str, pos_id: str, reference: str) -> bool:
-        """Whether what the platform calls so may be an order of ours: it is, or one isn't known to be there."""
+    def may_be_ours(self, db: Connection, connection: str, pos_id: str, reference: str) -> bool:
+        """Return whether an order at the platform may be one of ours.
+
+        It is if it is found. Without a reference it may be any order that isn't known to exist at
+        the platform.
+
+        Args:
+            db: The caller's transaction.
+            connection: The connection's name.
+            pos_id: The platform's id of the order.
+            reference: Our id of the order, as the platform names it; empty if it doesn't.
+        """
         if self._find(db, connection, pos_id, reference) is not None:
             return True
-        unplaced = (
+        if reference:
+            return False
+        candidates = select(_ORDER.id).where(
             _ORDER.connection == connection,
             _ORDER.pos_id.is_(None),
-            _ORDER.state.in_(_UNPLACED),
+            _ORDER.state.in_(_NOT_KNOWN_AT_PLATFORM),
         )
-        return (
-            not reference
-            and db.execute(select(_ORDER.id).where(*unplaced).limit(1)).first() is not None
-        )
+        return db.execute(candidates.limit(1)).first() is not None
 
-    def seen(
+    def record_status(
         self,
         db: Connection,
         connection: str,
-        there: PosOrder,
+        pos_order: PosOrder,
         now: float,
         reference: str = "",
-        how: str = "webhook",
+        source: str = "webhook",
     ) -> Sequence[HookCall]:
-        """Write that the platform shows an order so; return the hooks to be called."""
-        row = self._find(db, connection, there.id, there.reference or reference, lock=True)
-        if row is None or self._in_flight(db, row, now):
-            return ()
-        return self._write(db, row, observed(_known(row), there, now, self._settings), now, how)
+        """Record the status of an order at the platform.
 
-    def refused(
+        Args:
+            db: The caller's transaction.
+            connection: The connection's name.
+            pos_order: The order as the platform shows it.
+            now: Epoch seconds.
+            reference: Our id of the order, if `pos_order` doesn't name it.
+            source: For the log: `webhook` or `poll`.
+
+        Returns:
+            The hooks to call.
+        """
+        our_id = pos_order.reference or reference
+        row = self._find(db, connection, pos_order.id, our_id, lock=True)
+        if row is None or self._is_claimed(db, row, now):
+            return ()
+        change = apply_status(_known_order(row), pos_order, now, self._settings)
+        return self._write(db, row, change, now, source)
+
+    def record_refusal(
         self,
         db: Connection,
         connection: str,
@@ -72,87 +101,102 @@ class OrderUpdates:
         reference: str,
         error: ErrorRecord,
         now: float,
-        how: str = "webhook",
+        source: str = "webhook",
     ) -> Sequence[HookCall]:
-        """Write that an order was refused after all; return the hooks to be called.
+        """Record that the platform refused an order that it had received.
 
-        Raises `DatabaseError` when somebody has the order in hand, and the platform wouldn't say so
-        again when asked.
+        Args:
+            db: The caller's transaction.
+            connection: The connection's name.
+            pos_id: The platform's id of the order.
+            reference: Our id of the order.
+            error: The refusal.
+            now: Epoch seconds.
+            source: For the log: `webhook` or `poll`.
+
+        Returns:
+            The hooks to call.
+
+        Raises:
+            DatabaseError: a worker has claimed the order, and polling it later wouldn't show the
+                refusal. The platform must send the webhook again.
         """
         row = self._find(db, connection, pos_id, reference, lock=True)
         if row is None:
             return ()
-        if self._in_flight(db, row, now):
+        if self._is_claimed(db, row, now):
             if error.pos_order is None:
                 raise DatabaseError(
-                    f"order {row['id']} is in hand at this moment: send it again", passing=True
+                    f"order {row['id']} is being processed; send the webhook again", transient=True
                 )
             return ()
         journal = read_events(db, row["id"])
-        return self._write(
-            db, row, refused(_known(row), error, journal, now, self._settings), now, how
-        )
+        change = apply_refusal(_known_order(row), error, journal, now, self._settings)
+        return self._write(db, row, change, now, source)
 
     def _find(
         self, db: Connection, connection: str, pos_id: str, reference: str, *, lock: bool = False
     ) -> RowMapping | None:
-        """Return the order that is meant, by our id or by the platform's; what is said of an older copy means none."""
-        if not (
-            pos_id.isprintable() and reference.isprintable()
-        ):  # a database may not even take it
+        """Return the row of an order, found by the platform's id or else by ours.
+
+        Our id counts only while the platform's isn't known: otherwise the report is of another
+        copy.
+        """
+        # A database may refuse to even compare with what isn't printable.
+        if not (pos_id.isprintable() and reference.isprintable()):
             return None
-        by_pos_id = (_ORDER.connection == connection, _ORDER.pos_id == pos_id)
-        by_reference = (
-            _ORDER.connection == connection,
-            _ORDER.pos_id.is_(None),
-            _ORDER.id == reference,
-        )
-        for ours in (by_pos_id, by_reference):
-            found = select(t.orders).where(*ours).limit(1)
-            if row := db.execute(found.with_for_update() if lock else found).mappings().first():
+        of_connection = select(t.orders).where(_ORDER.connection == connection).limit(1)
+        if lock:
+            of_connection = of_connection.with_for_update()
+        by_pos_id = of_connection.where(_ORDER.pos_id == pos_id)
+        by_reference = of_connection.where(_ORDER.pos_id.is_(None), _ORDER.id == reference)
+        for query in (by_pos_id, by_reference):
+            row = db.execute(query).mappings().first()
+            if row:
                 return None if _is_ticket(row, pos_id) else row
         return None
 
-    def _in_flight(self, db: Connection, row: RowMapping, now: float) -> bool:
-        """Whether somebody has the order in hand. If so, the platform is asked once it is laid down."""
+    def _is_claimed(self, db: Connection, row: RowMapping, now: float) -> bool:
+        """Return whether a worker has claimed the order, and then have it polled afterwards."""
         if row["worker"] is None:
             return False
         db.execute(update(t.orders).where(_ORDER.id == row["id"]).values(poll_at=now))
         return True
 
     def _write(
-        self, db: Connection, row: RowMapping, change: Change, now: float, how: str
+        self, db: Connection, row: RowMapping, change: Change, now: float, source: str
     ) -> Sequence[HookCall]:
         order_id = row["id"]
         if change.values:
-            db.execute(
-                update(t.orders)
-                .where(_ORDER.id == order_id, _ORDER.worker.is_(None))
-                .values(**change.values)
-            )
+            unclaimed = update(t.orders).where(_ORDER.id == order_id, _ORDER.worker.is_(None))
+            db.execute(unclaimed.values(**change.values))
         for event in change.events:
-            latest = db.scalar(
-                select(func.max(t.events.c.number)).where(t.events.c.order_id == order_id)
-            )
-            kind, body = event_row(event)
-            number = 0 if latest is None else latest + 1
-            db.execute(
-                insert(t.events).values(order_id=order_id, number=number, kind=kind, body=body)
-            )
+            _append_event(db, order_id, event)
         if change.due:
             self._engine.wake(db, order_id, now)
         if "state" in change.values:
-            told = {
-                name: change.values[name] for name in ("state", "progress") if name in change.values
-            }
-            decided("order_seen", id=order_id, connection=row["connection"], by=how, **told)
-        return change.told
+            log_event(
+                "order_updated",
+                id=order_id,
+                connection=row["connection"],
+                by=source,
+                state=change.values["state"],
+                progress=change.values.get("progress"),
+            )
+        return change.hooks
+
+
+def _append_event(db: Connection, order_id: str, event: Event) -> None:
+    latest = db.scalar(select(func.max(_EVENT.number)).where(_EVENT.order_id == order_id))
+    number = 0 if latest is None else latest + 1
+    kind, body = event_row(event)
+    db.execute(insert(t.events).values(order_id=order_id, number=number, kind=kind, body=body))
 
 
 def _is_ticket(row: RowMapping, pos_id: str) -> bool:
-    """Whether this is the attention ticket that stands at the platform in the order's place."""
+    """Return whether a platform's id is that of the order's attention ticket."""
     return bool(row["ticket"]) and PosOrder.model_validate_json(row["ticket"]).id == pos_id
 
 
-def _known(row: RowMapping) -> Known:
-    return Known(stored_order(row), row["received_at"], row["confirmed_at"])
+def _known_order(row: RowMapping) -> KnownOrder:
+    return KnownOrder(stored_order(row), row["received_at"], row["confirmed_at"])

@@ -2,7 +2,7 @@
 
 Each worker has a row with a heartbeat counter. Another worker that sees the counter unchanged for a
 whole lease reaps it: the row is deleted and the worker's claims are released. No time of day is
-compared; how long a counter stood still is measured by the observer (see `heartbeat`).
+compared; the observer measures how long a counter is unchanged (see `heartbeat`).
 
 Each method is one transaction unless it takes one.
 """
@@ -60,23 +60,31 @@ class WorkerRegistry:
     def enlist(self, now: float) -> str:
         """Add a worker, and return its id, which is never used twice."""
         worker = str(uuid.uuid4())
-        description = f"{socket.gethostname()} process {os.getpid()}"
-        row = {"id": worker, "beat": 0, "description": description, "started_at": now}
+        host = socket.gethostname()
+        process = os.getpid()
+        row = {
+            "id": worker,
+            "beat": 0,
+            "description": f"{host} process {process}",
+            "started_at": now,
+        }
         with self.database.writing() as db:
             db.execute(insert(t.workers).values(**row))
         return worker
 
     def beat(self, worker: str) -> bool:
         """Raise a worker's heartbeat counter; return False if it was reaped meanwhile."""
-        raise_counter = update(t.workers).where(_WORKER.id == worker).values(beat=_WORKER.beat + 1)
+        row = update(t.workers).where(_WORKER.id == worker)
         with self.database.writing() as db:
-            return db.execute(raise_counter).rowcount == 1
+            result = db.execute(row.values(beat=_WORKER.beat + 1))
+            return result.rowcount == 1
 
     def beats(self) -> Mapping[str, int]:
         """Return the heartbeat counter of every worker."""
+        columns = select(_WORKER.id, _WORKER.beat)
         with self.database.reading() as db:
-            rows = db.execute(select(_WORKER.id, _WORKER.beat))
-            return {row.id: row.beat for row in rows}
+            rows = db.execute(columns).all()
+        return {row.id: row.beat for row in rows}
 
     def is_enlisted(self, db: Connection, worker: str) -> bool:
         """Return whether a worker is enlisted, and keep it so to the end of the transaction."""
@@ -91,11 +99,13 @@ class WorkerRegistry:
             DatabaseError: the worker is paused within a transaction, which keeps its rows locked
                 for a while.
         """
-        dead_worker = delete(t.workers).where(_WORKER.id == worker, _WORKER.beat == beat)
+        is_same_worker = _WORKER.id == worker
+        is_silent = _WORKER.beat == beat
         with self.database.writing() as db:
             if not self.database.is_sqlite:
                 db.execute(_WAIT_BRIEFLY)
-            if db.execute(dead_worker).rowcount == 0:
+            removed = db.execute(delete(t.workers).where(is_same_worker, is_silent))
+            if removed.rowcount == 0:
                 return 0
             return self._release_all(db, worker, now, crashes=1)
 
@@ -106,15 +116,22 @@ class WorkerRegistry:
             self._release_all(db, worker, now, crashes=0)
 
     def _release_all(self, db: Connection, worker: str, now: float, crashes: int) -> int:
-        importing = t.connections.c.importer == worker
-        refreshing = t.credentials.c.refresher == worker
-        db.execute(update(t.connections).where(importing).values(importer=None))
-        db.execute(update(t.credentials).where(refreshing).values(refresher=None))
+        self._release_imports(db, worker)
+        self._release_refreshes(db, worker)
         values = {
             "worker": None,
             "due_at": due_after_release(now),
             "updated_at": now,
             "crash_count": _ORDER.crash_count + crashes,
         }
-        release = update(t.orders).where(_ORDER.worker == worker).values(**values)
-        return db.execute(release).rowcount
+        claimed = update(t.orders).where(_ORDER.worker == worker)
+        result = db.execute(claimed.values(**values))
+        return result.rowcount
+
+    def _release_imports(self, db: Connection, worker: str) -> None:
+        importing = update(t.connections).where(t.connections.c.importer == worker)
+        db.execute(importing.values(importer=None))
+
+    def _release_refreshes(self, db: Connection, worker: str) -> None:
+        refreshing = update(t.credentials).where(t.credentials.c.refresher == worker)
+        db.execute(refreshing.values(refresher=None))

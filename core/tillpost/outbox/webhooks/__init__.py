@@ -1,1 +1,1 @@
-"""Webhooks received: verified, applied, served over ASGI."""
+"""Receives webhooks of platforms: over HTTP (`asgi`), or from the embedder (`receiver`)."""

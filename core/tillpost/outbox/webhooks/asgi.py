@@ -1,9 +1,13 @@
-"""Webhooks over HTTP: a small ASGI application to be mounted in FastAPI, Starlette or any other. It needs none of them.
+"""An ASGI application that receives webhooks over HTTP.
 
     app.mount("/hooks", webhooks_app(outbox, base_url="https://shop.example/hooks"))
 
-A platform calls `POST /hooks/cafe-42`. It is answered 200 once the event's effect is on disk, or
-when it has come before; 4xx for what isn't the platform's; 503 when it should be sent again.
+Mount it in FastAPI, Starlette or any other ASGI server; it depends on none of them. A platform
+calls `POST /hooks/cafe-42`, where `cafe-42` is the name of a connection. The answer is
+
+- 200 once the effect of the event is on disk, or when the event was received before;
+- 4xx when the webhook isn't the platform's, or the connection is unknown;
+- 503 when the platform should send it again later.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from tillpost.adapter.webhooks import LARGEST, WebhookError, WebhookEvent, Webho
 from tillpost.errors import ConfigError, PosError, UnsupportedError
 from tillpost.outbox.exceptions import DatabaseError
 
-__all__ = ["Receives", "webhooks_app"]
+__all__ = ["SupportsReceive", "webhooks_app"]
 
 log = logging.getLogger("tillpost.outbox")
 
@@ -29,87 +33,120 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-AGAIN_AFTER = 30
-"""In how many seconds a platform may send again what couldn't be taken."""
+RETRY_AFTER = 30
+"""Seconds after which a platform may send a webhook again that was answered 503."""
 
-_STATUS = {
+_LONGEST_LENGTH = 20
+"""Digits of a Content-Length that are read; more than that is too large in any case."""
+
+_STATUS_BY_FAULT = {
     WebhookFault.REPEATED: 200,
     WebhookFault.UNSIGNED: 401,
     WebhookFault.FORGED: 401,
     WebhookFault.TOO_LARGE: 413,
 }
-"""What a webhook that is refused is answered with; 400 for all other faults."""
+"""The status for a refused webhook; 400 for all other faults."""
+
+_HEADER_BY_STATUS = {
+    405: (b"allow", b"POST"),
+    # Without it the server would read the rest of an oversized body, only to discard it.
+    413: (b"connection", b"close"),
+    503: (b"retry-after", str(RETRY_AFTER).encode()),
+}
+"""The additional header of some answers."""
 
 
-class Receives(Protocol):
-    """What takes webhooks: an `Outbox`, or a `receiving.Receiver` with connections or hooks of your own."""
+class SupportsReceive(Protocol):
+    """An `Outbox`, or a `Receiver` with connections or hooks of its own."""
 
     def receive(
         self, connection: str, headers: Mapping[str, str], body: bytes, url: str
     ) -> Sequence[WebhookEvent]:
-        """Take a webhook; see `Outbox.receive`."""
+        """Receive a webhook; see `Outbox.receive`."""
         ...
 
 
-def webhooks_app(outbox: Receives, *, base_url: str) -> App:
-    """Return the application. `POST /NAME` takes a webhook of the connection of that name.
+def webhooks_app(outbox: SupportsReceive, *, base_url: str) -> App:
+    """Return an ASGI application that passes webhooks to the outbox.
 
-    `base_url` is the address under which platforms reach it, as they know it: behind a proxy the
-    application itself sees another, and Square and the generic format sign the address.
+    `POST /NAME` receives a webhook of the connection of that name.
+
+    Args:
+        outbox: Receives the webhooks.
+        base_url: The public address of the application, as platforms call it. Square and the
+            generic format sign this address; behind a proxy the application can't see it.
     """
     base = base_url.rstrip("/")
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await _live(receive, send)
+            await _run_lifespan(receive, send)
         elif scope["type"] == "http":
-            status, fault = await _answer(outbox, base, scope, receive)
-            await _say(send, status, fault)
+            status, fault = await _handle(outbox, base, scope, receive)
+            await _respond(send, status, fault)
         else:
             await send({"type": "websocket.close", "code": 1008})
 
     return app
 
 
-async def _answer(outbox: Receives, base: str, scope: Scope, receive: Receive) -> tuple[int, str]:
-    """Return the status, and the fault where there is one."""
-    name = _name(scope)
+async def _handle(
+    outbox: SupportsReceive, base: str, scope: Scope, receive: Receive
+) -> tuple[int, str]:
+    """Handle one HTTP request; return the status, and the fault or ""."""
+    name = _connection_name(scope)
     if name is None:
         return 404, "unknown"
     if scope["method"] != "POST":
         return 405, "method"
-    headers = {
-        key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]
-    }
-    body = await _body(headers, receive)
+    headers = _headers(scope)
+    body = await _read_body(headers, receive)
     if body is None:
         return 413, WebhookFault.TOO_LARGE.value
-    query = scope.get("query_string", b"").decode("latin-1")
-    url = f"{base}/{quote(name, safe=':@!$,;~+')}{f'?{query}' if query else ''}"
+    url = _public_url(base, name, scope)
     try:
         await asyncio.to_thread(outbox.receive, name, headers, body, url)
-    except WebhookError as refused:
-        return _STATUS.get(refused.fault, 400), refused.fault.value
+    except WebhookError as error:
+        return _STATUS_BY_FAULT.get(error.fault, 400), error.fault.value
     except (ConfigError, UnsupportedError):
         return 404, "unknown"
-    except (PosError, DatabaseError) as trouble:
-        log.warning("a webhook of %s can't be taken now: %s", name, type(trouble).__name__)
+    except (PosError, DatabaseError) as error:
+        log.warning(
+            "webhook for %s not processed (%s): answered 503, so that it is sent again",
+            name,
+            type(error).__name__,
+        )
         return 503, "again"
     return 200, ""
 
 
-def _name(scope: Scope) -> str | None:
-    """Return the connection's name: the one step of the path below where the application is mounted."""
-    path, mounted = scope["path"], scope.get("root_path", "")
-    below = path[len(mounted) :] if mounted and path.startswith(f"{mounted}/") else path
-    name: str = below.removeprefix("/")
+def _connection_name(scope: Scope) -> str | None:
+    """Return the only path segment below the mount point; None when there isn't exactly one."""
+    path = scope["path"]
+    mount_point = scope.get("root_path", "")
+    if mount_point and path.startswith(f"{mount_point}/"):
+        path = path[len(mount_point) :]
+    name: str = path.removeprefix("/")
     return name if name and "/" not in name else None
 
 
-async def _body(headers: Mapping[str, str], receive: Receive) -> bytes | None:
-    """Return the body; None when it is larger than any webhook. It isn't read any further then."""
-    told = headers.get("content-length", "")
-    if told.isdecimal() and int(told[:20]) > LARGEST:
+def _headers(scope: Scope) -> dict[str, str]:
+    return {
+        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
+    }
+
+
+def _public_url(base: str, name: str, scope: Scope) -> str:
+    """Return the address that the platform called, and signed."""
+    url = f"{base}/{quote(name, safe=':@!$,;~+')}"
+    query = scope.get("query_string", b"").decode("latin-1")
+    return f"{url}?{query}" if query else url
+
+
+async def _read_body(headers: Mapping[str, str], receive: Receive) -> bytes | None:
+    """Read the body; stop and return None as soon as it is larger than any webhook."""
+    declared_length = headers.get("content-length", "")
+    if declared_length.isdecimal() and int(declared_length[:_LONGEST_LENGTH]) > LARGEST:
         return None
     body = bytearray()
     while True:
@@ -121,22 +158,20 @@ async def _body(headers: Mapping[str, str], receive: Receive) -> bytes | None:
             return bytes(body)
 
 
-async def _say(send: Send, status: int, fault: str) -> None:
-    told = json.dumps({"fault": fault} if fault else {}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(told)).encode())]
-    # Whoever sends too much is hung up on: else the server reads all of it, and throws it away.
-    more = {
-        405: (b"allow", b"POST"),
-        413: (b"connection", b"close"),
-        503: (b"retry-after", str(AGAIN_AFTER).encode()),
-    }
-    headers += [more[status]] if status in more else []
+async def _respond(send: Send, status: int, fault: str) -> None:
+    body = json.dumps({"fault": fault} if fault else {}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    if status in _HEADER_BY_STATUS:
+        headers.append(_HEADER_BY_STATUS[status])
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": told})
+    await send({"type": "http.response.body", "body": body})
 
 
-async def _live(receive: Receive, send: Send) -> None:
-    """Begin and end with the server, where the application is its own."""
+async def _run_lifespan(receive: Receive, send: Send) -> None:
+    """Acknowledge startup and shutdown, where the application is served on its own."""
     while True:
         message = await receive()
         await send({"type": f"{message['type']}.complete"})

@@ -1,68 +1,59 @@
-"""Takes what platforms tell by themselves: each event has its effect once, or the platform is asked to send it again.
+"""Receives webhooks: verifies them, confirms what they claim, and writes their effects once.
 
-`Outbox.receive` is this, for one connection. What a signature doesn't prove is looked up first. An
-event is remembered in the transaction that writes its effect, so a crash loses neither, and of two
-processes that get the same one, one acts.
+`Outbox.receive` uses one `Receiver` for all connections. What a signature doesn't prove is looked
+up at the platform first. If an event can't be processed now, an error asks the platform to send the
+webhook again.
 """
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
-
 from tillpost.adapter.webhooks import (
-    AuthorisationRevoked,
-    AvailabilityChanged,
-    MenuChanged,
     OrderChanged,
     OrderRefused,
     WebhookError,
     WebhookEvent,
     WebhookFault,
 )
-from tillpost.errors import Outcome, PermissionsError, PosError
+from tillpost.errors import ErrorRecord, Outcome, PosError
 from tillpost.models.order import PosOrder, PosState
 from tillpost.outbox.connections.credentials import CredentialStore
-from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.db.database import Database
-from tillpost.outbox.delivery.connection_state import pause_place
-from tillpost.outbox.delivery.runner import OutboxTill
+from tillpost.outbox.delivery.connections import Source
+from tillpost.outbox.delivery.open_connections import OpenConnection, OpenConnections
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
-from tillpost.outbox.delivery.tills import Source, Tills
+from tillpost.outbox.delivery.store_queries import StoreQueries
 from tillpost.outbox.engine import Engine
-from tillpost.outbox.event_log import HookCall, decided
+from tillpost.outbox.event_log import HookCall, log_event
 from tillpost.outbox.orders.heartbeat import Heartbeat
 from tillpost.outbox.orders.updates import OrderUpdates
 from tillpost.outbox.orders.workers import WorkerRegistry
 from tillpost.outbox.settings import OutboxSettings
+from tillpost.outbox.webhooks.effects import EventEffects
+from tillpost.outbox.webhooks.received_events import record_event, unreceived
 
-__all__ = ["KEPT_FOR", "Receiver", "forget_old"]
+__all__ = ["Receiver"]
 
-_SEEN = t.webhooks.c
-
-KEPT_FOR = 3 * 86_400.0
-"""So long an event is remembered, in seconds. Square sends one again for 24 hours, and older ones are stale."""
-
-SETTLES = 10.0
-"""A menu that was changed is imported so many seconds later: people change many things one after the other."""
-
-APART = 60.0
-"""And so many seconds after the last import at the soonest."""
-
-GONE = (404, 410)
-"""An order that the platform answers so for isn't there."""
+NOT_FOUND = (404, 410)
+"""Statuses with which a platform says that it has no such order."""
 
 
 class Receiver:
-    """Receives the webhooks of all connections of an outbox. Safe for threads; `close` it with the outbox.
+    """Receives the webhooks of all connections of an outbox. Thread-safe.
 
-    `connections` and `hooks` are as a `Processor`'s.
+    Args:
+        database: The outbox's database.
+        engine: Wakes the workers.
+        settings: The outbox's settings.
+        connections: Returns a connection by name; by default those of the TOML file and the
+            database.
+        config: The TOML file, as for `config.config_path`.
+        hooks: Objects whose hooks are called in addition to the plugins'.
+        clock: Returns the time in epoch seconds.
     """
 
     def __init__(
@@ -77,203 +68,148 @@ class Receiver:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
-        self._connection_rows = ConnectionRows(database)
-        self._settings = settings
         self._clock = clock
-        self._life = Heartbeat(
-            WorkerRegistry(database), settings.lease, clock
-        )  # who waits for a token must see whether this process lives
+        # A receiver may refresh a token, and other workers must see whether it is still alive.
+        self._heartbeat = Heartbeat(WorkerRegistry(database), settings.lease, clock)
         self._orders = OrderUpdates(engine, settings)
-        known = connections or FromFileAndDatabase(
-            CredentialStore(database), config, self._life.enlisted
+        self._effects = EventEffects(ConnectionRows(database), self._orders, settings)
+        source = connections or FromFileAndDatabase(
+            CredentialStore(database), config, self._heartbeat.worker_id
         )
-        self._tills = Tills(known, settings, hooks)
+        self._connections = OpenConnections(source, settings, hooks)
 
     def receive(
         self, connection: str, headers: Mapping[str, str], body: bytes, url: str
     ) -> Sequence[WebhookEvent]:
-        """Take a webhook; see `Outbox.receive`."""
-        till = self._tills[connection]
+        """Receive a webhook; see `Outbox.receive`."""
+        opened = self._connections[connection]
         try:
-            claims = till.claims_of(headers, body, url)
-            new = self._new(connection, claims)
-        except WebhookError as refused:
-            decided("webhook_refused", connection=connection, fault=refused.fault.value)
+            claims = opened.webhooks.read(headers, body, url)
+            new_claims = self._new_among(connection, claims)
+        except WebhookError as error:
+            log_event("webhook_refused", connection=connection, fault=error.fault.value)
             raise
-        events = self._believed(connection, till, new)
-        now, told, taken = self._clock(), list[HookCall](), list[WebhookEvent]()
-        with self._database.writing() as db:
-            for event in events:
-                if self._remember(db, connection, event, now):
-                    told += self._take(db, connection, till, event, now)
-                    taken.append(event)
-        if events and not taken:
+        events = self._confirm(opened, new_claims)
+        applied, hook_calls = self._apply(opened, events)
+        if events and not applied:
             raise _repeated()
-        for event in taken:
-            decided("webhook", connection=connection, event_kind=event.kind)
-        for hook, facts in told:
-            till.tell(hook, facts)
-        return tuple(taken)
+        for event in applied:
+            log_event("webhook_received", connection=connection, event_kind=event.kind)
+        for hook, facts in hook_calls:
+            opened.call_hook(hook, facts)
+        return applied
 
     def close(self) -> None:
         """Close the connections."""
-        self._tills.close()
-        self._life.__exit__(None, None, None)
+        self._connections.close()
+        self._heartbeat.__exit__(None, None, None)
 
-    # ------------------------------------------------------------------ what is to be believed
-
-    def _new(self, connection: str, claims: Sequence[WebhookEvent]) -> Sequence[WebhookEvent]:
-        """Return the events that haven't come before. Raises `WebhookError` when all have."""
-        keys = [_key(event) for event in claims if event.event_id]
+    def _new_among(self, connection: str, claims: Sequence[WebhookEvent]) -> Sequence[WebhookEvent]:
+        """Return the events that weren't received before; raise `WebhookError` if all were."""
         with self._database.reading() as db:
-            known = set(
-                db.scalars(
-                    select(_SEEN.event_id).where(
-                        _SEEN.connection == connection, _SEEN.event_id.in_(keys)
-                    )
-                )
-            )
-        new = [event for event in claims if not event.event_id or _key(event) not in known]
+            new = unreceived(db, connection, claims)
         if claims and not new:
             raise _repeated()
         return new
 
-    def _believed(
-        self, connection: str, till: OutboxTill, claims: Sequence[WebhookEvent]
-    ) -> Sequence[WebhookEvent]:
-        """Return what is to be believed of the claims, having asked the platform where they prove nothing."""
-        bare = [claim if till.proves_webhooks else _unproved(claim) for claim in claims]
-        found: dict[str, PosOrder] = {}
-        for claim in bare:
-            if not isinstance(claim, OrderChanged) or claim.pos_order or claim.pos_id in found:
-                continue
-            if self._may_be_ours(connection, claim):
-                found[claim.pos_id] = till.fetch_once(claim.pos_id)
-        return [self._looked_up(connection, till, event) for event in till.believed(bare, found)]
+    def _apply(
+        self, opened: OpenConnection, events: Sequence[WebhookEvent]
+    ) -> tuple[Sequence[WebhookEvent], Sequence[HookCall]]:
+        """Record the events and write their effects; return the new ones, and hooks to call."""
+        now = self._clock()
+        applied: list[WebhookEvent] = []
+        hook_calls: list[HookCall] = []
+        with self._database.writing() as db:
+            for event in events:
+                if record_event(db, opened.connection.name, event, now):
+                    hook_calls += self._effects.apply(db, opened, event, now)
+                    applied.append(event)
+        return tuple(applied), hook_calls
 
-    def _looked_up(self, connection: str, till: OutboxTill, event: WebhookEvent) -> WebhookEvent:
-        """Return a refusal with what became of the order, as the platform shows it: nothing is sent again on a word."""
-        if not isinstance(event, OrderRefused):
-            return event
-        told = {"platform": till.platform, "title": till.title, "operation": "parse_webhook"}
-        error = event.error.model_copy(update=told)
-        on_its_word = error.pos_order is None and error.outcome is Outcome.NOT_CREATED
-        if (
-            on_its_word
-            and self._may_be_ours(connection, event)
-            and (there := _still_there(till, event.pos_id))
-        ):
-            error = error.model_copy(update={"outcome": Outcome.CREATED, "pos_order": there})
+    # ------------------------------------------------------------------ confirm claims
+
+    def _confirm(
+        self, opened: OpenConnection, claims: Sequence[WebhookEvent]
+    ) -> Sequence[WebhookEvent]:
+        """Return the events with what the platform shows, where the signature proves nothing."""
+        if not opened.webhooks.proves_orders:
+            claims = [_without_unproved_facts(claim) for claim in claims]
+        fetched = self._fetch_orders(opened, claims)
+        events = opened.webhooks.settle(claims, fetched)
+        return [
+            self._with_outcome(opened, event) if isinstance(event, OrderRefused) else event
+            for event in events
+        ]
+
+    def _fetch_orders(
+        self, opened: OpenConnection, claims: Sequence[WebhookEvent]
+    ) -> Mapping[str, PosOrder]:
+        """Fetch the orders that changed, by the platform's ids, if they may be ours."""
+        queries = StoreQueries(opened)
+        fetched: dict[str, PosOrder] = {}
+        for claim in claims:
+            if not isinstance(claim, OrderChanged) or claim.pos_order or claim.pos_id in fetched:
+                continue
+            if self._may_be_ours(opened, claim):
+                fetched[claim.pos_id] = queries.fetch_briefly(claim.pos_id)
+        return fetched
+
+    def _with_outcome(self, opened: OpenConnection, event: OrderRefused) -> OrderRefused:
+        """Return a refusal with the order's outcome, as the platform shows it.
+
+        Nothing is sent again because of a claim alone.
+        """
+        error = event.error.model_copy(
+            update={
+                "platform": opened.platform,
+                "title": opened.adapter.title,
+                "operation": "parse_webhook",
+            }
+        )
+        if _claims_not_created(error) and self._may_be_ours(opened, event):
+            pos_order = _fetch_active_order(opened, event.pos_id)
+            if pos_order:
+                created = {"outcome": Outcome.CREATED, "pos_order": pos_order}
+                error = error.model_copy(update=created)
         return event.model_copy(update={"error": error})
 
-    def _may_be_ours(self, connection: str, event: OrderChanged | OrderRefused) -> bool:
+    def _may_be_ours(self, opened: OpenConnection, event: OrderChanged | OrderRefused) -> bool:
+        connection = opened.connection.name
         with self._database.reading() as db:
-            return self._orders.may_have(db, connection, event.pos_id, event.reference)
-
-    # ------------------------------------------------------------------ what comes of it
-
-    def _remember(self, db: Connection, connection: str, event: WebhookEvent, now: float) -> bool:
-        """Take note of an event; return whether it is new. Another process that has it at the same time waits here."""
-        if not event.event_id:
-            return True
-        once = _REMEMBER[db.dialect.name]
-        return (
-            db.execute(
-                once, {"connection": connection, "event_id": _key(event), "received_at": now}
-            ).rowcount
-            == 1
-        )
-
-    def _take(
-        self, db: Connection, connection: str, till: OutboxTill, event: WebhookEvent, now: float
-    ) -> Sequence[HookCall]:
-        """Write what comes of an event; return the hooks to be called."""
-        match event:
-            case OrderChanged(pos_order=PosOrder() as there):
-                return self._orders.seen(db, connection, there, now, event.reference)
-            case OrderRefused():
-                return self._orders.refused(
-                    db, connection, event.pos_id, event.reference, event.error, now
-                )
-            case MenuChanged():
-                place = self._connection_rows.lock(db, connection)
-                if place["import_at"] is None or place["importer"]:  # a burst is one change
-                    at = max(now + SETTLES, place["menu_at"] + APART)
-                    self._connection_rows.update(db, connection, {"import_at": at})
-            case AvailabilityChanged():
-                self._connection_rows.lock(db, connection)
-                self._connection_rows.update(db, connection, {"check_at": now})
-            case AuthorisationRevoked() if not self._is_older(db, connection, event):
-                gone = PermissionsError(
-                    "the store has taken its authorisation back", reason="withdrawn"
-                )
-                return pause_place(
-                    self._connection_rows,
-                    db,
-                    connection,
-                    till,
-                    till.stamped(gone, "parse_webhook"),
-                    now,
-                )
-            case _:
-                pass
-        return ()
-
-    def _is_older(self, db: Connection, connection: str, event: AuthorisationRevoked) -> bool:
-        """Whether the store was connected again after it took back what it had granted before."""
-        row = t.credentials.c
-        connected = db.scalar(
-            select(row.connected_at).where(
-                row.connection == connection, row.encrypted_secrets != ""
-            )
-        )
-        return event.at is not None and connected is not None and event.at.timestamp() < connected
+            return self._orders.may_be_ours(db, connection, event.pos_id, event.reference)
 
 
-def forget_old(db: Connection, now: float) -> int:
-    """Forget the events that nobody sends any more; return how many there were."""
-    return db.execute(delete(t.webhooks).where(_SEEN.received_at < now - KEPT_FOR)).rowcount
-
-
-_COUNTED = {"preserve_rowcount": True}
-_REMEMBER = {
-    "sqlite": sqlite.insert(t.webhooks).on_conflict_do_nothing().execution_options(**_COUNTED),
-    "postgresql": postgresql.insert(t.webhooks)
-    .on_conflict_do_nothing()
-    .execution_options(**_COUNTED),
-}
-
-
-def _still_there(till: OutboxTill, pos_id: str) -> PosOrder | None:
-    """Return an order that is still to be made, as the platform shows it; None when it shows none."""
-    try:
-        there = till.fetch_once(pos_id)
-    except PosError as error:
-        if error.status_code in GONE:
-            return None
-        raise
-    return None if there.state in (PosState.REJECTED, PosState.CANCELLED) else there
-
-
-def _unproved(claim: WebhookEvent) -> WebhookEvent:
-    """Return what is left of a claim that proves nothing: that something may have happened to the order."""
+def _without_unproved_facts(claim: WebhookEvent) -> WebhookEvent:
+    """Return what an unproved claim is good for: the order has to be fetched."""
     match claim:
         case OrderChanged():
             return claim.model_copy(update={"pos_order": None})
         case OrderRefused():
             return OrderChanged(
-                event_id=claim.event_id, at=claim.at, pos_id=claim.pos_id, reference=claim.reference
+                event_id=claim.event_id,
+                at=claim.at,
+                pos_id=claim.pos_id,
+                reference=claim.reference,
             )
         case _:
             return claim
 
 
-def _key(event: WebhookEvent) -> str:
-    """Return under what an event is remembered: its id, where the table can hold it."""
-    name = event.event_id
-    fits = len(name) <= 200 and name.isprintable()
-    return name if fits else hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+def _claims_not_created(error: ErrorRecord) -> bool:
+    return error.pos_order is None and error.outcome is Outcome.NOT_CREATED
+
+
+def _fetch_active_order(opened: OpenConnection, pos_id: str) -> PosOrder | None:
+    """Fetch an order that the store is going to make; None if the platform shows no such order."""
+    try:
+        pos_order = StoreQueries(opened).fetch_briefly(pos_id)
+    except PosError as error:
+        if error.status_code in NOT_FOUND:
+            return None
+        raise
+    is_over = pos_order.state in (PosState.REJECTED, PosState.CANCELLED)
+    return None if is_over else pos_order
 
 
 def _repeated() -> WebhookError:
-    return WebhookError(WebhookFault.REPEATED, "the webhook has come before")
+    return WebhookError(WebhookFault.REPEATED, "the webhook was received before")

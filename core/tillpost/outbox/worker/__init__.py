@@ -1,1 +1,1 @@
-"""The processor, the bundled worker, and the work that recurs."""
+"""The processor, the bundled worker, and its recurring tasks."""

@@ -1,180 +1,146 @@
-"""What has to be done beside the orders, now and then, by whichever worker comes first.
+"""The recurring tasks of a worker, besides submitting orders.
 
-Connections with new credentials go on, stores are checked, menus are imported at the store's time
-of day, waits that a clock set back has made endless are ended, customers' data is erased in time,
-and orders are watched (`watching`). Each is claimed in the store, so that one worker does it.
+A worker's loop calls `Maintenance.tend`, which runs each task when it is due: it checks stores
+(`store_monitor`), polls and escalates orders (`order_monitor`), imports menus (`menu_sync`),
+deletes old data (`retention`), resumes reconnected connections, and repairs times that a wrong
+clock has set. Each task claims its work in the database, so that one of all the workers does it.
 """
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from sqlalchemy import or_, select, update
 
-from tillpost.errors import PosError
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.event_log import decided
-from tillpost.outbox.exceptions import MenuImportRunning
+from tillpost.outbox.event_log import log_event
 from tillpost.outbox.orders.models import WaitsFor
-from tillpost.outbox.settings import LONGEST_RETRY_AFTER, ConnectionOptions
+from tillpost.outbox.settings import LONGEST_RETRY_AFTER
+from tillpost.outbox.webhooks.received_events import delete_old_events
+from tillpost.outbox.worker.menu_sync import MenuSync
 from tillpost.outbox.worker.order_monitor import OrderMonitor
 from tillpost.outbox.worker.processor import Processor
 from tillpost.outbox.worker.retention import erase, prune
-from tillpost.outbox.worker.store_monitor import Checks
+from tillpost.outbox.worker.store_monitor import StoreMonitor
 
-__all__ = ["Maintenance", "next_sync"]
+__all__ = ["Maintenance"]
 
-log = logging.getLogger("tillpost.outbox")
+HOUR = 3600.0
+"""Seconds in an hour."""
 
-_ORDER, _PLACE = t.orders.c, t.connections.c
-_SHORT = tuple(w.value for w in (WaitsFor.RETRY, WaitsFor.LOOK, WaitsFor.IMPORT, WaitsFor.OPENING))
-_BY_ITSELF = ("", *(w.value for w in (WaitsFor.RETRY, WaitsFor.LOOK, WaitsFor.IMPORT)))
 LONGEST_WAIT = LONGEST_RETRY_AFTER + 60.0
-"""No order waits longer for a retry or a look, and no connection for a platform; what seems to has met a clock that was
-set back."""
+"""Seconds that an order waits at most for a retry or a look-up, and a connection for its platform.
 
-LAID_DOWN = 60.0
-"""Nor does an order that waits for nothing: it was laid down for some seconds, or a clock that was ahead put it off."""
+A time further ahead was set by a clock that has been set back since.
+"""
+
+LONGEST_RELEASE = 60.0
+"""The same for an order that waits for nothing: it was released to be due within seconds."""
+
+_ORDER = t.orders.c
+_CONNECTION = t.connections.c
+
+_SHORT_WAITS = (WaitsFor.RETRY, WaitsFor.LOOK, WaitsFor.IMPORT, WaitsFor.OPENING)
+_AUTOMATIC_WAITS = (WaitsFor.NOTHING, WaitsFor.RETRY, WaitsFor.LOOK, WaitsFor.IMPORT)
+
+
+@dataclass(slots=True)
+class _Task:
+    """A task that runs every `interval` seconds, next at `due_at` of the monotonic clock."""
+
+    interval: float
+    run: Callable[[], None]
+    due_at: float = 0.0
 
 
 class Maintenance:
-    """The chores of one worker. `tend` is called in its loop, and does each chore when its time has come."""
+    """The recurring tasks of one worker."""
 
     def __init__(self, processor: Processor) -> None:
         self._processor = processor
-        self._checks = Checks(processor)
-        self._chores: Sequence[tuple[float, Callable[[], None]]] = (
-            (1.0, processor.release_unfinished),
-            (2.0, self._resume),
-            (10.0, self._checks.meet),
-            (1.0, self._checks.begin),
-            (1.0, self._checks.tell),
-            (5.0, self._sync_menus),
-            (30.0, self._end_endless_waits),
-            (3600.0, self._erase),
-            *OrderMonitor(processor).chores,
-        )
-        self._next = [0.0] * len(self._chores)
+        self._outbox = processor.outbox
+        self._database = processor.outbox.database
+        self._store_monitor = StoreMonitor(processor)
+        order_monitor = OrderMonitor(processor)
+        menu_sync = MenuSync(processor)
+        self._tasks = [
+            _Task(1.0, processor.release_unfinished),
+            _Task(2.0, self._resume_reconnected),
+            _Task(10.0, self._store_monitor.add_connections),
+            _Task(1.0, self._store_monitor.start_due_checks),
+            _Task(1.0, self._store_monitor.report_changes),
+            _Task(5.0, menu_sync.import_daily),
+            _Task(30.0, self._end_endless_waits),
+            _Task(HOUR, self._delete_old_data),
+            _Task(2.0, order_monitor.poll),
+            _Task(2.0, order_monitor.report_unseen),
+            _Task(2.0, order_monitor.escalate),
+            _Task(5.0, menu_sync.import_changed),
+        ]
 
     def tend(self) -> None:
-        """Do the chores that are due. Raises `DatabaseError`."""
+        """Run the tasks that are due. Raises `DatabaseError`."""
         now = time.monotonic()
-        for number, (every, chore) in enumerate(self._chores):
-            if now >= self._next[number]:
-                self._next[number] = now + every
-                chore()
+        for task in self._tasks:
+            if now >= task.due_at:
+                task.due_at = now + task.interval
+                task.run()
 
     def close(self) -> None:
-        """End what is done in threads of its own: the checks."""
-        self._checks.close()
+        """Stop the checks of stores, which run in threads of their own."""
+        self._store_monitor.close()
 
     def idle(self) -> bool:
-        """Whether nothing is in hand anywhere, due, or waiting for a retry, a look, an import or a circuit.
+        """Whether no order is claimed, due, or waiting for something that ends by itself.
 
-        Scheduled orders whose time hasn't come, and what waits for a person, don't count.
+        Orders that wait for their time or for a person don't count.
         """
-        paused = select(_PLACE.name).where(_PLACE.paused != "")
-        soon = (
-            _ORDER.due_at.is_not(None)
-            & _ORDER.waits_for.in_(_BY_ITSELF)
-            & _ORDER.connection.not_in(paused)
-        )
         now = self._processor.clock()
-        begun = (
-            _ORDER.due_at.is_not(None) & (_ORDER.due_at <= now) & _ORDER.connection.not_in(paused)
-        )
-        left = select(_ORDER.id).where(or_(_ORDER.worker.is_not(None), soon, begun)).limit(1)
-        with self._processor.outbox.database.reading() as db:
+        paused = select(_CONNECTION.name).where(_CONNECTION.paused != "")
+        may_go = _ORDER.connection.not_in(paused)
+        waits_automatically = _ORDER.waits_for.in_([wait.value for wait in _AUTOMATIC_WAITS])
+        is_claimed = _ORDER.worker.is_not(None)
+        is_soon_due = _ORDER.due_at.is_not(None) & waits_automatically & may_go
+        is_due = (_ORDER.due_at <= now) & may_go
+        left = select(_ORDER.id).where(or_(is_claimed, is_soon_due, is_due)).limit(1)
+        with self._database.reading() as db:
             return db.execute(left).first() is None
 
-    def _resume(self) -> None:
-        """Let connections go on that have other credentials than those that were refused."""
-        with self._processor.outbox.database.reading() as db:
-            paused = list(
-                db.execute(
-                    select(_PLACE.name, _PLACE.refused_credentials).where(_PLACE.paused != "")
-                )
-            )
+    def _resume_reconnected(self) -> None:
+        """Resume paused connections whose credentials differ from those that were refused."""
+        columns = select(_CONNECTION.name, _CONNECTION.refused_credentials)
+        with self._database.reading() as db:
+            paused = db.execute(columns.where(_CONNECTION.paused != "")).all()
         for name, refused in paused:
-            known = self._processor.tills.fingerprint(name)
-            if known and known != refused and self._processor.outbox.resume(name):
-                decided("connection_restored", connection=name)
-                self._processor.tills[name].tell("connection_restored", {})
-
-    def _sync_menus(self) -> None:
-        """Import the menus whose time of day has come."""
-        now = self._processor.clock()
-        with self._processor.outbox.database.reading() as db:
-            known = list(db.execute(select(_PLACE.name, _PLACE.sync_at)))
-        for name, sync_at in known:
-            options = self._processor.tills.options(name)
-            upcoming = next_sync(options, now)
-            if sync_at == upcoming or upcoming is None:
+            current = self._processor.connections.fingerprint(name)
+            if not current or current == refused:
                 continue
-            if self._take_turn(name, sync_at, upcoming) and sync_at is not None and sync_at <= now:
-                self._import(name)
-
-    def _take_turn(self, name: str, seen: float | None, upcoming: float) -> bool:
-        """Set when the next import is due; return whether it was this worker that did."""
-        was = _PLACE.sync_at.is_(None) if seen is None else _PLACE.sync_at == seen
-        with self._processor.outbox.database.writing() as db:
-            moved = update(t.connections).where(_PLACE.name == name, was).values(sync_at=upcoming)
-            return db.execute(moved).rowcount == 1
-
-    def _import(self, name: str) -> None:
-        try:
-            self._processor.import_now(name)
-        except (PosError, MenuImportRunning) as trouble:
-            log.warning(
-                "the daily menu import of %s failed: %s",
-                name,
-                str(trouble) or "another is under way",
-            )
+            if self._outbox.resume(name):
+                log_event("connection_restored", connection=name)
+                self._processor.connections[name].call_hook("connection_restored", {})
 
     def _end_endless_waits(self) -> None:
+        """Make due what a clock that was ahead has put off too far."""
         now = self._processor.clock()
-        too_long = (_ORDER.due_at > now + LONGEST_WAIT) & _ORDER.waits_for.in_(_SHORT)
-        for_nothing = (_ORDER.due_at > now + LAID_DOWN) & (
-            _ORDER.waits_for == WaitsFor.NOTHING.value
-        )
-        endless = (_ORDER.worker.is_(None), too_long | for_nothing)
-        with self._processor.outbox.database.writing() as db:
-            db.execute(update(t.orders).where(*endless).values(due_at=now))
-            for until in (_PLACE.not_before, _PLACE.probe_at):
-                db.execute(
-                    update(t.connections).where(until > now + LONGEST_WAIT).values({until: now})
-                )
+        is_short_wait = _ORDER.waits_for.in_([wait.value for wait in _SHORT_WAITS])
+        is_released = _ORDER.waits_for == WaitsFor.NOTHING.value
+        waits_too_long = (_ORDER.due_at > now + LONGEST_WAIT) & is_short_wait
+        is_put_off = (_ORDER.due_at > now + LONGEST_RELEASE) & is_released
+        endless = update(t.orders).where(_ORDER.worker.is_(None), waits_too_long | is_put_off)
+        with self._database.writing() as db:
+            db.execute(endless.values(due_at=now))
+            for until in (_CONNECTION.not_before, _CONNECTION.probe_at):
+                too_far = update(t.connections).where(until > now + LONGEST_WAIT)
+                db.execute(too_far.values({until: now}))
 
-    def _erase(self) -> None:
-        settings, outbox = self._processor.outbox.settings, self._processor.outbox
+    def _delete_old_data(self) -> None:
+        """Delete what the settings say isn't stored any longer."""
+        settings = self._outbox.settings
         if settings.erase_after_days is not None:
-            erase(outbox, settings.erase_after_days)
+            erase(self._outbox, settings.erase_after_days)
         if settings.prune_after_days is not None:
-            prune(outbox, settings.prune_after_days)
-
-
-def next_sync(options: ConnectionOptions, now: float) -> float | None:
-    """Return when a connection's menu is next imported at its time of day, in epoch seconds; None for never.
-
-    >>> options = ConnectionOptions(sync_at="10:30", time_zone="Australia/Sydney")
-    >>> datetime.fromtimestamp(next_sync(options, 0.0), UTC).isoformat()
-    '1970-01-01T00:30:00+00:00'
-    """
-    if options.sync_at is None:
-        return None
-    zone = ZoneInfo(options.time_zone)
-    hour, minute = map(int, options.sync_at.split(":"))
-    today = (
-        datetime.fromtimestamp(now, UTC)
-        .astimezone(zone)
-        .replace(hour=hour, minute=minute, second=0, microsecond=0)
-    )
-    for days in range(3):
-        at = (today + timedelta(days=days)).timestamp()
-        if at > now:
-            return at
-    return None
+            prune(self._outbox, settings.prune_after_days)
+        with self._database.writing() as db:
+            delete_old_events(db, self._processor.clock())

@@ -1,9 +1,9 @@
-"""Watches the orders that the platform has, and those that are a person's problem, by whichever worker comes first.
+"""Polls the orders that a platform has received, and reports those that need a person.
 
-What webhooks don't tell, or tell too late, is asked for: each order on a schedule of its own
-(`observing.watch_again`). An order that the register shows no sign of is told once, a problem that
-nobody acts on twice. A menu that the platform said was changed is imported. Each of these is
-claimed in the store, so one worker does it; hooks are called once it is on disk.
+Each order is polled on a schedule of its own (`transitions.next_poll_at`), to find out what no
+webhook reported. An order that the register shows no sign of is reported once; a problem that
+nobody acts on is escalated twice. `Maintenance` calls the tasks every few seconds. Each is claimed
+in the database, so that one of all the workers does it; hooks are called once it is on disk.
 """
 
 from __future__ import annotations
@@ -11,247 +11,294 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, RowMapping, func, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    RowMapping,
+    bindparam,
+    func,
+    select,
+    update,
+)
 
 from tillpost.adapter.webhooks import OrderChanged, OrderRefused
 from tillpost.errors import ConfigError, PosError, RateLimitError
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import BLOCKED_CONNECTIONS
-from tillpost.outbox.event_log import HookCall, decided
-from tillpost.outbox.exceptions import MenuImportRunning
+from tillpost.outbox.delivery.store_queries import StoreQueries
+from tillpost.outbox.event_log import HookCall, log_event
 from tillpost.outbox.orders.models import OrderState, StoredOrder, stored_order
-from tillpost.outbox.orders.transitions import due_of, watch_again
+from tillpost.outbox.orders.transitions import due_time, next_poll_at
 from tillpost.outbox.orders.updates import OrderUpdates
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
-from tillpost.outbox.webhooks.receiver import forget_old
 from tillpost.outbox.worker.processor import Processor
 
 __all__ = ["OrderMonitor"]
 
 log = logging.getLogger("tillpost.outbox")
 
-LOOKS, SECONDS = 8, 1.0
-"""So many orders are asked for in one turn, one of each connection; and after so many seconds no further one is: who
-watches brings orders to the register too, and their requests come out of the same budget."""
+MOST_POLLS = 8
+"""Orders that are polled in one run, at most one of each connection.
 
-PUT_OFF = 60.0
-"""An order is asked for again so many seconds after the platform didn't answer."""
+The same thread claims orders, and polling uses the same budget of requests as submitting.
+"""
 
-MOST = 100
-"""So many orders are told of in one turn."""
+POLL_SECONDS = 1.0
+"""Seconds after which a run polls no further order."""
 
-ESCALATIONS = 2
-"""A problem is told to somebody else so often."""
+RETRY_POLL = 60.0
+"""Seconds after which an order is polled again whose platform didn't answer."""
 
-IMPORT_AGAIN = 300.0
-"""A menu whose import failed is imported again after so many seconds."""
+MOST_REPORTS = 100
+"""Orders that are reported in one run."""
 
-_ORDER, _PLACE = t.orders.c, t.connections.c
+MOST_ESCALATIONS = 2
+"""How often a problem is escalated."""
 
-_Outcome: TypeAlias = tuple[Mapping[str, object], Sequence[HookCall]]
-"""A row's new values, and the hooks to be called."""
+_ORDER = t.orders.c
+
+_POLLED_STATES = (OrderState.RECEIVED, OrderState.ACCEPTED)
+
+_is_unclaimed = _ORDER.worker.is_(None)
+_may_send = _ORDER.connection.not_in(BLOCKED_CONNECTIONS)
+
+_FIRST_DUE_POLLS = (
+    select(_ORDER.connection, func.min(_ORDER.poll_at).label("poll_at"))
+    .where(_ORDER.poll_at <= bindparam("now"), _is_unclaimed, _may_send)
+    .group_by(_ORDER.connection)
+    .order_by("poll_at")
+    .limit(MOST_POLLS)
+)
+"""When the first poll of each connection is due, the longest overdue first."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """What a report writes to the order's row, and the hooks to call after that."""
+
+    values: Mapping[str, object]
+    hook_calls: Sequence[HookCall] = ()
 
 
 class OrderMonitor:
-    """The watch of one worker. `chores` are for its `Maintenance`: how often, in seconds, and what."""
+    """Polls and reports orders, for one worker."""
 
     def __init__(self, processor: Processor) -> None:
         self._processor = processor
         self._database = processor.outbox.database
+        self._rows = processor.connection_rows
         self._settings = processor.outbox.settings
         self._orders = OrderUpdates(processor.outbox.engine, self._settings)
-        self.chores: Sequence[tuple[float, Callable[[], None]]] = (
-            (2.0, self.look),
-            (2.0, self.tell_unseen),
-            (2.0, self.escalate),
-            (5.0, self.import_changed),
-            (3600.0, self.forget),
-        )
 
-    # ------------------------------------------------------------------ asking the platform
+    # ------------------------------------------------------------------ poll
 
-    def look(self) -> None:
-        """Ask the platforms for the orders whose time has come."""
-        now, give_over_at = self._processor.clock(), time.monotonic() + SECONDS
-        free = (
-            _ORDER.poll_at <= now,
-            _ORDER.worker.is_(None),
-            _ORDER.connection.not_in(BLOCKED_CONNECTIONS),
-        )
-        first = select(_ORDER.connection, func.min(_ORDER.poll_at).label("at")).where(*free)
+    def poll(self) -> None:
+        """Poll the orders that are due, the longest overdue first."""
+        now = self._processor.clock()
+        stop_at = time.monotonic() + POLL_SECONDS
         with self._database.reading() as db:
-            waiting = db.execute(
-                first.group_by(_ORDER.connection).order_by("at").limit(LOOKS), {"now": now}
-            ).all()
-        for connection, at in waiting:
-            if time.monotonic() < give_over_at:
-                self._look_at(_ORDER.connection == connection, _ORDER.poll_at == at)
+            rows = db.execute(_FIRST_DUE_POLLS, {"now": now}).all()
+        for connection, poll_at in rows:
+            if time.monotonic() >= stop_at:
+                break
+            self._poll_one(
+                _ORDER.connection == connection,
+                _ORDER.poll_at == poll_at,
+            )
 
-    def _look_at(self, *which: ColumnElement[bool]) -> None:
-        """Ask for one order, unless another worker does, and write what comes of it."""
+    def _poll_one(self, *conditions: ColumnElement[bool]) -> None:
+        """Poll one order, unless another worker does; write what the platform shows."""
         now = self._processor.clock()
         with self._database.writing() as db:
-            row = _locked(db, *which)
+            row = _lock_unclaimed(db, *conditions)
             if row is None:
                 return
-            stored, since = stored_order(row), row["received_at"] or row["added_at"]
-            again = watch_again(stored.state, stored.progress, since, due_of(stored.order), now)
-            is_open = row["pos_id"] and stored.state in (OrderState.RECEIVED, OrderState.ACCEPTED)
-            # Should this worker die, or the platform not answer.
-            at = max(again, now + PUT_OFF) if is_open and again else None
-            db.execute(update(t.orders).where(_ORDER.id == row["id"]).values(poll_at=at))
-        if is_open:
-            self._ask(row["connection"], row["id"], row["pos_id"])
+            stored = stored_order(row)
+            is_polled = bool(row["pos_id"]) and stored.state in _POLLED_STATES
+            poll_at = _next_poll_at(row, stored, now) if is_polled else None
+            schedule = update(t.orders).where(_ORDER.id == row["id"])
+            db.execute(schedule.values(poll_at=poll_at))
+        if is_polled:
+            self._fetch(row["connection"], row["id"], row["pos_id"])
 
-    def _ask(self, connection: str, order_id: str, pos_id: str) -> None:
+    def _fetch(self, connection: str, order_id: str, pos_id: str) -> None:
         try:
-            till = self._processor.tills[connection]
-            there = till.fetch_once(pos_id)
-        except ConfigError as wrong:
-            log.warning("order %s can't be looked at: %s", order_id, wrong)
+            opened = self._processor.connections[connection]
+            pos_order = StoreQueries(opened).fetch_briefly(pos_id)
+        except ConfigError as error:
+            log.warning("order %s can't be polled: %s", order_id, error)
             return
         except PosError as error:
-            decided("look_failed", id=order_id, connection=connection, error=type(error).__name__)
-            self._put_off(connection, error)
+            kind = type(error).__name__
+            log_event("order_poll_failed", id=order_id, connection=connection, error=kind)
+            self._postpone(connection, error)
             return
-        (event,) = till.believed(
-            [OrderChanged(pos_id=pos_id, reference=order_id, pos_order=there)], {}
+        change = OrderChanged(
+            pos_id=pos_id,
+            reference=order_id,
+            pos_order=pos_order,
         )
+        (event,) = opened.webhooks.settle([change], {})
         now = self._processor.clock()
         with self._database.writing() as db:
             if isinstance(event, OrderRefused):
-                told = self._orders.refused(
-                    db, connection, pos_id, order_id, event.error, now, "look"
+                hook_calls = self._orders.record_refusal(
+                    db,
+                    connection,
+                    pos_id,
+                    order_id,
+                    event.error,
+                    now,
+                    "poll",
                 )
             else:
-                told = self._orders.seen(db, connection, there, now, order_id, "look")
-        self._processor.tell(connection, told)
+                hook_calls = self._orders.record_status(
+                    db,
+                    connection,
+                    pos_order,
+                    now,
+                    order_id,
+                    "poll",
+                )
+        self._processor.call_hooks(connection, hook_calls)
 
-    def _put_off(self, connection: str, error: PosError) -> None:
-        """Leave a platform alone for a while that fails, or that asks to be."""
-        now = self._processor.clock()
+    def _postpone(self, connection: str, error: PosError) -> None:
+        """Postpone the polls of a platform that fails, or that asks to be left alone."""
         if not error.transient:
             return
-        waiting = (_ORDER.connection == connection, _ORDER.poll_at <= now)
-        with self._database.writing() as db:
-            db.execute(update(t.orders).where(*waiting).values(poll_at=now + PUT_OFF))
-            if isinstance(error, RateLimitError) and error.retry_after:
-                self._processor.connection_rows.lock(db, connection)
-                until = now + min(error.retry_after, LONGEST_RETRY_AFTER)
-                self._processor.connection_rows.update(db, connection, {"not_before": until})
-
-    # ------------------------------------------------------------------ telling people
-
-    def tell_unseen(self) -> None:
-        """Tell of orders that the register should have shown by now, after one more look."""
-        give_over_at = time.monotonic() + SECONDS
-        for order_id in self._come(_ORDER.expected_at):
-            if (
-                poll_at := self._may_look(order_id)
-            ) is not None and time.monotonic() < give_over_at:
-                self._look_at(_ORDER.id == order_id, _ORDER.poll_at == poll_at)
-            self._tell(order_id, _ORDER.expected_at, self._unseen)
-
-    def _may_look(self, order_id: str) -> float | None:
-        """Return when the order is to be looked at next; None when it isn't, or its connection is held back."""
-        wanted = select(_ORDER.poll_at).where(
-            _ORDER.id == order_id, _ORDER.connection.not_in(BLOCKED_CONNECTIONS)
+        now = self._processor.clock()
+        postpone = (
+            update(t.orders)
+            .where(_ORDER.connection == connection, _ORDER.poll_at <= now)
+            .values(poll_at=now + RETRY_POLL)
         )
-        with self._database.reading() as db:
-            return db.scalar(wanted, {"now": self._processor.clock()})
+        with self._database.writing() as db:
+            db.execute(postpone)
+            if isinstance(error, RateLimitError) and error.retry_after:
+                hold = min(error.retry_after, LONGEST_RETRY_AFTER)
+                self._rows.lock(db, connection)
+                self._rows.update(db, connection, {"not_before": now + hold})
 
-    def _unseen(self, row: RowMapping, stored: StoredOrder, now: float) -> _Outcome:
-        if (
-            stored.state is not OrderState.RECEIVED
-            or row["confirmed_at"] is not None
-            or stored.pos_order is None
-        ):
-            return {"expected_at": None}, ()
-        facts = {"order": stored.order, "pos_order": stored.pos_order}
-        return {"expected_at": None, "unseen_reported_at": now}, (("order_unseen", facts),)
+    # ------------------------------------------------------------------ report to people
+
+    def report_unseen(self) -> None:
+        """Report orders that the register should have confirmed by now, after a last poll."""
+        stop_at = time.monotonic() + POLL_SECONDS
+        for order_id in self._due(_ORDER.expected_at):
+            poll_at = self._poll_at(order_id)
+            if poll_at is not None and time.monotonic() < stop_at:
+                self._poll_one(_ORDER.id == order_id, _ORDER.poll_at == poll_at)
+            self._report(order_id, _ORDER.expected_at, self._unseen_report)
 
     def escalate(self) -> None:
-        """Tell of problems that nobody has acted on."""
-        for order_id in self._come(_ORDER.escalate_at):
-            self._tell(order_id, _ORDER.escalate_at, self._escalated)
+        """Escalate problems that nobody has acted on."""
+        for order_id in self._due(_ORDER.escalate_at):
+            self._report(order_id, _ORDER.escalate_at, self._escalation)
 
-    def _escalated(self, row: RowMapping, stored: StoredOrder, now: float) -> _Outcome:
-        if row["problem_at"] is None:
-            return {"escalate_at": None}, ()
-        times = row["escalations"] + 1
-        again = now + self._settings.escalate_after if times < ESCALATIONS else None
-        error = PosError.from_record(stored.error) if stored.error else None
-        facts = {"order": stored.order, "error": error, "times": times}
-        return {"escalate_at": again, "escalations": times}, (("order_escalated", facts),)
-
-    def _come(self, when: Column[Any]) -> Sequence[str]:
-        """Return the orders for which a time has come."""
-        wanted = select(_ORDER.id).where(when <= self._processor.clock(), _ORDER.worker.is_(None))
+    def _due(self, time_column: Column[Any]) -> Sequence[str]:
+        """Return the ids of the orders whose time in that column has come."""
+        now = self._processor.clock()
+        due = (
+            select(_ORDER.id)
+            .where(time_column <= now, _is_unclaimed)
+            .order_by(time_column)
+            .limit(MOST_REPORTS)
+        )
         with self._database.reading() as db:
-            return list(db.scalars(wanted.order_by(when).limit(MOST)))
+            return list(db.scalars(due))
 
-    def _tell(
+    def _poll_at(self, order_id: str) -> float | None:
+        """Return when an order is next polled; None if it isn't, or can't be."""
+        now = self._processor.clock()
+        query = select(_ORDER.poll_at).where(
+            _ORDER.id == order_id,
+            _may_send,
+        )
+        with self._database.reading() as db:
+            return db.scalar(query, {"now": now})
+
+    def _report(
         self,
         order_id: str,
-        when: Column[Any],
-        decide: Callable[[RowMapping, StoredOrder, float], _Outcome],
+        time_column: Column[Any],
+        make_report: Callable[[RowMapping, StoredOrder, float], _Report],
     ) -> None:
-        """Write what is decided of an order, unless another worker was faster, and tell it."""
+        """Write a report and call its hooks, unless another worker was faster."""
         now = self._processor.clock()
         with self._database.writing() as db:
-            row = _locked(db, _ORDER.id == order_id, when <= now)
+            row = _lock_unclaimed(
+                db,
+                _ORDER.id == order_id,
+                time_column <= now,
+            )
             if row is None:
                 return
-            values, told = decide(row, stored_order(row), now)
-            db.execute(update(t.orders).where(_ORDER.id == order_id).values(**values))
-        for hook, facts in told:
-            decided(hook, id=order_id, connection=row["connection"], times=facts.get("times"))
-        self._processor.tell(row["connection"], told)
+            stored = stored_order(row)
+            report = make_report(row, stored, now)
+            order_row = update(t.orders).where(_ORDER.id == order_id)
+            db.execute(order_row.values(**report.values))
+        connection = row["connection"]
+        for hook, facts in report.hook_calls:
+            log_event(
+                hook,
+                id=order_id,
+                connection=connection,
+                times=facts.get("times"),
+            )
+        self._processor.call_hooks(connection, report.hook_calls)
 
-    # ------------------------------------------------------------------ what else platforms told
+    def _unseen_report(self, row: RowMapping, stored: StoredOrder, now: float) -> _Report:
+        is_confirmed = row["confirmed_at"] is not None
+        is_received = stored.state is OrderState.RECEIVED and stored.pos_order is not None
+        if is_confirmed or not is_received:
+            return _Report({"expected_at": None})
+        facts = {
+            "order": stored.order,
+            "pos_order": stored.pos_order,
+        }
+        values = {
+            "expected_at": None,
+            "unseen_reported_at": now,
+        }
+        return _Report(values, [("order_unseen", facts)])
 
-    def import_changed(self) -> None:
-        """Import the menus that their platforms said were changed."""
-        now = self._processor.clock()
-        due = select(_PLACE.name, _PLACE.import_at).where(
-            _PLACE.import_at <= now, _PLACE.paused == ""
-        )
-        with self._database.reading() as db:
-            rows = db.execute(due).all()
-        for name, import_at in rows:
-            mine = now + IMPORT_AGAIN  # should this worker die
-            if not self._moved(name, import_at, mine):
-                continue
-            try:
-                self._processor.import_now(name)
-            except (ConfigError, PosError, MenuImportRunning) as trouble:
-                log.warning(
-                    "the changed menu of %s isn't imported yet: %s",
-                    name,
-                    str(trouble) or "another is at it",
-                )
-            else:
-                self._moved(name, mine, None)  # unless it was changed again meanwhile
-
-    def _moved(self, name: str, seen: float, to: float | None) -> bool:
-        """Set when a menu is next due to be imported; return whether that was as it was seen."""
-        moved = (
-            update(t.connections)
-            .where(_PLACE.name == name, _PLACE.import_at == seen)
-            .values(import_at=to)
-        )
-        with self._database.writing() as db:
-            return db.execute(moved).rowcount == 1
-
-    def forget(self) -> None:
-        """Forget webhooks that nobody sends any more."""
-        with self._database.writing() as db:
-            forget_old(db, self._processor.clock())
+    def _escalation(self, row: RowMapping, stored: StoredOrder, now: float) -> _Report:
+        if row["problem_at"] is None:
+            return _Report({"escalate_at": None})
+        times = row["escalations"] + 1
+        is_last = times >= MOST_ESCALATIONS
+        escalate_at = None if is_last else now + self._settings.escalate_after
+        error = PosError.from_record(stored.error) if stored.error else None
+        facts = {
+            "order": stored.order,
+            "error": error,
+            "times": times,
+        }
+        values = {
+            "escalate_at": escalate_at,
+            "escalations": times,
+        }
+        return _Report(values, [("order_escalated", facts)])
 
 
-def _locked(db: Connection, *which: ColumnElement[bool]) -> RowMapping | None:
-    """Return an order of which that is so, and that nobody has in hand, locked."""
-    mine = select(t.orders).where(*which, _ORDER.worker.is_(None)).limit(1).with_for_update()
-    return db.execute(mine).mappings().one_or_none()
+def _next_poll_at(row: RowMapping, stored: StoredOrder, now: float) -> float | None:
+    """Return when an order is polled again; None if this poll is the last.
+
+    It is `RETRY_POLL` at the earliest, in case that this worker dies or the platform doesn't
+    answer. An answer sets another time.
+    """
+    received_at = row["received_at"] or row["added_at"]
+    scheduled_at = next_poll_at(
+        stored.state, stored.progress, received_at, due_time(stored.order), now
+    )
+    return max(scheduled_at, now + RETRY_POLL) if scheduled_at else None
+
+
+def _lock_unclaimed(db: Connection, *conditions: ColumnElement[bool]) -> RowMapping | None:
+    """Return an order that meets the conditions and that no worker has claimed, locked."""
+    query = select(t.orders).where(*conditions, _is_unclaimed).limit(1).with_for_update()
+    return db.execute(query).mappings().one_or_none()

@@ -1,10 +1,10 @@
-"""The processor: takes due orders in hand, carries each as far as it goes now, and writes how it stands then.
+"""The processor: claims due orders, runs each as far as it goes now, and writes the result.
 
-    with Processor(outbox) as processor: due_at = processor.process(order_id)     # what an engine
-        calls: Procrastinate, Celery, a loop of your own
+    with Processor(outbox) as processor:
+        due_at = processor.process(order_id)    # called by an engine: Procrastinate, Celery, yours
 
 Threads may share one. It never sleeps through a wait: it writes when the order is due again, and
-tells the engine. `worker` is the loop that does without any other engine.
+tells the engine. `Worker` is the loop that needs no other engine.
 """
 
 from __future__ import annotations
@@ -12,47 +12,51 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
-from tillpost.errors import ConfigError, Outcome, PosError, SetupError, Transcript
-from tillpost.models.order import Draft, PosOrder, Progress
+from tillpost.errors import ConfigError, PosError
+from tillpost.models.order import Draft, PosOrder
 from tillpost.outbox.connections.credentials import CredentialStore
-from tillpost.outbox.delivery.connection_state import tell_place
-from tillpost.outbox.delivery.runner import OutboxTill, RunResult
+from tillpost.outbox.delivery.connections import Source
+from tillpost.outbox.delivery.menu_import import import_shared_menu
+from tillpost.outbox.delivery.open_connections import OpenConnection, OpenConnections
+from tillpost.outbox.delivery.runner import OrderRunner
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
-from tillpost.outbox.delivery.tills import Source, Tills
-from tillpost.outbox.event_log import HookCall, decided, error_in_short
+from tillpost.outbox.delivery.store_queries import StoreQueries
+from tillpost.outbox.event_log import HookCall, log_event
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.menus.shared import Menus
 from tillpost.outbox.orders.claims import Claim, LeaseLostError
 from tillpost.outbox.orders.heartbeat import Heartbeat
-from tillpost.outbox.orders.models import OrderState
-from tillpost.outbox.orders.problems import problem_columns
-from tillpost.outbox.orders.transitions import arrived, lower_than, refusal, told_by
 from tillpost.outbox.outbox import Outbox
+from tillpost.outbox.worker.results import ResultWriter, unconnected_result
 from tillpost.plugins.manager import Hooks
-from tillpost.submission.journal import Event, OfTicket
+from tillpost.submission.journal import OfTicket
 from tillpost.submission.menu_import import MenuImport
 
 __all__ = ["Processor"]
 
 log = logging.getLogger("tillpost.outbox")
 
-NO_ROOM = 1.0
-"""An order whose turn hasn't come is looked at again after so many seconds."""
+CLAIM_RETRY = 1.0
+"""In how many seconds an order is tried again that can't be claimed yet."""
 
-AFTER_A_BUG = 10.0
-"""An order whose handling broke down is due again after so many seconds."""
+FAILURE_RETRY = 10.0
+"""In how many seconds an order is tried again whose processing broke down."""
+
+
+class _Unreleased(NamedTuple):
+    """A claim that couldn't be released yet, and how it is to be released."""
+
+    claim: Claim
+    due_in: float
+    crashes: int
 
 
 class Processor:
-    """Processes the orders of an outbox. A context manager: it is a worker, alive while the block lasts.
-
-    `connections` gives a connection by its name; the TOML file and the database do by default.
-    `hooks` are objects whose hooks are called beside the plugins'. `clock` returns epoch seconds.
-    """
+    """Processes the orders of an outbox. A context manager: a worker while the block lasts."""
 
     def __init__(
         self,
@@ -62,29 +66,39 @@ class Processor:
         hooks: Iterable[object] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """Take the outbox.
+
+        Args:
+            outbox: Whose orders to process.
+            connections: Returns a connection by its name; by default those of the TOML file and
+                of the database.
+            hooks: Objects whose hooks are called besides those of the installed plugins.
+            clock: Returns the time in epoch seconds.
+        """
         self.outbox = outbox
         self.clock = clock
         self.claims = outbox.claims
         self.workers = outbox.workers
         self.connection_rows = outbox.connection_rows
         self._hooks = tuple(hooks)
-        known = connections or FromFileAndDatabase(
-            CredentialStore(outbox.database), outbox.config, lambda: self._life.worker
+        self._heartbeat = Heartbeat(self.workers, outbox.settings.lease, clock)
+        source = connections or FromFileAndDatabase(
+            CredentialStore(outbox.database), outbox.config, lambda: self._heartbeat.worker
         )
-        self.tills = Tills(known, outbox.settings, self._hooks)
+        self.connections = OpenConnections(source, outbox.settings, self._hooks)
         self.menus = Menus(self.workers, self.connection_rows, clock)
-        self._life = Heartbeat(self.workers, outbox.settings.lease, clock)
+        self._results = ResultWriter(outbox, clock, self.call_hooks)
         self._lock = threading.Lock()
         self._in_flight: set[tuple[str, int]] = set()
-        self._unsure = False
-        self._alone = False
+        self._runs_isolated = False
         self._takes_more = True
-        self._unfinished: list[tuple[Claim, float, int]] = []
+        self._may_hold_unknown_claims = False
+        self._unreleased: list[_Unreleased] = []
 
     def __enter__(self) -> Self:
-        """Make the database ready, and enlist as a worker. Raises `DatabaseError`."""
+        """Prepare the database and enlist as a worker. Raises `DatabaseError`."""
         self.outbox.prepare()
-        self._life.__enter__()
+        self._heartbeat.__enter__()
         return self
 
     def __exit__(
@@ -93,308 +107,229 @@ class Processor:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Retire, and close the connections."""
+        """Retire as a worker and close the connections."""
         self.take_no_more()
-        self._life.__exit__(kind, error, trace)
-        self.tills.close()
+        self._heartbeat.__exit__(kind, error, trace)
+        self.connections.close()
 
     @property
     def in_flight(self) -> int:
-        """How many orders are in hand here now."""
+        """How many orders are claimed here now."""
         return len(self._in_flight)
 
     # ------------------------------------------------------------------ for engines
 
     def process(self, order_id: str) -> float | None:
-        """Do what is due for an order, after those of its connection that fell due before it.
+        """Process an order, after those of its connection that fell due before it.
 
-        Returns when it is due again, in epoch seconds; None when nothing is to be done for it by
-        itself. Whatever happens to the order is in the store, so nothing is raised for it. Raises
-        `DatabaseError` when the store fails.
+        Whatever happens to the order is written, so nothing is raised for it.
+
+        Returns:
+            When it is due again, in epoch seconds; None when nothing is due automatically.
+
+        Raises:
+            DatabaseError: The database fails.
         """
         while True:
-            stands = self.claims.status(order_id)
-            if stands is None or stands.due_at is None:
+            status = self.claims.status(order_id)
+            if status is None or status.due_at is None:
                 return None
-            if stands.worker:
-                return max(stands.due_at, self.clock() + NO_ROOM)
-            if stands.due_at > self.clock():
-                return stands.due_at
-            claims = self.claim(1, stands.connection)
+            if status.worker:
+                return max(status.due_at, self.clock() + CLAIM_RETRY)
+            if status.due_at > self.clock():
+                return status.due_at
+            claims = self.claim(1, status.connection)
             if not claims:
-                return self.clock() + NO_ROOM
+                return self.clock() + CLAIM_RETRY
             self.handle(claims[0])
 
     def claim(self, most: int, connection: str = "") -> list[Claim]:
-        """Take up to `most` due orders in hand, of all connections or of one. Each has to be handed to `handle`.
+        """Claim up to `most` due orders, of all connections or of one.
 
-        None are taken while an order runs alone, and no others while one waits to. Raises
-        `DatabaseError`.
+        Each claim is to be passed to `handle`. None is returned while an order runs isolated, and
+        no other while one waits to.
+
+        Raises:
+            DatabaseError: The database fails.
         """
-        now, taken = self.clock(), list[Claim]()
+        now = self.clock()
         with self._lock:
-            if self._alone or not self._takes_more:
-                return taken
-            alone = self.claims.is_isolated_due(now)
-            if alone and self._in_flight:
-                return taken
-            due = sorted(
-                (at, name) for name, at in self.claims.next_due_by_connection().items() if at <= now
-            )
-            for _, name in due:
-                room = (1 if alone else most) - len(taken)
-                if room > 0 and connection in ("", name):
-                    limit = self.tills.options(name).concurrency
-                    try:
-                        taken += self.claims.claim(
-                            name, self._life.worker, now, limit=limit, most=room, isolated=alone
-                        )
-                    except DatabaseError:
-                        self._unsure = True
-                        if not taken:
-                            raise
-                        break
-            self._in_flight |= {(claim.order.id, claim.fencing_token) for claim in taken}
-            self._alone = alone and bool(taken)
-        return taken
+            if self._runs_isolated or not self._takes_more:
+                return []
+            isolated = self.claims.is_isolated_due(now)
+            if isolated and self._in_flight:
+                return []
+            claimed = self._claim_due(now, 1 if isolated else most, connection, isolated)
+            self._in_flight |= {(claim.order.id, claim.fencing_token) for claim in claimed}
+            self._runs_isolated = isolated and bool(claimed)
+        return claimed
+
+    def _claim_due(self, now: float, most: int, connection: str, isolated: bool) -> list[Claim]:
+        """Claim due orders, of the connection first whose oldest order has waited longest."""
+        due = [(at, name) for name, at in self.claims.next_due_by_connection().items() if at <= now]
+        claimed: list[Claim] = []
+        for _, name in sorted(due):
+            room = most - len(claimed)
+            if room <= 0 or connection not in ("", name):
+                continue
+            limit = self.connections.options(name).concurrency
+            worker = self._heartbeat.worker
+            try:
+                claimed += self.claims.claim(
+                    name, worker, now, limit=limit, most=room, isolated=isolated
+                )
+            except DatabaseError:
+                # The claim may have been written before the database failed.
+                self._may_hold_unknown_claims = True
+                if not claimed:
+                    raise
+                break
+        return claimed
 
     def take_no_more(self) -> None:
-        """Take no further order in hand: `process` returns once the one that it has in hand is laid down.
+        """Claim no further order: `process` returns once its current order is released.
 
         Safe in a signal handler and from any thread.
         """
         self._takes_more = False
 
     def handle(self, claim: Claim) -> None:
-        """Carry an order as far as it goes now, and write how it stands then."""
+        """Run a claimed order as far as it goes now, and write the result."""
         try:
             self._handle(claim)
         except LeaseLostError:
-            # A worker whose sign of life was late may still be the holder, and then nobody else
-            # would free the order.
-            log.warning("order %s is somebody else's by now, or may soon be", claim.order.id)
-            self._unfinished.append((claim, NO_ROOM, 0))
-        except DatabaseError as trouble:
-            log.error("order %s: %s", claim.order.id, trouble)
-            self._unfinished.append((claim, AFTER_A_BUG, 0))  # the store's fault, not the order's
+            # A worker whose heartbeat was late may still hold the order, and then nobody else
+            # would release it.
+            log.warning("order %s: lease lost", claim.order.id)
+            self._unreleased.append(_Unreleased(claim, CLAIM_RETRY, 0))
+        except DatabaseError as error:
+            # The order isn't to blame, so this doesn't count as a crash.
+            log.error("order %s: %s", claim.order.id, error)
+            self._unreleased.append(_Unreleased(claim, FAILURE_RETRY, 0))
         except Exception:
-            log.exception("order %s couldn't be handled", claim.order.id)
-            self._unfinished.append((claim, AFTER_A_BUG, 1))
+            log.exception("order %s couldn't be processed", claim.order.id)
+            self._unreleased.append(_Unreleased(claim, FAILURE_RETRY, 1))
         finally:
             with self._lock:
                 self._in_flight.discard((claim.order.id, claim.fencing_token))
-                self._alone = False
+                self._runs_isolated = False
             self.release_unfinished()
 
     def release_unfinished(self) -> None:
-        """Free orders that couldn't be laid down, or were taken in hand unheard, once the store works again."""
+        """Release the claims that couldn't be released, or whose making went unnoticed."""
         while True:
             try:
-                claim, rest, crash_count = self._unfinished.pop()
-            except IndexError:  # another thread was quicker
+                unreleased = self._unreleased.pop()
+            except IndexError:
                 break
             try:
-                self.claims.release(claim, self.clock(), due_in=rest, crashes=crash_count)
-            except DatabaseError:
-                self._unfinished.append((claim, rest, crash_count))
-                return
-        if self._unsure:
-            self._free_unheard()
-
-    def _free_unheard(self) -> None:
-        """Free orders whose claim the store has, although it failed before it could say so."""
-        with self._lock:
-            try:
-                self.claims.release_except(
-                    self._life.worker, {order_id for order_id, _ in self._in_flight}, self.clock()
+                self.claims.release(
+                    unreleased.claim,
+                    self.clock(),
+                    due_in=unreleased.due_in,
+                    crashes=unreleased.crashes,
                 )
             except DatabaseError:
+                self._unreleased.append(unreleased)
                 return
-            self._unsure = False
+        if self._may_hold_unknown_claims:
+            self._release_unknown_claims()
 
-    # ------------------------------------------------------------------ for what people do
+    def _release_unknown_claims(self) -> None:
+        """Release claims that were written, although the database failed before it said so."""
+        with self._lock:
+            known = {order_id for order_id, _ in self._in_flight}
+            try:
+                self.claims.release_except(self._heartbeat.worker, known, self.clock())
+            except DatabaseError:
+                return
+            self._may_hold_unknown_claims = False
 
-    def take(self, order_id: str, seen: float | None = None) -> Claim | None:
-        """Take an order in hand that nobody has, to act on it and lay it down with `claims.recording`; else None.
+    # ------------------------------------------------------------------ for people's actions
 
-        None too when it has changed since it was `seen`: that is its `updated_at` then.
+    def claim_order(self, order_id: str, seen: float | None = None) -> Claim | None:
+        """Claim an order that nobody holds, to act on it and release it with `claims.recording`.
+
+        Returns None if another worker holds it, or if it has changed since `seen`, which is its
+        `updated_at` as it was seen.
         """
-        return self.claims.claim_order(order_id, self._life.worker, seen)
+        return self.claims.claim_order(order_id, self._heartbeat.worker, seen)
 
-    def seek(self, claim: Claim) -> PosOrder | None:
-        """Look for an order in hand, also where staff can't see it; None when it isn't found or can't be looked for."""
+    def find(self, claim: Claim) -> PosOrder | None:
+        """Look up a claimed order, also where staff can't see it; None if that finds nothing."""
         try:
-            found = self.tills[claim.connection].find(claim.order)
-        except (ConfigError, PosError) as trouble:
-            decided(
-                "look_failed",
-                id=claim.order.id,
-                connection=claim.connection,
-                error=type(trouble).__name__,
-            )
+            found = StoreQueries(self.connections[claim.connection]).find(claim.order)
+        except (ConfigError, PosError) as error:
+            _log_failure("order_lookup_failed", claim, error)
             return None
-        return (
-            PosOrder(id=found.id, reference=claim.order.id) if isinstance(found, Draft) else found
-        )
+        if isinstance(found, Draft):
+            return PosOrder(id=found.id, reference=claim.order.id)
+        return found
 
     def withdraw(self, claim: Claim, pos_order: PosOrder) -> bool:
-        """Withdraw an order in hand at the platform; return whether it says that it is gone."""
+        """Cancel a claimed order at the platform; return whether the platform says it did."""
         try:
-            till = self.tills[claim.connection]
-            if "cancel" not in till.capabilities:
+            opened = self.connections[claim.connection]
+            if "cancel" not in opened.adapter.capabilities():
                 return False
-            self.keep(claim, till.withdraw(claim, self, self.clock, pos_order))
-        except (ConfigError, PosError) as trouble:
-            why = type(trouble).__name__
-            decided("withdraw_failed", id=claim.order.id, connection=claim.connection, error=why)
+            self._runner(opened, claim).cancel(pos_order)
+        except (ConfigError, PosError) as error:
+            _log_failure("order_cancel_failed", claim, error)
             return False
         return True
 
     def withdraw_ticket(self, claim: Claim) -> bool:
-        """Withdraw the attention ticket of an order in hand; return whether none is left, as far as is known."""
+        """Withdraw a claimed order's attention ticket; return whether none is left."""
         if not any(isinstance(event, OfTicket) for event in claim.events):
             return True
         try:
-            return self.tills[claim.connection].withdraw_ticket(claim, self, self.clock)
+            opened = self.connections[claim.connection]
         except ConfigError:
             return False
+        return self._runner(opened, claim).withdraw_ticket()
 
-    def tell(self, connection: str, told: Iterable[HookCall]) -> None:
-        """Call the plugins' hooks, and those that were handed in."""
+    def import_now(self, connection: str) -> MenuImport:
+        """Import a connection's menu now, however young the last one is.
+
+        Raises:
+            ConfigError: There is no such connection, or it is wrong.
+            PosError: The platform's.
+            MenuImportRunning: Another worker is importing the menu.
+        """
+        opened = self.connections[connection]
+        return import_shared_menu(opened, self.menus, self._heartbeat.worker, forced=True)
+
+    def call_hooks(self, connection: str, hook_calls: Iterable[HookCall]) -> None:
+        """Call hooks of the plugins, and of the objects that this processor was given."""
         hooks = Hooks(connection, self._hooks)
-        for hook, facts in told:
+        for hook, facts in hook_calls:
             hooks.call(hook, facts)
 
     # ------------------------------------------------------------------ one order
 
     def _handle(self, claim: Claim) -> None:
         try:
-            till = self.tills.of(claim.connection, claim.credentials_version)
-        except ConfigError as wrong:
-            self._finish(claim, _unconnected(claim, wrong), None)
+            opened = self.connections.get(claim.connection, claim.credentials_version)
+        except ConfigError as error:
+            self._results.write(claim, unconnected_result(claim, error), None)
             return
-        menu_cache = till.menu_cache
-        if (
-            menu_cache.imported_at < claim.menu_at
-        ):  # while it's the other way, this worker's import is being kept
-            self.menus.refresh(claim.connection, menu_cache)
-        self._finish(claim, till.handle(claim, self, self.clock), till)
+        # If the cached menu is the newer one, this worker's import is being stored.
+        if opened.menu_cache.imported_at < claim.menu_at:
+            self.menus.refresh(claim.connection, opened.menu_cache)
+        result = self._runner(opened, claim).run()
+        self._results.write(claim, result, opened)
 
-    def _finish(self, claim: Claim, ending: RunResult, till: OutboxTill | None) -> None:
-        now = self.clock()
-        due_at = None if ending.rest is None else now + ending.rest
-        if ending.pause:
-            due_at = (
-                claim.eligible_at
-            )  # when it goes on, it comes before those that fell due after it
-        changes: dict[str, object] = {
-            "state": ending.state.value,
-            "waits_for": ending.waits_for.value,
-            "suspended_until": ending.suspended_until,
-            "new_request": ending.new_request,
-            "error": ending.error.model_dump_json() if ending.error else None,
-            "ticket": ending.ticket.model_dump_json() if ending.ticket else None,
-            "worker": None,
-            "crash_count": 0,
-            **problem_columns(
-                ending.state, ending.waits_for, now, self.outbox.settings.escalate_after
-            ),
-        }
-        if (
-            not ending.pause
-        ):  # an order that waits for the store to be connected again keeps its turn
-            changes["due_at"] = due_at
-        if there := ending.pos_order:
-            changes["pos_order"] = there.model_dump_json()
-            changes |= arrived(there, claim.order, ending.state, now, self.outbox.settings)
-        if ending.new_request and due_at:
-            changes["eligible_at"] = due_at
-        told: Sequence[HookCall] = ()
-        with self.claims.recording(claim, ending.happened, now, **changes) as db:
-            if there and (further := told_by(there)) is not Progress.NEW:
-                self.claims.advance_progress(db, claim.order.id, lower_than(further), further)
-            if till:
-                told = tell_place(
-                    self.connection_rows,
-                    db,
-                    claim.connection,
-                    till,
-                    ending,
-                    now,
-                    self.outbox.settings,
-                )
-            paused = ending.pause and bool(
-                self.connection_rows.lock(db, claim.connection)["paused"]
-            )
-            if due_at is not None and not paused:
-                self.outbox.engine.wake(db, claim.order.id, due_at)
-        _log(claim, ending, told)
-        tell = till.tell if till else Hooks(claim.connection, self._hooks).call
-        for hook, facts in (*ending.announced, *refusal(claim.order, ending.state, there), *told):
-            tell(hook, facts)
-
-    # ------------------------------------------------------------------ what a handling needs: see
-    # `Hands`
-
-    def keep(self, claim: Claim, happened: Sequence[tuple[Event, Transcript | None]]) -> None:
-        """Write events of an order in hand."""
-        if happened:
-            with self.claims.recording(claim, happened, self.clock(), new_request=False):
-                pass
-
-    def check(self, claim: Claim) -> None:
-        """Raise `LeaseLostError` unless this worker is surely taken for alive."""
-        self._life.check(claim.worker)
-
-    def import_menu(self, claim: Claim) -> MenuImport:
-        """Import the connection's menu, once for all workers."""
-        till = self.tills[claim.connection]
-        return _logged(
-            claim.connection,
-            self.menus.importing(claim.connection, claim.worker, till.menu_cache, till.import_once),
-        )
-
-    def import_now(self, connection: str) -> MenuImport:
-        """Import a connection's menu now, however young the last one is.
-
-        Raises `ConfigError`, the platform's `PosError`, or `MenuImportRunning` when another worker
-        is importing it.
-        """
-        till = self.tills[connection]
-        return _logged(
-            connection,
-            self.menus.importing(connection, self._life.worker, till.menu_cache, till.import_menu),
+    def _runner(self, opened: OpenConnection, claim: Claim) -> OrderRunner:
+        return OrderRunner(
+            opened,
+            claim,
+            claims=self.claims,
+            heartbeat=self._heartbeat,
+            menus=self.menus,
+            clock=self.clock,
         )
 
 
-def _unconnected(claim: Claim, wrong: ConfigError) -> RunResult:
-    error: PosError = SetupError(str(wrong))
-    error.operation, error.title = "connect", claim.connection
-    error.outcome = Outcome.UNKNOWN if claim.events else Outcome.NOT_CREATED
-    record = error.record()
-    told: Sequence[tuple[str, Mapping[str, object]]] = [
-        ("order_failed", {"order": claim.order, "error": error})
-    ]
-    return RunResult(OrderState.ERROR, error=record, announced=told)
-
-
-def _log(claim: Claim, ending: RunResult, told: Sequence[HookCall]) -> None:
-    for event, _ in told:
-        decided(event, connection=claim.connection)
-    decided(
-        "order",
-        id=claim.order.id,
-        connection=claim.connection,
-        state=ending.state.value,
-        waits_for=ending.waits_for.value,
-        due_in=None if ending.rest is None else round(ending.rest, 1),
-        pos_order=ending.pos_order.id if ending.pos_order else "",
-        ticket=ending.ticket.id if ending.ticket else "",
-        **error_in_short(ending.error),
-    )
-
-
-def _logged(connection: str, result: MenuImport) -> MenuImport:
-    if result.fresh:
-        decided("menu_import_held" if result.held else "menu_imported", connection=connection)
-    return result
+def _log_failure(event: str, claim: Claim, error: Exception) -> None:
+    kind = type(error).__name__
+    log_event(event, id=claim.order.id, connection=claim.connection, error=kind)

@@ -1,13 +1,15 @@
-"""Erases customers' data from orders that are done, and prunes their journals.
+"""Deletes old data: the customers' data of finished orders, and their journals.
 
-The digest stays, so the same order added again is still known.
+`Maintenance` calls both once an hour where the settings say so; `tillpost outbox erase` and
+`prune` call them on demand. An order's digest is never deleted, so that adding the same order
+again is still recognised as a repetition.
 """
 
 from __future__ import annotations
 
 import time
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.orders.models import OrderState
@@ -15,33 +17,49 @@ from tillpost.outbox.outbox import Outbox
 
 __all__ = ["erase", "prune"]
 
-_DONE = tuple(
-    state.value
-    for state in (
-        OrderState.RECEIVED,
-        OrderState.ACCEPTED,
-        OrderState.REJECTED,
-        OrderState.MANUAL,
-        OrderState.CANCELLED,
-    )
-)
 _ORDER = t.orders.c
-_OVER = (_ORDER.state.in_(_DONE), _ORDER.due_at.is_(None), _ORDER.worker.is_(None))
+
+_DAY = 86_400.0
+"""Seconds in a day."""
+
+_FINAL_STATES = (
+    OrderState.RECEIVED,
+    OrderState.ACCEPTED,
+    OrderState.REJECTED,
+    OrderState.MANUAL,
+    OrderState.CANCELLED,
+)
+_FINISHED = (
+    _ORDER.state.in_([state.value for state in _FINAL_STATES]),
+    _ORDER.due_at.is_(None),
+    _ORDER.worker.is_(None),
+)
 
 
 def erase(outbox: Outbox, days: float) -> int:
-    """Erase the content and the customer of orders that are done and came more than `days` ago; return how many."""
+    """Erase content and customer of finished orders older than `days`.
+
+    Returns:
+        The number of orders that were erased.
+    """
     outbox.prepare()
-    old = (*_OVER, _ORDER.added_at < time.time() - days * 86_400, _ORDER.content.is_not(None))
+    erasable = update(t.orders).where(*_finished_before(days), _ORDER.content.is_not(None))
     with outbox.database.writing() as db:
-        return db.execute(
-            update(t.orders).where(*old).values(content=None, customer="", code="")
-        ).rowcount
+        return db.execute(erasable.values(content=None, customer="", code="")).rowcount
 
 
 def prune(outbox: Outbox, days: float) -> int:
-    """Delete the journals of orders that are done and came more than `days` ago; return how many events went."""
+    """Delete the journals of finished orders older than `days`.
+
+    Returns:
+        The number of journal events that were deleted.
+    """
     outbox.prepare()
-    old = select(_ORDER.id).where(*_OVER, _ORDER.added_at < time.time() - days * 86_400)
+    finished = select(_ORDER.id).where(*_finished_before(days))
     with outbox.database.writing() as db:
-        return db.execute(delete(t.events).where(t.events.c.order_id.in_(old))).rowcount
+        return db.execute(delete(t.events).where(t.events.c.order_id.in_(finished))).rowcount
+
+
+def _finished_before(days: float) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions on finished orders that were added more than `days` ago."""
+    return (*_FINISHED, _ORDER.added_at < time.time() - days * _DAY)

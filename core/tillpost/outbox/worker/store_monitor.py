@@ -1,225 +1,285 @@
-"""Looks at each store now and then, by whichever worker comes first, and tells when it begins or ceases to take orders.
+"""Checks each store regularly, and reports when one starts or stops taking orders.
 
-Every connection is checked every `check_every` seconds from the time when it is first known here,
-and at once when its row's `check_at` says so: an order was refused since the store is closed, a
-webhook came, the store was connected again. Checks run in threads of their own, so that a platform
-which doesn't answer holds up nobody's orders. A paused connection isn't checked (nobody is let in),
-nor one whose platform has asked for patience.
+A connection is checked every `check_every` seconds from when the outbox first knows it, and at once
+when its row's `check_at` is due: because an order was refused since the store is closed, a webhook
+was received, or the store was reconnected. Checks run in threads of their own, so a platform that
+doesn't answer delays no orders. Paused connections aren't checked, nor those whose platform asked
+to be left alone for a while.
 
-What a check finds stands in the connection's row, where `opening` reads it. If the platform doesn't
-let us in, the connection is paused, as an order would have paused it: a checkout that is told so
-sends no order that could. For the same reason a check that is answered ends an outage for which no
-order is left to try; it never begins one, since orders may pass where a check fails.
+The result is stored in the connection's row, which `connections/availability` evaluates. It also
+has the effects of an order's request:
+
+- If the platform rejects our access, the connection is paused. Otherwise a checkout that is told so
+  would never send the order that pauses it.
+- If the platform answers, and no order is due that could find that out, the outage is over. A check
+  never begins an outage, since orders may succeed where a check fails.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
-from sqlalchemy import Exists, RowMapping, exists, or_, select, update
+from sqlalchemy import Connection, RowMapping, exists, or_, select, update
 
 from tillpost.adapter.readiness import Finding, Readiness
 from tillpost.errors import ConfigError
 from tillpost.errors.remedies import Actor
 from tillpost.models.availability import Availability, Reason
-from tillpost.outbox.connections.availability import COLUMNS, Seen, availability_of, seen_now
+from tillpost.outbox.connections.availability import (
+    COLUMNS,
+    StoreCheck,
+    availability_of,
+    store_check,
+)
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.delivery.connection_state import tell_place
-from tillpost.outbox.delivery.runner import Look, RunResult
-from tillpost.outbox.event_log import HookCall, decided
+from tillpost.outbox.delivery.connection_state import ConnectionEvidence, ConnectionUpdate
+from tillpost.outbox.delivery.open_connections import OpenConnection
+from tillpost.outbox.delivery.store_queries import CheckResult, StoreQueries
+from tillpost.outbox.event_log import HookCall, log_event
 from tillpost.outbox.exceptions import DatabaseError
-from tillpost.outbox.orders.models import OrderState
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
 from tillpost.outbox.thread_pool import DaemonThreadPool
 from tillpost.outbox.worker.processor import Processor
 
-__all__ = ["Checks"]
+__all__ = ["StoreMonitor"]
 
 log = logging.getLogger("tillpost.outbox")
 
-AT_ONCE = 8
-"""So many checks of one worker run at once."""
+THREADS = 8
+"""Checks that one worker runs at the same time."""
 
-SOONER = 15.0
-"""A platform that fails, or can't be reached, is looked at again in so many seconds, if not sooner."""
+RECHECK = 15.0
+"""Seconds after which a platform that fails or can't be reached is checked again, at the latest."""
 
-LAST_WAIT = 1.0
-"""A worker that ends waits so long for the checks that are under way; what they find is lost then."""
+GRACE = 1.0
+"""Seconds that a stopping worker waits for running checks; their results are lost after that."""
 
-_PLACE, _ORDER = t.connections.c, t.orders.c
-_AWAY = (Reason.OUTAGE, Reason.UNREACHED)
+_CONNECTION = t.connections.c
+_ORDER = t.orders.c
+
+_UNAVAILABLE = (Reason.OUTAGE, Reason.UNREACHED)
+
+_is_unscheduled = _CONNECTION.check_at == 0
+_is_paused = _CONNECTION.paused != ""
 
 
-class Checks:
-    """The checks of one worker. All but `look` return at once."""
+class StoreMonitor:
+    """The checks of one worker. All methods but `check` return at once."""
 
     def __init__(self, processor: Processor) -> None:
         self._processor = processor
         self._database = processor.outbox.database
-        self._connection_rows = processor.connection_rows
-        self._every = processor.outbox.settings.check_every
-        self._crew = DaemonThreadPool(AT_ONCE, "tillpost-check")
+        self._rows = processor.connection_rows
+        self._settings = processor.outbox.settings
+        self._interval = processor.outbox.settings.check_every
+        self._threads = DaemonThreadPool(THREADS, "tillpost-check")
 
-    # ------------------------------------------------------------------ chores
+    # ------------------------------------------------------------------ tasks of `Maintenance`
 
-    def meet(self) -> None:
-        """Take up the connections that no order was added for yet, and say when each new one is first checked."""
+    def add_connections(self) -> None:
+        """Create the rows of new connections, and schedule the first check of each."""
         now = self._processor.clock()
         with self._database.reading() as db:
-            known = set(db.scalars(select(_PLACE.name)))
-            unplanned = db.execute(select(_PLACE.name).where(_PLACE.check_at == 0).limit(1)).first()
-        strangers = set(self._processor.tills.names()) - known
-        if not strangers and unplanned is None:
+            known = set(db.scalars(select(_CONNECTION.name)))
+            unscheduled = select(_CONNECTION.name).where(_is_unscheduled)
+            is_any_unscheduled = db.execute(unscheduled.limit(1)).first() is not None
+        new = set(self._processor.connections.names()) - known
+        if not new and not is_any_unscheduled:
             return
         with self._database.writing() as db:
-            for name in sorted(strangers):
-                self._connection_rows.lock(db, name)
-            db.execute(
-                update(t.connections).where(_PLACE.check_at == 0).values(check_at=now + self._every)
-            )
+            for name in sorted(new):
+                self._rows.lock(db, name)
+            first_check_at = now + self._interval
+            schedule = update(t.connections).where(_is_unscheduled)
+            db.execute(schedule.values(check_at=first_check_at))
 
-    def begin(self) -> None:
-        """Begin the checks that are due, as far as there are threads for them."""
-        if self._crew.spare <= 0:
+    def start_due_checks(self) -> None:
+        """Start the checks that are due, as many as there are free threads."""
+        if self._threads.idle_threads <= 0:
             return
-        for name in self.due(self._crew.spare):
-            self._crew.submit(partial(self._look, name))
+        for name in self.claim_due(self._threads.idle_threads):
+            self._threads.submit(partial(self._check_safely, name))
 
-    def tell(self) -> None:
-        """Tell of each store that has begun, or ceased, to take orders; one of all the workers does."""
+    def report_changes(self) -> None:
+        """Report each store that has started or stopped taking orders. One worker does."""
         now = self._processor.clock()
         with self._database.reading() as db:
-            rows = list(db.execute(select(*COLUMNS)).mappings())
+            rows = db.execute(select(*COLUMNS)).mappings().all()
         for row in rows:
-            if _changed(row, now) is not None:
-                self._tell(row["name"], now)
+            if _changed_availability(row, now) is not None:
+                self._report_change(row["name"], now)
 
     def close(self) -> None:
-        """Begin no more checks, and wait a moment for those under way."""
-        self._crew.wait(LAST_WAIT)
-        self._crew.dismiss()
+        """Start no more checks, and wait a moment for the running ones."""
+        self._threads.wait(GRACE)
+        self._threads.shutdown()
 
-    # ------------------------------------------------------------------ one store
-
-    def look(self, name: str) -> None:
-        """Check a store now, and keep what was seen. Raises `DatabaseError`."""
-        till, looked = None, Look(Readiness(findings=()))
-        try:
-            till = self._processor.tills[name]
-            looked = till.look()
-        except ConfigError as wrong:
-            unmade = Finding.of(
-                "connection", False, str(wrong), Actor.DEVELOPER, Reason.UNCONNECTED
-            )
-            looked = Look(Readiness(findings=(unmade,)))
-        now, told = self._processor.clock(), list[HookCall]()
-        with self._database.writing() as db:
-            place = self._connection_rows.lock(db, name)
-            reached = (
-                select(_PLACE.reached_at)
-                .where(_PLACE.name != name)
-                .order_by(_PLACE.reached_at.desc())
-                .limit(1)
-            )
-            seen = seen_now(looked.readiness, Seen.of(place), now, db.scalar(reached) or 0.0)
-            away = seen.stop is not None and seen.stop.stops in _AWAY
-            values: dict[str, object] = {"readiness": seen.model_dump_json()}
-            if away:
-                soon = now + min(SOONER, self._every)
-                values["check_at"] = min(place["check_at"] or soon, soon)
-            if till:
-                values["reached_at" if seen.unreached_since is None else "unreachable_at"] = now
-                nobody_tries = place["opened_at"] is not None and not db.scalar(
-                    select(_to_try(name, now))
-                )
-                refused = looked.refused.record() if looked.refused else None
-                ending = RunResult(
-                    OrderState.DUE,
-                    answered=nobody_tries and not away,
-                    hold=looked.hold,
-                    pause=refused is not None,
-                    error=refused,
-                )
-                told += tell_place(
-                    self._connection_rows,
-                    db,
-                    name,
-                    till,
-                    ending,
-                    now,
-                    self._processor.outbox.settings,
-                )
-            self._connection_rows.update(db, name, values)
-        self._announce(name, told)
-
-    def _look(self, name: str) -> None:
-        try:
-            self.look(name)
-        except DatabaseError as trouble:
-            log.warning("the check of %s: %s", name, trouble)
-        except Exception:
-            log.exception("the check of %s broke down", name)
-
-    def due(self, most: int) -> Sequence[str]:
-        """Return the connections whose check is due, none of which another worker begins too."""
-        now, mine = self._processor.clock(), list[str]()
-        clock_set_back = _PLACE.check_at > now + self._every + LONGEST_RETRY_AFTER
-        due = (
-            _PLACE.check_at > 0,
-            (_PLACE.check_at <= now) | clock_set_back,
-            _PLACE.paused == "",
-            _PLACE.not_before <= now,
+    def claim_due(self, most: int) -> Sequence[str]:
+        """Claim up to `most` due checks for this worker; return the connections' names."""
+        now = self._processor.clock()
+        # A time further ahead than any that is set was set by a clock that was ahead.
+        latest = now + self._interval + LONGEST_RETRY_AFTER
+        is_due = or_(
+            _CONNECTION.check_at <= now,
+            _CONNECTION.check_at > latest,
         )
-        wanted = (
-            select(_PLACE.name, _PLACE.check_at).where(*due).order_by(_PLACE.check_at).limit(most)
+        due = (
+            select(_CONNECTION.name, _CONNECTION.check_at)
+            .where(is_due, ~_is_unscheduled, ~_is_paused, _CONNECTION.not_before <= now)
+            .order_by(_CONNECTION.check_at)
+            .limit(most)
         )
         with self._database.reading() as db:
-            found = list(db.execute(wanted))
-        for name, check_at in found:
-            with self._database.writing() as db:
-                taken = update(t.connections).where(
-                    _PLACE.name == name, _PLACE.check_at == check_at
-                )
-                if db.execute(taken.values(check_at=now + self._every)).rowcount == 1:
-                    mine.append(name)
-        return mine
+            rows = db.execute(due).all()
+        return [name for name, check_at in rows if self._claim(name, check_at, now)]
 
-    def _tell(self, name: str, now: float) -> None:
+    def _claim(self, name: str, check_at: float, now: float) -> bool:
+        """Schedule the check after this one; return False if another worker did so before."""
+        claim = (
+            update(t.connections)
+            .where(_CONNECTION.name == name, _CONNECTION.check_at == check_at)
+            .values(check_at=now + self._interval)
+        )
         with self._database.writing() as db:
-            place = self._connection_rows.lock(
-                db, name
-            )  # locked: another worker may have told it since
-            changed = _changed(place, now)
-            if changed is None:
-                return
-            self._connection_rows.update(
-                db,
-                name,
-                {"takes_orders": changed.takes_orders, "takes_orders_since": changed.since or now},
+            return db.execute(claim).rowcount == 1
+
+    # ------------------------------------------------------------------ one check
+
+    def check(self, name: str) -> None:
+        """Check a store now, and store the result. Raises `DatabaseError`."""
+        opened: OpenConnection | None = None
+        try:
+            opened = self._processor.connections[name]
+            result = StoreQueries(opened).probe()
+        except ConfigError as error:
+            result = _misconfigured(error)
+        now = self._processor.clock()
+        hook_calls: Sequence[HookCall] = ()
+        with self._database.writing() as db:
+            row = self._rows.lock(db, name)
+            check = store_check(
+                result.readiness,
+                StoreCheck.of(row),
+                now,
+                _last_reached_elsewhere(db, name),
             )
-        if place["takes_orders"] is None and changed.takes_orders:
-            return  # as everybody took it to be
-        facts = {"takes_orders": changed.takes_orders, "why": changed.reason.value}
-        self._announce(name, [("store_availability_changed", {"availability": changed})], facts)
+            values = self._values(row, check, now)
+            if opened:
+                is_reached = check.unreached_since is None
+                values["reached_at" if is_reached else "unreachable_at"] = now
+                evidence = _evidence(db, row, result, check, now)
+                row_update = ConnectionUpdate(self._rows, db, opened, self._settings, now)
+                hook_calls = row_update.apply(evidence)
+            self._rows.update(db, name, values)
+        for hook, _ in hook_calls:
+            log_event(hook, connection=name)
+        self._processor.call_hooks(name, hook_calls)
 
-    def _announce(
-        self, name: str, told: Sequence[HookCall], facts: Mapping[str, object] | None = None
-    ) -> None:
-        for hook, _ in told:
-            decided(hook, connection=name, **(facts or {}))
-        self._processor.tell(name, told)
+    def _check_safely(self, name: str) -> None:
+        """Check a store; log what goes wrong."""
+        try:
+            self.check(name)
+        except DatabaseError as error:
+            log.warning("store check of %s: %s", name, error)
+        except Exception:
+            log.exception("store check of %s failed", name)
+
+    def _values(self, row: RowMapping, check: StoreCheck, now: float) -> dict[str, object]:
+        """Return the columns that hold a check's result, and when the next one is due."""
+        values: dict[str, object] = {"readiness": check.model_dump_json()}
+        if _is_unavailable(check):
+            latest = now + min(RECHECK, self._interval)
+            values["check_at"] = min(row["check_at"] or latest, latest)
+        return values
+
+    # ------------------------------------------------------------------ report a change
+
+    def _report_change(self, name: str, now: float) -> None:
+        with self._database.writing() as db:
+            # Locked, and evaluated again, since another worker may have reported it meanwhile.
+            row = self._rows.lock(db, name)
+            availability = _changed_availability(row, now)
+            if availability is None:
+                return
+            values = {
+                "takes_orders": availability.takes_orders,
+                "takes_orders_since": availability.since or now,
+            }
+            self._rows.update(db, name, values)
+        if row["takes_orders"] is None and availability.takes_orders:
+            return  # a store is assumed to be open until it is reported closed
+        log_event(
+            "store_availability_changed",
+            connection=name,
+            takes_orders=availability.takes_orders,
+            reason=availability.reason.value,
+        )
+        hook_call = ("store_availability_changed", {"availability": availability})
+        self._processor.call_hooks(name, [hook_call])
 
 
-def _changed(row: RowMapping, now: float) -> Availability | None:
-    """Return whether the store takes orders, if that isn't as it was last told; None too while nobody knows."""
-    known = availability_of(row["name"], row, now)
-    nobody_knows = known.takes_orders and row["readiness"] is None and row["takes_orders"] is None
-    return None if nobody_knows or known.takes_orders == row["takes_orders"] else known
+def _misconfigured(error: ConfigError) -> CheckResult:
+    """Return the result for a connection that can't be opened."""
+    finding = Finding.of("connection", False, str(error), Actor.DEVELOPER, Reason.UNCONNECTED)
+    return CheckResult(Readiness(findings=(finding,)))
 
 
-def _to_try(name: str, now: float) -> Exists:
-    """Whether an order of the connection is in hand, or will soon be sent and so try whether an outage is over."""
-    soon = or_(_ORDER.worker.is_not(None), _ORDER.due_at <= now + LONGEST_RETRY_AFTER)
-    return exists().where(_ORDER.connection == name, soon)
+def _evidence(
+    db: Connection,
+    row: RowMapping,
+    result: CheckResult,
+    check: StoreCheck,
+    now: float,
+) -> ConnectionEvidence:
+    """Return what a check shows of the connection.
+
+    It counts as an answer only during an outage whose end no order would find out.
+    """
+    is_outage = row["opened_at"] is not None
+    is_probe = is_outage and not _has_order_to_try(db, row["name"], now)
+    refused = result.access_refused
+    return ConnectionEvidence(
+        answered=is_probe and not _is_unavailable(check),
+        hold=result.hold,
+        access_refused=refused.record() if refused else None,
+    )
+
+
+def _is_unavailable(check: StoreCheck) -> bool:
+    """Whether the platform fails or can't be reached."""
+    return check.stop is not None and check.stop.stops in _UNAVAILABLE
+
+
+def _last_reached_elsewhere(db: Connection, name: str) -> float:
+    """Return when any other connection was last answered, in epoch seconds."""
+    query = (
+        select(_CONNECTION.reached_at)
+        .where(_CONNECTION.name != name)
+        .order_by(_CONNECTION.reached_at.desc())
+        .limit(1)
+    )
+    latest: float | None = db.scalar(query)
+    return latest or 0.0
+
+
+def _has_order_to_try(db: Connection, name: str, now: float) -> bool:
+    """Whether an order is being sent, or will soon be, that finds out whether an outage is over."""
+    soon = now + LONGEST_RETRY_AFTER
+    is_soon_sent = or_(
+        _ORDER.worker.is_not(None),
+        _ORDER.due_at <= soon,
+    )
+    is_any = exists().where(_ORDER.connection == name, is_soon_sent)
+    return bool(db.scalar(select(is_any)))
+
+
+def _changed_availability(row: RowMapping, now: float) -> Availability | None:
+    """Return the availability if it isn't the one last reported; None if it is, or is unknown."""
+    availability = availability_of(row["name"], row, now)
+    was_checked = row["readiness"] is not None or row["takes_orders"] is not None
+    if availability.takes_orders and not was_checked:
+        return None
+    is_reported = availability.takes_orders == row["takes_orders"]
+    return None if is_reported else availability

@@ -1,7 +1,8 @@
-"""The embedded engine: one process that looks into the store, takes what is due, and handles it in threads.
+"""The bundled worker: one process that claims due orders and processes them in threads.
 
-`Worker.run` ends when it is told to stop (orders in hand are carried as far as they go, for at most
-`GRACE` seconds) or, with `until_idle`, when nothing is left that would become due by itself soon.
+`Worker.run` returns when it is asked to stop, at most `GRACE` seconds later: orders are processed
+as far as possible in that time. With `until_idle` it also returns when no order will become due
+soon. `tillpost worker` runs it, unless the outbox's engine has workers of its own.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Protocol, runtime_checkable
 
 from tillpost.outbox.engine import Engine
 from tillpost.outbox.exceptions import DatabaseError
+from tillpost.outbox.orders.claims import Claim
 from tillpost.outbox.thread_pool import DaemonThreadPool
 from tillpost.outbox.worker.maintenance import Maintenance
 from tillpost.outbox.worker.processor import Processor
@@ -21,39 +23,42 @@ __all__ = ["OwnWorkers", "Runs", "Worker", "worker_for"]
 
 log = logging.getLogger("tillpost.outbox")
 
-LOOK_EVERY = 0.2
-"""How often the store is asked for due orders, in seconds, while there are none."""
+POLL_INTERVAL = 0.2
+"""Seconds between two queries for due orders, while there are none."""
+
+BUSY_POLL_INTERVAL = POLL_INTERVAL / 10
+"""The same while orders are being processed."""
 
 GRACE = 7.0
-"""How long a worker that was told to stop waits for the orders in hand, in seconds."""
+"""Seconds that a stopping worker waits for the orders that it is processing."""
 
-STORE_AGAIN = 1.0
-"""After the database failed it is asked again in so many seconds."""
+DATABASE_RETRY = 1.0
+"""Seconds until the database is used again after it failed."""
 
 
 class Runs(Protocol):
-    """A worker: what `tillpost worker` runs."""
+    """A worker, as run by `tillpost worker`."""
 
     def run(self, *, until_idle: bool = False) -> None:
-        """Work until stopped, or until nothing is left that would become due soon."""
+        """Process orders until stopped or, with `until_idle`, until none will be due soon."""
         ...
 
     def stop(self) -> None:
-        """Ask `run` to end, within 10 seconds. Safe in a signal handler and from any thread."""
+        """Make `run` return within 10 seconds. Safe in a signal handler and from any thread."""
         ...
 
 
 @runtime_checkable
 class OwnWorkers(Engine, Protocol):
-    """An engine with workers of its own. Under any other engine the bundled `Worker` runs."""
+    """An engine that has workers of its own; other engines use the bundled `Worker`."""
 
     def worker(self, processor: Processor) -> Runs:
-        """Return the worker. The processor is entered while it runs, and not by it."""
+        """Return a worker. The caller enters and leaves the processor around its `run`."""
         ...
 
 
 def worker_for(processor: Processor) -> Runs:
-    """Return the worker of the outbox's engine, or the bundled one where the engine has none."""
+    """Return a worker of the outbox's engine, or the bundled one."""
     engine = processor.outbox.engine
     return engine.worker(processor) if isinstance(engine, OwnWorkers) else Worker(processor)
 
@@ -63,43 +68,55 @@ class Worker:
 
     def __init__(self, processor: Processor) -> None:
         self._processor = processor
-        self._threads = processor.outbox.settings.threads
-        self._stopped = False  # and no Event, whose lock a signal handler could find held by the thread that it is in
-        self._tending = Maintenance(processor)
+        self._thread_count = processor.outbox.settings.threads
+        # Not an Event: a signal handler may interrupt the thread that holds its lock.
+        self._stopped = False
+        self._maintenance = Maintenance(processor)
 
     def stop(self) -> None:
         """Ask the worker to stop. Safe in a signal handler and from any thread."""
         self._stopped = True
 
     def run(self, *, until_idle: bool = False) -> None:
-        """Work until stopped, or until idle. Store failures are logged and waited out."""
-        crew = DaemonThreadPool(self._threads, "tillpost-order")
+        """Process orders until stopped, or until idle.
+
+        Failures of the database are logged, and retried after `DATABASE_RETRY` seconds.
+        """
+        threads = DaemonThreadPool(self._thread_count, "tillpost-order")
         try:
             while not self._stopped:
                 try:
-                    self._tending.tend()
-                    claims = self._processor.claim(crew.spare) if crew.spare > 0 else []
-                    if until_idle and not claims and not crew.busy and self._tending.idle():
+                    self._maintenance.tend()
+                    claims = self._claim(threads)
+                    if until_idle and not claims and self._is_idle(threads):
                         return
-                except DatabaseError as trouble:
-                    log.warning("%s", trouble)
-                    time.sleep(STORE_AGAIN)
+                except DatabaseError as error:
+                    log.warning("%s", error)
+                    time.sleep(DATABASE_RETRY)
                     continue
                 for claim in claims:
-                    crew.submit(partial(self._processor.handle, claim))
+                    threads.submit(partial(self._processor.handle, claim))
                 if not claims:
-                    self._pause(crew)
+                    self._wait(threads)
         finally:
-            crew.wait(GRACE)
-            crew.dismiss()
-            self._tending.close()
+            threads.wait(GRACE)
+            threads.shutdown()
+            self._maintenance.close()
 
-    def _pause(self, crew: DaemonThreadPool) -> None:
-        """Wait until something is in hand no more, or for a moment."""
-        if crew.spare <= 0:
-            crew.wait(LOOK_EVERY, for_one=True)
-        elif crew.busy:
-            if not crew.wait(LOOK_EVERY / 10, for_one=True):
-                time.sleep(LOOK_EVERY / 10)
+    def _claim(self, threads: DaemonThreadPool) -> list[Claim]:
+        """Claim as many due orders as there are free threads."""
+        return self._processor.claim(threads.idle_threads) if threads.idle_threads > 0 else []
+
+    def _is_idle(self, threads: DaemonThreadPool) -> bool:
+        return not threads.busy and self._maintenance.idle()
+
+    def _wait(self, threads: DaemonThreadPool) -> None:
+        """Wait for a thread to become free, or for a moment."""
+        if threads.idle_threads <= 0:
+            threads.wait(POLL_INTERVAL, for_one=True)
+        elif threads.busy:
+            is_one_done = threads.wait(BUSY_POLL_INTERVAL, for_one=True)
+            if not is_one_done:
+                time.sleep(BUSY_POLL_INTERVAL)
         else:
-            time.sleep(LOOK_EVERY)
+            time.sleep(POLL_INTERVAL)

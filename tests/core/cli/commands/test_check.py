@@ -1,4 +1,4 @@
-"""`tillpost check`, `adapters` and `schema`; and what plugins, sound and broken, do to the command."""
+"""`tillpost check`, `adapters` and `schema`, and plugins that add commands or are broken."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tillpost_simulators.square import SquareSimulator
 Store = Running[SquareSimulator]
 
 
-def test_a_store_that_is_ready_is_said_to_be(tillpost: Command, store: Store) -> None:
+def test_ready_store_is_reported_ready(tillpost: Command, store: Store) -> None:
     assert "Ready for orders" in tillpost("check").out
     program = tillpost("check", "--json")
     assert (program.code, program.json["ok"]) == (0, True)
     assert {"what", "ok", "text", "actor", "reason"} == set(program.json["findings"][0])
 
 
-def test_a_store_that_isnt_ready_is_told_whose_move_it_is(tillpost: Command, store: Store) -> None:
+def test_store_that_is_not_ready_names_who_must_act(tillpost: Command, store: Store) -> None:
     store.simulator.activate_location(False)
     people, program = tillpost("check"), tillpost("check", "--json")
     assert people.code == program.code == 1
@@ -33,11 +33,9 @@ def test_a_store_that_isnt_ready_is_told_whose_move_it_is(tillpost: Command, sto
     assert program.json["ok"] is False
 
 
-def test_a_store_on_whose_menu_every_item_is_under_two_taxes_isnt_ready(
-    tillpost: Command, store: Store
-) -> None:
+def test_menu_under_two_taxes_is_not_ready(tillpost: Command, store: Store) -> None:
     store.simulator.add_tax("Weekend surcharge", "10")
-    assert tillpost("check").code == 0  # which looks at no menu
+    assert tillpost("check").code == 0  # it doesn't check the menu
     people, program = (
         tillpost("check", "--import-menu"),
         tillpost("check", "--import-menu", "--json"),
@@ -51,14 +49,14 @@ def test_a_store_on_whose_menu_every_item_is_under_two_taxes_isnt_ready(
     )
 
 
-def test_a_platform_that_is_down_is_told_too(tillpost: Command, store: Store) -> None:
+def test_outage_names_the_operations_team(tillpost: Command, store: Store) -> None:
     store.simulator.set_outage()
-    ended = tillpost("check")
-    assert ended.code == 1
-    assert "operations, who tell the provider" in ended.out
+    result = tillpost("check")
+    assert result.code == 1
+    assert "the operations team" in result.out
 
 
-def test_adapters_are_listed_with_their_package_version_and_capabilities(tillpost: Command) -> None:
+def test_adapters_lists_packages_and_capabilities(tillpost: Command) -> None:
     assert "import_menu" in tillpost("adapters").out
     (square,) = (
         one
@@ -72,7 +70,7 @@ def test_adapters_are_listed_with_their_package_version_and_capabilities(tillpos
     assert square["version"]
 
 
-def test_the_schema_is_that_of_the_model(tillpost: Command) -> None:
+def test_schema_is_the_models_schema(tillpost: Command) -> None:
     assert tillpost("schema", "order").json == Order.model_json_schema()
     assert tillpost("schema", "menu").json["title"] == "Menu"
 
@@ -106,7 +104,7 @@ def register_commands(cli):
 
 
 def with_plugin(folder: Path, source: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command where a plugin `extra` with this source is installed."""
+    """Run the command with a plugin `extra` that has this source."""
     (folder / "extra_plugin.py").write_text(source)
     information = folder / "extra_plugin-1.2.dist-info"
     information.mkdir()
@@ -126,25 +124,23 @@ def with_plugin(folder: Path, source: str, *arguments: str) -> subprocess.Comple
     )
 
 
-def test_a_plugin_adds_a_command_of_its_own(folder: Path) -> None:
+def test_plugin_adds_a_command(folder: Path) -> None:
     assert with_plugin(folder, PLUGIN, "greet", "Mia").stdout == "Hello Mia\n"
 
 
-def test_a_plugin_that_cant_be_loaded_is_reported_by_name_and_stops_nothing(folder: Path) -> None:
-    ended = with_plugin(folder, "import no_such_module", "adapters")
-    assert ended.returncode == 0
-    assert "square" in ended.stdout
-    assert "Broken: the plugin extra can't be loaded: ModuleNotFoundError" in ended.stdout
-    assert ended.stderr.count("\n") == 1
-    assert "'extra' (extra-plugin)" in ended.stderr
+def test_broken_plugin_is_reported_and_stops_nothing(folder: Path) -> None:
+    result = with_plugin(folder, "import no_such_module", "adapters")
+    assert result.returncode == 0
+    assert "square" in result.stdout
+    assert "The plugin extra can't be loaded: ModuleNotFoundError" in result.stdout
+    assert result.stderr.count("\n") == 1
+    assert "'extra' (extra-plugin)" in result.stderr
 
 
 @pytest.mark.parametrize("source", [RAISES, BAD_COMMAND])
-def test_a_plugin_whose_commands_fail_costs_one_line_and_no_other_command(
-    source: str, folder: Path
-) -> None:
-    ended = with_plugin(folder, source, "--version")
-    assert ended.returncode == 0
-    assert ended.stdout.startswith("tillpost 0.")
-    assert ended.stderr.count("\n") == 1
-    assert "Traceback" not in ended.stderr
+def test_plugin_with_failing_commands_loses_only_them(source: str, folder: Path) -> None:
+    result = with_plugin(folder, source, "--version")
+    assert result.returncode == 0
+    assert result.stdout.startswith("tillpost 0.")
+    assert result.stderr.count("\n") == 1
+    assert "Traceback" not in result.stderr

@@ -1,4 +1,4 @@
-"""`tillpost connect` against a simulator as it is: where the admin is sent, and what is said when it goes wrong."""
+"""`tillpost connect` with the simulators' defaults: redirect addresses and failures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tillpost_simulators.square import SquareSimulator, WorldSettings
 
 @pytest.fixture
 def connect(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The arguments that connect a store whose admin's browser ends at an address elsewhere."""
+    """Return the arguments that connect a store with a redirect address elsewhere."""
     monkeypatch.setenv("TILLPOST_KEY", new_key())
     with serve_in_thread(SquareSimulator()) as running:
         app = running.simulator.application()
@@ -34,28 +34,28 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         yield ["connect", "square", "--name", "cafe-42", *options, *back]
 
 
-def test_the_simulators_send_the_admin_to_where_connect_waits_by_itself() -> None:
+def test_simulators_use_the_default_redirect_address() -> None:
     assert WorldSettings().redirect_url == KountaSettings().redirect_uri == REDIRECT
 
 
-def test_a_code_that_the_provider_refuses_is_told_without_a_word_of_an_order(
+def test_refused_code_is_reported_without_an_order_outcome(
     connect: list[str], tillpost: Command
 ) -> None:
-    ran = tillpost(*connect, input="nonsense\n")
-    assert ran.code == 14
-    assert "Authorization code not found" in ran.out
-    assert "not_created" not in ran.out + ran.err
+    result = tillpost(*connect, input="nonsense\n")
+    assert result.code == 14
+    assert "Authorization code not found" in result.out
+    assert "not_created" not in result.out + result.err
 
 
-def test_ctrl_c_at_a_question_is_an_interruption(connect: list[str]) -> None:
+def test_ctrl_c_at_a_prompt_exits_as_interrupted(connect: list[str]) -> None:
     command = [sys.executable, "-c", "from tillpost.cli import main; main()", *connect]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as running:
         assert running.stderr
-        told = ""
-        while "the code in it:" not in told:
-            told += running.stderr.read(1)
-            assert running.poll() is None, told
+        shown = ""
+        while "the code in it:" not in shown:
+            shown += running.stderr.read(1)
+            assert running.poll() is None, shown
         running.send_signal(signal.SIGINT)
         assert running.communicate(timeout=10)[1].strip() == "tillpost: interrupted"
     assert running.returncode == 130

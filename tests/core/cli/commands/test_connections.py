@@ -1,4 +1,4 @@
-"""Connecting stores from the command line: the provider's page over real HTTP, the code caught or pasted."""
+"""Connections from the command line: connect, reconnect, disconnect, and their use in commands."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COMMAND = [sys.executable, "-c", "from tillpost.cli import main; main()"]
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Return a port that nobody listens on."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]
@@ -40,7 +40,7 @@ def free_port() -> int:
 
 @pytest.fixture(autouse=True)
 def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A key."""
+    """Set a new key in the environment, and return it."""
     made = new_key()
     monkeypatch.setenv("TILLPOST_KEY", made)
     return made
@@ -48,14 +48,14 @@ def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def square() -> Iterator[Running[SquareSimulator]]:
-    """A merchant at Square, whose applications' redirect address is on this machine."""
+    """Serve a Square account whose application has a redirect address on this machine."""
     settings = WorldSettings(redirect_url=f"http://localhost:{free_port()}/callback")
     with serve_in_thread(SquareSimulator(settings)) as running:
         yield running
 
 
 def application(running: Running[SquareSimulator], monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The options that name the application; its secret is in the environment."""
+    """Return the options that name the application. Its secret is in the environment."""
     app = running.simulator.settings
     monkeypatch.setenv("SQUARE_SECRET", app.client_secret)
     named = [
@@ -67,19 +67,19 @@ def application(running: Running[SquareSimulator], monkeypatch: pytest.MonkeyPat
 
 
 def on_disk(folder: Path) -> bytes:
-    """All that the folder holds."""
+    """Return the content of all files in the folder."""
     return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
 
 
 def secrets_of(running: Running[SquareSimulator]) -> list[bytes]:
-    """Everything secret that the provider has given out, or knows of the application."""
+    """Return all tokens that the provider issued, and the application's secret."""
     world = running.simulator.world
     tokens = [*world.tokens, *(token.refresh_token for token in world.tokens.values())]
     return [text.encode() for text in (*tokens, running.simulator.settings.client_secret)]
 
 
 def waiting(options: list[str], url: str) -> tuple[subprocess.Popen[str], str]:
-    """Start `tillpost connect` in a process of its own; return it with the provider's page, once it says that."""
+    """Start `tillpost connect` in a process of its own; return it and the provider's page."""
     command = [*COMMAND, "connect", "square", "--name", "cafe-42", "--set", "location_id=L-CAFE"]
     more = ["--redirect-uri", url, "--no-browser", "--wait", "30"]
     running = subprocess.Popen(
@@ -94,13 +94,13 @@ def waiting(options: list[str], url: str) -> tuple[subprocess.Popen[str], str]:
 # Connecting
 
 
-def test_the_page_opens_in_the_browser_and_the_code_is_caught_on_this_machine(
+def test_connect_opens_browser_and_receives_the_code(
     square: Running[SquareSimulator],
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     tillpost: Command,
 ) -> None:
-    """The browser is a program of its own that follows where it is sent, as the BROWSER variable names one."""
+    """The browser is a program that follows redirects, named by the BROWSER variable."""
     browser = folder / "browser.py"
     browser.write_text(
         "import sys, httpx\nprint(httpx.get(sys.argv[1], follow_redirects=True).text)\n"
@@ -131,10 +131,10 @@ def test_the_page_opens_in_the_browser_and_the_code_is_caught_on_this_machine(
         timeout=60,
     )
     assert ran.returncode == 0, ran.stderr
-    told = json.loads(ran.stdout[ran.stdout.index("{") :])
-    assert (told["ok"], told["granted_by"], told["resumed"]) == (True, "Mia Chen", False)
-    assert "ORDERS_WRITE" in told["scopes"]
-    assert told["expires_at"]
+    facts = json.loads(ran.stdout[ran.stdout.index("{") :])
+    assert (facts["ok"], facts["granted_by"], facts["resumed"]) == (True, "Mia Chen", False)
+    assert "ORDERS_WRITE" in facts["scopes"]
+    assert facts["expires_at"]
     (state,) = tillpost("connections", "--json").json["connections"]
     assert (state["name"], state["of"], state["healthy"], state["renews"]) == (
         "cafe-42",
@@ -147,7 +147,7 @@ def test_the_page_opens_in_the_browser_and_the_code_is_caught_on_this_machine(
         assert secret not in f"{ran.stdout}{ran.stderr}".encode()
 
 
-def test_a_code_can_be_pasted_where_the_provider_wants_an_https_address(
+def test_connect_accepts_a_pasted_code(
     square: Running[SquareSimulator], monkeypatch: pytest.MonkeyPatch, tillpost: Command
 ) -> None:
     code = square.simulator.new_authorisation_code()
@@ -161,11 +161,11 @@ def test_a_code_can_be_pasted_where_the_provider_wants_an_https_address(
         "https://shop.example/back",
         *options,
     )
-    ran = tillpost(*arguments, "--no-browser", input=f"{code}\n1\n")
-    assert ran.code == 0, ran.err
-    assert "cafe-42 is connected." in ran.out
-    assert "Simulated Cafe" in ran.out
-    page = re.search(r"http://\S+/oauth2/authorize\S+", ran.err)
+    result = tillpost(*arguments, "--no-browser", input=f"{code}\n1\n")
+    assert result.code == 0, result.err
+    assert "cafe-42 is connected." in result.out
+    assert "Simulated Cafe" in result.out
+    page = re.search(r"http://\S+/oauth2/authorize\S+", result.err)
     assert page is not None
     asked = parse_qs(urlsplit(page.group()).query)
     assert asked["redirect_uri"] == ["https://shop.example/back"]
@@ -173,7 +173,7 @@ def test_a_code_can_be_pasted_where_the_provider_wants_an_https_address(
     assert len(asked["state"][0]) >= 24
 
 
-def test_a_pasted_address_with_another_state_is_refused_and_nothing_is_kept(
+def test_pasted_address_with_another_state_is_refused(
     square: Running[SquareSimulator], monkeypatch: pytest.MonkeyPatch, tillpost: Command
 ) -> None:
     code = square.simulator.new_authorisation_code()
@@ -187,16 +187,16 @@ def test_a_pasted_address_with_another_state_is_refused_and_nothing_is_kept(
         "https://shop.example/back",
         *options,
     )
-    ran = tillpost(
+    result = tillpost(
         *arguments, "--no-browser", input=f"https://shop.example/back?code={code}&state=planted\n"
     )
-    assert ran.code == 2
-    assert "doesn't carry the state that went out" in ran.err
+    assert result.code == 2
+    assert "doesn't carry the state that was sent" in result.err
     assert tillpost("connections", "--json").json["connections"] == []
     assert square.simulator.count("POST", "/oauth2/token") == 0
 
 
-def test_a_planted_callback_is_turned_away_and_the_wait_goes_on(
+def test_forged_callback_is_refused_and_the_wait_continues(
     square: Running[SquareSimulator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = square.simulator.settings.redirect_url
@@ -212,7 +212,7 @@ def test_a_planted_callback_is_turned_away_and_the_wait_goes_on(
     assert "cafe-42 is connected." in out
 
 
-def test_nobody_who_agrees_in_time_is_told_in_one_line(
+def test_no_answer_in_time_is_one_line(
     square: Running[SquareSimulator], monkeypatch: pytest.MonkeyPatch, tillpost: Command
 ) -> None:
     url = square.simulator.settings.redirect_url
@@ -224,12 +224,12 @@ def test_nobody_who_agrees_in_time_is_told_in_one_line(
         "--wait",
         "1",
     ]
-    ended = tillpost("connect", "square", "--name", "cafe-42", *options)
-    assert ended.code == 2
-    assert ended.err.endswith("tillpost: nobody agreed within 1 seconds\n")
+    result = tillpost("connect", "square", "--name", "cafe-42", *options)
+    assert result.code == 2
+    assert result.err.endswith("tillpost: access wasn't granted within 1 seconds\n")
 
 
-def test_an_admin_who_refuses_is_told_in_one_line(
+def test_refusal_by_the_admin_is_one_line(
     square: Running[SquareSimulator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = square.simulator.settings.redirect_url
@@ -241,7 +241,7 @@ def test_an_admin_who_refuses_is_told_in_one_line(
     assert "tillpost: access wasn't granted: access_denied Not today" in err
 
 
-def test_kountas_company_site_and_payment_method_are_chosen_from_what_the_token_sees(
+def test_kounta_settings_are_chosen_from_the_account(
     folder: Path, monkeypatch: pytest.MonkeyPatch, tillpost: Command
 ) -> None:
     with serve_in_thread(
@@ -265,16 +265,16 @@ def test_kountas_company_site_and_payment_method_are_chosen_from_what_the_token_
             app.redirect_uri,
             "--no-browser",
         )
-        ran = tillpost(
+        result = tillpost(
             *arguments, *options, input=f"{code}\n{app.site_id}\n{app.payment_method_id}\n"
         )
-        assert ran.code == 0, ran.err
-        assert str(app.site_id) in ran.out
+        assert result.code == 0, result.err
+        assert str(app.site_id) in result.out
         (state,) = tillpost("connections", "--json").json["connections"]
         assert (state["platform"], state["healthy"]) == ("kounta", True)
 
 
-def test_a_generic_pos_is_connected_with_a_token_and_a_key_that_arent_on_the_command_line(
+def test_secrets_never_come_from_the_command_line(
     folder: Path, monkeypatch: pytest.MonkeyPatch, tillpost: Command
 ) -> None:
     with serve_in_thread(GenericSimulator()) as pos:
@@ -291,50 +291,54 @@ def test_a_generic_pos_is_connected_with_a_token_and_a_key_that_arent_on_the_com
             "allow_private=true",
         )
         refused = tillpost(*base, "--set", "signing_key=clear", input="token\n")
-        assert "signing_key is a secret, and others see this command line" in refused.complaint
-        ran = tillpost(
+        assert (
+            "signing_key is a secret, and other users can see this command line"
+            in refused.complaint
+        )
+        result = tillpost(
             *base,
             "--set",
             "signing_key=env:POS_KEY",
             "--access-token-stdin",
             input=settings["access_token"] + "\n",
         )
-        assert ran.code == 0, ran.err
+        assert result.code == 0, result.err
         assert settings["access_token"].encode() not in on_disk(folder)
         again = tillpost(*base, "--access-token-stdin", input="x\n")
         assert (
-            again.complaint == "there is a connection 'corner' already: tillpost reconnect corner"
+            again.complaint
+            == "the connection 'corner' already exists; to reconnect it: tillpost reconnect corner"
         )
 
 
-def test_without_a_key_nothing_is_asked_and_the_line_says_what_to_do(
+def test_connect_without_encryption_key_asks_nothing(
     square: Running[SquareSimulator], monkeypatch: pytest.MonkeyPatch, tillpost: Command
 ) -> None:
     monkeypatch.delenv("TILLPOST_KEY")
-    ran = tillpost("connect", "square", "--name", "cafe-42", *application(square, monkeypatch))
-    assert ran.complaint == (
-        "TILLPOST_KEY isn't set: set it to the key of this outbox; if there never was one, make it with "
-        "`tillpost key new`, and keep it safe"
+    result = tillpost("connect", "square", "--name", "cafe-42", *application(square, monkeypatch))
+    assert result.complaint == (
+        "TILLPOST_KEY isn't set: set it to the key of this outbox; if there never was one, make it "
+        "with `tillpost key new`, and keep it safe"
     )
 
 
-def test_what_is_missing_is_said_with_the_choices_that_there_are(
+def test_missing_setting_lists_its_choices(
     square: Running[SquareSimulator], monkeypatch: pytest.MonkeyPatch, tillpost: Command
 ) -> None:
     options = ("--set", f"base_url={square.url}", "--access-token-stdin")
     token = square.settings["access_token"]
-    ran = tillpost("connect", "square", "--name", "cafe-42", *options, input=f"{token}\n")
-    assert ran.code == 2
+    result = tillpost("connect", "square", "--name", "cafe-42", *options, input=f"{token}\n")
+    assert result.code == 2
     assert (
-        "location_id is missing: --set location_id=...; there are: L-CAFE (Cafe), L-KIOSK (Kiosk)"
-        in ran.err
+        "location_id is missing: --set location_id=...; "
+        "choose one of: L-CAFE (Cafe), L-KIOSK (Kiosk)" in result.err
     )
 
 
 # Reconnecting
 
 
-def test_a_connection_of_the_file_is_reconnected_by_a_token_and_its_paused_orders_go_on(
+def test_reconnect_by_token_resumes_paused_orders(
     store: Running[SquareSimulator], lunch: str, folder: Path, tillpost: Command
 ) -> None:
     good = store.settings["access_token"]
@@ -348,9 +352,9 @@ def test_a_connection_of_the_file_is_reconnected_by_a_token_and_its_paused_order
     assert "must be reconnected since" in listed.out
     assert "tillpost reconnect cafe" in listed.out
 
-    ran = tillpost("reconnect", "cafe", "--access-token-stdin", "--by", "Ari", input=good + "\n")
-    assert ran.code == 0, ran.err
-    assert "Its paused orders go on by themselves." in ran.out
+    result = tillpost("reconnect", "cafe", "--access-token-stdin", "--by", "Ari", input=good + "\n")
+    assert result.code == 0, result.err
+    assert "Its paused orders resume automatically." in result.out
 
     with Outbox.from_config() as outbox, Processor(outbox) as processor:
         Worker(processor).run(until_idle=True)
@@ -360,20 +364,20 @@ def test_a_connection_of_the_file_is_reconnected_by_a_token_and_its_paused_order
     assert good.encode() not in (folder / "tillpost.db").read_bytes()
 
 
-def test_a_token_that_doesnt_work_is_refused_and_the_old_one_stays(
+def test_reconnect_with_bad_token_keeps_the_old_one(
     store: Running[SquareSimulator], tillpost: Command
 ) -> None:
-    ran = tillpost("reconnect", "cafe", "--access-token-stdin", input="not-the-token\n")
-    assert ran.code == 14
-    assert "The store can't be connected" in ran.out
+    result = tillpost("reconnect", "cafe", "--access-token-stdin", input="not-the-token\n")
+    assert result.code == 14
+    assert "The store can't be connected" in result.out
     (state,) = tillpost("connections", "--json").json["connections"]
     assert state["of"] == "file"
 
 
-# Disconnecting, and keys
+# Disconnecting and keys
 
 
-def test_disconnecting_revokes_at_the_provider_and_deletes_the_tokens(
+def test_disconnect_revokes_and_deletes_tokens(
     square: Running[SquareSimulator], monkeypatch: pytest.MonkeyPatch, tillpost: Command
 ) -> None:
     code = square.simulator.new_authorisation_code()
@@ -388,20 +392,20 @@ def test_disconnecting_revokes_at_the_provider_and_deletes_the_tokens(
         *options,
     )
     assert tillpost(*arguments, "--no-browser", input=f"{code}\nL-CAFE\n").code == 0
-    ran = tillpost("disconnect", "cafe-42", "--json")
-    assert ran.json == {"ok": True, "connection": "cafe-42", "revoked": True}
+    result = tillpost("disconnect", "cafe-42", "--json")
+    assert result.json == {"ok": True, "connection": "cafe-42", "revoked": True}
     assert all(token.revoked for token in square.simulator.world.tokens.values())
     assert tillpost("connections", "--json").json["connections"] == []
 
 
-def test_what_stands_in_the_file_alone_isnt_disconnected(
+def test_disconnect_refuses_a_connection_of_the_file(
     store: Running[SquareSimulator], tillpost: Command
 ) -> None:
     tillpost("connections")
-    assert tillpost("disconnect", "cafe").complaint.startswith("cafe stands in the TOML file alone")
+    assert tillpost("disconnect", "cafe").complaint.startswith("cafe is only in the TOML file")
 
 
-def test_a_key_is_made_and_rotated(
+def test_key_new_and_rotate(
     store: Running[SquareSimulator], key: str, monkeypatch: pytest.MonkeyPatch, tillpost: Command
 ) -> None:
     token = store.settings["access_token"]
@@ -413,13 +417,12 @@ def test_a_key_is_made_and_rotated(
     assert tillpost("connections", "--json").json["ok"]
     monkeypatch.setenv("TILLPOST_KEY", key)
     wrong = tillpost("connections", "--json").json["connections"][0]
-    assert "isn't the key that the tokens in the database were sealed with" in wrong["fault"]
+    assert "isn't the key that the tokens in the database were encrypted with" in wrong["fault"]
 
 
-# ---------------------------------------------------------------- commands that work on one without
-# the outbox
+# Commands that use a connection without the outbox
 
-ON_ONE = {
+COMMANDS = {
     "check": ("check",),
     "submit": ("submit", "{lunch}"),
     "menu import": ("menu", "import"),
@@ -429,14 +432,14 @@ ON_ONE = {
 }
 
 
-def connected_in_the_database(
+def connect_in_database(
     tillpost: Command, running: Running[SquareSimulator], *more: str, name: str = "cafe"
 ) -> None:
-    """Connect a store by its token: no file knows of it."""
+    """Connect a store by its token, so that only the database has it."""
     named = [f"base_url={running.url}", f"location_id={running.settings['location_id']}", *more]
     options = [option for setting in named for option in ("--set", setting)]
     token = str(running.settings["access_token"])
-    ended = tillpost(
+    result = tillpost(
         "connect",
         "square",
         "--name",
@@ -447,34 +450,36 @@ def connected_in_the_database(
         "Mia",
         input=token,
     )
-    assert ended.code == 0, ended.err
+    assert result.code == 0, result.err
 
 
-@pytest.mark.parametrize("command", ON_ONE)
-def test_a_connection_that_only_the_database_knows_works_in_every_command(
+@pytest.mark.parametrize("command", COMMANDS)
+def test_stored_connection_works_in_every_command(
     command: str, tillpost: Command, square: Running[SquareSimulator], lunch: str
 ) -> None:
-    connected_in_the_database(tillpost, square)
-    ended = tillpost(*(word.format(lunch=lunch) for word in ON_ONE[command]))
-    assert ended.code == 0, ended.err
+    connect_in_database(tillpost, square)
+    result = tillpost(*(word.format(lunch=lunch) for word in COMMANDS[command]))
+    assert result.code == 0, result.err
 
 
-@pytest.mark.parametrize("command", ON_ONE)
-def test_it_is_found_in_the_database_that_the_option_names(
+@pytest.mark.parametrize("command", COMMANDS)
+def test_stored_connection_is_found_by_the_db_option(
     command: str, tillpost: Command, square: Running[SquareSimulator], lunch: str, folder: Path
 ) -> None:
-    connected_in_the_database(tillpost, square)
+    connect_in_database(tillpost, square)
     (folder / "tillpost.db").rename(folder / "elsewhere.db")
-    words = [word.format(lunch=lunch) for word in ON_ONE[command]]
+    words = [word.format(lunch=lunch) for word in COMMANDS[command]]
     assert tillpost(*words).code == 2
-    ended = tillpost(*words, "--db", f"sqlite:///{folder / 'elsewhere.db'}", "--connection", "cafe")
-    assert ended.code == 0, ended.err
+    result = tillpost(
+        *words, "--db", f"sqlite:///{folder / 'elsewhere.db'}", "--connection", "cafe"
+    )
+    assert result.code == 0, result.err
 
 
-def test_with_several_connections_all_are_named_and_where_they_are(
+def test_ambiguous_connection_lists_file_and_database(
     tillpost: Command, square: Running[SquareSimulator]
 ) -> None:
-    connected_in_the_database(tillpost, square)
+    connect_in_database(tillpost, square)
     write_config(bar=square.settings)
     assert "tillpost.toml has: bar; the database has: cafe" in tillpost("check").complaint
     assert (
@@ -483,7 +488,7 @@ def test_with_several_connections_all_are_named_and_where_they_are(
     assert tillpost("check", "-c", "bar").code == tillpost("check", "-c", "cafe").code == 0
 
 
-def test_the_databases_token_wins_over_the_files(
+def test_stored_token_takes_precedence_over_the_file(
     tillpost: Command, square: Running[SquareSimulator]
 ) -> None:
     write_config(cafe={**square.settings, "access_token": "revoked-long-ago"})
@@ -497,7 +502,7 @@ def test_the_databases_token_wins_over_the_files(
 
 @pytest.mark.parametrize("command", ["check", "submit", "menu import"])
 @pytest.mark.parametrize("named", [False, True], ids=["by default", "in the file"])
-def test_no_database_is_made_by_looking_for_one(
+def test_lookup_of_a_connection_creates_no_database(
     command: str,
     named: bool,
     tillpost: Command,
@@ -509,11 +514,11 @@ def test_no_database_is_made_by_looking_for_one(
     if named:
         config = folder / "tillpost.toml"
         config.write_text('[outbox]\ndb = "sqlite:///orders.db"\n' + config.read_text())
-    assert tillpost(*(word.format(lunch=lunch) for word in ON_ONE[command])).code == 0
+    assert tillpost(*(word.format(lunch=lunch) for word in COMMANDS[command])).code == 0
     assert list(folder.glob("*.db")) == []
 
 
-def test_a_database_without_the_outboxs_tables_is_left_as_it_is(
+def test_foreign_database_is_left_unchanged(
     tillpost: Command, square: Running[SquareSimulator], folder: Path
 ) -> None:
     write_config(cafe=square.settings)
@@ -524,16 +529,16 @@ def test_a_database_without_the_outboxs_tables_is_left_as_it_is(
         assert [row[0] for row in theirs.execute("SELECT name FROM sqlite_master")] == ["carts"]
 
 
-def test_a_database_that_the_option_names_has_to_be_there(
+def test_db_option_requires_an_existing_database(
     tillpost: Command, square: Running[SquareSimulator], folder: Path
 ) -> None:
     write_config(cafe=square.settings)
-    ended = tillpost("check", "--db", f"sqlite:///{folder / 'nowhere.db'}")
-    assert ended.code != 0
-    assert "no outbox at" in ended.err
+    result = tillpost("check", "--db", f"sqlite:///{folder / 'nowhere.db'}")
+    assert result.code != 0
+    assert "no outbox at" in result.err
 
 
-def test_a_token_that_a_command_renews_is_kept_for_all_others(
+def test_token_renewed_by_a_command_is_stored(
     tillpost: Command, square: Running[SquareSimulator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = square.simulator.settings
@@ -544,7 +549,7 @@ def test_a_token_that_a_command_renews_is_kept_for_all_others(
         "client_secret=env:SQUARE_SECRET",
         "refresh_token=env:SQUARE_REFRESH",
     ]
-    connected_in_the_database(tillpost, square, *client)
+    connect_in_database(tillpost, square, *client)
     square.simulator.expire_token()
     before = square.simulator.count("POST", "/oauth2/token")
     assert tillpost("menu", "import").code == 0

@@ -1,4 +1,4 @@
-"""`tillpost demo`: orders on each platform, each as expected, right ledgers, an exit code that depends on both."""
+"""`tillpost demo`: every order goes as expected, and the exit code says whether it did."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import tillpost_simulators.kounta.demo
 import tillpost_simulators.square.demo
 from core.cli.conftest import Command
 from tillpost import MenuError, Outcome, PosError, RegisterOfflineError
-from tillpost.demo.scenarios import Scenario, hop_of
+from tillpost.demo.run import hop_of
+from tillpost.demo.scenarios import Scenario
 from tillpost_simulators.square import SquareSimulator
 
 scenarios = tillpost_simulators.square.demo.scenarios
@@ -31,15 +32,15 @@ ERRORS: Mapping[str, Sequence[str]] = {
     "generic": (*["MenuError"] * 3, "StoreClosedError", "RegisterOfflineError", "PermissionsError"),
 }
 SHOWN = {"square": 6, "kounta": 6, "generic": 3}
-"""How many orders are on the register in the end."""
+"""The number of orders on the register at the end."""
 
 
-def test_the_demo_shows_every_platform_and_ends_by_itself_in_under_fifteen_seconds(
+def test_demo_shows_every_platform_within_fifteen_seconds(
     tillpost: Command,
 ) -> None:
-    began = time.monotonic()
+    started = time.monotonic()
     ended = tillpost("demo")
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - started < 15
     assert (ended.code, ended.err) == (0, "")
     tables = (
         scenarios,
@@ -56,7 +57,7 @@ def test_the_demo_shows_every_platform_and_ends_by_itself_in_under_fifteen_secon
 
 
 @pytest.mark.parametrize("platform", ERRORS)
-def test_the_demo_tells_a_program_the_same(tillpost: Command, platform: str) -> None:
+def test_demo_json_has_orders_and_ledger(tillpost: Command, platform: str) -> None:
     facts = tillpost("demo", platform, "--json").json
     (report,) = facts["demos"]
     assert facts["ok"] is report["ok"] is True
@@ -67,20 +68,20 @@ def test_the_demo_tells_a_program_the_same(tillpost: Command, platform: str) -> 
     assert report["ledger"]["shown"] == SHOWN[platform]
 
 
-def test_the_demo_says_who_must_act_where_no_error_does(tillpost: Command) -> None:
+def test_demo_says_who_must_act_without_an_error(tillpost: Command) -> None:
     orders: list[dict[str, Any]] = tillpost("demo", "kounta", "--json").json["demos"][0]["orders"]
     acting = {
         order["name"]: order["acts"]
         for order in orders
         if not order["error"] and order["acts"] != "nobody"
     }
-    assert list(acting) == ["Staff turn it down", "A device that has stopped syncing"]
+    assert list(acting) == ["Staff reject the order", "A device that has stopped syncing"]
     assert {order["name"]: order["hop"]["number"] for order in orders}[
         "A device that has stopped syncing"
     ] == 3
 
 
-def test_a_scenario_that_doesnt_go_as_expected_fails_the_demo(
+def test_unexpected_result_fails_the_demo(
     tillpost: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     healthy = scenarios()[0]
@@ -96,9 +97,7 @@ def test_a_scenario_that_doesnt_go_as_expected_fails_the_demo(
     assert "Something went WRONG" in ended.out
 
 
-def test_an_order_left_half_done_fails_the_demo(
-    tillpost: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_half_done_order_fails_the_demo(tillpost: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     class Leaking(SquareSimulator):
         def ledger(self) -> Any:
             found = super().ledger()
@@ -115,7 +114,7 @@ def test_an_order_left_half_done_fails_the_demo(
     assert "half done: demo-1" in ended.out
 
 
-def test_the_hop_is_the_one_of_the_runbook() -> None:
+def test_hop_matches_the_runbook() -> None:
     assert hop_of(None, shown=True).number is None
     assert hop_of(None, shown=False).number == 3
     assert hop_of(RegisterOfflineError(), shown=False).number == 3

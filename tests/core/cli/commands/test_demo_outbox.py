@@ -1,4 +1,4 @@
-"""`tillpost demo --outbox`: a worker is killed and the platform fails, and the ledger shows every order once."""
+"""`tillpost demo --outbox`: after a dead worker and an outage, every order is there once."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from tillpost_simulators.square import SquareSimulator
 pytestmark = pytest.mark.slow
 
 
-def test_the_demo_kills_a_worker_sees_an_outage_through_and_ends_by_itself(
+def test_outbox_demo_survives_dead_worker_and_outage(
     tillpost: Command,
 ) -> None:
-    began = time.monotonic()
+    started = time.monotonic()
     ended = tillpost("demo", "square", "--outbox")
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - started < 20
     assert (ended.code, ended.err) == (0, "")
-    for said in (
+    for text in (
         "(SIGKILL)",
-        "an outage has begun, told once",
-        "has ended, told once",
+        "an outage has begun, reported once",
+        "has ended, reported once",
         "None lost, none twice",
     ):
-        assert ended.out.count(said) == 1
+        assert ended.out.count(text) == 1
     ledger = dict(
         line.strip().split("  ", 1) for line in ended.out.splitlines() if line.startswith("  ")
     )
@@ -40,7 +40,7 @@ def test_the_demo_kills_a_worker_sees_an_outage_through_and_ends_by_itself(
     }
 
 
-def test_an_order_that_the_register_lost_fails_the_demo(
+def test_order_lost_by_the_register_fails_the_demo(
     tillpost: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Losing(SquareSimulator):

@@ -1,9 +1,10 @@
-"""`tillpost submit`: what people and programs are told when an order arrives, and when it doesn't."""
+"""`tillpost submit`: its output for people and programs, on success and on failure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -15,128 +16,154 @@ from tillpost_simulators.square import SquareSimulator
 Store = Running[SquareSimulator]
 
 
-def test_an_order_that_arrives_is_told_to_a_person(
-    tillpost: Command, store: Store, lunch: str
-) -> None:
-    ended = tillpost("submit", lunch)
-    assert (ended.code, ended.err) == (0, "")
-    assert "Order B42 is at the POS" in ended.out
-    assert "28.81 AUD" in ended.out
-    assert (
-        "received: the platform has it; that the register has it too isn't shown yet" in ended.out
-    )
+def test_success_is_printed_for_people(tillpost: Command, store: Store, lunch: str) -> None:
+    result = tillpost("submit", lunch)
+    assert result.code == 0
+    assert result.err == ""
+    assert "Order B42 is at the POS" in result.out
+    assert "28.81 AUD" in result.out
+    assert "received by the platform; not yet confirmed by the register" in result.out
     assert [entry.total for entry in store.simulator.ledger().shown] == [2881]
 
 
-def test_an_order_that_arrives_is_told_to_a_program(
-    tillpost: Command, store: Store, lunch: str
-) -> None:
-    ended = tillpost("submit", lunch, "--json", "--connection", "cafe")
-    assert ended.code == 0
-    assert ended.json["ok"] is True
-    assert ended.json["connection"] == "cafe"
-    assert ended.json["menu_imported"] is False
-    assert ended.json["pos_order"]["reference"] == "ord_01JD7Q3W8YB3T6"
-    assert ended.json["pos_order"]["total"] == 2881
+def test_success_is_printed_as_json(tillpost: Command, store: Store, lunch: str) -> None:
+    result = tillpost("submit", lunch, "--json", "--connection", "cafe")
+    assert result.code == 0
+    assert result.json["ok"] is True
+    assert result.json["connection"] == "cafe"
+    assert result.json["menu_imported"] is False
+    assert result.json["pos_order"]["reference"] == "ord_01JD7Q3W8YB3T6"
+    assert result.json["pos_order"]["total"] == 2881
 
 
-def test_an_order_can_come_from_standard_input(tillpost: Command, store: Store, lunch: str) -> None:
+def test_order_is_read_from_standard_input(tillpost: Command, store: Store, lunch: str) -> None:
     assert tillpost("submit", "-", "--new", input=Path(lunch).read_bytes()).code == 0
     assert len(store.simulator.ledger().shown) == 1
 
 
-def test_the_same_order_twice_is_on_the_register_once(
+def test_same_order_twice_is_on_the_register_once(
     tillpost: Command, store: Store, lunch: str
 ) -> None:
-    assert [tillpost("submit", lunch).code for _ in range(2)] == [0, 0]
+    for _ in range(2):
+        assert tillpost("submit", lunch).code == 0
     assert len(store.simulator.ledger().entries) == 1
 
 
-def test_a_menu_that_has_drifted_is_said_to_have_been_healed(
-    tillpost: Command, store: Store, lunch: str
-) -> None:
+def test_reimport_of_a_stale_menu_is_reported(tillpost: Command, store: Store, lunch: str) -> None:
     store.simulator.recreate_variation("5312")
-    ended = tillpost("submit", lunch)
-    assert ended.code == 0
-    assert "it had drifted; it was imported again, and the order bound to it" in ended.out
+    result = tillpost("submit", lunch)
+    assert result.code == 0
+    assert "the menu was stale; it was re-imported, and the order was matched to it" in result.out
 
 
-def _fault(kind: FaultKind, **more: int) -> Callable[[SquareSimulator], None]:
-    rule = FaultRule(method="POST", fault=Fault.model_validate({"kind": kind, **more}), times=None)
-    return lambda square: square.set_faults(FaultPlan(rules=(rule,)))
+def fail_posts(kind: FaultKind, **more: int) -> Callable[[SquareSimulator], None]:
+    """Return a function that makes all POST requests fail."""
+    fault = Fault.model_validate({"kind": kind, **more})
+    rule = FaultRule(method="POST", fault=fault, times=None)
+    plan = FaultPlan(rules=(rule,))
+    return lambda square: square.set_faults(plan)
 
 
-TROUBLE: dict[str, tuple[Callable[[SquareSimulator], object], int, str, str]] = {
-    "an item that is gone": (
-        lambda s: s.remove_variation("5312"),
-        10,
-        "MenuError",
-        "BLT toastie (line 2) isn't on",
+class Failure(NamedTuple):
+    """A failure to provoke at the platform, and the output that is expected for it."""
+
+    provoke: Callable[[SquareSimulator], object]
+    code: int
+    kind: str
+    manager: str
+    outcome: str = "not_created"
+
+
+FAILURES = {
+    "missing item": Failure(
+        provoke=lambda square: square.remove_variation("5312"),
+        code=10,
+        kind="MenuError",
+        manager="doesn't have BLT toastie (line 2) on its menu",
     ),
-    "an outage": (lambda s: s.set_outage(), 11, "OutageError", "as soon as Square is back"),
-    "too many requests": (
-        _fault(FaultKind.RATE_LIMITED, retry_after=7),
-        12,
-        "RateLimitError",
-        "sent again shortly",
+    "outage": Failure(
+        provoke=lambda square: square.set_outage(),
+        code=11,
+        kind="OutageError",
+        manager="as soon as Square is back",
+        outcome="unknown",
     ),
-    "a revoked token": (lambda s: s.revoke_token(), 14, "PermissionsError", "connect it again"),
-    "a second tax": (lambda s: s.add_tax("Surcharge", "5"), 15, "TaxError", "GST and Surcharge"),
+    "rate limit": Failure(
+        provoke=fail_posts(FaultKind.RATE_LIMITED, retry_after=7),
+        code=12,
+        kind="RateLimitError",
+        manager="sent again shortly",
+    ),
+    "revoked token": Failure(
+        provoke=lambda square: square.revoke_token(),
+        code=14,
+        kind="PermissionsError",
+        manager="reconnect the store",
+    ),
+    "second tax": Failure(
+        provoke=lambda square: square.add_tax("Surcharge", "5"),
+        code=15,
+        kind="TaxError",
+        manager="GST and Surcharge",
+    ),
 }
 
 
-@pytest.mark.parametrize("name", TROUBLE)
-def test_trouble_is_told_with_who_must_act_and_has_its_exit_code(
-    name: str, tillpost: Command, store: Store, lunch: str
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES.keys())
+def test_failure_says_who_must_act_and_has_its_exit_code(
+    failure: Failure, tillpost: Command, store: Store, lunch: str
 ) -> None:
-    provoke, code, kind, manager = TROUBLE[name]
-    provoke(store.simulator)
-    people, program = tillpost("submit", lunch), tillpost("submit", lunch, "--json")
-    assert people.code == program.code == code
-    assert people.err == program.err == ""
+    failure.provoke(store.simulator)
+
+    people = tillpost("submit", lunch)
+    assert people.code == failure.code
+    assert people.err == ""
     assert "Order B42 wasn't delivered" in people.out
-    assert manager in people.out
-    assert f"{kind}: " in people.out
+    assert failure.manager in people.out
+    assert f"{failure.kind}: " in people.out
     assert "Who must act" in people.out
-    facts = program.json
-    assert (facts["ok"], facts["exit_code"], facts["error"]["kind"]) == (False, code, kind)
-    assert manager in facts["remedy"]["manager"]
-    assert facts["error"]["outcome"] == ("unknown" if kind == "OutageError" else "not_created")
-    assert "not-a-real-square-token" not in people.out + program.out
+    assert "not-a-real-square-token" not in people.out
+
+    program = tillpost("submit", lunch, "--json")
+    assert program.code == failure.code
+    assert program.err == ""
+    assert program.json["ok"] is False
+    assert program.json["exit_code"] == failure.code
+    assert failure.manager in program.json["remedy"]["manager"]
+    error = program.json["error"]
+    assert error["kind"] == failure.kind
+    assert error["outcome"] == failure.outcome
+    assert "not-a-real-square-token" not in program.out
 
 
-def test_how_long_the_platform_asks_to_wait_is_told(
-    tillpost: Command, store: Store, lunch: str
-) -> None:
-    TROUBLE["too many requests"][0](store.simulator)
+def test_retry_after_is_printed(tillpost: Command, store: Store, lunch: str) -> None:
+    FAILURES["rate limit"].provoke(store.simulator)
     assert "7 seconds" in tillpost("submit", lunch).out
 
 
-def test_an_order_that_may_be_there_is_said_to_be_looked_for(
-    tillpost: Command, store: Store, lunch: str
-) -> None:
-    _fault(FaultKind.LOST_ANSWER)(store.simulator)
-    ended = tillpost("submit", lunch)
-    assert ended.code == 11
-    assert "may be at the POS: look before keying it in; submitting it again is safe" in ended.out
+def test_unknown_outcome_is_printed(tillpost: Command, store: Store, lunch: str) -> None:
+    fail_posts(FaultKind.LOST_ANSWER)(store.simulator)
+    result = tillpost("submit", lunch)
+    assert result.code == 11
+    assert "may be at the POS. Check the register before keying it in" in result.out
+    assert "submitting it again is safe" in result.out
 
 
-def test_a_wrong_location_is_the_developers(tillpost: Command, store: Store, lunch: str) -> None:
+def test_wrong_location_is_for_the_developer(tillpost: Command, store: Store, lunch: str) -> None:
     write_config(cafe={**store.settings, "location_id": "L-ELSEWHERE"})
-    ended = tillpost("submit", lunch)
-    assert ended.code == 18
-    assert "the site's developer" in ended.out
+    result = tillpost("submit", lunch)
+    assert result.code == 18
+    assert "the ordering site's developer" in result.out
 
 
-def test_ctrl_c_says_in_one_line_that_the_order_may_be_there(
+def test_ctrl_c_says_that_the_order_may_exist(
     tillpost: Command, store: Store, lunch: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Till, "submit", interrupt)
-    ended = tillpost("submit", lunch)
-    assert (ended.code, ended.out) == (130, "")
-    assert (
-        ended.err == "tillpost: interrupted; the order may be there: submit it again to find out\n"
-    )
+    result = tillpost("submit", lunch)
+    assert result.code == 130
+    assert result.out == ""
+    assert result.err == "tillpost: interrupted; the order may exist. Submit it again to find out\n"

@@ -1,4 +1,4 @@
-"""Connections in the database: their secrets are sealed, a token there wins over the file's, changes are seen."""
+"""Stored connections: encrypted secrets, precedence over the file's tokens, visible changes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,13 @@ from tillpost import ConfigError, Outbox
 from tillpost.outbox import OrderState, Processor, Worker
 from tillpost.outbox.connections.credentials import CredentialStore, Grant
 from tillpost.outbox.connections.encryption import EncryptionKeys, new_key
-from tillpost.outbox.delivery.sources import FromFileAndDatabase, merged, tokens_mark
-from tillpost.outbox.delivery.tills import Tills
+from tillpost.outbox.delivery.open_connections import OpenConnections
+from tillpost.outbox.delivery.sources import (
+    FromFileAndDatabase,
+    merge_settings,
+    tokens_fingerprint,
+)
+from tillpost.outbox.delivery.store_queries import StoreQueries
 from tillpost.simulator import Running, serve_in_thread
 from tillpost_simulators.kounta import KountaSimulator
 from tillpost_simulators.square import SquareSimulator
@@ -32,7 +37,7 @@ TOKENS = {"access_token": SecretStr("CANARY-access"), "refresh_token": SecretStr
 
 @pytest.fixture(autouse=True)
 def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A folder of its own, and a key."""
+    """An empty working directory, and an encryption key."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TILLPOST_CONFIG", raising=False)
     monkeypatch.delenv("TILLPOST_DB", raising=False)
@@ -42,28 +47,28 @@ def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def vault(shop_outbox: Outbox) -> CredentialStore:
-    """The connections of an outbox."""
+def store(shop_outbox: Outbox) -> CredentialStore:
+    """The credentials of an outbox."""
     shop_outbox.prepare()
     return CredentialStore(shop_outbox.database)
 
 
 @pytest.fixture
-def source(vault: CredentialStore) -> FromFileAndDatabase:
+def source(store: CredentialStore) -> FromFileAndDatabase:
     """The connections as a worker sees them."""
-    return FromFileAndDatabase(vault, None, lambda: "worker-1")
+    return FromFileAndDatabase(store, None, lambda: "worker-1")
 
 
 @pytest.fixture
-def tills(source: FromFileAndDatabase, shop_outbox: Outbox) -> Iterator[Tills]:
-    """The Tills of a worker."""
-    known = Tills(source, shop_outbox.settings)
+def connections(source: FromFileAndDatabase, shop_outbox: Outbox) -> Iterator[OpenConnections]:
+    """The connections of a worker."""
+    known = OpenConnections(source, shop_outbox.settings)
     yield known
     known.close()
 
 
 def write_file(**settings: object) -> None:
-    """Write a connections file with the connection cafe-42."""
+    """Write a TOML file with the connection cafe-42."""
     lines = [f'{name} = "{value}"' for name, value in settings.items()]
     Path("tillpost.toml").write_text(
         "\n".join(["[connections.cafe-42]", 'platform = "square"', *lines, ""])
@@ -71,7 +76,7 @@ def write_file(**settings: object) -> None:
 
 
 def bytes_of(folder: Path) -> bytes:
-    """All that the database has on disk, its write-ahead log too."""
+    """The database's files, including the write-ahead log."""
     return b"".join(path.read_bytes() for path in sorted(folder.glob("orders.db*")))
 
 
@@ -81,29 +86,29 @@ def token_of(source: FromFileAndDatabase) -> str:
     return token.get_secret_value()
 
 
-# Sealing
+# ---------------------------------------------------------------------- encryption
 
 
-def test_what_is_kept_is_found_again_and_the_secrets_open_with_the_key(
-    vault: CredentialStore,
+def test_saved_connection_is_read_back_and_its_secrets_decrypted(
+    store: CredentialStore,
 ) -> None:
     grant = Grant("Mia Chen", ("ORDERS_READ", "ORDERS_WRITE"), 1_800_000_000.0)
-    vault.keep("cafe-42", "square", {"location_id": "L1", **TOKENS}, grant)
-    stored = vault.get("cafe-42")
+    store.save("cafe-42", "square", {"location_id": "L1", **TOKENS}, grant)
+    stored = store.get("cafe-42")
     assert stored is not None
     assert (stored.platform, stored.settings, stored.grant) == (
         "square",
         {"location_id": "L1"},
         grant,
     )
-    assert vault.open(stored) == TOKENS
-    assert list(vault.all()) == ["cafe-42"]
+    assert store.open(stored) == TOKENS
+    assert list(store.all()) == ["cafe-42"]
 
 
 def test_no_secret_is_on_disk_in_clear_nor_in_a_repr(
-    vault: CredentialStore, tmp_path: Path
+    store: CredentialStore, tmp_path: Path
 ) -> None:
-    vault.keep(
+    store.save(
         "cafe-42",
         "square",
         {"location_id": "L1", "client_secret": "CANARY-client", **TOKENS},
@@ -112,18 +117,18 @@ def test_no_secret_is_on_disk_in_clear_nor_in_a_repr(
     on_disk = bytes_of(tmp_path)
     assert b"cafe-42" in on_disk
     assert b"CANARY" not in on_disk
-    stored = vault.get("cafe-42")
+    stored = store.get("cafe-42")
     assert stored is not None
-    assert stored.sealed not in repr(stored)
-    assert "CANARY" not in f"{stored!r} {vault.open(stored)!r}"
+    assert stored.encrypted_secrets not in repr(stored)
+    assert "CANARY" not in f"{stored!r} {store.open(stored)!r}"
 
 
 @pytest.mark.parametrize("other", ["", "another"])
-def test_a_copied_database_is_useless_without_the_key_and_says_so_in_one_line(
-    vault: CredentialStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
+def test_copied_database_is_useless_without_the_key(
+    store: CredentialStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
 ) -> None:
-    vault.keep("cafe-42", "square", {"location_id": "L1", **TOKENS}, Grant())
-    with vault.database.writing() as db:
+    store.save("cafe-42", "square", {"location_id": "L1", **TOKENS}, Grant())
+    with store.database.writing() as db:
         db.exec_driver_sql("SELECT 1")
     copied = tmp_path / "copied"
     copied.mkdir()
@@ -131,7 +136,7 @@ def test_a_copied_database_is_useless_without_the_key_and_says_so_in_one_line(
         shutil.copy(path, copied / path.name)
     monkeypatch.setenv("TILLPOST_KEY", new_key() if other else "")
     with Outbox(f"sqlite:///{copied / 'orders.db'}") as copy:
-        known = Tills(
+        known = OpenConnections(
             FromFileAndDatabase(CredentialStore(copy.database), None, lambda: "thief"),
             copy.settings,
         )
@@ -139,50 +144,54 @@ def test_a_copied_database_is_useless_without_the_key_and_says_so_in_one_line(
             known["cafe-42"]
     assert "\n" not in str(caught.value)
     said = (
-        "isn't the key that the tokens in the database were sealed with" if other else "isn't set"
+        "isn't the key that the tokens in the database were encrypted with"
+        if other
+        else "isn't set"
     )
     assert f"connection 'cafe-42': TILLPOST_KEY {said}" in str(caught.value)
     assert leaks(caught.value) == []
 
 
-def test_a_key_is_rotated_and_the_old_one_is_worth_nothing_then(
-    vault: CredentialStore, key: str, monkeypatch: pytest.MonkeyPatch
+def test_after_rotation_the_old_key_decrypts_nothing(
+    store: CredentialStore, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vault.keep("cafe-42", "square", {"location_id": "L1", **TOKENS}, Grant())
+    store.save("cafe-42", "square", {"location_id": "L1", **TOKENS}, Grant())
     fresh = new_key()
     monkeypatch.setenv("TILLPOST_KEY", f"{fresh},{key}")
-    assert vault.rotate() == 1
-    stored = vault.get("cafe-42")
+    assert store.rotate() == 1
+    stored = store.get("cafe-42")
     assert stored is not None
-    assert EncryptionKeys.of(fresh).open(stored.sealed, stored.sealed_with) == TOKENS
+    assert (
+        EncryptionKeys.of(fresh).decrypt(stored.encrypted_secrets, stored.key_fingerprint) == TOKENS
+    )
     with pytest.raises(ConfigError):
-        EncryptionKeys.of(key).open(stored.sealed, stored.sealed_with)
+        EncryptionKeys.of(key).decrypt(stored.encrypted_secrets, stored.key_fingerprint)
 
 
-def test_a_rotation_that_cant_open_everything_changes_nothing(
-    vault: CredentialStore, monkeypatch: pytest.MonkeyPatch
+def test_rotation_that_cannot_decrypt_everything_changes_nothing(
+    store: CredentialStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vault.keep("cafe-1", "square", {"location_id": "L1", **TOKENS}, Grant())
+    store.save("cafe-1", "square", {"location_id": "L1", **TOKENS}, Grant())
     monkeypatch.setenv("TILLPOST_KEY", new_key())
-    vault.keep("cafe-2", "square", {"location_id": "L1", **TOKENS}, Grant())
-    before = dict(vault.all())
+    store.save("cafe-2", "square", {"location_id": "L1", **TOKENS}, Grant())
+    before = dict(store.all())
     with pytest.raises(ConfigError, match="cafe-1"):
-        vault.rotate()
-    assert dict(vault.all()) == before
+        store.rotate()
+    assert dict(store.all()) == before
 
 
-# What counts
+# ---------------------------------------------------------------------- precedence
 
 
-def test_a_connection_of_the_database_works_without_a_file(
-    vault: CredentialStore, shop: Running[SquareSimulator], tills: Tills
+def test_stored_connection_needs_no_file(
+    store: CredentialStore, shop: Running[SquareSimulator], connections: OpenConnections
 ) -> None:
-    vault.keep("cafe-42", "square", shop.settings, Grant("Mia Chen"))
-    assert tills["cafe-42"].check().ready
+    store.save("cafe-42", "square", shop.settings, Grant("Mia Chen"))
+    assert StoreQueries(connections["cafe-42"]).check().ready
 
 
-def test_a_sealed_token_wins_over_the_files_and_the_file_has_the_rest(
-    vault: CredentialStore, source: FromFileAndDatabase
+def test_stored_token_precedes_the_files_other_settings_do_not(
+    store: CredentialStore, source: FromFileAndDatabase
 ) -> None:
     write_file(
         location_id="L-file",
@@ -191,7 +200,7 @@ def test_a_sealed_token_wins_over_the_files_and_the_file_has_the_rest(
         client_id="old",
         tips="payment",
     )
-    vault.keep(
+    store.save(
         "cafe-42",
         "square",
         {"access_token": "sealed", "client_id": "new", "location_id": "L-db"},
@@ -203,48 +212,50 @@ def test_a_sealed_token_wins_over_the_files_and_the_file_has_the_rest(
     assert (used.location_id, used.client_id) == ("L-file", "new")
 
 
-def test_tokens_renewed_from_the_files_count_until_the_file_has_others(
-    vault: CredentialStore, source: FromFileAndDatabase
+def test_refreshed_tokens_count_until_the_file_has_others(
+    store: CredentialStore, source: FromFileAndDatabase
 ) -> None:
     write_file(location_id="L1", access_token="of-the-file", refresh_token="r1")
-    follows = tokens_mark({"access_token": "of-the-file", "refresh_token": "r1"})
-    with vault.database.writing() as db:
-        row = replace(vault.locked(db, "cafe-42"), platform="square", follows=follows)
-        vault.write(db, row, TOKENS, vault.keyring())
+    follows = tokens_fingerprint({"access_token": "of-the-file", "refresh_token": "r1"})
+    with store.database.writing() as db:
+        row = replace(store.locked(db, "cafe-42"), platform="square", follows=follows)
+        store.write(db, row, TOKENS, store.keyring())
     assert token_of(source) == "CANARY-access"
     write_file(location_id="L1", access_token="put-in-by-hand", refresh_token="r1")
     assert token_of(source) == "put-in-by-hand"
 
 
-def test_another_platform_under_the_same_name_is_said(vault: CredentialStore, tills: Tills) -> None:
+def test_file_and_database_must_agree_on_the_platform(
+    store: CredentialStore, connections: OpenConnections
+) -> None:
     write_file(location_id="L1", access_token="t")
-    vault.keep(
+    store.save(
         "cafe-42",
         "generic",
         {"base_url": "https://pos.example", "signing_key": "s", **TOKENS},
         Grant(),
     )
     with pytest.raises(ConfigError, match="is at square, but was connected at generic"):
-        tills["cafe-42"]
+        connections["cafe-42"]
 
 
-def test_a_name_that_nobody_knows_is_said_with_those_there_are(
-    vault: CredentialStore, tills: Tills
+def test_unknown_name_error_lists_the_known_ones(
+    store: CredentialStore, connections: OpenConnections
 ) -> None:
-    vault.keep("cafe-1", "square", {"location_id": "L1", **TOKENS}, Grant())
+    store.save("cafe-1", "square", {"location_id": "L1", **TOKENS}, Grant())
     with pytest.raises(
         ConfigError, match=r"no connection 'cafe-42'; .* has: none; the database has: cafe-1"
     ):
-        tills["cafe-42"]
+        connections["cafe-42"]
 
 
-def test_merging_leaves_a_file_alone_that_has_no_row() -> None:
-    assert merged({"access_token": "t"}, None, {}) == {"access_token": "t"}
+def test_settings_without_stored_connection_are_the_files() -> None:
+    assert merge_settings({"access_token": "t"}, None, {}) == {"access_token": "t"}
 
 
 @pytest.mark.parametrize("where", ["file", "database"])
-def test_a_change_is_seen_by_a_running_worker_within_two_seconds(
-    where: str, vault: CredentialStore, shop: Running[SquareSimulator], shop_outbox: Outbox
+def test_running_worker_sees_a_change_within_two_seconds(
+    where: str, store: CredentialStore, shop: Running[SquareSimulator], shop_outbox: Outbox
 ) -> None:
     wrong: dict[str, Any] = {**shop.settings, "access_token": "wrong"}
 
@@ -252,7 +263,7 @@ def test_a_change_is_seen_by_a_running_worker_within_two_seconds(
         if where == "file":
             write_file(**settings)
         else:
-            vault.keep("cafe-42", "square", settings, Grant())
+            store.save("cafe-42", "square", settings, Grant())
 
     put(wrong)
     with Processor(shop_outbox) as processor:
@@ -273,12 +284,12 @@ def test_a_change_is_seen_by_a_running_worker_within_two_seconds(
     assert took < 15.0
 
 
-# Without a key
+# ---------------------------------------------------------------------- without a key
 
 
-def test_without_a_key_the_files_connections_work_and_a_rotated_token_is_warned_about(
-    vault: CredentialStore,
-    tills: Tills,
+def test_without_key_a_refreshed_token_is_warned_about(
+    store: CredentialStore,
+    connections: OpenConnections,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -293,7 +304,7 @@ def test_without_a_key_the_files_connections_work_and_a_rotated_token_is_warned_
             )
         )
         kounta.simulator.expire_token()
-        assert tills["cafe-42"].check().ready
+        assert StoreQueries(connections["cafe-42"]).check().ready
         assert kounta.simulator.count("POST", "/v1/token") == 1
-    assert "connection cafe-42 has new tokens that aren't kept" in caplog.text
-    assert vault.get("cafe-42") is None
+    assert "connection cafe-42 has new tokens that can't be saved" in caplog.text
+    assert store.get("cafe-42") is None

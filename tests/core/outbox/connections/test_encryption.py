@@ -1,4 +1,4 @@
-"""Tokens in the database are sealed: nothing but the key opens them, and a wrong key is called so."""
+"""Encryption of stored tokens: only the right key decrypts them, and a wrong one is reported."""
 
 from __future__ import annotations
 
@@ -11,57 +11,71 @@ from tillpost import ConfigError
 from tillpost.outbox.connections.encryption import KEY_VARIABLE, EncryptionKeys, new_key
 
 TOKEN = "canary-of-the-keyring"
+SECRETS = {"access_token": SecretStr(TOKEN)}
 
 
-def test_what_was_sealed_is_opened_by_the_same_key_and_isnt_in_the_sealed_text() -> None:
-    keyring = EncryptionKeys.of(new_key())
-    sealed = keyring.seal({"access_token": SecretStr(TOKEN)})
-    assert TOKEN not in sealed
-    assert keyring.open(sealed, keyring.mark)["access_token"].get_secret_value() == TOKEN
+@pytest.fixture
+def keys() -> EncryptionKeys:
+    return EncryptionKeys.of(new_key())
+
+
+def token_in(secrets: dict[str, SecretStr]) -> str:
+    return secrets["access_token"].get_secret_value()
+
+
+def test_same_key_decrypts_and_ciphertext_holds_no_token(keys: EncryptionKeys) -> None:
+    ciphertext = keys.encrypt(SECRETS)
+    assert TOKEN not in ciphertext
+    assert token_in(keys.decrypt(ciphertext, keys.fingerprint)) == TOKEN
 
 
 @given(st.dictionaries(st.text(max_size=20), st.text(max_size=200), max_size=4))
-def test_any_secrets_come_back_as_they_were(secrets: dict[str, str]) -> None:
-    keyring = EncryptionKeys.of(new_key())
-    opened = keyring.open(keyring.seal({name: SecretStr(text) for name, text in secrets.items()}))
-    assert {name: secret.get_secret_value() for name, secret in opened.items()} == secrets
+def test_decrypt_returns_what_was_encrypted(texts: dict[str, str]) -> None:
+    keys = EncryptionKeys.of(new_key())
+    ciphertext = keys.encrypt({name: SecretStr(text) for name, text in texts.items()})
+    decrypted = keys.decrypt(ciphertext)
+    assert {name: secret.get_secret_value() for name, secret in decrypted.items()} == texts
 
 
-@pytest.mark.parametrize("marked", [True, False])
-def test_another_key_opens_nothing_and_says_so_in_a_line(marked: bool) -> None:
-    keyring, other = EncryptionKeys.of(new_key()), EncryptionKeys.of(new_key())
-    sealed = keyring.seal({"access_token": SecretStr(TOKEN)})
-    with pytest.raises(
-        ConfigError, match="isn't the key that the tokens in the database were sealed with"
-    ) as caught:
-        other.open(sealed, keyring.mark if marked else "")
+@pytest.mark.parametrize("fingerprint_known", [True, False])
+def test_wrong_key_is_reported_in_one_line(keys: EncryptionKeys, fingerprint_known: bool) -> None:
+    other = EncryptionKeys.of(new_key())
+    ciphertext = keys.encrypt(SECRETS)
+    fingerprint = keys.fingerprint if fingerprint_known else ""
+    message = "isn't the key that the tokens in the database were encrypted with"
+    with pytest.raises(ConfigError, match=message) as caught:
+        other.decrypt(ciphertext, fingerprint)
     assert TOKEN not in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
-def test_after_a_rotation_the_old_key_still_opens_and_the_new_one_seals() -> None:
-    old, new = new_key(), new_key()
-    sealed = EncryptionKeys.of(old).seal({"access_token": SecretStr(TOKEN)})
-    both = EncryptionKeys.of(f"{new}, {old}")
-    assert (
-        both.open(sealed, EncryptionKeys.of(old).mark)["access_token"].get_secret_value() == TOKEN
-    )
-    again = both.seal({"access_token": SecretStr(TOKEN)})
-    assert EncryptionKeys.of(new).open(again)["access_token"].get_secret_value() == TOKEN
-    assert both.mark == EncryptionKeys.of(new).mark
+def test_after_rotation_old_key_decrypts_and_new_key_encrypts() -> None:
+    old_key = new_key()
+    current_key = new_key()
+    old = EncryptionKeys.of(old_key)
+    current = EncryptionKeys.of(current_key)
+    both = EncryptionKeys.of(f"{current_key}, {old_key}")
+    by_old_key = old.encrypt(SECRETS)
+    assert token_in(both.decrypt(by_old_key, old.fingerprint)) == TOKEN
+    by_both = both.encrypt(SECRETS)
+    assert token_in(current.decrypt(by_both)) == TOKEN
+    assert both.fingerprint == current.fingerprint
 
 
-def test_what_is_no_key_is_refused_without_being_quoted() -> None:
-    with pytest.raises(ConfigError) as caught:
-        EncryptionKeys.of("not-a-key")
-    assert "not-a-key" not in str(caught.value)
+@pytest.mark.parametrize("text", ["not-a-key", ","])
+def test_invalid_key_is_refused_without_quoting_it(text: str) -> None:
+    with pytest.raises(ConfigError, match="holds no valid key") as caught:
+        EncryptionKeys.of(text)
+    assert text not in str(caught.value)
+    assert caught.value.__context__ is None
 
 
-def test_a_missing_key_says_how_one_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_key_error_says_how_to_make_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(KEY_VARIABLE, raising=False)
     with pytest.raises(ConfigError, match="tillpost key new"):
         EncryptionKeys.from_environment()
 
 
-def test_a_keyrings_repr_shows_no_key() -> None:
+def test_repr_shows_no_key() -> None:
     key = new_key()
     assert key not in repr(EncryptionKeys.of(key))

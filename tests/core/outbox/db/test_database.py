@@ -1,4 +1,4 @@
-"""The server that the tests run on keeps what it was given, and gives each test a database of its own."""
+"""The tests' PostgreSQL server: durable commits, restarts, and a database for each test."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ def store(url: str, order_id: str) -> None:
 
 @pytest.mark.parametrize("test", ["the first", "the second"])
 def test_each_test_has_an_empty_database(postgres_url: str, test: str) -> None:
-    store(postgres_url, "A-1")  # would find the table and the order of the other
+    store(postgres_url, "A-1")  # would fail on the other test's row
 
     assert stored(postgres_url) == ["A-1"]
 
 
-def test_a_commit_is_synced_to_disk_as_it_would_be_in_production(postgres_url: str) -> None:
+def test_commits_are_synced_to_disk_as_in_production(postgres_url: str) -> None:
     engine = sa.create_engine(postgres_url)
     with engine.connect() as connection:
-        said = [
+        settings = [
             connection.scalar(sa.text(f"SHOW {name}")) for name in ("fsync", "synchronous_commit")
         ]
     engine.dispose()
 
-    assert said == ["on", "on"]
+    assert settings == ["on", "on"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["fast", "immediate"])
-def test_a_restart_keeps_what_was_committed_and_breaks_the_connections(
+def test_restart_keeps_commits_and_breaks_connections(
     postgres: PostgresServer, postgres_url: str, how: Stop
 ) -> None:
     store(postgres_url, "A-1")
@@ -70,7 +70,7 @@ def test_a_restart_keeps_what_was_committed_and_breaks_the_connections(
     assert stored(postgres_url) == ["A-1"]
 
 
-def test_a_test_may_leave_the_server_stopped(postgres: PostgresServer, postgres_url: str) -> None:
+def test_server_may_be_left_stopped(postgres: PostgresServer, postgres_url: str) -> None:
     engine = sa.create_engine(postgres_url)
 
     postgres.stop()
@@ -80,13 +80,13 @@ def test_a_test_may_leave_the_server_stopped(postgres: PostgresServer, postgres_
     engine.dispose()
 
 
-def test_the_next_test_finds_it_running(postgres: PostgresServer, postgres_url: str) -> None:
+def test_server_is_running_in_the_next_test(postgres: PostgresServer, postgres_url: str) -> None:
     store(postgres_url, "A-1")
 
     assert postgres.running
 
 
-def test_another_process_connects_by_the_address(postgres_url: str) -> None:
+def test_another_process_can_connect(postgres_url: str) -> None:
     program = """
 import sys, sqlalchemy as sa
 with sa.create_engine(sys.argv[1]).begin() as connection:

@@ -1,5 +1,4 @@
-"""The database goes away in the middle and comes back: no order stays in the hands of a worker that doesn't know of it,
-and no worker is taken for dead because nobody could see it live."""
+"""The database fails for a moment: no claim is forgotten, and no worker is reaped for it."""
 
 from __future__ import annotations
 
@@ -20,7 +19,10 @@ from waiting import eventually
 
 @contextmanager
 def broken(outbox: Outbox, *, after: int, committed: bool) -> Generator[None]:
-    """Break the connection at a commit, after so many that go well; whether that one is on disk nobody is told."""
+    """Break the connection at a commit, after so many that succeed.
+
+    `committed` says whether that commit is on disk; the client can't know.
+    """
     dialect: Any = outbox.database.engine.dialect
     commit, left = dialect.do_commit, [after]
 
@@ -38,7 +40,7 @@ def broken(outbox: Outbox, *, after: int, committed: bool) -> Generator[None]:
         dialect.do_commit = commit
 
 
-def test_orders_that_were_claimed_before_the_store_failed_are_handed_out(tmp_path: Path) -> None:
+def test_claims_made_before_database_failure_are_returned(tmp_path: Path) -> None:
     with Outbox(f"sqlite:///{tmp_path / 'orders.db'}") as outbox, Processor(outbox) as processor:
         outbox.add(paid("A-1", [TOASTIE]), connection="cafe")
         outbox.add(paid("B-1", [TOASTIE]), connection="bar")
@@ -50,7 +52,7 @@ def test_orders_that_were_claimed_before_the_store_failed_are_handed_out(tmp_pat
         assert processor.in_flight == 1
 
 
-def test_an_order_whose_claim_was_committed_unheard_is_free_again(tmp_path: Path) -> None:
+def test_claim_committed_without_answer_is_released(tmp_path: Path) -> None:
     with Outbox(f"sqlite:///{tmp_path / 'orders.db'}") as outbox, Processor(outbox) as processor:
         outbox.add(paid("A-1", [TOASTIE]), connection="cafe")
         (claim,) = processor.claim(1)
@@ -61,12 +63,12 @@ def test_an_order_whose_claim_was_committed_unheard_is_free_again(tmp_path: Path
 
         processor.release_unfinished()
 
-        held = {stored.id: stored.worker for stored in outbox.orders()}
-        assert held == {"A-2": None, "A-1": claim.worker}
+        holders = {stored.id: stored.worker for stored in outbox.orders()}
+        assert holders == {"A-2": None, "A-1": claim.worker}
 
 
 @pytest.mark.slow
-def test_nobody_is_buried_for_being_silent_while_the_store_was_down(
+def test_no_worker_is_reaped_after_a_database_outage(
     postgres: PostgresServer, postgres_url: str
 ) -> None:
     with ExitStack() as workers:

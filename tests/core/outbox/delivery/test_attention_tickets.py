@@ -1,4 +1,4 @@
-"""The attention ticket in the outbox: kept with its order, made once wherever a process ends, withdrawn by an act."""
+"""The attention ticket in the outbox: stored with its order, made once, withdrawn by an action."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from adapters.kounta.bench import STAND_INS
 from adapters.square.shop_orders import TOASTIE, paid
 from core.outbox.corner_shop import connected, lunch, work_off
 from core.outbox.delivery.test_kill_points import TOASTIES
-from core.outbox.killing import Heartbeat, Shop, Site, every_step, ready, shop_of, until_stopped
+from core.outbox.killing import Lifetime, Shop, Site, every_step, ready, shop_of, until_stopped
 from tillpost import Order, Policy
-from tillpost.client.base import Options, adapter_for
+from tillpost.client.base import adapter_for
 from tillpost.models.order import PosOrder
-from tillpost.outbox import Connected, OrderState, Outbox, OutboxSettings, from_mapping
+from tillpost.outbox import OrderState, Outbox, OutboxConnection, OutboxSettings, from_mapping
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.database import Database
 from tillpost.outbox.operations.orders import OrderOperations
 from tillpost.outbox.orders.models import event_of, event_row, stored_order
 from tillpost.plugins.hookspecs import hookimpl
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, Ledger, Running, Simulator
-from tillpost.submission.attention_ticket import LEFT
+from tillpost.submission.attention_ticket import TICKET_REMAINS
 from tillpost.submission.journal import OfTicket
 from tillpost_simulators.kounta import KountaSettings, KountaSimulator
 from tillpost_simulators.square import SquareSimulator
@@ -36,39 +36,41 @@ ON = Policy(attention_ticket=True)
 TICKET = "ticket ord-1"
 
 
-class HookCall:
-    """A plugin that keeps what it is told of tickets."""
+class TicketHooks:
+    """A plugin that notes which ticket hooks were called."""
 
     def __init__(self) -> None:
-        self.hooks: list[tuple[str, str | None]] = []
+        self.calls: list[tuple[str, str | None]] = []
 
     @hookimpl
     def ticket_made(self, order: Order, ticket: PosOrder) -> None:
-        self.hooks.append(("made", ticket.id))
+        self.calls.append(("made", ticket.id))
 
     @hookimpl
     def ticket_left(self, order: Order, ticket: PosOrder | None) -> None:
-        self.hooks.append(("left", ticket.id if ticket else None))
+        self.calls.append(("left", ticket.id if ticket else None))
 
 
 @pytest.fixture
-def told() -> HookCall:
-    return HookCall()
+def ticket_hooks() -> TicketHooks:
+    return TicketHooks()
 
 
 @pytest.fixture
-def known(shop: Running[SquareSimulator], told: HookCall) -> dict[str, Connected]:
+def known(shop: Running[SquareSimulator], ticket_hooks: TicketHooks) -> dict[str, OutboxConnection]:
     """The connection "cafe", which makes tickets."""
-    return {"cafe": replace(connected(shop), options=Options(policy=ON, hooks=[told]))}
+    return {"cafe": replace(connected(shop), policy=ON, hooks=[ticket_hooks])}
 
 
 @pytest.fixture
-def desk(shop_outbox: Outbox, known: dict[str, Connected]) -> OrderOperations:
+def operations(shop_outbox: Outbox, known: dict[str, OutboxConnection]) -> OrderOperations:
     return OrderOperations(shop_outbox, "mia", connections=from_mapping(known))
 
 
-def stuck(shop: Running[SquareSimulator], outbox: Outbox, known: dict[str, Connected]) -> str:
-    """An order in error, because its toastie is gone; returns its ticket's id."""
+def add_refused_order(
+    shop: Running[SquareSimulator], outbox: Outbox, known: dict[str, OutboxConnection]
+) -> str:
+    """Bring an order into error by removing its toastie; return its ticket's id."""
     shop.simulator.remove_variation(BLT)
     outbox.add(lunch("ord-1"), connection="cafe")
     work_off(outbox, known)
@@ -79,72 +81,72 @@ def stuck(shop: Running[SquareSimulator], outbox: Outbox, known: dict[str, Conne
     return stored.ticket.id
 
 
-def is_gone(shop: Running[SquareSimulator]) -> bool:
+def is_withdrawn(shop: Running[SquareSimulator]) -> bool:
     (entry,) = shop.simulator.ledger().for_reference(TICKET)
     return entry.cancelled
 
 
-def test_an_order_in_error_keeps_its_ticket_and_the_plugins_are_told(
+def test_order_in_error_has_a_ticket_that_is_announced(
     shop: Running[SquareSimulator],
     shop_outbox: Outbox,
-    known: dict[str, Connected],
-    told: HookCall,
+    known: dict[str, OutboxConnection],
+    ticket_hooks: TicketHooks,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "tillpost.outbox")
-    ticket = stuck(shop, shop_outbox, known)
+    ticket = add_refused_order(shop, shop_outbox, known)
     (entry,) = shop.simulator.ledger().shown
     assert (entry.order_id, entry.reference, entry.total) == (ticket, TICKET, 0)
-    assert told.hooks == [("made", ticket)]
+    assert ticket_hooks.calls == [("made", ticket)]
     assert any(entry.of_ticket for entry in shop_outbox.entries("ord-1"))
     assert any(f"state=error ticket={ticket} " in record.getMessage() for record in caplog.records)
 
 
-def test_sent_again_and_refused_again_it_keeps_that_one(
+def test_second_refusal_makes_no_second_ticket(
     shop: Running[SquareSimulator],
     shop_outbox: Outbox,
-    known: dict[str, Connected],
-    desk: OrderOperations,
-    told: HookCall,
+    known: dict[str, OutboxConnection],
+    operations: OrderOperations,
+    ticket_hooks: TicketHooks,
 ) -> None:
-    ticket = stuck(shop, shop_outbox, known)
-    desk.resubmit("ord-1")
+    ticket = add_refused_order(shop, shop_outbox, known)
+    operations.resubmit("ord-1")
     work_off(shop_outbox, known)
     stored = shop_outbox.get("ord-1")
     assert stored
     assert stored.ticket
     assert (stored.state, stored.ticket.id) == (OrderState.ERROR, ticket)
     assert len(shop.simulator.ledger().entries) == 1
-    assert told.hooks == [("made", ticket)]
+    assert ticket_hooks.calls == [("made", ticket)]
 
 
-def test_when_it_arrives_after_all_its_ticket_is_withdrawn(
+def test_ticket_is_withdrawn_when_the_order_arrives(
     shop: Running[SquareSimulator],
     shop_outbox: Outbox,
-    known: dict[str, Connected],
-    desk: OrderOperations,
+    known: dict[str, OutboxConnection],
+    operations: OrderOperations,
 ) -> None:
-    stuck(shop, shop_outbox, known)
+    add_refused_order(shop, shop_outbox, known)
     shop.simulator.add_item("5312-NEW", "BLT toastie", 1450, sku="BLT")
-    desk.resubmit("ord-1")
+    operations.resubmit("ord-1")
     work_off(shop_outbox, known)
     stored = shop_outbox.get("ord-1")
     assert stored
     assert (stored.state, stored.ticket) == (OrderState.RECEIVED, None)
-    assert is_gone(shop)
+    assert is_withdrawn(shop)
 
 
 @pytest.mark.parametrize("act", ["manual", "cancel"])
-def test_when_a_person_ends_the_order_its_ticket_is_withdrawn(
+def test_ticket_is_withdrawn_when_a_person_ends_the_order(
     shop: Running[SquareSimulator],
     shop_outbox: Outbox,
-    known: dict[str, Connected],
-    desk: OrderOperations,
+    known: dict[str, OutboxConnection],
+    operations: OrderOperations,
     act: str,
 ) -> None:
-    stuck(shop, shop_outbox, known)
-    ended: Any = getattr(desk, act)("ord-1")
-    assert is_gone(shop)
+    add_refused_order(shop, shop_outbox, known)
+    ended: Any = getattr(operations, act)("ord-1")
+    assert is_withdrawn(shop)
     stored = shop_outbox.get("ord-1")
     assert stored
     assert stored.ticket is None
@@ -153,36 +155,36 @@ def test_when_a_person_ends_the_order_its_ticket_is_withdrawn(
 
 
 @pytest.mark.parametrize("act", ["manual", "cancel"])
-def test_a_ticket_that_cant_be_withdrawn_is_said_and_stops_nobody(
+def test_ticket_that_cannot_be_withdrawn_stops_nobody(
     shop: Running[SquareSimulator],
     shop_outbox: Outbox,
-    known: dict[str, Connected],
-    desk: OrderOperations,
+    known: dict[str, OutboxConnection],
+    operations: OrderOperations,
     act: str,
-    told: HookCall,
+    ticket_hooks: TicketHooks,
 ) -> None:
-    ticket = stuck(shop, shop_outbox, known)
+    ticket = add_refused_order(shop, shop_outbox, known)
     fault = FaultRule(
         method="PUT", path="^/v2/orders/", fault=Fault(kind=FaultKind.SERVER_ERROR), times=None
     )
     shop.simulator.set_faults(FaultPlan(rules=(fault,)))
-    ended: Any = getattr(desk, act)("ord-1")
+    ended: Any = getattr(operations, act)("ord-1")
     stored = shop_outbox.get("ord-1")
     assert stored
     assert stored.ticket
-    assert told.hooks[-1] == ("left", ticket)
+    assert ticket_hooks.calls[-1] == ("left", ticket)
     if act == "manual":
         assert ended.copy_may_appear
         assert "COOK IT ONCE" in ended.docket
-        assert desk.manual("ord-1").copy_may_appear
+        assert operations.manual("ord-1").copy_may_appear
     else:
         assert stored.state is OrderState.CANCELLED
 
 
-def test_without_its_connection_a_ticket_is_left_and_the_docket_says_so(
-    shop: Running[SquareSimulator], shop_outbox: Outbox, known: dict[str, Connected]
+def test_ticket_without_connection_is_noted_on_the_docket(
+    shop: Running[SquareSimulator], shop_outbox: Outbox, known: dict[str, OutboxConnection]
 ) -> None:
-    stuck(shop, shop_outbox, known)
+    add_refused_order(shop, shop_outbox, known)
     assert (
         OrderOperations(shop_outbox, "mia", connections=from_mapping({}))
         .manual("ord-1")
@@ -190,18 +192,18 @@ def test_without_its_connection_a_ticket_is_left_and_the_docket_says_so(
     )
 
 
-def test_what_happened_to_a_ticket_is_kept_apart_from_what_happened_to_its_order(
-    shop: Running[SquareSimulator], shop_outbox: Outbox, known: dict[str, Connected]
+def test_ticket_events_are_apart_from_the_orders(
+    shop: Running[SquareSimulator], shop_outbox: Outbox, known: dict[str, OutboxConnection]
 ) -> None:
-    stuck(shop, shop_outbox, known)
+    add_refused_order(shop, shop_outbox, known)
     events = shop_outbox.journal("ord-1")
     assert [event_of(*event_row(event)) for event in events] == list(events)
     assert max(len(event_row(event)[0]) for event in events) <= 20  # the column's width
     assert any(isinstance(event, OfTicket) for event in events)
 
 
-def test_an_order_that_waits_for_the_store_to_open_or_to_be_connected_gets_no_ticket(
-    shop: Running[SquareSimulator], shop_outbox: Outbox, known: dict[str, Connected]
+def test_no_ticket_while_waiting_for_opening_or_reconnection(
+    shop: Running[SquareSimulator], shop_outbox: Outbox, known: dict[str, OutboxConnection]
 ) -> None:
     shop.simulator.revoke_token()
     shop_outbox.add(lunch("ord-1"), connection="cafe")
@@ -218,8 +220,8 @@ SETTINGS = OutboxSettings(lease=3600.0, outage_after=1)
 NO_COOLDOWN = Policy(attention_ticket=True, import_cooldown=0)
 
 
-def gone(order_id: str) -> Order:
-    """An order for what is on no menu."""
+def order_off_the_menu(order_id: str) -> Order:
+    """Return an order for an item that is on no menu."""
     return paid(
         order_id, [TOASTIE.model_copy(update={"item_id": "GONE", "sku": "GONE", "name": "Pavlova"})]
     )
@@ -248,7 +250,10 @@ SHOPS: dict[str, Callable[[], tuple[Simulator, Shop]]] = {
 
 
 def checked(database: Database, ledger: Ledger, order: Order) -> tuple[str, int]:
-    """See that store and register agree on the order's ticket; return its outcome and how many tickets staff see."""
+    """Check that outbox and register agree on the ticket.
+
+    Returns the order's outcome or state, and how many tickets staff see.
+    """
     with database.reading() as db:
         row = db.execute(select(t.orders).where(t.orders.c.id == order.id)).mappings().one()
     stored = stored_order(row)
@@ -262,28 +267,28 @@ def checked(database: Database, ledger: Ledger, order: Order) -> tuple[str, int]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("platform", SHOPS)
-def test_wherever_its_process_ends_a_refused_order_has_never_two_tickets(
+def test_process_stopped_anywhere_never_makes_two_tickets(
     platform: str, database: Database
 ) -> None:
-    """On a platform that takes keys it has one in the end; without keys, one in doubt isn't sent again."""
-    refused_wherever_it_ends(platform, database)
+    """With keys there is one in the end; without keys, a ticket in doubt isn't sent again."""
+    stop_at_every_step(platform, database)
 
 
 @pytest.mark.slow
-def test_on_postgresql_too_it_has_never_two_tickets(postgres_url: str) -> None:
+def test_postgresql_process_stopped_anywhere_never_makes_two(postgres_url: str) -> None:
     database = ready(postgres_url)
-    refused_wherever_it_ends("square", database)
+    stop_at_every_step("square", database)
     database.close()
 
 
-def refused_wherever_it_ends(platform: str, database: Database) -> None:
-    """End a process at each of its steps, let another one go on, and see how many tickets there are."""
+def stop_at_every_step(platform: str, database: Database) -> None:
+    """Stop a process at each of its steps, continue with another one, and count the tickets."""
     ended: list[tuple[str, int]] = []
 
-    def run(life: Heartbeat, number: int) -> None:
+    def run(life: Lifetime, number: int) -> None:
         simulator, shop = SHOPS[platform]()
-        order = gone(f"ord_{number}")
-        for each in (life, Heartbeat()):
+        order = order_off_the_menu(f"ord_{number}")
+        for each in (life, Lifetime()):
             site = Site(database, shop, each, f"cafe-{number}")
             until_stopped(partial(site.add, order), site.work, site.end)
             site.end()
@@ -298,10 +303,8 @@ def refused_wherever_it_ends(platform: str, database: Database) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("platform", SHOPS)
-def test_wherever_its_process_ends_an_order_that_arrives_has_its_ticket_withdrawn(
-    platform: str, database: Database
-) -> None:
-    def run(life: Heartbeat, number: int) -> None:
+def test_process_stopped_anywhere_withdraws_the_ticket(platform: str, database: Database) -> None:
+    def run(life: Lifetime, number: int) -> None:
         simulator, shop = SHOPS[platform]()
         name, order = f"cafe-{number}", paid(f"ord_{number}", [TOASTIE])
         blt = simulator.world.products.pop(5312) if isinstance(simulator, KountaSimulator) else None
@@ -316,10 +319,10 @@ def test_wherever_its_process_ends_an_order_that_arrives_has_its_ticket_withdraw
         elif isinstance(simulator, SquareSimulator):
             simulator.add_item("5312-NEW", "BLT toastie", 1450, sku="BLT")
         OrderOperations(
-            first.outbox, "mia", connections=lambda _: shop.connected(Heartbeat()), clock=shop.clock
+            first.outbox, "mia", connections=lambda _: shop.connected(Lifetime()), clock=shop.clock
         ).resubmit(order.id)
         first.end()
-        for each in (life, Heartbeat()):
+        for each in (life, Lifetime()):
             site = Site(database, shop, each, name)
             until_stopped(site.work, site.end)
             site.end()
@@ -330,6 +333,6 @@ def test_wherever_its_process_ends_an_order_that_arrives_has_its_ticket_withdraw
         stored = site.outbox.get(order.id)
         assert stored
         assert stored.pos_order
-        assert (LEFT in stored.pos_order.notices) == (platform == "kounta")
+        assert (TICKET_REMAINS in stored.pos_order.notices) == (platform == "kounta")
 
     assert every_step(run) > 5

@@ -1,7 +1,8 @@
-"""Wherever its process is stopped, an order ends right: on the register once, or undone and told; never half done.
+"""An order ends right wherever its process is stopped: on the register once, or undone.
 
-Every step is tried, none is sampled: before and after each transaction, before each request and
-after its effect."""
+It is never half done. Every step is tried, none is sampled: before and after each transaction,
+before each request and after its effect.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from adapters.kounta.bench import STAND_INS
 from adapters.kounta.bench import an_order as kounta_order
 from adapters.kounta.bench import plain_order as kounta_plain
 from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, TOASTIE, paid
-from core.outbox.killing import Heartbeat, Shop, Site, every_step, ready, shop_of, until_stopped
+from core.outbox.killing import Lifetime, Shop, Site, every_step, ready, shop_of, until_stopped
 from tillpost import Order, Outcome
 from tillpost.client.base import adapter_for
 from tillpost.client.sync import Till
@@ -30,25 +31,26 @@ from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.db.database import Database
 from tillpost.outbox.orders.models import stored_order
 from tillpost.simulator import Ledger, Simulator
+from tillpost.submission.context import Connection
 from tillpost_simulators.kounta import KountaSettings, KountaSimulator
 from tillpost_simulators.square import SquareSimulator
 
 pytestmark = pytest.mark.slow
 
 URL = "http://127.0.0.1"
-KEPT = frozenset({7302, 228, 229, 231, 3091, 5312, 9001, 9003, 9004})
+PRODUCTS = frozenset({7302, 228, 229, 231, 3091, 5312, 9001, 9003, 9004})
 """The products at Kounta that the orders need."""
 
 TOASTIES = frozenset({5312, 9001})
-"""A shop with so little to sell that its import is short: a worker is stopped at each of its requests."""
+"""A short menu: a worker is stopped at each request of its import."""
 
 SETTINGS = OutboxSettings(lease=3600.0, outage_after=1)
-"""A circuit that opens at the first failure, so that an outage goes through all of its turns."""
+"""A circuit that opens at the first failure, so that an outage takes all of its steps."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A shop in some state, an order, how it has to end, and what comes to pass while the worker waits."""
+    """A shop, an order, how the order has to end, and what happens while the worker waits."""
 
     platform: str
     order: Callable[[str], Order]
@@ -62,17 +64,17 @@ class Case:
 
 
 def lost(path: str) -> Callable[[], Twist]:
-    """Lose the answer to the first request to a path, after its effect."""
+    """Lose the answer to the first POST to a path, after its effect."""
 
     def fresh() -> Twist:
-        left = [path]
+        paths = [path]
 
         def twist(
             request: httpx.Request, _: int, carry_out: Callable[[], httpx.Response]
         ) -> httpx.Response:
             answer = carry_out()
-            if left and request.method == "POST" and request.url.path.endswith(path):
-                left.pop()
+            if paths and request.method == "POST" and request.url.path.endswith(path):
+                paths.pop()
                 raise httpx.ReadTimeout("late")
             return answer
 
@@ -110,14 +112,14 @@ CASES = {
     "square, an outage": Case(
         "square", lambda ref: paid(ref, [TOASTIE]), set_up=down, meanwhile=up
     ),
-    "square, an answer to the create that is lost": Case(
+    "square, lost answer to the create": Case(
         "square", lambda ref: paid(ref, [TOASTIE]), twist=lost("/v2/orders")
     ),
-    "square, an answer to the payment that is lost": Case(
+    "square, lost answer to the payment": Case(
         "square", lambda ref: paid(ref, [TOASTIE]), twist=lost("/v2/payments")
     ),
-    "kounta, healthy": Case("kounta", lambda ref: kounta_order(id=ref), sold=KEPT),
-    "kounta, healthy, and the menu not there yet": Case("kounta", kounta_toastie, has_menu=False),
+    "kounta, healthy": Case("kounta", lambda ref: kounta_order(id=ref), sold=PRODUCTS),
+    "kounta, healthy, without a menu": Case("kounta", kounta_toastie, has_menu=False),
     "kounta, healed": Case(
         "kounta", kounta_toastie, set_up=lambda simulator: simulator.recreate_product(5312)
     ),
@@ -129,7 +131,7 @@ CASES = {
         outcome=Outcome.CREATED,
     ),
     "kounta, an outage": Case("kounta", kounta_toastie, set_up=down, meanwhile=up),
-    "kounta, an answer that is lost": Case("kounta", kounta_toastie, twist=lost("/orders.json")),
+    "kounta, lost answer": Case("kounta", kounta_toastie, twist=lost("/orders.json")),
 }
 
 
@@ -155,16 +157,16 @@ SHOPS = {"square": square_shop, "kounta": kounta_shop}
 
 @cache
 def kounta_menu(sold: frozenset[int]) -> str:
-    """A Kounta shop's menu as it was imported before, as JSON."""
+    """Return a Kounta shop's menu as it was imported, as JSON."""
     _, shop = kounta_shop(Case("kounta", kounta_toastie, sold=sold))
     with httpx.Client(transport=shop.answering(), trust_env=False) as client:
-        menu = Till(shop.adapter(), http_client=client).import_menu().menu
+        menu = Till(Connection(shop.adapter()), http_client=client).import_menu().menu
     assert menu
     return menu.model_dump_json()
 
 
 def give_menu(database: Database, connection: str, menu: str, at: float) -> None:
-    """Let the store have a menu that was imported at some time."""
+    """Store a menu that was imported at some time."""
     rows = ConnectionRows(database)
     with database.writing() as db:
         rows.lock(db, connection)
@@ -173,18 +175,18 @@ def give_menu(database: Database, connection: str, menu: str, at: float) -> None
 
 @dataclass
 class Bench:
-    """Where a case is tried: a store, and the menu that it begins with."""
+    """Tries a case over a database."""
 
     database: Database
     case: Case
 
-    def try_with(self, *lives: Heartbeat, number: str) -> None:
-        """Let processes go on with an order one after the other, then one that lives, and see how it ends."""
+    def try_with(self, *lives: Lifetime, number: str) -> None:
+        """Run an order by processes that are stopped, then by one that isn't, and check the end."""
         case, name = self.case, f"cafe-{number}"
         simulator, shop = SHOPS[case.platform](case)
         case.set_up(simulator)
         order = case.order(f"ord_{number}")
-        for life in (*lives, Heartbeat()):
+        for life in (*lives, Lifetime()):
             site = Site(self.database, shop, life, name)
             if life is lives[0] and case.platform == "kounta" and case.has_menu:
                 give_menu(self.database, name, kounta_menu(case.sold), shop.clock() - 3600)
@@ -196,8 +198,8 @@ class Bench:
             site.end()
         self.check(order, simulator.ledger(), lives[-1])
 
-    def check(self, order: Order, ledger: Ledger, life: Heartbeat) -> None:
-        """See that the store and the register agree, and that both are right."""
+    def check(self, order: Order, ledger: Ledger, life: Lifetime) -> None:
+        """Check that the outbox and the register agree, and that both are right."""
         case, where = self.case, life.names[-1:]
         with self.database.reading() as db:
             row = db.execute(select(t.orders).where(t.orders.c.id == order.id)).mappings().one()
@@ -224,16 +226,14 @@ class Bench:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_stopped_at_any_step_an_order_is_brought_to_its_end_by_the_next_process(
-    case: str, database: Database
-) -> None:
+def test_next_process_finishes_an_order_stopped_at_any_step(case: str, database: Database) -> None:
     bench = Bench(database, CASES[case])
     steps = every_step(lambda life, number: bench.try_with(life, number=str(number)))
     assert steps > 12
 
 
-@pytest.mark.parametrize("case", ["square, healed", "kounta, an answer that is lost"])
-def test_stopped_on_postgresql_too_it_is_brought_to_its_end(case: str, postgres_url: str) -> None:
+@pytest.mark.parametrize("case", ["square, healed", "kounta, lost answer"])
+def test_postgresql_finishes_an_order_stopped_at_any_step(case: str, postgres_url: str) -> None:
     database = ready(postgres_url)
     bench = Bench(database, CASES[case])
     every_step(lambda life, number: bench.try_with(life, number=str(number)))
@@ -249,11 +249,12 @@ def test_stopped_on_postgresql_too_it_is_brought_to_its_end(case: str, postgres_
         ("kounta, wrong at the register", "after POST /v1/companies/5678/orders.json"),
     ],
 )
-def test_a_second_process_that_is_stopped_as_well_leaves_it_to_a_third(
+def test_third_process_finishes_after_two_were_stopped(
     case: str, made: str, database: Database
 ) -> None:
-    """The first ends at the worst moment: the platform has the order, and nobody has read that."""
-    bench, whole = Bench(database, CASES[case]), Heartbeat()
-    bench.try_with(whole, number="whole")
-    worst = whole.names.index(made)
-    every_step(lambda life, number: bench.try_with(Heartbeat(at=worst), life, number=str(number)))
+    """The first is stopped when the platform has the order and nobody has read its answer."""
+    bench = Bench(database, CASES[case])
+    whole_run = Lifetime()
+    bench.try_with(whole_run, number="whole")
+    worst = whole_run.names.index(made)
+    every_step(lambda life, number: bench.try_with(Lifetime(at=worst), life, number=str(number)))

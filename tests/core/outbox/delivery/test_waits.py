@@ -1,4 +1,4 @@
-"""No wait is longer than it has to be, whatever a platform asks for and however the clock is set."""
+"""No wait is longer than needed, whatever a platform asks for and however the clock is set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tillpost.outbox import OrderState, OutboxSettings
 from tillpost.outbox.db.database import Database
 from tillpost.outbox.worker.maintenance import Maintenance
 
-A_DAY = Response(429, {"retry-after": "86400"}, b"")
+RETRY_IN_A_DAY = Response(429, {"retry-after": "86400"}, b"")
 QUARTER_OF_AN_HOUR = 900.0
 
 
@@ -21,16 +21,14 @@ def state(site: Site, order_id: str) -> OrderState:
     return order.state
 
 
-def test_a_platform_that_asks_to_wait_a_day_holds_up_the_orders_behind_for_a_quarter_of_an_hour(
+def test_long_retry_after_holds_other_orders_for_15_minutes(
     database: Database,
 ) -> None:
-    counter = Counter(instead=[A_DAY])
+    counter = Counter(instead=[RETRY_IN_A_DAY])
     site = Site(database, counter.shop())
     site.add(an_order("ord_1"))
     site.work()
-    assert state(site, "ord_1") is OrderState.ERROR, (
-        "a person should know of a platform that asks for so much"
-    )
+    assert state(site, "ord_1") is OrderState.ERROR, "a person should know of such a long wait"
 
     site.add(an_order("ord_2"))
     began = site.clock()
@@ -41,7 +39,7 @@ def test_a_platform_that_asks_to_wait_a_day_holds_up_the_orders_behind_for_a_qua
     site.end()
 
 
-def test_a_clock_set_back_by_an_hour_keeps_no_connection_closed_for_an_hour(
+def test_clock_set_back_keeps_no_connection_held(
     database: Database,
 ) -> None:
     counter = Counter(down=True)
@@ -62,13 +60,12 @@ def test_a_clock_set_back_by_an_hour_keeps_no_connection_closed_for_an_hour(
     site.end()
 
 
-@pytest.mark.parametrize(
-    "jump", [0.0, 3600.0], ids=["a clock that is left alone", "a clock that is set forward"]
-)
-def test_what_remains_open_a_clock_set_forward_while_a_look_is_due_cuts_the_schedule_short(
-    jump: float, database: Database
-) -> None:
-    """The order shows after 9 seconds. See "What remains open" in docs/explanation/never-twice.md."""
+@pytest.mark.parametrize("jump", [0.0, 3600.0], ids=["clock unchanged", "clock set forward"])
+def test_clock_set_forward_shortens_the_look_up_schedule(jump: float, database: Database) -> None:
+    """The order shows after 9 seconds; see "What remains open" in docs/explanation/never-twice.md.
+
+    With the clock set forward, the last look-up comes before it shows, and it is made twice.
+    """
     counter = Counter(loses=1, hides=True)
     shop = counter.shop(Keyless)
     shown_at = shop.clock() + 9.0

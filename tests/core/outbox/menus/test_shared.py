@@ -1,4 +1,4 @@
-"""Menus in the store: one import at a time over all workers, one menu in force, a daily import at the store's time."""
+"""Shared menus: one import at a time, one menu in effect, a daily import at the store's time."""
 
 from __future__ import annotations
 
@@ -17,14 +17,22 @@ from core.toy import ToyItem, lost_order, toy_order
 from core.toy_server import ToyServer, answer, passing
 from tillpost import OutageError
 from tillpost.menus.diff import MenuChanges
-from tillpost.outbox import Connected, ConnectionOptions, OrderState, Outbox, Processor, WaitsFor
+from tillpost.outbox import (
+    ConnectionOptions,
+    OrderState,
+    Outbox,
+    OutboxConnection,
+    Processor,
+    WaitsFor,
+)
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.exceptions import MenuImportRunning
-from tillpost.outbox.worker.maintenance import Maintenance, next_sync
+from tillpost.outbox.worker.maintenance import Maintenance
+from tillpost.outbox.worker.menu_sync import next_sync
 from waiting import eventually
 
 
-def place(outbox: Outbox, connection: str = "cafe") -> sa.RowMapping:
+def connection_row(outbox: Outbox, connection: str = "cafe") -> sa.RowMapping:
     with outbox.database.reading() as db:
         return (
             db.execute(sa.select(t.connections).where(t.connections.c.name == connection))
@@ -33,14 +41,14 @@ def place(outbox: Outbox, connection: str = "cafe") -> sa.RowMapping:
         )
 
 
-def kept_imports(outbox: Outbox) -> list[tuple[MenuChanges, bool]]:
+def stored_imports(outbox: Outbox) -> list[tuple[MenuChanges, bool]]:
     with outbox.database.reading() as db:
         rows = db.execute(sa.select(t.menu_imports).order_by(t.menu_imports.c.id))
         return [(MenuChanges.model_validate_json(row.changes), row.needed_review) for row in rows]
 
 
 def drift(server: ToyServer) -> None:
-    """The toast gets a new id; its SKU stays."""
+    """Give the toast a new id; its SKU stays."""
     server.items = [ToyItem(id="i2", sku="S1", name="Toast", price=1000), *server.items[1:]]
 
 
@@ -48,7 +56,7 @@ def states(outbox: Outbox) -> set[OrderState]:
     return {stored.state for stored in outbox.orders()}
 
 
-def test_orders_of_two_workers_that_met_the_same_drift_are_healed_by_one_import(
+def test_one_import_heals_the_orders_of_two_workers(
     open_outbox: Opening, server: ToyServer
 ) -> None:
     outboxes = [open_outbox(), open_outbox()]
@@ -68,18 +76,19 @@ def test_orders_of_two_workers_that_met_the_same_drift_are_healed_by_one_import(
             list(pool.map(work, (one, other, one, other)))
     assert states(outboxes[0]) == {OrderState.RECEIVED}
     assert server.count("GET /menu") == 1
-    assert len(kept_imports(outboxes[0])) == 1
+    assert len(stored_imports(outboxes[0])) == 1
 
 
-def test_a_worker_that_wants_to_import_while_another_does_is_told_so_and_its_order_looks_again(
+def test_order_waits_while_another_worker_imports_the_menu(
     open_outbox: Opening, server: ToyServer
 ) -> None:
-    outbox, other = open_outbox(), open_outbox()
+    outbox = open_outbox()
+    other = open_outbox()
     outbox.add(lost_order(), connection="cafe")
     with processing(outbox, server) as processor, processing(other, server) as importer:
         with outbox.database.writing() as db:
             outbox.connection_rows.lock(db, "cafe")
-            outbox.connection_rows.update(db, "cafe", {"importer": importer._life.worker})  # pyright: ignore[reportPrivateUsage]
+            outbox.connection_rows.update(db, "cafe", {"importer": importer._heartbeat.worker})  # pyright: ignore[reportPrivateUsage]
         work_off(processor)
         with pytest.raises(MenuImportRunning):
             processor.import_now("cafe")
@@ -89,10 +98,9 @@ def test_a_worker_that_wants_to_import_while_another_does_is_told_so_and_its_ord
     assert server.count("GET /menu") == 0
 
 
-def test_within_the_cooldown_the_last_import_serves_other_workers_too(
-    open_outbox: Opening, server: ToyServer
-) -> None:
-    outbox, other = open_outbox(), open_outbox()
+def test_other_workers_use_a_recent_import(open_outbox: Opening, server: ToyServer) -> None:
+    outbox = open_outbox()
+    other = open_outbox()
     with processing(outbox, server) as processor:
         assert processor.import_now("cafe").fresh
     drift(server)
@@ -104,24 +112,23 @@ def test_within_the_cooldown_the_last_import_serves_other_workers_too(
     assert server.count("GET /menu") == 1
 
 
-def test_an_import_that_fails_is_noted_and_lets_the_next_one_begin(
-    open_outbox: Opening, server: ToyServer
-) -> None:
-    outbox, other = open_outbox(), open_outbox()
+def test_failed_import_is_recorded_and_released(open_outbox: Opening, server: ToyServer) -> None:
+    outbox = open_outbox()
+    other = open_outbox()
     server.on("GET /menu", *[answer(503)] * 3)
     with processing(outbox, server) as processor, pytest.raises(OutageError):
         processor.import_now("cafe")
-    assert server.count("GET /menu") == 3, "it isn't repeated for hours"
-    there = place(outbox)
-    assert (there["importer"], there["menu"]) == (None, None)
-    assert there["import_failed_at"] == pytest.approx(time.time(), abs=10)
-    assert "OutageError" in there["import_failure"]
+    assert server.count("GET /menu") == 3, "it isn't retried for hours"
+    row = connection_row(outbox)
+    assert (row["importer"], row["menu"]) == (None, None)
+    assert row["import_failed_at"] == pytest.approx(time.time(), abs=10)
+    assert "OutageError" in row["import_failure"]
     with processing(other, server) as processor:
         assert processor.import_now("cafe").fresh
-    assert place(outbox)["menu"]
+    assert connection_row(outbox)["menu"]
 
 
-def test_an_order_whose_import_keeps_failing_isnt_kept_in_hand_meanwhile(
+def test_order_is_released_while_its_import_keeps_failing(
     outbox: Outbox, server: ToyServer
 ) -> None:
     clock = Clock()
@@ -142,33 +149,33 @@ def test_an_order_whose_import_keeps_failing_isnt_kept_in_hand_meanwhile(
     assert states(outbox) == {OrderState.RECEIVED}
 
 
-def test_the_brake_holds_an_import_and_the_old_menu_stays_in_force_for_all(
+def test_held_import_leaves_the_old_menu_in_effect_for_all(
     open_outbox: Opening, server: ToyServer
 ) -> None:
-    outbox, other, heard = open_outbox(), open_outbox(), Heard()
+    outbox = open_outbox()
+    other = open_outbox()
+    heard = Heard()
     server.items += [
         ToyItem(id=f"i{n}", sku=f"S{n}", name=f"Soup {n}", price=900) for n in range(2, 10)
     ]
     with processing(outbox, server, heard=heard) as processor:
         processor.import_now("cafe")
-        before = place(outbox)
+        before = connection_row(outbox)
         server.items = server.items[:1]
         assert processor.import_now("cafe").held
     with processing(other, server) as processor:
-        processor.menus.refresh("cafe", processor.tills["cafe"].menu_cache)
-        menu_cache = processor.tills["cafe"].menu_cache
+        processor.menus.refresh("cafe", processor.connections["cafe"].menu_cache)
+        menu_cache = processor.connections["cafe"].menu_cache
         assert menu_cache.menu
         assert menu_cache.held
         assert (len(menu_cache.menu.items), len(menu_cache.held.items)) == (9, 1)
-    assert place(outbox)["menu"] == before["menu"]
+    assert connection_row(outbox)["menu"] == before["menu"]
     assert len(heard.named("menu_import_held")) == 1
-    (_, first_held), (changes, held) = kept_imports(outbox)
+    (_, first_held), (changes, held) = stored_imports(outbox)
     assert (first_held, held, len(changes.removed)) == (False, True, 8)
 
 
-def test_two_imports_of_one_worker_run_one_after_the_other_and_both_are_kept(
-    outbox: Outbox, server: ToyServer
-) -> None:
+def test_concurrent_imports_of_one_worker_run_in_turn(outbox: Outbox, server: ToyServer) -> None:
     with processing(outbox, server) as processor, ThreadPoolExecutor(2) as pool:
         server.on("GET /menu", passing(delay=0.3))
         first = pool.submit(processor.import_now, "cafe")
@@ -177,25 +184,24 @@ def test_two_imports_of_one_worker_run_one_after_the_other_and_both_are_kept(
         second = pool.submit(processor.import_now, "cafe")
         first.result()
         second.result()
-        menu_cache = processor.tills["cafe"].menu_cache
-        there = place(outbox)
+        menu_cache = processor.connections["cafe"].menu_cache
+        row = connection_row(outbox)
         assert menu_cache.menu
-        assert there["menu"] == menu_cache.menu.model_dump_json()
-        assert there["menu_at"] == menu_cache.imported_at
-        assert there["importer"] is None
-    assert len(kept_imports(outbox)) == 2
+        assert row["menu"] == menu_cache.menu.model_dump_json()
+        assert row["menu_at"] == menu_cache.imported_at
+        assert row["importer"] is None
+    assert len(stored_imports(outbox)) == 2
 
 
 # ---------------------------------------------------------------------- the daily import
 
 
-def test_the_daily_import_is_done_once_by_two_workers(
-    open_outbox: Opening, server: ToyServer
-) -> None:
-    outboxes, clock = [open_outbox(), open_outbox()], Clock()
+def test_one_of_two_workers_makes_the_daily_import(open_outbox: Opening, server: ToyServer) -> None:
+    outboxes = [open_outbox(), open_outbox()]
+    clock = Clock()
     zone = "Australia/Sydney"
     soon = datetime.fromtimestamp(clock(), ZoneInfo(zone)) + timedelta(minutes=2)
-    cafe = Connected(
+    cafe = OutboxConnection(
         server.adapter(), outbox=ConnectionOptions(sync_at=f"{soon:%H:%M}", time_zone=zone)
     )
     outboxes[0].prepare()
@@ -210,7 +216,7 @@ def test_the_daily_import_is_done_once_by_two_workers(
             for processor in (one, other, one, other):
                 Maintenance(processor).tend()
             assert server.count("GET /menu") == imports
-    assert len(kept_imports(outboxes[0])) == 2
+    assert len(stored_imports(outboxes[0])) == 2
 
 
 ZONES = (
@@ -235,10 +241,11 @@ TIMES = st.floats(
 @example(
     "Australia/Sydney", "02:30", datetime(2026, 10, 3, 15, 0, tzinfo=UTC).timestamp()
 )  # there is no 2:30
-def test_the_daily_import_comes_once_on_every_day_of_the_store(
+def test_daily_import_is_due_once_on_every_day_of_the_store(
     zone: str, sync_at: str, now: float
 ) -> None:
-    options, days = ConnectionOptions(sync_at=sync_at, time_zone=zone), list[datetime]()
+    options = ConnectionOptions(sync_at=sync_at, time_zone=zone)
+    days: list[datetime] = []
     at = now
     for _ in range(4):
         upcoming = next_sync(options, at)
@@ -257,5 +264,5 @@ def test_the_daily_import_comes_once_on_every_day_of_the_store(
         assert day.time() == asked if exists else timedelta(0) < day - wanted <= timedelta(hours=1)
 
 
-def test_without_a_time_of_day_there_is_no_daily_import() -> None:
+def test_without_time_of_day_no_import_is_due() -> None:
     assert next_sync(ConnectionOptions(), 0.0) is None

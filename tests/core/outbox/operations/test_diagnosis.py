@@ -1,4 +1,4 @@
-"""Diagnosing only looks, and knows what an order's row alone doesn't say: whether a worker is alive, and who acted."""
+"""The diagnosis changes nothing, and considers live workers and the acts of people."""
 
 from __future__ import annotations
 
@@ -21,112 +21,104 @@ from tillpost_simulators.square import SquareSimulator
 Shop = Running[SquareSimulator]
 
 
-def diagnosed(outbox: Outbox, shop: Shop, *, live: bool = True) -> Diagnosis:
-    return diagnose_order(
-        outbox, "ord-1", connections=from_mapping({"cafe": connected(shop)}), live=live
-    )
+@pytest.fixture
+def received(shop_outbox: Outbox, shop: Shop) -> None:
+    """The platform has the order ord-1."""
+    shop_outbox.add(lunch(), connection="cafe")
+    work_off(shop_outbox, {"cafe": connected(shop)})
+
+
+def diagnosis_of(outbox: Outbox, shop: Shop, *, live: bool = True) -> Diagnosis:
+    connections = from_mapping({"cafe": connected(shop)})
+    return diagnose_order(outbox, "ord-1", connections=connections, live=live)
 
 
 def rows(outbox: Outbox) -> list[tuple[object, ...]]:
     with outbox.database.reading() as db:
-        return [
-            tuple(row) for table in (t.orders, t.events) for row in db.execute(sa.select(table))
-        ]
+        orders = db.execute(sa.select(t.orders)).all()
+        events = db.execute(sa.select(t.events)).all()
+    return [tuple(row) for row in (*orders, *events)]
 
 
-def test_it_changes_nothing_of_the_order_whatever_the_platform_says(
-    shop_outbox: Outbox, shop: Shop
-) -> None:
-    shop_outbox.add(lunch(), connection="cafe")
-    work_off(shop_outbox, {"cafe": connected(shop)})
+@pytest.mark.usefixtures("received")
+def test_diagnosis_changes_nothing_of_the_order(shop_outbox: Outbox, shop: Shop) -> None:
     before = rows(shop_outbox)
-    assert diagnosed(shop_outbox, shop).hop is Hop.REGISTER
+    assert diagnosis_of(shop_outbox, shop).hop is Hop.REGISTER
     shop.simulator.staff_reject("ord-1")
-    assert diagnosed(shop_outbox, shop).error == "OrderError"
+    assert diagnosis_of(shop_outbox, shop).error == "OrderError"
     assert rows(shop_outbox) == before
-    assert not shop_outbox.workers.beats(), "nor is there a worker left"
+    assert not shop_outbox.workers.beats(), "no worker is left either"
 
 
-def test_without_a_live_look_no_platform_is_asked(shop_outbox: Outbox, shop: Shop) -> None:
-    shop_outbox.add(lunch(), connection="cafe")
-    work_off(shop_outbox, {"cafe": connected(shop)})
+@pytest.mark.usefixtures("received")
+def test_diagnosis_that_is_not_live_sends_nothing(shop_outbox: Outbox, shop: Shop) -> None:
     before = shop.simulator.count()
-    assert diagnosed(shop_outbox, shop, live=False).hop is Hop.REGISTER
+    assert diagnosis_of(shop_outbox, shop, live=False).hop is Hop.REGISTER
     assert shop.simulator.count() == before
 
 
-def test_an_order_that_isnt_there_is_a_lookup_error(shop_outbox: Outbox, shop: Shop) -> None:
+def test_unknown_order_raises_lookup_error(shop_outbox: Outbox, shop: Shop) -> None:
     with pytest.raises(LookupError, match="no order 'ord-1'"):
-        diagnosed(shop_outbox, shop)
+        diagnosis_of(shop_outbox, shop)
 
 
-def test_a_worker_that_died_counts_as_none_and_one_that_lives_as_one(
-    shop_outbox: Outbox, shop: Shop
-) -> None:
+def test_dead_worker_does_not_count_and_a_live_one_does(shop_outbox: Outbox, shop: Shop) -> None:
     shop_outbox.add(lunch(), connection="cafe")
-    shop_outbox.workers.enlist(time.time())  # and never gives a sign of life
-    stuck = diagnosed(shop_outbox, shop, live=False)
-    assert (stuck.hop, stuck.steps[0].do[:20]) == (Hop.CAPTURED, "No worker is running")
+    shop_outbox.workers.enlist(time.time())  # it never gives a heartbeat
+    without_worker = diagnosis_of(shop_outbox, shop, live=False)
+    assert without_worker.hop is Hop.CAPTURED
+    assert without_worker.steps[0].do.startswith("No worker is running")
     with Processor(shop_outbox, connections=from_mapping({})):
-        waiting = diagnosed(shop_outbox, shop, live=False)
-    assert (waiting.hop, waiting.steps, waiting.well) == (Hop.CAPTURED, (), True)
+        with_worker = diagnosis_of(shop_outbox, shop, live=False)
+    assert with_worker.hop is Hop.CAPTURED
+    assert with_worker.steps == ()
+    assert with_worker.well
 
 
-def test_an_order_in_hand_is_being_sent_unless_who_had_it_has_died(
+def test_claimed_order_is_being_sent_unless_its_worker_died(
     shop_outbox: Outbox, shop: Shop
 ) -> None:
     shop_outbox.add(lunch(), connection="cafe")
     with Processor(shop_outbox, connections=from_mapping({"cafe": connected(shop)})) as processor:
         assert processor.claim(1)
-        assert (
-            diagnosed(shop_outbox, shop, live=False).evidence[0]
-            == "It is being sent at this moment."
-        )
+        sending = diagnosis_of(shop_outbox, shop, live=False)
+        assert sending.evidence[0] == "It is being sent right now."
     dead = shop_outbox.workers.enlist(time.time())
     assert shop_outbox.claims.claim("cafe", dead, time.time(), limit=1, most=1)
-    assert diagnosed(shop_outbox, shop, live=False).hop is Hop.CAPTURED
+    assert diagnosis_of(shop_outbox, shop, live=False).hop is Hop.CAPTURED
 
 
-def test_what_people_did_is_the_answer_before_anything_else(
-    shop_outbox: Outbox, shop: Shop
-) -> None:
-    known = from_mapping({"cafe": connected(shop)})
-    desk = OrderOperations(shop_outbox, "mia", connections=known)
+def test_acts_of_people_are_the_first_evidence(shop_outbox: Outbox, shop: Shop) -> None:
+    connections = from_mapping({"cafe": connected(shop)})
+    operations = OrderOperations(shop_outbox, "mia", connections=connections)
     shop_outbox.add(lunch(), connection="cafe")
-    desk.manual("ord-1")
-    by_hand = diagnosed(shop_outbox, shop)
-    assert (by_hand.hop, by_hand.evidence[0], by_hand.well) == (
-        Hop.NONE,
-        "It was taken over by hand.",
-        True,
-    )
-    desk.cancel("ord-1")
-    assert diagnosed(shop_outbox, shop).evidence[0] == "It was withdrawn."
+
+    operations.manual("ord-1")
+    by_hand = diagnosis_of(shop_outbox, shop)
+    assert by_hand.hop is Hop.NONE
+    assert by_hand.evidence[0] == "It is handled by hand."
+    assert by_hand.well
+
+    operations.cancel("ord-1")
+    assert diagnosis_of(shop_outbox, shop).evidence[0] == "It was cancelled."
 
 
-def test_a_connection_that_cant_be_made_now_is_told_beside_what_is_known(
-    shop_outbox: Outbox, shop: Shop
-) -> None:
-    shop_outbox.add(lunch(), connection="cafe")
-    work_off(shop_outbox, {"cafe": connected(shop)})
+@pytest.mark.usefixtures("received")
+def test_connection_that_cannot_be_opened_is_in_the_evidence(shop_outbox: Outbox) -> None:
     facts = gather_facts(shop_outbox, "ord-1", connections=from_mapping({}))
-    found = diagnose(facts)
-    assert found.hop is Hop.REGISTER
-    assert any(
-        "couldn't be asked about it: no connection 'cafe'" in said for said in found.evidence
-    )
+    diagnosis = diagnose(facts)
+    assert diagnosis.hop is Hop.REGISTER
+    evidence = " ".join(diagnosis.evidence)
+    assert "couldn't be queried about it: no connection 'cafe'" in evidence
 
 
-def test_no_evidence_and_no_step_says_anything_of_the_customer(
-    shop_outbox: Outbox, shop: Shop
-) -> None:
-    shop_outbox.add(lunch(), connection="cafe")
-    work_off(shop_outbox, {"cafe": connected(shop)})
-    assert "Mia" not in diagnosed(shop_outbox, shop).model_dump_json()
+@pytest.mark.usefixtures("received")
+def test_diagnosis_holds_no_customer_data(shop_outbox: Outbox, shop: Shop) -> None:
+    assert "Mia" not in diagnosis_of(shop_outbox, shop).model_dump_json()
 
 
 @pytest.mark.parametrize("whose", [Whose.OURS, Whose.UNKNOWN, Whose.PLATFORM])
-def test_while_it_is_in_doubt_the_platforms_hop_is_unknown_and_not_failed(whose: Whose) -> None:
+def test_hops_of_order_in_doubt_are_unknown_and_not_failed(whose: Whose) -> None:
     error = OutageError("no answer")
     error.outcome = Outcome.UNKNOWN
     facts = Facts(

@@ -1,11 +1,11 @@
-"""Whoever acts on an order may die amid it: what was taken over or cancelled by then is never sent after all."""
+"""A person's process dies during an act: an order taken over or cancelled is never sent again."""
 
 from __future__ import annotations
 
 import pytest
 
-from core.outbox.killing import Counter, Heartbeat, Site, every_step, until_stopped
-from core.outbox.operations.test_people_machine import KeyedSeen, KeylessSeen
+from core.outbox.killing import Counter, Lifetime, Site, every_step, until_stopped
+from core.outbox.operations.test_people_machine import KeyedRegister, KeylessRegister
 from core.stand_in import Keyed, an_order
 from tillpost.outbox import OrderState
 from tillpost.outbox.db.database import Database
@@ -16,22 +16,20 @@ pytestmark = pytest.mark.slow
 SETTLED = (OrderState.MANUAL, OrderState.CANCELLED)
 
 
-@pytest.mark.parametrize("kind", [KeyedSeen, KeylessSeen])
+@pytest.mark.parametrize("kind", [KeyedRegister, KeylessRegister])
 @pytest.mark.parametrize("sent", [False, True], ids=["never sent", "at the platform"])
-def test_wherever_who_takes_it_over_and_cancels_it_dies_it_isnt_sent_again(
+def test_crash_during_takeover_or_cancel_never_sends_the_order(
     kind: type[Keyed], sent: bool, either: Database
 ) -> None:
     counter = Counter()
     shop = counter.shop(kind)
 
-    def alive(order_id: str) -> list[object]:
-        return [
-            o
-            for o in counter.platform.orders.values()
-            if o["ref"] == order_id and o["state"] != "DEAD"
-        ]
+    def active(order_id: str) -> list[object]:
+        orders = counter.platform.orders.values()
+        copies = [order for order in orders if order["ref"] == order_id]
+        return [copy for copy in copies if copy["state"] != "DEAD"]
 
-    def run(life: Heartbeat, number: int) -> None:
+    def run(life: Lifetime, number: int) -> None:
         order = an_order(f"ord_{number}")
         first = Site(either, shop)
         first.add(order)
@@ -39,10 +37,10 @@ def test_wherever_who_takes_it_over_and_cancels_it_dies_it_isnt_sent_again(
             first.work()
         first.end()
         mortal = Site(either, shop, life)
-        desk = OrderOperations(
+        operations = OrderOperations(
             mortal.outbox, "mia", connections=lambda _: shop.connected(life), clock=shop.clock
         )
-        until_stopped(lambda: desk.manual(order.id), lambda: desk.cancel(order.id))
+        until_stopped(lambda: operations.manual(order.id), lambda: operations.cancel(order.id))
         mortal.end()
 
         last = Site(either, shop)
@@ -51,10 +49,10 @@ def test_wherever_who_takes_it_over_and_cancels_it_dies_it_isnt_sent_again(
         after = last.outbox.get(order.id)
         assert before
         assert after
-        assert len(alive(order.id)) <= 1
+        assert len(active(order.id)) <= 1
         if before.state in SETTLED:
             assert (after.state, after.due_at) == (before.state, None)
-            assert not alive(order.id)
+            assert not active(order.id)
         last.end()
 
     assert every_step(run) > 4

@@ -1,8 +1,9 @@
-"""What people do, whenever they do it, breaks no promise either: nothing twice, nothing lost, and nothing backwards.
+"""Random acts of people and staff break no promise: nothing twice, nothing lost, nothing backwards.
 
-The machine of `test_outbox_machine` with a register whose staff take an order up or turn it down,
-and with people at the desk who accept, move on, send again, take over and cancel, twice at once,
-and amid crash_count of whoever acts."""
+Extends the machine of `test_outbox_machine` by a register, whose staff accept and reject orders,
+and by people who accept, advance, resubmit, take over and cancel them: also twice at once, and in
+processes that die.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.slow
 
 __all__ = ["template"]
 
-AT_THE_REGISTER = {
+REGISTER_STATES = {
     "OPEN": (PosState.RECEIVED, Progress.NEW),
     "TAKEN": (PosState.ACCEPTED, Progress.ACCEPTED),
     "READY": (PosState.ACCEPTED, Progress.READY),
@@ -40,67 +41,80 @@ AT_THE_REGISTER = {
     "REFUSED": (PosState.REJECTED, Progress.CANCELLED),
     "DEAD": (PosState.CANCELLED, Progress.CANCELLED),
 }
-"""The platform's states of an order, with what they mean. Staff move it along the first four, or turn it down."""
+"""The platform's states of an order. Staff advance it along the first four, or reject it."""
 
 STEPS = ("OPEN", "TAKEN", "READY", "DONE")
-TOLD = [*Progress]
-"""What the customer is told, in the sequence in which it may be."""
+PROGRESS_ORDER = [*Progress]
+"""The steps of the progress, in the order in which they may follow each other."""
 
 
-def told_of(made: Made) -> PosOrder:
-    """What the platform says of an order."""
-    state, progress = AT_THE_REGISTER[made.state]
+def pos_order_of(made: Made) -> PosOrder:
+    """Return an order as the platform shows it."""
+    state, progress = REGISTER_STATES[made.state]
     return PosOrder(
         id=made.id, reference=made.ref, total=made.total, state=state, progress=progress
     )
 
 
-class Seen:
-    """What both platforms here add to those of `stand_in`: an order's state at the register, and withdrawing it."""
+class WithRegister:
+    """Adds the state at the register, withdrawal and webhooks to the platforms of `stand_in`."""
 
     def fetch(self, pos_id: str) -> Exchange[PosOrder]:
-        """What the platform says of it now."""
-        return told_of((yield from ask(Request("GET", f"/orders/{pos_id}", reading(Made)))))
+        """Fetch the order."""
+        made = yield from ask(Request("GET", f"/orders/{pos_id}", reading(Made)))
+        return pos_order_of(made)
 
     def cancel(self, pos_id: str) -> Exchange[PosOrder]:
-        """Withdraw it."""
+        """Withdraw the order."""
         request = Request("POST", f"/cancel/{pos_id}", reading(Made), to_body(), Effect.UNDO)
-        return told_of((yield from ask(request)))
+        made = yield from ask(request)
+        return pos_order_of(made)
 
     def find(self, order: Order, since: float | None) -> Exchange[Found]:
-        """Find what isn't dead; an unpaid one is a draft where orders are paid."""
+        """Find an active order; an unpaid one is a draft where orders are paid."""
         hits = yield from ask(Request("GET", f"/search/{order.id}", reading(Hits)))
         for made in hits.orders:
-            if made.state != "DEAD":
-                seen = made.paid or isinstance(self, Keyless)
-                return told_of(made) if seen else Draft(id=made.id, total=made.total)
+            if made.state == "DEAD":
+                continue
+            is_visible = made.paid or isinstance(self, Keyless)
+            return pos_order_of(made) if is_visible else Draft(id=made.id, total=made.total)
         return None
 
     def parse_webhook(self, webhook: Webhook, now: float) -> Sequence[WebhookEvent]:
-        """Read a webhook, which nobody has to sign here."""
+        """Read a webhook; they aren't signed here."""
         body = json.loads(webhook.body)
-        there = told_of(Made.model_validate(body["order"]))
-        return [
-            OrderChanged(
-                event_id=body["event"], pos_id=there.id, reference=there.reference, pos_order=there
-            )
-        ]
+        pos_order = pos_order_of(Made.model_validate(body["order"]))
+        event = OrderChanged(
+            event_id=body["event"],
+            pos_id=pos_order.id,
+            reference=pos_order.reference,
+            pos_order=pos_order,
+        )
+        return [event]
 
 
-class KeyedSeen(Seen, Keyed):
-    """With keys, and webhooks that prove what they say, be it long past."""
+class KeyedRegister(WithRegister, Keyed):
+    """With idempotency keys, and webhooks that prove their claims, however old."""
 
 
-class KeylessSeen(Seen, Keyless):
-    """Without keys, and what its webhooks say is looked up."""
+class KeylessRegister(WithRegister, Keyless):
+    """Without idempotency keys, and with webhooks that have to be confirmed."""
 
     webhooks_proved = False
 
 
-class PeopleMachine(Machine):
-    """A site with a desk, and a register with staff."""
+has_orders = precondition(lambda self: self.orders)
+has_orders_on_register = precondition(lambda self: self.on_the_register())
+has_webhooks = precondition(lambda self: self.webhooks)
 
-    kind: type[Keyed] = KeyedSeen
+MAYBE_DIES = st.none() | st.integers(0, 6)
+"""After how many steps a process dies; None if it doesn't."""
+
+
+class PeopleMachine(Machine):
+    """A site where people act on orders, and a register with staff."""
+
+    kind: type[Keyed] = KeyedRegister
     ends = (
         *Machine.ends,
         OrderState.ACCEPTED,
@@ -117,99 +131,104 @@ class PeopleMachine(Machine):
         self.acted: set[str] = set()
 
     @property
-    def desk(self) -> OrderOperations:
-        """Where people act; their process may die as any other."""
+    def operations(self) -> OrderOperations:
+        """The operations of a person, whose process may die as any other."""
         connected = self.shop.connected(self.life)
         return OrderOperations(
             self.site.outbox, "mia", connections=lambda _: connected, clock=self.shop.clock
         )
 
     def act(self, act: Callable[[], object], order_id: str, steps: int | None = None) -> object:
-        """Do something as a person, who may be refused, and whose process may die after so many steps."""
+        """Act as a person; the act may be refused, and the process may die after `steps`."""
         self.acted.add(order_id)
         with self.dying_after(steps), suppress(ActError):
             return act()
         return None
 
     def an_id(self, data: st.DataObject) -> str:
-        return data.draw(st.sampled_from(sorted(self.orders)), label="order")
+        order_ids = sorted(self.orders)
+        return data.draw(st.sampled_from(order_ids), label="order")
 
-    # ------------------------------------------------------------------ people at the desk
+    # ------------------------------------------------------------------ acts of people
 
-    @precondition(lambda self: self.orders)
+    @has_orders
     @rule(data=st.data())
     def accept(self, data: st.DataObject) -> None:
         order_id = self.an_id(data)
-        self.act(lambda: self.desk.accept(order_id), order_id)
+        self.act(lambda: self.operations.accept(order_id), order_id)
 
-    @precondition(lambda self: self.orders)
+    @has_orders
     @rule(data=st.data(), to=st.sampled_from([None, *Progress]))
     def advance(self, data: st.DataObject, to: Progress | None) -> None:
         order_id = self.an_id(data)
-        self.act(lambda: self.desk.advance(order_id, to), order_id)
+        self.act(lambda: self.operations.advance(order_id, to), order_id)
 
-    @precondition(lambda self: self.orders)
+    @has_orders
     @rule(data=st.data(), times=st.integers(1, 2))
     def resubmit(self, data: st.DataObject, times: int) -> None:
         order_id = self.an_id(data)
         for _ in range(times):
-            self.act(lambda: self.desk.resubmit(order_id), order_id)
+            self.act(lambda: self.operations.resubmit(order_id), order_id)
 
-    @precondition(lambda self: self.orders)
-    @rule(data=st.data(), even_in_doubt=st.booleans(), steps=st.none() | st.integers(0, 6))
+    @has_orders
+    @rule(data=st.data(), even_in_doubt=st.booleans(), steps=MAYBE_DIES)
     def manual(self, data: st.DataObject, even_in_doubt: bool, steps: int | None) -> None:
         order_id = self.an_id(data)
         self.withdrawing.add(order_id)
         taken = self.act(
-            lambda: self.desk.manual(order_id, even_in_doubt=even_in_doubt), order_id, steps
+            lambda: self.operations.manual(order_id, even_in_doubt=even_in_doubt), order_id, steps
         )
         if isinstance(taken, TakenOver):
             assert "PAID" in taken.docket
             assert ("MAY STILL APPEAR" in taken.docket) is taken.copy_may_appear
 
-    @precondition(lambda self: self.orders)
-    @rule(data=st.data(), steps=st.none() | st.integers(0, 6))
+    @has_orders
+    @rule(data=st.data(), steps=MAYBE_DIES)
     def cancel(self, data: st.DataObject, steps: int | None) -> None:
         order_id = self.an_id(data)
         self.withdrawing.add(order_id)
-        self.act(lambda: self.desk.cancel(order_id), order_id, steps)
+        self.act(lambda: self.operations.cancel(order_id), order_id, steps)
 
-    # ------------------------------------------------------------------ staff at the register
+    # ------------------------------------------------------------------ acts of staff
 
     def on_the_register(self) -> list[dict[str, Any]]:
-        """The orders that staff see."""
+        """Return the active orders that staff see."""
         platform = self.counter.platform
-        seen = [o for o in platform.orders.values() if o["paid"] or not platform.needs_payment]
-        return [o for o in seen if o["state"] in STEPS]
+        orders = platform.orders.values()
+        visible = [order for order in orders if order["paid"] or not platform.needs_payment]
+        return [order for order in visible if order["state"] in STEPS]
 
-    @precondition(lambda self: self.on_the_register())
-    @rule(data=st.data())
-    def staff_move_it_on(self, data: st.DataObject) -> None:
-        made = data.draw(st.sampled_from(self.on_the_register()), label="made")
-        made["state"] = STEPS[min(STEPS.index(made["state"]) + 1, len(STEPS) - 1)]
-        self.tell_of(made)
+    def an_order_on_the_register(self, data: st.DataObject) -> dict[str, Any]:
+        orders = self.on_the_register()
+        return data.draw(st.sampled_from(orders), label="made")
 
-    @precondition(lambda self: self.on_the_register())
+    @has_orders_on_register
     @rule(data=st.data())
-    def staff_turn_it_down(self, data: st.DataObject) -> None:
-        made = data.draw(st.sampled_from(self.on_the_register()), label="made")
+    def staff_advance(self, data: st.DataObject) -> None:
+        made = self.an_order_on_the_register(data)
+        next_step = STEPS.index(made["state"]) + 1
+        made["state"] = STEPS[min(next_step, len(STEPS) - 1)]
+        self.queue_webhook(made)
+
+    @has_orders_on_register
+    @rule(data=st.data())
+    def staff_reject(self, data: st.DataObject) -> None:
+        made = self.an_order_on_the_register(data)
         if made["state"] != "DONE":
             made["state"] = "REFUSED"
-            self.tell_of(made)
+            self.queue_webhook(made)
 
-    # ------------------------------------------------------------------ what the platform tells,
-    # and is asked
+    # ------------------------------------------------------------------ webhooks
 
-    def tell_of(self, made: dict[str, Any]) -> None:
-        """Let the platform have something to tell. It comes when it comes."""
-        self.webhooks.append(
-            json.dumps({"event": f"e{len(self.webhooks)}", "order": made}).encode()
-        )
+    def queue_webhook(self, made: dict[str, Any]) -> None:
+        """Queue a webhook, which is delivered at any later time."""
+        event = {"event": f"e{len(self.webhooks)}", "order": made}
+        self.webhooks.append(json.dumps(event).encode())
 
-    @precondition(lambda self: self.webhooks)
+    @has_webhooks
     @rule(data=st.data(), steps=st.none() | st.integers(0, 4))
-    def a_webhook_comes(self, data: st.DataObject, steps: int | None) -> None:
-        """Late, or again, or in another sequence; the platform is told when it has to send it once more."""
+    def deliver_webhook(self, data: st.DataObject, steps: int | None) -> None:
+        """Deliver a webhook late, again, or in another order."""
         body = data.draw(st.sampled_from(self.webhooks), label="webhook")
         connected = self.shop.connected(self.life)
         outbox = self.site.outbox
@@ -220,18 +239,17 @@ class PeopleMachine(Machine):
             connections=lambda _: connected,
             clock=self.shop.clock,
         )
-        # It may have come before, or the platform can't be asked.
+        # It may be a repetition, or the platform may be unreachable.
         with self.dying_after(steps), suppress(WebhookError, PosError, DatabaseError):
             receiver.receive("cafe", {}, body, "http://127.0.0.1/cafe")
 
     # ------------------------------------------------------------------ the promises
 
     def made(self, order: Order) -> list[dict[str, Any]]:
-        return [
-            o
-            for o in self.counter.platform.orders.values()
-            if o["ref"] == order.id and o["state"] != "DEAD"
-        ]
+        """Return the active copies of an order at the platform."""
+        orders = self.counter.platform.orders.values()
+        copies = [made for made in orders if made["ref"] == order.id]
+        return [copy for copy in copies if copy["state"] != "DEAD"]
 
     @invariant()
     def never_lost_never_half_never_silently(self) -> None:
@@ -245,26 +263,23 @@ class PeopleMachine(Machine):
         self.acted.clear()
 
     def fits(self, order: Order, stored: StoredOrder, made: list[dict[str, Any]]) -> None:
-        """Where it stands is what the platform has, as far as it was told."""
+        """Check that the order's state fits what the platform has."""
         match stored.state:
             case OrderState.RECEIVED | OrderState.ACCEPTED if not made:
-                assert order.id in self.withdrawing, (
-                    "a person withdrew it, and nobody has heard that it worked"
-                )
+                assert order.id in self.withdrawing, "a person withdrew it, and the answer was lost"
             case OrderState.RECEIVED | OrderState.ACCEPTED | OrderState.REJECTED:
                 (there,) = made
-                assert (
-                    there["total"] == order.total or stored.state is OrderState.REJECTED
-                )  # one that came out wrong
+                # One with a wrong total may have been rejected.
+                assert there["total"] == order.total or stored.state is OrderState.REJECTED
                 assert stored.pos_order
                 assert stored.pos_order.id == there["id"]
                 assert stored.error is None or stored.state is OrderState.REJECTED
             case OrderState.ERROR:
-                self.explains(order, stored)
+                self.assert_explained(order, stored)
                 assert stored.problem_at is not None or stored.progress is Progress.COMPLETED
             case OrderState.MANUAL:
                 assert stored.due_at is None
-                assert not made or self.desk.manual(order.id).copy_may_appear
+                assert not made or self.operations.manual(order.id).copy_may_appear
             case OrderState.CANCELLED:
                 assert stored.due_at is None
                 assert stored.progress is Progress.CANCELLED
@@ -274,23 +289,23 @@ class PeopleMachine(Machine):
                 assert (stored.worker is not None) is (stored.state is OrderState.SENDING)
 
     def half_done(self) -> list[dict[str, Any]]:
-        """What staff can't see, but for what a docket warns of: it was taken over while it couldn't be looked for."""
-        half = super().half_done()
-        stored = {made["ref"]: self.site.outbox.get(made["ref"]) for made in half}
-        manual = {
-            ref for ref, order in stored.items() if order and order.state is OrderState.MANUAL
-        }
-        return [
-            made
-            for made in half
-            if made["ref"] not in manual or not self.desk.manual(made["ref"]).copy_may_appear
-        ]
+        """Return the copies that staff can't see, except those that a docket warns of."""
+        return [made for made in super().half_done() if not self.is_warned_of(made["ref"])]
+
+    def is_warned_of(self, order_id: str) -> bool:
+        """Whether the order was taken over, and its docket warns of a copy."""
+        stored = self.site.outbox.get(order_id)
+        if stored is None or stored.state is not OrderState.MANUAL:
+            return False
+        return self.operations.manual(order_id).copy_may_appear
 
     def isnt_backwards(self, before: StoredOrder | None, now: StoredOrder) -> None:
-        """What the customer was told isn't taken back, and where an order is neither, but by a person."""
+        """Check that neither progress nor state go back, except by an act of a person."""
         if before is None or now.id in self.acted:
             return
-        assert TOLD.index(now.progress) >= TOLD.index(before.progress), (before, now)
+        progress = PROGRESS_ORDER.index(now.progress)
+        progress_before = PROGRESS_ORDER.index(before.progress)
+        assert progress >= progress_before, (before, now)
         arrived = {
             OrderState.RECEIVED: 1,
             OrderState.ACCEPTED: 2,
@@ -298,22 +313,24 @@ class PeopleMachine(Machine):
             OrderState.CANCELLED: 3,
         }
         over = {OrderState.MANUAL, OrderState.CANCELLED, OrderState.REJECTED}
-        assert arrived.get(now.state, 0) >= arrived.get(before.state, 0), (before, now)
+        rank = arrived.get(now.state, 0)
+        rank_before = arrived.get(before.state, 0)
+        assert rank >= rank_before, (before, now)
         assert before.state not in over or now.state is before.state
 
     def end_well(self) -> None:
-        """All troubles end; an order ends where it belongs, or with a person."""
+        """Check that each order ends where it belongs once all faults are over."""
         self.acted = set(self.orders)
         super().end_well()
         self.shop.clock.advance(86_400.0)
         for _ in self.orders:
-            OrderMonitor(self.site.processor).look()
+            OrderMonitor(self.site.processor).poll()
         self.withdrawing.clear()
         self.never_lost_never_half_never_silently()
 
 
 class KeylessPeopleMachine(PeopleMachine):
-    kind = KeylessSeen
+    kind = KeylessRegister
 
 
 TestPeopleWithKeys = PeopleMachine.TestCase

@@ -1,4 +1,4 @@
-"""A worker that others have taken for dead takes nothing in hand: nobody would ever free it again."""
+"""A reaped worker claims nothing, since nobody would release it again."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from tillpost.outbox.menus.shared import Menus
 from tillpost.submission.context import MenuCache
 
 
-def an_outbox(url: str) -> Outbox:
-    """An outbox with one order that is due."""
+def open_outbox(url: str) -> Outbox:
+    """Return an outbox with one order that is due."""
     outbox = Outbox(url)
     outbox.add(paid("A-1", [TOASTIE]), connection="cafe", is_new=True)
     return outbox
 
 
-def held_by(outbox: Outbox) -> str | None:
+def holder(outbox: Outbox) -> str | None:
     stored = outbox.get("A-1")
     assert stored
     return stored.worker
 
 
-def test_a_buried_worker_takes_no_order_in_hand(tmp_path: Path) -> None:
-    with an_outbox(f"sqlite:///{tmp_path / 'orders.db'}") as outbox:
+def test_reaped_worker_claims_nothing(tmp_path: Path) -> None:
+    with open_outbox(f"sqlite:///{tmp_path / 'orders.db'}") as outbox:
         worker = outbox.workers.enlist(time.time())
         outbox.workers.reap(worker, 0, time.time())
 
         assert outbox.claims.claim("cafe", worker, time.time(), limit=4, most=1) == []
-        assert held_by(outbox) is None
+        assert holder(outbox) is None
 
 
-def test_a_buried_worker_begins_no_import_for_which_others_would_wait(tmp_path: Path) -> None:
-    with an_outbox(f"sqlite:///{tmp_path / 'orders.db'}") as outbox:
+def test_reaped_worker_begins_no_menu_import(tmp_path: Path) -> None:
+    with open_outbox(f"sqlite:///{tmp_path / 'orders.db'}") as outbox:
         worker = outbox.workers.enlist(time.time())
         outbox.workers.reap(worker, 0, time.time())
 
@@ -52,17 +52,17 @@ def test_a_buried_worker_begins_no_import_for_which_others_would_wait(tmp_path: 
             assert outbox.connection_rows.lock(db, "cafe")["importer"] is None
 
 
-def test_a_processor_takes_no_order_in_hand_after_its_end(tmp_path: Path) -> None:
-    with an_outbox(f"sqlite:///{tmp_path / 'orders.db'}") as outbox:
+def test_closed_processor_claims_nothing(tmp_path: Path) -> None:
+    with open_outbox(f"sqlite:///{tmp_path / 'orders.db'}") as outbox:
         with Processor(outbox) as processor:
             pass
 
         assert processor.claim(1) == []
-        assert held_by(outbox) is None
+        assert holder(outbox) is None
 
 
-def test_a_worker_that_is_buried_while_it_claims_keeps_nothing(postgres_url: str) -> None:
-    with an_outbox(postgres_url) as outbox:
+def test_worker_reaped_during_claim_holds_nothing(postgres_url: str) -> None:
+    with open_outbox(postgres_url) as outbox:
         claims, workers, rows, now = (
             outbox.claims,
             outbox.workers,
@@ -73,25 +73,29 @@ def test_a_worker_that_is_buried_while_it_claims_keeps_nothing(postgres_url: str
         claiming = threading.Thread(
             target=lambda: claims.claim("cafe", worker, now, limit=4, most=1)
         )
-        burying = threading.Thread(target=lambda: workers.reap(worker, 0, now))
+        reaping = threading.Thread(target=lambda: workers.reap(worker, 0, now))
         with outbox.database.writing() as db:
-            rows.lock(db, "cafe")  # its row is there
+            rows.lock(db, "cafe")  # creates the row
         with outbox.database.writing() as db:
-            rows.lock(db, "cafe")  # locked, so the claim stops half-way
-            for thread in (claiming, burying):
+            rows.lock(db, "cafe")  # so that the claim must wait
+            for thread in (claiming, reaping):
                 thread.start()
                 wait_for_lock(outbox, 1 if thread is claiming else 2)
-        for thread in (claiming, burying):
+        for thread in (claiming, reaping):
             thread.join(timeout=10)
 
         assert workers.beats() == {}
-        assert held_by(outbox) is None
+        assert holder(outbox) is None
 
 
 def wait_for_lock(outbox: Outbox, waiters: int) -> None:
-    """Wait until so many transactions wait for a lock, or a moment: without the lock that matters, fewer do."""
+    """Wait until so many transactions wait for a lock, for two seconds at most.
+
+    Without the lock under test, fewer would wait.
+    """
     waiting = text(
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )
     deadline = time.monotonic() + 2
     while time.monotonic() < deadline:
@@ -100,4 +104,4 @@ def wait_for_lock(outbox: Outbox, waiters: int) -> None:
                 return
         time.sleep(0.02)
     if waiters == 1:
-        pytest.fail("the claim wasn't held up")
+        pytest.fail("the claim didn't wait for the lock")

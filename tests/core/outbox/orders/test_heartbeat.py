@@ -1,4 +1,4 @@
-"""A worker whose sign of life comes late sends nothing, and doesn't keep the orders either that it laid aside."""
+"""A worker whose heartbeat is late sends nothing, and releases the orders it could not process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ import pytest
 
 from adapters.square.shop_orders import shop_order
 from tillpost.client.base import adapter_for
-from tillpost.outbox import Connected, Outbox, OutboxSettings, Processor, Worker, from_mapping
+from tillpost.outbox import (
+    Outbox,
+    OutboxConnection,
+    OutboxSettings,
+    Processor,
+    Worker,
+    from_mapping,
+)
 from tillpost.simulator import serve_in_thread
 from tillpost_simulators.square import SquareSimulator
 
@@ -22,13 +29,13 @@ LEASE = 0.5
 ORDERS = 12
 
 
-def test_orders_that_a_worker_lost_for_a_moment_go_on_though_it_never_died(tmp_path: Path) -> None:
+def test_orders_continue_after_a_briefly_lost_lease(tmp_path: Path) -> None:
     file = tmp_path / "orders.db"
     settings = OutboxSettings(
         db=f"sqlite:///{file}", lease=LEASE, threads=ORDERS, concurrency=ORDERS
     )
     with serve_in_thread(SquareSimulator()) as running, Outbox(settings=settings) as outbox:
-        known = {"cafe": Connected(adapter_for("square", running.settings))}
+        known = {"cafe": OutboxConnection(adapter_for("square", running.settings))}
         for number in range(ORDERS):
             outbox.add(shop_order(number), connection="cafe")
         with (
@@ -38,12 +45,12 @@ def test_orders_that_a_worker_lost_for_a_moment_go_on_though_it_never_died(tmp_p
             claims = processor.claim(ORDERS)
             with sqlite3.connect(file, isolation_level=None) as another_program:
                 another_program.execute("BEGIN IMMEDIATE")
-                handled = [pool.submit(processor.handle, claim) for claim in claims]
+                results = [pool.submit(processor.handle, claim) for claim in claims]
                 time.sleep(LEASE * 1.5)
                 another_program.execute("ROLLBACK")
             another_program.close()
-            for each in handled:
-                each.result()
+            for result in results:
+                result.result()
             worker = Worker(processor)
             working = Thread(target=lambda: worker.run(until_idle=True))
             working.start()

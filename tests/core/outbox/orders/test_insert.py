@@ -1,4 +1,4 @@
-"""An order that was handed over is on disk, once, whoever hands it over and in whose transaction."""
+"""An added order is on disk, once, in whichever transaction it was added."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def async_url(url: str) -> str:
     return url.replace("sqlite:", "sqlite+aiosqlite:")
 
 
-def test_an_order_that_was_added_stands_there_for_another_program(open_outbox: Opening) -> None:
+def test_added_order_is_visible_to_another_program(open_outbox: Opening) -> None:
     order = toy_order()
     stored = open_outbox().add(order, connection="cafe")
 
-    there = open_outbox().get("ord-1")
-    assert there == stored
+    found = open_outbox().get("ord-1")
+    assert found == stored
     assert (stored.state, stored.waits_for, stored.order) == (
         OrderState.DUE,
         WaitsFor.NOTHING,
@@ -58,38 +58,36 @@ def test_an_order_that_was_added_stands_there_for_another_program(open_outbox: O
     assert stored.due_at == pytest.approx(time.time(), abs=5)
 
 
-def test_the_same_order_added_again_is_the_one_that_is_there(outbox: Outbox) -> None:
+def test_adding_an_order_again_returns_the_stored_one(outbox: Outbox) -> None:
     first = outbox.add(toy_order(), connection="cafe")
     assert outbox.add(toy_order(), connection="cafe") == first
     assert ids(outbox) == {"ord-1"}
 
 
-def test_another_content_under_an_id_is_refused(outbox: Outbox) -> None:
+def test_same_id_with_other_content_is_refused(outbox: Outbox) -> None:
     outbox.add(toy_order(), connection="cafe")
-    with pytest.raises(
-        OrderError, match="another content stands in the outbox under this order's id"
-    ):
+    with pytest.raises(OrderError, match="the outbox has an order with this id and other content"):
         outbox.add(toy_order(quantity=2), connection="cafe")
 
 
-def test_another_connection_for_an_order_is_refused(outbox: Outbox) -> None:
+def test_same_order_for_other_connection_is_refused(outbox: Outbox) -> None:
     outbox.add(toy_order(), connection="cafe")
     with pytest.raises(OrderError, match="for the connection 'cafe'"):
         outbox.add(toy_order(), connection="bar")
 
 
-def test_any_name_that_a_customer_may_have_is_kept(outbox: Outbox) -> None:
+def test_unusual_customer_names_are_stored_unchanged(outbox: Outbox) -> None:
     for number, name in enumerate(
         ("Zoë 🥑", "'); DROP TABLE tillpost_orders; --", "a\x00b", "\\u0000")
     ):
         order = toy_order(f"ord-{number}").model_copy(update={"customer": Customer(name=name)})
         outbox.add(order, connection="cafe")
-        there = outbox.get(order.id)
-        assert there
-        assert there.order == order
+        stored = outbox.get(order.id)
+        assert stored
+        assert stored.order == order
 
 
-def test_a_scheduled_order_is_due_some_time_before(open_outbox: Opening) -> None:
+def test_scheduled_order_is_due_by_its_lead_time(open_outbox: Opening) -> None:
     outbox = open_outbox(lead=600)
     due = datetime.now(UTC) + timedelta(hours=2)
     stored = outbox.add(
@@ -99,7 +97,7 @@ def test_a_scheduled_order_is_due_some_time_before(open_outbox: Opening) -> None
     assert stored.waits_for is WaitsFor.ITS_TIME
 
 
-def test_a_scheduled_order_that_is_late_is_due_now(outbox: Outbox) -> None:
+def test_scheduled_order_within_lead_time_is_due_now(outbox: Outbox) -> None:
     due = datetime.now(UTC) + timedelta(minutes=5)
     stored = outbox.add(
         toy_order().model_copy(update={"fulfilment": Pickup(due_at=due)}), connection="cafe"
@@ -144,7 +142,7 @@ def in_async_connection(engine: sa.Engine, outbox: Outbox, order: Order, *, comm
 
 @pytest.mark.parametrize("new", [True, False], ids=["new database", "known database"])
 @pytest.mark.parametrize("join", [in_session, in_connection, in_async_session, in_async_connection])
-def test_an_order_in_the_callers_transaction_is_there_if_and_when_they_commit(
+def test_order_in_callers_transaction_exists_after_commit(
     join: Callable[..., None], new: bool, outbox: Outbox, engine: sa.Engine
 ) -> None:
     if not new:
@@ -156,9 +154,7 @@ def test_an_order_in_the_callers_transaction_is_there_if_and_when_they_commit(
     assert ids(outbox) == {"committed"}
 
 
-def test_a_savepoint_of_the_caller_takes_the_order_back_alone(
-    outbox: Outbox, engine: sa.Engine
-) -> None:
+def test_rolled_back_savepoint_removes_only_its_order(outbox: Outbox, engine: sa.Engine) -> None:
     outbox.prepare()
     with engine.begin() as connection:
         outbox.add(toy_order("kept"), connection="cafe", session=connection)
@@ -168,7 +164,7 @@ def test_a_savepoint_of_the_caller_takes_the_order_back_alone(
     assert ids(outbox) == {"kept"}
 
 
-def test_a_refusal_leaves_the_callers_transaction_usable(outbox: Outbox, engine: sa.Engine) -> None:
+def test_refusal_leaves_callers_transaction_usable(outbox: Outbox, engine: sa.Engine) -> None:
     outbox.add(toy_order(), connection="cafe")
     with engine.begin() as connection:
         with pytest.raises(OrderError):
@@ -190,7 +186,7 @@ with Outbox(sys.argv[1]) as outbox:
 
 
 @pytest.mark.slow
-def test_programs_that_meet_at_a_new_database_all_add_to_it(url: str, outbox: Outbox) -> None:
+def test_concurrent_programs_can_create_a_new_database(url: str, outbox: Outbox) -> None:
     programs = [
         subprocess.Popen(
             [sys.executable, "-W", "error", "-c", ADDING, url, str(number)],
@@ -206,6 +202,6 @@ def test_programs_that_meet_at_a_new_database_all_add_to_it(url: str, outbox: Ou
         program.stdin.write("go\n")
         program.stdin.flush()
     for program in programs:
-        _, said = program.communicate(timeout=60)
-        assert (program.returncode, said) == (0, "")
+        _, errors = program.communicate(timeout=60)
+        assert (program.returncode, errors) == (0, "")
     assert len(outbox.orders(most=1000)) == 4 * 20 + 20

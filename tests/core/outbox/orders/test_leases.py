@@ -1,4 +1,7 @@
-"""One worker has an order in hand at a time: who lost it writes and sends nothing more, and what kills is set aside."""
+"""One worker processes an order at a time; an order that crashes workers is isolated.
+
+A worker whose lease was lost writes and sends nothing.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,14 @@ from typing import Any
 
 import pytest
 
-from core.outbox.killing import Counter, Shop, Site, Stopped
-from core.outbox.killing import Heartbeat as Mortal
+from core.outbox.killing import Counter, Lifetime, Shop, Site, Stopped
 from core.stand_in import Keyed, Keyless, an_order
 from tillpost import Outcome
 from tillpost.adapter.exchange import Effect
 from tillpost.errors import Applied
 from tillpost.outbox import OrderState, OutboxSettings, StoredOrder, WaitsFor
 from tillpost.outbox.db.database import Database
-from tillpost.outbox.orders.claims import ISOLATE_AFTER, SET_ASIDE_AFTER, LeaseLostError
+from tillpost.outbox.orders.claims import ISOLATE_AFTER, SET_ASIDE_AFTER, Claim, LeaseLostError
 from tillpost.outbox.orders.heartbeat import Heartbeat, steady
 from tillpost.outbox.orders.workers import WorkerRegistry
 from tillpost.plugins.hookspecs import hookimpl
@@ -33,18 +35,25 @@ def stored(site: Site, order_id: str = "ord_1") -> StoredOrder:
     return order
 
 
-def die_with(database: Database, shop: Shop, crash_count: int, connection: str = "cafe") -> None:
-    """Let workers die, one after the other, just before they send the first request of what is due."""
-    for _ in range(crash_count):
-        site = Site(database, shop, Mortal(), connection)
+def crash_workers(database: Database, shop: Shop, count: int, connection: str = "cafe") -> None:
+    """Crash so many workers, each just before the first request of an order that is due."""
+    for _ in range(count):
+        site = Site(database, shop, Lifetime(), connection)
         site.database.life.at = 2  # a claim is one write: before and after
         with pytest.raises(Stopped):
             site.work()
         site.end()
-    Site(database, shop, Mortal(), connection).end()
+    Site(database, shop, Lifetime(), connection).end()
 
 
-def test_a_worker_that_lost_its_order_writes_nothing_over_the_new_owners(either: Database) -> None:
+def write_intent(site: Site, claim: Claim) -> None:
+    """Write the intent to create an order, as the runner does before it sends one."""
+    processor = site.processor
+    with processor.claims.recording(claim, [(INTENT, None)], site.clock(), new_request=False):
+        pass
+
+
+def test_old_holder_writes_nothing_over_new_holder(either: Database) -> None:
     counter = Counter()
     shop = counter.shop()
     first = Site(either, shop)
@@ -54,7 +63,7 @@ def test_a_worker_that_lost_its_order_writes_nothing_over_the_new_owners(either:
     (mine,) = second.processor.claim(1)
 
     with pytest.raises(LeaseLostError):
-        first.processor.keep(lost, [(INTENT, None)])
+        write_intent(first, lost)
     first.processor.handle(lost)
 
     assert counter.requests == []
@@ -68,7 +77,7 @@ def test_a_worker_that_lost_its_order_writes_nothing_over_the_new_owners(either:
     second.end()
 
 
-def test_a_worker_that_was_taken_for_dead_has_a_higher_fence_when_it_takes_the_same_order_again(
+def test_reclaiming_an_order_raises_its_fencing_token(
     database: Database,
 ) -> None:
     site = Site(database, Counter().shop())
@@ -78,8 +87,8 @@ def test_a_worker_that_was_taken_for_dead_has_a_higher_fence_when_it_takes_the_s
     (again,) = site.processor.claim(1)
 
     with pytest.raises(LeaseLostError):
-        site.processor.keep(lost, [(INTENT, None)])
-    site.processor.keep(again, [(INTENT, None)])
+        write_intent(site, lost)
+    write_intent(site, again)
 
     assert again.fencing_token == lost.fencing_token + 1
     site.end()
@@ -89,19 +98,20 @@ def hurried(counter: Counter, lease: float) -> Shop:
     return counter.shop(settings=OutboxSettings(lease=lease))
 
 
-def test_beyond_its_deadline_a_worker_sends_nothing_and_the_order_stays_due(
+def test_worker_with_expired_lease_sends_nothing(
     either: Database,
 ) -> None:
-    """Alone in the world, too: nobody takes the order over from a worker that still lives."""
+    """It sends nothing even if there is no other worker that could take the order over."""
     counter = Counter()
     site = Site(either, hurried(counter, lease=0.5))
     site.add(an_order())
-    site.processor._life._stop.set()  # pyright: ignore[reportPrivateUsage]  no sign of life any more, as when paused
+    # It beats no more, as if it were paused.
+    site.processor._heartbeat._stop.set()  # pyright: ignore[reportPrivateUsage]
     time.sleep(0.5)
     (claim,) = site.processor.claim(1)
 
     with pytest.raises(LeaseLostError):
-        site.processor.check(claim)
+        site.processor._heartbeat.check(claim.worker)  # pyright: ignore[reportPrivateUsage]
     site.processor.handle(claim)
 
     assert counter.requests == []
@@ -111,49 +121,49 @@ def test_beyond_its_deadline_a_worker_sends_nothing_and_the_order_stays_due(
     site.end()
 
 
-def test_the_clock_of_leases_counts_while_the_machine_is_suspended() -> None:
-    """No machine is suspended for a test: so it is held against the clock that stands still meanwhile."""
+def test_lease_clock_counts_while_machine_is_suspended() -> None:
+    """Compared with the clock that stops while a machine is suspended: no test suspends one."""
     first, since = steady(), time.monotonic()
     time.sleep(0.05)
     assert steady() - first >= time.monotonic() - since - 0.01
     assert sys.platform != "linux" or steady() >= since
 
 
-class Stumbling(WorkerRegistry):
-    """A store over which a worker's life stumbles once, for a reason that nobody thought of."""
+class FailingOnce(WorkerRegistry):
+    """A registry that fails once, with an error that nothing expects."""
 
-    stumbles = 1
+    failures = 1
 
     def beats(self) -> Mapping[str, int]:
-        if self.stumbles:
-            self.stumbles -= 1
-            raise RuntimeError("nobody thought of this")
+        if self.failures:
+            self.failures -= 1
+            raise RuntimeError("unexpected")
         return super().beats()
 
 
-def test_a_worker_lives_on_when_its_sign_of_life_stumbles(database: Database) -> None:
-    workers = Stumbling(database)
-    with Heartbeat(workers, lease=3.0) as life:
-        eventually(lambda: workers.stumbles == 0)
-        before = workers.beats()[life.worker]
-        eventually(lambda: workers.beats()[life.worker] > before)
-        life.check(life.worker)
+def test_heartbeat_survives_unexpected_error(database: Database) -> None:
+    workers = FailingOnce(database)
+    with Heartbeat(workers, lease=3.0) as heartbeat:
+        eventually(lambda: workers.failures == 0)
+        before = workers.beats()[heartbeat.worker]
+        eventually(lambda: workers.beats()[heartbeat.worker] > before)
+        heartbeat.check(heartbeat.worker)
 
 
-def test_a_worker_that_has_retired_sends_nothing_more(database: Database) -> None:
+def test_retired_worker_sends_nothing(database: Database) -> None:
     site = Site(database, Counter().shop())
     site.add(an_order())
     (claim,) = site.processor.claim(1)
-    site.processor.check(claim)
+    site.processor._heartbeat.check(claim.worker)  # pyright: ignore[reportPrivateUsage]
 
     site.end()
 
     with pytest.raises(LeaseLostError):
-        site.processor.check(claim)
+        site.processor._heartbeat.check(claim.worker)  # pyright: ignore[reportPrivateUsage]
 
 
-class HookCall:
-    """Notes what plugins are told of failed orders."""
+class FailedOrders:
+    """A plugin that records the ids of failed orders."""
 
     def __init__(self) -> None:
         self.failed: list[str] = []
@@ -163,59 +173,58 @@ class HookCall:
         self.failed.append(order.id)
 
 
-def test_an_order_that_was_in_flight_at_two_deaths_runs_alone(either: Database) -> None:
+def test_order_in_flight_at_two_crashes_runs_alone(either: Database) -> None:
     shop = Counter().shop()
     site = Site(either, shop)
-    site.add(an_order("deadly"))
-    die_with(either, shop, ISOLATE_AFTER)
+    site.add(an_order("crashing"))
+    crash_workers(either, shop, ISOLATE_AFTER)
     site.end()
 
     site = Site(either, shop)
     site.add(an_order("harmless"))
     site.add(an_order("harmless-too"))
-    (alone,) = site.processor.claim(16)
-    assert (alone.order.id, alone.crash_count) == ("deadly", ISOLATE_AFTER)
+    (isolated,) = site.processor.claim(16)
+    assert (isolated.order.id, isolated.crash_count) == ("crashing", ISOLATE_AFTER)
     assert site.processor.claim(16) == []
-    site.processor.handle(alone)
+    site.processor.handle(isolated)
 
-    assert stored(site, "deadly").crash_count == 0
+    assert stored(site, "crashing").crash_count == 0
     assert {claim.order.id for claim in site.processor.claim(16)} == {"harmless", "harmless-too"}
     site.end()
 
 
-def test_an_order_that_has_to_run_alone_waits_for_those_in_hand(database: Database) -> None:
+def test_isolated_order_waits_for_claimed_orders(database: Database) -> None:
     shop = Counter().shop()
     site = Site(database, shop)
-    site.add(an_order("deadly"))
-    die_with(database, shop, ISOLATE_AFTER)
+    site.add(an_order("crashing"))
+    crash_workers(database, shop, ISOLATE_AFTER)
     site.end()
 
     site = Site(database, shop)
-    (deadly,) = site.processor.claim(1)
-    site.processor.claims.release(deadly, site.clock(), due_in=5.0, crashes=0)
-    site.processor.handle(deadly)  # which it has lost by now
+    (crashing,) = site.processor.claim(1)
+    site.processor.claims.release(crashing, site.clock(), due_in=5.0, crashes=0)
+    site.processor.handle(crashing)  # its claim was lost
     site.add(an_order("harmless"))
     (harmless,) = site.processor.claim(16)
     site.clock.advance(5.0)
 
     assert site.processor.claim(16) == []
     site.processor.handle(harmless)
-    assert [claim.order.id for claim in site.processor.claim(16)] == ["deadly"]
+    assert [claim.order.id for claim in site.processor.claim(16)] == ["crashing"]
     site.end()
 
 
 @pytest.mark.parametrize("kind", [Keyed, Keyless])
-def test_at_three_more_deaths_alone_it_is_set_aside_for_a_person(
-    either: Database, kind: type[Keyed]
-) -> None:
-    counter, told = Counter(), HookCall()
+def test_five_crashes_leave_the_order_to_a_person(either: Database, kind: type[Keyed]) -> None:
+    counter = Counter()
+    plugin = FailedOrders()
     shop = counter.shop(kind)
     site = Site(either, shop)
     site.add(an_order())
-    die_with(either, shop, SET_ASIDE_AFTER)
+    crash_workers(either, shop, SET_ASIDE_AFTER)
     site.end()
 
-    site = Site(either, shop, hooks=[told])
+    site = Site(either, shop, hooks=[plugin])
     site.work()
 
     order = stored(site)
@@ -224,40 +233,40 @@ def test_at_three_more_deaths_alone_it_is_set_aside_for_a_person(
     assert "5 workers in a row died" in order.error.detail
     assert order.remedy
     assert order.error.outcome is (Outcome.NOT_CREATED if kind is Keyed else Outcome.UNKNOWN)
-    assert told.failed == ["ord_1"]
+    assert plugin.failed == ["ord_1"]
     assert counter.requests == []
     site.end()
 
 
-def test_an_order_that_has_to_run_alone_and_may_not_go_holds_up_nobody(either: Database) -> None:
-    """Its connection waits for a person to connect it again, and there are other connections."""
+def test_paused_isolated_order_delays_no_other_order(either: Database) -> None:
+    """Its connection waits for a person to connect it again; the others continue."""
     counter = Counter()
     shop = counter.shop()
-    deadly = Site(either, shop, connection="paused")
-    deadly.add(an_order("deadly"))
-    die_with(either, shop, ISOLATE_AFTER, "paused")
-    rows = deadly.processor.connection_rows
+    paused = Site(either, shop, connection="paused")
+    paused.add(an_order("crashing"))
+    crash_workers(either, shop, ISOLATE_AFTER, "paused")
+    rows = paused.processor.connection_rows
     with either.writing() as db:
         rows.lock(db, "paused")
         rows.update(db, "paused", {"paused": WaitsFor.AUTHORISATION.value, "paused_at": 0.0})
-    deadly.end()
+    paused.end()
 
     site = Site(either, shop, connection="open")
     site.add(an_order("harmless"))
     site.work()
 
     assert stored(site, "harmless").state is OrderState.RECEIVED
-    assert stored(site, "deadly").state is OrderState.DUE
+    assert stored(site, "crashing").state is OrderState.DUE
     site.end()
 
 
-def test_what_the_platform_did_for_an_order_is_known_after_a_worker_died(
+def test_next_worker_looks_up_what_dead_worker_sent(
     database: Database,
 ) -> None:
-    """Between the intent and the answer: the new owner knows that it may be there."""
+    """A worker that dies between the intent and the answer leaves the order in doubt."""
     counter = Counter()
     shop = counter.shop(Keyless)
-    life = Mortal()
+    life = Lifetime()
     site = Site(database, shop, life)
     site.add(an_order(), is_new=True)
     life.at = life.steps + 5  # the claim, the intent, and before the create; then after it
@@ -279,14 +288,15 @@ def test_what_the_platform_did_for_an_order_is_known_after_a_worker_died(
     site.end()
 
 
-def test_a_failing_store_isnt_laid_to_the_order(database: Database) -> None:
+def test_database_failure_adds_no_crash_to_the_order(database: Database) -> None:
     counter = Counter()
     site = Site(database, counter.shop())
     site.add(an_order())
     (claim,) = site.processor.claim(1)
     with database.writing() as db:
         db.exec_driver_sql(
-            "CREATE TRIGGER full BEFORE INSERT ON tillpost_events BEGIN SELECT RAISE(FAIL, 'full'); END"
+            "CREATE TRIGGER full BEFORE INSERT ON tillpost_events "
+            "BEGIN SELECT RAISE(FAIL, 'full'); END"
         )
     site.processor.handle(claim)
     with database.writing() as db:

@@ -1,4 +1,4 @@
-"""People find orders by what they know of them, and read what happened to one."""
+"""Searching orders, and reading the journal of one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def ids(orders: Sequence[StoredOrder]) -> list[str]:
 
 @pytest.fixture
 def orders(shop: Shop, shop_outbox: Outbox) -> Outbox:
-    """Two orders that have arrived, one that doesn't fit the menu, and one of another connection that waits."""
+    """Two received orders, one that doesn't fit the menu, and a due one of another connection."""
     unfit = {
         "lines": (WAFFLE,),
         "charges": (),
@@ -45,12 +45,12 @@ def orders(shop: Shop, shop_outbox: Outbox) -> Outbox:
     return shop_outbox
 
 
-def test_all_orders_are_listed_the_newest_first(orders: Outbox) -> None:
+def test_orders_are_listed_newest_first(orders: Outbox) -> None:
     assert ids(orders.orders()) == ["ord-4", "ord-3", "ord-2", "ord-1"]
     assert ids(orders.orders(most=1)) == ["ord-4"]
 
 
-def test_orders_are_found_by_state_by_connection_and_by_what_a_person_must_do(
+def test_orders_are_filtered_by_state_connection_and_problem(
     orders: Outbox,
 ) -> None:
     assert ids(orders.orders(states=[OrderState.ERROR])) == ["ord-3"]
@@ -64,7 +64,7 @@ def test_orders_are_found_by_state_by_connection_and_by_what_a_person_must_do(
 
 
 @pytest.mark.parametrize(
-    ("typed", "found"),
+    ("search", "found"),
     [
         ("mia", ["ord-4", "ord-1"]),
         ("MIA CH", ["ord-1"]),
@@ -77,13 +77,11 @@ def test_orders_are_found_by_state_by_connection_and_by_what_a_person_must_do(
         ("nobody", []),
     ],
 )
-def test_orders_are_found_by_what_somebody_types(
-    orders: Outbox, typed: str, found: list[str]
-) -> None:
-    assert ids(orders.orders(search=typed)) == found
+def test_search_finds_id_code_and_customer(orders: Outbox, search: str, found: list[str]) -> None:
+    assert ids(orders.orders(search=search)) == found
 
 
-def test_orders_that_wait_for_a_connection_are_a_problem(shop: Shop, shop_outbox: Outbox) -> None:
+def test_order_waiting_for_reauthorisation_is_a_problem(shop: Shop, shop_outbox: Outbox) -> None:
     shop.simulator.revoke_token()
     shop_outbox.add(lunch(), connection="cafe")
     work_off(shop_outbox, {"cafe": connected(shop)})
@@ -94,17 +92,19 @@ def test_orders_that_wait_for_a_connection_are_a_problem(shop: Shop, shop_outbox
     assert shop_outbox.orders(new=True) == []
 
 
-def test_a_journal_tells_what_went_out_and_came_back_without_the_customer(orders: Outbox) -> None:
+def test_journal_shows_exchanges_without_customer_data(orders: Outbox) -> None:
     entries = orders.entries("ord-1")
     assert [entry.number for entry in entries] == list(range(len(entries)))
     assert [entry.event for entry in entries] == orders.journal("ord-1")
     kinds = [type(entry.event) for entry in entries]
     assert Intended in kinds
     assert kinds[-1] is Submitted
-    told = [entry.exchange for entry in entries if entry.exchange]
-    assert [(exchange.method, exchange.path) for exchange in told] == [
+    exchanges = [entry.exchange for entry in entries if entry.exchange]
+    assert [(exchange.method, exchange.path) for exchange in exchanges] == [
         ("POST", "/v2/orders"),
         ("POST", "/v2/payments"),
     ]
-    assert all("Mia" not in exchange.request_body + exchange.response_body for exchange in told)
+    assert all(
+        "Mia" not in exchange.request_body + exchange.response_body for exchange in exchanges
+    )
     assert orders.entries("nobody's") == []

@@ -1,4 +1,4 @@
-"""An order that the store said no to: a person pays back and closes it, or makes it all the same."""
+"""An order that staff rejected: a person refunds and closes it, or keys it in by hand."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def store() -> Iterator[Kounta]:
 
 
 @pytest.fixture
-def desk(shop_outbox: Outbox, store: Kounta) -> OrderOperations:
-    """Where Mia acts."""
+def operations(shop_outbox: Outbox, store: Kounta) -> OrderOperations:
+    """The actions of a person called Mia."""
     return OrderOperations(
         shop_outbox, "mia", connections=from_mapping({"cafe": store.connected()})
     )
 
 
-def said_no(outbox: Outbox, store: Kounta, how: str) -> None:
-    """Bring an order there, and let staff say no to it."""
+def reject_order(outbox: Outbox, store: Kounta, how: str) -> None:
+    """Submit an order, and let staff reject or delete it."""
     pos_id = store.bring(outbox)
     getattr(store.simulator, f"staff_{how}")("ord-1")
     receiver = store.receiver(outbox)
@@ -40,38 +40,41 @@ def said_no(outbox: Outbox, store: Kounta, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["reject", "delete"])
-def test_once_the_customer_was_paid_back_it_is_closed_and_nothing_is_left_to_do(
-    shop_outbox: Outbox, store: Kounta, desk: OrderOperations, how: str
+def test_cancelling_a_rejected_order_closes_it(
+    shop_outbox: Outbox, store: Kounta, operations: OrderOperations, how: str
 ) -> None:
-    said_no(shop_outbox, store, how)
+    reject_order(shop_outbox, store, how)
     found = diagnose_order(shop_outbox, "ord-1", live=False)
     assert (found.well, found.error) == (False, "OrderError")
     assert any("tillpost orders cancel ord-1" in step.do for step in found.steps)
-    desk.cancel("ord-1")
+    operations.cancel("ord-1")
     assert not shop_outbox.orders(problem=True)
     closed = diagnose_order(shop_outbox, "ord-1", live=False)
     assert (closed.well, closed.error, closed.steps) == (True, "", ())
 
 
-def test_one_that_was_deleted_by_mistake_is_made_from_its_docket(
-    shop_outbox: Outbox, store: Kounta, desk: OrderOperations
+def test_order_deleted_by_mistake_is_keyed_in_by_hand(
+    shop_outbox: Outbox, store: Kounta, operations: OrderOperations
 ) -> None:
-    said_no(shop_outbox, store, "delete")
-    taken = desk.manual("ord-1")
-    assert (taken.order.state, taken.order.progress) == (OrderState.MANUAL, Progress.ACCEPTED)
-    assert not taken.copy_may_appear
-    assert "PAID" in taken.docket
-    assert desk.manual("ord-1").docket == taken.docket
-    assert desk.advance("ord-1").progress is Progress.PREPARING
+    reject_order(shop_outbox, store, "delete")
+    taken_over = operations.manual("ord-1")
+    assert (taken_over.order.state, taken_over.order.progress) == (
+        OrderState.MANUAL,
+        Progress.ACCEPTED,
+    )
+    assert not taken_over.copy_may_appear
+    assert "PAID" in taken_over.docket
+    assert operations.manual("ord-1").docket == taken_over.docket
+    assert operations.advance("ord-1").progress is Progress.PREPARING
     assert not shop_outbox.orders(problem=True)
 
 
-def test_one_that_was_turned_down_or_closed_isnt_made(
-    shop_outbox: Outbox, store: Kounta, desk: OrderOperations
+def test_rejected_or_closed_order_cannot_be_keyed_in(
+    shop_outbox: Outbox, store: Kounta, operations: OrderOperations
 ) -> None:
-    said_no(shop_outbox, store, "reject")
+    reject_order(shop_outbox, store, "reject")
     with pytest.raises(ActError, match="turned it down"):
-        desk.manual("ord-1")
-    desk.cancel("ord-1")
+        operations.manual("ord-1")
+    operations.cancel("ord-1")
     with pytest.raises(ActError, match="turned it down"):
-        desk.manual("ord-1")
+        operations.manual("ord-1")

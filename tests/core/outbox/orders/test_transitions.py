@@ -1,4 +1,4 @@
-"""Whatever a platform says of an order in whatever sequence, nothing goes backwards, and each turn is told once."""
+"""Whatever statuses come in whatever sequence, nothing goes back and each hook is called once."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tillpost.errors import Applied, ErrorRecord, Outcome
 from tillpost.models.order import PosOrder, PosState, Progress
 from tillpost.outbox import OrderState, OutboxSettings, StoredOrder, WaitsFor
 from tillpost.outbox.orders.transitions import (
-    WATCH_FOR,
+    POLL_FOR,
     Change,
-    Known,
-    arrived,
+    KnownOrder,
+    apply_refusal,
+    apply_status,
+    arrival_columns,
     expected_by,
-    further,
-    lower_than,
-    observed,
-    refused,
-    watch_again,
+    later_of,
+    next_poll_at,
+    steps_before,
 )
 from tillpost.submission.history import fold
 from tillpost.submission.journal import (
@@ -57,7 +57,7 @@ SENT: tuple[Event, ...] = (
 
 def known(
     state: OrderState = OrderState.RECEIVED, progress: Progress = Progress.NEW, **more: Any
-) -> Known:
+) -> KnownOrder:
     there = (
         PosOrder(id="p1", reference="ord-1")
         if state not in (OrderState.DUE, OrderState.MANUAL)
@@ -79,11 +79,11 @@ def known(
         "order": ORDER,
         **more,
     }
-    return Known(StoredOrder.model_construct(**facts), received_at=0.0)
+    return KnownOrder(StoredOrder.model_construct(**facts), received_at=0.0)
 
 
-def after(before: Known, change: Change) -> Known:
-    """What the outbox has once a change was written."""
+def after(before: KnownOrder, change: Change) -> KnownOrder:
+    """Return the order after a change was written."""
     v: Mapping[str, Any] = change.values
     facts: dict[str, Any] = {"state": OrderState(v["state"])} if "state" in v else {}
     facts |= {"progress": Progress(v["progress"])} if "progress" in v else {}
@@ -110,14 +110,15 @@ seen = st.builds(
 @given(
     start=st.sampled_from(OrderState),
     progress=st.sampled_from(Progress),
-    sightings=st.lists(seen, max_size=12),
+    statuses=st.lists(seen, max_size=12),
 )
-def test_no_sequence_of_sightings_takes_an_order_back(
-    start: OrderState, progress: Progress, sightings: Sequence[PosOrder]
+def test_no_sequence_of_statuses_moves_an_order_back(
+    start: OrderState, progress: Progress, statuses: Sequence[PosOrder]
 ) -> None:
-    now, told = known(start, progress), list[str]()
-    for number, there in enumerate(sightings):
-        before, change = now.stored, observed(now, there, float(number), SETTINGS)
+    now = known(start, progress)
+    called: list[str] = []
+    for number, there in enumerate(statuses):
+        before, change = now.stored, apply_status(now, there, float(number), SETTINGS)
         now = after(now, change)
         stored = now.stored
         if before.state in (*OVER, OrderState.DUE, OrderState.SENDING):
@@ -125,56 +126,55 @@ def test_no_sequence_of_sightings_takes_an_order_back(
         if before.state in RANK:
             assert RANK[stored.state] >= RANK[before.state]
         if stored.progress is not before.progress:
-            assert before.progress in lower_than(stored.progress)
+            assert before.progress in steps_before(stored.progress)
         if stored.state is OrderState.ACCEPTED:
             assert now.confirmed_at is not None or start is OrderState.ACCEPTED
         if before.pos_order and stored.pos_order and stored.state in RANK:
             ranks = [RANK[OrderState(p.state.value)] for p in (before.pos_order, stored.pos_order)]
             assert ranks == sorted(ranks)
             assert (
-                further(before.pos_order.progress, stored.pos_order.progress)
+                later_of(before.pos_order.progress, stored.pos_order.progress)
                 == stored.pos_order.progress
             )
         changed = (stored.state, stored.progress) != (before.state, before.progress)
-        hooks = [name for name, _ in change.told]
+        hooks = [name for name, _ in change.hooks]
         assert ("order_status_changed" in hooks) is changed
-        told += hooks
-        assert not observed(now, there, float(number), SETTINGS).told, (
-            "told again, it says nothing new"
+        called += hooks
+        assert not apply_status(now, there, float(number), SETTINGS).hooks, (
+            "repeated, it changes nothing"
         )
-    assert told.count("order_rejected") <= 1
+    assert called.count("order_rejected") <= 1
     assert (now.stored.state in (OrderState.REJECTED, OrderState.CANCELLED)) is (
-        "order_rejected" in told or start in (OrderState.REJECTED, OrderState.CANCELLED)
+        "order_rejected" in called or start in (OrderState.REJECTED, OrderState.CANCELLED)
     )
 
 
-@given(sightings=st.lists(seen.filter(lambda there: there.state is PosState.RECEIVED), max_size=6))
-def test_what_the_platform_says_alone_is_never_the_registers_proof(
-    sightings: Sequence[PosOrder],
+@given(statuses=st.lists(seen.filter(lambda there: there.state is PosState.RECEIVED), max_size=6))
+def test_received_statuses_never_confirm_an_order(
+    statuses: Sequence[PosOrder],
 ) -> None:
     now = known()
-    for there in sightings:
-        now = after(now, observed(now, there, 1.0, SETTINGS))
+    for there in statuses:
+        now = after(now, apply_status(now, there, 1.0, SETTINGS))
     assert now.stored.state is OrderState.RECEIVED
     assert now.confirmed_at is None
 
 
-def test_the_registers_sign_alone_lets_the_customer_be_told_and_a_person_is_never_overruled() -> (
-    None
-):
+def test_accepted_state_advances_progress_but_never_back() -> None:
     there = PosOrder(id="p1", state=PosState.ACCEPTED)
     assert (
-        after(known(), observed(known(), there, 1, SETTINGS)).stored.progress is Progress.ACCEPTED
+        after(known(), apply_status(known(), there, 1, SETTINGS)).stored.progress
+        is Progress.ACCEPTED
     )
     moved = known(progress=Progress.READY)
-    assert after(moved, observed(moved, there, 1, SETTINGS)).stored.progress is Progress.READY
+    assert after(moved, apply_status(moved, there, 1, SETTINGS)).stored.progress is Progress.READY
 
 
-def test_notices_and_a_total_that_the_platform_doesnt_repeat_are_kept() -> None:
+def test_notices_and_total_not_repeated_are_retained() -> None:
     first = PosOrder(id="p1", total=2881, notices=("the note was cut",))
     now = known(pos_order=first)
     there = after(
-        now, observed(now, PosOrder(id="p1", state=PosState.ACCEPTED), 1, SETTINGS)
+        now, apply_status(now, PosOrder(id="p1", state=PosState.ACCEPTED), 1, SETTINGS)
     ).stored.pos_order
     assert there
     assert (there.total, there.notices, there.state) == (2881, ("the note was cut",), "accepted")
@@ -186,10 +186,10 @@ def error(
     return ErrorRecord(kind=kind, detail="no", outcome=outcome, pos_order=there)
 
 
-CASES: list[tuple[str, Known, ErrorRecord, Sequence[Event], OrderState]] = [
-    ("a menu error is mended", known(), error("MenuError"), SENT, OrderState.DUE),
+CASES: list[tuple[str, KnownOrder, ErrorRecord, Sequence[Event], OrderState]] = [
+    ("a menu error leads to an import", known(), error("MenuError"), SENT, OrderState.DUE),
     (
-        "also after staff had seen it",
+        "also after it was accepted",
         known(OrderState.ACCEPTED),
         error("MenuError"),
         SENT,
@@ -197,7 +197,7 @@ CASES: list[tuple[str, Known, ErrorRecord, Sequence[Event], OrderState]] = [
     ),
     ("but not in doubt", known(), error("MenuError", Outcome.UNKNOWN), SENT, OrderState.ERROR),
     (
-        "nor while it is there",
+        "nor while the order exists",
         known(),
         error("MenuError", there=PosOrder(id="p1")),
         SENT,
@@ -218,40 +218,42 @@ CASES: list[tuple[str, Known, ErrorRecord, Sequence[Event], OrderState]] = [
         OrderState.ERROR,
     ),
     ("nor once its journal was pruned", known(), error("MenuError"), (), OrderState.ERROR),
-    ("another error is a person's", known(), error("TaxError"), SENT, OrderState.ERROR),
-    ("an outage too", known(), error("OutageError"), SENT, OrderState.ERROR),
-    ("what is sent stays so", known(OrderState.DUE), error("MenuError"), SENT, OrderState.DUE),
+    ("another error is left to a person", known(), error("TaxError"), SENT, OrderState.ERROR),
+    ("so is an outage", known(), error("OutageError"), SENT, OrderState.ERROR),
+    ("a due order stays due", known(OrderState.DUE), error("MenuError"), SENT, OrderState.DUE),
     (
-        "what a person settled stays so",
+        "an order keyed in by hand stays so",
         known(OrderState.MANUAL),
         error("MenuError"),
         SENT,
         OrderState.MANUAL,
     ),
-    ("a refusal stays", known(OrderState.REJECTED), error("TaxError"), SENT, OrderState.REJECTED),
+    ("a rejection stays", known(OrderState.REJECTED), error("TaxError"), SENT, OrderState.REJECTED),
 ]
 
 
 @pytest.mark.parametrize(
     ("now", "why", "journal", "ends"), [c[1:] for c in CASES], ids=[c[0] for c in CASES]
 )
-def test_a_refusal_that_comes_late(
-    now: Known, why: ErrorRecord, journal: Sequence[Event], ends: OrderState
+def test_late_refusal_leads_to_expected_state(
+    now: KnownOrder, why: ErrorRecord, journal: Sequence[Event], ends: OrderState
 ) -> None:
-    change = refused(now, why, journal, 10.0, SETTINGS)
+    change = apply_refusal(now, why, journal, 10.0, SETTINGS)
     assert after(now, change).stored.state is ends
     assert change.due is (ends is OrderState.DUE and now.stored.state is not OrderState.DUE)
     history = fold((*journal, *change.events))
     if change.due:
-        assert (history.done, history.generation, history.asked_at) == (None, 1, 10.0)
+        assert (history.pos_order, history.generation, history.asked_at) == (None, 1, 10.0)
         assert change.events == (Failed(10.0, why, sends=0, menu_at=2),)
         assert change.values["new_request"] is False
 
 
-def test_staff_who_turn_an_order_down_end_it() -> None:
+def test_rejection_by_staff_ends_the_order() -> None:
     there = PosOrder(id="p1", state=PosState.REJECTED, progress=Progress.CANCELLED)
-    change = refused(known(), error("OrderError", Outcome.CREATED, there), SENT, 1.0, SETTINGS)
-    assert [name for name, _ in change.told] == ["order_status_changed", "order_rejected"]
+    change = apply_refusal(
+        known(), error("OrderError", Outcome.CREATED, there), SENT, 1.0, SETTINGS
+    )
+    assert [name for name, _ in change.hooks] == ["order_status_changed", "order_rejected"]
     assert change.values["escalate_at"] == 1.0 + SETTINGS.escalate_after
 
 
@@ -261,29 +263,29 @@ def test_staff_who_turn_an_order_down_end_it() -> None:
     due=st.none() | st.floats(0, 2e6),
     state=st.sampled_from(OrderState),
 )
-def test_an_order_is_watched_at_most_every_half_minute_and_not_for_ever(
+def test_polling_interval_is_bounded_and_polling_ends(
     now: float, ago: float, due: float | None, state: OrderState
 ) -> None:
-    at = watch_again(state, Progress.NEW, now - ago, due, now)
+    at = next_poll_at(state, Progress.NEW, now - ago, due, now)
     if state not in (OrderState.RECEIVED, OrderState.ACCEPTED):
         assert at is None
     if at is not None:
         assert at - now + 1e-6 >= 30
         assert at - now <= 300 + 1e-6
-        assert at <= max(now - ago, due or 0) + WATCH_FOR
+        assert at <= max(now - ago, due or 0) + POLL_FOR
 
 
-def test_a_sign_is_expected_five_minutes_after_the_register_can_show_it() -> None:
+def test_confirmation_is_expected_in_five_minutes() -> None:
     assert expected_by(1000.0, None, SETTINGS) == 1300.0
     assert expected_by(1000.0, 1200.0, SETTINGS) == 1300.0
     assert expected_by(1000.0, 10_000.0, SETTINGS) == 8500.0
 
 
-def test_an_order_that_arrives_turned_down_is_a_problem_at_once() -> None:
+def test_order_that_arrives_rejected_is_a_problem() -> None:
     there = PosOrder(id="p1", state=PosState.REJECTED)
-    values = arrived(there, ORDER, OrderState.REJECTED, 1.0, SETTINGS)
+    values = arrival_columns(there, ORDER, OrderState.REJECTED, 1.0, SETTINGS)
     assert (values["problem_at"], values["poll_at"], values["expected_at"]) == (1.0, None, None)
-    proved = arrived(
+    accepted = arrival_columns(
         PosOrder(id="p1", state=PosState.ACCEPTED), ORDER, OrderState.ACCEPTED, 1.0, SETTINGS
     )
-    assert (proved["confirmed_at"], proved["expected_at"]) == (1.0, None)
+    assert (accepted["confirmed_at"], accepted["expected_at"]) == (1.0, None)

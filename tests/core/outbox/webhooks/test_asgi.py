@@ -1,4 +1,4 @@
-"""Webhooks over real HTTP: what each is answered, mounted in FastAPI and alone, under a proxy's address."""
+"""The webhook application over real HTTP, mounted in FastAPI and served alone."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ from tillpost.outbox.webhooks.asgi import webhooks_app
 from tillpost.outbox.webhooks.receiver import Receiver
 
 BASE = "https://shop.example/hooks"
+CAFE = f"{BASE}/cafe"
 
 
 @contextmanager
 def served(app: Any) -> Generator[str]:
-    """Serve an application over real HTTP, and return its address."""
+    """Serve an application over real HTTP; yield its address."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
@@ -49,58 +50,70 @@ def receiver(outbox: Outbox, store: Store) -> Receiver:
 
 @pytest.fixture
 def address(receiver: Receiver) -> Iterator[str]:
-    """Where the application is served, mounted in another one, as behind a proxy."""
+    """The address of the application, mounted in another one as behind a proxy."""
     shop = FastAPI()
     shop.mount("/hooks", webhooks_app(receiver, base_url=f"{BASE}/"))
     with served(shop) as url:
         yield f"{url}/hooks"
 
 
-def post(address: str, told: Delivery, name: str = "cafe", query: str = "") -> httpx.Response:
-    headers, body, _ = told
+def post(address: str, webhook: Delivery, name: str = "cafe", query: str = "") -> httpx.Response:
+    headers, body, _ = webhook
     return httpx.post(
         f"{address}/{name}{query}", content=body, headers=dict(headers), trust_env=False
     )
 
 
-def stands(outbox: Outbox) -> OrderState:
+def state_of_order(outbox: Outbox) -> OrderState:
     stored = outbox.get("ord-1")
     assert stored
     return stored.state
 
 
-def test_a_webhook_is_taken_and_one_that_comes_again_is_answered_the_same(
+def test_repeated_webhook_is_answered_like_the_first(
     outbox: Outbox, store: Store, address: str
 ) -> None:
     pos_id = store.bring(outbox)
     store.simulator.staff_accept("ord-1")
-    told = store.told(pos_id, url=f"{BASE}/cafe")
-    assert [post(address, told).status_code for _ in range(3)] == [200, 200, 200]
-    assert stands(outbox) is OrderState.ACCEPTED
+    webhook = store.told(pos_id, url=CAFE)
+    assert [post(address, webhook).status_code for _ in range(3)] == [200, 200, 200]
+    assert state_of_order(outbox) is OrderState.ACCEPTED
 
 
-def test_what_isnt_the_platforms_is_refused(outbox: Outbox, store: Store, address: str) -> None:
+def test_invalid_webhooks_are_refused_with_their_fault(
+    outbox: Outbox, store: Store, address: str
+) -> None:
     pos_id = store.bring(outbox)
-    headers, body, url = store.told(pos_id, url=f"{BASE}/cafe")
-    cases = {
-        "forged": (401, post(address, (headers, body + b" ", url))),
-        "unsigned": (401, post(address, ({}, body, url))),
-        "unreadable": (400, post(address, store.signed(b"[1]", f"{BASE}/cafe"))),
-        "too_large": (413, post(address, (headers, b"x" * (LARGEST + 1), url))),
-        "unknown": (404, post(address, store.told(pos_id, url=f"{BASE}/nowhere"), name="nowhere")),
+    headers, body, url = store.told(pos_id, url=CAFE)
+    elsewhere = store.told(pos_id, url=f"{BASE}/nowhere")
+    answers = {
+        "forged": post(address, (headers, body + b" ", url)),
+        "unsigned": post(address, ({}, body, url)),
+        "unreadable": post(address, store.signed(b"[1]", CAFE)),
+        "too_large": post(address, (headers, b"x" * (LARGEST + 1), url)),
+        "unknown": post(address, elsewhere, name="nowhere"),
     }
-    assert {
-        fault: (answer.status_code, answer.json()["fault"]) for fault, (_, answer) in cases.items()
-    } == {fault: (status, fault) for fault, (status, _) in cases.items()}
+    statuses = {fault: answer.status_code for fault, answer in answers.items()}
+    assert statuses == {
+        "forged": 401,
+        "unsigned": 401,
+        "unreadable": 400,
+        "too_large": 413,
+        "unknown": 404,
+    }
+    for fault, answer in answers.items():
+        assert answer.json()["fault"] == fault
+
+    root = address.removesuffix("/hooks")
     for path in ("/hooks/", "/hooks/cafe/more"):
-        assert httpx.post(address.removesuffix("/hooks") + path, trust_env=False).status_code == 404
+        assert httpx.post(root + path, trust_env=False).status_code == 404
     for method in ("GET", "PUT", "DELETE", "HEAD"):
         answer = httpx.request(method, f"{address}/cafe", trust_env=False)
         assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
-    assert stands(outbox) is OrderState.RECEIVED
+    assert state_of_order(outbox) is OrderState.RECEIVED
 
 
-def test_a_body_without_an_end_is_read_no_further_than_any_webhook_is_long(address: str) -> None:
+def test_endless_body_is_read_no_further_than_the_limit(address: str) -> None:
     sent = 0
 
     def endless() -> Iterator[bytes]:
@@ -117,63 +130,71 @@ def test_a_body_without_an_end_is_read_no_further_than_any_webhook_is_long(addre
     assert sent < 32 * LARGEST
 
 
-def test_what_cant_be_looked_up_now_is_to_be_sent_again(
+def test_webhook_during_outage_is_answered_503_and_later_200(
     outbox: Outbox, store: Store, address: str
 ) -> None:
     pos_id = store.bring(outbox)
     store.simulator.staff_accept("ord-1")
-    told = store.told(pos_id, url=f"{BASE}/cafe")
+    webhook = store.told(pos_id, url=CAFE)
+
     store.simulator.set_outage()
-    answer = post(address, told)
+    answer = post(address, webhook)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+
     store.simulator.set_outage(down=False)
-    assert post(address, told).status_code == 200
-    assert stands(outbox) is OrderState.ACCEPTED
+    assert post(address, webhook).status_code == 200
+    assert state_of_order(outbox) is OrderState.ACCEPTED
 
 
-def test_a_store_that_fails_has_it_sent_again(tmp_path: Path) -> None:
+def test_failing_database_is_answered_503(tmp_path: Path) -> None:
     store = Square()
     with Outbox(f"sqlite:///{tmp_path / 'orders.db'}") as outbox, ExitStack() as opened:
         pos_id = store.bring(outbox)
-        address = opened.enter_context(served(webhooks_app(store.receiver(outbox), base_url=BASE)))
+        app = webhooks_app(store.receiver(outbox), base_url=BASE)
+        address = opened.enter_context(served(app))
+        webhook = store.told(pos_id, url=CAFE)
         with outbox.database.writing() as db:
             db.exec_driver_sql("ALTER TABLE tillpost_webhooks RENAME TO gone")
-        told = store.told(pos_id, url=f"{BASE}/cafe")
-        assert post(address, told).status_code == 503
+        assert post(address, webhook).status_code == 503
         with outbox.database.writing() as db:
             db.exec_driver_sql("ALTER TABLE gone RENAME TO tillpost_webhooks")
-        assert post(address, told).status_code == 200
+        assert post(address, webhook).status_code == 200
     store.close()
 
 
-def test_the_address_is_taken_as_the_platform_knows_it_query_and_all(outbox: Outbox) -> None:
+def test_signed_address_is_the_public_one_with_its_query(outbox: Outbox) -> None:
     store = Square()
     pos_id = store.bring(outbox)
     with served(webhooks_app(store.receiver(outbox), base_url=BASE)) as url:
-        told = store.told(pos_id, url=f"{BASE}/cafe?shop=1&x=%20")
-        assert post(url, told, query="?shop=1&x=%20").status_code == 200
-        assert post(url, store.told(pos_id, event_id="e2", url=f"{url}/cafe")).status_code == 401
+        query = "?shop=1&x=%20"
+        public = store.told(pos_id, url=CAFE + query)
+        assert post(url, public, query=query).status_code == 200
+        internal = store.told(pos_id, event_id="e2", url=f"{url}/cafe")
+        assert post(url, internal).status_code == 401
     store.close()
 
 
-def test_many_at_once_are_taken_once_each(outbox: Outbox, store: Store, address: str) -> None:
+def test_concurrent_repetitions_are_all_answered_200(
+    outbox: Outbox, store: Store, address: str
+) -> None:
     pos_id = store.bring(outbox)
     store.simulator.staff_accept("ord-1")
-    told = store.told(pos_id, url=f"{BASE}/cafe")
-    answers: list[int] = []
-    threads = [
-        threading.Thread(target=lambda: answers.append(post(address, told).status_code))
-        for _ in range(12)
-    ]
+    webhook = store.told(pos_id, url=CAFE)
+    statuses: list[int] = []
+
+    def send() -> None:
+        statuses.append(post(address, webhook).status_code)
+
+    threads = [threading.Thread(target=send) for _ in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert answers == [200] * 12
-    assert stands(outbox) is OrderState.ACCEPTED
+    assert statuses == [200] * 12
+    assert state_of_order(outbox) is OrderState.ACCEPTED
 
 
-def test_a_websocket_is_closed(receiver: Receiver) -> None:
+def test_websocket_is_closed(receiver: Receiver) -> None:
     sent: list[dict[str, Any]] = []
 
     async def send(message: Any) -> None:

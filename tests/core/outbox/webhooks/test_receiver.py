@@ -1,4 +1,4 @@
-"""Webhooks move orders on, once each; what is forged, stale, repeated, huge or out of order changes nothing."""
+"""Webhooks advance orders, once each; invalid, stale and repeated ones change nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from core.outbox.hooked import (
     Square,
     Store,
     column,
-    remembered,
+    count_webhooks,
     stored,
 )
 from core.outbox.stores import Opening
@@ -37,15 +37,15 @@ from tillpost.outbox import DatabaseError, OrderState, Outbox, Processor, from_m
 from tillpost.outbox.connections.credentials import CredentialStore, Grant
 from tillpost.outbox.connections.encryption import new_key
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.webhooks.receiver import KEPT_FOR, forget_old
+from tillpost.outbox.delivery.store_queries import StoreQueries
+from tillpost.outbox.webhooks.received_events import RETENTION, delete_old_events
 
-# ---------------------------------------------------------------------- what staff do
+# ---------------------------------------------------------------------- acts of staff
 
 
-def test_staff_who_take_an_order_on_are_its_proof_and_the_customer_may_be_told(
-    outbox: Outbox, store: Store
-) -> None:
-    heard, pos_id = Heard(), store.bring(outbox)
+def test_acceptance_by_staff_confirms_the_order(outbox: Outbox, store: Store) -> None:
+    heard = Heard()
+    pos_id = store.bring(outbox)
     assert column(outbox, "confirmed_at") is None
     store.simulator.staff_accept("ord-1")
     receiver = store.receiver(outbox, heard)
@@ -62,10 +62,9 @@ def test_staff_who_take_an_order_on_are_its_proof_and_the_customer_may_be_told(
     receiver.close()
 
 
-def test_an_order_that_staff_turn_down_is_told_at_once_and_the_money_has_to_go_back(
-    outbox: Outbox, store: Store
-) -> None:
-    heard, pos_id = Heard(), store.bring(outbox)
+def test_rejection_by_staff_is_reported_with_a_refund_due(outbox: Outbox, store: Store) -> None:
+    heard = Heard()
+    pos_id = store.bring(outbox)
     store.simulator.staff_reject("ord-1")
     receiver = store.receiver(outbox, heard)
     (event,) = receiver.receive("cafe", *store.told(pos_id))
@@ -81,16 +80,15 @@ def test_an_order_that_staff_turn_down_is_told_at_once_and_the_money_has_to_go_b
     receiver.close()
 
 
-def test_an_order_that_is_cancelled_at_the_register_is_told_too(
-    outbox: Outbox, store: Store
-) -> None:
-    heard, pos_id = Heard(), store.bring(outbox)
+def test_cancellation_at_the_register_is_reported(outbox: Outbox, store: Store) -> None:
+    heard = Heard()
+    pos_id = store.bring(outbox)
     if isinstance(store, Kounta):
         store.simulator.staff_delete("ord-1")
     else:
         store.simulator.staff_reject("ord-1", "CANCELED")
     with store.processing(outbox) as processor:
-        there = processor.tills["cafe"].fetch(pos_id)
+        there = StoreQueries(processor.connections["cafe"]).fetch(pos_id)
     store.receiver(outbox, heard).receive("cafe", *store.told(pos_id))
     now = stored(outbox)
     assert now.state.value == there.state.value
@@ -100,7 +98,7 @@ def test_an_order_that_is_cancelled_at_the_register_is_told_too(
     assert column(outbox, "problem_at") is not None
 
 
-def test_what_is_told_out_of_order_changes_nothing_back(outbox: Outbox, store: Store) -> None:
+def test_late_webhook_does_not_undo_a_later_state(outbox: Outbox, store: Store) -> None:
     pos_id = store.bring(outbox)
     early = store.told(pos_id, event_id="early")
     store.simulator.staff_accept("ord-1")
@@ -113,12 +111,10 @@ def test_what_is_told_out_of_order_changes_nothing_back(outbox: Outbox, store: S
     assert stored(outbox).state is OrderState.REJECTED
 
 
-# ---------------------------------------------------------------------- what isn't the platform's
+# ---------------------------------------------------------------------- invalid webhooks
 
 
-def test_what_is_forged_unsigned_huge_or_unreadable_is_refused_and_changes_nothing(
-    outbox: Outbox, store: Store
-) -> None:
+def test_invalid_webhook_is_refused_and_changes_nothing(outbox: Outbox, store: Store) -> None:
     pos_id = store.bring(outbox)
     store.simulator.staff_accept("ord-1")
     headers, body, url = store.told(pos_id)
@@ -135,10 +131,10 @@ def test_what_is_forged_unsigned_huge_or_unreadable_is_refused_and_changes_nothi
             receiver.receive("cafe", sent_headers, sent, url)
         assert caught.value.fault is fault
     assert stored(outbox) == before
-    assert remembered(outbox) == 0
+    assert count_webhooks(outbox) == 0
 
 
-def test_a_signed_webhook_that_is_stale_is_refused(outbox: Outbox, square: Square) -> None:
+def test_stale_webhook_is_refused(outbox: Outbox, square: Square) -> None:
     pos_id = square.bring(outbox)
     square.simulator.staff_accept("ord-1")
     with pytest.raises(WebhookError) as caught:
@@ -149,10 +145,10 @@ def test_a_signed_webhook_that_is_stale_is_refused(outbox: Outbox, square: Squar
     assert stored(outbox).state is OrderState.RECEIVED
 
 
-def test_a_webhook_that_was_recorded_at_a_platform_that_signs_no_time_isnt_believed(
+def test_replayed_webhook_without_signed_time_is_looked_up_once(
     outbox: Outbox,
 ) -> None:
-    """Kounta's signature proves no time: what an old one claims is looked up, and then known to have come before."""
+    """Kounta's signature proves no time: the claim is looked up, and repetitions are refused."""
     store = Kounta()
     pos_id = store.bring(outbox)
     store.simulator.staff_accept("ord-1")
@@ -165,37 +161,38 @@ def test_a_webhook_that_was_recorded_at_a_platform_that_signs_no_time_isnt_belie
     for _ in range(3):
         with pytest.raises(WebhookError):
             receiver.receive("cafe", *store.signed(body))
-    assert len(store.simulator.requests) == asked, "what has come before isn't looked up again"
+    assert len(store.simulator.requests) == asked, "a repetition isn't looked up again"
     store.close()
 
 
-def test_a_repeated_webhook_counts_once(outbox: Outbox, store: Store) -> None:
-    heard, pos_id = Heard(), store.bring(outbox)
+def test_repeated_webhook_takes_effect_once(outbox: Outbox, store: Store) -> None:
+    heard = Heard()
+    pos_id = store.bring(outbox)
     store.simulator.staff_accept("ord-1")
-    told = store.told(pos_id)
+    webhook = store.told(pos_id)
     receiver = store.receiver(outbox, heard)
-    receiver.receive("cafe", *told)
+    receiver.receive("cafe", *webhook)
     for _ in range(2):
         with pytest.raises(WebhookError) as caught:
-            receiver.receive("cafe", *told)
+            receiver.receive("cafe", *webhook)
         assert caught.value.fault is WebhookFault.REPEATED
     assert heard.names == ["order_status_changed"]
 
 
-def test_of_many_who_receive_the_same_webhook_at_once_one_acts(
-    open_outbox: Opening, store: Store
-) -> None:
-    first, second = open_outbox(), open_outbox()
-    heard, pos_id = Heard(), store.bring(first)
+def test_concurrent_repetitions_take_effect_once(open_outbox: Opening, store: Store) -> None:
+    first = open_outbox()
+    second = open_outbox()
+    heard = Heard()
+    pos_id = store.bring(first)
     store.simulator.staff_reject("ord-1")
-    told = store.told(pos_id)
+    webhook = store.told(pos_id)
     receivers = [store.receiver(outbox, heard) for outbox in (first, second) for _ in range(3)]
     together = threading.Barrier(len(receivers))
 
     def receive(number: int) -> str:
         together.wait()
         try:
-            receivers[number].receive("cafe", *told)
+            receivers[number].receive("cafe", *webhook)
         except WebhookError as refused:
             return refused.fault.value
         return "taken"
@@ -208,9 +205,7 @@ def test_of_many_who_receive_the_same_webhook_at_once_one_acts(
         receiver.close()
 
 
-def test_another_connections_webhook_moves_no_order_of_this_one(
-    outbox: Outbox, store: Store
-) -> None:
+def test_webhook_changes_no_order_of_another_connection(outbox: Outbox, store: Store) -> None:
     pos_id = store.bring(outbox)
     store.simulator.staff_accept("ord-1")
     known = {"cafe": store.connected(), "other": store.connected()}
@@ -221,69 +216,65 @@ def test_another_connections_webhook_moves_no_order_of_this_one(
     assert stored(outbox).state is OrderState.ACCEPTED
 
 
-def test_orders_of_others_are_not_looked_up(outbox: Outbox, store: Store) -> None:
+def test_foreign_orders_are_not_looked_up(outbox: Outbox, store: Store) -> None:
     store.bring(outbox)
     asked = len(store.simulator.requests)
     strange = store.signed(json.dumps({"id": 77, "site_id": 2301}).encode())
-    told = strange if isinstance(store, Kounta) else store.told("NOT-OURS")
-    (event,) = store.receiver(outbox).receive("cafe", *told)
+    webhook = strange if isinstance(store, Kounta) else store.told("NOT-OURS")
+    (event,) = store.receiver(outbox).receive("cafe", *webhook)
     assert isinstance(event, OrderChanged)
     assert event.pos_order is None
     assert len(store.simulator.requests) == asked
 
 
-def test_a_connection_that_nobody_knows_is_said_so(outbox: Outbox, square: Square) -> None:
+def test_unknown_connection_raises_config_error(outbox: Outbox, square: Square) -> None:
     with pytest.raises(ConfigError):
         square.receiver(outbox).receive("nowhere", *square.told("x"))
 
 
-# ---------------------------------------------------------------------- what can't be done now
+# ---------------------------------------------------------------------- postponed webhooks
 
 
-def test_a_webhook_whose_order_cant_be_looked_up_is_taken_when_it_comes_again(
-    outbox: Outbox, store: Store
-) -> None:
+def test_webhook_during_outage_takes_effect_when_repeated(outbox: Outbox, store: Store) -> None:
     pos_id = store.bring(outbox)
     store.simulator.staff_accept("ord-1")
-    told = store.told(pos_id)
+    webhook = store.told(pos_id)
     receiver = store.receiver(outbox)
     store.simulator.set_outage()
     with pytest.raises(OutageError):
-        receiver.receive("cafe", *told)
-    assert remembered(outbox) == 0
+        receiver.receive("cafe", *webhook)
+    assert count_webhooks(outbox) == 0
     store.simulator.set_outage(down=False)
-    receiver.receive("cafe", *told)
+    receiver.receive("cafe", *webhook)
     assert stored(outbox).state is OrderState.ACCEPTED
 
 
-def test_an_event_is_remembered_together_with_its_effect_or_not_at_all(
+def test_event_is_recorded_together_with_its_effect(
     outbox: Outbox, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pos_id = store.bring(outbox)
     store.simulator.staff_accept("ord-1")
-    told = store.told(pos_id)
+    webhook = store.told(pos_id)
     receiver = store.receiver(outbox)
 
     def dies(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("tillpost.outbox.orders.updates.observed", dies)
+        patched.setattr("tillpost.outbox.orders.updates.apply_status", dies)
         with pytest.raises(KeyboardInterrupt):
-            receiver.receive("cafe", *told)
-    assert remembered(outbox) == 0
-    receiver.receive("cafe", *told)
-    assert remembered(outbox) == 1
+            receiver.receive("cafe", *webhook)
+    assert count_webhooks(outbox) == 0
+    receiver.receive("cafe", *webhook)
+    assert count_webhooks(outbox) == 1
     assert stored(outbox).state is OrderState.ACCEPTED
 
 
-def test_an_order_in_hand_isnt_written_over_and_is_looked_at_right_after(
-    outbox: Outbox, store: Store
-) -> None:
+def test_claimed_order_is_polled_right_after_its_release(outbox: Outbox, store: Store) -> None:
     pos_id = store.bring(outbox)
     store.simulator.staff_accept("ord-1")
     with store.processing(outbox) as processor:
-        claim = processor.take("ord-1")
+        claim = processor.claim_order("ord-1")
         assert claim
         store.receiver(outbox).receive("cafe", *store.told(pos_id))
         assert column(outbox, "state") == "received"
@@ -293,30 +284,28 @@ def test_an_order_in_hand_isnt_written_over_and_is_looked_at_right_after(
     assert poll_at <= time.time()
 
 
-def test_a_late_refusal_of_an_order_in_hand_is_to_be_sent_again(
-    outbox: Outbox, generic: Generic
-) -> None:
+def test_late_refusal_of_claimed_order_must_be_repeated(outbox: Outbox, generic: Generic) -> None:
     pos_id = generic.bring(outbox)
     del generic.simulator.world.orders[pos_id]
-    told = generic.refused(pos_id, "TaxError")
+    webhook = generic.refused(pos_id, "TaxError")
     receiver = generic.receiver(outbox)
     with generic.processing(outbox) as processor:
-        claim = processor.take("ord-1")
+        claim = processor.claim_order("ord-1")
         assert claim
-        with pytest.raises(DatabaseError, match="in hand") as caught:
-            receiver.receive("cafe", *told)
-        assert caught.value.passing
+        with pytest.raises(DatabaseError, match="is being processed") as caught:
+            receiver.receive("cafe", *webhook)
+        assert caught.value.transient
         with processor.claims.recording(claim, (), time.time(), worker=None):
             pass
-    assert remembered(outbox) == 0
-    receiver.receive("cafe", *told)
+    assert count_webhooks(outbox) == 0
+    receiver.receive("cafe", *webhook)
     assert stored(outbox).state is OrderState.ERROR
 
 
-# ---------------------------------------------------------------------- the outbox's own way in
+# ---------------------------------------------------------------------- Outbox.receive
 
 
-def test_the_outbox_receives_for_the_connections_that_it_has(
+def test_outbox_receives_webhooks_for_its_connections(
     url: str, square: Square, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("TILLPOST_KEY", new_key())
@@ -327,7 +316,7 @@ def test_the_outbox_receives_for_the_connections_that_it_has(
         app = square.simulator.settings
         names = ("refresh_token", "client_id", "client_secret")
         renewable = {**square.settings, **{name: getattr(app, name) for name in names}}
-        CredentialStore(outbox.database).keep("cafe", "square", renewable, Grant("Mia Chen"))
+        CredentialStore(outbox.database).save("cafe", "square", renewable, Grant("Mia Chen"))
         outbox.add(square.order("ord-1"), connection="cafe")
         with Processor(outbox) as processor:
             for claim in processor.claim(1):
@@ -344,26 +333,26 @@ def test_the_outbox_receives_for_the_connections_that_it_has(
             outbox.receive("nowhere", {}, b"{}", HOOK)
     with Outbox(url) as outbox, outbox.database.reading() as db:
         assert list(db.execute(sa.select(t.workers.c.id))) == [], (
-            "whoever renewed the token has retired"
+            "the receiver, which refreshed the token, has retired"
         )
 
 
-def test_old_events_are_forgotten(outbox: Outbox, square: Square) -> None:
+def test_old_events_are_deleted(outbox: Outbox, square: Square) -> None:
     pos_id = square.bring(outbox)
     square.receiver(outbox).receive("cafe", *square.told(pos_id))
     with outbox.database.writing() as db:
-        assert forget_old(db, time.time()) == 0
-        assert forget_old(db, time.time() + KEPT_FOR + 60) == 1
+        assert delete_old_events(db, time.time()) == 0
+        assert delete_old_events(db, time.time() + RETENTION + 60) == 1
 
 
 @pytest.mark.parametrize("event_id", ["x" * 5000, "nul \0 in it", "🥑" * 90])
-def test_an_events_id_may_be_anything(event_id: str, outbox: Outbox, generic: Generic) -> None:
+def test_event_id_may_be_any_text(event_id: str, outbox: Outbox, generic: Generic) -> None:
     pos_id = generic.bring(outbox)
     generic.simulator.staff_accept("ord-1")
-    told = generic.told(pos_id, event_id=event_id)
+    webhook = generic.told(pos_id, event_id=event_id)
     receiver = generic.receiver(outbox)
-    receiver.receive("cafe", *told)
+    receiver.receive("cafe", *webhook)
     with pytest.raises(WebhookError) as caught:
-        receiver.receive("cafe", *told)
+        receiver.receive("cafe", *webhook)
     assert caught.value.fault is WebhookFault.REPEATED
     assert stored(outbox).state is OrderState.ACCEPTED

@@ -1,4 +1,4 @@
-"""What webhooks tell of the store itself: its menu, its authorisation, whether it takes orders."""
+"""Webhooks about the store itself: its menu, its authorisation, its availability."""
 
 from __future__ import annotations
 
@@ -8,45 +8,41 @@ from pathlib import Path
 
 import pytest
 
-from core.outbox.hooked import Heard, Square, Store, of_place
+from core.outbox.hooked import Heard, Square, Store, connection_column
 from core.outbox.stores import Clock
 from tillpost.adapter.webhooks import MenuChanged
 from tillpost.outbox import Outbox
 from tillpost.outbox.connections.credentials import CredentialStore, Grant
 from tillpost.outbox.connections.encryption import new_key
-from tillpost.outbox.webhooks.receiver import APART, SETTLES
-
-# ---------------------------------------------------------------------- what is told of the store
+from tillpost.outbox.webhooks.effects import LEAST_BETWEEN_IMPORTS, MENU_SETTLES_IN
 
 
-def test_a_changed_menu_is_imported_a_little_later_once_for_a_burst(
-    outbox: Outbox, square: Square
-) -> None:
+def test_burst_of_menu_changes_schedules_one_import(outbox: Outbox, square: Square) -> None:
     clock = Clock()
     square.bring(outbox)
     receiver = square.receiver(outbox, clock=clock)
     (event,) = receiver.receive("cafe", *square.event("catalog.version.updated", event_id="e1"))
     assert isinstance(event, MenuChanged)
-    first = of_place(outbox, "import_at")
-    assert first == pytest.approx(clock() + SETTLES, abs=2)
+    first = connection_column(outbox, "import_at")
+    assert first == pytest.approx(clock() + MENU_SETTLES_IN, abs=2)
     clock.ahead += 5
     receiver.receive("cafe", *square.event("catalog.version.updated", event_id="e2"))
-    assert of_place(outbox, "import_at") == first
+    assert connection_column(outbox, "import_at") == first
 
 
-def test_a_menu_that_was_just_imported_is_imported_again_a_minute_later(
+def test_import_after_recent_import_is_scheduled_a_minute_later(
     outbox: Outbox, square: Square
 ) -> None:
     square.bring(outbox)
     with square.processing(outbox) as processor:
         processor.import_now("cafe")
     square.receiver(outbox).receive("cafe", *square.event("catalog.version.updated"))
-    assert of_place(outbox, "import_at") == pytest.approx(time.time() + APART, abs=5)
+    assert connection_column(outbox, "import_at") == pytest.approx(
+        time.time() + LEAST_BETWEEN_IMPORTS, abs=5
+    )
 
 
-def test_a_store_that_takes_its_authorisation_back_is_paused_and_told_once(
-    outbox: Outbox, square: Square
-) -> None:
+def test_revocation_pauses_connection_and_is_reported_once(outbox: Outbox, square: Square) -> None:
     heard = Heard()
     receiver = square.receiver(outbox, heard)
     for number in range(2):
@@ -56,32 +52,32 @@ def test_a_store_that_takes_its_authorisation_back_is_paused_and_told_once(
     assert heard.names == ["reauthorisation_needed"]
     error = heard.all[0][1]["error"]
     assert (error.remedy.action, error.platform) == ("reconnect", "square")
-    assert of_place(outbox, "paused") == "authorisation"
+    assert connection_column(outbox, "paused") == "authorisation"
     outbox.add(square.order("ord-1"), connection="cafe")
     with square.processing(outbox) as processor:
         assert processor.claim(9) == []
     assert outbox.resume("cafe")
 
 
-def test_a_revocation_from_before_the_store_was_connected_again_pauses_nothing(
+def test_revocation_from_before_reconnection_is_ignored(
     outbox: Outbox, square: Square, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("TILLPOST_KEY", new_key())
     outbox.prepare()
-    CredentialStore(outbox.database).keep(
+    CredentialStore(outbox.database).save(
         "cafe", "square", dict(square.settings), Grant("Mia Chen")
     )
     heard = Heard()
-    late = square.event("oauth.authorization.revoked", at=time.time() - 600)
-    square.receiver(outbox, heard).receive("cafe", *late)
+    webhook = square.event("oauth.authorization.revoked", at=time.time() - 600)
+    square.receiver(outbox, heard).receive("cafe", *webhook)
     assert heard.names == []
-    assert not of_place(outbox, "paused")
+    assert not connection_column(outbox, "paused")
 
 
-def test_a_store_that_opens_or_closes_is_checked_soon(outbox: Outbox, store: Store) -> None:
+def test_store_change_schedules_a_check(outbox: Outbox, store: Store) -> None:
     if isinstance(store, Square):
-        told = store.event("location.updated")
+        webhook = store.event("location.updated")
     else:
-        told = store.signed(json.dumps({"id": 2301, "name": "Café"}).encode())
-    store.receiver(outbox).receive("cafe", *told)
-    assert of_place(outbox, "check_at") == pytest.approx(time.time(), abs=5)
+        webhook = store.signed(json.dumps({"id": 2301, "name": "Café"}).encode())
+    store.receiver(outbox).receive("cafe", *webhook)
+    assert connection_column(outbox, "check_at") == pytest.approx(time.time(), abs=5)

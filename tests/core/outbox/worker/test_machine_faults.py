@@ -1,6 +1,6 @@
-"""The machine fails: a full disk, a locked or read-only store, PostgreSQL restarted, a clock that is set.
+"""The machine fails: full disk, locked or read-only database, PostgreSQL restart, wrong clock.
 
-Each ends in a clear line, or is waited out, and nothing that was handed over is lost or sent twice.
+Each ends in a one-line error or is waited for, and no order is lost or sent twice.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def states(outbox: Outbox) -> set[OrderState]:
 
 @contextmanager
 def working(outbox: Outbox, server: ToyServer) -> Generator[Processor]:
-    """A worker that runs beside the block."""
+    """Run a worker during the block."""
     with processing(outbox, server) as processor:
         worker = Worker(processor)
         thread = threading.Thread(target=worker.run)
@@ -100,7 +100,7 @@ def on_disk(path: Path) -> Generator[Outbox]:
 
 
 def fill_disk(outbox: Outbox, pages: int) -> None:
-    """Let the file grow by no more than so many pages, by every connection that is opened from now on."""
+    """Let the file grow by at most `pages`, over connections opened from now on; 0: no limit."""
     with outbox.database.reading() as db:
         now: int = db.execute(sa.text("PRAGMA page_count")).scalar_one()
     limit = now + pages if pages else 2**31 - 2
@@ -112,13 +112,11 @@ def fill_disk(outbox: Outbox, pages: int) -> None:
     outbox.close()
 
 
-def test_a_full_disk_refuses_orders_with_one_line_and_keeps_all_that_it_took(
-    on_disk: Outbox, path: Path
-) -> None:
+def test_full_disk_refuses_orders_and_loses_none(on_disk: Outbox, path: Path) -> None:
     on_disk.prepare()
     fill_disk(on_disk, pages=20)
-    taken = set[str]()
-    with pytest.raises(DatabaseError) as refused:  # noqa: PT012  which of them doesn't fit any more is the disk's to say
+    taken: set[str] = set()
+    with pytest.raises(DatabaseError) as refused:  # noqa: PT012  any of them may be the first that doesn't fit
         for number in range(1000):
             on_disk.add(toy_order(f"ord-{number}"), connection="cafe")
             taken.add(f"ord-{number}")
@@ -131,13 +129,16 @@ def test_a_full_disk_refuses_orders_with_one_line_and_keeps_all_that_it_took(
     assert names(on_disk) == {*taken, "at-last"}
 
 
-def test_nothing_is_sent_whose_intent_cant_be_written(
+def test_request_is_not_sent_if_its_intent_cannot_be_written(
     on_disk: Outbox, path: Path, server: ToyServer
 ) -> None:
     on_disk.add(toy_order(), connection="cafe")
-    refuse = "CREATE TRIGGER full BEFORE INSERT ON tillpost_events BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+    refuse_events = (
+        "CREATE TRIGGER full BEFORE INSERT ON tillpost_events "
+        "BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+    )
     with processing(on_disk, server) as processor, closing(sqlite3.connect(path)) as other:
-        other.execute(refuse)
+        other.execute(refuse_events)
         assert work_off(processor) == ["ord-1"]
         assert server.seen == []
         other.execute("DROP TRIGGER full")
@@ -148,17 +149,17 @@ def test_nothing_is_sent_whose_intent_cant_be_written(
 
 
 def make_due(outbox: Outbox) -> None:
-    """Make due what waits."""
+    """Make all waiting orders due."""
     with outbox.database.writing() as db:
         db.execute(sa.update(t.orders).where(t.orders.c.due_at.is_not(None)).values(due_at=1.0))
 
 
-# ---------------------------------------------------------------------- a locked store
+# ---------------------------------------------------------------------- a locked database
 
 
 @contextmanager
 def locked(path: Path) -> Generator[None]:
-    """Another program has the file to itself."""
+    """Lock the file from another program."""
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
@@ -173,21 +174,19 @@ def impatient(path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Outbox]:
         yield outbox
 
 
-def test_a_store_that_another_program_has_locked_refuses_with_one_line_and_may_be_tried_again(
-    impatient: Outbox, path: Path
-) -> None:
+def test_locked_database_refuses_orders_and_may_be_retried(impatient: Outbox, path: Path) -> None:
     with locked(path):
         with pytest.raises(DatabaseError) as refused:
             impatient.add(toy_order(), connection="cafe")
         assert impatient.get("ord-1") is None, "reading goes on"
     assert str(refused.value) == "the database failed: database is locked"
-    assert refused.value.passing
+    assert refused.value.transient
     impatient.add(toy_order(), connection="cafe")
     assert names(impatient) == {"ord-1"}
 
 
-def test_threads_that_wait_for_a_lock_give_up_too(impatient: Outbox, path: Path) -> None:
-    refused = list[str]()
+def test_threads_waiting_for_a_lock_give_up(impatient: Outbox, path: Path) -> None:
+    refused: list[str] = []
 
     def add(number: int) -> None:
         try:
@@ -204,7 +203,7 @@ def test_threads_that_wait_for_a_lock_give_up_too(impatient: Outbox, path: Path)
     assert refused == ["the database failed: database is locked"] * 4
 
 
-def test_a_worker_waits_out_a_lock_and_sends_nothing_twice(
+def test_worker_waits_for_locked_database_and_sends_once(
     impatient: Outbox, path: Path, server: ToyServer
 ) -> None:
     orders = {f"ord-{number}" for number in range(20)}
@@ -224,10 +223,12 @@ def test_a_worker_waits_out_a_lock_and_sends_nothing_twice(
 
 
 @pytest.mark.parametrize("how", ["fast", "immediate"])
-def test_orders_added_while_postgresql_restarts_are_there_or_were_refused(
+def test_order_added_during_restart_is_stored_or_refused(
     how: Any, postgres: PostgresServer, postgres_url: str
 ) -> None:
-    taken, refused, stop = set[str](), list[DatabaseError](), threading.Event()
+    taken: set[str] = set()
+    refused: list[DatabaseError] = []
+    stop = threading.Event()
     with Outbox(postgres_url) as outbox:
         outbox.prepare()
 
@@ -255,13 +256,13 @@ def test_orders_added_while_postgresql_restarts_are_there_or_were_refused(
             thread.join(SOON)
         assert taken <= names(outbox)
         assert len(names(outbox)) <= len(taken) + 3, (
-            "at most one for each thread was kept and not said"
+            "at most one of each thread was stored although it was refused"
         )
-    assert all(error.passing and "\n" not in str(error) for error in refused)
+    assert all(error.transient and "\n" not in str(error) for error in refused)
 
 
 @pytest.mark.parametrize("how", ["fast", "immediate"])
-def test_a_worker_goes_on_when_postgresql_is_back_and_sends_nothing_twice(
+def test_worker_survives_restart_and_sends_nothing_twice(
     how: Any, postgres: PostgresServer, postgres_url: str, server: ToyServer
 ) -> None:
     orders = {f"ord-{number}" for number in range(30)}
@@ -277,13 +278,13 @@ def test_a_worker_goes_on_when_postgresql_is_back_and_sends_nothing_twice(
     assert_each_once(server, orders)
 
 
-# ---------------------------------------------------------------------- a clock that is set
+# ---------------------------------------------------------------------- a wrong clock
 
 HOUR = 3600.0
 
 
 @pytest.mark.parametrize("set_by", [HOUR, -HOUR], ids=["an hour forward", "an hour back"])
-def test_orders_go_on_when_the_clock_is_set(
+def test_orders_arrive_although_the_clock_is_set(
     set_by: float, outbox: Outbox, server: ToyServer
 ) -> None:
     clock = Clock()
@@ -302,7 +303,7 @@ def test_orders_go_on_when_the_clock_is_set(
     assert_each_once(server, {f"ord-{number}" for number in range(4)})
 
 
-def test_what_a_clock_that_was_ahead_put_off_goes_on_once_it_is_set_right(
+def test_orders_put_off_by_wrong_clock_are_due_once_it_is_right(
     outbox: Outbox, server: ToyServer
 ) -> None:
     clock = Clock()
@@ -327,7 +328,7 @@ def test_what_a_clock_that_was_ahead_put_off_goes_on_once_it_is_set_right(
     assert states(outbox) == {OrderState.RECEIVED}
 
 
-def test_a_scheduled_order_still_waits_for_its_time_when_the_clock_is_set_back(
+def test_scheduled_order_waits_although_the_clock_is_set_back(
     outbox: Outbox, server: ToyServer
 ) -> None:
     due = datetime.now(UTC) + timedelta(hours=5)
@@ -363,38 +364,31 @@ def claim_with(*times: float, suspended_until: float = 0.0) -> Claim:
     [
         (claim_with(), 1000.0, 1000.0),
         (claim_with(900.0, 950.0), 1000.0, 1000.0),
-        (
-            claim_with(5000.0),
-            1000.0,
-            5000.0,
-        ),  # the clock was set back, or another machine's is ahead
-        (
-            claim_with(900.0, suspended_until=1200.0),
-            1000.0,
-            1200.0,
-        ),  # what it rested for has passed, whatever the clock says
+        # The clock was set back, or another machine's is ahead.
+        (claim_with(5000.0), 1000.0, 5000.0),
+        # Its wait is over, whatever the clock says.
+        (claim_with(900.0, suspended_until=1200.0), 1000.0, 1200.0),
     ],
 )
-def test_an_orders_own_clock_never_goes_back_behind_its_journal(
+def test_flow_clock_never_goes_back_behind_the_journal(
     claim: Claim, now: float, begins: float
 ) -> None:
     clock = flow_clock(claim, lambda: now)
     assert begins <= clock() <= clock() <= begins + 5
 
 
-def test_an_orders_own_clock_isnt_set_meanwhile() -> None:
-    told = iter([1000.0, 9999.0, 1.0])
-    clock = flow_clock(claim_with(), lambda: next(told))
+def test_flow_clock_ignores_changes_of_the_system_clock() -> None:
+    times = iter([1000.0, 9999.0, 1.0])
+    clock = flow_clock(claim_with(), lambda: next(times))
     assert [round(clock()) for _ in range(3)] == [1000] * 3
 
 
-# ---------------------------------------------------------------------- a store that can't be
-# opened or written
+# ---------------------------------------------------------------------- an unusable database
 
 
 @contextmanager
-def anybody() -> Generator[None]:
-    """Root may write everywhere, so be somebody else."""
+def ordinary_user() -> Generator[None]:
+    """Run as an ordinary user: root may write everywhere."""
     if os.geteuid() != 0:
         yield
         return
@@ -407,7 +401,7 @@ def anybody() -> Generator[None]:
 
 @pytest.fixture
 def read_only() -> Generator[Path]:
-    """A directory that anybody can enter, and nobody can write."""
+    """A directory that everybody can enter and nobody can write."""
     directory = Path(tempfile.mkdtemp(prefix="tillpost-read-only-"))
     directory.chmod(0o555)
     yield directory
@@ -415,18 +409,18 @@ def read_only() -> Generator[Path]:
     shutil.rmtree(directory)
 
 
-def test_a_new_store_in_a_read_only_directory_is_refused_with_one_line(read_only: Path) -> None:
+def test_new_database_in_read_only_directory_is_refused(read_only: Path) -> None:
     with (
-        anybody(),
+        ordinary_user(),
         Outbox(f"sqlite:///{read_only}/orders.db") as outbox,
         pytest.raises(DatabaseError) as refused,
     ):
         outbox.add(toy_order(), connection="cafe")
     assert str(refused.value) == "the database failed: unable to open database file"
-    assert not refused.value.passing
+    assert not refused.value.transient
 
 
-def test_a_store_whose_directory_became_read_only_refuses_and_keeps_what_it_has(
+def test_database_that_became_read_only_keeps_its_orders(
     read_only: Path,
 ) -> None:
     file = read_only / "orders.db"
@@ -435,7 +429,11 @@ def test_a_store_whose_directory_became_read_only_refuses_and_keeps_what_it_has(
         outbox.add(toy_order(), connection="cafe")
     file.chmod(0o444)
     read_only.chmod(0o555)
-    with anybody(), Outbox(f"sqlite:///{file}") as outbox, pytest.raises(DatabaseError) as refused:
+    with (
+        ordinary_user(),
+        Outbox(f"sqlite:///{file}") as outbox,
+        pytest.raises(DatabaseError) as refused,
+    ):
         outbox.add(toy_order("ord-2"), connection="cafe")
     assert "readonly" in str(refused.value) or "unable to open" in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -447,22 +445,20 @@ def test_a_store_whose_directory_became_read_only_refuses_and_keeps_what_it_has(
 
 
 @pytest.mark.parametrize(
-    ("where", "said"),
+    ("where", "message"),
     [
         ("missing/orders.db", "unable to open database file"),
         ("file/orders.db", "unable to open database file"),
     ],
 )
-def test_a_place_that_cant_be_is_refused_with_one_line(
-    where: str, said: str, tmp_path: Path
-) -> None:
+def test_impossible_path_is_refused_in_one_line(where: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with Outbox(f"sqlite:///{tmp_path / where}") as outbox, pytest.raises(DatabaseError) as refused:
         outbox.orders()
-    assert str(refused.value) == f"the database failed: {said}"
+    assert str(refused.value) == f"the database failed: {message}"
 
 
-def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path: Path) -> None:
+def test_file_that_is_no_database_is_refused_and_unchanged(path: Path) -> None:
     path.write_text("my shopping list\n" * 100)
     with Outbox(f"sqlite:///{path}") as outbox, pytest.raises(DatabaseError) as refused:
         outbox.add(toy_order(), connection="cafe")
@@ -470,10 +466,10 @@ def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path: Path) -> 
     assert path.read_text() == "my shopping list\n" * 100
 
 
-def test_no_line_about_the_store_holds_its_password_and_none_shows_what_the_driver_said() -> None:
+def test_error_shows_neither_password_nor_driver_message() -> None:
     url = "postgresql+psycopg://shop:hunter2hunter2@127.0.0.1:1/orders?connect_timeout=2"
     with Outbox(url) as outbox, pytest.raises(DatabaseError) as refused:
         outbox.add(toy_order(), connection="cafe")
     assert "hunter2" not in str(refused.value) + repr(outbox.database)
-    assert refused.value.passing
+    assert refused.value.transient
     assert refused.value.__suppress_context__, "it may quote a row"

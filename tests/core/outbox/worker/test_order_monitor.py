@@ -1,4 +1,4 @@
-"""What no webhook tells is asked for, and what nobody acts on is told: on time, once, by one worker."""
+"""Polling of orders, reports of unconfirmed ones, escalation: on time, once, by one worker."""
 
 from __future__ import annotations
 
@@ -17,71 +17,72 @@ from tillpost.models.order import Pickup, Progress
 from tillpost.outbox import Maintenance, OrderState, Outbox, Worker
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.operations.orders import OrderOperations
-from tillpost.outbox.webhooks.receiver import SETTLES
-from tillpost.outbox.worker.order_monitor import IMPORT_AGAIN, PUT_OFF, OrderMonitor
+from tillpost.outbox.webhooks.effects import MENU_SETTLES_IN
+from tillpost.outbox.worker.menu_sync import RETRY_IMPORT, MenuSync
+from tillpost.outbox.worker.order_monitor import RETRY_POLL, OrderMonitor
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
 
 
 def fetches(store: Store) -> int:
-    """How often a single order was asked for."""
-    return sum(
-        "orders/" in request.path and request.method == "GET"
-        for request in store.simulator.requests
-    )
+    """How often a single order was fetched."""
+    requests = store.simulator.requests
+    gets = [request for request in requests if request.method == "GET"]
+    return sum("orders/" in request.path for request in gets)
 
 
-def turn(outbox: Outbox, store: Store, clock: Clock, heard: Heard | None = None) -> None:
-    """One turn of all chores of a worker."""
+def run_tasks(outbox: Outbox, store: Store, clock: Clock, heard: Heard | None = None) -> None:
+    """Run all tasks of a worker once."""
     with store.processing(outbox, heard, clock) as processor:
         Maintenance(processor).tend()
 
 
-# ---------------------------------------------------------------------- asking
+# ---------------------------------------------------------------------- polling
 
 
-def test_an_order_that_no_webhook_tells_of_is_asked_for(outbox: Outbox, store: Store) -> None:
-    clock, heard = Clock(), Heard()
+def test_order_without_webhooks_is_polled(outbox: Outbox, store: Store) -> None:
+    clock = Clock()
+    heard = Heard()
     store.bring(outbox)
     store.simulator.staff_accept("ord-1")
     before = fetches(store)
-    turn(outbox, store, clock, heard)
+    run_tasks(outbox, store, clock, heard)
     assert fetches(store) == before, "its time hasn't come"
     clock.ahead = 31
-    turn(outbox, store, clock, heard)
+    run_tasks(outbox, store, clock, heard)
     assert stored(outbox).state is OrderState.ACCEPTED
     assert heard.names == ["order_status_changed"]
     store.simulator.staff_complete("ord-1")
     clock.ahead = 31 + 121
-    turn(outbox, store, clock, heard)
+    run_tasks(outbox, store, clock, heard)
     assert stored(outbox).progress is Progress.COMPLETED
     assert column(outbox, "poll_at") is None
 
 
-def test_an_order_that_staff_turned_down_is_found_by_asking(
+def test_rejection_is_found_by_polling(
     outbox: Outbox, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    clock, heard = Clock(), Heard()
+    clock = Clock()
+    heard = Heard()
     store.bring(outbox)
     store.simulator.staff_reject("ord-1")
     clock.ahead = 31
     for _ in range(3):
-        turn(outbox, store, clock, heard)
+        run_tasks(outbox, store, clock, heard)
     assert stored(outbox).state is OrderState.REJECTED
     assert heard.named("order_rejected")[0]["pos_order"].state == "rejected"
     assert heard.names == ["order_status_changed", "order_rejected"]
     assert (
-        "order_seen id=ord-1 connection=cafe by=look state=rejected progress=cancelled"
+        "order_updated id=ord-1 connection=cafe by=poll state=rejected progress=cancelled"
         in caplog.text
     )
 
 
-def test_it_is_asked_for_ever_more_rarely_and_no_longer_once_it_is_long_due(
-    outbox: Outbox, square: Square
-) -> None:
+def test_poll_interval_grows_until_polling_ends(outbox: Outbox, square: Square) -> None:
     clock = Clock()
     square.bring(outbox)
-    before, times = fetches(square), list[float]()
+    before = fetches(square)
+    times: list[float] = []
     for _ in range(1000):
         at = column(outbox, "poll_at")
         if at is None:
@@ -90,7 +91,7 @@ def test_it_is_asked_for_ever_more_rarely_and_no_longer_once_it_is_long_due(
         clock.ahead = at - time.time() + 0.5
         times.append(clock.ahead)
         with square.processing(outbox, clock=clock) as processor:
-            OrderMonitor(processor).look()
+            OrderMonitor(processor).poll()
     pauses = [after - earlier for earlier, after in itertools.pairwise(times)]
     assert times[0] == pytest.approx(30, abs=5)
     assert pauses[0] == pytest.approx(30, abs=2)
@@ -99,33 +100,33 @@ def test_it_is_asked_for_ever_more_rarely_and_no_longer_once_it_is_long_due(
     assert fetches(square) - before == len(times) < 90
 
 
-def test_of_two_workers_one_asks(outbox: Outbox, square: Square) -> None:
+def test_one_of_two_workers_polls(outbox: Outbox, square: Square) -> None:
     clock = Clock()
     square.bring(outbox)
-    before, clock.ahead = fetches(square), 31.0
+    before = fetches(square)
+    clock.ahead = 31.0
     with (
         square.processing(outbox, clock=clock) as one,
         square.processing(outbox, clock=clock) as other,
     ):
-        OrderMonitor(one).look()
-        OrderMonitor(other).look()
+        OrderMonitor(one).poll()
+        OrderMonitor(other).poll()
     assert fetches(square) == before + 1
 
 
-def test_one_order_of_a_connection_is_asked_for_in_a_turn(outbox: Outbox, square: Square) -> None:
+def test_one_order_of_each_connection_is_polled_in_a_run(outbox: Outbox, square: Square) -> None:
     clock = Clock()
     for number in range(3):
         square.bring(outbox, f"ord-{number}")
-    before, clock.ahead = fetches(square), 31.0
+    before = fetches(square)
+    clock.ahead = 31.0
     with square.processing(outbox, clock=clock) as processor:
-        for looks in (1, 2, 3, 3):
-            OrderMonitor(processor).look()
-            assert fetches(square) == before + looks
+        for polls in (1, 2, 3, 3):
+            OrderMonitor(processor).poll()
+            assert fetches(square) == before + polls
 
 
-def test_a_platform_that_fails_is_left_alone_for_a_minute_and_its_circuit_isnt_touched(
-    outbox: Outbox, store: Store
-) -> None:
+def test_failing_platform_is_polled_again_after_a_minute(outbox: Outbox, store: Store) -> None:
     clock = Clock()
     for number in range(3):
         store.bring(outbox, f"ord-{number}")
@@ -134,21 +135,19 @@ def test_a_platform_that_fails_is_left_alone_for_a_minute_and_its_circuit_isnt_t
     with store.processing(outbox, clock=clock) as processor:
         before = len(store.simulator.requests)
         for _ in range(4):
-            OrderMonitor(processor).look()
+            OrderMonitor(processor).poll()
         assert len(store.simulator.requests) == before + 1
         store.simulator.set_outage(down=False)
         store.simulator.staff_accept("ord-0")
-        clock.ahead += PUT_OFF + 1
+        clock.ahead += RETRY_POLL + 1
         for _ in range(3):
-            OrderMonitor(processor).look()
+            OrderMonitor(processor).poll()
     assert stored(outbox, "ord-0").state is OrderState.ACCEPTED
     with outbox.database.reading() as db:
         assert not db.scalar(sa.select(t.connections.c.opened_at))
 
 
-def test_a_rate_limit_that_a_look_meets_holds_the_orders_back_too(
-    outbox: Outbox, square: Square
-) -> None:
+def test_rate_limit_of_a_poll_holds_the_orders_back(outbox: Outbox, square: Square) -> None:
     clock = Clock()
     square.bring(outbox)
     limited = Fault(kind=FaultKind.RATE_LIMITED, retry_after=120)
@@ -156,42 +155,42 @@ def test_a_rate_limit_that_a_look_meets_holds_the_orders_back_too(
         FaultPlan(rules=(FaultRule(method="GET", fault=limited, times=None),))
     )
     clock.ahead = 31
-    turn(outbox, square, clock)
+    run_tasks(outbox, square, clock)
     with outbox.database.reading() as db:
         assert db.scalar(sa.select(t.connections.c.not_before)) == pytest.approx(
             clock() + 120, abs=5
         )
     before = len(square.simulator.requests)
-    clock.ahead += PUT_OFF + 1
-    turn(outbox, square, clock)
+    clock.ahead += RETRY_POLL + 1
+    run_tasks(outbox, square, clock)
     assert len(square.simulator.requests) == before, (
         "it isn't asked while it wants to be left alone"
     )
 
 
-def test_a_paused_connection_isnt_asked(outbox: Outbox, square: Square) -> None:
+def test_paused_connection_is_not_polled(outbox: Outbox, square: Square) -> None:
     clock = Clock()
     square.bring(outbox)
     square.receiver(outbox).receive("cafe", *square.event("oauth.authorization.revoked"))
-    before, clock.ahead = len(square.simulator.requests), 31.0
+    before = len(square.simulator.requests)
+    clock.ahead = 31.0
     with square.processing(outbox, clock=clock) as processor:
-        OrderMonitor(processor).look()
+        OrderMonitor(processor).poll()
     assert len(square.simulator.requests) == before
 
 
-def test_what_is_over_is_watched_no_more(outbox: Outbox, store: Store) -> None:
+def test_order_taken_over_is_not_polled(outbox: Outbox, store: Store) -> None:
     clock = Clock()
     store.bring(outbox)
     OrderOperations(outbox, "mia", connections=lambda _: store.connected()).manual("ord-1")
-    before, clock.ahead = fetches(store), 400.0
-    turn(outbox, store, clock)
+    before = fetches(store)
+    clock.ahead = 400.0
+    run_tasks(outbox, store, clock)
     assert fetches(store) == before
     assert (column(outbox, "poll_at"), column(outbox, "expected_at")) == (None, None)
 
 
-def test_a_worker_that_works_until_idle_doesnt_wait_for_orders_to_be_watched(
-    outbox: Outbox, square: Square
-) -> None:
+def test_worker_until_idle_does_not_wait_for_polls(outbox: Outbox, square: Square) -> None:
     square.bring(outbox)
     begun = time.monotonic()
     with square.processing(outbox) as processor:
@@ -200,54 +199,56 @@ def test_a_worker_that_works_until_idle_doesnt_wait_for_orders_to_be_watched(
     assert stored(outbox).state is OrderState.RECEIVED
 
 
-# ---------------------------------------------------------------------- no proof
+# ---------------------------------------------------------------------- unconfirmed orders
 
 
-def test_an_order_that_the_register_shows_no_sign_of_is_told_once_after_five_minutes(
+def test_unconfirmed_order_is_reported_once_after_five_minutes(
     outbox: Outbox, store: Store
 ) -> None:
-    clock, heard = Clock(), Heard()
+    clock = Clock()
+    heard = Heard()
     pos_id = store.bring(outbox)
     clock.ahead = 290
-    turn(outbox, store, clock, heard)
+    run_tasks(outbox, store, clock, heard)
     assert heard.names == []
     clock.ahead = 301
     for _ in range(3):
-        turn(outbox, store, clock, heard)
+        run_tasks(outbox, store, clock, heard)
     assert heard.names == ["order_unseen"]
     assert heard.all[0][1]["pos_order"].id == pos_id
     assert column(outbox, "unseen_reported_at") is not None
     store.simulator.staff_accept("ord-1")
     clock.ahead = 1000
-    turn(outbox, store, clock, heard)
+    run_tasks(outbox, store, clock, heard)
     assert stored(outbox).state is OrderState.ACCEPTED
 
 
-def test_it_is_looked_at_once_more_before_it_is_told(outbox: Outbox, store: Store) -> None:
-    clock, heard = Clock(), Heard()
+def test_order_is_polled_once_more_before_it_is_reported(outbox: Outbox, store: Store) -> None:
+    clock = Clock()
+    heard = Heard()
     store.bring(outbox)
     clock.ahead = 290
-    turn(outbox, store, clock, heard)
+    run_tasks(outbox, store, clock, heard)
     store.simulator.staff_accept("ord-1")
     clock.ahead = 301
-    turn(outbox, store, clock, heard)
+    run_tasks(outbox, store, clock, heard)
     assert heard.names == ["order_status_changed"]
 
 
-def test_it_is_told_while_the_platform_cant_be_asked_too(outbox: Outbox, square: Square) -> None:
-    clock, heard = Clock(), Heard()
+def test_unconfirmed_order_of_paused_connection_is_reported(outbox: Outbox, square: Square) -> None:
+    clock = Clock()
+    heard = Heard()
     square.bring(outbox)
     square.receiver(outbox).receive("cafe", *square.event("oauth.authorization.revoked"))
     clock.ahead = 301
     with square.processing(outbox, heard, clock) as processor:
-        OrderMonitor(processor).tell_unseen()
+        OrderMonitor(processor).report_unseen()
     assert heard.names == ["order_unseen"]
 
 
-def test_of_a_scheduled_order_a_sign_is_expected_shortly_before_it_is_due(
-    outbox: Outbox, square: Square
-) -> None:
-    clock, heard = Clock(), Heard()
+def test_scheduled_order_must_be_confirmed_before_it_is_due(outbox: Outbox, square: Square) -> None:
+    clock = Clock()
+    heard = Heard()
     due = datetime.now(UTC) + timedelta(hours=3)
     outbox.add(square.order("ord-1", fulfilment=Pickup(due_at=due)), connection="cafe")
     with outbox.database.writing() as db:  # a store whose orders go long before
@@ -257,18 +258,18 @@ def test_of_a_scheduled_order_a_sign_is_expected_shortly_before_it_is_due(
             processor.handle(claim)
     assert stored(outbox).state is OrderState.RECEIVED
     clock.ahead = 2.5 * 3600 + 200
-    turn(outbox, square, clock, heard)
+    run_tasks(outbox, square, clock, heard)
     assert heard.names == []
     clock.ahead = 2.5 * 3600 + 301
-    turn(outbox, square, clock, heard)
+    run_tasks(outbox, square, clock, heard)
     assert heard.names == ["order_unseen"]
 
 
-# ---------------------------------------------------------------------- nobody acts
+# ---------------------------------------------------------------------- escalation
 
 
-def stuck(outbox: Outbox, square: Square) -> None:
-    """An order in error, since its toastie is gone."""
+def fail_order(outbox: Outbox, square: Square) -> None:
+    """Add an order that ends in error, since its toastie is gone."""
     square.simulator.remove_variation("5312")
     outbox.add(square.order("ord-1"), connection="cafe")
     with square.processing(outbox) as processor:
@@ -277,35 +278,33 @@ def stuck(outbox: Outbox, square: Square) -> None:
     assert stored(outbox).state is OrderState.ERROR
 
 
-def test_a_problem_that_nobody_acts_on_is_told_after_five_and_ten_minutes(
-    outbox: Outbox, square: Square
-) -> None:
-    clock, heard = Clock(), Heard()
-    stuck(outbox, square)
-    for ahead, times in ((290, 0), (301, 1), (590, 1), (605, 2), (5000, 2)):
-        clock.ahead = ahead
-        turn(outbox, square, clock, heard)
-        turn(outbox, square, clock, heard)
-        assert [told["times"] for told in heard.named("order_escalated")] == [1, 2][:times]
+def test_problem_is_escalated_after_five_and_ten_minutes(outbox: Outbox, square: Square) -> None:
+    clock = Clock()
+    heard = Heard()
+    fail_order(outbox, square)
+    for seconds, escalations in ((290, 0), (301, 1), (590, 1), (605, 2), (5000, 2)):
+        clock.ahead = seconds
+        for _ in range(2):
+            run_tasks(outbox, square, clock, heard)
+        times = [facts["times"] for facts in heard.named("order_escalated")]
+        assert times == [1, 2][:escalations]
     assert heard.named("order_escalated")[0]["error"].outcome is Outcome.NOT_CREATED
     assert column(outbox, "escalations") == 2
 
 
-def test_a_problem_that_somebody_acts_on_is_told_to_nobody_else(
-    outbox: Outbox, square: Square
-) -> None:
-    clock, heard = Clock(), Heard()
-    stuck(outbox, square)
+def test_problem_that_somebody_acts_on_is_not_escalated(outbox: Outbox, square: Square) -> None:
+    clock = Clock()
+    heard = Heard()
+    fail_order(outbox, square)
     OrderOperations(outbox, "mia").accept("ord-1")
     clock.ahead = 301
-    turn(outbox, square, clock, heard)
+    run_tasks(outbox, square, clock, heard)
     assert heard.names == []
 
 
-def test_an_order_that_goes_on_after_a_reconnection_is_no_problem_any_more(
-    outbox: Outbox, square: Square
-) -> None:
-    clock, heard = Clock(), Heard()
+def test_reconnection_ends_the_problem_of_waiting_orders(outbox: Outbox, square: Square) -> None:
+    clock = Clock()
+    heard = Heard()
     square.simulator.revoke_authorisation()
     outbox.add(square.order("ord-1"), connection="cafe")
     with square.processing(outbox) as processor:
@@ -320,21 +319,21 @@ def test_an_order_that_goes_on_after_a_reconnection_is_no_problem_any_more(
     assert column(outbox, "escalate_at") is None
 
 
-def test_an_order_that_was_turned_down_is_told_again_when_nobody_pays_back(
-    outbox: Outbox, store: Store
-) -> None:
-    clock, heard = Clock(), Heard()
+def test_rejection_that_nobody_acts_on_is_escalated(outbox: Outbox, store: Store) -> None:
+    clock = Clock()
+    heard = Heard()
     pos_id = store.bring(outbox)
     store.simulator.staff_reject("ord-1")
     store.receiver(outbox, heard).receive("cafe", *store.told(pos_id))
     clock.ahead = 301
-    turn(outbox, store, clock, heard)
+    run_tasks(outbox, store, clock, heard)
     assert heard.names == ["order_status_changed", "order_rejected", "order_escalated"]
 
 
-def test_of_two_workers_one_tells(outbox: Outbox, square: Square) -> None:
-    clock, heard = Clock(), Heard()
-    stuck(outbox, square)
+def test_one_of_two_workers_escalates(outbox: Outbox, square: Square) -> None:
+    clock = Clock()
+    heard = Heard()
+    fail_order(outbox, square)
     clock.ahead = 301
     with (
         square.processing(outbox, heard, clock) as one,
@@ -348,32 +347,32 @@ def test_of_two_workers_one_tells(outbox: Outbox, square: Square) -> None:
 # ---------------------------------------------------------------------- menus
 
 
-def test_a_menu_that_was_changed_is_imported_by_a_worker_once(
-    outbox: Outbox, square: Square
-) -> None:
-    clock, heard = Clock(), Heard()
+def test_changed_menu_is_imported_once(outbox: Outbox, square: Square) -> None:
+    clock = Clock()
+    heard = Heard()
     receiver = square.receiver(outbox)
     for number in range(5):
         receiver.receive("cafe", *square.event("catalog.version.updated", event_id=f"e{number}"))
-    turn(outbox, square, clock, heard)
+    run_tasks(outbox, square, clock, heard)
     assert heard.names == []
-    clock.ahead = SETTLES + 1
+    clock.ahead = MENU_SETTLES_IN + 1
     for _ in range(3):
-        turn(outbox, square, clock, heard)
+        run_tasks(outbox, square, clock, heard)
     assert heard.names == ["menu_imported"]
     assert len(outbox.imports("cafe")) == 1
 
 
-def test_a_menu_that_couldnt_be_imported_is_imported_later(outbox: Outbox, square: Square) -> None:
-    clock, heard = Clock(), Heard()
+def test_failed_import_of_changed_menu_is_retried(outbox: Outbox, square: Square) -> None:
+    clock = Clock()
+    heard = Heard()
     square.receiver(outbox).receive("cafe", *square.event("catalog.version.updated"))
     square.simulator.set_outage()
-    clock.ahead = SETTLES + 1
+    clock.ahead = MENU_SETTLES_IN + 1
     with square.processing(outbox, heard, clock) as processor:
-        OrderMonitor(processor).import_changed()
+        MenuSync(processor).import_changed()
         square.simulator.set_outage(down=False)
-        OrderMonitor(processor).import_changed()
+        MenuSync(processor).import_changed()
         assert heard.names == []
-        clock.ahead += IMPORT_AGAIN + 1
-        OrderMonitor(processor).import_changed()
+        clock.ahead += RETRY_IMPORT + 1
+        MenuSync(processor).import_changed()
     assert heard.names == ["menu_imported"]

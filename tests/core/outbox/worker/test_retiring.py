@@ -1,4 +1,4 @@
-"""A worker that has retired acts for no order any more, not even in a thread that hung when it was stopped."""
+"""A retired worker holds no lease: a thread that hung when it stopped can't act any more."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from tillpost.outbox.orders.claims import LeaseLostError
 from tillpost.outbox.orders.heartbeat import Heartbeat
 
 
-def test_who_has_retired_may_not_act(shop_outbox: Outbox) -> None:
+def test_retired_worker_may_not_act(shop_outbox: Outbox) -> None:
     shop_outbox.prepare()
-    with Heartbeat(shop_outbox.workers, lease=600) as life:
-        life.check(life.worker)
+    with Heartbeat(shop_outbox.workers, lease=600) as heartbeat:
+        heartbeat.check(heartbeat.worker)
     with pytest.raises(LeaseLostError):
-        life.check(life.worker)
+        heartbeat.check(heartbeat.worker)

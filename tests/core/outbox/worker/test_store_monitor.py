@@ -1,4 +1,4 @@
-"""Stop selling into a closed kitchen: stores are checked, a checkout can ask, and each change is told once."""
+"""Store checks: each change of availability is reported once, and a checkout can ask for it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from core.toy_server import ToyServer, answer, refuse
 from tillpost.client.base import adapter_for
 from tillpost.models.availability import Availability, Reason
 from tillpost.models.outage import Whose
-from tillpost.outbox import Connected, FromFile, Outbox, Processor, Worker, from_mapping
+from tillpost.outbox import FromFile, Outbox, OutboxConnection, Processor, Worker, from_mapping
 from tillpost.outbox.connections.availability import OVERDUE
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.worker.store_monitor import SOONER, Checks
+from tillpost.outbox.worker.store_monitor import RECHECK, StoreMonitor
 from tillpost.simulator import Simulator, serve_in_thread
 from tillpost_simulators.generic import GenericSimulator
 from tillpost_simulators.kounta import KountaSimulator
@@ -33,20 +33,20 @@ from tillpost_simulators.square import SquareSimulator
 CHECK = "GET /status"
 
 
-def told(heard: Heard) -> list[tuple[bool, Reason]]:
-    """What was told of the stores' availability, in turn."""
+def reported(heard: Heard) -> list[tuple[bool, Reason]]:
+    """The reported changes of availability, in order."""
     changes: list[Availability] = [
         facts["availability"] for facts in heard.named("store_availability_changed")
     ]
     return [(change.takes_orders, change.reason) for change in changes]
 
 
-def look(processor: Processor, *names: str) -> None:
-    """Check stores, and tell what has changed."""
-    checks = Checks(processor)
+def check(processor: Processor, *names: str) -> None:
+    """Check stores, and report changes."""
+    monitor = StoreMonitor(processor)
     for name in names or ("cafe",):
-        checks.look(name)
-    checks.tell()
+        monitor.check(name)
+    monitor.report_changes()
 
 
 def set_row(outbox: Outbox, name: str = "cafe", **values: Any) -> None:
@@ -68,10 +68,10 @@ def row_of(outbox: Outbox, name: str = "cafe") -> sa.Row[Any]:
 def at_platform(
     outbox: Outbox, simulator: Simulator, platform: str, **changes: object
 ) -> Generator[Any]:
-    """A worker whose `cafe` is the simulated store. Gives it with the simulator and what it hears."""
+    """Run a worker whose `cafe` is the simulated store; yield both, and the hooks called."""
     heard = Heard()
     with serve_in_thread(simulator) as running:
-        known = {"cafe": Connected(adapter_for(platform, {**running.settings, **changes}))}
+        known = {"cafe": OutboxConnection(adapter_for(platform, {**running.settings, **changes}))}
         with Processor(outbox, connections=from_mapping(known), hooks=(heard,)) as processor:
             yield processor, running.simulator, heard
 
@@ -141,7 +141,7 @@ CAUSES: Sequence[tuple[str, type[Any], Callable[[Any], None], Callable[[Any], No
     CAUSES,
     ids=[f"{c[0]}-{c[4]}" for c in CAUSES],
 )
-def test_a_store_that_closes_and_opens_is_told_once_each(
+def test_closing_and_reopening_are_reported_once_each(
     tmp_path: Path,
     platform: str,
     simulator: type[Any],
@@ -153,21 +153,21 @@ def test_a_store_that_closes_and_opens_is_told_once_each(
         Outbox(f"sqlite:///{tmp_path / 'orders.db'}") as outbox,
         at_platform(outbox, simulator(), platform) as (processor, store, heard),
     ):
-        look(processor)
+        check(processor)
         first = outbox.availability("cafe")
         assert (first.takes_orders, first.text) == (True, "")
-        assert told(heard) == [], "it is as everybody took it to be"
+        assert reported(heard) == [], "it was assumed to be open"
         close(store)
         for _ in range(2):
-            look(processor)
-        shut = outbox.availability("cafe")
-        assert (shut.takes_orders, shut.reason) == (False, reason)
-        assert shut.text
+            check(processor)
+        closed = outbox.availability("cafe")
+        assert (closed.takes_orders, closed.reason) == (False, reason)
+        assert closed.text
         reopen(store)
         for _ in range(2):
-            look(processor)
+            check(processor)
         assert outbox.availability("cafe").takes_orders
-    assert told(heard) == [(False, reason), (True, Reason.OPEN)]
+    assert reported(heard) == [(False, reason), (True, Reason.OPEN)]
 
 
 @pytest.mark.parametrize(
@@ -175,39 +175,39 @@ def test_a_store_that_closes_and_opens_is_told_once_each(
     [("square", SquareSimulator), ("kounta", KountaSimulator)],
     ids=["square", "kounta"],
 )
-def test_a_check_that_isnt_let_in_pauses_the_connection_and_calls_for_help_once(
+def test_check_with_rejected_access_pauses_the_connection(
     outbox: Outbox, platform: str, simulator: type[Any]
 ) -> None:
     with at_platform(outbox, simulator(), platform) as (processor, store, heard):
         store.revoke_authorisation()
         for _ in range(2):
-            look(processor)
-        shut = outbox.availability("cafe")
-        assert (shut.takes_orders, shut.reason) == (False, Reason.UNAUTHORISED)
-        assert shut.since
-        assert shut.until is None
+            check(processor)
+        closed = outbox.availability("cafe")
+        assert (closed.takes_orders, closed.reason) == (False, Reason.UNAUTHORISED)
+        assert closed.since
+        assert closed.until is None
         assert row_of(outbox).paused == "authorisation"
         assert [facts["error"].operation for facts in heard.named("reauthorisation_needed")] == [
             "check"
         ]
-        assert told(heard) == [(False, Reason.UNAUTHORISED)]
-        assert Checks(processor).due(9) == [], "nobody is let in, so nobody asks"
+        assert reported(heard) == [(False, Reason.UNAUTHORISED)]
+        assert StoreMonitor(processor).claim_due(9) == [], "a paused connection isn't checked"
 
 
-def test_square_locations_that_cant_be_read_for_want_of_a_scope_still_take_orders(
+def test_square_scope_missing_for_checks_only_stops_no_orders(
     outbox: Outbox,
 ) -> None:
     with at_platform(outbox, SquareSimulator(), "square") as (processor, store, heard):
         store.drop_scope("MERCHANT_PROFILE_READ")
-        look(processor)
+        check(processor)
         assert outbox.availability("cafe").takes_orders
         store.drop_scope("ORDERS_WRITE")
-        look(processor)
+        check(processor)
         assert outbox.availability("cafe").reason is Reason.UNAUTHORISED
-    assert told(heard) == [(False, Reason.UNAUTHORISED)]
+    assert reported(heard) == [(False, Reason.UNAUTHORISED)]
 
 
-def test_kountas_printing_register_counts_only_where_dockets_are_printed_on_it(
+def test_kounta_printer_counts_only_if_dockets_are_printed(
     outbox: Outbox,
 ) -> None:
     for prints, reason in ((False, Reason.OPEN), (True, Reason.REGISTER_OFFLINE)):
@@ -217,38 +217,41 @@ def test_kountas_printing_register_counts_only_where_dockets_are_printed_on_it(
             _,
         ):
             store.switch_register(False)
-            look(processor)
+            check(processor)
             assert outbox.availability("cafe").reason is reason
 
 
 # ---------------------------------------------------------------------- outages
 
 
-def test_an_outage_of_orders_and_its_end_are_told_as_changes(
+def test_outage_and_its_end_are_reported_as_changes(
     open_outbox: Opening, server: ToyServer
 ) -> None:
-    outbox, clock, heard = open_outbox(outage_after=2), Clock(), Heard()
+    outbox = open_outbox(outage_after=2)
+    clock = Clock()
+    heard = Heard()
     server.on("POST /orders", *[answer(503)] * 2)
     for number in range(2):
         outbox.add(toy_order(f"cafe-{number}"), connection="cafe")
     with processing(outbox, server, clock=clock, heard=heard) as processor:
         work_off(processor)
-        look(processor)
-        shut = outbox.availability("cafe")
-        assert (shut.takes_orders, shut.reason) == (False, Reason.OUTAGE), (
-            "though the check was answered"
+        check(processor)
+        closed = outbox.availability("cafe")
+        assert (closed.takes_orders, closed.reason) == (False, Reason.OUTAGE), (
+            "although the check was answered"
         )
         clock.ahead += 60
         work_off(processor)
-        Checks(processor).tell()
-    assert told(heard) == [(False, Reason.OUTAGE), (True, Reason.OPEN)]
+        StoreMonitor(processor).report_changes()
+    assert reported(heard) == [(False, Reason.OUTAGE), (True, Reason.OPEN)]
     assert [len(heard.named(hook)) for hook in ("outage_began", "outage_ended")] == [1, 1]
 
 
-def test_an_answered_check_ends_an_outage_that_no_order_is_left_to_try(
+def test_answered_check_ends_an_outage_if_no_order_is_due(
     outbox: Outbox, server: ToyServer
 ) -> None:
-    heard, began = Heard(), time.time() - 900
+    heard = Heard()
+    began = time.time() - 900
     set_row(
         outbox,
         opened_at=began,
@@ -258,20 +261,18 @@ def test_an_answered_check_ends_an_outage_that_no_order_is_left_to_try(
     )
     server.on(CHECK, *[answer(503)] * 3)
     with processing(outbox, server, heard=heard) as processor:
-        look(processor)
+        check(processor)
         assert outbox.availability("cafe").reason is Reason.OUTAGE
         assert heard.all == []
-        look(processor)
+        check(processor)
     assert outbox.availability("cafe").takes_orders
     assert [facts["outage"].began_at for facts in heard.named("outage_ended")] == [
         pytest.approx(began)
     ]
-    assert told(heard) == [(True, Reason.OPEN)]
+    assert reported(heard) == [(True, Reason.OPEN)]
 
 
-def test_an_answered_check_leaves_an_outage_to_the_orders_that_will_try(
-    outbox: Outbox, server: ToyServer
-) -> None:
+def test_answered_check_leaves_an_outage_to_a_due_order(outbox: Outbox, server: ToyServer) -> None:
     heard = Heard()
     outbox.add(toy_order(), connection="cafe")
     set_row(
@@ -282,55 +283,57 @@ def test_an_answered_check_leaves_an_outage_to_the_orders_that_will_try(
         failures=5,
     )
     with processing(outbox, server, heard=heard) as processor:
-        look(processor)
+        check(processor)
     assert outbox.availability("cafe").reason is Reason.OUTAGE
     assert heard.named("outage_ended") == []
-    assert row_of(outbox).failures == 5, "a check is no order: it doesn't end a row of failures"
+    assert row_of(outbox).failures == 5, "a check doesn't reset the count of failed orders"
 
 
-def test_when_our_own_network_fails_no_provider_is_accused(
+def test_platform_is_not_blamed_while_our_network_may_fail(
     outbox: Outbox, server: ToyServer
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
     away = ToySettings.model_validate({"base_url": nobody, "access_token": TOKEN})
-    known = {"cafe": Connected(Toy(away)), "bar": Connected(KeylessToy(away))}
-    heard, clock = Heard(), Clock()
+    known = {"cafe": OutboxConnection(Toy(away)), "bar": OutboxConnection(KeylessToy(away))}
+    heard = Heard()
+    clock = Clock()
     with processing(
-        outbox, server, heard=heard, clock=clock, **known, pub=Connected(server.adapter())
+        outbox, server, heard=heard, clock=clock, **known, pub=OutboxConnection(server.adapter())
     ) as processor:
-        look(processor, "pub")
+        check(processor, "pub")
         clock.ahead += 5
-        look(processor, "cafe", "bar")
+        check(processor, "cafe", "bar")
         assert {outbox.availability(name).reason for name in known} == {Reason.UNREACHED}
         assert row_of(outbox).unreachable_at > row_of(outbox, "pub").reached_at
         clock.ahead += 20
-        look(processor, "pub")
-        look(processor, "cafe")
-    shut = outbox.availability("cafe")
-    assert (shut.reason, outbox.availability("bar").reason) == (Reason.OUTAGE, Reason.UNREACHED)
-    assert told(heard) == [(False, Reason.UNREACHED)] * 2, (
-        "another reason is no change of whether it takes orders"
+        check(processor, "pub")
+        check(processor, "cafe")
+    closed = outbox.availability("cafe")
+    assert (closed.reason, outbox.availability("bar").reason) == (Reason.OUTAGE, Reason.UNREACHED)
+    assert reported(heard) == [(False, Reason.UNREACHED)] * 2, (
+        "another reason is no change of availability"
     )
 
 
-# ---------------------------------------------------------------------- when checks are made
+# ---------------------------------------------------------------------- schedule
 
 
 def due(processor: Processor) -> list[str]:
-    return list(Checks(processor).due(9))
+    return list(StoreMonitor(processor).claim_due(9))
 
 
-def test_a_store_is_first_checked_a_while_after_it_is_known_then_every_so_often_and_by_one_worker(
+def test_each_store_is_checked_regularly_by_one_worker(
     open_outbox: Opening, server: ToyServer
 ) -> None:
-    outboxes, clock = [open_outbox(check_every=60) for _ in range(2)], Clock()
+    outboxes = [open_outbox(check_every=60) for _ in range(2)]
+    clock = Clock()
     with (
         processing(outboxes[0], server, clock=clock) as one,
         processing(outboxes[1], server, clock=clock) as other,
     ):
-        Checks(one).meet()
-        Checks(other).meet()
+        StoreMonitor(one).add_connections()
+        StoreMonitor(other).add_connections()
         assert due(one) == due(other) == []
         assert "yet" in outboxes[0].availability("cafe").text
         for _ in range(3):
@@ -338,16 +341,14 @@ def test_a_store_is_first_checked_a_while_after_it_is_known_then_every_so_often_
             assert sorted([*due(one), *due(other)]) == ["cafe"]
 
 
-def test_a_platform_that_fails_is_looked_at_again_sooner(outbox: Outbox, server: ToyServer) -> None:
+def test_failing_platform_is_checked_again_sooner(outbox: Outbox, server: ToyServer) -> None:
     server.on(CHECK, *[answer(503)] * 3)
     with processing(outbox, server) as processor:
-        look(processor)
-        assert row_of(outbox).check_at == pytest.approx(time.time() + SOONER, abs=5)
+        check(processor)
+        assert row_of(outbox).check_at == pytest.approx(time.time() + RECHECK, abs=5)
 
 
-def test_an_order_that_a_closed_store_refuses_has_the_store_checked_at_once_but_once_it_is_known(
-    outbox: Outbox, server: ToyServer
-) -> None:
+def test_refusal_by_closed_store_triggers_one_check(outbox: Outbox, server: ToyServer) -> None:
     server.on("POST /orders", refuse("CLOSED"), refuse("CLOSED"))
     set_row(outbox, check_at=time.time() + 60)
     with processing(outbox, server) as processor:
@@ -360,9 +361,7 @@ def test_an_order_that_a_closed_store_refuses_has_the_store_checked_at_once_but_
         assert due(processor) == []
 
 
-def test_a_platform_that_asked_for_patience_isnt_checked_meanwhile(
-    outbox: Outbox, server: ToyServer
-) -> None:
+def test_platform_that_asked_to_wait_is_not_checked(outbox: Outbox, server: ToyServer) -> None:
     clock = Clock()
     set_row(outbox, check_at=1.0, not_before=time.time() + 50)
     with processing(outbox, server, clock=clock) as processor:
@@ -371,48 +370,49 @@ def test_a_platform_that_asked_for_patience_isnt_checked_meanwhile(
         assert due(processor) == ["cafe"]
 
 
-def test_a_check_that_a_clock_put_off_for_ever_is_made_all_the_same(
-    outbox: Outbox, server: ToyServer
-) -> None:
+def test_check_put_off_by_wrong_clock_is_made(outbox: Outbox, server: ToyServer) -> None:
     set_row(outbox, check_at=time.time() + 1e6)
     with processing(outbox, server) as processor:
         assert due(processor) == ["cafe"]
 
 
-def test_a_connection_that_cant_be_made_takes_no_orders(outbox: Outbox, server: ToyServer) -> None:
+def test_connection_that_cannot_be_opened_takes_no_orders(
+    outbox: Outbox, server: ToyServer
+) -> None:
     heard = Heard()
     with processing(outbox, server, heard=heard) as processor:
-        look(processor, "nowhere")
-    shut = outbox.availability("nowhere")
-    assert (shut.takes_orders, shut.reason) == (False, Reason.UNCONNECTED)
-    assert "no connection 'nowhere'" in shut.text
-    assert told(heard) == [(False, Reason.UNCONNECTED)]
+        check(processor, "nowhere")
+    closed = outbox.availability("nowhere")
+    assert (closed.takes_orders, closed.reason) == (False, Reason.UNCONNECTED)
+    assert "no connection 'nowhere'" in closed.text
+    assert reported(heard) == [(False, Reason.UNCONNECTED)]
 
 
-def test_a_reconnected_store_is_checked_at_once(outbox: Outbox, server: ToyServer) -> None:
+def test_reconnected_store_is_checked_at_once(outbox: Outbox, server: ToyServer) -> None:
     set_row(outbox, paused="authorisation", paused_at=1.0, check_at=time.time() + 60)
     assert outbox.resume("cafe")
     with processing(outbox, server) as processor:
         assert due(processor) == ["cafe"]
 
 
-# ---------------------------------------------------------------------- told once
+# ---------------------------------------------------------------------- several workers
 
 
-def test_each_change_is_told_once_by_many_workers_that_see_it_at_the_same_time(
+def test_concurrent_workers_report_each_change_once(
     open_outbox: Opening, server: ToyServer
 ) -> None:
-    outboxes, heard = [open_outbox() for _ in range(4)], Heard()
+    outboxes = [open_outbox() for _ in range(4)]
+    heard = Heard()
     barrier = threading.Barrier(4)
 
-    def tell(outbox: Outbox) -> None:
+    def report(outbox: Outbox) -> None:
         with processing(outbox, server, heard=heard) as processor:
             for _ in range(6):
                 barrier.wait()
-                Checks(processor).tell()
+                StoreMonitor(processor).report_changes()
                 barrier.wait()
 
-    threads = [threading.Thread(target=tell, args=(outbox,)) for outbox in outboxes[1:]]
+    threads = [threading.Thread(target=report, args=(outbox,)) for outbox in outboxes[1:]]
     for thread in threads:
         thread.start()
     for turn in range(6):
@@ -427,14 +427,16 @@ def test_each_change_is_told_once_by_many_workers_that_see_it_at_the_same_time(
         barrier.wait()
     for thread in threads:
         thread.join()
-    assert told(heard) == [(False, Reason.UNAUTHORISED), (True, Reason.OPEN)] * 3
+    assert reported(heard) == [(False, Reason.UNAUTHORISED), (True, Reason.OPEN)] * 3
 
 
 @pytest.mark.slow
-def test_workers_check_by_themselves_and_a_platform_that_hangs_holds_up_no_orders(
+def test_hanging_platform_delays_neither_checks_nor_orders(
     open_outbox: Opening, server: ToyServer
 ) -> None:
-    outbox, heard, gone_on = open_outbox(check_every=0.3), Heard(), threading.Event()
+    outbox = open_outbox(check_every=0.3)
+    heard = Heard()
+    gone_on = threading.Event()
 
     class Hanging(Toy):
         def check(self) -> Any:
@@ -443,14 +445,14 @@ def test_workers_check_by_themselves_and_a_platform_that_hangs_holds_up_no_order
 
     slow = Hanging(server.settings())
     set_row(outbox, "slow", check_at=1.0)
-    with processing(outbox, server, heard=heard, slow=Connected(slow)) as processor:
+    with processing(outbox, server, heard=heard, slow=OutboxConnection(slow)) as processor:
         worker = Worker(processor)
         running = threading.Thread(target=worker.run)
         running.start()
         try:
             until(lambda: outbox.availability("cafe").text == "")
             server.always(CHECK, answer(200, {"open": False}))
-            until(lambda: told(heard) == [(False, Reason.CLOSED)])
+            until(lambda: reported(heard) == [(False, Reason.CLOSED)])
             outbox.add(
                 toy_order(
                     "ord-1",
@@ -464,25 +466,26 @@ def test_workers_check_by_themselves_and_a_platform_that_hangs_holds_up_no_order
             running.join()
 
 
-def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
     give_up_at = time.monotonic() + seconds
-    while not true():
+    while not condition():
         assert time.monotonic() < give_up_at
         time.sleep(0.02)
 
 
-# ---------------------------------------------------------------------- asking
+# ---------------------------------------------------------------------- Outbox.availability
 
 
-def test_asking_reads_one_row_and_sends_nothing(outbox: Outbox, server: ToyServer) -> None:
+def test_availability_reads_one_row_and_sends_nothing(outbox: Outbox, server: ToyServer) -> None:
     with processing(outbox, server) as processor:
-        look(processor)
-    sent, statements = len(server.seen), list[str]()
+        check(processor)
+    sent = len(server.seen)
+    statements: list[str] = []
 
-    def note(*facts: Any) -> None:
+    def record(*facts: Any) -> None:
         statements.append(facts[2])
 
-    event.listen(outbox.database.engine, "before_cursor_execute", note)
+    event.listen(outbox.database.engine, "before_cursor_execute", record)
     for _ in range(3):
         assert outbox.availability("cafe").takes_orders
     assert len(server.seen) == sent
@@ -490,10 +493,10 @@ def test_asking_reads_one_row_and_sends_nothing(outbox: Outbox, server: ToyServe
     assert all("FROM tillpost_connections" in statement for statement in statements)
 
 
-def test_what_was_seen_long_ago_isnt_passed_off_as_known(outbox: Outbox, server: ToyServer) -> None:
+def test_old_check_result_has_expired(outbox: Outbox, server: ToyServer) -> None:
     server.on(CHECK, answer(200, {"open": False}))
     with processing(outbox, server) as processor:
-        look(processor)
+        check(processor)
     assert not outbox.availability("cafe").takes_orders
     long_ago = time.time() - 2 * OVERDUE
     kept = {**json.loads(row_of(outbox).readiness), "at": long_ago}
@@ -503,25 +506,26 @@ def test_what_was_seen_long_ago_isnt_passed_off_as_known(outbox: Outbox, server:
     assert "for a while" in known.text
 
 
-def test_only_an_outbox_that_knows_the_file_says_that_a_name_is_unknown(
+def test_only_outbox_from_config_knows_that_a_name_is_unknown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    url, file = f"sqlite:///{tmp_path / 'orders.db'}", tmp_path / "tillpost.toml"
+    url = f"sqlite:///{tmp_path / 'orders.db'}"
+    file = tmp_path / "tillpost.toml"
     with Outbox(url) as by_url:
         assert by_url.availability("nowhere").takes_orders
     with Outbox.from_config(url=url) as without_any:
-        assert without_any.availability("nowhere").takes_orders, "they may be made in code"
+        assert without_any.availability("nowhere").takes_orders, "connections may be made in code"
     file.write_text(f'[connections.cafe]\nplatform = "square"\nlocation_id = {json.dumps("L1")}\n')
     with Outbox.from_config(url=url) as outbox:
         assert outbox.availability("cafe").takes_orders
         unknown = outbox.availability("nowhere")
         assert (unknown.takes_orders, unknown.reason) == (False, Reason.UNCONNECTED)
         file.write_text("not TOML")
-        assert outbox.availability("nowhere").takes_orders, "nobody can know"
+        assert outbox.availability("nowhere").takes_orders, "the file can't be read"
 
 
-def test_connections_of_the_file_are_met_before_any_order(
+def test_connections_of_the_file_are_checked_before_any_order(
     tmp_path: Path, server: ToyServer
 ) -> None:
     file = tmp_path / "tillpost.toml"
@@ -532,7 +536,7 @@ def test_connections_of_the_file_are_met_before_any_order(
         Outbox(f"sqlite:///{tmp_path / 'orders.db'}") as outbox,
         Processor(outbox, connections=FromFile(file)) as processor,
     ):
-        Checks(processor).meet()
+        StoreMonitor(processor).add_connections()
         assert row_of(outbox, "bar").check_at == pytest.approx(time.time() + 60, abs=5)
         file.write_text("not TOML")
-        Checks(processor).meet()
+        StoreMonitor(processor).add_connections()

@@ -1,7 +1,8 @@
-"""Two workers, real processes: one is paused in the middle of an order, beyond its lease, and goes on later.
+"""Two worker processes: one is paused during an order for longer than its lease, then resumed.
 
-On Square the order is there once whatever happens, since its key is. On Kounta it is there once,
-too, but for one case, which the last test shows."""
+At Square the order arrives once in every case, because its idempotency key does. At Kounta it
+arrives once except in the case of the last test.
+"""
 
 from __future__ import annotations
 
@@ -26,53 +27,67 @@ from tillpost_simulators.square import SquareSimulator
 
 pytestmark = pytest.mark.slow
 
-SOON = (0.2, 0.2)
-"""A look-up schedule that is over before a paused worker goes on."""
+SHORT_SCHEDULE = (0.2, 0.2)
+"""A look-up schedule that ends before the paused worker is resumed."""
 
-LATER = (0.2, 12.0)
-"""One whose last look comes after that."""
+LONG_SCHEDULE = (0.2, 12.0)
+"""A look-up schedule that ends after that."""
 
 
 @contextmanager
 def shop(
     platform: str, look_after: tuple[float, ...]
 ) -> Generator[tuple[Running[Any], Mapping[str, object], Order]]:
-    """A platform, how to connect to it, and an order for it."""
+    """Run a platform; yield it with the connection's settings and an order for it."""
     if platform == "square":
         with serve_in_thread(SquareSimulator()) as square:
-            yield square, {**square.settings, "look_after": look_after}, paid("ord_1", [TOASTIE])
+            settings = {**square.settings, "look_after": look_after}
+            yield square, settings, paid("ord_1", [TOASTIE])
         return
     with serve_in_thread(KountaSimulator(KountaSettings(oauth_limit=10**9))) as kounta:
-        yield (
-            kounta,
-            {**kounta.settings, **STAND_INS, "import_pace": 0.0, "look_after": look_after},
-            plain_order("ord_1"),
-        )
+        settings = {
+            **kounta.settings,
+            **STAND_INS,
+            "import_pace": 0.0,
+            "look_after": look_after,
+        }
+        yield kounta, settings, plain_order("ord_1")
 
 
-def pause_and_go_on(
+def pause_and_resume(
     url: str,
     platform: str,
     where: str,
-    look_after: tuple[float, ...] = SOON,
+    look_after: tuple[float, ...] = SHORT_SCHEDULE,
     *,
-    until_looked: bool = False,
+    until_lookup: bool = False,
 ) -> tuple[Ledger, list[str]]:
-    """Pause a worker at a place while another takes its order over; return the ledger, and the journal's events.
+    """Pause a worker while another takes its order over, then resume it.
 
-    It goes on once the other one is through or, with `until_looked`, has looked for the order for
-    the first time."""
+    Args:
+        url: The outbox's database.
+        platform: The order's platform.
+        where: At which step the first worker is paused; see `pausing_worker`.
+        look_after: The look-up schedule of the connection.
+        until_lookup: Resume the first worker once the second has looked the order up for the first
+            time; otherwise once the second has finished.
+
+    Returns:
+        The platform's ledger, and the kinds of the events in the order's journal.
+    """
     with shop(platform, look_after) as (running, settings, order), Outbox(url) as outbox:
         outbox.add(order, connection="cafe", is_new=True)
-        workers = [start(url, platform, settings, where)]
+        paused = start(url, platform, settings, where)
+        workers = [paused]
         try:
-            wait_until_stopped(workers[0])
-            workers.append(start(url, platform, settings))
-            if until_looked:
-                wait_for_a_look(outbox)
+            wait_until_stopped(paused)
+            second = start(url, platform, settings)
+            workers.append(second)
+            if until_lookup:
+                wait_for_lookup(outbox)
             else:
-                assert workers[1].wait(60) == 0
-            workers[0].send_signal(signal.SIGCONT)
+                assert second.wait(60) == 0
+            paused.send_signal(signal.SIGCONT)
             assert [worker.wait(60) for worker in workers] == [0, 0]
         finally:
             for worker in workers:
@@ -81,15 +96,14 @@ def pause_and_go_on(
         stored = outbox.get("ord_1")
         assert stored
         assert (stored.state, stored.worker, stored.due_at) == (OrderState.RECEIVED, None, None)
-        return running.simulator.ledger(), [
-            type(event).__name__ for event in outbox.journal("ord_1")
-        ]
+        journal = [type(event).__name__ for event in outbox.journal("ord_1")]
+        return running.simulator.ledger(), journal
 
 
-def wait_for_a_look(outbox: Outbox) -> None:
-    until = time.monotonic() + 30
+def wait_for_lookup(outbox: Outbox) -> None:
+    give_up_at = time.monotonic() + 30
     while not any(isinstance(event, LookedUp) for event in outbox.journal("ord_1")):
-        assert time.monotonic() < until
+        assert time.monotonic() < give_up_at
         time.sleep(0.05)
 
 
@@ -99,19 +113,15 @@ def url(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize("where", ["intent", "check"])
-def test_on_square_a_worker_that_was_paused_beyond_its_lease_makes_no_second_order(
-    where: str, url: str
-) -> None:
-    ledger, _ = pause_and_go_on(url, "square", where)
+def test_worker_paused_beyond_lease_makes_no_second_square_order(where: str, url: str) -> None:
+    ledger, _ = pause_and_resume(url, "square", where)
 
     assert len(ledger.shown) == 1
     assert ledger.half_done == ()
 
 
-def test_on_kounta_a_worker_that_was_paused_between_the_intent_and_its_check_sends_nothing(
-    url: str,
-) -> None:
-    ledger, journal = pause_and_go_on(url, "kounta", "intent")
+def test_worker_paused_before_lease_check_sends_kounta_nothing(url: str) -> None:
+    ledger, journal = pause_and_resume(url, "kounta", "intent")
 
     assert len(ledger.entries) == 1
     assert [kind for kind in journal if kind != "LookedUp"] == [
@@ -125,29 +135,26 @@ def test_on_kounta_a_worker_that_was_paused_between_the_intent_and_its_check_sen
     assert journal[2] == "LookedUp"
 
 
-def test_so_it_is_on_postgresql(postgres_url: str) -> None:
-    ledger, _ = pause_and_go_on(postgres_url, "kounta", "intent")
+def test_pause_before_lease_check_on_postgresql_makes_one_order(postgres_url: str) -> None:
+    ledger, _ = pause_and_resume(postgres_url, "kounta", "intent")
 
     assert len(ledger.entries) == 1
 
 
-def test_paused_after_its_check_its_order_is_found_if_it_goes_on_before_the_last_look(
-    url: str,
-) -> None:
-    ledger, journal = pause_and_go_on(url, "kounta", "check", LATER, until_looked=True)
+def test_order_sent_after_pause_is_found_by_last_lookup(url: str) -> None:
+    """The worker was paused after its lease check, and resumed before the last look-up."""
+    ledger, journal = pause_and_resume(url, "kounta", "check", LONG_SCHEDULE, until_lookup=True)
 
     assert len(ledger.entries) == 1
     assert journal == ["SubmissionRequested", "Intended", "LookedUp", "LookedUp", "Submitted"]
 
 
-def test_what_remains_open_paused_after_its_check_and_beyond_the_last_look_it_makes_a_second_order(
-    url: str,
-) -> None:
-    """Nothing in the process can tell between its last look at the clock and the request's first byte.
+def test_pause_after_lease_check_may_duplicate_order(url: str) -> None:
+    """A process can't detect a pause between its lease check and the request's first byte.
 
     See "What remains open" in docs/explanation/never-twice.md.
     """
-    ledger, journal = pause_and_go_on(url, "kounta", "check")
+    ledger, journal = pause_and_resume(url, "kounta", "check")
 
     assert len(ledger.entries) == 2
     assert journal.count("Submitted") == 1

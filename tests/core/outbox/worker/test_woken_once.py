@@ -1,4 +1,4 @@
-"""An order that comes in wakes the engine, once, on either database; the same order added again doesn't."""
+"""Adding an order wakes the engine once, on either database."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tillpost.outbox import Outbox
 from tillpost.outbox.engine import Embedded
 
 
-class Listening(Embedded):
-    """An engine that keeps whom it was to wake for."""
+class RecordingEngine(Embedded):
+    """An engine that records the orders that it is woken for."""
 
     def __init__(self) -> None:
         self.woken: list[str] = []
@@ -22,16 +22,15 @@ class Listening(Embedded):
         self.woken.append(order_id)
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_an_order_that_comes_in_wakes_the_engine_once(
-    kind: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    url = (
-        f"sqlite:///{tmp_path / 'o.db'}"
-        if kind == "sqlite"
-        else str(request.getfixturevalue("postgres_url"))
-    )
-    engine = Listening()
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'o.db'}"
+    return str(request.getfixturevalue("postgres_url"))
+
+
+def test_adding_an_order_twice_wakes_the_engine_once(url: str) -> None:
+    engine = RecordingEngine()
     with Outbox(url) as outbox:
         outbox.engine = engine
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""A caller of the simulator, over real HTTP: the calls that tests make."""
+"""A caller of the simulator over HTTP."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ HERE = f"{COMPANY}/sites/2301"
 
 
 class Caller:
-    """Calls a running simulator with the token that it began with. Paths are those after the company, in `.json`."""
+    """Calls a running simulator with its initial token.
+
+    Paths are relative to the company, and get the suffix `.json`.
+    """
 
     def __init__(self, running: Running[KountaSimulator]) -> None:
         self.simulator = running.simulator
@@ -28,46 +31,46 @@ class Caller:
         self.client.headers["Authorization"] = f"Bearer {running.settings['access_token']}"
 
     def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """One request to any path, whatever its answer."""
+        """Send one request to any path."""
         return self.client.request(method, path, **options)
 
     def get(self, path: str, **query: str | float) -> httpx.Response:
-        """A GET of a path after the company."""
+        """Send a GET."""
         return self.ask("GET", f"{COMPANY}/{path}.json", params=query)
 
     def post(
         self, path: str, body: object, headers: Mapping[str, str] | None = None
     ) -> httpx.Response:
-        """A POST of JSON to a path after the company."""
+        """Send a POST with JSON."""
         sent = {"Content-Type": "application/json", **(headers or {})}
         return self.ask("POST", f"{COMPANY}/{path}.json", content=json.dumps(body), headers=sent)
 
     def put(self, path: str, body: object) -> httpx.Response:
-        """A PUT of JSON to a path after the company."""
+        """Send a PUT with JSON."""
         return self.ask("PUT", f"{COMPANY}/{path}.json", json=body)
 
     def delete(self, path: str) -> httpx.Response:
-        """A DELETE of a path after the company."""
+        """Send a DELETE."""
         return self.ask("DELETE", f"{COMPANY}/{path}.json")
 
     def place(self, *lines: Json, **more: object) -> int:
-        """Makes an order and returns its id, which is in `Location`."""
+        """Create an order and return its id, which is in `Location`."""
         answer = self.post("orders", order_of(*lines, **more))
         assert answer.status_code == 201, answer.text
         return int(answer.headers["Location"].rpartition("/")[2].removesuffix(".json"))
 
     def order(self, order_id: int) -> Json:
-        """One order, whole."""
+        """Return one order with all its fields."""
         return cast("Json", self.get(f"orders/{order_id}").json())
 
     def listed(self, path: str = "orders", **query: str | float) -> list[Json]:
-        """One page of a list."""
+        """Return one page of a list."""
         answer = self.get(path, **query)
         assert answer.status_code == 200, answer.text
         return cast("list[Json]", answer.json())
 
     def refusal(self, *lines: Json, **more: object) -> str:
-        """The text with which an order is refused."""
+        """Return the text with which an order is refused."""
         answer = self.post("orders", order_of(*lines, **more))
         assert answer.status_code == 400, answer.text
         return cast("str", answer.json()["error_description"])
@@ -77,12 +80,12 @@ Start: TypeAlias = Callable[[KountaSettings], AbstractContextManager[Caller]]
 
 
 def line(product_id: int = 5312, quantity: float = 1, **more: object) -> Json:
-    """A line; a BLT toastie unless told otherwise."""
+    """Return a line, by default a BLT toastie."""
     return {"product_id": product_id, "quantity": quantity, **more}
 
 
 def order_of(*lines: Json, **more: object) -> Json:
-    """An order that is paid for online; one BLT toastie unless told otherwise."""
+    """Return an order that is paid online, by default one BLT toastie."""
     return {
         "site_id": 2301,
         "status": "SUBMITTED",

@@ -20,12 +20,12 @@ def served(settings: KountaSettings) -> Generator[Caller]:
 
 @pytest.fixture
 def start() -> Start:
-    """Serves a simulator with other settings."""
+    """Serves a simulator with given settings."""
     return served
 
 
 @pytest.fixture
 def cafe() -> Iterator[Caller]:
-    """A fresh simulator and a caller of it."""
+    """A new simulator and its caller."""
     with served(KountaSettings()) as caller:
         yield caller

@@ -29,27 +29,27 @@ def works(cafe: Caller, token: str) -> bool:
     )
 
 
-def test_a_token_that_nobody_knows_is_invalid(cafe: Caller) -> None:
+def test_unknown_token_gets_401(cafe: Caller) -> None:
     for authorization in ("Bearer nonsense", "Digest x", ""):
         answer = cafe.ask("GET", f"{COMPANY}.json", headers={"Authorization": authorization})
         assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
 
 
-def test_an_expired_token_is_answered_with_400(cafe: Caller) -> None:
+def test_expired_token_gets_400(cafe: Caller) -> None:
     cafe.simulator.expire_token()
     answer = cafe.get("sites")
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_token")
     assert answer.json()["error_description"] == "The access token provided has expired"
 
 
-def test_a_token_expires_by_the_clock_and_the_status_can_be_set(start: Start) -> None:
+def test_token_expires_by_the_clock_with_the_status_of_settings(start: Start) -> None:
     with start(KountaSettings(expired_token_status=401, token_lasts_seconds=100)) as cafe:
         assert cafe.get("sites").status_code == 200
         cafe.simulator.advance_clock(101)
         assert cafe.get("sites").status_code == 401
 
 
-def test_a_revoked_token_is_invalid_and_one_without_permission_forbidden(cafe: Caller) -> None:
+def test_revoked_token_gets_401_and_no_permission_gets_403(cafe: Caller) -> None:
     cafe.simulator.revoke_token()
     assert cafe.get("sites").status_code == 401
     cafe.simulator.revoke_token(revoked=False)
@@ -59,7 +59,7 @@ def test_a_revoked_token_is_invalid_and_one_without_permission_forbidden(cafe: C
     assert cafe.get("sites").status_code == 200
 
 
-def test_the_clients_own_credentials_reach_its_own_company_only(cafe: Caller) -> None:
+def test_basic_credentials_reach_own_company_only(cafe: Caller) -> None:
     basic = httpx.BasicAuth(CLIENT["client_id"], CLIENT["client_secret"])
     assert cafe.ask("GET", f"{COMPANY}/sites.json", auth=basic).status_code == 200
     assert cafe.ask("GET", "/v1/companies/me.json", auth=basic).json()["id"] == 5678
@@ -73,7 +73,7 @@ def test_the_clients_own_credentials_reach_its_own_company_only(cafe: Caller) ->
 
 
 @pytest.mark.parametrize("kind", ["bearer", "basic"])
-def test_the_budget_is_180_a_minute_with_a_token_and_60_with_basic(cafe: Caller, kind: str) -> None:
+def test_budget_is_180_a_minute_with_oauth_and_60_with_basic(cafe: Caller, kind: str) -> None:
     limit = 180 if kind == "bearer" else 60
     auth = (
         httpx.BasicAuth(CLIENT["client_id"], CLIENT["client_secret"]) if kind == "basic" else None
@@ -87,13 +87,13 @@ def test_the_budget_is_180_a_minute_with_a_token_and_60_with_basic(cafe: Caller,
     assert cafe.client.get(f"{COMPANY}/taxes.json", auth=auth).status_code == 200
 
 
-def test_every_answer_tells_what_is_left_of_the_budget(start: Start) -> None:
+def test_every_answer_reports_the_remaining_budget(start: Start) -> None:
     with start(KountaSettings(oauth_limit=2, sends_retry_after=True)) as cafe:
         assert [cafe.get("taxes").headers["X-Ratelimit-Remaining"] for _ in range(2)] == ["1", "0"]
         assert 0 < int(cafe.get("taxes").headers["Retry-After"]) <= 60
 
 
-def test_a_fault_that_limits_the_rate_tells_when_the_minute_ends(cafe: Caller) -> None:
+def test_rate_limit_fault_reports_when_the_minute_ends(cafe: Caller) -> None:
     fault = Fault(kind=FaultKind.RATE_LIMITED)
     cafe.simulator.set_faults(FaultPlan(rules=(FaultRule(fault=fault),)))
     answer = cafe.get("taxes")
@@ -101,7 +101,7 @@ def test_a_fault_that_limits_the_rate_tells_when_the_minute_ends(cafe: Caller) -
     assert int(answer.headers["X-Ratelimit-Reset"]) > time.time()
 
 
-def test_a_person_who_agrees_is_sent_back_with_a_code_and_the_state(cafe: Caller) -> None:
+def test_authorize_redirects_with_code_and_state(cafe: Caller) -> None:
     asked = {
         "client_id": CLIENT["client_id"],
         "redirect_uri": BACK,
@@ -130,7 +130,7 @@ def test_a_person_who_agrees_is_sent_back_with_a_code_and_the_state(cafe: Caller
     )
 
 
-def test_a_refresh_gives_new_tokens_and_the_old_refresh_token_is_dead(cafe: Caller) -> None:
+def test_refresh_rotates_tokens_and_rejects_the_used_one(cafe: Caller) -> None:
     cafe.simulator.expire_token()
     first = tokens(cafe, REFRESH).json()
     assert works(cafe, first["access_token"])
@@ -140,18 +140,18 @@ def test_a_refresh_gives_new_tokens_and_the_old_refresh_token_is_dead(cafe: Call
     assert works(cafe, second["access_token"])
 
 
-def test_refresh_tokens_can_be_kept(start: Start) -> None:
+def test_setting_keeps_refresh_token_valid(start: Start) -> None:
     with start(KountaSettings(rotates_refresh_tokens=False)) as cafe:
         assert [tokens(cafe, REFRESH).status_code for _ in range(2)] == [200, 200]
 
 
-def test_a_withdrawn_authorisation_refuses_the_refresh(cafe: Caller) -> None:
+def test_revoked_authorisation_rejects_refresh(cafe: Caller) -> None:
     cafe.simulator.revoke_authorisation()
     assert cafe.get("sites").status_code == 401
     assert tokens(cafe, REFRESH).json()["error"] == "invalid_grant"
 
 
-def test_the_token_endpoint_wants_a_form_the_clients_secret_and_a_grant_that_it_knows(
+def test_token_endpoint_needs_form_secret_and_known_grant(
     cafe: Caller,
 ) -> None:
     assert cafe.ask("POST", "/v1/token", json=REFRESH).json()["error"] == "invalid_request"
@@ -163,7 +163,7 @@ def test_the_token_endpoint_wants_a_form_the_clients_secret_and_a_grant_that_it_
     assert cafe.ask("POST", "/v1/token.json", data=REFRESH).status_code == 200
 
 
-def test_a_code_can_be_had_without_the_page(cafe: Caller) -> None:
+def test_action_issues_code_without_the_authorize_page(cafe: Caller) -> None:
     code = cafe.simulator.new_authorisation_code()
     form = CLIENT | {"grant_type": "authorization_code", "code": code, "redirect_uri": BACK}
     assert works(cafe, tokens(cafe, form).json()["access_token"])

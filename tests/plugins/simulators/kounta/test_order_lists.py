@@ -10,13 +10,13 @@ def numbers(cafe: Caller, path: str = "orders", **query: str | float) -> list[st
     return [order["sale_number"] for order in cafe.listed(path, **query)]
 
 
-def test_orders_of_every_status_are_listed_the_newest_first(cafe: Caller) -> None:
+def test_orders_of_every_status_are_listed_newest_first(cafe: Caller) -> None:
     for status in ("SUBMITTED", "ON_HOLD", "COMPLETE"):
         cafe.place(status=status, sale_number=status)
     assert numbers(cafe) == ["COMPLETE", "ON_HOLD", "SUBMITTED"]
 
 
-def test_the_path_filters_by_status_site_register_and_customer_in_any_combination(
+def test_path_combines_status_site_register_customer_filters(
     cafe: Caller,
 ) -> None:
     cafe.place(sale_number="here")
@@ -38,14 +38,14 @@ def test_the_path_filters_by_status_site_register_and_customer_in_any_combinatio
     assert cafe.get("orders/sometimes").status_code == 404
 
 
-def test_discounted_orders_have_a_variation_below_one(cafe: Caller) -> None:
+def test_discounted_list_has_orders_with_variation_below_one(cafe: Caller) -> None:
     cafe.place(sale_number="full", price_variation=1.15)
     cafe.place(sale_number="line", lines=[line(price_variation=0.9)])
     cafe.place(sale_number="order", price_variation=0.5)
     assert numbers(cafe, "orders/discounted") == ["order", "line"]
 
 
-def test_deleted_orders_are_only_in_their_own_list(cafe: Caller) -> None:
+def test_deleted_orders_are_only_in_the_deleted_list(cafe: Caller) -> None:
     cafe.delete(f"orders/{cafe.place(sale_number='gone')}")
     cafe.place(sale_number="there")
     assert numbers(cafe) == ["there"]
@@ -53,7 +53,7 @@ def test_deleted_orders_are_only_in_their_own_list(cafe: Caller) -> None:
     assert cafe.listed("orders/deleted")[0]["deleted"] is True
 
 
-def test_the_query_filters_by_value_with_tax(cafe: Caller) -> None:
+def test_query_filters_by_value_with_tax(cafe: Caller) -> None:
     for quantity in (1, 2, 3):
         cafe.place(line(quantity=quantity), sale_number=str(quantity))
     assert numbers(cafe, value=29) == ["2"]
@@ -65,7 +65,7 @@ def test_the_query_filters_by_value_with_tax(cafe: Caller) -> None:
         assert cafe.get("orders", value_gte=value).status_code == 400
 
 
-def test_the_query_filters_by_date_or_date_and_time(cafe: Caller) -> None:
+def test_query_filters_by_date_or_time(cafe: Caller) -> None:
     cafe.place(sale_number="old")
     cafe.simulator.age_orders(2 * 86400)
     cafe.place(sale_number="new")
@@ -81,14 +81,14 @@ def test_the_query_filters_by_date_or_date_and_time(cafe: Caller) -> None:
     assert cafe.get("orders", created_gte="yesterday").status_code == 400
 
 
-def test_a_plus_that_is_not_escaped_is_a_space_and_no_date(cafe: Caller) -> None:
+def test_unescaped_plus_in_date_is_refused(cafe: Caller) -> None:
     assert (
         cafe.ask("GET", f"{COMPANY}/orders.json?created_gte=2026-01-01T00:00:00+10:00").status_code
         == 400
     )
 
 
-def test_a_sale_id_is_not_known_to_be_our_number(cafe: Caller, start: Start) -> None:
+def test_sale_id_is_the_callers_number_only_by_setting(cafe: Caller, start: Start) -> None:
     order_id = cafe.place()
     sale_id = cafe.simulator.world.orders[order_id].sale_id
     assert cafe.get(f"orders/saleid/{sale_id}").json()["id"] == order_id
@@ -100,7 +100,7 @@ def test_a_sale_id_is_not_known_to_be_our_number(cafe: Caller, start: Start) -> 
         assert other.get("orders/saleid/ord-1").json()["sale_number"] == "ord-1"
 
 
-def test_orders_come_25_a_page_with_the_url_of_the_next(cafe: Caller) -> None:
+def test_orders_have_25_a_page_and_the_next_pages_url(cafe: Caller) -> None:
     for number in range(30):
         cafe.place(sale_number=str(number))
     first = cafe.get("orders", value_gte=1)
@@ -114,7 +114,7 @@ def test_orders_come_25_a_page_with_the_url_of_the_next(cafe: Caller) -> None:
 
 
 @pytest.mark.parametrize("paging", ["next", "numbered"])
-def test_every_list_can_have_one_style_of_paging(start: Start, paging: str) -> None:
+def test_setting_gives_every_list_one_paging_style(start: Start, paging: str) -> None:
     settings = KountaSettings(paging="next" if paging == "next" else "numbered", page_size=2)
     with start(settings) as cafe:
         for _ in range(3):
@@ -124,7 +124,7 @@ def test_every_list_can_have_one_style_of_paging(start: Start, paging: str) -> N
             assert ("X-Pages" in cafe.get(path).headers) == (paging == "numbered")
 
 
-def test_older_lists_take_the_page_from_a_header_and_tell_how_many_there_are(cafe: Caller) -> None:
+def test_older_lists_page_by_header_and_report_page_count(cafe: Caller) -> None:
     first = cafe.get("products")
     pages = int(first.headers["X-Pages"])
     assert pages > 1

@@ -8,7 +8,7 @@ from plugins.simulators.kounta.caller import Caller, Start, line, order_of
 from tillpost_simulators.kounta import KountaSettings
 
 
-def test_an_order_reads_back_with_all_that_was_sent(cafe: Caller) -> None:
+def test_order_is_returned_with_everything_that_was_sent(cafe: Caller) -> None:
     sent = order_of(
         line(7302, 2, notes="extra hot", unit_price=5, modifiers=[228, 228, -3091]),
         line(price_variation=0.9),
@@ -38,12 +38,12 @@ def test_an_order_reads_back_with_all_that_was_sent(cafe: Caller) -> None:
     assert order["callback_uri"] == "http://third-party.example/callback"
 
 
-def test_the_same_order_sent_twice_is_made_twice_and_the_ledger_shows_it(cafe: Caller) -> None:
+def test_same_order_sent_twice_is_created_twice(cafe: Caller) -> None:
     assert cafe.place() != cafe.place()
     assert cafe.simulator.ledger().twice == ("ord-1",)
 
 
-def test_the_body_after_success_is_null_unless_told_otherwise(cafe: Caller) -> None:
+def test_created_body_is_null_unless_set(cafe: Caller) -> None:
     assert cafe.post("orders", order_of()).content == b"null"
     cafe.simulator.answer_created_with("empty")
     cafe.simulator.answer_created_with("resource")
@@ -54,7 +54,7 @@ def test_the_body_after_success_is_null_unless_told_otherwise(cafe: Caller) -> N
     assert [cafe.post("orders", order_of()).json()["id"] for _ in range(2)] == [93824705, 93824706]
 
 
-def test_the_location_can_be_left_out(cafe: Caller, start: Start) -> None:
+def test_setting_leaves_location_out(cafe: Caller, start: Start) -> None:
     cafe.simulator.leave_location_out()
     assert "Location" not in cafe.post("orders", order_of()).headers
     assert "Location" in cafe.post("orders", order_of()).headers
@@ -67,7 +67,7 @@ def test_the_location_can_be_left_out(cafe: Caller, start: Start) -> None:
         )
 
 
-def test_a_new_order_is_late_in_lists_and_searches(start: Start) -> None:
+def test_order_lag_hides_new_order_in_lists_and_searches(start: Start) -> None:
     with start(KountaSettings(order_lag_seconds=8)) as cafe:
         order_id = cafe.place()
         assert cafe.listed() == []
@@ -78,7 +78,7 @@ def test_a_new_order_is_late_in_lists_and_searches(start: Start) -> None:
         assert [order["id"] for order in cafe.listed(value_gte=14)] == [order_id]
 
 
-def test_a_new_order_can_be_missing_under_its_own_address_for_a_moment(cafe: Caller) -> None:
+def test_get_lag_hides_new_order_at_its_own_address(cafe: Caller) -> None:
     cafe.simulator.set_lag(list_seconds=2, get_seconds=1)
     order_id = cafe.place()
     assert cafe.get(f"orders/{order_id}").status_code == 404
@@ -90,9 +90,7 @@ def test_a_new_order_can_be_missing_under_its_own_address_for_a_moment(cafe: Cal
     assert len(cafe.listed()) == 1
 
 
-def test_the_total_is_in_lists_and_missing_from_the_single_order(
-    cafe: Caller, start: Start
-) -> None:
+def test_total_is_in_lists_and_missing_from_single_order(cafe: Caller, start: Start) -> None:
     order_id = cafe.place()
     assert "total" not in cafe.order(order_id)
     assert cafe.order(order_id)["total_tax"] == 1.32
@@ -102,14 +100,14 @@ def test_the_total_is_in_lists_and_missing_from_the_single_order(
         assert "lines" not in other.listed()[0]
 
 
-def test_an_order_without_a_status_goes_on_hold(cafe: Caller) -> None:
+def test_order_without_status_is_on_hold(cafe: Caller) -> None:
     body = order_of()
     del body["status"]
     cafe.post("orders", body)
     assert cafe.order(93824701)["status"] == "ON_HOLD"
 
 
-def test_an_order_that_completes_when_paid_is_complete_at_once(cafe: Caller) -> None:
+def test_paid_order_with_complete_when_paid_is_complete(cafe: Caller) -> None:
     assert cafe.order(cafe.place(complete_when_paid=True))["status"] == "COMPLETE"
     short = [{"method_id": 12, "amount": 14.49}]
     assert cafe.order(cafe.place(complete_when_paid=True, payments=short))["status"] == "SUBMITTED"
@@ -145,23 +143,23 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_an_order_is_refused_whole(cafe: Caller, name: str) -> None:
+def test_refused_order_creates_nothing(cafe: Caller, name: str) -> None:
     changes, text = REFUSED[name]
     assert cafe.refusal(**changes) == text
     assert cafe.simulator.ledger().entries == ()
 
 
-def test_what_has_no_stock_or_is_hidden_online_can_still_be_ordered(cafe: Caller) -> None:
+def test_product_without_stock_or_hidden_can_be_ordered(cafe: Caller) -> None:
     assert cafe.place(line(6102))
     assert cafe.place(line(6106))
 
 
-def test_unavailable_products_can_be_let_through(start: Start) -> None:
+def test_unavailable_product_is_accepted_by_setting(start: Start) -> None:
     with start(KountaSettings(refuses_unavailable=False)) as cafe:
         assert cafe.place(line(6101))
 
 
-def test_choices_from_option_sets_are_counted_only_when_told_so(cafe: Caller, start: Start) -> None:
+def test_option_set_limits_are_checked_only_by_setting(cafe: Caller, start: Start) -> None:
     assert cafe.place(line(5320))
     with start(KountaSettings(checks_option_sets=True)) as strict:
         assert "How cooked" in strict.refusal(line(5320))
@@ -170,7 +168,7 @@ def test_choices_from_option_sets_are_counted_only_when_told_so(cafe: Caller, st
         assert strict.place(line(5320, modifiers=[240, 250, 251]))
 
 
-def test_pass_through_printing_is_refused_while_its_register_is_offline(cafe: Caller) -> None:
+def test_pass_thru_order_is_refused_while_register_is_offline(cafe: Caller) -> None:
     cafe.simulator.switch_register(online=False)
     assert cafe.refusal(pass_thru_printing=True) == "Pass-thru register POS 1 (1133132) is offline."
     assert cafe.place(pass_thru_printing=False)
@@ -181,9 +179,7 @@ def test_pass_through_printing_is_refused_while_its_register_is_offline(cafe: Ca
     assert cafe.place(pass_thru_printing=True)
 
 
-def test_a_site_that_switched_online_ordering_off_takes_orders_unless_told_otherwise(
-    cafe: Caller, start: Start
-) -> None:
+def test_site_with_ordering_off_refuses_orders_only_by_setting(cafe: Caller, start: Start) -> None:
     cafe.simulator.switch_ordering(online=False)
     assert cafe.place()
     with start(KountaSettings(refuses_when_ordering_is_off=True)) as strict:
@@ -191,7 +187,7 @@ def test_a_site_that_switched_online_ordering_off_takes_orders_unless_told_other
         assert "disabled" in strict.refusal()
 
 
-def test_an_order_can_be_changed_but_not_once_it_is_deleted(cafe: Caller) -> None:
+def test_order_can_be_changed_until_it_is_deleted(cafe: Caller) -> None:
     order_id = cafe.place()
     changes = {"status": "PENDING", "notes": "n", "order_type": "t", "sale_number": "s"}
     assert (
@@ -211,7 +207,7 @@ def test_an_order_can_be_changed_but_not_once_it_is_deleted(cafe: Caller) -> Non
 
 
 @pytest.mark.parametrize(("status", "left"), [("SUBMITTED", 100), ("ON_HOLD", 97), ("PENDING", 97)])
-def test_stock_is_reduced_on_hold_and_pending_but_not_while_submitted(
+def test_stock_is_taken_on_hold_and_pending_not_submitted(
     cafe: Caller, status: str, left: int
 ) -> None:
     cafe.place(line(7302, 3, modifiers=[228]), status=status)
@@ -219,7 +215,7 @@ def test_stock_is_reduced_on_hold_and_pending_but_not_while_submitted(
         assert cafe.get(f"sites/2301/products/{product_id}").json()["stock"] == left
 
 
-def test_stock_is_reduced_once_when_staff_accept_and_comes_back_when_they_reject(
+def test_stock_is_taken_on_accept_and_returned_on_reject(
     cafe: Caller,
 ) -> None:
     order_id = cafe.place(line(7302, 3))
@@ -232,7 +228,7 @@ def test_stock_is_reduced_once_when_staff_accept_and_comes_back_when_they_reject
     assert stock == [100, 97, 97, 100, 97, 100]
 
 
-def test_the_vendors_sample_order_is_taken_as_it_stands_but_for_its_ids(cafe: Caller) -> None:
+def test_vendors_sample_order_is_accepted(cafe: Caller) -> None:
     sample = {
         "notes": "Take away, gold member",
         "order_type": "Dine in",

@@ -14,7 +14,7 @@ def test_staff_accept_and_complete_an_order(cafe: Caller) -> None:
     assert cafe.order(order_id)["status"] == "COMPLETE"
 
 
-def test_staff_reject_an_order_which_stays_on_view_and_is_dead(cafe: Caller) -> None:
+def test_rejected_order_is_shown_and_cancelled(cafe: Caller) -> None:
     order_id = cafe.place()
     cafe.simulator.staff_reject("ord-1")
     assert cafe.order(order_id)["status"] == "REJECTED"
@@ -30,7 +30,7 @@ def test_staff_delete_an_order_at_the_register(cafe: Caller) -> None:
     assert (entry.shown, entry.cancelled) == (False, True)
 
 
-def test_devices_that_stop_syncing_leave_orders_submitted_and_out_of_sight(cafe: Caller) -> None:
+def test_order_stays_submitted_while_devices_stop_syncing(cafe: Caller) -> None:
     cafe.simulator.stop_syncing()
     order_id = cafe.place()
     assert cafe.get("sites/2301/status").json()["status"] == "online"
@@ -42,7 +42,7 @@ def test_devices_that_stop_syncing_leave_orders_submitted_and_out_of_sight(cafe:
     assert len(cafe.simulator.ledger().shown) == 1
 
 
-def test_an_order_waits_in_the_cloud_while_every_device_is_out_of_use(cafe: Caller) -> None:
+def test_order_waits_while_every_device_is_offline(cafe: Caller) -> None:
     cafe.simulator.switch_site(online=False)
     cafe.place()
     assert cafe.simulator.ledger().shown == ()
@@ -50,7 +50,7 @@ def test_an_order_waits_in_the_cloud_while_every_device_is_out_of_use(cafe: Call
     assert len(cafe.simulator.ledger().shown) == 1
 
 
-def test_an_order_that_was_withdrawn_in_time_never_reaches_the_register(cafe: Caller) -> None:
+def test_order_deleted_before_delivery_never_reaches_register(cafe: Caller) -> None:
     cafe.simulator.stop_syncing()
     cafe.delete(f"orders/{cafe.place(sale_number='a')}")
     cafe.put(f"orders/{cafe.place(sale_number='b')}", {"status": "REJECTED"})
@@ -58,13 +58,13 @@ def test_an_order_that_was_withdrawn_in_time_never_reaches_the_register(cafe: Ca
     assert cafe.simulator.ledger().shown == ()
 
 
-def test_an_order_on_hold_goes_to_the_register_as_well(cafe: Caller) -> None:
+def test_order_on_hold_reaches_the_register(cafe: Caller) -> None:
     cafe.place(status="ON_HOLD")
     (entry,) = cafe.simulator.ledger().shown
     assert entry.state == "ON_HOLD"
 
 
-def test_the_ledger_tells_what_staff_read(cafe: Caller) -> None:
+def test_ledger_has_what_staff_read(cafe: Caller) -> None:
     cafe.place(
         line(7302, 2, notes="extra hot", modifiers=[228, 228, -3091]),
         notes="Please add cutlery",
@@ -93,12 +93,12 @@ def test_the_ledger_tells_what_staff_read(cafe: Caller) -> None:
     assert entry.due_at == "2026-11-23T18:00:00+10:00"
 
 
-def test_an_order_that_was_paid_too_little_is_not_settled(cafe: Caller) -> None:
+def test_underpaid_order_is_not_settled(cafe: Caller) -> None:
     cafe.place(payments=[])
     assert [entry.reference for entry in cafe.simulator.ledger().half_done] == ["ord-1"]
 
 
-def test_an_order_whose_answer_is_lost_is_there_all_the_same(cafe: Caller) -> None:
+def test_order_with_lost_answer_is_created(cafe: Caller) -> None:
     rule = FaultRule(method="POST", path="/orders", fault=Fault(kind=FaultKind.NULL, when="after"))
     cafe.simulator.set_faults(FaultPlan(rules=(rule,)))
     answer = cafe.post("orders", order_of())
@@ -110,14 +110,14 @@ def test_an_order_whose_answer_is_lost_is_there_all_the_same(cafe: Caller) -> No
     assert len(cafe.simulator.ledger().shown) == 1
 
 
-def test_a_ledger_outlives_the_products_in_it(cafe: Caller) -> None:
+def test_ledger_shows_deleted_products(cafe: Caller) -> None:
     cafe.place(line(7302, modifiers=[228]))
     cafe.simulator.remove_product(7302)
     cafe.simulator.remove_product(228)
     assert cafe.simulator.ledger().entries[0].lines[0].modifiers[0].name == "Oat milk"
 
 
-def test_a_reset_puts_everything_back_to_where_it_began(cafe: Caller) -> None:
+def test_reset_restores_the_remembered_world(cafe: Caller) -> None:
     cafe.simulator.remove_product(7310)
     cafe.simulator.remember()
     cafe.place()
@@ -128,7 +128,7 @@ def test_a_reset_puts_everything_back_to_where_it_began(cafe: Caller) -> None:
     assert cafe.get("products/7310").status_code == 404
 
 
-def test_every_action_can_be_had_by_name_on_the_control_address(cafe: Caller) -> None:
+def test_every_action_is_on_the_control_address(cafe: Caller) -> None:
     answer = cafe.ask(
         "POST", "/_simulator/change", json={"action": "recreate_product", "product_id": 5312}
     )

@@ -26,13 +26,13 @@ class Reply:
 
     @property
     def error(self) -> tuple[str, str]:
-        """The first error's code and field."""
+        """The code and the field of the first error."""
         first = self.body["errors"][0]
         return first["code"], first.get("field", "")
 
     @property
     def order(self) -> Json:
-        """The order in the answer, which must be a success."""
+        """The order of a successful answer."""
         assert self.status == 200, self.body
         return cast("Json", self.body["order"])
 
@@ -56,7 +56,7 @@ class Shop:
         headers: Mapping[str, str] | None = None,
         **query: str,
     ) -> Reply:
-        """One request, whatever its answer."""
+        """Send one request."""
         sent = {"Content-Type": "application/json", **self.headers, **(headers or {})}
         content = None if body is None else json.dumps(body)
         response = self.client.request(method, path, content=content, headers=sent, params=query)
@@ -66,11 +66,11 @@ class Shop:
         return Reply(response.status_code, response.json() if response.content else {})
 
     def get(self, path: str, **query: str) -> Reply:
-        """A GET."""
+        """Send a GET."""
         return self.ask("GET", path, None, None, **query)
 
     def post(self, path: str, body: object) -> Reply:
-        """A POST."""
+        """Send a POST."""
         return self.ask("POST", path, body)
 
     def create(self, order: Json, key: str | None = None) -> Reply:
@@ -100,7 +100,7 @@ class Shop:
         key: str | None = None,
         **more: object,
     ) -> Reply:
-        """CreatePayment for an order, by default with its total."""
+        """CreatePayment for an order, by default of its total."""
         body: Json = {
             "idempotency_key": key or f"pay-{next(self._keys)}",
             "source_id": "EXTERNAL",
@@ -113,34 +113,34 @@ class Shop:
         return self.post("/v2/payments", body | more)
 
     def paid(self, order: Json | None = None) -> Json:
-        """An order, made and paid for."""
-        made = self.create(order or pickup()).order
-        assert self.pay(made).status == 200
-        return self.fetch(made["id"])
+        """Create an order, pay it and return it."""
+        created = self.create(order or pickup()).order
+        assert self.pay(created).status == 200
+        return self.fetch(created["id"])
 
 
 def aud(amount: int) -> Json:
-    """An amount in cents."""
+    """Return an amount of Australian cents."""
     return {"amount": amount, "currency": "AUD"}
 
 
 def line(item: str = "5312", quantity: str = "1", **more: object) -> Json:
-    """A line of the catalogue; a BLT toastie unless told otherwise."""
+    """Return a catalogue line, by default a BLT toastie."""
     return {"catalog_object_id": item, "quantity": quantity, **more}
 
 
 def ad_hoc(name: str = "Special", price: int = 1000, quantity: str = "1", **more: object) -> Json:
-    """A line of no catalogue."""
+    """Return an ad hoc line."""
     return {"name": name, "quantity": quantity, "base_price_money": aud(price), **more}
 
 
 def order_of(*lines: Json, **more: object) -> Json:
-    """An order without a fulfilment."""
+    """Return an order without a fulfilment."""
     return {"location_id": "L-CAFE", "line_items": list(lines), **more}
 
 
 def pickup(*lines: Json, reference: str = "ord-1", **more: object) -> Json:
-    """An order to be picked up as soon as possible; one BLT toastie unless told otherwise."""
+    """Return an order for pickup as soon as possible, by default one BLT toastie."""
     details = {
         "recipient": {"display_name": "Mia Chen"},
         "schedule_type": "ASAP",

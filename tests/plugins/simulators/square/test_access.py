@@ -15,7 +15,7 @@ def obtain(shop: Shop, **more: object) -> Reply:
     return shop.ask("POST", "/oauth2/token", CLIENT | more, headers={"Authorization": ""})
 
 
-def test_a_request_without_a_good_token_is_refused_word_for_word(shop: Shop) -> None:
+def test_request_without_valid_token_gets_squares_refusal(shop: Shop) -> None:
     for header in ("", "Bearer nobody", "Basic " + DEFAULTS.access_token):
         refused = shop.ask("GET", "/v2/locations", headers={"Authorization": header})
         assert refused.status == 401
@@ -28,7 +28,7 @@ def test_a_request_without_a_good_token_is_refused_word_for_word(shop: Shop) -> 
         ]
 
 
-def test_a_token_short_of_a_scope_is_told_which(shop: Shop) -> None:
+def test_refusal_names_missing_scopes(shop: Shop) -> None:
     shop.simulator.drop_scope("ORDERS_READ")
     refused = shop.get("/v2/orders/any")
     assert (refused.status, refused.error[0]) == (403, "INSUFFICIENT_SCOPES")
@@ -38,7 +38,7 @@ def test_a_token_short_of_a_scope_is_told_which(shop: Shop) -> None:
     assert shop.get("/v2/orders/any").status == 404
 
 
-def test_an_expired_token_is_refreshed_and_a_revoked_one_is_not(shop: Shop) -> None:
+def test_expired_token_can_be_refreshed_and_revoked_cannot(shop: Shop) -> None:
     shop.simulator.expire_token()
     assert (shop.get("/v2/locations").status, shop.get("/v2/locations").error[0]) == (
         401,
@@ -54,7 +54,7 @@ def test_an_expired_token_is_refreshed_and_a_revoked_one_is_not(shop: Shop) -> N
     assert (again.status, again.error[0]) == (401, "UNAUTHORIZED")
 
 
-def test_a_seller_agrees_and_the_code_is_good_once(shop: Shop) -> None:
+def test_authorisation_code_is_valid_once(shop: Shop) -> None:
     asked = {
         "client_id": DEFAULTS.client_id,
         "scope": "ORDERS_READ ITEMS_READ",
@@ -77,7 +77,7 @@ def test_a_seller_agrees_and_the_code_is_good_once(shop: Shop) -> None:
     assert obtain(shop, grant_type="authorization_code", code=code).status == 401
 
 
-def test_a_wrong_client_or_grant_is_refused(shop: Shop) -> None:
+def test_wrong_client_or_grant_is_refused(shop: Shop) -> None:
     wrong = obtain(shop, grant_type="refresh_token", refresh_token="xx", client_secret="wrong")
     assert wrong.status == 401
     assert obtain(shop, grant_type="migration_token").error == ("INVALID_VALUE", "grant_type")
@@ -91,13 +91,13 @@ def test_a_wrong_client_or_grant_is_refused(shop: Shop) -> None:
     )
 
 
-def test_the_status_of_an_expired_token_is_unauthorised(shop: Shop) -> None:
+def test_status_of_expired_token_is_unauthorised(shop: Shop) -> None:
     assert shop.post("/oauth2/token/status", None).status == 200
     shop.simulator.expire_token()
     assert shop.post("/oauth2/token/status", None).error[0] == "UNAUTHORIZED"
 
 
-def test_an_application_revokes_one_token_or_all(shop: Shop) -> None:
+def test_application_revokes_one_token_or_all(shop: Shop) -> None:
     as_client = {"Authorization": f"Client {DEFAULTS.client_secret}"}
     mine = {"client_id": DEFAULTS.client_id, "access_token": DEFAULTS.access_token}
     fresh = obtain(shop, grant_type="refresh_token", refresh_token=DEFAULTS.refresh_token).body[
@@ -133,18 +133,18 @@ def test_an_application_revokes_one_token_or_all(shop: Shop) -> None:
         ("2099-01-01", "API_VERSION_INCOMPATIBLE"),
     ],
 )
-def test_a_version_that_is_none_is_refused(shop: Shop, version: str, code: str) -> None:
+def test_invalid_version_is_refused(shop: Shop, version: str, code: str) -> None:
     assert shop.ask("GET", "/v2/locations", headers={"Square-Version": version}).error[0] == code
 
 
-def test_the_version_is_echoed(shop: Shop) -> None:
+def test_version_is_echoed(shop: Shop) -> None:
     headers = shop.headers | {"Square-Version": "2024-01-18"}
     assert (
         shop.client.get("/v2/locations", headers=headers).headers["square-version"] == "2024-01-18"
     )
 
 
-def test_a_body_must_be_json_and_say_so(shop: Shop) -> None:
+def test_body_must_be_json_and_declared_as_json(shop: Shop) -> None:
     plain = shop.ask("POST", "/v2/orders", {}, headers={"Content-Type": "text/plain"})
     assert plain.error[0] == "INVALID_CONTENT_TYPE"
     for body in (b"{", b"[]", b"\xff"):
@@ -153,7 +153,7 @@ def test_a_body_must_be_json_and_say_so(shop: Shop) -> None:
         assert response.json()["errors"][0]["code"] == "EXPECTED_JSON_BODY"
 
 
-def test_locations_and_the_merchant_are_told(shop: Shop) -> None:
+def test_locations_and_merchant_are_returned(shop: Shop) -> None:
     assert [entry["id"] for entry in shop.get("/v2/locations").body["locations"]] == [
         "L-CAFE",
         "L-KIOSK",
@@ -164,13 +164,13 @@ def test_locations_and_the_merchant_are_told(shop: Shop) -> None:
     assert shop.get("/v2/merchants/other").status == 404
 
 
-def test_an_inactive_location_takes_no_orders(shop: Shop) -> None:
+def test_inactive_location_refuses_orders(shop: Shop) -> None:
     shop.simulator.activate_location(active=False)
     assert shop.get("/v2/locations/L-CAFE").body["location"]["status"] == "INACTIVE"
     assert shop.create(pickup()).error == ("INVALID_LOCATION", "order.location_id")
 
 
-def test_in_an_outage_nothing_answers_but_the_control_address(shop: Shop) -> None:
+def test_outage_leaves_only_the_control_address(shop: Shop) -> None:
     shop.simulator.set_outage()
     refused = shop.create(pickup())
     assert (refused.status, refused.error[0]) == (503, "SERVICE_UNAVAILABLE")
@@ -179,7 +179,7 @@ def test_in_an_outage_nothing_answers_but_the_control_address(shop: Shop) -> Non
     assert shop.create(pickup()).status == 200
 
 
-def test_an_address_or_a_method_that_is_none_is_answered_as_square_would(shop: Shop) -> None:
+def test_unknown_address_or_method_gets_squares_answer(shop: Shop) -> None:
     assert (shop.get("/nowhere").status, shop.get("/nowhere").error[0]) == (404, "NOT_FOUND")
     deleted = shop.ask("DELETE", "/v2/orders")
     assert (deleted.status, deleted.error[0]) == (405, "METHOD_NOT_ALLOWED")

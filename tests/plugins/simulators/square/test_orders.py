@@ -5,7 +5,7 @@ import pytest
 from plugins.simulators.square.shop import Json, Shop, ad_hoc, aud, line, order_of, pickup
 
 
-def test_the_sample_lunch_order_comes_to_what_the_customer_paid(shop: Shop) -> None:
+def test_sample_lunch_order_comes_to_the_paid_total(shop: Shop) -> None:
     oat = {"catalog_object_id": "228", "base_price_money": aud(80)}
     order = pickup(
         line("7302", "2", base_price_money=aud(550), modifiers=[oat], note="extra hot"),
@@ -19,9 +19,9 @@ def test_the_sample_lunch_order_comes_to_what_the_customer_paid(shop: Shop) -> N
         ],
         discounts=[{"name": "WELCOME", "amount_money": aud(200), "scope": "ORDER"}],
     )
-    made = shop.create(order).order
-    assert made["total_money"] == aud(2781)
-    assert shop.pay(made, tip=100).status == 200
+    created = shop.create(order).order
+    assert created["total_money"] == aud(2781)
+    assert shop.pay(created, tip=100).status == 200
     (entry,) = shop.simulator.ledger().shown
     assert (entry.total, entry.paid, entry.tip) == (2881, 2881, 100)
     assert [(x.name, int(x.quantity), x.note) for x in entry.lines] == [
@@ -32,25 +32,25 @@ def test_the_sample_lunch_order_comes_to_what_the_customer_paid(shop: Shop) -> N
     assert (entry.ticket_name, "cutlery" in entry.note) == ("B42", True)
 
 
-def test_the_sample_delivery_order_comes_to_what_the_customer_paid(shop: Shop) -> None:
+def test_sample_delivery_order_comes_to_the_paid_total(shop: Shop) -> None:
     charge = {"name": "Delivery", "amount_money": aud(700), "calculation_phase": "SUBTOTAL_PHASE"}
     assert shop.create(pickup(line(quantity="3"), service_charges=[charge])).order[
         "total_money"
     ] == aud(5050)
 
 
-def test_an_order_is_out_of_sight_until_it_is_paid_for(shop: Shop) -> None:
-    made = shop.create(pickup()).order
+def test_order_is_not_shown_until_it_is_paid(shop: Shop) -> None:
+    created = shop.create(pickup()).order
     ledger = shop.simulator.ledger()
     assert ledger.shown == ()
-    assert [entry.order_id for entry in ledger.half_done] == [made["id"]]
-    shop.pay(made)
+    assert [entry.order_id for entry in ledger.half_done] == [created["id"]]
+    shop.pay(created)
     ledger = shop.simulator.ledger()
     assert [entry.reference for entry in ledger.shown] == ["ord-1"]
     assert ledger.half_done == ()
 
 
-def test_a_delivery_is_not_shown_without_a_partnership(shop: Shop) -> None:
+def test_delivery_is_not_shown_without_partnership(shop: Shop) -> None:
     recipient = {
         "display_name": "Tom",
         "phone_number": "+61400333444",
@@ -64,7 +64,7 @@ def test_a_delivery_is_not_shown_without_a_partnership(shop: Shop) -> None:
     assert not entry.shown
 
 
-def test_a_repeated_key_brings_the_first_answer_even_after_the_order_has_changed(
+def test_repeated_key_replays_first_answer_after_changes(
     shop: Shop,
 ) -> None:
     first = shop.create(pickup(), key="k1")
@@ -76,7 +76,7 @@ def test_a_repeated_key_brings_the_first_answer_even_after_the_order_has_changed
     assert len(shop.simulator.ledger().entries) == 1
 
 
-def test_a_key_with_another_body_is_refused(shop: Shop) -> None:
+def test_key_with_another_body_is_refused(shop: Shop) -> None:
     shop.create(pickup(), key="k1")
     assert shop.create(pickup(reference="ord-2"), key="k1").error == (
         "IDEMPOTENCY_KEY_REUSED",
@@ -84,35 +84,35 @@ def test_a_key_with_another_body_is_refused(shop: Shop) -> None:
     )
 
 
-def test_a_refused_request_leaves_its_key_free(shop: Shop) -> None:
+def test_refused_request_leaves_its_key_unused(shop: Shop) -> None:
     assert shop.create(pickup(line("gone")), key="k1").status == 404
     assert shop.create(pickup(), key="k1").status == 200
 
 
-def test_orders_without_a_key_are_all_made(shop: Shop) -> None:
+def test_orders_without_key_are_all_created(shop: Shop) -> None:
     shop.paid()
     shop.paid()
     assert shop.simulator.ledger().twice == ("ord-1",)
 
 
-def test_calculating_keeps_nothing(shop: Shop) -> None:
+def test_calculate_stores_nothing(shop: Shop) -> None:
     calculated = shop.post("/v2/orders/calculate", {"order": pickup()}).order
     assert calculated["total_money"] == aud(1450)
     assert "id" not in calculated
     assert shop.simulator.ledger().entries == ()
 
 
-def test_what_square_computes_cannot_be_sent(shop: Shop) -> None:
-    made = shop.create(pickup(id="mine", total_money=aud(1), version=9)).order
-    assert made["id"] != "mine"
-    assert (made["total_money"], made["version"]) == (aud(1450), 1)
+def test_computed_fields_cannot_be_sent(shop: Shop) -> None:
+    created = shop.create(pickup(id="mine", total_money=aud(1), version=9)).order
+    assert created["id"] != "mine"
+    assert (created["total_money"], created["version"]) == (aud(1450), 1)
 
 
-def test_a_field_that_square_does_not_know_is_ignored(shop: Shop) -> None:
+def test_unknown_field_is_ignored(shop: Shop) -> None:
     assert shop.create(pickup(fulfilment=7)).status == 200
 
 
-def test_several_orders_are_retrieved_at_once_and_unknown_ids_left_out(shop: Shop) -> None:
+def test_batch_retrieve_leaves_unknown_ids_out(shop: Shop) -> None:
     ids = [shop.create(pickup()).order["id"] for _ in range(2)]
     answer = shop.post("/v2/orders/batch-retrieve", {"order_ids": [*ids, "nobody"]})
     assert [order["id"] for order in answer.body["orders"]] == ids
@@ -331,7 +331,7 @@ REFUSED: dict[str, tuple[Json, str, str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_an_order_is_refused_for(case: str, shop: Shop) -> None:
+def test_invalid_order_is_refused(case: str, shop: Shop) -> None:
     order, code, field = REFUSED[case]
     refused = shop.create(order)
     assert refused.status >= 400
@@ -339,39 +339,41 @@ def test_an_order_is_refused_for(case: str, shop: Shop) -> None:
     assert shop.simulator.ledger().entries == ()
 
 
-def test_a_long_key_is_refused(shop: Shop) -> None:
+def test_long_key_is_refused(shop: Shop) -> None:
     assert shop.create(pickup(), key="k" * 192).status == 200
     assert shop.create(pickup(), key="k" * 193).error == ("VALUE_TOO_LONG", "idempotency_key")
 
 
-def test_a_price_of_the_location_beats_the_general_one(shop: Shop) -> None:
+def test_location_price_overrides_general_price(shop: Shop) -> None:
     assert shop.create(pickup(line("6105"))).order["total_money"] == aud(520)
 
 
-def test_a_price_sent_beside_a_catalogue_id_beats_the_catalogue(shop: Shop) -> None:
+def test_sent_price_overrides_catalogue_price(shop: Shop) -> None:
     assert shop.create(pickup(line("6103", base_price_money=aud(4200)))).order[
         "total_money"
     ] == aud(4200)
     assert shop.create(pickup(line("5312", base_price_money=aud(1)))).order["total_money"] == aud(1)
 
 
-def test_an_order_without_a_fulfilment_completes_when_it_is_paid_for(shop: Shop) -> None:
+def test_order_without_fulfilment_completes_when_paid(shop: Shop) -> None:
     assert shop.paid(order_of(ad_hoc()))["state"] == "COMPLETED"
     assert shop.paid(pickup())["state"] == "OPEN"
 
 
-def test_an_order_of_nothing_is_settled_without_a_payment_and_shows_no_tender(shop: Shop) -> None:
-    made = shop.create(pickup(line("6102"))).order
-    assert shop.pay(made).error == ("VALUE_TOO_LOW", "amount_money.amount")
+def test_order_of_zero_is_settled_without_payment_or_tender(shop: Shop) -> None:
+    created = shop.create(pickup(line("6102"))).order
+    assert shop.pay(created).error == ("VALUE_TOO_LOW", "amount_money.amount")
     settled = shop.post(
-        f"/v2/orders/{made['id']}/pay", {"idempotency_key": "z", "payment_ids": []}
+        f"/v2/orders/{created['id']}/pay", {"idempotency_key": "z", "payment_ids": []}
     ).order
     assert (settled["state"], "tenders" in settled) == ("OPEN", False)
     assert [entry.settled for entry in shop.simulator.ledger().shown] == [True]
 
 
-def test_an_order_with_a_total_is_not_settled_without_a_payment(shop: Shop) -> None:
-    made = shop.create(pickup()).order
-    refused = shop.post(f"/v2/orders/{made['id']}/pay", {"idempotency_key": "z", "payment_ids": []})
+def test_order_with_total_is_not_settled_without_payment(shop: Shop) -> None:
+    created = shop.create(pickup()).order
+    refused = shop.post(
+        f"/v2/orders/{created['id']}/pay", {"idempotency_key": "z", "payment_ids": []}
+    )
     assert refused.error == ("BAD_REQUEST", "payment_ids")
     assert "does not match the total of the sale order" in refused.body["errors"][0]["detail"]

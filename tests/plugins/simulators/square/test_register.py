@@ -41,7 +41,7 @@ def test_staff_reject_an_order(shop: Shop) -> None:
     )
 
 
-def test_staff_can_not_touch_what_they_can_not_see(shop: Shop) -> None:
+def test_staff_cannot_change_unshown_order(shop: Shop) -> None:
     shop.create(pickup())
     with pytest.raises(LookupError, match="doesn't show"):
         shop.simulator.staff_accept("ord-1")
@@ -49,7 +49,7 @@ def test_staff_can_not_touch_what_they_can_not_see(shop: Shop) -> None:
         shop.simulator.staff_accept("ord-2")
 
 
-def test_a_reset_puts_everything_back_to_where_it_began(shop: Shop) -> None:
+def test_reset_restores_the_remembered_world(shop: Shop) -> None:
     shop.simulator.add_item("9001", "Pie", 900)
     shop.simulator.remember()
     shop.paid()
@@ -59,7 +59,7 @@ def test_a_reset_puts_everything_back_to_where_it_began(shop: Shop) -> None:
     assert shop.get("/v2/catalog/object/9001").status == 200
 
 
-def test_every_action_can_be_had_by_name_on_the_control_address(shop: Shop) -> None:
+def test_every_action_is_on_the_control_address(shop: Shop) -> None:
     answer = shop.ask(
         "POST", "/_simulator/change", {"action": "add_tax", "name": "Surcharge", "percentage": "2"}
     )
@@ -78,7 +78,7 @@ def test_every_action_can_be_had_by_name_on_the_control_address(shop: Shop) -> N
     assert shop.ask("POST", "/_simulator/change", {"action": "sell_out"}).status == 400
 
 
-def test_nothing_of_people_or_tokens_is_in_the_log(shop: Shop) -> None:
+def test_log_has_no_personal_data_and_no_tokens(shop: Shop) -> None:
     shop.paid()
     log = json.dumps(shop.get("/_simulator/requests").body)
     assert "POST /v2/payments" in log
@@ -86,18 +86,18 @@ def test_nothing_of_people_or_tokens_is_in_the_log(shop: Shop) -> None:
     assert shop.settings["access_token"] not in log
 
 
-def test_a_payment_whose_answer_is_lost_is_made_and_a_repeat_is_told_so(shop: Shop) -> None:
+def test_payment_with_lost_answer_is_replayed_on_repetition(shop: Shop) -> None:
     lost = FaultRule(method="POST", path="/v2/payments$", fault=Fault(kind=FaultKind.LOST_ANSWER))
-    made = shop.create(pickup()).order
+    created = shop.create(pickup()).order
     shop.simulator.set_faults(FaultPlan(rules=(lost,)))
     with pytest.raises(Exception, match="disconnected"):
-        shop.pay(made, key="k")
+        shop.pay(created, key="k")
     assert len(shop.simulator.ledger().shown) == 1
-    assert shop.pay(made, key="k").status == 200
+    assert shop.pay(created, key="k").status == 200
     assert shop.simulator.ledger().twice == ()
 
 
-def test_a_fault_speaks_as_square_does(shop: Shop) -> None:
+def test_fault_answers_have_squares_format(shop: Shop) -> None:
     shop.simulator.set_faults(
         FaultPlan(rules=(FaultRule(fault=Fault(kind=FaultKind.RATE_LIMITED, retry_after=3)),))
     )
@@ -106,7 +106,7 @@ def test_a_fault_speaks_as_square_does(shop: Shop) -> None:
     assert answer.json()["errors"][0]["category"] == "RATE_LIMIT_ERROR"
 
 
-def test_a_refusal_can_be_made_to_burn_its_key() -> None:
+def test_refusal_uses_up_its_key_by_setting() -> None:
     with serve_in_thread(SquareSimulator(WorldSettings(refusals_burn_keys=True))) as running:
         shop = Shop(running)
         refused = shop.create(pickup(reference="x" * 41), key="k")
@@ -115,13 +115,13 @@ def test_a_refusal_can_be_made_to_burn_its_key() -> None:
         shop.client.close()
 
 
-def test_many_callers_at_once_are_each_served_and_one_key_makes_one_order(shop: Shop) -> None:
+def test_concurrent_calls_with_one_key_create_one_order(shop: Shop) -> None:
     start = threading.Barrier(16)
 
     def call(number: int) -> str:
         start.wait()
-        made = shop.create(pickup(reference=f"o{number % 4}"), key=f"k{number % 4}").order
-        return str(made["id"])
+        created = shop.create(pickup(reference=f"o{number % 4}"), key=f"k{number % 4}").order
+        return str(created["id"])
 
     with ThreadPoolExecutor(16) as pool:
         ids = set(pool.map(call, range(16)))

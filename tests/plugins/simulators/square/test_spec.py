@@ -1,4 +1,4 @@
-"""The simulator's operations and answers against what Square publishes: its SDK and its document."""
+"""The simulator's operations and answers, checked by Square's SDK and by its document."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def shop(spec: SquareSpec) -> Iterator[Shop]:
         caller.client.close()
 
 
-def test_simulator_has_exactly_the_operations_of_the_spec(spec: SquareSpec) -> None:
+def test_simulator_has_every_documented_operation(spec: SquareSpec) -> None:
     simulated = {(operation.method, operation.path): operation.name for operation in OPERATIONS}
     del simulated["GET", "/oauth2/authorize"]  # a page for people, which neither spec has
     assert simulated == spec.operations
 
 
-def test_every_operation_answers_as_the_spec_describes(shop: Shop) -> None:
+def test_every_operation_answers_as_documented(shop: Shop) -> None:
     modifier = {"catalog_object_id": "228"}
     full = pickup(
         line("7302", "2", modifiers=[modifier], note="hot", metadata={"k": "v"}),
@@ -60,13 +60,13 @@ def test_every_operation_answers_as_the_spec_describes(shop: Shop) -> None:
     )
     shop.simulator.sell_out("5320", until="2036-01-01T00:00:00Z")
     assert shop.post("/v2/orders/calculate", {"order": full}).status == 200
-    made = shop.create(full, key="k").order
+    created = shop.create(full, key="k").order
     body = {"ticket_name": "B43", "version": 1}
-    assert shop.update(made["id"], body).status == 200
-    paid = shop.pay(made, tip=10, note="paid online").body["payment"]
+    assert shop.update(created["id"], body).status == 200
+    paid = shop.pay(created, tip=10, note="paid online").body["payment"]
     shop.simulator.staff_accept("ord-1")
     for path in (
-        f"/v2/orders/{made['id']}",
+        f"/v2/orders/{created['id']}",
         f"/v2/payments/{paid['id']}",
         "/v2/payments",
         "/v2/catalog/list",
@@ -80,7 +80,7 @@ def test_every_operation_answers_as_the_spec_describes(shop: Shop) -> None:
     assert shop.get("/v2/catalog/list", types="ITEM_VARIATION,MODIFIER").status == 200
     searches: dict[str, Json] = {
         "/v2/orders/search": {"location_ids": ["L-CAFE"]},
-        "/v2/orders/batch-retrieve": {"order_ids": [made["id"]]},
+        "/v2/orders/batch-retrieve": {"order_ids": [created["id"]]},
         "/v2/catalog/search": {"include_deleted_objects": True, "include_related_objects": False},
         "/v2/catalog/batch-retrieve": {
             "object_ids": ["7302", "228", "TAX-GST"],
@@ -93,12 +93,12 @@ def test_every_operation_answers_as_the_spec_describes(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 405, 413, 429, 500, 502, 503, 504])
-def test_failure_outside_an_operation_fits_the_spec(spec: SquareSpec, status: int) -> None:
+def test_answers_no_operation_chose_fit_the_document(spec: SquareSpec, status: int) -> None:
     answer = SquareSimulator().failure(status)
     spec.check_answer("GET", "/v2/locations", answer.status, answer.body)
 
 
-def test_spec_finds_a_misspelt_field_and_a_wrong_type(spec: SquareSpec) -> None:
+def test_spec_check_finds_misspelt_field_and_wrong_type(spec: SquareSpec) -> None:
     good = b'{"order": {"location_id": "L", "line_items": [{"quantity": "1"}]}}'
     spec.check_request("POST", "/v2/orders", good)
     with pytest.raises(SpecError, match="lineitems"):

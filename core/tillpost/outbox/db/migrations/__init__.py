@@ -1,1 +1,1 @@
-"""The steps that bring the store's tables from version to version; `migrating` runs them."""
+"""The steps that migrate the outbox's tables from version to version; `migrate` runs them."""

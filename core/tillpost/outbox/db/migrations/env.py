@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the steps on the connection that `migrating` hands over, in its transaction."""
+"""Alembic's entry point: runs the steps on the connection of `migrate`, in its transaction."""
 
 from __future__ import annotations
 

@@ -1,0 +1,57 @@
+"""Find the simulators and the demo scenarios that installed plugins bring.
+
+The commands `simulate` and `demo` use it, and so do tests that need a platform's simulator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, cast
+
+from tillpost.adapter.base import Adapter
+from tillpost.cli.exit_codes import CliError
+from tillpost.plugins.manager import factories
+
+if TYPE_CHECKING:
+    from tillpost.demo.scenarios import Scenario
+    from tillpost.simulator import FaultPlan, Simulator
+
+__all__ = ["has_scenarios", "load_scenarios", "make_simulator", "need_simulators"]
+
+
+def need_simulators() -> None:
+    """Check that the extra for simulators is installed.
+
+    Raises:
+        CliError: It isn't; the message says what to install.
+    """
+    if find_spec("aiohttp") is None:
+        raise CliError("simulators need an extra: pip install 'tillpost[simulator]'")
+
+
+def make_simulator(adapter: type[Adapter[Any]], faults: FaultPlan | None = None) -> Simulator:
+    """Return a new simulator of the adapter's platform.
+
+    Args:
+        adapter: The adapter.
+        faults: The fault plan to start with; no faults by default.
+
+    Raises:
+        CliError: No plugin has a simulator of this platform.
+    """
+    make = factories("platform_simulators").get(adapter.platform)
+    if make is None:
+        raise CliError(f"{adapter.platform} has no simulator")
+    return cast("Simulator", make(faults=faults))
+
+
+def has_scenarios(adapter: type[Adapter[Any]]) -> bool:
+    """Return whether a plugin has demo scenarios for the adapter's platform."""
+    return adapter.platform in factories("demo_scenarios")
+
+
+def load_scenarios(adapter: type[Adapter[Any]]) -> Sequence[Scenario[Simulator]]:
+    """Return the demo scenarios of the adapter's platform, which `has_scenarios`."""
+    make = factories("demo_scenarios")[adapter.platform]
+    return cast("Sequence[Scenario[Simulator]]", make())

@@ -1,0 +1,109 @@
+"""Where the credentials that sign requests come from, and how they are refreshed.
+
+`MemoryCredentials` is for `Till` and `AsyncTill`; the outbox has a source over its database, in
+`outbox.connections.token_refresh`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from tillpost.adapter.settings import Credentials
+from tillpost.errors import PosError
+
+__all__ = ["AsyncCredentialSource", "CredentialSource", "MemoryCredentials"]
+
+
+class CredentialSource(Protocol):
+    """The credentials of one connection, for threads."""
+
+    @property
+    def current(self) -> Credentials:
+        """The credentials that requests are signed with now."""
+        ...
+
+    def refresh(self, expired: Credentials, ask: Callable[[], Credentials]) -> bool:
+        """Replace expired credentials, once for all that found them expired.
+
+        Args:
+            expired: The credentials that a request was signed with.
+            ask: Asks the authorisation server for new ones.
+
+        Returns:
+            Whether newer credentials are in use; False when the server refuses.
+
+        Raises:
+            PosError: A transient failure.
+        """
+        ...
+
+
+class AsyncCredentialSource(Protocol):
+    """The credentials of one connection, for the tasks of one event loop."""
+
+    @property
+    def current(self) -> Credentials:
+        """The credentials that requests are signed with now."""
+        ...
+
+    async def arefresh(
+        self, expired: Credentials, ask: Callable[[], Awaitable[Credentials]]
+    ) -> bool:
+        """Replace expired credentials; see `CredentialSource.refresh`."""
+        ...
+
+
+class MemoryCredentials:
+    """Credentials in memory. `on_tokens` receives refreshed ones, to save them.
+
+    They are handed over before they are used: a rotated token that isn't saved is lost. For
+    `AsyncTill` the callback may be async.
+    """
+
+    def __init__(
+        self, current: Credentials, on_tokens: Callable[[Credentials], object] | None = None
+    ) -> None:
+        self.current = current
+        self._on_tokens = on_tokens
+        self._lock = threading.Lock()
+        self._async_lock = asyncio.Lock()
+
+    def refresh(self, expired: Credentials, ask: Callable[[], Credentials]) -> bool:
+        """Replace expired credentials; see `CredentialSource.refresh`."""
+        with self._lock:
+            if self.current is not expired:
+                return True
+            try:
+                refreshed = ask()
+            except PosError as error:
+                if error.transient:
+                    raise
+                return False
+            if self._on_tokens:
+                self._on_tokens(refreshed)
+            self.current = refreshed
+            return True
+
+    async def arefresh(
+        self, expired: Credentials, ask: Callable[[], Awaitable[Credentials]]
+    ) -> bool:
+        """Replace expired credentials; see `CredentialSource.refresh`."""
+        async with self._async_lock:
+            if self.current is not expired:
+                return True
+            try:
+                refreshed = await ask()
+            except PosError as error:
+                if error.transient:
+                    raise
+                return False
+            if self._on_tokens:
+                saved = self._on_tokens(refreshed)
+                if inspect.isawaitable(saved):
+                    await saved
+            self.current = refreshed
+            return True

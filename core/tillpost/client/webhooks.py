@@ -1,0 +1,55 @@
+"""Reads the webhooks of a connection, for `Till`, `AsyncTill` and the outbox's receiver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from tillpost.adapter.webhooks import OrderChanged, SeenEvents, WebhookEvent, read_webhook, settled
+from tillpost.models.order import PosOrder
+from tillpost.submission.context import Connection
+from tillpost.submission.operation import OperationContext
+
+__all__ = ["WebhookReader"]
+
+
+class WebhookReader:
+    """Verifies and reads the webhooks of one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @property
+    def proves_orders(self) -> bool:
+        """Whether a webhook's signature proves what it says of an order."""
+        return self._connection.adapter.webhooks_proved
+
+    def read(self, headers: Mapping[str, str], body: bytes, url: str) -> tuple[WebhookEvent, ...]:
+        """Return a webhook's events, once it is proved to be the platform's.
+
+        Raises:
+            WebhookError: It isn't the platform's, or can't be read.
+        """
+        parse = self._connection.adapter.parse_webhook
+        return read_webhook(parse, headers, body, url, self._connection.clock())
+
+    def ids_to_fetch(self, events: Iterable[WebhookEvent]) -> set[str]:
+        """Return the platform's ids of the orders whose state the signature doesn't prove."""
+        if self.proves_orders:
+            return set()
+        return {event.pos_id for event in events if isinstance(event, OrderChanged)}
+
+    def settle(
+        self,
+        events: Sequence[WebhookEvent],
+        fetched: Mapping[str, PosOrder],
+        seen: SeenEvents | None = None,
+    ) -> tuple[WebhookEvent, ...]:
+        """Return the events with the orders that were fetched, by the platform's ids.
+
+        An order that staff turned down becomes an `OrderRefused`.
+
+        Raises:
+            WebhookError: An event was `seen` before.
+        """
+        context = OperationContext(self._connection, "parse_webhook")
+        return settled(events, fetched, seen, context.stamp)

@@ -1,0 +1,209 @@
+"""The open connections of a worker: opened when first needed, and again when their source changes.
+
+`OpenConnection` has the parts that everything for one store runs on: the connection with its
+adapter, a transport, credentials, hooks and an executor. `OrderRunner`, `StoreQueries` and the
+webhook receiver share them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from tillpost.adapter.base import Adapter
+from tillpost.client.clock import SkippingClock
+from tillpost.client.credentials import CredentialSource, MemoryCredentials
+from tillpost.client.executor import RetryCap, SyncExecutor, run_flow
+from tillpost.client.sync import new_client
+from tillpost.client.webhooks import WebhookReader
+from tillpost.errors import ConfigError, PosError
+from tillpost.outbox.connections.token_refresh import StoredCredentials
+from tillpost.outbox.delivery.connections import (
+    ListableSource,
+    OutboxConnection,
+    ReloadableSource,
+    Source,
+)
+from tillpost.outbox.settings import ConnectionOptions, OutboxSettings
+from tillpost.plugins.manager import Hooks
+from tillpost.submission.commands import Command, Flow
+from tillpost.submission.context import MenuCache
+from tillpost.submission.menu_import import MenuImport
+from tillpost.submission.store_flows import StoreFlows
+from tillpost.transport.http import HttpTransport, Limits
+
+__all__ = ["OpenConnection", "OpenConnections"]
+
+T = TypeVar("T")
+
+SHORT_RETRIES = RetryCap(retries=2, seconds=10.0)
+"""How a request that isn't an order's own is retried, such as a menu's page or a token refresh."""
+
+
+class OpenConnection:
+    """One store's POS as a worker uses it. Safe for threads."""
+
+    def __init__(self, connection: OutboxConnection) -> None:
+        """Open a connection; it gets a menu cache of its own."""
+        clock = SkippingClock(connection.clock)
+        adapter = connection.adapter
+        self.connection = replace(connection, clock=clock, menu_cache=MenuCache())
+        self.credentials: CredentialSource = connection.credentials or MemoryCredentials(
+            adapter.config.credentials()
+        )
+        self._owns_client = connection.http_client is None
+        self._client = connection.http_client or new_client(public_only=adapter.public_only)
+        self._hooks = Hooks(connection.name, connection.hooks)
+        self.transport = HttpTransport(self._client, adapter, connection.limits)
+        self.flows = StoreFlows(self.connection)
+        self.webhooks = WebhookReader(self.connection)
+        self.executor = SyncExecutor(
+            self.connection,
+            clock,
+            self.transport,
+            self.credentials,
+            self._hooks,
+            time.sleep,
+            retry_cap=SHORT_RETRIES,
+        )
+
+    @property
+    def adapter(self) -> Adapter[Any]:
+        """The platform's adapter."""
+        return self.connection.adapter
+
+    @property
+    def platform(self) -> str:
+        """The platform's name, such as "square"."""
+        return self.adapter.platform
+
+    @property
+    def menu_cache(self) -> MenuCache:
+        """The menu as this process knows it."""
+        return self.connection.menu_cache
+
+    @property
+    def credentials_version(self) -> int | None:
+        """The version of the database row that the credentials are from; None if from none."""
+        if isinstance(self.credentials, StoredCredentials):
+            return self.credentials.version
+        return None
+
+    def fingerprint(self) -> str:
+        """Return a digest of the credentials, which shows only whether they have changed."""
+        secrets = "\n".join(self.credentials.current.secrets())
+        return hashlib.sha256(secrets.encode()).hexdigest()
+
+    def run(self, flow: Flow[T], execute: Callable[[Command], object] | None = None) -> T:
+        """Run a flow to its end; `execute` carries out its commands instead of the executor."""
+        if self._client.is_closed:
+            raise RuntimeError(f"the connection {self.connection.name} is closed")
+        return run_flow(flow, execute or self.executor.execute)
+
+    def import_menu(self, *, forced: bool = False) -> MenuImport:
+        """Import the menu into the cache, unless the cached one is young enough or `forced`."""
+        return self.executor.import_menu(forced=forced)
+
+    def short_transport(self, limits: Limits) -> HttpTransport:
+        """Return a transport over the same client with other limits."""
+        return HttpTransport(self._client, self.adapter, limits)
+
+    def call_hook(self, hook: str, facts: Mapping[str, object]) -> None:
+        """Call a hook of the plugins."""
+        self._hooks.call(hook, facts)
+
+    def stamp(self, error: PosError, operation: str) -> PosError:
+        """Add the platform, the operation and the contacts to an error made by core."""
+        return self.flows.stamp(error, operation)
+
+    def close(self) -> None:
+        """Close the HTTP client, unless it is the caller's."""
+        if self._owns_client:
+            self._client.close()
+
+
+class OpenConnections:
+    """The open connections of a worker, by name. Safe for threads.
+
+    A connection is opened again when its source changes, so that a new token or
+    another setting counts from the next order on.
+    """
+
+    def __init__(
+        self, source: Source, settings: OutboxSettings, hooks: Iterable[object] = ()
+    ) -> None:
+        self._source = source
+        self._settings = settings
+        self._hooks = tuple(hooks)
+        self._open: dict[str, OpenConnection] = {}
+        self._marks: dict[str, object] = {}
+        self._lock = threading.Lock()
+
+    def __getitem__(self, name: str) -> OpenConnection:
+        """Return the open connection. Raises `ConfigError`."""
+        return self.get(name)
+
+    def get(self, name: str, version: int = 0) -> OpenConnection:
+        """Return the connection, with credentials of the database's `version` or later.
+
+        Raises:
+            ConfigError: There is no such connection, or it is wrong.
+        """
+        with self._lock:
+            opened = self._open.get(name)
+            opened_version = opened.credentials_version if opened else None
+            is_stale = opened_version is not None and opened_version < version
+            self._forget_if_changed(name, now=is_stale)
+            if name not in self._open:
+                self._open[name] = OpenConnection(self._connection(name))
+            return self._open[name]
+
+    def options(self, name: str) -> ConnectionOptions:
+        """Return how a connection's orders are treated; the defaults for one that is wrong."""
+        try:
+            options = self[name].connection.outbox
+        except ConfigError:
+            options = None
+        return options or self._settings.options_of(None)
+
+    def fingerprint(self, name: str) -> str:
+        """Return a digest of a connection's credentials, by which new ones are recognised."""
+        try:
+            return self[name].fingerprint()
+        except ConfigError:
+            return ""
+
+    def names(self) -> Collection[str]:
+        """Return the names of all connections, as far as the source can list them."""
+        if not isinstance(self._source, ListableSource):
+            return ()
+        try:
+            return self._source.names()
+        except ConfigError:
+            return ()
+
+    def close(self) -> None:
+        """Close all connections."""
+        for opened in self._open.values():
+            opened.close()
+        self._open.clear()
+
+    def _connection(self, name: str) -> OutboxConnection:
+        found = self._source(name)
+        policy = self._settings.policy_of(found.policy)
+        options = self._settings.options_of(found.outbox)
+        hooks = (*found.hooks, *self._hooks)
+        return replace(found, name=name, policy=policy, outbox=options, hooks=hooks)
+
+    def _forget_if_changed(self, name: str, *, now: bool) -> None:
+        source = self._source
+        mark = source.mark(name, now=now) if isinstance(source, ReloadableSource) else None
+        if mark != self._marks.get(name):
+            # Orders in flight keep the connection that they have. Nobody closes it; it goes when
+            # they are done.
+            self._open.pop(name, None)
+            self._marks[name] = mark

@@ -1,0 +1,112 @@
+"""Imports menus when they are due: daily, and after the platform reported a change.
+
+`Maintenance` calls `import_daily` and `import_changed` every few seconds. Before an import a worker
+moves the time at which the next one is due, so that one of all the workers imports.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Column, select, update
+
+from tillpost.errors import ConfigError, PosError
+from tillpost.outbox.db import schema as t
+from tillpost.outbox.exceptions import MenuImportRunning
+from tillpost.outbox.settings import ConnectionOptions
+from tillpost.outbox.worker.processor import Processor
+
+__all__ = ["MenuSync", "next_sync"]
+
+log = logging.getLogger("tillpost.outbox")
+
+RETRY_IMPORT = 300.0
+"""Seconds after which an import is tried again that failed after a change."""
+
+_CONNECTION = t.connections.c
+
+_DAILY_IMPORTS = select(_CONNECTION.name, _CONNECTION.sync_at)
+
+_CHANGED_MENUS = select(_CONNECTION.name, _CONNECTION.import_at).where(_CONNECTION.paused == "")
+
+
+class MenuSync:
+    """Imports menus that are due, for one worker."""
+
+    def __init__(self, processor: Processor) -> None:
+        self._processor = processor
+        self._database = processor.outbox.database
+
+    def import_daily(self) -> None:
+        """Import the menus whose time of day has come, in the store's time zone."""
+        now = self._processor.clock()
+        with self._database.reading() as db:
+            rows = db.execute(_DAILY_IMPORTS).all()
+        for name, due_at in rows:
+            options = self._processor.connections.options(name)
+            next_due_at = next_sync(options, now)
+            if next_due_at is None or next_due_at == due_at:
+                continue
+            is_first = self._move(_CONNECTION.sync_at, name, due_at, next_due_at)
+            is_due = due_at is not None and due_at <= now
+            if is_first and is_due:
+                self._import(name)
+
+    def import_changed(self) -> None:
+        """Import the menus whose platform reported a change."""
+        now = self._processor.clock()
+        due = _CHANGED_MENUS.where(_CONNECTION.import_at <= now)
+        with self._database.reading() as db:
+            rows = db.execute(due).all()
+        for name, due_at in rows:
+            # Until it succeeds it stays due, in case that this worker dies.
+            retry_at = now + RETRY_IMPORT
+            is_first = self._move(_CONNECTION.import_at, name, due_at, retry_at)
+            if is_first and self._import(name):
+                # Unless another change was reported meanwhile.
+                self._move(_CONNECTION.import_at, name, retry_at, None)
+
+    def _move(
+        self, due_column: Column[float], name: str, expected: float | None, to: float | None
+    ) -> bool:
+        """Change when an import is due; return False if another worker changed it before."""
+        move = (
+            update(t.connections)
+            .where(_CONNECTION.name == name, due_column.is_not_distinct_from(expected))
+            .values({due_column: to})
+        )
+        with self._database.writing() as db:
+            return db.execute(move).rowcount == 1
+
+    def _import(self, name: str) -> bool:
+        """Import a menu; return whether it succeeded."""
+        try:
+            self._processor.import_now(name)
+        except MenuImportRunning:
+            log.info("menu of %s: not imported now, since another worker is importing it", name)
+            return False
+        except (ConfigError, PosError) as error:
+            log.warning("menu of %s: the import failed: %s", name, error)
+            return False
+        return True
+
+
+def next_sync(options: ConnectionOptions, now: float) -> float | None:
+    """Return when the daily import of a menu is next due, in epoch seconds; None for never.
+
+    >>> options = ConnectionOptions(sync_at="10:30", time_zone="Australia/Sydney")
+    >>> datetime.fromtimestamp(next_sync(options, 0.0), UTC).isoformat()
+    '1970-01-01T00:30:00+00:00'
+    """
+    if options.sync_at is None:
+        return None
+    hour, minute = map(int, options.sync_at.split(":"))
+    local_now = datetime.fromtimestamp(now, UTC).astimezone(ZoneInfo(options.time_zone))
+    today = local_now.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    for days in range(3):
+        at = (today + timedelta(days=days)).timestamp()
+        if at > now:
+            return at
+    return None

@@ -1,0 +1,118 @@
+"""The flows of a connection besides a submission: look up, fetch, check, quote, cancel, access.
+
+`Till`, `AsyncTill` and the outbox run them, each over its own transport.
+"""
+
+from __future__ import annotations
+
+from tillpost.adapter.base import Attempt, Found
+from tillpost.adapter.readiness import Readiness
+from tillpost.adapter.settings import Account, Credentials
+from tillpost.errors import Applied, Outcome, PosError
+from tillpost.menus.matching import Binding, rebind
+from tillpost.models.order import Order, PosOrder
+from tillpost.submission.commands import Flow, Record
+from tillpost.submission.context import Connection
+from tillpost.submission.journal import Cancelled
+from tillpost.submission.operation import OperationContext, run_operation
+
+__all__ = ["StoreFlows"]
+
+
+class StoreFlows:
+    """The flows of one connection. Each method returns a flow to be run once.
+
+    Every flow raises a `PosError` when the platform refuses or can't be reached.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._adapter = connection.adapter
+
+    def find(self, order: Order, since: float | None) -> Flow[Found]:
+        """Look up an order by its reference; it was first sent at `since`, in epoch seconds."""
+        context = self._context("find")
+        bound_order = self._bind(order).order
+        return run_operation(context, self._adapter.find, bound_order, since)
+
+    def fetch(self, pos_id: str) -> Flow[PosOrder]:
+        """Fetch an order by the platform's id."""
+        context = self._context("fetch")
+        return run_operation(context, self._adapter.fetch, pos_id)
+
+    def check_platform(self) -> Flow[Readiness]:
+        """Ask the platform whether the store can take orders."""
+        context = self._context("check")
+        return run_operation(context, self._adapter.check)
+
+    def check(self) -> Flow[Readiness]:
+        """Check whether the store can take orders; a cached menu is checked too."""
+        # Imported here, because most programs never check.
+        from tillpost.menus.lint import menu_finding
+
+        readiness = yield from self.check_platform()
+        menu = self._connection.menu_cache.menu
+        if menu is None:
+            return readiness
+        findings = (*readiness.findings, menu_finding(menu))
+        return Readiness(findings=findings)
+
+    def quote(self, order: Order) -> Flow[int]:
+        """Ask for the total of an order, in minor units."""
+        context = self._context("quote")
+        binding = self._bind(order)
+        attempt = Attempt(
+            menu=self._connection.menu_cache.menu,
+            keep_paid=binding.keep_paid,
+            remarks=binding.remarks,
+        )
+        return run_operation(context, self._adapter.quote, binding.order, attempt)
+
+    def cancel(self, pos_order: PosOrder) -> Flow[PosOrder]:
+        """Cancel an order at the platform, and record that."""
+        context = self._context("cancel")
+        try:
+            cancelled = yield from run_operation(context, self._adapter.cancel, pos_order.id)
+        except PosError as error:
+            # The order existed before the request, which may have cancelled it.
+            error.pos_order = error.pos_order or pos_order
+            if error.applied is Applied.MAYBE:
+                error.outcome = Outcome.UNKNOWN
+            else:
+                error.outcome = Outcome.CREATED
+            raise
+        now = self._connection.clock()
+        yield Record(Cancelled(now, cancelled))
+        return cancelled
+
+    def refresh(self, expired: Credentials) -> Flow[Credentials]:
+        """Exchange a refresh token for new credentials."""
+        context = self._context("refresh")
+        return run_operation(context, self._adapter.refresh, expired)
+
+    def exchange_code(self, credentials: Credentials) -> Flow[Credentials]:
+        """Exchange an authorisation code for credentials."""
+        context = self._context("exchange_code")
+        return run_operation(context, self._adapter.exchange_code, credentials)
+
+    def account(self) -> Flow[Account]:
+        """Ask whose account the credentials are of, and what can be chosen there."""
+        context = self._context("account")
+        return run_operation(context, self._adapter.account)
+
+    def revoke(self, credentials: Credentials) -> Flow[None]:
+        """Revoke the access that the credentials stand for."""
+        context = self._context("revoke")
+        return run_operation(context, self._adapter.revoke, credentials)
+
+    def stamp(self, error: PosError, operation: str) -> PosError:
+        """Add the platform, the operation and the contacts to an error made by core."""
+        return self._context(operation).stamp(error)
+
+    def _context(self, operation: str) -> OperationContext:
+        return OperationContext(self._connection, operation)
+
+    def _bind(self, order: Order) -> Binding:
+        """Bind an order to the cached menu."""
+        menu = self._connection.menu_cache.menu
+        return rebind(order, menu, self._connection.policy.prices)

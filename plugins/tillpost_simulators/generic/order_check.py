@@ -1,0 +1,147 @@
+"""Check that an order fits the store's menu.
+
+As the format's page (`docs/generic`) requires, a refusal names every line with the same kind of
+fault at once. The kinds are checked one after the other, so that a check may rely on those before
+it: once nothing is gone, every variation and option of the order can be looked up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import TypeAlias
+
+from tillpost.errors import MenuError
+from tillpost.models.menu import GroupUse, Item, Menu, ModifierOption, Variation
+from tillpost.models.order import DineIn, Line
+from tillpost_generic.adapter import NewOrder
+from tillpost_simulators.generic.world import Refusal
+
+__all__ = ["check_menu", "item_of"]
+
+Check: TypeAlias = Callable[[Menu, NewOrder, Line], str]
+"""Returns the id of what is wrong with a line, or an empty string."""
+
+
+def check_menu(menu: Menu, new: NewOrder) -> None:
+    """Raise `Refusal` when a line or the table doesn't fit the menu."""
+    order = new.order
+    for reason, check in _CHECKS:
+        faulty: dict[int, str] = {}
+        for number, line in enumerate(order.lines):
+            object_id = check(menu, new, line)
+            if object_id:
+                faulty[number] = object_id
+        if faulty:
+            names = ", ".join(order.lines[number].name for number in faulty)
+            first_id = next(iter(faulty.values()))
+            raise Refusal(
+                MenuError,
+                f"{reason}: {names}",
+                lines=tuple(faulty),
+                item=first_id,
+                reason=reason,
+            )
+    if isinstance(order.fulfilment, DineIn) and not menu.has_table(order.fulfilment.table):
+        raise Refusal(MenuError, f"there is no table {order.fulfilment.table}", reason="table")
+
+
+def item_of(menu: Menu, line: Line) -> Item:
+    """Return the item of a line that is known to be on the menu."""
+    item, _ = menu.by_variation[line.item_id]
+    return item
+
+
+def _variation_of(menu: Menu, line: Line) -> Variation:
+    _, variation = menu.by_variation[line.item_id]
+    return variation
+
+
+def _options(menu: Menu, item: Item) -> dict[str, tuple[GroupUse, ModifierOption]]:
+    """Return the options of an item by id, each with the limits of its group there."""
+    groups = {group.id: group for group in menu.groups}
+    options: dict[str, tuple[GroupUse, ModifierOption]] = {}
+    for use in item.groups:
+        group = groups.get(use.group_id)
+        if group is None:
+            continue
+        for option in group.options:
+            options[option.id] = (use, option)
+    return options
+
+
+def _gone(menu: Menu, _: NewOrder, line: Line) -> str:
+    if line.item_id not in menu.by_variation:
+        return line.item_id
+    options = _options(menu, item_of(menu, line))
+    for modifier in line.modifiers:
+        if modifier.modifier_id not in options:
+            return modifier.modifier_id
+    return ""
+
+
+def _sold_out(menu: Menu, _: NewOrder, line: Line) -> str:
+    if _variation_of(menu, line).sold_out:
+        return line.item_id
+    options = _options(menu, item_of(menu, line))
+    for modifier in line.modifiers:
+        _use, option = options[modifier.modifier_id]
+        if option.sold_out:
+            return modifier.modifier_id
+    return ""
+
+
+def _choices(menu: Menu, _: NewOrder, line: Line) -> str:
+    """Return the item when a modifier group has too few or too many choices."""
+    item = item_of(menu, line)
+    options = _options(menu, item)
+    for group_use in item.groups:
+        counts = Counter[str]()
+        for modifier in line.modifiers:
+            modifier_use, _option = options[modifier.modifier_id]
+            if modifier_use is group_use:
+                counts[modifier.modifier_id] += modifier.quantity
+        total = counts.total()
+        if total < group_use.minimum:
+            return line.item_id
+        if group_use.maximum is not None and total > group_use.maximum:
+            return line.item_id
+        if group_use.once and max(counts.values(), default=0) > 1:
+            return line.item_id
+    return ""
+
+
+def _quantity(menu: Menu, new: NewOrder, line: Line) -> str:
+    """Return the variation when all lines together have more of it than an order may."""
+    maximum = _variation_of(menu, line).maximum
+    if maximum is None:
+        return ""
+    ordered = 0
+    for other in new.order.lines:
+        if other.item_id == line.item_id:
+            ordered += other.quantity
+    return line.item_id if ordered > maximum else ""
+
+
+def _price(menu: Menu, new: NewOrder, line: Line) -> str:
+    """Return what costs something else than was paid, unless the paid price is to be kept."""
+    if new.keep_paid:
+        return ""
+    menu_price = _variation_of(menu, line).price
+    if menu_price is not None and menu_price != line.unit_price:
+        return line.item_id
+    options = _options(menu, item_of(menu, line))
+    for modifier in line.modifiers:
+        _, option = options[modifier.modifier_id]
+        if option.price is not None and option.price != modifier.unit_price:
+            return modifier.modifier_id
+    return ""
+
+
+_CHECKS: tuple[tuple[str, Check], ...] = (
+    ("gone", _gone),
+    ("sold_out", _sold_out),
+    ("choices", _choices),
+    ("quantity", _quantity),
+    ("price", _price),
+)

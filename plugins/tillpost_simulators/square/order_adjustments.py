@@ -1,0 +1,243 @@
+"""Check and complete an order's discounts, service charges and taxes before it is priced.
+
+With `pricing_options.auto_apply_taxes`, a catalogue line gets the taxes of its item, and an ad hoc
+line those that apply to custom amounts (developer documentation: Apply catalog taxes). Taxes that
+the request lists are added to these, even the same one a second time; that too is documented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from tillpost_simulators.square import catalogue as c
+from tillpost_simulators.square.errors import bad_request, missing, not_found
+from tillpost_simulators.square.wire import (
+    AppliedTax,
+    Discount,
+    LineItem,
+    Money,
+    Order,
+    ServiceCharge,
+    Tax,
+)
+from tillpost_simulators.square.world import World
+
+
+def complete_adjustments(world: World, order: Order) -> None:
+    """Check the adjustments of `order`, complete them, and add the automatic taxes.
+
+    Raises:
+        Refusal: An adjustment is incomplete or contradicts itself.
+    """
+    for index, discount in enumerate(order.discounts or ()):
+        _complete_discount(world, discount, f"order.discounts[{index}]")
+    for index, charge in enumerate(order.service_charges or ()):
+        _complete_charge(world, charge, f"order.service_charges[{index}]")
+    _remove_stale_adjustments(order)
+    for index, tax in enumerate(order.taxes or ()):
+        _complete_tax(world, tax, order.location_id, f"order.taxes[{index}]")
+    _check_references(order)
+    if order.pricing_options is not None and order.pricing_options.auto_apply_taxes:
+        _apply_automatic_taxes(world, order)
+
+
+# --- one adjustment ---
+
+
+def _complete_discount(world: World, discount: Discount, path: str) -> None:
+    if discount.catalog_object_id is not None:
+        # The simulated catalogue has no discounts.
+        detail = f"Discount with catalog object ID `{discount.catalog_object_id}` not found."
+        raise not_found(detail, f"{path}.catalog_object_id")
+    if not discount.name:
+        raise missing(f"{path}.name")
+    _check_one_amount(world, discount.percentage, discount.amount_money, path)
+    kind: Literal["FIXED_PERCENTAGE", "FIXED_AMOUNT"] = "FIXED_AMOUNT"
+    if discount.percentage:
+        kind = "FIXED_PERCENTAGE"
+    if discount.type not in (None, kind):
+        detail = f"A discount of this kind has the type {kind}."
+        raise bad_request("INVALID_VALUE", detail, f"{path}.type")
+    discount.type = kind
+    discount.uid = discount.uid or world.new_uid()
+    # unconfirmed: the scope of a discount or a tax that names none; a sandbox order would tell.
+    discount.scope = discount.scope or "ORDER"
+
+
+def _complete_charge(world: World, charge: ServiceCharge, path: str) -> None:
+    """Complete a service charge. It has a name, one amount and a phase (OrderServiceCharge)."""
+    if charge.catalog_object_id is not None:
+        detail = f"Service charge with catalog object ID `{charge.catalog_object_id}` not found."
+        raise not_found(detail, f"{path}.catalog_object_id")
+    if not charge.name:
+        raise missing(f"{path}.name")
+    _check_one_amount(world, charge.percentage, charge.amount_money, path)
+    if charge.calculation_phase is None:
+        raise missing(f"{path}.calculation_phase")
+    if charge.calculation_phase == "TOTAL_PHASE" and charge.taxable:
+        detail = "A service charge of the TOTAL_PHASE can't be taxable."
+        raise bad_request("INVALID_VALUE", detail, f"{path}.taxable")
+    is_apportioned = charge.calculation_phase.startswith("APPORTIONED")
+    if is_apportioned != (charge.treatment_type == "APPORTIONED_TREATMENT"):
+        # unconfirmed: whether the phase alone is enough for an apportioned charge; a sandbox order
+        # would tell.
+        detail = "The treatment type doesn't fit the calculation phase."
+        raise bad_request("INVALID_VALUE", detail, f"{path}.treatment_type")
+    charge.uid = charge.uid or world.new_uid()
+    charge.type = charge.type or "CUSTOM"
+    charge.treatment_type = charge.treatment_type or "LINE_ITEM_TREATMENT"
+    charge.taxable = bool(charge.taxable)
+    if is_apportioned:
+        charge.scope = charge.scope or "ORDER"
+
+
+def _check_one_amount(
+    world: World,
+    percentage: str | None,
+    amount: Money | None,
+    path: str,
+) -> None:
+    if (percentage is None) == (amount is None):
+        detail = "Exactly one of `percentage` and `amount_money` must be set."
+        raise bad_request("BAD_REQUEST", detail, f"{path}.amount_money")
+    world.check_currency(amount, f"{path}.amount_money")
+    if amount is not None and amount.amount < 0:
+        field = f"{path}.amount_money.amount"
+        raise bad_request("VALUE_TOO_LOW", "The amount must not be negative.", field)
+
+
+def _complete_tax(
+    world: World,
+    tax: Tax,
+    location_id: str,
+    path: str,
+) -> None:
+    if tax.catalog_object_id is not None:
+        entry = world.catalogue.find(c.Tax, tax.catalog_object_id)
+        if entry is None or not entry.is_at(location_id):
+            detail = f"Tax with catalog object ID `{tax.catalog_object_id}` not found."
+            raise not_found(detail, f"{path}.catalog_object_id")
+        tax.name = entry.name
+        tax.percentage = entry.percentage
+        tax.catalog_version = entry.version
+        tax.type = entry.wire_type
+    if not tax.name:
+        raise missing(f"{path}.name")
+    if tax.percentage is None:
+        raise missing(f"{path}.percentage")
+    tax.uid = tax.uid or world.new_uid()
+    tax.type = tax.type or "ADDITIVE"
+    tax.scope = tax.scope or "ORDER"
+
+
+# --- what lines and charges refer to ---
+
+
+def _check_references(order: Order) -> None:
+    """Check that lines and charges refer to taxes and discounts of the order.
+
+    spec: OrderLineItemAppliedTax, OrderLineItemAppliedDiscount.
+    """
+    tax_uids = {tax.uid for tax in order.taxes or ()}
+    discount_uids = {discount.uid for discount in order.discounts or ()}
+    for path, part in _parts(order):
+        for place, tax in enumerate(part.applied_taxes or ()):
+            if tax.tax_uid not in tax_uids:
+                field = f"{path}.applied_taxes[{place}].tax_uid"
+                raise bad_request("INVALID_VALUE", f"There is no tax `{tax.tax_uid}`.", field)
+        if not isinstance(part, LineItem):
+            continue
+        for place, discount in enumerate(part.applied_discounts or ()):
+            if discount.discount_uid not in discount_uids:
+                field = f"{path}.applied_discounts[{place}].discount_uid"
+                detail = f"There is no discount `{discount.discount_uid}`."
+                raise bad_request("INVALID_VALUE", detail, field)
+
+
+def _parts(order: Order) -> Iterator[tuple[str, LineItem | ServiceCharge]]:
+    """Yield the lines and the service charges, each with its path."""
+    for index, line in enumerate(order.line_items or ()):
+        yield f"order.line_items[{index}]", line
+    for index, charge in enumerate(order.service_charges or ()):
+        yield f"order.service_charges[{index}]", charge
+
+
+def _remove_stale_adjustments(order: Order) -> None:
+    """Remove automatic taxes, and what an earlier pricing wrote of adjustments that are gone.
+
+    What an earlier pricing wrote has a uid. What the caller refers to may have none, and stays to
+    be checked.
+    """
+    order.taxes = [tax for tax in order.taxes or () if not tax.auto_applied] or None
+    tax_uids = {tax.uid for tax in order.taxes or ()}
+    discount_uids = {discount.uid for discount in order.discounts or ()}
+    for _, part in _parts(order):
+        taxes = [
+            tax for tax in part.applied_taxes or () if tax.uid is None or tax.tax_uid in tax_uids
+        ]
+        part.applied_taxes = taxes or None
+        if not isinstance(part, LineItem):
+            continue
+        discounts = [
+            discount
+            for discount in part.applied_discounts or ()
+            if discount.uid is None or discount.discount_uid in discount_uids
+        ]
+        part.applied_discounts = discounts or None
+
+
+# --- automatic taxes ---
+
+
+def _apply_automatic_taxes(world: World, order: Order) -> None:
+    added: dict[str, Tax] = {}
+    for line in order.line_items or ():
+        applied_taxes = list(line.applied_taxes or ())
+        for entry in _taxes_for(world, line):
+            if not entry.enabled or not entry.is_at(order.location_id):
+                continue
+            if _is_blocked(line, entry):
+                continue
+            if entry.id not in added:
+                added[entry.id] = _automatic_tax(world, entry)
+            uid = added[entry.id].uid
+            assert uid is not None
+            applied_taxes.append(AppliedTax(tax_uid=uid))
+            line.applied_taxes = applied_taxes
+    # unconfirmed: whether automatic taxes join a taxable service charge. The spec says so of
+    # ORDER-scoped taxes only, and these are scoped to lines; an order to the sandbox with a taxable
+    # charge would tell.
+    order.taxes = [*(order.taxes or []), *added.values()] or None
+
+
+def _taxes_for(world: World, line: LineItem) -> list[c.Tax]:
+    catalogue = world.catalogue
+    variation = catalogue.find(c.Variation, line.catalog_object_id or "")
+    if variation is None:
+        return [tax for tax in catalogue.of(c.Tax) if tax.on_custom_amounts]
+    item = catalogue.get(c.Item, variation.item_id)
+    if not item.is_taxable:
+        return []
+    found = [catalogue.find(c.Tax, tax_id) for tax_id in item.tax_ids]
+    return [tax for tax in found if tax is not None]
+
+
+def _is_blocked(line: LineItem, tax: c.Tax) -> bool:
+    if line.pricing_blocklists is None:
+        return False
+    blocked_taxes = line.pricing_blocklists.blocked_taxes or ()
+    return any(blocked.tax_catalog_object_id == tax.id for blocked in blocked_taxes)
+
+
+def _automatic_tax(world: World, entry: c.Tax) -> Tax:
+    return Tax(
+        uid=world.new_uid(),
+        catalog_object_id=entry.id,
+        catalog_version=entry.version,
+        name=entry.name,
+        percentage=entry.percentage,
+        type=entry.wire_type,
+        scope="LINE_ITEM",
+        auto_applied=True,
+    )
