@@ -134,7 +134,7 @@ def snippets(session: nox.Session) -> None:
     options = ("--no-respect-gitignore", "--extend-ignore", "E402", "--config", sources)
     session.run("ruff", "check", *options, programs)
     session.run("ruff", "format", "--check", "--no-respect-gitignore", blocks)
-    # Settings that are unpacked into `connect(**settings)` have one type; the arguments have several.
+    # Settings unpacked into `connect(**settings)` have one type; the arguments have several.
     session.run("mypy", "--disable-error-code", "arg-type", programs, env={"MYPYPATH": EXAMPLE})
 
 
@@ -149,4 +149,6 @@ def reference(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the site; a warning is an error."""
     install(session)
-    session.run("sphinx-build", "-q", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+    session.run(
+        "sphinx-build", "-q", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html"
+    )

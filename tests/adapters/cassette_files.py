@@ -1,6 +1,6 @@
-"""What every platform's cassettes must be like: of known origin, small, without a secret or a person.
+"""Tests of a platform's cassette files: provenance, size, no secrets and no personal data.
 
-And recording them again gives the same files. A platform's own test extends `CassetteFiles`.
+Recording them again must give the same files. A platform's own test derives from `CassetteFiles`.
 """
 
 from __future__ import annotations
@@ -30,13 +30,16 @@ SAMPLES_OF_PEOPLE = (
     "+61400333444",
     "Wattle St",
 )
-"""Who stands in the example orders of this repository."""
+"""The people in this repository's example orders."""
 
 UNRECORDED = frozenset(
     {"authorize_url", "parse_webhook", "exchange_code", "refresh", "revoke", "account"}
 )
-"""The first two send nothing; of what the next send and get, masking leaves nothing to be played. `account` isn't about
-orders, and is asked once, when a store is connected."""
+"""Operations without a cassette.
+
+The first two send nothing. Of the exchanges of the next, masking leaves nothing to play. `account`
+isn't about orders: it is called once, when a store is connected.
+"""
 
 
 def exchanges(path: Path) -> list[tuple[Any, Any]]:
@@ -48,7 +51,7 @@ def exchanges(path: Path) -> list[tuple[Any, Any]]:
 
 @contextmanager
 def but_for_masks(misfit: type[Exception]) -> Generator[None]:
-    """Let a text pass that misfits a document because it is masked: it isn't a country any more."""
+    """Ignore misfits that masking causes: a masked country isn't a country."""
     try:
         yield
     except misfit as error:
@@ -57,11 +60,17 @@ def but_for_masks(misfit: type[Exception]) -> Generator[None]:
 
 
 class CassetteFiles:
-    """The tests. `cassettes` are the platform's; `recorded_by` is the file that plays and records them.
+    """The tests.
 
-    `documents` are how an origin begins that is a vendor's sample, `people` who stands in such
-    samples. `operations` have a cassette beside those that the adapter has. `name` is a text in
-    `submit.yaml` under a public field, `person` a field of it in which a person stands."""
+    Attributes:
+        cassettes: The platform's cassettes.
+        recorded_by: The test file that plays and records them.
+        documents: How the origin of a vendor's sample begins.
+        people: Personal data in such samples.
+        operations: Operations with a cassette, beside the adapter's own.
+        name: A text in `submit.yaml` under a public field.
+        person: A field of `submit.yaml` with personal data.
+    """
 
     cassettes: ClassVar[Cassettes]
     recorded_by: ClassVar[Path]

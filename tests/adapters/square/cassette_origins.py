@@ -1,4 +1,4 @@
-"""What Square's cassettes are recorded from: the samples in Square's own OpenAPI document, and the simulator.
+"""What Square's cassettes are recorded from: the OpenAPI document's samples, else the simulator.
 
 The document's samples come first, since a recording of our simulator proves nothing about Square.
 They are all of answers that went well: the document has no sample of a refusal, so errors can only
@@ -36,16 +36,16 @@ SQUARE = Cassettes(
     public_headers=frozenset({"square-version"}),
     public_query=frozenset({"types", "cursor"}),
     public_fields=frozenset(  # ids and Square's own words; nobody stands in them
-        "cursor tax_ids tax_uid discount_uid item_id category_type product_type selection_type modifier_type "
-        "source_type absent_at_location_ids present_at_location_ids square_product delay_action entry_method "
-        "visibility".split()
+        "cursor tax_ids tax_uid discount_uid item_id category_type product_type selection_type "
+        "modifier_type source_type absent_at_location_ids present_at_location_ids square_product "
+        "delay_action entry_method visibility".split()
     ),
 )
 DOCUMENT = "Square's OpenAPI document, release 2025-08-20 (Apache 2.0)"
 
 
 # The document's samples
-# -----------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 def example(schema: str) -> Any:
@@ -63,7 +63,7 @@ def from_document(
     adapted: Sequence[str] = (),
     note: str = "",
 ) -> Origin:
-    """Return the origin of answers that are the examples `of` these schemas, at the location that they name."""
+    """Return the origin of the examples `of` these schemas, at the location that they name."""
     origin = f"{DOCUMENT}: the example of {of}"
     return sampled(
         samples, origin=origin, adapted=adapted, note=note, settings={"location_id": location}
@@ -104,8 +104,8 @@ STEAKS_ID = "CAISENgvlJ6jLWAzERDzjyHVybY"
 STEAKS_AT = "057P5VYJ4A5X1"
 EXTERNALLY = (
     "the payment's order_id, location_id, reference_id and amounts are those of the order",
-    "the payment is external: source_type and external_details say so, and what belongs to a card, an app's fee and "
-    "a customer's profile is left out",
+    "the payment is external: source_type and external_details say so, and what belongs to a card, "
+    "an app's fee and a customer's profile is left out",
 )
 
 
@@ -130,7 +130,7 @@ def payment_made() -> Sample:
 
 
 def now_as(schema: str, **changes: Any) -> Sample:
-    """The order of a schema's sample, as RetrieveOrder gives it, or with changes as UpdateOrder does."""
+    """Return a sample's order as RetrieveOrder does, or with changes as UpdateOrder does."""
     answer = example(schema)
     answer["order"] |= changes
     return Sample("PUT" if changes else "GET", f"/v2/orders/{answer['order']['id']}", answer)
@@ -152,7 +152,7 @@ def catalogue_pages() -> list[Sample]:
 
 
 def small_shop(square: SquareSimulator) -> None:
-    """Stock an empty shop with what the orders here name, so that an import of its menu is short."""
+    """Stock an empty shop with the items of these orders, so that a menu import is short."""
     square.add_modifier_list("ML-MILK", "Milk", {"228": ("Oat milk", 80)}, maximum=1)
     square.add_item(
         "7302",

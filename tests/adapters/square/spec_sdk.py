@@ -253,9 +253,9 @@ def _misfits_of_object(value: object, kind: Any, where: str) -> list[str]:
     known = _fields(kind)
     within = f"{where}/" if where else ""
     misfits = [f"{within}{unknown}: not a field of {name}" for unknown in fields.keys() - known]
-    for field in known.keys() - fields.keys():
-        if not _may_be_absent(known[field]):
-            misfits.append(f"{within}{field}: required")
+    absent = known.keys() - fields.keys()
+    missing = [field for field in absent if not _may_be_absent(known[field])]
+    misfits += [f"{within}{field}: required" for field in missing]
     for field in known.keys() & fields.keys():
         misfits += _misfits(fields[field], known[field], f"{within}{field}")
         misfits += _misfits_of_length(fields[field], name, field, f"{within}{field}")

@@ -24,7 +24,7 @@ Opening = Callable[..., Outbox]
 
 @pytest.fixture(scope="session")
 def prepared_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a SQLite file with the outbox's tables, to copy: making them takes a tenth of a second."""
+    """Return a SQLite file with the outbox's tables, to copy: making them takes 0.1 s."""
     file = tmp_path_factory.mktemp("prepared") / "orders.db"
     with Outbox(f"sqlite:///{file}") as outbox:
         outbox.prepare()

@@ -1,4 +1,4 @@
-"""Recording and playing cassettes of a toy platform: what matches, what fails a test, and what is kept in a file."""
+"""Recording and playing cassettes of a toy platform: matches, failures and files."""
 
 from __future__ import annotations
 
