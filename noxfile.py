@@ -5,6 +5,7 @@ A session installs what it needs into an environment of its own, which is used a
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import nox
@@ -23,7 +24,7 @@ SHOWN_PYTHON = "docs/_build/python"
 MIGRATIONS = "core/tillpost/outbox/db/migrations"
 """Doctests leave them out: they need a database."""
 
-PROMISES = (
+_PROMISES = (
     "core/tillpost/adapter/base.py",
     "core/tillpost/adapter/error_table.py",
     "core/tillpost/adapter/exchange.py",
@@ -35,7 +36,11 @@ PROMISES = (
     "core/tillpost/transport/http.py",
     "adapters/tillpost_square/error_table.py",
 )
+PROMISES = [file for file in _PROMISES if Path(file).exists()]
 """The files that keep the promises. Every branch of them is tested."""
+
+DOCUMENTS = os.environ.get("TILLPOST_VENDOR_DOCUMENTS", "../shared/reference")
+"""A folder with the vendors' own documents, which aren't in this repository."""
 
 
 def install(session: nox.Session) -> None:
@@ -62,9 +67,21 @@ def slow(session: nox.Session) -> None:
 def coverage(session: nox.Session) -> None:
     """Run all tests, and require every branch of the files that keep the promises."""
     install(session)
-    session.run("pytest", "-m", "", "--cov", "--cov-report=", *session.posargs)
+    session.run("pytest", "--cov", "--cov-report=", *session.posargs)
+    session.run("pytest", "-m", "slow", "--cov", "--cov-append", "--cov-report=", *session.posargs)
     included = ",".join(PROMISES)
     session.run("coverage", "report", "--show-missing", "--fail-under=100", f"--include={included}")
+
+
+@nox.session(python=OLDEST)
+def vendors(session: nox.Session) -> None:
+    """Check the adapters and the simulators by the vendors' own documents, where there are any."""
+    if not Path(DOCUMENTS).is_dir():
+        session.skip(f"{DOCUMENTS} doesn't exist: set TILLPOST_VENDOR_DOCUMENTS to the folder")
+    install(session)
+    checked = ("tests/adapters/kounta", "tests/adapters/square", "tests/plugins/simulators")
+    known = {"TILLPOST_VENDOR_DOCUMENTS": str(Path(DOCUMENTS).resolve())}
+    session.run("pytest", "-m", "vendor_document or not slow", *checked, env=known)
 
 
 @nox.session(python=OLDEST)
@@ -77,10 +94,11 @@ def doctests(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST)
 def lint(session: nox.Session) -> None:
-    """Run the linter and the formatter's check."""
+    """Run the linter, the formatter's check and the spelling check."""
     install(session)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("codespell")
 
 
 @nox.session(python=OLDEST)
@@ -115,7 +133,7 @@ def snippets(session: nox.Session) -> None:
     options = ("--no-respect-gitignore", "--extend-ignore", "E402", "--config", sources)
     session.run("ruff", "check", *options, programs)
     session.run("ruff", "format", "--check", "--no-respect-gitignore", blocks)
-    # Settings that are unpacked into `connect(**settings)` have one type; the arguments have several.
+    # Settings unpacked into `connect(**settings)` have one type; the arguments have several.
     session.run("mypy", "--disable-error-code", "arg-type", programs, env={"MYPYPATH": EXAMPLE})
 
 
@@ -130,4 +148,6 @@ def reference(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the site; a warning is an error."""
     install(session)
-    session.run("sphinx-build", "-q", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+    session.run(
+        "sphinx-build", "-q", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html"
+    )

@@ -1,4 +1,4 @@
-"""A small café for tests that need a known menu: coffee in two sizes with a milk, and a toastie. Prices are cents."""
+"""A small known menu: coffee in two sizes with a milk, and a toastie. Prices are cents."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ GONE = Line(item_id="old", name="Pumpkin soup", quantity=1, unit_price=1200)
 
 
 def order_of(*lines: Line, prices_include_tax: bool = True) -> Order:
-    """A paid order of these lines and nothing else."""
+    """Return a paid order of these lines and nothing else."""
     return Order(
         id="order-1",
         code="B42",
@@ -61,5 +61,5 @@ def order_of(*lines: Line, prices_include_tax: bool = True) -> Order:
 
 
 def menu_with(item: Item, *more: Item, **changes: object) -> Menu:
-    """The café's menu with these items alone, and other changes."""
+    """Return the café's menu with only these items, and other changes."""
     return MENU.model_copy(update={"items": (item, *more), **changes})

@@ -1,18 +1,34 @@
-"""Options of the whole suite: how many orders the storms send, and with which seed."""
+"""Options and fixtures of the whole suite: the size of storms, and what a run leaves out.
+
+Tests marked `slow` are left out by `addopts`; run them with `-m slow`. Tests marked
+`vendor_document` need documents that aren't in this repository, and are left out where no
+environment variable names their folder; see `vendor_documents`.
+"""
 
 from __future__ import annotations
 
+import os
 import random
+import tempfile
+from pathlib import Path
 
+import certifi
 import pytest
+from hypothesis import HealthCheck, settings
+
+from vendor_documents import vendor_documents
 
 SEED = pytest.StashKey[int]()
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 pytest_plugins = ["databases", "core.outbox.killing", "core.outbox.stores"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let a run be made larger, and be repeated."""
+    """Add the options that make a run larger, or repeat it."""
     parser.addoption(
         "--orders",
         type=int,
@@ -26,7 +42,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="orders of the crash test (300; 10000 for a full run)",
     )
     parser.addoption(
-        "--kills", type=int, default=20, help="workers that it kills (20; 300 for a full run)"
+        "--kills",
+        type=int,
+        default=20,
+        help="workers that the crash test kills (20; 300 for a full run)",
     )
     parser.addoption(
         "--seed", type=int, default=None, help="seed of the storms (random; the run prints it)"
@@ -34,36 +53,70 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the run's seed."""
+    """Choose the run's seed, and make HTTP clients quick to open."""
     chosen: int | None = config.getoption("--seed")
     config.stash[SEED] = random.randrange(2**32) if chosen is None else chosen
+    _trust_one_authority(config)
+
+
+def _trust_one_authority(config: pytest.Config) -> None:
+    """Have each httpx client, here and in processes of tests, load one certificate authority.
+
+    Reading all of certifi's takes 30 ms, a thousand times a run. No test calls a public server.
+    """
+    if "SSL_CERT_FILE" in os.environ:
+        return
+    end = "-----END CERTIFICATE-----\n"
+    first = Path(certifi.where()).read_text("utf-8").partition(end)
+    folder = tempfile.TemporaryDirectory(prefix="tillpost-authority-")
+    file = Path(folder.name) / "authority.pem"
+    file.write_text(first[0] + end, "utf-8")
+    os.environ["SSL_CERT_FILE"] = str(file)
+
+    def forget() -> None:
+        del os.environ["SSL_CERT_FILE"]
+        folder.cleanup()
+
+    config.add_cleanup(forget)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Print the seed, so that a storm that fails can be repeated."""
-    told = {name: config.getoption(name) for name in ("--orders", "--crash-orders", "--kills")}
-    return f"storms: {' '.join(f'{name} {size}' for name, size in told.items())} --seed {config.stash[SEED]}"
+    names = ("--orders", "--crash-orders", "--kills")
+    sizes = " ".join(f"{name} {config.getoption(name)}" for name in names)
+    return f"storms: {sizes} --seed {config.stash[SEED]}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the tests that need a vendor's document where there is none."""
+    if vendor_documents() is not None:
+        return
+    without = [item for item in items if item.get_closest_marker("vendor_document") is None]
+    left_out = [item for item in items if item.get_closest_marker("vendor_document") is not None]
+    items[:] = without
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture
 def seed(pytestconfig: pytest.Config) -> int:
-    """The run's seed."""
+    """Return the run's seed."""
     return pytestconfig.stash[SEED]
 
 
 @pytest.fixture
 def orders(pytestconfig: pytest.Config) -> int:
-    """How many orders a storm sends."""
-    return int(pytestconfig.getoption("--orders") or 0)
+    """Return how many orders a storm sends."""
+    return int(pytestconfig.getoption("--orders"))
 
 
 @pytest.fixture
 def crash_orders(pytestconfig: pytest.Config) -> int:
-    """How many orders the crash test sends."""
-    return int(pytestconfig.getoption("--crash-orders") or 0)
+    """Return how many orders the crash test sends."""
+    return int(pytestconfig.getoption("--crash-orders"))
 
 
 @pytest.fixture
 def kills(pytestconfig: pytest.Config) -> int:
-    """How many workers the crash test kills."""
-    return int(pytestconfig.getoption("--kills") or 0)
+    """Return how many workers the crash test kills."""
+    return int(pytestconfig.getoption("--kills"))

@@ -20,13 +20,14 @@ import socket
 import subprocess
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 READY_WITHIN = 30.0  # seconds
 VERSION = "pginstall18"  # of the servers in the wheel
@@ -105,10 +106,10 @@ class PostgresServer:
         """The file that the server logs to."""
         return self.directory / "log"
 
-    def create_database(self) -> str:
-        """Create an empty database and return its name."""
+    def create_database(self, template: str = "template1") -> str:
+        """Make a database and return its name: empty, or a copy of another that nobody uses."""
         name = f"test_{next(self._numbers)}"
-        self.execute(f"CREATE DATABASE {name}")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
 
     def drop_database(self, name: str) -> None:
@@ -160,14 +161,21 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def postgres_url(postgres: PostgresServer) -> Iterator[str]:
-    """The URL of an empty database, which is dropped after the test."""
-    if not postgres.running:
-        postgres.start()
-    name = postgres.create_database()
-    yield postgres.url(name)
-    if not postgres.running:
-        postgres.start()
-    postgres.drop_database(name)
+    """Return the address of an empty database."""
+    with database_on(postgres) as url:
+        yield url
+
+
+@contextmanager
+def database_on(server: PostgresServer, template: str = "template1") -> Generator[str]:
+    """Make a database for a test, and drop it afterwards, whoever is still connected to it."""
+    if not server.running:
+        server.start()
+    name = server.create_database(template)
+    yield server.url(name)
+    if not server.running:
+        server.start()
+    server.drop_database(name)
 
 
 def _free_port() -> int:

@@ -1,8 +1,8 @@
-"""Hypothesis strategies for valid words of the trade: `menus`, `orders`, and `orders_from` a menu.
+"""Hypothesis strategies for valid models: `menus`, `orders`, and `orders_from` a menu.
 
-All ids, SKUs and names within one menu are unique, so that each thing in it can be found in each of
-the three ways. Amounts are minor units. `renumbered` gives a menu new ids, as a store does that
-rebuilds it."""
+All ids, SKUs and names within a menu are unique, so each entry can be matched by each of the three.
+Amounts are minor units. `renumbered` gives a menu new ids, as when a store rebuilds it.
+"""
 
 from __future__ import annotations
 
@@ -40,66 +40,66 @@ from tillpost.models.order import (
 CURRENCIES = ("AUD", "USD", "EUR", "JPY", "KWD")
 ZONES = tuple(timezone(timedelta(hours=hours)) for hours in (-8, 0, 1, 11))
 
-words = st.text(
+texts = st.text(
     st.characters(min_codepoint=0x20, max_codepoint=0x24F, exclude_categories=["Cc", "Cs"]),
     max_size=20,
 )
-names = words.filter(lambda text: bool(text.strip()))
+names = texts.filter(lambda text: bool(text.strip()))
 prices = st.integers(0, 50_000)
 counts = st.integers(1, 20)
 MOST_OF_ONE = 60
-"""What a menu's limit for an order is, where it has one: three lines of the same, as many as `counts` draws."""
+"""A menu's limit for one order, where it has one: three lines of the most that `counts` draws."""
 order_ids = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=40)
 currencies = st.sampled_from(CURRENCIES)
 times = st.datetimes(datetime(2026, 1, 1), datetime(2036, 1, 1), timezones=st.sampled_from(ZONES))
 
 
 def addresses() -> st.SearchStrategy[Address]:
-    """Places to deliver to."""
+    """Draw delivery addresses."""
     return st.builds(
         Address,
         line1=names,
-        city=words,
-        postcode=words,
+        city=texts,
+        postcode=texts,
         country=st.sampled_from(["AU", "US", None]),
     )
 
 
 def fulfilments(tables: Sequence[str] | None = None) -> st.SearchStrategy[Fulfilment]:
-    """Pickup, delivery or dine-in, due at a time or as soon as possible; at any table, or at one of `tables`."""
+    """Draw pickup, delivery or dine-in, due at a time or at once; at any or one of `tables`."""
     due = st.none() | times
     ways = [
         st.builds(Pickup, due_at=due),
-        st.builds(Delivery, due_at=due, address=addresses(), instructions=words),
+        st.builds(Delivery, due_at=due, address=addresses(), instructions=texts),
     ]
     named = names if tables is None else st.sampled_from(tables) if tables else st.nothing()
     return st.one_of(*ways, st.builds(DineIn, due_at=due, table=named))
 
 
 def modifiers() -> st.SearchStrategy[Modifier]:
-    """Choices on a line, of no menu."""
+    """Draw modifiers of no menu."""
     return st.builds(
         Modifier,
         modifier_id=names,
-        sku=words,
-        name=words,
+        sku=texts,
+        name=texts,
         quantity=st.integers(1, 3),
         unit_price=prices,
     )
 
 
 def lines() -> st.SearchStrategy[Line]:
-    """Lines of no menu."""
+    """Draw lines of no menu."""
     choices = st.lists(modifiers(), max_size=2).map(tuple)
     return st.builds(
         Line,
         item_id=names,
-        sku=words,
-        name=words,
+        sku=texts,
+        name=texts,
         quantity=counts,
         unit_price=prices,
         modifiers=choices,
-        note=words,
+        note=texts,
     )
 
 
@@ -112,9 +112,9 @@ def orders(
     sold: st.SearchStrategy[Sequence[Line]] | None = None,
     tables: Sequence[str] | None = None,
 ) -> Order:
-    """Orders that are paid to the last minor unit, in one or two payments; `sold` draws the lines.
+    """Draw orders that are paid in full, in one or two payments.
 
-    With `tables`, those who dine in sit at one of them.
+    `sold` draws the lines. With `tables`, a dine-in order is for one of them.
     """
     bought = tuple(draw(st.lists(lines(), min_size=1, max_size=3) if sold is None else sold))
     included = draw(st.booleans()) if prices_include_tax is None else prices_include_tax
@@ -136,7 +136,7 @@ def orders(
         placed_at=draw(times),
         currency=currency or draw(currencies),
         prices_include_tax=included,
-        customer=draw(st.none() | st.builds(Customer, name=names, phone=words)),
+        customer=draw(st.none() | st.builds(Customer, name=names, phone=texts)),
         fulfilment=draw(fulfilments(tables)),
         lines=bought,
         charges=tuple(charges),
@@ -146,7 +146,7 @@ def orders(
         payments=tuple(
             Payment(method="card", amount=part) for part in (first, total - first) if part
         ),
-        note=draw(words),
+        note=draw(texts),
     )
 
 
@@ -158,7 +158,7 @@ def menus(
     tax_included: bool | None = None,
     skus: bool | None = None,
 ) -> Menu:
-    """Menus without a fault in them, each item under one tax; `skus` says whether things have any."""
+    """Draw valid menus with one tax for each item; `skus` says whether there are SKUs."""
     labelled = draw(st.booleans()) if skus is None else skus
     included = draw(st.booleans()) if tax_included is None else tax_included
     groups = tuple(
@@ -217,7 +217,7 @@ def menus(
 
 @st.composite
 def lines_from(draw: st.DrawFn, menu: Menu) -> Sequence[Line]:
-    """Lines that the menu allows, at its prices, as often as its limits ask for."""
+    """Draw lines that the menu allows, at its prices and within its limits."""
     sold = draw(st.lists(st.sampled_from(list(menu.by_variation.values())), min_size=1, max_size=3))
     return [
         Line(
@@ -238,7 +238,7 @@ def lines_from(draw: st.DrawFn, menu: Menu) -> Sequence[Line]:
 
 @st.composite
 def _choices(draw: st.DrawFn, menu: Menu, use: GroupUse) -> Modifier:
-    """One option of a group, so many times that the limits are kept."""
+    """Draw one option of a group, in a quantity within its limits."""
     option = draw(st.sampled_from(menu.group_by_id[use.group_id].options))
     many = draw(st.integers(max(1, use.minimum), 4 if use.maximum is None else use.maximum))
     return Modifier(
@@ -251,7 +251,7 @@ def _choices(draw: st.DrawFn, menu: Menu, use: GroupUse) -> Modifier:
 
 
 def orders_from(menu: Menu) -> st.SearchStrategy[Order]:
-    """Orders for what the menu has, at its prices, in its currency, and with the tax as its prices hold it."""
+    """Draw orders from a menu, at its prices, in its currency and with its tax."""
     return orders(
         currency=menu.currency,
         prices_include_tax=all(tax.included for tax in menu.taxes),
@@ -261,7 +261,7 @@ def orders_from(menu: Menu) -> st.SearchStrategy[Order]:
 
 
 def renumbered(menu: Menu) -> Menu:
-    """The same menu under new ids throughout, names, SKUs and prices as they were."""
+    """Return the same menu with new ids; names, SKUs and prices are unchanged."""
     groups = tuple(
         group.model_copy(
             update={

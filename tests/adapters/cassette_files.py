@@ -1,10 +1,11 @@
-"""What every platform's cassettes must be like: of known origin, small, without a secret or a person.
+"""Tests of a platform's cassette files: provenance, size, no secrets and no personal data.
 
-And recording them again gives the same files. A platform's own test extends `CassetteFiles`.
+Recording them again must give the same files. A platform's own test derives from `CassetteFiles`.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Generator
@@ -29,13 +30,16 @@ SAMPLES_OF_PEOPLE = (
     "+61400333444",
     "Wattle St",
 )
-"""Who stands in the example orders of this repository."""
+"""The people in this repository's example orders."""
 
 UNRECORDED = frozenset(
     {"authorize_url", "parse_webhook", "exchange_code", "refresh", "revoke", "account"}
 )
-"""The first two send nothing; of what the next send and get, masking leaves nothing to be played. `account` isn't about
-orders, and is asked once, when a store is connected."""
+"""Operations without a cassette.
+
+The first two send nothing. Of the exchanges of the next, masking leaves nothing to play. `account`
+isn't about orders: it is called once, when a store is connected.
+"""
 
 
 def exchanges(path: Path) -> list[tuple[Any, Any]]:
@@ -47,7 +51,7 @@ def exchanges(path: Path) -> list[tuple[Any, Any]]:
 
 @contextmanager
 def but_for_masks(misfit: type[Exception]) -> Generator[None]:
-    """Let a text pass that misfits a document because it is masked: it isn't a country any more."""
+    """Ignore misfits that masking causes: a masked country isn't a country."""
     try:
         yield
     except misfit as error:
@@ -56,11 +60,17 @@ def but_for_masks(misfit: type[Exception]) -> Generator[None]:
 
 
 class CassetteFiles:
-    """The tests. `cassettes` are the platform's; `recorded_by` is the file that plays and records them.
+    """The tests.
 
-    `documents` are how an origin begins that is a vendor's sample, `people` who stands in such
-    samples. `operations` have a cassette beside those that the adapter has. `name` is a text in
-    `submit.yaml` under a public field, `person` a field of it in which a person stands."""
+    Attributes:
+        cassettes: The platform's cassettes.
+        recorded_by: The test file that plays and records them.
+        documents: How the origin of a vendor's sample begins.
+        people: Personal data in such samples.
+        operations: Operations with a cassette, beside the adapter's own.
+        name: A text in `submit.yaml` under a public field.
+        person: A field of `submit.yaml` with personal data.
+    """
 
     cassettes: ClassVar[Cassettes]
     recorded_by: ClassVar[Path]
@@ -71,10 +81,16 @@ class CassetteFiles:
     person: ClassVar[str]
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Run what asks for a `path` for each cassette."""
+        """Run what asks for a `path` for each cassette, and for a `source` for each source."""
         if "path" in metafunc.fixturenames:
             files = sorted(self.cassettes.folder.glob("*.yaml"))
             metafunc.parametrize("path", [pytest.param(path, id=path.stem) for path in files])
+        if "source" in metafunc.fixturenames:
+            sources = [pytest.param(Source.SIMULATOR, id="simulator")]
+            if self.documents:
+                mark = pytest.mark.vendor_document
+                sources.append(pytest.param(Source.VENDOR_SAMPLE, id="samples", marks=mark))
+            metafunc.parametrize("source", sources)
 
     def test_it_says_where_it_comes_from(self, path: Path) -> None:
         said = read_provenance(path)
@@ -137,41 +153,32 @@ class CassetteFiles:
 
         assert wanted <= {path.stem for path in self.cassettes.folder.glob("*.yaml")}
 
-    def test_recording_again_gives_the_same_files(self, tmp_path: Path) -> None:
-        """In a process of its own, as a person would; another day may stand in them."""
-        self.need_samples()
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "tillpost.testing.cassettes",
-            "-p",
-            "no:cacheprovider",
-        ]
-        options = [
-            str(self.recorded_by),
-            "-k",
-            "sync and not async",
-            "--record",
-            "--cassettes",
-            str(tmp_path),
-        ]
-        run = subprocess.run([*command, *options], capture_output=True, text=True, timeout=120)
-        assert run.returncode == 0, run.stdout
-        assert _undated(tmp_path) == _undated(self.cassettes.folder)
-
-    def need_samples(self) -> None:
-        """Skip the test where the vendor's samples aren't at hand."""
+    @pytest.mark.slow
+    def test_recording_again_gives_the_same_files(self, tmp_path: Path, source: Source) -> None:
+        """Record in a process of its own, as a person would. Only the date may differ."""
+        command = [sys.executable, "-m", "pytest", str(self.recorded_by), "-q", "-n0"]
+        plugins = "tillpost.testing.cassettes", "adapters.recording", "no:cacheprovider"
+        for plugin in plugins:
+            command += ["-p", plugin]
+        command += ["--record", "--record-source", source, "--cassettes", str(tmp_path)]
+        run = subprocess.run(
+            command, capture_output=True, text=True, timeout=300, env=_with_tests_on_path()
+        )
+        assert run.returncode == 0, run.stdout + run.stderr
+        assert _undated(tmp_path, source) == _undated(self.cassettes.folder, source)
 
 
-def _undated(folder: Path) -> dict[str, list[str]]:
-    return {
-        path.name: [
-            line
-            for line in path.read_text("utf-8").splitlines()
-            if not line.startswith("  recorded:")
-        ]
-        for path in folder.glob("*.yaml")
-    }
+def _with_tests_on_path() -> dict[str, str]:
+    """Return the environment in which a plugin of the tests can be imported."""
+    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+def _undated(folder: Path, source: Source) -> dict[str, list[str]]:
+    """Return the lines of the cassettes of a source, without the dates, by the files' names."""
+    found: dict[str, list[str]] = {}
+    for path in folder.glob("*.yaml"):
+        if read_provenance(path).source is source:
+            lines = path.read_text("utf-8").splitlines()
+            found[path.name] = [line for line in lines if not line.startswith("  recorded:")]
+    return found

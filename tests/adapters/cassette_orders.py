@@ -1,6 +1,7 @@
-"""What every platform's cassettes are recorded with: orders by a canary, and simulators whose clocks stand still.
+"""Orders and simulators for recording cassettes.
 
-Whoever stands in the orders here is a canary: none of their texts may be found in any cassette.
+The customer is a canary: none of their texts may be in any cassette. The simulators' clocks stand
+still.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class _Make(Protocol[T]):
 
 @dataclass(frozen=True)
 class Simulated(Generic[S]):
-    """A platform's simulator, to record from. `make` takes its settings by name; `clocks` are where it reads the time.
+    """A simulator to record from; `make` takes its settings, `clocks` are where it reads the time.
 
     Each clock is a module in which `datetime` is made to stand at the `moment`.
     """
@@ -85,7 +86,7 @@ class Simulated(Generic[S]):
         settings: Mapping[str, object] | None = None,
         **world: Any,
     ) -> Origin:
-        """Return the origin of answers that it gives after `prepare`. `world` are settings of the simulator."""
+        """Return the origin of its answers after `prepare`, with the settings `world`."""
 
         @contextmanager
         def serve() -> Generator[Running[S]]:
@@ -121,7 +122,7 @@ WELCOME = (Discount(name="WELCOME", amount=200),)
 
 
 def order(*lines: Line, **content: Any) -> Order:
-    """Return an order for those lines, by the canary, paid in full. `content` is what differs from the usual."""
+    """Return a paid order of these lines by the canary; `content` overrides other fields."""
     charges: Sequence[Charge] = content.get("charges", ())
     discounts: Sequence[Discount] = content.get("discounts", ())
     total = (

@@ -1,4 +1,4 @@
-"""How platforms refuse an order, for their cassettes: one case for each kind of error that a platform can give."""
+"""How platforms refuse an order, for cassettes: a case for each class of error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tillpost.testing import Store, cases
 
 @dataclass(frozen=True)
 class Refusal(Generic[S]):
-    """How an order is refused, as a simulator does after `prepare` or with `faults`, and what is raised then."""
+    """How a simulator refuses an order, after `prepare` or with `faults`, and the error."""
 
     name: str
     error: type[PosError]
@@ -47,7 +47,7 @@ NEVER: Mapping[type[PosError], str] = {
 def played(
     refusals: Sequence[Refusal[S]], simulator: Simulated[S], note: str, **world: Any
 ) -> pytest.MarkDecorator:
-    """Let a test of `store` and `refusal` run for each, its cassette played by both kinds of Till."""
+    """Run a test of `store` and `refusal` for each refusal, with both kinds of Till."""
     params = [
         pytest.param(case, refusal, id=repr(case))
         for refusal in refusals
@@ -91,13 +91,13 @@ def assert_refused(store: Store, refusal: Refusal[Any], menu: Menu | None = None
 
 
 def on_create(path: str, fault: Fault, times: int | None = None) -> FaultPlan:
-    """Every POST to the path meets the fault, or so many of them."""
+    """Return a fault for every POST to the path, or for so many of them."""
     return FaultPlan(rules=(FaultRule(method="POST", fault=fault, path=path, times=times),))
 
 
 def kinds(root: type[PosError] = PosError) -> Iterator[type[PosError]]:
-    """Every kind of error that a platform could give."""
+    """Yield every class of error that a platform can cause."""
     for kind in root.__subclasses__():
-        if kind.__module__ == "tillpost.errors.exceptions":
+        if kind.__module__.startswith("tillpost.errors"):
             yield kind
             yield from kinds(kind)

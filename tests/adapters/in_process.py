@@ -1,5 +1,7 @@
-"""A simulator without its server: an httpx transport that calls the platform's handlers directly, for tests that need
-thousands of exchanges. `twist` may change any answer, or raise what a network would."""
+"""An httpx transport that calls a simulator's handlers without a server, for fast tests.
+
+`twist` may replace any answer, or raise what a network would.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ import httpx
 from tillpost.simulator import Answer, Call, Simulator
 
 Twist = Callable[[httpx.Request, int, Callable[[], httpx.Response]], httpx.Response]
-"""Given a request, its number from 0, and a function that carries it out: what comes back."""
+"""Takes a request, its number from 0, and a function that carries it out; returns the answer."""
 
 
 def untouched(
@@ -38,8 +40,9 @@ class InProcess(httpx.BaseTransport):
         ]
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer a request as the simulator does, or as the twist would have it."""
-        number, self.requests = self.requests, self.requests + 1
+        """Answer a request as the simulator does, or as the twist does."""
+        number = self.requests
+        self.requests += 1
         return self.twist(request, number, lambda: self._carry_out(request))
 
     def _carry_out(self, request: httpx.Request) -> httpx.Response:

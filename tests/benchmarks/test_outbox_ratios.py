@@ -1,4 +1,4 @@
-"""What keeping orders on disk costs beside doing without, as ratios of two things timed in turn in one run.
+"""What storing orders costs, as ratios of two things that are timed in turn in one run.
 
 Adding beside a bare insert of the same row with the same durability; draining beside bare
 `AsyncTill.submit` at the same concurrency, against a Square simulator in a process of its own, so
@@ -45,7 +45,9 @@ import asyncio, json
 from tillpost.simulator import serve
 from tillpost_simulators.square import SquareSimulator
 simulator = SquareSimulator()
-asyncio.run(serve(simulator, ready=lambda url: print(json.dumps(simulator.connection_settings(url)), flush=True)))
+def ready(url):
+    print(json.dumps(simulator.connection_settings(url)), flush=True)
+asyncio.run(serve(simulator, ready=ready))
 """
 
 
@@ -187,7 +189,7 @@ def test_draining_the_outbox_costs_little_more_than_bare_submitting(
 
 
 def fill(outbox: Outbox, count: int, *, done: bool) -> None:
-    """Store orders past `add`, as years of use would: done ones, or such as wait for their time, and are due now."""
+    """Insert orders without `add`, as years of use would: done ones, or ones due now."""
     outbox.add(small_order("o-sample"), connection="cafe")
     now = time.time()
     with outbox.database.writing() as db:
@@ -244,5 +246,6 @@ def test_claiming_the_next_order_costs_the_same_among_many_as_among_few(
         with Outbox(url) as outbox:
             fill(outbox, count, done=done)
             found.append(time_of_claiming(outbox, done=done))
-    what = f"claiming among {MANY} / among {FEW}, {'mostly done' if done else 'all waiting'}, on {database}"
+    states = "mostly done" if done else "all waiting"
+    what = f"claiming among {MANY} / among {FEW}, {states}, on {database}"
     tell(capsys, f"{what} ({found[0] * 1e3:.2f} ms)", found[1] / found[0], f"{CLAIM_AT_MOST}")

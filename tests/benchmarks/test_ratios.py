@@ -1,14 +1,12 @@
-"""What Tillpost costs beside what it stands on, as ratios of two things timed in turn in one run.
+"""What Tillpost costs beside its dependencies, as ratios of two things timed in turn in one run.
 
-The machine's speed drops out of a ratio of many interleaved rounds. Two are printed: of the least
-    times, which say what
-the code itself takes, and of the medians, which hold what neighbours on the machine took from it
-    too. That is more for
-the longer of two runs, since the neighbours empty its caches: medians of one code were seen from
-    2.4 to 2.8.
-The figures are printed beside their bars, and fail no run, because the machines that run this are
-    shared:
-`pytest tests/benchmarks`, which the suite leaves out.
+The machine's speed cancels out in a ratio of many interleaved rounds. Two ratios are printed: of
+the least times, which is what the code itself takes, and of the medians, which includes what other
+programs on the machine took. The latter is larger for the longer of two runs, since other programs
+empty its caches: medians of one code were seen from 2.4 to 2.8.
+
+The figures are printed beside their limits and fail no run, because these machines are shared. Run
+`pytest tests/benchmarks`; the suite leaves them out.
 """
 
 from __future__ import annotations
@@ -97,7 +95,7 @@ def real_answers(order: Order) -> list[bytes]:
 
 
 def childrens_time() -> float:
-    """Seconds of processor time that the processes started from here have used, to the microsecond."""
+    """Return the processor time of child processes, in seconds."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
@@ -109,7 +107,7 @@ def ratio(
     rounds: int,
     clock: Callable[[], float],
 ) -> str:
-    """Ours divided by the floor, timed in turn, at their least and in the middle; what `prepare` makes isn't timed."""
+    """Return our time divided by the floor's: least and median. `prepare` isn't timed."""
     spent: dict[bool, list[float]] = {True: [], False: []}
     gc.collect()
     gc.freeze()
@@ -168,7 +166,9 @@ def test_importing_tillpost_costs_little_more_than_importing_what_it_stands_on(
         command = [sys.executable, "-c", f"import {modules}"]
         return lambda _: subprocess.run(command, check=True, env=compiled)
 
-    listing = "import sys, tillpost; print(*(m for m in sys.modules if not m.startswith(('tillpost', '_', 'encodings'))))"
+    own = "('tillpost', '_', 'encodings')"
+    others = f"(module for module in sys.modules if not module.startswith({own}))"
+    listing = f"import sys, tillpost; print(*{others})"
     loaded = subprocess.run(
         [sys.executable, "-c", listing], check=True, capture_output=True, text=True
     ).stdout.split()

@@ -1,4 +1,4 @@
-"""The conformance suite over every bundled adapter: the same tests, with nothing in them about any one platform."""
+"""The conformance suite over every bundled adapter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compares the store with the ledgers after a crash test: what became of each order, and does everybody agree?"""
+"""Compares the outbox with the registers after a crash test: the end of each order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_SHOWN = 5
 
 @dataclass(slots=True)
 class Tally:
-    """What is wrong, by kind, with a line for each order; all well: nothing. `suspects` are the orders' ids."""
+    """What is wrong, by kind, with a line for each order; `suspects` are the orders' ids."""
 
     states: Counter[str] = field(default_factory=Counter[str])
     suspects: list[str] = field(default_factory=list[str])
@@ -40,28 +40,28 @@ class Tally:
 
 
 def tally(world: World, outbox: Outbox, placed: Sequence[Placed]) -> Tally:
-    """Hold each order against the store and the ledger of its platform."""
-    told = Tally()
+    """Compare each order with the outbox and with the ledger of its platform."""
+    result = Tally()
     ledgers = {name: store.ledger() for name, store in world.stores.items()}
     stored = {each.id: each for each in outbox.orders(most=len(placed) + 1)}
     for name, ledger in ledgers.items():
         for reference in ledger.twice:
-            told.wrong["twice"].append(f"{name} {reference}")
+            result.wrong["twice"].append(f"{name} {reference}")
         for entry in ledger.half_done:
-            told.wrong["half done"].append(
+            result.wrong["half done"].append(
                 f"{name} {entry.reference} ({entry.state}, {entry.order_id})"
             )
-            told.suspects.append(entry.reference)
+            result.suspects.append(entry.reference)
     shown = {name: _shown(ledger) for name, ledger in ledgers.items()}
     for each in placed:
         there = shown[each.store].get(each.order.id, [])
-        for kind, text in _judged(each, stored.get(each.order.id), there):
-            told.wrong[kind].append(f"{each.store} {each.order.id}: {text}")
-            told.suspects.append(each.order.id)
-    told.states.update(each.state.value for each in stored.values())
+        for kind, text in _faults_of(each, stored.get(each.order.id), there):
+            result.wrong[kind].append(f"{each.store} {each.order.id}: {text}")
+            result.suspects.append(each.order.id)
+    result.states.update(each.state.value for each in stored.values())
     if extra := set(stored) - {each.order.id for each in placed}:
-        told.wrong["never added"].extend(sorted(extra))
-    return told
+        result.wrong["never added"].extend(sorted(extra))
+    return result
 
 
 def _shown(ledger: Ledger) -> Mapping[str, list[tuple[str, int]]]:
@@ -71,36 +71,36 @@ def _shown(ledger: Ledger) -> Mapping[str, list[tuple[str, int]]]:
     return found
 
 
-def _judged(
+def _faults_of(
     placed: Placed, stored: StoredOrder | None, there: Sequence[tuple[str, int]]
 ) -> Iterable[tuple[str, str]]:
-    """Yield what is wrong with one order. `there` is what the register shows of it: id and total."""
+    """Yield what is wrong with one order. `there`: the id and total of each on the register."""
     if stored is None:
-        yield "lost", "it isn't in the store"
+        yield "lost", "it isn't in the outbox"
         return
-    said = (
-        f"{stored.state} {stored.error.kind + ': ' + stored.error.detail if stored.error else ''}"
-    )
+    state = f"{stored.state}"
+    if stored.error:
+        state = f"{stored.state} {stored.error.kind}: {stored.error.detail}"
     if stored.state is OrderState.SENDING:
-        yield "in sending", f"in the hands of {stored.worker}"
+        yield "in sending", f"claimed by {stored.worker}"
         return
     if placed.end is End.ARRIVES:
         if not there:
-            yield "lost", f"the register doesn't show it, the store says: {said}"
+            yield "lost", f"the register doesn't show it, the outbox says: {state}"
         elif (
             stored.state not in (OrderState.RECEIVED, OrderState.ACCEPTED)
             or stored.due_at is not None
         ):
-            yield "told apart", f"the register shows it, the store says: {said}"
+            yield "disagree", f"the register shows it, the outbox says: {state}"
         elif stored.pos_order is None or stored.pos_order.id not in [pos_id for pos_id, _ in there]:
-            yield "told apart", "the store has another order of the platform than the register"
+            yield "disagree", "the outbox has another order of the platform than the register"
         elif {total for _, total in there} != {placed.order.total}:
             yield "another total", f"{there} instead of {placed.order.total}"
     elif there:
-        yield "told apart", "it couldn't be sold, and is on the register"
+        yield "disagree", "it couldn't be sold, and is on the register"
     elif (
         stored.state is not OrderState.ERROR
         or stored.error is None
         or stored.error.kind != "MenuError"
     ):
-        yield "told apart", f"it couldn't be sold, the store says: {said}"
+        yield "disagree", f"it couldn't be sold, the outbox says: {state}"

@@ -1,8 +1,9 @@
-"""Orders for stores on three platforms that fail on one request in five, carried by workers that are killed.
+"""Workers are killed while they submit orders to platforms that fail on one request in five.
 
-Each order has to end as it must, once, with the store and the registers in agreement.
-`--crash-orders 10000 --kills 300` makes it a long one; `--seed` repeats a run's orders, faults and
-choice of victims, though not its timing."""
+Each order must end as it should, once, and the outbox must agree with the registers.
+`--crash-orders 10000 --kills 300` is a long run; `--seed` repeats a run's orders, faults and choice
+of workers to kill, though not its timing.
+"""
 
 from __future__ import annotations
 
@@ -15,29 +16,29 @@ from pathlib import Path
 import pytest
 from sqlalchemy import ColumnElement, func, select
 
-from crash.gang import Gang, working
 from crash.tally import tally
+from crash.workers import Workers, working
 from crash.world import LEAD, Placed, World, place, serving
 from tillpost.outbox import Outbox, OutboxSettings
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.orders.claims import SET_ASIDE_AFTER
 
+pytestmark = pytest.mark.slow
+
 WORKERS = 3
 BACKLOG = 60
-"""A kill waits until no more orders than these are due, so that the kills are spread over the whole run."""
+"""A kill waits until at most so many orders are due, which spreads the kills over the run."""
 
 STUCK_AFTER = 120.0  # seconds
 
 
 @pytest.fixture
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty database of the kind that the test asks for."""
-    kind: str = request.param
-    return (
-        f"sqlite:///{tmp_path}/orders.db"
-        if kind == "sqlite"
-        else request.getfixturevalue("postgres_url")
-    )
+    """Return the address of an empty database of a kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/orders.db"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
 
 
 @pytest.mark.timeout(7200)
@@ -46,7 +47,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     [("sqlite", "embedded"), ("postgresql", "procrastinate")],
     indirect=["address"],
 )
-def test_whenever_workers_are_killed_each_order_ends_once_and_as_it_must(
+def test_killed_workers_lose_and_duplicate_no_order(
     address: str,
     engine: str,
     crash_orders: int,
@@ -55,7 +56,7 @@ def test_whenever_workers_are_killed_each_order_ends_once_and_as_it_must(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.CRITICAL, "aiohttp.server")  # it logs each client that was killed
+    caplog.set_level(logging.CRITICAL, "aiohttp.server")  # it logs each killed client
     settings = OutboxSettings(
         db=address,
         engine=engine,
@@ -66,43 +67,48 @@ def test_whenever_workers_are_killed_each_order_ends_once_and_as_it_must(
         longest_wait=0.5,
         lead=LEAD,
     )
-    program, log = tmp_path / "world.json", tmp_path / "workers.log"
+    program = tmp_path / "world.json"
+    log = tmp_path / "workers.log"
     began = time.monotonic()
     with serving(seed, crash_orders) as world, Outbox(settings=settings) as outbox:
         world.write(program, settings)
-        with working(program, log, WORKERS) as gang:
-            run = Run(world, outbox, gang, seed)
+        with working(program, log, WORKERS) as workers:
+            run = Run(world, outbox, workers, seed)
             run.storm(crash_orders, kills)
             run.drain()
-        told = tally(world, outbox, run.placed)
+        result = tally(world, outbox, run.placed)
+        took = time.monotonic() - began
         print(
-            f"\n--seed {seed}: {crash_orders} orders, {kills} kills of {gang.started} workers with {run.in_flight} orders"
-            f" in hand, {world.struck} of {world.requests} requests failed, {time.monotonic() - began:.0f} s\n{told}"
+            f"\n--seed {seed}: {crash_orders} orders, {kills} kills of {workers.started} workers"
+            f" with {run.in_flight} claimed orders,"
+            f" {world.struck} of {world.requests} requests failed, {took:.0f} s\n{result}"
         )
-        assert not told.wrong, (
-            f"--seed {seed}: {told}\n{journals(outbox, told.suspects)}\n{gang.said()}"
-        )
+        events = journals(outbox, result.suspects)
+        assert not result.wrong, f"--seed {seed}: {result}\n{events}\n{workers.log()}"
     assert run.in_flight > 0
     assert world.struck > world.requests / 8
 
 
 def journals(outbox: Outbox, order_ids: Sequence[str]) -> str:
     """Return what happened to the orders that ended wrong, an event a line."""
-    told = [f"{order_id}: {event}" for order_id in order_ids for event in outbox.journal(order_id)]
-    menus = [
-        f"import of {each.connection} at {each.at}: {each.changes.in_words()}"
-        for each in outbox.imports(most=60)
-    ]
-    return "\n".join((*told, *menus) if told else ())
+    lines: list[str] = []
+    for order_id in order_ids:
+        lines += [f"{order_id}: {event}" for event in outbox.journal(order_id)]
+    if not lines:
+        return ""
+    for each in outbox.imports(most=60):
+        changes = each.changes.in_words()
+        lines.append(f"import of {each.connection} at {each.at}: {changes}")
+    return "\n".join(lines)
 
 
 class Run:
-    """One run: orders come in while workers die, and go on coming until both are through."""
+    """One run: orders are added while workers are killed."""
 
-    def __init__(self, world: World, outbox: Outbox, gang: Gang, seed: int) -> None:
+    def __init__(self, world: World, outbox: Outbox, workers: Workers, seed: int) -> None:
         self._world = world
         self._outbox = outbox
-        self._gang = gang
+        self._workers = workers
         self._seed = seed
         self._draw = random.Random(seed)
         self.placed: list[Placed] = []
@@ -116,19 +122,19 @@ class Run:
                 self._world.drift()
             self._wait_for(lambda: self._due() <= BACKLOG)
             self._pause(self._draw.uniform(0.05, 0.8))
-            # One more death, and an order would rightly be a person's.
+            # After one more crash, an order would rightly be set aside for a person.
             self._wait_for(lambda: self._worst() < SET_ASIDE_AFTER - 1)
-            self.in_flight += self._held_by(self._gang.kill_one(self._draw, self._at_work()))
-            self._gang.fill()
+            self.in_flight += self._held_by(self._workers.kill_one(self._draw, self._at_work()))
+            self._workers.fill()
 
     def drain(self) -> None:
-        """Let the workers go on until nothing is left."""
+        """Let the workers finish what is left."""
         latest = max(
             each.order.due_at.timestamp() - LEAD for each in self.placed if each.order.due_at
         )
         self._wait_for(lambda: time.time() > latest)
         self._wait_for(lambda: self._due() == 0)
-        self._gang.wait(STUCK_AFTER)
+        self._workers.wait(STUCK_AFTER)
 
     def _add(self, up_to: int) -> None:
         for number in range(len(self.placed), up_to):
@@ -137,20 +143,22 @@ class Run:
             self.placed.append(each)
 
     def _pause(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        self._wait_for(lambda: time.monotonic() >= until)
+        deadline = time.monotonic() + seconds
+        self._wait_for(lambda: time.monotonic() >= deadline)
 
-    def _wait_for(self, it_is_so: Callable[[], bool]) -> None:
-        """Wait until something is so. Fail when nothing goes on."""
-        left, since = self._left(), time.monotonic()
-        while not it_is_so():
-            self._gang.fill()
+    def _wait_for(self, condition: Callable[[], bool]) -> None:
+        """Wait until a condition holds. Fail when there is no progress."""
+        left = self._left()
+        since = time.monotonic()
+        while not condition():
+            self._workers.fill()
             time.sleep(0.05)
-            if left != (left := self._left()):
+            left_now = self._left()
+            if left_now != left:
+                left = left_now
                 since = time.monotonic()
-            assert time.monotonic() - since < STUCK_AFTER, (
-                f"nothing goes on: {self._unfinished()}\n{self._gang.said()}"
-            )
+            is_stuck = time.monotonic() - since > STUCK_AFTER
+            assert not is_stuck, f"no progress: {self._unfinished()}\n{self._workers.log()}"
 
     def _left(self) -> int:
         return self._count(t.orders.c.due_at.is_not(None))
@@ -163,7 +171,7 @@ class Run:
             return db.scalar(select(func.max(t.orders.c.crash_count))) or 0
 
     def _at_work(self) -> Collection[int]:
-        """Return the processes that have begun to work, the dead of the last seconds among them."""
+        """Return the processes of enlisted workers, those killed in the last seconds included."""
         with self._outbox.database.reading() as db:
             return {
                 int(about.rpartition(" ")[2]) for about in db.scalars(select(t.workers.c.about))

@@ -1,8 +1,8 @@
-"""One worker as a process of its own: `python worker.py WORLD.json`. It ends when nothing is left to do, or is killed.
+"""A worker in a process: `python worker.py WORLD.json`. It ends when nothing is left to do.
 
-The file says what `World.write` put into it: the outbox's settings, and each connection with its
-platform's settings. Its connections wait a third of a second for an answer, so that a platform that
-hangs doesn't stretch the test."""
+`World.write` writes the file: the outbox's settings, and each connection with its platform's
+settings. The connections have short timeouts, so that a hanging platform doesn't delay the test.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tillpost.transport.http import Limits
 
 
 def connected(known: dict[str, Any]) -> OutboxConnection:
-    """Make a connection of its part of the file."""
+    """Return the connection that the file describes."""
     return OutboxConnection(
         adapter_for(known["platform"], known["settings"]),
         policy=Policy.model_validate(known["policy"]),
@@ -36,10 +36,10 @@ def connected(known: dict[str, Any]) -> OutboxConnection:
 
 def main(world: Path) -> None:
     """Work until idle."""
-    told: dict[str, Any] = json.loads(world.read_text())
-    settings = OutboxSettings.model_validate(told["outbox"])
+    content: dict[str, Any] = json.loads(world.read_text())
+    settings = OutboxSettings.model_validate(content["outbox"])
     connections = from_mapping(
-        {name: connected(known) for name, known in told["connections"].items()}
+        {name: connected(known) for name, known in content["connections"].items()}
     )
     with (
         Outbox(settings=settings) as outbox,

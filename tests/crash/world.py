@@ -1,8 +1,9 @@
-"""The world of the crash test: stores on each platform, all failing on one request in five, and orders for them.
+"""The stores and orders of the crash test: each platform fails on one request in five.
 
-Each order's end is known when it is made: it arrives, or it can't, since what it asks for isn't
-sold. Halfway the flat white gets another id at every store, so whoever sells it by the old one has
-to import the menu."""
+Each order's end is known beforehand: it arrives, or it is refused, since it names an item that
+isn't sold. Halfway, the flat white gets another id at every store, so orders with the old one need
+an import of the menu.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ from tillpost_simulators.square import SquareSimulator, WorldSettings
 FAULT_RATE = 0.2
 LEAD = 1800.0
 ORDERS_A_STORE = 200
-"""More are spread over more stores: few have as many in an hour, and all of the last hour's are looked through."""
+"""More orders get more stores: a look-up reads all orders of a store's last hour."""
 
 DRIFTED = TOASTIE.model_copy(update={"item_id": "995312"})
 """A toastie sold from an older menu, in which it had another id."""
@@ -44,7 +45,7 @@ FAULTS = every_kind(hang_seconds=0.5, drip_seconds=0.05)
 
 
 class End(StrEnum):
-    """How an order has to end."""
+    """How an order must end."""
 
     ARRIVES = "arrives"
     REFUSED = "refused"
@@ -52,7 +53,7 @@ class End(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """An order, the store that it is for, and how it has to end. `is_new` as in `Outbox.add`."""
+    """An order, its store, and how it must end. `is_new` as in `Outbox.add`."""
 
     order: Order
     store: str
@@ -62,7 +63,7 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """One store: its simulator, what a worker needs to connect to it, and how its menu drifts."""
+    """A store: its simulator, the settings to connect, and how its menu changes."""
 
     simulator: Simulator
     platform: str
@@ -70,7 +71,7 @@ class Store:
     drift: Callable[[], object]
 
     def ledger(self) -> Ledger:
-        """What its staff see now."""
+        """Return what its staff see now."""
         return self.simulator.ledger()
 
 
@@ -81,8 +82,8 @@ class World:
     stores: Mapping[str, Store]
 
     def write(self, path: Path, outbox: OutboxSettings) -> None:
-        """Write what a worker has to know."""
-        told = {
+        """Write the file that a worker reads."""
+        connections = {
             name: {
                 "platform": store.platform,
                 "settings": store.settings,
@@ -91,7 +92,8 @@ class World:
             }
             for name, store in self.stores.items()
         }
-        path.write_text(json.dumps({"outbox": outbox.model_dump(mode="json"), "connections": told}))
+        content = {"outbox": outbox.model_dump(mode="json"), "connections": connections}
+        path.write_text(json.dumps(content))
 
     def drift(self) -> None:
         """Give the flat white another id everywhere."""
@@ -111,7 +113,7 @@ class World:
 
 @contextmanager
 def serving(seed: int, orders: int) -> Generator[World]:
-    """Serve a world for so many orders until the block ends: two stores on each platform, or more."""
+    """Serve at least two stores on each platform, for so many orders, until the block ends."""
     stores: dict[str, Store] = {}
     with ExitStack() as stack:
         for number in range(max(2, orders // (len(_STORES) * ORDERS_A_STORE))):
@@ -126,8 +128,8 @@ def _failing(seed: int, unfair: Callable[[Fault], bool] = lambda _: False) -> Fa
 
 
 def _square(stack: ExitStack, seed: int) -> Store:
-    # Square answers a search that finds nothing with an empty object, so nobody could see through
-    # one that is made up.
+    # Square answers a search without results with an empty object. A false one can't be told from
+    # a true one.
     faults = _failing(
         seed, lambda fault: fault.kind is FaultKind.SLOW_DRIP and fault.moment == "before"
     )
@@ -140,7 +142,7 @@ def _square(stack: ExitStack, seed: int) -> Store:
 
 
 def _kounta(stack: ExitStack, seed: int) -> Store:
-    # Kounta says when its minute ends, so nothing would go there for as long.
+    # Kounta says when its minute ends, so nothing would be sent for that long.
     faults = _failing(
         seed, lambda fault: fault.kind is FaultKind.RATE_LIMITED and fault.retry_after is None
     )
@@ -148,7 +150,7 @@ def _kounta(stack: ExitStack, seed: int) -> Store:
         order_lag_seconds=0.1, get_lag_seconds=0.02, oauth_limit=10**9, token_lasts_seconds=10**8
     )
     simulator = KountaSimulator(lag, faults)
-    for number in range(7401, 7421):  # an import asks for each product by itself
+    for number in range(7401, 7421):  # an import requests each product
         simulator.remove_product(number)
     known = {**STAND_INS, "import_pace": 0, "look_after": (0.1, 0.1, 0.2, 0.5)}
     settings = {**stack.enter_context(serve_in_thread(simulator)).settings, **known}
@@ -172,7 +174,7 @@ _STORES: Mapping[str, Callable[[ExitStack, int], Store]] = {
 
 
 def place(number: int, seed: int, stores: Sequence[str]) -> Placed:
-    """Return an order of one of the stores: the same each time, but for when it is due."""
+    """Return an order for one of the stores, the same for a seed except for its due time."""
     draw = random.Random(f"{seed}/{number}")
     with_oat = FLAT_WHITE.model_copy(update={"modifiers": (OAT,)})
     lines = [
@@ -181,8 +183,8 @@ def place(number: int, seed: int, stores: Sequence[str]) -> Placed:
         )
         for _ in range(draw.randint(1, 3))
     ]
-    luck, end = draw.random(), End.ARRIVES
-    if luck < 0.05:
+    end = End.ARRIVES
+    if draw.random() < 0.05:
         lines.append(draw.choice((GONE, SOLD_OUT)))
         end = End.REFUSED
     later = Pickup(due_at=datetime.fromtimestamp(time.time() + LEAD + draw.uniform(1, 8), UTC))

@@ -1,15 +1,17 @@
-"""Tools for whoever writes an adapter: cassettes, which replay a platform's recorded answers without any network.
+"""Tools for authors of adapters: cassettes replay a platform's recorded answers offline.
 
-`tillpost.testing.cassettes` is a pytest plugin: it gives a test a `store` that plays from a
-cassette, and records the cassette when pytest is called with `--record`. What it promises:
+`tillpost.testing.cassettes` is a pytest plugin. It provides the fixture `store`, which answers from
+a cassette, and records the cassette when pytest runs with `--record`. Its promises:
 
-- a request that the cassette doesn't hold fails the test, and so does an exchange of the cassette
-    that isn't asked for;
-- while a cassette plays, nothing can reach the network;
-- nothing is written but what was declared public: every other text, header and query value is
-    masked (`masking`);
-- each cassette says where it comes from (`provenance`), and recording it again changes nothing
-  unless something has changed.
+- A request that isn't in the cassette fails the test. So does a recorded exchange that the test
+  doesn't use.
+- While a cassette plays, nothing can reach the network.
+- Only what was declared public is written. Every other text, header and query value is masked
+  (`masking`).
+- Each cassette says where it comes from (`provenance`). Recording it again changes the file only if
+  an exchange changed.
+
+The conformance suite is `tillpost.testing.conformance`.
 
 Needs the extra `testing`: pip install 'tillpost[testing]'.
 """

@@ -1,9 +1,9 @@
-"""Which cassette a test plays from: the parameter of the fixture `store`.
+"""The cassette that a test plays: the parameter of the fixture `store`.
 
     @plays("fetch", ORIGIN)
     def test_an_order_is_fetched(store: Store) -> None: ...
 
-A test of many cases lists them itself: each `Case` is a parameter of `store`, given indirectly.
+A test of several cassettes parametrises `store` with their `Case`s itself, indirectly.
 """
 
 from __future__ import annotations
@@ -19,11 +19,18 @@ from tillpost.testing.store import KINDS, Kind
 __all__ = ["Case", "cases", "plays"]
 
 QUIET = Policy(retries=0)
-"""What a case runs under unless it says otherwise: each request is sent once."""
+"""The default policy of a case: each request is sent once."""
 
 
 class Case(NamedTuple):
-    """A cassette's name, what it is recorded from, whether a Till ("sync") or an AsyncTill plays it, and its policy."""
+    """A cassette, and how it is played.
+
+    Attributes:
+        name: The file's name, without its extension.
+        origin: What it is recorded from.
+        kind: "sync" for a Till, "async" for an AsyncTill.
+        policy: The Till's policy.
+    """
 
     name: str
     origin: Origin
@@ -31,16 +38,16 @@ class Case(NamedTuple):
     policy: Policy = QUIET
 
     def __repr__(self) -> str:
-        """The name and the kind, for a test's own name."""
+        """Return the name and the kind, for the test's id."""
         return f"{self.name}-{self.kind}"
 
 
 def cases(name: str, origin: Origin, policy: Policy = QUIET) -> tuple[Case, ...]:
-    """Return the cassette as played by a Till, which records it too, and by an AsyncTill."""
+    """Return the cases of a cassette: for a Till, which records it, and for an AsyncTill."""
     return tuple(Case(name, origin, kind, policy) for kind in KINDS)
 
 
 def plays(name: str, origin: Origin, policy: Policy = QUIET) -> pytest.MarkDecorator:
-    """Let a test run twice with a `store` that plays from the cassette: with a Till and with an AsyncTill."""
+    """Run a test twice with a `store` that plays the cassette: a Till, and an AsyncTill."""
     both = [pytest.param(case, id=case.kind) for case in cases(name, origin, policy)]
     return pytest.mark.parametrize("store", both, indirect=True)

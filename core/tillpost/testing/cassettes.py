@@ -1,20 +1,21 @@
-"""A pytest plugin: tests that play from cassettes, and record them when pytest is called with `--record`.
+"""A pytest plugin: tests play from cassettes, and record them with `--record`.
 
     # conftest.py, at the top; or call pytest with -p tillpost.testing.cassettes
     pytest_plugins = ["tillpost.testing.cassettes"]
 
     # test_cassettes.py
     @pytest.fixture(scope="session")
-    def cassettes() -> Cassettes: return Cassettes("corner", folder=Path("cassettes/corner"),
-        settings={"access_token": "made-up"})
+    def cassettes() -> Cassettes:
+        folder = Path("cassettes/corner")
+        return Cassettes("corner", folder=folder, settings={"access_token": "made-up"})
 
     @plays("fetch", ORIGIN)
     def test_an_order_is_fetched(store: Store) -> None:
         assert store.fetch("77").state == "received"
 
-Every such test runs twice, with Till and with AsyncTill. With `--record` the first of the two
-records from the origin (see `origins`), and the file is written if the test goes well; the second
-plays it at once. `--cassettes DIR` reads and writes the files in another folder.
+Each test runs twice, with a Till and with an AsyncTill. With `--record`, the first run records from
+the origin (see `origins`) and writes the file if the test passes; the second run plays it.
+`--cassettes DIR` reads and writes the files in another folder.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def store(request: pytest.FixtureRequest, cassettes: Cassettes) -> Generator[Store]:
-    """The store's POS, answering from the cassette that the test `plays`."""
+    """Return a store that answers from the cassette that the test `plays`."""
     case: Case = request.param
     config: pytest.Config = request.config
     folder: Path | None = config.getoption("--cassettes", None)
@@ -68,8 +69,9 @@ def store(request: pytest.FixtureRequest, cassettes: Cassettes) -> Generator[Sto
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """After a test that went well: keep its recording, or see that all of the cassette was played."""
+    """After a test passed, write its recording, or check that its whole cassette was played."""
     result = yield
-    if (tape := pyfuncitem.stash.get(_TAPE, None)) is not None:
+    tape = pyfuncitem.stash.get(_TAPE, None)
+    if tape is not None:
         tape.finish()
     return result

@@ -1,7 +1,7 @@
-"""Cassettes as files, in vcrpy's format, written so that they are the same on every machine and read by people.
+"""Cassette files: vcrpy's YAML, readable, and the same on every machine.
 
-UTF-8, fields in their order, bodies as indented text, and the provenance at the top, where vcrpy
-keeps `metadata`.
+They are UTF-8, with fields in their order, bodies as indented text, and the provenance at the top
+as `metadata`.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ _yaml: Any = yaml
 
 
 def read_yaml(path: Path) -> Any:
-    """Return what stands in a cassette's file."""
+    """Return the content of a cassette file."""
     return _yaml.safe_load(path.read_text("utf-8"))
 
 
 def read_provenance(path: Path) -> Provenance:
-    """Return where the cassette at `path` comes from. Raises `ValueError` when it doesn't say, or says it wrongly."""
+    """Return where a cassette comes from; raise `ValueError` if that is missing or invalid."""
     return Provenance.model_validate(read_yaml(path).get("metadata"))
 
 
 def keep(path: Path, cassette: Any, provenance: Provenance) -> None:
-    """Write what vcrpy's `cassette` has recorded, unless the file says the same already, but for its day."""
-    told = {"requests": cassette.requests, "responses": cassette.responses}
-    text = str(
-        _vcr.serialize(
-            {**told, "metadata": provenance.model_dump(mode="json", exclude_defaults=True)}, _Format
-        )
-    )
+    """Write vcrpy's `cassette` to a file, unless only the date of the recording differs."""
+    content = {
+        "requests": cassette.requests,
+        "responses": cassette.responses,
+        "metadata": provenance.model_dump(mode="json", exclude_defaults=True),
+    }
+    text = str(_vcr.serialize(content, _Format))
     before = path.read_text("utf-8") if path.is_file() else ""
     if _undated(before) != _undated(text):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def _undated(text: str) -> list[str]:
 
 
 class Reader:
-    """How vcrpy gets at a file, or at none when it is `empty`. It never writes one; `keep` does."""
+    """How vcrpy reads a file; an `empty` one reads nothing. `keep` writes files."""
 
     def __init__(self, *, empty: bool) -> None:
         self._empty = empty
@@ -64,15 +64,15 @@ class Reader:
 
 
 class _Format:
-    """YAML, as vcrpy asks for it."""
+    """vcrpy's serialiser for YAML."""
 
     @staticmethod
     def serialize(content: Mapping[str, Any]) -> str:
         first = {"metadata": content["metadata"], "version": content["version"]}
-        written = _yaml.dump(
-            {**first, **content}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120
+        ordered = {**first, **content}
+        return str(
+            _yaml.dump(ordered, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
         )
-        return str(written)
 
     @staticmethod
     def deserialize(text: str) -> Any:
@@ -80,16 +80,15 @@ class _Format:
 
 
 class _Dumper(yaml.SafeDumper):  # type: ignore[misc, unused-ignore]
-    """Writes texts of several lines as blocks, and nothing by reference."""
+    """Writes texts of several lines as blocks, and no references."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True
 
 
 def _block(dumper: Any, text: str) -> Any:
-    return dumper.represent_scalar(
-        "tag:yaml.org,2002:str", text, style="|" if "\n" in text else None
-    )
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _yaml.add_representer(str, _block, Dumper=_Dumper)

@@ -1,8 +1,8 @@
-"""Looks for secrets and people in a cassette, by another way than the one that masked it.
+"""Finds secrets and personal data in a cassette, independently of how it was masked.
 
-Masking keeps what was declared public; a wrong declaration would let a name through. So this looks
-at what is there: by the names of fields in which a person or a secret stands, by the look of a text
-(an e-mail address, a phone number, a token), and for the very texts that were used while recording
+Masking keeps what was declared public, so a wrong declaration would let a name through. This module
+searches the result: for field names that hold personal data or secrets, for texts that look like an
+email address, a phone number or a token, and for the texts that were used in the recording
 (canaries).
 """
 
@@ -21,7 +21,7 @@ __all__ = ["Leak", "leaks_in"]
 
 
 class Leak(NamedTuple):
-    """A text that shouldn't be in a cassette: where it stands, what it looks like, and how it begins."""
+    """A text that must not be in a cassette: its path, what it looks like, and its beginning."""
 
     where: str
     looks_like: str
@@ -57,36 +57,40 @@ _TIME = re.compile(r"\d{4}-\d{2}-\d{2}(?:T[\d:.]+(?:Z|[+-]\d{2}:\d{2})?)?")
 
 
 def leaks_in(path: Path, *, headers: Collection[str], canaries: Iterable[str] = ()) -> list[Leak]:
-    """Return what looks like a secret or a person in the cassette at `path`.
+    """Return what looks like a secret or personal data in a cassette.
 
-    `headers` are the only ones that it may hold, in lower case. `canaries` are texts known to have
-    been sent or received while recording; they are searched for in the file as it stands.
+    Args:
+        path: The cassette file.
+        headers: The headers that it may hold, in lower case.
+        canaries: Texts that were sent or received in the recording.
     """
     text = path.read_text("utf-8")
-    found = [
-        Leak(path.name, "a text that was used while recording", c[:12])
-        for c in canaries
-        if c and c in text
-    ]
+    used = [canary for canary in canaries if canary and canary in text]
+    looks_like = "a text that was used while recording"
+    found = [Leak(path.name, looks_like, canary[:12]) for canary in used]
     content = read_yaml(path)
     for name, value in _texts(content, ""):
-        found += _looked_at(name, value)
-    for place, exchange in enumerate(content["interactions"]):
+        found += _leaks_in_text(name, value)
+    for number, exchange in enumerate(content["interactions"]):
         for side in ("request", "response"):
-            kept: Mapping[str, object] = exchange[side]["headers"]
-            found += [
-                Leak(f"interactions.{place}.{side}.headers", "a header that isn't declared", header)
-                for header in kept
-                if header.lower() not in headers
-            ]
+            where = f"interactions.{number}.{side}.headers"
+            found += _undeclared(exchange[side]["headers"], headers, where)
     return found
 
 
-def _looked_at(where: str, text: str) -> Iterator[Leak]:
+def _undeclared(
+    sent: Mapping[str, object], declared: Collection[str], where: str
+) -> Iterator[Leak]:
+    for header in sent:
+        if header.lower() not in declared:
+            yield Leak(where, "a header that isn't declared", header)
+
+
+def _leaks_in_text(where: str, text: str) -> Iterator[Leak]:
     if text in ("", MASK) or _TIME.fullmatch(text):
         return
     steps = [step for step in where.split(".") if not step.isdigit()]
-    # Below a person's field (`recipient`, `address`) nothing may stand, however it is called.
+    # Everything below a personal field (`recipient`, `address`) is personal, whatever its name.
     if any(_PERSONAL.search(step) for step in steps if not where.startswith("metadata")):
         yield Leak(where, "a person", text[:12])
     elif any(_SECRET.search(step) for step in steps):
@@ -97,14 +101,14 @@ def _looked_at(where: str, text: str) -> Iterator[Leak]:
 
 
 def _texts(value: Any, where: str) -> Iterator[tuple[str, str]]:
-    """Every text with the path to it; the texts within a JSON body one by one."""
+    """Yield every text with its path; the texts within a JSON body one by one."""
     match value:
         case dict():
             for name, entry in cast(Mapping[str, object], value).items():
                 yield from _texts(entry, f"{where}.{name}" if where else str(name))
         case list():
-            for place, entry in enumerate(cast(Sequence[object], value)):
-                yield from _texts(entry, f"{where}.{place}")
+            for number, entry in enumerate(cast(Sequence[object], value)):
+                yield from _texts(entry, f"{where}.{number}")
         case str():
             content = _json(value)
             if content is None:
@@ -116,7 +120,7 @@ def _texts(value: Any, where: str) -> Iterator[tuple[str, str]]:
 
 
 def _json(text: str) -> object:
-    """What a JSON object or array holds; None for any other text."""
+    """Return the content of a JSON object or array; None for any other text."""
     if not text.lstrip().startswith(("{", "[")):
         return None
     try:

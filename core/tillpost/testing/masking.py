@@ -1,9 +1,9 @@
-"""Makes an exchange fit to be kept in a file: what nobody declared public is masked, in requests and answers alike.
+"""Masks requests and answers before they are written to a cassette.
 
 It works by allow-list, as `tillpost.adapter.redaction` does for transcripts, so a field that a
-platform adds tomorrow is masked before anyone has thought of it. Of a JSON body, names, numbers and
-booleans stay; a text stays under a public field name alone. Masking twice is masking once, which
-lets a masked request be compared with a recorded one.
+platform adds later is masked too. Of a JSON body, names, numbers and booleans are kept; a text is
+kept only under a public field name. Masking is idempotent, so a masked request can be compared with
+a recorded one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tillpost.adapter.redaction import MASK, masked
 __all__ = ["Mask"]
 
 WIDTH = 100
-"""How long a line of a body becomes, in characters, before it is broken."""
+"""The greatest length of a line of a JSON body, in characters."""
 
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 _STAND_IN = re.compile(rb"\((?:HTML|not JSON), \d+ bytes\)")
@@ -28,9 +28,13 @@ _STAND_IN = re.compile(rb"\((?:HTML|not JSON), \d+ bytes\)")
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """What may be kept: the JSON `fields`, `query` parameters and `headers` (in lower case) whose texts are public.
+    """What a cassette may contain.
 
-    `host` stands in a cassette for the platform's address, whatever that was.
+    Attributes:
+        host: The host name that replaces the platform's.
+        fields: JSON fields whose texts are public.
+        query: Query parameters whose values are public.
+        headers: Headers that are kept, in lower case.
     """
 
     host: str
@@ -39,7 +43,7 @@ class Mask:
     headers: Collection[str]
 
     def body(self, body: bytes) -> bytes:
-        """Return a JSON body with its texts masked, indented. One that isn't JSON is only said to have been there."""
+        """Return a JSON body masked and indented; of any other body, only its kind and length."""
         if not body or _STAND_IN.fullmatch(body):
             return body
         try:
@@ -50,37 +54,43 @@ class Mask:
         return _written(masked(content, self.fields)).encode("utf-8", "replace")
 
     def uri(self, uri: str) -> str:
-        """Return an address at the stand-in host, with the values of its query masked."""
+        """Return a URL at the replacement host, with the values of its query masked."""
         parts = urlsplit(uri)
-        pairs = parse_qsl(parts.query, keep_blank_values=True)
-        query = urlencode(
-            [(name, value if name in self.query else MASK) for name, value in pairs], safe=",:*"
-        )
-        return f"https://{self.host}{parts.path}{'?' + query if query else ''}"
+        masked_pairs: list[tuple[str, str]] = []
+        for name, value in parse_qsl(parts.query, keep_blank_values=True):
+            is_public = name in self.query
+            masked_pairs.append((name, value if is_public else MASK))
+        query = urlencode(masked_pairs, safe=",:*")
+        address = f"https://{self.host}{parts.path}"
+        return f"{address}?{query}" if query else address
 
     def allowed(self, headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-        """Return the headers that may be kept, sorted, their names in lower case; an address in one as `uri` has it."""
-        kept = ((name.lower(), value) for name, value in headers if name.lower() in self.headers)
-        return dict(
-            sorted(
-                (name, self.uri(value) if _ADDRESS.match(value) else value) for name, value in kept
-            )
-        )
+        """Return the headers that are kept, by name in lower case; URLs in them are masked."""
+        kept: dict[str, str] = {}
+        for given_name, value in headers:
+            name = given_name.lower()
+            if name not in self.headers:
+                continue
+            is_url = _ADDRESS.match(value)
+            kept[name] = self.uri(value) if is_url else value
+        return dict(sorted(kept.items()))
 
 
 def _written(value: object, indent: str = "") -> str:
-    """JSON as people read it: what fits in a line stands in one."""
+    """Return JSON with line breaks only where a line would be too long."""
     line = json.dumps(value, ensure_ascii=False)
     if len(indent) + len(line) <= WIDTH or not isinstance(value, dict | list) or not value:
         return line
     deeper = indent + "  "
+    parts: list[str] = []
     if isinstance(value, dict):
-        fields = cast(Mapping[str, object], value).items()
-        parts = [
-            f"{json.dumps(name, ensure_ascii=False)}: {_written(entry, deeper)}"
-            for name, entry in fields
-        ]
+        brackets = "{}"
+        for name, entry in cast(Mapping[str, object], value).items():
+            key = json.dumps(name, ensure_ascii=False)
+            parts.append(f"{deeper}{key}: {_written(entry, deeper)}")
     else:
-        parts = [_written(entry, deeper) for entry in cast(Sequence[object], value)]
-    opened, closed = "{}" if isinstance(value, dict) else "[]"
-    return f"{opened}\n" + ",\n".join(deeper + part for part in parts) + f"\n{indent}{closed}"
+        brackets = "[]"
+        members = cast(Sequence[object], value)
+        parts = [deeper + _written(member, deeper) for member in members]
+    inner = ",\n".join(parts)
+    return f"{brackets[0]}\n{inner}\n{indent}{brackets[1]}"

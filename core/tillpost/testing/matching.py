@@ -1,7 +1,7 @@
-"""When a request is one that was recorded: the same method, path, query and body, whatever the host.
+"""Compares a request with a recorded one: method, path, query and body, but not the host.
 
-Bodies are compared as JSON, so neither spacing nor the sequence of fields matters; 1, 1.0 and true
-are three things. Both sides are masked when they come here.
+Bodies are compared as JSON, so neither spacing nor the order of fields matters; 1, 1.0 and true
+differ. Both requests are msent before.
 """
 
 from __future__ import annotations
@@ -12,41 +12,43 @@ from collections.abc import Sequence
 from typing import Protocol
 from urllib.parse import parse_qsl, urlsplit
 
-__all__ = ["SubmissionRequested", "nearest", "same_body", "same_call"]
+__all__ = ["RecordedRequest", "nearest", "same_body", "same_call"]
 
 
-class SubmissionRequested(Protocol):
-    """What is looked at in a request of vcrpy's."""
+class RecordedRequest(Protocol):
+    """The parts of vcrpy's requests that are compared."""
 
     method: str
     uri: str
     body: bytes | None
 
 
-def same_call(asked: SubmissionRequested, recorded: SubmissionRequested) -> None:
+def same_call(sent: RecordedRequest, recorded: RecordedRequest) -> None:
     """Raise `AssertionError` unless method, path and query are the same."""
-    assert _call(asked) == _call(recorded)
+    assert _call(sent) == _call(recorded)
 
 
-def same_body(asked: SubmissionRequested, recorded: SubmissionRequested) -> None:
+def same_body(sent: RecordedRequest, recorded: RecordedRequest) -> None:
     """Raise `AssertionError` unless the bodies are the same."""
-    assert _content(asked.body) == _content(recorded.body)
+    assert _content(sent.body) == _content(recorded.body)
 
 
-def nearest(asked: SubmissionRequested, recorded: Sequence[SubmissionRequested]) -> str:
-    """Return how the body differs from that of a request to the same address; else what is left to be asked for."""
+def nearest(sent: RecordedRequest, recorded: Sequence[RecordedRequest]) -> str:
+    """Return how the body differs from that of a recorded request; else which requests are left."""
     for other in recorded:
-        if _call(other) == _call(asked):
-            there, here = (
-                (one.body or b"").decode("utf-8", "replace").splitlines() for one in (other, asked)
-            )
-            return " with this body:\n" + "\n".join(
-                difflib.unified_diff(there, here, "recorded", "asked", lineterm="")
-            )
-    return f"; left in it: {', '.join(f'{one.method} {one.uri}' for one in recorded) or 'nothing'}"
+        if _call(other) == _call(sent):
+            before, after = _lines(other), _lines(sent)
+            diff = difflib.unified_diff(before, after, "recorded", "sent", lineterm="")
+            return " with this body:\n" + "\n".join(diff)
+    left = ", ".join(f"{one.method} {one.uri}" for one in recorded)
+    return f"; not played yet: {left or 'nothing'}"
 
 
-def _call(request: SubmissionRequested) -> tuple[str, str, list[tuple[str, str]]]:
+def _lines(request: RecordedRequest) -> list[str]:
+    return (request.body or b"").decode("utf-8", "replace").splitlines()
+
+
+def _call(request: RecordedRequest) -> tuple[str, str, list[tuple[str, str]]]:
     parts = urlsplit(request.uri)
     return request.method, parts.path, sorted(parse_qsl(parts.query, keep_blank_values=True))
 

@@ -1,9 +1,9 @@
-"""Keeps a block of code off the network, so that a replay can't be a call in disguise.
+"""Blocks the network, so that a replay can't call the platform.
 
     with no_network():
-        ...                     # any connection, look-up of a name, or datagram raises NetworkUsed
+        ...    # any connection, look-up of a name, or datagram raises NetworkUsed
 
-Pairs of sockets within the process still work, since event loops need them.
+Socket pairs within the process still work, since event loops need them.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ __all__ = ["NetworkUsed", "no_network"]
 
 
 class NetworkUsed(BaseException):
-    """Something tried to reach the network. Not an `Exception`, since a Till turns those into an outage."""
+    """The network was used. Not an `Exception`, since a Till makes an outage of those."""
 
 
 @contextmanager
 def no_network() -> Generator[None]:
-    """Let nothing in this process reach the network until the block ends. For all threads alike."""
+    """Block the network for all threads of this process until the block ends."""
 
     def refuse(*about: Any, **_: Any) -> NoReturn:
         where = [part for part in about if not isinstance(part, socket.socket)]

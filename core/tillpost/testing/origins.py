@@ -1,7 +1,7 @@
-"""What a cassette is recorded from: a platform's simulator, or the samples that the vendor publishes.
+"""What a cassette is recorded from: a simulator, or the vendor's published samples.
 
 simulated(lambda: serve_in_thread(Simulator()), origin="Square simulator", note="...")
-sampled(Sample("GET", "/v2/orders/1", answer), settings={...}, origin="...", adapted=("...",))
+sampled(lambda: [Sample("GET", "/v2/orders/1", answer)], origin="...", adapted=("...",))
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["Opened", "Origin", "Sample", "sampled", "simulated"]
 
 
 class Opened(NamedTuple):
-    """An origin that answers: the settings to connect with, and the HTTP client, None for an ordinary one."""
+    """A running origin: the settings to connect with, and its HTTP client if it has one."""
 
     settings: Mapping[str, Any]
     client: httpx.Client | None = None
@@ -30,9 +30,15 @@ class Opened(NamedTuple):
 
 @dataclass(frozen=True)
 class Origin:
-    """What answers while a cassette is recorded; the other fields are those of `Provenance`.
+    """What answers while a cassette is recorded.
 
-    `settings` are those of the adapter that differ from the usual ones, in the replay too.
+    Attributes:
+        source: Whether it is a simulator or the vendor's samples.
+        open: Starts it.
+        origin: The document or simulator, for the provenance.
+        adapted: Each change to the vendor's samples, in a sentence.
+        note: What a reader should know.
+        settings: Settings of the adapter that differ from the usual ones, in the replay too.
     """
 
     source: Source
@@ -44,7 +50,7 @@ class Origin:
 
 
 class Sample(NamedTuple):
-    """A vendor's sample of an answer, as JSON, and the request that it answers. `path` is without its query."""
+    """A vendor's sample of an answer, and the request that it answers; `path` has no query."""
 
     method: str
     path: str
@@ -54,7 +60,7 @@ class Sample(NamedTuple):
 
 
 class _WrongSample(BaseException):
-    """A request came that the next sample doesn't answer. Not an `Exception`, as `UnmatchedRequest` isn't."""
+    """The next sample answers another request. Not an `Exception`, like `UnmatchedRequest`."""
 
 
 def simulated(
@@ -64,7 +70,7 @@ def simulated(
     note: str = "",
     settings: Mapping[str, object] | None = None,
 ) -> Origin:
-    """Return an origin that is a simulator; `serve` starts it, ready for the case."""
+    """Return an origin that is a simulator; `serve` starts it."""
 
     @contextmanager
     def opened() -> Generator[Opened]:
@@ -84,7 +90,7 @@ def sampled(
 ) -> Origin:
     """Return an origin that answers with the vendor's samples, one after the other.
 
-    `samples` is called while recording only, so that a replay doesn't need the vendor's document.
+    `samples` is called only when recording, so a replay doesn't need the vendor's document.
     """
 
     @contextmanager
@@ -92,16 +98,14 @@ def sampled(
         waiting = list(samples())
 
         def answer(request: httpx.Request) -> httpx.Response:
-            asked = (request.method, request.url.path)
-            if not waiting or waiting[0][:2] != asked:
-                raise _WrongSample(
-                    f"{asked} came, but the samples left are {[sample[:2] for sample in waiting]}"
-                )
+            call = (request.method, request.url.path)
+            left = [(sample.method, sample.path) for sample in waiting]
+            if not left or left[0] != call:
+                raise _WrongSample(f"the request is {call}, but the samples left are {left}")
             sample = waiting.pop(0)
             headers = {"Content-Type": "application/json", **sample.headers}
-            return httpx.Response(
-                sample.status, headers=headers, content=json.dumps(sample.answer).encode()
-            )
+            content = json.dumps(sample.answer).encode()
+            return httpx.Response(sample.status, headers=headers, content=content)
 
         with httpx.Client(transport=httpx.MockTransport(answer)) as client:
             yield Opened({}, client)

@@ -1,8 +1,8 @@
-"""Where a cassette comes from, as it stands at the top of its file.
+"""The provenance of a cassette, at the top of its file.
 
-A recording of our own simulator shows that the adapter does what it did; it proves nothing about
-the platform. A sample that the vendor publishes does. So each cassette says which it is, and what
-was changed in a vendor's sample.
+A recording of our own simulator shows that the adapter still does the same; it proves nothing about
+the platform. A sample that the vendor publishes does. So each cassette says which it is, and how a
+vendor's sample was changed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["Provenance", "Source"]
 
 
 class Source(StrEnum):
-    """Whose words the answers are."""
+    """Who wrote the answers."""
 
     SIMULATOR = "simulator"
     VENDOR_SAMPLE = "vendor-sample"
@@ -24,12 +24,15 @@ class Source(StrEnum):
 class Provenance(BaseModel):
     """A cassette's `metadata`.
 
-    Attributes: platform: the adapter's name, such as "square". api_version: the version of the
-        platform's API that was asked for; empty where there are none. recorded: the day of the
-        recording, as YYYY-MM-DD. Recording the same again leaves the day as it was. source: whose
-        words the answers are. origin: what they were taken from: the document and its samples, or
-        the simulator. adapted: each change that was made to the vendor's samples, in a sentence.
-        note: what a reader should know; with `simulator`, why there is no sample of the vendor's.
+    Attributes:
+        platform: The adapter's name, such as "square".
+        api_version: The requested version of the platform's API; empty where it has none.
+        recorded: The date of the recording, as YYYY-MM-DD. A recording of the same exchanges
+            leaves it unchanged.
+        source: Who wrote the answers.
+        origin: The document and its samples, or the simulator.
+        adapted: Each change to the vendor's samples, in a sentence.
+        note: What a reader should know; for a simulator, why there is no sample.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,7 +1,7 @@
-"""One store's POS as a test uses it: a Till or an AsyncTill behind the same blocking face.
+"""A store in a test: a Till or an AsyncTill behind one blocking interface.
 
-`ask` runs an operation of the adapter that no Till shows by itself, such as `find` or `finish`, in
-the same way as a Till runs all others.
+`ask` runs any operation of the adapter, such as `find` or `finish`, in the way that a Till runs its
+own.
 """
 
 from __future__ import annotations
@@ -29,58 +29,55 @@ KINDS: tuple[Kind, ...] = ("sync", "async")
 T = TypeVar("T")
 
 
-class _Asking(BaseTill):
-    def _asking(
+class _AnyOperation(BaseTill):
+    def _operation(
         self, operation: str, order: Order | None, arguments: tuple[object, ...]
     ) -> Flow[Any]:
         adapter = self._connection.adapter
         given = arguments if order is None else (order, *arguments)
-        # A ticket is known to be new: its adapter looks for it where there is no key.
+        # A ticket is known to be new. Without a key, the adapter would look it up.
         journal = OrderJournal(NO_TICKET if operation == "attention" else None)
-        return run_operation(
-            OperationContext(self._connection, operation, order, journal),
-            getattr(adapter, operation),
-            *given,
-        )
+        context = OperationContext(self._connection, operation, order, journal)
+        return run_operation(context, getattr(adapter, operation), *given)
 
 
-class OpenTill(Till, _Asking):
+class OpenTill(Till, _AnyOperation):
     """A Till that runs any operation of its adapter."""
 
     def ask(self, operation: str, order: Order | None, arguments: tuple[object, ...]) -> Any:
         """Run the operation and return its result."""
-        return self._run(self._asking(operation, order, arguments))
+        return self._run(self._operation(operation, order, arguments))
 
 
-class OpenAsyncTill(AsyncTill, _Asking):
+class OpenAsyncTill(AsyncTill, _AnyOperation):
     """An AsyncTill that runs any operation of its adapter."""
 
     async def ask(self, operation: str, order: Order | None, arguments: tuple[object, ...]) -> Any:
         """Run the operation and return its result."""
-        return await self._run(self._asking(operation, order, arguments))
+        return await self._run(self._operation(operation, order, arguments))
 
 
 class Store:
-    """The face. Every method raises what the Till raises; see there."""
+    """The interface. Each method raises what the Till's method raises."""
 
     def __init__(self, till: OpenTill | OpenAsyncTill) -> None:
         self.till = till
         self._runner = asyncio.Runner()
 
     def submit(self, order: Order, *, is_new: bool = False) -> PosOrder:
-        """Bring a paid order to the register."""
+        """Submit a paid order."""
         return self._done(self.till.submit(order, is_new=is_new))
 
     def fetch(self, pos_order: PosOrder | str) -> PosOrder:
-        """Return what the platform says of the order now."""
+        """Return the order's current state at the platform."""
         return self._done(self.till.fetch(pos_order))
 
     def cancel(self, pos_order: PosOrder) -> PosOrder:
-        """Withdraw the order at the platform."""
+        """Cancel the order at the platform."""
         return self._done(self.till.cancel(pos_order))
 
     def quote(self, order: Order) -> int:
-        """Return the total that the platform would compute, in minor units."""
+        """Return the total that the platform computes, in minor units."""
         return self._done(self.till.quote(order))
 
     def import_menu(self) -> MenuImport:
@@ -92,7 +89,7 @@ class Store:
         return self._done(self.till.check())
 
     def ask(self, operation: str, *arguments: object, order: Order | None = None) -> Any:
-        """Run an operation of the adapter by its name; `order` is its first argument and the one it is about."""
+        """Run an operation of the adapter by name; `order` is its first argument if it has one."""
         return self._done(self.till.ask(operation, order, arguments))
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
-"""One cassette in use: vcrpy records it or plays it, under stricter rules than its own.
+"""A cassette in use: vcrpy records or plays it, under stricter rules than its own.
 
-Requests match as `matching` says, both sides masked in the same way before. A request that isn't in
-the cassette ends the test at once; an exchange that wasn't asked for fails it at its end.
+Requests are masked and then compared as `matching` describes. A request that isn't in the cassette
+ends the test at once; a recorded exchange that wasn't used fails it at its end.
 """
 
 from __future__ import annotations
@@ -32,32 +32,38 @@ from tillpost.testing.store import Kind, OpenAsyncTill, OpenTill, Store
 __all__ = ["Cassettes", "Tape", "UnmatchedRequest"]
 
 HEADERS = frozenset({"accept", "content-type", "retry-after"})
-"""The headers that any cassette keeps."""
+"""The headers that every cassette keeps."""
 
 _Cassette: Any = vcr.cassette.Cassette
 _filters: Any = vcr.filters
 
 
 class UnmatchedRequest(BaseException):
-    """A request came that the cassette doesn't hold. Not an `Exception`, since a Till turns those into an outage."""
+    """A request isn't in the cassette. Not an `Exception`: a Till makes an outage of those."""
 
 
 @dataclass(frozen=True)
 class Tape:
-    """A cassette while a test runs: the `store` that answers from it. `kept_as` is given while recording."""
+    """A cassette while a test runs.
+
+    Attributes:
+        store: The store that answers from it.
+        cassette: vcrpy's own object.
+        kept_as: Where a recording is written, and its provenance; None while playing.
+    """
 
     store: Store
     cassette: Any
     kept_as: tuple[Path, Provenance] | None = None
 
     def finish(self) -> None:
-        """Call at the end of a test that went well: keep what was recorded, or check that all was played."""
+        """Write what was recorded, or check that all was played. Call after the test passed."""
         if self.kept_as:
             path, provenance = self.kept_as
             keep(path, self.cassette, provenance)
         elif left := _unplayed(self.cassette):
-            said = ", ".join(f"{request.method} {request.uri}" for request in left)
-            raise AssertionError(f"exchanges of the cassette that weren't asked for: {said}")
+            requests = ", ".join(f"{request.method} {request.uri}" for request in left)
+            raise AssertionError(f"recorded exchanges that the test didn't use: {requests}")
 
 
 @dataclass(frozen=True)
@@ -65,13 +71,13 @@ class Cassettes:
     """A platform's cassettes, and how they are recorded and played.
 
     Attributes:
-        platform: the adapter's name.
-        folder: where the files are, one for each case.
-        settings: the adapter's settings, but for `base_url`; the credentials are made up.
-        api_version: the version of the platform's API, for the provenance.
-        public_fields: JSON fields whose texts may be kept, beside those that the adapter declares.
-        public_headers: headers that may be kept beside the usual ones, in lower case.
-        public_query: query parameters whose values may be kept.
+        platform: The adapter's name.
+        folder: Where the files are, one for each case.
+        settings: The adapter's settings except `base_url`; the credentials are made up.
+        api_version: The version of the platform's API, for the provenance.
+        public_fields: JSON fields whose texts are kept, beside those that the adapter declares.
+        public_headers: Headers that are kept beside the usual ones, in lower case.
+        public_query: Query parameters whose values are kept.
     """
 
     platform: str
@@ -84,31 +90,30 @@ class Cassettes:
 
     @property
     def headers(self) -> frozenset[str]:
-        """All headers that a cassette may hold."""
+        """All headers that a cassette may contain."""
         return HEADERS | self.public_headers
 
     @property
     def host(self) -> str:
-        """What stands for the platform's address; no such host can exist (RFC 2606)."""
+        """The host name that replaces the platform's; no such host can exist (RFC 2606)."""
         return f"{self.platform}.invalid"
 
     @property
     def mask(self) -> Mask:
-        """What may be kept."""
+        """What the cassettes may contain."""
         fields = PUBLIC_FIELDS | adapter_named(self.platform).public_fields | self.public_fields
         return Mask(self.host, fields, self.public_query, self.headers)
 
     @contextmanager
     def recording(self, name: str, origin: Origin, policy: Policy) -> Generator[Tape]:
-        """Open a store that answers from `origin`, and a tape that keeps what was said."""
+        """Open a store that answers from `origin`, and record its exchanges."""
         path = self.folder / f"{name}.yaml"
         with origin.open() as opened, self._inserted(path, record=True) as cassette:
             settings = self._settings(origin, opened.settings)
-            store = Store(
-                OpenTill.connect(
-                    self.platform, policy=policy, http_client=opened.client, **settings
-                )
+            till = OpenTill.connect(
+                self.platform, policy=policy, http_client=opened.client, **settings
             )
+            store = Store(till)
             with closing(store):
                 yield Tape(store, cassette, (path, self._provenance(origin)))
 
@@ -118,7 +123,7 @@ class Cassettes:
         path = self.folder / f"{name}.yaml"
         if not path.is_file():
             raise FileNotFoundError(
-                f"there is no cassette {path.name}: record it by calling pytest with --record"
+                f"there is no cassette {path.name}: run pytest with --record to record it"
             )
         with ExitStack() as stack:
             stack.enter_context(no_network())
@@ -131,7 +136,7 @@ class Cassettes:
     def _settings(
         self, origin: Origin, opened: Mapping[str, object] = MappingProxyType({})
     ) -> dict[str, Any]:
-        """The settings of a case: its own come before the running origin's, and these before the usual ones."""
+        """Return a case's settings: its own override the running origin's, these the usual ones."""
         return {"base_url": f"https://{self.host}", **self.settings, **opened, **origin.settings}
 
     def _provenance(self, origin: Origin) -> Provenance:
@@ -147,7 +152,7 @@ class Cassettes:
 
     @contextmanager
     def _inserted(self, path: Path, *, record: bool) -> Generator[Any]:
-        """Have vcrpy stand between httpx and the network."""
+        """Let vcrpy answer httpx's requests."""
         mask = self.mask
 
         def of_request(request: Any) -> Any:
@@ -157,11 +162,12 @@ class Cassettes:
             return request
 
         def of_response(response: Any) -> Any:
-            told = _filters.decode_response(response)
-            headers = mask.allowed((name, values[0]) for name, values in told["headers"].items())
-            body = {"string": mask.body(told["body"]["string"] or b"")}
+            decoded = _filters.decode_response(response)
+            received = decoded["headers"].items()
+            headers = mask.allowed((name, values[0]) for name, values in received)
+            body = {"string": mask.body(decoded["body"]["string"] or b"")}
             return {
-                **told,
+                **decoded,
                 "headers": {name: [value] for name, value in headers.items()},
                 "body": body,
             }
@@ -181,23 +187,19 @@ class Cassettes:
 
 
 def _make_strict(cassette: Any) -> None:
-    """Let a request without an answer be told at once; vcrpy's own way is an exception that a Till takes care of."""
-    lenient = cassette.can_play_response_for
+    """End the test at an unmatched request; a Till would handle vcrpy's own exception."""
+    can_play = cassette.can_play_response_for
 
     def can_play_response_for(request: Any) -> bool:
-        if not lenient(request):
-            asked = cassette.filter_request(request)
-            raise UnmatchedRequest(
-                f"{asked.method} {asked.uri} isn't in the cassette{nearest(asked, _unplayed(cassette))}"
-            )
+        if not can_play(request):
+            sent = cassette.filter_request(request)
+            difference = nearest(sent, _unplayed(cassette))
+            raise UnmatchedRequest(f"{sent.method} {sent.uri} isn't in the cassette{difference}")
         return True
 
     cassette.can_play_response_for = can_play_response_for
 
 
 def _unplayed(cassette: Any) -> list[Any]:
-    return [
-        request
-        for place, request in enumerate(cassette.requests)
-        if not cassette.play_counts[place]
-    ]
+    counts = cassette.play_counts
+    return [request for number, request in enumerate(cassette.requests) if not counts[number]]

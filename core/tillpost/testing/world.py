@@ -1,15 +1,15 @@
-"""What the conformance suite is told of a platform: a `World`, which each adapter's author writes.
+"""A platform as the conformance suite needs it: the author of an adapter writes a `World`.
 
-It says how to connect, which orders to try, and how each kind of trouble is provoked, or why it
-can't occur there; and where the adapter has the operations, how tokens expire and what a webhook
-looks like. Needs the extra `testing`.
+It says how to connect, which orders to submit, and how each class of error is provoked, or why it
+can't occur. For adapters that have the operations, it also says how tokens expire and how webhooks
+are signed. Needs the extra `testing`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import pytest
 
@@ -32,12 +32,12 @@ from tillpost.errors import (
     UnknownPosError,
 )
 from tillpost.models.order import Order, PosOrder
-from tillpost.simulator import Running, Simulator
+from tillpost.simulator import LedgerEntry, Running, Simulator
 from tillpost.submission.context import Connection
 from tillpost.submission.journal import MemoryJournal
 from tillpost.submission.policy import Policy
 
-__all__ = ["KINDS", "Delivery", "Impossible", "Suite", "Trouble", "World"]
+__all__ = ["KINDS", "AnyWorld", "Delivery", "Impossible", "Suite", "Trouble", "World"]
 
 KINDS: tuple[type[PosError], ...] = (
     MenuError,
@@ -51,17 +51,21 @@ KINDS: tuple[type[PosError], ...] = (
     SetupError,
     UnknownPosError,
 )
-"""Each kind of remedy that a caller branches on; a world provokes it or says why it can't occur."""
+"""The error classes that callers branch on. A world provokes each, or says why it can't occur."""
 
 
 S = TypeVar("S", bound=Simulator)
 
 
 class Trouble(NamedTuple):
-    """How a kind of error is provoked: what is done to the platform first, which order is sent, which settings differ.
+    """How a class of error is provoked.
 
-    `outcome` is what has to be known of the order afterwards. `after_import`: the menu is imported
-    before it happens, so that the platform changes behind our back.
+    Attributes:
+        provoke: Changes the platform, before the order is submitted.
+        order: Returns the order with an id; by default `World.order`.
+        settings: The adapter's settings that differ from `World.settings`.
+        outcome: The outcome that the error must have.
+        after_import: Whether the menu is imported before the platform changes.
     """
 
     provoke: Callable[[], object] = lambda: None
@@ -72,13 +76,13 @@ class Trouble(NamedTuple):
 
 
 class Impossible(NamedTuple):
-    """Why a kind of error can't occur on the platform."""
+    """Why a class of error can't occur on the platform."""
 
     reason: str
 
 
 class Delivery(NamedTuple):
-    """A webhook as a web application gets it: its headers, its body, and the address that was called."""
+    """A webhook as a web application receives it: headers, body and URL."""
 
     headers: Mapping[str, str]
     body: bytes
@@ -86,13 +90,13 @@ class Delivery(NamedTuple):
 
 
 class World(ABC, Generic[S]):
-    """A platform to try an adapter on: its simulator as it runs, and what may be done to it."""
+    """A running simulator of a platform, and what tests may do to it."""
 
     adapter: type[Adapter[Any]]
     create_path: str
-    """A pattern for the path of the request that creates an order; its method is POST."""
+    """A regular expression for the path of the POST that creates an order."""
     advance_path: str = ""
-    """A pattern for the path of the POST without which staff don't see the order; empty where one call does it all."""
+    """The same for a second POST that shows the order to staff; empty where there is none."""
 
     def __init__(self, running: Running[S]) -> None:
         self.running = running
@@ -100,48 +104,48 @@ class World(ABC, Generic[S]):
 
     @property
     def settings(self) -> dict[str, object]:
-        """What a Till is connected with."""
+        """The settings to connect a Till with."""
         return dict(self.running.settings)
 
     @abstractmethod
     def order(self, order_id: str) -> Order:
-        """Return an order that the platform takes as it is."""
+        """Return an order that the platform accepts."""
 
     @abstractmethod
     def drifted(self, order_id: str) -> Order:
-        """Return an order that names an item by an id that is gone, and by a SKU that is still there."""
+        """Return an order whose item id is gone while its SKU is still on the menu."""
 
     @abstractmethod
     def gone(self, order_id: str) -> Order:
-        """Return an order whose last line, and only that, names what isn't on the menu in any way."""
+        """Return an order whose last line, and only that, isn't on the menu by id, SKU or name."""
 
     @abstractmethod
     def accept(self, pos_order: PosOrder) -> None:
-        """Have the store's staff accept an order at the register."""
+        """Let staff accept an order at the register."""
 
     @abstractmethod
     def troubles(self) -> Mapping[type[PosError], Trouble | Impossible]:
-        """Say for each of `KINDS` how it is provoked."""
+        """Return how each of `KINDS` is provoked, or why it can't occur."""
 
     # Where the adapter has `refresh` and `exchange_code`
 
     token_path: str = ""
-    """The path of the request that brings credentials."""
+    """The path of the request that returns tokens."""
 
     def renewal(self) -> dict[str, object]:
-        """Return what an expired token is renewed with: `refresh_token`, `client_id` and `client_secret`."""
+        """Return the settings for a refresh: `refresh_token`, `client_id` and `client_secret`."""
         raise NotImplementedError
 
     def expire_token(self) -> None:
-        """Have the access token expire."""
+        """Let the access token expire."""
         raise NotImplementedError
 
     def withdraw(self) -> None:
-        """Have the store take its authorisation back: neither token is good for anything any more."""
+        """Let the store revoke its authorisation: both tokens become invalid."""
         raise NotImplementedError
 
     def granted(self) -> dict[str, str]:
-        """Have a store's admin grant access; return what `exchange_code` takes, but for `base_url`."""
+        """Let an admin grant access; return the arguments of `exchange_code` except `base_url`."""
         raise NotImplementedError
 
     # Where the adapter has `parse_webhook`
@@ -150,42 +154,54 @@ class World(ABC, Generic[S]):
     """Whether a webhook's signature covers when it was sent."""
 
     def webhook_settings(self) -> dict[str, object]:
-        """Return the settings by which webhooks are checked, beyond `settings`."""
+        """Return the settings for checking webhooks, beside `settings`."""
         return {}
 
     def signed(self, body: bytes, at: float) -> Delivery:
-        """Return a body as the platform would deliver it, signed, at a time in epoch seconds."""
+        """Return a body as the platform delivers and signs it at a time in epoch seconds."""
         raise NotImplementedError
 
     def about(self, pos_order: PosOrder, at: float) -> bytes:
-        """Return the body of a webhook about an order whose state has changed, at a time in epoch seconds."""
+        """Return the body of a webhook about a changed order, at a time in epoch seconds."""
         raise NotImplementedError
 
 
+AnyWorld: TypeAlias = World[Any]
+
+
 class Suite:
-    """What the parts of the suite share. Derive a test class from one of them, with a fixture `world`."""
+    """What the parts of the suite share: how a Till is connected."""
 
     policy = Policy(retries=2, retry_seconds=5, first_wait=0.01, longest_wait=0.05)
 
     def till(
         self,
-        world: World[Any],
+        world: AnyWorld,
         journal: MemoryJournal | None = None,
         on_tokens: Callable[[Credentials], object] | None = None,
         /,
         **changed: object,
     ) -> Till:
-        """Return a Till on the platform, as a new process would have it."""
-        adapter = world.adapter(
-            world.adapter.settings.model_validate({**world.settings, **changed})
-        )
+        """Return the Till of a new process."""
+        settings = world.adapter.settings.model_validate({**world.settings, **changed})
+        adapter = world.adapter(settings)
         adapter.look_after = tuple(0.02 for _ in adapter.look_after)
         credentials = MemoryCredentials(adapter.config.credentials(), on_tokens)
         connection = Connection(adapter, policy=self.policy)
         return Till(connection, journal=journal, credentials=credentials)
 
     def refusal(self, till: Till, order: Order) -> PosError:
-        """Return the error with which an order is refused."""
+        """Submit an order that must fail, and return the error."""
         with pytest.raises(PosError) as caught:
             till.submit(order)
         return caught.value
+
+    def shown(self, world: AnyWorld) -> tuple[LedgerEntry, ...]:
+        """Return the orders that staff see at the register."""
+        entries: tuple[LedgerEntry, ...] = world.simulator.ledger().shown
+        return entries
+
+    def assert_one_whole_order(self, world: AnyWorld, reference: str) -> None:
+        """Assert that the register shows this order and no other, and that none is half done."""
+        assert [entry.reference for entry in self.shown(world)] == [reference]
+        assert world.simulator.ledger().half_done == ()

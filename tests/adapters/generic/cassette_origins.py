@@ -1,4 +1,4 @@
-"""What the generic format's cassettes are recorded from: its simulator alone, and how that refuses an order.
+"""What the generic format's cassettes are recorded from: its simulator.
 
 The format is our own, so no vendor has a sample of it. What a POS says is held against the
 published document."""

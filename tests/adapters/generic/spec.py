@@ -35,7 +35,7 @@ def strict_api() -> OpenAPI:
 
 
 def check_request(request: httpx.Request) -> None:
-    """Raise AssertionError unless the request is one that the document describes, its headers included."""
+    """Raise AssertionError unless the document describes the request and its headers."""
     _judge(
         lambda: strict_api().validate_request(_mock(request)),
         f"{request.method} {request.url.path}",
@@ -43,7 +43,7 @@ def check_request(request: httpx.Request) -> None:
 
 
 def check_answer(request: httpx.Request, response: httpx.Response) -> None:
-    """Raise AssertionError unless the answer is one that the document allows."""
+    """Raise AssertionError unless the document allows the answer."""
     content_type = response.headers["content-type"].partition(";")[0]
     answer = MockResponse(
         data=response.read(), status_code=response.status_code, content_type=content_type
@@ -55,7 +55,7 @@ def check_answer(request: httpx.Request, response: httpx.Response) -> None:
 def judged(
     request: httpx.Request, _number: int, carry_out: Callable[[], httpx.Response]
 ) -> httpx.Response:
-    """A twist for `InProcess` that changes nothing, and holds every exchange against the document."""
+    """Carry out the request and check the exchange: a twist for `InProcess`."""
     check_request(request)
     response = carry_out()
     check_answer(request, response)

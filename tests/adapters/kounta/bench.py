@@ -1,12 +1,12 @@
-"""A Till over the Kounta simulator without a network, on the simulator's own clock; and answers that a test writes.
+"""A Till on the Kounta simulator without a network, by the simulator's clock.
 
     bench = Bench()
     bench.till.submit(an_order())
     bench.sent                                     # the requests, in their order
     bench.answer = lambda request, carry_out: ...  # another answer, before or after the effect
 
-Waits move the clock on instead of passing, so orders that show late and looks on the schedule cost
-no time."""
+Waits move the clock, so orders that show late and scheduled look-ups take no time.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from typing import Any
 
 import httpx
 
+from adapters import sample_orders
 from adapters.in_process import InProcess
+from adapters.sample_orders import an_order as an_order
 from tillpost import Order, Policy, PosError, PosOrder, Till
 from tillpost.submission.context import Connection
 from tillpost.submission.journal import Journal
@@ -139,50 +141,6 @@ def on_create(first: httpx.Response | Exception, *, done: bool) -> Spoil:
     return spoil
 
 
-def an_order(**changes: Any) -> Order:
-    """The sample order with a pickup: 28.81 AUD, two lines, a modifier, a charge, a discount and a tip of 1.00."""
-    return Order.model_validate(SAMPLE | changes)
-
-
 def plain_order(order_id: str = "ord_1", unit_price: int = 1450, **changes: Any) -> Order:
-    """One BLT toastie, paid in full."""
-    lines = [{"item_id": "5312", "name": "BLT toastie", "quantity": 1, "unit_price": unit_price}]
-    paid = [{"method": "card", "amount": unit_price, "reference": "pi_1"}]
-    bare: dict[str, Any] = {
-        "id": order_id,
-        "lines": lines,
-        "charges": [],
-        "discounts": [],
-        "tip": 0,
-        "payments": paid,
-    }
-    return an_order(**(bare | changes))
-
-
-SAMPLE: dict[str, Any] = {
-    "id": "ord_01JD7Q3W8YB3T6",
-    "code": "B42",
-    "placed_at": "2026-11-23T11:52:07+11:00",
-    "currency": "AUD",
-    "customer": {"name": "Mia Chen", "phone": "+61400111222", "email": "mia@example.com"},
-    "fulfilment": {"type": "pickup"},
-    "lines": [
-        {
-            "item_id": "7302",
-            "sku": "FW-R",
-            "name": "Flat white, regular",
-            "quantity": 2,
-            "unit_price": 550,
-            "modifiers": [
-                {"modifier_id": "228", "name": "Oat milk", "quantity": 1, "unit_price": 80}
-            ],
-            "note": "extra hot",
-        },
-        {"item_id": "5312", "sku": "BLT", "name": "BLT toastie", "quantity": 1, "unit_price": 1450},
-    ],
-    "charges": [{"kind": "surcharge", "name": "Weekend surcharge", "amount": 271}],
-    "discounts": [{"name": "WELCOME", "amount": 200}],
-    "tip": 100,
-    "payments": [{"method": "card", "amount": 2881, "reference": "pi_3PabcDEF"}],
-    "note": "Please add cutlery",
-}
+    """Return one BLT toastie, paid in full."""
+    return sample_orders.plain_order(order_id, unit_price, **changes)

@@ -1,4 +1,4 @@
-"""What Kounta's cassettes are recorded from: the vendor's samples, and the simulator where there is none.
+"""What Kounta's cassettes are recorded from: the vendor's samples, else the simulator.
 
 The samples come first, since a recording of our simulator proves nothing about Kounta. They are
 answers that went well: no sample of a refusal, of a site's status or of a customer's look-up is
@@ -15,7 +15,6 @@ from typing import Any
 
 from adapters.cassette_orders import CANARY_TOKEN, FLAT_WHITE, MOMENT, TOASTIE, Simulated, order
 from adapters.cassette_refusals import NEVER, Refusal, on_create
-from adapters.kounta.fixtures import sample
 from tillpost.errors import (
     DoubtError,
     MenuError,
@@ -38,6 +37,7 @@ from tillpost.testing import Cassettes, Origin, Sample, sampled
 from tillpost_simulators.kounta import KountaSettings as World
 from tillpost_simulators.kounta import KountaSimulator
 from tillpost_simulators.kounta.orders import create_order
+from vendor_documents import kounta_sample as sample
 
 KOUNTA = Cassettes(
     "kounta",
@@ -72,17 +72,20 @@ PUBLISHED_PEOPLE = (
 )
 """Texts of the vendor's samples in the places where people stand."""
 NO_SAMPLE = "There is no sample of this."
-ONLY_SIMULATED = "There is no sample of a refusal. The texts for product, register and token were seen by others."
+ONLY_SIMULATED = (
+    "There is no sample of a refusal. "
+    "The texts for product, register and token were seen by others."
+)
 
 
 # The vendor's samples
-# -------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 def from_samples(
     samples: Callable[[], Sequence[Sample]], *, of: str, adapted: Sequence[str] = (), note: str = ""
 ) -> Origin:
-    """Return the origin of answers that are the vendor's samples `of` this, in its own company and site."""
+    """Return the origin of the vendor's samples `of` this, in their own company and site."""
     settings = {"company_id": "162", "site_id": "2301"}
     return sampled(
         samples, origin=f"{DOCUMENT} {of}", adapted=adapted, note=note, settings=settings
@@ -126,7 +129,7 @@ def a_menu() -> list[Sample]:
 
 
 # The simulator
-# --------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 def _simulator(faults: FaultPlan | None, **world: Any) -> KountaSimulator:
@@ -141,7 +144,7 @@ from_simulator = Simulated(
 
 
 def small_shop(kounta: KountaSimulator) -> None:
-    """Stock an empty shop with what the orders here name, so that an import of its menu is short."""
+    """Stock an empty shop with the items of these orders, so that a menu import is short."""
     kounta.add_product(228, "Oat milk", Decimal("0.7273"), "M-OAT")
     kounta.add_product(7302, "Flat white, regular", Decimal(5), "FW-R")
     kounta.set_options_of(7302, modifier_ids=[228])
@@ -150,7 +153,10 @@ def small_shop(kounta: KountaSimulator) -> None:
 
 def place(kounta: KountaSimulator) -> None:
     """Have an order there: one toastie."""
-    body = b'{"site_id": 2301, "status": "SUBMITTED", "sale_number": "ord-1", "lines": [{"product_id": 5312}]}'
+    body = (
+        b'{"site_id": 2301, "status": "SUBMITTED", "sale_number": "ord-1",'
+        b' "lines": [{"product_id": 5312}]}'
+    )
     path = "/v1/companies/5678/orders"
     headers = {"content-type": "application/json", "authorization": f"Bearer {CANARY_TOKEN}"}
     with kounta.lock:
@@ -216,7 +222,7 @@ LATTE_MENU = menu_of(
 
 
 # How it refuses
-# -------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 refused = partial(Refusal[KountaSimulator], order=order(FLAT_WHITE, TOASTIE, customer=None))
 _UNKNOWN, _CREATED = Outcome.UNKNOWN, Outcome.CREATED
@@ -341,7 +347,9 @@ REFUSALS: Sequence[Refusal[KountaSimulator]] = (
 )
 
 IMPOSSIBLE: Mapping[type[PosError], str] = {
-    OrderError: "no refusal of an order's own content is known; the table's row for one goes by guesses.",
+    OrderError: (
+        "no refusal of an order's own content is known; the table's row for one goes by guesses."
+    ),
     **NEVER,
 }
 """Kinds of error of which there can be no cassette, and why."""

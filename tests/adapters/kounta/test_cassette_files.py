@@ -6,7 +6,6 @@ from pathlib import Path
 
 from adapters.cassette_files import CassetteFiles
 from adapters.kounta.cassette_origins import DOCUMENT, KOUNTA, PUBLISHED_PEOPLE
-from adapters.kounta.fixtures import fixtures
 
 
 class TestFiles(CassetteFiles):
@@ -15,6 +14,3 @@ class TestFiles(CassetteFiles):
     documents = (DOCUMENT,)
     people = PUBLISHED_PEOPLE
     name, person = "Salmon Sandwich", "first_name"
-
-    def need_samples(self) -> None:
-        fixtures()

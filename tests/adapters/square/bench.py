@@ -1,11 +1,12 @@
-"""Drives one operation of the Square adapter, without a network: against the simulator, or against scripted answers.
+"""Runs one operation of the Square adapter without a network, on a simulator or scripted answers.
 
     bench = Bench()
     pos_order = bench.run(bench.adapter.submit(order, Attempt()), order)
     bench.sent                                     # the requests, in their order
 
-Every request and every answer is held against Square's OpenAPI document where that is at hand.
-`spoil` may put another answer in the place of the simulator's, before or after its effect."""
+With a `spec`, every request and every answer is checked by what Square publishes.
+`spoil` may replace the simulator's answer, before or after its effect.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +17,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
+from adapters.sample_orders import an_order as an_order
+from adapters.sample_orders import plain_order as plain_order
 from adapters.square.spec import SquareSpec, square_spec
 from tillpost.adapter.exchange import Exchange, Fault, Request, Response, Wait
 from tillpost.adapter.verdicts import judge
@@ -98,7 +101,7 @@ class Bench:
 
 
 def checked_bench(**settings: Any) -> Bench:
-    """A bench that holds everything against the document; the test is skipped without it."""
+    """Return a bench that checks everything by what Square publishes."""
     return Bench(spec=square_spec(), **settings)
 
 
@@ -108,7 +111,7 @@ def drive(
     answer: Callable[[Request[Any]], Response | Fault],
     order: Order | None,
 ) -> T:
-    """Run an exchange: each request's answer is judged, and its reply sent in or its error thrown in."""
+    """Run an exchange: classify each answer, and send in its reply or throw in its error."""
     reply: Any = None
     error: PosError | None = None
     while True:
@@ -153,51 +156,3 @@ def refused(code: str, detail: str = "", field: str = "", status: int = 400) -> 
         },
         status,
     )
-
-
-def an_order(**changes: Any) -> Order:
-    """The sample order with a pickup: 28.81 AUD, two lines, a modifier, a charge, a discount and a tip of 1.00."""
-    return Order.model_validate(SAMPLE | changes)
-
-
-def plain_order(unit_price: int = 1450, **changes: Any) -> Order:
-    """One BLT toastie, paid in full."""
-    lines = [{"item_id": "5312", "name": "BLT toastie", "quantity": 1, "unit_price": unit_price}]
-    paid = [{"method": "card", "amount": unit_price, "reference": "pi_1"}]
-    bare: dict[str, Any] = {
-        "lines": lines,
-        "charges": [],
-        "discounts": [],
-        "tip": 0,
-        "payments": paid,
-    }
-    return an_order(**(bare | changes))
-
-
-SAMPLE: dict[str, Any] = {
-    "id": "ord_01JD7Q3W8YB3T6",
-    "code": "B42",
-    "placed_at": "2026-11-23T11:52:07+11:00",
-    "currency": "AUD",
-    "customer": {"name": "Mia Chen", "phone": "+61400111222", "email": "mia@example.com"},
-    "fulfilment": {"type": "pickup"},
-    "lines": [
-        {
-            "item_id": "7302",
-            "sku": "FW-R",
-            "name": "Flat white, regular",
-            "quantity": 2,
-            "unit_price": 550,
-            "modifiers": [
-                {"modifier_id": "228", "name": "Oat milk", "quantity": 1, "unit_price": 80}
-            ],
-            "note": "extra hot",
-        },
-        {"item_id": "5312", "sku": "BLT", "name": "BLT toastie", "quantity": 1, "unit_price": 1450},
-    ],
-    "charges": [{"kind": "surcharge", "name": "Weekend surcharge", "amount": 271}],
-    "discounts": [{"name": "WELCOME", "amount": 200}],
-    "tip": 100,
-    "payments": [{"method": "card", "amount": 2881, "reference": "pi_3PabcDEF"}],
-    "note": "Please add cutlery",
-}

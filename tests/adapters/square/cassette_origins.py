@@ -1,4 +1,4 @@
-"""What Square's cassettes are recorded from: the samples in Square's own OpenAPI document, and the simulator.
+"""What Square's cassettes are recorded from: the OpenAPI document's samples, else the simulator.
 
 The document's samples come first, since a recording of our simulator proves nothing about Square.
 They are all of answers that went well: the document has no sample of a refusal, so errors can only
@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from adapters.cassette_orders import CANARY_TOKEN, Simulated, order
-from adapters.square import spec
 from tillpost.models.order import Discount, Line, Modifier
 from tillpost.simulator import FaultPlan
 from tillpost.testing import Cassettes, Origin, Sample, sampled
 from tillpost_simulators.square import SquareSimulator, WorldSettings
 from tillpost_square.settings import SquareSettings
+from vendor_documents import SQUARE as SQUARE_DOCUMENT
+from vendor_documents import vendor_document
 
 PUBLISHED_PEOPLE = (
     "+1 650-354-7217",
@@ -35,21 +36,23 @@ SQUARE = Cassettes(
     public_headers=frozenset({"square-version"}),
     public_query=frozenset({"types", "cursor"}),
     public_fields=frozenset(  # ids and Square's own words; nobody stands in them
-        "cursor tax_ids tax_uid discount_uid item_id category_type product_type selection_type modifier_type "
-        "source_type absent_at_location_ids present_at_location_ids square_product delay_action entry_method "
-        "visibility".split()
+        "cursor tax_ids tax_uid discount_uid item_id category_type product_type selection_type "
+        "modifier_type source_type absent_at_location_ids present_at_location_ids square_product "
+        "delay_action entry_method visibility".split()
     ),
 )
 DOCUMENT = "Square's OpenAPI document, release 2025-08-20 (Apache 2.0)"
 
 
 # The document's samples
-# -----------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 def example(schema: str) -> Any:
-    """Return a schema's example. The test is skipped where the document isn't at hand, or fails when CI is set."""
-    return json.loads(spec.document().read_bytes())["components"]["schemas"][schema]["example"]
+    """Return a schema's example from the document, which recording needs."""
+    return json.loads(vendor_document(SQUARE_DOCUMENT).read_bytes())["components"]["schemas"][
+        schema
+    ]["example"]
 
 
 def from_document(
@@ -60,7 +63,7 @@ def from_document(
     adapted: Sequence[str] = (),
     note: str = "",
 ) -> Origin:
-    """Return the origin of answers that are the examples `of` these schemas, at the location that they name."""
+    """Return the origin of the examples `of` these schemas, at the location that they name."""
     origin = f"{DOCUMENT}: the example of {of}"
     return sampled(
         samples, origin=origin, adapted=adapted, note=note, settings={"location_id": location}
@@ -101,8 +104,8 @@ STEAKS_ID = "CAISENgvlJ6jLWAzERDzjyHVybY"
 STEAKS_AT = "057P5VYJ4A5X1"
 EXTERNALLY = (
     "the payment's order_id, location_id, reference_id and amounts are those of the order",
-    "the payment is external: source_type and external_details say so, and what belongs to a card, an app's fee and "
-    "a customer's profile is left out",
+    "the payment is external: source_type and external_details say so, and what belongs to a card, "
+    "an app's fee and a customer's profile is left out",
 )
 
 
@@ -127,7 +130,7 @@ def payment_made() -> Sample:
 
 
 def now_as(schema: str, **changes: Any) -> Sample:
-    """The order of a schema's sample, as RetrieveOrder gives it, or with changes as UpdateOrder does."""
+    """Return a sample's order as RetrieveOrder does, or with changes as UpdateOrder does."""
     answer = example(schema)
     answer["order"] |= changes
     return Sample("PUT" if changes else "GET", f"/v2/orders/{answer['order']['id']}", answer)
@@ -149,7 +152,7 @@ def catalogue_pages() -> list[Sample]:
 
 
 def small_shop(square: SquareSimulator) -> None:
-    """Stock an empty shop with what the orders here name, so that an import of its menu is short."""
+    """Stock an empty shop with the items of these orders, so that a menu import is short."""
     square.add_modifier_list("ML-MILK", "Milk", {"228": ("Oat milk", 80)}, maximum=1)
     square.add_item(
         "7302",

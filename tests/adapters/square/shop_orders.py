@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 from tillpost.models.order import (
     Charge,
@@ -26,19 +27,28 @@ DRIFTED = TOASTIE.model_copy(update={"item_id": "OLD-5312"})
 """A toastie sold from an older menu, in which it had another id."""
 
 
-def shop_order(number: int, seed: int = 0) -> Order:
-    """Return a valid order of the shop with all its parts, the same each time."""
+FLAT_WHITE_WITH_OAT = FLAT_WHITE.model_copy(update={"modifiers": (OAT,)})
+
+
+def shop_order(
+    number: int,
+    seed: int = 0,
+    *,
+    lines: Sequence[Line] = (FLAT_WHITE, TOASTIE, DRIFTED, FLAT_WHITE_WITH_OAT),
+) -> Order:
+    """Return a valid order of some of these lines, the same for the same number and seed.
+
+    It may have modifiers, a charge, a discount and a tip.
+    """
     draw = random.Random(f"{seed}/{number}")
-    lines: list[Line] = []
+    bought: list[Line] = []
     for _ in range(draw.randint(1, 4)):
-        line = draw.choice(
-            (FLAT_WHITE, TOASTIE, DRIFTED, FLAT_WHITE.model_copy(update={"modifiers": (OAT,)}))
-        )
-        lines.append(line.model_copy(update={"quantity": draw.randint(1, 3)}))
+        line = draw.choice(lines)
+        bought.append(line.model_copy(update={"quantity": draw.randint(1, 3)}))
     fulfilments: list[Fulfilment] = [Pickup(), DineIn(table="12")]
     return paid(
         f"ord_{seed}_{number:05}",
-        lines,
+        bought,
         fulfilment=draw.choice(fulfilments),
         surcharge=draw.choice((0, draw.randint(1, 500))),
         off=draw.choice((0, draw.randint(1, 300))),

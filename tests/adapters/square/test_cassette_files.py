@@ -19,9 +19,6 @@ class TestFiles(CassetteFiles):
     operations = frozenset({"undo", "changed_since"})
     name, person = "New York Strip Steak", "display_name"
 
-    def need_samples(self) -> None:
-        square_spec()
-
     def test_its_requests_and_the_simulators_answers_are_such_as_square_describes(
         self, path: Path
     ) -> None:

@@ -33,7 +33,7 @@ def test_threads_with_other_names_do_not_wait() -> None:
 
     def work(name: str) -> None:
         with locks.hold(name):
-            both.wait(5)
+            both.wait(30)
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(work, ("ord-1", "ord-2")))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -22,9 +21,9 @@ def shop() -> Iterator[Running[SquareSimulator]]:
 
 
 @pytest.fixture
-def shop_outbox(tmp_path: Path) -> Iterator[Outbox]:
-    """An outbox with short waits."""
-    with Outbox(f"sqlite:///{tmp_path / 'orders.db'}", settings=QUICK) as outbox:
+def shop_outbox(sqlite_url: str) -> Iterator[Outbox]:
+    """Return an outbox with short waits."""
+    with Outbox(sqlite_url, settings=QUICK) as outbox:
         yield outbox
 
 

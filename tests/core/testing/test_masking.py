@@ -1,4 +1,4 @@
-"""What may be kept of an exchange: texts under public names, and nothing else that could be a secret or a person."""
+"""Masking keeps texts under public names, and nothing that could be a secret or a person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recording and playing cassettes of a toy platform: what matches, what fails a test, and what is kept in a file."""
+"""Recording and playing cassettes of a toy platform: matches, failures and files."""
 
 from __future__ import annotations
 
@@ -88,7 +88,8 @@ def test_a_request_to_another_address_ends_the_test_at_once(
     record(cassettes, FETCHING, lambda store: store.fetch("p1"))
 
     with pytest.raises(
-        UnmatchedRequest, match=r"GET \S+/orders/p2 isn't in the cassette; left in it: GET \S+/p1"
+        UnmatchedRequest,
+        match=r"GET \S+/orders/p2 isn't in the cassette; not played yet: GET \S+/p1",
     ):
         play(cassettes, kind, lambda store: store.fetch("p2"))
 
@@ -107,14 +108,14 @@ def test_a_request_with_another_body_ends_the_test_and_shows_the_difference(
 def test_an_exchange_that_is_not_asked_for_fails_the_test(cassettes: Cassettes, kind: Kind) -> None:
     record(cassettes, FETCHING, lambda store: store.fetch("p1"))
 
-    with pytest.raises(AssertionError, match=r"weren't asked for: GET \S+/orders/p1"):
+    with pytest.raises(AssertionError, match=r"didn't use: GET \S+/orders/p1"):
         play(cassettes, kind, lambda store: store.till)
 
 
 def test_an_exchange_is_played_once(cassettes: Cassettes) -> None:
     record(cassettes, FETCHING, lambda store: store.fetch("p1"))
 
-    with pytest.raises(UnmatchedRequest, match="left in it: nothing"):
+    with pytest.raises(UnmatchedRequest, match="not played yet: nothing"):
         play(cassettes, "sync", lambda store: [store.fetch("p1"), store.fetch("p1")])
 
 
@@ -185,7 +186,7 @@ def test_a_cassette_that_is_missing_says_how_to_record_it(cassettes: Cassettes) 
 
 
 def test_a_sample_answers_only_the_request_that_it_is_for(cassettes: Cassettes) -> None:
-    with pytest.raises(BaseException, match=r"'/orders/p2'.* came"):
+    with pytest.raises(BaseException, match=r"the request is .*'/orders/p2'"):
         record(cassettes, FETCHING, lambda store: store.fetch("p2"))
 
 

@@ -92,7 +92,7 @@ def test_dripping_server_ends_at_deadline(send: Sender, server: ToyServer) -> No
     server.on("GET /menu", drip(every=0.02))
     began = time.monotonic()
     assert send() == Fault(Applied.MAYBE, "the answer took longer than 0.25 s")
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
 
 
 def test_dripped_empty_gzip_ends_at_deadline(send: Sender, server: ToyServer) -> None:
@@ -123,7 +123,7 @@ def test_dripped_headers_are_bounded_under_async(send: Sender, server: ToyServer
     server.on("GET /menu", drip(every=0.02, head=True))
     began = time.monotonic()
     assert send() == Fault(Applied.MAYBE, "the answer took longer than 0.25 s")
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
 
 
 def test_a_wait_is_never_longer_than_the_whole_exchange_may_be(
@@ -134,4 +134,4 @@ def test_a_wait_is_never_longer_than_the_whole_exchange_may_be(
     got = send(limits=Limits(answer=0.1))
     assert isinstance(got, Fault)
     assert got.applied is Applied.MAYBE
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5

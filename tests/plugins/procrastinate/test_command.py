@@ -13,6 +13,8 @@ from tillpost import Outbox
 from tillpost.simulator import Running
 from tillpost_simulators.square import SquareSimulator
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def config(tmp_path: Path, square: Running[SquareSimulator]) -> Path:

@@ -22,6 +22,8 @@ from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, Running
 from tillpost_simulators.square import SquareSimulator
 from worker_process import WorkerProcess, until
 
+pytestmark = pytest.mark.slow
+
 Square = Running[SquareSimulator]
 SHORT = 2.0
 """A lease, in seconds."""

@@ -10,6 +10,8 @@ import pytest
 from core.cli.conftest import Command
 from tillpost_simulators.square import SquareSimulator
 
+pytestmark = pytest.mark.slow
+
 
 def test_outbox_demo_survives_dead_worker_and_outage(
     tillpost: Command,

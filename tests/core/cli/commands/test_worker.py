@@ -65,11 +65,12 @@ def wait_for(condition: Callable[[], object], process: subprocess.Popen[str]) ->
 def test_idle_worker_stops_on_a_signal(store: Store, number: signal.Signals) -> None:
     with working() as process:
         process.send_signal(number)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (0, "")
     assert out == "Worker stopped: a stop was requested. Orders that arrived: 0.\n"
 
 
+@pytest.mark.slow
 def test_worker_with_hanging_request_stops_in_ten_seconds(
     store: Store,
 ) -> None:
@@ -114,6 +115,6 @@ def test_running_worker_takes_orders_that_are_added(store: Store) -> None:
         add()
         wait_for(lambda: store.simulator.ledger().shown, process)
         process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=10)
+        out, _ = process.communicate(timeout=30)
     assert "Orders that arrived: 1." in out
     assert Path("tillpost.db").exists()

@@ -114,6 +114,7 @@ def process(tmp_path: Path) -> Iterator[Callable[[Outbox], subprocess.Popen[str]
         one.communicate()
 
 
+@pytest.mark.slow
 def test_two_processes_refresh_an_expired_token_once(
     either_outbox: Outbox,
     kounta: Running[KountaSimulator],
@@ -132,6 +133,7 @@ def test_two_processes_refresh_an_expired_token_once(
     assert stored.grant.expires_at is not None
 
 
+@pytest.mark.slow
 def test_kill_during_refresh_leaves_usable_or_refused_token(
     store: CredentialStore,
     shop_outbox: Outbox,

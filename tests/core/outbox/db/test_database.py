@@ -51,6 +51,7 @@ def test_commits_are_synced_to_disk_as_in_production(postgres_url: str) -> None:
     assert settings == ["on", "on"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["fast", "immediate"])
 def test_restart_keeps_commits_and_breaks_connections(
     postgres: PostgresServer, postgres_url: str, how: Stop

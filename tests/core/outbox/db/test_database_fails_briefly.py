@@ -14,6 +14,7 @@ import pytest
 from adapters.square.shop_orders import TOASTIE, paid
 from databases import PostgresServer
 from tillpost.outbox import DatabaseError, Outbox, OutboxSettings, Processor
+from waiting import eventually
 
 
 @contextmanager
@@ -66,19 +67,20 @@ def test_claim_committed_without_answer_is_released(tmp_path: Path) -> None:
         assert holders == {"A-2": None, "A-1": claim.worker}
 
 
+@pytest.mark.slow
 def test_no_worker_is_reaped_after_a_database_outage(
     postgres: PostgresServer, postgres_url: str
 ) -> None:
     with ExitStack() as workers:
-        outbox = workers.enter_context(Outbox(postgres_url, settings=OutboxSettings(lease=2)))
+        outbox = workers.enter_context(Outbox(postgres_url, settings=OutboxSettings(lease=4)))
         for _ in range(4):
             workers.enter_context(Processor(outbox))
-        time.sleep(1)
+        eventually(lambda: len(outbox.workers.beats()) == 4)
         before = set(outbox.workers.beats())
 
         postgres.stop()
-        time.sleep(4)
+        time.sleep(8)
         postgres.start()
-        time.sleep(3)
+        time.sleep(6)
 
         assert set(outbox.workers.beats()) == before

@@ -265,6 +265,7 @@ def checked(database: Database, ledger: Ledger, order: Order) -> tuple[str, int]
     return (stored.error.outcome.value if stored.error else stored.state.value), len(tickets)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("platform", SHOPS)
 def test_process_stopped_anywhere_never_makes_two_tickets(
     platform: str, database: Database
@@ -273,6 +274,7 @@ def test_process_stopped_anywhere_never_makes_two_tickets(
     stop_at_every_step(platform, database)
 
 
+@pytest.mark.slow
 def test_postgresql_process_stopped_anywhere_never_makes_two(postgres_url: str) -> None:
     database = ready(postgres_url)
     stop_at_every_step("square", database)
@@ -299,6 +301,7 @@ def stop_at_every_step(platform: str, database: Database) -> None:
     assert {tickets for outcome, tickets in ended if outcome != "not_created"} <= {0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("platform", SHOPS)
 def test_process_stopped_anywhere_withdraws_the_ticket(platform: str, database: Database) -> None:
     def run(life: Lifetime, number: int) -> None:

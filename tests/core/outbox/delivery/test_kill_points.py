@@ -35,6 +35,8 @@ from tillpost.submission.context import Connection
 from tillpost_simulators.kounta import KountaSettings, KountaSimulator
 from tillpost_simulators.square import SquareSimulator
 
+pytestmark = pytest.mark.slow
+
 URL = "http://127.0.0.1"
 PRODUCTS = frozenset({7302, 228, 229, 231, 3091, 5312, 9001, 9003, 9004})
 """The products at Kounta that the orders need."""

@@ -29,6 +29,7 @@ from tillpost.outbox.db import schema as t
 from tillpost.outbox.exceptions import MenuImportRunning
 from tillpost.outbox.worker.maintenance import Maintenance
 from tillpost.outbox.worker.menu_sync import next_sync
+from waiting import eventually
 
 
 def connection_row(outbox: Outbox, connection: str = "cafe") -> sa.RowMapping:
@@ -178,7 +179,7 @@ def test_concurrent_imports_of_one_worker_run_in_turn(outbox: Outbox, server: To
     with processing(outbox, server) as processor, ThreadPoolExecutor(2) as pool:
         server.on("GET /menu", passing(delay=0.3))
         first = pool.submit(processor.import_now, "cafe")
-        time.sleep(0.1)
+        eventually(lambda: server.count("GET /menu") == 1)
         server.items.append(ToyItem(id="i2", sku="S2", name="Soup", price=900))
         second = pool.submit(processor.import_now, "cafe")
         first.result()

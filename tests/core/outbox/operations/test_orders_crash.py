@@ -11,6 +11,8 @@ from tillpost.outbox import OrderState
 from tillpost.outbox.db.database import Database
 from tillpost.outbox.operations.orders import OrderOperations
 
+pytestmark = pytest.mark.slow
+
 SETTLED = (OrderState.MANUAL, OrderState.CANCELLED)
 
 

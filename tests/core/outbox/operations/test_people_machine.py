@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 
@@ -27,6 +28,8 @@ from tillpost.outbox import DatabaseError, OrderState, StoredOrder
 from tillpost.outbox.operations.orders import ActError, OrderOperations, TakenOver
 from tillpost.outbox.webhooks.receiver import Receiver
 from tillpost.outbox.worker.order_monitor import OrderMonitor
+
+pytestmark = pytest.mark.slow
 
 __all__ = ["template"]
 

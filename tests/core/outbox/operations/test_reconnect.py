@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +20,9 @@ from tillpost.outbox.connections.encryption import new_key
 from tillpost.outbox.operations.connections import Connections
 from tillpost.simulator import Running
 from tillpost_simulators.square import SquareSimulator
+from waiting import eventually
+
+pytestmark = pytest.mark.slow
 
 ORDER_IDS = [f"ord-{number:03}" for number in range(200)]
 
@@ -62,14 +64,6 @@ def working(outbox: Outbox, *hooks: object) -> Generator[None]:
             running.join()
 
 
-def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Wait until a condition is true."""
-    give_up_at = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up_at
-        time.sleep(0.05)
-
-
 def new_token(shop: Running[SquareSimulator]) -> str:
     """Have another admin authorise us; return the access token."""
     code = shop.simulator.new_authorisation_code()
@@ -94,7 +88,9 @@ def test_revoked_token_is_reported_once_and_no_order_is_lost(
 ) -> None:
     """Nor is one duplicated, nor a token logged or stored in clear."""
     caplog.set_level(logging.DEBUG)
-    settings = OutboxSettings(first_wait=0.05, longest_wait=0.2, lease=2.0, concurrency=concurrency)
+    settings = OutboxSettings(
+        first_wait=0.05, longest_wait=0.2, lease=10.0, concurrency=concurrency
+    )
     counter = HookCounter()
 
     def arrived() -> list[str]:
@@ -106,10 +102,10 @@ def test_revoked_token_is_reported_once_and_no_order_is_lost(
         for order_id in ORDER_IDS:
             outbox.add(lunch(order_id), connection="cafe-42", is_new=True)
         with working(outbox, counter):
-            until(lambda: len(arrived()) >= 20)
+            eventually(lambda: len(arrived()) >= 20)
             shop.simulator.revoke_authorisation()
-            until(lambda: bool(connections.states()[0].paused))
-            until(lambda: not outbox.orders(states=[OrderState.SENDING], most=1))
+            eventually(lambda: bool(connections.states()[0].paused))
+            eventually(lambda: not outbox.orders(states=[OrderState.SENDING], most=1))
             arrived_before = len(arrived())
             assert arrived_before < len(ORDER_IDS)
             (state,) = connections.states()
@@ -119,8 +115,10 @@ def test_revoked_token_is_reported_once_and_no_order_is_lost(
             renewed = {**shop.settings, "access_token": new_token(shop)}
             assert connections.connect("cafe-42", "square", renewed, Grant("Ari"))
 
-            until(lambda: len(arrived()) == len(ORDER_IDS))
-            until(lambda: not outbox.orders(states=[OrderState.DUE, OrderState.SENDING], most=1))
+            eventually(lambda: len(arrived()) == len(ORDER_IDS))
+            eventually(
+                lambda: not outbox.orders(states=[OrderState.DUE, OrderState.SENDING], most=1)
+            )
         assert sorted(arrived()) == ORDER_IDS
         if concurrency == 1:
             assert arrived() == ORDER_IDS

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Thread
 
+import pytest
+
 from adapters.square.shop_orders import shop_order
 from tillpost.client.base import adapter_for
 from tillpost.outbox import (
@@ -20,6 +22,8 @@ from tillpost.outbox import (
 )
 from tillpost.simulator import serve_in_thread
 from tillpost_simulators.square import SquareSimulator
+
+pytestmark = pytest.mark.slow
 
 LEASE = 0.5
 ORDERS = 12
@@ -50,7 +54,7 @@ def test_orders_continue_after_a_briefly_lost_lease(tmp_path: Path) -> None:
             worker = Worker(processor)
             working = Thread(target=lambda: worker.run(until_idle=True))
             working.start()
-            working.join(20)
+            working.join(60)
             is_idle = not working.is_alive()
             worker.stop()
             working.join()

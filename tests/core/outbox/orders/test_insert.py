@@ -22,6 +22,12 @@ from tillpost.models.order import Customer, Pickup
 from tillpost.outbox import OrderState, Outbox, WaitsFor
 
 
+@pytest.fixture
+def url(new_url: str) -> str:
+    """Return the address of a database without tables: they are made, and migrated, here."""
+    return new_url
+
+
 def ids(outbox: Outbox) -> set[str]:
     return {stored.id for stored in outbox.orders()}
 
@@ -179,6 +185,7 @@ with Outbox(sys.argv[1]) as outbox:
 """
 
 
+@pytest.mark.slow
 def test_concurrent_programs_can_create_a_new_database(url: str, outbox: Outbox) -> None:
     programs = [
         subprocess.Popen(

@@ -10,6 +10,8 @@ from adapters.square.shop_orders import TOASTIE, paid
 from tillpost.outbox import DatabaseError, Outbox
 from tillpost.outbox.orders.queries import read_events
 
+pytestmark = pytest.mark.slow
+
 
 def test_worker_paused_in_transaction_loses_its_locks(postgres_url: str) -> None:
     with Outbox(postgres_url) as paused, Outbox(postgres_url) as other:
@@ -30,5 +32,5 @@ def pause_while_another_claims(paused: Outbox, other: Outbox) -> None:
         claims = other.claims.claim("cafe", other.workers.enlist(now), now, limit=4, most=1)
 
         assert [claim.order.id for claim in claims] == ["A-1"]
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 20
         paused.connection_rows.lock(db, "cafe")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from itertools import pairwise
 
+import pytest
 from sqlalchemy import Connection, event, text
 
 from adapters.square.shop_orders import TOASTIE, paid
@@ -25,6 +26,7 @@ def claim_of_a_paused_worker(outbox: Outbox) -> Claim:
     return claim
 
 
+@pytest.mark.slow
 def test_heartbeat_goes_on_while_reaping_is_held_up(postgres_url: str) -> None:
     with Outbox(postgres_url, settings=OutboxSettings(lease=LEASE)) as outbox:
         claim = claim_of_a_paused_worker(outbox)

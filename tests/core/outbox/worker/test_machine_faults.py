@@ -41,6 +41,8 @@ from tillpost.outbox.orders.claims import Claim
 from tillpost.outbox.worker.maintenance import Maintenance
 from tillpost.submission.journal import SubmissionRequested
 
+pytestmark = pytest.mark.slow
+
 SOON = 60.0
 
 

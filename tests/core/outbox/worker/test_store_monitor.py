@@ -430,6 +430,7 @@ def test_concurrent_workers_report_each_change_once(
     assert reported(heard) == [(False, Reason.UNAUTHORISED), (True, Reason.OPEN)] * 3
 
 
+@pytest.mark.slow
 def test_hanging_platform_delays_neither_checks_nor_orders(
     open_outbox: Opening, server: ToyServer
 ) -> None:

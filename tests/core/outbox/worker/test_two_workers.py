@@ -25,6 +25,8 @@ from tillpost.submission.journal import LookedUp
 from tillpost_simulators.kounta import KountaSettings, KountaSimulator
 from tillpost_simulators.square import SquareSimulator
 
+pytestmark = pytest.mark.slow
+
 SHORT_SCHEDULE = (0.2, 0.2)
 """A look-up schedule that ends before the paused worker is resumed."""
 

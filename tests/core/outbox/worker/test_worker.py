@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
+
 from adapters.square.shop_orders import TOASTIE, paid
 from tillpost.outbox import Outbox
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, serve_in_thread
 from tillpost_simulators.square import SquareSimulator
 from worker_process import WorkerProcess, until
+
+pytestmark = pytest.mark.slow
 
 HANGING = FaultRule(
     fault=Fault(kind=FaultKind.TIMEOUT, hang_seconds=60),

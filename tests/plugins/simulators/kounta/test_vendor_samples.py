@@ -5,13 +5,17 @@ needs a source."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
+from pydantic import BaseModel
 
-from adapters.kounta.fixtures import fixtures, sample
 from plugins.simulators.kounta.caller import Caller, line
+from plugins.simulators.kounta.sample_fields import SAMPLES, sample_fields
+from tillpost_simulators.kounta.wire import LineBody, OrderBody, PaymentBody
+from vendor_documents import KOUNTA, kounta_sample, vendor_document
 
 VENDOR_TEXT = "[C] the vendor's pages, in words"
 CLIENTS = "[T] third-party client code"
@@ -60,34 +64,34 @@ NOT_OURS: dict[str, set[str]] = {}
 """The fields of a sample that our answers lack."""
 
 
-def kind(value: object) -> str:
-    match value:
-        case bool():
-            return "boolean"
-        case int() | float():
-            return "number"
-        case None:
-            return "null"
-        case _:
-            return type(value).__name__
+JSON_TYPES: dict[type, str] = {
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    str: "string",
+    list: "array",
+    dict: "object",
+    type(None): "null",
+}
 
 
 def fields(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Return every field of a JSON value, by its path. The items of a list share one path."""
+    """Yield every field of a JSON value: its path and its type. Items of an array share a path."""
     if isinstance(value, dict):
         for name, member in cast("dict[str, Any]", value).items():
             where = f"{path}.{name}" if path else name
-            yield where, kind(member)
+            yield where, JSON_TYPES[type(member)]
             yield from fields(member, where)
     elif isinstance(value, list):
         for item in cast("list[object]", value):
             yield from fields(item, f"{path}[]")
 
 
-def kinds(value: Any) -> dict[str, set[str]]:
+def types_of(value: Any) -> dict[str, set[str]]:
+    """Return the JSON types of each field, by its path."""
     found: dict[str, set[str]] = {}
-    for path, what in fields(value):
-        found.setdefault(path, set()).add(what)
+    for path, json_type in fields(value):
+        found.setdefault(path, set()).add(json_type)
     return found
 
 
@@ -123,7 +127,7 @@ def answers(cafe: Caller) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", OURS)
 def test_every_field_of_a_sample_has_the_same_type(answers: dict[str, Any], name: str) -> None:
-    theirs, ours = kinds(sample(name)), kinds(answers[name])
+    theirs, ours = sample_fields(name), types_of(answers[name])
     lacking = theirs.keys() - ours.keys() - NOT_OURS.get(name, set())
     assert not lacking
     for path in theirs.keys() & ours.keys():
@@ -132,26 +136,34 @@ def test_every_field_of_a_sample_has_the_same_type(answers: dict[str, Any], name
 
 @pytest.mark.parametrize("name", OURS)
 def test_every_field_beyond_a_sample_has_a_source(answers: dict[str, Any], name: str) -> None:
-    theirs, ours = kinds(sample(name)), kinds(answers[name])
+    theirs, ours = sample_fields(name), types_of(answers[name])
     known = OURS[name]
-    beyond = {
-        path
-        for path in ours.keys() - theirs.keys()
-        if not path.startswith(tuple(f"{one}[]" for one in known))
-    }
+    beneath_known = tuple(f"{path}[]" for path in known)
+    beyond = {path for path in ours.keys() - theirs.keys() if not path.startswith(beneath_known)}
     assert beyond == known.keys()
 
 
 def test_every_sample_is_compared() -> None:
-    names = {file.stem for file in fixtures().glob("*.json")}
-    assert names - {"create_order_request"} == OURS.keys()
+    assert SAMPLES - {"create_order_request"} == OURS.keys()
 
 
 def test_every_field_of_the_order_sample_is_parsed() -> None:
-    from tillpost_simulators.kounta.wire import LineBody, OrderBody, PaymentBody
-
-    body = sample("create_order_request")
-    unread = body.keys() - OrderBody.model_fields.keys()
+    sampled = sample_fields("create_order_request").keys()
+    bodies: dict[str, type[BaseModel]] = {
+        "lines[].": LineBody,
+        "payments[].": PaymentBody,
+    }
+    for prefix, body in bodies.items():
+        names = {path.removeprefix(prefix) for path in sampled if path.startswith(prefix)}
+        assert {name.partition("[]")[0] for name in names} <= body.model_fields.keys()
+    of_the_order = {path for path in sampled if not re.search(r"[.\[]", path)}
+    unread = of_the_order - OrderBody.model_fields.keys()
     assert unread == {"price_limit"}  # its meaning isn't known
-    assert {name for one in body["lines"] for name in one} <= LineBody.model_fields.keys()
-    assert {name for one in body["payments"] for name in one} <= PaymentBody.model_fields.keys()
+
+
+@pytest.mark.vendor_document
+def test_table_of_fields_is_that_of_the_samples() -> None:
+    names = {file.stem for file in vendor_document(KOUNTA).glob("*.json")}
+    assert names == SAMPLES
+    for name in names:
+        assert types_of(kounta_sample(name)) == sample_fields(name), name

@@ -1,4 +1,4 @@
-"""A caller of the simulator over HTTP, which checks every answer against Square's document."""
+"""A caller of the simulator over real HTTP, which checks each answer by what Square publishes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, cast
 
 import httpx
 
-from adapters.square.spec import SquareSpec
+from adapters.square.spec import SquareSpec, square_spec
 from tillpost.simulator import Running
 from tillpost_simulators.square import SquareSimulator
 
@@ -38,14 +38,14 @@ class Reply:
 
 
 class Shop:
-    """Calls a running simulator with its initial token. `spec`, if given, checks every answer."""
+    """Calls a running simulator with its first token. `spec` checks every answer."""
 
     def __init__(self, running: Running[SquareSimulator], spec: SquareSpec | None = None) -> None:
         self.simulator = running.simulator
         self.settings = running.settings
         self.client = httpx.Client(base_url=running.url, timeout=10)
         self.headers = {"Authorization": f"Bearer {running.settings['access_token']}"}
-        self._spec = spec
+        self._spec = spec or square_spec()
         self._keys = itertools.count(1)
 
     def ask(
@@ -61,11 +61,7 @@ class Shop:
         content = None if body is None else json.dumps(body)
         response = self.client.request(method, path, content=content, headers=sent, params=query)
         known = method in ("GET", "POST", "PUT") and response.status_code not in (302, 405)
-        if (
-            self._spec is not None
-            and known
-            and not path.startswith(("/_simulator", "/nowhere", "/oauth2/authorize"))
-        ):
+        if known and not path.startswith(("/_simulator", "/nowhere", "/oauth2/authorize")):
             self._spec.check_answer(method, path, response.status_code, response.content)
         return Reply(response.status_code, response.json() if response.content else {})
 

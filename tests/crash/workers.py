@@ -1,4 +1,4 @@
-"""The workers of a crash test: so many processes at a time, killed by SIGKILL one by one, and replaced at once."""
+"""The workers of the crash test: processes that are killed by SIGKILL and replaced."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ TAIL = 6_000  # characters
 MOSTLY = 0.8
 
 
-class Gang:
-    """Processes of `worker.py`. One that ends by itself has found nothing more to do."""
+class Workers:
+    """Processes of `worker.py`. One that ends by itself found nothing more to do."""
 
     def __init__(self, world: Path, log: Path, size: int) -> None:
         self._world = world
-        self._log = log
+        self._log_file = log
         self._size = size
         self._running: list[subprocess.Popen[bytes]] = []
         self.started = 0
@@ -29,7 +29,7 @@ class Gang:
         """Start as many as are missing."""
         self._running = [process for process in self._running if not self._ended(process)]
         while len(self._running) < self._size:
-            with self._log.open("ab") as log:
+            with self._log_file.open("ab") as log:
                 process = subprocess.Popen(
                     [sys.executable, PROGRAM, self._world], stdout=log, stderr=log
                 )
@@ -37,7 +37,7 @@ class Gang:
             self.started += 1
 
     def kill_one(self, draw: random.Random, at_work: Collection[int]) -> int:
-        """Kill one as no worker can see coming, mostly one of those `at_work`; return its process id."""
+        """Kill a worker, mostly one of those `at_work`; return its process id."""
         busy = [process for process in self._running if process.pid in at_work]
         victim = draw.choice(busy if busy and draw.random() < MOSTLY else self._running)
         self._running.remove(victim)
@@ -46,14 +46,14 @@ class Gang:
         return victim.pid
 
     def wait(self, seconds: float) -> None:
-        """Wait until all have ended by themselves."""
-        until = time.monotonic() + seconds
+        """Wait until all have ended of their own accord."""
+        deadline = time.monotonic() + seconds
         for process in self._running:
             try:
-                process.wait(max(0.1, until - time.monotonic()))
+                process.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 raise AssertionError(
-                    f"a worker isn't idle after {seconds:.0f} s\n{self.said()}"
+                    f"a worker isn't idle after {seconds:.0f} s\n{self.log()}"
                 ) from None
             self._ended(process)
         self._running = []
@@ -64,22 +64,22 @@ class Gang:
             process.kill()
             process.wait()
 
-    def said(self) -> str:
+    def log(self) -> str:
         """Return the end of what the workers logged."""
-        return self._log.read_text(errors="replace")[-TAIL:] if self._log.exists() else ""
+        return self._log_file.read_text(errors="replace")[-TAIL:] if self._log_file.exists() else ""
 
     def _ended(self, process: subprocess.Popen[bytes]) -> bool:
         code = process.poll()
-        assert code in (None, 0), f"a worker ended with {code}\n{self.said()}"
+        assert code in (None, 0), f"a worker ended with {code}\n{self.log()}"
         return code is not None
 
 
 @contextmanager
-def working(world: Path, log: Path, size: int) -> Generator[Gang]:
-    """Have a gang at work, and nothing of it left after the block."""
-    gang = Gang(world, log, size)
+def working(world: Path, log: Path, size: int) -> Generator[Workers]:
+    """Run workers until the block ends."""
+    workers = Workers(world, log, size)
     try:
-        gang.fill()
-        yield gang
+        workers.fill()
+        yield workers
     finally:
-        gang.end()
+        workers.end()

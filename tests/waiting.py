@@ -1,0 +1,14 @@
+"""How a test waits: for a condition, never for a time, so that a busy machine is only slower."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+
+def eventually(condition: Callable[[], object], within: float = 30.0) -> None:
+    """Wait until a condition holds; fail after so many seconds."""
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, f"it didn't come true within {within:g} s"
+        time.sleep(0.01)
