@@ -70,7 +70,7 @@ def test_kounta_steps_sync_update_devices_then_lightspeed() -> None:
     assert_in_order(
         steps,
         "Choose Sync",
-        "Force a sync",
+        "sync it while no sale is open",
         "update the Kounta app on every device",
         "Lightspeed",
         "accept",

@@ -139,7 +139,7 @@ def test_hand_written_config_is_never_overwritten(folder: Path) -> None:
     mine.write_text("[connections.cafe]\nplatform = 'square'\n")
     result = tillpost("simulate", "square", "--write-config", "tillpost.toml")
     assert (result.returncode, result.stderr.count("\n")) == (2, 1)
-    assert "tillpost.toml is there already" in result.stderr
+    assert "tillpost.toml already exists" in result.stderr
     assert "connections.cafe" in mine.read_text()
 
 

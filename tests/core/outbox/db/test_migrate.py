@@ -85,10 +85,10 @@ def test_failing_step_changes_nothing(older: Outbox, open_outbox: Opening, steps
         open_outbox().orders()
 
 
-def test_new_database_is_created_in_the_newest_version(open_outbox: Opening, steps: Path) -> None:
+def test_new_database_is_created_in_the_newest_version(new_url: str, steps: Path) -> None:
     steps.write_text(STEP)
-    outbox = open_outbox()
 
-    outbox.add(toy_order(), connection="cafe")
+    with Outbox(new_url) as outbox:
+        outbox.add(toy_order(), connection="cafe")
 
-    assert "made_up" in columns(outbox)
+        assert "made_up" in columns(outbox)
