@@ -1,6 +1,6 @@
-"""Generic: Tillpost's own wire format, for a POS whose developer can follow a page (`docs/generic`).
+"""The adapter for Tillpost's own wire format: any POS whose developer follows `docs/generic`.
 
-Importing this package is cheap; the adapter itself is loaded when the plugins are asked for it.
+Importing this package is cheap: the adapter itself is loaded when the plugins are asked for it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def tillpost_adapters() -> Sequence[type[Generic]]:
-    """Bring the generic adapter."""
+    """Register the generic adapter."""
     from tillpost_generic.adapter import Generic
 
     return [Generic]

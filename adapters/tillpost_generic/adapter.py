@@ -1,283 +1,198 @@
-"""The generic adapter, whole: our own wire format, for a POS whose developer follows one page (`docs/generic`).
+"""The generic adapter: Tillpost's own format, for a POS whose developer follows `docs/generic`.
 
-Orders and menus travel as they are. The POS compares totals before it makes anything, and its
-refusals name our error classes. For a POS with an API of its own, a mapping file could one day
-stand in for the models up to `ProblemDetails`.
+Orders and menus travel as they are. The POS compares totals before it creates an order, and its
+refusals name our error classes. Each operation reads top to bottom; the models of what is sent and
+answered are in `wire`, the signature in `signature`, the meaning of refusals in `error_table`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import time
-from base64 import b64encode
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import quote
 
-import httpx
-from pydantic import BaseModel, Field, SecretStr, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from tillpost.adapter import (
     Actor,
     Adapter,
-    AdapterSettings,
-    Amount,
+    Applied,
     Attempt,
     Credentials,
     Effect,
     Exchange,
     Finding,
     Found,
-    Looks,
     Menu,
+    MenuError,
     Order,
+    OutageError,
+    PosError,
     PosOrder,
     PosState,
     Problem,
-    Progress,
     Readiness,
     Reason,
     Request,
     Response,
-    Row,
     Signed,
+    TaxError,
     Webhook,
     WebhookEvent,
     ask,
-    check_age,
     format_money,
     reading,
-    verify_hmac,
+    reading_list,
 )
-from tillpost.adapter import errors as e
+from tillpost_generic.error_table import TABLE
+from tillpost_generic.settings import GenericSettings
+from tillpost_generic.signature import signature_headers, verify_webhook
+from tillpost_generic.wire import Health, NewOrder, PosStatus, ProblemDetails
 
+__all__ = ["Generic"]
 
-class GenericSettings(AdapterSettings):
-    """The settings of a generic connection.
-
-    Attributes: base_url: where the POS serves the format, without `/orders` and the like.
-        access_token: is sent as a bearer token, or with `username` as the password of basic
-        authentication. signing_key: the secret that requests and webhooks are signed with; take 32
-        random characters or more. allow_private: connect to addresses that aren't public too; only
-        for an address that you chose yourself. look_after: when to look for an order that may be
-        there, in seconds, each counted from the look before.
-    """
-
-    access_token: Annotated[SecretStr, Field(min_length=1, validate_default=True)] = SecretStr("")
-    username: Annotated[str, Field(pattern=r"^[^:]*$")] = ""
-    signing_key: Annotated[SecretStr, Field(min_length=1)]
-    allow_private: bool = False
-    look_after: Looks = (1.0, 3.0)
-
-    def credentials(self) -> Credentials:
-        """Return what requests are signed with: the token as it is sent, and the secret that is shared with the POS."""
-        basic = SecretStr(
-            b64encode(f"{self.username}:{self.access_token.get_secret_value()}".encode()).decode()
-        )
-        return Credentials(
-            access_token=basic if self.username else self.access_token,
-            client_secret=self.signing_key,
-        )
-
-
-class NewOrder(BaseModel):
-    """An order to be made. `keep_paid`: its prices stand against the menu's. `remarks` belong on the docket."""
-
-    order: Order
-    expected_total: Amount
-    keep_paid: bool = False
-    remarks: tuple[str, ...] = ()
-
-
-class PosStatus(BaseModel):
-    """An order as the POS has it. `status` is the POS's own word; `total`, in minor units, is what the POS computed."""
-
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,99}$")]
-    reference: str
-    total: Amount
-    state: PosState = PosState.RECEIVED
-    progress: Progress = Progress.NEW
-    status: str = ""
-    notices: tuple[str, ...] = ()
-
-
-class Health(BaseModel):
-    """Whether the store takes online orders, and whether its register is connected. `message` is for staff."""
-
-    store_open: bool
-    register_online: bool
-    message: str = ""
-
-
-class ProblemDetails(BaseModel):
-    """Why a request is refused (RFC 9457). `lines` count from 0; `item` is the id of an item or option of the order."""
-
-    kind: str
-    detail: str = ""
-    lines: tuple[Annotated[int, Field(ge=0)], ...] = ()
-    item: str = ""
-    reason: Literal["", "gone", "sold_out", "price", "choices", "quantity", "table", "scopes"] = ""
-    retry_after: Annotated[float, Field(ge=0, le=10**9)] | None = None
-
-
-def signed_text(timestamp: str, method: str, target: str, key: str, body: bytes) -> bytes:
-    """Return what a signature is made of. `target` is path and query as sent; `key` is the idempotency key or ""."""
-    return "\n".join((timestamp, method, target, key, hashlib.sha256(body).hexdigest())).encode()
-
-
-def kind(error: type[e.PosError], applied: e.Applied = e.Applied.NO) -> Row:
-    """Return the row of one kind: the POS names the error itself, and the lines or the item that it is about."""
-    return Row(error, codes=frozenset({error.__name__}), field=r"^(?P<item>.+)?", applied=applied)
+_EVENT: TypeAdapter[WebhookEvent] = TypeAdapter(
+    Annotated[WebhookEvent, Field(discriminator="kind")]
+)
 
 
 class Generic(Adapter[GenericSettings]):
     """Any POS that serves Tillpost's own format."""
 
-    platform, title, settings, keyed = "generic", "Generic POS", GenericSettings, True
+    platform = "generic"
+    title = "Generic POS"
+    settings = GenericSettings
+    errors = TABLE
+    keyed = True
     public_fields = frozenset(
         "reference item_id modifier_id sku item reason progress due_at placed_at".split()
-    )
-    errors = (
-        *map(
-            kind,
-            (
-                e.PermissionsError,
-                e.RateLimitError,
-                e.RegisterOfflineError,
-                e.StoreClosedError,
-                e.TaxError,
-            ),
-        ),
-        *map(kind, (e.MenuError, e.OrderError, e.SetupError, e.UnknownPosError)),
-        *(kind(error, e.Applied.MAYBE) for error in (e.OutageError, e.DoubtError)),
     )
 
     def __init__(self, settings: GenericSettings) -> None:
         super().__init__(settings)
-        self.look_after, self.public_only = settings.look_after, not settings.allow_private
+        self.look_after = settings.look_after
+        self.public_only = not settings.allow_private
 
     def sign(self, request: Request[Any], credentials: Credentials) -> Signed:
-        """Sign the request as it goes on the wire, at this time."""
-        now, target = (
-            str(int(time.time())),
-            httpx.URL(self.config.base_url + request.path).raw_path.decode(),
-        )
-        text = signed_text(now, request.method, target, request.key or "", request.body)
-        signature = hmac.new(
-            self.config.signing_key.get_secret_value().encode(), text, "sha256"
-        ).hexdigest()
-        headers = {**super().sign(request, credentials).headers, "Tillpost-Timestamp": now}
-        headers |= {"Tillpost-Signature": signature} | (
-            {"Idempotency-Key": request.key} if request.key else {}
-        )
-        basic = {"Authorization": f"Basic {credentials.access_token.get_secret_value()}"}
-        return Signed(headers | (basic if self.config.username else {}))
+        """Add the token, the idempotency key and the signature of the request, as of now."""
+        headers = dict(super().sign(request, credentials).headers)
+        if self.config.username:
+            headers["Authorization"] = f"Basic {credentials.access_token.get_secret_value()}"
+        if request.key:
+            headers["Idempotency-Key"] = request.key
+        headers.update(signature_headers(request, self.config.base_url, self.config.signing_key))
+        return Signed(headers)
 
     def problems(self, response: Response) -> Sequence[Problem]:
-        """Return the problem in a refusal; none when it isn't in our words."""
+        """Return the problem of a refusal, nothing if it is in another format."""
+        if response.status < 400:
+            return ()
         try:
-            told = ProblemDetails.model_validate_json(
-                response.body if response.status >= 400 else b""
-            )
+            problem = ProblemDetails.model_validate_json(response.body)
         except ValidationError:
             return ()
         return [
-            Problem(told.kind, told.item, told.detail, told.lines, told.reason, told.retry_after)
+            Problem(
+                code=problem.kind,
+                field=problem.item,
+                text=problem.detail,
+                lines=problem.lines,
+                reason=problem.reason,
+                retry_after=problem.retry_after,
+            )
         ]
 
     def submit(self, order: Order, attempt: Attempt) -> Exchange[PosOrder]:
-        """Make the order: one call, since it is paid. The POS refuses it when it comes to another total."""
-        new = NewOrder(
+        """Create the paid order, in one call. The POS refuses it if it comes to another total."""
+        new_order = NewOrder(
             order=order,
             expected_total=order.total,
             keep_paid=attempt.keep_paid,
             remarks=attempt.remarks,
         )
-        key, body = (
-            f"{order.id}-{attempt.generation}",
-            new.model_dump_json(exclude_none=True).encode(),
-        )
-        made = yield from ask(
-            Request("POST", "/orders", reading(PosStatus), body, Effect.CREATE, key)
-        )
-        if made.reference != order.id:
-            raise e.OutageError("the POS answered about another order", applied=e.Applied.MAYBE)
-        return pos_order(made, order)
+        body = new_order.model_dump_json(exclude_none=True).encode()
+        key = f"{order.id}-{attempt.generation}"
+        create = Request("POST", "/orders", reading(PosStatus), body, Effect.CREATE, key)
+        created = yield from ask(create)
+        if created.reference != order.id:
+            raise OutageError("the POS answered about another order", applied=Applied.MAYBE)
+        return _verified(created, order)
 
     def find(self, order: Order, since: float | None) -> Exchange[Found]:
-        """Look for the order by its reference. One that was withdrawn counts only when there is no other."""
+        """Look the order up by its reference. A cancelled one counts only if it is the only one."""
         path = f"/orders?reference={quote(order.id, safe='')}"
-        found = yield from ask(
-            Request("GET", path, TypeAdapter(tuple[PosStatus, ...]).validate_json)
-        )
-        mine = sorted(
-            (o for o in found if o.reference == order.id),
-            key=lambda o: o.state is PosState.CANCELLED,
-        )
-        return pos_order(mine[0], order) if mine else None
+        found = yield from ask(Request("GET", path, reading_list(PosStatus)))
+        ours = [status for status in found if status.reference == order.id]
+        if not ours:
+            return None
+        ours.sort(key=lambda status: status.state is PosState.CANCELLED)
+        return _verified(ours[0], order)
 
     def fetch(self, pos_id: str) -> Exchange[PosOrder]:
-        """Return what the POS says of the order now."""
-        return pos_order(
-            (
-                yield from ask(
-                    Request("GET", f"/orders/{quote(pos_id, safe='')}", reading(PosStatus))
-                )
-            )
-        )
+        """Return the order's current state at the POS."""
+        status = yield from ask(Request("GET", _order_path(pos_id), reading(PosStatus)))
+        return _pos_order(status)
 
     def cancel(self, pos_id: str) -> Exchange[PosOrder]:
-        """Withdraw the order at the POS."""
-        path, key = f"/orders/{quote(pos_id, safe='')}/cancel", f"cancel-{pos_id}"
-        gone = yield from ask(
-            Request("POST", path, reading(PosStatus), effect=Effect.UNDO, key=key)
-        )
-        if gone.state is not PosState.CANCELLED:
-            raise e.OutageError("the order wasn't cancelled", applied=e.Applied.MAYBE)
-        return pos_order(gone)
+        """Cancel the order at the POS."""
+        path = f"{_order_path(pos_id)}/cancel"
+        key = f"cancel-{pos_id}"
+        cancel = Request("POST", path, reading(PosStatus), effect=Effect.UNDO, key=key)
+        cancelled = yield from ask(cancel)
+        if cancelled.state is not PosState.CANCELLED:
+            raise OutageError("the order wasn't cancelled", applied=Applied.MAYBE)
+        return _pos_order(cancelled)
 
     def import_menu(self) -> Exchange[Menu]:
-        """Return the site's whole menu, which comes as we have it."""
+        """Return the site's whole menu, which travels as it is."""
         return (yield from ask(Request("GET", "/menu", reading(Menu))))
 
     def check(self) -> Exchange[Readiness]:
-        """Look at the connection, the store and the register."""
+        """Check the connection, the store and its register."""
         try:
             health = yield from ask(Request("GET", "/health", reading(Health)))
-        except e.PosError as why:
-            return Readiness(findings=(Finding.unseen("connection", why),))
-        found = [
-            Finding(what="connection", ok=True, text="the POS answers and accepts the signature")
-        ]
-        stops = {"store open": Reason.CLOSED, "register online": Reason.REGISTER_OFFLINE}
-        for (what, reason), ok in zip(
-            stops.items(), (health.store_open, health.register_online), strict=True
-        ):
-            said = f"{what}: {'yes' if ok else health.message or 'no'}"
-            found.append(Finding.of(what, ok, said, Actor.STORE, reason))
-        return Readiness(findings=tuple(found))
+        except PosError as error:
+            return Readiness(findings=(Finding.unseen("connection", error),))
+        connection = Finding(
+            what="connection", ok=True, text="the POS answers and accepts the signature"
+        )
+        message = health.message
+        store = _finding("store open", health.store_open, message, Reason.CLOSED)
+        register = _finding(
+            "register online", health.register_online, message, Reason.REGISTER_OFFLINE
+        )
+        return Readiness(findings=(connection, store, register))
 
     def parse_webhook(self, webhook: Webhook, now: float) -> Sequence[WebhookEvent]:
-        """Return the one event that a webhook holds. It is signed as our requests are."""
-        sent_at, target = (
-            webhook.headers.get("tillpost-timestamp", ""),
-            httpx.URL(webhook.url).raw_path.decode(),
-        )
-        text = signed_text(sent_at, "POST", target, "", webhook.body)
-        verify_hmac(self.config.signing_key, webhook.headers.get("tillpost-signature"), text, "hex")
-        check_age(float(sent_at), now)
-        event = TypeAdapter[WebhookEvent](Annotated[WebhookEvent, Field(discriminator="kind")])
-        return (event.validate_json(webhook.body),)
+        """Return the one event of a webhook, which is signed as our requests are."""
+        verify_webhook(webhook, self.config.signing_key, now)
+        return (_EVENT.validate_json(webhook.body),)
 
 
-def pos_order(found: PosStatus, order: Order | None = None) -> PosOrder:
-    """Return an order as the POS has it; raise what staff have to correct when `order` was paid with another total."""
-    there = PosOrder(**found.model_dump())
-    if order is None or found.total == order.total:
-        return there
-    had, paid = format_money(found.total, order.currency), format_money(order.total, order.currency)
-    wrong = e.TaxError if order.tax and found.total == order.total - order.tax else e.MenuError
-    raise wrong(
-        f"the POS has the order at {had}, paid was {paid}", reason="created", pos_order=there
+def _order_path(pos_id: str) -> str:
+    return f"/orders/{quote(pos_id, safe='')}"
+
+
+def _finding(what: str, ok: bool, message: str, reason: Reason) -> Finding:
+    answer = "yes" if ok else message or "no"
+    return Finding.of(what, ok, f"{what}: {answer}", Actor.STORE, reason)
+
+
+def _pos_order(status: PosStatus) -> PosOrder:
+    return PosOrder(**status.model_dump())
+
+
+def _verified(status: PosStatus, order: Order) -> PosOrder:
+    """Return the order as the POS has it, or raise what staff must correct in its total."""
+    pos_order = _pos_order(status)
+    if status.total == order.total:
+        return pos_order
+    tax_is_missing = order.tax and status.total == order.total - order.tax
+    kind = TaxError if tax_is_missing else MenuError
+    at_pos = format_money(status.total, order.currency)
+    paid = format_money(order.total, order.currency)
+    raise kind(
+        f"the POS has the order at {at_pos}, paid was {paid}",
+        reason="created",
+        pos_order=pos_order,
     )

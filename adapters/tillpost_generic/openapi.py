@@ -1,10 +1,10 @@
-"""The generic format as an OpenAPI 3.1 document, made from the adapter's own models, so that it can't differ from them.
+"""The generic format as an OpenAPI 3.1 document, generated from the adapter's own models.
 
     python -m tillpost_generic.openapi > docs/generic/openapi.json
 
-`document` returns it. What a schema can't say (that payments add up to the total, what is signed)
-is on the page beside it. Objects are left open, since a field may be added one day, and either side
-ignores what it doesn't know. Not so the menu's, where a misspelt field would go unseen.
+The page beside it has what a schema can't express: that payments add up to the total, and what is
+signed. Objects are open, since fields may be added later, and either side ignores unknown ones. The
+menu's objects are closed, because a misspelt field there would go unnoticed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from tillpost.adapter import Menu
-from tillpost_generic.adapter import Generic, Health, NewOrder, PosStatus, ProblemDetails
+from tillpost_generic.adapter import Generic
+from tillpost_generic.wire import Health, NewOrder, PosStatus, ProblemDetails
 
 __all__ = ["OPERATIONS", "document", "kinds"]
 
@@ -44,8 +45,9 @@ _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": True,
-    "description": "The same key and the same body get the same answer, and make nothing new. The same key with "
-    "another body is refused with 409 and the kind DoubtError. Keep keys for 30 days or more.",
+    "description": "The same key and the same body get the same answer, and create nothing new. "
+    "The same key with another body is refused with 409 and the kind DoubtError. Keep keys for 30 "
+    "days or more.",
     "schema": {"type": "string", "maxLength": 120},
 }
 _SIGNATURE = (
@@ -53,15 +55,17 @@ _SIGNATURE = (
         "name": "Tillpost-Timestamp",
         "in": "header",
         "required": True,
-        "description": "When the request was sent, in seconds since 1970. Refuse one that is 300 s or more from now.",
+        "description": "When the request was sent, in seconds since 1970. Refuse a request whose "
+        "time is 300 s or more from now.",
         "schema": {"type": "string", "pattern": "^[0-9]{1,12}$"},
     },
     {
         "name": "Tillpost-Signature",
         "in": "header",
         "required": True,
-        "description": "HMAC-SHA256 over the timestamp, the method, the path with its query as sent, the idempotency "
-        "key (empty where there is none) and the SHA-256 of the body in hexadecimal, joined by line feeds.",
+        "description": "HMAC-SHA256 over the timestamp, the method, the path with its query as "
+        "sent, the idempotency key (empty if there is none) and the SHA-256 of the body in "
+        "hexadecimal, joined by line feeds.",
         "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
     },
 )
@@ -74,7 +78,7 @@ def _ref(model: type[BaseModel]) -> Json:
 def _operation(
     operation_id: str, summary: str, answers: Json, *parameters: Json, body: Json | None = None
 ) -> Json:
-    made: Json = {
+    operation: Json = {
         "operationId": operation_id,
         "summary": summary,
         "parameters": [*parameters, *_SIGNATURE],
@@ -84,50 +88,52 @@ def _operation(
         },
     }
     if body:
-        made["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
-    return made
+        content = {"application/json": {"schema": body}}
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
 
 
-_MANY = {"type": "array", "items": _ref(PosStatus)}
+_LIST = {"type": "array", "items": _ref(PosStatus)}
 
 OPERATIONS: dict[tuple[str, str], Json] = {
     ("post", "/orders"): _operation(
         "createOrder",
-        "Make a paid order, unless it comes to another total than `expected_total`.",
+        "Create a paid order, unless its total isn't `expected_total`.",
         _ref(PosStatus),
         _KEY,
         body=_ref(NewOrder),
     ),
     ("get", "/orders"): _operation(
-        "findOrders", "The orders that carry a reference; none: [].", _MANY, _REFERENCE
+        "findOrders", "Return the orders with a reference, [] if there are none.", _LIST, _REFERENCE
     ),
     ("get", "/orders/{id}"): _operation(
-        "getOrder", "An order as it is now.", _ref(PosStatus), _POS_ID
+        "getOrder", "Return an order's current state.", _ref(PosStatus), _POS_ID
     ),
     ("post", "/orders/{id}/cancel"): _operation(
         "cancelOrder",
-        "Withdraw an order. One that is withdrawn already is answered as it is.",
+        "Cancel an order. One that is cancelled already is returned as it is.",
         _ref(PosStatus),
         _POS_ID,
         _KEY,
     ),
     ("get", "/menu"): _operation(
-        "getMenu", "The store's whole menu, at its own prices.", _ref(Menu)
+        "getMenu", "Return the store's whole menu, at its own prices.", _ref(Menu)
     ),
     ("get", "/health"): _operation(
-        "getHealth", "Whether an order could be taken now.", _ref(Health)
+        "getHealth", "Return whether the store can take an order now.", _ref(Health)
     ),
 }
 
 
 def kinds() -> tuple[str, ...]:
-    """Return the kinds of problem that there are: the codes of the adapter's table."""
+    """Return all kinds of problem: the codes of the adapter's error table."""
     return tuple(sorted(code for row in Generic.errors for code in row.codes))
 
 
 def document() -> Json:
     """Return the whole document."""
-    schemas, closed = _schemas(*_MODELS), _schemas(Menu)
+    schemas = _schemas(*_MODELS)
+    closed = _schemas(Menu)
     for name, schema in schemas.items():
         _tidy(schema, closed=name in closed)
     schemas["ProblemDetails"]["properties"]["kind"]["examples"] = list(kinds())
@@ -143,8 +149,8 @@ def document() -> Json:
         "info": {
             "title": "Tillpost: the generic POS",
             "version": "1",
-            "description": "What a POS serves so that Tillpost can bring it paid online orders. All amounts are "
-            "integers in the currency's minor unit; all times carry an offset.",
+            "description": "What a POS serves so that Tillpost can submit paid online orders to "
+            "it. All amounts are integers in the currency's minor unit. All times have an offset.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "https://pos.example/tillpost"}],
@@ -162,29 +168,26 @@ def document() -> Json:
 
 
 def _schemas(*models: type[BaseModel]) -> dict[str, Json]:
-    """Return the models' schemas, and those of all that they hold, by name."""
-    _, made = models_json_schema(
+    """Return the schemas of models, and of all models in them, by name."""
+    _, schema = models_json_schema(
         [(model, "validation") for model in models], ref_template=_REF + "{model}"
     )
-    return cast("dict[str, Json]", made["$defs"])
+    return cast("dict[str, Json]", schema["$defs"])
 
 
 def _tidy(schema: Json, *, closed: bool) -> None:
-    """Take away, at every depth, the titles that pydantic makes up and, unless `closed`, its word on other fields."""
+    """Remove pydantic's titles from a schema and, unless it is `closed`, that it is so."""
     schema.pop("title", None)
     if not closed:
         schema.pop("additionalProperties", None)
-    if isinstance(
-        schema.get("default"), dict
-    ):  # there or not, as pydantic has built the default's own model or not
+    # Whether an object's default is here depends on whether pydantic has built its model yet.
+    if isinstance(schema.get("default"), dict):
         del schema["default"]
-    inner: list[Json] = [schema["items"]] if "items" in schema else []
-    for part in (
-        *inner,
-        *schema.get("anyOf", ()),
-        *schema.get("oneOf", ()),
-        *schema.get("properties", {}).values(),
-    ):
+    parts: list[Json] = [schema["items"]] if "items" in schema else []
+    parts += schema.get("anyOf", ())
+    parts += schema.get("oneOf", ())
+    parts += schema.get("properties", {}).values()
+    for part in parts:
         _tidy(part, closed=closed)
 
 

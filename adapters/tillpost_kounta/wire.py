@@ -1,7 +1,7 @@
-"""Kounta's JSON, as far as it is read, and its products as the menu has them.
+"""Kounta's JSON, as far as the adapter reads it, and its products as the menu has them.
 
-Field names are those of the vendor's samples and pages; ids are texts. A site's products carry its
-own prices.
+Field names are those of the vendor's samples and pages. Ids are read as texts. The products of a
+site have that site's prices.
 """
 
 from __future__ import annotations
@@ -19,18 +19,26 @@ from tillpost.adapter import (
     ProductOptionSet,
     ResponseModel,
     Tax,
-    taxes_that_come_to,
+    taxes_summing_to,
     texts_in,
 )
-from tillpost.adapter import Product as Sold
+from tillpost.adapter import Product as MenuProduct
 
-__all__ = ["Line", "Order", "Product", "Thing", "currency", "sold", "taxes_of"]
+__all__ = [
+    "Line",
+    "NamedThing",
+    "Order",
+    "Product",
+    "currency_of",
+    "menu_product",
+    "taxes_in_list",
+]
 
 _PRICES = AliasChoices("price_ex_tax", "unit_price_ex_tax", "unit_price")
 
 
-class Thing(ResponseModel):
-    """Anything with an id or a name: a tax and its rate, a category, a payment's `ref`."""
+class NamedThing(ResponseModel):
+    """Anything with an id or a name: a tax with its rate, a category, a payment with its `ref`."""
 
     id: OptionalText = Field("", validation_alias=AliasChoices("product_id", "id_str", "id"))
     name: OptionalText = ""
@@ -38,8 +46,8 @@ class Thing(ResponseModel):
     ref: OptionalText = ""
 
 
-class Product(Thing):
-    """A product, which an option and a modifier are, too; or an option set with its options.
+class Product(NamedThing):
+    """A product, an option or a modifier, which are products too, or an option set with options.
 
     unconfirmed: that unit_price holds no tax where unit_price_ex_tax isn't sent; what is inside
     "availability"; how a product names the limits of its option sets, which are min_selection and
@@ -49,9 +57,9 @@ class Product(Thing):
     price: Annotated[Decimal | None, Field(validation_alias=_PRICES)] = None
     code: OptionalText = ""
     unit_tax: Decimal | None = None
-    taxes: tuple[Thing, ...] | None = None
-    categories: OptionalList[Thing] = ()
-    variants: OptionalList[Thing] = ()
+    taxes: tuple[NamedThing, ...] | None = None
+    categories: OptionalList[NamedThing] = ()
+    variants: OptionalList[NamedThing] = ()
     show_online: bool | None = None
     is_available: bool | None = Field(
         None, validation_alias=AliasPath("availability", "is_available")
@@ -63,70 +71,86 @@ class Product(Thing):
 
 
 class Line(ResponseModel):
-    """A line as Kounta priced it; lists leave the totals out."""
+    """A line as Kounta priced it. Lists of orders leave the totals out."""
 
     product: OptionalText = Field("", validation_alias=AliasPath("product", "id"))
     line_total_ex_tax: Decimal | None = None
     line_total_tax: Decimal | None = None
-    taxes: OptionalList[Thing] = ()
+    taxes: OptionalList[NamedThing] = ()
 
 
-class Order(Thing):
-    """An order."""
+class Order(NamedThing):
+    """An order. A webhook's body is one as well, or a site."""
 
     site_id: OptionalText = ""
     status: OptionalText = ""
     deleted: bool | None = None
     sale_number: OptionalText = ""
     notes: OptionalText = ""
-    payments: OptionalList[Thing] = ()
+    payments: OptionalList[NamedThing] = ()
     lines: OptionalList[Line] = ()
 
 
-def currency(body: bytes) -> str:
-    """Read the company's currency, which nothing else tells: without it this is no answer."""
+def currency_of(body: bytes) -> str:
+    """Read the currency of a company. Without it the answer is unreadable."""
     return texts_in(body)["currency"]
 
 
-def taxes_of(product: Product, taxes: Sequence[Thing]) -> Sequence[Thing] | None:
-    """Return the taxes on a product of a list, which tells their sum alone; None when only its own page can tell."""
-    if product.taxes is not None or not product.price or product.unit_tax is None:
+def taxes_in_list(product: Product, taxes: Sequence[NamedThing]) -> Sequence[NamedThing] | None:
+    """Return the taxes on a product of a list, None if only the product's own page has them.
+
+    A list gives the sum of a product's taxes only.
+    """
+    if product.taxes is not None:
         return product.taxes
-    return taxes_that_come_to(product.unit_tax, product.price, taxes)
+    if not product.price or product.unit_tax is None:
+        return None
+    return taxes_summing_to(product.unit_tax, product.price, taxes)
 
 
-def sold(
-    product: Product, taxes: Sequence[Thing], modifiers: Sequence[Product], *, included: bool
-) -> Sold:
-    """Return the product with its option sets and modifiers."""
+def menu_product(
+    product: Product,
+    taxes: Sequence[NamedThing],
+    modifiers: Sequence[Product],
+    *,
+    taxes_included: bool,
+) -> MenuProduct:
+    """Return a product with its option sets and modifiers, as a menu is made of them.
 
-    def choices(options: Sequence[Product]) -> list[ProductOption]:
-        return [ProductOption(option.id, option.name, option.price) for option in options]
-
-    of = product.option_sets
+    Args:
+        product: The product.
+        taxes: The taxes on it.
+        modifiers: Its modifiers, each of which may also be removed.
+        taxes_included: Whether the menu's prices include the taxes.
+    """
     sets = [
         ProductOptionSet(
-            f"optionset-{s.id}", s.name, choices(s.options), s.least or 0, s.most or None
+            id=f"optionset-{each.id}",
+            name=each.name,
+            choices=_choices(each.options),
+            minimum=each.least or 0,
+            maximum=each.most or None,
         )
-        for s in of
+        for each in product.option_sets
     ]
     if modifiers:
-        sets.append(
-            ProductOptionSet(
-                f"modifiers-{product.id}", "Modifiers", choices(modifiers), removable=True
-            )
-        )
-    own = [Tax(id=tax.id, name=tax.name, rate=tax.rate, included=included) for tax in taxes]
-    gone, online = product.is_available is False, product.show_online is not False
-    names = [category.name for category in product.categories]
-    return Sold(
-        product.id,
-        product.name,
-        product.code,
-        product.price,
-        own,
-        names,
-        sets,
-        sold_out=gone,
-        online=online,
+        modifiers_id = f"modifiers-{product.id}"
+        choices = _choices(modifiers)
+        sets.append(ProductOptionSet(modifiers_id, "Modifiers", choices, removable=True))
+    return MenuProduct(
+        id=product.id,
+        name=product.name,
+        sku=product.code,
+        net=product.price,
+        taxes=[
+            Tax(id=tax.id, name=tax.name, rate=tax.rate, included=taxes_included) for tax in taxes
+        ],
+        categories=[category.name for category in product.categories],
+        sets=sets,
+        sold_out=product.is_available is False,
+        online=product.show_online is not False,
     )
+
+
+def _choices(options: Sequence[Product]) -> list[ProductOption]:
+    return [ProductOption(option.id, option.name, option.price) for option in options]

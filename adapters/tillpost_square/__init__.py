@@ -1,6 +1,8 @@
-"""Square: orders go in by CreateOrder and an external payment, so that they show on the Point of Sale.
+"""The adapter for Square.
 
-Importing this package is cheap; the adapter itself is loaded when the plugins are asked for it.
+An order is created by CreateOrder and paid by an external payment, so that it shows on the Point of
+Sale. Importing this package is cheap: the adapter itself is loaded when the plugins are asked for
+it.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def tillpost_adapters() -> Sequence[type[Square]]:
-    """Bring the Square adapter."""
+    """Register the Square adapter."""
     from tillpost_square.adapter import Square
 
     return [Square]

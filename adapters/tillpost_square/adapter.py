@@ -1,16 +1,17 @@
 """The Square adapter: every operation reads top to bottom, and none does any I/O.
 
-An order that staff can see takes two calls, CreateOrder and a payment, because an unpaid order
-never shows on the register. So `submit` creates and `finish` pays, or undoes what was created and
-raises why. What Square calls things is in `wire`, what an order looks like in `translation`, what
-its errors mean in `table`, what its states mean in `status`.
+Bringing an order onto the register takes two calls, CreateOrder and a payment, because an unpaid
+order never shows there. So `submit` creates the order and pays it, and `finish` pays an order that
+was created earlier. If it can't be paid, it is undone and the reason raised. Square's answers are
+modelled in `wire`; `translation` builds its orders, `error_table` maps its errors, `status` its
+states.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote as escaped
 
 from pydantic import BaseModel, ValidationError
@@ -41,7 +42,6 @@ from tillpost.adapter import (
     Readiness,
     Request,
     Response,
-    Row,
     Signed,
     Webhook,
     WebhookEvent,
@@ -53,8 +53,8 @@ from tillpost.adapter import (
     ticket_reference,
     to_body,
 )
-from tillpost_square import authorisation, wire
-from tillpost_square.authorisation import REVOKE, TOKEN, authorize_url
+from tillpost_square import oauth as square_oauth
+from tillpost_square import wire
 from tillpost_square.catalogue import TYPES, CatalogueChanges, changes_of, menu_of
 from tillpost_square.checks import (
     REGISTER_STEPS,
@@ -62,10 +62,10 @@ from tillpost_square.checks import (
     token_findings,
     unseen_location,
 )
+from tillpost_square.error_table import STALE_VERSION, TABLE
 from tillpost_square.reasons import mismatch
 from tillpost_square.settings import SquareSettings
 from tillpost_square.status import CLOSED, draft_of, is_paid, is_replayed, pos_order
-from tillpost_square.table import STALE_VERSION, TABLE
 from tillpost_square.translation import (
     attention_ticket,
     check_payable,
@@ -82,7 +82,7 @@ M = TypeVar("M", bound=BaseModel)
 P = TypeVar("P", bound=wire.Page)
 
 MOST_PAGES = 1000
-"""After so many pages an answer counts as one that never ends."""
+"""An answer with more pages than this counts as endless."""
 
 
 class Square(Adapter[SquareSettings]):
@@ -91,14 +91,16 @@ class Square(Adapter[SquareSettings]):
     platform = "square"
     title = "Square"
     settings = SquareSettings
-    errors: ClassVar[tuple[Row, ...]] = TABLE
+    errors = TABLE
     keyed = True
     public_fields = frozenset(
-        "uid name location_id location_ids reference_id order_id payment_id payment_ids idempotency_key "
-        "catalog_object_id catalog_version modifier_list_id quantity scope calculation_phase inclusion_type "
-        "percentage pricing_type variation_name item_type sku schedule_type pickup_at deliver_at accepted_at ready_at "
-        "picked_up_at rejected_at canceled_at expired_at placed_at closed_at expires_at start_at end_at begin_time "
-        "sort_field sort_order states object_types scopes capabilities latest_time prep_time_duration".split()
+        "uid name location_id location_ids reference_id order_id payment_id payment_ids "
+        "idempotency_key catalog_object_id catalog_version modifier_list_id quantity scope "
+        "calculation_phase inclusion_type percentage pricing_type variation_name item_type sku "
+        "schedule_type pickup_at deliver_at accepted_at ready_at picked_up_at rejected_at "
+        "canceled_at expired_at placed_at closed_at expires_at start_at end_at begin_time "
+        "sort_field sort_order states object_types scopes capabilities latest_time "
+        "prep_time_duration".split()
     )
     # unconfirmed: that the header with Square's own mark of a request is the usual x-request-id;
     # any answer would tell.
@@ -109,57 +111,45 @@ class Square(Adapter[SquareSettings]):
         self.look_after = settings.look_after
 
     def sign(self, request: Request[Any], credentials: Credentials) -> Signed:
-        """Put the token and the pinned API version on the request; a token request carries its secrets in the body."""
-        version = {"Square-Version": self.config.square_version}
-        if request.path == TOKEN:
-            headers = {"Content-Type": "application/json", "Accept": "application/json"}
-            return Signed(headers | version, to_body(**oauth.token_fields(request, credentials)))
-        if request.path == REVOKE and credentials.client_secret:
-            headers = {"Content-Type": "application/json", "Accept": "application/json"}
-            headers["Authorization"] = f"Client {credentials.client_secret.get_secret_value()}"
-            named = {
-                "client_id": credentials.client_id,
-                "access_token": credentials.access_token.get_secret_value(),
-            }
-            return Signed(headers | version, to_body(**named))
-        return Signed({**super().sign(request, credentials).headers, **version})
+        """Add the token and the pinned API version; an OAuth request gets its secrets instead."""
+        signed = square_oauth.signed_oauth_request(request, credentials)
+        if signed is None:
+            signed = super().sign(request, credentials)
+        return Signed({**signed.headers, "Square-Version": self.config.square_version}, signed.body)
 
     def problems(self, response: Response) -> Sequence[Problem]:
-        """Return the entries of `errors`. Bulk endpoints carry them in a 200 too."""
-        if (
-            response.body.rfind(b'"errors"') < 0
-        ):  # backwards, which takes a third of the time that `in` takes
+        """Return the entries of `errors`. Bulk endpoints send them with a 200 as well."""
+        # Searching backwards takes a third of the time that `in` takes.
+        if response.body.rfind(b'"errors"') < 0:
             return ()
         try:
-            errors = wire.ErrorBody.model_validate_json(response.body).errors
+            entries = wire.ErrorBody.model_validate_json(response.body).errors
         except ValidationError:
             return ()
-        return [Problem(e.code, e.field, e.detail) for e in errors]
+        return [Problem(entry.code, entry.field, entry.detail) for entry in entries]
 
     # Submitting
-    # -------------------------------------------------------------------------------------------------------
+    # ---------------------------------------------------------------------------------------------
 
     def submit(self, order: Order, attempt: Attempt) -> Exchange[PosOrder]:
-        """Create the order, compare totals, and pay it. The key never depends on content or clock."""
+        """Create the order, compare totals, and pay it.
+
+        The key depends on neither content nor clock.
+        """
         body, notices = translate(order, attempt, self.config)
         check_payable(order)  # what can't be paid isn't created
         key = f"{order.id}-{attempt.generation}"
-        made, answer = yield from ask_with_answer(
-            _post("/v2/orders", wire.OneMade, Effect.CREATE, key, order=body)
-        )
-        if is_replayed(
-            made.order, answer
-        ):  # what has become of it since, only the order itself can tell
-            return (yield from self._settle(order, made.order.id, None, notices))
-        return (yield from self._pay_or_undo(order, draft_of(made.order), notices))
+        create = _post("/v2/orders", wire.OneCreated, Effect.CREATE, key, order=body)
+        created, answer = yield from ask_with_answer(create)
+        if is_replayed(created.order, answer):
+            # The answer is old: only the order itself shows what has happened to it since.
+            return (yield from self._settle(order, created.order.id, None, notices))
+        return (yield from self._pay_or_undo(order, draft_of(created.order), notices))
 
     def finish(self, order: Order, draft: Draft) -> Exchange[PosOrder]:
         """Pay an order that was created, or undo it and raise why it can't be paid."""
-        return (
-            yield from self._pay_or_undo(
-                order, draft, translate(order, Attempt(), self.config).notices
-            )
-        )
+        notices = translate(order, Attempt(), self.config).notices
+        return (yield from self._pay_or_undo(order, draft, notices))
 
     def _pay_or_undo(
         self, order: Order, draft: Draft, notices: Sequence[str]
@@ -168,6 +158,11 @@ class Square(Adapter[SquareSettings]):
         if draft.total == total_due(order, self.config):
             try:
                 yield from self._pay(order, draft)
+            except PosError as error:
+                if not _is_final(error):
+                    raise
+                refusal = error
+            else:
                 return PosOrder(
                     id=draft.id,
                     reference=order.id,
@@ -175,172 +170,182 @@ class Square(Adapter[SquareSettings]):
                     total=order.total,
                     notices=tuple(notices),
                 )
-            except PosError as error:
-                # Only a refusal that says that nothing was paid, and that waiting can't mend, leads
-                # to an undo.
-                if (
-                    error.applied is not Applied.NO
-                    or error.transient
-                    or isinstance(error, PermissionsError)
-                ):
-                    raise
-                refusal = error
         return (yield from self._settle(order, draft.id, refusal, notices))
 
     def _pay(self, order: Order, draft: Draft) -> Exchange[None]:
-        """Record the payment. Its key follows from Square's own id of the order, so it changes with the generation."""
+        """Record the payment.
+
+        Its key follows from Square's id of the order, so it changes with the generation.
+        """
         key = digest_key("pay", draft.id)
         if draft.total == 0:  # CreatePayment takes no amount of 0 (developer forum, thread 1866)
-            yield from ask(
-                _post(f"{_path(draft.id)}/pay", wire.OneMade, Effect.ADVANCE, key, payment_ids=[])
-            )
+            path = f"{_order_path(draft.id)}/pay"
+            yield from ask(_post(path, wire.OneCreated, Effect.ADVANCE, key, payment_ids=[]))
             return
         body = payment(order, draft.id, self.config)
         paid = yield from ask(_post("/v2/payments", wire.Paid, Effect.ADVANCE, key, **body))
-        if paid.payment.status in ("CANCELED", "FAILED"):
-            raise OrderError(
-                f"the payment came back as {paid.payment.status}", code=paid.payment.status
-            )
+        status = paid.payment.status
+        if status in ("CANCELED", "FAILED"):
+            raise OrderError(f"Square refused the payment with the status {status}", code=status)
 
     def _settle(
         self, order: Order, square_id: str, refusal: PosError | None, notices: Sequence[str]
     ) -> Exchange[PosOrder]:
-        """Decide by the order as it is now: the answer to a repeated create, or a draft found earlier, may be old."""
-        stale: PosError | None = None
+        """Decide by the order's current state, and pay it or undo it.
+
+        The answer to a repeated create may be old, and so may a draft that was found earlier.
+
+        Args:
+            order: The order.
+            square_id: Square's id of the order.
+            refusal: Why the payment was refused, None if it wasn't tried.
+            notices: The notices of the order that is returned.
+
+        Raises:
+            PosError: Why the order was undone.
+            KeyRetiredError: The order was cancelled earlier.
+        """
+        undo_tries = 0
         while True:
-            now = (yield from ask(_get(_path(square_id), wire.OneOrder))).order
-            if is_paid(now) or _says_paid(refusal):
-                return pos_order(now, notices)
-            if now.state == "CANCELED":
-                raise KeyRetiredError(
-                    "the order made under this key was cancelled before it was paid"
-                ) from refusal
-            reason = mismatch(order, now, total_due(order, self.config)) or refusal
+            current = yield from self._fetch(square_id)
+            if is_paid(current) or _was_paid_before(refusal):
+                return pos_order(current, notices)
+            if current.state == "CANCELED":
+                text = "the order made under this key was cancelled before it was paid"
+                raise KeyRetiredError(text) from refusal
+            reason = mismatch(order, current, total_due(order, self.config)) or refusal
             if reason is None:
-                return (yield from self._pay_or_undo(order, draft_of(now), notices))
+                return (yield from self._pay_or_undo(order, draft_of(current), notices))
+            undo_tries += 1
             try:
-                yield from ask(self._cancellation(now, wire.OneCancelled))
+                yield from ask(self._cancellation(current, wire.OneCancelled))
             except PosError as error:
                 if error.code not in STALE_VERSION:
                     raise error from reason
-                if stale is not None:
-                    raise OutageError(
-                        "the order is being changed by somebody else", code=error.code
-                    ) from reason
-                stale = error
-                continue
+                if undo_tries > 1:
+                    text = "somebody else is changing the order"
+                    raise OutageError(text, code=error.code) from reason
+                continue  # with the order's new version
             raise reason
 
-    def _cancellation(self, now: wire.SquareOrder, answer: type[M]) -> Request[M]:
-        """Cancel the fulfilments with the order: Square refuses the one before the other. A paid order's state stays.
+    def _cancellation(self, current: wire.SquareOrder, answer: type[M]) -> Request[M]:
+        """Return the UpdateOrder that cancels an order and its fulfilments.
 
-        An UpdateOrder without a new key is answered with a 200 and does nothing (developer
-        documentation: Update orders), so the key is the version's.
+        Square refuses to cancel an order before its fulfilments, so both are in one request. The
+        state of a paid order stays. An UpdateOrder without a new key is answered with a 200 and
+        does nothing (developer documentation: Update orders), so the key follows from the version.
         """
-        changed: dict[str, object] = {
+        cancelled = [
+            {"uid": fulfilment.uid, "state": "CANCELED"}
+            for fulfilment in current.fulfillments
+            if fulfilment.state not in CLOSED
+        ]
+        changes: dict[str, object] = {
             "location_id": self.config.location_id,
-            "version": now.version,
-            "fulfillments": [
-                {"uid": f.uid, "state": "CANCELED"}
-                for f in now.fulfillments
-                if f.state not in CLOSED
-            ],
+            "version": current.version,
+            "fulfillments": cancelled,
         }
-        if not is_paid(now):
-            changed["state"] = "CANCELED"
-        key = digest_key("undo", now.id, now.version)
-        body = to_body(idempotency_key=key, order=changed)
-        return Request("PUT", _path(now.id), reading(answer), body, Effect.UNDO, key)
+        if not is_paid(current):
+            changes["state"] = "CANCELED"
+        key = digest_key("undo", current.id, current.version)
+        body = to_body(idempotency_key=key, order=changes)
+        return Request("PUT", _order_path(current.id), reading(answer), body, Effect.UNDO, key)
 
-    # Looking
-    # ----------------------------------------------------------------------------------------------------------
+    def attention(self, order: Order, number: int) -> Exchange[PosOrder]:
+        """Create a ticket of one ad-hoc line at a price of 0, and mark it as paid, or undo it.
+
+        unconfirmed: that the Point of Sale shows, and prints, an order of 0 that PayOrder has
+        marked as paid, and the note of its line; one in a sandbox, and a look at a Point of Sale,
+        would tell.
+        """
+        body = attention_ticket(order, self.config)
+        key = f"{order.id}-{number}-ticket"
+        create = _post("/v2/orders", wire.OneCreated, Effect.CREATE, key, order=body)
+        created = yield from ask(create)
+        draft = draft_of(created.order)
+        try:
+            if draft.total:
+                raise OrderError("the attention ticket has a price")
+            yield from self._pay(order, draft)
+        except PosError as error:
+            if not _was_paid_before(error):
+                if error.applied is Applied.NO and not error.transient:
+                    yield from self.cancel(draft.id)
+                raise
+        return PosOrder(id=draft.id, reference=ticket_reference(order), status="OPEN", total=0)
+
+    # Looking up
+    # ---------------------------------------------------------------------------------------------
 
     def find(self, order: Order, since: float | None) -> Exchange[Found]:
-        """Search the location's recent orders: Square can't search by reference, nor by key."""
-        created = {"start_at": searched_from(order, since).isoformat()}
+        """Search the location's recent orders: Square can't search by reference or key."""
+        created_at = {"start_at": searched_from(order, since).isoformat()}
         query = {
-            "filter": {"date_time_filter": {"created_at": created}},
-            "sort": {
-                "sort_field": "CREATED_AT",
-                "sort_order": "DESC",
-            },  # must be the field that is filtered by
+            "filter": {"date_time_filter": {"created_at": created_at}},
+            # It must be sorted by the field that is filtered by.
+            "sort": {"sort_field": "CREATED_AT", "sort_order": "DESC"},
         }
 
         def page(cursor: str | None) -> Request[wire.OrdersPage]:
-            where = [self.config.location_id]
             return _post(
                 "/v2/orders/search",
                 wire.OrdersPage,
-                location_ids=where,
+                location_ids=[self.config.location_id],
                 query=query,
                 limit=500,
                 cursor=cursor,
             )
 
         pages = yield from _pages(page)
-        mine = [o for answer in pages for o in answer.orders if o.reference_id == order.id]
-        paid = next((o for o in mine if is_paid(o)), None)
-        if paid is not None:
-            return pos_order(paid)
-        unpaid = next((o for o in mine if o.state == "OPEN"), None)
-        return draft_of(unpaid) if unpaid is not None else None
+        found = [each for page_of in pages for each in page_of.orders]
+        ours = [each for each in found if each.reference_id == order.id]
+        for each in ours:
+            if is_paid(each):
+                return pos_order(each)
+        for each in ours:
+            if each.state == "OPEN":
+                return draft_of(each)
+        return None
 
     def fetch(self, pos_id: str) -> Exchange[PosOrder]:
-        """Return what Square says of the order now."""
-        return pos_order((yield from ask(_get(_path(pos_id), wire.OneOrder))).order)
+        """Return the order's current state at Square."""
+        current = yield from self._fetch(pos_id)
+        return pos_order(current)
+
+    def _fetch(self, square_id: str) -> Exchange[wire.PricedOrder]:
+        answer = yield from ask(_get(_order_path(square_id), wire.OneOrder))
+        return answer.order
 
     def quote(self, order: Order, attempt: Attempt) -> Exchange[int]:
-        """Return what Square would charge, in minor units, with the tip; nothing is created."""
+        """Return what Square would charge with the tip, in minor units. Nothing is created."""
         body = translate(order, attempt, self.config).order
         priced = yield from ask(_post("/v2/orders/calculate", wire.Calculated, order=body))
-        return priced.order.total_money.amount + order.total - total_due(order, self.config)
+        tip_on_payment = order.total - total_due(order, self.config)
+        return priced.order.total_money.amount + tip_on_payment
 
     def cancel(self, pos_id: str) -> Exchange[PosOrder]:
-        """Cancel what is still to be done of the order. Money isn't paid back: who captured it does that.
+        """Cancel what isn't done of the order yet. Refunds nothing.
 
         unconfirmed: that cancelling a paid order's fulfilments withdraws it from the register; the
         spec says only that a cancelled order isn't paid. Cancelling a paid pickup in a sandbox, and
         looking at a Point of Sale, would tell.
         """
-        now = (yield from ask(_get(_path(pos_id), wire.OneOrder))).order
-        if now.state == "CANCELED":
-            return pos_order(now)
-        if is_paid(now) and all(f.state in CLOSED for f in now.fulfillments):
+        current = yield from self._fetch(pos_id)
+        if current.state == "CANCELED":
+            return pos_order(current)
+        if is_paid(current) and _is_closed(current):
             raise OrderError(
                 "nothing of the order is left to be cancelled; refund it at the register"
             )
-        gone = (yield from ask(self._cancellation(now, wire.OneOrder))).order
-        if gone.state != "CANCELED" and not all(f.state in CLOSED for f in gone.fulfillments):
+        answer = yield from ask(self._cancellation(current, wire.OneOrder))
+        cancelled = answer.order
+        if cancelled.state != "CANCELED" and not _is_closed(cancelled):
             raise OutageError("the order wasn't cancelled", applied=Applied.MAYBE)
-        return pos_order(gone).model_copy(
-            update={"state": PosState.CANCELLED, "progress": Progress.CANCELLED}
-        )
-
-    def attention(self, order: Order, number: int) -> Exchange[PosOrder]:
-        """Create a ticket of one ad-hoc line at a price of 0, and mark it as paid, or undo it and raise why.
-
-        unconfirmed: that the Point of Sale shows, and prints, an order of 0 that PayOrder has
-        marked as paid, and the note of its line; one in a sandbox, and a look at a Point of Sale,
-        would tell.
-        """
-        body, key = attention_ticket(order, self.config), f"{order.id}-{number}-ticket"
-        made = (
-            yield from ask(_post("/v2/orders", wire.OneMade, Effect.CREATE, key, order=body))
-        ).order
-        draft = draft_of(made)
-        try:
-            if draft.total:
-                raise OrderError("the attention ticket comes to a price")
-            yield from self._pay(order, draft)
-        except PosError as error:
-            if error.applied is Applied.NO and not error.transient and not _says_paid(error):
-                yield from self.cancel(draft.id)
-            if not _says_paid(error):
-                raise
-        return PosOrder(id=draft.id, reference=ticket_reference(order), status="OPEN", total=0)
+        state = {"state": PosState.CANCELLED, "progress": Progress.CANCELLED}
+        return pos_order(cancelled).model_copy(update=state)
 
     # The menu and the store
-    # -------------------------------------------------------------------------------------------
+    # ---------------------------------------------------------------------------------------------
 
     def import_menu(self) -> Exchange[Menu]:
         """Return the location's whole menu, read page by page."""
@@ -352,10 +357,11 @@ class Square(Adapter[SquareSettings]):
             return _get(f"/v2/catalog/list?types={types}{onward}", wire.CatalogPage)
 
         pages = yield from _pages(page)
-        return menu_of((o for answer in pages for o in answer.objects), location, datetime.now(UTC))
+        objects = [each for page_of in pages for each in page_of.objects]
+        return menu_of(objects, location, datetime.now(UTC))
 
     def changed_since(self, begin_time: datetime) -> Exchange[CatalogueChanges]:
-        """Return what of the catalogue changed or was deleted after a time (with its offset)."""
+        """Return what was changed or deleted in the catalogue after a time (with its offset)."""
         begin = begin_time.astimezone(UTC).isoformat()
 
         def page(cursor: str | None) -> Request[wire.CatalogPage]:
@@ -369,57 +375,70 @@ class Square(Adapter[SquareSettings]):
             )
 
         pages = yield from _pages(page)
-        return changes_of((o for answer in pages for o in answer.objects), pages[-1].latest_time)
+        objects = [each for page_of in pages for each in page_of.objects]
+        return changes_of(objects, until=pages[-1].latest_time)
 
     def check(self) -> Exchange[Readiness]:
-        """Look at the token, its scopes and the location. What can't be looked at is a finding too."""
-        found: list[Finding] = []
+        """Check the token, its scopes and the location. What can't be read is a finding too."""
+        findings: list[Finding] = []
         try:
             token = yield from ask(_post("/oauth2/token/status", wire.TokenStatus))
-            found += token_findings(token, datetime.now(UTC))
+            findings += token_findings(token, datetime.now(UTC))
         except PosError as error:
-            found.append(Finding.unseen("token", error))
+            findings.append(Finding.unseen("token", error))
+        token_is_valid = findings[0].ok
         try:
-            found += location_findings((yield from self._location()))
+            location = yield from self._location()
+            findings += location_findings(location)
         except PosError as error:
-            found.append(unseen_location(error, let_in=found[0].ok))
-        return Readiness(findings=tuple(found))
+            findings.append(unseen_location(error, token_is_valid=token_is_valid))
+        return Readiness(findings=tuple(findings))
+
+    def _location(self) -> Exchange[wire.Location]:
+        path = f"/v2/locations/{escaped(self.config.location_id, safe='')}"
+        answer = yield from ask(_get(path, wire.LocationAnswer))
+        return answer.location
 
     # Access and webhooks
-    # ----------------------------------------------------------------------------------------------
+    # ---------------------------------------------------------------------------------------------
 
     @classmethod
     def authorize_url(cls, base_url: str, request: AuthorisationRequest) -> str:
         """Return Square's page on which an admin of the store grants access."""
-        return authorize_url(base_url, request)
+        return square_oauth.authorize_url(base_url, request)
 
     def exchange_code(self, credentials: Credentials) -> Exchange[Credentials]:
-        """Return the credentials that the code of an authorisation stands for."""
-        return oauth.exchange_code(TOKEN, credentials)
+        """Return the credentials for an authorisation code."""
+        return oauth.exchange_code(square_oauth.TOKEN_PATH, credentials)
 
     def refresh(self, credentials: Credentials) -> Exchange[Credentials]:
-        """Return a new access token for an expired one. Access tokens last 30 days (developer documentation)."""
-        return oauth.refresh(TOKEN, credentials)
+        """Return a new access token. They last 30 days (developer documentation)."""
+        return oauth.refresh(square_oauth.TOKEN_PATH, credentials)
 
     def account(self) -> Exchange[Account]:
-        """Return the merchant that let us in, the scopes that were granted, and the locations."""
-        return authorisation.account()
+        """Return the merchant that granted access, the scopes and the locations."""
+        return square_oauth.account()
 
     def revoke(self, credentials: Credentials) -> Exchange[None]:
-        """Revoke all that the merchant has granted to the application."""
-        return authorisation.revoke(credentials)
+        """Revoke all access that the merchant granted to the application."""
+        return square_oauth.revoke(credentials)
 
     def parse_webhook(self, webhook: Webhook, now: float) -> Sequence[WebhookEvent]:
-        """Return what a notification tells of this location."""
+        """Return the event of a notification at this location."""
         return read_notification(webhook, self.config.webhook_secret, self.config.location_id, now)
 
-    def _location(self) -> Exchange[wire.Location]:
-        path = f"/v2/locations/{escaped(self.config.location_id, safe='')}"
-        return (yield from ask(_get(path, wire.LocationAnswer))).location
+
+def _is_final(refusal: PosError) -> bool:
+    """Return whether a refused payment leads to an undo.
+
+    It does only if nothing was paid, and neither waiting nor reconnecting can help.
+    """
+    can_be_retried = refusal.transient or isinstance(refusal, PermissionsError)
+    return refusal.applied is Applied.NO and not can_be_retried
 
 
-def _says_paid(refusal: PosError | None) -> bool:
-    """Whether a payment was refused because there was one before: an order of 0 doesn't show that in any field.
+def _was_paid_before(refusal: PosError | None) -> bool:
+    """Return whether a payment was refused because there is one: an order of 0 shows no payment.
 
     unconfirmed: the words, which the simulator shares; paying an order of 0 twice in a sandbox,
     under two keys, would tell. The key is the same every time, so this matters only once Square has
@@ -428,7 +447,11 @@ def _says_paid(refusal: PosError | None) -> bool:
     return refusal is not None and "already paid" in refusal.detail.lower()
 
 
-def _path(square_id: str) -> str:
+def _is_closed(order: wire.SquareOrder) -> bool:
+    return all(fulfilment.state in CLOSED for fulfilment in order.fulfillments)
+
+
+def _order_path(square_id: str) -> str:
     return f"/v2/orders/{escaped(square_id, safe='')}"
 
 
@@ -443,18 +466,22 @@ def _post(
     key: str | None = None,
     **content: object,
 ) -> Request[M]:
-    return Request(
-        "POST", path, reading(model), to_body(idempotency_key=key, **content), effect, key
-    )
+    body = to_body(idempotency_key=key, **content)
+    return Request("POST", path, reading(model), body, effect, key)
 
 
 def _pages(page: Callable[[str | None], Request[P]]) -> Exchange[list[P]]:
-    """Ask for page after page, until one has no cursor."""
+    """Read page after page, until one has no cursor.
+
+    Args:
+        page: Returns the request for the page at a cursor, None for the first.
+    """
     pages: list[P] = []
     cursor: str | None = None
     while len(pages) < MOST_PAGES:
-        pages.append((yield from ask(page(cursor))))
-        cursor = pages[-1].cursor
+        answer = yield from ask(page(cursor))
+        pages.append(answer)
+        cursor = answer.cursor
         if not cursor:
             return pages
-    raise OutageError(f"the answer didn't end after {MOST_PAGES} pages")
+    raise OutageError(f"the answer doesn't end after {MOST_PAGES} pages")

@@ -1,9 +1,9 @@
-"""Square's catalogue as a menu: what one location sells, at its own prices, with its own limits and taxes.
+"""Square's catalogue as a menu: what one location sells, with its own prices, limits and taxes.
 
 The rules are those of the spec (CatalogObject, ItemVariationLocationOverrides,
-CatalogItemModifierListInfo): an object is at a location by its presence fields, an override of the
-location replaces price and availability, and a limit of -1 isn't set. What isn't at the location,
-is archived, or isn't sellable isn't on the menu.
+CatalogItemModifierListInfo). An object is at a location by its presence fields. An override of the
+location replaces price and availability. A limit of -1 isn't set. What isn't at the location, is
+archived, or can't be sold, is left out of the menu.
 """
 
 from __future__ import annotations
@@ -13,26 +13,38 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from tillpost.adapter import FrozenModel, Id
-from tillpost.adapter import menu as m
-from tillpost_square.wire import (
-    CatalogObject,
+from tillpost.adapter import (
+    FrozenModel,
+    GroupUse,
+    Id,
     Item,
-    Location,
-    ModifierList,
-    ModifierListInfo,
-    Override,
+    Menu,
+    ModifierGroup,
+    ModifierOption,
+    Tax,
     Variation,
 )
+from tillpost_square import wire
 
 __all__ = ["TYPES", "CatalogueChanges", "changes_of", "menu_of"]
 
 TYPES = ("ITEM", "MODIFIER_LIST", "CATEGORY", "TAX")
 """The types of objects that a menu is made of."""
 
+_UNSET_LIMITS = (None, -1)
+
+_ONCE_BY_ITEM = {"YES": False, "NO": True}
+"""Whether an item allows each option only once, by its `allow_quantities`."""
+
 
 class CatalogueChanges(FrozenModel):
-    """What of the catalogue changed since a time. `until` is when Square's catalogue changed last, as it says it."""
+    """The changes to the catalogue since some time.
+
+    Attributes:
+        changed: The ids of what was changed or created.
+        deleted: The ids of what was deleted.
+        until: When the catalogue changed last, as Square writes it.
+    """
 
     changed: tuple[Id, ...] = ()
     deleted: tuple[Id, ...] = ()
@@ -40,122 +52,148 @@ class CatalogueChanges(FrozenModel):
 
 
 class _Site(NamedTuple):
-    """The location that the menu is for, and the time at which a sold-out mark may have lapsed."""
+    """The location that the menu is for, and the time by which a sold-out mark may have expired."""
 
     id: str
     now: datetime
 
 
-def menu_of(objects: Iterable[CatalogObject], location: Location, now: datetime) -> m.Menu:
-    """Return the location's menu. `now` is when it was imported; its `version` is the latest change in it."""
-    site = _Site(location.id, now)
-    here = [o for o in objects if _present(o, site)]
-    taxes = tuple(_tax(o) for o in here if o.tax_data)
-    groups = {o.id: _group(o, o.modifier_list_data, site) for o in here if o.modifier_list_data}
-    known = _Known(
-        {o.id: o.category_data.name for o in here if o.category_data},
-        groups,
-        {tax.id for tax in taxes},
-    )
-    items = (
-        _item(o, o.item_data, known, site)
-        for o in here
-        if o.item_data and not o.item_data.is_archived
-    )
-    return m.Menu(
-        site=location.id,
-        currency=location.currency,
-        imported_at=now,
-        version=max((o.updated_at for o in here), default=""),
-        items=tuple(item for item in items if item.variations),
-        groups=tuple(groups.values()),
-        taxes=taxes,
-    )
-
-
-def changes_of(objects: Iterable[CatalogObject], until: str) -> CatalogueChanges:
-    """Return the ids of what changed and of what was deleted."""
-    changed, deleted = list[str](), list[str]()
-    for o in objects:
-        (deleted if o.is_deleted else changed).append(o.id)
-    return CatalogueChanges(changed=tuple(changed), deleted=tuple(deleted), until=until)
-
-
 class _Known(NamedTuple):
-    """What items refer to: the categories' names, the groups and the taxes of the location."""
+    """What items refer to: the names of categories, the groups, and the taxes of the location."""
 
     categories: Mapping[str, str]
-    groups: Mapping[str, m.ModifierGroup]
+    groups: Mapping[str, ModifierGroup]
     tax_ids: set[str]
 
 
-def _present(o: CatalogObject, site: _Site) -> bool:
-    """Whether the object is at the location. Left out, `present_at_all_locations` counts as true, as in Square's UI.
+def menu_of(objects: Iterable[wire.CatalogObject], location: wire.Location, now: datetime) -> Menu:
+    """Return the location's menu.
+
+    Args:
+        objects: The whole catalogue.
+        location: The location.
+        now: When the menu was imported. Its `version` is the latest change to the catalogue.
+    """
+    site = _Site(location.id, now)
+    present = [each for each in objects if _is_present(each, site)]
+    categories = {each.id: each.category_data.name for each in present if each.category_data}
+    groups = {
+        each.id: _group(each.id, each.modifier_list_data, site)
+        for each in present
+        if each.modifier_list_data
+    }
+    taxes = [_tax(each.id, each.tax_data) for each in present if each.tax_data]
+    known = _Known(categories, groups, {tax.id for tax in taxes})
+    items = [
+        _item(each.id, each.item_data, known, site)
+        for each in present
+        if each.item_data and not each.item_data.is_archived
+    ]
+    return Menu(
+        site=location.id,
+        currency=location.currency,
+        imported_at=now,
+        version=max((each.updated_at for each in present), default=""),
+        items=tuple(item for item in items if item.variations),
+        groups=tuple(groups.values()),
+        taxes=tuple(taxes),
+    )
+
+
+def changes_of(objects: Iterable[wire.CatalogObject], until: str) -> CatalogueChanges:
+    """Return the ids of what was changed and of what was deleted."""
+    changed: list[str] = []
+    deleted: list[str] = []
+    for each in objects:
+        ids = deleted if each.is_deleted else changed
+        ids.append(each.id)
+    return CatalogueChanges(
+        changed=tuple(changed),
+        deleted=tuple(deleted),
+        until=until,
+    )
+
+
+def _is_present(each: wire.CatalogObject, site: _Site) -> bool:
+    """Return whether an object is at the location.
+
+    If `present_at_all_locations` is left out it counts as true, as in Square's dashboard.
 
     unconfirmed: that default; an object created without the field and read back from a sandbox
     would tell.
     """
-    if o.is_deleted:
+    if each.is_deleted:
         return False
-    everywhere = o.present_at_all_locations is not False and site.id not in o.absent_at_location_ids
-    return everywhere or site.id in o.present_at_location_ids
+    if site.id in each.present_at_location_ids:
+        return True
+    if each.present_at_all_locations is False:
+        return False
+    return site.id not in each.absent_at_location_ids
 
 
-def _tax(o: CatalogObject) -> m.Tax:
-    assert o.tax_data
-    return m.Tax(
-        id=o.id,
-        name=o.tax_data.name,
-        rate=(o.tax_data.percentage or Decimal(0)) / 100,
-        included=o.tax_data.inclusion_type == "INCLUSIVE",
-        enabled=o.tax_data.enabled is not False,
+def _tax(tax_id: str, data: wire.Tax) -> Tax:
+    percentage = data.percentage or Decimal(0)
+    return Tax(
+        id=tax_id,
+        name=data.name,
+        rate=percentage / 100,
+        included=data.inclusion_type == "INCLUSIVE",
+        enabled=data.enabled is not False,
     )
 
 
-def _group(o: CatalogObject, data: ModifierList, site: _Site) -> m.ModifierGroup:
-    minimum, maximum = _own_limits(data)
-    offered = (
-        option for option in data.modifiers if option.modifier_data and _present(option, site)
-    )
-    ordered = sorted(
-        offered, key=lambda option: (option.modifier_data and option.modifier_data.ordinal) or 0
-    )
-    options = tuple(_option(option, site) for option in ordered)
-    once = data.allow_quantities is False
-    return m.ModifierGroup(
-        id=o.id, name=data.name, options=options, minimum=minimum, maximum=maximum, once=once
-    )
+# Modifier groups
+# -------------------------------------------------------------------------------------------------
 
 
-def _option(o: CatalogObject, site: _Site) -> m.ModifierOption:
-    assert o.modifier_data
-    override = _override(o.modifier_data.location_overrides, site)
-    price = (override and override.price_money) or o.modifier_data.price_money
-    return m.ModifierOption(
-        id=o.id,
-        name=o.modifier_data.name,
-        price=price.amount
-        if price
-        else 0,  # the spec: a modifier without a price is free of charge
-        sold_out=_sold_out(override, site),
+def _group(group_id: str, data: wire.ModifierList, site: _Site) -> ModifierGroup:
+    minimum, maximum = _list_limits(data)
+    offered = [
+        (each.id, each.modifier_data)
+        for each in data.modifiers
+        if each.modifier_data and _is_present(each, site)
+    ]
+    offered.sort(key=lambda option: option[1].ordinal or 0)
+    options = [_option(option_id, option, site) for option_id, option in offered]
+    return ModifierGroup(
+        id=group_id,
+        name=data.name,
+        options=tuple(options),
+        minimum=minimum,
+        maximum=maximum,
+        once=data.allow_quantities is False,
     )
 
 
-def _own_limits(data: ModifierList) -> tuple[int, int | None]:
-    """How few and how many options of a list must be chosen. No maximum is None.
+def _option(option_id: str, data: wire.Modifier, site: _Site) -> ModifierOption:
+    override = _override(data.location_overrides, site)
+    price = data.price_money
+    if override:
+        price = override.price_money or price
+    return ModifierOption(
+        id=option_id,
+        name=data.name,
+        price=price.amount if price else 0,  # without a price it is free of charge (spec)
+        sold_out=_is_sold_out(override, site),
+    )
 
-    A list of texts has no options, so a required one can't be satisfied; its minimum of 1 lets that
-    be seen. unconfirmed: that CreateOrder has no place for such a text; a sandbox order for an item
-    with one would tell.
+
+def _list_limits(data: wire.ModifierList) -> tuple[int, int | None]:
+    """Return how few and how many options of a list must be chosen. No maximum is None.
+
+    A list of texts has no options, so a required one can't be satisfied; its minimum of 1 makes
+    that visible.
+
+    unconfirmed: that CreateOrder has no place for such a text; a sandbox order for an item with one
+    would tell.
     """
     if data.modifier_type == "TEXT":
         return int(bool(data.text_required)), None
-    unset = data.max_selected_modifiers in (None, -1)
-    if data.selection_type == "SINGLE" and unset:
-        return _minimum(
-            data.min_selected_modifiers
-        ), 1  # how lists were limited before they had figures
-    return _minimum(data.min_selected_modifiers), _maximum(data.max_selected_modifiers)
+    minimum = _minimum(data.min_selected_modifiers)
+    # Before lists had figures, their type alone limited them.
+    if data.selection_type == "SINGLE" and data.max_selected_modifiers in _UNSET_LIMITS:
+        return minimum, 1
+    return minimum, _maximum(data.max_selected_modifiers)
 
 
 def _minimum(value: int | None) -> int:
@@ -163,77 +201,108 @@ def _minimum(value: int | None) -> int:
 
 
 def _maximum(value: int | None) -> int | None:
-    """0 means no limit, and anything below that too."""
+    """Return a maximum. 0 means no limit, and so does anything below."""
     return value if value and value > 0 else None
 
 
-def _use(info: ModifierListInfo, group: m.ModifierGroup) -> m.GroupUse:
-    """The item's own limits; the list's hold where the item sets neither."""
-    unset, once = {None, -1}, {"YES": False, "NO": True}.get(info.allow_quantities, group.once)
-    if info.min_selected_modifiers in unset and info.max_selected_modifiers in unset:
-        return m.GroupUse(
-            group_id=group.id, minimum=group.minimum, maximum=group.maximum, once=once
-        )
-    minimum, maximum = _minimum(info.min_selected_modifiers), _maximum(info.max_selected_modifiers)
-    return m.GroupUse(group_id=group.id, minimum=minimum, maximum=maximum, once=once)
+def _use(info: wire.ModifierListInfo, group: ModifierGroup) -> GroupUse:
+    """Return how an item uses a group: by its own limits, or by the list's if it sets neither."""
+    minimum = info.min_selected_modifiers
+    maximum = info.max_selected_modifiers
+    once = _ONCE_BY_ITEM.get(info.allow_quantities, group.once)
+    if minimum in _UNSET_LIMITS and maximum in _UNSET_LIMITS:
+        least, most = group.minimum, group.maximum
+    else:
+        least, most = _minimum(minimum), _maximum(maximum)
+    return GroupUse(
+        group_id=group.id,
+        minimum=least,
+        maximum=most,
+        once=once,
+    )
 
 
-def _item(o: CatalogObject, data: Item, known: _Known, site: _Site) -> m.Item:
+# Items
+# -------------------------------------------------------------------------------------------------
+
+
+def _item(item_id: str, data: wire.Item, known: _Known, site: _Site) -> Item:
     category_ids = [category.id for category in data.categories] or [data.category_id]
-    used = [info for info in data.modifier_list_info if info.enabled is not False]
-    used.sort(key=lambda info: info.ordinal or 0)
-    variations = [v for v in data.variations if v.item_variation_data and _present(v, site)]
-    variations.sort(key=lambda v: (v.item_variation_data and v.item_variation_data.ordinal) or 0)
-    return m.Item(
-        id=o.id,
+    tax_ids = () if data.is_taxable is False else data.tax_ids
+    return Item(
+        id=item_id,
         name=data.name,
-        categories=tuple(known.categories[i] for i in category_ids if i in known.categories),
-        variations=tuple(
-            _variation(v.id, v.item_variation_data, site)
-            for v in variations
-            if v.item_variation_data and v.item_variation_data.sellable is not False
+        categories=tuple(
+            known.categories[each] for each in category_ids if each in known.categories
         ),
-        groups=tuple(
-            _use(info, known.groups[info.modifier_list_id])
-            for info in used
-            if info.modifier_list_id in known.groups
-        ),
-        tax_ids=()
-        if data.is_taxable is False
-        else tuple(i for i in data.tax_ids if i in known.tax_ids),
+        variations=_variations(data, site),
+        groups=_group_uses(data, known),
+        tax_ids=tuple(tax_id for tax_id in tax_ids if tax_id in known.tax_ids),
         online=not data.hidden_online,
     )
 
 
-def _variation(variation_id: str, data: Variation, site: _Site) -> m.Variation:
+def _group_uses(data: wire.Item, known: _Known) -> tuple[GroupUse, ...]:
+    infos = [
+        info
+        for info in data.modifier_list_info
+        if info.enabled is not False and info.modifier_list_id in known.groups
+    ]
+    infos.sort(key=lambda info: info.ordinal or 0)
+    return tuple(_use(info, known.groups[info.modifier_list_id]) for info in infos)
+
+
+def _variations(data: wire.Item, site: _Site) -> tuple[Variation, ...]:
+    sold: list[tuple[str, wire.Variation]] = []
+    for each in data.variations:
+        variation = each.item_variation_data
+        if variation and variation.sellable is not False and _is_present(each, site):
+            sold.append((each.id, variation))
+    sold.sort(key=lambda variation: variation[1].ordinal or 0)
+    return tuple(_variation(variation_id, variation, site) for variation_id, variation in sold)
+
+
+def _variation(variation_id: str, data: wire.Variation, site: _Site) -> Variation:
     override = _override(data.location_overrides, site)
-    return m.Variation(
+    return Variation(
         id=variation_id,
         sku=data.sku,
         name=data.name,
         price=_price(data, override),
-        sold_out=_sold_out(override, site),
+        sold_out=_is_sold_out(override, site),
     )
 
 
-def _price(data: Variation, override: Override | None) -> int | None:
-    """The location's price; None where it is keyed in at the register."""
-    pricing = (override and override.pricing_type) or data.pricing_type
-    price = (override and override.price_money) or data.price_money
-    return None if pricing == "VARIABLE_PRICING" or price is None else price.amount
+def _price(data: wire.Variation, override: wire.Override | None) -> int | None:
+    """Return the location's price, None if it is keyed in at the register."""
+    pricing = data.pricing_type
+    price = data.price_money
+    if override:
+        pricing = override.pricing_type or pricing
+        price = override.price_money or price
+    if pricing == "VARIABLE_PRICING" or price is None:
+        return None
+    return price.amount
 
 
-def _override(overrides: Iterable[Override], site: _Site) -> Override | None:
-    return next((override for override in overrides if override.location_id == site.id), None)
+# Overrides
+# -------------------------------------------------------------------------------------------------
 
 
-def _sold_out(override: Override | None, site: _Site) -> bool:
-    """Sold out here, and not only until a time that has passed."""
+def _override(overrides: Iterable[wire.Override], site: _Site) -> wire.Override | None:
+    for override in overrides:
+        if override.location_id == site.id:
+            return override
+    return None
+
+
+def _is_sold_out(override: wire.Override | None, site: _Site) -> bool:
+    """Return whether it is sold out here, and not only until a time that has passed."""
     if override is None or not override.sold_out:
         return False
     until = override.sold_out_valid_until
-    return until is None or _aware(until, site) > site.now
-
-
-def _aware(moment: datetime, site: _Site) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=site.now.tzinfo)
+    if until is None:
+        return True
+    if not until.tzinfo:
+        until = until.replace(tzinfo=site.now.tzinfo)
+    return until > site.now

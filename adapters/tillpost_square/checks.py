@@ -1,39 +1,34 @@
-"""What `check` finds out about a Square connection, in words: the token, its scopes, the location and its abilities."""
+"""The findings of Square's `check`, and what staff check at a Square register.
+
+A finding is about the token, its scopes, the location or its capabilities.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 from tillpost.adapter import Actor, Finding, PermissionsError, PosError, Reason, StepText
+from tillpost_square.oauth import SCOPES
 from tillpost_square.wire import Location, TokenStatus
 
-__all__ = ["REGISTER_STEPS", "SCOPES", "location_findings", "token_findings", "unseen_location"]
+__all__ = ["REGISTER_STEPS", "location_findings", "token_findings", "unseen_location"]
 
-SCOPES = {
-    "ORDERS_WRITE": "create orders",
-    "ORDERS_READ": "look orders up",
-    "PAYMENTS_WRITE": "record payments",
-    "ITEMS_READ": "import the menu",
-    "MERCHANT_PROFILE_READ": "read the location",
-}
-"""The scopes that the adapter's operations need (spec: `security` of each), and what each is for."""
-
-_TO_SUBMIT = frozenset({"ORDERS_WRITE", "PAYMENTS_WRITE"})
-"""Without these no order goes in."""
-
+_NEEDED_TO_SUBMIT = frozenset({"ORDERS_WRITE", "PAYMENTS_WRITE"})
+"""Without these scopes no order can be submitted."""
 
 REGISTER_STEPS = (
     # unconfirmed: that a device shows the orders of its own location alone; an order for another
     # location, looked for on a device, would tell.
     StepText(
         Actor.STORE,
-        "See in the Square app's settings that this device is signed in to the location that the order is for.",
+        "In the Square app's settings, check that this device is signed in to the location that "
+        "the order is for.",
         "The app names the location that customers order from.",
     ),
     StepText(
         Actor.STORE,
-        "Open Orders in the Square app, and clear its filters: an order that is scheduled, or new, may be under "
-        "another heading than the one in front.",
+        "Open Orders in the Square app and clear its filters: a scheduled or new order may be "
+        "under another heading.",
         "The order is in the list, under the customer's name.",
     ),
     # unconfirmed: what the switches are called, which differs from app to app (Point of Sale,
@@ -41,81 +36,89 @@ REGISTER_STEPS = (
     # (help page: pickup orders on Point of Sale).
     StepText(
         Actor.STORE,
-        "See in the Square app's settings for orders that this device tells of new online orders, and prints their "
-        "tickets by itself.",
-        "The next online order makes a sound, and its ticket comes out.",
+        "In the Square app's settings for orders, check that this device announces new online "
+        "orders and prints their tickets automatically.",
+        "The next online order makes a sound, and its ticket is printed.",
     ),
 )
-"""Beside the common checklist: what is set on the device."""
+"""Steps that are added to the common checklist: the settings of the device."""
 
 
 def token_findings(token: TokenStatus, now: datetime) -> list[Finding]:
-    """Return what the token's status says: is it valid at `now`, and does it hold every scope?"""
-    missing = [f"{scope} (to {use})" for scope, use in SCOPES.items() if scope not in token.scopes]
-    expires = token.expires_at
-    ends = expires if expires is None or expires.tzinfo else expires.replace(tzinfo=UTC)
-    if ends is not None and ends <= now:
-        expired = f"The access token expired at {ends:%Y-%m-%d %H:%M} UTC"
-        valid = _wrong("token", expired, Actor.STORE, Reason.UNAUTHORISED)
-    else:
-        valid = _right(
-            "token",
-            f"The access token is valid until {ends:%Y-%m-%d}" if ends else "The token is valid",
-        )
-    if missing:
-        stops = Reason.OPEN if set(token.scopes) >= _TO_SUBMIT else Reason.UNAUTHORISED
-        return [
-            valid,
-            _wrong("scopes", f"The store hasn't granted {', '.join(missing)}", Actor.STORE, stops),
-        ]
-    return [valid, _right("scopes", "The store has granted every scope that is needed")]
+    """Return whether the token is valid at `now`, and whether it has every scope."""
+    return [_validity(token, now), _scopes(token)]
 
 
 def location_findings(location: Location) -> list[Finding]:
-    """Return what the location says: is it open for business, in which currency, and may it take payments?"""
+    """Return whether the location is active, has a currency, and can take payments."""
     name = location.name or location.id
-    found = [_right("location", f"The location is {name}")]
+    return [
+        _ok("location", f"The location is {name}"),
+        _location_status(location, name),
+        _currency(location, name),
+        _payments(location, name),
+    ]
+
+
+def unseen_location(error: PosError, *, token_is_valid: bool) -> Finding:
+    """Return the finding that the location can't be read.
+
+    A valid token may lack the scope to read the location, which no order needs.
+    """
+    finding = Finding.unseen("location", error)
+    if token_is_valid and isinstance(error, PermissionsError):
+        return finding.model_copy(update={"reason": Reason.OPEN})
+    return finding
+
+
+def _validity(token: TokenStatus, now: datetime) -> Finding:
+    if token.expires_at is None:
+        return _ok("token", "The token is valid")
+    expires_at = token.expires_at
+    if not expires_at.tzinfo:
+        expires_at = expires_at.replace(tzinfo=UTC)
+    if expires_at <= now:
+        text = f"The access token expired at {expires_at:%Y-%m-%d %H:%M} UTC"
+        return _wrong("token", text, Reason.UNAUTHORISED)
+    return _ok("token", f"The access token is valid until {expires_at:%Y-%m-%d}")
+
+
+def _scopes(token: TokenStatus) -> Finding:
+    missing = [f"{scope} (to {use})" for scope, use in SCOPES.items() if scope not in token.scopes]
+    if not missing:
+        return _ok("scopes", "The store has granted every scope that is needed")
+    can_submit = _NEEDED_TO_SUBMIT.issubset(token.scopes)
+    reason = Reason.OPEN if can_submit else Reason.UNAUTHORISED
+    return _wrong("scopes", f"The store hasn't granted {', '.join(missing)}", reason)
+
+
+def _location_status(location: Location, name: str) -> Finding:
     if location.status == "ACTIVE":
-        found.append(_right("status", f"{name} is active"))
-    else:
-        said = f"{name} is {location.status.lower() or 'of no known status'}"
-        found.append(
-            _wrong("status", said, Actor.STORE, Reason.CLOSED if location.status else Reason.OPEN)
-        )
+        return _ok("status", f"{name} is active")
+    if not location.status:
+        return _wrong("status", f"{name} has no known status", Reason.OPEN)
+    return _wrong("status", f"{name} is {location.status.lower()}", Reason.CLOSED)
+
+
+def _currency(location: Location, name: str) -> Finding:
     if location.currency:
-        found.append(_right("currency", f"{name} takes {location.currency}"))
-    else:
-        found.append(_wrong("currency", f"{name} names no currency", Actor.STORE, Reason.OPEN))
+        return _ok("currency", f"{name} takes {location.currency}")
+    return _wrong("currency", f"{name} has no currency", Reason.OPEN)
+
+
+def _payments(location: Location, name: str) -> Finding:
     # unconfirmed: whether an external payment needs it too. Square lists
     # CARD_PROCESSING_NOT_ENABLED for CreatePayment; an external payment at a location without the
     # capability would tell.
     if "CREDIT_CARD_PROCESSING" in location.capabilities:
-        found.append(_right("payments", f"{name} may take payments"))
-    else:
-        said = (
-            f"{name} isn't activated for card payments, so Square may refuse to record any payment"
-        )
-        found.append(_wrong("payments", said, Actor.STORE, Reason.OPEN))
-    return found
+        return _ok("payments", f"{name} can take payments")
+    text = f"{name} isn't activated for card payments, so Square may refuse to record any payment"
+    return _wrong("payments", text, Reason.OPEN)
 
 
-def unseen_location(error: PosError, *, let_in: bool) -> Finding:
-    """Return the finding that the location can't be looked at.
-
-    `let_in` says that the token is good. Then it may lack the scope to read the location, which no
-    order needs.
-    """
-    seen = Finding.unseen("location", error)
-    return (
-        seen.model_copy(update={"reason": Reason.OPEN})
-        if let_in and isinstance(error, PermissionsError)
-        else seen
-    )
-
-
-def _right(what: str, text: str) -> Finding:
+def _ok(what: str, text: str) -> Finding:
     return Finding(what=what, ok=True, text=text)
 
 
-def _wrong(what: str, text: str, actor: Actor, reason: Reason) -> Finding:
-    return Finding(what=what, ok=False, text=text, actor=actor, reason=reason)
+def _wrong(what: str, text: str, reason: Reason) -> Finding:
+    return Finding(what=what, ok=False, text=text, actor=Actor.STORE, reason=reason)

@@ -1,7 +1,7 @@
-"""How long Square lets each text be, and what happens to a longer one: cut where that is harmless, refused elsewhere.
+"""The lengths that Square allows for texts, and what becomes of a longer one.
 
 The figures are the `maxLength`s of the OpenAPI document of release 2025-08-20. Notes and names for
-people are cut, and a notice says so; a reference that was cut would point at nothing, so it is
+people are cut, with a notice. A reference that was cut would point at nothing, so a longer one is
 refused before anything is sent.
 """
 
@@ -32,7 +32,7 @@ __all__ = [
 
 
 class Limit(NamedTuple):
-    """A text's name for people, and how many characters Square takes.
+    """A text's name for people, and how many characters Square allows.
 
     unconfirmed: that Square counts characters, not bytes. A ticket name of 30 umlauts, sent to a
     sandbox, would tell.
@@ -59,25 +59,33 @@ PAYMENT_REFERENCE = Limit("payments[{}].reference", 255)
 
 
 class Trimming:
-    """Cuts texts to their limits and keeps a notice of each cut."""
+    """Cuts texts to their limits and collects a notice of each cut."""
 
     def __init__(self) -> None:
         self.notices: list[str] = []
 
     def cut(self, limit: Limit, text: str, number: int = 0) -> str:
-        """Return the text, no longer than the limit. `number` fills in which one it is, for people."""
+        """Return a text, cut to its limit.
+
+        Args:
+            limit: The limit.
+            text: The text.
+            number: Which one it is, for people, if there are several.
+        """
         if len(text) <= limit.characters:
             return text
-        self.notices.append(
-            f"The {limit.what.format(number)} was cut to {limit.characters} characters"
-        )
+        what = limit.what.format(number)
+        self.notices.append(f"The {what} was cut to {limit.characters} characters")
         return text[: limit.characters - 1].rstrip() + "…"
 
 
 def intact(limit: Limit, text: str, index: int = 0) -> str:
-    """Return the text, or raise an `OrderError` that names the field when Square would refuse it."""
+    """Return a text that must not be cut.
+
+    Raises:
+        OrderError: It is longer than Square allows.
+    """
     if len(text) > limit.characters:
-        raise OrderError(
-            f"{limit.what.format(index)} is longer than Square's {limit.characters} characters"
-        )
+        field = limit.what.format(index)
+        raise OrderError(f"{field} is longer than Square's {limit.characters} characters")
     return text

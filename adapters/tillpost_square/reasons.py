@@ -1,9 +1,13 @@
-"""Why Square's total isn't what the customer paid: more than one tax, a price that has drifted, or neither.
+"""Why Square's total isn't what the customer paid.
 
-Called with the order as Square has priced it, before it is undone; all amounts are minor units.
+`mismatch` is called with the order as Square priced it, before the order is undone. The reason is
+more than one tax, a price that has changed, a tax that differs, or none of them. All amounts are in
+minor units.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from tillpost.adapter import Line, MenuError, Order, PosError, SetupError, TaxError, format_money
 from tillpost_square.wire import LineItem, PricedOrder
@@ -11,59 +15,91 @@ from tillpost_square.wire import LineItem, PricedOrder
 __all__ = ["mismatch"]
 
 
+class _Prices(NamedTuple):
+    """The price of one piece of a line with its modifiers: Square's, and the one that was paid."""
+
+    square: int
+    paid: int
+
+
 def mismatch(order: Order, priced: PricedOrder, due: int) -> PosError | None:
-    """Return the error that explains a total other than `due`; None when it is right."""
+    """Return the error that explains why Square's total isn't `due`, None if it is."""
     total = priced.total_money.amount
     if total == due:
         return None
-    totals = f"Square's total is {format_money(total, order.currency)}, not {format_money(due, order.currency)}"
+
+    def money(amount: int) -> str:
+        return format_money(amount, order.currency)
+
+    totals = f"Square's total is {money(total)}, not {money(due)}"
     taxes = tuple(tax.name or "an unnamed tax" for tax in priced.taxes)
     if len(taxes) > 1:
-        return TaxError(
-            f"{totals}: more than one tax applies, {' and '.join(taxes)}", subjects=taxes
-        )
-    drifted = _drifted(order, priced)
-    if drifted:
-        prices = "; ".join(f"line {index + 1}: {text}" for index, text in drifted.items())
-        return MenuError(f"{totals}: {prices}", lines=tuple(drifted), reason="price")
-    added = sum(
+        names = " and ".join(taxes)
+        text = f"{totals}: more than one tax applies, {names}"
+        return TaxError(text, subjects=taxes)
+
+    changed = _changed_prices(order, priced)
+    if changed:
+        details: list[str] = []
+        for index, prices in changed.items():
+            line_number = index + 1
+            square = money(prices.square)
+            paid = money(prices.paid)
+            details.append(f"line {line_number}: {square}, paid {paid}")
+        text = f"{totals}: {'; '.join(details)}"
+        return MenuError(text, lines=tuple(changed), reason="price")
+
+    added_tax = _added_tax(priced)
+    if added_tax != order.tax:
+        added = money(added_tax)
+        ordered = money(order.tax)
+        text = f"{totals}: Square adds {added} of tax, the order has {ordered}"
+        return TaxError(text, subjects=taxes)
+    return SetupError(f"{totals}, although neither taxes nor prices differ")
+
+
+def _added_tax(priced: PricedOrder) -> int:
+    """Return the tax that Square adds to the prices, without the tax that is included in them."""
+    amounts = [
         tax.applied_money.amount
         for tax in priced.taxes
         if tax.type == "ADDITIVE" and tax.applied_money
-    )
-    if added != order.tax:
-        said = f"Square adds {format_money(added, order.currency)} of tax, the order holds"
-        return TaxError(
-            f"{totals}: {said} {format_money(order.tax, order.currency)}", subjects=taxes
-        )
-    return SetupError(f"{totals}, though neither taxes nor prices differ")
+    ]
+    return sum(amounts)
 
 
-def _drifted(order: Order, priced: PricedOrder) -> dict[int, str]:
-    """Return the lines whose price of the catalogue isn't the paid one, by index, with both prices."""
-    by_uid = {item.uid: item for item in priced.line_items}
-    found: dict[int, str] = {}
+def _changed_prices(order: Order, priced: PricedOrder) -> dict[int, _Prices]:
+    """Return the lines whose catalogue price isn't the paid one, by index."""
+    items = {item.uid: item for item in priced.line_items}
+    changed: dict[int, _Prices] = {}
     for index, line in enumerate(order.lines):
-        item = by_uid.get(f"line-{index}")
-        if item is not None and (differing := _differing(line, item)):
-            there, paid = differing
-            found[index] = (
-                f"{format_money(there, order.currency)}, paid {format_money(paid, order.currency)}"
-            )
-    return found
+        item = items.get(f"line-{index}")
+        if item is None:
+            continue
+        prices = _differing_prices(line, item)
+        if prices is not None:
+            changed[index] = prices
+    return changed
 
 
-def _differing(line: Line, item: LineItem) -> tuple[int, int] | None:
-    """Return Square's price for one piece with its modifiers, and the paid one, when they differ anywhere."""
-    wanted = {modifier.modifier_id: modifier for modifier in line.modifiers}
-    price, paid = item.base_price_money, line.unit_price
-    if price is None:
+def _differing_prices(line: Line, item: LineItem) -> _Prices | None:
+    """Return both prices of a line if its own price or a modifier's differs, None otherwise."""
+    if item.base_price_money is None:
         return None
-    there, differs = price.amount, price.amount != paid
+    square = item.base_price_money.amount
+    paid = line.unit_price
+    differs = square != paid
+    chosen = {modifier.modifier_id: modifier for modifier in line.modifiers}
     for modifier in item.modifiers:
-        known = wanted.get(modifier.catalog_object_id)
-        if known is not None and modifier.base_price_money is not None:
-            there += modifier.base_price_money.amount * known.quantity
-            paid += known.unit_price * known.quantity
-            differs = differs or modifier.base_price_money.amount != known.unit_price
-    return (there, paid) if differs else None
+        ordered = chosen.get(modifier.catalog_object_id)
+        if ordered is None or modifier.base_price_money is None:
+            continue
+        modifier_price = modifier.base_price_money.amount
+        square += modifier_price * ordered.quantity
+        paid += ordered.unit_price * ordered.quantity
+        # Two differences may cancel out in the sums, so each modifier is compared.
+        if modifier_price != ordered.unit_price:
+            differs = True
+    if not differs:
+        return None
+    return _Prices(square, paid)

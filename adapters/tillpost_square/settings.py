@@ -1,4 +1,4 @@
-"""What a connection to one Square location needs, and how its orders are to look at the register.
+"""The settings of a connection to one Square location.
 
 `Till.connect("square", ...)` takes these fields. Only `access_token` and `location_id` have no
 default.
@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, StringConstraints, field_validator
 
-from tillpost.adapter import AdapterSettings, Looks
+from tillpost.adapter import AdapterSettings, LookUpPauses
 
 __all__ = ["PRODUCTION", "SANDBOX", "SquareSettings"]
 
@@ -19,38 +19,46 @@ SANDBOX = "https://connect.squareupsandbox.com"
 
 
 class SquareSettings(AdapterSettings):
-    """The settings of a Square connection.
-
-    Attributes: access_token: the store's OAuth access token, or a personal one of its own developer
-        account. location_id: the location that gets the orders; one connection is one location.
-        base_url: `PRODUCTION` by default; `SANDBOX` for Square's own test accounts. square_version:
-        the API version that every request is pinned to, as `YYYY-MM-DD`. source_name: what staff
-        see as the order's and the payment's origin; 1 to 255 characters. delivery_as_pickup: send a
-        delivery as a pickup with the address in its note. The Point of Sale doesn't show a DELIVERY
-        fulfilment without a partnership with Square (developer documentation: Orders API,
-        fulfilments). tips: `payment` puts the tip on the payment, so that it goes to the
-        restaurant's own staff; `service_charge` makes it a service charge, for outside couriers,
-        since tips of payments go into the team's pool. auto_apply_taxes: let Square apply the
-        catalogue's taxes, so that the register's tax report is right. prep_minutes: how long an
-        order that is due as soon as possible takes, in minutes; None leaves it to Square, except
-        for a real DELIVERY, which needs it and then says 30. look_after: when to look for an order
-        that may be there, in seconds, each counted from the look before.
-    """
+    """The settings of a connection to one Square location."""
 
     base_url: str = PRODUCTION
+    """The address of Square's API. Use https://connect.squareupsandbox.com for test accounts. It
+    must be https; plain http is allowed on this machine only."""
+
     access_token: SecretStr = Field(default=SecretStr(""), validate_default=True)
+    """The store's OAuth access token, or the personal one of your own developer account."""
+
     location_id: Annotated[
         str, StringConstraints(min_length=1, max_length=50, pattern=r"^[\x21-\x7e]+$")
     ]
+    """The id of the location that gets the orders. One connection is one location."""
+
     square_version: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] = "2025-08-20"
+    """The API version that every request is pinned to, as YYYY-MM-DD."""
+
     source_name: Annotated[
         str, StringConstraints(min_length=1, max_length=255, strip_whitespace=True)
     ] = "Online order"
+    """What staff see as the origin of the order and of its payment."""
+
+    # The source of the partnership: developer documentation, Orders API, fulfilments.
     delivery_as_pickup: bool = True
+    """Whether to send a delivery as a pickup with the address in its note. The Point of Sale shows
+    real deliveries only to partners of Square."""
+
     tips: Literal["payment", "service_charge"] = "payment"
+    """Where a tip goes. `payment` puts it on the payment, and so into the team's tips.
+    `service_charge` makes it a service charge, for example for outside couriers."""
+
     auto_apply_taxes: bool = True
+    """Whether Square applies the catalogue's taxes, so that the register's tax report is right."""
+
     prep_minutes: Annotated[int, Field(ge=1, le=10_080)] | None = None
-    look_after: Looks = (1.0, 3.0, 10.0)
+    """Minutes that an order takes which is due as soon as possible. Without it Square decides; a
+    real delivery, which needs it, then gets 30."""
+
+    look_after: LookUpPauses = (1.0, 3.0, 10.0)
+    """When to look up an order that may exist: pauses in seconds, each after the look-up before."""
 
     @field_validator("access_token")
     @classmethod

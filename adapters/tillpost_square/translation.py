@@ -1,9 +1,9 @@
-"""An order in Square's words: the bodies of CreateOrder and of the payment. Pure functions, and no clock.
+"""An order as Square takes it: the bodies of CreateOrder and of the payment. Pure functions.
 
-The same order and attempt always give the same body, since a repeated create must carry the same
-body under its key. Prices of the catalogue are left to Square, so that a price that has drifted
-shows as a total that differs; only an attempt with `keep_paid` sends what the customer paid. Field
-names are those of the OpenAPI document, 2025-08-20.
+The same order and attempt always give the same body, since a repeated create must send the same
+body under its key: nothing here reads the clock. The catalogue's prices are left to Square, so that
+a price that has changed shows as a total that differs. Only an attempt with `keep_paid` sends what
+the customer paid. Field names are those of the OpenAPI document, 2025-08-20.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tillpost.adapter import (
     DineIn,
     Line,
     Menu,
+    Modifier,
     Order,
     SetupError,
     format_money,
@@ -29,7 +30,7 @@ from tillpost.adapter import (
     ticket_reference,
 )
 from tillpost_square import limits
-from tillpost_square.limits import Trimming, intact
+from tillpost_square.limits import Limit, Trimming, intact
 from tillpost_square.settings import SquareSettings
 
 __all__ = [
@@ -44,9 +45,12 @@ __all__ = [
 
 Body: TypeAlias = dict[str, object]
 
+_DELIVERY_PREP_MINUTES = 30
+"""A delivery that is due as soon as possible must have a time of preparation."""
+
 
 class Translated(NamedTuple):
-    """The `order` of a CreateOrder, and what was changed on the way, for people."""
+    """The `order` of a CreateOrder, and notices of what was changed, for people."""
 
     order: Body
     notices: tuple[str, ...]
@@ -55,12 +59,11 @@ class Translated(NamedTuple):
 def translate(order: Order, attempt: Attempt, settings: SquareSettings) -> Translated:
     """Return the order as CreateOrder and CalculateOrder take it.
 
-    Raises `OrderError` or `SetupError` for what Square would refuse and no cut could mend.
+    Raises:
+        SetupError: The order's tax must be added, but the settings forbid it.
     """
     if order.tax and not settings.auto_apply_taxes:
-        raise SetupError(
-            "auto_apply_taxes is off, but the order's prices leave the tax to be added"
-        )
+        raise SetupError("auto_apply_taxes is off, but the order's prices exclude tax")
     trimming = Trimming()
     body: Body = {
         "location_id": settings.location_id,
@@ -71,20 +74,29 @@ def translate(order: Order, attempt: Attempt, settings: SquareSettings) -> Trans
         "fulfillments": [_fulfilment(order, attempt, settings, trimming)],
         "pricing_options": {"auto_apply_taxes": settings.auto_apply_taxes},
     }
-    if discounts := _discounts(order, trimming):
+    discounts = _discounts(order, trimming)
+    if discounts:
         body["discounts"] = discounts
-    if charges := _charges(order, settings, trimming):
+    charges = _charges(order, settings, trimming)
+    if charges:
         body["service_charges"] = charges
     return Translated(body, tuple(trimming.notices))
 
 
 def total_due(order: Order, settings: SquareSettings) -> int:
-    """What Square's total must be before the payment, in minor units: a tip of the payment isn't in it yet."""
+    """Return what Square's total must be before the payment, in minor units.
+
+    A tip on the payment isn't in it yet.
+    """
     return order.total - _payment_tip(order, settings)
 
 
 def check_payable(order: Order) -> None:
-    """Raise the `OrderError` that `payment` would raise."""
+    """Check that `payment` can record the order's payments.
+
+    Raises:
+        OrderError: A payment's reference is too long for Square.
+    """
     for index, part in enumerate(order.payments):
         intact(limits.PAYMENT_REFERENCE, part.reference, index)
 
@@ -94,39 +106,49 @@ def payment(order: Order, square_id: str, settings: SquareSettings) -> Body:
 
     Several captured payments become one external payment of their sum, with every reference in its
     note: more than one would need PayOrder with payments that Square itself has authorised.
+
+    Args:
+        order: The order.
+        square_id: Square's id of the order.
+        settings: The connection's settings.
+
+    Raises:
+        OrderError: A payment's reference is too long for Square.
     """
     check_payable(order)
-    only = order.payments[0].reference if len(order.payments) == 1 else ""
-    said = (
-        f"{p.method} {format_money(p.amount, order.currency)} {p.reference}".strip()
-        for p in order.payments
-    )
+    parts: list[str] = []
+    for part in order.payments:
+        amount = format_money(part.amount, order.currency)
+        parts.append(f"{part.method} {amount} {part.reference}".strip())
+    only_reference = order.payments[0].reference if len(order.payments) == 1 else ""
     body: Body = {
         "source_id": "EXTERNAL",
         "order_id": square_id,
-        "location_id": settings.location_id,  # else Square takes the main location, which may be another one
+        # Without it Square takes the main location, which may be another one.
+        "location_id": settings.location_id,
         "reference_id": order.id,
         "amount_money": _money(total_due(order, settings), order.currency),
         "external_details": {
             "type": "EXTERNAL",
             "source": settings.source_name,
-            "source_id": only or order.id,
+            "source_id": only_reference or order.id,
         },
-        "note": Trimming().cut(limits.PAYMENT_NOTE, "; ".join(said)),
+        "note": Trimming().cut(limits.PAYMENT_NOTE, "; ".join(parts)),
     }
-    if tip := _payment_tip(order, settings):
+    tip = _payment_tip(order, settings)
+    if tip:
         body["tip_money"] = _money(tip, order.currency)
     return body
 
 
 def attention_ticket(order: Order, settings: SquareSettings) -> Body:
-    """Return the `order` of a CreateOrder that spells out another order, which was refused, on one line of no price.
+    """Return the `order` of a CreateOrder that spells out an order which was refused.
 
-    Nothing else of the order is in it: what it was refused for could be any of that. It is for now,
-    whenever the order is due, since the kitchen is to know now.
+    It has one line at a price of 0, and nothing else of the order, since any of that may be why it
+    was refused. It is due at once whenever the order is due, since the kitchen must know now.
     """
     code = Trimming().cut(limits.TICKET_NAME, f"ATTENTION {order.code}")
-    said = "The ordering site couldn't send this order. The line's note has all of it."
+    explanation = "The ordering site couldn't send this order. The line's note has all of it."
     line: Body = {
         "uid": "line-0",
         "name": "ORDER ATTENTION REQUIRED",
@@ -134,10 +156,14 @@ def attention_ticket(order: Order, settings: SquareSettings) -> Body:
         "base_price_money": _money(0, order.currency),
         "note": spelled_out(order, platform="Square", most=limits.LINE_NOTE.characters),
     }
-    details: Body = {"recipient": {"display_name": code}, "schedule_type": "ASAP", "note": said}
+    details: Body = {
+        "recipient": {"display_name": code},
+        "schedule_type": "ASAP",
+        "note": explanation,
+    }
     return {
         "location_id": settings.location_id,
-        # Only staff read it: Square is asked for the ticket by its own id.
+        # It is for staff only, so it may be cut: the ticket is fetched by Square's own id.
         "reference_id": ticket_reference(order)[: limits.REFERENCE.characters],
         "source": {"name": settings.source_name},
         "ticket_name": code,
@@ -147,12 +173,19 @@ def attention_ticket(order: Order, settings: SquareSettings) -> Body:
 
 
 def digest_key(purpose: str, *parts: object) -> str:
-    """Return an idempotency key for a step on an existing order: 45 characters at most, as CreatePayment takes them."""
-    return f"{purpose}-{hashlib.sha256('/'.join(map(str, parts)).encode()).hexdigest()[:40]}"
+    """Return an idempotency key for a step on an existing order.
+
+    It has at most 45 characters, as CreatePayment allows.
+    """
+    content = "/".join(map(str, parts))
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    return f"{purpose}-{digest[:40]}"
 
 
 def _payment_tip(order: Order, settings: SquareSettings) -> int:
-    """The tip that goes on the payment. When nothing else is to be paid it becomes a service charge in any case.
+    """Return the tip that goes on the payment.
+
+    If nothing else is to be paid, the tip becomes a service charge in any case.
 
     unconfirmed: whether CreatePayment takes an amount of 0 with a tip; the forum says both (threads
     1866 and 21523). Such a payment in a sandbox would tell.
@@ -165,37 +198,48 @@ def _money(amount: int, currency: str) -> Body:
 
 
 def _lines(order: Order, attempt: Attempt, trimming: Trimming) -> list[Body]:
-    currency, keep_paid, menu = order.currency, attempt.keep_paid, attempt.menu
-    lines: list[Body] = []
-    for index, line in enumerate(order.lines):
-        item: Body = {
-            "uid": f"line-{index}",  # so that an answer's lines are told apart whatever their sequence
-            "catalog_object_id": line.item_id,
-            "quantity": str(line.quantity),
-        }
-        # unconfirmed: that base_price_money overrides the price of a line from the catalogue. The
-        # spec says so of modifiers, and older reference pages of lines; a sandbox order would tell.
-        if keep_paid or (menu is not None and _has_no_price(line, menu)):
-            item["base_price_money"] = _money(line.unit_price, currency)
-        if line.modifiers:
-            modifiers: list[Body] = [
-                {"catalog_object_id": m.modifier_id, "quantity": str(m.quantity)}
-                for m in line.modifiers
-            ]
-            if keep_paid:
-                for modifier, chosen in zip(modifiers, line.modifiers, strict=True):
-                    modifier["base_price_money"] = _money(chosen.unit_price, currency)
-            item["modifiers"] = modifiers
-        if line.note:
-            item["note"] = trimming.cut(limits.LINE_NOTE, line.note, index + 1)
-        lines.append(item)
-    return lines
+    return [
+        _line(index, line, order.currency, attempt, trimming)
+        for index, line in enumerate(order.lines)
+    ]
+
+
+def _line(index: int, line: Line, currency: str, attempt: Attempt, trimming: Trimming) -> Body:
+    body: Body = {
+        "uid": f"line-{index}",  # an answer may list the lines in another sequence
+        "catalog_object_id": line.item_id,
+        "quantity": str(line.quantity),
+    }
+    menu = attempt.menu
+    # unconfirmed: that base_price_money overrides the price of a line from the catalogue. The spec
+    # says so of modifiers, and older reference pages of lines; a sandbox order would tell.
+    if attempt.keep_paid or (menu is not None and _has_no_price(line, menu)):
+        body["base_price_money"] = _money(line.unit_price, currency)
+    if line.modifiers:
+        keep_paid = attempt.keep_paid
+        body["modifiers"] = [_modifier(each, currency, keep_paid) for each in line.modifiers]
+    if line.note:
+        body["note"] = trimming.cut(limits.LINE_NOTE, line.note, index + 1)
+    return body
+
+
+def _modifier(modifier: Modifier, currency: str, keep_paid: bool) -> Body:
+    body: Body = {
+        "catalog_object_id": modifier.modifier_id,
+        "quantity": str(modifier.quantity),
+    }
+    if keep_paid:
+        body["base_price_money"] = _money(modifier.unit_price, currency)
+    return body
 
 
 def _has_no_price(line: Line, menu: Menu) -> bool:
-    """Whether the price is keyed in at the register, so that only the order can bring one."""
-    known = menu.by_variation.get(line.item_id)
-    return known is not None and known[1].price is None
+    """Return whether the price is keyed in at the register, so that the order must bring one."""
+    product = menu.by_variation.get(line.item_id)
+    if product is None:
+        return False
+    _, variation = product
+    return variation.price is None
 
 
 def _discounts(order: Order, trimming: Trimming) -> list[Body]:
@@ -212,7 +256,7 @@ def _discounts(order: Order, trimming: Trimming) -> list[Body]:
 
 
 def _charges(order: Order, settings: SquareSettings, trimming: Trimming) -> list[Body]:
-    """Charges come after taxes, where Square can't tax them: the customer has paid exactly these amounts."""
+    """Return the charges. They come after taxes, so that Square adds no tax to what was paid."""
     named = [(charge.name, charge.amount) for charge in order.charges]
     named.append(("Tip", order.tip - _payment_tip(order, settings)))
     return [
@@ -227,7 +271,7 @@ def _charges(order: Order, settings: SquareSettings, trimming: Trimming) -> list
 
 
 def _ticket_name(order: Order) -> str:
-    """What the ticket is called at the register: the code first, so that a cut never hits it."""
+    """Return the ticket's name at the register: the code comes first, so that it is never cut."""
     match order.fulfilment:
         case Delivery():
             return f"{order.code} delivery"
@@ -240,33 +284,49 @@ def _ticket_name(order: Order) -> str:
 def _fulfilment(
     order: Order, attempt: Attempt, settings: SquareSettings, trimming: Trimming
 ) -> Body:
-    """How the order gets to the customer. Square has no dine-in, and doesn't show deliveries (see `SquareSettings`)."""
-    how = order.fulfilment
+    """Return how the order gets to the customer.
+
+    Square has no dine-in, and may not show deliveries (see `SquareSettings.delivery_as_pickup`), so
+    these are pickups with a note.
+    """
+    fulfilment = order.fulfilment
     recipient, unsent = _recipient(order, trimming)
-    said = (*unsent, *attempt.remarks, order.note)
-    if isinstance(how, Delivery) and not settings.delivery_as_pickup:
-        recipient["address"] = _address(how.address)
-        details = {
-            "recipient": recipient,
-            **_schedule(how.due_at, "deliver_at", settings.prep_minutes or 30),
-        }
-        if note := _note(said):
-            details["note"] = trimming.cut(limits.DELIVERY_NOTE, note)
-        if how.instructions:
-            details["dropoff_notes"] = trimming.cut(limits.DROPOFF_NOTE, how.instructions)
-        return {"type": "DELIVERY", "state": "PROPOSED", "delivery_details": details}
-    match how:
-        # The address or table comes first, so that a cut never hits it.
+    notes = (*unsent, *attempt.remarks, order.note)
+    match fulfilment:
+        case Delivery() if not settings.delivery_as_pickup:
+            return _delivery(fulfilment, recipient, notes, settings, trimming)
+        # The address or table comes first, so that it is never cut.
         case Delivery(address=address, instructions=instructions):
-            said = (f"DELIVER TO: {address}", instructions, *said)
+            notes = (f"DELIVER TO: {address}", instructions, *notes)
         case DineIn(table=table):
-            said = (f"TABLE {table}", *said)
+            notes = (f"TABLE {table}", *notes)
         case _:
             pass
-    details = {"recipient": recipient, **_schedule(how.due_at, "pickup_at", settings.prep_minutes)}
-    if note := _note(said):
+    schedule = _schedule(fulfilment.due_at, "pickup_at", settings.prep_minutes)
+    details: Body = {"recipient": recipient, **schedule}
+    note = _note(notes)
+    if note:
         details["note"] = trimming.cut(limits.PICKUP_NOTE, note)
     return {"type": "PICKUP", "state": "PROPOSED", "pickup_details": details}
+
+
+def _delivery(
+    delivery: Delivery,
+    recipient: Body,
+    notes: Iterable[str],
+    settings: SquareSettings,
+    trimming: Trimming,
+) -> Body:
+    recipient = {**recipient, "address": _address(delivery.address)}
+    prep_minutes = settings.prep_minutes or _DELIVERY_PREP_MINUTES
+    schedule = _schedule(delivery.due_at, "deliver_at", prep_minutes)
+    details: Body = {"recipient": recipient, **schedule}
+    note = _note(notes)
+    if note:
+        details["note"] = trimming.cut(limits.DELIVERY_NOTE, note)
+    if delivery.instructions:
+        details["dropoff_notes"] = trimming.cut(limits.DROPOFF_NOTE, delivery.instructions)
+    return {"type": "DELIVERY", "state": "PROPOSED", "delivery_details": details}
 
 
 def _note(parts: Iterable[str]) -> str:
@@ -274,36 +334,20 @@ def _note(parts: Iterable[str]) -> str:
 
 
 def _schedule(due_at: datetime | None, field: str, prep_minutes: int | None) -> Body:
-    if due_at is None:
-        prepared = {"prep_time_duration": f"PT{prep_minutes}M"} if prep_minutes else {}
-        return {"schedule_type": "ASAP", **prepared}
-    moment = due_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return {"schedule_type": "SCHEDULED", field: moment}
+    """Return when the order is due.
 
-
-def _recipient(order: Order, trimming: Trimming) -> tuple[Body, list[str]]:
-    """Who gets the order, and what of it must go into the note because Square would refuse it as a field.
-
-    Square demands a display name; without a customer the order's code serves. A phone number is
-    never cut.
+    Args:
+        due_at: The time; None for as soon as possible.
+        field: The field for that time.
+        prep_minutes: How long the order takes if it is due as soon as possible; None leaves it to
+            Square.
     """
-    customer = order.customer or Customer(name=order.code)
-    recipient: Body = {"display_name": trimming.cut(limits.DISPLAY_NAME, customer.name)}
-    unsent: list[str] = []
-    if _PHONE.fullmatch(customer.phone) and len(customer.phone) <= limits.PHONE.characters:
-        recipient["phone_number"] = customer.phone
-    elif customer.phone:
-        unsent.append(f"Phone: {customer.phone}")
-        trimming.notices.append(
-            "The customer's phone number is in the note, since Square doesn't take one of that form"
-        )
-    if _EMAIL.fullmatch(customer.email) and len(customer.email) <= limits.EMAIL.characters:
-        recipient["email_address"] = customer.email
-    elif customer.email:
-        trimming.notices.append(
-            "The customer's email address was left out, since Square doesn't take one of that form"
-        )
-    return recipient, unsent
+    if due_at is not None:
+        time = due_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return {"schedule_type": "SCHEDULED", field: time}
+    if prep_minutes:
+        return {"schedule_type": "ASAP", "prep_time_duration": f"PT{prep_minutes}M"}
+    return {"schedule_type": "ASAP"}
 
 
 # unconfirmed: which forms Square takes here. The spec gives the form of a payment's
@@ -313,8 +357,37 @@ _PHONE = re.compile(r"\+?(?:[ ().-]*[0-9]){9,16}[ ().-]*", re.ASCII)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
+def _recipient(order: Order, trimming: Trimming) -> tuple[Body, list[str]]:
+    """Return who gets the order, and what Square would refuse as a field and must go into the note.
+
+    Square requires a display name; without a customer it is the order's code. A phone number is
+    never cut.
+    """
+    customer = order.customer or Customer(name=order.code)
+    recipient: Body = {"display_name": trimming.cut(limits.DISPLAY_NAME, customer.name)}
+    for_note: list[str] = []
+    if _fits(customer.phone, _PHONE, limits.PHONE):
+        recipient["phone_number"] = customer.phone
+    elif customer.phone:
+        for_note.append(f"Phone: {customer.phone}")
+        trimming.notices.append(
+            "The customer's phone number is in the note, since Square doesn't take one of that form"
+        )
+    if _fits(customer.email, _EMAIL, limits.EMAIL):
+        recipient["email_address"] = customer.email
+    elif customer.email:
+        trimming.notices.append(
+            "The customer's email address was left out, since Square doesn't take one of that form"
+        )
+    return recipient, for_note
+
+
+def _fits(text: str, form: re.Pattern[str], limit: Limit) -> bool:
+    return bool(form.fullmatch(text)) and len(text) <= limit.characters
+
+
 def _address(address: Address) -> Body:
-    named = {
+    fields = {
         "address_line_1": address.line1,
         "address_line_2": address.line2,
         "locality": address.city,
@@ -322,4 +395,4 @@ def _address(address: Address) -> Body:
         "postal_code": address.postcode,
         "country": address.country,
     }
-    return {name: value for name, value in named.items() if value}
+    return {name: value for name, value in fields.items() if value}

@@ -1,13 +1,13 @@
-"""Square's webhooks: the signature, and what each type of event tells.
+"""Square's webhooks: the signature, and the event of each type.
 
 The signature is base64 HMAC-SHA256 over the notification URL and the raw body (developer
-documentation: Validate notifications). An event that is delivered again keeps its `event_id`, for
-up to 24 hours after the first try.
+documentation: Validate notifications). An event that is delivered again has the same `event_id`,
+for up to 24 hours after the first try.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 from pydantic import SecretStr
@@ -27,52 +27,50 @@ from tillpost_square.wire import Notification
 __all__ = ["read_notification"]
 
 SIGNATURE = "x-square-hmacsha256-signature"
+
 OLDEST = timedelta(hours=26).total_seconds()
-"""Square tries for 24 hours; what is older has been kept by somebody."""
-
-
-def _order(told: Notification) -> WebhookEvent | None:
-    changed = told.data.object.changed if told.data.object else None
-    pos_id = changed.order_id if changed and changed.order_id else told.data.id
-    return OrderChanged(event_id=told.event_id, at=told.created_at, pos_id=pos_id)
-
-
-def _menu(told: Notification) -> WebhookEvent | None:
-    return MenuChanged(event_id=told.event_id, at=told.created_at)
-
-
-def _revoked(told: Notification) -> WebhookEvent | None:
-    return AuthorisationRevoked(event_id=told.event_id, at=told.created_at)
-
-
-def _location(told: Notification) -> WebhookEvent | None:
-    return AvailabilityChanged(event_id=told.event_id, at=told.created_at)
-
-
-_TYPES: Mapping[str, Callable[[Notification], WebhookEvent | None]] = {
-    "order.created": _order,
-    "order.updated": _order,
-    "order.fulfillment.updated": _order,
-    "catalog.version.updated": _menu,
-    "oauth.authorization.revoked": _revoked,
-    "location.updated": _location,
-}
+"""Square retries for 24 hours, so an older notification was recorded by somebody."""
 
 
 def read_notification(
     webhook: Webhook, secret: SecretStr | None, location_id: str, now: float
 ) -> Sequence[WebhookEvent]:
-    """Return what a notification tells of this location, nothing for other locations and types.
+    """Return the event of a notification, none for another location or an unknown type.
 
-    Raises `WebhookError` for whatever Square didn't send to `webhook.url`.
+    Args:
+        webhook: The request as it came in.
+        secret: The signature key of the subscription.
+        location_id: The connection's location.
+        now: The current time, in epoch seconds.
+
+    Raises:
+        WebhookError: Square didn't send it to `webhook.url`, or not in the last 26 hours.
     """
-    verify_hmac(
-        secret, webhook.headers.get(SIGNATURE), webhook.url.encode() + webhook.body, "base64"
-    )
-    told = Notification.model_validate_json(webhook.body)
-    check_age(told.created_at.timestamp(), now, tolerance=OLDEST)
-    changed = told.data.object.changed if told.data.object else None
-    elsewhere = changed is not None and changed.location_id not in ("", location_id)
-    tells = _TYPES.get(told.type)
-    event = tells(told) if tells and not elsewhere else None
+    signed = webhook.url.encode() + webhook.body
+    verify_hmac(secret, webhook.headers.get(SIGNATURE), signed, "base64")
+    notification = Notification.model_validate_json(webhook.body)
+    check_age(notification.created_at.timestamp(), now, tolerance=OLDEST)
+    changed = notification.changed_order
+    if changed and changed.location_id not in ("", location_id):
+        return ()
+    event = _event(notification)
     return (event,) if event else ()
+
+
+def _event(notification: Notification) -> WebhookEvent | None:
+    event_id = notification.event_id
+    at = notification.created_at
+    match notification.type:
+        case "order.created" | "order.updated" | "order.fulfillment.updated":
+            changed = notification.changed_order
+            order_id = changed.order_id if changed else ""
+            pos_id = order_id or notification.data.id
+            return OrderChanged(event_id=event_id, at=at, pos_id=pos_id)
+        case "catalog.version.updated":
+            return MenuChanged(event_id=event_id, at=at)
+        case "oauth.authorization.revoked":
+            return AuthorisationRevoked(event_id=event_id, at=at)
+        case "location.updated":
+            return AvailabilityChanged(event_id=event_id, at=at)
+        case _:
+            return None

@@ -1,9 +1,9 @@
-"""The answers of Square's API, as far as the adapter reads them. What isn't read is ignored.
+"""The answers of Square's API, as far as the adapter reads them. Other fields are ignored.
 
 Field names and types are those of the OpenAPI document of release 2025-08-20. A field that Square
-may leave out or send as null has a default here, because one odd order in a page of a search must
-not hide all the others: `total_money`, for one, is null on an order that only holds returns
-(developer forum, thread 24765).
+may leave out or send as null has a default here, because one odd order on a page of a search must
+not make the whole page unreadable. `total_money`, for example, is null on an order that contains
+returns only (developer forum, thread 24765).
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ __all__ = [
     "Calculated",
     "CatalogObject",
     "CatalogPage",
-    "Complaint",
+    "CreatedOrder",
     "ErrorBody",
+    "ErrorEntry",
     "Fulfillment",
     "Item",
     "LineItem",
@@ -55,17 +56,19 @@ def _none_as_empty(value: object) -> object:
     return () if value is None else value
 
 
-def _text(value: object) -> object:
+def _only_text(value: object) -> object:
     return value if isinstance(value, str) else ""
 
 
 OptionalList = Annotated[tuple[T, ...], BeforeValidator(_none_as_empty)]
-OptionalText = Annotated[str, BeforeValidator(_text)]
-"""A text that may be left out or null; then it is empty."""
+"""A list that may be left out or null; then it is empty."""
+
+OptionalText = Annotated[str, BeforeValidator(_only_text)]
+"""A text that may be left out or null; then it is empty. So is anything that isn't a text."""
 
 
-class Complaint(Wire):
-    """One entry of `errors`. Whatever isn't text in it is dropped, so that the rest of it is still read."""
+class ErrorEntry(Wire):
+    """One entry of `errors`."""
 
     code: OptionalText = ""
     field: OptionalText = ""
@@ -75,7 +78,7 @@ class Complaint(Wire):
 class ErrorBody(Wire):
     """The `errors` of any answer."""
 
-    errors: OptionalList[Complaint] = ()
+    errors: OptionalList[ErrorEntry] = ()
 
 
 class Money(Wire):
@@ -86,17 +89,17 @@ class Money(Wire):
 
 
 class Page(Wire):
-    """A page of a longer answer; `cursor` asks for the next, and is empty on the last."""
+    """A page of a longer answer. `cursor` requests the next page, and is empty on the last."""
 
     cursor: OptionalText = ""
 
 
 # Orders
-# ---------------------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 
 
 class AppliedTax(Wire):
-    """A tax as an order carries it."""
+    """A tax on an order."""
 
     name: OptionalText = ""
     type: OptionalText = ""
@@ -104,7 +107,7 @@ class AppliedTax(Wire):
 
 
 class LineModifier(Wire):
-    """A modifier as a line carries it, with the price that Square took for it."""
+    """A modifier on a line, with the price that Square took for it."""
 
     catalog_object_id: OptionalText = ""
     base_price_money: Money | None = None
@@ -119,14 +122,14 @@ class LineItem(Wire):
 
 
 class Details(Wire):
-    """What the register stamped on a fulfilment. A pickup is accepted, a delivery gets in progress."""
+    """The times at which the register accepted a pickup, or began a delivery."""
 
     accepted_at: OptionalText = ""
     in_progress_at: OptionalText = ""
 
 
 class Fulfillment(Wire):
-    """How an order gets to the customer, and how far it is."""
+    """How an order gets to the customer, and its progress."""
 
     uid: OptionalText = ""
     state: OptionalText = ""
@@ -135,13 +138,13 @@ class Fulfillment(Wire):
 
     @property
     def acknowledged(self) -> bool:
-        """Whether the register has stamped it: somebody marked it as in progress."""
-        stamped = self.pickup_details or self.delivery_details
-        return bool(stamped and (stamped.accepted_at or stamped.in_progress_at))
+        """Whether somebody at the register has marked it as in progress."""
+        details = self.pickup_details or self.delivery_details
+        return bool(details and (details.accepted_at or details.in_progress_at))
 
 
 class Tender(Wire):
-    """A payment of an order. `amount_money` holds the tip too."""
+    """A payment of an order. `amount_money` includes the tip."""
 
     amount_money: Money | None = None
 
@@ -161,7 +164,7 @@ class SquareOrder(Wire):
 
 
 class PricedOrder(SquareOrder):
-    """An order whose total must be there, because a decision hangs on it."""
+    """An order whose total is required, because a decision depends on it."""
 
     total_money: Money  # pyright: ignore[reportGeneralTypeIssues, reportIncompatibleVariableOverride]
 
@@ -172,8 +175,11 @@ class OneOrder(Wire):
     order: PricedOrder
 
 
-class MadeOrder(Wire):
-    """An order as far as it must be known to be paid. The answer repeats it whole, and reading all of it costs time."""
+class CreatedOrder(Wire):
+    """The fields of a created order that its payment needs.
+
+    The answer repeats the whole order, and reading all of it takes time.
+    """
 
     id: Id
     version: int = 1
@@ -181,14 +187,14 @@ class MadeOrder(Wire):
     created_at: OptionalText = ""
 
 
-class OneMade(Wire):
+class OneCreated(Wire):
     """The answer of CreateOrder and PayOrder."""
 
-    order: MadeOrder
+    order: CreatedOrder
 
 
 class CancelledOrder(PricedOrder):
-    """An order that is gone for certain: an answer that shows it otherwise doesn't prove the cancellation."""
+    """An order that is cancelled for certain: with any other state the answer is unreadable."""
 
     state: Literal["CANCELED"]  # pyright: ignore[reportGeneralTypeIssues, reportIncompatibleVariableOverride]
 
@@ -200,7 +206,7 @@ class OneCancelled(Wire):
 
 
 class OrdersPage(Page):
-    """A page of SearchOrders. With nothing found, `orders` is left out."""
+    """A page of SearchOrders. If nothing was found, `orders` is left out."""
 
     orders: OptionalList[SquareOrder] = ()
 
@@ -230,11 +236,11 @@ class Paid(Wire):
 
 
 # The catalogue
-# --------------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 
 
 class Override(Wire):
-    """What is different at one location."""
+    """What differs at one location."""
 
     location_id: OptionalText = ""
     price_money: Money | None = None
@@ -256,7 +262,7 @@ class Variation(Wire):
 
 
 class ModifierListInfo(Wire):
-    """How one item uses a modifier list; -1 means that the limit isn't set."""
+    """How one item uses a modifier list. A limit of -1 isn't set."""
 
     modifier_list_id: Id
     min_selected_modifiers: int | None = None
@@ -330,7 +336,7 @@ class Tax(Wire):
 
 
 class CatalogObject(Wire):
-    """One object of the catalogue, with the data of its type."""
+    """One object of the catalogue. Only the data of its own type is set."""
 
     type: OptionalText = ""
     id: Id
@@ -355,7 +361,7 @@ class CatalogPage(Page):
 
 
 # The connection
-# -------------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 
 
 class Location(Wire):
@@ -405,23 +411,18 @@ for _model in (Item, ModifierList, CatalogObject, CatalogPage):
 
 
 class ChangedOrder(Wire):
-    """What a notification says of an order."""
+    """The order that a notification is about."""
 
     order_id: OptionalText = ""
     location_id: OptionalText = ""
 
 
 class ChangedObject(Wire):
-    """The object of a notification; each type has its own name for it."""
+    """The object of a notification. Each type has its own name for it."""
 
     order_created: ChangedOrder | None = None
     order_updated: ChangedOrder | None = None
     order_fulfillment_updated: ChangedOrder | None = None
-
-    @property
-    def changed(self) -> ChangedOrder | None:
-        """The order, where it is about one."""
-        return self.order_created or self.order_updated or self.order_fulfillment_updated
 
 
 class NotificationData(Wire):
@@ -438,3 +439,11 @@ class Notification(Wire):
     event_id: Id
     created_at: AwareDatetime
     data: NotificationData = Field(default_factory=NotificationData)
+
+    @property
+    def changed_order(self) -> ChangedOrder | None:
+        """The order that it is about, None if it is about something else."""
+        thing = self.data.object
+        if thing is None:
+            return None
+        return thing.order_created or thing.order_updated or thing.order_fulfillment_updated

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, TypeAlias, cast
 
 import httpx
 from hypothesis import strategies as st
+from tillpost_square.error_table import TABLE
 
 from adapters.generic.store import adapter_for as generic_adapter
 from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, TOASTIE, free_order, paid
@@ -28,7 +29,6 @@ from tillpost_simulators.generic import GenericSimulator
 from tillpost_simulators.square import SquareSimulator
 from tillpost_square.adapter import Square
 from tillpost_square.settings import SquareSettings
-from tillpost_square.table import TABLE
 
 json_values: st.SearchStrategy[object] = st.recursive(
     st.none()

@@ -1,4 +1,4 @@
-"""Why a platform doesn't let us in: run out, withdrawn, demoted or too little granted; and what an access shows."""
+"""Why access is denied (expired, revoked, demoted, scopes), and what an account shows."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ AT_KOUNTA: list[tuple[Callable[[KountaSimulator], None], str, str]] = [
 
 
 @pytest.mark.parametrize(("provoke", "reason", "says"), AT_SQUARE)
-def test_square_says_whether_an_access_ran_out_or_was_withdrawn(
+def test_square_tells_expired_from_revoked_access(
     square: Running[SquareSimulator],
     provoke: Callable[[SquareSimulator], None],
     reason: str,
@@ -80,7 +80,7 @@ def test_square_says_whether_an_access_ran_out_or_was_withdrawn(
 
 
 @pytest.mark.parametrize(("provoke", "reason", "says"), AT_KOUNTA)
-def test_kounta_says_whether_an_access_ran_out_or_its_admin_was_demoted(
+def test_kounta_tells_expired_access_from_demoted_admin(
     kounta: Running[KountaSimulator],
     provoke: Callable[[KountaSimulator], None],
     reason: str,
@@ -123,7 +123,7 @@ def test_an_access_shows_whose_it_is_and_what_can_be_chosen(
         assert kounta.settings[setting] in [choice.value for choice in choices]
 
 
-def test_an_access_is_given_back_by_the_application_that_was_granted_it(
+def test_access_is_revoked_by_the_application_it_was_granted_to(
     square: Running[SquareSimulator],
 ) -> None:
     app = square.simulator.settings
@@ -140,7 +140,7 @@ def test_an_access_is_given_back_by_the_application_that_was_granted_it(
 def test_what_an_adapter_hasnt_written_is_unsupported() -> None:
     with pytest.raises(UnsupportedError, match="whose account"):
         account("generic", Credentials(access_token=SecretStr("t")), base_url="https://pos.example")
-    with pytest.raises(UnsupportedError, match="give access back"):
+    with pytest.raises(UnsupportedError, match="revoke its access"):
         revoke("kounta", Credentials(access_token=SecretStr("t")))
 
 

@@ -11,7 +11,8 @@ from tillpost import OutageError, Outcome, PermissionsError, PosError, UnknownPo
 from tillpost.adapter.webhooks import OrderChanged
 from tillpost.models.order import Order, PosOrder
 from tillpost.testing.world import KINDS, Delivery, Impossible, Trouble, World
-from tillpost_generic.adapter import Generic, signed_text
+from tillpost_generic.adapter import Generic
+from tillpost_generic.signature import signed_text
 from tillpost_simulators.generic import GenericSimulator
 
 NOWHERE = TOASTIE.model_copy(update={"item_id": "GONE", "sku": "GONE", "name": "Pavlova"})

@@ -49,7 +49,7 @@ class BlockingTill(ABC):
 
     @abstractmethod
     def together(self, work: Work, times: int) -> list[Any]:
-        """Do the same so many times at the same time. Errors are returned in the results' places."""
+        """Run the same work concurrently; return results, with errors in their places."""
 
     def submit(self, order: Order, *, is_new: bool = False) -> PosOrder:
         return cast(PosOrder, self.do(lambda till: till.submit(order, is_new=is_new)))

@@ -43,7 +43,7 @@ OPAQUE = (
 
 
 def leaks(error: BaseException) -> list[str]:
-    """Where a canary shows in the exception, in what caused it, and in the frames of all of them."""
+    """Return where a canary shows in an exception, its causes and their frames."""
     return [*_in_texts(error), *Search().through(_frames_of(error))]
 
 

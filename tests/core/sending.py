@@ -1,4 +1,4 @@
-"""Sends one request over a `HttpTransport` or an `AsyncHttpTransport`, for the tests of the network's edge."""
+"""Sends one request over a transport of either kind."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tillpost import Limits
 from tillpost.adapter.base import Credentials
 from tillpost.adapter.exchange import Fault, Request, Response, nothing
 from tillpost.transport.http import AsyncHttpTransport, HttpTransport
+from tillpost.transport.network import new_async_client, new_client
 
 SHORT = Limits(connect=0.5, read=0.15, answer=0.25, answer_bytes=10_000)
 TRUST = ssl.create_default_context()
@@ -40,13 +41,18 @@ def sender(kind: Kind, server: ToyServer) -> Sender:
     ) -> Response | Fault:
         request = Request("GET", path, nothing, **more)
         adapter = adapter or server.adapter()
+        own = client is None
+        base_url = adapter.config.base_url
+        guarded = adapter.public_only
         if kind == "sync":
-            with client or httpx.Client(verify=TRUST) as opened:
-                return HttpTransport(opened, adapter, limits).send(request, credentials)
+            with client or new_client(base_url, guarded=guarded) as opened:
+                transport = HttpTransport(opened, adapter, limits, own_network=own)
+                return transport.send(request, credentials)
 
         async def sent() -> Response | Fault:
-            async with client or httpx.AsyncClient(verify=TRUST) as opened:
-                return await AsyncHttpTransport(opened, adapter, limits).send(request, credentials)
+            async with client or new_async_client(base_url, guarded=guarded) as opened:
+                transport = AsyncHttpTransport(opened, adapter, limits, own_network=own)
+                return await transport.send(request, credentials)
 
         return asyncio.run(sent())
 

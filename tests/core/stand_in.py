@@ -1,4 +1,4 @@
-"""A platform in memory, and two adapters for it: one with keys and drafts, one with neither. For tests of the flows.
+"""A platform in memory, with an adapter that has keys and drafts, and one that has neither.
 
 `Platform.answer` is a pure function of its state and a request; `run` drives a submission over it
 on a clock that the test moves, can make any request fail before or after its effect, and can drop
@@ -48,7 +48,7 @@ from tillpost.submission.menu_import import import_menu
 from tillpost.submission.policy import Policy
 
 Failing = Callable[[Request[Any], int], "tuple[str, Response | Fault] | None"]
-"""Given a request and its number: None, or ("before" | "after" its effect, what comes back instead)."""
+"""For a request and its number: None, or ("before" or "after" its effect, another answer)."""
 
 
 class Made(BaseModel):
@@ -79,7 +79,7 @@ class MenuAnswer(BaseModel):
 
 @dataclass
 class Platform:
-    """The platform's state: items by id with their SKU and price, orders, and the first answer under each key."""
+    """The platform's state: items by id, orders, and the first answer under each key."""
 
     items: dict[str, tuple[str, int]] = field(default_factory=lambda: {"i1": ("S1", 1000)})
     two_taxes: bool = False
@@ -224,7 +224,10 @@ class Keyed(Adapter[StandInSettings]):
                 raise TaxError("two taxes")
             raise MenuError("the price differs", reason="price", lines=[0])
         pay = Request(
-            "POST", f"/pay/{draft.id}", reading(Made), to_body(amount=order.total, key=f"pay-{draft.id}"),
+            "POST",
+            f"/pay/{draft.id}",
+            reading(Made),
+            to_body(amount=order.total, key=f"pay-{draft.id}"),
             Effect.ADVANCE, f"pay-{draft.id}",
         )  # fmt: skip
         try:
@@ -312,7 +315,7 @@ class Dropped(BaseException):
 
 @dataclass
 class Run:
-    """Drives submissions over a platform: a loop like Till's, on a clock that moves only when something waits."""
+    """Runs submissions over a platform, on a clock that moves only during waits."""
 
     platform: Platform
     adapter: Keyed = field(default_factory=lambda: Keyed(StandInSettings()))

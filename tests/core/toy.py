@@ -1,4 +1,4 @@
-"""A toy platform for the tests of core: a complete small adapter. `toy_server` is the platform itself.
+"""A complete small adapter for the tests of core. `toy_server` is its platform.
 
 `Toy` honours idempotency keys, `KeylessToy` doesn't.
 """

@@ -1,7 +1,7 @@
 """The toy platform over real HTTP, which misbehaves on demand.
 
-`ToyServer` keeps orders, keys, a menu and tokens; `on` scripts what it does with the next requests of a kind instead
-of, or after, doing what they ask:
+`ToyServer` stores orders, keys, a menu and tokens. `on` scripts its behaviour for the next requests
+of a kind, instead of carrying them out, or afterwards:
 
     with ToyServer() as server:
         server.on("POST /orders", reset(), answer(503))
@@ -83,7 +83,7 @@ def passing(*, delay: float = 0.0) -> Act:
 def answer(
     status: int = 200, content: object = b"", *, effect: bool = False, **headers: str
 ) -> Act:
-    """Answer with this, whatever was asked; `content` that isn't bytes is sent as JSON. `effect`: do it all the same.
+    """Answer with this. `content` that isn't bytes is sent as JSON; `effect` carries it out.
 
     Header names are given with underscores: `retry_after="1"`.
     """
@@ -192,7 +192,7 @@ def hang(*, effect: bool = True) -> Act:
 
 
 def meet(barrier: asyncio.Barrier, then: Act) -> Act:
-    """Wait until as many requests as the barrier counts are here, then go on: they all met with the same state."""
+    """Wait until all requests of the barrier are here: they all see the same state."""
 
     async def act(server: ToyServer, seen: Seen, writer: asyncio.StreamWriter) -> bool:
         async with asyncio.timeout(10):
@@ -227,7 +227,7 @@ class ToyServer:
     )
 
     def on(self, what: str, *acts: Act) -> None:
-        """Do these with the next requests of that method and path (without query), one each; then behave again."""
+        """Script the next requests of a method and path (without query), one act each."""
         self._script[what].extend(acts)
 
     def always(self, what: str, act: Act) -> None:
@@ -235,7 +235,7 @@ class ToyServer:
         self.on(what, *[act] * 100)
 
     def gather(self, what: str, count: int, then: Act | None = None) -> None:
-        """Hold the next `count` requests of that kind until all are here, then do `then` with each."""
+        """Hold the next `count` requests of a kind until all are here, then act on each."""
         barrier = asyncio.Barrier(count)
         self.on(what, *[meet(barrier, then or passing())] * count)
 

@@ -28,11 +28,12 @@ from tillpost.errors.remedies import REMEDIES
 from tillpost.outbox import ConnectionOptions, OutboxSettings
 from tillpost.plugins import hookspecs
 from tillpost.submission.journal import Event
-from tillpost_generic.adapter import Generic, GenericSettings
+from tillpost_generic.adapter import Generic
+from tillpost_generic.settings import GenericSettings
 from tillpost_kounta.adapter import Kounta
 from tillpost_kounta.settings import KountaSettings
 from tillpost_square.adapter import Square
-from tillpost_square.checks import SCOPES
+from tillpost_square.oauth import SCOPES
 from tillpost_square.settings import SquareSettings
 
 REFERENCE = DOCS / "reference"

@@ -1,7 +1,8 @@
-"""An error table: rows that say what a platform's complaints mean. Adapters write theirs, `Adapter.judge` reads it.
+"""Error tables: rows that map a platform's refusals to typed errors.
 
-The first row that matches any complaint of an answer wins, so a row's rank beats a complaint's. A
-test asks `unreachable` whether the rows before one take everything from it.
+An adapter writes its table as `Adapter.errors`; `adapter.verdicts` looks answers up in it. The
+first row that matches any problem of an answer wins, so a row's rank beats a problem's. In the
+adapter's tests, assert that `unreachable` finds no row that can never match.
 """
 
 from __future__ import annotations
@@ -24,10 +25,16 @@ __all__ = ["DEFAULT_ROWS", "Problem", "Row", "unreachable"]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One complaint in a platform's answer.
+    """One problem that a platform reports in an answer.
 
-    `lines` (zero-based), `reason` and `retry_after` (seconds) are for a platform that tells them as
-    such; else a row or a header says them.
+    Attributes:
+        code: The platform's own code, empty if it has none.
+        field: The field of the request that the problem is about.
+        text: The platform's message.
+        lines: Zero-based indices of the order's lines at fault, if the platform reports them as
+            such. Otherwise a row's pattern may capture them.
+        reason: The error's reason, if the platform reports it as such.
+        retry_after: Seconds to wait, if the platform reports them outside the headers.
     """
 
     code: str = ""
@@ -40,11 +47,20 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of an error table: which complaints it matches, and what they mean.
+    """One row of an error table: which problems it matches, and which error they are.
 
-    All that is given must match: the HTTP `status`, the exact `codes`, and the patterns `field` and
-    `text`, which are searched without regard to case. A pattern's group `line` names a line by its
-    zero-based index, `item` by an id. `applied` is what became of the request that was refused.
+    All conditions that are given must match. Patterns are searched, ignoring case. Their group
+    `line` captures a zero-based index of a line, `item` the id of an item or modifier.
+
+    Attributes:
+        error: The class of the error.
+        status: The HTTP statuses that match; empty for any.
+        codes: The exact codes that match; empty for any.
+        field: A pattern for the problem's field; empty for any.
+        text: A pattern for the problem's text; empty for any.
+        reason: The error's reason, which selects its remedy.
+        applied: Whether the refused request had an effect all the same.
+        refreshable: Whether a new access token may solve it.
     """
 
     error: type[PosError]
@@ -57,21 +73,25 @@ class Row:
     refreshable: bool = False
 
     def match(self, status: int, problem: Problem) -> Mapping[str, str] | None:
-        """Return the names that the patterns found, or None when the row doesn't match."""
-        if (self.status and status not in self.status) or (
-            self.codes and problem.code not in self.codes
-        ):
+        """Return what the patterns captured, or None if the row doesn't match."""
+        if not self.takes(status, problem.code):
             return None
-        named: dict[str, str] = {}
+        captured: dict[str, str] = {}
         for pattern, text in ((self.field, problem.field), (self.text, problem.text)):
-            if pattern:
-                hit = re.search(pattern, text, re.IGNORECASE)
-                if hit is None:
-                    return None
-                named |= {
-                    name: value for name, value in hit.groupdict().items() if value is not None
-                }
-        return named
+            if not pattern:
+                continue
+            found = re.search(pattern, text, re.IGNORECASE)
+            if found is None:
+                return None
+            groups = found.groupdict().items()
+            captured |= {name: value for name, value in groups if value is not None}
+        return captured
+
+    def takes(self, status: int | None, code: str | None) -> bool:
+        """Return whether the row's statuses and codes match, whatever its patterns."""
+        status_matches = not self.status or status in self.status
+        code_matches = not self.codes or code in self.codes
+        return status_matches and code_matches
 
 
 DEFAULT_ROWS = (
@@ -81,28 +101,26 @@ DEFAULT_ROWS = (
     Row(OutageError, status=range(500, 600), applied=Applied.MAYBE),
     Row(SetupError, status=range(300, 400), applied=Applied.MAYBE),
 )
-"""What holds on any platform, after its own table."""
+"""The rows that follow every adapter's own table."""
 
 
 def unreachable(table: Sequence[Row]) -> list[Row]:
-    """Return the rows that no answer can ever reach, because the rows before them take everything. For tests.
+    """Return the rows that can never match, because earlier rows take everything. For tests.
 
-    A row is reachable when for one of its statuses and codes no earlier row matches without looking
-    at a text or field, or by the very same patterns. Patterns are compared as written, so a pattern
-    that contains another isn't seen.
+    A row is reachable if for one of its statuses and codes no earlier row matches without a
+    pattern, or with the very same one. Patterns are compared as text, so a pattern that covers
+    another isn't noticed.
     """
-    lost: list[Row] = []
+    shadowed: list[Row] = []
     for rank, row in enumerate(table):
-        cases = [
-            (status, code) for status in (row.status or (None,)) for code in (row.codes or (None,))
-        ]
         earlier = [
-            r for r in table[:rank] if r.field in ("", row.field) and r.text in ("", row.text)
+            other
+            for other in table[:rank]
+            if other.field in ("", row.field) and other.text in ("", row.text)
         ]
-        if all(any(_takes(r, status, code) for r in earlier) for status, code in cases):
-            lost.append(row)
-    return lost
-
-
-def _takes(row: Row, status: int | None, code: str | None) -> bool:
-    return (not row.status or status in row.status) and (not row.codes or code in row.codes)
+        statuses = row.status or (None,)
+        codes = row.codes or (None,)
+        cases = [(status, code) for status in statuses for code in codes]
+        if all(any(other.takes(*case) for other in earlier) for case in cases):
+            shadowed.append(row)
+    return shadowed

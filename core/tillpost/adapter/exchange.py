@@ -1,11 +1,14 @@
-"""A conversation with a platform, without any I/O in it: requests go out of a generator, replies come in.
+"""Exchanges: an adapter's operations as generators, without any I/O.
 
-An adapter's operation is an `Exchange`: it yields a `Request` or a `Wait` and is sent a `Reply`.
-Who sends the request over the network, adds the credentials, repeats it or refreshes a token is not
-its business. A refusal is thrown into it as a `PosError`, so that undoing is an `except PosError`.
+An operation yields a `Request` or a `Wait` and is sent a `Reply`:
 
-    made = yield from ask(Request("POST", "/v2/orders", reading(OneOrder), to_body(order=...),
-        Effect.CREATE, key))
+    body = to_body(order=...)
+    create = Request("POST", "/v2/orders", reading(OneOrder), body, Effect.CREATE, key)
+    created = yield from ask(create)
+
+Core sends each request, adds the credentials, retries it and refreshes an expired token; the
+operation doesn't notice. A refusal is raised inside it as a `PosError`, so undo a half-done order
+in an `except PosError`.
 """
 
 from __future__ import annotations
@@ -56,7 +59,7 @@ M = TypeVar("M")
 Model = TypeVar("Model", bound=BaseModel)
 
 MOST_PAGES = 1000
-"""After so many pages a list counts as one that never ends."""
+"""A list with more pages than this counts as endless."""
 
 
 class Effect(StrEnum):
@@ -64,9 +67,9 @@ class Effect(StrEnum):
 
     NONE = "none"  # a read: may be repeated freely
     SIDE = "side"  # writes, but not the order: a customer, a token
-    CREATE = "create"  # may bring the order into being
-    ADVANCE = "advance"  # moves on an order that is there: pays it
-    UNDO = "undo"  # takes it away
+    CREATE = "create"  # may create the order
+    ADVANCE = "advance"  # advances an order that exists: pays it
+    UNDO = "undo"  # cancels it
 
     @property
     def counts(self) -> bool:
@@ -76,13 +79,20 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request(Generic[M]):
-    """One request, without any credential. `read` makes the typed answer of a successful body, or raises.
+    """One request, without any credential.
 
-    `path` begins with a slash, is relative to the adapter's `base_url` and holds the query. `key`
-    is the idempotency key, where the platform honours one; it is in the body or headers already.
-    `private` keeps the bodies out of every transcript (tokens come back in them). `answers` are
-    statuses beyond 2xx that answer the question all the same, such as a 404 that means none, or a
-    redirect whose target is what was asked for: they are read, not judged.
+    Attributes:
+        method: The HTTP method.
+        path: The path and query, beginning with a slash, relative to `base_url`.
+        read: Returns the typed value of a successful answer's body, or raises.
+        body: The body, empty for none.
+        effect: What the request does to the order. Core's promises depend on it.
+        key: The idempotency key, where the platform honours one. Put it into the body or the
+            headers as well.
+        headers: Headers beside those that `Adapter.sign` adds.
+        private: Whether to keep both bodies out of transcripts, since tokens are in them.
+        answers: Statuses outside 2xx that are an answer too: a 404 that means none, or a redirect
+            whose target was asked for. They are read like a success.
     """
 
     method: str
@@ -97,25 +107,25 @@ class Request(Generic[M]):
 
     @property
     def digest(self) -> str:
-        """A fingerprint of what is sent, to tell whether another body would go out under the same key."""
+        """A hash of what is sent: it differs if another body would go out under the same key."""
         return hashlib.sha256(f"{self.method} {self.path}\n".encode() + self.body).hexdigest()
 
     @property
     def repeatable(self) -> bool:
-        """Whether sending it twice does no more than sending it once."""
+        """Whether sending it twice has the same effect as sending it once."""
         return self.effect is Effect.NONE or self.key is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A pause within a conversation, for a short read-back only. Long waits belong to recovery."""
+    """A short pause within an operation, in seconds. Core schedules all longer waits."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What the platform answered. Header names are in lower case."""
+    """A platform's answer. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -124,9 +134,12 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What the network did instead of bringing an answer, and what that says of the request. No exception, no frame.
+    """A failure of the network instead of an answer. It holds no exception and no frame.
 
-    `barred` means that we ourselves wouldn't talk to that address, which no waiting changes.
+    Attributes:
+        applied: Whether the platform may have applied the request all the same.
+        text: What happened, for people.
+        barred: Whether we refuse to connect to that address. Waiting doesn't change that.
     """
 
     applied: Applied
@@ -135,14 +148,14 @@ class Fault:
 
 
 class Reply(NamedTuple):
-    """What an exchange is sent for its request: the typed value, and the answer that it was read from."""
+    """What an exchange is sent for its request: the typed value, and the answer it comes from."""
 
     value: object
     response: Response
 
 
 Exchange: TypeAlias = Generator[Request[Any] | Wait, Reply, T]
-"""An operation in progress; it ends with its result."""
+"""An operation in progress. It ends by returning its result."""
 
 
 def ask(request: Request[M]) -> Exchange[M]:
@@ -152,13 +165,21 @@ def ask(request: Request[M]) -> Exchange[M]:
 
 
 def ask_with_answer(request: Request[M]) -> Exchange[tuple[M, Response]]:
-    """Send a request and return its typed answer with the raw one, for adapters that need a header."""
+    """Send a request and return its typed answer and the raw one, for its headers."""
     reply = yield request
     return cast(M, reply.value), reply.response
 
 
 def ask_when_there(request: Request[M], pauses: Sequence[float]) -> Exchange[M]:
-    """Ask for something that was made just now and may be a 404 for a moment: once more after each pause (seconds)."""
+    """Read something that was created just now, and that may be a 404 for a moment.
+
+    Args:
+        request: The request.
+        pauses: Seconds to wait before each further try.
+
+    Raises:
+        PosError: The platform refuses it, or it is still a 404 after the last pause.
+    """
     for seconds in pauses:
         try:
             return (yield from ask(request))
@@ -171,10 +192,12 @@ def ask_when_there(request: Request[M], pauses: Sequence[float]) -> Exchange[M]:
 
 @dataclass(frozen=True, slots=True)
 class PageHeaders:
-    """The names, in lower case, of the headers by which a platform pages: some lists one way, some the other.
+    """The names of a platform's headers for paging, in lower case. A list may use either way.
 
-    `onward` holds the whole address of the next page. Or `count` says how many pages there are, of
-    which the request's own header `number` asks for one, from 0 on.
+    Attributes:
+        onward: The response header with the address of the next page.
+        count: The response header with the number of pages.
+        number: The request header that selects a page, from 0.
     """
 
     onward: str
@@ -185,66 +208,81 @@ class PageHeaders:
 def ask_pages(
     first: Request[Sequence[M]], headers: PageHeaders, base_url: str
 ) -> Exchange[list[M]]:
-    """Read a list to its end. No page is asked for at another host than `base_url`'s."""
-    found: list[M] = []
+    """Read a list to its last page, and return all its rows.
+
+    Args:
+        first: The request for the first page.
+        headers: The names of the platform's headers for paging.
+        base_url: The platform's address. No page is read from another host.
+
+    Raises:
+        OutageError: The next page is on another host, or the list doesn't end.
+    """
+    rows: list[M] = []
     request = first
-    for pages in range(1, MOST_PAGES + 1):
-        rows, answer = yield from ask_with_answer(request)
-        found += rows
-        onward, count = (
-            urlsplit(answer.headers.get(headers.onward, "")),
-            answer.headers.get(headers.count, ""),
-        )
-        if onward.netloc not in ("", urlsplit(base_url).netloc):
-            raise OutageError("the next page is said to be on another host")
-        if onward.path:
-            request = replace(first, path=f"{onward.path}?{onward.query}")
-        elif count.isdecimal() and pages < int(count):
-            request = replace(first, headers={headers.number: str(pages)})
+    for pages_read in range(1, MOST_PAGES + 1):
+        page, answer = yield from ask_with_answer(request)
+        rows += page
+        next_page = urlsplit(answer.headers.get(headers.onward, ""))
+        page_count = answer.headers.get(headers.count, "")
+        if next_page.netloc not in ("", urlsplit(base_url).netloc):
+            raise OutageError("the address of the next page is on another host")
+        if next_page.path:
+            request = replace(first, path=f"{next_page.path}?{next_page.query}")
+        elif page_count.isdecimal() and pages_read < int(page_count):
+            request = replace(first, headers={headers.number: str(pages_read)})
         else:
-            return found
-    raise OutageError(f"the list didn't end after {MOST_PAGES} pages")
+            return rows
+    raise OutageError(f"the list doesn't end after {MOST_PAGES} pages")
 
 
 def find_or_make(kind: str, *requests: Request[None]) -> Exchange[str]:
-    """Send one request after the other until the Location of an answer names a thing of that kind; return its id.
+    """Send requests until the Location header of an answer names a resource, and return its id.
 
-    For what an order can do without: when none names one, or one is refused, the id is empty.
+    It is for what an order can do without, such as a customer record.
+
+    Args:
+        kind: The resource's name in the path, such as `customers`.
+        *requests: The requests in order: usually one that finds it and one that creates it.
+
+    Returns:
+        The id, empty if a request is refused or none names one.
     """
     for request in requests:
         try:
             _, answer = yield from ask_with_answer(request)
         except PosError:
             return ""
-        if found := id_in_location(answer, kind):
-            return found
+        found_id = id_in_location(answer, kind)
+        if found_id:
+            return found_id
     return ""
 
 
 def pause(seconds: float) -> Exchange[None]:
-    """Wait for some seconds within the conversation."""
+    """Pause for some seconds within an operation."""
     yield Wait(seconds)
 
 
 def reading(model: type[Model]) -> Callable[[bytes], Model]:
-    """Return a reader of JSON bodies as `model`, for `Request.read`."""
+    """Return a reader for `Request.read` that parses a JSON body as `model`."""
     return model.model_validate_json
 
 
 def reading_about(model: type[Model], thing_id: str) -> Callable[[bytes], Model]:
-    """Return a reader as `reading` does, of what is asked for by its id: an answer about another is no answer."""
+    """Return a reader as `reading` does that accepts only an answer with this `id`."""
 
     def read(body: bytes) -> Model:
-        told = model.model_validate_json(body)
-        if getattr(told, "id", None) != thing_id:
-            raise ValueError("it is about something else")
-        return told
+        answer = model.model_validate_json(body)
+        if getattr(answer, "id", None) != thing_id:
+            raise ValueError("the answer has another id than the request")
+        return answer
 
     return read
 
 
 def reading_list(model: type[Model]) -> Callable[[bytes], Sequence[Model]]:
-    """Return a reader of JSON lists of `model`, for `Request.read`."""
+    """Return a reader for `Request.read` that parses a JSON list of `model`."""
     reader: TypeAdapter[tuple[Model, ...]] = _list_reader(model)
     return reader.validate_json
 
@@ -257,41 +295,46 @@ def _list_reader(model: Any) -> TypeAdapter[Any]:
 
 
 def id_in_location(answer: Response, kind: str) -> str:
-    """Return the id after `kind` in the answer's Location ("/v1/orders/7.json" names 7), or nothing."""
-    hit = re.search(rf"/{re.escape(kind)}/([\w-]+)", answer.headers.get("location", ""))
-    return hit[1] if hit else ""
+    """Return the id that an answer's Location header names, empty if there is none.
+
+    With `kind` "orders", "/v1/orders/7.json" names 7.
+    """
+    location = answer.headers.get("location", "")
+    found = re.search(rf"/{re.escape(kind)}/([\w-]+)", location)
+    return found[1] if found else ""
 
 
 def nothing(_: bytes) -> None:
-    """Read a body that doesn't matter."""
+    """Ignore the body: the reader for answers whose content doesn't matter."""
 
 
 def to_body(**content: object) -> bytes:
-    """Write a JSON body. Fields that are None are left out."""
+    """Return a JSON body. Fields that are None are left out."""
     return to_json({name: value for name, value in content.items() if value is not None})
 
 
 def to_exact_body(**content: object) -> bytes:
-    """Write a JSON body in which a Decimal is the number that it is, to the last digit.
+    """Return a JSON body in which each Decimal is written with all its digits.
 
-    Fields that are None are left out, at any depth. For platforms whose amounts are decimals: a
-    float would round them.
+    A float would round amounts. Fields that are None are left out, at any depth.
     """
-    return _written(content).encode()
+    return _exact_json(content).encode()
 
 
-def _written(value: object) -> str:
+def _exact_json(value: object) -> str:
     match value:
         case Decimal():
             return format(value, "f")
         case dict():
             members = cast(dict[str, object], value).items()
-            return (
-                "{"
-                + ", ".join(f"{json.dumps(k)}: {_written(v)}" for k, v in members if v is not None)
-                + "}"
-            )
+            pairs = [
+                f"{json.dumps(name)}: {_exact_json(member)}"
+                for name, member in members
+                if member is not None
+            ]
+            return "{" + ", ".join(pairs) + "}"
         case list() | tuple():
-            return "[" + ", ".join(map(_written, cast("list[object]", value))) + "]"
+            entries = [_exact_json(entry) for entry in cast("list[object]", value)]
+            return "[" + ", ".join(entries) + "]"
         case _:
             return json.dumps(value)

@@ -1,8 +1,10 @@
-"""Reading what a platform may leave out: types for the models of answers, where one odd thing mustn't hide the others.
+"""Field types for the models of answers that tolerate what a platform leaves out.
 
-class Order(Lenient):
-    id: Said = ""                  # a number, a text, null or nothing
-    lines: Many[Line] = ()         # a list, null or nothing
+One odd field must not make a whole answer unreadable:
+
+    class Order(ResponseModel):
+        id: OptionalText = ""                # a text, a number, null or missing
+        lines: OptionalList[Line] = ()       # a list, null or missing
 """
 
 from __future__ import annotations
@@ -17,7 +19,11 @@ T = TypeVar("T")
 
 
 def _as_text(value: object) -> object:
-    return "" if value is None else str(value) if isinstance(value, int | float) else value
+    if value is None:
+        return ""
+    if isinstance(value, int | float):
+        return str(value)
+    return value
 
 
 def _as_list(value: object) -> object:
@@ -25,14 +31,14 @@ def _as_list(value: object) -> object:
 
 
 OptionalText = Annotated[str, BeforeValidator(_as_text)]
-"""A text that may be null, or a number: an id of 64 bits is one to the last digit."""
+"""A text that may be null or a number. A 64-bit id keeps every digit."""
 
 OptionalList = Annotated[tuple[T, ...], BeforeValidator(_as_list)]
 """A list that may be null."""
 
 
 class ResponseModel(BaseModel):
-    """A part of an answer. What isn't read of it is ignored."""
+    """A part of an answer. Fields that it doesn't declare are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -41,9 +47,12 @@ _OBJECT: TypeAdapter[dict[str, object]] = TypeAdapter(dict[str, object])
 
 
 def texts_in(body: bytes) -> dict[str, str]:
-    """Return the texts of a JSON object by their names; none of any other body, such as null or a page of HTML."""
+    """Return the non-empty texts of a JSON object, by name.
+
+    Any other body, such as null or a page of HTML, has none.
+    """
     try:
-        found = _OBJECT.validate_json(body)
+        members = _OBJECT.validate_json(body)
     except ValidationError:
         return {}
-    return {name: text for name, text in found.items() if isinstance(text, str) and text}
+    return {name: value for name, value in members.items() if isinstance(value, str) and value}

@@ -1,13 +1,13 @@
-"""A menu of products at prices without tax, for platforms that sell nothing else: the counterpart of `itemising`.
+"""Menus of products at prices without tax, for platforms that know nothing else.
 
-There an option is a product, too, and a product may be sold at one site and not at another: an
-option that isn't sold at the site is left out, and told as a fault. `exact_price` keeps the
-platform's decimals, without tax.
+On such a platform an option is a product as well, and a product may be sold at one site and not at
+another. An option that isn't sold at the site is left out and reported as a setup fault.
+`exact_price` keeps the platform's decimals, without tax. `net_order` is the counterpart for orders.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import combinations
@@ -30,16 +30,23 @@ __all__ = [
     "ProductOption",
     "ProductOptionSet",
     "menu_of_products",
-    "mixed",
-    "taxes_that_come_to",
+    "mixed_option_faults",
+    "taxes_summing_to",
 ]
 
-_NOT_HERE = (
+_NOT_SOLD_HERE = (
     "is offered as an option, but isn't sold at this site, so an order with it would be refused"
 )
+_MIXED_OPTIONS = (
+    "has both option sets and modifiers, which can't be ordered online together; "
+    "keep only one of the two"
+)
+
+MOST_TAXES = 2
+"""So many taxes on one product are looked for at most."""
 
 
-class Rated(Protocol):
+class HasRate(Protocol):
     """Anything with the rate of a tax: 0.1 is ten per cent."""
 
     @property
@@ -48,11 +55,11 @@ class Rated(Protocol):
         ...
 
 
-R = TypeVar("R", bound=Rated)
+R = TypeVar("R", bound=HasRate)
 
 
 class ProductOption(NamedTuple):
-    """A product as an option. A `net` of None is the product's own price."""
+    """A product as an option. If `net` is None, it costs the product's own price."""
 
     product_id: str
     name: str = ""
@@ -60,7 +67,16 @@ class ProductOption(NamedTuple):
 
 
 class ProductOptionSet(NamedTuple):
-    """Options that belong together. What is `removable` may be taken off, too: its id then has a minus before it."""
+    """Options that are chosen from together.
+
+    Attributes:
+        id: The set's id.
+        name: Its name for people.
+        choices: Its options.
+        minimum: How many must be chosen.
+        maximum: How many may be chosen, None for any number.
+        removable: Whether each option may also be removed. Its id then begins with a minus.
+    """
 
     id: str
     name: str
@@ -71,7 +87,19 @@ class ProductOptionSet(NamedTuple):
 
 
 class Product(NamedTuple):
-    """What the site sells. `net` is its price without tax, in major units; None where it is keyed in."""
+    """A product of the site.
+
+    Attributes:
+        id: The platform's id.
+        name: Its name for people.
+        sku: Its SKU, empty if it has none.
+        net: Its price without tax, in major units; None if it is keyed in at the register.
+        taxes: The taxes on it.
+        categories: The names of its categories.
+        sets: Its options.
+        sold_out: Whether it is sold out.
+        online: Whether it may be ordered online.
+    """
 
     id: str
     name: str
@@ -87,67 +115,88 @@ class Product(NamedTuple):
 def menu_of_products(
     products: Sequence[Product], *, site: str, currency: str, faults: Sequence[SetupFault] = ()
 ) -> Menu:
-    """Return the menu, imported now. A price holds the tax where the product's taxes are `included`."""
+    """Return the site's menu, imported now.
+
+    A price on it contains those of the product's taxes that are `included`.
+
+    Args:
+        products: All products that the site sells.
+        site: The site's id.
+        currency: The currency of all prices.
+        faults: Faults of the setup that are known already.
+    """
     by_id = {product.id: product for product in products}
-    found = dict.fromkeys(faults)
-    groups: dict[str, ModifierGroup] = {}
-    for given in (each for product in products for each in product.sets):
-        here = [choice for choice in given.choices if choice.product_id in by_id]
-        away = [choice for choice in given.choices if choice.product_id not in by_id]
-        found |= {
-            SetupFault(subject=choice.name or choice.product_id, text=_NOT_HERE): None
-            for choice in away
-        }
-        options = [_option(choice, by_id, currency) for choice in here]
-        if given.removable:
-            options += [
-                ModifierOption(id=f"-{option.id}", name=f"No {option.name}") for option in options
-            ]
-        groups[given.id] = ModifierGroup(id=given.id, name=given.name, options=tuple(options))
+    option_sets = [option_set for product in products for option_set in product.sets]
+    groups = {each.id: _group(each, by_id, currency) for each in option_sets}
+    all_faults = [*faults, *_missing_options(option_sets, by_id)]
+    taxes = {tax.id: tax for product in products for tax in product.taxes}
     return Menu(
         site=site,
         currency=currency,
         imported_at=datetime.now(UTC),
         items=tuple(_item(product, currency) for product in products),
         groups=tuple(groups.values()),
-        taxes=tuple({tax.id: tax for product in products for tax in product.taxes}.values()),
-        faults=tuple(found),
+        taxes=tuple(taxes.values()),
+        faults=tuple(dict.fromkeys(all_faults)),
     )
 
 
-def taxes_that_come_to(tax: Decimal, net: Decimal, taxes: Sequence[R]) -> Sequence[R] | None:
-    """Return those taxes (at most two) that come to `tax` on a price; None when no set of them does, or several do.
+def mixed_option_faults(products: Sequence[Product]) -> list[SetupFault]:
+    """Return a fault for each product that has option sets and modifiers.
 
-    For a platform whose lists tell the taxes on a product as a sum.
+    It is for platforms that refuse an order with such a product.
     """
-    few = (some for count in range(3) for some in combinations(taxes, count))
-    fits = [some for some in few if round(net * sum(one.rate for one in some), 2) == round(tax, 2)]
-    return fits[0] if len(fits) == 1 else None
+    faults: list[SetupFault] = []
+    for product in products:
+        kinds = {option_set.removable for option_set in product.sets}
+        if len(kinds) > 1:
+            faults.append(SetupFault(subject=product.name, text=_MIXED_OPTIONS))
+    return faults
 
 
-def _item(product: Product, currency: str) -> Item:
-    sold = Variation(
-        id=product.id,
-        sku=product.sku,
-        price=_price(product, product.net, currency),
-        exact_price=product.net,
-        sold_out=product.sold_out,
-    )
-    return Item(
-        id=product.id,
-        name=product.name,
-        categories=tuple(product.categories),
-        variations=(sold,),
-        groups=tuple(
-            GroupUse(group_id=s.id, minimum=s.minimum, maximum=s.maximum) for s in product.sets
-        ),
-        tax_ids=tuple(tax.id for tax in product.taxes),
-        online=product.online,
-    )
+def taxes_summing_to(tax: Decimal, net: Decimal, taxes: Sequence[R]) -> Sequence[R] | None:
+    """Return the taxes, at most two, that come to `tax` on a price.
+
+    It is for a platform whose lists give only the sum of a product's taxes.
+
+    Args:
+        tax: The sum of the taxes, in major units.
+        net: The price without tax, in major units.
+        taxes: All taxes that there are.
+
+    Returns:
+        The taxes; None if no set of them fits, or several do.
+    """
+    fitting: list[Sequence[R]] = []
+    for count in range(MOST_TAXES + 1):
+        for candidate in combinations(taxes, count):
+            amount = net * sum(each.rate for each in candidate)
+            if round(amount, 2) == round(tax, 2):
+                fitting.append(candidate)
+    return fitting[0] if len(fitting) == 1 else None
 
 
-def _option(choice: ProductOption, by_id: Mapping[str, Product], currency: str) -> ModifierOption:
-    product = by_id[choice.product_id]
+def _missing_options(
+    option_sets: Sequence[ProductOptionSet], by_id: Mapping[str, Product]
+) -> Iterator[SetupFault]:
+    for option_set in option_sets:
+        for choice in option_set.choices:
+            if choice.product_id not in by_id:
+                name = choice.name or choice.product_id
+                yield SetupFault(subject=name, text=_NOT_SOLD_HERE)
+
+
+def _group(
+    option_set: ProductOptionSet, by_id: Mapping[str, Product], currency: str
+) -> ModifierGroup:
+    sold_here = [choice for choice in option_set.choices if choice.product_id in by_id]
+    options = [_option(choice, by_id[choice.product_id], currency) for choice in sold_here]
+    if option_set.removable:
+        options += [_removal(option) for option in options]
+    return ModifierGroup(id=option_set.id, name=option_set.name, options=tuple(options))
+
+
+def _option(choice: ProductOption, product: Product, currency: str) -> ModifierOption:
     net = product.net if choice.net is None else choice.net
     return ModifierOption(
         id=product.id,
@@ -159,19 +208,36 @@ def _option(choice: ProductOption, by_id: Mapping[str, Product], currency: str) 
     )
 
 
-def _price(product: Product, net: Decimal | None, currency: str) -> int | None:
-    if net is None:
-        return None
-    return nearest_minor(
-        net * (1 + sum(tax.rate for tax in product.taxes if tax.included)), currency
+def _removal(option: ModifierOption) -> ModifierOption:
+    return ModifierOption(id=f"-{option.id}", name=f"No {option.name}")
+
+
+def _item(product: Product, currency: str) -> Item:
+    variation = Variation(
+        id=product.id,
+        sku=product.sku,
+        price=_price(product, product.net, currency),
+        exact_price=product.net,
+        sold_out=product.sold_out,
+    )
+    groups = [
+        GroupUse(group_id=each.id, minimum=each.minimum, maximum=each.maximum)
+        for each in product.sets
+    ]
+    return Item(
+        id=product.id,
+        name=product.name,
+        categories=tuple(product.categories),
+        variations=(variation,),
+        groups=tuple(groups),
+        tax_ids=tuple(tax.id for tax in product.taxes),
+        online=product.online,
     )
 
 
-def mixed(products: Sequence[Product]) -> list[SetupFault]:
-    """Return the products that no order can go in with where the two ways of choosing don't go together."""
-    text = "has option sets and modifiers at once, a setup that can't be ordered online; keep one of the two"
-    return [
-        SetupFault(subject=p.name, text=text)
-        for p in products
-        if len({s.removable for s in p.sets}) > 1
-    ]
+def _price(product: Product, net: Decimal | None, currency: str) -> int | None:
+    """Return a price in minor units with the taxes that it includes."""
+    if net is None:
+        return None
+    included_rate = sum(tax.rate for tax in product.taxes if tax.included)
+    return nearest_minor(net * (1 + included_rate), currency)

@@ -1,61 +1,77 @@
-"""An order as nothing but products at prices without tax, for platforms that know nothing else.
+"""Orders for platforms that know nothing but products at prices without tax.
 
-Such a platform has no field for a charge, a discount or a tip: each goes in as a product that a
-setting names (`SubstituteProducts`). `itemise` returns all lines, with prices from which the
-platform computes what the customer paid; `misbilled` compares what it did compute. Nothing is
-dropped: what no product is named for is a `SetupError`.
+Such a platform has no field for a charge, a discount or a tip: each is sent as a product that a
+setting names (`SubstituteProducts`). `net_order_lines` returns all lines, at prices from which the
+platform computes what the customer paid. `verify_total` compares what it did compute. Nothing is
+dropped: a part of the order without a product is a `SetupError`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, TypeAlias
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from tillpost.adapter.net_prices import NetLine, net_values, shares
+from tillpost.adapter.net_prices import Linear, NetLine, net_values, shares
 from tillpost.errors import MenuError, PosError, SetupError, TaxError
-from tillpost.models.menu import Menu, Tax
+from tillpost.models.menu import Menu, ModifierOption, Tax
 from tillpost.models.money import exponent, format_money, nearest_minor
 from tillpost.models.order import Delivery, DineIn, Modifier, Order, PosOrder, PosState
 
 __all__ = [
-    "Billed",
-    "Itemised",
+    "BilledLine",
+    "NetOrderLine",
     "ProductId",
     "SubstituteProducts",
-    "as_note",
-    "in_words",
-    "itemise",
-    "misbilled",
-    "proved",
-    "reference_in",
+    "billing_error",
+    "net_order_lines",
+    "order_note",
+    "reference_in_note",
+    "staff_notes",
+    "verify_total",
 ]
 
 ProductId = Annotated[str, Field(min_length=1, max_length=192, coerce_numbers_to_str=True)]
+"""A platform's id of a product, as a setting."""
+
+Taxes: TypeAlias = Sequence[Tax]
+"""The taxes on one line."""
+
+_REFERENCE_LABEL = "Ref: "
+_ZERO = Decimal(0)
 
 
 class SubstituteProducts(BaseModel):
-    """Settings that name the products which stand for what a platform has no field for.
+    """Settings: the products that are sent for what a platform has no field for."""
 
-    Attributes: charge_products: the product that a charge goes in as, by the charge's name or, for
-        all others, by its kind. tip_product: the product that a tip goes in as. discount_product:
-        the product that a discount goes in as, at a negative price. discounts: `product` as above;
-        `multiplier` lowers the lines by a factor instead.
-    """
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     charge_products: dict[str, ProductId] = {}
+    """The products that charges are sent as, by a charge's name or, for all others, by its kind."""
+
     tip_product: ProductId | None = None
+    """The product that a tip is sent as."""
+
     discount_product: ProductId | None = None
+    """The product that a discount is sent as, at a negative price."""
+
     discounts: Literal["product", "multiplier"] = "product"
+    """How a discount is sent: as the `discount_product`, or as a multiplier that lowers each line's
+    price."""
 
 
-class Itemised(NamedTuple):
-    """A line of one product. `price` is for one, in major units, without tax and without the modifiers' own prices.
+class NetOrderLine(NamedTuple):
+    """A line of one product, as it is sent.
 
-    `modifiers` are their ids, repeated by quantity; `multiplier` is what the line is lowered by,
-    None for nothing.
+    Attributes:
+        product_id: The platform's id of the product.
+        quantity: How many.
+        price: For one, in major units, without tax and without its modifiers' own prices.
+        note: For staff.
+        modifiers: The ids of its modifiers, repeated by quantity.
+        multiplier: The factor that takes a discount off the line, None for no discount.
     """
 
     product_id: str
@@ -66,8 +82,15 @@ class Itemised(NamedTuple):
     multiplier: Decimal | None
 
 
-class Billed(NamedTuple):
-    """What the platform computed for a line, in major units, None where it doesn't say; `taxes` by their names."""
+class BilledLine(NamedTuple):
+    """A line as the platform computed it.
+
+    Attributes:
+        product_id: The platform's id of the product.
+        net: Its amount without tax in major units, None if the platform doesn't say.
+        tax: The tax on it in major units, None if the platform doesn't say.
+        taxes: The names of its taxes.
+    """
 
     product_id: str
     net: Decimal | None
@@ -75,8 +98,11 @@ class Billed(NamedTuple):
     taxes: Sequence[str] = ()
 
 
-class _Item(NamedTuple):
-    """What was paid for a line, in minor units, less what is `off`, and the product and taxes that it goes in with."""
+class _Part(NamedTuple):
+    """A part of the order, and the product that it is sent as.
+
+    `paid` is what the customer paid for it in minor units, after the `discount` on it.
+    """
 
     product_id: str
     quantity: int
@@ -84,222 +110,349 @@ class _Item(NamedTuple):
     name: str
     note: str = ""
     modifiers: Sequence[Modifier] = ()
-    off: int = 0
+    discount: int = 0
     is_tip: bool = False
 
 
-def itemise(order: Order, menu: Menu, stand_ins: SubstituteProducts) -> list[Itemised]:
-    """Return every line of the order: its own lines first, then charges, discounts and the tip.
+# Sending
+# -------------------------------------------------------------------------------------------------
 
-    Raises `SetupError` for what no product is named for, `MenuError` for a product that isn't on
-    the menu, and `TaxError` when the tax that was added to the prices isn't what the menu's taxes
-    come to.
+
+def net_order_lines(
+    order: Order, menu: Menu, substitutes: SubstituteProducts
+) -> list[NetOrderLine]:
+    """Return every line of an order: its own lines first, then charges, discounts and the tip.
+
+    Raises:
+        SetupError: No setting names a product for a part of the order.
+        MenuError: A product isn't on the menu.
+        TaxError: The order's added tax isn't what the menu's taxes come to.
     """
-    items, scale = _items(order, stand_ins), Decimal(10) ** exponent(order.currency)
-    taxes = [_taxes(menu, item.product_id, item.name) for item in items]
-    made: list[Itemised] = []
+    parts = _parts(order, substitutes)
+    taxes = [_taxes_on(part, menu) for part in parts]
+    dues = _dues(order, parts, taxes)
+    lines: list[NetOrderLine] = []
     equations: list[NetLine] = []
-    for item, rate, due in zip(items, map(_rate, taxes), _dues(order, items, taxes), strict=True):
-        sold, variation = menu.by_variation[item.product_id]
-        options = menu.options(sold)
-        chosen = [options[m.modifier_id] for m in item.modifiers for _ in range(m.quantity)]
-        times = item.quantity * scale
-        added = [(times * (o.exact_price or 0), _option_rate(menu, o.id, rate)) for o in chosen]
-        net, tax = (
-            sum((p for p, _ in added), Decimal(0)),
-            sum((p * r for p, r in added), Decimal(0)),
+    for part, part_taxes, due in zip(parts, taxes, dues, strict=True):
+        rate = _total_rate(part_taxes)
+        options = _chosen_options(part, menu)
+        equation = _price_equation(part, options, menu, rate, due, order.currency)
+        price = _ZERO
+        if part.discount:
+            added_rate = 0 if order.prices_include_tax else rate
+            taxed_discount = part.discount * (1 + added_rate)
+            undiscounted = equation._replace(due=due + round(taxed_discount))
+            price = net_values([undiscounted])[0]
+            equation = _multiplier_equation(equation, price)
+        line = NetOrderLine(
+            product_id=part.product_id,
+            quantity=part.quantity,
+            price=price,
+            note=part.note,
+            modifiers=tuple(option.id for option in options),
+            multiplier=None,
         )
-        equation, price = (
-            NetLine(due, (net, times), (tax, times * rate), variation.exact_price),
-            Decimal(0),
-        )
-        if item.off:  # the price as it was, and a factor that takes the discount off
-            before = due + round(item.off * (1 if order.prices_include_tax else 1 + rate))
-            (price,) = net_values([equation._replace(due=before)])
-            net, tax = equation.at(price)
-            equation = NetLine(due, (Decimal(0), net), (Decimal(0), tax))
-        ids = tuple(o.id for o in chosen)
-        made.append(Itemised(item.product_id, item.quantity, price, item.note, ids, None))
+        lines.append(line)
         equations.append(equation)
+    # All values are found together, since the sums over the order must be right as well.
+    values = net_values(equations)
     return [
-        line._replace(multiplier=value) if item.off else line._replace(price=value)
-        for line, item, value in zip(made, items, net_values(equations), strict=True)
+        line._replace(multiplier=value) if part.discount else line._replace(price=value)
+        for line, part, value in zip(lines, parts, values, strict=True)
     ]
 
 
-def proved(
+def _parts(order: Order, substitutes: SubstituteProducts) -> list[_Part]:
+    """Return the order's lines, then its charges, discounts and tip as the products they become."""
+    parts = _own_parts(order, spread_discounts=substitutes.discounts == "multiplier")
+    products = substitutes.charge_products
+    for charge in order.charges:
+        product_id = products.get(charge.name) or products.get(charge.kind)
+        parts += _substitute(product_id, "charge_products", charge.name, charge.amount)
+    if substitutes.discounts == "product":
+        for discount in order.discounts:
+            product_id = substitutes.discount_product
+            parts += _substitute(product_id, "discount_product", discount.name, -discount.amount)
+    tip = _substitute(substitutes.tip_product, "tip_product", "Tip", order.tip)
+    parts += [part._replace(is_tip=True) for part in tip]
+    return parts
+
+
+def _own_parts(order: Order, *, spread_discounts: bool) -> list[_Part]:
+    discount = 0
+    if spread_discounts:
+        discount = sum(each.amount for each in order.discounts)
+    discounts = shares(discount, [line.total for line in order.lines])
+    return [
+        _Part(
+            product_id=line.item_id,
+            quantity=line.quantity,
+            paid=line.total - share,
+            name=line.name,
+            note=line.note,
+            modifiers=line.modifiers,
+            discount=share,
+        )
+        for line, share in zip(order.lines, discounts, strict=True)
+    ]
+
+
+def _substitute(product_id: str | None, setting: str, name: str, amount: int) -> list[_Part]:
+    """Return a charge, discount or tip as a product, nothing if it amounts to nothing."""
+    if not amount:
+        return []
+    if product_id is None:
+        raise SetupError(
+            f"the order has {name!r}, but the setting {setting} names no product for it"
+        )
+    return [_Part(product_id, quantity=1, paid=amount, name=name, note=name)]
+
+
+def _taxes_on(part: _Part, menu: Menu) -> Taxes:
+    product = menu.by_variation.get(part.product_id)
+    if product is None:
+        text = f"the product {part.product_id}, which stands for {part.name}, isn't on the menu"
+        raise MenuError(text, subjects=(part.name,), reason="gone")
+    return menu.taxes_on(product[0])
+
+
+def _total_rate(taxes: Taxes) -> Decimal:
+    return sum((tax.rate for tax in taxes), _ZERO)
+
+
+def _dues(order: Order, parts: Sequence[_Part], taxes: Sequence[Taxes]) -> list[int]:
+    """Return what each part must come to with its tax, in minor units.
+
+    If prices exclude tax, the order's tax is spread over all parts but the tip.
+    """
+    paid = [part.paid for part in parts]
+    if order.prices_include_tax:
+        return paid
+    exact_taxes = [
+        _ZERO if part.is_tip else part.paid * _total_rate(part_taxes)
+        for part, part_taxes in zip(parts, taxes, strict=True)
+    ]
+    menu_tax = sum(exact_taxes, _ZERO)
+    # Half a minor unit for each part, and for the order: platforms differ in where they round.
+    tolerance = Decimal(len(parts) + 1) / 2
+    if abs(order.tax - menu_tax) > tolerance:
+        names = _names(taxes)
+        in_order = format_money(order.tax, order.currency)
+        by_menu = format_money(round(menu_tax), order.currency)
+        what = ", ".join(names) or "the menu's tax"
+        text = f"the order has {in_order} of tax, but {what} comes to {by_menu}"
+        raise TaxError(text, subjects=names)
+    tax_shares = shares(order.tax, exact_taxes)
+    return [amount + share for amount, share in zip(paid, tax_shares, strict=True)]
+
+
+def _chosen_options(part: _Part, menu: Menu) -> list[ModifierOption]:
+    """Return the options of a part, repeated by quantity."""
+    item, _ = menu.by_variation[part.product_id]
+    options = menu.options(item)
+    chosen: list[ModifierOption] = []
+    for modifier in part.modifiers:
+        chosen += [options[modifier.modifier_id]] * modifier.quantity
+    return chosen
+
+
+def _price_equation(
+    part: _Part,
+    options: Sequence[ModifierOption],
+    menu: Menu,
+    rate: Decimal,
+    due: int,
+    currency: str,
+) -> NetLine:
+    """Return the equation whose value is the price of one; modifiers add their own net prices."""
+    _, variation = menu.by_variation[part.product_id]
+    minor_units = part.quantity * Decimal(10) ** exponent(currency)
+    added_net = _ZERO
+    added_tax = _ZERO
+    for option in options:
+        net = minor_units * (option.exact_price or 0)
+        added_net += net
+        added_tax += net * _option_rate(option, menu, rate)
+    return NetLine(
+        due=due,
+        net=Linear(added_net, minor_units),
+        tax=Linear(added_tax, minor_units * rate),
+        own=variation.exact_price,
+    )
+
+
+def _multiplier_equation(equation: NetLine, price: Decimal) -> NetLine:
+    """Return the equation whose value is the multiplier, at a price that is settled."""
+    net, tax = equation.at(price)
+    return NetLine(equation.due, Linear(_ZERO, net), Linear(_ZERO, tax))
+
+
+def _option_rate(option: ModifierOption, menu: Menu, line_rate: Decimal) -> Decimal:
+    """Return the rate of tax on an option: its own if it is a product, else its line's."""
+    product = menu.by_variation.get(option.id)
+    if product is None:
+        return line_rate
+    return _total_rate(menu.taxes_on(product[0]))
+
+
+# Verifying
+# -------------------------------------------------------------------------------------------------
+
+
+def verify_total(
     order: Order,
-    stand_ins: SubstituteProducts,
-    billed: Sequence[Billed],
+    substitutes: SubstituteProducts,
+    billed: Sequence[BilledLine],
     menu: Menu | None,
     found: PosOrder,
 ) -> PosOrder:
-    """Return the order as it was found, with the total that the platform computed; raise what is wrong with it.
+    """Return an order with the total that the platform computed, if it is what was paid.
 
-    What staff have refused or deleted is no longer compared.
+    Args:
+        order: The order as it was sent.
+        substitutes: The settings that it was sent with.
+        billed: The lines as the platform computed them.
+        menu: The menu, if it is known: its taxes tell a tax's fault from a price's.
+        found: The order as the platform has it. One that staff rejected or deleted isn't compared.
+
+    Raises:
+        PosError: As `billing_error` returns it, with the order that exists.
     """
-    total = _total(billed, order.currency)
-    wrong = misbilled(order, stand_ins, billed, menu)
-    if wrong and found.state in (PosState.RECEIVED, PosState.ACCEPTED):
-        wrong.pos_order = found
-        raise wrong
-    untold = (
-        ()
-        if total is not None
-        else ("The POS doesn't say what the order comes to, so its total isn't proved",)
-    )
-    return found.model_copy(update={"total": total, "notices": (*found.notices, *untold)})
+    error = billing_error(order, substitutes, billed, menu)
+    if error and found.state in (PosState.RECEIVED, PosState.ACCEPTED):
+        error.pos_order = found
+        raise error
+    total = _billed_total(billed, order.currency)
+    notices = found.notices
+    if total is None:
+        notices += ("The POS doesn't report the order's total, so it couldn't be verified",)
+    return found.model_copy(update={"total": total, "notices": notices})
 
 
-def _total(billed: Sequence[Billed], currency: str) -> int | None:
-    """Return what the platform's lines come to, in minor units; None when it doesn't say of each."""
-    sums = [line.net + line.tax for line in billed if line.net is not None and line.tax is not None]
-    return nearest_minor(sum(sums, Decimal(0)), currency) if len(sums) == len(billed) else None
-
-
-def misbilled(
-    order: Order, stand_ins: SubstituteProducts, billed: Sequence[Billed], menu: Menu | None
+def billing_error(
+    order: Order,
+    substitutes: SubstituteProducts,
+    billed: Sequence[BilledLine],
+    menu: Menu | None,
 ) -> PosError | None:
-    """Return what is wrong with an order as the platform computed it; None when it comes to what was paid.
+    """Return what is wrong with an order as the platform computed it, None if nothing is.
 
-    The error says that the order was created. It is one of taxes, and names them, when the menu's
-    taxes on the platform's own prices come to what was paid, when the platform puts more than one
-    on a line, or when only a rounding is left. A total that the platform doesn't say isn't
-    compared.
+    The error says that the order was created. A total that the platform doesn't report isn't
+    compared. The difference counts as one of taxes if the platform put several on a line, if it is
+    only a rounding, or if the menu's taxes on the platform's own prices come to what was paid.
     """
-    expected, scale = len(_items(order, stand_ins)), Decimal(10) ** exponent(order.currency)
-    if len(billed) != expected:
-        return MenuError(f"it has {len(billed)} lines there, not {expected}", reason="created")
-    total = _total(billed, order.currency)
+    line_count = len(_parts(order, substitutes))
+    if len(billed) != line_count:
+        text = f"the POS has the order with {len(billed)} lines instead of {line_count}"
+        return MenuError(text, reason="created")
+    total = _billed_total(billed, order.currency)
     if total is None or total == order.total:
         return None
-    sums = [
-        (x.product_id, x.net * scale, x.tax * scale)
-        for x in billed
-        if x.net is not None and x.tax is not None
-    ]
-    said = f"it comes to {format_money(total, order.currency)} there, paid {format_money(order.total, order.currency)}"
-    taxes = [
-        menu.taxes_on(menu.by_variation[p][0]) if menu and p in menu.by_variation else ()
-        for p, _, _ in sums
-    ]
-    right = sum(
-        (net * (1 + _rate(of)) for (_, net, _), of in zip(sums, taxes, strict=True)), Decimal(0)
-    )
-    tax = format_money(round(sum(tax for _, _, tax in sums)), order.currency)
-    several = any(len(line.taxes) > 1 for line in billed)
-    if several or abs(total - order.total) <= expected or abs(right - order.total) <= expected:
-        names = tuple(dict.fromkeys(name for line in billed for name in line.taxes)) or _names(
-            taxes
-        )
-        return TaxError(
-            f"{said}, {tax} of it tax ({', '.join(names)})", subjects=names, reason="created"
-        )
-    return MenuError(f"{said}, {tax} of it tax", reason="created")
+    taxes = [_menu_taxes(line, menu) for line in billed]
+    by_menu = _total_by_menu(billed, taxes, order.currency)
+    several_taxes = any(len(line.taxes) > 1 for line in billed)
+    # Each line may be rounded by up to a minor unit.
+    only_rounding = abs(total - order.total) <= line_count
+    explained_by_tax = abs(by_menu - order.total) <= line_count
+
+    at_pos = format_money(total, order.currency)
+    tax = _billed_tax(billed, order.currency)
+    paid = format_money(order.total, order.currency)
+    computed = f"the POS computed {at_pos}, of which {tax} is tax"
+    if several_taxes or only_rounding or explained_by_tax:
+        names = _billed_names(billed) or _names(taxes)
+        text = f"{computed} ({', '.join(names)}); the customer paid {paid}"
+        return TaxError(text, subjects=names, reason="created")
+    return MenuError(f"{computed}; the customer paid {paid}", reason="created")
 
 
-def in_words(order: Order) -> list[str]:
-    """Return what staff need and such a platform has no field for, a line each: whom it is for, where to, what is paid.
+def _billed_total(billed: Sequence[BilledLine], currency: str) -> int | None:
+    """Return what the lines come to in minor units, None if the platform doesn't report each."""
+    total = _ZERO
+    for line in billed:
+        if line.net is None or line.tax is None:
+            return None
+        total += line.net + line.tax
+    return nearest_minor(total, currency)
 
-    A payment's own reference is said, since it finds the payment at its provider.
+
+def _billed_tax(billed: Sequence[BilledLine], currency: str) -> str:
+    """Return the tax that the platform computed, for people."""
+    tax = sum((line.tax or _ZERO for line in billed), _ZERO)
+    return format_money(nearest_minor(tax, currency), currency)
+
+
+def _billed_names(billed: Sequence[BilledLine]) -> tuple[str, ...]:
+    """Return the names of the taxes that the platform put on lines, each once."""
+    names: dict[str, None] = {}
+    for line in billed:
+        names |= dict.fromkeys(line.taxes)
+    return tuple(names)
+
+
+def _menu_taxes(line: BilledLine, menu: Menu | None) -> Taxes:
+    if menu is None:
+        return ()
+    product = menu.by_variation.get(line.product_id)
+    if product is None:
+        return ()
+    return menu.taxes_on(product[0])
+
+
+def _total_by_menu(billed: Sequence[BilledLine], taxes: Sequence[Taxes], currency: str) -> Decimal:
+    """Return what the platform's own prices come to with the menu's taxes, in minor units."""
+    total = _ZERO
+    for line, line_taxes in zip(billed, taxes, strict=True):
+        total += (line.net or _ZERO) * (1 + _total_rate(line_taxes))
+    return total * Decimal(10) ** exponent(currency)
+
+
+def _names(taxes: Sequence[Taxes]) -> tuple[str, ...]:
+    """Return the taxes' names, each once."""
+    names: dict[str, None] = {}
+    for line_taxes in taxes:
+        names |= dict.fromkeys(tax.name for tax in line_taxes)
+    return tuple(names)
+
+
+# Notes
+# -------------------------------------------------------------------------------------------------
+
+
+def staff_notes(order: Order) -> list[str]:
+    """Return what staff need and such a platform has no field for, a line each.
+
+    The customer, the address or table, and the payments. A payment's reference is included, since
+    it finds the payment at its provider.
     """
-    who, how = order.customer, order.fulfilment
-    said = [
-        " ".join(part for part in (order.code, who.name, who.phone) if part) if who else order.code
-    ]
-    if isinstance(how, Delivery):
-        said += [f"DELIVER TO: {how.address}", how.instructions]
-    if isinstance(how, DineIn):
-        said.append(f"TABLE {how.table}")
-    said += [
-        f"PAID: {p.method} {format_money(p.amount, order.currency)} {p.reference}"
-        for p in order.payments
-    ]
-    return [line.strip() for line in said if line]
+    who = [order.code]
+    if order.customer:
+        who += [order.customer.name, order.customer.phone]
+    lines = [" ".join(part for part in who if part)]
+    match order.fulfilment:
+        case Delivery(address=address, instructions=instructions):
+            lines += [f"DELIVER TO: {address}", instructions]
+        case DineIn(table=table):
+            lines.append(f"TABLE {table}")
+        case _:
+            pass
+    for payment in order.payments:
+        amount = format_money(payment.amount, order.currency)
+        parts = ["PAID:", payment.method, amount, payment.reference]
+        lines.append(" ".join(parts))
+    return [line.strip() for line in lines if line]
 
 
-def as_note(order: Order, remarks: Sequence[str] = ()) -> str:
-    """Return all that goes into an order's free text, a line each, the reference first; `reference_in` reads it."""
-    return "\n".join(filter(None, (f"Ref: {order.id}", *in_words(order), *remarks, order.note)))
+def order_note(order: Order, remarks: Sequence[str] = ()) -> str:
+    """Return everything that goes into an order's free text, a line each, the reference first."""
+    reference = f"{_REFERENCE_LABEL}{order.id}"
+    lines = [reference, *staff_notes(order), *remarks, order.note]
+    return "\n".join(line for line in lines if line)
 
 
-def reference_in(note: str) -> str:
-    """Return the whole reference that a note begins with, empty when it begins otherwise."""
-    first = note.partition("\n")[0].strip()
-    return first.removeprefix("Ref: ") if first.startswith("Ref: ") else ""
-
-
-def _items(order: Order, stand_ins: SubstituteProducts) -> list[_Item]:
-    off = sum(d.amount for d in order.discounts) if stand_ins.discounts == "multiplier" else 0
-    items = [
-        _Item(
-            line.item_id,
-            line.quantity,
-            line.total - share,
-            line.name,
-            line.note,
-            line.modifiers,
-            share,
-        )
-        for line, share in zip(
-            order.lines, shares(off, [line.total for line in order.lines]), strict=True
-        )
-    ]
-    products = stand_ins.charge_products
-    extras = [
-        (products.get(c.name) or products.get(c.kind), "charge_products", c.name, c.amount)
-        for c in order.charges
-    ]
-    if stand_ins.discounts == "product":
-        extras += [
-            (stand_ins.discount_product, "discount_product", d.name, -d.amount)
-            for d in order.discounts
-        ]
-    extras.append((stand_ins.tip_product, "tip_product", "Tip", order.tip))
-    for product_id, setting, name, amount in extras:
-        if amount and product_id is None:
-            raise SetupError(
-                f"the order has {name!r}, but the setting {setting} names no product that it could go in as"
-            )
-        if amount and product_id is not None:
-            items.append(_Item(product_id, 1, amount, name, name, is_tip=setting == "tip_product"))
-    return items
-
-
-def _taxes(menu: Menu, product_id: str, name: str) -> Sequence[Tax]:
-    sold = menu.by_variation.get(product_id)
-    if sold is None:
-        said = f"the product {product_id}, which {name} goes in as, isn't on the menu"
-        raise MenuError(said, subjects=(name,), reason="gone")
-    return menu.taxes_on(sold[0])
-
-
-def _option_rate(menu: Menu, option_id: str, otherwise: Decimal) -> Decimal:
-    """An option is taxed as the product that it is, where it is one."""
-    sold = menu.by_variation.get(option_id)
-    return _rate(menu.taxes_on(sold[0])) if sold else otherwise
-
-
-def _rate(taxes: Sequence[Tax]) -> Decimal:
-    return sum((tax.rate for tax in taxes), Decimal(0))
-
-
-def _names(taxes: Sequence[Sequence[Tax]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(tax.name for of in taxes for tax in of))
-
-
-def _dues(order: Order, items: Sequence[_Item], taxes: Sequence[Sequence[Tax]]) -> list[int]:
-    """What each line comes to with its tax. A tip stays as it is; on the others the tax of the order is spread."""
-    if order.prices_include_tax:
-        return [item.paid for item in items]
-    exact = [
-        item.paid * (Decimal(0) if item.is_tip else _rate(of))
-        for item, of in zip(items, taxes, strict=True)
-    ]
-    asked = sum(exact, Decimal(0))
-    if abs(order.tax - asked) > Decimal(len(items) + 1) / 2:
-        names = _names(taxes)
-        charged = format_money(round(asked), order.currency)
-        said = f"the order holds {format_money(order.tax, order.currency)} of tax, {', '.join(names) or 'the menu'} asks"
-        raise TaxError(f"{said} for {charged}", subjects=names)
-    return [item.paid + share for item, share in zip(items, shares(order.tax, exact), strict=True)]
+def reference_in_note(note: str) -> str:
+    """Return the reference that `order_note` begins with, empty if the note begins otherwise."""
+    first_line = note.partition("\n")[0].strip()
+    if not first_line.startswith(_REFERENCE_LABEL):
+        return ""
+    return first_line.removeprefix(_REFERENCE_LABEL)

@@ -1,94 +1,142 @@
-"""Prices for platforms that keep them without tax: chosen so that the platform computes what the customer paid.
+"""Prices without tax, chosen so that a platform computes what the customer paid.
 
-Such a platform multiplies a decimal price, adds the tax, and rounds; few say where. `net_values`
-finds prices that come to the paid total in every usual way: line by line or over the order, price
-and tax rounded apart or together, halves up or to even. `shares` splits an amount over lines
-without losing a cent. Amounts are whole minor units.
+Some platforms keep decimal prices without tax. They multiply a price, add the tax and round; few
+document where they round. `net_values` finds prices that come to the paid total in every usual way:
+rounded for each line or for the order, price and tax apart or together, halves up or to even.
+`shares` splits an amount without losing a cent. All amounts are in minor units.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, localcontext
-from itertools import accumulate, pairwise
 from typing import NamedTuple
 
-__all__ = ["NetLine", "net_values", "shares"]
+__all__ = ["Linear", "NetLine", "net_values", "shares"]
 
-FEWEST_PLACES, MOST_PLACES = 4, 10
+FEWEST_PLACES = 4
+MOST_PLACES = 10
+"""Decimals of a price that is sought."""
+
+_PRECISION = 60
+"""Digits of the arithmetic here, whatever the caller's decimal context is."""
+
+
+class Linear(NamedTuple):
+    """An amount that depends on a price or a multiplier: `fixed + value * factor`."""
+
+    fixed: Decimal
+    factor: Decimal
+
+    def at(self, value: Decimal) -> Decimal:
+        """Return the amount for a value."""
+        return self.fixed + value * self.factor
 
 
 class NetLine(NamedTuple):
-    """A line as an equation, in minor units: without tax it comes to `net[0] + value * net[1]`, and so does its tax.
+    """A line whose value is sought: a price in major units, or a multiplier.
 
-    `due` is what it must come to with its tax. The value is a price in major units, or a
-    multiplier; `own` is the menu's, which is kept where it serves.
+    Attributes:
+        due: What the line must come to with its tax, in minor units.
+        net: What it comes to without tax, in minor units.
+        tax: The tax on it, in minor units.
+        own: The menu's own price, which is used if it fits.
     """
 
     due: int
-    net: tuple[Decimal, Decimal]
-    tax: tuple[Decimal, Decimal]
+    net: Linear
+    tax: Linear
     own: Decimal | None = None
 
     def at(self, value: Decimal) -> tuple[Decimal, Decimal]:
-        """Return what the line comes to without its tax, and its tax, both unrounded."""
-        return self.net[0] + value * self.net[1], self.tax[0] + value * self.tax[1]
+        """Return the line's net amount and its tax for a value, both unrounded."""
+        return self.net.at(value), self.tax.at(value)
 
-    def value(self, places: int) -> Decimal:
-        """Return the value with at most so many decimals; the menu's own first."""
-        if (
-            places == FEWEST_PLACES
-            and self.own is not None
-            and _comes_to(self.due, *self.at(self.own))
-        ):
-            return self.own
-        slope = self.net[1] + self.tax[1]
-        return (
-            round((self.due - self.net[0] - self.tax[0]) / slope, places) if slope else Decimal(0)
-        )
+    def fits(self, value: Decimal) -> bool:
+        """Return whether the line comes to `due` for a value, however it is rounded."""
+        net, tax = self.at(value)
+        return _comes_to(self.due, net, tax)
+
+    def solve(self, places: int) -> Decimal:
+        """Return the value for which the line comes to `due`, rounded to some decimals."""
+        factor = self.net.factor + self.tax.factor
+        if not factor:
+            return Decimal(0)
+        rest = self.due - self.net.fixed - self.tax.fixed
+        return round(rest / factor, places)
 
 
 def net_values(lines: Sequence[NetLine]) -> list[Decimal]:
     """Return each line's value, with as few decimals as it takes, from 4 on.
 
-    There is no such value where a line's price and tax both end in half a minor unit (20 % on
-    0.03). Then those with the fewest decimals are returned: only the platform's own total can tell
-    how it rounds.
+    No value fits if a line's net amount and tax both end in half a minor unit (20 % on 0.03). Then
+    those with the fewest decimals are returned: only the platform's own total shows how it rounds.
     """
-    with localcontext(Context(prec=60)):
-        for places in range(FEWEST_PLACES, MOST_PLACES + 1):
-            values = [line.value(places) for line in lines]
-            each = [line.at(value) for line, value in zip(lines, values, strict=True)]
-            whole = (
-                sum((net for net, _ in each), Decimal(0)),
-                sum((tax for _, tax in each), Decimal(0)),
-            )
-            fits = all(_comes_to(line.due, *sums) for line, sums in zip(lines, each, strict=True))
-            if fits and _comes_to(sum(line.due for line in lines), *whole):
+    with localcontext(Context(prec=_PRECISION)):
+        shortest = [_shortest_value(line) for line in lines]
+        if _all_fit(lines, shortest):
+            return shortest
+        for places in range(FEWEST_PLACES + 1, MOST_PLACES + 1):
+            values = [line.solve(places) for line in lines]
+            if _all_fit(lines, values):
                 return values
-        return [line.value(FEWEST_PLACES) for line in lines]
+        return shortest
+
+
+def _shortest_value(line: NetLine) -> Decimal:
+    if line.own is not None and line.fits(line.own):
+        return line.own
+    return line.solve(FEWEST_PLACES)
+
+
+def _all_fit(lines: Sequence[NetLine], values: Sequence[Decimal]) -> bool:
+    """Return whether each line, and all of them together, come to what is due."""
+    due_sum = 0
+    net_sum = Decimal(0)
+    tax_sum = Decimal(0)
+    for line, value in zip(lines, values, strict=True):
+        net, tax = line.at(value)
+        if not _comes_to(line.due, net, tax):
+            return False
+        due_sum += line.due
+        net_sum += net
+        tax_sum += tax
+    return _comes_to(due_sum, net_sum, tax_sum)
 
 
 def _comes_to(due: int, net: Decimal, tax: Decimal) -> bool:
-    """Whether price and tax come to the amount, however they are rounded."""
+    """Return whether price and tax come to the amount, however they are rounded."""
     for mode in (ROUND_HALF_UP, ROUND_HALF_EVEN):
-        apart = net.to_integral_value(mode) + tax.to_integral_value(mode)
-        if apart != due or (net + tax).to_integral_value(mode) != due:
+        rounded_net = net.to_integral_value(mode)
+        rounded_tax = tax.to_integral_value(mode)
+        rounded_together = (net + tax).to_integral_value(mode)
+        if rounded_net + rounded_tax != due:
+            return False
+        if rounded_together != due:
             return False
     return True
 
 
 def shares(amount: int, weights: Sequence[Decimal | int]) -> list[int]:
-    """Split an amount in proportion to the weights; the shares add up to it. Without any weight all are 0.
+    """Split an amount in proportion to weights; the shares add up to it.
+
+    If the weights add up to nothing, every share is 0.
 
     >>> shares(100, [1, 1, 1])
     [33, 34, 33]
     """
-    with localcontext(Context(prec=60)):
-        reached = [Decimal(0), *accumulate(map(Decimal, weights))]
-        if not reached[-1]:
+    with localcontext(Context(prec=_PRECISION)):
+        whole = Decimal(sum(weights))
+        if not whole:
             return [0] * len(weights)
-        ends = [
-            int((amount * end / reached[-1]).to_integral_value(ROUND_HALF_UP)) for end in reached
-        ]
-        return [end - start for start, end in pairwise(ends)]
+        result: list[int] = []
+        running = Decimal(0)
+        start = 0
+        for weight in weights:
+            running += weight
+            exact_end = amount * running / whole
+            # Rounding the running totals, not the shares, is what makes the shares add up.
+            end = int(exact_end.to_integral_value(ROUND_HALF_UP))
+            result.append(end - start)
+            start = end
+        return result

@@ -1,4 +1,4 @@
-"""Can this store take an order now, and if not, whose move is it? What an adapter's `check` answers."""
+"""Whether a store can take orders now, and if not, who must act: the result of `Adapter.check`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,15 @@ __all__ = ["Finding", "Readiness", "Reason"]
 
 
 class Finding(FrozenModel):
-    """One thing that was looked at. `actor` is who has to move when it isn't `ok`.
+    """One thing that was checked.
 
-    `reason` is why the store takes no orders then; `Reason.OPEN` when it takes them all the same.
-    Where it is left out, `actor` decides: `stops` has what counts.
+    Attributes:
+        what: What was checked, in a word or two.
+        ok: Whether it is as it should be.
+        text: The result, for people.
+        actor: Who must act if it isn't `ok`.
+        reason: Why the store takes no orders because of it; `Reason.OPEN` if it takes them all the
+            same. If it is left out, `actor` decides. `stops` is the result.
     """
 
     what: str
@@ -36,51 +41,52 @@ class Finding(FrozenModel):
     def of(
         cls, what: str, ok: bool, text: str, actor: Actor, reason: Reason | None = None
     ) -> Finding:
-        """Return the finding, with the actor and the reason when it isn't `ok`."""
-        return cls(
-            what=what, ok=ok, text=text, actor=None if ok else actor, reason=None if ok else reason
-        )
+        """Return a finding that has the actor and the reason only if it isn't `ok`."""
+        if ok:
+            return cls(what=what, ok=True, text=text)
+        return cls(what=what, ok=False, text=text, actor=actor, reason=reason)
 
     @classmethod
     def unseen(cls, what: str, error: PosError) -> Finding:
-        """Return the finding that something can't be looked at, in the error's own words."""
-        said = error.detail or error.code or type(error).__name__
-        return cls(
-            what=what, ok=False, text=said, actor=error.remedy.actor, reason=_reason_of(error)
-        )
+        """Return the finding that something couldn't be checked, because of an error."""
+        text = error.detail or error.code or type(error).__name__
+        actor = error.remedy.actor
+        return cls(what=what, ok=False, text=text, actor=actor, reason=_reason_of(error))
 
     @property
     def stops(self) -> Reason:
-        """Why no order can be taken because of this; `Reason.OPEN` when it is in no order's way."""
+        """Why no order can be taken because of this; `Reason.OPEN` if orders can be taken."""
         if self.ok:
             return Reason.OPEN
-        return _BY_ACTOR.get(self.actor, Reason.CLOSED) if self.reason is None else self.reason
+        if self.reason is not None:
+            return self.reason
+        return _REASON_BY_ACTOR.get(self.actor, Reason.CLOSED)
 
 
 class Readiness(FrozenModel):
-    """All that was looked at, in the order in which it should be mended."""
+    """Everything that was checked, in the order in which it should be corrected."""
 
     findings: tuple[Finding, ...]
 
     @property
     def ready(self) -> bool:
-        """Whether all is as it should be, so that any order can be taken now."""
+        """Whether everything is as it should be, so that any order can be taken now."""
         return all(finding.ok for finding in self.findings)
 
     @property
     def stop(self) -> Finding | None:
-        """The first finding that keeps the store from taking orders at all; None when it takes them."""
+        """The first finding that keeps the store from taking any order, None if it takes them."""
         return next((finding for finding in self.findings if finding.stops), None)
 
 
-_BY_ACTOR: dict[Actor | None, Reason] = {
+_REASON_BY_ACTOR: dict[Actor | None, Reason] = {
     Actor.OPERATIONS: Reason.OUTAGE,
     Actor.DEVELOPER: Reason.UNCONNECTED,
     Actor.SUPPORT: Reason.UNCONNECTED,
 }
-"""Why the store takes no orders, by who has to move; else it is the store's own doing."""
+"""Why the store takes no orders, by who must act. For anyone else the store itself is closed."""
 
-_BY_ERROR: tuple[tuple[type[PosError], Reason], ...] = (
+_REASON_BY_ERROR: tuple[tuple[type[PosError], Reason], ...] = (
     (PermissionsError, Reason.UNAUTHORISED),
     (RegisterOfflineError, Reason.REGISTER_OFFLINE),
     (RateLimitError, Reason.OPEN),
@@ -88,12 +94,16 @@ _BY_ERROR: tuple[tuple[type[PosError], Reason], ...] = (
     (StoreClosedError, Reason.CLOSED),
     (SetupError, Reason.UNCONNECTED),
 )
-"""The same by the error that came when it was looked at. Of any other it isn't known that orders would fail too."""
+"""Why the store takes no orders, by the error of a check. The first class that fits wins.
+
+After any other error orders may still succeed.
+"""
 
 
 def _reason_of(error: PosError) -> Reason:
-    reason = next((reason for kind, reason in _BY_ERROR if isinstance(error, kind)), Reason.OPEN)
-    nobody_there = (
-        reason is Reason.OUTAGE and error.status_code is None and error.applied is Applied.NO
-    )
-    return Reason.UNREACHED if nobody_there else reason
+    matches = (reason for kind, reason in _REASON_BY_ERROR if isinstance(error, kind))
+    reason = next(matches, Reason.OPEN)
+    never_connected = error.status_code is None and error.applied is Applied.NO
+    if reason is Reason.OUTAGE and never_connected:
+        return Reason.UNREACHED
+    return reason

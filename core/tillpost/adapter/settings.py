@@ -1,7 +1,8 @@
-"""What a connection needs, what its requests are signed with, what is asked of a store's admin, and what they granted.
+"""The settings of a connection, its credentials, and what an authorisation asks for and grants.
 
-An adapter derives its settings from `AdapterSettings`; `Till.connect` validates by them.
-`Credentials` are what core keeps of them, renews, and hands to `Adapter.sign` alone.
+An adapter derives its settings from `AdapterSettings`, and `Till.connect` validates them.
+`Credentials` are the secrets among them: core stores and renews them, and passes them to
+`Adapter.sign` alone.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ __all__ = [
     "AuthorisationRequest",
     "Choice",
     "Credentials",
-    "Looks",
+    "LookUpPauses",
     "Seconds",
     "Signed",
 ]
@@ -29,36 +30,54 @@ __all__ = [
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 """A time to wait, as a setting."""
 
-Looks = Annotated[tuple[Seconds, ...], Field(min_length=1)]
-"""When to look for an order that may be there, as a setting: each counted from the look before. A doubt needs one."""
+LookUpPauses = Annotated[tuple[Seconds, ...], Field(min_length=1)]
+"""When to look up an order that may exist, as a setting: pauses, each after the look-up before."""
+
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
 class AdapterSettings(BaseModel):
-    """What a connection needs. Adapters add their own fields; a secret is a `SecretStr`.
+    """The settings that every connection has. An adapter adds its own fields.
 
-    With `refresh_token`, `client_id` and `client_secret` an expired access token is renewed by
-    itself, where the adapter can. `webhook_secret` is what the platform signs its webhooks with.
+    Use `SecretStr` for a secret. The text below a field is its description in the reference.
     """
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        defer_build=True,
+        use_attribute_docstrings=True,
     )
 
     base_url: str
+    """The address of the platform's API. It must be https; plain http is allowed on this machine
+    only."""
+
     access_token: SecretStr = SecretStr("")
+    """The token that authorises requests."""
+
     refresh_token: SecretStr | None = None
+    """The OAuth refresh token. With it, `client_id` and `client_secret`, an expired access token is
+    renewed automatically, where the adapter can do that."""
+
     client_id: str = ""
+    """The id of your application at the platform, for renewing an expired access token."""
+
     client_secret: SecretStr | None = None
+    """The secret of your application at the platform, for renewing an expired access token."""
+
     webhook_secret: SecretStr | None = None
+    """The secret with which the platform signs its webhooks. Without it webhooks are refused."""
 
     @field_validator("base_url")
     @classmethod
     def _encrypted(cls, url: str) -> str:
-        """Plain http would show the token to the network, so it is for this machine only."""
+        """Refuse plain http to another machine: it would show the token to the network."""
         parts = urlsplit(url)
         if parts.scheme not in ("https", "http") or not parts.hostname:
             raise ValueError("must be an https address")
-        if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+        if parts.scheme == "http" and parts.hostname not in _THIS_MACHINE:
             raise ValueError("must be https; plain http is for this machine only")
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("must hold no user, password, query or fragment")
@@ -67,14 +86,14 @@ class AdapterSettings(BaseModel):
     @field_validator("access_token")
     @classmethod
     def _writable(cls, token: SecretStr) -> SecretStr:
-        """A line break from the file that it was kept in is the usual fault; no request could be written with it."""
+        """Refuse what no header can carry, such as the line break at the end of a file."""
         text = token.get_secret_value()
         if not text.isascii() or not text.isprintable() or " " in text:
             raise ValueError("holds a space, a line break or another character that no token has")
         return token
 
     def credentials(self) -> Credentials:
-        """Return what requests are signed with."""
+        """Return the secrets that requests are signed with."""
         return Credentials(
             access_token=self.access_token,
             refresh_token=self.refresh_token,
@@ -84,10 +103,17 @@ class AdapterSettings(BaseModel):
 
 
 class Credentials(BaseModel):
-    """What requests are signed with. Core keeps them, renews them, and hands them to `Adapter.sign` alone.
+    """The secrets that requests are signed with.
 
-    `code`, `code_verifier` and `redirect_uri` are there only while an authorisation's code is
-    exchanged.
+    Attributes:
+        access_token: The token that authorises requests.
+        refresh_token: The token that renews it.
+        client_id: The id of our application.
+        client_secret: The secret of our application.
+        expires_at: When the access token expires, if that is known.
+        code: The authorisation code, while it is being exchanged.
+        code_verifier: PKCE's verifier, while a code is being exchanged.
+        redirect_uri: The address that the code was sent to, while it is being exchanged.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -102,20 +128,29 @@ class Credentials(BaseModel):
     redirect_uri: str = ""
 
     def secrets(self) -> tuple[str, ...]:
-        """Every secret text, to be scrubbed from what a platform sends back."""
-        held = (
+        """Return every secret text, to be removed from what a platform sends back."""
+        secrets = (
             self.access_token,
             self.refresh_token,
             self.client_secret,
             self.code,
             self.code_verifier,
         )
-        return tuple(text for secret in held if secret and (text := secret.get_secret_value()))
+        texts = [secret.get_secret_value() for secret in secrets if secret]
+        return tuple(text for text in texts if text)
 
 
 @dataclass(frozen=True, slots=True)
 class AuthorisationRequest:
-    """What is asked of a store's admin. `state` comes back with the code; `code_challenge` is PKCE's, S256."""
+    """A request to a store's admin for access.
+
+    Attributes:
+        client_id: The id of our application.
+        redirect_uri: The address that the admin's browser returns to, with the code.
+        state: A random text that comes back with the code.
+        scopes: The scopes to ask for; empty for those that the adapter needs.
+        code_challenge: PKCE's challenge (S256), empty for none.
+    """
 
     client_id: str
     redirect_uri: str
@@ -126,7 +161,7 @@ class AuthorisationRequest:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """What goes on the wire beside the request: headers, and a body where signing changes it."""
+    """What signing adds to a request: headers, and a body if it replaces the request's own."""
 
     headers: Mapping[str, str]
     body: bytes | None = None
@@ -140,10 +175,14 @@ class Choice(FrozenModel):
 
 
 class Account(FrozenModel):
-    """Who let us in, and what the credentials let us see.
+    """Whose access it is, and what it gives access to.
 
-    `name` is the business at the provider. `choices` are the values that settings can have, by the
-    settings' names: `{"location_id": (Choice(value="L123", name="Cafe 42"),)}`.
+    Attributes:
+        name: The business at the platform.
+        scopes: The scopes that were granted.
+        expires_at: When the access token expires, if that is known.
+        choices: The values that settings can have, by the settings' names:
+            `{"location_id": (Choice(value="L123", name="Cafe 42"),)}`.
     """
 
     name: str = ""

@@ -1,8 +1,8 @@
-"""What a platform tells by itself: webhooks, verified, bounded, and read into typed events. No I/O.
+"""Webhooks: verified, limited in size, and parsed into typed events. No I/O.
 
-`Till.parse_webhook` is what embedders call; an adapter's `parse_webhook` checks its platform's
-signature with `verify_hmac` and says what the body means. Whatever isn't a proper webhook is
-refused with a `WebhookError`.
+An adapter's `parse_webhook` verifies its platform's signature with `verify_hmac` and returns the
+events. `Till.parse_webhook` and the outbox's receiver call it through `read_webhook`. Anything but
+a genuine webhook is refused with a `WebhookError`.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ __all__ = [
 ]
 
 LARGEST = 1024 * 1024
-"""A webhook's body in bytes; a larger one isn't even read."""
+"""The most bytes that a webhook's body may have."""
 
 
 class WebhookFault(StrEnum):
     """Why a webhook is refused."""
 
-    UNCONFIGURED = "unconfigured"  # the connection has no secret to check it by
+    UNCONFIGURED = "unconfigured"  # the connection has no secret to verify it with
     TOO_LARGE = "too_large"
     UNSIGNED = "unsigned"
     FORGED = "forged"
@@ -56,7 +56,7 @@ class WebhookFault(StrEnum):
 
 
 class WebhookError(ValueError):
-    """What came isn't a webhook of the platform's for this connection. Answer it with a 4xx and do nothing."""
+    """A request that isn't a webhook of this connection's platform. Answer it with a 4xx."""
 
     def __init__(self, fault: WebhookFault, text: str) -> None:
         super().__init__(text)
@@ -65,7 +65,13 @@ class WebhookError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A request as it came in. Header names are in lower case; `url` is the address that the platform called."""
+    """A request as it came in.
+
+    Attributes:
+        headers: Its headers, with names in lower case.
+        body: Its body.
+        url: The address that the platform called.
+    """
 
     headers: Mapping[str, str]
     body: bytes
@@ -73,19 +79,30 @@ class Webhook:
 
     @property
     def digest(self) -> str:
-        """A fingerprint of the body: an event's id where the platform gives none and no two bodies are alike."""
+        """A hash of the body: an event's id where the platform gives none and bodies differ."""
         return hashlib.sha256(self.body).hexdigest()
 
 
 class _Event(FrozenModel):
-    """What every event has: the platform's own id of it, empty where it gives none, and when it happened."""
+    """What every event has.
+
+    Attributes:
+        event_id: The platform's id of the event, empty if it gives none.
+        at: When it happened, if the platform says.
+    """
 
     event_id: str = ""
     at: Aware | None = None
 
 
 class OrderChanged(_Event):
-    """The order has another state at the platform. `pos_order` is what is known of it for certain, if anything."""
+    """An order has another state at the platform.
+
+    Attributes:
+        pos_id: The platform's id of the order.
+        reference: Our reference, if the platform sends it.
+        pos_order: The order's new state, if the webhook proves it.
+    """
 
     kind: Literal["order_changed"] = "order_changed"
     pos_id: str
@@ -94,10 +111,12 @@ class OrderChanged(_Event):
 
 
 class OrderRefused(_Event):
-    """An order that had been taken is refused after all, by the platform or by the store's staff.
+    """An order that had been accepted is refused by the platform or by the store's staff.
 
-    A platform's own words went through the adapter's table as any other; `error.pos_order` is the
-    order as it is there.
+    Attributes:
+        pos_id: The platform's id of the order.
+        reference: Our reference.
+        error: The refusal, by the adapter's error table. Its `pos_order` is the order as it is.
     """
 
     kind: Literal["order_refused"] = "order_refused"
@@ -107,19 +126,23 @@ class OrderRefused(_Event):
 
 
 class MenuChanged(_Event):
-    """The store's menu was changed: time to import it."""
+    """The store's menu has changed and should be imported."""
 
     kind: Literal["menu_changed"] = "menu_changed"
 
 
 class AuthorisationRevoked(_Event):
-    """The store has taken our authorisation back."""
+    """The store has revoked our authorisation."""
 
     kind: Literal["authorisation_revoked"] = "authorisation_revoked"
 
 
 class AvailabilityChanged(_Event):
-    """The store takes orders, or doesn't; None when the platform says only that something changed."""
+    """The store takes orders again, or no longer.
+
+    Attributes:
+        takes_orders: Whether it takes orders; None if the platform doesn't say.
+    """
 
     kind: Literal["availability_changed"] = "availability_changed"
     takes_orders: bool | None = None
@@ -131,10 +154,10 @@ WebhookEvent: TypeAlias = (
 
 
 class SeenEvents(Protocol):
-    """Remembers which events have come in."""
+    """A memory of the events that were received."""
 
     def add(self, event_id: str) -> bool:
-        """Take note of an event; return False when it was known."""
+        """Remember an event; return False if it was received before."""
         ...
 
 
@@ -145,16 +168,27 @@ def read_webhook(
     url: str,
     now: float,
 ) -> tuple[WebhookEvent, ...]:
-    """Bound a request, and have the adapter's `parse` check and read it."""
+    """Return the events of a request.
+
+    Args:
+        parse: The adapter's `parse_webhook`.
+        headers: The request's headers.
+        body: Its body.
+        url: The address that the platform called.
+        now: The current time, in epoch seconds.
+
+    Raises:
+        WebhookError: It is too large, isn't genuine, or can't be read.
+        PosError: The adapter can't read webhooks.
+    """
     if len(body) > LARGEST:
         raise WebhookError(WebhookFault.TOO_LARGE, f"the webhook is larger than {LARGEST} bytes")
+    lower_case = {name.lower(): value for name, value in headers.items()}
     try:
-        return tuple(
-            parse(Webhook({name.lower(): value for name, value in headers.items()}, body, url), now)
-        )
+        return tuple(parse(Webhook(lower_case, body, url), now))
     except (WebhookError, PosError):
         raise
-    except Exception as unreadable:  # noqa: BLE001  whatever a parser raises, the webhook can't be read
+    except Exception as unreadable:  # noqa: BLE001  any exception of a parser means: unreadable
         text = f"the webhook can't be read ({type(unreadable).__name__})"
         raise WebhookError(WebhookFault.UNREADABLE, text) from None
 
@@ -165,40 +199,48 @@ def settled(
     seen: SeenEvents | None,
     stamp: Callable[[PosError], PosError],
 ) -> tuple[WebhookEvent, ...]:
-    """Return the events with the orders that were `found` under their ids, and refuse what has come before.
+    """Return the events, completed with the orders that were fetched for them.
 
-    An order that staff have turned down is told as refused; `stamp` fills its error in. Events are
-    remembered last, so that one whose order couldn't be fetched comes through when the platform
-    sends it again.
+    An order that staff rejected becomes an `OrderRefused`. Events are remembered last: if an order
+    can't be fetched, its event is accepted when the platform sends it again.
+
+    Args:
+        events: The events of one webhook.
+        found: The orders that were fetched, by the platform's ids.
+        seen: The memory of events, None to accept repeated ones.
+        stamp: Fills in an error's platform and operation.
+
+    Raises:
+        WebhookError: An event was received before.
     """
-    believed = tuple(_settled(event, found, stamp) for event in events)
-    for event in believed:
+    completed = tuple(_completed(event, found, stamp) for event in events)
+    for event in completed:
         if seen is not None and event.event_id and not seen.add(event.event_id):
-            raise WebhookError(WebhookFault.REPEATED, "the webhook has come before")
-    return believed
+            raise WebhookError(WebhookFault.REPEATED, "the webhook was received before")
+    return completed
 
 
-def _settled(
+def _completed(
     event: WebhookEvent, found: Mapping[str, PosOrder], stamp: Callable[[PosError], PosError]
 ) -> WebhookEvent:
-    order = found.get(event.pos_id, event.pos_order) if isinstance(event, OrderChanged) else None
-    if order is None or not isinstance(event, OrderChanged):
+    if not isinstance(event, OrderChanged):
+        return event
+    order = found.get(event.pos_id, event.pos_order)
+    if order is None:
         return event
     reference = order.reference or event.reference
     if order.state is not PosState.REJECTED:
         return event.model_copy(update={"reference": reference, "pos_order": order})
     error = stamp(
-        OrderError(
-            "staff turned the order down at the register", reason="rejected", pos_order=order
-        )
+        OrderError("staff rejected the order at the register", reason="rejected", pos_order=order)
     )
-    same = {
-        "event_id": event.event_id,
-        "at": event.at,
-        "pos_id": event.pos_id,
-        "reference": reference,
-    }
-    return OrderRefused.model_validate(same | {"error": error.record()})
+    return OrderRefused(
+        event_id=event.event_id,
+        at=event.at,
+        pos_id=event.pos_id,
+        reference=reference,
+        error=error.record(),
+    )
 
 
 def verify_hmac(
@@ -207,27 +249,48 @@ def verify_hmac(
     message: bytes,
     encoding: Literal["hex", "base64"],
 ) -> None:
-    """Raise `WebhookError` unless `signature` is the HMAC-SHA256 of the message. Compares in constant time."""
+    """Verify that a signature is the HMAC-SHA256 of a message, in constant time.
+
+    Args:
+        secret: The secret that the platform signs with.
+        signature: The signature that came with the webhook.
+        message: What the platform signs.
+        encoding: How the signature is written.
+
+    Raises:
+        WebhookError: It isn't, or there is no secret or no signature.
+    """
     if secret is None or not secret.get_secret_value():
-        raise WebhookError(
-            WebhookFault.UNCONFIGURED, "the connection has no secret to check webhooks by"
-        )
+        text = "the connection has no secret to verify webhooks with; set webhook_secret"
+        raise WebhookError(WebhookFault.UNCONFIGURED, text)
     if not signature:
         raise WebhookError(WebhookFault.UNSIGNED, "the webhook isn't signed")
     expected = hmac.new(secret.get_secret_value().encode(), message, hashlib.sha256).digest()
-    try:
-        given = (
-            bytes.fromhex(signature)
-            if encoding == "hex"
-            else base64.b64decode(signature, validate=True)
-        )
-    except (ValueError, binascii.Error):
-        given = b""
-    if not hmac.compare_digest(given, expected):
+    if not hmac.compare_digest(_decoded(signature, encoding), expected):
         raise WebhookError(WebhookFault.FORGED, "the webhook's signature is wrong")
 
 
+def _decoded(signature: str, encoding: Literal["hex", "base64"]) -> bytes:
+    """Return a signature's bytes, none if it isn't written as it should be."""
+    try:
+        if encoding == "hex":
+            return bytes.fromhex(signature)
+        return base64.b64decode(signature, validate=True)
+    except (ValueError, binascii.Error):
+        return b""
+
+
 def check_age(sent_at: float, now: float, *, tolerance: float = 300.0) -> None:
-    """Raise `WebhookError` when a signed time (epoch seconds) is further from now than `tolerance` seconds."""
+    """Verify that a webhook was signed recently.
+
+    Args:
+        sent_at: The time that was signed, in epoch seconds.
+        now: The current time, in epoch seconds.
+        tolerance: How far the two may differ, in seconds.
+
+    Raises:
+        WebhookError: They differ by more.
+    """
     if abs(now - sent_at) > tolerance:
-        raise WebhookError(WebhookFault.STALE, "the webhook is too old, or from the future")
+        text = "the webhook is too old, or its time is in the future"
+        raise WebhookError(WebhookFault.STALE, text)

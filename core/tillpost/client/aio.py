@@ -32,6 +32,7 @@ from tillpost.submission.journal import Journal
 from tillpost.submission.menu_import import MenuImport
 from tillpost.submission.policy import Policy
 from tillpost.transport.http import AsyncHttpTransport, Limits
+from tillpost.transport.network import new_async_client
 
 __all__ = ["AsyncTill"]
 
@@ -61,12 +62,19 @@ class AsyncTill(BaseTill):
             raise TypeError(f"{type(self).__name__} needs an httpx.AsyncClient, not {given}")
         adapter = connection.adapter
         self._owns_client = http_client is None
-        self._client = http_client or _new_client(public_only=adapter.public_only)
+        self._client = http_client or new_async_client(
+            adapter.config.base_url, guarded=adapter.public_only
+        )
         self._credentials = credentials or MemoryCredentials(adapter.config.credentials())
         self._executor = AsyncExecutor(
             self._connection,
             self._clock,
-            AsyncHttpTransport(self._client, adapter, connection.limits),
+            AsyncHttpTransport(
+                self._client,
+                adapter,
+                connection.limits,
+                own_network=self._owns_client,
+            ),
             self._credentials,
             self._hooks,
             sleep,
@@ -195,8 +203,3 @@ class AsyncTill(BaseTill):
     def _refuse_if_closed(self) -> None:
         if self._client.is_closed:
             raise RuntimeError(f"{self!r} is closed")
-
-
-def _new_client(*, public_only: bool) -> httpx.AsyncClient:
-    """Return a client of our own. Where only public addresses are allowed, it uses no proxy."""
-    return httpx.AsyncClient(transport=httpx.AsyncHTTPTransport() if public_only else None)

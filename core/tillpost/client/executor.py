@@ -17,7 +17,8 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 import stamina
 
-from tillpost.adapter.base import Credentials, Verdict
+from tillpost.adapter.base import Credentials
+from tillpost.adapter.verdicts import Verdict
 from tillpost.client.clock import SkippingClock
 from tillpost.client.credentials import AsyncCredentialSource, CredentialSource
 from tillpost.client.retry import RetryAfter, RetryBudget, retry_wait

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 
-from tillpost.adapter.base import Verdict
+from tillpost.adapter.verdicts import Verdict
 from tillpost.errors import DoubtError
 from tillpost.submission.commands import Transmit
 from tillpost.submission.policy import Policy

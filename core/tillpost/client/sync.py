@@ -32,6 +32,7 @@ from tillpost.submission.journal import Journal
 from tillpost.submission.menu_import import MenuImport
 from tillpost.submission.policy import Policy
 from tillpost.transport.http import HttpTransport, Limits
+from tillpost.transport.network import new_client
 
 __all__ = ["Till"]
 
@@ -69,12 +70,19 @@ class Till(BaseTill):
             raise TypeError(f"{type(self).__name__} needs an httpx.Client, not {given}")
         adapter = connection.adapter
         self._owns_client = http_client is None
-        self._client = http_client or new_client(public_only=adapter.public_only)
+        self._client = http_client or new_client(
+            adapter.config.base_url, guarded=adapter.public_only
+        )
         self._credentials = credentials or MemoryCredentials(adapter.config.credentials())
         self._executor = SyncExecutor(
             self._connection,
             self._clock,
-            HttpTransport(self._client, adapter, connection.limits),
+            HttpTransport(
+                self._client,
+                adapter,
+                connection.limits,
+                own_network=self._owns_client,
+            ),
             self._credentials,
             self._hooks,
             sleep,
@@ -251,8 +259,3 @@ class Till(BaseTill):
     def _refuse_if_closed(self) -> None:
         if self._client.is_closed:
             raise RuntimeError(f"{self!r} is closed")
-
-
-def new_client(*, public_only: bool) -> httpx.Client:
-    """Return a client of our own. Where only public addresses are allowed, it uses no proxy."""
-    return httpx.Client(transport=httpx.HTTPTransport() if public_only else None)

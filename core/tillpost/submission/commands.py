@@ -12,8 +12,9 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from tillpost.adapter.base import Credentials, Verdict
+from tillpost.adapter.base import Credentials
 from tillpost.adapter.exchange import Fault, Request, Response
+from tillpost.adapter.verdicts import Verdict
 from tillpost.submission.journal import Event
 
 __all__ = [

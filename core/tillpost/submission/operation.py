@@ -17,8 +17,8 @@ from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast
 
-from tillpost.adapter.base import Verdict
 from tillpost.adapter.exchange import Effect, Exchange, Fault, Reply, Request, Response, Wait
+from tillpost.adapter.verdicts import Verdict, import_pause, judge
 from tillpost.errors import Applied, DoubtError, Outcome, PosError, UnknownPosError
 from tillpost.models.order import Order, describe_lines
 from tillpost.submission.commands import Flow, Pause, Refresh, Transmission, Transmit
@@ -78,7 +78,7 @@ class OperationContext:
     def judge(self, request: Request[Any], answer: Response | Fault) -> Verdict:
         """Return what an answer means."""
         now = self.connection.clock()
-        return self.connection.adapter.judge(request, self.order, answer, now)
+        return judge(self.connection.adapter, request, self.order, answer, now)
 
     def refusal(self, request: Request[Any]) -> DoubtError | None:
         """Return why the request must not be sent, or None: promise 1."""
@@ -156,7 +156,7 @@ def run_operation(
 
 def _pause_between_pages(context: OperationContext, response: Response) -> Flow[None]:
     """Keep a menu import within the platform's rate of requests."""
-    seconds = context.connection.adapter.import_pause(response)
+    seconds = import_pause(context.connection.adapter.import_pace, response)
     if seconds:
         yield Pause(seconds)
 

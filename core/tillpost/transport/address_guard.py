@@ -16,7 +16,15 @@ from typing import Any, cast
 
 import httpx
 
-__all__ = ["NOT_PUBLIC", "BarredError", "guard", "guard_async", "is_public", "over_public"]
+__all__ = [
+    "NOT_PUBLIC",
+    "BarredError",
+    "guard",
+    "guard_async",
+    "is_public",
+    "over_public",
+    "require_public",
+]
 
 NOT_PUBLIC = "the platform's address isn't a public one, and the connection allows no other"
 """The error's text. It leaves out the address, which would map a private network for a stranger."""
@@ -85,7 +93,20 @@ def _refusal(stream: Any) -> httpx.ConnectError | None:
         peer = stream.get_extra_info("server_addr")
     except OSError:  # reset at the moment it was established
         return httpx.ConnectError("the connection broke")
+    try:
+        require_public(peer)
+    except BarredError as barred:
+        return barred
+    return None
+
+
+def require_public(peer: object) -> None:
+    """Raise `BarredError` unless the peer of a connection has a public address.
+
+    `peer` is a pair of address and port, as a socket gives it.
+    """
     address = ""  # a Unix socket has a path instead of a pair
     if isinstance(peer, tuple):
         address = str(cast("tuple[object, ...]", peer)[0])
-    return None if is_public(address) else BarredError(NOT_PUBLIC)
+    if not is_public(address):
+        raise BarredError(NOT_PUBLIC)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -36,6 +36,7 @@ from tillpost.transport.address_guard import (
     guard_async,
     over_public,
 )
+from tillpost.transport.network import EXCHANGE, Exchange
 
 __all__ = ["AsyncHttpTransport", "HttpTransport", "Limits"]
 
@@ -51,8 +52,8 @@ class Limits:
         connect: The longest wait for a connection.
         read: The longest wait for the next bytes.
         answer: The longest time for the whole exchange, so that a server that sends slowly can't
-            hold an order up for ever. `Till` checks it with each chunk of the body, and headers (of
-            which httpx accepts some 100 kB) are bounded by `read` alone; `AsyncTill` bounds all.
+            hold an order up for ever. With an `http_client` of your own, `Till` checks it with each
+            chunk of the body only, and each wait for headers is bounded by `read` alone.
         answer_bytes: The largest body, decompressed.
     """
 
@@ -141,24 +142,27 @@ _SIGNED = httpx.Auth()
 class _BaseTransport:
     """What both transports share: making the httpx request, and reading its answer."""
 
-    def __init__(
-        self,
-        adapter: Adapter[Any],
-        limits: Limits,
-        trace: Callable[..., object],
-    ) -> None:
+    def __init__(self, adapter: Adapter[Any], limits: Limits) -> None:
         self._adapter = adapter
         self._base_url: str = adapter.config.base_url
         self._limits = limits
-        self._extensions: dict[str, object] = {"timeout": limits.timeout().as_dict()}
-        if adapter.public_only:
-            self._extensions["trace"] = trace
+        self._timeout = limits.timeout().as_dict()
+
+    def _new_exchange(self) -> Exchange:
+        return Exchange(time.monotonic() + self._limits.answer)
+
+    def _fault(self, failure: Exception, exchange: Exchange) -> Fault:
+        is_late = time.monotonic() >= exchange.deadline
+        if is_late and not exchange.surely_unsent:
+            return self._limits.too_slow
+        return fault_of(failure, exchange)
 
     def _build(
         self,
         client: httpx.Client | httpx.AsyncClient,
         request: Request[Any],
         credentials: Credentials,
+        extensions: dict[str, Any],
     ) -> httpx.Request | Fault:
         """Return the signed request. It alone holds the credentials."""
         try:
@@ -171,7 +175,7 @@ class _BaseTransport:
                 cookies=client.cookies,
                 content=request.body if signed.body is None else signed.body,
                 headers=_merged(client.headers, headers),
-                extensions=self._extensions,
+                extensions=extensions,
             )
         except Exception as failure:  # noqa: BLE001  an invalid header or URL: nothing was sent
             return Fault(Applied.NO, f"the request can't be made ({type(failure).__name__})")
@@ -235,11 +239,23 @@ def _spellings(credentials: Credentials) -> Iterator[bytes]:
 
 
 class HttpTransport(_BaseTransport):
-    """A transport for threads. Its client is closed by whoever made it."""
+    """A transport for threads. Its client is closed by whoever made it.
 
-    def __init__(self, client: httpx.Client, adapter: Adapter[Any], limits: Limits) -> None:
-        super().__init__(adapter, limits, guard)
+    `own_network` says that the client is one of `network.new_client`; any other is watched through
+    httpx's `trace` extension.
+    """
+
+    def __init__(
+        self,
+        client: httpx.Client,
+        adapter: Adapter[Any],
+        limits: Limits,
+        *,
+        own_network: bool = False,
+    ) -> None:
+        super().__init__(adapter, limits)
         self._client = client
+        self._own_network = own_network
 
     def send(self, request: Request[Any], credentials: Credentials) -> Response | Fault:
         """Send the request once.
@@ -247,22 +263,31 @@ class HttpTransport(_BaseTransport):
         An interruption (Ctrl-C) is raised without the frames that hold the token.
         """
         interruption: BaseException
+        exchange = self._new_exchange()
         try:
-            return self._exchange(request, credentials)
+            return self._exchange(request, credentials, exchange)
         except Exception as failure:  # noqa: BLE001  any exception of the transport becomes a fault
-            return fault_of(failure)
+            return self._fault(failure, exchange)
         except BaseException as stop:  # noqa: BLE001  see `_without_frames`
             interruption = _without_frames(stop)
         raise interruption
 
-    def _exchange(self, request: Request[Any], credentials: Credentials) -> Response | Fault:
-        outgoing = self._build(self._client, request, credentials)
+    def _exchange(
+        self,
+        request: Request[Any],
+        credentials: Credentials,
+        exchange: Exchange,
+    ) -> Response | Fault:
+        extensions: dict[str, Any] = {"timeout": self._timeout, EXCHANGE: exchange}
+        if not self._own_network:
+            extensions["trace"] = self._tracer(exchange)
+        outgoing = self._build(self._client, request, credentials, extensions)
         if isinstance(outgoing, Fault):
             return outgoing
-        deadline = time.monotonic() + self._limits.answer
         answer = self._client.send(outgoing, stream=True, auth=_SIGNED, follow_redirects=False)
         try:
-            body = _Body(answer, self._limits, deadline, public_only=self._adapter.public_only)
+            public_only = self._adapter.public_only
+            body = _Body(answer, self._limits, exchange.deadline, public_only=public_only)
             for chunk in () if answer.is_stream_consumed else answer.iter_raw():
                 if body.add(chunk):
                     break
@@ -270,13 +295,31 @@ class HttpTransport(_BaseTransport):
         finally:
             answer.close()
 
+    def _tracer(self, exchange: Exchange) -> Callable[[str, Mapping[str, Any]], None]:
+        """Return a `trace` callback that watches the exchange, and guards its address."""
+
+        def trace(event: str, info: Mapping[str, Any]) -> None:
+            exchange.trace(event, info)
+            if self._adapter.public_only:
+                guard(event, info)
+
+        return trace
+
 
 class AsyncHttpTransport(_BaseTransport):
-    """A transport for tasks. Its client is closed by whoever made it."""
+    """A transport for tasks. Its client is closed by whoever made it. See `HttpTransport`."""
 
-    def __init__(self, client: httpx.AsyncClient, adapter: Adapter[Any], limits: Limits) -> None:
-        super().__init__(adapter, limits, guard_async)
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        adapter: Adapter[Any],
+        limits: Limits,
+        *,
+        own_network: bool = False,
+    ) -> None:
+        super().__init__(adapter, limits)
         self._client = client
+        self._own_network = own_network
 
     async def send(self, request: Request[Any], credentials: Credentials) -> Response | Fault:
         """Send the request once.
@@ -284,21 +327,28 @@ class AsyncHttpTransport(_BaseTransport):
         A cancellation is raised without the frames that hold the token.
         """
         interruption: BaseException
-        deadline = asyncio.timeout(self._limits.answer)
+        exchange = self._new_exchange()
         try:
-            async with deadline:
-                return await self._exchange(request, credentials)
+            async with asyncio.timeout(self._limits.answer):
+                return await self._exchange(request, credentials, exchange)
         except Exception as failure:  # noqa: BLE001  any exception of the transport becomes a fault
-            return self._limits.too_slow if deadline.expired() else fault_of(failure)
+            return self._fault(failure, exchange)
         except BaseException as stop:  # noqa: BLE001  see `_without_frames`
             interruption = _without_frames(stop)
         raise interruption
 
-    async def _exchange(self, request: Request[Any], credentials: Credentials) -> Response | Fault:
-        outgoing = self._build(self._client, request, credentials)
+    async def _exchange(
+        self,
+        request: Request[Any],
+        credentials: Credentials,
+        exchange: Exchange,
+    ) -> Response | Fault:
+        extensions: dict[str, Any] = {"timeout": self._timeout, EXCHANGE: exchange}
+        if not self._own_network:
+            extensions["trace"] = self._tracer(exchange)
+        outgoing = self._build(self._client, request, credentials, extensions)
         if isinstance(outgoing, Fault):
             return outgoing
-        deadline = time.monotonic() + self._limits.answer
         answer = await self._client.send(
             outgoing,
             stream=True,
@@ -306,7 +356,8 @@ class AsyncHttpTransport(_BaseTransport):
             follow_redirects=False,
         )
         try:
-            body = _Body(answer, self._limits, deadline, public_only=self._adapter.public_only)
+            public_only = self._adapter.public_only
+            body = _Body(answer, self._limits, exchange.deadline, public_only=public_only)
             if not answer.is_stream_consumed:
                 async for chunk in answer.aiter_raw():
                     if body.add(chunk):
@@ -315,9 +366,19 @@ class AsyncHttpTransport(_BaseTransport):
         finally:
             await answer.aclose()
 
+    def _tracer(self, exchange: Exchange) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
+        """Return a `trace` callback that watches the exchange, and guards its address."""
 
-# What each exception of httpx says of the request, subclasses first. With any other exception the
-# request may have had an effect.
+        async def trace(event: str, info: Mapping[str, Any]) -> None:
+            exchange.trace(event, info)
+            if self._adapter.public_only:
+                await guard_async(event, info)
+
+        return trace
+
+
+# What each exception of httpx says of the request, subclasses first. What became of the request is
+# taken from the exchange where anything watched it.
 _FAULTS: tuple[tuple[type[Exception], Applied, str], ...] = (
     (httpx.ConnectTimeout, Applied.NO, "no connection in time"),
     (httpx.PoolTimeout, Applied.NO, "no free connection in time"),
@@ -325,7 +386,8 @@ _FAULTS: tuple[tuple[type[Exception], Applied, str], ...] = (
     (httpx.ProxyError, Applied.NO, "the proxy refused"),
     (httpx.UnsupportedProtocol, Applied.NO, "no such protocol"),
     (httpx.LocalProtocolError, Applied.NO, "the request can't be written as HTTP"),
-    (httpx.InvalidURL, Applied.NO, "not an address"),
+    # The request's own URL was parsed before: this one is the platform's, of a redirect.
+    (httpx.InvalidURL, Applied.MAYBE, "the answer names an invalid address"),
     (httpx.ReadTimeout, Applied.MAYBE, "no answer in time"),
     (httpx.WriteTimeout, Applied.MAYBE, "the request wasn't taken in time"),
     (httpx.RemoteProtocolError, Applied.MAYBE, "the connection ended before the answer was whole"),
@@ -334,18 +396,24 @@ _FAULTS: tuple[tuple[type[Exception], Applied, str], ...] = (
 )
 
 
-def fault_of(failure: Exception) -> Fault:
+def fault_of(failure: Exception, exchange: Exchange) -> Fault:
     """Return what a transport's exception means for the request.
 
-    The exception's own text is left out, since it may quote a header.
+    Whether the request may have had an effect follows from whether its first byte was written, not
+    from the exception. The exception's own text is left out, since it may quote a header.
     """
     if isinstance(failure, BarredError):
         return Fault(Applied.NO, NOT_PUBLIC, barred=True)
-    for kind, applied, text in _FAULTS:
+    applied = Applied.MAYBE
+    text = f"the transport failed ({type(failure).__name__})"
+    for kind, by_type, words in _FAULTS:
         if isinstance(failure, kind):
-            effect = Applied.MAYBE if _is_http2(failure) else applied
-            return Fault(effect, f"{text}{_reason(failure)}")
-    return Fault(Applied.MAYBE, f"the transport failed ({type(failure).__name__})")
+            applied = Applied.MAYBE if _is_http2(failure) else by_type
+            text = f"{words}{_reason(failure)}"
+            break
+    if exchange.observed:
+        applied = Applied.MAYBE if exchange.sent else Applied.NO
+    return Fault(applied, text)
 
 
 def _chain(failure: BaseException) -> Iterator[BaseException]:

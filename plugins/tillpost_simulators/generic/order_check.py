@@ -14,7 +14,7 @@ from typing import TypeAlias
 from tillpost.errors import MenuError
 from tillpost.models.menu import GroupUse, Item, Menu, ModifierOption, Variation
 from tillpost.models.order import DineIn, Line
-from tillpost_generic.adapter import NewOrder
+from tillpost_generic.wire import NewOrder
 from tillpost_simulators.generic.world import Refusal
 
 __all__ = ["check_menu", "item_of"]

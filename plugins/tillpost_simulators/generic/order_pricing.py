@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tillpost.errors import MenuError, OrderError, SetupError, TaxError
 from tillpost.models.menu import Menu, Tax
 from tillpost.models.order import Order
-from tillpost_generic.adapter import NewOrder
+from tillpost_generic.wire import NewOrder
 from tillpost_simulators.generic.order_check import check_menu, item_of
 from tillpost_simulators.generic.world import Refusal
 

@@ -32,7 +32,8 @@ from tillpost.errors import (
 from tillpost.models.base import explain
 from tillpost.models.order import PosState, Progress
 from tillpost.simulator import Answer, Call, FaultPlan, Ledger, Route
-from tillpost_generic.adapter import Health, NewOrder, signed_text
+from tillpost_generic.signature import signed_text
+from tillpost_generic.wire import Health, NewOrder
 from tillpost_simulators.generic.actions import StoreActions
 from tillpost_simulators.generic.order_pricing import price
 from tillpost_simulators.generic.register import ledger

@@ -16,7 +16,7 @@ from tillpost.errors import PosError
 from tillpost.models.menu import Menu
 from tillpost.models.order import Order, PosState, Progress
 from tillpost.simulator import Answer
-from tillpost_generic.adapter import NewOrder, PosStatus, ProblemDetails
+from tillpost_generic.wire import NewOrder, PosStatus, ProblemDetails
 from tillpost_simulators.generic.stock import stocked_menu
 
 __all__ = ["Refusal", "Replay", "StoredOrder", "World", "WorldSettings", "new_world"]

@@ -1,4 +1,4 @@
-"""A simulated store with a Till on it, in this process or over HTTP, for the tests of the generic adapter."""
+"""A simulated store and a Till for it, in this process or over HTTP."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from tillpost import Order, Policy, PosError, PosOrder, Till
 from tillpost.simulator import Running
 from tillpost.submission.context import Connection
 from tillpost.submission.journal import MemoryJournal
-from tillpost_generic.adapter import Generic, GenericSettings
+from tillpost_generic.adapter import Generic
+from tillpost_generic.settings import GenericSettings
 from tillpost_simulators.generic import GenericSimulator, WorldSettings
 
 T = TypeVar("T")
@@ -33,7 +34,7 @@ def adapter_for(simulator: GenericSimulator, url: str = ADDRESS, **changed: Any)
 
 
 class Store:
-    """A simulator in this process, with a Till on it. Every exchange is held against the published document."""
+    """A simulator in this process and a Till. Exchanges are compared with the OpenAPI document."""
 
     def __init__(
         self,

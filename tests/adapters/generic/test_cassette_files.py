@@ -1,4 +1,4 @@
-"""What the generic format's cassettes must be like: as all are, and as the published document describes."""
+"""The generic format's cassettes are sound, and fit the published document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The generic format's answers, replayed with the network blocked: each operation, and each kind of error.
+"""The generic format replayed from cassettes: each operation, and each kind of error.
 
 Recorded by: pytest -p tillpost.testing.cassettes tests/adapters/generic/test_cassettes.py --record
 What the files must be like is tested in `test_cassette_files`.

@@ -1,4 +1,4 @@
-"""A POS's address may come from a stranger: nothing but public addresses is connected to, unless that is allowed."""
+"""The generic adapter connects to public addresses only, unless that is switched off."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from tillpost import SetupError, Till
 from tillpost.errors import Outcome
 from tillpost.simulator import serve_in_thread
 from tillpost.submission.context import Connection
-from tillpost_generic.adapter import Generic, GenericSettings
+from tillpost_generic.adapter import Generic
+from tillpost_generic.settings import GenericSettings
 from tillpost_simulators.generic import GenericSimulator
 
 ORDER = paid("ord_1", [TOASTIE])
 
 
-def test_a_private_address_is_connected_to_only_when_that_is_allowed() -> None:
+def test_private_address_is_used_only_with_allow_private() -> None:
     with serve_in_thread(GenericSimulator()) as running:
         stranger = adapter_for(running.simulator, running.url, allow_private=False)
         with Till(Connection(stranger, policy=ONCE)) as till:
@@ -33,7 +34,7 @@ def test_a_private_address_is_connected_to_only_when_that_is_allowed() -> None:
 
 
 @pytest.mark.parametrize("private", ["127.0.0.1", "::ffff:127.0.0.1"])
-def test_a_public_name_that_leads_to_this_machine_is_refused(
+def test_public_name_that_resolves_to_this_machine_is_refused(
     monkeypatch: pytest.MonkeyPatch, private: str
 ) -> None:
     real = socket.getaddrinfo
@@ -55,7 +56,7 @@ def test_a_public_name_that_leads_to_this_machine_is_refused(
         assert running.simulator.requests == ()
 
 
-def test_strangers_are_kept_out_unless_somebody_says_otherwise() -> None:
+def test_public_addresses_only_unless_allow_private_is_set() -> None:
     simulator = GenericSimulator()
     known: dict[str, Any] = dict(simulator.connection_settings("https://pos.example"))
     del known["allow_private"]

@@ -1,4 +1,4 @@
-"""The page that a POS's developer follows says what the code does: its examples, its kinds, its signature."""
+"""The page for a POS's developer agrees with the code: examples, kinds, signature."""
 
 from __future__ import annotations
 
@@ -16,15 +16,10 @@ from adapters.generic.spec import PUBLISHED
 from tillpost.adapter.webhooks import WebhookEvent
 from tillpost.models.menu import Menu
 from tillpost.models.order import PosState, Progress
-from tillpost_generic.adapter import (
-    GenericSettings,
-    Health,
-    NewOrder,
-    PosStatus,
-    ProblemDetails,
-    signed_text,
-)
 from tillpost_generic.openapi import OPERATIONS, kinds
+from tillpost_generic.settings import GenericSettings
+from tillpost_generic.signature import signed_text
+from tillpost_generic.wire import Health, NewOrder, PosStatus, ProblemDetails
 
 PAGE = PUBLISHED.with_name("index.md").read_text(encoding="utf-8")
 EXAMPLES: list[dict[str, Any]] = [

@@ -1,4 +1,4 @@
-"""What a POS says in a problem becomes our error: kind, lines, item, reason and wait, and what became of the order."""
+"""A POS's problem becomes a typed error: kind, lines, item, reason, wait and outcome."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from adapters.square.shop_orders import FLAT_WHITE, OAT, TOASTIE, paid
 from tillpost import errors
 from tillpost.adapter.base import unreachable
 from tillpost.adapter.exchange import Request, Response, nothing
+from tillpost.adapter.verdicts import judge
 from tillpost.errors import Outcome, PosError
 from tillpost_generic.adapter import Generic
 from tillpost_generic.openapi import kinds
@@ -42,11 +43,11 @@ def test_the_kinds_are_the_errors_that_a_caller_branches_on() -> None:
     assert set(kinds()) == {kind.__name__ for kind in classes if issubclass(kind, PosError)} - ours
 
 
-def test_no_row_is_out_of_reach() -> None:
+def test_every_row_is_reachable() -> None:
     assert unreachable(Generic.errors) == []
 
 
-def test_lines_and_a_reason_are_told_as_such() -> None:
+def test_problem_reports_lines_and_reason_in_own_fields() -> None:
     error = refused(kind="MenuError", lines=(1, 0, 7), reason="sold_out")
     assert (error.lines, error.reason) == ((0, 1), "sold_out")
     assert error.subjects == ("Flat white, regular (line 1)", "BLT toastie (line 2)")
@@ -58,24 +59,24 @@ def test_an_item_or_an_option_names_its_lines(item: str, lines: tuple[int, ...])
     assert refused(kind="MenuError", item=item, reason="gone").lines == lines
 
 
-def test_a_scope_that_is_missing_is_told_from_a_bad_token() -> None:
+def test_missing_scope_differs_from_bad_token() -> None:
     assert "isn't allowed" in refused(kind="PermissionsError", reason="scopes").remedy.manager
 
 
-def test_a_wait_is_read_from_the_problem() -> None:
+def test_retry_after_is_read_from_the_problem() -> None:
     assert refused(kind="RateLimitError", retry_after=7.5).retry_after == 7.5
     assert refused(kind="RateLimitError").retry_after is None
 
 
-def test_a_wait_is_read_from_the_header_when_the_problem_has_none() -> None:
+def test_retry_after_header_is_read_when_problem_has_none() -> None:
     asked = Request("GET", "/health", nothing)
     answer = Response(429, {"retry-after": "12"}, b'{"kind": "RateLimitError"}')
-    error = Store().adapter.judge(asked, None, answer, 0).error
+    error = judge(Store().adapter, asked, None, answer, 0).error
     assert error
     assert error.retry_after == 12
 
 
-def test_a_kind_that_is_not_ours_is_unknown_and_its_words_are_kept() -> None:
+def test_unknown_kind_is_unknown_error_and_keeps_its_text() -> None:
     error = refused(kind="PrinterOnFireError", detail="please hurry")
     assert type(error) is errors.UnknownPosError
     assert (error.code, error.detail, error.outcome) == (

@@ -1,4 +1,4 @@
-"""Requests are signed as they go on the wire, and nothing that is signed can be changed; no secret comes back."""
+"""Requests are signed as they are sent, and no secret is shown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from tillpost import MenuError, PermissionsError, explain
 from tillpost.errors import Outcome
 from tillpost.simulator import serve_in_thread
 from tillpost.transport.http import HttpTransport, Limits
-from tillpost_generic.adapter import Generic, GenericSettings
+from tillpost_generic.adapter import Generic
+from tillpost_generic.settings import GenericSettings
 from tillpost_simulators.generic import GenericSimulator, WorldSettings
 
 ORDER = paid("ord_1", [TOASTIE])
@@ -50,11 +51,11 @@ def test_the_signature_is_over_time_method_target_key_and_body() -> None:
     assert abs(int(stamp) - time.time()) < 5
 
 
-def test_a_bearer_token_goes_along() -> None:
+def test_token_is_sent_as_a_bearer_token() -> None:
     assert sent(Store()).headers["authorization"] == f"Bearer {TOKEN}"
 
 
-def test_with_a_user_name_the_token_goes_along_as_basic_authentication() -> None:
+def test_token_with_user_name_is_sent_as_basic_authentication() -> None:
     request = sent(Store(WorldSettings(username="tillpost")))
     pair = b64encode(f"tillpost:{TOKEN}".encode()).decode()
     assert request.headers["authorization"] == f"Basic {pair}"
@@ -68,9 +69,7 @@ def test_with_a_user_name_the_token_goes_along_as_basic_authentication() -> None
         ({"username": "somebody"}, "the credential isn't valid here"),
     ],
 )
-def test_the_wrong_secrets_are_a_matter_of_permissions_and_of_no_order(
-    changed: dict[str, Any], why: str
-) -> None:
+def test_wrong_secrets_are_permissions_errors(changed: dict[str, Any], why: str) -> None:
     store = Store(**changed)
     error = store.refused(ORDER)
     assert isinstance(error, PermissionsError)
@@ -78,7 +77,7 @@ def test_the_wrong_secrets_are_a_matter_of_permissions_and_of_no_order(
     assert store.paths == ["POST /orders"]
 
 
-def test_a_clock_that_is_off_is_told() -> None:
+def test_wrong_clock_is_reported() -> None:
     store = Store(WorldSettings(clock=lambda: time.time() + 301))
     assert "too old" in store.refused(ORDER).detail
 
@@ -117,7 +116,7 @@ def test_a_request_that_was_changed_on_its_way_is_refused(change: str) -> None:
         assert unchanged.status_code == 200
 
 
-def test_the_path_of_the_base_url_and_the_query_are_signed_as_they_are_sent() -> None:
+def test_base_url_path_and_query_are_signed_as_sent() -> None:
     seen: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:

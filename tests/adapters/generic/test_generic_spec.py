@@ -1,4 +1,4 @@
-"""The published OpenAPI document is valid, is what the code says now, and fits all that goes to and fro."""
+"""The OpenAPI document is valid, current, and fits every request and answer."""
 
 from __future__ import annotations
 

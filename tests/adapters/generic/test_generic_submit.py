@@ -1,4 +1,4 @@
-"""Orders to a store that serves the generic format: made once, for what was paid, with all that staff need to see."""
+"""Orders to a store that serves the generic format: created once, complete, as paid."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def without_tax(tax: int, *lines: Line) -> Order:
     return Order.model_validate(held)
 
 
-def test_an_order_is_made_by_one_call_and_staff_see_all_of_it() -> None:
+def test_submit_creates_whole_order_in_one_call() -> None:
     store = Store()
     made = store.submit(ORDER)
     assert store.paths == ["POST /orders"]
@@ -81,7 +81,7 @@ def test_an_order_is_made_by_one_call_and_staff_see_all_of_it() -> None:
         ),
     ],
 )
-def test_where_it_goes_is_on_the_docket(fulfilment: DineIn | Delivery, note: str) -> None:
+def test_destination_is_on_the_docket(fulfilment: DineIn | Delivery, note: str) -> None:
     store = Store()
     store.submit(paid("ord_1", [TOASTIE], fulfilment=fulfilment))
     assert store.simulator.ledger().shown[0].note == note
@@ -101,7 +101,7 @@ def test_an_item_that_was_given_another_id_is_found_by_its_sku() -> None:
     assert store.simulator.ledger().shown[0].lines[0].item_id == "5312"
 
 
-def test_another_body_under_a_key_that_worked_is_looked_for_and_found() -> None:
+def test_other_body_under_used_key_finds_the_order() -> None:
     simulator = GenericSimulator()
     made = Store(simulator=simulator).submit(ORDER)
     other = Store(simulator=simulator)
@@ -109,7 +109,7 @@ def test_another_body_under_a_key_that_worked_is_looked_for_and_found() -> None:
     assert other.paths == ["POST /orders", "GET /orders?reference=ord_1"]
 
 
-def test_a_reference_that_is_there_under_another_key_makes_no_second_order() -> None:
+def test_reference_under_other_key_makes_no_second_order() -> None:
     simulator = GenericSimulator()
     made = Store(simulator=simulator).submit(ORDER)
     simulator.world.replays.clear()  # a POS that has forgotten its keys
@@ -131,7 +131,7 @@ def test_a_reference_that_is_there_under_another_key_makes_no_second_order() -> 
         ([TOASTIE.model_copy(update={"unit_price": 1400})], "price", (0,)),
     ],
 )
-def test_what_does_not_fit_the_menu_is_named_by_line_and_nothing_is_made(
+def test_order_that_does_not_fit_menu_is_refused_by_line(
     lines: list[Line], reason: str, at_fault: tuple[int, ...]
 ) -> None:
     store = Store()
@@ -141,7 +141,7 @@ def test_what_does_not_fit_the_menu_is_named_by_line_and_nothing_is_made(
     assert store.simulator.ledger().entries == ()
 
 
-def test_more_than_the_store_allows_in_an_order_is_refused_with_its_lines() -> None:
+def test_quantity_above_store_limit_is_refused_with_lines() -> None:
     store = Store()
     store.simulator.limit_quantity("5312", 2)
     two = TOASTIE.model_copy(update={"quantity": 2})
@@ -150,7 +150,7 @@ def test_more_than_the_store_allows_in_an_order_is_refused_with_its_lines() -> N
     assert store.submit(paid("ord_2", [FLAT_WHITE, two])).reference == "ord_2"
 
 
-def test_an_option_chosen_twice_is_refused_where_each_may_be_chosen_once() -> None:
+def test_option_chosen_twice_is_refused_where_only_once_allowed() -> None:
     store = Store()
     store.simulator.set_modifier_limits("7302", "EXTRAS", 0, once=True)
     shot = Modifier(modifier_id="231", name="Extra shot", unit_price=60)
@@ -166,7 +166,7 @@ def test_an_option_chosen_twice_is_refused_where_each_may_be_chosen_once() -> No
     )
 
 
-def test_a_table_that_is_gone_is_found_before_sending_once_the_menu_says_so() -> None:
+def test_missing_table_is_found_before_sending_after_import() -> None:
     store, dine_in = Store(), paid("ord_1", [TOASTIE], fulfilment=DineIn(table="7"))
     store.simulator.remove_table("7")
     store.do(lambda till: till.import_menu())
@@ -177,7 +177,7 @@ def test_a_table_that_is_gone_is_found_before_sending_once_the_menu_says_so() ->
     assert "POST /orders" not in store.paths
 
 
-def test_the_pos_itself_refuses_a_table_that_is_gone_and_an_import_shows_why() -> None:
+def test_pos_refuses_missing_table_and_import_shows_why() -> None:
     store, dine_in = Store(), paid("ord_1", [TOASTIE], fulfilment=DineIn(table="7"))
     store.simulator.remove_table("7")
     error = store.refused(dine_in)
@@ -197,7 +197,7 @@ def test_an_import_heals_an_order_for_a_table_that_is_back() -> None:
     assert store.paths.count("GET /menu") == 2
 
 
-def test_a_price_that_is_kept_stands_and_is_said_on_the_docket() -> None:
+def test_kept_price_overrides_menu_and_is_on_the_docket() -> None:
     store = Store(policy=KEEPING)
     store.simulator.change_price("5312", 1600)
     store.do(lambda till: till.import_menu())
@@ -217,7 +217,7 @@ def test_more_than_one_tax_is_named() -> None:
 
 
 @pytest.mark.parametrize("inclusive", [True, False])
-def test_a_tax_that_is_in_the_prices_at_one_side_only_is_told(inclusive: bool) -> None:
+def test_tax_included_on_one_side_only_is_reported(inclusive: bool) -> None:
     store = Store(WorldSettings(tax_inclusive=inclusive), policy=ONCE)
     order = without_tax(145, TOASTIE) if inclusive else paid("ord_1", [TOASTIE])
     assert isinstance(store.refused(order), TaxError)
@@ -247,7 +247,7 @@ def disconnect(simulator: GenericSimulator) -> None:
 @pytest.mark.parametrize(
     ("happens", "kind"), [(close, StoreClosedError), (disconnect, RegisterOfflineError)]
 )
-def test_a_store_that_takes_no_orders_says_why(happens: Change, kind: type[PosError]) -> None:
+def test_store_that_takes_no_orders_reports_why(happens: Change, kind: type[PosError]) -> None:
     store = Store(policy=ONCE)
     happens(store.simulator)
     error = store.refused(ORDER)
@@ -261,7 +261,7 @@ def test_an_order_that_is_due_before_it_was_placed_is_refused() -> None:
     assert isinstance(Store().refused(past), OrderError)
 
 
-def test_another_currency_is_a_matter_of_the_setup() -> None:
+def test_other_currency_is_a_setup_error() -> None:
     assert isinstance(Store(WorldSettings(currency="NZD")).refused(ORDER), SetupError)
 
 
@@ -284,7 +284,7 @@ def answering(**changed: Any) -> Store:
     return Store(policy=ONCE, twist=twist)
 
 
-def test_an_order_with_another_total_is_there_and_is_told_for_what_staff_correct() -> None:
+def test_order_created_with_other_total_is_raised_with_order() -> None:
     store = answering(total=2880)
     for _ in range(2):
         error = store.refused(ORDER)
@@ -296,7 +296,7 @@ def test_an_order_with_another_total_is_there_and_is_told_for_what_staff_correct
     assert store.paths == ["POST /orders"]  # never a second time
 
 
-def test_an_order_without_its_tax_is_a_matter_of_taxes() -> None:
+def test_order_without_its_tax_is_a_tax_error() -> None:
     simulator = GenericSimulator(WorldSettings(tax_inclusive=False))
 
     def forgets(
@@ -311,7 +311,7 @@ def test_an_order_without_its_tax_is_a_matter_of_taxes() -> None:
     assert error.outcome is Outcome.CREATED
 
 
-def test_an_order_that_is_found_with_another_total_is_told_too() -> None:
+def test_order_found_with_other_total_is_raised_too() -> None:
     error = answering(total=1).refusal(lambda till: (till.submit(ORDER), till.find(ORDER)))
     assert error.outcome is Outcome.CREATED
 
@@ -329,11 +329,11 @@ def test_a_pos_that_ignores_the_reference_finds_nothing() -> None:
 
 
 @pytest.mark.parametrize("pos_id", ["", "..", "a/b", "a b", "ö", "x" * 101])
-def test_an_id_that_could_not_stand_in_a_path_cannot_be_read(pos_id: str) -> None:
+def test_id_that_does_not_fit_a_path_is_unreadable(pos_id: str) -> None:
     assert isinstance(answering(id=pos_id).refused(ORDER), OutageError)
 
 
-def test_what_a_pos_adds_of_its_own_is_ignored() -> None:
+def test_unknown_fields_of_a_pos_are_ignored() -> None:
     assert answering(ticket=7, total=2881).submit(ORDER).total == 2881
 
 
@@ -355,7 +355,7 @@ def test_its_status_follows_staff() -> None:
         assert (now.state, now.progress) == (state, progress)
 
 
-def test_it_is_withdrawn_once_and_for_all() -> None:
+def test_cancel_is_final() -> None:
     store = Store()
     made = store.submit(ORDER)
     for _ in range(2):
@@ -364,14 +364,14 @@ def test_it_is_withdrawn_once_and_for_all() -> None:
     assert isinstance(store.refused(ORDER), OrderError)
 
 
-def test_what_is_handed_over_is_not_withdrawn() -> None:
+def test_completed_order_is_not_cancelled() -> None:
     store = Store()
     made = store.submit(ORDER)
     store.simulator.staff_complete(made.id)
     assert isinstance(store.refusal(lambda till: till.cancel(made)), OrderError)
 
 
-def test_a_withdrawal_that_the_answer_does_not_show_may_not_have_been() -> None:
+def test_cancellation_not_shown_by_answer_may_have_failed() -> None:
     store = answering(state="accepted")
     made = store.submit(ORDER)
     error = store.refusal(lambda till: till.cancel(made))
@@ -379,7 +379,7 @@ def test_a_withdrawal_that_the_answer_does_not_show_may_not_have_been() -> None:
     assert not store.simulator.ledger().shown
 
 
-def test_of_two_orders_with_the_reference_the_one_that_was_not_withdrawn_counts() -> None:
+def test_find_prefers_the_order_that_is_not_cancelled() -> None:
     store = Store()
     first = store.submit(ORDER)
     store.do(lambda till: till.cancel(first))
@@ -391,11 +391,11 @@ def test_of_two_orders_with_the_reference_the_one_that_was_not_withdrawn_counts(
     assert store.do(lambda till: till.find(ORDER)) == second
 
 
-def test_an_order_that_is_not_there_is_told() -> None:
+def test_unknown_order_is_reported() -> None:
     assert isinstance(Store().refusal(lambda till: till.fetch("G1")), OrderError)
 
 
-def test_the_whole_menu_comes_as_the_store_has_it() -> None:
+def test_import_returns_the_whole_menu() -> None:
     store = Store()
     menu = store.do(lambda till: till.import_menu()).menu
     assert menu == store.simulator.world.menu
@@ -429,7 +429,7 @@ def revoke(simulator: GenericSimulator) -> None:
     ("happens", "what"),
     [(close, "store open"), (disconnect, "register online"), (revoke, "connection")],
 )
-def test_a_check_says_what_is_missing_and_whose_move_it_is(happens: Change, what: str) -> None:
+def test_check_reports_what_is_missing_and_who_must_act(happens: Change, what: str) -> None:
     store = Store(policy=ONCE)
     assert store.do(lambda till: till.check()).ready
     happens(store.simulator)
@@ -438,7 +438,7 @@ def test_a_check_says_what_is_missing_and_whose_move_it_is(happens: Change, what
     assert not readiness.ready
 
 
-def test_a_check_of_a_pos_that_is_down_says_so() -> None:
+def test_check_reports_a_pos_that_is_down() -> None:
     readiness = Store(policy=ONCE, twist=always(503)).till.check()
     assert [(f.what, f.ok, f.actor) for f in readiness.findings] == [
         ("connection", False, "operations")

@@ -1,4 +1,4 @@
-"""Whatever the order and the tax: the POS's total equals what was paid, to the minor unit, and staff see all of it."""
+"""For any order and tax the POS's total is what was paid, and staff see everything."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def lines(draw: st.DrawFn) -> Line:
 
 @st.composite
 def orders(draw: st.DrawFn, percentage: str, included: bool) -> Order:
-    """Any order, its tax worked out as a site might: by the order or by the line, rounded in either way."""
+    """Any order with its tax, computed by order or by line, and rounded in either way."""
     bought = draw(st.lists(lines(), min_size=1, max_size=5))
     cost = sum(line.total for line in bought)
     off = draw(st.integers(0, cost))
@@ -88,7 +88,7 @@ def orders(draw: st.DrawFn, percentage: str, included: bool) -> Order:
 @pytest.mark.parametrize("percentage", ["10", "15", "8.875"])
 @settings(max_examples=TRIED, deadline=None)
 @given(data=st.data())
-def test_for_any_order_the_total_is_what_was_paid(
+def test_total_is_what_was_paid_for_any_order(
     percentage: str, included: bool, data: st.DataObject
 ) -> None:
     order = data.draw(orders(percentage, included))

@@ -1,4 +1,4 @@
-"""What a POS tells by itself: signed as our requests are, and read into the events that every platform shares."""
+"""The generic format's webhooks: signed as requests are, and parsed into events."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def signed(
         ({"kind": "availability_changed", "takes_orders": False}, AvailabilityChanged),
     ],
 )
-def test_an_event_that_is_signed_is_believed(event: dict[str, Any], kind: type[object]) -> None:
+def test_signed_event_is_accepted(event: dict[str, Any], kind: type[object]) -> None:
     body = json.dumps(event).encode()
     (told,) = Store().till.parse_webhook(signed(body), body, URL)
     assert type(told) is kind
@@ -81,7 +81,7 @@ def test_an_event_that_is_signed_is_believed(event: dict[str, Any], kind: type[o
         (b"\xff", signed(b"\xff"), URL, WebhookFault.UNREADABLE),
     ],
 )
-def test_anything_else_is_refused(
+def test_webhook_that_is_not_genuine_is_refused(
     body: bytes, headers: dict[str, str], url: str, fault: WebhookFault
 ) -> None:
     with pytest.raises(WebhookError) as raised:

@@ -1,4 +1,4 @@
-"""The reference server of the docs, run as a reader would run it: the adapter gets on with what the page says."""
+"""The reference server of the docs, run as a reader runs it, serves the adapter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, OAT, TOASTIE, paid
 from tillpost import MenuError, Order, OrderError, PermissionsError, Policy, TaxError, Till
 from tillpost.models.order import Line, Payment, PosState
 from tillpost.submission.context import Connection
-from tillpost_generic.adapter import Generic, GenericSettings
+from tillpost_generic.adapter import Generic
+from tillpost_generic.settings import GenericSettings
 
 SERVER = PUBLISHED.with_name("server.py")
 ORDER = paid(
@@ -75,11 +76,11 @@ def till(url: str, policy: Policy = QUICK, **changed: Any) -> Till:
     )
 
 
-def test_it_is_as_short_as_it_is_said_to_be() -> None:
+def test_server_is_as_short_as_documented() -> None:
     assert len(SERVER.read_text(encoding="utf-8").splitlines()) <= 150
 
 
-def test_an_order_goes_its_whole_way(url: str) -> None:
+def test_order_is_created_accepted_and_completed(url: str) -> None:
     pos = till(url)
     made = pos.submit(ORDER)
     assert (made.reference, made.total, made.state) == ("ord_1", ORDER.total, PosState.RECEIVED)
@@ -96,7 +97,7 @@ def test_the_same_order_by_another_process_is_the_same_order(url: str) -> None:
     assert first == second
 
 
-def test_another_content_under_the_same_id_finds_the_order_that_is_there(url: str) -> None:
+def test_other_content_under_same_id_finds_existing_order(url: str) -> None:
     first = till(url).submit(ORDER)
     assert (
         till(url, Policy(first_wait=0)).submit(ORDER.model_copy(update={"note": "other"})) == first
@@ -117,7 +118,7 @@ def test_a_drifted_item_is_found_by_its_sku_in_the_menu(url: str) -> None:
     assert set(pos.menu.by_variation) == {"7302", "7303", "5312"}
 
 
-def test_another_total_is_refused_and_nothing_is_made(url: str) -> None:
+def test_other_total_is_refused_and_creates_nothing(url: str) -> None:
     cheap = paid("ord_1", [TOASTIE.model_copy(update={"unit_price": 1400})])
     assert isinstance(refusal(till(url), cheap), MenuError)
     kept = till(url, Policy(retries=0, prices="keep_paid"))
@@ -125,7 +126,7 @@ def test_another_total_is_refused_and_nothing_is_made(url: str) -> None:
     assert kept.submit(cheap).total == 1400
 
 
-def test_a_tax_that_is_added_to_prices_that_hold_it_is_told(url: str) -> None:
+def test_tax_added_to_prices_that_include_it_is_reported(url: str) -> None:
     payments = (Payment(method="card", amount=1595),)
     added = paid("ord_1", [TOASTIE]).model_dump() | {
         "prices_include_tax": False,
@@ -142,7 +143,7 @@ def test_a_wrong_secret_is_refused(url: str, changed: dict[str, Any]) -> None:
     assert isinstance(refusal(till(url, **changed), ORDER), PermissionsError)
 
 
-def test_an_order_that_is_not_there_is_told(url: str) -> None:
+def test_unknown_order_is_reported(url: str) -> None:
     with pytest.raises(OrderError):
         till(url).fetch("P99")
 

@@ -1,4 +1,4 @@
-"""Kounta's answers, replayed with the network blocked: each operation, and each kind of error that Kounta can give.
+"""Kounta replayed from cassettes: each operation, and each kind of error.
 
 Recorded by: pytest -p tillpost.testing.cassettes tests/adapters/kounta/test_cassettes.py --record
 What the files must be like is tested in `test_cassette_files`.
@@ -57,7 +57,7 @@ def submitted(store: Store, paid: Order, menu: Menu = MENU) -> PosOrder:
 # Each operation, from the vendor's samples where there are any
 # --------------------------------------------------------
 
-UNPROVED = "The POS doesn't say what the order comes to, so its total isn't proved"
+UNPROVED = "The POS doesn't report the order's total, so it couldn't be verified"
 
 
 @plays(
@@ -66,7 +66,8 @@ UNPROVED = "The POS doesn't say what the order comes to, so its total isn't prov
         lambda: [the_orders(), made(), the_order()],
         of="one order and of a list of orders",
         adapted=(
-            "a new order is answered with `null` and its Location: the page has no sample of that answer",
+            "a new order is answered with `null` and its Location: the page has no sample of that "
+            "answer",
         ),
     ),
 )

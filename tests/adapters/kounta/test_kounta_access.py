@@ -1,4 +1,4 @@
-"""Access to a Kounta company: the admin's page, codes and refresh tokens, and what its webhooks tell."""
+"""Access to a Kounta company: authorisation, token refresh and webhooks."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def renewals(running: Running[KountaSimulator]) -> int:
 
 
 @pytest.mark.parametrize("status", [400, 401])
-def test_an_expired_token_is_renewed_once_saved_before_its_use_and_the_order_arrives(
+def test_expired_token_is_renewed_saved_and_used(
     status: int,
 ) -> None:
     world = KountaSettings(oauth_limit=100_000, expired_token_status=status)
@@ -99,7 +99,7 @@ def test_a_rotated_refresh_token_is_used_the_next_time(running: Running[KountaSi
     assert len({credentials.refresh_token for credentials in saved}) == 3
 
 
-def test_many_threads_that_find_the_token_expired_refresh_it_once(
+def test_many_threads_refresh_an_expired_token_once(
     running: Running[KountaSimulator],
 ) -> None:
     running.simulator.expire_token()
@@ -129,7 +129,7 @@ def test_tasks_refresh_it_once_too_and_an_async_save_is_awaited(
 
 
 @pytest.mark.parametrize("wrong", [{}, {"client_secret": "another"}, {"refresh_token": "another"}])
-def test_a_refused_refresh_is_a_permissions_error_and_never_a_loop(
+def test_refused_refresh_is_a_permissions_error_without_loop(
     running: Running[KountaSimulator], wrong: dict[str, Any]
 ) -> None:
     if not wrong:
@@ -141,7 +141,7 @@ def test_a_refused_refresh_is_a_permissions_error_and_never_a_loop(
     assert renewals(running) == 1
 
 
-def test_without_a_refresh_token_an_expired_one_is_a_permissions_error(
+def test_expired_token_without_refresh_is_a_permissions_error(
     running: Running[KountaSimulator],
 ) -> None:
     running.simulator.expire_token()
@@ -151,7 +151,7 @@ def test_without_a_refresh_token_an_expired_one_is_a_permissions_error(
     assert renewals(running) == 0
 
 
-def test_missing_permissions_are_told_apart_from_an_expired_token(
+def test_missing_permissions_differ_from_an_expired_token(
     running: Running[KountaSimulator],
 ) -> None:
     running.simulator.take_permission()
@@ -268,7 +268,7 @@ def signed(body: bytes) -> dict[str, str]:
     }
 
 
-def test_what_staff_decide_is_told_and_looked_up(bench: Bench) -> None:
+def test_decision_of_staff_is_reported_and_fetched(bench: Bench) -> None:
     order = bench.attempt(plain_order(), is_new=True)
     assert isinstance(order, PosOrder)
     bench.simulator.staff_accept("ord_1")
@@ -299,7 +299,7 @@ def test_an_order_that_staff_reject_is_refused_late(bench: Bench) -> None:
     )
 
 
-def test_what_a_webhook_claims_isnt_believed_when_kounta_says_otherwise(bench: Bench) -> None:
+def test_webhook_claim_that_kounta_contradicts_is_ignored(bench: Bench) -> None:
     order = bench.attempt(plain_order(), is_new=True)
     assert isinstance(order, PosOrder)
     body = json.dumps({"id": int(order.id), "site_id": 2301, "status": "REJECTED"}).encode()
@@ -309,14 +309,14 @@ def test_what_a_webhook_claims_isnt_believed_when_kounta_says_otherwise(bench: B
     assert event.pos_order.status == "SUBMITTED"
 
 
-def test_an_order_that_was_deleted_is_told_as_cancelled(bench: Bench) -> None:
+def test_deleted_order_is_reported_as_cancelled(bench: Bench) -> None:
     bench.attempt(plain_order(), is_new=True)
     bench.simulator.staff_delete("ord_1")
     ((event,),) = (told(bench, sent) for sent in bench.simulator.sent)
     assert event.pos_order.state is PosState.CANCELLED
 
 
-def test_a_site_that_switches_online_ordering_is_told_as_available_or_not(bench: Bench) -> None:
+def test_switched_online_ordering_is_availability_change(bench: Bench) -> None:
     hook = {"topic": "sites/updated", "address": HOOK, "format": "json"}
     asked = {"Authorization": f"Bearer {WORLD.access_token}", "Content-Type": "application/json"}
     with serve_in_thread(bench.simulator) as running:
@@ -330,7 +330,7 @@ def test_a_site_that_switches_online_ordering_is_told_as_available_or_not(bench:
     assert told(bench, others) == ()
 
 
-def test_other_sites_orders_tell_nothing_and_arent_looked_up(bench: Bench) -> None:
+def test_orders_of_other_sites_are_ignored_and_not_fetched(bench: Bench) -> None:
     body = json.dumps({"id": 1, "site_id": 985, "status": "ACCEPTED"}).encode()
     assert bench.till.parse_webhook(signed(body), body, HOOK) == ()
     assert bench.sent == []
@@ -352,7 +352,7 @@ def test_a_signed_body_of_another_form_is_unreadable(bench: Bench, body: bytes) 
     assert caught.value.fault is WebhookFault.UNREADABLE
 
 
-def test_what_isnt_signed_with_the_secret_is_refused(bench: Bench) -> None:
+def test_webhook_not_signed_with_the_secret_is_refused(bench: Bench) -> None:
     body = json.dumps({"id": 1, "site_id": 2301}).encode()
     for headers, sent in (({}, body), (signed(body + b" "), body), (signed(b""), body)):
         with pytest.raises(WebhookError) as caught:

@@ -1,4 +1,4 @@
-"""Kounta's menu, states and health: what is imported, and what proves that the register has an order."""
+"""Kounta's menu import, order states and check."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def menu() -> Menu:
     return imported()
 
 
-def test_products_are_items_with_their_ids_as_texts_and_codes_as_skus(menu: Menu) -> None:
+def test_products_are_items_with_text_ids_and_codes_as_skus(menu: Menu) -> None:
     item, variation = menu.by_variation["7302"]
     assert (item.id, item.name, item.categories, variation.sku) == (
         "7302",
@@ -39,12 +39,12 @@ def test_products_are_items_with_their_ids_as_texts_and_codes_as_skus(menu: Menu
     assert [tax.name for tax in menu.taxes_on(item)] == ["GST"]
 
 
-def test_a_price_is_a_whole_cent_and_keeps_kountas_decimals_beside_it(menu: Menu) -> None:
+def test_price_is_in_cents_and_exact_price_keeps_decimals(menu: Menu) -> None:
     toastie = menu.by_variation["5312"][1]
     assert (toastie.price, toastie.exact_price) == (1450, Decimal("13.1818"))
 
 
-def test_a_site_that_sells_without_tax_in_its_prices_imports_them_so() -> None:
+def test_site_with_prices_without_tax_imports_them_so() -> None:
     menu = imported(prices_include_tax=False)
     assert menu.by_variation["5312"][1].price == 1318
     assert not any(tax.included for tax in menu.taxes)
@@ -91,7 +91,7 @@ def test_what_is_hidden_or_unavailable_is_marked_as_such(menu: Menu) -> None:
 
 def test_setup_that_no_import_can_mend_is_found(menu: Menu) -> None:
     faults = {fault.subject: fault.text for fault in setup_faults(menu)}
-    assert "option sets and modifiers at once" in faults["Chicken burger"]
+    assert "both option sets and modifiers" in faults["Chicken burger"]
     assert "more than one tax applies to Gruner Veltliner" in faults["GST, Wine Equalisation Tax"]
     assert "has no tax" in faults["Bread loaf"]
 
@@ -115,12 +115,12 @@ def test_an_item_under_two_taxes_is_refused_before_it_is_sent() -> None:
 
 
 @pytest.mark.parametrize("paging", ["next", "numbered", "mixed"])
-def test_both_styles_of_pages_give_the_whole_menu(menu: Menu, paging: Any) -> None:
+def test_both_styles_of_paging_return_the_whole_menu(menu: Menu, paging: Any) -> None:
     again = imported(World(paging=paging, page_size=7, oauth_limit=10_000))
     assert again.items == menu.items
 
 
-def test_taxes_are_taken_from_the_list_where_it_tells_them_and_else_from_the_products_page(
+def test_taxes_come_from_list_or_else_from_product_page(
     menu: Menu,
 ) -> None:
     bench = Bench(World(taxes_in_lists=True, oauth_limit=10_000))
@@ -139,7 +139,7 @@ def test_an_import_gives_way_to_orders() -> None:
     assert set(bench.waits) == {0.5, 4.0}
 
 
-def test_a_rate_limit_within_an_import_is_told_with_the_end_of_its_minute() -> None:
+def test_rate_limit_during_import_reports_end_of_its_minute() -> None:
     bench = Bench(World(oauth_limit=10))
     with pytest.raises(RateLimitError) as caught:
         bench.till.import_menu()
@@ -159,13 +159,16 @@ def test_a_list_that_isnt_one_is_an_outage() -> None:
 # ---------------------------------------------------------------- states
 
 
-@pytest.mark.parametrize(("act", "state", "progress", "status"), [
-    (None, PosState.RECEIVED, Progress.NEW, "SUBMITTED"),
-    ("staff_accept", PosState.ACCEPTED, Progress.ACCEPTED, "ACCEPTED"),
-    ("staff_complete", PosState.ACCEPTED, Progress.COMPLETED, "COMPLETE"),
-    ("staff_reject", PosState.REJECTED, Progress.CANCELLED, "REJECTED"),
-    ("staff_delete", PosState.CANCELLED, Progress.CANCELLED, "DELETED"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("act", "state", "progress", "status"),
+    [
+        (None, PosState.RECEIVED, Progress.NEW, "SUBMITTED"),
+        ("staff_accept", PosState.ACCEPTED, Progress.ACCEPTED, "ACCEPTED"),
+        ("staff_complete", PosState.ACCEPTED, Progress.COMPLETED, "COMPLETE"),
+        ("staff_reject", PosState.REJECTED, Progress.CANCELLED, "REJECTED"),
+        ("staff_delete", PosState.CANCELLED, Progress.CANCELLED, "DELETED"),
+    ],
+)
 def test_only_staff_prove_that_the_register_has_an_order(
     act: str | None, state: PosState, progress: Progress, status: str
 ) -> None:
@@ -192,7 +195,7 @@ def test_an_order_that_goes_in_quietly_proves_nothing(status: str) -> None:
     assert (there.state, there.status) == (PosState.RECEIVED, status)
 
 
-def test_an_order_that_is_in_the_list_of_the_deleted_alone_is_cancelled() -> None:
+def test_order_only_in_list_of_deleted_is_cancelled() -> None:
     bench = Bench()
     there = bench.till.submit(plain_order(), is_new=True)
     bench.simulator.staff_delete(there.id)
@@ -237,7 +240,7 @@ def test_a_site_whose_devices_are_off_is_the_stores_move() -> None:
     )
 
 
-def test_online_ordering_and_the_printing_register_are_looked_at() -> None:
+def test_check_covers_online_ordering_and_printing_register() -> None:
     bench = Bench()
     bench.simulator.switch_ordering(online=False)
     bench.simulator.switch_register(online=False, register_id=1133132)
@@ -257,13 +260,13 @@ def test_a_connection_that_is_refused_is_a_finding() -> None:
     assert (finding.what, finding.ok, finding.actor) == ("connection", False, "store")
 
 
-def test_a_status_that_says_nothing_isnt_ready() -> None:
+def test_empty_status_is_not_ready() -> None:
     bench = Bench()
     bench.answer = lambda request, carry_out: httpx.Response(200, content=b"null")
     assert found(bench) == {"devices": False, "online ordering": False}
 
 
-def test_an_item_that_gets_another_id_while_the_menu_is_read_is_on_it() -> None:
+def test_item_with_new_id_during_import_is_on_the_menu() -> None:
     bench = Bench()
     new: list[str] = []
 
@@ -280,7 +283,7 @@ def test_an_item_that_gets_another_id_while_the_menu_is_read_is_on_it() -> None:
     assert "7302" not in menu.by_variation
 
 
-def test_a_menu_that_never_holds_still_is_a_refusal_and_not_half_a_menu() -> None:
+def test_menu_that_keeps_changing_is_refused_as_a_whole() -> None:
     bench = Bench()
     bench.answer = lambda request, carry_out: (
         httpx.Response(404, json={"error": "not_found"})

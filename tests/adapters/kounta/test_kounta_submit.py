@@ -1,4 +1,4 @@
-"""Submitting to Kounta: what is sent, what is understood of the answer, and what reading the order back proves."""
+"""Submitting to Kounta: what is sent, how answers are read, and the read-back."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tillpost.errors.remedies import Action
 from tillpost_simulators.kounta import KountaSettings as World
 
 
-def test_an_order_arrives_whole() -> None:
+def test_submit_creates_the_whole_order() -> None:
     bench = Bench()
     there = bench.till.submit(an_order(), is_new=True)
     (shown,) = bench.simulator.ledger().shown
@@ -41,24 +41,34 @@ def test_an_order_arrives_whole() -> None:
         True,
     )
     assert [(line.name, line.note) for line in shown.lines] == [
-        ("Flat white, regular", "extra hot"), ("BLT toastie", ""), ("Weekend surcharge", "Weekend surcharge"),
-        ("Online discount", "WELCOME"), ("Tip", "Tip"),
-    ]  # fmt: skip
+        ("Flat white, regular", "extra hot"),
+        ("BLT toastie", ""),
+        ("Weekend surcharge", "Weekend surcharge"),
+        ("Online discount", "WELCOME"),
+        ("Tip", "Tip"),
+    ]
     assert [(m.name, m.quantity) for m in shown.lines[0].modifiers] == [("Oat milk", Decimal(1))]
 
 
-def test_the_body_is_the_vendors_with_the_reference_in_three_places() -> None:
+def test_body_is_the_vendors_with_reference_in_three_places() -> None:
     bench = Bench()
-    due = {"type": "delivery", "due_at": "2026-11-23T19:00:00+11:00", "instructions": "Ring twice",
-           "address": {"line1": "12/8 Wattle St", "city": "Ultimo"}}  # fmt: skip
+    due = {
+        "type": "delivery",
+        "due_at": "2026-11-23T19:00:00+11:00",
+        "instructions": "Ring twice",
+        "address": {"line1": "12/8 Wattle St", "city": "Ultimo"},
+    }
     bench.till.submit(an_order(fulfilment=due), is_new=True)
     (body,) = bench.creates()
     notes = body["notes"].split("\n")
     assert notes[0] == "Ref: ord_01JD7Q3W8YB3T6"
     assert notes[1:] == [
-        "B42 Mia Chen +61400111222", "DELIVER TO: 12/8 Wattle St, Ultimo", "Ring twice",
-        "PAID: card 28.81 AUD pi_3PabcDEF", "Please add cutlery",
-    ]  # fmt: skip
+        "B42 Mia Chen +61400111222",
+        "DELIVER TO: 12/8 Wattle St, Ultimo",
+        "Ring twice",
+        "PAID: card 28.81 AUD pi_3PabcDEF",
+        "Please add cutlery",
+    ]
     assert body["sale_number"] == "ord_01JD7Q3W8YB3T6"
     assert body["payments"] == [{"method_id": 12, "amount": 28.81, "ref": "ord_01JD7Q3W8YB3T6"}]
     assert (body["site_id"], body["status"], body["order_type"]) == (2301, "SUBMITTED", "Delivery")
@@ -83,7 +93,7 @@ def test_prices_are_written_as_exact_numbers() -> None:
     assert b'"amount": 14.50' in sent.content
 
 
-def test_a_modifier_goes_in_once_for_each_piece_and_a_removal_with_a_minus() -> None:
+def test_modifier_is_sent_per_piece_and_removal_with_a_minus() -> None:
     bench = Bench()
     white = {"item_id": "7302", "name": "Flat white, regular", "quantity": 1, "unit_price": 550}
     extras = [
@@ -118,12 +128,15 @@ def test_a_choice_from_an_option_set_goes_in_at_its_own_price() -> None:
     assert bench.simulator.ledger().shown[0].total == 1950
 
 
-@pytest.mark.parametrize(("part", "setting"), [
-    ({"charges": [{"kind": "service", "name": "Bag fee", "amount": 20}]}, "charge_products"),
-    ({"discounts": [{"name": "WELCOME", "amount": 20}]}, "discount_product"),
-    ({"tip": 20}, "tip_product"),
-])  # fmt: skip
-def test_what_no_product_is_named_for_is_refused_before_anything_is_sent(
+@pytest.mark.parametrize(
+    ("part", "setting"),
+    [
+        ({"charges": [{"kind": "service", "name": "Bag fee", "amount": 20}]}, "charge_products"),
+        ({"discounts": [{"name": "WELCOME", "amount": 20}]}, "discount_product"),
+        ({"tip": 20}, "tip_product"),
+    ],
+)
+def test_part_without_a_product_is_refused_before_sending(
     part: dict[str, Any], setting: str
 ) -> None:
     bench = Bench(charge_products={}, discount_product=None, tip_product=None)
@@ -146,7 +159,7 @@ def test_a_charge_goes_in_by_its_name_before_its_kind() -> None:
     assert [line["product_id"] for line in bench.creates()[0]["lines"]] == [5312, 9002]
 
 
-def test_a_stand_in_that_isnt_at_the_site_is_a_menu_error() -> None:
+def test_substitute_not_sold_at_the_site_is_a_menu_error() -> None:
     bench = Bench(tip_product="8196213")
     error = bench.refused(
         plain_order(tip=20, payments=[{"method": "card", "amount": 1470}]), is_new=True
@@ -191,7 +204,7 @@ SAYS_NOTHING = [
 
 
 @pytest.mark.parametrize("answer", SAYS_NOTHING, ids=str)
-def test_after_an_answer_that_says_nothing_the_order_is_found_and_not_sent_again(
+def test_lost_answer_is_looked_up_and_order_not_sent_again(
     answer: Any,
 ) -> None:
     bench = Bench()
@@ -201,7 +214,7 @@ def test_after_an_answer_that_says_nothing_the_order_is_found_and_not_sent_again
 
 
 @pytest.mark.parametrize("answer", SAYS_NOTHING, ids=str)
-def test_after_an_answer_that_says_nothing_it_is_looked_for_at_5_3_3_and_5_s_before_it_is_sent_again(
+def test_lost_answer_is_looked_up_at_all_pauses_before_resend(
     answer: Any,
 ) -> None:
     bench = Bench()
@@ -215,14 +228,14 @@ def test_after_an_answer_that_says_nothing_it_is_looked_for_at_5_3_3_and_5_s_bef
     assert len(bench.simulator.ledger().entries) == 1
 
 
-def test_an_order_that_shows_late_is_found_by_a_later_look() -> None:
+def test_order_that_appears_late_is_found_by_later_look_up() -> None:
     bench = Bench(World(sends_location=False, order_lag_seconds=10, oauth_limit=10_000))
     assert isinstance(bench.attempt(plain_order(), is_new=True), PosOrder)
     assert len(bench.simulator.ledger().entries) == 1
     assert len(bench.paths("sites/2301/orders")) == 3
 
 
-def test_an_order_that_isnt_known_to_be_new_is_looked_for_first() -> None:
+def test_order_not_known_to_be_new_is_looked_up_first() -> None:
     bench = Bench()
     bench.till.submit(plain_order(), is_new=True)
     bench.sent.clear()
@@ -237,7 +250,7 @@ def test_order_123_is_not_order_1234() -> None:
     assert [entry.reference for entry in bench.simulator.ledger().shown] == ["1234", "123", "12"]
 
 
-def test_nobody_hides_an_order_by_writing_its_reference_into_a_note() -> None:
+def test_reference_in_a_note_does_not_hide_an_order() -> None:
     bench = Bench()
     bench.till.submit(plain_order("ord_1", note="Ref: ord_2"), is_new=True)
     bench.till.submit(plain_order("ord_2"))
@@ -266,7 +279,7 @@ def test_an_order_is_found_among_many_on_pages() -> None:
     assert len(bench.simulator.ledger().entries) == 7
 
 
-def test_a_total_that_came_out_wrong_doesnt_hide_the_order_from_a_look() -> None:
+def test_wrong_total_does_not_hide_the_order_from_find() -> None:
     bench = Bench()
     bench.till.import_menu()
     bench.simulator.add_tax("Surcharge", Decimal("0.5"))
@@ -283,14 +296,14 @@ def test_a_new_order_may_be_a_404_for_a_moment() -> None:
     assert (there.total, there.notices) == (1450, ())
 
 
-def test_an_order_that_cant_be_read_back_is_there_all_the_same_and_says_so() -> None:
+def test_order_that_cannot_be_read_back_exists_with_a_notice() -> None:
     bench = Bench(World(get_lag_seconds=600, oauth_limit=10_000))
     there = bench.till.submit(plain_order(), is_new=True)
     assert (there.id, there.reference, there.total) == ("93824701", "ord_1", None)
-    assert there.notices == ("Kounta's total isn't proved: Not Found",)
+    assert there.notices == ("Kounta's total couldn't be verified: Not Found",)
 
 
-def test_a_look_that_says_nothing_proves_nothing() -> None:
+def test_unreadable_look_up_proves_nothing() -> None:
     bench = Bench()
 
     def answer(request: httpx.Request, carry_out: Any) -> httpx.Response:
@@ -307,7 +320,7 @@ def test_a_look_that_says_nothing_proves_nothing() -> None:
     assert len(bench.creates()) == 1
 
 
-def test_doubt_that_lasts_says_what_to_do() -> None:
+def test_lasting_doubt_carries_its_remedy() -> None:
     bench = Bench(policy=Bench().policy.model_copy(update={"retries": 0}))
     bench.answer = on_create(httpx.Response(201, content=b"null"), done=False)
     error = bench.refused(plain_order(), is_new=True)
@@ -319,13 +332,14 @@ def test_doubt_that_lasts_says_what_to_do() -> None:
 # ---------------------------------------------------------------- the proof
 
 
-def test_a_second_tax_is_a_tax_error_of_an_order_that_is_there_and_is_never_sent_again() -> None:
+def test_second_tax_is_tax_error_of_created_order() -> None:
     bench = Bench()
     bench.till.import_menu()
     bench.simulator.add_tax("Surcharge", Decimal("0.05"))
     error = bench.refused(plain_order(), is_new=True)
     assert isinstance(error, TaxError)
-    assert error.detail.startswith("it comes to 15.16 AUD there, paid 14.50 AUD")
+    assert error.detail.startswith("the POS computed 15.16 AUD, of which ")
+    assert error.detail.endswith("; the customer paid 14.50 AUD")
     assert error.subjects == ("GST", "Surcharge")
     assert (error.outcome, error.pos_order and error.pos_order.id) == (Outcome.CREATED, "93824701")
     assert "mustn't be sent again" in error.remedy.manager
@@ -333,7 +347,7 @@ def test_a_second_tax_is_a_tax_error_of_an_order_that_is_there_and_is_never_sent
     assert len(bench.simulator.ledger().entries) == 1
 
 
-def test_a_price_that_kounta_doesnt_take_over_is_a_menu_error_of_an_order_that_is_there() -> None:
+def test_ignored_price_is_menu_error_of_created_order() -> None:
     bench = Bench(World(unit_price_decimals=0, oauth_limit=10_000))
     error = bench.refused(plain_order(), is_new=True)
     assert isinstance(error, MenuError)
@@ -342,7 +356,7 @@ def test_a_price_that_kounta_doesnt_take_over_is_a_menu_error_of_an_order_that_i
     assert len(bench.simulator.ledger().entries) == 1
 
 
-def test_a_line_that_is_missing_is_a_menu_error_of_an_order_that_is_there() -> None:
+def test_missing_line_is_menu_error_of_created_order() -> None:
     bench = Bench()
 
     def drop_a_line(request: httpx.Request, carry_out: Any) -> httpx.Response:
@@ -354,11 +368,11 @@ def test_a_line_that_is_missing_is_a_menu_error_of_an_order_that_is_there() -> N
     bench.answer = drop_a_line
     error = bench.refused(an_order(), is_new=True)
     assert isinstance(error, MenuError)
-    assert error.detail == "it has 4 lines there, not 5"
+    assert error.detail == "the POS has the order with 4 lines instead of 5"
     assert error.outcome is Outcome.CREATED
 
 
-def test_an_order_that_staff_have_rejected_already_is_told_as_such() -> None:
+def test_order_already_rejected_by_staff_is_returned_so() -> None:
     bench = Bench()
 
     def reject(request: httpx.Request, carry_out: Any) -> httpx.Response:
@@ -424,7 +438,7 @@ def test_no_order_fails_for_its_customer() -> None:
     )
 
 
-def test_nothing_is_sold_to_a_site_that_has_switched_online_ordering_off() -> None:
+def test_order_is_refused_when_online_ordering_is_off() -> None:
     bench = Bench()
     bench.simulator.switch_ordering(online=False)
     error = bench.refused(plain_order(), is_new=True)
@@ -433,7 +447,7 @@ def test_nothing_is_sold_to_a_site_that_has_switched_online_ordering_off() -> No
     assert bench.creates() == []
 
 
-def test_a_printing_register_that_is_offline_matters_to_orders_that_print_by_themselves() -> None:
+def test_offline_printing_register_stops_orders_it_prints() -> None:
     bench = Bench(pass_thru_printing=True, policy=Bench().policy.model_copy(update={"retries": 0}))
     bench.simulator.switch_register(online=False, register_id=1133132)
     error = bench.refused(plain_order(), is_new=True)
@@ -481,7 +495,7 @@ def test_a_product_made_anew_is_imported_and_the_order_sent_once() -> None:
     assert len(bench.simulator.ledger().shown) == 1
 
 
-def test_a_price_kept_as_paid_is_sent_and_said() -> None:
+def test_kept_price_is_sent_and_in_the_note() -> None:
     bench = Bench(policy=Bench().policy.model_copy(update={"prices": "keep_paid"}))
     bench.simulator.change_price(5312, Decimal(15))
     assert isinstance(bench.attempt(plain_order(), is_new=True), PosOrder)

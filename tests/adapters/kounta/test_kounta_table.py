@@ -1,4 +1,4 @@
-"""Kounta's error texts: wherever they stand, each has its class, and an unknown one keeps its words."""
+"""Kounta's error texts have their classes in any field; an unknown one is kept."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ from tillpost import (
 )
 from tillpost.adapter.error_table import unreachable
 from tillpost.adapter.exchange import Effect, Request, Response, nothing
+from tillpost.adapter.verdicts import judge
 from tillpost.errors import Applied
 from tillpost_kounta.adapter import Kounta
+from tillpost_kounta.error_table import TABLE
 from tillpost_kounta.settings import KountaSettings
-from tillpost_kounta.table import TABLE
 
 KOUNTA = Kounta(
     KountaSettings.model_validate(
@@ -42,7 +43,7 @@ def judged(status: int, content: object, **headers: str) -> PosError:
     answer = Response(
         status, {name.replace("_", "-"): value for name, value in headers.items()}, body
     )
-    error = KOUNTA.judge(CREATE, an_order(), answer, NOW).error
+    error = judge(KOUNTA, CREATE, an_order(), answer, NOW).error
     assert error
     return error
 
@@ -81,7 +82,7 @@ LIKELY: list[tuple[int, str, type[PosError]]] = [
 
 @pytest.mark.parametrize("place", ["error_description", "error_message", "message", "error"])
 @pytest.mark.parametrize(("status", "text", "kind"), SEEN + LIKELY)
-def test_a_text_has_its_class_wherever_it_stands(
+def test_text_has_its_class_in_any_field(
     place: str, status: int, text: str, kind: type[PosError]
 ) -> None:
     error = judged(status, {place: text})
@@ -92,7 +93,7 @@ def test_a_text_has_its_class_wherever_it_stands(
     )
 
 
-def test_the_most_telling_place_is_read_first() -> None:
+def test_most_specific_field_is_read_first() -> None:
     body = {
         "error": "invalid_request",
         "message": "no",
@@ -106,12 +107,19 @@ def test_the_most_telling_place_is_read_first() -> None:
     )
 
 
-@pytest.mark.parametrize(("status", "text", "refreshable"), [
-    (400, "The access token provided has expired", True), (401, "invalid_token", True), (401, "", True),
-    (401, "unauthorized", True), (401, "insufficient_scope", False), (400, "invalid_grant", False),
-    (403, "You do not have permission", False),
-])  # fmt: skip
-def test_an_expired_token_is_told_from_one_that_may_do_too_little(
+@pytest.mark.parametrize(
+    ("status", "text", "refreshable"),
+    [
+        (400, "The access token provided has expired", True),
+        (401, "invalid_token", True),
+        (401, "", True),
+        (401, "unauthorized", True),
+        (401, "insufficient_scope", False),
+        (400, "invalid_grant", False),
+        (403, "You do not have permission", False),
+    ],
+)
+def test_expired_token_differs_from_insufficient_one(
     status: int, text: str, refreshable: bool
 ) -> None:
     assert judged(status, {"error": text}).refreshable is refreshable
@@ -150,20 +158,24 @@ def test_a_success_may_hold_an_error() -> None:
     )
     assert isinstance(error, MenuError)
     assert (
-        KOUNTA.judge(
-            CREATE, None, Response(200, {}, b'[{"notes": "an \\"error\\" of ours"}]'), NOW
+        judge(
+            KOUNTA, CREATE, None, Response(200, {}, b'[{"notes": "an \\"error\\" of ours"}]'), NOW
         ).error
         is None
     )
     assert (
-        KOUNTA.judge(
-            CREATE, None, Response(200, {}, b'{"message": "made", "notes": "\\"error"}'), NOW
+        judge(
+            KOUNTA,
+            CREATE,
+            None,
+            Response(200, {}, b'{"message": "made", "notes": "\\"error"}'),
+            NOW,
         ).error
         is None
     )
 
 
-def test_a_429_tells_when_its_minute_ends() -> None:
+def test_429_reports_when_its_minute_ends() -> None:
     error = judged(429, {"message": "Too Many Requests"}, x_ratelimit_reset=str(int(NOW) + 17))
     assert error.retry_after == 17
     assert judged(500, {}, x_ratelimit_reset=str(int(NOW) + 17)).retry_after is None
@@ -183,7 +195,7 @@ def test_a_transcript_shows_no_text_that_may_be_a_persons(name: str) -> None:
     request: Request[Any] = Request(
         "POST", "/v1/companies/5678/customers.json?email=mia", nothing, secret, Effect.SIDE
     )
-    error = KOUNTA.judge(request, None, Response(400, {}, secret), NOW).error
+    error = judge(KOUNTA, request, None, Response(400, {}, secret), NOW).error
     assert error
     assert error.exchange
     shown = error.exchange.model_dump_json()

@@ -1,4 +1,4 @@
-"""Kounta's attention ticket: the product that stands for it, at no price; looked for first, since there is no key."""
+"""Kounta's attention ticket: a product at no price, looked up before it is created."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def lost(order_id: str = "ord_1", **changes: Any) -> Order:
     return plain_order(order_id, lines=[GONE], **changes)
 
 
-def test_a_refused_order_is_spelled_out_in_the_notes_of_a_ticket_without_a_price() -> None:
+def test_ticket_spells_out_order_in_notes_at_no_price() -> None:
     bench = shop()
     error = bench.refused(lost(note="Ring the bell"))
     assert isinstance(error, MenuError)
@@ -41,20 +41,20 @@ def test_a_refused_order_is_spelled_out_in_the_notes_of_a_ticket_without_a_price
     assert [text for text in wanted if text not in entry.note] == []
 
 
-def test_without_a_product_for_it_none_is_made_and_the_error_is_the_orders() -> None:
+def test_without_product_there_is_no_ticket_but_order_error() -> None:
     bench = shop(attention_product=None)
     assert isinstance(bench.refused(lost()), MenuError)
     assert bench.simulator.ledger().entries == ()
 
 
-def test_a_long_order_is_cut_and_the_ticket_says_so() -> None:
+def test_long_order_is_cut_with_a_notice_on_the_ticket() -> None:
     bench = shop()
     bench.refused(lost(note="No nuts. " * 400))
     (entry,) = bench.simulator.ledger().shown
     assert entry.note.endswith(CUT)
 
 
-def test_it_is_never_found_as_the_order_even_if_that_costs_next_to_nothing() -> None:
+def test_ticket_is_never_found_as_order_even_at_no_price() -> None:
     bench = shop()
     cheap = plain_order("ord_1", 1, lines=[{**GONE, "unit_price": 1}])
     bench.refused(cheap)
@@ -62,7 +62,7 @@ def test_it_is_never_found_as_the_order_even_if_that_costs_next_to_nothing() -> 
 
 
 @pytest.mark.parametrize("made", [True, False], ids=["made", "not made"])
-def test_one_whose_answer_is_lost_is_looked_for_and_not_sent_again(made: bool) -> None:
+def test_ticket_with_lost_answer_is_looked_up_not_resent(made: bool) -> None:
     journal = MemoryJournal()
     bench = shop(journal=journal)
     left = ["once"]
@@ -90,9 +90,7 @@ def test_another_process_finds_the_one_that_is_there() -> None:
     assert len(bench.creates()) == 1
 
 
-def test_of_two_processes_without_a_common_journal_one_that_comes_before_kounta_shows_it_makes_another() -> (
-    None
-):
+def test_processes_without_shared_journal_may_make_two_tickets() -> None:
     """What stays open, and how far: the docs say so."""
     bench = shop(World(oauth_limit=100_000, order_lag_seconds=9))
     bench.refused(lost())
@@ -105,7 +103,7 @@ def test_of_two_processes_without_a_common_journal_one_that_comes_before_kounta_
     assert len(bench.creates()) == 2
 
 
-def test_when_the_order_arrives_after_all_it_says_that_the_ticket_may_be_there_still() -> None:
+def test_order_that_arrives_later_mentions_the_open_ticket() -> None:
     bench = shop()
     bench.refused(lost())
     there = bench.till.submit(plain_order("ord_1"))

@@ -1,4 +1,4 @@
-"""Whatever an order holds, Kounta's simulator computes what was paid: by line and by order, on three rates of tax.
+"""For any order the simulator computes what was paid, by line and by order, at three rates.
 
 How Kounta rounds is our reading of it; where the reading is wrong, the order is refused with the
 reason, never in silence."""
@@ -76,13 +76,22 @@ def orders(draw: st.DrawFn, bench: Bench, *, included: bool) -> Order:
     assume(tax >= 0)  # a taxed discount on what isn't taxed: no order has a tax below 0
     total = sum(sums) + charge + tip + tax - off
     return Order.model_validate_json(
-        json.dumps({
-            "id": "ord_1", "code": "B42", "placed_at": datetime.now(UTC).isoformat(), "currency": "AUD",
-            "prices_include_tax": included, "lines": lines, "tip": tip, "tax": tax,
-            "charges": [{"kind": "delivery", "name": "Delivery", "amount": charge}],
-            "discounts": [{"name": "WELCOME", "amount": off}], "payments": [{"method": "card", "amount": total}],
-        })
-    )  # fmt: skip
+        json.dumps(
+            {
+                "id": "ord_1",
+                "code": "B42",
+                "placed_at": datetime.now(UTC).isoformat(),
+                "currency": "AUD",
+                "prices_include_tax": included,
+                "lines": lines,
+                "tip": tip,
+                "tax": tax,
+                "charges": [{"kind": "delivery", "name": "Delivery", "amount": charge}],
+                "discounts": [{"name": "WELCOME", "amount": off}],
+                "payments": [{"method": "card", "amount": total}],
+            }
+        )
+    )
 
 
 COUNTS, QUANTITIES = st.integers(1, 3), st.integers(1, 9)
@@ -128,7 +137,7 @@ def test_kountas_total_is_what_was_paid(
 
 
 @pytest.mark.parametrize("decimals", [2, 3, 4])
-def test_where_kounta_keeps_fewer_decimals_the_total_is_right_or_the_order_is_refused_with_the_reason(
+def test_fewer_decimals_give_right_total_or_a_refusal(
     decimals: int,
 ) -> None:
     bench = bench_for("0.08875", "line", included=True, discounts="product")

@@ -21,6 +21,7 @@ from adapters.sample_orders import an_order as an_order
 from adapters.sample_orders import plain_order as plain_order
 from adapters.square.spec import SquareSpec, square_spec
 from tillpost.adapter.exchange import Exchange, Fault, Request, Response, Wait
+from tillpost.adapter.verdicts import judge
 from tillpost.errors import PosError
 from tillpost.models.order import Order
 from tillpost.simulator import Call
@@ -121,7 +122,7 @@ def drive(
             return result
         reply = error = None
         if not isinstance(step, Wait):
-            verdict = adapter.judge(step, order, answer(step), time.time())
+            verdict = judge(adapter, step, order, answer(step), time.time())
             reply, error = verdict.reply, verdict.error
 
 

@@ -1,4 +1,4 @@
-"""How Square refuses: one case for each kind of error that it can give, and why there can be none of the others."""
+"""Square's refusals: one case for each kind of error, or why there can be none."""
 
 from __future__ import annotations
 
@@ -165,7 +165,8 @@ REFUSALS: Sequence[Refusal[SquareSimulator]] = (
 
 IMPOSSIBLE: Mapping[type[PosError], str] = {
     StoreClosedError: "Square takes orders at any hour; no code says that a store is closed.",
-    RegisterOfflineError: "Square takes orders whether or not a register is connected, and says nothing of it.",
+    RegisterOfflineError: "Square takes orders whether or not a register is connected, "
+    "and says nothing of it.",
     **NEVER,
 }
 """Kinds of error of which there can be no cassette, and why."""

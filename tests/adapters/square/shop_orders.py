@@ -1,4 +1,4 @@
-"""Orders for the simulator's own shop, of every kind that its menu allows."""
+"""Orders of every kind that the menu of the simulator's shop allows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Square's answers, replayed with the network blocked: each operation, and each kind of error that Square can give.
+"""Square replayed from cassettes: each operation, and each kind of error.
 
 Recorded by: pytest -p tillpost.testing.cassettes tests/adapters/square/test_cassettes.py --record
 What the files must be like is tested in `test_cassette_files`.
@@ -115,7 +115,8 @@ def test_an_order_that_was_created_and_not_paid_is_finished(store: Store) -> Non
         of="CreateOrderResponse",
         location=STEAKS_AT,
         adapted=("the order stands in the `orders` of SearchOrders",),
-        note="The document's sample of SearchOrders lists entries without orders, which the adapter doesn't ask for.",
+        note="The document's sample of SearchOrders lists entries without orders, which the "
+        "adapter doesn't ask for.",
     ),
 )
 def test_an_unpaid_order_is_found_as_a_draft(store: Store) -> None:
@@ -200,7 +201,8 @@ def test_an_order_is_priced_without_being_created(store: Store) -> None:
         of="RetrieveLocationResponse, ListCatalogResponse and BatchRetrieveCatalogObjectsResponse",
         location="18YC4JDH91E1H",
         adapted=(
-            "the objects and the related objects of BatchRetrieveCatalogObjects are pages of ListCatalog",
+            "the objects and the related objects of BatchRetrieveCatalogObjects are pages of "
+            "ListCatalog",
             "the first two pages have a cursor",
         ),
     ),
@@ -338,7 +340,7 @@ def test_an_order_for_an_item_that_an_import_does_not_find_is_refused_with_its_l
 
 
 # Each kind of error
-# ---------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 
 
 @played(REFUSALS, from_simulator, ONLY_SIMULATED)

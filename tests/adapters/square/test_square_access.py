@@ -1,4 +1,4 @@
-"""Access to a Square store: the admin's page, codes and refresh tokens, and what notifications tell."""
+"""Access to a Square store: authorisation, token refresh and notifications."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def connected(
 # ---------------------------------------------------------------- expired tokens
 
 
-def test_an_expired_token_is_renewed_once_saved_before_its_use_and_the_order_arrives(
+def test_expired_token_is_renewed_saved_and_used(
     running: Running[SquareSimulator],
 ) -> None:
     running.simulator.expire_token()
@@ -82,7 +82,7 @@ def test_an_expired_token_is_renewed_once_saved_before_its_use_and_the_order_arr
     assert running.simulator.count("POST", "/oauth2/token") == 1
 
 
-def test_many_threads_that_find_the_token_expired_refresh_it_once(
+def test_many_threads_refresh_an_expired_token_once(
     running: Running[SquareSimulator],
 ) -> None:
     running.simulator.expire_token()
@@ -111,7 +111,7 @@ def test_tasks_refresh_it_once_too_and_an_async_save_is_awaited(
     assert running.simulator.count("POST", "/oauth2/token") == 1
 
 
-def test_a_refused_refresh_is_a_permissions_error_and_never_a_loop(
+def test_refused_refresh_is_a_permissions_error_without_loop(
     running: Running[SquareSimulator],
 ) -> None:
     running.simulator.revoke_authorisation()
@@ -121,7 +121,7 @@ def test_a_refused_refresh_is_a_permissions_error_and_never_a_loop(
     assert running.simulator.count("POST", "/oauth2/token") <= 1
 
 
-def test_without_a_refresh_token_an_expired_one_is_a_permissions_error(
+def test_expired_token_without_refresh_is_a_permissions_error(
     running: Running[SquareSimulator],
 ) -> None:
     running.simulator.expire_token()
@@ -134,7 +134,7 @@ def test_without_a_refresh_token_an_expired_one_is_a_permissions_error(
     assert running.simulator.count("POST", "/oauth2/token") == 0
 
 
-def test_missing_scopes_are_told_apart_from_an_expired_token(
+def test_missing_scopes_differ_from_an_expired_token(
     running: Running[SquareSimulator],
 ) -> None:
     running.simulator.drop_scope("ORDERS_WRITE")
@@ -275,7 +275,7 @@ def test_each_type_of_notification_has_its_event(
         assert told.pos_id == "sq1"
 
 
-def test_other_types_and_other_locations_tell_nothing(till: Till) -> None:
+def test_other_types_and_other_locations_have_no_event(till: Till) -> None:
     for body in (
         notification("invoice.paid"),
         notification("order.updated", location="L-ELSEWHERE"),
@@ -283,7 +283,7 @@ def test_other_types_and_other_locations_tell_nothing(till: Till) -> None:
         assert till.parse_webhook(signed(body), body, HOOK) == ()
 
 
-def test_a_notification_to_another_address_or_with_another_body_is_forged(till: Till) -> None:
+def test_notification_for_other_address_or_body_is_forged(till: Till) -> None:
     body = notification("order.updated")
     for headers, sent, url in ((signed(body), body + b" ", HOOK), (signed(body), body, HOOK + "2")):
         with pytest.raises(WebhookError) as caught:
@@ -319,7 +319,7 @@ def test_async_tills_read_them_as_well() -> None:
     asyncio.run(main())
 
 
-def test_no_secret_of_an_authorisation_is_in_an_error_or_a_transcript(
+def test_no_secret_of_authorisation_in_error_or_transcript(
     running: Running[SquareSimulator],
 ) -> None:
     names = ("refresh_token", "client_secret", "webhook_secret")

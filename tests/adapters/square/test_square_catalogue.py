@@ -1,4 +1,4 @@
-"""Square's catalogue as a menu: presence, overrides, limits, taxes, and what changed since a time."""
+"""Square's catalogue as a menu: presence, overrides, limits, taxes and changes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def modifier_list(**data: Any) -> dict[str, Any]:
     }
 
 
-def test_the_menu_holds_what_the_location_sells_at_its_own_prices() -> None:
+def test_menu_has_the_locations_items_at_its_own_prices() -> None:
     bench = checked_bench()
 
     known = bench.run(bench.adapter.import_menu())
@@ -73,7 +73,7 @@ def test_the_menu_holds_what_the_location_sells_at_its_own_prices() -> None:
     assert known.version
 
 
-def test_the_whole_catalogue_is_read_page_by_page() -> None:
+def test_catalogue_is_read_page_by_page() -> None:
     bench = Bench(WorldSettings(page_size=3), spec=square_spec())
 
     paged = bench.run(bench.adapter.import_menu())
@@ -105,7 +105,7 @@ def test_what_is_archived_or_not_sellable_is_not_on_the_menu() -> None:
     assert menu(item(is_archived=True), item("J", {"sellable": False})).items == ()
 
 
-def test_what_is_hidden_online_is_on_the_menu_and_not_for_sale_online() -> None:
+def test_item_hidden_online_is_on_menu_but_not_sold_online() -> None:
     assert [i.online for i in menu(item(), item("J", hidden_online=True)).items] == [True, False]
 
 
@@ -193,7 +193,7 @@ def test_an_items_limits_are_its_own_or_else_the_lists(
         ({"allow_quantities": True}, {"allow_quantities": "NO"}, True),
     ],
 )
-def test_whether_an_option_may_be_chosen_twice_is_the_items_word_or_else_the_lists(
+def test_item_or_else_list_decides_if_option_is_allowed_twice(
     own: dict[str, Any], on_item: dict[str, Any], once: bool
 ) -> None:
     use = {"modifier_list_id": "ML"} | on_item
@@ -209,7 +209,7 @@ def test_a_list_that_is_switched_off_or_elsewhere_is_not_offered() -> None:
     assert menu(modifier_list(), item(modifier_list_info=uses)).items[0].groups == ()
 
 
-def test_an_option_without_a_price_is_free_and_one_of_the_location_has_its_own() -> None:
+def test_option_without_price_is_free_or_has_location_price() -> None:
     overrides = [{"location_id": "L1", "price_money": {"amount": 90}, "sold_out": True}]
     dear = {
         "name": "Soy",
@@ -266,7 +266,7 @@ def test_a_category_of_the_old_kind_is_read_too() -> None:
     assert menu(food, item(category_id="C1")).items[0].categories == ("Food",)
 
 
-def test_what_changed_and_what_was_deleted_since_a_time_is_told() -> None:
+def test_changes_since_returns_changed_and_deleted_ids() -> None:
     bench = checked_bench()
     before = datetime.now(UTC)
     bench.simulator.change_price("5312", 1500)
@@ -279,7 +279,7 @@ def test_what_changed_and_what_was_deleted_since_a_time_is_told() -> None:
     assert changes.until
 
 
-def test_an_amount_beyond_reason_makes_the_answer_unreadable_and_not_the_adapter_fail() -> None:
+def test_absurd_amount_makes_the_answer_unreadable() -> None:
     bench = Bench()
     location = said({"location": {"id": "L-CAFE", "currency": "AUD"}})
     page = said({"objects": [item(variation={"price_money": {"amount": 10**18}})]})

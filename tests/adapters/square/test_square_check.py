@@ -1,4 +1,4 @@
-"""Is the store ready? Each thing that is missing is a finding, in words, with whoever has to act."""
+"""Square's check: each missing thing is a finding, with who must act."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 from adapters.square.bench import Bench, checked_bench, drive, said, scripted
 from tillpost.adapter.readiness import Finding, Readiness
 from tillpost.errors.remedies import Actor
-from tillpost_square.checks import SCOPES, location_findings, token_findings
+from tillpost_square.checks import location_findings, token_findings
+from tillpost_square.oauth import SCOPES
 from tillpost_square.wire import Location, TokenStatus
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -45,7 +46,7 @@ def test_missing_scopes_are_named_with_what_each_is_for(bench: Bench) -> None:
     assert found.actor is Actor.STORE
 
 
-def test_a_revoked_token_is_a_finding_and_the_rest_is_looked_at_all_the_same(bench: Bench) -> None:
+def test_revoked_token_is_a_finding_and_location_is_checked(bench: Bench) -> None:
     bench.simulator.revoke_token()
 
     found = wrong(check(bench))
@@ -85,7 +86,7 @@ def test_a_token_is_valid_until_it_expires(expires_at: datetime | None, ok: bool
     assert (token.ok, scopes.ok) == (ok, True)
 
 
-def test_a_location_without_status_currency_or_ability_says_each() -> None:
+def test_location_reports_missing_status_currency_capability() -> None:
     found = [f.what for f in location_findings(Location(id="L1")) if not f.ok]
 
     assert found == ["status", "currency", "payments"]

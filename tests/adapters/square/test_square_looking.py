@@ -1,4 +1,4 @@
-"""Finding, fetching and cancelling orders at Square: what counts as proof that the register has one."""
+"""Finding, fetching and cancelling at Square, and what proves that the register has it."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_an_order_that_was_undone_is_not_found(bench: Bench) -> None:
     assert find(bench) is None
 
 
-def test_a_paid_order_is_preferred_to_an_unpaid_one_whatever_their_sequence(bench: Bench) -> None:
+def test_paid_order_is_preferred_to_unpaid_in_any_sequence(bench: Bench) -> None:
     made = submit(bench)
     order = plain_order()
     bench.spoil = lambda request, carry_out: (
@@ -104,7 +104,7 @@ def test_an_order_on_a_later_page_is_found() -> None:
     assert bench.paths().count("POST /v2/orders/search") == 3
 
 
-def test_a_paid_order_that_was_cancelled_is_found_as_cancelled_and_not_sent_again() -> None:
+def test_cancelled_paid_order_is_found_and_not_sent_again() -> None:
     bench = Bench()
     there = {
         "id": "SQ1",
@@ -141,7 +141,7 @@ def test_an_order_in_the_page_that_has_no_total_hides_no_other() -> None:
     assert found == Draft(id="SQ1", total=-1, version=1)
 
 
-def test_the_search_begins_an_hour_early_sorts_by_what_it_filters_and_takes_every_state(
+def test_search_starts_early_sorts_by_its_filter_in_any_state(
     bench: Bench,
 ) -> None:
     find(bench, since=datetime(2026, 11, 23, 2, tzinfo=UTC).timestamp())
@@ -165,7 +165,7 @@ def test_a_search_that_never_ends_is_given_up() -> None:
     bench = Bench()
     exchange = bench.adapter.find(plain_order(), None)
 
-    with pytest.raises(OutageError, match="didn't end"):
+    with pytest.raises(OutageError, match="doesn't end"):
         drive(bench.adapter, exchange, lambda _: said({"orders": [], "cursor": "again"}), None)
 
 
@@ -195,7 +195,7 @@ def test_an_order_that_staff_turned_down_is_rejected(bench: Bench, state: Any) -
     assert (seen.state, seen.progress) == (PosState.REJECTED, Progress.CANCELLED)
 
 
-def test_a_pickup_that_is_stamped_as_accepted_is_accepted_though_its_state_has_not_moved() -> None:
+def test_stamped_pickup_is_accepted_although_its_state_is_old() -> None:
     stamped = {"state": "PROPOSED", "pickup_details": {"accepted_at": "2026-11-23T01:00:00Z"}}
 
     seen = pos_order(
@@ -205,7 +205,7 @@ def test_a_pickup_that_is_stamped_as_accepted_is_accepted_though_its_state_has_n
     assert (seen.state, seen.progress, seen.total) == (PosState.ACCEPTED, Progress.ACCEPTED, None)
 
 
-def test_of_several_fulfilments_the_slowest_says_how_far_the_order_is() -> None:
+def test_slowest_of_several_fulfilments_is_the_progress() -> None:
     states = [{"state": "COMPLETED"}, {"state": "RESERVED"}, {"state": "CANCELED"}]
 
     seen = pos_order(
@@ -251,7 +251,7 @@ def test_an_order_that_is_handed_over_cannot_be_cancelled(bench: Bench) -> None:
         bench.run(bench.adapter.cancel(made.id))
 
 
-def test_a_cancellation_that_changes_nothing_is_not_believed() -> None:
+def test_cancellation_without_effect_is_not_trusted() -> None:
     bench = Bench()
     still = said(
         {

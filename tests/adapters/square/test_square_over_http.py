@@ -1,4 +1,4 @@
-"""The whole way, over real HTTP: a Till, the adapter found as a plugin, and the simulator on a port of its own."""
+"""Over real HTTP: a Till, the adapter found as a plugin, and the simulator."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_an_order_arrives_once_however_often_it_is_submitted(
     assert (entry.paid, len(entry.lines), entry.tip) == (2881, 2, 100)
 
 
-def test_an_item_that_was_made_again_under_another_id_is_found_by_its_sku(
+def test_item_recreated_under_new_id_is_found_by_sku(
     square: Running[SquareSimulator],
 ) -> None:
     square.simulator.recreate_variation("5312")
@@ -82,7 +82,7 @@ def test_a_fault_at_the_undo_leaves_nothing_half_done(square: Running[SquareSimu
     assert square.simulator.ledger().half_done == ()
 
 
-def test_a_drifted_price_is_told_with_the_line_and_who_must_act(
+def test_changed_price_is_reported_with_line_and_actor(
     square: Running[SquareSimulator],
 ) -> None:
     square.simulator.change_price("5312", 1500)

@@ -1,4 +1,4 @@
-"""Why totals differ, as far as the priced order tells."""
+"""Why Square's total differs, as far as the priced order shows."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def priced(total: int, **parts: Any) -> PricedOrder:
     return PricedOrder.model_validate({"id": "SQ1", "total_money": {"amount": total}} | parts)
 
 
-def test_a_right_total_needs_no_reason_however_many_taxes_it_holds() -> None:
+def test_right_total_has_no_reason_despite_several_taxes() -> None:
     assert (
         mismatch(plain_order(), priced(1450, taxes=[{"name": "GST"}, {"name": "Levy"}]), 1450)
         is None
     )
 
 
-def test_taxes_are_named_before_prices_because_no_import_mends_them() -> None:
+def test_taxes_come_before_prices_since_no_import_helps() -> None:
     drifted = [{"uid": "line-0", "base_price_money": {"amount": 1500}}]
 
     reason = mismatch(
@@ -32,7 +32,7 @@ def test_taxes_are_named_before_prices_because_no_import_mends_them() -> None:
     assert reason.subjects == ("GST", "an unnamed tax")
 
 
-def test_lines_are_told_apart_by_their_own_mark_whatever_their_sequence() -> None:
+def test_lines_are_matched_by_uid_in_any_sequence() -> None:
     lines = [
         {"uid": "line-1", "base_price_money": {"amount": 1500}},
         {
@@ -54,7 +54,7 @@ def test_a_line_that_square_names_no_price_for_is_not_blamed() -> None:
     assert isinstance(reason, SetupError)
 
 
-def test_modifiers_that_nobody_ordered_are_not_compared() -> None:
+def test_modifiers_that_were_not_ordered_are_ignored() -> None:
     extra = [{"catalog_object_id": "999", "base_price_money": {"amount": 50}}]
     lines = [{"uid": "line-0", "base_price_money": {"amount": 1450}, "modifiers": extra}]
 

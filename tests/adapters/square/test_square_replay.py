@@ -1,4 +1,4 @@
-"""A create that is answered with an old order: what has become of it since is read before anything is believed."""
+"""A create that is answered with an old order is read again before it is trusted."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tillpost.adapter.exchange import Response
 from tillpost.models.order import PosState
 from tillpost_simulators.square import SquareSimulator
 from tillpost_square.status import is_replayed
-from tillpost_square.wire import MadeOrder, Money
+from tillpost_square.wire import CreatedOrder, Money
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def replayed(created: str, date: str) -> bool:
-    made = MadeOrder(id="o1", total_money=Money(amount=1), created_at=created)
+    made = CreatedOrder(id="o1", total_money=Money(amount=1), created_at=created)
     return is_replayed(made, Response(200, {"date": date} if date else {}, b""))
 
 
@@ -42,7 +42,7 @@ def test_without_both_times_it_counts_as_new(created: str, date: str) -> None:
     assert replayed(created, date) is False
 
 
-def test_an_order_that_staff_rejected_isnt_called_received_by_a_new_process() -> None:
+def test_new_process_does_not_report_rejected_order_received() -> None:
     simulator = SquareSimulator()
 
     def dated(at: datetime) -> Callable[..., httpx.Response]:

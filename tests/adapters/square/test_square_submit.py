@@ -1,4 +1,4 @@
-"""Submitting to Square: create, pay, compare, undo, and every trap on the way; on the simulator, without a network."""
+"""Submitting to Square: create, pay, compare and undo, on the simulator without a network."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def refusal(bench: Bench, order: Order, **attempt: Any) -> PosError:
 def spoiled(
     nth: int, answer: Response | Fault, *, method: str, path: str, after: bool = False
 ) -> Any:
-    """Put `answer` in the place of the nth (from 1) matching one, after the request's effect or instead of it."""
+    """Replace the nth matching answer (from 1), with or without the request's effect."""
     seen = 0
 
     def spoil(request: Request[Any], carry_out: Callable[[], Response]) -> Response | Fault:
@@ -89,7 +89,7 @@ def test_an_order_is_created_and_then_paid_so_that_staff_see_it(bench: Bench) ->
     assert made.state == "received"
 
 
-def test_an_order_of_nothing_is_settled_by_pay_order_without_payments(bench: Bench) -> None:
+def test_order_of_zero_is_settled_by_pay_order(bench: Bench) -> None:
     water = [{"item_id": "6102", "name": "Tap water", "quantity": 1, "unit_price": 0}]
 
     submit(bench, plain_order(lines=water, payments=[]))
@@ -99,7 +99,7 @@ def test_an_order_of_nothing_is_settled_by_pay_order_without_payments(bench: Ben
     assert bench.paths() == [CREATE, "POST /v2/orders/*/pay"]
 
 
-def test_a_tip_on_an_order_of_nothing_becomes_a_service_charge_because_square_takes_no_amount_of_zero(
+def test_tip_on_an_order_of_zero_becomes_a_service_charge(
     bench: Bench,
 ) -> None:
     water = [{"item_id": "6102", "name": "Tap water", "quantity": 1, "unit_price": 0}]
@@ -120,7 +120,7 @@ def test_a_tip_is_a_service_charge_when_the_settings_say_so() -> None:
     assert (entry.tip, entry.paid) == (0, 2881)
 
 
-def test_several_captured_payments_become_one_with_every_reference_in_its_note(
+def test_several_payments_become_one_with_all_references(
     bench: Bench,
 ) -> None:
     paid = [
@@ -136,7 +136,7 @@ def test_several_captured_payments_become_one_with_every_reference_in_its_note(
     assert body["external_details"]["source_id"] == an_order().id
 
 
-def test_the_payments_key_fits_45_characters_and_follows_from_squares_own_id(bench: Bench) -> None:
+def test_payment_key_has_45_characters_and_follows_square_id(bench: Bench) -> None:
     submit(bench, an_order())
     submit(bench, an_order(), generation=1)
 
@@ -145,7 +145,7 @@ def test_the_payments_key_fits_45_characters_and_follows_from_squares_own_id(ben
     assert all(len(key) <= 45 for key in keys)
 
 
-def test_the_same_order_and_attempt_carry_the_same_key_and_the_same_body(bench: Bench) -> None:
+def test_same_order_and_attempt_have_same_key_and_body(bench: Bench) -> None:
     order = an_order(fulfilment={"type": "dine_in", "table": "7"})
 
     first, second = submit(bench, order), submit(bench, order)
@@ -157,7 +157,7 @@ def test_the_same_order_and_attempt_carry_the_same_key_and_the_same_body(bench: 
     assert len(bench.simulator.ledger().shown) == 1
 
 
-def test_two_taxes_undo_the_order_before_it_is_paid_and_are_both_named(bench: Bench) -> None:
+def test_two_taxes_undo_the_unpaid_order_and_are_named(bench: Bench) -> None:
     bench.simulator.add_tax("Weekend surcharge", "15")
 
     error = refusal(bench, plain_order())
@@ -177,10 +177,10 @@ def test_one_tax_that_is_added_to_prices_that_hold_it_is_named() -> None:
 
     assert isinstance(error, TaxError)
     assert error.subjects == ("Sales tax",)
-    assert "Square adds 1.45 AUD of tax, the order holds 0.00 AUD" in error.detail
+    assert "Square adds 1.45 AUD of tax, the order has 0.00 AUD" in error.detail
 
 
-def test_a_price_that_has_drifted_undoes_the_order_and_names_its_lines(bench: Bench) -> None:
+def test_changed_price_undoes_the_order_and_names_its_lines(bench: Bench) -> None:
     bench.simulator.change_price("228", 90)
 
     error = refusal(bench, an_order())
@@ -191,7 +191,7 @@ def test_a_price_that_has_drifted_undoes_the_order_and_names_its_lines(bench: Be
     assert bench.simulator.ledger().half_done == ()
 
 
-def test_two_prices_of_one_line_that_make_up_for_each_other_are_still_drift_when_the_total_differs(
+def test_prices_that_cancel_out_are_still_named(
     bench: Bench,
 ) -> None:
     bench.simulator.change_price("7302", 560)
@@ -203,7 +203,7 @@ def test_two_prices_of_one_line_that_make_up_for_each_other_are_still_drift_when
     assert error.lines == (0, 1)
 
 
-def test_a_total_that_nothing_explains_is_a_fault_of_the_connection(bench: Bench) -> None:
+def test_unexplained_total_is_a_setup_error(bench: Bench) -> None:
     submit(bench, plain_order())
     known = bench.simulator.ledger().entries[0]
     now = said(
@@ -236,7 +236,7 @@ def test_a_total_that_nothing_explains_is_a_fault_of_the_connection(bench: Bench
         )
 
 
-def test_what_the_customer_paid_stands_when_the_attempt_keeps_it(bench: Bench) -> None:
+def test_paid_prices_stand_when_the_attempt_keeps_them(bench: Bench) -> None:
     bench.simulator.change_price("7302", 600)
     bench.simulator.change_price("228", 90)
 
@@ -247,7 +247,7 @@ def test_what_the_customer_paid_stands_when_the_attempt_keeps_it(bench: Bench) -
     assert "Flat white: paid 5.50 AUD" in entry.note
 
 
-def test_a_price_that_is_keyed_in_at_the_register_is_taken_from_the_order(bench: Bench) -> None:
+def test_price_keyed_in_at_register_comes_from_the_order(bench: Bench) -> None:
     menu = bench.run(bench.adapter.import_menu())
     cake = [{"item_id": "6103", "name": "Cake of the day", "quantity": 1, "unit_price": 1450}]
 
@@ -256,7 +256,7 @@ def test_a_price_that_is_keyed_in_at_the_register_is_taken_from_the_order(bench:
     assert bench.simulator.ledger().shown[0].paid == 1450
 
 
-def test_an_order_cannot_be_cancelled_before_its_fulfilments_so_both_go_in_one_update(
+def test_order_and_fulfilments_are_cancelled_in_one_update(
     bench: Bench,
 ) -> None:
     bench.simulator.change_price("5312", 1500)
@@ -272,7 +272,7 @@ def test_an_order_cannot_be_cancelled_before_its_fulfilments_so_both_go_in_one_u
     )  # Square answers an update without a new key with a 200, undone
 
 
-def test_the_answer_to_a_repeated_create_is_old_news_so_the_order_is_read_before_it_is_undone(
+def test_replayed_create_reads_the_order_before_undoing_it(
     bench: Bench,
 ) -> None:
     bench.simulator.change_price("5312", 1500)
@@ -287,7 +287,7 @@ def test_the_answer_to_a_repeated_create_is_old_news_so_the_order_is_read_before
     assert submit(bench, plain_order(), generation=1).total == 1450
 
 
-def test_an_order_that_turns_out_to_be_paid_is_done_and_not_undone(bench: Bench) -> None:
+def test_order_found_paid_is_done_and_not_undone(bench: Bench) -> None:
     paid = submit(bench, plain_order())
 
     # Whoever looks with an old draft in hand: another total, as of an earlier menu.
@@ -300,7 +300,7 @@ def test_an_order_that_turns_out_to_be_paid_is_done_and_not_undone(bench: Bench)
     assert not [r for r in bench.sent if r.effect is Effect.UNDO]
 
 
-def test_an_old_draft_whose_order_has_the_right_total_by_now_is_paid(bench: Bench) -> None:
+def test_old_draft_with_right_total_now_is_paid(bench: Bench) -> None:
     bench.spoil = spoiled(1, Fault(Applied.NO, "refused"), method="POST", path="/v2/payments")
     refusal(bench, plain_order())
     (entry,) = bench.simulator.ledger().half_done
@@ -313,7 +313,7 @@ def test_an_old_draft_whose_order_has_the_right_total_by_now_is_paid(bench: Benc
     assert bench.simulator.ledger().half_done == ()
 
 
-def test_a_payment_that_is_refused_undoes_the_order_and_says_why(bench: Bench) -> None:
+def test_refused_payment_undoes_the_order_and_raises_why(bench: Bench) -> None:
     no = refused("PAYMENT_LIMIT_EXCEEDED", "too much")
     bench.spoil = spoiled(1, no, method="POST", path="/v2/payments")
 
@@ -369,7 +369,7 @@ def test_a_payment_in_doubt_is_never_undone(
     assert [entry.paid for entry in bench.simulator.ledger().entries] == [1450]
 
 
-def test_an_undo_with_an_old_version_reads_the_order_again_and_is_repeated_once(
+def test_undo_with_an_old_version_is_repeated_once(
     bench: Bench,
 ) -> None:
     bench.simulator.change_price("5312", 1500)
@@ -381,7 +381,7 @@ def test_an_undo_with_an_old_version_reads_the_order_again_and_is_repeated_once(
     assert bench.simulator.ledger().entries[0].cancelled
 
 
-def test_an_order_that_was_paid_while_it_was_to_be_undone_is_left_alone(bench: Bench) -> None:
+def test_order_paid_during_its_undo_is_left_alone(bench: Bench) -> None:
     def meanwhile(request: Request[Any], carry_out: Callable[[], Response]) -> Response | Fault:
         if request.method == "PUT":
             entry = bench.simulator.ledger().entries[0]
@@ -395,7 +395,7 @@ def test_an_order_that_was_paid_while_it_was_to_be_undone_is_left_alone(bench: B
     assert submit(bench, plain_order()).status == "PROPOSED"
 
 
-def test_an_order_that_keeps_changing_under_the_undo_is_tried_again_later(bench: Bench) -> None:
+def test_order_that_keeps_changing_is_undone_later(bench: Bench) -> None:
     bench.simulator.change_price("5312", 1500)
 
     def always_stale(request: Request[Any], carry_out: Callable[[], Response]) -> Response:
@@ -409,7 +409,7 @@ def test_an_order_that_keeps_changing_under_the_undo_is_tried_again_later(bench:
     assert isinstance(refusal(bench, plain_order()), OutageError)
 
 
-def test_an_undo_that_is_refused_for_another_reason_says_so(bench: Bench) -> None:
+def test_undo_refused_for_another_reason_is_raised(bench: Bench) -> None:
     bench.simulator.change_price("5312", 1500)
     no = refused("INSUFFICIENT_SCOPES", "ORDERS_WRITE", status=403)
     bench.spoil = spoiled(1, no, method="PUT", path="/v2/orders/")
@@ -420,7 +420,7 @@ def test_an_undo_that_is_refused_for_another_reason_says_so(bench: Bench) -> Non
     assert isinstance(error.__cause__, MenuError)
 
 
-def test_an_undo_that_changes_nothing_is_not_believed(bench: Bench) -> None:
+def test_undo_without_effect_is_not_trusted(bench: Bench) -> None:
     bench.simulator.change_price("5312", 1500)
     still = said(
         {"order": {"id": "x", "state": "OPEN", "version": 1, "total_money": {"amount": 1500}}}
@@ -433,7 +433,7 @@ def test_an_undo_that_changes_nothing_is_not_believed(bench: Bench) -> None:
     assert error.applied is Applied.MAYBE
 
 
-def test_an_order_of_nothing_that_square_calls_paid_already_is_done(bench: Bench) -> None:
+def test_order_of_zero_that_square_calls_paid_is_done(bench: Bench) -> None:
     order = plain_order(
         lines=[{"item_id": "6102", "name": "Tap water", "quantity": 1, "unit_price": 0}],
         payments=[],
@@ -449,7 +449,7 @@ def test_an_order_of_nothing_that_square_calls_paid_already_is_done(bench: Bench
     assert not [r for r in bench.sent if r.effect is Effect.UNDO]
 
 
-def test_a_reference_that_is_too_long_is_refused_before_anything_is_sent(bench: Bench) -> None:
+def test_reference_that_is_too_long_is_refused_before_sending(bench: Bench) -> None:
     error = refusal(
         bench, plain_order(payments=[{"method": "card", "amount": 1450, "reference": "r" * 256}])
     )
@@ -459,7 +459,7 @@ def test_a_reference_that_is_too_long_is_refused_before_anything_is_sent(bench: 
     assert bench.sent == []
 
 
-def test_tax_that_nobody_would_add_is_refused_before_anything_is_sent() -> None:
+def test_tax_that_square_would_not_add_is_refused_before_sending() -> None:
     bench = checked_bench(auto_apply_taxes=False)
     paid = [{"method": "card", "amount": 1595}]
 
@@ -469,14 +469,14 @@ def test_tax_that_nobody_would_add_is_refused_before_anything_is_sent() -> None:
     assert bench.sent == []
 
 
-def test_a_quote_says_what_square_would_charge_tip_included_and_creates_nothing(
+def test_quote_includes_the_tip_and_creates_nothing(
     bench: Bench,
 ) -> None:
     assert bench.run(bench.adapter.quote(an_order(), Attempt()), an_order()) == 2881
     assert bench.simulator.ledger().entries == ()
 
 
-def test_the_payment_is_recorded_at_the_orders_location_and_not_at_the_main_one(
+def test_payment_is_recorded_at_the_orders_own_location(
     bench: Bench,
 ) -> None:
     submit(bench, plain_order())

@@ -1,4 +1,4 @@
-"""Square's attention ticket: one ad-hoc line at no price, which staff see, cut to Square's limits, never half done."""
+"""Square's attention ticket: one free line that staff see, within Square's limits."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def ticket(bench: Bench, order: Order, number: int = 0) -> PosOrder:
     return bench.run(bench.adapter.attention(order, number), order)
 
 
-def test_it_spells_out_the_order_on_one_line_that_costs_nothing_and_is_marked_as_paid(
+def test_ticket_spells_out_order_on_one_free_paid_line(
     bench: Bench,
 ) -> None:
     made = ticket(bench, plain_order(id="ord_1", note="Ring the bell"))
@@ -45,7 +45,7 @@ def test_it_spells_out_the_order_on_one_line_that_costs_nothing_and_is_marked_as
     assert bench.paths() == ["POST /v2/orders", "POST /v2/orders/*/pay"]
 
 
-def test_nothing_that_the_order_may_have_been_refused_for_is_in_it(bench: Bench) -> None:
+def test_ticket_has_nothing_that_could_be_refused(bench: Bench) -> None:
     late = Pickup.model_validate({"due_at": "2020-01-01T12:00:00+11:00"})
     order = plain_order(
         fulfilment=late, customer=Customer(name="Mia", phone="no number", email="none")
@@ -53,7 +53,7 @@ def test_nothing_that_the_order_may_have_been_refused_for_is_in_it(bench: Bench)
     assert ticket(bench, order).state is PosState.RECEIVED
 
 
-def test_the_longest_order_and_the_longest_id_fit_and_the_cut_is_said(bench: Bench) -> None:
+def test_longest_order_and_id_fit_with_a_notice_of_the_cut(bench: Bench) -> None:
     made = ticket(bench, plain_order(id="x" * 40, code="C" * 80, note="No nuts. " * 400))
     (entry,) = bench.simulator.ledger().shown
     assert (entry.order_id, len(entry.reference)) == (made.id, 40)
@@ -61,7 +61,7 @@ def test_the_longest_order_and_the_longest_id_fit_and_the_cut_is_said(bench: Ben
     assert entry.lines[0].note.endswith(CUT)
 
 
-def test_made_again_under_its_number_it_is_the_same_and_under_another_a_new_one(
+def test_same_number_gives_same_ticket_other_number_a_new_one(
     bench: Bench,
 ) -> None:
     order = plain_order()
@@ -106,7 +106,7 @@ def test_one_that_comes_to_a_price_is_undone_and_never_paid(bench: Bench) -> Non
         return said(priced)
 
     bench.spoil = dearer
-    with pytest.raises(OrderError, match="comes to a price"):
+    with pytest.raises(OrderError, match="has a price"):
         ticket(bench, order)
     assert [entry.cancelled for entry in bench.simulator.ledger().entries] == [True]
     assert "POST /v2/payments" not in bench.paths()
@@ -130,7 +130,7 @@ def test_one_whose_payment_is_in_doubt_is_finished_the_next_time(bench: Bench) -
     assert (len(ledger.shown), ledger.half_done) == (1, ())
 
 
-def test_one_that_square_says_was_paid_before_is_there(bench: Bench) -> None:
+def test_ticket_that_square_calls_paid_exists(bench: Bench) -> None:
     paid = refused("BAD_REQUEST", "The order is already paid.")
     bench.spoil = spoiled(1, paid, method="POST", path="/v2/orders/", after=True)
     ticket(bench, plain_order())

@@ -1,4 +1,4 @@
-"""Whatever the order: Square's total equals the order's, to the minor unit, and staff see all of it."""
+"""For any order Square's total is the order's, and staff see everything."""
 
 from __future__ import annotations
 
@@ -114,9 +114,7 @@ def submitted(order: Order, *, keep_paid: bool, **adapter_settings: Any) -> tupl
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(order=orders(kept=False), tips=st.sampled_from(["payment", "service_charge"]))
-def test_for_any_order_squares_total_is_the_orders_to_the_minor_unit(
-    order: Order, tips: str
-) -> None:
+def test_total_is_the_orders_for_any_order(order: Order, tips: str) -> None:
     bench, made = submitted(order, keep_paid=False, tips=tips)
 
     (entry,) = bench.simulator.ledger().shown
@@ -142,7 +140,7 @@ def test_for_any_order_the_quote_is_the_orders_total(order: Order) -> None:
 
 
 def with_the_tax_that_square_asks(order: Order, world: WorldSettings, rate: Decimal) -> Order:
-    """The order as a site sells it whose prices hold no tax: it adds what Square's own dry run adds."""
+    """The order of a site with prices without tax: it adds the tax that Square's quote adds."""
     bare = Order.model_validate({**order.model_dump(), "prices_include_tax": False})
     bench = Bench(world)
     tax = bench.run(bench.adapter.quote(bare, Attempt()), bare) - bare.total

@@ -1,4 +1,4 @@
-"""An order in Square's words: what staff will see where, and what happens to a text that is too long."""
+"""An order as Square takes it: what staff see where, and how long texts are cut."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def notices(order: Order) -> tuple[str, ...]:
     return translate(order, Attempt(), SETTINGS).notices
 
 
-def test_prices_of_the_catalogue_are_left_to_square_so_that_drift_shows() -> None:
+def test_catalogue_prices_are_left_to_square() -> None:
     for line in body_of(an_order())["line_items"]:
         assert "base_price_money" not in line
         assert all("base_price_money" not in modifier for modifier in line.get("modifiers", ()))
@@ -63,7 +63,7 @@ def test_a_pickup_without_a_time_is_for_as_soon_as_possible() -> None:
     assert details["prep_time_duration"] == "PT20M"
 
 
-def test_a_due_time_is_sent_as_an_rfc_3339_time_in_utc_whatever_its_offset_was() -> None:
+def test_due_time_is_sent_in_utc_whatever_its_offset() -> None:
     details = pickup_of(
         an_order(fulfilment={"type": "pickup", "due_at": "2036-11-23T19:00:00.5+10:30"})
     )
@@ -71,9 +71,7 @@ def test_a_due_time_is_sent_as_an_rfc_3339_time_in_utc_whatever_its_offset_was()
     assert (details["schedule_type"], details["pickup_at"]) == ("SCHEDULED", "2036-11-23T08:30:00Z")
 
 
-def test_a_delivery_goes_as_a_pickup_with_the_address_first_in_its_note_because_the_register_hides_deliveries() -> (
-    None
-):
+def test_delivery_is_a_pickup_with_address_first_in_its_note() -> None:
     order = an_order(fulfilment=DELIVERY)
 
     details = pickup_of(order, remarks=("Paid price kept",))
@@ -110,9 +108,7 @@ def test_a_real_delivery_is_sent_where_the_settings_say_so() -> None:
     )
 
 
-def test_a_real_delivery_as_soon_as_possible_says_how_long_it_takes_because_square_demands_it() -> (
-    None
-):
+def test_real_delivery_without_time_has_preparation_time() -> None:
     settings = SETTINGS.model_copy(update={"delivery_as_pickup": False})
     order = an_order(fulfilment=DELIVERY | {"due_at": None, "instructions": ""}, note="")
 
@@ -127,7 +123,7 @@ def test_an_order_without_a_customer_is_called_out_by_its_code() -> None:
 
 
 @pytest.mark.parametrize("phone", ["0400 111 222 ext. 5", "+61 (0) 400 111 222 333", "call me"])
-def test_a_phone_number_that_square_would_refuse_is_moved_to_the_note_and_never_cut(
+def test_refused_phone_number_moves_to_the_note_uncut(
     phone: str,
 ) -> None:
     order = an_order(customer={"name": "Mia", "phone": phone})
@@ -139,14 +135,14 @@ def test_a_phone_number_that_square_would_refuse_is_moved_to_the_note_and_never_
     assert any("phone number" in notice for notice in notices(order))
 
 
-def test_an_email_address_that_square_would_refuse_is_left_out_and_said_so() -> None:
+def test_refused_email_address_is_left_out_with_a_notice() -> None:
     order = an_order(customer={"name": "Mia", "email": "none"})
 
     assert "email_address" not in pickup_of(order)["recipient"]
     assert any("email" in notice for notice in notices(order))
 
 
-def test_texts_that_are_too_long_are_cut_to_squares_limits_and_each_cut_is_said() -> None:
+def test_long_texts_are_cut_to_limits_with_notices() -> None:
     sold = [
         {"item_id": "5312", "name": "BLT", "quantity": 1, "unit_price": 1450, "note": "n" * 2001}
     ]
@@ -181,13 +177,11 @@ def test_the_notices_come_back_with_the_order() -> None:
     assert made.notices == ("The ticket name was cut to 30 characters",)
 
 
-def test_nothing_is_said_where_nothing_was_changed() -> None:
+def test_unchanged_order_has_no_notices() -> None:
     assert notices(an_order()) == ()
 
 
-def test_charges_come_after_taxes_where_square_cannot_tax_them_and_nothing_of_zero_is_sent() -> (
-    None
-):
+def test_charges_come_after_taxes_and_zero_charges_are_left_out() -> None:
     charges = [
         {"kind": "service", "name": "Free", "amount": 0},
         {"kind": "delivery", "name": "Delivery", "amount": 500},
@@ -246,5 +240,5 @@ def test_a_missing_token_is_refused_and_the_rest_has_defaults() -> None:
     assert "x" not in repr(SETTINGS.access_token).replace("SecretStr", "")
 
 
-def test_the_schedule_of_looks_can_be_set() -> None:
+def test_look_up_pauses_can_be_set() -> None:
     assert Bench(look_after=(0.5, 2)).adapter.look_after == (0.5, 2.0)

@@ -1,4 +1,4 @@
-"""The words of a conversation: requests and their fingerprints, and the small generators that adapters are made of."""
+"""Requests, their digests, and the generators that adapters are made of."""
 
 from __future__ import annotations
 
@@ -48,9 +48,7 @@ ANSWER = Response(200, {"etag": "7"}, b'{"open": true}')
         (Effect.UNDO, True),
     ],
 )
-def test_an_effect_counts_when_it_can_change_what_is_known_of_the_order(
-    effect: Effect, counts: bool
-) -> None:
+def test_effect_counts_if_it_can_change_the_order(effect: Effect, counts: bool) -> None:
     assert effect.counts is counts
 
 
@@ -60,7 +58,7 @@ def test_a_request_is_repeatable_when_it_reads_or_has_a_key(effect: Effect) -> N
     assert Request("POST", "/", nothing, effect=effect, key="k").repeatable
 
 
-def test_the_digest_tells_requests_apart_by_method_path_and_body_alone() -> None:
+def test_digest_depends_on_method_path_and_body_alone() -> None:
     first = Request("POST", "/orders", nothing, b"{}", Effect.CREATE, "k")
     assert first.digest == Request("POST", "/orders", nothing, b"{}", headers={"X": "y"}).digest
     others = [
@@ -95,7 +93,7 @@ def test_a_pause_yields_a_wait_and_returns_nothing() -> None:
     assert end.value.value is None
 
 
-def test_a_body_that_does_not_fit_its_model_is_an_error_of_the_reader() -> None:
+def test_body_that_does_not_fit_its_model_raises() -> None:
     with pytest.raises(ValidationError):
         reading(ToyStatus)(b'{"open": "perhaps"}')
 
@@ -111,7 +109,7 @@ def test_fields_that_are_none_stay_out_of_a_body() -> None:
     )
 
 
-def test_an_exact_body_keeps_every_digit_and_leaves_out_none_at_any_depth() -> None:
+def test_exact_body_keeps_digits_and_leaves_out_none() -> None:
     body = to_exact_body(
         a=Decimal("13.18180"), b=None, c=[{"d": Decimal("1E-7"), "e": None}], f="x", g=(True, 2)
     )
@@ -149,7 +147,7 @@ def test_a_list_of_one_page_is_read_at_once() -> None:
     assert read(page(True, x_count="many")) == ([PAGE], [True])
 
 
-def test_a_list_is_read_on_at_the_addresses_that_its_answers_name() -> None:
+def test_list_is_read_on_at_the_addresses_in_its_answers() -> None:
     first, second = page(True, x_next=f"{HERE}/list?page=2"), page(x_next="/list?page=3")
     asked, found = read(first, second, page(False, True))
     assert [request.path for request in asked] == ["/list", "/list?page=2", "/list?page=3"]
@@ -162,13 +160,13 @@ def test_a_list_is_read_on_by_the_number_of_its_pages() -> None:
     assert found == [True, False]
 
 
-def test_no_page_is_asked_for_at_another_host() -> None:
+def test_no_page_is_read_from_another_host() -> None:
     with pytest.raises(OutageError, match="another host"):
         read(page(True, x_next="https://evil.example/list?page=2"))
 
 
 def test_a_list_that_never_ends_is_an_outage() -> None:
-    with pytest.raises(OutageError, match="didn't end"):
+    with pytest.raises(OutageError, match="doesn't end"):
         read(*(page(x_next="/list?page=2") for _ in range(MOST_PAGES)))
 
 
@@ -190,7 +188,7 @@ NONE = Reply(None, Response(404, {}, b""))
         ([OutageError("gone")], "", 1),
     ],
 )
-def test_a_thing_is_found_or_made_or_done_without(
+def test_find_or_make_finds_makes_or_gives_up(
     replies: list[Reply | PosError], found: str, asked: int
 ) -> None:
     exchange, steps = find_or_make("people", FIND, MAKE), list[object]()
@@ -214,7 +212,7 @@ def test_a_list_reads_as_its_members_and_nothing_else_as_a_list() -> None:
             reading_list(ToyStatus)(body)
 
 
-def test_what_isnt_there_yet_is_asked_for_again_after_each_pause() -> None:
+def test_ask_when_there_repeats_a_404_after_each_pause() -> None:
     exchange = ask_when_there(STATUS, (0.5, 1.0))
     assert next(exchange) == STATUS
     assert exchange.throw(SetupError("Not Found", status_code=404)) == Wait(0.5)
@@ -225,7 +223,7 @@ def test_what_isnt_there_yet_is_asked_for_again_after_each_pause() -> None:
         exchange.throw(SetupError("Not Found", status_code=404))
 
 
-def test_only_a_404_is_waited_for() -> None:
+def test_ask_when_there_waits_for_a_404_only() -> None:
     exchange = ask_when_there(STATUS, (0.5,))
     next(exchange)
     with pytest.raises(OutageError):
@@ -241,17 +239,17 @@ def test_only_a_404_is_waited_for() -> None:
         ("", ""),
     ],
 )
-def test_a_location_names_what_was_made(location: str, found: str) -> None:
+def test_id_in_location_names_the_resource(location: str, found: str) -> None:
     assert id_in_location(Response(201, {"location": location}, b"null"), "orders") == found
     assert id_in_location(Response(201, {}, b"null"), "orders") == ""
 
 
-class HookCall(BaseModel):
+class Thing(BaseModel):
     id: str
 
 
-def test_an_answer_about_something_else_is_no_answer() -> None:
-    read = reading_about(HookCall, "7")
-    assert read(b'{"id": "7"}') == HookCall(id="7")
-    with pytest.raises(ValueError, match="about something else"):
+def test_answer_with_another_id_is_unreadable() -> None:
+    read = reading_about(Thing, "7")
+    assert read(b'{"id": "7"}') == Thing(id="7")
+    with pytest.raises(ValueError, match="another id"):
         read(b'{"id": "8"}')

@@ -1,4 +1,4 @@
-"""A menu of products at prices without tax: prices with it, exact prices kept, and options that aren't sold here."""
+"""Menus of products at prices without tax: prices, options and faults."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tillpost.adapter.net_menu import (
     ProductOption,
     ProductOptionSet,
     menu_of_products,
-    taxes_that_come_to,
+    taxes_summing_to,
 )
 from tillpost.models.menu import SetupFault, Tax
 
@@ -40,11 +40,18 @@ def product(
     )
 
 
-@pytest.mark.parametrize(("net", "taxes", "price"), [
-    ("13.1818", (GST,), 1450), ("13.1818", (GST.model_copy(update={"included": False}),), 1318), ("8", (), 800),
-    ("10", (GST, LEVY), 1150), ("0.005", (), 1), (None, (GST,), None),
-])  # fmt: skip
-def test_a_price_holds_the_taxes_that_are_included_and_keeps_its_decimals(
+@pytest.mark.parametrize(
+    ("net", "taxes", "price"),
+    [
+        ("13.1818", (GST,), 1450),
+        ("13.1818", (GST.model_copy(update={"included": False}),), 1318),
+        ("8", (), 800),
+        ("10", (GST, LEVY), 1150),
+        ("0.005", (), 1),
+        (None, (GST,), None),
+    ],
+)
+def test_price_includes_included_taxes_and_keeps_decimals(
     net: str | None, taxes: tuple[Tax, ...], price: int | None
 ) -> None:
     menu = menu_of_products([product("blt", net, *taxes)], site="s", currency="AUD")
@@ -53,7 +60,7 @@ def test_a_price_holds_the_taxes_that_are_included_and_keeps_its_decimals(
     assert set(menu.taxes) == set(taxes)
 
 
-def test_an_option_is_a_product_of_the_site_with_its_own_price_and_tax() -> None:
+def test_option_is_a_product_with_its_own_price_and_tax() -> None:
     milks = ProductOptionSet(
         "milks", "Milk", [ProductOption("oat"), ProductOption("soy", "Soya", Decimal("0.5"))], 1, 2
     )
@@ -70,7 +77,7 @@ def test_an_option_is_a_product_of_the_site_with_its_own_price_and_tax() -> None
     assert (use.minimum, use.maximum) == (1, 2)
 
 
-def test_what_can_be_removed_has_an_id_with_a_minus_and_costs_nothing() -> None:
+def test_removable_option_has_an_id_with_a_minus_and_is_free() -> None:
     extras = ProductOptionSet("extras", "Extras", [ProductOption("oat")], removable=True)
     menu = menu_of_products(
         [product("white", "5", sets=(extras,)), product("oat", "1")], site="s", currency="AUD"
@@ -79,7 +86,7 @@ def test_what_can_be_removed_has_an_id_with_a_minus_and_costs_nothing() -> None:
     assert (options["-oat"].name, options["-oat"].price) == ("No Oat", 0)
 
 
-def test_an_option_that_isnt_sold_at_the_site_is_left_out_and_told_once() -> None:
+def test_option_not_sold_here_is_left_out_and_reported_once() -> None:
     sauces = ProductOptionSet("sauces", "Sauces", [ProductOption("chilli", "Chilli sauce")])
     products = [product("burger", "10", sets=(sauces,)), product("wrap", "9", sets=(sauces,))]
     known = SetupFault(subject="Wrap", text="is odd")
@@ -103,7 +110,7 @@ SAME = Tax(id="3", name="VAT", rate=Decimal("0.1"), included=False)
         ("1.00", [SALES, SAME], None),
     ],
 )
-def test_taxes_are_told_from_their_sum_where_only_one_set_of_them_comes_to_it(
+def test_taxes_are_found_by_their_sum_if_only_one_set_fits(
     tax: str, taxes: list[Tax], found: tuple[Tax, ...] | None
 ) -> None:
-    assert taxes_that_come_to(Decimal(tax), Decimal(10), taxes) == found
+    assert taxes_summing_to(Decimal(tax), Decimal(10), taxes) == found

@@ -1,4 +1,4 @@
-"""An order as nothing but products: nothing is dropped, every line has a price, and what was billed is compared."""
+"""Orders as products at prices without tax: complete, priced, and verified."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import pytest
 
 from tillpost import MenuError, Order, PosOrder, SetupError, TaxError
 from tillpost.adapter.net_order import (
-    Billed,
-    Itemised,
+    BilledLine,
+    NetOrderLine,
     SubstituteProducts,
-    as_note,
-    in_words,
-    itemise,
-    misbilled,
-    proved,
-    reference_in,
+    billing_error,
+    net_order_lines,
+    order_note,
+    reference_in_note,
+    staff_notes,
+    verify_total,
 )
 from tillpost.models.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Tax, Variation
 from tillpost.models.order import PosState
 
 GST = Tax(id="gst", name="GST", rate=Decimal("0.1"), included=True)
 LEVY = Tax(id="levy", name="Levy", rate=Decimal("0.05"), included=True)
-STAND_INS = SubstituteProducts(
+SUBSTITUTES = SubstituteProducts(
     charge_products={"surcharge": "sur", "Bag": "bag"}, tip_product="tip", discount_product="off"
 )
 
@@ -43,16 +43,31 @@ def product(product_id: str, price: str, *taxes: Tax, groups: tuple[GroupUse, ..
     )
 
 
-MILKS = ModifierGroup(id="milks", name="Milk", options=(
-    ModifierOption(id="oat", name="Oat milk", price=80, exact_price=Decimal("0.7273")),
-    ModifierOption(id="-sugar", name="No sugar"),
-))  # fmt: skip
+MILKS = ModifierGroup(
+    id="milks",
+    name="Milk",
+    options=(
+        ModifierOption(id="oat", name="Oat milk", price=80, exact_price=Decimal("0.7273")),
+        ModifierOption(id="-sugar", name="No sugar"),
+    ),
+)
 MENU = Menu(
-    site="s", currency="AUD", imported_at=datetime(2026, 11, 23, tzinfo=UTC), groups=(MILKS,), taxes=(GST, LEVY),
-    items=(product("white", "5", GST, groups=(GroupUse(group_id="milks"),)), product("toastie", "13.1818", GST),
-           product("oat", "0.7273", GST), product("sur", "0", GST), product("bag", "0"), product("tip", "0"),
-           product("off", "0", GST), product("loaf", "8")),
-)  # fmt: skip
+    site="s",
+    currency="AUD",
+    imported_at=datetime(2026, 11, 23, tzinfo=UTC),
+    groups=(MILKS,),
+    taxes=(GST, LEVY),
+    items=(
+        product("white", "5", GST, groups=(GroupUse(group_id="milks"),)),
+        product("toastie", "13.1818", GST),
+        product("oat", "0.7273", GST),
+        product("sur", "0", GST),
+        product("bag", "0"),
+        product("tip", "0"),
+        product("off", "0", GST),
+        product("loaf", "8"),
+    ),
+)
 FOUND = PosOrder(id="o1", reference="ord_1")
 WHITE = {"item_id": "white", "name": "Flat white", "quantity": 2, "unit_price": 550, "note": "hot"}
 OAT = {"modifier_id": "oat", "name": "Oat milk", "unit_price": 80}
@@ -60,13 +75,17 @@ OAT = {"modifier_id": "oat", "name": "Oat milk", "unit_price": 80}
 
 def an_order(total: int, **parts: Any) -> Order:
     bare: dict[str, Any] = {
-        "id": "ord_1", "code": "B42", "placed_at": "2026-11-23T11:52:07+11:00", "currency": "AUD",
-        "lines": [WHITE], "payments": [{"method": "card", "amount": total, "reference": "pi_1"}],
-    }  # fmt: skip
+        "id": "ord_1",
+        "code": "B42",
+        "placed_at": "2026-11-23T11:52:07+11:00",
+        "currency": "AUD",
+        "lines": [WHITE],
+        "payments": [{"method": "card", "amount": total, "reference": "pi_1"}],
+    }
     return Order.model_validate(bare | parts)
 
 
-def gross(line: Itemised, rate: str = "0.1") -> Decimal:
+def gross(line: NetOrderLine, rate: str = "0.1") -> Decimal:
     return line.quantity * line.price * (1 + Decimal(rate))
 
 
@@ -76,124 +95,153 @@ def test_every_part_of_an_order_is_a_line() -> None:
         {"kind": "service", "name": "Bag", "amount": 20},
     ]
     order = an_order(1250, charges=charges, discounts=[{"name": "HI", "amount": 20}], tip=50)
-    assert itemise(order, MENU, STAND_INS) == [
-        Itemised("white", 2, Decimal(5), "hot", (), None),
-        Itemised("sur", 1, Decimal("0.9091"), "Weekend", (), None),
-        Itemised("bag", 1, Decimal("0.2000"), "Bag", (), None),
-        Itemised("off", 1, Decimal("-0.1818"), "HI", (), None),
-        Itemised("tip", 1, Decimal("0.5000"), "Tip", (), None),
+    assert net_order_lines(order, MENU, SUBSTITUTES) == [
+        NetOrderLine("white", 2, Decimal(5), "hot", (), None),
+        NetOrderLine("sur", 1, Decimal("0.9091"), "Weekend", (), None),
+        NetOrderLine("bag", 1, Decimal("0.2000"), "Bag", (), None),
+        NetOrderLine("off", 1, Decimal("-0.1818"), "HI", (), None),
+        NetOrderLine("tip", 1, Decimal("0.5000"), "Tip", (), None),
     ]
 
 
 def test_a_modifiers_own_price_is_left_out_of_the_lines() -> None:
     twice = OAT | {"quantity": 2}
-    (line,) = itemise(an_order(1420, lines=[WHITE | {"modifiers": [twice]}]), MENU, STAND_INS)
+    (line,) = net_order_lines(
+        an_order(1420, lines=[WHITE | {"modifiers": [twice]}]), MENU, SUBSTITUTES
+    )
     assert line.modifiers == ("oat", "oat")
     assert round(line.price, 3) == Decimal("5.000")
 
 
-def test_what_is_taken_off_goes_by_its_id_with_a_minus_and_costs_nothing() -> None:
+def test_removal_is_sent_with_a_minus_and_is_free() -> None:
     without = {"modifier_id": "-sugar", "name": "No sugar"}
-    (line,) = itemise(an_order(1100, lines=[WHITE | {"modifiers": [without]}]), MENU, STAND_INS)
+    (line,) = net_order_lines(
+        an_order(1100, lines=[WHITE | {"modifiers": [without]}]), MENU, SUBSTITUTES
+    )
     assert (line.modifiers, line.price) == (("-sugar",), Decimal(5))
 
 
-def test_a_price_that_was_kept_is_sent_instead_of_the_menus() -> None:
-    (line,) = itemise(an_order(1200, lines=[WHITE | {"unit_price": 600}]), MENU, STAND_INS)
+def test_kept_price_is_sent_instead_of_the_menus() -> None:
+    (line,) = net_order_lines(
+        an_order(1200, lines=[WHITE | {"unit_price": 600}]), MENU, SUBSTITUTES
+    )
     assert gross(line).quantize(Decimal("0.01")) == 12
 
 
 def test_a_discount_as_a_multiplier_is_shared_by_the_lines() -> None:
     toastie = {"item_id": "toastie", "name": "BLT toastie", "quantity": 1, "unit_price": 1450}
     order = an_order(2295, lines=[WHITE, toastie], discounts=[{"name": "TENTH", "amount": 255}])
-    lines = itemise(order, MENU, SubstituteProducts(discounts="multiplier"))
+    lines = net_order_lines(order, MENU, SubstituteProducts(discounts="multiplier"))
     assert [line.price for line in lines] == [Decimal(5), Decimal("13.1818")]
     assert [line.multiplier and gross(line) * line.multiplier for line in lines] == [
-        pytest.approx(Decimal("9.90"), abs=Decimal("0.001")), pytest.approx(Decimal("13.05"), abs=Decimal("0.001")),
-    ]  # fmt: skip
+        pytest.approx(Decimal("9.90"), abs=Decimal("0.001")),
+        pytest.approx(Decimal("13.05"), abs=Decimal("0.001")),
+    ]
 
 
 def test_an_order_may_be_free_by_its_multiplier() -> None:
     order = an_order(0, discounts=[{"name": "FREE", "amount": 1100}])
-    (line,) = itemise(order, MENU, SubstituteProducts(discounts="multiplier"))
+    (line,) = net_order_lines(order, MENU, SubstituteProducts(discounts="multiplier"))
     assert (line.price, line.multiplier) == (Decimal(5), Decimal(0))
 
 
-def test_tax_that_was_added_is_what_the_platform_adds() -> None:
+def test_added_tax_is_what_the_platform_adds() -> None:
     lines = [
         WHITE | {"unit_price": 500},
         {"item_id": "loaf", "name": "Loaf", "quantity": 1, "unit_price": 800},
     ]
     order = an_order(1950, lines=lines, prices_include_tax=False, tax=100, tip=50)
-    assert [line.price for line in itemise(order, MENU, STAND_INS)] == [5, 8, Decimal("0.5000")]
+    assert [line.price for line in net_order_lines(order, MENU, SUBSTITUTES)] == [
+        5,
+        8,
+        Decimal("0.5000"),
+    ]
 
 
-def test_tax_that_no_tax_explains_is_refused_by_name() -> None:
+def test_unexplained_tax_is_refused_by_name() -> None:
     order = an_order(1150, lines=[WHITE | {"unit_price": 500}], prices_include_tax=False, tax=150)
-    with pytest.raises(TaxError, match=r"holds 1\.50 AUD of tax, GST asks for 1\.00 AUD") as caught:
-        itemise(order, MENU, STAND_INS)
+    with pytest.raises(
+        TaxError, match=r"has 1\.50 AUD of tax, but GST comes to 1\.00 AUD"
+    ) as caught:
+        net_order_lines(order, MENU, SUBSTITUTES)
     assert caught.value.subjects == ("GST",)
 
 
-@pytest.mark.parametrize(("parts", "setting"), [
-    ({"charges": [{"kind": "delivery", "name": "Van", "amount": 100}]}, "charge_products"),
-    ({"tip": 100}, "tip_product"),
-])  # fmt: skip
-def test_what_has_no_product_is_refused_by_the_name_of_the_setting(
+@pytest.mark.parametrize(
+    ("parts", "setting"),
+    [
+        ({"charges": [{"kind": "delivery", "name": "Van", "amount": 100}]}, "charge_products"),
+        ({"tip": 100}, "tip_product"),
+    ],
+)
+def test_part_without_a_product_is_refused_naming_the_setting(
     parts: dict[str, Any], setting: str
 ) -> None:
     with pytest.raises(SetupError, match=setting):
-        itemise(an_order(1200, **parts), MENU, SubstituteProducts())
+        net_order_lines(an_order(1200, **parts), MENU, SubstituteProducts())
 
 
-def test_parts_of_nothing_need_no_product() -> None:
+def test_charges_of_zero_need_no_product() -> None:
     free = [{"kind": "delivery", "name": "Van", "amount": 0}]
-    assert len(itemise(an_order(1100, charges=free), MENU, SubstituteProducts())) == 1
+    assert len(net_order_lines(an_order(1100, charges=free), MENU, SubstituteProducts())) == 1
 
 
 def test_a_product_that_isnt_on_the_menu_is_a_menu_error() -> None:
     with pytest.raises(MenuError) as caught:
-        itemise(an_order(1150, tip=50), MENU, SubstituteProducts(tip_product="gone"))
+        net_order_lines(an_order(1150, tip=50), MENU, SubstituteProducts(tip_product="gone"))
     assert (caught.value.subjects, caught.value.reason) == (("Tip",), "gone")
 
 
-def billed(net: str, tax: str) -> Billed:
-    return Billed("white", Decimal(net), Decimal(tax))
+def billed(net: str, tax: str) -> BilledLine:
+    return BilledLine("white", Decimal(net), Decimal(tax))
 
 
-def test_what_comes_to_the_paid_total_is_right() -> None:
-    assert misbilled(an_order(1100), STAND_INS, [billed("10", "1")], MENU) is None
-    assert proved(an_order(1100), STAND_INS, [billed("10", "1.004")], MENU, FOUND).total == 1100
+def test_paid_total_is_verified() -> None:
+    assert billing_error(an_order(1100), SUBSTITUTES, [billed("10", "1")], MENU) is None
+    assert (
+        verify_total(an_order(1100), SUBSTITUTES, [billed("10", "1.004")], MENU, FOUND).total
+        == 1100
+    )
 
 
-def test_a_total_that_isnt_told_isnt_compared() -> None:
-    assert misbilled(an_order(1100), STAND_INS, [Billed("white", None, None)], MENU) is None
-    there = proved(an_order(1100), STAND_INS, [Billed("white", None, None)], MENU, FOUND)
+def test_unreported_total_is_not_compared() -> None:
+    assert (
+        billing_error(an_order(1100), SUBSTITUTES, [BilledLine("white", None, None)], MENU) is None
+    )
+    there = verify_total(
+        an_order(1100), SUBSTITUTES, [BilledLine("white", None, None)], MENU, FOUND
+    )
     assert (there.total, len(there.notices)) == (None, 1)
 
 
-def test_what_is_wrong_is_raised_with_the_order_that_is_there() -> None:
+def test_wrong_total_is_raised_with_the_created_order() -> None:
     with pytest.raises(TaxError) as caught:
-        proved(an_order(1100), STAND_INS, [billed("10", "1.5")], MENU, FOUND)
+        verify_total(an_order(1100), SUBSTITUTES, [billed("10", "1.5")], MENU, FOUND)
     assert caught.value.pos_order == FOUND
 
 
-def test_what_staff_have_refused_isnt_compared() -> None:
+def test_rejected_order_is_not_compared() -> None:
     refused = FOUND.model_copy(update={"state": PosState.REJECTED})
-    assert proved(an_order(1100), STAND_INS, [billed("10", "1.5")], MENU, refused).total == 1150
+    assert (
+        verify_total(an_order(1100), SUBSTITUTES, [billed("10", "1.5")], MENU, refused).total
+        == 1150
+    )
 
 
-@pytest.mark.parametrize(("line", "menu", "kind"), [
-    (billed("10", "1.5"), MENU, TaxError),  # another tax
-    (billed("10", "1.01"), MENU, TaxError),  # a rounding
-    (billed("10", "1.01"), None, TaxError),
-    (billed("12", "1.2"), MENU, MenuError),  # another price
-    (billed("12", "1.2"), None, MenuError),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("line", "menu", "kind"),
+    [
+        (billed("10", "1.5"), MENU, TaxError),  # another tax
+        (billed("10", "1.01"), MENU, TaxError),  # a rounding
+        (billed("10", "1.01"), None, TaxError),
+        (billed("12", "1.2"), MENU, MenuError),  # another price
+        (billed("12", "1.2"), None, MenuError),
+    ],
+)
 def test_a_difference_is_one_of_taxes_where_these_explain_it(
-    line: Billed, menu: Menu | None, kind: type
+    line: BilledLine, menu: Menu | None, kind: type
 ) -> None:
-    error = misbilled(an_order(1100), STAND_INS, [line], menu)
+    error = billing_error(an_order(1100), SUBSTITUTES, [line], menu)
     assert type(error) is kind
     assert error
     assert error.reason == "created"
@@ -201,38 +249,43 @@ def test_a_difference_is_one_of_taxes_where_these_explain_it(
     assert error.subjects == (("GST",) if menu and kind is TaxError else ())
 
 
-def test_the_taxes_that_the_platform_names_are_those_that_are_told() -> None:
-    line = Billed("white", Decimal(10), Decimal("1.5"), ("GST", "Surcharge"))
+def test_tax_error_names_the_taxes_that_the_platform_names() -> None:
+    line = BilledLine("white", Decimal(10), Decimal("1.5"), ("GST", "Surcharge"))
     for menu in (MENU, None):
-        error = misbilled(an_order(1100), STAND_INS, [line], menu)
+        error = billing_error(an_order(1100), SUBSTITUTES, [line], menu)
         assert isinstance(error, TaxError)
         assert error.subjects == ("GST", "Surcharge")
 
 
-def test_a_missing_line_is_told() -> None:
-    error = misbilled(an_order(1100), STAND_INS, [], MENU)
+def test_missing_line_is_a_menu_error() -> None:
+    error = billing_error(an_order(1100), SUBSTITUTES, [], MENU)
     assert isinstance(error, MenuError)
-    assert error.detail == "it has 0 lines there, not 1"
+    assert error.detail == "the POS has the order with 0 lines instead of 1"
 
 
-def test_staff_read_whom_it_is_for_where_it_goes_and_what_is_paid() -> None:
+def test_staff_notes_have_customer_destination_and_payments() -> None:
     address = {"line1": "12/8 Wattle St", "city": "Ultimo"}
     delivery = {"type": "delivery", "address": address, "instructions": "Ring twice"}
-    assert in_words(an_order(1100, fulfilment=delivery, customer={"name": "Mia Chen", "phone": "+61400"})) == [
-        "B42 Mia Chen +61400", "DELIVER TO: 12/8 Wattle St, Ultimo", "Ring twice", "PAID: card 11.00 AUD pi_1",
-    ]  # fmt: skip
-    assert in_words(an_order(1100, fulfilment={"type": "dine_in", "table": "7"}))[:2] == [
+    assert staff_notes(
+        an_order(1100, fulfilment=delivery, customer={"name": "Mia Chen", "phone": "+61400"})
+    ) == [
+        "B42 Mia Chen +61400",
+        "DELIVER TO: 12/8 Wattle St, Ultimo",
+        "Ring twice",
+        "PAID: card 11.00 AUD pi_1",
+    ]
+    assert staff_notes(an_order(1100, fulfilment={"type": "dine_in", "table": "7"}))[:2] == [
         "B42",
         "TABLE 7",
     ]
 
 
-def test_a_note_begins_with_the_whole_reference_and_ends_with_the_customers_own_words() -> None:
+def test_note_begins_with_reference_and_ends_with_customers_note() -> None:
     order = an_order(1100, note="no cutlery")
-    lines = as_note(order, ["NEW ITEM"]).splitlines()
+    lines = order_note(order, ["NEW ITEM"]).splitlines()
     assert (lines[0], lines[-2:]) == (f"Ref: {order.id}", ["NEW ITEM", "no cutlery"])
-    assert reference_in(as_note(order)) == order.id
-    assert reference_in(" Ref: ord_12 \nRef: ord_1") == "ord_12"
-    assert [reference_in(text) for text in ("", "ord_1", "about Ref: ord_1", "x\nRef: ord_1")] == [
-        ""
-    ] * 4
+    assert reference_in_note(order_note(order)) == order.id
+    assert reference_in_note(" Ref: ord_12 \nRef: ord_1") == "ord_12"
+    assert [
+        reference_in_note(text) for text in ("", "ord_1", "about Ref: ord_1", "x\nRef: ord_1")
+    ] == [""] * 4

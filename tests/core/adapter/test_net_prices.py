@@ -1,4 +1,4 @@
-"""Prices without tax come to what was paid, however a platform rounds, and no share of an amount is lost."""
+"""Prices without tax come to what was paid in every way of rounding."""
 
 from __future__ import annotations
 
@@ -9,36 +9,39 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tillpost.adapter.net_prices import NetLine, net_values, shares
+from tillpost.adapter.net_prices import Linear, NetLine, net_values, shares
 
 RATES = ("0.1", "0.15", "0.08875", "0")
 CENT = Decimal(1)
+NOTHING = Linear(Decimal(0), Decimal(0))
 
 
 def line(
     due: int, quantity: int, rate: str, extra: Decimal = Decimal(0), own: str | None = None
 ) -> NetLine:
-    """So many of a thing, due in cents, with something added to its price whose tax is the same."""
-    tax, scale = Decimal(rate), 100 * quantity
-    return NetLine(
-        due, (extra, Decimal(scale)), (extra * tax, scale * tax), Decimal(own) if own else None
-    )
+    """Return a line of some pieces, due in cents, with a fixed amount under the same tax."""
+    tax_rate = Decimal(rate)
+    scale = Decimal(100 * quantity)
+    net = Linear(extra, scale)
+    tax = Linear(extra * tax_rate, scale * tax_rate)
+    return NetLine(due, net, tax, Decimal(own) if own else None)
 
 
 def totals(lines: list[NetLine], values: list[Decimal]) -> Iterator[Decimal]:
-    """What the lines come to, in each of the ways that a platform may round."""
-    sums = [x.at(value) for x, value in zip(lines, values, strict=True)]
+    """Yield what the lines come to, in each of the ways that a platform may round."""
+    sums = [line.at(value) for line, value in zip(lines, values, strict=True)]
+    net_sum = sum((net for net, _ in sums), Decimal(0))
+    tax_sum = sum((tax for _, tax in sums), Decimal(0))
     for mode in (ROUND_HALF_UP, ROUND_HALF_EVEN):
-
-        def whole(amount: Decimal, mode: str = mode) -> Decimal:
-            return amount.quantize(CENT, mode)
-
-        yield sum((whole(net) + whole(tax) for net, tax in sums), Decimal(0))
-        yield sum((whole(net + tax) for net, tax in sums), Decimal(0))
-        yield whole(sum((net for net, _ in sums), Decimal(0))) + whole(
-            sum((tax for _, tax in sums), Decimal(0))
-        )
-        yield whole(sum((net + tax for net, tax in sums), Decimal(0)))
+        by_line_apart = Decimal(0)
+        by_line_together = Decimal(0)
+        for net, tax in sums:
+            by_line_apart += net.quantize(CENT, mode) + tax.quantize(CENT, mode)
+            by_line_together += (net + tax).quantize(CENT, mode)
+        yield by_line_apart
+        yield by_line_together
+        yield net_sum.quantize(CENT, mode) + tax_sum.quantize(CENT, mode)
+        yield (net_sum + tax_sum).quantize(CENT, mode)
 
 
 LINES = st.builds(line, st.integers(-5000, 100_000), st.integers(1, 40), st.sampled_from(RATES))
@@ -47,36 +50,43 @@ LINES = st.builds(line, st.integers(-5000, 100_000), st.integers(1, 40), st.samp
 @given(st.lists(LINES, min_size=1, max_size=12))
 def test_a_platform_computes_what_was_paid_however_it_rounds(lines: list[NetLine]) -> None:
     values = net_values(lines)
-    assert set(totals(lines, values)) == {Decimal(sum(x.due for x in lines))}
+    due = sum(line.due for line in lines)
+    assert set(totals(lines, values)) == {Decimal(due)}
 
 
-@pytest.mark.parametrize(("due", "quantity", "rate", "price"), [
-    (1450, 1, "0.1", "13.1818"), (550, 2, "0.1", "2.5000"), (1089, 1, "0.08875", "10.0023"), (0, 3, "0.15", "0.0000"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("due", "quantity", "rate", "price"),
+    [
+        (1450, 1, "0.1", "13.1818"),
+        (550, 2, "0.1", "2.5000"),
+        (1089, 1, "0.08875", "10.0023"),
+        (0, 3, "0.15", "0.0000"),
+    ],
+)
 def test_four_decimals_are_enough_for_most_prices(
     due: int, quantity: int, rate: str, price: str
 ) -> None:
     assert [str(value) for value in net_values([line(due, quantity, rate)])] == [price]
 
 
-def test_the_menus_own_price_is_kept_where_it_comes_to_what_was_paid() -> None:
+def test_menus_own_price_is_kept_if_it_fits() -> None:
     assert net_values([line(1450, 1, "0.1", own="13.18182")]) == [Decimal("13.18182")]
     assert net_values([line(1450, 1, "0.1", own="13.2")]) == [Decimal("13.1818")]
 
 
-def test_what_is_added_to_a_price_is_left_out_of_it() -> None:
+def test_fixed_amount_is_left_out_of_the_price() -> None:
     assert net_values([line(630, 1, "0.1", extra=Decimal("72.73"))]) == [Decimal("5.0000")]
 
 
-def test_where_no_price_serves_the_one_with_the_fewest_decimals_is_taken() -> None:
+def test_fewest_decimals_are_used_if_no_price_fits() -> None:
     assert net_values([line(3, 1, "0.2")]) == [Decimal("0.0250")]
 
 
 def test_a_line_without_a_slope_has_no_value() -> None:
-    assert net_values([NetLine(0, (Decimal(0), Decimal(0)), (Decimal(0), Decimal(0)))]) == [0]
+    assert net_values([NetLine(0, NOTHING, NOTHING)]) == [0]
 
 
-def test_a_callers_own_precision_changes_nothing() -> None:
+def test_callers_decimal_context_changes_nothing() -> None:
     with localcontext(prec=3):
         assert net_values([line(123_456, 1, "0.1")]) == [Decimal("1122.3273")]
         assert shares(123_456, [1, 2]) == [41152, 82304]
@@ -86,11 +96,13 @@ def test_a_callers_own_precision_changes_nothing() -> None:
     st.integers(-10_000, 10_000),
     st.lists(st.integers(0, 5000), min_size=1, max_size=20).filter(any),
 )
-def test_shares_add_up_and_none_is_off_by_a_whole_unit(amount: int, weights: list[int]) -> None:
+def test_shares_add_up_and_are_exact_to_a_minor_unit(amount: int, weights: list[int]) -> None:
     found = shares(amount, weights)
     assert sum(found) == amount
+    whole = sum(weights)
     for share, weight in zip(found, weights, strict=True):
-        assert abs(share - Decimal(amount) * weight / sum(weights)) < 1
+        exact_share = Decimal(amount) * weight / whole
+        assert abs(share - exact_share) < 1
 
 
 @given(st.data(), st.lists(st.integers(0, 500), min_size=1, max_size=10))
@@ -98,9 +110,10 @@ def test_nothing_is_taken_off_a_line_beyond_what_it_costs(
     data: st.DataObject, costs: list[int]
 ) -> None:
     off = data.draw(st.integers(0, sum(costs)))
-    assert all(share <= cost for share, cost in zip(shares(off, costs), costs, strict=True))
+    for share, cost in zip(shares(off, costs), costs, strict=True):
+        assert share <= cost
 
 
-def test_without_a_weight_nothing_is_shared() -> None:
+def test_shares_without_weights_are_zero() -> None:
     assert shares(0, [0, 0]) == [0, 0]
     assert shares(5, []) == []

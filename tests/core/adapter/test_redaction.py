@@ -1,4 +1,4 @@
-"""Of an exchange, only what is known to be public is shown."""
+"""Only what is known to be public is shown of a request and its answer."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_every_text_under_a_field_that_is_not_public_is_masked(content: Any) -> 
         st.text(st.characters(exclude_categories=["Cs"])), st.integers() | st.booleans() | st.none()
     )
 )
-def test_numbers_and_truths_stay(content: dict[str, object]) -> None:
+def test_numbers_and_booleans_stay(content: dict[str, object]) -> None:
     assert json.loads(redact(json.dumps(content).encode(), ())) == content
 
 
@@ -71,16 +71,16 @@ def test_public_texts_stay_and_their_lists_too() -> None:
         (b"[" * 600 + b"]" * 600, "(not JSON, 1200 bytes)"),
     ],
 )
-def test_a_body_that_is_not_json_is_told_by_its_size(body: bytes, shown: str) -> None:
+def test_body_that_is_not_json_is_shown_by_its_size(body: bytes, shown: str) -> None:
     assert redact(body, PUBLIC_FIELDS) == shown
 
 
 @given(st.binary())
-def test_any_bytes_come_out_as_text_that_can_be_kept(body: bytes) -> None:
+def test_any_bytes_become_storable_text(body: bytes) -> None:
     redact(body, PUBLIC_FIELDS).encode()
 
 
-def test_half_a_surrogate_pair_comes_out_as_text_that_can_be_kept() -> None:
+def test_half_a_surrogate_pair_becomes_storable_text() -> None:
     assert redact(rb'{"id": "a\ud800"}', {"id"}) == '{"id": "a?"}'
 
 

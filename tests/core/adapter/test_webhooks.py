@@ -1,4 +1,4 @@
-"""Webhooks: only what is signed, fresh, new, bounded and readable comes through."""
+"""Webhooks: only genuine, recent, new, bounded and readable ones are accepted."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def signature(message: bytes, encoding: str) -> str:
 
 
 @pytest.mark.parametrize("encoding", ["hex", "base64"])
-def test_a_signature_over_the_very_message_passes(encoding: str) -> None:
+def test_signature_over_the_message_passes(encoding: str) -> None:
     assert encoding in ("hex", "base64")
     verify_hmac(
         SECRET,
@@ -58,7 +58,7 @@ def test_any_other_signature_is_forged(message: bytes, forged: str) -> None:
         verify_hmac(SECRET, forged or "x", message, "base64")
 
 
-def test_without_a_secret_or_a_signature_nothing_is_believed() -> None:
+def test_webhook_without_secret_or_signature_is_refused() -> None:
     for secret in (None, SecretStr("")):
         with pytest.raises(WebhookError) as caught:
             verify_hmac(secret, "00", b"", "hex")
@@ -119,7 +119,7 @@ def test_an_event_comes_through_once_where_its_id_is_remembered() -> None:
     assert caught.value.fault is WebhookFault.REPEATED
 
 
-def test_without_a_memory_or_an_id_an_event_comes_through_each_time() -> None:
+def test_event_without_memory_or_id_is_accepted_each_time() -> None:
     event = OrderChanged(pos_id="o1")
     seen = Seen()
     assert (
@@ -131,7 +131,7 @@ def test_without_a_memory_or_an_id_an_event_comes_through_each_time() -> None:
     )
 
 
-def test_an_order_that_was_looked_up_is_told_as_it_was_found_not_as_it_was_claimed() -> None:
+def test_fetched_order_replaces_the_claimed_one() -> None:
     claimed = OrderChanged(
         pos_id="o1", reference="x", pos_order=PosOrder(id="o1", state=PosState.REJECTED)
     )
@@ -141,7 +141,7 @@ def test_an_order_that_was_looked_up_is_told_as_it_was_found_not_as_it_was_claim
 
 
 @pytest.mark.parametrize("proved", [True, False])
-def test_an_order_that_staff_turned_down_is_refused_and_a_person_is_told_to_refund(
+def test_order_rejected_by_staff_becomes_a_refund_remedy(
     proved: bool,
 ) -> None:
     order = PosOrder(id="o1", reference="ord_1", state=PosState.REJECTED)
@@ -159,7 +159,7 @@ def test_a_body_has_one_digest_and_another_body_another() -> None:
     assert len({one, other, Webhook({"x": "y"}, b"a", "z").digest}) == 2
 
 
-def test_a_huge_body_isnt_even_read() -> None:
+def test_oversized_body_is_not_read() -> None:
     with pytest.raises(WebhookError) as caught:
         parse(body=b"x" * (LARGEST + 1))
     assert caught.value.fault is WebhookFault.TOO_LARGE
@@ -173,7 +173,7 @@ def test_headers_are_read_without_regard_to_case() -> None:
     assert read_webhook(look, {"X-Signature": "s"}, b"", "", 0.0) == ()
 
 
-def test_a_body_that_cant_be_read_is_refused_as_such_and_its_content_isnt_kept() -> None:
+def test_unreadable_body_is_refused_and_not_shown() -> None:
     def fail(webhook: Webhook, now: float) -> tuple[WebhookEvent, ...]:
         raise KeyError("a customer's name")
 
@@ -183,7 +183,7 @@ def test_a_body_that_cant_be_read_is_refused_as_such_and_its_content_isnt_kept()
     assert "customer" not in str(caught.value)
 
 
-def test_an_adapter_without_webhooks_says_so() -> None:
+def test_adapter_without_webhooks_raises_unsupported() -> None:
     def unsupported(webhook: Webhook, now: float) -> tuple[WebhookEvent, ...]:
         raise UnsupportedError("reads no webhooks")
 

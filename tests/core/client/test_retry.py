@@ -12,8 +12,8 @@ from core.conftest import QUICK, Opening
 from core.toy import toy_order
 from core.toy_server import Act, ToyServer, answer, hang, raw, refuse, reset, truncate
 from tillpost import Limits, OutageError, Policy, PosError, RateLimitError
-from tillpost.adapter.base import Verdict
 from tillpost.adapter.exchange import Effect, Fault, Request, Response, nothing
+from tillpost.adapter.verdicts import Verdict
 from tillpost.client.retry import RetryAfter, RetryBudget, retry_wait
 from tillpost.errors import Applied, DoubtError, MenuError, Outcome
 from tillpost.submission.commands import Transmit

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import socket
 import time
 from collections.abc import Callable, Generator
@@ -16,7 +17,7 @@ import pytest
 from pydantic import SecretStr
 
 from core.both import Kind
-from core.sending import CREDENTIALS, Sender, client_over
+from core.sending import CREDENTIALS, Sender, client_over, sender
 from core.toy import TOKEN, Toy
 from core.toy_server import Act, ToyServer, answer, hang, hangup, raw, redirect, reset, truncate
 from tillpost import Limits
@@ -24,6 +25,7 @@ from tillpost.adapter.base import Credentials, Signed
 from tillpost.adapter.exchange import Effect, Fault, Request, Response, nothing
 from tillpost.errors import Applied
 from tillpost.transport.http import AsyncHttpTransport, fault_of
+from tillpost.transport.network import Exchange
 
 
 def test_answer_has_status_lower_case_headers_and_body(send: Sender) -> None:
@@ -120,7 +122,7 @@ def test_pool_timeout_never_sent_the_request(send: Sender, server: ToyServer, ki
         (httpx.ProxyError, Applied.NO),
         (httpx.UnsupportedProtocol, Applied.NO),
         (httpx.LocalProtocolError, Applied.NO),
-        (httpx.InvalidURL, Applied.NO),
+        (httpx.InvalidURL, Applied.MAYBE),
         (httpx.ReadTimeout, Applied.MAYBE),
         (httpx.WriteTimeout, Applied.MAYBE),
         (httpx.ReadError, Applied.MAYBE),
@@ -177,14 +179,16 @@ def test_every_httpx_exception_is_classified() -> None:
         httpx.ProtocolError,
     }
     for kind in everything - abstract:
-        assert not fault_of(kind("x")).text.startswith("the transport failed"), kind
+        assert not fault_of(kind("x"), Exchange(math.inf)).text.startswith(
+            "the transport failed"
+        ), kind
 
 
 def test_http2_failure_may_have_been_applied() -> None:
     protocol_error = type("ProtocolError", (Exception,), {"__module__": "h2.exceptions"})
     failure = httpx.LocalProtocolError("x")
     failure.__cause__ = protocol_error()
-    assert fault_of(failure).applied is Applied.MAYBE
+    assert fault_of(failure, Exchange(math.inf)).applied is Applied.MAYBE
 
 
 class UnwritableToy(Toy):
@@ -356,3 +360,16 @@ def test_httpx_log_has_no_token(send: Sender, caplog: pytest.LogCaptureFixture) 
         send("/menu", effect=Effect.NONE)
     assert [record for record in caplog.records if record.name == "httpx"]
     assert not [record for record in caplog.records if TOKEN in record.getMessage()]
+
+
+@pytest.mark.parametrize("given", [False, True], ids=["own network", "given client"])
+def test_invalid_redirect_after_create_may_have_been_applied(
+    kind: Kind, server: ToyServer, given: bool
+) -> None:
+    server.on("GET /menu", redirect("http:orders/1", 303))
+    client = None
+    if given:
+        client = httpx.Client() if kind == "sync" else httpx.AsyncClient()
+    fault = sender(kind, server)(client=client)
+    assert isinstance(fault, Fault)
+    assert fault.applied is Applied.MAYBE

@@ -18,7 +18,6 @@ from tillpost.adapter.base import Adapter
 from tillpost.client.clock import SkippingClock
 from tillpost.client.credentials import CredentialSource, MemoryCredentials
 from tillpost.client.executor import RetryCap, SyncExecutor, run_flow
-from tillpost.client.sync import new_client
 from tillpost.client.webhooks import WebhookReader
 from tillpost.errors import ConfigError, PosError
 from tillpost.outbox.connections.token_refresh import StoredCredentials
@@ -35,6 +34,7 @@ from tillpost.submission.context import MenuCache
 from tillpost.submission.menu_import import MenuImport
 from tillpost.submission.store_flows import StoreFlows
 from tillpost.transport.http import HttpTransport, Limits
+from tillpost.transport.network import new_client
 
 __all__ = ["OpenConnection", "OpenConnections"]
 
@@ -56,9 +56,11 @@ class OpenConnection:
             adapter.config.credentials()
         )
         self._owns_client = connection.http_client is None
-        self._client = connection.http_client or new_client(public_only=adapter.public_only)
+        self._client = connection.http_client or new_client(
+            adapter.config.base_url, guarded=adapter.public_only
+        )
         self._hooks = Hooks(connection.name, connection.hooks)
-        self.transport = HttpTransport(self._client, adapter, connection.limits)
+        self.transport = self.limited_transport(connection.limits)
         self.flows = StoreFlows(self.connection)
         self.webhooks = WebhookReader(self.connection)
         self.executor = SyncExecutor(
@@ -108,9 +110,14 @@ class OpenConnection:
         """Import the menu into the cache, unless the cached one is young enough or `forced`."""
         return self.executor.import_menu(forced=forced)
 
-    def short_transport(self, limits: Limits) -> HttpTransport:
-        """Return a transport over the same client with other limits."""
-        return HttpTransport(self._client, self.adapter, limits)
+    def limited_transport(self, limits: Limits) -> HttpTransport:
+        """Return a transport over the connection's client, with these limits."""
+        return HttpTransport(
+            self._client,
+            self.adapter,
+            limits,
+            own_network=self._owns_client,
+        )
 
     def call_hook(self, hook: str, facts: Mapping[str, object]) -> None:
         """Call a hook of the plugins."""

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from tillpost.adapter.base import Verdict
+from tillpost.adapter.verdicts import Verdict, transcript
 from tillpost.errors import OutageError, PosError, RateLimitError, Transcript, UnknownPosError
 from tillpost.models.order import PosOrder
 from tillpost.outbox.delivery.connection_state import ConnectionEvidence, is_about_opening
@@ -234,7 +234,7 @@ class OrderRunner:
             self._heartbeat.check(self._claim.worker)
         answer = self._opened.transport.send(request, credentials)
         if request.effect.counts:
-            self._exchange = self._opened.adapter.transcript(request, answer)
+            self._exchange = transcript(self._opened.adapter, request, answer)
         self._last_verdict = transmit.judge(answer)
         return Transmission(self._last_verdict, 1, credentials)
 

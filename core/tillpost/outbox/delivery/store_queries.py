@@ -53,7 +53,7 @@ class StoreQueries:
 
     def fetch_briefly(self, pos_id: str) -> PosOrder:
         """Fetch an order with one short request, because others wait meanwhile."""
-        transport = self._opened.short_transport(SHORT_LIMITS)
+        transport = self._opened.limited_transport(SHORT_LIMITS)
 
         def execute(command: Command) -> object:
             if not isinstance(command, Transmit):

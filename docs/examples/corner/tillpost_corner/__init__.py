@@ -8,13 +8,13 @@ from tillpost_corner.adapter import Corner
 
 @hookimpl
 def tillpost_adapters() -> Sequence[type[Corner]]:
-    """Bring the Corner adapter."""
+    """Register the Corner adapter."""
     return [Corner]
 
 
 @hookimpl
 def platform_simulators() -> Mapping[str, Callable[..., object]]:
-    """Bring its simulator, for tests and `tillpost simulate corner`."""
+    """Register its simulator, for tests and `tillpost simulate corner`."""
     from tillpost_corner.simulator import CornerSimulator
 
     return {"corner": CornerSimulator}

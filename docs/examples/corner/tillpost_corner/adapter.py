@@ -1,4 +1,4 @@
-"""The Corner POS adapter: everything that Tillpost needs to know of the platform, in one file."""
+"""The Corner POS adapter: everything that Tillpost needs to know about the platform."""
 
 from __future__ import annotations
 
@@ -47,9 +47,10 @@ from tillpost.adapter import (
 
 
 class CornerSettings(AdapterSettings):
-    """What a connection needs, beside `base_url` and `access_token`."""
+    """The settings of a connection, beside `base_url` and `access_token`."""
 
     shop: str
+    """The id of the shop that gets the orders."""
 
 
 class CornerOrder(BaseModel):
@@ -97,8 +98,11 @@ class CornerRefusal(BaseModel):
     error: CornerError
 
 
+LINE = r"line (?P<line>\d+)"
+
+
 class Corner(Adapter[CornerSettings]):
-    """Corner POS. It honours no idempotency keys, so core looks before it sends."""
+    """Corner POS. It honours no idempotency keys, so core looks an order up before resending it."""
 
     platform = "corner"
     title = "Corner POS"
@@ -106,15 +110,15 @@ class Corner(Adapter[CornerSettings]):
     public_fields = frozenset({"shop", "reference", "item", "option", "sku"})
     errors = (
         Row(PermissionsError, codes=frozenset({"BAD_TOKEN"})),
-        Row(MenuError, codes=frozenset({"NO_SUCH_ITEM"}), text=r"line (?P<line>\d+)", reason="gone"),
-        Row(MenuError, codes=frozenset({"SOLD_OUT"}), text=r"line (?P<line>\d+)", reason="sold_out"),
+        Row(MenuError, codes=frozenset({"NO_SUCH_ITEM"}), text=LINE, reason="gone"),
+        Row(MenuError, codes=frozenset({"SOLD_OUT"}), text=LINE, reason="sold_out"),
         Row(StoreClosedError, codes=frozenset({"CLOSED"})),
         Row(RegisterOfflineError, codes=frozenset({"REGISTER_OFFLINE"})),
         Row(OrderError, codes=frozenset({"BAD_ORDER"})),
     )
 
     def problems(self, response: Response) -> Sequence[Problem]:
-        """Corner sends one complaint at a time: {"error": {"code": ..., "message": ...}}."""
+        """Corner reports one problem at a time: {"error": {"code": ..., "message": ...}}."""
         if b'"error"' not in response.body:
             return ()
         try:
@@ -124,72 +128,68 @@ class Corner(Adapter[CornerSettings]):
         return [Problem(code=error.code, text=error.message)]
 
     def submit(self, order: Order, attempt: Attempt) -> Exchange[PosOrder]:
-        """One call makes the order, paid."""
+        """One request creates the order, paid."""
         body = to_body(shop=self.config.shop, **translate(order, attempt))
-        made = yield from ask(Request("POST", "/orders", reading(CornerOrder), body, Effect.CREATE))
-        return pos_order(made)
+        create = Request("POST", "/orders", reading(CornerOrder), body, Effect.CREATE)
+        created = yield from ask(create)
+        return pos_order(created)
 
     def find(self, order: Order, since: float | None) -> Exchange[Found]:
         """Corner finds an order by its reference."""
         path = f"/orders?shop={quote(self.config.shop)}&reference={quote(order.id)}"
-        found = (yield from ask(Request("GET", path, reading(CornerOrders)))).orders
-        return pos_order(found[0]) if found else None
+        answer = yield from ask(Request("GET", path, reading(CornerOrders)))
+        return pos_order(answer.orders[0]) if answer.orders else None
 
     def fetch(self, pos_id: str) -> Exchange[PosOrder]:
         """Corner says ACCEPTED once the register has shown the order."""
-        return pos_order((yield from ask(Request("GET", f"/orders/{quote(pos_id, safe='')}", reading(CornerOrder)))))
+        path = f"/orders/{quote(pos_id, safe='')}"
+        found = yield from ask(Request("GET", path, reading(CornerOrder)))
+        return pos_order(found)
 
     def import_menu(self) -> Exchange[Menu]:
         """Corner sends the whole menu at once. An item's options become one modifier group."""
-        menu = yield from ask(Request("GET", f"/shops/{quote(self.config.shop)}/menu", reading(CornerMenu)))
+        path = f"/shops/{quote(self.config.shop)}/menu"
+        menu = yield from ask(Request("GET", path, reading(CornerMenu)))
         return Menu(
             site=self.config.shop,
             currency=menu.currency,
             imported_at=datetime.now(UTC),
-            items=tuple(
-                Item(
-                    id=item.id,
-                    name=item.name,
-                    variations=(Variation(id=item.id, sku=item.sku, price=item.price, sold_out=item.sold_out),),
-                    groups=(GroupUse(group_id=item.id),) if item.options else (),
-                )
-                for item in menu.items
-            ),
-            groups=tuple(
-                ModifierGroup(
-                    id=item.id,
-                    name=f"{item.name} options",
-                    options=tuple(ModifierOption(id=o.id, name=o.name, price=o.price) for o in item.options),
-                )
-                for item in menu.items
-                if item.options
-            ),
+            items=tuple(menu_item(item) for item in menu.items),
+            groups=tuple(option_group(item) for item in menu.items if item.options),
         )
 
     def check(self) -> Exchange[Readiness]:
-        """Corner tells whether the shop is open and whether its register is connected."""
-        shop = yield from ask(Request("GET", f"/shops/{quote(self.config.shop)}", reading(CornerShop)))
+        """Corner reports whether the shop is open and whether its register is connected."""
+        path = f"/shops/{quote(self.config.shop)}"
+        shop = yield from ask(Request("GET", path, reading(CornerShop)))
         is_open = finding("shop open", shop.open, Reason.CLOSED)
-        return Readiness(findings=(is_open, finding("register online", shop.register_online, Reason.REGISTER_OFFLINE)))
+        is_online = finding("register online", shop.register_online, Reason.REGISTER_OFFLINE)
+        return Readiness(findings=(is_open, is_online))
 
 
 def translate(order: Order, attempt: Attempt) -> dict[str, object]:
-    """Return the order in Corner's words. Nothing is dropped: what has no field of its own goes into the note."""
-    extras = [(c.name, c.amount) for c in order.charges] + [(d.name, -d.amount) for d in order.discounts]
+    """Return the order as Corner takes it. What has no field of its own goes into the note."""
+    extras = [(charge.name, charge.amount) for charge in order.charges]
+    extras += [(discount.name, -discount.amount) for discount in order.discounts]
     extras += [("Tip", order.tip), ("Tax", order.tax)]
+    customer_name = order.customer.name if order.customer else ""
+    notes = [destination(order), *attempt.remarks, order.note]
     return {
         "reference": order.id,
-        "name": f"{order.code} {order.customer.name if order.customer else ''}".strip(),
+        "name": f"{order.code} {customer_name}".strip(),
         "phone": order.customer.phone if order.customer else None,
         "due": order.due_at.isoformat() if order.due_at else None,
-        "note": "\n".join(part for part in (where(order), *attempt.remarks, order.note) if part),
+        "note": "\n".join(note for note in notes if note),
         "lines": [
             {
                 "item": line.item_id,
                 "quantity": line.quantity,
                 "price": line.unit_price,
                 "note": line.note,
-                "options": [{"option": m.modifier_id, "quantity": m.quantity} for m in line.modifiers],
+                "options": [
+                    {"option": modifier.modifier_id, "quantity": modifier.quantity}
+                    for modifier in line.modifiers
+                ],
             }
             for line in order.lines
         ],
@@ -198,8 +198,8 @@ def translate(order: Order, attempt: Attempt) -> dict[str, object]:
     }
 
 
-def where(order: Order) -> str:
-    """Say where the order goes, for staff."""
+def destination(order: Order) -> str:
+    """Return where the order goes, for staff."""
     match order.fulfilment:
         case Delivery(address=address, instructions=instructions):
             return f"DELIVER TO: {address} {instructions}".strip()
@@ -216,12 +216,35 @@ STATES = {
 }
 
 
-def pos_order(o: CornerOrder) -> PosOrder:
-    """Return an order as Corner has it. A status we don't know says only that Corner has received it."""
-    state, progress = STATES.get(o.status, (PosState.RECEIVED, Progress.NEW))
-    return PosOrder(id=o.id, reference=o.reference, state=state, progress=progress, status=o.status, total=o.total)
+def pos_order(order: CornerOrder) -> PosOrder:
+    """Return an order as Corner has it. An unknown status only means that Corner received it."""
+    state, progress = STATES.get(order.status, (PosState.RECEIVED, Progress.NEW))
+    return PosOrder(
+        id=order.id,
+        reference=order.reference,
+        state=state,
+        progress=progress,
+        status=order.status,
+        total=order.total,
+    )
+
+
+def menu_item(item: CornerItem) -> Item:
+    """Return an item as a menu has it, with one variation."""
+    variation = Variation(id=item.id, sku=item.sku, price=item.price, sold_out=item.sold_out)
+    groups = (GroupUse(group_id=item.id),) if item.options else ()
+    return Item(id=item.id, name=item.name, variations=(variation,), groups=groups)
+
+
+def option_group(item: CornerItem) -> ModifierGroup:
+    """Return an item's options as a modifier group."""
+    options = [
+        ModifierOption(id=option.id, name=option.name, price=option.price)
+        for option in item.options
+    ]
+    return ModifierGroup(id=item.id, name=f"{item.name} options", options=tuple(options))
 
 
 def finding(what: str, ok: bool, reason: Reason) -> Finding:
-    """Return one thing that was looked at, with who has to move, and why the shop takes no orders, when it isn't ok."""
+    """Return a finding. If it isn't `ok`, the store must act, and `reason` stops orders."""
     return Finding.of(what, ok, "yes" if ok else "no", Actor.STORE, reason)

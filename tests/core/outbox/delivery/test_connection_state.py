@@ -76,14 +76,14 @@ def test_order_is_due_again_at_its_retry(outbox: Outbox, server: ToyServer) -> N
 
 
 def test_order_is_due_again_after_an_unexpected_exception(
-    outbox: Outbox, server: ToyServer
+    outbox: Outbox, server: ToyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Broken(Toy):
-        def transcript(self, request: object, answer: object) -> Transcript:
-            raise ZeroDivisionError
+    def broken(*_: object) -> Transcript:
+        raise ZeroDivisionError
 
+    monkeypatch.setattr("tillpost.outbox.delivery.runner.transcript", broken)
     add(outbox, 1)
-    with processing(outbox, server, cafe=OutboxConnection(Broken(server.settings()))) as processor:
+    with processing(outbox, server) as processor:
         work_off(processor)
     stored = outbox.get("cafe-0")
     assert stored

@@ -1,0 +1,68 @@
+"""The JSON that a POS serves and is sent, beside orders and menus, which travel as they are.
+
+The page for a POS's developer (`docs/generic`) describes these models, and `openapi.py` writes them
+as an OpenAPI document.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from tillpost.adapter import Amount, Order, PosState, Progress
+
+__all__ = ["Health", "NewOrder", "PosStatus", "ProblemDetails"]
+
+
+class NewOrder(BaseModel):
+    """An order to create.
+
+    With `keep_paid` its prices override the menu's. `remarks` go on the docket.
+    """
+
+    order: Order
+    expected_total: Amount
+    keep_paid: bool = False
+    remarks: tuple[str, ...] = ()
+
+
+class PosStatus(BaseModel):
+    """An order as the POS has it.
+
+    `status` is the POS's own name for its state. `total`, in minor units, is what the POS computed.
+    """
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,99}$")]
+    reference: str
+    total: Amount
+    state: PosState = PosState.RECEIVED
+    progress: Progress = Progress.NEW
+    status: str = ""
+    notices: tuple[str, ...] = ()
+
+
+class Health(BaseModel):
+    """Whether the store takes online orders, and whether its register is connected.
+
+    `message` is for staff.
+    """
+
+    store_open: bool
+    register_online: bool
+    message: str = ""
+
+
+class ProblemDetails(BaseModel):
+    """Why a request is refused (RFC 9457).
+
+    `kind` is the name of an error class. `lines` count from 0. `item` is the id of an item or
+    option of the order.
+    """
+
+    kind: str
+    detail: str = ""
+    lines: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    item: str = ""
+    reason: Literal["", "gone", "sold_out", "price", "choices", "quantity", "table", "scopes"] = ""
+    retry_after: Annotated[float, Field(ge=0, le=10**9)] | None = None

@@ -1,0 +1,74 @@
+"""Kounta's error table. Its errors are free text, so most rows match by a pattern over the text.
+
+The first row that matches wins. Permissions come first, so that a bad token never causes a menu
+import. A 5xx is an outage whatever its text, since it proves nothing.
+
+unconfirmed: the words of all but "not available at that site", "Pass-thru register ... is offline",
+"The access token provided has expired", "invalid_token" and "Not Found", and the status of most; a
+recorded refusal of each kind would tell.
+"""
+
+from __future__ import annotations
+
+from tillpost.adapter import (
+    MenuError,
+    OrderError,
+    PermissionsError,
+    RateLimitError,
+    RegisterOfflineError,
+    Row,
+    SetupError,
+    StoreClosedError,
+    TaxError,
+)
+
+__all__ = ["TABLE"]
+
+# Kounta may report an error within a 200, so the rows that go by the text take successes as well.
+_NOT_5XX = (*range(200, 300), *range(400, 500))
+
+_SCOPES = r"\bscopes?\b|\binsufficient_scope\b"
+_EXPIRED = r"\btoken\b.*\bexpired\b"
+_INVALID = r"\btoken\b.*\binvalid\b|_token\b"
+_DENIED = (
+    r"\bunauthori[sz]ed|\b(?:access|permission)\b.*\bdenied\b|\bpermissions?\b"
+    r"|\bnot (?:allowed|authori[sz]ed)\b"
+)
+_CLOSED = r"\bonline ordering\b|\bsite\b.*\b(?:closed|offline)\b"
+_ITEM = r"\b(?:product|modifier|option)s?(?: id)?\W{0,4}(?P<item>[0-9]{1,20})\b"
+_ITEM_SOLD_OUT = _ITEM + r".*\b(?:sold out|out of stock)\b"
+_ITEM_GONE = _ITEM + r".*\b(?:not available|not found|not exist|invalid)\b"
+_MENU = r"\b(?:products?|modifiers?|options?|option ?sets?|price ?lists?)\b"
+_SETUP = r"\b(?:payment methods?|method_id|sites?|company|content.type|register)\b"
+_ORDER = (
+    r"\b(?:customers?|guests|payments?|amount|sale_number|quantity|notes|in the past|\w+_at"
+    r"|dates?)\b"
+)
+
+TABLE = (
+    Row(RateLimitError, status=(429,)),
+    # Permissions
+    Row(PermissionsError, status=_NOT_5XX, text=_SCOPES, reason="scopes"),
+    Row(PermissionsError, codes=frozenset({"invalid_grant"}), reason="withdrawn"),
+    Row(PermissionsError, codes=frozenset({"invalid_client", "unauthorized_client"})),
+    Row(PermissionsError, status=_NOT_5XX, text=r"\binvalid_grant\b", reason="withdrawn"),
+    Row(PermissionsError, status=_NOT_5XX, text=r"\binvalid_client\b"),
+    Row(PermissionsError, status=_NOT_5XX, text=_EXPIRED, reason="expired", refreshable=True),
+    Row(PermissionsError, status=_NOT_5XX, text=_INVALID, refreshable=True),
+    Row(PermissionsError, status=(401,), refreshable=True),
+    Row(PermissionsError, status=_NOT_5XX, text=_DENIED, reason="demoted"),
+    Row(PermissionsError, status=(403,), reason="demoted"),
+    # The store
+    Row(RegisterOfflineError, status=_NOT_5XX, text=r"\bregister\b.*\boffline\b"),
+    Row(StoreClosedError, status=_NOT_5XX, text=_CLOSED),
+    # The menu
+    Row(MenuError, status=_NOT_5XX, text=_ITEM_SOLD_OUT, reason="sold_out"),
+    Row(MenuError, status=_NOT_5XX, text=_ITEM_GONE, reason="gone"),
+    Row(TaxError, status=_NOT_5XX, text=r"\btax(?:es)?\b"),
+    Row(MenuError, status=_NOT_5XX, text=_ITEM),
+    Row(MenuError, status=_NOT_5XX, text=_MENU),
+    # The connection and the order
+    Row(SetupError, status=_NOT_5XX, text=_SETUP),
+    Row(OrderError, status=_NOT_5XX, text=_ORDER),
+    Row(SetupError, status=(404, 405, 406, 415)),
+)

@@ -1,0 +1,74 @@
+"""An order as Kounta takes it: the bodies of its POST. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from tillpost.adapter import (
+    Menu,
+    NetOrderLine,
+    Order,
+    net_order_lines,
+    order_note,
+    spelled_out,
+    to_major,
+)
+from tillpost_kounta.settings import KountaSettings
+
+__all__ = ["MOST_NOTES", "order_body", "ticket_body"]
+
+Body: TypeAlias = dict[str, object]
+
+MOST_NOTES = 2000
+"""The characters that an attention ticket's notes are kept to."""
+
+
+def order_body(order: Order, menu: Menu, remarks: Sequence[str], settings: KountaSettings) -> Body:
+    """Return the content of an order, but for what all orders share.
+
+    unconfirmed: the words of order_type but "Dine in", and how long notes may be; that modifiers,
+    and choices from option sets among them, add their own price and tax to unit_price, and that
+    price_variation counts for all of it; how Kounta rounds. Real orders with each of these, at odd
+    prices and read back, would tell.
+    """
+    payment_method = int(settings.payment_method_id)
+    return {
+        "order_type": order.fulfilment.type.replace("_", " ").capitalize(),
+        "notes": order_note(order, remarks),
+        "lines": [_line(line) for line in net_order_lines(order, menu, settings)],
+        "payments": [
+            {
+                "method_id": payment_method,
+                "amount": to_major(payment.amount, order.currency),
+                "ref": order.id,
+            }
+            for payment in order.payments
+            if payment.amount
+        ],
+        "complete_when_paid": False,
+        "pass_thru_printing": settings.pass_thru_printing,
+        "callback_uri": settings.callback_uri,
+        "placed_at": order.placed_at.isoformat(timespec="seconds"),
+        "fulfil_at": order.due_at.isoformat(timespec="seconds") if order.due_at else None,
+    }
+
+
+def ticket_body(order: Order, product_id: str) -> Body:
+    """Return the content of an attention ticket: a line at a price of 0, and the order as notes."""
+    whole_order = spelled_out(order, platform="Kounta", most=MOST_NOTES)
+    return {
+        "notes": f"ORDER ATTENTION REQUIRED\n{whole_order}",
+        "lines": [{"product_id": int(product_id), "quantity": 1, "unit_price": 0}],
+    }
+
+
+def _line(line: NetOrderLine) -> Body:
+    return {
+        "product_id": int(line.product_id),
+        "quantity": line.quantity,
+        "unit_price": line.price,
+        "price_variation": line.multiplier,
+        "modifiers": [int(modifier_id) for modifier_id in line.modifiers] or None,
+        "notes": line.note or None,
+    }

@@ -1,0 +1,256 @@
+"""What a platform's answer means: core's half of the adapter contract.
+
+`judge` turns any answer, or the lack of one, into a typed reply or a `PosError`. It reads a success
+by the model that the request names, and looks a refusal up in the adapter's error table. It never
+raises, whatever the bytes are. The submission flow calls it once for each request that was sent;
+adapter authors never do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+
+from tillpost.adapter.base import Adapter
+from tillpost.adapter.error_table import DEFAULT_ROWS, Problem
+from tillpost.adapter.exchange import Fault, Reply, Request, Response
+from tillpost.adapter.redaction import PUBLIC_FIELDS, redact, redact_path
+from tillpost.errors import (
+    Applied,
+    OutageError,
+    PosError,
+    SetupError,
+    Transcript,
+    UnknownPosError,
+)
+from tillpost.models.order import Order
+
+__all__ = ["Verdict", "import_pause", "judge", "retry_after", "transcript"]
+
+FEW_REQUESTS_LEFT = 30
+"""With fewer requests left of the rate limit than this, a menu import slows down."""
+
+SLOW_DOWN = 8
+"""How many times longer a menu import waits then."""
+
+LONGEST_DETAIL = 300
+"""Bytes of an answer in an unknown format that become its error's text."""
+
+
+class Verdict(NamedTuple):
+    """What an answer means: a reply or an error, and whether the request was applied."""
+
+    applied: Applied
+    reply: Reply | None = None
+    error: PosError | None = None
+
+
+def judge(
+    adapter: Adapter[Any],
+    request: Request[Any],
+    order: Order | None,
+    answer: Response | Fault,
+    now: float,
+) -> Verdict:
+    """Interpret an answer, or the lack of one. Never raises.
+
+    Args:
+        adapter: Its `problems` reads refusals, and its table says what they mean.
+        request: The request that was sent.
+        order: The order that it was sent for, None for an operation without one. The error's
+            `lines` refer to it.
+        answer: The platform's answer, or what the network did instead.
+        now: The current time, in epoch seconds.
+
+    Returns:
+        A verdict with a reply if the request succeeded, with an error otherwise.
+    """
+    if isinstance(answer, Fault):
+        return _failure(adapter, request, answer, _fault_error(answer))
+    accepted = answer.status in request.answers
+    succeeded = accepted or 200 <= answer.status < 300
+    problems: Sequence[Problem] = ()
+    try:
+        if not accepted:
+            problems = adapter.problems(answer)
+        if succeeded and not problems:
+            value = request.read(answer.body)
+            return Verdict(Applied.YES, Reply(value, _without_secrets(request, answer)))
+    except Exception as unreadable:  # noqa: BLE001  any exception of a reader means: unreadable
+        if succeeded:
+            error = _unreadable_error(answer, unreadable)
+            return _failure(adapter, request, answer, error)
+    if problems:
+        error = _table_error(adapter, answer, problems, order, now)
+    else:
+        error = _table_error(adapter, answer, [_unknown_problem(request, answer)], order, now)
+        if error.applied is Applied.NO:
+            # It isn't in the platform's own format, so a proxy may have sent it: no proof.
+            error.applied = Applied.MAYBE
+    return _failure(adapter, request, answer, error)
+
+
+def transcript(
+    adapter: Adapter[Any], request: Request[Any], answer: Response | Fault
+) -> Transcript:
+    """Return a redacted copy of a request and its answer, which may be stored and shown."""
+    public = PUBLIC_FIELDS | adapter.public_fields
+    copy = Transcript(
+        method=request.method,
+        path=redact_path(request.path),
+        request_body="" if request.private else redact(request.body, public),
+    )
+    if isinstance(answer, Fault):
+        return copy.model_copy(update={"fault": answer.text})
+    return copy.model_copy(
+        update={
+            "status_code": answer.status,
+            "request_id": answer.headers.get(adapter.request_id_header, ""),
+            "response_body": "" if request.private else redact(answer.body, public),
+        }
+    )
+
+
+def retry_after(response: Response, now: float) -> float | None:
+    """Return how many seconds the platform asks us to wait, None if it doesn't say.
+
+    It reads `Retry-After` in both of its forms. A 429 without it may say when its window ends in
+    `X-RateLimit-Reset`, as epoch seconds or as seconds from now.
+    """
+    value = response.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}", value):
+        return float(value)
+    if value:
+        return _seconds_until(value, now)
+    reset = response.headers.get("x-ratelimit-reset", "").strip()
+    if response.status == 429 and re.fullmatch(r"[0-9]{1,12}", reset):
+        is_epoch = len(reset) > 9
+        return max(0.0, float(reset) - now) if is_epoch else float(reset)
+    return None
+
+
+def import_pause(pace: float, response: Response) -> float:
+    """Return how many seconds to wait after an answer during a menu import.
+
+    Orders share the token's rate limit with the import. When `X-RateLimit-Remaining` says that few
+    requests are left, the import waits eight times as long.
+
+    Args:
+        pace: The adapter's `import_pace`, in seconds.
+        response: The answer that has just come.
+    """
+    left = response.headers.get("x-ratelimit-remaining", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}", left) and int(left) < FEW_REQUESTS_LEFT:
+        return pace * SLOW_DOWN
+    return pace
+
+
+def _failure(
+    adapter: Adapter[Any], request: Request[Any], answer: Response | Fault, error: PosError
+) -> Verdict:
+    error.exchange = transcript(adapter, request, answer)
+    error.request_id = error.exchange.request_id
+    return Verdict(error.applied, error=error)
+
+
+def _fault_error(fault: Fault) -> PosError:
+    kind = SetupError if fault.barred else OutageError
+    return kind(fault.text, applied=fault.applied)
+
+
+def _unreadable_error(answer: Response, reason: Exception) -> PosError:
+    return OutageError(
+        f"the answer can't be read ({type(reason).__name__})",
+        status_code=answer.status,
+        applied=Applied.MAYBE,
+    )
+
+
+def _without_secrets(request: Request[Any], answer: Response) -> Response:
+    """Return the answer, without the body of a private one: that contains tokens."""
+    return replace(answer, body=b"") if request.private else answer
+
+
+def _unknown_problem(request: Request[Any], answer: Response) -> Problem:
+    """Return the beginning of an answer in an unknown format as a problem, on one line."""
+    if request.private:
+        return Problem()
+    beginning = answer.body[:LONGEST_DETAIL].decode("utf-8", "replace")
+    return Problem(text=" ".join(beginning.split()))
+
+
+def _table_error(
+    adapter: Adapter[Any],
+    answer: Response,
+    problems: Sequence[Problem],
+    order: Order | None,
+    now: float,
+) -> PosError:
+    """Return the error of the first row that matches any problem.
+
+    A row's rank beats a problem's. What no row matches is an `UnknownPosError`, which may have been
+    applied: nothing says that it wasn't.
+    """
+    for row in (*adapter.errors, *DEFAULT_ROWS):
+        for problem in problems:
+            captured = row.match(answer.status, problem)
+            if captured is None:
+                continue
+            wait = problem.retry_after
+            return row.error(
+                problem.text or problem.code,
+                code=problem.code,
+                status_code=answer.status,
+                lines=_lines_at_fault(problem.lines, captured, order),
+                reason=row.reason or problem.reason,
+                applied=row.applied,
+                refreshable=row.refreshable,
+                retry_after=retry_after(answer, now) if wait is None else wait,
+            )
+    first = problems[0]
+    return UnknownPosError(
+        first.text or first.code,
+        code=first.code,
+        status_code=answer.status,
+        applied=Applied.MAYBE,
+    )
+
+
+def _lines_at_fault(
+    reported: Sequence[int], captured: Mapping[str, str], order: Order | None
+) -> tuple[int, ...]:
+    """Return the zero-based indices of the order's lines that a problem is about.
+
+    Args:
+        reported: The indices that the platform itself reported. They come first.
+        captured: What the row's patterns captured: a `line` by its index, an `item` by an id.
+        order: The order; without one no line can be named.
+    """
+    if order is None:
+        return ()
+    indices = range(len(order.lines))
+    if reported:
+        return tuple(index for index in indices if index in reported)
+    if "line" in captured:
+        return tuple(index for index in indices if str(index) == captured["line"])
+    item_id = captured.get("item")
+    found: list[int] = []
+    for index, line in enumerate(order.lines):
+        ids = {line.item_id, *(modifier.modifier_id for modifier in line.modifiers)}
+        if item_id in ids:
+            found.append(index)
+    return tuple(found)
+
+
+def _seconds_until(http_date: str, now: float) -> float | None:
+    """Return how many seconds it is until a date, at least 0; None if it isn't a date."""
+    try:
+        date = parsedate_to_datetime(http_date)
+        aware = date if date.tzinfo else date.replace(tzinfo=UTC)
+        return max(0.0, aware.timestamp() - now)
+    except (ValueError, OverflowError):
+        return None

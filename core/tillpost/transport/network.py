@@ -1,0 +1,603 @@
+"""The one way to the network: every connection that Tillpost opens itself goes through here.
+
+`NetworkTransport` is an httpx transport for threads, `AsyncNetworkTransport` one for asyncio. Both
+open HTTP/1.1 connections with httpcore's own connection class, and do four things that httpx's
+transports don't:
+
+- A guarded transport refuses addresses that aren't public (see `address_guard`).
+- An exchange has one deadline, which every read and write keeps, so that endless headers or 1xx
+  answers end in time.
+- An exchange says whether the first byte of its request has been written. Until then the request
+  can't have had an effect.
+- Idle connections are kept in a stack for each origin, so that a request costs the same whatever
+  the number of connections.
+
+Both are httpx's own transports over another pool, so that libraries which replace
+`httpx.HTTPTransport.handle_request` in tests work here too.
+
+Resolving a name isn't bounded in time under threads, since the operating system's resolver isn't.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from functools import cache
+from ipaddress import ip_address
+from typing import Any, Self, TypeAlias, cast
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import httpcore
+import httpx
+
+from tillpost.transport.address_guard import require_public
+
+__all__ = [
+    "EXCHANGE",
+    "AsyncNetworkTransport",
+    "Exchange",
+    "NetworkTransport",
+    "new_async_client",
+    "new_client",
+]
+
+EXCHANGE = "tillpost_exchange"
+"""The name of the request extension under which an `Exchange` travels."""
+
+MAX_CONNECTIONS = 100
+"""How many connections a transport may have at once. A request beyond that waits for one."""
+
+KEEPALIVE = 5.0
+"""How long an idle connection is kept, in seconds."""
+
+_MAX_WRITE = 65536
+
+
+class Exchange:
+    """One request and its answer, as the network sees them.
+
+    Attributes:
+        deadline: When the whole exchange has to be over, on the clock of `time.monotonic`.
+        observed: Whether anything has reported on the exchange, so that `sent` can be trusted.
+        sent: Whether the first byte of the request has been written.
+    """
+
+    __slots__ = ("deadline", "observed", "sent")
+
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline
+        self.observed = False
+        self.sent = False
+
+    @property
+    def surely_unsent(self) -> bool:
+        """Whether no byte of the request has left, so that it can't have had an effect."""
+        return self.observed and not self.sent
+
+    def timeout(self, longest: float | None, error: type[Exception]) -> float:
+        """Return how long the next step may take, in seconds; raise `error` after the deadline."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise error("the exchange took too long")
+        return left if longest is None else min(left, longest)
+
+    def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Watch an exchange over another transport, as httpx's `trace` extension."""
+        self.observed = True
+        if event.endswith(".send_request_headers.complete"):
+            self.sent = True
+        elif event.endswith(".send_request_headers.failed"):
+            # Invalid headers are found before anything is written.
+            self.sent = not isinstance(info.get("exception"), httpcore.LocalProtocolError)
+
+    async def atrace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Do as `trace` does, for an async client."""
+        self.trace(event, info)
+
+
+_Origin: TypeAlias = tuple[bytes, bytes, int | None]
+
+
+@cache
+def _ssl_context() -> ssl.SSLContext:
+    """Make the process's one TLS context: it takes longer than anything else in connecting."""
+    return httpx.create_ssl_context()
+
+
+def _exchange(request: httpcore.Request) -> Exchange:
+    exchange: Exchange = request.extensions.get(EXCHANGE) or Exchange(float("inf"))
+    exchange.observed = True
+    return exchange
+
+
+def _key(request: httpcore.Request) -> _Origin:
+    origin = request.url.origin
+    return origin.scheme, origin.host, origin.port
+
+
+# ---------------------------------------------------------------------------- threads
+
+
+class _Stream(httpcore.NetworkStream):
+    """A stream that keeps its connection's current exchange."""
+
+    def __init__(self, stream: httpcore.NetworkStream, connection: _Connection) -> None:
+        self._stream = stream
+        self._connection = connection
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        left = self._connection.exchange.timeout(timeout, httpcore.ReadTimeout)
+        return self._stream.read(max_bytes, left)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        exchange = self._connection.exchange
+        for start in range(0, len(buffer), _MAX_WRITE):
+            left = exchange.timeout(timeout, httpcore.WriteTimeout)
+            exchange.sent = True
+            self._stream.write(buffer[start : start + _MAX_WRITE], left)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        left = self._connection.exchange.timeout(timeout, httpcore.ConnectTimeout)
+        stream = self._stream.start_tls(ssl_context, server_hostname, left)
+        return _Stream(stream, self._connection)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class _Connection(httpcore.NetworkBackend):
+    """One connection to an origin, and the exchange that it carries now."""
+
+    def __init__(self, origin: httpcore.Origin, exchange: Exchange, *, guarded: bool) -> None:
+        self.exchange = exchange
+        self._guarded = guarded
+        self._network = httpcore.SyncBackend()
+        self.http = httpcore.HTTPConnection(
+            origin,
+            ssl_context=_ssl_context(),
+            keepalive_expiry=KEEPALIVE,
+            network_backend=self,
+        )
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        left = self.exchange.timeout(timeout, httpcore.ConnectTimeout)
+        stream = self._network.connect_tcp(host, port, left, local_address, socket_options)
+        if self._guarded:
+            try:
+                require_public(_peer(stream))
+            except BaseException:
+                stream.close()
+                raise
+        return _Stream(stream, self)
+
+
+def _peer(stream: httpcore.NetworkStream) -> object:
+    try:
+        return stream.get_extra_info("server_addr")
+    except OSError as reset:
+        raise httpcore.ConnectError("the connection broke") from reset
+
+
+class _AnswerStream:
+    """An answer's body. Closing it gives its connection back."""
+
+    def __init__(self, stream: Iterable[bytes], release: Callable[[], None]) -> None:
+        self._stream = stream
+        self._release: Callable[[], None] | None = release
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._stream)
+
+    def close(self) -> None:
+        """Close the body, and give the connection back. Safe to call again."""
+        release, self._release = self._release, None
+        if release is None:
+            return
+        try:
+            cast("httpcore.ConnectionInterface", self._stream).close()
+        finally:
+            release()
+
+
+class _Pool:
+    """Connections for threads: what `httpcore.ConnectionPool` is to httpx."""
+
+    def __init__(self, *, guarded: bool, max_connections: int) -> None:
+        self._guarded = guarded
+        self._free = threading.BoundedSemaphore(max_connections)
+        self._lock = threading.Lock()
+        self._idle: dict[_Origin, deque[_Connection]] = {}
+        self._closed = False
+
+    def handle_request(self, request: httpcore.Request) -> httpcore.Response:
+        """Send a request; return its answer, whose body is still to be read."""
+        exchange = _exchange(request)
+        pool_timeout = request.extensions.get("timeout", {}).get("pool")
+        wait = exchange.timeout(pool_timeout, httpcore.PoolTimeout)
+        if not self._free.acquire(timeout=min(wait, threading.TIMEOUT_MAX)):
+            raise httpcore.PoolTimeout("no free connection in time")
+        connection: _Connection | None = None
+        try:
+            connection = self._take(request, exchange)
+            answer = connection.http.handle_request(request)
+        except BaseException:
+            if connection:
+                connection.http.close()
+            self._free.release()
+            raise
+        used = connection
+        stream = _AnswerStream(
+            cast("Iterable[bytes]", answer.stream),
+            lambda: self._give_back(_key(request), used),
+        )
+        return httpcore.Response(
+            answer.status,
+            headers=answer.headers,
+            content=stream,
+            extensions=answer.extensions,
+        )
+
+    def _take(self, request: httpcore.Request, exchange: Exchange) -> _Connection:
+        """Return the origin's latest idle connection that is still open, or a new one."""
+        key = _key(request)
+        while True:
+            with self._lock:
+                idle = self._idle.get(key)
+                connection = idle.pop() if idle else None
+            if connection is None:
+                return _Connection(request.url.origin, exchange, guarded=self._guarded)
+            if not connection.http.has_expired():
+                connection.exchange = exchange
+                return connection
+            connection.http.close()
+
+    def _give_back(self, key: _Origin, connection: _Connection) -> None:
+        """Keep a connection whose answer was read whole; close any other, and expired ones."""
+        expired: list[_Connection] = []
+        with self._lock:
+            if connection.http.is_idle() and not self._closed:
+                idle = self._idle.setdefault(key, deque())
+                idle.append(connection)
+                while idle[0].http.has_expired():
+                    expired.append(idle.popleft())
+                    if not idle:
+                        break
+            else:
+                expired.append(connection)
+        self._free.release()
+        for old in expired:
+            old.http.close()
+
+    def close(self) -> None:
+        """Close the idle connections; the others are closed as their answers are."""
+        with self._lock:
+            self._closed = True
+            connections = [connection for idle in self._idle.values() for connection in idle]
+            self._idle.clear()
+        for connection in connections:
+            connection.http.close()
+
+    def __enter__(self) -> Self:
+        """Return the pool."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the pool."""
+        self.close()
+
+
+class NetworkTransport(httpx.HTTPTransport):
+    """An httpx transport for threads, with the promises of this module.
+
+    Args:
+        guarded: Whether only public addresses may be connected to.
+        max_connections: The most connections at once; a request beyond that waits.
+    """
+
+    def __init__(self, *, guarded: bool = False, max_connections: int = MAX_CONNECTIONS) -> None:
+        # httpx's own constructor isn't called: it would make a TLS context and another pool.
+        pool = _Pool(guarded=guarded, max_connections=max_connections)
+        self._pool = cast("httpcore.ConnectionPool", pool)
+
+
+# ---------------------------------------------------------------------------- asyncio
+
+
+class _AsyncStream(httpcore.AsyncNetworkStream):
+    """A stream of asyncio that keeps its connection's current exchange."""
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        connection: _AsyncConnection,
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._connection = connection
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        left = self._connection.exchange.timeout(timeout, httpcore.ReadTimeout)
+        try:
+            async with asyncio.timeout(left):
+                return await self._reader.read(max_bytes)
+        except TimeoutError as failure:
+            raise httpcore.ReadTimeout(str(failure)) from failure
+        except OSError as failure:
+            raise httpcore.ReadError(str(failure)) from failure
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        exchange = self._connection.exchange
+        left = exchange.timeout(timeout, httpcore.WriteTimeout)
+        if buffer:
+            exchange.sent = True
+        try:
+            self._writer.write(buffer)
+            async with asyncio.timeout(left):
+                await self._writer.drain()
+        except TimeoutError as failure:
+            raise httpcore.WriteTimeout(str(failure)) from failure
+        except OSError as failure:
+            raise httpcore.WriteError(str(failure)) from failure
+
+    async def aclose(self) -> None:
+        # Waiting for a peer that doesn't answer the TLS closure would hold the task up.
+        self._writer.close()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        left = self._connection.exchange.timeout(timeout, httpcore.ConnectTimeout)
+        try:
+            async with asyncio.timeout(left):
+                await self._writer.start_tls(ssl_context, server_hostname=server_hostname)
+        except TimeoutError as failure:
+            self._writer.close()
+            raise httpcore.ConnectTimeout(str(failure)) from failure
+        except OSError as failure:  # ssl.SSLError is one
+            self._writer.close()
+            raise httpcore.ConnectError(str(failure)) from failure
+        except BaseException:
+            self._writer.close()
+            raise
+        return self
+
+    def get_extra_info(self, info: str) -> Any:
+        if info == "is_readable":  # while idle, only the end of the connection is
+            return self._reader.at_eof() or self._writer.is_closing()
+        names = {"server_addr": "peername", "client_addr": "sockname"}
+        return self._writer.get_extra_info(names.get(info, info))
+
+
+class _AsyncConnection(httpcore.AsyncNetworkBackend):
+    """One connection to an origin, and the exchange that it carries now."""
+
+    def __init__(self, origin: httpcore.Origin, exchange: Exchange, *, guarded: bool) -> None:
+        self.exchange = exchange
+        self._guarded = guarded
+        self.http = httpcore.AsyncHTTPConnection(
+            origin,
+            ssl_context=_ssl_context(),
+            keepalive_expiry=KEEPALIVE,
+            network_backend=self,
+        )
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        del local_address, socket_options
+        left = self.exchange.timeout(timeout, httpcore.ConnectTimeout)
+        try:
+            async with asyncio.timeout(left):
+                reader, writer = await asyncio.open_connection(host, port)
+        except TimeoutError as failure:
+            raise httpcore.ConnectTimeout(str(failure)) from failure
+        except OSError as failure:
+            raise httpcore.ConnectError(str(failure)) from failure
+        if self._guarded:
+            try:
+                require_public(writer.get_extra_info("peername"))
+            except BaseException:
+                writer.close()
+                raise
+        return _AsyncStream(reader, writer, self)
+
+
+class _AsyncAnswerStream:
+    """An answer's body. Closing it gives its connection back."""
+
+    def __init__(
+        self,
+        stream: AsyncIterable[bytes],
+        release: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._stream = stream
+        self._release: Callable[[], Awaitable[None]] | None = release
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return aiter(self._stream)
+
+    async def aclose(self) -> None:
+        """Close the body, and give the connection back. Safe to call again."""
+        release, self._release = self._release, None
+        if release is None:
+            return
+        try:
+            await cast("httpcore.AsyncConnectionInterface", self._stream).aclose()
+        finally:
+            await release()
+
+
+class _AsyncPool:
+    """Connections for asyncio: what `httpcore.AsyncConnectionPool` is to httpx."""
+
+    def __init__(self, *, guarded: bool, max_connections: int) -> None:
+        self._guarded = guarded
+        self._free = asyncio.Semaphore(max_connections)
+        self._idle: dict[_Origin, deque[_AsyncConnection]] = {}
+        self._closed = False
+
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
+        """Send a request; return its answer, whose body is still to be read."""
+        exchange = _exchange(request)
+        pool_timeout = request.extensions.get("timeout", {}).get("pool")
+        await self._acquire(exchange.timeout(pool_timeout, httpcore.PoolTimeout))
+        connection: _AsyncConnection | None = None
+        try:
+            connection = await self._take(request, exchange)
+            answer = await connection.http.handle_async_request(request)
+        except BaseException:
+            if connection:
+                await connection.http.aclose()
+            self._free.release()
+            raise
+        used = connection
+        stream = _AsyncAnswerStream(
+            cast("AsyncIterable[bytes]", answer.stream),
+            lambda: self._give_back(_key(request), used),
+        )
+        return httpcore.Response(
+            answer.status,
+            headers=answer.headers,
+            content=stream,
+            extensions=answer.extensions,
+        )
+
+    async def _acquire(self, wait: float) -> None:
+        if not self._free.locked():
+            await self._free.acquire()
+            return
+        try:
+            async with asyncio.timeout(None if wait == float("inf") else wait):
+                await self._free.acquire()
+        except TimeoutError as failure:
+            raise httpcore.PoolTimeout("no free connection in time") from failure
+
+    async def _take(self, request: httpcore.Request, exchange: Exchange) -> _AsyncConnection:
+        """Return the origin's latest idle connection that is still open, or a new one."""
+        idle = self._idle.get(_key(request))
+        while idle:
+            connection = idle.pop()
+            if not connection.http.has_expired():
+                connection.exchange = exchange
+                return connection
+            await connection.http.aclose()
+        return _AsyncConnection(request.url.origin, exchange, guarded=self._guarded)
+
+    async def _give_back(self, key: _Origin, connection: _AsyncConnection) -> None:
+        """Keep a connection whose answer was read whole; close any other, and expired ones."""
+        self._free.release()
+        if self._closed or not connection.http.is_idle():
+            await connection.http.aclose()
+            return
+        idle = self._idle.setdefault(key, deque())
+        idle.append(connection)
+        while idle and idle[0].http.has_expired():
+            await idle.popleft().http.aclose()
+
+    async def aclose(self) -> None:
+        """Close the idle connections; the others are closed as their answers are."""
+        self._closed = True
+        connections = [connection for idle in self._idle.values() for connection in idle]
+        self._idle.clear()
+        for connection in connections:
+            await connection.http.aclose()
+
+    async def __aenter__(self) -> Self:
+        """Return the pool."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the pool."""
+        await self.aclose()
+
+
+class AsyncNetworkTransport(httpx.AsyncHTTPTransport):
+    """An httpx transport for asyncio, with the promises of this module. See `NetworkTransport`."""
+
+    def __init__(self, *, guarded: bool = False, max_connections: int = MAX_CONNECTIONS) -> None:
+        # httpx's own constructor isn't called: it would make a TLS context and another pool.
+        pool = _AsyncPool(guarded=guarded, max_connections=max_connections)
+        self._pool = cast("httpcore.AsyncConnectionPool", pool)
+
+
+# ---------------------------------------------------------------------------- clients
+
+
+def new_client(base_url: str, *, guarded: bool = False) -> httpx.Client:
+    """Return a client for a platform's address.
+
+    A proxy that the environment names is used, but never for the loopback, nor when only public
+    addresses are allowed: the proxy would choose the address then.
+    """
+    proxy = None if guarded else _environment_proxy(base_url)
+    if proxy:
+        return httpx.Client(
+            transport=httpx.HTTPTransport(verify=_ssl_context(), proxy=proxy), trust_env=False
+        )
+    return httpx.Client(transport=NetworkTransport(guarded=guarded), trust_env=False)
+
+
+def new_async_client(base_url: str, *, guarded: bool = False) -> httpx.AsyncClient:
+    """Return an async client for a platform's address. See `new_client`."""
+    proxy = None if guarded else _environment_proxy(base_url)
+    if proxy:
+        return httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(verify=_ssl_context(), proxy=proxy),
+            trust_env=False,
+        )
+    return httpx.AsyncClient(transport=AsyncNetworkTransport(guarded=guarded), trust_env=False)
+
+
+def _environment_proxy(base_url: str) -> str | None:
+    parts = urlsplit(base_url)
+    host = parts.hostname or ""
+    if _is_loopback(host) or proxy_bypass(host):
+        return None
+    proxies = getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
