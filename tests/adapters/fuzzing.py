@@ -15,7 +15,6 @@ from typing import Any, ClassVar, TypeAlias, cast
 
 import httpx
 from hypothesis import strategies as st
-from tillpost_square.error_table import TABLE
 
 from adapters.generic.store import adapter_for as generic_adapter
 from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, TOASTIE, free_order, paid
@@ -28,6 +27,7 @@ from tillpost_generic.openapi import kinds
 from tillpost_simulators.generic import GenericSimulator
 from tillpost_simulators.square import SquareSimulator
 from tillpost_square.adapter import Square
+from tillpost_square.error_table import TABLE
 from tillpost_square.settings import SquareSettings
 
 json_values: st.SearchStrategy[object] = st.recursive(

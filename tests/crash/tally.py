@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from crash.world import End, Placed, World
 from tillpost.outbox import OrderState, Outbox, StoredOrder
-from tillpost.simulator import Ledger
+from tillpost.simulator import Ledger, LedgerEntry
 
 MOST_SHOWN = 5
 
@@ -42,65 +43,90 @@ class Tally:
 def tally(world: World, outbox: Outbox, placed: Sequence[Placed]) -> Tally:
     """Compare each order with the outbox and with the ledger of its platform."""
     result = Tally()
-    ledgers = {name: store.ledger() for name, store in world.stores.items()}
     stored = {each.id: each for each in outbox.orders(most=len(placed) + 1)}
-    for name, ledger in ledgers.items():
-        for reference in ledger.twice:
-            result.wrong["twice"].append(f"{name} {reference}")
-        for entry in ledger.half_done:
-            result.wrong["half done"].append(
-                f"{name} {entry.reference} ({entry.state}, {entry.order_id})"
-            )
-            result.suspects.append(entry.reference)
-    shown = {name: _shown(ledger) for name, ledger in ledgers.items()}
+    shown: dict[str, Mapping[str, list[LedgerEntry]]] = {}
+    for name, store in world.stores.items():
+        ledger = store.ledger()
+        shown[name] = _by_reference(ledger.shown)
+        _count_faults_of_ledger(result, name, ledger)
     for each in placed:
-        there = shown[each.store].get(each.order.id, [])
-        for kind, text in _faults_of(each, stored.get(each.order.id), there):
-            result.wrong[kind].append(f"{each.store} {each.order.id}: {text}")
-            result.suspects.append(each.order.id)
+        order_id = each.order.id
+        entries = shown[each.store].get(order_id, [])
+        fault = _fault_of(each, stored.get(order_id), entries)
+        if fault is not None:
+            result.wrong[fault.kind].append(f"{each.store} {order_id}: {fault.text}")
+            result.suspects.append(order_id)
     result.states.update(each.state.value for each in stored.values())
-    if extra := set(stored) - {each.order.id for each in placed}:
+    extra = stored.keys() - {each.order.id for each in placed}
+    if extra:
         result.wrong["never added"].extend(sorted(extra))
     return result
 
 
-def _shown(ledger: Ledger) -> Mapping[str, list[tuple[str, int]]]:
-    found: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
-    for entry in ledger.shown:
-        found[entry.reference].append((entry.order_id, entry.total))
+def _count_faults_of_ledger(result: Tally, name: str, ledger: Ledger) -> None:
+    for reference in ledger.twice:
+        result.wrong["twice"].append(f"{name} {reference}")
+    for entry in ledger.half_done:
+        text = f"{name} {entry.reference} ({entry.state}, {entry.order_id})"
+        result.wrong["half done"].append(text)
+        result.suspects.append(entry.reference)
+
+
+def _by_reference(entries: Iterable[LedgerEntry]) -> Mapping[str, list[LedgerEntry]]:
+    found: defaultdict[str, list[LedgerEntry]] = defaultdict(list)
+    for entry in entries:
+        found[entry.reference].append(entry)
     return found
 
 
-def _faults_of(
-    placed: Placed, stored: StoredOrder | None, there: Sequence[tuple[str, int]]
-) -> Iterable[tuple[str, str]]:
-    """Yield what is wrong with one order. `there`: the id and total of each on the register."""
+class Fault(NamedTuple):
+    """What is wrong with an order: its kind, and a text."""
+
+    kind: str
+    text: str
+
+
+def _fault_of(
+    placed: Placed, stored: StoredOrder | None, entries: Sequence[LedgerEntry]
+) -> Fault | None:
+    """Return what is wrong with one order. `entries` are those of it on the register."""
     if stored is None:
-        yield "lost", "it isn't in the outbox"
-        return
-    state = f"{stored.state}"
-    if stored.error:
-        state = f"{stored.state} {stored.error.kind}: {stored.error.detail}"
+        return Fault("lost", "it isn't in the outbox")
     if stored.state is OrderState.SENDING:
-        yield "in sending", f"claimed by {stored.worker}"
-        return
+        return Fault("in sending", f"claimed by {stored.worker}")
     if placed.end is End.ARRIVES:
-        if not there:
-            yield "lost", f"the register doesn't show it, the outbox says: {state}"
-        elif (
-            stored.state not in (OrderState.RECEIVED, OrderState.ACCEPTED)
-            or stored.due_at is not None
-        ):
-            yield "disagree", f"the register shows it, the outbox says: {state}"
-        elif stored.pos_order is None or stored.pos_order.id not in [pos_id for pos_id, _ in there]:
-            yield "disagree", "the outbox has another order of the platform than the register"
-        elif {total for _, total in there} != {placed.order.total}:
-            yield "another total", f"{there} instead of {placed.order.total}"
-    elif there:
-        yield "disagree", "it couldn't be sold, and is on the register"
-    elif (
-        stored.state is not OrderState.ERROR
-        or stored.error is None
-        or stored.error.kind != "MenuError"
-    ):
-        yield "disagree", f"it couldn't be sold, the outbox says: {state}"
+        return _fault_of_arrival(placed, stored, entries)
+    return _fault_of_refusal(stored, entries)
+
+
+def _fault_of_arrival(
+    placed: Placed, stored: StoredOrder, entries: Sequence[LedgerEntry]
+) -> Fault | None:
+    state = _state_of(stored)
+    if not entries:
+        return Fault("lost", f"the register doesn't show it, the outbox says: {state}")
+    arrived = stored.state in (OrderState.RECEIVED, OrderState.ACCEPTED)
+    if not arrived or stored.due_at is not None:
+        return Fault("disagree", f"the register shows it, the outbox says: {state}")
+    pos_ids = [entry.order_id for entry in entries]
+    if stored.pos_order is None or stored.pos_order.id not in pos_ids:
+        return Fault("disagree", "the outbox has another order of the platform than the register")
+    totals = {entry.total for entry in entries}
+    if totals != {placed.order.total}:
+        return Fault("another total", f"{totals} instead of {placed.order.total}")
+    return None
+
+
+def _fault_of_refusal(stored: StoredOrder, entries: Sequence[LedgerEntry]) -> Fault | None:
+    if entries:
+        return Fault("disagree", "it couldn't be sold, and is on the register")
+    is_refused = stored.state is OrderState.ERROR
+    if not is_refused or stored.error is None or stored.error.kind != "MenuError":
+        return Fault("disagree", f"it couldn't be sold, the outbox says: {_state_of(stored)}")
+    return None
+
+
+def _state_of(stored: StoredOrder) -> str:
+    if stored.error is None:
+        return stored.state.value
+    return f"{stored.state} {stored.error.kind}: {stored.error.detail}"

@@ -33,6 +33,12 @@ def upgrade() -> None:
 FAILING_STEP = f"{STEP}    raise RuntimeError('the step failed')\n"
 
 
+@pytest.fixture
+def url(new_url: str) -> str:
+    """Return the address of a database without tables: they are made, and migrated, here."""
+    return new_url
+
+
 def columns(outbox: Outbox) -> set[str]:
     with outbox.database.reading() as db:
         return {column["name"] for column in sa.inspect(db).get_columns("tillpost_orders")}

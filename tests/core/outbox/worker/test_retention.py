@@ -78,12 +78,6 @@ events: st.SearchStrategy[Event] = st.one_of(
 )
 
 
-@pytest.fixture
-def url(new_url: str) -> str:
-    """Return the address of a database without tables: they are made, and migrated, here."""
-    return new_url
-
-
 @given(events)
 def test_stored_event_is_read_back_unchanged(event: Event) -> None:
     kind, body = event_row(event)
