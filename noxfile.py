@@ -105,13 +105,14 @@ def types(session: nox.Session) -> None:
     """Run both type checkers, over the code and over what the docs hold."""
     install(session)
     extensions = sorted(str(file) for file in Path("docs/_ext").glob("*.py"))
-    example = {"MYPYPATH": EXAMPLE}
+    programs = ("docs/conf.py", "docs/render.py", "docs/pictures.py")
+    paths = {"MYPYPATH": f"{EXAMPLE}:docs/_ext"}
     session.run("mypy")
-    session.run("mypy", "docs/conf.py", *extensions, f"{EXAMPLE}/tillpost_corner", env=example)
+    session.run("mypy", *programs, *extensions, f"{EXAMPLE}/tillpost_corner", env=paths)
     # Pyright finds the packages in the environment that it is told, not in `.venv`.
     interpreter = ("--pythonpath", f"{session.virtualenv.bin}/python")
     session.run("pyright", *interpreter)
-    session.run("pyright", *interpreter, "docs/conf.py", "docs/_ext", "docs/examples")
+    session.run("pyright", *interpreter, *programs, "docs/_ext", "docs/examples")
 
 
 @nox.session(python=OLDEST)
