@@ -104,19 +104,25 @@ def seed(pytestconfig: pytest.Config) -> int:
     return pytestconfig.stash[SEED]
 
 
+def _number(config: pytest.Config, option: str) -> int:
+    number: object = config.getoption(option)
+    assert isinstance(number, int)
+    return number
+
+
 @pytest.fixture
 def orders(pytestconfig: pytest.Config) -> int:
     """Return how many orders a storm sends."""
-    return int(pytestconfig.getoption("--orders"))
+    return _number(pytestconfig, "--orders")
 
 
 @pytest.fixture
 def crash_orders(pytestconfig: pytest.Config) -> int:
     """Return how many orders the crash test sends."""
-    return int(pytestconfig.getoption("--crash-orders"))
+    return _number(pytestconfig, "--crash-orders")
 
 
 @pytest.fixture
 def kills(pytestconfig: pytest.Config) -> int:
     """Return how many workers the crash test kills."""
-    return int(pytestconfig.getoption("--kills"))
+    return _number(pytestconfig, "--kills")

@@ -159,7 +159,10 @@ def record() -> str:
 
 def changes(recorded: str) -> list[str]:
     """Return the dotted names that are new, gone or different since a record was written."""
-    before = dict(line.partition(": ")[::2] for line in recorded.splitlines())
+    before: dict[str, str] = {}
+    for line in recorded.splitlines():
+        name, _, signature = line.partition(": ")
+        before[name] = signature
     now = signatures()
     names = sorted({*before, *now})
     return [name for name in names if before.get(name) != now.get(name)]

@@ -21,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect what is recorded from another source."""
-    source = config.getoption("--record-source")
+    source: str = config.getoption("--record-source") or ""
     chosen = [item for item in items if _records_from(item, source)]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = chosen

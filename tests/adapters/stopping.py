@@ -35,6 +35,10 @@ AT_ONCE = Policy(first_wait=0, longest_wait=0, import_cooldown=0)
 KEEPING_PRICES = AT_ONCE.model_copy(update={"prices": "keep_paid"})
 
 
+def _skip_wait(seconds: float) -> None:
+    """Return at once."""
+
+
 class Stopped(BaseException):
     """The process ended here. Not an `Exception`, so that nothing on the way handles it."""
 
@@ -122,7 +126,7 @@ class _SimulatorShop(Shop):
         """Return the Till of a new process."""
         client = httpx.Client(transport=InProcess(self.simulator), verify=False)
         connection = Connection(self.adapter(), policy=policy)
-        return StoppingTill(connection, journal=journal, http_client=client, sleep=lambda _: None)
+        return StoppingTill(connection, journal=journal, http_client=client, sleep=_skip_wait)
 
 
 class GenericShop(_SimulatorShop):
@@ -275,11 +279,15 @@ def _kounta(*set_up: Callable[[Bench], object], world: KountaWorld = KOUNTA_CALM
     return Case(lambda: KountaShop(world, *set_up), _kounta_order, policy=KOUNTA_POLICY)
 
 
+def _plain_toastie(reference: str) -> Order:
+    return plain_order(reference, lines=[KOUNTA_TOASTIE])
+
+
 KOUNTA_CASES = {
     "healthy": _kounta(),
     "healed": replace(
         _kounta(lambda bench: bench.simulator.recreate_product(5312)),
-        order=lambda ref: plain_order(ref, lines=[KOUNTA_TOASTIE]),
+        order=_plain_toastie,
     ),
     "answered with null": _kounta(_create_answered(_null, done=True)),
     "answered with null, and not made": _kounta(_create_answered(_null, done=False)),

@@ -70,15 +70,19 @@ def submit_again(shop: Shop, run: Run, order: Order, journal: MemoryJournal) -> 
 @pytest.mark.parametrize("name", RUNS)
 def test_submission_stopped_at_any_command_ends_right(name: str) -> None:
     run = RUNS[name]
-    point, finished = 0, False
-    while not finished:
-        shop, order, journal = run.case.open(), run.case.order(f"ord_{point}"), MemoryJournal()
+    point = 0
+    while True:
+        shop = run.case.open()
+        order = run.case.order(f"ord_{point}")
+        journal = MemoryJournal()
         finished = submit_until(shop, run, order, journal, point)
         run.case.mend(shop)
         result = submit_again(shop, run, order, journal)
         assert isinstance(result, run.case.ends), (point, result)
         shop.check(order, result)
         point += 1
+        if finished:
+            break
     assert point > shop.least_commands
 
 

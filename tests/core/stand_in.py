@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from pydantic import BaseModel
 
@@ -190,14 +190,13 @@ class Keyed(Adapter[StandInSettings]):
         if response.status < 300:
             return ()
         try:
-            said = json.loads(response.body)
+            body: object = json.loads(response.body)
         except ValueError:
             return ()
-        return (
-            (Problem(said["error"], "", said["text"]),)
-            if isinstance(said, dict) and "error" in said
-            else ()
-        )  # pyright: ignore[reportUnknownArgumentType]
+        if not isinstance(body, dict) or "error" not in body:
+            return ()
+        refusal = cast("dict[str, str]", body)
+        return (Problem(refusal["error"], "", refusal["text"]),)
 
     def submit(self, order: Order, attempt: Attempt) -> Exchange[PosOrder]:
         key = f"{order.id}-{attempt.generation}" if self.keyed else None

@@ -211,7 +211,7 @@ def _group_limits(menu: Menu, use: GroupUse) -> str:
 
 
 def _tax_names(menu: Menu, item: Item) -> str:
-    names = []
+    names: list[str] = []
     for tax_id in item.tax_ids:
         tax = menu.tax_by_id.get(tax_id)
         names.append(tax.name if tax else tax_id)

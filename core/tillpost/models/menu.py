@@ -218,7 +218,7 @@ class Menu(FrozenModel):
     @cached_property
     def sold(self) -> Index[SoldItem]:
         """Each variation with its item, by id, else SKU, else `display_name` and price."""
-        entries = []
+        entries: list[IndexEntry[SoldItem]] = []
         for sold in self._sold_items():
             variation = sold.variation
             name = display_name(sold.item, variation)

@@ -117,10 +117,23 @@ def _ssl_context() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
+def _extensions(message: httpcore.Request | httpcore.Response) -> dict[str, Any]:
+    """Return the extensions of a message, which httpcore's types leave open."""
+    extensions: dict[str, Any] = cast("Any", message).extensions
+    return extensions
+
+
 def _exchange(request: httpcore.Request) -> Exchange:
-    exchange: Exchange = request.extensions.get(EXCHANGE) or Exchange(float("inf"))
+    extensions = _extensions(request)
+    exchange: Exchange = extensions.get(EXCHANGE) or Exchange(float("inf"))
     exchange.observed = True
     return exchange
+
+
+def _pool_timeout(request: httpcore.Request) -> float | None:
+    extensions = _extensions(request)
+    timeouts = cast("Mapping[str, float | None]", extensions.get("timeout", {}))
+    return timeouts.get("pool")
 
 
 def _key(request: httpcore.Request) -> _Origin:
@@ -240,8 +253,7 @@ class _Pool:
     def handle_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send a request; return its answer, whose body is still to be read."""
         exchange = _exchange(request)
-        pool_timeout = request.extensions.get("timeout", {}).get("pool")
-        wait = exchange.timeout(pool_timeout, httpcore.PoolTimeout)
+        wait = exchange.timeout(_pool_timeout(request), httpcore.PoolTimeout)
         if not self._free.acquire(timeout=min(wait, threading.TIMEOUT_MAX)):
             raise httpcore.PoolTimeout("no free connection in time")
         connection: _Connection | None = None
@@ -262,7 +274,7 @@ class _Pool:
             answer.status,
             headers=answer.headers,
             content=stream,
-            extensions=answer.extensions,
+            extensions=_extensions(answer),
         )
 
     def _take(self, request: httpcore.Request, exchange: Exchange) -> _Connection:
@@ -476,8 +488,7 @@ class _AsyncPool:
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send a request; return its answer, whose body is still to be read."""
         exchange = _exchange(request)
-        pool_timeout = request.extensions.get("timeout", {}).get("pool")
-        await self._acquire(exchange.timeout(pool_timeout, httpcore.PoolTimeout))
+        await self._acquire(exchange.timeout(_pool_timeout(request), httpcore.PoolTimeout))
         connection: _AsyncConnection | None = None
         try:
             connection = await self._take(request, exchange)
@@ -496,7 +507,7 @@ class _AsyncPool:
             answer.status,
             headers=answer.headers,
             content=stream,
-            extensions=answer.extensions,
+            extensions=_extensions(answer),
         )
 
     async def _acquire(self, wait: float) -> None:

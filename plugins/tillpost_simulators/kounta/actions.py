@@ -253,7 +253,7 @@ class CompanyActions(WorldSimulator[World]):
         if times is None:
             behaviour.created_body = body
         else:
-            behaviour.created_once.extend([body] * times)
+            behaviour.created_once.extend(body for _ in range(times))
 
     @action
     def leave_location_out(self, times: int = 1) -> None:

@@ -14,7 +14,7 @@ import re
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, cached_property
+from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple, NotRequired, Union, cast, get_args, get_origin
 
@@ -133,7 +133,7 @@ OPERATIONS: Mapping[tuple[str, str], _Operation] = {
 class SdkSpec:
     """Judges requests and answers by the SDK's types."""
 
-    @cached_property
+    @property
     def operations(self) -> dict[tuple[str, str], str]:
         """The operations' names, by method and path."""
         return {address: operation.name for address, operation in OPERATIONS.items()}
@@ -273,6 +273,13 @@ def _misfits_of_length(value: object, name: str, field: str, where: str) -> list
     return []
 
 
+def _type_of(value: object) -> object:
+    """Return what a JSON object says of its type, None if it says nothing."""
+    if not isinstance(value, dict):
+        return None
+    return cast("dict[str, object]", value).get("type")
+
+
 def _misfits_of_union(value: object, parts: Sequence[Any], where: str) -> list[str]:
     """Return what is wrong in the alternative that fits best.
 
@@ -284,8 +291,9 @@ def _misfits_of_union(value: object, parts: Sequence[Any], where: str) -> list[s
         seen = SEEN_CODES if "UNAUTHORIZED" in get_args(literals[0]) else frozenset[str]()
         if value in seen:
             return []
-    if isinstance(value, dict) and "type" in value:
-        parts = [part for part in parts if _has_type(part, value["type"])] or parts
+    kind = _type_of(value)
+    if kind is not None:
+        parts = [part for part in parts if _has_type(part, kind)] or parts
     return min((_misfits(value, part, where) for part in parts), key=len)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 
 import httpx
@@ -63,7 +63,7 @@ class RawServer:
 
 
 @contextmanager
-def served(handle: Handler) -> Iterator[RawServer]:
+def served(handle: Handler) -> Generator[RawServer]:
     server = RawServer(handle)
     try:
         yield server

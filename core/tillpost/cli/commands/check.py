@@ -101,7 +101,7 @@ def adapters(as_json: AsJson = False) -> None:
         ]
         show_json({"adapters": rows, "broken": broken()})
         return
-    table = []
+    table: list[tuple[str, ...]] = []
     for platform, plugin in installed.items():
         capabilities = ", ".join(sorted(plugin.adapter.capabilities()))
         table.append((platform, plugin.adapter.title, plugin.package, plugin.version, capabilities))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -64,7 +64,8 @@ def fail_posts(kind: FaultKind, **more: int) -> Callable[[SquareSimulator], None
     return lambda square: square.set_faults(plan)
 
 
-class Failure(NamedTuple):
+@dataclass(frozen=True)
+class Failure:
     """A failure to provoke at the platform, and the output that is expected for it."""
 
     provoke: Callable[[SquareSimulator], object]
@@ -74,7 +75,7 @@ class Failure(NamedTuple):
     outcome: str = "not_created"
 
 
-FAILURES = {
+FAILURES: dict[str, Failure] = {
     "missing item": Failure(
         provoke=lambda square: square.remove_variation("5312"),
         code=10,
