@@ -93,13 +93,16 @@ class Outbox:
         self.connection_rows = ConnectionRows(self.database)
         self.claims = OrderClaims(self.database, self.workers, self.connection_rows, self.settings)
         self.engine: Engine = engine_named(engine or self.settings.engine)
-        self._menu_review = MenuReview(self.database, self.connection_rows)
         self._connection_options = connections or {}
         self._is_from_config = False
         self._is_prepared = False
         self._prepare_lock = threading.Lock()
         self._own_receiver: Receiver | None = None
         self._own_receiver_lock = threading.Lock()
+
+    @property
+    def _menu_review(self) -> MenuReview:
+        return MenuReview(self.database, self.connection_rows)
 
     @classmethod
     def from_config(
