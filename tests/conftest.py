@@ -8,6 +8,7 @@ environment variable names their folder; see `vendor_documents`.
 from __future__ import annotations
 
 import os
+import os
 import random
 import tempfile
 from pathlib import Path
@@ -25,6 +26,12 @@ settings.register_profile("suite", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("suite")
 
 pytest_plugins = ["databases", "core.outbox.killing", "core.outbox.stores"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return two workers for each processor: tests wait for servers and processes half the time."""
+    return 2 * (os.cpu_count() or 1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
