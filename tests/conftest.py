@@ -8,7 +8,6 @@ environment variable names their folder; see `vendor_documents`.
 from __future__ import annotations
 
 import os
-import os
 import random
 import tempfile
 from pathlib import Path
