@@ -174,11 +174,11 @@ class Run:
         """Return the processes of enlisted workers, those killed in the last seconds included."""
         with self._outbox.database.reading() as db:
             return {
-                int(about.rpartition(" ")[2]) for about in db.scalars(select(t.workers.c.about))
+                int(text.rpartition(" ")[2]) for text in db.scalars(select(t.workers.c.description))
             }
 
     def _held_by(self, process: int) -> int:
-        its = select(t.workers.c.id).where(t.workers.c.about.endswith(f" {process}"))
+        its = select(t.workers.c.id).where(t.workers.c.description.endswith(f" {process}"))
         return self._count(t.orders.c.worker.in_(its))
 
     def _count(self, which: ColumnElement[bool]) -> int:
