@@ -32,7 +32,7 @@ from tillpost.outbox.orders.claims import Claim
 from tillpost.outbox.worker.maintenance import Maintenance
 from tillpost.outbox.worker.order_monitor import OrderMonitor
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 ITEMS = {"i1": ("S1", 1000), "i2": ("S2", 1234), "i3": ("S3", 777), "i4": ("S4", 50)}
 """What is sold at first. No two sums of few items are the same, so a total identifies them."""

@@ -29,7 +29,7 @@ from tillpost.outbox.operations.orders import ActError, OrderOperations, TakenOv
 from tillpost.outbox.webhooks.receiver import Receiver
 from tillpost.outbox.worker.order_monitor import OrderMonitor
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 __all__ = ["template"]
 
