@@ -282,7 +282,8 @@ class PeopleMachine(Machine):
                 assert not made or self.operations.manual(order.id).copy_may_appear
             case OrderState.CANCELLED:
                 assert stored.due_at is None
-                assert stored.progress is Progress.CANCELLED
+                # An order that a person completed stays so, if the register cancels it afterwards.
+                assert stored.progress in (Progress.CANCELLED, Progress.COMPLETED)
                 assert not made
             case OrderState.DUE | OrderState.SENDING:
                 assert stored.due_at is not None
