@@ -92,9 +92,7 @@ def tell(capsys: pytest.CaptureFixture[str], what: str, measured: float, bar: st
 # ---------------------------------------------------------------------- adding
 
 
-def test_adding_costs_little_more_than_a_bare_insert_with_the_same_durability(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_add_against_a_bare_insert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     orders, spent = small_orders("add", 2_000), (list[float](), list[float]())
     with (
         Outbox(f"sqlite:///{tmp_path}/ours.db") as outbox,
@@ -144,7 +142,7 @@ def square() -> Generator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("at_once", [4, 16])
-def test_draining_the_outbox_costs_little_more_than_bare_submitting(
+def test_drain_against_bare_submission(
     at_once: int, square: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = OutboxSettings(threads=at_once, concurrency=at_once)
@@ -229,7 +227,7 @@ def time_of_claiming(outbox: Outbox, *, done: bool) -> float:
 
 @pytest.mark.parametrize("done", [True, False], ids=["mostly done", "all waiting"])
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-def test_claiming_the_next_order_costs_the_same_among_many_as_among_few(
+def test_claim_among_many_orders_against_few(
     database: str,
     done: bool,
     tmp_path: Path,

@@ -122,7 +122,7 @@ def ratio(
     return f"{least:.2f} at their least, {middle:.2f} in the middle"
 
 
-def test_submitting_a_big_order_costs_little_more_than_posting_its_bytes(
+def test_submit_of_big_order_against_posting_its_bytes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     answers = real_answers(big_order(0))
@@ -155,7 +155,7 @@ def test_submitting_a_big_order_costs_little_more_than_posting_its_bytes(
         print(f"\nsubmit / two bare posts of its bytes: {measured} (the bar is {SUBMIT_AT_MOST})")
 
 
-def test_importing_tillpost_costs_little_more_than_importing_what_it_stands_on(
+def test_import_of_tillpost_against_its_dependencies(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     # pip compiles what it installs, and nobody has compiled what runs from its source: the warm-up

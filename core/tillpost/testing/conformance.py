@@ -126,9 +126,14 @@ class Conformance(AccessConformance):
         if not world.advance_path:
             assert "finish" not in world.adapter.capabilities()
             return
-        reset = Fault(kind=FaultKind.RESET)
-        each_advance = FaultRule(fault=reset, method="POST", path=world.advance_path, times=None)
-        world.simulator.set_faults(FaultPlan(rules=(each_advance,)))
+        each_advance = FaultRule(
+            fault=Fault(kind=FaultKind.RESET),
+            method="POST",
+            path=world.advance_path,
+            times=None,
+        )
+        plan = FaultPlan(rules=(each_advance,))
+        world.simulator.set_faults(plan)
         with self.till(world) as till:
             assert self.refusal(till, order).outcome is Outcome.UNKNOWN
         assert len(world.simulator.ledger().half_done) == 1

@@ -56,13 +56,17 @@ class Mask:
     def uri(self, uri: str) -> str:
         """Return a URL at the replacement host, with the values of its query masked."""
         parts = urlsplit(uri)
-        masked_pairs: list[tuple[str, str]] = []
-        for name, value in parse_qsl(parts.query, keep_blank_values=True):
-            is_public = name in self.query
-            masked_pairs.append((name, value if is_public else MASK))
-        query = urlencode(masked_pairs, safe=",:*")
         address = f"https://{self.host}{parts.path}"
-        return f"{address}?{query}" if query else address
+        pairs = parse_qsl(parts.query, keep_blank_values=True)
+        if not pairs:
+            return address
+        masked_pairs: list[tuple[str, str]] = []
+        for name, value in pairs:
+            if name not in self.query:
+                value = MASK
+            masked_pairs.append((name, value))
+        query = urlencode(masked_pairs, safe=",:*")
+        return f"{address}?{query}"
 
     def allowed(self, headers: Iterable[tuple[str, str]]) -> dict[str, str]:
         """Return the headers that are kept, by name in lower case; URLs in them are masked."""
@@ -71,26 +75,43 @@ class Mask:
             name = given_name.lower()
             if name not in self.headers:
                 continue
-            is_url = _ADDRESS.match(value)
-            kept[name] = self.uri(value) if is_url else value
+            if _ADDRESS.match(value):
+                value = self.uri(value)
+            kept[name] = value
         return dict(sorted(kept.items()))
 
 
 def _written(value: object, indent: str = "") -> str:
     """Return JSON with line breaks only where a line would be too long."""
     line = json.dumps(value, ensure_ascii=False)
-    if len(indent) + len(line) <= WIDTH or not isinstance(value, dict | list) or not value:
+    fits = len(indent) + len(line) <= WIDTH
+    is_container = isinstance(value, dict | list)
+    if fits or not is_container or not value:
         return line
     deeper = indent + "  "
-    parts: list[str] = []
     if isinstance(value, dict):
-        brackets = "{}"
-        for name, entry in cast(Mapping[str, object], value).items():
-            key = json.dumps(name, ensure_ascii=False)
-            parts.append(f"{deeper}{key}: {_written(entry, deeper)}")
+        opening, closing = "{", "}"
+        parts = _members_of_object(cast(Mapping[str, object], value), deeper)
     else:
-        brackets = "[]"
-        members = cast(Sequence[object], value)
-        parts = [deeper + _written(member, deeper) for member in members]
+        opening, closing = "[", "]"
+        parts = _members_of_array(cast(Sequence[object], value), deeper)
     inner = ",\n".join(parts)
-    return f"{brackets[0]}\n{inner}\n{indent}{brackets[1]}"
+    lines = (opening, inner, indent + closing)
+    return "\n".join(lines)
+
+
+def _members_of_object(value: Mapping[str, object], indent: str) -> list[str]:
+    members: list[str] = []
+    for name, entry in value.items():
+        key = json.dumps(name, ensure_ascii=False)
+        text = _written(entry, indent)
+        members.append(f"{indent}{key}: {text}")
+    return members
+
+
+def _members_of_array(value: Sequence[object], indent: str) -> list[str]:
+    members: list[str] = []
+    for entry in value:
+        text = _written(entry, indent)
+        members.append(indent + text)
+    return members

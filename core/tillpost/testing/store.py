@@ -28,11 +28,12 @@ Kind: TypeAlias = Literal["sync", "async"]
 KINDS: tuple[Kind, ...] = ("sync", "async")
 T = TypeVar("T")
 
+Arguments: TypeAlias = tuple[object, ...]
+"""The arguments of an operation of an adapter, after the order."""
+
 
 class _AnyOperation(BaseTill):
-    def _operation(
-        self, operation: str, order: Order | None, arguments: tuple[object, ...]
-    ) -> Flow[Any]:
+    def _operation(self, operation: str, order: Order | None, arguments: Arguments) -> Flow[Any]:
         adapter = self._connection.adapter
         given = arguments if order is None else (order, *arguments)
         # A ticket is known to be new. Without a key, the adapter would look it up.
@@ -44,7 +45,7 @@ class _AnyOperation(BaseTill):
 class OpenTill(Till, _AnyOperation):
     """A Till that runs any operation of its adapter."""
 
-    def ask(self, operation: str, order: Order | None, arguments: tuple[object, ...]) -> Any:
+    def ask(self, operation: str, order: Order | None, arguments: Arguments) -> Any:
         """Run the operation and return its result."""
         return self._run(self._operation(operation, order, arguments))
 
@@ -52,7 +53,7 @@ class OpenTill(Till, _AnyOperation):
 class OpenAsyncTill(AsyncTill, _AnyOperation):
     """An AsyncTill that runs any operation of its adapter."""
 
-    async def ask(self, operation: str, order: Order | None, arguments: tuple[object, ...]) -> Any:
+    async def ask(self, operation: str, order: Order | None, arguments: Arguments) -> Any:
         """Run the operation and return its result."""
         return await self._run(self._operation(operation, order, arguments))
 
@@ -101,4 +102,7 @@ class Store:
         self._runner.close()
 
     def _done(self, result: T | Coroutine[Any, Any, T]) -> T:
-        return self._runner.run(result) if inspect.iscoroutine(result) else cast(T, result)
+        if inspect.iscoroutine(result):
+            awaited: T = self._runner.run(result)
+            return awaited
+        return cast(T, result)

@@ -23,7 +23,7 @@ class TestFiles(CassetteFiles):
     recorded_by = Path(__file__).with_name("test_cassettes.py")
     name, person = '"reference": "ord-1"', "phone"
 
-    def test_its_requests_and_answers_are_such_as_the_document_describes(self, path: Path) -> None:
+    def test_requests_and_answers_fit_the_document(self, path: Path) -> None:
         for asked, answered in exchanges(path):
             uri = asked["uri"].replace(f"https://{GENERIC.host}", HOST)
             request = httpx.Request(

@@ -72,19 +72,19 @@ def test_a_scheduled_delivery_arrives(store: Store) -> None:
     from_simulator(note=NO_SAMPLE, faults=on_create("/orders$", LOST, times=1)),
     Policy(retries=1, first_wait=0, longest_wait=0),
 )
-def test_an_order_whose_answer_was_an_outage_is_sent_again_under_its_key(store: Store) -> None:
+def test_order_after_outage_is_resent_under_its_key(store: Store) -> None:
     assert store.submit(LUNCH) == THERE
 
 
 @plays("submit-healed", from_simulator(lambda pos: pos.recreate_variation("5312"), note=NO_SAMPLE))
-def test_an_order_for_an_item_with_a_new_id_is_healed_by_an_import(store: Store) -> None:
+def test_item_with_new_id_is_healed_by_an_import(store: Store) -> None:
     assert store.submit(LUNCH) == THERE
 
 
 @plays(
     "submit-not-healed", from_simulator(lambda pos: pos.remove_variation("5312"), note=NO_SAMPLE)
 )
-def test_an_order_for_an_item_that_an_import_does_not_find_is_refused_with_its_line(
+def test_missing_item_is_refused_with_its_line(
     store: Store,
 ) -> None:
     with pytest.raises(MenuError) as caught:
@@ -145,5 +145,5 @@ def test_a_refusal_is_told_as_its_kind_of_error(
     assert_refused(store, refusal)
 
 
-def test_every_kind_of_error_has_a_cassette_or_a_reason_why_there_can_be_none() -> None:
+def test_every_kind_of_error_has_a_cassette_or_a_reason() -> None:
     assert {refusal.error for refusal in REFUSALS} | set(NEVER) == set(kinds())

@@ -37,7 +37,7 @@ def test_the_published_document_is_what_the_code_says() -> None:
     assert published == now, "run: python -m tillpost_generic.openapi > docs/generic/openapi.json"
 
 
-def test_the_simulator_has_every_operation_of_the_document_and_no_other() -> None:
+def test_simulator_has_exactly_the_documents_operations() -> None:
     simulated = {(route.method.lower(), route.path) for route in GenericSimulator().routes()}
     assert simulated == set(OPERATIONS)
 
@@ -68,7 +68,7 @@ def test_the_menus_objects_are_closed_and_all_others_are_open() -> None:
         ),
     ],
 )
-def test_every_operation_is_as_the_document_says_whatever_the_order(
+def test_every_operation_fits_the_document_for_any_order(
     fulfilment: Pickup | DineIn | Delivery,
 ) -> None:
     store = Store()
@@ -91,7 +91,7 @@ def test_every_problem_is_as_the_document_says(kind: str) -> None:
     store.refused(paid("ord_1", [TOASTIE]))
 
 
-def test_the_judge_finds_what_is_missing_misspelt_or_of_another_type() -> None:
+def test_check_finds_missing_misspelt_and_mistyped_fields() -> None:
     store = Store()
     store.submit(paid("ord_1", [TOASTIE]))
     (good,) = store.sent

@@ -117,7 +117,7 @@ def test_an_order_on_hold_is_received_and_no_more(store: Store) -> None:
         ),
     ),
 )
-def test_a_menu_is_imported_with_the_taxes_that_only_the_product_itself_tells(store: Store) -> None:
+def test_menu_has_the_taxes_of_single_products(store: Store) -> None:
     menu = store.import_menu().menu
     assert menu
 
@@ -143,7 +143,7 @@ def test_a_check_tells_that_online_ordering_is_switched_off(store: Store) -> Non
 
 
 @plays("submit-pickup", from_simulator(note=NO_SAMPLE))
-def test_an_order_by_a_new_customer_with_a_charge_a_discount_and_a_tip_arrives(
+def test_order_of_new_customer_with_all_amounts_arrives(
     store: Store,
 ) -> None:
     whole = order(*LUNCH.lines, charges=WEEKEND, discounts=WELCOME, tip=100)
@@ -164,7 +164,7 @@ def test_a_scheduled_delivery_arrives(store: Store) -> None:
     from_simulator(lambda kounta: kounta.leave_location_out(), note=NO_SAMPLE),
     Policy(),
 )
-def test_an_order_whose_answer_says_nothing_is_looked_for_and_not_sent_twice(store: Store) -> None:
+def test_order_with_empty_answer_is_looked_up_not_resent(store: Store) -> None:
     there = submitted(store, order(*LUNCH.lines, customer=None))
 
     assert (there.id, there.reference, there.total) == (
@@ -180,7 +180,7 @@ def made_again(kounta: KountaSimulator) -> None:
 
 
 @plays("submit-healed", from_simulator(made_again, note=NO_SAMPLE, stocked=False))
-def test_an_order_for_a_product_that_was_made_again_is_healed_by_an_import(store: Store) -> None:
+def test_recreated_product_is_healed_by_an_import(store: Store) -> None:
     assert submitted(store, LUNCH, SMALL_MENU).total == 2710
 
 
@@ -190,7 +190,7 @@ def taken_off(kounta: KountaSimulator) -> None:
 
 
 @plays("submit-not-healed", from_simulator(taken_off, note=NO_SAMPLE, stocked=False))
-def test_an_order_for_a_product_that_is_not_at_the_site_is_refused_with_its_line(
+def test_product_of_another_site_is_refused_with_its_line(
     store: Store,
 ) -> None:
     with pytest.raises(MenuError) as caught:
@@ -250,7 +250,7 @@ def has_one_of_another(kounta: KountaSimulator) -> None:
 
 
 @plays("attention", from_simulator(has_one_of_another, note=NO_SAMPLE, stocked=False))
-def test_a_ticket_that_spells_out_an_order_is_looked_for_and_made(store: Store) -> None:
+def test_attention_ticket_is_looked_up_and_created(store: Store) -> None:
     ticket = store.ask("attention", 0, order=LUNCH)
 
     assert (ticket.reference, ticket.status, ticket.state) == (
@@ -267,5 +267,5 @@ def test_a_refusal_is_told_as_its_kind_of_error(
     assert_refused(store, refusal, MENU)
 
 
-def test_every_kind_of_error_has_a_cassette_or_a_reason_why_there_can_be_none() -> None:
+def test_every_kind_of_error_has_a_cassette_or_a_reason() -> None:
     assert {refusal.error for refusal in REFUSALS} | set(IMPOSSIBLE) == set(kinds())

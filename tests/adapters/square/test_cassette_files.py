@@ -19,9 +19,7 @@ class TestFiles(CassetteFiles):
     operations = frozenset({"undo", "changed_since"})
     name, person = "New York Strip Steak", "display_name"
 
-    def test_its_requests_and_the_simulators_answers_are_such_as_square_describes(
-        self, path: Path
-    ) -> None:
+    def test_requests_and_answers_fit_squares_description(self, path: Path) -> None:
         spec = square_spec()
         simulated = (
             read_provenance(path).source is Source.SIMULATOR

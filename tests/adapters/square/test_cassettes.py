@@ -79,7 +79,7 @@ def test_a_paid_order_is_created_and_paid(store: Store) -> None:
         ),
     ),
 )
-def test_an_order_whose_total_differs_by_a_tax_is_undone_before_it_is_paid(store: Store) -> None:
+def test_order_differing_by_a_tax_is_undone_before_payment(store: Store) -> None:
     paid_without_tax = order(
         *STEAKS.lines, id=STEAKS.id, currency="USD", discounts=STEAKS.discounts
     )
@@ -254,7 +254,7 @@ def test_what_has_changed_in_the_catalogue_since_a_time_is_told(store: Store) ->
         location="18YC4JDH91E1H",
     ),
 )
-def test_a_check_tells_an_expired_token_and_the_scopes_that_are_missing(store: Store) -> None:
+def test_check_reports_expired_token_and_missing_scopes(store: Store) -> None:
     found = {finding.what: finding for finding in store.check().findings}
 
     assert [what for what, finding in found.items() if not finding.ok] == ["token", "scopes"]
@@ -277,7 +277,7 @@ NO_SAMPLE = "The document has no sample of this."
     "submit-pickup",
     from_simulator(note=f"{NO_SAMPLE} Its orders have no fulfilment, charge or tip."),
 )
-def test_an_order_with_a_pickup_a_charge_a_discount_and_a_tip_arrives(store: Store) -> None:
+def test_pickup_with_charge_discount_and_tip_arrives(store: Store) -> None:
     assert (
         store.submit(order(FLAT_WHITE, TOASTIE, charges=WEEKEND, discounts=WELCOME, tip=100)).total
         == 2881
@@ -319,7 +319,7 @@ def made_again(square: SquareSimulator) -> None:
 
 
 @plays("submit-healed", from_simulator(made_again, note=NO_SAMPLE, stocked=False))
-def test_an_order_for_an_item_with_a_new_id_is_healed_by_an_import(store: Store) -> None:
+def test_item_with_new_id_is_healed_by_an_import(store: Store) -> None:
     assert store.submit(LUNCH).total == 2710
 
 
@@ -329,7 +329,7 @@ def taken_off(square: SquareSimulator) -> None:
 
 
 @plays("submit-not-healed", from_simulator(taken_off, note=NO_SAMPLE, stocked=False))
-def test_an_order_for_an_item_that_an_import_does_not_find_is_refused_with_its_line(
+def test_missing_item_is_refused_with_its_line(
     store: Store,
 ) -> None:
     with pytest.raises(MenuError) as caught:
@@ -350,5 +350,5 @@ def test_a_refusal_is_told_as_its_kind_of_error(
     assert_refused(store, refusal)
 
 
-def test_every_kind_of_error_has_a_cassette_or_a_reason_why_there_can_be_none() -> None:
+def test_every_kind_of_error_has_a_cassette_or_a_reason() -> None:
     assert {refusal.error for refusal in REFUSALS} | set(IMPOSSIBLE) == set(kinds())

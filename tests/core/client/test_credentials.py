@@ -35,7 +35,7 @@ def test_refreshed_credentials_are_saved_before_they_are_used() -> None:
     assert source.current is NEW
 
 
-def test_credentials_that_were_replaced_meanwhile_are_not_refreshed() -> None:
+def test_replaced_credentials_are_not_refreshed() -> None:
     source = MemoryCredentials(NEW)
     assert source.refresh(OLD, refuse)
     assert source.current is NEW

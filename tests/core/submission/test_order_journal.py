@@ -12,7 +12,7 @@ REQUESTED = SubmissionRequested(1.0, "digest")
 TICKET = Submitted(2.0, PosOrder(id="t1", reference="ticket ord-1"))
 
 
-def test_recorded_event_is_in_the_history_and_returned_as_command() -> None:
+def test_recorded_event_is_in_history_and_in_the_command() -> None:
     journal = OrderJournal()
     assert journal.record(REQUESTED) == Record(REQUESTED)
     assert journal.history == fold([REQUESTED])

@@ -58,7 +58,7 @@ def test_a_body_that_is_not_json_is_only_said_to_have_been_there() -> None:
     assert MASK.body(b"") == b""
 
 
-def test_an_address_keeps_its_path_and_the_public_part_of_its_query() -> None:
+def test_url_keeps_its_path_and_public_query() -> None:
     kept = MASK.uri("http://127.0.0.1:8123/v1/items?types=A,B&phone=%2B61400&empty=")
 
     assert kept == "https://toy.invalid/v1/items?types=A,B&phone=***&empty=***"
@@ -71,7 +71,7 @@ def test_headers_are_kept_when_they_are_declared() -> None:
     }
 
 
-def test_an_address_in_a_header_is_kept_as_an_address_of_a_request_is() -> None:
+def test_url_in_header_is_masked_like_a_requests_url() -> None:
     mask = Mask("toy.invalid", fields=(), query={"page"}, headers={"location"})
     kept = mask.allowed([("Location", "http://127.0.0.1:8123/v1/items/7?page=2&phone=%2B61400")])
     assert kept == {"location": "https://toy.invalid/v1/items/7?page=2&phone=***"}

@@ -95,9 +95,7 @@ def test_a_request_to_another_address_ends_the_test_at_once(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_request_with_another_body_ends_the_test_and_shows_the_difference(
-    cassettes: Cassettes, kind: Kind
-) -> None:
+def test_request_with_another_body_fails_with_difference(cassettes: Cassettes, kind: Kind) -> None:
     record(cassettes, SUBMITTING, lambda store: store.submit(toy_order()))
 
     with pytest.raises(UnmatchedRequest, match=r'(?s)-.*"total": 1000.*\+.*"total": 2000'):
@@ -150,7 +148,7 @@ def test_a_file_says_where_it_comes_from(cassettes: Cassettes) -> None:
     assert (said.origin, said.adapted) == ("the toy's manual", ("nothing",))
 
 
-def test_a_file_holds_no_token_no_person_and_no_header_that_is_not_declared(
+def test_file_has_no_token_person_or_undeclared_header(
     cassettes: Cassettes,
 ) -> None:
     text = record(cassettes, SUBMITTING, lambda store: store.submit(toy_order())).read_text("utf-8")
