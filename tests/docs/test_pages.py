@@ -25,6 +25,7 @@ RUN = [
 OWN_REGISTER = DOCS / "adapters.md"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "page", [page for page in RUN if page != OWN_REGISTER], ids=lambda page: page.stem
 )
