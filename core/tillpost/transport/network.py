@@ -103,10 +103,6 @@ class Exchange:
             # Invalid headers are found before anything is written.
             self.sent = not isinstance(info.get("exception"), httpcore.LocalProtocolError)
 
-    async def atrace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Do as `trace` does, for an async client."""
-        self.trace(event, info)
-
 
 _Origin: TypeAlias = tuple[bytes, bytes, int | None]
 
