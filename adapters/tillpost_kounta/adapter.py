@@ -140,7 +140,9 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         if self.config.check_first:
             yield from self._check_site()
         customer_id, notices = yield from self._customer(order)
-        created = yield from self._create(order.id, **content, customer_id=customer_id)
+        created = yield from self._create(
+            order.id, notices=notices, **content, customer_id=customer_id
+        )
         return (yield from self._verified(order, created, attempt.menu, notices))
 
     def _check_site(self) -> Exchange[None]:
@@ -175,14 +177,23 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         notice = "The customer isn't linked in Kounta; name and phone are in the order's notes"
         return None, (notice,)
 
-    def _create(self, reference: str, **content: object) -> Exchange[wire.Order]:
+    def _create(
+        self, reference: str, *, notices: Sequence[str] = (), **content: object
+    ) -> Exchange[wire.Order]:
         body = to_exact_body(
             site_id=int(self.config.site_id),
             status=self.config.status,
             sale_number=reference,
             **content,
         )
-        create = Request("POST", f"{self._company}/orders.json", nothing, body, Effect.CREATE)
+        create = Request(
+            "POST",
+            f"{self._company}/orders.json",
+            nothing,
+            body,
+            Effect.CREATE,
+            notices=tuple(notices),
+        )
         _, answer = yield from ask_with_answer(create)
         pos_id = id_in_location(answer, "orders")
         if not pos_id:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 
 from tillpost.adapter import (
+    WHICH_STORE,
     Actor,
     AdapterSettings,
     LookUpPauses,
@@ -33,10 +34,10 @@ class KountaSettings(SubstituteProducts, AdapterSettings):
     access_token: SecretStr = Field(default=SecretStr(""), min_length=1, validate_default=True)
     """The company's OAuth access token."""
 
-    company_id: KountaId
+    company_id: Annotated[KountaId, WHICH_STORE]
     """The company's id at Kounta."""
 
-    site_id: KountaId
+    site_id: Annotated[KountaId, WHICH_STORE]
     """The id of the site that gets the orders. One connection is one site."""
 
     payment_method_id: KountaId

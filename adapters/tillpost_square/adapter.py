@@ -10,6 +10,7 @@ states.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import quote as escaped
@@ -140,6 +141,7 @@ class Square(Adapter[SquareSettings]):
         check_payable(order)  # what can't be paid isn't created
         key = f"{order.id}-{attempt.generation}"
         create = _post("/v2/orders", wire.OneCreated, Effect.CREATE, key, order=body)
+        create = replace(create, notices=notices)
         created, answer = yield from ask_with_answer(create)
         if is_replayed(created.order, answer):
             # The answer is old: only the order itself shows what has happened to it since.

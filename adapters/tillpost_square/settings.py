@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, StringConstraints, field_validator
 
-from tillpost.adapter import AdapterSettings, LookUpPauses
+from tillpost.adapter import WHICH_STORE, AdapterSettings, LookUpPauses
 
 __all__ = ["PRODUCTION", "SANDBOX", "SquareSettings"]
 
@@ -29,7 +29,9 @@ class SquareSettings(AdapterSettings):
     """The store's OAuth access token, or the personal one of your own developer account."""
 
     location_id: Annotated[
-        str, StringConstraints(min_length=1, max_length=50, pattern=r"^[\x21-\x7e]+$")
+        str,
+        WHICH_STORE,
+        StringConstraints(min_length=1, max_length=50, pattern=r"^[\x21-\x7e]+$"),
     ]
     """The id of the location that gets the orders. One connection is one location."""
 

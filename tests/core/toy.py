@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, SecretStr
 
@@ -23,6 +23,7 @@ from tillpost.adapter.base import (
 )
 from tillpost.adapter.exchange import Effect, Exchange, Request, Response, ask, reading, to_body
 from tillpost.adapter.readiness import Finding, Readiness
+from tillpost.adapter.settings import WHICH_STORE
 from tillpost.errors import MenuError, OrderError, PermissionsError, StoreClosedError
 from tillpost.models.menu import Item, Menu, Variation
 from tillpost.models.order import Order, PosOrder
@@ -72,7 +73,7 @@ class ToySettings(AdapterSettings):
 
     refresh_token: SecretStr | None = None
     client_secret: SecretStr | None = None
-    shop: str = "shop-1"
+    shop: Annotated[str, WHICH_STORE] = "shop-1"
 
     def credentials(self) -> Credentials:
         return Credentials(

@@ -54,6 +54,7 @@ from tillpost.adapter.net_order import (
 from tillpost.adapter.readiness import Finding, Readiness, Reason
 from tillpost.adapter.registration import hookimpl
 from tillpost.adapter.settings import (
+    WHICH_STORE,
     Account,
     AdapterSettings,
     AuthorisationRequest,
@@ -172,6 +173,7 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "UnsupportedError",
     # Settings, credentials and OAuth
     "Account",
+    "WHICH_STORE",
     "AdapterSettings",
     "AuthorisationRequest",
     "Choice",

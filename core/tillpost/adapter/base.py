@@ -58,7 +58,10 @@ Found = PosOrder | Draft | None
 """The result of a look-up: the order, a draft that staff can't see, or nothing."""
 
 CLOCK_TOLERANCE = timedelta(hours=1)
-"""How far a platform's clock may differ from ours: look-ups start this much earlier."""
+"""How much earlier a look-up starts than the order can be: no clock is exact."""
+
+UNKNOWN_CLOCK = timedelta(days=1)
+"""How much earlier still it starts if nobody has compared our clock with the platform's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,8 @@ class Attempt:
         menu: The menu as it was last imported, None if it never was.
         keep_paid: Whether to send the prices that the customer paid instead of the menu's.
         remarks: Sentences to add to the order's note, for staff.
-        since: When the order was first sent, in epoch seconds; None if it never was.
+        since: The earliest time that the order can have at the platform if it was sent before, by
+            the platform's clock, in epoch seconds; None if it never was.
     """
 
     generation: int = 0
@@ -89,10 +93,11 @@ def searched_from(order: Order, since: float | None) -> datetime:
         since: As `Adapter.find` gets it: epoch seconds, or None for when the order was placed.
 
     Returns:
-        A time in UTC, an hour earlier than the order can be, since two clocks never agree.
+        A time in UTC, an hour earlier than the order can be, and a day earlier still without
+        `since`. A search from there finds the order also if our clock is ahead.
     """
     if since is None:
-        sent_at = min(order.placed_at, datetime.now(UTC))
+        sent_at = min(order.placed_at, datetime.now(UTC)) - UNKNOWN_CLOCK
     else:
         sent_at = datetime.fromtimestamp(since, UTC)
     return (sent_at - CLOCK_TOLERANCE).astimezone(UTC)
@@ -224,8 +229,9 @@ class Adapter(ABC, Generic[S]):
 
         Args:
             order: The order. Only an order with its reference counts as found.
-            since: When it was first sent, in epoch seconds; None for when it was placed.
-                `searched_from` turns it into the start of a search.
+            since: The earliest time that it can have at the platform, by the platform's clock, in
+                epoch seconds; None for when it was placed. `searched_from` turns it into the start
+                of a search.
 
         Returns:
             The order; a `Draft` if it exists but staff can't see it; None if it isn't there.

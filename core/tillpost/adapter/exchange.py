@@ -93,6 +93,8 @@ class Request(Generic[M]):
         private: Whether to keep both bodies out of transcripts, since tokens are in them.
         answers: Statuses outside 2xx that are an answer too: a 404 that means none, or a redirect
             whose target was asked for. They are read like a success.
+        notices: What a request that creates the order leaves out of it or changes, for people. Core
+            adds them to the order, also if only a look-up finds it.
     """
 
     method: str
@@ -104,6 +106,7 @@ class Request(Generic[M]):
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     private: bool = False
     answers: frozenset[int] = frozenset()
+    notices: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:

@@ -7,16 +7,18 @@ An adapter derives its settings from `AdapterSettings`, and `Till.connect` valid
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic.fields import FieldInfo
 
 from tillpost.models.base import Aware, FrozenModel
 
 __all__ = [
+    "WHICH_STORE",
     "Account",
     "AdapterSettings",
     "AuthorisationRequest",
@@ -32,6 +34,21 @@ Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
 LookUpPauses = Annotated[tuple[Seconds, ...], Field(min_length=1)]
 """When to look up an order that may exist, as a setting: pauses, each after the look-up before."""
+
+
+class _WhichStore:
+    """The mark of a setting that is part of a store's address."""
+
+
+WHICH_STORE = _WhichStore()
+"""Marks a setting that says which store gets the orders. `base_url` needs no mark.
+
+    location_id: Annotated[str, WHICH_STORE]
+
+The journal records these settings, with their values in clear text, for each request that can
+change an order. An order that may exist at one store is never looked up or sent again at another.
+Don't mark a secret.
+"""
 
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
@@ -92,6 +109,12 @@ class AdapterSettings(BaseModel):
             raise ValueError("holds a space, a line break or another character that no token has")
         return token
 
+    @classmethod
+    def settings_of_address(cls) -> Sequence[str]:
+        """Return the names of the settings that are part of the store's address."""
+        marked = [name for name, field in cls.model_fields.items() if _is_marked(field)]
+        return ("base_url", *marked)
+
     def credentials(self) -> Credentials:
         """Return the secrets that requests are signed with."""
         return Credentials(
@@ -100,6 +123,10 @@ class AdapterSettings(BaseModel):
             client_id=self.client_id,
             client_secret=self.client_secret,
         )
+
+
+def _is_marked(field: FieldInfo) -> bool:
+    return any(isinstance(mark, _WhichStore) for mark in field.metadata)
 
 
 class Credentials(BaseModel):

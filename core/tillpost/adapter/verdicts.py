@@ -29,7 +29,7 @@ from tillpost.errors import (
 )
 from tillpost.models.order import Order
 
-__all__ = ["Verdict", "import_pause", "judge", "retry_after", "transcript"]
+__all__ = ["Verdict", "date_of", "import_pause", "judge", "retry_after", "transcript"]
 
 FEW_REQUESTS_LEFT = 30
 """With fewer requests left of the rate limit than this, a menu import slows down."""
@@ -119,8 +119,11 @@ def retry_after(response: Response, now: float) -> float | None:
     """Return how many seconds the platform asks us to wait, None if it doesn't say.
 
     It reads `Retry-After` in both of its forms. A 429 without it may say when its window ends in
-    `X-RateLimit-Reset`, as epoch seconds or as seconds from now.
+    `X-RateLimit-Reset`, as epoch seconds or as seconds from now. A time is compared with the
+    answer's own `Date` where it has one, since our clock may be wrong.
     """
+    answered_at = date_of(response)
+    now = now if answered_at is None else answered_at
     value = response.headers.get("retry-after", "").strip()
     if re.fullmatch(r"[0-9]{1,9}", value):
         return float(value)
@@ -131,6 +134,11 @@ def retry_after(response: Response, now: float) -> float | None:
         is_epoch = len(reset) > 9
         return max(0.0, float(reset) - now) if is_epoch else float(reset)
     return None
+
+
+def date_of(response: Response) -> float | None:
+    """Return the platform's time as an answer's `Date` gives it (epoch seconds), None without."""
+    return _epoch(response.headers.get("date", ""))
 
 
 def import_pause(pace: float, response: Response) -> float:
@@ -248,9 +256,15 @@ def _lines_at_fault(
 
 def _seconds_until(http_date: str, now: float) -> float | None:
     """Return how many seconds it is until a date, at least 0; None if it isn't a date."""
+    at = _epoch(http_date)
+    return None if at is None else max(0.0, at - now)
+
+
+def _epoch(http_date: str) -> float | None:
+    """Return a date of HTTP in epoch seconds; None if it isn't a date."""
     try:
         date = parsedate_to_datetime(http_date)
         aware = date if date.tzinfo else date.replace(tzinfo=UTC)
-        return max(0.0, aware.timestamp() - now)
+        return aware.timestamp()
     except (ValueError, OverflowError):
         return None

@@ -79,7 +79,7 @@ class AsyncTill(BaseTill):
             self._hooks,
             sleep,
         )
-        self._order_locks = NamedAsyncLocks()
+        self._order_locks = NamedAsyncLocks("submitting or cancelling the order")
 
     @classmethod
     def connect(
@@ -138,7 +138,7 @@ class AsyncTill(BaseTill):
     async def cancel(self, pos_order: PosOrder) -> PosOrder:
         """Cancel an order at the platform. After that, the same order isn't submitted again."""
         async with self._order_locks.hold(pos_order.reference):
-            return await self._run(self._flows.cancel(pos_order), pos_order.reference)
+            return await self._run(self._cancellation(pos_order), pos_order.reference)
 
     async def quote(self, order: Order) -> int:
         """Return the total, in minor units, that the platform would compute; create nothing."""

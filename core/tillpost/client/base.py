@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tillpost.adapter.base import Adapter, Found
-from tillpost.client.clock import SkippingClock
+from tillpost.client.clock import SkippingClock, flow_clock
 from tillpost.client.webhooks import WebhookReader
 from tillpost.config import load_connection
 from tillpost.errors.exceptions import ConfigError
@@ -22,7 +22,7 @@ from tillpost.plugins.manager import Hooks, adapter_named
 from tillpost.submission.commands import Flow
 from tillpost.submission.context import Connection
 from tillpost.submission.flow import Submission
-from tillpost.submission.history import fold
+from tillpost.submission.history import History, fold
 from tillpost.submission.journal import Event, Journal, MemoryJournal
 from tillpost.submission.store_flows import StoreFlows
 
@@ -71,11 +71,18 @@ class BaseTill:
 
     def _submission(self, order: Order, *, is_new: bool) -> Flow[PosOrder]:
         events = self._journal.read(order.id)
-        return Submission(self._connection, order, events).flow(is_new=is_new)
+        clock = flow_clock(self._clock, events, steady=self._clock.steady)
+        connection = replace(self._connection, clock=clock)
+        return Submission(connection, order, events).flow(is_new=is_new)
 
     def _lookup(self, order: Order) -> Flow[Found]:
-        history = fold(self._journal.read(order.id))
-        return self._flows.find(order, history.since)
+        return self._flows.find(order, self._history(order.id))
+
+    def _cancellation(self, pos_order: PosOrder) -> Flow[PosOrder]:
+        return self._flows.cancel(pos_order, self._history(pos_order.reference))
+
+    def _history(self, order_id: str) -> History:
+        return fold(self._journal.read(order_id))
 
     def _recorder(self, order_id: str) -> Callable[[Event], object]:
         """Return what persists an order's events. An order without a reference isn't ours."""

@@ -1,12 +1,15 @@
-"""The clock of a Till, which tests can move on instead of waiting."""
+"""The clocks of a connection: one for all of it, and one for each flow."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 
 import stamina
 
-__all__ = ["SkippingClock"]
+from tillpost.submission.journal import Event
+
+__all__ = ["SkippingClock", "flow_clock"]
 
 
 class SkippingClock:
@@ -22,9 +25,44 @@ class SkippingClock:
         """Return the time."""
         return self._now() + self._skipped
 
+    def steady(self) -> float:
+        """Return the seconds of a clock that nobody sets, from an arbitrary beginning."""
+        return time.monotonic() + self._skipped
+
     def skip(self, seconds: float) -> bool:
         """Move the clock on instead of waiting; return whether that was done."""
         if not stamina.is_testing():
             return False
         self._skipped += max(0.0, seconds)
         return True
+
+    def catch_up(self, began: float, seconds: float) -> None:
+        """Move the clock on if a wait that began at `began` (steady) was shorter than it should be.
+
+        A `sleep` that a caller hands in may return at once.
+        """
+        self._skipped += max(0.0, began + seconds - self.steady())
+
+
+def flow_clock(
+    now: Callable[[], float],
+    events: Iterable[Event],
+    *,
+    earliest: float = 0.0,
+    steady: Callable[[], float] = time.monotonic,
+) -> Callable[[], float]:
+    """Return the clock of an order's flow, which never goes back behind the order's journal.
+
+    The clocks of a store's machines don't agree to the second, and a clock may be set. So an
+    order's waits are counted in seconds of a steady clock.
+
+    Args:
+        now: Returns the time in epoch seconds. It is called once.
+        events: The order's journal.
+        earliest: The clock doesn't start before this time, in epoch seconds.
+        steady: Returns seconds of a clock that nobody sets.
+    """
+    last_event_at = max((event.at for event in events), default=0.0)
+    starts_at = max(now(), last_event_at, earliest)
+    started = steady()
+    return lambda: starts_at + steady() - started

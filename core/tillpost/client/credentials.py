@@ -6,13 +6,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-import threading
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from tillpost.adapter.settings import Credentials
+from tillpost.client.locks import NamedAsyncLocks, NamedLocks
 from tillpost.errors import PosError
 
 __all__ = ["AsyncCredentialSource", "CredentialSource", "MemoryCredentials"]
@@ -69,12 +68,12 @@ class MemoryCredentials:
     ) -> None:
         self.current = current
         self._on_tokens = on_tokens
-        self._lock = threading.Lock()
-        self._async_lock = asyncio.Lock()
+        self._locks = NamedLocks("refreshing the access token")
+        self._async_locks = NamedAsyncLocks("refreshing the access token")
 
     def refresh(self, expired: Credentials, ask: Callable[[], Credentials]) -> bool:
         """Replace expired credentials; see `CredentialSource.refresh`."""
-        with self._lock:
+        with self._locks.hold():
             if self.current is not expired:
                 return True
             try:
@@ -92,7 +91,7 @@ class MemoryCredentials:
         self, expired: Credentials, ask: Callable[[], Awaitable[Credentials]]
     ) -> bool:
         """Replace expired credentials; see `CredentialSource.refresh`."""
-        async with self._async_lock:
+        async with self._async_locks.hold():
             if self.current is not expired:
                 return True
             try:

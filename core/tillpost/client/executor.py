@@ -7,9 +7,7 @@ and for the outbox those that need nothing of its database. `AsyncExecutor` is t
 
 from __future__ import annotations
 
-import asyncio
 import math
-import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -21,6 +19,7 @@ from tillpost.adapter.base import Credentials
 from tillpost.adapter.verdicts import Verdict
 from tillpost.client.clock import SkippingClock
 from tillpost.client.credentials import AsyncCredentialSource, CredentialSource
+from tillpost.client.locks import NamedAsyncLocks, NamedLocks
 from tillpost.client.retry import RetryAfter, RetryBudget, retry_wait
 from tillpost.errors import PosError
 from tillpost.plugins.manager import Hooks
@@ -111,7 +110,7 @@ class SyncExecutor:
         self._credentials = credentials
         self._hooks = hooks
         self._sleep = sleep
-        self._import_lock = threading.Lock()
+        self._import_lock = NamedLocks("importing the menu")
 
     def run(self, flow: Flow[T], record: Recorder = discard) -> T:
         """Run a flow to its end; `record` persists the events of its order."""
@@ -165,7 +164,7 @@ class SyncExecutor:
         self, *, forced: bool = False, accept: bool = False, asked_at: float = math.inf
     ) -> MenuImport:
         """Import the menu, one import at a time; see `menu_import.import_menu`."""
-        with self._import_lock:
+        with self._import_lock.hold():
             flow = import_menu(self._connection, forced=forced, accept=accept, asked_at=asked_at)
             return self.run(flow)
 
@@ -174,7 +173,9 @@ class SyncExecutor:
 
     def _wait(self, seconds: float) -> None:
         if not self._clock.skip(seconds):
+            began = self._clock.steady()
             self._sleep(max(0.0, seconds))
+            self._clock.catch_up(began, seconds)
 
     def _refresh(self, expired: Credentials) -> bool:
         def ask() -> Credentials:
@@ -202,7 +203,7 @@ class AsyncExecutor:
         self._credentials = credentials
         self._hooks = hooks
         self._sleep = sleep
-        self._import_lock = asyncio.Lock()
+        self._import_lock = NamedAsyncLocks("importing the menu")
 
     async def run(self, flow: Flow[T], record: Recorder = discard) -> T:
         """Run a flow to its end, as `run_flow` does; `record` persists the events of its order."""
@@ -268,7 +269,7 @@ class AsyncExecutor:
         self, *, forced: bool = False, accept: bool = False, asked_at: float = math.inf
     ) -> MenuImport:
         """Import the menu, one import at a time; see `menu_import.import_menu`."""
-        async with self._import_lock:
+        async with self._import_lock.hold():
             flow = import_menu(self._connection, forced=forced, accept=accept, asked_at=asked_at)
             return await self.run(flow)
 
@@ -277,7 +278,9 @@ class AsyncExecutor:
 
     async def _wait(self, seconds: float) -> None:
         if not self._clock.skip(seconds):
+            began = self._clock.steady()
             await self._sleep(max(0.0, seconds))
+            self._clock.catch_up(began, seconds)
 
     async def _refresh(self, expired: Credentials) -> bool:
         async def ask() -> Credentials:

@@ -1,6 +1,8 @@
 """Locks by name within a process, such as one submitter for each order at a time.
 
-A lock is forgotten when nobody holds it or waits for it.
+A lock is forgotten when nobody holds it or waits for it. Code that holds one and wants it again
+would wait for itself, such as a hook that submits the order that it is called for. It gets a
+`RuntimeError` instead, also in a task or a thread (`asyncio.to_thread`) that it has started.
 """
 
 from __future__ import annotations
@@ -10,26 +12,72 @@ import threading
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 
 __all__ = ["NamedAsyncLocks", "NamedLocks"]
 
 
-class NamedLocks:
-    """Locks by name, for threads."""
+class _Hold:
+    """One holding of a lock, which the code that runs meanwhile can see."""
 
-    def __init__(self) -> None:
+    __slots__ = ("is_over", "locks", "name")
+
+    def __init__(self, locks: object, name: str) -> None:
+        self.locks = locks
+        self.name = name
+        self.is_over = False
+
+
+_HOLDS: ContextVar[tuple[_Hold, ...]] = ContextVar("tillpost_holds", default=())
+"""What is held around the running code. Tasks inherit it, so a holding may be over already."""
+
+
+@contextmanager
+def _held(locks: object, name: str) -> Generator[None]:
+    """Show that a lock is held while the block runs."""
+    hold = _Hold(locks, name)
+    around = _HOLDS.get()
+    _HOLDS.set((*around, hold))
+    try:
+        yield
+    finally:
+        hold.is_over = True
+        _HOLDS.set(around)
+
+
+def _refuse_to_wait_for_itself(locks: object, purpose: str, name: str) -> None:
+    """Raise `RuntimeError` if the running code is part of what holds the lock."""
+    for hold in _HOLDS.get():
+        if hold.locks is locks and hold.name == name and not hold.is_over:
+            what = f"{purpose} {name}".strip()
+            raise RuntimeError(
+                f"{what} is under way, and this call comes from within it, as from a hook: "
+                "repeat the call when that has ended"
+            )
+
+
+class NamedLocks:
+    """Locks by name, for threads. `purpose` says for an error what is done under them."""
+
+    def __init__(self, purpose: str = "the work on") -> None:
+        self._purpose = purpose
         self._guard = threading.Lock()
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._users: defaultdict[str, int] = defaultdict(int)
 
     @contextmanager
-    def hold(self, name: str) -> Generator[None, None, None]:
-        """Hold the lock of that name."""
+    def hold(self, name: str = "") -> Generator[None]:
+        """Hold the lock of that name.
+
+        Raises:
+            RuntimeError: The caller holds it already.
+        """
+        _refuse_to_wait_for_itself(self, self._purpose, name)
         with self._guard:
             self._users[name] += 1
             lock = self._locks[name]
         try:
-            with lock:
+            with lock, _held(self, name):
                 yield
         finally:
             with self._guard:
@@ -43,20 +91,27 @@ class NamedLocks:
 
 
 class NamedAsyncLocks:
-    """Locks by name, for the tasks of one event loop."""
+    """Locks by name, for the tasks of one event loop. See `NamedLocks`."""
 
-    def __init__(self) -> None:
+    def __init__(self, purpose: str = "the work on") -> None:
+        self._purpose = purpose
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._users: defaultdict[str, int] = defaultdict(int)
 
     @asynccontextmanager
-    async def hold(self, name: str) -> AsyncGenerator[None, None]:
-        """Hold the lock of that name."""
+    async def hold(self, name: str = "") -> AsyncGenerator[None]:
+        """Hold the lock of that name.
+
+        Raises:
+            RuntimeError: The caller holds it already.
+        """
+        _refuse_to_wait_for_itself(self, self._purpose, name)
         self._users[name] += 1
         lock = self._locks[name]
         try:
             async with lock:
-                yield
+                with _held(self, name):
+                    yield
         finally:
             self._leave(name)
 

@@ -87,7 +87,7 @@ class Till(BaseTill):
             self._hooks,
             sleep,
         )
-        self._order_locks = NamedLocks()
+        self._order_locks = NamedLocks("submitting or cancelling the order")
 
     @classmethod
     def connect(
@@ -178,7 +178,7 @@ class Till(BaseTill):
     def cancel(self, pos_order: PosOrder) -> PosOrder:
         """Cancel an order at the platform. After that, the same order isn't submitted again."""
         with self._order_locks.hold(pos_order.reference):
-            return self._run(self._flows.cancel(pos_order), pos_order.reference)
+            return self._run(self._cancellation(pos_order), pos_order.reference)
 
     def quote(self, order: Order) -> int:
         """Return the total, in minor units, that the platform would compute; create nothing."""

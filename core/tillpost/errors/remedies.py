@@ -210,6 +210,15 @@ REMEDIES: Mapping[str, RemedyText] = {
         "An earlier request may have created the order: {detail}. Submitting the same order again "
         "looks it up first.",
     ),
+    "doubt.address": RemedyText(
+        Action.FIX_CONNECTION,
+        Actor.DEVELOPER,
+        "The order may be at another store than this connection sends to now, because the "
+        "connection was changed. Check the register of that store before keying the order in, and "
+        "ask the ordering site's support to correct the connection.",
+        "{detail}. Nothing is looked up or sent for the order meanwhile. Set the connection back "
+        "and submit the order again, or find out what became of it there and take it over by hand.",
+    ),
     "permissions": RemedyText(
         Action.RECONNECT,
         Actor.STORE,

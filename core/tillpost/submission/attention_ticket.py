@@ -101,7 +101,8 @@ class AttentionTicket:
         except PosError as error:
             yield self._record_failure(error)
             return None
-        yield self._journal.record(Submitted(self._connection.clock(), ticket))
+        now = self._connection.clock()
+        yield self._journal.record(Submitted(now, ticket, self._connection.address))
         return ticket
 
     def _cancel(self, ticket: PosOrder) -> Flow[bool]:

@@ -15,6 +15,8 @@ from typing import Any
 from tillpost.adapter.base import Adapter
 from tillpost.errors import ErrorRecord
 from tillpost.models.menu import Menu
+from tillpost.submission.address import address_of
+from tillpost.submission.platform_clock import PlatformClock
 from tillpost.submission.policy import Policy
 from tillpost.transport.http import Limits
 
@@ -54,6 +56,8 @@ class Connection:
         granted_by: The person or account that granted access, where that is known.
         clock: Returns the time in epoch seconds.
         menu_cache: The menu in force.
+        platform_clock: What is known of the platform's clock.
+        address: Which store this is, as the journal records it.
     """
 
     adapter: Adapter[Any]
@@ -65,6 +69,9 @@ class Connection:
     granted_by: str = ""
     clock: Callable[[], float] = time.time
     menu_cache: MenuCache = field(default_factory=MenuCache)
+    platform_clock: PlatformClock = field(default_factory=PlatformClock)
+    address: str = field(init=False)
 
     def __post_init__(self) -> None:
         self.name = self.name or self.adapter.platform
+        self.address = address_of(self.adapter)

@@ -17,6 +17,7 @@ from typing import ParamSpec, TypeVar
 from tillpost.adapter.base import Attempt
 from tillpost.adapter.exchange import Exchange
 from tillpost.errors import (
+    Applied,
     DoubtError,
     KeyRetiredError,
     MenuError,
@@ -40,11 +41,12 @@ from tillpost.submission.journal import (
     Imported,
     KeyRetired,
     LookedUp,
+    Settled,
     SubmissionRequested,
     Submitted,
 )
 from tillpost.submission.menu_import import MenuImport
-from tillpost.submission.operation import OperationContext, run_operation
+from tillpost.submission.operation import OperationContext, run_operation, searched_since
 from tillpost.submission.order_journal import OrderJournal
 
 __all__ = ["Submission"]
@@ -88,6 +90,9 @@ class Submission:
         if self.history.pos_order:
             return self.history.pos_order
 
+        if self.history.is_unsettled:
+            # Whoever sent it was stopped. The schedule of look-ups begins now.
+            yield self.journal.record(Settled(self.connection.clock(), Applied.MAYBE))
         if not (resumed and self.history.digest):
             at = self.connection.clock() if asked_at is None else asked_at
             yield self.journal.record(SubmissionRequested(at, self.order.digest, is_new))
@@ -118,6 +123,7 @@ class Submission:
             keyed=adapter.keyed,
             look_after=adapter.look_after,
             policy=self.connection.policy,
+            address=self.connection.address,
         )
 
     def _take(self, step: Step) -> Flow[None]:
@@ -138,11 +144,11 @@ class Submission:
 
     def _look_up(self) -> Flow[None]:
         """Search the platform for the order."""
+        connection = self.connection
         order = self._bind().order
-        find = self.connection.adapter.find
-        found = yield from self._run("find", find, order, self.history.since)
-        now = self.connection.clock()
-        yield self.journal.record(LookedUp(now, found))
+        since = searched_since(connection, self.order, self.history)
+        found = yield from self._run("find", connection.adapter.find, order, since)
+        yield self.journal.record(LookedUp(connection.clock(), found, connection.address))
         if isinstance(found, PosOrder):
             self._refuse_other_total(found)
 
@@ -273,20 +279,29 @@ class Submission:
         return pos_order
 
     def _record_arrival(self, pos_order: PosOrder) -> Flow[None]:
-        """Withdraw the attention ticket, now that the order has arrived, and record the arrival."""
+        """Withdraw the attention ticket, now that the order has arrived, and record the arrival.
+
+        What the platform shows of an order that was looked up lacks the notices of its translation.
+        """
+        history = self.history
+        missing = [text for text in history.notices if text not in pos_order.notices]
+        if missing:
+            notices = (*missing, *pos_order.notices)
+            pos_order = pos_order.model_copy(update={"notices": notices})
         if self.history.ticket:
             withdrawn = yield from self._ticket.withdraw()
             if not withdrawn:
                 notices = (*pos_order.notices, TICKET_REMAINS)
                 pos_order = pos_order.model_copy(update={"notices": notices})
-        now = self.connection.clock()
-        yield self.journal.record(Submitted(now, pos_order))
+        connection = self.connection
+        address = history.address or connection.address
+        yield self.journal.record(Submitted(connection.clock(), pos_order, address))
 
     def _record_failure(self, error: PosError) -> Flow[None]:
         """Record a failure. The first menu error is announced, because an import follows."""
         if error.outcome is Outcome.NOT_CREATED:
             # The error may come from an import, which knows nothing of the order's doubt.
-            error.outcome = self.history.outcome(keyed=self.connection.adapter.keyed)
+            error.outcome = self._context(error.operation).outcome
         self._error = error
         now = self.connection.clock()
         failure = Failed(now, error.record(), error.sends, self._menu_at)
@@ -305,6 +320,9 @@ class Submission:
 
     def _final_error(self) -> PosError:
         """Return the error to raise, with what the menu import showed."""
+        misdirected = self._context("submit").misdirected()
+        if misdirected:
+            return self._context("submit").stamp(misdirected)
         failure, imported = self.history.failure, self.history.imported
         if failure is None:
             detail = "one cancelled order after the other was found under its keys"

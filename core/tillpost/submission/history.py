@@ -13,7 +13,6 @@ Two promises are kept here:
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple, assert_never
@@ -39,6 +38,7 @@ from tillpost.submission.policy import Policy
 
 __all__ = [
     "NO_TICKET",
+    "UNKNOWN_LEAD",
     "Action",
     "History",
     "Policy",
@@ -50,6 +50,9 @@ __all__ = [
     "ticket_after",
 ]
 
+UNKNOWN_LEAD = 86_400.0
+"""By how many seconds our clock may be ahead of a platform's that hasn't told its time yet."""
+
 MAX_RETIRED_KEYS = 8
 """How many keys in a row one submission retires before it stops for a person."""
 
@@ -57,8 +60,18 @@ MAX_RETIRED_KEYS = 8
 class Sent(NamedTuple):
     """A request that could change the order.
 
-    `applied` is None while nobody knows whether the request had its effect. `earlier` is true once
-    the order was requested again after this request was sent.
+    Attributes:
+        at: When its intent was recorded, in epoch seconds.
+        effect: What it does to the order.
+        generation: The generation that it belongs to.
+        key: Its idempotency key.
+        digest: The digest of what was sent.
+        address: The store that it went to.
+        ahead: By how many seconds our clock was ahead of the platform's; None if that wasn't known.
+        notices: What it left out of the order or changed, for people.
+        earlier: Whether the order was requested again after this request was sent.
+        applied: Whether it had its effect; None while nobody knows.
+        settled_at: When its answer came, or when it was given up; None before that.
     """
 
     at: float
@@ -66,8 +79,17 @@ class Sent(NamedTuple):
     generation: int
     key: str | None
     digest: str
+    address: str = ""
+    ahead: float | None = None
+    notices: tuple[str, ...] = ()
     earlier: bool = False
     applied: Applied | None = None
+    settled_at: float | None = None
+
+    @property
+    def since(self) -> float:
+        """The earliest time at which the platform may have carried it out, by its own clock."""
+        return self.at - (UNKNOWN_LEAD if self.ahead is None else max(0.0, self.ahead))
 
     @property
     def may_have_worked(self) -> bool:
@@ -82,9 +104,10 @@ class History(NamedTuple):
 
     Attributes:
         sent: All requests that could change the order, oldest first.
-        empty_lookups: When look-ups found nothing, in epoch seconds.
+        empty_lookups: The look-ups that found nothing, since the last create was given up.
         found: What the last look-up found; reset by a failure.
         pos_order: The order at the platform, once it has arrived.
+        address: The store that the order was last sent to, or found at.
         cancelled: Whether the order was cancelled on purpose.
         digest: The digest of the content requested last.
         is_new: Whether a caller promised that nobody sent the order before.
@@ -103,9 +126,10 @@ class History(NamedTuple):
     """
 
     sent: tuple[Sent, ...] = ()
-    empty_lookups: tuple[float, ...] = ()
+    empty_lookups: tuple[LookedUp, ...] = ()
     found: PosOrder | Draft | None = None
     pos_order: PosOrder | None = None
+    address: str = ""
     cancelled: bool = False
     digest: str = ""
     is_new: bool = False
@@ -138,20 +162,51 @@ class History(NamedTuple):
 
     @property
     def since(self) -> float | None:
-        """When the order was first sent, in epoch seconds; None when it never was."""
-        return min((sent.at for sent in self.sent), default=None)
+        """The earliest time of the order at the platform, by the platform's clock (epoch seconds).
 
-    def needs_first_lookup(self, *, keyed: bool) -> bool:
-        """Whether the order must be looked up although this journal sent no create.
+        None when it was never sent.
+        """
+        return min((sent.since for sent in self.sent), default=None)
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether nobody knows yet how the request sent last has ended."""
+        return bool(self.sent) and self.sent[-1].applied is None
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What was left out of the order, or changed, in the create that may have made it."""
+        doubts = self.doubts
+        return doubts[-1].notices if doubts else ()
+
+    def elsewhere(self, address: str) -> str:
+        """Return another address than this at which the order is or may be; "" if there is none."""
+        addresses = [sent.address for sent in self.sent if self._leaves_something(sent)]
+        if self.found or self.pos_order:
+            addresses.append(self.address)
+        return next((other for other in addresses if other not in ("", address)), "")
+
+    def _leaves_something(self, sent: Sent) -> bool:
+        """Whether the order may exist where a request went; what is advanced exists already."""
+        if sent.generation != self.generation:
+            return False
+        return sent.may_have_worked or sent.effect is Effect.ADVANCE
+
+    def needs_first_lookup(self, *, keyed: bool, address: str = "") -> bool:
+        """Whether the order must be looked up although this journal sent no create there.
 
         Without a key, somebody else may have sent it, unless a caller promised that it is new.
         """
-        created = any(sent.effect is Effect.CREATE for sent in self.sent)
-        return not keyed and not self.is_new and not created and not self.empty_lookups
+        if keyed or self.is_new:
+            return False
+        created = [sent.address for sent in self.sent if sent.effect is Effect.CREATE]
+        looked_up = [lookup.address for lookup in self.empty_lookups]
+        return address not in (*created, *looked_up)
 
-    def outcome(self, *, keyed: bool) -> Outcome:
-        """Return what is known of the order before anything more is sent."""
-        in_doubt = self.doubts or self.found or self.needs_first_lookup(keyed=keyed)
+    def outcome(self, *, keyed: bool, address: str = "") -> Outcome:
+        """Return what is known of the order before anything more is sent to this address."""
+        needs_lookup = self.needs_first_lookup(keyed=keyed, address=address)
+        in_doubt = self.doubts or self.found or needs_lookup
         return Outcome.UNKNOWN if in_doubt else Outcome.NOT_CREATED
 
     def may_send(self, request: Request[object]) -> bool:
@@ -191,7 +246,8 @@ def after(history: History, event: Event) -> History:
         case Settled():
             return _after_settlement(history, event)
         case Submitted():
-            return history._replace(pos_order=event.pos_order)
+            address = event.address or history.address
+            return history._replace(pos_order=event.pos_order, address=address)
         case LookedUp():
             return _after_lookup(history, event)
         case Imported():
@@ -253,15 +309,23 @@ def _after_intent(history: History, event: Intended) -> History:
         event.generation,
         event.key,
         event.digest,
+        event.address,
+        event.ahead,
+        event.notices,
     )
     stale = history.stale and event.effect is not Effect.CREATE
-    return history._replace(sent=(*history.sent, sent), stale=stale)
+    address = event.address or history.address
+    return history._replace(sent=(*history.sent, sent), stale=stale, address=address)
 
 
 def _after_settlement(history: History, event: Settled) -> History:
     """Settle the request sent last. An undo that worked proves the order dead."""
     *earlier, last = history.sent
-    settled = history._replace(sent=(*earlier, last._replace(applied=event.applied)))
+    last = last._replace(applied=event.applied, settled_at=event.at)
+    settled = history._replace(sent=(*earlier, last))
+    if last.effect is Effect.CREATE and last.may_have_worked:
+        # Earlier look-ups couldn't find what this request may have made.
+        settled = settled._replace(empty_lookups=())
     if last.effect is Effect.UNDO and event.applied is Applied.YES:
         stale = _was_made_earlier(settled)
         return _next_generation(settled, stale=stale)._replace(failure=None)
@@ -270,8 +334,9 @@ def _after_settlement(history: History, event: Settled) -> History:
 
 def _after_lookup(history: History, event: LookedUp) -> History:
     if event.found:
-        return history._replace(found=event.found)
-    return history._replace(found=None, empty_lookups=(*history.empty_lookups, event.at))
+        address = event.address or history.address
+        return history._replace(found=event.found, address=address)
+    return history._replace(found=None, empty_lookups=(*history.empty_lookups, event))
 
 
 def _after_failure(history: History, event: Failed) -> History:
@@ -347,11 +412,13 @@ def next_step(
     keyed: bool,
     look_after: Sequence[float],
     policy: Policy,
+    address: str = "",
 ) -> Step:
     """Decide what to do with an order.
 
-    The rules are in order of rank: an order that exists ends the matter; then whether to give up;
-    then a retry's wait; then what may already exist; and only then sending.
+    The rules are in order of rank: an order that exists ends the matter; one that may exist at
+    another address is left alone; then whether to give up; then a retry's wait; then what may
+    already exist; and only then sending.
 
     Args:
         history: What is known of the order.
@@ -360,9 +427,12 @@ def next_step(
         keyed: Whether the platform honours idempotency keys.
         look_after: The look-up schedule: seconds, each counted from the look-up before.
         policy: The connection's policy.
+        address: The address that the connection has now.
     """
     if history.pos_order or isinstance(history.found, PosOrder):
         return Step(Action.DONE)
+    if history.elsewhere(address):
+        return Step(Action.STOP)
 
     failure = history.failure
     if history.retired_keys > MAX_RETIRED_KEYS:
@@ -379,7 +449,7 @@ def next_step(
         return Step(Action.FINISH)
     if history.doubts and (history.key_spoiled or not keyed):
         return _next_lookup(history, now, look_after)
-    if history.needs_first_lookup(keyed=keyed):
+    if history.needs_first_lookup(keyed=keyed, address=address):
         return Step(Action.LOOK_UP)
 
     if failure is None or failure.transient or history.stale:
@@ -409,17 +479,17 @@ def _retry_at(history: History, failure: Failed, order_id: str, policy: Policy) 
 
 
 def _next_lookup(history: History, now: float, look_after: Sequence[float]) -> Step:
-    """Follow the look-up schedule, counted from the recorded time of sending.
+    """Follow the look-up schedule, from when the request was given up.
 
-    Only the schedule's last look-up, when it finds nothing, resolves the doubt.
+    Each pause is counted from the look-up before, however late that was. Only the schedule's last
+    look-up, when it finds nothing, resolves the doubt.
     """
-    sent_at = max(sent.at for sent in history.doubts)
-    schedule = [sent_at + seconds for seconds in itertools.accumulate(look_after)]
-    last_lookup = max((at for at in history.empty_lookups if at >= sent_at), default=None)
-    still_due = [at for at in schedule if last_lookup is None or at > last_lookup]
-    if not still_due:
+    lookups = history.empty_lookups
+    if len(lookups) >= len(look_after):
         return Step(Action.RESOLVE_DOUBT)
-    due_at = still_due[0]
+    given_up_at = max(sent.settled_at or sent.at for sent in history.doubts)
+    last_at = lookups[-1].at if lookups else given_up_at
+    due_at = last_at + look_after[len(lookups)]
     if now < due_at:
         return Step(Action.WAIT, due_at)
     return Step(Action.LOOK_UP)

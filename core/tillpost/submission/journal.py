@@ -9,7 +9,6 @@ All times (`at`) are in epoch seconds.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -51,18 +50,36 @@ class SubmissionRequested:
 
 @dataclass(frozen=True, slots=True)
 class Intended:
-    """A request that can change the order is about to be sent."""
+    """A request that can change the order is about to be sent.
+
+    Attributes:
+        at: When.
+        effect: What it does to the order.
+        generation: The generation that it belongs to.
+        key: Its idempotency key.
+        digest: The digest of what is sent.
+        address: The store that it goes to; see `address.address_of`.
+        ahead: By how many seconds our clock was ahead of the platform's, as far as known; None
+            before its first answer.
+        notices: What the request leaves out of the order or changes, for people.
+    """
 
     at: float
     effect: Effect
     generation: int
     key: str | None
     digest: str
+    address: str = ""
+    ahead: float | None = None
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Whether the request intended last had its effect."""
+    """Whether the request intended last had its effect.
+
+    `at` is when its answer came, or when it was given up: the schedule of look-ups begins then.
+    """
 
     at: float
     applied: Applied
@@ -70,10 +87,11 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class LookedUp:
-    """The platform was searched for the order."""
+    """The platform was searched for the order, at the store with this address."""
 
     at: float
     found: PosOrder | Draft | None
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +160,14 @@ class KeyRetired:
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """The platform has the order."""
+    """The platform has the order, at the store with this address.
+
+    The address is empty if the platform itself reported the order: then it is where it was sent.
+    """
 
     at: float
     pos_order: PosOrder
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +224,7 @@ class MemoryJournal:
     """A journal in memory. Threads may share it: an order has one submitter at a time."""
 
     def __init__(self) -> None:
-        self._events: defaultdict[str, list[Event]] = defaultdict(list)
+        self._events: dict[str, tuple[Event, ...]] = {}
 
     def append(self, order_id: str, event: Event) -> None:
         """Store an event.
@@ -210,12 +232,12 @@ class MemoryJournal:
         Of an order that has arrived only the last request and the arrival stay, so that memory
         grows slowly.
         """
-        events = self._events[order_id]
+        kept = self._events.get(order_id, ())
         if isinstance(event, Submitted):
-            requests = [e for e in events if isinstance(e, SubmissionRequested)]
-            events[:] = requests[-1:]
-        events.append(event)
+            kept = tuple(e for e in kept if isinstance(e, SubmissionRequested))[-1:]
+        # One assignment: an interruption before it leaves the events as they were.
+        self._events[order_id] = (*kept, event)
 
     def read(self, order_id: str) -> Sequence[Event]:
         """Return the order's events, oldest first."""
-        return tuple(self._events.get(order_id, ()))
+        return self._events.get(order_id, ())

@@ -97,5 +97,6 @@ def _import_by_adapter(connection: Connection) -> Flow[Menu]:
 
 
 def _is_young(connection: Connection) -> bool:
-    age = connection.clock() - connection.menu_cache.imported_at
+    # A menu of a later time was imported before our clock was set back, or by another clock.
+    age = abs(connection.clock() - connection.menu_cache.imported_at)
     return age < connection.policy.import_cooldown

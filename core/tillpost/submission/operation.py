@@ -5,7 +5,8 @@ core and not by an adapter's care:
 
 * an intent is recorded before a request that can change the order is sent;
 * no other body is sent under a key that may have worked;
-* a create without a key is refused while the order's outcome is unknown.
+* a create without a key is refused while the order's outcome is unknown;
+* nothing is asked or sent for an order that is, or may be, at another address.
 
 Promise 7 is kept here too: an adapter whose own code fails raises an `UnknownPosError`, like any
 other failure. `flow`, `attention_ticket`, `menu_import` and `store_flows` run operations.
@@ -21,13 +22,14 @@ from tillpost.adapter.exchange import Effect, Exchange, Fault, Reply, Request, R
 from tillpost.adapter.verdicts import Verdict, import_pause, judge
 from tillpost.errors import Applied, DoubtError, Outcome, PosError, UnknownPosError
 from tillpost.models.order import Order, describe_lines
+from tillpost.submission.address import error_of_address
 from tillpost.submission.commands import Flow, Pause, Refresh, Transmission, Transmit
 from tillpost.submission.context import Connection
-from tillpost.submission.history import History
+from tillpost.submission.history import UNKNOWN_LEAD, History
 from tillpost.submission.journal import Intended, Settled
 from tillpost.submission.order_journal import EventJournal, OrderJournal
 
-__all__ = ["OperationContext", "run_operation"]
+__all__ = ["OperationContext", "run_operation", "searched_since"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -63,7 +65,9 @@ class OperationContext:
         """The order's outcome as it is known now. An operation without an order creates none."""
         if self.order is None:
             return Outcome.NOT_CREATED
-        return self.history.outcome(keyed=self.connection.adapter.keyed)
+        connection = self.connection
+        keyed = connection.adapter.keyed
+        return self.history.outcome(keyed=keyed, address=connection.address)
 
     def budget(self) -> tuple[int, float]:
         """Return how many retries are left, and for how many seconds."""
@@ -77,8 +81,16 @@ class OperationContext:
 
     def judge(self, request: Request[Any], answer: Response | Fault) -> Verdict:
         """Return what an answer means."""
-        now = self.connection.clock()
-        return judge(self.connection.adapter, request, self.order, answer, now)
+        connection = self.connection
+        now = connection.clock()
+        connection.platform_clock.observe(answer, now, connection.name)
+        return judge(connection.adapter, request, self.order, answer, now)
+
+    def misdirected(self) -> DoubtError | None:
+        """Return the error of an order that is or may be at another address, None otherwise."""
+        address = self.connection.address
+        other_address = self.history.elsewhere(address)
+        return error_of_address(other_address, address) if other_address else None
 
     def refusal(self, request: Request[Any]) -> DoubtError | None:
         """Return why the request must not be sent, or None: promise 1."""
@@ -124,6 +136,9 @@ def run_operation(
     Raises:
         PosError: The operation failed; the error's outcome is filled in.
     """
+    misdirected = context.misdirected()
+    if misdirected:
+        raise context.stamp(misdirected)
     exchange: Exchange[T] | None = None
     reply: Reply | None = None
     error: PosError | None = None
@@ -154,6 +169,25 @@ def run_operation(
             exchange.close()
 
 
+def searched_since(connection: Connection, order: Order, history: History) -> float:
+    """Return the earliest time that an order can have at the platform, by the platform's clock.
+
+    Args:
+        connection: Where it is to be searched for.
+        order: The order.
+        history: What is known of it.
+
+    Returns:
+        Epoch seconds. An order that this journal never sent may be as old as its `placed_at`.
+    """
+    if history.since is not None:
+        return history.since
+    now = connection.clock()
+    ahead = connection.platform_clock.ahead(now)
+    lead = UNKNOWN_LEAD if ahead is None else max(0.0, ahead)
+    return min(order.placed_at.timestamp(), now) - lead
+
+
 def _pause_between_pages(context: OperationContext, response: Response) -> Flow[None]:
     """Keep a menu import within the platform's rate of requests."""
     seconds = import_pause(context.connection.adapter.import_pace, response)
@@ -172,14 +206,19 @@ def _send(
     refusal = context.refusal(request)
     if refusal:
         return None, refusal
-    clock = context.connection.clock
+    connection = context.connection
+    clock = connection.clock
     journal = context.journal
+    now = clock()
     intent = Intended(
-        clock(),
+        now,
         request.effect,
         journal.history.generation,
         request.key,
         request.digest,
+        connection.address,
+        connection.platform_clock.ahead(now),
+        request.notices,
     )
     yield journal.record(intent)
     verdict = yield from _transmit(context, request)

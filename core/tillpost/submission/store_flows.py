@@ -5,16 +5,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
+
 from tillpost.adapter.base import Attempt, Found
-from tillpost.adapter.readiness import Readiness
+from tillpost.adapter.readiness import Finding, Readiness, Reason
 from tillpost.adapter.settings import Account, Credentials
 from tillpost.errors import Applied, Outcome, PosError
+from tillpost.errors.remedies import Actor
 from tillpost.menus.matching import Binding, rebind
 from tillpost.models.order import Order, PosOrder
 from tillpost.submission.commands import Flow, Record
 from tillpost.submission.context import Connection
+from tillpost.submission.history import History
 from tillpost.submission.journal import Cancelled
-from tillpost.submission.operation import OperationContext, run_operation
+from tillpost.submission.operation import OperationContext, run_operation, searched_since
+from tillpost.submission.order_journal import OrderJournal
+from tillpost.submission.platform_clock import TOLERATED_SKEW
 
 __all__ = ["StoreFlows"]
 
@@ -29,10 +36,11 @@ class StoreFlows:
         self._connection = connection
         self._adapter = connection.adapter
 
-    def find(self, order: Order, since: float | None) -> Flow[Found]:
-        """Look up an order by its reference; it was first sent at `since`, in epoch seconds."""
-        context = self._context("find")
+    def find(self, order: Order, history: History) -> Flow[Found]:
+        """Look up an order by its reference; `history` is what its journal says."""
+        context = self._context("find", history)
         bound_order = self._bind(order).order
+        since = searched_since(self._connection, order, history)
         return run_operation(context, self._adapter.find, bound_order, since)
 
     def fetch(self, pos_id: str) -> Flow[PosOrder]:
@@ -51,11 +59,29 @@ class StoreFlows:
         from tillpost.menus.lint import menu_finding
 
         readiness = yield from self.check_platform()
+        findings = [*readiness.findings, *self._clock_findings()]
         menu = self._connection.menu_cache.menu
-        if menu is None:
-            return readiness
-        findings = (*readiness.findings, menu_finding(menu))
-        return Readiness(findings=findings)
+        if menu is not None:
+            findings.append(menu_finding(menu))
+        return Readiness(findings=tuple(findings))
+
+    def _clock_findings(self) -> Sequence[Finding]:
+        """Return a finding if our clock differs much from the platform's. Orders are taken."""
+        skew = self._connection.platform_clock.skew
+        if skew is None or abs(skew) <= TOLERATED_SKEW:
+            return ()
+        direction = "ahead of" if skew > 0 else "behind"
+        difference = timedelta(seconds=round(abs(skew)))
+        text = f"this machine's clock is {difference} h {direction} {self._adapter.title}'s: set it"
+        return (
+            Finding(
+                what="clock",
+                ok=False,
+                text=text,
+                actor=Actor.OPERATIONS,
+                reason=Reason.OPEN,
+            ),
+        )
 
     def quote(self, order: Order) -> Flow[int]:
         """Ask for the total of an order, in minor units."""
@@ -68,9 +94,9 @@ class StoreFlows:
         )
         return run_operation(context, self._adapter.quote, binding.order, attempt)
 
-    def cancel(self, pos_order: PosOrder) -> Flow[PosOrder]:
-        """Cancel an order at the platform, and record that."""
-        context = self._context("cancel")
+    def cancel(self, pos_order: PosOrder, history: History) -> Flow[PosOrder]:
+        """Cancel an order at the platform, and record that; `history` is what its journal says."""
+        context = self._context("cancel", history)
         try:
             cancelled = yield from run_operation(context, self._adapter.cancel, pos_order.id)
         except PosError as error:
@@ -109,8 +135,8 @@ class StoreFlows:
         """Add the platform, the operation and the contacts to an error made by core."""
         return self._context(operation).stamp(error)
 
-    def _context(self, operation: str) -> OperationContext:
-        return OperationContext(self._connection, operation)
+    def _context(self, operation: str, history: History | None = None) -> OperationContext:
+        return OperationContext(self._connection, operation, journal=OrderJournal(history))
 
     def _bind(self, order: Order) -> Binding:
         """Bind an order to the cached menu."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import ValidationError
@@ -55,8 +56,20 @@ def test_unwritten_operation_raises_unsupported(operation: Callable[[Bare], obje
 def test_search_starts_an_hour_before_the_order_was_sent() -> None:
     order = toy_order()
     placed = order.placed_at.timestamp()
-    assert searched_from(order, None).timestamp() == placed - 3600
     assert searched_from(order, placed + 60).timestamp() == placed - 3540
+
+
+def test_search_without_a_time_starts_a_day_earlier_still() -> None:
+    """Nobody knows how far our clock is ahead of the platform's."""
+    order = toy_order()
+    placed = order.placed_at.timestamp()
+    assert searched_from(order, None).timestamp() == placed - 25 * 3600
+
+
+def test_search_never_starts_after_a_day_ago() -> None:
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    order = toy_order().model_copy(update={"placed_at": tomorrow})
+    assert searched_from(order, None) < datetime.now(UTC) - timedelta(days=1)
 
 
 def test_ticket_reference_is_no_order_id() -> None:

@@ -99,3 +99,58 @@ def test_task_cancelled_while_waiting_disturbs_no_other() -> None:
     asyncio.run(one_is_cancelled())
     assert done == ["a", "c"]
     assert not any(vars(locks)[name] for name in ("_locks", "_users"))
+
+
+def test_holder_that_wants_its_own_lock_gets_an_error() -> None:
+    locks = NamedLocks("submitting the order")
+    with locks.hold("ord-1"):
+        with pytest.raises(RuntimeError, match="submitting the order ord-1 is under way"):
+            locks.hold("ord-1").__enter__()
+        with locks.hold("ord-2"), NamedLocks().hold("ord-1"):
+            pass
+    with locks.hold("ord-1"):
+        pass
+    assert not any(vars(locks)[name] for name in ("_locks", "_users"))
+
+
+def test_task_that_wants_its_own_lock_gets_an_error() -> None:
+    locks = NamedAsyncLocks("submitting the order")
+
+    async def inner(name: str) -> None:
+        async with locks.hold(name):
+            pass
+
+    async def outer() -> None:
+        async with locks.hold("ord-1"):
+            with pytest.raises(RuntimeError, match="submitting the order ord-1 is under way"):
+                await inner("ord-1")
+            with pytest.raises(RuntimeError):
+                await asyncio.create_task(inner("ord-1"))
+            await inner("ord-2")
+            later = asyncio.create_task(wait_and_hold())
+        over.set()
+        await later
+
+    over = asyncio.Event()
+
+    async def wait_and_hold() -> None:
+        await over.wait()
+        await inner("ord-1")
+
+    asyncio.run(outer())
+    assert not any(vars(locks)[name] for name in ("_locks", "_users"))
+
+
+def test_thread_of_the_holder_gets_an_error() -> None:
+    locks = NamedLocks()
+
+    def inner() -> None:
+        with locks.hold("ord-1"):
+            pass
+
+    async def outer() -> None:
+        with locks.hold("ord-1"), pytest.raises(RuntimeError):
+            await asyncio.to_thread(inner)
+        await asyncio.to_thread(inner)
+
+    asyncio.run(outer())

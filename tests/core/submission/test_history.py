@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tillpost.adapter.exchange import Effect
 from tillpost.errors import Applied, ErrorRecord, Outcome
 from tillpost.models.order import Draft, PosOrder
-from tillpost.submission.history import Action, Step, fold, next_step
+from tillpost.submission.history import UNKNOWN_LEAD, Action, Step, fold, next_step
 from tillpost.submission.journal import (
     Cancelled,
     DoubtResolved,
@@ -346,16 +348,96 @@ def test_next_step_follows_from_the_events(
     assert decide(events, now, keyed=keyed).action is do
 
 
-def decide(events: list[Event], now: float, *, keyed: bool) -> Step:
+def decide(events: list[Event], now: float, *, keyed: bool, address: str = "") -> Step:
     policy = Policy(retries=2, retry_seconds=30, first_wait=1)
     return next_step(
-        fold(events), now, order_id="ord_1", keyed=keyed, look_after=(1.0, 3.0), policy=policy
+        fold(events),
+        now,
+        order_id="ord_1",
+        keyed=keyed,
+        look_after=(1.0, 3.0),
+        policy=policy,
+        address=address,
     )
 
 
-def test_look_ups_count_from_the_last_recorded_send() -> None:
-    events: list[Event] = [ASKED, create(10, key=None), MAYBE, create(20, key=None)]
-    assert decide(events, 20, keyed=False) == Step(Action.WAIT, 21)
+def given_up(at: float) -> Settled:
+    return Settled(at, Applied.MAYBE)
+
+
+def test_look_ups_count_from_when_the_request_was_given_up() -> None:
+    """Not from the intent: the platform may have needed all that time to carry it out."""
+    events: list[Event] = [ASKED, create(10, key=None), given_up(40)]
+    assert decide(events, 40, keyed=False) == Step(Action.WAIT, 41)
+    events = [ASKED, create(10, key=None), given_up(40), create(50, key=None), given_up(60)]
+    assert decide(events, 60, keyed=False) == Step(Action.WAIT, 61)
+
+
+def test_late_look_up_shortens_no_later_one() -> None:
+    """A delay before the first look-up, or a clock set forward, doesn't eat the schedule."""
+    events: list[Event] = [ASKED, create(10, key=None), given_up(40), LookedUp(1000, None)]
+    assert decide(events, 1000, keyed=False) == Step(Action.WAIT, 1003)
+    events.append(LookedUp(1003, None))
+    assert decide(events, 1003, keyed=False).action is Action.RESOLVE_DOUBT
+
+
+def test_look_ups_before_a_later_create_count_no_more() -> None:
+    events: list[Event] = [ASKED, create(10, key=None), given_up(11), LookedUp(12, None)]
+    events += [LookedUp(15, None), create(16, key=None), given_up(20)]
+    assert decide(events, 30, keyed=False).action is Action.LOOK_UP
+    assert not fold(events).empty_lookups
+
+
+# Where an order may be
+
+CAFE, BAR = "cafe", "bar"
+
+
+def sent_to(address: str, effect: Effect = Effect.CREATE, generation: int = 0) -> Intended:
+    return Intended(1, effect, generation, "k", "body", address)
+
+
+ELSEWHERE: list[tuple[str, list[Event], str]] = [
+    ("never sent", [ASKED], ""),
+    ("in doubt there", [ASKED, sent_to(CAFE), MAYBE], CAFE),
+    ("not settled yet", [ASKED, sent_to(CAFE)], CAFE),
+    ("in doubt here", [ASKED, sent_to(BAR), MAYBE], ""),
+    ("refused there", [ASKED, sent_to(CAFE), NO], ""),
+    ("created there", [ASKED, sent_to(CAFE), YES, pay()], CAFE),
+    ("undone there", [ASKED, sent_to(CAFE), YES, sent_to(CAFE, Effect.UNDO), YES], ""),
+    ("looked for to the end", [ASKED, sent_to(CAFE), MAYBE, DoubtResolved(9)], ""),
+    ("a draft was found there", [ASKED, LookedUp(2, DRAFT, CAFE)], CAFE),
+    ("nothing was found there", [ASKED, LookedUp(2, None, CAFE)], ""),
+    (
+        "a draft there couldn't be finished",
+        [ASKED, LookedUp(2, DRAFT, CAFE), sent_to(CAFE, Effect.ADVANCE), NO, failed("TaxError")],
+        CAFE,
+    ),
+    ("it arrived there", [ASKED, sent_to(CAFE), YES, Submitted(2, THERE, CAFE)], CAFE),
+    ("only its arrival is kept", [ASKED, Submitted(2, THERE, CAFE)], CAFE),
+    ("its platform reported it", [ASKED, sent_to(CAFE), MAYBE, Submitted(2, THERE)], CAFE),
+]
+
+
+@pytest.mark.parametrize(
+    ("events", "address"), [e[1:] for e in ELSEWHERE], ids=[e[0] for e in ELSEWHERE]
+)
+def test_order_may_be_where_its_requests_went(events: list[Event], address: str) -> None:
+    assert fold(events).elsewhere(BAR) == address
+    assert fold(events).elsewhere(address or BAR) == ""
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+def test_doubt_at_another_address_stops_the_submission(keyed: bool) -> None:
+    events: list[Event] = [ASKED, sent_to(CAFE), MAYBE]
+    assert decide(events, 2, keyed=keyed, address=BAR).action is Action.STOP
+    assert decide(events, 5, keyed=keyed, address=CAFE).action is not Action.STOP
+
+
+def test_first_look_up_at_another_address_counts_only_there() -> None:
+    events: list[Event] = [ASKED, LookedUp(1, None, CAFE), sent_to(CAFE), NO]
+    assert fold(events).outcome(keyed=False, address=CAFE) is Outcome.NOT_CREATED
+    assert fold(events).outcome(keyed=False, address=BAR) is Outcome.UNKNOWN
 
 
 def test_waits_double_to_the_longest_and_spread_by_order_id() -> None:
@@ -369,4 +451,23 @@ def test_waits_double_to_the_longest_and_spread_by_order_id() -> None:
 
 def test_since_is_the_first_send() -> None:
     assert fold([ASKED]).since is None
-    assert fold([ASKED, create(5), NO, create(9)]).since == 5
+    first = replace(create(5), ahead=0.0)
+    assert fold([ASKED, first, NO, create(9, key="k2")]).since == 9 - UNKNOWN_LEAD
+    later = replace(create(9), ahead=0.0)
+    assert fold([ASKED, first, NO, later]).since == 5
+
+
+@pytest.mark.parametrize(
+    ("ahead", "since"),
+    [(None, 100_000.0 - UNKNOWN_LEAD), (3600.0, 96_400.0), (-3600.0, 100_000.0)],
+    ids=["the platform's time isn't known", "our clock is ahead", "our clock is behind"],
+)
+def test_since_is_in_time_of_the_platform(ahead: float | None, since: float) -> None:
+    intent = replace(create(100_000), ahead=ahead)
+    assert fold([ASKED, intent, MAYBE]).since == since
+
+
+def test_notices_are_those_of_the_create_that_may_have_worked() -> None:
+    cut = replace(create(1), notices=("The note was cut",))
+    assert fold([ASKED, cut, MAYBE]).notices == ("The note was cut",)
+    assert fold([ASKED, cut, NO]).notices == ()

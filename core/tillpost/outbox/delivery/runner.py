@@ -10,11 +10,11 @@ through a wait, and sends each of the order's requests once: the journal says wh
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
 from tillpost.adapter.verdicts import Verdict, transcript
+from tillpost.client.clock import flow_clock
 from tillpost.errors import OutageError, PosError, RateLimitError, Transcript, UnknownPosError
 from tillpost.models.order import PosOrder
 from tillpost.outbox.delivery.connection_state import ConnectionEvidence, is_about_opening
@@ -44,6 +44,7 @@ from tillpost.submission.commands import (
 )
 from tillpost.submission.context import Connection
 from tillpost.submission.flow import Submission
+from tillpost.submission.history import fold
 from tillpost.submission.journal import Event, Intended, OfTicket
 from tillpost.submission.menu_import import MenuImport
 from tillpost.submission.operation import OperationContext
@@ -85,7 +86,7 @@ class OrderRunner:
         self._heartbeat = heartbeat
         self._menus = menus
         self._clock = clock
-        self._flow_clock = flow_clock(claim, clock)
+        self._flow_clock = flow_clock(clock, claim.events, earliest=claim.suspended_until)
         self._unwritten: list[JournalWrite] = []
         self._hook_calls: list[HookCall] = []
         self._exchange: Transcript | None = None
@@ -107,7 +108,8 @@ class OrderRunner:
 
     def cancel(self, pos_order: PosOrder) -> None:
         """Cancel the order at the platform. Raises the platform's `PosError`."""
-        self._opened.run(self._opened.flows.cancel(pos_order), self._execute)
+        history = fold(self._claim.events)
+        self._opened.run(self._opened.flows.cancel(pos_order, history), self._execute)
         self._write()
 
     def withdraw_ticket(self) -> bool:
@@ -245,15 +247,3 @@ class OrderRunner:
             return import_shared_menu(self._opened, self._menus, self._claim.worker)
         except MenuImportRunning:
             raise _Suspended(IMPORT_RETRY, WaitsFor.IMPORT) from None
-
-
-def flow_clock(claim: Claim, now: Callable[[], float]) -> Callable[[], float]:
-    """Return the clock of an order's flow, which never goes back behind the journal.
-
-    The clocks of a store's machines don't agree to the second, and a clock may be set. So an
-    order's waits are counted in seconds of a steady clock.
-    """
-    last_event_at = max((event.at for event in claim.events), default=0.0)
-    starts_at = max(now(), last_event_at, claim.suspended_until)
-    started = time.monotonic()
-    return lambda: starts_at + time.monotonic() - started

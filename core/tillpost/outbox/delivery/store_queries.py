@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tillpost.adapter.base import Found
@@ -12,6 +12,8 @@ from tillpost.models.availability import Reason
 from tillpost.models.order import Order, PosOrder
 from tillpost.outbox.delivery.open_connections import OpenConnection
 from tillpost.submission.commands import Command, Transmission, Transmit
+from tillpost.submission.history import fold
+from tillpost.submission.journal import Event
 from tillpost.transport.http import Limits
 
 __all__ = ["CheckResult", "StoreQueries"]
@@ -41,9 +43,9 @@ class StoreQueries:
     def __init__(self, opened: OpenConnection) -> None:
         self._opened = opened
 
-    def find(self, order: Order) -> Found:
-        """Look up an order by its reference."""
-        flow = self._opened.flows.find(order, None)
+    def find(self, order: Order, events: Iterable[Event]) -> Found:
+        """Look up an order by its reference; `events` are its journal."""
+        flow = self._opened.flows.find(order, fold(events))
         return self._opened.run(flow)
 
     def fetch(self, pos_id: str) -> PosOrder:

@@ -13,7 +13,7 @@ the conclusions. Nothing is changed.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +34,7 @@ from tillpost.outbox.orders.heartbeat import BEATS_PER_LEASE
 from tillpost.outbox.orders.models import OrderState, StoredOrder
 from tillpost.outbox.outbox import Outbox
 from tillpost.outbox.worker.processor import Processor
+from tillpost.submission.journal import Event
 from tillpost.support.diagnosis import Diagnosis, Facts, diagnose
 
 __all__ = ["diagnose_order", "gather_facts"]
@@ -209,18 +210,21 @@ def _with_live_facts(
         except ConfigError as error:
             return replace(facts, live_error=SetupError(str(error)).record())
         try:
-            facts = replace(facts, live=_fetch_order(queries, stored, facts))
+            events = outbox.journal(stored.id)
+            facts = replace(facts, live=_fetch_order(queries, stored, events, facts))
             return replace(facts, readiness=queries.check())
         except PosError as error:
             pos_order = facts.live or error.pos_order
             return replace(facts, live=pos_order, live_error=error.record())
 
 
-def _fetch_order(queries: StoreQueries, stored: StoredOrder, facts: Facts) -> PosOrder | None:
+def _fetch_order(
+    queries: StoreQueries, stored: StoredOrder, events: Iterable[Event], facts: Facts
+) -> PosOrder | None:
     """Fetch the order, or look it up if it may be at the platform; None if it isn't shown."""
     if stored.pos_order:
         return queries.fetch(stored.pos_order.id)
     if not facts.in_doubt or stored.order is None:
         return None
-    found = queries.find(stored.order)
+    found = queries.find(stored.order, events)
     return found if isinstance(found, PosOrder) else None

@@ -14,10 +14,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from sqlalchemy import Connection, update
 
+from tillpost.adapter.base import Adapter
 from tillpost.errors import ConfigError, MenuError, Outcome
 from tillpost.models.docket import docket
 from tillpost.models.order import Delivery, Order, PosOrder, PosState, Progress
@@ -34,6 +35,7 @@ from tillpost.outbox.orders.transitions import STEPS
 from tillpost.outbox.outbox import Outbox
 from tillpost.outbox.worker.processor import Processor
 from tillpost.plugins.manager import Hooks
+from tillpost.submission.address import address_of, error_of_address
 from tillpost.submission.history import History, fold
 
 __all__ = ["Act", "ActError", "OrderOperations", "TakenOver", "next_progress"]
@@ -266,8 +268,9 @@ class OrderOperations:
             )
         is_withdrawn = self._end(stored, OrderState.CANCELLED, "cancel", must_withdraw=True)
         if not is_withdrawn:
+            reason = self._misdirection(stored)
             raise ActError(
-                f"{order_id} can't be withdrawn at the platform: cancel it at the register"
+                f"{order_id} can't be withdrawn at the platform{reason}: cancel it at the register"
             )
         return self._find(order_id)
 
@@ -397,15 +400,29 @@ class OrderOperations:
         act = Act(self._clock(), self._who, action, stored.connection, stored.id, note)
         record_act(db, act)
 
+    def _misdirection(self, stored: StoredOrder) -> str:
+        """Return in brackets that an order isn't at its connection's address; "" if it is."""
+        adapter = self._adapter(stored.connection)
+        address = address_of(adapter) if adapter else ""
+        other_address = self._history(stored).elsewhere(address)
+        if not address or not other_address:
+            return ""
+        return f" ({error_of_address(other_address, address).detail})"
+
     def _platform_title(self, connection: str) -> str:
+        adapter = self._adapter(connection)
+        return adapter.title if adapter else "the POS"
+
+    def _adapter(self, connection: str) -> Adapter[Any] | None:
+        """Return a connection's adapter, None if the connection is gone or wrong."""
         credentials = CredentialStore(self._outbox.database)
         source = self._connections or FromFileAndDatabase(
             credentials, self._outbox.config, lambda: ""
         )
         try:
-            return source(connection).adapter.title
+            return source(connection).adapter
         except ConfigError:
-            return "the POS"
+            return None
 
 
 def _reason_not_to_resubmit(stored: StoredOrder) -> str:

@@ -258,7 +258,8 @@ class Processor:
     def find(self, claim: Claim) -> PosOrder | None:
         """Look up a claimed order, also where staff can't see it; None if that finds nothing."""
         try:
-            found = StoreQueries(self.connections[claim.connection]).find(claim.order)
+            queries = StoreQueries(self.connections[claim.connection])
+            found = queries.find(claim.order, claim.events)
         except (ConfigError, PosError) as error:
             _log_failure("order_lookup_failed", claim, error)
             return None

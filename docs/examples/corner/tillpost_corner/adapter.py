@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Annotated
 from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 
 from tillpost.adapter import (
+    WHICH_STORE,
     Actor,
     Adapter,
     AdapterSettings,
@@ -49,7 +51,7 @@ from tillpost.adapter import (
 class CornerSettings(AdapterSettings):
     """The settings of a connection, beside `base_url` and `access_token`."""
 
-    shop: str
+    shop: Annotated[str, WHICH_STORE]
     """The id of the shop that gets the orders."""
 
 

@@ -25,6 +25,7 @@ from core.outbox.stores import Clock, processing, work_off
 from core.toy import toy_order
 from core.toy_server import ToyServer, answer, passing
 from databases import PostgresServer
+from tillpost.client.clock import flow_clock
 from tillpost.models.order import Pickup
 from tillpost.outbox import (
     DatabaseError,
@@ -36,7 +37,6 @@ from tillpost.outbox import (
     Worker,
 )
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.delivery.runner import flow_clock
 from tillpost.outbox.orders.claims import Claim
 from tillpost.outbox.worker.maintenance import Maintenance
 from tillpost.submission.journal import SubmissionRequested
@@ -373,13 +373,13 @@ def claim_with(*times: float, suspended_until: float = 0.0) -> Claim:
 def test_flow_clock_never_goes_back_behind_the_journal(
     claim: Claim, now: float, begins: float
 ) -> None:
-    clock = flow_clock(claim, lambda: now)
+    clock = flow_clock(lambda: now, claim.events, earliest=claim.suspended_until)
     assert begins <= clock() <= clock() <= begins + 5
 
 
 def test_flow_clock_ignores_changes_of_the_system_clock() -> None:
     times = iter([1000.0, 9999.0, 1.0])
-    clock = flow_clock(claim_with(), lambda: next(times))
+    clock = flow_clock(lambda: next(times), ())
     assert [round(clock()) for _ in range(3)] == [1000] * 3
 
 

@@ -1,0 +1,48 @@
+"""The address of a store: the settings that say where its orders go.
+
+The journal records it for each request that can change an order. An order that exists, or may
+exist, at one address is never looked up, finished, undone or sent at another.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tillpost.adapter.base import Adapter
+from tillpost.errors import DoubtError, Outcome
+
+__all__ = ["address_of", "error_of_address"]
+
+_NOT_SET = "not set"
+
+
+def address_of(adapter: Adapter[Any]) -> str:
+    """Return an adapter's address as one text without a secret, to be compared as a whole."""
+    names = adapter.config.settings_of_address()
+    settings = {name: _text_of(getattr(adapter.config, name)) for name in names}
+    return json.dumps({"platform": adapter.platform, **settings})
+
+
+def error_of_address(recorded: str, current: str) -> DoubtError:
+    """Return the error of an order that is, or may be, at another address than the connection's.
+
+    Args:
+        recorded: The address in the order's journal.
+        current: The connection's address now.
+    """
+    then: dict[str, str] = json.loads(recorded)
+    now: dict[str, str] = json.loads(current)
+    names = [name for name in {**then, **now} if then.get(name) != now.get(name)]
+    changes = [
+        f"{name} was {then.get(name, _NOT_SET)} then and is {now.get(name, _NOT_SET)} now"
+        for name in names
+    ]
+    detail = f"the order may be at another address: {', '.join(changes)}"
+    error = DoubtError(detail, reason="address")
+    error.outcome = Outcome.UNKNOWN
+    return error
+
+
+def _text_of(setting: object) -> str:
+    return _NOT_SET if setting is None else str(setting)

@@ -1,0 +1,48 @@
+"""Our clock beside the platform's, by the `Date` of its answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from tillpost.adapter.exchange import Fault, Response
+from tillpost.errors import Applied
+from tillpost.submission.platform_clock import PlatformClock
+
+NOON = 1_795_608_000.0
+"""Wed, 25 Nov 2026 12:00:00 GMT, in epoch seconds."""
+
+
+def answer(date: str = "Wed, 25 Nov 2026 12:00:00 GMT") -> Response:
+    return Response(200, {"date": date}, b"")
+
+
+def test_difference_is_unknown_before_the_first_date() -> None:
+    clock = PlatformClock()
+    clock.observe(Fault(Applied.MAYBE, "no answer in time"), NOON, "cafe")
+    clock.observe(answer("tomorrow"), NOON, "cafe")
+    clock.observe(Response(200, {}, b""), NOON, "cafe")
+    assert clock.skew is None
+    assert clock.ahead(NOON) is None
+
+
+@pytest.mark.parametrize("skew", [0.0, 7200.0, -7200.0])
+def test_difference_is_how_far_our_clock_is_ahead(skew: float) -> None:
+    clock = PlatformClock()
+    clock.observe(answer(), NOON + skew, "cafe")
+    assert clock.skew == skew
+    assert clock.ahead(NOON + skew) == pytest.approx(skew, abs=5)
+
+
+def test_leap_after_the_answer_shows_too() -> None:
+    clock = PlatformClock()
+    clock.observe(answer(), NOON, "cafe")
+    assert clock.ahead(NOON + 86_400) == pytest.approx(86_400, abs=5)
+
+
+def test_large_difference_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    clock = PlatformClock()
+    clock.observe(answer(), NOON + 299, "cafe")
+    assert not caplog.messages
+    for _ in range(3):
+        clock.observe(answer(), NOON - 7200, "cafe")
+    assert caplog.messages == ["clock_skew connection=cafe seconds=-7200"]
