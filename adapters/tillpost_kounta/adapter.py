@@ -140,9 +140,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         if self.config.check_first:
             yield from self._check_site()
         customer_id, notices = yield from self._customer(order)
-        created = yield from self._create(
-            order.id, notices=notices, **content, customer_id=customer_id
-        )
+        created = yield from self._create(order.id, notices, **content, customer_id=customer_id)
         return (yield from self._verified(order, created, attempt.menu, notices))
 
     def _check_site(self) -> Exchange[None]:
@@ -178,7 +176,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         return None, (notice,)
 
     def _create(
-        self, reference: str, *, notices: Sequence[str] = (), **content: object
+        self, reference: str, notices: Sequence[str], /, **content: object
     ) -> Exchange[wire.Order]:
         body = to_exact_body(
             site_id=int(self.config.site_id),
@@ -238,7 +236,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         for seen in recent:
             if seen.sale_number == reference:
                 return pos_order(seen)
-        created = yield from self._create(reference, **ticket_body(order, product_id))
+        created = yield from self._create(reference, (), **ticket_body(order, product_id))
         return pos_order(created)
 
     # Looking up

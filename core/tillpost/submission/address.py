@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from tillpost.adapter.base import Adapter
-from tillpost.errors import DoubtError, Outcome
+from tillpost.errors import DoubtError
 
 __all__ = ["address_of", "error_of_address"]
 
@@ -39,9 +39,7 @@ def error_of_address(recorded: str, current: str) -> DoubtError:
         for name in names
     ]
     detail = f"the order may be at another address: {', '.join(changes)}"
-    error = DoubtError(detail, reason="address")
-    error.outcome = Outcome.UNKNOWN
-    return error
+    return DoubtError(detail, reason="address")
 
 
 def _text_of(setting: object) -> str:

@@ -322,7 +322,7 @@ class Submission:
         """Return the error to raise, with what the menu import showed."""
         misdirected = self._context("submit").misdirected()
         if misdirected:
-            return self._context("submit").stamp(misdirected)
+            return misdirected
         failure, imported = self.history.failure, self.history.imported
         if failure is None:
             detail = "one cancelled order after the other was found under its keys"

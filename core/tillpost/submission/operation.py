@@ -90,7 +90,14 @@ class OperationContext:
         """Return the error of an order that is or may be at another address, None otherwise."""
         address = self.connection.address
         other_address = self.history.elsewhere(address)
-        return error_of_address(other_address, address) if other_address else None
+        if not other_address:
+            return None
+        error = error_of_address(other_address, address)
+        error.pos_order = self.history.pos_order
+        self.stamp(error)
+        if error.pos_order is None:
+            error.outcome = Outcome.UNKNOWN
+        return error
 
     def refusal(self, request: Request[Any]) -> DoubtError | None:
         """Return why the request must not be sent, or None: promise 1."""
@@ -138,7 +145,7 @@ def run_operation(
     """
     misdirected = context.misdirected()
     if misdirected:
-        raise context.stamp(misdirected)
+        raise misdirected
     exchange: Exchange[T] | None = None
     reply: Reply | None = None
     error: PosError | None = None

@@ -127,12 +127,13 @@ def test_worker_paused_before_lease_check_sends_kounta_nothing(url: str) -> None
     assert [kind for kind in journal if kind != "LookedUp"] == [
         "SubmissionRequested",
         "Intended",
+        "Settled",
         "DoubtResolved",
         "Intended",
         "Settled",
         "Submitted",
     ]
-    assert journal[2] == "LookedUp"
+    assert journal[2:4] == ["Settled", "LookedUp"]
 
 
 def test_pause_before_lease_check_on_postgresql_makes_one_order(postgres_url: str) -> None:
@@ -146,7 +147,14 @@ def test_order_sent_after_pause_is_found_by_last_lookup(url: str) -> None:
     ledger, journal = pause_and_resume(url, "kounta", "check", LONG_SCHEDULE, until_lookup=True)
 
     assert len(ledger.entries) == 1
-    assert journal == ["SubmissionRequested", "Intended", "LookedUp", "LookedUp", "Submitted"]
+    assert journal == [
+        "SubmissionRequested",
+        "Intended",
+        "Settled",
+        "LookedUp",
+        "LookedUp",
+        "Submitted",
+    ]
 
 
 def test_pause_after_lease_check_may_duplicate_order(url: str) -> None:
