@@ -438,6 +438,25 @@ def test_no_order_fails_for_its_customer() -> None:
     )
 
 
+def test_look_up_keeps_the_notices_of_the_lost_answer() -> None:
+    bench = Bench()
+
+    def answer(request: httpx.Request, carry_out: Any) -> httpx.Response:
+        if "customers" in request.url.path:
+            return httpx.Response(400, json={"error": "invalid"})
+        answered: httpx.Response = carry_out()
+        if is_create(request):
+            raise httpx.ReadTimeout("late")
+        return answered
+
+    bench.answer = answer
+    there = bench.till.submit(plain_order(), is_new=True)
+    assert len(bench.creates()) == 1
+    assert there.notices == (
+        "The customer isn't linked in Kounta; name and phone are in the order's notes",
+    )
+
+
 def test_order_is_refused_when_online_ordering_is_off() -> None:
     bench = Bench()
     bench.simulator.switch_ordering(online=False)

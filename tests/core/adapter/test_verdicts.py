@@ -287,6 +287,19 @@ def test_rate_limit_reset_is_read_from_a_429(
 
 
 @pytest.mark.parametrize(
+    "headers",
+    [
+        {"retry-after": "Mon, 23 Nov 2026 08:00:30 GMT"},
+        {"x-ratelimit-reset": str(int(NOW) + 30)},
+    ],
+)
+def test_times_to_wait_for_are_compared_with_the_answers_own_date(headers: dict[str, str]) -> None:
+    """Our clock is three hours behind, or ahead."""
+    answer = Response(429, {"date": "Mon, 23 Nov 2026 08:00:00 GMT", **headers}, b"")
+    assert [retry_after(answer, NOW + ahead) for ahead in (-10_800, 10_800)] == [30.0, 30.0]
+
+
+@pytest.mark.parametrize(
     ("left", "seconds"),
     [({}, 0.5), ({"x-ratelimit-remaining": "30"}, 0.5), ({"x-ratelimit-remaining": "29"}, 4.0)],
 )

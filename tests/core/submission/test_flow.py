@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -39,13 +40,30 @@ from tillpost import (
     TaxError,
     UnknownPosError,
 )
-from tillpost.adapter.base import Row
-from tillpost.adapter.exchange import Effect, Fault, Request, Response, ask, reading, to_body
+from tillpost.adapter.base import Attempt, Row
+from tillpost.adapter.exchange import (
+    Effect,
+    Exchange,
+    Fault,
+    Request,
+    Response,
+    ask,
+    reading,
+    to_body,
+)
 from tillpost.errors import Applied
 from tillpost.models.menu import Menu
-from tillpost.models.order import Draft
+from tillpost.models.order import Draft, Order
+from tillpost.submission.address import address_of
 from tillpost.submission.flow import Submission
-from tillpost.submission.journal import Cancelled, Failed, Intended, Submitted
+from tillpost.submission.journal import (
+    Cancelled,
+    Failed,
+    Intended,
+    LookedUp,
+    SubmissionRequested,
+    Submitted,
+)
 from tillpost.submission.menu_import import import_menu
 from tillpost.submission.operation import OperationContext, run_operation
 
@@ -497,6 +515,58 @@ def test_order_found_by_the_last_look_up_is_not_sent_again() -> None:
     run = keyless(failing)
     run.submit(an_order(), is_new=True)
     assert len(run.platform.orders) == 1
+
+
+class Cutting(Keyless):
+    """Cuts each order's note."""
+
+    def submit(self, order: Order, attempt: Attempt) -> Exchange[PosOrder]:
+        exchange = super().submit(order, attempt)
+        create = next(exchange)
+        assert isinstance(create, Request)
+        answered = yield replace(create, notices=("The note was cut",))
+        try:
+            exchange.send(answered)
+        except StopIteration as end:
+            there: PosOrder = end.value
+            return there.model_copy(update={"notices": ("The note was cut",)})
+        raise AssertionError
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_arrived_order_has_the_notices_of_its_create_once(lost: bool) -> None:
+    run = keyless(fail_on("/orders", ("after", LOST)) if lost else lambda _r, _n: None)
+    run = replace(run, adapter=Cutting(StandInSettings()))
+    there = run.submit(an_order(), is_new=True)
+    assert there.notices == ("The note was cut",)
+    assert len(run.platform.shown("ord_1")) == 1
+
+
+def test_draft_found_at_another_address_is_not_finished() -> None:
+    run = Run(Platform())
+    other = Keyed(StandInSettings(base_url="https://other.example"))
+    order = an_order()
+    run.journal.append(order.id, SubmissionRequested(0, order.digest))
+    draft = Draft(id="o1", total=1000)
+    run.journal.append(order.id, LookedUp(1, draft, address_of(other)))
+    error = run.attempt(order)
+    assert isinstance(error, DoubtError)
+    assert "base_url was https://other.example then" in error.detail
+    assert error.outcome is Outcome.UNKNOWN
+    assert run.requests == []
+    assert run.announced == ["order_failed"]
+
+
+def test_unsettled_request_is_given_up_when_the_flow_begins_again() -> None:
+    run = keyless(drop_at=2)
+    with pytest.raises(Dropped):
+        run.submit(an_order(), is_new=True)
+    run.drop_at, run.now = None, run.now + 3600
+    begun_at = run.now
+    run.submit(an_order())
+    lookups = [r for r in run.requests if r.path.startswith("/search/")]
+    assert len(lookups) == len(KEYLESS.look_after)
+    assert run.now == pytest.approx(begun_at + sum(KEYLESS.look_after), abs=1)
 
 
 def test_adapter_that_repeats_a_keyless_create_is_refused() -> None:

@@ -1,0 +1,46 @@
+"""From when on a platform is searched for an order."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.stand_in import Keyed, StandInSettings, an_order
+from tillpost.adapter.exchange import Effect, Response
+from tillpost.errors import Applied
+from tillpost.submission.context import Connection
+from tillpost.submission.history import UNKNOWN_LEAD, History, fold
+from tillpost.submission.journal import Intended, Settled
+from tillpost.submission.operation import searched_since
+
+NOON = 1_795_608_000.0
+AT_NOON = Response(200, {"date": "Wed, 25 Nov 2026 12:00:00 GMT"}, b"")
+PLACED = an_order().placed_at.timestamp()
+
+
+def connection_at(now: float) -> Connection:
+    return Connection(Keyed(StandInSettings()), clock=lambda: now)
+
+
+def test_order_never_sent_may_be_as_old_as_it_was_placed() -> None:
+    connection = connection_at(NOON)
+    assert searched_since(connection, an_order(), History()) == PLACED - UNKNOWN_LEAD
+    connection.platform_clock.observe(AT_NOON, NOON, "cafe")
+    assert searched_since(connection, an_order(), History()) == pytest.approx(PLACED, abs=5)
+
+
+def test_order_placed_in_the_future_is_searched_from_now_on() -> None:
+    connection = connection_at(PLACED - 60)
+    assert searched_since(connection, an_order(), History()) == PLACED - 60 - UNKNOWN_LEAD
+
+
+def test_clock_ahead_of_the_platforms_moves_the_search_back() -> None:
+    connection = connection_at(NOON + 7200)
+    connection.platform_clock.observe(AT_NOON, NOON + 7200, "cafe")
+    since = searched_since(connection, an_order(), History())
+    assert since == pytest.approx(PLACED - 7200, abs=5)
+
+
+def test_order_that_was_sent_is_searched_from_when_it_was_sent() -> None:
+    intent = Intended(NOON, Effect.CREATE, 0, None, "body", ahead=3600.0)
+    history = fold([intent, Settled(NOON + 15, Applied.MAYBE)])
+    assert searched_since(connection_at(NOON + 99), an_order(), history) == NOON - 3600
