@@ -13,10 +13,16 @@ import tempfile
 from pathlib import Path
 
 import certifi
+import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tillpost import Limits
+from tillpost.outbox.db import database
+from tillpost.outbox.delivery import store_queries
 from vendor_documents import vendor_documents
+
+PATIENCE = 60.0
 
 SEED = pytest.StashKey[int]()
 
@@ -69,6 +75,18 @@ def pytest_configure(config: pytest.Config) -> None:
     chosen: int | None = config.getoption("--seed")
     config.stash[SEED] = random.randrange(2**32) if chosen is None else chosen
     _trust_one_authority(config)
+    _be_patient()
+
+
+def _be_patient() -> None:
+    """Wait longer than in earnest for servers of the tests, which run on busy machines.
+
+    Tests of these limits set their own.
+    """
+    for name in ("connect", "read", "write", "pool"):
+        setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, name, PATIENCE)
+    database.IDLE_SECONDS = PATIENCE
+    store_queries.SHORT_LIMITS = Limits(connect=PATIENCE, read=PATIENCE, answer=PATIENCE)
 
 
 def _trust_one_authority(config: pytest.Config) -> None:
