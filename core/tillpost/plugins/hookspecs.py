@@ -5,8 +5,9 @@ name. It registers its module under the entry-point group `tillpost`, or is hand
 `Till.connect(hooks=[...])`. An exception in a hook is logged; it changes neither an order's fate
 nor another plugin's turn. Under `AsyncTill` a hook may be async.
 
-A hook runs while its order is being submitted, so it must not submit the same order or import the
-menu: it would wait for itself.
+A hook runs while its order is being submitted, so it can't submit or cancel the same order through
+the same Till, and one that is called for a menu import can't import the menu: that would wait for
+itself, and raises `RuntimeError`. Other orders may be submitted.
 """
 
 from __future__ import annotations
