@@ -71,7 +71,7 @@ def lose_answer_of_create(world: AnyWorld) -> None:
 
 
 @pytest.mark.parametrize(("world", "change"), MOVES, indirect=["world"])
-def test_doubt_is_not_taken_to_another_address(world: AnyWorld, change: dict[str, object]) -> None:
+def test_doubt_is_not_taken_to_another_address(world: AnyWorld, change: dict[str, Any]) -> None:
     order, journal = world.order("ord-1"), MemoryJournal()
     lose_answer_of_create(world)
     with connected(world, journal, policy=NO_RETRY) as till, pytest.raises(PosError):

@@ -8,7 +8,8 @@ kept here, by core and not by an adapter's care:
 * a create without a key is refused while the order's outcome is unknown;
 * nothing is asked or sent for an order that is, or may be, at another address.
 
-An adapter whose own code fails raises an `UnknownPosError`, like any other failure. `flow`, `attention_ticket`, `menu_import` and `store_flows` run operations.
+An adapter whose own code fails raises an `UnknownPosError`, like any other failure. `flow`,
+`attention_ticket`, `menu_import` and `store_flows` run operations.
 """
 
 from __future__ import annotations

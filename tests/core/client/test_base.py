@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from core.both import Kind
+from core.both import Kind, Work
 from core.conftest import QUICK, Opening
 from core.toy import toy_order
 from core.toy_server import ToyServer, answer, hangup, refuse
@@ -56,7 +56,9 @@ def test_doubt_at_another_address_stops_until_set_back(
     asked = len(server.seen)
 
     moved = opening(server.adapter(keyed=keyed, **change(server)), journal=journal, policy=QUICK)
-    for work in (lambda till: till.submit(toy_order()), lambda till: till.find(toy_order())):
+    submit: Work = lambda till: till.submit(toy_order())  # noqa: E731
+    find: Work = lambda till: till.find(toy_order())  # noqa: E731
+    for work in (submit, find):
         with pytest.raises(DoubtError, match=text) as caught:
             moved.do(work)
         assert caught.value.outcome is Outcome.UNKNOWN
