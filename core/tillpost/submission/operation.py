@@ -19,7 +19,14 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from tillpost.adapter.exchange import Effect, Exchange, Fault, Reply, Request, Response, Wait
 from tillpost.adapter.verdicts import Verdict, import_pause, judge
-from tillpost.errors import Applied, DoubtError, Outcome, PosError, UnknownPosError
+from tillpost.errors import (
+    Applied,
+    DoubtError,
+    Outcome,
+    PosError,
+    UnknownPosError,
+    is_interruption,
+)
 from tillpost.models.order import Order, describe_lines
 from tillpost.submission.commands import Flow, Pause, Refresh, Transmission, Transmit
 from tillpost.submission.context import Connection
@@ -137,7 +144,9 @@ def run_operation(
             except PosError as refused:
                 context.stamp(refused)
                 raise
-            except Exception as failure:
+            except BaseException as failure:
+                if is_interruption(failure):
+                    raise
                 # Promise 7: whatever an adapter raises becomes a PosError.
                 detail = f"the adapter failed: {type(failure).__name__}"
                 raise context.stamp(UnknownPosError(detail, applied=Applied.MAYBE)) from failure

@@ -140,7 +140,7 @@ class Heartbeat:
                 log.warning("heartbeat failed: %s", error)
                 # The others couldn't beat either, so their silence counts from now on.
                 self._observed = {}
-            except Exception:
+            except BaseException:  # the clock is the embedder's, and this thread must live
                 log.exception("heartbeat failed")
 
     def _beat(self) -> None:

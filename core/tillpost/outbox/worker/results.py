@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
-from tillpost.errors import ConfigError, Outcome, SetupError
+from tillpost.errors import ConfigError, Outcome, PosError, SetupError, UnknownPosError
 from tillpost.models.order import Progress
 from tillpost.outbox.delivery.connection_state import ConnectionUpdate
 from tillpost.outbox.delivery.open_connections import OpenConnection
@@ -28,19 +28,30 @@ from tillpost.outbox.orders.transitions import (
 )
 from tillpost.outbox.outbox import Outbox
 
-__all__ = ["ResultWriter", "unconnected_result"]
+__all__ = ["ResultWriter", "broken_result", "unconnected_result"]
 
 
 def unconnected_result(claim: Claim, error: ConfigError) -> RunResult:
     """Return the result of an order whose connection can't be opened."""
     setup_error = SetupError(str(error))
     setup_error.operation = "connect"
-    setup_error.title = claim.connection
-    setup_error.outcome = Outcome.UNKNOWN if claim.events else Outcome.NOT_CREATED
-    facts = {"order": claim.order, "error": setup_error}
+    return _error_result(claim, setup_error)
+
+
+def broken_result(claim: Claim, failure: BaseException) -> RunResult:
+    """Return the result of an order whose processing breaks down each time."""
+    error = UnknownPosError(f"the order can't be processed: {type(failure).__name__}")
+    error.operation = "submit"
+    return _error_result(claim, error)
+
+
+def _error_result(claim: Claim, error: PosError) -> RunResult:
+    error.title = claim.connection
+    error.outcome = Outcome.UNKNOWN if claim.events else Outcome.NOT_CREATED
+    facts = {"order": claim.order, "error": error}
     return RunResult(
         OrderState.ERROR,
-        error=setup_error.record(),
+        error=error.record(),
         hook_calls=[("order_failed", facts)],
     )
 
