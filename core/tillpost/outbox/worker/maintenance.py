@@ -70,6 +70,7 @@ class Maintenance:
             _Task(2.0, self._resume_reconnected),
             _Task(10.0, self._store_monitor.add_connections),
             _Task(1.0, self._store_monitor.start_due_checks),
+            _Task(10.0, self._store_monitor.probe_paused),
             _Task(1.0, self._store_monitor.report_changes),
             _Task(5.0, menu_sync.import_daily),
             _Task(30.0, self._end_endless_waits),
@@ -131,7 +132,7 @@ class Maintenance:
         endless = update(t.orders).where(_ORDER.worker.is_(None), waits_too_long | is_put_off)
         with self._database.writing() as db:
             db.execute(endless.values(due_at=now))
-            for until in (_CONNECTION.not_before, _CONNECTION.probe_at):
+            for until in (_CONNECTION.not_before, _CONNECTION.probe_at, _CONNECTION.pause_probe_at):
                 too_far = update(t.connections).where(until > now + LONGEST_WAIT)
                 db.execute(too_far.values({until: now}))
 

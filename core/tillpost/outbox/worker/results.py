@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from tillpost.errors import ConfigError, Outcome, PosError, SetupError, UnknownPosError
 from tillpost.models.order import Progress
+from tillpost.outbox.connections.resume import resume_connection
 from tillpost.outbox.delivery.connection_state import ConnectionUpdate
 from tillpost.outbox.delivery.open_connections import OpenConnection
 from tillpost.outbox.delivery.run_result import RunResult
@@ -95,12 +96,16 @@ class ResultWriter:
                     now,
                 )
                 of_connection = update.apply(result.evidence)
+                if _is_let_in(claim, result) and self._resume(db, claim.connection, now):
+                    of_connection = [*of_connection, ("connection_restored", {})]
             if due_at is not None and not self._is_paused(db, claim, result):
                 self._engine.wake(db, claim.order.id, due_at)
 
         _log(claim, result, of_connection)
         of_refusal = rejection_hooks(claim.order, result.state, result.pos_order)
-        hook_calls = [*result.hook_calls, *of_refusal, *of_connection]
+        # That the platform still refuses access was announced before.
+        of_order = () if _is_kept_out(claim, result) else result.hook_calls
+        hook_calls = [*of_order, *of_refusal, *of_connection]
         if opened is None:
             self._call_hooks(claim.connection, hook_calls)
             return
@@ -151,11 +156,24 @@ class ResultWriter:
         lower = steps_before(progress)
         self._claims.advance_progress(db, claim.order.id, lower, progress)
 
+    def _resume(self, db: Connection, connection: str, now: float) -> bool:
+        return resume_connection(db, self._connection_rows, self._engine, connection, now)
+
     def _is_paused(self, db: Connection, claim: Claim, result: RunResult) -> bool:
         if not result.needs_authorisation:
             return False
         row = self._connection_rows.lock(db, claim.connection)
         return bool(row["paused"])
+
+
+def _is_let_in(claim: Claim, result: RunResult) -> bool:
+    """Whether a probe of a paused connection shows that the platform grants access again."""
+    evidence = result.evidence
+    return claim.probes_pause and evidence.answered and not evidence.access_refused
+
+
+def _is_kept_out(claim: Claim, result: RunResult) -> bool:
+    return claim.probes_pause and result.needs_authorisation
 
 
 def _due_at(claim: Claim, result: RunResult, now: float) -> float | None:
