@@ -48,6 +48,10 @@ FAILURE_RETRY = 10.0
 """In how many seconds an order is tried again whose processing broke down."""
 
 
+STUCK_AFTER = 60.0
+"""A worker whose loop makes no progress for this long is stuck, in seconds."""
+
+
 class _Unreleased(NamedTuple):
     """A claim that couldn't be released yet, and how it is to be released."""
 
@@ -83,6 +87,8 @@ class Processor:
         self.connection_rows = outbox.connection_rows
         self._hooks = tuple(hooks)
         self._heartbeat = Heartbeat(self.workers, outbox.settings.lease, clock)
+        self._heartbeat.vouch = self._gets_on
+        self._progress_at: float | None = None
         source = connections or FromFileAndDatabase(
             CredentialStore(outbox.database), outbox.config, lambda: self._heartbeat.worker
         )
@@ -122,6 +128,18 @@ class Processor:
     def slow(self) -> int:
         """How many of them take long, so that other threads work in their place."""
         return self._shares.slow
+
+    def progress(self, *, ended: bool = False) -> None:
+        """Note that the worker's loop gets on, or that it has ended.
+
+        A worker whose loop hasn't for `STUCK_AFTER` seconds loses its heartbeat, so that others
+        take its orders over. Without a loop nothing is noted, and nothing expected.
+        """
+        self._progress_at = None if ended else time.monotonic()
+
+    def _gets_on(self) -> bool:
+        progress_at = self._progress_at
+        return progress_at is None or time.monotonic() - progress_at < STUCK_AFTER
 
     # ------------------------------------------------------------------ for engines
 

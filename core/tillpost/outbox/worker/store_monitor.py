@@ -18,7 +18,6 @@ has the effects of an order's request:
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -42,14 +41,11 @@ from tillpost.outbox.delivery.connection_state import ConnectionEvidence, Connec
 from tillpost.outbox.delivery.open_connections import OpenConnection
 from tillpost.outbox.delivery.store_queries import CheckResult, StoreQueries
 from tillpost.outbox.event_log import HookCall, log_event
-from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
-from tillpost.outbox.thread_pool import DaemonThreadPool
+from tillpost.outbox.worker.connection_tasks import ConnectionTasks
 from tillpost.outbox.worker.processor import Processor
 
 __all__ = ["StoreMonitor"]
-
-log = logging.getLogger("tillpost.outbox")
 
 THREADS = 8
 """Checks that one worker runs at the same time."""
@@ -59,6 +55,8 @@ RECHECK = 15.0
 
 GRACE = 1.0
 """Seconds that a stopping worker waits for running checks; their results are lost after that."""
+
+_KIND = "store check"
 
 _CONNECTION = t.connections.c
 _ORDER = t.orders.c
@@ -79,7 +77,8 @@ class StoreMonitor:
         self._settings = processor.outbox.settings
         self._engine = processor.outbox.engine
         self._interval = processor.outbox.settings.check_every
-        self._threads = DaemonThreadPool(THREADS, "tillpost-check")
+        host_of = processor.connections.host
+        self._tasks = ConnectionTasks(THREADS, "tillpost-check", host_of)
 
     # ------------------------------------------------------------------ tasks of `Maintenance`
 
@@ -102,17 +101,18 @@ class StoreMonitor:
 
     def start_due_checks(self) -> None:
         """Start the checks that are due, as many as there are free threads."""
-        if self._threads.idle_threads <= 0:
+        if self._tasks.idle_threads <= 0:
             return
-        for name in self.claim_due(self._threads.idle_threads):
-            self._threads.submit(partial(self._check_safely, name))
+        for name in self.claim_due(self._tasks.idle_threads):
+            self._tasks.start(_KIND, name, partial(self.check, name))
 
     def probe_paused(self) -> None:
         """Check the paused connections that no order probes, as many as there are free threads."""
-        if self._threads.idle_threads <= 0:
+        if self._tasks.idle_threads <= 0:
             return
-        for name in self._claim_probes(self._threads.idle_threads):
-            self._threads.submit(partial(self._check_safely, name, probes_pause=True))
+        for name in self._claim_probes(self._tasks.idle_threads):
+            check = partial(self.check, name, probes_pause=True)
+            self._tasks.start(_KIND, name, check)
 
     def report_changes(self) -> None:
         """Report each store that has started or stopped taking orders. One worker does."""
@@ -125,8 +125,7 @@ class StoreMonitor:
 
     def close(self) -> None:
         """Start no more checks, and wait a moment for the running ones."""
-        self._threads.wait(GRACE)
-        self._threads.shutdown()
+        self._tasks.close(GRACE)
 
     def claim_due(self, most: int) -> Sequence[str]:
         """Claim up to `most` due checks for this worker; return the connections' names."""
@@ -141,11 +140,16 @@ class StoreMonitor:
             select(_CONNECTION.name, _CONNECTION.check_at)
             .where(is_due, ~_is_unscheduled, ~_is_paused, _CONNECTION.not_before <= now)
             .order_by(_CONNECTION.check_at)
-            .limit(most)
         )
         with self._database.reading() as db:
             rows = db.execute(due).all()
-        return [name for name, check_at in rows if self._claim(name, check_at, now)]
+        claimed: list[str] = []
+        for name, check_at in rows:
+            if len(claimed) >= most:
+                break
+            if self._tasks.may_start(_KIND, name) and self._claim(name, check_at, now):
+                claimed.append(name)
+        return claimed
 
     def _claim(self, name: str, check_at: float, now: float) -> bool:
         """Schedule the check after this one; return False if another worker did so before."""
@@ -168,7 +172,8 @@ class StoreMonitor:
         )
         with self._database.reading() as db:
             rows = db.execute(due).all()
-        return [row.name for row in rows if self._claim_probe(row, now)]
+        startable = [row for row in rows if self._tasks.may_start(_KIND, row.name)]
+        return [row.name for row in startable if self._claim_probe(row, now)]
 
     def _claim_probe(self, row: Row[Any], now: float) -> bool:
         """Schedule the probe after this one; return False if another worker did so before."""
@@ -217,15 +222,6 @@ class StoreMonitor:
         for hook, _ in hook_calls:
             log_event(hook, connection=name)
         self._processor.call_hooks(name, hook_calls)
-
-    def _check_safely(self, name: str, *, probes_pause: bool = False) -> None:
-        """Check a store; log what goes wrong."""
-        try:
-            self.check(name, probes_pause=probes_pause)
-        except DatabaseError as error:
-            log.warning("store check of %s: %s", name, error)
-        except Exception:
-            log.exception("store check of %s failed", name)
 
     def _values(self, row: RowMapping, check: StoreCheck, now: float) -> dict[str, object]:
         """Return the columns that hold a check's result, and when the next one is due."""

@@ -381,7 +381,8 @@ def test_outage_of_a_probe_leaves_connection_paused(outbox: Outbox, server: ToyS
     assert len(heard.named("connection_restored")) == 1
 
 
-def has_sent(server: ToyServer, checks: int) -> bool:
+def probed(monitor: StoreMonitor, server: ToyServer, checks: int) -> bool:
+    monitor.probe_paused()
     return server.count("GET /status") == checks
 
 
@@ -397,8 +398,7 @@ def test_paused_connection_without_order_is_probed_by_a_check(
         monitor.probe_paused()
         for probes in (2, 3):
             clock.ahead += 1000
-            monitor.probe_paused()
-            eventually(partial(has_sent, server, probes))
+            eventually(partial(probed, monitor, server, probes))
         eventually(lambda: not paused(outbox))
         eventually(lambda: heard.all[-1][0] == "connection_restored")
         monitor.close()
