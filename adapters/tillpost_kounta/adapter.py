@@ -128,6 +128,8 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         for field in fields:
             if field in texts:
                 return [Problem(code=texts.get("error", ""), text=texts[field])]
+        if response.status == 401 and response.body.lstrip().startswith(b'{"error'):
+            return [Problem()]  # in Kounta's form, though without a text
         return ()
 
     # Submitting

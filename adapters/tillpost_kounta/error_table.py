@@ -55,7 +55,8 @@ TABLE = (
     Row(PermissionsError, status=_NOT_5XX, text=r"\binvalid_client\b"),
     Row(PermissionsError, status=_NOT_5XX, text=_EXPIRED, reason="expired", refreshable=True),
     Row(PermissionsError, status=_NOT_5XX, text=_INVALID, refreshable=True),
-    Row(PermissionsError, status=(401,), refreshable=True),
+    # unconfirmed: that Kounta sends a 401 without a body; a recorded refusal would tell.
+    Row(PermissionsError, status=(401,), refreshable=True, bodyless=True),
     Row(PermissionsError, status=_NOT_5XX, text=_DENIED, reason="demoted"),
     Row(PermissionsError, status=(403,), reason="demoted"),
     # The store

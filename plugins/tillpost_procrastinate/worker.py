@@ -13,6 +13,7 @@ import time
 from concurrent.futures import Future
 from functools import partial
 
+from tillpost.errors import ConfigError, is_interruption
 from tillpost.outbox import DatabaseError, Processor
 from tillpost.outbox.orders.claims import Claim
 from tillpost.outbox.thread_pool import DaemonThreadPool
@@ -41,7 +42,7 @@ class ProcrastinateWorker:
 
     def __init__(self, processor: Processor) -> None:
         self._processor = processor
-        self._maintenance = Maintenance(processor)
+        self._maintenance = Maintenance(processor, in_threads=True)
         self._threads = processor.outbox.settings.threads
         self._pool = self._create_pool()
         self._stopped = False
@@ -59,6 +60,7 @@ class ProcrastinateWorker:
         jobs.start()
         try:
             while not self._stopped:
+                self._processor.progress()
                 try:
                     self._maintenance.tend()
                     self._claim_overdue()
@@ -68,15 +70,24 @@ class ProcrastinateWorker:
                     log.warning("%s", error)
                     time.sleep(RETRY_DATABASE_AFTER)
                     continue
+                except ConfigError:
+                    raise
+                except BaseException as failure:
+                    if is_interruption(failure):
+                        raise
+                    log.exception("the worker's loop failed; it goes on")
+                    time.sleep(RETRY_DATABASE_AFTER)
+                    continue
                 time.sleep(POLL_INTERVAL)
         finally:
+            self._processor.progress(ended=True)
             jobs.stop()
             self._pool.wait(GRACE)
             self._pool.shutdown()
             jobs.join(1.0)
 
     def _create_pool(self) -> DaemonThreadPool:
-        return DaemonThreadPool(self._threads, "tillpost-order")
+        return DaemonThreadPool(self._threads, "tillpost-order", lambda: self._processor.slow)
 
     def _is_idle(self) -> bool:
         return not self._pool.busy and self._maintenance.idle()

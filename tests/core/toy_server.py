@@ -234,6 +234,10 @@ class ToyServer:
         """Do this with every request of that method and path."""
         self.on(what, *[act] * 100)
 
+    def forget(self, what: str) -> None:
+        """Answer that method and path as a healthy platform again."""
+        self._script[what].clear()
+
     def gather(self, what: str, count: int, then: Act | None = None) -> None:
         """Hold the next `count` requests of a kind until all are here, then act on each."""
         barrier = asyncio.Barrier(count)

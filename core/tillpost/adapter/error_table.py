@@ -61,6 +61,9 @@ class Row:
         reason: The error's reason, which selects its remedy.
         applied: Whether the refused request had an effect all the same.
         refreshable: Whether a new access token may solve it.
+        bodyless: Whether an answer without a body is the platform's own too. Otherwise a 401 or 403
+            in which the adapter finds no problem counts as an outage: something between us and the
+            platform may have sent it.
     """
 
     error: type[PosError]
@@ -71,6 +74,7 @@ class Row:
     reason: str = ""
     applied: Applied = Applied.NO
     refreshable: bool = False
+    bodyless: bool = False
 
     def match(self, status: int, problem: Problem) -> Mapping[str, str] | None:
         """Return what the patterns captured, or None if the row doesn't match."""

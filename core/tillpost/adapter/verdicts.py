@@ -26,6 +26,7 @@ from tillpost.errors import (
     SetupError,
     Transcript,
     UnknownPosError,
+    is_interruption,
 )
 from tillpost.models.order import Order
 
@@ -39,6 +40,10 @@ SLOW_DOWN = 8
 
 LONGEST_DETAIL = 300
 """Bytes of an answer in an unknown format that become its error's text."""
+
+
+GATE_STATUSES = (401, 403, 407)
+"""Statuses with which a proxy, a firewall or a captive portal refuses to pass a request on."""
 
 
 class Verdict(NamedTuple):
@@ -80,14 +85,20 @@ def judge(
         if succeeded and not problems:
             value = request.read(answer.body)
             return Verdict(Applied.YES, Reply(value, _without_secrets(request, answer)))
-    except Exception as unreadable:  # noqa: BLE001  any exception of a reader means: unreadable
+    except BaseException as unreadable:  # whatever a reader raises means: unreadable
+        if is_interruption(unreadable):
+            raise
         if succeeded:
             error = _unreadable_error(answer, unreadable)
             return _failure(adapter, request, answer, error)
     if problems:
         error = _table_error(adapter, answer, problems, order, now)
     else:
-        error = _table_error(adapter, answer, [_unknown_problem(request, answer)], order, now)
+        problem = _unknown_problem(request, answer)
+        if answer.status in GATE_STATUSES and not _is_bearer_challenge(answer):
+            error = _gate_error(adapter, answer, problem)
+        else:
+            error = _table_error(adapter, answer, [problem], order, now)
         if error.applied is Applied.NO:
             # It isn't in the platform's own format, so a proxy may have sent it: no proof.
             error.applied = Applied.MAYBE
@@ -170,7 +181,7 @@ def _fault_error(fault: Fault) -> PosError:
     return kind(fault.text, applied=fault.applied)
 
 
-def _unreadable_error(answer: Response, reason: Exception) -> PosError:
+def _unreadable_error(answer: Response, reason: BaseException) -> PosError:
     return OutageError(
         f"the answer can't be read ({type(reason).__name__})",
         status_code=answer.status,
@@ -225,6 +236,32 @@ def _table_error(
         code=first.code,
         status_code=answer.status,
         applied=Applied.MAYBE,
+    )
+
+
+def _is_bearer_challenge(answer: Response) -> bool:
+    """Return whether a 401 asks for a token in the words of OAuth (RFC 6750, section 3)."""
+    challenge = answer.headers.get("www-authenticate", "")
+    return answer.status == 401 and challenge.lower().startswith("bearer")
+
+
+def _gate_error(adapter: Adapter[Any], answer: Response, problem: Problem) -> PosError:
+    """Return the error of a refused access that isn't in the platform's own words.
+
+    Unless the adapter says that the platform answers so, it is an outage: something between us and
+    the platform may have sent it, and then our credentials aren't to blame.
+    """
+    if not answer.body.strip():
+        for row in adapter.errors:
+            if row.bodyless and row.takes(answer.status, problem.code):
+                return row.error(
+                    status_code=answer.status,
+                    reason=row.reason,
+                    applied=row.applied,
+                    refreshable=row.refreshable,
+                )
+    return OutageError(
+        problem.text, status_code=answer.status, reason="intercepted", applied=Applied.MAYBE
     )
 
 

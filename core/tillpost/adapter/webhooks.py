@@ -18,7 +18,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from pydantic import SecretStr
 
-from tillpost.errors import ErrorRecord, OrderError, PosError
+from tillpost.errors import ErrorRecord, OrderError, PosError, is_interruption
 from tillpost.models.base import Aware, FrozenModel
 from tillpost.models.order import PosOrder, PosState
 
@@ -188,7 +188,9 @@ def read_webhook(
         return tuple(parse(Webhook(lower_case, body, url), now))
     except (WebhookError, PosError):
         raise
-    except Exception as unreadable:  # noqa: BLE001  any exception of a parser means: unreadable
+    except BaseException as unreadable:  # whatever a parser raises means: unreadable
+        if is_interruption(unreadable):
+            raise
         text = f"the webhook can't be read ({type(unreadable).__name__})"
         raise WebhookError(WebhookFault.UNREADABLE, text) from None
 

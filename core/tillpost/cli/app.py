@@ -35,7 +35,7 @@ from tillpost.cli.commands import (
 )
 from tillpost.cli.exit_codes import BAD_INPUT, CODES, INTERRUPTED, CliError
 from tillpost.cli.output import print_error
-from tillpost.errors import ConfigError
+from tillpost.errors import ConfigError, is_interruption
 from tillpost.plugins.manager import Hooks
 
 __all__ = ["build", "run"]
@@ -241,7 +241,9 @@ def _add_plugins(app: typer.Typer) -> None:
         return
     try:
         typer.main.get_command(plugged)
-    except Exception as failure:  # noqa: BLE001  a plugin's command may fail in any way
+    except BaseException as failure:  # a plugin's command may fail in any way
+        if is_interruption(failure):
+            raise
         kind = type(failure).__name__
         print_error(f"the plugins' commands can't be used: {kind}: {failure}")
         return

@@ -14,7 +14,7 @@ from tillpost.adapter.base import Adapter, Found
 from tillpost.client.clock import SkippingClock, flow_clock
 from tillpost.client.webhooks import WebhookReader
 from tillpost.config import load_connection
-from tillpost.errors.exceptions import ConfigError
+from tillpost.errors import ConfigError, is_interruption
 from tillpost.models.base import explain
 from tillpost.models.menu import Menu
 from tillpost.models.order import Order, PosOrder
@@ -108,9 +108,15 @@ def adapter_for(platform: str, settings: dict[str, object]) -> Adapter[Any]:
         return adapter(adapter.settings.model_validate(settings))
     except ValidationError as error:
         fault = explain(error)
+    except ConfigError:
+        raise
+    except BaseException as failure:
+        if is_interruption(failure):
+            raise
+        fault = f"its adapter failed: {type(failure).__name__}"
     finally:
         settings.clear()
-    # Raised out here, because the ValidationError holds the values that it refused.
+    # Raised out here, because those errors may hold the values that were refused.
     raise ConfigError(f"{platform}: {fault}")
 
 

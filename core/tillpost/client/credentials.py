@@ -12,7 +12,7 @@ from typing import Protocol
 
 from tillpost.adapter.settings import Credentials
 from tillpost.client.locks import NamedAsyncLocks, NamedLocks
-from tillpost.errors import PosError
+from tillpost.errors import PosError, as_exception
 
 __all__ = ["AsyncCredentialSource", "CredentialSource", "MemoryCredentials"]
 
@@ -83,7 +83,10 @@ class MemoryCredentials:
                     raise
                 return False
             if self._on_tokens:
-                self._on_tokens(refreshed)
+                try:
+                    self._on_tokens(refreshed)
+                except BaseException as failure:
+                    raise as_exception(failure) from failure
             self.current = refreshed
             return True
 
@@ -101,8 +104,11 @@ class MemoryCredentials:
                     raise
                 return False
             if self._on_tokens:
-                saved = self._on_tokens(refreshed)
-                if inspect.isawaitable(saved):
-                    await saved
+                try:
+                    saved = self._on_tokens(refreshed)
+                    if inspect.isawaitable(saved):
+                        await saved
+                except BaseException as failure:
+                    raise as_exception(failure) from failure
             self.current = refreshed
             return True

@@ -22,6 +22,7 @@ from tillpost.errors.exceptions import (
     UnsupportedError,
     error_named,
 )
+from tillpost.errors.foreign_code import as_exception, is_interruption
 from tillpost.errors.remedies import (
     ACTORS,
     MENU_IMPORTED,
@@ -62,6 +63,8 @@ __all__ = [
     "Transcript",
     "UnknownPosError",
     "UnsupportedError",
+    "as_exception",
     "error_named",
     "fill",
+    "is_interruption",
 ]

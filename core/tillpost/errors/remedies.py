@@ -187,6 +187,17 @@ REMEDIES: Mapping[str, RemedyText] = {
         "{detail}. Retry unchanged. If the outage lasts, send the exchange to {platform}'s "
         "support.",
     ),
+    "outage.intercepted": RemedyText(
+        Action.WAIT,
+        Actor.OPERATIONS,
+        "Our request was refused, but not by {platform} itself: something on the way to it, such "
+        "as a firewall, answered instead. There is nothing to do at the register. The order can be "
+        "sent again as soon as the way is clear.",
+        "The answer isn't in {platform}'s own format, so a proxy, a firewall or a captive portal "
+        "may have sent it: {detail}. Retry unchanged; the credentials aren't to blame. If it "
+        "lasts, check what stands between this program and `base_url`, then send the exchange to "
+        "{platform}'s support.",
+    ),
     "rate_limit": RemedyText(
         Action.WAIT,
         Actor.OPERATIONS,

@@ -16,7 +16,7 @@ from sqlalchemy import RowMapping
 from tillpost.errors import Applied, ErrorRecord
 from tillpost.models.outage import Outage, Sample, Whose
 
-__all__ = ["Circuit", "Reachability", "is_unreachable", "outage_cause"]
+__all__ = ["Circuit", "Reachability", "is_unreachable", "next_pause_probe", "outage_cause"]
 
 MOST_EVIDENCE = 20
 """How many failures of an outage are stored."""
@@ -29,6 +29,12 @@ MOST_PROBES = 30
 
 SAME_TIME = 60.0
 """Platforms that become unreachable within this many seconds fail at the same time."""
+
+FIRST_PAUSE_PROBE = 300.0
+"""Seconds from a pause, because access is refused, to its first probe."""
+
+LONGEST_PROBE_WAIT = 900.0
+"""The longest wait between two probes of a pause, in seconds. It grows with the pause."""
 
 _SAMPLES: TypeAdapter[tuple[Sample, ...]] = TypeAdapter(tuple[Sample, ...])
 
@@ -142,8 +148,22 @@ class Circuit:
 
 
 def is_unreachable(error: ErrorRecord) -> bool:
-    """Return whether no connection was made at all, which may be our own network's fault."""
-    return error.status_code is None and error.applied is Applied.NO
+    """Return whether the platform itself wasn't reached, which may be our own network's fault.
+
+    That is so if no connection was made at all, or if something on the way answered instead.
+    """
+    is_unconnected = error.status_code is None and error.applied is Applied.NO
+    return is_unconnected or error.reason == "intercepted"
+
+
+def next_pause_probe(paused_at: float, now: float) -> float:
+    """Return when a connection that is paused since then is next probed, in epoch seconds.
+
+    >>> next_pause_probe(0.0, 0.0), next_pause_probe(0.0, 600.0), next_pause_probe(0.0, 86400.0)
+    (300.0, 1200.0, 87300.0)
+    """
+    paused_for = now - paused_at
+    return now + min(LONGEST_PROBE_WAIT, max(FIRST_PAUSE_PROBE, paused_for))
 
 
 @dataclass(frozen=True, slots=True)

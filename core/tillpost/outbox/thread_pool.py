@@ -1,28 +1,47 @@
-"""A thread pool whose threads don't keep the program from ending."""
+"""A thread pool whose threads don't keep the program from ending, and which slow tasks don't block.
+
+`concurrent.futures` has no daemon threads: Python waits for its threads when it ends, however long
+a task hangs.
+"""
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from queue import SimpleQueue
 from typing import TypeAlias
 
-__all__ = ["DaemonThreadPool"]
+from tillpost.errors import as_exception
+
+__all__ = ["SPARE", "DaemonThreadPool"]
+
+log = logging.getLogger("tillpost.outbox")
+
+SPARE = 4
+"""How many times its size a pool may grow by, for tasks that are slow."""
 
 _Task: TypeAlias = tuple["Future[None]", Callable[[], object]]
 
 
-class DaemonThreadPool:
-    """Up to `size` daemon threads, started as they are needed.
+def _none() -> int:
+    return 0
 
-    `concurrent.futures` has no daemon threads: Python waits for its threads when it ends, however
-    long a task hangs.
+
+class DaemonThreadPool:
+    """Up to `size` daemon threads, started as they are needed, and others in place of slow ones.
+
+    Args:
+        size: How many tasks run at once.
+        name: What the threads are called.
+        slow: Returns how many tasks are slow: these don't count, up to `SPARE` times the size.
     """
 
-    def __init__(self, size: int, name: str) -> None:
+    def __init__(self, size: int, name: str, slow: Callable[[], int] = _none) -> None:
         self.size = size
         self._name = name
+        self._slow = slow
         self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
         self._unfinished: set[Future[None]] = set()
         self._started = 0
@@ -31,7 +50,7 @@ class DaemonThreadPool:
     @property
     def idle_threads(self) -> int:
         """How many more tasks would begin at once. Below 0 if tasks wait for a thread."""
-        return self.size - len(self._unfinished)
+        return self._limit() - len(self._unfinished)
 
     @property
     def busy(self) -> bool:
@@ -39,11 +58,12 @@ class DaemonThreadPool:
         return bool(self._unfinished)
 
     def submit(self, task: Callable[[], object]) -> Future[None]:
-        """Run a task in the next idle thread."""
+        """Run a task in the next idle thread. What it raises is logged, and kept in the future."""
         future: Future[None] = Future()
+        limit = self._limit()
         with self._lock:
             self._unfinished.add(future)
-            if self._started < min(self.size, len(self._unfinished)):
+            if self._started < min(limit, len(self._unfinished)):
                 self._start_thread()
         self._tasks.put((future, task))
         return future
@@ -68,6 +88,9 @@ class DaemonThreadPool:
             for _ in range(self._started):
                 self._tasks.put(None)
 
+    def _limit(self) -> int:
+        return self.size + min(self._slow(), SPARE * self.size)
+
     def _start_thread(self) -> None:
         self._started += 1
         name = f"{self._name}-{self._started}"
@@ -80,8 +103,9 @@ class DaemonThreadPool:
                 if future.set_running_or_notify_cancel():
                     task()
                     future.set_result(None)
-            except BaseException as failure:  # noqa: BLE001  it is raised where the future is read
-                future.set_exception(failure)
+            except BaseException as failure:
+                log.exception("a task of %s failed", self._name)
+                future.set_exception(as_exception(failure))
             finally:
                 with self._lock:
                     self._unfinished.discard(future)

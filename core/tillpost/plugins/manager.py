@@ -6,6 +6,7 @@ asks for a platform by name; the `tillpost` command lists them all.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -17,7 +18,7 @@ from typing import Any, cast
 import pluggy
 
 from tillpost.adapter.base import Adapter
-from tillpost.errors import ConfigError
+from tillpost.errors import ConfigError, is_interruption
 from tillpost.models.menu import Menu
 from tillpost.plugins import hookspecs
 
@@ -59,7 +60,9 @@ def installed() -> _Loaded:
                 raise ValueError(f"{_package(points[point.name])} has that name already")
             points[point.name] = point
             manager.register(plugin, name=point.name)
-        except (Exception, SystemExit) as failure:  # noqa: BLE001  a stranger's module may raise anything at import
+        except BaseException as failure:  # a stranger's module may raise anything at import
+            if is_interruption(failure):
+                raise
             failures[point.name] = " ".join(f"{type(failure).__name__}: {failure}".split())
             log.warning(
                 "plugin %r (%s) can't be loaded: %s",
@@ -87,7 +90,9 @@ def adapters() -> Mapping[str, Found]:
         try:
             provided = cast(Sequence[type[Adapter[Any]]], implementation.function())
             theirs = {adapter.platform: adapter for adapter in provided}
-        except Exception as failure:  # noqa: BLE001  one plugin's failure isn't another's
+        except BaseException as failure:  # one plugin's failure isn't another's
+            if is_interruption(failure):
+                raise
             log.warning("plugin %r failed to provide its adapters: %r", name, failure)
             continue
         for platform, adapter in theirs.items():
@@ -132,7 +137,9 @@ def factories(hook: str) -> Mapping[str, Callable[..., object]]:
         try:
             provided = cast("Mapping[str, Callable[..., object]]", implementation.function())
             found |= dict(provided)
-        except Exception as failure:  # noqa: BLE001  one plugin's failure isn't another's
+        except BaseException as failure:  # one plugin's failure isn't another's
+            if is_interruption(failure):
+                raise
             log.warning("plugin %r: hook %s failed: %r", implementation.plugin_name, hook, failure)
     return found
 
@@ -159,6 +166,9 @@ class Hooks:
     def call(self, hook: str, facts: Mapping[str, object]) -> object:
         """Call a hook's implementations, the latest registered first.
 
+        What an implementation raises is logged, whatever it is. An interruption of this program is
+        raised.
+
         Returns:
             The first result, for a hook that decides something; None for all others.
         """
@@ -172,12 +182,15 @@ class Hooks:
                     raise TypeError("an async hook needs AsyncTill")
                 if _decides(hook, result):
                     return result
-            except Exception:
+            except BaseException as failure:
+                if is_interruption(failure):
+                    raise
                 log.exception("hook %s of plugin %r failed", hook, implementation.plugin_name)
         return None
 
     async def acall(self, hook: str, facts: Mapping[str, object]) -> object:
         """Do as `call` does, and await async implementations."""
+        task = asyncio.current_task()
         for implementation in self._implementations(hook):
             try:
                 result = implementation.function(
@@ -187,7 +200,9 @@ class Hooks:
                     result = await cast(Awaitable[object], result)
                 if _decides(hook, result):
                     return result
-            except Exception:
+            except BaseException as failure:
+                if is_interruption(failure) or _is_closing(failure, task):
+                    raise
                 log.exception("hook %s of plugin %r failed", hook, implementation.plugin_name)
         return None
 
@@ -216,6 +231,18 @@ def _decides(hook: str, result: object) -> bool:
     if not isinstance(result, wanted):
         raise TypeError(f"it returned a {type(result).__name__}, not a {wanted.__name__}")
     return True
+
+
+def _is_closing(failure: BaseException, task: asyncio.Task[object] | None) -> bool:
+    """Return whether the coroutine that awaits a hook is being closed, outside of its task."""
+    return isinstance(failure, GeneratorExit) and _current_task() is not task
+
+
+def _current_task() -> asyncio.Task[object] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # the event loop has ended
+        return None
 
 
 def _close(result: object) -> None:

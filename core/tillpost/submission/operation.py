@@ -20,7 +20,14 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from tillpost.adapter.exchange import Effect, Exchange, Fault, Reply, Request, Response, Wait
 from tillpost.adapter.verdicts import Verdict, import_pause, judge
-from tillpost.errors import Applied, DoubtError, Outcome, PosError, UnknownPosError
+from tillpost.errors import (
+    Applied,
+    DoubtError,
+    Outcome,
+    PosError,
+    UnknownPosError,
+    is_interruption,
+)
 from tillpost.models.order import Order, describe_lines
 from tillpost.submission.address import error_of_address
 from tillpost.submission.commands import Flow, Pause, Refresh, Transmission, Transmit
@@ -159,7 +166,9 @@ def run_operation(
             except PosError as refused:
                 context.stamp(refused)
                 raise
-            except Exception as failure:
+            except BaseException as failure:
+                if is_interruption(failure):
+                    raise
                 # Whatever an adapter raises becomes a PosError, so that callers catch one class.
                 detail = f"the adapter failed: {type(failure).__name__}"
                 raise context.stamp(UnknownPosError(detail, applied=Applied.MAYBE)) from failure

@@ -26,9 +26,9 @@ from urllib.parse import quote
 
 import httpx
 
-from tillpost.adapter.base import Adapter, Credentials
+from tillpost.adapter.base import Adapter, Credentials, Signed
 from tillpost.adapter.exchange import Fault, Request, Response
-from tillpost.errors import Applied
+from tillpost.errors import Applied, as_exception
 from tillpost.transport.address_guard import (
     NOT_PUBLIC,
     BarredError,
@@ -166,7 +166,7 @@ class _BaseTransport:
     ) -> httpx.Request | Fault:
         """Return the signed request. It alone holds the credentials."""
         try:
-            signed = self._adapter.sign(request, credentials)
+            signed = self._signed(request, credentials)
             headers = {"Accept-Encoding": "gzip", **signed.headers, **request.headers}
             return httpx.Request(
                 request.method,
@@ -179,6 +179,13 @@ class _BaseTransport:
             )
         except Exception as failure:  # noqa: BLE001  an invalid header or URL: nothing was sent
             return Fault(Applied.NO, f"the request can't be made ({type(failure).__name__})")
+
+    def _signed(self, request: Request[Any], credentials: Credentials) -> Signed:
+        """Return what the adapter adds to a request; whatever it raises is an `Exception`."""
+        try:
+            return self._adapter.sign(request, credentials)
+        except BaseException as failure:  # noqa: BLE001  see `as_exception`
+            raise as_exception(failure) from None
 
     def _read(
         self,

@@ -15,7 +15,9 @@ transports don't:
 Both are httpx's own transports over another pool, so that libraries which replace
 `httpx.HTTPTransport.handle_request` in tests work here too.
 
-Resolving a name isn't bounded in time under threads, since the operating system's resolver isn't.
+A name is resolved within the same deadline, and its addresses are tried in turn: each gets its
+share of the time. A proxy over HTTP is spoken to under the same promises; one over SOCKS isn't,
+since httpx's own transport is used for it.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ import httpcore
 import httpx
 
 from tillpost.transport.address_guard import require_public
+from tillpost.transport.name_lookup import addresses_of, async_addresses_of
 
 __all__ = [
     "EXCHANGE",
@@ -64,6 +67,8 @@ KEEPALIVE = 5.0
 """How long an idle connection is kept, in seconds."""
 
 _MAX_WRITE = 65536
+
+_HTTP = ("http", "https")
 
 
 class Exchange:
@@ -137,6 +142,49 @@ def _key(request: httpcore.Request) -> _Origin:
     return origin.scheme, origin.host, origin.port
 
 
+class _Carrier:
+    """What both kinds of connections share: the exchange, and whether its origin is reached yet.
+
+    What is written to a proxy before its tunnel is open isn't the request.
+    """
+
+    def __init__(
+        self, origin: httpcore.Origin, exchange: Exchange, proxy: httpx.Proxy | None
+    ) -> None:
+        self.exchange = exchange
+        self.reaches_origin = proxy is None or origin.scheme == b"http"
+        self._host = origin.host.decode("ascii")
+
+    def note_tls(self, server_hostname: str | None) -> None:
+        """Note that a TLS session was established; with the origin, the tunnel is open."""
+        self.reaches_origin = self.reaches_origin or server_hostname == self._host
+
+
+def _share(until: float, addresses_left: int) -> float:
+    """Return how long one of several addresses may take to connect, in seconds."""
+    left = until - time.monotonic()
+    if left <= 0:
+        raise httpcore.ConnectTimeout("no connection in time")
+    return left / addresses_left
+
+
+def _proxy_settings(proxy: httpx.Proxy) -> dict[str, Any]:
+    """Return what httpcore needs to know of a proxy, as httpx passes it on."""
+    return {
+        "proxy_url": httpcore.URL(
+            scheme=proxy.url.raw_scheme,
+            host=proxy.url.raw_host,
+            port=proxy.url.port,
+            target=proxy.url.raw_path,
+        ),
+        "proxy_auth": proxy.raw_auth,
+        "proxy_headers": proxy.headers.raw,
+        "ssl_context": _ssl_context(),
+        "proxy_ssl_context": _ssl_context() if proxy.url.scheme == "https" else None,
+        "keepalive_expiry": KEEPALIVE,
+    }
+
+
 # ---------------------------------------------------------------------------- threads
 
 
@@ -155,7 +203,7 @@ class _Stream(httpcore.NetworkStream):
         exchange = self._connection.exchange
         for start in range(0, len(buffer), _MAX_WRITE):
             left = exchange.timeout(timeout, httpcore.WriteTimeout)
-            exchange.sent = True
+            exchange.sent = exchange.sent or self._connection.reaches_origin
             self._stream.write(buffer[start : start + _MAX_WRITE], left)
 
     def close(self) -> None:
@@ -169,19 +217,32 @@ class _Stream(httpcore.NetworkStream):
     ) -> httpcore.NetworkStream:
         left = self._connection.exchange.timeout(timeout, httpcore.ConnectTimeout)
         stream = self._stream.start_tls(ssl_context, server_hostname, left)
+        self._connection.note_tls(server_hostname)
         return _Stream(stream, self._connection)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
 
 
-class _Connection(httpcore.NetworkBackend):
+class _Connection(_Carrier, httpcore.NetworkBackend):
     """One connection to an origin, and the exchange that it carries now."""
 
-    def __init__(self, origin: httpcore.Origin, exchange: Exchange, *, guarded: bool) -> None:
-        self.exchange = exchange
+    def __init__(
+        self,
+        origin: httpcore.Origin,
+        exchange: Exchange,
+        *,
+        guarded: bool,
+        proxy: httpx.Proxy | None = None,
+    ) -> None:
+        super().__init__(origin, exchange, proxy)
         self._guarded = guarded
         self._network = httpcore.SyncBackend()
+        self.http: httpcore.ConnectionInterface
+        if proxy:
+            pool = httpcore.HTTPProxy(**_proxy_settings(proxy), network_backend=self)
+            self.http = pool.create_connection(origin)
+            return
         self.http = httpcore.HTTPConnection(
             origin,
             ssl_context=_ssl_context(),
@@ -197,8 +258,20 @@ class _Connection(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        left = self.exchange.timeout(timeout, httpcore.ConnectTimeout)
-        stream = self._network.connect_tcp(host, port, left, local_address, socket_options)
+        until = time.monotonic() + self.exchange.timeout(timeout, httpcore.ConnectTimeout)
+        addresses = addresses_of(host, until - time.monotonic())
+        for tried, address in enumerate(addresses, start=1):
+            share = _share(until, len(addresses) - tried + 1)
+            try:
+                stream = self._network.connect_tcp(
+                    address, port, share, local_address, socket_options
+                )
+                break
+            except (httpcore.ConnectTimeout, httpcore.ConnectError):
+                if tried == len(addresses):
+                    raise
+        else:
+            raise httpcore.ConnectError("the name has no address")
         if self._guarded:
             try:
                 require_public(_peer(stream))
@@ -239,8 +312,9 @@ class _AnswerStream:
 class _Pool:
     """Connections for threads: what `httpcore.ConnectionPool` is to httpx."""
 
-    def __init__(self, *, guarded: bool, max_connections: int) -> None:
+    def __init__(self, *, guarded: bool, max_connections: int, proxy: httpx.Proxy | None) -> None:
         self._guarded = guarded
+        self._proxy = proxy
         self._free = threading.BoundedSemaphore(max_connections)
         self._lock = threading.Lock()
         self._idle: dict[_Origin, deque[_Connection]] = {}
@@ -281,7 +355,9 @@ class _Pool:
                 idle = self._idle.get(key)
                 connection = idle.pop() if idle else None
             if connection is None:
-                return _Connection(request.url.origin, exchange, guarded=self._guarded)
+                return _Connection(
+                    request.url.origin, exchange, guarded=self._guarded, proxy=self._proxy
+                )
             if not connection.http.has_expired():
                 connection.exchange = exchange
                 return connection
@@ -328,11 +404,18 @@ class NetworkTransport(httpx.HTTPTransport):
     Args:
         guarded: Whether only public addresses may be connected to.
         max_connections: The most connections at once; a request beyond that waits.
+        proxy: A proxy over HTTP, through which all connections go.
     """
 
-    def __init__(self, *, guarded: bool = False, max_connections: int = MAX_CONNECTIONS) -> None:
+    def __init__(
+        self,
+        *,
+        guarded: bool = False,
+        max_connections: int = MAX_CONNECTIONS,
+        proxy: httpx.Proxy | None = None,
+    ) -> None:
         # httpx's own constructor isn't called: it would make a TLS context and another pool.
-        pool = _Pool(guarded=guarded, max_connections=max_connections)
+        pool = _Pool(guarded=guarded, max_connections=max_connections, proxy=proxy)
         self._pool = cast("httpcore.ConnectionPool", pool)
 
 
@@ -366,7 +449,7 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         exchange = self._connection.exchange
         left = exchange.timeout(timeout, httpcore.WriteTimeout)
         if buffer:
-            exchange.sent = True
+            exchange.sent = exchange.sent or self._connection.reaches_origin
         try:
             self._writer.write(buffer)
             async with asyncio.timeout(left):
@@ -399,6 +482,7 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         except BaseException:
             self._writer.close()
             raise
+        self._connection.note_tls(server_hostname)
         return self
 
     def get_extra_info(self, info: str) -> Any:
@@ -408,12 +492,24 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         return self._writer.get_extra_info(names.get(info, info))
 
 
-class _AsyncConnection(httpcore.AsyncNetworkBackend):
+class _AsyncConnection(_Carrier, httpcore.AsyncNetworkBackend):
     """One connection to an origin, and the exchange that it carries now."""
 
-    def __init__(self, origin: httpcore.Origin, exchange: Exchange, *, guarded: bool) -> None:
-        self.exchange = exchange
+    def __init__(
+        self,
+        origin: httpcore.Origin,
+        exchange: Exchange,
+        *,
+        guarded: bool,
+        proxy: httpx.Proxy | None = None,
+    ) -> None:
+        super().__init__(origin, exchange, proxy)
         self._guarded = guarded
+        self.http: httpcore.AsyncConnectionInterface
+        if proxy:
+            pool = httpcore.AsyncHTTPProxy(**_proxy_settings(proxy), network_backend=self)
+            self.http = pool.create_connection(origin)
+            return
         self.http = httpcore.AsyncHTTPConnection(
             origin,
             ssl_context=_ssl_context(),
@@ -430,14 +526,22 @@ class _AsyncConnection(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         del local_address, socket_options
-        left = self.exchange.timeout(timeout, httpcore.ConnectTimeout)
-        try:
-            async with asyncio.timeout(left):
-                reader, writer = await asyncio.open_connection(host, port)
-        except TimeoutError as failure:
-            raise httpcore.ConnectTimeout(str(failure)) from failure
-        except OSError as failure:
-            raise httpcore.ConnectError(str(failure)) from failure
+        until = time.monotonic() + self.exchange.timeout(timeout, httpcore.ConnectTimeout)
+        addresses = await async_addresses_of(host, until - time.monotonic())
+        for tried, address in enumerate(addresses, start=1):
+            share = _share(until, len(addresses) - tried + 1)
+            try:
+                async with asyncio.timeout(share):
+                    reader, writer = await asyncio.open_connection(address, port)
+                break
+            except TimeoutError as failure:
+                if tried == len(addresses):
+                    raise httpcore.ConnectTimeout(str(failure)) from failure
+            except OSError as failure:
+                if tried == len(addresses):
+                    raise httpcore.ConnectError(str(failure)) from failure
+        else:
+            raise httpcore.ConnectError("the name has no address")
         if self._guarded:
             try:
                 require_public(writer.get_extra_info("peername"))
@@ -475,8 +579,9 @@ class _AsyncAnswerStream:
 class _AsyncPool:
     """Connections for asyncio: what `httpcore.AsyncConnectionPool` is to httpx."""
 
-    def __init__(self, *, guarded: bool, max_connections: int) -> None:
+    def __init__(self, *, guarded: bool, max_connections: int, proxy: httpx.Proxy | None) -> None:
         self._guarded = guarded
+        self._proxy = proxy
         self._free = asyncio.Semaphore(max_connections)
         self._idle: dict[_Origin, deque[_AsyncConnection]] = {}
         self._closed = False
@@ -525,7 +630,9 @@ class _AsyncPool:
                 connection.exchange = exchange
                 return connection
             await connection.http.aclose()
-        return _AsyncConnection(request.url.origin, exchange, guarded=self._guarded)
+        return _AsyncConnection(
+            request.url.origin, exchange, guarded=self._guarded, proxy=self._proxy
+        )
 
     async def _give_back(self, key: _Origin, connection: _AsyncConnection) -> None:
         """Keep a connection whose answer was read whole; close any other, and expired ones."""
@@ -558,9 +665,15 @@ class _AsyncPool:
 class AsyncNetworkTransport(httpx.AsyncHTTPTransport):
     """An httpx transport for asyncio, with the promises of this module. See `NetworkTransport`."""
 
-    def __init__(self, *, guarded: bool = False, max_connections: int = MAX_CONNECTIONS) -> None:
+    def __init__(
+        self,
+        *,
+        guarded: bool = False,
+        max_connections: int = MAX_CONNECTIONS,
+        proxy: httpx.Proxy | None = None,
+    ) -> None:
         # httpx's own constructor isn't called: it would make a TLS context and another pool.
-        pool = _AsyncPool(guarded=guarded, max_connections=max_connections)
+        pool = _AsyncPool(guarded=guarded, max_connections=max_connections, proxy=proxy)
         self._pool = cast("httpcore.AsyncConnectionPool", pool)
 
 
@@ -574,31 +687,38 @@ def new_client(base_url: str, *, guarded: bool = False) -> httpx.Client:
     addresses are allowed: the proxy would choose the address then.
     """
     proxy = None if guarded else _environment_proxy(base_url)
-    if proxy:
+    if proxy and proxy.url.scheme not in _HTTP:
         return httpx.Client(
             transport=httpx.HTTPTransport(verify=_ssl_context(), proxy=proxy), trust_env=False
         )
-    return httpx.Client(transport=NetworkTransport(guarded=guarded), trust_env=False)
+    transport = NetworkTransport(guarded=guarded, proxy=proxy)
+    return httpx.Client(transport=transport, trust_env=False)
 
 
 def new_async_client(base_url: str, *, guarded: bool = False) -> httpx.AsyncClient:
     """Return an async client for a platform's address. See `new_client`."""
     proxy = None if guarded else _environment_proxy(base_url)
-    if proxy:
+    if proxy and proxy.url.scheme not in _HTTP:
         return httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(verify=_ssl_context(), proxy=proxy),
             trust_env=False,
         )
-    return httpx.AsyncClient(transport=AsyncNetworkTransport(guarded=guarded), trust_env=False)
+    transport = AsyncNetworkTransport(guarded=guarded, proxy=proxy)
+    return httpx.AsyncClient(transport=transport, trust_env=False)
 
 
-def _environment_proxy(base_url: str) -> str | None:
+def _environment_proxy(base_url: str) -> httpx.Proxy | None:
     parts = urlsplit(base_url)
     host = parts.hostname or ""
     if _is_loopback(host) or proxy_bypass(host):
         return None
     proxies = getproxies()
-    return proxies.get(parts.scheme) or proxies.get("all")
+    address = proxies.get(parts.scheme) or proxies.get("all")
+    return httpx.Proxy(_with_scheme(address)) if address else None
+
+
+def _with_scheme(address: str) -> str:
+    return address if "://" in address else f"http://{address}"
 
 
 def _is_loopback(host: str) -> bool:

@@ -113,8 +113,9 @@ def test_fault_becomes_outage_with_its_applied(toy: Toy, applied: Applied) -> No
     ("status", "kind"),
     [
         (429, RateLimitError),
-        (401, PermissionsError),
-        (403, PermissionsError),
+        (401, OutageError),
+        (403, OutageError),
+        (407, OutageError),
         (408, OutageError),
         (500, OutageError),
         (503, OutageError),
@@ -135,6 +136,39 @@ def test_unknown_format_goes_by_status_and_may_be_applied(
     assert type(error) is kind
     assert (error.applied, error.status_code, error.request_id) == (Applied.MAYBE, status, "req-9")
     assert error.detail == "<p>Bad gateway</p>"
+
+
+class BodylessToy(Toy):
+    """A platform whose 401 has no body."""
+
+    errors = (*Toy.errors, Row(PermissionsError, status=(401,), refreshable=True, bodyless=True))
+
+
+def test_refused_access_in_other_words_blames_no_credentials(toy: Toy) -> None:
+    error = error_of(toy, Response(403, {}, b"<html>Access Denied</html>"))
+    assert (type(error), error.transient, error.refreshable) == (OutageError, True, False)
+    assert error.reason == "intercepted"
+    assert "not by" in error.remedy.manager
+    assert "Access Denied" in error.remedy.developer
+
+
+def test_bodyless_refusal_is_the_platforms_where_its_table_says_so(toy: Toy) -> None:
+    own = BodylessToy(ToySettings(base_url="http://127.0.0.1"))
+    error = error_of(own, Response(401, {}, b" "))
+    assert (type(error), error.refreshable, error.applied) == (
+        PermissionsError,
+        True,
+        Applied.MAYBE,
+    )
+    for answer in (Response(401, {}, b"<html>"), Response(403, {}, b"")):
+        assert type(error_of(own, answer)) is OutageError
+    assert type(error_of(toy, Response(401, {}, b""))) is OutageError
+
+
+def test_bearer_challenge_is_a_refusal_of_the_token(toy: Toy) -> None:
+    challenge = {"www-authenticate": 'Bearer realm="pos", error="invalid_token"'}
+    assert type(error_of(toy, Response(401, challenge, b""))) is PermissionsError
+    assert type(error_of(toy, Response(403, challenge, b""))) is OutageError
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import logging
 import sys
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -289,6 +289,89 @@ def test_raising_hook_is_logged_and_others_still_run(
         for hook in ("order_submitted", "menu_error", "reimport_menu", "order_failed")
     ]
     assert all(record.exc_info for record in logged)
+
+
+class Poison:
+    """A plugin whose hooks raise what isn't an `Exception`."""
+
+    def __init__(self, failure: type[BaseException]) -> None:
+        self.failure = failure
+
+    @hookimpl
+    def order_submitted(self) -> None:
+        raise self.failure
+
+    @hookimpl
+    def reimport_menu(self) -> None:
+        raise self.failure
+
+
+class AsyncPoison(Poison):
+    """The same, after a while."""
+
+    @hookimpl
+    async def order_submitted(self) -> None:
+        await asyncio.sleep(0)
+        raise self.failure
+
+
+class Strange(BaseException):
+    """What a plugin may make of it."""
+
+
+@pytest.mark.parametrize("failure", [SystemExit, GeneratorExit, Strange, asyncio.CancelledError])
+def test_poisonous_hook_stops_neither_order_nor_others(
+    opening: Opening, server: ToyServer, kind: Kind, failure: type[BaseException]
+) -> None:
+    listener = Listener()
+    poison = Poison(failure) if kind == "sync" else AsyncPoison(failure)
+    till = opening(server.adapter(), **options(listener, poison))
+    assert till.import_menu().menu == toy_menu(server.items)
+    assert till.submit(toy_order()).id == "o1"
+    assert [what for what, _ in listener.told] == ["menu_imported", "order_submitted"]
+
+
+@pytest.mark.parametrize("kind", ["sync"])
+def test_interrupt_during_a_hook_is_raised(opening: Opening, server: ToyServer) -> None:
+    till = opening(server.adapter(), **options(Poison(KeyboardInterrupt)))
+    with pytest.raises(KeyboardInterrupt):
+        till.submit(toy_order())
+
+
+def test_task_that_is_cancelled_during_a_hook_ends(server: ToyServer) -> None:
+    class Waiting:
+        def __init__(self) -> None:
+            self.began = asyncio.Event()
+
+        @hookimpl
+        async def order_submitted(self) -> None:
+            self.began.set()
+            await asyncio.sleep(60)
+
+    async def cancel() -> None:
+        waiting = Waiting()
+        async with AsyncTill(Connection(server.adapter(), **options(waiting))) as till:
+            task = asyncio.create_task(till.submit(toy_order()))
+            await waiting.began.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(cancel())
+
+
+def test_awaiting_coroutine_that_is_closed_during_a_hook_ends() -> None:
+    class Waiting:
+        @hookimpl
+        async def order_submitted(self) -> None:
+            await asyncio.Event().wait()
+
+    async def begin() -> Coroutine[Any, Any, object]:
+        call = Hooks("cafe-42", [Waiting()]).acall("order_submitted", {})
+        call.send(None)
+        return call
+
+    asyncio.run(begin()).close()
 
 
 def test_plugin_hooks_run_beside_given_ones(

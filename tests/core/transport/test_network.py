@@ -6,12 +6,14 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 import httpx
 import pytest
 
+from core.raw_server import CHUNKED, Handler, drip, drip_after, read_request, served, silent
 from tillpost.transport.network import (
     EXCHANGE,
     AsyncNetworkTransport,
@@ -23,62 +25,8 @@ from tillpost.transport.network import (
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
-Handler = Callable[[socket.socket], None]
 Kind = str
 BOTH = pytest.mark.parametrize("kind", ["sync", "async"])
-
-
-class RawServer:
-    """A server on the loopback that hands each accepted socket to a function, in a thread."""
-
-    def __init__(self, handle: Handler) -> None:
-        self._handle = handle
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.accepted = 0
-        self.sockets: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            self.accepted += 1
-            self.sockets.append(client)
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
-        with suppress(OSError):  # the other side has closed
-            self._handle(client)
-
-    def close(self) -> None:
-        self._listener.close()
-        for client in self.sockets:
-            client.close()
-
-
-@contextmanager
-def served(handle: Handler) -> Generator[RawServer]:
-    server = RawServer(handle)
-    try:
-        yield server
-    finally:
-        server.close()
-
-
-def read_request(client: socket.socket) -> bytes:
-    received = b""
-    while b"\r\n\r\n" not in received:
-        chunk = client.recv(65536)
-        if not chunk:
-            return b""
-        received += chunk
-    return received
 
 
 def answer_all(client: socket.socket) -> None:
@@ -90,24 +38,6 @@ def answer_once(client: socket.socket) -> None:
     read_request(client)
     client.sendall(OK)
     client.close()
-
-
-def drip(data: bytes) -> Handler:
-    """Send a beginning, then the same bytes again and again, slowly."""
-
-    def handle(client: socket.socket) -> None:
-        read_request(client)
-        client.sendall(b"HTTP/1.1 ")
-        while True:
-            client.sendall(data)
-            threading.Event().wait(0.05)
-
-    return handle
-
-
-def silent(client: socket.socket) -> None:
-    read_request(client)
-    threading.Event().wait()
 
 
 def get(
@@ -185,6 +115,9 @@ def test_origins_have_connections_of_their_own(kind: Kind) -> None:
         pytest.param(drip(b"2"), id="dripped status line"),
         pytest.param(drip(b"103 Early Hints\r\n\r\nHTTP/1.1 "), id="endless 1xx"),
         pytest.param(drip(b"200 OK\r\nX-More: x\r\nX"), id="dripped headers"),
+        pytest.param(drip_after(CHUNKED, b"2\r\nok\r\n"), id="dripped chunks"),
+        pytest.param(drip_after(CHUNKED + b"2;x=", b"x"), id="dripped chunk extension"),
+        pytest.param(drip_after(CHUNKED + b"0\r\nX-A: b", b"b"), id="dripped trailers"),
         pytest.param(silent, id="no answer"),
     ],
 )
@@ -332,6 +265,133 @@ def test_environment_proxy_serves_other_hosts(kind: Kind, monkeypatch: pytest.Mo
                 return (await client.get(url)).content
 
         assert asyncio.run(run()) == b"ok"
+
+
+# ---------------------------------------------------------------------- proxies and names
+
+
+def through_proxy(
+    kind: Kind, proxy: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> tuple[bytes | Exception, Exchange]:
+    """Get a URL by a client of our own through a proxy of the environment, within 1 s."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, proxy)
+    exchange = Exchange(time.monotonic() + 1.0)
+    extensions = {EXCHANGE: exchange}
+
+    async def run() -> bytes:
+        async with new_async_client(url) as client:
+            return (await client.get(url, extensions=extensions, timeout=15)).content
+
+    try:
+        if kind == "async":
+            return asyncio.run(run()), exchange
+        with new_client(url) as client:
+            return client.get(url, extensions=extensions, timeout=15).content, exchange
+    except httpx.TransportError as failure:
+        return failure, exchange
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "handle",
+    [
+        pytest.param(drip(b"200 OK\r\nX-More: x\r\nX"), id="dripped answer to CONNECT"),
+        pytest.param(drip(b"103 Early Hints\r\n\r\nHTTP/1.1 "), id="endless 1xx"),
+        pytest.param(drip_after(b"HTTP/1.1 200 OK\r\n\r\n", b""), id="silent handshake"),
+        pytest.param(silent, id="no answer to CONNECT"),
+    ],
+)
+def test_proxy_that_drips_ends_at_the_deadline(
+    kind: Kind, handle: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request itself hasn't left."""
+    with served(handle) as proxy:
+        began = time.monotonic()
+        failure, exchange = through_proxy(kind, proxy.url, "https://pos.example/", monkeypatch)
+        assert isinstance(failure, httpx.TransportError)
+        assert time.monotonic() - began < 10.0
+        assert exchange.surely_unsent
+
+
+@BOTH
+def test_request_through_a_forwarding_proxy_is_marked_and_ends(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(silent) as proxy:
+        failure, exchange = through_proxy(kind, proxy.url, "http://pos.example/", monkeypatch)
+        assert isinstance(failure, httpx.ReadTimeout)
+        assert exchange.sent
+
+
+@BOTH
+def test_proxy_that_refuses_to_connect_sends_nothing(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(client: socket.socket) -> None:
+        read_request(client)
+        client.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+
+    with served(refuse) as proxy:
+        failure, exchange = through_proxy(kind, proxy.url, "https://pos.example/", monkeypatch)
+        assert isinstance(failure, httpx.ProxyError)
+        assert exchange.surely_unsent
+
+
+@BOTH
+def test_name_that_is_not_resolved_ends_at_the_deadline(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And only one thread waits for it, however many requests do."""
+    resolving = threading.Event()
+    lookups: list[object] = []
+
+    def slow(*arguments: object, **_: object) -> list[object]:
+        lookups.append(arguments)
+        resolving.wait(20)
+        raise socket.gaierror("no such name")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "getaddrinfo", slow)
+        began = time.monotonic()
+        failures, exchanges = get(kind, ["http://slow.example/"] * 2, seconds=0.5)
+        assert time.monotonic() - began < 10.0
+        assert len(lookups) == 1
+        resolving.set()
+    for failure, exchange in zip(failures, exchanges, strict=True):
+        assert isinstance(failure, httpx.ConnectTimeout)
+        assert exchange.surely_unsent
+
+
+@BOTH
+def test_addresses_are_tried_in_turn(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = socket.getaddrinfo
+
+    def several(host: object, *arguments: Any, **options: Any) -> list[Any]:
+        if host != "pos.example":
+            return real(host, *arguments, **options)  # type: ignore[arg-type]
+        return [(0, 0, 0, "", (address, 0)) for address in ("127.0.0.2", "127.0.0.1")]
+
+    monkeypatch.setattr(socket, "getaddrinfo", several)
+    with served(answer_all) as server:
+        (body,), _ = get(kind, [server.url.replace("127.0.0.1", "pos.example")])
+        assert body == b"ok"
+    (failure,), (exchange,) = get(kind, ["http://pos.example:1/"])
+    assert isinstance(failure, httpx.ConnectError)
+    assert exchange.surely_unsent
+
+
+@BOTH
+def test_unknown_name_sends_nothing(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object, **__: object) -> list[object]:
+        raise socket.gaierror("no such name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    (failure,), (exchange,) = get(kind, ["http://pos.example/"])
+    assert isinstance(failure, httpx.ConnectError)
+    assert exchange.surely_unsent
 
 
 def test_trace_of_another_transport_marks_the_first_byte() -> None:

@@ -1,6 +1,8 @@
 """Resumes a paused connection: its orders are sent again.
 
-Called by `Outbox.resume` once the connection has working credentials.
+Called by `Outbox.resume` once the connection has working credentials. A platform may also refuse
+access by mistake for a while. So a paused connection is probed now and then, by an order that is
+due or, without one, by a check of the store; if that is let in, the connection is resumed too.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ def resume_connection(
     """
     if not connection_rows.lock(db, connection)["paused"]:
         return False
-    unpaused = {"paused": "", "paused_at": None, "refused_credentials": "", "check_at": now}
+    unpaused: dict[str, object] = {"paused": "", "paused_at": None, "pause_probe_at": None}
+    unpaused |= {"refused_credentials": "", "check_at": now}
     connection_rows.update(db, connection, unpaused)
     _restart_waiting_orders(db, connection, now)
     _wake_due_orders(db, engine, connection, now)

@@ -7,6 +7,9 @@
 On SQLite the write-ahead log is synced at each commit, as the promise "on disk" needs. A writer
 takes the lock at once (BEGIN IMMEDIATE) and waits for others up to `BUSY_SECONDS`. On PostgreSQL
 the defaults do the same.
+
+Everything is bounded in time: connecting, waiting for a lock or a connection, each command. A
+PostgreSQL that falls silent is given up after `SILENCE_SECONDS`.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 
 from tillpost.outbox.exceptions import DatabaseError
 
-__all__ = ["BUSY_SECONDS", "Database", "translated_errors"]
+__all__ = ["BUSY_SECONDS", "Database", "give_time", "translated_errors"]
 
 BUSY_SECONDS = 15.0
 """How long a writer waits for another program that has locked the SQLite file."""
@@ -34,10 +37,42 @@ A worker that is paused, or cut off by the network, loses its locks then, so tha
 its orders over.
 """
 
+CONNECT_SECONDS = 5
+"""How long connecting to PostgreSQL may take."""
+
+LOCK_SECONDS = 8.0
+"""How long a command waits for a lock. A paused worker loses its locks before that."""
+
+STATEMENT_SECONDS = 10.0
+"""How long PostgreSQL works on one command."""
+
+SILENCE_SECONDS = 12.0
+"""How long PostgreSQL may be silent during a command. It ends a slow one itself before that."""
+
+POOL_SECONDS = 10.0
+"""How long a thread waits for one of the connections."""
+
+LONG_SECONDS = 3600.0
+"""How long a command may take that goes through all rows; see `give_time`."""
+
+_NETWORK = {
+    "connect_timeout": CONNECT_SECONDS,
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": int(SILENCE_SECONDS * 1000),
+}
+"""How soon a connection is given up whose packets get lost. A database's URL may say otherwise.
+
+See https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS.
+"""
+
 _TRANSIENT_SQLITE_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
-# Classes of PostgreSQL's SQLSTATE: connection, rollback, resources, operator intervention.
-_TRANSIENT_SQLSTATE_CLASSES = ("08", "40", "53", "57")
+# Classes of PostgreSQL's SQLSTATE: connection, rollback, resources, a lock that isn't to be had,
+# operator intervention.
+_TRANSIENT_SQLSTATE_CLASSES = ("08", "40", "53", "55", "57")
 
 
 class Database:
@@ -114,6 +149,20 @@ class Database:
             driver.execute(statement)
 
 
+def give_time(db: Connection) -> None:
+    """Let the commands of a transaction take long, such as a migration or the erasing of old data.
+
+    On SQLite nothing bounds them.
+    """
+    if db.dialect.name == "sqlite":
+        return
+    for name in ("lock_timeout", "statement_timeout"):
+        db.exec_driver_sql(f"SET LOCAL {name} = {int(LONG_SECONDS * 1000)}")
+    connection: Any = db.connection.driver_connection
+    if hasattr(connection, "silence"):
+        connection.silence = LONG_SECONDS
+
+
 @contextmanager
 def translated_errors() -> Generator[None]:
     """Turn the database's errors into a `DatabaseError` of one line.
@@ -159,11 +208,35 @@ def _create_sqlite_engine(url: URL) -> Engine:
 def _create_postgresql_engine(url: URL) -> Engine:
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
+    network = {name: value for name, value in _NETWORK.items() if name not in url.query}
     engine = create_engine(
-        url, hide_parameters=True, pool_size=10, max_overflow=20, pool_pre_ping=True
+        url,
+        hide_parameters=True,
+        connect_args=network,
+        pool_size=10,
+        max_overflow=20,
+        pool_timeout=POOL_SECONDS,
+        pool_pre_ping=True,
     )
+    if engine.dialect.driver == "psycopg":
+        event.listen(engine, "do_connect", _connect_bounded)
+        event.listen(engine, "checkout", _forget_time)
     event.listen(engine, "connect", _set_up_postgresql)
     return engine
+
+
+def _forget_time(connection: Any, _: object, __: object) -> None:
+    """Undo `give_time`, whose transaction is over."""
+    connection.silence = SILENCE_SECONDS
+
+
+def _connect_bounded(_: object, __: object, arguments: Any, parameters: Any) -> object:
+    """Connect by psycopg, in place of SQLAlchemy."""
+    from tillpost.outbox.db.bounded_psycopg import BoundedConnection
+
+    connection = BoundedConnection.connect(*arguments, **parameters)
+    connection.silence = SILENCE_SECONDS
+    return connection
 
 
 def _set_up_postgresql(connection: Any, _: object) -> None:
@@ -171,9 +244,14 @@ def _set_up_postgresql(connection: Any, _: object) -> None:
 
     Commits, since a setting made in a transaction is lost when that is rolled back.
     """
-    milliseconds = int(IDLE_SECONDS * 1000)
+    limits = {
+        "idle_in_transaction_session_timeout": IDLE_SECONDS,
+        "lock_timeout": LOCK_SECONDS,
+        "statement_timeout": STATEMENT_SECONDS,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(f"SET idle_in_transaction_session_timeout = {milliseconds}")
+        for name, seconds in limits.items():
+            cursor.execute(f"SET {name} = {int(seconds * 1000)}")
     connection.commit()
 
 
@@ -202,7 +280,8 @@ def _is_transient(error: BaseException | None) -> bool:
     if sqlstate is not None:
         return sqlstate[:2] in _TRANSIENT_SQLSTATE_CLASSES
     # An error that never reached PostgreSQL has no SQLSTATE.
-    return type(error).__name__ in ("OperationalError", "InterfaceError")
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"OperationalError", "InterfaceError"})
 
 
 def _without_password(url: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
+from tillpost.outbox.db.database import give_time
 from tillpost.outbox.engine import Engine
 from tillpost.outbox.exceptions import DatabaseError
 
@@ -64,6 +65,7 @@ def migrate(db: Connection, engine: Engine) -> bool:
     """
     if is_ready(db, engine):
         return False
+    give_time(db)
     if db.dialect.name == "postgresql":
         db.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     version = _version(db)

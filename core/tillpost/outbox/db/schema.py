@@ -171,6 +171,8 @@ connections = Table(
     # A fingerprint of the credentials that the platform refused.
     Column("refused_credentials", String(64), nullable=False),
     Column("paused_at", Double),
+    # When an order or a check next finds out whether the platform grants access again.
+    Column("pause_probe_at", Double),
     # The circuit breaker: how many orders in a row failed by an outage, and how, as JSON.
     Column("failures", Integer, nullable=False),
     Column("evidence", Text, nullable=False),

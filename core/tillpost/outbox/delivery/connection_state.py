@@ -14,7 +14,13 @@ from sqlalchemy import Connection, bindparam, select
 
 from tillpost.errors import ErrorRecord, PosError, RegisterOfflineError, StoreClosedError
 from tillpost.models.outage import Whose
-from tillpost.outbox.circuit_breaker import Circuit, Reachability, is_unreachable, outage_cause
+from tillpost.outbox.circuit_breaker import (
+    Circuit,
+    Reachability,
+    is_unreachable,
+    next_pause_probe,
+    outage_cause,
+)
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.delivery.open_connections import OpenConnection
@@ -98,7 +104,7 @@ class ConnectionUpdate:
         return hook_calls
 
     def pause(self, error: PosError) -> Sequence[HookCall]:
-        """Pause the connection until it has other credentials.
+        """Pause the connection until it has other credentials, or a probe is let in.
 
         Nothing is announced if it was paused, or reconnected meanwhile.
         """
@@ -109,6 +115,7 @@ class ConnectionUpdate:
             {
                 "paused": WaitsFor.AUTHORISATION.value,
                 "paused_at": self._now,
+                "pause_probe_at": next_pause_probe(self._now, self._now),
                 "refused_credentials": self._opened.fingerprint(),
                 "platform": self._opened.platform,
             }

@@ -8,18 +8,20 @@ webhook receiver share them.
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from tillpost.adapter.base import Adapter
 from tillpost.client.clock import SkippingClock
 from tillpost.client.credentials import CredentialSource, MemoryCredentials
 from tillpost.client.executor import RetryCap, SyncExecutor, run_flow
 from tillpost.client.webhooks import WebhookReader
-from tillpost.errors import ConfigError, PosError
+from tillpost.errors import ConfigError, PosError, as_exception
 from tillpost.outbox.connections.token_refresh import StoredCredentials
 from tillpost.outbox.delivery.connections import (
     ListableSource,
@@ -27,6 +29,7 @@ from tillpost.outbox.delivery.connections import (
     ReloadableSource,
     Source,
 )
+from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.settings import ConnectionOptions, OutboxSettings
 from tillpost.plugins.manager import Hooks
 from tillpost.submission.commands import Command, Flow
@@ -39,6 +42,8 @@ from tillpost.transport.network import new_client
 __all__ = ["OpenConnection", "OpenConnections"]
 
 T = TypeVar("T")
+
+log = logging.getLogger("tillpost.outbox")
 
 SHORT_RETRIES = RetryCap(retries=2, seconds=10.0)
 """How a request that isn't an order's own is retried, such as a menu's page or a token refresh."""
@@ -166,7 +171,7 @@ class OpenConnections:
             is_stale = opened_version is not None and opened_version < version
             self._forget_if_changed(name, now=is_stale)
             if name not in self._open:
-                self._open[name] = OpenConnection(self._connection(name))
+                self._open[name] = self._opened(name)
             return self._open[name]
 
     def options(self, name: str) -> ConnectionOptions:
@@ -176,6 +181,13 @@ class OpenConnections:
         except ConfigError:
             options = None
         return options or self._settings.options_of(None)
+
+    def host(self, name: str) -> str:
+        """Return the host that a connection's requests go to; "" for one that is wrong."""
+        try:
+            return urlsplit(self[name].adapter.config.base_url).netloc
+        except ConfigError:
+            return ""
 
     def fingerprint(self, name: str) -> str:
         """Return a digest of a connection's credentials, by which new ones are recognised."""
@@ -190,7 +202,8 @@ class OpenConnections:
             return ()
         try:
             return self._source.names()
-        except ConfigError:
+        except BaseException as failure:  # noqa: BLE001  see `_raise_unless_foreign`
+            _raise_unless_foreign(failure)
             return ()
 
     def close(self) -> None:
@@ -198,6 +211,18 @@ class OpenConnections:
         for opened in self._open.values():
             opened.close()
         self._open.clear()
+
+    def _opened(self, name: str) -> OpenConnection:
+        """Open a connection. Whatever its source or its adapter raises is a `ConfigError`."""
+        try:
+            return OpenConnection(self._connection(name))
+        except ConfigError:
+            raise
+        except BaseException as failure:  # noqa: BLE001  see `_raise_unless_foreign`
+            _raise_unless_foreign(failure)
+            kind = type(failure).__name__
+            fault = ConfigError(f"the connection {name} can't be opened ({kind})")
+        raise fault
 
     def _connection(self, name: str) -> OutboxConnection:
         found = self._source(name)
@@ -208,9 +233,21 @@ class OpenConnections:
 
     def _forget_if_changed(self, name: str, *, now: bool) -> None:
         source = self._source
-        mark = source.mark(name, now=now) if isinstance(source, ReloadableSource) else None
+        try:
+            mark = source.mark(name, now=now) if isinstance(source, ReloadableSource) else None
+        except BaseException as failure:
+            _raise_unless_foreign(failure)
+            log.exception("the source of connections failed")
+            return
         if mark != self._marks.get(name):
             # Orders in flight keep the connection that they have. Nobody closes it; it goes when
             # they are done.
             self._open.pop(name, None)
             self._marks[name] = mark
+
+
+def _raise_unless_foreign(failure: BaseException) -> None:
+    """Raise a failure again if it is the database's, or interrupts this program."""
+    as_exception(failure)
+    if isinstance(failure, DatabaseError):
+        raise failure

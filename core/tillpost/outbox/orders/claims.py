@@ -18,7 +18,7 @@ from sqlalchemy import Connection, RowMapping, bindparam, func, insert, select, 
 
 from tillpost.errors import Transcript
 from tillpost.models.order import Order, Progress
-from tillpost.outbox.circuit_breaker import Circuit
+from tillpost.outbox.circuit_breaker import Circuit, next_pause_probe
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import BLOCKED_CONNECTIONS, ConnectionRows
 from tillpost.outbox.db.database import Database
@@ -61,6 +61,7 @@ class Claim:
         crash_count: How many workers in a row died with it claimed.
         menu_at: When the menu in force was imported, in epoch seconds; 0.0 for none.
         credentials_version: That of the connection's stored credentials; 0 if none are stored.
+        probes_pause: It finds out whether the platform grants its paused connection access again.
         events: The order's journal, oldest first, as it was when the order was claimed.
         next_number: The number of the journal's next event.
     """
@@ -76,6 +77,7 @@ class Claim:
     crash_count: int
     menu_at: float = 0.0
     credentials_version: int = 0
+    probes_pause: bool = False
     events: Sequence[Event] = ()
     next_number: int = 0
 
@@ -206,7 +208,7 @@ class OrderClaims:
 
         A worker that was reaped claims none: nobody would release them. While the connection's
         circuit is open, one order is claimed as a probe, or those that have waited so long that
-        a person must see them.
+        a person must see them. While the connection is paused, one is claimed now and then.
 
         Args:
             connection: The connection's name.
@@ -220,13 +222,18 @@ class OrderClaims:
             if not self._workers.is_enlisted(db, worker):
                 return []
             connection_row = self._connection_rows.lock(db, connection)
-            if connection_row["paused"] or now < connection_row["not_before"]:
+            probes_pause = bool(connection_row["paused"])
+            if probes_pause and not self._may_probe_pause(db, connection_row, now):
+                return []
+            if now < connection_row["not_before"]:
                 return []
             circuit = Circuit.from_row(connection_row)
             room = min(most, circuit.room(limit, now) - _count_claimed(db, connection))
             due_by = now
             is_probe = circuit.is_open
-            if room <= 0 and circuit.is_open:
+            if room > 0 and probes_pause:
+                room = 1
+            elif room <= 0 and circuit.is_open and not probes_pause:
                 # No probe is due; but orders that have waited too long are left to a person.
                 room = most
                 due_by = now - self._settings.give_up_after
@@ -238,10 +245,17 @@ class OrderClaims:
                 return []
             if is_probe:
                 self._note_probe(db, connection, circuit, now)
+            if probes_pause:
+                self._note_pause_probe(db, connection_row, now)
             rows = _claim_rows(db, order_ids, worker, now)
             menu_at = connection_row["menu_at"]
             version = self._connection_rows.credentials_version(db, connection)
-            return [self._claim_of(db, row, worker, menu_at, version) for row in rows]
+            claims = [self._claim_of(db, row, worker, menu_at, version) for row in rows]
+            for claim in claims if probes_pause else ():
+                claim.probes_pause = True
+                # What it waited for the store to be reconnected doesn't count as an outage.
+                claim.eligible_at = now
+            return claims
 
     def claim_order(
         self, order_id: str, worker: str, unchanged_since: float | None = None
@@ -277,6 +291,16 @@ class OrderClaims:
     def _note_probe(self, db: Connection, connection: str, circuit: Circuit, now: float) -> None:
         probing = circuit.probing(now, self._settings.first_wait, self._settings.longest_wait)
         self._connection_rows.update(db, connection, probing.columns())
+
+    def _may_probe_pause(self, db: Connection, connection_row: RowMapping, now: float) -> bool:
+        probe_at = connection_row["pause_probe_at"]
+        is_due = probe_at is not None and probe_at <= now
+        return is_due and not _count_claimed(db, connection_row["name"])
+
+    def _note_pause_probe(self, db: Connection, connection_row: RowMapping, now: float) -> None:
+        probe_at = next_pause_probe(connection_row["paused_at"] or now, now)
+        values = {"pause_probe_at": probe_at}
+        self._connection_rows.update(db, connection_row["name"], values)
 
     def _claim_of(
         self, db: Connection, row: RowMapping, worker: str, menu_at: float, version: int

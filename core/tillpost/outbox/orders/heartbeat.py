@@ -1,4 +1,4 @@
-"""A worker's heartbeat: proves that it is alive, and reaps the workers that are dead.
+"""A worker's heartbeat: proves that it gets on with its work, and reaps the workers that are dead.
 
 `Heartbeat` runs in a thread beside the work. Nothing here depends on the time of day. A worker
 whose counter is unchanged for a whole lease, by the observer's steady clock, is dead; and a worker
@@ -46,6 +46,10 @@ def steady() -> float:
     return time.monotonic()
 
 
+def _always() -> bool:
+    return True
+
+
 class _Observation(NamedTuple):
     """A worker's heartbeat counter, and since when it has that value."""
 
@@ -73,6 +77,8 @@ class Heartbeat:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tillpost-heartbeat", daemon=True)
         self._start_lock = threading.Lock()
+        self.vouch: Callable[[], bool] = _always
+        """Returns whether the worker gets on. A worker that is stuck has no heartbeat."""
         self.worker = ""
         """The worker's id; empty until it is enlisted. It changes when the worker was reaped."""
 
@@ -133,6 +139,9 @@ class Heartbeat:
 
     def _run(self) -> None:
         while not self._stop.wait(self._lease / BEATS_PER_LEASE):
+            if not self.vouch():
+                log.error("this worker is stuck, so it stops its heartbeat until it goes on")
+                continue
             try:
                 self._beat()
                 self._reap_dead_workers()
@@ -140,7 +149,7 @@ class Heartbeat:
                 log.warning("heartbeat failed: %s", error)
                 # The others couldn't beat either, so their silence counts from now on.
                 self._observed = {}
-            except Exception:
+            except BaseException:  # the clock is the embedder's, and this thread must live
                 log.exception("heartbeat failed")
 
     def _beat(self) -> None:

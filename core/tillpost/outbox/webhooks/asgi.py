@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeAlias
 from urllib.parse import quote
 
 from tillpost.adapter.webhooks import LARGEST, WebhookError, WebhookEvent, WebhookFault
-from tillpost.errors import ConfigError, PosError, UnsupportedError
+from tillpost.errors import ConfigError, PosError, UnsupportedError, is_interruption
 from tillpost.outbox.exceptions import DatabaseError
 
 __all__ = ["SupportsReceive", "webhooks_app"]
@@ -116,6 +116,11 @@ async def _handle(
             name,
             type(error).__name__,
         )
+        return 503, "again"
+    except BaseException as failure:
+        if is_interruption(failure):
+            raise
+        log.exception("webhook for %s not processed: answered 503, so that it is sent again", name)
         return 503, "again"
     return 200, ""
 

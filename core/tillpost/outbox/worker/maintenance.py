@@ -8,17 +8,21 @@ clock has set. Each task claims its work in the database, so that one of all the
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import or_, select, update
 
+from tillpost.errors import is_interruption
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.event_log import log_event
+from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.orders.models import WaitsFor
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
 from tillpost.outbox.webhooks.received_events import delete_old_events
+from tillpost.outbox.worker.connection_tasks import AtOnce, ConnectionTasks
 from tillpost.outbox.worker.menu_sync import MenuSync
 from tillpost.outbox.worker.order_monitor import OrderMonitor
 from tillpost.outbox.worker.processor import Processor
@@ -26,6 +30,14 @@ from tillpost.outbox.worker.retention import erase, prune
 from tillpost.outbox.worker.store_monitor import StoreMonitor
 
 __all__ = ["Maintenance"]
+
+log = logging.getLogger("tillpost.outbox")
+
+THREADS = 8
+"""Polls and menu imports that one worker runs at the same time."""
+
+GRACE = 1.0
+"""Seconds that a stopping worker waits for running polls and imports."""
 
 HOUR = 3600.0
 """Seconds in an hour."""
@@ -58,18 +70,28 @@ class _Task:
 class Maintenance:
     """The recurring tasks of one worker."""
 
-    def __init__(self, processor: Processor) -> None:
+    def __init__(self, processor: Processor, *, in_threads: bool = False) -> None:
+        """Take the worker's processor.
+
+        Args:
+            processor: Handles the worker's orders.
+            in_threads: Run polls and menu imports in threads, so that `tend` waits for no platform.
+        """
         self._processor = processor
         self._outbox = processor.outbox
         self._database = processor.outbox.database
         self._store_monitor = StoreMonitor(processor)
-        order_monitor = OrderMonitor(processor)
-        menu_sync = MenuSync(processor)
+        host_of = processor.connections.host
+        self._requests = ConnectionTasks(THREADS, "tillpost-poll", host_of)
+        runner = self._requests if in_threads else AtOnce()
+        order_monitor = OrderMonitor(processor, runner)
+        menu_sync = MenuSync(processor, runner)
         self._tasks = [
             _Task(1.0, processor.release_unfinished),
             _Task(2.0, self._resume_reconnected),
             _Task(10.0, self._store_monitor.add_connections),
             _Task(1.0, self._store_monitor.start_due_checks),
+            _Task(10.0, self._store_monitor.probe_paused),
             _Task(1.0, self._store_monitor.report_changes),
             _Task(5.0, menu_sync.import_daily),
             _Task(30.0, self._end_endless_waits),
@@ -81,22 +103,34 @@ class Maintenance:
         ]
 
     def tend(self) -> None:
-        """Run the tasks that are due. Raises `DatabaseError`."""
+        """Run the tasks that are due. Raises `DatabaseError`; all else is logged."""
         now = time.monotonic()
         for task in self._tasks:
-            if now >= task.due_at:
-                task.due_at = now + task.interval
+            if now < task.due_at:
+                continue
+            task.due_at = now + task.interval
+            try:
                 task.run()
+            except DatabaseError:
+                raise
+            except BaseException as failure:
+                if is_interruption(failure):
+                    raise
+                log.exception("a worker's task failed; it is run again in %g s", task.interval)
 
     def close(self) -> None:
-        """Stop the checks of stores, which run in threads of their own."""
+        """Stop the checks, polls and imports, which run in threads of their own."""
         self._store_monitor.close()
+        self._requests.close(GRACE)
 
     def idle(self) -> bool:
         """Whether no order is claimed, due, or waiting for something that ends by itself.
 
-        Orders that wait for their time or for a person don't count.
+        Orders that wait for their time or for a person don't count. Neither polls nor imports a
+        menu either.
         """
+        if self._requests.busy:
+            return False
         now = self._processor.clock()
         paused = select(_CONNECTION.name).where(_CONNECTION.paused != "")
         may_go = _ORDER.connection.not_in(paused)
@@ -131,7 +165,7 @@ class Maintenance:
         endless = update(t.orders).where(_ORDER.worker.is_(None), waits_too_long | is_put_off)
         with self._database.writing() as db:
             db.execute(endless.values(due_at=now))
-            for until in (_CONNECTION.not_before, _CONNECTION.probe_at):
+            for until in (_CONNECTION.not_before, _CONNECTION.probe_at, _CONNECTION.pause_probe_at):
                 too_far = update(t.connections).where(until > now + LONGEST_WAIT)
                 db.execute(too_far.values({until: now}))
 

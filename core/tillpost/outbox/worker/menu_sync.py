@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Column, select, update
@@ -16,6 +17,7 @@ from tillpost.errors import ConfigError, PosError
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.exceptions import MenuImportRunning
 from tillpost.outbox.settings import ConnectionOptions
+from tillpost.outbox.worker.connection_tasks import AtOnce, TaskRunner
 from tillpost.outbox.worker.processor import Processor
 
 __all__ = ["MenuSync", "next_sync"]
@@ -24,6 +26,8 @@ log = logging.getLogger("tillpost.outbox")
 
 RETRY_IMPORT = 300.0
 """Seconds after which an import is tried again that failed after a change."""
+
+_KIND = "menu import"
 
 _CONNECTION = t.connections.c
 
@@ -35,8 +39,10 @@ _CHANGED_MENUS = select(_CONNECTION.name, _CONNECTION.import_at).where(_CONNECTI
 class MenuSync:
     """Imports menus that are due, for one worker."""
 
-    def __init__(self, processor: Processor) -> None:
+    def __init__(self, processor: Processor, tasks: TaskRunner | None = None) -> None:
+        """Take the worker's processor, and what runs the imports: this thread by default."""
         self._processor = processor
+        self._tasks = tasks or AtOnce()
         self._database = processor.outbox.database
 
     def import_daily(self) -> None:
@@ -49,10 +55,12 @@ class MenuSync:
             next_due_at = next_sync(options, now)
             if next_due_at is None or next_due_at == due_at:
                 continue
+            if not self._tasks.may_start(_KIND, name):
+                continue
             is_first = self._move(_CONNECTION.sync_at, name, due_at, next_due_at)
             is_due = due_at is not None and due_at <= now
             if is_first and is_due:
-                self._import(name)
+                self._tasks.start(_KIND, name, partial(self._import, name))
 
     def import_changed(self) -> None:
         """Import the menus whose platform reported a change."""
@@ -61,12 +69,18 @@ class MenuSync:
         with self._database.reading() as db:
             rows = db.execute(due).all()
         for name, due_at in rows:
+            if not self._tasks.may_start(_KIND, name):
+                continue
             # Until it succeeds it stays due, in case that this worker dies.
             retry_at = now + RETRY_IMPORT
             is_first = self._move(_CONNECTION.import_at, name, due_at, retry_at)
-            if is_first and self._import(name):
-                # Unless another change was reported meanwhile.
-                self._move(_CONNECTION.import_at, name, retry_at, None)
+            if is_first:
+                self._tasks.start(_KIND, name, partial(self._import_change, name, retry_at))
+
+    def _import_change(self, name: str, retry_at: float) -> None:
+        if self._import(name):
+            # Unless another change was reported meanwhile.
+            self._move(_CONNECTION.import_at, name, retry_at, None)
 
     def _move(
         self, due_column: Column[float], name: str, expected: float | None, to: float | None

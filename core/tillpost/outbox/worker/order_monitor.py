@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -35,6 +36,7 @@ from tillpost.outbox.orders.models import OrderState, StoredOrder, stored_order
 from tillpost.outbox.orders.transitions import due_time, next_poll_at
 from tillpost.outbox.orders.updates import OrderUpdates
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
+from tillpost.outbox.worker.connection_tasks import AtOnce, TaskRunner
 from tillpost.outbox.worker.processor import Processor
 
 __all__ = ["OrderMonitor"]
@@ -44,7 +46,7 @@ log = logging.getLogger("tillpost.outbox")
 MOST_POLLS = 8
 """Orders that are polled in one run, at most one of each connection.
 
-The same thread claims orders, and polling uses the same budget of requests as submitting.
+Polling uses the same budget of requests as submitting.
 """
 
 POLL_SECONDS = 1.0
@@ -87,8 +89,10 @@ class _Report:
 class OrderMonitor:
     """Polls and reports orders, for one worker."""
 
-    def __init__(self, processor: Processor) -> None:
+    def __init__(self, processor: Processor, tasks: TaskRunner | None = None) -> None:
+        """Take the worker's processor, and what runs the polls: this thread by default."""
         self._processor = processor
+        self._tasks = tasks or AtOnce()
         self._database = processor.outbox.database
         self._rows = processor.connection_rows
         self._settings = processor.outbox.settings
@@ -105,10 +109,8 @@ class OrderMonitor:
         for connection, poll_at in rows:
             if time.monotonic() >= stop_at:
                 break
-            self._poll_one(
-                _ORDER.connection == connection,
-                _ORDER.poll_at == poll_at,
-            )
+            is_first_due = (_ORDER.connection == connection, _ORDER.poll_at == poll_at)
+            self._tasks.start("poll", connection, partial(self._poll_one, *is_first_due))
 
     def _poll_one(self, *conditions: ColumnElement[bool]) -> None:
         """Poll one order, unless another worker does; write what the platform shows."""
@@ -187,8 +189,15 @@ class OrderMonitor:
 
     def report_unseen(self) -> None:
         """Report orders that the register should have confirmed by now, after a last poll."""
+        by_connection: dict[str, list[str]] = {}
+        for order_id, connection in self._due(_ORDER.expected_at):
+            by_connection.setdefault(connection, []).append(order_id)
+        for connection, order_ids in by_connection.items():
+            self._tasks.start("report", connection, partial(self._report_each_unseen, order_ids))
+
+    def _report_each_unseen(self, order_ids: Sequence[str]) -> None:
         stop_at = time.monotonic() + POLL_SECONDS
-        for order_id in self._due(_ORDER.expected_at):
+        for order_id in order_ids:
             poll_at = self._poll_at(order_id)
             if poll_at is not None and time.monotonic() < stop_at:
                 self._poll_one(_ORDER.id == order_id, _ORDER.poll_at == poll_at)
@@ -196,20 +205,20 @@ class OrderMonitor:
 
     def escalate(self) -> None:
         """Escalate problems that nobody has acted on."""
-        for order_id in self._due(_ORDER.escalate_at):
+        for order_id, _ in self._due(_ORDER.escalate_at):
             self._report(order_id, _ORDER.escalate_at, self._escalation)
 
-    def _due(self, time_column: Column[Any]) -> Sequence[str]:
-        """Return the ids of the orders whose time in that column has come."""
+    def _due(self, time_column: Column[Any]) -> Sequence[tuple[str, str]]:
+        """Return the orders whose time in that column has come: their ids and connections."""
         now = self._processor.clock()
         due = (
-            select(_ORDER.id)
+            select(_ORDER.id, _ORDER.connection)
             .where(time_column <= now, _is_unclaimed)
             .order_by(time_column)
             .limit(MOST_REPORTS)
         )
         with self._database.reading() as db:
-            return list(db.scalars(due))
+            return [(row.id, row.connection) for row in db.execute(due)]
 
     def _poll_at(self, order_id: str) -> float | None:
         """Return when an order is next polled; None if it isn't, or can't be."""

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from tillpost.errors import ConfigError, PosError
+from tillpost.errors import ConfigError, PosError, is_interruption
 from tillpost.models.order import Draft, PosOrder
 from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.delivery.connections import Source
@@ -28,10 +28,11 @@ from tillpost.outbox.delivery.store_queries import StoreQueries
 from tillpost.outbox.event_log import HookCall, log_event
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.menus.shared import Menus
-from tillpost.outbox.orders.claims import Claim, LeaseLostError
+from tillpost.outbox.orders.claims import SET_ASIDE_AFTER, Claim, LeaseLostError
 from tillpost.outbox.orders.heartbeat import Heartbeat
 from tillpost.outbox.outbox import Outbox
-from tillpost.outbox.worker.results import ResultWriter, unconnected_result
+from tillpost.outbox.worker.results import ResultWriter, broken_result, unconnected_result
+from tillpost.outbox.worker.thread_shares import ThreadShares
 from tillpost.plugins.manager import Hooks
 from tillpost.submission.journal import OfTicket
 from tillpost.submission.menu_import import MenuImport
@@ -45,6 +46,10 @@ CLAIM_RETRY = 1.0
 
 FAILURE_RETRY = 10.0
 """In how many seconds an order is tried again whose processing broke down."""
+
+
+STUCK_AFTER = 60.0
+"""A worker whose loop makes no progress for this long is stuck, in seconds."""
 
 
 class _Unreleased(NamedTuple):
@@ -82,6 +87,8 @@ class Processor:
         self.connection_rows = outbox.connection_rows
         self._hooks = tuple(hooks)
         self._heartbeat = Heartbeat(self.workers, outbox.settings.lease, clock)
+        self._heartbeat.vouch = self._gets_on
+        self._progress_at: float | None = None
         source = connections or FromFileAndDatabase(
             CredentialStore(outbox.database), outbox.config, lambda: self._heartbeat.worker
         )
@@ -89,8 +96,8 @@ class Processor:
         self.menus = Menus(self.workers, self.connection_rows, clock)
         self._results = ResultWriter(outbox, clock, self.call_hooks)
         self._lock = threading.Lock()
-        self._in_flight: set[tuple[str, int]] = set()
-        self._runs_isolated = False
+        self._shares = ThreadShares[tuple[str, int]](outbox.settings.threads)
+        self._isolated: tuple[str, int] | None = None
         self._takes_more = True
         self._may_hold_unknown_claims = False
         self._unreleased: list[_Unreleased] = []
@@ -115,7 +122,24 @@ class Processor:
     @property
     def in_flight(self) -> int:
         """How many orders are claimed here now."""
-        return len(self._in_flight)
+        return self._shares.running
+
+    @property
+    def slow(self) -> int:
+        """How many of them take long, so that other threads work in their place."""
+        return self._shares.slow
+
+    def progress(self, *, ended: bool = False) -> None:
+        """Note that the worker's loop gets on, or that it has ended.
+
+        A worker whose loop hasn't for `STUCK_AFTER` seconds loses its heartbeat, so that others
+        take its orders over. Without a loop nothing is noted, and nothing expected.
+        """
+        self._progress_at = None if ended else time.monotonic()
+
+    def _gets_on(self) -> bool:
+        progress_at = self._progress_at
+        return progress_at is None or time.monotonic() - progress_at < STUCK_AFTER
 
     # ------------------------------------------------------------------ for engines
 
@@ -147,37 +171,47 @@ class Processor:
         """Claim up to `most` due orders, of all connections or of one.
 
         Each claim is to be passed to `handle`. None is returned while an order runs isolated, and
-        no other while one waits to.
+        no other while one waits to. Neither holds the others up once it is slow.
 
         Raises:
             DatabaseError: The database fails.
         """
         now = self.clock()
         with self._lock:
-            if self._runs_isolated or not self._takes_more:
+            if not self._takes_more or self._shares.is_quick(self._isolated):
                 return []
-            isolated = self.claims.is_isolated_due(now)
-            if isolated and self._in_flight:
-                return []
-            claimed = self._claim_due(now, 1 if isolated else most, connection, isolated)
-            self._in_flight |= {(claim.order.id, claim.fencing_token) for claim in claimed}
-            self._runs_isolated = isolated and bool(claimed)
-        return claimed
+            claimed: list[Claim] = []
+            if self.claims.is_isolated_due(now):
+                if self._shares.running > self._shares.slow:
+                    return []
+                claimed = self._claim_due(now, 1, connection, isolated=True)
+                self._isolated = _key(claimed[0]) if claimed else None
+            # An isolated order whose connection may begin none waits, but not the others with it.
+            return claimed or self._claim_due(now, most, connection, isolated=False)
 
-    def _claim_due(self, now: float, most: int, connection: str, isolated: bool) -> list[Claim]:
-        """Claim due orders, of the connection first whose oldest order has waited longest."""
+    def _claim_due(self, now: float, most: int, connection: str, *, isolated: bool) -> list[Claim]:
+        """Claim due orders, of the connection first whose oldest order has waited longest.
+
+        A connection that holds its share of the threads has to wait.
+        """
         due = [(at, name) for name, at in self.claims.next_due_by_connection().items() if at <= now]
         claimed: list[Claim] = []
         for _, name in sorted(due):
             room = most - len(claimed)
             if room <= 0 or connection not in ("", name):
                 continue
+            host = self.connections.host(name)
+            if not self._shares.may_begin(name, host):
+                continue
             limit = self.connections.options(name).concurrency
             worker = self._heartbeat.worker
             try:
-                claimed += self.claims.claim(
+                of_connection = self.claims.claim(
                     name, worker, now, limit=limit, most=room, isolated=isolated
                 )
+                for claim in of_connection:
+                    self._shares.begin(_key(claim), name, host)
+                claimed += of_connection
             except DatabaseError:
                 # The claim may have been written before the database failed.
                 self._may_hold_unknown_claims = True
@@ -206,14 +240,27 @@ class Processor:
             # The order isn't to blame, so this doesn't count as a crash.
             log.error("order %s: %s", claim.order.id, error)
             self._unreleased.append(_Unreleased(claim, FAILURE_RETRY, 0))
-        except Exception:
+        except BaseException as failure:
+            if is_interruption(failure):
+                self._unreleased.append(_Unreleased(claim, CLAIM_RETRY, 0))
+                raise
             log.exception("order %s couldn't be processed", claim.order.id)
-            self._unreleased.append(_Unreleased(claim, FAILURE_RETRY, 1))
+            self._end_broken(claim, failure)
         finally:
-            with self._lock:
-                self._in_flight.discard((claim.order.id, claim.fencing_token))
-                self._runs_isolated = False
+            self._shares.end(_key(claim))
             self.release_unfinished()
+
+    def _end_broken(self, claim: Claim, failure: BaseException) -> None:
+        """Release an order whose processing broke down; leave it to a person after some times."""
+        if claim.crash_count + 1 >= SET_ASIDE_AFTER:
+            try:
+                self._results.write(claim, broken_result(claim, failure), None)
+                return
+            except LeaseLostError:
+                return
+            except Exception:
+                log.exception("order %s couldn't be left to a person", claim.order.id)
+        self._unreleased.append(_Unreleased(claim, FAILURE_RETRY, 1))
 
     def release_unfinished(self) -> None:
         """Release the claims that couldn't be released, or whose making went unnoticed."""
@@ -238,7 +285,7 @@ class Processor:
     def _release_unknown_claims(self) -> None:
         """Release claims that were written, although the database failed before it said so."""
         with self._lock:
-            known = {order_id for order_id, _ in self._in_flight}
+            known = {order_id for order_id, _ in self._shares.current()}
             try:
                 self.claims.release_except(self._heartbeat.worker, known, self.clock())
             except DatabaseError:
@@ -329,6 +376,11 @@ class Processor:
             menus=self.menus,
             clock=self.clock,
         )
+
+
+def _key(claim: Claim) -> tuple[str, int]:
+    """Return what names a claim among all."""
+    return claim.order.id, claim.fencing_token
 
 
 def _log_failure(event: str, claim: Claim, error: Exception) -> None:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
-from tillpost.errors import ConfigError, Outcome, SetupError
+from tillpost.errors import ConfigError, Outcome, PosError, SetupError, UnknownPosError
 from tillpost.models.order import Progress
+from tillpost.outbox.connections.resume import resume_connection
 from tillpost.outbox.delivery.connection_state import ConnectionUpdate
 from tillpost.outbox.delivery.open_connections import OpenConnection
 from tillpost.outbox.delivery.run_result import RunResult
@@ -28,19 +29,30 @@ from tillpost.outbox.orders.transitions import (
 )
 from tillpost.outbox.outbox import Outbox
 
-__all__ = ["ResultWriter", "unconnected_result"]
+__all__ = ["ResultWriter", "broken_result", "unconnected_result"]
 
 
 def unconnected_result(claim: Claim, error: ConfigError) -> RunResult:
     """Return the result of an order whose connection can't be opened."""
     setup_error = SetupError(str(error))
     setup_error.operation = "connect"
-    setup_error.title = claim.connection
-    setup_error.outcome = Outcome.UNKNOWN if claim.events else Outcome.NOT_CREATED
-    facts = {"order": claim.order, "error": setup_error}
+    return _error_result(claim, setup_error)
+
+
+def broken_result(claim: Claim, failure: BaseException) -> RunResult:
+    """Return the result of an order whose processing breaks down each time."""
+    error = UnknownPosError(f"the order can't be processed: {type(failure).__name__}")
+    error.operation = "submit"
+    return _error_result(claim, error)
+
+
+def _error_result(claim: Claim, error: PosError) -> RunResult:
+    error.title = claim.connection
+    error.outcome = Outcome.UNKNOWN if claim.events else Outcome.NOT_CREATED
+    facts = {"order": claim.order, "error": error}
     return RunResult(
         OrderState.ERROR,
-        error=setup_error.record(),
+        error=error.record(),
         hook_calls=[("order_failed", facts)],
     )
 
@@ -84,12 +96,16 @@ class ResultWriter:
                     now,
                 )
                 of_connection = update.apply(result.evidence)
+                if _is_let_in(claim, result) and self._resume(db, claim.connection, now):
+                    of_connection = [*of_connection, ("connection_restored", {})]
             if due_at is not None and not self._is_paused(db, claim, result):
                 self._engine.wake(db, claim.order.id, due_at)
 
         _log(claim, result, of_connection)
         of_refusal = rejection_hooks(claim.order, result.state, result.pos_order)
-        hook_calls = [*result.hook_calls, *of_refusal, *of_connection]
+        # That the platform still refuses access was announced before.
+        of_order = () if _is_kept_out(claim, result) else result.hook_calls
+        hook_calls = [*of_order, *of_refusal, *of_connection]
         if opened is None:
             self._call_hooks(claim.connection, hook_calls)
             return
@@ -140,11 +156,24 @@ class ResultWriter:
         lower = steps_before(progress)
         self._claims.advance_progress(db, claim.order.id, lower, progress)
 
+    def _resume(self, db: Connection, connection: str, now: float) -> bool:
+        return resume_connection(db, self._connection_rows, self._engine, connection, now)
+
     def _is_paused(self, db: Connection, claim: Claim, result: RunResult) -> bool:
         if not result.needs_authorisation:
             return False
         row = self._connection_rows.lock(db, claim.connection)
         return bool(row["paused"])
+
+
+def _is_let_in(claim: Claim, result: RunResult) -> bool:
+    """Whether a probe of a paused connection shows that the platform grants access again."""
+    evidence = result.evidence
+    return claim.probes_pause and evidence.answered and not evidence.access_refused
+
+
+def _is_kept_out(claim: Claim, result: RunResult) -> bool:
+    return claim.probes_pause and result.needs_authorisation
 
 
 def _due_at(claim: Claim, result: RunResult, now: float) -> float | None:

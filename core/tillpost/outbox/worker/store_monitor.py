@@ -4,7 +4,8 @@ A connection is checked every `check_every` seconds from when the outbox first k
 when its row's `check_at` is due: because an order was refused since the store is closed, a webhook
 was received, or the store was reconnected. Checks run in threads of their own, so a platform that
 doesn't answer delays no orders. Paused connections aren't checked, nor those whose platform asked
-to be left alone for a while.
+to be left alone for a while. A paused connection without an order that could find out whether the
+platform grants access again is checked for that now and then, and resumed if it does.
 
 The result is stored in the connection's row, which `connections/availability` evaluates. It also
 has the effects of an order's request:
@@ -17,35 +18,34 @@ has the effects of an order's request:
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, exists, or_, select, update
+from sqlalchemy import Connection, Row, RowMapping, exists, or_, select, update
 
 from tillpost.adapter.readiness import Finding, Readiness
 from tillpost.errors import ConfigError
 from tillpost.errors.remedies import Actor
 from tillpost.models.availability import Availability, Reason
+from tillpost.outbox.circuit_breaker import next_pause_probe
 from tillpost.outbox.connections.availability import (
     COLUMNS,
     StoreCheck,
     availability_of,
     store_check,
 )
+from tillpost.outbox.connections.resume import resume_connection
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.delivery.connection_state import ConnectionEvidence, ConnectionUpdate
 from tillpost.outbox.delivery.open_connections import OpenConnection
 from tillpost.outbox.delivery.store_queries import CheckResult, StoreQueries
 from tillpost.outbox.event_log import HookCall, log_event
-from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
-from tillpost.outbox.thread_pool import DaemonThreadPool
+from tillpost.outbox.worker.connection_tasks import ConnectionTasks
 from tillpost.outbox.worker.processor import Processor
 
 __all__ = ["StoreMonitor"]
-
-log = logging.getLogger("tillpost.outbox")
 
 THREADS = 8
 """Checks that one worker runs at the same time."""
@@ -55,6 +55,8 @@ RECHECK = 15.0
 
 GRACE = 1.0
 """Seconds that a stopping worker waits for running checks; their results are lost after that."""
+
+_KIND = "store check"
 
 _CONNECTION = t.connections.c
 _ORDER = t.orders.c
@@ -73,8 +75,10 @@ class StoreMonitor:
         self._database = processor.outbox.database
         self._rows = processor.connection_rows
         self._settings = processor.outbox.settings
+        self._engine = processor.outbox.engine
         self._interval = processor.outbox.settings.check_every
-        self._threads = DaemonThreadPool(THREADS, "tillpost-check")
+        host_of = processor.connections.host
+        self._tasks = ConnectionTasks(THREADS, "tillpost-check", host_of)
 
     # ------------------------------------------------------------------ tasks of `Maintenance`
 
@@ -97,10 +101,18 @@ class StoreMonitor:
 
     def start_due_checks(self) -> None:
         """Start the checks that are due, as many as there are free threads."""
-        if self._threads.idle_threads <= 0:
+        if self._tasks.idle_threads <= 0:
             return
-        for name in self.claim_due(self._threads.idle_threads):
-            self._threads.submit(partial(self._check_safely, name))
+        for name in self.claim_due(self._tasks.idle_threads):
+            self._tasks.start(_KIND, name, partial(self.check, name))
+
+    def probe_paused(self) -> None:
+        """Check the paused connections that no order probes, as many as there are free threads."""
+        if self._tasks.idle_threads <= 0:
+            return
+        for name in self._claim_probes(self._tasks.idle_threads):
+            check = partial(self.check, name, probes_pause=True)
+            self._tasks.start(_KIND, name, check)
 
     def report_changes(self) -> None:
         """Report each store that has started or stopped taking orders. One worker does."""
@@ -113,8 +125,7 @@ class StoreMonitor:
 
     def close(self) -> None:
         """Start no more checks, and wait a moment for the running ones."""
-        self._threads.wait(GRACE)
-        self._threads.shutdown()
+        self._tasks.close(GRACE)
 
     def claim_due(self, most: int) -> Sequence[str]:
         """Claim up to `most` due checks for this worker; return the connections' names."""
@@ -129,11 +140,16 @@ class StoreMonitor:
             select(_CONNECTION.name, _CONNECTION.check_at)
             .where(is_due, ~_is_unscheduled, ~_is_paused, _CONNECTION.not_before <= now)
             .order_by(_CONNECTION.check_at)
-            .limit(most)
         )
         with self._database.reading() as db:
             rows = db.execute(due).all()
-        return [name for name, check_at in rows if self._claim(name, check_at, now)]
+        claimed: list[str] = []
+        for name, check_at in rows:
+            if len(claimed) >= most:
+                break
+            if self._tasks.may_start(_KIND, name) and self._claim(name, check_at, now):
+                claimed.append(name)
+        return claimed
 
     def _claim(self, name: str, check_at: float, now: float) -> bool:
         """Schedule the check after this one; return False if another worker did so before."""
@@ -145,10 +161,37 @@ class StoreMonitor:
         with self._database.writing() as db:
             return db.execute(claim).rowcount == 1
 
+    def _claim_probes(self, most: int) -> Sequence[str]:
+        now = self._processor.clock()
+        has_due_order = exists().where(_ORDER.connection == _CONNECTION.name, _ORDER.due_at <= now)
+        due = (
+            select(_CONNECTION.name, _CONNECTION.paused_at, _CONNECTION.pause_probe_at)
+            .where(_is_paused, _CONNECTION.pause_probe_at <= now, ~has_due_order)
+            .order_by(_CONNECTION.pause_probe_at)
+            .limit(most)
+        )
+        with self._database.reading() as db:
+            rows = db.execute(due).all()
+        startable = [row for row in rows if self._tasks.may_start(_KIND, row.name)]
+        return [row.name for row in startable if self._claim_probe(row, now)]
+
+    def _claim_probe(self, row: Row[Any], now: float) -> bool:
+        """Schedule the probe after this one; return False if another worker did so before."""
+        is_unchanged = _CONNECTION.pause_probe_at == row.pause_probe_at
+        claim = update(t.connections).where(_CONNECTION.name == row.name, is_unchanged)
+        probe_at = next_pause_probe(row.paused_at or now, now)
+        with self._database.writing() as db:
+            return db.execute(claim.values(pause_probe_at=probe_at)).rowcount == 1
+
     # ------------------------------------------------------------------ one check
 
-    def check(self, name: str) -> None:
-        """Check a store now, and store the result. Raises `DatabaseError`."""
+    def check(self, name: str, *, probes_pause: bool = False) -> None:
+        """Check a store now, and store the result. Raises `DatabaseError`.
+
+        Args:
+            name: The connection's name.
+            probes_pause: Resume the connection if the platform grants access again.
+        """
         opened: OpenConnection | None = None
         try:
             opened = self._processor.connections[name]
@@ -173,18 +216,12 @@ class StoreMonitor:
                 row_update = ConnectionUpdate(self._rows, db, opened, self._settings, now)
                 hook_calls = row_update.apply(evidence)
             self._rows.update(db, name, values)
+            is_let_in = probes_pause and _is_let_in(result, check)
+            if is_let_in and resume_connection(db, self._rows, self._engine, name, now):
+                hook_calls = [*hook_calls, ("connection_restored", {})]
         for hook, _ in hook_calls:
             log_event(hook, connection=name)
         self._processor.call_hooks(name, hook_calls)
-
-    def _check_safely(self, name: str) -> None:
-        """Check a store; log what goes wrong."""
-        try:
-            self.check(name)
-        except DatabaseError as error:
-            log.warning("store check of %s: %s", name, error)
-        except Exception:
-            log.exception("store check of %s failed", name)
 
     def _values(self, row: RowMapping, check: StoreCheck, now: float) -> dict[str, object]:
         """Return the columns that hold a check's result, and when the next one is due."""
@@ -245,6 +282,13 @@ def _evidence(
         hold=result.hold,
         access_refused=refused.record() if refused else None,
     )
+
+
+def _is_let_in(result: CheckResult, check: StoreCheck) -> bool:
+    """Whether the platform answered, and didn't refuse access."""
+    reason = check.stop.stops if check.stop else None
+    is_shut_out = reason in (*_UNAVAILABLE, Reason.UNAUTHORISED, Reason.UNCONNECTED)
+    return result.access_refused is None and not is_shut_out
 
 
 def _is_unavailable(check: StoreCheck) -> bool:

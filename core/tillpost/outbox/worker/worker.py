@@ -12,6 +12,7 @@ import time
 from functools import partial
 from typing import Protocol, runtime_checkable
 
+from tillpost.errors import ConfigError, is_interruption
 from tillpost.outbox.engine import Engine
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.orders.claims import Claim
@@ -71,7 +72,7 @@ class Worker:
         self._thread_count = processor.outbox.settings.threads
         # Not an Event: a signal handler may interrupt the thread that holds its lock.
         self._stopped = False
-        self._maintenance = Maintenance(processor)
+        self._maintenance = Maintenance(processor, in_threads=True)
 
     def stop(self) -> None:
         """Ask the worker to stop. Safe in a signal handler and from any thread."""
@@ -80,11 +81,15 @@ class Worker:
     def run(self, *, until_idle: bool = False) -> None:
         """Process orders until stopped, or until idle.
 
-        Failures of the database are logged, and retried after `DATABASE_RETRY` seconds.
+        Failures are logged, and retried after `DATABASE_RETRY` seconds. A `ConfigError` and an
+        interruption are raised.
         """
-        threads = DaemonThreadPool(self._thread_count, "tillpost-order")
+        threads = DaemonThreadPool(
+            self._thread_count, "tillpost-order", lambda: self._processor.slow
+        )
         try:
             while not self._stopped:
+                self._processor.progress()
                 try:
                     self._maintenance.tend()
                     claims = self._claim(threads)
@@ -94,11 +99,20 @@ class Worker:
                     log.warning("%s", error)
                     time.sleep(DATABASE_RETRY)
                     continue
+                except ConfigError:
+                    raise
+                except BaseException as failure:
+                    if is_interruption(failure):
+                        raise
+                    log.exception("the worker's loop failed; it goes on")
+                    time.sleep(DATABASE_RETRY)
+                    continue
                 for claim in claims:
                     threads.submit(partial(self._processor.handle, claim))
                 if not claims:
                     self._wait(threads)
         finally:
+            self._processor.progress(ended=True)
             threads.wait(GRACE)
             threads.shutdown()
             self._maintenance.close()

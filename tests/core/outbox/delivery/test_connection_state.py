@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,8 +31,10 @@ from tillpost.outbox import (
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.worker.maintenance import Maintenance
 from tillpost.outbox.worker.processor import FAILURE_RETRY
+from tillpost.outbox.worker.store_monitor import StoreMonitor
 from tillpost.simulator import serve_in_thread
 from tillpost_simulators.square import SquareSimulator
+from waiting import eventually
 
 
 def add(outbox: Outbox, count: int, *, first: int = 0, connection: str = "cafe") -> None:
@@ -305,3 +308,98 @@ def test_unknown_connection_ends_in_error_at_once(outbox: Outbox, server: ToySer
     assert len(hooks.named("order_failed")) == 1
     with outbox.database.reading() as db:
         assert db.scalar(sa.select(sa.func.count()).select_from(t.orders)) == 1
+
+
+# ---------------------------------------------------------------------- refused access
+
+
+def test_answer_of_a_proxy_pauses_no_connection(outbox: Outbox, server: ToyServer) -> None:
+    """One HTML 403 is an outage of one order, and the next answer brings it to the register."""
+    heard, clock = Heard(), Clock()
+    server.on("POST /orders", answer(403, b"<html>Access Denied</html>"))
+    add(outbox, 1)
+    with processing(outbox, server, clock=clock, heard=heard) as processor:
+        work_off(processor)
+        stored = outbox.get("cafe-0")
+        assert stored
+        assert stored.waits_for in (WaitsFor.RETRY, WaitsFor.LOOK)
+        assert stored.error
+        assert (stored.error.kind, stored.error.reason) == ("OutageError", "intercepted")
+        assert not paused(outbox)
+        for _ in range(4):
+            clock.ahead += 30
+            work_off(processor)
+    assert states(outbox) == {"cafe-0": RECEIVED}
+    assert len(server.made("cafe-0")) == 1
+    assert heard.all == []
+
+
+def paused(outbox: Outbox) -> bool:
+    with outbox.database.reading() as db:
+        return bool(db.scalar(sa.select(t.connections.c.paused)))
+
+
+def test_platform_that_refused_by_mistake_resumes_without_a_person(
+    open_outbox: Opening, server: ToyServer
+) -> None:
+    """One order is sent every few minutes; once it is let in, all others follow."""
+    outbox = open_outbox(concurrency=1, give_up_after=600.0)
+    heard, clock = Heard(), Clock()
+    server.always("POST /orders", refuse("REVOKED", status=401))
+    add(outbox, 3)
+    with processing(outbox, server, clock=clock, heard=heard) as processor:
+        work_off(processor)
+        assert paused(outbox)
+        sent = server.count("POST /orders")
+        for _ in range(8):
+            clock.ahead += 400
+            assert len(work_off(processor)) <= 1
+        assert 4 <= server.count("POST /orders") - sent <= 8
+        server.forget("POST /orders")
+        clock.ahead += 1000
+        work_off(processor)
+    assert set(states(outbox).values()) == {RECEIVED}
+    assert len(heard.named("reauthorisation_needed")) == 1
+    assert len(heard.named("order_failed")) == 1
+    assert len(heard.named("connection_restored")) == 1
+    assert all(len(server.made(f"cafe-{n}")) == 1 for n in range(3))
+
+
+def test_outage_of_a_probe_leaves_connection_paused(outbox: Outbox, server: ToyServer) -> None:
+    heard, clock = Heard(), Clock()
+    server.on("POST /orders", refuse("REVOKED", status=401), answer(503, {}))
+    add(outbox, 1)
+    with processing(outbox, server, clock=clock, heard=heard) as processor:
+        work_off(processor)
+        clock.ahead += 20_000
+        work_off(processor)
+        assert paused(outbox)
+        assert states(outbox)["cafe-0"] == (OrderState.DUE, WaitsFor.RETRY)
+        clock.ahead += 1000
+        work_off(processor)
+    assert states(outbox) == {"cafe-0": RECEIVED}
+    assert len(heard.named("connection_restored")) == 1
+
+
+def probed(monitor: StoreMonitor, server: ToyServer, checks: int) -> bool:
+    monitor.probe_paused()
+    return server.count("GET /status") == checks
+
+
+def test_paused_connection_without_order_is_probed_by_a_check(
+    outbox: Outbox, server: ToyServer
+) -> None:
+    heard, clock = Heard(), Clock()
+    server.on("GET /status", *[refuse("REVOKED", status=401)] * 2)
+    with processing(outbox, server, clock=clock, heard=heard) as processor:
+        monitor = StoreMonitor(processor)
+        monitor.check("cafe")
+        assert paused(outbox)
+        monitor.probe_paused()
+        for probes in (2, 3):
+            clock.ahead += 1000
+            eventually(partial(probed, monitor, server, probes))
+        eventually(lambda: not paused(outbox))
+        eventually(lambda: heard.all[-1][0] == "connection_restored")
+        monitor.close()
+    assert len(heard.named("connection_restored")) == 1

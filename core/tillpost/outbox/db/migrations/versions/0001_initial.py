@@ -117,6 +117,7 @@ def _create_connections() -> None:
         sa.Column("paused", sa.String(20), nullable=False),
         sa.Column("refused_credentials", sa.String(64), nullable=False),
         sa.Column("paused_at", sa.Double),
+        sa.Column("pause_probe_at", sa.Double),
         sa.Column("failures", sa.Integer, nullable=False),
         sa.Column("evidence", sa.Text, nullable=False),
         sa.Column("opened_at", sa.Double),

@@ -1,0 +1,106 @@
+"""Runs a worker's requests besides submitting in threads: checks, polls, menu imports.
+
+A connection has one task of a kind at a time, and its share of the threads (see `thread_shares`).
+So neither the worker's loop nor another connection waits for a platform that hangs.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+from tillpost.errors import is_interruption
+from tillpost.outbox.exceptions import DatabaseError
+from tillpost.outbox.thread_pool import DaemonThreadPool
+from tillpost.outbox.worker.thread_shares import ThreadShares
+
+__all__ = ["AtOnce", "ConnectionTasks", "TaskRunner"]
+
+log = logging.getLogger("tillpost.outbox")
+
+
+class TaskRunner(Protocol):
+    """Runs a connection's tasks, each of a kind such as "poll"."""
+
+    def may_start(self, kind: str, connection: str) -> bool:
+        """Whether a task would begin now."""
+        ...
+
+    def start(self, kind: str, connection: str, task: Callable[[], object]) -> None:
+        """Begin a task. What it raises is logged."""
+        ...
+
+
+class AtOnce:
+    """Runs each task in the caller's thread, and raises what it raises."""
+
+    def may_start(self, kind: str, connection: str) -> bool:
+        """Return True."""
+        del kind, connection
+        return True
+
+    def start(self, kind: str, connection: str, task: Callable[[], object]) -> None:
+        """Run a task."""
+        del kind, connection
+        task()
+
+
+class ConnectionTasks:
+    """Runs tasks in threads.
+
+    Args:
+        threads: How many run at once, without the slow ones.
+        name: What the threads are called.
+        host_of: Returns the host of a connection.
+    """
+
+    def __init__(self, threads: int, name: str, host_of: Callable[[str], str]) -> None:
+        self._shares = ThreadShares[tuple[str, str]](threads)
+        self._threads = DaemonThreadPool(threads, name, lambda: self._shares.slow)
+        self._host_of = host_of
+
+    @property
+    def idle_threads(self) -> int:
+        """How many more tasks would begin at once."""
+        return self._threads.idle_threads
+
+    @property
+    def busy(self) -> bool:
+        """Whether a task is running."""
+        return self._threads.busy
+
+    def may_start(self, kind: str, connection: str) -> bool:
+        """Whether a task would begin now."""
+        is_free = (kind, connection) not in self._shares.current()
+        host = self._host_of(connection)
+        return (
+            is_free and self._threads.idle_threads > 0 and self._shares.may_begin(connection, host)
+        )
+
+    def start(self, kind: str, connection: str, task: Callable[[], object]) -> None:
+        """Begin a task, unless one of the kind is running."""
+        if not self.may_start(kind, connection):
+            return
+        key = (kind, connection)
+        self._shares.begin(key, connection, self._host_of(connection))
+        self._threads.submit(partial(self._run, key, task))
+
+    def close(self, grace: float) -> None:
+        """Begin no more tasks, and wait `grace` seconds for the running ones."""
+        self._threads.wait(grace)
+        self._threads.shutdown()
+
+    def _run(self, key: tuple[str, str], task: Callable[[], object]) -> None:
+        kind, connection = key
+        try:
+            task()
+        except DatabaseError as error:
+            log.warning("%s of %s: %s", kind, connection, error)
+        except BaseException as failure:
+            if is_interruption(failure):
+                raise
+            log.exception("%s of %s failed", kind, connection)
+        finally:
+            self._shares.end(key)
