@@ -27,6 +27,7 @@ from tillpost.adapter.settings import (
     Credentials,
     LookUpPauses,
     Signed,
+    checked_address,
 )
 from tillpost.adapter.webhooks import Webhook, WebhookEvent
 from tillpost.errors import UnsupportedError
@@ -161,6 +162,7 @@ class Adapter(ABC, Generic[S]):
     """Whether to connect to public addresses only: for a `base_url` that a stranger may set."""
 
     def __init__(self, settings: S) -> None:
+        checked_address(settings.base_url)  # whatever made the settings may not have validated them
         self.config = settings
 
     def sign(self, request: Request[Any], credentials: Credentials) -> Signed:

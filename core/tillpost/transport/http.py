@@ -22,7 +22,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import httpx
 
@@ -166,11 +166,15 @@ class _BaseTransport:
     ) -> httpx.Request | Fault:
         """Return the signed request. It alone holds the credentials."""
         try:
+            url = _request_url(self._base_url, request.path)
+        except ValueError:
+            return _NO_PATH
+        try:
             signed = self._adapter.sign(request, credentials)
             headers = {"Accept-Encoding": "gzip", **signed.headers, **request.headers}
             return httpx.Request(
                 request.method,
-                _parse_url(self._base_url + request.path),
+                url,
                 params=client.params or None,
                 cookies=client.cookies,
                 content=request.body if signed.body is None else signed.body,
@@ -215,10 +219,41 @@ def _merged(theirs: httpx.Headers, ours: Mapping[str, str]) -> list[tuple[bytes,
     return [*others, *encoded]
 
 
+_NO_PATH = Fault(
+    Applied.NO,
+    "the request's path could lead to another host or resource, so nothing was sent: an id or an "
+    "address in it isn't one",
+    barred=True,
+)
+
+
 @lru_cache(256)
-def _parse_url(url: str) -> httpx.URL:
-    """Parse a URL once: most requests go to a few, and parsing is half of making a request."""
-    return httpx.URL(url)
+def _request_url(base_url: str, path: str) -> httpx.URL:
+    """Return the URL of a request, whose origin is the platform's.
+
+    Each is parsed once: most requests go to a few, and parsing is half of making a request.
+
+    Raises:
+        ValueError: The path isn't plain, or leads to another host. Ids and addresses in it may be
+            the platform's or a caller's, who could choose where the token goes.
+    """
+    quoted = path.partition("?")[0]
+    resource = unquote(quoted)  # some servers split a path after they have unquoted it
+    first, *segments = resource.split("/")
+    if first or not segments or {"", ".", ".."} & {*segments[:-1], segments[-1] or "-"}:
+        raise ValueError("not a path, or one that leads elsewhere")
+    if "@" in quoted or "#" in path or " " in path or "\\" in resource:
+        raise ValueError("parsers disagree on these")
+    if not path.isprintable() or not resource.isprintable():
+        raise ValueError("control characters")
+    url = httpx.URL(base_url + path)
+    if _origin(url) != _origin(httpx.URL(base_url)):
+        raise ValueError("another origin")
+    return url
+
+
+def _origin(url: httpx.URL) -> tuple[object, ...]:
+    return url.scheme, url.host, url.port, url.userinfo
 
 
 def _spellings(credentials: Credentials) -> Iterator[bytes]:

@@ -79,6 +79,53 @@ def test_a_refused_connection_never_carried_the_request(send: Sender, server: To
     assert got.text.startswith("no connection")
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "@127.0.0.2:9/steal",
+        "menu",
+        "",
+        ":9/menu",
+        ".evil.example/menu",
+        "//evil.example/menu",
+        "/a//b",
+        "/a/%2F/b",
+        "/../menu",
+        "/menu/..",
+        "/menu/.",
+        "/%2e%2e/menu",
+        "/a/..%2fmenu",
+        "/a@evil.example",
+        "/a\\b",
+        "/a%5c..%5cb",
+        "/a b",
+        "/menu\nX-Other: 1",
+        "/menu?a=\n1",
+        "/menu%0a",
+        "/menu#x",
+        "https://evil.example/menu",
+    ],
+)
+def test_path_that_could_lead_elsewhere_is_not_signed(
+    send: Sender, server: ToyServer, path: str
+) -> None:
+    class Signing(Toy):
+        def sign(self, request: Request[Any], credentials: Credentials) -> Signed:
+            raise AssertionError("the token was used")
+
+    got = send(path, adapter=Signing(server.settings()))
+    assert isinstance(got, Fault)
+    assert (got.applied, got.barred) == (Applied.NO, True)
+    assert got.text.startswith("the request's path could lead to another host")
+    assert not server.seen
+
+
+@pytest.mark.parametrize("path", ["/", "/menu/", "/menu?next=/a//b&m=a%40b", "/a/b%2Fc%40d"])
+def test_path_of_the_platform_is_sent_as_it_is(send: Sender, server: ToyServer, path: str) -> None:
+    send(path)
+    assert [seen.path for seen in server.seen] == [path]
+
+
 @contextmanager
 def full_backlog() -> Generator[str, None, None]:
     """A port whose queue of connections is full, so that a new one has to wait."""
