@@ -31,9 +31,9 @@ from tillpost.adapter.exchange import Fault, Request, Response
 from tillpost.errors import Applied
 from tillpost.transport.address_guard import (
     NOT_PUBLIC,
+    UNPROVED,
+    AddressProof,
     BarredError,
-    guard,
-    guard_async,
     over_public,
 )
 from tillpost.transport.network import EXCHANGE, Exchange
@@ -90,14 +90,17 @@ class _Body:
         self._body: bytes | bytearray = bytearray()
         self._fault: Fault | None = None
         self._decompressor = None
+        if public_only and not over_public(answer):
+            is_known = "network_stream" in answer.extensions
+            text = NOT_PUBLIC if is_known else UNPROVED
+            self._fault = Fault(Applied.MAYBE, text, barred=True)
+            return
         if answer.is_stream_consumed:  # a mock transport has the whole body, decompressed
             self._body = answer.content
             self._check_limits()
             return
         encoding = answer.headers.get("content-encoding", "identity").strip().lower()
-        if public_only and not over_public(answer):
-            self._fault = Fault(Applied.MAYBE, NOT_PUBLIC, barred=True)
-        elif encoding in ("gzip", "x-gzip"):
+        if encoding in ("gzip", "x-gzip"):
             self._decompressor = zlib.decompressobj(zlib.MAX_WBITS | 16)
         elif encoding not in ("", "identity"):
             text = "the answer is packed in a way that wasn't asked for"
@@ -142,8 +145,9 @@ _SIGNED = httpx.Auth()
 class _BaseTransport:
     """What both transports share: making the httpx request, and reading its answer."""
 
-    def __init__(self, adapter: Adapter[Any], limits: Limits) -> None:
+    def __init__(self, adapter: Adapter[Any], limits: Limits, *, own_network: bool) -> None:
         self._adapter = adapter
+        self._own_network = own_network
         self._base_url: str = adapter.config.base_url
         self._limits = limits
         self._timeout = limits.timeout().as_dict()
@@ -156,6 +160,11 @@ class _BaseTransport:
         if is_late and not exchange.surely_unsent:
             return self._limits.too_slow
         return fault_of(failure, exchange)
+
+    @property
+    def _guards(self) -> bool:
+        """Whether addresses are guarded here. A client of our own does it by itself."""
+        return self._adapter.public_only and not self._own_network
 
     def _build(
         self,
@@ -172,6 +181,8 @@ class _BaseTransport:
         try:
             signed = self._adapter.sign(request, credentials)
             headers = {"Accept-Encoding": "gzip", **signed.headers, **request.headers}
+            if self._guards:  # a connection that is kept could be used again without a check
+                headers["Connection"] = "close"
             return httpx.Request(
                 request.method,
                 url,
@@ -288,9 +299,8 @@ class HttpTransport(_BaseTransport):
         *,
         own_network: bool = False,
     ) -> None:
-        super().__init__(adapter, limits)
+        super().__init__(adapter, limits, own_network=own_network)
         self._client = client
-        self._own_network = own_network
 
     def send(self, request: Request[Any], credentials: Credentials) -> Response | Fault:
         """Send the request once.
@@ -321,8 +331,7 @@ class HttpTransport(_BaseTransport):
             return outgoing
         answer = self._client.send(outgoing, stream=True, auth=_SIGNED, follow_redirects=False)
         try:
-            public_only = self._adapter.public_only
-            body = _Body(answer, self._limits, exchange.deadline, public_only=public_only)
+            body = _Body(answer, self._limits, exchange.deadline, public_only=self._guards)
             for chunk in () if answer.is_stream_consumed else answer.iter_raw():
                 if body.add(chunk):
                     break
@@ -332,11 +341,12 @@ class HttpTransport(_BaseTransport):
 
     def _tracer(self, exchange: Exchange) -> Callable[[str, Mapping[str, Any]], None]:
         """Return a `trace` callback that watches the exchange, and guards its address."""
+        proof = AddressProof() if self._guards else None
 
         def trace(event: str, info: Mapping[str, Any]) -> None:
             exchange.trace(event, info)
-            if self._adapter.public_only:
-                guard(event, info)
+            if proof:
+                proof.trace(event, info)
 
         return trace
 
@@ -352,9 +362,8 @@ class AsyncHttpTransport(_BaseTransport):
         *,
         own_network: bool = False,
     ) -> None:
-        super().__init__(adapter, limits)
+        super().__init__(adapter, limits, own_network=own_network)
         self._client = client
-        self._own_network = own_network
 
     async def send(self, request: Request[Any], credentials: Credentials) -> Response | Fault:
         """Send the request once.
@@ -391,8 +400,7 @@ class AsyncHttpTransport(_BaseTransport):
             follow_redirects=False,
         )
         try:
-            public_only = self._adapter.public_only
-            body = _Body(answer, self._limits, exchange.deadline, public_only=public_only)
+            body = _Body(answer, self._limits, exchange.deadline, public_only=self._guards)
             if not answer.is_stream_consumed:
                 async for chunk in answer.aiter_raw():
                     if body.add(chunk):
@@ -403,11 +411,12 @@ class AsyncHttpTransport(_BaseTransport):
 
     def _tracer(self, exchange: Exchange) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
         """Return a `trace` callback that watches the exchange, and guards its address."""
+        proof = AddressProof() if self._guards else None
 
         async def trace(event: str, info: Mapping[str, Any]) -> None:
             exchange.trace(event, info)
-            if self._adapter.public_only:
-                await guard_async(event, info)
+            if proof:
+                await proof.atrace(event, info)
 
         return trace
 
@@ -438,7 +447,7 @@ def fault_of(failure: Exception, exchange: Exchange) -> Fault:
     from the exception. The exception's own text is left out, since it may quote a header.
     """
     if isinstance(failure, BarredError):
-        return Fault(Applied.NO, NOT_PUBLIC, barred=True)
+        return Fault(Applied.NO, str(failure), barred=True)
     applied = Applied.MAYBE
     text = f"the transport failed ({type(failure).__name__})"
     for kind, by_type, words in _FAULTS:

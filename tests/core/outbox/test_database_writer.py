@@ -22,6 +22,7 @@ from tillpost.outbox.operations.connections import Connections
 from tillpost.testing.world import World
 
 Opener = Callable[[], AbstractContextManager[World[Any]]]
+OF_THE_KIOSK = "SELECT encrypted_secrets FROM tillpost_credentials WHERE connection = 'kiosk'"
 CHANGED = "were changed by something else than Tillpost"
 
 
@@ -82,7 +83,7 @@ def test_changed_address_gets_no_token(
 @pytest.mark.parametrize(
     "change",
     [
-        "encrypted_secrets = (SELECT encrypted_secrets FROM tillpost_credentials WHERE connection = 'kiosk')",
+        f"encrypted_secrets = ({OF_THE_KIOSK})",
         "connection = 'stolen'",
         "platform = 'square', settings = '{\"location_id\": \"L1\"}'",
         "file_tokens_fingerprint = 'another'",

@@ -70,18 +70,13 @@ class EncryptionKeys:
         Raises:
             ConfigError: one of them isn't a key.
         """
-        texts = [text.strip() for text in keys.split(",") if text.strip()]
-        try:
-            fernet = MultiFernet([Fernet(text) for text in texts])
-        except ValueError:
-            fernet = None
-        # Raised outside of the handler, whose exception quotes the key.
-        if fernet is None:
+        parsed = _parsed(keys)
+        del keys  # so that no traceback from here on holds them
+        if parsed is None:
             raise ConfigError(
                 f"{KEY_VARIABLE} holds no valid key: set it to a key made by `tillpost key new`"
             )
-        fingerprints = tuple(hashlib.sha256(text.encode()).hexdigest() for text in texts)
-        return cls(fernet, fingerprints)
+        return cls(*parsed)
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -90,13 +85,12 @@ class EncryptionKeys:
         Raises:
             ConfigError: the variable isn't set, or holds no valid key.
         """
-        keys = os.environ.get(KEY_VARIABLE, "")
-        if not keys.strip():
+        if not os.environ.get(KEY_VARIABLE, "").strip():
             raise ConfigError(
                 f"{KEY_VARIABLE} isn't set: set it to the key of this outbox; if there never was "
                 "one, make it with `tillpost key new`, and keep it safe"
             )
-        return cls.of(keys)
+        return cls.of(os.environ[KEY_VARIABLE])
 
     @property
     def fingerprint(self) -> str:
@@ -156,3 +150,13 @@ class EncryptionKeys:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _parsed(keys: str) -> tuple[MultiFernet, tuple[str, ...]] | None:
+    """Return the keys and their fingerprints, None if one of them isn't a key."""
+    texts = [text.strip() for text in keys.split(",") if text.strip()]
+    try:
+        fernet = MultiFernet([Fernet(text) for text in texts])
+    except ValueError:
+        return None
+    return fernet, tuple(_digest(text) for text in texts)

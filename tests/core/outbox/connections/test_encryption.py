@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from core.canaries import leaks
 from tillpost import ConfigError
 from tillpost.outbox.connections.encryption import KEY_VARIABLE, EncryptionKeys, new_key
 
@@ -96,3 +97,12 @@ def test_ciphertext_for_another_purpose_is_refused(keys: EncryptionKeys) -> None
 def test_keys_are_never_pickled(keys: EncryptionKeys) -> None:
     with pytest.raises(TypeError, match="can't be pickled"):
         pickle.dumps(keys)
+
+
+def test_invalid_keys_leave_no_key_in_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    good = f"CANARY{new_key()[6:]}"
+    EncryptionKeys.of(good)
+    monkeypatch.setenv(KEY_VARIABLE, f"{good},not-a-key")
+    with pytest.raises(ConfigError, match="holds no valid key") as caught:
+        EncryptionKeys.from_environment()
+    assert leaks(caught.value) == []
