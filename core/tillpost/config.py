@@ -10,8 +10,9 @@
 
 `load_connections` returns the connections by name; `load_table` returns another table of the file,
 such as `[outbox]`. Texts of the file are kept as `SecretStr` until they are asked for, because any
-of them may be a secret, which neither a repr nor a traceback should show. An environment variable that is missing fails the connection that needs it, not the others. Whatever is wrong
-raises `ConfigError`, with a text of one line.
+of them may be a secret, which neither a repr nor a traceback should show. An environment variable
+that is missing fails the connection that needs it, not the others. Whatever is wrong raises
+`ConfigError`, with a text of one line.
 """
 
 from __future__ import annotations

@@ -130,6 +130,12 @@ class AdapterSettings(_Unpicklable):
             return super().model_copy(deep=deep)
         return type(self).model_validate({**dict(self), **update})
 
+    def secrets(self) -> tuple[str, ...]:
+        """Return every secret text, to be removed from what a platform sends back."""
+        values: list[object] = [getattr(self, name) for name in type(self).model_fields]
+        texts = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        return tuple(text for text in texts if text)
+
     def credentials(self) -> Credentials:
         """Return the secrets that requests are signed with."""
         return Credentials(
