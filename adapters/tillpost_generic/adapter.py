@@ -41,6 +41,7 @@ from tillpost.adapter import (
     WebhookEvent,
     ask,
     format_money,
+    path_segment,
     reading,
     reading_list,
 )
@@ -170,7 +171,7 @@ class Generic(Adapter[GenericSettings]):
 
 
 def _order_path(pos_id: str) -> str:
-    return f"/orders/{quote(pos_id, safe='')}"
+    return f"/orders/{path_segment(pos_id)}"
 
 
 def _finding(what: str, ok: bool, message: str, reason: Reason) -> Finding:

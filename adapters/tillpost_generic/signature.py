@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -61,6 +62,8 @@ def verify_webhook(webhook: Webhook, signing_key: SecretStr, now: float) -> None
     target = _target(webhook.url)
     text = signed_text(timestamp, "POST", target, "", webhook.body)
     verify_hmac(signing_key, signature, text, "hex")
+    if not re.fullmatch(r"[0-9]{1,12}", timestamp):
+        raise ValueError("the signed time isn't in epoch seconds")
     check_age(float(timestamp), now)
 
 

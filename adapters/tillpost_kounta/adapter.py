@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from tillpost.adapter import (
     Account,
@@ -54,6 +54,7 @@ from tillpost.adapter import (
     mixed_option_faults,
     nothing,
     oauth,
+    path_segment,
     reading,
     reading_about,
     reading_list,
@@ -331,10 +332,10 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         product_taxes = wire.taxes_in_list(product, taxes)
         if product_taxes is None:
             read = reading_about(wire.Product, product.id)
-            path = f"{self._site}/products/{product.id}.json"
+            path = f"{self._site}/products/{path_segment(product.id)}.json"
             whole = yield from ask(Request("GET", path, read))
             product_taxes = whole.taxes or ()
-        path = f"{self._company}/products/{product.id}/modifiers.json"
+        path = f"{self._company}/products/{path_segment(product.id)}/modifiers.json"
         modifiers = yield from self._all(path, wire.Product)
         return wire.menu_product(
             product, product_taxes, modifiers, taxes_included=self.config.prices_include_tax
@@ -368,7 +369,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         An answer of each would tell.
         """
         company = yield from ask(Request("GET", "/v1/companies/me.json", reading(wire.NamedThing)))
-        path = f"/v1/companies/{company.id}"
+        path = f"/v1/companies/{path_segment(company.id)}"
         sites = yield from self._all(f"{path}/sites.json", wire.NamedThing)
         methods = yield from self._all(f"{path}/payment_methods.json", wire.NamedThing)
         choices = {
@@ -402,7 +403,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
     # ---------------------------------------------------------------------------------------------
 
     def _order(self, pos_id: str) -> Request[wire.Order]:
-        path = f"{self._company}/orders/{quote(pos_id, safe='')}.json"
+        path = f"{self._company}/orders/{path_segment(pos_id)}.json"
         return Request("GET", path, reading_about(wire.Order, pos_id))
 
     def _status(self) -> Request[dict[str, str]]:

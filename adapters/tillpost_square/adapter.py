@@ -49,6 +49,7 @@ from tillpost.adapter import (
     ask,
     ask_with_answer,
     oauth,
+    path_segment,
     reading,
     searched_from,
     ticket_reference,
@@ -397,7 +398,7 @@ class Square(Adapter[SquareSettings]):
         return Readiness(findings=tuple(findings))
 
     def _location(self) -> Exchange[wire.Location]:
-        path = f"/v2/locations/{escaped(self.config.location_id, safe='')}"
+        path = f"/v2/locations/{path_segment(self.config.location_id)}"
         answer = yield from ask(_get(path, wire.LocationAnswer))
         return answer.location
 
@@ -454,7 +455,7 @@ def _is_closed(order: wire.SquareOrder) -> bool:
 
 
 def _order_path(square_id: str) -> str:
-    return f"/v2/orders/{escaped(square_id, safe='')}"
+    return f"/v2/orders/{path_segment(square_id)}"
 
 
 def _get(path: str, model: type[M]) -> Request[M]:

@@ -25,12 +25,14 @@ import secrets
 from typing import Any
 
 import httpx
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from tillpost.adapter.base import Account, Adapter, AuthorisationRequest, Credentials
+from tillpost.adapter.settings import checked_address
 from tillpost.client.aio import AsyncTill
 from tillpost.client.credentials import MemoryCredentials
 from tillpost.client.sync import Till
+from tillpost.errors import ConfigError
 from tillpost.plugins.manager import adapter_named
 from tillpost.submission.context import Connection
 
@@ -78,7 +80,7 @@ def authorize_url(
     del code_verifier  # so that no traceback from here on holds it
     adapter = adapter_named(platform)
     request = AuthorisationRequest(client_id, redirect_uri, state, scopes, challenge)
-    return adapter.authorize_url(base_url or _default_url(adapter), request)
+    return adapter.authorize_url(_checked_url(adapter, base_url), request)
 
 
 def exchange_code(
@@ -159,10 +161,28 @@ def _connection(platform: str, base_url: str) -> Connection:
     adapter = adapter_named(platform)
     fields = adapter.settings.model_fields
     settings: dict[str, Any] = {name: "" for name in fields if fields[name].is_required()}
-    settings["base_url"] = (base_url or _default_url(adapter)).rstrip("/")
+    settings["base_url"] = _checked_url(adapter, base_url)
     return Connection(adapter(adapter.settings.model_construct(None, **settings)))
 
 
-def _default_url(adapter: type[Adapter[Any]]) -> str:
+def _checked_url(adapter: type[Adapter[Any]], base_url: str) -> str:
+    """Return the platform's address, as the adapter's settings accept it.
+
+    Raises:
+        ConfigError: They don't. No token is sent there.
+    """
     default = adapter.settings.model_fields["base_url"].default
-    return default if isinstance(default, str) else ""
+    url = base_url or (default if isinstance(default, str) else "")
+    fault = ""
+    try:
+        adapter.settings.model_validate({"base_url": url})
+    except ValidationError as error:
+        # The other settings are missing, which doesn't matter here.
+        faults = error.errors(include_url=False, include_input=False, include_context=False)
+        for each in faults:
+            if each["loc"][:1] == ("base_url",):
+                fault = each["msg"].removeprefix("Value error, ")
+    # Raised out here, because the ValidationError holds the values that it refused.
+    if fault:
+        raise ConfigError(f"{adapter.platform}: base_url: {fault}")
+    return checked_address(url)

@@ -9,21 +9,22 @@
     prices = "keep_paid"
 
 `load_connections` returns the connections by name; `load_table` returns another table of the file,
-such as `[outbox]`. A connection's repr holds no settings, because those are secrets. An environment
-variable that is missing fails the connection that needs it, not the others. Whatever is wrong
-raises `ConfigError`, with a text of one line.
+such as `[outbox]`. Texts of the file are kept as `SecretStr` until they are asked for, because any
+of them may be a secret, which neither a repr nor a traceback should show. An environment variable
+that is missing fails the connection that needs it, not the others. Whatever is wrong raises
+`ConfigError`, with a text of one line.
 """
 
 from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from tillpost.errors import ConfigError
 from tillpost.models.base import explain
@@ -55,7 +56,8 @@ Table: TypeAlias = dict[str, object]
 class ConnectionSettings:
     """A connection as the TOML file configures it: one `[connections.NAME]` table.
 
-    The table is read when a property is asked for, which raises `ConfigError` if it is wrong.
+    The table is read when a property is asked for, which raises `ConfigError` if it is wrong. It is
+    pickled by its name and its file alone, and read from there again.
     """
 
     name: str
@@ -65,7 +67,7 @@ class ConnectionSettings:
     @property
     def platform(self) -> str:
         """The adapter's name."""
-        platform = self._resolved("platform", self.table.get("platform"))
+        platform = self._resolved("platform").get("platform")
         if not isinstance(platform, str) or not platform:
             raise self._error(
                 "platform is missing; it names the adapter (`tillpost adapters` lists them)"
@@ -75,33 +77,33 @@ class ConnectionSettings:
     @property
     def settings(self) -> dict[str, Any]:
         """The adapter's own settings. Secrets are in clear text: don't store them anywhere."""
-        settings: dict[str, Any] = {}
-        for key, value in self.table.items():
-            if key not in _NOT_THE_ADAPTERS:
-                settings[key] = self._resolved(key, value)
-        return settings
+        table = {key: self.table[key] for key in self.table if key not in _NOT_THE_ADAPTERS}
+        return _resolved_table(self._where, table)
 
     @property
     def policy(self) -> Policy:
         """How failures are dealt with; the default policy where the table says nothing."""
-        configured = self.table.get("policy", {})
-        table = self._resolved("policy", configured)
         try:
-            return Policy.model_validate(table)
+            return Policy.model_validate(self._resolved("policy").get("policy", {}))
         except ValidationError as error:
-            raise self._error(f"policy: {explain(error)}") from None
+            fault = explain(error)
+        # Raised out here, because the ValidationError holds the values that it refused.
+        raise self._error(f"policy: {fault}")
 
     @property
     def outbox(self) -> Mapping[str, object]:
         """How the outbox treats the connection's orders, not validated yet."""
-        configured = self.table.get("outbox", {})
-        table = self._resolved("outbox", configured)
-        if not isinstance(table, dict):
+        if not isinstance(self.table.get("outbox", {}), dict):
             raise self._error("outbox must be a table: [connections.NAME.outbox]")
-        return cast(Table, table)
+        return cast(Table, self._resolved("outbox").get("outbox", {}))
 
-    def _resolved(self, key: str, value: object) -> object:
-        return _resolved(self._where, key, value)
+    def _resolved(self, key: str) -> Table:
+        """Return the part of the table with this key alone."""
+        return _resolved_table(self._where, {key: self.table[key]} if key in self.table else {})
+
+    def __reduce__(self) -> tuple[Callable[..., ConnectionSettings], tuple[str, Path]]:
+        """Leave the settings out."""
+        return load_connection, (self.name, self.source)
 
     def _error(self, text: str) -> ConfigError:
         return ConfigError(f"{self._where} {text}")
@@ -175,11 +177,7 @@ def load_table(name: str, path: str | Path | None = None) -> Mapping[str, object
     table = content.get(name, {})
     if not isinstance(table, dict):
         raise ConfigError(f"{source}: {name} must be a table: [{name}]")
-    where = f"{source}: [{name}]"
-    resolved: dict[str, object] = {}
-    for key, value in cast(Table, table).items():
-        resolved[key] = _resolved(where, key, value)
-    return resolved
+    return _resolved_table(f"{source}: [{name}]", cast(Table, table))
 
 
 def _is_absent(source: Path) -> bool:
@@ -188,37 +186,76 @@ def _is_absent(source: Path) -> bool:
 
 
 def _read(source: Path) -> Table:
+    """Return the file's content, in which each text is a `SecretStr`."""
     try:
-        text = source.read_text(encoding="utf-8-sig")
-        return tomllib.loads(text)
+        return cast(Table, _hidden(tomllib.loads(source.read_text(encoding="utf-8-sig"))))
     except OSError as error:
         reason = error.strerror or "cannot be read"
-        hint = f"(the file with the connections; {CONFIG_VARIABLE} names another)"
-        raise ConfigError(f"{source}: {reason} {hint}") from None
+        fault = f"{reason} (the file with the connections; {CONFIG_VARIABLE} names another)"
     except ValueError as error:
         # Not TOML, or not UTF-8.
         reason = " ".join(str(error).split())
-        raise ConfigError(f"{source}: not TOML: {reason}") from None
+        fault = f"not TOML: {reason}"
+    # Raised out here: the parser's frames hold the text.
+    raise ConfigError(f"{source}: {fault}")
 
 
-def _resolved(where: str, key: str, value: object) -> object:
-    """Return a value with every "env:VARIABLE" in it read from the environment."""
-    if isinstance(value, dict):
-        table: Table = {}
-        for name, inner in cast(Table, value).items():
-            table[name] = _resolved(where, f"{key}.{name}", inner)
-        return table
-    if isinstance(value, list):
-        members = cast("list[object]", value)
-        return [_resolved(where, key, inner) for inner in members]
-    if not isinstance(value, str) or not value.startswith(_FROM_ENVIRONMENT):
-        return value
+def _hidden(value: object) -> object:
+    """Return a value with each text in it as a `SecretStr`."""
+    match value:
+        case dict():
+            return {key: _hidden(inner) for key, inner in cast(Table, value).items()}
+        case list():
+            return [_hidden(inner) for inner in cast("list[object]", value)]
+        case str():
+            return SecretStr(value)
+        case _:
+            return value
 
-    variable = value.removeprefix(_FROM_ENVIRONMENT)
-    resolved = os.environ.get(variable, "")
-    if not resolved:
-        missing = variable or "a variable"
-        raise ConfigError(
-            f"{where} {key} is read from the environment, but {missing} isn't set there"
-        )
-    return resolved
+
+def _resolved_table(where: str, table: Mapping[str, object]) -> Table:
+    """Return a table in clear text, with every "env:VARIABLE" in it read from the environment."""
+    # All are looked for before one is read, so that no traceback shows those that were found.
+    for key, value in table.items():
+        _require_variables(where, key, value)
+    return {key: _resolved(value) for key, value in table.items()}
+
+
+def _require_variables(where: str, key: str, value: object) -> None:
+    """Raise `ConfigError` if a variable that the value names isn't set."""
+    match value:
+        case dict():
+            for name, inner in cast(Table, value).items():
+                _require_variables(where, f"{key}.{name}", inner)
+        case list():
+            for inner in cast("list[object]", value):
+                _require_variables(where, key, inner)
+        case SecretStr() if _variable(value) is not None:
+            variable = _variable(value) or ""
+            if not os.environ.get(variable):
+                raise ConfigError(
+                    f"{where} {key} is read from the environment, but {variable or 'a variable'} "
+                    "isn't set there"
+                )
+        case _:
+            pass
+
+
+def _variable(text: SecretStr) -> str | None:
+    """Return the variable that a text names, None if it isn't "env:VARIABLE"."""
+    if not text.get_secret_value().startswith(_FROM_ENVIRONMENT):
+        return None
+    return text.get_secret_value().removeprefix(_FROM_ENVIRONMENT)
+
+
+def _resolved(value: object) -> object:
+    match value:
+        case dict():
+            return {name: _resolved(inner) for name, inner in cast(Table, value).items()}
+        case list():
+            return [_resolved(inner) for inner in cast("list[object]", value)]
+        case SecretStr():
+            variable = _variable(value)
+            return value.get_secret_value() if variable is None else os.environ[variable]
+        case _:
+            return value

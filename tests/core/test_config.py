@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tillpost import ConfigError, Policy
+from core.canaries import ACCESS, CLIENT, leaks
+from tillpost import ConfigError, Outbox, Policy, Till
 from tillpost.config import ConnectionSettings, config_path, load_connections
 
 CANARY = "canary-token-4711"
@@ -85,7 +86,9 @@ def test_repr_and_str_show_no_setting(write: Path) -> None:
     cafe = loaded(write)["cafe-42"]
     assert CANARY not in f"{cafe!r} {cafe}"
     assert "cafe-42" in repr(cafe)
-    assert pickle.loads(pickle.dumps(cafe)) == cafe
+    pickled = pickle.dumps(cafe)
+    assert CANARY.encode() not in pickled
+    assert pickle.loads(pickled) == cafe
 
 
 def test_path_argument_beats_environment_and_default(
@@ -154,3 +157,55 @@ def test_missing_file_is_named(write: Path) -> None:
 def test_byte_order_mark_is_ignored(write: Path) -> None:
     write.write_bytes(b"\xef\xbb\xbf" + TWO.encode())
     assert set(load_connections(write)) == {"cafe-42", "kiosk"}
+
+
+SECRETIVE = f"""
+[outbox]
+db = "postgresql://me:{ACCESS}@db.example/orders"
+{{outbox}}
+
+[connections.cafe]
+platform = "square"
+access_token = "{ACCESS}"
+client_secret = "env:CLIENT"
+{{setting}}
+
+[connections.cafe.policy]
+prices = "keep_paid"
+{{policy}}
+"""
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"setting": 'webhook_secret = "env:MISSING"'},
+        {"setting": 'webhook_secret = {a = ["env:MISSING"]}'},
+        {"setting": "policies = }"},
+        {"setting": 'location_id = ""'},
+        {"setting": "locaton_id = 1"},
+        {"policy": 'retries = "env:CLIENT"'},
+        {"policy": 'retry_seconds = "env:MISSING"'},
+        {"outbox": 'engine = "env:MISSING"'},
+        {"outbox": "lease = -1"},
+        {"setting": 'outbox = {retries = "env:CLIENT"}'},
+        {"setting": 'outbox = "env:CLIENT"'},
+        {"setting": "", "outbox": "[connections]\nkiosk = 3"},
+    ],
+    ids=str,
+)
+def test_wrong_setting_leaves_no_secret_in_a_traceback(
+    write: Path, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, str]
+) -> None:
+    monkeypatch.setenv("CLIENT", CLIENT)
+    monkeypatch.delenv("TILLPOST_DB", raising=False)
+    parts = {"setting": 'location_id = "L1"', "policy": "", "outbox": ""} | wrong
+    write.write_text(SECRETIVE.format(**parts))
+
+    def open_both() -> None:
+        Till.from_config("cafe").close()
+        Outbox.from_config().close()
+
+    with pytest.raises(ConfigError) as caught:
+        open_both()
+    assert leaks(caught.value) == []

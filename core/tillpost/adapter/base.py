@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from tillpost.adapter.error_table import Problem, Row, unreachable
 from tillpost.adapter.exchange import Exchange, Request, Response
 from tillpost.adapter.readiness import Readiness
+from tillpost.adapter.redaction import PUBLIC_FIELDS
 from tillpost.adapter.settings import (
     Account,
     AdapterSettings,
@@ -27,6 +28,7 @@ from tillpost.adapter.settings import (
     Credentials,
     LookUpPauses,
     Signed,
+    checked_address,
 )
 from tillpost.adapter.webhooks import Webhook, WebhookEvent
 from tillpost.errors import UnsupportedError
@@ -144,6 +146,9 @@ class Adapter(ABC, Generic[S]):
     public_fields: ClassVar[frozenset[str]] = frozenset()
     """Names of JSON fields whose text transcripts may show. Never name a field about a person."""
 
+    private_fields: ClassVar[frozenset[str]] = frozenset()
+    """Names that transcripts must not show, although other platforms' may: see `shown_fields`."""
+
     request_id_header: ClassVar[str] = "x-request-id"
     """The response header with the platform's own id of a request, in lower case."""
 
@@ -166,6 +171,7 @@ class Adapter(ABC, Generic[S]):
     """Whether to connect to public addresses only: for a `base_url` that a stranger may set."""
 
     def __init__(self, settings: S) -> None:
+        checked_address(settings.base_url)  # whatever made the settings may not have validated them
         self.config = settings
 
     def sign(self, request: Request[Any], credentials: Credentials) -> Signed:
@@ -374,6 +380,15 @@ class Adapter(ABC, Generic[S]):
                 counts as a webhook that can't be read.
         """
         raise UnsupportedError(f"{self.title}'s adapter can't read webhooks")
+
+    @classmethod
+    def shown_fields(cls) -> frozenset[str]:
+        """Return the names of the JSON fields whose texts are shown. Don't override it.
+
+        They are those of `tillpost.adapter.redaction.PUBLIC_FIELDS` and `public_fields`, without
+        `private_fields`.
+        """
+        return (PUBLIC_FIELDS | cls.public_fields) - cls.private_fields
 
     @classmethod
     def capabilities(cls) -> frozenset[str]:

@@ -23,12 +23,12 @@ from enum import StrEnum
 from functools import cache
 from types import GenericAlias
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import to_json
 
-from tillpost.errors import Applied, OutageError, PosError
+from tillpost.errors import Applied, OutageError, PosError, UnknownPosError
 
 __all__ = [
     "Effect",
@@ -46,6 +46,7 @@ __all__ = [
     "find_or_make",
     "id_in_location",
     "nothing",
+    "path_segment",
     "pause",
     "reading",
     "reading_about",
@@ -216,27 +217,48 @@ def ask_pages(
     Args:
         first: The request for the first page.
         headers: The names of the platform's headers for paging.
-        base_url: The platform's address. No page is read from another host.
+        base_url: The platform's address. Of the next page's address only the query is used, and
+            only if it has the same origin.
 
     Raises:
-        OutageError: The next page is on another host, or the list doesn't end.
+        OutageError: The next page has another origin, or the list doesn't end.
     """
     rows: list[M] = []
     request = first
     for pages_read in range(1, MOST_PAGES + 1):
         page, answer = yield from ask_with_answer(request)
         rows += page
-        next_page = urlsplit(answer.headers.get(headers.onward, ""))
+        next_page = answer.headers.get(headers.onward, "")
         page_count = answer.headers.get(headers.count, "")
-        if next_page.netloc not in ("", urlsplit(base_url).netloc):
-            raise OutageError("the address of the next page is on another host")
-        if next_page.path:
-            request = replace(first, path=f"{next_page.path}?{next_page.query}")
+        if next_page:
+            query = _query_of_page(next_page, base_url)
+            request = replace(first, path=f"{first.path.partition('?')[0]}?{query}")
         elif page_count.isdecimal() and pages_read < int(page_count):
             request = replace(first, headers={headers.number: str(pages_read)})
         else:
             return rows
     raise OutageError(f"the list doesn't end after {MOST_PAGES} pages")
+
+
+def _query_of_page(address: str, base_url: str) -> str:
+    """Return the query of the next page's address, which may be a path or a whole address."""
+    base = urlsplit(base_url)
+    try:
+        page = urlsplit(address)
+        same_origin = _origin(page) in (("", None, None), _origin(base))
+    except ValueError:
+        same_origin = False
+    if not same_origin:
+        raise OutageError("the address of the next page is on another host")
+    if not page.query or not (page.netloc or address.startswith("/")):
+        raise OutageError("the address of the next page can't be read")
+    return page.query
+
+
+def _origin(address: SplitResult) -> tuple[str, str | None, int | None]:
+    default_ports = {"http": 80, "https": 443}
+    port = address.port or default_ports.get(address.scheme)
+    return address.scheme, address.hostname, port
 
 
 def find_or_make(kind: str, *requests: Request[None]) -> Exchange[str]:
@@ -295,6 +317,20 @@ def _list_reader(model: Any) -> TypeAdapter[Any]:
     members: Any = GenericAlias(tuple, (model, ...))
     reader: TypeAdapter[Any] = TypeAdapter(members)
     return reader
+
+
+def path_segment(thing_id: str) -> str:
+    """Return an id as one segment of a path, quoted so that it can't change the rest of it.
+
+    Raises:
+        UnknownPosError: No path can contain the id: it is empty, has a control character or a
+            backslash, or is a path of its own with `.` or `..`. Quoting doesn't help then, since
+            some servers unquote a path before they split it.
+    """
+    leads_elsewhere = {"", ".", ".."} & set(thing_id.split("/"))
+    if leads_elsewhere or "\\" in thing_id or not thing_id.isprintable():
+        raise UnknownPosError("this id can't be part of an address", applied=Applied.NO)
+    return quote(thing_id, safe="")
 
 
 def id_in_location(answer: Response, kind: str) -> str:

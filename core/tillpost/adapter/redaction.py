@@ -2,14 +2,16 @@
 
 It works by allow-list. Of a JSON body, numbers, booleans and the texts of public fields remain;
 every other text becomes `***`. So a new field with a name or a token in it is masked before anyone
-knows of it. Below a customer and their payments nothing is public, whatever its name.
+knows of it. Below a person, an address and payments nothing is public, whatever its name. What
+remains is searched for the customer's own texts (`echoes.hider`), since a platform's message may
+quote them.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import cast
 
 __all__ = ["MASK", "PUBLIC_FIELDS", "masked", "redact", "redact_path"]
@@ -19,19 +21,30 @@ LONGEST = 20_000
 """Characters at which a transcript's body is cut."""
 
 PUBLIC_FIELDS = frozenset(
-    "id type kind code category field detail title status state version currency error errors "
+    "id type kind code category field detail status state version currency error errors "
     "message error_message error_description created_at updated_at".split()
 )
 """Fields that no platform uses for secrets or people. Adapters add their own."""
 
-_PRIVATE = frozenset({"customer", "payments"})
-"""Objects whose `name` or `reference` is a person's, though elsewhere these may be public."""
+_PRIVATE = frozenset(
+    "customer customers payments person people recipient guest buyer contact user employee staff "
+    "address delivery_address billing_address shipping_address".split()
+)
+"""Objects whose `name`, `state` or `reference` is a person's, though elsewhere it may be public."""
+
+_PHONE_DIGITS = 6
+"""Numbers with fewer digits than this aren't a phone number."""
 
 
-def redact(body: bytes, public: Collection[str]) -> str:
+def redact(body: bytes, public: Collection[str], hide: Callable[[str], str] | None = None) -> str:
     """Return a body with every text masked, except those of public fields.
 
     A body that isn't JSON is replaced by its kind and size, since nobody knows its content.
+
+    Args:
+        body: The body.
+        public: The names of the fields whose texts are shown.
+        hide: Masks a customer's own texts in what is shown.
 
     >>> redact(b'{"id": "1", "customer": {"name": "Mia"}}', {"id"})
     '{"id": "1", "customer": {"name": "***"}}'
@@ -39,7 +52,7 @@ def redact(body: bytes, public: Collection[str]) -> str:
     if not body:
         return ""
     try:
-        shown = json.dumps(masked(json.loads(body), public), ensure_ascii=False)
+        shown = json.dumps(masked(json.loads(body), public, hide=hide), ensure_ascii=False)
     except (ValueError, RecursionError):  # a body that is nested too deeply is unreadable as well
         kind = "HTML" if re.match(rb"\s*<", body) else "not JSON"
         return f"({kind}, {len(body)} bytes)"
@@ -47,7 +60,13 @@ def redact(body: bytes, public: Collection[str]) -> str:
     return shown[:LONGEST].encode("utf-8", "replace").decode()
 
 
-def masked(value: object, public: Collection[str], *, shown: bool = False) -> object:
+def masked(
+    value: object,
+    public: Collection[str],
+    *,
+    shown: bool = False,
+    hide: Callable[[str], str] | None = None,
+) -> object:
     """Return a JSON value with every text masked, except those of public fields.
 
     Masking it twice changes nothing more.
@@ -56,23 +75,34 @@ def masked(value: object, public: Collection[str], *, shown: bool = False) -> ob
         value: The value.
         public: The names of the fields whose texts are shown.
         shown: Whether a text without a name of its own is shown.
+        hide: Masks a customer's own texts in what is shown, also in names and numbers.
     """
     match value:
         case dict():
             members = cast(Mapping[str, object], value).items()
-            return {name: _masked_member(name, member, public) for name, member in members}
+            return {
+                hide(name) if hide else name: _masked_member(name, member, public, hide)
+                for name, member in members
+            }
         case list():
-            return [masked(entry, public, shown=shown) for entry in cast(Sequence[object], value)]
+            entries = cast(Sequence[object], value)
+            return [masked(entry, public, shown=shown, hide=hide) for entry in entries]
         case str() if value and not shown:
             return MASK
+        case str() if hide:
+            return hide(value)
+        case int() if hide and abs(value) >= 10 ** (_PHONE_DIGITS - 1):
+            return value if hide(str(value)) == str(value) else MASK
         case _:
             return value
 
 
-def _masked_member(name: str, member: object, public: Collection[str]) -> object:
+def _masked_member(
+    name: str, member: object, public: Collection[str], hide: Callable[[str], str] | None
+) -> object:
     if name in _PRIVATE:
-        return masked(member, ())
-    return masked(member, public, shown=name in public)
+        return masked(member, (), hide=hide)
+    return masked(member, public, shown=name in public, hide=hide)
 
 
 def redact_path(path: str) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
-from urllib.parse import urlsplit
+from typing import Annotated, Any, NoReturn, Self
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic.fields import FieldInfo
@@ -27,6 +27,7 @@ __all__ = [
     "LookUpPauses",
     "Seconds",
     "Signed",
+    "checked_address",
 ]
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
@@ -53,7 +54,45 @@ Don't mark a secret.
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
-class AdapterSettings(BaseModel):
+def checked_address(url: str) -> str:
+    """Return a platform's address without a slash at its end, if it can be one.
+
+    Parsers disagree on user names, backslashes and line breaks in addresses, so that two of them
+    may see two hosts. An address with any of these is refused.
+
+    Raises:
+        ValueError: It isn't https, or holds more than host, port and path. The text leaves the
+            address out, since it may contain a password.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        raise ValueError("must be an https address")
+    if parts.scheme == "http" and parts.hostname not in _THIS_MACHINE:
+        raise ValueError("must be https; plain http is for this machine only")
+    if any(mark in url for mark in "@?#"):
+        raise ValueError("must hold no user, password, query or fragment")
+    if "\\" in url or " " in url or not url.isprintable():
+        raise ValueError("must hold no space, backslash or control character")
+    if not _has_valid_port(parts) or {".", ".."} & set(parts.path.split("/")):
+        raise ValueError("must be an https address")
+    return url.rstrip("/")
+
+
+def _has_valid_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:  # its text quotes the port, which may be a password
+        return False
+
+
+class _Unpicklable(BaseModel):
+    """A model with secrets. It can be copied, but not pickled: that would write them in clear."""
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} holds secrets and can't be pickled")
+
+
+class AdapterSettings(_Unpicklable):
     """The settings that every connection has. An adapter adds its own fields.
 
     Use `SecretStr` for a secret. The text below a field is its description in the reference.
@@ -91,14 +130,7 @@ class AdapterSettings(BaseModel):
     @classmethod
     def _encrypted(cls, url: str) -> str:
         """Refuse plain http to another machine: it would show the token to the network."""
-        parts = urlsplit(url)
-        if parts.scheme not in ("https", "http") or not parts.hostname:
-            raise ValueError("must be an https address")
-        if parts.scheme == "http" and parts.hostname not in _THIS_MACHINE:
-            raise ValueError("must be https; plain http is for this machine only")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("must hold no user, password, query or fragment")
-        return url.rstrip("/")
+        return checked_address(url)
 
     @field_validator("access_token")
     @classmethod
@@ -115,6 +147,18 @@ class AdapterSettings(BaseModel):
         marked = [name for name, field in cls.model_fields.items() if _is_marked(field)]
         return ("base_url", *marked)
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with some settings changed. They are validated, unlike pydantic's own."""
+        if not update:
+            return super().model_copy(deep=deep)
+        return type(self).model_validate({**dict(self), **update})
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return every secret text, to be removed from what a platform sends back."""
+        values: list[object] = [getattr(self, name) for name in type(self).model_fields]
+        texts = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        return tuple(text for text in texts if text)
+
     def credentials(self) -> Credentials:
         """Return the secrets that requests are signed with."""
         return Credentials(
@@ -129,7 +173,7 @@ def _is_marked(field: FieldInfo) -> bool:
     return any(isinstance(mark, _WhichStore) for mark in field.metadata)
 
 
-class Credentials(BaseModel):
+class Credentials(_Unpicklable):
     """The secrets that requests are signed with.
 
     Attributes:

@@ -16,9 +16,10 @@ from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 from tillpost.adapter.base import Adapter
+from tillpost.adapter.echoes import Hide, hide_nothing, hider
 from tillpost.adapter.error_table import DEFAULT_ROWS, Problem
 from tillpost.adapter.exchange import Fault, Reply, Request, Response
-from tillpost.adapter.redaction import PUBLIC_FIELDS, redact, redact_path
+from tillpost.adapter.redaction import redact, redact_path
 from tillpost.errors import (
     Applied,
     OutageError,
@@ -39,7 +40,7 @@ SLOW_DOWN = 8
 """How many times longer a menu import waits then."""
 
 LONGEST_DETAIL = 300
-"""Bytes of an answer in an unknown format that become its error's text."""
+"""Bytes of an answer in an unknown format that rows match, and characters of its summary."""
 
 
 GATE_STATUSES = (401, 403, 407)
@@ -75,7 +76,7 @@ def judge(
         A verdict with a reply if the request succeeded, with an error otherwise.
     """
     if isinstance(answer, Fault):
-        return _failure(adapter, request, answer, _fault_error(answer))
+        return _failure(adapter, request, answer, _fault_error(answer), order)
     accepted = answer.status in request.answers
     succeeded = accepted or 200 <= answer.status < 300
     problems: Sequence[Problem] = ()
@@ -90,7 +91,7 @@ def judge(
             raise
         if succeeded:
             error = _unreadable_error(answer, unreadable)
-            return _failure(adapter, request, answer, error)
+            return _failure(adapter, request, answer, error, order)
     if problems:
         error = _table_error(adapter, answer, problems, order, now)
     else:
@@ -99,29 +100,40 @@ def judge(
             error = _gate_error(adapter, answer, problem)
         else:
             error = _table_error(adapter, answer, [problem], order, now)
+        error.detail = _summary(adapter, request, answer)
         if error.applied is Applied.NO:
             # It isn't in the platform's own format, so a proxy may have sent it: no proof.
             error.applied = Applied.MAYBE
-    return _failure(adapter, request, answer, error)
+    return _failure(adapter, request, answer, error, order)
 
 
 def transcript(
-    adapter: Adapter[Any], request: Request[Any], answer: Response | Fault
+    adapter: Adapter[Any],
+    request: Request[Any],
+    answer: Response | Fault,
+    hide: Hide = hide_nothing,
 ) -> Transcript:
-    """Return a redacted copy of a request and its answer, which may be stored and shown."""
-    public = PUBLIC_FIELDS | adapter.public_fields
+    """Return a redacted copy of a request and its answer, which may be stored and shown.
+
+    Args:
+        adapter: Declares which fields are public.
+        request: The request that was sent.
+        answer: The platform's answer, or what the network did instead.
+        hide: Masks what is personal in the texts that are shown.
+    """
+    public = adapter.shown_fields()
     copy = Transcript(
         method=request.method,
-        path=redact_path(request.path),
-        request_body="" if request.private else redact(request.body, public),
+        path=hide(redact_path(request.path)),
+        request_body="" if request.private else redact(request.body, public, hide),
     )
     if isinstance(answer, Fault):
         return copy.model_copy(update={"fault": answer.text})
     return copy.model_copy(
         update={
             "status_code": answer.status,
-            "request_id": answer.headers.get(adapter.request_id_header, ""),
-            "response_body": "" if request.private else redact(answer.body, public),
+            "request_id": hide(answer.headers.get(adapter.request_id_header, "")),
+            "response_body": "" if request.private else redact(answer.body, public, hide),
         }
     )
 
@@ -169,9 +181,16 @@ def import_pause(pace: float, response: Response) -> float:
 
 
 def _failure(
-    adapter: Adapter[Any], request: Request[Any], answer: Response | Fault, error: PosError
+    adapter: Adapter[Any],
+    request: Request[Any],
+    answer: Response | Fault,
+    error: PosError,
+    order: Order | None,
 ) -> Verdict:
-    error.exchange = transcript(adapter, request, answer)
+    hide = hider(order, adapter.config)
+    error.detail = hide(error.detail)
+    error.code = hide(error.code)
+    error.exchange = transcript(adapter, request, answer, hide)
     error.request_id = error.exchange.request_id
     return Verdict(error.applied, error=error)
 
@@ -195,11 +214,20 @@ def _without_secrets(request: Request[Any], answer: Response) -> Response:
 
 
 def _unknown_problem(request: Request[Any], answer: Response) -> Problem:
-    """Return the beginning of an answer in an unknown format as a problem, on one line."""
+    """Return the beginning of an answer in an unknown format as a problem, on one line.
+
+    Rows may match it. It isn't shown, since it may quote the customer: see `_summary`.
+    """
     if request.private:
         return Problem()
     beginning = answer.body[:LONGEST_DETAIL].decode("utf-8", "replace")
     return Problem(text=" ".join(beginning.split()))
+
+
+def _summary(adapter: Adapter[Any], request: Request[Any], answer: Response) -> str:
+    """Return the status and what may be shown of an answer in an unknown format, on one line."""
+    shown = "" if request.private else redact(answer.body, adapter.shown_fields())
+    return f"HTTP {answer.status} {shown}"[:LONGEST_DETAIL].strip()
 
 
 def _table_error(

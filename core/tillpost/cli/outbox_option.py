@@ -91,7 +91,9 @@ def opened_if_there(db: str, config: str, *, new: bool = False) -> Generator[Out
 
 def name_of(database: Database) -> str:
     """Return the database's URL without its password."""
-    return database.engine.url.render_as_string()
+    from tillpost.outbox.db.database import shown_url
+
+    return shown_url(database.engine.url)
 
 
 def local_time(at: float) -> str:

@@ -146,8 +146,9 @@ class OutboxSettings(BaseModel):
 
 def load_settings(path: str | Path | None = None) -> OutboxSettings:
     """Return the file's `[outbox]` table; the defaults without one. Raises `ConfigError`."""
-    table = load_table("outbox", path)
     try:
-        return OutboxSettings.model_validate(table)
+        return OutboxSettings.model_validate(load_table("outbox", path))
     except ValidationError as error:
-        raise ConfigError(f"{config_path(path)}: [outbox] {explain(error)}") from None
+        fault = explain(error)
+    # Raised out here, because the ValidationError holds the values, such as a database's password.
+    raise ConfigError(f"{config_path(path)}: [outbox] {fault}")

@@ -15,6 +15,7 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias, cast
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -72,10 +73,32 @@ def _to_web(answer: Answer) -> web.Response:
 async def _control(request: web.Request, handler: WebHandler) -> web.StreamResponse:
     """Serve the control address to the loopback only, since it needs no credential."""
     client = request.remote or "0.0.0.0"  # noqa: S104 - compared only, nothing is bound to it
-    if not ipaddress.ip_address(client).is_loopback:
-        refusal = {"error": "the control address answers the loopback only"}
+    # A name that a stranger had resolve to this machine is still in the Host header, and a page of
+    # another site in the Origin header: browsers let no page choose either.
+    host = request.headers.get("Host", "")
+    origin = request.headers.get("Origin")
+    is_own_page = origin is None or origin == f"http://{host}"
+    if not (_is_loopback(client) and _is_loopback(_name_in(host)) and is_own_page):
+        refusal = {"error": "the control address answers this machine's own programs only"}
         return web.json_response(refusal, status=403)
     return await handler(request)
+
+
+def _name_in(host: str) -> str:
+    """Return a Host header's name without its port, "" if it can't be read."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 async def _respond(

@@ -18,7 +18,6 @@ import vcr.cassette  # type: ignore[import-untyped]
 import vcr.filters  # type: ignore[import-untyped]
 from vcr.record_mode import RecordMode  # type: ignore[import-untyped]
 
-from tillpost.adapter.redaction import PUBLIC_FIELDS
 from tillpost.plugins.manager import adapter_named
 from tillpost.submission.policy import Policy
 from tillpost.testing.files import Reader, keep
@@ -101,7 +100,7 @@ class Cassettes:
     @property
     def mask(self) -> Mask:
         """What the cassettes may contain."""
-        fields = PUBLIC_FIELDS | adapter_named(self.platform).public_fields | self.public_fields
+        fields = adapter_named(self.platform).shown_fields() | self.public_fields
         return Mask(self.host, fields, self.public_query, self.headers)
 
     @contextmanager

@@ -2,25 +2,29 @@
 
 An adapter asks for it with `public_only`. The check is made on the address of the established
 connection, before a byte is written: no name is resolved a second time, so DNS can't show the check
-one address and the connection another. It uses httpx's `trace` extension of the request, so it also
-works with a client that was handed in. Behind a proxy the address is the proxy's, which has to
-enforce the rule. Since the names of trace events are httpcore's own, the address is checked again
-when an answer begins: nothing that a private address sends is ever read.
+one address and the connection another. Clients of our own check it themselves (`network`), and
+share their connections with nobody.
+
+A client that was handed in is watched through httpx's `trace` extension (`AddressProof`). It may
+hold connections that nobody checked, so each request needs a new one, and nothing is written over
+any other. What no trace and no address proves is refused as well. Behind a proxy the address is the
+proxy's, which has to enforce the rule. Since the names of trace events are httpcore's own, the
+address is checked again when an answer begins: nothing that a private address sends is ever read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
 from typing import Any, cast
 
 import httpx
 
 __all__ = [
     "NOT_PUBLIC",
+    "UNPROVED",
+    "AddressProof",
     "BarredError",
-    "guard",
-    "guard_async",
     "is_public",
     "over_public",
     "require_public",
@@ -29,8 +33,41 @@ __all__ = [
 NOT_PUBLIC = "the platform's address isn't a public one, and the connection allows no other"
 """The error's text. It leaves out the address, which would map a private network for a stranger."""
 
+UNPROVED = "the HTTP client doesn't prove that it connects to a public address, as it has to here"
+"""The error's text for a client that was handed in."""
+
 _CONNECTED = (".connect_tcp.complete", ".connect_unix_socket.complete")
+_WRITING = ".send_request_headers.started"
+
+_NOT_PUBLIC_V4 = tuple(
+    IPv4Network(text)
+    for text in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",  # carriers' own, and some clouds' metadata
+        "127.0.0.0/8",
+        "168.63.129.16/32",  # Azure's host, which answers its virtual machines
+        "169.254.0.0/16",  # link-local: the clouds' metadata
+        "172.16.0.0/12",
+        "192.0.0.0/24",  # protocols' own: 192.0.0.192 is Oracle's metadata
+        "192.0.2.0/24",
+        "192.88.99.0/24",  # relays of 6to4
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/3",  # multicast and reserved
+    )
+)
+"""Listed here, since Python's own `is_global` differs from one version to the next."""
+
+_PUBLIC_V6 = IPv6Network("2000::/3")
+"""All global unicast addresses. Nothing outside it is assigned for public use."""
+
+_NOT_PUBLIC_V6 = tuple(IPv6Network(text) for text in ("2001::/23", "2001:db8::/32", "3fff::/20"))
 _NAT64 = IPv6Network("64:ff9b::/96")
+_ISATAP = (0x00005EFE, 0x02005EFE)
+"""The middle half of an address that holds an IPv4 one in its last 32 bits (RFC 5214)."""
 
 
 class BarredError(httpx.ConnectError):
@@ -50,42 +87,56 @@ def is_public(address: str) -> bool:
         ip = ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    if isinstance(ip, IPv6Address):
-        embedded = ip.ipv4_mapped or ip.sixtofour
-        if ip in _NAT64:
-            embedded = IPv4Address(int(ip) & 0xFFFFFFFF)
-        if embedded:
-            return is_public(str(embedded))
-        if ip.is_site_local:
-            return False
-    special = ip.is_multicast or ip.is_reserved or ip.is_link_local or ip.is_unspecified
-    return ip.is_global and not special
+    if isinstance(ip, IPv4Address):
+        return not any(ip in network for network in _NOT_PUBLIC_V4)
+    last = IPv4Address(int(ip) & 0xFFFFFFFF)
+    embedded = last if ip in _NAT64 else ip.ipv4_mapped or ip.sixtofour
+    if embedded:
+        return is_public(str(embedded))
+    if int(ip) >> 32 & 0xFFFFFFFF in _ISATAP and not is_public(str(last)):
+        return False
+    return ip in _PUBLIC_V6 and not any(ip in network for network in _NOT_PUBLIC_V6)
 
 
-def guard(event: str, info: Mapping[str, Any]) -> None:
-    """Close a connection to an address that isn't public, and raise `BarredError`.
+class AddressProof:
+    """Watches one request over a client that was handed in, as httpx's `trace` extension.
 
-    A callback for httpx's `trace` extension.
+    A connection to an address that isn't public is closed, and `BarredError` raised. The same is
+    raised when a request is about to be written over a connection that wasn't opened for it.
     """
-    if event.endswith(_CONNECTED) and (refusal := _refusal(info["return_value"])):
-        info["return_value"].close()
-        raise refusal
 
+    def __init__(self) -> None:
+        self._is_proved = False
 
-async def guard_async(event: str, info: Mapping[str, Any]) -> None:
-    """Do as `guard` does, for an async client."""
-    if event.endswith(_CONNECTED) and (refusal := _refusal(info["return_value"])):
-        await info["return_value"].aclose()
-        raise refusal
+    def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Check the address, for a client of threads."""
+        refusal = self._refusal_of(event, info)
+        if refusal:
+            if event.endswith(_CONNECTED):
+                info["return_value"].close()
+            raise refusal
+
+    async def atrace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Check the address, for a client of tasks."""
+        refusal = self._refusal_of(event, info)
+        if refusal:
+            if event.endswith(_CONNECTED):
+                await info["return_value"].aclose()
+            raise refusal
+
+    def _refusal_of(self, event: str, info: Mapping[str, Any]) -> httpx.ConnectError | None:
+        if event.endswith(_CONNECTED):
+            refusal = _refusal(info["return_value"])
+            self._is_proved = refusal is None
+            return refusal
+        is_unproved = event.endswith(_WRITING) and not self._is_proved
+        return BarredError(UNPROVED) if is_unproved else None
 
 
 def over_public(answer: httpx.Response) -> bool:
-    """Return whether an answer came from a public address, or over no network at all.
-
-    `guard` misses a connection that another request opened in a shared client.
-    """
+    """Return whether an answer is proved to come from a public address."""
     stream = answer.extensions.get("network_stream")
-    return stream is None or not isinstance(_refusal(stream), BarredError)
+    return stream is not None and not isinstance(_refusal(stream), BarredError)
 
 
 def _refusal(stream: Any) -> httpx.ConnectError | None:

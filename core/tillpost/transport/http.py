@@ -6,8 +6,9 @@ may have had an effect: a refused connection never carried it (`applied` NO), a 
 after it was written may have (`MAYBE`). Answers are bounded in size and time. Redirects aren't
 followed, so no other host sees the token.
 
-Secrets that an answer echoes are masked in it. They aren't masked in httpcore's log, which at DEBUG
-quotes the head of each answer (never of a request).
+Secrets that an answer echoes are masked in it (`adapter.echoes`). They aren't masked in httpcore's
+log, which at DEBUG quotes the head of each answer (never of a request). httpx logs our requests
+without the values of their queries (`request_log`).
 
 Answers are decompressed here, not by httpx: httpx decompresses a whole chunk, and nested encodings,
 before its size can be checked, so that a few kilobytes could fill the memory.
@@ -18,30 +19,31 @@ from __future__ import annotations
 import asyncio
 import time
 import zlib
+from base64 import b64decode
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import unquote
 
 import httpx
 
 from tillpost.adapter.base import Adapter, Credentials, Signed
+from tillpost.adapter.echoes import without_secrets
 from tillpost.adapter.exchange import Fault, Request, Response
 from tillpost.errors import Applied, as_exception
 from tillpost.transport.address_guard import (
     NOT_PUBLIC,
+    UNPROVED,
+    AddressProof,
     BarredError,
-    guard,
-    guard_async,
     over_public,
 )
 from tillpost.transport.network import EXCHANGE, Exchange
+from tillpost.transport.request_log import QuietUrl
 
 __all__ = ["AsyncHttpTransport", "HttpTransport", "Limits"]
-
-SHORTEST_SECRET = 8
-"""Shorter secrets aren't masked in answers: they would match unrelated text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +92,17 @@ class _Body:
         self._body: bytes | bytearray = bytearray()
         self._fault: Fault | None = None
         self._decompressor = None
+        if public_only and not over_public(answer):
+            is_known = "network_stream" in answer.extensions
+            text = NOT_PUBLIC if is_known else UNPROVED
+            self._fault = Fault(Applied.MAYBE, text, barred=True)
+            return
         if answer.is_stream_consumed:  # a mock transport has the whole body, decompressed
             self._body = answer.content
             self._check_limits()
             return
         encoding = answer.headers.get("content-encoding", "identity").strip().lower()
-        if public_only and not over_public(answer):
-            self._fault = Fault(Applied.MAYBE, NOT_PUBLIC, barred=True)
-        elif encoding in ("gzip", "x-gzip"):
+        if encoding in ("gzip", "x-gzip"):
             self._decompressor = zlib.decompressobj(zlib.MAX_WBITS | 16)
         elif encoding not in ("", "identity"):
             text = "the answer is packed in a way that wasn't asked for"
@@ -142,8 +147,9 @@ _SIGNED = httpx.Auth()
 class _BaseTransport:
     """What both transports share: making the httpx request, and reading its answer."""
 
-    def __init__(self, adapter: Adapter[Any], limits: Limits) -> None:
+    def __init__(self, adapter: Adapter[Any], limits: Limits, *, own_network: bool) -> None:
         self._adapter = adapter
+        self._own_network = own_network
         self._base_url: str = adapter.config.base_url
         self._limits = limits
         self._timeout = limits.timeout().as_dict()
@@ -157,6 +163,11 @@ class _BaseTransport:
             return self._limits.too_slow
         return fault_of(failure, exchange)
 
+    @property
+    def _guards(self) -> bool:
+        """Whether addresses are guarded here. A client of our own does it by itself."""
+        return self._adapter.public_only and not self._own_network
+
     def _build(
         self,
         client: httpx.Client | httpx.AsyncClient,
@@ -166,17 +177,25 @@ class _BaseTransport:
     ) -> httpx.Request | Fault:
         """Return the signed request. It alone holds the credentials."""
         try:
+            url = _request_url(self._base_url, request.path)
+        except ValueError:
+            return _NO_PATH
+        try:
             signed = self._signed(request, credentials)
             headers = {"Accept-Encoding": "gzip", **signed.headers, **request.headers}
-            return httpx.Request(
+            if self._guards:  # a connection that is kept could be used again without a check
+                headers["Connection"] = "close"
+            outgoing = httpx.Request(
                 request.method,
-                _parse_url(self._base_url + request.path),
+                url,
                 params=client.params or None,
                 cookies=client.cookies,
                 content=request.body if signed.body is None else signed.body,
                 headers=_merged(client.headers, headers),
                 extensions=extensions,
             )
+            outgoing.url = QuietUrl(outgoing.url)
+            return outgoing
         except Exception as failure:  # noqa: BLE001  an invalid header or URL: nothing was sent
             return Fault(Applied.NO, f"the request can't be made ({type(failure).__name__})")
 
@@ -187,10 +206,21 @@ class _BaseTransport:
         except BaseException as failure:  # noqa: BLE001  see `as_exception`
             raise as_exception(failure) from None
 
+    def _secrets(self, credentials: Credentials, outgoing: httpx.Request) -> Iterator[str]:
+        """Yield all secrets that a server may echo: as they are known, and as they were sent."""
+        yield from credentials.secrets()
+        yield from self._adapter.config.secrets()
+        _, _, sent = outgoing.headers.get("Authorization", "").partition(" ")
+        yield sent
+        with suppress(ValueError):  # not what basic authentication sends
+            _, _, password = b64decode(sent, validate=True).decode().partition(":")
+            yield password
+
     def _read(
         self,
         request: Request[Any],
         credentials: Credentials,
+        outgoing: httpx.Request,
         answer: httpx.Response,
         body: bytes | Fault,
     ) -> Response | Fault:
@@ -199,15 +229,13 @@ class _BaseTransport:
             return body
         # The answer to a private request may well consist of a secret, even an unchanged one.
         is_grant = request.private and answer.is_success
-        headers = answer.headers.raw
-        for secret in _spellings(credentials):
-            # Searching backwards takes a quarter of the time that `replace` takes to search.
-            if not is_grant and body.rfind(secret) >= 0:
-                body = body.replace(secret, b"***")
-            headers = [(name, value.replace(secret, b"***")) for name, value in headers]
-        decoded = {
-            name.lower().decode("latin-1"): value.decode("latin-1") for name, value in headers
-        }
+        # They are collected each time: if they were stored, a traceback's locals would show them.
+        if not is_grant:
+            body = without_secrets(body, self._secrets(credentials, outgoing))
+        names = [name.lower().decode("latin-1") for name, _ in answer.headers.raw]
+        lines = b"\n".join(value for _, value in answer.headers.raw)  # no value has a line break
+        shown = without_secrets(lines, self._secrets(credentials, outgoing)).decode("latin-1")
+        decoded = dict(zip(names, shown.split("\n"), strict=bool(names)))
         return Response(answer.status_code, decoded, body)
 
 
@@ -222,27 +250,41 @@ def _merged(theirs: httpx.Headers, ours: Mapping[str, str]) -> list[tuple[bytes,
     return [*others, *encoded]
 
 
+_NO_PATH = Fault(
+    Applied.NO,
+    "the request's path could lead to another host or resource, so nothing was sent: an id or an "
+    "address in it isn't one",
+    barred=True,
+)
+
+
 @lru_cache(256)
-def _parse_url(url: str) -> httpx.URL:
-    """Parse a URL once: most requests go to a few, and parsing is half of making a request."""
-    return httpx.URL(url)
+def _request_url(base_url: str, path: str) -> httpx.URL:
+    """Return the URL of a request, whose origin is the platform's.
 
+    Each is parsed once: most requests go to a few, and parsing is half of making a request.
 
-def _spellings(credentials: Credentials) -> Iterator[bytes]:
-    """Yield the secrets as a server may echo them: unchanged, escaped in JSON, quoted in a URL.
-
-    They are computed each time: if they were stored, a traceback's locals would show them.
+    Raises:
+        ValueError: The path isn't plain, or leads to another host. Ids and addresses in it may be
+            the platform's or a caller's, who could choose where the token goes.
     """
-    for secret in credentials.secrets():
-        if len(secret) < SHORTEST_SECRET:
-            continue
-        yield secret.encode()
-        if secret.isascii() and secret.isalnum():
-            continue  # spelled the same everywhere
-        escaped = secret.replace("/", "\\/")
-        spellings = {escaped, quote(secret), quote(secret, safe="")}
-        for spelling in spellings - {secret}:
-            yield spelling.encode()
+    quoted = path.partition("?")[0]
+    resource = unquote(quoted)  # some servers split a path after they have unquoted it
+    first, *segments = resource.split("/")
+    if first or not segments or {"", ".", ".."} & {*segments[:-1], segments[-1] or "-"}:
+        raise ValueError("not a path, or one that leads elsewhere")
+    if "@" in quoted or "#" in path or " " in path or "\\" in resource:
+        raise ValueError("parsers disagree on these")
+    if not path.isprintable() or not resource.isprintable():
+        raise ValueError("control characters")
+    url = httpx.URL(base_url + path)
+    if _origin(url) != _origin(httpx.URL(base_url)):
+        raise ValueError("another origin")
+    return url
+
+
+def _origin(url: httpx.URL) -> tuple[object, ...]:
+    return url.scheme, url.host, url.port, url.userinfo
 
 
 class HttpTransport(_BaseTransport):
@@ -260,9 +302,8 @@ class HttpTransport(_BaseTransport):
         *,
         own_network: bool = False,
     ) -> None:
-        super().__init__(adapter, limits)
+        super().__init__(adapter, limits, own_network=own_network)
         self._client = client
-        self._own_network = own_network
 
     def send(self, request: Request[Any], credentials: Credentials) -> Response | Fault:
         """Send the request once.
@@ -293,22 +334,22 @@ class HttpTransport(_BaseTransport):
             return outgoing
         answer = self._client.send(outgoing, stream=True, auth=_SIGNED, follow_redirects=False)
         try:
-            public_only = self._adapter.public_only
-            body = _Body(answer, self._limits, exchange.deadline, public_only=public_only)
+            body = _Body(answer, self._limits, exchange.deadline, public_only=self._guards)
             for chunk in () if answer.is_stream_consumed else answer.iter_raw():
                 if body.add(chunk):
                     break
-            return self._read(request, credentials, answer, body.whole())
+            return self._read(request, credentials, outgoing, answer, body.whole())
         finally:
             answer.close()
 
     def _tracer(self, exchange: Exchange) -> Callable[[str, Mapping[str, Any]], None]:
         """Return a `trace` callback that watches the exchange, and guards its address."""
+        proof = AddressProof() if self._guards else None
 
         def trace(event: str, info: Mapping[str, Any]) -> None:
             exchange.trace(event, info)
-            if self._adapter.public_only:
-                guard(event, info)
+            if proof:
+                proof.trace(event, info)
 
         return trace
 
@@ -324,9 +365,8 @@ class AsyncHttpTransport(_BaseTransport):
         *,
         own_network: bool = False,
     ) -> None:
-        super().__init__(adapter, limits)
+        super().__init__(adapter, limits, own_network=own_network)
         self._client = client
-        self._own_network = own_network
 
     async def send(self, request: Request[Any], credentials: Credentials) -> Response | Fault:
         """Send the request once.
@@ -363,23 +403,23 @@ class AsyncHttpTransport(_BaseTransport):
             follow_redirects=False,
         )
         try:
-            public_only = self._adapter.public_only
-            body = _Body(answer, self._limits, exchange.deadline, public_only=public_only)
+            body = _Body(answer, self._limits, exchange.deadline, public_only=self._guards)
             if not answer.is_stream_consumed:
                 async for chunk in answer.aiter_raw():
                     if body.add(chunk):
                         break
-            return self._read(request, credentials, answer, body.whole())
+            return self._read(request, credentials, outgoing, answer, body.whole())
         finally:
             await answer.aclose()
 
     def _tracer(self, exchange: Exchange) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
         """Return a `trace` callback that watches the exchange, and guards its address."""
+        proof = AddressProof() if self._guards else None
 
         async def trace(event: str, info: Mapping[str, Any]) -> None:
             exchange.trace(event, info)
-            if self._adapter.public_only:
-                await guard_async(event, info)
+            if proof:
+                await proof.atrace(event, info)
 
         return trace
 
@@ -410,7 +450,7 @@ def fault_of(failure: Exception, exchange: Exchange) -> Fault:
     from the exception. The exception's own text is left out, since it may quote a header.
     """
     if isinstance(failure, BarredError):
-        return Fault(Applied.NO, NOT_PUBLIC, barred=True)
+        return Fault(Applied.NO, str(failure), barred=True)
     applied = Applied.MAYBE
     text = f"the transport failed ({type(failure).__name__})"
     for kind, by_type, words in _FAULTS:

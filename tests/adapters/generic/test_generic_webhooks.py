@@ -37,10 +37,10 @@ EVENT: dict[str, Any] = {
 
 
 def signed(
-    body: bytes, *, at: float | None = None, target: str = "/hooks/pos?store=1"
+    body: bytes, *, at: float | str | None = None, target: str = "/hooks/pos?store=1"
 ) -> dict[str, str]:
     """The headers with which a POS sends a body."""
-    stamp = str(int(time.time() if at is None else at))
+    stamp = at if isinstance(at, str) else str(int(time.time() if at is None else at))
     text = "\n".join((stamp, "POST", target, "", hashlib.sha256(body).hexdigest()))
     made = hmac.new(WorldSettings().signing_key.encode(), text.encode(), hashlib.sha256).hexdigest()
     return {"Tillpost-Timestamp": stamp, "Tillpost-Signature": made}
@@ -87,3 +87,13 @@ def test_webhook_that_is_not_genuine_is_refused(
     with pytest.raises(WebhookError) as raised:
         Store().till.parse_webhook(headers, body, url)
     assert raised.value.fault is fault
+
+
+@pytest.mark.parametrize(
+    "time_sent", ["nan", "NaN", "inf", "-inf", "1e999", "1_0", " 1", "", "9" * 400, "\u0661"]
+)
+def test_signed_time_that_is_no_number_is_refused(time_sent: str) -> None:
+    body = json.dumps(EVENT).encode()
+    with pytest.raises(WebhookError) as raised:
+        Store().till.parse_webhook(signed(body, at=time_sent), body, URL)
+    assert raised.value.fault in (WebhookFault.STALE, WebhookFault.UNREADABLE)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
 import pytest
@@ -336,13 +336,23 @@ def test_orders_of_other_sites_are_ignored_and_not_fetched(bench: Bench) -> None
     assert bench.sent == []
 
 
-def test_an_id_that_would_lead_elsewhere_stays_an_id(bench: Bench) -> None:
-    body = json.dumps({"id": "../customers/1", "site_id": 2301}).encode()
+@pytest.mark.parametrize("order_id", ["../customers/1", "..", "1/../2", "1\n"])
+def test_id_that_would_lead_elsewhere_is_never_sent(bench: Bench, order_id: str) -> None:
+    body = json.dumps({"id": order_id, "site_id": 2301}).encode()
+    with pytest.raises(PosError, match="can't be part of an address"):
+        bench.till.parse_webhook(signed(body), body, HOOK)
+    assert bench.sent == []
+
+
+@pytest.mark.parametrize("order_id", ["customers/1", "1?x=2", "1#x", "1%2f2", "1@evil.example"])
+def test_id_with_marks_of_an_address_stays_an_id(bench: Bench, order_id: str) -> None:
+    body = json.dumps({"id": order_id, "site_id": 2301}).encode()
     with pytest.raises(PosError):
         bench.till.parse_webhook(signed(body), body, HOOK)
+    quoted = quote(order_id, safe="").encode()
     assert {
         request.url.raw_path for request in bench.sent if "deleted" not in request.url.path
-    } == {b"/v1/companies/5678/orders/..%2Fcustomers%2F1.json"}
+    } == {b"/v1/companies/5678/orders/" + quoted + b".json"}
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b"\xff", b'"x"', b'{"id": {}}'])

@@ -25,6 +25,7 @@ from tillpost.adapter.exchange import (
     find_or_make,
     id_in_location,
     nothing,
+    path_segment,
     pause,
     reading,
     reading_about,
@@ -32,7 +33,7 @@ from tillpost.adapter.exchange import (
     to_body,
     to_exact_body,
 )
-from tillpost.errors import OutageError, PosError, SetupError
+from tillpost.errors import Applied, OutageError, PosError, SetupError, UnknownPosError
 
 STATUS = Request("GET", "/status", reading(ToyStatus))
 ANSWER = Response(200, {"etag": "7"}, b'{"open": true}')
@@ -148,7 +149,7 @@ def test_a_list_of_one_page_is_read_at_once() -> None:
 
 
 def test_list_is_read_on_at_the_addresses_in_its_answers() -> None:
-    first, second = page(True, x_next=f"{HERE}/list?page=2"), page(x_next="/list?page=3")
+    first, second = page(True, x_next=f"{HERE}:443/list?page=2"), page(x_next="/list?page=3")
     asked, found = read(first, second, page(False, True))
     assert [request.path for request in asked] == ["/list", "/list?page=2", "/list?page=3"]
     assert found == [True, False, True]
@@ -160,9 +161,52 @@ def test_a_list_is_read_on_by_the_number_of_its_pages() -> None:
     assert found == [True, False]
 
 
-def test_no_page_is_read_from_another_host() -> None:
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://evil.example/list?page=2",
+        "//evil.example/list?page=2",
+        "http://pos.example/list?page=2",
+        "https://pos.example:8443/list?page=2",
+        "https://pos.example@evil.example/list?page=2",
+        "https://pos.example:x/list?page=2",
+        "https://[pos.example/list?page=2",
+    ],
+)
+def test_no_page_is_read_from_another_host(address: str) -> None:
     with pytest.raises(OutageError, match="another host"):
-        read(page(True, x_next="https://evil.example/list?page=2"))
+        read(page(True, x_next=address))
+
+
+@pytest.mark.parametrize("address", ["@127.0.0.2:99/steal?page=2", "page=2", "/list", "?page=2"])
+def test_next_page_that_is_no_address_is_an_outage(address: str) -> None:
+    with pytest.raises(OutageError, match="can't be read"):
+        read(page(True, x_next=address))
+
+
+def test_of_the_next_page_only_the_query_is_used() -> None:
+    asked, _ = read(page(True, x_next="/../steal?page=2"), page(False))
+    assert [request.path for request in asked] == ["/list", "/list?page=2"]
+
+
+@pytest.mark.parametrize(
+    ("thing_id", "segment"),
+    [
+        ("ord-1", "ord-1"),
+        ("a/b", "a%2Fb"),
+        ("a?b#c%2F@d", "a%3Fb%23c%252F%40d"),
+        ("caf\u00e9 1", "caf%C3%A9%201"),
+    ],
+)
+def test_id_stays_one_segment_of_a_path(thing_id: str, segment: str) -> None:
+    assert path_segment(thing_id) == segment
+
+
+@pytest.mark.parametrize("thing_id", ["", ".", "..", "../x", "a/..", "/a", "a\\b", "a\nb", "a\0"])
+def test_id_that_no_path_can_contain_is_refused(thing_id: str) -> None:
+    with pytest.raises(UnknownPosError, match="can't be part of an address") as caught:
+        path_segment(thing_id)
+    assert caught.value.applied is Applied.NO
 
 
 def test_a_list_that_never_ends_is_an_outage() -> None:

@@ -98,7 +98,25 @@ def test_no_field_that_may_hold_a_secret_or_a_person_is_public() -> None:
         "email",
         "address",
         "note",
+        "title",
     }
+
+
+def test_nothing_below_a_person_or_an_address_is_public() -> None:
+    person = {"name": "Mia", "state": "NSW", "title": "Dr", "detail": "x", "id": "7"}
+    for name in ("customer", "recipient", "address", "delivery_address", "buyer", "payments"):
+        body = json.dumps({name: [person], "id": "1"}).encode()
+        shown = json.loads(redact(body, PUBLIC_FIELDS | {"name", "title"}))
+        assert shown == {name: [dict.fromkeys(person, MASK)], "id": "1"}
+
+
+def test_what_is_hidden_is_masked_in_names_texts_and_numbers() -> None:
+    def hide(text: str) -> str:
+        return text.replace("Mia", MASK).replace("61400000000", MASK)
+
+    body = json.dumps({"Mia": 1, "detail": "for Mia", "n": 61400000000, "total": 1450}).encode()
+    shown = json.loads(redact(body, PUBLIC_FIELDS, hide))
+    assert shown == {MASK: 1, "detail": "for ***", "n": MASK, "total": 1450}
 
 
 def test_the_values_of_a_query_are_masked() -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
+
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from core.toy import ToySettings
 from tillpost import explain
@@ -74,3 +78,59 @@ def test_access_token_is_the_default_credential() -> None:
     )
     assert settings.credentials().secrets() == ("CANARY-1",)
     assert "CANARY" not in repr(settings) + str(settings) + repr(settings.credentials())
+
+
+BASE = "https://pos.example"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"{BASE}?",
+        f"{BASE}#",
+        f"{BASE}/v1?",
+        "https://@pos.example",
+        "https://pos.example@evil.example",
+        "https://pos.example\\@evil.example",
+        "https://pos.example\\.evil.example",
+        f"{BASE}\n",
+        "https://pos\t.example",
+        " https://pos.example",
+        "https://pos.example/a b",
+        f"{BASE}/../v2",
+        f"{BASE}/./v2",
+        f"{BASE}:0",
+        f"{BASE}:CANARY",
+        f"{BASE}:99999",
+        "https:pos.example",
+        "//pos.example",
+        "",
+    ],
+)
+def test_address_with_a_second_reading_is_refused(address: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        ToySettings(base_url=address)
+    assert explain(caught.value).startswith("base_url: must ")
+    assert "CANARY" not in str(caught.value)
+
+
+def test_changed_copy_of_settings_is_validated() -> None:
+    settings = ToySettings(base_url=BASE, access_token=SecretStr("t"))
+    with pytest.raises(ValidationError, match="plain http"):
+        settings.model_copy(update={"base_url": "http://evil.example"})
+    moved = settings.model_copy(update={"base_url": f"{BASE}/v2/"})
+    assert moved.base_url == f"{BASE}/v2"
+    assert moved.access_token == settings.access_token
+    assert settings.model_copy() == settings
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_settings_are_copied_and_never_pickled(copied: Callable[[object], object]) -> None:
+    settings = ToySettings(base_url=BASE, access_token=SecretStr("CANARY-1"))
+    for secret in (settings, settings.credentials()):
+        assert copied(secret) == secret
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+            with pytest.raises(TypeError, match="can't be pickled"):
+                pickle.dumps([secret], protocol)
+        shown = f"{secret!r} {secret} {secret.model_dump_json()} {secret.model_dump(mode='json')}"
+        assert "CANARY" not in shown

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from core.toy import Toy, ToyMade, ToySettings, toy_order
 from tillpost.adapter.base import Adapter
@@ -28,6 +29,7 @@ from tillpost.errors import (
     TaxError,
     UnknownPosError,
 )
+from tillpost.models.order import Order
 
 NOW = datetime(2026, 11, 23, 8, 0, 0, tzinfo=UTC).timestamp()
 CREATE = Request(
@@ -132,10 +134,11 @@ def test_fault_becomes_outage_with_its_applied(toy: Toy, applied: Applied) -> No
 def test_unknown_format_goes_by_status_and_may_be_applied(
     toy: Toy, status: int, kind: type[PosError]
 ) -> None:
-    error = error_of(toy, Response(status, {"x-request-id": "req-9"}, b"<p>Bad\n gateway</p>"))
+    body = b"<p>Bad\n gateway</p>"
+    error = error_of(toy, Response(status, {"x-request-id": "req-9"}, body))
     assert type(error) is kind
     assert (error.applied, error.status_code, error.request_id) == (Applied.MAYBE, status, "req-9")
-    assert error.detail == "<p>Bad gateway</p>"
+    assert error.detail == f"HTTP {status} (HTML, {len(body)} bytes)"
 
 
 class BodylessToy(Toy):
@@ -362,7 +365,7 @@ def test_transcript_masks_fields_not_declared_public(toy: Toy) -> None:
 def test_private_exchange_shows_neither_body_nor_text(toy: Toy) -> None:
     request = Request("POST", "/token", nothing, b'{"ref": "r"}', private=True)
     error = error_of(toy, Response(500, {}, b"token abc is bad"), request)
-    assert error.detail == ""
+    assert error.detail == "HTTP 500"
     assert error.exchange
     assert (error.exchange.request_body, error.exchange.response_body) == ("", "")
     assert "abc" not in repr(error)
@@ -448,3 +451,70 @@ def test_own_row_may_refine_a_default_row(toy: Toy) -> None:
     refined = Refined(toy.config)
     assert type(error_of(refined, Response(503, {}, b"two taxes"))) is TaxError
     assert type(error_of(refined, Response(503, {}, b"maintenance"))) is OutageError
+
+
+MIA = Order.model_validate(
+    {
+        **toy_order().model_dump(mode="json"),
+        "customer": {"name": "Mia Chen", "phone": "0400 123 456", "email": "mia@example.com"},
+        "note": "no peanuts, please",
+    }
+)
+ECHO = "Mia Chen, +61400123456, mia@example.com: no peanuts, please"
+FOREIGN = {
+    "JSON of another shape": json.dumps({"error": ECHO, "sent": {"customer": {"name": "Mia"}}}),
+    "a list": json.dumps([ECHO, {"message": ECHO, "title": ECHO}]),
+    "JSON with names": json.dumps({ECHO: {"mia@example.com": 61400123456}}),
+    "a page": f"<h1>{ECHO}</h1>",
+    "text": ECHO,
+    "a list of problems": json.dumps({"errors": [{"code": "X", "text": ECHO, "field": ECHO}]}),
+    "JSON escapes": json.dumps({"message": ECHO.replace("@", "\\u0040")}),
+}
+
+
+@pytest.mark.parametrize("body", FOREIGN.values(), ids=FOREIGN)
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 418, 500])
+def test_no_refusal_tells_the_customers_data(toy: Toy, body: str, status: int) -> None:
+    answer = Response(status, {"x-request-id": f"for {ECHO}"}, body.encode())
+    error = judge(toy, CREATE, MIA, answer, NOW).error
+    assert error
+    record = error.record().model_dump_json().lower()
+    for text in ("mia", "chen", "123456", "peanuts"):
+        assert text not in record
+
+
+def test_row_matches_the_text_of_an_unknown_answer_but_does_not_show_it() -> None:
+    class Strict(Toy):
+        errors = (Row(StoreClosedError, text="the shop of Mia is closed"),)
+
+    answer = Response(400, {}, b"Sorry, the shop of Mia is closed")
+    error = error_of(Strict(ToySettings(base_url="http://127.0.0.1")), answer)
+    assert isinstance(error, StoreClosedError)
+    assert error.detail == "HTTP 400 (not JSON, 32 bytes)"
+
+
+def test_unknown_answer_shows_what_is_declared_public(toy: Toy) -> None:
+    answer = Response(400, {}, b'{"code": "E7", "who": "Mia", "message": "try later"}')
+    shown = '{"code": "E7", "who": "***", "message": "try later"}'
+    assert error_of(toy, answer).detail == f"HTTP 400 {shown}"
+
+
+def test_adapter_takes_names_off_the_public_ones() -> None:
+    class Private(Toy):
+        public_fields = frozenset({"sku", "who"})
+        private_fields = frozenset({"message", "who"})
+
+    adapter = Private(ToySettings(base_url="http://127.0.0.1"))
+    answer = Response(400, {}, b'{"code": "E7", "who": "Mia", "message": "m", "sku": "S"}')
+    shown = '{"code": "E7", "who": "***", "message": "***", "sku": "S"}'
+    error = error_of(adapter, answer)
+    assert error.detail == f"HTTP 400 {shown}"
+    assert error.exchange
+    assert error.exchange.response_body == shown
+
+
+def test_short_secret_is_masked_in_what_is_shown() -> None:
+    toy = Toy(ToySettings(base_url="http://127.0.0.1", access_token=SecretStr("s3cr")))
+    error = error_of(toy, refusal("WHAT", "you sent s3cr, not s3cret", status=418))
+    assert error.detail == "you sent ***, not s3cret"
+    assert "s3cr " not in error.record().model_dump_json().replace(",", " ")

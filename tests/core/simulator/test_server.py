@@ -194,3 +194,37 @@ def test_signal_ends_serve_cleanly(number: signal.Signals) -> None:
         served.send_signal(number)
         assert served.stdout.read() == "ended\n"
     assert served.wait(10) == 0
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Host": "127.0.0.1.evil.example:80"},
+        {"Host": "localhost.evil.example"},
+        {"Host": "10.0.0.1"},
+        {"Host": "[::1"},
+        {"Host": "user@evil.example"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": ""},
+    ],
+    ids=str,
+)
+def test_control_address_refuses_pages_of_other_sites(
+    running: Running[Counter], headers: dict[str, str]
+) -> None:
+    url = f"{running.url}/_simulator"
+    assert httpx.post(f"{url}/reset", headers=headers).status_code in (400, 403)
+    assert httpx.get(f"{url}/ledger", headers=headers).status_code in (400, 403)
+    assert httpx.get(f"{running.url}/count", headers=headers).status_code in (200, 400)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_control_address_answers_its_own_names(running: Running[Counter], host: str) -> None:
+    name = f"{host}:{httpx.URL(running.url).port}"
+    own = {"Host": name, "Origin": f"http://{name}"}
+    for headers in (own, {"Host": name}):
+        answer = httpx.get(f"{running.url}/_simulator/ledger", headers=headers)
+        assert answer.status_code == 200

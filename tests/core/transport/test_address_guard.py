@@ -22,7 +22,13 @@ from tillpost import Limits, OutageError, Policy, SetupError
 from tillpost.adapter.exchange import Fault, Request, Response, nothing
 from tillpost.errors import Applied, Outcome
 from tillpost.transport import address_guard as addresses
-from tillpost.transport.address_guard import NOT_PUBLIC, BarredError, guard, guard_async, is_public
+from tillpost.transport.address_guard import (
+    NOT_PUBLIC,
+    UNPROVED,
+    AddressProof,
+    BarredError,
+    is_public,
+)
 from tillpost.transport.http import AsyncHttpTransport, HttpTransport
 
 SHORT = Limits(connect=2, read=2, answer=2)
@@ -61,6 +67,34 @@ BARRED = Fault(Applied.NO, NOT_PUBLIC, barred=True)
         "::127.0.0.1",
         "2002:0a00:0001::1",
         "64:ff9b::a9fe:a9fe",
+        "168.63.129.16",
+        "::ffff:168.63.129.16",
+        "64:ff9b::a83f:8110",
+        "2002:a83f:8110::1",
+        "192.0.0.192",
+        "192.0.0.8",
+        "192.0.0.9",
+        "192.88.99.1",
+        "100.100.100.200",
+        "100.127.255.255",
+        "198.18.0.1",
+        "198.51.100.1",
+        "203.0.113.1",
+        "64:ff9b:1::a9fe:a9fe",
+        "::ffff:0:a9fe:a9fe",
+        "2606:4700::5efe:10.0.0.1",
+        "2606:4700::200:5efe:169.254.169.254",
+        "fe80::5efe:1.1.1.1",
+        "fd00:ec2::254",
+        "2001:2::1",
+        "2001:20::1",
+        "3fff::1",
+        "4000::1",
+        "5f00::1",
+        "100::1",
+        "0177.0.0.1",
+        "2130706433",
+        "1.1.1",
         "localhost",
         "",
     ],
@@ -78,6 +112,11 @@ def test_non_public_addresses_are_recognised(address: str) -> None:
         "::ffff:1.1.1.1",
         "2002:0101:0101::1",
         "64:ff9b::101:101",
+        "168.63.129.17",
+        "100.128.0.1",
+        "192.0.1.1",
+        "2606:4700::5efe:1.1.1.1",
+        "2a00:1450::1",
     ],
 )
 def test_a_public_address_is_told(address: str) -> None:
@@ -194,7 +233,7 @@ def test_an_adapter_that_asks_for_no_guard_has_none(kind: Kind, server: ToyServe
     assert isinstance(sent(kind, server.adapter()), Response)
 
 
-def test_answer_over_unguarded_connection_is_not_read(kind: Kind, server: ToyServer) -> None:
+def test_nothing_is_written_over_a_connection_nobody_checked(kind: Kind, server: ToyServer) -> None:
     unguarded, adapter = server.adapter(), guarded(server)
     if kind == "sync":
         with httpx.Client(verify=TRUST) as client:
@@ -213,7 +252,38 @@ def test_answer_over_unguarded_connection_is_not_read(kind: Kind, server: ToySer
                 return await AsyncHttpTransport(client, adapter, SHORT).send(request, credentials)
 
         got = asyncio.run(main())
-    assert got == Fault(Applied.MAYBE, NOT_PUBLIC, barred=True)
+    assert got == Fault(Applied.NO, UNPROVED, barred=True)
+    assert len(server.seen) == 1
+
+
+def test_guarded_requests_follow_each_other_over_one_client(
+    kind: Kind, server: ToyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(addresses, "is_public", bool)
+    adapter = guarded(server)
+    request, credentials = Request("GET", "/menu", nothing), adapter.config.credentials()
+    if kind == "sync":
+        with httpx.Client(verify=TRUST) as client:
+            line = HttpTransport(client, adapter, SHORT)
+            answers = [line.send(request, credentials) for _ in range(3)]
+    else:
+
+        async def main() -> list[Response | Fault]:
+            async with httpx.AsyncClient(verify=TRUST) as client:
+                line = AsyncHttpTransport(client, adapter, SHORT)
+                return [await line.send(request, credentials) for _ in range(3)]
+
+        answers = asyncio.run(main())
+    assert [isinstance(answer, Response) for answer in answers] == [True] * 3
+
+
+def test_answer_without_a_provable_address_is_not_read(
+    kind: Kind, server: ToyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it would be if httpcore gave its trace events other names."""
+    monkeypatch.setattr(addresses, "_CONNECTED", ())
+    monkeypatch.setattr(addresses, "_WRITING", "never")
+    assert sent(kind, guarded(server)) == Fault(Applied.MAYBE, NOT_PUBLIC, barred=True)
 
 
 def test_a_unix_socket_is_no_public_address(kind: Kind, server: ToyServer, tmp_path: Path) -> None:
@@ -229,14 +299,14 @@ def test_a_unix_socket_is_no_public_address(kind: Kind, server: ToyServer, tmp_p
         assert sent(kind, guarded(server), client) == BARRED
 
 
-def test_a_transport_without_a_network_is_left_alone(kind: Kind, server: ToyServer) -> None:
+def test_transport_that_proves_no_address_is_refused(kind: Kind, server: ToyServer) -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json={}))
     client: Any = (
         httpx.Client(transport=transport)
         if kind == "sync"
         else httpx.AsyncClient(transport=transport)
     )
-    assert isinstance(sent(kind, guarded(server), client), Response)
+    assert sent(kind, guarded(server), client) == Fault(Applied.MAYBE, UNPROVED, barred=True)
 
 
 class Gone:
@@ -257,9 +327,9 @@ class Gone:
 def broken_at_once(kind: Kind, stream: Gone) -> None:
     event, info = "connection.connect_tcp.complete", {"return_value": stream}
     if kind == "sync":
-        guard(event, info)
+        AddressProof().trace(event, info)
     else:
-        asyncio.run(guard_async(event, info))
+        asyncio.run(AddressProof().atrace(event, info))
 
 
 def test_connection_broken_at_once_is_outage(

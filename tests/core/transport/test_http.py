@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import json
 import logging
 import math
 import socket
 import time
+from base64 import b64encode
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -77,6 +80,53 @@ def test_a_refused_connection_never_carried_the_request(send: Sender, server: To
     assert isinstance(got, Fault)
     assert got.applied is Applied.NO
     assert got.text.startswith("no connection")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "@127.0.0.2:9/steal",
+        "menu",
+        "",
+        ":9/menu",
+        ".evil.example/menu",
+        "//evil.example/menu",
+        "/a//b",
+        "/a/%2F/b",
+        "/../menu",
+        "/menu/..",
+        "/menu/.",
+        "/%2e%2e/menu",
+        "/a/..%2fmenu",
+        "/a@evil.example",
+        "/a\\b",
+        "/a%5c..%5cb",
+        "/a b",
+        "/menu\nX-Other: 1",
+        "/menu?a=\n1",
+        "/menu%0a",
+        "/menu#x",
+        "https://evil.example/menu",
+    ],
+)
+def test_path_that_could_lead_elsewhere_is_not_signed(
+    send: Sender, server: ToyServer, path: str
+) -> None:
+    class Signing(Toy):
+        def sign(self, request: Request[Any], credentials: Credentials) -> Signed:
+            raise AssertionError("the token was used")
+
+    got = send(path, adapter=Signing(server.settings()))
+    assert isinstance(got, Fault)
+    assert (got.applied, got.barred) == (Applied.NO, True)
+    assert got.text.startswith("the request's path could lead to another host")
+    assert not server.seen
+
+
+@pytest.mark.parametrize("path", ["/", "/menu/", "/menu?next=/a//b&m=a%40b", "/a/b%2Fc%40d"])
+def test_path_of_the_platform_is_sent_as_it_is(send: Sender, server: ToyServer, path: str) -> None:
+    send(path)
+    assert [seen.path for seen in server.seen] == [path]
 
 
 @contextmanager
@@ -373,3 +423,56 @@ def test_invalid_redirect_after_create_may_have_been_applied(
     fault = sender(kind, server)(client=client)
     assert isinstance(fault, Fault)
     assert fault.applied is Applied.MAYBE
+
+
+PASSWORD = "correct+horse/battery"
+BASIC = b64encode(f"me:{PASSWORD}".encode()).decode()
+
+
+class BasicToy(Toy):
+    """An adapter that makes its header of secrets that no setting holds as they are sent."""
+
+    def sign(self, request: Request[Any], credentials: Credentials) -> Signed:
+        return Signed({"Authorization": f"Basic {BASIC}"})
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        f"Basic {BASIC}",
+        PASSWORD,
+        f"me:{PASSWORD}",
+        json.dumps(PASSWORD).replace("/", "\\/"),
+        PASSWORD.replace("+", "\\u002b"),
+        quote(PASSWORD),
+        html.escape(PASSWORD.replace("+", "&#43;")),
+        "signing-key-of-the-toy",
+    ],
+)
+def test_sent_and_configured_secrets_are_masked(send: Sender, server: ToyServer, echo: str) -> None:
+    server.on("GET /menu", answer(400, f"<{echo}>".encode(), x_seen=echo, x_other="kept"))
+    server.on("GET /menu", answer(400, f"<{PASSWORD}>".encode("utf-16")))
+    adapter = BasicToy(server.settings(webhook_secret="signing-key-of-the-toy"))
+    got, in_utf_16 = send(adapter=adapter), send(adapter=adapter)
+    assert isinstance(got, Response)
+    assert isinstance(in_utf_16, Response)
+    shown = got.body.decode() + got.headers["x-seen"] + in_utf_16.body.decode("latin-1")
+    for secret in ("horse", "battery", BASIC, "signing-key"):
+        assert secret not in shown.replace("\0", "")
+    assert got.headers["x-other"] == "kept"
+
+
+def test_httpx_logs_our_requests_without_their_queries(
+    send: Sender, server: ToyServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    send("/menu?email=mia%40example.com&page=2")
+    with httpx.Client() as theirs:
+        theirs.get(f"{server.url}/menu?email=leo%40example.com")
+    logged = [record.getMessage() for record in caplog.records if record.name == "httpx"]
+    assert [text.split()[3] for text in logged] == [
+        f"{server.url}/menu?email=***&page=***",
+        f"{server.url}/menu?email=leo%40example.com",
+    ]
+    assert "mia" not in caplog.text
+    assert server.seen[0].path == "/menu?email=mia%40example.com&page=2"

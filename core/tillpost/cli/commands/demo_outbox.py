@@ -28,6 +28,7 @@ from tillpost.adapter.base import Adapter
 from tillpost.cli.exit_codes import NOT_RIGHT, CliError
 from tillpost.cli.outbox_option import need_outbox
 from tillpost.cli.output import print_line, progress, show_facts, show_json
+from tillpost.cli.private_files import write_private
 from tillpost.cli.simulators import load_scenarios, make_simulator, need_simulators
 from tillpost.models.order import Order
 
@@ -319,5 +320,5 @@ def _write_config(folder: Path, platform: str, settings: Mapping[str, object]) -
     for name, value in settings.items():
         text += f"{name} = {json.dumps(value)}\n"
     file = folder / "tillpost.toml"
-    file.write_text(text)
+    write_private(file, text)
     return file

@@ -23,6 +23,7 @@ from tillpost.cli.connection_option import AsJson
 from tillpost.cli.exit_codes import CliError
 from tillpost.cli.input import read_model
 from tillpost.cli.output import print_line, show_facts, show_json
+from tillpost.cli.private_files import write_private
 from tillpost.cli.simulators import make_simulator, need_simulators
 from tillpost.plugins.manager import adapter_named
 
@@ -175,7 +176,7 @@ def _write_config(path: str, toml: str) -> None:
     try:
         if file.exists() and not file.read_text(encoding="utf-8").startswith(_MARK):
             raise CliError(f"{path} already exists; name another file with --write-config")
-        file.write_text(_MARK + toml, encoding="utf-8")
+        write_private(file, _MARK + toml)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "cannot be written"
         raise CliError(f"{path}: {reason}") from None

@@ -8,7 +8,9 @@
 
 Encrypting and decrypting needs the key in `TILLPOST_KEY`; without it, or with a wrong one, methods
 raise `ConfigError`. A connection of the TOML file may have a row too: then the tokens come from the
-row, and all other settings from the file. When a method has returned, its changes are on disk.
+row, and all other settings from the file. The secrets are bound to the connection's name, platform
+and other settings: changed in the database by anything but this module, they make the secrets
+unusable. When a method has returned, its changes are on disk.
 """
 
 from __future__ import annotations
@@ -80,6 +82,12 @@ class StoredConnection:
     follows: str = ""
     refresher: str | None = None
 
+    @property
+    def bound_to(self) -> str:
+        """What its secrets are bound to: all that says whose they are and where they are sent."""
+        bound = [self.name, self.platform, self.settings, self.follows]
+        return json.dumps(bound, sort_keys=True)
+
     def counts_with(self, tokens: str) -> bool:
         """Whether its tokens take precedence over those of the TOML file.
 
@@ -142,13 +150,16 @@ class CredentialStore:
         """Decrypt the secrets of a connection.
 
         Raises:
-            ConfigError: the key is missing, or isn't the one that encrypted them.
+            ConfigError: the key is missing, or isn't the one that encrypted them; or the
+                connection's settings were changed without it.
         """
         if not stored.encrypted_secrets:
             return {}
         try:
             keys = self.keyring()
-            return keys.decrypt(stored.encrypted_secrets, stored.key_fingerprint)
+            return keys.decrypt(
+                stored.encrypted_secrets, stored.key_fingerprint, bound_to=stored.bound_to
+            )
         except ConfigError as error:
             text = f"connection {stored.name!r}: {error}"
         # Raised outside of the handler, so that its traceback holds no ciphertext.
@@ -231,7 +242,7 @@ class CredentialStore:
         """Write a locked connection with these secrets; return it as it was written."""
         written = replace(
             stored,
-            encrypted_secrets=keyring.encrypt(secrets),
+            encrypted_secrets=keyring.encrypt(secrets, bound_to=stored.bound_to),
             key_fingerprint=keyring.fingerprint,
             version=stored.version + 1,
         )

@@ -20,7 +20,7 @@ from dataclasses import replace
 from pydantic import SecretStr
 
 from tillpost.adapter.settings import Credentials
-from tillpost.errors import OutageError, PosError
+from tillpost.errors import ConfigError, OutageError, PosError, SetupError
 from tillpost.outbox.connections.credentials import CredentialStore, StoredConnection
 
 __all__ = ["StoredCredentials", "warn_of_unsaved_tokens"]
@@ -83,7 +83,8 @@ class StoredCredentials:
             Whether newer credentials are in use; False when the server refuses.
 
         Raises:
-            PosError: A transient failure; an `OutageError` if another worker takes too long.
+            PosError: A transient failure; an `OutageError` if another worker takes too long; a
+                `SetupError` if the stored credentials can't be decrypted.
             DatabaseError: The new credentials can't be written. They are kept in memory, and
                 written before anything else is tried.
         """
@@ -96,7 +97,12 @@ class StoredCredentials:
                 if error.transient:
                     raise
                 return False
-            return True
+            except ConfigError as error:
+                fault = str(error)
+            else:
+                return True
+        # Raised outside of the handler, so that its traceback holds no ciphertext.
+        raise SetupError(fault)
 
     def _refreshed(self, expired: Credentials, ask: Callable[[], Credentials]) -> Credentials:
         with self._store.turns.hold(self._name):

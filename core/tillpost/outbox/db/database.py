@@ -14,18 +14,20 @@ PostgreSQL that falls silent is given up after `SILENCE_SECONDS`.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from tillpost.outbox.exceptions import DatabaseError
 
-__all__ = ["BUSY_SECONDS", "Database", "give_time", "translated_errors"]
+__all__ = ["BUSY_SECONDS", "Database", "give_time", "shown_url", "translated_errors"]
 
 BUSY_SECONDS = 15.0
 """How long a writer waits for another program that has locked the SQLite file."""
@@ -124,7 +126,7 @@ class Database:
 
     def __repr__(self) -> str:
         """Return the URL without its password."""
-        return f"<Database {self.engine.url!r}>"
+        return f"<Database {shown_url(self.engine.url)}>"
 
     @contextmanager
     def _locked_for_writing(self) -> Generator[None]:
@@ -161,6 +163,12 @@ def give_time(db: Connection) -> None:
     connection: Any = db.connection.driver_connection
     if hasattr(connection, "silence"):
         connection.silence = LONG_SECONDS
+
+
+def shown_url(url: URL) -> str:
+    """Return a database's URL without its password, and without its query, which may hold one."""
+    text = url.set(query={}).render_as_string(hide_password=True)
+    return f"{text}?***" if url.query else text
 
 
 @contextmanager
@@ -201,6 +209,7 @@ def _create_sqlite_engine(url: URL) -> Engine:
             "a database in memory loses its orders: name a file, as in sqlite:///orders.db"
         )
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS})
+    event.listen(engine, "do_connect", _create_private_file)
     event.listen(engine, "connect", _set_up_sqlite)
     return engine
 
@@ -255,6 +264,25 @@ def _set_up_postgresql(connection: Any, _: object) -> None:
     connection.commit()
 
 
+def _create_private_file(
+    _dialect: object, _record: object, arguments: Sequence[str], options: Mapping[str, object]
+) -> None:
+    """Create a new database file that only its owner can read: it holds customers and tokens.
+
+    SQLite gives its other files, -wal and -shm, the same permissions. The permissions of a file
+    that exists are left as they are.
+    """
+    path = arguments[0]
+    if options.get("uri"):
+        address = urlsplit(path)
+        path = unquote(address.path)
+        creates = parse_qs(address.query).get("mode", ["rwc"]) == ["rwc"]
+        if not creates or path == ":memory:":
+            return
+    with suppress(OSError):  # SQLite says better what is wrong with the path
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
 def _set_up_sqlite(connection: Any, _: object) -> None:
     """Set up a new connection.
 
@@ -286,7 +314,7 @@ def _is_transient(error: BaseException | None) -> bool:
 
 def _without_password(url: str) -> str:
     try:
-        return repr(make_url(url))
+        return shown_url(make_url(url))
     except ValueError:
         return "its port isn't a number"
     except ArgumentError:

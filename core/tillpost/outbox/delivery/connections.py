@@ -110,8 +110,9 @@ def outbox_options(configured: ConnectionSettings) -> ConnectionOptions | None:
     try:
         return ConnectionOptions.model_validate(configured.outbox)
     except ValidationError as error:
-        where = f"{configured.source}: [connections.{configured.name}.outbox]"
-        raise ConfigError(f"{where} {explain(error)}") from None
+        fault = explain(error)
+    where = f"{configured.source}: [connections.{configured.name}.outbox]"
+    raise ConfigError(f"{where} {fault}")
 
 
 def from_mapping(connections: Mapping[str, OutboxConnection]) -> Source:

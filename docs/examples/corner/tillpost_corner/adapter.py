@@ -43,6 +43,7 @@ from tillpost.adapter import (
     StoreClosedError,
     Variation,
     ask,
+    path_segment,
     reading,
     to_body,
 )
@@ -144,13 +145,13 @@ class Corner(Adapter[CornerSettings]):
 
     def fetch(self, pos_id: str) -> Exchange[PosOrder]:
         """Corner says ACCEPTED once the register has shown the order."""
-        path = f"/orders/{quote(pos_id, safe='')}"
+        path = f"/orders/{path_segment(pos_id)}"
         found = yield from ask(Request("GET", path, reading(CornerOrder)))
         return pos_order(found)
 
     def import_menu(self) -> Exchange[Menu]:
         """Corner sends the whole menu at once. An item's options become one modifier group."""
-        path = f"/shops/{quote(self.config.shop)}/menu"
+        path = f"/shops/{path_segment(self.config.shop)}/menu"
         menu = yield from ask(Request("GET", path, reading(CornerMenu)))
         return Menu(
             site=self.config.shop,
@@ -162,7 +163,7 @@ class Corner(Adapter[CornerSettings]):
 
     def check(self) -> Exchange[Readiness]:
         """Corner reports whether the shop is open and whether its register is connected."""
-        path = f"/shops/{quote(self.config.shop)}"
+        path = f"/shops/{path_segment(self.config.shop)}"
         shop = yield from ask(Request("GET", path, reading(CornerShop)))
         is_open = finding("shop open", shop.open, Reason.CLOSED)
         is_online = finding("register online", shop.register_online, Reason.REGISTER_OFFLINE)

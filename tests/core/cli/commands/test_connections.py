@@ -311,6 +311,24 @@ def test_secrets_never_come_from_the_command_line(
         )
 
 
+@pytest.mark.parametrize("platform", ["square", "kounta", "generic"])
+@pytest.mark.parametrize("ending", ["", "?", "/#", "@127.0.0.2"])
+def test_connect_sends_no_token_over_plain_http(
+    folder: Path, tillpost: Command, platform: str, ending: str
+) -> None:
+    with socket.create_server(("127.0.0.2", 0)) as stranger:
+        stranger.settimeout(0.1)
+        address = f"http://127.0.0.2:{stranger.getsockname()[1]}{ending}"
+        result = tillpost(
+            "connect", platform, "--name", "cafe-42", "--access-token-stdin",
+            "--set", f"base_url={address}", input="CANARY-token\n",
+        )  # fmt: skip
+        assert result.code == 2
+        assert "base_url: must" in result.complaint
+        with pytest.raises(TimeoutError):
+            stranger.accept()
+
+
 def test_connect_without_encryption_key_asks_nothing(
     square: Running[SquareSimulator], monkeypatch: pytest.MonkeyPatch, tillpost: Command
 ) -> None:

@@ -161,11 +161,11 @@ def test_after_rotation_the_old_key_decrypts_nothing(
     assert store.rotate() == 1
     stored = store.get("cafe-42")
     assert stored is not None
-    assert (
-        EncryptionKeys.of(fresh).decrypt(stored.encrypted_secrets, stored.key_fingerprint) == TOKENS
-    )
-    with pytest.raises(ConfigError):
-        EncryptionKeys.of(key).decrypt(stored.encrypted_secrets, stored.key_fingerprint)
+    sealed = stored.encrypted_secrets, stored.key_fingerprint
+    fresh_keys, old_keys = EncryptionKeys.of(fresh), EncryptionKeys.of(key)
+    assert fresh_keys.decrypt(*sealed, bound_to=stored.bound_to) == TOKENS
+    with pytest.raises(ConfigError, match="isn't the key"):
+        old_keys.decrypt(*sealed, bound_to=stored.bound_to)
 
 
 def test_rotation_that_cannot_decrypt_everything_changes_nothing(

@@ -1,0 +1,191 @@
+"""Masks known texts, secrets and a customer's, wherever a platform echoes them.
+
+A server or a proxy that refuses a request may quote it: as it came, in UTF-16, or escaped as in
+JSON, URLs and HTML. All of these are found. What is encoded in another way, such as compressed or
+encrypted, isn't.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from html import unescape
+from typing import TypeAlias
+
+from tillpost.adapter.redaction import MASK
+from tillpost.adapter.settings import AdapterSettings
+from tillpost.models.order import Delivery, Order
+
+__all__ = ["WHOLE_WORD", "Hide", "hide_nothing", "hider", "without_secrets"]
+
+Hide: TypeAlias = Callable[[str], str]
+"""Returns a text with what is personal or secret in it masked."""
+
+WHOLE_WORD = 8
+"""Secrets shorter than this are masked only as whole words, and only in what is shown: they are
+words of other texts, too, and masking those in an answer would make it unreadable."""
+
+ESCAPED_IN = 256 * 1024
+"""Bytes of an answer in which escaped secrets are looked for; unescaped ones are in all of it.
+
+Nothing that is shown of an answer comes from beyond that.
+"""
+
+_SHORTEST_PART = 3
+"""Shorter texts, but for a whole name, are words of every text."""
+
+_Span: TypeAlias = tuple[int, int]
+
+# Each repetition is limited, so that no text takes more than linear time.
+_ESCAPE = re.compile(
+    r"""\\{1,8}u([0-9a-f]{4})       # JSON, also as a text in JSON
+    |  %(?:25){0,4}([0-9a-f]{2})    # a URL
+    |  (&(?:amp;){0,4}(?:\#x?[0-9a-f]{1,7}|[a-z]{2,6});)    # HTML
+    |  \\{1,8}(["/\\])
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+def without_secrets(body: bytes, secrets: Iterable[str]) -> bytes:
+    """Return an answer's body, or a header, with each of the secrets masked.
+
+    Args:
+        body: The bytes as the server sent them.
+        secrets: The secrets; those shorter than `WHOLE_WORD` are left in.
+    """
+    long = {secret for secret in secrets if len(secret) >= WHOLE_WORD}
+    encodings = ("utf-8", "utf-16-le", "utf-16-be") if b"\0" in body else ("utf-8",)
+    for secret in long:
+        for encoding in encodings:
+            spelling = secret.encode(encoding)
+            # Searching backwards takes a quarter of the time that `replace` takes to search.
+            if body.rfind(spelling) >= 0:
+                body = body.replace(spelling, MASK.encode())
+    head = body[:ESCAPED_IN].decode("latin-1")  # as many characters as bytes
+    as_in_head = {secret.encode().decode("latin-1") for secret in long}
+    shown = _without_escaped(head, lambda plain: _occurrences(plain, long | as_in_head))
+    return body if shown is head else shown.encode("latin-1") + body[ESCAPED_IN:]
+
+
+def hide_nothing(text: str) -> str:
+    """Return the text as it is."""
+    return text
+
+
+def hider(order: Order | None, settings: AdapterSettings) -> Hide:
+    """Return what masks an order's customer, and the connection's short secrets, in a text.
+
+    Words are masked as wholes and whatever their case, a phone number however it is grouped.
+
+    Args:
+        order: The order in flight, if any.
+        settings: The connection's settings.
+    """
+    patterns = [re.escape(secret) for secret in settings.secrets()]
+    if order is not None:
+        patterns += [re.escape(text) for text in _personal_texts(order)]
+        patterns += _phone_patterns(order)
+    if not patterns:
+        return hide_nothing
+    longest_first = sorted(patterns, key=len, reverse=True)
+    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(longest_first)})(?!\w)", re.IGNORECASE)
+
+    def found_in(text: str) -> Iterator[_Span]:
+        return (found.span() for found in pattern.finditer(text))
+
+    def hide(text: str) -> str:
+        unescaped = _without_escaped(text, found_in)  # first, as an escape may be half of a word
+        return _masked(unescaped, found_in(unescaped))
+
+    return hide
+
+
+def _personal_texts(order: Order) -> Iterator[str]:
+    """Yield what an order says about its customer, and what the customer wrote."""
+    texts = [order.note, *(line.note for line in order.lines)]
+    if order.customer:
+        texts += [order.customer.email, order.customer.phone, *order.customer.name.split()]
+        yield order.customer.name
+    if isinstance(order.fulfilment, Delivery):
+        address = order.fulfilment.address
+        texts += [address.line1, address.line2, address.city, address.postcode]
+        texts.append(order.fulfilment.instructions)
+    for text in texts:
+        if len(text) >= _SHORTEST_PART:
+            yield text
+
+
+def _phone_patterns(order: Order) -> list[str]:
+    """Return a pattern for the customer's number, with any separators and country code."""
+    digits = re.sub(r"\D", "", order.customer.phone) if order.customer else ""
+    local = digits[-8:]
+    if len(local) < 6:
+        return []
+    separator = r"[\s().\-/]{0,3}"
+    return [r"(?:[+(]{0,2}\d[\d\s().\-/]{0,12})?" + separator.join(local)]
+
+
+def _occurrences(text: str, words: Iterable[str]) -> Iterator[_Span]:
+    for word in words:
+        start = text.find(word)
+        while start >= 0:
+            yield start, start + len(word)
+            start = text.find(word, start + len(word))
+
+
+def _without_escaped(text: str, find: Callable[[str], Iterable[_Span]]) -> str:
+    """Return a text with what `find` finds in its unescaped form masked; itself if nothing is."""
+    if _ESCAPE.search(text) is None:
+        return text
+    plain, places = _unescaped(text)
+    offsets = [offset for offset, _ in places]
+
+    def place(offset: int) -> int:
+        """Return where a character of the unescaped text begins in the text."""
+        plain_offset, text_offset = places[bisect_right(offsets, offset) - 1]
+        return text_offset + offset - plain_offset
+
+    return _masked(text, [(place(start), place(end)) for start, end in find(plain)])
+
+
+def _unescaped(text: str) -> tuple[str, Sequence[_Span]]:
+    """Return a text without escapes, and where its parts are in the text.
+
+    A place is a pair of offsets, in the unescaped text and in the text, from which both go on in
+    step.
+    """
+    parts: list[str] = []
+    places: list[_Span] = [(0, 0)]
+    length = end = 0
+    for found in _ESCAPE.finditer(text):
+        before, character = text[end : found.start()], _character(found)
+        length += len(before)
+        places.append((length, found.start()))
+        length += len(character)
+        end = found.end()
+        places.append((length, end))
+        parts += (before, character)
+    return "".join(parts) + text[end:], places
+
+
+def _character(escape: re.Match[str]) -> str:
+    in_json, in_url, in_html, quoted = escape.groups()
+    if in_html:
+        entity = re.sub("^&(amp;)+(?=.)", "&", in_html, flags=re.IGNORECASE)
+        return unescape(entity)[:1]
+    if quoted:
+        return str(quoted)
+    return chr(int(in_json or in_url, 16))
+
+
+def _masked(text: str, spans: Iterable[_Span]) -> str:
+    """Return a text with the parts masked, which may overlap."""
+    shown: list[str] = []
+    end = 0
+    for start, stop in sorted(spans):
+        if start >= end:
+            shown += (text[end:start], MASK)
+        end = max(end, stop)
+    return "".join(shown) + text[end:] if shown else text

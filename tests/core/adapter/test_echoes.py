@@ -1,0 +1,146 @@
+"""Secrets and a customer's texts are found however a server echoes them."""
+
+from __future__ import annotations
+
+import html
+import json
+import time
+from collections.abc import Callable
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from core.toy import ToySettings, toy_order
+from tillpost import Order
+from tillpost.adapter.echoes import ESCAPED_IN, hide_nothing, hider, without_secrets
+from tillpost.adapter.redaction import MASK
+
+TOKEN = "EAAA+b/c=d\"e&f<g>h'i"
+Spelling = Callable[[str], str]
+
+
+def all_escaped(pattern: str) -> Spelling:
+    return lambda text: "".join(pattern.format(ord(character)) for character in text)
+
+
+SPELLINGS: dict[str, Spelling] = {
+    "as it is": str,
+    "JSON": lambda text: json.dumps(text)[1:-1],
+    "JSON in JSON": lambda text: json.dumps(json.dumps(text))[3:-3],
+    "JSON with slashes": lambda text: json.dumps(text)[1:-1].replace("/", "\\/"),
+    "JSON, plus escaped": lambda text: text.replace("+", "\\u002B").replace('"', '\\"'),
+    "JSON, all escaped": all_escaped("\\u{:04x}"),
+    "JSON, in capitals": all_escaped("\\u{:04X}"),
+    "URL": quote,
+    "URL, slashes too": lambda text: quote(text, safe=""),
+    "URL in a URL": lambda text: quote(quote(text, safe=""), safe=""),
+    "URL, all escaped": all_escaped("%{:02x}"),
+    "HTML": html.escape,
+    "HTML in HTML": lambda text: html.escape(html.escape(text)),
+    "HTML, decimal": all_escaped("&#{};"),
+    "HTML, hexadecimal": all_escaped("&#x{:X};"),
+    "HTML, with zeros": all_escaped("&#x{:06x};"),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS)
+def test_echoed_secret_is_masked_and_the_rest_stays(spelling: Spelling) -> None:
+    before, after = 'caf\u00e9 \\n 50% &amp; {"a": "', '", "b": "\\u00e9 & %zz \\\\/"}'
+    body = f"{before}{spelling(TOKEN)}{after}{spelling(TOKEN)}.".encode()
+    assert without_secrets(body, [TOKEN]) == f"{before}{MASK}{after}{MASK}.".encode()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16"])
+def test_secret_echoed_in_utf_16_is_masked(encoding: str) -> None:
+    shown = without_secrets(f"you sent {TOKEN}".encode(encoding), [TOKEN])
+    assert TOKEN[:4].encode("utf-16-le").strip(b"\0") not in shown
+
+
+def test_secret_beyond_ascii_is_masked() -> None:
+    password = "p\u00e4ssw\u00f6rt-\u2603"
+    for spelling in (password, json.dumps(password), quote(password)):
+        assert b"ssw" not in without_secrets(f"<{spelling}>".encode(), [password])
+
+
+def test_short_secret_stays_in_an_answer() -> None:
+    assert without_secrets(b'{"orders": 1}', ["orders"]) == b'{"orders": 1}'
+
+
+@given(st.binary(max_size=300), st.text(min_size=8, max_size=12))
+def test_any_body_and_secret_can_be_masked(body: bytes, secret: str) -> None:
+    secret = secret.encode("utf-8", "replace").decode()
+    spelled = body + json.dumps(secret).encode() + body
+    assert secret.encode() not in without_secrets(spelled, [secret])
+    assert without_secrets(body, []) == body
+
+
+@pytest.mark.parametrize("piece", [b"\\", b"%25", b"&amp;", b"\\u0041", b"&#65;", b"%41", b"E"])
+def test_masking_takes_time_in_proportion_to_the_size(piece: bytes) -> None:
+    body = (piece * ESCAPED_IN)[: 2 * ESCAPED_IN]
+    began = time.perf_counter()
+    without_secrets(body, [TOKEN, "E" * 8 + "x"])
+    assert time.perf_counter() - began < 2
+
+
+# People
+
+
+def order(**changed: object) -> Order:
+    known = toy_order().model_dump(mode="json")
+    customer = {"name": "Mia O'Brien-Chen", "phone": "+61 400 123 456", "email": "mia@example.com"}
+    address = {"line1": "7 Example Street", "city": "Newtown", "postcode": "2042"}
+    delivery = {"type": "delivery", "address": address, "instructions": "beware of the dog"}
+    own = {"customer": customer, "fulfilment": delivery, "note": "no peanuts, please"}
+    return Order.model_validate({**known, **own, **changed})
+
+
+SETTINGS = ToySettings(base_url="https://pos.example", access_token=SecretStr("abc12"))
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        "Mia O'Brien-Chen",
+        "mia",
+        "MIA",
+        "o'brien-chen",
+        "O&#39;Brien-Chen",
+        "O\\u0027Brien-Chen",
+        "mia@example.com",
+        "Mia%40Example.com",
+        "+61 400 123 456",
+        "+61400123456",
+        "0400 123 456",
+        "(0400) 123-456",
+        "7 example street",
+        "Newtown",
+        "2042",
+        "beware of the dog",
+        "no peanuts, please",
+        "abc12",
+    ],
+)
+def test_customers_own_text_is_masked_wherever_it_is_echoed(echo: str) -> None:
+    hide = hider(order(), SETTINGS)
+    assert hide(f"refused: {echo}; try later") == f"refused: {MASK}; try later"
+    assert hide(echo) == MASK
+
+
+def test_words_that_only_contain_a_customers_text_stay() -> None:
+    text = "Miami, abc123, 20421 and newtowns are missing from order B42"
+    assert hider(order(), SETTINGS)(text) == text
+
+
+def test_short_words_of_a_note_stay() -> None:
+    hide = hider(order(note="no", customer={"name": "Bo", "phone": "12"}), SETTINGS)
+    assert hide("no item 12 for Bo") == f"no item 12 for {MASK}"
+
+
+def test_order_without_a_person_hides_nothing() -> None:
+    open_settings = ToySettings(base_url="https://pos.example")
+    assert hider(None, open_settings) is hide_nothing
+    assert hider(None, open_settings)("Mia") == "Mia"
+    assert hider(toy_order(), SETTINGS)("the item Toast is gone") == "the item Toast is gone"

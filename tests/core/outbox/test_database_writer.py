@@ -1,0 +1,135 @@
+"""Whoever writes to the database without the key gets no secret, on any platform."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.canaries import leaks
+from core.client.test_platform_secrets import OPENERS
+from core.outbox.corner_shop import QUICK, lunch
+from core.toy_server import ToyServer
+from tillpost import ConfigError, Outbox
+from tillpost.outbox import OrderState, Processor, Worker
+from tillpost.outbox.connections.credentials import Grant
+from tillpost.outbox.connections.encryption import new_key
+from tillpost.outbox.operations.connections import Connections
+from tillpost.testing.world import World
+
+Opener = Callable[[], AbstractContextManager[World[Any]]]
+OF_THE_KIOSK = "SELECT encrypted_secrets FROM tillpost_credentials WHERE connection = 'kiosk'"
+CHANGED = "were changed by something else than Tillpost"
+
+
+@pytest.fixture(params=OPENERS, ids=lambda opener: opener.__name__)
+def world(request: pytest.FixtureRequest) -> Iterator[World[Any]]:
+    """A platform all of whose secrets are canaries."""
+    with request.param() as opened:
+        yield opened
+
+
+@pytest.fixture
+def connections(
+    world: World[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Connections]:
+    """An outbox with two stores, connected with all the secrets that the platform has."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TILLPOST_KEY", new_key())
+    renewal = world.renewal() if "refresh" in world.adapter.capabilities() else {}
+    settings = {**world.settings, **renewal, **world.webhook_settings()}
+    with Outbox(f"sqlite:///{tmp_path / 'orders.db'}", settings=QUICK) as outbox:
+        connections = Connections(outbox)
+        for name in ("cafe", "kiosk"):
+            connections.connect(name, world.adapter.platform, settings, Grant("Mia Chen"))
+        yield connections
+
+
+def write(connections: Connections, statement: str, *values: object) -> None:
+    """Change a row as a thief would."""
+    with connections.outbox.database.writing() as db:
+        db.exec_driver_sql(f"UPDATE tillpost_credentials SET {statement}", values)
+
+
+def deliver(outbox: Outbox, order_id: str) -> str:
+    """Process an order of the cafe, and return what its record says of an error."""
+    outbox.add(lunch(order_id), connection="cafe")
+    with Processor(outbox) as processor:
+        Worker(processor).run(until_idle=True)
+    found = outbox.get(order_id)
+    assert found is not None
+    assert found.state is not OrderState.RECEIVED
+    return str(found.error)
+
+
+def test_changed_address_gets_no_token(
+    connections: Connections, world: World[Any], server: ToyServer
+) -> None:
+    stored = connections.credentials.get("cafe")
+    assert stored is not None
+    moved = json.dumps({**stored.settings, "base_url": server.url})
+    write(connections, "settings = ?, version = version + 1 WHERE connection = 'cafe'", moved)
+    assert CHANGED in deliver(connections.outbox, "ord-1")
+    (state,) = [state for state in connections.states() if state.name == "cafe"]
+    assert CHANGED in state.fault
+    assert server.seen == []
+    assert world.running.simulator.ledger().shown == ()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        f"encrypted_secrets = ({OF_THE_KIOSK})",
+        "connection = 'stolen'",
+        "platform = 'square', settings = '{\"location_id\": \"L1\"}'",
+        "file_tokens_fingerprint = 'another'",
+        "settings = '{}'",
+    ],
+)
+def test_changed_row_is_not_decrypted(connections: Connections, change: str) -> None:
+    write(connections, f"{change} WHERE connection = 'cafe'")
+    name = "stolen" if "stolen" in change else "cafe"
+    stored = connections.credentials.get(name)
+    assert stored is not None
+    with pytest.raises(ConfigError, match=f"connection '{name}': its settings .*") as caught:
+        connections.credentials.open(stored)
+    assert CHANGED in str(caught.value)
+    assert leaks(caught.value) == []
+
+
+def test_new_access_is_not_written_over_a_changed_row(
+    connections: Connections, world: World[Any]
+) -> None:
+    if "refresh" not in world.adapter.capabilities():
+        return
+    world.expire_token()
+    outbox = connections.outbox
+    outbox.add(lunch("ord-1"), connection="cafe")
+    with Processor(outbox) as processor:
+        processor.connections["cafe"]  # opened before the change
+        write(connections, "settings = '{}' WHERE connection = 'cafe'")
+        Worker(processor).run(until_idle=True)
+    found = outbox.get("ord-1")
+    assert found is not None
+    assert CHANGED in str(found.error)
+
+
+def test_settings_changed_through_our_own_doors_are_sealed_anew(
+    connections: Connections, world: World[Any]
+) -> None:
+    stored = connections.credentials.get("cafe")
+    assert stored is not None
+    secrets = connections.credentials.open(stored)
+    settings = {**stored.settings, **secrets, "look_after": [1.0]}
+    connections.connect("cafe", stored.platform, settings, Grant("Mia Chen"))
+    assert connections.credentials.rotate() == 2
+    connections.outbox.add(lunch("ord-1"), connection="cafe")
+    with Processor(connections.outbox) as processor:
+        Worker(processor).run(until_idle=True)
+    found = connections.outbox.get("ord-1")
+    assert found is not None
+    assert found.state is OrderState.RECEIVED
