@@ -96,7 +96,7 @@ from tillpost.errors import (
 from tillpost.models.base import FrozenModel, Id
 from tillpost.models.docket import spelled_out
 from tillpost.models.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Tax, Variation
-from tillpost.models.money import Amount, format_money, to_major, to_minor
+from tillpost.models.money import Amount, Exact, format_money, to_major, to_minor
 from tillpost.models.order import (
     Address,
     Charge,
@@ -207,6 +207,7 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "Variation",
     # Money
     "Amount",
+    "Exact",
     "format_money",
     "to_major",
     "to_minor",

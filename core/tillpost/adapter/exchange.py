@@ -22,10 +22,10 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import cache
 from types import GenericAlias
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Annotated, Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 from pydantic_core import to_json
 
 from tillpost.errors import Applied, OutageError, PosError
@@ -93,6 +93,8 @@ class Request(Generic[M]):
         private: Whether to keep both bodies out of transcripts, since tokens are in them.
         answers: Statuses outside 2xx that are an answer too: a 404 that means none, or a redirect
             whose target was asked for. They are read like a success.
+        is_menu: Whether the answer is a part of a menu, which may be larger than any other. Core
+            sets it for each request of `import_menu`.
     """
 
     method: str
@@ -104,6 +106,7 @@ class Request(Generic[M]):
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     private: bool = False
     answers: frozenset[int] = frozenset()
+    is_menu: bool = False
 
     @property
     def digest(self) -> str:
@@ -289,7 +292,7 @@ def reading_list(model: type[Model]) -> Callable[[bytes], Sequence[Model]]:
 
 @cache
 def _list_reader(model: Any) -> TypeAdapter[Any]:
-    members: Any = GenericAlias(tuple, (model, ...))
+    members: Any = Annotated[GenericAlias(tuple, (model, ...)), Field(fail_fast=True)]
     reader: TypeAdapter[Any] = TypeAdapter(members)
     return reader
 

@@ -16,6 +16,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 from tillpost.adapter.base import Adapter
+from tillpost.adapter.bounds import bounded_answer, bounded_problems, refuse_large_json
 from tillpost.adapter.error_table import DEFAULT_ROWS, Problem
 from tillpost.adapter.exchange import Fault, Reply, Request, Response
 from tillpost.adapter.redaction import PUBLIC_FIELDS, redact, redact_path
@@ -28,6 +29,7 @@ from tillpost.errors import (
     UnknownPosError,
 )
 from tillpost.models.order import Order
+from tillpost.models.safe_text import plain
 
 __all__ = ["Verdict", "import_pause", "judge", "retry_after", "transcript"]
 
@@ -36,6 +38,9 @@ FEW_REQUESTS_LEFT = 30
 
 SLOW_DOWN = 8
 """How many times longer a menu import waits then."""
+
+LONGEST_HEADER = 200
+"""Characters of a header's value that are looked at."""
 
 LONGEST_DETAIL = 300
 """Bytes of an answer in an unknown format that become its error's text."""
@@ -73,17 +78,20 @@ def judge(
         return _failure(adapter, request, answer, _fault_error(answer))
     accepted = answer.status in request.answers
     succeeded = accepted or 200 <= answer.status < 300
+    whole = answer
+    answer = bounded_answer(answer, succeeded=succeeded)
     problems: Sequence[Problem] = ()
     try:
+        refuse_large_json(answer.body, is_menu=request.is_menu)
         if not accepted:
-            problems = adapter.problems(answer)
+            problems = bounded_problems(adapter.problems(answer))
         if succeeded and not problems:
             value = request.read(answer.body)
             return Verdict(Applied.YES, Reply(value, _without_secrets(request, answer)))
     except Exception as unreadable:  # noqa: BLE001  any exception of a reader means: unreadable
         if succeeded:
             error = _unreadable_error(answer, unreadable)
-            return _failure(adapter, request, answer, error)
+            return _failure(adapter, request, whole, error)
     if problems:
         error = _table_error(adapter, answer, problems, order, now)
     else:
@@ -91,7 +99,7 @@ def judge(
         if error.applied is Applied.NO:
             # It isn't in the platform's own format, so a proxy may have sent it: no proof.
             error.applied = Applied.MAYBE
-    return _failure(adapter, request, answer, error)
+    return _failure(adapter, request, whole, error)
 
 
 def transcript(
@@ -109,7 +117,7 @@ def transcript(
     return copy.model_copy(
         update={
             "status_code": answer.status,
-            "request_id": answer.headers.get(adapter.request_id_header, ""),
+            "request_id": plain(answer.headers.get(adapter.request_id_header, ""), LONGEST_HEADER),
             "response_body": "" if request.private else redact(answer.body, public),
         }
     )
@@ -121,7 +129,7 @@ def retry_after(response: Response, now: float) -> float | None:
     It reads `Retry-After` in both of its forms. A 429 without it may say when its window ends in
     `X-RateLimit-Reset`, as epoch seconds or as seconds from now.
     """
-    value = response.headers.get("retry-after", "").strip()
+    value = response.headers.get("retry-after", "")[:LONGEST_HEADER].strip()
     if re.fullmatch(r"[0-9]{1,9}", value):
         return float(value)
     if value:

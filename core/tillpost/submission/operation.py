@@ -14,12 +14,20 @@ other failure. `flow`, `attention_ticket`, `menu_import` and `store_flows` run o
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast
 
 from tillpost.adapter.exchange import Effect, Exchange, Fault, Reply, Request, Response, Wait
 from tillpost.adapter.verdicts import Verdict, import_pause, judge
-from tillpost.errors import Applied, DoubtError, Outcome, PosError, UnknownPosError
+from tillpost.errors import (
+    Applied,
+    DoubtError,
+    OutageError,
+    Outcome,
+    PosError,
+    UnknownPosError,
+)
 from tillpost.models.order import Order, describe_lines
 from tillpost.submission.commands import Flow, Pause, Refresh, Transmission, Transmit
 from tillpost.submission.context import Connection
@@ -32,12 +40,15 @@ __all__ = ["OperationContext", "run_operation"]
 T = TypeVar("T")
 P = ParamSpec("P")
 
+MOST_RECEIVED = 128 * 1024 * 1024
+"""Bytes of all answers of one operation: a list's pages have no end but this."""
+
 
 class OperationContext:
     """One operation in progress: on which connection, for which order, and what is known of it.
 
     An operation without an order, such as `check`, has an empty journal of its own. `sends` counts
-    how often the last request was sent.
+    how often the last request was sent, `received` the bytes of all answers that were read.
     """
 
     def __init__(
@@ -52,6 +63,7 @@ class OperationContext:
         self.order = order
         self.journal: EventJournal = journal or OrderJournal()
         self.sends = 1
+        self.received = 0
 
     @property
     def history(self) -> History:
@@ -146,12 +158,26 @@ def run_operation(
                 yield Pause(step.seconds)
                 reply = error = None
                 continue
+            if context.operation == "import_menu":
+                step = replace(step, is_menu=True)
             reply, error = yield from _send(context, step)
+            if reply:
+                context.received += len(reply.response.body)
+            if context.received > MOST_RECEIVED:
+                reply, error = None, _endless(context)
             if reply and context.operation == "import_menu":
                 yield from _pause_between_pages(context, reply.response)
     finally:
         if exchange:
             exchange.close()
+
+
+def _endless(context: OperationContext) -> PosError:
+    megabytes = MOST_RECEIVED // 1024**2
+    return OutageError(
+        f"the answers of one {context.operation} are larger than {megabytes} MB",
+        applied=Applied.MAYBE,
+    )
 
 
 def _pause_between_pages(context: OperationContext, response: Response) -> Flow[None]:
