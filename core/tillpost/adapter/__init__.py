@@ -114,6 +114,7 @@ from tillpost.models.order import (
     PosState,
     Progress,
 )
+from tillpost.models.safe_text import one_line
 
 __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     # The adapter and its registration
@@ -196,6 +197,7 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "PosOrder",
     "PosState",
     "Progress",
+    "one_line",
     "spelled_out",
     # Menus
     "GroupUse",

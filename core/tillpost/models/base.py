@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from tillpost.models.safe_text import cut, plain, storable
+from tillpost.models.safe_text import cut, plain, storable, without_controls
 
 __all__ = [
     "LONGEST_WORDS",
@@ -58,8 +58,8 @@ class FrozenModel(BaseModel):
 Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID, strip_whitespace=True)]
 """An identifier of a platform or a site. Always text, since some use 64-bit numbers."""
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True)]
-"""Free text for people."""
+Text = Annotated[str, AfterValidator(without_controls), StringConstraints(strip_whitespace=True)]
+"""Free text for people. Controls and invisible characters in it are left out."""
 
 OutsideWords = Annotated[str, AfterValidator(lambda text: plain(text, LONGEST_WORDS))]
 """Words of a platform or another stranger, for people: one line of limited length."""

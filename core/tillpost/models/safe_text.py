@@ -3,10 +3,11 @@ r"""Text from outside, made safe for where it goes. Pure.
 Platforms, webhooks, customers, plugins and rows of a database write texts that Tillpost passes on.
 Each place that they go to has a function here, and no place has two:
 
+- `without_controls`: an order or a menu, of which every adapter makes notes and dockets
 - `storable`: a database or a file
 - `one_line`: a terminal, a docket, a note at a register; `plain` also limits its length
 - `log_value`: a field of a log line; `safe_logger` does the same for whole records
-- `shell_word`: a command that people are told to type
+- `shell_word`, `shell_option`: a command that people are told to type
 
 None changes what people really write, in any script: joined emoji and letters stay as they are.
 
@@ -23,7 +24,17 @@ import shlex
 import traceback
 from typing import Any
 
-__all__ = ["cut", "log_value", "one_line", "plain", "safe_logger", "shell_word", "storable"]
+__all__ = [
+    "cut",
+    "log_value",
+    "one_line",
+    "plain",
+    "safe_logger",
+    "shell_option",
+    "shell_word",
+    "storable",
+    "without_controls",
+]
 
 LONGEST_LOG_VALUE = 500
 """Characters of a text that a log line shows."""
@@ -42,6 +53,8 @@ _STACKED = re.compile(
     r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
 )
 _SPACES = re.compile(r"[\s\x1c-\x1f\x85\u2028\u2029]+")
+_LINE_BREAKS = re.compile(r"\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+_WITHIN_LINES = re.compile(r"[^\n\t]+")
 _UNSAFE = re.compile(
     r"[\x00-\x1f\x7f-\x9f"  # controls, C1 controls among them
     r"\xad\u200b\u2060-\u2064\ufeff\ufff9-\ufffb"  # invisible
@@ -77,12 +90,34 @@ def one_line(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return " ".join(text.split())
-    visible = _UNSAFE.sub("", _SPACES.sub(" ", text))
+    shown = _without_hidden(_SPACES.sub(" ", text))
+    return " ".join(_STACKED.sub(r"\1", shown).split())
+
+
+def without_controls(text: str) -> str:
+    r"""Return a text with its lines, without what printers and terminals take as commands.
+
+    What `one_line` leaves out is left out here too; line breaks and tabs stay.
+
+    >>> without_controls("no onion\r\n\x1bp ring twice")
+    'no onion\np ring twice'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return _WITHIN_LINES.sub(_without_hidden_in, _LINE_BREAKS.sub("\n", text))
+
+
+def _without_hidden_in(found: re.Match[str]) -> str:
+    return _without_hidden(found[0])
+
+
+def _without_hidden(text: str) -> str:
+    """Return a text without unsafe characters, and without joiners that join nothing."""
+    visible = _UNSAFE.sub("", text)
     kept = {found.start() for found in _JOINER_AT_WORK.finditer(visible)}
     for flag in _FLAG.finditer(visible):
         kept.update(range(*flag.span()))
-    shown = _JOINERS_AND_TAGS.sub(lambda found: found[0] if found.start() in kept else "", visible)
-    return " ".join(_STACKED.sub(r"\1", shown).split())
+    return _JOINERS_AND_TAGS.sub(lambda found: found[0] if found.start() in kept else "", visible)
 
 
 def cut(text: str, longest: int) -> str:
@@ -123,6 +158,15 @@ def shell_word(text: str) -> str:
     """
     word = shlex.quote(one_line(text))
     return f"-- {word}" if text.startswith("-") else word
+
+
+def shell_option(name: str, value: str) -> str:
+    """Return an option with its value, for a command that is typed into a shell.
+
+    >>> shell_option("--connection", "cafe 42")
+    "--connection='cafe 42'"
+    """
+    return f"{name}={shlex.quote(one_line(value))}"
 
 
 def safe_logger(name: str) -> logging.Logger:

@@ -82,7 +82,7 @@ def logged(name: str, *arguments: object, failure: BaseException | None = None) 
     handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
     logger.addHandler(handler)
     try:
-        logger.warning(*arguments, exc_info=failure)  # type: ignore[arg-type]
+        logger.warning(*arguments, exc_info=failure)
     finally:
         logger.removeHandler(handler)
     return stream.getvalue()

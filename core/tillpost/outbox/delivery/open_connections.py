@@ -40,6 +40,9 @@ __all__ = ["OpenConnection", "OpenConnections"]
 
 T = TypeVar("T")
 
+LONGEST_NAME = 200
+"""Characters that a connection's name may have: what the database's columns hold."""
+
 SHORT_RETRIES = RetryCap(retries=2, seconds=10.0)
 """How a request that isn't an order's own is retried, such as a menu's page or a token refresh."""
 
@@ -160,13 +163,21 @@ class OpenConnections:
         Raises:
             ConfigError: There is no such connection, or it is wrong.
         """
+        if len(name) > LONGEST_NAME or not name.isprintable():
+            raise ConfigError("no connection has such a name")
         with self._lock:
             opened = self._open.get(name)
             opened_version = opened.credentials_version if opened else None
             is_stale = opened_version is not None and opened_version < version
-            self._forget_if_changed(name, now=is_stale)
-            if name not in self._open:
+            mark = self._mark(name, now=is_stale)
+            if opened is None or mark != self._marks.get(name):
+                # Orders in flight keep the connection that they have. Nobody closes it; it goes
+                # when they are done. A name that opens nothing leaves nothing behind: strangers
+                # choose the names that webhooks come with.
+                self._open.pop(name, None)
+                self._marks.pop(name, None)
                 self._open[name] = OpenConnection(self._connection(name))
+                self._marks[name] = mark
             return self._open[name]
 
     def options(self, name: str) -> ConnectionOptions:
@@ -206,11 +217,6 @@ class OpenConnections:
         hooks = (*found.hooks, *self._hooks)
         return replace(found, name=name, policy=policy, outbox=options, hooks=hooks)
 
-    def _forget_if_changed(self, name: str, *, now: bool) -> None:
+    def _mark(self, name: str, *, now: bool) -> object:
         source = self._source
-        mark = source.mark(name, now=now) if isinstance(source, ReloadableSource) else None
-        if mark != self._marks.get(name):
-            # Orders in flight keep the connection that they have. Nobody closes it; it goes when
-            # they are done.
-            self._open.pop(name, None)
-            self._marks[name] = mark
+        return source.mark(name, now=now) if isinstance(source, ReloadableSource) else None

@@ -17,7 +17,6 @@ has the effects of an order's request:
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from functools import partial
 
@@ -27,6 +26,7 @@ from tillpost.adapter.readiness import Finding, Readiness
 from tillpost.errors import ConfigError
 from tillpost.errors.remedies import Actor
 from tillpost.models.availability import Availability, Reason
+from tillpost.models.safe_text import safe_logger
 from tillpost.outbox.connections.availability import (
     COLUMNS,
     StoreCheck,
@@ -45,7 +45,7 @@ from tillpost.outbox.worker.processor import Processor
 
 __all__ = ["StoreMonitor"]
 
-log = logging.getLogger("tillpost.outbox")
+log = safe_logger("tillpost.outbox")
 
 THREADS = 8
 """Checks that one worker runs at the same time."""
