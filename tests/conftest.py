@@ -54,6 +54,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="workers that the crash test kills (20; 300 for a full run)",
     )
     parser.addoption(
+        "--answers",
+        type=int,
+        default=2_000,
+        help="hostile answers that are judged (2000; 100000 for a full run)",
+    )
+    parser.addoption(
         "--seed", type=int, default=None, help="seed of the storms (random; the run prints it)"
     )
 
@@ -88,7 +94,7 @@ def _trust_one_authority(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Print the seed, so that a storm that fails can be repeated."""
-    names = ("--orders", "--crash-orders", "--kills")
+    names = ("--orders", "--crash-orders", "--kills", "--answers")
     sizes = " ".join(f"{name} {config.getoption(name)}" for name in names)
     return f"storms: {sizes} --seed {config.stash[SEED]}"
 
@@ -126,6 +132,12 @@ def orders(pytestconfig: pytest.Config) -> int:
 def crash_orders(pytestconfig: pytest.Config) -> int:
     """Return how many orders the crash test sends."""
     return _number(pytestconfig, "--crash-orders")
+
+
+@pytest.fixture
+def answers(pytestconfig: pytest.Config) -> int:
+    """Return how many hostile answers are judged."""
+    return _number(pytestconfig, "--answers")
 
 
 @pytest.fixture
