@@ -66,6 +66,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how long the soak lasts (120; 1800 for a full run)",
     )
     parser.addoption(
+        "--answers",
+        type=int,
+        default=2_000,
+        help="hostile answers that are judged (2000; 100000 for a full run)",
+    )
+    parser.addoption(
         "--seed", type=int, default=None, help="seed of the storms (random; the run prints it)"
     )
 
@@ -112,7 +118,7 @@ def _trust_one_authority(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Print the seed, so that a storm that fails can be repeated."""
-    names = ("--orders", "--crash-orders", "--kills", "--soak-seconds")
+    names = ("--orders", "--crash-orders", "--kills", "--soak-seconds", "--answers")
     sizes = " ".join(f"{name} {config.getoption(name)}" for name in names)
     return f"storms: {sizes} --seed {config.stash[SEED]}"
 
@@ -156,6 +162,12 @@ def crash_orders(pytestconfig: pytest.Config) -> int:
 def soak_seconds(pytestconfig: pytest.Config) -> int:
     """Return how long the soak lasts."""
     return _number(pytestconfig, "--soak-seconds")
+
+
+@pytest.fixture
+def answers(pytestconfig: pytest.Config) -> int:
+    """Return how many hostile answers are judged."""
+    return _number(pytestconfig, "--answers")
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ CURRENCIES = ("AUD", "USD", "EUR", "JPY", "KWD")
 ZONES = tuple(timezone(timedelta(hours=hours)) for hours in (-8, 0, 1, 11))
 
 texts = st.text(
-    st.characters(min_codepoint=0x20, max_codepoint=0x24F, exclude_categories=["Cc", "Cs"]),
+    st.characters(min_codepoint=0x20, max_codepoint=0x24F, exclude_categories=["Cc", "Cf", "Cs"]),
     max_size=20,
 )
 names = texts.filter(lambda text: bool(text.strip()))

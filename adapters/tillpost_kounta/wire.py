@@ -13,6 +13,7 @@ from typing import Annotated
 from pydantic import AliasChoices, AliasPath, Field
 
 from tillpost.adapter import (
+    Exact,
     OptionalList,
     OptionalText,
     ProductOption,
@@ -42,7 +43,7 @@ class NamedThing(ResponseModel):
 
     id: OptionalText = Field("", validation_alias=AliasChoices("product_id", "id_str", "id"))
     name: OptionalText = ""
-    rate: Decimal = Decimal(0)
+    rate: Exact = Decimal(0)
     ref: OptionalText = ""
 
 
@@ -54,10 +55,10 @@ class Product(NamedThing):
     max_selection at /optionsets. One product with all of `fields` would tell.
     """
 
-    price: Annotated[Decimal | None, Field(validation_alias=_PRICES)] = None
+    price: Annotated[Exact | None, Field(validation_alias=_PRICES)] = None
     code: OptionalText = ""
-    unit_tax: Decimal | None = None
-    taxes: tuple[NamedThing, ...] | None = None
+    unit_tax: Exact | None = None
+    taxes: OptionalList[NamedThing] | None = None
     categories: OptionalList[NamedThing] = ()
     variants: OptionalList[NamedThing] = ()
     show_online: bool | None = None
@@ -74,8 +75,8 @@ class Line(ResponseModel):
     """A line as Kounta priced it. Lists of orders leave the totals out."""
 
     product: OptionalText = Field("", validation_alias=AliasPath("product", "id"))
-    line_total_ex_tax: Decimal | None = None
-    line_total_tax: Decimal | None = None
+    line_total_ex_tax: Exact | None = None
+    line_total_tax: Exact | None = None
     taxes: OptionalList[NamedThing] = ()
 
 

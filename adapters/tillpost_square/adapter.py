@@ -83,6 +83,9 @@ __all__ = ["Square"]
 M = TypeVar("M", bound=BaseModel)
 P = TypeVar("P", bound=wire.Page)
 
+MOST_IN_PAGE = 100
+"""Orders in a page of a search: 500, the usual number, could be too large an answer."""
+
 MOST_PAGES = 1000
 """An answer with more pages than this counts as endless."""
 
@@ -295,7 +298,7 @@ class Square(Adapter[SquareSettings]):
                 wire.OrdersPage,
                 location_ids=[self.config.location_id],
                 query=query,
-                limit=500,
+                limit=MOST_IN_PAGE,
                 cursor=cursor,
             )
 

@@ -26,6 +26,7 @@ from tillpost.adapter import (
     Order,
     SetupError,
     format_money,
+    one_line,
     spelled_out,
     ticket_reference,
 )
@@ -330,7 +331,8 @@ def _delivery(
 
 
 def _note(parts: Iterable[str]) -> str:
-    return "\n".join(part for part in parts if part)
+    """Return a note of one line for each part, so that no part passes for another."""
+    return "\n".join(one_line(part) for part in parts if part)
 
 
 def _schedule(due_at: datetime | None, field: str, prep_minutes: int | None) -> Body:

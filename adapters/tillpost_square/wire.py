@@ -9,12 +9,11 @@ returns only (developer forum, thread 24765).
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-from tillpost.adapter import Id
+from tillpost.adapter import Exact, Id
 
 __all__ = [
     "Calculated",
@@ -60,8 +59,8 @@ def _only_text(value: object) -> object:
     return value if isinstance(value, str) else ""
 
 
-OptionalList = Annotated[tuple[T, ...], BeforeValidator(_none_as_empty)]
-"""A list that may be left out or null; then it is empty."""
+OptionalList = Annotated[tuple[T, ...], Field(fail_fast=True), BeforeValidator(_none_as_empty)]
+"""A list that may be left out or null; then it is empty. Its first fault ends its validation."""
 
 OptionalText = Annotated[str, BeforeValidator(_only_text)]
 """A text that may be left out or null; then it is empty. So is anything that isn't a text."""
@@ -329,7 +328,7 @@ class Tax(Wire):
     """`tax_data`. `percentage` is a decimal as text: "7.5" is 7.5 per cent."""
 
     name: OptionalText = ""
-    percentage: Decimal | None = None
+    percentage: Exact | None = None
     inclusion_type: OptionalText = ""
     calculation_phase: OptionalText = ""
     enabled: bool | None = None

@@ -8,7 +8,6 @@ missed meanwhile.
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -22,11 +21,12 @@ from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import DeleteJobCondition, Status
 from sqlalchemy import URL
 
+from tillpost.models.safe_text import safe_logger
 from tillpost_procrastinate.names import QUEUE, TASK
 
 __all__ = ["Jobs"]
 
-log = logging.getLogger("tillpost.outbox")
+log = safe_logger("tillpost.outbox")
 
 POLL_INTERVAL = 1.0
 """How late a job that was scheduled may be found, in seconds; PostgreSQL notifies of others."""

@@ -8,12 +8,12 @@ for them, so no queue can grow.
 
 from __future__ import annotations
 
-import logging
 import time
 from concurrent.futures import Future
 from functools import partial
 
 from tillpost.errors import ConfigError, is_interruption
+from tillpost.models.safe_text import safe_logger
 from tillpost.outbox import DatabaseError, Processor
 from tillpost.outbox.orders.claims import Claim
 from tillpost.outbox.thread_pool import DaemonThreadPool
@@ -22,7 +22,7 @@ from tillpost_procrastinate.jobs import Jobs
 
 __all__ = ["ProcrastinateWorker"]
 
-log = logging.getLogger("tillpost.outbox")
+log = safe_logger("tillpost.outbox")
 
 POLL_INTERVAL = 0.5
 """How often the database is polled for overdue orders, in seconds."""

@@ -98,7 +98,7 @@ from tillpost.errors import (
 from tillpost.models.base import FrozenModel, Id
 from tillpost.models.docket import spelled_out
 from tillpost.models.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Tax, Variation
-from tillpost.models.money import Amount, format_money, to_major, to_minor
+from tillpost.models.money import Amount, Exact, format_money, to_major, to_minor
 from tillpost.models.order import (
     Address,
     Charge,
@@ -116,6 +116,7 @@ from tillpost.models.order import (
     PosState,
     Progress,
 )
+from tillpost.models.safe_text import one_line
 
 __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     # The adapter and its registration
@@ -200,6 +201,7 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "PosOrder",
     "PosState",
     "Progress",
+    "one_line",
     "spelled_out",
     # Menus
     "GroupUse",
@@ -211,6 +213,7 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "Variation",
     # Money
     "Amount",
+    "Exact",
     "format_money",
     "to_major",
     "to_minor",

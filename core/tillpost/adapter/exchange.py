@@ -22,10 +22,10 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import cache
 from types import GenericAlias
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Annotated, Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 from urllib.parse import SplitResult, quote, urlsplit
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 from pydantic_core import to_json
 
 from tillpost.errors import Applied, OutageError, PosError, UnknownPosError
@@ -96,6 +96,8 @@ class Request(Generic[M]):
             whose target was asked for. They are read like a success.
         notices: What a request that creates the order leaves out of it or changes, for people. Core
             adds them to the order, also if only a look-up finds it.
+        is_menu: Whether the answer is a part of a menu, which may be larger than any other. Core
+            sets it for each request of `import_menu`.
     """
 
     method: str
@@ -108,6 +110,7 @@ class Request(Generic[M]):
     private: bool = False
     answers: frozenset[int] = frozenset()
     notices: tuple[str, ...] = ()
+    is_menu: bool = False
 
     @property
     def digest(self) -> str:
@@ -314,7 +317,7 @@ def reading_list(model: type[Model]) -> Callable[[bytes], Sequence[Model]]:
 
 @cache
 def _list_reader(model: Any) -> TypeAdapter[Any]:
-    members: Any = GenericAlias(tuple, (model, ...))
+    members: Any = Annotated[GenericAlias(tuple, (model, ...)), Field(fail_fast=True)]
     reader: TypeAdapter[Any] = TypeAdapter(members)
     return reader
 

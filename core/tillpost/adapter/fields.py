@@ -11,7 +11,14 @@ from __future__ import annotations
 
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 
 __all__ = ["OptionalList", "OptionalText", "ResponseModel", "texts_in"]
 
@@ -33,8 +40,8 @@ def _as_list(value: object) -> object:
 OptionalText = Annotated[str, BeforeValidator(_as_text)]
 """A text that may be null or a number. A 64-bit id keeps every digit."""
 
-OptionalList = Annotated[tuple[T, ...], BeforeValidator(_as_list)]
-"""A list that may be null."""
+OptionalList = Annotated[tuple[T, ...], Field(fail_fast=True), BeforeValidator(_as_list)]
+"""A list that may be null. The first member that doesn't fit ends its validation."""
 
 
 class ResponseModel(BaseModel):

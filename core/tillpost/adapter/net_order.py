@@ -19,6 +19,7 @@ from tillpost.errors import MenuError, PosError, SetupError, TaxError
 from tillpost.models.menu import Menu, ModifierOption, Tax
 from tillpost.models.money import exponent, format_money, nearest_minor
 from tillpost.models.order import Delivery, DineIn, Modifier, Order, PosOrder, PosState
+from tillpost.models.safe_text import one_line
 
 __all__ = [
     "BilledLine",
@@ -440,13 +441,14 @@ def staff_notes(order: Order) -> list[str]:
         amount = format_money(payment.amount, order.currency)
         parts = ["PAID:", payment.method, amount, payment.reference]
         lines.append(" ".join(parts))
-    return [line.strip() for line in lines if line]
+    return [one_line(line) for line in lines if line]
 
 
 def order_note(order: Order, remarks: Sequence[str] = ()) -> str:
     """Return everything that goes into an order's free text, a line each, the reference first."""
     reference = f"{_REFERENCE_LABEL}{order.id}"
-    lines = [reference, *staff_notes(order), *remarks, order.note]
+    remarks_and_note = [one_line(text) for text in (*remarks, order.note)]
+    lines = [reference, *staff_notes(order), *remarks_and_note]
     return "\n".join(line for line in lines if line)
 
 

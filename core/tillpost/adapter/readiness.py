@@ -14,7 +14,7 @@ from tillpost.errors import (
 )
 from tillpost.errors.remedies import Actor
 from tillpost.models.availability import Reason
-from tillpost.models.base import FrozenModel
+from tillpost.models.base import FrozenModel, OutsideWords
 
 __all__ = ["Finding", "Readiness", "Reason"]
 
@@ -31,9 +31,9 @@ class Finding(FrozenModel):
             same. If it is left out, `actor` decides. `stops` is the result.
     """
 
-    what: str
+    what: OutsideWords
     ok: bool
-    text: str
+    text: OutsideWords
     actor: Actor | None = None
     reason: Reason | None = None
 

@@ -14,11 +14,16 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import cast
 
+from tillpost.models.safe_text import storable
+
 __all__ = ["MASK", "PUBLIC_FIELDS", "masked", "redact", "redact_path"]
 
 MASK = "***"
-LONGEST = 20_000
+LONGEST = 10_000
 """Characters at which a transcript's body is cut."""
+
+LONGEST_PARSED = 262_144
+"""Bytes of a body that is parsed for a transcript. Of a larger one, only the size is shown."""
 
 PUBLIC_FIELDS = frozenset(
     "id type kind code category field detail status state version currency error errors "
@@ -39,7 +44,7 @@ _PHONE_DIGITS = 6
 def redact(body: bytes, public: Collection[str], hide: Callable[[str], str] | None = None) -> str:
     """Return a body with every text masked, except those of public fields.
 
-    A body that isn't JSON is replaced by its kind and size, since nobody knows its content.
+    A body that isn't JSON, or that is large, is replaced by its kind and size.
 
     Args:
         body: The body.
@@ -51,13 +56,15 @@ def redact(body: bytes, public: Collection[str], hide: Callable[[str], str] | No
     """
     if not body:
         return ""
+    if len(body) > LONGEST_PARSED:
+        return f"(large, {len(body)} bytes)"
     try:
         shown = json.dumps(masked(json.loads(body), public, hide=hide), ensure_ascii=False)
     except (ValueError, RecursionError):  # a body that is nested too deeply is unreadable as well
         kind = "HTML" if re.match(rb"\s*<", body) else "not JSON"
         return f"({kind}, {len(body)} bytes)"
     # JSON may escape half of a surrogate pair, which no database and no file accepts.
-    return shown[:LONGEST].encode("utf-8", "replace").decode()
+    return storable(shown[:LONGEST])
 
 
 def masked(

@@ -16,6 +16,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 from tillpost.adapter.base import Adapter
+from tillpost.adapter.bounds import bounded_answer, bounded_problems, refuse_large_json
 from tillpost.adapter.echoes import Hide, hide_nothing, hider
 from tillpost.adapter.error_table import DEFAULT_ROWS, Problem
 from tillpost.adapter.exchange import Fault, Reply, Request, Response
@@ -30,6 +31,7 @@ from tillpost.errors import (
     is_interruption,
 )
 from tillpost.models.order import Order
+from tillpost.models.safe_text import plain
 
 __all__ = ["Verdict", "date_of", "import_pause", "judge", "retry_after", "transcript"]
 
@@ -38,6 +40,9 @@ FEW_REQUESTS_LEFT = 30
 
 SLOW_DOWN = 8
 """How many times longer a menu import waits then."""
+
+LONGEST_HEADER = 200
+"""Characters of a header's value that are looked at."""
 
 LONGEST_DETAIL = 300
 """Bytes of an answer in an unknown format that rows match, and characters of its summary."""
@@ -79,10 +84,13 @@ def judge(
         return _failure(adapter, request, answer, _fault_error(answer), order)
     accepted = answer.status in request.answers
     succeeded = accepted or 200 <= answer.status < 300
+    whole = answer
+    answer = bounded_answer(answer, succeeded=succeeded)
     problems: Sequence[Problem] = ()
     try:
+        refuse_large_json(answer.body, is_menu=request.is_menu)
         if not accepted:
-            problems = adapter.problems(answer)
+            problems = bounded_problems(adapter.problems(answer))
         if succeeded and not problems:
             value = request.read(answer.body)
             return Verdict(Applied.YES, Reply(value, _without_secrets(request, answer)))
@@ -91,7 +99,7 @@ def judge(
             raise
         if succeeded:
             error = _unreadable_error(answer, unreadable)
-            return _failure(adapter, request, answer, error, order)
+            return _failure(adapter, request, whole, error, order)
     if problems:
         error = _table_error(adapter, answer, problems, order, now)
     else:
@@ -104,7 +112,7 @@ def judge(
         if error.applied is Applied.NO:
             # It isn't in the platform's own format, so a proxy may have sent it: no proof.
             error.applied = Applied.MAYBE
-    return _failure(adapter, request, answer, error, order)
+    return _failure(adapter, request, whole, error, order)
 
 
 def transcript(
@@ -132,7 +140,9 @@ def transcript(
     return copy.model_copy(
         update={
             "status_code": answer.status,
-            "request_id": hide(answer.headers.get(adapter.request_id_header, "")),
+            "request_id": plain(
+                hide(answer.headers.get(adapter.request_id_header, "")), LONGEST_HEADER
+            ),
             "response_body": "" if request.private else redact(answer.body, public, hide),
         }
     )
@@ -147,7 +157,7 @@ def retry_after(response: Response, now: float) -> float | None:
     """
     answered_at = date_of(response)
     now = now if answered_at is None else answered_at
-    value = response.headers.get("retry-after", "").strip()
+    value = response.headers.get("retry-after", "")[:LONGEST_HEADER].strip()
     if re.fullmatch(r"[0-9]{1,9}", value):
         return float(value)
     if value:

@@ -18,8 +18,16 @@ from typing import Literal, Protocol, TypeAlias
 
 from pydantic import SecretStr
 
-from tillpost.errors import ErrorRecord, OrderError, PosError, is_interruption
-from tillpost.models.base import Aware, FrozenModel
+from tillpost.adapter.bounds import refuse_large_json
+from tillpost.errors import (
+    ErrorRecord,
+    OrderError,
+    Outcome,
+    PosError,
+    error_named,
+    is_interruption,
+)
+from tillpost.models.base import Aware, FrozenModel, OutsideId
 from tillpost.models.order import PosOrder, PosState
 
 __all__ = [
@@ -41,6 +49,9 @@ __all__ = [
 
 LARGEST = 1024 * 1024
 """The most bytes that a webhook's body may have."""
+
+MOST_EVENTS = 100
+"""The most events that one webhook may have."""
 
 
 class WebhookFault(StrEnum):
@@ -91,7 +102,7 @@ class _Event(FrozenModel):
         at: When it happened, if the platform says.
     """
 
-    event_id: str = ""
+    event_id: OutsideId = ""
     at: Aware | None = None
 
 
@@ -105,8 +116,8 @@ class OrderChanged(_Event):
     """
 
     kind: Literal["order_changed"] = "order_changed"
-    pos_id: str
-    reference: str = ""
+    pos_id: OutsideId
+    reference: OutsideId = ""
     pos_order: PosOrder | None = None
 
 
@@ -120,8 +131,8 @@ class OrderRefused(_Event):
     """
 
     kind: Literal["order_refused"] = "order_refused"
-    pos_id: str
-    reference: str = ""
+    pos_id: OutsideId
+    reference: OutsideId = ""
     error: ErrorRecord
 
 
@@ -185,7 +196,11 @@ def read_webhook(
         raise WebhookError(WebhookFault.TOO_LARGE, f"the webhook is larger than {LARGEST} bytes")
     lower_case = {name.lower(): value for name, value in headers.items()}
     try:
-        return tuple(parse(Webhook(lower_case, body, url), now))
+        refuse_large_json(body)
+        events = tuple(parse(Webhook(lower_case, body, url), now))
+        if len(events) > MOST_EVENTS:
+            raise ValueError(f"the webhook has more than {MOST_EVENTS} events")
+        return events
     except (WebhookError, PosError):
         raise
     except BaseException as unreadable:  # whatever a parser raises means: unreadable
@@ -225,6 +240,8 @@ def settled(
 def _completed(
     event: WebhookEvent, found: Mapping[str, PosOrder], stamp: Callable[[PosError], PosError]
 ) -> WebhookEvent:
+    if isinstance(event, OrderRefused):
+        return event.model_copy(update={"error": _stamped(event.error, stamp)})
     if not isinstance(event, OrderChanged):
         return event
     order = found.get(event.pos_id, event.pos_order)
@@ -243,6 +260,30 @@ def _completed(
         reference=reference,
         error=error.record(),
     )
+
+
+def _stamped(claimed: ErrorRecord, stamp: Callable[[PosError], PosError]) -> ErrorRecord:
+    """Return a refusal with what a platform may say of it, and the rest from the connection.
+
+    The contact and the names in a remedy are ours: staff do what a remedy says.
+    """
+    error = error_named(claimed.kind)(
+        claimed.detail,
+        code=claimed.code,
+        status_code=claimed.status_code,
+        lines=claimed.lines,
+        subjects=claimed.subjects,
+        reason=claimed.reason,
+        applied=claimed.applied,
+        retry_after=claimed.retry_after,
+        refreshable=claimed.refreshable,
+        pos_order=claimed.pos_order,
+    )
+    stamped = stamp(error)
+    stamped.request_id = claimed.request_id
+    if claimed.pos_order is None and claimed.outcome is not Outcome.NOT_CREATED:
+        stamped.outcome = claimed.outcome
+    return stamped.record()
 
 
 def verify_hmac(

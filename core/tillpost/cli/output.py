@@ -21,6 +21,7 @@ from rich.text import Text
 from tillpost.cli.exit_codes import code_for
 from tillpost.errors import Outcome, PosError
 from tillpost.errors.remedies import ACTORS
+from tillpost.models.safe_text import one_line
 from tillpost.support.diagnosis import HopState, HopStatus
 
 __all__ = [
@@ -52,16 +53,6 @@ _STATUSES = {
     HopStatus.FAILED: ("failed here", "bold red"),
     HopStatus.UNKNOWN: ("unknown", ""),
 }
-
-
-def one_line(text: str) -> str:
-    """Return the text as one line without control characters.
-
-    >>> one_line("two\\nlines and\\x1b[2J worse")
-    'two lines and[2J worse'
-    """
-    line = " ".join(text.split())
-    return "".join(character for character in line if character.isprintable())
 
 
 def print_error(line: str) -> None:
@@ -125,7 +116,9 @@ def show_table(
         rows: The rows' cells.
         red: For each row, whether it is printed in red. Rows beyond its end aren't.
     """
-    table = Table(title=title or None, title_justify="left", title_style="bold")
+    table = Table(
+        title=Text(one_line(title)) if title else None, title_justify="left", title_style="bold"
+    )
     for column in columns:
         table.add_column(column, overflow="fold")
     for number, row in enumerate(rows):
@@ -165,7 +158,7 @@ def error_facts(error: PosError) -> dict[str, object]:
 @contextmanager
 def progress(text: str) -> Generator[Status]:
     """Show on standard error what is in progress, until the block ends. Only on a terminal."""
-    with Console(stderr=True).status(Text(text)) as status:
+    with Console(stderr=True).status(Text(one_line(text))) as status:
         yield status
 
 

@@ -13,8 +13,9 @@ from enum import StrEnum
 from typing import ClassVar
 
 from tillpost.errors.remedies import MENU_IMPORTED, REMEDIES, Remedy, fill
-from tillpost.models.base import FrozenModel
+from tillpost.models.base import LONGEST_WORDS, FrozenModel, OutsideWords
 from tillpost.models.order import PosOrder
+from tillpost.models.safe_text import plain
 
 __all__ = [
     "Applied",
@@ -73,7 +74,7 @@ class Transcript(FrozenModel):
     request_body: str = ""
     status_code: int | None = None
     response_body: str = ""
-    request_id: str = ""
+    request_id: OutsideWords = ""
     fault: str = ""
 
 
@@ -83,27 +84,30 @@ class ErrorRecord(FrozenModel):
     `PosError.from_record` turns it back into the error.
     """
 
-    kind: str
-    detail: str
-    platform: str = ""
-    title: str = ""
-    operation: str = ""
-    code: str = ""
+    kind: OutsideWords
+    detail: OutsideWords
+    platform: OutsideWords = ""
+    title: OutsideWords = ""
+    operation: OutsideWords = ""
+    code: OutsideWords = ""
     status_code: int | None = None
     lines: tuple[int, ...] = ()
-    subjects: tuple[str, ...] = ()
-    reason: str = ""
-    request_id: str = ""
+    subjects: tuple[OutsideWords, ...] = ()
+    reason: OutsideWords = ""
+    request_id: OutsideWords = ""
     applied: Applied = Applied.NO
     outcome: Outcome = Outcome.NOT_CREATED
     retry_after: float | None = None
     refreshable: bool = False
     menu_imported: bool = False
     support_contact: str = ""
-    granted_by: str = ""
+    granted_by: OutsideWords = ""
     pos_order: PosOrder | None = None
     exchange: Transcript | None = None
 
+
+LONGEST_CODE = 200
+"""Characters of a code or of a subject's name that an error keeps."""
 
 MAX_SUBJECTS = 5
 """How many lines or items `PosError.summary` names at most."""
@@ -120,7 +124,7 @@ class PosError(Exception):
         title: The platform's name for people, such as "Square".
         operation: The operation that failed, such as "submit" or "import_menu".
         code: The error code, as the platform gave it.
-        detail: The error message, as the platform gave it.
+        detail: The error message, as the platform gave it, on one line of at most 1,000 characters.
         status_code: The HTTP status; None when there was no answer.
         lines: Zero-based indices of the order lines at fault.
         subjects: The lines, items or taxes at fault as names for people, who count from 1.
@@ -155,12 +159,12 @@ class PosError(Exception):
         refreshable: bool = False,
         pos_order: PosOrder | None = None,
     ) -> None:
-        self.detail = _encodable(detail)
+        self.detail = plain(detail, LONGEST_WORDS)
         super().__init__(self.detail)
-        self.code = _encodable(code)
+        self.code = plain(code, LONGEST_CODE)
         self.status_code = status_code
         self.lines = tuple(lines)
-        self.subjects = tuple(subjects)
+        self.subjects = tuple(plain(subject, LONGEST_CODE) for subject in subjects)
         self.reason = reason
         self.applied = applied
         self.retry_after = retry_after
@@ -190,7 +194,7 @@ class PosError(Exception):
             detail=self.detail,
             imported=MENU_IMPORTED if self.menu_imported else "",
             contact=self.support_contact,
-            granted_by=self.granted_by,
+            granted_by=plain(self.granted_by, LONGEST_CODE),
         )
 
     def record(self) -> ErrorRecord:
@@ -345,14 +349,6 @@ class ConfigError(ValueError):
 
     The message is one line that names the setting.
     """
-
-
-def _encodable(text: str) -> str:
-    """Return a platform's text with lone surrogates replaced.
-
-    JSON escapes can produce them, and no database can store them as UTF-8.
-    """
-    return text.encode("utf-8", "replace").decode()
 
 
 def error_named(kind: str) -> type[PosError]:

@@ -9,10 +9,36 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 from pydantic_core import ErrorDetails
 
-__all__ = ["Aware", "Count", "FrozenModel", "Id", "Text", "explain"]
+from tillpost.models.safe_text import cut, plain, storable, without_controls
+
+__all__ = [
+    "LONGEST_WORDS",
+    "Aware",
+    "Count",
+    "FrozenModel",
+    "Id",
+    "OutsideId",
+    "OutsideWords",
+    "Text",
+    "explain",
+]
+
+LONGEST_WORDS = 1_000
+"""Characters of a platform's words that are kept."""
+
+LONGEST_ID = 192
+"""Characters of an identifier."""
 
 
 class FrozenModel(BaseModel):
@@ -29,11 +55,17 @@ class FrozenModel(BaseModel):
         return copied
 
 
-Id = Annotated[str, StringConstraints(min_length=1, max_length=192, strip_whitespace=True)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID, strip_whitespace=True)]
 """An identifier of a platform or a site. Always text, since some use 64-bit numbers."""
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True)]
-"""Free text for people."""
+Text = Annotated[str, AfterValidator(without_controls), StringConstraints(strip_whitespace=True)]
+"""Free text for people. Controls and invisible characters in it are left out."""
+
+OutsideWords = Annotated[str, AfterValidator(lambda text: plain(text, LONGEST_WORDS))]
+"""Words of a platform or another stranger, for people: one line of limited length."""
+
+OutsideId = Annotated[str, AfterValidator(lambda text: cut(storable(text), LONGEST_ID + 1))]
+"""An identifier as a stranger names it. One that is too long is cut, and then equals none."""
 
 Count = Annotated[int, Field(strict=True, ge=1, le=9999)]
 """A quantity: a whole number of 1 or more."""

@@ -5,6 +5,8 @@
 It has everything that the kitchen and the register need, and is marked PAID, since the customer has
 paid online. `spelled_out` returns the same for a note at a platform, where space is short. Pure: an
 order in, text out.
+
+What customers and menus say is one line each, without controls: a docket goes to a printer.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from collections.abc import Iterator
 
 from tillpost.models.money import to_major
 from tillpost.models.order import Delivery, DineIn, Line, Order
+from tillpost.models.safe_text import one_line
 
 __all__ = ["CUT", "WIDTH", "docket", "spelled_out"]
 
@@ -129,14 +132,14 @@ def _priced(text: str, amount: int, currency: str, width: int) -> Iterator[str]:
     """Yield a text with an amount at the right edge of its last line."""
     price = str(to_major(amount, currency))
     room = width - len(price) - 1
-    *above, last = textwrap.wrap(text, max(8, room)) or [""]
+    *above, last = textwrap.wrap(one_line(text), max(8, room)) or [""]
     yield from above
     yield f"{last:<{max(0, room)}} {price}"
 
 
 def _wrapped(text: str, width: int, indent: str = "") -> Iterator[str]:
     lines = textwrap.wrap(
-        text,
+        one_line(text),
         width,
         initial_indent=indent,
         subsequent_indent=indent,

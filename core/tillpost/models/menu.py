@@ -8,14 +8,13 @@ location has been applied.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Generic, NamedTuple, TypeVar
 
 from pydantic import Field
 
 from tillpost.models.base import Aware, FrozenModel, Id, Text
-from tillpost.models.money import Currency, SignedAmount
+from tillpost.models.money import Currency, Exact, SignedAmount
 
 __all__ = [
     "GroupUse",
@@ -36,13 +35,16 @@ __all__ = [
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 
+Many = Annotated[tuple[T, ...], Field(fail_fast=True)]
+"""Members of a menu. The first that doesn't fit ends the validation: there may be a million."""
+
 
 class Tax(FrozenModel):
     """A tax of the store. `rate` is a fraction: 0.1 is ten per cent."""
 
     id: Id
     name: Text
-    rate: Decimal
+    rate: Exact
     included: bool
     enabled: bool = True
 
@@ -57,7 +59,7 @@ class ModifierOption(FrozenModel):
     sku: Text = ""
     name: Text
     price: SignedAmount | None = 0
-    exact_price: Decimal | None = None
+    exact_price: Exact | None = None
     sold_out: bool = False
 
 
@@ -69,7 +71,7 @@ class ModifierGroup(FrozenModel):
 
     id: Id
     name: Text
-    options: tuple[ModifierOption, ...] = ()
+    options: Many[ModifierOption] = ()
     minimum: Annotated[int, Field(ge=0)] = 0
     maximum: int | None = None
     once: bool = False
@@ -97,7 +99,7 @@ class Variation(FrozenModel):
     sku: Text = ""
     name: Text = ""
     price: SignedAmount | None
-    exact_price: Decimal | None = None
+    exact_price: Exact | None = None
     sold_out: bool = False
     maximum: Annotated[int, Field(ge=1)] | None = None
 
@@ -110,10 +112,10 @@ class Item(FrozenModel):
 
     id: Id
     name: Text
-    categories: tuple[Text, ...] = ()
-    variations: tuple[Variation, ...]
-    groups: tuple[GroupUse, ...] = ()
-    tax_ids: tuple[Id, ...] = ()
+    categories: Many[Text] = ()
+    variations: Many[Variation]
+    groups: Many[GroupUse] = ()
+    tax_ids: Many[Id] = ()
     online: bool = True
 
 
@@ -187,11 +189,11 @@ class Menu(FrozenModel):
     currency: Currency
     imported_at: Aware
     version: str = ""
-    items: tuple[Item, ...] = ()
-    groups: tuple[ModifierGroup, ...] = ()
-    taxes: tuple[Tax, ...] = ()
-    tables: tuple[Text, ...] | None = None
-    faults: tuple[SetupFault, ...] = ()
+    items: Many[Item] = ()
+    groups: Many[ModifierGroup] = ()
+    taxes: Many[Tax] = ()
+    tables: Many[Text] | None = None
+    faults: Many[SetupFault] = ()
 
     @cached_property
     def by_variation(self) -> Mapping[str, SoldItem]:

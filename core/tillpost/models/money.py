@@ -15,6 +15,7 @@ from pydantic import Field, StringConstraints
 __all__ = [
     "Amount",
     "Currency",
+    "Exact",
     "SignedAmount",
     "exponent",
     "format_money",
@@ -28,6 +29,12 @@ Amount = Annotated[int, Field(strict=True, ge=0, le=10**12)]
 
 SignedAmount = Annotated[int, Field(strict=True, ge=-(10**12), le=10**12)]
 """An amount of money in minor units that may be negative."""
+
+Exact = Annotated[
+    Decimal,
+    Field(ge=-(10**12), le=10**12, max_digits=60, decimal_places=40, allow_inf_nan=False),
+]
+"""A price or a rate with all its decimals. One of 10^999999 would take minutes to be written."""
 
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 """An ISO 4217 code, such as AUD."""

@@ -17,7 +17,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import to_json
 
-from tillpost.models.base import Aware, Count, FrozenModel, Id, Text
+from tillpost.models.base import Aware, Count, FrozenModel, Id, OutsideId, OutsideWords, Text
 from tillpost.models.money import Amount, Currency, format_money
 
 __all__ = [
@@ -292,6 +292,10 @@ class Progress(StrEnum):
     CANCELLED = "cancelled"
 
 
+MOST_NOTICES = 200
+"""Notices of an order that are kept; the last one says how many more there were."""
+
+
 class PosOrder(FrozenModel):
     """The order as the platform has it.
 
@@ -305,12 +309,20 @@ class PosOrder(FrozenModel):
     """
 
     id: Id
-    reference: str = ""
+    reference: OutsideId = ""
     state: PosState = PosState.RECEIVED
     progress: Progress = Progress.NEW
-    status: str = ""
+    status: OutsideWords = ""
     total: int | None = None
-    notices: tuple[str, ...] = ()
+    notices: tuple[OutsideWords, ...] = ()
+
+    @field_validator("notices")
+    @classmethod
+    def _not_too_many(cls, notices: tuple[str, ...]) -> tuple[str, ...]:
+        if len(notices) <= MOST_NOTICES:
+            return notices
+        shown = notices[: MOST_NOTICES - 1]
+        return (*shown, f"... and {len(notices) - len(shown)} more")
 
 
 class Draft(FrozenModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from tillpost.models.base import FrozenModel
+from tillpost.models.base import FrozenModel, OutsideWords
 
 __all__ = ["Outage", "Sample", "Whose"]
 
@@ -25,10 +25,10 @@ class Sample(FrozenModel):
 
     at: float
     kind: str
-    detail: str
+    detail: OutsideWords
     status_code: int | None = None
-    code: str = ""
-    request_id: str = ""
+    code: OutsideWords = ""
+    request_id: OutsideWords = ""
 
 
 class Outage(FrozenModel):

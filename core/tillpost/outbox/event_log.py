@@ -7,16 +7,15 @@ are left out, since they may repeat what the customer wrote.
 
 from __future__ import annotations
 
-import json
-import logging
 from collections.abc import Mapping
 from typing import TypeAlias
 
 from tillpost.errors import ErrorRecord
+from tillpost.models.safe_text import log_value, safe_logger
 
 __all__ = ["HookCall", "error_fields", "log_event"]
 
-log = logging.getLogger("tillpost.outbox")
+log = safe_logger("tillpost.outbox")
 
 HookCall: TypeAlias = tuple[str, Mapping[str, object]]
 """The name of a hook to call, and its arguments."""
@@ -25,7 +24,7 @@ HookCall: TypeAlias = tuple[str, Mapping[str, object]]
 def log_event(event: str, **fields: object) -> None:
     """Log an event at the level INFO. Fields that are None or empty are left out."""
     present = {name: field for name, field in fields.items() if field not in (None, "")}
-    text = "".join(f" {name}={_quoted(field)}" for name, field in present.items())
+    text = "".join(f" {name}={log_value(field)}" for name, field in present.items())
     log.info("%s%s", event, text, extra={"outbox_event": {"event": event, **present}})
 
 
@@ -39,10 +38,3 @@ def error_fields(error: ErrorRecord | None) -> Mapping[str, object]:
         "code": error.code,
         "outcome": error.outcome.value,
     }
-
-
-def _quoted(field: object) -> str:
-    """Return a field's text, as a JSON string where it isn't one plain word."""
-    text = str(field)
-    is_plain = text.isprintable() and not any(char in text for char in ' "=')
-    return text if is_plain else json.dumps(text)

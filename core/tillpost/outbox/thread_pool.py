@@ -6,7 +6,6 @@ a task hangs.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
@@ -14,10 +13,11 @@ from queue import SimpleQueue
 from typing import TypeAlias
 
 from tillpost.errors import as_exception
+from tillpost.models.safe_text import safe_logger
 
 __all__ = ["SPARE", "DaemonThreadPool"]
 
-log = logging.getLogger("tillpost.outbox")
+log = safe_logger("tillpost.outbox")
 
 SPARE = 4
 """How many times its size a pool may grow by, for tasks that are slow."""

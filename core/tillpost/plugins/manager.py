@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +19,7 @@ import pluggy
 from tillpost.adapter.base import Adapter
 from tillpost.errors import ConfigError, is_interruption
 from tillpost.models.menu import Menu
+from tillpost.models.safe_text import safe_logger
 from tillpost.plugins import hookspecs
 
 __all__ = ["Found", "Hooks", "adapter_named", "adapters", "broken", "factories", "installed"]
@@ -27,7 +27,7 @@ __all__ = ["Found", "Hooks", "adapter_named", "adapters", "broken", "factories",
 GROUP = "tillpost"
 _DECISIONS = {"reimport_menu": Menu}
 """Hooks whose first result counts, and the type it must have."""
-log = logging.getLogger("tillpost")
+log = safe_logger("tillpost")
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,7 @@ async def _platform_answer(
     except web.HTTPException as unrouted:
         return _to_web(simulator.failure(unrouted.status))
     except Exception:
-        log.exception("handler_failed method=%s path=%s", request.method, request.path)
+        log.exception("handler_failed method=%r path=%r", request.method, request.path)
         return _to_web(simulator.failure(500))
 
 

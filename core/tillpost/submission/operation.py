@@ -15,6 +15,7 @@ An adapter whose own code fails raises an `UnknownPosError`, like any other fail
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -23,6 +24,7 @@ from tillpost.adapter.verdicts import Verdict, import_pause, judge
 from tillpost.errors import (
     Applied,
     DoubtError,
+    OutageError,
     Outcome,
     PosError,
     UnknownPosError,
@@ -41,12 +43,15 @@ __all__ = ["OperationContext", "run_operation", "searched_since"]
 T = TypeVar("T")
 P = ParamSpec("P")
 
+MOST_RECEIVED = 128 * 1024 * 1024
+"""Bytes of all answers of one operation: a list's pages have no end but this."""
+
 
 class OperationContext:
     """One operation in progress: on which connection, for which order, and what is known of it.
 
     An operation without an order, such as `check`, has an empty journal of its own. `sends` counts
-    how often the last request was sent.
+    how often the last request was sent, `received` the bytes of all answers that were read.
     """
 
     def __init__(
@@ -61,6 +66,7 @@ class OperationContext:
         self.order = order
         self.journal: EventJournal = journal or OrderJournal()
         self.sends = 1
+        self.received = 0
 
     @property
     def history(self) -> History:
@@ -177,7 +183,13 @@ def run_operation(
                 yield Pause(step.seconds)
                 reply = error = None
                 continue
+            if context.operation == "import_menu":
+                step = replace(step, is_menu=True)
             reply, error = yield from _send(context, step)
+            if reply:
+                context.received += len(reply.response.body)
+            if context.received > MOST_RECEIVED:
+                reply, error = None, _endless(context)
             if reply and context.operation == "import_menu":
                 yield from _pause_between_pages(context, reply.response)
     finally:
@@ -202,6 +214,14 @@ def searched_since(connection: Connection, order: Order, history: History) -> fl
     ahead = connection.platform_clock.ahead(now)
     lead = UNKNOWN_LEAD if ahead is None else max(0.0, ahead)
     return min(order.placed_at.timestamp(), now) - lead
+
+
+def _endless(context: OperationContext) -> PosError:
+    megabytes = MOST_RECEIVED // 1024**2
+    return OutageError(
+        f"the answers of one {context.operation} are larger than {megabytes} MB",
+        applied=Applied.MAYBE,
+    )
 
 
 def _pause_between_pages(context: OperationContext, response: Response) -> Flow[None]:

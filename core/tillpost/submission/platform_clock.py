@@ -7,16 +7,16 @@ difference of more than some minutes is logged.
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import NamedTuple
 
 from tillpost.adapter.exchange import Fault, Response
 from tillpost.adapter.verdicts import date_of
+from tillpost.models.safe_text import safe_logger
 
 __all__ = ["TOLERATED_SKEW", "PlatformClock"]
 
-log = logging.getLogger("tillpost")
+log = safe_logger("tillpost")
 
 TOLERATED_SKEW = 300.0
 """By how many seconds the two clocks may differ without being reported."""

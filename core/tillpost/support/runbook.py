@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from tillpost.errors.remedies import Actor, StepText
 from tillpost.models.base import FrozenModel
+from tillpost.models.safe_text import one_line, shell_word
 
 __all__ = [
     "CLOSE_ORDER",
@@ -227,8 +228,15 @@ START_WORKER: tuple[StepText, ...] = (
 def numbered(
     texts: Iterable[StepText], *, platform: str, order: str, connection: str
 ) -> tuple[Step, ...]:
-    """Return the steps numbered from 1, with their placeholders filled in."""
-    values = {"platform": platform, "order": order, "connection": connection}
+    """Return the steps numbered from 1, with their placeholders filled in.
+
+    The order and the connection are part of commands that people type, so they are quoted.
+    """
+    values = {
+        "platform": one_line(platform),
+        "order": shell_word(order),
+        "connection": shell_word(connection),
+    }
     return tuple(
         Step(
             number=number,

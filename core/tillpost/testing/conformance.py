@@ -26,9 +26,13 @@ from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
 from tillpost.submission.journal import MemoryJournal
 from tillpost.support.runbook import numbered
 from tillpost.testing.access import AccessConformance
+from tillpost.testing.adversary import BEHAVIOURS, hostile_server
 from tillpost.testing.world import KINDS, AnyWorld, Impossible, Trouble, World
 
 __all__ = ["KINDS", "Conformance", "Impossible", "Trouble", "World"]
+
+HOSTILE = ("reset", "deep_json", "gzip_wide_list", "html_page", "redirect_without_host", "echo")
+"""The behaviours of a hostile server that the suite tries."""
 
 
 class Conformance(AccessConformance):
@@ -100,6 +104,26 @@ class Conformance(AccessConformance):
         with self.till(world) as till:
             till.submit(order)
         self.assert_one_whole_order(world, "conform-1")
+
+    @pytest.mark.parametrize("name", HOSTILE)
+    def test_hostile_answer_makes_no_second_order_and_shows_no_token(
+        self, world: AnyWorld, name: str
+    ) -> None:
+        order = world.order("conform-1")
+        spoilt = f"^POST .*{world.create_path}"
+        with (
+            hostile_server(
+                BEHAVIOURS[name], upstream=world.running.url, only=spoilt, after=True
+            ) as server,
+            self.till(world, None, None, base_url=server.url) as till,
+        ):
+            try:
+                till.submit(order)
+            except PosError as error:
+                shown = f"{error!r} {error.record()!r}"
+                assert str(world.settings.get("access_token", "no token")) not in shown
+        entries = world.simulator.ledger().for_reference("conform-1")
+        assert len([entry for entry in entries if not entry.cancelled]) <= 1
 
     def test_references_with_a_common_prefix_are_two_orders(self, world: AnyWorld) -> None:
         order = world.order("conform-1")

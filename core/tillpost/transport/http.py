@@ -57,18 +57,24 @@ class Limits:
             hold an order up for ever. With an `http_client` of your own, `Till` checks it with each
             chunk of the body only, and each wait for headers is bounded by `read` alone.
         answer_bytes: The largest body, decompressed.
+        menu_bytes: The same for a page of a menu.
     """
 
     connect: float = 5.0
     read: float = 15.0
     answer: float = 30.0
-    answer_bytes: int = 16 * 1024 * 1024
+    answer_bytes: int = 4 * 1024 * 1024
+    menu_bytes: int = 16 * 1024 * 1024
 
     def timeout(self) -> httpx.Timeout:
         """Return the limits that httpx applies."""
         read = min(self.read, self.answer)
         connect = min(self.connect, self.answer)
         return httpx.Timeout(read, connect=connect)
+
+    def largest_body(self, request: Request[Any]) -> int:
+        """Return how many bytes the body of a request's answer may have."""
+        return self.menu_bytes if request.is_menu else self.answer_bytes
 
     @property
     def too_slow(self) -> Fault:
@@ -85,9 +91,11 @@ class _Body:
         limits: Limits,
         deadline: float,
         *,
+        largest: int,
         public_only: bool,
     ) -> None:
         self._limits = limits
+        self._largest = largest
         self._deadline = deadline
         self._body: bytes | bytearray = bytearray()
         self._fault: Fault | None = None
@@ -115,16 +123,16 @@ class _Body:
                 self._body += chunk
             elif not self._decompressor.eof:
                 # One byte more than allowed is enough to know that the body is too large.
-                room = self._limits.answer_bytes + 1 - len(self._body)
+                room = self._largest + 1 - len(self._body)
                 self._body += self._decompressor.decompress(chunk, room)
         except zlib.error:
             self._fault = _NOT_DECOMPRESSED
         return self._check_limits()
 
     def _check_limits(self) -> Fault | None:
-        largest = self._limits.answer_bytes
-        if len(self._body) > largest:
-            self._fault = Fault(Applied.MAYBE, f"the answer is larger than {largest} bytes")
+        if len(self._body) > self._largest:
+            text = f"the answer is larger than {self._largest} bytes"
+            self._fault = Fault(Applied.MAYBE, text)
         elif time.monotonic() > self._deadline:
             self._fault = self._limits.too_slow
         return self._fault
@@ -215,6 +223,15 @@ class _BaseTransport:
         with suppress(ValueError):  # not what basic authentication sends
             _, _, password = b64decode(sent, validate=True).decode().partition(":")
             yield password
+
+    def _new_body(self, answer: httpx.Response, request: Request[Any], exchange: Exchange) -> _Body:
+        return _Body(
+            answer,
+            self._limits,
+            exchange.deadline,
+            largest=self._limits.largest_body(request),
+            public_only=self._guards,
+        )
 
     def _read(
         self,
@@ -334,7 +351,7 @@ class HttpTransport(_BaseTransport):
             return outgoing
         answer = self._client.send(outgoing, stream=True, auth=_SIGNED, follow_redirects=False)
         try:
-            body = _Body(answer, self._limits, exchange.deadline, public_only=self._guards)
+            body = self._new_body(answer, request, exchange)
             for chunk in () if answer.is_stream_consumed else answer.iter_raw():
                 if body.add(chunk):
                     break
@@ -403,7 +420,7 @@ class AsyncHttpTransport(_BaseTransport):
             follow_redirects=False,
         )
         try:
-            body = _Body(answer, self._limits, exchange.deadline, public_only=self._guards)
+            body = self._new_body(answer, request, exchange)
             if not answer.is_stream_consumed:
                 async for chunk in answer.aiter_raw():
                     if body.add(chunk):

@@ -136,7 +136,7 @@ def _post(request: Sent) -> None:
             trust_env=False,
         )
     except httpx.HTTPError as error:
-        log.warning("webhook_failed url=%s error=%s", request.url, type(error).__name__)
+        log.warning("webhook_failed url=%r error=%s", request.url, type(error).__name__)
 
 
 # --- subscriptions ---

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from adapters.generic.store import Store
+from tillpost import Outcome
 from tillpost.adapter.webhooks import (
     AvailabilityChanged,
     MenuChanged,
@@ -97,3 +98,41 @@ def test_signed_time_that_is_no_number_is_refused(time_sent: str) -> None:
     with pytest.raises(WebhookError) as raised:
         Store().till.parse_webhook(signed(body, at=time_sent), body, URL)
     assert raised.value.fault in (WebhookFault.STALE, WebhookFault.UNREADABLE)
+
+
+def test_webhook_cannot_choose_the_contact_and_names_in_a_remedy() -> None:
+    claimed = {
+        "kind": "MenuError",
+        "detail": "gone",
+        "support_contact": "Call +1-900 and read out your access token.",
+        "granted_by": "the hotline at +1-900",
+        "title": "the hotline at +1-900",
+        "platform": "hotline",
+        "exchange": {"method": "GET", "path": "/+1-900"},
+        "request_id": "req-1",
+        "outcome": "unknown",
+    }
+    body = json.dumps({"kind": "order_refused", "pos_id": "G1", "error": claimed}).encode()
+    (event,) = Store().till.parse_webhook(signed(body), body, URL)
+    assert isinstance(event, OrderRefused)
+    assert "900" not in event.error.model_dump_json()
+    assert event.error.title == "Generic POS"
+    assert (event.error.detail, event.error.request_id) == ("gone", "req-1")
+    assert event.error.outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"kind": "menu_changed", "a": [' + b"1," * 400_000 + b"1]}",
+        b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"kind": "order_changed", "pos_id": "G1", "at": ' + b"9" * 10_000 + b"}",
+    ],
+    ids=["wide", "deep", "digits"],
+)
+def test_webhook_of_too_many_parts_is_unreadable_at_once(body: bytes) -> None:
+    began = time.process_time()
+    with pytest.raises(WebhookError) as raised:
+        Store().till.parse_webhook(signed(body), body, URL)
+    assert raised.value.fault is WebhookFault.UNREADABLE
+    assert time.process_time() - began < 1.0

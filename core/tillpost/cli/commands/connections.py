@@ -39,6 +39,7 @@ from tillpost.cli.output import (
 from tillpost.client.base import adapter_for
 from tillpost.errors import ConfigError, PermissionsError, PosError
 from tillpost.errors.remedies import ACTORS
+from tillpost.models.safe_text import shell_word
 from tillpost.plugins.manager import adapter_named
 
 if TYPE_CHECKING:
@@ -388,7 +389,7 @@ def health(state: ConnectionState) -> str:
         another = ""
         if state.granted_by and state.paused:
             another = f", preferably by another admin than {state.granted_by}"
-        return f"must be reconnected{since}: tillpost reconnect {state.name}{another}"
+        return f"must be reconnected{since}: tillpost reconnect {shell_word(state.name)}{another}"
     if state.outage_since:
         return f"the platform can't be reached, or fails, since {_minute(state.outage_since)}"
     if state.takes_orders is False:

@@ -23,6 +23,7 @@ from tillpost.errors import PosError, Transcript
 from tillpost.errors.remedies import ACTORS
 from tillpost.models.money import format_money
 from tillpost.models.order import Draft, describe_lines
+from tillpost.models.safe_text import shell_word
 from tillpost.submission.journal import (
     Cancelled,
     DoubtResolved,
@@ -138,9 +139,8 @@ def _show_orders(orders: Sequence[StoredOrder]) -> None:
     show_table("", columns, rows, red=[needs_person(order) for order in orders])
     problems = [order for order in orders if needs_person(order)]
     if problems:
-        print_line(
-            f"Find out why, and what to do: tillpost diagnose ORDER, such as {problems[0].id}"
-        )
+        example = shell_word(problems[0].id)
+        print_line(f"Find out why, and what to do: tillpost diagnose ORDER, such as {example}")
 
 
 def show(
@@ -176,7 +176,8 @@ def show(
     show_hops(hops)
     show_facts((*_facts(found, full=full), *(("Action", _act(act)) for act in acts)))
     if needs_person(found):
-        print_line(f"Find out what to do, step by step: tillpost diagnose {found.id}", "bold")
+        command = f"tillpost diagnose {shell_word(found.id)}"
+        print_line(f"Find out what to do, step by step: {command}", "bold")
     _show_journal(found, entries, full=full)
 
 

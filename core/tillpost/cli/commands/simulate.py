@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +24,7 @@ from tillpost.cli.input import read_model
 from tillpost.cli.output import print_line, show_facts, show_json
 from tillpost.cli.private_files import write_private
 from tillpost.cli.simulators import make_simulator, need_simulators
+from tillpost.models.safe_text import shell_option
 from tillpost.plugins.manager import adapter_named
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _show_next_steps(simulator: Simulator, connection_name: str) -> None:
     if application:
         listed = ", ".join(f"{setting} {value}" for setting, value in application.items())
         print_line(f"Its OAuth application, for tillpost connect: {listed}.")
-    command = f"tillpost submit order.json --connection {shlex.quote(connection_name)}"
+    command = f"tillpost submit order.json {shell_option('--connection', connection_name)}"
     print_line(f"Then: {command}. Ctrl-C ends the simulator.")
 
 

@@ -16,6 +16,7 @@ from tillpost.cli.connection_option import AsJson, ConfigFile
 from tillpost.cli.exit_codes import NOT_RIGHT
 from tillpost.cli.outbox_option import DatabaseUrl, local_time, opened
 from tillpost.cli.output import print_line, show_facts, show_json, show_table
+from tillpost.models.safe_text import shell_option, shell_word
 
 if TYPE_CHECKING:
     from tillpost.outbox.operations.status import Overview
@@ -81,18 +82,22 @@ def _problems(current: Overview) -> str:
 
 def _outages(current: Overview) -> str:
     names = [state.name for state in current.outages]
-    return ", ".join(f"{name} (tillpost check --connection {name})" for name in names)
+    return ", ".join(
+        f"{name} (tillpost check {shell_option('--connection', name)})" for name in names
+    )
 
 
 def _to_reconnect(current: Overview) -> str:
     names = [state.name for state in current.to_reconnect]
-    return ", ".join(f"{name} (tillpost reconnect {name})" for name in names)
+    return ", ".join(f"{name} (tillpost reconnect {shell_word(name)})" for name in names)
 
 
 def _held_menus(current: Overview) -> str:
-    return ", ".join(
-        f"{name} (tillpost menu accept|discard --connection {name})" for name in current.held_menus
-    )
+    commands = [
+        f"{name} (tillpost menu accept|discard {shell_option('--connection', name)})"
+        for name in current.held_menus
+    ]
+    return ", ".join(commands)
 
 
 def _late(current: Overview) -> str:

@@ -30,13 +30,14 @@ from tillpost.cli.connection_option import AsJson, ConfigFile
 from tillpost.cli.exit_codes import INTERRUPTED, NOT_RIGHT, CliError
 from tillpost.cli.outbox_option import DatabaseUrl, name_of, need_outbox, opened
 from tillpost.cli.output import one_line, print_error, print_line
+from tillpost.models.safe_text import safe_logger
 
 if TYPE_CHECKING:
     from tillpost.outbox import Outbox, Runs
 
 __all__ = ["worker"]
 
-log = logging.getLogger("tillpost.outbox")
+log = safe_logger("tillpost.outbox")
 
 STOPS_WITHIN = 9.5
 """How long a worker takes to stop at most, in seconds, whatever it is doing."""

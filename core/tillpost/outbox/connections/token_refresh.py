@@ -11,7 +11,6 @@ otherwise it has to be reconnected.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -21,11 +20,12 @@ from pydantic import SecretStr
 
 from tillpost.adapter.settings import Credentials
 from tillpost.errors import ConfigError, OutageError, PosError, SetupError
+from tillpost.models.safe_text import safe_logger
 from tillpost.outbox.connections.credentials import CredentialStore, StoredConnection
 
 __all__ = ["StoredCredentials", "warn_of_unsaved_tokens"]
 
-log = logging.getLogger("tillpost.outbox")
+log = safe_logger("tillpost.outbox")
 
 POLL_INTERVAL = 0.1
 """How often a worker checks whether another worker's refresh is done, in seconds."""

@@ -16,12 +16,12 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
-    String,
     Table,
-    Text,
     false,
     text,
 )
+
+from tillpost.outbox.db.text import String, Text
 
 __all__ = [
     "audit_log",

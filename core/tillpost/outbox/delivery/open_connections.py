@@ -8,7 +8,6 @@ webhook receiver share them.
 from __future__ import annotations
 
 import hashlib
-import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -22,6 +21,7 @@ from tillpost.client.credentials import CredentialSource, MemoryCredentials
 from tillpost.client.executor import RetryCap, SyncExecutor, run_flow
 from tillpost.client.webhooks import WebhookReader
 from tillpost.errors import ConfigError, PosError, as_exception
+from tillpost.models.safe_text import safe_logger
 from tillpost.outbox.connections.token_refresh import StoredCredentials
 from tillpost.outbox.delivery.connections import (
     ListableSource,
@@ -43,7 +43,10 @@ __all__ = ["OpenConnection", "OpenConnections"]
 
 T = TypeVar("T")
 
-log = logging.getLogger("tillpost.outbox")
+log = safe_logger("tillpost.outbox")
+
+LONGEST_NAME = 200
+"""Characters that a connection's name may have: what the database's columns hold."""
 
 SHORT_RETRIES = RetryCap(retries=2, seconds=10.0)
 """How a request that isn't an order's own is retried, such as a menu's page or a token refresh."""
@@ -165,13 +168,21 @@ class OpenConnections:
         Raises:
             ConfigError: There is no such connection, or it is wrong.
         """
+        if len(name) > LONGEST_NAME or not name.isprintable():
+            raise ConfigError("no connection has such a name")
         with self._lock:
             opened = self._open.get(name)
             opened_version = opened.credentials_version if opened else None
             is_stale = opened_version is not None and opened_version < version
-            self._forget_if_changed(name, now=is_stale)
-            if name not in self._open:
+            mark = self._mark(name, now=is_stale)
+            if opened is None or mark != self._marks.get(name):
+                # Orders in flight keep the connection that they have. Nobody closes it; it goes
+                # when they are done. A name that opens nothing leaves nothing behind: strangers
+                # choose the names that webhooks come with.
+                self._open.pop(name, None)
+                self._marks.pop(name, None)
                 self._open[name] = self._opened(name)
+                self._marks[name] = mark
             return self._open[name]
 
     def options(self, name: str) -> ConnectionOptions:
@@ -231,19 +242,14 @@ class OpenConnections:
         hooks = (*found.hooks, *self._hooks)
         return replace(found, name=name, policy=policy, outbox=options, hooks=hooks)
 
-    def _forget_if_changed(self, name: str, *, now: bool) -> None:
+    def _mark(self, name: str, *, now: bool) -> object:
         source = self._source
         try:
-            mark = source.mark(name, now=now) if isinstance(source, ReloadableSource) else None
+            return source.mark(name, now=now) if isinstance(source, ReloadableSource) else None
         except BaseException as failure:
             _raise_unless_foreign(failure)
             log.exception("the source of connections failed")
-            return
-        if mark != self._marks.get(name):
-            # Orders in flight keep the connection that they have. Nobody closes it; it goes when
-            # they are done.
-            self._open.pop(name, None)
-            self._marks[name] = mark
+            return self._marks.get(name)
 
 
 def _raise_unless_foreign(failure: BaseException) -> None:

@@ -26,6 +26,7 @@ from tillpost.client.base import adapter_for
 from tillpost.client.credentials import CredentialSource, MemoryCredentials
 from tillpost.config import ConnectionSettings, config_path, load_connections
 from tillpost.errors import ConfigError
+from tillpost.models.safe_text import shell_word
 from tillpost.outbox.connections.credentials import CredentialStore, StoredConnection
 from tillpost.outbox.connections.encryption import KEY_VARIABLE
 from tillpost.outbox.connections.token_refresh import StoredCredentials, warn_of_unsaved_tokens
@@ -97,7 +98,7 @@ class KnownConnections:
             raise ConfigError(
                 f"{where} is at {configured.platform},"
                 f" but was connected at {stored.platform}:"
-                f" `tillpost disconnect {name}` first"
+                f" `tillpost disconnect {shell_word(name)}` first"
             )
         return Known(configured, stored)
 

@@ -22,7 +22,7 @@ from tillpost.outbox.circuit_breaker import Circuit, next_pause_probe
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import BLOCKED_CONNECTIONS, ConnectionRows
 from tillpost.outbox.db.database import Database
-from tillpost.outbox.orders.models import event_row
+from tillpost.outbox.orders.models import EVENTS_WITH_TRANSCRIPTS, event_row
 from tillpost.outbox.orders.queries import read_events
 from tillpost.outbox.orders.workers import WorkerRegistry, due_after_release
 from tillpost.outbox.settings import OutboxSettings
@@ -435,11 +435,12 @@ def _held_by(claim: Claim) -> Mapping[str, object]:
 def _event_values(
     claim: Claim, number: int, event: Event, exchange: Transcript | None
 ) -> Mapping[str, object]:
-    kind, body = event_row(event)
+    kind, body = event_row(event, number)
+    kept = exchange if number < EVENTS_WITH_TRANSCRIPTS else None
     return {
         "order_id": claim.order.id,
         "number": number,
         "kind": kind,
         "body": body,
-        "exchange": exchange.model_dump_json() if exchange else None,
+        "exchange": kept.model_dump_json() if kept else None,
     }

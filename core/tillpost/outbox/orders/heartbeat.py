@@ -9,7 +9,6 @@ between the last check of its lease and the sending of a request: nothing can cl
 
 from __future__ import annotations
 
-import logging
 import sys
 import threading
 import time
@@ -17,13 +16,14 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from tillpost.models.safe_text import safe_logger
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.orders.claims import LeaseLostError
 from tillpost.outbox.orders.workers import WorkerRegistry
 
 __all__ = ["BEATS_PER_LEASE", "Heartbeat", "steady"]
 
-log = logging.getLogger("tillpost.outbox")
+log = safe_logger("tillpost.outbox")
 
 BEATS_PER_LEASE = 5
 """How often within a lease a worker beats, and reads the counters of others."""

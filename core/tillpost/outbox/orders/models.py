@@ -5,6 +5,7 @@ Pure: rows in, values out. `claims`, `insert` and `queries` read and write the r
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
@@ -17,9 +18,10 @@ from tillpost.errors import ErrorRecord, PosError
 from tillpost.errors.remedies import Remedy
 from tillpost.models.base import FrozenModel
 from tillpost.models.order import Order, PosOrder, PosState, Progress
-from tillpost.submission.journal import Event, OfTicket, OrderEvent
+from tillpost.submission.journal import Event, Failed, OfTicket, OrderEvent
 
 __all__ = [
+    "EVENTS_WITH_TRANSCRIPTS",
     "OrderState",
     "StoredOrder",
     "WaitsFor",
@@ -162,6 +164,10 @@ def state_of(pos_order: PosOrder) -> OrderState:
     return _STATES[pos_order.state]
 
 
+EVENTS_WITH_TRANSCRIPTS = 40
+"""The events of an order that keep what was sent and received. An order that fails for days has
+hundreds; the latest exchange is in its row's error in any case."""
+
 _TICKET_PREFIX = "ticket:"
 """Precedes the kind of an event of the order's attention ticket."""
 
@@ -173,12 +179,18 @@ def _adapters() -> Mapping[str, TypeAdapter[OrderEvent]]:
     return {kind.__name__: TypeAdapter(kind) for kind in kinds}
 
 
-def event_row(event: Event) -> tuple[str, str]:
-    """Return an event's kind and body, as they are stored."""
+def event_row(event: Event, number: int = 0) -> tuple[str, str]:
+    """Return an event's kind and body, as they are stored.
+
+    `number` is the event's place in the journal: later ones are stored without their transcript.
+    """
     prefix = ""
     if isinstance(event, OfTicket):
         prefix = _TICKET_PREFIX
         event = event.event
+    if number >= EVENTS_WITH_TRANSCRIPTS and isinstance(event, Failed) and event.error.exchange:
+        error = event.error.model_copy(update={"exchange": None})
+        event = dataclasses.replace(event, error=error)
     name = type(event).__name__
     body = _adapters()[name].dump_json(event).decode()
     return prefix + name, body

@@ -189,7 +189,7 @@ class OrderUpdates:
 def _append_event(db: Connection, order_id: str, event: Event) -> None:
     latest = db.scalar(select(func.max(_EVENT.number)).where(_EVENT.order_id == order_id))
     number = 0 if latest is None else latest + 1
-    kind, body = event_row(event)
+    kind, body = event_row(event, number)
     db.execute(insert(t.events).values(order_id=order_id, number=number, kind=kind, body=body))
 
 

@@ -14,18 +14,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import quote
 
 from tillpost.adapter.webhooks import LARGEST, WebhookError, WebhookEvent, WebhookFault
 from tillpost.errors import ConfigError, PosError, UnsupportedError, is_interruption
+from tillpost.models.safe_text import safe_logger
+from tillpost.outbox.delivery.open_connections import LONGEST_NAME
 from tillpost.outbox.exceptions import DatabaseError
 
 __all__ = ["SupportsReceive", "webhooks_app"]
 
-log = logging.getLogger("tillpost.outbox")
+log = safe_logger("tillpost.outbox")
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -126,13 +127,14 @@ async def _handle(
 
 
 def _connection_name(scope: Scope) -> str | None:
-    """Return the only path segment below the mount point; None when there isn't exactly one."""
+    """Return the only path segment below the mount point; None when no connection can have it."""
     path = scope["path"]
     mount_point = scope.get("root_path", "")
     if mount_point and path.startswith(f"{mount_point}/"):
         path = path[len(mount_point) :]
     name: str = path.removeprefix("/")
-    return name if name and "/" not in name else None
+    is_name = 0 < len(name) <= LONGEST_NAME and name.isprintable() and "/" not in name
+    return name if is_name else None
 
 
 def _headers(scope: Scope) -> dict[str, str]:

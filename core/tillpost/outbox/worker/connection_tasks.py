@@ -6,19 +6,19 @@ So neither the worker's loop nor another connection waits for a platform that ha
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
 from tillpost.errors import is_interruption
+from tillpost.models.safe_text import safe_logger
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.thread_pool import DaemonThreadPool
 from tillpost.outbox.worker.thread_shares import ThreadShares
 
 __all__ = ["AtOnce", "ConnectionTasks", "TaskRunner"]
 
-log = logging.getLogger("tillpost.outbox")
+log = safe_logger("tillpost.outbox")
 
 
 class TaskRunner(Protocol):

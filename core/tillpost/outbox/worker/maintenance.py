@@ -8,7 +8,6 @@ clock has set. Each task claims its work in the database, so that one of all the
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from sqlalchemy import or_, select, update
 
 from tillpost.errors import is_interruption
+from tillpost.models.safe_text import safe_logger
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.event_log import log_event
 from tillpost.outbox.exceptions import DatabaseError
@@ -31,7 +31,7 @@ from tillpost.outbox.worker.store_monitor import StoreMonitor
 
 __all__ = ["Maintenance"]
 
-log = logging.getLogger("tillpost.outbox")
+log = safe_logger("tillpost.outbox")
 
 THREADS = 8
 """Polls and menu imports that one worker runs at the same time."""

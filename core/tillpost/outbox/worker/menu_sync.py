@@ -6,7 +6,6 @@ moves the time at which the next one is due, so that one of all the workers impo
 
 from __future__ import annotations
 
-import logging
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -14,6 +13,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Column, select, update
 
 from tillpost.errors import ConfigError, PosError
+from tillpost.models.safe_text import safe_logger
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.exceptions import MenuImportRunning
 from tillpost.outbox.settings import ConnectionOptions
@@ -22,7 +22,7 @@ from tillpost.outbox.worker.processor import Processor
 
 __all__ = ["MenuSync", "next_sync"]
 
-log = logging.getLogger("tillpost.outbox")
+log = safe_logger("tillpost.outbox")
 
 RETRY_IMPORT = 300.0
 """Seconds after which an import is tried again that failed after a change."""

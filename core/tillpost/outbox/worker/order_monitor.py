@@ -8,7 +8,6 @@ in the database, so that one of all the workers does it; hooks are called once i
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from sqlalchemy import (
 
 from tillpost.adapter.webhooks import OrderChanged, OrderRefused
 from tillpost.errors import ConfigError, PosError, RateLimitError
+from tillpost.models.safe_text import safe_logger
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import BLOCKED_CONNECTIONS
 from tillpost.outbox.delivery.store_queries import StoreQueries
@@ -41,7 +41,7 @@ from tillpost.outbox.worker.processor import Processor
 
 __all__ = ["OrderMonitor"]
 
-log = logging.getLogger("tillpost.outbox")
+log = safe_logger("tillpost.outbox")
 
 MOST_POLLS = 8
 """Orders that are polled in one run, at most one of each connection.

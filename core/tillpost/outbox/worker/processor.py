@@ -9,7 +9,6 @@ tells the engine. `Worker` is the loop that needs no other engine.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -18,6 +17,7 @@ from typing import NamedTuple, Self
 
 from tillpost.errors import ConfigError, PosError, is_interruption
 from tillpost.models.order import Draft, PosOrder
+from tillpost.models.safe_text import safe_logger
 from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.delivery.connections import Source
 from tillpost.outbox.delivery.menu_import import import_shared_menu
@@ -39,7 +39,7 @@ from tillpost.submission.menu_import import MenuImport
 
 __all__ = ["Processor"]
 
-log = logging.getLogger("tillpost.outbox")
+log = safe_logger("tillpost.outbox")
 
 CLAIM_RETRY = 1.0
 """In how many seconds an order is tried again that can't be claimed yet."""

@@ -28,6 +28,7 @@ from tillpost.adapter.readiness import Finding, Readiness
 from tillpost.errors import ConfigError
 from tillpost.errors.remedies import Actor
 from tillpost.models.availability import Availability, Reason
+from tillpost.models.safe_text import safe_logger
 from tillpost.outbox.circuit_breaker import next_pause_probe
 from tillpost.outbox.connections.availability import (
     COLUMNS,
@@ -46,6 +47,8 @@ from tillpost.outbox.worker.connection_tasks import ConnectionTasks
 from tillpost.outbox.worker.processor import Processor
 
 __all__ = ["StoreMonitor"]
+
+log = safe_logger("tillpost.outbox")
 
 THREADS = 8
 """Checks that one worker runs at the same time."""

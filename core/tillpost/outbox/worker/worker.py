@@ -7,12 +7,12 @@ soon. `tillpost worker` runs it, unless the outbox's engine has workers of its o
 
 from __future__ import annotations
 
-import logging
 import time
 from functools import partial
 from typing import Protocol, runtime_checkable
 
 from tillpost.errors import ConfigError, is_interruption
+from tillpost.models.safe_text import safe_logger
 from tillpost.outbox.engine import Engine
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.orders.claims import Claim
@@ -22,7 +22,7 @@ from tillpost.outbox.worker.processor import Processor
 
 __all__ = ["OwnWorkers", "Runs", "Worker", "worker_for"]
 
-log = logging.getLogger("tillpost.outbox")
+log = safe_logger("tillpost.outbox")
 
 POLL_INTERVAL = 0.2
 """Seconds between two queries for due orders, while there are none."""

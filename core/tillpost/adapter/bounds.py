@@ -1,0 +1,81 @@
+"""How much of an answer is looked at: parts of its JSON, and characters of its texts.
+
+The transport limits an answer's bytes. That isn't enough: 16 MB of JSON can be millions of parts,
+each of which becomes an object in memory, and a pattern can take the square of a text's length. So
+parts are counted before any of them is parsed, and texts are cut before any pattern sees them.
+
+Within these limits, judging an answer takes less than a second and 200 MB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import islice
+
+from tillpost.adapter.error_table import Problem
+from tillpost.adapter.exchange import Response
+from tillpost.models.safe_text import cut
+
+__all__ = ["bounded_answer", "bounded_problems", "refuse_large_json"]
+
+MOST_PARTS = 100_000
+"""The parts that an answer's JSON may have: values in lists and objects."""
+
+MOST_MENU_PARTS = 300_000
+"""The same for a page of a menu, which is some 10,000 items."""
+
+LONGEST_REFUSAL = 65_536
+"""Bytes of a refusal that are parsed. Platforms need less than a tenth."""
+
+MOST_PROBLEMS = 50
+"""Problems of one answer that are looked at."""
+
+LONGEST_PATTERN_TEXT = 1_000
+"""Characters of a problem's text that patterns see, and that its error has."""
+
+LONGEST_CODE = 200
+"""Characters of a problem's code, field and reason."""
+
+MOST_LINES = 1_000
+"""Lines at fault of one problem."""
+
+
+def refuse_large_json(body: bytes, *, is_menu: bool = False) -> None:
+    """Raise `ValueError` if a body has too many parts to be parsed.
+
+    It counts three characters, which texts may have too. So it takes milliseconds, and refuses too
+    early rather than too late.
+
+    Args:
+        body: The body, of any content.
+        is_menu: Whether it is a page of a menu, which may have more.
+    """
+    most = MOST_MENU_PARTS if is_menu else MOST_PARTS
+    if len(body) > most:
+        parts = body.count(b",") + body.count(b"[") + body.count(b"{")
+        if parts > most:
+            raise ValueError(f"the JSON has more than {most} parts")
+
+
+def bounded_answer(answer: Response, *, succeeded: bool) -> Response:
+    """Return an answer whose body is cut if it is a large refusal, so that it isn't parsed."""
+    if succeeded or len(answer.body) <= LONGEST_REFUSAL:
+        return answer
+    return replace(answer, body=answer.body[:LONGEST_REFUSAL])
+
+
+def bounded_problems(problems: Iterable[Problem]) -> Sequence[Problem]:
+    """Return an adapter's problems, with their number and their texts limited."""
+    return [_bounded(problem) for problem in islice(problems, MOST_PROBLEMS)]
+
+
+def _bounded(problem: Problem) -> Problem:
+    return replace(
+        problem,
+        code=cut(problem.code, LONGEST_CODE),
+        field=cut(problem.field, LONGEST_CODE),
+        text=cut(problem.text, LONGEST_PATTERN_TEXT),
+        lines=tuple(problem.lines[:MOST_LINES]),
+        reason=cut(problem.reason, LONGEST_CODE),
+    )
