@@ -1,19 +1,31 @@
-"""An order whose connection sends to another store than before: nothing is asked or sent there."""
+"""An order in doubt whose connection was moved to another store, or whose worker's clock errs."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
-from core.outbox.corner_shop import connected, lunch, work_off
+from adapters.kounta.bench import STAND_INS
+from core.outbox.corner_shop import QUICK, connected, lunch, work_off
 from tillpost import Policy
+from tillpost.client.base import adapter_for
 from tillpost.errors import ErrorRecord, Outcome
-from tillpost.outbox import OrderState, Outbox, OutboxConnection, Processor, from_mapping
+from tillpost.outbox import (
+    OrderState,
+    Outbox,
+    OutboxConnection,
+    Processor,
+    Worker,
+    from_mapping,
+)
 from tillpost.outbox.operations.diagnosis import diagnose_order
 from tillpost.outbox.operations.orders import ActError, OrderOperations
 from tillpost.outbox.orders.models import StoredOrder
-from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, Running
+from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, Running, serve_in_thread
+from tillpost_simulators.kounta import KountaSimulator
 from tillpost_simulators.square import SquareSimulator
 
 PLAIN = Policy()
@@ -160,3 +172,31 @@ def test_diagnosis_of_a_doubt_elsewhere_asks_nothing_and_says_why(
     diagnosis = diagnose_order(shop_outbox, "ord-1", connections=from_mapping(known))
     assert f"location_id was {location_of(shop)} then" in diagnosis.model_dump_json()
     assert shop.simulator.count("POST", "/v2/orders/search") == requests
+
+
+@pytest.mark.parametrize("ahead", [3 * 3600.0, 20 * 3600.0])
+def test_worker_whose_clock_is_ahead_finds_the_lost_order(
+    sqlite_url: str, ahead: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """To this worker the order has waited for hours, but it isn't given up yet."""
+
+    def now() -> float:
+        return time.time() + ahead
+
+    patient = QUICK.model_copy(update={"give_up_after": 86_400.0})
+    kounta = serve_in_thread(KountaSimulator())
+    with kounta as running, Outbox(sqlite_url, settings=patient) as outbox:
+        settings = {**running.settings, **STAND_INS, "look_after": (0.02, 0.02)}
+        connections = {"cafe": OutboxConnection(adapter_for("kounta", settings))}
+        lost = Fault(kind=FaultKind.LOST_ANSWER, when="after")
+        create = FaultRule(fault=lost, method="POST", path="/orders.json$", times=1)
+        running.simulator.set_faults(FaultPlan(rules=(create,)))
+        order = lunch("ord-1", placed_at=datetime.fromtimestamp(now(), UTC))
+        outbox.add(order, connection="cafe", is_new=True)
+        source = from_mapping(connections)
+        with Processor(outbox, connections=source, clock=now) as processor:
+            Worker(processor).run(until_idle=True)
+        assert stored(outbox).state is OrderState.RECEIVED
+        assert len(running.simulator.ledger().entries) == 1
+    skews = [text for text in caplog.messages if text.startswith("clock_skew connection=cafe")]
+    assert len(skews) == 1
