@@ -101,6 +101,14 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session(python=OLDEST)
+def security(session: nox.Session) -> None:
+    """Run bandit over the code, and pip-audit over what is installed."""
+    install(session)
+    session.run("bandit", "-q", "-c", "pyproject.toml", "-r", "core", "adapters", "plugins")
+    session.run("python", ".ci/audit.py")
+
+
+@nox.session(python=OLDEST)
 def types(session: nox.Session) -> None:
     """Run both type checkers, over the code and over what the docs hold."""
     install(session)

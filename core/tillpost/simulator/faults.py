@@ -189,7 +189,7 @@ class FaultInjector:
         self.injected: list[InjectedFault] = []
         self._seen = 0
         self._matched = [0] * len(self.plan.rules)
-        self._random = random.Random(self.plan.seed)  # noqa: S311 - repeatable on purpose
+        self._random = random.Random(self.plan.seed)  # nosec B311  # noqa: S311 - repeatable on purpose
 
     def draw(self, method: str, path: str) -> Fault | None:
         """Return the fault for this request, or None.

@@ -72,7 +72,7 @@ def _to_web(answer: Answer) -> web.Response:
 
 async def _control(request: web.Request, handler: WebHandler) -> web.StreamResponse:
     """Serve the control address to the loopback only, since it needs no credential."""
-    client = request.remote or "0.0.0.0"  # noqa: S104 - compared only, nothing is bound to it
+    client = request.remote or ""
     # A name that a stranger had resolve to this machine is still in the Host header, and a page of
     # another site in the Origin header: browsers let no page choose either.
     host = request.headers.get("Host", "")
