@@ -17,7 +17,7 @@ from tillpost.adapter.exchange import Effect, Request, Response, reading, readin
 from tillpost.adapter.verdicts import judge
 from tillpost.models.menu import Menu
 from tillpost.testing.adversary import LEGITIMATE, POISONS
-from tillpost.transport.http import Limits
+from tillpost.transport.http import Limits, largest_body
 from tillpost_generic.adapter import Generic
 from tillpost_generic.settings import GenericSettings
 from tillpost_generic.wire import Health, PosStatus
@@ -197,7 +197,7 @@ def judge_many(seed: int, count: int) -> Costs:
         platform = dice.choice(PLATFORMS)
         request = dice.choice(REQUESTS[platform])
         is_large = number % 10 == 0
-        largest = LIMITS.largest_body(request)
+        largest = largest_body(LIMITS, request)
         body = large_body(dice, largest) if is_large else small_body(dice)
         headers = {"retry-after": dice.choice(_TEXTS)[:50_000], "x-request-id": dice.choice(_TEXTS)}
         answer = Response(dice.choice(_STATUSES), headers, body)

@@ -55,7 +55,7 @@ class FrozenModel(BaseModel):
         return copied
 
 
-Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID, strip_whitespace=True)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=192, strip_whitespace=True)]
 """An identifier of a platform or a site. Always text, since some use 64-bit numbers."""
 
 Text = Annotated[str, AfterValidator(without_controls), StringConstraints(strip_whitespace=True)]

@@ -43,7 +43,7 @@ from tillpost.transport.address_guard import (
 from tillpost.transport.network import EXCHANGE, Exchange
 from tillpost.transport.request_log import QuietUrl
 
-__all__ = ["AsyncHttpTransport", "HttpTransport", "Limits"]
+__all__ = ["AsyncHttpTransport", "HttpTransport", "Limits", "largest_body"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +72,15 @@ class Limits:
         connect = min(self.connect, self.answer)
         return httpx.Timeout(read, connect=connect)
 
-    def largest_body(self, request: Request[Any]) -> int:
-        """Return how many bytes the body of a request's answer may have."""
-        return self.menu_bytes if request.is_menu else self.answer_bytes
-
     @property
     def too_slow(self) -> Fault:
         """The fault of an exchange that takes too long."""
         return Fault(Applied.MAYBE, f"the answer took longer than {self.answer:g} s")
+
+
+def largest_body(limits: Limits, request: Request[Any]) -> int:
+    """Return how many bytes the body of a request's answer may have."""
+    return limits.menu_bytes if request.is_menu else limits.answer_bytes
 
 
 class _Body:
@@ -229,7 +230,7 @@ class _BaseTransport:
             answer,
             self._limits,
             exchange.deadline,
-            largest=self._limits.largest_body(request),
+            largest=largest_body(self._limits, request),
             public_only=self._guards,
         )
 

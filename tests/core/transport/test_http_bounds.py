@@ -7,6 +7,7 @@ import gzip
 import time
 import tracemalloc
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -16,8 +17,9 @@ from core.both import Kind
 from core.sending import Sender, client_over
 from core.toy_server import Act, ToyServer, answer, drip, hang, raw
 from tillpost import Limits
-from tillpost.adapter.exchange import Fault, Response
+from tillpost.adapter.exchange import Fault, Request, Response, nothing
 from tillpost.errors import Applied
+from tillpost.transport.http import largest_body
 
 
 def test_too_large_answer_is_not_read_to_its_end(send: Sender, server: ToyServer) -> None:
@@ -143,3 +145,10 @@ def test_a_wait_is_never_longer_than_the_whole_exchange_may_be(
     assert isinstance(got, Fault)
     assert got.applied is Applied.MAYBE
     assert time.monotonic() - began < 5
+
+
+def test_only_a_menu_may_use_the_larger_limit() -> None:
+    limits = Limits(answer_bytes=1, menu_bytes=2)
+    request = Request("GET", "/menu", nothing)
+    assert largest_body(limits, request) == 1
+    assert largest_body(limits, replace(request, is_menu=True)) == 2

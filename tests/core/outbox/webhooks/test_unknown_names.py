@@ -49,8 +49,11 @@ def answered(outbox: Outbox, name: str) -> int:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    app = webhooks_app(outbox, base_url="https://shop.example/hooks")
-    scope = {"type": "http", "method": "POST", "path": f"/{name}", "headers": []}
-    asyncio.run(app(scope, receive, send))
+    async def main() -> None:
+        app = webhooks_app(outbox, base_url="https://shop.example/hooks")
+        scope: dict[str, Any] = {"type": "http", "method": "POST", "path": f"/{name}"}
+        await app({**scope, "headers": []}, receive, send)
+
+    asyncio.run(main())
     status: int = sent[0]["status"]
     return status

@@ -1,0 +1,64 @@
+"""What is parsed and searched of an answer is bounded, and judging a hostile one is quick."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from adversary.judging import ADAPTERS, NOW, REQUESTS
+from tillpost.adapter import bounds
+from tillpost.adapter.bounds import bounded_problems, refuse_large_json
+from tillpost.adapter.error_table import Problem
+from tillpost.adapter.exchange import Response
+from tillpost.adapter.verdicts import judge
+from tillpost.errors import Applied, OutageError
+
+SPITEFUL = "token modifier product 1 site scopes the online ordering " * 900
+
+
+def wide(parts: int) -> bytes:
+    return b"[" + b"1," * (parts - 1) + b"1]"
+
+
+def test_only_a_menu_may_have_many_parts() -> None:
+    refuse_large_json(wide(bounds.MOST_PARTS))
+    refuse_large_json(wide(bounds.MOST_MENU_PARTS), is_menu=True)
+    with pytest.raises(ValueError, match="more than 100000 parts"):
+        refuse_large_json(wide(bounds.MOST_PARTS + 1))
+    with pytest.raises(ValueError, match="more than 300000 parts"):
+        refuse_large_json(wide(bounds.MOST_MENU_PARTS + 1), is_menu=True)
+
+
+def test_problems_are_limited_in_number_and_length() -> None:
+    endless = Problem(code="c" * 9_000, field="f" * 9_000, text="t" * 9_000, lines=range(10**7))
+    problems = bounded_problems([endless] * 1_000)
+    assert len(problems) == bounds.MOST_PROBLEMS
+    (problem, *_) = problems
+    assert len(problem.text) == bounds.LONGEST_PATTERN_TEXT
+    assert len(problem.lines) == bounds.MOST_LINES
+    assert len(problem.code) == len(problem.field) == bounds.LONGEST_CODE
+
+
+@pytest.mark.parametrize("platform", ADAPTERS)
+@pytest.mark.parametrize("status", [200, 400, 503])
+def test_long_error_text_is_judged_at_once(platform: str, status: int) -> None:
+    body = (
+        f'{{"errors": [{{"code": "X", "detail": "{SPITEFUL}"}}], "error": "{SPITEFUL}", '
+        f'"kind": "MenuError", "detail": "{SPITEFUL}"}}'
+    ).encode()
+    request = REQUESTS[platform][0]
+    began = time.process_time()
+    verdict = judge(ADAPTERS[platform], request, None, Response(status, {}, body), NOW)
+    assert time.process_time() - began < 1.0
+    assert verdict.error is not None
+    assert len(verdict.error.detail) <= 1_000
+
+
+@pytest.mark.parametrize("platform", ADAPTERS)
+def test_success_of_too_many_parts_is_unreadable(platform: str) -> None:
+    body = b'{"items": ' + wide(400_000) + b"}"
+    for request in REQUESTS[platform]:
+        verdict = judge(ADAPTERS[platform], request, None, Response(200, {}, body), NOW)
+        assert type(verdict.error) is OutageError
+        assert verdict.applied is Applied.MAYBE

@@ -1,0 +1,30 @@
+"""An operation's answers are bounded as a whole, and a menu's requests are known as such."""
+
+from __future__ import annotations
+
+import pytest
+
+from adversary.worlds import PLATFORMS, a_world, connected_to
+from tillpost import OutageError
+from tillpost.errors import ErrorRecord, Transcript
+from tillpost.outbox.orders.models import EVENTS_WITH_TRANSCRIPTS, event_row
+from tillpost.submission import operation
+from tillpost.submission.journal import Failed
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_pages_without_end_are_an_outage(platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operation, "MOST_RECEIVED", 100)
+    with (
+        a_world(platform) as world,
+        connected_to("sync", world, world.running.url) as till,
+        pytest.raises(OutageError, match="the answers of one import_menu are larger than"),
+    ):
+        till.import_menu()
+
+
+def test_only_the_first_events_keep_their_transcripts() -> None:
+    exchange = Transcript(method="POST", path="/orders", response_body="the answer")
+    failed = Failed(1.0, ErrorRecord(kind="OutageError", detail="down", exchange=exchange))
+    assert "the answer" in event_row(failed, EVENTS_WITH_TRANSCRIPTS - 1)[1]
+    assert "the answer" not in event_row(failed, EVENTS_WITH_TRANSCRIPTS)[1]
