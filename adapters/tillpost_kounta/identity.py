@@ -41,8 +41,8 @@ def own_reference(seen: wire.Order, payment_method_id: str) -> str:
     noted = reference_in_note(seen.notes)
     if noted:
         return noted
-    ours = (payment for payment in seen.payments if payment.method == payment_method_id)
-    return next((payment.ref for payment in ours if payment.ref), "")
+    is_paid_online = _paid_online(seen, seen.sale_number, payment_method_id)
+    return seen.sale_number if is_paid_online else ""
 
 
 def mentions(order: Order, seen: wire.Order) -> bool:
@@ -53,13 +53,23 @@ def mentions(order: Order, seen: wire.Order) -> bool:
 
 def match(order: Order, seen: wire.Order, payment_method_id: str) -> Match:
     """Return whether an order at Kounta is ours, without comparing totals."""
-    reference = own_reference(seen, payment_method_id)
-    if reference:
-        return Match.OURS if reference == order.id else Match.ANOTHER
+    noted = reference_in_note(seen.notes)
+    if noted:
+        return Match.OURS if noted == order.id else Match.ANOTHER
+    if _paid_online(seen, order.id, payment_method_id):
+        return Match.OURS
     if mentions(order, seen):
         is_same_sale = seen.sale_number == order.id and _placed_with(order, seen)
         return Match.OURS if is_same_sale else Match.UNCLEAR
     return Match.ANOTHER if seen.sale_number else Match.UNNAMED
+
+
+def _paid_online(seen: wire.Order, reference: str, payment_method_id: str) -> bool:
+    """Return whether the payment method that stands for "paid online" names the reference."""
+    return any(
+        payment.method == payment_method_id and payment.ref == reference != ""
+        for payment in seen.payments
+    )
 
 
 def _placed_with(order: Order, seen: wire.Order) -> bool:

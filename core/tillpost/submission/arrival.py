@@ -16,7 +16,7 @@ from tillpost.errors import Applied, OrderError, OutageError, PosError
 from tillpost.models.money import format_money
 from tillpost.models.order import Order, PosOrder, PosState
 
-__all__ = ["Proof", "another_order", "names_another", "proof_of", "why_unproved"]
+__all__ = ["Proof", "another_order", "names_another", "not_there", "proof_of", "why_unproved"]
 
 _REFUSED = (PosState.REJECTED, PosState.CANCELLED)
 
@@ -63,6 +63,12 @@ def names_another(reference: str, named: str) -> bool:
 def another_order() -> OutageError:
     """Return the error of an answer that is about another order: it proves nothing."""
     return OutageError("the platform answered about another order", applied=Applied.MAYBE)
+
+
+def not_there(pos_id: str) -> OutageError:
+    """Return the error of an order that the platform named as created, and doesn't show."""
+    detail = f"the platform named its order {pos_id} as created, and doesn't show it"
+    return OutageError(detail, applied=Applied.MAYBE)
 
 
 def why_unproved(order: Order, seen: PosOrder, proof: Proof) -> PosError:

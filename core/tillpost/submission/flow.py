@@ -28,7 +28,7 @@ from tillpost.errors import (
 from tillpost.menus.matching import Binding, rebind
 from tillpost.menus.validation import check_order
 from tillpost.models.order import Draft, Order, PosOrder
-from tillpost.submission.arrival import Proof, proof_of, why_unproved
+from tillpost.submission.arrival import Proof, not_there, proof_of, why_unproved
 from tillpost.submission.attention_ticket import TICKET_REMAINS, AttentionTicket
 from tillpost.submission.commands import Announce, Flow, ImportMenu, Suspend
 from tillpost.submission.context import Connection
@@ -153,6 +153,9 @@ class Submission:
             self._refuse_unproved(found)
         now = self.connection.clock()
         yield self.journal.record(LookedUp(now, found))
+        if found is None and self.history.sighted_made:
+            # The next round may send the same body again under its key, but not for ever.
+            raise self._context("submit").stamp(not_there(self.history.sighted))
 
     def _look_at_sighted(self, order: Order) -> Flow[Found]:
         """Look at the order that was sighted; return None if that proves nothing."""
@@ -292,6 +295,7 @@ class Submission:
         """
         if self._proof(made) is Proof.UNCLEAR:
             yield self.journal.record(Sighted(self.connection.clock(), made.id, made=True))
+            return
         self._refuse_unproved(made)
         yield from self._record_arrival(made)
 
@@ -344,7 +348,8 @@ class Submission:
         if failure is None:
             detail = "one cancelled order after the other was found under its keys"
             if self.history.sighted:
-                detail = f"the platform named its order {self.history.sighted}; it isn't there"
+                reported = self.history.sighted
+                detail = f"the platform reported its order {reported}, and doesn't show it"
             error = self._context("submit").stamp(DoubtError(detail))
         else:
             error = self._error or PosError.from_record(failure.error)

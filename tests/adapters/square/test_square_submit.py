@@ -210,6 +210,7 @@ def test_unexplained_total_is_a_setup_error(bench: Bench) -> None:
         {
             "order": {
                 "id": known.order_id,
+                "reference_id": "ord_1",
                 "state": "OPEN",
                 "version": 1,
                 "total_money": {"amount": 9},
@@ -220,6 +221,7 @@ def test_unexplained_total_is_a_setup_error(bench: Bench) -> None:
         {
             "order": {
                 "id": known.order_id,
+                "reference_id": "ord_1",
                 "state": "CANCELED",
                 "version": 2,
                 "total_money": {"amount": 9},

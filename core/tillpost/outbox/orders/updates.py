@@ -91,7 +91,8 @@ class OrderUpdates:
         row = self._find(db, connection, pos_order.id, our_id, lock=True)
         if row is None or self._is_claimed(db, row, now):
             return ()
-        journal = read_events(db, row["id"])
+        may_be_in_doubt = row["state"] in (OrderState.DUE.value, OrderState.ERROR.value)
+        journal = read_events(db, row["id"]) if may_be_in_doubt else ()
         change = apply_status(_known_order(row), pos_order, now, self._settings, journal=journal)
         return self._write(db, row, change, now, source)
 
