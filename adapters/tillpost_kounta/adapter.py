@@ -285,6 +285,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         recent = yield from self._all(f"{self._site}/orders.json?{window}", wire.Order)
         mentioned = [seen for seen in recent if mentions(order, seen)]
         mentioned.sort(key=lambda seen: seen.status == REJECTED)
+        doubt: DoubtError | None = None
         for listed in mentioned:
             try:
                 seen = yield from ask_when_there(self._order(listed.id), _READ_BACK)
@@ -292,9 +293,15 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
                 if error.status_code != 404:
                     raise
                 seen = listed  # a new order may be in the list before it can be read
-            found = self._identified(order, seen, listed.total)
-            if found:
-                return found
+            try:
+                found = self._identified(order, seen, listed.total)
+            except DoubtError as error:
+                doubt = error  # the order itself may be further down the list
+            else:
+                if found:
+                    return found
+        if doubt:
+            raise doubt
         return None
 
     def verify(self, order: Order, pos_id: str) -> Exchange[Found]:
