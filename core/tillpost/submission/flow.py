@@ -166,12 +166,9 @@ class Submission:
             if error.status_code not in NOT_THERE:
                 raise
             return None
-        proof = self._proof(seen) if isinstance(seen, PosOrder) else None
-        is_another = seen is None or proof is Proof.ANOTHER
-        if is_another and not self.history.sighted_made:
-            yield self.journal.record(Sighted(self.connection.clock(), ""))
-        # Where it can't be told, a search may tell more.
-        return None if proof in (Proof.ANOTHER, Proof.UNCLEAR) else seen
+        if isinstance(seen, PosOrder) and self._proof(seen) in (Proof.ANOTHER, Proof.UNCLEAR):
+            return None  # a search may tell more
+        return seen
 
     def _finish_draft(self) -> Flow[None]:
         """Finish the draft that a look-up found."""

@@ -290,16 +290,10 @@ def _after_lookup(history: History, event: LookedUp) -> History:
 
 def _after_sighting(history: History, event: Sighted) -> History:
     """Have a sighted order looked up. One that our own create named isn't replaced by a report."""
-    is_sighted = bool(event.pos_id)
-    is_reported = is_sighted and not event.made
+    sighted = history._replace(must_look=True, is_reported=not event.made)
     if history.sighted_made and not event.made:
-        return history._replace(must_look=is_sighted, is_reported=is_reported)
-    return history._replace(
-        sighted=event.pos_id,
-        sighted_made=event.made,
-        must_look=is_sighted,
-        is_reported=is_reported,
-    )
+        return sighted
+    return sighted._replace(sighted=event.pos_id, sighted_made=event.made)
 
 
 def _after_failure(history: History, event: Failed) -> History:

@@ -83,7 +83,7 @@ class Sighted:
 
     Attributes:
         at: When.
-        pos_id: The platform's id of it; empty if the one sighted before is another order.
+        pos_id: The platform's id of it.
         made: Whether our own create was answered with it. Otherwise the platform reported it.
     """
 

@@ -58,6 +58,7 @@ def submitted(store: Store, paid: Order, menu: Menu = MENU) -> PosOrder:
 # Each operation, from the vendor's samples where there are any
 # --------------------------------------------------------
 
+
 @plays(
     "submit",
     from_samples(

@@ -180,7 +180,11 @@ def test_signed_state_of_another_order_is_fetched_instead(
             "event_id": "e2",
             "pos_id": pos_id,
             "reference": "ord-1",
-            "error": {"kind": "OrderError", "detail": "no", "pos_order": state | {"state": "rejected"}},
+            "error": {
+                "kind": "OrderError",
+                "detail": "no",
+                "pos_order": state | {"state": "rejected"},
+            },
         }
         store.receiver(outbox).receive("cafe", *store.signed(json.dumps(refused).encode()))
         assert stored(outbox).state is OrderState.RECEIVED
