@@ -31,6 +31,7 @@ from tillpost.submission.journal import (
     LookedUp,
     OfTicket,
     Settled,
+    Sighted,
     SubmissionRequested,
     Submitted,
 )
@@ -106,6 +107,10 @@ class History(NamedTuple):
         sent: All requests that could change the order, oldest first.
         empty_lookups: The look-ups that found nothing, since the last create was given up.
         found: What the last look-up found; reset by a failure.
+        sighted: The platform's id of an order that may be this one; empty for none.
+        sighted_made: Whether our own create was answered with that id.
+        must_look: Whether the order was sighted and not looked up since.
+        is_reported: Whether the platform reported it, and no look-up was tried since.
         pos_order: The order at the platform, once it has arrived.
         address: The store that the order was last sent to, or found at.
         cancelled: Whether the order was cancelled on purpose.
@@ -128,6 +133,10 @@ class History(NamedTuple):
     sent: tuple[Sent, ...] = ()
     empty_lookups: tuple[LookedUp, ...] = ()
     found: PosOrder | Draft | None = None
+    sighted: str = ""
+    sighted_made: bool = False
+    must_look: bool = False
+    is_reported: bool = False
     pos_order: PosOrder | None = None
     address: str = ""
     cancelled: bool = False
@@ -206,7 +215,7 @@ class History(NamedTuple):
     def outcome(self, *, keyed: bool, address: str = "") -> Outcome:
         """Return what is known of the order before anything more is sent to this address."""
         needs_lookup = self.needs_first_lookup(keyed=keyed, address=address)
-        in_doubt = self.doubts or self.found or needs_lookup
+        in_doubt = self.doubts or self.found or self.sighted or needs_lookup
         return Outcome.UNKNOWN if in_doubt else Outcome.NOT_CREATED
 
     def may_send(self, request: Request[object]) -> bool:
@@ -250,6 +259,8 @@ def after(history: History, event: Event) -> History:
             return history._replace(pos_order=event.pos_order, address=address)
         case LookedUp():
             return _after_lookup(history, event)
+        case Sighted():
+            return _after_sighting(history, event)
         case Imported():
             return history._replace(imported=event, healed=event.changed)
         case Failed():
@@ -298,6 +309,7 @@ def _after_request(history: History, event: SubmissionRequested) -> History:
         healed=False,
         stale=False,
         retired_keys=0,
+        must_look=bool(history.sighted),
         ticket=ticket,
     )
 
@@ -333,10 +345,19 @@ def _after_settlement(history: History, event: Settled) -> History:
 
 
 def _after_lookup(history: History, event: LookedUp) -> History:
+    looked = history._replace(must_look=False, is_reported=False)
     if event.found:
         address = event.address or history.address
-        return history._replace(found=event.found, address=address)
-    return history._replace(found=None, empty_lookups=(*history.empty_lookups, event))
+        return looked._replace(found=event.found, address=address)
+    return looked._replace(found=None, empty_lookups=(*history.empty_lookups, event))
+
+
+def _after_sighting(history: History, event: Sighted) -> History:
+    """Have a sighted order looked up. One that our own create named isn't replaced by a report."""
+    sighted = history._replace(must_look=True, is_reported=not event.made)
+    if history.sighted_made and not event.made:
+        return sighted
+    return sighted._replace(sighted=event.pos_id, sighted_made=event.made)
 
 
 def _after_failure(history: History, event: Failed) -> History:
@@ -347,6 +368,7 @@ def _after_failure(history: History, event: Failed) -> History:
         tries=history.tries + event.sends,
         key_spoiled=history.key_spoiled or event.error.kind == "DoubtError",
         found=None,
+        is_reported=False,
         # Only a failure directly after an undo is about what was undone.
         stale=history.stale and history.failure is None,
         healed=False,
@@ -368,7 +390,16 @@ def _refused_after_arrival(history: History, failure: Failed) -> History:
 def _next_generation(history: History, *, stale: bool = False) -> History:
     """Return the history after the current generation's order was proved dead."""
     generation = history.generation + 1
-    return history._replace(generation=generation, key_spoiled=False, found=None, stale=stale)
+    return history._replace(
+        generation=generation,
+        key_spoiled=False,
+        found=None,
+        sighted="",
+        sighted_made=False,
+        must_look=False,
+        is_reported=False,
+        stale=stale,
+    )
 
 
 def _was_made_earlier(history: History) -> bool:
@@ -437,6 +468,8 @@ def next_step(
     failure = history.failure
     if history.retired_keys > MAX_RETIRED_KEYS:
         return Step(Action.STOP)
+    if history.is_reported:
+        return Step(Action.LOOK_UP)
     if failure and _is_final(history, failure, now, policy):
         return Step(Action.STOP)
 
@@ -447,6 +480,8 @@ def next_step(
 
     if isinstance(history.found, Draft):
         return Step(Action.FINISH)
+    if history.must_look:
+        return Step(Action.LOOK_UP)
     if history.doubts and (history.key_spoiled or not keyed):
         return _next_lookup(history, now, look_after)
     if history.needs_first_lookup(keyed=keyed, address=address):
@@ -482,11 +517,12 @@ def _next_lookup(history: History, now: float, look_after: Sequence[float]) -> S
     """Follow the look-up schedule, from when the request was given up.
 
     Each pause is counted from the look-up before, however late that was. Only the schedule's last
-    look-up, when it finds nothing, resolves the doubt.
+    look-up, when it finds nothing, resolves the doubt. It doesn't where the platform itself has
+    named the order.
     """
     lookups = history.empty_lookups
     if len(lookups) >= len(look_after):
-        return Step(Action.RESOLVE_DOUBT)
+        return Step(Action.STOP if history.sighted else Action.RESOLVE_DOUBT)
     given_up_at = max(sent.settled_at or sent.at for sent in history.doubts)
     last_at = lookups[-1].at if lookups else given_up_at
     due_at = last_at + look_after[len(lookups)]
