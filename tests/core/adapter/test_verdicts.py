@@ -152,7 +152,7 @@ def test_refused_access_in_other_words_blames_no_credentials(toy: Toy) -> None:
     assert (type(error), error.transient, error.refreshable) == (OutageError, True, False)
     assert error.reason == "intercepted"
     assert "not by" in error.remedy.manager
-    assert "Access Denied" in error.remedy.developer
+    assert "HTTP 403 (HTML, 26 bytes)" in error.remedy.developer
 
 
 def test_bodyless_refusal_is_the_platforms_where_its_table_says_so(toy: Toy) -> None:
