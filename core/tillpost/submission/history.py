@@ -106,6 +106,7 @@ class History(NamedTuple):
         sent: All requests that could change the order, oldest first.
         empty_lookups: The look-ups that found nothing, since the last create was given up.
         found: What the last look-up found; reset by a failure.
+        seen: Whether the last look-up found something, which a failure doesn't change.
         pos_order: The order at the platform, once it has arrived.
         address: The store that the order was last sent to, or found at.
         cancelled: Whether the order was cancelled on purpose.
@@ -128,6 +129,7 @@ class History(NamedTuple):
     sent: tuple[Sent, ...] = ()
     empty_lookups: tuple[LookedUp, ...] = ()
     found: PosOrder | Draft | None = None
+    seen: bool = False
     pos_order: PosOrder | None = None
     address: str = ""
     cancelled: bool = False
@@ -182,7 +184,7 @@ class History(NamedTuple):
     def elsewhere(self, address: str) -> str:
         """Return another address than this at which the order is or may be; "" if there is none."""
         addresses = [sent.address for sent in self.sent if self._leaves_something(sent)]
-        if self.found or self.pos_order:
+        if self.seen or self.pos_order:
             addresses.append(self.address)
         return next((other for other in addresses if other not in ("", address)), "")
 
@@ -335,8 +337,9 @@ def _after_settlement(history: History, event: Settled) -> History:
 def _after_lookup(history: History, event: LookedUp) -> History:
     if event.found:
         address = event.address or history.address
-        return history._replace(found=event.found, address=address)
-    return history._replace(found=None, empty_lookups=(*history.empty_lookups, event))
+        return history._replace(found=event.found, seen=True, address=address)
+    empty_lookups = (*history.empty_lookups, event)
+    return history._replace(found=None, seen=False, empty_lookups=empty_lookups)
 
 
 def _after_failure(history: History, event: Failed) -> History:
@@ -368,7 +371,9 @@ def _refused_after_arrival(history: History, failure: Failed) -> History:
 def _next_generation(history: History, *, stale: bool = False) -> History:
     """Return the history after the current generation's order was proved dead."""
     generation = history.generation + 1
-    return history._replace(generation=generation, key_spoiled=False, found=None, stale=stale)
+    return history._replace(
+        generation=generation, key_spoiled=False, found=None, seen=False, stale=stale
+    )
 
 
 def _was_made_earlier(history: History) -> bool:
