@@ -111,6 +111,7 @@ class History(NamedTuple):
         sighted_made: Whether our own create was answered with that id.
         must_look: Whether the order was sighted and not looked up since.
         is_reported: Whether the platform reported it, and no look-up was tried since.
+        seen: Whether the last look-up found something, which a failure doesn't change.
         pos_order: The order at the platform, once it has arrived.
         address: The store that the order was last sent to, or found at.
         cancelled: Whether the order was cancelled on purpose.
@@ -137,6 +138,7 @@ class History(NamedTuple):
     sighted_made: bool = False
     must_look: bool = False
     is_reported: bool = False
+    seen: bool = False
     pos_order: PosOrder | None = None
     address: str = ""
     cancelled: bool = False
@@ -191,7 +193,7 @@ class History(NamedTuple):
     def elsewhere(self, address: str) -> str:
         """Return another address than this at which the order is or may be; "" if there is none."""
         addresses = [sent.address for sent in self.sent if self._leaves_something(sent)]
-        if self.found or self.pos_order:
+        if self.seen or self.pos_order:
             addresses.append(self.address)
         return next((other for other in addresses if other not in ("", address)), "")
 
@@ -348,8 +350,9 @@ def _after_lookup(history: History, event: LookedUp) -> History:
     looked = history._replace(must_look=False, is_reported=False)
     if event.found:
         address = event.address or history.address
-        return looked._replace(found=event.found, address=address)
-    return looked._replace(found=None, empty_lookups=(*history.empty_lookups, event))
+        return looked._replace(found=event.found, seen=True, address=address)
+    empty_lookups = (*history.empty_lookups, event)
+    return looked._replace(found=None, seen=False, empty_lookups=empty_lookups)
 
 
 def _after_sighting(history: History, event: Sighted) -> History:
@@ -394,6 +397,7 @@ def _next_generation(history: History, *, stale: bool = False) -> History:
         generation=generation,
         key_spoiled=False,
         found=None,
+        seen=False,
         sighted="",
         sighted_made=False,
         must_look=False,

@@ -410,6 +410,16 @@ ELSEWHERE: list[tuple[str, list[Event], str]] = [
     ("a draft was found there", [ASKED, LookedUp(2, DRAFT, CAFE)], CAFE),
     ("nothing was found there", [ASKED, LookedUp(2, None, CAFE)], ""),
     (
+        "a draft was found there before a failure",
+        [ASKED, LookedUp(2, DRAFT, CAFE), failed("OutageError")],
+        CAFE,
+    ),
+    (
+        "a draft there was gone later",
+        [ASKED, LookedUp(2, DRAFT, CAFE), LookedUp(3, None, CAFE)],
+        "",
+    ),
+    (
         "a draft there couldn't be finished",
         [ASKED, LookedUp(2, DRAFT, CAFE), sent_to(CAFE, Effect.ADVANCE), NO, failed("TaxError")],
         CAFE,

@@ -186,7 +186,7 @@ def test_worker_whose_clock_is_ahead_finds_the_lost_order(
     patient = QUICK.model_copy(update={"give_up_after": 86_400.0})
     kounta = serve_in_thread(KountaSimulator())
     with kounta as running, Outbox(sqlite_url, settings=patient) as outbox:
-        settings = {**running.settings, **STAND_INS, "look_after": (0.02, 0.02)}
+        settings: dict[str, object] = {**running.settings, **STAND_INS, "look_after": (0.02, 0.02)}
         connections = {"cafe": OutboxConnection(adapter_for("kounta", settings))}
         lost = Fault(kind=FaultKind.LOST_ANSWER, when="after")
         create = FaultRule(fault=lost, method="POST", path="/orders.json$", times=1)
