@@ -7,7 +7,8 @@ kept here, by core and not by an adapter's care:
 * no other body is sent under a key that may have worked;
 * a create without a key is refused while the order's outcome is unknown.
 
-An adapter whose own code fails raises an `UnknownPosError`, like any other failure. `flow`, `attention_ticket`, `menu_import` and `store_flows` run operations.
+An adapter whose own code fails raises an `UnknownPosError`, like any other failure. `flow`,
+`attention_ticket`, `menu_import` and `store_flows` run operations.
 """
 
 from __future__ import annotations
