@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
@@ -37,7 +37,7 @@ def connection(url: str) -> OutboxConnection:
 
 
 @contextmanager
-def working(outbox: Outbox, source: Source) -> Iterator[Processor]:
+def working(outbox: Outbox, source: Source) -> Generator[Processor]:
     with Processor(outbox, connections=source) as processor:
         worker = Worker(processor)
         thread = threading.Thread(target=worker.run)
