@@ -110,6 +110,8 @@ def _conditions(row: Row, letters: Mapping[frozenset[str], str]) -> str:
         parts.append(f"field {md.code(row.field)}")
     if row.text:
         parts.append(f"text {md.code(row.text)}")
+    if row.bodyless:
+        parts.append("also without a body")
     return "; ".join(parts) or "any"
 
 

@@ -306,12 +306,19 @@ class Poison:
         raise self.failure
 
 
-class AsyncPoison(Poison):
+class AsyncPoison:
     """The same, after a while."""
+
+    def __init__(self, failure: type[BaseException]) -> None:
+        self.failure = failure
 
     @hookimpl
     async def order_submitted(self) -> None:
         await asyncio.sleep(0)
+        raise self.failure
+
+    @hookimpl
+    async def reimport_menu(self) -> None:
         raise self.failure
 
 

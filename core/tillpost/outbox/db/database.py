@@ -57,7 +57,7 @@ POOL_SECONDS = 10.0
 LONG_SECONDS = 3600.0
 """How long a command may take that goes through all rows; see `give_time`."""
 
-_NETWORK = {
+NETWORK = {
     "connect_timeout": CONNECT_SECONDS,
     "keepalives": 1,
     "keepalives_idle": 5,
@@ -217,7 +217,7 @@ def _create_sqlite_engine(url: URL) -> Engine:
 def _create_postgresql_engine(url: URL) -> Engine:
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
-    network = {name: value for name, value in _NETWORK.items() if name not in url.query}
+    network = {name: value for name, value in NETWORK.items() if name not in url.query}
     engine = create_engine(
         url,
         hide_parameters=True,

@@ -196,7 +196,8 @@ class OpenConnections:
     def host(self, name: str) -> str:
         """Return the host that a connection's requests go to; "" for one that is wrong."""
         try:
-            return urlsplit(self[name].adapter.config.base_url).netloc
+            base_url: str = self[name].adapter.config.base_url
+            return urlsplit(base_url).netloc
         except ConfigError:
             return ""
 

@@ -20,9 +20,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
-from sqlalchemy import Connection, Row, RowMapping, exists, or_, select, update
+from sqlalchemy import Connection, RowMapping, exists, or_, select, update
 
 from tillpost.adapter.readiness import Finding, Readiness
 from tillpost.errors import ConfigError
@@ -174,15 +173,15 @@ class StoreMonitor:
             .limit(most)
         )
         with self._database.reading() as db:
-            rows = db.execute(due).all()
-        startable = [row for row in rows if self._tasks.may_start(_KIND, row.name)]
-        return [row.name for row in startable if self._claim_probe(row, now)]
+            rows = db.execute(due).mappings().all()
+        startable = [row for row in rows if self._tasks.may_start(_KIND, row["name"])]
+        return [row["name"] for row in startable if self._claim_probe(row, now)]
 
-    def _claim_probe(self, row: Row[Any], now: float) -> bool:
+    def _claim_probe(self, row: RowMapping, now: float) -> bool:
         """Schedule the probe after this one; return False if another worker did so before."""
-        is_unchanged = _CONNECTION.pause_probe_at == row.pause_probe_at
-        claim = update(t.connections).where(_CONNECTION.name == row.name, is_unchanged)
-        probe_at = next_pause_probe(row.paused_at or now, now)
+        is_unchanged = _CONNECTION.pause_probe_at == row["pause_probe_at"]
+        claim = update(t.connections).where(_CONNECTION.name == row["name"], is_unchanged)
+        probe_at = next_pause_probe(row["paused_at"] or now, now)
         with self._database.writing() as db:
             return db.execute(claim.values(pause_probe_at=probe_at)).rowcount == 1
 

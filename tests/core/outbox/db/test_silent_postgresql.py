@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 
 from core.toy import toy_order
 from core.toy_server import ToyServer
@@ -35,7 +36,7 @@ BOUND = 8.0
 def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "SILENCE_SECONDS", 1.5)
     monkeypatch.setattr(database, "CONNECT_SECONDS", 2)
-    monkeypatch.setitem(database._NETWORK, "connect_timeout", 2)
+    monkeypatch.setitem(database.NETWORK, "connect_timeout", 2)
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_adding_an_order_fails_in_bounded_time(url_through: str, proxy: SilentPr
         with outbox.database.reading() as db:
             proxy.fall_silent()
             began = time.monotonic()
-            with pytest.raises(sa.exc.OperationalError, match="silent"):
+            with pytest.raises(OperationalError, match="silent"):
                 db.execute(sa.select(schema.orders.c.id))
         for number in range(2):
             with pytest.raises(DatabaseError) as caught:

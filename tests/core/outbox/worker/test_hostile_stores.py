@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import pytest
 
 from core.outbox.stores import Opening
 from core.raw_server import CHUNKED, drip, drip_after, served, silent
-from core.toy import Toy, ToySettings, toy_order
+from core.toy import TOKEN, Toy, ToySettings, toy_order
 from core.toy_server import ToyServer, hang
 from tillpost import Limits
 from tillpost.outbox import Outbox, OutboxConnection, Processor, Worker, from_mapping
@@ -31,13 +32,12 @@ HOSTILE = {
 
 
 def connection(url: str) -> OutboxConnection:
-    return OutboxConnection(
-        Toy(ToySettings(base_url=url)), limits=Limits(connect=5.0, read=15.0, answer=20.0)
-    )
+    adapter = Toy(ToySettings.model_validate({"base_url": url.rstrip("/"), "access_token": TOKEN}))
+    return OutboxConnection(adapter, limits=Limits(connect=5.0, read=15.0, answer=20.0))
 
 
 @contextmanager
-def working(outbox: Outbox, source: Source) -> Iterator[Processor]:
+def working(outbox: Outbox, source: Source) -> Generator[Processor]:
     with Processor(outbox, connections=source) as processor:
         worker = Worker(processor)
         thread = threading.Thread(target=worker.run)
@@ -67,9 +67,9 @@ def test_good_store_is_served_beside_hostile_ones(sqlite_url: str, server: ToySe
         for number in range(8):
             order_id = f"good-{number}"
             outbox.add(toy_order(order_id), connection="good")
-            eventually(lambda order_id=order_id: is_received(outbox, order_id), within=10.0)
+            eventually(partial(is_received, outbox, order_id), within=10.0)
             assert processor.in_flight <= 32
-            time.sleep(2.0)
+            time.sleep(1.0)
     assert all(len(server.made(f"good-{number}")) == 1 for number in range(8))
 
 

@@ -183,6 +183,8 @@ def test_order_that_breaks_down_each_time_is_left_to_a_person(
             assert stored
             assert stored.worker is None
             ahead[0] += 60.0
+    stored = outbox.get("ord-1")
+    assert stored
     assert stored.state is OrderState.ERROR
     assert stored.error
     assert "can't be processed" in stored.error.detail
