@@ -4,8 +4,8 @@
         server.lie("GET", "/orders/", names_another("ord-1"), times=1)
         till = Till.connect("square", **settings, base_url=server.url)
 
-Requests are carried out truthfully. Only what comes back is changed, so the simulator's ledger shows
-what the lie led to.
+Requests are carried out truthfully. Only what comes back is changed, so the simulator's ledger
+shows what the lie led to.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class LyingServer:
 
             do_GET = do_POST = do_PUT = do_DELETE = carry_out  # noqa: N815
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *_args: object) -> None:
                 pass
 
         self._client = httpx.Client(trust_env=False)
@@ -137,7 +137,9 @@ def names_other_id(pos_id: str, other: str) -> Lie:
     """Name another of the platform's ids."""
 
     def change(value: object) -> object:
-        return type(value)(other) if str(value) == pos_id else value
+        if str(value) != pos_id:
+            return value
+        return int(other) if isinstance(value, int) else other
 
     return _in_members(lambda name, value: change(value))
 

@@ -179,7 +179,7 @@ class Conformance(AccessConformance):
 
     def test_create_answered_about_another_order_is_not_believed(self, world: AnyWorld) -> None:
         order = world.order("conform-1")
-        with self.till(world, changes=((order.id, "conform-2"),)) as till:
+        with self.till(world, None, None, ((order.id, "conform-2"),)) as till:
             assert self.refusal(till, order).outcome is Outcome.UNKNOWN
         with self.till(world) as till:
             assert till.submit(order).reference == order.id
@@ -189,7 +189,7 @@ class Conformance(AccessConformance):
         with self.till(world) as till:
             pos_order = till.submit(world.order("conform-1"))
             other = till.submit(world.order("conform-2"))
-        with self.till(world, changes=((pos_order.id, other.id),)) as till:
+        with self.till(world, None, None, ((pos_order.id, other.id),)) as till:
             with pytest.raises(PosError):
                 till.fetch(pos_order)
             if "cancel" in till.capabilities:
@@ -245,7 +245,7 @@ class Conformance(AccessConformance):
         if isinstance(trouble, Impossible):
             return
         order = (trouble.order or world.order)("conform-1")
-        with self.till(world, None, None, **trouble.settings) as till:
+        with self.till(world, None, None, (), **trouble.settings) as till:
             if trouble.after_import:
                 till.import_menu()
             trouble.provoke()

@@ -200,9 +200,8 @@ class Suite:
         world: AnyWorld,
         journal: MemoryJournal | None = None,
         on_tokens: Callable[[Credentials], object] | None = None,
-        /,
-        *,
         changes: Sequence[tuple[str, str]] = (),
+        /,
         **changed: object,
     ) -> Till:
         """Return the Till of a new process.

@@ -102,14 +102,14 @@ LATTES = order(
 LATTES_ID = "93824701"
 
 
-OURS: Mapping[str, object] = {
+OURS: Mapping[str, Any] = {
     "sale_number": LATTES.id,
     "placed_at": LATTES.placed_at.isoformat(),
 }
 """What makes a sample's order ours."""
 
 
-def the_order(order_id: int = int(LATTES_ID), **changes: object) -> Sample:
+def the_order(order_id: int = int(LATTES_ID), **changes: Any) -> Sample:
     order = sample("order") | {"id": order_id} | changes
     return Sample("GET", f"{COMPANY}/orders/{order_id}.json", order)
 

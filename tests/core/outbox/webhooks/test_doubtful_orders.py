@@ -16,7 +16,6 @@ from tillpost.errors import Outcome
 from tillpost.outbox import OrderState, Outbox, WaitsFor
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.worker.order_monitor import OrderMonitor
-from tillpost.simulator import FaultPlan
 
 LOST = whole(502, b"<html>Bad gateway</html>")
 CREATES = {
@@ -188,6 +187,5 @@ def test_signed_state_of_another_order_is_fetched_instead(
         }
         store.receiver(outbox).receive("cafe", *store.signed(json.dumps(refused).encode()))
         assert stored(outbox).state is OrderState.RECEIVED
-        store.simulator.set_faults(FaultPlan())
     finally:
         store.close()
