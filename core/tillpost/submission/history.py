@@ -31,6 +31,8 @@ from tillpost.submission.journal import (
     KeyRetired,
     LookedUp,
     OfTicket,
+    Pruned,
+    Sent,
     Settled,
     SubmissionRequested,
     Submitted,
@@ -46,33 +48,14 @@ __all__ = [
     "Step",
     "after",
     "fold",
+    "next_lookup",
     "next_step",
+    "pruned",
     "ticket_after",
 ]
 
 MAX_RETIRED_KEYS = 8
 """How many keys in a row one submission retires before it stops for a person."""
-
-
-class Sent(NamedTuple):
-    """A request that could change the order.
-
-    `applied` is None while nobody knows whether the request had its effect. `earlier` is true once
-    the order was requested again after this request was sent.
-    """
-
-    at: float
-    effect: Effect
-    generation: int
-    key: str | None
-    digest: str
-    earlier: bool = False
-    applied: Applied | None = None
-
-    @property
-    def may_have_worked(self) -> bool:
-        """Whether the request may have had its effect."""
-        return self.applied is not Applied.NO
 
 
 class History(NamedTuple):
@@ -205,10 +188,60 @@ def after(history: History, event: Event) -> History:
             return _next_generation(history)._replace(failure=None, retired_keys=retired_keys)
         case Cancelled():
             return history._replace(pos_order=event.pos_order, cancelled=True)
+        case Pruned():
+            return _restored(event)
         case OfTicket():
             return history._replace(ticket=ticket_after(history.ticket or NO_TICKET, event.event))
         case _ as never:
             assert_never(never)
+
+
+def pruned(history: History, at: float) -> Pruned:
+    """Return the event that takes the place of all before it, which are pruned at `at`.
+
+    It keeps what keeps the order from going twice. What only ever concerned the submission that is
+    over (its failure, its menu import) is left out.
+    """
+    pos_order = history.pos_order
+    if pos_order:
+        # Notices quote what the customer wrote.
+        pos_order = pos_order.model_copy(update={"notices": ()})
+    found = history.found if isinstance(history.found, Draft) else None
+    return Pruned(
+        at,
+        sent=history.sent,
+        empty_lookups=history.empty_lookups,
+        found=found,
+        pos_order=pos_order,
+        cancelled=history.cancelled,
+        digest=history.digest,
+        is_new=history.is_new,
+        asked_at=history.asked_at,
+        generation=history.generation,
+        key_spoiled=history.key_spoiled,
+        retired_keys=history.retired_keys,
+        ticket=pruned(history.ticket, at) if history.ticket else None,
+        stale=history.stale,
+    )
+
+
+def _restored(event: Pruned) -> History:
+    """Return what was known when the events before were pruned."""
+    return History(
+        sent=event.sent,
+        empty_lookups=event.empty_lookups,
+        found=event.found,
+        pos_order=event.pos_order,
+        cancelled=event.cancelled,
+        digest=event.digest,
+        is_new=event.is_new,
+        asked_at=event.asked_at,
+        generation=event.generation,
+        key_spoiled=event.key_spoiled,
+        retired_keys=event.retired_keys,
+        ticket=_restored(event.ticket) if event.ticket else None,
+        stale=event.stale,
+    )
 
 
 def ticket_after(ticket: History, event: Event) -> History:
@@ -378,7 +411,7 @@ def next_step(
     if isinstance(history.found, Draft):
         return Step(Action.FINISH)
     if history.doubts and (history.key_spoiled or not keyed):
-        return _next_lookup(history, now, look_after)
+        return next_lookup(history, now, look_after)
     if history.needs_first_lookup(keyed=keyed):
         return Step(Action.LOOK_UP)
 
@@ -408,7 +441,7 @@ def _retry_at(history: History, failure: Failed, order_id: str, policy: Policy) 
     return failure.at + max(retry_after, back_off)
 
 
-def _next_lookup(history: History, now: float, look_after: Sequence[float]) -> Step:
+def next_lookup(history: History, now: float, look_after: Sequence[float]) -> Step:
     """Follow the look-up schedule, counted from the recorded time of sending.
 
     Only the schedule's last look-up, when it finds nothing, resolves the doubt.

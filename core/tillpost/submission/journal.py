@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from tillpost.adapter.exchange import Effect
 from tillpost.errors import Applied, ErrorRecord, MenuError, error_named
@@ -31,10 +31,33 @@ __all__ = [
     "MemoryJournal",
     "OfTicket",
     "OrderEvent",
+    "Pruned",
+    "Sent",
     "Settled",
     "SubmissionRequested",
     "Submitted",
 ]
+
+
+class Sent(NamedTuple):
+    """A request that could change the order.
+
+    `applied` is None while nobody knows whether the request had its effect. `earlier` is true once
+    the order was requested again after this request was sent.
+    """
+
+    at: float
+    effect: Effect
+    generation: int
+    key: str | None
+    digest: str
+    earlier: bool = False
+    applied: Applied | None = None
+
+    @property
+    def may_have_worked(self) -> bool:
+        """Whether the request may have had its effect."""
+        return self.applied is not Applied.NO
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +179,30 @@ class Cancelled:
     pos_order: PosOrder
 
 
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What the events before amounted to, which were deleted: see `history.pruned`.
+
+    The attributes are those of `History`. A `Sent` is stored by the position of its fields, so new
+    ones go to its end, with a default.
+    """
+
+    at: float
+    sent: tuple[Sent, ...] = ()
+    empty_lookups: tuple[float, ...] = ()
+    found: Draft | None = None
+    pos_order: PosOrder | None = None
+    cancelled: bool = False
+    digest: str = ""
+    is_new: bool = False
+    asked_at: float = 0.0
+    generation: int = 0
+    key_spoiled: bool = False
+    retired_keys: int = 0
+    stale: bool = False
+    ticket: Pruned | None = None
+
+
 OrderEvent: TypeAlias = (
     SubmissionRequested
     | Intended
@@ -167,6 +214,7 @@ OrderEvent: TypeAlias = (
     | KeyRetired
     | Submitted
     | Cancelled
+    | Pruned
 )
 """An event of the order itself."""
 

@@ -7,7 +7,7 @@ import pytest
 from tillpost.adapter.exchange import Effect
 from tillpost.errors import Applied, ErrorRecord, Outcome
 from tillpost.models.order import Draft, PosOrder
-from tillpost.submission.history import Action, Step, fold, next_step
+from tillpost.submission.history import Action, History, Step, fold, next_step, pruned
 from tillpost.submission.journal import (
     Cancelled,
     DoubtResolved,
@@ -17,6 +17,7 @@ from tillpost.submission.journal import (
     Intended,
     KeyRetired,
     LookedUp,
+    OfTicket,
     Settled,
     SubmissionRequested,
     Submitted,
@@ -370,3 +371,35 @@ def test_waits_double_to_the_longest_and_spread_by_order_id() -> None:
 def test_since_is_the_first_send() -> None:
     assert fold([ASKED]).since is None
     assert fold([ASKED, create(5), NO, create(9)]).since == 5
+
+
+JOURNALS: list[list[Event]] = [
+    [],
+    [ASKED, create(), YES, ARRIVED],
+    [ASKED, create(), MAYBE, LookedUp(9, None), DoubtResolved(9), create(9, 1), YES, ARRIVED],
+    [ASKED, create(), MAYBE],
+    [ASKED, create(key=None), MAYBE, LookedUp(3, DRAFT)],
+    [ASKED, create(), YES, ARRIVED, Cancelled(5, THERE)],
+    [ASKED, OfTicket(create(key="t")), OfTicket(YES), OfTicket(Submitted(3, THERE))],
+]
+
+
+def without_texts(history: History) -> History:
+    return history._replace(failure=None, imported=None, tries=0, healed=False)
+
+
+@pytest.mark.parametrize("journal", JOURNALS, ids=lambda journal: str(len(journal)))
+@pytest.mark.parametrize("more", [[], [ASKED], [failed("MenuError", 20)], [create(20, 9)]])
+def test_pruned_journal_amounts_to_the_same(journal: list[Event], more: list[Event]) -> None:
+    """Whatever happens after it was pruned."""
+    whole = fold([*journal, *more])
+    left = fold([pruned(fold(journal), 10), *more])
+    assert without_texts(left) == without_texts(whole)
+
+
+def test_pruned_journal_keeps_no_notices_and_no_failure() -> None:
+    told = PosOrder(id="o1", notices=("Mia is allergic",))
+    event = pruned(fold([ASKED, create(), NO, failed("MenuError"), Submitted(9, told)]), 10)
+    assert "Mia" not in str(event)
+    assert "MenuError" not in str(event)
+    assert fold([event]).pos_order == THERE
