@@ -9,6 +9,7 @@ Each method is one transaction: it is on disk when the method returns.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,9 +23,17 @@ from tillpost.outbox.circuit_breaker import Circuit
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import BLOCKED_CONNECTIONS, ConnectionRows
 from tillpost.outbox.db.database import Database
-from tillpost.outbox.orders.models import event_row
-from tillpost.outbox.orders.queries import read_events
+from tillpost.outbox.orders.models import (
+    OrderState,
+    StoredOrder,
+    UnreadableEventError,
+    event_row,
+    stored_order,
+)
+from tillpost.outbox.orders.queries import read_events_to_extend
+from tillpost.outbox.orders.unreadable import JOURNAL, set_aside
 from tillpost.outbox.orders.workers import WorkerRegistry, due_after_release
+from tillpost.outbox.rows import Row
 from tillpost.outbox.settings import OutboxSettings
 from tillpost.submission.journal import Event
 
@@ -63,6 +72,8 @@ class Claim:
         credentials_version: That of the connection's stored credentials; 0 if none are stored.
         events: The order's journal, oldest first, as it was when the order was claimed.
         next_number: The number of the journal's next event.
+        taken_over: A person has taken the order over. It isn't sent: what may exist of it at the
+            platform is withdrawn.
     """
 
     order: Order
@@ -78,6 +89,7 @@ class Claim:
     credentials_version: int = 0
     events: Sequence[Event] = ()
     next_number: int = 0
+    taken_over: bool = False
 
 
 class ClaimStatus(NamedTuple):
@@ -176,7 +188,9 @@ class OrderClaims:
     def next_due_by_connection(self) -> Mapping[str, float]:
         """Return when the first unclaimed order of each connection is due, in epoch seconds."""
         with self.database.reading() as db:
-            return {row.name: row.due_at for row in db.execute(_NEXT_DUE_BY_CONNECTION)}
+            rows = db.execute(_NEXT_DUE_BY_CONNECTION)
+            # A time that can't be read is put right by `Maintenance`.
+            return {row.name: row.due_at for row in rows if isinstance(row.due_at, float | int)}
 
     def status(self, order_id: str) -> ClaimStatus | None:
         """Return an order's holder and when it is due; None if there is no such order."""
@@ -204,7 +218,8 @@ class OrderClaims:
     ) -> list[Claim]:
         """Claim due orders of a connection, those first that fell due first.
 
-        A worker that was reaped claims none: nobody would release them. While the connection's
+        An order that can't be read is set aside, and isn't among them. A worker that was reaped
+        claims none: nobody would release them. While the connection's
         circuit is open, one order is claimed as a probe, or those that have waited so long that
         a person must see them.
 
@@ -241,7 +256,8 @@ class OrderClaims:
             rows = _claim_rows(db, order_ids, worker, now)
             menu_at = connection_row["menu_at"]
             version = self._connection_rows.credentials_version(db, connection)
-            return [self._claim_of(db, row, worker, menu_at, version) for row in rows]
+            claims = [self._claim_of(db, row, worker, menu_at, version, now) for row in rows]
+            return [claim for claim in claims if claim is not None]
 
     def claim_order(
         self, order_id: str, worker: str, unchanged_since: float | None = None
@@ -254,7 +270,7 @@ class OrderClaims:
             unchanged_since: Claim it only if this is its `updated_at`.
 
         Returns:
-            The claim; None if the order is claimed, gone, erased or changed.
+            The claim; None if the order is claimed, gone, erased, changed or can't be read.
         """
         conditions = [
             _ORDER.id == order_id,
@@ -272,30 +288,49 @@ class OrderClaims:
             if row is None:
                 return None
             version = self._connection_rows.credentials_version(db, row["connection"])
-            return self._claim_of(db, row, worker, menu_at=0.0, version=version)
+            return self._claim_of(db, row, worker, 0.0, version, time.time())
 
     def _note_probe(self, db: Connection, connection: str, circuit: Circuit, now: float) -> None:
         probing = circuit.probing(now, self._settings.first_wait, self._settings.longest_wait)
         self._connection_rows.update(db, connection, probing.columns())
 
     def _claim_of(
-        self, db: Connection, row: RowMapping, worker: str, menu_at: float, version: int
-    ) -> Claim:
-        events = read_events(db, row["id"])
+        self,
+        db: Connection,
+        row: RowMapping,
+        worker: str,
+        menu_at: float,
+        version: int,
+        now: float,
+    ) -> Claim | None:
+        """Return the claim of a claimed row; None if it can't be read, and is set aside."""
+        read = Row(t.orders, row)
+        stored = stored_order(read)
+        order = stored.order
+        unreadable = _sendable_faults(stored)
+        try:
+            events, next_number = read_events_to_extend(db, read["id"])
+        except UnreadableEventError:
+            events, next_number = [], 0
+            unreadable = (*unreadable, JOURNAL)
+        if unreadable or order is None:
+            set_aside(db, read["id"], unreadable, now, self._settings.escalate_after)
+            return None
         return Claim(
-            order=Order.model_validate_json(row["content"]),
-            connection=row["connection"],
+            order=order,
+            connection=read["connection"],
             worker=worker,
-            fencing_token=row["fencing_token"],
-            eligible_at=row["eligible_at"],
-            suspended_until=row["suspended_until"],
-            new_request=row["new_request"],
-            is_new=row["is_new"],
-            crash_count=row["crash_count"],
+            fencing_token=read["fencing_token"],
+            eligible_at=read["eligible_at"],
+            suspended_until=read["suspended_until"],
+            new_request=read["new_request"],
+            is_new=read["is_new"],
+            crash_count=read["crash_count"],
             menu_at=menu_at,
             credentials_version=version,
             events=events,
-            next_number=len(events),
+            next_number=next_number,
+            taken_over=read["state"] == OrderState.MANUAL.value,
         )
 
     # ------------------------------------------------------------------ writing under a claim
@@ -373,6 +408,13 @@ class OrderClaims:
         values = {"worker": None, "due_at": due_after_release(now), "updated_at": now}
         with self.database.writing() as db:
             db.execute(release.values(**values))
+
+
+def _sendable_faults(stored: StoredOrder) -> tuple[str, ...]:
+    """Return what of a claimed order can't be read; it can't be sent without its content."""
+    if stored.order is None and "content" not in stored.unreadable:
+        return (*stored.unreadable, "content")
+    return stored.unreadable
 
 
 def _count_claimed(db: Connection, connection: str) -> int:

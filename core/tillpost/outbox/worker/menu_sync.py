@@ -15,6 +15,7 @@ from sqlalchemy import Column, select, update
 from tillpost.errors import ConfigError, PosError
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.exceptions import MenuImportRunning
+from tillpost.outbox.rows import unchanged
 from tillpost.outbox.settings import ConnectionOptions
 from tillpost.outbox.worker.processor import Processor
 
@@ -50,7 +51,7 @@ class MenuSync:
             if next_due_at is None or next_due_at == due_at:
                 continue
             is_first = self._move(_CONNECTION.sync_at, name, due_at, next_due_at)
-            is_due = due_at is not None and due_at <= now
+            is_due = isinstance(due_at, float | int) and due_at <= now
             if is_first and is_due:
                 self._import(name)
 
@@ -74,7 +75,7 @@ class MenuSync:
         """Change when an import is due; return False if another worker changed it before."""
         move = (
             update(t.connections)
-            .where(_CONNECTION.name == name, due_column.is_not_distinct_from(expected))
+            .where(_CONNECTION.name == name, unchanged(due_column, expected))
             .values({due_column: to})
         )
         with self._database.writing() as db:

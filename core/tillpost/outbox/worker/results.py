@@ -15,7 +15,7 @@ from tillpost.errors import ConfigError, Outcome, SetupError
 from tillpost.models.order import Progress
 from tillpost.outbox.delivery.connection_state import ConnectionUpdate
 from tillpost.outbox.delivery.open_connections import OpenConnection
-from tillpost.outbox.delivery.run_result import RunResult
+from tillpost.outbox.delivery.run_result import RunResult, failed_withdrawal
 from tillpost.outbox.event_log import HookCall, error_fields, log_event
 from tillpost.outbox.orders.claims import Claim
 from tillpost.outbox.orders.models import OrderState
@@ -37,6 +37,8 @@ def unconnected_result(claim: Claim, error: ConfigError) -> RunResult:
     setup_error.operation = "connect"
     setup_error.title = claim.connection
     setup_error.outcome = Outcome.UNKNOWN if claim.events else Outcome.NOT_CREATED
+    if claim.taken_over:
+        return failed_withdrawal(setup_error, is_in_time=False)
     facts = {"order": claim.order, "error": setup_error}
     return RunResult(
         OrderState.ERROR,
@@ -110,7 +112,7 @@ class ResultWriter:
             "crash_count": 0,
         }
         columns |= problem_columns(
-            result.state,
+            OrderState.ERROR if result.gave_up else result.state,
             result.waits_for,
             now,
             self._settings.escalate_after,
