@@ -97,8 +97,11 @@ def name_of(database: Database) -> str:
 
 
 def local_time(at: float) -> str:
-    """Format epoch seconds in this machine's time zone."""
-    return f"{datetime.fromtimestamp(at).astimezone():%Y-%m-%d %H:%M:%S}"
+    """Format epoch seconds in this machine's time zone; "?" for what no calendar has."""
+    try:
+        return f"{datetime.fromtimestamp(at).astimezone():%Y-%m-%d %H:%M:%S}"
+    except (OverflowError, ValueError, OSError):
+        return "?"
 
 
 def _has_extra() -> bool:

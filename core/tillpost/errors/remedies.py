@@ -311,6 +311,14 @@ REMEDIES: Mapping[str, RemedyText] = {
         "The order was rejected at the store, so it won't be prepared. Refund the customer.",
         "{detail}. Inform the customer and refund the payment. Don't submit the order again.",
     ),
+    "order.unreadable": RemedyText(
+        Action.CHECK_REGISTER,
+        Actor.SUPPORT,
+        "The entry of this order is damaged. Check whether the order is on the register. If it "
+        "isn't, take it from the ordering site and enter it by hand.",
+        "{detail}. If a newer version of Tillpost wrote it, upgrade. Otherwise check the register, "
+        "then close the order: `tillpost orders manual` or `tillpost orders cancel`.",
+    ),
     "setup": RemedyText(
         Action.FIX_CONNECTION,
         Actor.DEVELOPER,

@@ -7,14 +7,15 @@ succeeds allows one more at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import RowMapping
 
 from tillpost.errors import Applied, ErrorRecord
 from tillpost.models.outage import Outage, Sample, Whose
+from tillpost.outbox.rows import parsed
 
 __all__ = ["Circuit", "Reachability", "is_unreachable", "next_pause_probe", "outage_cause"]
 
@@ -65,16 +66,16 @@ class Circuit:
         return self.opened_at is not None
 
     @classmethod
-    def from_row(cls, row: RowMapping) -> Circuit:
-        """Return the circuit of a connection's row."""
-        evidence = _SAMPLES.validate_json(row["evidence"]) if row["evidence"] else ()
+    def from_row(cls, row: Mapping[Any, Any]) -> Circuit:
+        """Return the circuit of a connection's row. Evidence that can't be read is left out."""
+        evidence = parsed(_SAMPLES.validate_json, row["evidence"])
         return cls(
             failures=row["failures"],
             opened_at=row["opened_at"],
             probe_at=row["probe_at"],
             probes=row["probes"],
             recovery_limit=row["recovery_limit"],
-            evidence=evidence,
+            evidence=evidence or (),
         )
 
     def columns(self) -> dict[str, object]:

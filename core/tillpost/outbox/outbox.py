@@ -172,7 +172,8 @@ class Outbox:
                 without idempotency keys.
 
         Raises:
-            OrderError: a different order was added under the same id.
+            OrderError: the order isn't valid, as a copy may be that was made with changes; or a
+                different order was added under the same id.
             DatabaseError: the database can't be written; the order wasn't added.
         """
         if session is None:

@@ -30,6 +30,8 @@ from tillpost.submission.journal import (
     KeyRetired,
     LookedUp,
     OfTicket,
+    Pruned,
+    Sent,
     Settled,
     Sighted,
     SubmissionRequested,
@@ -39,7 +41,6 @@ from tillpost.submission.policy import Policy
 
 __all__ = [
     "NO_TICKET",
-    "UNKNOWN_LEAD",
     "Action",
     "History",
     "Policy",
@@ -47,55 +48,14 @@ __all__ = [
     "Step",
     "after",
     "fold",
+    "next_lookup",
     "next_step",
+    "pruned",
     "ticket_after",
 ]
 
-UNKNOWN_LEAD = 86_400.0
-"""By how many seconds our clock may be ahead of a platform's that hasn't told its time yet."""
-
 MAX_RETIRED_KEYS = 8
 """How many keys in a row one submission retires before it stops for a person."""
-
-
-class Sent(NamedTuple):
-    """A request that could change the order.
-
-    Attributes:
-        at: When its intent was recorded, in epoch seconds.
-        effect: What it does to the order.
-        generation: The generation that it belongs to.
-        key: Its idempotency key.
-        digest: The digest of what was sent.
-        address: The store that it went to.
-        ahead: By how many seconds our clock was ahead of the platform's; None if that wasn't known.
-        notices: What it left out of the order or changed, for people.
-        earlier: Whether the order was requested again after this request was sent.
-        applied: Whether it had its effect; None while nobody knows.
-        settled_at: When its answer came, or when it was given up; None before that.
-    """
-
-    at: float
-    effect: Effect
-    generation: int
-    key: str | None
-    digest: str
-    address: str = ""
-    ahead: float | None = None
-    notices: tuple[str, ...] = ()
-    earlier: bool = False
-    applied: Applied | None = None
-    settled_at: float | None = None
-
-    @property
-    def since(self) -> float:
-        """The earliest time at which the platform may have carried it out, by its own clock."""
-        return self.at - (UNKNOWN_LEAD if self.ahead is None else max(0.0, self.ahead))
-
-    @property
-    def may_have_worked(self) -> bool:
-        """Whether the request may have had its effect."""
-        return self.applied is not Applied.NO
 
 
 class History(NamedTuple):
@@ -274,10 +234,72 @@ def after(history: History, event: Event) -> History:
             return _next_generation(history)._replace(failure=None, retired_keys=retired_keys)
         case Cancelled():
             return history._replace(pos_order=event.pos_order, cancelled=True)
+        case Pruned():
+            return _restored(event)
         case OfTicket():
             return history._replace(ticket=ticket_after(history.ticket or NO_TICKET, event.event))
         case _ as never:
             assert_never(never)
+
+
+def pruned(history: History, at: float) -> Pruned:
+    """Return the event that takes the place of all before it, which are pruned at `at`.
+
+    It keeps what keeps the order from going twice. What only ever concerned the submission that is
+    over (its failure, its menu import) is left out.
+    """
+    pos_order = history.pos_order
+    if pos_order:
+        # Notices quote what the customer wrote.
+        pos_order = pos_order.model_copy(update={"notices": ()})
+    found = history.found if isinstance(history.found, Draft) else None
+    return Pruned(
+        at,
+        sent=tuple(sent._replace(notices=()) for sent in history.sent),
+        empty_lookups=history.empty_lookups,
+        found=found,
+        seen=history.seen,
+        sighted=history.sighted,
+        sighted_made=history.sighted_made,
+        must_look=history.must_look,
+        is_reported=history.is_reported,
+        address=history.address,
+        pos_order=pos_order,
+        cancelled=history.cancelled,
+        digest=history.digest,
+        is_new=history.is_new,
+        asked_at=history.asked_at,
+        generation=history.generation,
+        key_spoiled=history.key_spoiled,
+        retired_keys=history.retired_keys,
+        ticket=pruned(history.ticket, at) if history.ticket else None,
+        stale=history.stale,
+    )
+
+
+def _restored(event: Pruned) -> History:
+    """Return what was known when the events before were pruned."""
+    return History(
+        sent=event.sent,
+        empty_lookups=event.empty_lookups,
+        found=event.found,
+        seen=event.seen,
+        sighted=event.sighted,
+        sighted_made=event.sighted_made,
+        must_look=event.must_look,
+        is_reported=event.is_reported,
+        address=event.address,
+        pos_order=event.pos_order,
+        cancelled=event.cancelled,
+        digest=event.digest,
+        is_new=event.is_new,
+        asked_at=event.asked_at,
+        generation=event.generation,
+        key_spoiled=event.key_spoiled,
+        retired_keys=event.retired_keys,
+        ticket=_restored(event.ticket) if event.ticket else None,
+        stale=event.stale,
+    )
 
 
 def ticket_after(ticket: History, event: Event) -> History:
@@ -487,7 +509,7 @@ def next_step(
     if history.must_look:
         return Step(Action.LOOK_UP)
     if history.doubts and (history.key_spoiled or not keyed):
-        return _next_lookup(history, now, look_after)
+        return next_lookup(history, now, look_after)
     if history.needs_first_lookup(keyed=keyed, address=address):
         return Step(Action.LOOK_UP)
 
@@ -517,7 +539,7 @@ def _retry_at(history: History, failure: Failed, order_id: str, policy: Policy) 
     return failure.at + max(retry_after, back_off)
 
 
-def _next_lookup(history: History, now: float, look_after: Sequence[float]) -> Step:
+def next_lookup(history: History, now: float, look_after: Sequence[float]) -> Step:
     """Follow the look-up schedule, from when the request was given up.
 
     Each pause is counted from the look-up before, however late that was. Only the schedule's last

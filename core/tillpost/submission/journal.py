@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from tillpost.adapter.exchange import Effect
 from tillpost.errors import Applied, ErrorRecord, MenuError, error_named
 from tillpost.models.order import Draft, PosOrder
 
 __all__ = [
+    "UNKNOWN_LEAD",
     "Cancelled",
     "DoubtResolved",
     "Event",
@@ -30,11 +31,57 @@ __all__ = [
     "MemoryJournal",
     "OfTicket",
     "OrderEvent",
+    "Pruned",
+    "Sent",
     "Settled",
     "Sighted",
     "SubmissionRequested",
     "Submitted",
 ]
+
+
+UNKNOWN_LEAD = 86_400.0
+"""By how many seconds our clock may be ahead of a platform's that hasn't told its time yet."""
+
+
+class Sent(NamedTuple):
+    """A request that could change the order.
+
+    Attributes:
+        at: When its intent was recorded, in epoch seconds.
+        effect: What it does to the order.
+        generation: The generation that it belongs to.
+        key: Its idempotency key.
+        digest: The digest of what was sent.
+        address: The store that it went to.
+        ahead: By how many seconds our clock was ahead of the platform's; None if that wasn't known.
+        notices: What it left out of the order or changed, for people.
+        earlier: Whether the order was requested again after this request was sent.
+        applied: Whether it had its effect; None while nobody knows.
+        settled_at: When its answer came, or when it was given up; None before that.
+    """
+
+    at: float
+    effect: Effect
+    generation: int
+    key: str | None
+    digest: str
+    address: str = ""
+    ahead: float | None = None
+    notices: tuple[str, ...] = ()
+    earlier: bool = False
+    applied: Applied | None = None
+    settled_at: float | None = None
+
+    @property
+    def since(self) -> float:
+        """The earliest time at which the platform may have carried it out, by its own clock."""
+        return self.at - (UNKNOWN_LEAD if self.ahead is None else max(0.0, self.ahead))
+
+    @property
+    def may_have_worked(self) -> bool:
+        """Whether the request may have had its effect."""
+        return self.applied is not Applied.NO
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +241,36 @@ class Cancelled:
     pos_order: PosOrder
 
 
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What the events before amounted to, which were deleted: see `history.pruned`.
+
+    The attributes are those of `History`. A `Sent` is stored by the position of its fields, so new
+    ones go to its end, with a default.
+    """
+
+    at: float
+    sent: tuple[Sent, ...] = ()
+    empty_lookups: tuple[LookedUp, ...] = ()
+    found: Draft | None = None
+    seen: bool = False
+    sighted: str = ""
+    sighted_made: bool = False
+    must_look: bool = False
+    is_reported: bool = False
+    address: str = ""
+    pos_order: PosOrder | None = None
+    cancelled: bool = False
+    digest: str = ""
+    is_new: bool = False
+    asked_at: float = 0.0
+    generation: int = 0
+    key_spoiled: bool = False
+    retired_keys: int = 0
+    stale: bool = False
+    ticket: Pruned | None = None
+
+
 OrderEvent: TypeAlias = (
     SubmissionRequested
     | Intended
@@ -206,6 +283,7 @@ OrderEvent: TypeAlias = (
     | KeyRetired
     | Submitted
     | Cancelled
+    | Pruned
 )
 """An event of the order itself."""
 

@@ -34,8 +34,8 @@ from tillpost.models.order import Order, describe_lines
 from tillpost.submission.address import error_of_address
 from tillpost.submission.commands import Flow, Pause, Refresh, Transmission, Transmit
 from tillpost.submission.context import Connection
-from tillpost.submission.history import UNKNOWN_LEAD, History
-from tillpost.submission.journal import Intended, Settled
+from tillpost.submission.history import History
+from tillpost.submission.journal import UNKNOWN_LEAD, Intended, Settled
 from tillpost.submission.order_journal import EventJournal, OrderJournal
 
 __all__ = ["OperationContext", "run_operation", "searched_since"]

@@ -111,7 +111,7 @@ def test_any_course_stays_in_bounds_and_round_trips(
         assert 0 <= circuit.room(limit, now) <= limit
         assert circuit.room(limit, now + LONGEST) >= 1
         assert circuit.probe_at <= now + LONGEST
-        assert Circuit.from_row(circuit.columns()) == circuit  # type: ignore[arg-type]
+        assert Circuit.from_row(circuit.columns()) == circuit
 
 
 @pytest.mark.parametrize(

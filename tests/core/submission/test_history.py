@@ -9,8 +9,16 @@ import pytest
 from tillpost.adapter.exchange import Effect
 from tillpost.errors import Applied, ErrorRecord, Outcome
 from tillpost.models.order import Draft, PosOrder
-from tillpost.submission.history import UNKNOWN_LEAD, Action, Step, fold, next_step
+from tillpost.submission.history import (
+    Action,
+    History,
+    Step,
+    fold,
+    next_step,
+    pruned,
+)
 from tillpost.submission.journal import (
+    UNKNOWN_LEAD,
     Cancelled,
     DoubtResolved,
     Event,
@@ -19,6 +27,7 @@ from tillpost.submission.journal import (
     Intended,
     KeyRetired,
     LookedUp,
+    OfTicket,
     Settled,
     Sighted,
     SubmissionRequested,
@@ -529,3 +538,35 @@ def test_report_does_not_replace_what_our_own_create_named() -> None:
 def test_sighting_ends_with_its_generation() -> None:
     retired = fold([*IN_DOUBT, Sighted(2, "o1", made=True), KeyRetired(3)])
     assert (retired.sighted, retired.must_look, retired.is_reported) == ("", False, False)
+
+
+JOURNALS: list[list[Event]] = [
+    [],
+    [ASKED, create(), YES, ARRIVED],
+    [ASKED, create(), MAYBE, LookedUp(9, None), DoubtResolved(9), create(9, 1), YES, ARRIVED],
+    [ASKED, create(), MAYBE],
+    [ASKED, create(key=None), MAYBE, LookedUp(3, DRAFT)],
+    [ASKED, create(), YES, ARRIVED, Cancelled(5, THERE)],
+    [ASKED, OfTicket(create(key="t")), OfTicket(YES), OfTicket(Submitted(3, THERE))],
+]
+
+
+def without_texts(history: History) -> History:
+    return history._replace(failure=None, imported=None, tries=0, healed=False)
+
+
+@pytest.mark.parametrize("journal", JOURNALS, ids=lambda journal: str(len(journal)))
+@pytest.mark.parametrize("more", [[], [ASKED], [failed("MenuError", 20)], [create(20, 9)]])
+def test_pruned_journal_amounts_to_the_same(journal: list[Event], more: list[Event]) -> None:
+    """Whatever happens after it was pruned."""
+    whole = fold([*journal, *more])
+    left = fold([pruned(fold(journal), 10), *more])
+    assert without_texts(left) == without_texts(whole)
+
+
+def test_pruned_journal_keeps_no_notices_and_no_failure() -> None:
+    told = PosOrder(id="o1", notices=("Mia is allergic",))
+    event = pruned(fold([ASKED, create(), NO, failed("MenuError"), Submitted(9, told)]), 10)
+    assert "Mia" not in str(event)
+    assert "MenuError" not in str(event)
+    assert fold([event]).pos_order == THERE

@@ -34,6 +34,7 @@ from tillpost.submission.journal import (
     KeyRetired,
     LookedUp,
     OfTicket,
+    Pruned,
     Settled,
     SubmissionRequested,
     Submitted,
@@ -43,6 +44,7 @@ from tillpost.support.diagnosis import three_hops
 if TYPE_CHECKING:
     from tillpost.outbox import JournalEntry, Outbox, StoredOrder
     from tillpost.outbox.operations.orders import Act
+    from tillpost.outbox.orders.queries import UnreadableEvent
 
 __all__ = ["OrderName", "find_one", "list_", "order_facts", "show", "state_in_words"]
 
@@ -76,6 +78,8 @@ _WAITS: Mapping[str, str] = {
     "opening": "the store is closed; retried at {due}",
     "authorisation": "the store has to be reconnected",
 }
+
+_WITHDRAWN = "a copy may be at the platform, and is looked up and cancelled from {due} on"
 
 
 def list_(
@@ -216,6 +220,8 @@ def order_facts(order: StoredOrder) -> dict[str, object]:
 
 def state_in_words(order: StoredOrder) -> str:
     """Return an order's state for people, and what it waits for."""
+    if order.state.value == "manual" and order.due_at is not None:
+        return f"{_STATES['manual']}; {_WITHDRAWN.format(due=local_time(order.due_at))}"
     is_waiting = order.state.value == "due" and order.waits_for.value
     if is_waiting and order.due_at is not None:
         return _WAITS[order.waits_for.value].format(due=local_time(order.due_at))
@@ -327,8 +333,10 @@ def _entry_facts(entry: JournalEntry) -> dict[str, object]:
     }
 
 
-def _event_in_words(event: Event, order: StoredOrder) -> str:
+def _event_in_words(event: Event | UnreadableEvent, order: StoredOrder) -> str:
     """Return an event of the journal for people."""
+    from tillpost.outbox.orders.queries import UnreadableEvent
+
     match event:
         case OfTicket(of_ticket):
             return f"attention ticket: {_event_in_words(of_ticket, order)}"
@@ -356,6 +364,10 @@ def _event_in_words(event: Event, order: StoredOrder) -> str:
             return "the order under this key was cancelled; a new key is used from now on"
         case Submitted():
             return f"at the platform: {event.pos_order.id}, {event.pos_order.state.value}"
+        case Pruned():
+            return "the events before were pruned"
+        case UnreadableEvent():
+            return f"an event that can't be read: {event.kind}"
         case Cancelled():
             return f"cancelled at the platform: {event.pos_order.id}"
 

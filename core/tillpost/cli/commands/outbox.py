@@ -126,6 +126,7 @@ def prune(
 ) -> None:
     """Delete the journals of finished orders. The orders themselves stay.
 
+    So does what keeps each from being sent twice: one event that says what its journal amounted to.
     The setting `[outbox] prune_after_days` does this daily.
     """
     with opened(db, config) as outbox:

@@ -14,13 +14,16 @@ wrongly waits in the outbox, where people see it; a sale that is refused wrongly
 
 from __future__ import annotations
 
-from pydantic import ValidationError
-from sqlalchemy import Connection, RowMapping, select
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, select
 
 from tillpost.adapter.readiness import Finding, Readiness
 from tillpost.models.availability import Availability, Reason
 from tillpost.models.outage import Whose
 from tillpost.outbox.db import schema as t
+from tillpost.outbox.rows import Row, parsed
 
 __all__ = [
     "COLUMNS",
@@ -28,6 +31,7 @@ __all__ = [
     "StoreCheck",
     "availability_of",
     "read_row",
+    "read_rows",
     "store_check",
     "unconnected",
 ]
@@ -66,15 +70,9 @@ class StoreCheck(Readiness):
     unreached_since: float | None = None
 
     @classmethod
-    def of(cls, row: RowMapping) -> StoreCheck | None:
-        """Parse a connection's row; None when another version of Tillpost wrote it."""
-        stored = row["readiness"]
-        if not stored:
-            return None
-        try:
-            return cls.model_validate_json(stored)
-        except ValidationError:
-            return None
+    def of(cls, row: Mapping[Any, Any]) -> StoreCheck | None:
+        """Parse a connection's row; None when it can't be read."""
+        return parsed(cls.model_validate_json, row["readiness"])
 
 
 def store_check(
@@ -106,13 +104,20 @@ def store_check(
     )
 
 
-def read_row(db: Connection, connection: str) -> RowMapping | None:
+def read_row(db: Connection, connection: str) -> Mapping[str, Any] | None:
     """Read the columns that `availability_of` needs; None when the connection has no row."""
     query = select(*COLUMNS).where(t.connections.c.name == connection)
-    return db.execute(query).mappings().one_or_none()
+    row = db.execute(query).mappings().one_or_none()
+    return Row(t.connections, row).values if row else None
 
 
-def availability_of(connection: str, row: RowMapping | None, now: float) -> Availability:
+def read_rows(db: Connection) -> Mapping[str, Mapping[str, Any]]:
+    """Read the same columns of all connections, by name."""
+    rows = db.execute(select(*COLUMNS)).mappings()
+    return {row["name"]: Row(t.connections, row).values for row in rows}
+
+
+def availability_of(connection: str, row: Mapping[Any, Any] | None, now: float) -> Availability:
     """Return whether the store takes orders.
 
     Args:

@@ -19,9 +19,9 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import cast, get_args
+from typing import get_args
 
-from pydantic import SecretStr
+from pydantic import SecretStr, TypeAdapter
 from pydantic_core import to_jsonable_python
 from sqlalchemy import Connection, RowMapping, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -31,11 +31,14 @@ from tillpost.errors import ConfigError
 from tillpost.outbox.connections.encryption import EncryptionKeys
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.database import Database
+from tillpost.outbox.rows import Row
 from tillpost.plugins.manager import adapter_named
 
 __all__ = ["CredentialStore", "Grant", "StoredConnection", "secret_settings"]
 
 _ROW = t.credentials.c
+
+_SETTINGS: TypeAdapter[dict[str, object]] = TypeAdapter(dict[str, object])
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class StoredConnection:
         follows: A fingerprint of the TOML file's tokens that these were refreshed from; "" if a
             person connected the store.
         refresher: The worker that is refreshing the token now.
+        unreadable: The columns of its row that can't be read: damaged, or of a newer version.
     """
 
     name: str
@@ -81,6 +85,7 @@ class StoredConnection:
     version: int = 0
     follows: str = ""
     refresher: str | None = None
+    unreadable: tuple[str, ...] = ()
 
     @property
     def bound_to(self) -> str:
@@ -150,9 +155,15 @@ class CredentialStore:
         """Decrypt the secrets of a connection.
 
         Raises:
-            ConfigError: the key is missing, or isn't the one that encrypted them; or the
-                connection's settings were changed without it.
+            ConfigError: the key is missing, or isn't the one that encrypted them; the connection's
+                settings were changed without it; or the row can't be read.
         """
+        if stored.unreadable:
+            columns = ", ".join(stored.unreadable)
+            raise ConfigError(
+                f"connection {stored.name!r}: its row in the database can't be read ({columns}):"
+                " connect the store again"
+            )
         if not stored.encrypted_secrets:
             return {}
         try:
@@ -245,6 +256,7 @@ class CredentialStore:
             encrypted_secrets=keyring.encrypt(secrets, bound_to=stored.bound_to),
             key_fingerprint=keyring.fingerprint,
             version=stored.version + 1,
+            unreadable=(),
         )
         row = update(t.credentials).where(_ROW.connection == stored.name)
         db.execute(row.values(**_columns(written)))
@@ -275,11 +287,14 @@ def _as_secret(value: object) -> SecretStr:
     return value if isinstance(value, SecretStr) else SecretStr(str(value))
 
 
-def _stored_connection(row: RowMapping) -> StoredConnection:
+def _stored_connection(found: RowMapping) -> StoredConnection:
+    """Return a row's connection; of one that can't be read, its name and why."""
+    row = Row(t.credentials, found)
+    settings = row.parse("settings", _SETTINGS.validate_json)
     return StoredConnection(
         name=row["connection"],
         platform=row["platform"],
-        settings=cast("dict[str, object]", json.loads(row["settings"])),
+        settings=settings or {},
         encrypted_secrets=row["encrypted_secrets"],
         key_fingerprint=row["key_fingerprint"],
         grant=Grant(row["granted_by"], tuple(row["scopes"].split()), row["expires_at"]),
@@ -287,6 +302,7 @@ def _stored_connection(row: RowMapping) -> StoredConnection:
         version=row["version"],
         follows=row["file_tokens_fingerprint"],
         refresher=row["refresher"],
+        unreadable=tuple(row.faults),
     )
 
 

@@ -7,13 +7,15 @@ so two workers can't both act on the same state. All methods run in the caller's
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, or_, select, update
+from sqlalchemy import Connection, bindparam, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tillpost.outbox.circuit_breaker import Circuit
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.database import Database
+from tillpost.outbox.rows import Row
 
 __all__ = ["BLOCKED_CONNECTIONS", "LONG_COLUMNS", "ConnectionRows"]
 
@@ -64,17 +66,19 @@ class ConnectionRows:
         self.database = database
         self._insert = sqlite.insert if database.is_sqlite else postgresql.insert
 
-    def lock(self, db: Connection, connection: str) -> RowMapping:
+    def lock(self, db: Connection, connection: str) -> Mapping[str, Any]:
         """Return a connection's row, locked to the end of the transaction.
 
-        Creates the row if it doesn't exist. Leaves out `LONG_COLUMNS`.
+        Creates the row if it doesn't exist. Leaves out `LONG_COLUMNS`. A column that can't be read
+        is returned as if nothing had been noted there.
         """
         row = self._select_locked(db, connection)
         if row is not None:
             return row
         insert = self._insert(t.connections).values(name=connection, **_DEFAULTS)
         db.execute(insert.on_conflict_do_nothing())
-        return db.execute(_LOCK, {"connection_name": connection}).mappings().one()
+        created = db.execute(_LOCK, {"connection_name": connection}).mappings().one()
+        return Row(t.connections, created).values
 
     def update(self, db: Connection, connection: str, values: Mapping[str, object]) -> None:
         """Write columns of a connection's row. Does nothing if there is no such row."""
@@ -82,8 +86,9 @@ class ConnectionRows:
 
     def credentials_version(self, db: Connection, connection: str) -> int:
         """Return the version of the credentials stored for a connection, 0 if none are."""
-        version: int | None = db.scalar(_CREDENTIALS_VERSION, {"connection_name": connection})
-        return version or 0
+        version: object = db.scalar(_CREDENTIALS_VERSION, {"connection_name": connection})
+        return version if isinstance(version, int) else 0
 
-    def _select_locked(self, db: Connection, connection: str) -> RowMapping | None:
-        return db.execute(_LOCK, {"connection_name": connection}).mappings().one_or_none()
+    def _select_locked(self, db: Connection, connection: str) -> Mapping[str, Any] | None:
+        row = db.execute(_LOCK, {"connection_name": connection}).mappings().one_or_none()
+        return Row(t.connections, row).values if row else None

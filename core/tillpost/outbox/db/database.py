@@ -289,8 +289,14 @@ def _set_up_sqlite(connection: Any, _: object) -> None:
     An `isolation_level` of None leaves BEGIN to us: the driver would begin too late.
     """
     connection.isolation_level = None
+    # The driver would refuse all rows of a query because of one damaged text: see `rows`.
+    connection.text_factory = _decoded
     for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {setting}")
+
+
+def _decoded(text: bytes) -> str:
+    return text.decode("utf-8", "surrogateescape")
 
 
 def _first_line(error: BaseException | None) -> str:

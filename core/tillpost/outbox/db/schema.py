@@ -61,6 +61,8 @@ orders = Table(
     Column("added_at", Double, nullable=False),
     # When it may first be processed: a scheduled order waits.
     Column("eligible_at", Double, nullable=False),
+    # When the customer wants it; NULL: as soon as possible.
+    Column("wanted_at", Double),
     # Nobody had sent it before it was added.
     Column("is_new", Boolean, nullable=False),
     # An OrderState.
@@ -155,6 +157,8 @@ workers = Table(
     Column("id", String(36), primary_key=True),
     # The heartbeat counter: it rises while the worker is alive.
     Column("beat", Integer, nullable=False),
+    # For how many seconds it may be silent before another worker takes it for dead.
+    Column("lease", Double, nullable=False),
     # Host and process, for people.
     Column("description", Text, nullable=False),
     Column("started_at", Double, nullable=False),

@@ -26,6 +26,7 @@ from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.delivery.open_connections import OpenConnection
 from tillpost.outbox.event_log import HookCall
 from tillpost.outbox.orders.models import WaitsFor
+from tillpost.outbox.rows import Row
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER, OutboxSettings
 
 __all__ = ["ConnectionEvidence", "ConnectionUpdate", "is_about_opening"]
@@ -158,7 +159,7 @@ class ConnectionUpdate:
         self._set(values)
         if before.opened_at is None:
             return ()
-        whose = Whose(row["outage_cause"] or Whose.UNKNOWN)
+        whose = Row(t.connections, row).one_of("outage_cause", Whose, Whose.UNKNOWN)
         outage = before.outage(whose, self._now)
         return (("outage_ended", {"outage": outage}),)
 
@@ -172,7 +173,11 @@ class ConnectionUpdate:
             _CONNECTION.unreachable_at,
         )
         rows = self._db.execute(columns.where(_CONNECTION.name != self._name))
-        reaches = [Reachability(row.platform, row.reached_at, row.unreachable_at) for row in rows]
+        others = [Row(t.connections, row) for row in rows.mappings()]
+        reaches = [
+            Reachability(row["platform"], row["reached_at"], row["unreachable_at"])
+            for row in others
+        ]
         return outage_cause(here, circuit.evidence[0].at, reaches)
 
     def _was_reconnected(self) -> bool:
@@ -193,10 +198,13 @@ class ConnectionUpdate:
 
     def _is_known_to_answer(self) -> bool:
         """Whether the row needs no update when the platform answers, as is nearly always so."""
-        row = self._db.execute(_HEALTH, {"of": self._name}).one_or_none()
-        if row is None or row.failures or row.opened_at is not None or row.recovery_limit:
+        found = self._db.execute(_HEALTH, {"of": self._name}).mappings().one_or_none()
+        if found is None:
             return False
-        noted_at: float = row.reached_at
+        row = Row(t.connections, found)
+        if row["failures"] or row["opened_at"] is not None or row["recovery_limit"]:
+            return False
+        noted_at: float = row["reached_at"]
         return noted_at > self._now - REACHED_EVERY
 
     def _set(self, values: dict[str, object]) -> None:

@@ -21,7 +21,16 @@ from tillpost.outbox.orders.models import OrderState, WaitsFor
 from tillpost.submission.history import History
 from tillpost.submission.journal import Event
 
-__all__ = ["JournalWrite", "RunResult", "failed_result", "suspended_result"]
+__all__ = [
+    "JournalWrite",
+    "RunResult",
+    "failed_result",
+    "failed_withdrawal",
+    "suspended_result",
+]
+
+WITHDRAWAL_RETRY = 30.0
+"""In how many seconds a withdrawal is tried again that failed transiently."""
 
 CLOSED_RETRY = 300.0
 """In how many seconds a scheduled order is tried again that a closed store refused."""
@@ -44,6 +53,7 @@ class RunResult:
         pos_order: The order at the platform.
         ticket: The attention ticket at the platform.
         evidence: What the run showed of the connection as a whole.
+        gave_up: Whether a person has to see to what may be left at the platform.
         events: Events that aren't written yet.
         hook_calls: Hooks to call once the result is written.
     """
@@ -57,6 +67,7 @@ class RunResult:
     pos_order: PosOrder | None = None
     ticket: PosOrder | None = None
     evidence: ConnectionEvidence = field(default_factory=ConnectionEvidence)
+    gave_up: bool = False
     events: Sequence[JournalWrite] = ()
     hook_calls: Sequence[HookCall] = ()
 
@@ -100,3 +111,19 @@ def failed_result(order: Order, error: PosError, now: float) -> RunResult:
                 OrderState.DUE, WaitsFor.OPENING, due_in=wait, new_request=True, error=record
             )
     return RunResult(OrderState.ERROR, error=record, pos_order=error.pos_order)
+
+
+def failed_withdrawal(error: PosError, *, is_in_time: bool) -> RunResult:
+    """Return the result of a withdrawal that failed: the order may still be at the platform.
+
+    It is tried again once the store is reconnected, or while the error is transient and it
+    `is_in_time` to try again. Otherwise it is left to a person.
+    """
+    record = error.record()
+    if isinstance(error, PermissionsError):
+        return RunResult(
+            OrderState.MANUAL, WaitsFor.AUTHORISATION, due_in=0.0, new_request=True, error=record
+        )
+    if error.transient and is_in_time:
+        return RunResult(OrderState.MANUAL, WaitsFor.RETRY, due_in=WITHDRAWAL_RETRY, error=record)
+    return RunResult(OrderState.MANUAL, error=record, gave_up=True)

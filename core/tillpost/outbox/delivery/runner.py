@@ -24,6 +24,7 @@ from tillpost.outbox.delivery.run_result import (
     JournalWrite,
     RunResult,
     failed_result,
+    failed_withdrawal,
     suspended_result,
 )
 from tillpost.outbox.event_log import HookCall
@@ -31,11 +32,12 @@ from tillpost.outbox.exceptions import MenuImportRunning
 from tillpost.outbox.menus.shared import Menus
 from tillpost.outbox.orders.claims import SET_ASIDE_AFTER, Claim, OrderClaims
 from tillpost.outbox.orders.heartbeat import Heartbeat
-from tillpost.outbox.orders.models import WaitsFor, state_of
+from tillpost.outbox.orders.models import OrderState, WaitsFor, state_of
 from tillpost.submission.attention_ticket import AttentionTicket
 from tillpost.submission.commands import (
     Announce,
     Command,
+    Flow,
     ImportMenu,
     Record,
     Suspend,
@@ -44,12 +46,13 @@ from tillpost.submission.commands import (
 )
 from tillpost.submission.context import Connection
 from tillpost.submission.flow import Submission
-from tillpost.submission.history import fold
+from tillpost.submission.history import History, fold
 from tillpost.submission.journal import Event, Intended, OfTicket
 from tillpost.submission.menu_import import MenuImport
 from tillpost.submission.operation import OperationContext
 from tillpost.submission.order_journal import OrderJournal
 from tillpost.submission.policy import Policy
+from tillpost.submission.withdrawal import Withdrawal
 
 __all__ = ["OrderRunner"]
 
@@ -98,13 +101,19 @@ class OrderRunner:
         """Continue the order's submission until it has arrived, has failed, or has to wait."""
         connection = self._flow_connection(self._policy())
         submission = Submission(connection, self._claim.order, self._claim.events)
-        result = self._submit(submission)
-        ticket = submission.history.ticket
-        result.ticket = ticket.pos_order if ticket else None
-        result.evidence = self._evidence(result)
-        result.events = self._unwritten
-        result.hook_calls = self._hook_calls
-        return result
+        return self._completed(self._submit(submission), submission.history)
+
+    def withdraw(self, *, at_once: bool = False) -> RunResult:
+        """Continue the withdrawal of an order that a person took over while it was in doubt.
+
+        With `at_once`, it is looked up first, whatever the schedule says.
+        """
+        policy = self._policy()
+        connection = self._flow_connection(policy)
+        withdrawal = Withdrawal(connection, self._claim.order, self._claim.events)
+        flow = withdrawal.flow(at_once=at_once)
+        result = self._withdraw(flow, policy.retry_seconds)
+        return self._completed(result, withdrawal.history)
 
     def cancel(self, pos_order: PosOrder) -> None:
         """Cancel the order at the platform. Raises the platform's `PosError`."""
@@ -122,6 +131,34 @@ class OrderRunner:
         for hook, facts in self._hook_calls:
             self._opened.call_hook(hook, facts)
         return withdrawn
+
+    def _completed(self, result: RunResult, history: History) -> RunResult:
+        """Add to a result what the run left to be written."""
+        result.ticket = history.ticket.pos_order if history.ticket else None
+        result.evidence = self._evidence(result)
+        result.events = self._unwritten
+        result.hook_calls = self._hook_calls
+        return result
+
+    def _withdraw(self, flow: Flow[None], retry_seconds: float) -> RunResult:
+        claim = self._claim
+        if claim.crash_count >= SET_ASIDE_AFTER:
+            error = self._opened.stamp(UnknownPosError(_crashed(claim)), "cancel")
+            return failed_withdrawal(error, is_in_time=False)
+        try:
+            self._opened.run(flow, self._execute)
+        except _Suspended as suspended:
+            until = self._flow_clock() + suspended.seconds
+            return RunResult(
+                OrderState.MANUAL,
+                WaitsFor.LOOK,
+                due_in=suspended.seconds,
+                suspended_until=until,
+            )
+        except PosError as error:
+            give_up_at = claim.eligible_at + retry_seconds
+            return failed_withdrawal(error, is_in_time=self._clock() < give_up_at)
+        return RunResult(OrderState.MANUAL)
 
     # ------------------------------------------------------------------ the submission
 
@@ -143,10 +180,9 @@ class OrderRunner:
 
     def _set_aside(self, submission: Submission) -> PosError:
         """Return the error of an order with which too many workers died."""
-        order, crash_count = self._claim.order, self._claim.crash_count
-        detail = f"{crash_count} workers in a row died while they processed this order"
+        order = self._claim.order
         context = OperationContext(submission.connection, "submit", order, submission.journal)
-        error = context.stamp(UnknownPosError(detail))
+        error = context.stamp(UnknownPosError(_crashed(self._claim)))
         self._hook_calls.append(("order_failed", {"order": order, "error": error}))
         return error
 
@@ -247,3 +283,7 @@ class OrderRunner:
             return import_shared_menu(self._opened, self._menus, self._claim.worker)
         except MenuImportRunning:
             raise _Suspended(IMPORT_RETRY, WaitsFor.IMPORT) from None
+
+
+def _crashed(claim: Claim) -> str:
+    return f"{claim.crash_count} workers in a row died while they processed this order"

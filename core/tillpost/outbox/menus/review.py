@@ -13,9 +13,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, RowMapping, select, update
 
 from tillpost.menus.diff import MenuChanges
 from tillpost.models.menu import Menu
@@ -23,6 +22,7 @@ from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.db.database import Database
 from tillpost.outbox.exceptions import DatabaseError
+from tillpost.outbox.rows import Row, parsed
 from tillpost.plugins.manager import Hooks
 
 __all__ = ["MenuReview", "StoredImport"]
@@ -68,13 +68,13 @@ class MenuReview:
         if connection:
             query = query.where(_IMPORT.connection == connection)
         with self._database.reading() as db:
-            return [_stored_import(row) for row in db.execute(query)]
+            return [_stored_import(row) for row in db.execute(query).mappings()]
 
     def held_menu(self, connection: str) -> Menu | None:
         """Return the menu that is held for review; None when none is."""
         with self._database.reading() as db:
             content = _held_content(db, connection)
-        return Menu.model_validate_json(content) if content else None
+        return parsed(Menu.model_validate_json, content)
 
     def held_connections(self) -> Sequence[str]:
         """Return the names of the connections whose menu is held for review."""
@@ -93,16 +93,22 @@ class MenuReview:
             The import that brought the menu; None when no menu is held.
 
         Raises:
-            DatabaseError: the menu is being imported; that import would undo the decision.
+            DatabaseError: the menu is being imported, and that import would undo the decision; or
+                the held menu can't be read.
         """
         with self._database.writing() as db:
             content = self._claim_held_content(db, connection)
             if content is None:
                 return None
+            menu = parsed(Menu.model_validate_json, content)
+            if menu is None:
+                raise DatabaseError(
+                    f"the held menu of {connection} can't be read: discard it, and import anew"
+                )
             self._connection_rows.update(db, connection, {"menu": content})
             accepted = _settle(db, connection, "accepted")
         facts = {
-            "menu": Menu.model_validate_json(content),
+            "menu": menu,
             "changes": accepted.changes,
         }
         Hooks(connection).call("menu_imported", facts)
@@ -160,15 +166,17 @@ def _settle(db: Connection, connection: str, outcome: str) -> StoredImport:
         .returning(t.menu_imports)
     )
     db.execute(supersede_earlier)
-    settled = db.execute(settle_newest).one()
+    settled = db.execute(settle_newest).mappings().one()
     return _stored_import(settled)
 
 
-def _stored_import(row: Row[Any]) -> StoredImport:
+def _stored_import(found: RowMapping) -> StoredImport:
+    """Return an import; changes that can't be read are shown as none."""
+    row = Row(t.menu_imports, found)
     return StoredImport(
-        connection=row.connection,
-        at=row.imported_at,
-        changes=MenuChanges.model_validate_json(row.changes),
-        held=row.needed_review,
-        settled=row.review_result,
+        connection=row["connection"],
+        at=row["imported_at"],
+        changes=row.parse("changes", MenuChanges.model_validate_json) or MenuChanges(),
+        held=row["needed_review"],
+        settled=row["review_result"],
     )

@@ -6,6 +6,7 @@ A `Processor` has one `Menus`. Where another worker is importing the menu alread
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -18,10 +19,13 @@ from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.exceptions import MenuImportRunning
 from tillpost.outbox.orders.workers import WorkerRegistry
+from tillpost.outbox.rows import Row
 from tillpost.submission.context import MenuCache
 from tillpost.submission.menu_import import MenuImport
 
 __all__ = ["Menus"]
+
+log = logging.getLogger("tillpost.outbox")
 
 _CONNECTION = t.connections.c
 
@@ -45,14 +49,18 @@ class Menus:
             _CONNECTION.import_failed_at,
         ).where(_CONNECTION.name == connection)
         with self.workers.database.reading() as db:
-            row = db.execute(query).one_or_none()
-        if row is None:
+            found = db.execute(query).mappings().one_or_none()
+        if found is None:
             return
-        menu_cache.menu = _parse_menu(row.menu)
-        menu_cache.held = _parse_menu(row.menu_in_review)
-        menu_cache.imported_at = row.menu_at
-        menu_cache.failure = _parse_failure(row.import_failure)
-        menu_cache.failed_at = row.import_failed_at
+        row = Row(t.connections, found)
+        menu_cache.menu = row.parse("menu", Menu.model_validate_json)
+        menu_cache.held = row.parse("menu_in_review", Menu.model_validate_json)
+        menu_cache.imported_at = row["menu_at"]
+        menu_cache.failure = row.parse("import_failure", ErrorRecord.model_validate_json)
+        menu_cache.failed_at = row["import_failed_at"]
+        if row.faults:
+            # Without its menu a connection sends what it is given, and imports a menu when needed.
+            log.warning("connection %s: can't read %s", connection, ", ".join(row.faults))
 
     def importing(
         self, connection: str, worker: str, menu_cache: MenuCache, run: Callable[[], MenuImport]
@@ -137,13 +145,5 @@ class Menus:
         db.execute(insert(t.menu_imports).values(**entry))
 
 
-def _parse_menu(content: str | None) -> Menu | None:
-    return Menu.model_validate_json(content) if content else None
-
-
 def _menu_json(menu: Menu | None) -> str | None:
     return menu.model_dump_json() if menu else None
-
-
-def _parse_failure(content: str | None) -> ErrorRecord | None:
-    return ErrorRecord.model_validate_json(content) if content else None

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, insert, select
 
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.event_log import log_event
+from tillpost.outbox.rows import Row
 
 __all__ = ["Act", "read_acts", "record_act"]
 
@@ -59,14 +60,15 @@ def record_act(db: Connection, act: Act) -> None:
 def read_acts(db: Connection, order_id: str) -> Sequence[Act]:
     """Return the acts on an order, the oldest first."""
     query = select(t.audit_log).where(_AUDIT_LOG.order_id == order_id).order_by(_AUDIT_LOG.id)
+    rows = [Row(t.audit_log, row) for row in db.execute(query).mappings()]
     return [
         Act(
-            at=row.done_at,
-            who=row.actor,
-            what=row.action,
-            connection=row.connection,
-            order_id=row.order_id,
-            note=row.note,
+            at=row["done_at"],
+            who=row["actor"],
+            what=row["action"],
+            connection=row["connection"],
+            order_id=row["order_id"],
+            note=row["note"],
         )
-        for row in db.execute(query)
+        for row in rows
     ]

@@ -14,14 +14,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import RowMapping, func, select
+from sqlalchemy import func, select
 
 from tillpost.client.base import adapter_for
 from tillpost.errors import ConfigError
 from tillpost.models.base import Aware, FrozenModel
-from tillpost.outbox.connections.availability import COLUMNS, availability_of
+from tillpost.outbox.connections.availability import availability_of, read_rows
 from tillpost.outbox.connections.credentials import CredentialStore, Grant
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.delivery.sources import Known, KnownConnections
@@ -145,10 +145,9 @@ class Connections:
             for name, connection in known.items()
         ]
 
-    def _rows(self) -> Mapping[str, RowMapping]:
+    def _rows(self) -> Mapping[str, Mapping[str, Any]]:
         with self.outbox.database.reading() as db:
-            rows = db.execute(select(*COLUMNS)).mappings()
-            return {row["name"]: row for row in rows}
+            return read_rows(db)
 
     def _count_waiting(self) -> Mapping[str, int]:
         due = select(_ORDER.connection, func.count()).where(_ORDER.due_at.is_not(None))
@@ -157,7 +156,7 @@ class Connections:
             return {row[0]: row[1] for row in rows}
 
     def _state(
-        self, name: str, known: Known, row: RowMapping | None, waiting: int
+        self, name: str, known: Known, row: Mapping[str, Any] | None, waiting: int
     ) -> ConnectionState:
         usability = self._usability(known)
         state = ConnectionState(
@@ -203,7 +202,7 @@ def _grant_values(known: Known) -> dict[str, object]:
     }
 
 
-def _row_values(name: str, row: RowMapping | None) -> dict[str, object]:
+def _row_values(name: str, row: Mapping[str, Any] | None) -> dict[str, object]:
     """Return the fields of a state that workers determine."""
     if row is None:
         return {}
@@ -218,4 +217,9 @@ def _row_values(name: str, row: RowMapping | None) -> dict[str, object]:
 
 
 def _to_datetime(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    if seconds is None:
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None  # no time that a calendar has

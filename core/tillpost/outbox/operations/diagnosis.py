@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import select
 
 from tillpost.adapter.base import Adapter
 from tillpost.errors import ConfigError, OutageError, PosError, SetupError
@@ -33,6 +33,7 @@ from tillpost.outbox.delivery.store_queries import StoreQueries
 from tillpost.outbox.orders.heartbeat import BEATS_PER_LEASE
 from tillpost.outbox.orders.models import OrderState, StoredOrder
 from tillpost.outbox.outbox import Outbox
+from tillpost.outbox.rows import Row
 from tillpost.outbox.worker.processor import Processor
 from tillpost.submission.journal import Event
 from tillpost.support.diagnosis import Diagnosis, Facts, diagnose
@@ -119,13 +120,15 @@ def _platform_title(stored: StoredOrder, adapter: Adapter[Any] | None) -> str:
 # ------------------------------------------------------------------ connection
 
 
-def _connection_rows(outbox: Outbox) -> Mapping[str, RowMapping]:
+def _connection_rows(outbox: Outbox) -> Mapping[str, Mapping[str, Any]]:
     with outbox.database.reading() as db:
         rows = db.execute(select(*_COLUMNS)).mappings()
-        return {row["name"]: row for row in rows}
+        return {row["name"]: Row(t.connections, row).values for row in rows}
 
 
-def _with_connection(facts: Facts, stored: StoredOrder, rows: Mapping[str, RowMapping]) -> Facts:
+def _with_connection(
+    facts: Facts, stored: StoredOrder, rows: Mapping[str, Mapping[str, Any]]
+) -> Facts:
     """Add whether the order's connection is paused, and its outage."""
     row = rows.get(stored.connection)
     if row is None:
@@ -138,7 +141,9 @@ def _with_connection(facts: Facts, stored: StoredOrder, rows: Mapping[str, RowMa
     )
 
 
-def _outage(row: RowMapping, stored: StoredOrder, others: Sequence[Reachability]) -> Outage | None:
+def _outage(
+    row: Mapping[str, Any], stored: StoredOrder, others: Sequence[Reachability]
+) -> Outage | None:
     """Return the outage that delays the order.
 
     It is that of the connection, or one that only this order has met yet.
@@ -156,7 +161,7 @@ def _outage(row: RowMapping, stored: StoredOrder, others: Sequence[Reachability]
     return Outage(began_at=began_at, whose=whose, evidence=circuit.evidence)
 
 
-def _reach(row: RowMapping) -> Reachability:
+def _reach(row: Mapping[str, Any]) -> Reachability:
     return Reachability(row["platform"], row["reached_at"], row["unreachable_at"])
 
 
@@ -169,10 +174,12 @@ def _count_live_workers(outbox: Outbox, stored: StoredOrder, now: float) -> int:
     A dead worker has a row until another worker reaps it. If the order is stuck although there are
     rows, this waits for a heartbeat, and returns 0 if there is none.
     """
-    before = outbox.workers.beats()
-    if not before or not _may_be_stuck(stored, now):
-        return len(before)
-    give_up_at = time.monotonic() + 2 * outbox.settings.lease / BEATS_PER_LEASE
+    pulses = outbox.workers.pulses()
+    if not pulses or not _may_be_stuck(stored, now):
+        return len(pulses)
+    before = {worker: pulse.beat for worker, pulse in pulses.items()}
+    longest_lease = max(pulse.lease for pulse in pulses.values())
+    give_up_at = time.monotonic() + 2 * longest_lease / BEATS_PER_LEASE
     while time.monotonic() < give_up_at:
         after = outbox.workers.beats()
         if _shows_life(before, after):

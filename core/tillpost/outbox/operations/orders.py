@@ -25,11 +25,17 @@ from tillpost.models.order import Delivery, Order, PosOrder, PosState, Progress
 from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.delivery.connections import Source
+from tillpost.outbox.delivery.run_result import RunResult
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
 from tillpost.outbox.operations.audit import Act, read_acts, record_act
 from tillpost.outbox.operations.export import export_order
 from tillpost.outbox.orders.claims import ISOLATE_AFTER, Claim
-from tillpost.outbox.orders.models import OrderState, StoredOrder, WaitsFor
+from tillpost.outbox.orders.models import (
+    OrderState,
+    StoredOrder,
+    UnreadableEventError,
+    WaitsFor,
+)
 from tillpost.outbox.orders.problems import acknowledged_columns, problem_columns, solved_columns
 from tillpost.outbox.orders.transitions import STEPS
 from tillpost.outbox.outbox import Outbox
@@ -37,6 +43,7 @@ from tillpost.outbox.worker.processor import Processor
 from tillpost.plugins.manager import Hooks
 from tillpost.submission.address import address_of, error_of_address
 from tillpost.submission.history import History, fold
+from tillpost.submission.withdrawal import may_exist_unseen
 
 __all__ = ["Act", "ActError", "OrderOperations", "TakenOver", "next_progress"]
 
@@ -235,11 +242,15 @@ class OrderOperations:
         Args:
             order_id: The order's id.
             even_in_doubt: Take it over even if the platform may have it. It is looked up then, and
-                withdrawn if it is found.
+                withdrawn if it is found; workers go on with that until it is known. An order that
+                can't be read is taken over as it is.
         """
         stored = self._find(order_id)
         if stored.state is OrderState.MANUAL:
             return self._taken_over(stored)
+        if self._must_close_unread(stored):
+            self._close_unread(stored, OrderState.MANUAL, "manual")
+            return self._taken_over(self._find(order_id))
         if not _was_withdrawn_at_platform(stored):
             self._refuse_closed(stored, "taken over")
         if self._is_in_doubt(stored) and not even_in_doubt:
@@ -256,17 +267,27 @@ class OrderOperations:
         Refunding the customer is not part of it. An order can't be cancelled while it isn't known
         whether the platform has it, or if the platform can't withdraw it. The hook `ticket_left`
         reports a ticket that can't be withdrawn. An order that the store rejected stays rejected:
-        cancelling it means that the customer was informed and refunded.
+        cancelling it means that the customer was informed and refunded. One that can't be read is
+        closed as it is, and isn't withdrawn.
         """
         stored = self._find(order_id)
         if stored.state in _CLOSED_STATES:
             return self._close(stored)
         self._refuse_closed(stored, "cancelled")
-        if self._is_in_doubt(stored):
+        if self._must_close_unread(stored):
+            self._close_unread(stored, OrderState.CANCELLED, "cancel")
+            return self._find(order_id)
+        is_in_doubt = self._is_in_doubt(stored)
+        if is_in_doubt and stored.state is not OrderState.MANUAL:
             raise ActError(
                 f"the platform may already have {order_id}: it can be cancelled once that is known"
             )
         is_withdrawn = self._end(stored, OrderState.CANCELLED, "cancel", must_withdraw=True)
+        if not is_withdrawn and is_in_doubt:
+            raise ActError(
+                f"the platform may still have {order_id}: it can be cancelled once it is withdrawn "
+                "there, which a worker goes on with"
+            )
         if not is_withdrawn:
             reason = self._misdirection(stored)
             raise ActError(
@@ -309,34 +330,92 @@ class OrderOperations:
         with Processor(self._outbox, connections=self._connections, clock=self._clock) as processor:
             claim = self._claim(processor, stored)
             copy = stored.pos_order
+            left: RunResult | None = None
             if _is_unresolved(stored, fold(claim.events)):
-                copy = processor.find(claim)
-            is_withdrawn = not _is_active(copy) or processor.withdraw(claim, copy)
+                left = processor.withdraw_doubt(claim)
+                is_withdrawn = left.due_in is None and not left.gave_up
+            else:
+                is_withdrawn = not _is_active(copy) or processor.withdraw(claim, copy)
             is_ended = is_withdrawn or not must_withdraw
             if is_ended:
                 changes = self._final_values(processor, claim, stored, state)
             else:
                 # The platform may have withdrawn it although the answer was lost: poll it at once.
                 changes = {"due_at": stored.due_at, "poll_at": self._clock()}
+            if left is not None and not is_withdrawn:
+                changes |= self._left_values(left)
             note = "" if is_withdrawn else "a copy may still appear"
+            events = left.events if left else ()
             recording = self._outbox.claims.recording(
-                claim, (), self._clock(), worker=None, **changes
+                claim, events, self._clock(), worker=None, **changes
             )
             with recording as db:
                 if is_ended:
                     self._record(db, action, stored, note)
+                if left is not None and left.due_in is not None:
+                    self._outbox.engine.wake(db, stored.id, self._clock() + left.due_in)
         return is_withdrawn
+
+    def _left_values(self, left: RunResult) -> dict[str, object]:
+        """Return the columns of an order that may still be at the platform.
+
+        Workers go on with its withdrawal, or a person has to see to it.
+        """
+        now = self._clock()
+        state = OrderState.ERROR if left.gave_up else left.state
+        escalate_after = self._outbox.settings.escalate_after
+        return {
+            "waits_for": left.waits_for.value,
+            "due_at": None if left.due_in is None else now + left.due_in,
+            "eligible_at": now,
+            "suspended_until": left.suspended_until,
+            "error": left.error.model_dump_json() if left.error else None,
+            "poll_at": None,
+            **problem_columns(state, left.waits_for, now, escalate_after),
+        }
+
+    def _must_close_unread(self, stored: StoredOrder) -> bool:
+        """Whether an order can only be closed without being read."""
+        if stored.state not in (OrderState.ERROR, OrderState.MANUAL):
+            return False
+        is_unread = bool(stored.unreadable) or stored.order is None
+        return is_unread or self._history(stored) is None
+
+    def _close_unread(self, stored: StoredOrder, state: OrderState, action: str) -> None:
+        """Close an order without reading it: its row can't be read, or its content was erased.
+
+        What the platform has of it can't be withdrawn from here.
+        """
+        is_cancelled = state is OrderState.CANCELLED
+        progress = Progress.CANCELLED if is_cancelled else Progress.ACCEPTED
+        values = {
+            "state": state.value,
+            "progress": progress.value,
+            "waits_for": WaitsFor.NOTHING.value,
+            "due_at": None,
+            "poll_at": None,
+            "expected_at": None,
+            "updated_at": self._clock(),
+            **solved_columns(),
+        }
+        unclaimed = update(t.orders).where(_ORDER.id == stored.id, _ORDER.worker.is_(None))
+        with self._outbox.database.writing() as db:
+            if db.execute(unclaimed.values(**values)).rowcount == 1:
+                self._record(db, action, stored, "not looked up or withdrawn at the platform")
 
     def _claim(self, processor: Processor, stored: StoredOrder) -> Claim:
         claim = processor.claim_order(stored.id, stored.updated_at)
         if claim is None:
-            self._refuse_closed(self._find(stored.id), "acted on")
+            current = self._find(stored.id)
+            self._refuse_closed(current, "acted on")
+            if current.order is None:
+                raise ActError(f"the content of {stored.id} was erased: act at the register")
             raise ActError(f"{stored.id} has changed meanwhile: check its state, then try again")
         return claim
 
     def _final_values(
         self, processor: Processor, claim: Claim, stored: StoredOrder, state: OrderState
-    ) -> Mapping[str, object]:
+    ) -> dict[str, object]:
         """Withdraw the attention ticket; return the columns of an order that ends in a state."""
         values: dict[str, object] = {
             "state": state.value,
@@ -360,10 +439,12 @@ class OrderOperations:
             raise ActError(f"{stored.id} can't be {participle}: {_CLOSED_STATES[stored.state]}")
 
     def _taken_over(self, stored: StoredOrder) -> TakenOver:
-        if stored.order is None:
-            raise ActError(f"the content of {stored.id} was erased: there is no docket to print")
-        copy_may_appear = _may_appear(stored, self._history(stored))
+        history = self._history(stored)
+        copy_may_appear = history is None or _may_appear(stored, history)
         platform = self._platform_title(stored.connection)
+        if stored.order is None:
+            text = _missing_docket(stored, platform, copy_may_appear=copy_may_appear)
+            return TakenOver(stored, text, copy_may_appear)
         text = docket(stored.order, platform=platform, copy_may_appear=copy_may_appear)
         return TakenOver(stored, text, copy_may_appear)
 
@@ -390,11 +471,16 @@ class OrderOperations:
             raise ActError(f"no order {order_id!r} in the outbox")
         return stored
 
-    def _history(self, stored: StoredOrder) -> History:
-        return fold(self._outbox.journal(stored.id))
+    def _history(self, stored: StoredOrder) -> History | None:
+        """Return what is known of the order; None if its journal can't be read."""
+        try:
+            return fold(self._outbox.journal(stored.id))
+        except UnreadableEventError:
+            return None
 
     def _is_in_doubt(self, stored: StoredOrder) -> bool:
-        return _is_unresolved(stored, self._history(stored))
+        history = self._history(stored)
+        return history is None or _is_unresolved(stored, history)
 
     def _record(self, db: Connection, action: str, stored: StoredOrder, note: str = "") -> None:
         act = Act(self._clock(), self._who, action, stored.connection, stored.id, note)
@@ -429,6 +515,10 @@ def _reason_not_to_resubmit(stored: StoredOrder) -> str:
     """Return why an order can't be submitted again; "" if it can."""
     if stored.error and stored.error.outcome is Outcome.CREATED:
         return "the platform has it, but not as it was paid for; correct it at the register"
+    if stored.unreadable:
+        return "its row can't be read; close it with `manual` or `cancel`"
+    if stored.order is None:
+        return "its content was erased; add the order again under a new id"
     reasons = {**_CLOSED_STATES, **_DELIVERED_STATES}
     return reasons.get(stored.state, "")
 
@@ -440,21 +530,28 @@ def _is_active(copy: PosOrder | None) -> TypeGuard[PosOrder]:
 
 def _is_unresolved(stored: StoredOrder, history: History) -> bool:
     """Whether an earlier request may have created the order at the platform."""
-    is_known = stored.pos_order is not None or stored.state is OrderState.MANUAL
-    return not is_known and _may_exist(history)
+    return stored.pos_order is None and may_exist_unseen(history)
+
+
+def _missing_docket(stored: StoredOrder, platform: str, *, copy_may_appear: bool) -> str:
+    """Return what is printed in place of the docket of an order whose content is gone."""
+    why = "can't be read" if stored.unreadable else "was erased"
+    lines = [
+        f"Order {stored.code} ({stored.id}): its content {why}.",
+        "Take it from the ordering site. It is PAID ONLINE.",
+    ]
+    if copy_may_appear:
+        lines.append(f"A COPY OF IT MAY STILL APPEAR ON {platform.upper()}. COOK IT ONCE.")
+    return "\n".join(lines) + "\n"
 
 
 def _may_appear(stored: StoredOrder, history: History) -> bool:
     """Whether an order that was taken over, or its ticket, may still appear at the register."""
-    is_unknown = stored.pos_order is None and _may_exist(history)
+    is_unknown = stored.pos_order is None and may_exist_unseen(history)
     may_be_active = is_unknown or _is_active(stored.pos_order)
     if may_be_active and not history.cancelled:
         return True
     return history.ticket is not None and history.ticket.may_exist
-
-
-def _may_exist(history: History) -> bool:
-    return bool(history.doubts or history.found)
 
 
 def _was_withdrawn_at_platform(stored: StoredOrder) -> bool:

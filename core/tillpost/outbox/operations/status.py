@@ -10,24 +10,28 @@ database; nothing is sent to a provider.
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Mapping
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
+from tillpost.errors import ErrorRecord
 from tillpost.models.base import FrozenModel
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.operations.connections import Connections, ConnectionState
 from tillpost.outbox.orders.models import OrderState, WaitsFor
 from tillpost.outbox.orders.queries import HAS_PROBLEM
 from tillpost.outbox.outbox import Outbox
+from tillpost.outbox.rows import Row, parsed
 
 __all__ = ["LATE", "OldestOrder", "Overview", "overview"]
 
 LATE = 60.0
 """Seconds after which an order that is due, and that no worker claims, counts as late."""
+
+UNREADABLE = "unreadable"
+"""The kind of a problem whose error can't be read."""
 
 _ORDER = t.orders.c
 _CONNECTION = t.connections.c
@@ -156,8 +160,8 @@ def _count_problems(db: Connection) -> Mapping[str, int]:
 def _problem_kind(state: str, error: str | None) -> str:
     if state == OrderState.REJECTED.value or not error:
         return "rejected"
-    kind: str = json.loads(error)["kind"]
-    return kind
+    record = parsed(ErrorRecord.model_validate_json, error)
+    return record.kind if record else UNREADABLE
 
 
 def _oldest(db: Connection, now: float) -> OldestOrder | None:
@@ -175,4 +179,13 @@ def _oldest(db: Connection, now: float) -> OldestOrder | None:
         .limit(1)
     )
     row = db.execute(query).mappings().one_or_none()
-    return OldestOrder(**row) if row else None
+    if row is None:
+        return None
+    read = Row(t.orders, row)
+    return OldestOrder(
+        order=row["order"],
+        connection=read["connection"],
+        added_at=read["added_at"],
+        due_at=read["due_at"] or 0.0,
+        waits_for=read.one_of("waits_for", WaitsFor, WaitsFor.NOTHING),
+    )

@@ -9,6 +9,7 @@ Each method is one transaction: it is on disk when the method returns.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,9 +23,18 @@ from tillpost.outbox.circuit_breaker import Circuit, next_pause_probe
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import BLOCKED_CONNECTIONS, ConnectionRows
 from tillpost.outbox.db.database import Database
-from tillpost.outbox.orders.models import EVENTS_WITH_TRANSCRIPTS, event_row
-from tillpost.outbox.orders.queries import read_events
+from tillpost.outbox.orders.models import (
+    EVENTS_WITH_TRANSCRIPTS,
+    OrderState,
+    StoredOrder,
+    UnreadableEventError,
+    event_row,
+    stored_order,
+)
+from tillpost.outbox.orders.queries import read_events_to_extend
+from tillpost.outbox.orders.unreadable import JOURNAL, set_aside
 from tillpost.outbox.orders.workers import WorkerRegistry, due_after_release
+from tillpost.outbox.rows import Row
 from tillpost.outbox.settings import OutboxSettings
 from tillpost.submission.journal import Event
 
@@ -64,6 +74,8 @@ class Claim:
         probes_pause: It finds out whether the platform grants its paused connection access again.
         events: The order's journal, oldest first, as it was when the order was claimed.
         next_number: The number of the journal's next event.
+        taken_over: A person has taken the order over. It isn't sent: what may exist of it at the
+            platform is withdrawn.
     """
 
     order: Order
@@ -80,6 +92,7 @@ class Claim:
     probes_pause: bool = False
     events: Sequence[Event] = ()
     next_number: int = 0
+    taken_over: bool = False
 
 
 class ClaimStatus(NamedTuple):
@@ -178,7 +191,9 @@ class OrderClaims:
     def next_due_by_connection(self) -> Mapping[str, float]:
         """Return when the first unclaimed order of each connection is due, in epoch seconds."""
         with self.database.reading() as db:
-            return {row.name: row.due_at for row in db.execute(_NEXT_DUE_BY_CONNECTION)}
+            rows = db.execute(_NEXT_DUE_BY_CONNECTION)
+            # A time that can't be read is put right by `Maintenance`.
+            return {row.name: row.due_at for row in rows if isinstance(row.due_at, float | int)}
 
     def status(self, order_id: str) -> ClaimStatus | None:
         """Return an order's holder and when it is due; None if there is no such order."""
@@ -206,7 +221,8 @@ class OrderClaims:
     ) -> list[Claim]:
         """Claim due orders of a connection, those first that fell due first.
 
-        A worker that was reaped claims none: nobody would release them. While the connection's
+        An order that can't be read is set aside, and isn't among them. A worker that was reaped
+        claims none: nobody would release them. While the connection's
         circuit is open, one order is claimed as a probe, or those that have waited so long that
         a person must see them. While the connection is paused, one is claimed now and then.
 
@@ -250,7 +266,8 @@ class OrderClaims:
             rows = _claim_rows(db, order_ids, worker, now)
             menu_at = connection_row["menu_at"]
             version = self._connection_rows.credentials_version(db, connection)
-            claims = [self._claim_of(db, row, worker, menu_at, version) for row in rows]
+            found = [self._claim_of(db, row, worker, menu_at, version, now) for row in rows]
+            claims = [claim for claim in found if claim is not None]
             for claim in claims if probes_pause else ():
                 claim.probes_pause = True
                 # What it waited for the store to be reconnected doesn't count as an outage.
@@ -268,7 +285,7 @@ class OrderClaims:
             unchanged_since: Claim it only if this is its `updated_at`.
 
         Returns:
-            The claim; None if the order is claimed, gone, erased or changed.
+            The claim; None if the order is claimed, gone, erased, changed or can't be read.
         """
         conditions = [
             _ORDER.id == order_id,
@@ -286,7 +303,7 @@ class OrderClaims:
             if row is None:
                 return None
             version = self._connection_rows.credentials_version(db, row["connection"])
-            return self._claim_of(db, row, worker, menu_at=0.0, version=version)
+            return self._claim_of(db, row, worker, 0.0, version, time.time())
 
     def _note_probe(self, db: Connection, connection: str, circuit: Circuit, now: float) -> None:
         probing = circuit.probing(now, self._settings.first_wait, self._settings.longest_wait)
@@ -303,23 +320,42 @@ class OrderClaims:
         self._connection_rows.update(db, connection_row["name"], values)
 
     def _claim_of(
-        self, db: Connection, row: RowMapping, worker: str, menu_at: float, version: int
-    ) -> Claim:
-        events = read_events(db, row["id"])
+        self,
+        db: Connection,
+        row: RowMapping,
+        worker: str,
+        menu_at: float,
+        version: int,
+        now: float,
+    ) -> Claim | None:
+        """Return the claim of a claimed row; None if it can't be read, and is set aside."""
+        read = Row(t.orders, row)
+        stored = stored_order(read)
+        order = stored.order
+        unreadable = _sendable_faults(stored)
+        try:
+            events, next_number = read_events_to_extend(db, read["id"])
+        except UnreadableEventError:
+            events, next_number = [], 0
+            unreadable = (*unreadable, JOURNAL)
+        if unreadable or order is None:
+            set_aside(db, read["id"], unreadable, now, self._settings.escalate_after)
+            return None
         return Claim(
-            order=Order.model_validate_json(row["content"]),
-            connection=row["connection"],
+            order=order,
+            connection=read["connection"],
             worker=worker,
-            fencing_token=row["fencing_token"],
-            eligible_at=row["eligible_at"],
-            suspended_until=row["suspended_until"],
-            new_request=row["new_request"],
-            is_new=row["is_new"],
-            crash_count=row["crash_count"],
+            fencing_token=read["fencing_token"],
+            eligible_at=read["eligible_at"],
+            suspended_until=read["suspended_until"],
+            new_request=read["new_request"],
+            is_new=read["is_new"],
+            crash_count=read["crash_count"],
             menu_at=menu_at,
             credentials_version=version,
             events=events,
-            next_number=len(events),
+            next_number=next_number,
+            taken_over=read["state"] == OrderState.MANUAL.value,
         )
 
     # ------------------------------------------------------------------ writing under a claim
@@ -397,6 +433,13 @@ class OrderClaims:
         values = {"worker": None, "due_at": due_after_release(now), "updated_at": now}
         with self.database.writing() as db:
             db.execute(release.values(**values))
+
+
+def _sendable_faults(stored: StoredOrder) -> tuple[str, ...]:
+    """Return what of a claimed order can't be read; it can't be sent without its content."""
+    if stored.order is None and "content" not in stored.unreadable:
+        return (*stored.unreadable, "content")
+    return stored.unreadable
 
 
 def _count_claimed(db: Connection, connection: str) -> int:

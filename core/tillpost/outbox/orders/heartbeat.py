@@ -1,10 +1,11 @@
 """A worker's heartbeat: proves that it gets on with its work, and reaps the workers that are dead.
 
 `Heartbeat` runs in a thread beside the work. Nothing here depends on the time of day. A worker
-whose counter is unchanged for a whole lease, by the observer's steady clock, is dead; and a worker
-that hasn't raised its own for so long stops acting. So a worker that was paused, whose machine
-slept or whose clock was set, stops before another takes its orders over. What remains is a pause
-between the last check of its lease and the sending of a request: nothing can close that gap.
+whose counter is unchanged for the whole of its own lease, by the observer's steady clock, is dead.
+A worker begins no request once 70 % of its lease (`SAFE_SHARE`) have passed since its last beat. So
+a worker that was paused, whose machine slept or whose clock was set, stops before another takes its
+orders over. What remains is a pause between the last check of its lease and the sending of a
+request: nothing can close that gap.
 """
 
 from __future__ import annotations
@@ -51,9 +52,10 @@ def _always() -> bool:
 
 
 class _Observation(NamedTuple):
-    """A worker's heartbeat counter, and since when it has that value."""
+    """A worker's heartbeat counter, the length of its lease, and since when the counter is so."""
 
     beat: int
+    lease: float
     since: float
 
 
@@ -62,7 +64,7 @@ class Heartbeat:
 
     Args:
         workers: The registry of workers.
-        lease: How long a worker may be silent before it is dead, in seconds.
+        lease: How long this worker may be silent before others take it for dead, in seconds.
         clock: Returns epoch seconds, for the database's rows only.
     """
 
@@ -134,7 +136,7 @@ class Heartbeat:
 
     def _enlist(self) -> None:
         before = steady()
-        self.worker = self._workers.enlist(self._clock())
+        self.worker = self._workers.enlist(self._clock(), self._lease)
         self._safe_until = before + self._lease * SAFE_SHARE
 
     def _run(self) -> None:
@@ -165,7 +167,7 @@ class Heartbeat:
         self._observe_others(now)
         for worker, observation in self._observed.items():
             silence = now - observation.since
-            if silence < self._lease:
+            if silence < observation.lease:
                 continue
             try:
                 released = self._workers.reap(worker, observation.beat, self._clock())
@@ -182,12 +184,12 @@ class Heartbeat:
     def _observe_others(self, now: float) -> None:
         """Note the other workers' counters, and since when each is unchanged."""
         observed: dict[str, _Observation] = {}
-        for worker, beat in self._workers.beats().items():
+        for worker, pulse in self._workers.pulses().items():
             if worker == self.worker:
                 continue
             previous = self._observed.get(worker)
-            if previous is not None and previous.beat == beat:
+            if previous is not None and previous.beat == pulse.beat:
                 observed[worker] = previous
             else:
-                observed[worker] = _Observation(beat, now)
+                observed[worker] = _Observation(pulse.beat, pulse.lease, now)
         self._observed = observed

@@ -6,15 +6,20 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tillpost.errors import OrderError, Outcome
+from tillpost.models.base import explain
 from tillpost.models.order import Order, Progress
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.orders.models import OrderState, StoredOrder, WaitsFor, stored_order
 
 __all__ = ["add_order"]
+
+_ORDER: TypeAdapter[Order] = TypeAdapter(Order)
 
 # SQLAlchemy doesn't count inserted rows unless it is asked to.
 _COUNT_ROWS = {"preserve_rowcount": True}
@@ -45,8 +50,10 @@ def add_order(
         The order as it is stored, and whether it was inserted now.
 
     Raises:
-        OrderError: another order, or the same for another connection, has its id.
+        OrderError: the order isn't valid; or another order, or the same for another connection, has
+            its id.
     """
+    order = _validated(order)
     row = _row(order, connection, is_new=is_new, lead=lead)
     insert = _INSERT_ONCE[db.dialect.name]
     if db.execute(insert, row).rowcount == 1:
@@ -63,11 +70,28 @@ def add_order(
     return stored_order(existing), False
 
 
+def _validated(order: Order) -> Order:
+    """Return the order as it will be read back: `model_copy` checks nothing.
+
+    An order of a subclass is stored as the `Order` that it is. Raises `OrderError`.
+    """
+    try:
+        content = _ORDER.dump_json(order, warnings=False)
+        return _ORDER.validate_json(content)
+    except ValidationError as error:
+        detail = explain(error)
+    except (PydanticSerializationError, TypeError, ValueError):
+        detail = "it can't be written as JSON"
+    # Raised outside of the handler, whose exception quotes the order.
+    raise _refusal(f"the order isn't valid: {detail}")
+
+
 def _row(order: Order, connection: str, *, is_new: bool, lead: float) -> Mapping[str, Any]:
     now = time.time()
     eligible_at = now
-    if order.due_at:
-        eligible_at = max(now, order.due_at.timestamp() - lead)
+    wanted_at = order.due_at.timestamp() if order.due_at else None
+    if wanted_at is not None:
+        eligible_at = max(now, wanted_at - lead)
     waits_for = WaitsFor.ITS_TIME if eligible_at > now else WaitsFor.NOTHING
     customer = order.customer.name if order.customer else ""
     return {
@@ -80,6 +104,7 @@ def _row(order: Order, connection: str, *, is_new: bool, lead: float) -> Mapping
         "customer": customer.replace("\0", ""),
         "added_at": now,
         "eligible_at": eligible_at,
+        "wanted_at": wanted_at,
         "is_new": is_new,
         "state": OrderState.DUE.value,
         "progress": Progress.NEW.value,

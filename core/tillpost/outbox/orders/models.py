@@ -1,12 +1,13 @@
 """An order as the outbox stores it, its states, and its journal's events as JSON.
 
-Pure: rows in, values out. `claims`, `insert` and `queries` read and write the rows.
+Pure: rows in, values out. `claims`, `insert` and `queries` read and write the rows. A row that
+can't be read is an order in error: nothing here raises for what a row holds, but `event_of`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import cache
 from typing import Any, cast, get_args
@@ -14,21 +15,25 @@ from typing import Any, cast, get_args
 from pydantic import TypeAdapter
 from sqlalchemy import RowMapping
 
-from tillpost.errors import ErrorRecord, PosError
+from tillpost.errors import ErrorRecord, OrderError, Outcome, PosError
 from tillpost.errors.remedies import Remedy
 from tillpost.models.base import FrozenModel
 from tillpost.models.order import Order, PosOrder, PosState, Progress
+from tillpost.outbox.db import schema as t
+from tillpost.outbox.rows import Row
 from tillpost.submission.journal import Event, Failed, OfTicket, OrderEvent
 
 __all__ = [
     "EVENTS_WITH_TRANSCRIPTS",
     "OrderState",
     "StoredOrder",
+    "UnreadableEventError",
     "WaitsFor",
     "event_of",
     "event_row",
     "state_of",
     "stored_order",
+    "unreadable_error",
 ]
 
 
@@ -80,7 +85,9 @@ class StoredOrder(FrozenModel):
         worker: The worker that is processing it.
         error: Why it isn't on the register. `remedy` says what to do.
         ticket: Its attention ticket at the register.
-        order: The order itself; None once the customer's data was erased.
+        order: The order itself; None once the customer's data was erased, or if it can't be read.
+        unreadable: The columns of its row that can't be read: damaged, or of a newer version. It is
+            in error then, unless a person has closed it.
     """
 
     id: str
@@ -102,6 +109,7 @@ class StoredOrder(FrozenModel):
     pos_order: PosOrder | None = None
     ticket: PosOrder | None = None
     order: Order | None = None
+    unreadable: tuple[str, ...] = ()
 
     @property
     def remedy(self) -> Remedy | None:
@@ -111,44 +119,78 @@ class StoredOrder(FrozenModel):
         return PosError.from_record(self.error).remedy
 
 
-def stored_order(row: RowMapping | Mapping[str, Any], order: Order | None = None) -> StoredOrder:
-    """Return the order of a row of the table of orders.
+def stored_order(
+    row: Row | RowMapping | Mapping[str, Any], order: Order | None = None
+) -> StoredOrder:
+    """Return the order of a row of the table of orders. Never raises.
 
-    A claimed order shows as `SENDING`. Validation is skipped, since the row is our own.
+    A claimed order shows as `SENDING`, and one whose row can't be read as `ERROR`. Validation is
+    skipped for what `Row` has checked.
 
     Args:
         row: The row.
         order: The order itself, which then isn't parsed once more.
     """
-    state = OrderState.SENDING if row["worker"] else OrderState(row["state"])
-    if order is None and row["content"]:
-        order = Order.model_validate_json(row["content"])
-    error = ErrorRecord.model_validate_json(row["error"]) if row["error"] else None
+    read = row if isinstance(row, Row) else Row(t.orders, row)
+    state = read.one_of("state", OrderState, OrderState.ERROR)
+    progress = read.one_of("progress", Progress, Progress.NEW)
+    waits_for = read.one_of("waits_for", WaitsFor, WaitsFor.NOTHING)
+    if order is None:
+        order = read.parse("content", Order.model_validate_json)
+    error = read.parse("error", ErrorRecord.model_validate_json)
+    pos_order = read.parse("pos_order", PosOrder.model_validate_json)
+    ticket = read.parse("ticket", PosOrder.model_validate_json)
+    unreadable = _unreadable(read, state, order)
+    problem_at = read.get("problem_at")
+    is_closed = state in _CLOSED and problem_at is None
+    if unreadable and not is_closed:
+        state = OrderState.ERROR
+        error = unreadable_error(unreadable)
+        problem_at = problem_at or read["updated_at"]
     return StoredOrder.model_construct(
-        id=row["id"],
-        connection=row["connection"],
-        state=state,
-        progress=Progress(row["progress"]),
-        code=row["code"],
-        customer=row["customer"],
-        added_at=row["added_at"],
-        eligible_at=row["eligible_at"],
-        due_at=row["due_at"],
-        waits_for=WaitsFor(row["waits_for"]),
-        updated_at=row["updated_at"],
-        crash_count=row["crash_count"],
-        problem_at=row.get("problem_at"),
-        expected_at=row.get("expected_at"),
-        worker=row["worker"],
+        id=read["id"],
+        connection=read["connection"],
+        state=OrderState.SENDING if read["worker"] else state,
+        progress=progress,
+        code=read["code"],
+        customer=read["customer"],
+        added_at=read["added_at"],
+        eligible_at=read["eligible_at"],
+        due_at=read["due_at"],
+        waits_for=waits_for,
+        updated_at=read["updated_at"],
+        crash_count=read["crash_count"],
+        problem_at=problem_at,
+        expected_at=read.get("expected_at"),
+        worker=read["worker"],
         error=error,
-        pos_order=_pos_order(row["pos_order"]),
-        ticket=_pos_order(row["ticket"]),
+        pos_order=pos_order,
+        ticket=ticket,
         order=order,
+        unreadable=unreadable,
     )
 
 
-def _pos_order(text: str | None) -> PosOrder | None:
-    return PosOrder.model_validate_json(text) if text else None
+_CLOSED = (OrderState.MANUAL, OrderState.CANCELLED)
+"""What a person has closed stays so, whether or not its row can be read."""
+
+
+def _unreadable(read: Row, state: OrderState, order: Order | None) -> tuple[str, ...]:
+    """Return the columns that can't be read. An order can't be sent without its content."""
+    faults = tuple(read.faults)
+    if state is OrderState.DUE and order is None and "content" not in faults:
+        return (*faults, "content")
+    return faults
+
+
+def unreadable_error(columns: Sequence[str]) -> ErrorRecord:
+    """Return the error of an order whose row can't be read."""
+    error = OrderError(
+        f"its row in the outbox can't be read: {', '.join(columns)}", reason="unreadable"
+    )
+    error.operation = "read"
+    error.outcome = Outcome.UNKNOWN
+    return error.record()
 
 
 _STATES = {
@@ -196,8 +238,18 @@ def event_row(event: Event, number: int = 0) -> tuple[str, str]:
     return prefix + name, body
 
 
+class UnreadableEventError(ValueError):
+    """An event of a journal can't be read: damaged, or of a newer version."""
+
+
 def event_of(kind: str, body: str) -> Event:
-    """Return the event of a stored kind and body."""
-    name = kind.removeprefix(_TICKET_PREFIX)
-    event = _adapters()[name].validate_json(body)
+    """Return the event of a stored kind and body. Raises `UnreadableEventError`."""
+    name = str(kind).removeprefix(_TICKET_PREFIX)
+    try:
+        event = _adapters()[name].validate_json(body)
+    except Exception:  # noqa: BLE001  whatever a parser raises, the other orders go on
+        event = None
+    # Raised outside of the handler, whose exception quotes the row.
+    if event is None:
+        raise UnreadableEventError(f"an event {kind!r} of the journal can't be read")
     return OfTicket(event) if kind != name else event

@@ -13,15 +13,24 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, not_, o
 from tillpost.errors import Transcript
 from tillpost.models.order import Progress
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.orders.models import OrderState, StoredOrder, event_of, stored_order
+from tillpost.outbox.orders.models import (
+    OrderState,
+    StoredOrder,
+    UnreadableEventError,
+    event_of,
+    stored_order,
+)
+from tillpost.outbox.rows import parsed
 from tillpost.submission.journal import Event, OfTicket, OrderEvent
 
 __all__ = [
     "HAS_PROBLEM",
     "JournalEntry",
     "OrderFilter",
+    "UnreadableEvent",
     "find_orders",
     "read_events",
+    "read_events_to_extend",
     "read_journal",
 ]
 
@@ -39,10 +48,18 @@ _IS_NEW = and_(
 
 # Built once, since it is run for every claim.
 _EVENTS = (
-    select(_EVENT.kind, _EVENT.body)
+    select(_EVENT.number, _EVENT.kind, _EVENT.body)
     .where(_EVENT.order_id == bindparam("journal_of"))
     .order_by(_EVENT.number)
 )
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableEvent:
+    """Stands for an event that can't be read: damaged, or of a newer version."""
+
+    kind: str
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +70,7 @@ class JournalEntry:
     """
 
     number: int
-    event: Event
+    event: Event | UnreadableEvent
     exchange: Transcript | None = None
 
     @property
@@ -62,7 +79,7 @@ class JournalEntry:
         return isinstance(self.event, OfTicket)
 
     @property
-    def happened(self) -> OrderEvent:
+    def happened(self) -> OrderEvent | UnreadableEvent:
         """The event itself, of the order or of its attention ticket."""
         if isinstance(self.event, OfTicket):
             return self.event.event
@@ -128,17 +145,38 @@ def find_orders(db: Connection, wanted: OrderFilter, most: int) -> Sequence[Stor
 
 
 def read_events(db: Connection, order_id: str) -> list[Event]:
-    """Return the events of an order's journal, oldest first."""
-    rows = db.execute(_EVENTS, {"journal_of": order_id})
-    return [event_of(row.kind, row.body) for row in rows]
+    """Return the events of an order's journal, oldest first. Raises `UnreadableEventError`."""
+    events, _ = read_events_to_extend(db, order_id)
+    return events
+
+
+def read_events_to_extend(db: Connection, order_id: str) -> tuple[list[Event], int]:
+    """Return the events of an order's journal, and the number of the next one.
+
+    Raises:
+        UnreadableEventError: one of them can't be read, so nothing may be concluded from the rest.
+    """
+    rows = db.execute(_EVENTS, {"journal_of": order_id}).all()
+    events = [event_of(row.kind, row.body) for row in rows]
+    return events, rows[-1].number + 1 if rows else 0
 
 
 def read_journal(db: Connection, order_id: str) -> Sequence[JournalEntry]:
-    """Return an order's journal, oldest first, with what was sent and received."""
+    """Return an order's journal, oldest first, with what was sent and received.
+
+    An event that can't be read is an `UnreadableEvent`; an exchange that can't be read is None.
+    """
     columns = select(_EVENT.number, _EVENT.kind, _EVENT.body, _EVENT.exchange)
     of_order = columns.where(_EVENT.order_id == order_id).order_by(_EVENT.number)
     entries: list[JournalEntry] = []
     for number, kind, body, exchange in db.execute(of_order):
-        transcript = Transcript.model_validate_json(exchange) if exchange else None
-        entries.append(JournalEntry(number, event_of(kind, body), transcript))
+        transcript = parsed(Transcript.model_validate_json, exchange)
+        entries.append(JournalEntry(number, _event_or_gap(kind, body), transcript))
     return entries
+
+
+def _event_or_gap(kind: str, body: str) -> Event | UnreadableEvent:
+    try:
+        return event_of(kind, body)
+    except UnreadableEventError:
+        return UnreadableEvent(str(kind))

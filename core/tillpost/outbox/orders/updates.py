@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, RowMapping, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from tillpost.errors import ErrorRecord
 from tillpost.models.order import PosOrder
@@ -17,9 +17,16 @@ from tillpost.outbox.db import schema as t
 from tillpost.outbox.engine import Engine
 from tillpost.outbox.event_log import HookCall, log_event
 from tillpost.outbox.exceptions import DatabaseError
-from tillpost.outbox.orders.models import OrderState, event_row, stored_order
+from tillpost.outbox.orders.models import (
+    OrderState,
+    UnreadableEventError,
+    event_row,
+    stored_order,
+)
 from tillpost.outbox.orders.queries import read_events
 from tillpost.outbox.orders.transitions import Change, KnownOrder, apply_refusal, apply_status
+from tillpost.outbox.orders.unreadable import JOURNAL, set_aside
+from tillpost.outbox.rows import Row, parsed
 from tillpost.outbox.settings import OutboxSettings
 from tillpost.submission.arrival import names_another
 from tillpost.submission.journal import Event
@@ -91,9 +98,12 @@ class OrderUpdates:
         row = self._find(db, connection, pos_order.id, our_id, lock=True)
         if row is None or self._is_claimed(db, row, now):
             return ()
+        known = self._known_order(db, row, now)
+        if known is None:
+            return ()
         may_be_in_doubt = row["state"] in (OrderState.DUE.value, OrderState.ERROR.value)
         journal = read_events(db, row["id"]) if may_be_in_doubt else ()
-        change = apply_status(_known_order(row), pos_order, now, self._settings, journal=journal)
+        change = apply_status(known, pos_order, now, self._settings, journal=journal)
         return self._write(db, row, change, now, source)
 
     def record_refusal(
@@ -133,13 +143,29 @@ class OrderUpdates:
                     f"order {row['id']} is being processed; send the webhook again", transient=True
                 )
             return ()
-        journal = read_events(db, row["id"])
-        change = apply_refusal(_known_order(row), error, journal, now, self._settings)
+        known = self._known_order(db, row, now)
+        if known is None:
+            return ()
+        try:
+            journal = read_events(db, row["id"])
+        except UnreadableEventError:
+            set_aside(db, row["id"], (JOURNAL,), now, self._settings.escalate_after)
+            return ()
+        change = apply_refusal(known, error, journal, now, self._settings)
         return self._write(db, row, change, now, source)
+
+    def _known_order(self, db: Connection, row: Row, now: float) -> KnownOrder | None:
+        """Return what is known of an order; None if its row can't be read, and is set aside."""
+        stored = stored_order(row)
+        if not stored.unreadable:
+            return KnownOrder(stored, row["received_at"], row["confirmed_at"])
+        if stored.state is OrderState.ERROR:
+            set_aside(db, row["id"], stored.unreadable, now, self._settings.escalate_after)
+        return None
 
     def _find(
         self, db: Connection, connection: str, pos_id: str, reference: str, *, lock: bool = False
-    ) -> RowMapping | None:
+    ) -> Row | None:
         """Return the row of an order, found by the platform's id or else by ours.
 
         Our id counts only while the platform's isn't known: otherwise the report is of another
@@ -155,13 +181,14 @@ class OrderUpdates:
         by_pos_id = of_connection.where(_ORDER.pos_id == pos_id)
         by_reference = of_connection.where(_ORDER.pos_id.is_(None), _ORDER.id == reference)
         for query in (by_pos_id, by_reference):
-            row = db.execute(query).mappings().first()
-            if row:
+            found = db.execute(query).mappings().first()
+            if found:
+                row = Row(t.orders, found)
                 is_other = _is_ticket(row, pos_id) or names_another(row["id"], reference)
                 return None if is_other else row
         return None
 
-    def _is_claimed(self, db: Connection, row: RowMapping, now: float) -> bool:
+    def _is_claimed(self, db: Connection, row: Row, now: float) -> bool:
         """Return whether a worker has claimed the order, and then have it polled afterwards."""
         if row["worker"] is None:
             return False
@@ -169,7 +196,7 @@ class OrderUpdates:
         return True
 
     def _write(
-        self, db: Connection, row: RowMapping, change: Change, now: float, source: str
+        self, db: Connection, row: Row, change: Change, now: float, source: str
     ) -> Sequence[HookCall]:
         order_id = row["id"]
         if change.values:
@@ -198,10 +225,7 @@ def _append_event(db: Connection, order_id: str, event: Event) -> None:
     db.execute(insert(t.events).values(order_id=order_id, number=number, kind=kind, body=body))
 
 
-def _is_ticket(row: RowMapping, pos_id: str) -> bool:
+def _is_ticket(row: Row, pos_id: str) -> bool:
     """Return whether a platform's id is that of the order's attention ticket."""
-    return bool(row["ticket"]) and PosOrder.model_validate_json(row["ticket"]).id == pos_id
-
-
-def _known_order(row: RowMapping) -> KnownOrder:
-    return KnownOrder(stored_order(row), row["received_at"], row["confirmed_at"])
+    ticket = parsed(PosOrder.model_validate_json, row["ticket"])
+    return ticket is not None and ticket.id == pos_id

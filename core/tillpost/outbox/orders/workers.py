@@ -1,8 +1,10 @@
 """The registry of workers: who may claim orders, and whether they are alive.
 
-Each worker has a row with a heartbeat counter. Another worker that sees the counter unchanged for a
-whole lease reaps it: the row is deleted and the worker's claims are released. No time of day is
-compared; the observer measures how long a counter is unchanged (see `heartbeat`).
+Each worker has a row with a heartbeat counter and the length of its lease. Another worker that sees
+the counter unchanged for that whole lease reaps it: the row is deleted and the worker's claims are
+released. No time of day is compared; the observer measures how long a counter is unchanged (see
+`heartbeat`). An observer's own lease doesn't matter: programs with different settings share a
+database.
 
 Each method is one transaction unless it takes one.
 """
@@ -13,6 +15,7 @@ import os
 import socket
 import uuid
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -28,8 +31,12 @@ from sqlalchemy import (
 
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.database import Database
+from tillpost.outbox.rows import Row
 
-__all__ = ["WorkerRegistry", "due_after_release"]
+__all__ = ["DEFAULT_LEASE", "Pulse", "WorkerRegistry", "due_after_release"]
+
+DEFAULT_LEASE = 10.0
+"""How long a worker may be silent before it is dead, in seconds, unless the settings say it."""
 
 _ORDER, _WORKER = t.orders.c, t.workers.c
 
@@ -41,6 +48,13 @@ _IS_ENLISTED = (
     .where(_WORKER.id == bindparam("worker_id"))
     .with_for_update(read=True, key_share=True)
 )
+
+
+class Pulse(NamedTuple):
+    """A worker's heartbeat counter, and the length of its lease in seconds."""
+
+    beat: int
+    lease: float
 
 
 def due_after_release(now: float) -> ColumnElement[float | None]:
@@ -57,14 +71,20 @@ class WorkerRegistry:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    def enlist(self, now: float) -> str:
-        """Add a worker, and return its id, which is never used twice."""
+    def enlist(self, now: float, lease: float = DEFAULT_LEASE) -> str:
+        """Add a worker, and return its id, which is never used twice.
+
+        Args:
+            now: Epoch seconds.
+            lease: How long it may be silent before another worker reaps it, in seconds.
+        """
         worker = str(uuid.uuid4())
         host = socket.gethostname()
         process = os.getpid()
         row = {
             "id": worker,
             "beat": 0,
+            "lease": lease,
             "description": f"{host} process {process}",
             "started_at": now,
         }
@@ -79,12 +99,16 @@ class WorkerRegistry:
             result = db.execute(row.values(beat=_WORKER.beat + 1))
             return result.rowcount == 1
 
+    def pulses(self) -> Mapping[str, Pulse]:
+        """Return the heartbeat counter and the lease of every worker."""
+        columns = select(_WORKER.id, _WORKER.beat, _WORKER.lease)
+        with self.database.reading() as db:
+            rows = [Row(t.workers, row) for row in db.execute(columns).mappings()]
+        return {row["id"]: Pulse(row["beat"], row["lease"] or DEFAULT_LEASE) for row in rows}
+
     def beats(self) -> Mapping[str, int]:
         """Return the heartbeat counter of every worker."""
-        columns = select(_WORKER.id, _WORKER.beat)
-        with self.database.reading() as db:
-            rows = db.execute(columns).all()
-        return {row.id: row.beat for row in rows}
+        return {worker: pulse.beat for worker, pulse in self.pulses().items()}
 
     def is_enlisted(self, db: Connection, worker: str) -> bool:
         """Return whether a worker is enlisted, and keep it so to the end of the transaction."""
@@ -114,6 +138,13 @@ class WorkerRegistry:
         with self.database.writing() as db:
             db.execute(delete(t.workers).where(_WORKER.id == worker))
             self._release_all(db, worker, now, crashes=0)
+
+    def release_orphans(self, db: Connection, now: float) -> None:
+        """Release the orders whose worker has no row, so that nobody would ever reap it."""
+        is_orphan = _ORDER.worker.is_not(None) & _ORDER.worker.not_in(select(_WORKER.id))
+        orphans = update(t.orders).where(is_orphan)
+        values = {"worker": None, "due_at": due_after_release(now), "updated_at": now}
+        db.execute(orphans.values(**values))
 
     def _release_all(self, db: Connection, worker: str, now: float, crashes: int) -> int:
         self._release_imports(db, worker)

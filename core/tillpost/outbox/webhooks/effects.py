@@ -95,9 +95,9 @@ class EventEffects:
 def _is_outdated(db: Connection, connection: str, event: AuthorisationRevoked) -> bool:
     """Whether the store was connected again after the revocation."""
     row = t.credentials.c
-    connected_at: float | None = db.scalar(
+    connected_at: object = db.scalar(
         select(row.connected_at).where(row.connection == connection, row.encrypted_secrets != "")
     )
-    if event.at is None or connected_at is None:
+    if event.at is None or not isinstance(connected_at, int | float):
         return False
     return event.at.timestamp() < connected_at

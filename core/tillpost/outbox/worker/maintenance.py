@@ -162,9 +162,14 @@ class Maintenance:
         is_released = _ORDER.waits_for == WaitsFor.NOTHING.value
         waits_too_long = (_ORDER.due_at > now + LONGEST_WAIT) & is_short_wait
         is_put_off = (_ORDER.due_at > now + LONGEST_RELEASE) & is_released
-        endless = update(t.orders).where(_ORDER.worker.is_(None), waits_too_long | is_put_off)
+        # Text is larger than any number on SQLite: a time that can't be read counts as put off.
+        is_scheduled = _ORDER.waits_for == WaitsFor.ITS_TIME.value
+        is_off_schedule = (_ORDER.due_at > _ORDER.eligible_at + LONGEST_WAIT) & is_scheduled
+        is_too_far = waits_too_long | is_put_off | is_off_schedule
+        endless = update(t.orders).where(_ORDER.worker.is_(None), is_too_far)
         with self._database.writing() as db:
             db.execute(endless.values(due_at=now))
+            self._outbox.workers.release_orphans(db, now)
             for until in (_CONNECTION.not_before, _CONNECTION.probe_at, _CONNECTION.pause_probe_at):
                 too_far = update(t.connections).where(until > now + LONGEST_WAIT)
                 db.execute(too_far.values({until: now}))

@@ -16,6 +16,7 @@ from tillpost.errors import ConfigError, PosError
 from tillpost.models.safe_text import safe_logger
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.exceptions import MenuImportRunning
+from tillpost.outbox.rows import unchanged
 from tillpost.outbox.settings import ConnectionOptions
 from tillpost.outbox.worker.connection_tasks import AtOnce, TaskRunner
 from tillpost.outbox.worker.processor import Processor
@@ -58,7 +59,7 @@ class MenuSync:
             if not self._tasks.may_start(_KIND, name):
                 continue
             is_first = self._move(_CONNECTION.sync_at, name, due_at, next_due_at)
-            is_due = due_at is not None and due_at <= now
+            is_due = isinstance(due_at, float | int) and due_at <= now
             if is_first and is_due:
                 self._tasks.start(_KIND, name, partial(self._import, name))
 
@@ -88,7 +89,7 @@ class MenuSync:
         """Change when an import is due; return False if another worker changed it before."""
         move = (
             update(t.connections)
-            .where(_CONNECTION.name == name, due_column.is_not_distinct_from(expected))
+            .where(_CONNECTION.name == name, unchanged(due_column, expected))
             .values({due_column: to})
         )
         with self._database.writing() as db:

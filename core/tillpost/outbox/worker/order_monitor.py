@@ -18,7 +18,6 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    RowMapping,
     bindparam,
     func,
     select,
@@ -34,7 +33,9 @@ from tillpost.outbox.delivery.store_queries import StoreQueries
 from tillpost.outbox.event_log import HookCall, log_event
 from tillpost.outbox.orders.models import OrderState, StoredOrder, stored_order
 from tillpost.outbox.orders.transitions import due_time, next_poll_at
+from tillpost.outbox.orders.unreadable import set_aside
 from tillpost.outbox.orders.updates import OrderUpdates
+from tillpost.outbox.rows import Row, unchanged
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
 from tillpost.outbox.worker.connection_tasks import AtOnce, TaskRunner
 from tillpost.outbox.worker.processor import Processor
@@ -120,12 +121,19 @@ class OrderMonitor:
             if row is None:
                 return
             stored = stored_order(row)
+            if stored.unreadable:
+                self._set_aside(db, stored, now)
+                return
             is_polled = bool(row["pos_id"]) and stored.state in _POLLED_STATES
             poll_at = _next_poll_at(row, stored, now) if is_polled else None
             schedule = update(t.orders).where(_ORDER.id == row["id"])
             db.execute(schedule.values(poll_at=poll_at))
         if is_polled:
             self._fetch(row["connection"], row["id"], row["pos_id"])
+
+    def _set_aside(self, db: Connection, stored: StoredOrder, now: float) -> None:
+        escalate_after = self._settings.escalate_after
+        set_aside(db, stored.id, stored.unreadable, now, escalate_after)
 
     def _fetch(self, connection: str, order_id: str, pos_id: str) -> None:
         try:
@@ -200,7 +208,7 @@ class OrderMonitor:
         for order_id in order_ids:
             poll_at = self._poll_at(order_id)
             if poll_at is not None and time.monotonic() < stop_at:
-                self._poll_one(_ORDER.id == order_id, _ORDER.poll_at == poll_at)
+                self._poll_one(_ORDER.id == order_id, unchanged(_ORDER.poll_at, poll_at))
             self._report(order_id, _ORDER.expected_at, self._unseen_report)
 
     def escalate(self) -> None:
@@ -234,7 +242,7 @@ class OrderMonitor:
         self,
         order_id: str,
         time_column: Column[Any],
-        make_report: Callable[[RowMapping, StoredOrder, float], _Report],
+        make_report: Callable[[Row, StoredOrder, float], _Report],
     ) -> None:
         """Write a report and call its hooks, unless another worker was faster."""
         now = self._processor.clock()
@@ -247,6 +255,9 @@ class OrderMonitor:
             if row is None:
                 return
             stored = stored_order(row)
+            if stored.unreadable and row["problem_at"] is None:
+                self._set_aside(db, stored, now)
+                return
             report = make_report(row, stored, now)
             order_row = update(t.orders).where(_ORDER.id == order_id)
             db.execute(order_row.values(**report.values))
@@ -260,7 +271,7 @@ class OrderMonitor:
             )
         self._processor.call_hooks(connection, report.hook_calls)
 
-    def _unseen_report(self, row: RowMapping, stored: StoredOrder, now: float) -> _Report:
+    def _unseen_report(self, row: Row, stored: StoredOrder, now: float) -> _Report:
         is_confirmed = row["confirmed_at"] is not None
         is_received = stored.state is OrderState.RECEIVED and stored.pos_order is not None
         if is_confirmed or not is_received:
@@ -275,7 +286,7 @@ class OrderMonitor:
         }
         return _Report(values, [("order_unseen", facts)])
 
-    def _escalation(self, row: RowMapping, stored: StoredOrder, now: float) -> _Report:
+    def _escalation(self, row: Row, stored: StoredOrder, now: float) -> _Report:
         if row["problem_at"] is None:
             return _Report({"escalate_at": None})
         times = row["escalations"] + 1
@@ -294,7 +305,7 @@ class OrderMonitor:
         return _Report(values, [("order_escalated", facts)])
 
 
-def _next_poll_at(row: RowMapping, stored: StoredOrder, now: float) -> float | None:
+def _next_poll_at(row: Row, stored: StoredOrder, now: float) -> float | None:
     """Return when an order is polled again; None if this poll is the last.
 
     It is `RETRY_POLL` at the earliest, in case that this worker dies or the platform doesn't
@@ -307,7 +318,8 @@ def _next_poll_at(row: RowMapping, stored: StoredOrder, now: float) -> float | N
     return max(scheduled_at, now + RETRY_POLL) if scheduled_at else None
 
 
-def _lock_unclaimed(db: Connection, *conditions: ColumnElement[bool]) -> RowMapping | None:
+def _lock_unclaimed(db: Connection, *conditions: ColumnElement[bool]) -> Row | None:
     """Return an order that meets the conditions and that no worker has claimed, locked."""
     query = select(t.orders).where(*conditions, _is_unclaimed).limit(1).with_for_update()
-    return db.execute(query).mappings().one_or_none()
+    found = db.execute(query).mappings().one_or_none()
+    return Row(t.orders, found) if found else None

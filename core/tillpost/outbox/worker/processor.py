@@ -12,19 +12,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from tillpost.errors import ConfigError, PosError, is_interruption
-from tillpost.models.order import Draft, PosOrder
+from tillpost.models.order import PosOrder
 from tillpost.models.safe_text import safe_logger
 from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.delivery.connections import Source
 from tillpost.outbox.delivery.menu_import import import_shared_menu
 from tillpost.outbox.delivery.open_connections import OpenConnection, OpenConnections
+from tillpost.outbox.delivery.run_result import RunResult
 from tillpost.outbox.delivery.runner import OrderRunner
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
-from tillpost.outbox.delivery.store_queries import StoreQueries
 from tillpost.outbox.event_log import HookCall, log_event
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.menus.shared import Menus
@@ -302,17 +303,24 @@ class Processor:
         """
         return self.claims.claim_order(order_id, self._heartbeat.worker, seen)
 
-    def find(self, claim: Claim) -> PosOrder | None:
-        """Look up a claimed order, also where staff can't see it; None if that finds nothing."""
+    def withdraw_doubt(self, claim: Claim) -> RunResult:
+        """Look up a claimed order that may exist at the platform, and withdraw it if it is found.
+
+        The result, which isn't written yet, says whether and when that has to go on.
+        """
         try:
-            queries = StoreQueries(self.connections[claim.connection])
-            found = queries.find(claim.order, claim.events)
-        except (ConfigError, PosError) as error:
-            _log_failure("order_lookup_failed", claim, error)
-            return None
-        if isinstance(found, Draft):
-            return PosOrder(id=found.id, reference=claim.order.id)
-        return found
+            opened = self.connections[claim.connection]
+        except ConfigError as error:
+            return unconnected_result(replace(claim, taken_over=True), error)
+        result = self._runner(opened, claim).withdraw(at_once=True)
+        if result.error:
+            log_event(
+                "order_withdrawal_failed",
+                id=claim.order.id,
+                connection=claim.connection,
+                error=result.error.kind,
+            )
+        return result
 
     def withdraw(self, claim: Claim, pos_order: PosOrder) -> bool:
         """Cancel a claimed order at the platform; return whether the platform says it did."""
@@ -364,7 +372,8 @@ class Processor:
         # If the cached menu is the newer one, this worker's import is being stored.
         if opened.menu_cache.imported_at < claim.menu_at:
             self.menus.refresh(claim.connection, opened.menu_cache)
-        result = self._runner(opened, claim).run()
+        runner = self._runner(opened, claim)
+        result = runner.withdraw() if claim.taken_over else runner.run()
         self._results.write(claim, result, opened)
 
     def _runner(self, opened: OpenConnection, claim: Claim) -> OrderRunner:

@@ -16,7 +16,7 @@ from tillpost.models.order import Progress
 from tillpost.outbox.connections.resume import resume_connection
 from tillpost.outbox.delivery.connection_state import ConnectionUpdate
 from tillpost.outbox.delivery.open_connections import OpenConnection
-from tillpost.outbox.delivery.run_result import RunResult
+from tillpost.outbox.delivery.run_result import RunResult, failed_withdrawal
 from tillpost.outbox.event_log import HookCall, error_fields, log_event
 from tillpost.outbox.orders.claims import Claim
 from tillpost.outbox.orders.models import OrderState
@@ -49,6 +49,8 @@ def broken_result(claim: Claim, failure: BaseException) -> RunResult:
 def _error_result(claim: Claim, error: PosError) -> RunResult:
     error.title = claim.connection
     error.outcome = Outcome.UNKNOWN if claim.events else Outcome.NOT_CREATED
+    if claim.taken_over:
+        return failed_withdrawal(error, is_in_time=False)
     facts = {"order": claim.order, "error": error}
     return RunResult(
         OrderState.ERROR,
@@ -126,7 +128,7 @@ class ResultWriter:
             "crash_count": 0,
         }
         columns |= problem_columns(
-            result.state,
+            OrderState.ERROR if result.gave_up else result.state,
             result.waits_for,
             now,
             self._settings.escalate_after,

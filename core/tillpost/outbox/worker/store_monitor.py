@@ -18,10 +18,11 @@ has the effects of an order's request:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, exists, or_, select, update
+from sqlalchemy import Connection, exists, or_, select, update
 
 from tillpost.adapter.readiness import Finding, Readiness
 from tillpost.errors import ConfigError
@@ -30,9 +31,9 @@ from tillpost.models.availability import Availability, Reason
 from tillpost.models.safe_text import safe_logger
 from tillpost.outbox.circuit_breaker import next_pause_probe
 from tillpost.outbox.connections.availability import (
-    COLUMNS,
     StoreCheck,
     availability_of,
+    read_rows,
     store_check,
 )
 from tillpost.outbox.connections.resume import resume_connection
@@ -41,6 +42,7 @@ from tillpost.outbox.delivery.connection_state import ConnectionEvidence, Connec
 from tillpost.outbox.delivery.open_connections import OpenConnection
 from tillpost.outbox.delivery.store_queries import CheckResult, StoreQueries
 from tillpost.outbox.event_log import HookCall, log_event
+from tillpost.outbox.rows import Row, unchanged
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
 from tillpost.outbox.worker.connection_tasks import ConnectionTasks
 from tillpost.outbox.worker.processor import Processor
@@ -120,10 +122,10 @@ class StoreMonitor:
         """Report each store that has started or stopped taking orders. One worker does."""
         now = self._processor.clock()
         with self._database.reading() as db:
-            rows = db.execute(select(*COLUMNS)).mappings().all()
-        for row in rows:
-            if _changed_availability(row, now) is not None:
-                self._report_change(row["name"], now)
+            rows = read_rows(db)
+        for name, row in rows.items():
+            if _changed_availability(name, row, now) is not None:
+                self._report_change(name, now)
 
     def close(self) -> None:
         """Start no more checks, and wait a moment for the running ones."""
@@ -157,7 +159,7 @@ class StoreMonitor:
         """Schedule the check after this one; return False if another worker did so before."""
         claim = (
             update(t.connections)
-            .where(_CONNECTION.name == name, _CONNECTION.check_at == check_at)
+            .where(_CONNECTION.name == name, unchanged(_CONNECTION.check_at, check_at))
             .values(check_at=now + self._interval)
         )
         with self._database.writing() as db:
@@ -225,7 +227,7 @@ class StoreMonitor:
             log_event(hook, connection=name)
         self._processor.call_hooks(name, hook_calls)
 
-    def _values(self, row: RowMapping, check: StoreCheck, now: float) -> dict[str, object]:
+    def _values(self, row: Mapping[str, Any], check: StoreCheck, now: float) -> dict[str, object]:
         """Return the columns that hold a check's result, and when the next one is due."""
         values: dict[str, object] = {"readiness": check.model_dump_json()}
         if _is_unavailable(check):
@@ -239,7 +241,7 @@ class StoreMonitor:
         with self._database.writing() as db:
             # Locked, and evaluated again, since another worker may have reported it meanwhile.
             row = self._rows.lock(db, name)
-            availability = _changed_availability(row, now)
+            availability = _changed_availability(name, row, now)
             if availability is None:
                 return
             values = {
@@ -267,7 +269,7 @@ def _misconfigured(error: ConfigError) -> CheckResult:
 
 def _evidence(
     db: Connection,
-    row: RowMapping,
+    row: Mapping[str, Any],
     result: CheckResult,
     check: StoreCheck,
     now: float,
@@ -306,8 +308,9 @@ def _last_reached_elsewhere(db: Connection, name: str) -> float:
         .order_by(_CONNECTION.reached_at.desc())
         .limit(1)
     )
-    latest: float | None = db.scalar(query)
-    return latest or 0.0
+    row = db.execute(query).mappings().first()
+    latest: float = Row(t.connections, row)["reached_at"] if row else 0.0
+    return latest
 
 
 def _has_order_to_try(db: Connection, name: str, now: float) -> bool:
@@ -321,9 +324,9 @@ def _has_order_to_try(db: Connection, name: str, now: float) -> bool:
     return bool(db.scalar(select(is_any)))
 
 
-def _changed_availability(row: RowMapping, now: float) -> Availability | None:
+def _changed_availability(name: str, row: Mapping[str, Any], now: float) -> Availability | None:
     """Return the availability if it isn't the one last reported; None if it is, or is unknown."""
-    availability = availability_of(row["name"], row, now)
+    availability = availability_of(name, row, now)
     was_checked = row["readiness"] is not None or row["takes_orders"] is not None
     if availability.takes_orders and not was_checked:
         return None

@@ -9,6 +9,9 @@ import pytest
 
 from core.cli.commands.test_outbox import waffles, write_order
 from core.cli.conftest import EXAMPLES, Command
+from core.outbox.poison import damage
+from tillpost import Outbox
+from tillpost.outbox.db import schema as t
 from tillpost.simulator import Running
 from tillpost_simulators.square import SquareSimulator
 
@@ -115,3 +118,29 @@ def test_advance_accepts_on_board_as_help_spells_it(tillpost: Command, store: St
 def test_unknown_step_is_one_line(tillpost: Command, stuck: str) -> None:
     refused = tillpost("orders", "advance", stuck, "--to", "eaten")
     assert "no step 'eaten'" in refused.err
+
+
+def test_order_that_cannot_be_read_is_shown_and_closed(tillpost: Command, store: Store) -> None:
+    """It stops neither a worker nor a command, and the other orders are sent."""
+    for order_id in ("ord-1", "ord-2"):
+        tillpost("outbox", "add", write_order(order_id))
+    with Outbox("sqlite:///tillpost.db") as outbox:
+        damage(outbox, t.orders, "content", '{"id": ', named="ord-1")
+
+    worked = tillpost("worker", "--until-idle")
+    assert worked.code == 0
+    assert "order_unreadable id=ord-1 columns=content" in worked.err
+    assert [entry.reference for entry in store.simulator.ledger().shown] == ["ord-2"]
+
+    listed = tillpost("orders", "list", "--problem", "--json").json["orders"]
+    assert [(order["id"], order["state"]) for order in listed] == [("ord-1", "error")]
+    assert "can't be read: content" in tillpost("orders", "show", "ord-1").out
+    assert tillpost("status", "--json").json["problems"] == {"OrderError": 1}
+    assert "damaged" in tillpost("diagnose", "ord-1").out
+    assert tillpost("orders", "export", "ord-1").json["order"] == "ord-1"
+    refused = tillpost("orders", "resubmit", "ord-1")
+    assert (refused.code, "its row can't be read" in refused.err) == (1, True)
+    docket = tillpost("orders", "manual", "ord-1")
+    assert "its content can't be read" in docket.out
+    assert tillpost("orders", "cancel", "ord-1").code == 0
+    assert tillpost("status", "--json").json["problems"] == {}

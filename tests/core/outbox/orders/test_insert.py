@@ -205,3 +205,39 @@ def test_concurrent_programs_can_create_a_new_database(url: str, outbox: Outbox)
         _, errors = program.communicate(timeout=60)
         assert (program.returncode, errors) == (0, "")
     assert len(outbox.orders(most=1000)) == 4 * 20 + 20
+
+
+class SiteOrder(Order):
+    """An order of a site that adds something of its own."""
+
+    site: str = ""
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tip": 200},
+        {"lines": ()},
+        {"code": ""},
+        {"id": "with a blank"},
+        {"placed_at": datetime(2026, 11, 23)},
+        {"payments": "garbage"},
+        {"note": "\ud800"},
+        {"note": object()},
+    ],
+    ids=lambda changes: str(next(iter(changes))),
+)
+def test_invalid_copy_of_an_order_is_refused(outbox: Outbox, changes: dict[str, object]) -> None:
+    """A copy with changes isn't checked by pydantic; stored, no worker could read it."""
+    with pytest.raises(OrderError, match="the order isn't valid") as refused:
+        outbox.add(toy_order().model_copy(update=changes), connection="cafe")
+    assert refused.value.__cause__ is None
+    assert ids(outbox) == set()
+
+
+def test_order_of_a_subclass_is_stored_as_an_order(outbox: Outbox) -> None:
+    order = toy_order()
+    stored = outbox.add(SiteOrder(**dict(order), site="corner"), connection="cafe")
+    assert stored.order == order
+    assert outbox.get("ord-1") == stored
+    assert outbox.add(order, connection="cafe") == stored

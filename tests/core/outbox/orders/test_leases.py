@@ -21,7 +21,7 @@ from tillpost.outbox import OrderState, OutboxSettings, StoredOrder, WaitsFor
 from tillpost.outbox.db.database import Database
 from tillpost.outbox.orders.claims import ISOLATE_AFTER, SET_ASIDE_AFTER, Claim, LeaseLostError
 from tillpost.outbox.orders.heartbeat import Heartbeat, steady
-from tillpost.outbox.orders.workers import WorkerRegistry
+from tillpost.outbox.orders.workers import Pulse, WorkerRegistry
 from tillpost.plugins.hookspecs import hookimpl
 from tillpost.submission.journal import Failed, Intended
 from waiting import eventually
@@ -134,11 +134,11 @@ class FailingOnce(WorkerRegistry):
 
     failures = 1
 
-    def beats(self) -> Mapping[str, int]:
+    def pulses(self) -> Mapping[str, Pulse]:
         if self.failures:
             self.failures -= 1
             raise RuntimeError("unexpected")
-        return super().beats()
+        return super().pulses()
 
 
 def test_heartbeat_survives_unexpected_error(database: Database) -> None:
@@ -148,6 +148,38 @@ def test_heartbeat_survives_unexpected_error(database: Database) -> None:
         before = workers.beats()[heartbeat.worker]
         eventually(lambda: workers.beats()[heartbeat.worker] > before)
         heartbeat.check(heartbeat.worker)
+
+
+def test_workers_are_reaped_after_their_own_leases(either: Database) -> None:
+    """However short the observer's lease is: a web app's may have other settings."""
+    workers = WorkerRegistry(either)
+    patient = workers.enlist(0.0, lease=60.0)
+    hasty = workers.enlist(0.0, lease=0.3)
+    with Heartbeat(workers, lease=0.5) as observer:
+        eventually(lambda: hasty not in workers.pulses())
+        beat = workers.pulses()[observer.worker].beat
+        eventually(lambda: workers.pulses()[observer.worker].beat > beat + 2)
+        assert workers.pulses()[patient].lease == 60.0
+
+
+@pytest.mark.slow
+def test_observer_with_a_long_lease_reaps_after_a_short_one(either: Database) -> None:
+    workers = WorkerRegistry(either)
+    hasty = workers.enlist(0.0, lease=0.3)
+    with Heartbeat(workers, lease=10.0):
+        eventually(lambda: hasty not in workers.pulses(), within=9.0)
+
+
+def test_processor_writes_its_lease_and_a_receiver_its_own(either: Database) -> None:
+    counter = Counter()
+    site = Site(either, hurried(counter, lease=33.0))
+    receiver = Heartbeat(WorkerRegistry(either), OutboxSettings().lease)
+    leases = {worker: pulse.lease for worker, pulse in site.processor.workers.pulses().items()}
+    assert set(leases.values()) == {33.0}
+    with receiver:
+        pulses = site.processor.workers.pulses()
+        assert pulses[receiver.worker].lease == OutboxSettings().lease
+    site.end()
 
 
 def test_retired_worker_sends_nothing(database: Database) -> None:

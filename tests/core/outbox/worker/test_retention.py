@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -12,14 +13,17 @@ from hypothesis import strategies as st
 from core.outbox.stores import processing, work_off
 from core.toy import lost_order, toy_order
 from core.toy_server import ToyServer
-from tillpost import OrderError
+from tillpost import MenuError, OrderError
 from tillpost.adapter.exchange import Effect
 from tillpost.errors import Applied, ErrorRecord, Outcome, Transcript
-from tillpost.models.order import Customer, Draft, PosOrder, PosState, Progress
-from tillpost.outbox import OrderState, Outbox
+from tillpost.models.order import Customer, Draft, Pickup, PosOrder, PosState, Progress
+from tillpost.outbox import OrderState, Outbox, OutboxConnection, from_mapping
 from tillpost.outbox.db import schema as t
+from tillpost.outbox.operations.orders import ActError, OrderOperations
 from tillpost.outbox.orders.models import event_of, event_row
+from tillpost.outbox.orders.updates import OrderUpdates
 from tillpost.outbox.worker.retention import erase, prune
+from tillpost.submission.history import fold
 from tillpost.submission.journal import (
     Cancelled,
     DoubtResolved,
@@ -29,6 +33,8 @@ from tillpost.submission.journal import (
     Intended,
     KeyRetired,
     LookedUp,
+    Pruned,
+    Sent,
     Settled,
     SubmissionRequested,
     Submitted,
@@ -64,6 +70,28 @@ errors = st.builds(
 effects = st.sampled_from(Effect)
 yes_no = st.booleans()
 keys = st.none() | texts
+sents = st.builds(
+    Sent,
+    times,
+    effects,
+    st.integers(0, 99),
+    keys,
+    texts,
+    earlier=yes_no,
+    applied=st.none() | st.sampled_from(Applied),
+)
+pruned_journals = st.builds(
+    Pruned,
+    times,
+    sent=st.lists(sents, max_size=3).map(tuple),
+    empty_lookups=st.lists(times, max_size=3).map(tuple),
+    found=st.none() | drafts,
+    pos_order=st.none() | pos_orders,
+    generation=st.integers(0, 9),
+    digest=texts,
+    cancelled=yes_no,
+    ticket=st.none() | st.builds(Pruned, times, generation=st.integers(0, 9)),
+)
 events: st.SearchStrategy[Event] = st.one_of(
     st.builds(SubmissionRequested, times, texts, yes_no),
     st.builds(Intended, times, effects, st.integers(0, 99), keys, texts),
@@ -75,6 +103,7 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(KeyRetired, times),
     st.builds(Submitted, times, pos_orders),
     st.builds(Cancelled, times, pos_orders),
+    pruned_journals,
 )
 
 
@@ -116,10 +145,15 @@ def test_journal_of_a_healed_order_holds_its_exchanges(outbox: Outbox, server: T
 DAY = 86_400
 
 
-def age(outbox: Outbox, order_id: str, days: float) -> None:
+def write(outbox: Outbox, order_id: str, **values: object) -> None:
     with outbox.database.writing() as db:
-        added = time.time() - days * DAY
-        db.execute(sa.update(t.orders).where(t.orders.c.id == order_id).values(added_at=added))
+        db.execute(sa.update(t.orders).where(t.orders.c.id == order_id).values(**values))
+
+
+def age(outbox: Outbox, order_id: str, days: float, **values: object) -> None:
+    """Make an order so old. By then it was reported if unconfirmed, and isn't polled any more."""
+    added = time.time() - days * DAY
+    write(outbox, order_id, added_at=added, expected_at=None, poll_at=None, **values)
 
 
 def test_erased_order_is_still_recognised_as_a_repetition(
@@ -163,10 +197,161 @@ def test_only_journals_of_old_finished_orders_are_pruned(outbox: Outbox, server:
         work_off(processor)
     age(outbox, "old", 31)
     age(outbox, "failed", 31)
-    before = len(outbox.journal("old"))
+    before = outbox.journal("old")
     assert before
-    assert prune(outbox, 30) == before
-    assert not outbox.journal("old")
+    assert prune(outbox, 30) == len(before)
+    assert prune(outbox, 30) == 0
+    (left,) = outbox.journal("old")
+    assert isinstance(left, Pruned)
+    assert fold([left]).sent == fold(before).sent
     assert outbox.journal("young")
     assert outbox.journal("failed")
     assert outbox.get("old")
+
+
+# What isn't over. The values are those of an order 8 days old that was received.
+NOT_OVER = {
+    "due in 20 minutes": {"wanted_at": time.time() + 1200},
+    "waits for its register": {"expected_at": time.time() + 60},
+    "is polled": {"poll_at": time.time() + 60},
+    "has a problem": {"problem_at": time.time() - 60},
+    "in error": {"state": "error"},
+    "rejected": {"state": "rejected", "problem_at": time.time() - 60},
+    "in doubt": {"state": "manual", "due_at": time.time() + 60},
+    "being sent": {"worker": "somebody"},
+}
+
+
+@pytest.mark.parametrize("values", NOT_OVER.values(), ids=NOT_OVER)
+def test_what_is_not_over_is_neither_erased_nor_pruned(
+    outbox: Outbox, server: ToyServer, values: dict[str, object]
+) -> None:
+    outbox.add(toy_order(), connection="cafe")
+    with processing(outbox, server) as processor:
+        work_off(processor)
+    age(outbox, "ord-1", 8)
+    write(outbox, "ord-1", **values)
+
+    assert (erase(outbox, 7), prune(outbox, 7)) == (0, 0)
+
+    age(outbox, "ord-1", 8)
+    over = {"wanted_at": None, "problem_at": None, "state": "received", "due_at": None}
+    write(outbox, "ord-1", **over, worker=None)
+    assert erase(outbox, 7) == 1
+    assert prune(outbox, 7) > 0
+
+
+def test_scheduled_order_knows_when_it_is_wanted(outbox: Outbox) -> None:
+    at = datetime.now(UTC) + timedelta(days=9)
+    order = toy_order().model_copy(update={"fulfilment": Pickup(due_at=at)})
+    outbox.add(order, connection="cafe")
+    with outbox.database.reading() as db:
+        assert db.scalar(sa.select(t.orders.c.wanted_at)) == pytest.approx(at.timestamp())
+
+
+# ---------------------------------------------------------------------- never twice, though pruned
+
+
+def create_keys(server: ToyServer) -> list[str]:
+    """Return the idempotency keys under which the platform was sent orders."""
+    creates = [seen for seen in server.seen if (seen.method, seen.path) == ("POST", "/orders")]
+    return [seen.headers["idempotency-key"] for seen in creates]
+
+
+def refuse_late(outbox: Outbox, server: ToyServer) -> None:
+    """Let the platform refuse an order that it had received, since an item is gone."""
+    (pos_id,) = [made.id for made in server.orders.values() if made.status == "OPEN"]
+    del server.orders[pos_id]
+    refusal = MenuError("no longer sold", code="GONE").record()
+    with outbox.database.writing() as db:
+        updates = OrderUpdates(outbox.engine, outbox.settings)
+        updates.record_refusal(db, "cafe", pos_id, "ord-1", refusal, time.time())
+
+
+def test_refused_pruned_order_goes_on_under_the_next_key(outbox: Outbox, server: ToyServer) -> None:
+    """First by itself, after a menu import; then by a person, since the menu is too young."""
+    connections = from_mapping({"cafe": OutboxConnection(server.adapter())})
+    operations = OrderOperations(outbox, "mia", connections=connections)
+    outbox.add(toy_order(), connection="cafe")
+    with processing(outbox, server) as processor:
+        for generation in range(3):
+            work_off(processor)
+            assert create_keys(server)[-1] == f"ord-1-{generation}"
+            age(outbox, "ord-1", 31)
+            assert prune(outbox, 30) > 0
+            refuse_late(outbox, server)
+            server.items[0].id = f"new-{generation}"
+            if generation:
+                work_off(processor)
+                operations.resubmit("ord-1")
+        work_off(processor)
+
+    order = outbox.get("ord-1")
+    assert order
+    assert order.state is OrderState.RECEIVED
+    keys = list(dict.fromkeys(create_keys(server)))
+    assert keys == [f"ord-1-{generation}" for generation in range(4)]
+    assert len(server.orders) == 1
+
+
+def test_pruned_order_that_is_sent_again_makes_no_second_one(
+    outbox: Outbox, server: ToyServer
+) -> None:
+    """However it came to be due again: it has arrived, and the caller hears that."""
+    outbox.add(toy_order(), connection="cafe")
+    with processing(outbox, server) as processor:
+        work_off(processor)
+        age(outbox, "ord-1", 31)
+        prune(outbox, 30)
+        again = outbox.add(toy_order(), connection="cafe")
+        assert again.state is OrderState.RECEIVED
+        write(outbox, "ord-1", state="due", due_at=time.time(), pos_order=None, new_request=True)
+        work_off(processor)
+
+    order = outbox.get("ord-1")
+    assert order
+    assert order.state is OrderState.RECEIVED
+    assert order.pos_order
+    assert order.pos_order.id == "o1"
+    assert create_keys(server) == ["ord-1-0"]
+
+
+def test_erased_order_refused_late_is_closed_not_sent_again(
+    outbox: Outbox, server: ToyServer
+) -> None:
+    outbox.add(toy_order(), connection="cafe")
+    with processing(outbox, server) as processor:
+        work_off(processor)
+        age(outbox, "ord-1", 31)
+        assert erase(outbox, 30) == 1
+        prune(outbox, 30)
+        refuse_late(outbox, server)
+        operations = OrderOperations(
+            outbox, "mia", connections=from_mapping({"cafe": OutboxConnection(server.adapter())})
+        )
+        with pytest.raises(ActError, match="its content was erased"):
+            operations.resubmit("ord-1")
+        outbox.add(toy_order("ord-2"), connection="cafe")
+        assert work_off(processor) == ["ord-2"]
+
+    assert "was erased" in operations.manual("ord-1").docket
+    order = outbox.get("ord-1")
+    assert order
+    assert (order.state, order.problem_at) == (OrderState.MANUAL, None)
+
+
+def test_journal_that_cannot_be_read_is_not_pruned(outbox: Outbox, server: ToyServer) -> None:
+    for order_id in ("damaged", "well"):
+        outbox.add(toy_order(order_id), connection="cafe")
+    with processing(outbox, server) as processor:
+        work_off(processor)
+    with outbox.database.writing() as db:
+        damaged = sa.update(t.events).where(t.events.c.order_id == "damaged")
+        db.execute(damaged.where(t.events.c.number == 1).values(kind="Teleported"))
+    for order_id in ("damaged", "well"):
+        age(outbox, order_id, 31)
+
+    assert prune(outbox, 30) == len(outbox.entries("damaged"))
+
+    assert len(outbox.entries("damaged")) > 1
+    assert len(outbox.entries("well")) == 1

@@ -35,6 +35,7 @@ def _create_orders() -> None:
         sa.Column("customer", sa.Text, nullable=False),
         sa.Column("added_at", sa.Double, nullable=False),
         sa.Column("eligible_at", sa.Double, nullable=False),
+        sa.Column("wanted_at", sa.Double),
         sa.Column("is_new", sa.Boolean, nullable=False),
         sa.Column("state", sa.String(20), nullable=False),
         sa.Column("progress", sa.String(20), nullable=False),
@@ -104,6 +105,7 @@ def _create_workers() -> None:
         "tillpost_workers",
         sa.Column("id", sa.String(36), primary_key=True),
         sa.Column("beat", sa.Integer, nullable=False),
+        sa.Column("lease", sa.Double, nullable=False),
         sa.Column("description", sa.Text, nullable=False),
         sa.Column("started_at", sa.Double, nullable=False),
     )

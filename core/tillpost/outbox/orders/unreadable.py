@@ -1,0 +1,51 @@
+"""Sets aside an order whose row or journal can't be read, so that all others go on.
+
+The order is in error: a person sees it, and closes it with `manual` or `cancel`. What can't be read
+stays in the row, for whoever repairs it. Whatever comes upon such a row calls `set_aside`: a claim,
+a webhook, a poll.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, update
+
+from tillpost.outbox.db import schema as t
+from tillpost.outbox.event_log import log_event
+from tillpost.outbox.orders.models import OrderState, WaitsFor, unreadable_error
+from tillpost.outbox.orders.problems import problem_columns
+
+__all__ = ["JOURNAL", "set_aside"]
+
+JOURNAL = "journal"
+"""Stands for the journal among the names of the columns that can't be read."""
+
+
+def set_aside(
+    db: Connection, order_id: str, columns: Sequence[str], now: float, escalate_after: float
+) -> None:
+    """Put an order in error, whose row can't be read, and release it.
+
+    Args:
+        db: The transaction, in which the order is locked or claimed.
+        order_id: The order's id.
+        columns: What can't be read.
+        now: Epoch seconds.
+        escalate_after: Seconds until the problem is escalated if nobody acts.
+    """
+    values = {
+        "state": OrderState.ERROR.value,
+        "waits_for": WaitsFor.NOTHING.value,
+        "due_at": None,
+        "worker": None,
+        "crash_count": 0,
+        "suspended_until": 0.0,
+        "poll_at": None,
+        "expected_at": None,
+        "error": unreadable_error(columns).model_dump_json(),
+        "updated_at": now,
+        **problem_columns(OrderState.ERROR, WaitsFor.NOTHING, now, escalate_after),
+    }
+    db.execute(update(t.orders).where(t.orders.c.id == order_id).values(**values))
+    log_event("order_unreadable", id=order_id, columns=",".join(columns))

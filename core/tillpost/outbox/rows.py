@@ -1,0 +1,154 @@
+"""Reads rows without trusting them: what can't be read is a fault of that row alone.
+
+A row may have been written by a newer version, by hand, or be damaged. Everything that reads a row
+of the outbox reads it with `Row`, which never raises: it returns a plain value in place of the one
+that can't be read, and notes the column in `faults`. The caller decides what that means: an order
+becomes an error of its own, a connection does without its menu.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from functools import cache
+from typing import Any, NamedTuple, TypeVar
+
+from sqlalchemy import Boolean, Column, ColumnElement, Double, Integer, Table
+
+__all__ = ["Row", "parsed", "unchanged"]
+
+T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
+
+LARGEST = 1e13
+"""No number in a row is larger. A time may be: a connection is held back for ever that way."""
+
+
+def parsed(read: Callable[[str], T], text: str | None) -> T | None:
+    """Return what a column holds as JSON; None if it is empty, or can't be read.
+
+    `read` parses the text, such as a model's `model_validate_json`.
+    """
+    if not text:
+        return None
+    try:
+        return read(text)
+    except Exception:  # noqa: BLE001  whatever a parser raises, other rows go on
+        return None
+
+
+def unchanged(column: ColumnElement[Any], value: object) -> ColumnElement[bool]:
+    """Return the condition that a column of a time still holds what was read from it.
+
+    What is no time can't be compared with; on SQLite, the only database that may hold such, it is
+    larger than any number.
+    """
+    if value is None or _is_number(value):
+        return column.is_not_distinct_from(value)
+    return column > LARGEST
+
+
+class Row:
+    """One row of a table. `faults` names the columns that couldn't be read.
+
+    Columns are read as from a mapping: `row["due_at"]`.
+    """
+
+    def __init__(self, table: Table, values: Mapping[Any, Any]) -> None:
+        """Take the table, and the columns of it that were selected."""
+        self.faults: list[str] = []
+        self._values: dict[str, Any] = {}
+        for name, check in _checks(table).items():
+            if name in values:
+                self._values[name] = self._checked(name, check, values[name])
+
+    def __getitem__(self, column: str) -> Any:
+        """Return a column of the right type."""
+        return self._values[column]
+
+    def get(self, column: str, default: Any = None) -> Any:
+        """Return a column, or `default` if it wasn't selected."""
+        return self._values.get(column, default)
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """All columns that were selected, each of the right type."""
+        return self._values
+
+    def one_of(self, column: str, kind: type[E], otherwise: E) -> E:
+        """Return the member of an enumeration; `otherwise` if there is none of that name."""
+        try:
+            return kind(self._values[column])
+        except ValueError:
+            self._note(column)
+            return otherwise
+
+    def parse(self, column: str, read: Callable[[str], T]) -> T | None:
+        """Return what a column holds as JSON; None if it is empty, or can't be read."""
+        text = self._values[column]
+        value = parsed(read, text)
+        if text and value is None:
+            self._note(column)
+        return value
+
+    def _checked(self, name: str, check: _Check, value: object) -> object:
+        if value is None and check.nullable:
+            return None
+        if check.fits(value):
+            return value
+        self._note(name)
+        return None if check.nullable else check.otherwise
+
+    def _note(self, column: str) -> None:
+        if column not in self.faults:
+            self.faults.append(column)
+
+
+class _Check(NamedTuple):
+    """How a column's values are checked, and what is returned in place of a wrong one."""
+
+    nullable: bool
+    fits: Callable[[object], bool]
+    otherwise: object
+
+
+@cache
+def _checks(table: Table) -> Mapping[str, _Check]:
+    return {column.name: _check_of(column) for column in table.columns}
+
+
+def _check_of(column: Column[Any]) -> _Check:
+    nullable = bool(column.nullable)
+    if isinstance(column.type, Boolean):
+        return _Check(nullable, _is_boolean, False)
+    if isinstance(column.type, Integer):
+        return _Check(nullable, _is_integer, 0)
+    if isinstance(column.type, Double):
+        return _Check(nullable, _is_number, 0.0)
+    return _Check(nullable, _is_text, "")
+
+
+def _is_boolean(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and abs(value) <= LARGEST
+
+
+def _is_text(value: object) -> bool:
+    # Bytes that aren't UTF-8 are read as lone surrogates, which nothing can print.
+    return isinstance(value, str) and (value.isascii() or _is_utf8(value))
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
