@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from socket import create_server
 from typing import Any
@@ -60,7 +60,7 @@ DOORS: dict[str, Callable[[str, str], object]] = {
 
 
 @contextmanager
-def stranger() -> Iterator[tuple[int, list[bytes]]]:
+def stranger() -> Generator[tuple[int, list[bytes]]]:
     """A port of another machine, as far as names go, and all that it hears."""
     heard: list[bytes] = []
     with create_server(("127.0.0.1", 0)) as server:

@@ -246,13 +246,13 @@ def ask_pages(
 
 def _query_of_page(address: str, base_url: str) -> str:
     """Return the query of the next page's address, which may be a path or a whole address."""
-    base = urlsplit(base_url)
+    here = _origin(urlsplit(base_url))
     try:
         page = urlsplit(address)
-        same_origin = _origin(page) in (("", None, None), _origin(base))
+        origin = _origin(page)
     except ValueError:
-        same_origin = False
-    if not same_origin:
+        page, origin = None, None
+    if page is None or origin not in (("", None, None), here):
         raise OutageError("the address of the next page is on another host")
     if not page.query or not (page.netloc or address.startswith("/")):
         raise OutageError("the address of the next page can't be read")

@@ -8,8 +8,8 @@ from core.stand_in import Keyed, StandInSettings, an_order
 from tillpost.adapter.exchange import Effect, Response
 from tillpost.errors import Applied
 from tillpost.submission.context import Connection
-from tillpost.submission.history import UNKNOWN_LEAD, History, fold
-from tillpost.submission.journal import Intended, Settled
+from tillpost.submission.history import History, fold
+from tillpost.submission.journal import UNKNOWN_LEAD, Intended, Settled
 from tillpost.submission.operation import searched_since
 
 NOON = 1_795_608_000.0

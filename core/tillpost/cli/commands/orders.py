@@ -36,6 +36,7 @@ from tillpost.submission.journal import (
     OfTicket,
     Pruned,
     Settled,
+    Sighted,
     SubmissionRequested,
     Submitted,
 )
@@ -353,6 +354,8 @@ def _event_in_words(event: Event | UnreadableEvent, order: StoredOrder) -> str:
             return "looked up: found, but not visible to staff"
         case LookedUp():
             return "looked up: found"
+        case Sighted(pos_id=pos_id):
+            return f"the platform named {pos_id}, which may be the order; it is looked up"
         case Imported():
             return _import_in_words(event)
         case Failed():

@@ -490,7 +490,8 @@ class OrderOperations:
         """Return in brackets that an order isn't at its connection's address; "" if it is."""
         adapter = self._adapter(stored.connection)
         address = address_of(adapter) if adapter else ""
-        other_address = self._history(stored).elsewhere(address)
+        history = self._history(stored)
+        other_address = history.elsewhere(address) if history else ""
         if not address or not other_address:
             return ""
         return f" ({error_of_address(other_address, address).detail})"

@@ -13,7 +13,7 @@ import time
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, RowMapping, bindparam, func, insert, select, text, update
 
@@ -309,12 +309,16 @@ class OrderClaims:
         probing = circuit.probing(now, self._settings.first_wait, self._settings.longest_wait)
         self._connection_rows.update(db, connection, probing.columns())
 
-    def _may_probe_pause(self, db: Connection, connection_row: RowMapping, now: float) -> bool:
+    def _may_probe_pause(
+        self, db: Connection, connection_row: Mapping[str, Any], now: float
+    ) -> bool:
         probe_at = connection_row["pause_probe_at"]
         is_due = probe_at is not None and probe_at <= now
         return is_due and not _count_claimed(db, connection_row["name"])
 
-    def _note_pause_probe(self, db: Connection, connection_row: RowMapping, now: float) -> None:
+    def _note_pause_probe(
+        self, db: Connection, connection_row: Mapping[str, Any], now: float
+    ) -> None:
         probe_at = next_pause_probe(connection_row["paused_at"] or now, now)
         values = {"pause_probe_at": probe_at}
         self._connection_rows.update(db, connection_row["name"], values)

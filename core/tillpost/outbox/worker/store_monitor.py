@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, exists, or_, select, update
+from sqlalchemy import Connection, RowMapping, exists, or_, select, update
 
 from tillpost.adapter.readiness import Finding, Readiness
 from tillpost.errors import ConfigError
