@@ -13,8 +13,8 @@ import tempfile
 from pathlib import Path
 
 import certifi
-import httpx
 import pytest
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 from hypothesis import HealthCheck, settings
 
 from tillpost import Limits
@@ -90,7 +90,7 @@ def _be_patient() -> None:
     Tests of these limits set their own.
     """
     for name in ("connect", "read", "write", "pool"):
-        setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, name, PATIENCE)
+        setattr(DEFAULT_TIMEOUT_CONFIG, name, PATIENCE)
     database.IDLE_SECONDS = PATIENCE
     store_queries.SHORT_LIMITS = Limits(connect=PATIENCE, read=PATIENCE, answer=PATIENCE)
 

@@ -99,7 +99,7 @@ class LyingServer:
 
             do_GET = do_POST = do_PUT = do_DELETE = carry_out  # noqa: N815
 
-            def log_message(self, *_args: object) -> None:
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 pass
 
         self._client = httpx.Client(trust_env=False)
@@ -158,8 +158,10 @@ def without_last_line(*names: str) -> Lie:
     """Drop the last of the order's lines."""
 
     def drop(name: str, value: object) -> object:
-        is_lines = name in names and isinstance(value, list)
-        return cast("list[object]", value)[:-1] if is_lines else value
+        if name not in names or not isinstance(value, list):
+            return value
+        lines = cast("list[object]", value)
+        return lines[:-1]
 
     return _in_members(drop)
 

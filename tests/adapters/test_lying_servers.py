@@ -244,6 +244,7 @@ def test_created_order_that_is_never_shown_is_not_sent_again() -> None:
                 assert error.outcome is Outcome.UNKNOWN
                 (created,) = place.world.simulator.ledger().entries
                 assert created.order_id in error.detail
+            (created,) = place.world.simulator.ledger().entries
             place.server.be_honest()
             assert till.submit(place.world.order(ORDER)).id == created.order_id
     assert place.shown == [ORDER]

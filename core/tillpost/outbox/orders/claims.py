@@ -309,19 +309,15 @@ class OrderClaims:
         probing = circuit.probing(now, self._settings.first_wait, self._settings.longest_wait)
         self._connection_rows.update(db, connection, probing.columns())
 
-    def _may_probe_pause(
-        self, db: Connection, connection_row: Mapping[str, Any], now: float
-    ) -> bool:
-        probe_at = connection_row["pause_probe_at"]
+    def _may_probe_pause(self, db: Connection, row: Mapping[str, Any], now: float) -> bool:
+        probe_at = row["pause_probe_at"]
         is_due = probe_at is not None and probe_at <= now
-        return is_due and not _count_claimed(db, connection_row["name"])
+        return is_due and not _count_claimed(db, row["name"])
 
-    def _note_pause_probe(
-        self, db: Connection, connection_row: Mapping[str, Any], now: float
-    ) -> None:
-        probe_at = next_pause_probe(connection_row["paused_at"] or now, now)
+    def _note_pause_probe(self, db: Connection, row: Mapping[str, Any], now: float) -> None:
+        probe_at = next_pause_probe(row["paused_at"] or now, now)
         values = {"pause_probe_at": probe_at}
-        self._connection_rows.update(db, connection_row["name"], values)
+        self._connection_rows.update(db, row["name"], values)
 
     def _claim_of(
         self,
