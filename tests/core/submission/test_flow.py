@@ -39,11 +39,20 @@ from tillpost import (
     TaxError,
     UnknownPosError,
 )
-from tillpost.adapter.base import Row
-from tillpost.adapter.exchange import Effect, Fault, Request, Response, ask, reading, to_body
+from tillpost.adapter.base import Attempt, Row
+from tillpost.adapter.exchange import (
+    Effect,
+    Exchange,
+    Fault,
+    Request,
+    Response,
+    ask,
+    reading,
+    to_body,
+)
 from tillpost.errors import Applied
 from tillpost.models.menu import Menu
-from tillpost.models.order import Draft
+from tillpost.models.order import Draft, Order
 from tillpost.submission.flow import Submission
 from tillpost.submission.journal import Cancelled, Failed, Intended, Submitted
 from tillpost.submission.menu_import import import_menu
@@ -308,6 +317,30 @@ def test_keyless_create_is_not_repeated_after_unproved_expiry() -> None:
     assert isinstance(run.attempt(an_order(), is_new=True), PosOrder)
     assert paths(run) == ["POST /orders", "GET /search/ord_1"]
     assert len(run.platform.orders) == 1
+
+
+class Raising(Keyless):
+    """An adapter that raises what isn't an `Exception`."""
+
+    failure: type[BaseException] = SystemExit
+
+    def submit(self, order: Order, attempt: Attempt) -> Exchange[PosOrder]:
+        raise self.failure
+
+
+class Interrupted(Raising):
+    """An adapter during which somebody presses Ctrl-C."""
+
+    failure = KeyboardInterrupt
+
+
+def test_adapter_that_exits_is_an_error_and_an_interrupt_isnt() -> None:
+    run = Run(Platform(needs_payment=False), adapter=Raising(StandInSettings()))
+    error = run.attempt(an_order(), is_new=True)
+    assert isinstance(error, UnknownPosError)
+    assert error.detail == "the adapter failed: SystemExit"
+    with pytest.raises(KeyboardInterrupt):
+        Run(Platform(), adapter=Interrupted(StandInSettings())).attempt(an_order(), is_new=True)
 
 
 def test_unknown_refusal_stops_and_keeps_its_text() -> None:
