@@ -141,6 +141,19 @@ def test_unknown_format_goes_by_status_and_may_be_applied(
     assert error.detail == f"HTTP {status} (HTML, {len(body)} bytes)"
 
 
+def test_interrupt_while_reading_is_raised(toy: Toy) -> None:
+    def interrupted(_: bytes) -> None:
+        raise KeyboardInterrupt
+
+    def exiting(_: bytes) -> None:
+        raise SystemExit
+
+    with pytest.raises(KeyboardInterrupt):
+        judged(toy, Response(200, {}, b"{}"), Request("GET", "/menu", interrupted))
+    error = error_of(toy, Response(200, {}, b"{}"), Request("GET", "/menu", exiting))
+    assert error.detail == "the answer can't be read (SystemExit)"
+
+
 class BodylessToy(Toy):
     """A platform whose 401 has no body."""
 

@@ -328,6 +328,30 @@ def test_keyless_create_is_not_repeated_after_unproved_expiry() -> None:
     assert len(run.platform.orders) == 1
 
 
+class Raising(Keyless):
+    """An adapter that raises what isn't an `Exception`."""
+
+    failure: type[BaseException] = SystemExit
+
+    def submit(self, order: Order, attempt: Attempt) -> Exchange[PosOrder]:
+        raise self.failure
+
+
+class Interrupted(Raising):
+    """An adapter during which somebody presses Ctrl-C."""
+
+    failure = KeyboardInterrupt
+
+
+def test_adapter_that_exits_is_an_error_and_an_interrupt_isnt() -> None:
+    run = Run(Platform(needs_payment=False), adapter=Raising(StandInSettings()))
+    error = run.attempt(an_order(), is_new=True)
+    assert isinstance(error, UnknownPosError)
+    assert error.detail == "the adapter failed: SystemExit"
+    with pytest.raises(KeyboardInterrupt):
+        Run(Platform(), adapter=Interrupted(StandInSettings())).attempt(an_order(), is_new=True)
+
+
 def test_unknown_refusal_stops_and_keeps_its_text() -> None:
     run = Run(
         Platform(),
