@@ -210,7 +210,7 @@ def test_unexplained_total_is_a_setup_error(bench: Bench) -> None:
         {
             "order": {
                 "id": known.order_id,
-                "reference_id": "ord_1",
+                "reference_id": known.reference,
                 "state": "OPEN",
                 "version": 1,
                 "total_money": {"amount": 9},
@@ -221,7 +221,7 @@ def test_unexplained_total_is_a_setup_error(bench: Bench) -> None:
         {
             "order": {
                 "id": known.order_id,
-                "reference_id": "ord_1",
+                "reference_id": known.reference,
                 "state": "CANCELED",
                 "version": 2,
                 "total_money": {"amount": 9},
