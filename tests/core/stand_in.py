@@ -275,7 +275,10 @@ class Keyless(Keyed):
 
     def find(self, order: Order, since: float | None) -> Exchange[Found]:
         hits = yield from ask(Request("GET", f"/search/{order.id}", reading(Hits)))
-        return PosOrder(id=hits.orders[0].id, reference=order.id) if hits.orders else None
+        if not hits.orders:
+            return None
+        first = hits.orders[0]
+        return PosOrder(id=first.id, reference=first.ref, total=first.total)
 
 
 def menu_of(items: dict[str, tuple[str, int]]) -> Menu:

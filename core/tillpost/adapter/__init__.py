@@ -27,6 +27,7 @@ from tillpost.adapter.exchange import (
     reading,
     reading_about,
     reading_list,
+    reading_where,
     to_body,
     to_exact_body,
 )
@@ -96,7 +97,7 @@ from tillpost.errors import (
 from tillpost.models.base import FrozenModel, Id
 from tillpost.models.docket import spelled_out
 from tillpost.models.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Tax, Variation
-from tillpost.models.money import Amount, format_money, to_major, to_minor
+from tillpost.models.money import Amount, format_money, nearest_minor, to_major, to_minor
 from tillpost.models.order import (
     Address,
     Charge,
@@ -141,6 +142,7 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "reading",
     "reading_about",
     "reading_list",
+    "reading_where",
     "to_body",
     "to_exact_body",
     # Models of answers
@@ -210,6 +212,7 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "format_money",
     "to_major",
     "to_minor",
+    "nearest_minor",
     # Readiness: can the store take orders?
     "Actor",
     "Finding",

@@ -142,6 +142,9 @@ class Adapter(ABC, Generic[S]):
     request_id_header: ClassVar[str] = "x-request-id"
     """The response header with the platform's own id of a request, in lower case."""
 
+    tells_total: ClassVar[bool] = True
+    """Whether the platform tells an order's total. If not, its reference alone proves an order."""
+
     webhooks_proved: ClassVar[bool] = True
     """Whether a webhook's signature proves its content. If not, core fetches the order."""
 
@@ -230,6 +233,21 @@ class Adapter(ABC, Generic[S]):
         Returns:
             The order; a `Draft` if it exists but staff can't see it; None if it isn't there.
         """
+
+    def verify(self, order: Order, pos_id: str) -> Exchange[Found]:
+        """Look an order up by the platform's id. Effect: NONE.
+
+        Core calls it when the platform has named an order that may be this one. It must conclude
+        what `find` would: override it where `fetch` can't tell drafts, or doesn't compare lines.
+
+        Args:
+            order: The order.
+            pos_id: The platform's id of what may be the order.
+
+        Returns:
+            As `find`; None if the platform's order is another one.
+        """
+        return (yield from self.fetch(pos_id))
 
     @abstractmethod
     def fetch(self, pos_id: str) -> Exchange[PosOrder]:

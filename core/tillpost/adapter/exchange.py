@@ -50,6 +50,7 @@ __all__ = [
     "reading",
     "reading_about",
     "reading_list",
+    "reading_where",
     "to_body",
     "to_exact_body",
 ]
@@ -269,16 +270,34 @@ def reading(model: type[Model]) -> Callable[[bytes], Model]:
     return model.model_validate_json
 
 
-def reading_about(model: type[Model], thing_id: str) -> Callable[[bytes], Model]:
-    """Return a reader as `reading` does that accepts only an answer with this `id`."""
+class AboutAnother(ValueError):
+    """An answer is about something else than what was asked for, so it proves nothing."""
+
+
+def reading_where(
+    model: type[Model], is_about_it: Callable[[Model], bool]
+) -> Callable[[bytes], Model]:
+    """Return a reader as `reading` does that accepts only an answer about what was asked for.
+
+    Any other answer counts as one that can't be read: the request may have been applied.
+
+    Args:
+        model: The answer's model.
+        is_about_it: Whether an answer names the id or the reference of the request.
+    """
 
     def read(body: bytes) -> Model:
         answer = model.model_validate_json(body)
-        if getattr(answer, "id", None) != thing_id:
-            raise ValueError("the answer has another id than the request")
+        if not is_about_it(answer):
+            raise AboutAnother("the answer is about something else than the request")
         return answer
 
     return read
+
+
+def reading_about(model: type[Model], thing_id: str) -> Callable[[bytes], Model]:
+    """Return a reader as `reading` does that accepts only an answer with this `id`."""
+    return reading_where(model, lambda answer: getattr(answer, "id", None) == thing_id)
 
 
 def reading_list(model: type[Model]) -> Callable[[bytes], Sequence[Model]]:

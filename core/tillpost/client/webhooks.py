@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from tillpost.adapter.webhooks import OrderChanged, SeenEvents, WebhookEvent, read_webhook, settled
+from tillpost.adapter.webhooks import (
+    OrderChanged,
+    OrderRefused,
+    SeenEvents,
+    WebhookEvent,
+    read_webhook,
+    settled,
+)
 from tillpost.models.order import PosOrder
+from tillpost.submission.arrival import names_another
 from tillpost.submission.context import Connection
 from tillpost.submission.operation import OperationContext
 
@@ -30,7 +38,8 @@ class WebhookReader:
             WebhookError: It isn't the platform's, or can't be read.
         """
         parse = self._connection.adapter.parse_webhook
-        return read_webhook(parse, headers, body, url, self._connection.clock())
+        events = read_webhook(parse, headers, body, url, self._connection.clock())
+        return tuple(_without_another_order(event) for event in events)
 
     def ids_to_fetch(self, events: Iterable[WebhookEvent]) -> set[str]:
         """Return the platform's ids of the orders whose state the signature doesn't prove."""
@@ -53,3 +62,27 @@ class WebhookReader:
         """
         context = OperationContext(self._connection, "parse_webhook")
         return settled(events, fetched, seen, context.stamp)
+
+
+def _without_another_order(event: WebhookEvent) -> WebhookEvent:
+    """Return an event without its state of the order, if that is of another order.
+
+    A refusal then is only a change: the order has to be fetched.
+    """
+    match event:
+        case OrderChanged(pos_order=PosOrder() as shown):
+            pass
+        case OrderRefused(error=error) if error.pos_order:
+            shown = error.pos_order
+        case _:
+            return event
+    is_same_id = shown.id == event.pos_id
+    both_named = bool(event.reference)
+    if is_same_id and not (both_named and names_another(event.reference, shown.reference)):
+        return event
+    return OrderChanged(
+        event_id=event.event_id,
+        at=event.at,
+        pos_id=event.pos_id,
+        reference=event.reference,
+    )

@@ -12,8 +12,10 @@ again only under the same key. A ticket's failure changes nothing for the order.
 
 from __future__ import annotations
 
+from tillpost.adapter.base import ticket_reference
 from tillpost.errors import Outcome, PermissionsError, PosError, StoreClosedError
 from tillpost.models.order import Order, PosOrder
+from tillpost.submission.arrival import another_order, names_another
 from tillpost.submission.commands import Announce, Flow, Record
 from tillpost.submission.context import Connection
 from tillpost.submission.history import History
@@ -98,6 +100,8 @@ class AttentionTicket:
         number = self.history.generation
         try:
             ticket = yield from run_operation(context, attention, self._order, number)
+            if names_another(ticket_reference(self._order), ticket.reference):
+                raise context.stamp(another_order())
         except PosError as error:
             yield self._record_failure(error)
             return None
@@ -111,6 +115,8 @@ class AttentionTicket:
             cancelled = yield from run_operation(
                 context, self._connection.adapter.cancel, ticket.id
             )
+            if cancelled.id != ticket.id:
+                raise context.stamp(another_order())
         except PosError as error:
             yield self._record_failure(error)
             return False

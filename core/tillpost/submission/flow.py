@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
-from tillpost.adapter.base import Attempt
+from tillpost.adapter.base import Attempt, Found
 from tillpost.adapter.exchange import Exchange
 from tillpost.errors import (
     DoubtError,
@@ -27,8 +27,8 @@ from tillpost.errors import (
 )
 from tillpost.menus.matching import Binding, rebind
 from tillpost.menus.validation import check_order
-from tillpost.models.money import format_money
 from tillpost.models.order import Draft, Order, PosOrder
+from tillpost.submission.arrival import Proof, not_there, proof_of, why_unproved
 from tillpost.submission.attention_ticket import TICKET_REMAINS, AttentionTicket
 from tillpost.submission.commands import Announce, Flow, ImportMenu, Suspend
 from tillpost.submission.context import Connection
@@ -40,6 +40,7 @@ from tillpost.submission.journal import (
     Imported,
     KeyRetired,
     LookedUp,
+    Sighted,
     SubmissionRequested,
     Submitted,
 )
@@ -48,6 +49,9 @@ from tillpost.submission.operation import OperationContext, run_operation
 from tillpost.submission.order_journal import OrderJournal
 
 __all__ = ["Submission"]
+
+NOT_THERE = (404, 410)
+"""Statuses with which a platform says that it has no such order."""
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -137,14 +141,34 @@ class Submission:
                 yield from self._submit()
 
     def _look_up(self) -> Flow[None]:
-        """Search the platform for the order."""
+        """Look the order up by the platform's id, if it was sighted, or else by our reference."""
         order = self._bind().order
-        find = self.connection.adapter.find
-        found = yield from self._run("find", find, order, self.history.since)
+        found: Found = None
+        if self.history.sighted:
+            found = yield from self._look_at_sighted(order)
+        if found is None:
+            find = self.connection.adapter.find
+            found = yield from self._run("find", find, order, self.history.since)
+        if isinstance(found, PosOrder):
+            self._refuse_unproved(found)
         now = self.connection.clock()
         yield self.journal.record(LookedUp(now, found))
-        if isinstance(found, PosOrder):
-            self._refuse_other_total(found)
+        if found is None and self.history.sighted_made:
+            # The next round may send the same body again under its key, but not for ever.
+            raise self._context("submit").stamp(not_there(self.history.sighted))
+
+    def _look_at_sighted(self, order: Order) -> Flow[Found]:
+        """Look at the order that was sighted; return None if that proves nothing."""
+        verify = self.connection.adapter.verify
+        try:
+            seen = yield from self._run("find", verify, order, self.history.sighted)
+        except PosError as error:
+            if error.status_code not in NOT_THERE:
+                raise
+            return None
+        if isinstance(seen, PosOrder) and self._proof(seen) in (Proof.ANOTHER, Proof.UNCLEAR):
+            return None  # a search may tell more
+        return seen
 
     def _finish_draft(self) -> Flow[None]:
         """Finish the draft that a look-up found."""
@@ -153,7 +177,7 @@ class Submission:
         finish = self.connection.adapter.finish
         order = self._bind().order
         pos_order = yield from self._run("submit", finish, order, draft)
-        yield from self._record_arrival(pos_order)
+        yield from self._conclude_arrival(pos_order)
 
     def _submit(self) -> Flow[None]:
         """Send the order, if it fits the menu.
@@ -175,7 +199,7 @@ class Submission:
             since=history.since,
         )
         pos_order = yield from self._run("submit", adapter.submit, binding.order, attempt)
-        yield from self._record_arrival(pos_order)
+        yield from self._conclude_arrival(pos_order)
 
     def _import_menu(self) -> Flow[None]:
         """Import the menu, and record whether the order is bound or fits differently now.
@@ -248,17 +272,29 @@ class Submission:
         error = OrderError(detail, pos_order=history.pos_order)
         raise self._context("submit").stamp(error)
 
-    def _refuse_other_total(self, found: PosOrder) -> None:
-        """Raise `OrderError` if the order that was found has another total than was paid."""
-        order = self.order
-        without_tip = order.total - order.tip
-        if found.total is None or found.total in (order.total, without_tip):
+    # ------------------------------------------------------------------ the proof
+
+    def _proof(self, seen: PosOrder) -> Proof:
+        tells_total = self.connection.adapter.tells_total
+        return proof_of(self.order, seen, tells_total=tells_total)
+
+    def _refuse_unproved(self, seen: PosOrder) -> None:
+        """Raise why an order at the platform doesn't prove that this one has arrived."""
+        proof = self._proof(seen)
+        if proof is not Proof.ARRIVED:
+            error = why_unproved(self.order, seen, proof)
+            raise self._context("submit").stamp(error)
+
+    def _conclude_arrival(self, made: PosOrder) -> Flow[None]:
+        """Record the arrival of an order that was just made or finished, if that is proved.
+
+        If the answer can't tell, the next round looks the order up by its id.
+        """
+        if self._proof(made) is Proof.UNCLEAR:
+            yield self.journal.record(Sighted(self.connection.clock(), made.id, made=True))
             return
-        at_platform = format_money(found.total, order.currency)
-        paid = format_money(order.total, order.currency)
-        detail = f"the platform has an order of {at_platform} under this id; {paid} was paid"
-        error = OrderError(detail, pos_order=found)
-        raise self._context("submit").stamp(error)
+        self._refuse_unproved(made)
+        yield from self._record_arrival(made)
 
     # ------------------------------------------------------------------ the end
 
@@ -308,6 +344,9 @@ class Submission:
         failure, imported = self.history.failure, self.history.imported
         if failure is None:
             detail = "one cancelled order after the other was found under its keys"
+            if self.history.sighted:
+                reported = self.history.sighted
+                detail = f"the platform reported its order {reported}, and doesn't show it"
             error = self._context("submit").stamp(DoubtError(detail))
         else:
             error = self._error or PosError.from_record(failure.error)

@@ -32,6 +32,7 @@ from tillpost.submission.journal import (
     LookedUp,
     OfTicket,
     Settled,
+    Sighted,
     SubmissionRequested,
     Submitted,
 )
@@ -84,6 +85,10 @@ class History(NamedTuple):
         sent: All requests that could change the order, oldest first.
         empty_lookups: When look-ups found nothing, in epoch seconds.
         found: What the last look-up found; reset by a failure.
+        sighted: The platform's id of an order that may be this one; empty for none.
+        sighted_made: Whether our own create was answered with that id.
+        must_look: Whether the order was sighted and not looked up since.
+        is_reported: Whether the platform reported it, and no look-up was tried since.
         pos_order: The order at the platform, once it has arrived.
         cancelled: Whether the order was cancelled on purpose.
         digest: The digest of the content requested last.
@@ -105,6 +110,10 @@ class History(NamedTuple):
     sent: tuple[Sent, ...] = ()
     empty_lookups: tuple[float, ...] = ()
     found: PosOrder | Draft | None = None
+    sighted: str = ""
+    sighted_made: bool = False
+    must_look: bool = False
+    is_reported: bool = False
     pos_order: PosOrder | None = None
     cancelled: bool = False
     digest: str = ""
@@ -151,7 +160,8 @@ class History(NamedTuple):
 
     def outcome(self, *, keyed: bool) -> Outcome:
         """Return what is known of the order before anything more is sent."""
-        in_doubt = self.doubts or self.found or self.needs_first_lookup(keyed=keyed)
+        may_exist = self.doubts or self.found or self.sighted
+        in_doubt = may_exist or self.needs_first_lookup(keyed=keyed)
         return Outcome.UNKNOWN if in_doubt else Outcome.NOT_CREATED
 
     def may_send(self, request: Request[object]) -> bool:
@@ -194,6 +204,8 @@ def after(history: History, event: Event) -> History:
             return history._replace(pos_order=event.pos_order)
         case LookedUp():
             return _after_lookup(history, event)
+        case Sighted():
+            return _after_sighting(history, event)
         case Imported():
             return history._replace(imported=event, healed=event.changed)
         case Failed():
@@ -242,6 +254,7 @@ def _after_request(history: History, event: SubmissionRequested) -> History:
         healed=False,
         stale=False,
         retired_keys=0,
+        must_look=bool(history.sighted),
         ticket=ticket,
     )
 
@@ -269,9 +282,18 @@ def _after_settlement(history: History, event: Settled) -> History:
 
 
 def _after_lookup(history: History, event: LookedUp) -> History:
+    looked = history._replace(must_look=False, is_reported=False)
     if event.found:
-        return history._replace(found=event.found)
-    return history._replace(found=None, empty_lookups=(*history.empty_lookups, event.at))
+        return looked._replace(found=event.found)
+    return looked._replace(found=None, empty_lookups=(*history.empty_lookups, event.at))
+
+
+def _after_sighting(history: History, event: Sighted) -> History:
+    """Have a sighted order looked up. One that our own create named isn't replaced by a report."""
+    sighted = history._replace(must_look=True, is_reported=not event.made)
+    if history.sighted_made and not event.made:
+        return sighted
+    return sighted._replace(sighted=event.pos_id, sighted_made=event.made)
 
 
 def _after_failure(history: History, event: Failed) -> History:
@@ -282,6 +304,7 @@ def _after_failure(history: History, event: Failed) -> History:
         tries=history.tries + event.sends,
         key_spoiled=history.key_spoiled or event.error.kind == "DoubtError",
         found=None,
+        is_reported=False,
         # Only a failure directly after an undo is about what was undone.
         stale=history.stale and history.failure is None,
         healed=False,
@@ -303,7 +326,16 @@ def _refused_after_arrival(history: History, failure: Failed) -> History:
 def _next_generation(history: History, *, stale: bool = False) -> History:
     """Return the history after the current generation's order was proved dead."""
     generation = history.generation + 1
-    return history._replace(generation=generation, key_spoiled=False, found=None, stale=stale)
+    return history._replace(
+        generation=generation,
+        key_spoiled=False,
+        found=None,
+        sighted="",
+        sighted_made=False,
+        must_look=False,
+        is_reported=False,
+        stale=stale,
+    )
 
 
 def _was_made_earlier(history: History) -> bool:
@@ -367,6 +399,8 @@ def next_step(
     failure = history.failure
     if history.retired_keys > MAX_RETIRED_KEYS:
         return Step(Action.STOP)
+    if history.is_reported:
+        return Step(Action.LOOK_UP)
     if failure and _is_final(history, failure, now, policy):
         return Step(Action.STOP)
 
@@ -377,6 +411,8 @@ def next_step(
 
     if isinstance(history.found, Draft):
         return Step(Action.FINISH)
+    if history.must_look:
+        return Step(Action.LOOK_UP)
     if history.doubts and (history.key_spoiled or not keyed):
         return _next_lookup(history, now, look_after)
     if history.needs_first_lookup(keyed=keyed):
@@ -411,14 +447,15 @@ def _retry_at(history: History, failure: Failed, order_id: str, policy: Policy) 
 def _next_lookup(history: History, now: float, look_after: Sequence[float]) -> Step:
     """Follow the look-up schedule, counted from the recorded time of sending.
 
-    Only the schedule's last look-up, when it finds nothing, resolves the doubt.
+    Only the schedule's last look-up, when it finds nothing, resolves the doubt. It doesn't where
+    the platform itself has named the order.
     """
     sent_at = max(sent.at for sent in history.doubts)
     schedule = [sent_at + seconds for seconds in itertools.accumulate(look_after)]
     last_lookup = max((at for at in history.empty_lookups if at >= sent_at), default=None)
     still_due = [at for at in schedule if last_lookup is None or at > last_lookup]
     if not still_due:
-        return Step(Action.RESOLVE_DOUBT)
+        return Step(Action.STOP if history.sighted else Action.RESOLVE_DOUBT)
     due_at = still_due[0]
     if now < due_at:
         return Step(Action.WAIT, due_at)

@@ -32,6 +32,7 @@ __all__ = [
     "OfTicket",
     "OrderEvent",
     "Settled",
+    "Sighted",
     "SubmissionRequested",
     "Submitted",
 ]
@@ -74,6 +75,21 @@ class LookedUp:
 
     at: float
     found: PosOrder | Draft | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sighted:
+    """An order at the platform may be this one. It has to be looked up before anything is sent.
+
+    Attributes:
+        at: When.
+        pos_id: The platform's id of it.
+        made: Whether our own create was answered with it. Otherwise the platform reported it.
+    """
+
+    at: float
+    pos_id: str
+    made: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +177,7 @@ OrderEvent: TypeAlias = (
     | Intended
     | Settled
     | LookedUp
+    | Sighted
     | Imported
     | Failed
     | DoubtResolved

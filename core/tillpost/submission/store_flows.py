@@ -11,6 +11,7 @@ from tillpost.adapter.settings import Account, Credentials
 from tillpost.errors import Applied, Outcome, PosError
 from tillpost.menus.matching import Binding, rebind
 from tillpost.models.order import Order, PosOrder
+from tillpost.submission.arrival import another_order, names_another
 from tillpost.submission.commands import Flow, Record
 from tillpost.submission.context import Connection
 from tillpost.submission.journal import Cancelled
@@ -33,12 +34,18 @@ class StoreFlows:
         """Look up an order by its reference; it was first sent at `since`, in epoch seconds."""
         context = self._context("find")
         bound_order = self._bind(order).order
-        return run_operation(context, self._adapter.find, bound_order, since)
+        found = yield from run_operation(context, self._adapter.find, bound_order, since)
+        if isinstance(found, PosOrder) and names_another(order.id, found.reference):
+            raise context.stamp(another_order())
+        return found
 
     def fetch(self, pos_id: str) -> Flow[PosOrder]:
-        """Fetch an order by the platform's id."""
+        """Fetch an order by the platform's id. An answer about another order is an outage."""
         context = self._context("fetch")
-        return run_operation(context, self._adapter.fetch, pos_id)
+        fetched = yield from run_operation(context, self._adapter.fetch, pos_id)
+        if fetched.id != pos_id:
+            raise context.stamp(another_order())
+        return fetched
 
     def check_platform(self) -> Flow[Readiness]:
         """Ask the platform whether the store can take orders."""
@@ -73,6 +80,8 @@ class StoreFlows:
         context = self._context("cancel")
         try:
             cancelled = yield from run_operation(context, self._adapter.cancel, pos_order.id)
+            if cancelled.id != pos_order.id:
+                raise context.stamp(another_order())
         except PosError as error:
             # The order existed before the request, which may have cancelled it.
             error.pos_order = error.pos_order or pos_order

@@ -151,6 +151,27 @@ class Conformance(AccessConformance):
             world.accept(pos_order)
             assert till.fetch(pos_order).state is PosState.ACCEPTED
 
+    # Whose answer it is
+
+    def test_create_answered_about_another_order_is_not_believed(self, world: AnyWorld) -> None:
+        order = world.order("conform-1")
+        with self.till(world, None, None, ((order.id, "conform-2"),)) as till:
+            assert self.refusal(till, order).outcome is Outcome.UNKNOWN
+        with self.till(world) as till:
+            assert till.submit(order).reference == order.id
+        self.assert_one_whole_order(world, order.id)
+
+    def test_fetch_or_cancel_answered_about_another_order_is_refused(self, world: AnyWorld) -> None:
+        with self.till(world) as till:
+            pos_order = till.submit(world.order("conform-1"))
+            other = till.submit(world.order("conform-2"))
+        with self.till(world, None, None, ((pos_order.id, other.id),)) as till:
+            with pytest.raises(PosError):
+                till.fetch(pos_order)
+            if "cancel" in till.capabilities:
+                with pytest.raises(PosError):
+                    till.cancel(pos_order)
+
     # The menu
 
     def imported(self, till: Till) -> Menu:
@@ -200,7 +221,7 @@ class Conformance(AccessConformance):
         if isinstance(trouble, Impossible):
             return
         order = (trouble.order or world.order)("conform-1")
-        with self.till(world, None, None, **trouble.settings) as till:
+        with self.till(world, None, None, (), **trouble.settings) as till:
             if trouble.after_import:
                 till.import_menu()
             trouble.provoke()

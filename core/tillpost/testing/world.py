@@ -8,9 +8,10 @@ are signed. Needs the extra `testing`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
+import httpx
 import pytest
 
 from tillpost.adapter.base import Adapter
@@ -169,6 +170,26 @@ class World(ABC, Generic[S]):
 AnyWorld: TypeAlias = World[Any]
 
 
+class _ChangedAnswers(httpx.HTTPTransport):
+    """Replaces texts in the bodies of answers."""
+
+    def __init__(self, changes: Sequence[tuple[str, str]]) -> None:
+        super().__init__()
+        self._changes = changes
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = super().handle_request(request)
+        body = answer.read()
+        for text, other in self._changes:
+            body = body.replace(text.encode(), other.encode())
+        headers = {
+            name: value
+            for name, value in answer.headers.items()
+            if name not in ("content-length", "content-encoding", "transfer-encoding")
+        }
+        return httpx.Response(answer.status_code, headers=headers, content=body)
+
+
 class Suite:
     """What the parts of the suite share: how a Till is connected."""
 
@@ -179,16 +200,22 @@ class Suite:
         world: AnyWorld,
         journal: MemoryJournal | None = None,
         on_tokens: Callable[[Credentials], object] | None = None,
+        changes: Sequence[tuple[str, str]] = (),
         /,
         **changed: object,
     ) -> Till:
-        """Return the Till of a new process."""
+        """Return the Till of a new process.
+
+        With `changes`, these texts are replaced in all bodies that it is answered with, so that
+        the platform seems to answer about another order.
+        """
         settings = world.adapter.settings.model_validate({**world.settings, **changed})
         adapter = world.adapter(settings)
         adapter.look_after = tuple(0.02 for _ in adapter.look_after)
         credentials = MemoryCredentials(adapter.config.credentials(), on_tokens)
         connection = Connection(adapter, policy=self.policy)
-        return Till(connection, journal=journal, credentials=credentials)
+        client = httpx.Client(transport=_ChangedAnswers(changes)) if changes else None
+        return Till(connection, journal=journal, credentials=credentials, http_client=client)
 
     def refusal(self, till: Till, order: Order) -> PosError:
         """Submit an order that must fail, and return the error."""

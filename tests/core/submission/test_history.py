@@ -18,6 +18,7 @@ from tillpost.submission.journal import (
     KeyRetired,
     LookedUp,
     Settled,
+    Sighted,
     SubmissionRequested,
     Submitted,
 )
@@ -370,3 +371,50 @@ def test_waits_double_to_the_longest_and_spread_by_order_id() -> None:
 def test_since_is_the_first_send() -> None:
     assert fold([ASKED]).since is None
     assert fold([ASKED, create(5), NO, create(9)]).since == 5
+
+
+# ---------------------------------------------------------------------- sightings
+
+
+def step_after(*events: Event, now: float = 50) -> Action:
+    step = next_step(
+        fold(events), now, order_id="x", keyed=False, look_after=(1, 2), policy=Policy()
+    )
+    return step.action
+
+
+IN_DOUBT: tuple[Event, ...] = (ASKED, create(key=None), MAYBE)
+GIVEN_UP: tuple[Event, ...] = (*IN_DOUBT, failed("OrderError", outcome=Outcome.UNKNOWN))
+
+
+def test_reported_order_is_looked_up_even_after_it_was_given_up() -> None:
+    reported = Sighted(4, "o1")
+    assert step_after(*GIVEN_UP) is Action.STOP
+    assert step_after(*GIVEN_UP, reported) is Action.LOOK_UP
+    assert step_after(*GIVEN_UP, reported, LookedUp(5, None)) is Action.STOP
+    assert step_after(*GIVEN_UP, reported, failed("OrderError")) is Action.STOP
+    assert step_after(*GIVEN_UP, reported, LookedUp(5, THERE)) is Action.DONE
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_order_that_the_platform_named_is_never_sent_again(made: bool) -> None:
+    empty = (LookedUp(3, None), LookedUp(60, None))
+    assert step_after(*IN_DOUBT, *empty, now=70) is Action.RESOLVE_DOUBT
+    named = (*IN_DOUBT, Sighted(2, "o1", made))
+    assert step_after(*named) is Action.LOOK_UP
+    assert step_after(*named, *empty, now=70) is Action.STOP
+    assert fold(named).outcome(keyed=False) is Outcome.UNKNOWN
+    again = SubmissionRequested(80, "d")
+    assert step_after(*named, *empty, again, now=90) is Action.LOOK_UP
+    assert step_after(*named, *empty, again, LookedUp(91, None), now=99) is Action.STOP
+
+
+def test_report_does_not_replace_what_our_own_create_named() -> None:
+    history = fold([*IN_DOUBT, Sighted(2, "o1", made=True), Sighted(3, "o2")])
+    assert (history.sighted, history.sighted_made) == ("o1", True)
+    assert fold([*IN_DOUBT, Sighted(2, "o1"), Sighted(3, "o2")]).sighted == "o2"
+
+
+def test_sighting_ends_with_its_generation() -> None:
+    retired = fold([*IN_DOUBT, Sighted(2, "o1", made=True), KeyRetired(3)])
+    assert (retired.sighted, retired.must_look, retired.is_reported) == ("", False, False)

@@ -3,7 +3,8 @@
 Pure: `updates` reads the rows, and writes what these functions return. State and progress never go
 backwards, so an observation that is repeated, late or out of sequence does no harm. What a person
 settled (taken over by hand, cancelled) stays settled, and so does a rejection. `received` is the
-platform's claim; `accepted` needs a sign of the register itself.
+platform's claim; `accepted` needs a sign of the register itself. A report about an order in doubt
+settles nothing: it has the order looked up, and the submission's flow concludes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tillpost.outbox.orders.models import OrderState, StoredOrder, WaitsFor, sta
 from tillpost.outbox.orders.problems import problem_columns
 from tillpost.outbox.settings import OutboxSettings
 from tillpost.submission.history import History, fold
-from tillpost.submission.journal import Event, Failed, Submitted
+from tillpost.submission.journal import Event, Failed, Sighted
 
 __all__ = [
     "STEPS",
@@ -146,6 +147,7 @@ def apply_status(
     now: float,
     settings: OutboxSettings,
     error: ErrorRecord | None = None,
+    journal: Sequence[Event] = (),
 ) -> Change:
     """Return the change that a status of an order at the platform causes.
 
@@ -155,6 +157,7 @@ def apply_status(
         now: Epoch seconds.
         settings: The outbox's settings.
         error: How the order was refused, if it was.
+        journal: The order's events, oldest first.
     """
     stored = known.stored
     is_created_with_error = stored.state is OrderState.ERROR and stored.pos_order is not None
@@ -162,9 +165,9 @@ def apply_status(
         return _record_copy(stored, seen)
     if stored.state in _AT_PLATFORM or is_created_with_error:
         return _advance(known, seen, now, settings, error)
-    if stored.state is OrderState.ERROR and _resolves_doubt(stored, seen):
-        return _resolve_doubt(stored, seen, now, settings)
-    return Change()  # its submission is under way, and finds out itself; or it is over
+    if stored.state in (OrderState.DUE, OrderState.ERROR) and stored.order:
+        return _look_up_again(stored, seen, journal, now)
+    return Change()  # it is being submitted, or it is over
 
 
 def _record_copy(stored: StoredOrder, seen: PosOrder) -> Change:
@@ -235,33 +238,32 @@ def _merge(known: PosOrder | None, seen: PosOrder) -> PosOrder:
     return seen.model_copy(update=merged)
 
 
-def _resolves_doubt(stored: StoredOrder, seen: PosOrder) -> bool:
-    """Return whether an order whose outcome was unknown exists after all, with its total."""
-    order = stored.order
-    if order is None or seen.state in _REFUSED:
-        return False
-    if stored.error is None or stored.error.outcome is not Outcome.UNKNOWN:
-        return False
-    return seen.total in (None, order.total, order.total - order.tip)
-
-
-def _resolve_doubt(
-    stored: StoredOrder, seen: PosOrder, now: float, settings: OutboxSettings
+def _look_up_again(
+    stored: StoredOrder, seen: PosOrder, journal: Sequence[Event], now: float
 ) -> Change:
-    state = state_of(seen)
-    progress = later_of(stored.progress, progress_of(seen))
+    """Return the change that has an order in doubt looked up. An order that isn't stays as it is.
+
+    A report proves less than a look-up, which compares the total and the lines as well. So it
+    settles nothing, and nothing is sent because of it.
+    """
+    history = fold(journal)
+    is_unknown = stored.error is not None and stored.error.outcome is Outcome.UNKNOWN
+    # Without its journal, the order would be submitted anew.
+    if not history.digest or not (history.doubts or is_unknown):
+        return Change()
+    sighted = Sighted(now, seen.id)
+    if stored.state is OrderState.DUE:
+        return Change(events=(sighted,))
     values = {
-        "state": state.value,
-        "progress": progress.value,
-        "pos_order": seen.model_dump_json(),
-        "error": None,
+        "state": OrderState.DUE.value,
+        "waits_for": WaitsFor.LOOK.value,
+        "due_at": now,
+        "new_request": False,
         "updated_at": now,
-        **arrival_columns(seen, stored.order, state, now, settings),
-        **problem_columns(state, WaitsFor.NOTHING, now, 0.0),
+        **problem_columns(OrderState.DUE, WaitsFor.LOOK, now, 0.0),
     }
-    submitted = ("order_submitted", {"order": stored.order, "pos_order": seen})
-    hooks = (submitted, _status_changed(stored, state, progress))
-    return Change(values, events=(Submitted(now, seen),), hooks=hooks)
+    hooks = (_status_changed(stored, OrderState.DUE, stored.progress),)
+    return Change(values, events=(sighted,), hooks=hooks, due=True)
 
 
 # ------------------------------------------------------------------ the platform refuses an order
@@ -289,7 +291,7 @@ def apply_refusal(
     """
     stored = known.stored
     if error.pos_order and error.pos_order.state in _REFUSED:
-        return apply_status(known, error.pos_order, now, settings, error)
+        return apply_status(known, error.pos_order, now, settings, error, journal)
     if error.pos_order:
         error = error.model_copy(update={"outcome": Outcome.CREATED})
     if stored.state not in _AT_PLATFORM:

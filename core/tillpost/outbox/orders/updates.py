@@ -21,6 +21,7 @@ from tillpost.outbox.orders.models import OrderState, event_row, stored_order
 from tillpost.outbox.orders.queries import read_events
 from tillpost.outbox.orders.transitions import Change, KnownOrder, apply_refusal, apply_status
 from tillpost.outbox.settings import OutboxSettings
+from tillpost.submission.arrival import names_another
 from tillpost.submission.journal import Event
 
 __all__ = ["OrderUpdates"]
@@ -90,7 +91,9 @@ class OrderUpdates:
         row = self._find(db, connection, pos_order.id, our_id, lock=True)
         if row is None or self._is_claimed(db, row, now):
             return ()
-        change = apply_status(_known_order(row), pos_order, now, self._settings)
+        may_be_in_doubt = row["state"] in (OrderState.DUE.value, OrderState.ERROR.value)
+        journal = read_events(db, row["id"]) if may_be_in_doubt else ()
+        change = apply_status(_known_order(row), pos_order, now, self._settings, journal=journal)
         return self._write(db, row, change, now, source)
 
     def record_refusal(
@@ -140,7 +143,8 @@ class OrderUpdates:
         """Return the row of an order, found by the platform's id or else by ours.
 
         Our id counts only while the platform's isn't known: otherwise the report is of another
-        copy.
+        copy. A report that names the platform's id of one order and our id of another is of
+        neither.
         """
         # A database may refuse to even compare with what isn't printable.
         if not (pos_id.isprintable() and reference.isprintable()):
@@ -153,7 +157,8 @@ class OrderUpdates:
         for query in (by_pos_id, by_reference):
             row = db.execute(query).mappings().first()
             if row:
-                return None if _is_ticket(row, pos_id) else row
+                is_other = _is_ticket(row, pos_id) or names_another(row["id"], reference)
+                return None if is_other else row
         return None
 
     def _is_claimed(self, db: Connection, row: RowMapping, now: float) -> bool:

@@ -176,8 +176,12 @@ def test_order_given_up_in_doubt_is_received_when_it_appears(outbox: Outbox) -> 
     (pos_id,) = store.simulator.world.orders
     store.receiver(outbox, heard).receive("cafe", *store.told(str(pos_id)))
     order = stored(outbox)
+    assert (order.state, order.waits_for) == (OrderState.DUE, WaitsFor.LOOK)
+    assert heard.names == ["order_status_changed"]
+    process_due(store, outbox, heard)
+    order = stored(outbox)
     assert (order.state, order.error) == (OrderState.RECEIVED, None)
-    assert heard.names == ["order_submitted", "order_status_changed"]
+    assert heard.names == ["order_status_changed", "order_submitted"]
     OrderOperations(outbox, "mia").accept("ord-1")
     assert process_due(store, outbox) == 0
     assert len(store.simulator.world.orders) == 1
