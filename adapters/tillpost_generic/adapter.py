@@ -42,7 +42,9 @@ from tillpost.adapter import (
     ask,
     format_money,
     reading,
+    reading_about,
     reading_list,
+    reading_where,
 )
 from tillpost_generic.error_table import TABLE
 from tillpost_generic.settings import GenericSettings
@@ -112,32 +114,45 @@ class Generic(Adapter[GenericSettings]):
         )
         body = new_order.model_dump_json(exclude_none=True).encode()
         key = f"{order.id}-{attempt.generation}"
-        create = Request("POST", "/orders", reading(PosStatus), body, Effect.CREATE, key)
-        created = yield from ask(create)
-        if created.reference != order.id:
-            raise OutageError("the POS answered about another order", applied=Applied.MAYBE)
+        ours = reading_where(PosStatus, lambda status: status.reference == order.id)
+        created = yield from ask(Request("POST", "/orders", ours, body, Effect.CREATE, key))
         return _verified(created, order)
 
     def find(self, order: Order, since: float | None) -> Exchange[Found]:
-        """Look the order up by its reference. A cancelled one counts only if it is the only one."""
+        """Look the order up by its reference.
+
+        A cancelled one doesn't count, even if there is no other: it may be an older copy, which
+        proves nothing of the one that may have been created since. One that staff rejected counts
+        if there is no other.
+        """
         path = f"/orders?reference={quote(order.id, safe='')}"
         found = yield from ask(Request("GET", path, reading_list(PosStatus)))
-        ours = [status for status in found if status.reference == order.id]
+        ours = [
+            status
+            for status in found
+            if status.reference == order.id and status.state is not PosState.CANCELLED
+        ]
         if not ours:
             return None
-        ours.sort(key=lambda status: status.state is PosState.CANCELLED)
+        ours.sort(key=lambda status: status.state is PosState.REJECTED)
         return _verified(ours[0], order)
+
+    def verify(self, order: Order, pos_id: str) -> Exchange[Found]:
+        """Return the order with this id, if it is ours. Raises as `find` does."""
+        seen = yield from ask(_fetching(pos_id))
+        return _verified(seen, order) if seen.reference == order.id else None
 
     def fetch(self, pos_id: str) -> Exchange[PosOrder]:
         """Return the order's current state at the POS."""
-        status = yield from ask(Request("GET", _order_path(pos_id), reading(PosStatus)))
+        status = yield from ask(_fetching(pos_id))
         return _pos_order(status)
 
     def cancel(self, pos_id: str) -> Exchange[PosOrder]:
         """Cancel the order at the POS."""
         path = f"{_order_path(pos_id)}/cancel"
         key = f"cancel-{pos_id}"
-        cancel = Request("POST", path, reading(PosStatus), effect=Effect.UNDO, key=key)
+        read = reading_about(PosStatus, pos_id)
+        cancel = Request("POST", path, read, effect=Effect.UNDO, key=key)
         cancelled = yield from ask(cancel)
         if cancelled.state is not PosState.CANCELLED:
             raise OutageError("the order wasn't cancelled", applied=Applied.MAYBE)
@@ -173,6 +188,10 @@ def _order_path(pos_id: str) -> str:
     return f"/orders/{quote(pos_id, safe='')}"
 
 
+def _fetching(pos_id: str) -> Request[PosStatus]:
+    return Request("GET", _order_path(pos_id), reading_about(PosStatus, pos_id))
+
+
 def _finding(what: str, ok: bool, message: str, reason: Reason) -> Finding:
     answer = "yes" if ok else message or "no"
     return Finding.of(what, ok, f"{what}: {answer}", Actor.STORE, reason)
@@ -183,9 +202,13 @@ def _pos_order(status: PosStatus) -> PosOrder:
 
 
 def _verified(status: PosStatus, order: Order) -> PosOrder:
-    """Return the order as the POS has it, or raise what staff must correct in its total."""
+    """Return the order as the POS has it, or raise what staff must correct in its total.
+
+    One that staff rejected or cancelled isn't compared any more.
+    """
     pos_order = _pos_order(status)
-    if status.total == order.total:
+    is_over = status.state in (PosState.REJECTED, PosState.CANCELLED)
+    if is_over or status.total == order.total:
         return pos_order
     tax_is_missing = order.tax and status.total == order.total - order.tax
     kind = TaxError if tax_is_missing else MenuError

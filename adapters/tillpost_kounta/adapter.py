@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -52,12 +53,12 @@ from tillpost.adapter import (
     id_in_location,
     menu_of_products,
     mixed_option_faults,
+    nearest_minor,
     nothing,
     oauth,
     reading,
     reading_about,
     reading_list,
-    reference_in_note,
     searched_from,
     texts_in,
     ticket_reference,
@@ -68,8 +69,9 @@ from tillpost.adapter import (
 )
 from tillpost_kounta import wire
 from tillpost_kounta.error_table import TABLE
+from tillpost_kounta.identity import Match, match, mentions, own_reference
 from tillpost_kounta.settings import REGISTER_STEPS, KountaSettings
-from tillpost_kounta.status import PRINTING_REGISTER, pos_order, site_findings
+from tillpost_kounta.status import PRINTING_REGISTER, REJECTED, pos_order, site_findings
 from tillpost_kounta.translation import order_body, ticket_body
 
 __all__ = ["Kounta"]
@@ -116,8 +118,11 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
     def problems(self, response: Response) -> Sequence[Problem]:
         """Return the error text of an answer, from the first field that has one.
 
-        A success may contain an error as well, but its `message` is none.
+        A success may contain an error as well, but its `message` is none. A 201 that names a new
+        order has created it, whatever its body says.
         """
+        if response.status == 201 and id_in_location(response, "orders"):
+            return ()
         succeeded = response.status < 300
         if succeeded and b'"error' not in response.body:
             return ()
@@ -141,7 +146,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
             yield from self._check_site()
         customer_id, notices = yield from self._customer(order)
         created = yield from self._create(order.id, **content, customer_id=customer_id)
-        return (yield from self._verified(order, created, attempt.menu, notices))
+        return (yield from self._read_back(order, created, attempt.menu, notices))
 
     def _check_site(self) -> Exchange[None]:
         """Raise what keeps the site from taking orders now."""
@@ -189,28 +194,55 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
             raise DoubtError("Kounta's answer names no order", applied=Applied.MAYBE)
         return wire.Order(id=pos_id, sale_number=reference, status=self.config.status)
 
-    def _verified(
-        self, order: Order, created: wire.Order, menu: Menu | None, notices: Sequence[str]
+    def _read_back(
+        self, order: Order, created: wire.Order, menu: Menu, notices: Sequence[str]
     ) -> Exchange[PosOrder]:
-        """Read an order back and raise what is wrong with it.
+        """Read an order back that was just created, and raise what is wrong with it.
 
-        One that can't be read back exists all the same.
+        One that can't be read back exists all the same, and so does one that is another order when
+        it is read: without a reference or a total, core looks it up again.
         """
         try:
             seen = yield from ask_when_there(self._order(created.id), _READ_BACK)
         except PosError as error:
             notice = f"Kounta's total couldn't be verified: {error.detail}"
-            return pos_order(created, *notices, notice)
-        billed = [
-            BilledLine(
-                product_id=line.product,
-                net=line.line_total_ex_tax,
-                tax=line.line_total_tax,
-                taxes=[tax.name for tax in line.taxes],
-            )
-            for line in seen.lines
-        ]
-        return verify_total(order, self.config, billed, menu, pos_order(seen, *notices))
+            return pos_order(created, order.id, *notices, notice)
+        whose = self._match(order, seen)
+        if whose is Match.ANOTHER:
+            notice = "Kounta named it as the new order, and it has another reference"
+            return pos_order(created, "", *notices, notice)
+        # One that has only our number is ours: Kounta itself has named it as the new order.
+        reference = "" if whose is Match.UNNAMED else order.id
+        return self._priced(order, seen, None, menu, pos_order(seen, reference, *notices))
+
+    def _priced(
+        self,
+        order: Order,
+        seen: wire.Order,
+        listed_total: Decimal | None,
+        menu: Menu | None,
+        found: PosOrder,
+    ) -> PosOrder:
+        """Return an order with Kounta's total, or raise what is wrong with its lines or total.
+
+        Args:
+            order: The order.
+            seen: The order as Kounta has it.
+            listed_total: Its total in a list, where the order itself tells none.
+            menu: The menu, if it is known.
+            found: The order to return.
+        """
+        priced = found
+        if seen.lines is not None:
+            priced = verify_total(order, self.config, _billed(seen.lines), menu, found)
+        total = seen.total if listed_total is None else listed_total
+        if priced.total is not None or total is None:
+            return priced
+        minor = nearest_minor(total, order.currency)
+        return found.model_copy(update={"total": minor})
+
+    def _match(self, order: Order, seen: wire.Order) -> Match:
+        return match(order, seen, self.config.payment_method_id)
 
     def attention(self, order: Order, number: int) -> Exchange[PosOrder]:
         """Create a ticket of the product that stands for it, unless it exists: Kounta has no keys.
@@ -226,9 +258,9 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         recent = yield from self._all(f"{self._site}/orders.json?{window}", wire.Order)
         for seen in recent:
             if seen.sale_number == reference:
-                return pos_order(seen)
+                return pos_order(seen, reference)
         created = yield from self._create(reference, **ticket_body(order, product_id))
-        return pos_order(created)
+        return pos_order(created, reference)
 
     # Looking up
     # ---------------------------------------------------------------------------------------------
@@ -236,8 +268,8 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
     def find(self, order: Order, since: float | None) -> Exchange[Found]:
         """Search the site's recent orders for one with the reference, and read it.
 
-        The search is limited by value, but widely, since Kounta's total may be wrong. The whole
-        reference must be the sale number, a payment's reference or the first line of the notes.
+        The search is limited by value, but widely, since Kounta's total may be wrong. `identity`
+        says which order is ours. One that staff rejected counts only if there is no other.
 
         unconfirmed: that `value` is the total with its tax; whether /orders/saleid, which isn't
         asked, knows our number. One order would tell.
@@ -251,25 +283,74 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
             }
         )
         recent = yield from self._all(f"{self._site}/orders.json?{window}", wire.Order)
-        for seen in recent:
-            payments = [payment.ref for payment in seen.payments]
-            if order.id in (seen.sale_number, reference_in_note(seen.notes), *payments):
-                return (yield from self._verified(order, seen, None, ()))
+        mentioned = [seen for seen in recent if mentions(order, seen)]
+        mentioned.sort(key=lambda seen: seen.status == REJECTED)
+        doubt: DoubtError | None = None
+        for listed in mentioned:
+            try:
+                seen = yield from ask_when_there(self._order(listed.id), _READ_BACK)
+            except PosError as error:
+                if error.status_code != 404:
+                    raise
+                seen = listed  # a new order may be in the list before it can be read
+            try:
+                found = self._identified(order, seen, listed.total)
+            except DoubtError as error:
+                doubt = error  # the order itself may be further down the list
+            else:
+                if found:
+                    return found
+        if doubt:
+            raise doubt
         return None
+
+    def verify(self, order: Order, pos_id: str) -> Exchange[Found]:
+        """Return the order with this id, if it is ours. Raises as `find` does."""
+        seen = yield from ask(self._order(pos_id))
+        return self._identified(order, seen, None)
+
+    def _identified(
+        self, order: Order, seen: wire.Order, listed_total: Decimal | None
+    ) -> PosOrder | None:
+        """Return an order at Kounta if it is ours, with its total; None if it is another.
+
+        Raises:
+            DoubtError: It has our number, total and lines, and nothing else shows whose it is.
+            PosError: It is ours, and its total or its lines are wrong.
+        """
+        whose = self._match(order, seen)
+        if whose is Match.OURS:
+            return self._priced(order, seen, listed_total, None, pos_order(seen, order.id))
+        if whose is Match.UNCLEAR and self._may_equal(order, seen, listed_total):
+            text = f"Kounta's order {seen.id} has this number and total; it may be another sale"
+            raise DoubtError(text, applied=Applied.MAYBE)
+        return None
+
+    def _may_equal(self, order: Order, seen: wire.Order, listed_total: Decimal | None) -> bool:
+        """Return whether an order has our total and our number of lines, as far as it tells."""
+        try:
+            priced = self._priced(order, seen, listed_total, None, pos_order(seen, order.id))
+        except PosError:
+            return False
+        return priced.total in (None, order.total)
 
     def fetch(self, pos_id: str) -> Exchange[PosOrder]:
         """Return the order's current state. One deleted at the register is in another list."""
         try:
             order = yield from ask(self._order(pos_id))
-            return pos_order(order)
+            return pos_order(order, self._own_reference(order))
         except PosError as error:
             if error.status_code != 404:
                 raise
             deleted = yield from self._all(f"{self._site}/orders/deleted.json", wire.Order)
             for seen in deleted:
                 if seen.id == pos_id:
-                    return pos_order(seen.model_copy(update={"deleted": True}))
+                    deleted_order = seen.model_copy(update={"deleted": True})
+                    return pos_order(deleted_order, self._own_reference(seen))
             raise
+
+    def _own_reference(self, seen: wire.Order) -> str:
+        return own_reference(seen, self.config.payment_method_id)
 
     # The menu and the site
     # ---------------------------------------------------------------------------------------------
@@ -405,6 +486,18 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         Newer lists name their next page, older ones say how many there are (third parties).
         """
         return ask_pages(Request("GET", path, reading_list(model)), _PAGES, self.config.base_url)
+
+
+def _billed(lines: Sequence[wire.Line]) -> list[BilledLine]:
+    return [
+        BilledLine(
+            product_id=line.product,
+            net=line.line_total_ex_tax,
+            tax=line.line_total_tax,
+            taxes=[tax.name for tax in line.taxes],
+        )
+        for line in lines
+    ]
 
 
 def _in_query(time: datetime) -> str:

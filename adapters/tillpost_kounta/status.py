@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from tillpost.adapter import Actor, Finding, PosOrder, PosState, Progress, Reason
 from tillpost_kounta import wire
 
-__all__ = ["PRINTING_REGISTER", "pos_order", "site_findings"]
+__all__ = ["PRINTING_REGISTER", "REJECTED", "pos_order", "site_findings"]
+
+REJECTED = "REJECTED"
+"""The status of an order that staff rejected."""
 
 PRINTING_REGISTER = "pass_thru_printing_register"
 """The field of a site's status with the state of its printing register."""
@@ -20,18 +23,18 @@ _STATES = {
     "ACCEPTED": (PosState.ACCEPTED, Progress.ACCEPTED),
     "COMPLETE": (PosState.ACCEPTED, Progress.COMPLETED),
     "COMPLETED": (PosState.ACCEPTED, Progress.COMPLETED),
-    "REJECTED": (PosState.REJECTED, Progress.CANCELLED),
+    REJECTED: (PosState.REJECTED, Progress.CANCELLED),
     "DELETED": (PosState.CANCELLED, Progress.CANCELLED),
 }
 
 
-def pos_order(order: wire.Order, *notices: str) -> PosOrder:
-    """Return an order as Kounta has it."""
+def pos_order(order: wire.Order, reference: str, *notices: str) -> PosOrder:
+    """Return an order as Kounta has it, with the reference that it is proved to have."""
     status = "DELETED" if order.deleted else order.status
     state, progress = _STATES.get(status, (PosState.RECEIVED, Progress.NEW))
     return PosOrder(
         id=order.id,
-        reference=order.sale_number,
+        reference=reference,
         state=state,
         progress=progress,
         status=status,

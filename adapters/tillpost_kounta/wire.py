@@ -38,7 +38,7 @@ _PRICES = AliasChoices("price_ex_tax", "unit_price_ex_tax", "unit_price")
 
 
 class NamedThing(ResponseModel):
-    """Anything with an id or a name: a tax with its rate, a category, a payment with its `ref`."""
+    """Anything with an id or a name: a tax with its rate, a category, a payment's `ref`."""
 
     id: OptionalText = Field("", validation_alias=AliasChoices("product_id", "id_str", "id"))
     name: OptionalText = ""
@@ -79,16 +79,27 @@ class Line(ResponseModel):
     taxes: OptionalList[NamedThing] = ()
 
 
+class Payment(NamedThing):
+    """A payment with its `ref`, and the id of its method."""
+
+    method: OptionalText = Field("", validation_alias=AliasPath("method", "id"))
+
+
 class Order(NamedThing):
-    """An order. A webhook's body is one as well, or a site."""
+    """An order. A webhook's body is one as well, or a site.
+
+    Only lists have its `total`, and they may leave out its `lines`.
+    """
 
     site_id: OptionalText = ""
     status: OptionalText = ""
     deleted: bool | None = None
     sale_number: OptionalText = ""
     notes: OptionalText = ""
-    payments: OptionalList[NamedThing] = ()
-    lines: OptionalList[Line] = ()
+    placed_at: OptionalText = ""
+    total: Decimal | None = None
+    payments: OptionalList[Payment] = ()
+    lines: tuple[Line, ...] | None = None
 
 
 def currency_of(body: bytes) -> str:

@@ -10,6 +10,7 @@ states.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import quote as escaped
@@ -30,6 +31,7 @@ from tillpost.adapter import (
     Found,
     KeyRetiredError,
     Menu,
+    MenuError,
     Order,
     OrderError,
     OutageError,
@@ -49,6 +51,7 @@ from tillpost.adapter import (
     ask_with_answer,
     oauth,
     reading,
+    reading_where,
     searched_from,
     ticket_reference,
     to_body,
@@ -139,10 +142,12 @@ class Square(Adapter[SquareSettings]):
         body, notices = translate(order, attempt, self.config)
         check_payable(order)  # what can't be paid isn't created
         key = f"{order.id}-{attempt.generation}"
-        create = _post("/v2/orders", wire.OneCreated, Effect.CREATE, key, order=body)
+        create = _creating(order.id, key, body)
         created, answer = yield from ask_with_answer(create)
-        if is_replayed(created.order, answer):
-            # The answer is old: only the order itself shows what has happened to it since.
+        names_none = not created.order.reference_id
+        if names_none or is_replayed(created.order, answer):
+            # The answer doesn't tell whose order it is, or it is old: only the order itself shows
+            # that, and what has happened to it since.
             return (yield from self._settle(order, created.order.id, None, notices))
         return (yield from self._pay_or_undo(order, draft_of(created.order), notices))
 
@@ -180,13 +185,22 @@ class Square(Adapter[SquareSettings]):
         key = digest_key("pay", draft.id)
         if draft.total == 0:  # CreatePayment takes no amount of 0 (developer forum, thread 1866)
             path = f"{_order_path(draft.id)}/pay"
-            yield from ask(_post(path, wire.OneCreated, Effect.ADVANCE, key, payment_ids=[]))
+            pay = _post(path, wire.OneCreated, Effect.ADVANCE, key, payment_ids=[])
+            read = reading_where(wire.OneCreated, lambda paid: paid.order.id == draft.id)
+            yield from ask(replace(pay, read=read))
             return
         body = payment(order, draft.id, self.config)
-        paid = yield from ask(_post("/v2/payments", wire.Paid, Effect.ADVANCE, key, **body))
+        pay_amount = _post("/v2/payments", wire.Paid, Effect.ADVANCE, key, **body)
+        read_paid = reading_where(wire.Paid, lambda paid: paid.payment.order_id in ("", draft.id))
+        paid = yield from ask(replace(pay_amount, read=read_paid))
         status = paid.payment.status
         if status in ("CANCELED", "FAILED"):
             raise OrderError(f"Square refused the payment with the status {status}", code=status)
+        if not paid.payment.order_id:
+            current = yield from self._fetch(draft.id)
+            if not is_paid(current):
+                text = "Square doesn't tell which order was paid"
+                raise OutageError(text, applied=Applied.MAYBE)
 
     def _settle(
         self, order: Order, square_id: str, refusal: PosError | None, notices: Sequence[str]
@@ -208,17 +222,24 @@ class Square(Adapter[SquareSettings]):
         undo_tries = 0
         while True:
             current = yield from self._fetch(square_id)
-            if is_paid(current) or _was_paid_before(refusal):
+            if current.reference_id != order.id:
+                text = "Square doesn't tell that the order is ours"
+                raise OutageError(text, applied=Applied.MAYBE) from refusal
+            if is_paid(current):
                 return pos_order(current, notices)
+            # The state comes before the words of a refusal.
             if current.state == "CANCELED":
                 text = "the order made under this key was cancelled before it was paid"
                 raise KeyRetiredError(text) from refusal
+            if _was_paid_before(refusal):
+                return pos_order(current, notices)
             reason = mismatch(order, current, total_due(order, self.config)) or refusal
             if reason is None:
                 return (yield from self._pay_or_undo(order, draft_of(current), notices))
             undo_tries += 1
             try:
-                yield from ask(self._cancellation(current, wire.OneCancelled))
+                read = reading_where(wire.OneCancelled, lambda undone: undone.order.id == square_id)
+                yield from ask(self._cancellation(current, read))
             except PosError as error:
                 if error.code not in STALE_VERSION:
                     raise error from reason
@@ -228,7 +249,7 @@ class Square(Adapter[SquareSettings]):
                 continue  # with the order's new version
             raise reason
 
-    def _cancellation(self, current: wire.SquareOrder, answer: type[M]) -> Request[M]:
+    def _cancellation(self, current: wire.SquareOrder, read: Callable[[bytes], M]) -> Request[M]:
         """Return the UpdateOrder that cancels an order and its fulfilments.
 
         Square refuses to cancel an order before its fulfilments, so both are in one request. The
@@ -249,7 +270,7 @@ class Square(Adapter[SquareSettings]):
             changes["state"] = "CANCELED"
         key = digest_key("undo", current.id, current.version)
         body = to_body(idempotency_key=key, order=changes)
-        return Request("PUT", _order_path(current.id), reading(answer), body, Effect.UNDO, key)
+        return Request("PUT", _order_path(current.id), read, body, Effect.UNDO, key)
 
     def attention(self, order: Order, number: int) -> Exchange[PosOrder]:
         """Create a ticket of one ad-hoc line at a price of 0, and mark it as paid, or undo it.
@@ -260,8 +281,7 @@ class Square(Adapter[SquareSettings]):
         """
         body = attention_ticket(order, self.config)
         key = f"{order.id}-{number}-ticket"
-        create = _post("/v2/orders", wire.OneCreated, Effect.CREATE, key, order=body)
-        created = yield from ask(create)
+        created = yield from ask(_creating(str(body["reference_id"]), key, body))
         draft = draft_of(created.order)
         try:
             if draft.total:
@@ -272,6 +292,10 @@ class Square(Adapter[SquareSettings]):
                 if error.applied is Applied.NO and not error.transient:
                     yield from self.cancel(draft.id)
                 raise
+            # The state comes before the words of a refusal.
+            current = yield from self._fetch(draft.id)
+            if current.state == "CANCELED":
+                raise OrderError("the attention ticket was cancelled") from error
         return PosOrder(id=draft.id, reference=ticket_reference(order), status="OPEN", total=0)
 
     # Looking up
@@ -300,12 +324,22 @@ class Square(Adapter[SquareSettings]):
         found = [each for page_of in pages for each in page_of.orders]
         ours = [each for each in found if each.reference_id == order.id]
         for each in ours:
-            if is_paid(each):
-                return pos_order(each)
+            if is_paid(each) and each.state != "CANCELED":
+                return _as_ordered(order, each)
         for each in ours:
             if each.state == "OPEN":
                 return draft_of(each)
-        return None
+        # A copy that was cancelled after its payment counts only if there is no other.
+        return next((pos_order(each) for each in ours if is_paid(each)), None)
+
+    def verify(self, order: Order, pos_id: str) -> Exchange[Found]:
+        """Return the order with this id, if it is ours: a draft if it isn't paid."""
+        current = yield from self._fetch(pos_id)
+        if current.reference_id != order.id:
+            return None
+        if is_paid(current):
+            return _as_ordered(order, current)
+        return draft_of(current) if current.state == "OPEN" else None
 
     def fetch(self, pos_id: str) -> Exchange[PosOrder]:
         """Return the order's current state at Square."""
@@ -313,7 +347,8 @@ class Square(Adapter[SquareSettings]):
         return pos_order(current)
 
     def _fetch(self, square_id: str) -> Exchange[wire.PricedOrder]:
-        answer = yield from ask(_get(_order_path(square_id), wire.OneOrder))
+        read = reading_where(wire.OneOrder, lambda answer: answer.order.id == square_id)
+        answer = yield from ask(Request("GET", _order_path(square_id), read))
         return answer.order
 
     def quote(self, order: Order, attempt: Attempt) -> Exchange[int]:
@@ -337,7 +372,8 @@ class Square(Adapter[SquareSettings]):
             raise OrderError(
                 "nothing of the order is left to be cancelled; refund it at the register"
             )
-        answer = yield from ask(self._cancellation(current, wire.OneOrder))
+        read = reading_where(wire.OneOrder, lambda undone: undone.order.id == pos_id)
+        answer = yield from ask(self._cancellation(current, read))
         cancelled = answer.order
         if cancelled.state != "CANCELED" and not _is_closed(cancelled):
             raise OutageError("the order wasn't cancelled", applied=Applied.MAYBE)
@@ -447,12 +483,32 @@ def _was_paid_before(refusal: PosError | None) -> bool:
     return refusal is not None and "already paid" in refusal.detail.lower()
 
 
+def _as_ordered(order: Order, seen: wire.SquareOrder) -> PosOrder:
+    """Return the order as Square has it, or raise that it has other lines than were ordered."""
+    found = pos_order(seen)
+    is_over = found.state in (PosState.REJECTED, PosState.CANCELLED)
+    line_count = len(seen.line_items)
+    if is_over or line_count in (0, len(order.lines)):  # 0: the answer leaves them out
+        return found
+    text = f"the POS has the order with {line_count} lines instead of {len(order.lines)}"
+    raise MenuError(text, reason="created", pos_order=found)
+
+
 def _is_closed(order: wire.SquareOrder) -> bool:
     return all(fulfilment.state in CLOSED for fulfilment in order.fulfillments)
 
 
 def _order_path(square_id: str) -> str:
     return f"/v2/orders/{escaped(square_id, safe='')}"
+
+
+def _creating(reference: str, key: str, body: dict[str, object]) -> Request[wire.OneCreated]:
+    """Return the CreateOrder. Its answer must not name another reference than was sent."""
+    create = _post("/v2/orders", wire.OneCreated, Effect.CREATE, key, order=body)
+    read = reading_where(
+        wire.OneCreated, lambda created: created.order.reference_id in ("", reference)
+    )
+    return replace(create, read=read)
 
 
 def _get(path: str, model: type[M]) -> Request[M]:

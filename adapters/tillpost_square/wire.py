@@ -182,6 +182,7 @@ class CreatedOrder(Wire):
     """
 
     id: Id
+    reference_id: OptionalText = ""
     version: int = 1
     total_money: Money
     created_at: OptionalText = ""
@@ -223,9 +224,10 @@ class Calculated(Wire):
 
 
 class Payment(Wire):
-    """A payment as Square recorded it."""
+    """A payment as Square recorded it. The spec lets Square leave out whose order it pays."""
 
     id: Id
+    order_id: OptionalText = ""
     status: OptionalText = ""
 
 

@@ -102,8 +102,16 @@ LATTES = order(
 LATTES_ID = "93824701"
 
 
-def the_order(order_id: int = int(LATTES_ID)) -> Sample:
-    return Sample("GET", f"{COMPANY}/orders/{order_id}.json", sample("order") | {"id": order_id})
+OURS: Mapping[str, Any] = {
+    "sale_number": LATTES.id,
+    "placed_at": LATTES.placed_at.isoformat(),
+}
+"""What makes a sample's order ours."""
+
+
+def the_order(order_id: int = int(LATTES_ID), **changes: Any) -> Sample:
+    order = sample("order") | {"id": order_id} | changes
+    return Sample("GET", f"{COMPANY}/orders/{order_id}.json", order)
 
 
 def the_orders(**first: object) -> Sample:

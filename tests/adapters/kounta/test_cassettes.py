@@ -22,6 +22,7 @@ from adapters.kounta.cassette_origins import (
     MENU,
     NO_SAMPLE,
     ONLY_SIMULATED,
+    OURS,
     REFUSALS,
     SMALL_MENU,
     a_menu,
@@ -57,40 +58,49 @@ def submitted(store: Store, paid: Order, menu: Menu = MENU) -> PosOrder:
 # Each operation, from the vendor's samples where there are any
 # --------------------------------------------------------
 
-UNPROVED = "The POS doesn't report the order's total, so it couldn't be verified"
-
 
 @plays(
     "submit",
     from_samples(
-        lambda: [the_orders(), made(), the_order()],
+        lambda: [
+            the_orders(),
+            made(),
+            the_order(**OURS),
+            the_order(**OURS),
+            the_orders(id=int(LATTES_ID), total=18, **OURS),
+            the_order(**OURS),
+        ],
         of="one order and of a list of orders",
         adapted=(
+            "the order has our sale_number, which third-party code reads there, and our placed_at",
+            "its total in the list is ours",
             "a new order is answered with `null` and its Location: the page has no sample of that "
             "answer",
         ),
     ),
 )
 def test_an_order_is_looked_for_made_and_read_back(store: Store) -> None:
+    """The order itself tells no total, so it is looked up in the list, which does."""
     there = submitted(store, LATTES, LATTE_MENU)
 
-    assert there == PosOrder(id=LATTES_ID, status="ON_HOLD", notices=(UNPROVED,))
+    assert there == PosOrder(id=LATTES_ID, reference=LATTES.id, status="ON_HOLD", total=1800)
 
 
 @plays(
     "find",
     from_samples(
-        lambda: [the_orders(sale_number=LATTES.id), the_order(912387093)],
+        lambda: [the_orders(**OURS), the_order(912387093, **OURS)],
         of="a list of orders and of one order",
         adapted=(
-            "the first order of the list has a sale_number, which third-party code reads there",
+            "the first order of the list has our sale_number, which third-party code reads there, "
+            "and our placed_at; so has the one order",
             "the one order has the id of that one",
         ),
     ),
 )
 def test_an_order_is_found_by_its_sale_number(store: Store) -> None:
     assert store.ask("find", None, order=LATTES) == PosOrder(
-        id="912387093", status="ON_HOLD", notices=(UNPROVED,)
+        id="912387093", reference=LATTES.id, status="ON_HOLD", total=4565
     )
 
 

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from adapters.kounta.bench import Bench, Spoil, plain_order
+from tillpost import OutageError, Outcome
 from tillpost.models.order import PosOrder
 
 EMPTY = b"{}"
@@ -45,11 +46,21 @@ def test_unreadable_import_is_tried_again(path: str, body: bytes) -> None:
 
 @pytest.mark.parametrize("body", [EMPTY, SEVENS])
 @pytest.mark.parametrize("lasts", [False, True], ids=["once", "always"])
-def test_unreadable_read_back_is_repeated_and_order_exists(body: bytes, lasts: bool) -> None:
+def test_unreadable_read_back_leaves_the_doubt_and_no_second_order(
+    body: bytes, lasts: bool
+) -> None:
     bench = Bench()
     bench.till.import_menu()
     bench.answer = said("/orders/", body, 1000 if lasts else 1)
     there = bench.attempt(plain_order())
-    assert isinstance(there, PosOrder)
-    assert [entry.order_id for entry in bench.simulator.ledger().shown] == [there.id]
-    assert any("couldn't be verified" in notice for notice in there.notices) is lasts
+    (shown,) = bench.simulator.ledger().shown
+    if not lasts:
+        assert isinstance(there, PosOrder)
+        assert there.id == shown.order_id
+        return
+    assert isinstance(there, OutageError)
+    assert there.outcome is Outcome.UNKNOWN
+    assert shown.order_id in repr(bench.till._journal.read("ord_1"))
+    bench.answer = said("/orders/", body, 0)
+    assert bench.till.submit(plain_order()).id == shown.order_id
+    assert len(bench.creates()) == 1

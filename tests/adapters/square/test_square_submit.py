@@ -210,6 +210,7 @@ def test_unexplained_total_is_a_setup_error(bench: Bench) -> None:
         {
             "order": {
                 "id": known.order_id,
+                "reference_id": known.reference,
                 "state": "OPEN",
                 "version": 1,
                 "total_money": {"amount": 9},
@@ -220,6 +221,7 @@ def test_unexplained_total_is_a_setup_error(bench: Bench) -> None:
         {
             "order": {
                 "id": known.order_id,
+                "reference_id": known.reference,
                 "state": "CANCELED",
                 "version": 2,
                 "total_money": {"amount": 9},
@@ -447,6 +449,28 @@ def test_order_of_zero_that_square_calls_paid_is_done(bench: Bench) -> None:
 
     assert again.id == made.id
     assert not [r for r in bench.sent if r.effect is Effect.UNDO]
+
+
+@pytest.mark.parametrize("price", [0, 1450])
+def test_cancelled_order_is_dead_whatever_a_refusal_says(bench: Bench, price: int) -> None:
+    """The state comes before the words: nobody cooks an order that was cancelled."""
+    line = {"item_id": "5312", "name": "BLT toastie", "quantity": 1, "unit_price": 1450}
+    water = {"item_id": "6102", "name": "Tap water", "quantity": 1, "unit_price": 0}
+    payments = [{"method": "card", "amount": price}] if price else []
+    order = plain_order(lines=[line if price else water], payments=payments)
+    bench.spoil = spoiled(1, Fault(Applied.NO, "off"), method="POST", path=_paying(price))
+    refusal(bench, order)
+    (unpaid,) = bench.simulator.ledger().half_done
+    bench.run(bench.adapter.cancel(unpaid.order_id))
+    words = refused("BAD_REQUEST", "The order is already paid.")
+    bench.spoil = spoiled(1, words, method="POST", path=_paying(price))
+
+    with pytest.raises(KeyRetiredError):
+        bench.run(bench.adapter.finish(order, Draft(id=unpaid.order_id, total=price)), order)
+
+
+def _paying(price: int) -> str:
+    return "/v2/payments" if price else "/v2/orders/"
 
 
 def test_reference_that_is_too_long_is_refused_before_sending(bench: Bench) -> None:

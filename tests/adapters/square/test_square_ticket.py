@@ -137,6 +137,22 @@ def test_ticket_that_square_calls_paid_exists(bench: Bench) -> None:
     assert len(bench.simulator.ledger().shown) == 1
 
 
+def test_cancelled_ticket_is_not_taken_for_a_paid_one() -> None:
+    bench = Bench()
+
+    def cancel_and_say_paid(request: Request[Any], carry_out: Any) -> Response | Fault:
+        if request.path.endswith("/pay"):
+            for order in bench.simulator.world.orders.values():
+                order.order.state = "CANCELED"
+            return refused("BAD_REQUEST", "The order is already paid.")
+        answer: Response = carry_out()
+        return answer
+
+    bench.spoil = cancel_and_say_paid
+    with pytest.raises(OrderError, match="was cancelled"):
+        ticket(bench, plain_order())
+
+
 def test_a_shop_with_taxes_takes_it_at_no_price() -> None:
     bench = Bench()
     bench.simulator.add_tax("Weekend surcharge", "10")
