@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from core.both import Kind
 from core.sending import CREDENTIALS, Sender, client_over, sender
-from core.toy import TOKEN, Toy
+from core.toy import TOKEN, Toy, ToySettings
 from core.toy_server import Act, ToyServer, answer, hang, hangup, raw, redirect, reset, truncate
 from tillpost import Limits
 from tillpost.adapter.base import Credentials, Signed
@@ -121,6 +121,14 @@ def test_path_that_could_lead_elsewhere_is_not_signed(
     assert (got.applied, got.barred) == (Applied.NO, True)
     assert got.text.startswith("the request's path could lead to another host")
     assert not server.seen
+
+
+def test_finished_url_has_the_origin_of_the_address(send: Sender, server: ToyServer) -> None:
+    adapter = server.adapter()
+    adapter.config = ToySettings.model_construct(base_url="http:/")  # makes a host of the path
+    got = send("/127.0.0.2/steal", adapter=adapter)
+    assert isinstance(got, Fault)
+    assert (got.applied, got.barred) == (Applied.NO, True)
 
 
 @pytest.mark.parametrize("path", ["/", "/menu/", "/menu?next=/a//b&m=a%40b", "/a/b%2Fc%40d"])
