@@ -40,6 +40,9 @@ __all__ = [
 ]
 
 
+_READS = ("find", "import_menu")
+"""Operations whose errors no menu import can solve."""
+
 UNKNOWN_LEAD = 86_400.0
 """By how many seconds our clock may be ahead of a platform's that hasn't told its time yet."""
 
@@ -200,11 +203,11 @@ class Failed:
         """Whether a menu import may solve it.
 
         It may when the order doesn't fit the menu, by the platform's judgement or by ours. A menu
-        error of the import itself is excluded: it would be tried for ever.
+        error of the import itself or of a look-up is excluded: it would be tried for ever.
         """
         operation = self.error.operation
         is_menu_error = issubclass(error_named(self.error.kind), MenuError)
-        return operation == "precheck" or (is_menu_error and operation != "import_menu")
+        return operation == "precheck" or (is_menu_error and operation not in _READS)
 
 
 @dataclass(frozen=True, slots=True)
