@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from adapters.square.bench import Bench
 from tillpost.adapter.base import Attempt
 from tillpost.models.order import Line, Modifier, Order, PosOrder
+from tillpost.models.safe_text import without_controls
 from tillpost_simulators.square import WorldSettings
 
 TRIED = 170 if os.environ.get("CI") else 30
@@ -27,9 +28,9 @@ EXTRAS = {
     "7310": {"231": 60, "232": 70},
 }
 texts = st.text(max_size=60)
-named = texts.filter(lambda text: bool(text.strip()))
+named = texts.filter(lambda text: bool(without_controls(text).strip()))
 codes = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=60).filter(
-    lambda text: bool(text.strip())
+    lambda text: bool(without_controls(text).strip())
 )
 
 

@@ -310,9 +310,10 @@ def test_next_worker_looks_up_what_dead_worker_sent(
     site = Site(database, shop)
     site.work()
 
-    assert [type(event).__name__ for event in site.outbox.journal("ord_1")][:3] == [
+    assert [type(event).__name__ for event in site.outbox.journal("ord_1")][:4] == [
         "SubmissionRequested",
         "Intended",
+        "Settled",
         "LookedUp",
     ]
     assert len(counter.platform.shown("ord_1")) == 1
