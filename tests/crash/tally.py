@@ -40,10 +40,16 @@ class Tally:
         return "\n".join(lines)
 
 
-def tally(world: World, outbox: Outbox, placed: Sequence[Placed]) -> Tally:
-    """Compare each order with the outbox and with the ledger of its platform."""
+def tally(
+    world: World, outbox: Outbox, placed: Sequence[Placed], spoiled: Sequence[str] = ()
+) -> Tally:
+    """Compare each order with the outbox and with the ledger of its platform.
+
+    `spoiled` are the ids of orders whose rows were made unreadable: they must end in an error.
+    """
     result = Tally()
-    stored = {each.id: each for each in outbox.orders(most=len(placed) + 1)}
+    most = len(placed) + len(spoiled) + 1
+    stored = {each.id: each for each in outbox.orders(most=most)}
     shown: dict[str, Mapping[str, list[LedgerEntry]]] = {}
     for name, store in world.stores.items():
         ledger = store.ledger()
@@ -57,7 +63,11 @@ def tally(world: World, outbox: Outbox, placed: Sequence[Placed]) -> Tally:
             result.wrong[fault.kind].append(f"{each.store} {order_id}: {fault.text}")
             result.suspects.append(order_id)
     result.states.update(each.state.value for each in stored.values())
-    extra = stored.keys() - {each.order.id for each in placed}
+    for order_id in spoiled:
+        found = stored.get(order_id)
+        if found is None or found.state is not OrderState.ERROR:
+            result.wrong["unreadable"].append(f"{order_id}: {found and found.state}")
+    extra = stored.keys() - {each.order.id for each in placed} - set(spoiled)
     if extra:
         result.wrong["never added"].extend(sorted(extra))
     return result

@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from core.toy import toy_order
 from core.toy_server import ToyServer
-from silent_proxy import SilentProxy
+from relay import Relay
 from tillpost.outbox import (
     DatabaseError,
     Outbox,
@@ -40,21 +40,21 @@ def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def proxy(prepared_postgres_url: str) -> Iterator[SilentProxy]:
+def proxy(prepared_postgres_url: str) -> Iterator[Relay]:
     port = sa.make_url(prepared_postgres_url).port
     assert port
-    with SilentProxy(port) as opened:
+    with Relay(port) as opened:
         yield opened
 
 
 @pytest.fixture
-def url_through(prepared_postgres_url: str, proxy: SilentProxy) -> str:
+def url_through(prepared_postgres_url: str, proxy: Relay) -> str:
     address = sa.make_url(prepared_postgres_url).set(port=proxy.port)
     return address.render_as_string(hide_password=False)
 
 
 @pytest.mark.slow
-def test_adding_an_order_fails_in_bounded_time(url_through: str, proxy: SilentProxy) -> None:
+def test_adding_an_order_fails_in_bounded_time(url_through: str, proxy: Relay) -> None:
     """With an idle connection, within a transaction, and without a connection."""
     with Outbox(url_through) as outbox:
         outbox.add(toy_order("ord-1"), connection="cafe")
@@ -68,14 +68,14 @@ def test_adding_an_order_fails_in_bounded_time(url_through: str, proxy: SilentPr
                 outbox.add(toy_order(f"lost-{number}"), connection="cafe")
             assert caught.value.transient
         assert time.monotonic() - began < 3 * BOUND
-        proxy.speak()
+        proxy.recover()
         outbox.add(toy_order("ord-2"), connection="cafe")
         assert {stored.id for stored in outbox.orders()} == {"ord-1", "ord-2"}
 
 
 @pytest.mark.slow
 def test_worker_gets_on_by_itself_after_the_silence(
-    url_through: str, prepared_postgres_url: str, proxy: SilentProxy, server: ToyServer
+    url_through: str, prepared_postgres_url: str, proxy: Relay, server: ToyServer
 ) -> None:
     source = from_mapping({"cafe": OutboxConnection(server.adapter())})
     settings = OutboxSettings(lease=3.0)
@@ -94,7 +94,7 @@ def test_worker_gets_on_by_itself_after_the_silence(
             shop.add(toy_order("ord-2"), connection="cafe")
             time.sleep(2 * BOUND)
             assert not received(shop, "ord-2")
-            proxy.speak()
+            proxy.recover()
             spoke = time.monotonic()
             eventually(lambda: received(shop, "ord-2"))
             assert time.monotonic() - spoke < BOUND

@@ -1,0 +1,246 @@
+"""Everything goes wrong at once, and the good stores are served all the while.
+
+Workers have unequal leases, and clocks that are hours apart. They are killed. PostgreSQL falls
+silent and restarts, one store of each platform turns hostile, and unreadable orders are mixed in.
+`--crash-orders 2000 --kills 60` is a long run.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import threading
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+
+from crash.tally import tally
+from crash.test_crash import Run, journals
+from crash.workers import Workers, working
+from crash.world import LEAD, End, Placed, Store, World, place, serving
+from databases import PostgresServer
+from relay import IMPOSTORS, Relay
+from tillpost.outbox import DatabaseError, OrderState, Outbox, OutboxSettings
+from tillpost.outbox.db import schema as t
+
+pytestmark = pytest.mark.slow
+
+HOUR = 3600
+WORKERS: Sequence[Sequence[str]] = (
+    ("--lease", "3"),
+    ("--lease", "8", "--ahead", str(2 * HOUR)),
+    ("--lease", "5", "--ahead", str(-3 * HOUR)),
+)
+"""The options of the workers: leases in seconds, and how far their clocks are wrong."""
+
+DELIVERED_WITHIN = 30.0
+"""How long an order at a good store may take, in seconds, whatever else goes on."""
+
+SILENCE = 4.0
+"""For how long the database is silent."""
+
+ROUNDS = 20
+HOSTILE_ROUNDS = range(4, 15)
+SILENT_ROUNDS = (6, 12)
+RESTART_ROUND = 9
+
+
+@contextmanager
+def hostile_serving(seed: int, orders: int) -> Generator[tuple[World, Mapping[str, Relay]]]:
+    """Serve stores, of which the first of each platform is reached through a relay."""
+    with ExitStack() as stack:
+        world = stack.enter_context(serving(seed, orders))
+        relays: dict[str, Relay] = {}
+        stores: dict[str, Store] = {}
+        for name, store in world.stores.items():
+            stores[name] = store
+            if not name.endswith("-0"):
+                continue
+            address, _, port = str(store.settings["base_url"]).rpartition(":")
+            relay = stack.enter_context(Relay(int(port)))
+            settings = {**store.settings, "base_url": f"{address}:{relay.port}"}
+            stores[name] = replace(store, settings=settings)
+            relays[name] = relay
+        yield World(stores), relays
+
+
+class Deliveries:
+    """Watches when orders arrive, by this process's clock, over its own database connection."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._added: dict[str, float] = {}
+        self._arrived: dict[str, float] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def expect(self, placed: Placed) -> None:
+        """Expect an order to arrive soon from now on."""
+        self._added[placed.order.id] = time.monotonic()
+
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """How long each order that was expected took; infinite if it hasn't arrived."""
+        return {
+            order_id: self._arrived.get(order_id, float("inf")) - added
+            for order_id, added in self._added.items()
+        }
+
+    def __enter__(self) -> Deliveries:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        arrived = (OrderState.RECEIVED.value, OrderState.ACCEPTED.value)
+        query = select(t.orders.c.id).where(t.orders.c.state.in_(arrived))
+        while not self._stop.wait(0.2):
+            try:
+                with self._outbox.database.reading() as db:
+                    found = db.scalars(query).all()
+            except DatabaseError:
+                continue
+            now = time.monotonic()
+            for order_id in found:
+                self._arrived.setdefault(order_id, now)
+
+
+class HostileRun(Run):
+    """A run in which the database and some stores fail too."""
+
+    def __init__(
+        self,
+        world: World,
+        outbox: Outbox,
+        workers: Workers,
+        seed: int,
+        *,
+        hostile: Mapping[str, Relay],
+        database: Relay,
+        server: PostgresServer,
+        deliveries: Deliveries,
+    ) -> None:
+        super().__init__(world, outbox, workers, seed)
+        self._hostile = hostile
+        self._database = database
+        self._server = server
+        self._deliveries = deliveries
+        self._lots = random.Random(f"{seed} rounds")
+        self.poisoned: list[str] = []
+
+    def rounds(self, orders: int, kills: int) -> None:
+        """Add the orders, a share in each round, while the world changes."""
+        for number in range(ROUNDS):
+            self._change_world(number)
+            self._add_share(orders * (number + 1) // ROUNDS)
+            self._poison(number)
+            for _ in range(kills * (number + 1) // ROUNDS - kills * number // ROUNDS):
+                self._pause(self._lots.uniform(0.2, 1.0))
+                self.in_flight += self._held_by(self._workers.kill_one(self._lots, self._at_work()))
+                self._workers.fill()
+            self._wait_for(self._good_stores_are_nearly_idle)
+        for relay in self._hostile.values():
+            relay.recover()
+
+    def _change_world(self, number: int) -> None:
+        for relay in self._hostile.values():
+            if number == HOSTILE_ROUNDS.start:
+                relay.turn_hostile(IMPOSTORS)
+            if number == HOSTILE_ROUNDS.stop:
+                relay.recover()
+        if number == ROUNDS // 2:
+            self._world.drift()
+        if number == RESTART_ROUND:
+            self._server.restart("immediate")
+        if number in SILENT_ROUNDS:
+            self._database.fall_silent()
+            time.sleep(SILENCE)
+            self._database.recover()
+
+    def _add_share(self, up_to: int) -> None:
+        begin = len(self.placed)
+        self._add(up_to)
+        for placed in self.placed[begin:]:
+            is_soon = placed.order.due_at is None
+            if placed.store not in self._hostile and placed.end is End.ARRIVES and is_soon:
+                self._deliveries.expect(placed)
+
+    def _poison(self, number: int) -> None:
+        """Add an order to a good store whose content can't be read."""
+        good = [name for name in self._world.stores if name not in self._hostile]
+        placed = place(100_000 + number, self._seed, good)
+        order_id = placed.order.id
+        content = self._lots.choice(("", "{", '{"id": 1}', '{"version": 99}'))
+        spoil = update(t.orders).where(t.orders.c.id == order_id).values(content=content)
+        with self._outbox.database.writing() as db:
+            self._outbox.add(placed.order, connection=placed.store, session=db)
+            db.execute(spoil)
+        self.poisoned.append(order_id)
+
+    def _good_stores_are_nearly_idle(self) -> bool:
+        good = [name for name in self._world.stores if name not in self._hostile]
+        is_due = t.orders.c.due_at <= time.time() + 5
+        return self._count(is_due & t.orders.c.connection.in_(good)) <= 20
+
+
+@pytest.mark.timeout(7200)
+def test_good_stores_are_served_in_a_hostile_world(
+    postgres: PostgresServer,
+    postgres_url: str,
+    crash_orders: int,
+    kills: int,
+    seed: int,
+    tmp_path: Path,
+) -> None:
+    program = tmp_path / "world.json"
+    log = tmp_path / "workers.log"
+    began = time.monotonic()
+    with ExitStack() as stack:
+        world, hostile = stack.enter_context(hostile_serving(seed, crash_orders))
+        database = stack.enter_context(Relay(postgres.port))
+        settings = OutboxSettings(
+            db=postgres_url.replace(f":{postgres.port}/", f":{database.port}/"),
+            threads=6,
+            concurrency=16,
+            first_wait=0.05,
+            longest_wait=0.5,
+            lead=LEAD,
+        )
+        world.write(program, settings)
+        outbox = stack.enter_context(Outbox(postgres_url))
+        outbox.prepare()
+        deliveries = stack.enter_context(Deliveries(outbox))
+        workers = stack.enter_context(working(program, log, len(WORKERS), WORKERS))
+        run = HostileRun(
+            world,
+            outbox,
+            workers,
+            seed,
+            hostile=hostile,
+            database=database,
+            server=postgres,
+            deliveries=deliveries,
+        )
+        run.rounds(crash_orders, kills)
+        run.drain()
+        result = tally(world, outbox, run.placed, spoiled=run.poisoned)
+        seconds = sorted(deliveries.seconds.values())
+        print(
+            f"\n--seed {seed}: {crash_orders} orders, {len(run.poisoned)} unreadable, {kills} kills"
+            f" of {workers.started} workers with {run.in_flight} claimed orders, {world.struck} of"
+            f" {world.requests} requests failed, {time.monotonic() - began:.0f} s; {len(seconds)}"
+            f" orders of good stores took {statistics.median(seconds):.1f} s,"
+            f" {seconds[-1]:.1f} s at most\n{result}"
+        )
+        events = journals(outbox, result.suspects)
+        assert not result.wrong, f"--seed {seed}: {result}\n{events}\n{workers.log()}"
+        late = {id_: took for id_, took in deliveries.seconds.items() if took > DELIVERED_WITHIN}
+        assert not late, f"--seed {seed}: {late}\n{journals(outbox, list(late))}\n{workers.log()}"
