@@ -219,6 +219,7 @@ def test_good_stores_are_served_in_a_hostile_world(
         outbox.prepare()
         deliveries = stack.enter_context(Deliveries(outbox))
         workers = stack.enter_context(working(program, log, len(WORKERS), WORKERS))
+        workers.may_fail = True
         run = HostileRun(
             world,
             outbox,
