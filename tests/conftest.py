@@ -13,10 +13,16 @@ import tempfile
 from pathlib import Path
 
 import certifi
+import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tillpost import Limits
+from tillpost.outbox.db import database
+from tillpost.outbox.delivery import store_queries
 from vendor_documents import vendor_documents
+
+PATIENCE = 60.0
 
 SEED = pytest.StashKey[int]()
 
@@ -54,6 +60,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="workers that the crash test kills (20; 300 for a full run)",
     )
     parser.addoption(
+        "--soak-seconds",
+        type=int,
+        default=120,
+        help="how long the soak lasts (120; 1800 for a full run)",
+    )
+    parser.addoption(
         "--seed", type=int, default=None, help="seed of the storms (random; the run prints it)"
     )
 
@@ -63,6 +75,18 @@ def pytest_configure(config: pytest.Config) -> None:
     chosen: int | None = config.getoption("--seed")
     config.stash[SEED] = random.randrange(2**32) if chosen is None else chosen
     _trust_one_authority(config)
+    _be_patient()
+
+
+def _be_patient() -> None:
+    """Wait longer than in earnest for servers of the tests, which run on busy machines.
+
+    Tests of these limits set their own.
+    """
+    for name in ("connect", "read", "write", "pool"):
+        setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, name, PATIENCE)
+    database.IDLE_SECONDS = PATIENCE
+    store_queries.SHORT_LIMITS = Limits(connect=PATIENCE, read=PATIENCE, answer=PATIENCE)
 
 
 def _trust_one_authority(config: pytest.Config) -> None:
@@ -88,7 +112,7 @@ def _trust_one_authority(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Print the seed, so that a storm that fails can be repeated."""
-    names = ("--orders", "--crash-orders", "--kills")
+    names = ("--orders", "--crash-orders", "--kills", "--soak-seconds")
     sizes = " ".join(f"{name} {config.getoption(name)}" for name in names)
     return f"storms: {sizes} --seed {config.stash[SEED]}"
 
@@ -126,6 +150,12 @@ def orders(pytestconfig: pytest.Config) -> int:
 def crash_orders(pytestconfig: pytest.Config) -> int:
     """Return how many orders the crash test sends."""
     return _number(pytestconfig, "--crash-orders")
+
+
+@pytest.fixture
+def soak_seconds(pytestconfig: pytest.Config) -> int:
+    """Return how long the soak lasts."""
+    return _number(pytestconfig, "--soak-seconds")
 
 
 @pytest.fixture

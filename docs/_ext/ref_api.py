@@ -13,6 +13,7 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -66,12 +67,16 @@ def public_names(module: str) -> list[str]:
     return sorted(names, key=str.casefold)
 
 
-def entries() -> list[Entry]:
-    """Return every public name, once for each module that it is imported from, then the hooks."""
+@cache
+def entries() -> tuple[Entry, ...]:
+    """Return every public name, once for each module that it is imported from, then the hooks.
+
+    The source is read once; it takes seconds.
+    """
     found = [
         _entry(module, name) for module in MODULES for name in public_names(module)
     ]
-    return [*found, *_hook_entries()]
+    return (*found, *_hook_entries())
 
 
 def hooks() -> list[tuple[str, object]]:

@@ -1,14 +1,19 @@
 """A worker in a process: `python worker.py WORLD.json`. It ends when nothing is left to do.
 
+`--lease` overrides the file's setting; `--ahead` sets the worker's clock wrong, in seconds; with
+`--for-ever` it ends on SIGTERM only.
+
 `World.write` writes the file: the outbox's settings, and each connection with its platform's
 settings. The connections have short timeouts, so that a hanging platform doesn't delay the test.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
-import sys
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -34,21 +39,35 @@ def connected(known: dict[str, Any]) -> OutboxConnection:
     )
 
 
-def main(world: Path) -> None:
+def main() -> None:
     """Work until idle."""
-    content: dict[str, Any] = json.loads(world.read_text())
+    parser = argparse.ArgumentParser()
+    parser.add_argument("world", type=Path)
+    parser.add_argument("--lease", type=float)
+    parser.add_argument("--ahead", type=float, default=0.0)
+    parser.add_argument("--for-ever", action="store_true")
+    arguments = parser.parse_args()
+    content: dict[str, Any] = json.loads(arguments.world.read_text())
     settings = OutboxSettings.model_validate(content["outbox"])
+    if arguments.lease:
+        settings = settings.model_copy(update={"lease": arguments.lease})
     connections = from_mapping(
         {name: connected(known) for name, known in content["connections"].items()}
     )
     with (
         Outbox(settings=settings) as outbox,
-        Processor(outbox, connections=connections) as processor,
+        Processor(
+            outbox,
+            connections=connections,
+            clock=lambda: time.time() + arguments.ahead,
+        ) as processor,
     ):
-        worker_for(processor).run(until_idle=True)
+        worker = worker_for(processor)
+        signal.signal(signal.SIGTERM, lambda number, frame: worker.stop())
+        worker.run(until_idle=not arguments.for_ever)
 
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(process)d %(message)s")
     logging.getLogger("stamina").setLevel(logging.ERROR)
-    main(Path(sys.argv[1]))
+    main()

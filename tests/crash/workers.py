@@ -6,7 +6,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,8 +18,12 @@ MOSTLY = 0.8
 class Workers:
     """Processes of `worker.py`. One that ends by itself found nothing more to do."""
 
-    def __init__(self, world: Path, log: Path, size: int) -> None:
+    def __init__(
+        self, world: Path, log: Path, size: int, variants: Sequence[Sequence[str]] = ((),)
+    ) -> None:
+        """Take the file for the workers, and the options that they get in turn."""
         self._world = world
+        self._variants = variants
         self._log_file = log
         self._size = size
         self._running: list[subprocess.Popen[bytes]] = []
@@ -30,8 +34,9 @@ class Workers:
         self._running = [process for process in self._running if not self._ended(process)]
         while len(self._running) < self._size:
             with self._log_file.open("ab") as log:
+                options = self._variants[self.started % len(self._variants)]
                 process = subprocess.Popen(
-                    [sys.executable, PROGRAM, self._world], stdout=log, stderr=log
+                    [sys.executable, PROGRAM, self._world, *options], stdout=log, stderr=log
                 )
             self._running.append(process)
             self.started += 1
@@ -75,9 +80,11 @@ class Workers:
 
 
 @contextmanager
-def working(world: Path, log: Path, size: int) -> Generator[Workers]:
+def working(
+    world: Path, log: Path, size: int, variants: Sequence[Sequence[str]] = ((),)
+) -> Generator[Workers]:
     """Run workers until the block ends."""
-    workers = Workers(world, log, size)
+    workers = Workers(world, log, size, variants)
     try:
         workers.fill()
         yield workers

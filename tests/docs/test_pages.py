@@ -40,6 +40,7 @@ def test_page_does_what_it_shows(page: Path, reader: Reader) -> None:
         reader.run_python(page)
 
 
+@pytest.mark.slow
 def test_example_adapter_runs_as_installed_plugin(
     reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -233,6 +233,7 @@ def text(element: Element) -> str:
     return "".join(element.itertext())
 
 
+@pytest.mark.slow
 def test_site_describes_every_public_name_in_detail(site: Path) -> None:
     """The full docstrings are on the site, or the generated page has the name."""
     named = [

@@ -1,14 +1,13 @@
 """Runs one operation of an adapter as a flow of commands.
 
-Each answer is judged, and what a request did to the order is recorded. Promise 1 is kept here, by
-core and not by an adapter's care:
+Each answer is judged, and what a request did to the order is recorded. The promise "never twice" is
+kept here, by core and not by an adapter's care:
 
 * an intent is recorded before a request that can change the order is sent;
 * no other body is sent under a key that may have worked;
 * a create without a key is refused while the order's outcome is unknown.
 
-Promise 7 is kept here too: an adapter whose own code fails raises an `UnknownPosError`, like any
-other failure. `flow`, `attention_ticket`, `menu_import` and `store_flows` run operations.
+An adapter whose own code fails raises an `UnknownPosError`, like any other failure. `flow`, `attention_ticket`, `menu_import` and `store_flows` run operations.
 """
 
 from __future__ import annotations
@@ -81,7 +80,7 @@ class OperationContext:
         return judge(self.connection.adapter, request, self.order, answer, now)
 
     def refusal(self, request: Request[Any]) -> DoubtError | None:
-        """Return why the request must not be sent, or None: promise 1."""
+        """Return why the request must not be sent, or None if it may be."""
         is_create_without_key = request.effect is Effect.CREATE and request.key is None
         if is_create_without_key and self.outcome is Outcome.UNKNOWN:
             return DoubtError(
@@ -138,7 +137,7 @@ def run_operation(
                 context.stamp(refused)
                 raise
             except Exception as failure:
-                # Promise 7: whatever an adapter raises becomes a PosError.
+                # Whatever an adapter raises becomes a PosError, so that callers catch one class.
                 detail = f"the adapter failed: {type(failure).__name__}"
                 raise context.stamp(UnknownPosError(detail, applied=Applied.MAYBE)) from failure
 

@@ -91,6 +91,13 @@ def filled(kind: type[PosError]) -> PosError:
     return error
 
 
+def test_message_names_the_first_five_subjects_only() -> None:
+    error = MenuError("not for sale", subjects=[f"item {number}" for number in range(1, 7)])
+    assert str(error) == (
+        "not for sale [item 1, item 2, item 3, item 4, item 5, ...] (order not_created)"
+    )
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_transient_marks_errors_worth_retrying(kind: type[PosError]) -> None:
     assert kind.transient is TRANSIENT[kind]

