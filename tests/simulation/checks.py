@@ -93,7 +93,9 @@ def _wrong(
                 return "twice: made by hand, and nobody is told of the copy"
             return ""
         case OrderState.CANCELLED | OrderState.REJECTED:
-            return "cancelled, but the register has it" if live else ""
+            # A row that can't be read is closed as it is, and the person is told so.
+            is_left = live and not added.poisoned
+            return "cancelled, but the register has it" if is_left else ""
 
 
 def _wrong_content(added: Added, stored: StoredOrder, live: LedgerEntry) -> str:
