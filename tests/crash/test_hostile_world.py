@@ -1,6 +1,6 @@
 """Everything goes wrong at once, and the good stores are served all the while.
 
-Workers have unequal leases, and clocks that are hours apart. They are killed. PostgreSQL falls
+Workers have unequal leases, and clocks that are half an hour apart. They are killed. PostgreSQL falls
 silent and restarts, one store of each platform turns hostile, and unreadable orders are mixed in.
 `--crash-orders 2000 --kills 60` is a long run.
 """
@@ -30,11 +30,11 @@ from tillpost.outbox.db import schema as t
 
 pytestmark = pytest.mark.slow
 
-HOUR = 3600
+MINUTE = 60
 WORKERS: Sequence[Sequence[str]] = (
     ("--lease", "3"),
-    ("--lease", "8", "--ahead", str(2 * HOUR)),
-    ("--lease", "5", "--ahead", str(-3 * HOUR)),
+    ("--lease", "8", "--ahead", str(20 * MINUTE)),
+    ("--lease", "5", "--ahead", str(-15 * MINUTE)),
 )
 """The options of the workers: leases in seconds, and how far their clocks are wrong."""
 

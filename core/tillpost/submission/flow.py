@@ -368,6 +368,9 @@ class Submission:
             error = self._context("submit").stamp(DoubtError(detail))
         else:
             error = self._error or PosError.from_record(failure.error)
+            if error.outcome is Outcome.NOT_CREATED:
+                # A request may have been sent since that failure, whose answer nobody saw.
+                error.outcome = self._context(error.operation).outcome
         if imported:
             error.menu_imported = imported.fresh
             if imported.held and isinstance(error, MenuError):

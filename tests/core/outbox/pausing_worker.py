@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -81,8 +82,12 @@ class Pausing(Processor):
         self._heartbeat.check = checking  # type: ignore[method-assign]
 
     def _stop_at(self, place: str) -> None:
-        if self.where == place:
-            self.where = ""
+        if self.where != place:
+            return
+        self.where = ""
+        # Not while the heartbeat is in a transaction, which would keep an SQLite file locked.
+        lock: threading.Lock = getattr(self.claims.database, "_write_lock")  # noqa: B009
+        with lock:
             os.kill(os.getpid(), signal.SIGSTOP)
             # The signal may reach another thread first.
             time.sleep(0.1)

@@ -760,6 +760,29 @@ def test_resumed_flow_keeps_the_budget() -> None:
     assert len(run.requests) == 2 * sent
 
 
+def test_late_stop_after_an_unsettled_create_is_in_doubt() -> None:
+    """A process is killed in a create, and found by another when there is no time left.
+
+    The failure that the journal has is older, of a time when nothing had been sent.
+    """
+    run = Run(Platform(), policy=Policy(retry_seconds=60))
+    order = an_order()
+    before = OutageError("no answer in time", applied=Applied.NO)
+    before.outcome = Outcome.NOT_CREATED
+    create = Intended(run.now, Effect.CREATE, 0, "ord_1-0", "body")
+    for event in (
+        SubmissionRequested(run.now, order.digest, is_new=True),
+        Failed(run.now, before.record()),
+        create,
+    ):
+        run.journal.append(order.id, event)
+    run.now += 61
+    resumed = Submission(run.connection, order, run.journal.read(order.id)).flow(resumed=True)
+    with pytest.raises(OutageError) as caught:
+        run.drive(resumed, order.id)
+    assert caught.value.outcome is Outcome.UNKNOWN
+
+
 def test_resumed_flow_without_a_request_records_one() -> None:
     run = Run(Platform())
     there = run.drive(Submission(run.connection, an_order(), ()).flow(resumed=True), "ord_1")

@@ -17,7 +17,7 @@ from tillpost.errors import ErrorRecord, PosError
 from tillpost.models.menu import Menu
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import ConnectionRows
-from tillpost.outbox.exceptions import MenuImportRunning
+from tillpost.outbox.exceptions import DatabaseError, MenuImportRunning
 from tillpost.outbox.orders.workers import WorkerRegistry
 from tillpost.outbox.rows import Row
 from tillpost.submission.context import MenuCache
@@ -38,6 +38,7 @@ class Menus:
     connection_rows: ConnectionRows
     clock: Callable[[], float]
     _locks: NamedLocks = field(default_factory=NamedLocks)
+    _unreleased: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
     def refresh(self, connection: str, menu_cache: MenuCache) -> None:
         """Load the menu that is in effect into the cache."""
@@ -80,18 +81,42 @@ class Menus:
         """
         # The threads of one worker share the cache, so only one of them may run.
         with self._locks.hold(connection):
-            self._claim(connection, worker)
             try:
-                self.refresh(connection, menu_cache)
-                result = run()
-            except PosError:
-                self._store_failure(connection, worker, menu_cache)
+                return self._import(connection, worker, menu_cache, run)
+            except DatabaseError:
+                # The claim may still be there, and no other worker imports while this one lives.
+                self._unreleased.append((connection, worker))
                 raise
-            except BaseException:
-                self._release(connection, worker)
-                raise
-            self._store_result(connection, worker, menu_cache, result)
-            return result
+
+    def release_unfinished(self) -> None:
+        """Release the claims of imports that were left when the database failed."""
+        while True:
+            try:
+                connection, worker = self._unreleased.pop()
+            except IndexError:
+                return
+            try:
+                with self._locks.hold(connection):
+                    self._release(connection, worker)
+            except DatabaseError:
+                self._unreleased.append((connection, worker))
+                return
+
+    def _import(
+        self, connection: str, worker: str, menu_cache: MenuCache, run: Callable[[], MenuImport]
+    ) -> MenuImport:
+        self._claim(connection, worker)
+        try:
+            self.refresh(connection, menu_cache)
+            result = run()
+        except PosError:
+            self._store_failure(connection, worker, menu_cache)
+            raise
+        except BaseException:
+            self._release(connection, worker)
+            raise
+        self._store_result(connection, worker, menu_cache, result)
+        return result
 
     def _claim(self, connection: str, worker: str) -> None:
         with self.workers.database.writing() as db:

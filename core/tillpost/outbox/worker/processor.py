@@ -265,6 +265,7 @@ class Processor:
 
     def release_unfinished(self) -> None:
         """Release the claims that couldn't be released, or whose making went unnoticed."""
+        self.menus.release_unfinished()
         while True:
             try:
                 unreleased = self._unreleased.pop()

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from core.outbox.db.test_database_fails_briefly import broken
 from core.outbox.stores import Clock, Heard, Opening, processing, work_off
 from core.toy import ToyItem, lost_order, toy_order
 from core.toy_server import ToyServer, answer, passing
@@ -19,6 +20,7 @@ from tillpost import OutageError
 from tillpost.menus.diff import MenuChanges
 from tillpost.outbox import (
     ConnectionOptions,
+    DatabaseError,
     OrderState,
     Outbox,
     OutboxConnection,
@@ -96,6 +98,21 @@ def test_order_waits_while_another_worker_imports_the_menu(
     assert stored
     assert (stored.state, stored.waits_for) == (OrderState.DUE, WaitsFor.IMPORT)
     assert server.count("GET /menu") == 0
+
+
+def test_import_left_by_a_failing_database_is_released(
+    open_outbox: Opening, server: ToyServer
+) -> None:
+    outbox = open_outbox()
+    other = open_outbox()
+    with processing(outbox, server) as processor, processing(other, server) as next_worker:
+        # The claim is on disk, and the result isn't.
+        with broken(outbox, after=1, committed=False), pytest.raises(DatabaseError):
+            processor.import_now("cafe")
+        with pytest.raises(MenuImportRunning):
+            next_worker.import_now("cafe")
+        processor.release_unfinished()
+        assert next_worker.import_now("cafe").fresh
 
 
 def test_other_workers_use_a_recent_import(open_outbox: Opening, server: ToyServer) -> None:

@@ -1,0 +1,119 @@
+"""Runs many lives: `python -m simulation --lives 100000 --jobs 2`, with tests/ on the path."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from simulation.clocks import replaced_clocks
+from simulation.life import Outcome, Runner
+
+BATCH = 250
+"""How many lives a process runs at a time."""
+
+COLLECT_EVERY = 50
+"""After how many lives garbage is collected."""
+
+
+def directory() -> str | None:
+    """Return where databases are kept in memory, if anywhere."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+@contextmanager
+def running() -> Generator[Runner]:
+    """Open a runner, with the simulated clocks in place.
+
+    Python doesn't collect garbage meanwhile: looking through what a life leaves behind, all the
+    time, takes a fifth of a life.
+    """
+    with tempfile.TemporaryDirectory(dir=directory()) as folder, replaced_clocks():
+        runner = Runner(Path(folder) / "orders.db")
+        gc.disable()
+        try:
+            yield runner
+        finally:
+            gc.enable()
+            runner.close()
+
+
+def lives(
+    seeds: Iterable[int], without: Sequence[str] = (), only: Sequence[str] = ()
+) -> Generator[Outcome]:
+    """Run the lives of some seeds, one after the other."""
+    with running() as runner:
+        for number, seed in enumerate(seeds, 1):
+            yield runner.live(seed, without=without, only=only)
+            if number % COLLECT_EVERY == 0:
+                gc.collect()
+
+
+def live(
+    seeds: Iterable[int], without: Sequence[str] = (), only: Sequence[str] = ()
+) -> tuple[list[Outcome], Counter[str]]:
+    """Run lives; return those that broke a promise, and in which states all orders ended."""
+    broken: list[Outcome] = []
+    states: Counter[str] = Counter()
+    for outcome in lives(seeds, without, only):
+        states.update(outcome.states)
+        if outcome.wrong:
+            broken.append(outcome)
+    return broken, states
+
+
+def first_broken(seeds: Iterable[int]) -> Outcome | None:
+    """Run lives until one breaks a promise, and return it."""
+    with closing(lives(seeds)) as all_lives:
+        return next((outcome for outcome in all_lives if outcome.wrong), None)
+
+
+def traces(seeds: Iterable[int]) -> str:
+    """Return the traces of lives as one text."""
+    return "\n\n".join(str(outcome) for outcome in lives(seeds))
+
+
+def main() -> None:
+    """Run lives, and print what they came to."""
+    parser = argparse.ArgumentParser(prog="python -m simulation", description=__doc__)
+    parser.add_argument("--lives", type=int, default=2000)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--without", nargs="*", default=[], help="kinds of trouble to leave out")
+    parser.add_argument("--only", nargs="*", default=[], help="kinds that each life has")
+    parser.add_argument("--show", type=int, default=3, help="how many traces to print")
+    arguments = parser.parse_args()
+    seeds = range(arguments.first, arguments.first + arguments.lives)
+    batches = [seeds[start : start + BATCH] for start in range(0, len(seeds), BATCH)]
+    began = time.perf_counter()
+    broken: list[Outcome] = []
+    states: Counter[str] = Counter()
+    with ProcessPoolExecutor(arguments.jobs) as pool:
+        jobs = [pool.submit(live, it, arguments.without, arguments.only) for it in batches]
+        for job in jobs:
+            found, ended = job.result()
+            broken += found
+            states += ended
+    seconds = time.perf_counter() - began
+    for outcome in broken[: arguments.show]:
+        print(outcome, "\n")
+    kinds = Counter(
+        wrong.partition(":")[0].partition("[")[0] for it in broken for wrong in it.wrong
+    )
+    print(f"{len(seeds)} lives in {seconds:.0f} s, {len(seeds) / seconds:.0f} a second")
+    print("orders:", dict(states))
+    print(f"broken: {len(broken)}", dict(kinds))
+    for outcome in broken[:60]:
+        print(outcome.seed, outcome.trace[0][23:], "|", "; ".join(outcome.wrong)[:150])
+    raise SystemExit(bool(broken))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""What must be true at the end of a life: nothing lost, doubled, half done or silently altered."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from simulation.clocks import Stage
+from tillpost.errors import Outcome
+from tillpost.outbox.operations.orders import ActError, OrderOperations
+from tillpost.outbox.orders.models import OrderState, StoredOrder
+
+if TYPE_CHECKING:
+    from simulation.life import Added, Life
+    from simulation.stores import Store
+    from tillpost.simulator import LedgerEntry
+
+_AT_REGISTER = (OrderState.RECEIVED, OrderState.ACCEPTED)
+
+
+def wrongs(life: Life) -> list[str]:
+    """Return how a life's end breaks the promises."""
+    found: list[str] = []
+    for order_id, added in life.orders.items():
+        stored = _stored(life, order_id)
+        if isinstance(stored, str):
+            found.append(f"lost: {order_id} {stored}")
+            continue
+        store = life.stores[added.store]
+        wrong = _half_done(stored, store) or _wrong(
+            life, added, stored, store, store.live(order_id)
+        )
+        if wrong:
+            found.append(f"{wrong} [{order_id} {describe(stored)}]")
+    return found
+
+
+def _half_done(stored: StoredOrder, store: Store) -> str:
+    """Return whether a draft is left that no person is asked to look for.
+
+    An order that is given up in doubt may leave one: its error says that it may exist, and sending
+    it again finishes the draft. So may one that a person took over in doubt.
+    """
+    is_left = any(entry.half_done for entry in store.entries(stored.id))
+    is_in_doubt = stored.error is not None and stored.error.outcome is Outcome.UNKNOWN
+    is_known = stored.state is OrderState.MANUAL or (
+        stored.state is OrderState.ERROR and is_in_doubt
+    )
+    return "half done" if is_left and not is_known else ""
+
+
+def states(life: Life) -> list[str]:
+    """Return the state in which each order ended."""
+    rows = life.runner.raw.execute("SELECT state FROM tillpost_orders").fetchall()
+    return [state for (state,) in rows]
+
+
+def describe(stored: StoredOrder) -> str:
+    """Describe an order in a line."""
+    error = stored.error
+    if error is None:
+        return stored.state.value
+    return f"{stored.state.value} {error.kind} {error.outcome.value}: {error.detail}"
+
+
+def _stored(life: Life, order_id: str) -> StoredOrder | str:
+    try:
+        stored = life.web.outbox.get(order_id)
+    except Exception as failure:  # noqa: BLE001  whatever it is, nobody can see the order
+        return f"can't be read: {type(failure).__name__}"
+    return stored or "isn't in the outbox"
+
+
+def _wrong(
+    life: Life, added: Added, stored: StoredOrder, store: Store, live: list[LedgerEntry]
+) -> str:
+    was_ended = stored.id in store.ended
+    if len(live) > 1:
+        return "twice"
+    match stored.state:
+        case OrderState.SENDING:
+            return "lost: it is claimed for good"
+        case OrderState.DUE:
+            return "lost: it stays due"
+        case OrderState.RECEIVED | OrderState.ACCEPTED:
+            if live:
+                return _wrong_content(added, stored, live[0]) or _held_up(life, added, store)
+            return "" if was_ended or added.lost_at_pos else "lost: the register has nothing"
+        case OrderState.ERROR:
+            return _wrong_error(stored, live, was_ended=was_ended)
+        case OrderState.MANUAL:
+            if live and not _may_appear(life, stored.id):
+                return "twice: made by hand, and nobody is told of the copy"
+            return ""
+        case OrderState.CANCELLED | OrderState.REJECTED:
+            # A row that can't be read is closed as it is, and the person is told so.
+            is_left = live and not added.poisoned
+            return "cancelled, but the register has it" if is_left else ""
+
+
+def _wrong_content(added: Added, stored: StoredOrder, live: LedgerEntry) -> str:
+    order = added.order
+    assert stored.pos_order
+    if stored.pos_order.id != live.order_id:
+        return "it is said to be another order than the register's"
+    if stored.pos_order.notices or stored.error:
+        return ""
+    if live.total not in (order.total, order.total - order.tip):
+        return f"altered: {live.total} instead of {order.total}"
+    ordered = Counter({line.name: line.quantity for line in order.lines})
+    made = Counter({line.name.strip(): int(line.quantity) for line in live.lines})
+    missing = [name for name, count in ordered.items() if _count(made, name) != count]
+    return f"altered: {missing} isn't as it was ordered" if missing else ""
+
+
+def _count(made: Counter[str], name: str) -> int:
+    return sum(count for known, count in made.items() if known.startswith(name[:10]))
+
+
+def _wrong_error(stored: StoredOrder, live: list[LedgerEntry], *, was_ended: bool) -> str:
+    error = stored.error
+    if error is None:
+        return "silent: an error without a reason"
+    if stored.problem_at is None:
+        return "silent: an error that no list of problems shows"
+    if error.outcome is Outcome.NOT_CREATED and live:
+        return "silent: it is said not to exist, but the register has it"
+    if error.outcome is Outcome.CREATED and not live and not was_ended:
+        return "lost: it is said to exist, but the register has nothing"
+    return ""
+
+
+def _may_appear(life: Life, order_id: str) -> bool:
+    """Return whether people were told that a copy of an order may appear."""
+    operations = OrderOperations(
+        life.person.outbox, "mia", connections=life.person.connections, clock=Stage.wall
+    )
+    try:
+        return operations.manual(order_id).copy_may_appear
+    except ActError:
+        return True  # its content was erased, so there is no docket any more
+
+
+def _held_up(life: Life, added: Added, store: Store) -> str:
+    """Return whether an order of a good store waited for the troubles of another."""
+    from simulation.life import HELD_UP_AFTER
+
+    hindered = {"kills", "pauses", "database", "locked", "leaps", "skew", "leases", "people"}
+    if not store.calm or hindered & life.troubles or added.arrived_at is None:
+        return ""
+    waited = added.arrived_at - added.at
+    return f"held up for {waited:.0f} s" if waited > HELD_UP_AFTER else ""

@@ -1,0 +1,269 @@
+"""The processes of a life, which run the outbox's real code: workers, a web app, people.
+
+`SimulatedDatabase` is the outbox's own `Database` over one real SQLite file, with a switch point
+before and after each transaction. A transaction itself is never interrupted by another process:
+SQLite lets one write at a time.
+"""
+
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+from sqlalchemy import Connection, Engine
+
+from simulation.clocks import Stage
+from simulation.schedule import Process
+from simulation.stores import Delivery, Store
+from tillpost import hookimpl
+from tillpost.adapter.webhooks import WebhookError
+from tillpost.errors import ConfigError, PosError
+from tillpost.models.order import Order
+from tillpost.outbox import Outbox, OutboxConnection, Processor
+from tillpost.outbox.db.database import Database
+from tillpost.outbox.exceptions import DatabaseError
+from tillpost.outbox.operations.orders import ActError, OrderOperations
+from tillpost.outbox.orders.claims import Claim, LeaseLostError
+from tillpost.outbox.settings import OutboxSettings
+from tillpost.outbox.thread_pool import DaemonThreadPool
+from tillpost.outbox.worker.maintenance import Maintenance
+from tillpost.outbox.worker.worker import Worker as OutboxWorker
+from tillpost.transport.http import Limits
+
+if TYPE_CHECKING:
+    from simulation.life import Life
+
+THREADS = 3
+"""How many orders a worker handles at once."""
+
+LONGEST_IDLE = 30.0
+"""For how long a worker sleeps at most, in seconds, when it knows that nothing is due."""
+
+LIMITS = Limits(connect=5.0, read=15.0, answer=30.0)
+
+
+class SimulatedDatabase(Database):
+    """The outbox's database as one process sees it. All share one file and one driver."""
+
+    def __init__(self, engine: Engine, life: Life) -> None:
+        self.engine = engine
+        self.is_sqlite = True
+        self._write_lock = _NoLock()  # type: ignore[assignment]  # pyright: ignore
+        self._life = life
+
+    @contextmanager
+    def writing(self) -> Generator[Connection]:
+        life = self._life
+        life.before_transaction()
+        with super().writing() as connection:
+            yield connection
+        life.after_transaction()
+
+    @contextmanager
+    def reading(self) -> Generator[Connection]:
+        life = self._life
+        life.before_transaction()
+        with super().reading() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Leave the file open: it belongs to all."""
+
+
+class _NoLock:
+    """Stands for the lock between one process's writers: they are never interrupted."""
+
+    def acquire(self, timeout: float = 0.0) -> bool:
+        return True
+
+    def release(self) -> None:
+        """Nothing was locked."""
+
+
+class Connections:
+    """The connections of the life's stores, for one process."""
+
+    def __init__(self, life: Life, process: Process) -> None:
+        self._life = life
+        self._process = process
+
+    def __call__(self, name: str) -> OutboxConnection:
+        store = self._life.stores.get(name)
+        if store is None:
+            raise ConfigError(f"no connection {name!r}")
+        return OutboxConnection(
+            store.adapter(),
+            name=name,
+            policy=self._life.policy,
+            limits=LIMITS,
+            hooks=(self._life.plugin,),
+            clock=Stage.wall,
+            http_client=self._life.client,
+        )
+
+    def names(self) -> Collection[str]:
+        return self._life.stores.keys()
+
+    def mark(self, name: str, *, now: bool = False) -> object:
+        store = self._life.stores.get(name)
+        return store and store.revision
+
+
+class Plugin:
+    """A plugin that may raise anything."""
+
+    def __init__(self, life: Life) -> None:
+        self._life = life
+
+    @hookimpl
+    def order_submitted(self, order: Order) -> None:
+        self._life.maybe_raise("order_submitted")
+
+    @hookimpl
+    def order_failed(self, order: Order) -> None:
+        self._life.maybe_raise("order_failed")
+
+    @hookimpl
+    def menu_error(self, order: Order) -> None:
+        self._life.maybe_raise("menu_error")
+
+    @hookimpl
+    def reimport_menu(self, connection: str) -> None:
+        self._life.maybe_raise("reimport_menu")
+
+
+class Site:
+    """A process that has the outbox open."""
+
+    def __init__(self, life: Life, process: Process, settings: OutboxSettings) -> None:
+        self.life = life
+        self.process = process
+        self.outbox = Outbox("sqlite:///unused", settings=settings)
+        self.outbox._is_prepared = True
+        self.connections = Connections(life, process)
+
+
+class Worker(Site):
+    """A worker: what `tillpost worker` runs."""
+
+    def start(self, after: float = 0.0) -> None:
+        """Start the process."""
+        self.life.schedule.spawn(self.process, self._run, after=after)
+
+    def _run(self) -> None:
+        processor = Processor(self.outbox, connections=self.connections, clock=Stage.wall)
+        try:
+            processor.__enter__()
+            Loop(processor, self.life).run()
+        except Exception as failure:  # the program ends with a traceback
+            self.life.died(self, failure)
+            raise
+
+
+class Loop(OutboxWorker):
+    """The worker's own loop, without most of the polls that would find nothing."""
+
+    def __init__(self, processor: Processor, life: Life) -> None:
+        super().__init__(processor)
+        self._thread_count = THREADS
+        self._life = life
+        maintenance = SparingMaintenance(self._maintenance, processor, life)  # pyright: ignore
+        self._maintenance = maintenance  # type: ignore[assignment]  # pyright: ignore
+
+    def _claim(self, threads: DaemonThreadPool) -> list[Claim]:
+        claims = super()._claim(threads) if self._life.is_due() else []
+        for claim in claims:
+            self._life.schedule.note(f"claimed {claim.order.id}")
+        return claims
+
+    def _wait(self, threads: DaemonThreadPool) -> None:
+        if threads.busy:
+            Stage.sleep(1.0)
+        else:
+            self._life.idle()
+
+
+class SparingMaintenance:
+    """A worker's recurring tasks, which take half of a life if they are done each time."""
+
+    def __init__(self, maintenance: Maintenance, processor: Processor, life: Life) -> None:
+        self._maintenance = maintenance
+        self._processor = processor
+        self._life = life
+
+    def tend(self) -> None:
+        """Do what is due, now and then; release what couldn't be released each time."""
+        if self._life.tends():
+            self._maintenance.tend()
+        else:
+            self._processor.release_unfinished()
+
+    def close(self) -> None:
+        """Do nothing: a process that ends doesn't close anything."""
+
+
+class WebApp(Site):
+    """Receives webhooks, and adds orders."""
+
+    def add(self, order: Order, store: str, *, is_new: bool) -> None:
+        """Add an order, again until the database takes it."""
+        while True:
+            try:
+                self.outbox.add(order, connection=store, is_new=is_new)
+            except DatabaseError:
+                Stage.sleep(0.5)
+            else:
+                self.life.added(order, store)
+                return
+
+    def receive(self, store: Store, delivery: Callable[[], Delivery | None]) -> bool:
+        """Receive a webhook, again after a 503; return whether it took effect."""
+        life = self.life
+        life.deliveries += 1
+        try:
+            return any(self._receive(store, delivery) for _ in range(5))
+        except WebhookError as refused:
+            life.schedule.note(f"webhook: {refused.fault}")
+            return False
+        finally:
+            life.deliveries -= 1
+
+    def _receive(self, store: Store, delivery: Callable[[], Delivery | None]) -> bool:
+        receiver = self.outbox.receiver(connections=self.connections, clock=Stage.wall)
+        try:
+            sent = delivery()
+            if sent is not None:
+                receiver.receive(store.name, *sent)
+        except (PosError, DatabaseError, ConfigError) as again:
+            self.life.schedule.note(f"webhook: 503 {type(again).__name__}")
+            Stage.sleep(self.life.schedule.random.uniform(1, 20))
+            return False
+        self.life.schedule.note("webhook: received")
+        return True
+
+
+class Person(Site):
+    """A person who acts on orders."""
+
+    def act(self, action: str, order_id: str, *, even_in_doubt: bool) -> None:
+        operations = OrderOperations(
+            self.outbox, "mia", connections=self.connections, clock=Stage.wall
+        )
+        try:
+            if action == "manual":
+                operations.manual(order_id, even_in_doubt=even_in_doubt)
+            else:
+                getattr(operations, action)(order_id)
+        except (ActError, DatabaseError, LeaseLostError) as refused:
+            self.life.schedule.note(f"{action} {order_id}: {type(refused).__name__}: {refused}")
+        else:
+            self.life.schedule.note(f"{action} {order_id}: done")
+
+
+def new_client(transport: httpx.BaseTransport) -> httpx.Client:
+    """Return the one client of a run."""
+    return httpx.Client(transport=transport, trust_env=False, verify=False)

@@ -1,0 +1,59 @@
+"""Lives of orders in a simulated hostile world: nothing lost, doubled, half done or altered.
+
+`python -m simulation --lives 100000` runs many more, with `tests` on the path. A life that breaks
+a promise prints its trace, and its seed repeats it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from simulation.__main__ import live, traces
+
+BATCH = 125
+
+
+def _live(first: int, count: int) -> None:
+    broken, states = live(range(first, first + count))
+    assert not broken, "\n\n".join(str(outcome) for outcome in broken[:2])
+    assert states["received"] > count / 2, "most orders arrive in spite of all"
+
+
+def test_lives_break_no_promise() -> None:
+    _live(0, 60)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(0, 2000, BATCH))
+def test_many_lives_break_no_promise(first: int) -> None:
+    _live(first, BATCH)
+
+
+def test_seed_repeats_its_life() -> None:
+    assert traces(range(100, 106)) == traces(range(100, 106))
+
+
+@pytest.mark.slow
+def test_seed_repeats_its_life_in_another_process() -> None:
+    """No set's or dictionary's sequence, which differs by process, decides anything."""
+    program = "from simulation.__main__ import traces; print(traces(range(40)))"
+    printed = {_run(program, hash_seed) for hash_seed in ("1", "2")}
+    assert len(printed) == 1
+
+
+def _run(program: str, hash_seed: str) -> str:
+    tests = Path(__file__).parents[1]
+    environment = {
+        **os.environ,
+        "PYTHONHASHSEED": hash_seed,
+        "PYTHONPATH": os.pathsep.join([*sys.path, str(tests)]),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout
