@@ -112,7 +112,7 @@ class Run:
         self._seed = seed
         self._draw = random.Random(seed)
         self.placed: list[Placed] = []
-        self.in_flight = 0
+        self.in_flight: int = 0
 
     def storm(self, orders: int, kills: int) -> None:
         """Add the orders, a share before each kill, and kill at random."""

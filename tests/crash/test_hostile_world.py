@@ -1,7 +1,8 @@
 """Everything goes wrong at once, and the good stores are served all the while.
 
-Workers have unequal leases, and clocks that are half an hour apart. They are killed. PostgreSQL falls
-silent and restarts, one store of each platform turns hostile, and unreadable orders are mixed in.
+Workers have unequal leases, and clocks that are half an hour apart. They are killed. PostgreSQL
+falls silent and restarts, one store of each platform turns hostile, and unreadable orders are mixed
+in.
 `--crash-orders 2000 --kills 60` is a long run.
 """
 
