@@ -27,6 +27,7 @@ class Relay:
         self.port = 0
         self._target_port = target_port
         self._silent = False
+        self._ended = False
         self._impostors: Sequence[Streams] = ()
         self._numbers = itertools.count()
         self._pumps: set[asyncio.Task[None]] = set()
@@ -72,6 +73,7 @@ class Relay:
         self._ready.set()
         self._loop.run_forever()
         server.close()
+        self._ended = True
         tasks = asyncio.all_tasks(self._loop)
         for task in tasks:
             task.cancel()
@@ -111,7 +113,8 @@ class Relay:
         try:
             await asyncio.gather(*pumps)
         except asyncio.CancelledError:
-            await asyncio.Event().wait()  # frozen: the sockets stay open
+            if not self._ended:
+                await asyncio.Event().wait()  # frozen: the sockets stay open
         finally:
             self._pumps -= pumps
             server_writer.close()

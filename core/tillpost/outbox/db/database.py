@@ -39,16 +39,16 @@ A worker that is paused, or cut off by the network, loses its locks then, so tha
 its orders over.
 """
 
-CONNECT_SECONDS = 5
+CONNECT_SECONDS = 3
 """How long connecting to PostgreSQL may take."""
 
-LOCK_SECONDS = 8.0
+LOCK_SECONDS = 6.0
 """How long a command waits for a lock. A paused worker loses its locks before that."""
 
-STATEMENT_SECONDS = 10.0
+STATEMENT_SECONDS = 7.0
 """How long PostgreSQL works on one command."""
 
-SILENCE_SECONDS = 12.0
+SILENCE_SECONDS = 8.0
 """How long PostgreSQL may be silent during a command. It ends a slow one itself before that."""
 
 POOL_SECONDS = 10.0
