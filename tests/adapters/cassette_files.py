@@ -121,16 +121,14 @@ class CassetteFiles:
         assert path.stat().st_size < 25_000
 
     @pytest.mark.parametrize("planted", [CANARIES[0], CANARY.phone, "ada@lovelace.example"])
-    def test_a_secret_or_a_person_planted_under_a_public_name_is_found(
+    def test_secret_or_person_under_a_public_name_is_found(
         self, tmp_path: Path, planted: str
     ) -> None:
         spoilt = self._spoilt(tmp_path, self.name, planted)
 
         assert leaks_in(spoilt, headers=self.cassettes.headers, canaries=CANARIES)
 
-    def test_a_person_in_a_field_that_was_declared_public_by_mistake_is_found(
-        self, tmp_path: Path
-    ) -> None:
+    def test_person_in_field_made_public_by_mistake_is_found(self, tmp_path: Path) -> None:
         spoilt = self._spoilt(tmp_path, f'"{self.person}": "{MASK}"', f'"{self.person}": "Ada"')
 
         assert {leak.looks_like for leak in leaks_in(spoilt, headers=self.cassettes.headers)} == {

@@ -65,8 +65,11 @@ def without_secrets(body: bytes, secrets: Iterable[str]) -> bytes:
                 body = body.replace(spelling, MASK.encode())
     head = body[:ESCAPED_IN].decode("latin-1")  # as many characters as bytes
     as_in_head = {secret.encode().decode("latin-1") for secret in long}
-    shown = _without_escaped(head, lambda plain: _occurrences(plain, long | as_in_head))
-    return body if shown is head else shown.encode("latin-1") + body[ESCAPED_IN:]
+    words = long | as_in_head
+    shown = _without_escaped(head, lambda plain: _occurrences(plain, words))
+    if shown is head:
+        return body
+    return shown.encode("latin-1") + body[ESCAPED_IN:]
 
 
 def hide_nothing(text: str) -> str:
@@ -83,9 +86,11 @@ def hider(order: Order | None, settings: AdapterSettings) -> Hide:
         order: The order in flight, if any.
         settings: The connection's settings.
     """
-    patterns = [re.escape(secret) for secret in settings.secrets()]
+    texts = [*settings.secrets()]
     if order is not None:
-        patterns += [re.escape(text) for text in _personal_texts(order)]
+        texts += _personal_texts(order)
+    patterns = [re.escape(text) for text in texts]
+    if order is not None:
         patterns += _phone_patterns(order)
     if not patterns:
         return hide_nothing
@@ -158,16 +163,21 @@ def _unescaped(text: str) -> tuple[str, Sequence[_Span]]:
     """
     parts: list[str] = []
     places: list[_Span] = [(0, 0)]
-    length = end = 0
+    length = 0
+    end = 0
     for found in _ESCAPE.finditer(text):
-        before, character = text[end : found.start()], _character(found)
+        before = text[end : found.start()]
         length += len(before)
         places.append((length, found.start()))
+
+        character = _character(found)
         length += len(character)
         end = found.end()
         places.append((length, end))
-        parts += (before, character)
-    return "".join(parts) + text[end:], places
+        parts.append(before)
+        parts.append(character)
+    rest = text[end:]
+    return "".join(parts) + rest, places
 
 
 def _character(escape: re.Match[str]) -> str:
@@ -186,6 +196,10 @@ def _masked(text: str, spans: Iterable[_Span]) -> str:
     end = 0
     for start, stop in sorted(spans):
         if start >= end:
-            shown += (text[end:start], MASK)
+            shown.append(text[end:start])
+            shown.append(MASK)
         end = max(end, stop)
-    return "".join(shown) + text[end:] if shown else text
+    if not shown:
+        return text
+    rest = text[end:]
+    return "".join(shown) + rest

@@ -46,9 +46,7 @@ def test_unreadable_import_is_tried_again(path: str, body: bytes) -> None:
 
 @pytest.mark.parametrize("body", [EMPTY, SEVENS])
 @pytest.mark.parametrize("lasts", [False, True], ids=["once", "always"])
-def test_unreadable_read_back_leaves_the_doubt_and_no_second_order(
-    body: bytes, lasts: bool
-) -> None:
+def test_unreadable_read_back_leaves_the_doubt(body: bytes, lasts: bool) -> None:
     bench = Bench()
     bench.till.import_menu()
     bench.answer = said("/orders/", body, 1000 if lasts else 1)

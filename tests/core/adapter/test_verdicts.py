@@ -168,7 +168,7 @@ def test_refused_access_in_other_words_blames_no_credentials(toy: Toy) -> None:
     assert "HTTP 403 (HTML, 26 bytes)" in error.remedy.developer
 
 
-def test_bodyless_refusal_is_the_platforms_where_its_table_says_so(toy: Toy) -> None:
+def test_bodyless_refusal_counts_where_the_table_says_so(toy: Toy) -> None:
     own = BodylessToy(ToySettings(base_url="http://127.0.0.1"))
     error = error_of(own, Response(401, {}, b" "))
     assert (type(error), error.refreshable, error.applied) == (
@@ -343,7 +343,7 @@ def test_rate_limit_reset_is_read_from_a_429(
         {"x-ratelimit-reset": str(int(NOW) + 30)},
     ],
 )
-def test_times_to_wait_for_are_compared_with_the_answers_own_date(headers: dict[str, str]) -> None:
+def test_wait_is_counted_from_the_answers_own_date(headers: dict[str, str]) -> None:
     """Our clock is three hours behind, or ahead."""
     answer = Response(429, {"date": "Mon, 23 Nov 2026 08:00:00 GMT", **headers}, b"")
     assert [retry_after(answer, NOW + ahead) for ahead in (-10_800, 10_800)] == [30.0, 30.0]
@@ -496,7 +496,7 @@ def test_no_refusal_tells_the_customers_data(toy: Toy, body: str, status: int) -
         assert text not in record
 
 
-def test_row_matches_the_text_of_an_unknown_answer_but_does_not_show_it() -> None:
+def test_row_matches_text_of_unknown_answer_unseen() -> None:
     class Strict(Toy):
         errors = (Row(StoreClosedError, text="the shop of Mia is closed"),)
 

@@ -581,7 +581,7 @@ def test_draft_found_at_another_address_is_not_finished() -> None:
     assert run.announced == ["order_failed"]
 
 
-def test_unsettled_request_is_given_up_when_the_flow_begins_again() -> None:
+def test_unsettled_request_is_given_up_by_a_new_flow() -> None:
     run = keyless(drop_at=2)
     with pytest.raises(Dropped):
         run.submit(an_order(), is_new=True)

@@ -339,9 +339,7 @@ def paused(outbox: Outbox) -> bool:
         return bool(db.scalar(sa.select(t.connections.c.paused)))
 
 
-def test_platform_that_refused_by_mistake_resumes_without_a_person(
-    open_outbox: Opening, server: ToyServer
-) -> None:
+def test_platform_that_refused_by_mistake_resumes(open_outbox: Opening, server: ToyServer) -> None:
     """One order is sent every few minutes; once it is let in, all others follow."""
     outbox = open_outbox(concurrency=1, give_up_after=600.0)
     heard, clock = Heard(), Clock()

@@ -162,7 +162,7 @@ def test_ticket_at_another_location_is_left_and_reported(
     assert stored(shop_outbox).ticket == ticket
 
 
-def test_diagnosis_of_a_doubt_elsewhere_asks_nothing_and_says_why(
+def test_diagnosis_of_doubt_elsewhere_asks_nothing(
     shop: Shop, shop_outbox: Outbox, known: Connections
 ) -> None:
     add_in_doubt(shop, shop_outbox, known)
