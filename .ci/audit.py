@@ -1,7 +1,7 @@
 """Look up the installed packages in the index of known vulnerabilities, where it can be reached.
 
-pip-audit takes a package that the index doesn't answer about for one that isn't on PyPI, and passes.
-So what it could look up is counted: if that is nothing, the step says that it was left out.
+pip-audit takes a package that the index doesn't answer about for one that isn't on PyPI, and
+passes. So what it could look up is counted: if that is nothing, the step says that it was left out.
 """
 
 from __future__ import annotations
