@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import tempfile
 from pathlib import Path
 
@@ -82,6 +83,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SEED] = random.randrange(2**32) if chosen is None else chosen
     _trust_one_authority(config)
     _be_patient()
+    _hear_ctrl_c()
+
+
+def _hear_ctrl_c() -> None:
+    """Have programs that tests start hear SIGINT, which a run in the background ignores."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _be_patient() -> None:

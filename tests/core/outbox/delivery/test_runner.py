@@ -174,6 +174,7 @@ def test_diagnosis_of_doubt_elsewhere_asks_nothing(
     assert shop.simulator.count("POST", "/v2/orders/search") == requests
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ahead", [3 * 3600.0, 20 * 3600.0])
 def test_worker_whose_clock_is_ahead_finds_the_lost_order(
     sqlite_url: str, ahead: float, caplog: pytest.LogCaptureFixture

@@ -73,6 +73,7 @@ def test_good_store_is_served_beside_hostile_ones(sqlite_url: str, server: ToySe
     assert all(len(server.made(f"good-{number}")) == 1 for number in range(8))
 
 
+@pytest.mark.slow
 def test_slow_orders_leave_a_thread_for_others(
     open_outbox: Opening, server: ToyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

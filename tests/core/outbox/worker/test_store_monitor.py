@@ -136,6 +136,7 @@ CAUSES: Sequence[tuple[str, type[Any], Callable[[Any], None], Callable[[Any], No
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("platform", "simulator", "close", "reopen", "reason"),
     CAUSES,
@@ -289,6 +290,7 @@ def test_answered_check_leaves_an_outage_to_a_due_order(outbox: Outbox, server: 
     assert row_of(outbox).failures == 5, "a check doesn't reset the count of failed orders"
 
 
+@pytest.mark.slow
 def test_platform_is_not_blamed_while_our_network_may_fail(
     outbox: Outbox, server: ToyServer
 ) -> None:
