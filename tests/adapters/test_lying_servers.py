@@ -30,6 +30,8 @@ from tillpost_simulators.generic import GenericSimulator
 from tillpost_simulators.kounta import KountaSettings, KountaSimulator
 from tillpost_simulators.square import SquareSimulator
 
+pytestmark = pytest.mark.slow
+
 ORDER = "ord-1"
 
 
@@ -231,7 +233,6 @@ def test_created_with_location_is_created_whatever_the_body(body: bytes) -> None
     assert place.shown == [ORDER]
 
 
-@pytest.mark.slow
 def test_created_order_that_is_never_shown_is_not_sent_again() -> None:
     """A 201 with a Location isn't outweighed by any number of empty look-ups."""
     with ExitStack() as stack:

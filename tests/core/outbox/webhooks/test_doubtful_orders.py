@@ -17,6 +17,8 @@ from tillpost.outbox import OrderState, Outbox, WaitsFor
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.worker.order_monitor import OrderMonitor
 
+pytestmark = pytest.mark.slow
+
 LOST = whole(502, b"<html>Bad gateway</html>")
 CREATES = {
     "square": "/v2/orders$",
