@@ -61,6 +61,8 @@ from tillpost.submission.journal import (
     Failed,
     Intended,
     LookedUp,
+    Settled,
+    Sighted,
     SubmissionRequested,
     Submitted,
 )
@@ -591,6 +593,32 @@ def test_unsettled_request_is_given_up_by_a_new_flow() -> None:
     lookups = [r for r in run.requests if r.path.startswith("/search/")]
     assert len(lookups) == len(KEYLESS.look_after)
     assert run.now == pytest.approx(begun_at + sum(KEYLESS.look_after), abs=1)
+
+
+def reported(answer: Response) -> Run:
+    """Return a run of an order in doubt that the platform reported; its fetch is answered so."""
+    run = keyless(fail_on("/orders/o9", *[("before", answer)] * 20), drop_at=2)
+    with pytest.raises(Dropped):
+        run.submit(an_order(), is_new=True)
+    run.drop_at = None
+    run.journal.append("ord_1", Settled(run.now, Applied.MAYBE))
+    run.journal.append("ord_1", Sighted(run.now, "o9"))
+    return run
+
+
+def test_reported_order_that_is_not_shown_is_left_to_a_person() -> None:
+    run = reported(refusal(404, "NOT_FOUND"))
+    with pytest.raises(DoubtError, match="reported its order o9"):
+        run.submit(an_order())
+    assert run.platform.orders == {}
+
+
+def test_reported_order_that_cannot_be_asked_for_stays_in_doubt() -> None:
+    run = reported(refusal(401, "REVOKED"))
+    with pytest.raises(PermissionsError) as refused:
+        run.submit(an_order())
+    assert refused.value.outcome is Outcome.UNKNOWN
+    assert run.platform.orders == {}
 
 
 def test_adapter_that_repeats_a_keyless_create_is_refused() -> None:

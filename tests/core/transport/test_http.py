@@ -258,6 +258,20 @@ class UnwritableToy(Toy):
         )
 
 
+class ExitingToy(Toy):
+    """Ends the program instead of signing."""
+
+    def sign(self, request: Request[Any], credentials: Credentials) -> Signed:
+        raise SystemExit(1)
+
+
+def test_request_that_is_not_signed_has_not_left(send: Sender, server: ToyServer) -> None:
+    got = send(adapter=ExitingToy(server.settings()))
+    assert isinstance(got, Fault)
+    assert got.applied is Applied.NO
+    assert server.seen == []
+
+
 def test_a_request_that_cannot_be_made_has_not_left(send: Sender, server: ToyServer) -> None:
     got = send(adapter=UnwritableToy(server.settings()))
     assert got == Fault(Applied.NO, "the request can't be made (UnicodeEncodeError)")
