@@ -42,7 +42,7 @@ def schedule_from_the_intent(patch: Patch) -> None:
     """Count the look-up schedule from when a request was about to leave."""
 
     def next_lookup(known: Any, now: float, look_after: Sequence[float]) -> Step:
-        sent_at = max(sent.at for sent in known.doubts)
+        sent_at = max(sent.intent.at for sent in known.doubts)
         schedule = [sent_at + seconds for seconds in itertools.accumulate(look_after)]
         last = max((it.at for it in known.empty_lookups if it.at >= sent_at), default=None)
         still_due = [at for at in schedule if last is None or at > last]

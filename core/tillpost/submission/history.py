@@ -14,6 +14,7 @@ Two promises are kept here:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from typing import NamedTuple, assert_never
 
@@ -121,8 +122,8 @@ class History(NamedTuple):
         return tuple(
             sent
             for sent in self.sent
-            if sent.generation == self.generation
-            and sent.effect is Effect.CREATE
+            if sent.intent.generation == self.generation
+            and sent.intent.effect is Effect.CREATE
             and sent.may_have_worked
         )
 
@@ -148,20 +149,20 @@ class History(NamedTuple):
     def notices(self) -> tuple[str, ...]:
         """What was left out of the order, or changed, in the create that may have made it."""
         doubts = self.doubts
-        return doubts[-1].notices if doubts else ()
+        return doubts[-1].intent.notices if doubts else ()
 
     def elsewhere(self, address: str) -> str:
         """Return another address than this at which the order is or may be; "" if there is none."""
-        addresses = [sent.address for sent in self.sent if self._leaves_something(sent)]
+        addresses = [sent.intent.address for sent in self.sent if self._leaves_something(sent)]
         if self.seen or self.pos_order:
             addresses.append(self.address)
         return next((other for other in addresses if other not in ("", address)), "")
 
     def _leaves_something(self, sent: Sent) -> bool:
         """Whether the order may exist where a request went; what is advanced exists already."""
-        if sent.generation != self.generation:
+        if sent.intent.generation != self.generation:
             return False
-        return sent.may_have_worked or sent.effect is Effect.ADVANCE
+        return sent.may_have_worked or sent.intent.effect is Effect.ADVANCE
 
     def needs_first_lookup(self, *, keyed: bool, address: str = "") -> bool:
         """Whether the order must be looked up although this journal sent no create there.
@@ -170,7 +171,7 @@ class History(NamedTuple):
         """
         if keyed or self.is_new:
             return False
-        created = [sent.address for sent in self.sent if sent.effect is Effect.CREATE]
+        created = [sent.intent.address for sent in self.sent if sent.intent.effect is Effect.CREATE]
         looked_up = [lookup.address for lookup in self.empty_lookups]
         return address not in (*created, *looked_up)
 
@@ -185,7 +186,9 @@ class History(NamedTuple):
         if request.key is None:
             return True
         return not any(
-            sent.key == request.key and sent.digest != request.digest and sent.may_have_worked
+            sent.intent.key == request.key
+            and sent.intent.digest != request.digest
+            and sent.may_have_worked
             for sent in self.sent
         )
 
@@ -255,7 +258,7 @@ def pruned(history: History, at: float) -> Pruned:
     found = history.found if isinstance(history.found, Draft) else None
     return Pruned(
         at,
-        sent=tuple(sent._replace(notices=()) for sent in history.sent),
+        sent=tuple(_without_notices(sent) for sent in history.sent),
         empty_lookups=history.empty_lookups,
         found=found,
         seen=history.seen,
@@ -275,6 +278,10 @@ def pruned(history: History, at: float) -> Pruned:
         ticket=pruned(history.ticket, at) if history.ticket else None,
         stale=history.stale,
     )
+
+
+def _without_notices(sent: Sent) -> Sent:
+    return sent._replace(intent=replace(sent.intent, notices=()))
 
 
 def _restored(event: Pruned) -> History:
@@ -339,19 +346,9 @@ def _after_request(history: History, event: SubmissionRequested) -> History:
 
 
 def _after_intent(history: History, event: Intended) -> History:
-    sent = Sent(
-        event.at,
-        event.effect,
-        event.generation,
-        event.key,
-        event.digest,
-        event.address,
-        event.ahead,
-        event.notices,
-    )
     stale = history.stale and event.effect is not Effect.CREATE
     address = event.address or history.address
-    return history._replace(sent=(*history.sent, sent), stale=stale, address=address)
+    return history._replace(sent=(*history.sent, Sent(event)), stale=stale, address=address)
 
 
 def _after_settlement(history: History, event: Settled) -> History:
@@ -359,10 +356,10 @@ def _after_settlement(history: History, event: Settled) -> History:
     *earlier, last = history.sent
     last = last._replace(applied=event.applied, settled_at=event.at)
     settled = history._replace(sent=(*earlier, last))
-    if last.effect is Effect.CREATE and last.may_have_worked:
+    if last.intent.effect is Effect.CREATE and last.may_have_worked:
         # Earlier look-ups couldn't find what this request may have made.
         settled = settled._replace(empty_lookups=())
-    if last.effect is Effect.UNDO and event.applied is Applied.YES:
+    if last.intent.effect is Effect.UNDO and event.applied is Applied.YES:
         stale = _was_made_earlier(settled)
         return _next_generation(settled, stale=stale)._replace(failure=None)
     return settled
@@ -433,7 +430,7 @@ def _was_made_earlier(history: History) -> bool:
     creates = [
         sent
         for sent in history.sent
-        if sent.effect is Effect.CREATE and sent.generation == history.generation
+        if sent.intent.effect is Effect.CREATE and sent.intent.generation == history.generation
     ]
     return not creates or creates[0].earlier
 
@@ -549,7 +546,7 @@ def next_lookup(history: History, now: float, look_after: Sequence[float]) -> St
     lookups = history.empty_lookups
     if len(lookups) >= len(look_after):
         return Step(Action.STOP if history.sighted else Action.RESOLVE_DOUBT)
-    given_up_at = max(sent.settled_at or sent.at for sent in history.doubts)
+    given_up_at = max(sent.settled_at or sent.intent.at for sent in history.doubts)
     last_at = lookups[-1].at if lookups else given_up_at
     due_at = last_at + look_after[len(lookups)]
     if now < due_at:

@@ -47,46 +47,6 @@ UNKNOWN_LEAD = 86_400.0
 """By how many seconds our clock may be ahead of a platform's that hasn't told its time yet."""
 
 
-class Sent(NamedTuple):
-    """A request that could change the order.
-
-    Attributes:
-        at: When its intent was recorded, in epoch seconds.
-        effect: What it does to the order.
-        generation: The generation that it belongs to.
-        key: Its idempotency key.
-        digest: The digest of what was sent.
-        address: The store that it went to.
-        ahead: By how many seconds our clock was ahead of the platform's; None if that wasn't known.
-        notices: What it left out of the order or changed, for people.
-        earlier: Whether the order was requested again after this request was sent.
-        applied: Whether it had its effect; None while nobody knows.
-        settled_at: When its answer came, or when it was given up; None before that.
-    """
-
-    at: float
-    effect: Effect
-    generation: int
-    key: str | None
-    digest: str
-    address: str = ""
-    ahead: float | None = None
-    notices: tuple[str, ...] = ()
-    earlier: bool = False
-    applied: Applied | None = None
-    settled_at: float | None = None
-
-    @property
-    def since(self) -> float:
-        """The earliest time at which the platform may have carried it out, by its own clock."""
-        return self.at - (UNKNOWN_LEAD if self.ahead is None else max(0.0, self.ahead))
-
-    @property
-    def may_have_worked(self) -> bool:
-        """Whether the request may have had its effect."""
-        return self.applied is not Applied.NO
-
-
 @dataclass(frozen=True, slots=True)
 class SubmissionRequested:
     """Somebody requested that the order be submitted.
@@ -123,6 +83,33 @@ class Intended:
     address: str = ""
     ahead: float | None = None
     notices: tuple[str, ...] = ()
+
+
+class Sent(NamedTuple):
+    """A request that could change the order.
+
+    Attributes:
+        intent: What was recorded before it was sent.
+        earlier: Whether the order was requested again after this request was sent.
+        applied: Whether it had its effect; None while nobody knows.
+        settled_at: When its answer came, or when it was given up; None before that.
+    """
+
+    intent: Intended
+    earlier: bool = False
+    applied: Applied | None = None
+    settled_at: float | None = None
+
+    @property
+    def since(self) -> float:
+        """The earliest time at which the platform may have carried it out, by its own clock."""
+        ahead = self.intent.ahead
+        return self.intent.at - (UNKNOWN_LEAD if ahead is None else max(0.0, ahead))
+
+    @property
+    def may_have_worked(self) -> bool:
+        """Whether the request may have had its effect."""
+        return self.applied is not Applied.NO
 
 
 @dataclass(frozen=True, slots=True)

@@ -342,7 +342,7 @@ def _submit_again(stored: StoredOrder, failed: Failed, now: float) -> Change:
 
 def _last_sent_at(history: History) -> float:
     """Return when the order was last sent: a menu imported since is newer than the one it used."""
-    creates = (sent.at for sent in history.sent if sent.effect is Effect.CREATE)
+    creates = (sent.intent.at for sent in history.sent if sent.intent.effect is Effect.CREATE)
     return max(creates, default=0.0)
 
 
