@@ -12,7 +12,6 @@ import time
 from concurrent.futures import Future
 from functools import partial
 
-from tillpost.errors import ConfigError, is_interruption
 from tillpost.models.safe_text import safe_logger
 from tillpost.outbox import DatabaseError, Processor
 from tillpost.outbox.orders.claims import Claim
@@ -32,9 +31,6 @@ OVERDUE = 1.0
 
 GRACE = 6.0
 """How long a worker that was asked to stop waits for orders in flight, in seconds."""
-
-RETRY_DATABASE_AFTER = 1.0
-"""How long the worker waits after the database failed, in seconds."""
 
 
 class ProcrastinateWorker:
@@ -60,25 +56,11 @@ class ProcrastinateWorker:
         jobs.start()
         try:
             while not self._stopped:
-                self._processor.progress()
-                try:
-                    self._maintenance.tend()
-                    self._claim_overdue()
-                    if until_idle and self._is_idle():
-                        return
-                except DatabaseError as error:
-                    log.warning("%s", error)
-                    time.sleep(RETRY_DATABASE_AFTER)
-                    continue
-                except ConfigError:
-                    raise
-                except BaseException as failure:
-                    if is_interruption(failure):
-                        raise
-                    log.exception("the worker's loop failed; it goes on")
-                    time.sleep(RETRY_DATABASE_AFTER)
-                    continue
-                time.sleep(POLL_INTERVAL)
+                is_last = self._processor.attempt(partial(self._step, until_idle=until_idle))
+                if is_last:
+                    return
+                if is_last is not None:
+                    time.sleep(POLL_INTERVAL)
         finally:
             self._processor.progress(ended=True)
             jobs.stop()
@@ -88,6 +70,12 @@ class ProcrastinateWorker:
 
     def _create_pool(self) -> DaemonThreadPool:
         return DaemonThreadPool(self._threads, "tillpost-order", lambda: self._processor.slow)
+
+    def _step(self, *, until_idle: bool) -> bool:
+        """Take one step of the loop; return whether nothing is left to wait for."""
+        self._maintenance.tend()
+        self._claim_overdue()
+        return until_idle and self._is_idle()
 
     def _is_idle(self) -> bool:
         return not self._pool.busy and self._maintenance.idle()

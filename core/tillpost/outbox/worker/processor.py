@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
 from tillpost.errors import ConfigError, PosError, is_interruption
 from tillpost.models.order import PosOrder
@@ -40,14 +40,18 @@ from tillpost.submission.menu_import import MenuImport
 
 __all__ = ["Processor"]
 
+T = TypeVar("T")
+
 log = safe_logger("tillpost.outbox")
+
+LOOP_RETRY = 1.0
+"""Seconds until a worker's loop goes on after a step of it failed."""
 
 CLAIM_RETRY = 1.0
 """In how many seconds an order is tried again that can't be claimed yet."""
 
 FAILURE_RETRY = 10.0
 """In how many seconds an order is tried again whose processing broke down."""
-
 
 STUCK_AFTER = 60.0
 """A worker whose loop makes no progress for this long is stuck, in seconds."""
@@ -137,6 +141,26 @@ class Processor:
         take its orders over. Without a loop nothing is noted, and nothing expected.
         """
         self._progress_at = None if ended else time.monotonic()
+
+    def attempt(self, step: Callable[[], T]) -> T | None:
+        """Run one step of a worker's loop; return None if it failed, after `LOOP_RETRY` seconds.
+
+        What fails is logged, so that the loop goes on. A `ConfigError` and an interruption are
+        raised.
+        """
+        self.progress()
+        try:
+            return step()
+        except DatabaseError as error:
+            log.warning("%s", error)
+        except ConfigError:
+            raise
+        except BaseException as failure:
+            if is_interruption(failure):
+                raise
+            log.exception("the worker's loop failed; it goes on")
+        time.sleep(LOOP_RETRY)
+        return None
 
     def _gets_on(self) -> bool:
         progress_at = self._progress_at

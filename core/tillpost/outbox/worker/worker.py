@@ -9,20 +9,15 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
-from tillpost.errors import ConfigError, is_interruption
-from tillpost.models.safe_text import safe_logger
 from tillpost.outbox.engine import Engine
-from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.orders.claims import Claim
 from tillpost.outbox.thread_pool import DaemonThreadPool
 from tillpost.outbox.worker.maintenance import Maintenance
 from tillpost.outbox.worker.processor import Processor
 
 __all__ = ["OwnWorkers", "Runs", "Worker", "worker_for"]
-
-log = safe_logger("tillpost.outbox")
 
 POLL_INTERVAL = 0.2
 """Seconds between two queries for due orders, while there are none."""
@@ -32,9 +27,6 @@ BUSY_POLL_INTERVAL = POLL_INTERVAL / 10
 
 GRACE = 7.0
 """Seconds that a stopping worker waits for the orders that it is processing."""
-
-DATABASE_RETRY = 1.0
-"""Seconds until the database is used again after it failed."""
 
 
 class Runs(Protocol):
@@ -64,6 +56,13 @@ def worker_for(processor: Processor) -> Runs:
     return engine.worker(processor) if isinstance(engine, OwnWorkers) else Worker(processor)
 
 
+class _Step(NamedTuple):
+    """One step of the loop: what it claimed, and whether nothing is left to wait for."""
+
+    claims: list[Claim]
+    is_last: bool
+
+
 class Worker:
     """Runs a processor until it is stopped."""
 
@@ -81,7 +80,7 @@ class Worker:
     def run(self, *, until_idle: bool = False) -> None:
         """Process orders until stopped, or until idle.
 
-        Failures are logged, and retried after `DATABASE_RETRY` seconds. A `ConfigError` and an
+        Failures are logged, and retried after a pause. A `ConfigError` and an
         interruption are raised.
         """
         threads = DaemonThreadPool(
@@ -89,33 +88,26 @@ class Worker:
         )
         try:
             while not self._stopped:
-                self._processor.progress()
-                try:
-                    self._maintenance.tend()
-                    claims = self._claim(threads)
-                    if until_idle and not claims and self._is_idle(threads):
-                        return
-                except DatabaseError as error:
-                    log.warning("%s", error)
-                    time.sleep(DATABASE_RETRY)
+                step = self._processor.attempt(partial(self._step, threads, until_idle=until_idle))
+                if step is None:
                     continue
-                except ConfigError:
-                    raise
-                except BaseException as failure:
-                    if is_interruption(failure):
-                        raise
-                    log.exception("the worker's loop failed; it goes on")
-                    time.sleep(DATABASE_RETRY)
-                    continue
-                for claim in claims:
+                if step.is_last:
+                    return
+                for claim in step.claims:
                     threads.submit(partial(self._processor.handle, claim))
-                if not claims:
+                if not step.claims:
                     self._wait(threads)
         finally:
             self._processor.progress(ended=True)
             threads.wait(GRACE)
             threads.shutdown()
             self._maintenance.close()
+
+    def _step(self, threads: DaemonThreadPool, *, until_idle: bool) -> _Step:
+        self._maintenance.tend()
+        claims = self._claim(threads)
+        is_last = until_idle and not claims and self._is_idle(threads)
+        return _Step(claims, is_last)
 
     def _claim(self, threads: DaemonThreadPool) -> list[Claim]:
         """Claim as many due orders as there are free threads."""

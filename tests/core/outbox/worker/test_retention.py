@@ -70,13 +70,10 @@ errors = st.builds(
 effects = st.sampled_from(Effect)
 yes_no = st.booleans()
 keys = st.none() | texts
+intents = st.builds(Intended, times, effects, st.integers(0, 99), keys, texts)
 sents = st.builds(
     Sent,
-    times,
-    effects,
-    st.integers(0, 99),
-    keys,
-    texts,
+    intents,
     earlier=yes_no,
     applied=st.none() | st.sampled_from(Applied),
 )
@@ -84,7 +81,7 @@ pruned_journals = st.builds(
     Pruned,
     times,
     sent=st.lists(sents, max_size=3).map(tuple),
-    empty_lookups=st.lists(times, max_size=3).map(tuple),
+    empty_lookups=st.lists(st.builds(LookedUp, times, st.none()), max_size=3).map(tuple),
     found=st.none() | drafts,
     pos_order=st.none() | pos_orders,
     generation=st.integers(0, 9),
@@ -94,7 +91,7 @@ pruned_journals = st.builds(
 )
 events: st.SearchStrategy[Event] = st.one_of(
     st.builds(SubmissionRequested, times, texts, yes_no),
-    st.builds(Intended, times, effects, st.integers(0, 99), keys, texts),
+    intents,
     st.builds(Settled, times, st.sampled_from(Applied)),
     st.builds(LookedUp, times, st.none() | pos_orders | drafts),
     st.builds(Imported, times, yes_no, yes_no, yes_no),
