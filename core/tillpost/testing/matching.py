@@ -1,7 +1,7 @@
 """Compares a request with a recorded one: method, path, query and body, but not the host.
 
 Bodies are compared as JSON, so neither spacing nor the order of fields matters; 1, 1.0 and true
-differ. Both requests are msent before.
+differ. Both requests were masked before.
 """
 
 from __future__ import annotations

@@ -135,19 +135,19 @@ class World(ABC, Generic[S]):
 
     def renewal(self) -> dict[str, object]:
         """Return the settings for a refresh: `refresh_token`, `client_id` and `client_secret`."""
-        raise NotImplementedError
+        raise self._missing("renewal")
 
     def expire_token(self) -> None:
         """Let the access token expire."""
-        raise NotImplementedError
+        raise self._missing("expire_token")
 
     def withdraw(self) -> None:
         """Let the store revoke its authorisation: both tokens become invalid."""
-        raise NotImplementedError
+        raise self._missing("withdraw")
 
     def granted(self) -> dict[str, str]:
         """Let an admin grant access; return the arguments of `exchange_code` except `base_url`."""
-        raise NotImplementedError
+        raise self._missing("granted")
 
     # Where the adapter has `parse_webhook`
 
@@ -160,11 +160,16 @@ class World(ABC, Generic[S]):
 
     def signed(self, body: bytes, at: float) -> Delivery:
         """Return a body as the platform delivers and signs it at a time in epoch seconds."""
-        raise NotImplementedError
+        raise self._missing("signed")
 
     def about(self, pos_order: PosOrder, at: float) -> bytes:
         """Return the body of a webhook about a changed order, at a time in epoch seconds."""
-        raise NotImplementedError
+        raise self._missing("about")
+
+    def _missing(self, name: str) -> NotImplementedError:
+        world = type(self).__name__
+        text = f"{world}.{name} has to be written: the adapter has the operation that needs it"
+        return NotImplementedError(text)
 
 
 AnyWorld: TypeAlias = World[Any]
