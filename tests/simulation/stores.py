@@ -108,9 +108,15 @@ class Store(ABC):
         """Reduce a simulator's world to what a life needs."""
         del simulator
 
-    @abstractmethod
     def staff(self, act: str, order_id: str) -> None:
-        """Let staff accept, reject, delete or complete an order. Raises `LookupError`."""
+        """Let staff accept, reject, delete or complete an order. Raises `LookupError`.
+
+        Where nothing can be deleted, it is rejected.
+        """
+        act = {"delete": "reject"}.get(act, act)
+        getattr(self.simulator, f"staff_{act}")(order_id)
+        if act == "reject":
+            self.ended.add(order_id)
 
     def revoke(self) -> None:
         """Revoke the credentials that are connected."""
@@ -195,12 +201,6 @@ class SquareStore(Store):
         if token:
             known["access_token"] = f"token-{token}"
         return Square(SquareSettings.model_validate(known))
-
-    def staff(self, act: str, order_id: str) -> None:
-        act = {"delete": "reject"}.get(act, act)
-        getattr(self.simulator, f"staff_{act}")(order_id)
-        if act == "reject":
-            self.ended.add(order_id)
 
     def reconnect(self) -> None:
         world = self.simulator.world
@@ -309,12 +309,6 @@ class GenericStore(Store):
         if token:
             known["signing_key"] = f"signing-key-{token}"
         return Generic(GenericSettings.model_validate(known))
-
-    def staff(self, act: str, order_id: str) -> None:
-        act = {"delete": "reject"}.get(act, act)
-        getattr(self.simulator, f"staff_{act}")(order_id)
-        if act == "reject":
-            self.ended.add(order_id)
 
     def revoke(self) -> None:
         self.simulator.revoke_token()

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from conformance.generic_world import GenericWorld
-from conformance.kounta_world import KountaWorld
-from conformance.square_world import SquareWorld
-from core.canaries import ACCESS, CLIENT, CODE, HOOK, REFRESH, RENEWED, VERIFIER, leaks
+from core.canaries import ACCESS, CLIENT, CODE, REFRESH, RENEWED, VERIFIER, leaks
+from core.canary_worlds import world as world  # a fixture
 from core.client.test_secrets import logged as logged  # a fixture
 from core.client.test_secrets import logged_canaries
 from tillpost import ConfigError, Policy, PosError, Till
@@ -27,52 +25,11 @@ from tillpost.adapter.webhooks import WebhookError
 from tillpost.authorization import authorize_url, exchange_code
 from tillpost.client.credentials import MemoryCredentials
 from tillpost.plugins.manager import adapter_named
-from tillpost.simulator import serve_in_thread
 from tillpost.submission.context import Connection
 from tillpost.testing import Cassettes, Opened, Origin, Source
 from tillpost.testing.world import World
-from tillpost_simulators.generic import GenericSimulator, WorldSettings
-from tillpost_simulators.kounta import KountaSettings, KountaSimulator
-from tillpost_simulators.square import SquareSimulator
-from tillpost_simulators.square import WorldSettings as SquareSettings
 
 ONCE = Policy(retries=0)
-
-
-@contextmanager
-def square() -> Generator[World[Any]]:
-    chosen = SquareSettings(access_token=ACCESS, refresh_token=REFRESH, client_secret=CLIENT)
-    with serve_in_thread(SquareSimulator(chosen)) as running:
-        world = SquareWorld(running)
-        world.webhook_secret = HOOK
-        yield world
-
-
-@contextmanager
-def kounta() -> Generator[World[Any]]:
-    chosen = KountaSettings(
-        access_token=ACCESS, refresh_token=REFRESH, client_secret=CLIENT, webhook_secret=HOOK
-    )
-    with serve_in_thread(KountaSimulator(chosen)) as running:
-        yield KountaWorld(running)
-
-
-@contextmanager
-def generic() -> Generator[World[Any]]:
-    with serve_in_thread(
-        GenericSimulator(WorldSettings(access_token=ACCESS, signing_key=CLIENT))
-    ) as running:
-        yield GenericWorld(running)
-
-
-OPENERS: list[Callable[[], AbstractContextManager[World[Any]]]] = [square, kounta, generic]
-
-
-@pytest.fixture(params=OPENERS, ids=lambda opener: opener.__name__)
-def world(request: pytest.FixtureRequest) -> Iterator[World[Any]]:
-    """A platform whose secrets are all canaries."""
-    with request.param() as world:
-        yield world
 
 
 def has(world: World[Any], operation: str) -> bool:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Generator, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 from core.canaries import ACCESS, CLIENT, HOOK, REFRESH
-from core.client.test_platform_secrets import OPENERS
+from core.canary_worlds import world as world  # a fixture
 from core.outbox.corner_shop import QUICK, lunch
 from tillpost import Outbox
 from tillpost.adapter.webhooks import WebhookError
@@ -28,14 +27,6 @@ from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
 from tillpost.testing.world import World
 
 SECRETS = (ACCESS, REFRESH, CLIENT, HOOK)
-Opener = Callable[[], AbstractContextManager[World[Any]]]
-
-
-@pytest.fixture(params=OPENERS, ids=lambda opener: opener.__name__)
-def world(request: pytest.FixtureRequest) -> Iterator[World[Any]]:
-    """A platform all of whose secrets are canaries."""
-    with request.param() as opened:
-        yield opened
 
 
 @pytest.fixture

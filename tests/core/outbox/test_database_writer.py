@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from core.canaries import leaks
-from core.client.test_platform_secrets import OPENERS
+from core.canary_worlds import world as world  # a fixture
 from core.outbox.corner_shop import QUICK, lunch
 from core.toy_server import ToyServer
 from tillpost import ConfigError, Outbox
@@ -21,16 +20,8 @@ from tillpost.outbox.connections.encryption import new_key
 from tillpost.outbox.operations.connections import Connections
 from tillpost.testing.world import World
 
-Opener = Callable[[], AbstractContextManager[World[Any]]]
 OF_THE_KIOSK = "SELECT encrypted_secrets FROM tillpost_credentials WHERE connection = 'kiosk'"
 CHANGED = "were changed by something else than Tillpost"
-
-
-@pytest.fixture(params=OPENERS, ids=lambda opener: opener.__name__)
-def world(request: pytest.FixtureRequest) -> Iterator[World[Any]]:
-    """A platform all of whose secrets are canaries."""
-    with request.param() as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 
 from core.both import Kind, connected
 from core.conftest import QUICK, Opening
+from core.poison_plugin import Poison
 from core.toy import ToyItem, lost_order, toy_menu, toy_order
 from core.toy_server import ToyServer, refuse
 from tillpost import (
@@ -291,23 +292,8 @@ def test_raising_hook_is_logged_and_others_still_run(
     assert all(record.exc_info for record in logged)
 
 
-class Poison:
-    """A plugin whose hooks raise what isn't an `Exception`."""
-
-    def __init__(self, failure: type[BaseException]) -> None:
-        self.failure = failure
-
-    @hookimpl
-    def order_submitted(self) -> None:
-        raise self.failure
-
-    @hookimpl
-    def reimport_menu(self) -> None:
-        raise self.failure
-
-
 class AsyncPoison:
-    """The same, after a while."""
+    """A `Poison` whose hooks raise after a while."""
 
     def __init__(self, failure: type[BaseException]) -> None:
         self.failure = failure

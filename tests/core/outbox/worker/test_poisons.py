@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from core.outbox.stores import Heard, Opening, work_off
+from core.poison_plugin import Poison
 from core.toy import Toy, ToySettings, toy_order
 from core.toy_server import ToyServer
 from tillpost import Order, hookimpl
@@ -34,22 +35,11 @@ class Strange(BaseException):
 POISONS = [SystemExit, GeneratorExit, KeyboardInterrupt, Strange, RuntimeError]
 
 
-class Poison:
-    """A plugin whose hooks raise."""
-
-    def __init__(self, failure: type[BaseException]) -> None:
-        self.failure = failure
-
-    @hookimpl
-    def order_submitted(self) -> None:
-        raise self.failure
+class PoisonOfOutbox(Poison):
+    """Raises in the event of a menu error as well."""
 
     @hookimpl
     def menu_error(self) -> None:
-        raise self.failure
-
-    @hookimpl
-    def reimport_menu(self) -> None:
         raise self.failure
 
 
@@ -110,7 +100,7 @@ def test_poisonous_code_stops_only_its_own_orders(
     with working(
         outbox,
         heard,
-        Poison(failure),
+        PoisonOfOutbox(failure),
         cafe=OutboxConnection(server.adapter()),
         adapter=poisonous(PoisonToy, server, failure),
         sign=poisonous(UnsignedToy, server, failure),
