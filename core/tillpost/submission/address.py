@@ -31,15 +31,16 @@ def error_of_address(recorded: str, current: str) -> DoubtError:
         recorded: The address in the order's journal.
         current: The connection's address now.
     """
-    then: dict[str, str] = json.loads(recorded)
-    now: dict[str, str] = json.loads(current)
-    names = [name for name in {**then, **now} if then.get(name) != now.get(name)]
-    changes = [
-        f"{name} was {then.get(name, _NOT_SET)} then and is {now.get(name, _NOT_SET)} now"
-        for name in names
-    ]
-    detail = f"the order may be at another address: {', '.join(changes)}"
-    return DoubtError(detail, reason="address")
+    settings_then: dict[str, str] = json.loads(recorded)
+    settings_now: dict[str, str] = json.loads(current)
+    changes: list[str] = []
+    for name in {**settings_then, **settings_now}:
+        then = settings_then.get(name, _NOT_SET)
+        now = settings_now.get(name, _NOT_SET)
+        if then != now:
+            changes.append(f"{name} was {then} then and is {now} now")
+    listed = ", ".join(changes)
+    return DoubtError(f"the order may be at another address: {listed}", reason="address")
 
 
 def _text_of(setting: object) -> str:

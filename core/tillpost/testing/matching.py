@@ -36,21 +36,27 @@ def same_body(sent: RecordedRequest, recorded: RecordedRequest) -> None:
 def nearest(sent: RecordedRequest, recorded: Sequence[RecordedRequest]) -> str:
     """Return how the body differs from that of a recorded request; else which requests are left."""
     for other in recorded:
-        if _call(other) == _call(sent):
-            before, after = _lines(other), _lines(sent)
-            diff = difflib.unified_diff(before, after, "recorded", "sent", lineterm="")
-            return " with this body:\n" + "\n".join(diff)
-    left = ", ".join(f"{one.method} {one.uri}" for one in recorded)
-    return f"; not played yet: {left or 'nothing'}"
+        if _call(other) != _call(sent):
+            continue
+        before = _lines(other)
+        after = _lines(sent)
+        diff = difflib.unified_diff(before, after, "recorded", "sent", lineterm="")
+        text = "\n".join(diff)
+        return f" with this body:\n{text}"
+    requests = [f"{one.method} {one.uri}" for one in recorded]
+    left = ", ".join(requests) or "nothing"
+    return f"; not played yet: {left}"
 
 
 def _lines(request: RecordedRequest) -> list[str]:
-    return (request.body or b"").decode("utf-8", "replace").splitlines()
+    body = request.body or b""
+    return body.decode("utf-8", "replace").splitlines()
 
 
 def _call(request: RecordedRequest) -> tuple[str, str, list[tuple[str, str]]]:
     parts = urlsplit(request.uri)
-    return request.method, parts.path, sorted(parse_qsl(parts.query, keep_blank_values=True))
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    return request.method, parts.path, sorted(query)
 
 
 def _content(body: bytes | None) -> object:
