@@ -14,7 +14,7 @@ Two promises are kept here:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from enum import StrEnum
 from typing import NamedTuple, assert_never
 
@@ -245,39 +245,26 @@ def after(history: History, event: Event) -> History:
             assert_never(never)
 
 
+_KEPT = tuple(field.name for field in fields(Pruned) if field.name != "at")
+"""What a `Pruned` keeps of a history, under the same names."""
+
+
 def pruned(history: History, at: float) -> Pruned:
     """Return the event that takes the place of all before it, which are pruned at `at`.
 
     It keeps what keeps the order from going twice. What only ever concerned the submission that is
     over (its failure, its menu import) is left out.
     """
-    pos_order = history.pos_order
-    if pos_order:
+    kept = {name: getattr(history, name) for name in _KEPT}
+    kept["sent"] = tuple(_without_notices(sent) for sent in history.sent)
+    if not isinstance(history.found, Draft):
+        kept["found"] = None
+    if history.pos_order:
         # Notices quote what the customer wrote.
-        pos_order = pos_order.model_copy(update={"notices": ()})
-    found = history.found if isinstance(history.found, Draft) else None
-    return Pruned(
-        at,
-        sent=tuple(_without_notices(sent) for sent in history.sent),
-        empty_lookups=history.empty_lookups,
-        found=found,
-        seen=history.seen,
-        sighted=history.sighted,
-        sighted_made=history.sighted_made,
-        must_look=history.must_look,
-        is_reported=history.is_reported,
-        address=history.address,
-        pos_order=pos_order,
-        cancelled=history.cancelled,
-        digest=history.digest,
-        is_new=history.is_new,
-        asked_at=history.asked_at,
-        generation=history.generation,
-        key_spoiled=history.key_spoiled,
-        retired_keys=history.retired_keys,
-        ticket=pruned(history.ticket, at) if history.ticket else None,
-        stale=history.stale,
-    )
+        kept["pos_order"] = history.pos_order.model_copy(update={"notices": ()})
+    if history.ticket:
+        kept["ticket"] = pruned(history.ticket, at)
+    return Pruned(at, **kept)
 
 
 def _without_notices(sent: Sent) -> Sent:
@@ -286,27 +273,10 @@ def _without_notices(sent: Sent) -> Sent:
 
 def _restored(event: Pruned) -> History:
     """Return what was known when the events before were pruned."""
-    return History(
-        sent=event.sent,
-        empty_lookups=event.empty_lookups,
-        found=event.found,
-        seen=event.seen,
-        sighted=event.sighted,
-        sighted_made=event.sighted_made,
-        must_look=event.must_look,
-        is_reported=event.is_reported,
-        address=event.address,
-        pos_order=event.pos_order,
-        cancelled=event.cancelled,
-        digest=event.digest,
-        is_new=event.is_new,
-        asked_at=event.asked_at,
-        generation=event.generation,
-        key_spoiled=event.key_spoiled,
-        retired_keys=event.retired_keys,
-        ticket=_restored(event.ticket) if event.ticket else None,
-        stale=event.stale,
-    )
+    kept = {name: getattr(event, name) for name in _KEPT}
+    if event.ticket:
+        kept["ticket"] = _restored(event.ticket)
+    return History(**kept)
 
 
 def ticket_after(ticket: History, event: Event) -> History:
