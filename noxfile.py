@@ -63,6 +63,14 @@ def slow(session: nox.Session) -> None:
 
 
 @nox.session(python=OLDEST)
+def simulation(session: nox.Session) -> None:
+    """Run 2,000 simulated lives of orders. Arguments after `--` replace `--lives 2000`."""
+    install(session)
+    session.chdir("tests")
+    session.run("python", "-m", "simulation", *(session.posargs or ("--lives", "2000")))
+
+
+@nox.session(python=OLDEST)
 def coverage(session: nox.Session) -> None:
     """Run all tests, and require every branch of the files that keep the promises."""
     install(session)

@@ -13,8 +13,11 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import pytest
+
 from simulation.clocks import replaced_clocks
 from simulation.life import Outcome, Runner
+from simulation.mutants import FAULTS
 
 BATCH = 250
 """How many lives a process runs at a time."""
@@ -80,6 +83,12 @@ def traces(seeds: Iterable[int]) -> str:
     return "\n\n".join(str(outcome) for outcome in lives(seeds))
 
 
+def _take_mend_out(fault: str) -> None:
+    """Give this process a known fault, for as long as it runs."""
+    if fault:
+        FAULTS[fault](pytest.MonkeyPatch())
+
+
 def main() -> None:
     """Run lives, and print what they came to."""
     parser = argparse.ArgumentParser(prog="python -m simulation", description=__doc__)
@@ -88,6 +97,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--without", nargs="*", default=[], help="kinds of trouble to leave out")
     parser.add_argument("--only", nargs="*", default=[], help="kinds that each life has")
+    parser.add_argument("--fault", choices=FAULTS, default="", help="a known fault to put back in")
     parser.add_argument("--show", type=int, default=3, help="how many traces to print")
     arguments = parser.parse_args()
     seeds = range(arguments.first, arguments.first + arguments.lives)
@@ -95,7 +105,9 @@ def main() -> None:
     began = time.perf_counter()
     broken: list[Outcome] = []
     states: Counter[str] = Counter()
-    with ProcessPoolExecutor(arguments.jobs) as pool:
+    with ProcessPoolExecutor(
+        arguments.jobs, initializer=_take_mend_out, initargs=(arguments.fault,)
+    ) as pool:
         jobs = [pool.submit(live, it, arguments.without, arguments.only) for it in batches]
         for job in jobs:
             found, ended = job.result()

@@ -1,7 +1,7 @@
 """Lives of orders in a simulated hostile world: nothing lost, doubled, half done or altered.
 
-`python -m simulation --lives 100000` runs many more, with `tests` on the path. A life that breaks
-a promise prints its trace, and its seed repeats it.
+`python -m simulation --lives 100000` runs many more, in the folder `tests`; CI runs 2,000, without
+measuring their coverage. A life that breaks a promise prints its trace, and its seed repeats it.
 """
 
 from __future__ import annotations
@@ -15,23 +15,13 @@ import pytest
 
 from simulation.__main__ import live, traces
 
-BATCH = 125
-
-
-def _live(first: int, count: int) -> None:
-    broken, states = live(range(first, first + count))
-    assert not broken, "\n\n".join(str(outcome) for outcome in broken[:2])
-    assert states["received"] > count / 2, "most orders arrive in spite of all"
+LIVES = 60
 
 
 def test_lives_break_no_promise() -> None:
-    _live(0, 60)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("first", range(0, 2000, BATCH))
-def test_many_lives_break_no_promise(first: int) -> None:
-    _live(first, BATCH)
+    broken, states = live(range(LIVES))
+    assert not broken, "\n\n".join(str(outcome) for outcome in broken[:2])
+    assert states["received"] > LIVES / 2, "most orders arrive in spite of all"
 
 
 def test_seed_repeats_its_life() -> None:
