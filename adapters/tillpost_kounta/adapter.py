@@ -260,7 +260,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         """Create a ticket of the product that stands for it, unless it exists: Kounta has no keys.
 
         unconfirmed: that an order of 0 needs no payment, how long its notes may be, and that they
-        are printed. One such order would tell.
+        are printed. One such order would show it.
         """
         product_id = self.config.attention_product
         if not product_id:
@@ -284,7 +284,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         says which order is ours. One that staff rejected counts only if there is no other.
 
         unconfirmed: that `value` is the total with its tax; whether /orders/saleid, which isn't
-        asked, knows our number. One order would tell.
+        asked, knows our number. One order would show it.
         """
         paid = to_major(order.total, order.currency)
         window = urlencode(
@@ -447,7 +447,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         """Return the company that granted access, its sites and its payment methods.
 
         unconfirmed: that companies/me is the company of the token; that all three take these paths.
-        An answer of each would tell.
+        An answer of each would show it.
         """
         company = yield from ask(Request("GET", "/v1/companies/me.json", reading(wire.NamedThing)))
         path = f"/v1/companies/{path_segment(company.id)}"
@@ -467,7 +467,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         what has changed. No time is signed, so core looks orders up.
 
         unconfirmed: the key of the signature; that the body is the bare order or site, and names no
-        topic; that no topic tells of the menu. One delivery of each topic would tell.
+        topic; that no topic tells of the menu. One delivery of each topic would show it.
         """
         signature = webhook.headers.get("x-kounta-signature")
         verify_hmac(self.config.webhook_secret, signature, webhook.body, "hex")
@@ -489,7 +489,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
 
     def _status(self) -> Request[dict[str, str]]:
         # unconfirmed: that the printing register's status is a plain word as the others are; an
-        # answer would tell.
+        # answer would show it.
         return Request("GET", f"{self._site}/status.json", texts_in)
 
     def _all(self, path: str, model: type[M]) -> Exchange[list[M]]:

@@ -5,7 +5,7 @@ import. A 5xx is an outage whatever its text, since it proves nothing.
 
 unconfirmed: the words of all but "not available at that site", "Pass-thru register ... is offline",
 "The access token provided has expired", "invalid_token" and "Not Found", and the status of most; a
-recorded refusal of each kind would tell.
+recorded refusal of each kind would show it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ TABLE = (
     Row(PermissionsError, status=_NOT_5XX, text=r"\binvalid_client\b"),
     Row(PermissionsError, status=_NOT_5XX, text=_EXPIRED, reason="expired", refreshable=True),
     Row(PermissionsError, status=_NOT_5XX, text=_INVALID, refreshable=True),
-    # unconfirmed: that Kounta sends a 401 without a body; a recorded refusal would tell.
+    # unconfirmed: that Kounta sends a 401 without a body; a recorded refusal would show it.
     Row(PermissionsError, status=(401,), refreshable=True, bodyless=True),
     Row(PermissionsError, status=_NOT_5XX, text=_DENIED, reason="demoted"),
     Row(PermissionsError, status=(403,), reason="demoted"),

@@ -13,7 +13,7 @@ order. At the same total and with the same lines it can't be told: it is neither
 nor for a proof that the order isn't there, so the doubt stays until a person has looked.
 
 unconfirmed: that notes, payments' references and `placed_at` come back as they were sent; how the
-register numbers its own sales. One order of each, read back, would tell.
+register numbers its own sales. One order of each, read back, would show it.
 """
 
 from __future__ import annotations

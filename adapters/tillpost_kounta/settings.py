@@ -101,5 +101,5 @@ That registers are synced from the Back Office's page of devices, and only while
 is the vendor's own (help page: Sync Registers from Back Office). The fault is known from sites.
 
 unconfirmed: that such a sync makes an app that has lost its websocket fetch online orders too;
-trying it at a site with the fault would tell.
+trying it at a site with the fault would show it.
 """

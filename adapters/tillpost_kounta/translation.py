@@ -30,7 +30,7 @@ def order_body(order: Order, menu: Menu, remarks: Sequence[str], settings: Kount
     unconfirmed: the words of order_type but "Dine in", and how long notes may be; that modifiers,
     and choices from option sets among them, add their own price and tax to unit_price, and that
     price_variation counts for all of it; how Kounta rounds. Real orders with each of these, at odd
-    prices and read back, would tell.
+    prices and read back, would show it.
     """
     payment_method = int(settings.payment_method_id)
     return {

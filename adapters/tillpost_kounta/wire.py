@@ -52,7 +52,7 @@ class Product(NamedThing):
 
     unconfirmed: that unit_price holds no tax where unit_price_ex_tax isn't sent; what is inside
     "availability"; how a product names the limits of its option sets, which are min_selection and
-    max_selection at /optionsets. One product with all of `fields` would tell.
+    max_selection at /optionsets. One product with all of `fields` would show it.
     """
 
     price: Annotated[Exact | None, Field(validation_alias=_PRICES)] = None

@@ -110,7 +110,7 @@ class Square(Adapter[SquareSettings]):
         "prep_time_duration".split()
     )
     # unconfirmed: that the header with Square's own mark of a request is the usual x-request-id;
-    # any answer would tell.
+    # any answer would show it.
     register_steps = REGISTER_STEPS
 
     def __init__(self, settings: SquareSettings) -> None:
@@ -281,7 +281,7 @@ class Square(Adapter[SquareSettings]):
 
         unconfirmed: that the Point of Sale shows, and prints, an order of 0 that PayOrder has
         marked as paid, and the note of its line; one in a sandbox, and a look at a Point of Sale,
-        would tell.
+        would show it.
         """
         body = attention_ticket(order, self.config)
         key = f"{order.id}-{number}-ticket"
@@ -367,7 +367,7 @@ class Square(Adapter[SquareSettings]):
 
         unconfirmed: that cancelling a paid order's fulfilments withdraws it from the register; the
         spec says only that a cancelled order isn't paid. Cancelling a paid pickup in a sandbox, and
-        looking at a Point of Sale, would tell.
+        looking at a Point of Sale, would show it.
         """
         current = yield from self._fetch(pos_id)
         if current.state == "CANCELED":
@@ -481,7 +481,7 @@ def _was_paid_before(refusal: PosError | None) -> bool:
     """Return whether a payment was refused because there is one: an order of 0 shows no payment.
 
     unconfirmed: the words, which the simulator shares; paying an order of 0 twice in a sandbox,
-    under two keys, would tell. The key is the same every time, so this matters only once Square has
+    under two keys, would show. The key is the same every time, so this matters only once Square has
     forgotten it.
     """
     return refusal is not None and "already paid" in refusal.detail.lower()

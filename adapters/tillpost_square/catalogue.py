@@ -120,7 +120,7 @@ def _is_present(each: wire.CatalogObject, site: _Site) -> bool:
     If `present_at_all_locations` is left out it counts as true, as in Square's dashboard.
 
     unconfirmed: that default; an object created without the field and read back from a sandbox
-    would tell.
+    would show it.
     """
     if each.is_deleted:
         return False
@@ -185,7 +185,7 @@ def _list_limits(data: wire.ModifierList) -> tuple[int, int | None]:
     that visible.
 
     unconfirmed: that CreateOrder has no place for such a text; a sandbox order for an item with one
-    would tell.
+    would show it.
     """
     if data.modifier_type == "TEXT":
         return int(bool(data.text_required)), None

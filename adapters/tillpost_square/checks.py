@@ -18,7 +18,7 @@ _NEEDED_TO_SUBMIT = frozenset({"ORDERS_WRITE", "PAYMENTS_WRITE"})
 
 REGISTER_STEPS = (
     # unconfirmed: that a device shows the orders of its own location alone; an order for another
-    # location, looked for on a device, would tell.
+    # location, looked for on a device, would show it.
     StepText(
         Actor.STORE,
         "In the Square app's settings, check that this device is signed in to the location that "
@@ -32,7 +32,7 @@ REGISTER_STEPS = (
         "The order is in the list, under the customer's name.",
     ),
     # unconfirmed: what the switches are called, which differs from app to app (Point of Sale,
-    # Restaurants); the app's own settings would tell. That there are such settings is the vendor's
+    # Restaurants); the app's own settings would show. That there are such settings is the vendor's
     # (help page: pickup orders on Point of Sale).
     StepText(
         Actor.STORE,
@@ -109,7 +109,7 @@ def _currency(location: Location, name: str) -> Finding:
 def _payments(location: Location, name: str) -> Finding:
     # unconfirmed: whether an external payment needs it too. Square lists
     # CARD_PROCESSING_NOT_ENABLED for CreatePayment; an external payment at a location without the
-    # capability would tell.
+    # capability would show it.
     if "CREDIT_CARD_PROCESSING" in location.capabilities:
         return _ok("payments", f"{name} can take payments")
     text = f"{name} isn't activated for card payments, so Square may refuse to record any payment"

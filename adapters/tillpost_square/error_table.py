@@ -160,7 +160,7 @@ TABLE = (
     Row(SetupError, codes=_REFUSED, text=_MISMATCH),
     # unconfirmed: what a bare CONFLICT means. Two requests under one key at the same time are the
     # likely cause, so it is retried later. Sending CreateOrder twice at once with one key to a
-    # sandbox would tell.
+    # sandbox would show it.
     Row(OutageError, codes=STALE_VERSION, applied=Applied.MAYBE),
     Row(SetupError, codes=_SETUP),
     Row(OrderError, codes=_ORDER),

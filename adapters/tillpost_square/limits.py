@@ -35,7 +35,7 @@ class Limit(NamedTuple):
     """A text's name for people, and how many characters Square allows.
 
     unconfirmed: that Square counts characters, not bytes. A ticket name of 30 umlauts, sent to a
-    sandbox, would tell.
+    sandbox, would show it.
     """
 
     what: str

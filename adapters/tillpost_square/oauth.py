@@ -6,7 +6,7 @@ documentation (OAuth API, code flow and PKCE flow), and `ObtainToken` in the Ope
 unconfirmed: that a code is exchanged with the application's secret and PKCE's verifier together,
 which the document describes as two flows, and whose refresh token comes of it: the code flow's,
 which doesn't expire, or PKCE's, which is used once and does. Whichever comes is stored. One such
-authorisation in a sandbox, renewed twice, would tell.
+authorisation in a sandbox, renewed twice, would show it.
 """
 
 from __future__ import annotations

@@ -189,7 +189,7 @@ def _payment_tip(order: Order, settings: SquareSettings) -> int:
     If nothing else is to be paid, the tip becomes a service charge in any case.
 
     unconfirmed: whether CreatePayment takes an amount of 0 with a tip; the forum says both (threads
-    1866 and 21523). Such a payment in a sandbox would tell.
+    1866 and 21523). Such a payment in a sandbox would show it.
     """
     return order.tip if settings.tips == "payment" and order.tip < order.total else 0
 
@@ -213,7 +213,7 @@ def _line(index: int, line: Line, currency: str, attempt: Attempt, trimming: Tri
     }
     menu = attempt.menu
     # unconfirmed: that base_price_money overrides the price of a line from the catalogue. The spec
-    # says so of modifiers, and older reference pages of lines; a sandbox order would tell.
+    # says so of modifiers, and older reference pages of lines; a sandbox order would show it.
     if attempt.keep_paid or (menu is not None and _has_no_price(line, menu)):
         body["base_price_money"] = _money(line.unit_price, currency)
     if line.modifiers:
@@ -354,7 +354,7 @@ def _schedule(due_at: datetime | None, field: str, prep_minutes: int | None) -> 
 
 # unconfirmed: which forms Square takes here. The spec gives the form of a payment's
 # buyer_phone_number: digits, spaces and ( ) - . after an optional plus, 9 to 16 digits. Numbers of
-# other forms, sent to a sandbox, would tell.
+# other forms, sent to a sandbox, would show it.
 _PHONE = re.compile(r"\+?(?:[ ().-]*[0-9]){9,16}[ ().-]*", re.ASCII)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 

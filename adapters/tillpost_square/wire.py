@@ -283,7 +283,7 @@ class Item(Wire):
     """`item_data`.
 
     unconfirmed: `hidden_online` on an item; the spec has it on modifiers only. An item that is
-    hidden in the dashboard, read from a sandbox, would tell.
+    hidden in the dashboard, read from a sandbox, would show it.
     """
 
     name: OptionalText = ""

@@ -40,7 +40,7 @@ def check_access(world: World, call: Call) -> dict[str, str]:
         return _count_request(world, "basic", world.settings.basic_limit)
     token = world.tokens.get(secret) if scheme == "bearer" else None
     if token is None or token.revoked:
-        # unconfirmed: the text; `invalid_token` was seen, a request with a revoked token would tell
+        # unconfirmed: the text; `invalid_token` was seen, a request with a revoked token would show
         # the rest.
         raise of_status(401)
     if token.expires_at <= world.clock.now():
@@ -48,7 +48,7 @@ def check_access(world: World, call: Call) -> dict[str, str]:
     headers = _count_request(world, secret, world.settings.oauth_limit)
     if not token.permitted:
         # unconfirmed: status and text; a call with a user whose permissions were taken away would
-        # tell.
+        # show it.
         detail = "You do not have permission to access this resource."
         raise Refusal(403, detail, "insufficient_permissions")
     return headers
@@ -57,7 +57,7 @@ def check_access(world: World, call: Call) -> dict[str, str]:
 def check_company(world: World, company: str) -> None:
     """Refuse any company but the credential's own, which is also called `me` (vendor's page).
 
-    unconfirmed: the status for another company; a call for a foreign one would tell.
+    unconfirmed: the status for another company; a call for a foreign one would show it.
     """
     if company not in ("me", str(world.settings.company_id)):
         raise of_status(404)
@@ -81,7 +81,7 @@ def _count_request(world: World, credential: str, limit: int) -> dict[str, str]:
     now = world.clock.now()
     window = world.windows.get(credential)
     # unconfirmed: that the minute is a fixed one which starts with the first request, not a sliding
-    # one; a burst that watches the headers would tell.
+    # one; a burst that watches the headers would show it.
     if window is None or now - window.started >= _MINUTE:
         window = Window(now)
         world.windows[credential] = window
@@ -137,7 +137,7 @@ def obtain_token(world: World, call: Call) -> Answer:
     The request is a form (vendor's page); its fields are from third-party code.
 
     unconfirmed: statuses and texts of the refusals, and that a refresh token is good for one use; a
-    call with a wrong secret, a wrong code and a used refresh token would tell.
+    call with a wrong secret, a wrong code and a used refresh token would show it.
     """
     settings = world.settings
     form = _read_form(call)

@@ -44,6 +44,6 @@ class Clock:
         try:
             moment = datetime.fromisoformat(text)
         except ValueError:
-            # unconfirmed: status and text of this refusal; a call with a malformed date would tell.
+            # unconfirmed: status and text of this refusal; a call with a malformed date would show.
             raise bad_request(f"{field} is not a valid date.") from None
         return moment if moment.tzinfo else moment.replace(tzinfo=self.zone)

@@ -49,7 +49,7 @@ def create_customer(world: World, call: Call) -> Answer:
     """Create a customer. A first name, and an email or a phone are required (vendor's page).
 
     unconfirmed: that a second customer with the same email is created too, and the refusal's text;
-    two real calls would tell.
+    two real calls would show it.
     """
     body = parse_body(CustomerBody, call.body)
     if not body.first_name or not (body.email or body.phone):

@@ -63,7 +63,7 @@ def bad_request(text: str) -> Refusal:
     """Return a 400.
 
     unconfirmed: that Kounta refuses orders with 400; no status of a refused order was seen, and one
-    real refusal would tell.
+    real refusal would show it.
     """
     return Refusal(400, text)
 
@@ -96,7 +96,7 @@ _TEXT_AND_CODE = {
 def of_status(status: int, headers: Mapping[str, str] | None = None) -> Refusal:
     """Return the refusal for a status that no handler chose.
 
-    unconfirmed: all these texts but "Not Found"; a real answer of each status would tell.
+    unconfirmed: all these texts but "Not Found"; a real answer of each status would show it.
     """
     default_text = "Bad Request" if status < 500 else "Internal Server Error"
     text, code = _TEXT_AND_CODE.get(status, (default_text, "error"))

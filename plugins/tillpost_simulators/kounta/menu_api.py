@@ -67,7 +67,7 @@ def list_modifiers(world: World, call: Call) -> Answer:
     """List the products that can modify another.
 
     unconfirmed: which fields a modifier has there; the vendor's page only says that the prices are
-    those of pop-up modifiers. A real answer would tell.
+    those of pop-up modifiers. A real answer would show it.
     """
     product = _product_in_path(world, call)
     site = _first_site(world)
@@ -186,7 +186,7 @@ def get_price_list(world: World, call: Call) -> Answer:
 def list_payment_methods(world: World, call: Call) -> Answer:
     """List the payment methods. Fields as in a payment's `method` (vendor's sample).
 
-    unconfirmed: whether there are more; a real answer would tell.
+    unconfirmed: whether there are more; a real answer would show it.
     """
     names = world.payment_methods
     return paged(
@@ -254,7 +254,7 @@ def _single(world: World, product: Product, site: Site | None) -> Json:
     body["taxes"] = _taxes(world, product)
     if site is None:
         # unconfirmed: what `sites` holds; third-party code reads `id` and `stock` of each, a real
-        # product would tell.
+        # product would show it.
         body["sites"] = [
             {"id": site_id, "stock": at_site.stock or 0}
             for site_id, at_site in product.sites.items()
@@ -271,7 +271,7 @@ def _optional_fields(
     """Return those of the vendor's `fields` that were requested and that a product here has.
 
     unconfirmed: what is inside each but for `unit_price_ex_tax` and `unit_tax`, whose names tell;
-    one answer with all of them would tell.
+    one answer with all of them would show it.
     """
     price = _price(world, product, site)
     body: Json = {}
@@ -308,7 +308,7 @@ def _option_set(
 
     `options` has the fields of an order's (third-party code), the rest is ours.
 
-    unconfirmed: every other field; a product with an option set, read from a real site, would tell.
+    unconfirmed: every other field; a product with an option set, read from a real site, would show.
     """
     priced_at = site or _first_site(world)
     options: list[Json] = []
@@ -341,7 +341,7 @@ def _stock(product: Product, site: Site | None) -> Decimal:
     """Return a site's stock of a product, or that of all sites.
 
     unconfirmed: what the company's own answer says of stock; we add the sites up, a company with
-    two would tell.
+    two would show it.
     """
     total = ZERO
     for site_id, at_site in product.sites.items():

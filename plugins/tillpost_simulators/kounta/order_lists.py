@@ -97,7 +97,7 @@ def by_sale_id(world: World, call: Call) -> Answer:
     """Return one order by its sale id.
 
     unconfirmed: whether that is the caller's `sale_number`; the sample is `tj4ds8n3`.
-    `sale_id_is_sale_number` chooses; a real order looked up by its number would tell.
+    `sale_id_is_sale_number` chooses; a real order looked up by its number would show it.
     """
     wanted = call.path_values["sale_id"]
     now = world.clock.now()
@@ -133,7 +133,7 @@ def _range_checks(world: World, call: Call) -> list[Check]:
 
     `created` is when an order was made, `value` its total with tax.
 
-    unconfirmed: that `value` includes tax; a search around a real order's total would tell.
+    unconfirmed: that `value` includes tax; a search around a real order's total would show it.
     """
     checks: list[Check] = []
     for suffix in _COMPARISON_BY_SUFFIX:
@@ -162,7 +162,7 @@ def _created_check(world: World, text: str, suffix: str) -> Check:
 
     A date without a time is its first moment, except for `created`, where it is the whole day.
 
-    unconfirmed: that `created_lte` with a date leaves that day out; a search for today would tell.
+    unconfirmed: that `created_lte` with a date leaves that day out; a search for today would show.
     """
     compare = _COMPARISON_BY_SUFFIX[suffix]
     limit = world.clock.read(text, f"created{suffix}")

@@ -146,7 +146,7 @@ def _parts(world: World, site: Site, line: Line) -> Iterator[tuple[Product, Deci
         return
     for product_id in line.modifiers:
         # unconfirmed: that taking something off (a negative id) changes no price; a real order
-        # would tell.
+        # would show it.
         if product_id > 0:
             modifier = world.products[product_id]
             yield modifier, world.choice_price(line.product, modifier, site)

@@ -86,7 +86,7 @@ def delete_order(world: World, call: Call) -> Answer:
     """Delete an order.
 
     unconfirmed: that an order can be deleted through the API; the vendor's page lists orders that
-    were deleted at the register, and has DELETE among its patterns. A real call would tell.
+    were deleted at the register, and has DELETE among its patterns. A real call would show it.
     """
     order = _order_in_path(world, call)
     if order.deleted:
@@ -161,7 +161,7 @@ def _check_order(
     """Refuse what can't be an order at this site.
 
     unconfirmed: all texts but the product's and the register's, which were seen; a real refusal of
-    each would tell.
+    each would show it.
     """
     settings = world.settings
     _check_status(status)
@@ -212,7 +212,7 @@ def _check_choices(world: World, product: Product, modifiers: Sequence[int]) -> 
         too_many = option_set.maximum and chosen > option_set.maximum
         if too_few or too_many:
             # unconfirmed: whether Kounta counts choices at all, and this text; an order without a
-            # choice would tell.
+            # choice would show it.
             raise bad_request(
                 f"Option set {option_set.name} of product #{product.id} "
                 f"has {chosen} options selected."

@@ -25,7 +25,7 @@ T = TypeVar("T")
 CURSOR = "cursor"
 """The query parameter in `X-Next-Page` with the start of the page.
 
-unconfirmed: its name, which no caller needs; any real `X-Next-Page` would tell.
+unconfirmed: its name, which no caller needs; any real `X-Next-Page` would show it.
 """
 
 

@@ -271,5 +271,5 @@ def _check_content_type(call: Call) -> None:
     content_type = call.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
     if call.method in ("POST", "PUT") and media_type != "application/json":
-        # unconfirmed: the text; a call with another content type would tell.
+        # unconfirmed: the text; a call with another content type would show it.
         raise bad_request("The Content-Type must be application/json.")

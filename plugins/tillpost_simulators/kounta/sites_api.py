@@ -1,7 +1,7 @@
 """Operations on the company, its sites and registers, and their online status (vendor's pages).
 
 unconfirmed: that a site's tables can be requested. An integrator's page lists tables of this
-platform's sites, but no vendor's page with their address is known; such a page would tell.
+platform's sites, but no vendor's page with their address is known; such a page would show it.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def company_status(world: World, _: Call) -> Answer:
     """Return the status of all the company's sites.
 
     unconfirmed: that it is a list, with `site_id` beside the site's own status; a real answer would
-    tell.
+    show it.
     """
     statuses = [{"site_id": site.id} | status_of(world, site) for site in world.sites.values()]
     return json_answer(statuses)
@@ -100,7 +100,7 @@ def sites_status(world: World, call: Call) -> Answer:
     """Return the status of every site that the client can access.
 
     unconfirmed: the shape. "A site ID will be shown as online" (vendor's page) may mean an object
-    from id to status; this is the company's answer once more. A real answer would tell.
+    from id to status; this is the company's answer once more. A real answer would show it.
     """
     return company_status(world, call)
 
@@ -112,7 +112,7 @@ def status_of(world: World, site: Site) -> Json:
     the pass-through register is there where such printing is enabled.
 
     unconfirmed: that the last is the word `online` or `offline`, as the others are; a real answer
-    would tell.
+    would show it.
     """
     body: Json = {
         "status": _online(world.has_device_online(site.id)),

@@ -5,10 +5,10 @@ vendor's page).
 
 unconfirmed: which secret is the key, what a `callback_uri` is sent and whether that is signed. Here
 both kinds get the whole order, and webhooks of sites the site, signed with `webhook_secret`. One
-callback of a real order would tell.
+callback of a real order would show it.
 
 unconfirmed: that a site is `sites/updated` when online ordering is switched; doing so in a trial
-account would tell.
+account would show it.
 """
 
 from __future__ import annotations

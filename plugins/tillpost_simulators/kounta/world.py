@@ -301,7 +301,7 @@ class World:
     def tax_rate_of(self, product: Product) -> Decimal:
         """Return the sum of a product's tax rates.
 
-        unconfirmed: that two taxes are added up and not compounded; a product with two would tell.
+        unconfirmed: that two taxes are added up and not compounded; a product with two would show.
         """
         return sum((tax.rate for tax in self.taxes_of(product)), ZERO)
 

@@ -32,7 +32,7 @@ _UNAUTHORIZED = "This request could not be authorized."
 def check_version(call: Call) -> str:
     """Return the API version that a request asks for.
 
-    unconfirmed: what Square answers to a version of the future; a call to the sandbox would tell.
+    unconfirmed: what Square answers to a version of the future; a call to the sandbox would show.
 
     Raises:
         Refusal: The version is malformed, or later than the one that is simulated.
@@ -133,7 +133,7 @@ def obtain_token(world: World, call: Call) -> Answer:
     """spec: ObtainToken, for the code flow: authorization_code and refresh_token.
 
     unconfirmed: the codes and texts of the refusals; calls with a wrong secret, code and refresh
-    token would tell.
+    token would show it.
     """
     body = parse_body(ObtainToken, call.body)
     _check_client(world, body)

@@ -73,7 +73,7 @@ def open_fulfilments(world: World, order: Order) -> None:
         path = f"order.fulfillments[{index}]"
         if fulfilment.state not in (None, "PROPOSED"):
             # unconfirmed: whether an order may be made with a fulfilment under way; a sandbox order
-            # would tell.
+            # would show it.
             detail = "A new fulfillment must be PROPOSED."
             raise bad_request("INVALID_VALUE", detail, f"{path}.state")
         fulfilment.uid = fulfilment.uid or world.new_uid()
@@ -164,7 +164,7 @@ def _check_durations(
 
 def _check_is_future(world: World, text: str, field: str) -> None:
     # unconfirmed: whether a time in the past is refused, and by how much it may lie back; a sandbox
-    # order would tell.
+    # order would show it.
     if read_time(text, field) < world.clock.now():
         raise bad_request("INVALID_TIME", f"`{text}` is in the past.", field)
 
@@ -175,7 +175,7 @@ def _check_recipient(recipient: Recipient | None, path: str, *, is_delivery: boo
     A name is needed; a delivery also needs a phone number and an address.
 
     unconfirmed: how closely phone numbers and addresses of e-mail are checked; sandbox orders would
-    tell.
+    show it.
     """
     if recipient is None:
         raise missing(path)
@@ -204,7 +204,7 @@ def move(world: World, fulfilment: Fulfilment, state: FulfilmentState, path: str
 
     It moves forward only, and not out of a terminal state.
 
-    unconfirmed: whether steps may be left out, as they may be here; sandbox updates would tell.
+    unconfirmed: whether steps may be left out, as they may be here; sandbox updates would show it.
     """
     current = fulfilment.state or "PROPOSED"
     if current == state:

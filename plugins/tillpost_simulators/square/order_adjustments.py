@@ -61,7 +61,7 @@ def _complete_discount(world: World, discount: Discount, path: str) -> None:
         raise bad_request("INVALID_VALUE", detail, f"{path}.type")
     discount.type = kind
     discount.uid = discount.uid or world.new_uid()
-    # unconfirmed: the scope of a discount or a tax that names none; a sandbox order would tell.
+    # unconfirmed: the scope of a discount or a tax that names none; a sandbox order would show it.
     discount.scope = discount.scope or "ORDER"
 
 
@@ -81,7 +81,7 @@ def _complete_charge(world: World, charge: ServiceCharge, path: str) -> None:
     is_apportioned = charge.calculation_phase.startswith("APPORTIONED")
     if is_apportioned != (charge.treatment_type == "APPORTIONED_TREATMENT"):
         # unconfirmed: whether the phase alone is enough for an apportioned charge; a sandbox order
-        # would tell.
+        # would show it.
         detail = "The treatment type doesn't fit the calculation phase."
         raise bad_request("INVALID_VALUE", detail, f"{path}.treatment_type")
     charge.uid = charge.uid or world.new_uid()
@@ -207,7 +207,7 @@ def _apply_automatic_taxes(world: World, order: Order) -> None:
             line.applied_taxes = applied_taxes
     # unconfirmed: whether automatic taxes join a taxable service charge. The spec says so of
     # ORDER-scoped taxes only, and these are scoped to lines; an order to the sandbox with a taxable
-    # charge would tell.
+    # charge would show it.
     order.taxes = [*(order.taxes or []), *added.values()] or None
 
 

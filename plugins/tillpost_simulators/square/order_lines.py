@@ -93,8 +93,8 @@ def _complete_line(
             raise missing(f"{path}.base_price_money")
         line.base_price_money = world.money(price)
     # unconfirmed: that a base_price_money beside a catalogue id overrides a line's price, as the
-    # spec says for modifiers; a sandbox order would tell. unconfirmed: that the item's name
-    # replaces a name sent beside a catalogue id; the same order would tell.
+    # spec says for modifiers; a sandbox order would show it. unconfirmed: that the item's name
+    # replaces a name sent beside a catalogue id; the same order would show it.
     line.name = item.name
     line.variation_name = variation.name
     line.catalog_version = variation.version
@@ -115,7 +115,7 @@ def _sold_here(
     if variation is None or item is None:
         raise not_found(f"Item variation with catalog object ID `{variation_id}` not found.", field)
     # unconfirmed: whether the Orders API refuses objects that aren't at the location, are archived,
-    # not sellable or sold out there, and with which code; a sandbox order for each would tell.
+    # not sellable or sold out there, and with which code; a sandbox order for each would show it.
     # Refusing is the strictest.
     if not variation.is_at(location_id) or not item.is_at(location_id):
         detail = (
@@ -143,7 +143,7 @@ def _is_sold_out(world: World, override: c.Override | None) -> bool:
 def _check_version(version: int | None, entry: c.Entry, path: str) -> None:
     # unconfirmed: what a catalog_version other than the present one does. Square keeps old versions
     # and may price by them; this catalogue doesn't keep them, so it refuses. A sandbox order with
-    # an old version would tell.
+    # an old version would show it.
     if version is not None and version != entry.version:
         detail = f"Catalog object `{entry.id}` is at version {entry.version}, not {version}."
         raise Refusal(409, Problem("CONFLICT", detail, f"{path}.catalog_version"))
@@ -206,7 +206,7 @@ def _check_limits(
     """Check each modifier list's limits (spec: CatalogItemModifierListInfo, CatalogModifierList).
 
     unconfirmed: that the Orders API enforces what the catalogue says, and with which codes; an
-    order to the sandbox with too few and too many modifiers would tell.
+    order to the sandbox with too few and too many modifiers would show it.
     """
     catalogue = world.catalogue
     selected = _selected_by_list(world, line, path)

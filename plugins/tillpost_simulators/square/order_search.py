@@ -93,7 +93,7 @@ def _check_locations(world: World, body: SearchOrders) -> None:
     for index, location_id in enumerate(body.location_ids):
         if location_id not in world.locations:
             # unconfirmed: how a location that isn't the merchant's is refused; a sandbox search
-            # would tell.
+            # would show it.
             detail = f"Location `{location_id}` not found."
             raise bad_request("INVALID_VALUE", detail, f"location_ids[{index}]")
 
@@ -109,7 +109,7 @@ def _time_range(query: OrdersQuery, sort_field: SortField) -> TimeRange | None:
 
     There can be one, and the search must be sorted by its field (SearchOrdersDateTimeFilter).
 
-    unconfirmed: the codes of these refusals; sandbox searches would tell.
+    unconfirmed: the codes of these refusals; sandbox searches would show it.
     """
     ranges = _time_ranges(query)
     if len(ranges) > 1:

@@ -63,7 +63,7 @@ def _check_sparse(stored: StoredOrder, sparse: Json) -> None:
     check_version(stored, version, "order.version")
     order = stored.order
     if order.state in ("COMPLETED", "CANCELED"):
-        # unconfirmed: the text; a sandbox update of a closed order would tell.
+        # unconfirmed: the text; a sandbox update of a closed order would show it.
         detail = f"Order is already in state {order.state}."
         raise bad_request("BAD_REQUEST", detail, "order.state")
     if sparse.get("location_id", order.location_id) != order.location_id:
@@ -109,7 +109,7 @@ def _apply(
         _change_state(world, stored, order, new_state)
     elif stored.settled and order.fulfillments and not _has_open_fulfilment(order):
         # unconfirmed: that a paid order closes with its last fulfilment; a sandbox update would
-        # tell.
+        # show it.
         close(world, order, "COMPLETED")
     if order.written() != before:
         mark_changed(world, order)
@@ -154,7 +154,7 @@ def _move_fulfilments(
         old = current_fulfilments.get(fulfilment.uid)
         if old is None:
             # unconfirmed: whether a fulfilment may be added later; the spec only limits creation to
-            # one, and an UpdateOrder that adds one in a sandbox would tell.
+            # one, and an UpdateOrder that adds one in a sandbox would show it.
             detail = f"There is no fulfillment `{fulfilment.uid}`."
             raise bad_request("INVALID_VALUE", detail, f"{path}.uid")
         new_state = fulfilment.state
@@ -181,7 +181,7 @@ def _change_state(
     fulfilment in a terminal state. A draft can become OPEN.
 
     unconfirmed: the texts, and whether a paid order can be cancelled without a refund; sandbox
-    updates would tell.
+    updates would show it.
     """
     current_state = stored.order.state
     if state == "OPEN" and current_state == "DRAFT":

@@ -174,7 +174,7 @@ def settle(world: World, stored: StoredOrder, payments: list[Payment]) -> None:
 
 def _tender(world: World, stored: StoredOrder, payment: Payment) -> Tender:
     # unconfirmed: the tender type of an external payment. OTHER is the spec's word for what fits no
-    # other; an external payment in the sandbox would tell.
+    # other; an external payment in the sandbox would show it.
     return Tender(
         id=payment.id,
         location_id=stored.order.location_id,
@@ -203,7 +203,7 @@ def check_location(world: World, location_id: str, field: str) -> None:
     """Refuse a location that isn't the merchant's, or is inactive.
 
     unconfirmed: the codes of both; a sandbox order for a foreign and for an inactive location would
-    tell.
+    show it.
     """
     location = world.locations.get(location_id)
     if location is None:
@@ -215,7 +215,7 @@ def check_location(world: World, location_id: str, field: str) -> None:
 def check_payable(stored: StoredOrder) -> None:
     """Refuse a payment for an order that is closed, a draft, or paid.
 
-    unconfirmed: the texts; a sandbox payment for each would tell.
+    unconfirmed: the texts; a sandbox payment for each would show it.
     """
     if stored.settled:
         raise bad_request("BAD_REQUEST", f"The order {stored.id} is already paid.", "order_id")

@@ -108,7 +108,7 @@ def _new_payment(world: World, body: CreatePayment, location_id: str) -> Payment
         total_money=total,
         approved_money=total,
         # unconfirmed: that an external payment can be held for PayOrder; a sandbox payment would
-        # tell.
+        # show it.
         status="APPROVED" if body.autocomplete is False else "COMPLETED",
         source_type="CASH" if body.source_id == "CASH" else "EXTERNAL",
         location_id=location_id,
@@ -194,7 +194,7 @@ def cancel_payment_by_key(world: World, call: Call) -> Answer:
         return Answer.of({})
     payment = world.payments[payment_id]
     if payment.status == "COMPLETED":
-        # unconfirmed: how a completed external payment answers this; a sandbox call would tell.
+        # unconfirmed: how a completed external payment answers this; a sandbox call would show it.
         detail = f"The payment {payment_id} is COMPLETED and can't be canceled."
         raise bad_request("BAD_REQUEST", detail, "idempotency_key")
     payment.status = "CANCELED"

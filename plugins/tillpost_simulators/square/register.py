@@ -29,7 +29,7 @@ def is_shown(world: World, stored: StoredOrder) -> bool:
     """Return whether the register shows an order.
 
     unconfirmed: that an unpaid order without a fulfilment isn't shown either, and that an order
-    whose fulfilment was cancelled stays on view; a look at a register would tell.
+    whose fulfilment was cancelled stays on view; a look at a register would show it.
     """
     if not stored.settled:
         return False
@@ -50,7 +50,7 @@ def staff_move(world: World, stored: StoredOrder, state: FulfilmentState) -> Non
         move(world, fulfilment, state, f"order.fulfillments[{index}]")
     if state in TERMINAL and order.state == "OPEN":
         # unconfirmed: that a rejected order which was paid for completes; a look at a register
-        # would tell.
+        # would show it.
         close(world, order, "COMPLETED")
     mark_changed(world, order)
 

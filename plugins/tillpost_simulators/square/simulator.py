@@ -226,7 +226,7 @@ def _check_body(call: Call) -> None:
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type != "application/json":
         # unconfirmed: the code and status; a call to the sandbox with another content type would
-        # tell.
+        # show it.
         detail = f"The content type `{media_type}` is not application/json."
         raise bad_request("INVALID_CONTENT_TYPE", detail)
     try:

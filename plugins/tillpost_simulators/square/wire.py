@@ -62,7 +62,7 @@ Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 Percentage = Annotated[str, StringConstraints(max_length=10, pattern=r"^\d+(\.\d+)?$")]
 Count = Annotated[str, StringConstraints(max_length=12, pattern=r"^\d+$")]
 # unconfirmed: whether a sign, an exponent or more than five decimals is let through; a sandbox call
-# would tell.
+# would show it.
 Quantity = Annotated[
     str, StringConstraints(min_length=1, max_length=12, pattern=r"^\d+(\.\d{1,5})?$")
 ]

@@ -159,7 +159,7 @@ class World:
         """Refuse an amount in a currency other than the merchant's."""
         if money is not None and money.currency != self.settings.currency:
             # unconfirmed: the exact code and text for an order's line; a sandbox call in a second
-            # currency would tell.
+            # currency would show it.
             own = self.settings.currency
             detail = f"The currency {money.currency} doesn't match the location's, {own}."
             raise bad_request("CURRENCY_MISMATCH", detail, f"{field}.currency")
@@ -201,7 +201,7 @@ class IdempotencyKey:
             return None
         if first.digest != digest_of(self._body):
             # unconfirmed: the text is CreatePayment's; whether orders say the same, a sandbox call
-            # would tell.
+            # would show it.
             detail = "The idempotency key can only be retried with the same request data."
             raise Refusal(400, Problem("IDEMPOTENCY_KEY_REUSED", detail, "idempotency_key"))
         return first.answer

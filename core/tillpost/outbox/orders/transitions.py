@@ -51,7 +51,7 @@ POLL_FOR = 4 * 3600.0
 """How long after it was received, and after it was due, an order is polled, in seconds."""
 
 # unconfirmed: how early a register shows a scheduled order differs by platform and setting (Square
-# has a preparation time); a pickup scheduled for tomorrow at a real register would tell.
+# has a preparation time); a pickup scheduled for tomorrow at a real register would show it.
 SHOWN_BEFORE_DUE = 1800.0
 """How long before it is due a register is expected to show a scheduled order, in seconds."""
 
