@@ -240,6 +240,8 @@ def test_workers_survive_a_database_restart(
         start_worker(postgres_url, square) as first,
         start_worker(postgres_url, square) as second,
     ):
+        outbox.prepare()
+        until(lambda: len(outbox.workers.beats()) == 2, 20, "the workers")
         add(outbox, range(20))
         until(lambda: count_arrived(square) >= 4, 20, "some orders")
 
