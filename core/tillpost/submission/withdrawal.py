@@ -11,11 +11,12 @@ from collections.abc import Sequence
 
 from tillpost.errors import KeyRetiredError, OrderError
 from tillpost.models.order import Draft, Order, PosOrder
+from tillpost.submission.arrival import not_there
 from tillpost.submission.commands import Flow, Suspend
 from tillpost.submission.context import Connection
 from tillpost.submission.history import Action, History, next_lookup
 from tillpost.submission.journal import Cancelled, DoubtResolved, Event, KeyRetired, LookedUp
-from tillpost.submission.operation import OperationContext, run_operation
+from tillpost.submission.operation import OperationContext, run_operation, searched_since
 from tillpost.submission.order_journal import OrderJournal
 
 __all__ = ["Withdrawal", "may_exist_unseen"]
@@ -75,13 +76,18 @@ class Withdrawal:
             yield self._journal.record(DoubtResolved(now))
         else:
             yield from self._look_up()
+            if step.action is Action.STOP and self.history.found is None:
+                # The platform has named the order, so that no schedule proves that it isn't there.
+                raise self._context("find").stamp(not_there(self.history.sighted))
 
     def _look_up(self) -> Flow[None]:
         """Search the platform for the order."""
+        connection = self._connection
         context = self._context("find")
-        find = self._connection.adapter.find
-        found = yield from run_operation(context, find, self._order, self.history.since)
-        yield self._journal.record(LookedUp(self._connection.clock(), found))
+        since = searched_since(connection, self._order, self.history)
+        find = connection.adapter.find
+        found = yield from run_operation(context, find, self._order, since)
+        yield self._journal.record(LookedUp(connection.clock(), found, connection.address))
         self._was_found_now = True
 
     def _cancel(self, found: PosOrder | Draft) -> Flow[None]:
