@@ -7,6 +7,7 @@ in `database`); a server that takes packets but never answers it doesn't.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Generator
 from typing import Any, TypeVar
@@ -21,7 +22,8 @@ T = TypeVar("T")
 class BoundedConnection(psycopg.Connection[Any]):
     """A connection that is closed when the server is silent for `silence` seconds in a command."""
 
-    silence: float = 12.0
+    silence: float = math.inf
+    """Whoever connects sets it."""
 
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **kwargs: Any) -> T:
         """Run a command to its end.
