@@ -161,6 +161,28 @@ def test_missing_item_stops_after_one_import_and_names_its_line() -> None:
     assert run.announced == ["menu_error", "menu_imported", "order_failed"]
 
 
+def test_menu_that_changes_after_the_import_is_imported_again() -> None:
+    run = Run(Platform(items={"i1": ("S1", 1000), "i9": ("S2", 500)}))
+    run.connection.policy = Policy(import_cooldown=0)
+
+    def failing(_: Request[Any], number: int) -> None:
+        if number == 2:  # after the import, another item gets another id
+            run.platform.items = {"i7": ("S1", 1000), "i9": ("S2", 500)}
+
+    run.failing = failing
+    assert isinstance(run.attempt(order_of_two_lines()), PosOrder)
+    sent = ["POST /orders", "GET /menu", "POST /orders", "GET /menu", "POST /orders"]
+    assert paths(run) == [*sent, "POST /pay/o1"]
+    assert run.announced.count("menu_error") == 2
+
+
+def order_of_two_lines() -> Order:
+    """An order of S1 and S2, of which the second has an id of an older menu."""
+    one, other = an_order(), an_order(item="i2", sku="S2", price=500)
+    payments = [one.payments[0].model_copy(update={"amount": 1500})]
+    return one.model_copy(update={"lines": (*one.lines, *other.lines), "payments": payments})
+
+
 def test_misfit_with_the_menu_is_refused_without_a_request() -> None:
     run = Run(Platform())
     cache_menu(run, menu_of({"i9": ("S9", 900)}), run.now)
