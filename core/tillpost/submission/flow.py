@@ -143,7 +143,7 @@ class Submission:
                 yield from self._import_menu()
             case Action.FINISH:
                 yield from self._finish_draft()
-            case _:
+            case _:  # Action.SUBMIT
                 yield from self._submit()
 
     def _look_up(self) -> Flow[None]:

@@ -1,8 +1,8 @@
 """What is known of an order, and what to do next: a fold over its journal, and a decision.
 
 `fold` turns an order's events into a `History`; `next_step` decides what to do at a given time.
-Both are pure: no I/O and no clock. `flow.Submission` calls them in every round, and the outbox and
-the diagnosis call them to show an order's state.
+Both are pure: no I/O and no clock. `flow.Submission` calls them in every round; the outbox and the
+diagnosis fold a journal to show an order's state.
 
 Two promises are kept here:
 
@@ -475,8 +475,8 @@ def next_step(
     """Decide what to do with an order.
 
     The rules are in order of rank: an order that exists ends the matter; one that may exist at
-    another address is left alone; then whether to give up; then a retry's wait; then what may
-    already exist; and only then sending.
+    another address is left alone; one that the platform has just reported is looked up; then
+    whether to give up; then a retry's wait; then what may already exist; and only then sending.
 
     Args:
         history: What is known of the order.

@@ -1,4 +1,4 @@
-"""Order state transitions caused by webhooks and polling.
+"""Order state transitions: what an arrival, a webhook or a poll changes in an order's row.
 
 Pure: `updates` reads the rows, and writes what these functions return. State and progress never go
 backwards, so an observation that is repeated, late or out of sequence does no harm. What a person
