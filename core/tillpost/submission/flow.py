@@ -297,7 +297,9 @@ class Submission:
         If the answer can't tell, the next round looks the order up by its id.
         """
         if self._proof(made) is Proof.UNCLEAR:
-            yield self.journal.record(Sighted(self.connection.clock(), made.id, made=True))
+            now = self.connection.clock()
+            address = self.connection.address
+            yield self.journal.record(Sighted(now, made.id, made=True, address=address))
             return
         self._refuse_unproved(made)
         yield from self._record_arrival(made)

@@ -70,6 +70,7 @@ class History(NamedTuple):
         found: What the last look-up found; reset by a failure.
         sighted: The platform's id of an order that may be this one; empty for none.
         sighted_made: Whether our own create was answered with that id.
+        sighted_at: The stores at which such orders were sighted.
         must_look: Whether the order was sighted and not looked up since.
         is_reported: Whether the platform reported it, and no look-up was tried since.
         seen: Whether the last look-up found something, which a failure doesn't change.
@@ -97,6 +98,7 @@ class History(NamedTuple):
     found: PosOrder | Draft | None = None
     sighted: str = ""
     sighted_made: bool = False
+    sighted_at: tuple[str, ...] = ()
     must_look: bool = False
     is_reported: bool = False
     seen: bool = False
@@ -154,6 +156,7 @@ class History(NamedTuple):
     def elsewhere(self, address: str) -> str:
         """Return another address than this at which the order is or may be; "" if there is none."""
         addresses = [sent.intent.address for sent in self.sent if self._leaves_something(sent)]
+        addresses += self.sighted_at
         if self.seen or self.pos_order:
             addresses.append(self.address)
         return next((other for other in addresses if other not in ("", address)), "")
@@ -346,7 +349,10 @@ def _after_lookup(history: History, event: LookedUp) -> History:
 
 def _after_sighting(history: History, event: Sighted) -> History:
     """Have a sighted order looked up. One that our own create named isn't replaced by a report."""
-    sighted = history._replace(must_look=True, is_reported=not event.made)
+    sighted_at = history.sighted_at
+    if event.address not in sighted_at:
+        sighted_at = (*sighted_at, event.address)
+    sighted = history._replace(must_look=True, is_reported=not event.made, sighted_at=sighted_at)
     if history.sighted_made and not event.made:
         return sighted
     return sighted._replace(sighted=event.pos_id, sighted_made=event.made)
@@ -389,6 +395,7 @@ def _next_generation(history: History, *, stale: bool = False) -> History:
         seen=False,
         sighted="",
         sighted_made=False,
+        sighted_at=(),
         must_look=False,
         is_reported=False,
         stale=stale,

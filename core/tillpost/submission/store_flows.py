@@ -47,9 +47,15 @@ class StoreFlows:
             raise context.stamp(another_order())
         return found
 
-    def fetch(self, pos_id: str) -> Flow[PosOrder]:
-        """Fetch an order by the platform's id. An answer about another order is an outage."""
-        context = self._context("fetch")
+    def fetch(self, pos_id: str, history: History | None = None) -> Flow[PosOrder]:
+        """Fetch an order by the platform's id. An answer about another order is an outage.
+
+        Args:
+            pos_id: The platform's id of the order.
+            history: What is known of the order. One that is at another address isn't asked for: at
+                this one, another order may have that id.
+        """
+        context = self._context("fetch", history)
         fetched = yield from run_operation(context, self._adapter.fetch, pos_id)
         if fetched.id != pos_id:
             raise context.stamp(another_order())

@@ -540,6 +540,18 @@ def test_sighting_ends_with_its_generation() -> None:
     assert (retired.sighted, retired.must_look, retired.is_reported) == ("", False, False)
 
 
+def test_order_reported_at_another_address_is_not_sent_here() -> None:
+    """Without the report's address, one empty look-up here allowed a create."""
+    found_nothing = failed("OutageError")
+    reported = (ASKED, found_nothing, Sighted(4, "o1", address=BAR), LookedUp(5, None, BAR))
+    history = fold(reported)
+    assert (history.elsewhere(CAFE), history.elsewhere(BAR)) == (BAR, "")
+    again = fold([*reported, Sighted(6, "o2", address=CAFE)])
+    assert (again.elsewhere(CAFE), again.elsewhere(BAR)) == (BAR, CAFE)
+    assert fold([pruned(again, 9)]).elsewhere(CAFE) == BAR
+    assert fold([*reported, KeyRetired(7)]).elsewhere(CAFE) == ""
+
+
 JOURNALS: list[list[Event]] = [
     [],
     [ASKED, create(), YES, ARRIVED],

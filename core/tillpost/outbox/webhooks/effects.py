@@ -61,12 +61,21 @@ class EventEffects:
             The hooks to call once the transaction is committed.
         """
         connection = opened.connection.name
+        address = opened.connection.address
         match event:
             case OrderChanged(pos_order=PosOrder() as pos_order):
-                return self._orders.record_status(db, connection, pos_order, now, event.reference)
+                return self._orders.record_status(
+                    db, connection, pos_order, now, event.reference, address=address
+                )
             case OrderRefused():
                 return self._orders.record_refusal(
-                    db, connection, event.pos_id, event.reference, event.error, now
+                    db,
+                    connection,
+                    event.pos_id,
+                    event.reference,
+                    event.error,
+                    now,
+                    address=address,
                 )
             case MenuChanged():
                 self._schedule_import(db, connection, now)
