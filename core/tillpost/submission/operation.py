@@ -19,6 +19,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast
 
+from tillpost.adapter.echoes import hide_in, hider
 from tillpost.adapter.exchange import Effect, Exchange, Fault, Reply, Request, Response, Wait
 from tillpost.adapter.verdicts import Verdict, import_pause, judge
 from tillpost.errors import (
@@ -60,10 +61,16 @@ class OperationContext:
         operation: str,
         order: Order | None = None,
         journal: EventJournal | None = None,
+        about: Order | None = None,
     ) -> None:
+        """Take the order that is submitted, or the one that the operation is only about.
+
+        Of an order that it is `about` nothing is concluded, but errors hide its customer's texts.
+        """
         self.connection = connection
         self.operation = operation
         self.order = order
+        self.about = order or about
         self.journal: EventJournal = journal or OrderJournal()
         self.sends = 1
         self.received = 0
@@ -97,7 +104,12 @@ class OperationContext:
         connection = self.connection
         now = connection.clock()
         connection.platform_clock.observe(answer, now, connection.name)
-        return judge(connection.adapter, request, self.order, answer, now)
+        return judge(connection.adapter, request, self.about, answer, now)
+
+    def hide(self, error: PosError) -> PosError:
+        """Mask the customer's texts in an error that may quote the platform, and return it."""
+        hide_in(error, hider(self.about, self.connection.adapter.config))
+        return error
 
     def misdirected(self) -> DoubtError | None:
         """Return the error of an order that is or may be at another address, None otherwise."""
@@ -170,7 +182,8 @@ def run_operation(
             except StopIteration as end:
                 return cast(T, end.value)
             except PosError as refused:
-                context.stamp(refused)
+                # An adapter's own text may quote an answer.
+                context.stamp(context.hide(refused))
                 raise
             except BaseException as failure:
                 if is_interruption(failure):

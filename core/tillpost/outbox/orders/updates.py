@@ -22,6 +22,7 @@ from tillpost.outbox.event_log import HookCall, log_event
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.orders.models import (
     OrderState,
+    StoredOrder,
     UnreadableEventError,
     event_row,
     stored_order,
@@ -83,6 +84,13 @@ class OrderUpdates:
             _ORDER.state.in_(_NOT_KNOWN_AT_PLATFORM),
         )
         return db.execute(candidates.limit(1)).first() is not None
+
+    def find(
+        self, db: Connection, connection: str, pos_id: str, reference: str, address: str
+    ) -> StoredOrder | None:
+        """Return the order that a report is about; None if it is none of ours."""
+        row = self._find(db, connection, pos_id, reference, address)
+        return None if row is None else stored_order(row)
 
     def is_elsewhere(
         self, db: Connection, connection: str, pos_id: str, reference: str, address: str

@@ -120,7 +120,8 @@ class Receiver:
         applied: list[WebhookEvent] = []
         hook_calls: list[HookCall] = []
         with self._database.writing() as db:
-            for event in events:
+            for settled in events:
+                event = self._effects.without_customer(db, opened, settled)
                 if record_event(db, opened.connection.name, event, now):
                     hook_calls += self._effects.apply(db, opened, event, now)
                     applied.append(event)
