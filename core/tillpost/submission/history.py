@@ -21,6 +21,7 @@ from typing import NamedTuple, assert_never
 from tillpost.adapter.exchange import Effect, Request
 from tillpost.errors import Applied, Outcome
 from tillpost.models.order import Draft, PosOrder
+from tillpost.submission.erasure import without_notices
 from tillpost.submission.journal import (
     Cancelled,
     DoubtResolved,
@@ -259,18 +260,18 @@ def pruned(history: History, at: float) -> Pruned:
     over (its failure, its menu import) is left out.
     """
     kept = {name: getattr(history, name) for name in _KEPT}
-    kept["sent"] = tuple(_without_notices(sent) for sent in history.sent)
+    kept["sent"] = tuple(_sent_without_notices(sent) for sent in history.sent)
     if not isinstance(history.found, Draft):
         kept["found"] = None
     if history.pos_order:
         # Notices quote what the customer wrote.
-        kept["pos_order"] = history.pos_order.model_copy(update={"notices": ()})
+        kept["pos_order"] = without_notices(history.pos_order)
     if history.ticket:
         kept["ticket"] = pruned(history.ticket, at)
     return Pruned(at, **kept)
 
 
-def _without_notices(sent: Sent) -> Sent:
+def _sent_without_notices(sent: Sent) -> Sent:
     return sent._replace(intent=replace(sent.intent, notices=()))
 
 

@@ -9,6 +9,7 @@ import pytest
 from tillpost.adapter.exchange import Effect
 from tillpost.errors import Applied, ErrorRecord, Outcome
 from tillpost.models.order import Draft, PosOrder
+from tillpost.submission.erasure import event_without_texts
 from tillpost.submission.history import (
     Action,
     History,
@@ -574,6 +575,17 @@ def test_pruned_journal_amounts_to_the_same(journal: list[Event], more: list[Eve
     whole = fold([*journal, *more])
     left = fold([pruned(fold(journal), 10), *more])
     assert without_texts(left) == without_texts(whole)
+
+
+@pytest.mark.parametrize("journal", JOURNALS, ids=lambda journal: str(len(journal)))
+@pytest.mark.parametrize("keyed", [True, False])
+def test_erased_journal_leads_to_the_same_step(journal: list[Event], keyed: bool) -> None:
+    def step(events: list[Event]) -> object:
+        return next_step(
+            fold(events), 50, order_id="x", keyed=keyed, look_after=(1, 2), policy=Policy()
+        )
+
+    assert step([event_without_texts(event) for event in journal]) == step(journal)
 
 
 def test_pruned_journal_keeps_no_notices_and_no_failure() -> None:

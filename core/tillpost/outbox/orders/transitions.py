@@ -19,6 +19,7 @@ from tillpost.outbox.event_log import HookCall
 from tillpost.outbox.orders.models import OrderState, StoredOrder, WaitsFor, state_of
 from tillpost.outbox.orders.problems import problem_columns
 from tillpost.outbox.settings import OutboxSettings
+from tillpost.submission.erasure import without_notices
 from tillpost.submission.history import History, fold
 from tillpost.submission.journal import Event, Failed, Sighted
 
@@ -162,6 +163,8 @@ def apply_status(
         address: The store that the report is from; see `submission.address`.
     """
     stored = known.stored
+    if stored.order is None:
+        seen = without_notices(seen)  # they may quote the customer, whose data was erased
     is_created_with_error = stored.state is OrderState.ERROR and stored.pos_order is not None
     if stored.state is OrderState.MANUAL:
         return _record_copy(stored, Sighted(now, seen.id, address=address), seen)
@@ -295,6 +298,9 @@ def apply_refusal(
         address: The store that the report is from.
     """
     stored = known.stored
+    if error.pos_order and stored.order is None:
+        shown = without_notices(error.pos_order)
+        error = error.model_copy(update={"pos_order": shown})
     if error.pos_order and error.pos_order.state in _REFUSED:
         return apply_status(known, error.pos_order, now, settings, error, journal, address)
     if error.pos_order:
