@@ -58,6 +58,9 @@ class Limits:
             chunk of the body only, and each wait for headers is bounded by `read` alone.
         answer_bytes: The largest body, decompressed.
         menu_bytes: The same for a page of a menu.
+        menu_import: The longest time for a menu import, however many pages the menu has. It ends
+            with the page that is being read. With Kounta's pauses, 1,000 pages take 4 minutes.
+        operation: The same for any other operation, such as a search of many pages.
     """
 
     connect: float = 5.0
@@ -65,6 +68,8 @@ class Limits:
     answer: float = 30.0
     answer_bytes: int = 4 * 1024 * 1024
     menu_bytes: int = 16 * 1024 * 1024
+    menu_import: float = 600.0
+    operation: float = 120.0
 
     def timeout(self) -> httpx.Timeout:
         """Return the limits that httpx applies."""
