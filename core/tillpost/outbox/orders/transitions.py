@@ -32,6 +32,7 @@ __all__ = [
     "arrival_columns",
     "due_time",
     "expected_by",
+    "is_in_doubt",
     "later_of",
     "next_poll_at",
     "progress_of",
@@ -244,6 +245,13 @@ def _merge(known: PosOrder | None, seen: PosOrder) -> PosOrder:
     return seen.model_copy(update=merged)
 
 
+def is_in_doubt(stored: StoredOrder, history: History) -> bool:
+    """Return whether an order may exist at the platform, and a look-up may tell."""
+    is_unknown = stored.error is not None and stored.error.outcome is Outcome.UNKNOWN
+    # Without its journal, the order would be submitted anew.
+    return bool(history.digest) and bool(history.doubts or is_unknown)
+
+
 def _look_up_again(stored: StoredOrder, sighted: Sighted, journal: Sequence[Event]) -> Change:
     """Return the change that has an order in doubt looked up. An order that isn't stays as it is.
 
@@ -252,9 +260,7 @@ def _look_up_again(stored: StoredOrder, sighted: Sighted, journal: Sequence[Even
     isn't looked up here: the report is only recorded, so that it isn't sent there again.
     """
     history = fold(journal)
-    is_unknown = stored.error is not None and stored.error.outcome is Outcome.UNKNOWN
-    # Without its journal, the order would be submitted anew.
-    if not history.digest or not (history.doubts or is_unknown):
+    if not is_in_doubt(stored, history):
         return Change()
     is_elsewhere = bool(sighted.address and history.elsewhere(sighted.address))
     if stored.state is OrderState.DUE or is_elsewhere:

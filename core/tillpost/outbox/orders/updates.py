@@ -1,8 +1,9 @@
 """Writes what a platform reports about an order, by webhook or when polled.
 
 `OrderUpdates` finds the order and `transitions` decides what changes; both happen in the caller's
-transaction. An order that a worker has claimed isn't changed: it is polled again once the worker
-has released it. The caller calls the hooks that are returned, once the transaction is on disk.
+transaction. An order that a worker has claimed isn't changed: the report is kept in its row, for
+the next claim or for the order's poll, which is due once the worker has released it. The caller
+calls the hooks that are returned, once the transaction is on disk.
 
 A connection's settings may have changed since an order was sent. An order that is at another
 address isn't meant by the platform's id alone, which another order may have at this one.
@@ -22,6 +23,7 @@ from tillpost.outbox.event_log import HookCall, log_event
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.orders.models import (
     OrderState,
+    Report,
     StoredOrder,
     UnreadableEventError,
     event_row,
@@ -125,7 +127,10 @@ class OrderUpdates:
         """
         our_id = pos_order.reference or reference
         row = self._find(db, connection, pos_order.id, our_id, address, lock=True)
-        if row is None or self._is_claimed(db, row, now):
+        if row is None:
+            return ()
+        if row["worker"] is not None:
+            _keep_report(db, row, Report(pos_order=pos_order, address=address), now)
             return ()
         known = self._known_order(db, row, now)
         if known is None:
@@ -170,11 +175,12 @@ class OrderUpdates:
         row = self._find(db, connection, pos_id, reference, address, lock=True)
         if row is None:
             return ()
-        if self._is_claimed(db, row, now):
+        if row["worker"] is not None:
             if error.pos_order is None:
                 raise DatabaseError(
                     f"order {row['id']} is being processed; send the webhook again", transient=True
                 )
+            _keep_report(db, row, Report(pos_order=error.pos_order, address=address), now)
             return ()
         known = self._known_order(db, row, now)
         if known is None:
@@ -186,6 +192,26 @@ class OrderUpdates:
             return ()
         change = apply_refusal(known, error, journal, now, self._settings, address)
         return self._write(db, row, change, now, source)
+
+    def record_kept_report(self, db: Connection, row: Row, now: float) -> Sequence[HookCall]:
+        """Record what was reported of an order while a worker had claimed it, if anything was.
+
+        Args:
+            db: The caller's transaction.
+            row: The order's row, locked; no worker has claimed it.
+            now: Epoch seconds.
+
+        Returns:
+            The hooks to call.
+        """
+        report = parsed(Report.model_validate_json, row["reported"])
+        if row["reported"] is not None:
+            db.execute(update(t.orders).where(_ORDER.id == row["id"]).values(reported=None))
+        if report is None:
+            return ()
+        return self.record_status(
+            db, row["connection"], report.pos_order, now, row["id"], address=report.address
+        )
 
     def _known_order(self, db: Connection, row: Row, now: float) -> KnownOrder | None:
         """Return what is known of an order; None if its row can't be read, and is set aside."""
@@ -235,13 +261,6 @@ class OrderUpdates:
         row = Row(t.orders, found)
         return None if _is_ticket(row, pos_id) else row
 
-    def _is_claimed(self, db: Connection, row: Row, now: float) -> bool:
-        """Return whether a worker has claimed the order, and then have it polled afterwards."""
-        if row["worker"] is None:
-            return False
-        db.execute(update(t.orders).where(_ORDER.id == row["id"]).values(poll_at=now))
-        return True
-
     def _write(
         self, db: Connection, row: Row, change: Change, now: float, source: str
     ) -> Sequence[HookCall]:
@@ -263,6 +282,12 @@ class OrderUpdates:
                 progress=change.values.get("progress"),
             )
         return change.hooks
+
+
+def _keep_report(db: Connection, row: Row, report: Report, now: float) -> None:
+    """Keep a report about a claimed order, and have the order polled once it is released."""
+    values = {"poll_at": now, "reported": report.model_dump_json()}
+    db.execute(update(t.orders).where(_ORDER.id == row["id"]).values(**values))
 
 
 def _append_event(db: Connection, order_id: str, event: Event) -> None:

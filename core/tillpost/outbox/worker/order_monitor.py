@@ -137,10 +137,12 @@ class OrderMonitor:
             except UnreadableEventError:
                 set_aside(db, stored.id, (JOURNAL,), now, self._settings.escalate_after)
                 return
+            hook_calls = self._orders.record_kept_report(db, row, now)
             is_polled = bool(row["pos_id"]) and stored.state in _POLLED_STATES
             poll_at = _next_poll_at(row, stored, now) if is_polled else None
             schedule = update(t.orders).where(_ORDER.id == row["id"])
             db.execute(schedule.values(poll_at=poll_at))
+        self._processor.call_hooks(row["connection"], hook_calls)
         if is_polled:
             self._fetch(row["connection"], row["id"], row["pos_id"], history)
 

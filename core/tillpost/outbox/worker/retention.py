@@ -108,6 +108,7 @@ def _erase_one(db: Connection, row: Row) -> None:
         "error": _json(error and error_without_texts(error)),
         "pos_order": _json(pos_order and without_notices(pos_order)),
         "ticket": _json(ticket and without_notices(ticket)),
+        "reported": None,
     }
     db.execute(update(t.orders).where(_ORDER.id == row["id"]).values(**values))
     _erase_texts_of_journal(db, row["id"])

@@ -1,9 +1,10 @@
-"""Reports about orders that were sent before the connection's address was changed."""
+"""Reports about orders that a worker has claimed, or that are at another address."""
 
 from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -11,13 +12,14 @@ import sqlalchemy as sa
 
 from core.outbox.hooked import Delivery, Generic, Kounta, Store, column, stored
 from tillpost.errors import Outcome
-from tillpost.outbox import OrderState, Outbox
+from tillpost.outbox import OrderState, Outbox, WaitsFor
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.delivery.connections import from_mapping
 from tillpost.outbox.operations.orders import OrderOperations
 from tillpost.outbox.worker.order_monitor import OrderMonitor
+from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
 from tillpost.submission.address import address_of
-from tillpost.submission.journal import Sighted
+from tillpost.submission.journal import Intended, Sighted
 
 
 @pytest.fixture
@@ -132,6 +134,67 @@ def test_webhook_of_order_at_another_host_fetches_nothing(outbox: Outbox, kounta
     kounta.receiver(outbox).receive("cafe", *kounta.told(pos_id))
     assert count_requests(kounta) == requests
     assert stored(outbox).state is OrderState.RECEIVED
+
+
+def make_doubtful(outbox: Outbox, state: OrderState) -> None:
+    """Have an order that was received be in doubt: its create's answer was lost."""
+    (requested, intended) = outbox.journal("ord-1")[:2]
+    assert isinstance(intended, Intended)
+    doubt = {"kind": "DoubtError", "detail": "no answer", "outcome": "unknown"}
+    values = {
+        "state": state.value,
+        "due_at": 0.0 if state is OrderState.DUE else None,
+        "error": json.dumps(doubt),
+        **dict.fromkeys(("pos_order", "pos_id", "received_at", "poll_at", "expected_at")),
+    }
+    with outbox.database.writing() as db:
+        db.execute(sa.update(t.orders).values(**values))
+        db.execute(sa.delete(t.events).where(t.events.c.number > 1))
+    assert requested
+
+
+@pytest.mark.parametrize("state", [OrderState.ERROR, OrderState.DUE])
+def test_report_of_a_claimed_order_in_doubt_is_kept(
+    outbox: Outbox, kounta: Kounta, state: OrderState
+) -> None:
+    pos_id = kounta.bring(outbox)
+    make_doubtful(outbox, state)
+    with kounta.processing(outbox) as processor:
+        claim = processor.claim_order("ord-1")
+        assert claim
+        kounta.receiver(outbox).receive("cafe", *kounta.told(pos_id))
+        assert stored(outbox).state is OrderState.SENDING
+        with processor.claims.recording(claim, (), time.time(), worker=None):
+            pass
+        if state is OrderState.ERROR:
+            OrderMonitor(processor).poll()
+            assert stored(outbox).waits_for is WaitsFor.LOOK
+        (again,) = processor.claim(9)
+        assert [e.pos_id for e in again.events if isinstance(e, Sighted)] == [pos_id]
+        assert column(outbox, "reported") is None
+        processor.handle(again)
+    order = stored(outbox)
+    assert order.state is OrderState.RECEIVED, order.error
+    assert len(kounta.simulator.ledger().entries) == 1
+
+
+def test_report_of_a_claimed_order_that_arrived_is_kept(outbox: Outbox, generic: Generic) -> None:
+    """Its poll shows it, even if the platform can't be asked then."""
+    pos_id = generic.bring(outbox)
+    generic.simulator.staff_accept(pos_id)
+    told = generic.told(pos_id)
+    with generic.processing(outbox) as processor:
+        claim = processor.claim_order("ord-1")
+        assert claim
+        generic.receiver(outbox).receive("cafe", *told)
+        with processor.claims.recording(claim, (), time.time(), worker=None):
+            pass
+        assert stored(outbox).state is OrderState.RECEIVED
+        away = FaultRule(fault=Fault(kind=FaultKind.SERVER_ERROR, status=503), times=None)
+        generic.simulator.set_faults(FaultPlan(rules=(away,)))
+        OrderMonitor(processor).poll()
+    assert stored(outbox).state is OrderState.ACCEPTED
+    assert column(outbox, "reported") is None
 
 
 def test_copy_keeps_the_address_it_was_reported_at(
