@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 
-def eventually(condition: Callable[[], object], within: float = 30.0) -> None:
+def eventually(condition: Callable[[], object], within: float = 120.0) -> None:
     """Wait until a condition holds; fail after so many seconds."""
     deadline = time.monotonic() + within
     while not condition():

@@ -328,7 +328,7 @@ class SetupError(PosError):
 
 
 class UnknownPosError(PosError):
-    """The platform gave an answer that no row of the error table matches."""
+    """An answer that no row of the error table matches, or a failure that nothing else explains."""
 
 
 class KeyRetiredError(PosError):

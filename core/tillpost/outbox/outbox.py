@@ -72,7 +72,7 @@ class Outbox:
 
     Args:
         url: The database's URL. By default that of `TILLPOST_DB`, else that of the settings.
-        settings: How workers process the orders. Not needed for adding.
+        settings: How workers process the orders. Of these, adding uses `lead` alone.
         connections: Options of single connections, by name. Not needed for adding.
         engine: The name of the engine that wakes the workers; by default that of the settings.
 

@@ -143,7 +143,7 @@ class Submission:
                 yield from self._import_menu()
             case Action.FINISH:
                 yield from self._finish_draft()
-            case _:
+            case _:  # Action.SUBMIT
                 yield from self._submit()
 
     def _look_up(self) -> Flow[None]:
@@ -337,7 +337,7 @@ class Submission:
         yield self.journal.record(Submitted(connection.clock(), pos_order, address))
 
     def _record_failure(self, error: PosError) -> Flow[None]:
-        """Record a failure. The first menu error is announced, because an import follows."""
+        """Record a failure. A menu error is announced if an import follows."""
         if error.outcome is Outcome.NOT_CREATED:
             # The error may come from an import, which knows nothing of the order's doubt.
             error.outcome = self._context(error.operation).outcome
@@ -345,7 +345,7 @@ class Submission:
         now = self.connection.clock()
         failure = Failed(now, error.record(), error.sends, self._menu_at)
         yield self.journal.record(failure)
-        if isinstance(error, MenuError) and self.history.imported is None:
+        if isinstance(error, MenuError) and self.history.may_import:
             yield Announce("menu_error", {"order": self.order, "error": error})
 
     def _stop(self) -> Flow[PosError]:

@@ -1,8 +1,8 @@
 """What is known of an order, and what to do next: a fold over its journal, and a decision.
 
 `fold` turns an order's events into a `History`; `next_step` decides what to do at a given time.
-Both are pure: no I/O and no clock. `flow.Submission` calls them in every round, and the outbox and
-the diagnosis call them to show an order's state.
+Both are pure: no I/O and no clock. `flow.Submission` calls them in every round; the outbox and the
+diagnosis fold a journal to show an order's state.
 
 Two promises are kept here:
 
@@ -59,6 +59,9 @@ __all__ = [
 MAX_RETIRED_KEYS = 8
 """How many keys in a row one submission retires before it stops for a person."""
 
+MAX_IMPORTS = 2
+"""How many menu imports one submission makes at most."""
+
 
 class History(NamedTuple):
     """What is known of an order.
@@ -85,7 +88,9 @@ class History(NamedTuple):
         key_spoiled: Whether another body was sent under this generation's key.
         failure: The last failure since the last request, unless it was resolved.
         tries: How often a failed request was sent, since the last request.
-        imported: The last menu import, since the last request.
+        imported: The last menu import, since the last request; fresh if any of them was.
+        imported_for: The lines whose refusals called for an import, since the last request.
+        imports: How many menu imports there were, since the last request.
         healed: Whether that import changed something since the failure.
         stale: Whether the failure is about an order of an earlier request, which was undone. Of a
             ticket: whether it describes an earlier content of the order.
@@ -114,6 +119,8 @@ class History(NamedTuple):
     failure: Failed | None = None
     tries: int = 0
     imported: Imported | None = None
+    imported_for: tuple[int, ...] = ()
+    imports: int = 0
     healed: bool = False
     stale: bool = False
     retired_keys: int = 0
@@ -147,6 +154,20 @@ class History(NamedTuple):
     def is_unsettled(self) -> bool:
         """Whether nobody knows yet how the request sent last has ended."""
         return bool(self.sent) and self.sent[-1].applied is None
+
+    @property
+    def may_import(self) -> bool:
+        """Whether a menu import may still mend the failure.
+
+        One import is made for a refusal. If the platform then refuses other lines, the menu has
+        changed once more, and another is made. What our own check refuses, it has judged by the
+        new menu.
+        """
+        if self.failure is None or self.imported is None:
+            return self.imported is None
+        error = self.failure.error
+        other_lines = set(error.lines) - set(self.imported_for)
+        return bool(other_lines) and error.operation != "precheck" and self.imports < MAX_IMPORTS
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -231,7 +252,7 @@ def after(history: History, event: Event) -> History:
         case Sighted():
             return _after_sighting(history, event)
         case Imported():
-            return history._replace(imported=event, healed=event.changed)
+            return _after_import(history, event)
         case Failed():
             return _after_failure(history, event)
         case DoubtResolved():
@@ -311,6 +332,8 @@ def _after_request(history: History, event: SubmissionRequested) -> History:
         failure=failure,
         tries=0,
         imported=None,
+        imported_for=(),
+        imports=0,
         healed=False,
         stale=False,
         retired_keys=0,
@@ -357,6 +380,17 @@ def _after_sighting(history: History, event: Sighted) -> History:
     if history.sighted_made and not event.made:
         return sighted
     return sighted._replace(sighted=event.pos_id, sighted_made=event.made)
+
+
+def _after_import(history: History, event: Imported) -> History:
+    lines = history.failure.error.lines if history.failure else ()
+    was_fresh = history.imported is not None and history.imported.fresh
+    return history._replace(
+        imported=replace(event, fresh=event.fresh or was_fresh),
+        imported_for=(*history.imported_for, *lines),
+        imports=history.imports + 1,
+        healed=event.changed,
+    )
 
 
 def _after_failure(history: History, event: Failed) -> History:
@@ -449,8 +483,8 @@ def next_step(
     """Decide what to do with an order.
 
     The rules are in order of rank: an order that exists ends the matter; one that may exist at
-    another address is left alone; then whether to give up; then a retry's wait; then what may
-    already exist; and only then sending.
+    another address is left alone; one that the platform has just reported is looked up; then
+    whether to give up; then a retry's wait; then what may already exist; and only then sending.
 
     Args:
         history: What is known of the order.
@@ -490,7 +524,7 @@ def next_step(
 
     if failure is None or failure.transient or history.stale:
         return Step(Action.SUBMIT)
-    if history.imported is None:
+    if history.may_import:
         return Step(Action.IMPORT_MENU)
     return Step(Action.SUBMIT if history.healed else Action.STOP)
 

@@ -1,4 +1,4 @@
-"""Sends a request over httpx and returns an answer or a `Fault`, never an exception.
+"""Sends a request over httpx and returns an answer or a `Fault`. Only interruptions are raised.
 
 `HttpTransport` is for threads, `AsyncHttpTransport` for tasks; both are the same few steps around
 httpx, and both are driven by the clients and the outbox's runner. A fault says whether the request

@@ -127,6 +127,7 @@ def test_keyless_order_not_known_as_new_is_in_doubt() -> None:
 
 LATE = failed("MenuError", 100)
 MENU, OUTAGE, TAX = failed("MenuError"), failed("OutageError"), failed("TaxError")
+LINE_1, LINE_2, LINE_3 = (failed("MenuError", lines=(line,)) for line in range(3))
 STEPS: list[tuple[str, list[Event], float, bool, Action]] = [
     ("a new order is submitted", [ASKED], 0, True, Action.SUBMIT),
     ("without a key it is looked up first", [ASKED], 0, False, Action.LOOK_UP),
@@ -293,6 +294,46 @@ STEPS: list[tuple[str, list[Event], float, bool, Action]] = [
     (
         "a menu error after healing stops",
         [ASKED, MENU, Imported(4, changed=True), MENU],
+        5,
+        True,
+        Action.STOP,
+    ),
+    (
+        "another line refused after healing imports again",
+        [ASKED, LINE_3, Imported(4, changed=True), LINE_1],
+        5,
+        True,
+        Action.IMPORT_MENU,
+    ),
+    (
+        "and is submitted if that changed something",
+        [ASKED, LINE_3, Imported(4, changed=True), LINE_1, Imported(5, changed=True)],
+        6,
+        True,
+        Action.SUBMIT,
+    ),
+    (
+        "a line that was imported for before stops",
+        [ASKED, LINE_3, Imported(4, changed=True), LINE_1, Imported(5, changed=True), LINE_3],
+        6,
+        True,
+        Action.STOP,
+    ),
+    (
+        "a third line stops",
+        [ASKED, LINE_3, Imported(4, changed=True), LINE_1, Imported(5, changed=True), LINE_2],
+        6,
+        True,
+        Action.STOP,
+    ),
+    (
+        "another line that our own check refuses after an import stops",
+        [
+            ASKED,
+            LINE_3,
+            Imported(4, changed=True),
+            failed("MenuError", lines=(0,), operation="precheck"),
+        ],
         5,
         True,
         Action.STOP,

@@ -6,7 +6,6 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -22,6 +21,7 @@ from tillpost.transport.network import (
     new_async_client,
     new_client,
 )
+from waiting import eventually
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -194,7 +194,7 @@ def test_request_beyond_the_limit_waits_for_a_connection() -> None:
         with httpx.Client(transport=transport, timeout=timeout) as client:
             first = threading.Thread(target=_ignore, args=(client, server.url), daemon=True)
             first.start()
-            _until(lambda: server.accepted == 1)
+            eventually(lambda: server.accepted == 1)
             with pytest.raises(httpx.PoolTimeout):
                 client.get(server.url)
             server.close()
@@ -204,13 +204,6 @@ def test_request_beyond_the_limit_waits_for_a_connection() -> None:
 def _ignore(client: httpx.Client, url: str) -> None:
     with suppress(httpx.TransportError):
         client.get(url)
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    give_up_at = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < give_up_at
-        time.sleep(0.01)
 
 
 def test_cancelled_request_frees_its_connection() -> None:

@@ -58,6 +58,9 @@ POOL_SECONDS = 10.0
 LONG_SECONDS = 3600.0
 """How long a command may take that goes through all rows; see `give_time`."""
 
+_creating_file = threading.Lock()
+"""While a thread creates the file, no other opens it: it would lose its locks, too."""
+
 NETWORK = {
     "connect_timeout": CONNECT_SECONDS,
     "keepalives": 1,
@@ -286,6 +289,10 @@ def _create_private_file(
 
     SQLite gives its other files, -wal and -shm, the same permissions. The permissions of a file
     that exists are left as they are.
+
+    A file that exists isn't opened. Closing it would drop every lock that this process has on it
+    (so POSIX has it), and then another process, which takes itself for the last, deletes the log
+    that this one goes on writing to.
     """
     path = arguments[0]
     if options.get("uri"):
@@ -294,8 +301,9 @@ def _create_private_file(
         creates = parse_qs(address.query).get("mode", ["rwc"]) == ["rwc"]
         if not creates or path == ":memory:":
             return
-    with suppress(OSError):  # SQLite says better what is wrong with the path
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    # SQLite says better what is wrong with the path.
+    with _creating_file, suppress(OSError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _set_up_sqlite(connection: Any, _: object) -> None:

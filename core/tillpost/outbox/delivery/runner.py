@@ -5,7 +5,8 @@ the order's journal, and the worker's claims and heartbeat. The processor makes 
 
 Events are written before a request that can change the order is sent, and only then is the
 worker's lease checked; the remaining events are written with the result. A runner doesn't sleep
-through a wait, and sends each of the order's requests once: the journal says when to go on.
+through a wait of the order, only through an adapter's own short pauses. It doesn't repeat a request
+that failed: the journal says when to go on.
 """
 
 from __future__ import annotations

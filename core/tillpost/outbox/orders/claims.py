@@ -58,7 +58,10 @@ SET_ASIDE_AFTER = 5
 
 
 class LeaseLostError(Exception):
-    """The order is claimed by another worker, or a person acted on it. Nothing was written."""
+    """A worker may write or send nothing more for an order.
+
+    Its lease is over, another worker has the claim, or a person acted on the order.
+    """
 
 
 @dataclass(slots=True)

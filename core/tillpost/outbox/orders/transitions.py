@@ -1,4 +1,4 @@
-"""Order state transitions caused by webhooks and polling.
+"""Order state transitions: what an arrival, a webhook or a poll changes in an order's row.
 
 Pure: `updates` reads the rows, and writes what these functions return. State and progress never go
 backwards, so an observation that is repeated, late or out of sequence does no harm. What a person
@@ -336,8 +336,9 @@ def apply_refusal(
 
 
 def _may_import(history: History, failed: Failed) -> bool:
-    """Return whether a menu import may help: it is tried once for each submission."""
-    return bool(history.digest) and failed.mendable and history.imported is None
+    """Return whether a menu import may help."""
+    has_been_requested = bool(history.digest)
+    return has_been_requested and failed.mendable and history._replace(failure=failed).may_import
 
 
 def _submit_again(stored: StoredOrder, failed: Failed, now: float) -> Change:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
+import subprocess
+import sys
 import traceback
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from core.toy import toy_order
 from tillpost import ConfigError, Outbox
 from tillpost.outbox import DatabaseError
+from tillpost.outbox.db import schema
 from tillpost.outbox.db.bounded_psycopg import BoundedConnection
 from tillpost.outbox.db.database import Database
 
@@ -150,3 +155,32 @@ def test_interrupted_connecting_shows_no_password(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(KeyboardInterrupt) as interrupted, database.reading():
         pass
     assert PASSWORD not in shown_with_locals(interrupted.value)
+
+
+def test_another_process_does_not_delete_the_log_in_use(tmp_path: Path) -> None:
+    """It would if this process lost its locks on the file: orders added later would vanish."""
+    url = f"sqlite:///{tmp_path}/orders.db"
+    with Outbox(url) as outbox:
+        outbox.add(toy_order("ord-1"), connection="cafe")
+        # The pool opens a second connection, while the first goes on.
+        with outbox.database.reading() as db:
+            db.execute(sa.select(schema.orders.c.id)).all()
+            outbox.add(toy_order("ord-2"), connection="cafe")
+
+        assert ids_in_another_process(url) == ["ord-1", "ord-2"]
+        outbox.add(toy_order("ord-3"), connection="cafe")
+        assert ids_in_another_process(url) == ["ord-1", "ord-2", "ord-3"]
+
+
+def ids_in_another_process(url: str) -> list[str]:
+    """Return the ids of the orders, read by a process that opens and closes the database."""
+    program = (
+        "import json, sys; from tillpost import Outbox\n"
+        "with Outbox(sys.argv[1]) as outbox:\n"
+        "    print(json.dumps(sorted(stored.id for stored in outbox.orders())))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, url], capture_output=True, text=True, check=True
+    )
+    ids: list[str] = json.loads(done.stdout)
+    return ids

@@ -29,6 +29,7 @@ from tillpost.simulator import Simulator, serve_in_thread
 from tillpost_simulators.generic import GenericSimulator
 from tillpost_simulators.kounta import KountaSimulator
 from tillpost_simulators.square import SquareSimulator
+from waiting import eventually
 
 CHECK = "GET /status"
 
@@ -452,27 +453,20 @@ def test_hanging_platform_delays_neither_checks_nor_orders(
         running = threading.Thread(target=worker.run)
         running.start()
         try:
-            until(lambda: outbox.availability("cafe").text == "")
+            eventually(lambda: outbox.availability("cafe").text == "")
             server.always(CHECK, answer(200, {"open": False}))
-            until(lambda: reported(heard) == [(False, Reason.CLOSED)])
+            eventually(lambda: reported(heard) == [(False, Reason.CLOSED)])
             outbox.add(
                 toy_order(
                     "ord-1",
                 ),
                 connection="slow",
             )
-            until(lambda: len(server.made("ord-1")) == 1)
+            eventually(lambda: len(server.made("ord-1")) == 1)
         finally:
             gone_on.set()
             worker.stop()
             running.join()
-
-
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    give_up_at = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up_at
-        time.sleep(0.02)
 
 
 # ---------------------------------------------------------------------- Outbox.availability

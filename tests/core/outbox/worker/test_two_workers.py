@@ -7,7 +7,6 @@ arrives once except in the case of the last test.
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +23,7 @@ from tillpost.simulator import Ledger, Running, serve_in_thread
 from tillpost.submission.journal import LookedUp
 from tillpost_simulators.kounta import KountaSettings, KountaSimulator
 from tillpost_simulators.square import SquareSimulator
+from waiting import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -101,10 +101,7 @@ def pause_and_resume(
 
 
 def wait_for_lookup(outbox: Outbox) -> None:
-    give_up_at = time.monotonic() + 30
-    while not any(isinstance(event, LookedUp) for event in outbox.journal("ord_1")):
-        assert time.monotonic() < give_up_at
-        time.sleep(0.05)
+    eventually(lambda: any(isinstance(each, LookedUp) for each in outbox.journal("ord_1")))
 
 
 @pytest.fixture

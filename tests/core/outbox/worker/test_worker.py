@@ -30,7 +30,7 @@ def test_worker_with_hanging_platform_stops_within_ten_seconds(tmp_path: Path) -
     with serve_in_thread(simulator) as square, Outbox(url) as outbox:
         outbox.add(paid("A-1", [TOASTIE]), connection="cafe", is_new=True)
         with WorkerProcess(url, square.settings, engine="embedded") as worker:
-            until(lambda: outbox.journal("A-1"), 20, "the order's intent")
+            until(lambda: outbox.journal("A-1"), 120, "the order's intent")
             assert worker.stop() < 10
 
         stored = outbox.get("A-1")
