@@ -64,7 +64,6 @@ from tillpost.adapter import (
     texts_in,
     ticket_reference,
     to_exact_body,
-    to_major,
     verify_hmac,
     verify_total,
 )
@@ -266,8 +265,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         if not product_id:
             raise SetupError("the setting attention_product names no product for the ticket")
         reference = ticket_reference(order)
-        window = f"created_gte={_in_query(searched_from(order, None))}&value_lte=1"
-        recent = yield from self._all(f"{self._site}/orders.json?{window}", wire.Order)
+        recent = yield from self._created_since(searched_from(order, None))
         for seen in recent:
             if seen.sale_number == reference:
                 return pos_order(seen, reference)
@@ -280,21 +278,14 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
     def find(self, order: Order, since: float | None) -> Exchange[Found]:
         """Search the site's recent orders for one with the reference, and read it.
 
-        The search is limited by value, but widely, since Kounta's total may be wrong. `identity`
-        says which order is ours. One that staff rejected counts only if there is no other.
+        The search isn't limited by value, since Kounta's total may be wrong by any amount.
+        `identity` says which order is ours. One that staff rejected counts only if there is no
+        other.
 
-        unconfirmed: that `value` is the total with its tax; whether /orders/saleid, which isn't
-        asked, knows our number. One order would show it.
+        unconfirmed: whether /orders/saleid, which isn't asked, knows our number. One order would
+        show it.
         """
-        paid = to_major(order.total, order.currency)
-        window = urlencode(
-            {
-                "created_gte": _in_query(searched_from(order, since)),
-                "value_gte": paid / 2 - 1,
-                "value_lte": paid * 2 + 1,
-            }
-        )
-        recent = yield from self._all(f"{self._site}/orders.json?{window}", wire.Order)
+        recent = yield from self._created_since(searched_from(order, since))
         mentioned = [seen for seen in recent if mentions(order, seen)]
         mentioned.sort(key=lambda seen: seen.status == REJECTED)
         doubt: DoubtError | None = None
@@ -327,13 +318,19 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         """Return an order at Kounta if it is ours, with its total; None if it is another.
 
         Raises:
-            DoubtError: It has our number, total and lines, and nothing else shows whose it is.
+            DoubtError: It has our reference, and nothing else shows whose it is. With a reference
+                that may be the number of a sale at the counter, it has our total and lines, too.
             PosError: It is ours, and its total or its lines are wrong.
         """
         whose = self._match(order, seen)
         if whose is Match.OURS:
             return self._priced(order, seen, listed_total, None, pos_order(seen, order.id))
-        if whose is Match.UNCLEAR and self._may_equal(order, seen, listed_total):
+        if whose is Match.UNCLEAR:
+            text = (
+                f"Kounta's order {seen.id} has this reference, and nothing else shows whose it is"
+            )
+            raise DoubtError(text, applied=Applied.MAYBE)
+        if whose is Match.NUMBERED and self._may_equal(order, seen, listed_total):
             text = f"Kounta's order {seen.id} has this number and total; it may be another sale"
             raise DoubtError(text, applied=Applied.MAYBE)
         return None
@@ -482,6 +479,11 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
 
     # Requests
     # ---------------------------------------------------------------------------------------------
+
+    def _created_since(self, start: datetime) -> Exchange[list[wire.Order]]:
+        """Return the site's orders that were created since a time, of all values and states."""
+        window = urlencode({"created_gte": _in_query(start)})
+        return self._all(f"{self._site}/orders.json?{window}", wire.Order)
 
     def _order(self, pos_id: str) -> Request[wire.Order]:
         path = f"{self._company}/orders/{path_segment(pos_id)}.json"
