@@ -8,7 +8,7 @@ operations use, grouped in `__all__` by purpose.
 
 from tillpost.adapter import oauth
 from tillpost.adapter.base import Adapter, Attempt, Found, searched_from, ticket_reference
-from tillpost.adapter.error_table import Problem, Row, unreachable
+from tillpost.adapter.error_table import UNPROVEN_STATUSES, Problem, Row, unreachable
 from tillpost.adapter.exchange import (
     Effect,
     Exchange,
@@ -164,6 +164,7 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "ResponseModel",
     "texts_in",
     # The error table
+    "UNPROVEN_STATUSES",
     "Applied",
     "Problem",
     "Row",
