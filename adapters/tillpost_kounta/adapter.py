@@ -56,6 +56,7 @@ from tillpost.adapter import (
     nearest_minor,
     nothing,
     oauth,
+    passing_over_odd_rows,
     path_segment,
     reading,
     reading_about,
@@ -265,7 +266,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         if not product_id:
             raise SetupError("the setting attention_product names no product for the ticket")
         reference = ticket_reference(order)
-        recent = yield from self._created_since(searched_from(order, None))
+        recent = yield from self._created_since(searched_from(order, None), reference)
         for seen in recent:
             if seen.sale_number == reference:
                 return pos_order(seen, reference)
@@ -285,7 +286,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         unconfirmed: whether /orders/saleid, which isn't asked, knows our number. One order would
         show it.
         """
-        recent = yield from self._created_since(searched_from(order, since))
+        recent = yield from self._created_since(searched_from(order, since), order.id)
         mentioned = [seen for seen in recent if mentions(order, seen)]
         mentioned.sort(key=lambda seen: seen.status == REJECTED)
         doubt: DoubtError | None = None
@@ -351,7 +352,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         except PosError as error:
             if error.status_code != 404:
                 raise
-            deleted = yield from self._all(f"{self._site}/orders/deleted.json", wire.Order)
+            deleted = yield from self._orders(f"{self._site}/orders/deleted.json", pos_id)
             for seen in deleted:
                 if seen.id == pos_id:
                     deleted_order = seen.model_copy(update={"deleted": True})
@@ -480,10 +481,15 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
     # Requests
     # ---------------------------------------------------------------------------------------------
 
-    def _created_since(self, start: datetime) -> Exchange[list[wire.Order]]:
+    def _created_since(self, start: datetime, reference: str) -> Exchange[list[wire.Order]]:
         """Return the site's orders that were created since a time, of all values and states."""
         window = urlencode({"created_gte": _in_query(start)})
-        return self._all(f"{self._site}/orders.json?{window}", wire.Order)
+        return self._orders(f"{self._site}/orders.json?{window}", reference)
+
+    def _orders(self, path: str, reference: str) -> Exchange[list[wire.Order]]:
+        """Read a list of orders in which the one with the reference is looked for."""
+        read = passing_over_odd_rows(reading_list(wire.Order), wire.Order, reference)
+        return ask_pages(Request("GET", path, read), _PAGES, self.config.base_url)
 
     def _order(self, pos_id: str) -> Request[wire.Order]:
         path = f"{self._company}/orders/{path_segment(pos_id)}.json"

@@ -53,6 +53,7 @@ from tillpost.adapter.net_order import (
     staff_notes,
     verify_total,
 )
+from tillpost.adapter.odd_rows import passing_over_odd_rows
 from tillpost.adapter.readiness import Finding, Readiness, Reason
 from tillpost.adapter.registration import hookimpl
 from tillpost.adapter.settings import (
@@ -148,6 +149,7 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "find_or_make",
     "id_in_location",
     "nothing",
+    "passing_over_odd_rows",
     "path_segment",
     "pause",
     "reading",
