@@ -471,7 +471,7 @@ class Square(Adapter[SquareSettings]):
 
     def parse_webhook(self, webhook: Webhook, now: float) -> Sequence[WebhookEvent]:
         """Return the event of a notification at this location."""
-        return read_notification(webhook, self.config.webhook_secret, self.config.location_id, now)
+        return read_notification(webhook, self.config, now)
 
 
 def _is_final(refusal: PosError) -> bool:

@@ -437,6 +437,7 @@ class Notification(Wire):
     """A webhook's body."""
 
     type: str
+    merchant_id: OptionalText = ""
     event_id: Id
     created_at: AwareDatetime
     data: NotificationData = Field(default_factory=NotificationData)
