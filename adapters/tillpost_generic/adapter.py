@@ -41,6 +41,7 @@ from tillpost.adapter import (
     WebhookEvent,
     ask,
     format_money,
+    passing_over_odd_rows,
     path_segment,
     reading,
     reading_about,
@@ -130,7 +131,8 @@ class Generic(Adapter[GenericSettings]):
         if there is no other.
         """
         path = f"/orders?reference={quote(order.id, safe='')}"
-        found = yield from ask(Request("GET", path, reading_list(PosStatus)))
+        read = passing_over_odd_rows(reading_list(PosStatus), PosStatus, order.id)
+        found = yield from ask(Request("GET", path, read))
         ours = [
             status
             for status in found

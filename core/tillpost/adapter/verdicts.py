@@ -263,7 +263,7 @@ def _table_error(
                 status_code=answer.status,
                 lines=_lines_at_fault(problem.lines, captured, order),
                 reason=row.reason or problem.reason,
-                applied=row.applied,
+                applied=row.applied_at(answer.status),
                 refreshable=row.refreshable,
                 retry_after=retry_after(answer, now) if wait is None else wait,
             )
@@ -294,7 +294,7 @@ def _gate_error(adapter: Adapter[Any], answer: Response, problem: Problem) -> Po
                 return row.error(
                     status_code=answer.status,
                     reason=row.reason,
-                    applied=row.applied,
+                    applied=row.applied_at(answer.status),
                     refreshable=row.refreshable,
                 )
     return OutageError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from tillpost.adapter.base import Found
@@ -19,7 +19,7 @@ from tillpost.transport.http import Limits
 __all__ = ["CheckResult", "StoreQueries"]
 
 SHORT_LIMITS = Limits(connect=2.0, read=4.0, answer=5.0)
-"""How long the answer to `fetch_briefly` may take."""
+"""How long an answer may take while a webhook's sender waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +55,17 @@ class StoreQueries:
 
     def fetch_briefly(self, pos_id: str, history: History | None = None) -> PosOrder:
         """Fetch an order with one short request, because others wait meanwhile."""
-        transport = self._opened.limited_transport(SHORT_LIMITS)
-
-        def execute(command: Command) -> object:
-            if not isinstance(command, Transmit):
-                return self._opened.executor.execute(command)
-            credentials = self._opened.credentials.current
-            answer = transport.send(command.request, credentials)
-            verdict = command.judge(answer)
-            return Transmission(verdict, 1, credentials)
-
         flow = self._opened.flows.fetch(pos_id, history)
-        return self._opened.run(flow, execute)
+        return self._opened.run(flow, self._execute_briefly)
+
+    def _execute_briefly(self, command: Command) -> object:
+        if not isinstance(command, Transmit):
+            return self._opened.executor.execute(command)
+        transport = self._opened.limited_transport(SHORT_LIMITS)
+        credentials = self._opened.credentials.current
+        answer = transport.send(command.request, credentials)
+        verdict = command.judge(answer)
+        return Transmission(verdict, 1, credentials)
 
     def check(self) -> Readiness:
         """Check whether the store can take orders; a cached menu is checked too."""
@@ -75,10 +74,17 @@ class StoreQueries:
 
     def probe(self) -> CheckResult:
         """Check the store without its menu. A failure is a finding; nothing is raised."""
+        return self._probe(self._opened.executor.execute)
+
+    def probe_briefly(self) -> CheckResult:
+        """Check the store as `probe` does, with short requests that aren't repeated."""
+        return self._probe(self._execute_briefly)
+
+    def _probe(self, execute_command: Callable[[Command], object]) -> CheckResult:
         errors: list[PosError] = []
 
         def execute(command: Command) -> object:
-            result = self._opened.executor.execute(command)
+            result = execute_command(command)
             if isinstance(result, Transmission) and result.verdict.error:
                 errors.append(result.verdict.error)
             return result

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tillpost.adapter.webhooks import (
+    AuthorisationRevoked,
+    AvailabilityChanged,
     OrderChanged,
     OrderRefused,
     WebhookError,
@@ -135,6 +137,7 @@ class Receiver:
         """Return the events with what the platform shows, where the signature proves nothing."""
         if not opened.webhooks.proves_orders:
             claims = [_without_unproved_facts(claim) for claim in claims]
+        claims = [self._with_confirmed_access(opened, claim) for claim in claims]
         fetched = self._fetch_orders(opened, claims)
         events = opened.webhooks.settle(claims, fetched)
         return [
@@ -157,6 +160,19 @@ class Receiver:
             if self._may_be_ours(opened, claim):
                 fetched[claim.pos_id] = queries.fetch_briefly(claim.pos_id)
         return fetched
+
+    def _with_confirmed_access(self, opened: OpenConnection, claim: WebhookEvent) -> WebhookEvent:
+        """Return a revocation only if the platform refuses our access; otherwise a check is due.
+
+        The signature may prove that a store has revoked its access without proving which: one
+        application can have a single subscription for all its stores.
+        """
+        if not isinstance(claim, AuthorisationRevoked):
+            return claim
+        if StoreQueries(opened).probe_briefly().access_refused:
+            return claim
+        log_event("revocation_unconfirmed", connection=opened.connection.name)
+        return AvailabilityChanged(event_id=claim.event_id, at=claim.at)
 
     def _with_outcome(self, opened: OpenConnection, event: OrderRefused) -> OrderRefused:
         """Return a refusal with the order's outcome, as the platform shows it.
