@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -79,6 +80,15 @@ class ConnectionSettings:
         """The adapter's own settings. Secrets are in clear text: don't store them anywhere."""
         table = {key: self.table[key] for key in self.table if key not in _NOT_THE_ADAPTERS}
         return _resolved_table(self._where, table)
+
+    @property
+    def available_settings(self) -> dict[str, Any]:
+        """Those of the adapter's own settings whose variables are set; see `settings`."""
+        available: dict[str, Any] = {}
+        for key in self.table.keys() - set(_NOT_THE_ADAPTERS):
+            with suppress(ConfigError):
+                available |= self._resolved(key)
+        return available
 
     @property
     def policy(self) -> Policy:

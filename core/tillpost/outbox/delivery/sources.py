@@ -59,6 +59,13 @@ class Known(NamedTuple):
         """The fingerprint of the file's tokens, "" where the file doesn't know the connection."""
         return tokens_fingerprint(self.configured.settings) if self.configured else ""
 
+    @property
+    def granted_by(self) -> str:
+        """Who granted the tokens that count, "" where that isn't known."""
+        if self.stored and self.stored.counts_with(self.file_tokens):
+            return self.stored.grant.granted_by
+        return ""
+
 
 class KnownConnections:
     """What the TOML file and the database say of the connections, before any is opened."""
@@ -157,7 +164,7 @@ class FromFileAndDatabase:
             adapter,
             name=name,
             policy=configured.policy if configured else Policy(),
-            granted_by=stored.grant.granted_by if stored else "",
+            granted_by=known.granted_by,
             outbox=outbox_options(configured) if configured else None,
             credentials=credentials,
         )
