@@ -35,7 +35,7 @@ from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.connections.resume import resume_connection
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import ConnectionRows
-from tillpost.outbox.db.database import Database, translated_errors
+from tillpost.outbox.db.database import Database, sync_commit, translated_errors
 from tillpost.outbox.db.migrate import is_ready, migrate, prepare
 from tillpost.outbox.delivery.connections import Source, outbox_options
 from tillpost.outbox.delivery.sources import KnownConnections
@@ -196,6 +196,7 @@ class Outbox:
             if not self._is_prepared and not is_ready(db, self.engine):
                 self.prepare()
             self._is_prepared = True
+            sync_commit(db)
             return self._insert(db, order, connection, is_new)
 
     def _insert(self, db: Connection, order: Order, connection: str, is_new: bool) -> StoredOrder:
