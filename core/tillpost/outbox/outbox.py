@@ -455,9 +455,10 @@ def _open_database(url: str, settings: OutboxSettings) -> Database:
 def _load_options(path: str | Path | None) -> Mapping[str, ConnectionOptions]:
     """Return the outbox options of the file's connections, by name."""
     try:
-        connections = load_connections(path)
+        connections = load_connections(path, needed=False)
     except ConfigError:
         # The settings were read from the same file, so it has no connections, or doesn't exist.
         return {}
-    options = {name: outbox_options(found) for name, found in connections.items()}
+    usable = {name: found for name, found in connections.items() if not found.fault}
+    options = {name: outbox_options(found) for name, found in usable.items()}
     return {name: given for name, given in options.items() if given}
