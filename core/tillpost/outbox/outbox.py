@@ -36,7 +36,7 @@ from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.connections.resume import resume_connection
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import ConnectionRows
-from tillpost.outbox.db.database import Database, hidden_url, translated_errors
+from tillpost.outbox.db.database import Database, hidden_url, sync_commit, translated_errors
 from tillpost.outbox.db.migrate import is_ready, migrate, prepare
 from tillpost.outbox.delivery.connections import Source, outbox_options
 from tillpost.outbox.delivery.sources import KnownConnections
@@ -202,6 +202,7 @@ class Outbox:
             if not self._is_prepared and not is_ready(db, self.engine):
                 self.prepare()
             self._is_prepared = True
+            sync_commit(db)
             return self._insert(db, order, connection, is_new)
 
     def _insert(self, db: Connection, order: Order, connection: str, is_new: bool) -> StoredOrder:
@@ -461,9 +462,10 @@ def _open_database(url: SecretStr, settings: OutboxSettings) -> Database:
 def _load_options(path: str | Path | None) -> Mapping[str, ConnectionOptions]:
     """Return the outbox options of the file's connections, by name."""
     try:
-        connections = load_connections(path)
+        connections = load_connections(path, needed=False)
     except ConfigError:
         # The settings were read from the same file, so it has no connections, or doesn't exist.
         return {}
-    options = {name: outbox_options(found) for name, found in connections.items()}
+    usable = {name: found for name, found in connections.items() if not found.fault}
+    options = {name: outbox_options(found) for name, found in usable.items()}
     return {name: given for name, given in options.items() if given}

@@ -104,6 +104,14 @@ class StoredConnection:
         """
         return bool(self.encrypted_secrets) and self.follows in ("", tokens)
 
+    def emptied(self) -> StoredConnection:
+        """Return it as a row that holds nothing yet.
+
+        New secrets are bound to what the row holds, and what it holds is proved by its own secrets
+        alone: whoever writes to the database could have put it there.
+        """
+        return StoredConnection(self.name, version=self.version, refresher=self.refresher)
+
 
 class CredentialStore:
     """The connections stored in a database. Thread-safe.

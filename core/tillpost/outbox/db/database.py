@@ -6,7 +6,7 @@
 
 On SQLite the write-ahead log is synced at each commit, as the promise "on disk" needs. A writer
 takes the lock at once (BEGIN IMMEDIATE) and waits for others up to `BUSY_SECONDS`. On PostgreSQL
-the defaults do the same.
+the defaults do the same, and `synchronous_commit` is switched on where it is off.
 
 Everything is bounded in time: connecting, waiting for a lock or a connection, each command. A
 PostgreSQL that falls silent is given up after `SILENCE_SECONDS`.
@@ -28,7 +28,15 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 
 from tillpost.outbox.exceptions import DatabaseError
 
-__all__ = ["BUSY_SECONDS", "Database", "give_time", "hidden_url", "shown_url", "translated_errors"]
+__all__ = [
+    "BUSY_SECONDS",
+    "Database",
+    "give_time",
+    "hidden_url",
+    "shown_url",
+    "sync_commit",
+    "translated_errors",
+]
 
 BUSY_SECONDS = 15.0
 """How long a writer waits for another program that has locked the SQLite file."""
@@ -72,6 +80,15 @@ NETWORK = {
 """How soon a connection is given up whose packets get lost. A database's URL may say otherwise.
 
 See https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS.
+"""
+
+_SYNC_COMMIT = (
+    "SELECT set_config('synchronous_commit', 'on', {of_transaction})"
+    " WHERE current_setting('synchronous_commit') = 'off'"
+)
+"""Has PostgreSQL answer a commit once it is on disk. Other values than "off" wait for that too.
+
+See https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRONOUS-COMMIT.
 """
 
 _TRANSIENT_SQLITE_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -179,6 +196,15 @@ def give_time(db: Connection) -> None:
         connection.silence = LONG_SECONDS
 
 
+def sync_commit(db: Connection) -> None:
+    """Have a transaction of the caller's on disk when its commit returns, on PostgreSQL.
+
+    SQLite has no such setting of one transaction: there the caller's connection decides.
+    """
+    if db.dialect.name == "postgresql":
+        db.exec_driver_sql(_SYNC_COMMIT.format(of_transaction=True))
+
+
 def shown_url(url: URL) -> str:
     """Return a database's URL without its password, and without its query, which may hold one."""
     text = url.set(query={}).render_as_string(hide_password=True)
@@ -279,6 +305,7 @@ def _set_up_postgresql(connection: Any, _: object) -> None:
     with connection.cursor() as cursor:
         for name, seconds in limits.items():
             cursor.execute(f"SET {name} = {int(seconds * 1000)}")
+        cursor.execute(_SYNC_COMMIT.format(of_transaction=False))
     connection.commit()
 
 

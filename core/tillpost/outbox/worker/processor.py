@@ -336,7 +336,8 @@ class Processor:
         try:
             opened = self.connections[claim.connection]
         except ConfigError as error:
-            return unconnected_result(replace(claim, taken_over=True), error)
+            may_pass = self.connections.may_be_readable_soon()
+            return unconnected_result(replace(claim, taken_over=True), error, may_pass=may_pass)
         result = self._runner(opened, claim).withdraw(at_once=True)
         if result.error:
             log_event(
@@ -392,7 +393,9 @@ class Processor:
         try:
             opened = self.connections.get(claim.connection, claim.credentials_version)
         except ConfigError as error:
-            self._results.write(claim, unconnected_result(claim, error), None)
+            may_pass = self.connections.may_be_readable_soon()
+            result = unconnected_result(claim, error, may_pass=may_pass)
+            self._results.write(claim, result, None)
             return
         # If the cached menu is the newer one, this worker's import is being stored.
         if opened.menu_cache.imported_at < claim.menu_at:

@@ -25,7 +25,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, exists, or_, select, update
 
 from tillpost.adapter.readiness import Finding, Readiness
-from tillpost.errors import ConfigError
+from tillpost.errors import ConfigError, UnreadableConfigError
 from tillpost.errors.remedies import Actor
 from tillpost.models.availability import Availability, Reason
 from tillpost.models.safe_text import safe_logger
@@ -200,6 +200,8 @@ class StoreMonitor:
         try:
             opened = self._processor.connections[name]
             result = StoreQueries(opened).probe()
+        except UnreadableConfigError:
+            return  # says nothing of the store; it was logged
         except ConfigError as error:
             result = _misconfigured(error)
         now = self._processor.clock()
