@@ -98,6 +98,15 @@ class Claim:
     taken_over: bool = False
 
 
+class _Due(NamedTuple):
+    """Which orders are to be claimed: at most so many of a connection, due by that time."""
+
+    connection: str
+    due_by: float
+    most: int
+    isolated: bool
+
+
 class ClaimStatus(NamedTuple):
     """Which worker holds an order, if any, and when it is due (epoch seconds)."""
 
@@ -143,21 +152,30 @@ _ANY_ISOLATED_DUE = (
 _COUNT_CLAIMED = select(func.count()).where(
     _ORDER.connection == bindparam("connection_name"), _ORDER.worker.is_not(None)
 )
+
+# The conditions of a claim. Its update repeats them: without that, an order that a person cancelled
+# after it was found would be claimed as it is, and sent.
+_IS_DUE = (
+    _ORDER.connection == bindparam("connection_name"),
+    *_UNCLAIMED,
+    _ORDER.due_at <= bindparam("due_by"),
+)
+_IS_NORMAL = _ORDER.crash_count < ISOLATE_AFTER
+
+# On PostgreSQL what another transaction has locked is passed over, and what is found stays as it is
+# until it is claimed. No key is locked, as that would exclude whoever appends to a journal.
 _DUE = (
     select(_ORDER.id)
-    .where(
-        _ORDER.connection == bindparam("connection_name"),
-        *_UNCLAIMED,
-        _ORDER.due_at <= bindparam("due_by"),
-    )
+    .where(*_IS_DUE)
     .order_by(_ORDER.due_at, _ORDER.added_at)
     .limit(bindparam("most"))
+    .with_for_update(key_share=True, skip_locked=True)
 )
 _DUE_ISOLATED = _DUE.where(_IS_ISOLATED)
-_DUE_NORMAL = _DUE.where(_ORDER.crash_count < ISOLATE_AFTER)
+_DUE_NORMAL = _DUE.where(_IS_NORMAL)
 _CLAIM = (
     update(t.orders)
-    .where(_ORDER.id.in_(bindparam("order_ids", expanding=True)))
+    .where(_ORDER.id.in_(bindparam("order_ids", expanding=True)), *_IS_DUE)
     .values(
         worker=bindparam("holder"),
         fencing_token=_ORDER.fencing_token + 1,
@@ -165,6 +183,8 @@ _CLAIM = (
     )
     .returning(*t.orders.c)
 )
+_CLAIM_ISOLATED = _CLAIM.where(_IS_ISOLATED)
+_CLAIM_NORMAL = _CLAIM.where(_IS_NORMAL)
 _IS_HELD = (
     _ORDER.id == bindparam("held_id"),
     _ORDER.worker == bindparam("holder"),
@@ -259,14 +279,14 @@ class OrderClaims:
                 is_probe = False
             if room <= 0:
                 return []
-            order_ids = _find_due(db, connection, due_by, room, isolated=isolated)
-            if not order_ids:
+            due = _Due(connection, due_by, room, isolated)
+            rows = _claim_rows(db, due, _find_due(db, due), worker, now)
+            if not rows:
                 return []
             if is_probe:
                 self._note_probe(db, connection, circuit, now)
             if probes_pause:
                 self._note_pause_probe(db, connection_row, now)
-            rows = _claim_rows(db, order_ids, worker, now)
             menu_at = connection_row["menu_at"]
             version = self._connection_rows.credentials_version(db, connection)
             found = [self._claim_of(db, row, worker, menu_at, version, now) for row in rows]
@@ -450,23 +470,30 @@ def _count_claimed(db: Connection, connection: str) -> int:
     return count
 
 
-def _find_due(
-    db: Connection, connection: str, due_by: float, most: int, *, isolated: bool
-) -> Sequence[str]:
+def _find_due(db: Connection, due: _Due) -> Sequence[str]:
     """Return the ids of due orders, those first that fell due first."""
-    query = _DUE_ISOLATED if isolated else _DUE_NORMAL
-    wanted = {"connection_name": connection, "due_by": due_by, "most": most}
+    query = _DUE_ISOLATED if due.isolated else _DUE_NORMAL
+    wanted = {"connection_name": due.connection, "due_by": due.due_by, "most": due.most}
     return list(db.scalars(query, wanted))
 
 
 def _claim_rows(
-    db: Connection, order_ids: Sequence[str], worker: str, now: float
+    db: Connection, due: _Due, order_ids: Sequence[str], worker: str, now: float
 ) -> Sequence[RowMapping]:
-    """Claim orders, and return their rows in the sequence of the ids."""
-    values = {"order_ids": order_ids, "holder": worker, "now": now}
-    claimed = db.execute(_CLAIM, values).mappings()
+    """Claim those of the orders that are still due; return their rows, in the ids' sequence."""
+    if not order_ids:
+        return []
+    claim = _CLAIM_ISOLATED if due.isolated else _CLAIM_NORMAL
+    values = {
+        "order_ids": order_ids,
+        "connection_name": due.connection,
+        "due_by": due.due_by,
+        "holder": worker,
+        "now": now,
+    }
+    claimed = db.execute(claim, values).mappings()
     by_id = {row["id"]: row for row in claimed}
-    return [by_id[order_id] for order_id in order_ids]
+    return [by_id[order_id] for order_id in order_ids if order_id in by_id]
 
 
 def _held_by(claim: Claim) -> Mapping[str, object]:
