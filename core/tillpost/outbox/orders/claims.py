@@ -22,7 +22,7 @@ from tillpost.models.order import Order, Progress
 from tillpost.outbox.circuit_breaker import Circuit, next_pause_probe
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import BLOCKED_CONNECTIONS, ConnectionRows
-from tillpost.outbox.db.database import Database
+from tillpost.outbox.db.database import Database, wait_briefly
 from tillpost.outbox.orders.models import (
     EVENTS_WITH_TRANSCRIPTS,
     OrderState,
@@ -33,8 +33,8 @@ from tillpost.outbox.orders.models import (
 )
 from tillpost.outbox.orders.queries import read_events_to_extend
 from tillpost.outbox.orders.unreadable import JOURNAL, set_aside
-from tillpost.outbox.orders.workers import WorkerRegistry, due_after_release
-from tillpost.outbox.rows import Row
+from tillpost.outbox.orders.workers import WorkerRegistry, counted, due_after_release
+from tillpost.outbox.rows import Row, is_name, named
 from tillpost.outbox.settings import OutboxSettings
 from tillpost.submission.journal import Event
 
@@ -178,7 +178,7 @@ _CLAIM = (
     .where(_ORDER.id.in_(bindparam("order_ids", expanding=True)), *_IS_DUE)
     .values(
         worker=bindparam("holder"),
-        fencing_token=_ORDER.fencing_token + 1,
+        fencing_token=counted(_ORDER.fencing_token, 1),
         updated_at=bindparam("now"),
     )
     .returning(*t.orders.c)
@@ -215,8 +215,12 @@ class OrderClaims:
         """Return when the first unclaimed order of each connection is due, in epoch seconds."""
         with self.database.reading() as db:
             rows = db.execute(_NEXT_DUE_BY_CONNECTION)
-            # A time that can't be read is put right by `Maintenance`.
-            return {row.name: row.due_at for row in rows if isinstance(row.due_at, float | int)}
+            # A time or a name that can't be read is seen to by `Maintenance`.
+            return {
+                row.name: row.due_at
+                for row in rows
+                if isinstance(row.due_at, float | int) and is_name(row.name)
+            }
 
     def status(self, order_id: str) -> ClaimStatus | None:
         """Return an order's holder and when it is due; None if there is no such order."""
@@ -258,6 +262,7 @@ class OrderClaims:
             isolated: Claim only orders that must run alone; by default, only others.
         """
         with self.database.writing() as db:
+            wait_briefly(db)
             if not self._workers.is_enlisted(db, worker):
                 return []
             connection_row = self._connection_rows.lock(db, connection)
@@ -280,7 +285,8 @@ class OrderClaims:
             if room <= 0:
                 return []
             due = _Due(connection, due_by, room, isolated)
-            rows = _claim_rows(db, due, _find_due(db, due), worker, now)
+            order_ids = self._without_damaged(db, _find_due(db, due), now)
+            rows = _claim_rows(db, due, order_ids, worker, now)
             if not rows:
                 return []
             if is_probe:
@@ -296,6 +302,33 @@ class OrderClaims:
                 # What it waited for the store to be reconnected doesn't count as an outage.
                 claim.eligible_at = now
             return claims
+
+    def set_aside_unnamed(self, now: float) -> None:
+        """Set aside the due orders of connections whose names can't be read.
+
+        No worker claims those. Only on SQLite can a name be damaged.
+        """
+        if not self.database.is_sqlite:
+            return
+        with self.database.reading() as db:
+            names = [row.name for row in db.execute(_NEXT_DUE_BY_CONNECTION)]
+        for name in names:
+            if is_name(name):
+                continue
+            unnamed = select(_ORDER.id).where(named(_ORDER.connection, name), *_UNCLAIMED)
+            with self.database.writing() as db:
+                for order_id in db.scalars(unnamed).all():
+                    self._set_aside(db, order_id, ("connection",), now)
+
+    def _without_damaged(self, db: Connection, order_ids: Sequence[Any], now: float) -> list[str]:
+        """Set aside the orders whose ids can't be read; return the other ids."""
+        for order_id in order_ids:
+            if not is_name(order_id):
+                self._set_aside(db, order_id, ("id",), now)
+        return [order_id for order_id in order_ids if is_name(order_id)]
+
+    def _set_aside(self, db: Connection, order_id: Any, columns: Sequence[str], now: float) -> None:
+        set_aside(db, order_id, columns, now, self._settings.escalate_after)
 
     def claim_order(
         self, order_id: str, worker: str, unchanged_since: float | None = None
@@ -317,7 +350,7 @@ class OrderClaims:
         ]
         if unchanged_since is not None:
             conditions.append(_ORDER.updated_at == unchanged_since)
-        values = {"worker": worker, "fencing_token": _ORDER.fencing_token + 1}
+        values = {"worker": worker, "fencing_token": counted(_ORDER.fencing_token, 1)}
         claim = update(t.orders).where(*conditions).values(**values).returning(*t.orders.c)
         with self.database.writing() as db:
             if not self._workers.is_enlisted(db, worker):
@@ -362,7 +395,7 @@ class OrderClaims:
             events, next_number = [], 0
             unreadable = (*unreadable, JOURNAL)
         if unreadable or order is None:
-            set_aside(db, read["id"], unreadable, now, self._settings.escalate_after)
+            self._set_aside(db, read["id"], unreadable, now)
             return None
         return Claim(
             order=order,
@@ -443,7 +476,7 @@ class OrderClaims:
             "worker": None,
             "due_at": now + due_in,
             "updated_at": now,
-            "crash_count": _ORDER.crash_count + crashes,
+            "crash_count": counted(_ORDER.crash_count, crashes),
         }
         release = update(t.orders).where(*_IS_HELD).values(**values)
         with self.database.writing() as db:
