@@ -23,7 +23,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import Secret, SecretStr
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from tillpost.outbox.exceptions import DatabaseError
@@ -36,6 +36,7 @@ __all__ = [
     "shown_url",
     "sync_commit",
     "translated_errors",
+    "wait_briefly",
 ]
 
 BUSY_SECONDS = 15.0
@@ -53,6 +54,9 @@ CONNECT_SECONDS = 3
 
 LOCK_SECONDS = 6.0
 """How long a command waits for a lock. A paused worker loses its locks before that."""
+
+BRIEF_LOCK_SECONDS = 0.5
+"""The same in a worker's loop, which other connections and its heartbeat wait for."""
 
 STATEMENT_SECONDS = 7.0
 """How long PostgreSQL works on one command."""
@@ -91,11 +95,25 @@ _SYNC_COMMIT = (
 See https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRONOUS-COMMIT.
 """
 
+_WAIT_BRIEFLY = text(f"SET LOCAL lock_timeout = {int(BRIEF_LOCK_SECONDS * 1000)}")
+
 _TRANSIENT_SQLITE_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 # Classes of PostgreSQL's SQLSTATE: connection, rollback, resources, a lock that isn't to be had,
 # operator intervention.
 _TRANSIENT_SQLSTATE_CLASSES = ("08", "40", "53", "55", "57")
+
+# Failures of the rows at hand: a value, a constraint, a deadlock, another's lock, a command that
+# took too long, a row that is damaged on disk. See
+# https://www.postgresql.org/docs/current/errcodes-appendix.html and
+# https://www.sqlite.org/rescode.html.
+_LOCAL_SQLSTATES = ("22", "23", "40", "55P03", "57014", "XX")
+_LOCAL_SQLITE_CODES = (
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_TOOBIG,
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_MISMATCH,
+)
 
 
 class Database:
@@ -205,10 +223,19 @@ def sync_commit(db: Connection) -> None:
         db.exec_driver_sql(_SYNC_COMMIT.format(of_transaction=True))
 
 
+def wait_briefly(db: Connection) -> None:
+    """Let the commands of a transaction wait for locks for `BRIEF_LOCK_SECONDS` at most.
+
+    On SQLite, where nobody locks a row, nothing changes.
+    """
+    if db.dialect.name != "sqlite":
+        db.execute(_WAIT_BRIEFLY)
+
+
 def shown_url(url: URL) -> str:
     """Return a database's URL without its password, and without its query, which may hold one."""
-    text = url.set(query={}).render_as_string(hide_password=True)
-    return f"{text}?***" if url.query else text
+    shown = url.set(query={}).render_as_string(hide_password=True)
+    return f"{shown}?***" if url.query else shown
 
 
 @contextmanager
@@ -223,14 +250,18 @@ def translated_errors() -> Generator[None]:
         return
     except DBAPIError as error:
         transient = error.connection_invalidated or _is_transient(error.orig)
-        text = _first_line(error.orig)
+        local = not error.connection_invalidated and _is_local(error.orig)
+        reason = _first_line(error.orig)
     except sqlite3.Error as error:
         transient = _is_transient(error)
-        text = _first_line(error)
+        local = _is_local(error)
+        reason = _first_line(error)
     except SQLAlchemyError as error:  # such as a pool with no connection left
         transient = True
-        text = " ".join(str(error).split())[:200]
-    raise DatabaseError(f"the database failed: {text}", transient=transient) from None
+        local = False
+        reason = " ".join(str(error).split())[:200]
+    failed = f"the database failed: {reason}"
+    raise DatabaseError(failed, transient=transient, local=local) from None
 
 
 def _create_engine(url: SecretStr) -> Engine:
@@ -345,8 +376,8 @@ def _set_up_sqlite(connection: Any, _: object) -> None:
         connection.execute(f"PRAGMA {setting}")
 
 
-def _decoded(text: bytes) -> str:
-    return text.decode("utf-8", "surrogateescape")
+def _decoded(stored: bytes) -> str:
+    return stored.decode("utf-8", "surrogateescape")
 
 
 def _first_line(error: BaseException | None) -> str:
@@ -366,6 +397,15 @@ def _is_transient(error: BaseException | None) -> bool:
     # An error that never reached PostgreSQL has no SQLSTATE.
     names = {kind.__name__ for kind in type(error).__mro__}
     return bool(names & {"OperationalError", "InterfaceError"})
+
+
+def _is_local(error: BaseException | None) -> bool:
+    """Return whether only the rows at hand are to blame."""
+    sqlite_code = getattr(error, "sqlite_errorcode", None)
+    if sqlite_code is not None:
+        return sqlite_code & 0xFF in _LOCAL_SQLITE_CODES
+    sqlstate = getattr(error, "sqlstate", None)
+    return sqlstate is not None and sqlstate.startswith(_LOCAL_SQLSTATES)
 
 
 def _without_password(url: SecretStr) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from tillpost.adapter.base import Adapter
 from tillpost.errors import ConfigError, MenuError, Outcome
@@ -35,6 +35,7 @@ from tillpost.outbox.orders.models import (
     StoredOrder,
     UnreadableEventError,
     WaitsFor,
+    stored_order,
 )
 from tillpost.outbox.orders.problems import acknowledged_columns, problem_columns, solved_columns
 from tillpost.outbox.orders.transitions import STEPS
@@ -164,20 +165,17 @@ class OrderOperations:
     def _set_progress(self, stored: StoredOrder, progress: Progress, action: str) -> StoredOrder:
         if stored.state in _CLOSED_STATES:
             raise ActError(f"{stored.id} can't be moved on: {_CLOSED_STATES[stored.state]}")
-        unchanged = (
-            _ORDER.id == stored.id,
-            _ORDER.progress == stored.progress.value,
-        )
         problem = solved_columns() if progress is Progress.COMPLETED else acknowledged_columns()
-        values = {
-            "progress": progress.value,
-            "updated_at": self._clock(),
-            **problem,
-        }
-        change = update(t.orders).where(*unchanged).values(**values)
+        values: dict[str, object] = {"progress": progress.value, "updated_at": self._clock()}
         with self._outbox.database.writing() as db:
-            is_changed = db.execute(change).rowcount == 1
-            if is_changed:
+            seen = self._lock(db, stored)
+            if seen.state in _CLOSED_STATES:
+                raise ActError(f"{stored.id} can't be moved on: {_CLOSED_STATES[seen.state]}")
+            if seen.problem_at == stored.problem_at:
+                # A problem that has come up meanwhile is one that the person didn't see.
+                values |= problem
+            if seen.progress is stored.progress:
+                db.execute(update(t.orders).where(_ORDER.id == stored.id).values(**values))
                 self._record(db, action, stored, progress.value)
         current = self._find(stored.id)
         facts = {
@@ -304,14 +302,22 @@ class OrderOperations:
         }
         close = (
             update(t.orders)
-            .where(_ORDER.id == stored.id, _ORDER.problem_at.is_not(None))
+            .where(
+                _ORDER.id == stored.id,
+                _ORDER.worker.is_(None),
+                _ORDER.state == stored.state.value,
+                _ORDER.problem_at.is_not(None),
+            )
             .values(**values)
         )
         with self._outbox.database.writing() as db:
             is_closed_now = db.execute(close).rowcount == 1
             if is_closed_now:
                 self._record(db, "cancel", stored)
-        return self._find(stored.id)
+        current = self._find(stored.id)
+        if current.state is not stored.state:
+            raise _changed(stored)
+        return current
 
     def _end(
         self, stored: StoredOrder, state: OrderState, action: str, *, must_withdraw: bool = False
@@ -398,10 +404,16 @@ class OrderOperations:
             "updated_at": self._clock(),
             **solved_columns(),
         }
-        unclaimed = update(t.orders).where(_ORDER.id == stored.id, _ORDER.worker.is_(None))
+        close = update(t.orders).where(_ORDER.id == stored.id)
         with self._outbox.database.writing() as db:
-            if db.execute(unclaimed.values(**values)).rowcount == 1:
-                self._record(db, action, stored, "not looked up or withdrawn at the platform")
+            seen = self._lock(db, stored)
+            if seen.state is state:
+                return
+            if seen != stored:
+                # It may have been repaired and sent.
+                raise _changed(stored)
+            db.execute(close.values(**values))
+            self._record(db, action, stored, "not looked up or withdrawn at the platform")
 
     def _claim(self, processor: Processor, stored: StoredOrder) -> Claim:
         claim = processor.claim_order(stored.id, stored.updated_at)
@@ -410,7 +422,7 @@ class OrderOperations:
             self._refuse_closed(current, "acted on")
             if current.order is None:
                 raise ActError(f"the content of {stored.id} was erased: act at the register")
-            raise ActError(f"{stored.id} has changed meanwhile: check its state, then try again")
+            raise _changed(stored)
         return claim
 
     def _final_values(
@@ -478,6 +490,14 @@ class OrderOperations:
             raise ActError(f"no order {order_id!r} in the outbox")
         return stored
 
+    def _lock(self, db: Connection, stored: StoredOrder) -> StoredOrder:
+        """Return an order as it is now, locked to the end of the transaction."""
+        query = select(t.orders).where(_ORDER.id == stored.id).with_for_update()
+        row = db.execute(query).mappings().one_or_none()
+        if row is None:
+            raise _changed(stored)
+        return stored_order(row)
+
     def _history(self, stored: StoredOrder) -> History | None:
         """Return what is known of the order; None if its journal can't be read."""
         try:
@@ -521,6 +541,10 @@ class OrderOperations:
             return source(connection).adapter
         except ConfigError:
             return None
+
+
+def _changed(stored: StoredOrder) -> ActError:
+    return ActError(f"{stored.id} has changed meanwhile: check its state, then try again")
 
 
 def _reason_not_to_resubmit(stored: StoredOrder) -> str:

@@ -29,7 +29,7 @@ from tillpost.outbox.orders.models import (
     event_row,
     stored_order,
 )
-from tillpost.outbox.orders.queries import read_events
+from tillpost.outbox.orders.queries import next_number, read_events
 from tillpost.outbox.orders.transitions import Change, KnownOrder, apply_refusal, apply_status
 from tillpost.outbox.orders.unreadable import JOURNAL, set_aside
 from tillpost.outbox.rows import Row, parsed
@@ -188,7 +188,7 @@ class OrderUpdates:
         try:
             journal = read_events(db, row["id"])
         except UnreadableEventError:
-            set_aside(db, row["id"], (JOURNAL,), now, self._settings.escalate_after)
+            set_aside(db, row.raw("id"), (JOURNAL,), now, self._settings.escalate_after)
             return ()
         change = apply_refusal(known, error, journal, now, self._settings, address)
         return self._write(db, row, change, now, source)
@@ -219,7 +219,7 @@ class OrderUpdates:
         if not stored.unreadable:
             return KnownOrder(stored, row["received_at"], row["confirmed_at"])
         if stored.state is OrderState.ERROR:
-            set_aside(db, row["id"], stored.unreadable, now, self._settings.escalate_after)
+            set_aside(db, row.raw("id"), stored.unreadable, now, self._settings.escalate_after)
         return None
 
     def _find(
@@ -292,7 +292,7 @@ def _keep_report(db: Connection, row: Row, report: Report, now: float) -> None:
 
 def _append_event(db: Connection, order_id: str, event: Event) -> None:
     latest = db.scalar(select(func.max(_EVENT.number)).where(_EVENT.order_id == order_id))
-    number = 0 if latest is None else latest + 1
+    number = 0 if latest is None else next_number(latest)
     kind, body = event_row(event, number)
     db.execute(insert(t.events).values(order_id=order_id, number=number, kind=kind, body=body))
 
