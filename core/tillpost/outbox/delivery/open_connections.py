@@ -60,6 +60,8 @@ class OpenConnection:
         clock = SkippingClock(connection.clock)
         adapter = connection.adapter
         self.connection = replace(connection, clock=clock, menu_cache=MenuCache())
+        # Signatures name the real time, also where waits are skipped.
+        self._signing_clock = connection.clock
         self.credentials: CredentialSource = connection.credentials or MemoryCredentials(
             adapter.config.credentials()
         )
@@ -125,6 +127,7 @@ class OpenConnection:
             self.adapter,
             limits,
             own_network=self._owns_client,
+            clock=self._signing_clock,
         )
 
     def call_hook(self, hook: str, facts: Mapping[str, object]) -> None:
