@@ -64,7 +64,6 @@ from tillpost.adapter import (
     texts_in,
     ticket_reference,
     to_exact_body,
-    to_major,
     verify_hmac,
     verify_total,
 )
@@ -266,7 +265,8 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         if not product_id:
             raise SetupError("the setting attention_product names no product for the ticket")
         reference = ticket_reference(order)
-        window = f"created_gte={_in_query(searched_from(order, None))}&value_lte=1"
+        # Not limited by value: staff may have put the order's items on the ticket.
+        window = f"created_gte={_in_query(searched_from(order, None))}"
         recent = yield from self._all(f"{self._site}/orders.json?{window}", wire.Order)
         for seen in recent:
             if seen.sale_number == reference:
@@ -280,20 +280,14 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
     def find(self, order: Order, since: float | None) -> Exchange[Found]:
         """Search the site's recent orders for one with the reference, and read it.
 
-        The search is limited by value, but widely, since Kounta's total may be wrong. `identity`
-        says which order is ours. One that staff rejected counts only if there is no other.
+        It isn't limited by value: a surcharge or a discount at the register changes the total, and
+        an order that isn't found would be sent again. `identity` says which order is ours. One that
+        staff rejected counts only if there is no other.
 
-        unconfirmed: that `value` is the total with its tax; whether /orders/saleid, which isn't
-        asked, knows our number. One order would show it.
+        unconfirmed: whether /orders/saleid, which isn't asked, knows our number. One order would
+        show it.
         """
-        paid = to_major(order.total, order.currency)
-        window = urlencode(
-            {
-                "created_gte": _in_query(searched_from(order, since)),
-                "value_gte": paid / 2 - 1,
-                "value_lte": paid * 2 + 1,
-            }
-        )
+        window = f"created_gte={_in_query(searched_from(order, since))}"
         recent = yield from self._all(f"{self._site}/orders.json?{window}", wire.Order)
         mentioned = [seen for seen in recent if mentions(order, seen)]
         mentioned.sort(key=lambda seen: seen.status == REJECTED)

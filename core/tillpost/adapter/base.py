@@ -234,7 +234,7 @@ class Adapter(ABC, Generic[S]):
     def find(self, order: Order, since: float | None) -> Exchange[Found]:
         """Look an order up at the platform by our reference. Effect: NONE.
 
-        Core calls it when the order may exist, before it sends the order again.
+        Core calls it when the order may exist and its key can't be sent again, or there is none.
 
         Args:
             order: The order. Only an order with its reference counts as found.

@@ -105,7 +105,11 @@ DEFAULT_ROWS = (
     Row(OutageError, status=range(500, 600), applied=Applied.MAYBE),
     Row(SetupError, status=range(300, 400), applied=Applied.MAYBE),
 )
-"""The rows that follow every adapter's own table."""
+"""The rows that follow every adapter's own table.
+
+A 401 or 403 without a problem in the platform's own words, or a bearer challenge, doesn't get this
+far: `verdicts` takes it for a proxy's.
+"""
 
 
 def unreachable(table: Sequence[Row]) -> list[Row]:

@@ -2,8 +2,8 @@
 
 `judge` turns any answer, or the lack of one, into a typed reply or a `PosError`. It reads a success
 by the model that the request names, and looks a refusal up in the adapter's error table. It never
-raises, whatever the bytes are. The submission flow calls it once for each request that was sent;
-adapter authors never do.
+raises, whatever the bytes are. Each answer is judged once, by whoever sent the request, through
+`OperationContext.judge`; adapter authors never do.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from tillpost.adapter.base import Adapter
 from tillpost.adapter.bounds import bounded_answer, bounded_problems, refuse_large_json
-from tillpost.adapter.echoes import Hide, hide_nothing, hider
+from tillpost.adapter.echoes import Hide, hide_in, hide_nothing, hider
 from tillpost.adapter.error_table import DEFAULT_ROWS, Problem
 from tillpost.adapter.exchange import Fault, Reply, Request, Response
 from tillpost.adapter.redaction import redact, redact_path
@@ -198,8 +198,7 @@ def _failure(
     order: Order | None,
 ) -> Verdict:
     hide = hider(order, adapter.config)
-    error.detail = hide(error.detail)
-    error.code = hide(error.code)
+    hide_in(error, hide)
     error.exchange = transcript(adapter, request, answer, hide)
     error.request_id = error.exchange.request_id
     return Verdict(error.applied, error=error)

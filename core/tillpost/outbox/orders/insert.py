@@ -119,6 +119,7 @@ def _row(
         "error": None,
         "pos_order": None,
         "ticket": None,
+        "reported": None,
         "updated_at": now,
     }
 
