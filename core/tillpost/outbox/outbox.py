@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -103,6 +102,15 @@ class Outbox:
         self._prepare_lock = threading.Lock()
         self._own_receiver: Receiver | None = None
         self._own_receiver_lock = threading.Lock()
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """The outbox's clock, a function that returns the time in epoch seconds.
+
+        All processes of the outbox agree on it: on PostgreSQL it shows the database's time, on
+        SQLite that of the machine.
+        """
+        return self.database.clock
 
     @property
     def _menu_review(self) -> MenuReview:
@@ -203,11 +211,14 @@ class Outbox:
                 self.prepare()
             self._is_prepared = True
             sync_commit(db)
+            self.database.clock.adjust_if_old(db)
             return self._insert(db, order, connection, is_new)
 
     def _insert(self, db: Connection, order: Order, connection: str, is_new: bool) -> StoredOrder:
         options = self.settings.options_of(self._connection_options.get(connection))
-        stored, is_added = add_order(db, order, connection, is_new=is_new, lead=options.lead)
+        stored, is_added = add_order(
+            db, order, connection, self.clock(), is_new=is_new, lead=options.lead
+        )
         if is_added and stored.due_at is not None:
             self.engine.wake(db, order.id, stored.due_at)
         return stored
@@ -267,7 +278,7 @@ class Outbox:
             row = read_row(db, connection)
         if row is None and self._is_unknown(connection):
             return unconnected(connection)
-        return availability_of(connection, row, time.time())
+        return availability_of(connection, row, self.clock())
 
     def imports(self, connection: str = "", *, most: int = 20) -> Sequence[StoredImport]:
         """Return the menu imports of a connection, or of all, the newest first."""
@@ -295,7 +306,9 @@ class Outbox:
             Whether it was paused.
         """
         with self._writing() as db:
-            return resume_connection(db, self.connection_rows, self.engine, connection, time.time())
+            return resume_connection(
+                db, self.connection_rows, self.engine, connection, self.clock()
+            )
 
     def accept_menu(self, connection: str) -> StoredImport | None:
         """Put the held menu of a connection into effect for all workers.
@@ -354,7 +367,7 @@ class Outbox:
         *,
         connections: Source | None = None,
         hooks: Iterable[object] = (),
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> Receiver:
         """Return a receiver of webhooks with connections or hooks of your own; close it after use.
 
@@ -362,7 +375,7 @@ class Outbox:
             connections: Returns a connection by name; by default those of the TOML file and the
                 database.
             hooks: Objects whose hooks are called in addition to the plugins'.
-            clock: Returns the time in epoch seconds.
+            clock: Returns the time in epoch seconds; by default `clock`.
         """
         self.prepare()
         return Receiver(

@@ -22,7 +22,7 @@ import zlib
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
@@ -162,8 +162,16 @@ _SIGNED = httpx.Auth()
 class _BaseTransport:
     """What both transports share: making the httpx request, and reading its answer."""
 
-    def __init__(self, adapter: Adapter[Any], limits: Limits, *, own_network: bool) -> None:
+    def __init__(
+        self,
+        adapter: Adapter[Any],
+        limits: Limits,
+        *,
+        own_network: bool,
+        clock: Callable[[], float],
+    ) -> None:
         self._adapter = adapter
+        self._clock = clock
         self._own_network = own_network
         self._base_url: str = adapter.config.base_url
         self._limits = limits
@@ -217,7 +225,8 @@ class _BaseTransport:
     def _signed(self, request: Request[Any], credentials: Credentials) -> Signed:
         """Return what the adapter adds to a request; whatever it raises is an `Exception`."""
         try:
-            return self._adapter.sign(request, credentials)
+            leaving = replace(request, sent_at=self._clock())
+            return self._adapter.sign(leaving, credentials)
         except BaseException as failure:  # noqa: BLE001  see `as_exception`
             raise as_exception(failure) from None
 
@@ -315,7 +324,7 @@ class HttpTransport(_BaseTransport):
     """A transport for threads. Its client is closed by whoever made it.
 
     `own_network` says that the client is one of `network.new_client`; any other is watched through
-    httpx's `trace` extension.
+    httpx's `trace` extension. `clock` returns the time of signatures, in epoch seconds.
     """
 
     def __init__(
@@ -325,8 +334,9 @@ class HttpTransport(_BaseTransport):
         limits: Limits,
         *,
         own_network: bool = False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(adapter, limits, own_network=own_network)
+        super().__init__(adapter, limits, own_network=own_network, clock=clock)
         self._client = client
 
     def send(self, request: Request[Any], credentials: Credentials) -> Response | Fault:
@@ -388,8 +398,9 @@ class AsyncHttpTransport(_BaseTransport):
         limits: Limits,
         *,
         own_network: bool = False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(adapter, limits, own_network=own_network)
+        super().__init__(adapter, limits, own_network=own_network, clock=clock)
         self._client = client
 
     async def send(self, request: Request[Any], credentials: Credentials) -> Response | Fault:

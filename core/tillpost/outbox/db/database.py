@@ -26,6 +26,7 @@ from pydantic import Secret, SecretStr
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+from tillpost.outbox.db.clock import Clock, DatabaseClock, MachineClock
 from tillpost.outbox.exceptions import DatabaseError
 
 __all__ = [
@@ -140,6 +141,8 @@ class Database:
             raise DatabaseError(fault)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         """Whether it is SQLite: one writer at a time, all on this machine."""
+        self.clock: Clock = MachineClock() if self.is_sqlite else DatabaseClock(self.reading)
+        """The time by which all processes of the outbox go, in epoch seconds."""
         self._write_lock = threading.Lock()
 
     @contextmanager
@@ -151,6 +154,7 @@ class Database:
         """
         with translated_errors(), self._locked_for_writing(), self.engine.begin() as connection:
             self._begin(connection, "BEGIN IMMEDIATE")
+            self.clock.adjust_if_old(connection)
             yield connection
 
     @contextmanager
@@ -162,6 +166,7 @@ class Database:
         """
         with translated_errors(), self.engine.connect() as connection:
             self._begin(connection, "BEGIN")
+            self.clock.adjust_if_old(connection)
             yield connection
 
     def close(self) -> None:

@@ -11,7 +11,6 @@ Two people who do the same at the same time do it once.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
@@ -118,7 +117,7 @@ class OrderOperations:
         who: The person, for the audit log.
         connections: Returns a connection by name; by default those of the TOML file and the
             database. Used to withdraw orders at their platform.
-        clock: Returns the time in epoch seconds.
+        clock: Returns the time in epoch seconds; by default `Outbox.clock`.
     """
 
     def __init__(
@@ -127,12 +126,12 @@ class OrderOperations:
         who: str,
         *,
         connections: Source | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._outbox = outbox
         self._who = who
         self._connections = connections
-        self._clock = clock
+        self._clock = clock or outbox.clock
 
     # ------------------------------------------------------------------ progress
 

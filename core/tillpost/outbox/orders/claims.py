@@ -9,7 +9,6 @@ Each method is one transaction: it is on disk when the method returns.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -335,13 +334,14 @@ class OrderClaims:
         set_aside(db, order_id, columns, now, self._settings.escalate_after)
 
     def claim_order(
-        self, order_id: str, worker: str, unchanged_since: float | None = None
+        self, order_id: str, worker: str, now: float, unchanged_since: float | None = None
     ) -> Claim | None:
         """Claim one order, due or not, for an action of a person.
 
         Args:
             order_id: The order's id.
             worker: The id of the worker that claims.
+            now: Epoch seconds.
             unchanged_since: Claim it only if this is its `updated_at`.
 
         Returns:
@@ -363,7 +363,7 @@ class OrderClaims:
             if row is None:
                 return None
             version = self._connection_rows.credentials_version(db, row["connection"])
-            return self._claim_of(db, row, worker, 0.0, version, time.time())
+            return self._claim_of(db, row, worker, 0.0, version, now)
 
     def _note_probe(self, db: Connection, connection: str, circuit: Circuit, now: float) -> None:
         probing = circuit.probing(now, self._settings.first_wait, self._settings.longest_wait)

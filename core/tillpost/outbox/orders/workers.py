@@ -97,10 +97,14 @@ class WorkerRegistry:
         return worker
 
     def beat(self, worker: str) -> bool:
-        """Raise a worker's heartbeat counter; return False if it was reaped meanwhile."""
+        """Raise a worker's heartbeat counter, and adjust the clock.
+
+        Return False if the worker was reaped meanwhile.
+        """
         row = update(t.workers).where(_WORKER.id == worker)
         with self.database.writing() as db:
             result = db.execute(row.values(beat=_WORKER.beat + 1))
+            self.database.clock.adjust(db)
             return result.rowcount == 1
 
     def pulses(self) -> Mapping[str, Pulse]:
