@@ -39,6 +39,7 @@ from collections.abc import (
     Mapping,
 )
 from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import ip_address
 from typing import Any, Self, TypeAlias, cast
 from urllib.parse import urlsplit
@@ -768,9 +769,10 @@ def new_client(base_url: str, *, guarded: bool = False) -> httpx.Client:
         return httpx.Client(
             transport=httpx.HTTPTransport(verify=_ssl_context(), proxy=proxy, limits=_NO_KEEPALIVE),
             trust_env=False,
+            cookies=_no_cookies(),
         )
     transport = NetworkTransport(guarded=guarded, proxy=proxy)
-    return httpx.Client(transport=transport, trust_env=False)
+    return httpx.Client(transport=transport, trust_env=False, cookies=_no_cookies())
 
 
 def new_async_client(base_url: str, *, guarded: bool = False) -> httpx.AsyncClient:
@@ -782,9 +784,15 @@ def new_async_client(base_url: str, *, guarded: bool = False) -> httpx.AsyncClie
                 verify=_ssl_context(), proxy=proxy, limits=_NO_KEEPALIVE
             ),
             trust_env=False,
+            cookies=_no_cookies(),
         )
     transport = AsyncNetworkTransport(guarded=guarded, proxy=proxy)
-    return httpx.AsyncClient(transport=transport, trust_env=False)
+    return httpx.AsyncClient(transport=transport, trust_env=False, cookies=_no_cookies())
+
+
+def _no_cookies() -> CookieJar:
+    """Return a jar that takes no cookie: no answer's cookie is ever sent."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=()))
 
 
 def _environment_proxy(base_url: str) -> httpx.Proxy | None:
