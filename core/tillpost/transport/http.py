@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
+from weakref import WeakKeyDictionary
 
 import httpx
 
@@ -164,6 +165,7 @@ class _BaseTransport:
 
     def __init__(
         self,
+        client: httpx.Client | httpx.AsyncClient,
         adapter: Adapter[Any],
         limits: Limits,
         *,
@@ -173,6 +175,7 @@ class _BaseTransport:
         self._adapter = adapter
         self._clock = clock
         self._own_network = own_network
+        self._cookies = None if own_network else _cookies_before_answers(client)
         self._base_url: str = adapter.config.base_url
         self._limits = limits
         self._timeout = limits.timeout().as_dict()
@@ -212,7 +215,7 @@ class _BaseTransport:
                 request.method,
                 url,
                 params=client.params or None,
-                cookies=client.cookies,
+                cookies=self._cookies,
                 content=request.body if signed.body is None else signed.body,
                 headers=_merged(client.headers, headers),
                 extensions=extensions,
@@ -270,6 +273,20 @@ class _BaseTransport:
         shown = without_secrets(lines, self._secrets(credentials, outgoing)).decode("latin-1")
         decoded = dict(zip(names, shown.split("\n"), strict=bool(names)))
         return Response(answer.status_code, decoded, body)
+
+
+_own_cookies: WeakKeyDictionary[httpx.Client | httpx.AsyncClient, httpx.Cookies] = (
+    WeakKeyDictionary()
+)
+
+
+def _cookies_before_answers(client: httpx.Client | httpx.AsyncClient) -> httpx.Cookies:
+    """Return the cookies that a given client had when it was first given to us.
+
+    Those that answers add aren't sent. Several stores may share the client; and what a proxy adds
+    may grow beyond what a server takes, or can't be sent at all.
+    """
+    return _own_cookies.setdefault(client, httpx.Cookies(client.cookies))
 
 
 def _merged(theirs: httpx.Headers, ours: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
@@ -336,7 +353,7 @@ class HttpTransport(_BaseTransport):
         own_network: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(adapter, limits, own_network=own_network, clock=clock)
+        super().__init__(client, adapter, limits, own_network=own_network, clock=clock)
         self._client = client
 
     def send(self, request: Request[Any], credentials: Credentials) -> Response | Fault:
@@ -400,7 +417,7 @@ class AsyncHttpTransport(_BaseTransport):
         own_network: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(adapter, limits, own_network=own_network, clock=clock)
+        super().__init__(client, adapter, limits, own_network=own_network, clock=clock)
         self._client = client
 
     async def send(self, request: Request[Any], credentials: Credentials) -> Response | Fault:
