@@ -18,11 +18,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from pydantic import SecretStr
 from sqlalchemy import Connection, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, scoped_session
 
 from tillpost.adapter.webhooks import WebhookEvent
 from tillpost.config import load_connections
@@ -58,7 +58,7 @@ from tillpost.outbox.webhooks.receiver import Receiver
 from tillpost.submission.journal import Event
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
 
 __all__ = ["DB_VARIABLE", "Outbox"]
 
@@ -150,7 +150,7 @@ class Outbox:
         order: Order,
         *,
         connection: str,
-        session: Session | Connection | None = None,
+        session: Session | Connection | scoped_session[Any] | None = None,
         is_new: bool = False,
     ) -> StoredOrder: ...
 
@@ -160,7 +160,7 @@ class Outbox:
         order: Order,
         *,
         connection: str,
-        session: AsyncSession | AsyncConnection,
+        session: AsyncSession | AsyncConnection | async_scoped_session[Any],
         is_new: bool = False,
     ) -> Awaitable[StoredOrder]: ...
 
@@ -169,7 +169,13 @@ class Outbox:
         order: Order,
         *,
         connection: str,
-        session: Session | Connection | AsyncSession | AsyncConnection | None = None,
+        session: Session
+        | Connection
+        | scoped_session[Any]
+        | AsyncSession
+        | AsyncConnection
+        | async_scoped_session[Any]
+        | None = None,
         is_new: bool = False,
     ) -> StoredOrder | Awaitable[StoredOrder]:
         """Add a paid order, to be submitted to the store's POS.
@@ -179,8 +185,9 @@ class Outbox:
         Args:
             order: The order.
             connection: The name of the store's connection.
-            session: A SQLAlchemy Session or Connection of yours, sync or async. The order joins its
-                transaction, and is added if and when you commit. With an async one, await the
+            session: A SQLAlchemy Session or Connection of yours, sync or async, also a scoped one
+                such as Flask-SQLAlchemy's `db.session`. The order joins its transaction, and is
+                added if and when you commit. With an async one, await the
                 result. By default the order is on disk when the method returns.
             is_new: Promise that nobody has sent this order before. It saves a look-up on platforms
                 without idempotency keys.
@@ -189,13 +196,23 @@ class Outbox:
             OrderError: the order isn't valid, as a copy may be that was made with changes; or a
                 different order was added under the same id.
             DatabaseError: the database can't be written; the order wasn't added.
+            TypeError: `session` is something else.
         """
         if session is None:
             with self._writing() as db:
                 return self._insert(db, order, connection, is_new)
-        if isinstance(session, Session | Connection):
-            return self._add_within(session, order, connection, is_new)
-        return session.run_sync(self._add_within, order, connection, is_new)
+        # Scoped sessions have a registry of sessions, one for each thread, request or task.
+        registry: Any = getattr(session, "registry", None)
+        within: Any = registry() if registry else session
+        if isinstance(within, Session | Connection):
+            return self._add_within(within, order, connection, is_new)
+        if hasattr(within, "run_sync"):
+            added: Awaitable[StoredOrder] = within.run_sync(
+                self._add_within, order, connection, is_new
+            )
+            return added
+        kind = type(within).__name__
+        raise TypeError(f"session must be a SQLAlchemy Session or Connection, not {kind}")
 
     def _add_within(
         self, session: Session | Connection, order: Order, connection: str, is_new: bool

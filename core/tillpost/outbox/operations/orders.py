@@ -28,7 +28,7 @@ from tillpost.outbox.delivery.run_result import RunResult
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
 from tillpost.outbox.operations.audit import Act, read_acts, record_act
 from tillpost.outbox.operations.export import export_order
-from tillpost.outbox.orders.claims import ISOLATE_AFTER, Claim
+from tillpost.outbox.orders.claims import ISOLATE_AFTER, Claim, LeaseLostError
 from tillpost.outbox.orders.models import (
     OrderState,
     StoredOrder,
@@ -332,6 +332,15 @@ class OrderOperations:
         Returns:
             Whether no copy stays at the platform.
         """
+        try:
+            return self._end_claimed(stored, state, action, must_withdraw=must_withdraw)
+        except LeaseLostError:
+            text = f"{stored.id} was acted on by somebody else: check its state, then try again"
+        raise ActError(text)
+
+    def _end_claimed(
+        self, stored: StoredOrder, state: OrderState, action: str, *, must_withdraw: bool
+    ) -> bool:
         with Processor(self._outbox, connections=self._connections, clock=self._clock) as processor:
             claim = self._claim(processor, stored)
             copy = stored.pos_order
