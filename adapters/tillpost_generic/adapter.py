@@ -55,6 +55,9 @@ from tillpost_generic.wire import Health, NewOrder, PosStatus, ProblemDetails
 
 __all__ = ["Generic"]
 
+REASONS = {"PermissionsError": "key"}
+"""The reasons of kinds that come without one. Nobody authorises us: there are a token and a key."""
+
 _EVENT: TypeAdapter[WebhookEvent] = TypeAdapter(
     Annotated[WebhookEvent, Field(discriminator="kind")]
 )
@@ -101,7 +104,7 @@ class Generic(Adapter[GenericSettings]):
                 field=problem.item,
                 text=problem.detail,
                 lines=problem.lines,
-                reason=problem.reason,
+                reason=problem.reason or REASONS.get(problem.kind, ""),
                 retry_after=problem.retry_after,
             )
         ]

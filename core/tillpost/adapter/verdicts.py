@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from tillpost.adapter.base import Adapter
 from tillpost.adapter.bounds import bounded_answer, bounded_problems, refuse_large_json
-from tillpost.adapter.echoes import Hide, hide_nothing, hider
+from tillpost.adapter.echoes import Hide, hide_in, hide_nothing, hider
 from tillpost.adapter.error_table import DEFAULT_ROWS, Problem
 from tillpost.adapter.exchange import Fault, Reply, Request, Response
 from tillpost.adapter.redaction import redact, redact_path
@@ -198,8 +198,7 @@ def _failure(
     order: Order | None,
 ) -> Verdict:
     hide = hider(order, adapter.config)
-    error.detail = hide(error.detail)
-    error.code = hide(error.code)
+    hide_in(error, hide)
     error.exchange = transcript(adapter, request, answer, hide)
     error.request_id = error.exchange.request_id
     return Verdict(error.applied, error=error)

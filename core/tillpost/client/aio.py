@@ -123,6 +123,7 @@ class AsyncTill(BaseTill):
 
     async def submit(self, order: Order, *, is_new: bool = False) -> PosOrder:
         """Bring a paid order to the register, once; see `Till.submit`."""
+        self._require_order(order)
         async with self._order_locks.hold(order.id):
             return await self._run(self._submission(order, is_new=is_new), order.id)
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, overload
 
+from pydantic import SecretStr
 from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
@@ -35,7 +36,7 @@ from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.connections.resume import resume_connection
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import ConnectionRows
-from tillpost.outbox.db.database import Database, translated_errors
+from tillpost.outbox.db.database import Database, hidden_url, translated_errors
 from tillpost.outbox.db.migrate import is_ready, migrate, prepare
 from tillpost.outbox.delivery.connections import Source, outbox_options
 from tillpost.outbox.delivery.sources import KnownConnections
@@ -80,15 +81,18 @@ class Outbox:
 
     def __init__(
         self,
-        url: str = "",
+        url: str | SecretStr = "",
         *,
         settings: OutboxSettings | None = None,
         connections: Mapping[str, ConnectionOptions] | None = None,
         engine: str = "",
     ) -> None:
+        # Tracebacks may show local variables, and the URL may hold a password.
+        secret = hidden_url(url)
+        del url
         self.settings = settings or OutboxSettings()
         self.config: str | Path | None = None
-        self.database = _open_database(url, self.settings)
+        self.database = _open_database(secret, self.settings)
         self.workers = WorkerRegistry(self.database)
         self.connection_rows = ConnectionRows(self.database)
         self.claims = OrderClaims(self.database, self.workers, self.connection_rows, self.settings)
@@ -106,7 +110,7 @@ class Outbox:
 
     @classmethod
     def from_config(
-        cls, path: str | Path | None = None, *, url: str = "", engine: str = ""
+        cls, path: str | Path | None = None, *, url: str | SecretStr = "", engine: str = ""
     ) -> Self:
         """Return the outbox that the TOML file describes.
 
@@ -122,8 +126,10 @@ class Outbox:
             ConfigError: a setting is wrong; the text, one line, names it.
             DatabaseError: the URL is invalid; the text, one line, says where it was set.
         """
+        secret = hidden_url(url)
+        del url
         settings = load_settings(path)
-        outbox = cls(url, settings=settings, connections=_load_options(path), engine=engine)
+        outbox = cls(secret, settings=settings, connections=_load_options(path), engine=engine)
         outbox.config = path
         outbox._is_from_config = True
         return outbox
@@ -437,18 +443,19 @@ class Outbox:
         return bool(known) and connection not in known
 
 
-def _open_database(url: str, settings: OutboxSettings) -> Database:
+def _open_database(url: SecretStr, settings: OutboxSettings) -> Database:
     """Open the database that takes precedence; an error says where its URL was set."""
     urls_by_origin = {
         "": url,
-        DB_VARIABLE: os.environ.get(DB_VARIABLE, ""),
-        "[outbox] db": settings.db,
+        DB_VARIABLE: SecretStr(os.environ.get(DB_VARIABLE, "")),
+        "[outbox] db": SecretStr(settings.db),
     }
     origin = next(origin for origin, known in urls_by_origin.items() if known)
     try:
         return Database(urls_by_origin[origin])
     except DatabaseError as error:
-        raise DatabaseError(f"{origin}: {error}" if origin else str(error)) from None
+        fault = f"{origin}: {error}" if origin else str(error)
+    raise DatabaseError(fault)
 
 
 def _load_options(path: str | Path | None) -> Mapping[str, ConnectionOptions]:

@@ -58,6 +58,10 @@ class Limits:
             chunk of the body only, and each wait for headers is bounded by `read` alone.
         answer_bytes: The largest body, decompressed.
         menu_bytes: The same for a page of a menu.
+        menu_import: The longest time for a menu import, however many pages the menu has. It ends
+            with the page that is being read. Kounta tells the options of each product on a page of
+            its own, and takes 180 requests a minute: a menu of 5,000 products takes 28 minutes.
+        operation: The same for any other operation, such as a search of many pages.
     """
 
     connect: float = 5.0
@@ -65,6 +69,8 @@ class Limits:
     answer: float = 30.0
     answer_bytes: int = 4 * 1024 * 1024
     menu_bytes: int = 16 * 1024 * 1024
+    menu_import: float = 1800.0
+    operation: float = 120.0
 
     def timeout(self) -> httpx.Timeout:
         """Return the limits that httpx applies."""

@@ -71,6 +71,12 @@ def test_an_item_or_an_option_names_its_lines(item: str, lines: tuple[int, ...])
     assert refused(kind="MenuError", item=item, reason="gone").lines == lines
 
 
+def test_refused_token_sends_nobody_to_ask_for_a_person() -> None:
+    remedy = refused(kind="PermissionsError").remedy
+    assert "the token or signing key has changed" in remedy.manager
+    assert "the person who connected it" not in remedy.manager
+
+
 def test_missing_scope_differs_from_bad_token() -> None:
     assert "isn't allowed" in refused(kind="PermissionsError", reason="scopes").remedy.manager
 

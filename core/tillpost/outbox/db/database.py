@@ -22,12 +22,13 @@ from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from pydantic import Secret, SecretStr
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from tillpost.outbox.exceptions import DatabaseError
 
-__all__ = ["BUSY_SECONDS", "Database", "give_time", "shown_url", "translated_errors"]
+__all__ = ["BUSY_SECONDS", "Database", "give_time", "hidden_url", "shown_url", "translated_errors"]
 
 BUSY_SECONDS = 15.0
 """How long a writer waits for another program that has locked the SQLite file."""
@@ -57,6 +58,9 @@ POOL_SECONDS = 10.0
 LONG_SECONDS = 3600.0
 """How long a command may take that goes through all rows; see `give_time`."""
 
+_creating_file = threading.Lock()
+"""While a thread creates the file, no other opens it: it would lose its locks, too."""
+
 NETWORK = {
     "connect_timeout": CONNECT_SECONDS,
     "keepalives": 1,
@@ -80,20 +84,25 @@ _TRANSIENT_SQLSTATE_CLASSES = ("08", "40", "53", "55", "57")
 class Database:
     """The outbox's database. Safe for threads; a process that forks opens its own."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | SecretStr) -> None:
         """Set up the database, without connecting to it.
 
         Raises:
             DatabaseError: the URL can't be one, or its driver isn't installed.
         """
+        # Tracebacks may show local variables, and the URL may hold a password.
+        secret = hidden_url(url)
+        del url
+        fault = ""
         try:
-            self.engine = _create_engine(url)
+            self.engine = _create_engine(secret)
         except (ArgumentError, NoSuchModuleError, ValueError):
-            raise DatabaseError(f"not a database URL: {_without_password(url)}") from None
+            fault = f"not a database URL: {_without_password(secret)}"
         except ModuleNotFoundError as missing:
-            raise DatabaseError(
-                f"the database's driver isn't installed: pip install '{_extra(missing)}'"
-            ) from None
+            fault = f"the database's driver isn't installed: pip install '{_extra(missing)}'"
+        if fault:
+            # Raised out here, because the frames of those errors hold the URL.
+            raise DatabaseError(fault)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         """Whether it is SQLite: one writer at a time, all on this machine."""
         self._write_lock = threading.Lock()
@@ -151,6 +160,11 @@ class Database:
             driver.execute(statement)
 
 
+def hidden_url(url: str | SecretStr) -> SecretStr:
+    """Return a database's URL as a secret, as it may hold a password."""
+    return url if isinstance(url, SecretStr) else SecretStr(url)
+
+
 def give_time(db: Connection) -> None:
     """Let the commands of a transaction take long, such as a migration or the erasing of old data.
 
@@ -193,8 +207,8 @@ def translated_errors() -> Generator[None]:
     raise DatabaseError(f"the database failed: {text}", transient=transient) from None
 
 
-def _create_engine(url: str) -> Engine:
-    parsed = make_url(url)
+def _create_engine(url: SecretStr) -> Engine:
+    parsed = make_url(url.get_secret_value())
     backend = parsed.get_backend_name()
     if backend == "sqlite":
         return _create_sqlite_engine(parsed)
@@ -243,7 +257,11 @@ def _connect_bounded(_: object, __: object, arguments: Any, parameters: Any) -> 
     """Connect by psycopg, in place of SQLAlchemy."""
     from tillpost.outbox.db.bounded_psycopg import BoundedConnection
 
-    connection = BoundedConnection.connect(*arguments, **parameters)
+    # Whatever interrupts this, its traceback shows no password.
+    hidden = Secret((arguments, parameters))
+    del arguments, parameters
+    connect = BoundedConnection.connect
+    connection = connect(*hidden.get_secret_value()[0], **hidden.get_secret_value()[1])
     connection.silence = SILENCE_SECONDS
     return connection
 
@@ -271,6 +289,10 @@ def _create_private_file(
 
     SQLite gives its other files, -wal and -shm, the same permissions. The permissions of a file
     that exists are left as they are.
+
+    A file that exists isn't opened. Closing it would drop every lock that this process has on it
+    (so POSIX has it), and then another process, which takes itself for the last, deletes the log
+    that this one goes on writing to.
     """
     path = arguments[0]
     if options.get("uri"):
@@ -279,8 +301,9 @@ def _create_private_file(
         creates = parse_qs(address.query).get("mode", ["rwc"]) == ["rwc"]
         if not creates or path == ":memory:":
             return
-    with suppress(OSError):  # SQLite says better what is wrong with the path
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    # SQLite says better what is wrong with the path.
+    with _creating_file, suppress(OSError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _set_up_sqlite(connection: Any, _: object) -> None:
@@ -318,9 +341,9 @@ def _is_transient(error: BaseException | None) -> bool:
     return bool(names & {"OperationalError", "InterfaceError"})
 
 
-def _without_password(url: str) -> str:
+def _without_password(url: SecretStr) -> str:
     try:
-        return shown_url(make_url(url))
+        return shown_url(make_url(url.get_secret_value()))
     except ValueError:
         return "its port isn't a number"
     except ArgumentError:

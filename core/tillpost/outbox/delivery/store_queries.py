@@ -12,7 +12,7 @@ from tillpost.models.availability import Reason
 from tillpost.models.order import Order, PosOrder
 from tillpost.outbox.delivery.open_connections import OpenConnection
 from tillpost.submission.commands import Command, Transmission, Transmit
-from tillpost.submission.history import fold
+from tillpost.submission.history import History, fold
 from tillpost.submission.journal import Event
 from tillpost.transport.http import Limits
 
@@ -48,14 +48,14 @@ class StoreQueries:
         flow = self._opened.flows.find(order, fold(events))
         return self._opened.run(flow)
 
-    def fetch(self, pos_id: str) -> PosOrder:
-        """Fetch an order by the platform's id."""
-        flow = self._opened.flows.fetch(pos_id)
+    def fetch(self, pos_id: str, history: History | None = None) -> PosOrder:
+        """Fetch an order by the platform's id. See `StoreFlows.fetch` for `history`."""
+        flow = self._opened.flows.fetch(pos_id, history)
         return self._opened.run(flow)
 
-    def fetch_briefly(self, pos_id: str) -> PosOrder:
+    def fetch_briefly(self, pos_id: str, history: History | None = None) -> PosOrder:
         """Fetch an order with one short request, because others wait meanwhile."""
-        flow = self._opened.flows.fetch(pos_id)
+        flow = self._opened.flows.fetch(pos_id, history)
         return self._opened.run(flow, self._execute_briefly)
 
     def _execute_briefly(self, command: Command) -> object:

@@ -35,6 +35,8 @@ from tillpost.outbox.orders.models import OrderState, StoredOrder
 from tillpost.outbox.outbox import Outbox
 from tillpost.outbox.rows import Row
 from tillpost.outbox.worker.processor import Processor
+from tillpost.submission.address import ADDRESS
+from tillpost.submission.history import fold
 from tillpost.submission.journal import Event
 from tillpost.support.diagnosis import Diagnosis, Facts, diagnose
 
@@ -221,8 +223,10 @@ def _with_live_facts(
             facts = replace(facts, live=_fetch_order(queries, stored, events, facts))
             return replace(facts, readiness=queries.check())
         except PosError as error:
-            pos_order = facts.live or error.pos_order
-            return replace(facts, live=pos_order, live_error=error.record())
+            live = facts.live
+            if error.reason != ADDRESS:
+                live = live or error.pos_order
+            return replace(facts, live=live, live_error=error.record())
 
 
 def _fetch_order(
@@ -230,7 +234,7 @@ def _fetch_order(
 ) -> PosOrder | None:
     """Fetch the order, or look it up if it may be at the platform; None if it isn't shown."""
     if stored.pos_order:
-        return queries.fetch(stored.pos_order.id)
+        return queries.fetch(stored.pos_order.id, fold(events))
     if not facts.in_doubt or stored.order is None:
         return None
     found = queries.find(stored.order, events)

@@ -463,6 +463,13 @@ class OrderOperations:
         with self._outbox.database.reading() as db:
             return read_acts(db, order_id)
 
+    def elsewhere(self, order_id: str) -> str:
+        """Return that an order is, or may be, at another address than its connection's, and which.
+
+        Such an order isn't polled, looked up or sent. Empty: it isn't, as far as is known.
+        """
+        return self._elsewhere(self._find(order_id))
+
     # ------------------------------------------------------------------ helpers
 
     def _find(self, order_id: str) -> StoredOrder:
@@ -488,13 +495,17 @@ class OrderOperations:
 
     def _misdirection(self, stored: StoredOrder) -> str:
         """Return in brackets that an order isn't at its connection's address; "" if it is."""
+        text = self._elsewhere(stored)
+        return f" ({text})" if text else ""
+
+    def _elsewhere(self, stored: StoredOrder) -> str:
         adapter = self._adapter(stored.connection)
         address = address_of(adapter) if adapter else ""
         history = self._history(stored)
         other_address = history.elsewhere(address) if history else ""
         if not address or not other_address:
             return ""
-        return f" ({error_of_address(other_address, address).detail})"
+        return error_of_address(other_address, address).detail
 
     def _platform_title(self, connection: str) -> str:
         adapter = self._adapter(connection)

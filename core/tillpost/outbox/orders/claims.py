@@ -26,17 +26,20 @@ from tillpost.outbox.db.database import Database
 from tillpost.outbox.orders.models import (
     EVENTS_WITH_TRANSCRIPTS,
     OrderState,
+    Report,
     StoredOrder,
     UnreadableEventError,
     event_row,
     stored_order,
 )
 from tillpost.outbox.orders.queries import read_events_to_extend
+from tillpost.outbox.orders.transitions import is_in_doubt
 from tillpost.outbox.orders.unreadable import JOURNAL, set_aside
 from tillpost.outbox.orders.workers import WorkerRegistry, due_after_release
-from tillpost.outbox.rows import Row
+from tillpost.outbox.rows import Row, parsed
 from tillpost.outbox.settings import OutboxSettings
-from tillpost.submission.journal import Event
+from tillpost.submission.history import fold
+from tillpost.submission.journal import Event, Sighted
 
 __all__ = [
     "ISOLATE_AFTER",
@@ -172,6 +175,7 @@ _IS_HELD = (
 )
 _UPDATE_HELD = update(t.orders).where(*_IS_HELD)
 _INSERT_EVENT = insert(t.events)
+_TAKE_REPORT = update(t.orders).where(_ORDER.id == bindparam("order_id")).values(reported=None)
 
 
 class OrderClaims:
@@ -344,6 +348,14 @@ class OrderClaims:
         if unreadable or order is None:
             set_aside(db, read["id"], unreadable, now, self._settings.escalate_after)
             return None
+        sighted = _kept_sighting(read, stored, events, now)
+        if sighted:
+            db.execute(_TAKE_REPORT, {"order_id": order.id})
+            kind, body = event_row(sighted, next_number)
+            values = {"order_id": order.id, "number": next_number, "kind": kind, "body": body}
+            db.execute(_INSERT_EVENT, {**values, "exchange": None})
+            events.append(sighted)
+            next_number += 1
         return Claim(
             order=order,
             connection=read["connection"],
@@ -436,6 +448,20 @@ class OrderClaims:
         values = {"worker": None, "due_at": due_after_release(now), "updated_at": now}
         with self.database.writing() as db:
             db.execute(release.values(**values))
+
+
+def _kept_sighting(
+    row: Row, stored: StoredOrder, events: Sequence[Event], now: float
+) -> Sighted | None:
+    """Return the report of an order in doubt that came while a worker had claimed it, if any.
+
+    It is looked up before anything is sent. A report of any other order is left for its poll.
+    """
+    report = parsed(Report.model_validate_json, row["reported"])
+    is_arrived = stored.pos_order is not None
+    if report is None or is_arrived or not is_in_doubt(stored, fold(events)):
+        return None
+    return Sighted(now, report.pos_order.id, address=report.address)
 
 
 def _sendable_faults(stored: StoredOrder) -> tuple[str, ...]:

@@ -118,6 +118,7 @@ def _row(order: Order, connection: str, *, is_new: bool, lead: float) -> Mapping
         "error": None,
         "pos_order": None,
         "ticket": None,
+        "reported": None,
         "updated_at": now,
     }
 

@@ -122,7 +122,8 @@ class Receiver:
         applied: list[WebhookEvent] = []
         hook_calls: list[HookCall] = []
         with self._database.writing() as db:
-            for event in events:
+            for settled in events:
+                event = self._effects.without_customer(db, opened, settled)
                 if record_event(db, opened.connection.name, event, now):
                     hook_calls += self._effects.apply(db, opened, event, now)
                     applied.append(event)
@@ -147,7 +148,10 @@ class Receiver:
     def _fetch_orders(
         self, opened: OpenConnection, claims: Sequence[WebhookEvent]
     ) -> Mapping[str, PosOrder]:
-        """Fetch the orders that changed, by the platform's ids, if they may be ours."""
+        """Fetch the orders that changed, by the platform's ids, if they may be ours.
+
+        One at another address isn't fetched: at this one, another order may have that id.
+        """
         queries = StoreQueries(opened)
         fetched: dict[str, PosOrder] = {}
         for claim in claims:
@@ -173,7 +177,8 @@ class Receiver:
     def _with_outcome(self, opened: OpenConnection, event: OrderRefused) -> OrderRefused:
         """Return a refusal with the order's outcome, as the platform shows it.
 
-        Nothing is sent again because of a claim alone.
+        Nothing is sent again because of a claim alone. What became of an order at another address
+        can't be found out.
         """
         error = event.error.model_copy(
             update={
@@ -182,7 +187,11 @@ class Receiver:
                 "operation": "parse_webhook",
             }
         )
-        if _claims_not_created(error) and self._may_be_ours(opened, event):
+        if not _claims_not_created(error):
+            return event.model_copy(update={"error": error})
+        if self._is_elsewhere(opened, event):
+            error = error.model_copy(update={"outcome": Outcome.UNKNOWN})
+        elif self._may_be_ours(opened, event):
             pos_order = _fetch_active_order(opened, event.pos_id)
             if pos_order:
                 created = {"outcome": Outcome.CREATED, "pos_order": pos_order}
@@ -190,9 +199,14 @@ class Receiver:
         return event.model_copy(update={"error": error})
 
     def _may_be_ours(self, opened: OpenConnection, event: OrderChanged | OrderRefused) -> bool:
-        connection = opened.connection.name
+        name, address = opened.connection.name, opened.connection.address
         with self._database.reading() as db:
-            return self._orders.may_be_ours(db, connection, event.pos_id, event.reference)
+            return self._orders.may_be_ours(db, name, event.pos_id, event.reference, address)
+
+    def _is_elsewhere(self, opened: OpenConnection, event: OrderRefused) -> bool:
+        name, address = opened.connection.name, opened.connection.address
+        with self._database.reading() as db:
+            return self._orders.is_elsewhere(db, name, event.pos_id, event.reference, address)
 
 
 def _without_unproved_facts(claim: WebhookEvent) -> WebhookEvent:

@@ -31,14 +31,22 @@ from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import BLOCKED_CONNECTIONS
 from tillpost.outbox.delivery.store_queries import StoreQueries
 from tillpost.outbox.event_log import HookCall, log_event
-from tillpost.outbox.orders.models import OrderState, StoredOrder, stored_order
+from tillpost.outbox.orders.models import (
+    OrderState,
+    StoredOrder,
+    UnreadableEventError,
+    stored_order,
+)
+from tillpost.outbox.orders.queries import read_events
 from tillpost.outbox.orders.transitions import due_time, next_poll_at
-from tillpost.outbox.orders.unreadable import set_aside
+from tillpost.outbox.orders.unreadable import JOURNAL, set_aside
 from tillpost.outbox.orders.updates import OrderUpdates
 from tillpost.outbox.rows import Row, unchanged
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
 from tillpost.outbox.worker.connection_tasks import AtOnce, TaskRunner
 from tillpost.outbox.worker.processor import Processor
+from tillpost.submission.address import ADDRESS
+from tillpost.submission.history import History, fold
 
 __all__ = ["OrderMonitor"]
 
@@ -124,25 +132,36 @@ class OrderMonitor:
             if stored.unreadable:
                 self._set_aside(db, stored, now)
                 return
+            try:
+                history = fold(read_events(db, stored.id))
+            except UnreadableEventError:
+                set_aside(db, stored.id, (JOURNAL,), now, self._settings.escalate_after)
+                return
+            hook_calls = self._orders.record_kept_report(db, row, now)
             is_polled = bool(row["pos_id"]) and stored.state in _POLLED_STATES
             poll_at = _next_poll_at(row, stored, now) if is_polled else None
             schedule = update(t.orders).where(_ORDER.id == row["id"])
             db.execute(schedule.values(poll_at=poll_at))
+        self._processor.call_hooks(row["connection"], hook_calls)
         if is_polled:
-            self._fetch(row["connection"], row["id"], row["pos_id"])
+            self._fetch(row["connection"], row["id"], row["pos_id"], history)
 
     def _set_aside(self, db: Connection, stored: StoredOrder, now: float) -> None:
         escalate_after = self._settings.escalate_after
         set_aside(db, stored.id, stored.unreadable, now, escalate_after)
 
-    def _fetch(self, connection: str, order_id: str, pos_id: str) -> None:
+    def _fetch(self, connection: str, order_id: str, pos_id: str, history: History) -> None:
         try:
             opened = self._processor.connections[connection]
-            pos_order = StoreQueries(opened).fetch_briefly(pos_id)
+            pos_order = StoreQueries(opened).fetch_briefly(pos_id, history)
         except ConfigError as error:
             log.warning("order %s can't be polled: %s", order_id, error)
             return
         except PosError as error:
+            if error.reason == ADDRESS:
+                # It is polled again should the connection be set back within its schedule.
+                log_event("order_elsewhere", id=order_id, connection=connection)
+                return
             kind = type(error).__name__
             log_event("order_poll_failed", id=order_id, connection=connection, error=kind)
             self._postpone(connection, error)
@@ -164,6 +183,7 @@ class OrderMonitor:
                     event.error,
                     now,
                     "poll",
+                    opened.connection.address,
                 )
             else:
                 hook_calls = self._orders.record_status(
@@ -173,6 +193,7 @@ class OrderMonitor:
                     now,
                     order_id,
                     "poll",
+                    opened.connection.address,
                 )
         self._processor.call_hooks(connection, hook_calls)
 
