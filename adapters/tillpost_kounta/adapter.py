@@ -280,9 +280,9 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
     def find(self, order: Order, since: float | None) -> Exchange[Found]:
         """Search the site's recent orders for one with the reference, and read it.
 
-        The search isn't limited by value, since Kounta's total may be wrong by any amount.
-        `identity` says which order is ours. One that staff rejected counts only if there is no
-        other.
+        The search isn't limited by value: a surcharge or a discount at the register changes the
+        total, and an order that isn't found would be sent again. `identity` says which order is
+        ours. One that staff rejected counts only if there is no other.
 
         unconfirmed: whether /orders/saleid, which isn't asked, knows our number. One order would
         show it.
