@@ -12,7 +12,6 @@ all kinds at once hides what each can do.
 from __future__ import annotations
 
 import logging
-import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,7 +20,6 @@ from functools import partial
 from pathlib import Path
 
 import httpx
-from sqlalchemy import event as sa_event
 
 from simulation import checks
 from simulation.clocks import Stage
@@ -30,6 +28,7 @@ from simulation.processes import (
     LONGEST_IDLE,
     Person,
     Plugin,
+    SharedDatabase,
     SimulatedDatabase,
     WebApp,
     Worker,
@@ -40,7 +39,6 @@ from simulation.stores import KINDS, MENU, Delivery, GenericStore, Store
 from tillpost.models.order import Order
 from tillpost.outbox import OutboxSettings
 from tillpost.outbox import outbox as outbox_module
-from tillpost.outbox.db.database import Database
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.outbox import Outbox
 from tillpost.outbox.worker.retention import erase, prune
@@ -637,18 +635,20 @@ class Life:
 
 
 class Runner:
-    """Runs lives, one after the other, over one SQLite file."""
+    """Runs lives, one after the other, over one SQLite database.
 
-    def __init__(self, file: Path) -> None:
+    Attributes:
+        raw: The database's connection.
+    """
+
+    def __init__(self, file: Path, *, is_direct: bool = True) -> None:
+        """Prepare a database, for which the file is the template."""
         logging.disable(logging.CRITICAL)
-        self.file = file
         url = f"sqlite:///{file}"
         with Outbox(url) as outbox:
             outbox.prepare()
-        self._database = Database(url)
-        sa_event.listen(self._database.engine, "connect", _unsynced)
-        self.raw = sqlite3.connect(file, isolation_level=None)
-        _unsynced(self.raw, None)
+            self._database = SharedDatabase(outbox.database, is_direct=is_direct)
+        self.raw = self._database.driver
         tables = self.raw.execute(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'tillpost_%'"
         ).fetchall()
@@ -663,20 +663,14 @@ class Runner:
         life = Life(seed, self, without, only)
         self._network.life = life
         original = outbox_module._open_database
-        outbox_module._open_database = lambda *_: SimulatedDatabase(self._database.engine, life)
+        outbox_module._open_database = lambda *_: SimulatedDatabase(self._database, life)
         try:
             return life.run()
         finally:
             outbox_module._open_database = original
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the database."""
         logging.disable(logging.NOTSET)
         self.client.close()
-        self.raw.close()
         self._database.close()
-
-
-def _unsynced(connection: sqlite3.Connection, _: object) -> None:
-    """Let nothing wait for the disk: no life survives a power failure anyway."""
-    connection.execute("PRAGMA synchronous = OFF")
