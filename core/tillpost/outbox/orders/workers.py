@@ -43,6 +43,10 @@ _ORDER, _WORKER = t.orders.c, t.workers.c
 _WAIT_BRIEFLY = text("SET LOCAL lock_timeout = '500ms'")
 """For PostgreSQL: a worker that reaps another must not miss its own heartbeats over a lock."""
 
+# Statements are built once: SQLAlchemy takes longer to build one than to run it.
+_ENLIST = insert(t.workers)
+_BEAT = update(t.workers).where(_WORKER.id == bindparam("worker_id")).values(beat=_WORKER.beat + 1)
+_PULSES = select(_WORKER.id, _WORKER.beat, _WORKER.lease)
 _IS_ENLISTED = (
     select(_WORKER.id)
     .where(_WORKER.id == bindparam("worker_id"))
@@ -89,21 +93,18 @@ class WorkerRegistry:
             "started_at": now,
         }
         with self.database.writing() as db:
-            db.execute(insert(t.workers).values(**row))
+            db.execute(_ENLIST, row)
         return worker
 
     def beat(self, worker: str) -> bool:
         """Raise a worker's heartbeat counter; return False if it was reaped meanwhile."""
-        row = update(t.workers).where(_WORKER.id == worker)
         with self.database.writing() as db:
-            result = db.execute(row.values(beat=_WORKER.beat + 1))
-            return result.rowcount == 1
+            return db.execute(_BEAT, {"worker_id": worker}).rowcount == 1
 
     def pulses(self) -> Mapping[str, Pulse]:
         """Return the heartbeat counter and the lease of every worker."""
-        columns = select(_WORKER.id, _WORKER.beat, _WORKER.lease)
         with self.database.reading() as db:
-            rows = [Row(t.workers, row) for row in db.execute(columns).mappings()]
+            rows = [Row(t.workers, row) for row in db.execute(_PULSES).mappings()]
         return {row["id"]: Pulse(row["beat"], row["lease"] or DEFAULT_LEASE) for row in rows}
 
     def beats(self) -> Mapping[str, int]:
