@@ -153,26 +153,25 @@ class Connections:
 
 
 class Plugin:
-    """A plugin that may raise anything."""
+    """A plugin that may raise anything. It is the same one in all lives of a run."""
 
-    def __init__(self, life: Life) -> None:
-        self._life = life
+    life: Life
 
     @hookimpl
     def order_submitted(self, order: Order) -> None:
-        self._life.maybe_raise("order_submitted")
+        self.life.maybe_raise("order_submitted")
 
     @hookimpl
     def order_failed(self, order: Order) -> None:
-        self._life.maybe_raise("order_failed")
+        self.life.maybe_raise("order_failed")
 
     @hookimpl
     def menu_error(self, order: Order) -> None:
-        self._life.maybe_raise("menu_error")
+        self.life.maybe_raise("menu_error")
 
     @hookimpl
     def reimport_menu(self, connection: str) -> None:
-        self._life.maybe_raise("reimport_menu")
+        self.life.maybe_raise("reimport_menu")
 
 
 class Site:
