@@ -73,9 +73,9 @@ def live(
     return broken, states
 
 
-def first_broken(seeds: Iterable[int]) -> Outcome | None:
+def first_broken(seeds: Iterable[int], only: Sequence[str] = ()) -> Outcome | None:
     """Run lives until one breaks a promise, and return it."""
-    with closing(lives(seeds)) as all_lives:
+    with closing(lives(seeds, only=only)) as all_lives:
         return next((outcome for outcome in all_lives if outcome.wrong), None)
 
 

@@ -86,6 +86,7 @@ TROUBLES = (
     "leases",
     "stalls",
     "payments refused",
+    "stale answers",
 )
 """The kinds of trouble that a life may have. "blackouts" come only with `COINCIDENCES`: they take
 twice the time of others."""
@@ -98,6 +99,14 @@ class Coincidence:
     troubles: Sequence[str]
     platform: str = ""
 
+
+AT_PLATFORM = {
+    "stalls": "kounta",
+    "lines dropped": "kounta",
+    "late refusals": "generic",
+    "payments refused": "square",
+}
+"""The platforms at which alone some kinds of trouble do harm."""
 
 COINCIDENCES = (
     Coincidence(("late refusals", "prunes"), "generic"),
@@ -187,9 +196,13 @@ class Life:
         chosen = {trouble for trouble in (*planned.troubles, *some) if trouble not in without}
         self.troubles = {*chosen, *only}
         kinds = draw.sample(KINDS, draw.choice((1, 1, 1, 2)))
-        if planned.platform:
-            kinds = [kind for kind in kinds if kind.kind != planned.platform][:-1]
-            kinds.insert(0, next(kind for kind in KINDS if kind.kind == planned.platform))
+        platform = planned.platform or next(
+            (known for trouble, known in AT_PLATFORM.items() if trouble in self.troubles), ""
+        )
+        if platform:
+            others = [kind for kind in kinds if kind.kind != platform]
+            chosen_kind = next(kind for kind in KINDS if kind.kind == platform)
+            kinds = [chosen_kind, *others[: len(kinds) - 1]]
         self.stores: dict[str, Store] = {kind.kind: kind(kind.kind) for kind in kinds}
         if len(kinds) > 1:
             self.stores[kinds[-1].kind].calm = True
@@ -204,9 +217,9 @@ class Life:
         self.network_rate = draw.choice((0.1, 0.3, 0.6)) if "network" in self.troubles else 0.0
         self.policy = Policy(import_cooldown=draw.choice((0.0, 60.0)))
         self.settings = OutboxSettings(
-            lease=draw.choice((10.0, 30.0)),
-            give_up_after=60.0 if "blackouts" in chosen else draw.choice((60.0, 7200.0)),
-            longest_wait=30.0 if "blackouts" in chosen else 8.0,
+            lease=10.0 if "stalls" in self.troubles else draw.choice((10.0, 30.0)),
+            give_up_after=60.0 if "blackouts" in self.troubles else draw.choice((60.0, 7200.0)),
+            longest_wait=30.0 if "blackouts" in self.troubles else 8.0,
             outage_after=draw.choice((2, 5)),
             prune_after_days=None,
         )
@@ -257,7 +270,7 @@ class Life:
         process = self._process(f"worker{self._names}")
         settings = self.settings
         if self.has("leases"):
-            lease = self.random.choice((4.0, 10.0, 60.0))
+            lease = self.random.choice((4.0, 4.0, 10.0, 60.0, 60.0))
             settings = settings.model_copy(update={"lease": lease})
         process.frail = True
         self.schedule.note(
@@ -276,7 +289,8 @@ class Life:
             self.schedule.call(5.0, self._start_worker)
 
     def _place_orders(self) -> None:
-        self.placed = self.random.choice((1, 1, 1, 1, 2, 3))
+        counts = (2, 3) if "stale answers" in self.troubles else (1, 1, 1, 1, 2, 3)
+        self.placed = self.random.choice(counts)
         for number in range(self.placed):
             order = self._order(number + 1)
             store = self.random.choice(list(self.stores))
@@ -445,8 +459,24 @@ class Life:
             # An order that the outbox is still in doubt of isn't refused late: see `Life`.
             is_known = self._state(added.order.id) in ("received", "accepted")
             if is_known and live and live[0].order_id in store.simulator.world.orders:
-                self._refuse_one_late(store, added, live[0].order_id)
+                pos_id = live[0].order_id
+                if self.has("prunes", 0.7):
+                    pruned = partial(self._refuse_pruned, store, added, pos_id)
+                    self._at(0.0, self.web.process, pruned)
+                else:
+                    self._refuse_one_late(store, added, pos_id)
                 return
+
+    def _refuse_pruned(self, store: GenericStore, added: Added, pos_id: str) -> None:
+        """Refuse an order that the register had confirmed, and whose journal was pruned since."""
+        with suppress(LookupError):
+            store.staff("accept", added.order.id)
+        self.web.receive(store, partial(store.webhook, pos_id, f"a{self.schedule.now}"))
+        self.schedule.note("prune, as if a day had passed")
+        with suppress(DatabaseError):
+            prune(self.web.outbox, -1.0)
+        if pos_id in store.simulator.world.orders:
+            self._refuse_one_late(store, added, pos_id)
 
     def _refuse_one_late(self, store: GenericStore, added: Added, pos_id: str) -> None:
         kind = self.random.choice(("MenuError", "OrderError"))
@@ -467,11 +497,8 @@ class Life:
     ) -> None:
         """Deliver a refusal. Where that fails, polling has to find the order gone.
 
-        A person may send again what was refused, some time after its journal was pruned.
+        A person may send again what was refused.
         """
-        if self.has("prunes", 0.5):
-            self._prune()
-            Stage.sleep(1.0)
         if self.web.receive(store, delivery):
             added.lost_at_pos = False
             if self.draw() < 0.5:
@@ -537,10 +564,10 @@ class Life:
         process = self.schedule.process
         if process is None or not process.frail or process.sending or self._stalls >= MOST_STALLS:
             return
-        if not self.has("stalls", 0.5):
+        if not self.has("stalls", 0.7):
             return
         self._stalls += 1
-        seconds = self.random.choice((8.0, 30.0, 60.0, 90.0))
+        seconds = self.random.choice((self.random.uniform(24, 36), 60.0, 120.0))
         self.schedule.note(f"paused before a request for {seconds:g} s")
         self._pause(process, seconds)
 
@@ -583,6 +610,8 @@ class Life:
         is_create = request.method == "POST" and "search" not in request.url.path
         if is_create and self.has("payments refused", 0.4) and request.url.path == PAYMENTS:
             return "payment refused"
+        if is_create and self.has("stale answers", 0.3):
+            return "another's answer instead"
         dark = self._blackout(is_create=is_create)
         if is_create and self.has("lines dropped", 0.3) and store.kind == "kounta":
             return "line dropped, answer lost" if dark else "line dropped"
@@ -621,6 +650,10 @@ class Life:
         """Return the store behind a host."""
         return self.stores[host.partition("-")[0]]
 
+    def store_of(self, order_id: str) -> Store:
+        """Return the store of an order that was added."""
+        return self.stores[self.orders[order_id].store]
+
     def took_effect(self, store: Store, request: httpx.Request, answer: httpx.Response) -> None:
         """Check at once that no order is there twice."""
         if request.method == "GET":
@@ -649,14 +682,26 @@ class Life:
 
     def remember_answer(self, store: Store, request: httpx.Request, answer: httpx.Response) -> None:
         """Keep an answer, which may come to a later request."""
-        if answer.status_code < 300 and "another's answer" in self.network_faults:
+        is_wanted = "another's answer" in self.network_faults or "stale answers" in self.troubles
+        if answer.status_code < 300 and is_wanted:
             shape = f"{request.method} {len(request.url.path.split('/'))}"
             self._answers.append((store.name, shape, answer))
 
     def earlier_answer(self, store: Store, request: httpx.Request) -> httpx.Response | None:
-        """Return the answer to an earlier request of the same kind."""
+        """Return the answer to an earlier request of the same kind, about another order.
+
+        A platform that has lost an order, and repeats its old success, can't be seen through.
+        """
         shape = f"{request.method} {len(request.url.path.split('/'))}"
-        known = [it for name, kind, it in self._answers if (name, kind) == (store.name, shape)]
+        own = [
+            order_id.encode() for order_id in self.orders if order_id.encode() in request.content
+        ]
+        known = [
+            answer
+            for name, kind, answer in self._answers
+            if (name, kind) == (store.name, shape)
+            and not any(order_id in answer.content for order_id in own)
+        ]
         return self.random.choice(known) if known else None
 
     def added(self, order: Order, store: str) -> None:
@@ -680,6 +725,10 @@ class Life:
         query = "SELECT 1 FROM tillpost_orders WHERE worker IS NULL AND due_at <= ? LIMIT 1"
         return self.runner.raw.execute(query, (Stage.wall(),)).fetchone() is not None
 
+    def _is_any_claimed(self) -> bool:
+        query = "SELECT 1 FROM tillpost_orders WHERE worker IS NOT NULL LIMIT 1"
+        return self.runner.raw.execute(query).fetchone() is not None
+
     def idle(self) -> None:
         """Let a worker sleep until something is due by its clock, or until it is nudged."""
         query = "SELECT min(due_at) FROM tillpost_orders WHERE worker IS NULL"
@@ -689,6 +738,8 @@ class Life:
         else:
             left = due_at - Stage.wall()
             seconds = min(max(left, 0.2 if left > 0 else 4.0), LONGEST_IDLE)
+        if "stalls" in self.troubles and self._is_any_claimed():
+            seconds = min(seconds, self.random.uniform(1.0, 3.0))  # it may be released by a reap
         task = self.schedule.task
         self._idle.append(task)
         try:
@@ -702,8 +753,6 @@ class Life:
         self._check_pauses()
         self.peace = True
         self.schedule.note("peace")
-        for process in self._processes:
-            process.paused_until = 0.0
         for store in self.stores.values():
             store.make_peace()
         if all(worker.process.dead for worker in self.workers):

@@ -92,6 +92,10 @@ class Network(httpx.BaseTransport):
             trace("http11.send_request_headers.complete", {})
         if fault in BEFORE or fault == "payment refused":
             return self._fail_before(fault)
+        stale = life.earlier_answer(store, request) if fault == "another's answer instead" else None
+        if stale is not None:
+            life.step("answer")
+            return stale
         answer = self._take_effect(fault, store, carry_out)
         life.step("answer")
         return self._answer(fault, request, store, answer)
@@ -126,7 +130,7 @@ class Network(httpx.BaseTransport):
         answer = carry_out()
         if fault == "sent twice":
             answer = carry_out()
-        elif fault.startswith("line dropped"):
+        elif fault.startswith("line dropped") and answer.status_code < 300:
             life.drop_line(store)
         return answer
 

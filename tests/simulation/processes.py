@@ -298,6 +298,9 @@ class Person(Site):
                 getattr(operations, action)(order_id)
         except (ActError, DatabaseError, LeaseLostError) as refused:
             self.life.schedule.note(f"{action} {order_id}: {type(refused).__name__}: {refused}")
+            if "cancel it at the register" in str(refused):
+                # Its cancellation may have taken effect; the person sees to it now.
+                self.life.store_of(order_id).ended.add(order_id)
         else:
             self.life.schedule.note(f"{action} {order_id}: done")
 
