@@ -26,6 +26,7 @@ from tillpost.adapter.webhooks import WebhookError
 from tillpost.errors import ConfigError, PosError
 from tillpost.models.order import Order
 from tillpost.outbox import Outbox, OutboxConnection, Processor
+from tillpost.outbox.db.clock import MachineClock
 from tillpost.outbox.db.database import Database, _set_up_sqlite, translated_errors
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.operations.orders import ActError, OrderOperations
@@ -54,6 +55,7 @@ class SimulatedDatabase(Database):
     def __init__(self, shared: SharedDatabase, life: Life) -> None:
         self.engine = shared.engine
         self.is_sqlite = True
+        self.clock = MachineClock()
         self._shared = shared
         self._life = life
 

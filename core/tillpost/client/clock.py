@@ -53,8 +53,8 @@ def flow_clock(
 ) -> Callable[[], float]:
     """Return the clock of an order's flow, which never goes back behind the order's journal.
 
-    The clocks of a store's machines don't agree to the second, and a clock may be set. So an
-    order's waits are counted in seconds of a steady clock.
+    The clocks of a store's machines don't agree to the second, and a clock may be set. So the waits
+    of one run of the flow are counted in seconds of a steady clock.
 
     Args:
         now: Returns the time in epoch seconds. It is called once.

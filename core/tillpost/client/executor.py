@@ -1,7 +1,7 @@
 """Runs flows: carries out their commands over a transport, for threads or for tasks.
 
 `run_flow` is the loop that every flow runs in. `SyncExecutor` carries out all commands for `Till`,
-and for the outbox those that need nothing of its database. `AsyncExecutor` is the same with
+and for the outbox those that don't touch its orders. `AsyncExecutor` is the same with
 `await`, for `AsyncTill`.
 """
 
@@ -30,6 +30,7 @@ from tillpost.submission.commands import (
     ImportMenu,
     Pause,
     Record,
+    Refresh,
     Reimport,
     Suspend,
     Transmission,
@@ -131,8 +132,8 @@ class SyncExecutor:
                 return self._hooks.call("reimport_menu", {})
             case ImportMenu():
                 return self.import_menu(asked_at=self._connection.clock())
-            case _:
-                return self._refresh(command.expired)
+            case Refresh(expired):
+                return self._refresh(expired)
         return None
 
     def transmit(self, transmit: Transmit) -> Transmission:
@@ -153,7 +154,7 @@ class SyncExecutor:
                 with attempt:
                     # The first attempt is the send that has just failed.
                     if attempt.num > 1:
-                        verdict = self._send(transmit, credentials)
+                        verdict = self._send(transmit, credentials).after(verdict)
                         sends = attempt.num
                         retry = budget.next_retry(verdict, sends)
                     if retry:
@@ -238,8 +239,8 @@ class AsyncExecutor:
                 return await self._hooks.acall("reimport_menu", {})
             case ImportMenu():
                 return await self.import_menu(asked_at=self._connection.clock())
-            case _:
-                return await self._refresh(command.expired)
+            case Refresh(expired):
+                return await self._refresh(expired)
         return None
 
     async def transmit(self, transmit: Transmit) -> Transmission:
@@ -258,7 +259,8 @@ class AsyncExecutor:
                 with attempt:
                     # The first attempt is the send that has just failed.
                     if attempt.num > 1:
-                        verdict = await self._send(transmit, credentials)
+                        latest = await self._send(transmit, credentials)
+                        verdict = latest.after(verdict)
                         sends = attempt.num
                         retry = budget.next_retry(verdict, sends)
                     if retry:

@@ -4,7 +4,8 @@ A `FaultPlan` selects the requests that fail. By rate: each request fails with a
 drawn from a seeded generator, so the same requests in the same order meet the same faults. By
 script: rules such as "the second POST to this path loses its answer". A fault strikes `before` the
 platform has done anything, or `after`, when the request has taken effect and only the answer is
-affected. The platform's own handlers know nothing of faults.
+affected. The platform's own handlers know nothing of faults: `web_app` carries them out, so a new
+kind gets its effect there.
 
     FaultPlan(rate=0.25, seed=7)
     FaultPlan(rules=[FaultRule(method="POST", path="/v2/orders$", skip=1,
@@ -179,7 +180,7 @@ class InjectedFault(BaseModel):
 
 
 class FaultInjector:
-    """Carries out a plan: counts requests, draws faults, and lists the injected ones.
+    """Draws the faults of a plan: counts requests, and lists the injected faults.
 
     It has no lock of its own; the server calls it under the simulator's.
     """

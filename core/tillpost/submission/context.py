@@ -1,7 +1,7 @@
 """A connection: one store's POS, ready to be used, as the flows and the clients see it.
 
-Three classes describe a connection. `tillpost.config.ConnectionSettings` is what the TOML file
-configures; `StoredConnection` is what the outbox's database holds; a `Connection` is made of
+Three classes hold a connection's settings. `tillpost.config.ConnectionSettings` is what the TOML
+file configures; `StoredConnection` is what the outbox's database holds; a `Connection` is made of
 either, or in code, and is what everything runs on.
 """
 

@@ -80,9 +80,9 @@ def test_any_body_and_secret_can_be_masked(body: bytes, secret: str) -> None:
 @pytest.mark.parametrize("piece", [b"\\", b"%25", b"&amp;", b"\\u0041", b"&#65;", b"%41", b"E"])
 def test_masking_takes_time_in_proportion_to_the_size(piece: bytes) -> None:
     body = (piece * ESCAPED_IN)[: 2 * ESCAPED_IN]
-    began = time.perf_counter()
+    began = time.thread_time()
     without_secrets(body, [TOKEN, "E" * 8 + "x"])
-    assert time.perf_counter() - began < 2
+    assert time.thread_time() - began < 2
 
 
 # People

@@ -40,7 +40,7 @@ from tillpost import (
     TaxError,
     UnknownPosError,
 )
-from tillpost.adapter.base import Attempt, Row
+from tillpost.adapter.base import Attempt, Found, Row
 from tillpost.adapter.exchange import (
     Effect,
     Exchange,
@@ -633,6 +633,69 @@ def test_reported_order_that_is_not_shown_is_left_to_a_person() -> None:
     with pytest.raises(DoubtError, match="reported its order o9"):
         run.submit(an_order())
     assert run.platform.orders == {}
+
+
+def test_reported_order_of_another_reference_is_not_believed() -> None:
+    another = stand_in.success(
+        {"id": "o9", "ref": "ord_9", "total": 1000, "state": "OPEN", "paid": True}
+    )
+    run = reported(another)
+    with pytest.raises(DoubtError, match="reported its order o9"):
+        run.submit(an_order())
+    assert run.platform.orders == {}
+
+
+class Terse(Keyless):
+    """Answers a create with nothing but the order's id; the total is told when it is looked up."""
+
+    def finish(self, order: Order, draft: Draft) -> Exchange[PosOrder]:
+        return PosOrder(id=draft.id)
+        yield
+
+    def verify(self, order: Order, pos_id: str) -> Exchange[Found]:
+        made = yield from ask(Request("GET", f"/orders/{pos_id}", reading(stand_in.Made)))
+        return PosOrder(id=made.id, reference=made.ref, total=made.total)
+
+
+def test_answer_without_a_total_is_proved_by_its_id() -> None:
+    run = Run(Platform(needs_payment=False), adapter=Terse(StandInSettings()))
+    there = run.submit(an_order(), is_new=True)
+    assert (there.id, there.reference, there.total) == ("o1", "ord_1", 1000)
+    assert paths(run) == ["POST /orders", "GET /orders/o1"]
+
+
+def test_order_named_as_created_and_never_shown_is_in_doubt() -> None:
+    def hidden(request: Request[Any], _: int) -> tuple[str, Response | Fault] | None:
+        if request.path == "/orders/o1":
+            return "before", refusal(404, "NOT_FOUND")
+        if request.path.startswith("/search/"):
+            return "before", stand_in.success({"orders": []})
+        return None
+
+    run = Run(Platform(needs_payment=False), adapter=Terse(StandInSettings()), failing=hidden)
+    error = run.attempt(an_order(), is_new=True)
+    assert isinstance(error, OutageError)
+    assert "named its order o1 as created" in error.detail
+    assert error.outcome is Outcome.UNKNOWN
+    assert paths(run).count("POST /orders") == 1
+
+
+class PagedMenu(Keyed):
+    """Imports its menu in two pages, half a second apart."""
+
+    import_pace = 0.5
+
+    def import_menu(self) -> Exchange[Menu]:
+        yield from ask(Request("GET", "/menu", reading(stand_in.MenuAnswer)))
+        return (yield from super().import_menu())
+
+
+def test_pages_of_a_menu_keep_the_adapters_pace() -> None:
+    run = Run(Platform(), adapter=PagedMenu(StandInSettings()))
+    begun_at = run.now
+    run.drive(import_menu(run.connection))
+    assert paths(run) == ["GET /menu", "GET /menu"]
+    assert 1.0 <= run.now - begun_at < 1.5  # half a second after each answer
 
 
 def test_reported_order_that_cannot_be_asked_for_stays_in_doubt() -> None:

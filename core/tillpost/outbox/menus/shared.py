@@ -6,7 +6,6 @@ A `Processor` has one `Menus`. Where another worker is importing the menu alread
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -15,6 +14,7 @@ from sqlalchemy import Connection, insert, select, update
 from tillpost.client.locks import NamedLocks
 from tillpost.errors import ErrorRecord, PosError
 from tillpost.models.menu import Menu
+from tillpost.models.safe_text import safe_logger
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.exceptions import DatabaseError, MenuImportRunning
@@ -25,7 +25,7 @@ from tillpost.submission.menu_import import MenuImport
 
 __all__ = ["Menus"]
 
-log = logging.getLogger("tillpost.outbox")
+log = safe_logger("tillpost.outbox")
 
 _CONNECTION = t.connections.c
 

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, not_, o
 
 from tillpost.errors import Transcript
 from tillpost.models.order import Progress
+from tillpost.models.safe_text import storable
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.orders.models import (
     OrderState,
@@ -20,7 +21,7 @@ from tillpost.outbox.orders.models import (
     event_of,
     stored_order,
 )
-from tillpost.outbox.rows import parsed
+from tillpost.outbox.rows import LARGEST_COUNT, parsed
 from tillpost.submission.journal import Event, OfTicket, OrderEvent
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "OrderFilter",
     "UnreadableEvent",
     "find_orders",
+    "next_number",
     "read_events",
     "read_events_to_extend",
     "read_journal",
@@ -110,7 +112,7 @@ class OrderFilter:
             yield _is_in_states(self.states)
         if self.connection:
             yield _ORDER.connection == self.connection
-        search = self.search.strip()
+        search = storable(self.search.strip())
         if search:
             yield _matches(search)
         if self.problem:
@@ -158,7 +160,18 @@ def read_events_to_extend(db: Connection, order_id: str) -> tuple[list[Event], i
     """
     rows = db.execute(_EVENTS, {"journal_of": order_id}).all()
     events = [event_of(row.kind, row.body) for row in rows]
-    return events, rows[-1].number + 1 if rows else 0
+    return events, next_number(rows[-1].number) if rows else 0
+
+
+def next_number(latest: object) -> int:
+    """Return the number that follows that of a journal's latest event.
+
+    Raises:
+        UnreadableEventError: there is none, since the number is damaged.
+    """
+    if isinstance(latest, int) and latest < LARGEST_COUNT:
+        return latest + 1
+    raise UnreadableEventError("the number of an event of the journal can't be read")
 
 
 def read_journal(db: Connection, order_id: str) -> Sequence[JournalEntry]:

@@ -25,7 +25,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, bindparam, exists, or_, select, update
 
 from tillpost.adapter.readiness import Finding, Readiness
-from tillpost.errors import ConfigError
+from tillpost.errors import ConfigError, UnreadableConfigError
 from tillpost.errors.remedies import Actor
 from tillpost.models.availability import Availability, Reason
 from tillpost.models.safe_text import safe_logger
@@ -38,13 +38,15 @@ from tillpost.outbox.connections.availability import (
 )
 from tillpost.outbox.connections.resume import resume_connection
 from tillpost.outbox.db import schema as t
+from tillpost.outbox.db.database import wait_briefly
 from tillpost.outbox.delivery.connection_state import ConnectionEvidence, ConnectionUpdate
 from tillpost.outbox.delivery.open_connections import OpenConnection
 from tillpost.outbox.delivery.store_queries import CheckResult, StoreQueries
 from tillpost.outbox.event_log import HookCall, log_event
-from tillpost.outbox.rows import Row, unchanged
+from tillpost.outbox.rows import Row, is_name, unchanged
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
 from tillpost.outbox.worker.connection_tasks import ConnectionTasks
+from tillpost.outbox.worker.passed_over import PassedOver
 from tillpost.outbox.worker.processor import Processor
 
 __all__ = ["StoreMonitor"]
@@ -94,7 +96,6 @@ _DUE_PROBES = (
     select(_CONNECTION.name, _CONNECTION.paused_at, _CONNECTION.pause_probe_at)
     .where(_is_paused, _CONNECTION.pause_probe_at <= bindparam("now"), ~_has_due_order)
     .order_by(_CONNECTION.pause_probe_at)
-    .limit(bindparam("most"))
 )
 
 
@@ -109,6 +110,7 @@ class StoreMonitor:
         self._engine = processor.outbox.engine
         self._interval = processor.outbox.settings.check_every
         host_of = processor.connections.host
+        self._passed_over = PassedOver("the check")
         self._tasks = ConnectionTasks(THREADS, "tillpost-check", host_of)
 
     # ------------------------------------------------------------------ tasks of `Maintenance`
@@ -150,8 +152,11 @@ class StoreMonitor:
         with self._database.reading() as db:
             rows = read_rows(db)
         for name, row in rows.items():
-            if _changed_availability(name, row, now) is not None:
-                self._report_change(name, now)
+            if not is_name(name) or not self._passed_over.allows(name):
+                continue
+            with self._passed_over.attempt(name):
+                if _changed_availability(name, row, now) is not None:
+                    self._report_change(name, now)
 
     def close(self) -> None:
         """Start no more checks, and wait a moment for the running ones."""
@@ -168,8 +173,11 @@ class StoreMonitor:
         for name, check_at in rows:
             if len(claimed) >= most:
                 break
-            if self._tasks.may_start(_KIND, name) and self._claim(name, check_at, now):
-                claimed.append(name)
+            if not is_name(name) or not self._passed_over.allows(name):
+                continue
+            with self._passed_over.attempt(name):
+                if self._tasks.may_start(_KIND, name) and self._claim(name, check_at, now):
+                    claimed.append(name)
         return claimed
 
     def _claim(self, name: str, check_at: float, now: float) -> bool:
@@ -180,21 +188,33 @@ class StoreMonitor:
             .values(check_at=now + self._interval)
         )
         with self._database.writing() as db:
+            wait_briefly(db)
             return db.execute(claim).rowcount == 1
 
     def _claim_probes(self, most: int) -> Sequence[str]:
         now = self._processor.clock()
         with self._database.reading() as db:
-            rows = db.execute(_DUE_PROBES, {"now": now, "most": most}).mappings().all()
-        startable = [row for row in rows if self._tasks.may_start(_KIND, row["name"])]
-        return [row["name"] for row in startable if self._claim_probe(row, now)]
+            rows = db.execute(_DUE_PROBES, {"now": now}).mappings().all()
+        claimed: list[str] = []
+        for row in rows:
+            name = row["name"]
+            if len(claimed) >= most:
+                break
+            if not is_name(name) or not self._passed_over.allows(name):
+                continue
+            with self._passed_over.attempt(name):
+                if self._tasks.may_start(_KIND, name) and self._claim_probe(row, now):
+                    claimed.append(name)
+        return claimed
 
     def _claim_probe(self, row: RowMapping, now: float) -> bool:
         """Schedule the probe after this one; return False if another worker did so before."""
         is_unchanged = _CONNECTION.pause_probe_at == row["pause_probe_at"]
         claim = update(t.connections).where(_CONNECTION.name == row["name"], is_unchanged)
-        probe_at = next_pause_probe(row["paused_at"] or now, now)
+        paused_at = Row(t.connections, row)["paused_at"]
+        probe_at = next_pause_probe(paused_at or now, now)
         with self._database.writing() as db:
+            wait_briefly(db)
             return db.execute(claim.values(pause_probe_at=probe_at)).rowcount == 1
 
     # ------------------------------------------------------------------ one check
@@ -210,6 +230,8 @@ class StoreMonitor:
         try:
             opened = self._processor.connections[name]
             result = StoreQueries(opened).probe()
+        except UnreadableConfigError:
+            return  # says nothing of the store; it was logged
         except ConfigError as error:
             result = _misconfigured(error)
         now = self._processor.clock()
