@@ -45,6 +45,7 @@ from tillpost.outbox.event_log import HookCall, log_event
 from tillpost.outbox.rows import Row, unchanged
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
 from tillpost.outbox.worker.connection_tasks import ConnectionTasks
+from tillpost.outbox.worker.hook_thread import CallHooks
 from tillpost.outbox.worker.processor import Processor
 
 __all__ = ["StoreMonitor"]
@@ -74,8 +75,10 @@ _is_paused = _CONNECTION.paused != ""
 class StoreMonitor:
     """The checks of one worker. All methods but `check` return at once."""
 
-    def __init__(self, processor: Processor) -> None:
+    def __init__(self, processor: Processor, call_hooks: CallHooks | None = None) -> None:
+        """Take the worker's processor, and what calls the hooks of reports."""
         self._processor = processor
+        self._call_hooks = call_hooks or processor.call_hooks
         self._database = processor.outbox.database
         self._rows = processor.connection_rows
         self._settings = processor.outbox.settings
@@ -260,7 +263,7 @@ class StoreMonitor:
             reason=availability.reason.value,
         )
         hook_call = ("store_availability_changed", {"availability": availability})
-        self._processor.call_hooks(name, [hook_call])
+        self._call_hooks(name, [hook_call])
 
 
 def _misconfigured(error: ConfigError) -> CheckResult:
