@@ -24,6 +24,7 @@ from tillpost.adapter.webhooks import WebhookError
 from tillpost.errors import ConfigError, PosError
 from tillpost.models.order import Order
 from tillpost.outbox import Outbox, OutboxConnection, Processor
+from tillpost.outbox.db.clock import MachineClock
 from tillpost.outbox.db.database import Database
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.operations.orders import ActError, OrderOperations
@@ -52,6 +53,7 @@ class SimulatedDatabase(Database):
     def __init__(self, engine: Engine, life: Life) -> None:
         self.engine = engine
         self.is_sqlite = True
+        self.clock = MachineClock()
         self._write_lock = _NoLock()  # type: ignore[assignment]  # pyright: ignore
         self._life = life
 

@@ -196,6 +196,7 @@ class PosError(Exception):
             imported=MENU_IMPORTED if self.menu_imported else "",
             contact=self.support_contact,
             granted_by=plain(self.granted_by, LONGEST_CODE),
+            may_exist=self.outcome is Outcome.UNKNOWN,
         )
 
     def record(self) -> ErrorRecord:

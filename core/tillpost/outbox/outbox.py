@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, overload
 
+from pydantic import SecretStr
 from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session, scoped_session
 
@@ -35,7 +35,7 @@ from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.connections.resume import resume_connection
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import ConnectionRows
-from tillpost.outbox.db.database import Database, sync_commit, translated_errors
+from tillpost.outbox.db.database import Database, hidden_url, sync_commit, translated_errors
 from tillpost.outbox.db.migrate import is_ready, migrate, prepare
 from tillpost.outbox.delivery.connections import Source, outbox_options
 from tillpost.outbox.delivery.sources import KnownConnections
@@ -80,15 +80,18 @@ class Outbox:
 
     def __init__(
         self,
-        url: str = "",
+        url: str | SecretStr = "",
         *,
         settings: OutboxSettings | None = None,
         connections: Mapping[str, ConnectionOptions] | None = None,
         engine: str = "",
     ) -> None:
+        # Tracebacks may show local variables, and the URL may hold a password.
+        secret = hidden_url(url)
+        del url
         self.settings = settings or OutboxSettings()
         self.config: str | Path | None = None
-        self.database = _open_database(url, self.settings)
+        self.database = _open_database(secret, self.settings)
         self.workers = WorkerRegistry(self.database)
         self.connection_rows = ConnectionRows(self.database)
         self.claims = OrderClaims(self.database, self.workers, self.connection_rows, self.settings)
@@ -101,12 +104,21 @@ class Outbox:
         self._own_receiver_lock = threading.Lock()
 
     @property
+    def clock(self) -> Callable[[], float]:
+        """The outbox's clock, a function that returns the time in epoch seconds.
+
+        All processes of the outbox agree on it: on PostgreSQL it shows the database's time, on
+        SQLite that of the machine.
+        """
+        return self.database.clock
+
+    @property
     def _menu_review(self) -> MenuReview:
         return MenuReview(self.database, self.connection_rows)
 
     @classmethod
     def from_config(
-        cls, path: str | Path | None = None, *, url: str = "", engine: str = ""
+        cls, path: str | Path | None = None, *, url: str | SecretStr = "", engine: str = ""
     ) -> Self:
         """Return the outbox that the TOML file describes.
 
@@ -122,8 +134,10 @@ class Outbox:
             ConfigError: a setting is wrong; the text, one line, names it.
             DatabaseError: the URL is invalid; the text, one line, says where it was set.
         """
+        secret = hidden_url(url)
+        del url
         settings = load_settings(path)
-        outbox = cls(url, settings=settings, connections=_load_options(path), engine=engine)
+        outbox = cls(secret, settings=settings, connections=_load_options(path), engine=engine)
         outbox.config = path
         outbox._is_from_config = True
         return outbox
@@ -214,11 +228,14 @@ class Outbox:
                 self.prepare()
             self._is_prepared = True
             sync_commit(db)
+            self.database.clock.adjust_if_old(db)
             return self._insert(db, order, connection, is_new)
 
     def _insert(self, db: Connection, order: Order, connection: str, is_new: bool) -> StoredOrder:
         options = self.settings.options_of(self._connection_options.get(connection))
-        stored, is_added = add_order(db, order, connection, is_new=is_new, lead=options.lead)
+        stored, is_added = add_order(
+            db, order, connection, self.clock(), is_new=is_new, lead=options.lead
+        )
         if is_added and stored.due_at is not None:
             self.engine.wake(db, order.id, stored.due_at)
         return stored
@@ -278,7 +295,7 @@ class Outbox:
             row = read_row(db, connection)
         if row is None and self._is_unknown(connection):
             return unconnected(connection)
-        return availability_of(connection, row, time.time())
+        return availability_of(connection, row, self.clock())
 
     def imports(self, connection: str = "", *, most: int = 20) -> Sequence[StoredImport]:
         """Return the menu imports of a connection, or of all, the newest first."""
@@ -306,7 +323,9 @@ class Outbox:
             Whether it was paused.
         """
         with self._writing() as db:
-            return resume_connection(db, self.connection_rows, self.engine, connection, time.time())
+            return resume_connection(
+                db, self.connection_rows, self.engine, connection, self.clock()
+            )
 
     def accept_menu(self, connection: str) -> StoredImport | None:
         """Put the held menu of a connection into effect for all workers.
@@ -365,7 +384,7 @@ class Outbox:
         *,
         connections: Source | None = None,
         hooks: Iterable[object] = (),
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> Receiver:
         """Return a receiver of webhooks with connections or hooks of your own; close it after use.
 
@@ -373,7 +392,7 @@ class Outbox:
             connections: Returns a connection by name; by default those of the TOML file and the
                 database.
             hooks: Objects whose hooks are called in addition to the plugins'.
-            clock: Returns the time in epoch seconds.
+            clock: Returns the time in epoch seconds; by default `clock`.
         """
         self.prepare()
         return Receiver(
@@ -455,18 +474,19 @@ class Outbox:
         return bool(known) and connection not in known
 
 
-def _open_database(url: str, settings: OutboxSettings) -> Database:
+def _open_database(url: SecretStr, settings: OutboxSettings) -> Database:
     """Open the database that takes precedence; an error says where its URL was set."""
     urls_by_origin = {
         "": url,
-        DB_VARIABLE: os.environ.get(DB_VARIABLE, ""),
-        "[outbox] db": settings.db,
+        DB_VARIABLE: SecretStr(os.environ.get(DB_VARIABLE, "")),
+        "[outbox] db": SecretStr(settings.db),
     }
     origin = next(origin for origin, known in urls_by_origin.items() if known)
     try:
         return Database(urls_by_origin[origin])
     except DatabaseError as error:
-        raise DatabaseError(f"{origin}: {error}" if origin else str(error)) from None
+        fault = f"{origin}: {error}" if origin else str(error)
+    raise DatabaseError(fault)
 
 
 def _load_options(path: str | Path | None) -> Mapping[str, ConnectionOptions]:

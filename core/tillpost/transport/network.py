@@ -10,7 +10,8 @@ transports don't:
 - An exchange says whether the first byte of its request has been written. Until then the request
   can't have had an effect.
 - Idle connections are kept in a stack for each origin, so that a request costs the same whatever
-  the number of connections.
+  the number of connections. One on which anything has come that wasn't asked for isn't used again:
+  it would be taken for the answer to the next request.
 
 Both are httpx's own transports over another pool, so that libraries which replace
 `httpx.HTTPTransport.handle_request` in tests work here too.
@@ -23,6 +24,7 @@ since httpx's own transport is used for it.
 from __future__ import annotations
 
 import asyncio
+import selectors
 import ssl
 import threading
 import time
@@ -37,6 +39,7 @@ from collections.abc import (
     Mapping,
 )
 from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import ip_address
 from typing import Any, Self, TypeAlias, cast
 from urllib.parse import urlsplit
@@ -53,6 +56,7 @@ __all__ = [
     "AsyncNetworkTransport",
     "Exchange",
     "NetworkTransport",
+    "may_hide_data",
     "new_async_client",
     "new_client",
 ]
@@ -69,6 +73,11 @@ KEEPALIVE = 5.0
 _MAX_WRITE = 65536
 
 _HTTP = ("http", "https")
+
+_Selector: type[selectors.BaseSelector] = getattr(
+    selectors, "PollSelector", selectors.SelectSelector
+)
+"""The cheapest way to look at one socket: it opens no file of its own."""
 
 
 class Exchange:
@@ -110,6 +119,7 @@ class Exchange:
 
 
 _Origin: TypeAlias = tuple[bytes, bytes, int | None]
+_Http: TypeAlias = httpcore.ConnectionInterface | httpcore.AsyncConnectionInterface
 
 
 @cache
@@ -153,7 +163,14 @@ class _Carrier:
     ) -> None:
         self.exchange = exchange
         self.reaches_origin = proxy is None or origin.scheme == b"http"
+        self._may_hide_data = may_hide_data(origin, proxy)
         self._host = origin.host.decode("ascii")
+
+    def is_reusable(
+        self, http: httpcore.ConnectionInterface | httpcore.AsyncConnectionInterface
+    ) -> bool:
+        """Whether the connection can carry another exchange, now that its answer was read."""
+        return http.is_idle() and not self._may_hide_data and not _has_surplus(http)
 
     def note_tls(self, server_hostname: str | None) -> None:
         """Note that a TLS session was established; with the origin, the tunnel is open."""
@@ -183,6 +200,23 @@ def _proxy_settings(proxy: httpx.Proxy) -> dict[str, Any]:
         "proxy_ssl_context": _ssl_context() if proxy.url.scheme == "https" else None,
         "keepalive_expiry": KEEPALIVE,
     }
+
+
+def _has_surplus(http: Any) -> bool:
+    """Whether more was read from an idle connection than the last answer.
+
+    httpcore doesn't say so. Its parser does, inside of one connection within the other. If it isn't
+    where it was, no connection is used again.
+    """
+    while inner := getattr(http, "_connection", None):
+        http = inner
+    parser: Any = getattr(http, "_h11_state", None)
+    return parser is None or bool(parser.trailing_data[0])
+
+
+def may_hide_data(origin: httpcore.Origin, proxy: httpx.Proxy | None) -> bool:
+    """Whether a connection's buffers can't be looked into: TLS within TLS, through a proxy."""
+    return proxy is not None and proxy.url.scheme == "https" and origin.scheme == b"https"
 
 
 # ---------------------------------------------------------------------------- threads
@@ -364,10 +398,10 @@ class _Pool:
             connection.http.close()
 
     def _give_back(self, key: _Origin, connection: _Connection) -> None:
-        """Keep a connection whose answer was read whole; close any other, and expired ones."""
+        """Keep a connection that can be used again; close any other, and expired ones."""
         expired: list[_Connection] = []
         with self._lock:
-            if connection.http.is_idle() and not self._closed:
+            if connection.is_reusable(connection.http) and not self._closed:
                 idle = self._idle.setdefault(key, deque())
                 idle.append(connection)
                 while idle[0].http.has_expired():
@@ -422,16 +456,46 @@ class NetworkTransport(httpx.HTTPTransport):
 # ---------------------------------------------------------------------------- asyncio
 
 
+class _Reader(asyncio.StreamReader):
+    """A reader that counts the bytes that it was fed. `asyncio` doesn't tell what it has unread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.received = 0
+
+    def feed_data(self, data: Any) -> None:
+        """Take data from the transport."""
+        self.received += len(data)
+        super().feed_data(data)
+
+
+async def _open_connection(address: str, port: int) -> tuple[_Reader, asyncio.StreamWriter]:
+    """Do as `asyncio.open_connection` does, with a reader of our own."""
+    loop = asyncio.get_running_loop()
+    reader = _Reader()
+    protocol = asyncio.StreamReaderProtocol(reader)
+    transport, _ = await loop.create_connection(lambda: protocol, address, port)
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
+def _is_readable(sock: Any) -> bool:
+    """Whether a socket has data, or has ended, by the operating system."""
+    with _Selector() as selector:
+        selector.register(sock, selectors.EVENT_READ)
+        return bool(selector.select(0))
+
+
 class _AsyncStream(httpcore.AsyncNetworkStream):
     """A stream of asyncio that keeps its connection's current exchange."""
 
     def __init__(
         self,
-        reader: asyncio.StreamReader,
+        reader: _Reader,
         writer: asyncio.StreamWriter,
         connection: _AsyncConnection,
     ) -> None:
         self._reader = reader
+        self._taken = 0
         self._writer = writer
         self._connection = connection
 
@@ -439,11 +503,13 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         left = self._connection.exchange.timeout(timeout, httpcore.ReadTimeout)
         try:
             async with asyncio.timeout(left):
-                return await self._reader.read(max_bytes)
+                data = await self._reader.read(max_bytes)
         except TimeoutError as failure:
             raise httpcore.ReadTimeout(str(failure)) from failure
         except OSError as failure:
             raise httpcore.ReadError(str(failure)) from failure
+        self._taken += len(data)
+        return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         exchange = self._connection.exchange
@@ -486,10 +552,18 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         return self
 
     def get_extra_info(self, info: str) -> Any:
-        if info == "is_readable":  # while idle, only the end of the connection is
-            return self._reader.at_eof() or self._writer.is_closing()
+        if info == "is_readable":
+            return self._is_readable()
         names = {"server_addr": "peername", "client_addr": "sockname"}
         return self._writer.get_extra_info(names.get(info, info))
+
+    def _is_readable(self) -> bool:
+        """Whether the connection ended, or data waits in the reader or in the system's buffer."""
+        if self._reader.at_eof() or self._writer.is_closing():
+            return True
+        if self._reader.received > self._taken:
+            return True
+        return _is_readable(self._writer.get_extra_info("socket"))
 
 
 class _AsyncConnection(_Carrier, httpcore.AsyncNetworkBackend):
@@ -532,7 +606,7 @@ class _AsyncConnection(_Carrier, httpcore.AsyncNetworkBackend):
             share = _share(until, len(addresses) - tried + 1)
             try:
                 async with asyncio.timeout(share):
-                    reader, writer = await asyncio.open_connection(address, port)
+                    reader, writer = await _open_connection(address, port)
                 break
             except TimeoutError as failure:
                 if tried == len(addresses):
@@ -635,9 +709,9 @@ class _AsyncPool:
         )
 
     async def _give_back(self, key: _Origin, connection: _AsyncConnection) -> None:
-        """Keep a connection whose answer was read whole; close any other, and expired ones."""
+        """Keep a connection that can be used again; close any other, and expired ones."""
         self._free.release()
-        if self._closed or not connection.http.is_idle():
+        if self._closed or not connection.is_reusable(connection.http):
             await connection.http.aclose()
             return
         idle = self._idle.setdefault(key, deque())
@@ -680,6 +754,10 @@ class AsyncNetworkTransport(httpx.AsyncHTTPTransport):
 # ---------------------------------------------------------------------------- clients
 
 
+_NO_KEEPALIVE = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=0)
+"""For httpx's own transports, which don't notice what came on an idle connection."""
+
+
 def new_client(base_url: str, *, guarded: bool = False) -> httpx.Client:
     """Return a client for a platform's address.
 
@@ -689,10 +767,12 @@ def new_client(base_url: str, *, guarded: bool = False) -> httpx.Client:
     proxy = None if guarded else _environment_proxy(base_url)
     if proxy and proxy.url.scheme not in _HTTP:
         return httpx.Client(
-            transport=httpx.HTTPTransport(verify=_ssl_context(), proxy=proxy), trust_env=False
+            transport=httpx.HTTPTransport(verify=_ssl_context(), proxy=proxy, limits=_NO_KEEPALIVE),
+            trust_env=False,
+            cookies=_no_cookies(),
         )
     transport = NetworkTransport(guarded=guarded, proxy=proxy)
-    return httpx.Client(transport=transport, trust_env=False)
+    return httpx.Client(transport=transport, trust_env=False, cookies=_no_cookies())
 
 
 def new_async_client(base_url: str, *, guarded: bool = False) -> httpx.AsyncClient:
@@ -700,11 +780,19 @@ def new_async_client(base_url: str, *, guarded: bool = False) -> httpx.AsyncClie
     proxy = None if guarded else _environment_proxy(base_url)
     if proxy and proxy.url.scheme not in _HTTP:
         return httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(verify=_ssl_context(), proxy=proxy),
+            transport=httpx.AsyncHTTPTransport(
+                verify=_ssl_context(), proxy=proxy, limits=_NO_KEEPALIVE
+            ),
             trust_env=False,
+            cookies=_no_cookies(),
         )
     transport = AsyncNetworkTransport(guarded=guarded, proxy=proxy)
-    return httpx.AsyncClient(transport=transport, trust_env=False)
+    return httpx.AsyncClient(transport=transport, trust_env=False, cookies=_no_cookies())
+
+
+def _no_cookies() -> CookieJar:
+    """Return a jar that takes no cookie: no answer's cookie is ever sent."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=()))
 
 
 def _environment_proxy(base_url: str) -> httpx.Proxy | None:

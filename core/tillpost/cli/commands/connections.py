@@ -368,7 +368,7 @@ def _fail(name: str, error: PosError, headline: str, *, as_json: bool) -> NoRetu
 
 def _facts(state: ConnectionState) -> dict[str, object]:
     """Return a connection as `--json` prints it."""
-    return {**state.model_dump(mode="json"), "expired": state.expired, "healthy": state.healthy}
+    return {**state.model_dump(mode="json"), "healthy": state.healthy}
 
 
 def _row(state: ConnectionState) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from tillpost.outbox.delivery.connections import (
     OutboxConnection,
     ReloadableSource,
     Source,
+    outbox_clock,
 )
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.settings import ConnectionOptions, OutboxSettings
@@ -63,6 +64,8 @@ class OpenConnection:
         clock = SkippingClock(connection.clock)
         adapter = connection.adapter
         self.connection = replace(connection, clock=clock, menu_cache=MenuCache())
+        # Signatures name the real time, also where waits are skipped.
+        self._signing_clock = connection.clock
         self.credentials: CredentialSource = connection.credentials or MemoryCredentials(
             adapter.config.credentials()
         )
@@ -128,6 +131,7 @@ class OpenConnection:
             self.adapter,
             limits,
             own_network=self._owns_client,
+            clock=self._signing_clock,
         )
 
     def call_hook(self, hook: str, facts: Mapping[str, object]) -> None:
@@ -153,10 +157,23 @@ class OpenConnections:
     """
 
     def __init__(
-        self, source: Source, settings: OutboxSettings, hooks: Iterable[object] = ()
+        self,
+        source: Source,
+        settings: OutboxSettings,
+        clock: Callable[[], float],
+        hooks: Iterable[object] = (),
     ) -> None:
+        """Take where connections come from.
+
+        Args:
+            source: Returns a connection by name.
+            settings: What holds for connections that don't say otherwise.
+            clock: The clock of connections that have none of their own, in epoch seconds.
+            hooks: Objects whose hooks are called besides those of the connections.
+        """
         self._source = source
         self._settings = settings
+        self._clock = clock
         self._hooks = tuple(hooks)
         self._open: dict[str, OpenConnection] = {}
         self._marks: dict[str, object] = {}
@@ -275,7 +292,8 @@ class OpenConnections:
         policy = self._settings.policy_of(found.policy)
         options = self._settings.options_of(found.outbox)
         hooks = (*found.hooks, *self._hooks)
-        return replace(found, name=name, policy=policy, outbox=options, hooks=hooks)
+        clock = self._clock if found.clock is outbox_clock else found.clock
+        return replace(found, name=name, policy=policy, outbox=options, hooks=hooks, clock=clock)
 
     def _mark(self, name: str, *, now: bool) -> object:
         source = self._source

@@ -25,23 +25,19 @@ from sqlalchemy import (
     delete,
     insert,
     select,
-    text,
     update,
 )
 
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.db.database import Database
-from tillpost.outbox.rows import Row
+from tillpost.outbox.db.database import Database, wait_briefly
+from tillpost.outbox.rows import LARGEST_COUNT, Row, named
 
-__all__ = ["DEFAULT_LEASE", "Pulse", "WorkerRegistry", "due_after_release"]
+__all__ = ["DEFAULT_LEASE", "Pulse", "WorkerRegistry", "counted", "due_after_release"]
 
 DEFAULT_LEASE = 10.0
 """How long a worker may be silent before it is dead, in seconds, unless the settings say it."""
 
 _ORDER, _WORKER = t.orders.c, t.workers.c
-
-_WAIT_BRIEFLY = text("SET LOCAL lock_timeout = '500ms'")
-"""For PostgreSQL: a worker that reaps another must not miss its own heartbeats over a lock."""
 
 _IS_ENLISTED = (
     select(_WORKER.id)
@@ -63,6 +59,14 @@ def due_after_release(now: float) -> ColumnElement[float | None]:
     An order for which nothing was due, claimed because a person acted on it, stays so.
     """
     return case((_ORDER.due_at.is_not(None), now), else_=None)
+
+
+def counted(column: ColumnElement[int], more: int) -> ColumnElement[int]:
+    """Return a count with `more` added; 0 after the largest that a column stores.
+
+    A damaged count would otherwise fail the update of all other rows with its own.
+    """
+    return case((column <= LARGEST_COUNT - more, column + more), else_=0)
 
 
 class WorkerRegistry:
@@ -93,10 +97,14 @@ class WorkerRegistry:
         return worker
 
     def beat(self, worker: str) -> bool:
-        """Raise a worker's heartbeat counter; return False if it was reaped meanwhile."""
+        """Raise a worker's heartbeat counter, and adjust the clock.
+
+        Return False if the worker was reaped meanwhile.
+        """
         row = update(t.workers).where(_WORKER.id == worker)
         with self.database.writing() as db:
             result = db.execute(row.values(beat=_WORKER.beat + 1))
+            self.database.clock.adjust(db)
             return result.rowcount == 1
 
     def pulses(self) -> Mapping[str, Pulse]:
@@ -104,7 +112,7 @@ class WorkerRegistry:
         columns = select(_WORKER.id, _WORKER.beat, _WORKER.lease)
         with self.database.reading() as db:
             rows = [Row(t.workers, row) for row in db.execute(columns).mappings()]
-        return {row["id"]: Pulse(row["beat"], row["lease"] or DEFAULT_LEASE) for row in rows}
+        return {row.raw("id"): Pulse(row["beat"], row["lease"] or DEFAULT_LEASE) for row in rows}
 
     def beats(self) -> Mapping[str, int]:
         """Return the heartbeat counter of every worker."""
@@ -123,11 +131,11 @@ class WorkerRegistry:
             DatabaseError: the worker is paused within a transaction, which keeps its rows locked
                 for a while.
         """
-        is_same_worker = _WORKER.id == worker
+        is_same_worker = named(_WORKER.id, worker)
         is_silent = _WORKER.beat == beat
         with self.database.writing() as db:
-            if not self.database.is_sqlite:
-                db.execute(_WAIT_BRIEFLY)
+            # A worker that reaps another must not miss its own heartbeats over a lock.
+            wait_briefly(db)
             removed = db.execute(delete(t.workers).where(is_same_worker, is_silent))
             if removed.rowcount == 0:
                 return 0
@@ -153,7 +161,7 @@ class WorkerRegistry:
             "worker": None,
             "due_at": due_after_release(now),
             "updated_at": now,
-            "crash_count": _ORDER.crash_count + crashes,
+            "crash_count": counted(_ORDER.crash_count, crashes),
         }
         claimed = update(t.orders).where(_ORDER.worker == worker)
         result = db.execute(claimed.values(**values))

@@ -14,11 +14,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import or_, select, update
 
-from tillpost.errors import is_interruption
-from tillpost.models.safe_text import safe_logger
 from tillpost.outbox.db import schema as t
+from tillpost.outbox.db.database import wait_briefly
 from tillpost.outbox.event_log import log_event
-from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.orders.models import WaitsFor
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
 from tillpost.outbox.webhooks.received_events import delete_old_events
@@ -26,13 +24,12 @@ from tillpost.outbox.worker.connection_tasks import AtOnce, ConnectionTasks
 from tillpost.outbox.worker.hook_thread import HookThread
 from tillpost.outbox.worker.menu_sync import MenuSync
 from tillpost.outbox.worker.order_monitor import OrderMonitor
+from tillpost.outbox.worker.passed_over import PassedOver
 from tillpost.outbox.worker.processor import Processor
 from tillpost.outbox.worker.retention import erase, prune
 from tillpost.outbox.worker.store_monitor import StoreMonitor
 
 __all__ = ["Maintenance"]
-
-log = safe_logger("tillpost.outbox")
 
 THREADS = 8
 """Polls and menu imports that one worker runs at the same time."""
@@ -70,6 +67,10 @@ class _Task:
     run: Callable[[], None]
     due_at: float = 0.0
 
+    @property
+    def name(self) -> str:
+        return self.run.__name__.strip("_")
+
 
 class Maintenance:
     """The recurring tasks of one worker."""
@@ -93,6 +94,7 @@ class Maintenance:
         runner = self._requests if in_threads else AtOnce()
         order_monitor = OrderMonitor(processor, runner, call_hooks)
         menu_sync = MenuSync(processor, runner)
+        self._passed_over = PassedOver("the task")
         self._tasks = [
             _Task(1.0, processor.release_unfinished),
             _Task(2.0, self._resume_reconnected),
@@ -110,20 +112,18 @@ class Maintenance:
         ]
 
     def tend(self) -> None:
-        """Run the tasks that are due. Raises `DatabaseError`; all else is logged."""
+        """Run the tasks that are due. A task that fails by itself is logged, and tried again.
+
+        Raises:
+            DatabaseError: the database as a whole fails, or may.
+        """
         now = time.monotonic()
         for task in self._tasks:
-            if now < task.due_at:
+            if now < task.due_at or not self._passed_over.allows(task.name):
                 continue
             task.due_at = now + task.interval
-            try:
+            with self._passed_over.attempt(task.name):
                 task.run()
-            except DatabaseError:
-                raise
-            except BaseException as failure:
-                if is_interruption(failure):
-                    raise
-                log.exception("a worker's task failed; it is run again in %g s", task.interval)
 
     def close(self) -> None:
         """Stop the checks, polls, imports and hooks, which run in threads of their own."""
@@ -175,7 +175,9 @@ class Maintenance:
         is_off_schedule = (_ORDER.due_at > _ORDER.eligible_at + LONGEST_WAIT) & is_scheduled
         is_too_far = waits_too_long | is_put_off | is_off_schedule
         endless = update(t.orders).where(_ORDER.worker.is_(None), is_too_far)
+        self._outbox.claims.set_aside_unnamed(now)
         with self._database.writing() as db:
+            wait_briefly(db)
             db.execute(endless.values(due_at=now))
             self._outbox.workers.release_orphans(db, now)
             for until in (_CONNECTION.not_before, _CONNECTION.probe_at, _CONNECTION.pause_probe_at):

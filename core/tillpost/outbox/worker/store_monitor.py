@@ -38,14 +38,16 @@ from tillpost.outbox.connections.availability import (
 )
 from tillpost.outbox.connections.resume import resume_connection
 from tillpost.outbox.db import schema as t
+from tillpost.outbox.db.database import wait_briefly
 from tillpost.outbox.delivery.connection_state import ConnectionEvidence, ConnectionUpdate
 from tillpost.outbox.delivery.open_connections import OpenConnection
 from tillpost.outbox.delivery.store_queries import CheckResult, StoreQueries
 from tillpost.outbox.event_log import HookCall, log_event
-from tillpost.outbox.rows import Row, unchanged
+from tillpost.outbox.rows import Row, is_name, unchanged
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
 from tillpost.outbox.worker.connection_tasks import ConnectionTasks
 from tillpost.outbox.worker.hook_thread import CallHooks
+from tillpost.outbox.worker.passed_over import PassedOver
 from tillpost.outbox.worker.processor import Processor
 
 __all__ = ["StoreMonitor"]
@@ -85,6 +87,7 @@ class StoreMonitor:
         self._engine = processor.outbox.engine
         self._interval = processor.outbox.settings.check_every
         host_of = processor.connections.host
+        self._passed_over = PassedOver("the check")
         self._tasks = ConnectionTasks(THREADS, "tillpost-check", host_of)
 
     # ------------------------------------------------------------------ tasks of `Maintenance`
@@ -127,8 +130,11 @@ class StoreMonitor:
         with self._database.reading() as db:
             rows = read_rows(db)
         for name, row in rows.items():
-            if _changed_availability(name, row, now) is not None:
-                self._report_change(name, now)
+            if not is_name(name) or not self._passed_over.allows(name):
+                continue
+            with self._passed_over.attempt(name):
+                if _changed_availability(name, row, now) is not None:
+                    self._report_change(name, now)
 
     def close(self) -> None:
         """Start no more checks, and wait a moment for the running ones."""
@@ -154,8 +160,11 @@ class StoreMonitor:
         for name, check_at in rows:
             if len(claimed) >= most:
                 break
-            if self._tasks.may_start(_KIND, name) and self._claim(name, check_at, now):
-                claimed.append(name)
+            if not is_name(name) or not self._passed_over.allows(name):
+                continue
+            with self._passed_over.attempt(name):
+                if self._tasks.may_start(_KIND, name) and self._claim(name, check_at, now):
+                    claimed.append(name)
         return claimed
 
     def _claim(self, name: str, check_at: float, now: float) -> bool:
@@ -166,6 +175,7 @@ class StoreMonitor:
             .values(check_at=now + self._interval)
         )
         with self._database.writing() as db:
+            wait_briefly(db)
             return db.execute(claim).rowcount == 1
 
     def _claim_probes(self, most: int) -> Sequence[str]:
@@ -175,19 +185,29 @@ class StoreMonitor:
             select(_CONNECTION.name, _CONNECTION.paused_at, _CONNECTION.pause_probe_at)
             .where(_is_paused, _CONNECTION.pause_probe_at <= now, ~has_due_order)
             .order_by(_CONNECTION.pause_probe_at)
-            .limit(most)
         )
         with self._database.reading() as db:
             rows = db.execute(due).mappings().all()
-        startable = [row for row in rows if self._tasks.may_start(_KIND, row["name"])]
-        return [row["name"] for row in startable if self._claim_probe(row, now)]
+        claimed: list[str] = []
+        for row in rows:
+            name = row["name"]
+            if len(claimed) >= most:
+                break
+            if not is_name(name) or not self._passed_over.allows(name):
+                continue
+            with self._passed_over.attempt(name):
+                if self._tasks.may_start(_KIND, name) and self._claim_probe(row, now):
+                    claimed.append(name)
+        return claimed
 
     def _claim_probe(self, row: RowMapping, now: float) -> bool:
         """Schedule the probe after this one; return False if another worker did so before."""
         is_unchanged = _CONNECTION.pause_probe_at == row["pause_probe_at"]
         claim = update(t.connections).where(_CONNECTION.name == row["name"], is_unchanged)
-        probe_at = next_pause_probe(row["paused_at"] or now, now)
+        paused_at = Row(t.connections, row)["paused_at"]
+        probe_at = next_pause_probe(paused_at or now, now)
         with self._database.writing() as db:
+            wait_briefly(db)
             return db.execute(claim.values(pause_probe_at=probe_at)).rowcount == 1
 
     # ------------------------------------------------------------------ one check

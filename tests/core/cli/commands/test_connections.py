@@ -576,6 +576,17 @@ def test_foreign_database_is_left_unchanged(
         assert [row[0] for row in theirs.execute("SELECT name FROM sqlite_master")] == ["carts"]
 
 
+@pytest.mark.parametrize("command", ["status", "orders list", "outbox prune --days 90"])
+def test_foreign_database_gets_no_tables(tillpost: Command, folder: Path, command: str) -> None:
+    with sqlite3.connect(folder / "shop.db") as theirs:
+        theirs.execute("CREATE TABLE carts (id INTEGER)")
+    result = tillpost(*command.split(), "--db", f"sqlite:///{folder / 'shop.db'}")
+    assert (result.code, result.out) == (3, "")
+    assert "no outbox in sqlite:///" in result.err
+    with sqlite3.connect(folder / "shop.db") as theirs:
+        assert [row[0] for row in theirs.execute("SELECT name FROM sqlite_master")] == ["carts"]
+
+
 def test_db_option_requires_an_existing_database(
     tillpost: Command, square: Running[SquareSimulator], folder: Path
 ) -> None:

@@ -150,6 +150,18 @@ def test_order_that_cannot_be_read_is_shown_and_closed(tillpost: Command, store:
     assert tillpost("status", "--json").json["problems"] == {}
 
 
+def test_order_at_another_address_is_shown_so(tillpost: Command, store: Store) -> None:
+    tillpost("outbox", "add", write_order("ord-1"))
+    tillpost("worker", "--until-idle")
+    assert tillpost("orders", "show", "ord-1", "--json").json["order"]["elsewhere"] == ""
+    config = Path("tillpost.toml")
+    config.write_text(config.read_text().replace("127.0.0.1", "localhost"))
+    shown = tillpost("orders", "show", "ord-1").out
+    assert " Address  " in shown, shown
+    assert "the order may be at another address: base_url was http://127" in shown
+    assert "at another address" in tillpost("diagnose", "ord-1").out
+
+
 def test_person_whose_claim_is_lost_reads_one_line(
     tillpost: Command, stuck: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
