@@ -154,7 +154,7 @@ def _held_up(life: Life, added: Added, store: Store) -> str:
     from simulation.life import HELD_UP_AFTER
 
     slowing = {"kills", "pauses", "stalls", "database", "locked", "leaps", "skew", "leases"}
-    hindered = slowing | {"people"}
+    hindered = slowing | {"people", "late refusals"}
     if not store.calm or hindered & life.troubles or added.arrived_at is None:
         return ""
     waited = added.arrived_at - added.at

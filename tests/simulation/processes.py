@@ -305,6 +305,7 @@ class Person(Site):
                 self.life.store_of(order_id).ended.add(order_id)
         else:
             self.life.schedule.note(f"{action} {order_id}: done")
+            self.life.nudge()
 
 
 def new_client(transport: httpx.BaseTransport) -> httpx.Client:
