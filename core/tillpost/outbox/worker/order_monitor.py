@@ -91,7 +91,7 @@ _FIRST_DUE_POLLS = (
 """When the first poll of each connection is due, the longest overdue first."""
 
 
-def _due_by(time_column: Column[Any]) -> Select[tuple[str, str]]:
+def _due_by(time_column: Column[Any]) -> Select[*tuple[Any, ...]]:
     """Return the query for the orders whose time in a column has come, the earliest first."""
     return (
         select(_ORDER.id, _ORDER.connection)
