@@ -91,7 +91,9 @@ class OrderRunner:
         self._heartbeat = heartbeat
         self._menus = menus
         self._clock = clock
-        self._flow_clock = flow_clock(clock, claim.events, earliest=claim.suspended_until)
+        # The request is recorded as of when the order was due. No event may seem older than that.
+        earliest = max(claim.suspended_until, claim.eligible_at)
+        self._flow_clock = flow_clock(clock, claim.events, earliest=earliest)
         self._unwritten: list[JournalWrite] = []
         self._hook_calls: list[HookCall] = []
         self._exchange: Transcript | None = None

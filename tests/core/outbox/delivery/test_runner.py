@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+import sqlalchemy as sa
 
 from adapters.kounta.bench import STAND_INS
 from core.outbox.corner_shop import QUICK, connected, lunch, work_off
@@ -23,6 +24,7 @@ from tillpost.outbox import (
     Worker,
     from_mapping,
 )
+from tillpost.outbox.db import schema as t
 from tillpost.outbox.operations.diagnosis import diagnose_order
 from tillpost.outbox.operations.orders import ActError, OrderOperations
 from tillpost.outbox.orders.models import StoredOrder
@@ -196,6 +198,24 @@ def lose_an_answer(outbox: Outbox, now: float, clock: Callable[[], float] | None
             Worker(processor).run(until_idle=True)
         assert stored(outbox).state is OrderState.RECEIVED
         assert len(running.simulator.ledger().entries) == 1
+
+
+def test_clock_set_back_after_adding_shortens_no_schedule(
+    shop: Shop, shop_outbox: Outbox, known: Connections
+) -> None:
+    """The events of the first attempt aren't older than the request, from which the next counts."""
+    lost = Fault(kind=FaultKind.LOST_ANSWER, when="after")
+    shop.simulator.set_faults(FaultPlan(rules=(FaultRule(fault=lost, method="POST"),)))
+    shop_outbox.add(lunch("ord-1"), connection="cafe")
+    ten_minutes_ahead = sa.update(t.orders).values(eligible_at=t.orders.c.eligible_at + 600)
+    with shop_outbox.database.writing() as db:
+        db.execute(ten_minutes_ahead)
+    with Processor(shop_outbox, connections=from_mapping(known)) as processor:
+        (claim,) = processor.claim(1)
+        processor.handle(claim)
+    times = [event.at for event in shop_outbox.journal("ord-1")]
+    assert len(times) > 2
+    assert times == sorted(times)
 
 
 def skews(caplog: pytest.LogCaptureFixture) -> int:
