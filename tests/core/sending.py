@@ -19,7 +19,10 @@ from tillpost.adapter.exchange import Fault, Request, Response, nothing
 from tillpost.transport.http import AsyncHttpTransport, HttpTransport
 from tillpost.transport.network import new_async_client, new_client
 
+PATIENT = Limits(connect=60, read=60, answer=60, answer_bytes=10_000)
 SHORT = Limits(connect=0.5, read=0.15, answer=0.25, answer_bytes=10_000)
+"""For tests of what takes too long. A busy machine may exceed it by itself."""
+
 TRUST = ssl.create_default_context()
 """Reading the certificates anew for each client is what takes longest."""
 CREDENTIALS = Credentials(access_token=SecretStr(TOKEN))
@@ -33,7 +36,7 @@ def sender(kind: Kind, server: ToyServer) -> Sender:
     def send_it(
         path: str = "/menu",
         *,
-        limits: Limits = SHORT,
+        limits: Limits = PATIENT,
         adapter: Toy | None = None,
         client: Any = None,
         credentials: Credentials = CREDENTIALS,

@@ -494,6 +494,7 @@ _FAULTS: tuple[tuple[type[Exception], Applied, str], ...] = (
     # The request's own URL was parsed before: this one is the platform's, of a redirect.
     (httpx.InvalidURL, Applied.MAYBE, "the answer names an invalid address"),
     (httpx.ReadTimeout, Applied.MAYBE, "no answer in time"),
+    (TimeoutError, Applied.MAYBE, "no answer in time"),  # asyncio's, for the whole exchange
     (httpx.WriteTimeout, Applied.MAYBE, "the request wasn't taken in time"),
     (httpx.RemoteProtocolError, Applied.MAYBE, "the connection ended before the answer was whole"),
     (httpx.DecodingError, Applied.MAYBE, "the answer can't be unpacked"),

@@ -12,6 +12,7 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -21,7 +22,7 @@ from pydantic import SecretStr
 
 from core.both import Kind
 from core.conftest import Opening
-from core.sending import CREDENTIALS, Sender, client_over, sender
+from core.sending import CREDENTIALS, PATIENT, Sender, client_over, sender
 from core.toy import TOKEN, Toy, ToySettings
 from core.toy_server import Act, ToyServer, answer, hang, hangup, raw, redirect, reset, truncate
 from tillpost import AsyncTill, Limits, Till
@@ -64,7 +65,6 @@ def test_request_carries_credentials_and_nothing_else(send: Sender, server: ToyS
             raw(b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 40_000),
             "the connection ended before the answer was whole",
         ),
-        (hang(), "no answer in time"),
     ],
 )
 def test_failure_after_sending_may_have_been_applied(
@@ -72,6 +72,12 @@ def test_failure_after_sending_may_have_been_applied(
 ) -> None:
     server.on("GET /menu", act)
     assert send() == Fault(Applied.MAYBE, text)
+
+
+def test_hanging_server_may_have_applied_the_request(send: Sender, server: ToyServer) -> None:
+    server.on("GET /menu", hang())
+    got = send(limits=replace(PATIENT, read=0.3))
+    assert got == Fault(Applied.MAYBE, "no answer in time")
 
 
 def test_a_refused_connection_never_carried_the_request(send: Sender, server: ToyServer) -> None:
@@ -224,6 +230,10 @@ def _made(failure: Callable[..., Exception], text: str) -> Exception:
         return failure(text)
     except TypeError:
         return failure()
+
+
+def test_end_of_an_exchange_under_asyncio_is_said_in_words() -> None:
+    assert fault_of(TimeoutError(), Exchange(0.0)).text == "no answer in time"
 
 
 def test_every_httpx_exception_is_classified() -> None:

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from core.both import Kind
-from core.sending import Sender, client_over
+from core.sending import SHORT, Sender, client_over
 from core.toy_server import Act, ToyServer, answer, drip, hang, raw
 from tillpost import Limits
 from tillpost.adapter.exchange import Fault, Request, Response, nothing
@@ -93,7 +93,7 @@ def test_an_answer_that_cannot_be_unpacked_is_a_fault(
 def test_dripping_server_ends_at_deadline(send: Sender, server: ToyServer) -> None:
     server.on("GET /menu", drip(every=0.02))
     began = time.monotonic()
-    assert send() == Fault(Applied.MAYBE, "the answer took longer than 0.25 s")
+    assert send(limits=SHORT) == Fault(Applied.MAYBE, "the answer took longer than 0.25 s")
     assert time.monotonic() - began < 5
 
 
@@ -102,7 +102,8 @@ def test_dripping_server_ends_at_deadline_of_handed_in_client(
 ) -> None:
     server.on("GET /menu", drip(every=0.02))
     client = httpx.Client() if kind == "sync" else httpx.AsyncClient()
-    assert send(client=client) == Fault(Applied.MAYBE, "the answer took longer than 0.25 s")
+    got = send(client=client, limits=SHORT)
+    assert got == Fault(Applied.MAYBE, "the answer took longer than 0.25 s")
 
 
 def test_dripped_empty_gzip_ends_at_deadline(send: Sender, server: ToyServer) -> None:
@@ -111,7 +112,7 @@ def test_dripped_empty_gzip_ends_at_deadline(send: Sender, server: ToyServer) ->
     )  # a gzip header whose file name never ends
     server.items.clear()
     server.on("GET /menu", drip_of(nameless))
-    assert send() == Fault(Applied.MAYBE, "the answer took longer than 0.25 s")
+    assert send(limits=SHORT) == Fault(Applied.MAYBE, "the answer took longer than 0.25 s")
 
 
 def drip_of(data: bytes) -> Act:
@@ -132,7 +133,7 @@ def drip_of(data: bytes) -> Act:
 def test_dripped_headers_are_bounded_under_async(send: Sender, server: ToyServer) -> None:
     server.on("GET /menu", drip(every=0.02, head=True))
     began = time.monotonic()
-    assert send() == Fault(Applied.MAYBE, "the answer took longer than 0.25 s")
+    assert send(limits=SHORT) == Fault(Applied.MAYBE, "the answer took longer than 0.25 s")
     assert time.monotonic() - began < 5
 
 
