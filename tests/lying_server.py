@@ -24,7 +24,7 @@ import httpx
 HOP_HEADERS = {"connection", "content-length", "transfer-encoding", "date", "server"}
 
 
-class Told(NamedTuple):
+class Sent(NamedTuple):
     """An answer: status, headers and body."""
 
     status: int
@@ -32,7 +32,7 @@ class Told(NamedTuple):
     body: bytes
 
 
-Lie = Callable[[Told], Told]
+Lie = Callable[[Sent], Sent]
 """Changes an answer."""
 
 
@@ -67,18 +67,18 @@ class LyingServer:
         """The server's address."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Told:
+    def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Sent:
         """Carry a request out, and change the answer if a rule says so."""
         self.seen.append(f"{method} {path}")
         reply = self._client.request(method, self.behind + path, headers=headers, content=body)
         kept = {name: value for name, value in reply.headers.items() if name not in HOP_HEADERS}
         kept.pop("content-encoding", None)
-        told = Told(reply.status_code, kept, reply.content)
+        sent = Sent(reply.status_code, kept, reply.content)
         for rule in self.rules:
             if rule.method == method and rule.path.search(path) and rule.times != 0:
                 rule.times = None if rule.times is None else rule.times - 1
-                told = rule.lie(told)
-        return told
+                sent = rule.lie(sent)
+        return sent
 
     def __enter__(self) -> Self:
         lying = self
@@ -88,14 +88,14 @@ class LyingServer:
 
             def carry_out(self) -> None:
                 length = int(self.headers.get("content-length", 0))
-                sent = {n: v for n, v in self.headers.items() if n.lower() not in HOP_HEADERS}
-                told = lying.answer(self.command, self.path, sent, self.rfile.read(length))
-                self.send_response(told.status)
-                for name, value in told.headers.items():
+                headers = {n: v for n, v in self.headers.items() if n.lower() not in HOP_HEADERS}
+                sent = lying.answer(self.command, self.path, headers, self.rfile.read(length))
+                self.send_response(sent.status)
+                for name, value in sent.headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(told.body)))
+                self.send_header("Content-Length", str(len(sent.body)))
                 self.end_headers()
-                self.wfile.write(told.body)
+                self.wfile.write(sent.body)
 
             do_GET = do_POST = do_PUT = do_DELETE = carry_out  # noqa: N815
 
@@ -125,7 +125,7 @@ class LyingServer:
 
 def whole(status: int, body: bytes) -> Lie:
     """Say something else altogether; the headers stay."""
-    return lambda told: told._replace(status=status, body=body)
+    return lambda sent: sent._replace(status=status, body=body)
 
 
 def names_another(reference: str, other: str = "other-9") -> Lie:
@@ -186,11 +186,11 @@ def _in_members(change: Callable[[str, object], object]) -> Lie:
             return [walk(member) for member in cast("list[object]", value)]
         return value
 
-    def lie(told: Told) -> Told:
+    def lie(sent: Sent) -> Sent:
         try:
-            content = json.loads(told.body)
+            content = json.loads(sent.body)
         except ValueError:
-            return told
-        return told._replace(body=json.dumps(walk(content)).encode())
+            return sent
+        return sent._replace(body=json.dumps(walk(content)).encode())
 
     return lie

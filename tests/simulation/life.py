@@ -248,7 +248,7 @@ class Life:
         if not self.wrong:
             self.wrong += checks.wrongs(self)
         for process in self._processes:
-            self.schedule.bury(process)
+            self.schedule.unwind(process)
         states = checks.states(self)
         return Outcome(self.seed, self.wrong, states, self.schedule.trace)
 

@@ -145,9 +145,9 @@ class Schedule:
     def kill(self, process: Process) -> None:
         """End a process where it stands. Its other tasks end before anything else happens."""
         process.dead = True
-        self.call(0.0, lambda: self.bury(process))
+        self.call(0.0, lambda: self.unwind(process))
 
-    def bury(self, process: Process) -> None:
+    def unwind(self, process: Process) -> None:
         """Unwind the tasks of a dead process."""
         process.dead = True
         for task in process.tasks:

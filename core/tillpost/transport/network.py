@@ -167,9 +167,7 @@ class _Carrier:
         self._may_hide_data = may_hide_data(origin, proxy)
         self._host = origin.host.decode("ascii")
 
-    def is_reusable(
-        self, http: httpcore.ConnectionInterface | httpcore.AsyncConnectionInterface
-    ) -> bool:
+    def is_reusable(self, http: _Http) -> bool:
         """Whether the connection can carry another exchange, now that its answer was read."""
         return http.is_idle() and not self._may_hide_data and not _has_surplus(http)
 

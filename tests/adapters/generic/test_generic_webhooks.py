@@ -65,8 +65,8 @@ def signed(
 )
 def test_signed_event_is_accepted(event: dict[str, Any], kind: type[object]) -> None:
     body = json.dumps(event).encode()
-    (told,) = Store().till.parse_webhook(signed(body), body, URL)
-    assert type(told) is kind
+    (parsed,) = Store().till.parse_webhook(signed(body), body, URL)
+    assert type(parsed) is kind
 
 
 @pytest.mark.parametrize(

@@ -256,7 +256,7 @@ def bench() -> Bench:
     return Bench(webhook_secret=WORLD.webhook_secret, callback_uri=HOOK, **RENEWAL)
 
 
-def told(bench: Bench, sent: Sent, till: Till | None = None) -> tuple[Any, ...]:
+def events_of(bench: Bench, sent: Sent, till: Till | None = None) -> tuple[Any, ...]:
     return (till or bench.till).parse_webhook(dict(sent.headers), sent.body, sent.url)
 
 
@@ -273,7 +273,7 @@ def test_decision_of_staff_is_reported_and_fetched(bench: Bench) -> None:
     assert isinstance(order, PosOrder)
     bench.simulator.staff_accept("ord_1")
     bench.simulator.staff_complete("ord_1")
-    accepted, completed = (told(bench, sent) for sent in bench.simulator.sent)
+    accepted, completed = (events_of(bench, sent) for sent in bench.simulator.sent)
     for (event,) in (accepted, completed):
         assert isinstance(event, OrderChanged)
         assert event.pos_order
@@ -288,7 +288,7 @@ def test_decision_of_staff_is_reported_and_fetched(bench: Bench) -> None:
 def test_an_order_that_staff_reject_is_refused_late(bench: Bench) -> None:
     bench.attempt(plain_order(), is_new=True)
     bench.simulator.staff_reject("ord_1")
-    ((event,),) = (told(bench, sent) for sent in bench.simulator.sent)
+    ((event,),) = (events_of(bench, sent) for sent in bench.simulator.sent)
     assert isinstance(event, OrderRefused)
     error = PosError.from_record(event.error)
     assert error.pos_order
@@ -312,7 +312,7 @@ def test_webhook_claim_that_kounta_contradicts_is_ignored(bench: Bench) -> None:
 def test_deleted_order_is_reported_as_cancelled(bench: Bench) -> None:
     bench.attempt(plain_order(), is_new=True)
     bench.simulator.staff_delete("ord_1")
-    ((event,),) = (told(bench, sent) for sent in bench.simulator.sent)
+    ((event,),) = (events_of(bench, sent) for sent in bench.simulator.sent)
     assert event.pos_order.state is PosState.CANCELLED
 
 
@@ -326,8 +326,8 @@ def test_switched_online_ordering_is_availability_change(bench: Bench) -> None:
     bench.simulator.switch_ordering(online=False)
     bench.simulator.switch_ordering(online=False, site_id=985)
     ours, others = bench.simulator.sent
-    assert told(bench, ours) == (AvailabilityChanged(),)
-    assert told(bench, others) == ()
+    assert events_of(bench, ours) == (AvailabilityChanged(),)
+    assert events_of(bench, others) == ()
 
 
 def test_orders_of_other_sites_are_ignored_and_not_fetched(bench: Bench) -> None:

@@ -125,8 +125,8 @@ HERE = "https://pos.example"
 
 
 def page(*opens: bool, **headers: str) -> Reply:
-    told = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Reply([ToyStatus(open=each) for each in opens], Response(200, told, b""))
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply([ToyStatus(open=each) for each in opens], Response(200, sent, b""))
 
 
 def read(*pages: Reply) -> tuple[list[Request[Any]], list[bool]]:

@@ -108,10 +108,10 @@ def parse(
     body: bytes = b"{}",
     found: Mapping[str, PosOrder] | None = None,
 ) -> tuple[WebhookEvent, ...]:
-    told = read_webhook(
+    claimed = read_webhook(
         lambda webhook, now: events, {"X-Signature": "s"}, body, "https://shop.example/hook", 0.0
     )
-    return settled(told, found or {}, seen, stamped)
+    return settled(claimed, found or {}, seen, stamped)
 
 
 def test_an_event_comes_through_once_where_its_id_is_remembered() -> None:
@@ -148,8 +148,8 @@ def test_order_rejected_by_staff_becomes_a_refund_remedy(
     proved: bool,
 ) -> None:
     order = PosOrder(id="o1", reference="ord_1", state=PosState.REJECTED)
-    told = OrderChanged(event_id="e1", pos_id="o1", pos_order=order if proved else None)
-    (event,) = parse(told, found={} if proved else {"o1": order})
+    changed = OrderChanged(event_id="e1", pos_id="o1", pos_order=order if proved else None)
+    (event,) = parse(changed, found={} if proved else {"o1": order})
     assert isinstance(event, OrderRefused)
     assert (event.event_id, event.pos_id, event.reference) == ("e1", "o1", "ord_1")
     error = PosError.from_record(event.error)

@@ -69,7 +69,7 @@ def test_table_changes_are_described_in_words() -> None:
 def test_tables_listed_by_one_import_only_are_no_change(
     tables: tuple[tuple[str, ...] | None, tuple[str, ...] | None],
 ) -> None:
-    old, new = (MENU.model_copy(update={"tables": told}) for told in tables)
+    old, new = (MENU.model_copy(update={"tables": names}) for names in tables)
     assert not compare(old, new)
 
 

@@ -48,12 +48,12 @@ def test_warning_of_copy_only_when_one_may_appear(order: Order) -> None:
 @given(orders())
 def test_long_note_has_everything_of_the_docket(order: Order) -> None:
     note = spelled_out(order, platform="Square", most=100_000)
-    told = (
+    of_docket = (
         flat(docket(order, platform="Square", copy_may_appear=True))
         .replace("=", "")
         .replace("-", "")
     )
-    assert flat(note).replace("=", "").replace("-", "") == told
+    assert flat(note).replace("=", "").replace("-", "") == of_docket
     assert CUT not in note
 
 

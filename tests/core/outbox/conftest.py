@@ -44,6 +44,14 @@ def square() -> Iterator[Square]:
 
 
 @pytest.fixture
+def kounta() -> Iterator[Kounta]:
+    """A store at Kounta that sends webhooks."""
+    opened = Kounta()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
 def generic() -> Iterator[Generic]:
     """A store of the generic format that sends webhooks."""
     opened = Generic()

@@ -1,7 +1,7 @@
 """Simulated stores that send webhooks, signed as each platform signs them, for tests of the outbox.
 
-All stores are driven alike: an order is submitted, staff do something, and `told` returns the
-webhook that the platform sends about it, as the arguments of `Outbox.receive` after the
+All stores are driven alike: an order is submitted, staff do something, and `notification` returns
+the webhook that the platform sends about it, as the arguments of `Outbox.receive` after the
 connection's name.
 """
 
@@ -154,7 +154,7 @@ class Store(ABC):
         """Return a paid order that the store accepts."""
 
     @abstractmethod
-    def told(self, pos_id: str, *, event_id: str = "e1", url: str = HOOK) -> Delivery:
+    def notification(self, pos_id: str, *, event_id: str = "e1", url: str = HOOK) -> Delivery:
         """Return the webhook that the platform sends about an order now."""
 
     @abstractmethod
@@ -173,7 +173,7 @@ class Square(Store):
     def order(self, order_id: str, **changes: Any) -> Order:
         return lunch(order_id, **changes)
 
-    def told(
+    def notification(
         self, pos_id: str, *, event_id: str = "e1", url: str = HOOK, kind: str = "order.updated"
     ) -> Delivery:
         return self.event(kind, event_id=event_id, url=url, pos_id=pos_id)
@@ -234,7 +234,7 @@ class Kounta(Store):
     def order(self, order_id: str, **changes: Any) -> Order:
         return paid(order_id, [FLAT_WHITE, TOASTIE]).model_copy(update=changes)
 
-    def told(self, pos_id: str, *, event_id: str = "e1", url: str = HOOK) -> Delivery:
+    def notification(self, pos_id: str, *, event_id: str = "e1", url: str = HOOK) -> Delivery:
         world = self.simulator.world
         order = single_order(world, world.orders[int(pos_id)])
         return self.signed(to_json(order).encode(), url)
@@ -253,7 +253,7 @@ class Generic(Store):
     def order(self, order_id: str, **changes: Any) -> Order:
         return paid(order_id, [FLAT_WHITE, TOASTIE]).model_copy(update=changes)
 
-    def told(self, pos_id: str, *, event_id: str = "e1", url: str = HOOK) -> Delivery:
+    def notification(self, pos_id: str, *, event_id: str = "e1", url: str = HOOK) -> Delivery:
         stored = self.simulator.world.named(pos_id)
         pos_order = {
             "id": pos_id,

@@ -200,48 +200,48 @@ def test_wrong_setting_is_named_without_its_value(
 
 
 class Listener:
-    """Notes what it is told."""
+    """Notes its calls."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, Mapping[str, object]]] = []
+        self.calls: list[tuple[str, Mapping[str, object]]] = []
 
     @hookimpl
     def order_submitted(self, connection: str, order: Order, pos_order: PosOrder) -> None:
-        self.told.append(
+        self.calls.append(
             ("order_submitted", {"connection": connection, "order": order, "pos_order": pos_order})
         )
 
     @hookimpl
     def order_failed(self, error: PosError) -> None:
-        self.told.append(("order_failed", {"error": error}))
+        self.calls.append(("order_failed", {"error": error}))
 
     @hookimpl
     def menu_error(self, error: PosError) -> None:
-        self.told.append(("menu_error", {"error": error}))
+        self.calls.append(("menu_error", {"error": error}))
 
     @hookimpl
     def menu_imported(self, menu: Menu, changes: MenuChanges) -> None:
-        self.told.append(("menu_imported", {"menu": menu, "changes": changes}))
+        self.calls.append(("menu_imported", {"menu": menu, "changes": changes}))
 
     @hookimpl
     def reauthorisation_needed(self, connection: str) -> None:
-        self.told.append(("reauthorisation_needed", {"connection": connection}))
+        self.calls.append(("reauthorisation_needed", {"connection": connection}))
 
 
 class AsyncListener:
-    """Notes what it is told, after a while."""
+    """Notes its calls, after a while."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.calls: list[str] = []
 
     @hookimpl
     async def order_submitted(self, order: Order) -> None:
         await asyncio.sleep(0.001)
-        self.told.append(order.id)
+        self.calls.append(order.id)
 
 
 class Failing:
-    """Fails whatever it is told."""
+    """Fails at every call."""
 
     @hookimpl
     def order_submitted(self) -> None:
@@ -267,7 +267,7 @@ def options(*hooks: object, name: str = "cafe-42") -> dict[str, Any]:
 def test_hooks_receive_the_arguments_they_name(opening: Opening, server: ToyServer) -> None:
     listener = Listener()
     pos_order = opening(server.adapter(), **options(listener)).submit(toy_order())
-    assert listener.told == [
+    assert listener.calls == [
         ("order_submitted", {"connection": "cafe-42", "order": toy_order(), "pos_order": pos_order})
     ]
 
@@ -277,7 +277,7 @@ def test_a_connection_without_a_name_goes_by_its_platform(
 ) -> None:
     listener = Listener()
     opening(server.adapter(), **options(listener, name="")).submit(toy_order())
-    assert listener.told[0][1]["connection"] == "toy"
+    assert listener.calls[0][1]["connection"] == "toy"
 
 
 def test_raising_hook_is_logged_and_others_still_run(
@@ -289,7 +289,7 @@ def test_raising_hook_is_logged_and_others_still_run(
     with pytest.raises(MenuError):
         till.submit(lost_order("ord-2"))
     for listener in (before, after):
-        happened = [what for what, _ in listener.told]
+        happened = [what for what, _ in listener.calls]
         assert happened == ["order_submitted", "menu_error", "menu_imported", "order_failed"]
     logged = [record for record in caplog.records if record.name == "tillpost"]
     assert [record.getMessage() for record in logged] == [
@@ -328,7 +328,7 @@ def test_poisonous_hook_stops_neither_order_nor_others(
     till = opening(server.adapter(), **options(listener, poison))
     assert till.import_menu().menu == toy_menu(server.items)
     assert till.submit(toy_order()).id == "o1"
-    assert [what for what, _ in listener.told] == ["menu_imported", "order_submitted"]
+    assert [what for what, _ in listener.calls] == ["menu_imported", "order_submitted"]
 
 
 @pytest.mark.parametrize("kind", ["sync"])
@@ -385,7 +385,7 @@ def test_plugin_hooks_run_beside_given_ones(
     )
     listener = Listener()
     opening(server.adapter(), **options(listener)).submit(toy_order())
-    assert len(listener.told) == 1
+    assert len(listener.calls) == 1
     assert [record.getMessage() for record in caplog.records if record.name == "alerts"] == [
         "ord-1"
     ]
@@ -395,7 +395,7 @@ def test_plugin_hooks_run_beside_given_ones(
 def test_an_async_hook_is_awaited_under_async_till(opening: Opening, server: ToyServer) -> None:
     listener = AsyncListener()
     opening(server.adapter(), **options(listener)).submit(toy_order())
-    assert listener.told == ["ord-1"]
+    assert listener.calls == ["ord-1"]
 
 
 @pytest.mark.parametrize("kind", ["sync"])
@@ -404,8 +404,8 @@ def test_till_refuses_and_logs_async_hook(
 ) -> None:
     listener, plain = AsyncListener(), Listener()
     opening(server.adapter(), **options(plain, listener)).submit(toy_order())
-    assert not listener.told
-    assert len(plain.told) == 1
+    assert not listener.calls
+    assert len(plain.calls) == 1
     assert "an async hook needs AsyncTill" in caplog.text
 
 
@@ -557,4 +557,4 @@ def test_lost_permission_calls_reauthorisation_hook(
     server.on("POST /orders", refuse("REVOKED", status=401))
     with pytest.raises(PosError):
         opening(server.adapter(), **options(listener)).submit(toy_order())
-    assert [what for what, _ in listener.told] == ["order_failed", "reauthorisation_needed"]
+    assert [what for what, _ in listener.calls] == ["order_failed", "reauthorisation_needed"]

@@ -638,8 +638,8 @@ def test_erased_journal_leads_to_the_same_step(journal: list[Event], keyed: bool
 
 
 def test_pruned_journal_keeps_no_notices_and_no_failure() -> None:
-    told = PosOrder(id="o1", notices=("Mia is allergic",))
-    event = pruned(fold([ASKED, create(), NO, failed("MenuError"), Submitted(9, told)]), 10)
+    arrived = PosOrder(id="o1", notices=("Mia is allergic",))
+    event = pruned(fold([ASKED, create(), NO, failed("MenuError"), Submitted(9, arrived)]), 10)
     assert "Mia" not in str(event)
     assert "MenuError" not in str(event)
     assert fold([event]).pos_order == THERE

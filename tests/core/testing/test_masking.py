@@ -25,7 +25,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 
 
 def test_texts_stay_under_public_names_alone() -> None:
-    told = {
+    content = {
         "id": "1",
         "name": "Ada",
         "n": 7,
@@ -35,9 +35,9 @@ def test_texts_stay_under_public_names_alone() -> None:
         "yes": True,
     }
 
-    kept = json.loads(MASK.body(json.dumps(told).encode()))
+    kept = json.loads(MASK.body(json.dumps(content).encode()))
 
-    assert kept == told | {"name": "***", "tags": ["a", {"b": "***"}]}
+    assert kept == content | {"name": "***", "tags": ["a", {"b": "***"}]}
 
 
 def test_what_fits_in_a_line_stands_in_one() -> None:
@@ -79,7 +79,7 @@ def test_url_in_header_is_masked_like_a_requests_url() -> None:
 
 
 def test_below_a_person_and_their_payments_nothing_is_public() -> None:
-    told = {
+    content = {
         "id": "1",
         "customer": {"id": "Ada", "n": 7},
         "payments": [{"tags": ["pi_1"], "id": {"id": "pi_1"}}],
@@ -90,7 +90,7 @@ def test_below_a_person_and_their_payments_nothing_is_public() -> None:
         "payments": [{"tags": ["***"], "id": {"id": "***"}}],
     }
 
-    assert json.loads(MASK.body(json.dumps(told).encode())) == kept
+    assert json.loads(MASK.body(json.dumps(content).encode())) == kept
 
 
 @given(VALUES)

@@ -52,9 +52,9 @@ _COLUMN_NAMES = (
     "takes_orders_since",
 )
 COLUMNS = tuple(t.connections.c[name] for name in _COLUMN_NAMES)
+"""The columns that `availability_of` reads."""
 
 _ALL_ROWS = select(*COLUMNS)
-"""The columns that `availability_of` reads."""
 
 
 class StoreCheck(Readiness):

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 
-from tillpost.adapter.echoes import hider
+from tillpost.adapter.echoes import Hide, hider
 from tillpost.adapter.verdicts import Verdict, transcript
 from tillpost.client.clock import flow_clock
 from tillpost.errors import OutageError, PosError, RateLimitError, Transcript, UnknownPosError
@@ -264,6 +265,11 @@ class OrderRunner:
                 pass
         self._unwritten = []
 
+    @cached_property
+    def _hide(self) -> Hide:
+        """What masks the order's customer in the transcripts of its requests."""
+        return hider(self._claim.order, self._opened.adapter.config)
+
     def _transmit(self, transmit: Transmit) -> Transmission:
         """Send a request once.
 
@@ -276,9 +282,7 @@ class OrderRunner:
             self._heartbeat.check(self._claim.worker)
         answer = self._opened.transport.send(request, credentials)
         if request.effect.counts:
-            adapter = self._opened.adapter
-            hide = hider(self._claim.order, adapter.config)
-            self._exchange = transcript(adapter, request, answer, hide)
+            self._exchange = transcript(self._opened.adapter, request, answer, self._hide)
         self._last_verdict = transmit.judge(answer)
         return Transmission(self._last_verdict, 1, credentials)
 

@@ -404,9 +404,7 @@ class OrderClaims:
         sighted = _kept_sighting(read, stored, events, now)
         if sighted:
             db.execute(_TAKE_REPORT, {"order_id": order.id})
-            kind, body = event_row(sighted, next_number)
-            values = {"order_id": order.id, "number": next_number, "kind": kind, "body": body}
-            db.execute(_INSERT_EVENT, {**values, "exchange": None})
+            db.execute(_INSERT_EVENT, _event_values(order.id, next_number, sighted))
             events.append(sighted)
             next_number += 1
         return Claim(
@@ -457,7 +455,7 @@ class OrderClaims:
             # while its driver is sending many rows.
             for offset, (event, exchange) in enumerate(events):
                 number = claim.next_number + offset
-                db.execute(_INSERT_EVENT, _event_values(claim, number, event, exchange))
+                db.execute(_INSERT_EVENT, _event_values(claim.order.id, number, event, exchange))
             yield db
         claim.next_number += len(events)
 
@@ -565,12 +563,12 @@ def _held_by(claim: Claim) -> Mapping[str, object]:
 
 
 def _event_values(
-    claim: Claim, number: int, event: Event, exchange: Transcript | None
+    order_id: str, number: int, event: Event, exchange: Transcript | None = None
 ) -> Mapping[str, object]:
     kind, body = event_row(event, number)
     kept = exchange if number < EVENTS_WITH_TRANSCRIPTS else None
     return {
-        "order_id": claim.order.id,
+        "order_id": order_id,
         "number": number,
         "kind": kind,
         "body": body,

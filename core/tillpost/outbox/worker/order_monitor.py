@@ -277,7 +277,7 @@ class OrderMonitor:
             with self._passed_over.attempt(connection):
                 self._report(order_id, _ORDER.escalate_at, self._escalation)
 
-    def _due(self, query: Select[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+    def _due(self, query: Select[*tuple[Any, ...]]) -> Sequence[tuple[str, str]]:
         """Return the orders whose time in a column has come: their ids and connections."""
         now = self._processor.clock()
         with self._database.reading() as db:

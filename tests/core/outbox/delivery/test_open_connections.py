@@ -44,7 +44,7 @@ def test_platform_that_checks_times_trusts_a_wrong_machine(
             wrong.setattr(time, "time", lambda: true_time() + 1200)
             pos_id = generic.bring(outbox)
         generic.simulator.staff_accept("ord-1")
-        webhook = generic.told(pos_id)
+        webhook = generic.notification(pos_id)
         with monkeypatch.context() as wrong:
             wrong.setattr(time, "time", lambda: true_time() - 1200)
             generic.receiver(outbox).receive("cafe", *webhook)

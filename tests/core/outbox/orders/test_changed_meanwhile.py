@@ -63,6 +63,16 @@ def after(monkeypatch: Patch, where: Any, name: str, act: Callable[[], object]) 
     monkeypatch.setattr(where, name, wrapped)
 
 
+def changing(other: Outbox, **values: object) -> Callable[[], object]:
+    """Return what changes the order's row, as another process does."""
+
+    def change() -> None:
+        with other.database.writing() as db:
+            db.execute(sa.update(t.orders).values(**values))
+
+    return change
+
+
 def test_order_cancelled_before_it_is_claimed_stays_so(
     outbox: Outbox, other: Outbox, shop: Shop, monkeypatch: Patch
 ) -> None:
@@ -157,11 +167,7 @@ def test_order_closed_meanwhile_is_not_moved_on(
 ) -> None:
     person = OrderOperations(outbox, "mia")
 
-    def reject() -> None:
-        with other.database.writing() as db:
-            db.execute(sa.update(t.orders).values(state="rejected", problem_at=1.0))
-
-    after(monkeypatch, person, "_find", reject)
+    after(monkeypatch, person, "_find", changing(other, state="rejected", problem_at=1.0))
     with pytest.raises(ActError, match="turned it down"):
         person.accept("ord-1")
 
@@ -173,11 +179,7 @@ def test_problem_that_came_up_meanwhile_stays(
 ) -> None:
     person = OrderOperations(outbox, "mia")
 
-    def fail() -> None:
-        with other.database.writing() as db:
-            values = {"state": "error", "problem_at": 1.0, "escalate_at": 2.0}
-            db.execute(sa.update(t.orders).values(**values))
-
+    fail = changing(other, state="error", problem_at=1.0, escalate_at=2.0)
     after(monkeypatch, person, "_find", fail)
     person.advance("ord-1", Progress.COMPLETED)
 

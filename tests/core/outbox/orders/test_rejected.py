@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from core.outbox.hooked import Kounta
@@ -15,11 +13,9 @@ from tillpost.outbox.operations.orders import ActError, OrderOperations
 
 
 @pytest.fixture
-def store() -> Iterator[Kounta]:
+def store(kounta: Kounta) -> Kounta:
     """A store whose staff can delete an order at the register."""
-    opened = Kounta()
-    yield opened
-    opened.close()
+    return kounta
 
 
 @pytest.fixture
@@ -35,7 +31,7 @@ def reject_order(outbox: Outbox, store: Kounta, how: str) -> None:
     pos_id = store.bring(outbox)
     getattr(store.simulator, f"staff_{how}")("ord-1")
     receiver = store.receiver(outbox)
-    receiver.receive("cafe", *store.told(pos_id))
+    receiver.receive("cafe", *store.notification(pos_id))
     assert [order.id for order in outbox.orders(problem=True)] == ["ord-1"]
 
 

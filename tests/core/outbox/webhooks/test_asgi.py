@@ -77,7 +77,7 @@ def test_repeated_webhook_is_answered_like_the_first(
 ) -> None:
     pos_id = store.bring(outbox)
     store.simulator.staff_accept("ord-1")
-    webhook = store.told(pos_id, url=CAFE)
+    webhook = store.notification(pos_id, url=CAFE)
     assert [post(address, webhook).status_code for _ in range(3)] == [200, 200, 200]
     assert state_of_order(outbox) is OrderState.ACCEPTED
 
@@ -102,9 +102,9 @@ def test_webhook_about_unreadable_journal_is_answered_200(
         db.execute(sa.update(t.orders).values(**doubtful))
     app = webhooks_app(square.receiver(outbox), base_url=BASE)
     with served(app) as address:
-        first = post(address, square.told(pos_id, url=CAFE, event_id="e1"))
+        first = post(address, square.notification(pos_id, url=CAFE, event_id="e1"))
         stored = outbox.get("ord-1")
-        second = post(address, square.told(pos_id, url=CAFE, event_id="e2"))
+        second = post(address, square.notification(pos_id, url=CAFE, event_id="e2"))
 
     assert (first.status_code, second.status_code) == (200, 200)
     assert stored
@@ -118,8 +118,8 @@ def test_invalid_webhooks_are_refused_with_their_fault(
     outbox: Outbox, store: Store, address: str
 ) -> None:
     pos_id = store.bring(outbox)
-    headers, body, url = store.told(pos_id, url=CAFE)
-    elsewhere = store.told(pos_id, url=f"{BASE}/nowhere")
+    headers, body, url = store.notification(pos_id, url=CAFE)
+    elsewhere = store.notification(pos_id, url=f"{BASE}/nowhere")
     answers = {
         "forged": post(address, (headers, body + b" ", url)),
         "unsigned": post(address, ({}, body, url)),
@@ -169,7 +169,7 @@ def test_webhook_during_outage_is_answered_503_and_later_200(
 ) -> None:
     pos_id = store.bring(outbox)
     store.simulator.staff_accept("ord-1")
-    webhook = store.told(pos_id, url=CAFE)
+    webhook = store.notification(pos_id, url=CAFE)
 
     store.simulator.set_outage()
     answer = post(address, webhook)
@@ -186,7 +186,7 @@ def test_failing_database_is_answered_503(tmp_path: Path) -> None:
         pos_id = store.bring(outbox)
         app = webhooks_app(store.receiver(outbox), base_url=BASE)
         address = opened.enter_context(served(app))
-        webhook = store.told(pos_id, url=CAFE)
+        webhook = store.notification(pos_id, url=CAFE)
         with outbox.database.writing() as db:
             db.exec_driver_sql("ALTER TABLE tillpost_webhooks RENAME TO gone")
         assert post(address, webhook).status_code == 503
@@ -201,9 +201,9 @@ def test_signed_address_is_the_public_one_with_its_query(outbox: Outbox) -> None
     pos_id = store.bring(outbox)
     with served(webhooks_app(store.receiver(outbox), base_url=BASE)) as url:
         query = "?shop=1&x=%20"
-        public = store.told(pos_id, url=CAFE + query)
+        public = store.notification(pos_id, url=CAFE + query)
         assert post(url, public, query=query).status_code == 200
-        internal = store.told(pos_id, event_id="e2", url=f"{url}/cafe")
+        internal = store.notification(pos_id, event_id="e2", url=f"{url}/cafe")
         assert post(url, internal).status_code == 401
     store.close()
 
@@ -213,7 +213,7 @@ def test_concurrent_repetitions_are_all_answered_200(
 ) -> None:
     pos_id = store.bring(outbox)
     store.simulator.staff_accept("ord-1")
-    webhook = store.told(pos_id, url=CAFE)
+    webhook = store.notification(pos_id, url=CAFE)
     statuses: list[int] = []
 
     def send() -> None:

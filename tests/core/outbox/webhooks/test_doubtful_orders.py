@@ -67,7 +67,7 @@ def test_webhook_about_an_order_in_doubt_has_it_looked_up(
     store: Store, server: LyingServer, outbox: Outbox
 ) -> None:
     pos_id = give_up_in_doubt(store, server, outbox)
-    store.receiver(outbox).receive("cafe", *store.told(pos_id))
+    store.receiver(outbox).receive("cafe", *store.notification(pos_id))
     order = stored(outbox)
     assert order.pos_order is None
     assert order.state is OrderState.DUE
@@ -84,9 +84,9 @@ def test_webhook_about_another_order_leaves_the_doubt(
     store: Store, server: LyingServer, outbox: Outbox
 ) -> None:
     pos_id = give_up_in_doubt(store, server, outbox)
-    told = store.told(pos_id)
+    notification = store.notification(pos_id)
     receiver = store.receiver(outbox)
-    receiver.receive("cafe", *told)
+    receiver.receive("cafe", *notification)
     for method in ("GET", "POST"):
         server.lie(method, "/orders", names_another("ord-1"))
     process_due(store, outbox)
@@ -108,7 +108,7 @@ def test_webhook_of_an_order_without_a_line_is_a_menu_error(outbox: Outbox) -> N
         pos_id = give_up_in_doubt(store, server, outbox)
         store.simulator.staff_accept(pos_id)
         server.lie("GET", r"/orders/\d+.json", without_last_line("lines"))
-        store.receiver(outbox).receive("cafe", *store.told(pos_id))
+        store.receiver(outbox).receive("cafe", *store.notification(pos_id))
         assert stored(outbox).state is OrderState.DUE
         process_due(store, outbox)
         order = stored(outbox)
@@ -130,7 +130,7 @@ def test_webhook_during_the_look_ups_is_kept_for_the_next_one(outbox: Outbox) ->
         outbox.add(store.order("ord-1"), connection="cafe", is_new=True)
         process_due(store, outbox)
         (entry,) = store.simulator.ledger().entries
-        store.receiver(outbox).receive("cafe", *store.told(entry.order_id))
+        store.receiver(outbox).receive("cafe", *store.notification(entry.order_id))
         with outbox.database.writing() as db:
             db.execute(sa.update(t.orders).values(due_at=0, suspended_until=0))
         process_due(store, outbox)

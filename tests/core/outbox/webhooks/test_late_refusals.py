@@ -155,7 +155,7 @@ def test_copy_of_order_taken_over_is_recorded_and_state_stays(
     operations.manual("ord-1", even_in_doubt=True)
     assert stored(outbox).pos_order is None
     (pos_id,) = store.simulator.world.orders
-    store.receiver(outbox).receive("cafe", *store.told(str(pos_id)))
+    store.receiver(outbox).receive("cafe", *store.notification(str(pos_id)))
     order = stored(outbox)
     assert order.state is OrderState.MANUAL
     assert order.pos_order
@@ -174,7 +174,7 @@ def test_order_given_up_in_doubt_is_received_when_it_appears(outbox: Outbox) -> 
         given_up = {"state": "error", "due_at": None, "error": json.dumps(doubt), "waits_for": ""}
         db.execute(sa.update(t.orders).values(**given_up))
     (pos_id,) = store.simulator.world.orders
-    store.receiver(outbox, heard).receive("cafe", *store.told(str(pos_id)))
+    store.receiver(outbox, heard).receive("cafe", *store.notification(str(pos_id)))
     order = stored(outbox)
     assert (order.state, order.waits_for) == (OrderState.DUE, WaitsFor.LOOK)
     assert heard.names == ["order_status_changed"]
@@ -202,7 +202,7 @@ def test_arrival_does_not_reset_progress_set_by_a_person(outbox: Outbox, square:
     assert (order.state, order.progress) == (OrderState.RECEIVED, Progress.READY)
     assert order.pos_order
     square.simulator.staff_accept("ord-1")
-    square.receiver(outbox).receive("cafe", *square.told(order.pos_order.id))
+    square.receiver(outbox).receive("cafe", *square.notification(order.pos_order.id))
     order = stored(outbox)
     assert (order.state, order.progress) == (OrderState.ACCEPTED, Progress.READY)
 

@@ -30,13 +30,6 @@ def other() -> Iterator[Generic]:
     opened.close()
 
 
-@pytest.fixture
-def kounta() -> Iterator[Kounta]:
-    opened = Kounta()
-    yield opened
-    opened.close()
-
-
 def move(store: Store, to: Store) -> None:
     """Set a connection to another store; the simulators stay as they are."""
     store.settings, to.settings = to.settings, store.settings
@@ -93,7 +86,7 @@ def test_orders_with_one_id_at_two_addresses_are_told_apart(
     pos_id = generic.bring(outbox)
     assert other.bring(outbox, "ord-2") == pos_id
     other.simulator.staff_accept(pos_id)
-    other.receiver(outbox).receive("cafe", *other.told(pos_id))
+    other.receiver(outbox).receive("cafe", *other.notification(pos_id))
     assert stored(outbox).state is OrderState.RECEIVED
     assert stored(outbox, "ord-2").state is OrderState.ACCEPTED
 
@@ -131,7 +124,7 @@ def test_webhook_of_order_at_another_host_fetches_nothing(outbox: Outbox, kounta
     address = str(kounta.settings["base_url"]).replace("127.0.0.1", "localhost")
     kounta.settings = {**kounta.settings, "base_url": address}
     requests = count_requests(kounta)
-    kounta.receiver(outbox).receive("cafe", *kounta.told(pos_id))
+    kounta.receiver(outbox).receive("cafe", *kounta.notification(pos_id))
     assert count_requests(kounta) == requests
     assert stored(outbox).state is OrderState.RECEIVED
 
@@ -162,7 +155,7 @@ def test_report_of_a_claimed_order_in_doubt_is_kept(
     with kounta.processing(outbox) as processor:
         claim = processor.claim_order("ord-1")
         assert claim
-        kounta.receiver(outbox).receive("cafe", *kounta.told(pos_id))
+        kounta.receiver(outbox).receive("cafe", *kounta.notification(pos_id))
         assert stored(outbox).state is OrderState.SENDING
         with processor.claims.recording(claim, (), time.time(), worker=None):
             pass
@@ -182,11 +175,11 @@ def test_report_of_a_claimed_order_that_arrived_is_kept(outbox: Outbox, generic:
     """Its poll shows it, even if the platform can't be asked then."""
     pos_id = generic.bring(outbox)
     generic.simulator.staff_accept(pos_id)
-    told = generic.told(pos_id)
+    notification = generic.notification(pos_id)
     with generic.processing(outbox) as processor:
         claim = processor.claim_order("ord-1")
         assert claim
-        generic.receiver(outbox).receive("cafe", *told)
+        generic.receiver(outbox).receive("cafe", *notification)
         with processor.claims.recording(claim, (), time.time(), worker=None):
             pass
         assert stored(outbox).state is OrderState.RECEIVED
@@ -206,7 +199,7 @@ def test_copy_keeps_the_address_it_was_reported_at(
     with outbox.database.writing() as db:
         db.execute(sa.update(t.orders).values(**by_hand))
         db.execute(sa.delete(t.events))
-    generic.receiver(outbox).receive("cafe", *generic.told(pos_id))
+    generic.receiver(outbox).receive("cafe", *generic.notification(pos_id))
     (sighted,) = outbox.journal("ord-1")
     assert isinstance(sighted, Sighted)
     assert sighted.address == address_of(generic.connected().adapter)

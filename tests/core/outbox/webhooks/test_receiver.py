@@ -49,7 +49,7 @@ def test_acceptance_by_staff_confirms_the_order(outbox: Outbox, store: Store) ->
     assert column(outbox, "confirmed_at") is None
     store.simulator.staff_accept("ord-1")
     receiver = store.receiver(outbox, heard)
-    (event,) = receiver.receive("cafe", *store.told(pos_id))
+    (event,) = receiver.receive("cafe", *store.notification(pos_id))
     assert isinstance(event, OrderChanged)
     assert event.pos_order
     now = stored(outbox)
@@ -67,7 +67,7 @@ def test_rejection_by_staff_is_reported_with_a_refund_due(outbox: Outbox, store:
     pos_id = store.bring(outbox)
     store.simulator.staff_reject("ord-1")
     receiver = store.receiver(outbox, heard)
-    (event,) = receiver.receive("cafe", *store.told(pos_id))
+    (event,) = receiver.receive("cafe", *store.notification(pos_id))
     assert isinstance(event, OrderRefused)
     now = stored(outbox)
     assert (now.state, now.progress) == (OrderState.REJECTED, Progress.CANCELLED)
@@ -89,7 +89,7 @@ def test_cancellation_at_the_register_is_reported(outbox: Outbox, store: Store) 
         store.simulator.staff_reject("ord-1", "CANCELED")
     with store.processing(outbox) as processor:
         there = StoreQueries(processor.connections["cafe"]).fetch(pos_id)
-    store.receiver(outbox, heard).receive("cafe", *store.told(pos_id))
+    store.receiver(outbox, heard).receive("cafe", *store.notification(pos_id))
     now = stored(outbox)
     assert now.state.value == there.state.value
     assert now.remedy
@@ -100,14 +100,14 @@ def test_cancellation_at_the_register_is_reported(outbox: Outbox, store: Store) 
 
 def test_late_webhook_does_not_undo_a_later_state(outbox: Outbox, store: Store) -> None:
     pos_id = store.bring(outbox)
-    early = store.told(pos_id, event_id="early")
+    early = store.notification(pos_id, event_id="early")
     store.simulator.staff_accept("ord-1")
     receiver = store.receiver(outbox)
-    receiver.receive("cafe", *store.told(pos_id, event_id="later"))
+    receiver.receive("cafe", *store.notification(pos_id, event_id="later"))
     receiver.receive("cafe", *early)
     assert stored(outbox).state is OrderState.ACCEPTED
     store.simulator.staff_reject("ord-1")
-    receiver.receive("cafe", *store.told(pos_id, event_id="last"))
+    receiver.receive("cafe", *store.notification(pos_id, event_id="last"))
     assert stored(outbox).state is OrderState.REJECTED
 
 
@@ -117,7 +117,7 @@ def test_late_webhook_does_not_undo_a_later_state(outbox: Outbox, store: Store) 
 def test_invalid_webhook_is_refused_and_changes_nothing(outbox: Outbox, store: Store) -> None:
     pos_id = store.bring(outbox)
     store.simulator.staff_accept("ord-1")
-    headers, body, url = store.told(pos_id)
+    headers, body, url = store.notification(pos_id)
     receiver = store.receiver(outbox)
     cases: list[tuple[Mapping[str, str], bytes, WebhookFault]] = [
         (headers, body + b" ", WebhookFault.FORGED),
@@ -152,7 +152,7 @@ def test_replayed_webhook_without_signed_time_is_looked_up_once(
     store = Kounta()
     pos_id = store.bring(outbox)
     store.simulator.staff_accept("ord-1")
-    old = store.told(pos_id)
+    old = store.notification(pos_id)
     body = json.dumps({**json.loads(old[1]), "status": "REJECTED"}).encode()
     receiver = store.receiver(outbox)
     receiver.receive("cafe", *store.signed(body))
@@ -169,7 +169,7 @@ def test_repeated_webhook_takes_effect_once(outbox: Outbox, store: Store) -> Non
     heard = Heard()
     pos_id = store.bring(outbox)
     store.simulator.staff_accept("ord-1")
-    webhook = store.told(pos_id)
+    webhook = store.notification(pos_id)
     receiver = store.receiver(outbox, heard)
     receiver.receive("cafe", *webhook)
     for _ in range(2):
@@ -185,7 +185,7 @@ def test_concurrent_repetitions_take_effect_once(open_outbox: Opening, store: St
     heard = Heard()
     pos_id = store.bring(first)
     store.simulator.staff_reject("ord-1")
-    webhook = store.told(pos_id)
+    webhook = store.notification(pos_id)
     receivers = [store.receiver(outbox, heard) for outbox in (first, second) for _ in range(3)]
     together = threading.Barrier(len(receivers))
 
@@ -210,9 +210,9 @@ def test_webhook_changes_no_order_of_another_connection(outbox: Outbox, store: S
     store.simulator.staff_accept("ord-1")
     known = {"cafe": store.connected(), "other": store.connected()}
     receiver = outbox.receiver(connections=from_mapping(known))
-    receiver.receive("other", *store.told(pos_id))
+    receiver.receive("other", *store.notification(pos_id))
     assert stored(outbox).state is OrderState.RECEIVED
-    receiver.receive("cafe", *store.told(pos_id))
+    receiver.receive("cafe", *store.notification(pos_id))
     assert stored(outbox).state is OrderState.ACCEPTED
 
 
@@ -220,7 +220,7 @@ def test_foreign_orders_are_not_looked_up(outbox: Outbox, store: Store) -> None:
     store.bring(outbox)
     asked = len(store.simulator.requests)
     strange = store.signed(json.dumps({"id": 77, "site_id": 2301}).encode())
-    webhook = strange if isinstance(store, Kounta) else store.told("NOT-OURS")
+    webhook = strange if isinstance(store, Kounta) else store.notification("NOT-OURS")
     (event,) = store.receiver(outbox).receive("cafe", *webhook)
     assert isinstance(event, OrderChanged)
     assert event.pos_order is None
@@ -229,7 +229,7 @@ def test_foreign_orders_are_not_looked_up(outbox: Outbox, store: Store) -> None:
 
 def test_unknown_connection_raises_config_error(outbox: Outbox, square: Square) -> None:
     with pytest.raises(ConfigError):
-        square.receiver(outbox).receive("nowhere", *square.told("x"))
+        square.receiver(outbox).receive("nowhere", *square.notification("x"))
 
 
 # ---------------------------------------------------------------------- postponed webhooks
@@ -238,7 +238,7 @@ def test_unknown_connection_raises_config_error(outbox: Outbox, square: Square) 
 def test_webhook_during_outage_takes_effect_when_repeated(outbox: Outbox, store: Store) -> None:
     pos_id = store.bring(outbox)
     store.simulator.staff_accept("ord-1")
-    webhook = store.told(pos_id)
+    webhook = store.notification(pos_id)
     receiver = store.receiver(outbox)
     store.simulator.set_outage()
     with pytest.raises(OutageError):
@@ -254,7 +254,7 @@ def test_event_is_recorded_together_with_its_effect(
 ) -> None:
     pos_id = store.bring(outbox)
     store.simulator.staff_accept("ord-1")
-    webhook = store.told(pos_id)
+    webhook = store.notification(pos_id)
     receiver = store.receiver(outbox)
 
     def dies(*_: object, **__: object) -> None:
@@ -276,7 +276,7 @@ def test_claimed_order_is_polled_right_after_its_release(outbox: Outbox, store: 
     with store.processing(outbox) as processor:
         claim = processor.claim_order("ord-1")
         assert claim
-        store.receiver(outbox).receive("cafe", *store.told(pos_id))
+        store.receiver(outbox).receive("cafe", *store.notification(pos_id))
         assert column(outbox, "state") == "received"
         processor.claims.release(claim, time.time(), due_in=3600.0, crashes=0)
     poll_at = column(outbox, "poll_at")
@@ -325,7 +325,7 @@ def test_outbox_receives_webhooks_for_its_connections(
         pos_order = stored(outbox).pos_order
         assert pos_order
         square.simulator.expire_token()
-        outbox.receive("cafe", *square.told(pos_order.id))
+        outbox.receive("cafe", *square.notification(pos_order.id))
         assert stored(outbox).state is OrderState.ACCEPTED
         with pytest.raises(WebhookError):
             outbox.receive("cafe", {}, b"{}", HOOK)
@@ -339,7 +339,7 @@ def test_outbox_receives_webhooks_for_its_connections(
 
 def test_old_events_are_deleted(outbox: Outbox, square: Square) -> None:
     pos_id = square.bring(outbox)
-    square.receiver(outbox).receive("cafe", *square.told(pos_id))
+    square.receiver(outbox).receive("cafe", *square.notification(pos_id))
     with outbox.database.writing() as db:
         assert delete_old_events(db, time.time()) == 0
         assert delete_old_events(db, time.time() + RETENTION + 60) == 1
@@ -349,7 +349,7 @@ def test_old_events_are_deleted(outbox: Outbox, square: Square) -> None:
 def test_event_id_may_be_any_text(event_id: str, outbox: Outbox, generic: Generic) -> None:
     pos_id = generic.bring(outbox)
     generic.simulator.staff_accept("ord-1")
-    webhook = generic.told(pos_id, event_id=event_id)
+    webhook = generic.notification(pos_id, event_id=event_id)
     receiver = generic.receiver(outbox)
     receiver.receive("cafe", *webhook)
     with pytest.raises(WebhookError) as caught:

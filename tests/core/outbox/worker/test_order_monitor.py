@@ -326,7 +326,7 @@ def test_rejection_that_nobody_acts_on_is_escalated(outbox: Outbox, store: Store
     heard = Heard()
     pos_id = store.bring(outbox)
     store.simulator.staff_reject("ord-1")
-    store.receiver(outbox, heard).receive("cafe", *store.told(pos_id))
+    store.receiver(outbox, heard).receive("cafe", *store.notification(pos_id))
     clock.ahead = 301
     run_tasks(outbox, store, clock, heard)
     assert heard.names == ["order_status_changed", "order_rejected", "order_escalated"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 import sqlalchemy as sa
@@ -181,11 +182,9 @@ def test_order_with_a_damaged_name_is_set_aside(
         db.exec_driver_sql(
             f"UPDATE tillpost_orders SET crash_count = {crash_count} WHERE id != 'good'"
         )
-    with processing(outbox, server) as processor:
-        maintenance = Maintenance(processor)
+    with processing(outbox, server) as processor, closing(Maintenance(processor)) as maintenance:
         maintenance.tend()
         work_off(processor)
-        maintenance.close()
 
     good = outbox.get("good")
     assert good
@@ -230,10 +229,8 @@ def test_damaged_id_in_the_monitors_is_set_aside(
         db.exec_driver_sql(
             f"UPDATE tillpost_orders SET due_at = NULL, state = 'received', {column} = 1.0"
         )
-    with processing(outbox, server) as processor:
-        maintenance = Maintenance(processor)
+    with processing(outbox, server) as processor, closing(Maintenance(processor)) as maintenance:
         maintenance.tend()
-        maintenance.close()
     assert "error" in raw_states(outbox).values()
     outbox.close()
 

@@ -210,7 +210,7 @@ def test_what_may_quote_the_customer_is_erased_with_the_customer(
         pos_order=there,
         exchange=exchange,
     )
-    told: list[Event] = [
+    appended: list[Event] = [
         Failed(3, error),
         OfTicket(Submitted(4, there)),
         LookedUp(5, there),
@@ -219,7 +219,7 @@ def test_what_may_quote_the_customer_is_erased_with_the_customer(
     ]
     before = outbox.journal("old")
     with outbox.database.writing() as db:
-        for number, event in enumerate(told, len(before)):
+        for number, event in enumerate(appended, len(before)):
             kind, body = event_row(event, number)
             row = {"order_id": "old", "number": number, "kind": kind, "body": body}
             row["exchange"] = exchange.model_dump_json()
