@@ -33,6 +33,8 @@ SETTINGS: dict[str, Any] = {
     "outage_after": 1000,
 }
 
+ORDERS = 6
+
 UNFINISHED = {OrderState.DUE, OrderState.SENDING}
 
 UNAVAILABLE = Fault(kind=FaultKind.SERVER_ERROR, status=503)
@@ -109,15 +111,15 @@ def test_order_that_one_worker_put_off_is_sent_by_the_other(
 def test_workers_give_up_no_order_that_was_just_added(
     engine: str, one: float, other: float, square: Square, postgres_url: str
 ) -> None:
-    refuse(square, times=10)
+    refuse(square, times=3)
     with (
         Outbox(postgres_url, engine=engine) as outbox,
         start_worker(postgres_url, square, engine, one),
         start_worker(postgres_url, square, engine, other),
     ):
-        add(outbox, range(20))
+        add(outbox, range(ORDERS))
         eventually(lambda: not states(outbox) & UNFINISHED)
 
         assert states(outbox) == {OrderState.RECEIVED}
         ledger = square.simulator.ledger()
-        assert (len(ledger.shown), ledger.twice, ledger.half_done) == (20, (), ())
+        assert (len(ledger.shown), ledger.twice, ledger.half_done) == (ORDERS, (), ())
