@@ -22,6 +22,7 @@ from tillpost.outbox.orders.models import (
     stored_order,
 )
 from tillpost.outbox.rows import LARGEST_COUNT, parsed
+from tillpost.submission.history import fold
 from tillpost.submission.journal import Event, OfTicket, OrderEvent
 
 __all__ = [
@@ -40,6 +41,9 @@ _ORDER, _EVENT = t.orders.c, t.events.c
 
 HAS_PROBLEM = _ORDER.problem_at.is_not(None)
 """A person has to act on the order: see `problems`."""
+
+END_OF_CALENDAR = 253_402_300_799.0
+"""The last second of the year 9999, in epoch seconds. No time of a journal is later."""
 
 _IS_NEW = and_(
     _ORDER.progress == Progress.NEW.value,
@@ -156,11 +160,27 @@ def read_events_to_extend(db: Connection, order_id: str) -> tuple[list[Event], i
     """Return the events of an order's journal, and the number of the next one.
 
     Raises:
-        UnreadableEventError: one of them can't be read, so nothing may be concluded from the rest.
+        UnreadableEventError: one of them can't be read, so nothing may be concluded from the rest;
+            or together they are no journal of an order.
     """
     rows = db.execute(_EVENTS, {"journal_of": order_id}).all()
     events = [event_of(row.kind, row.body) for row in rows]
+    if not _is_possible(events):
+        raise UnreadableEventError("the events of the journal don't follow from each other")
     return events, next_number(rows[-1].number) if rows else 0
+
+
+def _is_possible(events: Sequence[Event]) -> bool:
+    """Return whether something can be concluded from events that can be read one by one.
+
+    After damage there may be an answer without its request, or a time that no clock shows.
+    """
+    try:
+        history = fold(events)
+        times = [event.at for event in events] + [sent.since for sent in history.sent]
+    except Exception:  # noqa: BLE001  whatever is wrong with one journal, the other orders go on
+        return False
+    return all(abs(at) <= END_OF_CALENDAR for at in times)
 
 
 def next_number(latest: object) -> int:

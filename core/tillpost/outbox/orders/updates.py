@@ -22,6 +22,7 @@ from tillpost.outbox.engine import Engine
 from tillpost.outbox.event_log import HookCall, log_event
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.orders.models import (
+    UNREADABLE,
     OrderState,
     Report,
     StoredOrder,
@@ -136,7 +137,9 @@ class OrderUpdates:
         if known is None:
             return ()
         may_be_in_doubt = row["state"] in (OrderState.DUE.value, OrderState.ERROR.value)
-        journal = read_events(db, row["id"]) if may_be_in_doubt else ()
+        journal = self._read_journal(db, row, known, now) if may_be_in_doubt else ()
+        if journal is None:
+            return ()
         change = apply_status(
             known, pos_order, now, self._settings, journal=journal, address=address
         )
@@ -185,10 +188,8 @@ class OrderUpdates:
         known = self._known_order(db, row, now)
         if known is None:
             return ()
-        try:
-            journal = read_events(db, row["id"])
-        except UnreadableEventError:
-            set_aside(db, row.raw("id"), (JOURNAL,), now, self._settings.escalate_after)
+        journal = self._read_journal(db, row, known, now)
+        if journal is None:
             return ()
         change = apply_refusal(known, error, journal, now, self._settings, address)
         return self._write(db, row, change, now, source)
@@ -221,6 +222,22 @@ class OrderUpdates:
         if stored.state is OrderState.ERROR:
             set_aside(db, row.raw("id"), stored.unreadable, now, self._settings.escalate_after)
         return None
+
+    def _read_journal(
+        self, db: Connection, row: Row, known: KnownOrder, now: float
+    ) -> Sequence[Event] | None:
+        """Return an order's journal; None if it can't be read, and the order is set aside.
+
+        A webhook about it is recorded all the same: sent again, it could be read no better.
+        """
+        try:
+            return read_events(db, row["id"])
+        except UnreadableEventError:
+            error = known.stored.error
+            is_set_aside = error is not None and error.reason == UNREADABLE
+            if not is_set_aside:
+                set_aside(db, row.raw("id"), (JOURNAL,), now, self._settings.escalate_after)
+            return None
 
     def _find(
         self,

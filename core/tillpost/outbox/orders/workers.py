@@ -15,9 +15,10 @@ import os
 import socket
 import uuid
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Connection,
     bindparam,
@@ -150,11 +151,21 @@ class WorkerRegistry:
             self._release_all(db, worker, now, crashes=0)
 
     def release_orphans(self, db: Connection, now: float) -> None:
-        """Release the orders whose worker has no row, so that nobody would ever reap it."""
-        is_orphan = _ORDER.worker.is_not(None) & _ORDER.worker.not_in(select(_WORKER.id))
-        orphans = update(t.orders).where(is_orphan)
-        values = {"worker": None, "due_at": due_after_release(now), "updated_at": now}
-        db.execute(orphans.values(**values))
+        """Release what is held by workers that have no row, so that nobody would ever reap them.
+
+        That is orders, imports of menus and refreshes of tokens. An id is never enlisted again.
+        """
+        released = {"worker": None, "due_at": due_after_release(now), "updated_at": now}
+        holders: Mapping[Column[Any], Mapping[str, object]] = {
+            _ORDER.worker: released,
+            t.connections.c.importer: {"importer": None},
+            t.credentials.c.refresher: {"refresher": None},
+        }
+        for holder, values in holders.items():
+            is_orphan = holder.is_not(None) & holder.not_in(select(_WORKER.id))
+            for vanished in db.scalars(select(holder).distinct().where(is_orphan)).all():
+                orphans = update(holder.table).where(named(holder, vanished))
+                db.execute(orphans.values(**values))
 
     def _release_all(self, db: Connection, worker: str, now: float, crashes: int) -> int:
         self._release_imports(db, worker)

@@ -21,6 +21,7 @@ from tillpost.outbox.orders.models import WaitsFor
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
 from tillpost.outbox.webhooks.received_events import delete_old_events
 from tillpost.outbox.worker.connection_tasks import AtOnce, ConnectionTasks
+from tillpost.outbox.worker.hook_thread import HookThread
 from tillpost.outbox.worker.menu_sync import MenuSync
 from tillpost.outbox.worker.order_monitor import OrderMonitor
 from tillpost.outbox.worker.passed_over import PassedOver
@@ -35,6 +36,9 @@ THREADS = 8
 
 GRACE = 1.0
 """Seconds that a stopping worker waits for running polls and imports."""
+
+GRACE_OF_HOOKS = 3.0
+"""Seconds that a stopping worker waits for hooks that were announced."""
 
 HOUR = 3600.0
 """Seconds in an hour."""
@@ -108,16 +112,19 @@ class Maintenance:
 
         Args:
             processor: Handles the worker's orders.
-            in_threads: Run polls and menu imports in threads, so that `tend` waits for no platform.
+            in_threads: Run polls, menu imports and the hooks of reports in threads, so that `tend`
+                waits for no platform and no plugin.
         """
         self._processor = processor
         self._outbox = processor.outbox
         self._database = processor.outbox.database
-        self._store_monitor = StoreMonitor(processor)
+        self._hooks = HookThread(processor.call_hooks)
+        call_hooks = self._hooks.call if in_threads else processor.call_hooks
+        self._store_monitor = StoreMonitor(processor, call_hooks)
         host_of = processor.connections.host
         self._requests = ConnectionTasks(THREADS, "tillpost-poll", host_of)
         runner = self._requests if in_threads else AtOnce()
-        order_monitor = OrderMonitor(processor, runner)
+        order_monitor = OrderMonitor(processor, runner, call_hooks)
         menu_sync = MenuSync(processor, runner)
         self._passed_over = PassedOver("the task")
         self._tasks = [
@@ -151,7 +158,8 @@ class Maintenance:
                 task.run()
 
     def close(self) -> None:
-        """Stop the checks, polls and imports, which run in threads of their own."""
+        """Stop the checks, polls, imports and hooks, which run in threads of their own."""
+        self._hooks.close(GRACE_OF_HOOKS)
         self._store_monitor.close()
         self._requests.close(GRACE)
 

@@ -46,6 +46,7 @@ from tillpost.outbox.orders.updates import OrderUpdates
 from tillpost.outbox.rows import Row, is_name, named, unchanged
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
 from tillpost.outbox.worker.connection_tasks import AtOnce, TaskRunner
+from tillpost.outbox.worker.hook_thread import CallHooks
 from tillpost.outbox.worker.passed_over import PassedOver
 from tillpost.outbox.worker.processor import Processor
 from tillpost.submission.address import ADDRESS
@@ -90,7 +91,7 @@ _FIRST_DUE_POLLS = (
 """When the first poll of each connection is due, the longest overdue first."""
 
 
-def _due_by(time_column: Column[Any]) -> Select[tuple[str, str]]:
+def _due_by(time_column: Column[Any]) -> Select[*tuple[Any, ...]]:
     """Return the query for the orders whose time in a column has come, the earliest first."""
     return (
         select(_ORDER.id, _ORDER.connection)
@@ -115,9 +116,21 @@ class _Report:
 class OrderMonitor:
     """Polls and reports orders, for one worker."""
 
-    def __init__(self, processor: Processor, tasks: TaskRunner | None = None) -> None:
-        """Take the worker's processor, and what runs the polls: this thread by default."""
+    def __init__(
+        self,
+        processor: Processor,
+        tasks: TaskRunner | None = None,
+        call_hooks: CallHooks | None = None,
+    ) -> None:
+        """Take the worker's processor.
+
+        Args:
+            processor: Handles the worker's orders.
+            tasks: Runs the polls; this thread by default.
+            call_hooks: Calls the hooks of reports; this thread by default.
+        """
         self._processor = processor
+        self._call_hooks = call_hooks or processor.call_hooks
         self._tasks = tasks or AtOnce()
         self._passed_over = PassedOver("the escalation")
         self._database = processor.outbox.database
@@ -312,7 +325,7 @@ class OrderMonitor:
                 connection=connection,
                 times=facts.get("times"),
             )
-        self._processor.call_hooks(connection, report.hook_calls)
+        self._call_hooks(connection, report.hook_calls)
 
     def _unseen_report(self, row: Row, stored: StoredOrder, now: float) -> _Report:
         is_confirmed = row["confirmed_at"] is not None

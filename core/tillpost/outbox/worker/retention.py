@@ -24,7 +24,7 @@ from tillpost.outbox.db import schema as t
 from tillpost.outbox.orders.models import OrderState, UnreadableEventError, event_row
 from tillpost.outbox.orders.queries import UnreadableEvent, read_events, read_journal
 from tillpost.outbox.outbox import Outbox
-from tillpost.outbox.rows import Row, parsed
+from tillpost.outbox.rows import Row, is_name, parsed
 from tillpost.submission.erasure import (
     error_without_texts,
     event_without_texts,
@@ -143,9 +143,11 @@ def prune(outbox: Outbox, days: float) -> int:
     deleted = 0
     while True:
         with outbox.database.writing() as db:
-            order_ids = _prunable(db, cutoff, after)
+            found = _prunable(db, cutoff, after)
+            # No query finds the journal of an order whose id is damaged.
+            order_ids = [order_id for order_id in found if is_name(order_id)]
             deleted += sum(_prune_one(db, order_id) for order_id in order_ids)
-        if len(order_ids) < BATCH:
+        if len(found) < BATCH or not order_ids:
             return deleted
         after = order_ids[-1]
 

@@ -46,6 +46,7 @@ from tillpost.outbox.event_log import HookCall, log_event
 from tillpost.outbox.rows import Row, is_name, unchanged
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
 from tillpost.outbox.worker.connection_tasks import ConnectionTasks
+from tillpost.outbox.worker.hook_thread import CallHooks
 from tillpost.outbox.worker.passed_over import PassedOver
 from tillpost.outbox.worker.processor import Processor
 
@@ -102,8 +103,10 @@ _DUE_PROBES = (
 class StoreMonitor:
     """The checks of one worker. All methods but `check` return at once."""
 
-    def __init__(self, processor: Processor) -> None:
+    def __init__(self, processor: Processor, call_hooks: CallHooks | None = None) -> None:
+        """Take the worker's processor, and what calls the hooks of reports."""
         self._processor = processor
+        self._call_hooks = call_hooks or processor.call_hooks
         self._database = processor.outbox.database
         self._rows = processor.connection_rows
         self._settings = processor.outbox.settings
@@ -290,7 +293,7 @@ class StoreMonitor:
             reason=availability.reason.value,
         )
         hook_call = ("store_availability_changed", {"availability": availability})
-        self._processor.call_hooks(name, [hook_call])
+        self._call_hooks(name, [hook_call])
 
 
 def _misconfigured(error: ConfigError) -> CheckResult:
