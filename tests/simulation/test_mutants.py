@@ -33,7 +33,7 @@ TROUBLES = {
 }
 """The kinds of trouble that show a fault, by its name."""
 
-MOST = 600
+MOST = 1500
 """Lives in which a fault must be found. Most faults are found in a tenth of them."""
 
 
