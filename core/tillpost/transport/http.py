@@ -23,7 +23,7 @@ from base64 import b64decode
 from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
@@ -61,6 +61,10 @@ class Limits:
             chunk of the body only, and each wait for headers is bounded by `read` alone.
         answer_bytes: The largest body, decompressed.
         menu_bytes: The same for a page of a menu.
+        menu_import: The longest time for a menu import, however many pages the menu has. It ends
+            with the page that is being read. Kounta tells the options of each product on a page of
+            its own, and takes 180 requests a minute: a menu of 5,000 products takes 28 minutes.
+        operation: The same for any other operation, such as a search of many pages.
     """
 
     connect: float = 5.0
@@ -68,6 +72,8 @@ class Limits:
     answer: float = 30.0
     answer_bytes: int = 4 * 1024 * 1024
     menu_bytes: int = 16 * 1024 * 1024
+    menu_import: float = 1800.0
+    operation: float = 120.0
 
     def timeout(self) -> httpx.Timeout:
         """Return the limits that httpx applies."""
@@ -169,8 +175,10 @@ class _BaseTransport:
         limits: Limits,
         *,
         own_network: bool,
+        clock: Callable[[], float],
     ) -> None:
         self._adapter = adapter
+        self._clock = clock
         self._own_network = own_network
         self._cookies = None if own_network else _cookies_before_answers(client)
         self._base_url: str = adapter.config.base_url
@@ -225,7 +233,8 @@ class _BaseTransport:
     def _signed(self, request: Request[Any], credentials: Credentials) -> Signed:
         """Return what the adapter adds to a request; whatever it raises is an `Exception`."""
         try:
-            return self._adapter.sign(request, credentials)
+            leaving = replace(request, sent_at=self._clock())
+            return self._adapter.sign(leaving, credentials)
         except BaseException as failure:  # noqa: BLE001  see `as_exception`
             raise as_exception(failure) from None
 
@@ -337,7 +346,7 @@ class HttpTransport(_BaseTransport):
     """A transport for threads. Its client is closed by whoever made it.
 
     `own_network` says that the client is one of `network.new_client`; any other is watched through
-    httpx's `trace` extension.
+    httpx's `trace` extension. `clock` returns the time of signatures, in epoch seconds.
     """
 
     def __init__(
@@ -347,8 +356,9 @@ class HttpTransport(_BaseTransport):
         limits: Limits,
         *,
         own_network: bool = False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(client, adapter, limits, own_network=own_network)
+        super().__init__(client, adapter, limits, own_network=own_network, clock=clock)
         self._client = client
 
     def send(self, request: Request[Any], credentials: Credentials) -> Response | Fault:
@@ -413,8 +423,9 @@ class AsyncHttpTransport(_BaseTransport):
         limits: Limits,
         *,
         own_network: bool = False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(client, adapter, limits, own_network=own_network)
+        super().__init__(client, adapter, limits, own_network=own_network, clock=clock)
         self._client = client
 
     async def send(self, request: Request[Any], credentials: Credentials) -> Response | Fault:

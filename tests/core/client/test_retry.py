@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import stamina
@@ -310,3 +313,25 @@ def test_hang_is_cut_off_and_repeated(opening: Opening, server: ToyServer) -> No
     server.on("GET /status", hang())
     till = opening(server.adapter(), policy=QUICK, limits=Limits(read=0.1, answer=0.2))
     assert till.check().ready
+
+
+def test_retries_print_nothing_where_no_logging_is_set_up(server: ToyServer) -> None:
+    server.on("GET /status", answer(503))
+    program = """
+import sys
+from core.toy import Toy
+from tillpost import Policy, Till
+from tillpost.submission.context import Connection
+settings = Toy.settings.model_validate({"base_url": sys.argv[1], "access_token": "made-up-token"})
+with Till(Connection(Toy(settings), policy=Policy(first_wait=0.01))) as till:
+    print(till.check().ready)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, server.url],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert (done.stdout, done.stderr) == ("True\n", "")
+    assert server.count("GET /status") == 2

@@ -25,7 +25,9 @@ from tillpost.submission.journal import Event, Failed, OfTicket, OrderEvent
 
 __all__ = [
     "EVENTS_WITH_TRANSCRIPTS",
+    "UNREADABLE",
     "OrderState",
+    "Report",
     "StoredOrder",
     "UnreadableEventError",
     "WaitsFor",
@@ -35,6 +37,10 @@ __all__ = [
     "stored_order",
     "unreadable_error",
 ]
+
+
+UNREADABLE = "unreadable"
+"""The `reason` of the error of an order whose row or journal can't be read."""
 
 
 class OrderState(StrEnum):
@@ -119,6 +125,18 @@ class StoredOrder(FrozenModel):
         return PosError.from_record(self.error).remedy
 
 
+class Report(FrozenModel):
+    """What a platform reported of an order while a worker had claimed it.
+
+    Attributes:
+        pos_order: The order as the platform showed it.
+        address: The address that the connection had then.
+    """
+
+    pos_order: PosOrder
+    address: str = ""
+
+
 def stored_order(
     row: Row | RowMapping | Mapping[str, Any], order: Order | None = None
 ) -> StoredOrder:
@@ -186,7 +204,7 @@ def _unreadable(read: Row, state: OrderState, order: Order | None) -> tuple[str,
 def unreadable_error(columns: Sequence[str]) -> ErrorRecord:
     """Return the error of an order whose row can't be read."""
     error = OrderError(
-        f"its row in the outbox can't be read: {', '.join(columns)}", reason="unreadable"
+        f"its row in the outbox can't be read: {', '.join(columns)}", reason=UNREADABLE
     )
     error.operation = "read"
     error.outcome = Outcome.UNKNOWN
