@@ -20,6 +20,7 @@ import asyncio
 import time
 import zlib
 from base64 import b64decode
+from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -41,6 +42,7 @@ from tillpost.transport.address_guard import (
     BarredError,
     over_public,
 )
+from tillpost.transport.gzip_stream import GzipStream
 from tillpost.transport.network import EXCHANGE, Exchange
 from tillpost.transport.request_log import QuietUrl
 
@@ -107,7 +109,7 @@ class _Body:
         self._deadline = deadline
         self._body: bytes | bytearray = bytearray()
         self._fault: Fault | None = None
-        self._decompressor = None
+        self._gzip: GzipStream | None = None
         if public_only and not over_public(answer):
             is_known = "network_stream" in answer.extensions
             text = NOT_PUBLIC if is_known else UNPROVED
@@ -119,7 +121,7 @@ class _Body:
             return
         encoding = answer.headers.get("content-encoding", "identity").strip().lower()
         if encoding in ("gzip", "x-gzip"):
-            self._decompressor = zlib.decompressobj(zlib.MAX_WBITS | 16)
+            self._gzip = GzipStream()
         elif encoding not in ("", "identity"):
             text = "the answer is packed in a way that wasn't asked for"
             self._fault = Fault(Applied.MAYBE, text)
@@ -127,12 +129,12 @@ class _Body:
     def add(self, chunk: bytes) -> Fault | None:
         """Add a chunk as received; return a fault when no more is to be read."""
         try:
-            if self._decompressor is None:
+            if self._gzip is None:
                 self._body += chunk
-            elif not self._decompressor.eof:
+            else:
                 # One byte more than allowed is enough to know that the body is too large.
                 room = self._largest + 1 - len(self._body)
-                self._body += self._decompressor.decompress(chunk, room)
+                self._body += self._gzip.decompress(chunk, room)
         except zlib.error:
             self._fault = _NOT_DECOMPRESSED
         return self._check_limits()
@@ -146,12 +148,15 @@ class _Body:
         return self._fault
 
     def whole(self) -> bytes | Fault:
-        """Return the body, once all of it was added."""
+        """Return the body, once all of it was added, without a byte order mark.
+
+        JSON has none, but some servers send it, and a reader may ignore it (RFC 8259, section 8.1).
+        """
         if self._fault:
             return self._fault
-        if self._decompressor and self._body and not self._decompressor.eof:
+        if self._gzip and not self._gzip.is_whole:
             return _NOT_DECOMPRESSED
-        return bytes(self._body)
+        return bytes(self._body).removeprefix(BOM_UTF8)
 
 
 _NOT_DECOMPRESSED = Fault(Applied.MAYBE, "the answer can't be unpacked")

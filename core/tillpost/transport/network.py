@@ -24,6 +24,7 @@ since httpx's own transport is used for it.
 from __future__ import annotations
 
 import asyncio
+import os
 import selectors
 import ssl
 import time
@@ -352,6 +353,12 @@ def _popped(pop: Callable[[], _Connection]) -> _Connection | None:
         return None
 
 
+def _close_all(connections: Mapping[_Origin, deque[_Connection]]) -> None:
+    for idle in tuple(connections.values()):
+        while connection := _popped(idle.pop):
+            connection.http.close()
+
+
 class _Pool:
     """Connections for threads: what `httpcore.ConnectionPool` is to httpx.
 
@@ -362,13 +369,24 @@ class _Pool:
     def __init__(self, *, guarded: bool, max_connections: int, proxy: httpx.Proxy | None) -> None:
         self._guarded = guarded
         self._proxy = proxy
-        self._exchanges = Exchanges(max_connections)
+        self._max_connections = max_connections
+        self._closed = False
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin without connections, as the pool of this process."""
+        self._process = os.getpid()
+        self._exchanges = Exchanges(self._max_connections)
         self._freed: SimpleQueue[None] = SimpleQueue()
         self._idle: dict[_Origin, deque[_Connection]] = {}
-        self._closed = False
 
     def handle_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send a request; return its answer, whose body is still to be read."""
+        if os.getpid() != self._process:
+            # This is a fork's child: its parent would read the answers on these connections, too.
+            inherited = self._idle
+            self._begin()
+            _close_all(inherited)
         exchange = _exchange(request)
         wait = exchange.timeout(_pool_timeout(request), httpcore.PoolTimeout)
         connection: _Connection | None = None
@@ -440,9 +458,7 @@ class _Pool:
     def close(self) -> None:
         """Close the idle connections; the others are closed as their answers are."""
         self._closed = True
-        for idle in tuple(self._idle.values()):
-            while connection := _popped(idle.pop):
-                connection.http.close()
+        _close_all(self._idle)
 
     def __enter__(self) -> Self:
         """Return the pool."""
@@ -673,19 +689,33 @@ class _AsyncAnswerStream:
             await release(is_intact)
 
 
+_inherited: list[object] = []
+
+
 class _AsyncPool:
     """Connections for asyncio: what `httpcore.AsyncConnectionPool` is to httpx."""
 
     def __init__(self, *, guarded: bool, max_connections: int, proxy: httpx.Proxy | None) -> None:
         self._guarded = guarded
         self._proxy = proxy
-        self._exchanges = Exchanges(max_connections)
+        self._max_connections = max_connections
+        self._closed = False
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin without connections, as the pool of this process."""
+        self._process = os.getpid()
+        self._exchanges = Exchanges(self._max_connections)
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._idle: dict[_Origin, deque[_AsyncConnection]] = {}
-        self._closed = False
 
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send a request; return its answer, whose body is still to be read."""
+        if os.getpid() != self._process:
+            # See `_Pool`. The inherited ones aren't closed, nor collected as garbage, which closes
+            # them as well: the child shares the selector of its parent's loop.
+            _inherited.append(self._idle)
+            self._begin()
         exchange = _exchange(request)
         wait = exchange.timeout(_pool_timeout(request), httpcore.PoolTimeout)
         connection: _AsyncConnection | None = None

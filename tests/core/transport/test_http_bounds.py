@@ -35,6 +35,9 @@ def test_size_limit_holds_for_ready_answer(send: Sender, kind: Kind) -> None:
     assert send(client=client) == Fault(Applied.MAYBE, "the answer is larger than 10000 bytes")
 
 
+PACKED = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
 def test_a_packed_answer_is_unpacked(send: Sender, server: ToyServer) -> None:
     server.on("GET /menu", answer(200, gzip.compress(b'{"items": []}'), content_encoding="GZip"))
     got = send()
@@ -42,11 +45,41 @@ def test_a_packed_answer_is_unpacked(send: Sender, server: ToyServer) -> None:
     assert got.body == b'{"items": []}'
 
 
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_packed_answer_of_several_members_is_unpacked(
+    send: Sender, server: ToyServer, size: int
+) -> None:
+    """Whatever the sizes are in which it is received: RFC 1952, section 2.2."""
+    members = b"".join(gzip.compress(part) for part in (b"", b'{"items"', b"", b": []}"))
+    chunks = [members[start : start + size] for start in range(0, len(members), size)]
+    body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
+    server.on("GET /menu", raw(PACKED + body + b"0\r\n\r\n"))
+    got = send()
+    assert isinstance(got, Response)
+    assert got.body == b'{"items": []}'
+
+
+def test_many_members_are_bounded_together(send: Sender, server: ToyServer) -> None:
+    members = gzip.compress(b"x" * 6_000) * 2
+    server.on("GET /menu", answer(200, members, content_encoding="gzip"))
+    assert send() == Fault(Applied.MAYBE, "the answer is larger than 10000 bytes")
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_byte_order_mark_is_dropped(send: Sender, server: ToyServer, encoding: str) -> None:
+    body = b'\xef\xbb\xbf{"items": []}'
+    sent = gzip.compress(body) if encoding == "gzip" else body
+    server.on("GET /menu", answer(200, sent, content_encoding=encoding))
+    got = send()
+    assert isinstance(got, Response)
+    assert got.body == b'{"items": []}'
+
+
 def test_what_follows_a_packed_answer_is_ignored(send: Sender, server: ToyServer) -> None:
     packed = gzip.compress(b"{}")
-    chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (packed, b"rest", b"rest"))
-    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
-    server.on("GET /menu", raw(head + chunks + b"0\r\n\r\n"))
+    parts = (packed, b"\x1f", b"rest", b"rest")
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts)
+    server.on("GET /menu", raw(PACKED + chunks + b"0\r\n\r\n"))
     got = send()
     assert isinstance(got, Response)
     assert got.body == b"{}"
@@ -76,6 +109,12 @@ def test_a_gzip_bomb_is_stopped_before_it_fills_the_memory(
         (b"not gzip at all", "gzip", "the answer can't be unpacked"),
         (
             gzip.compress(b'{"items": []}' * 9, mtime=0)[:-12],
+            "gzip",
+            "the answer can't be unpacked",
+        ),
+        (gzip.compress(b"{}", mtime=0)[:10], "gzip", "the answer can't be unpacked"),
+        (
+            gzip.compress(b"{}", mtime=0) + gzip.compress(b"", mtime=0)[:-4],
             "gzip",
             "the answer can't be unpacked",
         ),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -169,6 +172,50 @@ def test_late_data_on_an_idle_connection_is_no_answer(kind: str, late: bytes) ->
         bodies = run(server.url) if kind == "sync" else asyncio.run(arun(server.url))
         assert bodies == [b"ok"] * 2
         assert server.accepted == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@BOTH
+def test_child_of_a_fork_opens_connections_of_its_own(kind: Kind) -> None:
+    def in_child(work: Callable[[], bytes]) -> bytes:
+        """Return what a child made by a fork returns."""
+        receiving, sending = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                body = work()
+                gc.collect()  # which must not disturb the parent's loop
+                os.write(sending, body)
+            finally:
+                os._exit(0)
+        os.close(sending)
+        try:
+            return os.read(receiving, 99)
+        finally:
+            os.close(receiving)
+            os.waitpid(child, 0)
+
+    async def arun(url: str) -> list[bytes]:
+        async with httpx.AsyncClient(transport=AsyncNetworkTransport(), timeout=60) as client:
+
+            async def body() -> bytes:
+                return (await client.get(url)).content
+
+            return [await body(), in_child(lambda: asyncio.run(body())), await body()]
+
+    def run(url: str) -> list[bytes]:
+        with httpx.Client(transport=NetworkTransport(), timeout=60) as client:
+
+            def body() -> bytes:
+                return client.get(url).content
+
+            return [body(), in_child(body), body()]
+
+    with served(answer_all) as server:
+        bodies = run(server.url) if kind == "sync" else asyncio.run(arun(server.url))
+        assert bodies == [b"ok"] * 3
+        assert server.accepted == 2  # the parent goes on with its own
 
 
 def test_connection_with_hidden_buffers_is_not_reused() -> None:
