@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from pydantic import SecretStr
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.orm import Session, scoped_session
 
 from tillpost.adapter.webhooks import WebhookEvent
@@ -64,6 +64,9 @@ __all__ = ["DB_VARIABLE", "Outbox"]
 
 DB_VARIABLE = "TILLPOST_DB"
 """The environment variable that holds the database's URL."""
+
+# Built once: SQLAlchemy takes longer to build a statement than to run it.
+_ONE_ORDER = select(t.orders).where(t.orders.c.id == bindparam("order_id"))
 
 
 class Outbox:
@@ -244,9 +247,8 @@ class Outbox:
 
     def get(self, order_id: str) -> StoredOrder | None:
         """Return an order; None when it isn't in the outbox."""
-        query = select(t.orders).where(t.orders.c.id == order_id)
         with self._reading() as db:
-            row = db.execute(query).mappings().one_or_none()
+            row = db.execute(_ONE_ORDER, {"order_id": order_id}).mappings().one_or_none()
         return stored_order(row) if row else None
 
     def orders(

@@ -369,6 +369,9 @@ class HttpTransport(_BaseTransport):
             return self._fault(failure, exchange)
         except BaseException as stop:  # noqa: BLE001  see `_without_frames`
             interruption = _without_frames(stop)
+        finally:
+            # Whatever was interrupted on the way here, the exchange holds no connection any more.
+            exchange.ended = True
         raise interruption
 
     def _exchange(
@@ -434,6 +437,9 @@ class AsyncHttpTransport(_BaseTransport):
             return self._fault(failure, exchange)
         except BaseException as stop:  # noqa: BLE001  see `_without_frames`
             interruption = _without_frames(stop)
+        finally:
+            # Whatever was interrupted on the way here, the exchange holds no connection any more.
+            exchange.ended = True
         raise interruption
 
     async def _exchange(

@@ -26,7 +26,6 @@ from __future__ import annotations
 import asyncio
 import selectors
 import ssl
-import threading
 import time
 from collections import deque
 from collections.abc import (
@@ -38,9 +37,11 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
+from contextlib import suppress
 from functools import cache
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from http.cookiejar import CookieJar
 from ipaddress import ip_address
+from queue import Empty, SimpleQueue
 from typing import Any, Self, TypeAlias, cast
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -50,6 +51,7 @@ import httpx
 
 from tillpost.transport.address_guard import require_public
 from tillpost.transport.name_lookup import addresses_of, async_addresses_of
+from tillpost.transport.slots import RECHECK, Exchanges, Timed
 
 __all__ = [
     "EXCHANGE",
@@ -80,19 +82,18 @@ _Selector: type[selectors.BaseSelector] = getattr(
 """The cheapest way to look at one socket: it opens no file of its own."""
 
 
-class Exchange:
+class Exchange(Timed):
     """One request and its answer, as the network sees them.
 
     Attributes:
-        deadline: When the whole exchange has to be over, on the clock of `time.monotonic`.
         observed: Whether anything has reported on the exchange, so that `sent` can be trusted.
         sent: Whether the first byte of the request has been written.
     """
 
-    __slots__ = ("deadline", "observed", "sent")
+    __slots__ = ("observed", "sent")
 
     def __init__(self, deadline: float) -> None:
-        self.deadline = deadline
+        super().__init__(deadline)
         self.observed = False
         self.sent = False
 
@@ -325,9 +326,9 @@ def _peer(stream: httpcore.NetworkStream) -> object:
 class _AnswerStream:
     """An answer's body. Closing it gives its connection back."""
 
-    def __init__(self, stream: Iterable[bytes], release: Callable[[], None]) -> None:
+    def __init__(self, stream: Iterable[bytes], release: Callable[[bool], None]) -> None:
         self._stream = stream
-        self._release: Callable[[], None] | None = release
+        self._release: Callable[[bool], None] | None = release
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._stream)
@@ -337,20 +338,34 @@ class _AnswerStream:
         release, self._release = self._release, None
         if release is None:
             return
+        is_intact = False  # an interruption may leave locks behind
         try:
             cast("httpcore.ConnectionInterface", self._stream).close()
+            is_intact = True
         finally:
-            release()
+            release(is_intact)
+
+
+def _popped(pop: Callable[[], _Connection]) -> _Connection | None:
+    """Return what `pop` removes from a deque, None if there is nothing."""
+    try:
+        return pop()
+    except IndexError:
+        return None
 
 
 class _Pool:
-    """Connections for threads: what `httpcore.ConnectionPool` is to httpx."""
+    """Connections for threads: what `httpcore.ConnectionPool` is to httpx.
+
+    It holds no lock, which an interruption could leave behind: each step on shared data is one
+    operation of a set, a deque or a dict.
+    """
 
     def __init__(self, *, guarded: bool, max_connections: int, proxy: httpx.Proxy | None) -> None:
         self._guarded = guarded
         self._proxy = proxy
-        self._free = threading.BoundedSemaphore(max_connections)
-        self._lock = threading.Lock()
+        self._exchanges = Exchanges(max_connections)
+        self._freed: SimpleQueue[None] = SimpleQueue()
         self._idle: dict[_Origin, deque[_Connection]] = {}
         self._closed = False
 
@@ -358,70 +373,78 @@ class _Pool:
         """Send a request; return its answer, whose body is still to be read."""
         exchange = _exchange(request)
         wait = exchange.timeout(_pool_timeout(request), httpcore.PoolTimeout)
-        if not self._free.acquire(timeout=min(wait, threading.TIMEOUT_MAX)):
-            raise httpcore.PoolTimeout("no free connection in time")
         connection: _Connection | None = None
         try:
+            self._enter(exchange, time.monotonic() + wait)
             connection = self._take(request, exchange)
             answer = connection.http.handle_request(request)
         except BaseException:
             if connection:
                 connection.http.close()
-            self._free.release()
+            self._leave(exchange)
             raise
         used = connection
-        stream = _AnswerStream(
-            cast("Iterable[bytes]", answer.stream),
-            lambda: self._give_back(_key(request), used),
-        )
+
+        def release(is_intact: bool) -> None:
+            try:
+                self._give_back(_key(request), used, is_intact=is_intact)
+            finally:
+                self._leave(exchange)
+
         return httpcore.Response(
             answer.status,
             headers=answer.headers,
-            content=stream,
+            content=_AnswerStream(cast("Iterable[bytes]", answer.stream), release),
             extensions=_extensions(answer),
         )
 
+    def _enter(self, exchange: Exchange, until: float) -> None:
+        """Wait for a slot. Raises `PoolTimeout` at that time."""
+        while not self._exchanges.add(exchange):
+            left = until - time.monotonic()
+            if left <= 0:
+                raise httpcore.PoolTimeout("no free connection in time")
+            with suppress(Empty):
+                self._freed.get(timeout=min(left, RECHECK))
+
+    def _leave(self, exchange: Exchange) -> None:
+        """Free the slot, and wake one request that waits for it."""
+        self._exchanges.remove(exchange)
+        if self._freed.empty():
+            self._freed.put(None)
+
     def _take(self, request: httpcore.Request, exchange: Exchange) -> _Connection:
         """Return the origin's latest idle connection that is still open, or a new one."""
-        key = _key(request)
-        while True:
-            with self._lock:
-                idle = self._idle.get(key)
-                connection = idle.pop() if idle else None
-            if connection is None:
-                return _Connection(
-                    request.url.origin, exchange, guarded=self._guarded, proxy=self._proxy
-                )
+        idle = self._idle.get(_key(request), deque())
+        # Other threads take from it as well: only the attempt shows whether one is left.
+        while connection := _popped(idle.pop):
             if not connection.http.has_expired():
                 connection.exchange = exchange
                 return connection
             connection.http.close()
+        return _Connection(request.url.origin, exchange, guarded=self._guarded, proxy=self._proxy)
 
-    def _give_back(self, key: _Origin, connection: _Connection) -> None:
+    def _give_back(self, key: _Origin, connection: _Connection, *, is_intact: bool) -> None:
         """Keep a connection that can be used again; close any other, and expired ones."""
-        expired: list[_Connection] = []
-        with self._lock:
-            if connection.is_reusable(connection.http) and not self._closed:
-                idle = self._idle.setdefault(key, deque())
-                idle.append(connection)
-                while idle[0].http.has_expired():
-                    expired.append(idle.popleft())
-                    if not idle:
-                        break
-            else:
-                expired.append(connection)
-        self._free.release()
-        for old in expired:
-            old.http.close()
+        if not is_intact or self._closed or not connection.is_reusable(connection.http):
+            connection.http.close()
+            return
+        idle = self._idle.setdefault(key, deque())
+        idle.append(connection)
+        while oldest := _popped(idle.popleft):
+            if not oldest.http.has_expired():
+                idle.appendleft(oldest)
+                break
+            oldest.http.close()
+        if self._closed:  # meanwhile
+            self.close()
 
     def close(self) -> None:
         """Close the idle connections; the others are closed as their answers are."""
-        with self._lock:
-            self._closed = True
-            connections = [connection for idle in self._idle.values() for connection in idle]
-            self._idle.clear()
-        for connection in connections:
-            connection.http.close()
+        self._closed = True
+        for idle in tuple(self._idle.values()):
+            while connection := _popped(idle.pop):
+                connection.http.close()
 
     def __enter__(self) -> Self:
         """Return the pool."""
@@ -631,10 +654,10 @@ class _AsyncAnswerStream:
     def __init__(
         self,
         stream: AsyncIterable[bytes],
-        release: Callable[[], Awaitable[None]],
+        release: Callable[[bool], Awaitable[None]],
     ) -> None:
         self._stream = stream
-        self._release: Callable[[], Awaitable[None]] | None = release
+        self._release: Callable[[bool], Awaitable[None]] | None = release
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return aiter(self._stream)
@@ -644,10 +667,12 @@ class _AsyncAnswerStream:
         release, self._release = self._release, None
         if release is None:
             return
+        is_intact = False
         try:
             await cast("httpcore.AsyncConnectionInterface", self._stream).aclose()
+            is_intact = True
         finally:
-            await release()
+            await release(is_intact)
 
 
 class _AsyncPool:
@@ -656,44 +681,58 @@ class _AsyncPool:
     def __init__(self, *, guarded: bool, max_connections: int, proxy: httpx.Proxy | None) -> None:
         self._guarded = guarded
         self._proxy = proxy
-        self._free = asyncio.Semaphore(max_connections)
+        self._exchanges = Exchanges(max_connections)
+        self._waiting: deque[asyncio.Future[None]] = deque()
         self._idle: dict[_Origin, deque[_AsyncConnection]] = {}
         self._closed = False
 
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send a request; return its answer, whose body is still to be read."""
         exchange = _exchange(request)
-        await self._acquire(exchange.timeout(_pool_timeout(request), httpcore.PoolTimeout))
+        wait = exchange.timeout(_pool_timeout(request), httpcore.PoolTimeout)
         connection: _AsyncConnection | None = None
         try:
+            await self._enter(exchange, time.monotonic() + wait)
             connection = await self._take(request, exchange)
             answer = await connection.http.handle_async_request(request)
         except BaseException:
+            self._leave(exchange)
             if connection:
                 await connection.http.aclose()
-            self._free.release()
             raise
         used = connection
-        stream = _AsyncAnswerStream(
-            cast("AsyncIterable[bytes]", answer.stream),
-            lambda: self._give_back(_key(request), used),
-        )
+
+        async def release(is_intact: bool) -> None:
+            self._leave(exchange)
+            await self._give_back(_key(request), used, is_intact=is_intact)
+
         return httpcore.Response(
             answer.status,
             headers=answer.headers,
-            content=stream,
+            content=_AsyncAnswerStream(cast("AsyncIterable[bytes]", answer.stream), release),
             extensions=_extensions(answer),
         )
 
-    async def _acquire(self, wait: float) -> None:
-        if not self._free.locked():
-            await self._free.acquire()
-            return
-        try:
-            async with asyncio.timeout(None if wait == float("inf") else wait):
-                await self._free.acquire()
-        except TimeoutError as failure:
-            raise httpcore.PoolTimeout("no free connection in time") from failure
+    async def _enter(self, exchange: Exchange, until: float) -> None:
+        """Wait for a slot. Raises `PoolTimeout` at that time."""
+        while not self._exchanges.add(exchange):
+            left = until - time.monotonic()
+            if left <= 0:
+                raise httpcore.PoolTimeout("no free connection in time")
+            freed = asyncio.get_running_loop().create_future()
+            self._waiting.append(freed)
+            try:
+                await asyncio.wait([freed], timeout=min(left, RECHECK))
+            finally:
+                with suppress(ValueError):  # it was woken
+                    self._waiting.remove(freed)
+
+    def _leave(self, exchange: Exchange) -> None:
+        """Free the slot, and wake one request that waits for it."""
+        self._exchanges.remove(exchange)
+        if self._waiting:
+            freed = self._waiting.popleft()
+            freed.set_result(None)
 
     async def _take(self, request: httpcore.Request, exchange: Exchange) -> _AsyncConnection:
         """Return the origin's latest idle connection that is still open, or a new one."""
@@ -708,10 +747,11 @@ class _AsyncPool:
             request.url.origin, exchange, guarded=self._guarded, proxy=self._proxy
         )
 
-    async def _give_back(self, key: _Origin, connection: _AsyncConnection) -> None:
+    async def _give_back(
+        self, key: _Origin, connection: _AsyncConnection, *, is_intact: bool
+    ) -> None:
         """Keep a connection that can be used again; close any other, and expired ones."""
-        self._free.release()
-        if self._closed or not connection.is_reusable(connection.http):
+        if not is_intact or self._closed or not connection.is_reusable(connection.http):
             await connection.http.aclose()
             return
         idle = self._idle.setdefault(key, deque())
@@ -754,6 +794,16 @@ class AsyncNetworkTransport(httpx.AsyncHTTPTransport):
 # ---------------------------------------------------------------------------- clients
 
 
+class _NoCookies(CookieJar):
+    """A jar that takes no cookie, so that no answer's cookie is ever sent.
+
+    Nor does it take the lock of a `CookieJar`, which an interruption may leave locked for ever.
+    """
+
+    def extract_cookies(self, response: object, request: object) -> None:
+        """Take nothing."""
+
+
 _NO_KEEPALIVE = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=0)
 """For httpx's own transports, which don't notice what came on an idle connection."""
 
@@ -769,10 +819,10 @@ def new_client(base_url: str, *, guarded: bool = False) -> httpx.Client:
         return httpx.Client(
             transport=httpx.HTTPTransport(verify=_ssl_context(), proxy=proxy, limits=_NO_KEEPALIVE),
             trust_env=False,
-            cookies=_no_cookies(),
+            cookies=_NoCookies(),
         )
     transport = NetworkTransport(guarded=guarded, proxy=proxy)
-    return httpx.Client(transport=transport, trust_env=False, cookies=_no_cookies())
+    return httpx.Client(transport=transport, trust_env=False, cookies=_NoCookies())
 
 
 def new_async_client(base_url: str, *, guarded: bool = False) -> httpx.AsyncClient:
@@ -784,15 +834,10 @@ def new_async_client(base_url: str, *, guarded: bool = False) -> httpx.AsyncClie
                 verify=_ssl_context(), proxy=proxy, limits=_NO_KEEPALIVE
             ),
             trust_env=False,
-            cookies=_no_cookies(),
+            cookies=_NoCookies(),
         )
     transport = AsyncNetworkTransport(guarded=guarded, proxy=proxy)
-    return httpx.AsyncClient(transport=transport, trust_env=False, cookies=_no_cookies())
-
-
-def _no_cookies() -> CookieJar:
-    """Return a jar that takes no cookie: no answer's cookie is ever sent."""
-    return CookieJar(DefaultCookiePolicy(allowed_domains=()))
+    return httpx.AsyncClient(transport=transport, trust_env=False, cookies=_NoCookies())
 
 
 def _environment_proxy(base_url: str) -> httpx.Proxy | None:

@@ -172,6 +172,8 @@ class OpenConnections:
             hooks: Objects whose hooks are called besides those of the connections.
         """
         self._source = source
+        # Asked for each order, and slow: `isinstance` with a protocol looks through the attributes.
+        self._reloadable = source if isinstance(source, ReloadableSource) else None
         self._settings = settings
         self._clock = clock
         self._hooks = tuple(hooks)
@@ -296,9 +298,9 @@ class OpenConnections:
         return replace(found, name=name, policy=policy, outbox=options, hooks=hooks, clock=clock)
 
     def _mark(self, name: str, *, now: bool) -> object:
-        source = self._source
+        source = self._reloadable
         try:
-            return source.mark(name, now=now) if isinstance(source, ReloadableSource) else None
+            return source.mark(name, now=now) if source is not None else None
         except BaseException as failure:
             _raise_unless_foreign(failure)
             log.exception("the source of connections failed")

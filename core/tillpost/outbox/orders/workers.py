@@ -15,9 +15,10 @@ import os
 import socket
 import uuid
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Connection,
     bindparam,
@@ -39,6 +40,10 @@ DEFAULT_LEASE = 10.0
 
 _ORDER, _WORKER = t.orders.c, t.workers.c
 
+# Statements are built once: SQLAlchemy takes longer to build one than to run it.
+_ENLIST = insert(t.workers)
+_BEAT = update(t.workers).where(_WORKER.id == bindparam("worker_id")).values(beat=_WORKER.beat + 1)
+_PULSES = select(_WORKER.id, _WORKER.beat, _WORKER.lease)
 _IS_ENLISTED = (
     select(_WORKER.id)
     .where(_WORKER.id == bindparam("worker_id"))
@@ -93,7 +98,7 @@ class WorkerRegistry:
             "started_at": now,
         }
         with self.database.writing() as db:
-            db.execute(insert(t.workers).values(**row))
+            db.execute(_ENLIST, row)
         return worker
 
     def beat(self, worker: str) -> bool:
@@ -101,17 +106,15 @@ class WorkerRegistry:
 
         Return False if the worker was reaped meanwhile.
         """
-        row = update(t.workers).where(_WORKER.id == worker)
         with self.database.writing() as db:
-            result = db.execute(row.values(beat=_WORKER.beat + 1))
+            result = db.execute(_BEAT, {"worker_id": worker})
             self.database.clock.adjust(db)
             return result.rowcount == 1
 
     def pulses(self) -> Mapping[str, Pulse]:
         """Return the heartbeat counter and the lease of every worker."""
-        columns = select(_WORKER.id, _WORKER.beat, _WORKER.lease)
         with self.database.reading() as db:
-            rows = [Row(t.workers, row) for row in db.execute(columns).mappings()]
+            rows = [Row(t.workers, row) for row in db.execute(_PULSES).mappings()]
         return {row.raw("id"): Pulse(row["beat"], row["lease"] or DEFAULT_LEASE) for row in rows}
 
     def beats(self) -> Mapping[str, int]:
@@ -148,11 +151,21 @@ class WorkerRegistry:
             self._release_all(db, worker, now, crashes=0)
 
     def release_orphans(self, db: Connection, now: float) -> None:
-        """Release the orders whose worker has no row, so that nobody would ever reap it."""
-        is_orphan = _ORDER.worker.is_not(None) & _ORDER.worker.not_in(select(_WORKER.id))
-        orphans = update(t.orders).where(is_orphan)
-        values = {"worker": None, "due_at": due_after_release(now), "updated_at": now}
-        db.execute(orphans.values(**values))
+        """Release what is held by workers that have no row, so that nobody would ever reap them.
+
+        That is orders, imports of menus and refreshes of tokens. An id is never enlisted again.
+        """
+        released = {"worker": None, "due_at": due_after_release(now), "updated_at": now}
+        holders: Mapping[Column[Any], Mapping[str, object]] = {
+            _ORDER.worker: released,
+            t.connections.c.importer: {"importer": None},
+            t.credentials.c.refresher: {"refresher": None},
+        }
+        for holder, values in holders.items():
+            is_orphan = holder.is_not(None) & holder.not_in(select(_WORKER.id))
+            for vanished in db.scalars(select(holder).distinct().where(is_orphan)).all():
+                orphans = update(holder.table).where(named(holder, vanished))
+                db.execute(orphans.values(**values))
 
     def _release_all(self, db: Connection, worker: str, now: float, crashes: int) -> int:
         self._release_imports(db, worker)

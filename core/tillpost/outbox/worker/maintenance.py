@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import BindParameter, Column, Update, bindparam, or_, select, update
 
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.database import wait_briefly
@@ -57,6 +57,38 @@ _CONNECTION = t.connections.c
 
 _SHORT_WAITS = (WaitsFor.RETRY, WaitsFor.LOOK, WaitsFor.IMPORT, WaitsFor.OPENING)
 _AUTOMATIC_WAITS = (WaitsFor.NOTHING, WaitsFor.RETRY, WaitsFor.LOOK, WaitsFor.IMPORT)
+
+# Statements are built once: SQLAlchemy takes longer to build one than to run it.
+_PAUSED = select(_CONNECTION.name, _CONNECTION.refused_credentials).where(_CONNECTION.paused != "")
+
+
+def _end_endless_orders() -> Update:
+    """Return the change that makes due what waits longer than anything does."""
+    longest_wait: BindParameter[float] = bindparam("longest_wait")
+    longest_release: BindParameter[float] = bindparam("longest_release")
+    is_short_wait = _ORDER.waits_for.in_([wait.value for wait in _SHORT_WAITS])
+    is_released = _ORDER.waits_for == WaitsFor.NOTHING.value
+    waits_too_long = (_ORDER.due_at > longest_wait) & is_short_wait
+    is_put_off = (_ORDER.due_at > longest_release) & is_released
+    # Text is larger than any number on SQLite: a time that can't be read counts as put off.
+    is_scheduled = _ORDER.waits_for == WaitsFor.ITS_TIME.value
+    is_off_schedule = (_ORDER.due_at > _ORDER.eligible_at + LONGEST_WAIT) & is_scheduled
+    is_too_far = waits_too_long | is_put_off | is_off_schedule
+    endless = update(t.orders).where(_ORDER.worker.is_(None), is_too_far)
+    return endless.values(due_at=bindparam("now"))
+
+
+def _end_endless_connections(until: Column[float]) -> Update:
+    """Return the change that ends what a connection's column puts off too far."""
+    too_far = update(t.connections).where(until > bindparam("longest_wait"))
+    return too_far.values({until: bindparam("now")})
+
+
+_END_ENDLESS_ORDERS = _end_endless_orders()
+_END_ENDLESS_CONNECTIONS = [
+    _end_endless_connections(until)
+    for until in (_CONNECTION.not_before, _CONNECTION.probe_at, _CONNECTION.pause_probe_at)
+]
 
 
 @dataclass(slots=True)
@@ -152,9 +184,8 @@ class Maintenance:
 
     def _resume_reconnected(self) -> None:
         """Resume paused connections whose credentials differ from those that were refused."""
-        columns = select(_CONNECTION.name, _CONNECTION.refused_credentials)
         with self._database.reading() as db:
-            paused = db.execute(columns.where(_CONNECTION.paused != "")).all()
+            paused = db.execute(_PAUSED).all()
         for name, refused in paused:
             current = self._processor.connections.fingerprint(name)
             if not current or current == refused:
@@ -166,23 +197,18 @@ class Maintenance:
     def _end_endless_waits(self) -> None:
         """Make due what a clock that was ahead has put off too far."""
         now = self._processor.clock()
-        is_short_wait = _ORDER.waits_for.in_([wait.value for wait in _SHORT_WAITS])
-        is_released = _ORDER.waits_for == WaitsFor.NOTHING.value
-        waits_too_long = (_ORDER.due_at > now + LONGEST_WAIT) & is_short_wait
-        is_put_off = (_ORDER.due_at > now + LONGEST_RELEASE) & is_released
-        # Text is larger than any number on SQLite: a time that can't be read counts as put off.
-        is_scheduled = _ORDER.waits_for == WaitsFor.ITS_TIME.value
-        is_off_schedule = (_ORDER.due_at > _ORDER.eligible_at + LONGEST_WAIT) & is_scheduled
-        is_too_far = waits_too_long | is_put_off | is_off_schedule
-        endless = update(t.orders).where(_ORDER.worker.is_(None), is_too_far)
+        times = {
+            "now": now,
+            "longest_wait": now + LONGEST_WAIT,
+            "longest_release": now + LONGEST_RELEASE,
+        }
         self._outbox.claims.set_aside_unnamed(now)
         with self._database.writing() as db:
             wait_briefly(db)
-            db.execute(endless.values(due_at=now))
+            db.execute(_END_ENDLESS_ORDERS, times)
             self._outbox.workers.release_orphans(db, now)
-            for until in (_CONNECTION.not_before, _CONNECTION.probe_at, _CONNECTION.pause_probe_at):
-                too_far = update(t.connections).where(until > now + LONGEST_WAIT)
-                db.execute(too_far.values({until: now}))
+            for end in _END_ENDLESS_CONNECTIONS:
+                db.execute(end, times)
 
     def _delete_old_data(self) -> None:
         """Delete what the settings say isn't stored any longer."""

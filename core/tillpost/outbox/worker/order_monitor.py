@@ -18,6 +18,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Select,
     bindparam,
     func,
     select,
@@ -88,6 +89,20 @@ _FIRST_DUE_POLLS = (
     .limit(MOST_POLLS)
 )
 """When the first poll of each connection is due, the longest overdue first."""
+
+
+def _due_by(time_column: Column[Any]) -> Select[tuple[str, str]]:
+    """Return the query for the orders whose time in a column has come, the earliest first."""
+    return (
+        select(_ORDER.id, _ORDER.connection)
+        .where(time_column <= bindparam("now"), _is_unclaimed)
+        .order_by(time_column)
+        .limit(MOST_REPORTS)
+    )
+
+
+_DUE_UNSEEN = _due_by(_ORDER.expected_at)
+_DUE_ESCALATIONS = _due_by(_ORDER.escalate_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +253,7 @@ class OrderMonitor:
     def report_unseen(self) -> None:
         """Report orders that the register should have confirmed by now, after a last poll."""
         by_connection: dict[str, list[str]] = {}
-        for order_id, connection in self._due(_ORDER.expected_at):
+        for order_id, connection in self._due(_DUE_UNSEEN):
             by_connection.setdefault(connection, []).append(order_id)
         for connection, order_ids in by_connection.items():
             if not is_name(connection):
@@ -256,23 +271,17 @@ class OrderMonitor:
 
     def escalate(self) -> None:
         """Escalate problems that nobody has acted on."""
-        for order_id, connection in self._due(_ORDER.escalate_at):
+        for order_id, connection in self._due(_DUE_ESCALATIONS):
             if not self._passed_over.allows(connection):
                 continue
             with self._passed_over.attempt(connection):
                 self._report(order_id, _ORDER.escalate_at, self._escalation)
 
-    def _due(self, time_column: Column[Any]) -> Sequence[tuple[str, str]]:
-        """Return the orders whose time in that column has come: their ids and connections."""
+    def _due(self, query: Select[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+        """Return the orders whose time in a column has come: their ids and connections."""
         now = self._processor.clock()
-        due = (
-            select(_ORDER.id, _ORDER.connection)
-            .where(time_column <= now, _is_unclaimed)
-            .order_by(time_column)
-            .limit(MOST_REPORTS)
-        )
         with self._database.reading() as db:
-            return [(row.id, row.connection) for row in db.execute(due)]
+            return [(row.id, row.connection) for row in db.execute(query, {"now": now})]
 
     def _poll_at(self, order_id: str) -> float | None:
         """Return when an order is next polled; None if it isn't, or can't be."""
