@@ -19,6 +19,7 @@ import sqlite3
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -98,6 +99,9 @@ See https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRON
 
 _WAIT_BRIEFLY = text(f"SET LOCAL lock_timeout = {int(BRIEF_LOCK_SECONDS * 1000)}")
 
+_FILE = "tillpost_file"
+"""Where a connection to SQLite notes its file's path, and what identifies the file."""
+
 _TRANSIENT_SQLITE_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 # Classes of PostgreSQL's SQLSTATE: connection, rollback, resources, a lock that isn't to be had,
@@ -153,6 +157,8 @@ class Database:
             DatabaseError: the database is full, locked, read-only or gone.
         """
         with translated_errors(), self._locked_for_writing(), self.engine.begin() as connection:
+            if self.is_sqlite:
+                _require_same_file(connection)
             self._begin(connection, "BEGIN IMMEDIATE")
             self.clock.adjust_if_old(connection)
             yield connection
@@ -369,8 +375,30 @@ def _create_private_file(
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
-def _set_up_sqlite(connection: Any, _: object) -> None:
-    """Set up a new connection.
+def _require_same_file(db: Connection) -> None:
+    """Raise `DatabaseError` if the file was deleted or replaced since it was opened.
+
+    SQLite would go on writing to the old one, which nobody finds any more.
+    """
+    path, opened = db.connection.info[_FILE]
+    if _file_id(path) != opened:
+        raise DatabaseError(
+            f"the database file {path} was deleted or replaced while it was open, so nothing is"
+            " written to it: put it back, or restart the program to use the new one"
+        )
+
+
+def _file_id(path: str) -> tuple[int, int] | None:
+    """Return what identifies a file, None if it is gone."""
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _set_up_sqlite(connection: Any, record: Any) -> None:
+    """Set up a new connection, and note its file.
 
     An `isolation_level` of None leaves BEGIN to us: the driver would begin too late.
     """
@@ -379,6 +407,9 @@ def _set_up_sqlite(connection: Any, _: object) -> None:
     connection.text_factory = _decoded
     for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {setting}")
+    # As SQLite has it: absolute, whatever the URL is.
+    path = connection.execute("PRAGMA database_list").fetchone()[2]
+    record.info[_FILE] = (path, _file_id(path))
 
 
 def _decoded(stored: bytes) -> str:
