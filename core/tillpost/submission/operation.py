@@ -40,7 +40,7 @@ from tillpost.submission.history import History
 from tillpost.submission.journal import UNKNOWN_LEAD, Intended, Settled
 from tillpost.submission.order_journal import EventJournal, OrderJournal
 
-__all__ = ["OperationContext", "run_operation", "searched_since"]
+__all__ = ["OperationContext", "is_keyed", "run_operation", "searched_since"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -88,7 +88,7 @@ class OperationContext:
         if self.order is None:
             return Outcome.NOT_CREATED
         connection = self.connection
-        keyed = connection.adapter.keyed
+        keyed = is_keyed(connection, self.order, self.history)
         return self.history.outcome(keyed=keyed, address=connection.address)
 
     def budget(self) -> tuple[int, float]:
@@ -228,6 +228,18 @@ def run_operation(
     finally:
         if exchange:
             exchange.close()
+
+
+def is_keyed(connection: Connection, order: Order, history: History) -> bool:
+    """Return whether a create under the order's key makes no second order at the platform.
+
+    A platform may forget keys. Then an order is looked up as on a platform without keys.
+    """
+    adapter = connection.adapter
+    placed_at = order.placed_at.timestamp()
+    return adapter.keyed and history.is_key_known(
+        connection.clock(), placed_at=placed_at, lifetime=adapter.key_lifetime
+    )
 
 
 def searched_since(connection: Connection, order: Order, history: History) -> float:
