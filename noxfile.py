@@ -64,7 +64,7 @@ def coverage(session: nox.Session) -> None:
     """Require every branch of the files that keep the promises, by the tests of their packages."""
     install(session)
     packages = [f"tests/core/{name}" for name in COVERED_BY]
-    session.run("pytest", "-q", "--cov", *packages, *session.posargs)
+    session.run("pytest", "-q", *packages, "--cov", *session.posargs)
 
 
 @nox.session(python=OLDEST)

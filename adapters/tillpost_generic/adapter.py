@@ -81,7 +81,7 @@ class Generic(Adapter[GenericSettings]):
         self.public_only = not settings.allow_private
 
     def sign(self, request: Request[Any], credentials: Credentials) -> Signed:
-        """Add the token, the idempotency key and the signature of the request, as of now."""
+        """Add the token, the idempotency key and the signature of the request."""
         headers = dict(super().sign(request, credentials).headers)
         if self.config.username:
             headers["Authorization"] = f"Basic {credentials.access_token.get_secret_value()}"

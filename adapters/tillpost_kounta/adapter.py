@@ -266,6 +266,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         if not product_id:
             raise SetupError("the setting attention_product names no product for the ticket")
         reference = ticket_reference(order)
+        # Not limited by value: staff may have put the order's items on the ticket.
         recent = yield from self._created_since(searched_from(order, None), reference)
         for seen in recent:
             if seen.sale_number == reference:

@@ -23,7 +23,7 @@ def pages_for_ever(incoming: Incoming) -> None:
     if incoming.method == "GET" and "catalog" not in incoming.target:
         answer(b"[]", x_next_page="/v1/next?page=2")(incoming)
         return
-    page = {"cursor": "more", "objects": [], "orders": []}
+    page: dict[str, object] = {"cursor": "more", "objects": [], "orders": []}
     answer(json.dumps(page).encode())(incoming)
 
 

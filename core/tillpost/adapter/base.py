@@ -62,6 +62,12 @@ Found = PosOrder | Draft | None
 CLOCK_TOLERANCE = timedelta(hours=1)
 """How much earlier a look-up starts than the order can be: no clock is exact."""
 
+EARLIEST = datetime(1970, 1, 3, tzinfo=UTC)
+"""No search starts much before this, whatever a journal or an order says."""
+
+LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+"""No search starts after this, the end of the calendar."""
+
 UNKNOWN_CLOCK = timedelta(days=1)
 """How much earlier still it starts if nobody has compared our clock with the platform's."""
 
@@ -99,9 +105,10 @@ def searched_from(order: Order, since: float | None) -> datetime:
         `since`. A search from there finds the order also if our clock is ahead.
     """
     if since is None:
-        sent_at = min(order.placed_at, datetime.now(UTC)) - UNKNOWN_CLOCK
+        sent_at = max(EARLIEST, min(order.placed_at, datetime.now(UTC))) - UNKNOWN_CLOCK
     else:
-        sent_at = datetime.fromtimestamp(since, UTC)
+        within_calendar = min(LATEST.timestamp(), max(EARLIEST.timestamp(), since))
+        sent_at = datetime.fromtimestamp(within_calendar, UTC)
     return (sent_at - CLOCK_TOLERANCE).astimezone(UTC)
 
 

@@ -53,11 +53,24 @@ GATE_STATUSES = (401, 403, 407)
 
 
 class Verdict(NamedTuple):
-    """What an answer means: a reply or an error, and whether the request was applied."""
+    """What an answer means: a reply or an error, and whether the request was applied.
+
+    Of a request that was sent several times, `applied` is about all its sends, the rest about the
+    last one.
+    """
 
     applied: Applied
     reply: Reply | None = None
     error: PosError | None = None
+
+    def after(self, earlier: Verdict) -> Verdict:
+        """Return this verdict for a request that was sent before, with the earlier verdict.
+
+        A send that had no effect doesn't undo an earlier one, which may have had its effect.
+        """
+        if self.applied is Applied.NO and earlier.applied is not Applied.NO:
+            return self._replace(applied=Applied.MAYBE)
+        return self
 
 
 def judge(

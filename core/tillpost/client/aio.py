@@ -74,6 +74,7 @@ class AsyncTill(BaseTill):
                 adapter,
                 connection.limits,
                 own_network=self._owns_client,
+                clock=connection.clock,
             ),
             self._credentials,
             self._hooks,

@@ -82,6 +82,7 @@ class Till(BaseTill):
                 adapter,
                 connection.limits,
                 own_network=self._owns_client,
+                clock=connection.clock,
             ),
             self._credentials,
             self._hooks,

@@ -36,6 +36,7 @@ __all__ = [
     "TaxError",
     "Transcript",
     "UnknownPosError",
+    "UnreadableConfigError",
     "UnsupportedError",
     "error_named",
 ]
@@ -349,6 +350,13 @@ class ConfigError(ValueError):
     """The settings of a connection aren't valid.
 
     The message is one line that names the setting.
+    """
+
+
+class UnreadableConfigError(ConfigError):
+    """The file with the connections can't be read now, so what it says isn't known.
+
+    Such as while an editor saves it. It says nothing of a single connection.
     """
 
 

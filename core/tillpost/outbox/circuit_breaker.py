@@ -25,6 +25,9 @@ MOST_EVIDENCE = 20
 FULLY_RECOVERED = 64
 """The recovery limit at which it is lifted."""
 
+MOST_FAILURES = 10_000
+"""Where the count of failures stops."""
+
 MOST_PROBES = 30
 """Where the count of probes stops: the wait between two has reached its longest long before."""
 
@@ -67,14 +70,17 @@ class Circuit:
 
     @classmethod
     def from_row(cls, row: Mapping[Any, Any]) -> Circuit:
-        """Return the circuit of a connection's row. Evidence that can't be read is left out."""
+        """Return the circuit of a connection's row.
+
+        Evidence that can't be read is left out, and no count is larger than any that is written.
+        """
         evidence = parsed(_SAMPLES.validate_json, row["evidence"])
         return cls(
-            failures=row["failures"],
+            failures=_count(row["failures"], MOST_FAILURES),
             opened_at=row["opened_at"],
             probe_at=row["probe_at"],
-            probes=row["probes"],
-            recovery_limit=row["recovery_limit"],
+            probes=_count(row["probes"], MOST_PROBES),
+            recovery_limit=_count(row["recovery_limit"], FULLY_RECOVERED),
             evidence=evidence or (),
         )
 
@@ -127,7 +133,8 @@ class Circuit:
             request_id=error.request_id,
         )
         evidence = (*self.evidence, sample)[-MOST_EVIDENCE:]
-        counted = replace(self, failures=self.failures + 1, evidence=evidence)
+        failures = min(self.failures + 1, MOST_FAILURES)
+        counted = replace(self, failures=failures, evidence=evidence)
         if self.is_open or counted.failures < threshold:
             return counted
         return replace(
@@ -146,6 +153,10 @@ class Circuit:
         return Outage(
             began_at=self.opened_at or 0.0, ended_at=ended_at, whose=whose, evidence=self.evidence
         )
+
+
+def _count(value: int, most: int) -> int:
+    return min(max(value, 0), most)
 
 
 def is_unreachable(error: ErrorRecord) -> bool:

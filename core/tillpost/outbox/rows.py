@@ -14,15 +14,46 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Boolean, Column, ColumnElement, Double, Integer, Table
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Double,
+    Integer,
+    LargeBinary,
+    Table,
+    cast,
+    func,
+)
 
-__all__ = ["Row", "parsed", "unchanged"]
+__all__ = ["LARGEST_COUNT", "Row", "is_name", "named", "parsed", "unchanged"]
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 
 LARGEST = 1e13
 """No number in a row is larger. A time may be: a connection is held back for ever that way."""
+
+
+LARGEST_COUNT = 2**31 - 1
+"""The largest number that PostgreSQL stores in a column of integers."""
+
+
+def is_name(value: object) -> bool:
+    """Return whether a name that was read, of an order or a connection, can be written.
+
+    On SQLite it may be a BLOB, no UTF-8, or contain a NUL. No query finds such a name as text.
+    """
+    return _is_text(value)
+
+
+def named(column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:
+    """Return the condition that a column holds a name that was read from it, damaged or not."""
+    is_same: ColumnElement[bool] = column == value
+    if not is_name(value) and not isinstance(value, bytes):
+        stored = value.encode("utf-8", "surrogateescape")
+        is_same = (cast(column, LargeBinary) == stored) & (func.typeof(column) == "text")
+    return is_same
 
 
 def parsed(read: Callable[[str], T], text: str | None) -> T | None:
@@ -58,6 +89,7 @@ class Row:
     def __init__(self, table: Table, values: Mapping[Any, Any]) -> None:
         """Take the table, and the columns of it that were selected."""
         self.faults: list[str] = []
+        self._raw = values
         self._values: dict[str, Any] = {}
         for name, check in _checks(table).items():
             if name in values:
@@ -70,6 +102,10 @@ class Row:
     def get(self, column: str, default: Any = None) -> Any:
         """Return a column, or `default` if it wasn't selected."""
         return self._values.get(column, default)
+
+    def raw(self, column: str) -> Any:
+        """Return a column as it was read, by which `named` finds the row again."""
+        return self._raw[column]
 
     @property
     def values(self) -> Mapping[str, Any]:
@@ -134,7 +170,7 @@ def _is_boolean(value: object) -> bool:
 
 
 def _is_integer(value: object) -> bool:
-    return isinstance(value, int)
+    return isinstance(value, int) and abs(value) <= LARGEST_COUNT
 
 
 def _is_number(value: object) -> bool:
@@ -142,8 +178,9 @@ def _is_number(value: object) -> bool:
 
 
 def _is_text(value: object) -> bool:
-    # Bytes that aren't UTF-8 are read as lone surrogates, which nothing can print.
-    return isinstance(value, str) and (value.isascii() or _is_utf8(value))
+    # Bytes that aren't UTF-8 are read as lone surrogates, which nothing can print. A NUL is never
+    # written.
+    return isinstance(value, str) and "\0" not in value and (value.isascii() or _is_utf8(value))
 
 
 def _is_utf8(text: str) -> bool:

@@ -311,7 +311,31 @@ def _send(
     yield journal.record(intent)
     verdict = yield from _transmit(context, request)
     yield journal.record(Settled(clock(), verdict.applied))
-    return verdict.reply, verdict.error
+    return verdict.reply, _in_doubt(verdict)
+
+
+def _in_doubt(verdict: Verdict) -> PosError | None:
+    """Return the error of a request that changes the order, as far as all its sends prove it.
+
+    A refusal or a failure to connect says nothing about an earlier send of the same request. So an
+    outage is in doubt, and a refusal becomes a `DoubtError`: the order is looked up first.
+    """
+    error = verdict.error
+    is_proved = verdict.applied is not Applied.MAYBE
+    if error is None or is_proved or error.applied is not Applied.NO:
+        return error
+    if error.transient:
+        error.applied = Applied.MAYBE
+        return error
+    doubt = DoubtError(
+        f"an earlier request may have worked; the same one was then refused: {error.detail}",
+        code=error.code,
+        status_code=error.status_code,
+        applied=Applied.MAYBE,
+    )
+    doubt.request_id = error.request_id
+    doubt.exchange = error.exchange
+    return doubt
 
 
 def _transmit(
@@ -329,22 +353,22 @@ def _transmit(
         context.sends = transmission.sends
         return transmission.verdict
 
-    applied = transmission.verdict.applied
+    expired = transmission.verdict
     try:
         has_new_token = yield Refresh(transmission.signed_with)
         if has_new_token:
-            if applied is not Applied.NO and not request.repeatable:
+            if expired.applied is not Applied.NO and not request.repeatable:
                 # The answer isn't in the platform's own words, so the create may have worked.
-                return Verdict(applied, error=_expired_in_doubt())
+                return Verdict(expired.applied, error=_expired_in_doubt())
             transmission = yield transmit
         elif transmission.signed_with.refresh_token:
             # The authorisation server grants no tokens any more.
             refused.reason = "withdrawn"
     except PosError as unreachable:
         # The authorisation server is unreachable: the store need not be reconnected.
-        return Verdict(applied, error=unreachable)
+        return Verdict(expired.applied, error=unreachable)
     context.sends = transmission.sends
-    return transmission.verdict
+    return transmission.verdict.after(expired)
 
 
 def _expired_in_doubt() -> DoubtError:

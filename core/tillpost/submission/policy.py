@@ -12,6 +12,9 @@ from tillpost.menus.matching import PricePolicy
 __all__ = ["Policy"]
 
 
+MOST_DOUBLINGS = 60
+"""A wait doubles this often at most, so that no float overflows however often a request is sent."""
+
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -54,6 +57,7 @@ class Policy(BaseModel):
 
         The order's id spreads the wait over 50 to 100 % of its length.
         """
-        longest = min(self.longest_wait, self.first_wait * 2.0 ** (retry - 1))
+        doublings = min(retry - 1, MOST_DOUBLINGS)
+        longest = min(self.longest_wait, self.first_wait * 2.0**doublings)
         jitter = zlib.crc32(f"{order_id}/{retry}".encode()) / 2**32
         return longest * (0.5 + jitter / 2)

@@ -85,7 +85,10 @@ class StoreFlows:
             return ()
         direction = "ahead of" if skew > 0 else "behind"
         difference = timedelta(seconds=round(abs(skew)))
-        text = f"this machine's clock is {difference} h {direction} {self._adapter.title}'s: set it"
+        text = (
+            f"our clock is {difference} h {direction} {self._adapter.title}'s: set that of this"
+            " machine, or of the PostgreSQL server if an outbox uses one"
+        )
         return (
             Finding(
                 what="clock",

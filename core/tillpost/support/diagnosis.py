@@ -274,9 +274,16 @@ def _evidence(facts: Facts) -> tuple[str, ...]:
 
 
 def _local_time(at: float) -> str:
-    """Format epoch seconds in this machine's time zone, with its offset."""
+    """Format epoch seconds in this machine's time zone, with its offset.
+
+    Returns "?" for what no calendar has.
+    """
+    try:
+        local = datetime.fromtimestamp(at, UTC).astimezone()
+    except (OverflowError, ValueError, OSError):
+        return "?"
     # The reader may be in another time zone, so the offset is shown.
-    return datetime.fromtimestamp(at, UTC).astimezone().isoformat(sep=" ", timespec="seconds")
+    return local.isoformat(sep=" ", timespec="seconds")
 
 
 # The steps

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from adapters.generic.store import ONCE, Store
 from adapters.in_process import untouched
 from tillpost.models.order import Charge, Discount, Line, Modifier, Order, Payment
+from tillpost.models.safe_text import one_line
 from tillpost_simulators.generic import WorldSettings
 
 TRIED = 340 if os.environ.get("CI") else 60
@@ -24,9 +25,9 @@ EXTRAS = {
     "7310": {"231": 60, "232": 70},
 }
 texts = st.text(max_size=60)
-named = texts.filter(lambda text: bool(text.strip()))
+named = texts.filter(lambda text: bool(one_line(text).strip()))
 codes = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=60).filter(
-    lambda text: bool(text.strip())
+    lambda text: bool(one_line(text).strip())
 )
 
 

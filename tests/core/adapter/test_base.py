@@ -72,6 +72,16 @@ def test_search_never_starts_after_a_day_ago() -> None:
     assert searched_from(order, None) < datetime.now(UTC) - timedelta(days=1)
 
 
+@pytest.mark.parametrize("since", [-1e300, 1e300, float("inf"), float("nan"), 1e13])
+def test_search_starts_within_the_calendar(since: float) -> None:
+    assert 1970 <= searched_from(toy_order(), since).year <= 9999
+
+
+def test_order_placed_before_every_calendar_is_searched() -> None:
+    order = toy_order().model_copy(update={"placed_at": datetime.min.replace(tzinfo=UTC)})
+    assert searched_from(order, None).year == 1970
+
+
 def test_ticket_reference_is_no_order_id() -> None:
     with pytest.raises(ValidationError):
         toy_order(ticket_reference(toy_order()))

@@ -12,14 +12,24 @@ import pytest
 import stamina
 
 from core.conftest import QUICK, Opening
-from core.toy import toy_order
-from core.toy_server import Act, ToyServer, answer, hang, raw, refuse, reset, truncate
-from tillpost import Limits, OutageError, Policy, PosError, RateLimitError
+from core.toy import Toy, ToyItem, toy_order
+from core.toy_server import Act, ToyServer, answer, hang, raw, refuse, reset, truncate, vanish
+from tillpost import (
+    Limits,
+    OutageError,
+    PermissionsError,
+    Policy,
+    PosError,
+    RateLimitError,
+    StoreClosedError,
+)
+from tillpost.adapter.base import Row
 from tillpost.adapter.exchange import Effect, Fault, Request, Response, nothing
 from tillpost.adapter.verdicts import Verdict
 from tillpost.client.retry import RetryAfter, RetryBudget, retry_wait
 from tillpost.errors import Applied, DoubtError, MenuError, Outcome
 from tillpost.submission.commands import Transmit
+from tillpost.submission.journal import MemoryJournal, Settled
 
 
 def after(
@@ -228,6 +238,74 @@ def test_stamina_testing_mode_skips_a_submissions_waits(
     with stamina.set_testing(True, attempts=1):
         till.submit(toy_order(), is_new=True)
     assert server.count("POST /orders") == 3
+    assert len(server.made("ord-1")) == 1
+
+
+def test_retry_refused_after_lost_answer_finds_the_order(
+    opening: Opening, server: ToyServer
+) -> None:
+    server.on("POST /orders", reset(), refuse("CLOSED", "closed for renovation"))
+    pos_order = opening(server.adapter()).submit(toy_order())
+    assert pos_order.id == "o1"
+    assert server.count("POST /orders") == 2
+    assert len(server.made("ord-1")) == 1
+
+
+def test_unreachable_after_lost_answer_leaves_the_doubt(
+    opening: Opening, server: ToyServer
+) -> None:
+    server.on("POST /orders", vanish())
+    journal = MemoryJournal()
+    with pytest.raises(OutageError) as caught:
+        opening(server.adapter(), policy=QUICK, journal=journal).submit(toy_order())
+    error = caught.value
+    assert (error.applied, error.outcome) == (Applied.MAYBE, Outcome.UNKNOWN)
+    settled = [event for event in journal.read("ord-1") if isinstance(event, Settled)]
+    assert [event.applied for event in settled] == [Applied.MAYBE]
+
+
+def test_refusal_after_a_refresh_keeps_the_doubt_before_it(
+    opening: Opening, server: ToyServer
+) -> None:
+    class Doubtful(Toy):
+        errors = (
+            Row(
+                PermissionsError,
+                codes=frozenset({"STALE"}),
+                refreshable=True,
+                applied=Applied.MAYBE,
+            ),
+            *Toy.errors,
+        )
+
+    stale = refuse("STALE", status=401, effect=True)
+    server.on("POST /orders", stale, refuse("CLOSED", "closed for renovation"))
+    pos_order = opening(Doubtful(server.settings())).submit(toy_order())
+    assert pos_order.id == "o1"
+    assert server.count("POST /token") == 1
+    assert len(server.made("ord-1")) == 1
+
+
+def test_refused_retry_is_refused_for_good_once_looked_up(
+    opening: Opening, server: ToyServer
+) -> None:
+    refused = refuse("CLOSED", "closed for renovation")
+    server.on("POST /orders", answer(503), refused, refused)
+    with pytest.raises(StoreClosedError) as caught:
+        opening(server.adapter()).submit(toy_order())
+    error = caught.value
+    assert (error.applied, error.outcome) == (Applied.NO, Outcome.NOT_CREATED)
+    assert server.count("GET /orders") == 2
+    keys = [seen.headers["idempotency-key"] for seen in server.seen if seen.method == "POST"]
+    assert keys == ["ord-1-0", "ord-1-0", "ord-1-1"]
+
+
+def test_menu_error_on_a_retry_still_imports_the_menu(opening: Opening, server: ToyServer) -> None:
+    server.items = [ToyItem(id="i2", sku="S1", name="Toast", price=1000)]
+    server.on("POST /orders", answer(503))
+    pos_order = opening(server.adapter()).submit(toy_order())
+    assert pos_order.id == "o1"
+    assert server.count("GET /menu") == 1
     assert len(server.made("ord-1")) == 1
 
 

@@ -511,6 +511,14 @@ def test_waits_double_to_the_longest_and_spread_by_order_id() -> None:
     assert policy.wait_before(1, "a") == policy.wait_before(1, "a")
 
 
+def test_wait_before_the_10000th_retry_is_the_longest() -> None:
+    """An outage of a day has more retries than a float can be doubled."""
+    for first_wait in (0.0, 0.001, 86_400.0):
+        policy = Policy(first_wait=first_wait, longest_wait=6)
+        assert policy.wait_before(10_000, "a") <= 6
+    assert policy.wait_before(10_000, "a") >= 3
+
+
 def test_since_is_the_first_send() -> None:
     assert fold([ASKED]).since is None
     first = replace(create(5), ahead=0.0)

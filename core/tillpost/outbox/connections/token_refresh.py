@@ -22,6 +22,7 @@ from tillpost.adapter.settings import Credentials
 from tillpost.errors import ConfigError, OutageError, PosError, SetupError
 from tillpost.models.safe_text import safe_logger
 from tillpost.outbox.connections.credentials import CredentialStore, StoredConnection
+from tillpost.outbox.orders.workers import WorkerRegistry
 
 __all__ = ["StoredCredentials", "warn_of_unsaved_tokens"]
 
@@ -69,6 +70,7 @@ class StoredCredentials:
         self._platform = platform
         self._follows = follows
         self._worker = worker
+        self._workers = WorkerRegistry(store.database)
         self._lock = threading.Lock()
         self._unwritten: Credentials | None = None
 
@@ -110,7 +112,7 @@ class StoredCredentials:
                 # Without a refresh token, `ask` raises the error that says so.
                 return self._newer(expired) or ask()
             give_up_at = time.monotonic() + PATIENCE
-            while not self._begin_refresh():
+            while not (refresher := self._begin_refresh()):
                 newer = self._newer(expired)
                 if newer:
                     return newer
@@ -122,22 +124,30 @@ class StoredCredentials:
             try:
                 return self._newer(expired) or self._write(expired, self._ask(expired, ask))
             finally:
-                self._end_refresh()
+                self._end_refresh(refresher)
 
-    def _begin_refresh(self) -> bool:
-        """Mark the row as being refreshed by this worker; return whether no other does it."""
+    def _begin_refresh(self) -> str:
+        """Mark the row as being refreshed by this worker, and return the worker's id.
+
+        Returns "" while another worker refreshes, or while this one has been reaped and isn't
+        enlisted again: nobody would remove its mark.
+        """
         worker = self._worker()
         with self._store.database.writing() as db:
+            if not self._workers.is_enlisted(db, worker):
+                return ""
             if self._store.locked(db, self._name).refresher not in (None, worker):
-                return False
+                return ""
             self._store.set_refresher(db, self._name, worker)
-        return True
+        return worker
 
-    def _end_refresh(self) -> None:
-        """Remove the mark. One that can't be removed goes when this worker is reaped."""
-        worker = self._worker()
+    def _end_refresh(self, refresher: str) -> None:
+        """Remove the mark of the worker that began, which may have another id by now.
+
+        A mark that can't be removed goes when the worker is reaped.
+        """
         with self._store.database.writing() as db:
-            if self._store.locked(db, self._name).refresher == worker:
+            if self._store.locked(db, self._name).refresher == refresher:
                 self._store.set_refresher(db, self._name, None)
 
     def _newer(self, expired: Credentials) -> Credentials | None:
@@ -173,26 +183,22 @@ class StoredCredentials:
         with self._store.database.writing() as db:
             stored = self._store.locked(db, self._name)
             newer = self._newer_in(stored, expired)
-            # A connection that was disconnected meanwhile isn't brought back by this.
-            was_disconnected = not stored.encrypted_secrets and not self._follows
-            if newer is None and not was_disconnected:
-                counts = stored.counts_with(self._follows)
+            counts = stored.counts_with(self._follows)
+            # A connection of the database alone isn't brought back by this if it was disconnected
+            # meanwhile, or if the row isn't the one that its tokens are from.
+            if newer is None and (counts or self._follows):
                 secrets = self._store.open(stored) if counts else {}
                 secrets |= _tokens(new)
-                written = self._store.write(db, self._updated(stored, new), secrets, keys)
+                basis = stored if counts else replace(stored.emptied(), follows=self._follows)
+                written = self._store.write(db, self._updated(basis, new), secrets, keys)
                 self.version = written.version
         self._unwritten = None
         return newer or new
 
     def _updated(self, stored: StoredConnection, new: Credentials) -> StoredConnection:
         expires_at = new.expires_at.timestamp() if new.expires_at else None
-        counts = stored.counts_with(self._follows)
-        return replace(
-            stored,
-            platform=self._platform,
-            grant=replace(stored.grant, expires_at=expires_at),
-            follows=stored.follows if counts else self._follows,
-        )
+        grant = replace(stored.grant, expires_at=expires_at)
+        return replace(stored, platform=self._platform, grant=grant)
 
 
 def warn_of_unsaved_tokens(name: str, old: Credentials) -> Callable[[Credentials], None]:

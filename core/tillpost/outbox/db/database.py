@@ -6,7 +6,7 @@
 
 On SQLite the write-ahead log is synced at each commit, as the promise "on disk" needs. A writer
 takes the lock at once (BEGIN IMMEDIATE) and waits for others up to `BUSY_SECONDS`. On PostgreSQL
-the defaults do the same.
+the defaults do the same, and `synchronous_commit` is switched on where it is off.
 
 Everything is bounded in time: connecting, waiting for a lock or a connection, each command. A
 PostgreSQL that falls silent is given up after `SILENCE_SECONDS`.
@@ -23,12 +23,22 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import Secret, SecretStr
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+from tillpost.outbox.db.clock import Clock, DatabaseClock, MachineClock
 from tillpost.outbox.exceptions import DatabaseError
 
-__all__ = ["BUSY_SECONDS", "Database", "give_time", "hidden_url", "shown_url", "translated_errors"]
+__all__ = [
+    "BUSY_SECONDS",
+    "Database",
+    "give_time",
+    "hidden_url",
+    "shown_url",
+    "sync_commit",
+    "translated_errors",
+    "wait_briefly",
+]
 
 BUSY_SECONDS = 15.0
 """How long a writer waits for another program that has locked the SQLite file."""
@@ -45,6 +55,9 @@ CONNECT_SECONDS = 3
 
 LOCK_SECONDS = 6.0
 """How long a command waits for a lock. A paused worker loses its locks before that."""
+
+BRIEF_LOCK_SECONDS = 0.5
+"""The same in a worker's loop, which other connections and its heartbeat wait for."""
 
 STATEMENT_SECONDS = 7.0
 """How long PostgreSQL works on one command."""
@@ -74,11 +87,34 @@ NETWORK = {
 See https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS.
 """
 
+_SYNC_COMMIT = (
+    "SELECT set_config('synchronous_commit', 'on', {of_transaction})"
+    " WHERE current_setting('synchronous_commit') = 'off'"
+)
+"""Has PostgreSQL answer a commit once it is on disk. Other values than "off" wait for that too.
+
+See https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRONOUS-COMMIT.
+"""
+
+_WAIT_BRIEFLY = text(f"SET LOCAL lock_timeout = {int(BRIEF_LOCK_SECONDS * 1000)}")
+
 _TRANSIENT_SQLITE_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 # Classes of PostgreSQL's SQLSTATE: connection, rollback, resources, a lock that isn't to be had,
 # operator intervention.
 _TRANSIENT_SQLSTATE_CLASSES = ("08", "40", "53", "55", "57")
+
+# Failures of the rows at hand: a value, a constraint, a deadlock, another's lock, a command that
+# took too long, a row that is damaged on disk. See
+# https://www.postgresql.org/docs/current/errcodes-appendix.html and
+# https://www.sqlite.org/rescode.html.
+_LOCAL_SQLSTATES = ("22", "23", "40", "55P03", "57014", "XX")
+_LOCAL_SQLITE_CODES = (
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_TOOBIG,
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_MISMATCH,
+)
 
 
 class Database:
@@ -105,6 +141,8 @@ class Database:
             raise DatabaseError(fault)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         """Whether it is SQLite: one writer at a time, all on this machine."""
+        self.clock: Clock = MachineClock() if self.is_sqlite else DatabaseClock(self.reading)
+        """The time by which all processes of the outbox go, in epoch seconds."""
         self._write_lock = threading.Lock()
 
     @contextmanager
@@ -116,6 +154,7 @@ class Database:
         """
         with translated_errors(), self._locked_for_writing(), self.engine.begin() as connection:
             self._begin(connection, "BEGIN IMMEDIATE")
+            self.clock.adjust_if_old(connection)
             yield connection
 
     @contextmanager
@@ -127,6 +166,7 @@ class Database:
         """
         with translated_errors(), self.engine.connect() as connection:
             self._begin(connection, "BEGIN")
+            self.clock.adjust_if_old(connection)
             yield connection
 
     def close(self) -> None:
@@ -179,10 +219,28 @@ def give_time(db: Connection) -> None:
         connection.silence = LONG_SECONDS
 
 
+def sync_commit(db: Connection) -> None:
+    """Have a transaction of the caller's on disk when its commit returns, on PostgreSQL.
+
+    SQLite has no such setting of one transaction: there the caller's connection decides.
+    """
+    if db.dialect.name == "postgresql":
+        db.exec_driver_sql(_SYNC_COMMIT.format(of_transaction=True))
+
+
+def wait_briefly(db: Connection) -> None:
+    """Let the commands of a transaction wait for locks for `BRIEF_LOCK_SECONDS` at most.
+
+    On SQLite, where nobody locks a row, nothing changes.
+    """
+    if db.dialect.name != "sqlite":
+        db.execute(_WAIT_BRIEFLY)
+
+
 def shown_url(url: URL) -> str:
     """Return a database's URL without its password, and without its query, which may hold one."""
-    text = url.set(query={}).render_as_string(hide_password=True)
-    return f"{text}?***" if url.query else text
+    shown = url.set(query={}).render_as_string(hide_password=True)
+    return f"{shown}?***" if url.query else shown
 
 
 @contextmanager
@@ -197,14 +255,18 @@ def translated_errors() -> Generator[None]:
         return
     except DBAPIError as error:
         transient = error.connection_invalidated or _is_transient(error.orig)
-        text = _first_line(error.orig)
+        local = not error.connection_invalidated and _is_local(error.orig)
+        reason = _first_line(error.orig)
     except sqlite3.Error as error:
         transient = _is_transient(error)
-        text = _first_line(error)
+        local = _is_local(error)
+        reason = _first_line(error)
     except SQLAlchemyError as error:  # such as a pool with no connection left
         transient = True
-        text = " ".join(str(error).split())[:200]
-    raise DatabaseError(f"the database failed: {text}", transient=transient) from None
+        local = False
+        reason = " ".join(str(error).split())[:200]
+    failed = f"the database failed: {reason}"
+    raise DatabaseError(failed, transient=transient, local=local) from None
 
 
 def _create_engine(url: SecretStr) -> Engine:
@@ -279,6 +341,7 @@ def _set_up_postgresql(connection: Any, _: object) -> None:
     with connection.cursor() as cursor:
         for name, seconds in limits.items():
             cursor.execute(f"SET {name} = {int(seconds * 1000)}")
+        cursor.execute(_SYNC_COMMIT.format(of_transaction=False))
     connection.commit()
 
 
@@ -318,8 +381,8 @@ def _set_up_sqlite(connection: Any, _: object) -> None:
         connection.execute(f"PRAGMA {setting}")
 
 
-def _decoded(text: bytes) -> str:
-    return text.decode("utf-8", "surrogateescape")
+def _decoded(stored: bytes) -> str:
+    return stored.decode("utf-8", "surrogateescape")
 
 
 def _first_line(error: BaseException | None) -> str:
@@ -339,6 +402,15 @@ def _is_transient(error: BaseException | None) -> bool:
     # An error that never reached PostgreSQL has no SQLSTATE.
     names = {kind.__name__ for kind in type(error).__mro__}
     return bool(names & {"OperationalError", "InterfaceError"})
+
+
+def _is_local(error: BaseException | None) -> bool:
+    """Return whether only the rows at hand are to blame."""
+    sqlite_code = getattr(error, "sqlite_errorcode", None)
+    if sqlite_code is not None:
+        return sqlite_code & 0xFF in _LOCAL_SQLITE_CODES
+    sqlstate = getattr(error, "sqlstate", None)
+    return sqlstate is not None and sqlstate.startswith(_LOCAL_SQLSTATES)
 
 
 def _without_password(url: SecretStr) -> str:

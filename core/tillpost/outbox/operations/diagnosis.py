@@ -61,7 +61,7 @@ def gather_facts(
     *,
     connections: Source | None = None,
     live: bool = True,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] | None = None,
 ) -> Facts:
     """Return what is known of an order.
 
@@ -71,7 +71,7 @@ def gather_facts(
         connections: Returns a connection by name; by default those of the TOML file and the
             database.
         live: Query the platform too. If that fails, the error is one of the facts.
-        clock: Returns the time in epoch seconds.
+        clock: Returns the time in epoch seconds; by default `Outbox.clock`.
 
     Raises:
         LookupError: there is no such order.
@@ -80,7 +80,7 @@ def gather_facts(
     stored = outbox.get(order_id)
     if stored is None:
         raise LookupError(f"no order {order_id!r} in the outbox")
-    now = clock()
+    now = (clock or outbox.clock)()
     adapter = _adapter(outbox, stored.connection, connections)
     facts = Facts(
         order_id=order_id,

@@ -11,12 +11,11 @@ Two people who do the same at the same time do it once.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from tillpost.adapter.base import Adapter
 from tillpost.errors import ConfigError, MenuError, Outcome
@@ -29,12 +28,13 @@ from tillpost.outbox.delivery.run_result import RunResult
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
 from tillpost.outbox.operations.audit import Act, read_acts, record_act
 from tillpost.outbox.operations.export import export_order
-from tillpost.outbox.orders.claims import ISOLATE_AFTER, Claim
+from tillpost.outbox.orders.claims import ISOLATE_AFTER, Claim, LeaseLostError
 from tillpost.outbox.orders.models import (
     OrderState,
     StoredOrder,
     UnreadableEventError,
     WaitsFor,
+    stored_order,
 )
 from tillpost.outbox.orders.problems import acknowledged_columns, problem_columns, solved_columns
 from tillpost.outbox.orders.transitions import STEPS
@@ -117,7 +117,7 @@ class OrderOperations:
         who: The person, for the audit log.
         connections: Returns a connection by name; by default those of the TOML file and the
             database. Used to withdraw orders at their platform.
-        clock: Returns the time in epoch seconds.
+        clock: Returns the time in epoch seconds; by default `Outbox.clock`.
     """
 
     def __init__(
@@ -126,12 +126,12 @@ class OrderOperations:
         who: str,
         *,
         connections: Source | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._outbox = outbox
         self._who = who
         self._connections = connections
-        self._clock = clock
+        self._clock = clock or outbox.clock
 
     # ------------------------------------------------------------------ progress
 
@@ -164,20 +164,17 @@ class OrderOperations:
     def _set_progress(self, stored: StoredOrder, progress: Progress, action: str) -> StoredOrder:
         if stored.state in _CLOSED_STATES:
             raise ActError(f"{stored.id} can't be moved on: {_CLOSED_STATES[stored.state]}")
-        unchanged = (
-            _ORDER.id == stored.id,
-            _ORDER.progress == stored.progress.value,
-        )
         problem = solved_columns() if progress is Progress.COMPLETED else acknowledged_columns()
-        values = {
-            "progress": progress.value,
-            "updated_at": self._clock(),
-            **problem,
-        }
-        change = update(t.orders).where(*unchanged).values(**values)
+        values: dict[str, object] = {"progress": progress.value, "updated_at": self._clock()}
         with self._outbox.database.writing() as db:
-            is_changed = db.execute(change).rowcount == 1
-            if is_changed:
+            seen = self._lock(db, stored)
+            if seen.state in _CLOSED_STATES:
+                raise ActError(f"{stored.id} can't be moved on: {_CLOSED_STATES[seen.state]}")
+            if seen.problem_at == stored.problem_at:
+                # A problem that has come up meanwhile is one that the person didn't see.
+                values |= problem
+            if seen.progress is stored.progress:
+                db.execute(update(t.orders).where(_ORDER.id == stored.id).values(**values))
                 self._record(db, action, stored, progress.value)
         current = self._find(stored.id)
         facts = {
@@ -304,14 +301,22 @@ class OrderOperations:
         }
         close = (
             update(t.orders)
-            .where(_ORDER.id == stored.id, _ORDER.problem_at.is_not(None))
+            .where(
+                _ORDER.id == stored.id,
+                _ORDER.worker.is_(None),
+                _ORDER.state == stored.state.value,
+                _ORDER.problem_at.is_not(None),
+            )
             .values(**values)
         )
         with self._outbox.database.writing() as db:
             is_closed_now = db.execute(close).rowcount == 1
             if is_closed_now:
                 self._record(db, "cancel", stored)
-        return self._find(stored.id)
+        current = self._find(stored.id)
+        if current.state is not stored.state:
+            raise _changed(stored)
+        return current
 
     def _end(
         self, stored: StoredOrder, state: OrderState, action: str, *, must_withdraw: bool = False
@@ -327,6 +332,15 @@ class OrderOperations:
         Returns:
             Whether no copy stays at the platform.
         """
+        try:
+            return self._end_claimed(stored, state, action, must_withdraw=must_withdraw)
+        except LeaseLostError:
+            text = f"{stored.id} was acted on by somebody else: check its state, then try again"
+        raise ActError(text)
+
+    def _end_claimed(
+        self, stored: StoredOrder, state: OrderState, action: str, *, must_withdraw: bool
+    ) -> bool:
         with Processor(self._outbox, connections=self._connections, clock=self._clock) as processor:
             claim = self._claim(processor, stored)
             copy = stored.pos_order
@@ -398,10 +412,16 @@ class OrderOperations:
             "updated_at": self._clock(),
             **solved_columns(),
         }
-        unclaimed = update(t.orders).where(_ORDER.id == stored.id, _ORDER.worker.is_(None))
+        close = update(t.orders).where(_ORDER.id == stored.id)
         with self._outbox.database.writing() as db:
-            if db.execute(unclaimed.values(**values)).rowcount == 1:
-                self._record(db, action, stored, "not looked up or withdrawn at the platform")
+            seen = self._lock(db, stored)
+            if seen.state is state:
+                return
+            if seen != stored:
+                # It may have been repaired and sent.
+                raise _changed(stored)
+            db.execute(close.values(**values))
+            self._record(db, action, stored, "not looked up or withdrawn at the platform")
 
     def _claim(self, processor: Processor, stored: StoredOrder) -> Claim:
         claim = processor.claim_order(stored.id, stored.updated_at)
@@ -410,7 +430,7 @@ class OrderOperations:
             self._refuse_closed(current, "acted on")
             if current.order is None:
                 raise ActError(f"the content of {stored.id} was erased: act at the register")
-            raise ActError(f"{stored.id} has changed meanwhile: check its state, then try again")
+            raise _changed(stored)
         return claim
 
     def _final_values(
@@ -478,6 +498,14 @@ class OrderOperations:
             raise ActError(f"no order {order_id!r} in the outbox")
         return stored
 
+    def _lock(self, db: Connection, stored: StoredOrder) -> StoredOrder:
+        """Return an order as it is now, locked to the end of the transaction."""
+        query = select(t.orders).where(_ORDER.id == stored.id).with_for_update()
+        row = db.execute(query).mappings().one_or_none()
+        if row is None:
+            raise _changed(stored)
+        return stored_order(row)
+
     def _history(self, stored: StoredOrder) -> History | None:
         """Return what is known of the order; None if its journal can't be read."""
         try:
@@ -521,6 +549,10 @@ class OrderOperations:
             return source(connection).adapter
         except ConfigError:
             return None
+
+
+def _changed(stored: StoredOrder) -> ActError:
+    return ActError(f"{stored.id} has changed meanwhile: check its state, then try again")
 
 
 def _reason_not_to_resubmit(stored: StoredOrder) -> str:

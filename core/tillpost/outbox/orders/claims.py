@@ -9,7 +9,6 @@ Each method is one transaction: it is on disk when the method returns.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from tillpost.models.order import Order, Progress
 from tillpost.outbox.circuit_breaker import Circuit, next_pause_probe
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import BLOCKED_CONNECTIONS, ConnectionRows
-from tillpost.outbox.db.database import Database
+from tillpost.outbox.db.database import Database, wait_briefly
 from tillpost.outbox.orders.models import (
     EVENTS_WITH_TRANSCRIPTS,
     OrderState,
@@ -35,8 +34,8 @@ from tillpost.outbox.orders.models import (
 from tillpost.outbox.orders.queries import read_events_to_extend
 from tillpost.outbox.orders.transitions import is_in_doubt
 from tillpost.outbox.orders.unreadable import JOURNAL, set_aside
-from tillpost.outbox.orders.workers import WorkerRegistry, due_after_release
-from tillpost.outbox.rows import Row, parsed
+from tillpost.outbox.orders.workers import WorkerRegistry, counted, due_after_release
+from tillpost.outbox.rows import Row, is_name, named, parsed
 from tillpost.outbox.settings import OutboxSettings
 from tillpost.submission.history import fold
 from tillpost.submission.journal import Event, Sighted
@@ -101,6 +100,15 @@ class Claim:
     taken_over: bool = False
 
 
+class _Due(NamedTuple):
+    """Which orders are to be claimed: at most so many of a connection, due by that time."""
+
+    connection: str
+    due_by: float
+    most: int
+    isolated: bool
+
+
 class ClaimStatus(NamedTuple):
     """Which worker holds an order, if any, and when it is due (epoch seconds)."""
 
@@ -146,28 +154,39 @@ _ANY_ISOLATED_DUE = (
 _COUNT_CLAIMED = select(func.count()).where(
     _ORDER.connection == bindparam("connection_name"), _ORDER.worker.is_not(None)
 )
+
+# The conditions of a claim. Its update repeats them: without that, an order that a person cancelled
+# after it was found would be claimed as it is, and sent.
+_IS_DUE = (
+    _ORDER.connection == bindparam("connection_name"),
+    *_UNCLAIMED,
+    _ORDER.due_at <= bindparam("due_by"),
+)
+_IS_NORMAL = _ORDER.crash_count < ISOLATE_AFTER
+
+# On PostgreSQL what another transaction has locked is passed over, and what is found stays as it is
+# until it is claimed. No key is locked, as that would exclude whoever appends to a journal.
 _DUE = (
     select(_ORDER.id)
-    .where(
-        _ORDER.connection == bindparam("connection_name"),
-        *_UNCLAIMED,
-        _ORDER.due_at <= bindparam("due_by"),
-    )
+    .where(*_IS_DUE)
     .order_by(_ORDER.due_at, _ORDER.added_at)
     .limit(bindparam("most"))
+    .with_for_update(key_share=True, skip_locked=True)
 )
 _DUE_ISOLATED = _DUE.where(_IS_ISOLATED)
-_DUE_NORMAL = _DUE.where(_ORDER.crash_count < ISOLATE_AFTER)
+_DUE_NORMAL = _DUE.where(_IS_NORMAL)
 _CLAIM = (
     update(t.orders)
-    .where(_ORDER.id.in_(bindparam("order_ids", expanding=True)))
+    .where(_ORDER.id.in_(bindparam("order_ids", expanding=True)), *_IS_DUE)
     .values(
         worker=bindparam("holder"),
-        fencing_token=_ORDER.fencing_token + 1,
+        fencing_token=counted(_ORDER.fencing_token, 1),
         updated_at=bindparam("now"),
     )
     .returning(*t.orders.c)
 )
+_CLAIM_ISOLATED = _CLAIM.where(_IS_ISOLATED)
+_CLAIM_NORMAL = _CLAIM.where(_IS_NORMAL)
 _IS_HELD = (
     _ORDER.id == bindparam("held_id"),
     _ORDER.worker == bindparam("holder"),
@@ -199,8 +218,12 @@ class OrderClaims:
         """Return when the first unclaimed order of each connection is due, in epoch seconds."""
         with self.database.reading() as db:
             rows = db.execute(_NEXT_DUE_BY_CONNECTION)
-            # A time that can't be read is put right by `Maintenance`.
-            return {row.name: row.due_at for row in rows if isinstance(row.due_at, float | int)}
+            # A time or a name that can't be read is seen to by `Maintenance`.
+            return {
+                row.name: row.due_at
+                for row in rows
+                if isinstance(row.due_at, float | int) and is_name(row.name)
+            }
 
     def status(self, order_id: str) -> ClaimStatus | None:
         """Return an order's holder and when it is due; None if there is no such order."""
@@ -242,6 +265,7 @@ class OrderClaims:
             isolated: Claim only orders that must run alone; by default, only others.
         """
         with self.database.writing() as db:
+            wait_briefly(db)
             if not self._workers.is_enlisted(db, worker):
                 return []
             connection_row = self._connection_rows.lock(db, connection)
@@ -263,14 +287,15 @@ class OrderClaims:
                 is_probe = False
             if room <= 0:
                 return []
-            order_ids = _find_due(db, connection, due_by, room, isolated=isolated)
-            if not order_ids:
+            due = _Due(connection, due_by, room, isolated)
+            order_ids = self._without_damaged(db, _find_due(db, due), now)
+            rows = _claim_rows(db, due, order_ids, worker, now)
+            if not rows:
                 return []
             if is_probe:
                 self._note_probe(db, connection, circuit, now)
             if probes_pause:
                 self._note_pause_probe(db, connection_row, now)
-            rows = _claim_rows(db, order_ids, worker, now)
             menu_at = connection_row["menu_at"]
             version = self._connection_rows.credentials_version(db, connection)
             found = [self._claim_of(db, row, worker, menu_at, version, now) for row in rows]
@@ -281,14 +306,42 @@ class OrderClaims:
                 claim.eligible_at = now
             return claims
 
+    def set_aside_unnamed(self, now: float) -> None:
+        """Set aside the due orders of connections whose names can't be read.
+
+        No worker claims those. Only on SQLite can a name be damaged.
+        """
+        if not self.database.is_sqlite:
+            return
+        with self.database.reading() as db:
+            names = [row.name for row in db.execute(_NEXT_DUE_BY_CONNECTION)]
+        for name in names:
+            if is_name(name):
+                continue
+            unnamed = select(_ORDER.id).where(named(_ORDER.connection, name), *_UNCLAIMED)
+            with self.database.writing() as db:
+                for order_id in db.scalars(unnamed).all():
+                    self._set_aside(db, order_id, ("connection",), now)
+
+    def _without_damaged(self, db: Connection, order_ids: Sequence[Any], now: float) -> list[str]:
+        """Set aside the orders whose ids can't be read; return the other ids."""
+        for order_id in order_ids:
+            if not is_name(order_id):
+                self._set_aside(db, order_id, ("id",), now)
+        return [order_id for order_id in order_ids if is_name(order_id)]
+
+    def _set_aside(self, db: Connection, order_id: Any, columns: Sequence[str], now: float) -> None:
+        set_aside(db, order_id, columns, now, self._settings.escalate_after)
+
     def claim_order(
-        self, order_id: str, worker: str, unchanged_since: float | None = None
+        self, order_id: str, worker: str, now: float, unchanged_since: float | None = None
     ) -> Claim | None:
         """Claim one order, due or not, for an action of a person.
 
         Args:
             order_id: The order's id.
             worker: The id of the worker that claims.
+            now: Epoch seconds.
             unchanged_since: Claim it only if this is its `updated_at`.
 
         Returns:
@@ -301,7 +354,7 @@ class OrderClaims:
         ]
         if unchanged_since is not None:
             conditions.append(_ORDER.updated_at == unchanged_since)
-        values = {"worker": worker, "fencing_token": _ORDER.fencing_token + 1}
+        values = {"worker": worker, "fencing_token": counted(_ORDER.fencing_token, 1)}
         claim = update(t.orders).where(*conditions).values(**values).returning(*t.orders.c)
         with self.database.writing() as db:
             if not self._workers.is_enlisted(db, worker):
@@ -310,7 +363,7 @@ class OrderClaims:
             if row is None:
                 return None
             version = self._connection_rows.credentials_version(db, row["connection"])
-            return self._claim_of(db, row, worker, 0.0, version, time.time())
+            return self._claim_of(db, row, worker, 0.0, version, now)
 
     def _note_probe(self, db: Connection, connection: str, circuit: Circuit, now: float) -> None:
         probing = circuit.probing(now, self._settings.first_wait, self._settings.longest_wait)
@@ -346,7 +399,7 @@ class OrderClaims:
             events, next_number = [], 0
             unreadable = (*unreadable, JOURNAL)
         if unreadable or order is None:
-            set_aside(db, read["id"], unreadable, now, self._settings.escalate_after)
+            self._set_aside(db, read["id"], unreadable, now)
             return None
         sighted = _kept_sighting(read, stored, events, now)
         if sighted:
@@ -435,7 +488,7 @@ class OrderClaims:
             "worker": None,
             "due_at": now + due_in,
             "updated_at": now,
-            "crash_count": _ORDER.crash_count + crashes,
+            "crash_count": counted(_ORDER.crash_count, crashes),
         }
         release = update(t.orders).where(*_IS_HELD).values(**values)
         with self.database.writing() as db:
@@ -476,23 +529,30 @@ def _count_claimed(db: Connection, connection: str) -> int:
     return count
 
 
-def _find_due(
-    db: Connection, connection: str, due_by: float, most: int, *, isolated: bool
-) -> Sequence[str]:
+def _find_due(db: Connection, due: _Due) -> Sequence[str]:
     """Return the ids of due orders, those first that fell due first."""
-    query = _DUE_ISOLATED if isolated else _DUE_NORMAL
-    wanted = {"connection_name": connection, "due_by": due_by, "most": most}
+    query = _DUE_ISOLATED if due.isolated else _DUE_NORMAL
+    wanted = {"connection_name": due.connection, "due_by": due.due_by, "most": due.most}
     return list(db.scalars(query, wanted))
 
 
 def _claim_rows(
-    db: Connection, order_ids: Sequence[str], worker: str, now: float
+    db: Connection, due: _Due, order_ids: Sequence[str], worker: str, now: float
 ) -> Sequence[RowMapping]:
-    """Claim orders, and return their rows in the sequence of the ids."""
-    values = {"order_ids": order_ids, "holder": worker, "now": now}
-    claimed = db.execute(_CLAIM, values).mappings()
+    """Claim those of the orders that are still due; return their rows, in the ids' sequence."""
+    if not order_ids:
+        return []
+    claim = _CLAIM_ISOLATED if due.isolated else _CLAIM_NORMAL
+    values = {
+        "order_ids": order_ids,
+        "connection_name": due.connection,
+        "due_by": due.due_by,
+        "holder": worker,
+        "now": now,
+    }
+    claimed = db.execute(claim, values).mappings()
     by_id = {row["id"]: row for row in claimed}
-    return [by_id[order_id] for order_id in order_ids]
+    return [by_id[order_id] for order_id in order_ids if order_id in by_id]
 
 
 def _held_by(claim: Claim) -> Mapping[str, object]:

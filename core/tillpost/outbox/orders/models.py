@@ -25,6 +25,7 @@ from tillpost.submission.journal import Event, Failed, OfTicket, OrderEvent
 
 __all__ = [
     "EVENTS_WITH_TRANSCRIPTS",
+    "UNREADABLE",
     "OrderState",
     "Report",
     "StoredOrder",
@@ -36,6 +37,10 @@ __all__ = [
     "stored_order",
     "unreadable_error",
 ]
+
+
+UNREADABLE = "unreadable"
+"""The `reason` of the error of an order whose row or journal can't be read."""
 
 
 class OrderState(StrEnum):
@@ -199,7 +204,7 @@ def _unreadable(read: Row, state: OrderState, order: Order | None) -> tuple[str,
 def unreadable_error(columns: Sequence[str]) -> ErrorRecord:
     """Return the error of an order whose row can't be read."""
     error = OrderError(
-        f"its row in the outbox can't be read: {', '.join(columns)}", reason="unreadable"
+        f"its row in the outbox can't be read: {', '.join(columns)}", reason=UNREADABLE
     )
     error.operation = "read"
     error.outcome = Outcome.UNKNOWN

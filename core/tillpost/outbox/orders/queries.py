@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, not_, o
 
 from tillpost.errors import Transcript
 from tillpost.models.order import Progress
+from tillpost.models.safe_text import storable
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.orders.models import (
     OrderState,
@@ -20,7 +21,8 @@ from tillpost.outbox.orders.models import (
     event_of,
     stored_order,
 )
-from tillpost.outbox.rows import parsed
+from tillpost.outbox.rows import LARGEST_COUNT, parsed
+from tillpost.submission.history import fold
 from tillpost.submission.journal import Event, OfTicket, OrderEvent
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "OrderFilter",
     "UnreadableEvent",
     "find_orders",
+    "next_number",
     "read_events",
     "read_events_to_extend",
     "read_journal",
@@ -38,6 +41,9 @@ _ORDER, _EVENT = t.orders.c, t.events.c
 
 HAS_PROBLEM = _ORDER.problem_at.is_not(None)
 """A person has to act on the order: see `problems`."""
+
+END_OF_CALENDAR = 253_402_300_799.0
+"""The last second of the year 9999, in epoch seconds. No time of a journal is later."""
 
 _IS_NEW = and_(
     _ORDER.progress == Progress.NEW.value,
@@ -110,7 +116,7 @@ class OrderFilter:
             yield _is_in_states(self.states)
         if self.connection:
             yield _ORDER.connection == self.connection
-        search = self.search.strip()
+        search = storable(self.search.strip())
         if search:
             yield _matches(search)
         if self.problem:
@@ -154,11 +160,38 @@ def read_events_to_extend(db: Connection, order_id: str) -> tuple[list[Event], i
     """Return the events of an order's journal, and the number of the next one.
 
     Raises:
-        UnreadableEventError: one of them can't be read, so nothing may be concluded from the rest.
+        UnreadableEventError: one of them can't be read, so nothing may be concluded from the rest;
+            or together they are no journal of an order.
     """
     rows = db.execute(_EVENTS, {"journal_of": order_id}).all()
     events = [event_of(row.kind, row.body) for row in rows]
-    return events, rows[-1].number + 1 if rows else 0
+    if not _is_possible(events):
+        raise UnreadableEventError("the events of the journal don't follow from each other")
+    return events, next_number(rows[-1].number) if rows else 0
+
+
+def _is_possible(events: Sequence[Event]) -> bool:
+    """Return whether something can be concluded from events that can be read one by one.
+
+    After damage there may be an answer without its request, or a time that no clock shows.
+    """
+    try:
+        history = fold(events)
+        times = [event.at for event in events] + [sent.since for sent in history.sent]
+    except Exception:  # noqa: BLE001  whatever is wrong with one journal, the other orders go on
+        return False
+    return all(abs(at) <= END_OF_CALENDAR for at in times)
+
+
+def next_number(latest: object) -> int:
+    """Return the number that follows that of a journal's latest event.
+
+    Raises:
+        UnreadableEventError: there is none, since the number is damaged.
+    """
+    if isinstance(latest, int) and latest < LARGEST_COUNT:
+        return latest + 1
+    raise UnreadableEventError("the number of an event of the journal can't be read")
 
 
 def read_journal(db: Connection, order_id: str) -> Sequence[JournalEntry]:

@@ -8,6 +8,7 @@ a webhook, a poll.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Connection, update
 
@@ -15,6 +16,7 @@ from tillpost.outbox.db import schema as t
 from tillpost.outbox.event_log import log_event
 from tillpost.outbox.orders.models import OrderState, WaitsFor, unreadable_error
 from tillpost.outbox.orders.problems import problem_columns
+from tillpost.outbox.rows import named
 
 __all__ = ["JOURNAL", "set_aside"]
 
@@ -23,13 +25,13 @@ JOURNAL = "journal"
 
 
 def set_aside(
-    db: Connection, order_id: str, columns: Sequence[str], now: float, escalate_after: float
+    db: Connection, order_id: Any, columns: Sequence[str], now: float, escalate_after: float
 ) -> None:
     """Put an order in error, whose row can't be read, and release it.
 
     Args:
         db: The transaction, in which the order is locked or claimed.
-        order_id: The order's id.
+        order_id: The order's id as it was read, damaged or not.
         columns: What can't be read.
         now: Epoch seconds.
         escalate_after: Seconds until the problem is escalated if nobody acts.
@@ -47,5 +49,5 @@ def set_aside(
         "updated_at": now,
         **problem_columns(OrderState.ERROR, WaitsFor.NOTHING, now, escalate_after),
     }
-    db.execute(update(t.orders).where(t.orders.c.id == order_id).values(**values))
+    db.execute(update(t.orders).where(named(t.orders.c.id, order_id)).values(**values))
     log_event("order_unreadable", id=order_id, columns=",".join(columns))

@@ -22,6 +22,7 @@ from tillpost.outbox.engine import Engine
 from tillpost.outbox.event_log import HookCall, log_event
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.orders.models import (
+    UNREADABLE,
     OrderState,
     Report,
     StoredOrder,
@@ -29,7 +30,7 @@ from tillpost.outbox.orders.models import (
     event_row,
     stored_order,
 )
-from tillpost.outbox.orders.queries import read_events
+from tillpost.outbox.orders.queries import next_number, read_events
 from tillpost.outbox.orders.transitions import Change, KnownOrder, apply_refusal, apply_status
 from tillpost.outbox.orders.unreadable import JOURNAL, set_aside
 from tillpost.outbox.rows import Row, parsed
@@ -136,7 +137,9 @@ class OrderUpdates:
         if known is None:
             return ()
         may_be_in_doubt = row["state"] in (OrderState.DUE.value, OrderState.ERROR.value)
-        journal = read_events(db, row["id"]) if may_be_in_doubt else ()
+        journal = self._read_journal(db, row, known, now) if may_be_in_doubt else ()
+        if journal is None:
+            return ()
         change = apply_status(
             known, pos_order, now, self._settings, journal=journal, address=address
         )
@@ -185,10 +188,8 @@ class OrderUpdates:
         known = self._known_order(db, row, now)
         if known is None:
             return ()
-        try:
-            journal = read_events(db, row["id"])
-        except UnreadableEventError:
-            set_aside(db, row["id"], (JOURNAL,), now, self._settings.escalate_after)
+        journal = self._read_journal(db, row, known, now)
+        if journal is None:
             return ()
         change = apply_refusal(known, error, journal, now, self._settings, address)
         return self._write(db, row, change, now, source)
@@ -219,8 +220,24 @@ class OrderUpdates:
         if not stored.unreadable:
             return KnownOrder(stored, row["received_at"], row["confirmed_at"])
         if stored.state is OrderState.ERROR:
-            set_aside(db, row["id"], stored.unreadable, now, self._settings.escalate_after)
+            set_aside(db, row.raw("id"), stored.unreadable, now, self._settings.escalate_after)
         return None
+
+    def _read_journal(
+        self, db: Connection, row: Row, known: KnownOrder, now: float
+    ) -> Sequence[Event] | None:
+        """Return an order's journal; None if it can't be read, and the order is set aside.
+
+        A webhook about it is recorded all the same: sent again, it could be read no better.
+        """
+        try:
+            return read_events(db, row["id"])
+        except UnreadableEventError:
+            error = known.stored.error
+            is_set_aside = error is not None and error.reason == UNREADABLE
+            if not is_set_aside:
+                set_aside(db, row.raw("id"), (JOURNAL,), now, self._settings.escalate_after)
+            return None
 
     def _find(
         self,
@@ -292,7 +309,7 @@ def _keep_report(db: Connection, row: Row, report: Report, now: float) -> None:
 
 def _append_event(db: Connection, order_id: str, event: Event) -> None:
     latest = db.scalar(select(func.max(_EVENT.number)).where(_EVENT.order_id == order_id))
-    number = 0 if latest is None else latest + 1
+    number = 0 if latest is None else next_number(latest)
     kind, body = event_row(event, number)
     db.execute(insert(t.events).values(order_id=order_id, number=number, kind=kind, body=body))
 

@@ -15,9 +15,10 @@ import os
 import socket
 import uuid
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Connection,
     bindparam,
@@ -25,24 +26,24 @@ from sqlalchemy import (
     delete,
     insert,
     select,
-    text,
     update,
 )
 
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.db.database import Database
-from tillpost.outbox.rows import Row
+from tillpost.outbox.db.database import Database, wait_briefly
+from tillpost.outbox.rows import LARGEST_COUNT, Row, named
 
-__all__ = ["DEFAULT_LEASE", "Pulse", "WorkerRegistry", "due_after_release"]
+__all__ = ["DEFAULT_LEASE", "Pulse", "WorkerRegistry", "counted", "due_after_release"]
 
 DEFAULT_LEASE = 10.0
 """How long a worker may be silent before it is dead, in seconds, unless the settings say it."""
 
 _ORDER, _WORKER = t.orders.c, t.workers.c
 
-_WAIT_BRIEFLY = text("SET LOCAL lock_timeout = '500ms'")
-"""For PostgreSQL: a worker that reaps another must not miss its own heartbeats over a lock."""
-
+# Statements are built once: SQLAlchemy takes longer to build one than to run it.
+_ENLIST = insert(t.workers)
+_BEAT = update(t.workers).where(_WORKER.id == bindparam("worker_id")).values(beat=_WORKER.beat + 1)
+_PULSES = select(_WORKER.id, _WORKER.beat, _WORKER.lease)
 _IS_ENLISTED = (
     select(_WORKER.id)
     .where(_WORKER.id == bindparam("worker_id"))
@@ -63,6 +64,14 @@ def due_after_release(now: float) -> ColumnElement[float | None]:
     An order for which nothing was due, claimed because a person acted on it, stays so.
     """
     return case((_ORDER.due_at.is_not(None), now), else_=None)
+
+
+def counted(column: ColumnElement[int], more: int) -> ColumnElement[int]:
+    """Return a count with `more` added; 0 after the largest that a column stores.
+
+    A damaged count would otherwise fail the update of all other rows with its own.
+    """
+    return case((column <= LARGEST_COUNT - more, column + more), else_=0)
 
 
 class WorkerRegistry:
@@ -89,22 +98,24 @@ class WorkerRegistry:
             "started_at": now,
         }
         with self.database.writing() as db:
-            db.execute(insert(t.workers).values(**row))
+            db.execute(_ENLIST, row)
         return worker
 
     def beat(self, worker: str) -> bool:
-        """Raise a worker's heartbeat counter; return False if it was reaped meanwhile."""
-        row = update(t.workers).where(_WORKER.id == worker)
+        """Raise a worker's heartbeat counter, and adjust the clock.
+
+        Return False if the worker was reaped meanwhile.
+        """
         with self.database.writing() as db:
-            result = db.execute(row.values(beat=_WORKER.beat + 1))
+            result = db.execute(_BEAT, {"worker_id": worker})
+            self.database.clock.adjust(db)
             return result.rowcount == 1
 
     def pulses(self) -> Mapping[str, Pulse]:
         """Return the heartbeat counter and the lease of every worker."""
-        columns = select(_WORKER.id, _WORKER.beat, _WORKER.lease)
         with self.database.reading() as db:
-            rows = [Row(t.workers, row) for row in db.execute(columns).mappings()]
-        return {row["id"]: Pulse(row["beat"], row["lease"] or DEFAULT_LEASE) for row in rows}
+            rows = [Row(t.workers, row) for row in db.execute(_PULSES).mappings()]
+        return {row.raw("id"): Pulse(row["beat"], row["lease"] or DEFAULT_LEASE) for row in rows}
 
     def beats(self) -> Mapping[str, int]:
         """Return the heartbeat counter of every worker."""
@@ -123,11 +134,11 @@ class WorkerRegistry:
             DatabaseError: the worker is paused within a transaction, which keeps its rows locked
                 for a while.
         """
-        is_same_worker = _WORKER.id == worker
+        is_same_worker = named(_WORKER.id, worker)
         is_silent = _WORKER.beat == beat
         with self.database.writing() as db:
-            if not self.database.is_sqlite:
-                db.execute(_WAIT_BRIEFLY)
+            # A worker that reaps another must not miss its own heartbeats over a lock.
+            wait_briefly(db)
             removed = db.execute(delete(t.workers).where(is_same_worker, is_silent))
             if removed.rowcount == 0:
                 return 0
@@ -140,11 +151,21 @@ class WorkerRegistry:
             self._release_all(db, worker, now, crashes=0)
 
     def release_orphans(self, db: Connection, now: float) -> None:
-        """Release the orders whose worker has no row, so that nobody would ever reap it."""
-        is_orphan = _ORDER.worker.is_not(None) & _ORDER.worker.not_in(select(_WORKER.id))
-        orphans = update(t.orders).where(is_orphan)
-        values = {"worker": None, "due_at": due_after_release(now), "updated_at": now}
-        db.execute(orphans.values(**values))
+        """Release what is held by workers that have no row, so that nobody would ever reap them.
+
+        That is orders, imports of menus and refreshes of tokens. An id is never enlisted again.
+        """
+        released = {"worker": None, "due_at": due_after_release(now), "updated_at": now}
+        holders: Mapping[Column[Any], Mapping[str, object]] = {
+            _ORDER.worker: released,
+            t.connections.c.importer: {"importer": None},
+            t.credentials.c.refresher: {"refresher": None},
+        }
+        for holder, values in holders.items():
+            is_orphan = holder.is_not(None) & holder.not_in(select(_WORKER.id))
+            for vanished in db.scalars(select(holder).distinct().where(is_orphan)).all():
+                orphans = update(holder.table).where(named(holder, vanished))
+                db.execute(orphans.values(**values))
 
     def _release_all(self, db: Connection, worker: str, now: float, crashes: int) -> int:
         self._release_imports(db, worker)
@@ -153,7 +174,7 @@ class WorkerRegistry:
             "worker": None,
             "due_at": due_after_release(now),
             "updated_at": now,
-            "crash_count": _ORDER.crash_count + crashes,
+            "crash_count": counted(_ORDER.crash_count, crashes),
         }
         claimed = update(t.orders).where(_ORDER.worker == worker)
         result = db.execute(claimed.values(**values))

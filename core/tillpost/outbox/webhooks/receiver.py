@@ -7,7 +7,6 @@ webhook again.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -55,7 +54,7 @@ class Receiver:
             database.
         config: The TOML file, as for `config.config_path`.
         hooks: Objects whose hooks are called in addition to the plugins'.
-        clock: Returns the time in epoch seconds.
+        clock: Returns the time in epoch seconds; by default the database's clock.
     """
 
     def __init__(
@@ -67,18 +66,18 @@ class Receiver:
         connections: Source | None = None,
         config: str | Path | None = None,
         hooks: Iterable[object] = (),
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._database = database
-        self._clock = clock
+        self._clock = clock or database.clock
         # A receiver may refresh a token, and other workers must see whether it is still alive.
-        self._heartbeat = Heartbeat(WorkerRegistry(database), settings.lease, clock)
+        self._heartbeat = Heartbeat(WorkerRegistry(database), settings.lease, self._clock)
         self._orders = OrderUpdates(engine, settings)
         self._effects = EventEffects(ConnectionRows(database), self._orders, settings)
         source = connections or FromFileAndDatabase(
             CredentialStore(database), config, self._heartbeat.worker_id
         )
-        self._connections = OpenConnections(source, settings, hooks)
+        self._connections = OpenConnections(source, settings, self._clock, hooks)
 
     def receive(
         self, connection: str, headers: Mapping[str, str], body: bytes, url: str

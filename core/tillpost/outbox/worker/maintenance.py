@@ -12,32 +12,33 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import BindParameter, Column, Update, bindparam, or_, select, update
 
-from tillpost.errors import is_interruption
-from tillpost.models.safe_text import safe_logger
 from tillpost.outbox.db import schema as t
+from tillpost.outbox.db.database import wait_briefly
 from tillpost.outbox.event_log import log_event
-from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.orders.models import WaitsFor
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
 from tillpost.outbox.webhooks.received_events import delete_old_events
 from tillpost.outbox.worker.connection_tasks import AtOnce, ConnectionTasks
+from tillpost.outbox.worker.hook_thread import HookThread
 from tillpost.outbox.worker.menu_sync import MenuSync
 from tillpost.outbox.worker.order_monitor import OrderMonitor
+from tillpost.outbox.worker.passed_over import PassedOver
 from tillpost.outbox.worker.processor import Processor
 from tillpost.outbox.worker.retention import erase, prune
 from tillpost.outbox.worker.store_monitor import StoreMonitor
 
 __all__ = ["Maintenance"]
 
-log = safe_logger("tillpost.outbox")
-
 THREADS = 8
 """Polls and menu imports that one worker runs at the same time."""
 
 GRACE = 1.0
 """Seconds that a stopping worker waits for running polls and imports."""
+
+GRACE_OF_HOOKS = 3.0
+"""Seconds that a stopping worker waits for hooks that were announced."""
 
 HOUR = 3600.0
 """Seconds in an hour."""
@@ -57,6 +58,38 @@ _CONNECTION = t.connections.c
 _SHORT_WAITS = (WaitsFor.RETRY, WaitsFor.LOOK, WaitsFor.IMPORT, WaitsFor.OPENING)
 _AUTOMATIC_WAITS = (WaitsFor.NOTHING, WaitsFor.RETRY, WaitsFor.LOOK, WaitsFor.IMPORT)
 
+# Statements are built once: SQLAlchemy takes longer to build one than to run it.
+_PAUSED = select(_CONNECTION.name, _CONNECTION.refused_credentials).where(_CONNECTION.paused != "")
+
+
+def _end_endless_orders() -> Update:
+    """Return the change that makes due what waits longer than anything does."""
+    longest_wait: BindParameter[float] = bindparam("longest_wait")
+    longest_release: BindParameter[float] = bindparam("longest_release")
+    is_short_wait = _ORDER.waits_for.in_([wait.value for wait in _SHORT_WAITS])
+    is_released = _ORDER.waits_for == WaitsFor.NOTHING.value
+    waits_too_long = (_ORDER.due_at > longest_wait) & is_short_wait
+    is_put_off = (_ORDER.due_at > longest_release) & is_released
+    # Text is larger than any number on SQLite: a time that can't be read counts as put off.
+    is_scheduled = _ORDER.waits_for == WaitsFor.ITS_TIME.value
+    is_off_schedule = (_ORDER.due_at > _ORDER.eligible_at + LONGEST_WAIT) & is_scheduled
+    is_too_far = waits_too_long | is_put_off | is_off_schedule
+    endless = update(t.orders).where(_ORDER.worker.is_(None), is_too_far)
+    return endless.values(due_at=bindparam("now"))
+
+
+def _end_endless_connections(until: Column[float]) -> Update:
+    """Return the change that ends what a connection's column puts off too far."""
+    too_far = update(t.connections).where(until > bindparam("longest_wait"))
+    return too_far.values({until: bindparam("now")})
+
+
+_END_ENDLESS_ORDERS = _end_endless_orders()
+_END_ENDLESS_CONNECTIONS = [
+    _end_endless_connections(until)
+    for until in (_CONNECTION.not_before, _CONNECTION.probe_at, _CONNECTION.pause_probe_at)
+]
+
 
 @dataclass(slots=True)
 class _Task:
@@ -65,6 +98,10 @@ class _Task:
     interval: float
     run: Callable[[], None]
     due_at: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return self.run.__name__.strip("_")
 
 
 class Maintenance:
@@ -75,17 +112,21 @@ class Maintenance:
 
         Args:
             processor: Handles the worker's orders.
-            in_threads: Run polls and menu imports in threads, so that `tend` waits for no platform.
+            in_threads: Run polls, menu imports and the hooks of reports in threads, so that `tend`
+                waits for no platform and no plugin.
         """
         self._processor = processor
         self._outbox = processor.outbox
         self._database = processor.outbox.database
-        self._store_monitor = StoreMonitor(processor)
+        self._hooks = HookThread(processor.call_hooks)
+        call_hooks = self._hooks.call if in_threads else processor.call_hooks
+        self._store_monitor = StoreMonitor(processor, call_hooks)
         host_of = processor.connections.host
         self._requests = ConnectionTasks(THREADS, "tillpost-poll", host_of)
         runner = self._requests if in_threads else AtOnce()
-        order_monitor = OrderMonitor(processor, runner)
+        order_monitor = OrderMonitor(processor, runner, call_hooks)
         menu_sync = MenuSync(processor, runner)
+        self._passed_over = PassedOver("the task")
         self._tasks = [
             _Task(1.0, processor.release_unfinished),
             _Task(2.0, self._resume_reconnected),
@@ -103,23 +144,22 @@ class Maintenance:
         ]
 
     def tend(self) -> None:
-        """Run the tasks that are due. Raises `DatabaseError`; all else is logged."""
+        """Run the tasks that are due. A task that fails by itself is logged, and tried again.
+
+        Raises:
+            DatabaseError: the database as a whole fails, or may.
+        """
         now = time.monotonic()
         for task in self._tasks:
-            if now < task.due_at:
+            if now < task.due_at or not self._passed_over.allows(task.name):
                 continue
             task.due_at = now + task.interval
-            try:
+            with self._passed_over.attempt(task.name):
                 task.run()
-            except DatabaseError:
-                raise
-            except BaseException as failure:
-                if is_interruption(failure):
-                    raise
-                log.exception("a worker's task failed; it is run again in %g s", task.interval)
 
     def close(self) -> None:
-        """Stop the checks, polls and imports, which run in threads of their own."""
+        """Stop the checks, polls, imports and hooks, which run in threads of their own."""
+        self._hooks.close(GRACE_OF_HOOKS)
         self._store_monitor.close()
         self._requests.close(GRACE)
 
@@ -144,9 +184,8 @@ class Maintenance:
 
     def _resume_reconnected(self) -> None:
         """Resume paused connections whose credentials differ from those that were refused."""
-        columns = select(_CONNECTION.name, _CONNECTION.refused_credentials)
         with self._database.reading() as db:
-            paused = db.execute(columns.where(_CONNECTION.paused != "")).all()
+            paused = db.execute(_PAUSED).all()
         for name, refused in paused:
             current = self._processor.connections.fingerprint(name)
             if not current or current == refused:
@@ -158,21 +197,18 @@ class Maintenance:
     def _end_endless_waits(self) -> None:
         """Make due what a clock that was ahead has put off too far."""
         now = self._processor.clock()
-        is_short_wait = _ORDER.waits_for.in_([wait.value for wait in _SHORT_WAITS])
-        is_released = _ORDER.waits_for == WaitsFor.NOTHING.value
-        waits_too_long = (_ORDER.due_at > now + LONGEST_WAIT) & is_short_wait
-        is_put_off = (_ORDER.due_at > now + LONGEST_RELEASE) & is_released
-        # Text is larger than any number on SQLite: a time that can't be read counts as put off.
-        is_scheduled = _ORDER.waits_for == WaitsFor.ITS_TIME.value
-        is_off_schedule = (_ORDER.due_at > _ORDER.eligible_at + LONGEST_WAIT) & is_scheduled
-        is_too_far = waits_too_long | is_put_off | is_off_schedule
-        endless = update(t.orders).where(_ORDER.worker.is_(None), is_too_far)
+        times = {
+            "now": now,
+            "longest_wait": now + LONGEST_WAIT,
+            "longest_release": now + LONGEST_RELEASE,
+        }
+        self._outbox.claims.set_aside_unnamed(now)
         with self._database.writing() as db:
-            db.execute(endless.values(due_at=now))
+            wait_briefly(db)
+            db.execute(_END_ENDLESS_ORDERS, times)
             self._outbox.workers.release_orphans(db, now)
-            for until in (_CONNECTION.not_before, _CONNECTION.probe_at, _CONNECTION.pause_probe_at):
-                too_far = update(t.connections).where(until > now + LONGEST_WAIT)
-                db.execute(too_far.values({until: now}))
+            for end in _END_ENDLESS_CONNECTIONS:
+                db.execute(end, times)
 
     def _delete_old_data(self) -> None:
         """Delete what the settings say isn't stored any longer."""

@@ -10,15 +10,17 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Column, select, update
+from sqlalchemy import Column, bindparam, select, update
 
 from tillpost.errors import ConfigError, PosError
 from tillpost.models.safe_text import safe_logger
 from tillpost.outbox.db import schema as t
+from tillpost.outbox.db.database import wait_briefly
 from tillpost.outbox.exceptions import MenuImportRunning
-from tillpost.outbox.rows import unchanged
+from tillpost.outbox.rows import is_name, unchanged
 from tillpost.outbox.settings import ConnectionOptions
 from tillpost.outbox.worker.connection_tasks import AtOnce, TaskRunner
+from tillpost.outbox.worker.passed_over import PassedOver
 from tillpost.outbox.worker.processor import Processor
 
 __all__ = ["MenuSync", "next_sync"]
@@ -34,7 +36,9 @@ _CONNECTION = t.connections.c
 
 _DAILY_IMPORTS = select(_CONNECTION.name, _CONNECTION.sync_at)
 
-_CHANGED_MENUS = select(_CONNECTION.name, _CONNECTION.import_at).where(_CONNECTION.paused == "")
+_CHANGED_MENUS = select(_CONNECTION.name, _CONNECTION.import_at).where(
+    _CONNECTION.paused == "", _CONNECTION.import_at <= bindparam("now")
+)
 
 
 class MenuSync:
@@ -44,6 +48,7 @@ class MenuSync:
         """Take the worker's processor, and what runs the imports: this thread by default."""
         self._processor = processor
         self._tasks = tasks or AtOnce()
+        self._passed_over = PassedOver("the menu import")
         self._database = processor.outbox.database
 
     def import_daily(self) -> None:
@@ -52,31 +57,40 @@ class MenuSync:
         with self._database.reading() as db:
             rows = db.execute(_DAILY_IMPORTS).all()
         for name, due_at in rows:
-            options = self._processor.connections.options(name)
-            next_due_at = next_sync(options, now)
-            if next_due_at is None or next_due_at == due_at:
-                continue
-            if not self._tasks.may_start(_KIND, name):
-                continue
-            is_first = self._move(_CONNECTION.sync_at, name, due_at, next_due_at)
-            is_due = isinstance(due_at, float | int) and due_at <= now
-            if is_first and is_due:
-                self._tasks.start(_KIND, name, partial(self._import, name))
+            if is_name(name) and self._passed_over.allows(name):
+                with self._passed_over.attempt(name):
+                    self._import_if_due(name, due_at, now)
+
+    def _import_if_due(self, name: str, due_at: object, now: float) -> None:
+        options = self._processor.connections.options(name)
+        next_due_at = next_sync(options, now)
+        if next_due_at is None or next_due_at == due_at:
+            return
+        if not self._tasks.may_start(_KIND, name):
+            return
+        is_first = self._move(_CONNECTION.sync_at, name, due_at, next_due_at)
+        is_due = isinstance(due_at, float | int) and due_at <= now
+        if is_first and is_due:
+            self._tasks.start(_KIND, name, partial(self._import, name))
 
     def import_changed(self) -> None:
         """Import the menus whose platform reported a change."""
         now = self._processor.clock()
-        due = _CHANGED_MENUS.where(_CONNECTION.import_at <= now)
         with self._database.reading() as db:
-            rows = db.execute(due).all()
+            rows = db.execute(_CHANGED_MENUS, {"now": now}).all()
         for name, due_at in rows:
-            if not self._tasks.may_start(_KIND, name):
-                continue
-            # Until it succeeds it stays due, in case that this worker dies.
-            retry_at = now + RETRY_IMPORT
-            is_first = self._move(_CONNECTION.import_at, name, due_at, retry_at)
-            if is_first:
-                self._tasks.start(_KIND, name, partial(self._import_change, name, retry_at))
+            if is_name(name) and self._passed_over.allows(name):
+                with self._passed_over.attempt(name):
+                    self._import_reported(name, due_at, now)
+
+    def _import_reported(self, name: str, due_at: object, now: float) -> None:
+        if not self._tasks.may_start(_KIND, name):
+            return
+        # Until it succeeds it stays due, in case that this worker dies.
+        retry_at = now + RETRY_IMPORT
+        is_first = self._move(_CONNECTION.import_at, name, due_at, retry_at)
+        if is_first:
+            self._tasks.start(_KIND, name, partial(self._import_change, name, retry_at))
 
     def _import_change(self, name: str, retry_at: float) -> None:
         if self._import(name):
@@ -84,7 +98,7 @@ class MenuSync:
             self._move(_CONNECTION.import_at, name, retry_at, None)
 
     def _move(
-        self, due_column: Column[float], name: str, expected: float | None, to: float | None
+        self, due_column: Column[float], name: str, expected: object, to: float | None
     ) -> bool:
         """Change when an import is due; return False if another worker changed it before."""
         move = (
@@ -93,6 +107,7 @@ class MenuSync:
             .values({due_column: to})
         )
         with self._database.writing() as db:
+            wait_briefly(db)
             return db.execute(move).rowcount == 1
 
     def _import(self, name: str) -> bool:

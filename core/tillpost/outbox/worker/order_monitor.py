@@ -18,6 +18,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Select,
     bindparam,
     func,
     select,
@@ -29,6 +30,7 @@ from tillpost.errors import ConfigError, PosError, RateLimitError
 from tillpost.models.safe_text import safe_logger
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import BLOCKED_CONNECTIONS
+from tillpost.outbox.db.database import wait_briefly
 from tillpost.outbox.delivery.store_queries import StoreQueries
 from tillpost.outbox.event_log import HookCall, log_event
 from tillpost.outbox.orders.models import (
@@ -41,9 +43,11 @@ from tillpost.outbox.orders.queries import read_events
 from tillpost.outbox.orders.transitions import due_time, next_poll_at
 from tillpost.outbox.orders.unreadable import JOURNAL, set_aside
 from tillpost.outbox.orders.updates import OrderUpdates
-from tillpost.outbox.rows import Row, unchanged
+from tillpost.outbox.rows import Row, is_name, named, unchanged
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
 from tillpost.outbox.worker.connection_tasks import AtOnce, TaskRunner
+from tillpost.outbox.worker.hook_thread import CallHooks
+from tillpost.outbox.worker.passed_over import PassedOver
 from tillpost.outbox.worker.processor import Processor
 from tillpost.submission.address import ADDRESS
 from tillpost.submission.history import History, fold
@@ -87,6 +91,20 @@ _FIRST_DUE_POLLS = (
 """When the first poll of each connection is due, the longest overdue first."""
 
 
+def _due_by(time_column: Column[Any]) -> Select[*tuple[Any, ...]]:
+    """Return the query for the orders whose time in a column has come, the earliest first."""
+    return (
+        select(_ORDER.id, _ORDER.connection)
+        .where(time_column <= bindparam("now"), _is_unclaimed)
+        .order_by(time_column)
+        .limit(MOST_REPORTS)
+    )
+
+
+_DUE_UNSEEN = _due_by(_ORDER.expected_at)
+_DUE_ESCALATIONS = _due_by(_ORDER.escalate_at)
+
+
 @dataclass(frozen=True, slots=True)
 class _Report:
     """What a report writes to the order's row, and the hooks to call after that."""
@@ -98,10 +116,23 @@ class _Report:
 class OrderMonitor:
     """Polls and reports orders, for one worker."""
 
-    def __init__(self, processor: Processor, tasks: TaskRunner | None = None) -> None:
-        """Take the worker's processor, and what runs the polls: this thread by default."""
+    def __init__(
+        self,
+        processor: Processor,
+        tasks: TaskRunner | None = None,
+        call_hooks: CallHooks | None = None,
+    ) -> None:
+        """Take the worker's processor.
+
+        Args:
+            processor: Handles the worker's orders.
+            tasks: Runs the polls; this thread by default.
+            call_hooks: Calls the hooks of reports; this thread by default.
+        """
         self._processor = processor
+        self._call_hooks = call_hooks or processor.call_hooks
         self._tasks = tasks or AtOnce()
+        self._passed_over = PassedOver("the escalation")
         self._database = processor.outbox.database
         self._rows = processor.connection_rows
         self._settings = processor.outbox.settings
@@ -118,8 +149,11 @@ class OrderMonitor:
         for connection, poll_at in rows:
             if time.monotonic() >= stop_at:
                 break
-            is_first_due = (_ORDER.connection == connection, _ORDER.poll_at == poll_at)
-            self._tasks.start("poll", connection, partial(self._poll_one, *is_first_due))
+            is_first_due = (named(_ORDER.connection, connection), _ORDER.poll_at == poll_at)
+            if is_name(connection):
+                self._tasks.start("poll", connection, partial(self._poll_one, *is_first_due))
+            else:
+                self._poll_one(*is_first_due)
 
     def _poll_one(self, *conditions: ColumnElement[bool]) -> None:
         """Poll one order, unless another worker does; write what the platform shows."""
@@ -130,7 +164,7 @@ class OrderMonitor:
                 return
             stored = stored_order(row)
             if stored.unreadable:
-                self._set_aside(db, stored, now)
+                self._set_aside(db, row, stored, now)
                 return
             try:
                 history = fold(read_events(db, stored.id))
@@ -146,9 +180,9 @@ class OrderMonitor:
         if is_polled:
             self._fetch(row["connection"], row["id"], row["pos_id"], history)
 
-    def _set_aside(self, db: Connection, stored: StoredOrder, now: float) -> None:
+    def _set_aside(self, db: Connection, row: Row, stored: StoredOrder, now: float) -> None:
         escalate_after = self._settings.escalate_after
-        set_aside(db, stored.id, stored.unreadable, now, escalate_after)
+        set_aside(db, row.raw("id"), stored.unreadable, now, escalate_after)
 
     def _fetch(self, connection: str, order_id: str, pos_id: str, history: History) -> None:
         try:
@@ -219,9 +253,12 @@ class OrderMonitor:
     def report_unseen(self) -> None:
         """Report orders that the register should have confirmed by now, after a last poll."""
         by_connection: dict[str, list[str]] = {}
-        for order_id, connection in self._due(_ORDER.expected_at):
+        for order_id, connection in self._due(_DUE_UNSEEN):
             by_connection.setdefault(connection, []).append(order_id)
         for connection, order_ids in by_connection.items():
+            if not is_name(connection):
+                self._report_each_unseen(order_ids)
+                continue
             self._tasks.start("report", connection, partial(self._report_each_unseen, order_ids))
 
     def _report_each_unseen(self, order_ids: Sequence[str]) -> None:
@@ -229,31 +266,28 @@ class OrderMonitor:
         for order_id in order_ids:
             poll_at = self._poll_at(order_id)
             if poll_at is not None and time.monotonic() < stop_at:
-                self._poll_one(_ORDER.id == order_id, unchanged(_ORDER.poll_at, poll_at))
+                self._poll_one(named(_ORDER.id, order_id), unchanged(_ORDER.poll_at, poll_at))
             self._report(order_id, _ORDER.expected_at, self._unseen_report)
 
     def escalate(self) -> None:
         """Escalate problems that nobody has acted on."""
-        for order_id, _ in self._due(_ORDER.escalate_at):
-            self._report(order_id, _ORDER.escalate_at, self._escalation)
+        for order_id, connection in self._due(_DUE_ESCALATIONS):
+            if not self._passed_over.allows(connection):
+                continue
+            with self._passed_over.attempt(connection):
+                self._report(order_id, _ORDER.escalate_at, self._escalation)
 
-    def _due(self, time_column: Column[Any]) -> Sequence[tuple[str, str]]:
-        """Return the orders whose time in that column has come: their ids and connections."""
+    def _due(self, query: Select[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+        """Return the orders whose time in a column has come: their ids and connections."""
         now = self._processor.clock()
-        due = (
-            select(_ORDER.id, _ORDER.connection)
-            .where(time_column <= now, _is_unclaimed)
-            .order_by(time_column)
-            .limit(MOST_REPORTS)
-        )
         with self._database.reading() as db:
-            return [(row.id, row.connection) for row in db.execute(due)]
+            return [(row.id, row.connection) for row in db.execute(query, {"now": now})]
 
     def _poll_at(self, order_id: str) -> float | None:
         """Return when an order is next polled; None if it isn't, or can't be."""
         now = self._processor.clock()
         query = select(_ORDER.poll_at).where(
-            _ORDER.id == order_id,
+            named(_ORDER.id, order_id),
             _may_send,
         )
         with self._database.reading() as db:
@@ -268,19 +302,20 @@ class OrderMonitor:
         """Write a report and call its hooks, unless another worker was faster."""
         now = self._processor.clock()
         with self._database.writing() as db:
+            wait_briefly(db)
             row = _lock_unclaimed(
                 db,
-                _ORDER.id == order_id,
+                named(_ORDER.id, order_id),
                 time_column <= now,
             )
             if row is None:
                 return
             stored = stored_order(row)
             if stored.unreadable and row["problem_at"] is None:
-                self._set_aside(db, stored, now)
+                self._set_aside(db, row, stored, now)
                 return
             report = make_report(row, stored, now)
-            order_row = update(t.orders).where(_ORDER.id == order_id)
+            order_row = update(t.orders).where(named(_ORDER.id, order_id))
             db.execute(order_row.values(**report.values))
         connection = row["connection"]
         for hook, facts in report.hook_calls:
@@ -290,7 +325,7 @@ class OrderMonitor:
                 connection=connection,
                 times=facts.get("times"),
             )
-        self._processor.call_hooks(connection, report.hook_calls)
+        self._call_hooks(connection, report.hook_calls)
 
     def _unseen_report(self, row: Row, stored: StoredOrder, now: float) -> _Report:
         is_confirmed = row["confirmed_at"] is not None
@@ -310,7 +345,7 @@ class OrderMonitor:
     def _escalation(self, row: Row, stored: StoredOrder, now: float) -> _Report:
         if row["problem_at"] is None:
             return _Report({"escalate_at": None})
-        times = row["escalations"] + 1
+        times = min(row["escalations"] + 1, MOST_ESCALATIONS)
         is_last = times >= MOST_ESCALATIONS
         escalate_at = None if is_last else now + self._settings.escalate_after
         error = PosError.from_record(stored.error) if stored.error else None

@@ -32,6 +32,7 @@ from tillpost.outbox.menus.shared import Menus
 from tillpost.outbox.orders.claims import SET_ASIDE_AFTER, Claim, LeaseLostError
 from tillpost.outbox.orders.heartbeat import Heartbeat
 from tillpost.outbox.outbox import Outbox
+from tillpost.outbox.worker.passed_over import PassedOver
 from tillpost.outbox.worker.results import ResultWriter, broken_result, unconnected_result
 from tillpost.outbox.worker.thread_shares import ThreadShares
 from tillpost.plugins.manager import Hooks
@@ -74,7 +75,7 @@ class Processor:
         *,
         connections: Source | None = None,
         hooks: Iterable[object] = (),
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         """Take the outbox.
 
@@ -83,25 +84,26 @@ class Processor:
             connections: Returns a connection by its name; by default those of the TOML file and
                 of the database.
             hooks: Objects whose hooks are called besides those of the installed plugins.
-            clock: Returns the time in epoch seconds.
+            clock: Returns the time in epoch seconds; by default `Outbox.clock`.
         """
         self.outbox = outbox
-        self.clock = clock
+        self.clock = clock or outbox.clock
         self.claims = outbox.claims
         self.workers = outbox.workers
         self.connection_rows = outbox.connection_rows
         self._hooks = tuple(hooks)
-        self._heartbeat = Heartbeat(self.workers, outbox.settings.lease, clock)
+        self._heartbeat = Heartbeat(self.workers, outbox.settings.lease, self.clock)
         self._heartbeat.vouch = self._gets_on
         self._progress_at: float | None = None
         source = connections or FromFileAndDatabase(
             CredentialStore(outbox.database), outbox.config, lambda: self._heartbeat.worker
         )
-        self.connections = OpenConnections(source, outbox.settings, self._hooks)
-        self.menus = Menus(self.workers, self.connection_rows, clock)
-        self._results = ResultWriter(outbox, clock, self.call_hooks)
+        self.connections = OpenConnections(source, outbox.settings, self.clock, self._hooks)
+        self.menus = Menus(self.workers, self.connection_rows, self.clock)
+        self._results = ResultWriter(outbox, self.clock, self.call_hooks)
         self._lock = threading.Lock()
         self._shares = ThreadShares[tuple[str, int]](outbox.settings.threads)
+        self._passed_over = PassedOver("the claim")
         self._isolated: tuple[str, int] | None = None
         self._takes_more = True
         self._may_hold_unknown_claims = False
@@ -174,7 +176,7 @@ class Processor:
         Whatever happens to the order is written, so nothing is raised for it.
 
         Returns:
-            When it is due again, in epoch seconds; None when nothing is due automatically.
+            When it is due again, by `clock`; None when nothing is due automatically.
 
         Raises:
             DatabaseError: The database fails.
@@ -217,7 +219,8 @@ class Processor:
     def _claim_due(self, now: float, most: int, connection: str, *, isolated: bool) -> list[Claim]:
         """Claim due orders, of the connection first whose oldest order has waited longest.
 
-        A connection that holds its share of the threads has to wait.
+        A connection that holds its share of the threads has to wait. One whose claim fails by
+        itself is passed over for a while.
         """
         due = [(at, name) for name, at in self.claims.next_due_by_connection().items() if at <= now]
         claimed: list[Claim] = []
@@ -225,18 +228,11 @@ class Processor:
             room = most - len(claimed)
             if room <= 0 or connection not in ("", name):
                 continue
-            host = self.connections.host(name)
-            if not self._shares.may_begin(name, host):
+            if not self._passed_over.allows(name):
                 continue
-            limit = self.connections.options(name).concurrency
-            worker = self._heartbeat.worker
             try:
-                of_connection = self.claims.claim(
-                    name, worker, now, limit=limit, most=room, isolated=isolated
-                )
-                for claim in of_connection:
-                    self._shares.begin(_key(claim), name, host)
-                claimed += of_connection
+                with self._passed_over.attempt(name):
+                    claimed += self._claim_of(name, now, room, isolated=isolated)
             except DatabaseError:
                 # The claim may have been written before the database failed.
                 self._may_hold_unknown_claims = True
@@ -244,6 +240,17 @@ class Processor:
                     raise
                 break
         return claimed
+
+    def _claim_of(self, name: str, now: float, most: int, *, isolated: bool) -> list[Claim]:
+        host = self.connections.host(name)
+        if not self._shares.may_begin(name, host):
+            return []
+        limit = self.connections.options(name).concurrency
+        worker = self._heartbeat.worker
+        claims = self.claims.claim(name, worker, now, limit=limit, most=most, isolated=isolated)
+        for claim in claims:
+            self._shares.begin(_key(claim), name, host)
+        return claims
 
     def take_no_more(self) -> None:
         """Claim no further order: `process` returns once its current order is released.
@@ -326,7 +333,7 @@ class Processor:
         Returns None if another worker holds it, or if it has changed since `seen`, which is its
         `updated_at` as it was seen.
         """
-        return self.claims.claim_order(order_id, self._heartbeat.worker, seen)
+        return self.claims.claim_order(order_id, self._heartbeat.worker, self.clock(), seen)
 
     def withdraw_doubt(self, claim: Claim) -> RunResult:
         """Look up a claimed order that may exist at the platform, and withdraw it if it is found.
@@ -336,7 +343,8 @@ class Processor:
         try:
             opened = self.connections[claim.connection]
         except ConfigError as error:
-            return unconnected_result(replace(claim, taken_over=True), error)
+            may_pass = self.connections.may_be_readable_soon()
+            return unconnected_result(replace(claim, taken_over=True), error, may_pass=may_pass)
         result = self._runner(opened, claim).withdraw(at_once=True)
         if result.error:
             log_event(
@@ -392,7 +400,9 @@ class Processor:
         try:
             opened = self.connections.get(claim.connection, claim.credentials_version)
         except ConfigError as error:
-            self._results.write(claim, unconnected_result(claim, error), None)
+            may_pass = self.connections.may_be_readable_soon()
+            result = unconnected_result(claim, error, may_pass=may_pass)
+            self._results.write(claim, result, None)
             return
         # If the cached menu is the newer one, this worker's import is being stored.
         if opened.menu_cache.imported_at < claim.menu_at:

@@ -15,8 +15,6 @@ arrived (`submission.history.pruned`).
 
 from __future__ import annotations
 
-import time
-
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 
@@ -26,7 +24,7 @@ from tillpost.outbox.db import schema as t
 from tillpost.outbox.orders.models import OrderState, UnreadableEventError, event_row
 from tillpost.outbox.orders.queries import UnreadableEvent, read_events, read_journal
 from tillpost.outbox.outbox import Outbox
-from tillpost.outbox.rows import Row, parsed
+from tillpost.outbox.rows import Row, is_name, parsed
 from tillpost.submission.erasure import (
     error_without_texts,
     event_without_texts,
@@ -70,10 +68,11 @@ def erase(outbox: Outbox, days: float) -> int:
         The number of orders that were erased.
     """
     outbox.prepare()
+    cutoff = outbox.clock() - days * _DAY
     erased = 0
     while True:
         with outbox.database.writing() as db:
-            rows = _erasable(db, days)
+            rows = _erasable(db, cutoff)
             for row in rows:
                 _erase_one(db, row)
         erased += len(rows)
@@ -81,11 +80,11 @@ def erase(outbox: Outbox, days: float) -> int:
             return erased
 
 
-def _erasable(db: Connection, days: float) -> list[Row]:
+def _erasable(db: Connection, cutoff: float) -> list[Row]:
     """Return some orders whose customer's data is to be erased, locked."""
     query = (
         select(t.orders)
-        .where(*_finished_before(days), _ORDER.content.is_not(None))
+        .where(*_finished_before(cutoff), _ORDER.content.is_not(None))
         .limit(BATCH)
         .with_for_update()
     )
@@ -139,23 +138,26 @@ def prune(outbox: Outbox, days: float) -> int:
         The number of journal events that were deleted.
     """
     outbox.prepare()
+    cutoff = outbox.clock() - days * _DAY
     after = ""
     deleted = 0
     while True:
         with outbox.database.writing() as db:
-            order_ids = _prunable(db, days, after)
+            found = _prunable(db, cutoff, after)
+            # No query finds the journal of an order whose id is damaged.
+            order_ids = [order_id for order_id in found if is_name(order_id)]
             deleted += sum(_prune_one(db, order_id) for order_id in order_ids)
-        if len(order_ids) < BATCH:
+        if len(found) < BATCH or not order_ids:
             return deleted
         after = order_ids[-1]
 
 
-def _prunable(db: Connection, days: float, after: str) -> list[str]:
+def _prunable(db: Connection, cutoff: float, after: str) -> list[str]:
     """Return the ids of some orders with a journal to prune, locked, in the sequence of ids."""
     is_unpruned = (_EVENT.order_id == _ORDER.id) & (_EVENT.kind != Pruned.__name__)
     query = (
         select(_ORDER.id)
-        .where(*_finished_before(days), _ORDER.id > after)
+        .where(*_finished_before(cutoff), _ORDER.id > after)
         .where(select(_EVENT.order_id).where(is_unpruned).exists())
         .order_by(_ORDER.id)
         .limit(BATCH)
@@ -176,13 +178,12 @@ def _prune_one(db: Connection, order_id: str) -> int:
     return len(events)
 
 
-def _finished_before(days: float) -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions on finished orders that are older than so many days.
+def _finished_before(cutoff: float) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions on finished orders that are older than that, in epoch seconds.
 
     Their age counts from when they were added, from when the customer wanted them, and from when
     they should have been polled: a store that was disconnected isn't polled any more.
     """
-    cutoff = time.time() - days * _DAY
     was_wanted = or_(_ORDER.wanted_at.is_(None), _ORDER.wanted_at < cutoff)
     isnt_polled = or_(_ORDER.poll_at.is_(None), _ORDER.poll_at < cutoff)
     return (*_FINISHED, _ORDER.added_at < cutoff, was_wanted, isnt_polled)

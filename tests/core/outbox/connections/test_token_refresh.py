@@ -19,6 +19,8 @@ from tillpost.outbox.connections.credentials import CredentialStore, Grant
 from tillpost.outbox.connections.encryption import new_key
 from tillpost.outbox.connections.token_refresh import StoredCredentials
 from tillpost.outbox.delivery.store_queries import StoreQueries
+from tillpost.outbox.orders.workers import WorkerRegistry
+from tillpost.outbox.worker.maintenance import Maintenance
 from tillpost.simulator import FaultPlan, FaultRule, Running, serve_in_thread
 from tillpost.simulator.faults import Fault
 from tillpost_simulators.kounta import KountaSettings, KountaSimulator
@@ -75,8 +77,14 @@ def expired_at(kounta: Running[KountaSimulator], outbox: Outbox) -> CredentialSt
     return store
 
 
-def source_of(store: CredentialStore, current: Credentials, version: int) -> StoredCredentials:
+def source_of(
+    store: CredentialStore,
+    current: Credentials,
+    version: int,
+    worker: Callable[[], str] | None = None,
+) -> StoredCredentials:
     """Return the credential source of the connection, as one worker has it."""
+    enlisted = WorkerRegistry(store.database).enlist(0.0)
     return StoredCredentials(
         store,
         "cafe-42",
@@ -84,7 +92,7 @@ def source_of(store: CredentialStore, current: Credentials, version: int) -> Sto
         current=current,
         follows="",
         version=version,
-        worker=lambda: "worker-1",
+        worker=worker or (lambda: enlisted),
     )
 
 
@@ -313,3 +321,72 @@ def test_waiting_too_long_for_a_refresh_is_transient(
     with pytest.raises(PosError) as caught:
         source.refresh(expired, lambda: expired)
     assert caught.value.transient
+
+
+def expired_source(
+    store: CredentialStore, worker: Callable[[], str]
+) -> tuple[StoredCredentials, Credentials]:
+    stored = store.get("cafe-42")
+    assert stored is not None
+    secrets = store.open(stored)
+    expired = Credentials(
+        access_token=secrets["access_token"], refresh_token=secrets["refresh_token"]
+    )
+    return source_of(store, expired, stored.version, worker), expired
+
+
+def new_tokens() -> Credentials:
+    return Credentials(access_token=SecretStr("new"), refresh_token=SecretStr("newer"))
+
+
+def refresher_of(store: CredentialStore) -> str | None:
+    stored = store.get("cafe-42")
+    assert stored is not None
+    return stored.refresher
+
+
+def test_worker_reaped_before_a_refresh_begins_it_once_enlisted_again(
+    store: CredentialStore,
+) -> None:
+    """The mark of a worker without a row would stay, and the token be refreshed never again."""
+    workers = WorkerRegistry(store.database)
+    reaped, again = workers.enlist(0.0), workers.enlist(0.0)
+    workers.reap(reaped, 0, 0.0)
+    ids = [reaped, reaped, again]
+    marks: list[str | None] = []
+
+    def ask() -> Credentials:
+        marks.append(refresher_of(store))
+        return new_tokens()
+
+    source, expired = expired_source(store, lambda: ids.pop(0) if len(ids) > 1 else ids[0])
+    assert source.refresh(expired, ask)
+    assert marks == [again]
+    assert refresher_of(store) is None
+
+
+def test_worker_reaped_during_a_refresh_removes_its_own_mark(store: CredentialStore) -> None:
+    workers = WorkerRegistry(store.database)
+    ids = [workers.enlist(0.0)]
+
+    def ask() -> Credentials:
+        ids.append(workers.enlist(0.0))
+        return new_tokens()
+
+    source, expired = expired_source(store, lambda: ids[-1])
+    assert source.refresh(expired, ask)
+    assert refresher_of(store) is None
+
+
+def test_marks_of_vanished_workers_are_removed(store: CredentialStore, shop_outbox: Outbox) -> None:
+    with Processor(shop_outbox) as processor:
+        with store.database.writing() as db:
+            store.set_refresher(db, "cafe-42", "nobody")
+            shop_outbox.connection_rows.lock(db, "cafe-42")
+            shop_outbox.connection_rows.update(db, "cafe-42", {"importer": "nobody"})
+        maintenance = Maintenance(processor)
+        maintenance.tend()
+        maintenance.close()
+    assert refresher_of(store) is None
+    with store.database.writing() as db:
+        assert shop_outbox.connection_rows.lock(db, "cafe-42")["importer"] is None

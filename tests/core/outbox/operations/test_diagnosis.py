@@ -117,6 +117,13 @@ def test_diagnosis_holds_no_customer_data(shop_outbox: Outbox, shop: Shop) -> No
     assert "Mia" not in diagnosis_of(shop_outbox, shop).model_dump_json()
 
 
+@pytest.mark.usefixtures("received")
+def test_times_beyond_the_calendar_are_shown_as_unknown(shop_outbox: Outbox, shop: Shop) -> None:
+    with shop_outbox.database.writing() as db:
+        db.execute(sa.update(t.orders).values(added_at=1e13))
+    assert "It was captured at ?" in diagnosis_of(shop_outbox, shop).evidence
+
+
 @pytest.mark.parametrize("whose", [Whose.OURS, Whose.UNKNOWN, Whose.PLATFORM])
 def test_hops_of_order_in_doubt_are_unknown_and_not_failed(whose: Whose) -> None:
     error = OutageError("no answer")

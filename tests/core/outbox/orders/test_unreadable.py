@@ -23,9 +23,13 @@ from tillpost.outbox.operations.connections import Connections
 from tillpost.outbox.operations.diagnosis import gather_facts
 from tillpost.outbox.operations.orders import ActError, OrderOperations
 from tillpost.outbox.operations.status import overview
+from tillpost.outbox.orders.models import UnreadableEventError
 from tillpost.outbox.orders.updates import OrderUpdates
+from tillpost.outbox.worker import retention
 from tillpost.outbox.worker.maintenance import Maintenance
 from tillpost.outbox.worker.order_monitor import OrderMonitor
+from tillpost.outbox.worker.retention import prune
+from tillpost.submission.journal import Pruned
 from tillpost.support.diagnosis import diagnose
 
 ENDS = (OrderState.RECEIVED, OrderState.ACCEPTED, OrderState.ERROR)
@@ -183,6 +187,88 @@ def test_unreadable_journal_stops_only_its_order(
     assert "journal" in bad.error.detail
     assert [made.ref for made in server.orders.values()] == ["good"]
     close(outbox, server, "manual")
+
+
+IMPOSSIBLE = {
+    "settled-first": ("Settled", '{"at": 1.0, "applied": "maybe"}'),
+    "no-time": ("Settled", '{"at": NaN, "applied": "maybe"}'),
+    "beyond-the-calendar": ("DoubtResolved", '{"at": 1e300}'),
+    "ahead-of-all": (
+        "Intended",
+        '{"at": 1, "effect": "create", "generation": 0, "key": "k", "digest": "d", "ahead": 1e300}',
+    ),
+}
+"""Events that can be read one by one, and that no flow has recorded in this sequence."""
+
+
+def replace_journal(outbox: Outbox, order_id: str, kind: str, body: str) -> None:
+    with outbox.database.writing() as db:
+        db.execute(sa.delete(t.events).where(t.events.c.order_id == order_id))
+        event = {"order_id": order_id, "number": 0, "kind": kind, "body": body}
+        db.execute(sa.insert(t.events).values(**event))
+
+
+@pytest.mark.parametrize(
+    ("case", "action"), list(zip(IMPOSSIBLE, ("manual", "cancel") * 2, strict=True))
+)
+def test_impossible_journal_stops_only_its_order(
+    outbox: Outbox, server: ToyServer, case: str, action: str
+) -> None:
+    outbox.add(toy_order("bad"), connection="cafe")
+    outbox.add(toy_order("good"), connection="cafe")
+    replace_journal(outbox, "bad", *IMPOSSIBLE[case])
+
+    run_all(outbox, server, webhook=False)
+    look_at_all(outbox, server)
+
+    good, bad = outbox.get("good"), outbox.get("bad")
+    assert good
+    assert good.state is OrderState.RECEIVED
+    assert bad
+    assert bad.error
+    assert (bad.state, bad.error.reason) == (OrderState.ERROR, "unreadable")
+    assert [made.ref for made in server.orders.values()] == ["good"]
+    close(outbox, server, action)
+
+
+@pytest.mark.parametrize("case", IMPOSSIBLE)
+def test_impossible_journal_leaves_others_to_be_pruned(
+    outbox: Outbox, server: ToyServer, case: str
+) -> None:
+    for order_id in ("bad", "good"):
+        outbox.add(toy_order(order_id), connection="cafe")
+    with processing(outbox, server) as processor:
+        work_off(processor)
+    replace_journal(outbox, "bad", *IMPOSSIBLE[case])
+    with outbox.database.writing() as db:
+        db.execute(sa.update(t.orders).values(added_at=1.0, expected_at=None, poll_at=None))
+
+    assert prune(outbox, 1.0) > 0
+
+    assert [type(event) for event in outbox.journal("good")] == [Pruned]
+    with pytest.raises(UnreadableEventError):
+        outbox.journal("bad")
+
+
+def test_damaged_ids_leave_other_journals_to_be_pruned(
+    sqlite_url: str, server: ToyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "BATCH", 2)
+    with Outbox(sqlite_url) as outbox:
+        for order_id in ("bad", "good", "other"):
+            outbox.add(toy_order(order_id), connection="cafe")
+        with processing(outbox, server) as processor:
+            work_off(processor)
+        with outbox.database.writing() as db:
+            db.execute(sa.update(t.orders).values(added_at=1.0, expected_at=None, poll_at=None))
+            db.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+            for table, column in (("tillpost_orders", "id"), ("tillpost_events", "order_id")):
+                db.exec_driver_sql(
+                    f"UPDATE {table} SET {column} = CAST(x'62ff' AS TEXT) WHERE {column} = 'bad'"
+                )
+        prune(outbox, 1.0)
+        for order_id in ("good", "other"):
+            assert [type(event) for event in outbox.journal(order_id)] == [Pruned]
 
 
 def test_webhook_about_unreadable_journal_sets_order_aside(

@@ -12,12 +12,14 @@ from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 import uvicorn
 from fastapi import FastAPI
 
 from core.outbox.hooked import Delivery, Square, Store
 from tillpost.adapter.webhooks import LARGEST
 from tillpost.outbox import OrderState, Outbox
+from tillpost.outbox.db import schema as t
 from tillpost.outbox.webhooks.asgi import webhooks_app
 from tillpost.outbox.webhooks.receiver import Receiver
 
@@ -78,6 +80,38 @@ def test_repeated_webhook_is_answered_like_the_first(
     webhook = store.told(pos_id, url=CAFE)
     assert [post(address, webhook).status_code for _ in range(3)] == [200, 200, 200]
     assert state_of_order(outbox) is OrderState.ACCEPTED
+
+
+UNREADABLE = {
+    "newer-version": ("Newer", "{}"),
+    "impossible": ("DoubtResolved", '{"at": 1e300}'),
+}
+
+
+@pytest.mark.parametrize("event", UNREADABLE)
+def test_webhook_about_unreadable_journal_is_answered_200(
+    outbox: Outbox, square: Square, event: str
+) -> None:
+    """Sent again, it could be read no better. The order is a person's."""
+    pos_id = square.bring(outbox)
+    kind, body = UNREADABLE[event]
+    row = {"order_id": "ord-1", "number": 99, "kind": kind, "body": body}
+    doubtful = {"state": "due", "pos_order": None, "pos_id": None, "due_at": time.time() + 600}
+    with outbox.database.writing() as db:
+        db.execute(sa.insert(t.events).values(**row))
+        db.execute(sa.update(t.orders).values(**doubtful))
+    app = webhooks_app(square.receiver(outbox), base_url=BASE)
+    with served(app) as address:
+        first = post(address, square.told(pos_id, url=CAFE, event_id="e1"))
+        stored = outbox.get("ord-1")
+        second = post(address, square.told(pos_id, url=CAFE, event_id="e2"))
+
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert stored
+    assert stored.error
+    assert (stored.state, stored.error.reason) == (OrderState.ERROR, "unreadable")
+    # A later webhook doesn't put off its escalation.
+    assert outbox.get("ord-1") == stored
 
 
 def test_invalid_webhooks_are_refused_with_their_fault(

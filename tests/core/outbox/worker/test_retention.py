@@ -78,6 +78,7 @@ sents = st.builds(
     intents,
     earlier=yes_no,
     applied=st.none() | st.sampled_from(Applied),
+    settled_at=st.none() | times,
 )
 pruned_journals = st.builds(
     Pruned,
