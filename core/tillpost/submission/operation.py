@@ -36,7 +36,7 @@ from tillpost.models.order import Order, describe_lines
 from tillpost.submission.address import error_of_address
 from tillpost.submission.commands import Flow, Pause, Refresh, Transmission, Transmit
 from tillpost.submission.context import Connection
-from tillpost.submission.history import History
+from tillpost.submission.history import ZONE_ERROR, History
 from tillpost.submission.journal import UNKNOWN_LEAD, Intended, Settled
 from tillpost.submission.order_journal import EventJournal, OrderJournal
 
@@ -251,13 +251,14 @@ def searched_since(connection: Connection, order: Order, history: History) -> fl
         history: What is known of it.
 
     Returns:
-        Epoch seconds. An order that this journal never sent may be as old as its `placed_at`.
+        Epoch seconds. An order that this journal never sent may be as old as its `placed_at`, and
+        older still where the site has its time zone wrong.
     """
     if history.since is not None:
         return history.since
     now = connection.clock()
     ahead = connection.platform_clock.ahead(now)
-    lead = UNKNOWN_LEAD if ahead is None else max(0.0, ahead)
+    lead = UNKNOWN_LEAD if ahead is None else ZONE_ERROR + max(0.0, ahead)
     return min(order.placed_at.timestamp(), now) - lead
 
 

@@ -36,7 +36,14 @@ def test_an_order_older_than_its_answer_was_made_before(age: int, old: bool) -> 
 
 
 @pytest.mark.parametrize(
-    ("created", "date"), [("", "x"), ("2026-11-23T12:00:00Z", ""), ("2026", "nonsense")]
+    ("created", "date"),
+    [
+        ("", "x"),
+        ("", "Mon, 23 Nov 2026 12:00:00 GMT"),
+        ("2026-11-23T12:00:00Z", ""),
+        ("2026", "nonsense"),
+        ("2026-11-23T12:00:00Z", "Fri, 27 Nov 2026 00:00:00 +99999999999999999"),
+    ],
 )
 def test_without_both_times_it_counts_as_new(created: str, date: str) -> None:
     assert replayed(created, date) is False
