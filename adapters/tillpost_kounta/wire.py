@@ -98,7 +98,7 @@ class Order(NamedThing):
     sale_number: OptionalText = ""
     notes: OptionalText = ""
     placed_at: OptionalText = ""
-    total: Decimal | None = None
+    total: Exact | None = None
     payments: OptionalList[Payment] = ()
     lines: tuple[Line, ...] | None = None
 

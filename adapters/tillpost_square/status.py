@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 
-from tillpost.adapter import Draft, PosOrder, PosState, Progress, Response
+from tillpost.adapter import Draft, PosOrder, PosState, Progress, Response, parse_http_date
 from tillpost_square.wire import CreatedOrder, Fulfillment, SquareOrder
 
 __all__ = ["CLOSED", "draft_of", "is_paid", "is_replayed", "pos_order"]
@@ -64,11 +63,11 @@ def is_replayed(order: CreatedOrder, answer: Response) -> bool:
 
     Both times are Square's own, so no two clocks have to agree. Without either it counts as new.
     """
-    answered_at = answer.headers.get("date", "")
-    if not (answered_at and order.created_at):
+    answered_at = parse_http_date(answer.headers.get("date", ""))
+    if answered_at is None:
         return False
     try:
-        age = parsedate_to_datetime(answered_at) - datetime.fromisoformat(order.created_at)
+        age = answered_at - datetime.fromisoformat(order.created_at)
     except (ValueError, TypeError):
         return False
     return age > FRESH

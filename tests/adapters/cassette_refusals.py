@@ -65,18 +65,20 @@ def played(
     return pytest.mark.parametrize(("store", "refusal"), params, indirect=["store"])
 
 
-def assert_refused(store: Store, refusal: Refusal[Any], menu: Menu | None = None) -> None:
+def assert_refused(
+    store: Store, refusal: Refusal[Any], menu: Menu | None = None, *, is_new: bool = False
+) -> None:
     """Submit the order, and see that it is refused as it should be.
 
     A Till would import the menu after a menu error, and here the answer itself is judged: so the
-    adapter alone is asked, or the Till has a `menu` that was imported just now. Then the order is
-    new, and isn't looked for before."""
+    adapter alone is asked, or the Till has a `menu` that was imported just now. An order that
+    `is_new`, or that is sent with a menu, isn't looked up before."""
     if menu:
         store.till.menu = menu.model_copy(update={"imported_at": datetime.now(UTC)})
     alone = menu is None and issubclass(refusal.error, MenuError)
     with pytest.raises(PosError) as caught:
         store.ask("submit", Attempt(), order=refusal.order) if alone else store.submit(
-            refusal.order, is_new=bool(menu)
+            refusal.order, is_new=is_new or bool(menu)
         )
 
     error = caught.value

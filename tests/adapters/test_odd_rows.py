@@ -64,6 +64,7 @@ ODD: dict[str, list[str]] = {
         '{"id": 9, "total": NaN}',
         '{"id": 9, "total": 1e999}',
         '{"id": 9, "total": {"amount": 12}}',
+        '{"id": 9, "total": "1E+5000"}',
         '{"id": 9, "notes": "no onions \\ud83d"}',
         '{"id": 9, "lines": [null]}',
         '{"id": 9, "lines": "none"}',

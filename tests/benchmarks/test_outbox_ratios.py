@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
+from recent import PLACED_AT
 from tillpost import AsyncTill, Order
 from tillpost.client.base import adapter_for
 from tillpost.outbox import (
@@ -65,7 +66,7 @@ def small_order(name: str) -> Order:
         {
             "id": name,
             "code": "B1",
-            "placed_at": "2026-11-23T11:52:07+11:00",
+            "placed_at": PLACED_AT,
             "currency": "AUD",
             "customer": {"name": "Mia Chen"},
             "lines": [{**line, "modifiers": [milk]}] * 2,

@@ -27,6 +27,7 @@ import httpx
 import pytest
 
 from adapters.in_process import InProcess
+from recent import PLACED_AT
 from tillpost import Order, Till
 from tillpost_simulators.square import SquareSimulator
 
@@ -52,7 +53,7 @@ def big_order(number: int) -> Order:
         {
             "id": f"big_{number:06}",
             "code": "B1",
-            "placed_at": "2026-11-23T11:52:07+11:00",
+            "placed_at": PLACED_AT,
             "currency": "AUD",
             "customer": {"name": "Mia Chen"},
             "lines": lines,

@@ -33,6 +33,7 @@ from tillpost.adapter.exchange import (
     to_exact_body,
 )
 from tillpost.adapter.fields import OptionalList, OptionalText, ResponseModel, texts_in
+from tillpost.adapter.http_date import parse_http_date
 from tillpost.adapter.net_menu import (
     Product,
     ProductOption,
@@ -149,6 +150,7 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "find_or_make",
     "id_in_location",
     "nothing",
+    "parse_http_date",
     "passing_over_odd_rows",
     "path_segment",
     "pause",

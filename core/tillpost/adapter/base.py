@@ -145,7 +145,16 @@ class Adapter(ABC, Generic[S]):
     """The error table. The first row that matches any problem of an answer wins."""
 
     keyed: ClassVar[bool] = False
-    """Whether the platform honours idempotency keys on the request that creates an order."""
+    """Whether the platform honours idempotency keys on the request that creates an order.
+
+    If it forgets them, say when in `key_lifetime`.
+    """
+
+    key_lifetime: ClassVar[float | None] = None
+    """For how many seconds the platform surely knows an idempotency key again; None for ever.
+
+    An order that may have been sent longer ago than that is looked up before it is sent again.
+    """
 
     needs_menu: ClassVar[bool] = False
     """Whether `submit` needs an imported menu to translate an order."""

@@ -11,8 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 from tillpost.adapter.base import Adapter
@@ -20,6 +18,7 @@ from tillpost.adapter.bounds import bounded_answer, bounded_problems, refuse_lar
 from tillpost.adapter.echoes import Hide, hide_in, hide_nothing, hider
 from tillpost.adapter.error_table import DEFAULT_ROWS, Problem
 from tillpost.adapter.exchange import Fault, Reply, Request, Response
+from tillpost.adapter.http_date import MOST_SKEW, parse_http_date
 from tillpost.adapter.redaction import redact, redact_path
 from tillpost.errors import (
     Applied,
@@ -169,7 +168,8 @@ def retry_after(response: Response, now: float) -> float | None:
     answer's own `Date` where it has one, since our clock may be wrong.
     """
     answered_at = date_of(response)
-    now = now if answered_at is None else answered_at
+    if answered_at is not None and abs(answered_at - now) <= MOST_SKEW:
+        now = answered_at
     value = response.headers.get("retry-after", "")[:LONGEST_HEADER].strip()
     if re.fullmatch(r"[0-9]{1,9}", value):
         return float(value)
@@ -184,7 +184,8 @@ def retry_after(response: Response, now: float) -> float | None:
 
 def date_of(response: Response) -> float | None:
     """Return the platform's time as an answer's `Date` gives it (epoch seconds), None without."""
-    return _epoch(response.headers.get("date", ""))
+    date = parse_http_date(response.headers.get("date", ""))
+    return None if date is None else date.timestamp()
 
 
 def import_pause(pace: float, response: Response) -> float:
@@ -343,15 +344,5 @@ def _lines_at_fault(
 
 def _seconds_until(http_date: str, now: float) -> float | None:
     """Return how many seconds it is until a date, at least 0; None if it isn't a date."""
-    at = _epoch(http_date)
-    return None if at is None else max(0.0, at - now)
-
-
-def _epoch(http_date: str) -> float | None:
-    """Return a date of HTTP in epoch seconds; None if it isn't a date."""
-    try:
-        date = parsedate_to_datetime(http_date)
-        aware = date if date.tzinfo else date.replace(tzinfo=UTC)
-        return aware.timestamp()
-    except (ValueError, OverflowError):
-        return None
+    at = parse_http_date(http_date)
+    return None if at is None else max(0.0, at.timestamp() - now)

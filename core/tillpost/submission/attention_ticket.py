@@ -20,7 +20,7 @@ from tillpost.submission.commands import Announce, Flow, Record
 from tillpost.submission.context import Connection
 from tillpost.submission.history import History
 from tillpost.submission.journal import Cancelled, Failed, Submitted
-from tillpost.submission.operation import OperationContext, run_operation
+from tillpost.submission.operation import OperationContext, is_keyed, run_operation
 from tillpost.submission.order_journal import OrderJournal, TicketJournal
 
 __all__ = ["TICKET_REMAINS", "AttentionTicket"]
@@ -72,7 +72,7 @@ class AttentionTicket:
         ticket: PosOrder | None = None
         if "cancel" in adapter.capabilities():
             ticket = self.history.pos_order
-            if ticket is None and adapter.keyed:
+            if ticket is None and is_keyed(self._connection, self._order, self.history):
                 # Made again under the same key, a ticket that may exist is the same one.
                 ticket = yield from self._create()
         if ticket:

@@ -47,7 +47,12 @@ from tillpost.submission.journal import (
     Submitted,
 )
 from tillpost.submission.menu_import import MenuImport
-from tillpost.submission.operation import OperationContext, run_operation, searched_since
+from tillpost.submission.operation import (
+    OperationContext,
+    is_keyed,
+    run_operation,
+    searched_since,
+)
 from tillpost.submission.order_journal import OrderJournal
 
 __all__ = ["Submission"]
@@ -124,7 +129,7 @@ class Submission:
             self.history,
             self.connection.clock(),
             order_id=self.order.id,
-            keyed=adapter.keyed,
+            keyed=is_keyed(self.connection, self.order, self.history),
             look_after=adapter.look_after,
             policy=self.connection.policy,
             address=self.connection.address,

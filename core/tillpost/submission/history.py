@@ -56,6 +56,9 @@ __all__ = [
     "ticket_after",
 ]
 
+ZONE_ERROR = 14 * 3600.0
+"""By how many seconds an order's `placed_at` may be too late, where a site has its zone wrong."""
+
 MAX_RETIRED_KEYS = 8
 """How many keys in a row one submission retires before it stops for a person."""
 
@@ -189,10 +192,32 @@ class History(NamedTuple):
             return False
         return sent.may_have_worked or sent.intent.effect is Effect.ADVANCE
 
+    def is_key_known(self, now: float, *, placed_at: float, lifetime: float | None) -> bool:
+        """Whether the platform still knows the key of any create that may have made the order.
+
+        Where this journal sent none that may have worked, another may have, at any time since the
+        order was placed.
+
+        Args:
+            now: The time, in epoch seconds.
+            placed_at: When the order was placed, in epoch seconds.
+            lifetime: For how many seconds the platform knows a key; None for ever.
+        """
+        if lifetime is None:
+            return True
+        earliest = placed_at - ZONE_ERROR
+        if self.doubts:
+            earliest = min(sent.intent.at for sent in self.doubts)
+        return now - earliest < lifetime
+
     def needs_first_lookup(self, *, keyed: bool, address: str = "") -> bool:
         """Whether the order must be looked up although this journal sent no create there.
 
         Without a key, somebody else may have sent it, unless a caller promised that it is new.
+
+        Args:
+            keyed: Whether a create under the order's key makes no second order.
+            address: The address that the connection has now.
         """
         if keyed or self.is_new:
             return False
@@ -490,7 +515,8 @@ def next_step(
         history: What is known of the order.
         now: The time, in epoch seconds.
         order_id: The order's id, which spreads the retries of different orders.
-        keyed: Whether the platform honours idempotency keys.
+        keyed: Whether a create under the order's key makes no second order: the platform honours
+            keys, and still knows this one.
         look_after: The look-up schedule: seconds, each counted from the look-up before.
         policy: The connection's policy.
         address: The address that the connection has now.

@@ -36,11 +36,11 @@ from tillpost.models.order import Order, describe_lines
 from tillpost.submission.address import error_of_address
 from tillpost.submission.commands import Flow, Pause, Refresh, Transmission, Transmit
 from tillpost.submission.context import Connection
-from tillpost.submission.history import History
+from tillpost.submission.history import ZONE_ERROR, History
 from tillpost.submission.journal import UNKNOWN_LEAD, Intended, Settled
 from tillpost.submission.order_journal import EventJournal, OrderJournal
 
-__all__ = ["OperationContext", "run_operation", "searched_since"]
+__all__ = ["OperationContext", "is_keyed", "run_operation", "searched_since"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -88,7 +88,7 @@ class OperationContext:
         if self.order is None:
             return Outcome.NOT_CREATED
         connection = self.connection
-        keyed = connection.adapter.keyed
+        keyed = is_keyed(connection, self.order, self.history)
         return self.history.outcome(keyed=keyed, address=connection.address)
 
     def budget(self) -> tuple[int, float]:
@@ -230,6 +230,18 @@ def run_operation(
             exchange.close()
 
 
+def is_keyed(connection: Connection, order: Order, history: History) -> bool:
+    """Return whether a create under the order's key makes no second order at the platform.
+
+    A platform may forget keys. Then an order is looked up as on a platform without keys.
+    """
+    adapter = connection.adapter
+    placed_at = order.placed_at.timestamp()
+    return adapter.keyed and history.is_key_known(
+        connection.clock(), placed_at=placed_at, lifetime=adapter.key_lifetime
+    )
+
+
 def searched_since(connection: Connection, order: Order, history: History) -> float:
     """Return the earliest time that an order can have at the platform, by the platform's clock.
 
@@ -239,13 +251,14 @@ def searched_since(connection: Connection, order: Order, history: History) -> fl
         history: What is known of it.
 
     Returns:
-        Epoch seconds. An order that this journal never sent may be as old as its `placed_at`.
+        Epoch seconds. An order that this journal never sent may be as old as its `placed_at`, and
+        older still where the site has its time zone wrong.
     """
     if history.since is not None:
         return history.since
     now = connection.clock()
     ahead = connection.platform_clock.ahead(now)
-    lead = UNKNOWN_LEAD if ahead is None else max(0.0, ahead)
+    lead = UNKNOWN_LEAD if ahead is None else ZONE_ERROR + max(0.0, ahead)
     return min(order.placed_at.timestamp(), now) - lead
 
 

@@ -2,7 +2,8 @@
 
 A search of a platform's orders begins at a time, and a clock that is hours ahead would put that
 time behind the order. So what is known of the difference is recorded with each request. A
-difference of more than some minutes is logged.
+difference of more than some minutes is logged. One of more than a day is logged and not believed:
+some proxies have no clock, and send a date of 1970.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import time
 from typing import NamedTuple
 
 from tillpost.adapter.exchange import Fault, Response
+from tillpost.adapter.http_date import MOST_SKEW
 from tillpost.adapter.verdicts import date_of
 from tillpost.models.safe_text import safe_logger
 
@@ -51,8 +53,9 @@ class PlatformClock:
         date = None if isinstance(answer, Fault) else date_of(answer)
         if date is None:
             return
-        self._reading = _Reading(date, time.monotonic())
         self.skew = now - date
+        if abs(self.skew) <= MOST_SKEW:
+            self._reading = _Reading(date, time.monotonic())
         if abs(self.skew) > TOLERATED_SKEW and not self._is_reported:
             self._is_reported = True
             log.warning("clock_skew connection=%s seconds=%.0f", connection, self.skew)

@@ -38,13 +38,21 @@ class StoreFlows:
         self._adapter = connection.adapter
 
     def find(self, order: Order, history: History) -> Flow[Found]:
-        """Look up an order by its reference; `history` is what its journal says."""
+        """Look up an order by its reference; `history` is what its journal says.
+
+        A look-up that fails shows nothing of the order.
+        """
         context = self._context("find", history, about=order)
         bound_order = self._bind(order).order
         since = searched_since(self._connection, order, history)
-        found = yield from run_operation(context, self._adapter.find, bound_order, since)
-        if isinstance(found, PosOrder) and names_another(order.id, found.reference):
-            raise context.stamp(another_order())
+        try:
+            found = yield from run_operation(context, self._adapter.find, bound_order, since)
+            if isinstance(found, PosOrder) and names_another(order.id, found.reference):
+                raise context.stamp(another_order())
+        except PosError as error:
+            if error.outcome is Outcome.NOT_CREATED:
+                error.outcome = Outcome.CREATED if history.pos_order else Outcome.UNKNOWN
+            raise
         return found
 
     def fetch(self, pos_id: str, history: History | None = None) -> Flow[PosOrder]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from recent import PLACED_AT
 from tillpost.models.order import (
     Charge,
     Customer,
@@ -76,7 +77,7 @@ def paid(
         {
             "id": order_id,
             "code": "B42",
-            "placed_at": "2026-11-23T11:52:07+11:00",
+            "placed_at": PLACED_AT,
             "currency": "AUD",
             "customer": Customer(name="Mia Chen", phone="+61400111222"),
             "fulfilment": fulfilment or Pickup(),

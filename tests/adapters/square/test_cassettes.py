@@ -58,7 +58,7 @@ def cassettes() -> Cassettes:
     ),
 )
 def test_a_paid_order_is_created_and_paid(store: Store) -> None:
-    assert store.submit(STEAKS) == PosOrder(
+    assert store.submit(STEAKS, is_new=True) == PosOrder(
         id=STEAKS_ID, reference="my-order-001", status="OPEN", total=6176
     )
 
@@ -85,7 +85,7 @@ def test_order_differing_by_a_tax_is_undone_before_payment(store: Store) -> None
     )
 
     with pytest.raises(TaxError) as caught:
-        store.submit(paid_without_tax)
+        store.submit(paid_without_tax, is_new=True)
 
     assert caught.value.subjects == ("State Sales Tax",)
     assert "5.10" in caught.value.detail
@@ -278,10 +278,8 @@ NO_SAMPLE = "The document has no sample of this."
     from_simulator(note=f"{NO_SAMPLE} Its orders have no fulfilment, charge or tip."),
 )
 def test_pickup_with_charge_discount_and_tip_arrives(store: Store) -> None:
-    assert (
-        store.submit(order(FLAT_WHITE, TOASTIE, charges=WEEKEND, discounts=WELCOME, tip=100)).total
-        == 2881
-    )
+    lunch = order(FLAT_WHITE, TOASTIE, charges=WEEKEND, discounts=WELCOME, tip=100)
+    assert store.submit(lunch, is_new=True).total == 2881
 
 
 @plays("submit-delivery", from_simulator(note=NO_SAMPLE))
@@ -290,7 +288,8 @@ def test_a_scheduled_delivery_arrives(store: Store) -> None:
     fee = (Charge(kind="delivery", name="Delivery", amount=700),)
     three = TOASTIE.model_copy(update={"quantity": 3})
 
-    assert store.submit(order(three, fulfilment=due, charges=fee)).total == 5050
+    lunch = order(three, fulfilment=due, charges=fee)
+    assert store.submit(lunch, is_new=True).total == 5050
 
 
 @plays(
@@ -298,7 +297,8 @@ def test_a_scheduled_delivery_arrives(store: Store) -> None:
     from_simulator(note=f"{NO_SAMPLE} That of PayOrder is of 20.00 paid in two payments."),
 )
 def test_a_free_order_is_paid_by_pay_order(store: Store) -> None:
-    made = store.submit(order(TOASTIE, discounts=(Discount(name="On the house", amount=1450),)))
+    free = order(TOASTIE, discounts=(Discount(name="On the house", amount=1450),))
+    made = store.submit(free, is_new=True)
 
     assert (made.total, made.state) == (0, PosState.RECEIVED)
 
@@ -320,7 +320,7 @@ def made_again(square: SquareSimulator) -> None:
 
 @plays("submit-healed", from_simulator(made_again, note=NO_SAMPLE, stocked=False))
 def test_item_with_new_id_is_healed_by_an_import(store: Store) -> None:
-    assert store.submit(LUNCH).total == 2710
+    assert store.submit(LUNCH, is_new=True).total == 2710
 
 
 def taken_off(square: SquareSimulator) -> None:
@@ -333,7 +333,7 @@ def test_missing_item_is_refused_with_its_line(
     store: Store,
 ) -> None:
     with pytest.raises(MenuError) as caught:
-        store.submit(LUNCH)
+        store.submit(LUNCH, is_new=True)
 
     assert (caught.value.lines, caught.value.subjects) == ((1,), ("BLT toastie (line 2)",))
     assert (caught.value.outcome, caught.value.menu_imported) == (Outcome.NOT_CREATED, True)
@@ -347,7 +347,7 @@ def test_missing_item_is_refused_with_its_line(
 def test_a_refusal_is_told_as_its_kind_of_error(
     store: Store, refusal: Refusal[SquareSimulator]
 ) -> None:
-    assert_refused(store, refusal)
+    assert_refused(store, refusal, is_new=True)
 
 
 def test_every_kind_of_error_has_a_cassette_or_a_reason() -> None:

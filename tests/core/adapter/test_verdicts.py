@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -353,6 +354,12 @@ def test_wait_is_counted_from_the_answers_own_date(headers: dict[str, str]) -> N
     """Our clock is three hours behind, or ahead."""
     answer = Response(429, {"date": "Mon, 23 Nov 2026 08:00:00 GMT", **headers}, b"")
     assert [retry_after(answer, NOW + ahead) for ahead in (-10_800, 10_800)] == [30.0, 30.0]
+
+
+def test_wait_is_not_counted_from_a_date_without_a_clock() -> None:
+    headers = {"date": "Thu, 01 Jan 1970 00:00:10 GMT"}
+    headers["retry-after"] = format_datetime(datetime.fromtimestamp(NOW + 30, UTC), usegmt=True)
+    assert retry_after(Response(429, headers, b""), NOW) == 30.0
 
 
 @pytest.mark.parametrize(

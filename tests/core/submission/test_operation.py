@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from email.utils import format_datetime
+
 import pytest
 
-from core.stand_in import Keyed, Platform, Run, StandInSettings, an_order
+from core.stand_in import LOST, Keyed, Keyless, Platform, Run, StandInSettings, an_order, fail_on
 from tillpost.adapter.exchange import Effect, Response
-from tillpost.errors import Applied, OutageError
+from tillpost.errors import Applied, OutageError, Outcome
 from tillpost.submission.context import Connection
-from tillpost.submission.history import History, fold
+from tillpost.submission.history import ZONE_ERROR, History, fold
 from tillpost.submission.journal import UNKNOWN_LEAD, Intended, Settled
 from tillpost.submission.menu_import import import_menu
 from tillpost.submission.operation import searched_since
@@ -28,7 +31,8 @@ def test_order_never_sent_may_be_as_old_as_it_was_placed() -> None:
     connection = connection_at(NOON)
     assert searched_since(connection, an_order(), History()) == PLACED - UNKNOWN_LEAD
     connection.platform_clock.observe(AT_NOON, NOON, "cafe")
-    assert searched_since(connection, an_order(), History()) == pytest.approx(PLACED, abs=5)
+    since = searched_since(connection, an_order(), History())
+    assert since == pytest.approx(PLACED - ZONE_ERROR, abs=5)
 
 
 def test_order_placed_in_the_future_is_searched_from_now_on() -> None:
@@ -40,7 +44,34 @@ def test_clock_ahead_of_the_platforms_moves_the_search_back() -> None:
     connection = connection_at(NOON + 7200)
     connection.platform_clock.observe(AT_NOON, NOON + 7200, "cafe")
     since = searched_since(connection, an_order(), History())
-    assert since == pytest.approx(PLACED - 7200, abs=5)
+    assert since == pytest.approx(PLACED - ZONE_ERROR - 7200, abs=5)
+
+
+def test_order_placed_in_the_future_may_have_been_sent_hours_ago() -> None:
+    """Its site has the wrong time zone, and the process that sent it died."""
+    connection = connection_at(PLACED - 3600)
+    now = Response(200, {"date": format_datetime(an_order().placed_at - timedelta(hours=1))}, b"")
+    connection.platform_clock.observe(now, PLACED - 3600, "cafe")
+    since = searched_since(connection, an_order(), History())
+    assert since == pytest.approx(PLACED - 3600 - ZONE_ERROR, abs=5)
+
+
+@pytest.mark.parametrize("keyed", [Keyed, Keyless])
+def test_failed_look_up_shows_nothing_of_the_order(keyed: type[Keyed]) -> None:
+    run = Run(Platform(), adapter=keyed(StandInSettings()), failing=fail_on("/", ("before", LOST)))
+    with pytest.raises(OutageError) as caught:
+        run.drive(StoreFlows(run.connection).find(an_order(), History()))
+    assert caught.value.outcome is Outcome.UNKNOWN
+
+
+def test_failed_look_up_of_an_order_that_arrived_says_so() -> None:
+    run = Run(Platform())
+    run.submit(an_order())
+    run.failing = fail_on("/search", ("before", LOST))
+    history = fold(run.journal.read("ord_1"))
+    with pytest.raises(OutageError) as caught:
+        run.drive(StoreFlows(run.connection).find(an_order(), history))
+    assert caught.value.outcome is Outcome.CREATED
 
 
 def test_operation_out_of_time_reads_no_more_but_finishes_its_order() -> None:

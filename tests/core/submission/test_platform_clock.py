@@ -46,3 +46,25 @@ def test_large_difference_is_logged_once(caplog: pytest.LogCaptureFixture) -> No
     for _ in range(3):
         clock.observe(answer(), NOON - 7200, "cafe")
     assert caplog.messages == ["clock_skew connection=cafe seconds=-7200"]
+
+
+@pytest.mark.parametrize(
+    "date", ["Thu, 01 Jan 1970 00:00:10 GMT", "Mon, 01 Jan 0100 00:00:10 GMT", "1 Jan 9999 00:00 Z"]
+)
+def test_absurd_date_is_reported_and_not_believed(
+    caplog: pytest.LogCaptureFixture, date: str
+) -> None:
+    clock = PlatformClock()
+    clock.observe(answer(date), NOON, "proxied")
+    assert clock.ahead(NOON) is None
+    assert caplog.messages[0].startswith("clock_skew connection=proxied")
+    clock.observe(answer(), NOON + 60, "proxied")
+    clock.observe(answer(date), NOON + 60, "proxied")
+    assert clock.ahead(NOON + 60) == pytest.approx(60, abs=5)
+
+
+@pytest.mark.parametrize("skew", [26 * 3600.0, -26 * 3600.0])
+def test_difference_of_two_time_zones_is_believed(skew: float) -> None:
+    clock = PlatformClock()
+    clock.observe(answer(), NOON + skew, "cafe")
+    assert clock.ahead(NOON + skew) == pytest.approx(skew, abs=5)
