@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import Connection, or_, select, update
 
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.database import wait_briefly
@@ -51,7 +51,17 @@ LONGEST_RELEASE = 60.0
 _ORDER = t.orders.c
 _CONNECTION = t.connections.c
 
-_SHORT_WAITS = (WaitsFor.RETRY, WaitsFor.LOOK, WaitsFor.IMPORT, WaitsFor.OPENING)
+_OTHER_WAITS = (WaitsFor.NOTHING, WaitsFor.ITS_TIME)
+"""The waits of an order that aren't at most `LONGEST_WAIT`."""
+
+_SHORT_HOLDS = (
+    _CONNECTION.not_before,
+    _CONNECTION.probe_at,
+    _CONNECTION.pause_probe_at,
+    _CONNECTION.import_at,
+)
+"""The times of a connection that are at most `LONGEST_WAIT` ahead."""
+
 _AUTOMATIC_WAITS = (WaitsFor.NOTHING, WaitsFor.RETRY, WaitsFor.LOOK, WaitsFor.IMPORT)
 
 
@@ -158,7 +168,8 @@ class Maintenance:
     def _end_endless_waits(self) -> None:
         """Make due what a clock that was ahead has put off too far."""
         now = self._processor.clock()
-        is_short_wait = _ORDER.waits_for.in_([wait.value for wait in _SHORT_WAITS])
+        # A wait that only a newer version knows is as short.
+        is_short_wait = _ORDER.waits_for.not_in([wait.value for wait in _OTHER_WAITS])
         is_released = _ORDER.waits_for == WaitsFor.NOTHING.value
         waits_too_long = (_ORDER.due_at > now + LONGEST_WAIT) & is_short_wait
         is_put_off = (_ORDER.due_at > now + LONGEST_RELEASE) & is_released
@@ -170,11 +181,31 @@ class Maintenance:
         self._outbox.claims.set_aside_unnamed(now)
         with self._database.writing() as db:
             wait_briefly(db)
+            self._bring_back(db, now)
             db.execute(endless.values(due_at=now))
             self._outbox.workers.release_orphans(db, now)
-            for until in (_CONNECTION.not_before, _CONNECTION.probe_at, _CONNECTION.pause_probe_at):
+            for until in _SHORT_HOLDS:
                 too_far = update(t.connections).where(until > now + LONGEST_WAIT)
                 db.execute(too_far.values({until: now}))
+
+    def _bring_back(self, db: Connection, now: float) -> None:
+        """Count from now what a clock that was ahead has put off for an order.
+
+        What hangs on the time that the customer wants may be as far ahead as that.
+        """
+        settings = self._outbox.settings
+        for column, wait, follows_wanted_at in (
+            (_ORDER.eligible_at, 0.0, True),
+            (_ORDER.expected_at, settings.unseen_after, True),
+            (_ORDER.escalate_at, settings.escalate_after, False),
+            (_ORDER.poll_at, 0.0, False),
+        ):
+            is_too_far = [column > now + wait + LONGEST_WAIT]
+            if follows_wanted_at:
+                latest = _ORDER.wanted_at + wait + LONGEST_WAIT
+                is_too_far.append(_ORDER.wanted_at.is_(None) | (column > latest))
+            put_off = update(t.orders).where(_ORDER.worker.is_(None), *is_too_far)
+            db.execute(put_off.values({column: now + wait}))
 
     def _delete_old_data(self) -> None:
         """Delete what the settings say isn't stored any longer."""
