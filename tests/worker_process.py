@@ -14,12 +14,12 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
+import wrong_clock
 from tillpost.client.base import adapter_for
 from tillpost.outbox import (
     ConnectionOptions,
@@ -43,17 +43,20 @@ class WorkerProcess:
         engine: str,
         until_idle: bool = False,
         concurrency: int = 4,
+        ahead: float = 0.0,
         **settings: object,
     ) -> None:
+        """Start the process, on a machine whose clock is ahead by so many seconds."""
         arguments = {
             "url": url,
             "square": dict(square),
             "settings": {"engine": engine, **settings},
         }
         environment = {**os.environ, "WORKER": json.dumps(arguments)}
-        command = [sys.executable, __file__, "--concurrency", str(concurrency)]
+        options = ["--concurrency", str(concurrency)]
         if until_idle:
-            command.append("--until-idle")
+            options.append("--until-idle")
+        command = wrong_clock.command(ahead, __file__, *options)
         self.process = subprocess.Popen(command, env=environment)
 
     def stop(self) -> float:

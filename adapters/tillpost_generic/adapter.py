@@ -41,6 +41,7 @@ from tillpost.adapter import (
     WebhookEvent,
     ask,
     format_money,
+    passing_over_odd_rows,
     path_segment,
     reading,
     reading_about,
@@ -53,6 +54,9 @@ from tillpost_generic.signature import signature_headers, verify_webhook
 from tillpost_generic.wire import Health, NewOrder, PosStatus, ProblemDetails
 
 __all__ = ["Generic"]
+
+REASONS = {"PermissionsError": "key"}
+"""The reasons of kinds that come without one. Nobody authorises us: there are a token and a key."""
 
 _EVENT: TypeAdapter[WebhookEvent] = TypeAdapter(
     Annotated[WebhookEvent, Field(discriminator="kind")]
@@ -77,7 +81,7 @@ class Generic(Adapter[GenericSettings]):
         self.public_only = not settings.allow_private
 
     def sign(self, request: Request[Any], credentials: Credentials) -> Signed:
-        """Add the token, the idempotency key and the signature of the request, as of now."""
+        """Add the token, the idempotency key and the signature of the request."""
         headers = dict(super().sign(request, credentials).headers)
         if self.config.username:
             headers["Authorization"] = f"Basic {credentials.access_token.get_secret_value()}"
@@ -100,7 +104,7 @@ class Generic(Adapter[GenericSettings]):
                 field=problem.item,
                 text=problem.detail,
                 lines=problem.lines,
-                reason=problem.reason,
+                reason=problem.reason or REASONS.get(problem.kind, ""),
                 retry_after=problem.retry_after,
             )
         ]
@@ -127,7 +131,8 @@ class Generic(Adapter[GenericSettings]):
         if there is no other.
         """
         path = f"/orders?reference={quote(order.id, safe='')}"
-        found = yield from ask(Request("GET", path, reading_list(PosStatus)))
+        read = passing_over_odd_rows(reading_list(PosStatus), PosStatus, order.id)
+        found = yield from ask(Request("GET", path, read))
         ours = [
             status
             for status in found

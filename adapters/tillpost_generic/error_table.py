@@ -1,9 +1,12 @@
 """The generic POS's error table: a POS names our error classes itself.
 
-Its problem's `kind` is the name of a class, its `item` the id of the item or option at fault.
+Its problem's `kind` is the name of a class, its `item` the id of the item or option at fault. A
+problem promises that nothing was created, unless its status or its kind leaves that open.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from tillpost.adapter import (
     Applied,
@@ -25,14 +28,17 @@ from tillpost.adapter import (
 __all__ = ["TABLE"]
 
 
-def _row(error: type[PosError], applied: Applied = Applied.NO) -> Row:
+def _row(error: type[PosError], applied: Applied | None = None, status: Sequence[int] = ()) -> Row:
     any_item = r"^(?P<item>.+)?"
-    return Row(error, codes=frozenset({error.__name__}), field=any_item, applied=applied)
+    kind = frozenset({error.__name__})
+    return Row(error, status, codes=kind, field=any_item, applied=applied)
 
 
 TABLE = (
     _row(PermissionsError),
     _row(RateLimitError),
+    # 503 is the status that the page for a POS's developer gives it.
+    _row(RegisterOfflineError, Applied.NO, status=(503,)),
     _row(RegisterOfflineError),
     _row(StoreClosedError),
     _row(TaxError),

@@ -127,7 +127,8 @@ OPERATIONS: dict[tuple[str, str], Json] = {
 
 def kinds() -> tuple[str, ...]:
     """Return all kinds of problem: the codes of the adapter's error table."""
-    return tuple(sorted(code for row in Generic.errors for code in row.codes))
+    codes = {code for row in Generic.errors for code in row.codes}
+    return tuple(sorted(codes))
 
 
 def document() -> Json:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,8 +41,8 @@ def signed_text(timestamp: str, method: str, target: str, key: str, body: bytes)
 def signature_headers(
     request: Request[Any], base_url: str, signing_key: SecretStr
 ) -> Mapping[str, str]:
-    """Return the headers that sign a request which is sent now."""
-    timestamp = str(int(time.time()))
+    """Return the headers that sign a request as it is sent."""
+    timestamp = str(int(request.sent_at))
     target = _target(base_url + request.path)
     key = request.key or ""
     text = signed_text(timestamp, request.method, target, key, request.body)

@@ -56,6 +56,7 @@ from tillpost.adapter import (
     nearest_minor,
     nothing,
     oauth,
+    passing_over_odd_rows,
     path_segment,
     reading,
     reading_about,
@@ -64,7 +65,6 @@ from tillpost.adapter import (
     texts_in,
     ticket_reference,
     to_exact_body,
-    to_major,
     verify_hmac,
     verify_total,
 )
@@ -266,8 +266,8 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         if not product_id:
             raise SetupError("the setting attention_product names no product for the ticket")
         reference = ticket_reference(order)
-        window = f"created_gte={_in_query(searched_from(order, None))}&value_lte=1"
-        recent = yield from self._all(f"{self._site}/orders.json?{window}", wire.Order)
+        # Not limited by value: staff may have put the order's items on the ticket.
+        recent = yield from self._created_since(searched_from(order, None), reference)
         for seen in recent:
             if seen.sale_number == reference:
                 return pos_order(seen, reference)
@@ -280,21 +280,14 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
     def find(self, order: Order, since: float | None) -> Exchange[Found]:
         """Search the site's recent orders for one with the reference, and read it.
 
-        The search is limited by value, but widely, since Kounta's total may be wrong. `identity`
-        says which order is ours. One that staff rejected counts only if there is no other.
+        The search isn't limited by value: a surcharge or a discount at the register changes the
+        total, and an order that isn't found would be sent again. `identity` says which order is
+        ours. One that staff rejected counts only if there is no other.
 
-        unconfirmed: that `value` is the total with its tax; whether /orders/saleid, which isn't
-        asked, knows our number. One order would show it.
+        unconfirmed: whether /orders/saleid, which isn't asked, knows our number. One order would
+        show it.
         """
-        paid = to_major(order.total, order.currency)
-        window = urlencode(
-            {
-                "created_gte": _in_query(searched_from(order, since)),
-                "value_gte": paid / 2 - 1,
-                "value_lte": paid * 2 + 1,
-            }
-        )
-        recent = yield from self._all(f"{self._site}/orders.json?{window}", wire.Order)
+        recent = yield from self._created_since(searched_from(order, since), order.id)
         mentioned = [seen for seen in recent if mentions(order, seen)]
         mentioned.sort(key=lambda seen: seen.status == REJECTED)
         doubt: DoubtError | None = None
@@ -327,13 +320,19 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         """Return an order at Kounta if it is ours, with its total; None if it is another.
 
         Raises:
-            DoubtError: It has our number, total and lines, and nothing else shows whose it is.
+            DoubtError: It has our reference, and nothing else shows whose it is. With a reference
+                that may be the number of a sale at the counter, it has our total and lines, too.
             PosError: It is ours, and its total or its lines are wrong.
         """
         whose = self._match(order, seen)
         if whose is Match.OURS:
             return self._priced(order, seen, listed_total, None, pos_order(seen, order.id))
-        if whose is Match.UNCLEAR and self._may_equal(order, seen, listed_total):
+        if whose is Match.UNCLEAR:
+            text = (
+                f"Kounta's order {seen.id} has this reference, and nothing else shows whose it is"
+            )
+            raise DoubtError(text, applied=Applied.MAYBE)
+        if whose is Match.NUMBERED and self._may_equal(order, seen, listed_total):
             text = f"Kounta's order {seen.id} has this number and total; it may be another sale"
             raise DoubtError(text, applied=Applied.MAYBE)
         return None
@@ -354,7 +353,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         except PosError as error:
             if error.status_code != 404:
                 raise
-            deleted = yield from self._all(f"{self._site}/orders/deleted.json", wire.Order)
+            deleted = yield from self._orders(f"{self._site}/orders/deleted.json", pos_id)
             for seen in deleted:
                 if seen.id == pos_id:
                     deleted_order = seen.model_copy(update={"deleted": True})
@@ -482,6 +481,16 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
 
     # Requests
     # ---------------------------------------------------------------------------------------------
+
+    def _created_since(self, start: datetime, reference: str) -> Exchange[list[wire.Order]]:
+        """Return the site's orders that were created since a time, of all values and states."""
+        window = urlencode({"created_gte": _in_query(start)})
+        return self._orders(f"{self._site}/orders.json?{window}", reference)
+
+    def _orders(self, path: str, reference: str) -> Exchange[list[wire.Order]]:
+        """Read a list of orders in which the one with the reference is looked for."""
+        read = passing_over_odd_rows(reading_list(wire.Order), wire.Order, reference)
+        return ask_pages(Request("GET", path, read), _PAGES, self.config.base_url)
 
     def _order(self, pos_id: str) -> Request[wire.Order]:
         path = f"{self._company}/orders/{path_segment(pos_id)}.json"

@@ -1,7 +1,8 @@
 """Kounta's error table. Its errors are free text, so most rows match by a pattern over the text.
 
 The first row that matches wins. Permissions come first, so that a bad token never causes a menu
-import. A 5xx is an outage whatever its text, since it proves nothing.
+import. Only some statuses are judged by their text; what proves nothing, such as a time-out or a
+5xx, is an outage or a doubt whatever its text.
 
 unconfirmed: the words of all but "not available at that site", "Pass-thru register ... is offline",
 "The access token provided has expired", "invalid_token" and "Not Found", and the status of most; a
@@ -11,6 +12,8 @@ recorded refusal of each kind would show it.
 from __future__ import annotations
 
 from tillpost.adapter import (
+    UNPROVEN_STATUSES,
+    DoubtError,
     MenuError,
     OrderError,
     PermissionsError,
@@ -24,8 +27,8 @@ from tillpost.adapter import (
 
 __all__ = ["TABLE"]
 
-# Kounta may report an error within a 200, so the rows that go by the text take successes as well.
-_NOT_5XX = (*range(200, 300), *range(400, 500))
+# Kounta may report an error within a 200, so the rows that go by the text take that as well.
+_REFUSALS = (200, *(status for status in range(400, 500) if status not in UNPROVEN_STATUSES))
 
 _SCOPES = r"\bscopes?\b|\binsufficient_scope\b"
 _EXPIRED = r"\btoken\b.*\bexpired\b"
@@ -47,29 +50,31 @@ _ORDER = (
 
 TABLE = (
     Row(RateLimitError, status=(429,)),
+    # What was accepted, is being done already, or conflicts with what exists: look it up.
+    Row(DoubtError, status=(*range(201, 300), 409)),
     # Permissions
-    Row(PermissionsError, status=_NOT_5XX, text=_SCOPES, reason="scopes"),
+    Row(PermissionsError, status=_REFUSALS, text=_SCOPES, reason="scopes"),
     Row(PermissionsError, codes=frozenset({"invalid_grant"}), reason="withdrawn"),
     Row(PermissionsError, codes=frozenset({"invalid_client", "unauthorized_client"})),
-    Row(PermissionsError, status=_NOT_5XX, text=r"\binvalid_grant\b", reason="withdrawn"),
-    Row(PermissionsError, status=_NOT_5XX, text=r"\binvalid_client\b"),
-    Row(PermissionsError, status=_NOT_5XX, text=_EXPIRED, reason="expired", refreshable=True),
-    Row(PermissionsError, status=_NOT_5XX, text=_INVALID, refreshable=True),
+    Row(PermissionsError, status=_REFUSALS, text=r"\binvalid_grant\b", reason="withdrawn"),
+    Row(PermissionsError, status=_REFUSALS, text=r"\binvalid_client\b"),
+    Row(PermissionsError, status=_REFUSALS, text=_EXPIRED, reason="expired", refreshable=True),
+    Row(PermissionsError, status=_REFUSALS, text=_INVALID, refreshable=True),
     # unconfirmed: that Kounta sends a 401 without a body; a recorded refusal would show it.
     Row(PermissionsError, status=(401,), refreshable=True, bodyless=True),
-    Row(PermissionsError, status=_NOT_5XX, text=_DENIED, reason="demoted"),
+    Row(PermissionsError, status=_REFUSALS, text=_DENIED, reason="demoted"),
     Row(PermissionsError, status=(403,), reason="demoted"),
     # The store
-    Row(RegisterOfflineError, status=_NOT_5XX, text=r"\bregister\b.*\boffline\b"),
-    Row(StoreClosedError, status=_NOT_5XX, text=_CLOSED),
+    Row(RegisterOfflineError, status=_REFUSALS, text=r"\bregister\b.*\boffline\b"),
+    Row(StoreClosedError, status=_REFUSALS, text=_CLOSED),
     # The menu
-    Row(MenuError, status=_NOT_5XX, text=_ITEM_SOLD_OUT, reason="sold_out"),
-    Row(MenuError, status=_NOT_5XX, text=_ITEM_GONE, reason="gone"),
-    Row(TaxError, status=_NOT_5XX, text=r"\btax(?:es)?\b"),
-    Row(MenuError, status=_NOT_5XX, text=_ITEM),
-    Row(MenuError, status=_NOT_5XX, text=_MENU),
+    Row(MenuError, status=_REFUSALS, text=_ITEM_SOLD_OUT, reason="sold_out"),
+    Row(MenuError, status=_REFUSALS, text=_ITEM_GONE, reason="gone"),
+    Row(TaxError, status=_REFUSALS, text=r"\btax(?:es)?\b"),
+    Row(MenuError, status=_REFUSALS, text=_ITEM),
+    Row(MenuError, status=_REFUSALS, text=_MENU),
     # The connection and the order
-    Row(SetupError, status=_NOT_5XX, text=_SETUP),
-    Row(OrderError, status=_NOT_5XX, text=_ORDER),
+    Row(SetupError, status=_REFUSALS, text=_SETUP),
+    Row(OrderError, status=_REFUSALS, text=_ORDER),
     Row(SetupError, status=(404, 405, 406, 415)),
 )

@@ -4,13 +4,18 @@ Kounta gives its own sales numbers, and `sale_number` is where we put our refere
 such as "1023" may be the number of a sale at the counter, and a card terminal may number its
 payments likewise. What only an order of ours has is compared:
 
-* the first line of its notes, "Ref: " and the whole reference;
+* the reference that its notes begin with, after "Ref: ";
 * our reference on a payment by the connection's own payment method, which no counter takes;
 * with our reference as its sale number, the very second at which our customer placed it.
 
-A sale with our number, and with none of these, at another total or with other lines is another
-order. At the same total and with the same lines it can't be told: it is neither taken for the order
-nor for a proof that the order isn't there, so the doubt stays until a person has looked.
+Any of them is enough, whatever the notes say: they are free text, which a platform may reshape and
+staff may edit. Only where our reference consists of digits, another order's reference in the notes
+outweighs the number and the time.
+
+A sale with our number and with none of these is another order if the number consists of digits and
+the total or the lines differ. All else that has our whole reference can't be told: it is neither
+taken for the order nor for a proof that the order isn't there, so the doubt stays until a person
+has looked.
 
 unconfirmed: that notes, payments' references and `placed_at` come back as they were sent; how the
 register numbers its own sales. One order of each, read back, would show it.
@@ -32,17 +37,16 @@ class Match(Enum):
 
     OURS = "ours"
     ANOTHER = "another"
-    UNCLEAR = "unclear"  # it has our number, and nothing else shows whose it is
+    UNCLEAR = "unclear"  # it has our whole reference, and nothing else shows whose it is
+    NUMBERED = "numbered"  # likewise, but a sale at the counter may have that number
     UNNAMED = "unnamed"  # it has no number and no reference at all
 
 
 def own_reference(seen: wire.Order, payment_method_id: str) -> str:
     """Return the reference that only an order of ours can have, empty if there is none."""
-    noted = reference_in_note(seen.notes)
-    if noted:
-        return noted
-    is_paid_online = _paid_online(seen, seen.sale_number, payment_method_id)
-    return seen.sale_number if is_paid_online else ""
+    if _paid_online(seen, seen.sale_number, payment_method_id):
+        return seen.sale_number
+    return reference_in_note(seen.notes)
 
 
 def mentions(order: Order, seen: wire.Order) -> bool:
@@ -54,14 +58,16 @@ def mentions(order: Order, seen: wire.Order) -> bool:
 def match(order: Order, seen: wire.Order, payment_method_id: str) -> Match:
     """Return whether an order at Kounta is ours, without comparing totals."""
     noted = reference_in_note(seen.notes)
-    if noted:
-        return Match.OURS if noted == order.id else Match.ANOTHER
-    if _paid_online(seen, order.id, payment_method_id):
+    if noted == order.id or _paid_online(seen, order.id, payment_method_id):
+        return Match.OURS
+    may_be_at_counter = order.id.isdecimal()
+    if noted and may_be_at_counter:
+        return Match.ANOTHER
+    if seen.sale_number == order.id and _placed_with(order, seen):
         return Match.OURS
     if mentions(order, seen):
-        is_same_sale = seen.sale_number == order.id and _placed_with(order, seen)
-        return Match.OURS if is_same_sale else Match.UNCLEAR
-    return Match.ANOTHER if seen.sale_number else Match.UNNAMED
+        return Match.NUMBERED if may_be_at_counter else Match.UNCLEAR
+    return Match.ANOTHER if seen.sale_number or noted else Match.UNNAMED
 
 
 def _paid_online(seen: wire.Order, reference: str, payment_method_id: str) -> bool:

@@ -50,6 +50,7 @@ from tillpost.adapter import (
     ask,
     ask_with_answer,
     oauth,
+    passing_over_odd_rows,
     path_segment,
     reading,
     reading_where,
@@ -314,8 +315,12 @@ class Square(Adapter[SquareSettings]):
             "sort": {"sort_field": "CREATED_AT", "sort_order": "DESC"},
         }
 
+        read = passing_over_odd_rows(
+            reading(wire.OrdersPage), wire.SquareOrder, order.id, member="orders"
+        )
+
         def page(cursor: str | None) -> Request[wire.OrdersPage]:
-            return _post(
+            search = _post(
                 "/v2/orders/search",
                 wire.OrdersPage,
                 location_ids=[self.config.location_id],
@@ -323,6 +328,7 @@ class Square(Adapter[SquareSettings]):
                 limit=MOST_IN_PAGE,
                 cursor=cursor,
             )
+            return replace(search, read=read)
 
         pages = yield from _pages(page)
         found = [each for page_of in pages for each in page_of.orders]
@@ -465,7 +471,7 @@ class Square(Adapter[SquareSettings]):
 
     def parse_webhook(self, webhook: Webhook, now: float) -> Sequence[WebhookEvent]:
         """Return the event of a notification at this location."""
-        return read_notification(webhook, self.config.webhook_secret, self.config.location_id, now)
+        return read_notification(webhook, self.config, now)
 
 
 def _is_final(refusal: PosError) -> bool:

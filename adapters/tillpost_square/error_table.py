@@ -3,8 +3,8 @@
 Every value of `ErrorCode` in the OpenAPI document of release 2025-08-20 is in a row, in a class
 chosen on purpose; a test compares the table with the spec. Rows that look at the field or the text
 as well come before rows of codes alone, because `NOT_FOUND` or `BAD_REQUEST` alone says little.
-Permissions come first, so that a bad token never causes a menu import. Square's 4xx answers mean
-that nothing was done, except where a row says otherwise.
+Permissions come first, so that a bad token never causes a menu import. A row's status says whether
+something may have been done (`Row.applied_at`), except where the row does.
 """
 
 from __future__ import annotations
@@ -135,8 +135,16 @@ TABLE = (
         OrderError,
         codes=STALE_VERSION | {"BAD_REQUEST", "INVALID_VALUE"},
         field=r"^(?:order\.)?version$",
+        applied=Applied.NO,
     ),
     Row(TaxError, field=r"\b(?:applied_)?taxes\b"),
+    # Likewise an order at old prices, by the version of the catalogue.
+    Row(
+        MenuError,
+        codes=STALE_VERSION,
+        field=rf"(?:{_LINE}.*)?\bcatalog_version$",
+        applied=Applied.NO,
+    ),
     # On a line: what the customer wrote is a fault of the order; the rest is one of the menu.
     Row(OrderError, field=_LINE + r"\.(?:note|quantity|name|uid|metadata)"),
     Row(MenuError, codes=_REFUSED, field=_LINE + r".*base_price_money", reason="price"),

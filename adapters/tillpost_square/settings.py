@@ -35,6 +35,10 @@ class SquareSettings(AdapterSettings):
     ]
     """The id of the location that gets the orders. One connection is one location."""
 
+    merchant_id: Annotated[str, StringConstraints(max_length=255)] = ""
+    """The id of the merchant that owns the location. If it is set, webhooks about another merchant
+    are ignored: one subscription sends those of all merchants of your application."""
+
     square_version: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] = "2025-08-20"
     """The API version that every request is pinned to, as YYYY-MM-DD."""
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from pydantic import SecretStr
-
 from tillpost.adapter import (
     AuthorisationRevoked,
     AvailabilityChanged,
@@ -22,6 +20,7 @@ from tillpost.adapter import (
     check_age,
     verify_hmac,
 )
+from tillpost_square.settings import SquareSettings
 from tillpost_square.wire import Notification
 
 __all__ = ["read_notification"]
@@ -33,25 +32,28 @@ OLDEST = timedelta(hours=26).total_seconds()
 
 
 def read_notification(
-    webhook: Webhook, secret: SecretStr | None, location_id: str, now: float
+    webhook: Webhook, settings: SquareSettings, now: float
 ) -> Sequence[WebhookEvent]:
-    """Return the event of a notification, none for another location or an unknown type.
+    """Return the event of a notification, none for another store or an unknown type.
 
     Args:
         webhook: The request as it came in.
-        secret: The signature key of the subscription.
-        location_id: The connection's location.
+        settings: The connection's settings: the subscription's signature key, the location, and
+            the merchant where it is known.
         now: The current time, in epoch seconds.
 
     Raises:
         WebhookError: Square didn't send it to `webhook.url`, or not in the last 26 hours.
     """
     signed = webhook.url.encode() + webhook.body
-    verify_hmac(secret, webhook.headers.get(SIGNATURE), signed, "base64")
+    verify_hmac(settings.webhook_secret, webhook.headers.get(SIGNATURE), signed, "base64")
     notification = Notification.model_validate_json(webhook.body)
     check_age(notification.created_at.timestamp(), now, tolerance=OLDEST)
+    merchants = {settings.merchant_id, notification.merchant_id} - {""}
+    if len(merchants) > 1:
+        return ()
     changed = notification.changed_order
-    if changed and changed.location_id not in ("", location_id):
+    if changed and changed.location_id not in ("", settings.location_id):
         return ()
     event = _event(notification)
     return (event,) if event else ()

@@ -1,9 +1,9 @@
 """The answers of Square's API, as far as the adapter reads them. Other fields are ignored.
 
 Field names and types are those of the OpenAPI document of release 2025-08-20. A field that Square
-may leave out or send as null has a default here, because one odd order on a page of a search must
-not make the whole page unreadable. `total_money`, for example, is null on an order that contains
-returns only (developer forum, thread 24765).
+may leave out or send as null has a default here. `total_money`, for example, is null on an order
+that contains returns only (developer forum, thread 24765). An order of a search that can't be read
+all the same is passed over, unless it may be the one that is looked for.
 """
 
 from __future__ import annotations
@@ -437,6 +437,7 @@ class Notification(Wire):
     """A webhook's body."""
 
     type: str
+    merchant_id: OptionalText = ""
     event_id: Id
     created_at: AwareDatetime
     data: NotificationData = Field(default_factory=NotificationData)

@@ -20,13 +20,14 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 from pydantic import SecretStr, ValidationError
 
-from tillpost.errors import ConfigError
+from tillpost.errors import ConfigError, UnreadableConfigError
 from tillpost.models.base import explain
 from tillpost.submission.policy import Policy
 
@@ -58,11 +59,18 @@ class ConnectionSettings:
 
     The table is read when a property is asked for, which raises `ConfigError` if it is wrong. It is
     pickled by its name and its file alone, and read from there again.
+
+    Attributes:
+        name: The connection's name.
+        source: The file.
+        table: The table; empty if it is none.
+        fault: Why it is none; every property raises that. "" if it is one.
     """
 
     name: str
     source: Path
     table: Mapping[str, object] = field(repr=False)
+    fault: str = ""
 
     @property
     def platform(self) -> str:
@@ -77,8 +85,18 @@ class ConnectionSettings:
     @property
     def settings(self) -> dict[str, Any]:
         """The adapter's own settings. Secrets are in clear text: don't store them anywhere."""
+        self._require_table()
         table = {key: self.table[key] for key in self.table if key not in _NOT_THE_ADAPTERS}
         return _resolved_table(self._where, table)
+
+    @property
+    def available_settings(self) -> dict[str, Any]:
+        """Those of the adapter's own settings whose variables are set; see `settings`."""
+        available: dict[str, Any] = {}
+        for key in self.table.keys() - set(_NOT_THE_ADAPTERS):
+            with suppress(ConfigError):
+                available |= self._resolved(key)
+        return available
 
     @property
     def policy(self) -> Policy:
@@ -99,7 +117,12 @@ class ConnectionSettings:
 
     def _resolved(self, key: str) -> Table:
         """Return the part of the table with this key alone."""
+        self._require_table()
         return _resolved_table(self._where, {key: self.table[key]} if key in self.table else {})
+
+    def _require_table(self) -> None:
+        if self.fault:
+            raise ConfigError(self.fault)
 
     def __reduce__(self) -> tuple[Callable[..., ConnectionSettings], tuple[str, Path]]:
         """Leave the settings out."""
@@ -127,11 +150,21 @@ def load_connections(
     Args:
         path: The file; see `config_path`.
         needed: Whether there must be a connection. If not, a file without any is fine, and so is a
-            missing file that nothing named.
+            missing file that nothing named; and a connection that is no table fails alone, when it
+            is used.
 
     Raises:
-        ConfigError: The file is missing, can't be read, isn't TOML, or has no connections.
+        ConfigError: A connection is no table, or there is none.
+        UnreadableConfigError: The file is missing, can't be read, or isn't TOML.
     """
+    connections = _load_connections(path, needed=needed)
+    for configured in connections.values():
+        if needed and configured.fault:
+            raise ConfigError(configured.fault)
+    return connections
+
+
+def _load_connections(path: str | Path | None, *, needed: bool) -> Mapping[str, ConnectionSettings]:
     source = config_path(path)
     if not needed and _is_absent(source):
         return {}
@@ -144,9 +177,11 @@ def load_connections(
 
     connections: dict[str, ConnectionSettings] = {}
     for name, table in cast(Table, tables).items():
-        if not isinstance(table, dict):
-            raise ConfigError(f"{source}: connections.{name} must be a table: [connections.{name}]")
-        connections[name] = ConnectionSettings(name, source, cast(Table, table))
+        if isinstance(table, dict):
+            connections[name] = ConnectionSettings(name, source, cast(Table, table))
+        else:
+            fault = f"{source}: connections.{name} must be a table: [connections.{name}]"
+            connections[name] = ConnectionSettings(name, source, {}, fault)
     return connections
 
 
@@ -154,9 +189,10 @@ def load_connection(name: str, path: str | Path | None = None) -> ConnectionSett
     """Return one of the file's connections; see `load_connections`.
 
     Raises:
-        ConfigError: There is no such connection, or the file can't be used.
+        ConfigError: There is no such connection.
+        UnreadableConfigError: The file is missing, can't be read, or isn't TOML.
     """
-    connections = load_connections(path)
+    connections = _load_connections(path, needed=True)
     if name not in connections:
         known = ", ".join(connections)
         raise ConfigError(f"no connection {name!r}; {config_path(path)} has: {known}")
@@ -197,7 +233,7 @@ def _read(source: Path) -> Table:
         reason = " ".join(str(error).split())
         fault = f"not TOML: {reason}"
     # Raised out here: the parser's frames hold the text.
-    raise ConfigError(f"{source}: {fault}")
+    raise UnreadableConfigError(f"{source}: {fault}")
 
 
 def _hidden(value: object) -> object:

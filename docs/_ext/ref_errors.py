@@ -88,7 +88,8 @@ def refusals(adapter: type[Adapter[Any]]) -> str:
     for row in adapter.errors:
         reason = f"`{row.reason}`" if row.reason else ""
         error = f"`{row.error.__name__}`"
-        rows.append((_conditions(row, letters), error, reason, row.applied.name))
+        applied = row.applied.name if row.applied else "by status"
+        rows.append((_conditions(row, letters), error, reason, applied))
     codes = [
         md.Definition(f"Codes {letter}", [_code_list(code_set)])
         for code_set, letter in letters.items()

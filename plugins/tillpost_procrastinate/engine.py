@@ -9,7 +9,6 @@ fail. Two jobs for one order do no harm.
 from __future__ import annotations
 
 import json
-import time
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -25,10 +24,11 @@ if TYPE_CHECKING:
 __all__ = ["QUEUE", "TASK", "Procrastinate"]
 
 
+# A job without a time is run at once, also by a worker whose transaction began a moment ago.
 _DEFER = text(f"""
     SELECT procrastinate_defer_jobs_v1(ARRAY[
         ROW('{QUEUE}', '{TASK}', 0, NULL, NULL, CAST(:args AS jsonb),
-            to_timestamp(CAST(:at AS double precision)))
+            CASE WHEN :at > date_part('epoch', clock_timestamp()) THEN to_timestamp(:at) END)
         ::procrastinate_job_to_defer_v1])
 """).bindparams(bindparam("args", type_=Text), bindparam("at", type_=Double))
 
@@ -86,10 +86,8 @@ class Procrastinate:
 
     def wake(self, db: Connection, order_id: str, at: float) -> None:
         """Defer a job for an order, in the transaction that is given."""
-        # None means now, whatever the time is on the database's machine.
-        scheduled_at = at if at > time.time() else None
         args = json.dumps({"order_id": order_id})
-        db.execute(_DEFER, {"args": args, "at": scheduled_at})
+        db.execute(_DEFER, {"args": args, "at": at})
 
     def worker(self, processor: Processor) -> ProcrastinateWorker:
         """Return a worker that runs the jobs."""

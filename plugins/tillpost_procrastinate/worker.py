@@ -51,8 +51,8 @@ class ProcrastinateWorker:
     def run(self, *, until_idle: bool = False) -> None:
         """Work until stopped, or until idle. Failures of the database are logged and waited out."""
         self._pool = self._create_pool()
-        database_url = self._processor.outbox.database.engine.url
-        jobs = Jobs(database_url, self._threads, GRACE, self._start_job)
+        engine = self._processor.outbox.database.engine
+        jobs = Jobs(engine.url, self._threads, GRACE, self._start_job)
         jobs.start()
         try:
             while not self._stopped:

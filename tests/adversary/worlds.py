@@ -53,13 +53,19 @@ def a_world(platform: str) -> Generator[AnyWorld]:
 
 @contextmanager
 def connected_to(
-    kind: Kind, world: AnyWorld, url: str, *, policy: Policy = ONCE, **options: Any
+    kind: Kind,
+    world: AnyWorld,
+    url: str,
+    *,
+    policy: Policy = ONCE,
+    limits: Limits = SHORT,
+    **options: Any,
 ) -> Generator[BlockingTill]:
     """Open a Till, or an AsyncTill, that takes the server at `url` for the platform."""
     settings = {**world.settings, "base_url": url}
     adapter = world.adapter(world.adapter.settings.model_validate(settings))
     adapter.look_after = tuple(0.02 for _ in adapter.look_after)
-    till = blocking(kind, adapter, policy=policy, limits=SHORT, **options)
+    till = blocking(kind, adapter, policy=policy, limits=limits, **options)
     try:
         yield till
     finally:

@@ -147,6 +147,17 @@ def hangup(*, effect: bool = True) -> Act:
     return act
 
 
+def vanish() -> Act:
+    """Do it, close without an answer, and refuse all connections from then on."""
+
+    async def act(server: ToyServer, seen: Seen, writer: asyncio.StreamWriter) -> bool:
+        server.do(seen)
+        server.listener.close()
+        return False
+
+    return act
+
+
 def truncate() -> Act:
     """Do it, and close in the middle of the answer."""
 
@@ -341,10 +352,10 @@ class ToyServer:
     async def _serve(self, started: Future[int]) -> None:
         self._loop, self.stopping = asyncio.get_running_loop(), asyncio.Event()
         self._tasks = set[asyncio.Task[None]]()
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        started.set_result(server.sockets[0].getsockname()[1])
+        self.listener = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        started.set_result(self.listener.sockets[0].getsockname()[1])
         await self.stopping.wait()
-        server.close()
+        self.listener.close()
         await asyncio.sleep(
             0.01
         )  # a connection that was accepted just now gets its task, which closes it

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -28,6 +30,9 @@ pytestmark = pytest.mark.slow
 WORKERS = 3
 BACKLOG = 60
 """A kill waits until at most so many orders are due, which spreads the kills over the run."""
+
+VISIT_EVERY = 5
+"""After how many kills another program visits the database."""
 
 STUCK_AFTER = 120.0  # seconds
 
@@ -126,6 +131,8 @@ class Run:
             self._wait_for(lambda: self._worst() < SET_ASIDE_AFTER - 1)
             self.in_flight += self._held_by(self._workers.kill_one(self._draw, self._at_work()))
             self._workers.fill()
+            if number % VISIT_EVERY == 0:
+                self._visit()
 
     def drain(self) -> None:
         """Let the workers finish what is left."""
@@ -141,6 +148,15 @@ class Run:
             each = place(number, self._seed, tuple(self._world.stores))
             self._outbox.add(each.order, connection=each.store, is_new=each.is_new)
             self.placed.append(each)
+
+    def _visit(self) -> None:
+        """Have a process open the database, read from it and close it, as a command does."""
+        program = (
+            "import sys; from tillpost import Outbox\n"
+            "with Outbox(sys.argv[1]) as outbox: outbox.orders(most=1)"
+        )
+        url = self._outbox.database.engine.url.render_as_string(hide_password=False)
+        subprocess.run([sys.executable, "-c", program, url], check=True, timeout=120)
 
     def _pause(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

@@ -1,7 +1,6 @@
 """A worker in a process: `python worker.py WORLD.json`. It ends when nothing is left to do.
 
-`--lease` overrides the file's setting; `--ahead` sets the worker's clock wrong, in seconds; with
-`--for-ever` it ends on SIGTERM only.
+`--lease` overrides the file's setting; with `--for-ever` it ends on SIGTERM only.
 
 `World.write` writes the file: the outbox's settings, and each connection with its platform's
 settings. The connections have short timeouts, so that a hanging platform doesn't delay the test.
@@ -13,7 +12,6 @@ import argparse
 import json
 import logging
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +42,6 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("world", type=Path)
     parser.add_argument("--lease", type=float)
-    parser.add_argument("--ahead", type=float, default=0.0)
     parser.add_argument("--for-ever", action="store_true")
     arguments = parser.parse_args()
     content: dict[str, Any] = json.loads(arguments.world.read_text())
@@ -56,11 +53,7 @@ def main() -> None:
     )
     with (
         Outbox(settings=settings) as outbox,
-        Processor(
-            outbox,
-            connections=connections,
-            clock=lambda: time.time() + arguments.ahead,
-        ) as processor,
+        Processor(outbox, connections=connections) as processor,
     ):
         worker = worker_for(processor)
         signal.signal(signal.SIGTERM, lambda number, frame: worker.stop())

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import random
 import subprocess
-import sys
 import time
 from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
+
+import wrong_clock
 
 PROGRAM = Path(__file__).with_name("worker.py")
 TAIL = 6_000  # characters
 MOSTLY = 0.8
 
 
+class Variant(NamedTuple):
+    """How a worker is started: its options, and by how many seconds its clock is ahead."""
+
+    options: Sequence[str] = ()
+    ahead: float = 0.0
+
+
 class Workers:
     """Processes of `worker.py`. One that ends by itself found nothing more to do."""
 
     def __init__(
-        self, world: Path, log: Path, size: int, variants: Sequence[Sequence[str]] = ((),)
+        self, world: Path, log: Path, size: int, variants: Sequence[Variant] = (Variant(),)
     ) -> None:
-        """Take the file for the workers, and the options that they get in turn."""
+        """Take the file for the workers, and how they are started in turn."""
         self._world = world
         self._variants = variants
         self._log_file = log
@@ -36,10 +45,9 @@ class Workers:
         self._running = [process for process in self._running if not self._ended(process)]
         while len(self._running) < self._size:
             with self._log_file.open("ab") as log:
-                options = self._variants[self.started % len(self._variants)]
-                process = subprocess.Popen(
-                    [sys.executable, PROGRAM, self._world, *options], stdout=log, stderr=log
-                )
+                variant = self._variants[self.started % len(self._variants)]
+                command = wrong_clock.command(variant.ahead, PROGRAM, self._world, *variant.options)
+                process = subprocess.Popen(command, stdout=log, stderr=log)
             self._running.append(process)
             self.started += 1
 
@@ -84,7 +92,7 @@ class Workers:
 
 @contextmanager
 def working(
-    world: Path, log: Path, size: int, variants: Sequence[Sequence[str]] = ((),)
+    world: Path, log: Path, size: int, variants: Sequence[Variant] = (Variant(),)
 ) -> Generator[Workers]:
     """Run workers until the block ends."""
     workers = Workers(world, log, size, variants)

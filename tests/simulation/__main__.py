@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
 import tempfile
 import time
 from collections import Counter
@@ -26,33 +25,35 @@ COLLECT_EVERY = 50
 """After how many lives garbage is collected."""
 
 
-def directory() -> str | None:
-    """Return where databases are kept in memory, if anywhere."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-
-
 @contextmanager
-def running() -> Generator[Runner]:
+def running(*, is_direct: bool = True) -> Generator[Runner]:
     """Open a runner, with the simulated clocks in place.
 
     Python doesn't collect garbage meanwhile: looking through what a life leaves behind, all the
-    time, takes a fifth of a life.
+    time, takes a fifth of a life. What is there before the first life is never looked through.
     """
-    with tempfile.TemporaryDirectory(dir=directory()) as folder, replaced_clocks():
-        runner = Runner(Path(folder) / "orders.db")
+    with tempfile.TemporaryDirectory() as folder, replaced_clocks():
+        runner = Runner(Path(folder) / "orders.db", is_direct=is_direct)
         gc.disable()
+        gc.collect()
+        gc.freeze()
         try:
             yield runner
         finally:
+            gc.unfreeze()
             gc.enable()
             runner.close()
 
 
 def lives(
-    seeds: Iterable[int], without: Sequence[str] = (), only: Sequence[str] = ()
+    seeds: Iterable[int],
+    without: Sequence[str] = (),
+    only: Sequence[str] = (),
+    *,
+    is_direct: bool = True,
 ) -> Generator[Outcome]:
     """Run the lives of some seeds, one after the other."""
-    with running() as runner:
+    with running(is_direct=is_direct) as runner:
         for number, seed in enumerate(seeds, 1):
             yield runner.live(seed, without=without, only=only)
             if number % COLLECT_EVERY == 0:
@@ -72,15 +73,15 @@ def live(
     return broken, states
 
 
-def first_broken(seeds: Iterable[int]) -> Outcome | None:
+def first_broken(seeds: Iterable[int], only: Sequence[str] = ()) -> Outcome | None:
     """Run lives until one breaks a promise, and return it."""
-    with closing(lives(seeds)) as all_lives:
+    with closing(lives(seeds, only=only)) as all_lives:
         return next((outcome for outcome in all_lives if outcome.wrong), None)
 
 
-def traces(seeds: Iterable[int]) -> str:
+def traces(seeds: Iterable[int], *, is_direct: bool = True) -> str:
     """Return the traces of lives as one text."""
-    return "\n\n".join(str(outcome) for outcome in lives(seeds))
+    return "\n\n".join(str(outcome) for outcome in lives(seeds, is_direct=is_direct))
 
 
 def _take_mend_out(fault: str) -> None:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from simulation.stores import Store
     from tillpost.simulator import LedgerEntry
 
-_AT_REGISTER = (OrderState.RECEIVED, OrderState.ACCEPTED)
+LEAVE_NO_DOUBT = {"payments refused", "menus", "prunes", "webhooks", "locked", "leaps", "skew"}
+"""The kinds of trouble during which each request is answered, and its sender lives on."""
 
 
 def wrongs(life: Life) -> list[str]:
@@ -27,7 +28,7 @@ def wrongs(life: Life) -> list[str]:
             found.append(f"lost: {order_id} {stored}")
             continue
         store = life.stores[added.store]
-        wrong = _half_done(stored, store) or _wrong(
+        wrong = _half_done(added, stored, store) or _wrong(
             life, added, stored, store, store.live(order_id)
         )
         if wrong:
@@ -35,17 +36,17 @@ def wrongs(life: Life) -> list[str]:
     return found
 
 
-def _half_done(stored: StoredOrder, store: Store) -> str:
+def _half_done(added: Added, stored: StoredOrder, store: Store) -> str:
     """Return whether a draft is left that no person is asked to look for.
 
     An order that is given up in doubt may leave one: its error says that it may exist, and sending
-    it again finishes the draft. So may one that a person took over in doubt.
+    it again finishes the draft. So may one that a person took over in doubt, and one whose row
+    can't be read.
     """
     is_left = any(entry.half_done for entry in store.entries(stored.id))
     is_in_doubt = stored.error is not None and stored.error.outcome is Outcome.UNKNOWN
-    is_known = stored.state is OrderState.MANUAL or (
-        stored.state is OrderState.ERROR and is_in_doubt
-    )
+    may_be_left = stored.state is OrderState.ERROR or added.poisoned
+    is_known = stored.state is OrderState.MANUAL or (may_be_left and is_in_doubt)
     return "half done" if is_left and not is_known else ""
 
 
@@ -87,7 +88,7 @@ def _wrong(
                 return _wrong_content(added, stored, live[0]) or _held_up(life, added, store)
             return "" if was_ended or added.lost_at_pos else "lost: the register has nothing"
         case OrderState.ERROR:
-            return _wrong_error(stored, live, was_ended=was_ended)
+            return _needless_doubt(life, stored) or _wrong_error(stored, live, was_ended=was_ended)
         case OrderState.MANUAL:
             if live and not _may_appear(life, stored.id):
                 return "twice: made by hand, and nobody is told of the copy"
@@ -130,6 +131,13 @@ def _wrong_error(stored: StoredOrder, live: list[LedgerEntry], *, was_ended: boo
     return ""
 
 
+def _needless_doubt(life: Life, stored: StoredOrder) -> str:
+    """Return whether an order is left in doubt, although its platform has answered everything."""
+    is_in_doubt = stored.error is not None and stored.error.outcome is Outcome.UNKNOWN
+    had_reason = not life.troubles <= LEAVE_NO_DOUBT
+    return "in doubt, although no answer was lost" if is_in_doubt and not had_reason else ""
+
+
 def _may_appear(life: Life, order_id: str) -> bool:
     """Return whether people were told that a copy of an order may appear."""
     operations = OrderOperations(
@@ -145,7 +153,8 @@ def _held_up(life: Life, added: Added, store: Store) -> str:
     """Return whether an order of a good store waited for the troubles of another."""
     from simulation.life import HELD_UP_AFTER
 
-    hindered = {"kills", "pauses", "database", "locked", "leaps", "skew", "leases", "people"}
+    slowing = {"kills", "pauses", "stalls", "database", "locked", "leaps", "skew", "leases"}
+    hindered = slowing | {"people"}
     if not store.calm or hindered & life.troubles or added.arrived_at is None:
         return ""
     waited = added.arrived_at - added.at

@@ -12,7 +12,6 @@ all kinds at once hides what each can do.
 from __future__ import annotations
 
 import logging
-import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,7 +20,6 @@ from functools import partial
 from pathlib import Path
 
 import httpx
-from sqlalchemy import event as sa_event
 
 from simulation import checks
 from simulation.clocks import Stage
@@ -30,6 +28,7 @@ from simulation.processes import (
     LONGEST_IDLE,
     Person,
     Plugin,
+    SharedDatabase,
     SimulatedDatabase,
     WebApp,
     Worker,
@@ -40,7 +39,6 @@ from simulation.stores import KINDS, MENU, Delivery, GenericStore, Store
 from tillpost.models.order import Order
 from tillpost.outbox import OutboxSettings
 from tillpost.outbox import outbox as outbox_module
-from tillpost.outbox.db.database import Database
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.outbox import Outbox
 from tillpost.outbox.worker.retention import erase, prune
@@ -55,6 +53,13 @@ PATIENCE = 1500.0
 HELD_UP_AFTER = 40.0
 """An order of a store that never fails must be at the register within so many seconds."""
 
+LONGEST_BLACKOUT = 90.0
+"""For how long nothing is reached at most, in seconds."""
+
+PAYMENTS = "/v2/payments"
+"""Where an order is paid for at Square."""
+
+MOST_STALLS = 2
 MOST_KILLS = 3
 MOST_DEATHS = 10
 
@@ -79,9 +84,41 @@ TROUBLES = (
     "prunes",
     "poison",
     "leases",
+    "stalls",
+    "payments refused",
+    "stale answers",
 )
-"""The kinds of trouble that a life may have."""
+"""The kinds of trouble that a life may have. "blackouts" come only with `COINCIDENCES`: they take
+twice the time of others."""
 
+
+@dataclass(frozen=True, slots=True)
+class Coincidence:
+    """Kinds of trouble that do harm only together, perhaps only at one platform."""
+
+    troubles: Sequence[str]
+    platform: str = ""
+
+
+AT_PLATFORM = {
+    "stalls": "kounta",
+    "lines dropped": "kounta",
+    "late refusals": "generic",
+    "payments refused": "square",
+}
+"""The platforms at which alone some kinds of trouble do harm."""
+
+COINCIDENCES = (
+    Coincidence(("late refusals", "prunes"), "generic"),
+    Coincidence(("stalls", "leases"), "kounta"),
+    Coincidence(("blackouts", "webhooks", "lines dropped"), "kounta"),
+    Coincidence(("blackouts", "webhooks", "people")),
+    Coincidence(("payments refused", "network"), "square"),
+    Coincidence(("effects late", "pauses", "kills"), "kounta"),
+    Coincidence(("network", "settings"), "generic"),
+    Coincidence(("network", "tokens")),
+)
+"""A third of the lives has one of these, besides what else is drawn."""
 
 NEED_CARE = {"skew", "leaps", "tokens"}
 """The kinds of trouble that a worker's recurring tasks mend. They are left out in most other lives,
@@ -137,12 +174,15 @@ class Life:
         self.wrong: list[str] = []
         self.hostile_for = 12.0
         self.orders: dict[str, Added] = {}
-        self.plugin = Plugin(self)
+        self.plugin = runner.plugin
         self.workers: list[Worker] = []
         self._answers: list[tuple[str, str, httpx.Response]] = []
         self._idle: list[Task] = []
         self._kills = 0
         self._deaths = 0
+        self._stalls = 0
+        self._intents = 0
+        self._dark_until: float | None = None
         self._names = 0
         self._at_rest_since: float | None = None
         self._plan(without, only)
@@ -151,16 +191,25 @@ class Life:
 
     def _plan(self, without: Sequence[str], only: Sequence[str]) -> None:
         draw = self.random
-        some = draw.sample(TROUBLES, draw.randint(0, 5))
-        chosen = {trouble for trouble in some if trouble not in without}
+        planned = draw.choice(COINCIDENCES) if draw.random() < 1 / 3 else Coincidence(())
+        some = draw.sample(TROUBLES, draw.randint(0, 2) if planned.troubles else draw.randint(1, 5))
+        chosen = {trouble for trouble in (*planned.troubles, *some) if trouble not in without}
         self.troubles = {*chosen, *only}
         kinds = draw.sample(KINDS, draw.choice((1, 1, 1, 2)))
+        platform = planned.platform or next(
+            (known for trouble, known in AT_PLATFORM.items() if trouble in self.troubles), ""
+        )
+        if platform:
+            others = [kind for kind in kinds if kind.kind != platform]
+            chosen_kind = next(kind for kind in KINDS if kind.kind == platform)
+            kinds = [chosen_kind, *others[: len(kinds) - 1]]
         self.stores: dict[str, Store] = {kind.kind: kind(kind.kind) for kind in kinds}
         if len(kinds) > 1:
             self.stores[kinds[-1].kind].calm = True
         # The schedule of a dead sender's doubt begins when another claims the order, perhaps at
         # once. A platform that takes longer than the schedule is an open gap.
-        gives_up_early = {"kills", "pauses", "leases", "database", "plugins"} & self.troubles
+        hindered = {"kills", "pauses", "stalls", "leases", "database", "plugins"}
+        gives_up_early = hindered & self.troubles
         self.latest_effect = EARLY_EFFECT if gives_up_early else LATEST_EFFECT
         self._cares = bool(self.troubles & NEED_CARE)
         known = [fault for fault in FAULTS if fault not in without]
@@ -168,9 +217,9 @@ class Life:
         self.network_rate = draw.choice((0.1, 0.3, 0.6)) if "network" in self.troubles else 0.0
         self.policy = Policy(import_cooldown=draw.choice((0.0, 60.0)))
         self.settings = OutboxSettings(
-            lease=draw.choice((10.0, 30.0)),
-            give_up_after=draw.choice((60.0, 7200.0)),
-            longest_wait=8.0,
+            lease=10.0 if "stalls" in self.troubles else draw.choice((10.0, 30.0)),
+            give_up_after=60.0 if "blackouts" in self.troubles else draw.choice((60.0, 7200.0)),
+            longest_wait=30.0 if "blackouts" in self.troubles else 8.0,
             outage_after=draw.choice((2, 5)),
             prune_after_days=None,
         )
@@ -190,7 +239,7 @@ class Life:
         self.deliveries = 0
         self.web = WebApp(self, self._process("web"), self.settings)
         self.person = Person(self, self._process("mia"), self.settings)
-        for _ in range(self.random.choice((1, 2, 2))):
+        for _ in range(2 if "stalls" in self.troubles else self.random.choice((1, 2, 2))):
             self._start_worker()
         self._place_orders()
         self._schedule_troubles()
@@ -221,7 +270,7 @@ class Life:
         process = self._process(f"worker{self._names}")
         settings = self.settings
         if self.has("leases"):
-            lease = self.random.choice((4.0, 10.0, 60.0))
+            lease = self.random.choice((4.0, 4.0, 10.0, 60.0, 60.0))
             settings = settings.model_copy(update={"lease": lease})
         process.frail = True
         self.schedule.note(
@@ -240,7 +289,8 @@ class Life:
             self.schedule.call(5.0, self._start_worker)
 
     def _place_orders(self) -> None:
-        self.placed = self.random.choice((1, 1, 2, 3))
+        counts = (2, 3) if "stale answers" in self.troubles else (1, 1, 1, 1, 2, 3)
+        self.placed = self.random.choice(counts)
         for number in range(self.placed):
             order = self._order(number + 1)
             store = self.random.choice(list(self.stores))
@@ -280,6 +330,8 @@ class Life:
     def _schedule_troubles(self) -> None:
         if self.troubles & {"effects late", "kills", "pauses", "network", "database"}:
             self.hostile_for = 25.0
+        if "blackouts" in self.troubles:
+            self.hostile_for = LONGEST_BLACKOUT + 15.0
         acts: dict[str, Callable[[], object]] = {
             "leaps": self._leap,
             "people": self._person_acts,
@@ -309,11 +361,11 @@ class Life:
         process.wall_offset += leap
         self.schedule.note(f"the clock of {process.name} leaps by {leap:g} s")
 
-    def _person_acts(self) -> None:
-        added = self._any_order()
+    def _person_acts(self, action: str = "", added: Added | None = None) -> None:
+        added = added or self._any_order()
         if added is None:
             return
-        action = self.random.choice(
+        action = action or self.random.choice(
             ("resubmit", "resubmit", "manual", "cancel", "accept", "advance")
         )
         in_doubt = self.draw() < 0.5
@@ -407,8 +459,24 @@ class Life:
             # An order that the outbox is still in doubt of isn't refused late: see `Life`.
             is_known = self._state(added.order.id) in ("received", "accepted")
             if is_known and live and live[0].order_id in store.simulator.world.orders:
-                self._refuse_one_late(store, added, live[0].order_id)
+                pos_id = live[0].order_id
+                if self.has("prunes", 0.7):
+                    pruned = partial(self._refuse_pruned, store, added, pos_id)
+                    self._at(0.0, self.web.process, pruned)
+                else:
+                    self._refuse_one_late(store, added, pos_id)
                 return
+
+    def _refuse_pruned(self, store: GenericStore, added: Added, pos_id: str) -> None:
+        """Refuse an order that the register had confirmed, and whose journal was pruned since."""
+        with suppress(LookupError):
+            store.staff("accept", added.order.id)
+        self.web.receive(store, partial(store.webhook, pos_id, f"a{self.schedule.now}"))
+        self.schedule.note("prune, as if a day had passed")
+        with suppress(DatabaseError):
+            prune(self.web.outbox, -1.0)
+        if pos_id in store.simulator.world.orders:
+            self._refuse_one_late(store, added, pos_id)
 
     def _refuse_one_late(self, store: GenericStore, added: Added, pos_id: str) -> None:
         kind = self.random.choice(("MenuError", "OrderError"))
@@ -427,9 +495,14 @@ class Life:
     def _deliver_refusal(
         self, store: Store, added: Added, delivery: Callable[[], Delivery]
     ) -> None:
-        """Deliver a refusal. Where that fails, polling has to find the order gone."""
+        """Deliver a refusal. Where that fails, polling has to find the order gone.
+
+        A person may send again what was refused.
+        """
         if self.web.receive(store, delivery):
             added.lost_at_pos = False
+            if self.draw() < 0.5:
+                self._person_acts("resubmit", added)
 
     def _prune(self) -> None:
         outbox = self.person.outbox
@@ -472,8 +545,31 @@ class Life:
         if not process.sending and self.has("pauses", 0.01):
             seconds = self.random.choice((1.0, 8.0, 15.0, 30.0, 60.0))
             schedule.note(f"paused at {name} for {seconds:g} s")
-            process.paused_until = schedule.now + seconds
-            schedule.sleep(0.0)
+            self._pause(process, seconds)
+
+    def _pause(self, process: Process, seconds: float) -> None:
+        process.paused_until = self.schedule.now + seconds
+        self.schedule.sleep(0.0)
+
+    def _is_intent_new(self) -> bool:
+        """Return whether the transaction has recorded that a request is about to be sent."""
+        query = "SELECT count(*) FROM tillpost_events WHERE kind = 'Intended'"
+        known: int = self.runner.raw.execute(query).fetchone()[0]
+        is_new = known > self._intents
+        self._intents = known
+        return is_new
+
+    def _stall(self) -> None:
+        """Pause a worker just after it has recorded that it sends a request."""
+        process = self.schedule.process
+        if process is None or not process.frail or process.sending or self._stalls >= MOST_STALLS:
+            return
+        if not self.has("stalls", 0.7):
+            return
+        self._stalls += 1
+        seconds = self.random.choice((self.random.uniform(24, 36), 60.0, 120.0))
+        self.schedule.note(f"paused before a request for {seconds:g} s")
+        self._pause(process, seconds)
 
     def before_transaction(self) -> None:
         """Switch, and let the database fail before a transaction."""
@@ -492,10 +588,13 @@ class Life:
         """Switch, and let the database fail once a transaction is on disk."""
         if self.schedule.process is None:
             return
+        has_intent = "stalls" in self.troubles and self._is_intent_new()
         self.step("commit")
         if self.has("database", 0.01):
             self.schedule.note("the database fails after a commit")
             raise DatabaseError("the database failed: connection lost", transient=True)
+        if has_intent:
+            self._stall()
 
     def maybe_raise(self, hook: str) -> None:
         """Let a plugin fail, in one of the ways in which code fails."""
@@ -509,8 +608,15 @@ class Life:
         if self.peace or store.calm:
             return ""
         is_create = request.method == "POST" and "search" not in request.url.path
+        if is_create and self.has("payments refused", 0.4) and request.url.path == PAYMENTS:
+            return "payment refused"
+        if is_create and self.has("stale answers", 0.3):
+            return "another's answer instead"
+        dark = self._blackout(is_create=is_create)
         if is_create and self.has("lines dropped", 0.3) and store.kind == "kounta":
-            return "line dropped"
+            return "line dropped, answer lost" if dark else "line dropped"
+        if dark:
+            return dark
         if is_create and self.has("effects late", 0.5):
             return "effect late"
         if self.draw() >= self.network_rate:
@@ -520,11 +626,33 @@ class Life:
             return ""
         return fault
 
+    def _blackout(self, *, is_create: bool) -> str:
+        """Return which fault a blackout is for a request; "" for none.
+
+        It begins with a create whose answer is lost. Nothing is reached then, for longer than
+        orders are retried; but webhooks still come.
+        """
+        now = self.schedule.now
+        if self._dark_until is not None:
+            return "503 before" if now < self._dark_until else ""
+        if not is_create or not self.has("blackouts", 0.5):
+            return ""
+        seconds = self.random.uniform(62.0, LONGEST_BLACKOUT)
+        self._dark_until = min(now + seconds, self.hostile_for)
+        self.schedule.note(f"nothing is reached from now on for {seconds:.0f} s")
+        if "webhooks" in self.troubles:
+            self.schedule.call(seconds - self.random.uniform(0, 5), self._webhook)
+        return "answer lost"
+
     # ------------------------------------------------------------------ what the others call
 
     def store_at(self, host: str) -> Store:
         """Return the store behind a host."""
         return self.stores[host.partition("-")[0]]
+
+    def store_of(self, order_id: str) -> Store:
+        """Return the store of an order that was added."""
+        return self.stores[self.orders[order_id].store]
 
     def took_effect(self, store: Store, request: httpx.Request, answer: httpx.Response) -> None:
         """Check at once that no order is there twice."""
@@ -554,14 +682,26 @@ class Life:
 
     def remember_answer(self, store: Store, request: httpx.Request, answer: httpx.Response) -> None:
         """Keep an answer, which may come to a later request."""
-        if answer.status_code < 300 and "another's answer" in self.network_faults:
+        is_wanted = "another's answer" in self.network_faults or "stale answers" in self.troubles
+        if answer.status_code < 300 and is_wanted:
             shape = f"{request.method} {len(request.url.path.split('/'))}"
             self._answers.append((store.name, shape, answer))
 
     def earlier_answer(self, store: Store, request: httpx.Request) -> httpx.Response | None:
-        """Return the answer to an earlier request of the same kind."""
+        """Return the answer to an earlier request of the same kind, about another order.
+
+        A platform that has lost an order, and repeats its old success, can't be seen through.
+        """
         shape = f"{request.method} {len(request.url.path.split('/'))}"
-        known = [it for name, kind, it in self._answers if (name, kind) == (store.name, shape)]
+        own = [
+            order_id.encode() for order_id in self.orders if order_id.encode() in request.content
+        ]
+        known = [
+            answer
+            for name, kind, answer in self._answers
+            if (name, kind) == (store.name, shape)
+            and not any(order_id in answer.content for order_id in own)
+        ]
         return self.random.choice(known) if known else None
 
     def added(self, order: Order, store: str) -> None:
@@ -577,13 +717,17 @@ class Life:
 
     def tends(self) -> bool:
         """Return whether a worker does its recurring tasks now."""
-        chance = 0.2 if self._cares else 0.02
+        chance = 0.15 if self._cares else 0.01
         return self.draw() < chance
 
     def is_due(self) -> bool:
         """Return whether an order is due by the running process's clock."""
         query = "SELECT 1 FROM tillpost_orders WHERE worker IS NULL AND due_at <= ? LIMIT 1"
         return self.runner.raw.execute(query, (Stage.wall(),)).fetchone() is not None
+
+    def _is_any_claimed(self) -> bool:
+        query = "SELECT 1 FROM tillpost_orders WHERE worker IS NOT NULL LIMIT 1"
+        return self.runner.raw.execute(query).fetchone() is not None
 
     def idle(self) -> None:
         """Let a worker sleep until something is due by its clock, or until it is nudged."""
@@ -593,7 +737,9 @@ class Life:
             seconds = self.random.uniform(1.0, LONGEST_IDLE)
         else:
             left = due_at - Stage.wall()
-            seconds = min(max(left, 0.2 if left > 0 else 2.0), LONGEST_IDLE)
+            seconds = min(max(left, 0.2 if left > 0 else 4.0), LONGEST_IDLE)
+        if "stalls" in self.troubles and self._is_any_claimed():
+            seconds = min(seconds, self.random.uniform(1.0, 3.0))  # it may be released by a reap
         task = self.schedule.task
         self._idle.append(task)
         try:
@@ -604,15 +750,21 @@ class Life:
     # ------------------------------------------------------------------ peace
 
     def _make_peace(self) -> None:
+        self._check_pauses()
         self.peace = True
         self.schedule.note("peace")
-        for process in self._processes:
-            process.paused_until = 0.0
         for store in self.stores.values():
             store.make_peace()
         if all(worker.process.dead for worker in self.workers):
             self._start_worker()
         self.schedule.call(5.0, self._look_for_rest)
+
+    def _check_pauses(self) -> None:
+        """Check that no connection is paused whose platform refused nobody access."""
+        query = "SELECT name FROM tillpost_connections WHERE paused != ''"
+        paused = [name for (name,) in self.runner.raw.execute(query)]
+        if paused and "tokens" not in self.troubles:
+            self._found(f"paused: {', '.join(paused)}, although no access was refused")
 
     def _look_for_rest(self) -> None:
         """End the life once nothing is due, and what staff did is known."""
@@ -637,23 +789,26 @@ class Life:
 
 
 class Runner:
-    """Runs lives, one after the other, over one SQLite file."""
+    """Runs lives, one after the other, over one SQLite database.
 
-    def __init__(self, file: Path) -> None:
+    Attributes:
+        raw: The database's connection.
+    """
+
+    def __init__(self, file: Path, *, is_direct: bool = True) -> None:
+        """Prepare a database, for which the file is the template."""
         logging.disable(logging.CRITICAL)
-        self.file = file
         url = f"sqlite:///{file}"
         with Outbox(url) as outbox:
             outbox.prepare()
-        self._database = Database(url)
-        sa_event.listen(self._database.engine, "connect", _unsynced)
-        self.raw = sqlite3.connect(file, isolation_level=None)
-        _unsynced(self.raw, None)
+            self._database = SharedDatabase(outbox.database, is_direct=is_direct)
+        self.raw = self._database.driver
         tables = self.raw.execute(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'tillpost_%'"
         ).fetchall()
         self._tables = [name for (name,) in tables if "version" not in name]
         self._network = Network()
+        self.plugin = Plugin()
         self.client = new_client(self._network)
 
     def live(self, seed: int, *, without: Sequence[str] = (), only: Sequence[str] = ()) -> Outcome:
@@ -662,21 +817,16 @@ class Runner:
             self.raw.execute(f"DELETE FROM {table}")
         life = Life(seed, self, without, only)
         self._network.life = life
+        self.plugin.life = life
         original = outbox_module._open_database
-        outbox_module._open_database = lambda *_: SimulatedDatabase(self._database.engine, life)
+        outbox_module._open_database = lambda *_: SimulatedDatabase(self._database, life)
         try:
             return life.run()
         finally:
             outbox_module._open_database = original
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the database."""
         logging.disable(logging.NOTSET)
         self.client.close()
-        self.raw.close()
         self._database.close()
-
-
-def _unsynced(connection: sqlite3.Connection, _: object) -> None:
-    """Let nothing wait for the disk: no life survives a power failure anyway."""
-    connection.execute("PRAGMA synchronous = OFF")

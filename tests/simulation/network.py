@@ -10,7 +10,7 @@ done.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from email.utils import formatdate
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,17 @@ EARLY_EFFECT = 13.0
 """The same where a sender may die or lose its lease, and another counts from then."""
 
 PAGE = b"<!DOCTYPE html><html><body><h1>Access denied</h1></body></html>"
+
+NO_PAYMENT = {
+    "errors": [
+        {
+            "category": "INVALID_REQUEST_ERROR",
+            "code": "BAD_REQUEST",
+            "detail": "This location can't take payments.",
+        }
+    ]
+}
+"""How Square refuses a payment in its own words."""
 
 BEFORE = ("refused", "reset before", "never answered", "503 before", "429", "403 page before")
 AFTER = (
@@ -79,8 +90,12 @@ class Network(httpx.BaseTransport):
         trace = request.extensions.get("trace")
         if trace:
             trace("http11.send_request_headers.complete", {})
-        if fault in BEFORE:
+        if fault in BEFORE or fault == "payment refused":
             return self._fail_before(fault)
+        stale = life.earlier_answer(store, request) if fault == "another's answer instead" else None
+        if stale is not None:
+            life.step("answer")
+            return stale
         answer = self._take_effect(fault, store, carry_out)
         life.step("answer")
         return self._answer(fault, request, store, answer)
@@ -93,6 +108,8 @@ class Network(httpx.BaseTransport):
         life.step("answer")
         if fault == "reset before":
             raise httpx.ReadError("connection reset")
+        if fault == "payment refused":
+            return httpx.Response(400, json=NO_PAYMENT)
         if fault == "403 page before":
             return _page(403)
         if fault == "429":
@@ -113,7 +130,7 @@ class Network(httpx.BaseTransport):
         answer = carry_out()
         if fault == "sent twice":
             answer = carry_out()
-        elif fault == "line dropped":
+        elif fault.startswith("line dropped") and answer.status_code < 300:
             life.drop_line(store)
         return answer
 
@@ -124,7 +141,7 @@ class Network(httpx.BaseTransport):
         match fault:
             case "reset after":
                 raise httpx.ReadError("connection reset")
-            case "answer lost":
+            case "answer lost" | "line dropped, answer lost":
                 raise httpx.RemoteProtocolError("server disconnected without sending a response")
             case "body cut off":
                 raise httpx.RemoteProtocolError("peer closed connection with an incomplete body")
@@ -196,7 +213,7 @@ def _routes(simulator: Simulator) -> list[tuple[str, re.Pattern[str], Callable[[
 def carried_out(simulator: Simulator, request: httpx.Request) -> httpx.Response:
     """Return a simulator's answer."""
     path = request.url.path
-    headers: Mapping[str, str] = {name.lower(): it for name, it in request.headers.items()}
+    headers = {name.decode().lower(): it.decode("latin-1") for name, it in request.headers.raw}
     for method, pattern, handler in _routes(simulator):
         hit = pattern.fullmatch(path) if method == request.method else None
         if hit:

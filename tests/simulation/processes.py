@@ -1,7 +1,7 @@
 """The processes of a life, which run the outbox's real code: workers, a web app, people.
 
-`SimulatedDatabase` is the outbox's own `Database` over one real SQLite file, with a switch point
-before and after each transaction. A transaction itself is never interrupted by another process:
+`SimulatedDatabase` is the outbox's own `Database` over a real SQLite, with a switch point before
+and after each transaction. A transaction itself is never interrupted by another process:
 SQLite lets one write at a time.
 """
 
@@ -9,22 +9,25 @@ SQLite lets one write at a time.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, StaticPool, create_engine
 
 from simulation.clocks import Stage
 from simulation.schedule import Process
+from simulation.sql import DirectConnection
 from simulation.stores import Delivery, Store
 from tillpost import hookimpl
 from tillpost.adapter.webhooks import WebhookError
 from tillpost.errors import ConfigError, PosError
 from tillpost.models.order import Order
 from tillpost.outbox import Outbox, OutboxConnection, Processor
-from tillpost.outbox.db.database import Database
+from tillpost.outbox.db.clock import MachineClock
+from tillpost.outbox.db.database import Database, _set_up_sqlite, translated_errors
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.operations.orders import ActError, OrderOperations
 from tillpost.outbox.orders.claims import Claim, LeaseLostError
@@ -47,19 +50,20 @@ LIMITS = Limits(connect=5.0, read=15.0, answer=30.0)
 
 
 class SimulatedDatabase(Database):
-    """The outbox's database as one process sees it. All share one file and one driver."""
+    """The outbox's database as one process sees it. All share one connection to SQLite."""
 
-    def __init__(self, engine: Engine, life: Life) -> None:
-        self.engine = engine
+    def __init__(self, shared: SharedDatabase, life: Life) -> None:
+        self.engine = shared.engine
         self.is_sqlite = True
-        self._write_lock = _NoLock()  # type: ignore[assignment]  # pyright: ignore
+        self.clock = MachineClock()
+        self._shared = shared
         self._life = life
 
     @contextmanager
     def writing(self) -> Generator[Connection]:
         life = self._life
         life.before_transaction()
-        with super().writing() as connection:
+        with self._shared.transaction("BEGIN IMMEDIATE") as connection:
             yield connection
         life.after_transaction()
 
@@ -67,21 +71,58 @@ class SimulatedDatabase(Database):
     def reading(self) -> Generator[Connection]:
         life = self._life
         life.before_transaction()
-        with super().reading() as connection:
+        with self._shared.transaction("BEGIN") as connection:
             yield connection
 
     def close(self) -> None:
-        """Leave the file open: it belongs to all."""
+        """Leave the database open: it belongs to all."""
 
 
-class _NoLock:
-    """Stands for the lock between one process's writers: they are never interrupted."""
+class SharedDatabase:
+    """A SQLite database in memory, with the outbox's tables.
 
-    def acquire(self, timeout: float = 0.0) -> bool:
-        return True
+    Attributes:
+        engine: SQLAlchemy's engine. It runs the statements unless `is_direct`.
+        driver: The connection.
+    """
 
-    def release(self) -> None:
-        """Nothing was locked."""
+    def __init__(self, template: Database, *, is_direct: bool = True) -> None:
+        """Copy a database that is ready."""
+        self.driver = sqlite3.connect(":memory:", cached_statements=1000, check_same_thread=False)
+        with template.reading() as connection:
+            source: Any = connection.connection.driver_connection
+            source.backup(self.driver)
+        _set_up_sqlite(self.driver, None)
+        self.engine = create_engine(
+            "sqlite://", creator=lambda: self.driver, poolclass=StaticPool, hide_parameters=True
+        )
+        self._direct = DirectConnection(self.engine, self.driver) if is_direct else None
+
+    @contextmanager
+    def transaction(self, begin: str) -> Generator[Connection]:
+        """Open a transaction. It ends before any other process goes on."""
+        with translated_errors():
+            self.driver.execute(begin)
+            try:
+                if self._direct:
+                    yield cast(Connection, self._direct)
+                else:
+                    with self.engine.connect() as connection:
+                        yield connection
+                        connection.commit()
+            except BaseException:
+                self._end("ROLLBACK")
+                raise
+            self._end("COMMIT")
+
+    def _end(self, command: str) -> None:
+        if self.driver.in_transaction:
+            self.driver.execute(command)
+
+    def close(self) -> None:
+        """Close the database."""
+        self.engine.dispose()
+        self.driver.close()
 
 
 class Connections:
@@ -114,26 +155,25 @@ class Connections:
 
 
 class Plugin:
-    """A plugin that may raise anything."""
+    """A plugin that may raise anything. It is the same one in all lives of a run."""
 
-    def __init__(self, life: Life) -> None:
-        self._life = life
+    life: Life
 
     @hookimpl
     def order_submitted(self, order: Order) -> None:
-        self._life.maybe_raise("order_submitted")
+        self.life.maybe_raise("order_submitted")
 
     @hookimpl
     def order_failed(self, order: Order) -> None:
-        self._life.maybe_raise("order_failed")
+        self.life.maybe_raise("order_failed")
 
     @hookimpl
     def menu_error(self, order: Order) -> None:
-        self._life.maybe_raise("menu_error")
+        self.life.maybe_raise("menu_error")
 
     @hookimpl
     def reimport_menu(self, connection: str) -> None:
-        self._life.maybe_raise("reimport_menu")
+        self.life.maybe_raise("reimport_menu")
 
 
 class Site:
@@ -260,6 +300,9 @@ class Person(Site):
                 getattr(operations, action)(order_id)
         except (ActError, DatabaseError, LeaseLostError) as refused:
             self.life.schedule.note(f"{action} {order_id}: {type(refused).__name__}: {refused}")
+            if "cancel it at the register" in str(refused):
+                # Its cancellation may have taken effect; the person sees to it now.
+                self.life.store_of(order_id).ended.add(order_id)
         else:
             self.life.schedule.note(f"{action} {order_id}: done")
 

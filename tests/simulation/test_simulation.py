@@ -28,6 +28,10 @@ def test_seed_repeats_its_life() -> None:
     assert traces(range(100, 106)) == traces(range(100, 106))
 
 
+def test_lives_are_the_same_through_sqlalchemys_engine() -> None:
+    assert traces(range(200, 210)) == traces(range(200, 210), is_direct=False)
+
+
 @pytest.mark.slow
 def test_seed_repeats_its_life_in_another_process() -> None:
     """No set's or dictionary's sequence, which differs by process, decides anything."""

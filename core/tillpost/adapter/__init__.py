@@ -8,7 +8,7 @@ operations use, grouped in `__all__` by purpose.
 
 from tillpost.adapter import oauth
 from tillpost.adapter.base import Adapter, Attempt, Found, searched_from, ticket_reference
-from tillpost.adapter.error_table import Problem, Row, unreachable
+from tillpost.adapter.error_table import UNPROVEN_STATUSES, Problem, Row, unreachable
 from tillpost.adapter.exchange import (
     Effect,
     Exchange,
@@ -53,6 +53,7 @@ from tillpost.adapter.net_order import (
     staff_notes,
     verify_total,
 )
+from tillpost.adapter.odd_rows import passing_over_odd_rows
 from tillpost.adapter.readiness import Finding, Readiness, Reason
 from tillpost.adapter.registration import hookimpl
 from tillpost.adapter.settings import (
@@ -148,6 +149,7 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "find_or_make",
     "id_in_location",
     "nothing",
+    "passing_over_odd_rows",
     "path_segment",
     "pause",
     "reading",
@@ -164,6 +166,7 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "ResponseModel",
     "texts_in",
     # The error table
+    "UNPROVEN_STATUSES",
     "Applied",
     "Problem",
     "Row",

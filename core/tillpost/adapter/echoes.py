@@ -15,9 +15,10 @@ from typing import TypeAlias
 
 from tillpost.adapter.redaction import MASK
 from tillpost.adapter.settings import AdapterSettings
+from tillpost.errors import PosError
 from tillpost.models.order import Delivery, Order
 
-__all__ = ["WHOLE_WORD", "Hide", "hide_nothing", "hider", "without_secrets"]
+__all__ = ["WHOLE_WORD", "Hide", "hide_in", "hide_nothing", "hider", "without_secrets"]
 
 Hide: TypeAlias = Callable[[str], str]
 """Returns a text with what is personal or secret in it masked."""
@@ -75,6 +76,14 @@ def without_secrets(body: bytes, secrets: Iterable[str]) -> bytes:
 def hide_nothing(text: str) -> str:
     """Return the text as it is."""
     return text
+
+
+def hide_in(error: PosError, hide: Hide) -> None:
+    """Mask what is personal in all texts of an error that come from a platform."""
+    error.detail = hide(error.detail)
+    error.code = hide(error.code)
+    error.request_id = hide(error.request_id)
+    error.args = (error.detail,)
 
 
 def hider(order: Order | None, settings: AdapterSettings) -> Hide:

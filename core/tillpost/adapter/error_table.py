@@ -20,7 +20,11 @@ from tillpost.errors import (
     SetupError,
 )
 
-__all__ = ["DEFAULT_ROWS", "Problem", "Row", "unreachable"]
+__all__ = ["DEFAULT_ROWS", "UNPROVEN_STATUSES", "Problem", "Row", "unreachable"]
+
+
+UNPROVEN_STATUSES = frozenset({408, 409, 425, 460, 499})
+"""Statuses below 500 that prove nothing: timed out, conflict, too early, client closed (twice)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,8 @@ class Row:
         field: A pattern for the problem's field; empty for any.
         text: A pattern for the problem's text; empty for any.
         reason: The error's reason, which selects its remedy.
-        applied: Whether the refused request had an effect all the same.
+        applied: Whether the refused request had an effect all the same. By default its status
+            decides: see `applied_at`.
         refreshable: Whether a new access token may solve it.
         bodyless: Whether an answer without a body is the platform's own too. Otherwise a 401 or 403
             in which the adapter finds no problem counts as an outage: something between us and the
@@ -72,7 +77,7 @@ class Row:
     field: str = ""
     text: str = ""
     reason: str = ""
-    applied: Applied = Applied.NO
+    applied: Applied | None = None
     refreshable: bool = False
     bodyless: bool = False
 
@@ -91,6 +96,18 @@ class Row:
             captured |= {name: value for name, value in groups if value is not None}
         return captured
 
+    def applied_at(self, status: int) -> Applied:
+        """Return whether a request that was refused with this status had an effect all the same.
+
+        Some statuses prove nothing, whatever the words beside them: a time-out, a conflict with
+        what exists or is being done, a success that only accepts a request, a redirect, and a
+        failure of the server. A row for which that isn't so gives its own `applied`.
+        """
+        if self.applied is not None:
+            return self.applied
+        is_refusal = status == 200 or 400 <= status < 500
+        return Applied.NO if is_refusal and status not in UNPROVEN_STATUSES else Applied.MAYBE
+
     def takes(self, status: int | None, code: str | None) -> bool:
         """Return whether the row's statuses and codes match, whatever its patterns."""
         status_matches = not self.status or status in self.status
@@ -101,9 +118,9 @@ class Row:
 DEFAULT_ROWS = (
     Row(RateLimitError, status=(429,)),
     Row(PermissionsError, status=(401, 403)),
-    Row(OutageError, status=(408,), applied=Applied.MAYBE),
-    Row(OutageError, status=range(500, 600), applied=Applied.MAYBE),
-    Row(SetupError, status=range(300, 400), applied=Applied.MAYBE),
+    Row(OutageError, status=(408, 425, 460, 499)),
+    Row(OutageError, status=range(500, 600)),
+    Row(SetupError, status=range(300, 400)),
 )
 """The rows that follow every adapter's own table.
 

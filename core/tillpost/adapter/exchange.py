@@ -99,6 +99,8 @@ class Request(Generic[M]):
             adds them to the order, also if only a look-up finds it.
         is_menu: Whether the answer is a part of a menu, which may be larger than any other. Core
             sets it for each request of `import_menu`.
+        sent_at: When it is sent, in epoch seconds, for signatures that name a time. Core sets it
+            before `Adapter.sign`, by the connection's clock.
     """
 
     method: str
@@ -112,6 +114,7 @@ class Request(Generic[M]):
     answers: frozenset[int] = frozenset()
     notices: tuple[str, ...] = ()
     is_menu: bool = False
+    sent_at: float = 0.0
 
     @property
     def digest(self) -> str:

@@ -8,6 +8,7 @@ dropped: a part of the order without a product is a `SetupError`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Literal, NamedTuple, TypeAlias
@@ -41,6 +42,7 @@ Taxes: TypeAlias = Sequence[Tax]
 """The taxes on one line."""
 
 _REFERENCE_LABEL = "Ref: "
+_LINE_BREAK_TAG = re.compile(r"<br ?/?>", re.IGNORECASE)
 _ZERO = Decimal(0)
 
 
@@ -453,8 +455,10 @@ def order_note(order: Order, remarks: Sequence[str] = ()) -> str:
 
 
 def reference_in_note(note: str) -> str:
-    """Return the reference that `order_note` begins with, empty if the note begins otherwise."""
-    first_line = note.partition("\n")[0].strip()
-    if not first_line.startswith(_REFERENCE_LABEL):
-        return ""
-    return first_line.removeprefix(_REFERENCE_LABEL)
+    """Return the reference that `order_note` begins with, empty if the note begins otherwise.
+
+    It is the first word after its label: a platform may join lines, and staff may add words.
+    """
+    label, _, rest = note.strip().partition(_REFERENCE_LABEL)
+    words = _LINE_BREAK_TAG.sub(" ", rest).split(maxsplit=1)
+    return words[0] if words and not label else ""

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from tillpost.adapter.base import Adapter
 from tillpost.adapter.bounds import bounded_answer, bounded_problems, refuse_large_json
-from tillpost.adapter.echoes import Hide, hide_nothing, hider
+from tillpost.adapter.echoes import Hide, hide_in, hide_nothing, hider
 from tillpost.adapter.error_table import DEFAULT_ROWS, Problem
 from tillpost.adapter.exchange import Fault, Reply, Request, Response
 from tillpost.adapter.redaction import redact, redact_path
@@ -53,11 +53,24 @@ GATE_STATUSES = (401, 403, 407)
 
 
 class Verdict(NamedTuple):
-    """What an answer means: a reply or an error, and whether the request was applied."""
+    """What an answer means: a reply or an error, and whether the request was applied.
+
+    Of a request that was sent several times, `applied` is about all its sends, the rest about the
+    last one.
+    """
 
     applied: Applied
     reply: Reply | None = None
     error: PosError | None = None
+
+    def after(self, earlier: Verdict) -> Verdict:
+        """Return this verdict for a request that was sent before, with the earlier verdict.
+
+        A send that had no effect doesn't undo an earlier one, which may have had its effect.
+        """
+        if self.applied is Applied.NO and earlier.applied is not Applied.NO:
+            return self._replace(applied=Applied.MAYBE)
+        return self
 
 
 def judge(
@@ -198,8 +211,7 @@ def _failure(
     order: Order | None,
 ) -> Verdict:
     hide = hider(order, adapter.config)
-    error.detail = hide(error.detail)
-    error.code = hide(error.code)
+    hide_in(error, hide)
     error.exchange = transcript(adapter, request, answer, hide)
     error.request_id = error.exchange.request_id
     return Verdict(error.applied, error=error)
@@ -264,7 +276,7 @@ def _table_error(
                 status_code=answer.status,
                 lines=_lines_at_fault(problem.lines, captured, order),
                 reason=row.reason or problem.reason,
-                applied=row.applied,
+                applied=row.applied_at(answer.status),
                 refreshable=row.refreshable,
                 retry_after=retry_after(answer, now) if wait is None else wait,
             )
@@ -295,7 +307,7 @@ def _gate_error(adapter: Adapter[Any], answer: Response, problem: Problem) -> Po
                 return row.error(
                     status_code=answer.status,
                     reason=row.reason,
-                    applied=row.applied,
+                    applied=row.applied_at(answer.status),
                     refreshable=row.refreshable,
                 )
     return OutageError(

@@ -143,7 +143,11 @@ class MenuChanged(_Event):
 
 
 class AuthorisationRevoked(_Event):
-    """The store has revoked our authorisation."""
+    """The store has revoked our authorisation, as the webhook says.
+
+    It may be about another store of the same application. So have the access checked before acting
+    on it, as the outbox does.
+    """
 
     kind: Literal["authorisation_revoked"] = "authorisation_revoked"
 

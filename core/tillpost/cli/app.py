@@ -8,8 +8,10 @@ commands can't be built lose them, and nothing else.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import version as installed_version
 from typing import Annotated, Any, cast
 
@@ -33,7 +35,7 @@ from tillpost.cli.commands import (
     test_order,
     worker,
 )
-from tillpost.cli.exit_codes import BAD_INPUT, CODES, INTERRUPTED, CliError
+from tillpost.cli.exit_codes import BAD_INPUT, CODES, INTERRUPTED, NOT_RIGHT, CliError
 from tillpost.cli.output import print_error
 from tillpost.errors import ConfigError, is_interruption
 from tillpost.plugins.manager import Hooks
@@ -66,6 +68,12 @@ class OneLineGroup(TyperGroup):
         code: object
         try:
             code = super().main(*args, **{**kwargs, "standalone_mode": False})
+            if sys.stdout:
+                sys.stdout.flush()
+        except OSError as error:
+            print_error(f"the output can't be written, or a file read: {error.strerror or error}")
+            _discard_output()
+            code = NOT_RIGHT
         except CliError as error:
             print_error(str(error))
             code = error.code
@@ -83,6 +91,12 @@ class OneLineGroup(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise CliError("interrupted", INTERRUPTED) from None
+
+
+def _discard_output() -> None:
+    """Let what couldn't be written go, so that Python doesn't try again when it exits."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class OneLineLog(logging.Handler):

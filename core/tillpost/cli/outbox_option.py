@@ -48,8 +48,8 @@ def opened(db: str, config: str, *, engine: str = "", new: bool = False) -> Gene
         db: The database's URL; empty for the environment's or the TOML file's.
         config: The path of the TOML file; empty for the usual one.
         engine: The name of the engine; empty for the TOML file's.
-        new: Whether a SQLite file that doesn't exist is created. Commands that only read leave it
-            out: an empty outbox in the wrong place would report that there are no orders.
+        new: Whether an outbox that doesn't exist is created. Commands that only read leave it out:
+            an empty outbox in the wrong place would report that there are no orders.
 
     Raises:
         CliError: If the database can't be opened, read or written.
@@ -66,6 +66,7 @@ def opened(db: str, config: str, *, engine: str = "", new: bool = False) -> Gene
         with outbox:
             if not new:
                 _require_file(outbox.database)
+                _require_tables(outbox)
             yield outbox
     except DatabaseError as error:
         raise CliError(f"{name_of(outbox.database)}: {error}", STORE) from None
@@ -80,7 +81,9 @@ def opened_if_there(db: str, config: str, *, new: bool = False) -> Generator[Out
     if not db and not _has_extra():
         yield None
         return
-    with opened(db, config, new=new or not db) as outbox:
+    with opened(db, config, new=True) as outbox:
+        if db and not new:
+            _require_file(outbox.database)
         if _exists(outbox):
             # Checks the version of the tables.
             outbox.prepare()
@@ -121,11 +124,17 @@ def _exists(outbox: Outbox) -> bool:
 def _require_file(database: Database) -> None:
     file = _missing_file(database)
     if file:
-        raise CliError(
-            f"no outbox at {file}: name its database with --db or TILLPOST_DB. "
-            "The first order that is added creates one",
-            STORE,
-        )
+        raise _no_outbox(f"at {file}")
+
+
+def _require_tables(outbox: Outbox) -> None:
+    if not _exists(outbox):
+        raise _no_outbox(f"in {name_of(outbox.database)}")
+
+
+def _no_outbox(where: str) -> CliError:
+    advice = "name its database with --db or TILLPOST_DB. The first order that is added creates one"
+    return CliError(f"no outbox {where}: {advice}", STORE)
 
 
 def _missing_file(database: Database) -> str:

@@ -74,6 +74,7 @@ class AsyncTill(BaseTill):
                 adapter,
                 connection.limits,
                 own_network=self._owns_client,
+                clock=connection.clock,
             ),
             self._credentials,
             self._hooks,
@@ -123,6 +124,7 @@ class AsyncTill(BaseTill):
 
     async def submit(self, order: Order, *, is_new: bool = False) -> PosOrder:
         """Bring a paid order to the register, once; see `Till.submit`."""
+        self._require_order(order)
         async with self._order_locks.hold(order.id):
             return await self._run(self._submission(order, is_new=is_new), order.id)
 

@@ -90,6 +90,11 @@ class BaseTill:
             return lambda _event: None
         return partial(self._journal.append, order_id)
 
+    @staticmethod
+    def _require_order(order: object) -> None:
+        if not isinstance(order, Order):
+            raise TypeError("an order is a tillpost.Order: Order.model_validate(...) makes one")
+
     def __repr__(self) -> str:
         """The class and the connection's name; no settings, since they hold secrets."""
         return f"<{type(self).__name__} {self._connection.name}>"

@@ -154,7 +154,7 @@ class SyncExecutor:
                 with attempt:
                     # The first attempt is the send that has just failed.
                     if attempt.num > 1:
-                        verdict = self._send(transmit, credentials)
+                        verdict = self._send(transmit, credentials).after(verdict)
                         sends = attempt.num
                         retry = budget.next_retry(verdict, sends)
                     if retry:
@@ -259,7 +259,8 @@ class AsyncExecutor:
                 with attempt:
                     # The first attempt is the send that has just failed.
                     if attempt.num > 1:
-                        verdict = await self._send(transmit, credentials)
+                        latest = await self._send(transmit, credentials)
+                        verdict = latest.after(verdict)
                         sends = attempt.num
                         retry = budget.next_retry(verdict, sends)
                     if retry:

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
+from weakref import ref
 
 __all__ = ["NamedAsyncLocks", "NamedLocks"]
 
@@ -20,7 +21,7 @@ __all__ = ["NamedAsyncLocks", "NamedLocks"]
 class _Hold:
     """One holding of a lock, which the code that runs meanwhile can see."""
 
-    __slots__ = ("is_over", "locks", "name")
+    __slots__ = ("__weakref__", "is_over", "locks", "name")
 
     def __init__(self, locks: object, name: str) -> None:
         self.locks = locks
@@ -28,16 +29,25 @@ class _Hold:
         self.is_over = False
 
 
-_HOLDS: ContextVar[tuple[_Hold, ...]] = ContextVar("tillpost_holds", default=())
-"""What is held around the running code. Tasks inherit it, so a holding may be over already."""
+_HOLDS: ContextVar[tuple[ref[_Hold], ...]] = ContextVar("tillpost_holds", default=())
+"""What is held around the running code. Tasks inherit it, so a holding may be over already.
+
+A holding lives in the frame of `_held`. So it is over, too, when an interruption has ended that
+frame before its `finally`.
+"""
+
+
+def _current_holds() -> tuple[ref[_Hold], ...]:
+    """Return the holdings around the running code that aren't over."""
+    return tuple(each for each in _HOLDS.get() if (hold := each()) and not hold.is_over)
 
 
 @contextmanager
 def _held(locks: object, name: str) -> Generator[None]:
     """Show that a lock is held while the block runs."""
     hold = _Hold(locks, name)
-    around = _HOLDS.get()
-    _HOLDS.set((*around, hold))
+    around = _current_holds()
+    _HOLDS.set((*around, ref(hold)))
     try:
         yield
     finally:
@@ -47,8 +57,9 @@ def _held(locks: object, name: str) -> Generator[None]:
 
 def _refuse_to_wait_for_itself(locks: object, purpose: str, name: str) -> None:
     """Raise `RuntimeError` if the running code is part of what holds the lock."""
-    for hold in _HOLDS.get():
-        if hold.locks is locks and hold.name == name and not hold.is_over:
+    for each in _current_holds():
+        hold = each()
+        if hold and hold.locks is locks and hold.name == name:
             what = f"{purpose} {name}".strip()
             raise RuntimeError(
                 f"{what} is under way, and this call comes from within it, as from a hook: "

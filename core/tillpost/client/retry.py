@@ -7,6 +7,7 @@ so that the first send costs nothing.
 
 from __future__ import annotations
 
+import logging
 import time
 
 from tillpost.adapter.verdicts import Verdict
@@ -15,6 +16,9 @@ from tillpost.submission.commands import Transmit
 from tillpost.submission.policy import Policy
 
 __all__ = ["RetryAfter", "RetryBudget", "retry_wait"]
+
+# stamina logs each retry. Without logging set up, Python would print these records without a cause.
+logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 
 class RetryAfter(Exception):

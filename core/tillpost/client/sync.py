@@ -82,6 +82,7 @@ class Till(BaseTill):
                 adapter,
                 connection.limits,
                 own_network=self._owns_client,
+                clock=connection.clock,
             ),
             self._credentials,
             self._hooks,
@@ -158,7 +159,9 @@ class Till(BaseTill):
         Raises:
             PosError: A subclass says what to do; `outcome` says whether the order may exist all
                 the same.
+            TypeError: It isn't an `Order`.
         """
+        self._require_order(order)
         with self._order_locks.hold(order.id):
             return self._run(self._submission(order, is_new=is_new), order.id)
 

@@ -19,6 +19,7 @@ from tillpost.errors.exceptions import (
     TaxError,
     Transcript,
     UnknownPosError,
+    UnreadableConfigError,
     UnsupportedError,
     error_named,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "TaxError",
     "Transcript",
     "UnknownPosError",
+    "UnreadableConfigError",
     "UnsupportedError",
     "as_exception",
     "error_named",

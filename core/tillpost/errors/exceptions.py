@@ -36,6 +36,7 @@ __all__ = [
     "TaxError",
     "Transcript",
     "UnknownPosError",
+    "UnreadableConfigError",
     "UnsupportedError",
     "error_named",
 ]
@@ -195,6 +196,7 @@ class PosError(Exception):
             imported=MENU_IMPORTED if self.menu_imported else "",
             contact=self.support_contact,
             granted_by=plain(self.granted_by, LONGEST_CODE),
+            may_exist=self.outcome is Outcome.UNKNOWN,
         )
 
     def record(self) -> ErrorRecord:
@@ -348,6 +350,13 @@ class ConfigError(ValueError):
     """The settings of a connection aren't valid.
 
     The message is one line that names the setting.
+    """
+
+
+class UnreadableConfigError(ConfigError):
+    """The file with the connections can't be read now, so what it says isn't known.
+
+    Such as while an editor saves it. It says nothing of a single connection.
     """
 
 

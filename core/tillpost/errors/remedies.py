@@ -9,6 +9,7 @@ Placeholders of the texts:
     `{detail}`: the platform's own message.
     `{who}`: the person who authorised the connection.
     `{imported}`: `MENU_IMPORTED` after a menu import that didn't help, else nothing.
+    `{register}`: `MAY_EXIST` if the order may be on the register, else `NOTHING_TO_DO`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from tillpost.models.base import FrozenModel
 
 __all__ = [
     "ACTORS",
+    "MAY_EXIST",
     "MENU_IMPORTED",
+    "NOTHING_TO_DO",
     "REMEDIES",
     "Action",
     "Actor",
@@ -83,12 +86,17 @@ class Remedy(FrozenModel):
 
 
 class RemedyText(NamedTuple):
-    """A row of the remedy table. Its texts still hold their placeholders."""
+    """A row of the remedy table. Its texts still hold their placeholders.
+
+    `says_to_look` is set where the manager's text says by itself to look for the order at the
+    register; other texts get `MAY_EXIST` if the order may be there.
+    """
 
     action: Action
     actor: Actor
     manager: str
     developer: str
+    says_to_look: bool = False
 
 
 class StepText(NamedTuple):
@@ -104,6 +112,10 @@ class StepText(NamedTuple):
 
 
 MENU_IMPORTED = " The menu has been imported again, but the problem remains."
+
+MAY_EXIST = "The order may be on the register already: look there before keying it in."
+
+NOTHING_TO_DO = "There is nothing to do at the register."
 
 REMEDIES: Mapping[str, RemedyText] = {
     "menu": RemedyText(
@@ -182,8 +194,8 @@ REMEDIES: Mapping[str, RemedyText] = {
     "outage": RemedyText(
         Action.WAIT,
         Actor.OPERATIONS,
-        "{platform} can't be reached or isn't working at the moment. There is nothing to do at the "
-        "register. The order can be sent again as soon as {platform} is back.",
+        "{platform} can't be reached or isn't working at the moment. {register} The order can be "
+        "sent again as soon as {platform} is back.",
         "{detail}. Retry unchanged. If the outage lasts, send the exchange to {platform}'s "
         "support.",
     ),
@@ -191,8 +203,8 @@ REMEDIES: Mapping[str, RemedyText] = {
         Action.WAIT,
         Actor.OPERATIONS,
         "Our request was refused, but not by {platform} itself: something on the way to it, such "
-        "as a firewall, answered instead. There is nothing to do at the register. The order can be "
-        "sent again as soon as the way is clear.",
+        "as a firewall, answered instead. {register} The order can be sent again as soon as the "
+        "way is clear.",
         "The answer isn't in {platform}'s own format, so a proxy, a firewall or a captive portal "
         "may have sent it: {detail}. Retry unchanged; the credentials aren't to blame. If it "
         "lasts, check what stands between this program and `base_url`, then send the exchange to "
@@ -201,8 +213,8 @@ REMEDIES: Mapping[str, RemedyText] = {
     "rate_limit": RemedyText(
         Action.WAIT,
         Actor.OPERATIONS,
-        "{platform} accepts no more requests for the moment. There is nothing to do at the "
-        "register. The order can be sent again shortly.",
+        "{platform} accepts no more requests for the moment. {register} The order can be sent "
+        "again shortly.",
         "{platform} limits the rate of requests. Wait for `retry_after` seconds, and spread out "
         "menu imports.",
     ),
@@ -220,6 +232,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "the order in. Sending it again is safe.",
         "An earlier request may have created the order: {detail}. Submitting the same order again "
         "looks it up first.",
+        says_to_look=True,
     ),
     "doubt.address": RemedyText(
         Action.FIX_CONNECTION,
@@ -229,6 +242,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "ask the ordering site's support to correct the connection.",
         "{detail}. Nothing is looked up or sent for the order meanwhile. Set the connection back "
         "and submit the order again, or find out what became of it there and take it over by hand.",
+        says_to_look=True,
     ),
     "permissions": RemedyText(
         Action.RECONNECT,
@@ -270,6 +284,14 @@ REMEDIES: Mapping[str, RemedyText] = {
         "account to reconnect the store and to grant every permission that is requested.",
         "The token is valid but lacks a scope: {detail}. Request the missing scopes when "
         "reconnecting.",
+    ),
+    "permissions.key": RemedyText(
+        Action.RECONNECT,
+        Actor.STORE,
+        "{platform} rejected the ordering site's access: the token or signing key has changed or "
+        "was withdrawn. Give the current one from {platform} to the ordering site's support.",
+        "{platform} refused the token or the signature: {detail}. Set the current token and "
+        "signing key; the orders that wait go on by themselves.",
     ),
     "tax": RemedyText(
         Action.FIX_TAXES,
@@ -318,6 +340,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "isn't, take it from the ordering site and enter it by hand.",
         "{detail}. If a newer version of Tillpost wrote it, upgrade. Otherwise check the register, "
         "then close the order: `tillpost orders manual` or `tillpost orders cancel`.",
+        says_to_look=True,
     ),
     "setup": RemedyText(
         Action.FIX_CONNECTION,
@@ -353,6 +376,7 @@ def fill(
     imported: str,
     contact: str,
     granted_by: str = "",
+    may_exist: bool = False,
 ) -> Remedy:
     """Return a row of the table with its placeholders filled in.
 
@@ -364,6 +388,7 @@ def fill(
         imported: `MENU_IMPORTED` after a menu import that didn't help, else empty.
         contact: A sentence appended to both texts, such as a support phone number.
         granted_by: The person who authorised the connection, where known.
+        may_exist: Whether the order may be at the platform.
     """
     connected_by = f"{granted_by}, who connected it," if granted_by else _UNKNOWN_PERSON
     values = {
@@ -372,12 +397,15 @@ def fill(
         "detail": detail.rstrip(".") or "no detail given",
         "imported": imported,
         "who": connected_by,
+        "register": MAY_EXIST if may_exist else NOTHING_TO_DO,
     }
     ending = f" {contact}" if contact else ""
+    says_to_look = text.says_to_look or "{register}" in text.manager
+    look = f" {MAY_EXIST}" if may_exist and not says_to_look else ""
     return Remedy(
         action=text.action,
         actor=text.actor,
-        manager=_capitalise(text.manager.format_map(values)) + ending,
+        manager=_capitalise(text.manager.format_map(values)) + look + ending,
         developer=_capitalise(text.developer.format_map(values)) + ending,
     )
 

@@ -42,7 +42,7 @@ class Engine(Protocol):
         Args:
             db: The transaction that makes the order due.
             order_id: The order's id.
-            at: When to call it, in epoch seconds.
+            at: When to call it, in epoch seconds by `Outbox.clock`.
         """
         ...
 

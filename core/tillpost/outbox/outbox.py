@@ -14,15 +14,15 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
-from sqlalchemy import Connection, select
-from sqlalchemy.orm import Session
+from pydantic import SecretStr
+from sqlalchemy import Connection, bindparam, select
+from sqlalchemy.orm import Session, scoped_session
 
 from tillpost.adapter.webhooks import WebhookEvent
 from tillpost.config import load_connections
@@ -35,7 +35,7 @@ from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.connections.resume import resume_connection
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import ConnectionRows
-from tillpost.outbox.db.database import Database, translated_errors
+from tillpost.outbox.db.database import Database, hidden_url, sync_commit, translated_errors
 from tillpost.outbox.db.migrate import is_ready, migrate, prepare
 from tillpost.outbox.delivery.connections import Source, outbox_options
 from tillpost.outbox.delivery.sources import KnownConnections
@@ -58,12 +58,15 @@ from tillpost.outbox.webhooks.receiver import Receiver
 from tillpost.submission.journal import Event
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
 
 __all__ = ["DB_VARIABLE", "Outbox"]
 
 DB_VARIABLE = "TILLPOST_DB"
 """The environment variable that holds the database's URL."""
+
+# Built once: SQLAlchemy takes longer to build a statement than to run it.
+_ONE_ORDER = select(t.orders).where(t.orders.c.id == bindparam("order_id"))
 
 
 class Outbox:
@@ -80,15 +83,18 @@ class Outbox:
 
     def __init__(
         self,
-        url: str = "",
+        url: str | SecretStr = "",
         *,
         settings: OutboxSettings | None = None,
         connections: Mapping[str, ConnectionOptions] | None = None,
         engine: str = "",
     ) -> None:
+        # Tracebacks may show local variables, and the URL may hold a password.
+        secret = hidden_url(url)
+        del url
         self.settings = settings or OutboxSettings()
         self.config: str | Path | None = None
-        self.database = _open_database(url, self.settings)
+        self.database = _open_database(secret, self.settings)
         self.workers = WorkerRegistry(self.database)
         self.connection_rows = ConnectionRows(self.database)
         self.claims = OrderClaims(self.database, self.workers, self.connection_rows, self.settings)
@@ -101,12 +107,21 @@ class Outbox:
         self._own_receiver_lock = threading.Lock()
 
     @property
+    def clock(self) -> Callable[[], float]:
+        """The outbox's clock, a function that returns the time in epoch seconds.
+
+        All processes of the outbox agree on it: on PostgreSQL it shows the database's time, on
+        SQLite that of the machine.
+        """
+        return self.database.clock
+
+    @property
     def _menu_review(self) -> MenuReview:
         return MenuReview(self.database, self.connection_rows)
 
     @classmethod
     def from_config(
-        cls, path: str | Path | None = None, *, url: str = "", engine: str = ""
+        cls, path: str | Path | None = None, *, url: str | SecretStr = "", engine: str = ""
     ) -> Self:
         """Return the outbox that the TOML file describes.
 
@@ -122,8 +137,10 @@ class Outbox:
             ConfigError: a setting is wrong; the text, one line, names it.
             DatabaseError: the URL is invalid; the text, one line, says where it was set.
         """
+        secret = hidden_url(url)
+        del url
         settings = load_settings(path)
-        outbox = cls(url, settings=settings, connections=_load_options(path), engine=engine)
+        outbox = cls(secret, settings=settings, connections=_load_options(path), engine=engine)
         outbox.config = path
         outbox._is_from_config = True
         return outbox
@@ -136,7 +153,7 @@ class Outbox:
         order: Order,
         *,
         connection: str,
-        session: Session | Connection | None = None,
+        session: Session | Connection | scoped_session[Any] | None = None,
         is_new: bool = False,
     ) -> StoredOrder: ...
 
@@ -146,7 +163,7 @@ class Outbox:
         order: Order,
         *,
         connection: str,
-        session: AsyncSession | AsyncConnection,
+        session: AsyncSession | AsyncConnection | async_scoped_session[Any],
         is_new: bool = False,
     ) -> Awaitable[StoredOrder]: ...
 
@@ -155,7 +172,13 @@ class Outbox:
         order: Order,
         *,
         connection: str,
-        session: Session | Connection | AsyncSession | AsyncConnection | None = None,
+        session: Session
+        | Connection
+        | scoped_session[Any]
+        | AsyncSession
+        | AsyncConnection
+        | async_scoped_session[Any]
+        | None = None,
         is_new: bool = False,
     ) -> StoredOrder | Awaitable[StoredOrder]:
         """Add a paid order, to be submitted to the store's POS.
@@ -165,8 +188,9 @@ class Outbox:
         Args:
             order: The order.
             connection: The name of the store's connection.
-            session: A SQLAlchemy Session or Connection of yours, sync or async. The order joins its
-                transaction, and is added if and when you commit. With an async one, await the
+            session: A SQLAlchemy Session or Connection of yours, sync or async, also a scoped one
+                such as Flask-SQLAlchemy's `db.session`. The order joins its transaction, and is
+                added if and when you commit. With an async one, await the
                 result. By default the order is on disk when the method returns.
             is_new: Promise that nobody has sent this order before. It saves a look-up on platforms
                 without idempotency keys.
@@ -175,13 +199,23 @@ class Outbox:
             OrderError: the order isn't valid, as a copy may be that was made with changes; or a
                 different order was added under the same id.
             DatabaseError: the database can't be written; the order wasn't added.
+            TypeError: `session` is something else.
         """
         if session is None:
             with self._writing() as db:
                 return self._insert(db, order, connection, is_new)
-        if isinstance(session, Session | Connection):
-            return self._add_within(session, order, connection, is_new)
-        return session.run_sync(self._add_within, order, connection, is_new)
+        # Scoped sessions have a registry of sessions, one for each thread, request or task.
+        registry: Any = getattr(session, "registry", None)
+        within: Any = registry() if registry else session
+        if isinstance(within, Session | Connection):
+            return self._add_within(within, order, connection, is_new)
+        if hasattr(within, "run_sync"):
+            added: Awaitable[StoredOrder] = within.run_sync(
+                self._add_within, order, connection, is_new
+            )
+            return added
+        kind = type(within).__name__
+        raise TypeError(f"session must be a SQLAlchemy Session or Connection, not {kind}")
 
     def _add_within(
         self, session: Session | Connection, order: Order, connection: str, is_new: bool
@@ -196,11 +230,15 @@ class Outbox:
             if not self._is_prepared and not is_ready(db, self.engine):
                 self.prepare()
             self._is_prepared = True
+            sync_commit(db)
+            self.database.clock.adjust_if_old(db)
             return self._insert(db, order, connection, is_new)
 
     def _insert(self, db: Connection, order: Order, connection: str, is_new: bool) -> StoredOrder:
         options = self.settings.options_of(self._connection_options.get(connection))
-        stored, is_added = add_order(db, order, connection, is_new=is_new, lead=options.lead)
+        stored, is_added = add_order(
+            db, order, connection, self.clock(), is_new=is_new, lead=options.lead
+        )
         if is_added and stored.due_at is not None:
             self.engine.wake(db, order.id, stored.due_at)
         return stored
@@ -209,9 +247,8 @@ class Outbox:
 
     def get(self, order_id: str) -> StoredOrder | None:
         """Return an order; None when it isn't in the outbox."""
-        query = select(t.orders).where(t.orders.c.id == order_id)
         with self._reading() as db:
-            row = db.execute(query).mappings().one_or_none()
+            row = db.execute(_ONE_ORDER, {"order_id": order_id}).mappings().one_or_none()
         return stored_order(row) if row else None
 
     def orders(
@@ -260,7 +297,7 @@ class Outbox:
             row = read_row(db, connection)
         if row is None and self._is_unknown(connection):
             return unconnected(connection)
-        return availability_of(connection, row, time.time())
+        return availability_of(connection, row, self.clock())
 
     def imports(self, connection: str = "", *, most: int = 20) -> Sequence[StoredImport]:
         """Return the menu imports of a connection, or of all, the newest first."""
@@ -288,7 +325,9 @@ class Outbox:
             Whether it was paused.
         """
         with self._writing() as db:
-            return resume_connection(db, self.connection_rows, self.engine, connection, time.time())
+            return resume_connection(
+                db, self.connection_rows, self.engine, connection, self.clock()
+            )
 
     def accept_menu(self, connection: str) -> StoredImport | None:
         """Put the held menu of a connection into effect for all workers.
@@ -347,7 +386,7 @@ class Outbox:
         *,
         connections: Source | None = None,
         hooks: Iterable[object] = (),
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> Receiver:
         """Return a receiver of webhooks with connections or hooks of your own; close it after use.
 
@@ -355,7 +394,7 @@ class Outbox:
             connections: Returns a connection by name; by default those of the TOML file and the
                 database.
             hooks: Objects whose hooks are called in addition to the plugins'.
-            clock: Returns the time in epoch seconds.
+            clock: Returns the time in epoch seconds; by default `clock`.
         """
         self.prepare()
         return Receiver(
@@ -437,26 +476,28 @@ class Outbox:
         return bool(known) and connection not in known
 
 
-def _open_database(url: str, settings: OutboxSettings) -> Database:
+def _open_database(url: SecretStr, settings: OutboxSettings) -> Database:
     """Open the database that takes precedence; an error says where its URL was set."""
     urls_by_origin = {
         "": url,
-        DB_VARIABLE: os.environ.get(DB_VARIABLE, ""),
-        "[outbox] db": settings.db,
+        DB_VARIABLE: SecretStr(os.environ.get(DB_VARIABLE, "")),
+        "[outbox] db": SecretStr(settings.db),
     }
     origin = next(origin for origin, known in urls_by_origin.items() if known)
     try:
         return Database(urls_by_origin[origin])
     except DatabaseError as error:
-        raise DatabaseError(f"{origin}: {error}" if origin else str(error)) from None
+        fault = f"{origin}: {error}" if origin else str(error)
+    raise DatabaseError(fault)
 
 
 def _load_options(path: str | Path | None) -> Mapping[str, ConnectionOptions]:
     """Return the outbox options of the file's connections, by name."""
     try:
-        connections = load_connections(path)
+        connections = load_connections(path, needed=False)
     except ConfigError:
         # The settings were read from the same file, so it has no connections, or doesn't exist.
         return {}
-    options = {name: outbox_options(found) for name, found in connections.items()}
+    usable = {name: found for name, found in connections.items() if not found.fault}
+    options = {name: outbox_options(found) for name, found in usable.items()}
     return {name: given for name, given in options.items() if given}

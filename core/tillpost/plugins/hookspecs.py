@@ -8,6 +8,12 @@ nor another plugin's turn. Under `AsyncTill` a hook may be async.
 A hook runs while its order is being submitted, so it can't submit or cancel the same order through
 the same Till, and one that is called for a menu import can't import the menu: that would wait for
 itself, and raises `RuntimeError`. Other orders may be submitted.
+
+A hook should return within a second: hand what takes longer to a queue of your own. One that blocks
+holds what calls it, such as a submission by a `Till`, or one of a worker's threads, of which each
+connection has its share. `order_escalated`, `order_unseen` and `store_availability_changed` share
+one thread of a worker: one of them that never returns keeps the others from being called, but stops
+no order.
 """
 
 from __future__ import annotations

@@ -27,6 +27,10 @@ __all__ = ["Found", "Hooks", "adapter_named", "adapters", "broken", "factories",
 GROUP = "tillpost"
 _DECISIONS = {"reimport_menu": Menu}
 """Hooks whose first result counts, and the type it must have."""
+
+MOST_MANAGERS = 50
+"""How many different sets of an embedder's plugins are kept."""
+
 log = safe_logger("tillpost")
 
 
@@ -152,16 +156,7 @@ class Hooks:
 
     def __init__(self, connection: str, extra: Iterable[object] = ()) -> None:
         self._connection = connection
-        self._extra = pluggy.PluginManager(GROUP)
-        self._extra.add_hookspecs(hookspecs)
-        for plugin in extra:
-            name = getattr(plugin, "__name__", type(plugin).__name__)
-            if self._extra.has_plugin(name):
-                name = f"{name} at {id(plugin):#x}"
-            try:
-                self._extra.register(plugin, name=name)
-            except (ValueError, pluggy.PluginValidationError) as failure:
-                raise ConfigError(" ".join(f"hooks: {failure}".split())) from None
+        self._extra = _embedded(tuple(extra))
 
     def call(self, hook: str, facts: Mapping[str, object]) -> object:
         """Call a hook's implementations, the latest registered first.
@@ -212,6 +207,43 @@ class Hooks:
         for manager in managers:
             implementations += reversed(getattr(manager.hook, hook).get_hookimpls())
         return implementations
+
+
+_managers: dict[tuple[int, ...], pluggy.PluginManager] = {}
+"""The managers of embedders' plugins, by the plugins' ids. A manager keeps its plugins, so none of
+these ids is another object's."""
+
+
+def _embedded(plugins: Sequence[object]) -> pluggy.PluginManager:
+    """Return the manager of an embedder's plugins, which is the same for the same plugins.
+
+    Making one takes 0.7 ms, and hooks are called for each order.
+
+    Raises:
+        ConfigError: A plugin doesn't fit the hooks' specifications.
+    """
+    key = tuple(id(plugin) for plugin in plugins)
+    manager = _managers.get(key)
+    if manager is None:
+        manager = _registered(plugins)
+        if len(_managers) >= MOST_MANAGERS:
+            _managers.clear()
+        _managers[key] = manager
+    return manager
+
+
+def _registered(plugins: Sequence[object]) -> pluggy.PluginManager:
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(hookspecs)
+    for plugin in plugins:
+        name = getattr(plugin, "__name__", type(plugin).__name__)
+        if manager.has_plugin(name):
+            name = f"{name} at {id(plugin):#x}"
+        try:
+            manager.register(plugin, name=name)
+        except (ValueError, pluggy.PluginValidationError) as failure:
+            raise ConfigError(" ".join(f"hooks: {failure}".split())) from None
+    return manager
 
 
 def _arguments(

@@ -12,7 +12,10 @@ from typing import Any
 from tillpost.adapter.base import Adapter
 from tillpost.errors import DoubtError
 
-__all__ = ["address_of", "error_of_address"]
+__all__ = ["ADDRESS", "address_of", "error_of_address"]
+
+ADDRESS = "address"
+"""The reason of a `DoubtError` about an order that is, or may be, at another address."""
 
 _NOT_SET = "not set"
 
@@ -40,7 +43,7 @@ def error_of_address(recorded: str, current: str) -> DoubtError:
         if then != now:
             changes.append(f"{name} was {then} then and is {now} now")
     listed = ", ".join(changes)
-    return DoubtError(f"the order may be at another address: {listed}", reason="address")
+    return DoubtError(f"the order may be at another address: {listed}", reason=ADDRESS)
 
 
 def _text_of(setting: object) -> str:

@@ -57,7 +57,10 @@ class Transmit(NamedTuple):
 
 
 class Transmission(NamedTuple):
-    """How a `Transmit` ended: the verdict, the number of sends, and the credentials used."""
+    """How a `Transmit` ended: the verdict, the number of sends, and the credentials used.
+
+    The verdict's `applied` is about all the sends; see `Verdict.after`.
+    """
 
     verdict: Verdict
     sends: int

@@ -288,8 +288,9 @@ class Submission:
         """Raise why an order at the platform doesn't prove that this one has arrived."""
         proof = self._proof(seen)
         if proof is not Proof.ARRIVED:
-            error = why_unproved(self.order, seen, proof)
-            raise self._context("submit").stamp(error)
+            context = self._context("submit")
+            error = context.hide(why_unproved(self.order, seen, proof))
+            raise context.stamp(error)
 
     def _conclude_arrival(self, made: PosOrder) -> Flow[None]:
         """Record the arrival of an order that was just made or finished, if that is proved.
@@ -297,7 +298,9 @@ class Submission:
         If the answer can't tell, the next round looks the order up by its id.
         """
         if self._proof(made) is Proof.UNCLEAR:
-            yield self.journal.record(Sighted(self.connection.clock(), made.id, made=True))
+            now = self.connection.clock()
+            address = self.connection.address
+            yield self.journal.record(Sighted(now, made.id, made=True, address=address))
             return
         self._refuse_unproved(made)
         yield from self._record_arrival(made)

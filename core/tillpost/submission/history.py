@@ -21,6 +21,7 @@ from typing import NamedTuple, assert_never
 from tillpost.adapter.exchange import Effect, Request
 from tillpost.errors import Applied, Outcome
 from tillpost.models.order import Draft, PosOrder
+from tillpost.submission.erasure import without_notices
 from tillpost.submission.journal import (
     Cancelled,
     DoubtResolved,
@@ -73,6 +74,7 @@ class History(NamedTuple):
         found: What the last look-up found; reset by a failure.
         sighted: The platform's id of an order that may be this one; empty for none.
         sighted_made: Whether our own create was answered with that id.
+        sighted_at: The stores at which such orders were sighted.
         must_look: Whether the order was sighted and not looked up since.
         is_reported: Whether the platform reported it, and no look-up was tried since.
         seen: Whether the last look-up found something, which a failure doesn't change.
@@ -102,6 +104,7 @@ class History(NamedTuple):
     found: PosOrder | Draft | None = None
     sighted: str = ""
     sighted_made: bool = False
+    sighted_at: tuple[str, ...] = ()
     must_look: bool = False
     is_reported: bool = False
     seen: bool = False
@@ -175,6 +178,7 @@ class History(NamedTuple):
     def elsewhere(self, address: str) -> str:
         """Return another address than this at which the order is or may be; "" if there is none."""
         addresses = [sent.intent.address for sent in self.sent if self._leaves_something(sent)]
+        addresses += self.sighted_at
         if self.seen or self.pos_order:
             addresses.append(self.address)
         return next((other for other in addresses if other not in ("", address)), "")
@@ -277,18 +281,18 @@ def pruned(history: History, at: float) -> Pruned:
     over (its failure, its menu import) is left out.
     """
     kept = {name: getattr(history, name) for name in _KEPT}
-    kept["sent"] = tuple(_without_notices(sent) for sent in history.sent)
+    kept["sent"] = tuple(_sent_without_notices(sent) for sent in history.sent)
     if not isinstance(history.found, Draft):
         kept["found"] = None
     if history.pos_order:
         # Notices quote what the customer wrote.
-        kept["pos_order"] = history.pos_order.model_copy(update={"notices": ()})
+        kept["pos_order"] = without_notices(history.pos_order)
     if history.ticket:
         kept["ticket"] = pruned(history.ticket, at)
     return Pruned(at, **kept)
 
 
-def _without_notices(sent: Sent) -> Sent:
+def _sent_without_notices(sent: Sent) -> Sent:
     return sent._replace(intent=replace(sent.intent, notices=()))
 
 
@@ -369,7 +373,10 @@ def _after_lookup(history: History, event: LookedUp) -> History:
 
 def _after_sighting(history: History, event: Sighted) -> History:
     """Have a sighted order looked up. One that our own create named isn't replaced by a report."""
-    sighted = history._replace(must_look=True, is_reported=not event.made)
+    sighted_at = history.sighted_at
+    if event.address not in sighted_at:
+        sighted_at = (*sighted_at, event.address)
+    sighted = history._replace(must_look=True, is_reported=not event.made, sighted_at=sighted_at)
     if history.sighted_made and not event.made:
         return sighted
     return sighted._replace(sighted=event.pos_id, sighted_made=event.made)
@@ -423,6 +430,7 @@ def _next_generation(history: History, *, stale: bool = False) -> History:
         seen=False,
         sighted="",
         sighted_made=False,
+        sighted_at=(),
         must_look=False,
         is_reported=False,
         stale=stale,

@@ -140,11 +140,13 @@ class Sighted:
         at: When.
         pos_id: The platform's id of it.
         made: Whether our own create was answered with it. Otherwise the platform reported it.
+        address: The store that the connection had then; see `address.address_of`.
     """
 
     at: float
     pos_id: str
     made: bool = False
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +248,7 @@ class Pruned:
     seen: bool = False
     sighted: str = ""
     sighted_made: bool = False
+    sighted_at: tuple[str, ...] = ()
     must_look: bool = False
     is_reported: bool = False
     address: str = ""

@@ -14,11 +14,13 @@ An adapter whose own code fails raises an `UnknownPosError`, like any other fail
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast
 
+from tillpost.adapter.echoes import hide_in, hider
 from tillpost.adapter.exchange import Effect, Exchange, Fault, Reply, Request, Response, Wait
 from tillpost.adapter.verdicts import Verdict, import_pause, judge
 from tillpost.errors import (
@@ -60,13 +62,20 @@ class OperationContext:
         operation: str,
         order: Order | None = None,
         journal: EventJournal | None = None,
+        about: Order | None = None,
     ) -> None:
+        """Take the order that is submitted, or the one that the operation is only about.
+
+        Of an order that it is `about` nothing is concluded, but errors hide its customer's texts.
+        """
         self.connection = connection
         self.operation = operation
         self.order = order
+        self.about = order or about
         self.journal: EventJournal = journal or OrderJournal()
         self.sends = 1
         self.received = 0
+        self._began = time.monotonic()
 
     @property
     def history(self) -> History:
@@ -97,7 +106,27 @@ class OperationContext:
         connection = self.connection
         now = connection.clock()
         connection.platform_clock.observe(answer, now, connection.name)
-        return judge(connection.adapter, request, self.order, answer, now)
+        return judge(connection.adapter, request, self.about, answer, now)
+
+    def hide(self, error: PosError) -> PosError:
+        """Mask the customer's texts in an error that may quote the platform, and return it."""
+        hide_in(error, hider(self.about, self.connection.adapter.config))
+        return error
+
+    @property
+    def longest(self) -> float:
+        """How long the operation may take, in seconds."""
+        limits = self.connection.limits
+        return limits.menu_import if self.operation == "import_menu" else limits.operation
+
+    def is_too_long(self, step: Request[Any] | Wait) -> bool:
+        """Whether the operation has taken too long to read more, or to wait.
+
+        What changes an order is sent all the same: an adapter that has created one finishes it.
+        """
+        if isinstance(step, Request) and step.effect.counts:
+            return False
+        return time.monotonic() - self._began >= self.longest
 
     def misdirected(self) -> DoubtError | None:
         """Return the error of an order that is or may be at another address, None otherwise."""
@@ -170,7 +199,8 @@ def run_operation(
             except StopIteration as end:
                 return cast(T, end.value)
             except PosError as refused:
-                context.stamp(refused)
+                # An adapter's own text may quote an answer.
+                context.stamp(context.hide(refused))
                 raise
             except BaseException as failure:
                 if is_interruption(failure):
@@ -179,6 +209,9 @@ def run_operation(
                 detail = f"the adapter failed: {type(failure).__name__}"
                 raise context.stamp(UnknownPosError(detail, applied=Applied.MAYBE)) from failure
 
+            if context.is_too_long(step):
+                reply, error = None, _too_long(context)
+                continue
             if isinstance(step, Wait):
                 yield Pause(step.seconds)
                 reply = error = None
@@ -224,6 +257,13 @@ def _endless(context: OperationContext) -> PosError:
     )
 
 
+def _too_long(context: OperationContext) -> PosError:
+    """Return the error of an operation whose platform keeps it busy, page by page."""
+    return OutageError(
+        f"one {context.operation} takes longer than {context.longest:g} s", applied=Applied.MAYBE
+    )
+
+
 def _pause_between_pages(context: OperationContext, response: Response) -> Flow[None]:
     """Keep a menu import within the platform's rate of requests."""
     seconds = import_pause(context.connection.adapter.import_pace, response)
@@ -259,7 +299,31 @@ def _send(
     yield journal.record(intent)
     verdict = yield from _transmit(context, request)
     yield journal.record(Settled(clock(), verdict.applied))
-    return verdict.reply, verdict.error
+    return verdict.reply, _in_doubt(verdict)
+
+
+def _in_doubt(verdict: Verdict) -> PosError | None:
+    """Return the error of a request that changes the order, as far as all its sends prove it.
+
+    A refusal or a failure to connect says nothing about an earlier send of the same request. So an
+    outage is in doubt, and a refusal becomes a `DoubtError`: the order is looked up first.
+    """
+    error = verdict.error
+    is_proved = verdict.applied is not Applied.MAYBE
+    if error is None or is_proved or error.applied is not Applied.NO:
+        return error
+    if error.transient:
+        error.applied = Applied.MAYBE
+        return error
+    doubt = DoubtError(
+        f"an earlier request may have worked; the same one was then refused: {error.detail}",
+        code=error.code,
+        status_code=error.status_code,
+        applied=Applied.MAYBE,
+    )
+    doubt.request_id = error.request_id
+    doubt.exchange = error.exchange
+    return doubt
 
 
 def _transmit(
@@ -277,22 +341,22 @@ def _transmit(
         context.sends = transmission.sends
         return transmission.verdict
 
-    applied = transmission.verdict.applied
+    expired = transmission.verdict
     try:
         has_new_token = yield Refresh(transmission.signed_with)
         if has_new_token:
-            if applied is not Applied.NO and not request.repeatable:
+            if expired.applied is not Applied.NO and not request.repeatable:
                 # The answer isn't in the platform's own words, so the create may have worked.
-                return Verdict(applied, error=_expired_in_doubt())
+                return Verdict(expired.applied, error=_expired_in_doubt())
             transmission = yield transmit
         elif transmission.signed_with.refresh_token:
             # The authorisation server grants no tokens any more.
             refused.reason = "withdrawn"
     except PosError as unreachable:
         # The authorisation server is unreachable: the store need not be reconnected.
-        return Verdict(applied, error=unreachable)
+        return Verdict(expired.applied, error=unreachable)
     context.sends = transmission.sends
-    return transmission.verdict
+    return transmission.verdict.after(expired)
 
 
 def _expired_in_doubt() -> DoubtError:

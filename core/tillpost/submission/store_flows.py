@@ -39,7 +39,7 @@ class StoreFlows:
 
     def find(self, order: Order, history: History) -> Flow[Found]:
         """Look up an order by its reference; `history` is what its journal says."""
-        context = self._context("find", history)
+        context = self._context("find", history, about=order)
         bound_order = self._bind(order).order
         since = searched_since(self._connection, order, history)
         found = yield from run_operation(context, self._adapter.find, bound_order, since)
@@ -47,9 +47,15 @@ class StoreFlows:
             raise context.stamp(another_order())
         return found
 
-    def fetch(self, pos_id: str) -> Flow[PosOrder]:
-        """Fetch an order by the platform's id. An answer about another order is an outage."""
-        context = self._context("fetch")
+    def fetch(self, pos_id: str, history: History | None = None) -> Flow[PosOrder]:
+        """Fetch an order by the platform's id. An answer about another order is an outage.
+
+        Args:
+            pos_id: The platform's id of the order.
+            history: What is known of the order. One that is at another address isn't asked for: at
+                this one, another order may have that id.
+        """
+        context = self._context("fetch", history)
         fetched = yield from run_operation(context, self._adapter.fetch, pos_id)
         if fetched.id != pos_id:
             raise context.stamp(another_order())
@@ -79,7 +85,10 @@ class StoreFlows:
             return ()
         direction = "ahead of" if skew > 0 else "behind"
         difference = timedelta(seconds=round(abs(skew)))
-        text = f"this machine's clock is {difference} h {direction} {self._adapter.title}'s: set it"
+        text = (
+            f"our clock is {difference} h {direction} {self._adapter.title}'s: set that of this"
+            " machine, or of the PostgreSQL server if an outbox uses one"
+        )
         return (
             Finding(
                 what="clock",
@@ -92,7 +101,7 @@ class StoreFlows:
 
     def quote(self, order: Order) -> Flow[int]:
         """Ask for the total of an order, in minor units."""
-        context = self._context("quote")
+        context = self._context("quote", about=order)
         binding = self._bind(order)
         attempt = Attempt(
             menu=self._connection.menu_cache.menu,
@@ -144,8 +153,11 @@ class StoreFlows:
         """Add the platform, the operation and the contacts to an error made by core."""
         return self._context(operation).stamp(error)
 
-    def _context(self, operation: str, history: History | None = None) -> OperationContext:
-        return OperationContext(self._connection, operation, journal=OrderJournal(history))
+    def _context(
+        self, operation: str, history: History | None = None, about: Order | None = None
+    ) -> OperationContext:
+        journal = OrderJournal(history)
+        return OperationContext(self._connection, operation, journal=journal, about=about)
 
     def _bind(self, order: Order) -> Binding:
         """Bind an order to the cached menu."""

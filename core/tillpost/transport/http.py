@@ -22,10 +22,11 @@ import zlib
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
+from weakref import WeakKeyDictionary
 
 import httpx
 
@@ -58,6 +59,10 @@ class Limits:
             chunk of the body only, and each wait for headers is bounded by `read` alone.
         answer_bytes: The largest body, decompressed.
         menu_bytes: The same for a page of a menu.
+        menu_import: The longest time for a menu import, however many pages the menu has. It ends
+            with the page that is being read. Kounta tells the options of each product on a page of
+            its own, and takes 180 requests a minute: a menu of 5,000 products takes 28 minutes.
+        operation: The same for any other operation, such as a search of many pages.
     """
 
     connect: float = 5.0
@@ -65,6 +70,8 @@ class Limits:
     answer: float = 30.0
     answer_bytes: int = 4 * 1024 * 1024
     menu_bytes: int = 16 * 1024 * 1024
+    menu_import: float = 1800.0
+    operation: float = 120.0
 
     def timeout(self) -> httpx.Timeout:
         """Return the limits that httpx applies."""
@@ -156,9 +163,19 @@ _SIGNED = httpx.Auth()
 class _BaseTransport:
     """What both transports share: making the httpx request, and reading its answer."""
 
-    def __init__(self, adapter: Adapter[Any], limits: Limits, *, own_network: bool) -> None:
+    def __init__(
+        self,
+        client: httpx.Client | httpx.AsyncClient,
+        adapter: Adapter[Any],
+        limits: Limits,
+        *,
+        own_network: bool,
+        clock: Callable[[], float],
+    ) -> None:
         self._adapter = adapter
+        self._clock = clock
         self._own_network = own_network
+        self._cookies = None if own_network else _cookies_before_answers(client)
         self._base_url: str = adapter.config.base_url
         self._limits = limits
         self._timeout = limits.timeout().as_dict()
@@ -198,7 +215,7 @@ class _BaseTransport:
                 request.method,
                 url,
                 params=client.params or None,
-                cookies=client.cookies,
+                cookies=self._cookies,
                 content=request.body if signed.body is None else signed.body,
                 headers=_merged(client.headers, headers),
                 extensions=extensions,
@@ -211,7 +228,8 @@ class _BaseTransport:
     def _signed(self, request: Request[Any], credentials: Credentials) -> Signed:
         """Return what the adapter adds to a request; whatever it raises is an `Exception`."""
         try:
-            return self._adapter.sign(request, credentials)
+            leaving = replace(request, sent_at=self._clock())
+            return self._adapter.sign(leaving, credentials)
         except BaseException as failure:  # noqa: BLE001  see `as_exception`
             raise as_exception(failure) from None
 
@@ -255,6 +273,20 @@ class _BaseTransport:
         shown = without_secrets(lines, self._secrets(credentials, outgoing)).decode("latin-1")
         decoded = dict(zip(names, shown.split("\n"), strict=bool(names)))
         return Response(answer.status_code, decoded, body)
+
+
+_own_cookies: WeakKeyDictionary[httpx.Client | httpx.AsyncClient, httpx.Cookies] = (
+    WeakKeyDictionary()
+)
+
+
+def _cookies_before_answers(client: httpx.Client | httpx.AsyncClient) -> httpx.Cookies:
+    """Return the cookies that a given client had when it was first given to us.
+
+    Those that answers add aren't sent. Several stores may share the client; and what a proxy adds
+    may grow beyond what a server takes, or can't be sent at all.
+    """
+    return _own_cookies.setdefault(client, httpx.Cookies(client.cookies))
 
 
 def _merged(theirs: httpx.Headers, ours: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
@@ -309,7 +341,7 @@ class HttpTransport(_BaseTransport):
     """A transport for threads. Its client is closed by whoever made it.
 
     `own_network` says that the client is one of `network.new_client`; any other is watched through
-    httpx's `trace` extension.
+    httpx's `trace` extension. `clock` returns the time of signatures, in epoch seconds.
     """
 
     def __init__(
@@ -319,8 +351,9 @@ class HttpTransport(_BaseTransport):
         limits: Limits,
         *,
         own_network: bool = False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(adapter, limits, own_network=own_network)
+        super().__init__(client, adapter, limits, own_network=own_network, clock=clock)
         self._client = client
 
     def send(self, request: Request[Any], credentials: Credentials) -> Response | Fault:
@@ -336,6 +369,9 @@ class HttpTransport(_BaseTransport):
             return self._fault(failure, exchange)
         except BaseException as stop:  # noqa: BLE001  see `_without_frames`
             interruption = _without_frames(stop)
+        finally:
+            # Whatever was interrupted on the way here, the exchange holds no connection any more.
+            exchange.ended = True
         raise interruption
 
     def _exchange(
@@ -382,8 +418,9 @@ class AsyncHttpTransport(_BaseTransport):
         limits: Limits,
         *,
         own_network: bool = False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(adapter, limits, own_network=own_network)
+        super().__init__(client, adapter, limits, own_network=own_network, clock=clock)
         self._client = client
 
     async def send(self, request: Request[Any], credentials: Credentials) -> Response | Fault:
@@ -400,6 +437,9 @@ class AsyncHttpTransport(_BaseTransport):
             return self._fault(failure, exchange)
         except BaseException as stop:  # noqa: BLE001  see `_without_frames`
             interruption = _without_frames(stop)
+        finally:
+            # Whatever was interrupted on the way here, the exchange holds no connection any more.
+            exchange.ended = True
         raise interruption
 
     async def _exchange(

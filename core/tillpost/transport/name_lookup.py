@@ -59,9 +59,11 @@ def _lookup(host: str) -> Future[Sequence[str]]:
     with _lock:
         running = _running.get(host)
         if running is None:
-            running = _running[host] = Future()
+            running = Future[Sequence[str]]()
             thread = threading.Thread(target=_resolve, args=(host, running), daemon=True)
             thread.start()
+            # Only now: if no thread has started, nobody may wait for it.
+            _running[host] = running
         return running
 
 

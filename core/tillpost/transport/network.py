@@ -10,7 +10,8 @@ transports don't:
 - An exchange says whether the first byte of its request has been written. Until then the request
   can't have had an effect.
 - Idle connections are kept in a stack for each origin, so that a request costs the same whatever
-  the number of connections.
+  the number of connections. One on which anything has come that wasn't asked for isn't used again:
+  it would be taken for the answer to the next request.
 
 Both are httpx's own transports over another pool, so that libraries which replace
 `httpx.HTTPTransport.handle_request` in tests work here too.
@@ -23,8 +24,8 @@ since httpx's own transport is used for it.
 from __future__ import annotations
 
 import asyncio
+import selectors
 import ssl
-import threading
 import time
 from collections import deque
 from collections.abc import (
@@ -36,8 +37,11 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
+from contextlib import suppress
 from functools import cache
+from http.cookiejar import CookieJar
 from ipaddress import ip_address
+from queue import Empty, SimpleQueue
 from typing import Any, Self, TypeAlias, cast
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -47,12 +51,14 @@ import httpx
 
 from tillpost.transport.address_guard import require_public
 from tillpost.transport.name_lookup import addresses_of, async_addresses_of
+from tillpost.transport.slots import RECHECK, Exchanges, Timed
 
 __all__ = [
     "EXCHANGE",
     "AsyncNetworkTransport",
     "Exchange",
     "NetworkTransport",
+    "may_hide_data",
     "new_async_client",
     "new_client",
 ]
@@ -70,20 +76,24 @@ _MAX_WRITE = 65536
 
 _HTTP = ("http", "https")
 
+_Selector: type[selectors.BaseSelector] = getattr(
+    selectors, "PollSelector", selectors.SelectSelector
+)
+"""The cheapest way to look at one socket: it opens no file of its own."""
 
-class Exchange:
+
+class Exchange(Timed):
     """One request and its answer, as the network sees them.
 
     Attributes:
-        deadline: When the whole exchange has to be over, on the clock of `time.monotonic`.
         observed: Whether anything has reported on the exchange, so that `sent` can be trusted.
         sent: Whether the first byte of the request has been written.
     """
 
-    __slots__ = ("deadline", "observed", "sent")
+    __slots__ = ("observed", "sent")
 
     def __init__(self, deadline: float) -> None:
-        self.deadline = deadline
+        super().__init__(deadline)
         self.observed = False
         self.sent = False
 
@@ -110,6 +120,7 @@ class Exchange:
 
 
 _Origin: TypeAlias = tuple[bytes, bytes, int | None]
+_Http: TypeAlias = httpcore.ConnectionInterface | httpcore.AsyncConnectionInterface
 
 
 @cache
@@ -153,7 +164,14 @@ class _Carrier:
     ) -> None:
         self.exchange = exchange
         self.reaches_origin = proxy is None or origin.scheme == b"http"
+        self._may_hide_data = may_hide_data(origin, proxy)
         self._host = origin.host.decode("ascii")
+
+    def is_reusable(
+        self, http: httpcore.ConnectionInterface | httpcore.AsyncConnectionInterface
+    ) -> bool:
+        """Whether the connection can carry another exchange, now that its answer was read."""
+        return http.is_idle() and not self._may_hide_data and not _has_surplus(http)
 
     def note_tls(self, server_hostname: str | None) -> None:
         """Note that a TLS session was established; with the origin, the tunnel is open."""
@@ -183,6 +201,23 @@ def _proxy_settings(proxy: httpx.Proxy) -> dict[str, Any]:
         "proxy_ssl_context": _ssl_context() if proxy.url.scheme == "https" else None,
         "keepalive_expiry": KEEPALIVE,
     }
+
+
+def _has_surplus(http: Any) -> bool:
+    """Whether more was read from an idle connection than the last answer.
+
+    httpcore doesn't say so. Its parser does, inside of one connection within the other. If it isn't
+    where it was, no connection is used again.
+    """
+    while inner := getattr(http, "_connection", None):
+        http = inner
+    parser: Any = getattr(http, "_h11_state", None)
+    return parser is None or bool(parser.trailing_data[0])
+
+
+def may_hide_data(origin: httpcore.Origin, proxy: httpx.Proxy | None) -> bool:
+    """Whether a connection's buffers can't be looked into: TLS within TLS, through a proxy."""
+    return proxy is not None and proxy.url.scheme == "https" and origin.scheme == b"https"
 
 
 # ---------------------------------------------------------------------------- threads
@@ -291,9 +326,9 @@ def _peer(stream: httpcore.NetworkStream) -> object:
 class _AnswerStream:
     """An answer's body. Closing it gives its connection back."""
 
-    def __init__(self, stream: Iterable[bytes], release: Callable[[], None]) -> None:
+    def __init__(self, stream: Iterable[bytes], release: Callable[[bool], None]) -> None:
         self._stream = stream
-        self._release: Callable[[], None] | None = release
+        self._release: Callable[[bool], None] | None = release
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._stream)
@@ -303,20 +338,34 @@ class _AnswerStream:
         release, self._release = self._release, None
         if release is None:
             return
+        is_intact = False  # an interruption may leave locks behind
         try:
             cast("httpcore.ConnectionInterface", self._stream).close()
+            is_intact = True
         finally:
-            release()
+            release(is_intact)
+
+
+def _popped(pop: Callable[[], _Connection]) -> _Connection | None:
+    """Return what `pop` removes from a deque, None if there is nothing."""
+    try:
+        return pop()
+    except IndexError:
+        return None
 
 
 class _Pool:
-    """Connections for threads: what `httpcore.ConnectionPool` is to httpx."""
+    """Connections for threads: what `httpcore.ConnectionPool` is to httpx.
+
+    It holds no lock, which an interruption could leave behind: each step on shared data is one
+    operation of a set, a deque or a dict.
+    """
 
     def __init__(self, *, guarded: bool, max_connections: int, proxy: httpx.Proxy | None) -> None:
         self._guarded = guarded
         self._proxy = proxy
-        self._free = threading.BoundedSemaphore(max_connections)
-        self._lock = threading.Lock()
+        self._exchanges = Exchanges(max_connections)
+        self._freed: SimpleQueue[None] = SimpleQueue()
         self._idle: dict[_Origin, deque[_Connection]] = {}
         self._closed = False
 
@@ -324,70 +373,78 @@ class _Pool:
         """Send a request; return its answer, whose body is still to be read."""
         exchange = _exchange(request)
         wait = exchange.timeout(_pool_timeout(request), httpcore.PoolTimeout)
-        if not self._free.acquire(timeout=min(wait, threading.TIMEOUT_MAX)):
-            raise httpcore.PoolTimeout("no free connection in time")
         connection: _Connection | None = None
         try:
+            self._enter(exchange, time.monotonic() + wait)
             connection = self._take(request, exchange)
             answer = connection.http.handle_request(request)
         except BaseException:
             if connection:
                 connection.http.close()
-            self._free.release()
+            self._leave(exchange)
             raise
         used = connection
-        stream = _AnswerStream(
-            cast("Iterable[bytes]", answer.stream),
-            lambda: self._give_back(_key(request), used),
-        )
+
+        def release(is_intact: bool) -> None:
+            try:
+                self._give_back(_key(request), used, is_intact=is_intact)
+            finally:
+                self._leave(exchange)
+
         return httpcore.Response(
             answer.status,
             headers=answer.headers,
-            content=stream,
+            content=_AnswerStream(cast("Iterable[bytes]", answer.stream), release),
             extensions=_extensions(answer),
         )
 
+    def _enter(self, exchange: Exchange, until: float) -> None:
+        """Wait for a slot. Raises `PoolTimeout` at that time."""
+        while not self._exchanges.add(exchange):
+            left = until - time.monotonic()
+            if left <= 0:
+                raise httpcore.PoolTimeout("no free connection in time")
+            with suppress(Empty):
+                self._freed.get(timeout=min(left, RECHECK))
+
+    def _leave(self, exchange: Exchange) -> None:
+        """Free the slot, and wake one request that waits for it."""
+        self._exchanges.remove(exchange)
+        if self._freed.empty():
+            self._freed.put(None)
+
     def _take(self, request: httpcore.Request, exchange: Exchange) -> _Connection:
         """Return the origin's latest idle connection that is still open, or a new one."""
-        key = _key(request)
-        while True:
-            with self._lock:
-                idle = self._idle.get(key)
-                connection = idle.pop() if idle else None
-            if connection is None:
-                return _Connection(
-                    request.url.origin, exchange, guarded=self._guarded, proxy=self._proxy
-                )
+        idle = self._idle.get(_key(request), deque())
+        # Other threads take from it as well: only the attempt shows whether one is left.
+        while connection := _popped(idle.pop):
             if not connection.http.has_expired():
                 connection.exchange = exchange
                 return connection
             connection.http.close()
+        return _Connection(request.url.origin, exchange, guarded=self._guarded, proxy=self._proxy)
 
-    def _give_back(self, key: _Origin, connection: _Connection) -> None:
-        """Keep a connection whose answer was read whole; close any other, and expired ones."""
-        expired: list[_Connection] = []
-        with self._lock:
-            if connection.http.is_idle() and not self._closed:
-                idle = self._idle.setdefault(key, deque())
-                idle.append(connection)
-                while idle[0].http.has_expired():
-                    expired.append(idle.popleft())
-                    if not idle:
-                        break
-            else:
-                expired.append(connection)
-        self._free.release()
-        for old in expired:
-            old.http.close()
+    def _give_back(self, key: _Origin, connection: _Connection, *, is_intact: bool) -> None:
+        """Keep a connection that can be used again; close any other, and expired ones."""
+        if not is_intact or self._closed or not connection.is_reusable(connection.http):
+            connection.http.close()
+            return
+        idle = self._idle.setdefault(key, deque())
+        idle.append(connection)
+        while oldest := _popped(idle.popleft):
+            if not oldest.http.has_expired():
+                idle.appendleft(oldest)
+                break
+            oldest.http.close()
+        if self._closed:  # meanwhile
+            self.close()
 
     def close(self) -> None:
         """Close the idle connections; the others are closed as their answers are."""
-        with self._lock:
-            self._closed = True
-            connections = [connection for idle in self._idle.values() for connection in idle]
-            self._idle.clear()
-        for connection in connections:
-            connection.http.close()
+        self._closed = True
+        for idle in tuple(self._idle.values()):
+            while connection := _popped(idle.pop):
+                connection.http.close()
 
     def __enter__(self) -> Self:
         """Return the pool."""
@@ -422,16 +479,46 @@ class NetworkTransport(httpx.HTTPTransport):
 # ---------------------------------------------------------------------------- asyncio
 
 
+class _Reader(asyncio.StreamReader):
+    """A reader that counts the bytes that it was fed. `asyncio` doesn't tell what it has unread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.received = 0
+
+    def feed_data(self, data: Any) -> None:
+        """Take data from the transport."""
+        self.received += len(data)
+        super().feed_data(data)
+
+
+async def _open_connection(address: str, port: int) -> tuple[_Reader, asyncio.StreamWriter]:
+    """Do as `asyncio.open_connection` does, with a reader of our own."""
+    loop = asyncio.get_running_loop()
+    reader = _Reader()
+    protocol = asyncio.StreamReaderProtocol(reader)
+    transport, _ = await loop.create_connection(lambda: protocol, address, port)
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
+def _is_readable(sock: Any) -> bool:
+    """Whether a socket has data, or has ended, by the operating system."""
+    with _Selector() as selector:
+        selector.register(sock, selectors.EVENT_READ)
+        return bool(selector.select(0))
+
+
 class _AsyncStream(httpcore.AsyncNetworkStream):
     """A stream of asyncio that keeps its connection's current exchange."""
 
     def __init__(
         self,
-        reader: asyncio.StreamReader,
+        reader: _Reader,
         writer: asyncio.StreamWriter,
         connection: _AsyncConnection,
     ) -> None:
         self._reader = reader
+        self._taken = 0
         self._writer = writer
         self._connection = connection
 
@@ -439,11 +526,13 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         left = self._connection.exchange.timeout(timeout, httpcore.ReadTimeout)
         try:
             async with asyncio.timeout(left):
-                return await self._reader.read(max_bytes)
+                data = await self._reader.read(max_bytes)
         except TimeoutError as failure:
             raise httpcore.ReadTimeout(str(failure)) from failure
         except OSError as failure:
             raise httpcore.ReadError(str(failure)) from failure
+        self._taken += len(data)
+        return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         exchange = self._connection.exchange
@@ -486,10 +575,18 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         return self
 
     def get_extra_info(self, info: str) -> Any:
-        if info == "is_readable":  # while idle, only the end of the connection is
-            return self._reader.at_eof() or self._writer.is_closing()
+        if info == "is_readable":
+            return self._is_readable()
         names = {"server_addr": "peername", "client_addr": "sockname"}
         return self._writer.get_extra_info(names.get(info, info))
+
+    def _is_readable(self) -> bool:
+        """Whether the connection ended, or data waits in the reader or in the system's buffer."""
+        if self._reader.at_eof() or self._writer.is_closing():
+            return True
+        if self._reader.received > self._taken:
+            return True
+        return _is_readable(self._writer.get_extra_info("socket"))
 
 
 class _AsyncConnection(_Carrier, httpcore.AsyncNetworkBackend):
@@ -532,7 +629,7 @@ class _AsyncConnection(_Carrier, httpcore.AsyncNetworkBackend):
             share = _share(until, len(addresses) - tried + 1)
             try:
                 async with asyncio.timeout(share):
-                    reader, writer = await asyncio.open_connection(address, port)
+                    reader, writer = await _open_connection(address, port)
                 break
             except TimeoutError as failure:
                 if tried == len(addresses):
@@ -557,10 +654,10 @@ class _AsyncAnswerStream:
     def __init__(
         self,
         stream: AsyncIterable[bytes],
-        release: Callable[[], Awaitable[None]],
+        release: Callable[[bool], Awaitable[None]],
     ) -> None:
         self._stream = stream
-        self._release: Callable[[], Awaitable[None]] | None = release
+        self._release: Callable[[bool], Awaitable[None]] | None = release
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return aiter(self._stream)
@@ -570,10 +667,12 @@ class _AsyncAnswerStream:
         release, self._release = self._release, None
         if release is None:
             return
+        is_intact = False
         try:
             await cast("httpcore.AsyncConnectionInterface", self._stream).aclose()
+            is_intact = True
         finally:
-            await release()
+            await release(is_intact)
 
 
 class _AsyncPool:
@@ -582,44 +681,58 @@ class _AsyncPool:
     def __init__(self, *, guarded: bool, max_connections: int, proxy: httpx.Proxy | None) -> None:
         self._guarded = guarded
         self._proxy = proxy
-        self._free = asyncio.Semaphore(max_connections)
+        self._exchanges = Exchanges(max_connections)
+        self._waiting: deque[asyncio.Future[None]] = deque()
         self._idle: dict[_Origin, deque[_AsyncConnection]] = {}
         self._closed = False
 
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send a request; return its answer, whose body is still to be read."""
         exchange = _exchange(request)
-        await self._acquire(exchange.timeout(_pool_timeout(request), httpcore.PoolTimeout))
+        wait = exchange.timeout(_pool_timeout(request), httpcore.PoolTimeout)
         connection: _AsyncConnection | None = None
         try:
+            await self._enter(exchange, time.monotonic() + wait)
             connection = await self._take(request, exchange)
             answer = await connection.http.handle_async_request(request)
         except BaseException:
+            self._leave(exchange)
             if connection:
                 await connection.http.aclose()
-            self._free.release()
             raise
         used = connection
-        stream = _AsyncAnswerStream(
-            cast("AsyncIterable[bytes]", answer.stream),
-            lambda: self._give_back(_key(request), used),
-        )
+
+        async def release(is_intact: bool) -> None:
+            self._leave(exchange)
+            await self._give_back(_key(request), used, is_intact=is_intact)
+
         return httpcore.Response(
             answer.status,
             headers=answer.headers,
-            content=stream,
+            content=_AsyncAnswerStream(cast("AsyncIterable[bytes]", answer.stream), release),
             extensions=_extensions(answer),
         )
 
-    async def _acquire(self, wait: float) -> None:
-        if not self._free.locked():
-            await self._free.acquire()
-            return
-        try:
-            async with asyncio.timeout(None if wait == float("inf") else wait):
-                await self._free.acquire()
-        except TimeoutError as failure:
-            raise httpcore.PoolTimeout("no free connection in time") from failure
+    async def _enter(self, exchange: Exchange, until: float) -> None:
+        """Wait for a slot. Raises `PoolTimeout` at that time."""
+        while not self._exchanges.add(exchange):
+            left = until - time.monotonic()
+            if left <= 0:
+                raise httpcore.PoolTimeout("no free connection in time")
+            freed = asyncio.get_running_loop().create_future()
+            self._waiting.append(freed)
+            try:
+                await asyncio.wait([freed], timeout=min(left, RECHECK))
+            finally:
+                with suppress(ValueError):  # it was woken
+                    self._waiting.remove(freed)
+
+    def _leave(self, exchange: Exchange) -> None:
+        """Free the slot, and wake one request that waits for it."""
+        self._exchanges.remove(exchange)
+        if self._waiting:
+            freed = self._waiting.popleft()
+            freed.set_result(None)
 
     async def _take(self, request: httpcore.Request, exchange: Exchange) -> _AsyncConnection:
         """Return the origin's latest idle connection that is still open, or a new one."""
@@ -634,10 +747,11 @@ class _AsyncPool:
             request.url.origin, exchange, guarded=self._guarded, proxy=self._proxy
         )
 
-    async def _give_back(self, key: _Origin, connection: _AsyncConnection) -> None:
-        """Keep a connection whose answer was read whole; close any other, and expired ones."""
-        self._free.release()
-        if self._closed or not connection.http.is_idle():
+    async def _give_back(
+        self, key: _Origin, connection: _AsyncConnection, *, is_intact: bool
+    ) -> None:
+        """Keep a connection that can be used again; close any other, and expired ones."""
+        if not is_intact or self._closed or not connection.is_reusable(connection.http):
             await connection.http.aclose()
             return
         idle = self._idle.setdefault(key, deque())
@@ -680,6 +794,20 @@ class AsyncNetworkTransport(httpx.AsyncHTTPTransport):
 # ---------------------------------------------------------------------------- clients
 
 
+class _NoCookies(CookieJar):
+    """A jar that takes no cookie, so that no answer's cookie is ever sent.
+
+    Nor does it take the lock of a `CookieJar`, which an interruption may leave locked for ever.
+    """
+
+    def extract_cookies(self, response: object, request: object) -> None:
+        """Take nothing."""
+
+
+_NO_KEEPALIVE = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=0)
+"""For httpx's own transports, which don't notice what came on an idle connection."""
+
+
 def new_client(base_url: str, *, guarded: bool = False) -> httpx.Client:
     """Return a client for a platform's address.
 
@@ -689,10 +817,12 @@ def new_client(base_url: str, *, guarded: bool = False) -> httpx.Client:
     proxy = None if guarded else _environment_proxy(base_url)
     if proxy and proxy.url.scheme not in _HTTP:
         return httpx.Client(
-            transport=httpx.HTTPTransport(verify=_ssl_context(), proxy=proxy), trust_env=False
+            transport=httpx.HTTPTransport(verify=_ssl_context(), proxy=proxy, limits=_NO_KEEPALIVE),
+            trust_env=False,
+            cookies=_NoCookies(),
         )
     transport = NetworkTransport(guarded=guarded, proxy=proxy)
-    return httpx.Client(transport=transport, trust_env=False)
+    return httpx.Client(transport=transport, trust_env=False, cookies=_NoCookies())
 
 
 def new_async_client(base_url: str, *, guarded: bool = False) -> httpx.AsyncClient:
@@ -700,11 +830,14 @@ def new_async_client(base_url: str, *, guarded: bool = False) -> httpx.AsyncClie
     proxy = None if guarded else _environment_proxy(base_url)
     if proxy and proxy.url.scheme not in _HTTP:
         return httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(verify=_ssl_context(), proxy=proxy),
+            transport=httpx.AsyncHTTPTransport(
+                verify=_ssl_context(), proxy=proxy, limits=_NO_KEEPALIVE
+            ),
             trust_env=False,
+            cookies=_NoCookies(),
         )
     transport = AsyncNetworkTransport(guarded=guarded, proxy=proxy)
-    return httpx.AsyncClient(transport=transport, trust_env=False)
+    return httpx.AsyncClient(transport=transport, trust_env=False, cookies=_NoCookies())
 
 
 def _environment_proxy(base_url: str) -> httpx.Proxy | None:

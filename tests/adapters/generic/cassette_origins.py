@@ -162,6 +162,7 @@ REFUSALS: Sequence[Refusal[GenericSimulator]] = (
         PermissionsError,
         "PermissionsError",
         401,
+        reason="key",
         prepare=lambda pos: pos.change_signing_key("another-key-that-is-not-real"),
     ),
     Refusal(

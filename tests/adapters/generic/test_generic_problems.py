@@ -37,6 +37,18 @@ def test_each_kind_of_problem_is_the_error_of_that_name(kind: str) -> None:
     assert error.remedy.manager
 
 
+@pytest.mark.parametrize("status", [408, 409, 425, 499, 500, 502, 504])
+@pytest.mark.parametrize("kind", ["OrderError", "MenuError", "RegisterOfflineError"])
+def test_problem_with_a_status_that_proves_nothing_leaves_doubt(kind: str, status: int) -> None:
+    error = refused(kind=kind, detail="no such luck", status=status)
+    assert error.outcome is Outcome.UNKNOWN
+
+
+def test_offline_register_at_503_proves_that_nothing_was_created() -> None:
+    error = refused(kind="RegisterOfflineError", detail="no such luck", status=503)
+    assert error.outcome is Outcome.NOT_CREATED
+
+
 def test_the_kinds_are_the_errors_that_a_caller_branches_on() -> None:
     ours = {"PosError", "KeyRetiredError", "UnsupportedError"}  # what no POS can say
     classes = [found for name in errors.__all__ if isinstance(found := getattr(errors, name), type)]
@@ -57,6 +69,12 @@ def test_problem_reports_lines_and_reason_in_own_fields() -> None:
 @pytest.mark.parametrize(("item", "lines"), [("5312", (1,)), ("228", (0,)), ("nothing", ())])
 def test_an_item_or_an_option_names_its_lines(item: str, lines: tuple[int, ...]) -> None:
     assert refused(kind="MenuError", item=item, reason="gone").lines == lines
+
+
+def test_refused_token_sends_nobody_to_ask_for_a_person() -> None:
+    remedy = refused(kind="PermissionsError").remedy
+    assert "the token or signing key has changed" in remedy.manager
+    assert "the person who connected it" not in remedy.manager
 
 
 def test_missing_scope_differs_from_bad_token() -> None:

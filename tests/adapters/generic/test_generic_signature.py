@@ -15,9 +15,10 @@ from pydantic import ValidationError
 
 from adapters.generic.store import ONCE, Store, adapter_for, till_over_http
 from adapters.square.shop_orders import TOASTIE, paid
-from tillpost import MenuError, PermissionsError, explain
+from tillpost import MenuError, PermissionsError, Till, explain
 from tillpost.errors import Outcome
 from tillpost.simulator import serve_in_thread
+from tillpost.submission.context import Connection
 from tillpost.transport.http import HttpTransport, Limits
 from tillpost_generic.adapter import Generic
 from tillpost_generic.settings import GenericSettings
@@ -80,6 +81,22 @@ def test_wrong_secrets_are_permissions_errors(changed: dict[str, Any], why: str)
 def test_wrong_clock_is_reported() -> None:
     store = Store(WorldSettings(clock=lambda: time.time() + 301))
     assert "too old" in store.refused(ORDER).detail
+
+
+def test_requests_are_signed_by_the_clock_of_the_connection() -> None:
+    """A program that knows the right time submits from a machine whose clock is wrong."""
+
+    def right_time() -> float:
+        return time.time() + 1200
+
+    simulator = GenericSimulator(WorldSettings(clock=right_time))
+    with serve_in_thread(simulator) as running:
+        adapter = adapter_for(simulator, running.url)
+        with Till(Connection(adapter, clock=right_time)) as till:
+            till.submit(ORDER)
+
+    assert simulator.ledger().twice == ()
+    assert [entry.reference for entry in simulator.ledger().shown] == [ORDER.id]
 
 
 CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -97,6 +99,69 @@ def test_number_and_an_odd_time_prove_nothing(placed_at: str) -> None:
     bench = Bench()
     counter_sale(bench, placed_at=placed_at)
     assert isinstance(bench.refused(plain_order(NUMBER)), DoubtError)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"notes": "Ref: ord_1 ALLERGY"},
+        {"notes": "Ref: ord_1 B42 Mia"},
+        {"notes": "Ref: ord_1<br>B42"},
+        {"notes": "Ref: ord_1\rB42"},
+        {"notes": "Ref: ord_l\nB42"},
+        {"notes": "Ref: ord_l\nB42", "sale_number": "77"},
+        {"notes": "", "sale_number": "77"},
+    ],
+)
+def test_order_is_found_whatever_becomes_of_its_notes(changes: dict[str, str]) -> None:
+    """The payment, by our method and with our reference, comes back as it was sent."""
+    bench = changed_by_register(**changes)
+    assert isinstance(bench.attempt(plain_order(), is_new=True), PosOrder)
+    assert len(ours(bench)) == 1
+
+
+def changed_by_register(price: str = "", **changes: Any) -> Bench:
+    """Return a shop that loses the answer to a create, and changes the order it has made.
+
+    Args:
+        price: The price of the order's line; as it was sent by default.
+        **changes: Other attributes of the order.
+    """
+    bench = Bench()
+    bench.till.import_menu()
+    lose = on_create(LOST, done=True)
+
+    def answer(request: httpx.Request, carry_out: Callable[[], httpx.Response]) -> httpx.Response:
+        try:
+            return lose(request, carry_out)
+        finally:
+            for sale in bench.simulator.world.orders.values():
+                for name, value in changes.items():
+                    setattr(sale, name, value)
+                if price:
+                    sale.lines[0].unit_price = Decimal(price)
+
+    bench.answer = answer
+    return bench
+
+
+UNPROVED: dict[str, Any] = {"payments": [], "placed_at": ""}
+
+
+@pytest.mark.parametrize("price", ["13.18", "13.19", "100", "0.50"])
+@pytest.mark.parametrize("notes", ["", "Ref: ord_9"])
+def test_only_the_reference_leaves_doubt_at_any_total(price: str, notes: str) -> None:
+    """No counter gives such a number, so no second order is made; a person has to look."""
+    bench = changed_by_register(price, **UNPROVED, notes=notes)
+    error = bench.refused(plain_order(), is_new=True)
+    assert (error.outcome, len(ours(bench))) == (Outcome.UNKNOWN, 1)
+
+
+@pytest.mark.parametrize("price", ["0.50", "100"])
+def test_order_is_found_at_any_total(price: str) -> None:
+    bench = changed_by_register(price)
+    error = bench.refused(plain_order(), is_new=True)
+    assert (error.outcome, len(ours(bench))) == (Outcome.CREATED, 1)
 
 
 def test_fetched_sale_has_no_reference_of_ours() -> None:

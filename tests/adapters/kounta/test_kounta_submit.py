@@ -290,6 +290,26 @@ def test_wrong_total_does_not_hide_the_order_from_find() -> None:
     assert len(bench.simulator.ledger().entries) == 1
 
 
+@pytest.mark.parametrize("factor", ["0", "0.3", "5"])
+def test_total_changed_at_the_register_does_not_hide_the_order(factor: str) -> None:
+    """A discount or a surcharge; a search near the total that was paid had it sent twice."""
+    bench = Bench()
+    bench.till.import_menu()
+
+    def lose(request: httpx.Request, carry_out: Any) -> httpx.Response:
+        answer: httpx.Response = carry_out()
+        if request.method == "POST":
+            (order,) = bench.simulator.world.orders.values()
+            order.price_variation = Decimal(factor)
+            raise httpx.ReadTimeout("late")
+        return answer
+
+    bench.answer = lose
+    error = bench.refused(plain_order(), is_new=True)
+    assert error.outcome is Outcome.CREATED
+    assert len(bench.simulator.ledger().entries) == 1
+
+
 def test_a_new_order_may_be_a_404_for_a_moment() -> None:
     bench = Bench(World(get_lag_seconds=2, oauth_limit=10_000))
     there = bench.till.submit(plain_order(), is_new=True)

@@ -9,6 +9,7 @@ import pytest
 
 from adapters.kounta.bench import an_order
 from tillpost import (
+    DoubtError,
     MenuError,
     OrderError,
     OutageError,
@@ -173,6 +174,36 @@ def test_a_success_may_hold_an_error() -> None:
         ).error
         is None
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (201, DoubtError),
+        (202, DoubtError),
+        (207, DoubtError),
+        (408, OutageError),
+        (409, DoubtError),
+        (425, OutageError),
+        (499, OutageError),
+        (502, OutageError),
+    ],
+)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The site did not answer in time",
+        "Pass-thru register POS 1 is offline.",
+        "an order with this sale_number exists",
+        "Product #5312 is not available at that site.",
+        "The access token provided has expired",
+    ],
+)
+def test_status_without_proof_is_waited_or_looked_up(
+    status: int, kind: type[PosError], text: str
+) -> None:
+    error = judged(status, {"error": "x", "error_description": text})
+    assert (type(error), error.applied) == (kind, Applied.MAYBE)
 
 
 def test_429_reports_when_its_minute_ends() -> None:

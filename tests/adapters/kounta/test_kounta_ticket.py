@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -85,6 +87,16 @@ def test_ticket_with_lost_answer_is_looked_up_not_resent(made: bool) -> None:
 def test_another_process_finds_the_one_that_is_there() -> None:
     bench = shop()
     bench.refused(lost())
+    bench.till = bench.connect()
+    bench.refused(lost())
+    assert len(bench.creates()) == 1
+
+
+def test_ticket_that_staff_put_items_on_is_found() -> None:
+    bench = shop()
+    bench.refused(lost())
+    (ticket,) = bench.simulator.world.orders.values()
+    ticket.lines.append(replace(ticket.lines[0], unit_price=Decimal(12), price_sent=True))
     bench.till = bench.connect()
     bench.refused(lost())
     assert len(bench.creates()) == 1

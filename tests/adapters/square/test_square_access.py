@@ -226,12 +226,17 @@ def test_an_unknown_platform_has_no_page() -> None:
 
 
 def notification(
-    kind: str, *, at: str = "", name: str = "order_updated", location: str = "L-CAFE"
+    kind: str,
+    *,
+    at: str = "",
+    name: str = "order_updated",
+    location: str = "L-CAFE",
+    merchant: str = "M",
 ) -> bytes:
     about = {name: {"order_id": "sq1", "location_id": location, "state": "OPEN", "version": 2}}
     return json.dumps(
         {
-            "merchant_id": "M",
+            "merchant_id": merchant,
             "type": kind,
             "event_id": "e1",
             "created_at": at or datetime.now(UTC).isoformat(),
@@ -281,6 +286,21 @@ def test_other_types_and_other_locations_have_no_event(till: Till) -> None:
         notification("order.updated", location="L-ELSEWHERE"),
     ):
         assert till.parse_webhook(signed(body), body, HOOK) == ()
+
+
+@pytest.mark.parametrize("merchant", ["", "M-OURS", "M-OTHER"])
+@pytest.mark.parametrize("kind", ["oauth.authorization.revoked", "catalog.version.updated"])
+def test_notification_about_another_merchant_has_no_event(merchant: str, kind: str) -> None:
+    body = notification(kind, merchant=merchant)
+    with Till.connect(
+        "square",
+        access_token="token",
+        location_id="L-CAFE",
+        merchant_id="M-OURS",
+        webhook_secret="whsec",
+    ) as till:
+        events = till.parse_webhook(signed(body), body, HOOK)
+    assert len(events) == (0 if merchant == "M-OTHER" else 1)
 
 
 def test_notification_for_other_address_or_body_is_forged(till: Till) -> None:

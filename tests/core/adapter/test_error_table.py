@@ -8,7 +8,7 @@ import pytest
 
 from core.toy import Toy
 from tillpost.adapter.error_table import DEFAULT_ROWS, Row, unreachable
-from tillpost.errors import OrderError, PosError
+from tillpost.errors import Applied, OrderError, PosError
 
 
 def a_row(error: type[PosError] = OrderError, **more: Any) -> Row:
@@ -60,3 +60,16 @@ def test_unreachable_finds_shadowed_rows(table: list[Row], lost: list[int]) -> N
 
 def test_every_row_of_toy_table_is_reachable() -> None:
     assert unreachable((*Toy.errors, *DEFAULT_ROWS)) == []
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 404, 410, 422, 429])
+def test_refusal_by_status_proves_that_nothing_was_done(status: int) -> None:
+    assert a_row().applied_at(status) is Applied.NO
+
+
+@pytest.mark.parametrize(
+    "status", [201, 202, 207, 302, 408, 409, 425, 460, 499, 500, 501, 502, 504, 529, 600]
+)
+def test_timeout_conflict_and_failure_prove_nothing(status: int) -> None:
+    assert a_row().applied_at(status) is Applied.MAYBE
+    assert a_row(applied=Applied.NO).applied_at(status) is Applied.NO

@@ -286,6 +286,9 @@ def test_note_begins_with_reference_and_ends_with_customers_note() -> None:
     assert (lines[0], lines[-2:]) == (f"Ref: {order.id}", ["NEW ITEM", "no cutlery"])
     assert reference_in_note(order_note(order)) == order.id
     assert reference_in_note(" Ref: ord_12 \nRef: ord_1") == "ord_12"
+    for after in ("\r", " ", "\t", "<br>", "<BR />", " ALLERGY\n"):
+        assert reference_in_note(f"Ref: ord_1{after}B42") == "ord_1"
     assert [
-        reference_in_note(text) for text in ("", "ord_1", "about Ref: ord_1", "x\nRef: ord_1")
-    ] == [""] * 4
+        reference_in_note(text)
+        for text in ("", "ord_1", "about Ref: ord_1", "x\nRef: ord_1", "Ref: ")
+    ] == [""] * 5

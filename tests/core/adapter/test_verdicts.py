@@ -204,6 +204,12 @@ def test_refusal_in_platform_format_has_applied_of_its_row(
     assert (type(error), error.applied) == (kind, applied)
 
 
+@pytest.mark.parametrize("status", [201, 202, 302, 408, 409, 425, 499, 500, 503])
+def test_unproving_status_leaves_doubt_whatever_the_words(toy: Toy, status: int) -> None:
+    error = error_of(toy, refusal("CLOSED", status=status))
+    assert (type(error), error.applied) == (StoreClosedError, Applied.MAYBE)
+
+
 def test_problem_within_success_is_a_refusal(toy: Toy) -> None:
     assert type(error_of(toy, refusal("CLOSED", status=200))) is StoreClosedError
 

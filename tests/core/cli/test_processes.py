@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from core.cli.conftest import EXAMPLES
+from tillpost import Outbox
 from tillpost.simulator import Running, serve_in_thread
 from tillpost_simulators.square import SquareSimulator
 
@@ -252,3 +253,31 @@ print(*({"typer", "rich", "aiohttp", "sqlalchemy", "alembic"} & (set(sys.modules
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     )
     assert result.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("typed", [b"\xff\xfe", "\N{BELL}".encode()])
+def test_bytes_that_are_no_text_find_no_order(folder: Path, typed: bytes) -> None:
+    Outbox("sqlite:///orders.db").prepare()
+    for command in (("show", typed), ("list", "--search", typed)):
+        ran = subprocess.run(
+            [*MAIN, "orders", *command, "--db", "sqlite:///orders.db"],
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        assert b"Traceback" not in ran.stderr
+        assert ran.returncode == (2 if "show" in command else 0)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a file of Linux that is always full")
+@pytest.mark.parametrize("option", [(), ("--json",)])
+def test_full_disk_at_the_output_is_one_line(folder: Path, option: tuple[str, ...]) -> None:
+    Outbox("sqlite:///orders.db").prepare()
+    command = [*MAIN, "orders", "list", "--db", "sqlite:///orders.db", *option]
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    assert ran.returncode == 1
+    assert ran.stderr.count("\n") == 1
+    assert "No space left on device" in ran.stderr

@@ -198,7 +198,7 @@ def test_clock_that_differs_from_the_platforms_is_reported(
     (store, clock) = till.check().findings
     assert store.ok
     assert (clock.what, clock.ok, bool(clock.stops)) == ("clock", False, False)
-    assert clock.text.startswith("this machine's clock is 2:00:0")
+    assert clock.text.startswith("our clock is 2:00:0")
     assert "ahead of Toy's" in clock.text
     till.check()
     assert [text.partition(" seconds")[0] for text in caplog.messages] == [

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
+from core.interrupting import Interruption, in_a_thread
 from tillpost.client.locks import NamedAsyncLocks, NamedLocks
 
 
@@ -47,6 +50,29 @@ def test_thread_that_fails_releases_its_lock() -> None:
     with locks.hold("ord-1"):
         assert vars(locks)["_locks"]
     assert not vars(locks)["_locks"]
+
+
+def test_interruption_at_any_moment_leaves_the_lock_free() -> None:
+    locks, moments = NamedLocks(), 0
+
+    def hold() -> None:
+        with locks.hold("ord-1"):
+            pass
+
+    def interrupt_everywhere() -> None:
+        nonlocal moments
+        for at in itertools.count(1):
+            interruption = Interruption(at, "tillpost/client/locks.py", "contextlib.py")
+            with suppress(KeyboardInterrupt), interruption:
+                hold()
+            if interruption.is_still_ahead:
+                return
+            moments += 1
+            hold()
+            in_a_thread(hold)
+
+    in_a_thread(interrupt_everywhere)
+    assert moments > 20
 
 
 def test_one_task_at_a_time_holds_a_name() -> None:

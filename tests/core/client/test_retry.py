@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import stamina
 
 from core.conftest import QUICK, Opening
-from core.toy import toy_order
-from core.toy_server import Act, ToyServer, answer, hang, raw, refuse, reset, truncate
-from tillpost import Limits, OutageError, Policy, PosError, RateLimitError
+from core.toy import Toy, ToyItem, toy_order
+from core.toy_server import Act, ToyServer, answer, hang, raw, refuse, reset, truncate, vanish
+from tillpost import (
+    Limits,
+    OutageError,
+    PermissionsError,
+    Policy,
+    PosError,
+    RateLimitError,
+    StoreClosedError,
+)
+from tillpost.adapter.base import Row
 from tillpost.adapter.exchange import Effect, Fault, Request, Response, nothing
 from tillpost.adapter.verdicts import Verdict
 from tillpost.client.retry import RetryAfter, RetryBudget, retry_wait
 from tillpost.errors import Applied, DoubtError, MenuError, Outcome
 from tillpost.submission.commands import Transmit
+from tillpost.submission.journal import MemoryJournal, Settled
 
 
 def after(
@@ -228,7 +241,97 @@ def test_stamina_testing_mode_skips_a_submissions_waits(
     assert len(server.made("ord-1")) == 1
 
 
+def test_retry_refused_after_lost_answer_finds_the_order(
+    opening: Opening, server: ToyServer
+) -> None:
+    server.on("POST /orders", reset(), refuse("CLOSED", "closed for renovation"))
+    pos_order = opening(server.adapter()).submit(toy_order())
+    assert pos_order.id == "o1"
+    assert server.count("POST /orders") == 2
+    assert len(server.made("ord-1")) == 1
+
+
+def test_unreachable_after_lost_answer_leaves_the_doubt(
+    opening: Opening, server: ToyServer
+) -> None:
+    server.on("POST /orders", vanish())
+    journal = MemoryJournal()
+    with pytest.raises(OutageError) as caught:
+        opening(server.adapter(), policy=QUICK, journal=journal).submit(toy_order())
+    error = caught.value
+    assert (error.applied, error.outcome) == (Applied.MAYBE, Outcome.UNKNOWN)
+    settled = [event for event in journal.read("ord-1") if isinstance(event, Settled)]
+    assert [event.applied for event in settled] == [Applied.MAYBE]
+
+
+def test_refusal_after_a_refresh_keeps_the_doubt_before_it(
+    opening: Opening, server: ToyServer
+) -> None:
+    class Doubtful(Toy):
+        errors = (
+            Row(
+                PermissionsError,
+                codes=frozenset({"STALE"}),
+                refreshable=True,
+                applied=Applied.MAYBE,
+            ),
+            *Toy.errors,
+        )
+
+    stale = refuse("STALE", status=401, effect=True)
+    server.on("POST /orders", stale, refuse("CLOSED", "closed for renovation"))
+    pos_order = opening(Doubtful(server.settings())).submit(toy_order())
+    assert pos_order.id == "o1"
+    assert server.count("POST /token") == 1
+    assert len(server.made("ord-1")) == 1
+
+
+def test_refused_retry_is_refused_for_good_once_looked_up(
+    opening: Opening, server: ToyServer
+) -> None:
+    refused = refuse("CLOSED", "closed for renovation")
+    server.on("POST /orders", answer(503), refused, refused)
+    with pytest.raises(StoreClosedError) as caught:
+        opening(server.adapter()).submit(toy_order())
+    error = caught.value
+    assert (error.applied, error.outcome) == (Applied.NO, Outcome.NOT_CREATED)
+    assert server.count("GET /orders") == 2
+    keys = [seen.headers["idempotency-key"] for seen in server.seen if seen.method == "POST"]
+    assert keys == ["ord-1-0", "ord-1-0", "ord-1-1"]
+
+
+def test_menu_error_on_a_retry_still_imports_the_menu(opening: Opening, server: ToyServer) -> None:
+    server.items = [ToyItem(id="i2", sku="S1", name="Toast", price=1000)]
+    server.on("POST /orders", answer(503))
+    pos_order = opening(server.adapter()).submit(toy_order())
+    assert pos_order.id == "o1"
+    assert server.count("GET /menu") == 1
+    assert len(server.made("ord-1")) == 1
+
+
 def test_hang_is_cut_off_and_repeated(opening: Opening, server: ToyServer) -> None:
     server.on("GET /status", hang())
     till = opening(server.adapter(), policy=QUICK, limits=Limits(read=0.1, answer=0.2))
     assert till.check().ready
+
+
+def test_retries_print_nothing_where_no_logging_is_set_up(server: ToyServer) -> None:
+    server.on("GET /status", answer(503))
+    program = """
+import sys
+from core.toy import Toy
+from tillpost import Policy, Till
+from tillpost.submission.context import Connection
+settings = Toy.settings.model_validate({"base_url": sys.argv[1], "access_token": "made-up-token"})
+with Till(Connection(Toy(settings), policy=Policy(first_wait=0.01))) as till:
+    print(till.check().ready)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, server.url],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert (done.stdout, done.stderr) == ("True\n", "")
+    assert server.count("GET /status") == 2

@@ -45,6 +45,14 @@ def test_paid_order_reaches_the_platform_once(opening: Opening, server: ToyServe
     assert server.count("POST /orders") == 1
 
 
+def test_order_of_another_type_is_refused_by_name(opening: Opening, server: ToyServer) -> None:
+    till = opening(server.adapter())
+    content: Any = toy_order().model_dump()
+    with pytest.raises(TypeError, match=r"Order\.model_validate"):
+        till.submit(content)
+    assert server.count("POST /orders") == 0
+
+
 def test_fetch_takes_an_order_or_its_id(opening: Opening, server: ToyServer) -> None:
     till = opening(server.adapter())
     made = till.submit(toy_order())

@@ -13,6 +13,7 @@ from tillpost.errors import (
     MenuError,
     OrderError,
     OutageError,
+    Outcome,
     PermissionsError,
     PosError,
     RateLimitError,
@@ -23,7 +24,7 @@ from tillpost.errors import (
     UnknownPosError,
     UnsupportedError,
 )
-from tillpost.errors.remedies import MENU_IMPORTED, REMEDIES, Action, fill
+from tillpost.errors.remedies import MAY_EXIST, MENU_IMPORTED, NOTHING_TO_DO, REMEDIES, Action, fill
 
 ERROR_CLASSES: tuple[type[PosError], ...] = (
     DoubtError,
@@ -111,6 +112,17 @@ def test_remedy_mentions_an_import_without_success() -> None:
     assert MENU_IMPORTED not in error.remedy.manager
     error.menu_imported = True
     assert MENU_IMPORTED in error.remedy.manager
+
+
+@pytest.mark.parametrize("error_class", ERROR_CLASSES)
+def test_order_in_doubt_is_looked_for_before_it_is_keyed_in(error_class: type[PosError]) -> None:
+    error = error_class("no answer in time")
+    error.outcome = Outcome.UNKNOWN
+    manager = error.remedy.manager
+    assert re.search(r"before keying (it|the order) in", manager), manager
+    assert NOTHING_TO_DO not in manager
+    error.outcome = Outcome.NOT_CREATED
+    assert MAY_EXIST not in error.remedy.manager
 
 
 def test_unnamed_platform_is_called_the_pos() -> None:

@@ -119,7 +119,7 @@ class Store(ABC):
         )
 
     def processing(
-        self, outbox: Outbox, heard: Heard | None = None, clock: Callable[[], float] = time.time
+        self, outbox: Outbox, heard: Heard | None = None, clock: Callable[[], float] | None = None
     ) -> Processor:
         """Return a worker that knows the store as "cafe"."""
         hooks = (heard,) if heard else ()
@@ -128,7 +128,7 @@ class Store(ABC):
         )
 
     def receiver(
-        self, outbox: Outbox, heard: Heard | None = None, clock: Callable[[], float] = time.time
+        self, outbox: Outbox, heard: Heard | None = None, clock: Callable[[], float] | None = None
     ) -> Receiver:
         """Return a receiver of the store's webhooks."""
         hooks = (heard,) if heard else ()

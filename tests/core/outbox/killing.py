@@ -38,8 +38,8 @@ from tillpost.outbox.orders.workers import WorkerRegistry
 from tillpost.simulator import Simulator
 
 
-class Stopped(BaseException):
-    """The simulated process crashed here."""
+class Stopped(KeyboardInterrupt):
+    """The simulated process crashed here. Nothing in the product may take it for a failure."""
 
 
 @dataclass

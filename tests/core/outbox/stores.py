@@ -154,7 +154,7 @@ def processing(
     outbox: Outbox,
     server: ToyServer,
     *,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] | None = None,
     heard: Heard | None = None,
     **connections: OutboxConnection,
 ) -> Generator[Processor]:

@@ -11,6 +11,7 @@ import pytest
 
 from core.canaries import leaks
 from core.canary_worlds import world as world  # a fixture
+from core.cli.conftest import write_config
 from core.outbox.corner_shop import QUICK, lunch
 from core.toy_server import ToyServer
 from tillpost import ConfigError, Outbox
@@ -107,6 +108,66 @@ def test_new_access_is_not_written_over_a_changed_row(
     found = outbox.get("ord-1")
     assert found is not None
     assert CHANGED in str(found.error)
+
+
+PLANTED_ROWS = {
+    "no secrets": ("", ""),
+    "secrets of older tokens": ("gAAAAA-of-another-time", "an outdated fingerprint"),
+}
+
+
+@pytest.mark.parametrize("planted", PLANTED_ROWS)
+def test_refreshed_tokens_are_bound_to_no_planted_setting(
+    connections: Connections, world: World[Any], server: ToyServer, planted: str
+) -> None:
+    if "refresh" not in world.adapter.capabilities():
+        return
+    platform = world.adapter.platform
+    write_config(bar={"platform": platform, **world.running.settings, **world.renewal()})
+    encrypted, follows = PLANTED_ROWS[planted]
+    moved = json.dumps({"base_url": server.url})
+    with connections.outbox.database.writing() as db:
+        db.exec_driver_sql(
+            "INSERT INTO tillpost_credentials VALUES"
+            " ('bar', ?, ?, ?, '', 'a thief', 'ALL', NULL, 0, 3, ?, NULL)",
+            (platform, moved, encrypted, follows),
+        )
+    world.expire_token()
+    outbox = connections.outbox
+    outbox.add(lunch("ord-1"), connection="bar")
+    with Processor(outbox) as processor:
+        assert processor.connections["bar"].connection.granted_by == ""
+        Worker(processor).run(until_idle=True)
+    stored = connections.credentials.get("bar")
+    assert stored is not None
+    assert connections.credentials.open(stored)["access_token"]
+    assert (stored.platform, stored.settings) == (platform, {})
+    assert (stored.grant.granted_by, stored.grant.scopes) == ("", ())
+    assert stored.version > 3
+    assert server.seen == []
+
+
+def test_refreshed_tokens_are_not_written_over_another_row(
+    connections: Connections, world: World[Any], server: ToyServer
+) -> None:
+    """Marked as refreshed from a file's, the row of a store in the database doesn't count."""
+    if "refresh" not in world.adapter.capabilities():
+        return
+    before = connections.credentials.get("cafe")
+    assert before is not None
+    world.expire_token()
+    outbox = connections.outbox
+    outbox.add(lunch("ord-1"), connection="cafe")
+    moved = json.dumps({**before.settings, "base_url": server.url})
+    with Processor(outbox) as processor:
+        processor.connections["cafe"]  # opened before the change
+        change = "settings = ?, file_tokens_fingerprint = 'another' WHERE connection = 'cafe'"
+        write(connections, change, moved)
+        Worker(processor).run(until_idle=True)
+    after = connections.credentials.get("cafe")
+    assert after is not None
+    assert after.encrypted_secrets == before.encrypted_secrets
+    assert server.seen == []
 
 
 def test_settings_changed_through_our_own_doors_are_sealed_anew(

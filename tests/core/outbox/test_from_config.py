@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -127,7 +128,7 @@ def test_worker_uses_outbox_concurrency_if_connection_sets_none() -> None:
         '[connections.cafe]\nplatform = "square"\nlocation_id = "L"\naccess_token = "t"\n'
         '[connections.cafe.outbox]\nsync_at = "10:30"\ntime_zone = "UTC"\n'
     )
-    connections = OpenConnections(FromFile(), OutboxSettings(concurrency=9))
+    connections = OpenConnections(FromFile(), OutboxSettings(concurrency=9), time.time)
     try:
         assert connections.options("cafe").concurrency == 9
     finally:

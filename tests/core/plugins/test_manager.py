@@ -29,7 +29,14 @@ from tillpost import (
     hookimpl,
 )
 from tillpost.menus.diff import MenuChanges
-from tillpost.plugins.manager import Hooks, adapter_named, adapters, broken, installed
+from tillpost.plugins.manager import (
+    MOST_MANAGERS,
+    Hooks,
+    adapter_named,
+    adapters,
+    broken,
+    installed,
+)
 from tillpost.submission.context import Connection
 
 ADAPTER = """
@@ -477,6 +484,36 @@ class AsyncImporter(Importer):
 
 
 NEW = toy_menu([ToyItem(id="i2", sku="S1", name="Toast", price=1000)])
+
+
+class Counting:
+    """A plugin that counts how often its hooks are looked for, and how often one is called."""
+
+    def __init__(self) -> None:
+        self.searches = 0
+        self.calls = 0
+
+    def __dir__(self) -> list[str]:
+        self.searches += 1
+        return ["connection_restored"]
+
+    @hookimpl
+    def connection_restored(self) -> None:
+        self.calls += 1
+
+
+def test_hooks_of_the_same_objects_are_looked_for_once() -> None:
+    plugin = Counting()
+    for connection in ("cafe-42", "cafe-43"):
+        Hooks(connection, [plugin]).call("connection_restored", {})
+    assert (plugin.searches, plugin.calls) == (1, 2)
+
+
+def test_each_of_many_embedded_objects_gets_its_own_call() -> None:
+    plugins = [Counting() for _ in range(3 * MOST_MANAGERS)]
+    for plugin in plugins:
+        Hooks("cafe-42", [plugin]).call("connection_restored", {})
+    assert {plugin.calls for plugin in plugins} == {1}
 
 
 def test_an_embedders_import_replaces_the_adapters(opening: Opening, server: ToyServer) -> None:

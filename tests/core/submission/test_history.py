@@ -9,6 +9,7 @@ import pytest
 from tillpost.adapter.exchange import Effect
 from tillpost.errors import Applied, ErrorRecord, Outcome
 from tillpost.models.order import Draft, PosOrder
+from tillpost.submission.erasure import event_without_texts
 from tillpost.submission.history import (
     Action,
     History,
@@ -589,6 +590,18 @@ def test_sighting_ends_with_its_generation() -> None:
     assert (retired.sighted, retired.must_look, retired.is_reported) == ("", False, False)
 
 
+def test_order_reported_at_another_address_is_not_sent_here() -> None:
+    """Without the report's address, one empty look-up here allowed a create."""
+    found_nothing = failed("OutageError")
+    reported = (ASKED, found_nothing, Sighted(4, "o1", address=BAR), LookedUp(5, None, BAR))
+    history = fold(reported)
+    assert (history.elsewhere(CAFE), history.elsewhere(BAR)) == (BAR, "")
+    again = fold([*reported, Sighted(6, "o2", address=CAFE)])
+    assert (again.elsewhere(CAFE), again.elsewhere(BAR)) == (BAR, CAFE)
+    assert fold([pruned(again, 9)]).elsewhere(CAFE) == BAR
+    assert fold([*reported, KeyRetired(7)]).elsewhere(CAFE) == ""
+
+
 JOURNALS: list[list[Event]] = [
     [],
     [ASKED, create(), YES, ARRIVED],
@@ -611,6 +624,17 @@ def test_pruned_journal_amounts_to_the_same(journal: list[Event], more: list[Eve
     whole = fold([*journal, *more])
     left = fold([pruned(fold(journal), 10), *more])
     assert without_texts(left) == without_texts(whole)
+
+
+@pytest.mark.parametrize("journal", JOURNALS, ids=lambda journal: str(len(journal)))
+@pytest.mark.parametrize("keyed", [True, False])
+def test_erased_journal_leads_to_the_same_step(journal: list[Event], keyed: bool) -> None:
+    def step(events: list[Event]) -> object:
+        return next_step(
+            fold(events), 50, order_id="x", keyed=keyed, look_after=(1, 2), policy=Policy()
+        )
+
+    assert step([event_without_texts(event) for event in journal]) == step(journal)
 
 
 def test_pruned_journal_keeps_no_notices_and_no_failure() -> None:

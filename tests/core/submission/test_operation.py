@@ -1,16 +1,19 @@
-"""From when on a platform is searched for an order."""
+"""From when on a platform is searched for an order, and for how long an operation goes on."""
 
 from __future__ import annotations
 
 import pytest
 
-from core.stand_in import Keyed, StandInSettings, an_order
+from core.stand_in import Keyed, Platform, Run, StandInSettings, an_order
 from tillpost.adapter.exchange import Effect, Response
-from tillpost.errors import Applied
+from tillpost.errors import Applied, OutageError
 from tillpost.submission.context import Connection
 from tillpost.submission.history import History, fold
 from tillpost.submission.journal import UNKNOWN_LEAD, Intended, Settled
+from tillpost.submission.menu_import import import_menu
 from tillpost.submission.operation import searched_since
+from tillpost.submission.store_flows import StoreFlows
+from tillpost.transport.http import Limits
 
 NOON = 1_795_608_000.0
 AT_NOON = Response(200, {"date": "Wed, 25 Nov 2026 12:00:00 GMT"}, b"")
@@ -38,6 +41,20 @@ def test_clock_ahead_of_the_platforms_moves_the_search_back() -> None:
     connection.platform_clock.observe(AT_NOON, NOON + 7200, "cafe")
     since = searched_since(connection, an_order(), History())
     assert since == pytest.approx(PLACED - 7200, abs=5)
+
+
+def test_operation_out_of_time_reads_no_more_but_finishes_its_order() -> None:
+    """The order that was created is paid, and isn't left half done."""
+    run = Run(Platform())
+    run.connection.limits = Limits(menu_import=0, operation=0)
+    assert run.submit(an_order()).id == "o1"
+    with pytest.raises(OutageError, match="one fetch takes longer than 0 s"):
+        run.drive(StoreFlows(run.connection).fetch("o1"))
+    with pytest.raises(OutageError, match="one check takes longer than 0 s"):
+        run.drive(StoreFlows(run.connection).check())
+    with pytest.raises(OutageError, match="one import_menu takes longer than 0 s"):
+        run.drive(import_menu(run.connection))
+    assert [request.path for request in run.requests] == ["/orders", "/pay/o1"]
 
 
 def test_order_that_was_sent_is_searched_from_when_it_was_sent() -> None:

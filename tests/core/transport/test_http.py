@@ -20,13 +20,15 @@ import pytest
 from pydantic import SecretStr
 
 from core.both import Kind
+from core.conftest import Opening
 from core.sending import CREDENTIALS, Sender, client_over, sender
 from core.toy import TOKEN, Toy, ToySettings
 from core.toy_server import Act, ToyServer, answer, hang, hangup, raw, redirect, reset, truncate
-from tillpost import Limits
+from tillpost import AsyncTill, Limits, Till
 from tillpost.adapter.base import Credentials, Signed
 from tillpost.adapter.exchange import Effect, Fault, Request, Response, nothing
 from tillpost.errors import Applied
+from tillpost.submission.context import Connection
 from tillpost.transport.http import AsyncHttpTransport, fault_of
 from tillpost.transport.network import Exchange
 
@@ -313,6 +315,38 @@ def test_given_client_adds_headers_but_no_credentials(
     (seen,) = server.seen
     assert (seen.headers["authorization"], seen.headers["x-trace"]) == (f"Bearer {TOKEN}", "t1")
     assert (seen.headers["accept"], seen.headers["accept-encoding"]) == ("application/json", "gzip")
+
+
+def test_cookies_of_an_answer_are_not_sent(opening: Opening, server: ToyServer, kind: Kind) -> None:
+    """A captive portal's cookie can't be sent at all, and others would grow without end."""
+    for value in ("user=M\u00fcller", "lane=2", f"lane=2; Domain={server.url[7:].split(':')[0]}"):
+        server.on("GET /status", answer(200, {"open": True}, set_cookie=value))
+    till = opening(server.adapter())
+    for _ in range(4):
+        assert till.check().ready
+    assert ["cookie" in seen.headers for seen in server.seen] == [False] * 4
+
+
+def test_shared_client_sends_no_other_stores_cookies(server: ToyServer, kind: Kind) -> None:
+    """Nor to a store that is connected after the answer; the client's own cookies are sent."""
+    server.on("GET /status", answer(200, {"open": True}, set_cookie="session=store-A; Path=/"))
+
+    async def run() -> None:
+        async with httpx.AsyncClient(cookies={"lane": "2"}) as client:
+            for _ in range(2):
+                async with AsyncTill(Connection(server.adapter()), http_client=client) as till:
+                    await till.check()
+                    await till.check()
+
+    if kind == "async":
+        asyncio.run(run())
+    else:
+        with httpx.Client(cookies={"lane": "2"}) as client:
+            for _ in range(2):
+                with Till(Connection(server.adapter()), http_client=client) as till:
+                    till.check()
+                    till.check()
+    assert [seen.headers["cookie"] for seen in server.seen] == ["lane=2"] * 4
 
 
 def test_given_client_adds_cookies_and_parameters(

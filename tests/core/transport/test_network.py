@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
+import httpcore
 import httpx
 import pytest
 
@@ -18,12 +19,15 @@ from tillpost.transport.network import (
     AsyncNetworkTransport,
     Exchange,
     NetworkTransport,
+    may_hide_data,
     new_async_client,
     new_client,
 )
 from waiting import eventually
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+FOREIGN = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nforeign"
+"""An answer that nothing asked for."""
 
 Kind = str
 BOTH = pytest.mark.parametrize("kind", ["sync", "async"])
@@ -98,6 +102,106 @@ def test_connection_that_the_server_closed_is_not_reused(kind: Kind) -> None:
         # The closing may arrive just after the second request was written: then it is a failure
         # that says that the request was sent, and the next one gets a new connection.
         assert both[1] == b"ok" or isinstance(both[1], httpx.TransportError)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "surplus",
+    [
+        pytest.param(FOREIGN, id="a second answer"),
+        pytest.param(FOREIGN[:9], id="half of one"),
+        pytest.param(b"\r\n", id="an empty line"),
+    ],
+)
+def test_surplus_of_an_answer_is_not_the_next_answer(kind: Kind, surplus: bytes) -> None:
+    def answer_with_surplus(client: socket.socket) -> None:
+        read_request(client)
+        client.sendall(OK + surplus)
+        answer_all(client)
+
+    with served(answer_with_surplus) as server:
+        bodies, _ = get(kind, [server.url] * 2)
+        assert bodies == [b"ok"] * 2
+        assert server.accepted == 2
+
+
+@pytest.mark.parametrize("kind", ["sync", "async", "busy loop"])
+@pytest.mark.parametrize(
+    "late",
+    [
+        pytest.param(FOREIGN, id="a second answer"),
+        pytest.param(b"HTTP/1.1 408 Late\r\nContent-Length: 0\r\n\r\n", id="idle time-out"),
+    ],
+)
+def test_late_data_on_an_idle_connection_is_no_answer(kind: str, late: bytes) -> None:
+    """In a busy loop, asyncio hasn't read the data from the socket yet."""
+    is_idle, has_arrived = threading.Event(), threading.Event()
+
+    def answer_and_add(client: socket.socket) -> None:
+        read_request(client)
+        client.sendall(OK)
+        if not has_arrived.is_set():
+            is_idle.wait(60)
+            client.sendall(late)
+            has_arrived.set()
+        answer_all(client)
+
+    def sent_late() -> None:
+        is_idle.set()
+        assert has_arrived.wait(60)
+
+    async def arun(url: str) -> list[bytes]:
+        async with httpx.AsyncClient(transport=AsyncNetworkTransport(), timeout=60) as client:
+            first = await client.get(url)
+            if kind == "async":
+                await asyncio.to_thread(sent_late)
+            else:
+                sent_late()
+            return [first.content, (await client.get(url)).content]
+
+    def run(url: str) -> list[bytes]:
+        with httpx.Client(transport=NetworkTransport(), timeout=60) as client:
+            first = client.get(url)
+            sent_late()
+            return [first.content, client.get(url).content]
+
+    with served(answer_and_add) as server:
+        bodies = run(server.url) if kind == "sync" else asyncio.run(arun(server.url))
+        assert bodies == [b"ok"] * 2
+        assert server.accepted == 2
+
+
+def test_connection_with_hidden_buffers_is_not_reused() -> None:
+    proxy = httpx.Proxy("https://proxy.example")
+    encrypted = httpcore.Origin(b"https", b"pos.example", 443)
+    plain = httpcore.Origin(b"http", b"pos.example", 80)
+    assert may_hide_data(encrypted, proxy)
+    assert not may_hide_data(plain, proxy)
+    assert not may_hide_data(encrypted, httpx.Proxy("http://proxy.example"))
+    assert not may_hide_data(encrypted, None)
+
+
+@BOTH
+def test_connection_to_a_forwarding_proxy_is_reused(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    url = "http://pos.example/"
+    with served(answer_all) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+
+        async def arun() -> list[bytes]:
+            async with new_async_client(url) as client:
+                return [(await client.get(url)).content for _ in range(2)]
+
+        def run() -> list[bytes]:
+            with new_client(url) as client:
+                return [client.get(url).content for _ in range(2)]
+
+        bodies = run() if kind == "sync" else asyncio.run(arun())
+        assert bodies == [b"ok"] * 2
+        assert proxy.accepted == 1
 
 
 @BOTH
@@ -349,7 +453,8 @@ def test_name_that_is_not_resolved_ends_at_the_deadline(
     with monkeypatch.context() as patched:
         patched.setattr(socket, "getaddrinfo", slow)
         began = time.monotonic()
-        failures, exchanges = get(kind, ["http://slow.example/"] * 2, seconds=0.5)
+        # A name of its own: the lookup of the test before may not have ended yet.
+        failures, exchanges = get(kind, [f"http://slow-{kind}.example/"] * 2, seconds=0.5)
         assert time.monotonic() - began < 10.0
         assert len(lookups) == 1
         resolving.set()

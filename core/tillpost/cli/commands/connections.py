@@ -29,6 +29,7 @@ from tillpost.cli.exit_codes import NOT_RIGHT, CliError, code_for
 from tillpost.cli.outbox_option import DatabaseUrl, opened
 from tillpost.cli.output import (
     error_facts,
+    print_error,
     print_line,
     progress,
     show_error,
@@ -161,9 +162,11 @@ def reconnect(
         platform = of_file.platform if of_file else stored.platform if stored else ""
         try:
             previous = connections.known.settings(of_file, stored)
-        except ConfigError:
-            # The key is lost, or a variable isn't set: the secrets are asked for again.
-            previous = dict(stored.settings) if stored else {}
+        except ConfigError as error:
+            # The key is lost, a variable isn't set, or somebody changed the row. Settings that
+            # can't be verified must not say where the new tokens go: they are asked for again.
+            print_error(f"{error}. Its earlier settings aren't used")
+            previous = of_file.available_settings if of_file else {}
         request = ConnectRequest(
             name=name,
             platform=platform,
@@ -365,7 +368,7 @@ def _fail(name: str, error: PosError, headline: str, *, as_json: bool) -> NoRetu
 
 def _facts(state: ConnectionState) -> dict[str, object]:
     """Return a connection as `--json` prints it."""
-    return {**state.model_dump(mode="json"), "expired": state.expired, "healthy": state.healthy}
+    return {**state.model_dump(mode="json"), "healthy": state.healthy}
 
 
 def _row(state: ConnectionState) -> tuple[str, ...]:

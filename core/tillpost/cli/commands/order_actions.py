@@ -8,6 +8,7 @@ JSON. An action that the order's state doesn't allow ends in one line and exit c
 from __future__ import annotations
 
 import getpass
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -169,9 +170,17 @@ def _operations(
 
         found = find_one(outbox, order)
         try:
-            yield OrderOperations(outbox, by or getpass.getuser()), found.id
+            yield OrderOperations(outbox, by or _user_name()), found.id
         except ActError as error:
             raise CliError(str(error), NOT_RIGHT) from None
+
+
+def _user_name() -> str:
+    """Return the name of the user who runs the command, or their number if they have none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without an account there
+        return f"uid {os.getuid()}"
 
 
 def _name(order: StoredOrder) -> str:

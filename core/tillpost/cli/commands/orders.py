@@ -170,16 +170,23 @@ def show(
 
         found = find_one(outbox, order)
         entries = outbox.entries(found.id)
+        operations = OrderOperations(outbox, "")
+        elsewhere = operations.elsewhere(found.id)
         if as_json:
             journal = [_entry_facts(entry) for entry in entries]
-            show_json({"ok": True, "order": order_facts(found), "journal": journal})
+            shown = {**order_facts(found), "elsewhere": elsewhere}
+            show_json({"ok": True, "order": shown, "journal": journal})
             return
         hops = three_hops(gather_facts(outbox, found.id, live=False))
-        acts = OrderOperations(outbox, "").acts(found.id)
+        acts = operations.acts(found.id)
     style = "bold red" if needs_person(found) else "bold"
     print_line(f"Order {found.code or found.id}: {state_in_words(found)}", style)
     show_hops(hops)
-    show_facts((*_facts(found, full=full), *(("Action", _act(act)) for act in acts)))
+    facts = _facts(found, full=full)
+    if elsewhere:
+        facts.append(("Address", elsewhere))
+    facts.extend(("Action", _act(act)) for act in acts)
+    show_facts(facts)
     if needs_person(found):
         command = f"tillpost diagnose {shell_word(found.id)}"
         print_line(f"Find out what to do, step by step: {command}", "bold")

@@ -106,8 +106,8 @@ def erase(
 ) -> None:
     """Erase customers' data from finished orders: names, contents and codes.
 
-    The journals stay. An erased order that is added again is still recognised. The setting
-    `[outbox] erase_after_days` does this daily.
+    The texts of errors and answers go, too; the journals stay otherwise. An erased order that is
+    added again is still recognised. The setting `[outbox] erase_after_days` does this daily.
     """
     with opened(db, config) as outbox:
         from tillpost.outbox.worker.retention import erase as erase_orders

@@ -52,6 +52,8 @@ _COLUMN_NAMES = (
     "takes_orders_since",
 )
 COLUMNS = tuple(t.connections.c[name] for name in _COLUMN_NAMES)
+
+_ALL_ROWS = select(*COLUMNS)
 """The columns that `availability_of` reads."""
 
 
@@ -113,7 +115,7 @@ def read_row(db: Connection, connection: str) -> Mapping[str, Any] | None:
 
 def read_rows(db: Connection) -> Mapping[str, Mapping[str, Any]]:
     """Read the same columns of all connections, by name."""
-    rows = db.execute(select(*COLUMNS)).mappings()
+    rows = db.execute(_ALL_ROWS).mappings()
     return {row["name"]: Row(t.connections, row).values for row in rows}
 
 

@@ -16,7 +16,6 @@ unusable. When a method has returned, its changes are on disk.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import get_args
@@ -104,6 +103,14 @@ class StoredConnection:
         """
         return bool(self.encrypted_secrets) and self.follows in ("", tokens)
 
+    def emptied(self) -> StoredConnection:
+        """Return it as a row that holds nothing yet.
+
+        New secrets are bound to what the row holds, and what it holds is proved by its own secrets
+        alone: whoever writes to the database could have put it there.
+        """
+        return StoredConnection(self.name, version=self.version, refresher=self.refresher)
+
 
 class CredentialStore:
     """The connections stored in a database. Thread-safe.
@@ -118,11 +125,11 @@ class CredentialStore:
         self,
         database: Database,
         keyring: Callable[[], EncryptionKeys] = EncryptionKeys.from_environment,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self.database = database
         self.keyring = keyring
-        self._clock = clock
+        self._clock = clock or database.clock
         self.turns = NamedLocks()
         self._insert = sqlite.insert if database.is_sqlite else postgresql.insert
 

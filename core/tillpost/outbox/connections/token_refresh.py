@@ -183,26 +183,22 @@ class StoredCredentials:
         with self._store.database.writing() as db:
             stored = self._store.locked(db, self._name)
             newer = self._newer_in(stored, expired)
-            # A connection that was disconnected meanwhile isn't brought back by this.
-            was_disconnected = not stored.encrypted_secrets and not self._follows
-            if newer is None and not was_disconnected:
-                counts = stored.counts_with(self._follows)
+            counts = stored.counts_with(self._follows)
+            # A connection of the database alone isn't brought back by this if it was disconnected
+            # meanwhile, or if the row isn't the one that its tokens are from.
+            if newer is None and (counts or self._follows):
                 secrets = self._store.open(stored) if counts else {}
                 secrets |= _tokens(new)
-                written = self._store.write(db, self._updated(stored, new), secrets, keys)
+                basis = stored if counts else replace(stored.emptied(), follows=self._follows)
+                written = self._store.write(db, self._updated(basis, new), secrets, keys)
                 self.version = written.version
         self._unwritten = None
         return newer or new
 
     def _updated(self, stored: StoredConnection, new: Credentials) -> StoredConnection:
         expires_at = new.expires_at.timestamp() if new.expires_at else None
-        counts = stored.counts_with(self._follows)
-        return replace(
-            stored,
-            platform=self._platform,
-            grant=replace(stored.grant, expires_at=expires_at),
-            follows=stored.follows if counts else self._follows,
-        )
+        grant = replace(stored.grant, expires_at=expires_at)
+        return replace(stored, platform=self._platform, grant=grant)
 
 
 def warn_of_unsaved_tokens(name: str, old: Credentials) -> Callable[[Credentials], None]:

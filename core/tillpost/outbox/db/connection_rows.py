@@ -64,7 +64,8 @@ class ConnectionRows:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self._insert = sqlite.insert if database.is_sqlite else postgresql.insert
+        insert = sqlite.insert if database.is_sqlite else postgresql.insert
+        self._insert_once = insert(t.connections).on_conflict_do_nothing()
 
     def lock(self, db: Connection, connection: str) -> Mapping[str, Any]:
         """Return a connection's row, locked to the end of the transaction.
@@ -75,8 +76,7 @@ class ConnectionRows:
         row = self._select_locked(db, connection)
         if row is not None:
             return row
-        insert = self._insert(t.connections).values(name=connection, **_DEFAULTS)
-        db.execute(insert.on_conflict_do_nothing())
+        db.execute(self._insert_once, {"name": connection, **_DEFAULTS})
         created = db.execute(_LOCK, {"connection_name": connection}).mappings().one()
         return Row(t.connections, created).values
 

@@ -6,7 +6,7 @@
 
 On SQLite the write-ahead log is synced at each commit, as the promise "on disk" needs. A writer
 takes the lock at once (BEGIN IMMEDIATE) and waits for others up to `BUSY_SECONDS`. On PostgreSQL
-the defaults do the same.
+the defaults do the same, and `synchronous_commit` is switched on where it is off.
 
 Everything is bounded in time: connecting, waiting for a lock or a connection, each command. A
 PostgreSQL that falls silent is given up after `SILENCE_SECONDS`.
@@ -22,16 +22,20 @@ from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from pydantic import Secret, SecretStr
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+from tillpost.outbox.db.clock import Clock, DatabaseClock, MachineClock
 from tillpost.outbox.exceptions import DatabaseError
 
 __all__ = [
     "BUSY_SECONDS",
     "Database",
     "give_time",
+    "hidden_url",
     "shown_url",
+    "sync_commit",
     "translated_errors",
     "wait_briefly",
 ]
@@ -67,6 +71,9 @@ POOL_SECONDS = 10.0
 LONG_SECONDS = 3600.0
 """How long a command may take that goes through all rows; see `give_time`."""
 
+_creating_file = threading.Lock()
+"""While a thread creates the file, no other opens it: it would lose its locks, too."""
+
 NETWORK = {
     "connect_timeout": CONNECT_SECONDS,
     "keepalives": 1,
@@ -78,6 +85,15 @@ NETWORK = {
 """How soon a connection is given up whose packets get lost. A database's URL may say otherwise.
 
 See https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS.
+"""
+
+_SYNC_COMMIT = (
+    "SELECT set_config('synchronous_commit', 'on', {of_transaction})"
+    " WHERE current_setting('synchronous_commit') = 'off'"
+)
+"""Has PostgreSQL answer a commit once it is on disk. Other values than "off" wait for that too.
+
+See https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRONOUS-COMMIT.
 """
 
 _WAIT_BRIEFLY = text(f"SET LOCAL lock_timeout = {int(BRIEF_LOCK_SECONDS * 1000)}")
@@ -104,22 +120,29 @@ _LOCAL_SQLITE_CODES = (
 class Database:
     """The outbox's database. Safe for threads; a process that forks opens its own."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | SecretStr) -> None:
         """Set up the database, without connecting to it.
 
         Raises:
             DatabaseError: the URL can't be one, or its driver isn't installed.
         """
+        # Tracebacks may show local variables, and the URL may hold a password.
+        secret = hidden_url(url)
+        del url
+        fault = ""
         try:
-            self.engine = _create_engine(url)
+            self.engine = _create_engine(secret)
         except (ArgumentError, NoSuchModuleError, ValueError):
-            raise DatabaseError(f"not a database URL: {_without_password(url)}") from None
+            fault = f"not a database URL: {_without_password(secret)}"
         except ModuleNotFoundError as missing:
-            raise DatabaseError(
-                f"the database's driver isn't installed: pip install '{_extra(missing)}'"
-            ) from None
+            fault = f"the database's driver isn't installed: pip install '{_extra(missing)}'"
+        if fault:
+            # Raised out here, because the frames of those errors hold the URL.
+            raise DatabaseError(fault)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         """Whether it is SQLite: one writer at a time, all on this machine."""
+        self.clock: Clock = MachineClock() if self.is_sqlite else DatabaseClock(self.reading)
+        """The time by which all processes of the outbox go, in epoch seconds."""
         self._write_lock = threading.Lock()
 
     @contextmanager
@@ -131,6 +154,7 @@ class Database:
         """
         with translated_errors(), self._locked_for_writing(), self.engine.begin() as connection:
             self._begin(connection, "BEGIN IMMEDIATE")
+            self.clock.adjust_if_old(connection)
             yield connection
 
     @contextmanager
@@ -142,6 +166,7 @@ class Database:
         """
         with translated_errors(), self.engine.connect() as connection:
             self._begin(connection, "BEGIN")
+            self.clock.adjust_if_old(connection)
             yield connection
 
     def close(self) -> None:
@@ -175,6 +200,11 @@ class Database:
             driver.execute(statement)
 
 
+def hidden_url(url: str | SecretStr) -> SecretStr:
+    """Return a database's URL as a secret, as it may hold a password."""
+    return url if isinstance(url, SecretStr) else SecretStr(url)
+
+
 def give_time(db: Connection) -> None:
     """Let the commands of a transaction take long, such as a migration or the erasing of old data.
 
@@ -187,6 +217,15 @@ def give_time(db: Connection) -> None:
     connection: Any = db.connection.driver_connection
     if hasattr(connection, "silence"):
         connection.silence = LONG_SECONDS
+
+
+def sync_commit(db: Connection) -> None:
+    """Have a transaction of the caller's on disk when its commit returns, on PostgreSQL.
+
+    SQLite has no such setting of one transaction: there the caller's connection decides.
+    """
+    if db.dialect.name == "postgresql":
+        db.exec_driver_sql(_SYNC_COMMIT.format(of_transaction=True))
 
 
 def wait_briefly(db: Connection) -> None:
@@ -230,8 +269,8 @@ def translated_errors() -> Generator[None]:
     raise DatabaseError(failed, transient=transient, local=local) from None
 
 
-def _create_engine(url: str) -> Engine:
-    parsed = make_url(url)
+def _create_engine(url: SecretStr) -> Engine:
+    parsed = make_url(url.get_secret_value())
     backend = parsed.get_backend_name()
     if backend == "sqlite":
         return _create_sqlite_engine(parsed)
@@ -280,7 +319,11 @@ def _connect_bounded(_: object, __: object, arguments: Any, parameters: Any) -> 
     """Connect by psycopg, in place of SQLAlchemy."""
     from tillpost.outbox.db.bounded_psycopg import BoundedConnection
 
-    connection = BoundedConnection.connect(*arguments, **parameters)
+    # Whatever interrupts this, its traceback shows no password.
+    hidden = Secret((arguments, parameters))
+    del arguments, parameters
+    connect = BoundedConnection.connect
+    connection = connect(*hidden.get_secret_value()[0], **hidden.get_secret_value()[1])
     connection.silence = SILENCE_SECONDS
     return connection
 
@@ -298,6 +341,7 @@ def _set_up_postgresql(connection: Any, _: object) -> None:
     with connection.cursor() as cursor:
         for name, seconds in limits.items():
             cursor.execute(f"SET {name} = {int(seconds * 1000)}")
+        cursor.execute(_SYNC_COMMIT.format(of_transaction=False))
     connection.commit()
 
 
@@ -308,6 +352,10 @@ def _create_private_file(
 
     SQLite gives its other files, -wal and -shm, the same permissions. The permissions of a file
     that exists are left as they are.
+
+    A file that exists isn't opened. Closing it would drop every lock that this process has on it
+    (so POSIX has it), and then another process, which takes itself for the last, deletes the log
+    that this one goes on writing to.
     """
     path = arguments[0]
     if options.get("uri"):
@@ -316,8 +364,9 @@ def _create_private_file(
         creates = parse_qs(address.query).get("mode", ["rwc"]) == ["rwc"]
         if not creates or path == ":memory:":
             return
-    with suppress(OSError):  # SQLite says better what is wrong with the path
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    # SQLite says better what is wrong with the path.
+    with _creating_file, suppress(OSError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _set_up_sqlite(connection: Any, _: object) -> None:
@@ -364,9 +413,9 @@ def _is_local(error: BaseException | None) -> bool:
     return sqlstate is not None and sqlstate.startswith(_LOCAL_SQLSTATES)
 
 
-def _without_password(url: str) -> str:
+def _without_password(url: SecretStr) -> str:
     try:
-        return shown_url(make_url(url))
+        return shown_url(make_url(url.get_secret_value()))
     except ValueError:
         return "its port isn't a number"
     except ArgumentError:

@@ -107,6 +107,8 @@ orders = Table(
     Column("unseen_reported_at", Double),
     # The attention ticket at the platform, a PosOrder as JSON.
     Column("ticket", Text),
+    # What the platform reported of it last while a worker had claimed it: a Report as JSON.
+    Column("reported", Text),
     _partial_index(
         "tillpost_orders_due",
         "connection",

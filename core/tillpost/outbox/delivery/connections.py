@@ -6,6 +6,7 @@ what a source gives.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +30,14 @@ __all__ = [
     "ReloadableSource",
     "Source",
     "from_mapping",
+    "outbox_clock",
     "outbox_options",
 ]
+
+
+def outbox_clock() -> float:
+    """Return the time in epoch seconds. A worker uses its own clock in place of this one."""
+    return time.time()
 
 
 @dataclass(slots=True)
@@ -38,12 +45,14 @@ class OutboxConnection(Connection):
     """A connection whose orders an outbox delivers.
 
     Attributes:
+        clock: Returns the time in epoch seconds; by default the worker's clock does.
         outbox: How the outbox treats its orders; the outbox's own settings by default.
         http_client: Your own httpx client, with your proxies and certificates. It isn't closed
             here.
         credentials: Signs the requests; the adapter's settings by default.
     """
 
+    clock: Callable[[], float] = outbox_clock
     outbox: ConnectionOptions | None = None
     http_client: httpx.Client | None = None
     credentials: CredentialSource | None = None

@@ -20,7 +20,7 @@ from tillpost.client.clock import SkippingClock
 from tillpost.client.credentials import CredentialSource, MemoryCredentials
 from tillpost.client.executor import RetryCap, SyncExecutor, run_flow
 from tillpost.client.webhooks import WebhookReader
-from tillpost.errors import ConfigError, PosError, as_exception
+from tillpost.errors import ConfigError, PosError, UnreadableConfigError, as_exception
 from tillpost.models.safe_text import safe_logger
 from tillpost.outbox.connections.token_refresh import StoredCredentials
 from tillpost.outbox.delivery.connections import (
@@ -28,6 +28,7 @@ from tillpost.outbox.delivery.connections import (
     OutboxConnection,
     ReloadableSource,
     Source,
+    outbox_clock,
 )
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.settings import ConnectionOptions, OutboxSettings
@@ -48,6 +49,9 @@ log = safe_logger("tillpost.outbox")
 LONGEST_NAME = 200
 """Characters that a connection's name may have: what the database's columns hold."""
 
+FILE_PATIENCE = 300.0
+"""For how many seconds orders wait for a file that can't be read; then a person has to act."""
+
 SHORT_RETRIES = RetryCap(retries=2, seconds=10.0)
 """How a request that isn't an order's own is retried, such as a menu's page or a token refresh."""
 
@@ -60,6 +64,8 @@ class OpenConnection:
         clock = SkippingClock(connection.clock)
         adapter = connection.adapter
         self.connection = replace(connection, clock=clock, menu_cache=MenuCache())
+        # Signatures name the real time, also where waits are skipped.
+        self._signing_clock = connection.clock
         self.credentials: CredentialSource = connection.credentials or MemoryCredentials(
             adapter.config.credentials()
         )
@@ -125,6 +131,7 @@ class OpenConnection:
             self.adapter,
             limits,
             own_network=self._owns_client,
+            clock=self._signing_clock,
         )
 
     def call_hook(self, hook: str, facts: Mapping[str, object]) -> None:
@@ -145,17 +152,35 @@ class OpenConnections:
     """The open connections of a worker, by name. Safe for threads.
 
     A connection is opened again when its source changes, so that a new token or
-    another setting counts from the next order on.
+    another setting counts from the next order on. While the source can't be read, connections that
+    are open stay as they are.
     """
 
     def __init__(
-        self, source: Source, settings: OutboxSettings, hooks: Iterable[object] = ()
+        self,
+        source: Source,
+        settings: OutboxSettings,
+        clock: Callable[[], float],
+        hooks: Iterable[object] = (),
     ) -> None:
+        """Take where connections come from.
+
+        Args:
+            source: Returns a connection by name.
+            settings: What holds for connections that don't say otherwise.
+            clock: The clock of connections that have none of their own, in epoch seconds.
+            hooks: Objects whose hooks are called besides those of the connections.
+        """
         self._source = source
+        # Asked for each order, and slow: `isinstance` with a protocol looks through the attributes.
+        self._reloadable = source if isinstance(source, ReloadableSource) else None
         self._settings = settings
+        self._clock = clock
         self._hooks = tuple(hooks)
         self._open: dict[str, OpenConnection] = {}
         self._marks: dict[str, object] = {}
+        self._unreadable_since: float | None = None
+        self._unreadable = ""
         self._lock = threading.Lock()
 
     def __getitem__(self, name: str) -> OpenConnection:
@@ -167,6 +192,7 @@ class OpenConnections:
 
         Raises:
             ConfigError: There is no such connection, or it is wrong.
+            UnreadableConfigError: Its source can't be read now.
         """
         if len(name) > LONGEST_NAME or not name.isprintable():
             raise ConfigError("no connection has such a name")
@@ -176,14 +202,41 @@ class OpenConnections:
             is_stale = opened_version is not None and opened_version < version
             mark = self._mark(name, now=is_stale)
             if opened is None or mark != self._marks.get(name):
+                try:
+                    fresh = self._opened(name)
+                except UnreadableConfigError as error:
+                    self._note_unreadable(error)
+                    if opened is None or is_stale:
+                        raise
+                    return opened
+                except ConfigError:
+                    # A name that opens nothing leaves nothing behind: strangers choose the names
+                    # that webhooks come with.
+                    self._open.pop(name, None)
+                    self._marks.pop(name, None)
+                    raise
                 # Orders in flight keep the connection that they have. Nobody closes it; it goes
-                # when they are done. A name that opens nothing leaves nothing behind: strangers
-                # choose the names that webhooks come with.
-                self._open.pop(name, None)
-                self._marks.pop(name, None)
-                self._open[name] = self._opened(name)
+                # when they are done.
+                self._open[name] = fresh
                 self._marks[name] = mark
+                self._unreadable_since = None
+                self._unreadable = ""
             return self._open[name]
+
+    def may_be_readable_soon(self) -> bool:
+        """Whether a source that can't be read hasn't been so for `FILE_PATIENCE` seconds yet."""
+        since = self._unreadable_since
+        return since is not None and time.monotonic() - since < FILE_PATIENCE
+
+    def _note_unreadable(self, error: UnreadableConfigError) -> None:
+        """Note since when the source can't be read, and log why, once."""
+        if self._unreadable_since is None:
+            self._unreadable_since = time.monotonic()
+        if self._unreadable != str(error):
+            self._unreadable = str(error)
+            log.warning(
+                "the file can't be read now, so open connections stay as they are: %s", error
+            )
 
     def options(self, name: str) -> ConnectionOptions:
         """Return how a connection's orders are treated; the defaults for one that is wrong."""
@@ -241,12 +294,13 @@ class OpenConnections:
         policy = self._settings.policy_of(found.policy)
         options = self._settings.options_of(found.outbox)
         hooks = (*found.hooks, *self._hooks)
-        return replace(found, name=name, policy=policy, outbox=options, hooks=hooks)
+        clock = self._clock if found.clock is outbox_clock else found.clock
+        return replace(found, name=name, policy=policy, outbox=options, hooks=hooks, clock=clock)
 
     def _mark(self, name: str, *, now: bool) -> object:
-        source = self._source
+        source = self._reloadable
         try:
-            return source.mark(name, now=now) if isinstance(source, ReloadableSource) else None
+            return source.mark(name, now=now) if source is not None else None
         except BaseException as failure:
             _raise_unless_foreign(failure)
             log.exception("the source of connections failed")

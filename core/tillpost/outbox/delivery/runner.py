@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from tillpost.adapter.echoes import hider
 from tillpost.adapter.verdicts import Verdict, transcript
 from tillpost.client.clock import flow_clock
 from tillpost.errors import OutageError, PosError, RateLimitError, Transcript, UnknownPosError
@@ -273,7 +274,9 @@ class OrderRunner:
             self._heartbeat.check(self._claim.worker)
         answer = self._opened.transport.send(request, credentials)
         if request.effect.counts:
-            self._exchange = transcript(self._opened.adapter, request, answer)
+            adapter = self._opened.adapter
+            hide = hider(self._claim.order, adapter.config)
+            self._exchange = transcript(adapter, request, answer, hide)
         self._last_verdict = transmit.judge(answer)
         return Transmission(self._last_verdict, 1, credentials)
 

@@ -25,7 +25,7 @@ from pydantic import SecretStr
 from tillpost.client.base import adapter_for
 from tillpost.client.credentials import CredentialSource, MemoryCredentials
 from tillpost.config import ConnectionSettings, config_path, load_connections
-from tillpost.errors import ConfigError
+from tillpost.errors import ConfigError, UnreadableConfigError
 from tillpost.models.safe_text import shell_word
 from tillpost.outbox.connections.credentials import CredentialStore, StoredConnection
 from tillpost.outbox.connections.encryption import KEY_VARIABLE
@@ -59,6 +59,13 @@ class Known(NamedTuple):
         """The fingerprint of the file's tokens, "" where the file doesn't know the connection."""
         return tokens_fingerprint(self.configured.settings) if self.configured else ""
 
+    @property
+    def granted_by(self) -> str:
+        """Who granted the tokens that count, "" where that isn't known."""
+        if self.stored and self.stored.counts_with(self.file_tokens):
+            return self.stored.grant.granted_by
+        return ""
+
 
 class KnownConnections:
     """What the TOML file and the database say of the connections, before any is opened."""
@@ -67,10 +74,16 @@ class KnownConnections:
         """Take the credentials in the database, and the TOML file."""
         self.store = store
         self.path = path
+        self._in_file: frozenset[str] | None = None
+
+    @property
+    def in_file(self) -> frozenset[str]:
+        """The names that the file had when it was last read."""
+        return self._in_file or frozenset()
 
     def all(self) -> Mapping[str, Known]:
-        """Return all connections, by name."""
-        configured = load_connections(self.path, needed=False)
+        """Return all connections, by name. Raises `UnreadableConfigError`."""
+        configured = self._load_file()
         stored = self.store.all()
         known: dict[str, Known] = {}
         for name in sorted({*configured, *stored}):
@@ -82,10 +95,17 @@ class KnownConnections:
 
         Raises:
             ConfigError: Neither knows it, or they disagree on its platform.
+            UnreadableConfigError: The file can't be read now, and may have the connection.
         """
-        all_configured = load_connections(self.path, needed=False)
-        configured = all_configured.get(name)
         stored = self.store.get(name)
+        all_configured: Mapping[str, ConnectionSettings] = {}
+        try:
+            all_configured = self._load_file()
+        except UnreadableConfigError:
+            # What the file says of a store counts, such as the address that its tokens go to.
+            if stored is None or self._in_file is None or name in self._in_file:
+                raise
+        configured = all_configured.get(name)
         if configured is None and stored is None:
             in_file = ", ".join(all_configured) or "none"
             in_database = ", ".join(self.store.all()) or "none"
@@ -101,6 +121,19 @@ class KnownConnections:
                 f" `tillpost disconnect {shell_word(name)}` first"
             )
         return Known(configured, stored)
+
+    def _load_file(self) -> Mapping[str, ConnectionSettings]:
+        """Return the file's connections.
+
+        Raises:
+            UnreadableConfigError: The file can't be read now. One that had connections, and is
+                empty or gone, is being saved by a program that doesn't do so at once.
+        """
+        configured = load_connections(self.path, needed=False)
+        if self._in_file and not configured and _is_blank(config_path(self.path)):
+            raise UnreadableConfigError(f"{config_path(self.path)}: it is empty, or gone")
+        self._in_file = frozenset(configured)
+        return configured
 
     def settings(
         self, configured: ConnectionSettings | None, stored: StoredConnection | None
@@ -157,14 +190,17 @@ class FromFileAndDatabase:
             adapter,
             name=name,
             policy=configured.policy if configured else Policy(),
-            granted_by=stored.grant.granted_by if stored else "",
+            granted_by=known.granted_by,
             outbox=outbox_options(configured) if configured else None,
             credentials=credentials,
         )
 
     def names(self) -> Collection[str]:
-        """Return the names of all connections. Raises `ConfigError`."""
-        return self._known.all().keys()
+        """Return the names of all connections, as far as they are known now."""
+        try:
+            return self._known.all().keys()
+        except UnreadableConfigError:
+            return self._known.in_file | self._known.store.all().keys()
 
     def mark(self, name: str, *, now: bool = False) -> object:
         """Return a value that changes when the file or the connection's row does."""
@@ -205,6 +241,13 @@ def merge_settings(
     if "client_id" in stored.settings:
         merged["client_id"] = stored.settings["client_id"]
     return {**merged, **secrets}
+
+
+def _is_blank(file: Path) -> bool:
+    try:
+        return not file.read_bytes().strip()
+    except OSError:
+        return True
 
 
 def tokens_fingerprint(settings: Mapping[str, object]) -> str:

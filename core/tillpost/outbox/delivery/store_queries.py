@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from tillpost.adapter.base import Found
@@ -12,14 +12,14 @@ from tillpost.models.availability import Reason
 from tillpost.models.order import Order, PosOrder
 from tillpost.outbox.delivery.open_connections import OpenConnection
 from tillpost.submission.commands import Command, Transmission, Transmit
-from tillpost.submission.history import fold
+from tillpost.submission.history import History, fold
 from tillpost.submission.journal import Event
 from tillpost.transport.http import Limits
 
 __all__ = ["CheckResult", "StoreQueries"]
 
 SHORT_LIMITS = Limits(connect=2.0, read=4.0, answer=5.0)
-"""How long the answer to `fetch_briefly` may take."""
+"""How long an answer may take while a webhook's sender waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,25 +48,24 @@ class StoreQueries:
         flow = self._opened.flows.find(order, fold(events))
         return self._opened.run(flow)
 
-    def fetch(self, pos_id: str) -> PosOrder:
-        """Fetch an order by the platform's id."""
-        flow = self._opened.flows.fetch(pos_id)
+    def fetch(self, pos_id: str, history: History | None = None) -> PosOrder:
+        """Fetch an order by the platform's id. See `StoreFlows.fetch` for `history`."""
+        flow = self._opened.flows.fetch(pos_id, history)
         return self._opened.run(flow)
 
-    def fetch_briefly(self, pos_id: str) -> PosOrder:
+    def fetch_briefly(self, pos_id: str, history: History | None = None) -> PosOrder:
         """Fetch an order with one short request, because others wait meanwhile."""
+        flow = self._opened.flows.fetch(pos_id, history)
+        return self._opened.run(flow, self._execute_briefly)
+
+    def _execute_briefly(self, command: Command) -> object:
+        if not isinstance(command, Transmit):
+            return self._opened.executor.execute(command)
         transport = self._opened.limited_transport(SHORT_LIMITS)
-
-        def execute(command: Command) -> object:
-            if not isinstance(command, Transmit):
-                return self._opened.executor.execute(command)
-            credentials = self._opened.credentials.current
-            answer = transport.send(command.request, credentials)
-            verdict = command.judge(answer)
-            return Transmission(verdict, 1, credentials)
-
-        flow = self._opened.flows.fetch(pos_id)
-        return self._opened.run(flow, execute)
+        credentials = self._opened.credentials.current
+        answer = transport.send(command.request, credentials)
+        verdict = command.judge(answer)
+        return Transmission(verdict, 1, credentials)
 
     def check(self) -> Readiness:
         """Check whether the store can take orders; a cached menu is checked too."""
@@ -75,10 +74,17 @@ class StoreQueries:
 
     def probe(self) -> CheckResult:
         """Check the store without its menu. A failure is a finding; nothing is raised."""
+        return self._probe(self._opened.executor.execute)
+
+    def probe_briefly(self) -> CheckResult:
+        """Check the store as `probe` does, with short requests that aren't repeated."""
+        return self._probe(self._execute_briefly)
+
+    def _probe(self, execute_command: Callable[[Command], object]) -> CheckResult:
         errors: list[PosError] = []
 
         def execute(command: Command) -> object:
-            result = self._opened.executor.execute(command)
+            result = execute_command(command)
             if isinstance(result, Transmission) and result.verdict.error:
                 errors.append(result.verdict.error)
             return result

@@ -10,7 +10,6 @@ The command line calls this, and so may a web page. Nothing is sent to a provide
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -45,6 +44,7 @@ class ConnectionState(FrozenModel):
         connected_at: When the store was connected.
         expires_at: When the access token expires.
         renews: Whether the token is refreshed automatically.
+        expired: Whether the token has expired and isn't refreshed.
         fault: Why the connection can't be used, such as a missing setting or a wrong key; "" if it
             can.
         paused: Why its orders are held back; "" if they aren't.
@@ -63,6 +63,7 @@ class ConnectionState(FrozenModel):
     connected_at: Aware | None = None
     expires_at: Aware | None = None
     renews: bool = False
+    expired: bool = False
     fault: str = ""
     paused: str = ""
     paused_at: Aware | None = None
@@ -70,13 +71,6 @@ class ConnectionState(FrozenModel):
     waiting: int = 0
     takes_orders: bool | None = None
     closed_for: str = ""
-
-    @property
-    def expired(self) -> bool:
-        """Whether its token has expired and isn't refreshed."""
-        if self.expires_at is None or self.renews:
-            return False
-        return self.expires_at <= datetime.now(UTC)
 
     @property
     def healthy(self) -> bool:
@@ -158,16 +152,20 @@ class Connections:
     def _state(
         self, name: str, known: Known, row: Mapping[str, Any] | None, waiting: int
     ) -> ConnectionState:
+        now = self.outbox.clock()
         usability = self._usability(known)
+        expires_at = known.stored.grant.expires_at if known.stored else None
+        has_expired = expires_at is not None and expires_at <= now
         state = ConnectionState(
             name=name,
             platform=usability.platform,
             of=_origin(known),
             renews=usability.renews,
+            expired=has_expired and not usability.renews,
             fault=usability.fault,
             waiting=waiting,
         )
-        return state.model_copy(update={**_grant_values(known), **_row_values(name, row)})
+        return state.model_copy(update={**_grant_values(known), **_row_values(name, row, now)})
 
     def _usability(self, known: Known) -> _Usability:
         """Find out whether a connection can be opened."""
@@ -202,11 +200,11 @@ def _grant_values(known: Known) -> dict[str, object]:
     }
 
 
-def _row_values(name: str, row: Mapping[str, Any] | None) -> dict[str, object]:
+def _row_values(name: str, row: Mapping[str, Any] | None, now: float) -> dict[str, object]:
     """Return the fields of a state that workers determine."""
     if row is None:
         return {}
-    availability = availability_of(name, row, time.time())
+    availability = availability_of(name, row, now)
     return {
         "paused": row["paused"],
         "paused_at": _to_datetime(row["paused_at"]),

@@ -35,6 +35,8 @@ from tillpost.outbox.orders.models import OrderState, StoredOrder
 from tillpost.outbox.outbox import Outbox
 from tillpost.outbox.rows import Row
 from tillpost.outbox.worker.processor import Processor
+from tillpost.submission.address import ADDRESS
+from tillpost.submission.history import fold
 from tillpost.submission.journal import Event
 from tillpost.support.diagnosis import Diagnosis, Facts, diagnose
 
@@ -59,7 +61,7 @@ def gather_facts(
     *,
     connections: Source | None = None,
     live: bool = True,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] | None = None,
 ) -> Facts:
     """Return what is known of an order.
 
@@ -69,7 +71,7 @@ def gather_facts(
         connections: Returns a connection by name; by default those of the TOML file and the
             database.
         live: Query the platform too. If that fails, the error is one of the facts.
-        clock: Returns the time in epoch seconds.
+        clock: Returns the time in epoch seconds; by default `Outbox.clock`.
 
     Raises:
         LookupError: there is no such order.
@@ -78,7 +80,7 @@ def gather_facts(
     stored = outbox.get(order_id)
     if stored is None:
         raise LookupError(f"no order {order_id!r} in the outbox")
-    now = clock()
+    now = (clock or outbox.clock)()
     adapter = _adapter(outbox, stored.connection, connections)
     facts = Facts(
         order_id=order_id,
@@ -221,8 +223,10 @@ def _with_live_facts(
             facts = replace(facts, live=_fetch_order(queries, stored, events, facts))
             return replace(facts, readiness=queries.check())
         except PosError as error:
-            pos_order = facts.live or error.pos_order
-            return replace(facts, live=pos_order, live_error=error.record())
+            live = facts.live
+            if error.reason != ADDRESS:
+                live = live or error.pos_order
+            return replace(facts, live=live, live_error=error.record())
 
 
 def _fetch_order(
@@ -230,7 +234,7 @@ def _fetch_order(
 ) -> PosOrder | None:
     """Fetch the order, or look it up if it may be at the platform; None if it isn't shown."""
     if stored.pos_order:
-        return queries.fetch(stored.pos_order.id)
+        return queries.fetch(stored.pos_order.id, fold(events))
     if not facts.in_doubt or stored.order is None:
         return None
     found = queries.find(stored.order, events)

@@ -11,7 +11,6 @@ Two people who do the same at the same time do it once.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
@@ -29,7 +28,7 @@ from tillpost.outbox.delivery.run_result import RunResult
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
 from tillpost.outbox.operations.audit import Act, read_acts, record_act
 from tillpost.outbox.operations.export import export_order
-from tillpost.outbox.orders.claims import ISOLATE_AFTER, Claim
+from tillpost.outbox.orders.claims import ISOLATE_AFTER, Claim, LeaseLostError
 from tillpost.outbox.orders.models import (
     OrderState,
     StoredOrder,
@@ -118,7 +117,7 @@ class OrderOperations:
         who: The person, for the audit log.
         connections: Returns a connection by name; by default those of the TOML file and the
             database. Used to withdraw orders at their platform.
-        clock: Returns the time in epoch seconds.
+        clock: Returns the time in epoch seconds; by default `Outbox.clock`.
     """
 
     def __init__(
@@ -127,12 +126,12 @@ class OrderOperations:
         who: str,
         *,
         connections: Source | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._outbox = outbox
         self._who = who
         self._connections = connections
-        self._clock = clock
+        self._clock = clock or outbox.clock
 
     # ------------------------------------------------------------------ progress
 
@@ -333,6 +332,15 @@ class OrderOperations:
         Returns:
             Whether no copy stays at the platform.
         """
+        try:
+            return self._end_claimed(stored, state, action, must_withdraw=must_withdraw)
+        except LeaseLostError:
+            text = f"{stored.id} was acted on by somebody else: check its state, then try again"
+        raise ActError(text)
+
+    def _end_claimed(
+        self, stored: StoredOrder, state: OrderState, action: str, *, must_withdraw: bool
+    ) -> bool:
         with Processor(self._outbox, connections=self._connections, clock=self._clock) as processor:
             claim = self._claim(processor, stored)
             copy = stored.pos_order
@@ -475,6 +483,13 @@ class OrderOperations:
         with self._outbox.database.reading() as db:
             return read_acts(db, order_id)
 
+    def elsewhere(self, order_id: str) -> str:
+        """Return that an order is, or may be, at another address than its connection's, and which.
+
+        Such an order isn't polled, looked up or sent. Empty: it isn't, as far as is known.
+        """
+        return self._elsewhere(self._find(order_id))
+
     # ------------------------------------------------------------------ helpers
 
     def _find(self, order_id: str) -> StoredOrder:
@@ -508,13 +523,17 @@ class OrderOperations:
 
     def _misdirection(self, stored: StoredOrder) -> str:
         """Return in brackets that an order isn't at its connection's address; "" if it is."""
+        text = self._elsewhere(stored)
+        return f" ({text})" if text else ""
+
+    def _elsewhere(self, stored: StoredOrder) -> str:
         adapter = self._adapter(stored.connection)
         address = address_of(adapter) if adapter else ""
         history = self._history(stored)
         other_address = history.elsewhere(address) if history else ""
         if not address or not other_address:
             return ""
-        return f" ({error_of_address(other_address, address).detail})"
+        return error_of_address(other_address, address).detail
 
     def _platform_title(self, connection: str) -> str:
         adapter = self._adapter(connection)

@@ -10,7 +10,6 @@ database; nothing is sent to a provider.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Mapping
 
@@ -108,7 +107,7 @@ def overview(outbox: Outbox, now: float | None = None) -> Overview:
     """
     connections = Connections(outbox).states()
     held_menus = outbox.held_connections()
-    at = time.time() if now is None else now
+    at = outbox.clock() if now is None else now
     with outbox.database.reading() as db:
         return Overview(
             at=at,

@@ -9,7 +9,6 @@ Each method is one transaction: it is on disk when the method returns.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,17 +25,20 @@ from tillpost.outbox.db.database import Database, wait_briefly
 from tillpost.outbox.orders.models import (
     EVENTS_WITH_TRANSCRIPTS,
     OrderState,
+    Report,
     StoredOrder,
     UnreadableEventError,
     event_row,
     stored_order,
 )
 from tillpost.outbox.orders.queries import read_events_to_extend
+from tillpost.outbox.orders.transitions import is_in_doubt
 from tillpost.outbox.orders.unreadable import JOURNAL, set_aside
 from tillpost.outbox.orders.workers import WorkerRegistry, counted, due_after_release
-from tillpost.outbox.rows import Row, is_name, named
+from tillpost.outbox.rows import Row, is_name, named, parsed
 from tillpost.outbox.settings import OutboxSettings
-from tillpost.submission.journal import Event
+from tillpost.submission.history import fold
+from tillpost.submission.journal import Event, Sighted
 
 __all__ = [
     "ISOLATE_AFTER",
@@ -192,6 +194,7 @@ _IS_HELD = (
 )
 _UPDATE_HELD = update(t.orders).where(*_IS_HELD)
 _INSERT_EVENT = insert(t.events)
+_TAKE_REPORT = update(t.orders).where(_ORDER.id == bindparam("order_id")).values(reported=None)
 
 
 class OrderClaims:
@@ -331,13 +334,14 @@ class OrderClaims:
         set_aside(db, order_id, columns, now, self._settings.escalate_after)
 
     def claim_order(
-        self, order_id: str, worker: str, unchanged_since: float | None = None
+        self, order_id: str, worker: str, now: float, unchanged_since: float | None = None
     ) -> Claim | None:
         """Claim one order, due or not, for an action of a person.
 
         Args:
             order_id: The order's id.
             worker: The id of the worker that claims.
+            now: Epoch seconds.
             unchanged_since: Claim it only if this is its `updated_at`.
 
         Returns:
@@ -359,7 +363,7 @@ class OrderClaims:
             if row is None:
                 return None
             version = self._connection_rows.credentials_version(db, row["connection"])
-            return self._claim_of(db, row, worker, 0.0, version, time.time())
+            return self._claim_of(db, row, worker, 0.0, version, now)
 
     def _note_probe(self, db: Connection, connection: str, circuit: Circuit, now: float) -> None:
         probing = circuit.probing(now, self._settings.first_wait, self._settings.longest_wait)
@@ -397,6 +401,14 @@ class OrderClaims:
         if unreadable or order is None:
             self._set_aside(db, read["id"], unreadable, now)
             return None
+        sighted = _kept_sighting(read, stored, events, now)
+        if sighted:
+            db.execute(_TAKE_REPORT, {"order_id": order.id})
+            kind, body = event_row(sighted, next_number)
+            values = {"order_id": order.id, "number": next_number, "kind": kind, "body": body}
+            db.execute(_INSERT_EVENT, {**values, "exchange": None})
+            events.append(sighted)
+            next_number += 1
         return Claim(
             order=order,
             connection=read["connection"],
@@ -489,6 +501,20 @@ class OrderClaims:
         values = {"worker": None, "due_at": due_after_release(now), "updated_at": now}
         with self.database.writing() as db:
             db.execute(release.values(**values))
+
+
+def _kept_sighting(
+    row: Row, stored: StoredOrder, events: Sequence[Event], now: float
+) -> Sighted | None:
+    """Return the report of an order in doubt that came while a worker had claimed it, if any.
+
+    It is looked up before anything is sent. A report of any other order is left for its poll.
+    """
+    report = parsed(Report.model_validate_json, row["reported"])
+    is_arrived = stored.pos_order is not None
+    if report is None or is_arrived or not is_in_doubt(stored, fold(events)):
+        return None
+    return Sighted(now, report.pos_order.id, address=report.address)
 
 
 def _sendable_faults(stored: StoredOrder) -> tuple[str, ...]:

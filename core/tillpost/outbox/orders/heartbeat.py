@@ -10,19 +10,18 @@ request: nothing can close that gap.
 
 from __future__ import annotations
 
-import sys
 import threading
-import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from tillpost.models.safe_text import safe_logger
+from tillpost.outbox.db.clock import steady
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.orders.claims import LeaseLostError
 from tillpost.outbox.orders.workers import WorkerRegistry
 
-__all__ = ["BEATS_PER_LEASE", "Heartbeat", "steady"]
+__all__ = ["BEATS_PER_LEASE", "Heartbeat"]
 
 log = safe_logger("tillpost.outbox")
 
@@ -34,17 +33,6 @@ SAFE_SHARE = 0.7
 
 The rest is for the request itself.
 """
-
-
-def steady() -> float:
-    """Return the seconds of a clock that nobody sets.
-
-    On Linux it also counts while the machine is suspended. `time.monotonic` doesn't, so a worker
-    would wake up believing in a lease that had expired long ago.
-    """
-    if sys.platform == "linux":
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic()
 
 
 def _always() -> bool:
@@ -65,15 +53,15 @@ class Heartbeat:
     Args:
         workers: The registry of workers.
         lease: How long this worker may be silent before others take it for dead, in seconds.
-        clock: Returns epoch seconds, for the database's rows only.
+        clock: Returns epoch seconds, for the database's rows only; the database's by default.
     """
 
     def __init__(
-        self, workers: WorkerRegistry, lease: float, clock: Callable[[], float] = time.time
+        self, workers: WorkerRegistry, lease: float, clock: Callable[[], float] | None = None
     ) -> None:
         self._workers = workers
         self._lease = lease
-        self._clock = clock
+        self._clock = clock or workers.database.clock
         self._observed: dict[str, _Observation] = {}
         self._safe_until = 0.0
         self._stop = threading.Event()

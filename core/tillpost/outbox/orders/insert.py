@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,7 +34,7 @@ _INSERT_ONCE = {
 
 
 def add_order(
-    db: Connection, order: Order, connection: str, *, is_new: bool, lead: float
+    db: Connection, order: Order, connection: str, now: float, *, is_new: bool, lead: float
 ) -> tuple[StoredOrder, bool]:
     """Insert an order, unless it is in the outbox already.
 
@@ -43,6 +42,7 @@ def add_order(
         db: The transaction.
         order: The order.
         connection: The name of its connection.
+        now: Epoch seconds.
         is_new: Nobody has sent the order before.
         lead: How long before it is due a scheduled order is sent, in seconds.
 
@@ -54,7 +54,7 @@ def add_order(
             its id.
     """
     order = _validated(order)
-    row = _row(order, connection, is_new=is_new, lead=lead)
+    row = _row(order, connection, now, is_new=is_new, lead=lead)
     insert = _INSERT_ONCE[db.dialect.name]
     if db.execute(insert, row).rowcount == 1:
         return stored_order(row, order), True
@@ -86,8 +86,9 @@ def _validated(order: Order) -> Order:
     raise _refusal(f"the order isn't valid: {detail}")
 
 
-def _row(order: Order, connection: str, *, is_new: bool, lead: float) -> Mapping[str, Any]:
-    now = time.time()
+def _row(
+    order: Order, connection: str, now: float, *, is_new: bool, lead: float
+) -> Mapping[str, Any]:
     eligible_at = now
     wanted_at = order.due_at.timestamp() if order.due_at else None
     if wanted_at is not None:
@@ -118,6 +119,7 @@ def _row(order: Order, connection: str, *, is_new: bool, lead: float) -> Mapping
         "error": None,
         "pos_order": None,
         "ticket": None,
+        "reported": None,
         "updated_at": now,
     }
 

@@ -27,6 +27,7 @@ __all__ = [
     "EVENTS_WITH_TRANSCRIPTS",
     "UNREADABLE",
     "OrderState",
+    "Report",
     "StoredOrder",
     "UnreadableEventError",
     "WaitsFor",
@@ -122,6 +123,18 @@ class StoredOrder(FrozenModel):
         if self.error is None:
             return None
         return PosError.from_record(self.error).remedy
+
+
+class Report(FrozenModel):
+    """What a platform reported of an order while a worker had claimed it.
+
+    Attributes:
+        pos_order: The order as the platform showed it.
+        address: The address that the connection had then.
+    """
+
+    pos_order: PosOrder
+    address: str = ""
 
 
 def stored_order(

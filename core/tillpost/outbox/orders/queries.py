@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, not_, o
 
 from tillpost.errors import Transcript
 from tillpost.models.order import Progress
+from tillpost.models.safe_text import storable
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.orders.models import (
     OrderState,
@@ -115,7 +116,7 @@ class OrderFilter:
             yield _is_in_states(self.states)
         if self.connection:
             yield _ORDER.connection == self.connection
-        search = self.search.strip()
+        search = storable(self.search.strip())
         if search:
             yield _matches(search)
         if self.problem:

@@ -19,6 +19,7 @@ from tillpost.outbox.event_log import HookCall
 from tillpost.outbox.orders.models import OrderState, StoredOrder, WaitsFor, state_of
 from tillpost.outbox.orders.problems import problem_columns
 from tillpost.outbox.settings import OutboxSettings
+from tillpost.submission.erasure import without_notices
 from tillpost.submission.history import History, fold
 from tillpost.submission.journal import Event, Failed, Sighted
 
@@ -31,6 +32,7 @@ __all__ = [
     "arrival_columns",
     "due_time",
     "expected_by",
+    "is_in_doubt",
     "later_of",
     "next_poll_at",
     "progress_of",
@@ -148,6 +150,7 @@ def apply_status(
     settings: OutboxSettings,
     error: ErrorRecord | None = None,
     journal: Sequence[Event] = (),
+    address: str = "",
 ) -> Change:
     """Return the change that a status of an order at the platform causes.
 
@@ -158,23 +161,27 @@ def apply_status(
         settings: The outbox's settings.
         error: How the order was refused, if it was.
         journal: The order's events, oldest first.
+        address: The store that the report is from; see `submission.address`.
     """
     stored = known.stored
+    if stored.order is None:
+        seen = without_notices(seen)  # they may quote the customer, whose data was erased
     is_created_with_error = stored.state is OrderState.ERROR and stored.pos_order is not None
     if stored.state is OrderState.MANUAL:
-        return _record_copy(stored, seen)
+        return _record_copy(stored, Sighted(now, seen.id, address=address), seen)
     if stored.state in _AT_PLATFORM or is_created_with_error:
         return _advance(known, seen, now, settings, error)
     if stored.state in (OrderState.DUE, OrderState.ERROR) and stored.order:
-        return _look_up_again(stored, seen, journal, now)
+        return _look_up_again(stored, Sighted(now, seen.id, address=address), journal)
     return Change()  # it is being submitted, or it is over
 
 
-def _record_copy(stored: StoredOrder, seen: PosOrder) -> Change:
-    """Record, once, that a copy of an order appeared that was keyed in by hand."""
+def _record_copy(stored: StoredOrder, sighted: Sighted, seen: PosOrder) -> Change:
+    """Record, once, that a copy of an order appeared that was keyed in by hand, and where."""
     if stored.pos_order or seen.state in _REFUSED:
         return Change()
-    return Change({"pos_order": seen.model_dump_json(), "pos_id": seen.id})
+    values = {"pos_order": seen.model_dump_json(), "pos_id": seen.id}
+    return Change(values, events=(sighted,))
 
 
 def _advance(
@@ -238,22 +245,27 @@ def _merge(known: PosOrder | None, seen: PosOrder) -> PosOrder:
     return seen.model_copy(update=merged)
 
 
-def _look_up_again(
-    stored: StoredOrder, seen: PosOrder, journal: Sequence[Event], now: float
-) -> Change:
+def is_in_doubt(stored: StoredOrder, history: History) -> bool:
+    """Return whether an order may exist at the platform, and a look-up may tell."""
+    is_unknown = stored.error is not None and stored.error.outcome is Outcome.UNKNOWN
+    # Without its journal, the order would be submitted anew.
+    return bool(history.digest) and bool(history.doubts or is_unknown)
+
+
+def _look_up_again(stored: StoredOrder, sighted: Sighted, journal: Sequence[Event]) -> Change:
     """Return the change that has an order in doubt looked up. An order that isn't stays as it is.
 
     A report proves less than a look-up, which compares the total and the lines as well. So it
-    settles nothing, and nothing is sent because of it.
+    settles nothing, and nothing is sent because of it. An order that may be at another address
+    isn't looked up here: the report is only recorded, so that it isn't sent there again.
     """
     history = fold(journal)
-    is_unknown = stored.error is not None and stored.error.outcome is Outcome.UNKNOWN
-    # Without its journal, the order would be submitted anew.
-    if not history.digest or not (history.doubts or is_unknown):
+    if not is_in_doubt(stored, history):
         return Change()
-    sighted = Sighted(now, seen.id)
-    if stored.state is OrderState.DUE:
+    is_elsewhere = bool(sighted.address and history.elsewhere(sighted.address))
+    if stored.state is OrderState.DUE or is_elsewhere:
         return Change(events=(sighted,))
+    now = sighted.at
     values = {
         "state": OrderState.DUE.value,
         "waits_for": WaitsFor.LOOK.value,
@@ -275,6 +287,7 @@ def apply_refusal(
     journal: Sequence[Event],
     now: float,
     settings: OutboxSettings,
+    address: str = "",
 ) -> Change:
     """Return the change that a late refusal causes, of an order that had arrived.
 
@@ -288,10 +301,14 @@ def apply_refusal(
         journal: The order's events, oldest first.
         now: Epoch seconds.
         settings: The outbox's settings.
+        address: The store that the report is from.
     """
     stored = known.stored
+    if error.pos_order and stored.order is None:
+        shown = without_notices(error.pos_order)
+        error = error.model_copy(update={"pos_order": shown})
     if error.pos_order and error.pos_order.state in _REFUSED:
-        return apply_status(known, error.pos_order, now, settings, error, journal)
+        return apply_status(known, error.pos_order, now, settings, error, journal, address)
     if error.pos_order:
         error = error.model_copy(update={"outcome": Outcome.CREATED})
     if stored.state not in _AT_PLATFORM:

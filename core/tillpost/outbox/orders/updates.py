@@ -1,8 +1,12 @@
 """Writes what a platform reports about an order, by webhook or when polled.
 
 `OrderUpdates` finds the order and `transitions` decides what changes; both happen in the caller's
-transaction. An order that a worker has claimed isn't changed: it is polled again once the worker
-has released it. The caller calls the hooks that are returned, once the transaction is on disk.
+transaction. An order that a worker has claimed isn't changed: the report is kept in its row, for
+the next claim or for the order's poll, which is due once the worker has released it. The caller
+calls the hooks that are returned, once the transaction is on disk.
+
+A connection's settings may have changed since an order was sent. An order that is at another
+address isn't meant by the platform's id alone, which another order may have at this one.
 """
 
 from __future__ import annotations
@@ -20,6 +24,8 @@ from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.orders.models import (
     UNREADABLE,
     OrderState,
+    Report,
+    StoredOrder,
     UnreadableEventError,
     event_row,
     stored_order,
@@ -30,6 +36,7 @@ from tillpost.outbox.orders.unreadable import JOURNAL, set_aside
 from tillpost.outbox.rows import Row, parsed
 from tillpost.outbox.settings import OutboxSettings
 from tillpost.submission.arrival import names_another
+from tillpost.submission.history import fold
 from tillpost.submission.journal import Event
 
 __all__ = ["OrderUpdates"]
@@ -43,6 +50,10 @@ _NOT_KNOWN_AT_PLATFORM = (
 )
 
 
+MOST_NAMESAKES = 8
+"""Orders of one connection with the same id at the platform: one for each of its addresses."""
+
+
 class OrderUpdates:
     """Applies what platforms report to the orders of an outbox."""
 
@@ -50,20 +61,24 @@ class OrderUpdates:
         self._engine = engine
         self._settings = settings
 
-    def may_be_ours(self, db: Connection, connection: str, pos_id: str, reference: str) -> bool:
-        """Return whether an order at the platform may be one of ours.
+    def may_be_ours(
+        self, db: Connection, connection: str, pos_id: str, reference: str, address: str = ""
+    ) -> bool:
+        """Return whether an order that the connection's platform shows now may be one of ours.
 
-        It is if it is found. Without a reference it may be any order that isn't known to exist at
-        the platform.
+        It is if it is found, and isn't at another address. Without a reference it may be any order
+        that isn't known to exist at the platform.
 
         Args:
             db: The caller's transaction.
             connection: The connection's name.
             pos_id: The platform's id of the order.
             reference: Our id of the order, as the platform names it; empty if it doesn't.
+            address: The address that the connection has now; empty if that is not known.
         """
-        if self._find(db, connection, pos_id, reference) is not None:
-            return True
+        row = self._find(db, connection, pos_id, reference, address)
+        if row is not None:
+            return not _is_elsewhere(db, row, address)
         if reference:
             return False
         candidates = select(_ORDER.id).where(
@@ -73,6 +88,20 @@ class OrderUpdates:
         )
         return db.execute(candidates.limit(1)).first() is not None
 
+    def find(
+        self, db: Connection, connection: str, pos_id: str, reference: str, address: str
+    ) -> StoredOrder | None:
+        """Return the order that a report is about; None if it is none of ours."""
+        row = self._find(db, connection, pos_id, reference, address)
+        return None if row is None else stored_order(row)
+
+    def is_elsewhere(
+        self, db: Connection, connection: str, pos_id: str, reference: str, address: str
+    ) -> bool:
+        """Return whether an order that a report names is, or may be, at another address."""
+        row = self._find(db, connection, pos_id, reference, address)
+        return row is not None and _is_elsewhere(db, row, address)
+
     def record_status(
         self,
         db: Connection,
@@ -81,6 +110,7 @@ class OrderUpdates:
         now: float,
         reference: str = "",
         source: str = "webhook",
+        address: str = "",
     ) -> Sequence[HookCall]:
         """Record the status of an order at the platform.
 
@@ -91,13 +121,17 @@ class OrderUpdates:
             now: Epoch seconds.
             reference: Our id of the order, if `pos_order` doesn't name it.
             source: For the log: `webhook` or `poll`.
+            address: The address that the connection has now.
 
         Returns:
             The hooks to call.
         """
         our_id = pos_order.reference or reference
-        row = self._find(db, connection, pos_order.id, our_id, lock=True)
-        if row is None or self._is_claimed(db, row, now):
+        row = self._find(db, connection, pos_order.id, our_id, address, lock=True)
+        if row is None:
+            return ()
+        if row["worker"] is not None:
+            _keep_report(db, row, Report(pos_order=pos_order, address=address), now)
             return ()
         known = self._known_order(db, row, now)
         if known is None:
@@ -106,7 +140,9 @@ class OrderUpdates:
         journal = self._read_journal(db, row, known, now) if may_be_in_doubt else ()
         if journal is None:
             return ()
-        change = apply_status(known, pos_order, now, self._settings, journal=journal)
+        change = apply_status(
+            known, pos_order, now, self._settings, journal=journal, address=address
+        )
         return self._write(db, row, change, now, source)
 
     def record_refusal(
@@ -118,6 +154,7 @@ class OrderUpdates:
         error: ErrorRecord,
         now: float,
         source: str = "webhook",
+        address: str = "",
     ) -> Sequence[HookCall]:
         """Record that the platform refused an order that it had received.
 
@@ -129,6 +166,7 @@ class OrderUpdates:
             error: The refusal.
             now: Epoch seconds.
             source: For the log: `webhook` or `poll`.
+            address: The address that the connection has now.
 
         Returns:
             The hooks to call.
@@ -137,14 +175,15 @@ class OrderUpdates:
             DatabaseError: a worker has claimed the order, and polling it later wouldn't show the
                 refusal. The platform must send the webhook again.
         """
-        row = self._find(db, connection, pos_id, reference, lock=True)
+        row = self._find(db, connection, pos_id, reference, address, lock=True)
         if row is None:
             return ()
-        if self._is_claimed(db, row, now):
+        if row["worker"] is not None:
             if error.pos_order is None:
                 raise DatabaseError(
                     f"order {row['id']} is being processed; send the webhook again", transient=True
                 )
+            _keep_report(db, row, Report(pos_order=error.pos_order, address=address), now)
             return ()
         known = self._known_order(db, row, now)
         if known is None:
@@ -152,8 +191,28 @@ class OrderUpdates:
         journal = self._read_journal(db, row, known, now)
         if journal is None:
             return ()
-        change = apply_refusal(known, error, journal, now, self._settings)
+        change = apply_refusal(known, error, journal, now, self._settings, address)
         return self._write(db, row, change, now, source)
+
+    def record_kept_report(self, db: Connection, row: Row, now: float) -> Sequence[HookCall]:
+        """Record what was reported of an order while a worker had claimed it, if anything was.
+
+        Args:
+            db: The caller's transaction.
+            row: The order's row, locked; no worker has claimed it.
+            now: Epoch seconds.
+
+        Returns:
+            The hooks to call.
+        """
+        report = parsed(Report.model_validate_json, row["reported"])
+        if row["reported"] is not None:
+            db.execute(update(t.orders).where(_ORDER.id == row["id"]).values(reported=None))
+        if report is None:
+            return ()
+        return self.record_status(
+            db, row["connection"], report.pos_order, now, row["id"], address=report.address
+        )
 
     def _known_order(self, db: Connection, row: Row, now: float) -> KnownOrder | None:
         """Return what is known of an order; None if its row can't be read, and is set aside."""
@@ -181,36 +240,43 @@ class OrderUpdates:
             return None
 
     def _find(
-        self, db: Connection, connection: str, pos_id: str, reference: str, *, lock: bool = False
+        self,
+        db: Connection,
+        connection: str,
+        pos_id: str,
+        reference: str,
+        address: str,
+        *,
+        lock: bool = False,
     ) -> Row | None:
         """Return the row of an order, found by the platform's id or else by ours.
 
         Our id counts only while the platform's isn't known: otherwise the report is of another
         copy. A report that names the platform's id of one order and our id of another is of
-        neither.
+        neither. The platform's id alone doesn't count for an order at another address.
         """
         # A database may refuse to even compare with what isn't printable.
         if not (pos_id.isprintable() and reference.isprintable()):
             return None
-        of_connection = select(t.orders).where(_ORDER.connection == connection).limit(1)
+        of_connection = select(t.orders).where(_ORDER.connection == connection)
         if lock:
             of_connection = of_connection.with_for_update()
-        by_pos_id = of_connection.where(_ORDER.pos_id == pos_id)
+        by_pos_id = of_connection.where(_ORDER.pos_id == pos_id).limit(MOST_NAMESAKES)
         by_reference = of_connection.where(_ORDER.pos_id.is_(None), _ORDER.id == reference)
-        for query in (by_pos_id, by_reference):
-            found = db.execute(query).mappings().first()
-            if found:
-                row = Row(t.orders, found)
+
+        namesakes = [Row(t.orders, found) for found in db.execute(by_pos_id).mappings()]
+        for row in namesakes:
+            if row["id"] == reference:
+                return None if _is_ticket(row, pos_id) else row
+        for row in namesakes:
+            if not _is_elsewhere(db, row, address):
                 is_other = _is_ticket(row, pos_id) or names_another(row["id"], reference)
                 return None if is_other else row
-        return None
-
-    def _is_claimed(self, db: Connection, row: Row, now: float) -> bool:
-        """Return whether a worker has claimed the order, and then have it polled afterwards."""
-        if row["worker"] is None:
-            return False
-        db.execute(update(t.orders).where(_ORDER.id == row["id"]).values(poll_at=now))
-        return True
+        found = db.execute(by_reference).mappings().first()
+        if found is None:
+            return None
+        row = Row(t.orders, found)
+        return None if _is_ticket(row, pos_id) else row
 
     def _write(
         self, db: Connection, row: Row, change: Change, now: float, source: str
@@ -235,11 +301,28 @@ class OrderUpdates:
         return change.hooks
 
 
+def _keep_report(db: Connection, row: Row, report: Report, now: float) -> None:
+    """Keep a report about a claimed order, and have the order polled once it is released."""
+    values = {"poll_at": now, "reported": report.model_dump_json()}
+    db.execute(update(t.orders).where(_ORDER.id == row["id"]).values(**values))
+
+
 def _append_event(db: Connection, order_id: str, event: Event) -> None:
     latest = db.scalar(select(func.max(_EVENT.number)).where(_EVENT.order_id == order_id))
     number = 0 if latest is None else next_number(latest)
     kind, body = event_row(event, number)
     db.execute(insert(t.events).values(order_id=order_id, number=number, kind=kind, body=body))
+
+
+def _is_elsewhere(db: Connection, row: Row, address: str) -> bool:
+    """Return whether an order is, or may be, at another address than the connection's."""
+    if not address:
+        return False
+    try:
+        history = fold(read_events(db, row["id"]))
+    except UnreadableEventError:
+        return False  # whoever changes the order sets it aside
+    return bool(history.elsewhere(address))
 
 
 def _is_ticket(row: Row, pos_id: str) -> bool:

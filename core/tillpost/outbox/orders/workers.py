@@ -40,6 +40,10 @@ DEFAULT_LEASE = 10.0
 
 _ORDER, _WORKER = t.orders.c, t.workers.c
 
+# Statements are built once: SQLAlchemy takes longer to build one than to run it.
+_ENLIST = insert(t.workers)
+_BEAT = update(t.workers).where(_WORKER.id == bindparam("worker_id")).values(beat=_WORKER.beat + 1)
+_PULSES = select(_WORKER.id, _WORKER.beat, _WORKER.lease)
 _IS_ENLISTED = (
     select(_WORKER.id)
     .where(_WORKER.id == bindparam("worker_id"))
@@ -94,21 +98,23 @@ class WorkerRegistry:
             "started_at": now,
         }
         with self.database.writing() as db:
-            db.execute(insert(t.workers).values(**row))
+            db.execute(_ENLIST, row)
         return worker
 
     def beat(self, worker: str) -> bool:
-        """Raise a worker's heartbeat counter; return False if it was reaped meanwhile."""
-        row = update(t.workers).where(_WORKER.id == worker)
+        """Raise a worker's heartbeat counter, and adjust the clock.
+
+        Return False if the worker was reaped meanwhile.
+        """
         with self.database.writing() as db:
-            result = db.execute(row.values(beat=_WORKER.beat + 1))
+            result = db.execute(_BEAT, {"worker_id": worker})
+            self.database.clock.adjust(db)
             return result.rowcount == 1
 
     def pulses(self) -> Mapping[str, Pulse]:
         """Return the heartbeat counter and the lease of every worker."""
-        columns = select(_WORKER.id, _WORKER.beat, _WORKER.lease)
         with self.database.reading() as db:
-            rows = [Row(t.workers, row) for row in db.execute(columns).mappings()]
+            rows = [Row(t.workers, row) for row in db.execute(_PULSES).mappings()]
         return {row.raw("id"): Pulse(row["beat"], row["lease"] or DEFAULT_LEASE) for row in rows}
 
     def beats(self) -> Mapping[str, int]:

@@ -19,7 +19,13 @@ from typing import Any, Protocol, TypeAlias
 from urllib.parse import quote
 
 from tillpost.adapter.webhooks import LARGEST, WebhookError, WebhookEvent, WebhookFault
-from tillpost.errors import ConfigError, PosError, UnsupportedError, is_interruption
+from tillpost.errors import (
+    ConfigError,
+    PosError,
+    UnreadableConfigError,
+    UnsupportedError,
+    is_interruption,
+)
 from tillpost.models.safe_text import safe_logger
 from tillpost.outbox.delivery.open_connections import LONGEST_NAME
 from tillpost.outbox.exceptions import DatabaseError
@@ -109,21 +115,28 @@ async def _handle(
         await asyncio.to_thread(outbox.receive, name, headers, body, url)
     except WebhookError as error:
         return _STATUS_BY_FAULT.get(error.fault, 400), error.fault.value
+    except UnreadableConfigError as error:
+        return _ask_again(name, error)
     except (ConfigError, UnsupportedError):
         return 404, "unknown"
     except (PosError, DatabaseError) as error:
-        log.warning(
-            "webhook for %s not processed (%s): answered 503, so that it is sent again",
-            name,
-            type(error).__name__,
-        )
-        return 503, "again"
+        return _ask_again(name, error)
     except BaseException as failure:
         if is_interruption(failure):
             raise
         log.exception("webhook for %s not processed: answered 503, so that it is sent again", name)
         return 503, "again"
     return 200, ""
+
+
+def _ask_again(name: str, error: Exception) -> tuple[int, str]:
+    """Log why a webhook wasn't processed; return the answer that has it sent again."""
+    log.warning(
+        "webhook for %s not processed (%s): answered 503, so that it is sent again",
+        name,
+        type(error).__name__,
+    )
+    return 503, "again"
 
 
 def _connection_name(scope: Scope) -> str | None:

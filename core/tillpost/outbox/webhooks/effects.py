@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, select
 
+from tillpost.adapter.echoes import hider
+from tillpost.adapter.redaction import MASK
 from tillpost.adapter.webhooks import (
     AuthorisationRevoked,
     AvailabilityChanged,
@@ -46,6 +48,32 @@ class EventEffects:
         self._orders = orders
         self._settings = settings
 
+    def without_customer(
+        self, db: Connection, opened: OpenConnection, event: WebhookEvent
+    ) -> WebhookEvent:
+        """Return an event whose texts show nothing of the order's customer, as far as is known.
+
+        Of an order whose customer's data was erased, no text of the platform is kept: nothing is
+        left by which the customer's could be found in it.
+        """
+        if not isinstance(event, OrderRefused):
+            return event
+        connection = opened.connection
+        stored = self._orders.find(
+            db, connection.name, event.pos_id, event.reference, connection.address
+        )
+        if stored is None:
+            return event
+        hide = hider(stored.order, opened.adapter.config) if stored.order else _hide_all
+        error = event.error
+        hidden = {
+            "detail": hide(error.detail),
+            "code": hide(error.code),
+            "subjects": tuple(hide(subject) for subject in error.subjects),
+            "request_id": hide(error.request_id),
+        }
+        return event.model_copy(update={"error": error.model_copy(update=hidden)})
+
     def apply(
         self, db: Connection, opened: OpenConnection, event: WebhookEvent, now: float
     ) -> Sequence[HookCall]:
@@ -61,12 +89,21 @@ class EventEffects:
             The hooks to call once the transaction is committed.
         """
         connection = opened.connection.name
+        address = opened.connection.address
         match event:
             case OrderChanged(pos_order=PosOrder() as pos_order):
-                return self._orders.record_status(db, connection, pos_order, now, event.reference)
+                return self._orders.record_status(
+                    db, connection, pos_order, now, event.reference, address=address
+                )
             case OrderRefused():
                 return self._orders.record_refusal(
-                    db, connection, event.pos_id, event.reference, event.error, now
+                    db,
+                    connection,
+                    event.pos_id,
+                    event.reference,
+                    event.error,
+                    now,
+                    address=address,
                 )
             case MenuChanged():
                 self._schedule_import(db, connection, now)
@@ -90,6 +127,10 @@ class EventEffects:
         error = PermissionsError("the store has revoked its authorisation", reason="withdrawn")
         update = ConnectionUpdate(self._rows, db, opened, self._settings, now)
         return update.pause(opened.stamp(error, "parse_webhook"))
+
+
+def _hide_all(text: str) -> str:
+    return MASK if text else text
 
 
 def _is_outdated(db: Connection, connection: str, event: AuthorisationRevoked) -> bool:

@@ -7,11 +7,12 @@ webhook again.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tillpost.adapter.webhooks import (
+    AuthorisationRevoked,
+    AvailabilityChanged,
     OrderChanged,
     OrderRefused,
     WebhookError,
@@ -53,7 +54,7 @@ class Receiver:
             database.
         config: The TOML file, as for `config.config_path`.
         hooks: Objects whose hooks are called in addition to the plugins'.
-        clock: Returns the time in epoch seconds.
+        clock: Returns the time in epoch seconds; by default the database's clock.
     """
 
     def __init__(
@@ -65,18 +66,18 @@ class Receiver:
         connections: Source | None = None,
         config: str | Path | None = None,
         hooks: Iterable[object] = (),
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._database = database
-        self._clock = clock
+        self._clock = clock or database.clock
         # A receiver may refresh a token, and other workers must see whether it is still alive.
-        self._heartbeat = Heartbeat(WorkerRegistry(database), settings.lease, clock)
+        self._heartbeat = Heartbeat(WorkerRegistry(database), settings.lease, self._clock)
         self._orders = OrderUpdates(engine, settings)
         self._effects = EventEffects(ConnectionRows(database), self._orders, settings)
         source = connections or FromFileAndDatabase(
             CredentialStore(database), config, self._heartbeat.worker_id
         )
-        self._connections = OpenConnections(source, settings, hooks)
+        self._connections = OpenConnections(source, settings, self._clock, hooks)
 
     def receive(
         self, connection: str, headers: Mapping[str, str], body: bytes, url: str
@@ -120,7 +121,8 @@ class Receiver:
         applied: list[WebhookEvent] = []
         hook_calls: list[HookCall] = []
         with self._database.writing() as db:
-            for event in events:
+            for settled in events:
+                event = self._effects.without_customer(db, opened, settled)
                 if record_event(db, opened.connection.name, event, now):
                     hook_calls += self._effects.apply(db, opened, event, now)
                     applied.append(event)
@@ -134,6 +136,7 @@ class Receiver:
         """Return the events with what the platform shows, where the signature proves nothing."""
         if not opened.webhooks.proves_orders:
             claims = [_without_unproved_facts(claim) for claim in claims]
+        claims = [self._with_confirmed_access(opened, claim) for claim in claims]
         fetched = self._fetch_orders(opened, claims)
         events = opened.webhooks.settle(claims, fetched)
         return [
@@ -144,7 +147,10 @@ class Receiver:
     def _fetch_orders(
         self, opened: OpenConnection, claims: Sequence[WebhookEvent]
     ) -> Mapping[str, PosOrder]:
-        """Fetch the orders that changed, by the platform's ids, if they may be ours."""
+        """Fetch the orders that changed, by the platform's ids, if they may be ours.
+
+        One at another address isn't fetched: at this one, another order may have that id.
+        """
         queries = StoreQueries(opened)
         fetched: dict[str, PosOrder] = {}
         for claim in claims:
@@ -154,10 +160,24 @@ class Receiver:
                 fetched[claim.pos_id] = queries.fetch_briefly(claim.pos_id)
         return fetched
 
+    def _with_confirmed_access(self, opened: OpenConnection, claim: WebhookEvent) -> WebhookEvent:
+        """Return a revocation only if the platform refuses our access; otherwise a check is due.
+
+        The signature may prove that a store has revoked its access without proving which: one
+        application can have a single subscription for all its stores.
+        """
+        if not isinstance(claim, AuthorisationRevoked):
+            return claim
+        if StoreQueries(opened).probe_briefly().access_refused:
+            return claim
+        log_event("revocation_unconfirmed", connection=opened.connection.name)
+        return AvailabilityChanged(event_id=claim.event_id, at=claim.at)
+
     def _with_outcome(self, opened: OpenConnection, event: OrderRefused) -> OrderRefused:
         """Return a refusal with the order's outcome, as the platform shows it.
 
-        Nothing is sent again because of a claim alone.
+        Nothing is sent again because of a claim alone. What became of an order at another address
+        can't be found out.
         """
         error = event.error.model_copy(
             update={
@@ -166,7 +186,11 @@ class Receiver:
                 "operation": "parse_webhook",
             }
         )
-        if _claims_not_created(error) and self._may_be_ours(opened, event):
+        if not _claims_not_created(error):
+            return event.model_copy(update={"error": error})
+        if self._is_elsewhere(opened, event):
+            error = error.model_copy(update={"outcome": Outcome.UNKNOWN})
+        elif self._may_be_ours(opened, event):
             pos_order = _fetch_active_order(opened, event.pos_id)
             if pos_order:
                 created = {"outcome": Outcome.CREATED, "pos_order": pos_order}
@@ -174,9 +198,14 @@ class Receiver:
         return event.model_copy(update={"error": error})
 
     def _may_be_ours(self, opened: OpenConnection, event: OrderChanged | OrderRefused) -> bool:
-        connection = opened.connection.name
+        name, address = opened.connection.name, opened.connection.address
         with self._database.reading() as db:
-            return self._orders.may_be_ours(db, connection, event.pos_id, event.reference)
+            return self._orders.may_be_ours(db, name, event.pos_id, event.reference, address)
+
+    def _is_elsewhere(self, opened: OpenConnection, event: OrderRefused) -> bool:
+        name, address = opened.connection.name, opened.connection.address
+        with self._database.reading() as db:
+            return self._orders.is_elsewhere(db, name, event.pos_id, event.reference, address)
 
 
 def _without_unproved_facts(claim: WebhookEvent) -> WebhookEvent:

@@ -12,7 +12,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    Connection,
+    Update,
+    bindparam,
+    or_,
+    select,
+    update,
+)
 
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.database import wait_briefly
@@ -21,6 +30,7 @@ from tillpost.outbox.orders.models import WaitsFor
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
 from tillpost.outbox.webhooks.received_events import delete_old_events
 from tillpost.outbox.worker.connection_tasks import AtOnce, ConnectionTasks
+from tillpost.outbox.worker.hook_thread import HookThread
 from tillpost.outbox.worker.menu_sync import MenuSync
 from tillpost.outbox.worker.order_monitor import OrderMonitor
 from tillpost.outbox.worker.passed_over import PassedOver
@@ -35,6 +45,9 @@ THREADS = 8
 
 GRACE = 1.0
 """Seconds that a stopping worker waits for running polls and imports."""
+
+GRACE_OF_HOOKS = 3.0
+"""Seconds that a stopping worker waits for hooks that were announced."""
 
 HOUR = 3600.0
 """Seconds in an hour."""
@@ -64,6 +77,54 @@ _SHORT_HOLDS = (
 
 _AUTOMATIC_WAITS = (WaitsFor.NOTHING, WaitsFor.RETRY, WaitsFor.LOOK, WaitsFor.IMPORT)
 
+# Statements are built once: SQLAlchemy takes longer to build one than to run it.
+_PAUSED = select(_CONNECTION.name, _CONNECTION.refused_credentials).where(_CONNECTION.paused != "")
+
+
+def _end_endless_orders() -> Update:
+    """Return the change that makes due what waits longer than anything does."""
+    longest_wait: BindParameter[float] = bindparam("longest_wait")
+    longest_release: BindParameter[float] = bindparam("longest_release")
+    # A wait that only a newer version knows is as short.
+    is_short_wait = _ORDER.waits_for.not_in([wait.value for wait in _OTHER_WAITS])
+    is_released = _ORDER.waits_for == WaitsFor.NOTHING.value
+    waits_too_long = (_ORDER.due_at > longest_wait) & is_short_wait
+    is_put_off = (_ORDER.due_at > longest_release) & is_released
+    # Text is larger than any number on SQLite: a time that can't be read counts as put off.
+    is_scheduled = _ORDER.waits_for == WaitsFor.ITS_TIME.value
+    is_off_schedule = (_ORDER.due_at > _ORDER.eligible_at + LONGEST_WAIT) & is_scheduled
+    is_too_far = waits_too_long | is_put_off | is_off_schedule
+    endless = update(t.orders).where(_ORDER.worker.is_(None), is_too_far)
+    return endless.values(due_at=bindparam("now"))
+
+
+def _end_endless_connections(until: Column[float]) -> Update:
+    """Return the change that ends what a connection's column puts off too far."""
+    too_far = update(t.connections).where(until > bindparam("longest_wait"))
+    return too_far.values({until: bindparam("now")})
+
+
+def _bring_back_orders(column: Column[float], *, follows_wanted_at: bool = False) -> Update:
+    """Return the change that brings back a time of orders that is too far ahead."""
+    is_too_far = [column > bindparam("latest")]
+    if follows_wanted_at:
+        latest_for_customer = _ORDER.wanted_at + bindparam("longest")
+        is_too_far.append(_ORDER.wanted_at.is_(None) | (column > latest_for_customer))
+    too_far = update(t.orders).where(_ORDER.worker.is_(None), *is_too_far)
+    return too_far.values({column: bindparam("back_to")})
+
+
+_END_ENDLESS_ORDERS = _end_endless_orders()
+_END_ENDLESS_CONNECTIONS = [_end_endless_connections(until) for until in _SHORT_HOLDS]
+_BRING_BACK = {
+    # What hangs on the time that the customer wants may be as far ahead as that.
+    "eligible_at": _bring_back_orders(_ORDER.eligible_at, follows_wanted_at=True),
+    "expected_at": _bring_back_orders(_ORDER.expected_at, follows_wanted_at=True),
+    "escalate_at": _bring_back_orders(_ORDER.escalate_at),
+    "poll_at": _bring_back_orders(_ORDER.poll_at),
+}
+"""The changes to the times of orders, which are at most a wait ahead of now."""
+
 
 @dataclass(slots=True)
 class _Task:
@@ -86,16 +147,19 @@ class Maintenance:
 
         Args:
             processor: Handles the worker's orders.
-            in_threads: Run polls and menu imports in threads, so that `tend` waits for no platform.
+            in_threads: Run polls, menu imports and the hooks of reports in threads, so that `tend`
+                waits for no platform and no plugin.
         """
         self._processor = processor
         self._outbox = processor.outbox
         self._database = processor.outbox.database
-        self._store_monitor = StoreMonitor(processor)
+        self._hooks = HookThread(processor.call_hooks)
+        call_hooks = self._hooks.call if in_threads else processor.call_hooks
+        self._store_monitor = StoreMonitor(processor, call_hooks)
         host_of = processor.connections.host
         self._requests = ConnectionTasks(THREADS, "tillpost-poll", host_of)
         runner = self._requests if in_threads else AtOnce()
-        order_monitor = OrderMonitor(processor, runner)
+        order_monitor = OrderMonitor(processor, runner, call_hooks)
         menu_sync = MenuSync(processor, runner)
         self._passed_over = PassedOver("the task")
         self._tasks = [
@@ -129,7 +193,8 @@ class Maintenance:
                 task.run()
 
     def close(self) -> None:
-        """Stop the checks, polls and imports, which run in threads of their own."""
+        """Stop the checks, polls, imports and hooks, which run in threads of their own."""
+        self._hooks.close(GRACE_OF_HOOKS)
         self._store_monitor.close()
         self._requests.close(GRACE)
 
@@ -154,9 +219,8 @@ class Maintenance:
 
     def _resume_reconnected(self) -> None:
         """Resume paused connections whose credentials differ from those that were refused."""
-        columns = select(_CONNECTION.name, _CONNECTION.refused_credentials)
         with self._database.reading() as db:
-            paused = db.execute(columns.where(_CONNECTION.paused != "")).all()
+            paused = db.execute(_PAUSED).all()
         for name, refused in paused:
             current = self._processor.connections.fingerprint(name)
             if not current or current == refused:
@@ -168,44 +232,29 @@ class Maintenance:
     def _end_endless_waits(self) -> None:
         """Make due what a clock that was ahead has put off too far."""
         now = self._processor.clock()
-        # A wait that only a newer version knows is as short.
-        is_short_wait = _ORDER.waits_for.not_in([wait.value for wait in _OTHER_WAITS])
-        is_released = _ORDER.waits_for == WaitsFor.NOTHING.value
-        waits_too_long = (_ORDER.due_at > now + LONGEST_WAIT) & is_short_wait
-        is_put_off = (_ORDER.due_at > now + LONGEST_RELEASE) & is_released
-        # Text is larger than any number on SQLite: a time that can't be read counts as put off.
-        is_scheduled = _ORDER.waits_for == WaitsFor.ITS_TIME.value
-        is_off_schedule = (_ORDER.due_at > _ORDER.eligible_at + LONGEST_WAIT) & is_scheduled
-        is_too_far = waits_too_long | is_put_off | is_off_schedule
-        endless = update(t.orders).where(_ORDER.worker.is_(None), is_too_far)
+        times = {
+            "now": now,
+            "longest_wait": now + LONGEST_WAIT,
+            "longest_release": now + LONGEST_RELEASE,
+        }
         self._outbox.claims.set_aside_unnamed(now)
         with self._database.writing() as db:
             wait_briefly(db)
             self._bring_back(db, now)
-            db.execute(endless.values(due_at=now))
+            db.execute(_END_ENDLESS_ORDERS, times)
             self._outbox.workers.release_orphans(db, now)
-            for until in _SHORT_HOLDS:
-                too_far = update(t.connections).where(until > now + LONGEST_WAIT)
-                db.execute(too_far.values({until: now}))
+            for end in _END_ENDLESS_CONNECTIONS:
+                db.execute(end, times)
 
     def _bring_back(self, db: Connection, now: float) -> None:
-        """Count from now what a clock that was ahead has put off for an order.
-
-        What hangs on the time that the customer wants may be as far ahead as that.
-        """
+        """Count from now what a clock that was ahead has put off for an order."""
         settings = self._outbox.settings
-        for column, wait, follows_wanted_at in (
-            (_ORDER.eligible_at, 0.0, True),
-            (_ORDER.expected_at, settings.unseen_after, True),
-            (_ORDER.escalate_at, settings.escalate_after, False),
-            (_ORDER.poll_at, 0.0, False),
-        ):
-            is_too_far = [column > now + wait + LONGEST_WAIT]
-            if follows_wanted_at:
-                latest = _ORDER.wanted_at + wait + LONGEST_WAIT
-                is_too_far.append(_ORDER.wanted_at.is_(None) | (column > latest))
-            put_off = update(t.orders).where(_ORDER.worker.is_(None), *is_too_far)
-            db.execute(put_off.values({column: now + wait}))
+        waits = {"expected_at": settings.unseen_after, "escalate_at": settings.escalate_after}
+        for name, bring_back in _BRING_BACK.items():
+            wait = waits.get(name, 0.0)
+            longest = wait + LONGEST_WAIT
+            times = {"back_to": now + wait, "latest": now + longest, "longest": longest}
+            db.execute(bring_back, times)
 
     def _delete_old_data(self) -> None:
         """Delete what the settings say isn't stored any longer."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Column, select, update
+from sqlalchemy import Column, bindparam, select, update
 
 from tillpost.errors import ConfigError, PosError
 from tillpost.models.safe_text import safe_logger
@@ -36,7 +36,9 @@ _CONNECTION = t.connections.c
 
 _DAILY_IMPORTS = select(_CONNECTION.name, _CONNECTION.sync_at)
 
-_CHANGED_MENUS = select(_CONNECTION.name, _CONNECTION.import_at).where(_CONNECTION.paused == "")
+_CHANGED_MENUS = select(_CONNECTION.name, _CONNECTION.import_at).where(
+    _CONNECTION.paused == "", _CONNECTION.import_at <= bindparam("now")
+)
 
 
 class MenuSync:
@@ -74,9 +76,8 @@ class MenuSync:
     def import_changed(self) -> None:
         """Import the menus whose platform reported a change."""
         now = self._processor.clock()
-        due = _CHANGED_MENUS.where(_CONNECTION.import_at <= now)
         with self._database.reading() as db:
-            rows = db.execute(due).all()
+            rows = db.execute(_CHANGED_MENUS, {"now": now}).all()
         for name, due_at in rows:
             if is_name(name) and self._passed_over.allows(name):
                 with self._passed_over.attempt(name):

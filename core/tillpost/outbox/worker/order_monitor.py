@@ -18,6 +18,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Select,
     bindparam,
     func,
     select,
@@ -32,15 +33,24 @@ from tillpost.outbox.db.connection_rows import BLOCKED_CONNECTIONS
 from tillpost.outbox.db.database import wait_briefly
 from tillpost.outbox.delivery.store_queries import StoreQueries
 from tillpost.outbox.event_log import HookCall, log_event
-from tillpost.outbox.orders.models import OrderState, StoredOrder, stored_order
+from tillpost.outbox.orders.models import (
+    OrderState,
+    StoredOrder,
+    UnreadableEventError,
+    stored_order,
+)
+from tillpost.outbox.orders.queries import read_events
 from tillpost.outbox.orders.transitions import due_time, next_poll_at
-from tillpost.outbox.orders.unreadable import set_aside
+from tillpost.outbox.orders.unreadable import JOURNAL, set_aside
 from tillpost.outbox.orders.updates import OrderUpdates
 from tillpost.outbox.rows import Row, is_name, named, unchanged
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
 from tillpost.outbox.worker.connection_tasks import AtOnce, TaskRunner
+from tillpost.outbox.worker.hook_thread import CallHooks
 from tillpost.outbox.worker.passed_over import PassedOver
 from tillpost.outbox.worker.processor import Processor
+from tillpost.submission.address import ADDRESS
+from tillpost.submission.history import History, fold
 
 __all__ = ["OrderMonitor"]
 
@@ -81,6 +91,20 @@ _FIRST_DUE_POLLS = (
 """When the first poll of each connection is due, the longest overdue first."""
 
 
+def _due_by(time_column: Column[Any]) -> Select[tuple[str, str]]:
+    """Return the query for the orders whose time in a column has come, the earliest first."""
+    return (
+        select(_ORDER.id, _ORDER.connection)
+        .where(time_column <= bindparam("now"), _is_unclaimed)
+        .order_by(time_column)
+        .limit(MOST_REPORTS)
+    )
+
+
+_DUE_UNSEEN = _due_by(_ORDER.expected_at)
+_DUE_ESCALATIONS = _due_by(_ORDER.escalate_at)
+
+
 @dataclass(frozen=True, slots=True)
 class _Report:
     """What a report writes to the order's row, and the hooks to call after that."""
@@ -92,9 +116,21 @@ class _Report:
 class OrderMonitor:
     """Polls and reports orders, for one worker."""
 
-    def __init__(self, processor: Processor, tasks: TaskRunner | None = None) -> None:
-        """Take the worker's processor, and what runs the polls: this thread by default."""
+    def __init__(
+        self,
+        processor: Processor,
+        tasks: TaskRunner | None = None,
+        call_hooks: CallHooks | None = None,
+    ) -> None:
+        """Take the worker's processor.
+
+        Args:
+            processor: Handles the worker's orders.
+            tasks: Runs the polls; this thread by default.
+            call_hooks: Calls the hooks of reports; this thread by default.
+        """
         self._processor = processor
+        self._call_hooks = call_hooks or processor.call_hooks
         self._tasks = tasks or AtOnce()
         self._passed_over = PassedOver("the escalation")
         self._database = processor.outbox.database
@@ -130,25 +166,36 @@ class OrderMonitor:
             if stored.unreadable:
                 self._set_aside(db, row, stored, now)
                 return
+            try:
+                history = fold(read_events(db, stored.id))
+            except UnreadableEventError:
+                set_aside(db, stored.id, (JOURNAL,), now, self._settings.escalate_after)
+                return
+            hook_calls = self._orders.record_kept_report(db, row, now)
             is_polled = bool(row["pos_id"]) and stored.state in _POLLED_STATES
             poll_at = _next_poll_at(row, stored, now) if is_polled else None
             schedule = update(t.orders).where(_ORDER.id == row["id"])
             db.execute(schedule.values(poll_at=poll_at))
+        self._processor.call_hooks(row["connection"], hook_calls)
         if is_polled:
-            self._fetch(row["connection"], row["id"], row["pos_id"])
+            self._fetch(row["connection"], row["id"], row["pos_id"], history)
 
     def _set_aside(self, db: Connection, row: Row, stored: StoredOrder, now: float) -> None:
         escalate_after = self._settings.escalate_after
         set_aside(db, row.raw("id"), stored.unreadable, now, escalate_after)
 
-    def _fetch(self, connection: str, order_id: str, pos_id: str) -> None:
+    def _fetch(self, connection: str, order_id: str, pos_id: str, history: History) -> None:
         try:
             opened = self._processor.connections[connection]
-            pos_order = StoreQueries(opened).fetch_briefly(pos_id)
+            pos_order = StoreQueries(opened).fetch_briefly(pos_id, history)
         except ConfigError as error:
             log.warning("order %s can't be polled: %s", order_id, error)
             return
         except PosError as error:
+            if error.reason == ADDRESS:
+                # It is polled again should the connection be set back within its schedule.
+                log_event("order_elsewhere", id=order_id, connection=connection)
+                return
             kind = type(error).__name__
             log_event("order_poll_failed", id=order_id, connection=connection, error=kind)
             self._postpone(connection, error)
@@ -170,6 +217,7 @@ class OrderMonitor:
                     event.error,
                     now,
                     "poll",
+                    opened.connection.address,
                 )
             else:
                 hook_calls = self._orders.record_status(
@@ -179,6 +227,7 @@ class OrderMonitor:
                     now,
                     order_id,
                     "poll",
+                    opened.connection.address,
                 )
         self._processor.call_hooks(connection, hook_calls)
 
@@ -204,7 +253,7 @@ class OrderMonitor:
     def report_unseen(self) -> None:
         """Report orders that the register should have confirmed by now, after a last poll."""
         by_connection: dict[str, list[str]] = {}
-        for order_id, connection in self._due(_ORDER.expected_at):
+        for order_id, connection in self._due(_DUE_UNSEEN):
             by_connection.setdefault(connection, []).append(order_id)
         for connection, order_ids in by_connection.items():
             if not is_name(connection):
@@ -222,23 +271,17 @@ class OrderMonitor:
 
     def escalate(self) -> None:
         """Escalate problems that nobody has acted on."""
-        for order_id, connection in self._due(_ORDER.escalate_at):
+        for order_id, connection in self._due(_DUE_ESCALATIONS):
             if not self._passed_over.allows(connection):
                 continue
             with self._passed_over.attempt(connection):
                 self._report(order_id, _ORDER.escalate_at, self._escalation)
 
-    def _due(self, time_column: Column[Any]) -> Sequence[tuple[str, str]]:
-        """Return the orders whose time in that column has come: their ids and connections."""
+    def _due(self, query: Select[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+        """Return the orders whose time in a column has come: their ids and connections."""
         now = self._processor.clock()
-        due = (
-            select(_ORDER.id, _ORDER.connection)
-            .where(time_column <= now, _is_unclaimed)
-            .order_by(time_column)
-            .limit(MOST_REPORTS)
-        )
         with self._database.reading() as db:
-            return [(row.id, row.connection) for row in db.execute(due)]
+            return [(row.id, row.connection) for row in db.execute(query, {"now": now})]
 
     def _poll_at(self, order_id: str) -> float | None:
         """Return when an order is next polled; None if it isn't, or can't be."""
@@ -282,7 +325,7 @@ class OrderMonitor:
                 connection=connection,
                 times=facts.get("times"),
             )
-        self._processor.call_hooks(connection, report.hook_calls)
+        self._call_hooks(connection, report.hook_calls)
 
     def _unseen_report(self, row: Row, stored: StoredOrder, now: float) -> _Report:
         is_confirmed = row["confirmed_at"] is not None

@@ -75,7 +75,7 @@ class Processor:
         *,
         connections: Source | None = None,
         hooks: Iterable[object] = (),
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         """Take the outbox.
 
@@ -84,23 +84,23 @@ class Processor:
             connections: Returns a connection by its name; by default those of the TOML file and
                 of the database.
             hooks: Objects whose hooks are called besides those of the installed plugins.
-            clock: Returns the time in epoch seconds.
+            clock: Returns the time in epoch seconds; by default `Outbox.clock`.
         """
         self.outbox = outbox
-        self.clock = clock
+        self.clock = clock or outbox.clock
         self.claims = outbox.claims
         self.workers = outbox.workers
         self.connection_rows = outbox.connection_rows
         self._hooks = tuple(hooks)
-        self._heartbeat = Heartbeat(self.workers, outbox.settings.lease, clock)
+        self._heartbeat = Heartbeat(self.workers, outbox.settings.lease, self.clock)
         self._heartbeat.vouch = self._gets_on
         self._progress_at: float | None = None
         source = connections or FromFileAndDatabase(
             CredentialStore(outbox.database), outbox.config, lambda: self._heartbeat.worker
         )
-        self.connections = OpenConnections(source, outbox.settings, self._hooks)
-        self.menus = Menus(self.workers, self.connection_rows, clock)
-        self._results = ResultWriter(outbox, clock, self.call_hooks)
+        self.connections = OpenConnections(source, outbox.settings, self.clock, self._hooks)
+        self.menus = Menus(self.workers, self.connection_rows, self.clock)
+        self._results = ResultWriter(outbox, self.clock, self.call_hooks)
         self._lock = threading.Lock()
         self._shares = ThreadShares[tuple[str, int]](outbox.settings.threads)
         self._passed_over = PassedOver("the claim")
@@ -176,7 +176,7 @@ class Processor:
         Whatever happens to the order is written, so nothing is raised for it.
 
         Returns:
-            When it is due again, in epoch seconds; None when nothing is due automatically.
+            When it is due again, by `clock`; None when nothing is due automatically.
 
         Raises:
             DatabaseError: The database fails.
@@ -333,7 +333,7 @@ class Processor:
         Returns None if another worker holds it, or if it has changed since `seen`, which is its
         `updated_at` as it was seen.
         """
-        return self.claims.claim_order(order_id, self._heartbeat.worker, seen)
+        return self.claims.claim_order(order_id, self._heartbeat.worker, self.clock(), seen)
 
     def withdraw_doubt(self, claim: Claim) -> RunResult:
         """Look up a claimed order that may exist at the platform, and withdraw it if it is found.
@@ -343,7 +343,8 @@ class Processor:
         try:
             opened = self.connections[claim.connection]
         except ConfigError as error:
-            return unconnected_result(replace(claim, taken_over=True), error)
+            may_pass = self.connections.may_be_readable_soon()
+            return unconnected_result(replace(claim, taken_over=True), error, may_pass=may_pass)
         result = self._runner(opened, claim).withdraw(at_once=True)
         if result.error:
             log_event(
@@ -399,7 +400,9 @@ class Processor:
         try:
             opened = self.connections.get(claim.connection, claim.credentials_version)
         except ConfigError as error:
-            self._results.write(claim, unconnected_result(claim, error), None)
+            may_pass = self.connections.may_be_readable_soon()
+            result = unconnected_result(claim, error, may_pass=may_pass)
+            self._results.write(claim, result, None)
             return
         # If the cached menu is the newer one, this worker's import is being stored.
         if opened.menu_cache.imported_at < claim.menu_at:

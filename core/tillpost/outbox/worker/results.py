@@ -7,11 +7,19 @@ due again. Hooks are called after it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
-from tillpost.errors import ConfigError, Outcome, PosError, SetupError, UnknownPosError
+from tillpost.errors import (
+    ConfigError,
+    Outcome,
+    PosError,
+    SetupError,
+    UnknownPosError,
+    UnreadableConfigError,
+)
 from tillpost.models.order import Progress
 from tillpost.outbox.connections.resume import resume_connection
 from tillpost.outbox.delivery.connection_state import ConnectionUpdate
@@ -19,7 +27,7 @@ from tillpost.outbox.delivery.open_connections import OpenConnection
 from tillpost.outbox.delivery.run_result import RunResult, failed_withdrawal
 from tillpost.outbox.event_log import HookCall, error_fields, log_event
 from tillpost.outbox.orders.claims import Claim
-from tillpost.outbox.orders.models import OrderState
+from tillpost.outbox.orders.models import OrderState, WaitsFor
 from tillpost.outbox.orders.problems import problem_columns
 from tillpost.outbox.orders.transitions import (
     arrival_columns,
@@ -32,11 +40,35 @@ from tillpost.outbox.outbox import Outbox
 __all__ = ["ResultWriter", "broken_result", "unconnected_result"]
 
 
-def unconnected_result(claim: Claim, error: ConfigError) -> RunResult:
-    """Return the result of an order whose connection can't be opened."""
-    setup_error = SetupError(str(error))
+UNREADABLE_RETRY = 5.0
+"""In how many seconds an order is tried again whose connection's file can't be read."""
+
+
+def unconnected_result(claim: Claim, error: ConfigError, *, may_pass: bool = False) -> RunResult:
+    """Return the result of an order whose connection can't be opened.
+
+    Args:
+        claim: The order.
+        error: Why the connection can't be opened.
+        may_pass: If the file can't be read, the order waits for it; else for a person.
+    """
+    is_unreadable = isinstance(error, UnreadableConfigError)
+    text = f"the file can't be read now: {error}" if is_unreadable else str(error)
+    setup_error = SetupError(text)
     setup_error.operation = "connect"
-    return _error_result(claim, setup_error)
+    result = _error_result(claim, setup_error)
+    if not (is_unreadable and may_pass):
+        return result
+    return replace(
+        result,
+        state=OrderState.MANUAL if claim.taken_over else OrderState.DUE,
+        waits_for=WaitsFor.RETRY,
+        due_in=UNREADABLE_RETRY,
+        suspended_until=claim.suspended_until,
+        new_request=claim.new_request,
+        gave_up=False,
+        hook_calls=(),
+    )
 
 
 def broken_result(claim: Claim, failure: BaseException) -> RunResult:

@@ -4,6 +4,9 @@
 `prune` call them on demand. Only orders that are over lose anything: not one that may still have to
 be sent, polled, confirmed, withdrawn or acted on, and not one that the customer still waits for.
 
+With a customer's data goes what may quote it: the texts of the order's errors, the notices of what
+was changed in it, and what was sent and received. Kinds, outcomes, codes and ids stay.
+
 What keeps an order from going twice is never deleted. Its digest stays in its row, so that adding
 the same order again is still recognised as a repetition. In place of a journal that is pruned there
 is one event that holds what the journal amounted to: what was sent under which keys, and whether it
@@ -12,15 +15,22 @@ arrived (`submission.history.pruned`).
 
 from __future__ import annotations
 
-import time
-
+from pydantic import BaseModel
 from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 
+from tillpost.errors import ErrorRecord
+from tillpost.models.order import PosOrder
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.orders.models import OrderState, UnreadableEventError, event_row
-from tillpost.outbox.orders.queries import read_events
+from tillpost.outbox.orders.queries import UnreadableEvent, read_events, read_journal
 from tillpost.outbox.outbox import Outbox
-from tillpost.outbox.rows import is_name
+from tillpost.outbox.rows import Row, is_name, parsed
+from tillpost.submission.erasure import (
+    error_without_texts,
+    event_without_texts,
+    exchange_without_texts,
+    without_notices,
+)
 from tillpost.submission.history import fold, pruned
 from tillpost.submission.journal import Pruned
 
@@ -32,7 +42,7 @@ _DAY = 86_400.0
 """Seconds in a day."""
 
 BATCH = 100
-"""How many journals are pruned in one transaction."""
+"""How many orders are erased, or journals pruned, in one transaction."""
 
 _FINAL_STATES = (
     OrderState.RECEIVED,
@@ -58,9 +68,65 @@ def erase(outbox: Outbox, days: float) -> int:
         The number of orders that were erased.
     """
     outbox.prepare()
-    erasable = update(t.orders).where(*_finished_before(days), _ORDER.content.is_not(None))
-    with outbox.database.writing() as db:
-        return db.execute(erasable.values(content=None, customer="", code="")).rowcount
+    cutoff = outbox.clock() - days * _DAY
+    erased = 0
+    while True:
+        with outbox.database.writing() as db:
+            rows = _erasable(db, cutoff)
+            for row in rows:
+                _erase_one(db, row)
+        erased += len(rows)
+        if len(rows) < BATCH:
+            return erased
+
+
+def _erasable(db: Connection, cutoff: float) -> list[Row]:
+    """Return some orders whose customer's data is to be erased, locked."""
+    query = (
+        select(t.orders)
+        .where(*_finished_before(cutoff), _ORDER.content.is_not(None))
+        .limit(BATCH)
+        .with_for_update()
+    )
+    return [Row(t.orders, row) for row in db.execute(query).mappings()]
+
+
+def _erase_one(db: Connection, row: Row) -> None:
+    """Erase an order's content and customer, and what may quote them in its row and journal.
+
+    A column that can't be read is emptied. An event that can't be read stays as it is: without it,
+    the journal could be read, and would lack it.
+    """
+    error = parsed(ErrorRecord.model_validate_json, row["error"])
+    pos_order = parsed(PosOrder.model_validate_json, row["pos_order"])
+    ticket = parsed(PosOrder.model_validate_json, row["ticket"])
+    values = {
+        "content": None,
+        "customer": "",
+        "code": "",
+        "error": _json(error and error_without_texts(error)),
+        "pos_order": _json(pos_order and without_notices(pos_order)),
+        "ticket": _json(ticket and without_notices(ticket)),
+        "reported": None,
+    }
+    db.execute(update(t.orders).where(_ORDER.id == row["id"]).values(**values))
+    _erase_texts_of_journal(db, row["id"])
+
+
+def _erase_texts_of_journal(db: Connection, order_id: str) -> None:
+    for entry in read_journal(db, order_id):
+        values: dict[str, object] = {}
+        exchange = entry.exchange and exchange_without_texts(entry.exchange)
+        values["exchange"] = _json(exchange)
+        if not isinstance(entry.event, UnreadableEvent):
+            kind, body = event_row(event_without_texts(entry.event), entry.number)
+            values |= {"kind": kind, "body": body}
+        is_entry = (_EVENT.order_id == order_id, _EVENT.number == entry.number)
+        db.execute(update(t.events).where(*is_entry).values(**values))
+
+
+def _json(model: BaseModel | None) -> str | None:
+    return model.model_dump_json() if model else None
 
 
 def prune(outbox: Outbox, days: float) -> int:
@@ -72,11 +138,12 @@ def prune(outbox: Outbox, days: float) -> int:
         The number of journal events that were deleted.
     """
     outbox.prepare()
+    cutoff = outbox.clock() - days * _DAY
     after = ""
     deleted = 0
     while True:
         with outbox.database.writing() as db:
-            found = _prunable(db, days, after)
+            found = _prunable(db, cutoff, after)
             # No query finds the journal of an order whose id is damaged.
             order_ids = [order_id for order_id in found if is_name(order_id)]
             deleted += sum(_prune_one(db, order_id) for order_id in order_ids)
@@ -85,12 +152,12 @@ def prune(outbox: Outbox, days: float) -> int:
         after = order_ids[-1]
 
 
-def _prunable(db: Connection, days: float, after: str) -> list[str]:
+def _prunable(db: Connection, cutoff: float, after: str) -> list[str]:
     """Return the ids of some orders with a journal to prune, locked, in the sequence of ids."""
     is_unpruned = (_EVENT.order_id == _ORDER.id) & (_EVENT.kind != Pruned.__name__)
     query = (
         select(_ORDER.id)
-        .where(*_finished_before(days), _ORDER.id > after)
+        .where(*_finished_before(cutoff), _ORDER.id > after)
         .where(select(_EVENT.order_id).where(is_unpruned).exists())
         .order_by(_ORDER.id)
         .limit(BATCH)
@@ -111,13 +178,12 @@ def _prune_one(db: Connection, order_id: str) -> int:
     return len(events)
 
 
-def _finished_before(days: float) -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions on finished orders that are older than so many days.
+def _finished_before(cutoff: float) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions on finished orders that are older than that, in epoch seconds.
 
     Their age counts from when they were added, from when the customer wanted them, and from when
     they should have been polled: a store that was disconnected isn't polled any more.
     """
-    cutoff = time.time() - days * _DAY
     was_wanted = or_(_ORDER.wanted_at.is_(None), _ORDER.wanted_at < cutoff)
     isnt_polled = or_(_ORDER.poll_at.is_(None), _ORDER.poll_at < cutoff)
     return (*_FINISHED, _ORDER.added_at < cutoff, was_wanted, isnt_polled)

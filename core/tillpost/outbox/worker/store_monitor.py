@@ -22,10 +22,10 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, exists, or_, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, exists, or_, select, update
 
 from tillpost.adapter.readiness import Finding, Readiness
-from tillpost.errors import ConfigError
+from tillpost.errors import ConfigError, UnreadableConfigError
 from tillpost.errors.remedies import Actor
 from tillpost.models.availability import Availability, Reason
 from tillpost.models.safe_text import safe_logger
@@ -46,6 +46,7 @@ from tillpost.outbox.event_log import HookCall, log_event
 from tillpost.outbox.rows import Row, is_name, unchanged
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
 from tillpost.outbox.worker.connection_tasks import ConnectionTasks
+from tillpost.outbox.worker.hook_thread import CallHooks
 from tillpost.outbox.worker.passed_over import PassedOver
 from tillpost.outbox.worker.processor import Processor
 
@@ -72,12 +73,40 @@ _UNAVAILABLE = (Reason.OUTAGE, Reason.UNREACHED)
 _is_unscheduled = _CONNECTION.check_at == 0
 _is_paused = _CONNECTION.paused != ""
 
+# Statements are built once: SQLAlchemy takes longer to build one than to run it.
+_NAMES = select(_CONNECTION.name)
+_ANY_UNSCHEDULED = _NAMES.where(_is_unscheduled).limit(1)
+_is_check_due = or_(
+    _CONNECTION.check_at <= bindparam("now"),
+    _CONNECTION.check_at > bindparam("latest"),
+)
+_DUE_CHECKS = (
+    select(_CONNECTION.name, _CONNECTION.check_at)
+    .where(
+        _is_check_due,
+        ~_is_unscheduled,
+        ~_is_paused,
+        _CONNECTION.not_before <= bindparam("now"),
+    )
+    .order_by(_CONNECTION.check_at)
+)
+_has_due_order = exists().where(
+    _ORDER.connection == _CONNECTION.name, _ORDER.due_at <= bindparam("now")
+)
+_DUE_PROBES = (
+    select(_CONNECTION.name, _CONNECTION.paused_at, _CONNECTION.pause_probe_at)
+    .where(_is_paused, _CONNECTION.pause_probe_at <= bindparam("now"), ~_has_due_order)
+    .order_by(_CONNECTION.pause_probe_at)
+)
+
 
 class StoreMonitor:
     """The checks of one worker. All methods but `check` return at once."""
 
-    def __init__(self, processor: Processor) -> None:
+    def __init__(self, processor: Processor, call_hooks: CallHooks | None = None) -> None:
+        """Take the worker's processor, and what calls the hooks of reports."""
         self._processor = processor
+        self._call_hooks = call_hooks or processor.call_hooks
         self._database = processor.outbox.database
         self._rows = processor.connection_rows
         self._settings = processor.outbox.settings
@@ -93,9 +122,8 @@ class StoreMonitor:
         """Create the rows of new connections, and schedule the first check of each."""
         now = self._processor.clock()
         with self._database.reading() as db:
-            known = set(db.scalars(select(_CONNECTION.name)))
-            unscheduled = select(_CONNECTION.name).where(_is_unscheduled)
-            is_any_unscheduled = db.execute(unscheduled.limit(1)).first() is not None
+            known = set(db.scalars(_NAMES))
+            is_any_unscheduled = db.execute(_ANY_UNSCHEDULED).first() is not None
         new = set(self._processor.connections.names()) - known
         if not new and not is_any_unscheduled:
             return
@@ -142,17 +170,8 @@ class StoreMonitor:
         now = self._processor.clock()
         # A time further ahead than any that is set was set by a clock that was ahead.
         latest = now + self._interval + LONGEST_RETRY_AFTER
-        is_due = or_(
-            _CONNECTION.check_at <= now,
-            _CONNECTION.check_at > latest,
-        )
-        due = (
-            select(_CONNECTION.name, _CONNECTION.check_at)
-            .where(is_due, ~_is_unscheduled, ~_is_paused, _CONNECTION.not_before <= now)
-            .order_by(_CONNECTION.check_at)
-        )
         with self._database.reading() as db:
-            rows = db.execute(due).all()
+            rows = db.execute(_DUE_CHECKS, {"now": now, "latest": latest}).all()
         claimed: list[str] = []
         for name, check_at in rows:
             if len(claimed) >= most:
@@ -177,14 +196,8 @@ class StoreMonitor:
 
     def _claim_probes(self, most: int) -> Sequence[str]:
         now = self._processor.clock()
-        has_due_order = exists().where(_ORDER.connection == _CONNECTION.name, _ORDER.due_at <= now)
-        due = (
-            select(_CONNECTION.name, _CONNECTION.paused_at, _CONNECTION.pause_probe_at)
-            .where(_is_paused, _CONNECTION.pause_probe_at <= now, ~has_due_order)
-            .order_by(_CONNECTION.pause_probe_at)
-        )
         with self._database.reading() as db:
-            rows = db.execute(due).mappings().all()
+            rows = db.execute(_DUE_PROBES, {"now": now}).mappings().all()
         claimed: list[str] = []
         for row in rows:
             name = row["name"]
@@ -220,6 +233,8 @@ class StoreMonitor:
         try:
             opened = self._processor.connections[name]
             result = StoreQueries(opened).probe()
+        except UnreadableConfigError:
+            return  # says nothing of the store; it was logged
         except ConfigError as error:
             result = _misconfigured(error)
         now = self._processor.clock()
@@ -278,7 +293,7 @@ class StoreMonitor:
             reason=availability.reason.value,
         )
         hook_call = ("store_availability_changed", {"availability": availability})
-        self._processor.call_hooks(name, [hook_call])
+        self._call_hooks(name, [hook_call])
 
 
 def _misconfigured(error: ConfigError) -> CheckResult:

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -392,6 +393,34 @@ def test_reconnect_with_bad_token_keeps_the_old_one(
     assert state["of"] == "file"
 
 
+def test_reconnect_takes_no_setting_that_cannot_be_verified(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tillpost: Command
+) -> None:
+    """Whoever writes to the database can't direct the next grant to an address of theirs."""
+    with serve_in_thread(GenericSimulator()) as pos, serve_in_thread(GenericSimulator()) as thief:
+        token = str(pos.settings["access_token"])
+        monkeypatch.setenv("POS_KEY", str(pos.settings["signing_key"]))
+        settings = (f"base_url={pos.url}", "allow_private=true", "signing_key=env:POS_KEY")
+        options = [part for setting in settings for part in ("--set", setting)]
+        options += ["--access-token-stdin", "--by", "Mia"]
+        connected = tillpost("connect", "generic", "--name", "corner", *options, input=token)
+        assert connected.code == 0, connected.err
+        with closing(sqlite3.connect(folder / "tillpost.db")) as database, database:
+            database.execute(
+                "UPDATE tillpost_credentials SET settings = replace(settings, ?, ?)",
+                (pos.url, thief.url),
+            )
+
+        refused = tillpost("reconnect", "corner", "--access-token-stdin", input=token)
+        assert refused.code == 2
+        assert "settings in the database were changed by something else" in refused.err
+        assert "base_url: must be an https address" in refused.err
+        assert thief.simulator.requests == ()
+
+        assert tillpost("reconnect", "corner", *options, input=token).code == 0
+        assert tillpost("connections").code == 0
+
+
 # Disconnecting and keys
 
 
@@ -543,6 +572,17 @@ def test_foreign_database_is_left_unchanged(
     with sqlite3.connect(folder / "shop.db") as theirs:
         theirs.execute("CREATE TABLE carts (id INTEGER)")
     assert tillpost("check", "--db", f"sqlite:///{folder / 'shop.db'}").code == 0
+    with sqlite3.connect(folder / "shop.db") as theirs:
+        assert [row[0] for row in theirs.execute("SELECT name FROM sqlite_master")] == ["carts"]
+
+
+@pytest.mark.parametrize("command", ["status", "orders list", "outbox prune --days 90"])
+def test_foreign_database_gets_no_tables(tillpost: Command, folder: Path, command: str) -> None:
+    with sqlite3.connect(folder / "shop.db") as theirs:
+        theirs.execute("CREATE TABLE carts (id INTEGER)")
+    result = tillpost(*command.split(), "--db", f"sqlite:///{folder / 'shop.db'}")
+    assert (result.code, result.out) == (3, "")
+    assert "no outbox in sqlite:///" in result.err
     with sqlite3.connect(folder / "shop.db") as theirs:
         assert [row[0] for row in theirs.execute("SELECT name FROM sqlite_master")] == ["carts"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,10 @@ from core.cli.commands.test_outbox import waffles, write_order
 from core.cli.conftest import EXAMPLES, Command
 from core.outbox.poison import damage
 from tillpost import Outbox
+from tillpost.outbox import Processor
 from tillpost.outbox.db import schema as t
+from tillpost.outbox.operations.orders import OrderOperations
+from tillpost.outbox.orders.claims import Claim
 from tillpost.simulator import Running
 from tillpost_simulators.square import SquareSimulator
 
@@ -144,3 +148,44 @@ def test_order_that_cannot_be_read_is_shown_and_closed(tillpost: Command, store:
     assert "its content can't be read" in docket.out
     assert tillpost("orders", "cancel", "ord-1").code == 0
     assert tillpost("status", "--json").json["problems"] == {}
+
+
+def test_order_at_another_address_is_shown_so(tillpost: Command, store: Store) -> None:
+    tillpost("outbox", "add", write_order("ord-1"))
+    tillpost("worker", "--until-idle")
+    assert tillpost("orders", "show", "ord-1", "--json").json["order"]["elsewhere"] == ""
+    config = Path("tillpost.toml")
+    config.write_text(config.read_text().replace("127.0.0.1", "localhost"))
+    shown = tillpost("orders", "show", "ord-1").out
+    assert " Address  " in shown, shown
+    assert "the order may be at another address: base_url was http://127" in shown
+    assert "at another address" in tillpost("diagnose", "ord-1").out
+
+
+def test_person_whose_claim_is_lost_reads_one_line(
+    tillpost: Command, stuck: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that was stopped for longer than its lease finds its order released by others."""
+    real = Processor.withdraw_ticket
+
+    def stopped(processor: Processor, claim: Claim) -> bool:
+        workers = processor.workers
+        workers.reap(claim.worker, workers.beats()[claim.worker], time.time())
+        return real(processor, claim)
+
+    monkeypatch.setattr(Processor, "withdraw_ticket", stopped)
+    result = tillpost("orders", "manual", stuck, "--by", "Mia")
+    assert (result.code, result.out) == (1, "")
+    assert "was acted on by somebody else: check its state, then try again" in result.err
+
+
+def test_user_without_account_is_named_by_number(
+    tillpost: Command, stuck: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 54321)
+    assert tillpost("orders", "accept", stuck).code == 0
+    with Outbox.from_config() as outbox:
+        (act,) = OrderOperations(outbox, "Mia").acts(stuck)
+    assert act.who == "uid 54321"

@@ -62,7 +62,7 @@ def source(store: CredentialStore) -> FromFileAndDatabase:
 @pytest.fixture
 def connections(source: FromFileAndDatabase, shop_outbox: Outbox) -> Iterator[OpenConnections]:
     """The connections of a worker."""
-    known = OpenConnections(source, shop_outbox.settings)
+    known = OpenConnections(source, shop_outbox.settings, time.time)
     yield known
     known.close()
 
@@ -139,6 +139,7 @@ def test_copied_database_is_useless_without_the_key(
         known = OpenConnections(
             FromFileAndDatabase(CredentialStore(copy.database), None, lambda: "thief"),
             copy.settings,
+            time.time,
         )
         with pytest.raises(ConfigError) as caught:
             known["cafe-42"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -10,6 +11,7 @@ import pytest
 
 from adapters.kounta.bench import STAND_INS
 from core.outbox.corner_shop import QUICK, connected, lunch, work_off
+from core.outbox.database_time import DatabaseTime
 from tillpost import Policy
 from tillpost.client.base import adapter_for
 from tillpost.errors import ErrorRecord, Outcome
@@ -174,30 +176,53 @@ def test_diagnosis_of_doubt_elsewhere_asks_nothing(
     assert shop.simulator.count("POST", "/v2/orders/search") == requests
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("ahead", [3 * 3600.0, 20 * 3600.0])
-def test_worker_whose_clock_is_ahead_finds_the_lost_order(
-    sqlite_url: str, ahead: float, caplog: pytest.LogCaptureFixture
-) -> None:
-    """To this worker the order has waited for hours, but it isn't given up yet."""
+PATIENT = QUICK.model_copy(update={"give_up_after": 86_400.0})
+"""To a worker whose clock is ahead an order has waited for hours, but isn't given up yet."""
 
-    def now() -> float:
-        return time.time() + ahead
 
-    patient = QUICK.model_copy(update={"give_up_after": 86_400.0})
+def lose_an_answer(outbox: Outbox, now: float, clock: Callable[[], float] | None = None) -> None:
+    """Submit an order whose answer is lost; assert that it is looked up and found."""
     kounta = serve_in_thread(KountaSimulator())
-    with kounta as running, Outbox(sqlite_url, settings=patient) as outbox:
+    with kounta as running:
         settings: dict[str, object] = {**running.settings, **STAND_INS, "look_after": (0.02, 0.02)}
         connections = {"cafe": OutboxConnection(adapter_for("kounta", settings))}
         lost = Fault(kind=FaultKind.LOST_ANSWER, when="after")
         create = FaultRule(fault=lost, method="POST", path="/orders.json$", times=1)
         running.simulator.set_faults(FaultPlan(rules=(create,)))
-        order = lunch("ord-1", placed_at=datetime.fromtimestamp(now(), UTC))
+        order = lunch("ord-1", placed_at=datetime.fromtimestamp(now, UTC))
         outbox.add(order, connection="cafe", is_new=True)
         source = from_mapping(connections)
-        with Processor(outbox, connections=source, clock=now) as processor:
+        with Processor(outbox, connections=source, clock=clock) as processor:
             Worker(processor).run(until_idle=True)
         assert stored(outbox).state is OrderState.RECEIVED
         assert len(running.simulator.ledger().entries) == 1
-    skews = [text for text in caplog.messages if text.startswith("clock_skew connection=cafe")]
-    assert len(skews) == 1
+
+
+def skews(caplog: pytest.LogCaptureFixture) -> int:
+    """Return how often a wrong clock was reported."""
+    return sum(text.startswith("clock_skew connection=cafe") for text in caplog.messages)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ahead", [3 * 3600.0, 20 * 3600.0])
+def test_worker_whose_clock_is_ahead_finds_the_lost_order(
+    sqlite_url: str, ahead: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    def now() -> float:
+        return time.time() + ahead
+
+    with Outbox(sqlite_url, settings=PATIENT) as outbox:
+        lose_an_answer(outbox, now(), now)
+    assert skews(caplog) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ahead", [3 * 3600.0, -3 * 3600.0])
+def test_lost_order_is_found_though_the_databases_clock_is_wrong(
+    prepared_postgres_url: str, ahead: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The correction by the platform's clock is that of the clock that wrote the intent."""
+    with Outbox(prepared_postgres_url, settings=PATIENT) as outbox:
+        DatabaseTime(outbox.database.engine).ahead = ahead
+        lose_an_answer(outbox, outbox.clock())
+    assert skews(caplog) == 1

@@ -99,7 +99,7 @@ def test_claim_leaves_a_persons_claim_alone(
     def find_and_claim(db: sa.Connection, due: Any) -> list[str]:
         with outbox.database.reading() as unlocking:
             found = real(unlocking, due)
-        persons.append(other.claims.claim_order("ord-1", person))
+        persons.append(other.claims.claim_order("ord-1", person, time.time()))
         return list(found)
 
     monkeypatch.setattr(claims_module, FIND_DUE, find_and_claim)
@@ -193,7 +193,12 @@ def test_rejected_order_taken_over_meanwhile_is_not_closed(
         db.execute(sa.update(t.orders).values(state="cancelled", problem_at=1.0, due_at=None))
     colleague = other.workers.enlist(time.time())
 
-    after(monkeypatch, person, "_find", lambda: other.claims.claim_order("ord-1", colleague))
+    after(
+        monkeypatch,
+        person,
+        "_find",
+        lambda: other.claims.claim_order("ord-1", colleague, time.time()),
+    )
     with pytest.raises(ActError, match="changed meanwhile"):
         person.cancel("ord-1")
 

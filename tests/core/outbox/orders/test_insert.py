@@ -9,11 +9,17 @@ import sys
 import time
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-from sqlalchemy.orm import Session
+from sqlalchemy.ext.asyncio import (
+    AsyncSession,
+    async_scoped_session,
+    async_sessionmaker,
+    create_async_engine,
+)
+from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from core.outbox.stores import Opening
 from core.toy import toy_order
@@ -112,6 +118,13 @@ def in_session(engine: sa.Engine, outbox: Outbox, order: Order, *, commit: bool)
         (session.commit if commit else session.rollback)()
 
 
+def in_scoped_session(engine: sa.Engine, outbox: Outbox, order: Order, *, commit: bool) -> None:
+    session = scoped_session(sessionmaker(engine))
+    outbox.add(order, connection="cafe", session=session)
+    (session.commit if commit else session.rollback)()
+    session.remove()
+
+
 def in_connection(engine: sa.Engine, outbox: Outbox, order: Order, *, commit: bool) -> None:
     with engine.connect() as connection:
         outbox.add(order, connection="cafe", session=connection)
@@ -129,6 +142,20 @@ def in_async_session(engine: sa.Engine, outbox: Outbox, order: Order, *, commit:
     asyncio.run(add())
 
 
+def in_async_scoped_session(
+    engine: sa.Engine, outbox: Outbox, order: Order, *, commit: bool
+) -> None:
+    async def add() -> None:
+        opened = create_async_engine(async_url(engine.url.render_as_string(hide_password=False)))
+        session = async_scoped_session(async_sessionmaker(opened), asyncio.current_task)
+        await outbox.add(order, connection="cafe", session=session)
+        await (session.commit if commit else session.rollback)()
+        await session.remove()
+        await opened.dispose()
+
+    asyncio.run(add())
+
+
 def in_async_connection(engine: sa.Engine, outbox: Outbox, order: Order, *, commit: bool) -> None:
     async def add() -> None:
         opened = create_async_engine(async_url(engine.url.render_as_string(hide_password=False)))
@@ -141,7 +168,17 @@ def in_async_connection(engine: sa.Engine, outbox: Outbox, order: Order, *, comm
 
 
 @pytest.mark.parametrize("new", [True, False], ids=["new database", "known database"])
-@pytest.mark.parametrize("join", [in_session, in_connection, in_async_session, in_async_connection])
+@pytest.mark.parametrize(
+    "join",
+    [
+        in_session,
+        in_scoped_session,
+        in_connection,
+        in_async_session,
+        in_async_scoped_session,
+        in_async_connection,
+    ],
+)
 def test_order_in_callers_transaction_exists_after_commit(
     join: Callable[..., None], new: bool, outbox: Outbox, engine: sa.Engine
 ) -> None:
@@ -241,3 +278,9 @@ def test_order_of_a_subclass_is_stored_as_an_order(outbox: Outbox) -> None:
     assert stored.order == order
     assert outbox.get("ord-1") == stored
     assert outbox.add(order, connection="cafe") == stored
+
+
+def test_session_of_another_kind_is_a_type_error(outbox: Outbox) -> None:
+    other: Any = object()
+    with pytest.raises(TypeError, match="must be a SQLAlchemy Session or Connection, not object"):
+        outbox.add(toy_order(), connection="cafe", session=other)

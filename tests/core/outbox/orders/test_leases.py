@@ -18,9 +18,10 @@ from tillpost import Outcome
 from tillpost.adapter.exchange import Effect
 from tillpost.errors import Applied
 from tillpost.outbox import OrderState, OutboxSettings, StoredOrder, WaitsFor
+from tillpost.outbox.db.clock import steady
 from tillpost.outbox.db.database import Database
 from tillpost.outbox.orders.claims import ISOLATE_AFTER, SET_ASIDE_AFTER, Claim, LeaseLostError
-from tillpost.outbox.orders.heartbeat import Heartbeat, steady
+from tillpost.outbox.orders.heartbeat import Heartbeat
 from tillpost.outbox.orders.workers import Pulse, WorkerRegistry
 from tillpost.plugins.hookspecs import hookimpl
 from tillpost.submission.journal import Failed, Intended

@@ -10,11 +10,12 @@ import pytest
 
 from core.outbox.hooked import Heard, Square, Store, connection_column
 from core.outbox.stores import Clock
-from tillpost.adapter.webhooks import MenuChanged
+from tillpost.adapter.webhooks import AvailabilityChanged, MenuChanged
 from tillpost.outbox import Outbox
 from tillpost.outbox.connections.credentials import CredentialStore, Grant
 from tillpost.outbox.connections.encryption import new_key
 from tillpost.outbox.webhooks.effects import LEAST_BETWEEN_IMPORTS, MENU_SETTLES_IN
+from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
 
 
 def test_burst_of_menu_changes_schedules_one_import(outbox: Outbox, square: Square) -> None:
@@ -44,6 +45,7 @@ def test_import_after_recent_import_is_scheduled_a_minute_later(
 
 def test_revocation_pauses_connection_and_is_reported_once(outbox: Outbox, square: Square) -> None:
     heard = Heard()
+    square.simulator.revoke_authorisation()
     receiver = square.receiver(outbox, heard)
     for number in range(2):
         receiver.receive(
@@ -59,6 +61,27 @@ def test_revocation_pauses_connection_and_is_reported_once(outbox: Outbox, squar
     assert outbox.resume("cafe")
 
 
+def test_revocation_by_another_store_pauses_nothing(outbox: Outbox, square: Square) -> None:
+    """One application has one subscription: a signature doesn't prove whose revocation it is."""
+    heard = Heard()
+    receiver = square.receiver(outbox, heard)
+    (event,) = receiver.receive("cafe", *square.event("oauth.authorization.revoked"))
+    assert isinstance(event, AvailabilityChanged)
+    assert heard.names == []
+    assert not connection_column(outbox, "paused")
+    assert connection_column(outbox, "check_at") == pytest.approx(time.time(), abs=5)
+
+
+def test_revocation_that_cannot_be_confirmed_now_is_checked_soon(
+    outbox: Outbox, square: Square
+) -> None:
+    fault = Fault(kind=FaultKind.SERVER_ERROR)
+    square.simulator.set_faults(FaultPlan(rules=(FaultRule(fault=fault, times=None),)))
+    square.receiver(outbox).receive("cafe", *square.event("oauth.authorization.revoked"))
+    assert not connection_column(outbox, "paused")
+    assert connection_column(outbox, "check_at") == pytest.approx(time.time(), abs=5)
+
+
 def test_revocation_from_before_reconnection_is_ignored(
     outbox: Outbox, square: Square, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -68,6 +91,7 @@ def test_revocation_from_before_reconnection_is_ignored(
         "cafe", "square", dict(square.settings), Grant("Mia Chen")
     )
     heard = Heard()
+    square.simulator.revoke_authorisation()
     webhook = square.event("oauth.authorization.revoked", at=time.time() - 600)
     square.receiver(outbox, heard).receive("cafe", *webhook)
     assert heard.names == []

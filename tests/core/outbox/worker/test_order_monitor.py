@@ -171,6 +171,7 @@ def test_rate_limit_of_a_poll_holds_the_orders_back(outbox: Outbox, square: Squa
 def test_paused_connection_is_not_polled(outbox: Outbox, square: Square) -> None:
     clock = Clock()
     square.bring(outbox)
+    square.simulator.revoke_authorisation()
     square.receiver(outbox).receive("cafe", *square.event("oauth.authorization.revoked"))
     before = len(square.simulator.requests)
     clock.ahead = 31.0
@@ -239,6 +240,7 @@ def test_unconfirmed_order_of_paused_connection_is_reported(outbox: Outbox, squa
     clock = Clock()
     heard = Heard()
     square.bring(outbox)
+    square.simulator.revoke_authorisation()
     square.receiver(outbox).receive("cafe", *square.event("oauth.authorization.revoked"))
     clock.ahead = 301
     with square.processing(outbox, heard, clock) as processor:

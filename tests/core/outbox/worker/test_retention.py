@@ -20,9 +20,10 @@ from tillpost.models.order import Customer, Draft, Pickup, PosOrder, PosState, P
 from tillpost.outbox import OrderState, Outbox, OutboxConnection, from_mapping
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.operations.orders import ActError, OrderOperations
-from tillpost.outbox.orders.models import event_of, event_row
+from tillpost.outbox.orders.models import UnreadableEventError, event_of, event_row
 from tillpost.outbox.orders.updates import OrderUpdates
 from tillpost.outbox.worker.retention import erase, prune
+from tillpost.submission.erasure import event_without_texts
 from tillpost.submission.history import fold
 from tillpost.submission.journal import (
     Cancelled,
@@ -33,6 +34,7 @@ from tillpost.submission.journal import (
     Intended,
     KeyRetired,
     LookedUp,
+    OfTicket,
     Pruned,
     Sent,
     Settled,
@@ -76,6 +78,7 @@ sents = st.builds(
     intents,
     earlier=yes_no,
     applied=st.none() | st.sampled_from(Applied),
+    settled_at=st.none() | times,
 )
 pruned_journals = st.builds(
     Pruned,
@@ -185,6 +188,112 @@ def test_erased_order_is_still_recognised_as_a_repetition(
         journal = db.execute(sa.select(t.events).where(t.events.c.order_id == "old")).all()
     assert "Mia" not in str(row)
     assert "mia@example.com" not in str(journal)
+
+
+def test_what_may_quote_the_customer_is_erased_with_the_customer(
+    outbox: Outbox, server: ToyServer
+) -> None:
+    """Also in words that no search finds; what the journal amounts to stays."""
+    outbox.add(toy_order("old"), connection="cafe")
+    with processing(outbox, server) as processor:
+        work_off(processor)
+    there = stored_pos_order(outbox).model_copy(update={"notices": ("The peanut note was cut",)})
+    exchange = Transcript(
+        method="POST", path="/orders", request_body="peanut", response_body="peanut"
+    )
+    error = ErrorRecord(
+        kind="OrderError",
+        detail="no peanut",
+        code="E7",
+        subjects=("peanut",),
+        outcome=Outcome.CREATED,
+        pos_order=there,
+        exchange=exchange,
+    )
+    told: list[Event] = [
+        Failed(3, error),
+        OfTicket(Submitted(4, there)),
+        LookedUp(5, there),
+        Intended(6, Effect.CREATE, 0, "k", "d", notices=("peanut",)),
+        Settled(7, Applied.MAYBE),
+    ]
+    before = outbox.journal("old")
+    with outbox.database.writing() as db:
+        for number, event in enumerate(told, len(before)):
+            kind, body = event_row(event, number)
+            row = {"order_id": "old", "number": number, "kind": kind, "body": body}
+            row["exchange"] = exchange.model_dump_json()
+            db.execute(sa.insert(t.events).values(**row))
+    shown = there.model_dump_json()
+    age(outbox, "old", 31, error=error.model_dump_json(), pos_order=shown, ticket=shown)
+    history = fold(outbox.journal("old"))
+
+    assert erase(outbox, 30) == 1
+    with outbox.database.reading() as db:
+        rows = [*db.execute(sa.select(t.orders)), *db.execute(sa.select(t.events))]
+    assert "peanut" not in str(rows)
+    assert "E7" in str(rows)
+    left = fold(outbox.journal("old"))
+    assert (left.sent[0], left.digest, left.failure is None) == (
+        history.sent[0],
+        history.digest,
+        history.failure is None,
+    )
+    assert left.pos_order
+    assert left.doubts[-1].intent.key == "k"
+
+
+def stored_pos_order(outbox: Outbox) -> PosOrder:
+    order = outbox.get("old")
+    assert order
+    assert order.pos_order
+    return order.pos_order
+
+
+@given(events)
+def test_erased_event_is_read_back_and_erased_once(event: Event) -> None:
+    erased = event_without_texts(event)
+    assert type(erased) is type(event)
+    assert event_without_texts(erased) == erased
+    assert event_of(*event_row(erased)) == erased
+
+
+def test_report_after_erasing_brings_no_notices(outbox: Outbox, server: ToyServer) -> None:
+    outbox.add(toy_order("old"), connection="cafe")
+    with processing(outbox, server) as processor:
+        work_off(processor)
+    age(outbox, "old", 31)
+    assert erase(outbox, 30) == 1
+    seen = stored_pos_order(outbox).model_copy(
+        update={"state": PosState.ACCEPTED, "notices": ("for Mia",)}
+    )
+    updates = OrderUpdates(outbox.engine, outbox.settings)
+    refusal = ErrorRecord(kind="OrderError", detail="no", pos_order=seen)
+    with outbox.database.writing() as db:
+        updates.record_status(db, "cafe", seen, time.time())
+        assert stored_pos_order(outbox).state is PosState.RECEIVED
+    assert stored_pos_order(outbox).state is PosState.ACCEPTED
+    with outbox.database.writing() as db:
+        updates.record_refusal(db, "cafe", seen.id, "old", refusal, time.time())
+    with outbox.database.reading() as db:
+        rows = [*db.execute(sa.select(t.orders)), *db.execute(sa.select(t.events))]
+    assert "Mia" not in str(rows)
+
+
+def test_unreadable_texts_are_erased_and_events_stay(outbox: Outbox, server: ToyServer) -> None:
+    outbox.add(toy_order("old"), connection="cafe")
+    with processing(outbox, server) as processor:
+        work_off(processor)
+    age(outbox, "old", 31, error="for Mia", ticket='{"id": "Mia')
+    with outbox.database.writing() as db:
+        first = t.events.c.number == 0
+        db.execute(sa.update(t.events).where(first).values(body="?", exchange="for Mia"))
+    assert erase(outbox, 30) == 1
+    with outbox.database.reading() as db:
+        rows = [*db.execute(sa.select(t.orders)), *db.execute(sa.select(t.events))]
+    assert "Mia" not in str(rows)
+    with pytest.raises(UnreadableEventError):
+        outbox.journal("old")
 
 
 def test_only_journals_of_old_finished_orders_are_pruned(outbox: Outbox, server: ToyServer) -> None:

@@ -59,6 +59,7 @@ def _create_orders() -> None:
         sa.Column("confirmed_at", sa.Double),
         sa.Column("unseen_reported_at", sa.Double),
         sa.Column("ticket", sa.Text),
+        sa.Column("reported", sa.Text),
     )
     is_due = "worker IS NULL AND due_at IS NOT NULL"
     _create_order_index("claimed", "connection", "worker", where="worker IS NOT NULL")
