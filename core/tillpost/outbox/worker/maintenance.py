@@ -12,7 +12,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import BindParameter, Column, Update, bindparam, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    Connection,
+    Update,
+    bindparam,
+    or_,
+    select,
+    update,
+)
 
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.database import wait_briefly
@@ -55,7 +64,17 @@ LONGEST_RELEASE = 60.0
 _ORDER = t.orders.c
 _CONNECTION = t.connections.c
 
-_SHORT_WAITS = (WaitsFor.RETRY, WaitsFor.LOOK, WaitsFor.IMPORT, WaitsFor.OPENING)
+_OTHER_WAITS = (WaitsFor.NOTHING, WaitsFor.ITS_TIME)
+"""The waits of an order that aren't at most `LONGEST_WAIT`."""
+
+_SHORT_HOLDS = (
+    _CONNECTION.not_before,
+    _CONNECTION.probe_at,
+    _CONNECTION.pause_probe_at,
+    _CONNECTION.import_at,
+)
+"""The times of a connection that are at most `LONGEST_WAIT` ahead."""
+
 _AUTOMATIC_WAITS = (WaitsFor.NOTHING, WaitsFor.RETRY, WaitsFor.LOOK, WaitsFor.IMPORT)
 
 # Statements are built once: SQLAlchemy takes longer to build one than to run it.
@@ -66,7 +85,8 @@ def _end_endless_orders() -> Update:
     """Return the change that makes due what waits longer than anything does."""
     longest_wait: BindParameter[float] = bindparam("longest_wait")
     longest_release: BindParameter[float] = bindparam("longest_release")
-    is_short_wait = _ORDER.waits_for.in_([wait.value for wait in _SHORT_WAITS])
+    # A wait that only a newer version knows is as short.
+    is_short_wait = _ORDER.waits_for.not_in([wait.value for wait in _OTHER_WAITS])
     is_released = _ORDER.waits_for == WaitsFor.NOTHING.value
     waits_too_long = (_ORDER.due_at > longest_wait) & is_short_wait
     is_put_off = (_ORDER.due_at > longest_release) & is_released
@@ -84,11 +104,26 @@ def _end_endless_connections(until: Column[float]) -> Update:
     return too_far.values({until: bindparam("now")})
 
 
+def _bring_back_orders(column: Column[float], *, follows_wanted_at: bool = False) -> Update:
+    """Return the change that brings back a time of orders that is too far ahead."""
+    is_too_far = [column > bindparam("latest")]
+    if follows_wanted_at:
+        latest_for_customer = _ORDER.wanted_at + bindparam("longest")
+        is_too_far.append(_ORDER.wanted_at.is_(None) | (column > latest_for_customer))
+    too_far = update(t.orders).where(_ORDER.worker.is_(None), *is_too_far)
+    return too_far.values({column: bindparam("back_to")})
+
+
 _END_ENDLESS_ORDERS = _end_endless_orders()
-_END_ENDLESS_CONNECTIONS = [
-    _end_endless_connections(until)
-    for until in (_CONNECTION.not_before, _CONNECTION.probe_at, _CONNECTION.pause_probe_at)
-]
+_END_ENDLESS_CONNECTIONS = [_end_endless_connections(until) for until in _SHORT_HOLDS]
+_BRING_BACK = {
+    # What hangs on the time that the customer wants may be as far ahead as that.
+    "eligible_at": _bring_back_orders(_ORDER.eligible_at, follows_wanted_at=True),
+    "expected_at": _bring_back_orders(_ORDER.expected_at, follows_wanted_at=True),
+    "escalate_at": _bring_back_orders(_ORDER.escalate_at),
+    "poll_at": _bring_back_orders(_ORDER.poll_at),
+}
+"""The changes to the times of orders, which are at most a wait ahead of now."""
 
 
 @dataclass(slots=True)
@@ -205,10 +240,21 @@ class Maintenance:
         self._outbox.claims.set_aside_unnamed(now)
         with self._database.writing() as db:
             wait_briefly(db)
+            self._bring_back(db, now)
             db.execute(_END_ENDLESS_ORDERS, times)
             self._outbox.workers.release_orphans(db, now)
             for end in _END_ENDLESS_CONNECTIONS:
                 db.execute(end, times)
+
+    def _bring_back(self, db: Connection, now: float) -> None:
+        """Count from now what a clock that was ahead has put off for an order."""
+        settings = self._outbox.settings
+        waits = {"expected_at": settings.unseen_after, "escalate_at": settings.escalate_after}
+        for name, bring_back in _BRING_BACK.items():
+            wait = waits.get(name, 0.0)
+            longest = wait + LONGEST_WAIT
+            times = {"back_to": now + wait, "latest": now + longest, "longest": longest}
+            db.execute(bring_back, times)
 
     def _delete_old_data(self) -> None:
         """Delete what the settings say isn't stored any longer."""

@@ -27,11 +27,14 @@ Patch = pytest.MonkeyPatch
 
 FIND_DUE = "_find_due"
 
+# No worker of a test may lose its lease on a slow machine.
+PATIENT = QUICK.model_copy(update={"lease": 120.0})
+
 
 @pytest.fixture
 def outbox(postgres_url: str) -> Iterator[Outbox]:
     """Return an outbox with one order that is due, on PostgreSQL: SQLite has one writer."""
-    with Outbox(postgres_url, settings=QUICK) as opened:
+    with Outbox(postgres_url, settings=PATIENT) as opened:
         opened.add(lunch(), connection="cafe")
         yield opened
 
@@ -39,7 +42,7 @@ def outbox(postgres_url: str) -> Iterator[Outbox]:
 @pytest.fixture
 def other(outbox: Outbox, postgres_url: str) -> Iterator[Outbox]:
     """Return the same outbox as a second program has it."""
-    with Outbox(postgres_url, settings=QUICK) as opened:
+    with Outbox(postgres_url, settings=PATIENT) as opened:
         yield opened
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -42,11 +43,19 @@ def at_bar(server: ToyServer) -> OutboxConnection:
     return OutboxConnection(server.adapter())
 
 
+@contextmanager
+def holding(outbox: Outbox, rows: sa.Select[Any]) -> Generator[None]:
+    """Hold locks on rows, however slow the machine is."""
+    with outbox.database.writing() as db:
+        db.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+        db.execute(rows.with_for_update())
+        yield
+
+
 def test_locked_connection_holds_up_no_other(on_postgresql: Outbox, server: ToyServer) -> None:
     locked = sa.select(t.connections.c.name).where(t.connections.c.name == "cafe")
     with processing(on_postgresql, server, bar=at_bar(server)) as processor:
-        with on_postgresql.database.writing() as db:
-            db.execute(locked.with_for_update())
+        with holding(on_postgresql, locked):
             assert work_off(processor) == ["free"]
         eventually(lambda: work_off(processor) == ["held"])
 
@@ -55,8 +64,7 @@ def test_locked_order_holds_up_no_other(on_postgresql: Outbox, server: ToyServer
     on_postgresql.add(toy_order("beside"), connection="cafe")
     locked = sa.select(t.orders.c.id).where(t.orders.c.id == "held")
     with processing(on_postgresql, server, bar=at_bar(server)) as processor:
-        with on_postgresql.database.writing() as db:
-            db.execute(locked.with_for_update())
+        with holding(on_postgresql, locked):
             assert sorted(work_off(processor)) == ["beside", "free"]
         assert work_off(processor) == ["held"]
 
@@ -70,8 +78,7 @@ def test_task_held_up_by_a_lock_stops_no_other_task(
     locked = sa.select(t.connections.c.name).where(t.connections.c.name == "cafe")
     with processing(on_postgresql, server, bar=at_bar(server)) as processor:
         maintenance = Maintenance(processor)
-        with on_postgresql.database.writing() as db:
-            db.execute(locked.with_for_update())
+        with holding(on_postgresql, locked):
             maintenance.tend()
         maintenance.close()
     with on_postgresql.database.reading() as reading:
