@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from recent import PLACED_AT
 from tillpost.cli.app import build
 from tillpost.simulator import Running, serve_in_thread
 from tillpost_simulators.square import SquareSimulator
@@ -69,9 +70,12 @@ def tillpost() -> Command:
 
 
 @pytest.fixture
-def lunch() -> str:
-    """Return the path of an order for pick-up with a total of 28.81 AUD."""
-    return str(EXAMPLES / "lunch-pickup.json")
+def lunch(tmp_path: Path) -> str:
+    """Return the path of an order for pick-up with a total of 28.81 AUD, placed just now."""
+    order = json.loads((EXAMPLES / "lunch-pickup.json").read_text())
+    path = tmp_path / "lunch.json"
+    path.write_text(json.dumps(order | {"placed_at": PLACED_AT}, ensure_ascii=False))
+    return str(path)
 
 
 @pytest.fixture

@@ -6,9 +6,11 @@ Retries and leases are short, so that no test waits long.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from recent import PLACED_AT
 from tillpost import Order
 from tillpost.client.base import adapter_for
 from tillpost.outbox import (
@@ -30,7 +32,8 @@ _LUNCH = Path(__file__).parents[3] / "docs" / "examples" / "orders" / "lunch-pic
 def lunch(order_id: str = "ord-1", **changes: Any) -> Order:
     """Return a paid order that the simulated store accepts: 28.81 AUD, as soon as possible."""
     order = Order.model_validate_json(_LUNCH.read_text())
-    return order.model_copy(update={"id": order_id, **changes})
+    placed_at = datetime.fromisoformat(PLACED_AT)
+    return order.model_copy(update={"id": order_id, "placed_at": placed_at, **changes})
 
 
 def connected(running: Running[SquareSimulator], **changes: object) -> OutboxConnection:

@@ -293,6 +293,7 @@ def _create_sqlite_engine(url: URL) -> Engine:
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS})
     event.listen(engine, "do_connect", _create_private_file)
     event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "connect", _note_file)
     return engine
 
 
@@ -398,7 +399,7 @@ def _file_id(path: str) -> tuple[int, int] | None:
 
 
 def _set_up_sqlite(connection: Any, record: Any) -> None:
-    """Set up a new connection, and note its file.
+    """Set up a new connection.
 
     An `isolation_level` of None leaves BEGIN to us: the driver would begin too late.
     """
@@ -407,7 +408,10 @@ def _set_up_sqlite(connection: Any, record: Any) -> None:
     connection.text_factory = _decoded
     for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {setting}")
-    # As SQLite has it: absolute, whatever the URL is.
+
+
+def _note_file(connection: Any, record: Any) -> None:
+    """Note which file a new connection writes to, by the absolute path that SQLite has."""
     path = connection.execute("PRAGMA database_list").fetchone()[2]
     record.info[_FILE] = (path, _file_id(path))
 

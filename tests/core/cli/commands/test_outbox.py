@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy
 
 from core.cli.conftest import EXAMPLES, Command, write_config
+from recent import PLACED_AT
 from tillpost import Outbox
 from tillpost.outbox.db import schema as t
 from tillpost.simulator import Running
@@ -21,7 +22,9 @@ Store = Running[SquareSimulator]
 def write_order(order_id: str, **changes: Any) -> str:
     """Write an order to a file in the working directory, and return the file's name."""
     order = json.loads((EXAMPLES / "lunch-pickup.json").read_text())
-    Path(f"{order_id}.json").write_text(json.dumps({**order, "id": order_id, **changes}))
+    Path(f"{order_id}.json").write_text(
+        json.dumps({**order, "id": order_id, "placed_at": PLACED_AT, **changes})
+    )
     return f"{order_id}.json"
 
 
