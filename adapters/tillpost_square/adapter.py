@@ -357,7 +357,9 @@ class Square(Adapter[SquareSettings]):
             return _as_ordered(order, current)
         if current.state == "OPEN":
             return draft_of(current)
-        return pos_order(current) if self._is_free(order, current) else None
+        if not self._is_free(order, current):
+            return None
+        return pos_order(current)
 
     def _is_free(self, order: Order, seen: wire.SquareOrder) -> bool:
         """Return whether there was nothing to be paid, as ordered.

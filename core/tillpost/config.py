@@ -292,6 +292,8 @@ def _resolved(value: object) -> object:
             return [_resolved(inner) for inner in cast("list[object]", value)]
         case SecretStr():
             variable = _variable(value)
-            return value.get_secret_value() if variable is None else os.environ[variable]
+            if variable is None:
+                return value.get_secret_value()
+            return os.environ[variable]
         case _:
             return value

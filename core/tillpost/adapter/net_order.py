@@ -461,4 +461,6 @@ def reference_in_note(note: str) -> str:
     """
     label, _, rest = note.strip().partition(_REFERENCE_LABEL)
     words = _LINE_BREAK_TAG.sub(" ", rest).split(maxsplit=1)
-    return words[0] if words and not label else ""
+    if words and not label:
+        return words[0]
+    return ""

@@ -140,7 +140,9 @@ def _value_at(text: str, at: int) -> _Value:
 def _next(text: str, at: int) -> int:
     """Return the place of the next character that isn't white space."""
     found = _SPACE.match(text, at)
-    return found.end() if found else at
+    if not found:
+        return at
+    return found.end()
 
 
 def _expect(text: str, at: int, character: str) -> None:

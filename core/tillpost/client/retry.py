@@ -31,7 +31,9 @@ class RetryAfter(Exception):
 
 def retry_wait(failure: Exception) -> bool | float:
     """Return for stamina how long to wait before the next send; False for none."""
-    return failure.wait if isinstance(failure, RetryAfter) else False
+    if not isinstance(failure, RetryAfter):
+        return False
+    return failure.wait
 
 
 class RetryBudget:

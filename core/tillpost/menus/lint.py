@@ -116,7 +116,9 @@ def _group_fault(menu: Menu, use: GroupUse) -> _Fault | None:
     if group is None:
         return f"Modifier group {use.group_id}", "isn't among the POS's modifier groups"
     reason = _why_impossible(group, use)
-    return (group.name, reason) if reason else None
+    if not reason:
+        return None
+    return (group.name, reason)
 
 
 def _why_impossible(group: ModifierGroup, use: GroupUse) -> str:
@@ -138,7 +140,9 @@ def _why_impossible(group: ModifierGroup, use: GroupUse) -> str:
 def _listed(names: Sequence[str]) -> str:
     listed = ", ".join(names[:_MAX_NAMES])
     more = len(names) - _MAX_NAMES
-    return f"{listed} and {more} more" if more > 0 else listed
+    if more <= 0:
+        return listed
+    return f"{listed} and {more} more"
 
 
 _FINDERS: tuple[Callable[[Menu], Iterator[_Fault]], ...] = (

@@ -281,5 +281,9 @@ def display_name(item: Item, variation: Variation) -> str:
 def limits_in_words(minimum: int, maximum: int | None) -> str:
     """Return how many options are allowed: "exactly 1", "1 to 3", "at least 1", "any number"."""
     if maximum is None:
-        return f"at least {minimum}" if minimum else "any number"
-    return f"exactly {minimum}" if minimum == maximum else f"{minimum} to {maximum}"
+        if not minimum:
+            return "any number"
+        return f"at least {minimum}"
+    if minimum == maximum:
+        return f"exactly {minimum}"
+    return f"{minimum} to {maximum}"

@@ -249,7 +249,9 @@ class Outbox:
         """Return an order; None when it isn't in the outbox."""
         with self._reading() as db:
             row = db.execute(_ONE_ORDER, {"order_id": order_id}).mappings().one_or_none()
-        return stored_order(row) if row else None
+        if not row:
+            return None
+        return stored_order(row)
 
     def orders(
         self,

@@ -134,7 +134,9 @@ class Row:
         if check.fits(value):
             return value
         self._note(name)
-        return None if check.nullable else check.otherwise
+        if check.nullable:
+            return None
+        return check.otherwise
 
     def _note(self, column: str) -> None:
         if column not in self.faults:

@@ -108,7 +108,9 @@ class Exchange(Timed):
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise error("the exchange took too long")
-        return left if longest is None else min(left, longest)
+        if longest is None:
+            return left
+        return min(left, longest)
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Watch an exchange over another transport, as httpx's `trace` extension."""
@@ -875,11 +877,15 @@ def _environment_proxy(base_url: str) -> httpx.Proxy | None:
         return None
     proxies = getproxies()
     address = proxies.get(parts.scheme) or proxies.get("all")
-    return httpx.Proxy(_with_scheme(address)) if address else None
+    if not address:
+        return None
+    return httpx.Proxy(_with_scheme(address))
 
 
 def _with_scheme(address: str) -> str:
-    return address if "://" in address else f"http://{address}"
+    if "://" in address:
+        return address
+    return f"http://{address}"
 
 
 def _is_loopback(host: str) -> bool:

@@ -334,7 +334,9 @@ def _option_set(
 
 
 def _price(world: World, product: Product, site: Site | None) -> Decimal:
-    return world.price_of(product, site) if site else product.unit_price
+    if site:
+        return world.price_of(product, site)
+    return product.unit_price
 
 
 def _stock(product: Product, site: Site | None) -> Decimal:

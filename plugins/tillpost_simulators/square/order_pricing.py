@@ -403,7 +403,9 @@ def _amount_of(adjustment: Discount | ServiceCharge, base: int) -> int:
     """Return the amount of a discount or a service charge on `base`."""
     if adjustment.percentage:
         return rounded(base * Decimal(adjustment.percentage) / 100)
-    return adjustment.amount_money.amount if adjustment.amount_money else 0
+    if not adjustment.amount_money:
+        return 0
+    return adjustment.amount_money.amount
 
 
 def _sum(amounts: Iterable[Money | None]) -> int:

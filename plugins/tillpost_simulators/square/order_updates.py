@@ -244,7 +244,9 @@ def _index_of(uid: object, entries: list[object]) -> int | None:
 
 
 def _uid(entry: object) -> object:
-    return cast("Json", entry).get("uid") if isinstance(entry, dict) else None
+    if not isinstance(entry, dict):
+        return None
+    return cast("Json", entry).get("uid")
 
 
 # --- clearing ---
@@ -283,4 +285,6 @@ def _descend(parent: Json | None, step: str) -> Json | None:
         entries = cast("list[object]", value)
         index = _index_of(uid, entries)
         value = None if index is None else entries[index]
-    return cast("Json", value) if isinstance(value, dict) else None
+    if not isinstance(value, dict):
+        return None
+    return cast("Json", value)

@@ -333,7 +333,9 @@ def _show_findings(readiness: Readiness) -> None:
 
 
 def _who_must_act(finding: Finding) -> str:
-    return f" ({ACTORS[finding.actor]} must act)" if finding.actor else ""
+    if not finding.actor:
+        return ""
+    return f" ({ACTORS[finding.actor]} must act)"
 
 
 def _revoke(connections: Connections, name: str, *, as_json: bool) -> bool:

@@ -291,7 +291,9 @@ def _is_secret(annotation: object) -> bool:
 
 
 def _as_secret(value: object) -> SecretStr:
-    return value if isinstance(value, SecretStr) else SecretStr(str(value))
+    if isinstance(value, SecretStr):
+        return value
+    return SecretStr(str(value))
 
 
 def _stored_connection(found: RowMapping) -> StoredConnection:

@@ -171,4 +171,6 @@ class Menus:
 
 
 def _menu_json(menu: Menu | None) -> str | None:
-    return menu.model_dump_json() if menu else None
+    if not menu:
+        return None
+    return menu.model_dump_json()

@@ -524,7 +524,9 @@ class OrderOperations:
     def _misdirection(self, stored: StoredOrder) -> str:
         """Return in brackets that an order isn't at its connection's address; "" if it is."""
         text = self._elsewhere(stored)
-        return f" ({text})" if text else ""
+        if not text:
+            return ""
+        return f" ({text})"
 
     def _elsewhere(self, stored: StoredOrder) -> str:
         adapter = self._adapter(stored.connection)
@@ -537,7 +539,9 @@ class OrderOperations:
 
     def _platform_title(self, connection: str) -> str:
         adapter = self._adapter(connection)
-        return adapter.title if adapter else "the POS"
+        if not adapter:
+            return "the POS"
+        return adapter.title
 
     def _adapter(self, connection: str) -> Adapter[Any] | None:
         """Return a connection's adapter, None if the connection is gone or wrong."""

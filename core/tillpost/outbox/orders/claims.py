@@ -230,7 +230,9 @@ class OrderClaims:
         columns = select(_ORDER.connection, _ORDER.worker, _ORDER.due_at)
         with self.database.reading() as db:
             row = db.execute(columns.where(_ORDER.id == order_id)).one_or_none()
-        return ClaimStatus(*row) if row else None
+        if not row:
+            return None
+        return ClaimStatus(*row)
 
     def is_isolated_due(self, now: float) -> bool:
         """Return whether an order is due that must run alone, and whose connection may send."""

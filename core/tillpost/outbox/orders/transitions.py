@@ -456,4 +456,6 @@ def expected_by(received_at: float, due: float | None, settings: OutboxSettings)
 
 def due_time(order: Order | None) -> float | None:
     """Return when an order is due, in epoch seconds; None: as soon as possible, or erased."""
-    return order.due_at.timestamp() if order and order.due_at else None
+    if order and order.due_at:
+        return order.due_at.timestamp()
+    return None

@@ -93,7 +93,9 @@ class OrderUpdates:
     ) -> StoredOrder | None:
         """Return the order that a report is about; None if it is none of ours."""
         row = self._find(db, connection, pos_id, reference, address)
-        return None if row is None else stored_order(row)
+        if row is None:
+            return None
+        return stored_order(row)
 
     def is_elsewhere(
         self, db: Connection, connection: str, pos_id: str, reference: str, address: str

@@ -160,7 +160,9 @@ def _public_url(base: str, name: str, scope: Scope) -> str:
     """Return the address that the platform called, and signed."""
     url = f"{base}/{quote(name, safe=':@!$,;~+')}"
     query = scope.get("query_string", b"").decode("latin-1")
-    return f"{url}?{query}" if query else url
+    if not query:
+        return url
+    return f"{url}?{query}"
 
 
 async def _read_body(headers: Mapping[str, str], receive: Receive) -> bytes | None:

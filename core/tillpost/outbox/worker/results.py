@@ -221,7 +221,9 @@ def _due_at(claim: Claim, result: RunResult, now: float) -> float | None:
 
 
 def _json(model: BaseModel | None) -> str | None:
-    return model.model_dump_json() if model else None
+    if not model:
+        return None
+    return model.model_dump_json()
 
 
 def _log(claim: Claim, result: RunResult, hook_calls: Sequence[HookCall]) -> None:

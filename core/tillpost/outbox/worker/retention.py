@@ -126,7 +126,9 @@ def _erase_texts_of_journal(db: Connection, order_id: str) -> None:
 
 
 def _json(model: BaseModel | None) -> str | None:
-    return model.model_dump_json() if model else None
+    if not model:
+        return None
+    return model.model_dump_json()
 
 
 def prune(outbox: Outbox, days: float) -> int:
