@@ -177,7 +177,9 @@ class Generic(Adapter[GenericSettings]):
         except PosError as error:
             return Readiness(findings=(Finding.unseen("connection", error),))
         connection = Finding(
-            what="connection", ok=True, text="the POS answers and accepts the signature"
+            what="connection",
+            ok=True,
+            text="the POS answers and accepts the signature",
         )
         message = health.message
         store = _finding("store open", health.store_open, message, Reason.CLOSED)

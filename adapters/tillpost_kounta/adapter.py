@@ -207,7 +207,11 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         return wire.Order(id=pos_id, sale_number=reference, status=self.config.status)
 
     def _read_back(
-        self, order: Order, created: wire.Order, menu: Menu, notices: Sequence[str]
+        self,
+        order: Order,
+        created: wire.Order,
+        menu: Menu,
+        notices: Sequence[str],
     ) -> Exchange[PosOrder]:
         """Read an order back that was just created, and raise what is wrong with it.
 

@@ -211,7 +211,11 @@ class Square(Adapter[SquareSettings]):
                 raise OutageError(text, applied=Applied.MAYBE)
 
     def _settle(
-        self, order: Order, square_id: str, refusal: PosError | None, notices: Sequence[str]
+        self,
+        order: Order,
+        square_id: str,
+        refusal: PosError | None,
+        notices: Sequence[str],
     ) -> Exchange[PosOrder]:
         """Decide by the order's current state, and pay it or undo it.
 

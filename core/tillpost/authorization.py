@@ -143,7 +143,11 @@ def revoke(platform: str, credentials: Credentials, *, base_url: str = "") -> No
 
 
 def _code_credentials(
-    code: str, client_id: str, client_secret: str, redirect_uri: str, verifier: str
+    code: str,
+    client_id: str,
+    client_secret: str,
+    redirect_uri: str,
+    verifier: str,
 ) -> Credentials:
     """Return what the request that exchanges a code is signed with."""
     return Credentials(

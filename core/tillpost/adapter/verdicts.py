@@ -312,7 +312,10 @@ def _gate_error(adapter: Adapter[Any], answer: Response, problem: Problem) -> Po
                     refreshable=row.refreshable,
                 )
     return OutageError(
-        problem.text, status_code=answer.status, reason="intercepted", applied=Applied.MAYBE
+        problem.text,
+        status_code=answer.status,
+        reason="intercepted",
+        applied=Applied.MAYBE,
     )
 
 

@@ -218,7 +218,11 @@ class Outbox:
         raise TypeError(f"session must be a SQLAlchemy Session or Connection, not {kind}")
 
     def _add_within(
-        self, session: Session | Connection, order: Order, connection: str, is_new: bool
+        self,
+        session: Session | Connection,
+        order: Order,
+        connection: str,
+        is_new: bool,
     ) -> StoredOrder:
         """Add an order within the caller's transaction.
 
@@ -354,7 +358,11 @@ class Outbox:
     # ------------------------------------------------------------------ receive
 
     def receive(
-        self, connection: str, headers: Mapping[str, str], body: bytes, url: str
+        self,
+        connection: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        url: str,
     ) -> Sequence[WebhookEvent]:
         """Receive a webhook of a connection: each of its events takes effect once.
 

@@ -113,7 +113,10 @@ class Conformance(AccessConformance):
         spoilt = f"^POST .*{world.create_path}"
         with (
             hostile_server(
-                BEHAVIOURS[name], upstream=world.running.url, only=spoilt, after=True
+                BEHAVIOURS[name],
+                upstream=world.running.url,
+                only=spoilt,
+                after=True,
             ) as server,
             self.till(world, None, None, base_url=server.url) as till,
         ):

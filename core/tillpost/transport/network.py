@@ -861,7 +861,9 @@ def new_async_client(base_url: str, *, guarded: bool = False) -> httpx.AsyncClie
     if proxy and proxy.url.scheme not in _HTTP:
         return httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(
-                verify=_ssl_context(), proxy=proxy, limits=_NO_KEEPALIVE
+                verify=_ssl_context(),
+                proxy=proxy,
+                limits=_NO_KEEPALIVE,
             ),
             trust_env=False,
             cookies=_NoCookies(),

@@ -115,7 +115,11 @@ def simulate(
 
 
 def _json_facts(
-    simulator: Simulator, platform: str, url: str, plan: FaultPlan, connection_name: str
+    simulator: Simulator,
+    platform: str,
+    url: str,
+    plan: FaultPlan,
+    connection_name: str,
 ) -> dict[str, object]:
     settings = simulator.connection_settings(url)
     return {

@@ -21,7 +21,11 @@ _ORDER = t.orders.c
 
 
 def resume_connection(
-    db: Connection, connection_rows: ConnectionRows, engine: Engine, connection: str, now: float
+    db: Connection,
+    connection_rows: ConnectionRows,
+    engine: Engine,
+    connection: str,
+    now: float,
 ) -> bool:
     """Resume a connection; return whether it was paused.
 

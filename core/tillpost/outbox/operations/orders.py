@@ -319,7 +319,12 @@ class OrderOperations:
         return current
 
     def _end(
-        self, stored: StoredOrder, state: OrderState, action: str, *, must_withdraw: bool = False
+        self,
+        stored: StoredOrder,
+        state: OrderState,
+        action: str,
+        *,
+        must_withdraw: bool = False,
     ) -> bool:
         """Claim an order, withdraw its copy at the platform, and end it in a state.
 
@@ -339,7 +344,12 @@ class OrderOperations:
         raise ActError(text)
 
     def _end_claimed(
-        self, stored: StoredOrder, state: OrderState, action: str, *, must_withdraw: bool
+        self,
+        stored: StoredOrder,
+        state: OrderState,
+        action: str,
+        *,
+        must_withdraw: bool,
     ) -> bool:
         with Processor(self._outbox, connections=self._connections, clock=self._clock) as processor:
             claim = self._claim(processor, stored)
@@ -434,7 +444,11 @@ class OrderOperations:
         return claim
 
     def _final_values(
-        self, processor: Processor, claim: Claim, stored: StoredOrder, state: OrderState
+        self,
+        processor: Processor,
+        claim: Claim,
+        stored: StoredOrder,
+        state: OrderState,
     ) -> dict[str, object]:
         """Withdraw the attention ticket; return the columns of an order that ends in a state."""
         values: dict[str, object] = {

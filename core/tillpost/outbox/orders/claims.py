@@ -336,7 +336,11 @@ class OrderClaims:
         set_aside(db, order_id, columns, now, self._settings.escalate_after)
 
     def claim_order(
-        self, order_id: str, worker: str, now: float, unchanged_since: float | None = None
+        self,
+        order_id: str,
+        worker: str,
+        now: float,
+        unchanged_since: float | None = None,
     ) -> Claim | None:
         """Claim one order, due or not, for an action of a person.
 
@@ -462,7 +466,11 @@ class OrderClaims:
         claim.next_number += len(events)
 
     def advance_progress(
-        self, db: Connection, order_id: str, below: Sequence[Progress], to: Progress
+        self,
+        db: Connection,
+        order_id: str,
+        below: Sequence[Progress],
+        to: Progress,
     ) -> None:
         """Set an order's progress, if it is one of the steps `below`.
 
@@ -537,7 +545,11 @@ def _find_due(db: Connection, due: _Due) -> Sequence[str]:
 
 
 def _claim_rows(
-    db: Connection, due: _Due, order_ids: Sequence[str], worker: str, now: float
+    db: Connection,
+    due: _Due,
+    order_ids: Sequence[str],
+    worker: str,
+    now: float,
 ) -> Sequence[RowMapping]:
     """Claim those of the orders that are still due; return their rows, in the ids' sequence."""
     if not order_ids:

@@ -34,7 +34,13 @@ _INSERT_ONCE = {
 
 
 def add_order(
-    db: Connection, order: Order, connection: str, now: float, *, is_new: bool, lead: float
+    db: Connection,
+    order: Order,
+    connection: str,
+    now: float,
+    *,
+    is_new: bool,
+    lead: float,
 ) -> tuple[StoredOrder, bool]:
     """Insert an order, unless it is in the outbox already.
 
@@ -87,7 +93,12 @@ def _validated(order: Order) -> Order:
 
 
 def _row(
-    order: Order, connection: str, now: float, *, is_new: bool, lead: float
+    order: Order,
+    connection: str,
+    now: float,
+    *,
+    is_new: bool,
+    lead: float,
 ) -> Mapping[str, Any]:
     eligible_at = now
     wanted_at = order.due_at.timestamp() if order.due_at else None

@@ -425,7 +425,11 @@ def rejection_hooks(
 
 
 def next_poll_at(
-    state: OrderState, progress: Progress, received_at: float, due: float | None, now: float
+    state: OrderState,
+    progress: Progress,
+    received_at: float,
+    due: float | None,
+    now: float,
 ) -> float | None:
     """Return when an order's status is next polled, in epoch seconds; None if it isn't any more.
 

@@ -25,7 +25,11 @@ JOURNAL = "journal"
 
 
 def set_aside(
-    db: Connection, order_id: Any, columns: Sequence[str], now: float, escalate_after: float
+    db: Connection,
+    order_id: Any,
+    columns: Sequence[str],
+    now: float,
+    escalate_after: float,
 ) -> None:
     """Put an order in error, whose row can't be read, and release it.
 

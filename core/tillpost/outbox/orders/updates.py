@@ -62,7 +62,12 @@ class OrderUpdates:
         self._settings = settings
 
     def may_be_ours(
-        self, db: Connection, connection: str, pos_id: str, reference: str, address: str = ""
+        self,
+        db: Connection,
+        connection: str,
+        pos_id: str,
+        reference: str,
+        address: str = "",
     ) -> bool:
         """Return whether an order that the connection's platform shows now may be one of ours.
 
@@ -89,7 +94,12 @@ class OrderUpdates:
         return db.execute(candidates.limit(1)).first() is not None
 
     def find(
-        self, db: Connection, connection: str, pos_id: str, reference: str, address: str
+        self,
+        db: Connection,
+        connection: str,
+        pos_id: str,
+        reference: str,
+        address: str,
     ) -> StoredOrder | None:
         """Return the order that a report is about; None if it is none of ours."""
         row = self._find(db, connection, pos_id, reference, address)
@@ -98,7 +108,12 @@ class OrderUpdates:
         return stored_order(row)
 
     def is_elsewhere(
-        self, db: Connection, connection: str, pos_id: str, reference: str, address: str
+        self,
+        db: Connection,
+        connection: str,
+        pos_id: str,
+        reference: str,
+        address: str,
     ) -> bool:
         """Return whether an order that a report names is, or may be, at another address."""
         row = self._find(db, connection, pos_id, reference, address)
@@ -226,7 +241,11 @@ class OrderUpdates:
         return None
 
     def _read_journal(
-        self, db: Connection, row: Row, known: KnownOrder, now: float
+        self,
+        db: Connection,
+        row: Row,
+        known: KnownOrder,
+        now: float,
     ) -> Sequence[Event] | None:
         """Return an order's journal; None if it can't be read, and the order is set aside.
 
@@ -281,7 +300,12 @@ class OrderUpdates:
         return None if _is_ticket(row, pos_id) else row
 
     def _write(
-        self, db: Connection, row: Row, change: Change, now: float, source: str
+        self,
+        db: Connection,
+        row: Row,
+        change: Change,
+        now: float,
+        source: str,
     ) -> Sequence[HookCall]:
         order_id = row["id"]
         if change.values:

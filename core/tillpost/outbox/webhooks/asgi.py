@@ -67,7 +67,11 @@ class SupportsReceive(Protocol):
     """An `Outbox`, or a `Receiver` with connections or hooks of its own."""
 
     def receive(
-        self, connection: str, headers: Mapping[str, str], body: bytes, url: str
+        self,
+        connection: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        url: str,
     ) -> Sequence[WebhookEvent]:
         """Receive a webhook; see `Outbox.receive`."""
         ...
