@@ -164,7 +164,8 @@ def _connection(platform: str, base_url: str) -> Connection:
     """Return a connection that knows no store yet: the settings that one requires are empty."""
     adapter = adapter_named(platform)
     fields = adapter.settings.model_fields
-    settings: dict[str, Any] = {name: "" for name in fields if fields[name].is_required()}
+    required = [name for name, field in fields.items() if field.is_required()]
+    settings: dict[str, Any] = dict.fromkeys(required, "")
     settings["base_url"] = _checked_url(adapter, base_url)
     return Connection(adapter(adapter.settings.model_construct(None, **settings)))
 

@@ -159,10 +159,14 @@ def net_order_lines(
         equations.append(equation)
     # All values are found together, since the sums over the order must be right as well.
     values = net_values(equations)
-    return [
-        line._replace(multiplier=value) if part.discount else line._replace(price=value)
-        for line, part, value in zip(lines, parts, values, strict=True)
-    ]
+    settled: list[NetOrderLine] = []
+    for line, part, value in zip(lines, parts, values, strict=True):
+        if part.discount:
+            settled_line = line._replace(multiplier=value)
+        else:
+            settled_line = line._replace(price=value)
+        settled.append(settled_line)
+    return settled
 
 
 def _parts(order: Order, substitutes: SubstituteProducts) -> list[_Part]:

@@ -52,10 +52,13 @@ def menu_finding(menu: Menu) -> Finding:
         item.online and not variation.sold_out and len(menu.taxes_on(item)) < 2
         for item, variation in menu.by_variation.values()
     )
-    text = "The menu has something to order" if sells else "Nothing on the menu can be ordered"
-    faults = "; ".join(f"{fault.subject} {fault.text}" for fault in setup_faults(menu))
+    text = "Nothing on the menu can be ordered"
+    if sells:
+        text = "The menu has something to order"
+    faults = [f"{fault.subject} {fault.text}" for fault in setup_faults(menu)]
     if faults:
-        text = f"{text}; faults in its setup: {faults}"
+        listed = "; ".join(faults)
+        text = f"{text}; faults in its setup: {listed}"
     return Finding.of("menu", sells, text, Actor.STORE, Reason.OPEN)
 
 

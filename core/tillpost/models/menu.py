@@ -156,12 +156,19 @@ class Index(Generic[T]):
         known = list(entries)
         with_sku = [entry for entry in known if entry.sku]
         self.by_id: Mapping[str, T] = {entry.id: entry.thing for entry in known}
-        self._by_sku = _unambiguous((entry.sku, entry) for entry in with_sku)
-        self._by_name = _unambiguous(((entry.name, entry.price), entry) for entry in known)
+        by_sku = ((entry.sku, entry) for entry in with_sku)
+        by_name = (((entry.name, entry.price), entry) for entry in known)
+        self._by_sku = _unambiguous(by_sku)
+        self._by_name = _unambiguous(by_name)
 
     def find(self, id_: str, sku: str, name: str, price: int | None) -> T | None:
         """Return the thing that these identify, None when there is none."""
-        return self.by_id.get(id_) or self._by_sku.get(sku) or self._by_name.get((name, price))
+        found = self.by_id.get(id_)
+        if found is None:
+            found = self._by_sku.get(sku)
+        if found is None:
+            found = self._by_name.get((name, price))
+        return found
 
 
 def _unambiguous(entries: Iterable[tuple[K, IndexEntry[T]]]) -> Mapping[K, T]:
@@ -215,7 +222,10 @@ class Menu(FrozenModel):
 
         Case and surrounding spaces don't count. True where the platform lists no tables.
         """
-        return self.tables is None or _plain(name) in map(_plain, self.tables)
+        if self.tables is None:
+            return True
+        known = map(_plain, self.tables)
+        return _plain(name) in known
 
     @cached_property
     def sold(self) -> Index[SoldItem]:
@@ -224,7 +234,8 @@ class Menu(FrozenModel):
         for sold in self._sold_items():
             variation = sold.variation
             name = display_name(sold.item, variation)
-            entries.append(IndexEntry(variation.id, variation.sku, name, variation.price, sold))
+            entry = IndexEntry(variation.id, variation.sku, name, variation.price, sold)
+            entries.append(entry)
         return Index(entries)
 
     def _sold_items(self) -> Iterator[SoldItem]:
@@ -250,7 +261,9 @@ class Menu(FrozenModel):
     def _option_entries(self, item: Item) -> Iterator[IndexEntry[ModifierOption]]:
         for use in item.groups:
             group = self.group_by_id.get(use.group_id)
-            for option in group.options if group else ():
+            if group is None:
+                continue
+            for option in group.options:
                 yield IndexEntry(option.id, option.sku, option.name, option.price, option)
 
     def taxes_on(self, item: Item) -> tuple[Tax, ...]:

@@ -256,7 +256,8 @@ def _evidence(facts: Facts) -> tuple[str, ...]:
     if facts.error:
         sentences.append(str(PosError.from_record(facts.error)))
     if facts.live:
-        sentences.append(f"{facts.title} reports it as: {facts.live.status or facts.live.state}")
+        status = facts.live.status or facts.live.state
+        sentences.append(f"{facts.title} reports it as: {status}")
     if facts.live_error:
         sentences.append(f"{facts.title} couldn't be queried about it: {facts.live_error.detail}")
     if facts.readiness:

@@ -71,7 +71,8 @@ def _resolve(host: str, lookup: Future[Sequence[str]]) -> None:
     lookup.set_running_or_notify_cancel()
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+        listed = [str(entry[4][0]) for entry in found]
+        addresses = tuple(dict.fromkeys(listed))
     except BaseException as failure:  # noqa: BLE001  it is raised where the name is needed
         _end(host)
         lookup.set_exception(failure)

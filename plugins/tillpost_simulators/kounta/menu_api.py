@@ -172,7 +172,8 @@ def get_price_list(world: World, call: Call) -> Answer:
     """Return one price list with its own prices; `base` is the first one (third-party code)."""
     wanted = call.path_values["price_list"]
     lists = world.price_lists
-    prices = next(iter(lists.values()), None) if wanted == "base" else lists.get(id_from(wanted))
+    base = next(iter(lists.values()), None)
+    prices = base if wanted == "base" else lists.get(id_from(wanted))
     if prices is None:
         raise not_found()
     products: list[Json] = []

@@ -73,7 +73,8 @@ def _check_sparse(stored: StoredOrder, sparse: Json) -> None:
 
 def _merged_order(stored: StoredOrder, body: UpdateOrder) -> Order:
     """Return the stored order with the changes of a request, not yet checked or priced."""
-    changes = {name: value for name, value in body.order.items() if name not in _FIXED_FIELDS}
+    sent = body.order.items()
+    changes = {name: value for name, value in sent if name not in _FIXED_FIELDS}
     merged = _merge(stored.order.written(), changes)
     for path in body.fields_to_clear or ():
         _clear(merged, path)

@@ -377,7 +377,9 @@ def _create_private_file(
             return
     # SQLite says better what is wrong with the path.
     with _creating_file, suppress(OSError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        file = os.open(path, flags, 0o600)
+        os.close(file)
 
 
 def _require_same_file(db: Connection) -> None:

@@ -174,7 +174,8 @@ class OrderOperations:
                 # A problem that has come up meanwhile is one that the person didn't see.
                 values |= problem
             if seen.progress is stored.progress:
-                db.execute(update(t.orders).where(_ORDER.id == stored.id).values(**values))
+                order_row = update(t.orders).where(_ORDER.id == stored.id)
+                db.execute(order_row.values(**values))
                 self._record(db, action, stored, progress.value)
         current = self._find(stored.id)
         facts = {

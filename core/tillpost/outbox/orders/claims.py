@@ -361,7 +361,8 @@ class OrderClaims:
         if unchanged_since is not None:
             conditions.append(_ORDER.updated_at == unchanged_since)
         values = {"worker": worker, "fencing_token": counted(_ORDER.fencing_token, 1)}
-        claim = update(t.orders).where(*conditions).values(**values).returning(*t.orders.c)
+        claimable = update(t.orders).where(*conditions)
+        claim = claimable.values(**values).returning(*t.orders.c)
         with self.database.writing() as db:
             if not self._workers.is_enlisted(db, worker):
                 return None

@@ -64,7 +64,8 @@ def add_order(
     insert = _INSERT_ONCE[db.dialect.name]
     if db.execute(insert, row).rowcount == 1:
         return stored_order(row, order), True
-    existing = db.execute(select(t.orders).where(t.orders.c.id == order.id)).mappings().one()
+    same_id = select(t.orders).where(t.orders.c.id == order.id)
+    existing = db.execute(same_id).mappings().one()
     if existing["digest"] != order.digest:
         raise _refusal(
             "the outbox has an order with this id and other content; use a new id for a new order"

@@ -53,5 +53,6 @@ def set_aside(
         "updated_at": now,
         **problem_columns(OrderState.ERROR, WaitsFor.NOTHING, now, escalate_after),
     }
-    db.execute(update(t.orders).where(named(t.orders.c.id, order_id)).values(**values))
+    order_row = update(t.orders).where(named(t.orders.c.id, order_id))
+    db.execute(order_row.values(**values))
     log_event("order_unreadable", id=order_id, columns=",".join(columns))

@@ -224,7 +224,8 @@ class OrderUpdates:
         """
         report = parsed(Report.model_validate_json, row["reported"])
         if row["reported"] is not None:
-            db.execute(update(t.orders).where(_ORDER.id == row["id"]).values(reported=None))
+            order_row = update(t.orders).where(_ORDER.id == row["id"])
+            db.execute(order_row.values(reported=None))
         if report is None:
             return ()
         return self.record_status(
@@ -309,7 +310,8 @@ class OrderUpdates:
     ) -> Sequence[HookCall]:
         order_id = row["id"]
         if change.values:
-            unclaimed = update(t.orders).where(_ORDER.id == order_id, _ORDER.worker.is_(None))
+            is_unclaimed = _ORDER.worker.is_(None)
+            unclaimed = update(t.orders).where(_ORDER.id == order_id, is_unclaimed)
             db.execute(unclaimed.values(**change.values))
         for event in change.events:
             _append_event(db, order_id, event)
@@ -329,15 +331,26 @@ class OrderUpdates:
 
 def _keep_report(db: Connection, row: Row, report: Report, now: float) -> None:
     """Keep a report about a claimed order, and have the order polled once it is released."""
-    values = {"poll_at": now, "reported": report.model_dump_json()}
-    db.execute(update(t.orders).where(_ORDER.id == row["id"]).values(**values))
+    values = {
+        "poll_at": now,
+        "reported": report.model_dump_json(),
+    }
+    order_row = update(t.orders).where(_ORDER.id == row["id"])
+    db.execute(order_row.values(**values))
 
 
 def _append_event(db: Connection, order_id: str, event: Event) -> None:
-    latest = db.scalar(select(func.max(_EVENT.number)).where(_EVENT.order_id == order_id))
+    last_number = select(func.max(_EVENT.number)).where(_EVENT.order_id == order_id)
+    latest = db.scalar(last_number)
     number = 0 if latest is None else next_number(latest)
     kind, body = event_row(event, number)
-    db.execute(insert(t.events).values(order_id=order_id, number=number, kind=kind, body=body))
+    row = {
+        "order_id": order_id,
+        "number": number,
+        "kind": kind,
+        "body": body,
+    }
+    db.execute(insert(t.events).values(**row))
 
 
 def _is_elsewhere(db: Connection, row: Row, address: str) -> bool:
