@@ -154,7 +154,7 @@ class Square(Adapter[SquareSettings]):
         created, answer = yield from ask_with_answer(create)
         names_none = not created.order.reference_id
         if names_none or is_replayed(created.order, answer):
-            # The answer doesn't tell whose order it is, or it is old: only the order itself shows
+            # The answer doesn't say whose order it is, or it is old: only the order itself shows
             # that, and what has happened to it since.
             return (yield from self._settle(order, created.order.id, None, notices))
         return (yield from self._pay_or_undo(order, draft_of(created.order), notices))
@@ -207,7 +207,7 @@ class Square(Adapter[SquareSettings]):
         if not paid.payment.order_id:
             current = yield from self._fetch(draft.id)
             if not is_paid(current):
-                text = "Square doesn't tell which order was paid"
+                text = "Square doesn't report which order was paid"
                 raise OutageError(text, applied=Applied.MAYBE)
 
     def _settle(
@@ -235,7 +235,7 @@ class Square(Adapter[SquareSettings]):
         while True:
             current = yield from self._fetch(square_id)
             if current.reference_id != order.id:
-                text = "Square doesn't tell that the order is ours"
+                text = "Square's order has another reference or none, so it may not be ours"
                 raise OutageError(text, applied=Applied.MAYBE) from refusal
             if is_paid(current):
                 return pos_order(current, notices)

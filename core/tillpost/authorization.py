@@ -127,7 +127,7 @@ def account(platform: str, credentials: Credentials, *, base_url: str = "") -> A
     """Return whose account the credentials are of, and what its connection's settings can be.
 
     Raises:
-        UnsupportedError: The platform's adapter can't tell.
+        UnsupportedError: The platform's adapter can't report the account.
         PosError: The platform refuses.
     """
     connection = _connection(platform, base_url)
@@ -136,7 +136,7 @@ def account(platform: str, credentials: Credentials, *, base_url: str = "") -> A
 
 
 def revoke(platform: str, credentials: Credentials, *, base_url: str = "") -> None:
-    """Give up the access that these credentials stand for. Raises as `account` does."""
+    """Give up the access that these credentials grant. Raises as `account` does."""
     connection = _connection(platform, base_url)
     with Till(connection, credentials=MemoryCredentials(credentials)) as till:
         till.revoke()

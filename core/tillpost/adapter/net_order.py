@@ -218,7 +218,7 @@ def _substitute(product_id: str | None, setting: str, name: str, amount: int) ->
 def _taxes_on(part: _Part, menu: Menu) -> Taxes:
     product = menu.by_variation.get(part.product_id)
     if product is None:
-        text = f"the product {part.product_id}, which stands for {part.name}, isn't on the menu"
+        text = f"the product {part.product_id}, which replaces {part.name}, isn't on the menu"
         raise MenuError(text, subjects=(part.name,), reason="gone")
     return menu.taxes_on(product[0])
 
@@ -319,7 +319,7 @@ def verify_total(
         order: The order as it was sent.
         substitutes: The settings that it was sent with.
         billed: The lines as the platform computed them.
-        menu: The menu, if it is known: its taxes tell a tax's fault from a price's.
+        menu: The menu, if it is known: its taxes distinguish a wrong tax from a wrong price.
         found: The order as the platform has it. One that staff rejected or deleted isn't compared.
 
     Raises:

@@ -22,7 +22,7 @@ logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 
 class RetryAfter(Exception):
-    """Tells stamina to send a request again, and in how many seconds."""
+    """Asks stamina to send a request again, in so many seconds."""
 
     def __init__(self, wait: float) -> None:
         super().__init__(f"retry in {wait} s")

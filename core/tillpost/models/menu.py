@@ -35,7 +35,7 @@ __all__ = [
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 
-Many = Annotated[tuple[T, ...], Field(fail_fast=True)]
+FailFastTuple = Annotated[tuple[T, ...], Field(fail_fast=True)]
 """Members of a menu. The first that doesn't fit ends the validation: there may be a million."""
 
 
@@ -71,7 +71,7 @@ class ModifierGroup(FrozenModel):
 
     id: Id
     name: Text
-    options: Many[ModifierOption] = ()
+    options: FailFastTuple[ModifierOption] = ()
     minimum: Annotated[int, Field(ge=0)] = 0
     maximum: int | None = None
     once: bool = False
@@ -112,10 +112,10 @@ class Item(FrozenModel):
 
     id: Id
     name: Text
-    categories: Many[Text] = ()
-    variations: Many[Variation]
-    groups: Many[GroupUse] = ()
-    tax_ids: Many[Id] = ()
+    categories: FailFastTuple[Text] = ()
+    variations: FailFastTuple[Variation]
+    groups: FailFastTuple[GroupUse] = ()
+    tax_ids: FailFastTuple[Id] = ()
     online: bool = True
 
 
@@ -196,11 +196,11 @@ class Menu(FrozenModel):
     currency: Currency
     imported_at: Aware
     version: str = ""
-    items: Many[Item] = ()
-    groups: Many[ModifierGroup] = ()
-    taxes: Many[Tax] = ()
-    tables: Many[Text] | None = None
-    faults: Many[SetupFault] = ()
+    items: FailFastTuple[Item] = ()
+    groups: FailFastTuple[ModifierGroup] = ()
+    taxes: FailFastTuple[Tax] = ()
+    tables: FailFastTuple[Text] | None = None
+    faults: FailFastTuple[SetupFault] = ()
 
     @cached_property
     def by_variation(self) -> Mapping[str, SoldItem]:

@@ -1,8 +1,8 @@
 """Resolves host names in bounded time.
 
-The operating system's resolver can't be told to hurry: with name servers that don't answer it takes
-half a minute and more. So each name is resolved in a thread of its own, once for all that wait for
-it, and whoever waits gives up in time.
+The operating system's resolver accepts no timeout: with name servers that don't answer, it takes
+half a minute and more. So each name is resolved in a thread of its own, once for all that
+wait for it, and the callers give up in time.
 """
 
 from __future__ import annotations

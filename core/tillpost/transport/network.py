@@ -496,7 +496,7 @@ class NetworkTransport(httpx.HTTPTransport):
 
 
 class _Reader(asyncio.StreamReader):
-    """A reader that counts the bytes that it was fed. `asyncio` doesn't tell what it has unread."""
+    """A reader that counts the bytes that it was fed. `asyncio` doesn't report what is unread."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -271,7 +271,7 @@ def _optional_fields(
 ) -> Json:
     """Return those of the vendor's `fields` that were requested and that a product here has.
 
-    unconfirmed: what is inside each but for `unit_price_ex_tax` and `unit_tax`, whose names tell;
+    unconfirmed: what is inside each but for `unit_price_ex_tax` and `unit_tax`, whose names say it;
     one answer with all of them would show it.
     """
     price = _price(world, product, site)

@@ -314,7 +314,7 @@ def _apply_taxes(world: World, order: Order, parts: list[Part]) -> None:
     unconfirmed: that taxes are rounded on the order, as order-level discounts are in the spec's
     example, and not on each line; and that an additive tax beside an inclusive one is computed on
     the price without the latter. Two lines whose taxes each end in half a cent, sent to a sandbox,
-    would tell the first; a mixed order the second.
+    would show the first; a mixed order the second.
     """
     taxes = order.taxes or []
     included_rates = [_included_rate(taxes, part) for part in parts]

@@ -107,7 +107,7 @@ class StoredConnection:
         """Return it as a row that holds nothing yet.
 
         New secrets are bound to what the row holds, and what it holds is proved by its own secrets
-        alone: whoever writes to the database could have put it there.
+        alone: an attacker who writes to the database could have put it there.
         """
         return StoredConnection(self.name, version=self.version, refresher=self.refresher)
 

@@ -165,7 +165,7 @@ _IS_DUE = (
 _IS_NORMAL = _ORDER.crash_count < ISOLATE_AFTER
 
 # On PostgreSQL what another transaction has locked is passed over, and what is found stays as it is
-# until it is claimed. No key is locked, as that would exclude whoever appends to a journal.
+# until it is claimed. No key is locked, as that would block appending to a journal.
 _DUE = (
     select(_ORDER.id)
     .where(*_IS_DUE)

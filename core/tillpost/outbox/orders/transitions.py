@@ -246,7 +246,7 @@ def _merge(known: PosOrder | None, seen: PosOrder) -> PosOrder:
 
 
 def is_in_doubt(stored: StoredOrder, history: History) -> bool:
-    """Return whether an order may exist at the platform, and a look-up may tell."""
+    """Return whether an order may exist at the platform, and a look-up may find out."""
     is_unknown = stored.error is not None and stored.error.outcome is Outcome.UNKNOWN
     # Without its journal, the order would be submitted anew.
     return bool(history.digest) and bool(history.doubts or is_unknown)

@@ -360,7 +360,7 @@ def _is_elsewhere(db: Connection, row: Row, address: str) -> bool:
     try:
         history = fold(read_events(db, row["id"]))
     except UnreadableEventError:
-        return False  # whoever changes the order sets it aside
+        return False  # the code that changes the order sets it aside
     return bool(history.elsewhere(address))
 
 

@@ -4,7 +4,7 @@
         due_at = processor.process(order_id)    # called by an engine: Procrastinate, Celery, yours
 
 Threads may share one. It never sleeps through a wait: it writes when the order is due again, and
-tells the engine. `Worker` is the loop that needs no other engine.
+notifies the engine. `Worker` is the loop that needs no other engine.
 """
 
 from __future__ import annotations

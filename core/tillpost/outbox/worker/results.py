@@ -1,7 +1,7 @@
 """Writes the result of a run: the order's state, its events, and what it says of the connection.
 
-All of it is one transaction, which also releases the claim and tells the engine when the order is
-due again. Hooks are called after it.
+All of it is one transaction, which also releases the claim and notifies the engine of when the
+order is due again. Hooks are called after it.
 """
 
 from __future__ import annotations
