@@ -164,6 +164,7 @@ class Maintenance:
         self._passed_over = PassedOver("the task")
         self._tasks = [
             _Task(1.0, processor.release_unfinished),
+            _Task(1.0, processor.release_stuck),
             _Task(2.0, self._resume_reconnected),
             _Task(10.0, self._store_monitor.add_connections),
             _Task(1.0, self._store_monitor.start_due_checks),

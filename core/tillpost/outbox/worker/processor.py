@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
 
@@ -34,6 +35,7 @@ from tillpost.outbox.orders.heartbeat import Heartbeat
 from tillpost.outbox.outbox import Outbox
 from tillpost.outbox.worker.passed_over import PassedOver
 from tillpost.outbox.worker.results import ResultWriter, broken_result, unconnected_result
+from tillpost.outbox.worker.stuck_orders import StuckOrders
 from tillpost.outbox.worker.thread_shares import ThreadShares
 from tillpost.plugins.manager import Hooks
 from tillpost.submission.journal import OfTicket
@@ -56,6 +58,9 @@ FAILURE_RETRY = 10.0
 
 STUCK_AFTER = 60.0
 """A worker whose loop makes no progress for this long is stuck, in seconds."""
+
+STUCK_SET_ASIDE_AFTER = 2
+"""An order that is stuck this many times in a row is left to a person."""
 
 
 class _Unreleased(NamedTuple):
@@ -103,6 +108,7 @@ class Processor:
         self._results = ResultWriter(outbox, self.clock, self.call_hooks)
         self._lock = threading.Lock()
         self._shares = ThreadShares[tuple[str, int]](outbox.settings.threads)
+        self._stuck = StuckOrders()
         self._passed_over = PassedOver("the claim")
         self._isolated: tuple[str, int] | None = None
         self._takes_more = True
@@ -262,6 +268,7 @@ class Processor:
 
     def handle(self, claim: Claim) -> None:
         """Run a claimed order as far as it goes now, and write the result."""
+        self._stuck.begin(claim)
         try:
             self._handle(claim)
         except LeaseLostError:
@@ -280,12 +287,26 @@ class Processor:
             log.exception("order %s couldn't be processed", claim.order.id)
             self._end_broken(claim, failure)
         finally:
+            self._stuck.end(claim)
             self._shares.end(_key(claim))
             self.release_unfinished()
 
-    def _end_broken(self, claim: Claim, failure: BaseException) -> None:
+    def release_stuck(self) -> None:
+        """Release the orders whose handling makes no progress, although this worker gets on.
+
+        The thread that hangs stays lost to the connection, so a person gets the order soon.
+        """
+        for claim in self._stuck.take():
+            log.error("order_stuck order=%s connection=%s", claim.order.id, claim.connection)
+            failure = TimeoutError("its handling makes no progress")
+            self._end_broken(claim, failure, most=STUCK_SET_ASIDE_AFTER)
+        self.release_unfinished()
+
+    def _end_broken(
+        self, claim: Claim, failure: BaseException, *, most: int = SET_ASIDE_AFTER
+    ) -> None:
         """Release an order whose processing broke down; leave it to a person after some times."""
-        if claim.crash_count + 1 >= SET_ASIDE_AFTER:
+        if claim.crash_count + 1 >= most:
             try:
                 self._results.write(claim, broken_result(claim, failure), None)
                 return
@@ -420,6 +441,7 @@ class Processor:
             heartbeat=self._heartbeat,
             menus=self.menus,
             clock=self.clock,
+            begin_step=partial(self._stuck.begin_step, claim),
         )
 
 
