@@ -22,7 +22,9 @@ from tillpost import Outbox
 from tillpost.simulator import Running, serve_in_thread
 from tillpost_simulators.square import SquareSimulator
 
-MAIN = (sys.executable, "-c", "from tillpost.cli import main; main()")
+ROOT = Path(__file__).parents[3]
+
+MAIN = (sys.executable, "-c", "from tillpost_command import main; main()")
 
 
 def tillpost(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -28,7 +28,7 @@ from tillpost_simulators.kounta import KountaSettings, KountaSimulator
 from tillpost_simulators.square import SquareSimulator
 from tillpost_simulators.square.world import WorldSettings
 
-COMMAND = [sys.executable, "-c", "from tillpost.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from tillpost_command import main; main()"]
 
 
 def free_port() -> int:
